@@ -1,0 +1,121 @@
+@0xc9a3f6d1b8e24570;
+# What a partition stores. The stored form of a record is one canonical segment, root pointer first,
+# without a segment table; a reply embeds these bytes as they are.
+#
+# Every UInt64 holds an integer below 2^53. Times named `…Ms` without another word are group time.
+
+using import "codec.capnp".bytes;
+
+struct Agent {
+  # An agent: what its owner said, and what the registry adds. 15 words of data, 3 pointers.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  gatewayId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # The gateway it is attached to; all zero: none.
+  address :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  # IPv6, or IPv4 mapped into it (RFC 4291 §2.5.5.2); all zero: none.
+  process @6 :UInt64;
+  # The owner's process, random at each of its starts; 0: none.
+  leaseExpiryMs @7 :UInt64;
+  # The logged cover, in group time: the record does not expire before.
+  incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
+  revision :group { generation @10 :UInt32; index @11 :UInt64; }
+  claim :group { generation @12 :UInt32; index @13 :UInt64; }
+  # The claim by which it holds its domain; zero: no domain.
+  sequence @14 :UInt32;
+  # Grows with each request of the process.
+  ttlMs @15 :UInt32;
+  lastSeenUnixS @16 :UInt32;
+  # Wall time, for people.
+  writer @17 :UInt32;
+  # Lineage of the identity that wrote it last.
+  port @18 :UInt16;
+  state @19 :UInt16;
+  # 0 active, 1 draining.
+  domain @20 :Text;
+  region @21 :Text;
+  extra @22 :Extra;
+}
+
+struct Gateway {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  address :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  process @4 :UInt64;
+  leaseExpiryMs @5 :UInt64;
+  incarnation :group { generation @6 :UInt32; index @7 :UInt64; }
+  revision :group { generation @8 :UInt32; index @9 :UInt64; }
+  sequence @10 :UInt32;
+  ttlMs @11 :UInt32;
+  lastSeenUnixS @12 :UInt32;
+  writer @13 :UInt32;
+  capacity :group {
+    # What it has. Zero: not said.
+    cpu @14 :Float32;
+    # Cores.
+    memoryMiB @15 :UInt32;
+    storageMiB @16 :UInt32;
+    bandwidthMbps @17 :Float32;
+    connections @18 :UInt32;
+  }
+  used :group {
+    # What of it is in use.
+    cpu @19 :Float32;
+    memoryMiB @20 :UInt32;
+    storageMiB @21 :UInt32;
+    bandwidthMbps @22 :Float32;
+    connections @23 :UInt32;
+  }
+  port @24 :UInt16;
+  wssPort @25 :UInt16;
+  state @26 :UInt16;
+  domain @27 :Text;
+  region @28 :Text;
+  extra @29 :Extra;
+}
+
+struct Extra {
+  # What most records do not have.
+  credentialHash @0 :Data;
+  labels @1 :List(Label);
+  # In ascending order of key, no key twice.
+  superseded @2 :List(SupersededProcess);
+  # The last processes that lost the record, the newest last; they stay refused for a while.
+}
+
+struct Label {
+  key @0 :Text;
+  value @1 :Text;
+}
+
+struct SupersededProcess {
+  process @0 :UInt64;
+  untilMs @1 :UInt64;
+}
+
+struct Alias {
+  # domain -> agent, in the domain's own partition.
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  # Where the claim was logged: no two claims are alike.
+  state @4 :UInt16;
+  # 0 pending, 1 confirmed.
+  domain @5 :Text;
+}
+
+struct Tombstone {
+  # What is kept of a removed agent or gateway, so that a delayed duplicate cannot revive it.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  process @2 :UInt64;
+  forgetAtMs @3 :UInt64;
+  incarnation :group { generation @4 :UInt32; index @5 :UInt64; }
+  sequence @6 :UInt32;
+  kind @7 :UInt16;
+  # Kind of the removed record.
+  superseded @8 :List(SupersededProcess);
+}
+
+struct Revocation {
+  # A "no" to a claim, in the agent's partition: a late register with that claim is refused.
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  forgetAtMs @4 :UInt64;
+}

@@ -1,0 +1,310 @@
+@0xa8e5b3f07c26d194;
+# What crosses a session: standard Cap'n Proto stream framing, one segment a message from clients.
+
+using import "codec.capnp".bytes;
+
+struct StreamPreface {
+  # The first frame of every stream, 24 bytes, written by the transport.
+  magic @0 :UInt32;
+  # 0x41435253
+  kind @1 :UInt16;
+  # 1 control, 2 request, 3 peer, 4 bulk.
+  version @2 :UInt16;
+}
+
+struct ControlFrame {
+  # The control stream, both ways.
+  kind @0 :UInt16;
+  # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap.
+  body @1 :AnyPointer;
+}
+
+struct Hello {
+  versionMin @0 :UInt16;
+  versionMax @1 :UInt16;
+  features @2 :UInt64;
+  clusterId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
+  # All zero: any cluster.
+  region @5 :Text;
+  agent @6 :Text;
+  # Name and version of the program, for logs.
+}
+
+struct HelloReply {
+  version @0 :UInt16;
+  features @1 :UInt64;
+  clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  nodeId @4 :UInt32;
+  region @5 :Text;
+  frameBytesMax @6 :UInt32;
+  requestsInFlightMax @7 :UInt32;
+  ringMap @8 :RingMap;
+}
+
+struct Goodbye {
+  code @0 :UInt16;
+  # An error code, or 0 for a session that ends well.
+  message @1 :Text;
+  retryAfterMs @2 :UInt32;
+}
+
+struct RingMap {
+  epoch :group { generation @0 :UInt32; number @1 :UInt64; }
+  partitionCount @2 :UInt32;
+  hashKey :group $bytes { high @3 :UInt64; low @4 :UInt64; }
+  nodes @5 :List(RingNode);
+  placements @6 :List(Placement);
+  # One entry where all partitions stand alike, else one a partition.
+}
+
+struct RingNode {
+  nodeId @0 :UInt32;
+  addresses @1 :List(RingAddress);
+  currentPin @2 :Data;
+  # SHA-256 of the certificate that it shows now.
+  nextPin @3 :Data;
+}
+
+struct RingAddress {
+  transport @0 :Text;
+  host @1 :Text;
+  port @2 :UInt16;
+}
+
+struct Placement {
+  leader @0 :UInt32;
+  # Node id; 0: not known.
+  replicas @1 :List(UInt32);
+  # Node ids.
+}
+
+struct Request {
+  id @0 :UInt32;
+  # Chosen by the client, unique among those it waits for on this stream.
+  timeoutMs @1 :UInt32;
+  # From its arrival; 0: the server's own limit.
+  ringEpoch :group { generation @2 :UInt32; number @3 :UInt64; }
+  maxStalenessMs @4 :UInt32;
+  # 0: linearizable.
+  operation @5 :UInt16;
+  body @6 :AnyPointer;
+}
+
+struct Response {
+  id @0 :UInt32;
+  retryAfterMs @1 :UInt32;
+  cacheMs @2 :UInt32;
+  # For how long a negative answer may be cached.
+  leaderHint @3 :UInt32;
+  # Node id; 0: not known.
+  current :group { generation @4 :UInt32; index @5 :UInt64; }
+  # incarnation_mismatch, superseded: the incarnation that the record has now.
+  code @6 :UInt16;
+  # 0: success, else an error code.
+  message @7 :Text;
+  # What was wrong, for people.
+  field @8 :Text;
+  # The field that was wrong.
+  receipts @9 :List(Receipt);
+  body @10 :AnyPointer;
+}
+
+struct Receipt {
+  # Where and how fresh: one for each part of an answer.
+  appliedIndex @0 :UInt64;
+  term @1 :UInt64;
+  node @2 :UInt32;
+  partition @3 :UInt32;
+  ageBoundMs @4 :UInt32;
+}
+
+struct IdRequest {
+  # GetAgent, GetGateway.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+}
+
+struct RecordReply {
+  record @0 :Data;
+  # The stored form of an Agent or a Gateway.
+  remainingMs @1 :UInt32;
+}
+
+struct RegisterRequest {
+  # RegisterAgent, RegisterGateway.
+  record @0 :Data;
+  # The stored form; what the registry adds is ignored. An id of zeros asks for the caller's own.
+  expected :group { generation @1 :UInt32; index @2 :UInt64; }
+}
+
+struct RegisterReply {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  remainingMs @6 :UInt32;
+  renewAfterMs @7 :UInt32;
+  created @8 :Bool;
+}
+
+struct RegisterManyRequest {
+  items @0 :List(RegisterItem);
+}
+
+struct RegisterItem {
+  record @0 :Data;
+  expected :group { generation @1 :UInt32; index @2 :UInt64; }
+  kind @3 :UInt16;
+  # 1 agent, 2 gateway.
+}
+
+struct RegisterManyReply {
+  items @0 :List(RegisterOutcome);
+}
+
+struct RegisterOutcome {
+  # One for each item, in the same order.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
+  # On a refusal: the incarnation that the record has now.
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  remainingMs @6 :UInt32;
+  renewAfterMs @7 :UInt32;
+  code @8 :UInt16;
+  created @9 :Bool;
+  message @10 :Text;
+}
+
+struct RenewRequest {
+  items @0 :List(RenewItem);
+}
+
+struct RenewItem {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
+  kind @4 :UInt16;
+}
+
+struct RenewReply {
+  renewAfterMs @0 :UInt32;
+  # When to send the next renewal of all these.
+  renewed @1 :UInt32;
+  failures @2 :List(RenewFailure);
+  # Those that were not renewed.
+}
+
+struct RenewFailure {
+  position @0 :UInt32;
+  # In the request's list.
+  code @1 :UInt16;
+  current :group { generation @2 :UInt32; index @3 :UInt64; }
+}
+
+struct DeregisterRequest {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
+  process @4 :UInt64;
+  sequence @5 :UInt32;
+  withAgents @6 :Bool;
+  # A gateway: its agents too.
+}
+
+struct DeregisterReply {
+  removed @0 :UInt32;
+  # 0 when it was gone already.
+}
+
+struct ReportRequest {
+  # A gateway's use, and whether it drains.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
+  used :group {
+    cpu @4 :Float32;
+    memoryMiB @5 :UInt32;
+    storageMiB @6 :UInt32;
+    bandwidthMbps @7 :Float32;
+    connections @8 :UInt32;
+  }
+  state @9 :UInt16;
+  setUsed @10 :Bool;
+  setState @11 :Bool;
+  kind @12 :UInt16;
+}
+
+struct ReportReply {
+  revision :group { generation @0 :UInt32; index @1 :UInt64; }
+}
+
+struct ResolveRequest {
+  domain @0 :Text;
+}
+
+struct ResolveReply {
+  # The agent and its gateway. Receipts: domain, agent, gateway, as far as they were asked here.
+  agent @0 :Data;
+  gateway @1 :Data;
+  agentId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  gatewayId :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  agentRemainingMs @6 :UInt32;
+  gatewayRemainingMs @7 :UInt32;
+  agentPart @8 :UInt16;
+  # 0 none, 1 included, 2 not found, 3 held elsewhere: fetch it by its id.
+  gatewayPart @9 :UInt16;
+  claim :group { generation @10 :UInt32; index @11 :UInt64; }
+  # The alias' claim: an agent fetched elsewhere must hold the same.
+}
+
+struct ResolveManyRequest {
+  domains @0 :List(Text);
+}
+
+struct ResolveManyReply {
+  items @0 :List(ResolveOutcome);
+}
+
+struct ResolveOutcome {
+  # One for each domain, in the same order.
+  reply @0 :ResolveReply;
+  code @1 :UInt16;
+  cacheMs @2 :UInt32;
+  receipts @3 :List(Receipt);
+}
+
+struct ResolveGatewaysRequest {
+  region @0 :Text;
+  limit @1 :UInt32;
+}
+
+struct ListRequest {
+  # ListAgentsByRegion, ListGatewaysByRegion.
+  region @0 :Text;
+  cursor @1 :Data;
+  # Empty: from the start.
+  limit @2 :UInt32;
+}
+
+struct ListReply {
+  # ResolveGateways, ListAgentsByRegion, ListGatewaysByRegion.
+  items @0 :List(RecordReply);
+  nextCursor @1 :Data;
+  # Empty: this was the last page.
+}
+
+struct Empty {}
+
+struct StatusReply {
+  nodeId @0 :UInt32;
+  partitionCount @1 :UInt32;
+  clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  agents @4 :UInt32;
+  gateways @5 :UInt32;
+  aliases @6 :UInt32;
+  sessions @7 :UInt32;
+  uptimeMs @8 :UInt64;
+  logBytes @9 :UInt64;
+  memoryBytes @10 :UInt64;
+  version @11 :Text;
+  region @12 :Text;
+  ready @13 :Bool;
+  reason @14 :Text;
+  # Why it is not ready.
+  recordBytes @15 :UInt64;
+}

@@ -1,0 +1,130 @@
+/**
+ * The one closed set of error codes, and the one error that carries them.
+ *
+ * Codes are stable interface: a code keeps its name and wire number for ever, a new code takes the
+ * next free number, and number 0 is success. Everything that maps a code to something else (the
+ * wire, the exit code of the command line, a retry) reads {@link ERROR_TABLE}.
+ */
+
+/** What kind of trouble a code tells of; the command line's exit codes follow it. */
+export type ErrorClass = "caller" | "not_found" | "conflict" | "unavailable" | "internal";
+
+interface ErrorEntry {
+  readonly wire: number;
+  readonly class: ErrorClass;
+  /** True where the server did nothing, so that even an unsafe operation may be sent again. */
+  readonly unapplied: boolean;
+  /** What the person or program that sees it can do. */
+  readonly advice: string;
+}
+
+function entry(
+  wire: number,
+  errorClass: ErrorClass,
+  unapplied: boolean,
+  advice: string,
+): ErrorEntry {
+  return { wire, class: errorClass, unapplied, advice };
+}
+
+/** Every code: its wire number, its class, whether nothing was done, and what to do about it. */
+export const ERROR_TABLE = {
+  malformed: entry(1, "caller", true, "Send a frame that follows the schema."),
+  too_large: entry(2, "caller", true, "Send a smaller message, or split it."),
+  invalid_argument: entry(3, "caller", true, "Correct the named field and send it again."),
+  unknown_operation: entry(4, "caller", true, "Use an operation that this version serves."),
+  unsupported_version: entry(5, "caller", true, "Use a client of a version that the server names."),
+  unauthenticated: entry(6, "caller", true, "Connect with an identity that this cluster issued."),
+  permission_denied: entry(7, "caller", true, "Use an identity that owns the record."),
+  wrong_cluster: entry(8, "caller", true, "Connect to a node of the cluster that was meant."),
+  not_found: entry(
+    9,
+    "not_found",
+    true,
+    "Check the name; it may have expired or never registered.",
+  ),
+  superseded: entry(
+    10,
+    "conflict",
+    true,
+    "Another process took the record over: stop renewing it.",
+  ),
+  stale_sequence: entry(11, "conflict", true, "A later request of the same process came first."),
+  incarnation_mismatch: entry(12, "conflict", true, "Read the record, then name its incarnation."),
+  domain_taken: entry(13, "conflict", true, "Choose another domain, or deregister its holder."),
+  claim_revoked: entry(14, "conflict", true, "Register again: a new claim on the domain is made."),
+  deadline_exceeded: entry(15, "unavailable", false, "Try again with more time."),
+  overloaded: entry(16, "unavailable", true, "Wait for retryAfterMs, then try again."),
+  storage_unavailable: entry(
+    17,
+    "unavailable",
+    false,
+    "Make room on the disk, or restart the node.",
+  ),
+  not_leader: entry(18, "unavailable", true, "Send it to the node that the hint names."),
+  not_replica: entry(19, "unavailable", true, "Fetch the ring map and route again."),
+  too_stale: entry(20, "unavailable", true, "Allow an older answer, or ask the leader."),
+  shutting_down: entry(21, "unavailable", true, "Connect again, to another node if there is one."),
+  connection_lost: entry(22, "unavailable", false, "Connect again; the answer is not known."),
+  canceled: entry(23, "caller", false, "The caller gave up; the answer is not known."),
+  corrupt: entry(24, "internal", true, "Read the named file and offset, and restore it."),
+  locked: entry(25, "caller", true, "Stop the other process that holds the folder."),
+  invalid_configuration: entry(26, "caller", true, "Correct each setting that is listed."),
+  tls_failed: entry(27, "unavailable", true, "Check the pinned hash or CA against the server's."),
+  internal: entry(28, "internal", false, "Report it, with the server's log around that time."),
+} as const satisfies Record<string, ErrorEntry>;
+
+/** One of the closed set of codes. */
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** The structured facts that some codes carry. */
+export interface ErrorFields {
+  /** The field of the request, the setting or the file that is meant. */
+  readonly field?: string;
+  /** After how many milliseconds a retry makes sense. */
+  readonly retryAfterMs?: number;
+  /** For how many milliseconds a negative answer may be cached. */
+  readonly cacheMs?: number;
+  /** The node id of the leader as last known. */
+  readonly leaderHint?: number;
+  /** The incarnation that the record has now. */
+  readonly incarnation?: { readonly generation: number; readonly index: number };
+}
+
+/** An operating condition or a refused request, told by a stable code. */
+export class RegistryError extends Error {
+  override readonly name = "RegistryError";
+  readonly code: ErrorCode;
+  readonly fields: ErrorFields;
+
+  constructor(code: ErrorCode, message: string, fields: ErrorFields = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+const codeByWire: readonly (ErrorCode | undefined)[] = (() => {
+  const codes: (ErrorCode | undefined)[] = [];
+  for (const code of Object.keys(ERROR_TABLE) as ErrorCode[]) {
+    codes[ERROR_TABLE[code].wire] = code;
+  }
+  return codes;
+})();
+
+/** The wire number of a code; 0 is kept for success. */
+export function errorCodeToWire(code: ErrorCode): number {
+  return ERROR_TABLE[code].wire;
+}
+
+/** The code of a wire number; a number from a newer version reads as `internal`. */
+export function errorCodeFromWire(wire: number): ErrorCode {
+  return codeByWire[wire] ?? "internal";
+}
+
+/** The error as a `RegistryError`; what was no operating condition becomes `internal`. */
+export function toRegistryError(error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new RegistryError("internal", message, {}, error);
+}

@@ -1,0 +1,82 @@
+/**
+ * Branded identifiers. Bounds are checked once, where a plain value becomes an identifier; from
+ * there on the type carries the proof. All numeric identifiers are integers that a double holds
+ * exactly (at most 2^53 - 1).
+ */
+
+declare const brand: unique symbol;
+type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** A node of a cluster, from 1. */
+export type NodeId = Brand<number, "NodeId">;
+/** A Raft group on a node: 0 is the system group, partition p is group p + 1. */
+export type GroupId = Brand<number, "GroupId">;
+/** A partition of the key space, `[0, partitionCount)`. */
+export type PartitionId = Brand<number, "PartitionId">;
+/** A replica of a group: given out once by the system group and never again. */
+export type ReplicaId = Brand<number, "ReplicaId">;
+/** A Raft term, from 0. */
+export type Term = Brand<number, "Term">;
+/** A position in a group's log; the first entry has index 1. */
+export type LogIndex = Brand<number, "LogIndex">;
+/** Milliseconds of a group's own time: it stands still without a leader and never goes back. */
+export type GroupTimeMs = Brand<number, "GroupTimeMs">;
+
+const UINT32_MAX = 0xffff_ffff;
+
+function checked(value: number, min: number, max: number, name: string): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(
+      `${name} must be an integer in [${min}, ${max}]: current value is ${value}`,
+    );
+  }
+  return value;
+}
+
+/** Checks that `value` is a node id, `[1, 2^32)`. */
+export function nodeId(value: number): NodeId {
+  return checked(value, 1, UINT32_MAX, "Node id") as NodeId;
+}
+
+/** Checks that `value` is a group id, `[0, 8192]`. */
+export function groupId(value: number): GroupId {
+  return checked(value, 0, 8192, "Group id") as GroupId;
+}
+
+/** Checks that `value` is a partition id, `[0, 8192)`. */
+export function partitionId(value: number): PartitionId {
+  return checked(value, 0, 8191, "Partition id") as PartitionId;
+}
+
+/** Checks that `value` is a replica id, `[1, 2^53)`. */
+export function replicaId(value: number): ReplicaId {
+  return checked(value, 1, Number.MAX_SAFE_INTEGER, "Replica id") as ReplicaId;
+}
+
+/** Checks that `value` is a term, `[0, 2^53)`. */
+export function term(value: number): Term {
+  return checked(value, 0, Number.MAX_SAFE_INTEGER, "Term") as Term;
+}
+
+/** Checks that `value` is a log index, `[0, 2^53)`; 0 stands before the first entry. */
+export function logIndex(value: number): LogIndex {
+  return checked(value, 0, Number.MAX_SAFE_INTEGER, "Log index") as LogIndex;
+}
+
+/** Checks that `value` is a group time, `[0, 2^53)` ms. */
+export function groupTimeMs(value: number): GroupTimeMs {
+  return checked(value, 0, Number.MAX_SAFE_INTEGER, "Group time") as GroupTimeMs;
+}
+
+/** The system group. */
+export const SYSTEM_GROUP: GroupId = groupId(0);
+
+/** The group that holds a partition. */
+export function groupOfPartition(partition: PartitionId): GroupId {
+  return (partition + 1) as GroupId;
+}
+
+/** The partition that a group holds; `undefined` for the system group. */
+export function partitionOfGroup(group: GroupId): PartitionId | undefined {
+  return group === SYSTEM_GROUP ? undefined : (group - 1) as PartitionId;
+}

@@ -1,0 +1,36 @@
+/**
+ * Who is at the other end of a session, whatever proved it: the development identity, a certificate
+ * checked by TLS, or the handshake inside the channel. Access rules see this and nothing else.
+ */
+
+/** What an identity is, and so what it may do. */
+export type Role = "agent" | "gateway" | "proxy" | "controller" | "node" | "development";
+
+/** What an identity may claim and name, from its certificate or token, never from a request. */
+export interface Grants {
+  /** Domains an agent may claim: exact names, or `*.` and a suffix; empty means none. */
+  readonly domains: readonly string[];
+  /** Gateways (UUID text) an agent may name; empty means none. */
+  readonly gateways: readonly string[];
+}
+
+/** The proven other end of a session. */
+export interface AuthenticatedPeer {
+  /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`. */
+  readonly subject: string;
+  /** The UUID (16 bytes) of the subject; all zero for the development identity. */
+  readonly subjectId: Uint8Array;
+  readonly role: Role;
+  readonly region: string;
+  /** SHA-256 of the leaf certificate, 32 bytes; empty for the development identity. */
+  readonly leafHash: Uint8Array;
+  /** The identity's number in the system group, `[1, 2^32)`: what a record keeps of its writer. */
+  readonly lineage: number;
+  readonly grants: Grants;
+  /** Unix ms after which it counts no more. */
+  readonly expiresAtMs: number;
+  /** True when the peer checked our certificate by a pin, so that the session cannot be relayed. */
+  readonly pinned: boolean;
+  /** Fires when the identity is banned or its session must end. */
+  readonly revoked: AbortSignal;
+}
