@@ -27,7 +27,7 @@ struct PutCommand {
 }
 
 struct ExtendCommand {
-  # Extends the covers of many records at once: each to the command's time + twice its ttl.
+  # Extends the covers of many records at once: each to the time of its renewal + twice its ttl.
   items @0 :List(ExtendItem);
 }
 
@@ -35,6 +35,9 @@ struct ExtendItem {
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
   kind @4 :UInt16;
+  renewedAgo @5 :UInt16;
+  # How long before the command's time its owner renewed it, in steps of 250 ms rounded down, at most
+  # 65,535: the cover counts from the renewal, so that a gathered extension gives nothing away.
 }
 
 struct RemoveCommand {
