@@ -1,0 +1,114 @@
+/**
+ * What a partition's state machine answers to one entry, and the events it tells of.
+ *
+ * Both are part of apply's result: the same entries give the same replies and events, in the same
+ * order, on every replica. Source: design, "apply" (pinned interfaces).
+ */
+import type { ErrorCode } from "../base/errors.ts";
+
+/** A place in a group's history: the fence of a record, of a claim, of a revision. */
+export interface Position {
+  readonly generation: number;
+  readonly index: number;
+}
+
+/** No position: compares below all others. */
+export const NO_POSITION: Position = Object.freeze({ generation: 0, index: 0 });
+
+/** True where both name one place. */
+export function samePosition(left: Position, right: Position): boolean {
+  return left.index === right.index && left.generation === right.generation;
+}
+
+/** The outcome of one entry. Every reply has every field, so that all have one shape. */
+export interface ApplyReply {
+  /** `ok`, or why nothing was changed. */
+  readonly code: "ok" | ErrorCode;
+  /** On a refusal: what was wanted and what was found. */
+  readonly message: string;
+  /** On `invalid_argument`: the field. */
+  readonly field: string;
+  /**
+   * Put: the record's incarnation. A refusal by incarnation, process or sequence: the one that the
+   * record has now, or {@link NO_POSITION} where none is live.
+   */
+  readonly incarnation: Position;
+  /** Put, report: the record's revision. */
+  readonly revision: Position;
+  /** Claim, confirm: the alias' claim. `domain_taken`: the holder's. */
+  readonly claim: Position;
+  /** `domain_taken`: the agent that holds the domain (16 bytes, the receiver's own). */
+  readonly holder: Uint8Array | undefined;
+  /** Put: the record was created or taken over, rather than updated. */
+  readonly created: boolean;
+  /** Put: the same request was applied before; nothing changed. */
+  readonly duplicate: boolean;
+  /** Revoke: the agent's live record holds the claim, so it was not revoked. */
+  readonly held: boolean;
+  /** Extend, expire, remove, release: how many items took effect; 0 for what was gone already. */
+  readonly count: number;
+}
+
+/** The common shape with everything empty. */
+const EMPTY_REPLY: ApplyReply = Object.freeze({
+  code: "ok",
+  message: "",
+  field: "",
+  incarnation: NO_POSITION,
+  revision: NO_POSITION,
+  claim: NO_POSITION,
+  holder: undefined,
+  created: false,
+  duplicate: false,
+  held: false,
+  count: 0,
+});
+
+/** A success; the fields that are not named are empty. */
+export function success(fields: Partial<ApplyReply> = EMPTY_REPLY): ApplyReply {
+  return { ...EMPTY_REPLY, ...fields };
+}
+
+/** A refusal. */
+export function refusal(
+  code: ErrorCode,
+  message: string,
+  fields: Partial<ApplyReply> = EMPTY_REPLY,
+): ApplyReply {
+  return { ...EMPTY_REPLY, ...fields, code, message };
+}
+
+/** What happened to a record or an alias. */
+export type EventType =
+  | "registered"
+  | "updated"
+  | "taken_over"
+  | "extended"
+  | "removed"
+  | "expired"
+  /** A live agent ceased to hold its claim; `stored` is its form before. Its alias may be freed. */
+  | "claim_dropped"
+  | "claimed"
+  | "confirmed"
+  | "released";
+
+/** Where a stored form stands: valid only until the state changes next. */
+export interface StoredSpan {
+  bytes: Uint8Array;
+  view: DataView;
+  start: number;
+  end: number;
+}
+
+/**
+ * Listens to what apply does, in order, while it does it. It must not change the store, must not
+ * throw, and copies what it keeps.
+ */
+export interface EventSink {
+  /**
+   * @param kind of the record (see src/record/key.ts).
+   * @param stored the form after the change; where the record is gone, the form before.
+   * @param index of the entry: the revision.
+   */
+  onEvent(type: EventType, kind: number, stored: StoredSpan, index: number): void;
+}
