@@ -1,0 +1,175 @@
+/**
+ * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path holds
+ * one of the patterns, in a process of its own, two at a time. Files under tests/cluster/ start
+ * processes themselves and so run alone, after all others.
+ *
+ * Each test and each file has a deadline (uvu has none). The last line is
+ * `N passed, N failed[, N skipped]`; the exit code is 1 when something failed or nothing ran.
+ */
+import { killAll, runFile } from "./runner/process.ts";
+import type { Totals } from "./runner/totals.ts";
+import { judge } from "./runner/totals.ts";
+
+/** Deadlines, ms, of a test, of a file, and of a process whose tests are over. */
+interface Deadlines {
+  readonly testMs: number;
+  readonly fileMs: number;
+  readonly graceMs: number;
+}
+
+const DEADLINES: Deadlines = { testMs: 30_000, fileMs: 120_000, graceMs: 10_000 };
+const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs: 10_000 };
+/** More than two would only slow each other, and the deadlines with them, on a small machine. */
+const PARALLEL_FILES_MAX = 2;
+
+const root = new URL("../", import.meta.url);
+
+interface Settings {
+  /** Where test files are looked for. */
+  readonly folder: string;
+  readonly patterns: readonly string[];
+  /** Set by the tests of the runner alone. */
+  readonly deadlines: Partial<Deadlines>;
+}
+
+function parseArguments(args: readonly string[]): Settings {
+  const patterns: string[] = [];
+  let folder = "tests";
+  const deadlines: { testMs?: number; fileMs?: number; graceMs?: number } = {};
+  for (const argument of args) {
+    const [, name, value] = /^--([a-z-]+)=(.*)$/.exec(argument) ?? [];
+    if (name === "folder") folder = value!;
+    else if (name === "test-ms") deadlines.testMs = Number(value);
+    else if (name === "file-ms") deadlines.fileMs = Number(value);
+    else if (name === "grace-ms") deadlines.graceMs = Number(value);
+    else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
+    else patterns.push(argument);
+  }
+  return { folder, patterns, deadlines };
+}
+
+async function findTests(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await findTests(path));
+    else if (entry.name.endsWith(".test.ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+function matches(file: string, patterns: readonly string[]): boolean {
+  return patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
+}
+
+/** Fetches what package.json names, once, so that no test's deadline pays for it. */
+async function install(): Promise<void> {
+  const { code } = await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"] })
+    .spawn().status;
+  if (code !== 0) throw new Error(`Cannot fetch the dependencies: deno install gave ${code}`);
+}
+
+/** Puts runner/uvu.ts in uvu's place everywhere but in itself. */
+async function importMap(): Promise<string> {
+  const manifest = JSON.parse(await Deno.readTextFile(new URL("package.json", root)));
+  const guarded = new URL("tests/runner/uvu.ts", root).href;
+  const map = {
+    imports: { uvu: guarded },
+    scopes: { [guarded]: { uvu: `npm:uvu@${manifest.devDependencies.uvu}` } },
+  };
+  return `data:application/json,${encodeURIComponent(JSON.stringify(map))}`;
+}
+
+class Run {
+  passed = 0;
+  failed = 0;
+  skipped = 0;
+  readonly failedFiles: string[] = [];
+  readonly #settings: Settings;
+  readonly #importMap: string;
+  readonly #reports: string;
+
+  constructor(settings: Settings, map: string, reports: string) {
+    this.#settings = settings;
+    this.#importMap = map;
+    this.#reports = reports;
+  }
+
+  /** Runs `files`, at most `parallel` of them at once. */
+  async files(files: readonly string[], parallel: number, deadlines: Deadlines): Promise<void> {
+    const waiting = [...files];
+    const lane = async () => {
+      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+        await this.#file(file, { ...deadlines, ...this.#settings.deadlines });
+      }
+    };
+    await Promise.all(Array.from({ length: parallel }, lane));
+  }
+
+  async #file(file: string, deadlines: Deadlines): Promise<void> {
+    const startMs = performance.now();
+    const ending = await runFile({
+      file,
+      importMap: this.#importMap,
+      reportPath: `${this.#reports}/${file.replaceAll(/[^\w.-]/g, "_")}.ndjson`,
+      fileDeadlineMs: deadlines.fileMs,
+      testDeadlineMs: deadlines.testMs,
+      graceMs: deadlines.graceMs,
+    });
+    const { totals, reasons } = judge(ending);
+    this.passed += totals.passed;
+    this.failed += totals.failed;
+    this.skipped += totals.skipped;
+    const took = Math.round(performance.now() - startMs);
+    const verdict = totals.failed > 0 ? "FAIL" : "ok  ";
+    console.log(`${verdict} ${file}  ${describe(totals)}  ${took} ms`);
+    if (totals.failed > 0) {
+      this.failedFiles.push(file);
+      console.log(ending.output.replaceAll(/^(?=.)/gm, "     ").trimEnd());
+      for (const reason of reasons) console.log(`     ${reason}.`);
+      return;
+    }
+    // A test that cannot run here says why, in one line, with the package that would help.
+    for (const line of ending.output.split("\n")) {
+      if (/^skipp(ed|ing)\b/i.test(line)) console.log(`     ${line}`);
+    }
+  }
+}
+
+function describe({ passed, failed, skipped }: Totals): string {
+  return `${passed} passed, ${failed} failed` + (skipped > 0 ? `, ${skipped} skipped` : "");
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const settings = parseArguments(args);
+  Deno.chdir(root);
+  await install();
+  const found = (await findTests(settings.folder))
+    .filter((file) => matches(file, settings.patterns));
+  const reports = await Deno.makeTempDir({ prefix: "crs-test-" });
+  const run = new Run(settings, await importMap(), reports);
+  const isCluster = (file: string) => file.includes("/cluster/");
+  try {
+    const parallel = Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency);
+    await run.files(found.filter((file) => !isCluster(file)), parallel, DEADLINES);
+    await run.files(found.filter(isCluster), 1, CLUSTER_DEADLINES);
+  } finally {
+    await Deno.remove(reports, { recursive: true });
+  }
+  if (found.length === 0) {
+    console.log(`No test file matches ${settings.patterns.join(" ") || settings.folder}.`);
+  }
+  if (run.failedFiles.length > 0) console.log(`\nFailed: ${run.failedFiles.join(", ")}`);
+  console.log(`\n${describe(run)}`);
+  return run.failed > 0 || run.passed === 0 ? 1 : 0;
+}
+
+if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      killAll();
+      Deno.exit(130);
+    });
+  }
+  Deno.exit(await main(Deno.args));
+}

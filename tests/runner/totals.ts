@@ -1,0 +1,80 @@
+/**
+ * What uvu printed, as counts. uvu ends a run with `Total`, `Passed` and `Skipped`; a test that
+ * never ran (a hook that threw drops the rest in silence, and the exit code stays 0) is missing
+ * from `Passed`, so what failed is the difference, whatever the exit code says.
+ */
+import type { ReportLine } from "./uvu.ts";
+
+/** The counts of one test file. */
+export interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const TOTALS =
+  /^ *Total: +(\d+)\r?\n *Passed: +(\d+)\r?\n *Skipped: +(\d+)\r?\n *Duration: .*(?:\r?\n|$)/gm;
+
+/** `text` without terminal escape sequences. */
+export function stripAnsi(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
+}
+
+/** The last totals in `output`, which a test may have imitated above; none while it still runs. */
+export function parseTotals(output: string): Totals | undefined {
+  const last = [...stripAnsi(output).matchAll(TOTALS)].at(-1);
+  if (last === undefined) return undefined;
+  const [total, passed, skipped] = [Number(last[1]), Number(last[2]), Number(last[3])];
+  return { passed, failed: Math.max(0, total - passed), skipped };
+}
+
+/** The lines of a report file; a line cut short by a kill is left out. */
+export function parseReport(text: string): ReportLine[] {
+  const complete = text.slice(0, text.lastIndexOf("\n") + 1);
+  return complete.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** The name of the test that started last and has not ended. */
+export function runningTest(report: readonly ReportLine[]): string | undefined {
+  const last = report.at(-1);
+  return last?.event === "start" ? last.name : undefined;
+}
+
+/** How a file's process ended. */
+export interface Ending {
+  readonly output: string;
+  readonly report: readonly ReportLine[];
+  readonly exitCode: number;
+  /** Why the runner ended it, where it did. */
+  readonly killed: string | undefined;
+}
+
+/** The counts of a file, and why it failed beyond what uvu printed; `reasons` empty: it did not. */
+export function judge(ending: Ending): { totals: Totals; reasons: string[] } {
+  const { output, report, exitCode, killed } = ending;
+  const printed = parseTotals(output);
+  const reasons: string[] = [];
+  if (killed !== undefined) {
+    const name = runningTest(report);
+    reasons.push(name === undefined ? killed : `${killed} while "${name}" ran`);
+  } else if (printed === undefined) {
+    const name = runningTest(report);
+    reasons.push(
+      `It ended with exit code ${exitCode} before its tests did` +
+        (name === undefined ? "" : `, while "${name}" ran`),
+    );
+  } else if (printed.failed === 0 && exitCode !== 0) {
+    reasons.push(`Its tests passed, but it ended with exit code ${exitCode}`);
+  } else if (printed.passed + printed.failed + printed.skipped === 0) {
+    reasons.push("It ran no test: is test.run() missing at its end?");
+  }
+  const counted = printed ?? {
+    passed: report.filter((line) => line.outcome === "passed").length,
+    failed: report.filter((line) => line.outcome !== undefined && line.outcome !== "passed").length,
+    skipped: 0,
+  };
+  // A file that failed as a whole is one failure more than its tests.
+  const failed = counted.failed + (reasons.length > 0 ? 1 : 0);
+  return { totals: { ...counted, failed }, reasons };
+}
