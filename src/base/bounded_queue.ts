@@ -42,6 +42,13 @@ export class BoundedQueue<T> {
     return item;
   }
 
+  /** The items, oldest first; the queue must not change meanwhile. */
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let index = 0; index < this.#count; index++) {
+      yield this.#items[(this.#head + index) % this.#items.length] as T;
+    }
+  }
+
   #grow(): void {
     const grown = new Array<T | undefined>(Math.min(this.capacity, this.#items.length * 2));
     for (let index = 0; index < this.#count; index++) {

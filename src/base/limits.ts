@@ -62,3 +62,8 @@ export const RESOLVE_GATEWAYS_MAX = 256;
 /** A request's time when it names none, and the most it may name, ms. */
 export const REQUEST_TIMEOUT_MS_DEFAULT = 5_000;
 export const REQUEST_TIMEOUT_MS_MAX = 60_000;
+
+// Groups.
+
+/** Commands of one group that wait for the disk; beyond it a caller is told to come back. */
+export const GROUP_PROPOSALS_MAX = 8_192;
