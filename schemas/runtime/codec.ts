@@ -1,0 +1,160 @@
+/**
+ * Codecs: what the generated code of one struct offers, as one value, so that tables of operations
+ * can hold it. A codec keeps no state and may be shared.
+ *
+ * A *segment* is the words of one message without a segment table, root pointer first; a *frame* is
+ * a segment with its table before it, as it crosses a stream.
+ */
+import { WORD_BYTES } from "./cursor.ts";
+import type { StructView } from "./view.ts";
+import { FrameWriter, type Input, type WriteLayout } from "./writer.ts";
+
+/** The most bytes that {@link StructCodec.encode} makes: above every frame and record. */
+const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** How one struct is laid out. */
+export interface StructLayout<T, V extends StructView<T>> extends WriteLayout<T> {
+  readonly name: string;
+  readonly newView: () => V;
+}
+
+/** Encodes and decodes messages whose root is one struct. */
+export class StructCodec<T, V extends StructView<T> = StructView<T>> {
+  readonly layout: StructLayout<T, V>;
+
+  constructor(layout: StructLayout<T, V>) {
+    this.layout = layout;
+  }
+
+  /** A new view, which stands on nothing yet and reads as defaults. */
+  newView(): V {
+    return this.layout.newView();
+  }
+
+  /** A new value with all fields at their defaults. */
+  empty(): T {
+    return this.decode(new Uint8Array(WORD_BYTES));
+  }
+
+  /**
+   * Appends the segment of `value` to `out`. On an error nothing is appended.
+   *
+   * @throws RangeError when a field holds what its type cannot.
+   * @throws RegistryError `too_large` when `out` is full.
+   */
+  append(out: FrameWriter, value: Input<T>): void {
+    const start = out.length;
+    try {
+      this.$put(out, out.allocate(WORD_BYTES), value);
+    } catch (error) {
+      out.truncate(start);
+      throw error;
+    }
+  }
+
+  /** Appends the frame of `value` to `out`; errors as {@link append}. */
+  write(out: FrameWriter, value: Input<T>): void {
+    const start = out.length;
+    try {
+      this.$put(out, out.allocate(2 * WORD_BYTES) + WORD_BYTES, value);
+    } catch (error) {
+      out.truncate(start);
+      throw error;
+    }
+    finishFrame(out, start);
+  }
+
+  /** The segment of `value`, which the caller owns; where speed matters use {@link append}. */
+  encode(value: Input<T>): Uint8Array {
+    const out = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
+    this.append(out, value);
+    return out.written.slice();
+  }
+
+  /**
+   * The value of the segment `[start, end)` of `bytes`; it shares nothing with them.
+   *
+   * @throws RegistryError `malformed` when this is no such segment.
+   */
+  decode(bytes: Uint8Array, start = 0, end: number = bytes.length): T {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.newView().wrap(view, bytes, start, end).toPlain();
+  }
+
+  /** Appends the struct for the pointer at `pointerAt`. */
+  $put(out: FrameWriter, pointerAt: number, value: Input<T>): void {
+    const { dataWords, pointerWords, put } = this.layout;
+    put(out, out.$struct(pointerAt, dataWords, pointerWords), value);
+  }
+}
+
+/** The codec of a struct whose last pointer is an AnyPointer, its body: any other struct. */
+export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends StructCodec<T, V> {
+  /** As {@link StructCodec.append}, with `body` encoded by `codec`; without a codec, no body. */
+  override append<B>(
+    out: FrameWriter,
+    value: Input<T>,
+    codec?: StructCodec<B>,
+    body?: Input<NoInfer<B>>,
+  ): void {
+    const start = out.length;
+    try {
+      this.#putWithBody(out, out.allocate(WORD_BYTES), value, codec, body);
+    } catch (error) {
+      out.truncate(start);
+      throw error;
+    }
+  }
+
+  /** As {@link StructCodec.write}, with `body` encoded by `codec`; without a codec, no body. */
+  override write<B>(
+    out: FrameWriter,
+    value: Input<T>,
+    codec?: StructCodec<B>,
+    body?: Input<NoInfer<B>>,
+  ): void {
+    const start = out.length;
+    try {
+      const pointerAt = out.allocate(2 * WORD_BYTES) + WORD_BYTES;
+      this.#putWithBody(out, pointerAt, value, codec, body);
+    } catch (error) {
+      out.truncate(start);
+      throw error;
+    }
+    finishFrame(out, start);
+  }
+
+  /** As {@link StructCodec.encode}, with `body` encoded by `codec`; without a codec, no body. */
+  override encode<B>(
+    value: Input<T>,
+    codec?: StructCodec<B>,
+    body?: Input<NoInfer<B>>,
+  ): Uint8Array {
+    const out = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
+    this.append(out, value, codec, body);
+    return out.written.slice();
+  }
+
+  #putWithBody<B>(
+    out: FrameWriter,
+    pointerAt: number,
+    value: Input<T>,
+    codec: StructCodec<B> | undefined,
+    body: Input<B> | undefined,
+  ): void {
+    const { dataWords, pointerWords, put } = this.layout;
+    const at = out.$struct(pointerAt, dataWords, pointerWords);
+    put(out, at, value);
+    if (codec === undefined) return;
+    if (body === undefined) {
+      throw new TypeError(`Body must be given with its codec ${codec.layout.name}: there is none`);
+    }
+    codec.$put(out, at + (dataWords + pointerWords - 1) * WORD_BYTES, body);
+  }
+}
+
+/** Writes the segment table of the frame that begins at `start` and ends where `out` ends. */
+function finishFrame(out: FrameWriter, start: number): void {
+  // The first half of the table is 0: one segment.
+  out.view.setUint32(start + 4, (out.length - start - WORD_BYTES) / WORD_BYTES, true);
+}

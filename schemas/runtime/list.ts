@@ -1,0 +1,194 @@
+/**
+ * Lists of a message as flyweights: `count` and `at(index)`.
+ *
+ * A list is checked as a whole when it is positioned: its elements lie inside the segment, and
+ * elements that take no bytes are paid from the traversal budget at once, so that a count may be
+ * believed. Each `at` costs one step of that budget. An index beyond `[0, count)` is the caller's
+ * mistake and a RangeError.
+ */
+import {
+  type Cursor,
+  listCount,
+  ListCursor,
+  listElements,
+  malformed,
+  outside,
+  POINTER_LIST,
+  pointerTarget,
+  SIZE_BYTE,
+  SIZE_COMPOSITE,
+  SIZE_POINTER,
+  WORD_BYTES,
+} from "./cursor.ts";
+import type { Scalar } from "./scalar.ts";
+import { decodeText } from "./text.ts";
+import { checkTerminated, type StructView } from "./view.ts";
+
+/** What all lists share. */
+abstract class ElementList extends ListCursor {
+  /** How many elements it has. */
+  count = 0;
+  /** Byte offset of the first element, and the distance from one to the next. */
+  $elements = 0;
+  $stride = 0;
+
+  /** The byte offset of an element, paid for. */
+  $at(index: number): number {
+    if (!(index >= 0 && index < this.count)) {
+      throw new RangeError(
+        `Index must be in [0, ${this.count}) of the list: current value is ${index}`,
+      );
+    }
+    this.$spend(1);
+    return this.$elements + index * this.$stride;
+  }
+
+  /** Stands on a list of elements of one fixed size. */
+  protected $positionFlat(parent: Cursor, pointerAt: number, size: number, stride: number): void {
+    this.$descend(parent);
+    this.$stride = stride;
+    this.$elements = pointerAt === -1 ? -1 : listElements(this, pointerAt, size, stride);
+    this.count = this.$elements === -1 ? 0 : listCount(this, pointerAt);
+  }
+}
+
+/** A list of structs. */
+export class StructList<Plain, V extends StructView<Plain>> extends ElementList {
+  readonly #element: V;
+  #dataBytes = 0;
+
+  /** @param element the view that `at` moves when it is given no other. */
+  constructor(element: V) {
+    super();
+    this.#element = element;
+  }
+
+  /** Moves `into`, or the list's own view, to an element, and returns it. */
+  at(index: number, into: V = this.#element): V {
+    const at = this.$at(index);
+    into.$descend(this);
+    into.$data = at;
+    into.$pointers = at + this.#dataBytes;
+    into.$limit = at + this.$stride;
+    return into;
+  }
+
+  /** All elements, as objects that share nothing with the message. */
+  toPlain(): Plain[] {
+    const plain: Plain[] = [];
+    for (let index = 0; index < this.count; index++) plain.push(this.at(index).toPlain());
+    return plain;
+  }
+
+  override $position(parent: Cursor, pointerAt: number): void {
+    this.$descend(parent);
+    this.count = 0;
+    const tagAt = pointerAt === -1 ? -1 : pointerTarget(this, pointerAt, POINTER_LIST);
+    if (tagAt === -1) return;
+    const at = pointerAt - this.$start;
+    const high = this.$view.getUint32(pointerAt + 4, true);
+    if ((high & 7) !== SIZE_COMPOSITE) {
+      throw malformed(`List at byte ${at} must hold structs (size 7): found size ${high & 7}`);
+    }
+    const words = high >>> 3;
+    const end = tagAt + WORD_BYTES + words * WORD_BYTES;
+    if (end > this.$end) throw outside(this, pointerAt, tagAt, end);
+    const tag = this.$view.getUint32(tagAt, true);
+    const sizes = this.$view.getUint32(tagAt + 4, true);
+    const count = tag >>> 2;
+    const elementWords = (sizes & 0xffff) + (sizes >>> 16);
+    if ((tag & 3) !== 0 || count * elementWords > words) {
+      throw malformed(
+        `List at byte ${at} must hold its elements in ${words} words: its tag (kind ${
+          tag & 3
+        }) claims ${count} of ${elementWords} words`,
+      );
+    }
+    if (elementWords === 0) this.$spend(count);
+    this.count = count;
+    this.$elements = tagAt + WORD_BYTES;
+    this.$stride = elementWords * WORD_BYTES;
+    this.#dataBytes = (sizes & 0xffff) * WORD_BYTES;
+  }
+}
+
+/** A list of numbers. */
+export class ScalarList extends ElementList {
+  readonly #scalar: Scalar;
+
+  constructor(scalar: Scalar) {
+    super();
+    this.#scalar = scalar;
+  }
+
+  /** An element. */
+  at(index: number): number {
+    return this.#scalar.read(this.$view, this.$at(index));
+  }
+
+  /** All elements. */
+  toPlain(): number[] {
+    const plain: number[] = [];
+    for (let index = 0; index < this.count; index++) plain.push(this.at(index));
+    return plain;
+  }
+
+  override $position(parent: Cursor, pointerAt: number): void {
+    this.$positionFlat(parent, pointerAt, this.#scalar.size, this.#scalar.bytes);
+  }
+}
+
+/** A list of Text or Data: each element is a pointer to bytes. */
+abstract class ByteStringList extends ElementList {
+  override $position(parent: Cursor, pointerAt: number): void {
+    this.$positionFlat(parent, pointerAt, SIZE_POINTER, WORD_BYTES);
+  }
+}
+
+/** A list of Text. */
+export class TextList extends ByteStringList {
+  /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
+  at(index: number): string {
+    const bytes = this.bytesAt(index);
+    this.$spend(1 + (bytes.length >> 3));
+    return decodeText(bytes, 0, bytes.length);
+  }
+
+  /** The bytes of an element in place, without its final NUL; not checked to be UTF-8. */
+  bytesAt(index: number): Uint8Array {
+    const pointerAt = this.$at(index);
+    const at = listElements(this, pointerAt, SIZE_BYTE, 1);
+    if (at === -1) return this.$bytes.subarray(0, 0);
+    checkTerminated(this, pointerAt, at);
+    return this.$bytes.subarray(at, at + listCount(this, pointerAt) - 1);
+  }
+
+  /** All elements. */
+  toPlain(): string[] {
+    const plain: string[] = [];
+    for (let index = 0; index < this.count; index++) plain.push(this.at(index));
+    return plain;
+  }
+}
+
+/** A list of Data. */
+export class DataList extends ByteStringList {
+  /** The bytes of an element in place. */
+  at(index: number): Uint8Array {
+    const pointerAt = this.$at(index);
+    const at = listElements(this, pointerAt, SIZE_BYTE, 1);
+    if (at === -1) return this.$bytes.subarray(0, 0);
+    return this.$bytes.subarray(at, at + listCount(this, pointerAt));
+  }
+
+  /** Copies of all elements. */
+  toPlain(): Uint8Array[] {
+    const plain: Uint8Array[] = [];
+    for (let index = 0; index < this.count; index++) {
+      const bytes = this.at(index);
+      this.$spend(1 + (bytes.length >> 3));
+      plain.push(bytes.slice());
+    }
+    return plain;
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * The base of every generated view: a flyweight over one struct of a message.
+ *
+ * A view allocates nothing when it is positioned and nothing when a number is read. A field beyond
+ * the end of a shorter data or pointer section (written by an older version, or by a tool that cuts
+ * trailing zeros) reads as its default. Every pointer is checked against the segment before it is
+ * followed. A view holds the bytes it was positioned on, not a copy: their owner must keep them as
+ * they are while it is in use. Lists and structs that a view hands out are flyweights too, owned by
+ * it and moved by the next use of the same getter.
+ */
+import { POINTER_DEPTH_MAX } from "../../src/base/limits.ts";
+import {
+  Cursor,
+  listCount,
+  type ListCursor,
+  listElements,
+  malformed,
+  outside,
+  PLAIN_OBJECT_STEPS,
+  POINTER_STRUCT,
+  pointerTarget,
+  SIZE_BYTE,
+  type TraversalBudget,
+  traversalStepsMax,
+  WORD_BYTES,
+} from "./cursor.ts";
+import {
+  FLOAT32,
+  FLOAT64,
+  INT16,
+  INT32,
+  INT64,
+  INT8,
+  UINT16,
+  UINT32,
+  UINT64,
+  UINT8,
+} from "./scalar.ts";
+import { decodeText } from "./text.ts";
+
+/** A flyweight over a struct whose plain form is `Plain`. */
+export abstract class StructView<Plain = unknown> extends Cursor {
+  /** The data section is `[$data, $pointers)`, the pointer section `[$pointers, $limit)`. */
+  $data = 0;
+  $pointers = 0;
+  $limit = 0;
+  readonly #budget: TraversalBudget = { left: 0 };
+  /** The length of the byte string that was located last. */
+  #length = 0;
+
+  /** The struct as an object that shares nothing with the message. */
+  abstract toPlain(): Plain;
+
+  /**
+   * Stands on the root struct of the segment `[start, end)` of `bytes`: the words after a frame's
+   * segment table, or a stored record. Begins a new traversal budget.
+   *
+   * @param view sees exactly the bytes of `bytes`.
+   * @throws RegistryError `malformed` when no struct of this message is there.
+   */
+  wrap(view: DataView, bytes: Uint8Array, start: number, end: number): this {
+    if (start < 0 || end > bytes.length || start > end) {
+      throw new RangeError(
+        `Segment must lie inside its ${bytes.length} bytes: current value is [${start}, ${end})`,
+      );
+    }
+    const length = end - start;
+    if (length === 0 || length % WORD_BYTES !== 0) {
+      throw malformed(`Segment must be one or more words of 8 bytes: found ${length} bytes`);
+    }
+    this.$view = view;
+    this.$bytes = bytes;
+    this.$start = start;
+    this.$end = end;
+    this.$depth = POINTER_DEPTH_MAX;
+    this.#budget.left = traversalStepsMax(length);
+    this.$budget = this.#budget;
+    this.$follow(start);
+    return this;
+  }
+
+  /** Stands on the struct that the pointer at `pointerAt` of the own segment points to. */
+  $follow(pointerAt: number): void {
+    const target = pointerAt === -1 ? -1 : pointerTarget(this, pointerAt, POINTER_STRUCT);
+    if (target === -1) {
+      this.$data = this.$pointers = this.$limit = this.$start;
+      return;
+    }
+    const sizes = this.$view.getUint32(pointerAt + 4, true);
+    this.$data = target;
+    this.$pointers = target + (sizes & 0xffff) * WORD_BYTES;
+    this.$limit = this.$pointers + (sizes >>> 16) * WORD_BYTES;
+    if (this.$limit > this.$end) throw outside(this, pointerAt, target, this.$limit);
+  }
+
+  /** The byte offset of a pointer of this struct, -1 where its section is too short. */
+  $pointerAt(index: number): number {
+    const at = this.$pointers + index * WORD_BYTES;
+    return at + WORD_BYTES <= this.$limit ? at : -1;
+  }
+
+  /** False for a null pointer and for one beyond the section. */
+  $has(index: number): boolean {
+    const at = this.$pointerAt(index);
+    return at !== -1 && (this.$view.getInt32(at, true) !== 0 ||
+      this.$view.getInt32(at + 4, true) !== 0);
+  }
+
+  /** Moves `child` to the struct at a pointer; all its fields read as defaults where none is. */
+  $struct<V extends StructView>(index: number, child: V): V {
+    this.$spend(1);
+    child.$descend(this);
+    child.$follow(this.$pointerAt(index));
+    return child;
+  }
+
+  /** Moves `list` to the list at a pointer; it is empty where none is. */
+  $list<L extends ListCursor>(index: number, list: L): L {
+    list.$position(this, this.$pointerAt(index));
+    return list;
+  }
+
+  // Data section: `offset` is in bytes from its start.
+
+  $bool(offset: number, mask: number): boolean {
+    return (this.$uint8(offset) & mask) !== 0;
+  }
+
+  $uint8(offset: number): number {
+    const at = this.$data + offset;
+    return at + 1 <= this.$pointers ? this.$view.getUint8(at) : 0;
+  }
+
+  $int8(offset: number): number {
+    return (this.$uint8(offset) << 24) >> 24;
+  }
+
+  $uint16(offset: number): number {
+    const at = this.$data + offset;
+    return at + 2 <= this.$pointers ? this.$view.getUint16(at, true) : 0;
+  }
+
+  $int16(offset: number): number {
+    return (this.$uint16(offset) << 16) >> 16;
+  }
+
+  $uint32(offset: number): number {
+    const at = this.$data + offset;
+    return at + 4 <= this.$pointers ? this.$view.getUint32(at, true) : 0;
+  }
+
+  $int32(offset: number): number {
+    return this.$uint32(offset) | 0;
+  }
+
+  /** @throws RegistryError `malformed` above 2^53 - 1, which a number cannot hold. */
+  $uint64(offset: number): number {
+    const at = this.$data + offset;
+    return at + 8 <= this.$pointers ? UINT64.read(this.$view, at) : 0;
+  }
+
+  /** @throws RegistryError `malformed` beyond ±(2^53 - 1). */
+  $int64(offset: number): number {
+    const at = this.$data + offset;
+    return at + 8 <= this.$pointers ? INT64.read(this.$view, at) : 0;
+  }
+
+  $float32(offset: number): number {
+    const at = this.$data + offset;
+    return at + 4 <= this.$pointers ? this.$view.getFloat32(at, true) : 0;
+  }
+
+  $float64(offset: number): number {
+    const at = this.$data + offset;
+    return at + 8 <= this.$pointers ? this.$view.getFloat64(at, true) : 0;
+  }
+
+  // Fixed byte strings (`$bytes` groups).
+
+  /** Where a fixed byte string stands in `$bytes`. */
+  $fixedOffset(offset: number, length: number): number {
+    const at = this.$data + offset;
+    if (at + length > this.$pointers) {
+      throw malformed(
+        `Data section must hold ${offset + length} bytes: found ${this.$pointers - this.$data}`,
+      );
+    }
+    return at;
+  }
+
+  /** A copy; what is beyond the section is zero. */
+  $fixed(offset: number, length: number): Uint8Array {
+    const copy = new Uint8Array(length);
+    const at = this.$data + offset;
+    const count = Math.min(length, this.$pointers - at);
+    for (let index = 0; index < count; index++) copy[index] = this.$bytes[at + index]!;
+    return copy;
+  }
+
+  /** True where the string equals `[otherAt, otherAt + length)` of `other`. */
+  $fixedEquals(offset: number, length: number, other: Uint8Array, otherAt: number): boolean {
+    const at = this.$data + offset;
+    const count = Math.min(length, this.$pointers - at);
+    for (let index = 0; index < length; index++) {
+      if ((index < count ? this.$bytes[at + index] : 0) !== other[otherAt + index]) return false;
+    }
+    return true;
+  }
+
+  // Text and Data: byte strings behind a pointer.
+
+  /** Where the bytes of a Data stand in `$bytes`. */
+  $dataOffset(index: number): number {
+    const at = this.$pointerAt(index);
+    const target = at === -1 ? -1 : listElements(this, at, SIZE_BYTE, 1);
+    this.#length = target === -1 ? 0 : listCount(this, at);
+    return target === -1 ? this.$start : target;
+  }
+
+  /** The length of a Data in bytes; 0 where none is. */
+  $dataLength(index: number): number {
+    this.$dataOffset(index);
+    return this.#length;
+  }
+
+  /** The bytes of a Data in place. */
+  $dataBytes(index: number): Uint8Array {
+    const offset = this.$dataOffset(index);
+    return this.$bytes.subarray(offset, offset + this.#length);
+  }
+
+  /** A copy of a Data. */
+  $dataCopy(index: number): Uint8Array {
+    const bytes = this.$dataBytes(index);
+    this.$spend(1 + (bytes.length >> 3));
+    return bytes.slice();
+  }
+
+  /** Where the bytes of a Text stand in `$bytes`; its final NUL was seen. */
+  $textOffset(index: number): number {
+    const at = this.$pointerAt(index);
+    const target = at === -1 ? -1 : listElements(this, at, SIZE_BYTE, 1);
+    if (target === -1) {
+      this.#length = 0;
+      return this.$start;
+    }
+    checkTerminated(this, at, target);
+    this.#length = listCount(this, at) - 1;
+    return target;
+  }
+
+  /** The length of a Text in bytes, without its final NUL. */
+  $textLength(index: number): number {
+    this.$textOffset(index);
+    return this.#length;
+  }
+
+  /** The bytes of a Text in place, without its final NUL; not checked to be UTF-8. */
+  $textBytes(index: number): Uint8Array {
+    const offset = this.$textOffset(index);
+    return this.$bytes.subarray(offset, offset + this.#length);
+  }
+
+  /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
+  $text(index: number): string {
+    const offset = this.$textOffset(index);
+    const length = this.#length;
+    if (length === 0) return "";
+    this.$spend(1 + (length >> 3));
+    return decodeText(this.$bytes, offset, length);
+  }
+
+  /** Pays for the object that {@link toPlain} makes. */
+  $payPlain(): void {
+    this.$spend(PLAIN_OBJECT_STEPS);
+  }
+
+  // Patching in place: only what the data section holds.
+
+  $setBool(offset: number, mask: number, value: boolean): void {
+    const at = this.#patch(offset, 1);
+    const others = this.$bytes[at]! & ~mask;
+    this.$bytes[at] = value ? others | mask : others;
+  }
+
+  $setUint8(offset: number, value: number): void {
+    UINT8.write(this.$view, this.#patch(offset, 1), value, "Value");
+  }
+
+  $setInt8(offset: number, value: number): void {
+    INT8.write(this.$view, this.#patch(offset, 1), value, "Value");
+  }
+
+  $setUint16(offset: number, value: number): void {
+    UINT16.write(this.$view, this.#patch(offset, 2), value, "Value");
+  }
+
+  $setInt16(offset: number, value: number): void {
+    INT16.write(this.$view, this.#patch(offset, 2), value, "Value");
+  }
+
+  $setUint32(offset: number, value: number): void {
+    UINT32.write(this.$view, this.#patch(offset, 4), value, "Value");
+  }
+
+  $setInt32(offset: number, value: number): void {
+    INT32.write(this.$view, this.#patch(offset, 4), value, "Value");
+  }
+
+  $setUint64(offset: number, value: number): void {
+    UINT64.write(this.$view, this.#patch(offset, 8), value, "Value");
+  }
+
+  $setInt64(offset: number, value: number): void {
+    INT64.write(this.$view, this.#patch(offset, 8), value, "Value");
+  }
+
+  $setFloat32(offset: number, value: number): void {
+    FLOAT32.write(this.$view, this.#patch(offset, 4), value, "Value");
+  }
+
+  $setFloat64(offset: number, value: number): void {
+    FLOAT64.write(this.$view, this.#patch(offset, 8), value, "Value");
+  }
+
+  $setFixed(offset: number, length: number, value: Uint8Array): void {
+    if (value.length !== length) {
+      throw new RangeError(`Value must have ${length} bytes: current value has ${value.length}`);
+    }
+    const at = this.#patch(offset, length);
+    for (let index = 0; index < length; index++) this.$bytes[at + index] = value[index]!;
+  }
+
+  #patch(offset: number, length: number): number {
+    const at = this.$data + offset;
+    if (at + length > this.$pointers) {
+      throw new RangeError(
+        `Field at byte ${offset} must lie inside the data section to be patched: its size is ${
+          this.$pointers - this.$data
+        }`,
+      );
+    }
+    return at;
+  }
+}
+
+/** Refuses the byte list at `pointerAt`, whose elements stand at `at`, unless it ends with NUL. */
+export function checkTerminated(from: Cursor, pointerAt: number, at: number): void {
+  const count = listCount(from, pointerAt);
+  if (count === 0 || from.$bytes[at + count - 1] !== 0) {
+    throw malformed(
+      `Text at byte ${pointerAt - from.$start} must end with NUL: its ${count} bytes do not`,
+    );
+  }
+}
