@@ -4,7 +4,7 @@
  * the process ends; that is why nothing on the way of a request logs.
  */
 import { pino } from "pino";
-import { type LogFacts, type Logger, type LogLevel } from "../base/logger.ts";
+import type { LogFacts, Logger, LogLevel } from "../base/logger.ts";
 import { RegistryError } from "../base/errors.ts";
 
 /** How lines look: `json` for programs, `text` for people. */
@@ -72,6 +72,8 @@ export function createLogger(options: LoggerOptions): Logger {
 
 function writeToStandardError(): (line: string) => void {
   const stream = pino.destination({ fd: 2, sync: true });
+  // Standard error may be closed by whoever read it; a node that cannot log goes on serving.
+  stream.on("error", () => {});
   return (line) => {
     stream.write(line);
   };
@@ -100,10 +102,18 @@ function readableLine(line: string): string {
   for (const [name, value] of Object.entries(facts)) {
     text += `  ${name}=${typeof value === "string" ? plainText(value) : JSON.stringify(value)}`;
   }
-  return text + "\n";
+  return text.replace(CONTROLS, escapeControl) + "\n";
 }
 
-/** A word as it is; anything else quoted, so that a value can neither break nor forge a line. */
+/** What would break a line, forge another one, or command a terminal. */
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+function escapeControl(character: string): string {
+  return "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0");
+}
+
+/** A word as it is; anything else quoted. */
 function plainText(value: string): string {
   return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
 }
