@@ -1,0 +1,126 @@
+/**
+ * The control stream: the first stream of a session, opened by the client. The client sends Hello;
+ * the server answers HelloReply, or Goodbye and a code; later it sends ring maps as they change, and
+ * either side ends the session with Goodbye. Nothing else is served before the Hello was answered.
+ */
+import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import {
+  controlFrameCodec,
+  type Goodbye,
+  goodbyeCodec,
+  type Hello,
+  helloCodec,
+  type HelloReply,
+  helloReplyCodec,
+  type RingMap as WireRingMap,
+  ringMapCodec,
+} from "../../schemas/gen/wire.ts";
+import { RegistryError } from "../base/errors.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+
+/** Kinds of control frames. */
+export const CONTROL_HELLO = 1;
+/** See {@link CONTROL_HELLO}. */
+export const CONTROL_HELLO_REPLY = 2;
+/** See {@link CONTROL_HELLO}. */
+export const CONTROL_GOODBYE = 3;
+/** See {@link CONTROL_HELLO}. */
+export const CONTROL_RING_MAP = 4;
+
+/** The versions of the protocol that this program speaks, `[min, max]`. */
+export const PROTOCOL_VERSION_MIN = 1;
+/** See {@link PROTOCOL_VERSION_MIN}. */
+export const PROTOCOL_VERSION_MAX = 1;
+
+/** A control frame as plain data. */
+export type ControlMessage =
+  | { readonly kind: "hello"; readonly hello: Hello }
+  | { readonly kind: "hello_reply"; readonly reply: HelloReply }
+  | { readonly kind: "goodbye"; readonly goodbye: Goodbye }
+  | { readonly kind: "ring_map"; readonly ringMap: RingMap };
+
+/** Appends a control frame to `out`. */
+export function writeControl(out: FrameWriter, message: ControlMessage): void {
+  switch (message.kind) {
+    case "hello":
+      return controlFrameCodec.write(out, { kind: CONTROL_HELLO }, helloCodec, message.hello);
+    case "hello_reply":
+      return controlFrameCodec.write(
+        out,
+        { kind: CONTROL_HELLO_REPLY },
+        helloReplyCodec,
+        message.reply,
+      );
+    case "goodbye":
+      return controlFrameCodec.write(
+        out,
+        { kind: CONTROL_GOODBYE },
+        goodbyeCodec,
+        message.goodbye,
+      );
+    case "ring_map":
+      return controlFrameCodec.write(
+        out,
+        { kind: CONTROL_RING_MAP },
+        ringMapCodec,
+        ringMapToWire(message.ringMap),
+      );
+  }
+}
+
+/**
+ * Reads the control frame `[start, end)` of `bytes`, table included. `undefined` for a kind that a
+ * later version added: it is skipped.
+ *
+ * @throws RegistryError `malformed`.
+ */
+export function readControl(
+  view: DataView,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): ControlMessage | undefined {
+  const frame = controlFrameCodec.newView().wrap(view, bytes, start + 8, end);
+  switch (frame.kind) {
+    case CONTROL_HELLO:
+      return { kind: "hello", hello: frame.bodyInto(helloCodec.newView()).toPlain() };
+    case CONTROL_HELLO_REPLY:
+      return { kind: "hello_reply", reply: frame.bodyInto(helloReplyCodec.newView()).toPlain() };
+    case CONTROL_GOODBYE:
+      return { kind: "goodbye", goodbye: frame.bodyInto(goodbyeCodec.newView()).toPlain() };
+    case CONTROL_RING_MAP:
+      return {
+        kind: "ring_map",
+        ringMap: ringMapFromWire(frame.bodyInto(ringMapCodec.newView()).toPlain()),
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** The ring map as it crosses the wire. */
+export function ringMapToWire(map: RingMap): Input<WireRingMap> {
+  return map;
+}
+
+/**
+ * The ring map of a wire message, checked.
+ *
+ * @throws RegistryError `malformed` when its parts do not fit each other.
+ */
+export function ringMapFromWire(wire: WireRingMap): RingMap {
+  const count = wire.partitionCount;
+  if (count < 1 || count > 8_192 || (count & (count - 1)) !== 0) {
+    throw new RegistryError(
+      "malformed",
+      `Ring map must have a power of two up to 8192 partitions: found ${count}`,
+    );
+  }
+  if (wire.placements.length !== 1 && wire.placements.length !== count) {
+    throw new RegistryError(
+      "malformed",
+      `Ring map must place all of ${count} partitions: found ${wire.placements.length} placements`,
+    );
+  }
+  return wire;
+}

@@ -1,0 +1,105 @@
+/**
+ * Cuts a stream's bytes into frames. Whole frames of a chunk are handed out where they lie; only a
+ * frame that a chunk boundary splits is copied, into a buffer that grows with what arrives and not
+ * with what a header claims.
+ *
+ * An error is final: the stream's framing is lost, so its owner throws assembler and stream away.
+ */
+import { FRAME_INCOMPLETE, type FrameLimits, inspectFrame } from "../../schemas/runtime/frame.ts";
+
+/**
+ * Takes one whole frame, `[start, end)` of `bytes`, table included. The bytes are valid during the
+ * call only; `view` sees exactly `bytes`.
+ */
+export type FrameHandler = (
+  view: DataView,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+) => void;
+
+/** The first buffer for a split frame; most fit. */
+const PARTIAL_BYTES_INITIAL = 512;
+/** A table of 16 segments. */
+const TABLE_BYTES_MAX = 72;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** The frames of one stream. */
+export class FrameAssembler {
+  readonly #limits: FrameLimits;
+  #partial: Uint8Array = NO_BYTES;
+  #partialView = new DataView(NO_BYTES.buffer);
+  #partialLength = 0;
+
+  constructor(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  /** Bytes of a frame that has not arrived whole. */
+  get partialBytes(): number {
+    return this.#partialLength;
+  }
+
+  /**
+   * Hands every frame that `chunk` completes to `onFrame`, in order, and keeps a copy of the rest.
+   *
+   * @throws RegistryError `too_large`, `malformed`: the stream cannot be read any further.
+   */
+  push(chunk: Uint8Array, onFrame: FrameHandler): void {
+    let at = this.#partialLength === 0 ? 0 : this.#complete(chunk, onFrame);
+    const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    while (at < chunk.length) {
+      const size = inspectFrame(view, at, chunk.length, this.#limits);
+      if (size === FRAME_INCOMPLETE || at + size > chunk.length) break;
+      onFrame(view, chunk, at, at + size);
+      at += size;
+    }
+    if (at < chunk.length) this.#keep(chunk, at, chunk.length);
+    else if (this.#partialLength === 0 && this.#partial.length > PARTIAL_BYTES_INITIAL) {
+      this.#partial = NO_BYTES;
+    }
+  }
+
+  /** Fills the split frame from `chunk`; returns how many of its bytes belonged to it. */
+  #complete(chunk: Uint8Array, onFrame: FrameHandler): number {
+    let used = 0;
+    for (;;) {
+      const size = inspectFrame(this.#partialView, 0, this.#partialLength, this.#limits);
+      // Until the table is whole, it alone is completed: what follows it may be another frame.
+      const wanted = size === FRAME_INCOMPLETE ? this.#tableBytes() : size;
+      const taken = Math.min(wanted - this.#partialLength, chunk.length - used);
+      this.#keep(chunk, used, used + taken);
+      used += taken;
+      if (this.#partialLength < wanted) return used;
+      if (size === FRAME_INCOMPLETE) continue;
+      this.#partialLength = 0;
+      onFrame(this.#partialView, this.#partial, 0, size);
+      return used;
+    }
+  }
+
+  /** How many bytes tell the size of the split frame. */
+  #tableBytes(): number {
+    if (this.#partialLength < 4) return 4;
+    const segments = this.#partialView.getUint32(0, true) + 1;
+    return Math.min(TABLE_BYTES_MAX, 4 + 4 * segments);
+  }
+
+  #keep(chunk: Uint8Array, lo: number, hi: number): void {
+    const needed = this.#partialLength + (hi - lo);
+    if (needed > this.#partial.length) {
+      const grown = new Uint8Array(
+        Math.max(needed, PARTIAL_BYTES_INITIAL, this.#partial.length * 2),
+      );
+      grown.set(this.#partial.subarray(0, this.#partialLength));
+      this.#partial = grown;
+      this.#partialView = new DataView(grown.buffer);
+    }
+    this.#partial.set(
+      lo === 0 && hi === chunk.length ? chunk : chunk.subarray(lo, hi),
+      this.#partialLength,
+    );
+    this.#partialLength = needed;
+  }
+}

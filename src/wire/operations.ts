@@ -1,0 +1,304 @@
+/**
+ * The operation table: every operation once, with all that dispatch, SDK, command line and
+ * documentation need to know of it. An id is stable for ever; a new operation takes the next.
+ *
+ * To add one: its structs in `schemas/wire.capnp`, its line here, its handler in the node's read or
+ * write path, its method in the client.
+ */
+import {
+  deregisterReplyCodec,
+  deregisterRequestCodec,
+  emptyCodec,
+  idRequestCodec,
+  listReplyCodec,
+  listRequestCodec,
+  recordReplyCodec,
+  registerManyReplyCodec,
+  registerManyRequestCodec,
+  registerReplyCodec,
+  registerRequestCodec,
+  renewReplyCodec,
+  renewRequestCodec,
+  reportReplyCodec,
+  reportRequestCodec,
+  resolveGatewaysRequestCodec,
+  resolveManyReplyCodec,
+  resolveManyRequestCodec,
+  resolveReplyCodec,
+  resolveRequestCodec,
+  ringMapCodec,
+  statusReplyCodec,
+} from "../../schemas/gen/wire.ts";
+import type { StructCodec, StructLayout } from "../../schemas/runtime/codec.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import type { AccessRule } from "../record/access.ts";
+
+/** Where an operation goes: to the one partition of its key, to several, or to this node. */
+export type KeyRule = "agent_id" | "gateway_id" | "domain" | "record" | "many" | "node";
+
+/** What is known of one operation. */
+export interface Operation {
+  /** On the wire. */
+  readonly id: number;
+  readonly name: string;
+  readonly kind: "read" | "write";
+  readonly key: KeyRule;
+  /**
+   * True where sending it twice has the effect of sending it once, so that a client may repeat it
+   * when an answer is lost. Registers are: they carry their process and sequence.
+   */
+  readonly repeatable: boolean;
+  readonly access: AccessRule;
+  // deno-lint-ignore no-explicit-any -- the table holds codecs of all types; rows keep their own.
+  readonly request: StructCodec<any, any>;
+  // deno-lint-ignore no-explicit-any -- as above.
+  readonly reply: StructCodec<any, any>;
+  /** Tokens it costs of its caller's rate, besides one for each item that it names. */
+  readonly cost: number;
+  /** Codes of its own, besides those that every operation may answer. */
+  readonly codes: readonly ErrorCode[];
+}
+
+/** Codes that every operation may answer. */
+export const COMMON_CODES: readonly ErrorCode[] = [
+  "malformed",
+  "invalid_argument",
+  "permission_denied",
+  "deadline_exceeded",
+  "overloaded",
+  "not_leader",
+  "not_replica",
+  "shutting_down",
+  "internal",
+];
+
+const REGISTER_CODES: readonly ErrorCode[] = [
+  "superseded",
+  "stale_sequence",
+  "incarnation_mismatch",
+  "domain_taken",
+  "claim_revoked",
+  "storage_unavailable",
+];
+
+/** All operations, by name. */
+export const OPERATIONS = {
+  getAgent: {
+    id: 1,
+    name: "getAgent",
+    kind: "read",
+    key: "agent_id",
+    repeatable: true,
+    access: "read",
+    request: idRequestCodec,
+    reply: recordReplyCodec,
+    cost: 1,
+    codes: ["not_found", "too_stale"],
+  },
+  getGateway: {
+    id: 2,
+    name: "getGateway",
+    kind: "read",
+    key: "gateway_id",
+    repeatable: true,
+    access: "read",
+    request: idRequestCodec,
+    reply: recordReplyCodec,
+    cost: 1,
+    codes: ["not_found", "too_stale"],
+  },
+  resolveAgent: {
+    id: 3,
+    name: "resolveAgent",
+    kind: "read",
+    key: "domain",
+    repeatable: true,
+    access: "read",
+    request: resolveRequestCodec,
+    reply: resolveReplyCodec,
+    cost: 2,
+    codes: ["not_found", "too_stale"],
+  },
+  resolveAgents: {
+    id: 4,
+    name: "resolveAgents",
+    kind: "read",
+    key: "many",
+    repeatable: true,
+    access: "read",
+    request: resolveManyRequestCodec,
+    reply: resolveManyReplyCodec,
+    cost: 2,
+    codes: ["too_large", "too_stale"],
+  },
+  resolveGateways: {
+    id: 5,
+    name: "resolveGateways",
+    kind: "read",
+    key: "node",
+    repeatable: true,
+    access: "read",
+    request: resolveGatewaysRequestCodec,
+    reply: listReplyCodec,
+    cost: 200,
+    codes: ["too_stale"],
+  },
+  listAgentsByRegion: {
+    id: 6,
+    name: "listAgentsByRegion",
+    kind: "read",
+    key: "node",
+    repeatable: true,
+    access: "read",
+    request: listRequestCodec,
+    reply: listReplyCodec,
+    cost: 200,
+    codes: ["too_stale"],
+  },
+  listGatewaysByRegion: {
+    id: 7,
+    name: "listGatewaysByRegion",
+    kind: "read",
+    key: "node",
+    repeatable: true,
+    access: "read",
+    request: listRequestCodec,
+    reply: listReplyCodec,
+    cost: 200,
+    codes: ["too_stale"],
+  },
+  registerAgent: {
+    id: 8,
+    name: "registerAgent",
+    kind: "write",
+    key: "record",
+    repeatable: true,
+    access: "own_agent",
+    request: registerRequestCodec,
+    reply: registerReplyCodec,
+    cost: 10,
+    codes: REGISTER_CODES,
+  },
+  registerGateway: {
+    id: 9,
+    name: "registerGateway",
+    kind: "write",
+    key: "record",
+    repeatable: true,
+    access: "own_gateway",
+    request: registerRequestCodec,
+    reply: registerReplyCodec,
+    cost: 10,
+    codes: REGISTER_CODES,
+  },
+  registerMany: {
+    id: 10,
+    name: "registerMany",
+    kind: "write",
+    key: "many",
+    repeatable: true,
+    access: "each",
+    request: registerManyRequestCodec,
+    reply: registerManyReplyCodec,
+    cost: 10,
+    codes: ["too_large", ...REGISTER_CODES],
+  },
+  renew: {
+    id: 11,
+    name: "renew",
+    kind: "write",
+    key: "many",
+    repeatable: true,
+    access: "each",
+    request: renewRequestCodec,
+    reply: renewReplyCodec,
+    cost: 1,
+    codes: ["too_large", "storage_unavailable"],
+  },
+  deregisterAgent: {
+    id: 12,
+    name: "deregisterAgent",
+    kind: "write",
+    key: "agent_id",
+    repeatable: true,
+    access: "own_agent",
+    request: deregisterRequestCodec,
+    reply: deregisterReplyCodec,
+    cost: 10,
+    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
+  },
+  deregisterGateway: {
+    id: 13,
+    name: "deregisterGateway",
+    kind: "write",
+    key: "gateway_id",
+    repeatable: true,
+    access: "own_gateway",
+    request: deregisterRequestCodec,
+    reply: deregisterReplyCodec,
+    cost: 10,
+    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
+  },
+  report: {
+    id: 14,
+    name: "report",
+    kind: "write",
+    key: "record",
+    repeatable: true,
+    access: "each",
+    request: reportRequestCodec,
+    reply: reportReplyCodec,
+    cost: 10,
+    codes: ["not_found", "superseded", "storage_unavailable"],
+  },
+  status: {
+    id: 15,
+    name: "status",
+    kind: "read",
+    key: "node",
+    repeatable: true,
+    access: "read",
+    request: emptyCodec,
+    reply: statusReplyCodec,
+    cost: 10,
+    codes: [],
+  },
+  getRingMap: {
+    id: 16,
+    name: "getRingMap",
+    kind: "read",
+    key: "node",
+    repeatable: true,
+    access: "read",
+    request: emptyCodec,
+    reply: ringMapCodec,
+    cost: 10,
+    codes: [],
+  },
+} as const satisfies Record<string, Operation>;
+
+/** The name of an operation. */
+export type OperationName = keyof typeof OPERATIONS;
+
+/** The plain form that a codec reads and writes. */
+type PlainOf<C> = C extends { readonly layout: StructLayout<infer T, infer _V> } ? T : never;
+
+/** What an operation is asked with. */
+export type RequestOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["request"]>;
+
+/** What an operation answers. */
+export type ReplyOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["reply"]>;
+
+const operationById: readonly (Operation | undefined)[] = (() => {
+  const byId: (Operation | undefined)[] = [];
+  for (const operation of Object.values(OPERATIONS)) byId[operation.id] = operation;
+  return byId;
+})();
+
+/** One more than the highest operation id; 0 is none. */
+export const OPERATION_IDS_END = operationById.length;
+
+/** The operation with that id, if this version knows it. */
+export function operationOfId(id: number): Operation | undefined {
+  return operationById[id];
+}
