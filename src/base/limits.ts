@@ -67,3 +67,42 @@ export const REQUEST_TIMEOUT_MS_MAX = 60_000;
 
 /** Commands of one group that wait for the disk; beyond it a caller is told to come back. */
 export const GROUP_PROPOSALS_MAX = 8_192;
+
+// Transport.
+
+/** Sessions of one listener: at 25 KB each they take half a gigabyte. */
+export const SESSIONS_MAX = 20_000;
+/**
+ * Sessions of one remote address (IPv6: one /64), loopback excepted: many proxies behind one NAT fit,
+ * one machine alone cannot take all places.
+ */
+export const SESSIONS_PER_ADDRESS_MAX = 2_048;
+/** Sessions that are ready and that nobody accepted yet: a burst while the process is in one turn. */
+export const SESSIONS_BACKLOG_MAX = 1_024;
+/** Streams of one session, both sides together: control, a few of requests, peer, some of bulk. */
+export const STREAMS_PER_SESSION_MAX = 16;
+/**
+ * One-way streams that a peer may open: HTTP/3 needs three (RFC 9114 §6.2), one is for grease. We
+ * read none after the upgrade, and each holds up to 1.25 MB that cannot be limited otherwise.
+ */
+export const UNIDIRECTIONAL_STREAMS_MAX = 4;
+/** Handshakes in progress, each some 50 KB: more than a second's worth of what two cores can do. */
+export const HANDSHAKES_MAX = 2_048;
+/** The most that a TLS handshake, and after it an HTTP/3 upgrade, may take, ms: five round trips. */
+export const HANDSHAKE_MS_MAX = 5_000;
+/** From a stream's first byte to its whole preface, ms: it is one packet. */
+export const PREFACE_MS_MAX = 5_000;
+/** The most that connecting may take when the caller names no time, ms. */
+export const DIAL_MS_MAX = 5_000;
+/** A client's session: how often it is kept alive, and after what silence it is given up, ms. */
+export const CLIENT_KEEP_ALIVE_MS = 15_000;
+export const CLIENT_IDLE_MS = 45_000;
+/** A peer's session, ms: three missed beats, and elections may start. */
+export const PEER_KEEP_ALIVE_MS = 1_000;
+export const PEER_IDLE_MS = 3_000;
+/** Pending writes get this long when a session says goodbye, ms; a stuck peer must not hold us. */
+export const GOODBYE_WRITES_MS_MAX = 1_000;
+/** Then the last bytes on their way get this long, unless the peer closes first, ms. */
+export const GOODBYE_LINGER_MS = 50;
+/** The text that goes with a close: it must fit one packet of 1,200 bytes, whatever its script. */
+export const CLOSE_MESSAGE_BYTES_MAX = 256;
