@@ -106,3 +106,43 @@ export const GOODBYE_WRITES_MS_MAX = 1_000;
 export const GOODBYE_LINGER_MS = 50;
 /** The text that goes with a close: it must fit one packet of 1,200 bytes, whatever its script. */
 export const CLOSE_MESSAGE_BYTES_MAX = 256;
+
+// The shared log and its images.
+
+/** Batches begin at multiples of this, and a search after damage looks only there: a disk page. */
+export const WAL_PAGE_BYTES = 4_096;
+/** One entry's data: a RegisterMany of 512 records of the largest size, with room. */
+export const WAL_ENTRY_BYTES_MAX = 6 * 1024 * 1024;
+/** A record's payload: the largest entry, or a segment header of 8,193 groups with images. */
+export const WAL_PAYLOAD_BYTES_MAX = 8 * 1024 * 1024;
+/** A batch is closed at this size: one write of it takes a few ms. */
+export const WAL_BATCH_BYTES = 2 * 1024 * 1024;
+/** Submitted and not yet durable; above it appends are refused: about a second of disk writes. */
+export const WAL_PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** Batches written and not yet synced: one under the running sync, one for the next. */
+export const WAL_WRITTEN_BATCHES_MAX = 2;
+/** A segment: small enough to free often, large enough that its making does not count. */
+export const WAL_SEGMENT_BYTES = 64 * 1024 * 1024;
+/** Log on disk above which compaction runs: replayed in about two seconds. */
+export const WAL_SOFT_BYTES = 256 * 1024 * 1024;
+/** Log on disk at which appends are refused. */
+export const WAL_HARD_BYTES = 1024 * 1024 * 1024;
+/** Zeros laid down ahead of the log, so that a sync need not wait for the file system's journal. */
+export const WAL_PREALLOCATE_BYTES = 2 * 1024 * 1024;
+/** Without a write for this long, ms, a watermark is written. */
+export const WAL_IDLE_MS = 200;
+/** How often room on a full disk is looked for, ms. */
+export const WAL_PROBE_MS = 500;
+/** What a caller is told to wait when the log is near its hard limit, or too much is pending, ms. */
+export const WAL_RETRY_MS = 200;
+/** One read of recovery: large enough that the disk streams. */
+export const WAL_READ_BYTES = 8 * 1024 * 1024;
+/** One chunk of an image, and one write of it. */
+export const IMAGE_CHUNK_BYTES_MAX = 4 * 1024 * 1024;
+export const IMAGE_WRITE_BYTES = 1024 * 1024;
+/** A group's configuration in an image: some hundred members. */
+export const IMAGE_CONFIGURATION_BYTES_MAX = 64 * 1024;
+/** Live bytes of a group in the oldest segment up to which they are moved instead of imaged. */
+export const RELOCATE_BYTES_MAX = 16 * 1024;
+/** The pause of compaction between two groups, ms: other turns go first. */
+export const COMPACTION_PAUSE_MS = 2;
