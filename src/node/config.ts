@@ -1,0 +1,248 @@
+/**
+ * What a node is told: flags before environment before file before defaults, checked as a whole.
+ * Every value of every source is checked, even one that a stronger source hides, and one error
+ * lists every mistake, so that a person corrects them in one go. Pure: `config_file.ts` reads the
+ * file, the caller passes flags and environment.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { type LoopbackHost, refusedListenHost } from "../../identity/listen_rule.ts";
+import {
+  CONFIG_FLAG,
+  flagOf,
+  FOREIGN_VARIABLES,
+  type IntegerSetting,
+  type Setting,
+  SETTING_KEYS,
+  type SettingKey,
+  SETTINGS,
+  variableOf,
+  wantedOf,
+} from "./settings.ts";
+
+type ValueOf<S extends Setting> = S extends IntegerSetting ? number
+  : S extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
+  : S extends { readonly kind: "host" } ? LoopbackHost
+  : string;
+
+/** The checked settings of a node, by the keys of the table in `settings.ts`. */
+export type NodeConfig = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]> };
+
+/** Where settings come from, the strongest first. */
+export interface ConfigSources {
+  /** By key (`memoryBytesMax`), as text or of the right type; `undefined` stands for not given. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** The process's environment; only names that begin with `CRS_` are looked at. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The parsed file, if there is one. */
+  readonly file?: ConfigFile;
+  /** What went wrong before, with the file itself for example. */
+  readonly mistakes?: readonly ConfigMistake[];
+}
+
+/** A file of settings, parsed as JSON. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly value: unknown;
+}
+
+/** One thing to correct. */
+export interface ConfigMistake {
+  /** The key of the setting, or what stands in its place. */
+  readonly setting: string;
+  /** Where it was found: `--port`, `CRS_PORT`, `file crs.json`. */
+  readonly source: string;
+  readonly found: string;
+  readonly wanted: string;
+}
+
+/** The longest found value that a mistake shows. */
+const FOUND_CHARACTERS_MAX = 64;
+
+/**
+ * The settings of a node.
+ *
+ * @throws RegistryError `invalid_configuration` that lists every mistake, one a line.
+ *
+ * @example
+ * ```ts
+ * import { resolveConfig } from "./config.ts";
+ *
+ * const config = resolveConfig({ flags: { port: "4000" }, environment: { CRS_REGION: "eu-1" } });
+ * console.log(config.port, config.region, config.partitions); // 4000 eu-1 1024
+ * ```
+ */
+export function resolveConfig(sources: ConfigSources): NodeConfig {
+  const mistakes: ConfigMistake[] = [...sources.mistakes ?? []];
+  // The weakest first: a later source overwrites.
+  const values: Record<string, unknown> = {};
+  for (const key of SETTING_KEYS) values[key] = SETTINGS[key].default;
+  const found: Partial<Record<SettingKey, string>> = {};
+  const take = (key: SettingKey, source: string, raw: unknown, typed: boolean) => {
+    const value = parseSetting(SETTINGS[key], raw, typed);
+    if (value === undefined) {
+      mistakes.push({ setting: key, source, found: shown(raw), wanted: wantedFor(key, raw) });
+    } else {
+      values[key] = value;
+      found[key] = source;
+    }
+  };
+  takeFile(sources.file, take, mistakes);
+  takeEnvironment(sources.environment, take, mistakes);
+  takeFlags(sources.flags, take, mistakes);
+  const config = values as unknown as NodeConfig;
+  if (config.logBytesHard <= config.logBytesSoft) {
+    mistakes.push({
+      setting: "logBytesHard",
+      source: found.logBytesHard ?? "default",
+      found: String(config.logBytesHard),
+      wanted: `more than logBytesSoft, which is ${config.logBytesSoft}`,
+    });
+  }
+  if (mistakes.length > 0) throw configError(mistakes);
+  return config;
+}
+
+/** One error of all mistakes, one a line. */
+export function configError(mistakes: readonly ConfigMistake[]): RegistryError {
+  const count = mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`;
+  const lines = mistakes.map((mistake) =>
+    `  ${mistake.source}: found ${mistake.found}, wanted ${mistake.wanted}`
+  );
+  return new RegistryError(
+    "invalid_configuration",
+    `The configuration has ${count}:\n${lines.join("\n")}`,
+    {
+      field: mistakes.map((mistake) => mistake.setting).join(","),
+    },
+  );
+}
+
+type Take = (key: SettingKey, source: string, raw: unknown, typed: boolean) => void;
+
+function takeFile(file: ConfigFile | undefined, take: Take, mistakes: ConfigMistake[]): void {
+  if (file === undefined) return;
+  const { path, value } = file;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    mistakes.push({
+      setting: CONFIG_FLAG,
+      source: `file ${path}`,
+      found: shown(value),
+      wanted: 'a JSON object such as {"port": 4443}',
+    });
+    return;
+  }
+  for (const [name, raw] of Object.entries(value)) {
+    const source = `file ${path}, ${shown(name)}`;
+    if (isKey(name)) take(name, source, raw, true);
+    else mistakes.push(unknownSetting(name, source, (key) => key));
+  }
+}
+
+function takeEnvironment(
+  environment: ConfigSources["environment"],
+  take: Take,
+  mistakes: ConfigMistake[],
+): void {
+  const keys = new Map(SETTING_KEYS.map((key) => [variableOf(key), key]));
+  for (const [name, raw] of Object.entries(environment)) {
+    if (!name.startsWith("CRS_") || raw === undefined || FOREIGN_VARIABLES.includes(name)) continue;
+    const key = keys.get(name);
+    if (key !== undefined) take(key, name, raw, false);
+    else mistakes.push(unknownSetting(name, `variable ${name}`, variableOf));
+  }
+}
+
+function takeFlags(flags: ConfigSources["flags"], take: Take, mistakes: ConfigMistake[]): void {
+  for (const [name, raw] of Object.entries(flags)) {
+    if (raw === undefined || name === CONFIG_FLAG) continue;
+    if (isKey(name)) take(name, flagOf(name), raw, false);
+    else mistakes.push(unknownSetting(name, `flag ${name}`, flagOf));
+  }
+}
+
+function isKey(name: string): name is SettingKey {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+function unknownSetting(
+  name: string,
+  source: string,
+  nameOf: (key: SettingKey) => string,
+): ConfigMistake {
+  const letters = (text: string) => text.replace(/^CRS_/, "").replace(/[^a-z]/gi, "").toLowerCase();
+  const near = SETTING_KEYS.find((key) => letters(key) === letters(name));
+  const wanted = near === undefined
+    ? "a setting that `crs start --help` lists"
+    : `${nameOf(near)}, if that is meant`;
+  return { setting: name, source, found: "an unknown setting", wanted };
+}
+
+function wantedFor(key: SettingKey, raw: unknown): string {
+  const setting: Setting = SETTINGS[key];
+  const refused = setting.kind === "host" && typeof raw === "string" && raw !== ""
+    ? refusedListenHost(raw)
+    : undefined;
+  return refused ?? wantedOf(setting);
+}
+
+/** The value, or `undefined` where `raw` is none. `typed`: JSON, where a number is no text. */
+function parseSetting(
+  setting: Setting,
+  raw: unknown,
+  typed: boolean,
+): number | string | undefined {
+  switch (setting.kind) {
+    case "integer":
+      return inBounds(setting, typed && typeof raw === "string" ? undefined : quantity(raw, {}));
+    case "bytes":
+      return inBounds(setting, quantity(raw, BYTE_UNITS));
+    case "milliseconds":
+      return inBounds(setting, quantity(raw, TIME_UNITS));
+    case "choice":
+      return typeof raw === "string" && setting.choices.includes(raw) ? raw : undefined;
+    case "host":
+      return typeof raw === "string" && refusedListenHost(raw) === undefined ? raw : undefined;
+    case "path":
+      return typeof raw === "string" && isPath(raw, setting.bytesMax) ? raw : undefined;
+    case "name":
+      return typeof raw === "string" && isName(raw, setting.bytesMax) ? raw : undefined;
+  }
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 * 1024,
+  GiB: 1024 * 1024 * 1024,
+};
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+
+function quantity(raw: unknown, units: Readonly<Record<string, number>>): number | undefined {
+  if (typeof raw === "number") return raw;
+  if (typeof raw !== "string") return undefined;
+  const match = /^(\d{1,16})([A-Za-z]*)$/.exec(raw);
+  if (match === null) return undefined;
+  const [, digits = "", unit = ""] = match;
+  if (unit === "") return Number(digits);
+  return Object.hasOwn(units, unit) ? Number(digits) * units[unit]! : undefined;
+}
+
+function inBounds(setting: IntegerSetting, value: number | undefined): number | undefined {
+  if (value === undefined || !Number.isInteger(value)) return undefined;
+  if (value < setting.min || value > setting.max) return undefined;
+  if (setting.powerOfTwo && !Number.isInteger(Math.log2(value))) return undefined;
+  return value;
+}
+
+function isPath(text: string, bytesMax: number): boolean {
+  return text !== "" && !text.includes("\0") && new TextEncoder().encode(text).length <= bytesMax;
+}
+
+function isName(text: string, bytesMax: number): boolean {
+  return text.length <= bytesMax && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text);
+}
+
+function shown(raw: unknown): string {
+  const text = JSON.stringify(raw) ?? String(raw);
+  return text.length <= FOUND_CHARACTERS_MAX ? text : text.slice(0, FOUND_CHARACTERS_MAX) + "…";
+}

@@ -1,0 +1,224 @@
+/**
+ * The table of settings: the one source for flags, environment, file keys, defaults, bounds, the
+ * help of the command line and the README. `memoryBytesMax` is the key in the file,
+ * `--memory-bytes-max` the flag and `CRS_MEMORY_BYTES_MAX` the variable; nothing is named twice.
+ */
+import { LOG_LEVELS } from "../base/logger.ts";
+import {
+  REGION_BYTES_MAX,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  REQUEST_TIMEOUT_MS_MAX,
+} from "../base/limits.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** A whole number in `[min, max]`. */
+export interface IntegerSetting {
+  /** `bytes` also takes `512MiB`, `2GiB`; `milliseconds` also takes `250ms`, `5s`, `2m`. */
+  readonly kind: "integer" | "bytes" | "milliseconds";
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  /** Beyond the bounds: a power of two. */
+  readonly powerOfTwo?: true;
+  readonly description: string;
+}
+
+/** One of a few words. */
+export interface ChoiceSetting {
+  readonly kind: "choice";
+  readonly default: string;
+  readonly choices: readonly string[];
+  readonly description: string;
+}
+
+/** An address to listen on, a path, or a name. */
+export interface TextSetting {
+  readonly kind: "host" | "path" | "name";
+  readonly default: string;
+  readonly bytesMax: number;
+  readonly description: string;
+}
+
+/** One setting. */
+export type Setting = IntegerSetting | ChoiceSetting | TextSetting;
+
+/** Every setting by its key, in the order in which help lists them. */
+export const SETTINGS = {
+  host: {
+    kind: "host",
+    default: "127.0.0.1",
+    bytesMax: 255,
+    description: "address for QUIC and WebTransport",
+  },
+  port: {
+    kind: "integer",
+    default: 4443,
+    min: 0,
+    max: 65_535,
+    description: "UDP port for QUIC and WebTransport; 0 lets the system choose",
+  },
+  opsHost: {
+    kind: "host",
+    default: "127.0.0.1",
+    bytesMax: 255,
+    description: "address for /healthz, /readyz and /metrics",
+  },
+  opsPort: {
+    kind: "integer",
+    default: 9443,
+    min: 0,
+    max: 65_535,
+    description: "TCP port for /healthz, /readyz and /metrics; 0 lets the system choose",
+  },
+  data: {
+    kind: "path",
+    default: "./data",
+    bytesMax: 4_096,
+    description: "folder for log, images and identity",
+  },
+  partitions: {
+    kind: "integer",
+    default: 1_024,
+    min: 1,
+    max: 8_192,
+    powerOfTwo: true,
+    description: "partitions of the key space; fixed when the data folder is made",
+  },
+  region: {
+    kind: "name",
+    default: "global",
+    bytesMax: REGION_BYTES_MAX,
+    description: "region this node serves",
+  },
+  nodeId: {
+    kind: "integer",
+    default: 1,
+    min: 1,
+    max: 0xffff_ffff,
+    description: "number of this node in its cluster",
+  },
+  logLevel: {
+    kind: "choice",
+    default: "info",
+    choices: LOG_LEVELS,
+    description: "least level that is logged",
+  },
+  logFormat: {
+    kind: "choice",
+    default: "auto",
+    choices: ["auto", "json", "text"],
+    description: "form of log lines; auto is text at a terminal, else JSON",
+  },
+  memoryBytesMax: {
+    kind: "bytes",
+    default: 2 * GIB,
+    min: 128 * MIB,
+    max: 64 * GIB,
+    description: "resident memory beyond which new registrations are refused",
+  },
+  recordsMax: {
+    kind: "integer",
+    default: 4_000_000,
+    min: 1,
+    max: 100_000_000,
+    description: "records beyond which new registrations are refused",
+  },
+  sessionsMax: {
+    kind: "integer",
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    description: "client sessions beyond which new ones are refused",
+  },
+  callerRequestsPerSecondMax: {
+    kind: "integer",
+    default: 500_000,
+    min: 1,
+    max: 100_000_000,
+    description: "requests (items, where a request carries many) of one caller a second",
+  },
+  callerBurstMax: {
+    kind: "integer",
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    description: "requests of one caller at once, before its rate counts",
+  },
+  logBytesSoft: {
+    kind: "bytes",
+    default: 2 * GIB,
+    min: 64 * MIB,
+    max: 1_024 * GIB,
+    description: "log on disk beyond which writes slow down",
+  },
+  logBytesHard: {
+    kind: "bytes",
+    default: 4 * GIB,
+    min: 128 * MIB,
+    max: 1_024 * GIB,
+    description: "log on disk beyond which writes are refused",
+  },
+  requestTimeoutMs: {
+    kind: "milliseconds",
+    default: REQUEST_TIMEOUT_MS_DEFAULT,
+    min: 1,
+    max: REQUEST_TIMEOUT_MS_MAX,
+    description: "time of a request that names none",
+  },
+  drainMs: {
+    kind: "milliseconds",
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    description: "time that requests in progress get when the node is told to stop",
+  },
+} as const satisfies Record<string, Setting>;
+
+/** The key of a setting. */
+export type SettingKey = keyof typeof SETTINGS;
+
+/** All keys, in the order of the table. */
+export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
+
+/** The flag that names the file of settings, and the variable that does. */
+export const CONFIG_FLAG = "config";
+export const CONFIG_VARIABLE = "CRS_CONFIG";
+
+/** Variables with our prefix that are read by others: the command line's server. */
+export const FOREIGN_VARIABLES: readonly string[] = ["CRS_SERVER", CONFIG_VARIABLE];
+
+/** `memoryBytesMax` → `--memory-bytes-max`. */
+export function flagOf(key: SettingKey): string {
+  return "--" + key.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
+}
+
+/** `memoryBytesMax` → `CRS_MEMORY_BYTES_MAX`. */
+export function variableOf(key: SettingKey): string {
+  return "CRS_" + key.replace(/[A-Z]/g, (letter) => "_" + letter).toUpperCase();
+}
+
+/** What a setting takes, in words: for help and for mistakes. */
+export function wantedOf(setting: Setting): string {
+  switch (setting.kind) {
+    case "integer":
+      return `${setting.powerOfTwo ? "a power of two" : "an integer"} in ${bounds(setting)}`;
+    case "bytes":
+      return `bytes in ${bounds(setting)}, such as 512MiB or 2GiB`;
+    case "milliseconds":
+      return `milliseconds in ${bounds(setting)}, such as 250ms or 5s`;
+    case "choice":
+      return `one of ${setting.choices.join(", ")}`;
+    case "host":
+      return "127.0.0.1, ::1 or localhost";
+    case "path":
+      return `a path of 1 to ${setting.bytesMax} bytes`;
+    case "name":
+      return `1 to ${setting.bytesMax} of a-z, 0-9 and -, a letter or digit first and last`;
+  }
+}
+
+function bounds(setting: IntegerSetting): string {
+  return `[${setting.min}, ${setting.max}]`;
+}
