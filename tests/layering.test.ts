@@ -1,0 +1,252 @@
+/**
+ * The floor table of the house, checked against all of its sources, and the checker itself, checked
+ * against small houses that break one rule each: a checker that cannot fail proves nothing.
+ *
+ * A new room gets a line here. Floors: a file imports from its own room and from lower floors;
+ * `import type` counts. F0 to F2 are pure. See tests/layering/check.ts for each rule.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { House, Room } from "./layering/check.ts";
+import { checkLayering } from "./layering/check.ts";
+
+const pure = (folder: string, floor: number): Room => ({ folder, floor, npm: [], pure: true });
+
+const HOUSE: House = {
+  rooms: [
+    pure("schemas", 0),
+    pure("src/base", 0),
+    pure("src/record", 1),
+    pure("src/ring", 1),
+    pure("src/raft", 1),
+    pure("src/liveness", 1),
+    pure("src/store", 2),
+    pure("src/system", 2),
+    pure("src/wire", 2),
+    pure("src/wal", 2),
+    { folder: "src/storage", floor: 3, npm: [] },
+    { folder: "transport", floor: 3, npm: [] },
+    { folder: "identity", floor: 3, npm: ["@peculiar/x509", "reflect-metadata"] },
+    { folder: "src/client", floor: 4, npm: [], portable: true },
+    { folder: "src/node", floor: 4, npm: ["pino", "prom-client"] },
+    { folder: "src/cli", floor: 5, npm: ["commander", "cli-table3", "pino"] },
+    { folder: ".", floor: 6, npm: [] },
+    // The generator is a tool: only tests may import it.
+    { folder: "schemas/generator", floor: 7, npm: ["capnp-es"] },
+    { folder: "tests", floor: 8, npm: "*", startsItself: true },
+    { folder: "bench", floor: 8, npm: "*", startsItself: true },
+  ],
+  entries: ["mod.ts", "src/cli/main.ts", "schemas/generator/main.ts"],
+};
+
+/** Folders of the root that hold no sources of the house. */
+const NO_SOURCES = new Set(["node_modules", "data", "tmp"]);
+
+async function readSources(root: URL, folder = ""): Promise<Map<string, string>> {
+  const sources = new Map<string, string>();
+  for await (const entry of Deno.readDir(new URL(folder, root))) {
+    if (entry.name.startsWith(".")) continue;
+    if (entry.isDirectory && !(folder === "" && NO_SOURCES.has(entry.name))) {
+      for (const [path, text] of await readSources(root, `${folder}${entry.name}/`)) {
+        sources.set(path, text);
+      }
+    } else if (entry.isFile && /\.[cm]?[jt]sx?$/.test(entry.name)) {
+      const path = folder + entry.name;
+      sources.set(path, await Deno.readTextFile(new URL(path, root)));
+    }
+  }
+  return sources;
+}
+
+test("layering holds for every source of the house", async () => {
+  const breaches = checkLayering(await readSources(new URL("../", import.meta.url)), HOUSE);
+  for (const { path, line, message } of breaches) console.log(`${path}:${line} ${message}`);
+  assert.is(breaches.length, 0, "The breaches of the floor law are listed above");
+});
+
+// The checker against small houses. Each starts from a sound one and breaks one rule.
+
+const SOUND: Readonly<Record<string, string>> = {
+  "mod.ts": 'export { a } from "./src/node/a.ts";',
+  "src/cli/main.ts": 'import { a } from "../node/a.ts"; a;',
+  "schemas/generator/main.ts": "export {};",
+  "src/node/a.ts": 'import { b } from "../base/b.ts"; import "../client/c.ts"; export const a = b;',
+  "src/base/b.ts": "export const b = 1;",
+  "src/client/c.ts": 'import type { T } from "../../transport/t.ts"; export type C = T;',
+  "transport/t.ts": 'import "node:fs"; export type T = Deno.Conn;',
+  "tests/unit/a.test.ts": 'import { test } from "uvu"; test("a", () => {}); test.run();',
+};
+// For these houses node stands above client, so that one file can reach all others.
+const SMALL: House = {
+  rooms: HOUSE.rooms.map((room) => room.folder === "src/node" ? { ...room, floor: 4.5 } : room),
+  entries: HOUSE.entries,
+};
+
+/** The breaches of the sound house with some files replaced or added, as `rule path`. */
+function breachesWith(changes: Record<string, string>): string[] {
+  const files = new Map(Object.entries({ ...SOUND, ...changes }));
+  return checkLayering(files, SMALL).map(({ rule, path }) => `${rule} ${path}`);
+}
+
+/** Adds `source` to a file of a pure room that is reachable. */
+function pureWith(source: string): string[] {
+  return breachesWith({ "src/base/b.ts": `export const b = 1; ${source}` });
+}
+
+test("checkLayering finds nothing in a sound house", () => {
+  assert.equal(breachesWith({}), []);
+});
+
+test("checkLayering refuses a file outside the table", () => {
+  assert.equal(breachesWith({ "extra/x.ts": "export {};" }), ["room extra/x.ts"]);
+  assert.equal(breachesWith({ "src/x.ts": "export {};" }), ["room src/x.ts"]);
+});
+
+test("checkLayering refuses an import from a higher floor, in every form", () => {
+  const forms = [
+    'import { x } from "../node/x.ts"; x;',
+    'import "../node/x.ts";',
+    'import type { X } from "../node/x.ts"; export type Y = X;',
+    'export { x } from "../node/x.ts";',
+    'export * from "../node/x.ts";',
+    'export type Z = import("../node/x.ts").X;',
+    'export const later = () => import("../node/x.ts");',
+    'export const url = new URL("../node/x.ts", import.meta.url);',
+    'import {\n  x,\n} // a comment between\n  from "../node/x.ts"; x;',
+  ];
+  for (const form of forms) {
+    const changes = {
+      "src/client/c.ts":
+        `import type { T } from "../../transport/t.ts"; export type U = T; ${form}`,
+      "src/node/x.ts": "export const x = 1;",
+    };
+    assert.equal(breachesWith(changes), ["floor src/client/c.ts"], form);
+  }
+});
+
+test("checkLayering refuses an import between rooms of one floor", () => {
+  const changes = { "transport/t.ts": 'import "../identity/i.ts";', "identity/i.ts": "export {};" };
+  assert.equal(breachesWith({ ...changes, "src/client/c.ts": 'import "../../transport/t.ts";' }), [
+    "floor transport/t.ts",
+  ]);
+});
+
+test("checkLayering lets nobody but tests import the generator", () => {
+  const use = 'import "../../schemas/generator/main.ts";';
+  assert.equal(breachesWith({ "src/cli/main.ts": `${use} import "../node/a.ts";` }), [
+    "floor src/cli/main.ts",
+  ]);
+  const unit = `import { test } from "uvu"; ${use} test.run();`;
+  assert.equal(breachesWith({ "tests/unit/a.test.ts": unit }), []);
+});
+
+test("checkLayering lets nobody import tests or bench", () => {
+  const changes = { "bench/x.ts": 'import "../tests/y.ts";', "tests/y.ts": "export {};" };
+  assert.equal(breachesWith(changes), ["floor bench/x.ts"]);
+});
+
+test("checkLayering does not take comments and strings for imports", () => {
+  assert.equal(pureWith('// import "../node/a.ts"\nexport const s = `import "../node/a.ts"`;'), []);
+});
+
+test("checkLayering refuses an import that leads nowhere or is computed", () => {
+  assert.equal(pureWith('import "./missing.ts";'), ["import src/base/b.ts"]);
+  assert.equal(pureWith("export const f = (name: string) => import(name);"), [
+    "import src/base/b.ts",
+  ]);
+});
+
+test("checkLayering refuses a circle between files, types included", () => {
+  const changes = {
+    "src/base/b.ts": 'import type { D } from "./d.ts"; export const b: D = 1;',
+    "src/base/d.ts": 'export type { E } from "./e.ts"; export type D = number;',
+    "src/base/e.ts": 'import { b } from "./b.ts"; export type E = typeof b;',
+  };
+  assert.equal(breachesWith(changes), ["circle src/base/b.ts"]);
+});
+
+test("checkLayering refuses a dead file and a missing entry", () => {
+  assert.equal(breachesWith({ "src/base/unused.ts": "export {};" }), ["dead src/base/unused.ts"]);
+  const files = new Map(Object.entries(SOUND));
+  files.delete("schemas/generator/main.ts");
+  assert.equal(checkLayering(files, SMALL).map(({ rule, path }) => `${rule} ${path}`), [
+    "dead schemas/generator/main.ts",
+  ]);
+});
+
+test("checkLayering refuses what is not pure below F3", () => {
+  const impure = [
+    "export const now = () => Date.now();",
+    "export const now = () => performance.now();",
+    "export const key = () => crypto.randomUUID();",
+    "export const x = () => Math.random();",
+    'export const x = () => Math["random"]();',
+    "const { random } = Math; export const x = random;",
+    "export const pid = () => Deno.pid;",
+    "export const pid = () => process.pid;",
+    "export const x = () => globalThis;",
+    "setTimeout(() => {}, 1);",
+    "queueMicrotask(() => {});",
+    "export type Later = Promise<void>;",
+    'import "node:fs";',
+    "console.log(1);",
+  ];
+  for (const source of impure) {
+    assert.equal(pureWith(source), ["pure src/base/b.ts"], source);
+  }
+  const asynchronous = pureWith("export async function f() { for await (const x of []) x; }");
+  assert.equal(asynchronous, ["pure src/base/b.ts", "pure src/base/b.ts"]);
+});
+
+test("checkLayering takes members, comments and own variables for nothing impure", () => {
+  assert.equal(
+    pureWith(
+      "// Date.now() and await\nexport interface W { Date: 1; performance(): void; await: 1 }\n" +
+        'export const f = (w: W, process: number) => [w.Date, w.performance(), process, "Deno"];' +
+        "export const g = Math.max(1, 2); export const o = { crypto: 1, console: 2 };",
+    ),
+    [],
+  );
+});
+
+test("checkLayering refuses npm packages beyond a room's own", () => {
+  assert.equal(pureWith('import "pino";'), ["npm src/base/b.ts"]);
+  assert.equal(pureWith('import "@peculiar/x509";'), ["npm src/base/b.ts"]);
+  const node = `${SOUND["src/node/a.ts"]} import "pino"; import "prom-client/sub";`;
+  assert.equal(breachesWith({ "src/node/a.ts": node }), []);
+  assert.equal(breachesWith({ "src/node/a.ts": `${node} import "npm:pino@1";` }), [
+    "npm src/node/a.ts",
+  ]);
+});
+
+test("checkLayering refuses what a browser lacks in all that the SDK loads", () => {
+  assert.equal(breachesWith({ "src/client/c.ts": 'import "node:net";' }).slice(0, 1), [
+    "portable src/client/c.ts",
+  ]);
+  assert.ok(breachesWith({ "src/client/c.ts": "Deno.pid;" }).includes("portable src/client/c.ts"));
+  // Through another room: a value import loads it, a type import does not.
+  const loads = 'import { t } from "../../transport/t.ts"; t;';
+  assert.equal(breachesWith({ "src/client/c.ts": loads }), [
+    "portable transport/t.ts",
+    "portable transport/t.ts",
+  ]);
+});
+
+test("checkLayering refuses tests that would not run", () => {
+  const head = 'import { suite, test } from "uvu";';
+  const sound = `${head} const s = suite("s"); s("a", () => {}); s.run(); test.run();`;
+  assert.equal(breachesWith({ "tests/a.test.ts": sound }), []);
+  const broken = [
+    `${head} test("a", () => {});`,
+    `${head} test("a", () => {}); // test.run();`,
+    `${head} const s = suite("s"); s("a", () => {}); test.run();`,
+    `${head} test.run(); test("late", () => {});`,
+    `${head} test.only("a", () => {}); test.run();`,
+    `Deno.test("a", () => {});`,
+  ];
+  for (const source of broken) {
+    assert.equal(breachesWith({ "tests/a.test.ts": source }), ["test tests/a.test.ts"], source);
+  }
+});
+
+test.run();

@@ -1,0 +1,254 @@
+/**
+ * The floor law (ARCHITECTURE.md) as a pure function: a map of sources in, a list of breaches out.
+ *
+ * A file imports from its own room and from lower floors; rooms on one floor never import each
+ * other; there is no circle between files, no dead file, and nothing outside the table. Pure rooms
+ * are synchronous and touch no clock, timer, randomness or runtime. What a browser loads with the
+ * SDK names neither `node:` nor `Deno`, wherever it lives.
+ */
+import type { Import, SourceFacts } from "./source.ts";
+import { readSource } from "./source.ts";
+
+/** A folder of the house and what holds for it. */
+export interface Room {
+  /** Its folder, relative to the root; `"."` is the root itself without its folders. */
+  readonly folder: string;
+  readonly floor: number;
+  /** npm packages that it may import; `"*"` any that package.json names. */
+  readonly npm: readonly string[] | "*";
+  /** True where it must be synchronous and touch nothing of the machine. */
+  readonly pure?: boolean;
+  /** True where all that it loads must run in a browser too. */
+  readonly portable?: boolean;
+  /** True where a file need not be reachable from an entry: tests and benches start by themselves. */
+  readonly startsItself?: boolean;
+}
+
+/** The table that is checked against. */
+export interface House {
+  readonly rooms: readonly Room[];
+  /** Files that are run or imported from outside; all others hang on them. */
+  readonly entries: readonly string[];
+}
+
+/** A breach: where, and what is wrong. */
+export interface Breach {
+  readonly path: string;
+  readonly line: number;
+  readonly rule:
+    | "room"
+    | "floor"
+    | "circle"
+    | "dead"
+    | "pure"
+    | "portable"
+    | "npm"
+    | "import"
+    | "test";
+  readonly message: string;
+}
+
+/** Globals that a pure room must not name, even as a local variable: a reader would be misled. */
+const IMPURE_NAMES = new Set([
+  ..."Date performance crypto Deno globalThis Promise Worker WebSocket WebTransport".split(" "),
+  ..."setTimeout setInterval setImmediate clearTimeout clearInterval queueMicrotask".split(" "),
+  ..."requestAnimationFrame localStorage sessionStorage navigator Bun Intl".split(" "),
+]);
+/** Globals that are also good names; they count unless the file declares them itself. */
+const IMPURE_UNLESS_DECLARED = new Set("process console fetch alert prompt Buffer".split(" "));
+/** Globals that a browser lacks. */
+const NOT_PORTABLE_NAMES = new Set(["Deno"]);
+const NOT_PORTABLE_UNLESS_DECLARED = new Set("process Buffer setImmediate".split(" "));
+
+interface Unit {
+  readonly path: string;
+  readonly room: Room | undefined;
+  readonly facts: SourceFacts;
+  /** Imports that lead to files of the house. */
+  readonly edges: { readonly target: string; readonly via: Import }[];
+}
+
+/** All breaches in `files` (path relative to the root → source), ordered by path and line. */
+export function checkLayering(files: ReadonlyMap<string, string>, house: House): Breach[] {
+  const breaches: Breach[] = [];
+  const units = new Map<string, Unit>();
+  for (const [path, text] of files) {
+    units.set(path, { path, room: roomOf(path, house), facts: readSource(path, text), edges: [] });
+  }
+  for (const unit of units.values()) {
+    if (unit.room === undefined) {
+      const message = "belongs to no room of the floor table in tests/layering.test.ts";
+      breaches.push({ path: unit.path, line: 1, rule: "room", message });
+    }
+    checkImports(unit, units, breaches);
+    if (unit.room?.pure === true) checkPure(unit, breaches);
+    for (const { name, line } of unit.facts.testMistakes) {
+      breaches.push({ path: unit.path, line, rule: "test", message: name });
+    }
+  }
+  checkPortable(units, breaches);
+  checkCircles(units, breaches);
+  checkDead(units, house, breaches);
+  return breaches.sort((left, right) =>
+    left.path < right.path ? -1 : left.path > right.path ? 1 : left.line - right.line
+  );
+}
+
+/** The room of a file: the longest folder of the table that holds it. */
+export function roomOf(path: string, house: House): Room | undefined {
+  if (!path.includes("/")) return house.rooms.find((room) => room.folder === ".");
+  let best: Room | undefined;
+  for (const room of house.rooms) {
+    if (!path.startsWith(`${room.folder}/`)) continue;
+    if (best === undefined || room.folder.length > best.folder.length) best = room;
+  }
+  return best;
+}
+
+function resolve(from: string, specifier: string): string {
+  const parts = from.split("/").slice(0, -1);
+  for (const part of specifier.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== ".") parts.push(part);
+  }
+  return parts.join("/");
+}
+
+function checkImports(unit: Unit, units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
+  for (const via of unit.facts.imports) {
+    const { specifier, line } = via;
+    const report = (rule: Breach["rule"], message: string) =>
+      breaches.push({ path: unit.path, line, rule, message });
+    if (specifier === undefined) {
+      if (unit.room?.startsItself !== true) report("import", "imports a computed name");
+    } else if (specifier.startsWith(".")) {
+      const target = resolve(unit.path, specifier);
+      if (specifier.endsWith(".json")) continue;
+      const found = units.get(target);
+      if (found === undefined) {
+        report("import", `imports ${specifier}, which is no file of the house`);
+        continue;
+      }
+      unit.edges.push({ target, via });
+      const wrong = floorBreach(unit, found);
+      if (wrong !== undefined) report("floor", wrong);
+    } else {
+      const wrong = packageBreach(unit.room, specifier);
+      if (wrong !== undefined) report(specifier.startsWith("node:") ? "pure" : "npm", wrong);
+    }
+  }
+}
+
+function floorBreach(unit: Unit, target: Unit): string | undefined {
+  const [own, other] = [unit.room, target.room];
+  if (own === undefined || other === undefined || own === other) return undefined;
+  if (other.floor < own.floor) return undefined;
+  const relation = other.floor === own.floor ? "the same floor" : "a higher floor";
+  return `imports ${target.path}: ${own.folder} is F${own.floor}, and ${other.folder} (F${other.floor}) ` +
+    `is on ${relation}`;
+}
+
+function packageBreach(room: Room | undefined, specifier: string): string | undefined {
+  if (specifier.startsWith("node:")) {
+    return room?.pure === true ? `imports ${specifier} in a pure room` : undefined;
+  }
+  if (/^[a-z]+:/.test(specifier)) {
+    return `imports ${specifier}: name the package bare, its version stands in package.json`;
+  }
+  const name = specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+  if (room === undefined || room.npm === "*" || room.npm.includes(name)) return undefined;
+  return `imports ${name}, which the table does not allow in ${room.folder}`;
+}
+
+function checkPure(unit: Unit, breaches: Breach[]): void {
+  const { facts } = unit;
+  const named = facts.names.filter(({ name }) =>
+    IMPURE_NAMES.has(name) || (IMPURE_UNLESS_DECLARED.has(name) && !facts.declared.has(name))
+  );
+  for (const { name, line } of [...facts.asynchronous, ...facts.mathRandom, ...named]) {
+    const message = `uses ${name}, but ${unit.room!.folder} is synchronous and pure`;
+    breaches.push({ path: unit.path, line, rule: "pure", message });
+  }
+}
+
+/** Follows what portable rooms load at run time, through whatever rooms it leads. */
+function checkPortable(units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
+  const loader = new Map<string, string>();
+  const waiting: string[] = [];
+  for (const unit of units.values()) {
+    if (unit.room?.portable !== true) continue;
+    loader.set(unit.path, unit.path);
+    waiting.push(unit.path);
+  }
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const unit = units.get(path)!;
+    const first = loader.get(path)!;
+    const because = first === path ? "" : ` (loaded by ${first})`;
+    const report = (name: string, line: number) => {
+      const message = `uses ${name}, which a browser does not have${because}`;
+      breaches.push({ path: unit.path, line, rule: "portable", message });
+    };
+    for (const { name, line } of unit.facts.names) {
+      const undeclared = NOT_PORTABLE_UNLESS_DECLARED.has(name) && !unit.facts.declared.has(name);
+      if (NOT_PORTABLE_NAMES.has(name) || undeclared) report(name, line);
+    }
+    for (const { specifier, line, typeOnly } of unit.facts.imports) {
+      if (!typeOnly && specifier?.startsWith("node:") === true) report(specifier, line);
+    }
+    for (const { target, via } of unit.edges) {
+      if (via.typeOnly || loader.has(target)) continue;
+      loader.set(target, first);
+      waiting.push(target);
+    }
+  }
+}
+
+/** Reports each circle of imports once, by Tarjan's strongly connected components. */
+function checkCircles(units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const onStack = new Set<string>();
+  const visit = (path: string): void => {
+    index.set(path, index.size);
+    low.set(path, index.get(path)!);
+    stack.push(path);
+    onStack.add(path);
+    for (const { target } of units.get(path)!.edges) {
+      if (!index.has(target)) {
+        visit(target);
+        low.set(path, Math.min(low.get(path)!, low.get(target)!));
+      } else if (onStack.has(target)) {
+        low.set(path, Math.min(low.get(path)!, index.get(target)!));
+      }
+    }
+    if (low.get(path) !== index.get(path)) return;
+    const members = stack.splice(stack.indexOf(path));
+    for (const member of members) onStack.delete(member);
+    const self = units.get(path)!.edges.find(({ target }) => target === path);
+    if (members.length === 1 && self === undefined) return;
+    const first = members.sort()[0]!;
+    const message = `stands in a circle of imports: ${members.join(", ")}`;
+    breaches.push({ path: first, line: 1, rule: "circle", message });
+  };
+  for (const path of units.keys()) if (!index.has(path)) visit(path);
+}
+
+function checkDead(units: ReadonlyMap<string, Unit>, house: House, breaches: Breach[]): void {
+  const reached = new Set<string>();
+  const waiting = [...house.entries];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const unit = units.get(path);
+    if (unit === undefined) {
+      breaches.push({ path, line: 1, rule: "dead", message: "is an entry, but does not exist" });
+    } else if (!reached.has(path)) {
+      reached.add(path);
+      for (const { target } of unit.edges) waiting.push(target);
+    }
+  }
+  for (const unit of units.values()) {
+    if (reached.has(unit.path) || unit.room === undefined || unit.room.startsItself) continue;
+    const message = "is dead: no import leads to it from an entry";
+    breaches.push({ path: unit.path, line: 1, rule: "dead", message });
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * What one source file uses, read from TypeScript's own syntax tree, so that comments, strings and
+ * property names fool nobody: its imports, the globals it names, its asynchronous constructs, and
+ * whether its uvu tests are run.
+ *
+ * Imports are: `import … from`, `import type` and `import("…")` types (they count too: a type ties
+ * two files together as a value does), `export … from`, `import("…")`, and
+ * `new URL("./x.ts", import.meta.url)`, which is how workers and child processes are named.
+ */
+import ts from "typescript";
+
+/** One import of a file. */
+export interface Import {
+  /** As written; `undefined` where it is computed, so that nothing can be known of it. */
+  readonly specifier: string | undefined;
+  readonly line: number;
+  /** True where nothing is left of it at run time. */
+  readonly typeOnly: boolean;
+}
+
+/** A name or construct and the first line where it stands. */
+export interface Use {
+  readonly name: string;
+  readonly line: number;
+}
+
+/** What a file uses. */
+export interface SourceFacts {
+  readonly imports: readonly Import[];
+  /** Identifiers that are references, not property names; each once. */
+  readonly names: readonly Use[];
+  /** Names that the file itself declares (variables, parameters, imports, functions, types). */
+  readonly declared: ReadonlySet<string>;
+  /** `await`, `async` and `for await`; each once. */
+  readonly asynchronous: readonly Use[];
+  /** `Math.random`, also as `Math["random"]` and `const { random } = Math`. */
+  readonly mathRandom: readonly Use[];
+  /** What is wrong with its uvu tests; only for files named `*.test.ts`. */
+  readonly testMistakes: readonly Use[];
+}
+
+/** Reads `text`, the source of the file at `path`. */
+export function readSource(path: string, text: string): SourceFacts {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const reader = new Reader(source);
+  reader.visit(source);
+  return {
+    imports: reader.imports,
+    names: [...reader.names.values()],
+    declared: reader.declared,
+    asynchronous: [...reader.asynchronous.values()],
+    mathRandom: reader.mathRandom,
+    testMistakes: path.endsWith(".test.ts") ? findTestMistakes(source) : [],
+  };
+}
+
+class Reader {
+  readonly imports: Import[] = [];
+  readonly names = new Map<string, Use>();
+  readonly declared = new Set<string>();
+  readonly asynchronous = new Map<string, Use>();
+  readonly mathRandom: Use[] = [];
+  readonly #source: ts.SourceFile;
+
+  constructor(source: ts.SourceFile) {
+    this.#source = source;
+  }
+
+  readonly visit = (node: ts.Node): void => {
+    this.#readImport(node);
+    this.#readAsynchronous(node);
+    this.#readMathRandom(node);
+    if (ts.isIdentifier(node)) {
+      if (isDeclaredName(node)) this.declared.add(node.text);
+      else if (isReference(node)) this.#use(this.names, node.text, node);
+    }
+    ts.forEachChild(node, this.visit);
+  };
+
+  #use(uses: Map<string, Use>, name: string, node: ts.Node): void {
+    if (!uses.has(name)) uses.set(name, { name, line: lineOf(this.#source, node) });
+  }
+
+  #addImport(specifier: ts.Node | undefined, node: ts.Node, typeOnly: boolean): void {
+    const known = specifier !== undefined && ts.isStringLiteralLike(specifier);
+    this.imports.push({
+      specifier: known ? specifier.text : undefined,
+      line: lineOf(this.#source, node),
+      typeOnly,
+    });
+  }
+
+  #readImport(node: ts.Node): void {
+    if (ts.isImportDeclaration(node)) {
+      // `import { type x }` still loads its module, under verbatimModuleSyntax.
+      const typeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+      this.#addImport(node.moduleSpecifier, node, typeOnly);
+    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+      this.#addImport(node.moduleSpecifier, node, node.isTypeOnly);
+    } else if (ts.isImportTypeNode(node)) {
+      const literal = ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined;
+      this.#addImport(literal, node, true);
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      this.#addImport(node.arguments[0], node, false);
+    } else if (isModuleUrl(node)) {
+      this.#addImport(node.arguments![0], node, false);
+    }
+  }
+
+  #readAsynchronous(node: ts.Node): void {
+    if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) {
+      this.#use(this.asynchronous, "await", node);
+    } else if (node.kind === ts.SyntaxKind.AsyncKeyword) {
+      this.#use(this.asynchronous, "async", node);
+    }
+  }
+
+  #readMathRandom(node: ts.Node): void {
+    const isMath = (side: ts.Node | undefined) =>
+      side !== undefined && ts.isIdentifier(side) && side.text === "Math";
+    const found = (ts.isPropertyAccessExpression(node) && isMath(node.expression) &&
+      node.name.text === "random") ||
+      // Anything computed may be `random`; `Math` has no other use for brackets.
+      (ts.isElementAccessExpression(node) && isMath(node.expression)) ||
+      (ts.isVariableDeclaration(node) && isMath(node.initializer));
+    if (found) this.mathRandom.push({ name: "Math.random", line: lineOf(this.#source, node) });
+  }
+}
+
+function lineOf(source: ts.SourceFile, node: ts.Node): number {
+  return source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
+}
+
+/** `new URL("./x.ts", import.meta.url)`. */
+function isModuleUrl(node: ts.Node): node is ts.NewExpression {
+  if (!ts.isNewExpression(node) || !ts.isIdentifier(node.expression)) return false;
+  const [path, base] = node.arguments ?? [];
+  return node.expression.text === "URL" && path !== undefined && base !== undefined &&
+    ts.isStringLiteralLike(path) && path.text.startsWith(".") && path.text.endsWith(".ts") &&
+    ts.isPropertyAccessExpression(base) && ts.isMetaProperty(base.expression);
+}
+
+/** True where `node` is the name that its parent declares. */
+function isDeclaredName(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return (ts.isVariableDeclaration(parent) || ts.isParameter(parent) ||
+    ts.isBindingElement(parent) || ts.isFunctionDeclaration(parent) ||
+    ts.isFunctionExpression(parent) || ts.isClassDeclaration(parent) ||
+    ts.isInterfaceDeclaration(parent) || ts.isTypeAliasDeclaration(parent) ||
+    ts.isTypeParameterDeclaration(parent) || ts.isImportSpecifier(parent) ||
+    ts.isImportClause(parent) || ts.isNamespaceImport(parent)) && parent.name === node;
+}
+
+/** True where `node` refers to something in scope, rather than naming a member or a label. */
+function isReference(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
+  if (ts.isQualifiedName(parent)) return parent.right !== node;
+  if (ts.isBindingElement(parent)) return parent.propertyName !== node;
+  if (ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent)) return false;
+  if (ts.isNamedTupleMember(parent) || ts.isMetaProperty(parent)) return false;
+  if (
+    ts.isPropertyAssignment(parent) || ts.isPropertyDeclaration(parent) ||
+    ts.isPropertySignature(parent) || ts.isMethodDeclaration(parent) ||
+    ts.isMethodSignature(parent) || ts.isAccessor(parent) || ts.isEnumMember(parent)
+  ) return parent.name !== node;
+  return true;
+}
+
+/**
+ * uvu runs what was queued when `run()` was called, and nothing else: a test file without it, or a
+ * test below it, passes without being run. `only` leaves all others out.
+ */
+function findTestMistakes(source: ts.SourceFile): Use[] {
+  const registrars = findRegistrars(source);
+  const mistakes: Use[] = [];
+  const lastRun = new Map<string, number>();
+  const calls: { name: string; member: string | undefined; node: ts.Node }[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node)) {
+      const { expression } = node;
+      const callee = ts.isPropertyAccessExpression(expression) ? expression.expression : expression;
+      if (ts.isIdentifier(callee) && registrars.has(callee.text)) {
+        const member = callee === expression
+          ? undefined
+          : (expression as ts.PropertyAccessExpression).name.text;
+        calls.push({ name: callee.text, member, node });
+        if (member === "run") lastRun.set(callee.text, node.pos);
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  if (registrars.size === 0) mistakes.push({ name: "imports no test from uvu", line: 1 });
+  for (const name of registrars) {
+    const used = name === "test" ? true : calls.some((call) => call.name === name);
+    if (used && !lastRun.has(name)) mistakes.push({ name: `never calls ${name}.run()`, line: 1 });
+  }
+  for (const { name, member, node } of calls) {
+    const line = lineOf(source, node);
+    if (member === "only") mistakes.push({ name: `calls ${name}.only()`, line });
+    const isTopLevel = ts.isExpressionStatement(node.parent) && node.parent.parent === source;
+    const afterRun = node.pos > (lastRun.get(name) ?? Number.POSITIVE_INFINITY);
+    if (member === undefined && isTopLevel && afterRun) {
+      mistakes.push({ name: `has a test after ${name}.run(), which never runs`, line });
+    }
+  }
+  return mistakes;
+}
+
+/** The names that tests are registered with: uvu's `test`, by any alias, and what `suite()` gave. */
+function findRegistrars(source: ts.SourceFile): Set<string> {
+  const registrars = new Set<string>();
+  const suites = new Set<string>();
+  for (const statement of source.statements) {
+    if (!ts.isImportDeclaration(statement)) continue;
+    if ((statement.moduleSpecifier as ts.StringLiteral).text !== "uvu") continue;
+    const bindings = statement.importClause?.namedBindings;
+    if (bindings === undefined || !ts.isNamedImports(bindings)) continue;
+    for (const element of bindings.elements) {
+      const imported = (element.propertyName ?? element.name).text;
+      if (imported === "test") registrars.add(element.name.text);
+      if (imported === "suite") suites.add(element.name.text);
+    }
+  }
+  const visit = (node: ts.Node): void => {
+    const made = ts.isVariableDeclaration(node) ? node.initializer : undefined;
+    if (
+      made !== undefined && ts.isCallExpression(made) && ts.isIdentifier(made.expression) &&
+      suites.has(made.expression.text) && ts.isVariableDeclaration(node) &&
+      ts.isIdentifier(node.name)
+    ) registrars.add(node.name.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return registrars;
+}
