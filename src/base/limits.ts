@@ -146,3 +146,26 @@ export const IMAGE_CONFIGURATION_BYTES_MAX = 64 * 1024;
 export const RELOCATE_BYTES_MAX = 16 * 1024;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
+
+// The store.
+
+/** Memory is taken from the system in pieces of this size: few enough to be cheap, small enough. */
+export const ARENA_CHUNK_BYTES = 4 * 1024 * 1024;
+/** Regions that get a number; records of further ones are compared by their bytes. */
+export const REGIONS_INTERNED_MAX = 4_095;
+/** The step of the leader's lease times: an expiry is late by at most this much for it. */
+export const LEASE_TICK_MS = 250;
+/** Extensions are gathered for this long, so that one log entry serves many renewals. */
+export const EXTEND_GATHER_MS = 1_000;
+/** Items of one extend command: 160 KB in the log. */
+export const EXTEND_ITEMS_MAX = 4_096;
+/** Items of one expire command, so that applying one never takes long. */
+export const EXPIRE_ITEMS_MAX = 256;
+/** After that long without effect, ms, an expiry is proposed again. */
+export const EXPIRE_RETRY_MS = 2_000;
+/** Tombstones dropped with one entry: more than one can make, so that they cannot pile up. */
+export const FORGET_PER_ENTRY_MAX = 2 * EXPIRE_ITEMS_MAX;
+/** Group time, ms: 8,900 years; sums with leases stay exact. */
+export const GROUP_TIME_MS_MAX = 2 ** 48;
+/** Bytes of an image's chunk, about. */
+export const IMAGE_CHUNK_BYTES = 64 * 1024;

@@ -1,0 +1,131 @@
+/**
+ * The commands that groups log, and their encoding (schemas/command.capnp).
+ *
+ * A command says all that apply needs: the proposer's group time, the wall time and the writer
+ * stand in its header. Kinds are stable: they stand in logs.
+ */
+import {
+  claimCommandCodec,
+  commandCodec,
+  confirmCommandCodec,
+  expireCommandCodec,
+  type ExpireItem,
+  extendCommandCodec,
+  type ExtendItem,
+  genesisCommandCodec,
+  putCommandCodec,
+  putMemberCommandCodec,
+  releaseCommandCodec,
+  removeCommandCodec,
+  reportCommandCodec,
+  revokeCommandCodec,
+} from "../../schemas/gen/command.ts";
+import type {
+  ClaimCommand,
+  ConfirmCommand,
+  GenesisCommand,
+  PutCommand,
+  PutMemberCommand,
+  ReleaseCommand,
+  RemoveCommand,
+  ReportCommand,
+  RevokeCommand,
+} from "../../schemas/gen/command.ts";
+import type { Input } from "../../schemas/runtime.ts";
+
+/** What the `kind` of a command says. A partition takes 1 to 10, the system group 32 and above. */
+export const COMMAND_KINDS = {
+  put: 1,
+  extend: 2,
+  remove: 3,
+  expire: 4,
+  report: 5,
+  claim: 6,
+  confirm: 7,
+  revoke: 8,
+  release: 9,
+  /** Has no body: logs the time. */
+  tick: 10,
+  genesis: 32,
+  putMember: 33,
+} as const;
+
+/** What every command says. */
+export interface CommandHeader {
+  /** The proposer's group time, ms. */
+  readonly timeMs: number;
+  /** Wall time, s since 1970. */
+  readonly unixS: number;
+  /** Lineage of the identity that asked; 0: the registry itself. */
+  readonly writer: number;
+}
+
+function header(from: CommandHeader, kind: number) {
+  return { timeMs: from.timeMs, unixS: from.unixS, writer: from.writer, kind };
+}
+
+/** Register: create, renew with new content, or take over. Every result is the caller's own. */
+export function encodePut(from: CommandHeader, body: Input<PutCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.put), putCommandCodec, body);
+}
+
+/** Extends covers. */
+export function encodeExtend(
+  from: CommandHeader,
+  items: readonly Input<ExtendItem>[],
+): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.extend), extendCommandCodec, { items });
+}
+
+/** Deregister. */
+export function encodeRemove(from: CommandHeader, body: Input<RemoveCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.remove), removeCommandCodec, body);
+}
+
+/** Removes what expired. */
+export function encodeExpire(
+  from: CommandHeader,
+  items: readonly Input<ExpireItem>[],
+): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.expire), expireCommandCodec, { items });
+}
+
+/** A gateway's use, or a state. */
+export function encodeReport(from: CommandHeader, body: Input<ReportCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.report), reportCommandCodec, body);
+}
+
+/** A pending alias, in the domain's group. */
+export function encodeClaim(from: CommandHeader, body: Input<ClaimCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.claim), claimCommandCodec, body);
+}
+
+/** Makes an alias final, in the domain's group. */
+export function encodeConfirm(from: CommandHeader, body: Input<ConfirmCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.confirm), confirmCommandCodec, body);
+}
+
+/** Refuses a claim from now on, in the agent's group, unless the agent holds it. */
+export function encodeRevoke(from: CommandHeader, body: Input<RevokeCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.revoke), revokeCommandCodec, body);
+}
+
+/** Gives a domain up, in its group. */
+export function encodeRelease(from: CommandHeader, body: Input<ReleaseCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.release), releaseCommandCodec, body);
+}
+
+/** Logs the time, and nothing else. */
+export function encodeTick(from: CommandHeader): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.tick));
+}
+
+/** The first command of the system group. */
+export function encodeGenesis(from: CommandHeader, body: Input<GenesisCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.genesis), genesisCommandCodec, body);
+}
+
+/** A node of the cluster, in the system group. */
+export function encodePutMember(from: CommandHeader, body: Input<PutMemberCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.putMember), putMemberCommandCodec, body);
+}
