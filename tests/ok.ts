@@ -1,0 +1,103 @@
+/**
+ * `deno task ok`: everything that must hold before a change is done: format, lint, types of all
+ * files, the floor law, generated code up to date, examples in the documentation, tests.
+ *
+ * Checks run two at a time and tell when they end; what failed is printed in full at the end, and
+ * the exit code is 1. Tests come last, and alone. `--no-tests` leaves them out, for a caller that
+ * has run them, as `.ci/run` has.
+ */
+
+/** A command that must succeed. */
+interface Check {
+  readonly name: string;
+  /** Arguments for deno. */
+  readonly args: readonly string[];
+  /** Why it cannot be made here; `undefined` where it can. */
+  readonly obstacle?: () => Promise<string | undefined>;
+}
+
+const CHECKS: readonly Check[] = [
+  { name: "types", args: ["check", "--quiet", "."] },
+  { name: "format", args: ["fmt", "--check"] },
+  { name: "lint", args: ["lint"] },
+  { name: "layering", args: ["run", "-A", "tests/run.ts", "tests/layering.test.ts"] },
+  {
+    name: "generated code",
+    args: ["run", "-A", "schemas/generator/main.ts", "--check"],
+    obstacle: async () =>
+      await hasProgram("capnp")
+        ? undefined
+        : "the program capnp is missing; Debian's package capnproto brings it",
+  },
+  {
+    name: "examples",
+    args: ["test", "-A", "--doc", "mod.ts"],
+    obstacle: async () =>
+      (await Deno.readTextFile("mod.ts")).includes("```ts") ? undefined : "mod.ts holds no example",
+  },
+];
+const TESTS: Check = { name: "tests", args: ["run", "-A", "tests/run.ts"] };
+const PARALLEL_CHECKS_MAX = 2;
+
+type Verdict = "ok" | "FAIL" | "not checked";
+
+async function hasProgram(name: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(name, { args: ["--version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function say(verdict: Verdict, name: string, detail: string): void {
+  console.log(`${verdict.padEnd(4)} ${name}  ${detail}`);
+}
+
+async function make(check: Check, failures: Map<string, string>): Promise<void> {
+  const startMs = performance.now();
+  try {
+    const obstacle = await check.obstacle?.();
+    if (obstacle !== undefined) return say("not checked", check.name, obstacle);
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...check.args],
+      stdin: "null",
+      env: { NO_COLOR: "1" },
+    }).output();
+    if (!success) {
+      const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      failures.set(check.name, text.trim());
+    }
+  } catch (error) {
+    failures.set(check.name, String(error));
+  }
+  const verdict = failures.has(check.name) ? "FAIL" : "ok";
+  say(verdict, check.name, `${Math.round(performance.now() - startMs)} ms`);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  for (const argument of args) {
+    if (argument !== "--no-tests") throw new RangeError(`Unknown option: ${argument}`);
+  }
+  Deno.chdir(new URL("../", import.meta.url));
+  const failures = new Map<string, string>();
+  const waiting = [...CHECKS];
+  const lane = async () => {
+    for (let check = waiting.shift(); check !== undefined; check = waiting.shift()) {
+      await make(check, failures);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_CHECKS_MAX }, lane));
+  if (!args.includes("--no-tests")) {
+    // Its own progress goes straight to the terminal.
+    const { success } = await new Deno.Command(Deno.execPath(), { args: [...TESTS.args] })
+      .spawn().status;
+    if (!success) failures.set(TESTS.name, "See above.");
+  }
+  for (const [name, text] of failures) console.log(`\n--- ${name}\n${text}`);
+  const failed = [...failures.keys()].join(", ");
+  console.log(failures.size === 0 ? "\nAll checks hold." : `\nThese checks failed: ${failed}.`);
+  return failures.size === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
