@@ -706,9 +706,10 @@ export class GenesisCommandView extends StructView<GenesisCommand> {
 
   override toPlain(): GenesisCommand {
     this.$payPlain();
+    const fixed = this.$fixed(0, 32);
     return {
-      clusterId: this.clusterId,
-      hashKey: this.hashKey,
+      clusterId: fixed.subarray(0, 16),
+      hashKey: fixed.subarray(16, 32),
       partitionCount: this.partitionCount,
       generation: this.generation,
       region: this.region,
@@ -760,11 +761,12 @@ export class PutMemberCommandView extends StructView<PutMemberCommand> {
 
   override toPlain(): PutMemberCommand {
     this.$payPlain();
+    const fixed = this.$fixed(8, 64);
     return {
       nodeId: this.nodeId,
       addresses: this.addresses.toPlain(),
-      pin: this.pin,
-      nextPin: this.nextPin,
+      pin: fixed.subarray(0, 32),
+      nextPin: fixed.subarray(32, 64),
     };
   }
 }

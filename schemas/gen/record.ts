@@ -115,10 +115,11 @@ export class AgentView extends StructView<Agent> {
 
   override toPlain(): Agent {
     this.$payPlain();
+    const fixed = this.$fixed(0, 48);
     return {
-      id: this.id,
-      gatewayId: this.gatewayId,
-      address: this.address,
+      id: fixed.subarray(0, 16),
+      gatewayId: fixed.subarray(16, 32),
+      address: fixed.subarray(32, 48),
       process: this.process,
       leaseExpiryMs: this.leaseExpiryMs,
       incarnation: {
@@ -292,9 +293,10 @@ export class GatewayView extends StructView<Gateway> {
 
   override toPlain(): Gateway {
     this.$payPlain();
+    const fixed = this.$fixed(0, 32);
     return {
-      id: this.id,
-      address: this.address,
+      id: fixed.subarray(0, 16),
+      address: fixed.subarray(16, 32),
       process: this.process,
       leaseExpiryMs: this.leaseExpiryMs,
       incarnation: {

@@ -1576,11 +1576,12 @@ export class ResolveReplyView extends StructView<ResolveReply> {
 
   override toPlain(): ResolveReply {
     this.$payPlain();
+    const fixed = this.$fixed(0, 32);
     return {
       agent: this.$dataCopy(0),
       gateway: this.$dataCopy(1),
-      agentId: this.agentId,
-      gatewayId: this.gatewayId,
+      agentId: fixed.subarray(0, 16),
+      gatewayId: fixed.subarray(16, 32),
       agentRemainingMs: this.agentRemainingMs,
       gatewayRemainingMs: this.gatewayRemainingMs,
       agentPart: this.agentPart,

@@ -300,11 +300,43 @@ function checkNames(struct: StructModel, members: readonly ViewMember[]): void {
 }
 
 function plainReturn(fields: readonly FieldModel[]): string[] {
-  const lines = plainValues(fields, "", "      ");
-  return lines.length === 0 ? ["    return {};"] : ["    return {", ...lines, "    };"];
+  const range = fixedRange(fields);
+  const lines = plainValues(fields, "", "      ", range);
+  if (lines.length === 0) return ["    return {};"];
+  return [
+    ...(range === undefined
+      ? []
+      : [`    const fixed = this.$fixed(${range.lo}, ${range.hi - range.lo});`]),
+    "    return {",
+    ...lines,
+    "    };",
+  ];
 }
 
-function plainValues(fields: readonly FieldModel[], prefix: string, indent: string): string[] {
+interface Range {
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/**
+ * The range of the data section that holds all fixed byte strings, where there are several: one copy
+ * of it for all of them costs a fraction of an array for each.
+ */
+function fixedRange(fields: readonly FieldModel[]): Range | undefined {
+  const strings = flatFields(fields).flatMap((field) => (field.kind === "bytes" ? [field] : []));
+  if (strings.length < 2) return undefined;
+  return {
+    lo: Math.min(...strings.map(({ offset }) => offset)),
+    hi: Math.max(...strings.map(({ offset, length }) => offset + length)),
+  };
+}
+
+function plainValues(
+  fields: readonly FieldModel[],
+  prefix: string,
+  indent: string,
+  fixed: Range | undefined,
+): string[] {
   return fields.flatMap((field) => {
     const name = joinName(prefix, field.name);
     const key = `${indent}${field.name}: `;
@@ -312,7 +344,12 @@ function plainValues(fields: readonly FieldModel[], prefix: string, indent: stri
       case "any":
         return [];
       case "group":
-        return [`${key}{`, ...plainValues(field.fields, name, indent + "  "), `${indent}},`];
+        return [`${key}{`, ...plainValues(field.fields, name, indent + "  ", fixed), `${indent}},`];
+      case "bytes": {
+        if (fixed === undefined) return [`${key}this.${name},`];
+        const at = field.offset - fixed.lo;
+        return [`${key}fixed.subarray(${at}, ${at + field.length}),`];
+      }
       case "data":
         return [`${key}this.$dataCopy(${field.pointer}),`];
       case "struct":
@@ -390,7 +427,11 @@ function putPointer(field: FieldModel, from: string, offset: number): string[] {
     case "data":
       return [`out.$data(${at}, ${from});`];
     case "struct":
-      return [`out.$nested<${field.struct.name}>(${at}, ${from}, ${codecName(field.struct.name)}.layout);`];
+      return [
+        `out.$nested<${field.struct.name}>(${at}, ${from}, ${
+          codecName(field.struct.name)
+        }.layout);`,
+      ];
     case "any":
       return [];
     case "list":
@@ -403,7 +444,9 @@ function putPointer(field: FieldModel, from: string, offset: number): string[] {
           return [`out.$datas(${at}, ${from});`];
         case "struct":
           return [
-            `out.$structs<${field.element.struct.name}>(${at}, ${from}, ${codecName(field.element.struct.name)}.layout);`,
+            `out.$structs<${field.element.struct.name}>(${at}, ${from}, ${
+              codecName(field.element.struct.name)
+            }.layout);`,
           ];
       }
   }

@@ -1,8 +1,9 @@
 /**
  * `deno task generate`: compiles schemas/*.capnp and writes schemas/gen/*.ts; with `--check` it
  * writes nothing and exits 1 when something is out of date. Exits 3 when the `capnp` program is
- * missing. A tool: nothing imports it, and it alone in this folder touches the machine.
+ * missing, 2 when a schema is wrong or not supported. A tool: nothing of the registry imports it.
  */
+import { CAPNP_PACKAGE, compileSchemas, schemaFiles } from "./compiler.ts";
 import { emitFile } from "./emit.ts";
 import { readRequest, UnsupportedSchemaError } from "./model.ts";
 
@@ -10,45 +11,28 @@ const EXIT_OUT_OF_DATE = 1;
 const EXIT_SCHEMA = 2;
 const EXIT_NO_COMPILER = 3;
 
-/** Holds annotations only. */
-const ANNOTATIONS_FILE = "codec.capnp";
-
 const root = new URL("../../", import.meta.url);
 
-function schemaFiles(): string[] {
-  return [...Deno.readDirSync(new URL("schemas/", root))]
-    .map((file) => file.name)
-    .filter((name) => name.endsWith(".capnp") && name !== ANNOTATIONS_FILE)
-    .sort()
-    .map((name) => `schemas/${name}`);
-}
-
-function compile(files: readonly string[]): Uint8Array {
-  try {
-    const { success, stdout, stderr } = new Deno.Command("capnp", {
-      args: ["compile", "-o-", ...files],
-      cwd: root,
-    }).outputSync();
-    if (success) return stdout;
-    console.error(new TextDecoder().decode(stderr).trim());
-    Deno.exit(EXIT_SCHEMA);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.error(
-      "generate: the program `capnp` is missing; Debian's package `capnproto` brings it",
-    );
-    Deno.exit(EXIT_NO_COMPILER);
-  }
+function fail(message: string, exitCode: number): never {
+  console.error(`generate: ${message}`);
+  Deno.exit(exitCode);
 }
 
 function generate(): Map<string, string> {
+  const compiled = compileSchemas(root, schemaFiles(root));
+  if (compiled === undefined) {
+    fail(
+      `the program capnp is missing; Debian's package ${CAPNP_PACKAGE} brings it`,
+      EXIT_NO_COMPILER,
+    );
+  }
+  if (!compiled.success) fail(compiled.stderr, EXIT_SCHEMA);
   try {
-    const files = readRequest(compile(schemaFiles()));
+    const files = readRequest(compiled.stdout);
     return new Map(files.map((file) => [`${file.name}.ts`, emitFile(file)]));
   } catch (error) {
     if (!(error instanceof UnsupportedSchemaError)) throw error;
-    console.error(`generate: ${error.message}`);
-    Deno.exit(EXIT_SCHEMA);
+    fail(error.message, EXIT_SCHEMA);
   }
 }
 

@@ -27,6 +27,16 @@ export function traversalStepsMax(bytes: number): number {
   return TRAVERSAL_STEPS_MIN + TRAVERSAL_STEPS_PER_WORD * (bytes / WORD_BYTES);
 }
 
+/** What the showing of `length` bytes in place costs: whoever gets them will look at them. */
+export function byteSteps(length: number): number {
+  return 1 + (length >> 5);
+}
+
+/** What the decoding or copying of `length` bytes costs. */
+export function copySteps(length: number): number {
+  return 1 + (length >> 3);
+}
+
 /** The error of bytes that follow no schema. */
 export function malformed(message: string): RegistryError {
   return new RegistryError("malformed", message);

@@ -7,6 +7,8 @@
  * mistake and a RangeError.
  */
 import {
+  byteSteps,
+  copySteps,
   type Cursor,
   listCount,
   ListCursor,
@@ -46,6 +48,7 @@ abstract class ElementList extends ListCursor {
   /** Stands on a list of elements of one fixed size. */
   protected $positionFlat(parent: Cursor, pointerAt: number, size: number, stride: number): void {
     this.$descend(parent);
+    this.count = 0;
     this.$stride = stride;
     this.$elements = pointerAt === -1 ? -1 : listElements(this, pointerAt, size, stride);
     this.count = this.$elements === -1 ? 0 : listCount(this, pointerAt);
@@ -140,6 +143,17 @@ export class ScalarList extends ElementList {
 
 /** A list of Text or Data: each element is a pointer to bytes. */
 abstract class ByteStringList extends ElementList {
+  /** The bytes of an element in place, without the final NUL where it is Text. */
+  protected $bytesAt(index: number, text: boolean): Uint8Array {
+    const pointerAt = this.$at(index);
+    const at = listElements(this, pointerAt, SIZE_BYTE, 1);
+    if (at === -1) return this.$bytes.subarray(0, 0);
+    if (text) checkTerminated(this, pointerAt, at);
+    const length = listCount(this, pointerAt) - (text ? 1 : 0);
+    this.$spend(byteSteps(length));
+    return this.$bytes.subarray(at, at + length);
+  }
+
   override $position(parent: Cursor, pointerAt: number): void {
     this.$positionFlat(parent, pointerAt, SIZE_POINTER, WORD_BYTES);
   }
@@ -150,17 +164,13 @@ export class TextList extends ByteStringList {
   /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
   at(index: number): string {
     const bytes = this.bytesAt(index);
-    this.$spend(1 + (bytes.length >> 3));
+    this.$spend(copySteps(bytes.length));
     return decodeText(bytes, 0, bytes.length);
   }
 
   /** The bytes of an element in place, without its final NUL; not checked to be UTF-8. */
   bytesAt(index: number): Uint8Array {
-    const pointerAt = this.$at(index);
-    const at = listElements(this, pointerAt, SIZE_BYTE, 1);
-    if (at === -1) return this.$bytes.subarray(0, 0);
-    checkTerminated(this, pointerAt, at);
-    return this.$bytes.subarray(at, at + listCount(this, pointerAt) - 1);
+    return this.$bytesAt(index, true);
   }
 
   /** All elements. */
@@ -175,10 +185,7 @@ export class TextList extends ByteStringList {
 export class DataList extends ByteStringList {
   /** The bytes of an element in place. */
   at(index: number): Uint8Array {
-    const pointerAt = this.$at(index);
-    const at = listElements(this, pointerAt, SIZE_BYTE, 1);
-    if (at === -1) return this.$bytes.subarray(0, 0);
-    return this.$bytes.subarray(at, at + listCount(this, pointerAt));
+    return this.$bytesAt(index, false);
   }
 
   /** Copies of all elements. */
@@ -186,7 +193,7 @@ export class DataList extends ByteStringList {
     const plain: Uint8Array[] = [];
     for (let index = 0; index < this.count; index++) {
       const bytes = this.at(index);
-      this.$spend(1 + (bytes.length >> 3));
+      this.$spend(copySteps(bytes.length));
       plain.push(bytes.slice());
     }
     return plain;

@@ -10,6 +10,8 @@
  */
 import { POINTER_DEPTH_MAX } from "../../src/base/limits.ts";
 import {
+  byteSteps,
+  copySteps,
   Cursor,
   listCount,
   type ListCursor,
@@ -81,16 +83,17 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** Stands on the struct that the pointer at `pointerAt` of the own segment points to. */
   $follow(pointerAt: number): void {
+    // Also where the pointer is refused: a view never stands on offsets of another message.
+    this.$data = this.$pointers = this.$limit = this.$start;
     const target = pointerAt === -1 ? -1 : pointerTarget(this, pointerAt, POINTER_STRUCT);
-    if (target === -1) {
-      this.$data = this.$pointers = this.$limit = this.$start;
-      return;
-    }
+    if (target === -1) return;
     const sizes = this.$view.getUint32(pointerAt + 4, true);
+    const pointers = target + (sizes & 0xffff) * WORD_BYTES;
+    const limit = pointers + (sizes >>> 16) * WORD_BYTES;
+    if (limit > this.$end) throw outside(this, pointerAt, target, limit);
     this.$data = target;
-    this.$pointers = target + (sizes & 0xffff) * WORD_BYTES;
-    this.$limit = this.$pointers + (sizes >>> 16) * WORD_BYTES;
-    if (this.$limit > this.$end) throw outside(this, pointerAt, target, this.$limit);
+    this.$pointers = pointers;
+    this.$limit = limit;
   }
 
   /** The byte offset of a pointer of this struct, -1 where its section is too short. */
@@ -211,15 +214,14 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** Where the bytes of a Data stand in `$bytes`. */
   $dataOffset(index: number): number {
-    const at = this.$pointerAt(index);
-    const target = at === -1 ? -1 : listElements(this, at, SIZE_BYTE, 1);
-    this.#length = target === -1 ? 0 : listCount(this, at);
-    return target === -1 ? this.$start : target;
+    const offset = this.#locate(index, false);
+    this.$spend(byteSteps(this.#length));
+    return offset;
   }
 
   /** The length of a Data in bytes; 0 where none is. */
   $dataLength(index: number): number {
-    this.$dataOffset(index);
+    this.#locate(index, false);
     return this.#length;
   }
 
@@ -231,27 +233,21 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** A copy of a Data. */
   $dataCopy(index: number): Uint8Array {
-    const bytes = this.$dataBytes(index);
-    this.$spend(1 + (bytes.length >> 3));
-    return bytes.slice();
+    const length = this.$dataLength(index);
+    this.$spend(copySteps(length));
+    return length === 0 ? new Uint8Array(0) : this.$dataBytes(index).slice();
   }
 
   /** Where the bytes of a Text stand in `$bytes`; its final NUL was seen. */
   $textOffset(index: number): number {
-    const at = this.$pointerAt(index);
-    const target = at === -1 ? -1 : listElements(this, at, SIZE_BYTE, 1);
-    if (target === -1) {
-      this.#length = 0;
-      return this.$start;
-    }
-    checkTerminated(this, at, target);
-    this.#length = listCount(this, at) - 1;
-    return target;
+    const offset = this.#locate(index, true);
+    this.$spend(byteSteps(this.#length));
+    return offset;
   }
 
   /** The length of a Text in bytes, without its final NUL. */
   $textLength(index: number): number {
-    this.$textOffset(index);
+    this.#locate(index, true);
     return this.#length;
   }
 
@@ -263,11 +259,22 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
   $text(index: number): string {
-    const offset = this.$textOffset(index);
+    const offset = this.#locate(index, true);
     const length = this.#length;
     if (length === 0) return "";
-    this.$spend(1 + (length >> 3));
+    this.$spend(copySteps(length));
     return decodeText(this.$bytes, offset, length);
+  }
+
+  /** The offset of a byte string, whose length, without a Text's NUL, is left in `#length`. */
+  #locate(index: number, text: boolean): number {
+    this.#length = 0;
+    const at = this.$pointerAt(index);
+    const target = at === -1 ? -1 : listElements(this, at, SIZE_BYTE, 1);
+    if (target === -1) return this.$start;
+    if (text) checkTerminated(this, at, target);
+    this.#length = listCount(this, at) - (text ? 1 : 0);
+    return target;
   }
 
   /** Pays for the object that {@link toPlain} makes. */
