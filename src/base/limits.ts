@@ -169,3 +169,21 @@ export const FORGET_PER_ENTRY_MAX = 2 * EXPIRE_ITEMS_MAX;
 export const GROUP_TIME_MS_MAX = 2 ** 48;
 /** Bytes of an image's chunk, about. */
 export const IMAGE_CHUNK_BYTES = 64 * 1024;
+
+// Request streams of the node.
+
+/** What an idle stream waits with: most requests fit, and ten thousand of them cost 10 MB. */
+export const IDLE_READ_BYTES = 1_024;
+/** What a busy one grows to: more brings no more frames a wakeup. */
+export const STREAM_READ_BYTES_MAX = 64 * 1024;
+/** Replies that wait for a peer to read: above `HIGH` its requests wait too, until `LOW`. */
+export const REPLY_BACKLOG_BYTES_HIGH = 1024 * 1024;
+export const REPLY_BACKLOG_BYTES_LOW = 256 * 1024;
+/** The most that may wait: the backlog, one chunk of requests, and pages of records. */
+export const REPLY_BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Requests of one stream that are not answered yet; the next ones are told to come back. */
+export const REQUESTS_IN_FLIGHT_MAX = 4_096;
+/** From a session's first stream to its Hello, ms. */
+export const HELLO_MS_MAX = 5_000;
+/** For how long a negative answer may be cached, ms: shorter than anybody waits for a new agent. */
+export const NEGATIVE_CACHE_MS = 1_000;

@@ -112,3 +112,9 @@ export interface EventSink {
    */
   onEvent(type: EventType, kind: number, stored: StoredSpan, index: number): void;
 }
+
+/** A span that stands nowhere yet, for `locate` to fill again and again. */
+export function emptySpan(): StoredSpan {
+  const bytes = new Uint8Array(0);
+  return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };
+}
