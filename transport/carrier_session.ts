@@ -1,0 +1,307 @@
+/**
+ * A session over a connection that carries pairs of web streams: Deno's QUIC, a WebTransport session
+ * on a Deno server (raw streams with three header bytes, platform.md traps 7 and 8), and the
+ * standard WebTransport of a client.
+ *
+ * The connection's own `closed` is the one truth about the session's end. Streams are counted here;
+ * the prefaces of incoming ones are read side by side, each with a deadline, so that one half-sent
+ * preface holds up nobody.
+ */
+import type { ErrorCode } from "../src/base/errors.ts";
+import { errorCodeFromWire, errorCodeToWire, RegistryError } from "../src/base/errors.ts";
+import {
+  CLOSE_MESSAGE_BYTES_MAX,
+  GOODBYE_LINGER_MS,
+  GOODBYE_WRITES_MS_MAX,
+  PREFACE_MS_MAX,
+} from "../src/base/limits.ts";
+import type { Scheduler } from "../src/base/world.ts";
+import type { BytePair, StreamOwner } from "./carrier_stream.ts";
+import { CarrierStream, dropPair, ignore } from "./carrier_stream.ts";
+import { Handoff } from "./handoff.ts";
+import { PREFACE_BYTES, prefaceOf, readPreface } from "./preface.ts";
+import type {
+  GoodbyeOptions,
+  ListenerStats,
+  OnError,
+  Session,
+  SessionEnd,
+  SessionLimits,
+  Stream,
+  StreamKind,
+  TransportName,
+} from "./transport.ts";
+
+/** The connection of a runtime, as far as a session needs it. */
+export interface Carrier {
+  /** Bytes before the preface of each stream, to write and to check; empty in most cases. */
+  readonly header: Uint8Array;
+  /** Opens a pair; rejects when the connection is over or the peer allows no more. */
+  open(): Promise<BytePair>;
+  /** The pairs that the peer opens; called once. */
+  incoming(): ReadableStream<BytePair>;
+  /** Resolves with what the closing side said, rejects when the peer vanished. */
+  readonly closed: Promise<{ closeCode?: number | undefined; reason?: string | undefined }>;
+  /** Closes at once; what was not acknowledged yet is dropped. May throw when it is over. */
+  close(closeCode: number, reason: string): void;
+}
+
+/** What a session is made with. */
+export interface CarrierSessionOptions {
+  readonly id: number;
+  readonly transport: TransportName;
+  readonly remoteAddress: string;
+  readonly limits: SessionLimits;
+  readonly prefaceMsMax?: number;
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  /** Shared counters; the session keeps `streams` of it and adds to others. */
+  readonly stats: ListenerStats;
+  /** Called once, when the session is over. */
+  readonly onEnd?: (session: CarrierSession) => void;
+}
+
+/** Cuts a text so that its UTF-8 form fits a close frame. */
+export function closeMessage(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= CLOSE_MESSAGE_BYTES_MAX) return text;
+  const cut = bytes.subarray(0, CLOSE_MESSAGE_BYTES_MAX);
+  return new TextDecoder().decode(cut).replace(/\uFFFD+$/, "");
+}
+
+/** A {@link Session} over a {@link Carrier}. */
+export class CarrierSession implements Session, StreamOwner {
+  readonly id: number;
+  readonly transport: TransportName;
+  readonly remoteAddress: string;
+  readonly limits: SessionLimits;
+  readonly closed: Promise<SessionEnd>;
+  readonly #carrier: Carrier;
+  readonly #options: CarrierSessionOptions;
+  #accepted: Handoff<Stream> | undefined;
+  #streams = 0;
+  #writesPending = 0;
+  #onWritesSettled: (() => void) | undefined;
+  #localEnd: SessionEnd | undefined;
+  #goodbye: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(carrier: Carrier, options: CarrierSessionOptions) {
+    this.id = options.id;
+    this.transport = options.transport;
+    this.remoteAddress = options.remoteAddress;
+    this.limits = options.limits;
+    this.#carrier = carrier;
+    this.#options = options;
+    this.closed = carrier.closed.then(
+      (info) => this.#end(info.closeCode ?? 0, info.reason ?? ""),
+      (error) => this.#endLost(error),
+    );
+  }
+
+  get ended(): boolean {
+    return this.#ended || this.#localEnd !== undefined;
+  }
+
+  async open(kind: StreamKind): Promise<Stream> {
+    if (this.ended) throw this.#lost(undefined);
+    if (this.#streams >= this.limits.streamsMax) {
+      throw new RegistryError(
+        "overloaded",
+        `Cannot open a stream as at most ${this.limits.streamsMax} may be open on a session`,
+      );
+    }
+    this.#retainStream();
+    try {
+      const pair = await this.#carrier.open();
+      const writer = pair.writable.getWriter();
+      await writer.write(prefaceOf(kind, this.#carrier.header));
+      return new CarrierStream(kind, this, pair.readable.getReader({ mode: "byob" }), writer);
+    } catch (error) {
+      this.streamReleased();
+      throw this.#openFailed(error);
+    }
+  }
+
+  accept(): Promise<Stream | undefined> {
+    if (this.#accepted === undefined) {
+      this.#accepted = new Handoff(this.limits.streamsMax);
+      if (this.ended) this.#accepted.close();
+      else void this.#pump(this.#carrier.incoming().getReader());
+    }
+    return this.#accepted.take();
+  }
+
+  goodbye(
+    code: ErrorCode | undefined,
+    message: string,
+    options: GoodbyeOptions = {},
+  ): Promise<void> {
+    this.#goodbye ??= this.#sayGoodbye(code, message, options.lingerMs ?? GOODBYE_LINGER_MS);
+    return this.#goodbye;
+  }
+
+  abort(reason: string): void {
+    this.#close("canceled", reason);
+  }
+
+  /** Ends it at once with a code; what `abort` is, for a listener that knows why. */
+  refuse(code: ErrorCode, message: string): void {
+    this.#close(code, message);
+  }
+
+  writeStarted(): void {
+    this.#writesPending++;
+  }
+
+  writeSettled(): void {
+    this.#writesPending--;
+    if (this.#writesPending === 0) this.#onWritesSettled?.();
+  }
+
+  streamReleased(): void {
+    if (this.#ended) return;
+    this.#streams--;
+    this.#options.stats.streams--;
+  }
+
+  #retainStream(): void {
+    this.#streams++;
+    this.#options.stats.streams++;
+  }
+
+  async #pump(pairs: ReadableStreamDefaultReader<BytePair>): Promise<void> {
+    try {
+      for (;;) {
+        const { value: pair, done } = await pairs.read();
+        if (done) return;
+        if (this.ended || this.#streams >= this.limits.streamsMax) {
+          this.#options.stats.streamsRefused++;
+          dropPair(pair);
+          continue;
+        }
+        this.#retainStream();
+        void this.#admit(pair);
+      }
+    } catch (error) {
+      // A vanished peer ends the iteration with an error; `closed` tells the same and more.
+      if (!this.#ended) this.#options.onError("accept", error);
+    }
+  }
+
+  /** Reads and checks the preface of one incoming pair; never rejects. */
+  async #admit(pair: BytePair): Promise<void> {
+    const reader = pair.readable.getReader({ mode: "byob" });
+    const writer = pair.writable.getWriter();
+    const deadline = this.#options.scheduler.after(
+      this.#options.prefaceMsMax ?? PREFACE_MS_MAX,
+      () => {
+        this.#options.stats.deadlines++;
+        reader.cancel().catch(ignore);
+      },
+    );
+    let kind: StreamKind | undefined;
+    try {
+      kind = await readStreamKind(reader, this.#carrier.header);
+    } catch (error) {
+      if (!this.ended) this.#options.onError("preface", error);
+    }
+    deadline.cancel();
+    if (kind !== undefined) {
+      const stream = new CarrierStream(kind, this, reader, writer);
+      if (!this.#accepted!.push(stream)) stream.abort();
+      return;
+    }
+    if (!this.ended) this.#options.stats.streamsRefused++;
+    reader.cancel().catch(ignore);
+    writer.abort().catch(ignore);
+    this.streamReleased();
+  }
+
+  async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
+    const { scheduler } = this.#options;
+    const within = (limitMs: number, start: (resolve: () => void) => void) =>
+      new Promise<void>((resolve) => {
+        const timer = scheduler.after(limitMs, resolve);
+        const done = () => {
+          timer.cancel();
+          resolve();
+        };
+        start(done);
+        void this.closed.then(done);
+      });
+    if (!this.ended && this.#writesPending > 0) {
+      await within(GOODBYE_WRITES_MS_MAX, (done) => {
+        this.#onWritesSettled = done;
+      });
+    }
+    if (!this.ended && lingerMs > 0) await within(lingerMs, ignore);
+    this.#close(code, message);
+    await this.closed;
+    // The close frame leaves in a later turn of the runtime: an exit before it would swallow it.
+    await new Promise<void>((resolve) => scheduler.after(1, resolve));
+  }
+
+  #close(code: ErrorCode | undefined, message: string): void {
+    if (this.ended) return;
+    this.#localEnd = { by: "local", code, message };
+    try {
+      this.#carrier.close(code === undefined ? 0 : errorCodeToWire(code), closeMessage(message));
+    } catch (error) {
+      this.#options.onError("close", error);
+    }
+    for (const stream of this.#accepted?.close() ?? []) stream.abort();
+  }
+
+  #end(closeCode: number, reason: string): SessionEnd {
+    this.#finish();
+    if (this.#localEnd !== undefined) return this.#localEnd;
+    const code = closeCode === 0 ? undefined : errorCodeFromWire(closeCode);
+    return { by: "peer", code, message: reason };
+  }
+
+  #endLost(error: unknown): SessionEnd {
+    this.#finish();
+    if (this.#localEnd !== undefined) return this.#localEnd;
+    const message = error instanceof Error ? error.message : String(error);
+    return { by: "lost", code: "connection_lost", message };
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#options.stats.streams -= this.#streams;
+    this.#streams = 0;
+    this.#onWritesSettled?.();
+    for (const stream of this.#accepted?.close() ?? []) stream.abort();
+    this.#options.onEnd?.(this);
+  }
+
+  #lost(cause: unknown): RegistryError {
+    return new RegistryError("connection_lost", "The session is over", {}, cause);
+  }
+
+  #openFailed(error: unknown): RegistryError {
+    if (error instanceof RangeError) {
+      const message = "Cannot open a stream as the peer allows no more on this session";
+      return new RegistryError("overloaded", message, {}, error);
+    }
+    return this.#lost(error);
+  }
+}
+
+/** Reads one preface and not a byte more; `undefined` when it is no preface or ends too early. */
+async function readStreamKind(
+  reader: ReadableStreamBYOBReader,
+  header: Uint8Array,
+): Promise<StreamKind | undefined> {
+  const length = header.length + PREFACE_BYTES;
+  let buffer = new ArrayBuffer(length);
+  let filled = 0;
+  while (filled < length) {
+    const { value, done } = await reader.read(new Uint8Array(buffer, filled));
+    if (done) return undefined;
+    buffer = value.buffer;
+    filled += value.length;
+  }
+  return readPreface(new Uint8Array(buffer), header);
+}

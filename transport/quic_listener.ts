@@ -1,0 +1,323 @@
+/**
+ * Listens for raw QUIC (ALPN `crs`) and WebTransport (ALPN `h3`) on one UDP port with Deno.
+ *
+ * A connection passes three stages: begin (limits), handshake, upgrade (`h3` only); each is counted
+ * and the last two share a deadline. It is accepted in its half-open form, `zeroRtt`, because only
+ * that yields a connection which a deadline can close; nothing is read from it before the handshake
+ * is complete. `incoming` has no other property read than `accept` and `refuse`: the rest consume
+ * it (platform.md, trap 4). Replaced Deno listeners stay referenced until the end, for a collected
+ * one stops its endpoint (trap 3).
+ */
+import { RegistryError } from "../src/base/errors.ts";
+import {
+  CLIENT_IDLE_MS,
+  HANDSHAKE_MS_MAX,
+  HANDSHAKES_MAX,
+  SESSIONS_BACKLOG_MAX,
+  SESSIONS_MAX,
+  SESSIONS_PER_ADDRESS_MAX,
+  STREAMS_PER_SESSION_MAX,
+  UNIDIRECTIONAL_STREAMS_MAX,
+} from "../src/base/limits.ts";
+import type { Scheduler } from "../src/base/world.ts";
+import { Admission, newListenerStats } from "./admission.ts";
+import { CarrierSession } from "./carrier_session.ts";
+import { ignore } from "./carrier_stream.ts";
+import { Handoff } from "./handoff.ts";
+import { addressText, ALPN_HTTP3, ALPN_REGISTRY, plainHost, QuicCarrier } from "./quic_carrier.ts";
+import type {
+  Endpoint,
+  Listener,
+  ListenerStats,
+  OnError,
+  ServerCertificate,
+  Session,
+} from "./transport.ts";
+
+/** What a listener may allow; every field has a default in `src/base/limits.ts`. */
+export interface ListenerLimits {
+  readonly sessionsMax?: number;
+  readonly sessionsPerAddressMax?: number;
+  readonly sessionsBacklogMax?: number;
+  readonly streamsPerSessionMax?: number;
+  readonly handshakesMax?: number;
+  /** ms for the TLS handshake and the HTTP/3 upgrade together. */
+  readonly handshakeMsMax?: number;
+  readonly prefaceMsMax?: number;
+}
+
+/** What {@link listenQuic} needs. */
+export interface QuicListenOptions {
+  /**
+   * Literal IP addresses, each bound on the same port; the first must be there, a later one that
+   * this machine does not have is reported and left out. Development uses 127.0.0.1 and ::1, for
+   * browsers take `localhost` for [::1] first; production binds `::`, which takes IPv4 too.
+   */
+  readonly hosts: readonly string[];
+  /** 0 chooses a free port. */
+  readonly port: number;
+  readonly certificate: ServerCertificate;
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  readonly limits?: ListenerLimits;
+  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  readonly idleMs?: number;
+  /** Whether to serve WebTransport too. Default true. */
+  readonly webtransport?: boolean;
+}
+
+/** After a failed accept, ms before the next: a broken socket must not take the processor. */
+const ACCEPT_RETRY_MS = 100;
+/** Tries at finding a port that is free on all addresses. */
+const BIND_TRIES_MAX = 16;
+
+/**
+ * Binds all addresses and starts to accept.
+ *
+ * @throws RegistryError `invalid_configuration` for an address that cannot be bound;
+ * `invalid_argument` for a certificate that cannot be used.
+ */
+export function listenQuic(options: QuicListenOptions): Listener {
+  return new QuicListener(bindAll(options), options);
+}
+
+/** One bound address, with every Deno listener that ever stood on it; the last one counts. */
+interface Bound {
+  readonly endpoint: Deno.QuicEndpoint;
+  readonly listeners: Deno.QuicListener[];
+}
+
+class QuicListener implements Listener {
+  readonly addresses: readonly Endpoint[];
+  readonly port: number;
+  readonly stats: ListenerStats = newListenerStats();
+  readonly #options: QuicListenOptions;
+  readonly #bound: readonly Bound[];
+  readonly #admission: Admission;
+  readonly #ready: Handoff<Session>;
+  readonly #sessions = new Set<CarrierSession>();
+  #certificate: ServerCertificate;
+  #nextSessionId = 1;
+  #closed = false;
+
+  constructor(endpoints: readonly Deno.QuicEndpoint[], options: QuicListenOptions) {
+    const limits = options.limits ?? {};
+    this.#options = options;
+    this.#certificate = options.certificate;
+    this.addresses = endpoints.map(({ addr }) => ({ host: addr.hostname, port: addr.port }));
+    this.port = this.addresses[0]!.port;
+    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    this.#admission = new Admission({
+      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
+      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+    }, this.stats);
+    try {
+      this.#bound = endpoints.map((endpoint) => ({
+        endpoint,
+        listeners: [this.#listen(endpoint)],
+      }));
+    } catch (error) {
+      for (const endpoint of endpoints) endpoint.close();
+      throw error;
+    }
+    for (const bound of this.#bound) void this.#run(bound);
+  }
+
+  accept(): Promise<Session | undefined> {
+    return this.#ready.take();
+  }
+
+  rotate(certificate: ServerCertificate): void {
+    const before = this.#certificate;
+    this.#certificate = certificate;
+    try {
+      for (const bound of this.#bound) bound.listeners.push(this.#listen(bound.endpoint));
+    } catch (error) {
+      // The key pair is checked before anything is replaced, so the first one throws or none.
+      this.#certificate = before;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const session of this.#ready.close()) session.abort("the server is shutting down");
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
+    await Promise.all(sessions.map((session) => session.closed));
+    // Close frames leave in a later turn; closing the endpoint first would swallow them.
+    await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
+    for (const bound of this.#bound) bound.endpoint.close();
+  }
+
+  #listen(endpoint: Deno.QuicEndpoint): Deno.QuicListener {
+    const { limits = {}, idleMs = CLIENT_IDLE_MS, webtransport = true } = this.#options;
+    try {
+      return endpoint.listen({
+        cert: this.#certificate.chainPem,
+        key: this.#certificate.keyPem,
+        alpnProtocols: webtransport ? [ALPN_REGISTRY, ALPN_HTTP3] : [ALPN_REGISTRY],
+        maxIdleTimeout: idleMs,
+        // One more for the CONNECT stream of WebTransport.
+        maxConcurrentBidirectionalStreams: (limits.streamsPerSessionMax ??
+          STREAMS_PER_SESSION_MAX) + 1,
+        maxConcurrentUnidirectionalStreams: webtransport ? UNIDIRECTIONAL_STREAMS_MAX : 0,
+      });
+    } catch (error) {
+      const message = `Cannot use the server certificate: ${describe(error)}`;
+      throw new RegistryError("invalid_argument", message, { field: "certificate" }, error);
+    }
+  }
+
+  async #run(bound: Bound): Promise<void> {
+    while (!this.#closed) {
+      try {
+        const incoming = await bound.listeners.at(-1)!.incoming();
+        if (this.#closed) incoming.refuse();
+        else void this.#begin(incoming);
+      } catch (error) {
+        if (this.#closed) return;
+        this.#options.onError("incoming", error);
+        await new Promise<void>((resolve) =>
+          this.#options.scheduler.after(ACCEPT_RETRY_MS, resolve)
+        );
+      }
+    }
+  }
+
+  /** Takes one connection through its stages; never rejects. */
+  async #begin(incoming: Deno.QuicIncoming): Promise<void> {
+    let connection: Deno.QuicConn;
+    let host: string;
+    try {
+      if (!this.#admission.mayBegin()) return incoming.refuse();
+      connection = incoming.accept({ zeroRtt: true });
+      connection.closed.catch(ignore);
+      host = plainHost(connection.remoteAddr.hostname);
+    } catch (error) {
+      this.stats.handshakeFailures++;
+      this.#options.onError("handshake", error);
+      return;
+    }
+    if (!this.#admission.begin(host)) return closeQuietly(connection, "too many sessions");
+    const session = await this.#establish(connection, host);
+    if (session === undefined) return this.#admission.fail(host);
+    this.#admission.complete();
+    this.#sessions.add(session);
+    if (this.#closed) session.refuse("shutting_down", "the server is shutting down");
+    else if (!this.#ready.push(session)) {
+      this.stats.refused++;
+      session.refuse("overloaded", "too many new sessions");
+    }
+  }
+
+  /** Handshake and upgrade, within one deadline; `undefined` when they fail. */
+  async #establish(
+    connection: Deno.QuicConn,
+    host: string,
+  ): Promise<CarrierSession | undefined> {
+    let stage: "handshake" | "upgrade" = "handshake";
+    let over = false;
+    connection.closed.then(() => over = true, () => over = true);
+    const { scheduler, limits = {} } = this.#options;
+    const deadline = scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
+      this.stats.deadlines++;
+      closeQuietly(connection, `${stage} took too long`);
+    });
+    try {
+      await connection.handshake;
+      // It resolves for a connection that failed, too; that is known one turn later.
+      await new Promise<void>((resolve) => scheduler.nextTurn(resolve));
+      if (over) return undefined;
+      if (connection.protocol !== ALPN_HTTP3) return this.#session(connection, host, undefined);
+      stage = "upgrade";
+      const upgraded = await Deno.upgradeWebTransport(connection);
+      upgraded.closed.catch(ignore);
+      upgraded.ready.catch(ignore);
+      return over ? undefined : this.#session(connection, host, upgraded);
+    } catch (error) {
+      this.#options.onError(stage, error);
+      closeQuietly(connection, `${stage} failed`);
+      return undefined;
+    } finally {
+      deadline.cancel();
+    }
+  }
+
+  #session(
+    connection: Deno.QuicConn,
+    host: string,
+    upgraded: WebTransport | undefined,
+  ): CarrierSession {
+    const { limits = {}, scheduler, onError } = this.#options;
+    return new CarrierSession(new QuicCarrier(connection, upgraded), {
+      id: this.#nextSessionId++,
+      transport: upgraded === undefined ? "quic" : "webtransport",
+      remoteAddress: addressText(connection.remoteAddr),
+      limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
+      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
+      scheduler,
+      onError,
+      stats: this.stats,
+      onEnd: (session) => {
+        this.#sessions.delete(session);
+        this.#admission.end(host);
+      },
+    });
+  }
+}
+
+function closeQuietly(connection: Deno.QuicConn, reason: string): void {
+  try {
+    connection.close({ closeCode: 0, reason });
+  } catch {
+    // It is over already, which is what is wanted.
+  }
+}
+
+/** Binds every host on one port; with port 0 the first host chooses it. */
+function bindAll(options: QuicListenOptions): Deno.QuicEndpoint[] {
+  const [first, ...others] = options.hosts;
+  if (first === undefined) throw new RangeError("At least one address to listen on is needed");
+  for (let attempt = 1;; attempt++) {
+    const endpoints = [bind(first, options.port)];
+    const port = endpoints[0]!.addr.port;
+    try {
+      for (const host of others) {
+        const endpoint = bindOptional(host, port, options.onError);
+        if (endpoint !== undefined) endpoints.push(endpoint);
+      }
+      return endpoints;
+    } catch (error) {
+      for (const endpoint of endpoints) endpoint.close();
+      if (options.port !== 0 || attempt === BIND_TRIES_MAX) throw error;
+    }
+  }
+}
+
+function bind(host: string, port: number): Deno.QuicEndpoint {
+  try {
+    return new Deno.QuicEndpoint({ hostname: host, port });
+  } catch (error) {
+    const message = `Cannot listen on ${addressText({ hostname: host, port })}: ${describe(error)}`;
+    throw new RegistryError("invalid_configuration", message, { field: "listen" }, error);
+  }
+}
+
+/** Binds one of several addresses; one that this machine does not have is left out. */
+function bindOptional(host: string, port: number, onError: OnError): Deno.QuicEndpoint | undefined {
+  try {
+    return bind(host, port);
+  } catch (error) {
+    const cause = (error as RegistryError).cause;
+    if (cause instanceof Deno.errors.AddrInUse) throw error;
+    onError("bind", error);
+    return undefined;
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

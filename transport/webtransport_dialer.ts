@@ -1,0 +1,134 @@
+/**
+ * Dials WebTransport through the standard `WebTransport` of a browser or of Deno; nothing else of a
+ * runtime is used here.
+ *
+ * What differs from raw QUIC, by the runtimes' doing: timers are theirs (Deno: kept alive every 4 s,
+ * given up after 10 s); only pins are believed on Deno, which ignores other roots (platform.md,
+ * trap 2); Deno cannot dial a literal IPv6 address; an `abort` of a stream may never be seen by the peer (trap 7), which is why a frame must
+ * say what ends; and an attempt that was given up cannot be stopped before it succeeds or fails.
+ */
+import { RegistryError } from "../src/base/errors.ts";
+import { STREAMS_PER_SESSION_MAX } from "../src/base/limits.ts";
+import type { Scheduler } from "../src/base/world.ts";
+import { newListenerStats } from "./admission.ts";
+import type { Carrier } from "./carrier_session.ts";
+import { CarrierSession } from "./carrier_session.ts";
+import type { BytePair } from "./carrier_stream.ts";
+import { ignore } from "./carrier_stream.ts";
+import { boundedDial } from "./dialing.ts";
+import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
+
+/** What a {@link WebTransportDialer} needs. */
+export interface WebTransportDialerOptions {
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  readonly streamsPerSessionMax?: number;
+  /** The constructor of another implementation; the global one by default. */
+  readonly WebTransport?: typeof WebTransport;
+}
+
+/** Opens WebTransport sessions. */
+export class WebTransportDialer implements Dialer {
+  readonly transport = "webtransport";
+  readonly #options: WebTransportDialerOptions;
+  readonly #sessions = new Set<CarrierSession>();
+  readonly #stats = newListenerStats();
+  #nextSessionId = 1;
+  #closed = false;
+
+  constructor(options: WebTransportDialerOptions) {
+    this.#options = options;
+  }
+
+  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    const connection = await boundedDial(
+      this.#connect(endpoint, options.trust),
+      options,
+      this.#options.scheduler,
+      endpoint,
+      (late) => late.close(),
+    );
+    const session = this.#session(connection, endpoint);
+    if (this.#closed) session.abort("the dialer was closed");
+    return session;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.abort("the dialer was closed");
+    await Promise.all(sessions.map((session) => session.closed));
+    // Close frames leave in a later turn of the runtime.
+    await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
+  }
+
+  async #connect(endpoint: Endpoint, trust: Trust): Promise<WebTransport> {
+    const Constructor = this.#options.WebTransport ?? globalThis.WebTransport;
+    if (Constructor === undefined) {
+      throw new RegistryError("invalid_argument", "This runtime has no WebTransport");
+    }
+    const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
+    const url = `https://${host}:${endpoint.port}/`;
+    const connection = new Constructor(url, webTransportOptions(trust));
+    connection.closed.catch(ignore);
+    await connection.ready;
+    return connection;
+  }
+
+  #session(connection: WebTransport, endpoint: Endpoint): CarrierSession {
+    const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
+    const session = new CarrierSession(new WebTransportCarrier(connection), {
+      id: this.#nextSessionId++,
+      transport: "webtransport",
+      remoteAddress: `${host}:${endpoint.port}`,
+      limits: { streamsMax: this.#options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
+      scheduler: this.#options.scheduler,
+      onError: this.#options.onError,
+      stats: this.#stats,
+      onEnd: (ended) => this.#sessions.delete(ended),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+}
+
+/** A client's end of WebTransport: the runtime writes and strips the stream headers itself. */
+class WebTransportCarrier implements Carrier {
+  readonly header = new Uint8Array(0);
+  readonly closed: Carrier["closed"];
+  readonly #connection: WebTransport;
+
+  constructor(connection: WebTransport) {
+    this.#connection = connection;
+    this.closed = connection.closed;
+  }
+
+  open(): Promise<BytePair> {
+    return this.#connection.createBidirectionalStream();
+  }
+
+  incoming(): ReadableStream<BytePair> {
+    return this.#connection.incomingBidirectionalStreams;
+  }
+
+  close(closeCode: number, reason: string): void {
+    this.#connection.close({ closeCode, reason });
+  }
+}
+
+function webTransportOptions(trust: Trust): WebTransportOptions {
+  if (trust.kind === "pins") {
+    const serverCertificateHashes = trust.sha256.map((hash) => ({
+      algorithm: "sha-256",
+      value: hash.slice() as Uint8Array<ArrayBuffer>,
+    }));
+    return { serverCertificateHashes };
+  }
+  if (trust.pem.length > 0) {
+    const message = "WebTransport takes pins, or the runtime's own roots; it cannot be given a CA";
+    throw new RegistryError("invalid_argument", message, { field: "trust" });
+  }
+  return {};
+}
