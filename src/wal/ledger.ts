@@ -1,0 +1,343 @@
+/**
+ * The ledger: which entries of which group are live, in which segment, and each group's hard state
+ * and newest image. Recovery and the running log feed it the same records in the same order, so
+ * what is freed while running is exactly what a recovery would not have handed out.
+ *
+ * The meaning of the records: an append ends its group's log before its first index; a relocation
+ * never does, and loses to whatever was appended at or below its index after its origin; an image
+ * mark ends the life of all entries up to its index. Live entries of a group lie in *runs*: adjacent
+ * indexes in one segment that no truncation came between. Over all runs of a group, index and
+ * sequence number ascend together.
+ */
+import { assert } from "../base/assert.ts";
+import type { WalGroupState, WalImage } from "../../schemas/gen/wal.ts";
+
+/** Adjacent live entries of a group in one segment, `[first, last]`. */
+export interface Run {
+  /** Position at which the segment begins. */
+  readonly segment: number;
+  readonly relocated: boolean;
+  first: number;
+  last: number;
+  /** Sequence numbers of the appends that brought them: those of relocated ones are the origins. */
+  sequenceFirst: number;
+  sequenceLast: number;
+  /** Sizes of their records; shared out evenly when a run is cut. */
+  bytes: number;
+}
+
+/** A group's vote and term, as logged. */
+export interface HardStateRecord {
+  readonly term: number;
+  readonly vote: number;
+  readonly commit: number;
+}
+
+/** What is known of one group. */
+export class GroupLedger {
+  readonly groupId: number;
+  /** By ascending index. */
+  runs: Run[] = [];
+  hardState: HardStateRecord | undefined;
+  image: WalImage | undefined;
+
+  constructor(groupId: number) {
+    this.groupId = groupId;
+  }
+
+  /** The index of the image; 0: none. */
+  get imageIndex(): number {
+    return this.image?.index ?? 0;
+  }
+
+  /** The last live entry's index, else the image's. */
+  get lastIndex(): number {
+    const last = this.runs[this.runs.length - 1];
+    return last === undefined ? this.imageIndex : Math.max(last.last, this.imageIndex);
+  }
+
+  /** True where the live entry at `index` is the one that `sequence` brought to `segment`. */
+  isLive(index: number, sequence: number, segment: number, relocated: boolean): boolean {
+    const runs = this.runs;
+    for (let at = runs.length - 1; at >= 0; at--) {
+      const run = runs[at]!;
+      if (run.last < index) return false;
+      if (run.first > index) continue;
+      return run.segment === segment && run.relocated === relocated &&
+        run.sequenceFirst <= sequence && sequence <= run.sequenceLast;
+    }
+    return false;
+  }
+
+  /** The first index that is missing between the image and the last live entry, or 0: none. */
+  firstGap(): number {
+    let expected = this.imageIndex + 1;
+    for (const run of this.runs) {
+      if (run.first !== expected) return expected;
+      expected = run.last + 1;
+    }
+    return 0;
+  }
+}
+
+/** Live entries of one segment. */
+export interface LiveTally {
+  entries: number;
+  bytes: number;
+}
+
+/** A group that holds live entries in a segment. */
+export interface Holder {
+  readonly groupId: number;
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+}
+
+/** The ledger of all groups. */
+export class Ledger {
+  readonly groups = new Map<number, GroupLedger>();
+  /** By the position at which the segment begins; a segment without live entries is not in it. */
+  readonly #tallies = new Map<number, LiveTally>();
+  imageNumberMax = 0;
+
+  /** The group of that id, made when it is seen first. */
+  group(groupId: number): GroupLedger {
+    const known = this.groups.get(groupId);
+    if (known !== undefined) return known;
+    const group = new GroupLedger(groupId);
+    this.groups.set(groupId, group);
+    return group;
+  }
+
+  /** Live entries of a segment. */
+  tally(segment: number): Readonly<LiveTally> {
+    return this.#tallies.get(segment) ?? { entries: 0, bytes: 0 };
+  }
+
+  /** Live entries of all segments. */
+  total(): LiveTally {
+    const total = { entries: 0, bytes: 0 };
+    for (const tally of this.#tallies.values()) {
+      total.entries += tally.entries;
+      total.bytes += tally.bytes;
+    }
+    return total;
+  }
+
+  /** The groups that hold live entries in a segment. */
+  holders(segment: number): Holder[] {
+    const holders: Holder[] = [];
+    for (const { groupId, runs } of this.groups.values()) {
+      let holder: { groupId: number; first: number; last: number; bytes: number } | undefined;
+      for (const run of runs) {
+        if (run.segment !== segment) continue;
+        holder ??= { groupId, first: run.first, last: run.last, bytes: 0 };
+        holder.last = run.last;
+        holder.bytes += run.bytes;
+      }
+      if (holder !== undefined) holders.push(holder);
+    }
+    return holders;
+  }
+
+  /** An append of `count` entries from `first`, whose record has `bytes` bytes. */
+  append(
+    groupId: number,
+    first: number,
+    count: number,
+    at: { readonly sequence: number; readonly segment: number; readonly bytes: number },
+  ): void {
+    const group = this.group(groupId);
+    const truncated = this.#truncate(group, first);
+    if (count === 0) return;
+    const { sequence, segment, bytes } = at;
+    this.#count(segment, count, bytes);
+    const tail = group.runs[group.runs.length - 1];
+    if (
+      !truncated && tail !== undefined && tail.segment === segment && !tail.relocated &&
+      tail.last + 1 === first
+    ) {
+      tail.last += count;
+      tail.sequenceLast = sequence;
+      tail.bytes += bytes;
+      return;
+    }
+    group.runs.push({
+      segment,
+      relocated: false,
+      first,
+      last: first + count - 1,
+      sequenceFirst: sequence,
+      sequenceLast: sequence,
+      bytes,
+    });
+  }
+
+  /** A relocation of `count` entries from `first` that the append `origin` brought. */
+  relocate(
+    groupId: number,
+    first: number,
+    count: number,
+    at: { readonly origin: number; readonly segment: number; readonly bytes: number },
+  ): void {
+    const group = this.group(groupId);
+    for (let index = first; index < first + count; index++) {
+      if (index <= group.imageIndex || !this.#yields(group, index, at.origin)) continue;
+      this.#take(group, index);
+      this.#insert(group, index, at.origin, at.segment, at.bytes / count);
+    }
+  }
+
+  hardState(groupId: number, state: HardStateRecord): void {
+    const { term, vote, commit } = state;
+    this.group(groupId).hardState = { term, vote, commit };
+  }
+
+  /** An image: entries up to its index are dead. */
+  imageMark(groupId: number, image: WalImage): void {
+    const group = this.group(groupId);
+    group.image = image;
+    this.imageNumberMax = Math.max(this.imageNumberMax, image.number);
+    const runs = group.runs;
+    let dead = 0;
+    while (dead < runs.length && runs[dead]!.last <= image.index) {
+      const run = runs[dead++]!;
+      this.#count(run.segment, -(run.last - run.first + 1), -run.bytes);
+    }
+    runs.splice(0, dead);
+    const head = runs[0];
+    if (head !== undefined && head.first <= image.index) this.#cutHead(head, image.index + 1);
+  }
+
+  /** A segment header: what older segments said besides entries. */
+  segmentHeader(imageNumberMax: number, states: readonly WalGroupState[]): void {
+    this.imageNumberMax = Math.max(this.imageNumberMax, imageNumberMax);
+    for (const state of states) {
+      if (state.hasHardState) this.hardState(state.groupId, state);
+      const { groupId, image } = state;
+      const known = this.groups.get(groupId)?.image?.number ?? 0;
+      if (image !== undefined && image.number > known) this.imageMark(groupId, image);
+    }
+  }
+
+  /** What a segment header says of all groups. */
+  states(): WalGroupState[] {
+    const states: WalGroupState[] = [];
+    for (const { groupId, hardState, image } of this.groups.values()) {
+      if (hardState === undefined && image === undefined) continue;
+      states.push({
+        groupId,
+        hasHardState: hardState !== undefined,
+        term: hardState?.term ?? 0,
+        vote: hardState?.vote ?? 0,
+        commit: hardState?.commit ?? 0,
+        image,
+      });
+    }
+    return states;
+  }
+
+  /** Removes all from `first` on; true when there was something. */
+  #truncate(group: GroupLedger, first: number): boolean {
+    const runs = group.runs;
+    let truncated = false;
+    for (;;) {
+      const tail = runs[runs.length - 1];
+      if (tail === undefined || tail.last < first) return truncated;
+      truncated = true;
+      if (tail.first >= first) {
+        this.#count(tail.segment, -(tail.last - tail.first + 1), -tail.bytes);
+        runs.pop();
+        continue;
+      }
+      const bytes = tail.bytes * (tail.last - first + 1) / (tail.last - tail.first + 1);
+      this.#count(tail.segment, -(tail.last - first + 1), -bytes);
+      tail.bytes -= bytes;
+      tail.last = first - 1;
+    }
+  }
+
+  #cutHead(run: Run, first: number): void {
+    const bytes = run.bytes * (first - run.first) / (run.last - run.first + 1);
+    this.#count(run.segment, -(first - run.first), -bytes);
+    run.bytes -= bytes;
+    run.first = first;
+  }
+
+  /** True unless something was appended at or below `index` after `origin`. */
+  #yields(group: GroupLedger, index: number, origin: number): boolean {
+    const runs = group.runs;
+    for (let at = runs.length - 1; at >= 0; at--) {
+      const run = runs[at]!;
+      if (run.first > index) continue;
+      // Inside a run nothing was truncated, so an origin in its range is this very entry.
+      if (run.last >= index) return run.sequenceFirst <= origin && origin <= run.sequenceLast;
+      return run.sequenceLast <= origin;
+    }
+    return true;
+  }
+
+  /** Takes the entry at `index` out of the run that holds it, if one does. */
+  #take(group: GroupLedger, index: number): void {
+    const runs = group.runs;
+    const at = runs.findIndex((run) => run.first <= index && index <= run.last);
+    if (at === -1) return;
+    const run = runs[at]!;
+    const bytes = run.bytes / (run.last - run.first + 1);
+    if (run.first === run.last) {
+      this.#count(run.segment, -1, -run.bytes);
+      runs.splice(at, 1);
+    } else if (run.first === index) {
+      this.#cutHead(run, index + 1);
+    } else {
+      this.#count(run.segment, -1, -bytes);
+      const after: Run = { ...run, first: index + 1, bytes: bytes * (run.last - index) };
+      run.bytes = bytes * (index - run.first);
+      run.last = index - 1;
+      if (after.first <= after.last) runs.splice(at + 1, 0, after);
+    }
+  }
+
+  #insert(
+    group: GroupLedger,
+    index: number,
+    origin: number,
+    segment: number,
+    bytes: number,
+  ): void {
+    const runs = group.runs;
+    let at = runs.length;
+    while (at > 0 && runs[at - 1]!.first > index) at--;
+    this.#count(segment, 1, bytes);
+    const before = runs[at - 1];
+    assert(before === undefined || before.last < index, "Relocated entry must have been taken out");
+    if (before?.relocated && before.segment === segment && before.last + 1 === index) {
+      before.last = index;
+      before.sequenceLast = origin;
+      before.bytes += bytes;
+      return;
+    }
+    runs.splice(at, 0, {
+      segment,
+      relocated: true,
+      first: index,
+      last: index,
+      sequenceFirst: origin,
+      sequenceLast: origin,
+      bytes,
+    });
+  }
+
+  #count(segment: number, entries: number, bytes: number): void {
+    let tally = this.#tallies.get(segment);
+    if (tally === undefined) {
+      tally = { entries: 0, bytes: 0 };
+      this.#tallies.set(segment, tally);
+    }
+    tally.entries += entries;
+    tally.bytes += bytes;
+    assert(tally.entries >= 0, `Live entries of a segment must not be negative: ${tally.entries}`);
+    if (tally.entries === 0) this.#tallies.delete(segment);
+  }
+}
