@@ -187,3 +187,7 @@ export const REQUESTS_IN_FLIGHT_MAX = 4_096;
 export const HELLO_MS_MAX = 5_000;
 /** For how long a negative answer may be cached, ms: shorter than anybody waits for a new agent. */
 export const NEGATIVE_CACHE_MS = 1_000;
+/** Bytes of records after which a page ends: a response frame holds it with its receipts. */
+export const LIST_PAGE_BYTES = 512 * 1024;
+/** A control frame from a client: Hello and Goodbye are all it sends. */
+export const HELLO_BYTES_MAX = 4_096;

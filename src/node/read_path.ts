@@ -28,8 +28,11 @@ import type { Group, ReadPoint } from "./group.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 
-/** What a handler waits for; `undefined`: it has answered. */
-export type Waiting = Pick<Group<unknown>, "readBarrier"> | undefined;
+/** A group whose permission a read lacks. */
+export type ReadBarrier = Pick<Group<unknown>, "readBarrier">;
+
+/** What came of a read: it was answered so, or nothing was written and the group must be asked. */
+export type ReadAnswer = "ok" | "not_found" | ReadBarrier;
 
 /** How a part of a composite answer stands (schemas/wire.capnp, ResolveReply). */
 export const PART_NONE = 0;
@@ -94,7 +97,7 @@ export class ReadPath {
   }
 
   /** GetAgent, GetGateway. */
-  get(kind: RecordKind, request: RequestView, out: FrameWriter): Waiting {
+  get(kind: RecordKind, request: RequestView, out: FrameWriter): ReadAnswer {
     const body = request.bodyInto(this.#idRequest);
     const bytes = body.$bytes;
     const start = body.idOffset;
@@ -109,17 +112,16 @@ export class ReadPath {
     const slot = partition.store.find(kind, bytes, start, end);
     if (slot === -1) {
       const noun = kind === KIND_AGENT ? "agent" : "gateway";
-      this.#notFound(out, `No ${noun} has the id ${formatUuid(bytes, start)}`);
-      return undefined;
+      return this.#notFound(out, `No ${noun} has the id ${formatUuid(bytes, start)}`);
     }
     partition.store.locate(slot, this.#span);
     this.#record.remainingMs = leaseRemainingMs(partition, slot);
     this.#replies.success(out, recordReplyCodec, this.#record);
-    return undefined;
+    return "ok";
   }
 
   /** ResolveAgent: the agent that holds a domain, and its gateway. */
-  resolve(request: RequestView, out: FrameWriter): Waiting {
+  resolve(request: RequestView, out: FrameWriter): ReadAnswer {
     const body = request.bodyInto(this.#resolveRequest);
     const { bytes, start, end } = canonicalDomain(
       body.$bytes,
@@ -135,22 +137,21 @@ export class ReadPath {
       this.#replies.addReceipt(resolution.partitions[part]!, resolution.points[part]!);
     }
     const part = resolution.reply.agentPart;
-    if (part === PART_INCLUDED || part === PART_ELSEWHERE) {
-      this.#replies.success(out, resolveReplyCodec, resolution.reply);
-    } else {
-      this.#notFound(out, `No live agent holds the domain ${asciiText(bytes, start, end)}`);
+    if (part !== PART_INCLUDED && part !== PART_ELSEWHERE) {
+      return this.#notFound(out, `No live agent holds the domain ${asciiText(bytes, start, end)}`);
     }
-    return undefined;
+    this.#replies.success(out, resolveReplyCodec, resolution.reply);
+    return "ok";
   }
 
-  /** Fills `into` for the canonical domain `[start, end)` of `bytes`. */
+  /** Fills `into` for the canonical domain `[start, end)` of `bytes`, or returns who must be asked. */
   find(
     bytes: Uint8Array,
     start: number,
     end: number,
     maxStalenessMs: number,
     into: Resolution,
-  ): Waiting {
+  ): ReadBarrier | undefined {
     clear(into);
     const home = this.#table.of(KIND_ALIAS, bytes, start, end);
     if (home === undefined) throw notReplica();
@@ -165,7 +166,7 @@ export class ReadPath {
   }
 
   /** The agent that the alias names, if it holds the alias' claim. */
-  #findAgent(maxStalenessMs: number, into: Resolution): Waiting {
+  #findAgent(maxStalenessMs: number, into: Resolution): ReadBarrier | undefined {
     const alias = this.#alias;
     const reply = into.reply;
     const idAt = alias.agentIdOffset;
@@ -194,7 +195,7 @@ export class ReadPath {
   }
 
   /** The gateway that the agent names. */
-  #findGateway(maxStalenessMs: number, into: Resolution): Waiting {
+  #findGateway(maxStalenessMs: number, into: Resolution): ReadBarrier | undefined {
     const agent = this.#agent;
     const reply = into.reply;
     const idAt = agent.gatewayIdOffset;
@@ -216,8 +217,9 @@ export class ReadPath {
     return undefined;
   }
 
-  #notFound(out: FrameWriter, message: string): void {
+  #notFound(out: FrameWriter, message: string): "not_found" {
     this.#replies.refusal(out, "not_found", message, NOT_FOUND_FIELDS);
+    return "not_found";
   }
 }
 

@@ -3,7 +3,7 @@
  * the server answers HelloReply, or Goodbye and a code; later it sends ring maps as they change, and
  * either side ends the session with Goodbye. Nothing else is served before the Hello was answered.
  */
-import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import {
   controlFrameCodec,
   type Goodbye,
@@ -32,10 +32,15 @@ export const PROTOCOL_VERSION_MIN = 1;
 /** See {@link PROTOCOL_VERSION_MIN}. */
 export const PROTOCOL_VERSION_MAX = 1;
 
+/** The server's greeting, with its ring map in the registry's own form. */
+export interface Greeting extends Omit<HelloReply, "ringMap"> {
+  readonly ringMap: RingMap;
+}
+
 /** A control frame as plain data. */
 export type ControlMessage =
   | { readonly kind: "hello"; readonly hello: Hello }
-  | { readonly kind: "hello_reply"; readonly reply: HelloReply }
+  | { readonly kind: "hello_reply"; readonly reply: Greeting }
   | { readonly kind: "goodbye"; readonly goodbye: Goodbye }
   | { readonly kind: "ring_map"; readonly ringMap: RingMap };
 
@@ -63,7 +68,7 @@ export function writeControl(out: FrameWriter, message: ControlMessage): void {
         out,
         { kind: CONTROL_RING_MAP },
         ringMapCodec,
-        ringMapToWire(message.ringMap),
+        message.ringMap,
       );
   }
 }
@@ -85,7 +90,10 @@ export function readControl(
     case CONTROL_HELLO:
       return { kind: "hello", hello: frame.bodyInto(helloCodec.newView()).toPlain() };
     case CONTROL_HELLO_REPLY:
-      return { kind: "hello_reply", reply: frame.bodyInto(helloReplyCodec.newView()).toPlain() };
+      return {
+        kind: "hello_reply",
+        reply: greetingFromWire(frame.bodyInto(helloReplyCodec.newView()).toPlain()),
+      };
     case CONTROL_GOODBYE:
       return { kind: "goodbye", goodbye: frame.bodyInto(goodbyeCodec.newView()).toPlain() };
     case CONTROL_RING_MAP:
@@ -98,9 +106,11 @@ export function readControl(
   }
 }
 
-/** The ring map as it crosses the wire. */
-export function ringMapToWire(map: RingMap): Input<WireRingMap> {
-  return map;
+function greetingFromWire(wire: HelloReply): Greeting {
+  if (wire.ringMap === undefined) {
+    throw new RegistryError("malformed", "HelloReply must hold a ring map: it holds none");
+  }
+  return { ...wire, ringMap: ringMapFromWire(wire.ringMap) };
 }
 
 /**

@@ -1,0 +1,196 @@
+/**
+ * From a request to its answer: admission, the path that serves it, the reply, the count. Reads are
+ * answered in the turn of their chunk, unless a group has to be asked for permission first; writes
+ * are answered when their group has.
+ */
+import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
+import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import { REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
+import type { MonotonicClock } from "../base/world.ts";
+import { type Operation, OPERATIONS } from "../wire/operations.ts";
+import type { Admission } from "./admission.ts";
+import type { ListPath } from "./list_path.ts";
+import type { NodePath } from "./node_path.ts";
+import type { ReadAnswer, ReadBarrier, ReadPath } from "./read_path.ts";
+import type { ReplyWriter } from "./reply_writer.ts";
+import type { RequestHandler, RequestStream } from "./request_stream.ts";
+import type { WritePath, WriteReply } from "./write_path.ts";
+
+/** Counts requests: the metrics, or nothing. */
+export interface RequestObserver {
+  /** `code`: `ok` or an error code; `durationMs`: from the arrival of the chunk to the answer. */
+  requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void;
+}
+
+/** Everything a dispatcher hands requests to. */
+export interface DispatcherParts {
+  readonly admission: Admission;
+  readonly reads: ReadPath;
+  readonly lists: ListPath;
+  readonly node: NodePath;
+  readonly writes: WritePath;
+  readonly replies: ReplyWriter;
+  readonly observer: RequestObserver;
+  readonly clock: MonotonicClock;
+  readonly requestTimeoutMsDefault: number;
+}
+
+/** Serves the requests of all streams. */
+export class Dispatcher implements RequestHandler {
+  readonly #parts: DispatcherParts;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+  }
+
+  serve(request: RequestView, stream: RequestStream): void {
+    const arrivedMs = stream.arrivedMs;
+    try {
+      const operation = this.#parts.admission.admit(request.operation, stream);
+      if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
+      else this.#write(operation, request, stream, arrivedMs);
+    } catch (error) {
+      this.#refuse(request.operation, request.id, stream, arrivedMs, error);
+    }
+  }
+
+  #read(
+    operation: Operation,
+    request: RequestView,
+    stream: RequestStream,
+    arrivedMs: number,
+  ): void {
+    const answer = this.#answerRead(operation, request, stream);
+    if (typeof answer === "string") this.#done(operation.id, answer, stream, arrivedMs);
+    else this.#readLater(answer, operation, request, stream, arrivedMs);
+  }
+
+  /** Appends the answer of a read, or returns what it waits for. */
+  #answerRead(operation: Operation, request: RequestView, stream: RequestStream): ReadAnswer {
+    const { reads, lists, node } = this.#parts;
+    const out = stream.writer;
+    switch (operation.id) {
+      case OPERATIONS.getAgent.id:
+        return reads.get(KIND_AGENT, request, out);
+      case OPERATIONS.getGateway.id:
+        return reads.get(KIND_GATEWAY, request, out);
+      case OPERATIONS.resolveAgent.id:
+        return reads.resolve(request, out);
+      case OPERATIONS.resolveAgents.id:
+        return lists.resolveMany(request, out, stream.caller.bucket);
+      case OPERATIONS.resolveGateways.id:
+        return lists.resolveGateways(request, out);
+      case OPERATIONS.listAgentsByRegion.id:
+        return lists.list(KIND_AGENT, request, out);
+      case OPERATIONS.listGatewaysByRegion.id:
+        return lists.list(KIND_GATEWAY, request, out);
+      case OPERATIONS.status.id:
+        return node.status(request, out);
+      case OPERATIONS.getRingMap.id:
+        return node.ringMap(request, out);
+      default:
+        throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
+    }
+  }
+
+  /** Waits for permission, then reads; a composite read may wait for several groups in turn. */
+  async #readLater(
+    first: ReadBarrier,
+    operation: Operation,
+    request: RequestView,
+    stream: RequestStream,
+    arrivedMs: number,
+  ): Promise<void> {
+    const requestId = request.id;
+    const deadlineMs = arrivedMs + this.#timeoutMs(request);
+    const copy = ownRequest(request);
+    let answer: ReadAnswer = first;
+    try {
+      while (typeof answer !== "string") {
+        const leftMs = deadlineMs - this.#parts.clock.nowMs();
+        if (leftMs <= 0) throw readDeadline();
+        const permitted = await answer.readBarrier(copy.maxStalenessMs, leftMs);
+        if (permitted instanceof RegistryError) throw permitted;
+        answer = this.#answerRead(operation, copy, stream);
+      }
+      this.#done(operation.id, answer, stream, arrivedMs);
+    } catch (error) {
+      this.#refuse(operation.id, requestId, stream, arrivedMs, error);
+    }
+  }
+
+  #write(
+    operation: Operation,
+    request: RequestView,
+    stream: RequestStream,
+    arrivedMs: number,
+  ): void {
+    const requestId = request.id;
+    this.#parts.writes.serve(operation, request, {
+      peer: stream.caller.peer,
+      bucket: stream.caller.bucket,
+      deadlineMs: arrivedMs + this.#timeoutMs(request),
+    }).then(
+      (reply) => this.#answerWrite(operation, requestId, stream, arrivedMs, reply),
+      (error) => this.#refuse(operation.id, requestId, stream, arrivedMs, error),
+    );
+  }
+
+  #answerWrite(
+    operation: Operation,
+    requestId: number,
+    stream: RequestStream,
+    arrivedMs: number,
+    reply: WriteReply,
+  ): void {
+    const { replies } = this.#parts;
+    replies.begin(requestId);
+    for (const { partition, point } of reply.receipts) replies.addReceipt(partition, point);
+    replies.success(stream.writer, operation.reply, reply.body);
+    this.#done(operation.id, "ok", stream, arrivedMs);
+  }
+
+  #refuse(
+    operationId: number,
+    requestId: number,
+    stream: RequestStream,
+    arrivedMs: number,
+    cause: unknown,
+  ): void {
+    const error = toRegistryError(cause);
+    stream.refuse(requestId, error);
+    this.#count(operationId, error.code, arrivedMs);
+  }
+
+  #done(
+    operationId: number,
+    code: "ok" | ErrorCode,
+    stream: RequestStream,
+    arrivedMs: number,
+  ): void {
+    stream.answered();
+    this.#count(operationId, code, arrivedMs);
+  }
+
+  #count(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
+    const { observer, clock } = this.#parts;
+    observer.requestDone(operationId, code, clock.nowMs() - arrivedMs);
+  }
+
+  #timeoutMs(request: RequestView): number {
+    const asked = request.timeoutMs || this.#parts.requestTimeoutMsDefault;
+    return Math.min(asked, REQUEST_TIMEOUT_MS_MAX);
+  }
+}
+
+function readDeadline(): RegistryError {
+  return new RegistryError("deadline_exceeded", "No permission to read came in time");
+}
+
+/** The same request over bytes of its own, for after its chunk is gone. */
+function ownRequest(request: RequestView): RequestView {
+  const bytes = request.$bytes.slice(request.$start, request.$end);
+  return requestCodec.newView().wrap(new DataView(bytes.buffer), bytes, 0, bytes.length);
+}

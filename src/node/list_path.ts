@@ -1,0 +1,245 @@
+/**
+ * Reads of many keys: lists by region, gateways by free capacity, many domains at once.
+ *
+ * Such an answer is not one snapshot: each record is read with the permission and the receipt of its
+ * own partition. A list goes through the partitions in order; its cursor says where it stopped, and
+ * a page ends when it is full, by count or by bytes.
+ */
+import {
+  listReplyCodec,
+  listRequestCodec,
+  type RecordReply,
+  type RequestView,
+  resolveGatewaysRequestCodec,
+  resolveManyReplyCodec,
+  resolveManyRequestCodec,
+  type ResolveOutcome,
+} from "../../schemas/gen/wire.ts";
+import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import { errorCodeToWire, RegistryError } from "../base/errors.ts";
+import {
+  LIST_ITEMS_MAX,
+  LIST_PAGE_BYTES,
+  NEGATIVE_CACHE_MS,
+  REGION_BYTES_MAX,
+  RESOLVE_GATEWAYS_MAX,
+  RESOLVE_ITEMS_MAX,
+} from "../base/limits.ts";
+import { UUID_BYTES } from "../base/uuid.ts";
+import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { FreeGateways } from "../store/free_capacity.ts";
+import { emptySpan } from "../store/reply.ts";
+import type { ReadPoint } from "./group.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import type { TokenBucket } from "./rate_limiter.ts";
+import {
+  canonicalDomain,
+  leaseRemainingMs,
+  newResolution,
+  PART_ELSEWHERE,
+  PART_INCLUDED,
+  type ReadAnswer,
+  type ReadPath,
+} from "./read_path.ts";
+import type { ReplyWriter } from "./reply_writer.ts";
+
+/** Partition (2 bytes, big-endian) and the last id that was listed. */
+const CURSOR_BYTES = 2 + UUID_BYTES;
+
+const NO_CURSOR = new Uint8Array(0);
+
+/** A page while it is gathered. */
+interface Page {
+  readonly items: Input<RecordReply>[];
+  readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
+  bytes: number;
+}
+
+/** Answers reads of many keys. One for all streams of a node. */
+export class ListPath {
+  readonly #table: PartitionTable;
+  readonly #reads: ReadPath;
+  readonly #replies: ReplyWriter;
+  readonly #listRequest = listRequestCodec.newView();
+  readonly #gatewaysRequest = resolveGatewaysRequestCodec.newView();
+  readonly #manyRequest = resolveManyRequestCodec.newView();
+
+  constructor(table: PartitionTable, reads: ReadPath, replies: ReplyWriter) {
+    this.#table = table;
+    this.#reads = reads;
+    this.#replies = replies;
+  }
+
+  /** ListAgentsByRegion, ListGatewaysByRegion. */
+  list(kind: RecordKind, request: RequestView, out: FrameWriter): ReadAnswer {
+    const body = request.bodyInto(this.#listRequest);
+    const region = checkedRegion(body.regionBytes);
+    const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
+    const cursor = readCursor(body.cursor, this.#table.partitioner.partitionCount);
+    const page: Page = { items: [], receipts: [], bytes: 0 };
+    let nextCursor: Uint8Array = NO_CURSOR;
+    let afterId = cursor.afterId;
+    for (let id = cursor.partition; id < this.#table.partitioner.partitionCount; id++) {
+      const partition = this.#table.at(id);
+      if (partition === undefined) continue;
+      const point = partition.group.readPoint(request.maxStalenessMs);
+      if (point === undefined) return partition.group;
+      const wanted = limit - page.items.length;
+      // One more than wanted tells whether a page follows.
+      const slots = partition.store.listRegion({
+        kind,
+        region,
+        limit: wanted + 1,
+        ...(afterId === undefined ? {} : { afterId }),
+      });
+      const taken = takeSlots(partition, slots, wanted, page);
+      if (taken > 0) page.receipts.push({ partition: id, point });
+      if (taken < slots.length) {
+        nextCursor = writeCursor(
+          id,
+          taken === 0 ? afterId : idOfSlot(partition, slots[taken - 1]!),
+        );
+        break;
+      }
+      afterId = undefined;
+    }
+    this.#answerPage(request, out, page, nextCursor);
+    return "ok";
+  }
+
+  /** ResolveGateways: live gateways of a region, the freest first. */
+  resolveGateways(request: RequestView, out: FrameWriter): ReadAnswer {
+    const body = request.bodyInto(this.#gatewaysRequest);
+    const region = checkedRegion(body.regionBytes);
+    const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
+    const best = new FreeGateways<{ partition: Partition; slot: number; point: ReadPoint }>(limit);
+    for (const partition of this.#table) {
+      if (partition.store.gatewayCount === 0) continue;
+      const point = partition.group.readPoint(request.maxStalenessMs);
+      if (point === undefined) return partition.group;
+      partition.store.forEachGateway(region, (slot, freeFraction, id) => {
+        best.offer(freeFraction, id, () => ({ partition, slot, point }));
+      });
+    }
+    const page: Page = { items: [], receipts: [], bytes: 0 };
+    for (const { partition, slot, point } of best.take()) {
+      if (takeSlots(partition, [slot], 1, page) === 0) break;
+      page.receipts.push({ partition: partition.id, point });
+    }
+    this.#answerPage(request, out, page, NO_CURSOR);
+    return "ok";
+  }
+
+  /** ResolveMany: each domain as if it had been asked alone. */
+  resolveMany(request: RequestView, out: FrameWriter, bucket: TokenBucket): ReadAnswer {
+    const domains = request.bodyInto(this.#manyRequest).domains;
+    const count = domains.count;
+    if (count > RESOLVE_ITEMS_MAX) {
+      throw new RegistryError(
+        "too_large",
+        `domains must be at most ${RESOLVE_ITEMS_MAX}: found ${count}`,
+        { field: "domains" },
+      );
+    }
+    const items: Input<ResolveOutcome>[] = [];
+    for (let index = 0; index < count; index++) {
+      const text = domains.bytesAt(index);
+      const resolution = newResolution();
+      const { bytes, start, end } = canonicalDomain(text, 0, text.length);
+      const waiting = this.#reads.find(bytes, start, end, request.maxStalenessMs, resolution);
+      if (waiting !== undefined) return waiting;
+      const part = resolution.reply.agentPart;
+      const found = part === PART_INCLUDED || part === PART_ELSEWHERE;
+      items.push({
+        reply: resolution.reply,
+        code: found ? 0 : errorCodeToWire("not_found"),
+        cacheMs: found ? 0 : NEGATIVE_CACHE_MS,
+        receipts: resolution.points.map((point, part) =>
+          this.#replies.receiptOf(resolution.partitions[part]!, point)
+        ),
+      });
+    }
+    // Taken once it is clear that the answer goes out in this turn, so that nobody pays twice.
+    bucket.take(count);
+    this.#replies.begin(request.id);
+    this.#replies.success(out, resolveManyReplyCodec, { items });
+    return "ok";
+  }
+
+  #answerPage(
+    request: RequestView,
+    out: FrameWriter,
+    page: Page,
+    nextCursor: Uint8Array,
+  ): void {
+    this.#replies.begin(request.id);
+    for (const { partition, point } of page.receipts) this.#replies.addReceipt(partition, point);
+    this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor });
+  }
+}
+
+/** Adds records to a page, at most `wanted` and as long as the page has room; returns how many. */
+function takeSlots(
+  partition: Partition,
+  slots: readonly number[],
+  wanted: number,
+  page: Page,
+): number {
+  let taken = 0;
+  while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
+    const slot = slots[taken]!;
+    const span = partition.store.locate(slot, emptySpan());
+    page.bytes += span.end - span.start;
+    page.items.push({ record: span, remainingMs: leaseRemainingMs(partition, slot) });
+    taken++;
+  }
+  return taken;
+}
+
+/** The id of a record: the first field of an agent's and of a gateway's stored form. */
+function idOfSlot(partition: Partition, slot: number): Uint8Array {
+  const span = partition.store.locate(slot, emptySpan());
+  const at = span.start + 8;
+  return span.bytes.subarray(at, at + UUID_BYTES);
+}
+
+function checkedRegion(region: Uint8Array): Uint8Array {
+  if (region.length >= 1 && region.length <= REGION_BYTES_MAX) return region;
+  throw new RegistryError(
+    "invalid_argument",
+    `region must have 1 to ${REGION_BYTES_MAX} bytes: found ${region.length}`,
+    { field: "region" },
+  );
+}
+
+function checkedLimit(limit: number, max: number): number {
+  if (limit <= max) return limit === 0 ? Math.min(100, max) : limit;
+  throw new RegistryError("invalid_argument", `limit must be at most ${max}: found ${limit}`, {
+    field: "limit",
+  });
+}
+
+function readCursor(
+  cursor: Uint8Array,
+  partitionCount: number,
+): { partition: number; afterId?: Uint8Array } {
+  if (cursor.length === 0) return { partition: 0 };
+  const partition = (cursor[0]! << 8) | (cursor[1] ?? 0);
+  if (cursor.length === 2 && partition < partitionCount) return { partition };
+  if (cursor.length === CURSOR_BYTES && partition < partitionCount) {
+    return { partition, afterId: cursor.subarray(2) };
+  }
+  throw new RegistryError(
+    "invalid_argument",
+    "cursor must be one that an earlier page of this cluster gave",
+    { field: "cursor" },
+  );
+}
+
+function writeCursor(partition: number, afterId: Uint8Array | undefined): Uint8Array {
+  const cursor = new Uint8Array(afterId === undefined ? 2 : CURSOR_BYTES);
+  cursor[0] = partition >> 8;
+  cursor[1] = partition & 0xff;
+  if (afterId !== undefined) cursor.set(afterId, 2);
+  return cursor;
+}

@@ -1,0 +1,269 @@
+/**
+ * Sessions: accept, greet, serve, say goodbye.
+ *
+ * A session's first stream is the control stream; nothing is done for a peer before its Hello is
+ * checked and it is somebody. Each stage has a deadline, each session a limit of streams (the
+ * transport's), and whatever a peer sends ends at most its own session.
+ */
+import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import { CONTROL_FRAME_BYTES_MAX, HELLO_BYTES_MAX, HELLO_MS_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
+import { isNilUuid } from "../base/uuid.ts";
+import type { World } from "../base/world.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+import {
+  type ControlMessage,
+  type Greeting,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  readControl,
+  writeControl,
+} from "../wire/control.ts";
+import { FrameAssembler } from "../wire/frame_assembler.ts";
+import { Outbox } from "../../transport/outbox.ts";
+import type { Listener, OnError, Session, Stream } from "../../transport/transport.ts";
+import type { Caller } from "./caller.ts";
+import { TokenBucket } from "./rate_limiter.ts";
+import type { ReplyWriter } from "./reply_writer.ts";
+import { nextReadBuffer, type RequestHandler, RequestStream } from "./request_stream.ts";
+
+/** What the node says of itself in every HelloReply. */
+export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
+
+/** Who is at the other end of a session: the development identity, for now of every one. */
+export type Authenticate = (session: Session, hello: Hello) => AuthenticatedPeer;
+
+/** Everything the sessions of a node stand on. */
+export interface SessionsOptions {
+  readonly listener: Listener;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly onError: OnError;
+  readonly authenticate: Authenticate;
+  readonly facts: NodeFacts;
+  readonly ringMap: () => RingMap;
+  readonly handler: RequestHandler;
+  readonly replies: ReplyWriter;
+  readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
+}
+
+interface OpenSession {
+  readonly session: Session;
+  control: Outbox | undefined;
+}
+
+/** All sessions of a node. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #open = new Set<OpenSession>();
+  #closing = false;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Sessions that are open now. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Accepts sessions until the listener is closed. */
+  async run(): Promise<void> {
+    for (;;) {
+      const session = await this.#options.listener.accept();
+      if (session === undefined) return;
+      this.#serve(session).catch((error) => this.#options.onError("session", error));
+    }
+  }
+
+  /** Tells every client where partitions are now. */
+  pushRingMap(): void {
+    const ringMap = this.#options.ringMap();
+    for (const { control } of this.#open) {
+      if (control !== undefined) send(control, { kind: "ring_map", ringMap });
+    }
+  }
+
+  /** Says goodbye to all and ends their sessions; resolves when that is done. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await Promise.all(
+      Array.from(this.#open, (open) => this.#goodbye(open, "shutting_down", "The node stops")),
+    );
+  }
+
+  async #serve(session: Session): Promise<void> {
+    const open: OpenSession = { session, control: undefined };
+    this.#open.add(open);
+    try {
+      if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node stops");
+      const caller = await this.#greet(open);
+      if (caller !== undefined) await this.#serveStreams(open, caller);
+    } catch (error) {
+      const { code, message } = toRegistryError(error);
+      if (code !== "connection_lost") {
+        this.#options.onError("session", error);
+        await this.#goodbye(open, code, message);
+      }
+    } finally {
+      this.#open.delete(open);
+      session.abort("The session is over");
+    }
+  }
+
+  /** Waits for control stream and Hello; `undefined` when the session ended before. */
+  async #greet(open: OpenSession): Promise<Caller | undefined> {
+    const { world, authenticate, facts, ringMap, rate } = this.#options;
+    const { session } = open;
+    const timer = world.scheduler.after(HELLO_MS_MAX, () => session.abort("No Hello came in time"));
+    try {
+      const stream = await session.accept();
+      if (stream === undefined) return undefined;
+      if (stream.kind !== "control") {
+        throw new RegistryError("malformed", "A session must begin with its control stream");
+      }
+      open.control = new Outbox(stream, {
+        bytesMax: 4 * CONTROL_FRAME_BYTES_MAX,
+        onFailure: () => session.abort("The control stream failed"),
+      });
+      const control = new ControlReader(stream);
+      const first = await control.next();
+      if (first === undefined) return undefined;
+      if (first.kind !== "hello") {
+        throw new RegistryError("malformed", "The first control frame must be a Hello");
+      }
+      const version = this.#checkHello(first.hello);
+      const peer = authenticate(session, first.hello);
+      const reply: Greeting = { ...facts, version, ringMap: ringMap() };
+      send(open.control, { kind: "hello_reply", reply });
+      this.#followControl(open, control);
+      peer.revoked.addEventListener("abort", () => this.#revoke(open), { once: true });
+      const bucket = new TokenBucket({
+        ratePerSecond: rate.requestsPerSecond,
+        burst: rate.burst,
+        nowMs: world.monotonic.nowMs(),
+      });
+      return { sessionId: session.id, peer, bucket };
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** The version that both speak. */
+  #checkHello(hello: Hello): number {
+    const version = Math.min(hello.versionMax, PROTOCOL_VERSION_MAX);
+    if (version < hello.versionMin || version < PROTOCOL_VERSION_MIN) {
+      throw new RegistryError(
+        "unsupported_version",
+        `This node speaks versions ${PROTOCOL_VERSION_MIN} to ${PROTOCOL_VERSION_MAX}: ` +
+          `the client ${hello.versionMin} to ${hello.versionMax}`,
+      );
+    }
+    const ours = this.#options.facts.clusterId;
+    if (!isNilUuid(hello.clusterId) && !bytesEqual(hello.clusterId, ours)) {
+      throw new RegistryError("wrong_cluster", "This node belongs to another cluster");
+    }
+    return version;
+  }
+
+  /** After the Hello a client only says goodbye on its control stream. */
+  #followControl(open: OpenSession, control: ControlReader): void {
+    const follow = async () => {
+      for (;;) {
+        const message = await control.next();
+        if (message === undefined) return;
+        if (message.kind === "goodbye") {
+          // The side that hears a goodbye closes: its peer waits for that.
+          await open.session.goodbye(undefined, "");
+          return;
+        }
+      }
+    };
+    follow().catch((error) => {
+      const { code, message } = toRegistryError(error);
+      if (code === "connection_lost") return;
+      this.#options.onError("session", error);
+      return this.#goodbye(open, code, message);
+    });
+  }
+
+  async #serveStreams(open: OpenSession, caller: Caller): Promise<void> {
+    const { world, handler, replies } = this.#options;
+    for (;;) {
+      const stream = await open.session.accept();
+      if (stream === undefined) return;
+      if (stream.kind !== "request") {
+        this.#options.onError(
+          "stream",
+          new RegistryError("malformed", `A client may open request streams, not ${stream.kind}`),
+        );
+        stream.abort();
+        continue;
+      }
+      const requests = new RequestStream({
+        stream,
+        caller,
+        handler,
+        replies,
+        clock: world.monotonic,
+      });
+      requests.run().catch((error) => this.#streamFailed(open, stream, error));
+    }
+  }
+
+  /** Framing was lost, or the session: the first ends the session, for its peer is not to be trusted. */
+  #streamFailed(open: OpenSession, stream: Stream, error: unknown): void {
+    const { code, message } = toRegistryError(error);
+    if (code === "connection_lost") return;
+    this.#options.onError("stream", error);
+    stream.abort();
+    this.#goodbye(open, code, message);
+  }
+
+  #revoke(open: OpenSession): void {
+    this.#goodbye(open, "unauthenticated", "The identity of this session was revoked");
+  }
+
+  async #goodbye(open: OpenSession, code: ErrorCode, message: string): Promise<void> {
+    const goodbye: Goodbye = { code: errorCodeToWire(code), message, retryAfterMs: 0 };
+    if (open.control !== undefined) send(open.control, { kind: "goodbye", goodbye });
+    await open.session.goodbye(code, message);
+  }
+}
+
+function send(control: Outbox, message: ControlMessage): void {
+  writeControl(control.writer, message);
+  control.flush();
+}
+
+/** The control frames of a session's first stream, one by one. */
+class ControlReader {
+  readonly #stream: Stream;
+  readonly #assembler = new FrameAssembler({ frameBytesMax: HELLO_BYTES_MAX, segmentsMax: 1 });
+  readonly #arrived: ControlMessage[] = [];
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  /** The next message; `undefined` when the stream is over. */
+  async next(): Promise<ControlMessage | undefined> {
+    let buffer = new Uint8Array(512);
+    while (this.#arrived.length === 0) {
+      const chunk = await this.#stream.read(buffer);
+      if (chunk === undefined) return undefined;
+      this.#assembler.push(chunk, this.#take);
+      buffer = nextReadBuffer(chunk) as Uint8Array<ArrayBuffer>;
+    }
+    return this.#arrived.shift();
+  }
+
+  readonly #take = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
+    const message = readControl(view, bytes, start, end);
+    if (message !== undefined) this.#arrived.push(message);
+  };
+}
