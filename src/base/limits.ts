@@ -191,3 +191,43 @@ export const NEGATIVE_CACHE_MS = 1_000;
 export const LIST_PAGE_BYTES = 512 * 1024;
 /** A control frame from a client: Hello and Goodbye are all it sends. */
 export const HELLO_BYTES_MAX = 4_096;
+
+// The client.
+
+/** Requests of one connection in flight: what 12 bits of a request id tell apart. */
+export const CLIENT_IN_FLIGHT_MAX = 4_096;
+/** The same where nobody says more: keeps a connection busy at 150,000/s and 6 ms a round trip. */
+export const CLIENT_IN_FLIGHT_DEFAULT = 1_024;
+/** Calls that wait for a place, a connection or their next attempt; beyond it: `overloaded`. */
+export const CLIENT_WAITING_MAX = 16_384;
+/** What a caller is told to wait when that many wait already, ms. */
+export const CLIENT_WAITING_RETRY_MS = 100;
+/** Bytes that gather behind a write under way, above which calls wait: some ms of a slow link. */
+export const CLIENT_OUTBOX_BYTES = 1024 * 1024;
+/** The buffer of a read: an idle connection posts the least, a busy one grows to the most. */
+export const CLIENT_READ_BYTES_MIN = 1_024;
+export const CLIENT_READ_BYTES_MAX = 64 * 1024;
+/** How coarse deadlines and retries are, ms: one timer a connection, not one a call. */
+export const CLIENT_TICK_MS = 10;
+/** Back-off of a repeated request, ms: full jitter up to base × 2^attempt, at most the cap. */
+export const CLIENT_RETRY_MS_BASE = 25;
+export const CLIENT_RETRY_MS_CAP = 1_000;
+/** Back-off of a new connection, ms, in the same manner: a fleet must not come back at once. */
+export const CLIENT_RECONNECT_MS_BASE = 100;
+export const CLIENT_RECONNECT_MS_CAP = 10_000;
+/** A connection that lived this long, ms, ends the count of failed attempts. */
+export const CLIENT_STABLE_MS = 5_000;
+/** An abandoned request keeps its place this long beyond its deadline, ms: the server has it still. */
+export const CLIENT_ABANDONED_MS = 1_000;
+/** Silence with requests in flight after which the server is probed, and again given up, ms. */
+export const CLIENT_SILENCE_MS = 1_000;
+/** How long a server that said goodbye may take to answer what is in flight, ms. */
+export const CLIENT_DRAIN_MS = 1_000;
+/** Last known answers that a client keeps, about 1 KB each. */
+export const CLIENT_CACHE_ENTRIES_MAX = 4_096;
+/** Leases of one client: two renewals requests of the largest size a second at the shortest ttl. */
+export const CLIENT_LEASES_MAX = 32_768;
+/** A failed renewal is tried again after a full jitter up to this, ms: ttl is 5 s at least. */
+export const CLIENT_RENEW_RETRY_MS = 1_000;
+/** Stored bytes in one RegisterMany: its frame stays below the server's limit. */
+export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
