@@ -28,23 +28,12 @@ import { addressText, ALPN_HTTP3, ALPN_REGISTRY, plainHost, QuicCarrier } from "
 import type {
   Endpoint,
   Listener,
+  ListenerLimits,
   ListenerStats,
   OnError,
   ServerCertificate,
   Session,
 } from "./transport.ts";
-
-/** What a listener may allow; every field has a default in `src/base/limits.ts`. */
-export interface ListenerLimits {
-  readonly sessionsMax?: number;
-  readonly sessionsPerAddressMax?: number;
-  readonly sessionsBacklogMax?: number;
-  readonly streamsPerSessionMax?: number;
-  readonly handshakesMax?: number;
-  /** ms for the TLS handshake and the HTTP/3 upgrade together. */
-  readonly handshakeMsMax?: number;
-  readonly prefaceMsMax?: number;
-}
 
 /** What {@link listenQuic} needs. */
 export interface QuicListenOptions {

@@ -167,6 +167,18 @@ export interface ServerCertificate {
   readonly keyPem: string;
 }
 
+/** What a listener may allow; every field has a default in `src/base/limits.ts`. */
+export interface ListenerLimits {
+  readonly sessionsMax?: number;
+  readonly sessionsPerAddressMax?: number;
+  readonly sessionsBacklogMax?: number;
+  readonly streamsPerSessionMax?: number;
+  readonly handshakesMax?: number;
+  /** ms for the TLS handshake and the HTTP/3 upgrade together. */
+  readonly handshakeMsMax?: number;
+  readonly prefaceMsMax?: number;
+}
+
 /** Counters of a listener; all grow but the first three. */
 export interface ListenerStats {
   /** Sessions open now. */

@@ -1,0 +1,284 @@
+/**
+ * A network inside one process, for simulation and tests: named hosts, listeners on ports, links
+ * with delay, loss and cuts in each direction. Driven by the clock, scheduler and entropy passed in
+ * and nothing else, so that the same seed gives the same run.
+ *
+ * There is no TLS in it: trust and certificates are taken and not looked at.
+ */
+import { RegistryError } from "../../src/base/errors.ts";
+import {
+  CLIENT_IDLE_MS,
+  HANDSHAKES_MAX,
+  SESSIONS_BACKLOG_MAX,
+  SESSIONS_MAX,
+  SESSIONS_PER_ADDRESS_MAX,
+  STREAMS_PER_SESSION_MAX,
+} from "../../src/base/limits.ts";
+import { Admission, newListenerStats } from "../admission.ts";
+import { boundedDial } from "../dialing.ts";
+import { Handoff } from "../handoff.ts";
+import type {
+  Dialer,
+  DialOptions,
+  Endpoint,
+  Listener,
+  ListenerStats,
+  Session,
+} from "../transport.ts";
+import type { ListenerLimits } from "../transport.ts";
+import type { LinkQuality, NetworkWorld } from "./link.ts";
+import { Channel, Link } from "./link.ts";
+import { MemorySession } from "./session.ts";
+
+/** As much as QUIC lets out to a peer that does not read. */
+const WINDOW_BYTES = 1_250_000;
+const PORT_MIN_EPHEMERAL = 49_152;
+
+/** What a listener of a memory network may be told. */
+export interface MemoryListenOptions {
+  readonly host: string;
+  /** 0 chooses one. */
+  readonly port: number;
+  readonly limits?: ListenerLimits;
+  readonly idleMs?: number;
+}
+
+/** What a dialer of a memory network may be told. */
+export interface MemoryDialerOptions {
+  readonly idleMs?: number;
+  readonly streamsPerSessionMax?: number;
+}
+
+/** A network of hosts. */
+export class MemoryNetwork {
+  readonly world: NetworkWorld;
+  readonly #quality: LinkQuality;
+  readonly #links = new Map<string, Link>();
+  readonly #listeners = new Map<string, MemoryListener>();
+  /** Session ends by host, in the order they were made. */
+  readonly #ends = new Map<string, Map<MemorySession, string>>();
+  #nextPort = PORT_MIN_EPHEMERAL;
+  #nextSessionId = 1;
+
+  /** @param quality of every link that is not given another; no delay, no loss by default. */
+  constructor(world: NetworkWorld, quality: Partial<LinkQuality> = {}) {
+    this.world = world;
+    const { delayMsMin = 0, delayMsMax = delayMsMin, lossRate = 0 } = quality;
+    this.#quality = { delayMsMin, delayMsMax, lossRate };
+  }
+
+  /** Listens on a port of a host; `invalid_configuration` when it is taken. */
+  listen(options: MemoryListenOptions): Listener {
+    const port = options.port === 0 ? this.#nextPort++ : options.port;
+    const key = `${options.host} ${port}`;
+    if (this.#listeners.has(key)) {
+      const message = `Cannot listen on ${options.host} port ${port}: it is taken`;
+      throw new RegistryError("invalid_configuration", message, { field: "listen" });
+    }
+    const listener = new MemoryListener(options, port, () => this.#listeners.delete(key));
+    this.#listeners.set(key, listener);
+    return listener;
+  }
+
+  /** A dialer whose sessions come from `host`. */
+  dialer(host: string, options: MemoryDialerOptions = {}): Dialer {
+    return new MemoryDialer(this, host, options);
+  }
+
+  /** The direction `from` → `to`. */
+  link(from: string, to: string): Link {
+    const key = `${from} ${to}`;
+    let link = this.#links.get(key);
+    if (link === undefined) this.#links.set(key, link = new Link(this.world, this.#quality));
+    return link;
+  }
+
+  /** Cuts the direction `from` → `to`: what is on the way is held, and sides give up when idle. */
+  cut(from: string, to: string): void {
+    const link = this.link(from, to);
+    if (link.cutAtMs !== undefined) return;
+    link.cut();
+    for (const [session, remote] of [...this.#endsOf(to)]) {
+      if (remote === from) session.onInboundCut(link);
+    }
+  }
+
+  /** Mends the direction `from` → `to`. */
+  heal(from: string, to: string): void {
+    this.link(from, to).heal();
+  }
+
+  /** Takes a host away at once: its listeners and sessions are gone, and nobody is told. */
+  crash(host: string): void {
+    for (const [key, listener] of [...this.#listeners]) {
+      if (key.startsWith(`${host} `)) listener.vanish();
+    }
+    for (const session of [...this.#endsOf(host).keys()]) session.lose("crashed");
+  }
+
+  /** Makes both ends of a session; for {@link Dialer.dial} of this network. */
+  connect(from: string, to: Endpoint, options: MemoryDialerOptions): Promise<Session> {
+    const there = new Channel(this.link(from, to.host));
+    const back = new Channel(this.link(to.host, from));
+    return new Promise((resolve, reject) => {
+      there.send(() => {
+        const listener = this.#listeners.get(`${to.host} ${to.port}`);
+        const outcome = listener === undefined
+          ? new RegistryError("connection_lost", `Nobody listens on ${to.host} port ${to.port}`)
+          : this.#establish(from, to, options, listener);
+        back.send(() => {
+          if (outcome instanceof RegistryError) reject(outcome);
+          else resolve(outcome);
+        });
+      });
+    });
+  }
+
+  #establish(
+    from: string,
+    to: Endpoint,
+    options: MemoryDialerOptions,
+    listener: MemoryListener,
+  ): MemorySession | RegistryError {
+    if (!listener.admit(from)) {
+      return new RegistryError("overloaded", `${to.host} has no room for another session`);
+    }
+    const idleMs = Math.min(options.idleMs ?? CLIENT_IDLE_MS, listener.idleMs);
+    const shared = { windowBytes: WINDOW_BYTES, idleMs };
+    const near = new MemorySession({
+      ...shared,
+      id: this.#nextSessionId++,
+      remoteAddress: `${to.host}:${to.port}`,
+      limits: { streamsMax: options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
+      link: this.link(from, to.host),
+      stats: newListenerStats(),
+      onEnd: (session) => this.#endsOf(from).delete(session),
+    });
+    const far = new MemorySession({
+      ...shared,
+      id: this.#nextSessionId++,
+      remoteAddress: `${from}:${this.#nextPort++}`,
+      limits: { streamsMax: listener.streamsMax },
+      link: this.link(to.host, from),
+      stats: listener.stats,
+      onEnd: (session) => {
+        this.#endsOf(to.host).delete(session);
+        listener.onSessionEnd(session, from);
+      },
+    });
+    MemorySession.join(near, far);
+    this.#endsOf(from).set(near, to.host);
+    this.#endsOf(to.host).set(far, from);
+    listener.onSession(far);
+    return near;
+  }
+
+  #endsOf(host: string): Map<MemorySession, string> {
+    let ends = this.#ends.get(host);
+    if (ends === undefined) this.#ends.set(host, ends = new Map());
+    return ends;
+  }
+}
+
+class MemoryDialer implements Dialer {
+  readonly transport = "memory";
+  readonly #network: MemoryNetwork;
+  readonly #host: string;
+  readonly #options: MemoryDialerOptions;
+  readonly #sessions = new Set<Session>();
+  #closed = false;
+
+  constructor(network: MemoryNetwork, host: string, options: MemoryDialerOptions) {
+    this.#network = network;
+    this.#host = host;
+    this.#options = options;
+  }
+
+  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    const session = await boundedDial(
+      this.#network.connect(this.#host, endpoint, this.#options),
+      options,
+      this.#network.world.scheduler,
+      endpoint,
+      (late) => late.abort("the attempt was given up"),
+    );
+    this.#sessions.add(session);
+    void session.closed.then(() => this.#sessions.delete(session));
+    if (this.#closed) session.abort("the dialer was closed");
+    return session;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.abort("the dialer was closed");
+    await Promise.all(sessions.map((session) => session.closed));
+  }
+}
+
+class MemoryListener implements Listener {
+  readonly addresses: readonly Endpoint[];
+  readonly port: number;
+  readonly stats: ListenerStats = newListenerStats();
+  readonly idleMs: number;
+  readonly streamsMax: number;
+  readonly #admission: Admission;
+  readonly #ready: Handoff<Session>;
+  readonly #sessions = new Set<MemorySession>();
+  readonly #onClose: () => void;
+
+  constructor(options: MemoryListenOptions, port: number, onClose: () => void) {
+    const limits = options.limits ?? {};
+    this.port = port;
+    this.addresses = [{ host: options.host, port }];
+    this.idleMs = options.idleMs ?? CLIENT_IDLE_MS;
+    this.streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
+    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    this.#admission = new Admission({
+      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
+      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+    }, this.stats);
+    this.#onClose = onClose;
+  }
+
+  accept(): Promise<Session | undefined> {
+    return this.#ready.take();
+  }
+
+  /** Does nothing: there is no TLS here. */
+  rotate(): void {}
+
+  async close(): Promise<void> {
+    this.vanish();
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.close("shutting_down", "the server is shutting down");
+    await Promise.all(sessions.map((session) => session.closed));
+  }
+
+  /** Stops accepting, without a word to anybody. */
+  vanish(): void {
+    this.#onClose();
+    this.#ready.close();
+  }
+
+  /** Counts a session from `host`; false when there is no room. */
+  admit(host: string): boolean {
+    return this.#admission.mayBegin() && this.#admission.begin(host);
+  }
+
+  /** A session that was admitted is there. */
+  onSession(session: MemorySession): void {
+    this.#admission.complete();
+    this.#sessions.add(session);
+    if (this.#ready.push(session)) return;
+    this.stats.refused++;
+    session.close("overloaded", "too many new sessions");
+  }
+
+  onSessionEnd(session: MemorySession, host: string): void {
+    this.#sessions.delete(session);
+    this.#admission.end(host);
+  }
+}

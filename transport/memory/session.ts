@@ -1,0 +1,206 @@
+/**
+ * One end of a session of a memory network: streams, orderly and silent ends.
+ *
+ * A side notices that the other is gone only by silence, as over a real network: whoever is lost
+ * tells nobody, and the peer gives up one idle time later.
+ */
+import type { ErrorCode } from "../../src/base/errors.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import { GOODBYE_LINGER_MS, GOODBYE_WRITES_MS_MAX } from "../../src/base/limits.ts";
+import { Handoff } from "../handoff.ts";
+import type {
+  GoodbyeOptions,
+  ListenerStats,
+  Session,
+  SessionEnd,
+  SessionLimits,
+  Stream,
+  StreamKind,
+} from "../transport.ts";
+import type { Link } from "./link.ts";
+import { Channel } from "./link.ts";
+import type { MemoryStreamOwner } from "./stream.ts";
+import { MemoryStream } from "./stream.ts";
+
+/** What an end of a session is made with. */
+export interface MemorySessionOptions {
+  readonly id: number;
+  readonly remoteAddress: string;
+  readonly limits: SessionLimits;
+  /** The direction away from this end. */
+  readonly link: Link;
+  /** After what silence a side gives up, ms. */
+  readonly idleMs: number;
+  readonly windowBytes: number;
+  readonly stats: ListenerStats;
+  readonly onEnd: (session: MemorySession) => void;
+}
+
+/** One end; {@link MemorySession.join} gives it its peer. */
+export class MemorySession implements Session, MemoryStreamOwner {
+  readonly id: number;
+  readonly transport = "memory";
+  readonly remoteAddress: string;
+  readonly limits: SessionLimits;
+  readonly closed: Promise<SessionEnd>;
+  readonly #options: MemorySessionOptions;
+  readonly #streams = new Set<MemoryStream>();
+  readonly #accepted: Handoff<Stream>;
+  readonly #resolveClosed: (end: SessionEnd) => void;
+  #peer: MemorySession | undefined;
+  #signals: Channel | undefined;
+  #writesQueued = 0;
+  #onWritesSettled: (() => void) | undefined;
+  #goodbye: Promise<void> | undefined;
+  #end: SessionEnd | undefined;
+
+  constructor(options: MemorySessionOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.remoteAddress = options.remoteAddress;
+    this.limits = options.limits;
+    this.#accepted = new Handoff(options.limits.streamsMax);
+    const { promise, resolve } = Promise.withResolvers<SessionEnd>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+  }
+
+  /** Connects two ends. */
+  static join(left: MemorySession, right: MemorySession): void {
+    left.#peer = right;
+    right.#peer = left;
+    left.#signals = new Channel(left.#options.link);
+    right.#signals = new Channel(right.#options.link);
+  }
+
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  open(kind: StreamKind): Promise<Stream> {
+    if (this.ended) {
+      return Promise.reject(new RegistryError("connection_lost", "The session is over"));
+    }
+    if (this.#streams.size >= this.limits.streamsMax) {
+      const message =
+        `Cannot open a stream as at most ${this.limits.streamsMax} may be open on a session`;
+      return Promise.reject(new RegistryError("overloaded", message));
+    }
+    const peer = this.#peer!;
+    const { link, windowBytes } = this.#options;
+    const near = new MemoryStream(kind, this, windowBytes);
+    const far = new MemoryStream(kind, peer, peer.#options.windowBytes);
+    const channel = new Channel(link);
+    near.join(far, channel);
+    far.join(near, new Channel(peer.#options.link));
+    this.#retain(near);
+    channel.send(() => peer.#onOpened(far));
+    return Promise.resolve(near);
+  }
+
+  accept(): Promise<Stream | undefined> {
+    return this.#accepted.take();
+  }
+
+  goodbye(
+    code: ErrorCode | undefined,
+    message: string,
+    options: GoodbyeOptions = {},
+  ): Promise<void> {
+    this.#goodbye ??= this.#sayGoodbye(code, message, options.lingerMs ?? GOODBYE_LINGER_MS);
+    return this.#goodbye;
+  }
+
+  abort(reason: string): void {
+    this.close("canceled", reason);
+  }
+
+  /** Ends it at once and tells the peer. */
+  close(code: ErrorCode | undefined, message: string): void {
+    if (this.ended) return;
+    const peer = this.#peer!;
+    this.#signals!.send(() => peer.#finish({ by: "peer", code, message }));
+    this.#finish({ by: "local", code, message });
+  }
+
+  /** Ends it without a word, as a crash or a silence does; the peer notices an idle time later. */
+  lose(message: string): void {
+    if (this.ended) return;
+    this.#finish({ by: "lost", code: "connection_lost", message });
+    this.#signals!.end();
+    const peer = this.#peer!;
+    const { link, idleMs } = this.#options;
+    link.world.scheduler.after(idleMs, () => peer.lose("timed out"));
+  }
+
+  /** The link towards this end was cut now: gives up after an idle time, unless it healed before. */
+  onInboundCut(inbound: Link): void {
+    const { scheduler } = inbound.world;
+    const cutAtMs = inbound.cutAtMs;
+    scheduler.after(this.#options.idleMs, () => {
+      if (inbound.cutAtMs === cutAtMs) this.lose("timed out");
+    });
+  }
+
+  signal(deliver: () => void): void {
+    if (!this.ended) this.#signals!.send(deliver);
+  }
+
+  writeQueued(change: 1 | -1): void {
+    this.#writesQueued += change;
+    if (this.#writesQueued === 0) this.#onWritesSettled?.();
+  }
+
+  streamReleased(stream: MemoryStream): void {
+    if (this.#streams.delete(stream)) this.#options.stats.streams--;
+  }
+
+  #retain(stream: MemoryStream): void {
+    this.#streams.add(stream);
+    this.#options.stats.streams++;
+  }
+
+  #onOpened(stream: MemoryStream): void {
+    if (this.ended) return;
+    if (this.#streams.size >= this.limits.streamsMax) {
+      this.#options.stats.streamsRefused++;
+      stream.abort();
+      return;
+    }
+    this.#retain(stream);
+    if (!this.#accepted.push(stream)) stream.abort();
+  }
+
+  async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
+    const { scheduler } = this.#options.link.world;
+    const within = (limitMs: number, start?: (resolve: () => void) => void) =>
+      new Promise<void>((resolve) => {
+        const timer = scheduler.after(limitMs, resolve);
+        const done = () => {
+          timer.cancel();
+          resolve();
+        };
+        start?.(done);
+        void this.closed.then(done);
+      });
+    if (!this.ended && this.#writesQueued > 0) {
+      await within(GOODBYE_WRITES_MS_MAX, (done) => {
+        this.#onWritesSettled = done;
+      });
+    }
+    if (!this.ended && lingerMs > 0) await within(lingerMs);
+    this.close(code, message);
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#accepted.close();
+    this.#options.stats.streams -= this.#streams.size;
+    const streams = [...this.#streams];
+    this.#streams.clear();
+    for (const stream of streams) stream.onSessionEnd();
+    this.#options.onEnd(this);
+    this.#resolveClosed(end);
+  }
+}
