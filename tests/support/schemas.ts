@@ -1,0 +1,224 @@
+/**
+ * What the tests of schemas/ share: all generated codecs, the model of all schemas, arbitrary values
+ * of any struct, and the `capnp` program as an oracle.
+ */
+import * as fc from "fast-check";
+import { compileSchemas, schemaFiles } from "../../schemas/generator/compiler.ts";
+import {
+  type ElementModel,
+  type FieldModel,
+  type FileModel,
+  flatFields,
+  type NumberType,
+  readRequest,
+  type StructModel,
+} from "../../schemas/generator/model.ts";
+import { EnvelopeCodec, StructCodec } from "../../schemas/runtime.ts";
+
+/** The top of the repository. */
+export const root = new URL("../../", import.meta.url);
+
+/** A value of some struct, as an object of fields. */
+export type PlainStruct = Record<string, unknown>;
+
+/** The codec of some struct. */
+export type AnyCodec = StructCodec<PlainStruct>;
+
+/** All generated codecs by the name of their struct. */
+export const CODECS: ReadonlyMap<string, AnyCodec> = await loadCodecs();
+
+async function loadCodecs(): Promise<Map<string, AnyCodec>> {
+  const folder = new URL("schemas/gen/", root);
+  const codecs = new Map<string, AnyCodec>();
+  for (const name of [...Deno.readDirSync(folder)].map((file) => file.name).sort()) {
+    const module: Record<string, unknown> = await import(new URL(name, folder).href);
+    for (const value of Object.values(module)) {
+      if (value instanceof StructCodec) codecs.set(value.layout.name, value as AnyCodec);
+    }
+  }
+  return codecs;
+}
+
+/** A codec that must exist. */
+export function codecOf(name: string): AnyCodec {
+  const codec = CODECS.get(name);
+  if (codec === undefined) throw new Error(`No codec of ${name}`);
+  return codec;
+}
+
+/** True for a struct that carries another one. */
+export function isEnvelope(codec: AnyCodec): codec is EnvelopeCodec<PlainStruct> {
+  return codec instanceof EnvelopeCodec;
+}
+
+const request = compileSchemas(root, schemaFiles(root));
+
+/** The compiled schemas; `undefined` where `capnp` is missing. */
+export const compiledSchemas: Uint8Array | undefined = request?.stdout;
+
+/** The model of all schemas; empty where `capnp` is missing. */
+export const FILES: readonly FileModel[] = request === undefined ? [] : readRequest(request.stdout);
+
+/** All structs by name; empty where `capnp` is missing. */
+export const STRUCTS: ReadonlyMap<string, StructModel> = new Map(
+  FILES.flatMap(({ structs }) => structs.map((struct) => [struct.name, struct])),
+);
+
+/** Says that the tests of a file are skipped, where they must be. */
+export function capnpMissing(): boolean {
+  if (compiledSchemas !== undefined) return false;
+  console.log("skipped: the program capnp is missing; Debian's package capnproto brings it");
+  return true;
+}
+
+/** Runs `capnp convert` between two formats of one struct, with `options` of its command line. */
+export function capnpConvert(
+  format: string,
+  struct: string,
+  input: Uint8Array,
+  options: readonly string[] = [],
+): Uint8Array {
+  const file = FILES.find(({ structs }) => structs.some(({ name }) => name === struct));
+  // A file instead of a pipe: Deno writes no standard input synchronously.
+  const path = Deno.makeTempFileSync({ prefix: "crs-schemas-" });
+  try {
+    Deno.writeFileSync(path, input);
+    const { success, stdout, stderr } = new Deno.Command("sh", {
+      args: [
+        "-c",
+        'input=$0; exec capnp convert --quiet "$@" < "$input"',
+        path,
+        ...options,
+        format,
+        `schemas/${file?.name}.capnp`,
+        struct,
+      ],
+      cwd: root,
+    }).outputSync();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return stdout;
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+/** How values are made. */
+export interface ValueOptions {
+  /** True: no field is at its default, no list empty, so that a canonical form cuts nothing. */
+  readonly full: boolean;
+  /** True: no NaN and no infinity, which JSON cannot say. */
+  readonly finite?: boolean;
+  /** True: text of letters and digits, for a tool that trips over some other characters. */
+  readonly lettersOnly?: boolean;
+}
+
+/** Arbitrary values of a struct. */
+export function structValues(
+  struct: StructModel,
+  options: ValueOptions,
+): fc.Arbitrary<PlainStruct> {
+  return fieldValues(struct.fields, options);
+}
+
+function fieldValues(
+  fields: readonly FieldModel[],
+  options: ValueOptions,
+): fc.Arbitrary<PlainStruct> {
+  const shape: Record<string, fc.Arbitrary<unknown>> = {};
+  for (const field of fields) {
+    if (field.kind !== "any") shape[field.name] = fieldValue(field, options);
+  }
+  return fc.record(shape, { noNullPrototype: true });
+}
+
+function fieldValue(field: FieldModel, options: ValueOptions): fc.Arbitrary<unknown> {
+  const { full } = options;
+  switch (field.kind) {
+    case "number":
+      return numbers(field.type, options);
+    case "bool":
+      return full ? fc.constant(true) : fc.boolean();
+    case "bytes":
+      return bytes(field.length, field.length, full);
+    case "text":
+      return texts(options);
+    case "data":
+      return bytes(full ? 1 : 0, 80, full);
+    case "struct": {
+      const values = structValues(STRUCTS.get(field.struct.name)!, options);
+      return full ? values : fc.option(values, { nil: undefined });
+    }
+    case "list":
+      return fc.array(elementValue(field.element, options), {
+        minLength: full ? 1 : 0,
+        maxLength: 4,
+      });
+    case "group":
+      return fieldValues(field.fields, options);
+    case "any":
+      return fc.constant(undefined);
+  }
+}
+
+function elementValue(element: ElementModel, options: ValueOptions): fc.Arbitrary<unknown> {
+  switch (element.kind) {
+    case "number":
+      return numbers(element.type, options);
+    case "text":
+      return texts(options);
+    case "data":
+      return bytes(options.full ? 1 : 0, 40, options.full);
+    case "struct":
+      return structValues(STRUCTS.get(element.struct.name)!, options);
+  }
+}
+
+function numbers(
+  type: NumberType,
+  { full, finite = full }: ValueOptions,
+): fc.Arbitrary<number> {
+  const zero = full ? 1 : 0;
+  const floats = { ...(full ? { min: 1 } : {}), noNaN: finite, noDefaultInfinity: finite };
+  switch (type) {
+    case "float32":
+      return fc.float(floats);
+    case "float64":
+      return fc.double(floats);
+    case "uint64":
+      return fc.integer({ min: zero, max: Number.MAX_SAFE_INTEGER });
+    case "int64":
+      return fc.integer({
+        min: full ? 1 : Number.MIN_SAFE_INTEGER,
+        max: Number.MAX_SAFE_INTEGER,
+      });
+  }
+  const bits = Number(type.replace(/\D/g, ""));
+  const signed = type.startsWith("int");
+  const max = 2 ** (signed ? bits - 1 : bits) - 1;
+  return fc.integer({ min: full ? 1 : signed ? -max - 1 : 0, max });
+}
+
+function texts({ full, lettersOnly }: ValueOptions): fc.Arbitrary<string> {
+  const minLength = full ? 1 : 0;
+  if (lettersOnly) {
+    const unit = fc.constantFrom(..."abcxyzABCXYZ0189.-äß日本😀");
+    return fc.string({ unit, minLength, maxLength: 90 });
+  }
+  return fc.oneof(
+    fc.string({ unit: "grapheme-ascii", minLength, maxLength: 40 }),
+    fc.string({ unit: "binary", minLength, maxLength: 90 }),
+  );
+}
+
+function bytes(minLength: number, maxLength: number, full: boolean): fc.Arbitrary<Uint8Array> {
+  return fc.array(fc.integer({ min: full ? 1 : 0, max: 255 }), { minLength, maxLength })
+    .map((values) => Uint8Array.from(values));
+}
+
+/** True where a struct, or one in it, has a body that only its envelope knows. */
+export function hasAnyPointer(struct: StructModel): boolean {
+  return flatFields(struct.fields).some((field) =>
+    field.kind === "any" ||
+    (field.kind === "struct" && hasAnyPointer(STRUCTS.get(field.struct.name)!))
+  );
+}
