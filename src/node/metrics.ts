@@ -1,0 +1,339 @@
+/**
+ * What a node counts, for Prometheus. On the way of a request only typed arrays are touched; names,
+ * labels and text are made when somebody scrapes, by prom-client. What other rooms count themselves
+ * (records, log, sessions) is asked for at that time through one snapshot.
+ *
+ * Series are bounded: operations and codes are closed sets, regions beyond a limit are summed.
+ */
+import process from "node:process";
+import { type Metric, Registry } from "prom-client";
+import { defined } from "../base/assert.ts";
+import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
+import type { MonotonicClock } from "../base/world.ts";
+import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
+
+/** Regions with series of their own; records of further ones are counted under `other`. */
+const REGIONS_MAX = 256;
+/** Places that errors are counted under. */
+const ERROR_STAGES_MAX = 64;
+
+/** An operation as metrics name it. */
+export interface MeasuredOperation {
+  /** As on the wire, `[0, 1024)`. */
+  readonly id: number;
+  readonly name: string;
+}
+
+/** What the rooms of a node count themselves, as it is now. Counters only grow. */
+export interface NodeSnapshot {
+  readonly ready: boolean;
+  /** Live records. */
+  readonly records: readonly {
+    readonly kind: "agent" | "gateway" | "alias";
+    readonly region: string;
+    readonly count: number;
+  }[];
+  /** Records that ended by expiry since the start. */
+  readonly expiries: readonly {
+    readonly kind: "agent" | "gateway" | "alias";
+    readonly count: number;
+  }[];
+  readonly log: {
+    /** On disk now. */
+    readonly bytes: number;
+    readonly segments: number;
+    /** Since the start. */
+    readonly appendedBytes: number;
+    readonly appendedEntries: number;
+    /** A failed sync: nothing is acknowledged until a restart. */
+    readonly poisoned: boolean;
+  };
+  /** By transport, now. */
+  readonly sessions: readonly { readonly transport: string; readonly count: number }[];
+  readonly streams: number;
+  /** Renewals answered since the start, and those of them that made a log entry. */
+  readonly renewals: number;
+  readonly renewalsLogged: number;
+}
+
+/** What {@link NodeMetrics} needs. */
+export interface NodeMetricsOptions {
+  readonly operations: readonly MeasuredOperation[];
+  readonly monotonic: MonotonicClock;
+  /** Told with the metrics, as labels of `crs_build_info`. */
+  readonly version: string;
+  readonly nodeId: number;
+  readonly region: string;
+  /** Asked at each scrape. */
+  readonly snapshot: () => NodeSnapshot;
+}
+
+/** Wire numbers of codes are below it; 0 is success. */
+const CODES = 1 + Math.max(...Object.values(ERROR_TABLE).map(({ wire }) => wire));
+const CODE_NAMES: readonly string[] = (() => {
+  const names = new Array<string>(CODES).fill("");
+  names[0] = "ok";
+  for (const code of Object.keys(ERROR_TABLE) as ErrorCode[]) names[ERROR_TABLE[code].wire] = code;
+  return names;
+})();
+
+/** The counters of one node. */
+export class NodeMetrics {
+  readonly #options: NodeMetricsOptions;
+  readonly #startedMs: number;
+  readonly #registry = new Registry();
+  /** By operation id, the row of the arrays; 0 is the row of unknown operations. */
+  readonly #rows: Uint16Array;
+  readonly #names: readonly string[];
+  readonly #requests: Float64Array;
+  readonly #latencies: LatencyHistogram;
+  readonly #syncs = new LatencyHistogram(1);
+  readonly #errors = new Map<string, number>();
+  /** Taken once a scrape: it may cost a walk over all partitions. */
+  #snapshot: NodeSnapshot | undefined;
+
+  constructor(options: NodeMetricsOptions) {
+    const { operations, monotonic } = options;
+    this.#options = options;
+    this.#startedMs = monotonic.nowMs();
+    this.#rows = new Uint16Array(1 + Math.max(0, ...operations.map(({ id }) => id)));
+    operations.forEach(({ id }, index) => this.#rows[id] = index + 1);
+    this.#names = ["unknown", ...operations.map(({ name }) => name)];
+    this.#requests = new Float64Array(this.#names.length * CODES);
+    this.#latencies = new LatencyHistogram(this.#names.length);
+    for (const family of this.#families()) {
+      // The registry asks no more of a metric than its name and `get`.
+      this.#registry.registerMetric(family as unknown as Metric);
+    }
+  }
+
+  /**
+   * Counts one answered request: the dispatcher's `RequestObserver`.
+   *
+   * @param operationId as on the wire; one that the table lacks is counted as `unknown`.
+   * @param durationMs from the arrival of its bytes to its answer.
+   */
+  requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void {
+    const row = operationId < this.#rows.length ? this.#rows[operationId]! : 0;
+    this.#requests[row * CODES + (code === "ok" ? 0 : ERROR_TABLE[code].wire)]!++;
+    this.#latencies.record(row, durationMs);
+  }
+
+  /** Counts one sync of the log. */
+  recordSync(durationMs: number): void {
+    this.#syncs.record(0, durationMs);
+  }
+
+  /**
+   * Counts an error that was caught and survived.
+   *
+   * @param stage where: one of a small closed set of words.
+   */
+  recordError(stage: string): void {
+    const known = this.#errors.has(stage) || this.#errors.size < ERROR_STAGES_MAX;
+    const label = known ? stage : "other";
+    this.#errors.set(label, (this.#errors.get(label) ?? 0) + 1);
+  }
+
+  /** All metrics in Prometheus' text form, and its media type. */
+  async render(): Promise<{ readonly text: string; readonly contentType: string }> {
+    this.#snapshot = this.#options.snapshot();
+    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  #families(): readonly Family[] {
+    const snapshot = () => defined(this.#snapshot, "A scrape takes a snapshot first");
+    return [
+      ...this.#requestFamilies(),
+      ...stateFamilies(snapshot),
+      histogram(
+        "crs_log_sync_seconds",
+        "Time of one sync of the log to the disk.",
+        () => latencySamples("crs_log_sync_seconds", {}, this.#syncs, 0),
+      ),
+      counter(
+        "crs_errors_caught_total",
+        "Errors that were caught and survived, by place.",
+        () => [...this.#errors].map(([stage, value]) => ({ labels: { stage }, value })),
+      ),
+      ...this.#processFamilies(),
+    ];
+  }
+
+  #requestFamilies(): readonly Family[] {
+    return [
+      counter("crs_requests_total", "Answered requests by operation and code.", () => {
+        const samples: Sample[] = [];
+        this.#requests.forEach((value, index) => {
+          if (value === 0) return;
+          const operation = this.#names[Math.floor(index / CODES)]!;
+          samples.push({ labels: { operation, code: CODE_NAMES[index % CODES]! }, value });
+        });
+        return samples;
+      }),
+      histogram(
+        "crs_request_seconds",
+        "Time from a request's arrival to its answer, by operation.",
+        () =>
+          this.#names.flatMap((operation, row) =>
+            this.#latencies.count(row) === 0
+              ? []
+              : latencySamples("crs_request_seconds", { operation }, this.#latencies, row)
+          ),
+      ),
+    ];
+  }
+
+  #processFamilies(): readonly Family[] {
+    const { version, nodeId, region, monotonic } = this.#options;
+    const labels = { version, node: String(nodeId), region };
+    return [
+      gauge("crs_build_info", "Always 1; its labels tell what runs.", () => [{ labels, value: 1 }]),
+      gauge(
+        "crs_uptime_seconds",
+        "Time since the start.",
+        () => single((monotonic.nowMs() - this.#startedMs) / 1_000),
+      ),
+      gauge(
+        "process_resident_memory_bytes",
+        "Resident memory of the process.",
+        () => single(process.memoryUsage().rss),
+      ),
+      gauge(
+        "process_heap_bytes",
+        "Used heap of the JavaScript engine.",
+        () => single(process.memoryUsage().heapUsed),
+      ),
+      counter("process_cpu_seconds_total", "Processor time, user and system.", () => {
+        const { user, system } = process.cpuUsage();
+        return single((user + system) / 1_000_000);
+      }),
+    ];
+  }
+}
+
+function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
+  return [
+    gauge("crs_ready", "1 where /readyz answers 200.", () => single(Number(snapshot().ready))),
+    gauge("crs_records", "Live records by kind and region.", () => recordSamples(snapshot())),
+    counter(
+      "crs_expiries_total",
+      "Records that ended by expiry.",
+      () => snapshot().expiries.map(({ kind, count }) => ({ labels: { kind }, value: count })),
+    ),
+    counter("crs_renewals_total", "Renewals answered.", () => single(snapshot().renewals)),
+    counter(
+      "crs_renewals_logged_total",
+      "Renewals that made a log entry.",
+      () => single(snapshot().renewalsLogged),
+    ),
+    gauge("crs_log_bytes", "Log on disk.", () => single(snapshot().log.bytes)),
+    gauge("crs_log_segments", "Segments of the log.", () => single(snapshot().log.segments)),
+    counter(
+      "crs_log_appended_bytes_total",
+      "Bytes appended to the log.",
+      () => single(snapshot().log.appendedBytes),
+    ),
+    counter(
+      "crs_log_appended_entries_total",
+      "Entries appended to the log.",
+      () => single(snapshot().log.appendedEntries),
+    ),
+    gauge(
+      "crs_log_poisoned",
+      "1 after a failed sync, until a restart.",
+      () => single(Number(snapshot().log.poisoned)),
+    ),
+    gauge(
+      "crs_sessions",
+      "Open sessions by transport.",
+      () =>
+        snapshot().sessions.map(({ transport, count }) => ({
+          labels: { transport },
+          value: count,
+        })),
+    ),
+    gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
+  ];
+}
+
+function recordSamples(snapshot: NodeSnapshot): Sample[] {
+  const samples = new Map<string, { labels: Record<string, string>; value: number }>();
+  const regions = new Set<string>();
+  for (const { kind, region: named, count } of snapshot.records) {
+    if (regions.size < REGIONS_MAX) regions.add(named);
+    const region = regions.has(named) ? named : "other";
+    const key = `${kind} ${region}`;
+    const sample = samples.get(key) ?? { labels: { kind, region }, value: 0 };
+    sample.value += count;
+    samples.set(key, sample);
+  }
+  return [...samples.values()];
+}
+
+// Metrics as prom-client's registry writes them: a name, and samples when asked.
+
+interface Sample {
+  /** Where it differs from the family's: the parts of a histogram. */
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+interface Family {
+  readonly name: string;
+  get(): Promise<{
+    readonly name: string;
+    readonly help: string;
+    readonly type: "counter" | "gauge" | "histogram";
+    readonly values: readonly Sample[];
+    readonly aggregator: "sum";
+  }>;
+}
+
+type Collect = () => readonly Sample[];
+
+function family(
+  type: "counter" | "gauge" | "histogram",
+  name: string,
+  help: string,
+  collect: Collect,
+): Family {
+  return {
+    name,
+    get: () => Promise.resolve({ name, help, type, values: collect(), aggregator: "sum" }),
+  };
+}
+
+function counter(name: string, help: string, collect: Collect): Family {
+  return family("counter", name, help, collect);
+}
+
+function gauge(name: string, help: string, collect: Collect): Family {
+  return family("gauge", name, help, collect);
+}
+
+function histogram(name: string, help: string, collect: Collect): Family {
+  return family("histogram", name, help, collect);
+}
+
+function single(value: number): Sample[] {
+  return [{ labels: {}, value }];
+}
+
+function latencySamples(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  latencies: LatencyHistogram,
+  series: number,
+): Sample[] {
+  const cumulative = latencies.cumulative(series);
+  const samples: Sample[] = cumulative.map((value, bucket) => {
+    const boundMs = LATENCY_BOUNDS_MS[bucket];
+    const le = boundMs === undefined ? "+Inf" : String(boundMs / 1_000);
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value };
+  });
+  samples.push({ metricName: `${name}_sum`, labels, value: latencies.sumMs(series) / 1_000 });
+  samples.push({ metricName: `${name}_count`, labels, value: cumulative.at(-1)! });
+  return samples;
+}
