@@ -1,0 +1,176 @@
+/**
+ * The operator's HTTP port: `/healthz` (the process answers), `/readyz` (it serves, or why not) and
+ * `/metrics`. On loopback only, for what it tells needs no identity. Everything is bounded: header
+ * size, time, connections; only GET and HEAD are served, and a request whose `Host` is not this
+ * machine is refused, so that a web page cannot read it by rebinding a name.
+ *
+ * By `node:http`, which both runtimes have and which keeps these bounds on both.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { RegistryError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { bindAddress, isLoopbackHost, type LoopbackHost } from "../../identity/listen_rule.ts";
+
+/** Bytes of a request's line and headers; a scrape sends some 300. */
+const HEADER_BYTES_MAX = 8 * 1024;
+/** Time for a request to arrive, ms, and for an idle connection to stay. */
+const REQUEST_MS_MAX = 5_000;
+const IDLE_MS_MAX = 30_000;
+/** How often the times above are looked at, ms. */
+const CHECK_MS = 1_000;
+/** A scraper, a probe and some people at once. */
+const CONNECTIONS_MAX = 64;
+
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** One reason why a node is not ready. */
+export interface UnreadyReason {
+  /** A word for programs: `starting`, `storage_poisoned`, `disk_full`, `draining`. */
+  readonly reason: string;
+  /** For people: what is wrong and what to do. */
+  readonly message: string;
+}
+
+/** What the port needs. */
+export interface OpsHttpOptions {
+  readonly host: LoopbackHost;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** Why the node is not ready; empty where it is. Asked at each `/readyz`. */
+  readonly unready: () => readonly UnreadyReason[];
+  /** `NodeMetrics.render`. */
+  readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+  readonly logger: Logger;
+}
+
+/** A port that is open. */
+export interface OpsHttp {
+  readonly host: string;
+  readonly port: number;
+  /** Stops listening and drops open connections; resolves when the port is free. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the port.
+ *
+ * @throws RegistryError `invalid_configuration` where the address cannot be bound.
+ */
+export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
+  const host = bindAddress(options.host);
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: REQUEST_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    keepAliveTimeout: IDLE_MS_MAX,
+    connectionsCheckingInterval: CHECK_MS,
+  }, (request, response) => void serve(options, request, response));
+  server.maxConnections = CONNECTIONS_MAX;
+  // A malformed, oversized or slow request: whoever sent it finds the connection closed.
+  server.on("clientError", (_error, socket) => socket.destroy());
+  await listen(server, host, options.port);
+  server.on("error", (error) => options.logger.warn("operator's HTTP port failed", { error }));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : options.port;
+  let closed: Promise<void> | undefined;
+  return {
+    host,
+    port,
+    close: () => {
+      closed ??= new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      return closed;
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => {
+      reject(
+        new RegistryError(
+          "invalid_configuration",
+          `Cannot listen on ${host} TCP port ${port} (${error.message}): stop the program that has ` +
+            "it, or choose another port with --ops-port",
+          { field: "opsPort" },
+          error,
+        ),
+      );
+    };
+    server.once("error", onError);
+    server.listen({ host, port }, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+async function serve(
+  options: OpsHttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const answer = await answerOf(options, request);
+    response.writeHead(answer.status, {
+      "content-type": answer.contentType,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...answer.headers,
+    });
+    response.end(request.method === "HEAD" ? undefined : answer.text);
+  } catch (error) {
+    options.logger.warn("an operator's request failed", { path: request.url, error });
+    if (!response.headersSent) response.writeHead(500, { "content-type": JSON_TYPE });
+    response.end(JSON.stringify({ code: "internal", message: "see the node's log" }) + "\n");
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function answerOf(options: OpsHttpOptions, request: IncomingMessage): Promise<Answer> {
+  if (!isLocalHost(request.headers.host)) {
+    return json(421, {
+      code: "permission_denied",
+      message: "the Host header must name 127.0.0.1, [::1] or localhost",
+    });
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const refusal = { code: "invalid_argument", message: "only GET is served here" };
+    return { ...json(405, refusal), headers: { allow: "GET, HEAD", connection: "close" } };
+  }
+  switch ((request.url ?? "").split("?", 1)[0]) {
+    case "/healthz":
+      return json(200, { status: "ok" });
+    case "/readyz": {
+      const reasons = options.unready();
+      return reasons.length === 0
+        ? json(200, { status: "ready", reasons })
+        : json(503, { status: "not_ready", reasons });
+    }
+    case "/metrics":
+      return { status: 200, ...await options.metrics() };
+    default:
+      return json(404, {
+        code: "not_found",
+        message: "served here: /healthz, /readyz and /metrics",
+      });
+  }
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, contentType: JSON_TYPE, text: JSON.stringify(value) + "\n" };
+}
+
+/** True where a `Host` header names this machine, with any port: it may have been forwarded. */
+function isLocalHost(header: string | undefined): boolean {
+  const host = /^(\[[^\]]*\]|[^:]*)(:\d{1,5})?$/.exec(header ?? "")?.[1]?.toLowerCase();
+  return host !== undefined && isLoopbackHost(host.replace(/^\[(.*)\]$/, "$1"));
+}
