@@ -99,7 +99,7 @@ interface Segments {
 export function joinSegments(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const table = new DataView(bytes.buffer, bytes.byteOffset + start, end - start);
   const size = inspectFrame(table, 0, end - start, {
-    frameBytesMax: end - start,
+    frameBytesMax: Number.MAX_SAFE_INTEGER,
     segmentsMax: FRAME_SEGMENTS_MAX,
   });
   if (size !== end - start) {
