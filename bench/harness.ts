@@ -113,7 +113,7 @@ export class ServerProcess {
       const line = await promise;
       return new ServerProcess(child, line, performance.now() - startMs);
     } catch (error) {
-      child.kill("SIGKILL");
+      killIfAlive(child, "SIGKILL");
       const command = `deno ${options.args.join(" ")}`;
       throw new Error(`Cannot start ${command} within ${readyMsMax} ms`, { cause: error });
     } finally {
@@ -132,16 +132,20 @@ export class ServerProcess {
 
   /** Ends it with `signal` and waits for its end; one that will not go is killed. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
-    try {
-      this.#child.kill(signal);
-    } catch (error) {
-      // It has ended already; its status says how.
-      if (!(error instanceof TypeError)) throw error;
-    }
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS_MAX);
+    killIfAlive(this.#child, signal);
+    const timer = setTimeout(() => killIfAlive(this.#child, "SIGKILL"), STOP_MS_MAX);
     const status = await this.#child.status;
     clearTimeout(timer);
     return status;
+  }
+}
+
+function killIfAlive(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    // It has ended already, which deno tells by a TypeError; its status says how.
+    if (!(error instanceof TypeError)) throw error;
   }
 }
 
