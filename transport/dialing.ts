@@ -9,13 +9,13 @@ import { ignore } from "./carrier_stream.ts";
 import type { DialOptions, Endpoint } from "./transport.ts";
 
 /**
- * Waits for `attempt`, at most as long as the options say.
+ * Starts `attempt` and waits for it, at most as long as the options say.
  *
  * @param discard ends what an abandoned attempt yields in the end.
  * @throws RegistryError as `Dialer.dial` says.
  */
 export function boundedDial<T>(
-  attempt: Promise<T>,
+  attempt: () => Promise<T>,
   options: DialOptions,
   scheduler: Scheduler,
   endpoint: Endpoint,
@@ -23,6 +23,9 @@ export function boundedDial<T>(
 ): Promise<T> {
   const { signal, timeoutMs = DIAL_MS_MAX } = options;
   const target = `${endpoint.host} port ${endpoint.port}`;
+  const givenUp = () => new RegistryError("canceled", `Connecting to ${target} was given up`);
+  if (signal?.aborted) return Promise.reject(givenUp());
+  const attempting = attempt();
   return new Promise<T>((resolve, reject) => {
     let over = false;
     const finish = (settle: () => void): void => {
@@ -33,18 +36,16 @@ export function boundedDial<T>(
     };
     const abandon = (error: RegistryError): void => {
       if (over) return;
-      attempt.then(discard, ignore);
+      attempting.then(discard, ignore);
       finish(() => reject(error));
     };
-    const onAbort = (): void =>
-      abandon(new RegistryError("canceled", `Connecting to ${target} was given up`));
+    const onAbort = (): void => abandon(givenUp());
     const timer = scheduler.after(timeoutMs, () =>
       abandon(
         new RegistryError("deadline_exceeded", `No session with ${target} within ${timeoutMs} ms`),
       ));
     signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) return onAbort();
-    attempt.then(
+    attempting.then(
       (value) => {
         if (!over) finish(() => resolve(value));
       },

@@ -52,7 +52,7 @@ export class QuicDialer implements Dialer {
     if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
     const { scheduler } = this.#options;
     const connection = await boundedDial(
-      this.#connect(endpoint, options.trust),
+      () => this.#connect(endpoint, options.trust),
       options,
       scheduler,
       endpoint,

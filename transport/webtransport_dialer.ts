@@ -43,7 +43,7 @@ export class WebTransportDialer implements Dialer {
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
     if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
     const connection = await boundedDial(
-      this.#connect(endpoint, options.trust),
+      () => this.#connect(endpoint, options.trust),
       options,
       this.#options.scheduler,
       endpoint,

@@ -197,7 +197,7 @@ class MemoryDialer implements Dialer {
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
     if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
     const session = await boundedDial(
-      this.#network.connect(this.#host, endpoint, this.#options),
+      () => this.#network.connect(this.#host, endpoint, this.#options),
       options,
       this.#network.world.scheduler,
       endpoint,
