@@ -11,6 +11,12 @@ import type { House, Room } from "./layering/check.ts";
 import { checkLayering } from "./layering/check.ts";
 
 const pure = (folder: string, floor: number): Room => ({ folder, floor, npm: [], pure: true });
+const simulated = (folder: string, floor: number, npm: readonly string[]): Room => ({
+  folder,
+  floor,
+  npm,
+  simulated: true,
+});
 
 const HOUSE: House = {
   rooms: [
@@ -24,19 +30,20 @@ const HOUSE: House = {
     pure("src/system", 2),
     pure("src/wire", 2),
     pure("src/wal", 2),
-    { folder: "src/storage", floor: 3, npm: [] },
-    { folder: "transport", floor: 3, npm: [] },
-    { folder: "identity", floor: 3, npm: ["@peculiar/x509", "reflect-metadata"] },
-    { folder: "src/client", floor: 4, npm: [], portable: true },
-    { folder: "src/node", floor: 4, npm: ["pino", "prom-client"] },
+    simulated("src/storage", 3, []),
+    simulated("transport", 3, []),
+    simulated("identity", 3, ["@peculiar/x509", "reflect-metadata"]),
+    { ...simulated("src/client", 4, []), portable: true },
+    simulated("src/node", 4, ["pino", "prom-client"]),
     { folder: "src/cli", floor: 5, npm: ["commander", "cli-table3", "pino"] },
     { folder: ".", floor: 6, npm: [] },
     // The generator is a tool: only tests may import it.
     { folder: "schemas/generator", floor: 7, npm: ["capnp-es"] },
-    { folder: "tests", floor: 8, npm: "*", startsItself: true },
     { folder: "bench", floor: 8, npm: "*", startsItself: true },
+    { folder: "tests", floor: 9, npm: "*", startsItself: true },
   ],
   entries: ["mod.ts", "src/cli/main.ts", "schemas/generator/main.ts"],
+  worlds: ["src/node/process_world.ts"],
 };
 
 /** Folders of the root that hold no sources of the house. */
@@ -80,6 +87,7 @@ const SOUND: Readonly<Record<string, string>> = {
 const SMALL: House = {
   rooms: HOUSE.rooms.map((room) => room.folder === "src/node" ? { ...room, floor: 4.5 } : room),
   entries: HOUSE.entries,
+  worlds: ["src/node/world.ts"],
 };
 
 /** The breaches of the sound house with some files replaced or added, as `rule path`. */
@@ -207,6 +215,27 @@ test("checkLayering takes members, comments and own variables for nothing impure
     ),
     [],
   );
+});
+
+test("checkLayering refuses the machine's clocks, timers and chance above F2, but for the world", () => {
+  const worldly = [
+    "setTimeout(() => {}, 1);",
+    "export const f = () => performance.now();",
+    "export const f = () => Date.now();",
+    "export const f = () => new Date();",
+    "export const f = () => Math.random();",
+  ];
+  const node = SOUND["src/node/a.ts"]!;
+  for (const source of worldly) {
+    assert.equal(breachesWith({ "src/node/a.ts": `${node} ${source}` }), ["world src/node/a.ts"]);
+    const changes = {
+      "src/node/a.ts": `${node} import "./world.ts";`,
+      "src/node/world.ts": source,
+    };
+    assert.equal(breachesWith(changes), [], source);
+  }
+  const dates = 'export const f = (ms: number) => [new Date(ms), Date.parse("2026")];';
+  assert.equal(breachesWith({ "src/node/a.ts": `${node} ${dates}` }), []);
 });
 
 test("checkLayering refuses npm packages beyond a room's own", () => {

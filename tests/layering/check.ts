@@ -3,7 +3,8 @@
  *
  * A file imports from its own room and from lower floors; rooms on one floor never import each
  * other; there is no circle between files, no dead file, and nothing outside the table. Pure rooms
- * are synchronous and touch no clock, timer, randomness or runtime. What a browser loads with the
+ * are synchronous and touch no clock, timer, randomness or runtime; those above take theirs from the
+ * constructor, so that a cluster can be simulated. What a browser loads with the
  * SDK names neither `node:` nor `Deno`, wherever it lives.
  */
 import type { Import, SourceFacts } from "./source.ts";
@@ -18,6 +19,8 @@ export interface Room {
   readonly npm: readonly string[] | "*";
   /** True where it must be synchronous and touch nothing of the machine. */
   readonly pure?: boolean;
+  /** True where clock, timers and chance must come from the constructor (src/base/world.ts). */
+  readonly simulated?: boolean;
   /** True where all that it loads must run in a browser too. */
   readonly portable?: boolean;
   /** True where a file need not be reachable from an entry: tests and benches start by themselves. */
@@ -29,6 +32,8 @@ export interface House {
   readonly rooms: readonly Room[];
   /** Files that are run or imported from outside; all others hang on them. */
   readonly entries: readonly string[];
+  /** Files that make the production world: they alone read the machine's clocks. */
+  readonly worlds: readonly string[];
 }
 
 /** A breach: where, and what is wrong. */
@@ -42,6 +47,7 @@ export interface Breach {
     | "dead"
     | "pure"
     | "portable"
+    | "world"
     | "npm"
     | "import"
     | "test";
@@ -56,6 +62,8 @@ const IMPURE_NAMES = new Set([
 ]);
 /** Globals that are also good names; they count unless the file declares them itself. */
 const IMPURE_UNLESS_DECLARED = new Set("process console fetch alert prompt Buffer".split(" "));
+/** Clocks and timers that a simulation could not turn. */
+const REAL_WORLD_NAMES = new Set("performance setTimeout setInterval setImmediate".split(" "));
 /** Globals that a browser lacks. */
 const NOT_PORTABLE_NAMES = new Set(["Deno"]);
 const NOT_PORTABLE_UNLESS_DECLARED = new Set("process Buffer setImmediate".split(" "));
@@ -82,6 +90,9 @@ export function checkLayering(files: ReadonlyMap<string, string>, house: House):
     }
     checkImports(unit, units, breaches);
     if (unit.room?.pure === true) checkPure(unit, breaches);
+    if (unit.room?.simulated === true && !house.worlds.includes(unit.path)) {
+      checkWorld(unit, breaches);
+    }
     for (const { name, line } of unit.facts.testMistakes) {
       breaches.push({ path: unit.path, line, rule: "test", message: name });
     }
@@ -168,6 +179,17 @@ function checkPure(unit: Unit, breaches: Breach[]): void {
   for (const { name, line } of [...facts.asynchronous, ...facts.mathRandom, ...named]) {
     const message = `uses ${name}, but ${unit.room!.folder} is synchronous and pure`;
     breaches.push({ path: unit.path, line, rule: "pure", message });
+  }
+}
+
+function checkWorld(unit: Unit, breaches: Breach[]): void {
+  const { facts } = unit;
+  const named = facts.names.filter(({ name }) =>
+    REAL_WORLD_NAMES.has(name) && !facts.declared.has(name)
+  );
+  for (const { name, line } of [...named, ...facts.mathRandom, ...facts.wallClock]) {
+    const message = `uses ${name}: take it from the world that the constructor is given`;
+    breaches.push({ path: unit.path, line, rule: "world", message });
   }
 }
 

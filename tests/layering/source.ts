@@ -35,6 +35,8 @@ export interface SourceFacts {
   readonly asynchronous: readonly Use[];
   /** `Math.random`, also as `Math["random"]` and `const { random } = Math`. */
   readonly mathRandom: readonly Use[];
+  /** `Date.now` and `new Date()`: the wall clock, where `new Date(ms)` and `Date.parse` are none. */
+  readonly wallClock: readonly Use[];
   /** What is wrong with its uvu tests; only for files named `*.test.ts`. */
   readonly testMistakes: readonly Use[];
 }
@@ -50,6 +52,7 @@ export function readSource(path: string, text: string): SourceFacts {
     declared: reader.declared,
     asynchronous: [...reader.asynchronous.values()],
     mathRandom: reader.mathRandom,
+    wallClock: reader.wallClock,
     testMistakes: path.endsWith(".test.ts") ? findTestMistakes(source) : [],
   };
 }
@@ -60,6 +63,7 @@ class Reader {
   readonly declared = new Set<string>();
   readonly asynchronous = new Map<string, Use>();
   readonly mathRandom: Use[] = [];
+  readonly wallClock: Use[] = [];
   readonly #source: ts.SourceFile;
 
   constructor(source: ts.SourceFile) {
@@ -70,6 +74,7 @@ class Reader {
     this.#readImport(node);
     this.#readAsynchronous(node);
     this.#readMathRandom(node);
+    this.#readWallClock(node);
     if (ts.isIdentifier(node)) {
       if (isDeclaredName(node)) this.declared.add(node.text);
       else if (isReference(node)) this.#use(this.names, node.text, node);
@@ -124,6 +129,15 @@ class Reader {
       (ts.isElementAccessExpression(node) && isMath(node.expression)) ||
       (ts.isVariableDeclaration(node) && isMath(node.initializer));
     if (found) this.mathRandom.push({ name: "Math.random", line: lineOf(this.#source, node) });
+  }
+
+  #readWallClock(node: ts.Node): void {
+    const isDate = (side: ts.Node) => ts.isIdentifier(side) && side.text === "Date";
+    const found = (ts.isPropertyAccessExpression(node) && isDate(node.expression) &&
+      node.name.text === "now") ||
+      (ts.isCallExpression(node) && isDate(node.expression)) ||
+      (ts.isNewExpression(node) && isDate(node.expression) && !node.arguments?.length);
+    if (found) this.wallClock.push({ name: "the wall clock", line: lineOf(this.#source, node) });
   }
 }
 
