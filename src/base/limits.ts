@@ -144,6 +144,8 @@ export const IMAGE_WRITE_BYTES = 1024 * 1024;
 export const IMAGE_CONFIGURATION_BYTES_MAX = 64 * 1024;
 /** Live bytes of a group in the oldest segment up to which they are moved instead of imaged. */
 export const RELOCATE_BYTES_MAX = 16 * 1024;
+/** One read of a segment that is moved while requests are served: about a millisecond of work. */
+export const RELOCATE_READ_BYTES = 512 * 1024;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 
@@ -231,3 +233,17 @@ export const CLIENT_LEASES_MAX = 32_768;
 export const CLIENT_RENEW_RETRY_MS = 1_000;
 /** Stored bytes in one RegisterMany: its frame stays below the server's limit. */
 export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
+/** Times a claim is tried again after another was faster. */
+export const DOMAIN_CLAIM_TRIES_MAX = 4;
+/** How often leases, covers, proposals and the time of groups are looked at, ms. */
+export const GROUP_TICK_MS = 100;
+/** Bounds of the time between two logged times of a group that has something to expire, ms. */
+export const TIME_LOG_MS_MIN = 5_000;
+export const TIME_LOG_MS_MAX = 60_000;
+/** How long the janitor takes to look at every alias once, ms. */
+export const ALIAS_SWEEP_MS = 60_000;
+/** Repairs of aliases under way at once, and pending claims remembered between two rounds. */
+export const ALIAS_REPAIRS_MAX = 64;
+export const ALIAS_SUSPECTS_MAX = 10_000;
+/** The longest time between two renewals, ms: a lost place is noticed within it. */
+export const RENEW_AFTER_MS_MAX = 600_000;

@@ -1,76 +1,216 @@
 /**
  * One partition's state machine, as the rest of the node sees it.
  *
- * (The interface comes first; the class of the same name takes its place.)
+ * `apply` is a pure function of the state and the entry: the same entries give the same state, replies
+ * and events on every replica, and bytes that are no command give a reply like any other. Beside it
+ * stands what only the leader knows and nothing logs: when leases are due ({@link Leases}).
+ * Synchronous throughout; a slot, a span or a view is valid until the next apply. Source: design §3.
  */
-import type { ApplyReply, EventSink, Position, StoredSpan } from "./reply.ts";
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
+import { EXPIRE_ITEMS_MAX, FORGET_PER_ENTRY_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
+import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record.ts";
+import { COMMAND_KINDS } from "../record/command.ts";
+import { isRecordKind, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
+import { applyClaim, applyConfirm, applyRelease, applyRevoke } from "./apply_aliases.ts";
+import {
+  type ApplyContext,
+  applyExpire,
+  applyExtend,
+  applyPut,
+  applyRemove,
+  applyReport,
+} from "./apply_records.ts";
+import type { GatewayRanking } from "./free_capacity.ts";
+import { ImageLoader, writeImage } from "./image.ts";
+import { Leases, type RenewOutcome } from "./leases.ts";
+import { forEachInRegion, listRegion } from "./listing.ts";
+import { PartitionState } from "./partition_state.ts";
+import {
+  type ApplyReply,
+  type EventSink,
+  type Position,
+  refusal,
+  type StoredSpan,
+  success,
+} from "./reply.ts";
+import type { StoreShared } from "./shared.ts";
 
-/** What the partitions of one node share: `new StoreShared({ bytesMax, seed })`. */
-export interface StoreShared {
-  /** Room for `count` more registrations? Admission asks; apply never refuses. */
-  room(count: number): boolean;
-  statistics(): {
-    readonly agents: number;
-    readonly gateways: number;
-    readonly aliases: number;
-    readonly tombstones: number;
-    readonly recordBytes: number;
-    readonly arenaBytes: number;
-    readonly arenaBytesMax: number;
-  };
-  /** Live records by region, for metrics. */
-  regionCounts(): { readonly region: string; readonly agents: number; readonly gateways: number }[];
-}
-
-/** An entry of the partition's log. */
+/** An entry of the partition's log: a command (src/record/command.ts). */
 export interface StoreEntry {
   readonly index: number;
   readonly term: number;
   readonly data: Uint8Array;
 }
 
-/** `new PartitionStore(options)`. */
+/** What a partition is made of. */
 export interface PartitionStoreOptions {
   readonly shared: StoreShared;
-  /** The cluster's generation (group 0). */
+  /** The cluster's generation, as group 0 knows it: the first part of new incarnations. */
   readonly generation: number;
   readonly sink?: EventSink;
 }
 
 /** One partition. */
-export interface PartitionStore {
+export class PartitionStore {
+  readonly #state: PartitionState;
+  readonly #leases: Leases;
+
+  constructor({ shared, generation, sink }: PartitionStoreOptions) {
+    this.#state = new PartitionState(shared, generation, sink);
+    this.#leases = new Leases(this.#state);
+  }
+
   /** Group time as last applied, ms. */
-  readonly timeMs: number;
-  readonly appliedIndex: number;
-  readonly agentCount: number;
-  readonly gatewayCount: number;
-  readonly aliasCount: number;
+  get timeMs(): number {
+    return this.#state.timeMs;
+  }
 
-  /** Applies the next entry. Never throws for what the entry holds. */
-  apply(entry: StoreEntry): ApplyReply;
+  /** The index of the entry applied last; 0: none. */
+  get appliedIndex(): number {
+    return this.#state.appliedIndex;
+  }
 
-  // Reads. A slot is valid until the next apply.
+  get agentCount(): number {
+    return this.#state.agentCount;
+  }
 
-  /** Kind 1, 2: 16 bytes of id; kind 3: the lower-case domain. -1: not there. No allocation. */
-  find(kind: number, key: Uint8Array, start: number, end: number): number;
-  /** Fills `into` with where the stored form stands (root pointer first), and returns it. */
-  locate(slot: number, into: StoredSpan): StoredSpan;
-  /** The lease's rest: by the leader's knowledge where it leads, else by the logged cover. */
-  remainingMs(slot: number, nowMs: number): number;
-  incarnationOf(slot: number): Position;
-  /** Slots of the region's records with id after `afterId` (16 bytes), by id, at most `limit`. */
+  get gatewayCount(): number {
+    return this.#state.gatewayCount;
+  }
+
+  get aliasCount(): number {
+    return this.#state.aliasCount;
+  }
+
+  /** Bytes of its slots and index, beside the arena. */
+  get tableBytes(): number {
+    return this.#state.table.tableBytes;
+  }
+
+  /**
+   * Applies the next entry. What the entry holds never makes it throw.
+   *
+   * @param leaderNowMs the leader's group time, where it is known: the lease of a registration then
+   * counts from the answer rather than from the proposal. Touches nothing that is replicated.
+   */
+  apply(entry: StoreEntry, leaderNowMs = 0): ApplyReply {
+    const { data, index } = entry;
+    const state = this.#state;
+    assert(
+      index > state.appliedIndex,
+      `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
+    );
+    state.appliedIndex = index;
+    this.#leases.observe(leaderNowMs);
+    try {
+      const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      const command = state.shared.views.command.wrap(view, data, 0, data.length);
+      const timeMs = command.timeMs;
+      if (timeMs > GROUP_TIME_MS_MAX) {
+        return refusal("malformed", `Time must be at most ${GROUP_TIME_MS_MAX}: found ${timeMs}`);
+      }
+      state.advanceTime(timeMs);
+      state.forget(FORGET_PER_ENTRY_MAX);
+      const { unixS, writer } = command;
+      return dispatch(command.kind, {
+        state,
+        leases: this.#leases,
+        command,
+        data,
+        view,
+        index,
+        unixS,
+        writer,
+      });
+    } catch (error) {
+      // Bytes that are no command are refused alike on every replica; a bug stays a bug.
+      if (!(error instanceof RegistryError)) throw error;
+      return refusal(error.code, error.message);
+    }
+  }
+
+  // Reads.
+
+  /**
+   * The slot of a live record or alias, -1 where none is. Allocates nothing.
+   *
+   * @param key for kinds 1 and 2 the 16 bytes of the id, for kind 3 the lower-case domain, at
+   * `[start, end)`.
+   */
+  find(kind: number, key: Uint8Array, start: number, end: number): number {
+    return this.#state.findLive(kind, key, start, end);
+  }
+
+  /** Fills `into` with where the slot's stored form stands, root pointer first, and returns it. */
+  locate(slot: number, into: StoredSpan): StoredSpan {
+    return this.#state.locate(slot, into);
+  }
+
+  /** The shared view on an agent's slot; moved by the next use of any partition of the node. */
+  agentView(slot: number): AgentView {
+    assert(this.#state.table.kindOf(slot) === KIND_AGENT, `Slot ${slot} must hold an agent`);
+    return this.#state.recordView(slot) as AgentView;
+  }
+
+  /** The shared view on a gateway's slot; moved by the next use of any partition of the node. */
+  gatewayView(slot: number): GatewayView {
+    assert(this.#state.table.kindOf(slot) === KIND_GATEWAY, `Slot ${slot} must hold a gateway`);
+    return this.#state.recordView(slot) as GatewayView;
+  }
+
+  /** The shared view on an alias' slot; moved by the next use of any partition of the node. */
+  aliasView(slot: number): AliasView {
+    assert(this.#state.table.kindOf(slot) === KIND_ALIAS, `Slot ${slot} must hold an alias`);
+    return this.#state.aliasView(slot);
+  }
+
+  /** The incarnation that the slot's agent or gateway has now. */
+  incarnationOf(slot: number): Position {
+    const record = this.#state.recordView(slot);
+    return { generation: record.incarnationGeneration, index: record.incarnationIndex };
+  }
+
+  /** The rest of a lease, ms: by the leader's knowledge where it leads, else by the logged cover. */
+  remainingMs(slot: number, nowMs: number): number {
+    return this.#leases.remainingMs(slot, nowMs);
+  }
+
+  /** Slots of a region's records with an id after `afterId` (16 bytes), by id, at most `limit`. */
   listRegion(
     options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
-  ): number[];
+  ): number[] {
+    const { kind } = options;
+    return isRecordKind(kind) ? listRegion(this.#state, { ...options, kind }) : [];
+  }
 
-  // The leader's own knowledge: not replicated, lost with leadership.
+  /** Offers the region's live gateways that do not drain. */
+  rankGateways(region: Uint8Array, ranking: GatewayRanking<PartitionStore>): void {
+    forEachInRegion(this.#state, KIND_GATEWAY, region, (slot) => {
+      const gateway = this.#state.recordView(slot) as GatewayView;
+      if (gateway.state === 0) ranking.offer(this, slot, gateway);
+    });
+  }
+
+  // What only the leader knows.
 
   /** From the first applied entry of its own term on: leases go by the covers. */
-  onBecomeLeader(nowMs: number): void;
-  onLoseLeadership(): void;
+  onBecomeLeader(nowMs: number): void {
+    this.#leases.lead(nowMs);
+  }
+
+  /** What was not logged is forgotten. */
+  onLoseLeadership(): void {
+    this.#leases.follow();
+  }
+
   /**
-   * `renewed`: answered from memory, nothing to log. `needs_extension`: propose
-   * `extendCommand({ force: true })`, and once that is applied ask again.
+   * Renews a lease by memory alone, where its cover allows that.
+   *
+   * `needs_extension`: nothing was promised; propose `extendCommand({ force: true })`, and once it is
+   * applied ask again. `not_found`: it expired or was removed. Allocates nothing.
+   *
+   * @param id 16 bytes at `start`.
    */
   renew(
     kind: number,
@@ -78,26 +218,93 @@ export interface PartitionStore {
     start: number,
     incarnation: Position,
     nowMs: number,
-  ): "renewed" | "needs_extension" | "superseded" | "not_found" | "not_leader";
+  ): RenewOutcome {
+    return this.#leases.renew(kind, id, start, incarnation, nowMs);
+  }
+
   /** When `extendCommand` or `expireCommand` next has something to say, group ms; Infinity: never. */
-  nextDeadlineMs(): number;
-  /** A command that extends covers that are wanted now, ready to propose; `undefined`: none. */
+  nextDeadlineMs(): number {
+    return this.#leases.nextDeadlineMs;
+  }
+
+  /**
+   * A command that extends covers, to be proposed as it is; `undefined`: none is wanted now.
+   *
+   * @param options `force`: at once, because an owner waits; else only what was gathered long enough.
+   */
   extendCommand(
-    options: { nowMs: number; unixS: number; force?: boolean },
-  ): Uint8Array | undefined;
-  /** A command that expires what is over, ready to propose; `undefined`: none. */
+    { nowMs, unixS, force = false }: { nowMs: number; unixS: number; force?: boolean },
+  ): Uint8Array | undefined {
+    return this.#leases.extendCommand(nowMs, unixS, force);
+  }
+
+  /** A command that expires what is over, to be proposed as it is; `undefined`: nothing is. */
   expireCommand(
-    options: { nowMs: number; unixS: number; limit?: number },
-  ): Uint8Array | undefined;
+    { nowMs, unixS, limit = EXPIRE_ITEMS_MAX }: { nowMs: number; unixS: number; limit?: number },
+  ): Uint8Array | undefined {
+    return this.#leases.expireCommand(nowMs, unixS, limit);
+  }
+
   /** True while something could expire or be forgotten, so that the time must be logged. */
-  wantsTime(): boolean;
+  wantsTime(): boolean {
+    const { agentCount, gatewayCount, forgetCount } = this.#state;
+    return agentCount + gatewayCount + forgetCount > 0;
+  }
 
-  // Image: the same state gives the same bytes.
+  // Image.
 
-  /** The state in chunks of at most about 64 KiB; the state must not change in between. */
-  writeImage(): Iterable<Uint8Array>;
-  /** Loads an image, chunk boundaries as they come, into an empty store. */
-  loadImage(chunks: Iterable<Uint8Array>): void;
-  /** Gives all memory back. */
-  release(): void;
+  /** The state in chunks of about 64 KiB, each the receiver's own; it must not change in between. */
+  writeImage(): Iterable<Uint8Array> {
+    return writeImage(this.#state);
+  }
+
+  /** Takes an image piece by piece into this store, which must be empty. */
+  imageLoader(): ImageLoader {
+    assert(this.#state.table.count === 0, "A store that takes an image must be empty");
+    return new ImageLoader(this.#state);
+  }
+
+  /**
+   * Loads a whole image, cut anywhere, into this store, which must be empty.
+   *
+   * @throws RegistryError `corrupt`.
+   */
+  loadImage(chunks: Iterable<Uint8Array>): void {
+    const loader = this.imageLoader();
+    for (const chunk of chunks) loader.push(chunk);
+    loader.finish();
+  }
+
+  /** Gives all memory back; the store is empty afterwards. */
+  release(): void {
+    this.#leases.follow();
+    this.#state.release();
+  }
+}
+
+function dispatch(kind: number, context: ApplyContext): ApplyReply {
+  switch (kind) {
+    case COMMAND_KINDS.put:
+      return applyPut(context);
+    case COMMAND_KINDS.extend:
+      return applyExtend(context);
+    case COMMAND_KINDS.remove:
+      return applyRemove(context);
+    case COMMAND_KINDS.expire:
+      return applyExpire(context);
+    case COMMAND_KINDS.report:
+      return applyReport(context);
+    case COMMAND_KINDS.claim:
+      return applyClaim(context);
+    case COMMAND_KINDS.confirm:
+      return applyConfirm(context);
+    case COMMAND_KINDS.revoke:
+      return applyRevoke(context);
+    case COMMAND_KINDS.release:
+      return applyRelease(context);
+    case COMMAND_KINDS.tick:
+      return success();
+    default:
+      return refusal("malformed", `Command must be one of a partition: found kind ${kind}`);
+  }
 }

@@ -1,0 +1,138 @@
+/**
+ * What the commands on aliases do: claim, confirm and release in the domain's partition, revoke in
+ * the agent's. A claim is named by where it was logged, so no two are alike. Before a domain is given
+ * up, its agent's partition is asked, and a *no* is remembered there as a revocation, after which a
+ * late register with that claim is refused. So two live agents never hold one domain. (Design §3.)
+ */
+import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
+import { isNilUuid } from "../base/uuid.ts";
+import { aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
+import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
+import type { ApplyContext } from "./apply_records.ts";
+import type { PartitionState } from "./partition_state.ts";
+import { type ApplyReply, type Position, refusal, samePosition, success } from "./reply.ts";
+
+/** The states of an alias. */
+export const ALIAS_PENDING = 0;
+export const ALIAS_CONFIRMED = 1;
+
+function claimOf(alias: AliasView): Position {
+  return { generation: alias.claimGeneration, index: alias.claimIndex };
+}
+
+function claimPosition(
+  from: { readonly claimGeneration: number; readonly claimIndex: number },
+): Position {
+  return { generation: from.claimGeneration, index: from.claimIndex };
+}
+
+/** A pending alias for an agent, or the one that it has already. */
+export function applyClaim({ state, command, data, index }: ApplyContext): ApplyReply {
+  const claim = command.bodyInto(state.shared.views.claim);
+  const start = claim.domainOffset;
+  const end = start + claim.domainLength;
+  if (!isDomain(data, start, end)) {
+    return refusal("invalid_argument", "Domain must be a lower-case host name: it is not", {
+      field: "domain",
+    });
+  }
+  if (isNilUuid(data, claim.agentIdOffset)) {
+    return refusal("invalid_argument", "Agent id must not be nil: it is", { field: "agentId" });
+  }
+  const slot = state.table.find(KIND_ALIAS, data, start, end);
+  if (slot !== -1) {
+    const alias = state.aliasView(slot);
+    const current = claimOf(alias);
+    if (alias.agentIdEquals(data, claim.agentIdOffset)) return success({ claim: current });
+    const replaces = { generation: claim.replacesGeneration, index: claim.replacesIndex };
+    if (!samePosition(replaces, current)) {
+      return refusal("domain_taken", "Domain must be free: another agent holds it", {
+        claim: current,
+        holder: alias.agentId,
+        field: "domain",
+      });
+    }
+  }
+  const position = { generation: state.generation, index };
+  const { writer } = state.shared;
+  const domain = claim.domain;
+  writer.reset();
+  aliasCodec.append(writer, {
+    agentId: claim.agentId,
+    claim: position,
+    state: ALIAS_PENDING,
+    domain,
+  });
+  const claimed = put(state, slot, writer.bytes, writer.length);
+  state.emit("claimed", claimed, index);
+  return success({ claim: position, created: true });
+}
+
+function put(state: PartitionState, slot: number, bytes: Uint8Array, length: number): number {
+  if (slot === -1) return state.insert(KIND_ALIAS, bytes, 0, length);
+  state.replace(slot, bytes, 0, length);
+  return slot;
+}
+
+/** True for 1 to 253 characters of lower-case letters, digits, hyphens and dots. */
+function isDomain(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end === start || end - start > DOMAIN_BYTES_MAX) return false;
+  for (let at = start; at < end; at++) {
+    const code = bytes[at]!;
+    const letter = code >= 0x61 && code <= 0x7a;
+    const digit = code >= 0x30 && code <= 0x39;
+    if (!letter && !digit && code !== 0x2d && code !== 0x2e) return false;
+  }
+  return true;
+}
+
+/** Makes an alias final, where it still holds the claim. */
+export function applyConfirm({ state, command, data, index }: ApplyContext): ApplyReply {
+  const confirm = command.bodyInto(state.shared.views.confirm);
+  const start = confirm.domainOffset;
+  const slot = state.table.find(KIND_ALIAS, data, start, start + confirm.domainLength);
+  if (slot === -1) return revoked();
+  const alias = state.aliasView(slot);
+  const claim = claimPosition(confirm);
+  if (!samePosition(claimOf(alias), claim)) return revoked();
+  if (!alias.agentIdEquals(data, confirm.agentIdOffset)) return revoked();
+  if (alias.state === ALIAS_CONFIRMED) return success({ claim });
+  alias.state = ALIAS_CONFIRMED;
+  state.emit("confirmed", slot, index);
+  return success({ claim, count: 1 });
+}
+
+function revoked(): ApplyReply {
+  return refusal("claim_revoked", "Claim must be the one that the domain has: it is not");
+}
+
+/** Refuses a claim from now on, unless the agent's live record holds it. */
+export function applyRevoke({ state, command, data }: ApplyContext): ApplyReply {
+  const revoke = command.bodyInto(state.shared.views.revoke);
+  const idAt = revoke.agentIdOffset;
+  const claim = claimPosition(revoke);
+  if (claim.index === 0) {
+    return refusal("invalid_argument", "Claim must be named: found none", { field: "claim" });
+  }
+  const slot = state.findLive(KIND_AGENT, data, idAt, idAt + 16);
+  if (slot !== -1) {
+    state.recordView(slot);
+    if (samePosition(claimPosition(state.shared.views.agent), claim)) {
+      return success({ held: true, claim });
+    }
+  }
+  state.revoke(revoke.agentId, claim);
+  return success({ claim, count: 1 });
+}
+
+/** Gives a domain up, after its claim was revoked; a domain that is free already stays free. */
+export function applyRelease({ state, command, data, index }: ApplyContext): ApplyReply {
+  const release = command.bodyInto(state.shared.views.release);
+  const start = release.domainOffset;
+  const slot = state.table.find(KIND_ALIAS, data, start, start + release.domainLength);
+  if (slot === -1) return success();
+  if (!samePosition(claimOf(state.aliasView(slot)), claimPosition(release))) return revoked();
+  state.emit("released", slot, index);
+  state.remove(slot);
+  return success({ count: 1 });
+}

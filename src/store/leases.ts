@@ -1,0 +1,247 @@
+/**
+ * What the leader of a partition knows of its leases, beside the logged covers.
+ *
+ * A record's cover (`leaseExpiryMs`, logged) reaches twice its ttl from a renewal on. A renewal that
+ * ends inside the cover only moves the record's due time, here, in memory; covers are extended in the
+ * background, gathered. The leader expires by due times; a new leader knows only the covers and goes
+ * by them, so that a record may live one ttl longer, never shorter.
+ *
+ * Clock: group time, as the leader reckons it; it must not run faster than the drift that
+ * CLOCK_DRIFT_PPM allows. A record expires no earlier than its last answered renewal + ttl, and is
+ * proposed for expiry at most LEASE_TICK_MS plus the caller's cadence later. Source: design §3.
+ */
+import {
+  COVER_TTLS,
+  EXPIRE_ITEMS_MAX,
+  EXPIRE_RETRY_MS,
+  EXTEND_GATHER_MS,
+  EXTEND_ITEMS_MAX,
+  LEASE_TICK_MS,
+} from "../base/limits.ts";
+import type { ExpireItem, ExtendItem } from "../../schemas/gen/command.ts";
+import { encodeExpire, encodeExtend } from "../record/command.ts";
+import { isRecordKind, type RecordKind } from "../record/key.ts";
+import type { PartitionState, RecordView } from "./partition_state.ts";
+import type { Position } from "./reply.ts";
+import { FLAG_EXPIRING, FLAG_RENEWED, FLAG_TOMBSTONE, FLAG_WAITING } from "./slot_table.ts";
+
+/**
+ * An extension is wanted when less than this many ttls of cover remain at a renewal: the renewal
+ * after next, at an interval of ttl / 3, would no longer end inside the cover.
+ */
+const EXTEND_BELOW_TTLS = 1.4;
+/** A record rides along with an extension that gains it at least this share of its ttl. */
+const EXTEND_GAIN_TTLS_MIN = 0.25;
+const RENEWED_AGO_MAX = 0xffff;
+
+/** What a renewal comes to. */
+export type RenewOutcome =
+  | "renewed"
+  | "needs_extension"
+  | "superseded"
+  | "not_found"
+  | "not_leader";
+
+/** The first lease tick at or after a time. */
+function tickAfter(ms: number): number {
+  return Math.ceil(ms / LEASE_TICK_MS);
+}
+
+/** The leases of one partition. */
+export class Leases {
+  readonly #state: PartitionState;
+  #leading = false;
+  /** No record is due before this tick. */
+  #nextDueTick = Infinity;
+  /** When gathered extensions are to be proposed. */
+  #nextExtendMs = Infinity;
+  /** The leader's time, as far as it was told. */
+  #nowMs = 0;
+
+  constructor(state: PartitionState) {
+    this.#state = state;
+  }
+
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  /** When there is next something to propose, group ms. */
+  get nextDeadlineMs(): number {
+    return this.#leading
+      ? Math.min(this.#nextDueTick * LEASE_TICK_MS, this.#nextExtendMs)
+      : Infinity;
+  }
+
+  /** Tells the leader's time, so that leases granted by apply count from the answer. */
+  observe(nowMs: number): void {
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+  }
+
+  /** From now on by the covers. */
+  lead(nowMs: number): void {
+    const { table } = this.#state;
+    this.#leading = true;
+    this.#nowMs = nowMs;
+    this.#nextExtendMs = Infinity;
+    this.#nextDueTick = Infinity;
+    for (let slot = 0; slot < table.count; slot++) {
+      if (!this.#isLease(slot)) continue;
+      const tick = tickAfter(this.#state.recordView(slot).leaseExpiryMs);
+      table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED);
+      table.setDue(slot, tick);
+      if (tick < this.#nextDueTick) this.#nextDueTick = tick;
+    }
+  }
+
+  /** Forgets all that was not logged. */
+  follow(): void {
+    this.#leading = false;
+    this.#nextDueTick = Infinity;
+    this.#nextExtendMs = Infinity;
+  }
+
+  /**
+   * Apply granted the slot a lease from `fromMs` on, or a longer cover.
+   *
+   * @param fresh false keeps a later due time: a lease that was given is never shortened.
+   */
+  granted(slot: number, fromMs: number, fresh: boolean): void {
+    if (!this.#leading) return;
+    const { table } = this.#state;
+    const record = this.#state.recordView(slot);
+    const promised = Math.min(fromMs + record.ttlMs, record.leaseExpiryMs);
+    const tick = Math.max(tickAfter(promised), fresh ? 0 : table.dueOf(slot));
+    table.setDue(slot, tick);
+    table.clearFlag(slot, FLAG_EXPIRING);
+    if (tick < this.#nextDueTick) this.#nextDueTick = tick;
+  }
+
+  /** The time from which a lease granted by apply counts. */
+  grantTimeMs(): number {
+    return Math.max(this.#state.timeMs, this.#nowMs);
+  }
+
+  /** Renews by memory alone where the cover allows it. */
+  renew(
+    kind: number,
+    id: Uint8Array,
+    start: number,
+    incarnation: Position,
+    nowMs: number,
+  ): RenewOutcome {
+    if (!this.#leading) return "not_leader";
+    const { table } = this.#state;
+    if (!isRecordKind(kind)) return "not_found";
+    const slot = this.#state.findLive(kind, id, start, start + 16);
+    if (slot === -1) return "not_found";
+    const record = this.#state.recordView(slot);
+    if (
+      record.incarnationIndex !== incarnation.index ||
+      record.incarnationGeneration !== incarnation.generation
+    ) return "superseded";
+    const ttlMs = record.ttlMs;
+    const leftMs = record.leaseExpiryMs - nowMs;
+    if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {
+      table.setFlag(slot, FLAG_WAITING);
+      return "needs_extension";
+    }
+    const tick = tickAfter(nowMs + ttlMs);
+    if (tick > table.dueOf(slot)) table.setDue(slot, tick);
+    table.setFlag(slot, FLAG_RENEWED);
+    if (leftMs < ttlMs * EXTEND_BELOW_TTLS && this.#nextExtendMs > nowMs + EXTEND_GATHER_MS) {
+      this.#nextExtendMs = nowMs + EXTEND_GATHER_MS;
+    }
+    return "renewed";
+  }
+
+  /** The rest of a lease, ms: by the leader's knowledge, elsewhere by the cover. */
+  remainingMs(slot: number, nowMs: number): number {
+    const { table } = this.#state;
+    const coverMs = this.#state.recordView(slot).leaseExpiryMs;
+    if (!this.#leading) return Math.max(0, coverMs - nowMs);
+    if (table.hasFlag(slot, FLAG_EXPIRING)) return 0;
+    return Math.max(0, Math.min(table.dueOf(slot) * LEASE_TICK_MS, coverMs) - nowMs);
+  }
+
+  /** A command for the covers that are to be extended now; `force`: without waiting to gather. */
+  extendCommand(nowMs: number, unixS: number, force: boolean): Uint8Array | undefined {
+    if (!this.#leading || (!force && nowMs < this.#nextExtendMs)) return undefined;
+    const { table } = this.#state;
+    const items: ExtendItem[] = [];
+    let slot = 0;
+    for (; slot < table.count && items.length < EXTEND_ITEMS_MAX; slot++) {
+      if (!table.hasFlag(slot, FLAG_WAITING | FLAG_RENEWED) || !this.#isLease(slot)) continue;
+      const item = this.#extension(slot, nowMs);
+      if (item === undefined) continue;
+      table.clearFlag(slot, FLAG_WAITING | FLAG_RENEWED);
+      items.push(item);
+    }
+    this.#nextExtendMs = slot < table.count ? nowMs : Infinity;
+    return items.length === 0
+      ? undefined
+      : encodeExtend({ timeMs: nowMs, unixS, writer: 0 }, items);
+  }
+
+  /** A command that expires what is over; what it names stays marked until it is decided. */
+  expireCommand(nowMs: number, unixS: number, limit: number): Uint8Array | undefined {
+    if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return undefined;
+    const { table } = this.#state;
+    const nowTick = Math.floor(nowMs / LEASE_TICK_MS);
+    const itemsMax = Math.min(limit, EXPIRE_ITEMS_MAX);
+    const items: ExpireItem[] = [];
+    let next = Infinity;
+    for (let slot = 0; slot < table.count; slot++) {
+      const due = table.dueOf(slot);
+      if (due >= next || !this.#isLease(slot)) continue;
+      if (due > nowTick || items.length === itemsMax) {
+        next = due;
+        continue;
+      }
+      items.push(this.#expiry(slot));
+      table.setFlag(slot, FLAG_EXPIRING);
+      table.setDue(slot, tickAfter(nowMs + EXPIRE_RETRY_MS));
+      next = Math.min(next, table.dueOf(slot));
+    }
+    this.#nextDueTick = next;
+    return items.length === 0
+      ? undefined
+      : encodeExpire({ timeMs: nowMs, unixS, writer: 0 }, items);
+  }
+
+  #isLease(slot: number): boolean {
+    const { table } = this.#state;
+    return isRecordKind(table.kindOf(slot)) && !table.hasFlag(slot, FLAG_TOMBSTONE);
+  }
+
+  #extension(slot: number, nowMs: number): ExtendItem | undefined {
+    const { table } = this.#state;
+    const record = this.#state.recordView(slot);
+    const ttlMs = record.ttlMs;
+    if (table.hasFlag(slot, FLAG_WAITING)) return this.#extendItem(slot, record, 0);
+    // After a change of leader the due time says the cover, not the renewal: then count from now.
+    const renewedMs = Math.min(nowMs, table.dueOf(slot) * LEASE_TICK_MS - ttlMs);
+    const gainMs = renewedMs + COVER_TTLS * ttlMs - record.leaseExpiryMs;
+    if (gainMs < EXTEND_GAIN_TTLS_MIN * ttlMs) return undefined;
+    return this.#extendItem(slot, record, Math.floor((nowMs - renewedMs) / LEASE_TICK_MS));
+  }
+
+  #extendItem(slot: number, record: RecordView, agoTicks: number): ExtendItem {
+    return {
+      id: record.id,
+      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
+      kind: this.#state.table.kindOf(slot) as RecordKind,
+      renewedAgo: Math.min(agoTicks, RENEWED_AGO_MAX),
+    };
+  }
+
+  #expiry(slot: number): ExpireItem {
+    const record = this.#state.recordView(slot);
+    return {
+      id: record.id,
+      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
+      leaseExpiryMs: record.leaseExpiryMs,
+      kind: this.#state.table.kindOf(slot) as RecordKind,
+    };
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Lists by region: the records of one partition in the order of their ids, and the cursor that leads
+ * from page to page and from partition to partition.
+ */
+import type { RecordKind } from "../record/key.ts";
+import { BoundedBest } from "./bounded_best.ts";
+import { compareIds } from "./free_capacity.ts";
+import type { PartitionState } from "./partition_state.ts";
+import { FLAG_TOMBSTONE } from "./slot_table.ts";
+
+/** Calls `visit` for the slot of each live record of a kind in a region. */
+export function forEachInRegion(
+  state: PartitionState,
+  kind: RecordKind,
+  region: Uint8Array,
+  visit: (slot: number) => void,
+): void {
+  const { table, shared } = state;
+  const number = shared.regions.find(region, 0, region.length);
+  if (number !== 0) {
+    for (let slot = 0; slot < table.count; slot++) {
+      if (table.matches(slot, kind, number)) visit(slot);
+    }
+    return;
+  }
+  if (shared.regions.complete) return;
+  // The table of regions was full when this one came: compare its bytes.
+  for (let slot = 0; slot < table.count; slot++) {
+    if (!table.matches(slot, kind, 0) || table.hasFlag(slot, FLAG_TOMBSTONE)) continue;
+    const found = state.recordView(slot).regionBytes;
+    if (found.length === region.length && found.every((byte, at) => byte === region[at])) {
+      visit(slot);
+    }
+  }
+}
+
+/** The slots of a region's records with an id after `afterId`, by id, at most `limit`. */
+export function listRegion(
+  state: PartitionState,
+  options: { kind: RecordKind; region: Uint8Array; afterId?: Uint8Array; limit: number },
+): number[] {
+  const { table, shared } = state;
+  const { arena } = shared;
+  const idAt = (slot: number) => arena.offsetOf(table.refOf(slot)) + 8;
+  const bytesOf = (slot: number) => arena.bytesOf(table.refOf(slot));
+  const best = new BoundedBest<number>(
+    options.limit,
+    (left, right) => compareIds(bytesOf(left), idAt(left), bytesOf(right), idAt(right)),
+  );
+  const { afterId } = options;
+  forEachInRegion(state, options.kind, options.region, (slot) => {
+    if (afterId !== undefined && compareIds(bytesOf(slot), idAt(slot), afterId, 0) <= 0) return;
+    best.add(slot);
+  });
+  return best.sorted();
+}
+
+const CURSOR_BYTES = 20;
+
+/** Where a list goes on: in a partition, after an id. */
+export interface ListPosition {
+  readonly partition: number;
+  /** 16 bytes; all zero: from the partition's first record. */
+  readonly afterId: Uint8Array;
+}
+
+/** The cursor that a client gives back to go on. */
+export function encodeCursor({ partition, afterId }: ListPosition): Uint8Array {
+  const cursor = new Uint8Array(CURSOR_BYTES);
+  new DataView(cursor.buffer).setUint32(0, partition);
+  cursor.set(afterId, 4);
+  return cursor;
+}
+
+/** The position that a cursor says; `undefined` where it is none of ours. */
+export function decodeCursor(
+  cursor: Uint8Array,
+  partitionCount: number,
+): ListPosition | undefined {
+  if (cursor.length === 0) return { partition: 0, afterId: new Uint8Array(16) };
+  if (cursor.length !== CURSOR_BYTES) return undefined;
+  const partition = new DataView(cursor.buffer, cursor.byteOffset).getUint32(0);
+  return partition < partitionCount ? { partition, afterId: cursor.slice(4) } : undefined;
+}

@@ -1,0 +1,365 @@
+/**
+ * The state of one partition, and the few ways to change it: insert, replace, bury, remove.
+ *
+ * What counts as state (and so is alike on every replica, and in the image): group time, the slots in
+ * their order with their stored forms, and the order of what is to be forgotten. Due times, flags
+ * marked volatile and region numbers are not state.
+ *
+ * Tombstones and revocations are kept for one fixed time, so the order in which they came is the
+ * order in which they go: a doubly linked list through the word behind each stored form.
+ */
+import { defined } from "../base/assert.ts";
+import { GROUP_TIME_MS_MAX, TOMBSTONE_MS } from "../base/limits.ts";
+import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
+import {
+  revocationCodec,
+  type SupersededProcess,
+  tombstoneCodec,
+} from "../../schemas/gen/record.ts";
+import { isRecordKind, KIND_AGENT, KIND_ALIAS, type RecordKind } from "../record/key.ts";
+import type { EventSink, EventType, Position, StoredSpan } from "./reply.ts";
+import type { StoreShared } from "./shared.ts";
+import { FLAG_TOMBSTONE, KIND_REVOCATION, pack, SlotTable } from "./slot_table.ts";
+
+/** A view over an agent or a gateway: the fields that both have. */
+export type RecordView = AgentView | GatewayView;
+
+const NO_BYTES = new Uint8Array(0);
+const LINK_WORDS = 1;
+
+/** The state of one partition. */
+export class PartitionState {
+  readonly shared: StoreShared;
+  /** The cluster's generation. */
+  readonly generation: number;
+  readonly table: SlotTable;
+  timeMs = 0;
+  appliedIndex = 0;
+  agentCount = 0;
+  gatewayCount = 0;
+  aliasCount = 0;
+  /** Blocks of the first and last to be forgotten; 0: none. */
+  forgetHead = 0;
+  forgetTail = 0;
+  forgetCount = 0;
+  readonly #sink: EventSink | undefined;
+  readonly #span: StoredSpan = {
+    bytes: NO_BYTES,
+    view: new DataView(NO_BYTES.buffer),
+    start: 0,
+    end: 0,
+  };
+
+  constructor(shared: StoreShared, generation: number, sink: EventSink | undefined) {
+    this.shared = shared;
+    this.generation = generation;
+    this.table = new SlotTable(shared);
+    this.#sink = sink;
+  }
+
+  // Reading.
+
+  /** The slot of a live agent, gateway or alias; -1: none. */
+  findLive(kind: number, bytes: Uint8Array, start: number, end: number): number {
+    const slot = this.table.find(kind, bytes, start, end);
+    return slot === -1 || this.table.hasFlag(slot, FLAG_TOMBSTONE) ? -1 : slot;
+  }
+
+  /** Fills `into` with where the slot's stored form stands. */
+  locate(slot: number, into: StoredSpan): StoredSpan {
+    const { arena } = this.shared;
+    const ref = this.table.refOf(slot);
+    const start = arena.offsetOf(ref);
+    into.bytes = arena.bytesOf(ref);
+    into.view = arena.viewOf(ref);
+    into.start = start;
+    into.end = start + this.#formWords(slot) * 8;
+    return into;
+  }
+
+  /** The shared view of the slot's kind, standing on its live record. */
+  recordView(slot: number): RecordView {
+    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    const { agent, gateway } = this.shared.views;
+    return this.table.kindOf(slot) === KIND_AGENT
+      ? agent.wrap(view, bytes, start, end)
+      : gateway.wrap(view, bytes, start, end);
+  }
+
+  /** The shared view on an alias. */
+  aliasView(slot: number) {
+    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    return this.shared.views.alias.wrap(view, bytes, start, end);
+  }
+
+  /** The shared view on a tombstone. */
+  tombstoneView(slot: number) {
+    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    return this.shared.views.tombstone.wrap(view, bytes, start, end);
+  }
+
+  /** The time at which a tombstone or revocation counts no more. */
+  forgetAtMs(slot: number): number {
+    if (this.table.kindOf(slot) !== KIND_REVOCATION) return this.tombstoneView(slot).forgetAtMs;
+    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    return this.shared.views.revocation.wrap(view, bytes, start, end).forgetAtMs;
+  }
+
+  // Changing.
+
+  /** Moves group time on: never back. */
+  advanceTime(timeMs: number): void {
+    if (timeMs > this.timeMs) this.timeMs = Math.min(timeMs, GROUP_TIME_MS_MAX);
+  }
+
+  /** Adds a record or alias whose stored form is `[start, end)` of `bytes`, and returns its slot. */
+  insert(kind: number, bytes: Uint8Array, start: number, end: number): number {
+    const words = (end - start) / 8;
+    const slot = this.table.add(this.#store(words, bytes, start, end), pack(kind, words, 0, 0));
+    this.#enter(slot);
+    return slot;
+  }
+
+  /** Gives the slot of a live record, alias or tombstone another stored form of the same key. */
+  replace(slot: number, bytes: Uint8Array, start: number, end: number): void {
+    const { table, shared } = this;
+    const kind = table.kindOf(slot);
+    const words = (end - start) / 8;
+    const oldRef = table.refOf(slot);
+    const oldWords = table.wordsOf(slot);
+    this.#leave(slot);
+    if (oldWords === words) {
+      shared.arena.bytesOf(oldRef).set(bytes.subarray(start, end), shared.arena.offsetOf(oldRef));
+      table.update(slot, oldRef, pack(kind, words, 0, 0));
+    } else {
+      const ref = this.#store(words, bytes, start, end);
+      table.update(slot, ref, pack(kind, words, 0, 0));
+      shared.arena.release(oldRef, oldWords);
+    }
+    this.#enter(slot);
+  }
+
+  /** Removes whatever the slot holds, without a trace. */
+  remove(slot: number): void {
+    const { table, shared } = this;
+    this.#leave(slot);
+    const ref = table.refOf(slot);
+    const words = table.wordsOf(slot);
+    table.remove(slot);
+    shared.arena.release(ref, words);
+  }
+
+  /** Puts a tombstone in the place of a live record. */
+  bury(slot: number, sequence: number, superseded: readonly SupersededProcess[]): void {
+    const { table, shared } = this;
+    const kind = table.kindOf(slot);
+    const record = this.recordView(slot);
+    const { writer } = shared;
+    writer.reset();
+    tombstoneCodec.append(writer, {
+      id: record.id,
+      process: record.process,
+      forgetAtMs: this.timeMs + TOMBSTONE_MS,
+      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
+      sequence,
+      kind,
+      superseded,
+    });
+    const oldRef = table.refOf(slot);
+    const oldWords = table.wordsOf(slot);
+    this.#leave(slot);
+    const words = writer.length / 8 + LINK_WORDS;
+    const ref = this.#store(words, writer.bytes, 0, writer.length);
+    table.update(slot, ref, pack(kind, words, 0, FLAG_TOMBSTONE));
+    table.setDue(slot, 0);
+    shared.arena.release(oldRef, oldWords);
+    this.#enter(slot);
+  }
+
+  /** Remembers a revocation; one that is known already is remembered anew. */
+  revoke(agentId: Uint8Array, claim: Position): void {
+    const { writer } = this.shared;
+    writer.reset();
+    revocationCodec.append(writer, { agentId, claim, forgetAtMs: this.timeMs + TOMBSTONE_MS });
+    const known = this.table.find(KIND_REVOCATION, writer.bytes, 8, 40);
+    if (known !== -1) this.remove(known);
+    this.#addForgettable(KIND_REVOCATION, 0, writer.bytes, 0, writer.length);
+  }
+
+  /** True where a revocation of the claim is remembered. */
+  isRevoked(agentId: Uint8Array, claim: Position): boolean {
+    if (this.shared.counts.revocations === 0) return false;
+    const { writer } = this.shared;
+    writer.reset();
+    revocationCodec.append(writer, { agentId, claim, forgetAtMs: 0 });
+    const slot = this.table.find(KIND_REVOCATION, writer.bytes, 8, 40);
+    return slot !== -1 && this.forgetAtMs(slot) > this.timeMs;
+  }
+
+  /** Drops at most `limit` tombstones and revocations whose time is over, the oldest first. */
+  forget(limit: number): void {
+    for (let dropped = 0; dropped < limit && this.forgetHead !== 0; dropped++) {
+      const slot = this.#slotOfBlock(this.forgetHead);
+      if (this.forgetAtMs(slot) > this.timeMs) return;
+      this.remove(slot);
+    }
+  }
+
+  /** Tells the sink, if there is one, of what happened to the slot. */
+  emit(type: EventType, slot: number, index: number): void {
+    if (this.#sink === undefined) return;
+    const span: StoredSpan = { ...this.#span };
+    this.#sink.onEvent(type, this.table.kindOf(slot), this.locate(slot, span), index);
+  }
+
+  /** Gives all blocks back. */
+  release(): void {
+    const { table, shared } = this;
+    for (let slot = table.count - 1; slot >= 0; slot--) {
+      this.#count(slot, -1);
+      shared.arena.release(table.refOf(slot), table.wordsOf(slot));
+    }
+    table.clear();
+    this.forgetHead = this.forgetTail = this.forgetCount = 0;
+  }
+
+  // For the image.
+
+  /** True for what is to be forgotten: tombstones and revocations. */
+  isForgettable(slot: number): boolean {
+    return this.table.hasFlag(slot, FLAG_TOMBSTONE) || this.table.kindOf(slot) === KIND_REVOCATION;
+  }
+
+  /** Adds a stored form as an image gives it; forgettable ones are linked by {@link linkForget}. */
+  restore(kind: number, tombstone: boolean, bytes: Uint8Array, start: number, end: number): number {
+    const forgettable = tombstone || kind === KIND_REVOCATION;
+    const words = (end - start) / 8 + (forgettable ? LINK_WORDS : 0);
+    const ref = this.#store(words, bytes, start, end);
+    const slot = this.table.add(ref, pack(kind, words, 0, tombstone ? FLAG_TOMBSTONE : 0));
+    this.#count(slot, 1);
+    return slot;
+  }
+
+  /** Appends a forgettable slot to the order of forgetting. */
+  linkForget(slot: number): void {
+    const ref = this.table.refOf(slot);
+    const at = this.#linkOffset(slot);
+    const view = this.shared.arena.viewOf(ref);
+    view.setUint32(at, this.forgetTail, true);
+    view.setUint32(at + 4, 0, true);
+    if (this.forgetTail === 0) this.forgetHead = ref;
+    else this.#setLink(this.forgetTail, 4, ref);
+    this.forgetTail = ref;
+    this.forgetCount++;
+  }
+
+  /** Calls `visit` for each forgettable slot, the oldest first. */
+  forEachForgettable(visit: (slot: number) => void): void {
+    for (let ref = this.forgetHead; ref !== 0;) {
+      const slot = this.#slotOfBlock(ref);
+      visit(slot);
+      ref = this.shared.arena.viewOf(ref).getUint32(this.#linkOffset(slot) + 4, true);
+    }
+  }
+
+  #formWords(slot: number): number {
+    return this.table.wordsOf(slot) - (this.isForgettable(slot) ? LINK_WORDS : 0);
+  }
+
+  #store(words: number, bytes: Uint8Array, start: number, end: number): number {
+    const { arena } = this.shared;
+    const ref = arena.allocate(words);
+    arena.bytesOf(ref).set(bytes.subarray(start, end), arena.offsetOf(ref));
+    return ref;
+  }
+
+  #addForgettable(kind: number, flags: number, bytes: Uint8Array, start: number, end: number) {
+    const words = (end - start) / 8 + LINK_WORDS;
+    const ref = this.#store(words, bytes, start, end);
+    this.#enter(this.table.add(ref, pack(kind, words, 0, flags)));
+  }
+
+  /** The slot whose block is `ref`: a tombstone or revocation. */
+  #slotOfBlock(ref: number): number {
+    const { arena, views } = this.shared;
+    const bytes = arena.bytesOf(ref);
+    const start = arena.offsetOf(ref);
+    // The size of the data section tells the two apart; both have their key at byte 8.
+    const dataWords = arena.viewOf(ref).getUint16(start + 4, true);
+    if (dataWords === revocationCodec.layout.dataWords) {
+      return this.#known(this.table.find(KIND_REVOCATION, bytes, start + 8, start + 40));
+    }
+    const end = start + tombstoneCodec.layout.dataWords * 8 + 16;
+    const kind = views.tombstone.wrap(arena.viewOf(ref), bytes, start, end).kind;
+    return this.#known(this.table.find(kind, bytes, start + 8, start + 24));
+  }
+
+  #known(slot: number): number {
+    return defined(slot === -1 ? undefined : slot, "What is to be forgotten must be in the table");
+  }
+
+  /** Accounts for what the slot now holds. */
+  #enter(slot: number): void {
+    this.#count(slot, 1);
+    if (this.isForgettable(slot)) this.linkForget(slot);
+  }
+
+  /** Accounts for what the slot will no longer hold. */
+  #leave(slot: number): void {
+    this.#count(slot, -1);
+    if (this.isForgettable(slot)) this.#unlinkForget(slot);
+  }
+
+  #count(slot: number, by: 1 | -1): void {
+    const { table, shared } = this;
+    const kind = table.kindOf(slot);
+    if (table.hasFlag(slot, FLAG_TOMBSTONE)) shared.counts.tombstones += by;
+    else if (isRecordKind(kind)) this.#countRecord(slot, kind, by);
+    else if (kind === KIND_ALIAS) {
+      this.aliasCount += by;
+      shared.counts.aliases += by;
+    } else shared.counts.revocations += by;
+  }
+
+  #countRecord(slot: number, kind: RecordKind, by: 1 | -1): void {
+    const { table, shared } = this;
+    if (kind === KIND_AGENT) {
+      this.agentCount += by;
+      shared.counts.agents += by;
+    } else {
+      this.gatewayCount += by;
+      shared.counts.gateways += by;
+    }
+    if (by === 1) {
+      const record = this.recordView(slot);
+      const start = record.regionOffset;
+      const bytes = shared.arena.bytesOf(table.refOf(slot));
+      const region = shared.regions.intern(bytes, start, start + record.regionLength);
+      table.update(slot, table.refOf(slot), pack(kind, table.wordsOf(slot), region, 0));
+    }
+    shared.regions.add(kind, table.regionOf(slot), by);
+  }
+
+  #linkOffset(slot: number): number {
+    const words = this.table.wordsOf(slot);
+    return this.shared.arena.offsetOf(this.table.refOf(slot)) + (words - LINK_WORDS) * 8;
+  }
+
+  #unlinkForget(slot: number): void {
+    const view = this.shared.arena.viewOf(this.table.refOf(slot));
+    const at = this.#linkOffset(slot);
+    const before = view.getUint32(at, true);
+    const after = view.getUint32(at + 4, true);
+    if (before === 0) this.forgetHead = after;
+    else this.#setLink(before, 4, after);
+    if (after === 0) this.forgetTail = before;
+    else this.#setLink(after, 0, before);
+    this.forgetCount--;
+  }
+
+  /** Sets the link at `which` (0 before, 4 after) of a forgettable block. */
+  #setLink(ref: number, which: 0 | 4, value: number): void {
+    const at = this.#linkOffset(this.#slotOfBlock(ref)) + which;
+    this.shared.arena.viewOf(ref).setUint32(at, value, true);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * What the partitions of one node share: the arena, the regions, the hash of the indexes, counts,
+ * and the flyweights that apply and reads move about. All of it belongs to one thread, and nothing
+ * of it is state: two nodes with the same log differ here and nowhere else.
+ */
+import {
+  AgentView,
+  AliasView,
+  GatewayView,
+  RevocationView,
+  TombstoneView,
+} from "../../schemas/gen/record.ts";
+import {
+  ClaimCommandView,
+  CommandView,
+  ConfirmCommandView,
+  ExpireCommandView,
+  ExtendCommandView,
+  PutCommandView,
+  ReleaseCommandView,
+  RemoveCommandView,
+  ReportCommandView,
+  RevokeCommandView,
+} from "../../schemas/gen/command.ts";
+import { FrameWriter } from "../../schemas/runtime.ts";
+import { SipHash } from "../ring/siphash.ts";
+import { Arena } from "./arena.ts";
+import { type RegionCount, RegionTable } from "./region_table.ts";
+
+/** What one registration may cost at most beside its bytes: a tombstone, slots and cells. */
+const OVERHEAD_BYTES = 128;
+/** What a registration takes as a rule, for admission: a record, an alias, and their slots. */
+const REGISTRATION_BYTES = 512;
+/** Scratch for encoding: the largest record and then some. */
+const SCRATCH_BYTES = 64 * 1024;
+
+/** How the partitions of a node stand together. */
+export interface StoreStatistics {
+  readonly agents: number;
+  readonly gateways: number;
+  readonly aliases: number;
+  readonly tombstones: number;
+  readonly revocations: number;
+  /** Bytes of all stored forms. */
+  readonly recordBytes: number;
+  /** Bytes taken from the system for them. */
+  readonly arenaBytes: number;
+  readonly arenaBytesMax: number;
+}
+
+/** Where a key stands. */
+export interface KeySpan {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+/** Counts that partitions keep together. */
+export interface StoreCounts {
+  agents: number;
+  gateways: number;
+  aliases: number;
+  tombstones: number;
+  revocations: number;
+}
+
+/** Flyweights by use: no two uses that overlap share one. */
+export class StoreViews {
+  readonly agent = new AgentView();
+  readonly gateway = new GatewayView();
+  readonly agentIn = new AgentView();
+  readonly gatewayIn = new GatewayView();
+  readonly alias = new AliasView();
+  readonly aliasKey = new AliasView();
+  readonly tombstone = new TombstoneView();
+  readonly revocation = new RevocationView();
+  readonly command = new CommandView();
+  readonly put = new PutCommandView();
+  readonly extend = new ExtendCommandView();
+  readonly remove = new RemoveCommandView();
+  readonly expire = new ExpireCommandView();
+  readonly report = new ReportCommandView();
+  readonly claim = new ClaimCommandView();
+  readonly confirm = new ConfirmCommandView();
+  readonly revoke = new RevokeCommandView();
+  readonly release = new ReleaseCommandView();
+}
+
+/** Shared by the partitions of one node. */
+export class StoreShared {
+  readonly arena: Arena;
+  readonly regions = new RegionTable();
+  readonly views = new StoreViews();
+  readonly hash: SipHash;
+  readonly counts: StoreCounts = {
+    agents: 0,
+    gateways: 0,
+    aliases: 0,
+    tombstones: 0,
+    revocations: 0,
+  };
+  readonly keySpan: KeySpan = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
+
+  /**
+   * @param bytesMax the ceiling for all records together.
+   * @param hashSeed 16 bytes that nobody outside knows, so that nobody can choose keys that collide.
+   */
+  constructor({ bytesMax, hashSeed }: { bytesMax: number; hashSeed: Uint8Array }) {
+    this.arena = new Arena({ bytesMax });
+    this.hash = new SipHash(hashSeed);
+  }
+
+  /** True where `count` more registrations fit below the ceiling. Renewals never ask. */
+  room(count: number): boolean {
+    return this.arena.room(count * (REGISTRATION_BYTES + OVERHEAD_BYTES));
+  }
+
+  statistics(): StoreStatistics {
+    const arena = this.arena.statistics();
+    return {
+      ...this.counts,
+      recordBytes: arena.usedBytes,
+      arenaBytes: arena.chunkBytes,
+      arenaBytesMax: arena.bytesMax,
+    };
+  }
+
+  /** Live records by region, for metrics. */
+  regionCounts(): RegionCount[] {
+    return this.regions.counts();
+  }
+}

@@ -1,0 +1,251 @@
+/** A partition under test: records, commands and time made short. */
+import { commandCodec } from "../../schemas/gen/command.ts";
+import {
+  type Agent,
+  agentCodec,
+  type Extra,
+  type Gateway,
+  gatewayCodec,
+} from "../../schemas/gen/record.ts";
+import {
+  encodeClaim,
+  encodeConfirm,
+  encodeExpire,
+  encodeExtend,
+  encodePut,
+  encodeRelease,
+  encodeRemove,
+  encodeReport,
+  encodeRevoke,
+  encodeTick,
+} from "../../src/record/command.ts";
+import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
+import {
+  type ApplyReply,
+  type EventSink,
+  type EventType,
+  NO_POSITION,
+  type Position,
+  type StoredSpan,
+} from "../../src/store/reply.ts";
+import { StoreShared } from "../../src/store/shared.ts";
+import { PartitionStore } from "../../src/store/store.ts";
+
+/** An id that a test tells by its number. */
+export function idOf(number: number): Uint8Array {
+  const id = new Uint8Array(16).fill(0x40);
+  new DataView(id.buffer).setUint32(12, number);
+  return id;
+}
+
+/** Shared memory with room enough. */
+export function newShared(bytesMax = 1 << 30): StoreShared {
+  return new StoreShared({ bytesMax, hashSeed: new Uint8Array(16).fill(7) });
+}
+
+/** What a test says of an agent. */
+export type AgentFields = Partial<Agent> & { number?: number };
+/** What a test says of a gateway. */
+export type GatewayFields = Partial<Gateway> & { number?: number };
+
+/** The stored form of an agent as a request brings it. */
+export function agentBytes({ number = 1, ...fields }: AgentFields = {}): Uint8Array {
+  return agentCodec.encode({
+    ...agentCodec.empty(),
+    id: idOf(number),
+    process: 11,
+    sequence: 1,
+    ttlMs: 30_000,
+    region: "global",
+    ...fields,
+  });
+}
+
+/** The stored form of a gateway as a request brings it. */
+export function gatewayBytes({ number = 1, ...fields }: GatewayFields = {}): Uint8Array {
+  return gatewayCodec.encode({
+    ...gatewayCodec.empty(),
+    id: idOf(number),
+    process: 11,
+    sequence: 1,
+    ttlMs: 30_000,
+    region: "global",
+    ...fields,
+  });
+}
+
+/** Labels alone. */
+export function extraOf(labels: Record<string, string>): Extra {
+  return {
+    credentialHash: new Uint8Array(0),
+    labels: Object.entries(labels).map(([key, value]) => ({ key, value })),
+    superseded: [],
+  };
+}
+
+/** An event as a test compares it. */
+export interface SeenEvent {
+  readonly type: EventType;
+  readonly kind: number;
+  readonly index: number;
+}
+
+/** A store with a clock and a log. */
+export class StoreHarness {
+  readonly store: PartitionStore;
+  readonly shared: StoreShared;
+  readonly events: SeenEvent[] = [];
+  readonly log: { index: number; term: number; data: Uint8Array }[] = [];
+  timeMs = 0;
+  unixS = 1_700_000_000;
+  writer = 5;
+
+  constructor({ shared = newShared(), generation = 1 }: {
+    shared?: StoreShared;
+    generation?: number;
+  } = {}) {
+    this.shared = shared;
+    const sink: EventSink = {
+      onEvent: (type, kind, _stored, index) => this.events.push({ type, kind, index }),
+    };
+    this.store = new PartitionStore({ shared, generation, sink });
+  }
+
+  get header() {
+    return { timeMs: this.timeMs, unixS: this.unixS, writer: this.writer };
+  }
+
+  /** The index that the next entry gets. */
+  get nextIndex(): number {
+    return this.store.appliedIndex + 1;
+  }
+
+  /** Applies the bytes of a command as the next entry. */
+  apply(data: Uint8Array): ApplyReply {
+    const entry = { index: this.nextIndex, term: 1, data };
+    this.log.push(entry);
+    return this.store.apply(entry, this.timeMs);
+  }
+
+  putAgent(fields: AgentFields = {}, expected: Position = NO_POSITION): ApplyReply {
+    return this.apply(
+      encodePut(this.header, { record: agentBytes(fields), kind: KIND_AGENT, expected }),
+    );
+  }
+
+  putGateway(fields: GatewayFields = {}, expected: Position = NO_POSITION): ApplyReply {
+    return this.apply(
+      encodePut(this.header, { record: gatewayBytes(fields), kind: KIND_GATEWAY, expected }),
+    );
+  }
+
+  remove(
+    kind: number,
+    number: number,
+    incarnation: Position,
+    { process = 11, sequence = 9 }: { process?: number; sequence?: number } = {},
+  ): ApplyReply {
+    const id = idOf(number);
+    return this.apply(encodeRemove(this.header, { id, incarnation, process, sequence, kind }));
+  }
+
+  extend(kind: number, number: number, incarnation: Position, renewedAgo = 0): ApplyReply {
+    return this.apply(
+      encodeExtend(this.header, [{ id: idOf(number), incarnation, kind, renewedAgo }]),
+    );
+  }
+
+  expire(kind: number, number: number, incarnation: Position, leaseExpiryMs: number): ApplyReply {
+    return this.apply(
+      encodeExpire(this.header, [{ id: idOf(number), incarnation, kind, leaseExpiryMs }]),
+    );
+  }
+
+  report(
+    number: number,
+    incarnation: Position,
+    { kind = KIND_GATEWAY, used, state }: {
+      kind?: number;
+      used?: Gateway["used"];
+      state?: number;
+    },
+  ): ApplyReply {
+    return this.apply(encodeReport(this.header, {
+      id: idOf(number),
+      incarnation,
+      kind,
+      used: used ?? { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },
+      state: state ?? 0,
+      setUsed: used !== undefined,
+      setState: state !== undefined,
+    }));
+  }
+
+  claim(domain: string, number: number, replaces: Position = NO_POSITION): ApplyReply {
+    return this.apply(encodeClaim(this.header, { domain, agentId: idOf(number), replaces }));
+  }
+
+  confirm(domain: string, number: number, claim: Position): ApplyReply {
+    return this.apply(encodeConfirm(this.header, { domain, agentId: idOf(number), claim }));
+  }
+
+  revoke(number: number, claim: Position): ApplyReply {
+    return this.apply(encodeRevoke(this.header, { agentId: idOf(number), claim }));
+  }
+
+  release(domain: string, claim: Position): ApplyReply {
+    return this.apply(encodeRelease(this.header, { domain, claim }));
+  }
+
+  tick(timeMs: number): ApplyReply {
+    this.timeMs = timeMs;
+    return this.apply(encodeTick(this.header));
+  }
+
+  /** A command of any kind with no body. */
+  bare(kind: number): ApplyReply {
+    return this.apply(commandCodec.encode({ ...this.header, kind }));
+  }
+
+  slotOf(kind: number, number: number): number {
+    return this.store.find(kind, idOf(number), 0, 16);
+  }
+
+  agent(number: number): Agent | undefined {
+    const slot = this.slotOf(KIND_AGENT, number);
+    return slot === -1 ? undefined : this.store.agentView(slot).toPlain();
+  }
+
+  gateway(number: number): Gateway | undefined {
+    const slot = this.slotOf(KIND_GATEWAY, number);
+    return slot === -1 ? undefined : this.store.gatewayView(slot).toPlain();
+  }
+
+  alias(domain: string) {
+    const key = domainBytes(domain);
+    const slot = this.store.find(KIND_ALIAS, key, 0, key.length);
+    return slot === -1 ? undefined : this.store.aliasView(slot).toPlain();
+  }
+
+  image(): Uint8Array {
+    return imageOf(this.store);
+  }
+}
+
+/** A store's image in one piece. */
+export function imageOf(store: PartitionStore): Uint8Array {
+  const chunks = [...store.writeImage()];
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+/** A span to be filled. */
+export function newSpan(): StoredSpan {
+  const bytes = new Uint8Array(0);
+  return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };
+}
