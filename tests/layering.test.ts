@@ -20,8 +20,9 @@ const simulated = (folder: string, floor: number, npm: readonly string[]): Room 
 
 const HOUSE: House = {
   rooms: [
-    pure("schemas", 0),
     pure("src/base", 0),
+    // F0 has two steps: generated codecs refuse with the codes and limits of base.
+    pure("schemas", 0.5),
     pure("src/record", 1),
     pure("src/ring", 1),
     pure("src/raft", 1),
