@@ -74,6 +74,7 @@ class FileStorage implements Storage {
 
   submit(operation: StorageOperation): Ticket {
     const ticket = ++this.#lastTicket;
+    if (this.#closed) return ticket;
     this.#underWay++;
     const refusal = this.#refusal(operation);
     if (refusal !== undefined) {
@@ -109,9 +110,6 @@ class FileStorage implements Storage {
   }
 
   #refusal({ kind }: StorageOperation): StorageFailure | undefined {
-    if (this.#closed) {
-      return { kind: "closed", message: `Cannot ${kind} in ${this.name} as it was closed` };
-    }
     const harmless = kind === "read" || kind === "list" || kind === "release";
     if (!this.#poisoned || harmless) return undefined;
     return { kind: "poisoned", message: `Cannot ${kind} in ${this.name} as a sync failed before` };

@@ -260,6 +260,7 @@ class MemoryStorage implements Storage {
 
   submit(operation: StorageOperation): Ticket {
     const ticket = ++this.#lastTicket;
+    if (this.#closed) return ticket;
     this.#wait({ ticket, operation });
     return ticket;
   }

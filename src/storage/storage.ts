@@ -52,8 +52,6 @@ export type StorageFailureKind =
   | "not_found"
   /** A sync failed before: terminal. */
   | "poisoned"
-  /** The storage was closed. */
-  | "closed"
   /** Anything else that the system reports. */
   | "io";
 
@@ -96,8 +94,8 @@ export interface Storage {
   /** Hands out what finished, in that order; what `each` submits finishes in a later drain. */
   drain(each: (completion: StorageCompletion) => void): void;
   /**
-   * Gives the folder and its lock back. Operations under way still finish on the disk, but their
-   * completions are dropped; later ones fail as `closed`.
+   * Gives the folder and its lock back. Operations under way still finish on the disk, but nothing
+   * completes any more; what is submitted later is dropped.
    */
   close(): void;
 }

@@ -128,7 +128,7 @@ export class LogScanner {
     const fault = this.#fault;
     const end = Math.max(0, this.#end);
     let state: ScanVerdict["state"] = "clean";
-    if (this.#sequence === 0 && this.#watermark === 0) state = "empty";
+    if (this.#sequence === 0 && this.#watermark <= end) state = "empty";
     else if (this.#watermark > end) state = "damaged";
     else if (fault !== undefined && this.#residue) state = "cut";
     return {

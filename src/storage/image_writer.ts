@@ -1,0 +1,161 @@
+/**
+ * Writes images, one after another: temporary file, sync, rename, folder sync, then the mark in the
+ * log, and only when that is durable the image counts and its predecessor goes. A crash between any
+ * two of these steps leaves the former image or the new one, whole, and at most files that nothing
+ * names, which the next start removes.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { IMAGE_WRITE_BYTES } from "../base/limits.ts";
+import { ImageEncoder } from "../wal/image.ts";
+import { imageName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
+import type { ImageHeader } from "../../schemas/gen/image.ts";
+import type { WalImage } from "../../schemas/gen/wal.ts";
+import type { StorageFailure } from "./storage.ts";
+import type { StorageDriver } from "./storage_driver.ts";
+
+/** What the image writer asks of the log. */
+export interface ImageOwner {
+  /** Logs the mark; `done` when it is durable, or why not. */
+  mark(groupId: number, image: WalImage, done: (error: RegistryError | undefined) => void): void;
+  /** A sync failed. */
+  poison(failure: StorageFailure): void;
+}
+
+interface Job {
+  readonly groupId: number;
+  readonly image: WalImage;
+  readonly pieces: Uint8Array[];
+  /** The image that this one replaces; 0: none. Asked when it is time. */
+  readonly replaces: () => number;
+  readonly done: (error: RegistryError | undefined) => void;
+}
+
+/** Writes images of one log. */
+export class ImageWriter {
+  readonly #driver: StorageDriver;
+  readonly #owner: ImageOwner;
+  readonly #jobs: Job[] = [];
+  #busy = false;
+  #pendingBytes = 0;
+  #imagesWritten = 0;
+  #bytesWritten = 0;
+  #onDrained: (() => void) | undefined;
+
+  constructor(driver: StorageDriver, owner: ImageOwner) {
+    this.#driver = driver;
+    this.#owner = owner;
+  }
+
+  /** Encoded and not yet on the disk. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get imagesWritten(): number {
+    return this.#imagesWritten;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** Encodes all of `chunks` before it returns, and writes them in later turns. */
+  write(
+    header: ImageHeader,
+    chunks: Iterable<Uint8Array>,
+    replaces: () => number,
+    done: (error: RegistryError | undefined) => void,
+  ): void {
+    const encoder = new ImageEncoder(header);
+    const pieces: Uint8Array[] = [];
+    for (const chunk of chunks) {
+      encoder.chunk(chunk);
+      if (encoder.pendingBytes >= IMAGE_WRITE_BYTES) pieces.push(encoder.take());
+    }
+    encoder.finish();
+    pieces.push(encoder.take());
+    const image = encoder.mark();
+    this.#pendingBytes += image.byteCount;
+    this.#jobs.push({ groupId: header.groupId, image, pieces, replaces, done });
+    this.#next();
+  }
+
+  /** Calls `done` when no image is under way. */
+  drain(done: () => void): void {
+    this.#onDrained = done;
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#busy) return;
+    const job = this.#jobs.shift();
+    if (job !== undefined) {
+      this.#busy = true;
+      return this.#writePiece(job, 0, 0);
+    }
+    const done = this.#onDrained;
+    this.#onDrained = undefined;
+    done?.();
+  }
+
+  #writePiece(job: Job, ordinal: number, position: number): void {
+    const bytes = job.pieces[ordinal];
+    const file = imageName(job.image.number) + TEMPORARY_SUFFIX;
+    if (bytes === undefined) return this.#sync(job, file);
+    this.#driver.submit({ kind: "write", file, position, bytes }, (failure) => {
+      if (failure !== undefined) return this.#abandon(job, file, notWritten(failure));
+      this.#writePiece(job, ordinal + 1, position + bytes.length);
+    });
+  }
+
+  #sync(job: Job, temporary: string): void {
+    const file = imageName(job.image.number);
+    this.#driver.submit({ kind: "sync", file: temporary }, (failure) => {
+      if (failure !== undefined) return this.#unsynced(job, failure);
+      this.#driver.submit({ kind: "rename", file: temporary, to: file }, (renameFailure) => {
+        if (renameFailure !== undefined) {
+          return this.#abandon(job, temporary, notWritten(renameFailure));
+        }
+        this.#driver.submit({ kind: "syncFolder" }, (folderFailure) => {
+          if (folderFailure !== undefined) return this.#unsynced(job, folderFailure);
+          this.#mark(job, file);
+        });
+      });
+    });
+  }
+
+  #mark(job: Job, file: string): void {
+    const { groupId, image, replaces } = job;
+    const replaced = replaces();
+    this.#owner.mark(groupId, image, (error) => {
+      if (error !== undefined) return this.#abandon(job, file, error);
+      this.#imagesWritten++;
+      this.#bytesWritten += image.byteCount;
+      // Best effort: what is left behind, the next start removes.
+      if (replaced !== 0) {
+        this.#driver.submit({ kind: "remove", file: imageName(replaced) }, () => {});
+      }
+      this.#end(job, undefined);
+    });
+  }
+
+  #unsynced(job: Job, failure: StorageFailure): void {
+    this.#owner.poison(failure);
+    this.#end(job, notWritten(failure));
+  }
+
+  #abandon(job: Job, file: string, error: RegistryError): void {
+    this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
+  }
+
+  #end(job: Job, error: RegistryError | undefined): void {
+    this.#pendingBytes -= job.image.byteCount;
+    this.#busy = false;
+    job.done(error);
+    this.#next();
+  }
+}
+
+function notWritten(failure: StorageFailure): RegistryError {
+  return new RegistryError("storage_unavailable", `Image cannot be written: ${failure.message}`);
+}

@@ -1,0 +1,420 @@
+/**
+ * The open log: admits submissions, keeps the ledger of what is durable, frees what is dead.
+ *
+ * Two views of a group stand side by side: what was *submitted*, which decides where the next append
+ * may begin, and what is *durable*, which the ledger holds. The ledger moves only when a record is
+ * durable, in the order of the log, so it is at every moment what a recovery would find.
+ */
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
+import { type GroupId, type LogIndex, logIndex } from "../base/ids.ts";
+import {
+  IMAGE_CONFIGURATION_BYTES_MAX,
+  WAL_BATCH_BYTES,
+  WAL_ENTRY_BYTES_MAX,
+  WAL_HARD_BYTES,
+  WAL_IDLE_MS,
+  WAL_PENDING_BYTES_MAX,
+  WAL_RETRY_MS,
+  WAL_SEGMENT_BYTES,
+} from "../base/limits.ts";
+import type { Ledger } from "../wal/ledger.ts";
+import { segmentName } from "../wal/segment.ts";
+import type { WalImage } from "../../schemas/gen/wal.ts";
+import { ImageWriter } from "./image_writer.ts";
+import { LogWriter, type WriterStart } from "./log_writer.ts";
+import { Relocator } from "./relocator.ts";
+import type {
+  HardState,
+  ImagePoint,
+  LogDone,
+  LogEntry,
+  SegmentHolder,
+  SharedLog,
+  SharedLogOptions,
+  SharedLogStats,
+} from "./shared_log.ts";
+import type { StorageDriver } from "./storage_driver.ts";
+
+/** From this part of the hard limit on, writes are slowed down. */
+const SLOW_FROM = 0.75;
+/** The longest that one write is held back, ms, reached at the hard limit. */
+const SLOW_MS_MAX = 50;
+
+/** What an entry takes in a record beyond its data. */
+const ENTRY_OVERHEAD_BYTES = 32;
+
+/** What the engine goes on from. */
+export interface EngineStart extends WriterStart {
+  readonly ledger: Ledger;
+  /** Positions at which the segments on the disk begin, ascending. */
+  readonly segments: readonly number[];
+}
+
+/** The log in use. */
+export class LogEngine implements SharedLog {
+  readonly #options: SharedLogOptions;
+  readonly #driver: StorageDriver;
+  readonly #ledger: Ledger;
+  readonly #writer: LogWriter;
+  readonly #images: ImageWriter;
+  readonly #relocator: Relocator;
+  readonly #logId: Uint8Array;
+  readonly #segments: number[];
+  readonly #hardBytes: number;
+  /** Last index submitted, by group; absent where it is the ledger's. */
+  readonly #submitted = new Map<number, number>();
+  #imageNumber: number;
+  #freeing = false;
+  #closing = false;
+
+  constructor(options: SharedLogOptions, driver: StorageDriver, start: EngineStart) {
+    this.#options = options;
+    this.#driver = driver;
+    this.#ledger = start.ledger;
+    this.#logId = start.logId;
+    this.#segments = [...start.segments];
+    this.#imageNumber = start.ledger.imageNumberMax;
+    const { limits = {}, clock, scheduler, handlers } = options;
+    this.#hardBytes = limits.hardBytes ?? WAL_HARD_BYTES;
+    const ledger = this.#ledger;
+    this.#writer = new LogWriter({
+      driver,
+      clock,
+      scheduler,
+      start,
+      segmentBytes: limits.segmentBytes ?? WAL_SEGMENT_BYTES,
+      idleMs: limits.idleMs ?? WAL_IDLE_MS,
+      owner: {
+        segmentHeader: (batch, number) =>
+          void batch.segmentHeader(number, this.#imageNumber, ledger.states()),
+        segmentBegun: (position) => {
+          this.#segments.push(position);
+          this.#free();
+        },
+        rolledBack: () => this.#submitted.clear(),
+        synced: (durationMs) => {
+          this.#free();
+          handlers.synced?.(durationMs);
+        },
+        writable: (writable) => handlers.writable?.(writable),
+        poisoned: (error) => handlers.poisoned(error),
+        slowMs: () => this.#slowMs(),
+      },
+    });
+    this.#images = new ImageWriter(driver, {
+      mark: (groupId, image, done) => this.#logMark(groupId, image, done),
+      poison: (failure) => this.#writer.poison(failure),
+    });
+    this.#relocator = new Relocator(driver, ledger, scheduler, (record, done) => {
+      const refusal = this.#writer.refusal();
+      if (refusal !== undefined) return refusal;
+      const { groupId, first, origin, entries } = record;
+      const bytes = this.#writer.batch().relocate(groupId, first, origin, entries);
+      this.#writer.submit({
+        bytes,
+        durable: (_sequence, segment) => {
+          ledger.relocate(groupId, first, entries.length, { origin, segment, bytes });
+          done(undefined);
+        },
+        failed: done,
+      });
+      return undefined;
+    });
+  }
+
+  /** Makes the first segment of a new log. */
+  begin(done: LogDone): void {
+    this.#writer.begin(done);
+  }
+
+  append(
+    group: GroupId,
+    firstIndex: LogIndex,
+    entries: readonly LogEntry[],
+    done: LogDone,
+  ): RegistryError | undefined {
+    if (entries.length === 0) throw new RangeError("Append must have at least one entry: it has 0");
+    let bytes = 0;
+    for (const { data } of entries) {
+      if (data.length > WAL_ENTRY_BYTES_MAX) return tooLarge(data.length);
+      bytes += data.length;
+    }
+    const refusal = this.#admit(group, firstIndex, entries.length, bytes);
+    if (refusal !== undefined) return refusal;
+    let lo = 0;
+    while (lo < entries.length) {
+      let hi = lo + 1;
+      let part = entries[lo]!.data.length;
+      while (hi < entries.length && part <= WAL_BATCH_BYTES / 2) {
+        part += entries[hi++]!.data.length + ENTRY_OVERHEAD_BYTES;
+      }
+      const whole = lo === 0 && hi === entries.length;
+      const size = this.#writer.batch().append(
+        group,
+        firstIndex + lo,
+        whole ? entries : entries.slice(lo, hi),
+      );
+      this.#submitAppend({
+        group,
+        first: firstIndex + lo,
+        count: hi - lo,
+        bytes: size,
+        done: hi === entries.length ? done : undefined,
+      });
+      lo = hi;
+    }
+    return undefined;
+  }
+
+  appendOne(
+    group: GroupId,
+    index: LogIndex,
+    entry: LogEntry,
+    done: LogDone,
+  ): RegistryError | undefined {
+    const { length } = entry.data;
+    if (length > WAL_ENTRY_BYTES_MAX) return tooLarge(length);
+    const refusal = this.#admit(group, index, 1, length);
+    if (refusal !== undefined) return refusal;
+    const bytes = this.#writer.batch().appendOne(group, index, entry);
+    this.#submitAppend({ group, first: index, count: 1, bytes, done });
+    return undefined;
+  }
+
+  saveHardState(group: GroupId, state: HardState, done?: LogDone): RegistryError | undefined {
+    const refusal = this.#refusal(0);
+    if (refusal !== undefined) return refusal;
+    const { term, vote, commit } = state;
+    const bytes = this.#writer.batch().hardState({ groupId: group, term, vote, commit });
+    this.#writer.submit({
+      bytes,
+      durable: () => {
+        this.#ledger.hardState(group, state);
+        done?.(undefined);
+      },
+      failed: (error) => done?.(error),
+    });
+    return undefined;
+  }
+
+  writeImage(
+    group: GroupId,
+    point: ImagePoint,
+    chunks: Iterable<Uint8Array>,
+    done: LogDone,
+  ): RegistryError | undefined {
+    const { index, term, configuration } = point;
+    const { imageIndex, lastIndex } = this.#ledger.group(group);
+    const submitted = this.#submittedLast(group);
+    assert(
+      index >= imageIndex && index > 0 && (index <= lastIndex || index > submitted),
+      `Image of group ${group} must stand at a durable index or above the log: index is ${index}, ` +
+        `the image's ${imageIndex}, the durable ${lastIndex}, the submitted ${submitted}`,
+    );
+    if (configuration.length > IMAGE_CONFIGURATION_BYTES_MAX) {
+      return new RegistryError(
+        "too_large",
+        `Configuration must have at most ${IMAGE_CONFIGURATION_BYTES_MAX} bytes: it has ` +
+          `${configuration.length}`,
+      );
+    }
+    const refusal = this.#refusalOfState();
+    if (refusal !== undefined) return refusal;
+    if (this.#images.pendingBytes > WAL_PENDING_BYTES_MAX) {
+      return overloaded(`${this.#images.pendingBytes} bytes of images wait for the disk`);
+    }
+    const number = ++this.#imageNumber;
+    const header = { logId: this.#logId, number, index, term, groupId: group, configuration };
+    const replaces = () => this.#ledger.group(group).image?.number ?? 0;
+    this.#images.write(header, chunks, replaces, done);
+    return undefined;
+  }
+
+  lastIndex(group: GroupId): LogIndex {
+    return logIndex(this.#ledger.groups.get(group)?.lastIndex ?? 0);
+  }
+
+  imageIndex(group: GroupId): LogIndex {
+    return logIndex(this.#ledger.groups.get(group)?.imageIndex ?? 0);
+  }
+
+  live(group: GroupId): { readonly entries: number; readonly bytes: number } {
+    const live = { entries: 0, bytes: 0 };
+    for (const { first, last, bytes } of this.#ledger.groups.get(group)?.runs ?? []) {
+      live.entries += last - first + 1;
+      live.bytes += bytes;
+    }
+    return live;
+  }
+
+  oldestHolders(): readonly SegmentHolder[] {
+    if (this.#segments.length < 2) return [];
+    return this.#ledger.holders(this.#segments[0]!).map(({ groupId, first, last, bytes }) => ({
+      group: groupId as GroupId,
+      firstIndex: logIndex(first),
+      lastIndex: logIndex(last),
+      bytes,
+    }));
+  }
+
+  relocateOldest(groups: ReadonlySet<GroupId>, done: LogDone): RegistryError | undefined {
+    const refusal = this.#refusalOfState();
+    if (refusal !== undefined) return refusal;
+    const [position, end] = this.#segments;
+    if (position === undefined || end === undefined) {
+      this.#options.scheduler.nextTurn(() => done(undefined));
+      return undefined;
+    }
+    this.#relocator.run(
+      { file: segmentName(position), position, size: end - position },
+      groups,
+      done,
+    );
+    return undefined;
+  }
+
+  stats(): SharedLogStats {
+    const live = this.#ledger.total();
+    const { writtenBytes, batches, syncs, syncMsTotal, syncMsMax } = this.#writer.stats;
+    return {
+      writtenBytes,
+      imageBytesWritten: this.#images.bytesWritten,
+      imagesWritten: this.#images.imagesWritten,
+      batches,
+      syncs,
+      syncMsTotal,
+      syncMsMax,
+      segments: this.#segments.length,
+      segmentBytes: this.#diskBytes,
+      liveBytes: Math.round(live.bytes),
+      liveEntries: live.entries,
+      pendingBytes: this.#writer.pendingBytes,
+      writable: this.#writer.isWritable,
+      poisoned: this.#writer.isPoisoned,
+    };
+  }
+
+  close(done: LogDone): void {
+    this.#closing = true;
+    this.#relocator.stop();
+    this.#images.drain(() =>
+      this.#writer.drain(() => {
+        this.#writer.stop();
+        this.#driver.close();
+        this.#options.scheduler.nextTurn(() => done(undefined));
+      })
+    );
+  }
+
+  get #diskBytes(): number {
+    return this.#writer.end - (this.#segments[0] ?? this.#writer.end);
+  }
+
+  #slowMs(): number {
+    const over = this.#diskBytes / this.#hardBytes - SLOW_FROM;
+    return over <= 0 ? 0 : Math.ceil(Math.min(1, over / (1 - SLOW_FROM)) * SLOW_MS_MAX);
+  }
+
+  #submittedLast(group: number): number {
+    return this.#submitted.get(group) ?? this.#ledger.groups.get(group)?.lastIndex ?? 0;
+  }
+
+  #refusalOfState(): RegistryError | undefined {
+    if (this.#closing) return new RegistryError("shutting_down", "Log is being closed");
+    return this.#writer.refusal();
+  }
+
+  #refusal(bytes: number): RegistryError | undefined {
+    const refusal = this.#refusalOfState();
+    if (refusal !== undefined) return refusal;
+    const pending = this.#writer.pendingBytes + bytes;
+    if (pending > WAL_PENDING_BYTES_MAX) {
+      return overloaded(`${pending} bytes wait for the disk, at most ${WAL_PENDING_BYTES_MAX} may`);
+    }
+    return undefined;
+  }
+
+  #admit(group: number, first: number, count: number, bytes: number): RegistryError | undefined {
+    const refusal = this.#refusal(bytes);
+    if (refusal !== undefined) return refusal;
+    const disk = this.#diskBytes + this.#writer.pendingBytes + bytes;
+    if (disk > this.#hardBytes) {
+      return overloaded(`the log would take ${disk} bytes, at most ${this.#hardBytes} are allowed`);
+    }
+    const last = this.#submittedLast(group);
+    const image = this.#ledger.groups.get(group)?.imageIndex ?? 0;
+    assert(
+      first > image && first <= last + 1,
+      `Append to group ${group} must begin in (${image}, ${last + 1}]: it begins at ${first}`,
+    );
+    this.#submitted.set(group, first + count - 1);
+    return undefined;
+  }
+
+  #submitAppend(
+    { group, first, count, bytes, done }: {
+      readonly group: number;
+      readonly first: number;
+      readonly count: number;
+      readonly bytes: number;
+      readonly done: LogDone | undefined;
+    },
+  ): void {
+    const ledger = this.#ledger;
+    this.#writer.submit({
+      bytes,
+      durable: (sequence, segment) => {
+        ledger.append(group, first, count, { sequence, segment, bytes });
+        done?.(undefined);
+      },
+      failed: (error) => done?.(error),
+    });
+  }
+
+  #logMark(groupId: number, image: WalImage, done: LogDone): void {
+    const refusal = this.#writer.refusal();
+    if (refusal !== undefined) return done(refusal);
+    const bytes = this.#writer.batch().imageMark(groupId, image);
+    this.#writer.submit({
+      bytes,
+      durable: () => {
+        this.#ledger.imageMark(groupId, image);
+        const submitted = this.#submitted.get(groupId);
+        if (submitted !== undefined && submitted < image.index) this.#submitted.delete(groupId);
+        done(undefined);
+      },
+      failed: done,
+    });
+  }
+
+  /** Removes segments from the oldest on as long as nothing in them is live. */
+  #free(): void {
+    const oldest = this.#segments[0];
+    if (this.#freeing || oldest === undefined || this.#segments.length < 2) return;
+    if (this.#writer.isPoisoned || this.#ledger.tally(oldest).entries > 0) return;
+    this.#freeing = true;
+    this.#segments.shift();
+    // One at a time, each made durable: so a crash never leaves an older one without a newer.
+    this.#driver.submit({ kind: "remove", file: segmentName(oldest) }, () => {
+      this.#driver.submit({ kind: "syncFolder" }, (failure) => {
+        this.#freeing = false;
+        if (failure !== undefined) this.#writer.poison(failure);
+        else this.#free();
+      });
+    });
+  }
+}
+
+function tooLarge(bytes: number): RegistryError {
+  return new RegistryError(
+    "too_large",
+    `Entry must have at most ${WAL_ENTRY_BYTES_MAX} bytes: it has ${bytes}`,
+  );
+}
+
+function overloaded(why: string): RegistryError {
+  return new RegistryError("overloaded", `Cannot take more as ${why}`, {
+    retryAfterMs: WAL_RETRY_MS,
+  });
+}

@@ -1,0 +1,383 @@
+/**
+ * Opening a log: recovery, from the bytes in the folder to an engine that goes on where they end.
+ *
+ * In this order: sync every segment and the folder, so that what is read is what a later crash would
+ * leave; scan all segments (scanner.ts) and build the ledger; refuse damage, cut what was never
+ * promised; hand out hard states, images, and in a second pass over the segments the live entries;
+ * remove files that nothing names. Nothing is changed on the disk before the log is judged sound.
+ */
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { WalHardStateView, WalImageMarkView, WalSegmentHeaderView } from "../../schemas/gen/wal.ts";
+import { EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
+import { Ledger } from "../wal/ledger.ts";
+import { OP } from "../wal/record.ts";
+import { LogScanner, type ScannedRecord, type ScanVerdict } from "../wal/scanner.ts";
+import {
+  imageNumber,
+  pageAlign,
+  segmentName,
+  segmentPosition,
+  TEMPORARY_SUFFIX,
+} from "../wal/segment.ts";
+import { ImageReader } from "./image_reader.ts";
+import { LogEngine } from "./log_engine.ts";
+import { type SegmentExtent, SegmentReader } from "./segment_reader.ts";
+import type { SharedLogOptions } from "./shared_log.ts";
+import type { StorageFailure, StorageOperation, StoredFile } from "./storage.ts";
+import { StorageDriver } from "./storage_driver.ts";
+
+const LOG_ID_BYTES = 16;
+
+/**
+ * Opens the log in the storage's folder, making a new one where there is none. What is found is told
+ * to `options.handlers`, then `ready` or `failed`, in later turns. After `failed` the storage is
+ * closed.
+ *
+ * ```ts
+ * openSharedLog({
+ *   storage: openFileStorage("data/log"),
+ *   clock: world.monotonic,
+ *   scheduler: world.scheduler,
+ *   entropy: world.entropy,
+ *   handlers: { ready: (log) => start(log), failed: (error) => stop(error), ...recovery },
+ * });
+ * ```
+ */
+export function openSharedLog(options: SharedLogOptions): void {
+  new Opening(options).list();
+}
+
+/** Entries of a relocation, kept between the two passes: they are few. */
+interface KeptEntry {
+  readonly groupId: number;
+  readonly index: number;
+  readonly origin: number;
+  readonly segment: number;
+  readonly term: number;
+  readonly kind: number;
+  readonly data: Uint8Array;
+}
+
+class Opening {
+  readonly #options: SharedLogOptions;
+  readonly #driver: StorageDriver;
+  readonly #ledger = new Ledger();
+  readonly #kept: KeptEntry[] = [];
+  readonly #entries = new EntryRecord();
+  readonly #hardState = new WalHardStateView();
+  readonly #imageMark = new WalImageMarkView();
+  readonly #header = new WalSegmentHeaderView();
+  #files: readonly StoredFile[] = [];
+  #extents: SegmentExtent[] = [];
+  #logId: Uint8Array = new Uint8Array(LOG_ID_BYTES);
+  #segmentNumber = 0;
+  /** Last index handed out, by group. */
+  readonly #handedOut = new Map<number, number>();
+
+  constructor(options: SharedLogOptions) {
+    this.#options = options;
+    this.#driver = new StorageDriver(options.storage);
+  }
+
+  list(): void {
+    this.#driver.submit({ kind: "list" }, (failure, { files }) => {
+      if (failure !== undefined) return this.#failStorage(failure);
+      this.#files = files;
+      this.#extents = extentsOf(files);
+      if (this.#extents.length === 0) this.#found();
+      else this.#syncAll();
+    });
+  }
+
+  /** A folder without a log: it gets one, unless there are images of a log that is gone. */
+  #found(): void {
+    const image = this.#files.find(({ name }) => imageNumber(name) !== undefined);
+    if (image !== undefined) {
+      return this.#fail(
+        corrupt(image.name, 0, "there are images but the log that names them is gone"),
+      );
+    }
+    const leftover = this.#extents.map(({ file }): StorageOperation => ({ kind: "remove", file }));
+    this.#each([...leftover, ...this.#temporaries()], () => {
+      this.#options.entropy.fill(this.#logId);
+      const engine = new LogEngine(this.#options, this.#driver, {
+        ledger: this.#ledger,
+        segments: [],
+        logId: this.#logId,
+        sequence: 1,
+        position: 0,
+        segment: undefined,
+        segmentNumber: 0,
+      });
+      engine.begin((error) => error === undefined ? this.#ready(engine) : this.#fail(error));
+    });
+  }
+
+  #syncAll(): void {
+    const syncs = this.#extents.map(({ file }): StorageOperation => ({ kind: "sync", file }));
+    this.#each([...syncs, { kind: "syncFolder" }], () => this.#scan());
+  }
+
+  #scan(): void {
+    const scanner = new LogScanner((record) => this.#believe(record));
+    let current: SegmentExtent | undefined;
+    new SegmentReader(this.#driver, this.#extents, {
+      block: (block) => {
+        if (block.extent !== current) {
+          current = block.extent;
+          scanner.beginSegment(current.position);
+        }
+        return scanner.scan(block.bytes, block.view, block);
+      },
+      end: (failure, thrown) => {
+        if (failure !== undefined) this.#failStorage(failure);
+        else if (thrown !== undefined) this.#fail(toRegistryError(thrown));
+        else this.#guard(() => this.#judge(scanner.finish()));
+      },
+    }).start();
+  }
+
+  /** Takes a believed record into the ledger. */
+  #believe(record: ScannedRecord): void {
+    const { bytes, view, start, end, op, sequence, segment, size } = record;
+    if (this.#entries.wrap(op, view, bytes, record)) {
+      const { groupId, firstIndex, count, origin } = this.#entries;
+      if (op === OP.append) {
+        this.#ledger.append(groupId, firstIndex, count, { sequence, segment, bytes: size });
+      } else {
+        this.#ledger.relocate(groupId, firstIndex, count, { origin, segment, bytes: size });
+        this.#keep(segment);
+      }
+    } else if (op === OP.hardState) {
+      const state = this.#hardState.wrap(view, bytes, start, end);
+      this.#ledger.hardState(state.groupId, state);
+    } else if (op === OP.imageMark) {
+      const mark = this.#imageMark.wrap(view, bytes, start, end).toPlain();
+      if (mark.image !== undefined) this.#ledger.imageMark(mark.groupId, mark.image);
+    } else if (op === OP.segmentHeader) {
+      const header = this.#header.wrap(view, bytes, start, end).toPlain();
+      this.#segmentNumber = header.segment;
+      this.#ledger.segmentHeader(header.imageNumberMax, header.groups);
+    }
+  }
+
+  /** Keeps the relocated entries that are live for now. */
+  #keep(segment: number): void {
+    const { groupId, firstIndex, origin, count } = this.#entries;
+    const group = this.#ledger.group(groupId);
+    for (let ordinal = 0; ordinal < count; ordinal++) {
+      const index = firstIndex + ordinal;
+      if (!group.isLive(index, origin, segment, true)) continue;
+      const { term, kind, data } = this.#entries.entryAt(ordinal);
+      this.#kept.push({ groupId, index, origin, segment, term, kind, data: data.slice() });
+    }
+  }
+
+  #judge(verdict: ScanVerdict): void {
+    const { state, fault, end, watermark } = verdict;
+    const beginning = this.#extents[0]!.position;
+    const images = this.#files.some(({ name }) => imageNumber(name) !== undefined);
+    if (state === "empty" && beginning === 0 && !images) return this.#found();
+    const segment = fault?.segment ?? beginning;
+    const offset = (fault?.position ?? end) - segment;
+    const reason = fault?.reason ?? "no record of a log is there";
+    if (state === "empty" || state === "damaged") {
+      const below = state === "empty" ? "" : `; all below position ${watermark} was synced once`;
+      return this.#fail(corrupt(segmentName(segment), offset, reason + below));
+    }
+    for (const group of this.#ledger.groups.values()) {
+      const gap = group.firstGap();
+      if (gap === 0) continue;
+      const what = `entry ${gap} of group ${group.groupId} is missing in the log`;
+      return this.#fail(corrupt(segmentName(beginning), 0, what));
+    }
+    this.#logId = verdict.logId ?? this.#logId;
+    if (state === "cut") {
+      this.#options.handlers.cut?.({ file: segmentName(segment), offset, watermark, reason });
+    }
+    this.#cut(verdict);
+  }
+
+  /** Removes all from the end of belief on: later segments whole, then the rest of this one. */
+  #cut(verdict: ScanVerdict): void {
+    const { end, state } = verdict;
+    const operations: StorageOperation[] = [];
+    // A segment whose making was cut short has no header yet; it is made anew.
+    while (this.#extents.at(-1)!.position >= end) {
+      operations.push({ kind: "remove", file: this.#extents.pop()!.file });
+    }
+    const tail = this.#extents.pop()!;
+    const size = state === "cut" ? end - tail.position : tail.size;
+    if (state === "cut") {
+      operations.push({ kind: "truncate", file: tail.file, size });
+      operations.push({ kind: "sync", file: tail.file });
+    }
+    if (operations.length > 0) operations.push({ kind: "syncFolder" });
+    this.#extents.push({ ...tail, size });
+    this.#each(operations, () => this.#handOut(verdict));
+  }
+
+  #handOut(verdict: ScanVerdict): void {
+    const { handlers } = this.#options;
+    for (const { groupId, hardState } of this.#ledger.groups.values()) {
+      if (hardState === undefined) continue;
+      const { term, vote, commit } = hardState;
+      handlers.hardState(groupId as GroupId, {
+        term: term as Term,
+        vote,
+        commit: commit as LogIndex,
+      });
+    }
+    new ImageReader(this.#driver, this.#logId, this.#ledger.groups.values(), {
+      start: (groupId, { index, term, configuration }) => {
+        const point = { index: index as LogIndex, term: term as Term, configuration };
+        handlers.imageStart(groupId as GroupId, point);
+      },
+      chunk: (groupId, data) => handlers.imageChunk(groupId as GroupId, data),
+      finish: (groupId) => handlers.imageEnd(groupId as GroupId),
+      end: (error) => {
+        if (error !== undefined) return this.#fail(toRegistryError(error));
+        this.#guard(() => this.#handOutEntries(verdict));
+      },
+    }).start();
+  }
+
+  #handOutEntries(verdict: ScanVerdict): void {
+    this.#handOutKept();
+    const live = this.#extents.filter(({ position }) => this.#ledger.tally(position).entries > 0)
+      .map((extent) => ({ ...extent, size: Math.min(extent.size, verdict.end - extent.position) }));
+    new SegmentReader(this.#driver, live, {
+      block: (block) =>
+        forEachEntryRecord(block, (record) => {
+          if (!record.relocated) this.#handOutRecord(record, block.extent.position);
+        }),
+      end: (failure, thrown) => {
+        if (failure !== undefined) this.#failStorage(failure);
+        else if (thrown !== undefined) this.#fail(toRegistryError(thrown));
+        else this.#guard(() => this.#finish(verdict));
+      },
+    }).start();
+  }
+
+  /** Relocated entries come first: whatever else of their group is live is newer. */
+  #handOutKept(): void {
+    const kept = this.#kept.filter(({ groupId, index, origin, segment }) =>
+      this.#ledger.group(groupId).isLive(index, origin, segment, true)
+    );
+    kept.sort((left, right) => left.groupId - right.groupId || left.index - right.index);
+    for (const { groupId, index, term, kind, data } of kept) {
+      if (this.#handedOut.get(groupId) === index) continue;
+      this.#entry(groupId, index, term, kind, data);
+    }
+    this.#kept.length = 0;
+  }
+
+  #handOutRecord(record: EntryRecord, segment: number): void {
+    const { groupId, firstIndex, origin, count } = record;
+    const group = this.#ledger.group(groupId);
+    for (let ordinal = 0; ordinal < count; ordinal++) {
+      const index = firstIndex + ordinal;
+      if (!group.isLive(index, origin, segment, false)) continue;
+      const { term, kind, data } = record.entryAt(ordinal);
+      this.#entry(groupId, index, term, kind, data);
+    }
+  }
+
+  #entry(groupId: number, index: number, term: number, kind: number, data: Uint8Array): void {
+    const before = this.#handedOut.get(groupId) ?? this.#ledger.group(groupId).imageIndex;
+    if (index !== before + 1) {
+      const what = `entry ${index} of group ${groupId} follows entry ${before}`;
+      throw corrupt(segmentName(this.#extents[0]!.position), 0, what);
+    }
+    this.#handedOut.set(groupId, index);
+    this.#options.handlers.entry(groupId as GroupId, index as LogIndex, term as Term, kind, data);
+  }
+
+  #finish(verdict: ScanVerdict): void {
+    const { end, sequence } = verdict;
+    const active = this.#extents.at(-1)!;
+    const named = new Set([...this.#ledger.groups.values()].map(({ image }) => image?.number));
+    const unnamed = this.#files.filter(({ name }) => {
+      const number = imageNumber(name);
+      if (number === undefined) return false;
+      // A number is never given twice, not even that of an image that nothing names.
+      this.#ledger.imageNumberMax = Math.max(this.#ledger.imageNumberMax, number);
+      return !named.has(number);
+    }).map(({ name }): StorageOperation => ({ kind: "remove", file: name }));
+    this.#each([...unnamed, ...this.#temporaries()], () => {
+      const engine = new LogEngine(this.#options, this.#driver, {
+        ledger: this.#ledger,
+        segments: this.#extents.map(({ position }) => position),
+        logId: this.#logId,
+        sequence: sequence + 1,
+        position: pageAlign(end),
+        segment: { position: active.position, allocated: active.position + active.size },
+        segmentNumber: this.#segmentNumber,
+      });
+      this.#ready(engine);
+    });
+  }
+
+  #ready(engine: LogEngine): void {
+    this.#guard(() => this.#options.handlers.ready(engine));
+  }
+
+  #temporaries(): StorageOperation[] {
+    return this.#files.filter(({ name }) => name.endsWith(TEMPORARY_SUFFIX))
+      .map(({ name }) => ({ kind: "remove", file: name }));
+  }
+
+  /** Carries out operations one after another; any failure ends the opening. */
+  #each(operations: readonly StorageOperation[], done: () => void, from = 0): void {
+    const operation = operations[from];
+    if (operation === undefined) return this.#guard(done);
+    this.#driver.submit(operation, (failure) => {
+      if (failure !== undefined) this.#failStorage(failure);
+      else this.#each(operations, done, from + 1);
+    });
+  }
+
+  /** Runs what may call a handler: if one throws, the opening has failed. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#fail(toRegistryError(error));
+    }
+  }
+
+  #failStorage({ message }: StorageFailure): void {
+    this.#fail(new RegistryError("storage_unavailable", message));
+  }
+
+  #fail(error: RegistryError): void {
+    this.#driver.close();
+    this.#options.handlers.failed(error);
+  }
+}
+
+/** The segments by position, each as long as up to where the next begins. */
+function extentsOf(files: readonly StoredFile[]): SegmentExtent[] {
+  const found = files.flatMap(({ name, size }) => {
+    const position = segmentPosition(name);
+    return position === undefined ? [] : [{ file: name, position, size }];
+  }).sort((left, right) => left.position - right.position);
+  return found.map(({ file, position, size }, at) => {
+    const next = found[at + 1];
+    return {
+      file,
+      position,
+      size: next === undefined ? size : Math.min(size, next.position - position),
+    };
+  });
+}
+
+function corrupt(file: string, offset: number, what: string): RegistryError {
+  return new RegistryError(
+    "corrupt",
+    `Cannot open the log as ${file} is damaged at offset ${offset}: ${what}. Restore the folder ` +
+      `from a copy, or the file from a sound disk`,
+    { field: file },
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * Reads segments one after another in large blocks, the next one while the last is worked on.
+ *
+ * A record may lie across blocks: the visitor says how much of a block it is done with, and the rest
+ * is handed in again in front of the next. So a block holds at most one read and one record.
+ */
+import { WAL_PAGE_BYTES, WAL_PAYLOAD_BYTES_MAX, WAL_READ_BYTES } from "../base/limits.ts";
+import type { StorageFailure } from "./storage.ts";
+import type { StorageDriver } from "./storage_driver.ts";
+
+/** A stretch of the log in one file: positions `[position, position + size)`, from its beginning. */
+export interface SegmentExtent {
+  readonly file: string;
+  readonly position: number;
+  readonly size: number;
+}
+
+/** A part of a segment; the bytes are the reader's and end with the call. */
+export interface SegmentBlock {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly start: number;
+  readonly end: number;
+  /** Position of the byte at `start`. */
+  readonly position: number;
+  /** The segment ends at `end`. */
+  readonly last: boolean;
+  readonly extent: SegmentExtent;
+}
+
+/** What is done with blocks. */
+export interface SegmentVisitor {
+  /** Returns how many bytes from `start` it is done with; with `last`, the rest is dropped. */
+  block(block: SegmentBlock): number;
+  /** All was read, or a read failed, or a call of `block` threw. */
+  end(failure: StorageFailure | undefined, thrown: unknown): void;
+}
+
+const CARRY_BYTES_MAX = WAL_PAYLOAD_BYTES_MAX + WAL_PAGE_BYTES;
+
+interface Buffer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** Reads once through some segments. */
+export class SegmentReader {
+  readonly #driver: StorageDriver;
+  readonly #visitor: SegmentVisitor;
+  readonly #extents: readonly SegmentExtent[];
+  readonly #readBytes: number;
+  readonly #carryBytes: number;
+  #buffers: [Buffer, Buffer];
+  #extentAt = 0;
+  /** Bytes that wait in front of the read area of the current buffer. */
+  #carried = 0;
+  #stopped = false;
+
+  constructor(
+    driver: StorageDriver,
+    extents: readonly SegmentExtent[],
+    visitor: SegmentVisitor,
+    { readBytes = WAL_READ_BYTES }: { readonly readBytes?: number } = {},
+  ) {
+    this.#driver = driver;
+    this.#visitor = visitor;
+    this.#extents = extents.filter(({ size }) => size > 0);
+    const largest = Math.max(1, ...this.#extents.map(({ size }) => size));
+    this.#readBytes = Math.min(readBytes, largest);
+    this.#carryBytes = Math.min(CARRY_BYTES_MAX, largest);
+    const bufferBytes = this.#carryBytes + this.#readBytes;
+    this.#buffers = [newBuffer(bufferBytes), newBuffer(bufferBytes)];
+  }
+
+  /** Begins; `visitor.end` comes in a later turn when there is something to read. */
+  start(): void {
+    const extent = this.#extents[0];
+    if (extent === undefined) return this.#visitor.end(undefined, undefined);
+    this.#read(this.#buffers[0], extent, 0, (count) => this.#work(extent, 0, count));
+  }
+
+  /** Ends the reading; nothing is called any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #read(
+    buffer: Buffer,
+    extent: SegmentExtent,
+    offset: number,
+    done: (byteCount: number) => void,
+  ): void {
+    const length = Math.min(this.#readBytes, extent.size - offset);
+    const target = buffer.bytes.subarray(this.#carryBytes, this.#carryBytes + length);
+    this.#driver.submit(
+      { kind: "read", file: extent.file, position: offset, target },
+      (failure, { byteCount }) => {
+        if (this.#stopped) return;
+        if (failure !== undefined) this.#visitor.end(failure, undefined);
+        else done(byteCount);
+      },
+    );
+  }
+
+  /** Works on the `count` bytes at `offset` of `extent` that lie in the first buffer. */
+  #work(extent: SegmentExtent, offset: number, count: number): void {
+    const buffer = this.#buffers[0];
+    // A file shorter than expected ends where it ends.
+    const last = offset + count >= extent.size ||
+      count < Math.min(this.#readBytes, extent.size - offset);
+    const next = last ? this.#extents[this.#extentAt + 1] : extent;
+    const nextOffset = last ? 0 : offset + count;
+    let worked = false;
+    let arrived = -1;
+    const goOn = () => {
+      if (!worked || arrived === -1 || next === undefined) return;
+      this.#buffers.reverse();
+      if (last) this.#extentAt++;
+      this.#work(next, nextOffset, arrived);
+    };
+    if (next !== undefined) {
+      this.#read(this.#buffers[1], next, nextOffset, (byteCount) => {
+        arrived = byteCount;
+        goOn();
+      });
+    }
+    const start = this.#carryBytes - this.#carried;
+    const end = this.#carryBytes + count;
+    const position = extent.position + offset - this.#carried;
+    let used = 0;
+    try {
+      const { bytes, view } = buffer;
+      used = this.#visitor.block({ bytes, view, start, end, position, last, extent });
+    } catch (error) {
+      this.stop();
+      return this.#visitor.end(undefined, error);
+    }
+    if (this.#stopped) return;
+    this.#carry(buffer, start + used, last ? start + used : end);
+    worked = true;
+    if (next === undefined) this.#visitor.end(undefined, undefined);
+    else goOn();
+  }
+
+  /** Puts what is left in front of what is being read into the other buffer. */
+  #carry(buffer: Buffer, from: number, to: number): void {
+    this.#carried = to - from;
+    this.#buffers[1].bytes.set(buffer.bytes.subarray(from, to), this.#carryBytes - this.#carried);
+  }
+}
+
+function newBuffer(length: number): Buffer {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
