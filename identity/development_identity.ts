@@ -209,11 +209,11 @@ async function openAuthority(options: DevelopmentIdentityOptions): Promise<Keyed
       }
     }
   }
+  if (loaded !== undefined && !isIssuedBy(loaded.certificatePem, loaded.certificatePem)) {
+    throw corrupt(folder, CA_KEY_FILE, "its certificate is not that of a CA");
+  }
   if (loaded === undefined || !outlives(loaded, wall.unixMs())) {
     return await replaceAuthority(options);
-  }
-  if (!isIssuedBy(loaded.certificatePem, loaded.certificatePem)) {
-    throw corrupt(folder, CA_KEY_FILE, "its certificate is not that of a CA");
   }
   const caPath = `${folder}/${CA_FILE}`;
   if (readFile(caPath) !== loaded.certificatePem) {

@@ -1,0 +1,71 @@
+/** Time that a test moves by hand: both clocks and the timers over them, in one object. */
+import type { MonotonicClock, Scheduler, Timer, WallClock } from "../../src/base/world.ts";
+
+interface ManualTimer {
+  readonly dueMs: number;
+  readonly run: () => void;
+}
+
+/** Nothing passes unless `advance` says so; timers run in the order in which they are due. */
+export class ManualTime implements MonotonicClock, WallClock, Scheduler {
+  #nowMs = 0;
+  #unixMs: number;
+  readonly #timers = new Set<ManualTimer>();
+
+  constructor(unixMs: number) {
+    this.#unixMs = unixMs;
+  }
+
+  /** How many timers wait. */
+  get timerCount(): number {
+    return this.#timers.size;
+  }
+
+  /** When the next timer is due, from now; `undefined` where none waits. */
+  get nextDelayMs(): number | undefined {
+    const due = [...this.#timers].map(({ dueMs }) => dueMs - this.#nowMs);
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  unixMs(): number {
+    return this.#unixMs;
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    const timer: ManualTimer = { dueMs: this.#nowMs + delayMs, run };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
+  }
+
+  nextTurn(run: () => void): void {
+    this.after(0, run);
+  }
+
+  /** Lets `durationMs` pass on both clocks and runs what becomes due. */
+  advance(durationMs: number): void {
+    const endMs = this.#nowMs + durationMs;
+    for (;;) {
+      const next = [...this.#timers].filter(({ dueMs }) => dueMs <= endMs)
+        .sort((left, right) => left.dueMs - right.dueMs)[0];
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#move(next.dueMs);
+      next.run();
+    }
+    this.#move(endMs);
+  }
+
+  /** The wall clock alone jumps, as when a machine slept or its clock was set. */
+  jumpWall(durationMs: number): void {
+    this.#unixMs += durationMs;
+  }
+
+  #move(toMs: number): void {
+    this.#unixMs += toMs - this.#nowMs;
+    this.#nowMs = toMs;
+  }
+}
