@@ -10,6 +10,12 @@ import { RegistryError } from "../base/errors.ts";
 /** How lines look: `json` for programs, `text` for people. */
 export type LogFormat = "json" | "text";
 
+/** The form for a setting: `auto` is text where a person reads, else JSON. */
+export function logFormatOf(setting: "auto" | LogFormat, isTerminal: boolean): LogFormat {
+  if (setting !== "auto") return setting;
+  return isTerminal ? "text" : "json";
+}
+
 /** What {@link createLogger} needs. */
 export interface LoggerOptions {
   readonly level: LogLevel;

@@ -1,0 +1,186 @@
+/** Metrics: what is counted comes out, in text that parses, with bounded series. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { ManualTime } from "../../support/manual_time.ts";
+import { LATENCY_BOUNDS_MS, LatencyHistogram } from "../../../src/node/latency_histogram.ts";
+import { NodeMetrics, type NodeSnapshot } from "../../../src/node/metrics.ts";
+
+const SNAPSHOT: NodeSnapshot = {
+  ready: true,
+  records: [
+    { kind: "agent", region: "eu-1", count: 3 },
+    { kind: "gateway", region: "eu-1", count: 1 },
+  ],
+  expiries: [{ kind: "agent", count: 2 }],
+  log: { bytes: 4096, segments: 2, appendedBytes: 999, appendedEntries: 9, poisoned: false },
+  sessions: [{ transport: "quic", count: 5 }],
+  streams: 11,
+  renewals: 100,
+  renewalsLogged: 4,
+};
+
+function metrics(snapshot: () => NodeSnapshot = () => SNAPSHOT) {
+  const time = new ManualTime(0);
+  return {
+    time,
+    metrics: new NodeMetrics({
+      operations: [{ id: 1, name: "getAgent" }, { id: 32, name: "renew" }],
+      monotonic: time,
+      version: "0.1.0",
+      nodeId: 7,
+      region: 'a"b\\c\nd',
+      snapshot,
+    }),
+  };
+}
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A parser of the text form (Prometheus, exposition formats 0.0.4) that refuses what is not. */
+function parse(text: string): { samples: Sample[]; types: Map<string, string> } {
+  const samples: Sample[] = [];
+  const types = new Map<string, string>();
+  assert.match(text, /\n$/);
+  for (const line of text.split("\n")) {
+    if (line === "" || line.startsWith("# HELP ")) continue;
+    const type = /^# TYPE ([a-z_:]+) (counter|gauge|histogram)$/.exec(line);
+    if (type !== null) {
+      assert.not.ok(types.has(type[1]!), `${type[1]} twice`);
+      types.set(type[1]!, type[2]!);
+      continue;
+    }
+    const parts = /^([a-z_:]+)(\{.*\})? (\S+)$/.exec(line);
+    assert.ok(parts, line);
+    const labels: Record<string, string> = {};
+    for (const [, name, value] of (parts[2] ?? "").matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"[,}]/g)) {
+      labels[name!] = value!.replace(/\\n/g, "\n").replace(/\\(["\\])/g, "$1");
+    }
+    const value = Number(parts[3]);
+    assert.not.ok(Number.isNaN(value), line);
+    samples.push({ name: parts[1]!, labels, value });
+  }
+  return { samples, types };
+}
+
+async function scrape(from: NodeMetrics) {
+  const { text, contentType } = await from.render();
+  assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+  const { samples, types } = parse(text);
+  const value = (name: string, labels: Record<string, string> = {}) =>
+    samples.find((sample) =>
+      sample.name === name &&
+      Object.entries(labels).every(([key, wanted]) => sample.labels[key] === wanted)
+    )?.value;
+  return { samples, types, value };
+}
+
+test("NodeMetrics counts requests by operation and code", async () => {
+  const { metrics: counted } = metrics();
+  for (let count = 0; count < 3; count++) counted.requestDone(1, "ok", 0.06);
+  counted.requestDone(1, "not_found", 0.06);
+  counted.requestDone(32, "internal", 7);
+  for (const unknown of [0, 2, 33, 65_535]) counted.requestDone(unknown, "unknown_operation", 1);
+  const { value, samples } = await scrape(counted);
+  assert.is(value("crs_requests_total", { operation: "getAgent", code: "ok" }), 3);
+  assert.is(value("crs_requests_total", { operation: "getAgent", code: "not_found" }), 1);
+  assert.is(value("crs_requests_total", { operation: "renew", code: "internal" }), 1);
+  assert.is(value("crs_requests_total", { operation: "unknown", code: "unknown_operation" }), 4);
+  assert.is(samples.filter(({ name }) => name === "crs_requests_total").length, 4);
+});
+
+test("NodeMetrics latency histogram is cumulative and ends in the count", async () => {
+  const { metrics: counted } = metrics();
+  for (const durationMs of [0.01, 0.05, 0.051, 3, 9_999]) counted.requestDone(1, "ok", durationMs);
+  const { value, samples, types } = await scrape(counted);
+  const bucket = (le: string) => value("crs_request_seconds_bucket", { operation: "getAgent", le });
+  assert.is(types.get("crs_request_seconds"), "histogram");
+  assert.is(bucket("0.00005"), 2, "a bound belongs to its bucket");
+  assert.is(bucket("0.0001"), 3);
+  assert.is(bucket("0.002"), 3);
+  assert.is(bucket("0.005"), 4);
+  assert.is(bucket("5"), 4);
+  assert.is(bucket("+Inf"), 5);
+  assert.is(value("crs_request_seconds_count", { operation: "getAgent" }), 5);
+  const sum = value("crs_request_seconds_sum", { operation: "getAgent" })!;
+  assert.ok(Math.abs(sum - 10.002111) < 1e-9, String(sum));
+  const buckets = samples.filter(({ name }) => name === "crs_request_seconds_bucket");
+  assert.is(buckets.length, LATENCY_BOUNDS_MS.length + 1, "only operations that were called");
+});
+
+test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
+  let taken = 0;
+  const { metrics: counted, time } = metrics(() => {
+    taken++;
+    return { ...SNAPSHOT, streams: taken };
+  });
+  time.advance(2_500);
+  counted.recordSync(0.3);
+  counted.recordError("incoming");
+  counted.recordError("incoming");
+  const { value, types } = await scrape(counted);
+  assert.is(taken, 1);
+  assert.is(value("crs_ready"), 1);
+  assert.is(value("crs_records", { kind: "agent", region: "eu-1" }), 3);
+  assert.is(value("crs_records", { kind: "gateway", region: "eu-1" }), 1);
+  assert.is(value("crs_expiries_total", { kind: "agent" }), 2);
+  assert.is(value("crs_log_bytes"), 4096);
+  assert.is(value("crs_log_segments"), 2);
+  assert.is(value("crs_log_appended_bytes_total"), 999);
+  assert.is(value("crs_log_poisoned"), 0);
+  assert.is(value("crs_log_sync_seconds_count"), 1);
+  assert.is(value("crs_log_sync_seconds_bucket", { le: "0.0005" }), 1);
+  assert.is(value("crs_log_sync_seconds_bucket", { le: "0.0002" }), 0);
+  assert.is(value("crs_sessions", { transport: "quic" }), 5);
+  assert.is(value("crs_streams"), 1);
+  assert.is(value("crs_renewals_total"), 100);
+  assert.is(value("crs_renewals_logged_total"), 4);
+  assert.is(value("crs_errors_caught_total", { stage: "incoming" }), 2);
+  assert.is(value("crs_uptime_seconds"), 2.5);
+  assert.ok(value("process_resident_memory_bytes")! > 1_000_000);
+  assert.is(types.get("crs_records"), "gauge");
+  assert.is((await scrape(counted)).value("crs_streams"), 2);
+});
+
+test("NodeMetrics escapes labels that came from outside", async () => {
+  const region = 'x"} 1\ncrs_forged{a="';
+  const { metrics: counted } = metrics(() => ({
+    ...SNAPSHOT,
+    records: [{ kind: "agent", region, count: 1 }],
+  }));
+  const { value, samples } = await scrape(counted);
+  assert.is(value("crs_records", { region }), 1);
+  assert.is(value("crs_build_info", { region: 'a"b\\c\nd', node: "7" }), 1);
+  assert.not.ok(samples.some(({ name }) => name === "crs_forged"));
+});
+
+test("NodeMetrics sums regions and stages beyond their limits", async () => {
+  const records = Array.from({ length: 1_000 }, (_, index) => ({
+    kind: "agent" as const,
+    region: `r${index}`,
+    count: 2,
+  }));
+  const { metrics: counted } = metrics(() => ({ ...SNAPSHOT, records }));
+  for (let index = 0; index < 1_000; index++) counted.recordError(`stage${index}`);
+  const { value, samples } = await scrape(counted);
+  assert.is(samples.filter(({ name }) => name === "crs_records").length, 257);
+  assert.is(value("crs_records", { region: "other" }), (1_000 - 256) * 2);
+  assert.is(samples.filter(({ name }) => name === "crs_errors_caught_total").length, 65);
+  assert.is(value("crs_errors_caught_total", { stage: "other" }), 1_000 - 64);
+});
+
+test("LatencyHistogram keeps series apart and counts a negative duration as none", () => {
+  const histogram = new LatencyHistogram(2);
+  histogram.record(1, -5);
+  histogram.record(1, 1);
+  assert.is(histogram.count(0), 0);
+  assert.is(histogram.count(1), 2);
+  assert.is(histogram.sumMs(1), 1);
+  assert.is(histogram.cumulative(1)[0], 1);
+  assert.is(histogram.cumulative(1).at(-1), 2);
+});
+
+test.run();
