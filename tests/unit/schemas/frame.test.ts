@@ -42,12 +42,13 @@ function receipts(): Uint8Array {
   return out.written.slice();
 }
 
-function refuses(run: () => unknown, code: string): void {
+function refuses(run: () => unknown, code: string, pattern = /must/): void {
   try {
     run();
   } catch (error) {
     assert.instance(error, RegistryError);
     assert.is((error as RegistryError).code, code);
+    assert.match((error as RegistryError).message, pattern);
     return;
   }
   assert.unreachable(`Not refused as ${code}`);
@@ -173,17 +174,27 @@ test("joinSegments refuses a near pointer that leaves its own segment", () => {
 });
 
 test("joinSegments refuses pointers that overlap, in steps bounded by the frame", () => {
-  // A list of 100 elements of one pointer, each to the list itself.
-  const count = 100;
-  const list = [0, 0];
-  const halves = [...struct(0, 0, 1), ...list];
-  halves[2] = 1;
-  halves[3] = (count << 3) | 7;
-  halves.push(count << 2, 1 << 16);
-  for (let index = 0; index < count; index++) {
-    halves.push(((-index - 2) << 2) | 1, (count << 3) | 7);
+  // Ten lists of ten elements; each element leads to the next list: 10^10 ways in 111 words.
+  const halves = [...struct(0, 0, 1)];
+  const lists = 10;
+  const count = 10;
+  const pointer = (from: number, to: number) => [
+    ((to - from - 1) << 2) | 1,
+    (count << 3) | 6,
+  ];
+  halves.push(...pointer(1, 2));
+  for (let list = 0; list < lists; list++) {
+    for (let index = 0; index < count; index++) {
+      const from = 2 + list * count + index;
+      halves.push(...(list === lists - 1 ? [0, 0] : pointer(from, 2 + (list + 1) * count)));
+    }
   }
   const frame = words32(0, halves.length / 2, ...halves);
+  refuses(() => joinSegments(frame, 0, frame.length), "malformed", /must not overlap/);
+});
+
+test("joinSegments refuses pointers that go round", () => {
+  const frame = words32(0, 2, ...struct(0, 0, 1), ...struct(-1, 0, 1));
   refuses(() => joinSegments(frame, 0, frame.length), "malformed");
 });
 

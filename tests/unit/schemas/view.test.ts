@@ -175,6 +175,13 @@ test("list view refuses 2^29 elements that take no bytes", () => {
   refuses(() => view.labels.count, /readable in \d+ steps/);
 });
 
+test("list view refuses Text elements without NUL, and reads absent ones as empty", () => {
+  const bytes = resolveManyRequestCodec.encode({ domains: ["a", "", "c"] });
+  assert.equal(resolveManyRequestCodec.decode(bytes).domains, ["a", "", "c"]);
+  bytes[bytes.indexOf("c".charCodeAt(0)) + 1] = 1;
+  refuses(() => resolveManyRequestCodec.decode(bytes), /must end with NUL/);
+});
+
 test("list view refuses an index beyond its count as the caller's mistake", () => {
   const view = wrap(new AgentView(), agentCodec.encode(agent()));
   for (const index of [-1, 2, Number.NaN]) {
@@ -218,6 +225,17 @@ test("view refuses text that overlaps in a list, in steps bounded by the message
 test("view reads an honest record hundreds of times within its budget", () => {
   const view = wrap(new AgentView(), agentCodec.encode(agent()));
   for (let turn = 0; turn < 200; turn++) assert.is(view.domain, "a1.example");
+});
+
+test("view pays for each struct that it follows", () => {
+  const bytes = agentCodec.encode(agent());
+  const view = wrap(new AgentView(), bytes);
+  let followed = 0;
+  refuses(() => {
+    for (; followed < 1_000_000; followed++) assert.is(view.extra.credentialHashLength, 3);
+  }, /readable in \d+ steps/);
+  assert.is(followed, traversalStepsMax(bytes.length));
+  assert.is(wrap(view, bytes).extra.credentialHashLength, 3);
 });
 
 test("view reads the body of an envelope, and tells where there is none", () => {
