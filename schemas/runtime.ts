@@ -11,9 +11,6 @@ export { EnvelopeCodec, StructCodec, type StructLayout } from "./runtime/codec.t
 export {
   Cursor,
   ListCursor,
-  PLAIN_OBJECT_STEPS,
-  TRAVERSAL_STEPS_MIN,
-  TRAVERSAL_STEPS_PER_WORD,
   traversalStepsMax,
   WORD_BYTES,
 } from "./runtime/cursor.ts";

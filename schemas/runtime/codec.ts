@@ -5,12 +5,10 @@
  * A *segment* is the words of one message without a segment table, root pointer first; a *frame* is
  * a segment with its table before it, as it crosses a stream.
  */
+import { SEGMENT_BYTES_MAX } from "../../src/base/limits.ts";
 import { WORD_BYTES } from "./cursor.ts";
 import type { StructView } from "./view.ts";
 import { FrameWriter, type Input, type WriteLayout } from "./writer.ts";
-
-/** The most bytes that {@link StructCodec.encode} makes: above every frame and record. */
-const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** How one struct is laid out. */
 export interface StructLayout<T, V extends StructView<T>> extends WriteLayout<T> {

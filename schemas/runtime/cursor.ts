@@ -10,12 +10,12 @@
  * Members that begin with `$` belong to the runtime and the generated code.
  */
 import { RegistryError } from "../../src/base/errors.ts";
-import { POINTER_DEPTH_MAX } from "../../src/base/limits.ts";
+import {
+  POINTER_DEPTH_MAX,
+  TRAVERSAL_STEPS_MIN,
+  TRAVERSAL_STEPS_PER_WORD,
+} from "../../src/base/limits.ts";
 
-/** Steps a message may cost for each of its words: an honest one is read a few times over. */
-export const TRAVERSAL_STEPS_PER_WORD = 16;
-/** Steps that even the smallest message may cost, so that a tiny one can be read often. */
-export const TRAVERSAL_STEPS_MIN = 1_024;
 /** What one plain object costs, in steps: it is far dearer than a step of a flyweight. */
 export const PLAIN_OBJECT_STEPS = 8;
 

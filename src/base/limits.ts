@@ -15,6 +15,12 @@ export const CONTROL_FRAME_BYTES_MAX = 1024 * 1024;
 export const FRAME_SEGMENTS_MAX = 16;
 /** Nesting of pointers in one message; no schema of ours goes deeper than 8. */
 export const POINTER_DEPTH_MAX = 16;
+/** Steps that reading a message may cost, a word: an honest one is read several times over. */
+export const TRAVERSAL_STEPS_PER_WORD = 16;
+/** Steps that even the smallest message may cost, so that a record can be looked at often. */
+export const TRAVERSAL_STEPS_MIN = 1_024;
+/** The most bytes that one encoded segment may take: far above every frame and record. */
+export const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
 
 // Records.
 
@@ -247,3 +253,9 @@ export const ALIAS_REPAIRS_MAX = 64;
 export const ALIAS_SUSPECTS_MAX = 10_000;
 /** The longest time between two renewals, ms: a lost place is noticed within it. */
 export const RENEW_AFTER_MS_MAX = 600_000;
+/** Times a register is tried again whose claim was revoked meanwhile. */
+export const REGISTER_TRIES_MAX = 3;
+/** Agents of a removed gateway that are removed at once, so that others are served in between. */
+export const REMOVE_AGENTS_AT_ONCE = 256;
+/** How often the process's memory is read, ms: a burst of registrations adds 100 MB at most. */
+export const MEMORY_SAMPLE_MS = 250;
