@@ -152,6 +152,8 @@ export const IMAGE_CONFIGURATION_BYTES_MAX = 64 * 1024;
 export const RELOCATE_BYTES_MAX = 16 * 1024;
 /** One read of a segment that is moved while requests are served: about a millisecond of work. */
 export const RELOCATE_READ_BYTES = 512 * 1024;
+/** How often the log's size is looked at, ms: seconds of writes fit between soft and hard limit. */
+export const COMPACTION_POLL_MS = 500;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 

@@ -1,0 +1,279 @@
+/**
+ * Looking at a log without opening it: the records of one file as plain objects, and a check of a
+ * whole folder. Both only read, take no lock, and judge as recovery does (scanner.ts); of a log that
+ * is being written they see a moment.
+ */
+import fs from "node:fs";
+import path from "node:path";
+import { toHex } from "../base/bytes.ts";
+import { toRegistryError } from "../base/errors.ts";
+import {
+  WalHardStateView,
+  WalImageMarkView,
+  WalSegmentHeaderView,
+  WalWatermarkView,
+} from "../../schemas/gen/wal.ts";
+import { ImageChunkView, ImageHeaderView } from "../../schemas/gen/image.ts";
+import { WAL_PAGE_BYTES } from "../base/limits.ts";
+import { EntryRecord } from "../wal/entry_record.ts";
+import { ImageDecoder } from "../wal/image.ts";
+import { Ledger } from "../wal/ledger.ts";
+import {
+  checksumHolds,
+  inspectRecord,
+  OP,
+  type OpName,
+  opName,
+  RECORD_HEADER_BYTES,
+  RECORD_TRAILER_BYTES,
+  recordOp,
+} from "../wal/record.ts";
+import { LogScanner, type ScannedRecord } from "../wal/scanner.ts";
+import { imageName, imageNumber, segmentName, segmentPosition } from "../wal/segment.ts";
+
+/** One record of a file; which fields are there depends on the op. */
+export interface RecordInfo {
+  /** Offset in the file. */
+  readonly offset: number;
+  /** Size with its frame, bytes. */
+  readonly size: number;
+  readonly op: OpName | "unknown";
+  readonly crcOk: boolean;
+  readonly logId?: string;
+  readonly sequence?: number;
+  readonly position?: number;
+  readonly watermark?: number;
+  readonly group?: number;
+  /** Of the first entry, or of the last that an image contains. */
+  readonly index?: number;
+  readonly term?: number;
+  readonly vote?: number;
+  readonly commit?: number;
+  /** Sequence number under which relocated entries came first. */
+  readonly origin?: number;
+  readonly entries?: readonly EntryInfo[];
+  readonly segment?: number;
+  readonly groups?: number;
+  readonly image?: number;
+  readonly bytes?: number;
+  readonly checksum?: number;
+}
+
+/** One entry of a record. */
+export interface EntryInfo {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: number;
+  readonly bytes: number;
+}
+
+/** What a check of a folder came to. */
+export interface VerifyReport {
+  /** True when the log would open with nothing lost; a cut of what was never promised is fine. */
+  readonly ok: boolean;
+  readonly state: "clean" | "cut" | "damaged" | "empty";
+  readonly segments: number;
+  readonly records: Readonly<Partial<Record<OpName, number>>>;
+  readonly groups: number;
+  readonly liveEntries: number;
+  /** Position after the last believed record, and below which all is known to be synced. */
+  readonly end: number;
+  readonly watermark: number;
+  /** What is wrong, where, in words. */
+  readonly problems: readonly VerifyProblem[];
+  readonly images: number;
+}
+
+/** One thing that is wrong. */
+export interface VerifyProblem {
+  readonly file: string;
+  readonly offset: number;
+  readonly what: string;
+}
+
+/** A folder to be read; bytes are whole files. */
+export interface FolderReader {
+  names(): readonly string[];
+  read(file: string): Uint8Array;
+}
+
+/** A folder on this machine. */
+export function folderReader(folder: string): FolderReader {
+  return {
+    names: () => fs.readdirSync(folder).sort(),
+    read: (file) => fs.readFileSync(path.join(folder, file)),
+  };
+}
+
+/**
+ * The records of a segment's or image's bytes, in order. Where none stands it goes on at the next
+ * page; a record whose CRC is wrong is given with `crcOk: false` and nothing of its payload.
+ */
+export function* inspectRecords(bytes: Uint8Array): Generator<RecordInfo> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  while (offset < bytes.length) {
+    const size = inspectRecord(view, offset, bytes.length);
+    if (size <= 0) {
+      offset += WAL_PAGE_BYTES - offset % WAL_PAGE_BYTES;
+      continue;
+    }
+    const op = recordOp(view, offset);
+    const crcOk = checksumHolds(bytes, view, offset, size);
+    const frame = { offset, size, op: opName(op) ?? "unknown" as const, crcOk };
+    yield crcOk ? { ...frame, ...describe(op, view, bytes, offset, size) } : frame;
+    // The length of a record whose CRC is wrong may be wrong too.
+    offset += crcOk ? size : WAL_PAGE_BYTES - offset % WAL_PAGE_BYTES;
+  }
+}
+
+function describe(
+  op: number,
+  view: DataView,
+  bytes: Uint8Array,
+  offset: number,
+  size: number,
+): Partial<RecordInfo> {
+  const start = offset + RECORD_HEADER_BYTES;
+  const end = offset + size - RECORD_TRAILER_BYTES;
+  if (op === OP.imageHeader) {
+    const header = new ImageHeaderView().wrap(view, bytes, start, end);
+    const { number, index, term, groupId } = header;
+    return { logId: toHex(header.logId), image: number, index, term, group: groupId };
+  }
+  if (op === OP.imageChunk) {
+    const { number, offset: position, data } = new ImageChunkView().wrap(view, bytes, start, end);
+    return { image: number, position, bytes: data.length };
+  }
+  if (op > OP.watermark) return {};
+  const prefix = new WalWatermarkView().wrap(view, bytes, start, end);
+  const { sequence, position, watermark } = prefix;
+  const shared = { logId: toHex(prefix.logId), sequence, position, watermark };
+  return { ...shared, ...describeOwn(op, view, bytes, start, end) };
+}
+
+function describeOwn(
+  op: number,
+  view: DataView,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Partial<RecordInfo> {
+  const record = new EntryRecord();
+  if (record.wrap(op, view, bytes, { start, end })) {
+    const { groupId, firstIndex, origin, relocated, count } = record;
+    const entries: EntryInfo[] = [];
+    for (let ordinal = 0; ordinal < count; ordinal++) {
+      const { term, kind, data } = record.entryAt(ordinal);
+      entries.push({ index: firstIndex + ordinal, term, kind, bytes: data.length });
+    }
+    return { group: groupId, index: firstIndex, ...(relocated ? { origin } : {}), entries };
+  }
+  if (op === OP.hardState) {
+    const { groupId, term, vote, commit } = new WalHardStateView().wrap(view, bytes, start, end);
+    return { group: groupId, term, vote, commit };
+  }
+  if (op === OP.segmentHeader) {
+    const { segment, groups } = new WalSegmentHeaderView().wrap(view, bytes, start, end);
+    return { segment, groups: groups.count };
+  }
+  if (op !== OP.imageMark) return {};
+  const { groupId, image } = new WalImageMarkView().wrap(view, bytes, start, end).toPlain();
+  const { index, term, number, byteCount, checksum } = image ?? NO_IMAGE;
+  return { group: groupId, index, term, image: number, bytes: byteCount, checksum };
+}
+
+const NO_IMAGE = { index: 0, term: 0, number: 0, byteCount: 0, checksum: 0 };
+
+/** Checks a whole folder as recovery would, images included, and changes nothing. */
+export function verifyFolder(folder: FolderReader): VerifyReport {
+  const names = folder.names();
+  const segments = names.flatMap((name) => segmentPosition(name) ?? [])
+    .sort((left, right) => left - right);
+  const check = new FolderCheck();
+  const scanner = new LogScanner((record) => check.believe(record));
+  segments.forEach((position, at) => {
+    const all = folder.read(segmentName(position));
+    const next = segments[at + 1];
+    const bytes = next === undefined ? all : all.subarray(0, next - position);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.length === 0) return;
+    scanner.beginSegment(position);
+    scanner.scan(bytes, view, { start: 0, end: bytes.length, position, last: true });
+  });
+  const verdict = scanner.finish();
+  const { state, fault, end, watermark, logId } = verdict;
+  const images = names.some((name) => imageNumber(name) !== undefined);
+  const isEmpty = state === "empty" && (segments[0] ?? 0) === 0 && !images;
+  const problems: VerifyProblem[] = [];
+  if (state === "damaged" || (state === "empty" && !isEmpty)) {
+    const segment = fault?.segment ?? segments[0] ?? 0;
+    const what = fault?.reason ?? "no record of a log is there";
+    problems.push({ file: segmentName(segment), offset: (fault?.position ?? end) - segment, what });
+  } else {
+    problems.push(...check.problems(folder, logId ?? new Uint8Array(16), segments[0] ?? 0));
+  }
+  return {
+    ok: problems.length === 0,
+    state,
+    segments: segments.length,
+    records: check.records,
+    groups: check.ledger.groups.size,
+    liveEntries: check.ledger.total().entries,
+    end,
+    watermark,
+    problems,
+    images: [...check.ledger.groups.values()].filter(({ image }) => image !== undefined).length,
+  };
+}
+
+/** What the believed records of a folder come to. */
+class FolderCheck {
+  readonly ledger = new Ledger();
+  readonly records: Partial<Record<OpName, number>> = {};
+  readonly #entries = new EntryRecord();
+
+  believe({ bytes, view, start, end, op, sequence, segment, size }: ScannedRecord): void {
+    const name = opName(op);
+    if (name !== undefined) this.records[name] = (this.records[name] ?? 0) + 1;
+    if (this.#entries.wrap(op, view, bytes, { start, end })) {
+      const { groupId, firstIndex, count, origin, relocated } = this.#entries;
+      if (relocated) {
+        this.ledger.relocate(groupId, firstIndex, count, { origin, segment, bytes: size });
+      } else {
+        this.ledger.append(groupId, firstIndex, count, { sequence, segment, bytes: size });
+      }
+    } else if (op === OP.imageMark) {
+      const mark = new WalImageMarkView().wrap(view, bytes, start, end).toPlain();
+      if (mark.image !== undefined) this.ledger.imageMark(mark.groupId, mark.image);
+    } else if (op === OP.segmentHeader) {
+      const header = new WalSegmentHeaderView().wrap(view, bytes, start, end).toPlain();
+      this.ledger.segmentHeader(header.imageNumberMax, header.groups);
+    }
+  }
+
+  /** Gaps in groups, and images that are missing or damaged. */
+  problems(folder: FolderReader, logId: Uint8Array, beginning: number): VerifyProblem[] {
+    const problems: VerifyProblem[] = [];
+    for (const group of this.ledger.groups.values()) {
+      const { groupId, image } = group;
+      const gap = group.firstGap();
+      if (gap !== 0) {
+        const what = `entry ${gap} of group ${groupId} is missing`;
+        problems.push({ file: segmentName(beginning), offset: 0, what });
+      }
+      if (image === undefined) continue;
+      const file = imageName(image.number);
+      const decoder = new ImageDecoder({ logId, groupId, image }, { header() {}, chunk() {} });
+      try {
+        const bytes = folder.read(file);
+        decoder.push(bytes, 0, bytes.length);
+        decoder.finish();
+      } catch (error) {
+        const { message } = toRegistryError(error);
+        problems.push({ file, offset: decoder.offset, what: message });
+      }
+    }
+    return problems;
+  }
+}
