@@ -1,0 +1,33 @@
+/** The names of what is generated, and its comments. */
+
+/** The class of a struct's flyweight. */
+export function viewName(struct: string): string {
+  return `${struct}View`;
+}
+
+/** The constant of a struct's codec. */
+export function codecName(struct: string): string {
+  return `${struct[0]!.toLowerCase()}${struct.slice(1)}Codec`;
+}
+
+/** `name` with a capital first letter. */
+export function capital(name: string): string {
+  return name[0]!.toUpperCase() + name.slice(1);
+}
+
+/** The name of a group's member in a view, where groups are opened. */
+export function joinName(prefix: string, name: string): string {
+  return prefix === "" ? name : prefix + capital(name);
+}
+
+/** A doc comment of `lines`. */
+export function comment(lines: readonly string[], indent: string): string {
+  const safe = lines.map((line) => line.trimEnd().replaceAll("*/", "* /"));
+  if (safe.length === 1) return `${indent}/** ${safe[0]} */\n`;
+  return [
+    `${indent}/**`,
+    ...safe.map((line) => (line === "" ? `${indent} *` : `${indent} * ${line}`)),
+    `${indent} */`,
+    "",
+  ].join("\n");
+}
