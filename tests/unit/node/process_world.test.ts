@@ -23,6 +23,18 @@ test("Scheduler after never runs early by the monotonic clock", async () => {
   }
 });
 
+test("Scheduler after waits on where the runtime's own timer fires early", async () => {
+  const real = globalThis.setTimeout;
+  globalThis.setTimeout = ((run: () => void, delayMs: number) => real(run, delayMs / 2)) as never;
+  try {
+    const startMs = monotonic.nowMs();
+    await new Promise<void>((resolve) => scheduler.after(20, resolve));
+    assert.ok(monotonic.nowMs() - startMs >= 20);
+  } finally {
+    globalThis.setTimeout = real;
+  }
+});
+
 test("Scheduler after does not fire at once for a delay beyond what setTimeout takes", async () => {
   let fired = false;
   const timer = scheduler.after(2 ** 31 + 5, () => fired = true);
