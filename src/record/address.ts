@@ -1,0 +1,107 @@
+/**
+ * IP addresses: text at the edges, 16 bytes inside. An IPv4 address is mapped into IPv6 (RFC 4291
+ * §2.5.5.2); 16 zero bytes stand for "none". Text is canonical (RFC 5952; IPv4 dotted).
+ */
+import { RegistryError } from "../base/errors.ts";
+
+/** Length of a stored address. */
+export const ADDRESS_BYTES = 16;
+
+const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** True for the 16 zero bytes that stand for no address. */
+export function isNoAddress(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+function isMapped(bytes: Uint8Array): boolean {
+  return MAPPED_PREFIX.every((byte, index) => bytes[index] === byte);
+}
+
+/** Canonical text; "" for no address. */
+export function formatAddress(bytes: Uint8Array): string {
+  if (isNoAddress(bytes)) return "";
+  if (isMapped(bytes)) return bytes.subarray(12).join(".");
+  const groups: number[] = [];
+  for (let at = 0; at < ADDRESS_BYTES; at += 2) groups.push((bytes[at]! << 8) | bytes[at + 1]!);
+  const { start, length } = longestZeros(groups);
+  const text = (part: number[]) => part.map((group) => group.toString(16)).join(":");
+  if (length < 2) return text(groups);
+  return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
+}
+
+/** The first longest run of zero groups (RFC 5952 §4.2). */
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let end = start;
+    while (groups[end] === 0) end++;
+    if (end - start > best.length) best = { start, length: end - start };
+  }
+  return best;
+}
+
+/**
+ * The 16 bytes of an IPv4 or IPv6 address; "" gives no address. The caller owns them.
+ *
+ * @throws RegistryError `invalid_argument` for anything else; zones (`%eth0`) and ports too.
+ */
+export function parseAddress(text: string, field = "address"): Uint8Array {
+  if (text === "") return new Uint8Array(ADDRESS_BYTES);
+  const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  if (bytes !== undefined) return bytes;
+  throw new RegistryError(
+    "invalid_argument",
+    `${field} must be an IPv4 or IPv6 address: found ${JSON.stringify(text.slice(0, 64))}`,
+    { field },
+  );
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  bytes.set(MAPPED_PREFIX);
+  for (let index = 0; index < 4; index++) {
+    const part = parts[index]!;
+    // A leading zero is octal to some readers: refused (RFC 6943 §3.1.1).
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
+    const value = Number(part);
+    if (value > 255) return undefined;
+    bytes[12 + index] = value;
+  }
+  return bytes;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const before = parseGroups(halves[0]!, halves.length === 1);
+  const after = halves.length === 2 ? parseGroups(halves[1]!, true) : [];
+  if (before === undefined || after === undefined) return undefined;
+  const missing = ADDRESS_BYTES - before.length - after.length;
+  if (halves.length === 1 ? missing !== 0 : missing < 2) return undefined;
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  bytes.set(before);
+  bytes.set(after, ADDRESS_BYTES - after.length);
+  return bytes;
+}
+
+/** The bytes of groups divided by colons; the last may be dotted where it ends the address. */
+function parseGroups(text: string, last: boolean): number[] | undefined {
+  if (text === "") return [];
+  const bytes: number[] = [];
+  const groups = text.split(":");
+  for (let index = 0; index < groups.length; index++) {
+    const group = groups[index]!;
+    if (group.includes(".")) {
+      const dotted = last && index === groups.length - 1 ? parseIpv4(group) : undefined;
+      if (dotted === undefined) return undefined;
+      bytes.push(...dotted.subarray(12));
+    } else if (/^[0-9a-f]{1,4}$/i.test(group)) {
+      const value = Number.parseInt(group, 16);
+      bytes.push(value >> 8, value & 0xff);
+    } else return undefined;
+  }
+  return bytes.length > ADDRESS_BYTES ? undefined : bytes;
+}

@@ -1,0 +1,200 @@
+/**
+ * What a record must be before it is logged: the rules of each field, and of whole records.
+ *
+ * A failure is `invalid_argument` with the field, what is wanted and what was found. What passes is
+ * canonical: domains in lower case without a final dot, labels in the order of their keys, the
+ * registry's own fields empty. Source: design §3; RFC 1035 §2.3.1, RFC 1123 §2.1 (host names).
+ */
+import { RegistryError } from "../base/errors.ts";
+import {
+  CREDENTIAL_HASH_BYTES_MAX,
+  DOMAIN_BYTES_MAX,
+  LABEL_KEY_BYTES_MAX,
+  LABEL_VALUE_BYTES_MAX,
+  LABELS_MAX,
+  REGION_BYTES_MAX,
+  TTL_MS_DEFAULT,
+  TTL_MS_MAX,
+  TTL_MS_MIN,
+} from "../base/limits.ts";
+import { isNilUuid } from "../base/uuid.ts";
+import type { Agent, Extra, Gateway, Label } from "../../schemas/gen/record.ts";
+import { isNoAddress } from "./address.ts";
+
+/** The states of an agent or gateway, by number. */
+export const RECORD_STATES = ["active", "draining"] as const;
+/** A state by name. */
+export type RecordState = (typeof RECORD_STATES)[number];
+
+/** What a gateway has, or what of it is in use. */
+export type Capacity = Gateway["capacity"];
+
+const DOMAIN_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const REGION = /^[a-z0-9-]+$/;
+const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/;
+const PORT_MAX = 0xffff;
+const NO_POSITION = { generation: 0, index: 0 };
+
+/** The error of a field: `wanted` completes "<field> must …". */
+export function invalid(field: string, wanted: string, found: unknown): RegistryError {
+  const text = JSON.stringify(found) ?? String(found);
+  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return new RegistryError("invalid_argument", `${field} must ${wanted}: found ${shown}`, {
+    field,
+  });
+}
+
+/** The canonical form of a domain name: letters, digits and hyphens, in lower case. */
+export function canonicalDomain(text: string, field = "domain"): string {
+  const domain = (text.endsWith(".") ? text.slice(0, -1) : text).toLowerCase();
+  if (domain.length > DOMAIN_BYTES_MAX) {
+    throw invalid(field, `have at most ${DOMAIN_BYTES_MAX} characters`, text);
+  }
+  if (!domain.split(".").every((label) => DOMAIN_LABEL.test(label))) {
+    throw invalid(
+      field,
+      "be a host name of letters, digits, hyphens and dots (other scripts as xn--…)",
+      text,
+    );
+  }
+  return domain;
+}
+
+/** Checks a region's name. */
+export function checkRegion(region: string, field = "region"): string {
+  if (region.length > REGION_BYTES_MAX || !REGION.test(region)) {
+    throw invalid(field, `be 1 to ${REGION_BYTES_MAX} of a-z, 0-9 and "-"`, region);
+  }
+  return region;
+}
+
+/** Checks a port; 0 where `optional` means none. */
+export function checkPort(port: number, field = "port", optional = false): number {
+  const min = optional ? 0 : 1;
+  if (!Number.isInteger(port) || port < min || port > PORT_MAX) {
+    throw invalid(field, `be an integer in [${min}, ${PORT_MAX}]`, port);
+  }
+  return port;
+}
+
+/** Checks a time to live; 0 gives the default. */
+export function checkTtlMs(ttlMs: number, field = "ttlMs"): number {
+  if (ttlMs === 0) return TTL_MS_DEFAULT;
+  if (!Number.isInteger(ttlMs) || ttlMs < TTL_MS_MIN || ttlMs > TTL_MS_MAX) {
+    throw invalid(field, `be an integer in [${TTL_MS_MIN}, ${TTL_MS_MAX}] ms`, ttlMs);
+  }
+  return ttlMs;
+}
+
+/** Checks capacity or use: finite and not negative, in each dimension. */
+export function checkCapacity(capacity: Capacity, field = "capacity"): Capacity {
+  for (const [dimension, amount] of Object.entries(capacity)) {
+    const float = dimension === "cpu" || dimension === "bandwidthMbps";
+    if (!Number.isFinite(amount) || amount < 0) {
+      throw invalid(`${field}.${dimension}`, "be finite and not negative", amount);
+    }
+    if (float ? amount > 3.4e38 : !Number.isInteger(amount) || amount > 0xffff_ffff) {
+      const wanted = float ? "fit a 32-bit float" : "be an integer below 2^32";
+      throw invalid(`${field}.${dimension}`, wanted, amount);
+    }
+  }
+  return capacity;
+}
+
+/** Checks labels and puts them in the order of their keys. */
+export function canonicalLabels(labels: readonly Label[], field = "labels"): Label[] {
+  if (labels.length > LABELS_MAX) {
+    throw invalid(field, `be at most ${LABELS_MAX}`, labels.length);
+  }
+  const sorted = [...labels].sort((left, right) => left.key < right.key ? -1 : 1);
+  sorted.forEach(({ key, value }, index) => {
+    if (key.length > LABEL_KEY_BYTES_MAX || !LABEL_KEY.test(key)) {
+      const wanted = `have keys of 1 to ${LABEL_KEY_BYTES_MAX} letters, digits, ".", "_", "/", "-"`;
+      throw invalid(field, wanted, key);
+    }
+    if (index > 0 && sorted[index - 1]!.key === key) throw invalid(field, "name a key once", key);
+    if (!isText(value, LABEL_VALUE_BYTES_MAX)) {
+      throw invalid(`${field}.${key}`, `be text of at most ${LABEL_VALUE_BYTES_MAX} bytes`, value);
+    }
+  });
+  return sorted;
+}
+
+/** True for well-formed text of at most that many bytes of UTF-8. */
+function isText(text: string, bytesMax: number): boolean {
+  if (text.length > bytesMax || !text.isWellFormed()) return false;
+  return text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax;
+}
+
+function checkOwned(record: Agent | Gateway): void {
+  if (isNilUuid(record.id)) throw invalid("id", "not be all zero", "00000000-…");
+  if (record.process === 0) {
+    throw invalid("process", "be a random number that is not 0", record.process);
+  }
+  if (record.state >= RECORD_STATES.length) {
+    throw invalid("state", "be 0 (active) or 1 (draining)", record.state);
+  }
+}
+
+function canonicalExtra(extra: Extra | undefined): Extra | undefined {
+  if (extra === undefined) return undefined;
+  const { credentialHash } = extra;
+  if (credentialHash.length > CREDENTIAL_HASH_BYTES_MAX) {
+    throw invalid(
+      "credentialHash",
+      `have at most ${CREDENTIAL_HASH_BYTES_MAX} bytes`,
+      credentialHash.length,
+    );
+  }
+  const labels = canonicalLabels(extra.labels);
+  if (credentialHash.length === 0 && labels.length === 0) return undefined;
+  return { credentialHash, labels, superseded: [] };
+}
+
+/**
+ * Checks an agent as its owner sends it and returns what is to be logged: canonical, the registry's
+ * own fields empty.
+ *
+ * @throws RegistryError `invalid_argument`.
+ */
+export function validateAgent(agent: Agent): Agent {
+  checkOwned(agent);
+  return {
+    ...agent,
+    domain: agent.domain === "" ? "" : canonicalDomain(agent.domain),
+    region: checkRegion(agent.region),
+    ttlMs: checkTtlMs(agent.ttlMs),
+    port: checkPort(agent.port, "port", true),
+    extra: canonicalExtra(agent.extra),
+    leaseExpiryMs: 0,
+    incarnation: NO_POSITION,
+    revision: NO_POSITION,
+    claim: NO_POSITION,
+    lastSeenUnixS: 0,
+    writer: 0,
+  };
+}
+
+/** As {@link validateAgent}, for a gateway; it must be reachable by address or domain, at a port. */
+export function validateGateway(gateway: Gateway): Gateway {
+  checkOwned(gateway);
+  if (gateway.domain === "" && isNoAddress(gateway.address)) {
+    throw invalid("address", "be given where no domain is", "");
+  }
+  return {
+    ...gateway,
+    domain: gateway.domain === "" ? "" : canonicalDomain(gateway.domain),
+    region: checkRegion(gateway.region),
+    ttlMs: checkTtlMs(gateway.ttlMs),
+    port: checkPort(gateway.port),
+    wssPort: checkPort(gateway.wssPort, "wssPort", true),
+    capacity: checkCapacity(gateway.capacity),
+    used: checkCapacity(gateway.used, "used"),
+    extra: canonicalExtra(gateway.extra),
+    leaseExpiryMs: 0,
+    incarnation: NO_POSITION,
+    revision: NO_POSITION,
+    lastSeenUnixS: 0,
+    writer: 0,
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * The words of other callers (`gateway_ip`, `wss_port`, `verifiable_cred_hash`, …) beside our own, so
+ * that JSON as gateways send it today registers unchanged (design §3). A field that is neither is
+ * refused by name: a silent typo would register something else than was meant.
+ *
+ * Foreign units: cpu in cores, memory and storage in MiB, bandwidth in Mbit/s, ttl in seconds.
+ */
+import { formatUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
+import { concatBytes } from "../base/bytes.ts";
+import type { AgentInput, GatewayInput } from "./plain.ts";
+import { canonicalDomain, invalid } from "./validation.ts";
+
+/** How a value is taken over. */
+type Convert = (value: unknown, field: string) => unknown;
+
+interface Word {
+  /** Our field. */
+  readonly field: string;
+  readonly convert: Convert;
+}
+
+function text(value: unknown, field: string): string {
+  if (typeof value === "string") return value;
+  throw invalid(field, "be text", value);
+}
+
+function number(value: unknown, field: string): number {
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw invalid(field, "be a number", value);
+}
+
+function secondsToMs(value: unknown, field: string): number {
+  return Math.round(number(value, field) * 1_000);
+}
+
+function hash(value: unknown, field: string): string {
+  return text(value, field).replace(/^(0x|sha256:)/i, "");
+}
+
+function labels(value: unknown, field: string): Record<string, string> {
+  const found = object(value, field);
+  for (const [key, label] of Object.entries(found)) text(label, `${field}.${key}`);
+  return found as Record<string, string>;
+}
+
+function object(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw invalid(field, "be an object", value);
+}
+
+const CAPACITY_WORDS = new Map<string, Word>([
+  ["cpu", { field: "cpu", convert: number }],
+  ["memory", { field: "memoryMiB", convert: number }],
+  ["memoryMiB", { field: "memoryMiB", convert: number }],
+  ["storage", { field: "storageMiB", convert: number }],
+  ["storageMiB", { field: "storageMiB", convert: number }],
+  ["bandwidth", { field: "bandwidthMbps", convert: number }],
+  ["bandwidthMbps", { field: "bandwidthMbps", convert: number }],
+  ["connections", { field: "connections", convert: number }],
+]);
+
+const capacity: Convert = (value, field) => translate(object(value, field), CAPACITY_WORDS, field);
+
+const COMMON_WORDS: readonly [string, Word][] = [
+  ["id", { field: "id", convert: text }],
+  ["domain", { field: "domain", convert: text }],
+  ["address", { field: "address", convert: text }],
+  ["port", { field: "port", convert: number }],
+  ["region", { field: "region", convert: text }],
+  ["labels", { field: "labels", convert: labels }],
+  ["credentialHash", { field: "credentialHash", convert: hash }],
+  ["verifiable_cred_hash", { field: "credentialHash", convert: hash }],
+  ["ttlMs", { field: "ttlMs", convert: number }],
+  ["ttl", { field: "ttlMs", convert: secondsToMs }],
+  ["state", { field: "state", convert: text }],
+];
+
+const GATEWAY_WORDS = new Map<string, Word>([
+  ...COMMON_WORDS,
+  ["gateway_id", { field: "id", convert: text }],
+  ["gateway_domain", { field: "domain", convert: text }],
+  ["gateway_ip", { field: "address", convert: text }],
+  ["gateway_port", { field: "port", convert: number }],
+  ["wssPort", { field: "wssPort", convert: number }],
+  ["wss_port", { field: "wssPort", convert: number }],
+  ["capacity", { field: "capacity", convert: capacity }],
+  ["used", { field: "used", convert: capacity }],
+]);
+
+const AGENT_WORDS = new Map<string, Word>([
+  ...COMMON_WORDS,
+  ["agent_id", { field: "id", convert: text }],
+  ["agent_domain", { field: "domain", convert: text }],
+  ["agent_ip", { field: "address", convert: text }],
+  ["agent_port", { field: "port", convert: number }],
+  ["gatewayId", { field: "gatewayId", convert: text }],
+  ["gateway_id", { field: "gatewayId", convert: text }],
+]);
+
+function translate(
+  foreign: Record<string, unknown>,
+  words: ReadonlyMap<string, Word>,
+  within = "",
+): Record<string, unknown> {
+  const ours: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(foreign)) {
+    const name = within === "" ? key : `${within}.${key}`;
+    const word = words.get(key);
+    if (word === undefined) {
+      throw invalid(name, `be one of ${[...words.keys()].join(", ")}`, key);
+    }
+    if (value === null || value === undefined) continue;
+    if (Object.hasOwn(ours, word.field)) throw invalid(name, `say ${word.field} only once`, value);
+    ours[word.field] = word.convert(value, name);
+  }
+  return ours;
+}
+
+function withRegion(ours: Record<string, unknown>): Record<string, unknown> {
+  if (ours.region === undefined) throw invalid("region", "be given", "nothing");
+  return ours;
+}
+
+/**
+ * A gateway from parsed JSON, in our words or theirs.
+ *
+ * @throws RegistryError `invalid_argument` with the field.
+ */
+export function gatewayFromJson(json: unknown): GatewayInput {
+  const ours = withRegion(translate(object(json, "gateway"), GATEWAY_WORDS));
+  return ours as unknown as GatewayInput;
+}
+
+/** An agent from parsed JSON, in our words or theirs; errors as {@link gatewayFromJson}. */
+export function agentFromJson(json: unknown): AgentInput {
+  const ours = withRegion(translate(object(json, "agent"), AGENT_WORDS));
+  return ours as unknown as AgentInput;
+}
+
+/** The namespace of ids made of domains: that of domain names (RFC 9562 §6.6). */
+const DOMAIN_NAMESPACE = parseUuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+
+/**
+ * The id of a record that has none of its own, in development: UUIDv5 of its domain, so that a retry
+ * is the same record (RFC 9562 §5.5).
+ *
+ * @param sha1 SHA-1, 20 bytes: given by the caller, for this floor has no cryptography.
+ * @returns UUID text.
+ */
+export function idOfDomain(domain: string, sha1: (bytes: Uint8Array) => Uint8Array): string {
+  const name = new TextEncoder().encode(canonicalDomain(domain));
+  const id = sha1(concatBytes([DOMAIN_NAMESPACE, name])).slice(0, UUID_BYTES);
+  id[6] = (id[6]! & 0x0f) | 0x50;
+  id[8] = (id[8]! & 0x3f) | 0x80;
+  return formatUuid(id);
+}

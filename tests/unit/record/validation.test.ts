@@ -1,0 +1,173 @@
+/** The rules of fields and records: each failure names the field, what is wanted and what was found. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { RECORD_BYTES_MAX } from "../../../src/base/limits.ts";
+import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../../schemas/gen/record.ts";
+import {
+  canonicalDomain,
+  canonicalLabels,
+  checkPort,
+  checkRegion,
+  checkTtlMs,
+  validateAgent,
+  validateGateway,
+} from "../../../src/record/validation.ts";
+
+function refused(run: () => unknown, field: string, found: string): void {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof RegistryError);
+    assert.is(error.code, "invalid_argument");
+    assert.is(error.fields.field, field);
+    assert.ok(error.message.includes("must"), error.message);
+    assert.ok(error.message.includes(found), `${error.message} shows ${found}`);
+    return;
+  }
+  assert.unreachable(`${field} ${found} must be refused`);
+}
+
+const agent: Agent = {
+  ...agentCodec.empty(),
+  id: new Uint8Array(16).fill(1),
+  process: 1,
+  sequence: 1,
+  region: "eu-1",
+};
+const gateway: Gateway = {
+  ...gatewayCodec.empty(),
+  id: new Uint8Array(16).fill(1),
+  process: 1,
+  sequence: 1,
+  region: "eu-1",
+  domain: "g.example",
+  port: 4000,
+};
+
+test("canonicalDomain lowers case, drops the final dot, and takes punycode as it is", () => {
+  assert.is(canonicalDomain("A1.Example."), "a1.example");
+  assert.is(canonicalDomain("xn--bcher-kva.example"), "xn--bcher-kva.example");
+  assert.is(canonicalDomain("localhost"), "localhost");
+  assert.is(canonicalDomain(`${"a".repeat(63)}.b`), `${"a".repeat(63)}.b`);
+  const longest = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
+  assert.is(canonicalDomain(longest).length, 253);
+});
+
+test("canonicalDomain refuses what is no host name", () => {
+  for (
+    const domain of [
+      "",
+      ".",
+      "a..b",
+      ".a",
+      "a.b..",
+      "-a.b",
+      "a-.b",
+      "a_b.c",
+      "a b",
+      "bücher.example",
+      "a".repeat(64),
+      `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(62)}`,
+    ]
+  ) refused(() => canonicalDomain(domain), "domain", domain.slice(0, 40));
+});
+
+test("checkRegion takes 1 to 63 of a-z, 0-9 and hyphen", () => {
+  assert.is(checkRegion("eu-west-1"), "eu-west-1");
+  for (const region of ["", "EU", "a b", "ä", "a".repeat(64)]) {
+    refused(() => checkRegion(region), "region", region.slice(0, 20));
+  }
+});
+
+test("checkPort and checkTtlMs keep their bounds", () => {
+  assert.is(checkPort(65_535), 65_535);
+  assert.is(checkPort(0, "wssPort", true), 0);
+  for (const port of [0, -1, 65_536, 1.5, Number.NaN]) refused(() => checkPort(port), "port", "");
+  assert.is(checkTtlMs(0), 30_000);
+  assert.is(checkTtlMs(5_000), 5_000);
+  assert.is(checkTtlMs(86_400_000), 86_400_000);
+  for (const ttlMs of [4_999, 86_400_001, -1, 5_000.5, Infinity]) {
+    refused(() => checkTtlMs(ttlMs), "ttlMs", "");
+  }
+});
+
+test("canonicalLabels sorts by key and refuses duplicates, bad keys, long values, too many", () => {
+  const labels = canonicalLabels([{ key: "b", value: "1" }, { key: "a", value: "2" }]);
+  assert.equal(labels.map(({ key }) => key), ["a", "b"]);
+  const label = (key: string, value = "") => () => canonicalLabels([{ key, value }]);
+  refused(
+    () => canonicalLabels([{ key: "a", value: "1" }, { key: "a", value: "2" }]),
+    "labels",
+    "a",
+  );
+  for (const key of ["", "-a", "a b", "é", "a".repeat(64)]) refused(label(key), "labels", "");
+  label("k", "x".repeat(255))();
+  label("k", "ä".repeat(127))();
+  refused(label("k", "x".repeat(256)), "labels.k", "x");
+  refused(label("k", "ä".repeat(128)), "labels.k", "ä");
+  refused(label("k", "\ud800"), "labels.k", "");
+  const many = Array.from({ length: 17 }, (_, index) => ({ key: `k${index}`, value: "" }));
+  refused(() => canonicalLabels(many), "labels", "17");
+});
+
+test("validateAgent returns the canonical record with the registry's fields empty", () => {
+  const position = { generation: 3, index: 4 };
+  const valid = validateAgent({
+    ...agent,
+    domain: "A.Example.",
+    claim: position,
+    incarnation: position,
+    revision: position,
+    leaseExpiryMs: 9,
+    lastSeenUnixS: 9,
+    writer: 9,
+    extra: {
+      credentialHash: new Uint8Array(0),
+      labels: [],
+      superseded: [{ process: 1, untilMs: 2 }],
+    },
+  });
+  assert.equal(valid, { ...agent, domain: "a.example", ttlMs: 30_000 });
+});
+
+test("validateAgent refuses a nil id, no process, an unknown state, a long credential hash", () => {
+  refused(() => validateAgent({ ...agent, id: new Uint8Array(16) }), "id", "0000");
+  refused(() => validateAgent({ ...agent, process: 0 }), "process", "0");
+  refused(() => validateAgent({ ...agent, state: 2 }), "state", "2");
+  const extra = { credentialHash: new Uint8Array(65), labels: [], superseded: [] };
+  refused(() => validateAgent({ ...agent, extra }), "credentialHash", "65");
+});
+
+test("validateGateway wants a port, a domain or an address, and sane capacity", () => {
+  assert.equal(validateGateway(gateway), { ...gateway, ttlMs: 30_000 });
+  refused(() => validateGateway({ ...gateway, port: 0 }), "port", "0");
+  refused(() => validateGateway({ ...gateway, domain: "" }), "address", "");
+  const capacity = gateway.capacity;
+  for (const cpu of [-1, Number.NaN, Infinity, 1e39]) {
+    refused(
+      () => validateGateway({ ...gateway, capacity: { ...capacity, cpu } }),
+      "capacity.cpu",
+      "",
+    );
+  }
+  for (const memoryMiB of [-1, 1.5, 2 ** 32]) {
+    const used = { ...capacity, memoryMiB };
+    refused(() => validateGateway({ ...gateway, used }), "used.memoryMiB", `${memoryMiB}`);
+  }
+});
+
+test("the largest record that validation lets through fits a record's limit with room to spare", () => {
+  const labels = Array.from({ length: 16 }, (_, index) => ({
+    key: `k${index}`.padEnd(63, "x"),
+    value: "v".repeat(255),
+  }));
+  const domain = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
+  const extra = { credentialHash: new Uint8Array(64), labels, superseded: [] };
+  const largest = validateGateway({ ...gateway, domain, region: "r".repeat(63), extra });
+  const superseded = Array.from({ length: 4 }, () => ({ process: 1, untilMs: 1 }));
+  const stored = gatewayCodec.encode({ ...largest, extra: { ...extra, superseded } });
+  assert.ok(stored.length <= RECORD_BYTES_MAX, `${stored.length}`);
+});
+
+test.run();

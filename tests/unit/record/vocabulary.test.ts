@@ -1,0 +1,174 @@
+/** The words of other callers, and the way to and from the stored form. */
+import { createHash } from "node:crypto";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
+import {
+  agentFromStored,
+  agentToStored,
+  gatewayFromStored,
+  gatewayToStored,
+} from "../../../src/record/plain.ts";
+import { validateAgent, validateGateway } from "../../../src/record/validation.ts";
+import { agentFromJson, gatewayFromJson, idOfDomain } from "../../../src/record/vocabulary.ts";
+
+/** As gateways send it today. */
+const TODAY =
+  '{"region":"global","gateway_ip":"12.34.56.78","gateway_domain":"global.gateway.agnistack.online","gateway_port":4000,"capacity":{"cpu":1,"bandwidth":20,"memory":4096,"storage":40960}}';
+const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
+const OWNERSHIP = { process: 77, sequence: 3 };
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash("sha1").update(bytes).digest();
+}
+
+function refusal(run: () => unknown): RegistryError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof RegistryError) return error;
+    throw error;
+  }
+  throw new Error("must be refused");
+}
+
+test("gatewayFromJson takes what gateways send today, unchanged", () => {
+  assert.equal(gatewayFromJson(JSON.parse(TODAY)), {
+    region: "global",
+    address: "12.34.56.78",
+    domain: "global.gateway.agnistack.online",
+    port: 4000,
+    capacity: { cpu: 1, bandwidthMbps: 20, memoryMiB: 4096, storageMiB: 40960 },
+  });
+});
+
+test("gatewayFromJson takes our own words too, and the rest of theirs", () => {
+  const input = gatewayFromJson({
+    gateway_id: ID,
+    region: "eu",
+    wss_port: 443,
+    verifiable_cred_hash: "0xAB12",
+    ttl: 12.5,
+    labels: { a: "b" },
+    state: "draining",
+    used: { connections: 5 },
+    domain: null,
+  });
+  assert.equal(input, {
+    id: ID,
+    region: "eu",
+    wssPort: 443,
+    credentialHash: "AB12",
+    ttlMs: 12_500,
+    labels: { a: "b" },
+    state: "draining",
+    used: { connections: 5 },
+  });
+});
+
+test("agentFromJson maps an agent's words; gateway_id is the gateway that it names", () => {
+  const input = agentFromJson({
+    agent_id: ID,
+    agent_domain: "a1.example",
+    gateway_id: ID,
+    region: "eu",
+    agent_port: 9,
+  });
+  assert.equal(input, { id: ID, domain: "a1.example", gatewayId: ID, region: "eu", port: 9 });
+});
+
+test("gatewayFromJson refuses by name what it does not know, of a wrong type, or said twice", () => {
+  assert.is(refusal(() => gatewayFromJson({ region: "eu", prot: 1 })).fields.field, "prot");
+  assert.is(refusal(() => gatewayFromJson({ region: "eu", port: "1" })).fields.field, "port");
+  assert.is(
+    refusal(() => gatewayFromJson({ region: "eu", capacity: { ram: 1 } })).fields.field,
+    "capacity.ram",
+  );
+  assert.is(
+    refusal(() => gatewayFromJson({ region: "eu", port: 1, gateway_port: 2 })).fields.field,
+    "gateway_port",
+  );
+  assert.is(refusal(() => gatewayFromJson({})).fields.field, "region");
+  for (const json of [null, [], 3, "x"]) {
+    assert.is(refusal(() => gatewayFromJson(json)).fields.field, "gateway");
+  }
+  assert.is(
+    refusal(() => agentFromJson({ region: "eu", labels: { a: 1 } })).fields.field,
+    "labels.a",
+  );
+});
+
+test("idOfDomain is UUIDv5 of the canonical domain (RFC 9562, appendix A.4)", () => {
+  assert.is(idOfDomain("www.example.com", sha1), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+  assert.is(idOfDomain("WWW.Example.com.", sha1), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+});
+
+test("a gateway survives the way through the stored form", () => {
+  const input = {
+    ...gatewayFromJson(JSON.parse(TODAY)),
+    id: ID,
+    labels: { zone: "b", arch: "arm" },
+    credentialHash: "ab12",
+  };
+  const bytes = gatewayCodec.encode(validateGateway(gatewayToStored(input, OWNERSHIP)));
+  assert.ok(bytes.length <= 320);
+  const stored = gatewayCodec.decode(bytes);
+  assert.is(stored.process, 77);
+  assert.is(stored.sequence, 3);
+  assert.equal(gatewayFromStored({ ...stored, capacity: { ...stored.capacity, cpu: 1.1 } }), {
+    id: ID,
+    domain: "global.gateway.agnistack.online",
+    address: "12.34.56.78",
+    port: 4000,
+    wssPort: 0,
+    region: "global",
+    labels: { arch: "arm", zone: "b" },
+    credentialHash: "ab12",
+    ttlMs: 30_000,
+    state: "active",
+    capacity: { cpu: 1.1, memoryMiB: 4096, storageMiB: 40960, bandwidthMbps: 20, connections: 0 },
+    used: { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },
+    incarnation: { generation: 0, index: 0 },
+    revision: { generation: 0, index: 0 },
+    lastSeenUnixMs: 0,
+    writer: 0,
+  });
+});
+
+test("gatewayFromStored shows 32-bit floats as the decimals they were made of", () => {
+  const gateway = gatewayCodec.empty();
+  const capacity = { ...gateway.capacity, cpu: Math.fround(0.1), bandwidthMbps: Math.fround(2.7) };
+  const info = gatewayFromStored({ ...gateway, capacity });
+  assert.is(info.capacity.cpu, 0.1);
+  assert.is(info.capacity.bandwidthMbps, 2.7);
+});
+
+test("an agent survives the way through the stored form", () => {
+  const input = {
+    id: ID,
+    gatewayId: ID,
+    domain: "a1.example",
+    region: "eu",
+    port: 9,
+    ttlMs: 7_000,
+  };
+  const bytes = agentCodec.encode(validateAgent(agentToStored(input, OWNERSHIP)));
+  const { id, gatewayId, domain, address, ttlMs } = agentFromStored(agentCodec.decode(bytes));
+  assert.equal(
+    { id, gatewayId, domain, address, ttlMs },
+    { id: ID, gatewayId: ID, domain: "a1.example", address: "", ttlMs: 7_000 },
+  );
+});
+
+test("agentToStored refuses text that does not parse, by field", () => {
+  const to = (fields: Record<string, unknown>) => () =>
+    agentToStored({ region: "eu", ...fields }, OWNERSHIP);
+  assert.is(refusal(to({ id: "x" })).fields.field, "id");
+  assert.is(refusal(to({ gatewayId: "x" })).fields.field, "gatewayId");
+  assert.is(refusal(to({ address: "x" })).fields.field, "address");
+  assert.is(refusal(to({ credentialHash: "abc" })).fields.field, "credentialHash");
+  assert.is(refusal(to({ state: "gone" })).fields.field, "state");
+});
+
+test.run();
