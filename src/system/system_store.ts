@@ -1,0 +1,220 @@
+/**
+ * Group 0's state machine: what was fixed when the cluster was created, its members, and the ring map
+ * that follows from both.
+ *
+ * The first command is the genesis; a second one is refused, so that a node with a lost disk cannot
+ * found another cluster over this one. Pure and deterministic, like a partition's. Source: design §6.
+ */
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
+import { GROUP_TIME_MS_MAX } from "../base/limits.ts";
+import { isNilUuid } from "../base/uuid.ts";
+import {
+  commandCodec,
+  CommandView,
+  type GenesisCommand,
+  genesisCommandCodec,
+  GenesisCommandView,
+  type PutMemberCommand,
+  putMemberCommandCodec,
+  PutMemberCommandView,
+} from "../../schemas/gen/command.ts";
+import { FrameWriter } from "../../schemas/runtime.ts";
+import { COMMAND_KINDS } from "../record/command.ts";
+import { isPartitionCount } from "../ring/partition.ts";
+import type { RingMap, RingNode } from "../ring/ring_map.ts";
+import { SystemImageReader } from "./system_image.ts";
+
+/** What is fixed when a cluster is created. */
+export type Genesis = Readonly<GenesisCommand>;
+/** A node of the cluster. */
+export type Member = Readonly<PutMemberCommand>;
+
+/** The answer to an entry. */
+export type SystemReply =
+  | { readonly code: "ok" }
+  | { readonly code: RegistryError["code"]; readonly message: string };
+
+/** An entry of group 0's log. */
+export interface SystemEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly data: Uint8Array;
+}
+
+/** Members of a cluster: their ids and addresses must fit a control frame. */
+const MEMBERS_MAX = 1_024;
+const ADDRESSES_MAX = 8;
+const OK: SystemReply = Object.freeze({ code: "ok" });
+
+/** The state of group 0. */
+export class SystemStore {
+  #genesis: Genesis | undefined;
+  readonly #members = new Map<number, Member>();
+  #timeMs = 0;
+  #appliedIndex = 0;
+  /** The index of the entry that changed the ring map last: the second part of its epoch. */
+  #ringNumber = 0;
+
+  /** What the cluster was created with; `undefined` before the genesis. */
+  get genesis(): Genesis | undefined {
+    return this.#genesis;
+  }
+
+  /** Group time as last applied, ms. */
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** The members, by node id. */
+  get members(): Member[] {
+    return [...this.#members.values()].sort((left, right) => left.nodeId - right.nodeId);
+  }
+
+  /** Applies the next entry. What the entry holds never makes it throw. */
+  apply({ index, data }: SystemEntry): SystemReply {
+    assert(
+      index > this.#appliedIndex,
+      `Entry to apply must be above ${this.#appliedIndex}: its index is ${index}`,
+    );
+    this.#appliedIndex = index;
+    try {
+      const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      const command = new CommandView().wrap(view, data, 0, data.length);
+      if (command.timeMs > GROUP_TIME_MS_MAX) {
+        return refusal("malformed", `Time must be at most ${GROUP_TIME_MS_MAX}`);
+      }
+      this.#timeMs = Math.max(this.#timeMs, command.timeMs);
+      return this.#dispatch(command, index);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      return refusal(error.code, error.message);
+    }
+  }
+
+  /**
+   * The ring map, in which every member holds every partition.
+   *
+   * @param leader the node id that leads all of them; 0: not known.
+   * @returns `undefined` before the genesis.
+   */
+  ringMap(leader: number): RingMap | undefined {
+    const genesis = this.#genesis;
+    if (genesis === undefined) return undefined;
+    const nodes: RingNode[] = this.members.map((member) => ({
+      nodeId: member.nodeId,
+      addresses: member.addresses,
+      currentPin: pinOf(member.pin),
+      nextPin: pinOf(member.nextPin),
+    }));
+    return {
+      epoch: { generation: genesis.generation, number: this.#ringNumber },
+      partitionCount: genesis.partitionCount,
+      hashKey: genesis.hashKey,
+      nodes,
+      placements: [{ leader, replicas: nodes.map((node) => node.nodeId) }],
+    };
+  }
+
+  /** The state in chunks: the commands that make it. The same state gives the same bytes. */
+  *writeImage(): Generator<Uint8Array, void, undefined> {
+    const out = new FrameWriter({ bytesMax: 16 * 1024 * 1024 });
+    const header = { timeMs: this.#timeMs, unixS: 0, writer: 0 };
+    const head = new Uint8Array(16);
+    new DataView(head.buffer).setFloat64(0, this.#appliedIndex, true);
+    new DataView(head.buffer).setFloat64(8, this.#ringNumber, true);
+    yield head;
+    if (this.#genesis !== undefined) {
+      const kind = COMMAND_KINDS.genesis;
+      commandCodec.write(out, { ...header, kind }, genesisCommandCodec, this.#genesis);
+    }
+    const kind = COMMAND_KINDS.putMember;
+    for (const member of this.members) {
+      commandCodec.write(out, { ...header, kind }, putMemberCommandCodec, member);
+    }
+    yield out.written.slice();
+  }
+
+  /**
+   * Takes a whole image, cut anywhere, into this state, which must be empty.
+   *
+   * @throws RegistryError `corrupt`.
+   */
+  loadImage(chunks: Iterable<Uint8Array>): void {
+    assert(this.#appliedIndex === 0, "A system state that takes an image must be empty");
+    const reader = new SystemImageReader(chunks);
+    for (const segment of reader.segments()) {
+      const reply = this.apply({ index: this.#appliedIndex + 1, term: 0, data: segment });
+      if (reply.code !== "ok") {
+        throw new RegistryError(
+          "corrupt",
+          `System image must hold valid commands: ${reply.message}`,
+        );
+      }
+    }
+    this.#appliedIndex = reader.appliedIndex;
+    this.#ringNumber = reader.ringNumber;
+  }
+
+  #dispatch(command: CommandView, index: number): SystemReply {
+    switch (command.kind) {
+      case COMMAND_KINDS.genesis:
+        return this.#create(command.bodyInto(new GenesisCommandView()).toPlain(), index);
+      case COMMAND_KINDS.putMember:
+        return this.#putMember(command.bodyInto(new PutMemberCommandView()).toPlain(), index);
+      case COMMAND_KINDS.tick:
+        return OK;
+      default:
+        return refusal("malformed", `Command must be the system's: found kind ${command.kind}`);
+    }
+  }
+
+  #create(genesis: Genesis, index: number): SystemReply {
+    if (this.#genesis !== undefined) {
+      return refusal("wrong_cluster", "Cluster must not exist yet: it was created before");
+    }
+    if (isNilUuid(genesis.clusterId)) return invalid("Cluster id must not be nil: it is");
+    if (!isPartitionCount(genesis.partitionCount)) {
+      return invalid(
+        `Partition count must be a power of two up to 8,192: found ${genesis.partitionCount}`,
+      );
+    }
+    if (genesis.generation === 0) return invalid("Generation must be at least 1: found 0");
+    this.#genesis = Object.freeze(genesis);
+    this.#ringNumber = index;
+    return OK;
+  }
+
+  #putMember(member: Member, index: number): SystemReply {
+    if (this.#genesis === undefined) return invalid("Cluster must be created first: it is not");
+    if (member.nodeId === 0) return invalid("Node id must be at least 1: found 0");
+    if (member.addresses.length > ADDRESSES_MAX) {
+      return invalid(
+        `Addresses must be at most ${ADDRESSES_MAX}: found ${member.addresses.length}`,
+      );
+    }
+    if (!this.#members.has(member.nodeId) && this.#members.size === MEMBERS_MAX) {
+      return refusal("too_large", `Members must be at most ${MEMBERS_MAX}: there are as many`);
+    }
+    this.#members.set(member.nodeId, Object.freeze(member));
+    this.#ringNumber = index;
+    return OK;
+  }
+}
+
+/** A pin that is all zero is none. */
+function pinOf(pin: Uint8Array): Uint8Array {
+  return pin.some((byte) => byte !== 0) ? pin : new Uint8Array(0);
+}
+
+function refusal(code: RegistryError["code"], message: string): SystemReply {
+  return { code, message };
+}
+
+function invalid(message: string): SystemReply {
+  return refusal("invalid_argument", message);
+}

@@ -1,0 +1,123 @@
+/** Group 0: the genesis once, members, the ring map, the image. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { commandCodec } from "../../../schemas/gen/command.ts";
+import { encodeGenesis, encodePutMember, encodeTick } from "../../../src/record/command.ts";
+import { SystemStore } from "../../../src/system/system_store.ts";
+
+const HEADER = { timeMs: 5, unixS: 6, writer: 0 };
+const GENESIS = {
+  clusterId: new Uint8Array(16).fill(1),
+  hashKey: new Uint8Array(16).fill(2),
+  partitionCount: 1_024,
+  generation: 1,
+  region: "eu",
+};
+const MEMBER = {
+  nodeId: 7,
+  addresses: [{ transport: "quic", host: "::1", port: 4433 }],
+  pin: new Uint8Array(32).fill(3),
+  nextPin: new Uint8Array(32),
+};
+
+class Harness {
+  readonly store = new SystemStore();
+
+  apply(data: Uint8Array): string {
+    return this.store.apply({ index: this.store.appliedIndex + 1, term: 1, data }).code;
+  }
+}
+
+function created(): Harness {
+  const harness = new Harness();
+  assert.is(harness.apply(encodeGenesis(HEADER, GENESIS)), "ok");
+  return harness;
+}
+
+test("genesis fixes the cluster, and a second one is refused", () => {
+  const { store, ...rest } = created();
+  assert.equal(store.genesis, GENESIS);
+  assert.is(store.timeMs, 5);
+  const harness = Object.assign(new Harness(), rest, { store });
+  const other = { ...GENESIS, clusterId: new Uint8Array(16).fill(9) };
+  assert.is(harness.apply(encodeGenesis(HEADER, other)), "wrong_cluster");
+  assert.is(harness.apply(encodeGenesis(HEADER, GENESIS)), "wrong_cluster");
+  assert.equal(store.genesis, GENESIS);
+});
+
+test("genesis is refused without id, generation, or a power of two of partitions", () => {
+  const harness = new Harness();
+  const wrong = [
+    { clusterId: new Uint8Array(16) },
+    { partitionCount: 1_000 },
+    { partitionCount: 16_384 },
+    { generation: 0 },
+  ];
+  for (const fields of wrong) {
+    assert.is(harness.apply(encodeGenesis(HEADER, { ...GENESIS, ...fields })), "invalid_argument");
+  }
+  assert.is(harness.store.genesis, undefined);
+  assert.is(harness.store.ringMap(0), undefined);
+});
+
+test("putMember needs a cluster and a node id, and gives the ring map a new epoch", () => {
+  assert.is(new Harness().apply(encodePutMember(HEADER, MEMBER)), "invalid_argument");
+  const harness = created();
+  assert.equal(harness.store.ringMap(0)?.epoch, { generation: 1, number: 1 });
+  assert.is(harness.apply(encodePutMember(HEADER, { ...MEMBER, nodeId: 0 })), "invalid_argument");
+  assert.is(harness.apply(encodePutMember(HEADER, MEMBER)), "ok");
+  assert.equal(harness.store.ringMap(7), {
+    epoch: { generation: 1, number: 3 },
+    partitionCount: 1_024,
+    hashKey: GENESIS.hashKey,
+    nodes: [{
+      nodeId: 7,
+      addresses: MEMBER.addresses,
+      currentPin: MEMBER.pin,
+      nextPin: new Uint8Array(0),
+    }],
+    placements: [{ leader: 7, replicas: [7] }],
+  });
+  harness.apply(encodePutMember(HEADER, { ...MEMBER, addresses: [] }));
+  assert.equal(harness.store.ringMap(7)?.nodes[0]?.addresses, []);
+});
+
+test("apply answers what is no command of the system with a code", () => {
+  const harness = created();
+  assert.is(harness.apply(encodeTick(HEADER)), "ok");
+  assert.is(harness.apply(commandCodec.encode({ ...HEADER, kind: 1 })), "malformed");
+  assert.is(harness.apply(new Uint8Array(0)), "malformed");
+  assert.is(harness.apply(new Uint8Array(64).fill(0xff)), "malformed");
+  assert.throws(
+    () => harness.store.apply({ index: 1, term: 1, data: encodeTick(HEADER) }),
+    /above/,
+  );
+});
+
+test("image gives the same state and the same bytes, cut anywhere", () => {
+  const harness = created();
+  harness.apply(encodePutMember(HEADER, { ...MEMBER, nodeId: 9 }));
+  harness.apply(encodePutMember(HEADER, MEMBER));
+  harness.apply(encodeTick({ ...HEADER, timeMs: 99 }));
+  const image = [...harness.store.writeImage()].flatMap((chunk) => [...chunk]);
+  for (const cut of [0, 1, 16, 17, 100, image.length]) {
+    const loaded = new SystemStore();
+    loaded.loadImage([Uint8Array.from(image.slice(0, cut)), Uint8Array.from(image.slice(cut))]);
+    assert.is(loaded.appliedIndex, 4);
+    assert.is(loaded.timeMs, 99);
+    assert.equal(loaded.ringMap(7), harness.store.ringMap(7));
+    assert.equal([...loaded.writeImage()].flatMap((chunk) => [...chunk]), image);
+  }
+  for (let length = 0; length < image.length; length++) {
+    const cut = Uint8Array.from(image.slice(0, length));
+    const loaded = new SystemStore();
+    try {
+      loaded.loadImage([cut]);
+      assert.ok(loaded.members.length < 2, `length ${length}`);
+    } catch (error) {
+      assert.is((error as { code?: string }).code, "corrupt", `length ${length}`);
+    }
+  }
+});
+
+test.run();
