@@ -1,0 +1,185 @@
+/**
+ * What an owner does with its records after they were registered: renew, report, deregister.
+ */
+import {
+  deregisterReplyCodec,
+  renewReplyCodec,
+  reportReplyCodec,
+  type ResponseView,
+} from "../../../schemas/gen/wire.ts";
+import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
+import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
+import { parseUuid } from "../../base/uuid.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import type { Invoker } from "../dispatcher.ts";
+import type { Ownership } from "../ownership.ts";
+import type { Capacity, Incarnation } from "../records.ts";
+import type {
+  CallOptions,
+  Deregistered,
+  DeregisterOptions,
+  Renewed,
+  RenewFailure,
+  RenewItem,
+  Reported,
+  ReportOptions,
+} from "../types.ts";
+import { type GetCalls, receiptsOf } from "./get.ts";
+
+/** The kinds of record that have an owner. */
+export type OwnedKind = "agent" | "gateway";
+
+const STATE_ACTIVE = 0;
+const STATE_DRAINING = 1;
+const NOTHING_USED: Capacity = {
+  cpu: 0,
+  memoryMiB: 0,
+  storageMiB: 0,
+  bandwidthMbps: 0,
+  connections: 0,
+};
+
+/** The wire number of a kind. */
+export function kindNumber(kind: OwnedKind): number {
+  return kind === "agent" ? KIND_AGENT : KIND_GATEWAY;
+}
+
+/** Renew, Deregister, Report. */
+export class OwnCalls {
+  readonly #invoker: Invoker;
+  readonly #ownership: Ownership;
+  readonly #get: GetCalls;
+
+  constructor(invoker: Invoker, ownership: Ownership, get: GetCalls) {
+    this.#invoker = invoker;
+    this.#ownership = ownership;
+    this.#get = get;
+  }
+
+  /** See `Client.renew`. */
+  async renew(items: readonly RenewItem[], options?: CallOptions): Promise<Renewed> {
+    const requests: Promise<Renewed>[] = [];
+    for (let start = 0; start < items.length; start += RENEW_ITEMS_MAX) {
+      requests.push(this.#renewBatch(items.slice(start, start + RENEW_ITEMS_MAX), start, options));
+    }
+    const answers = await Promise.all(requests);
+    return {
+      renewed: answers.reduce((sum, { renewed }) => sum + renewed, 0),
+      renewAfterMs: answers.reduce((min, answer) => Math.min(min, answer.renewAfterMs), Infinity),
+      failures: answers.flatMap(({ failures }) => failures),
+    };
+  }
+
+  async #renewBatch(
+    items: readonly RenewItem[],
+    start: number,
+    options: CallOptions | undefined,
+  ): Promise<Renewed> {
+    const body = {
+      items: items.map(({ kind, id, incarnation }) => ({
+        id: parseUuid(id),
+        incarnation,
+        kind: kindNumber(kind),
+      })),
+    };
+    return await this.#invoker.invoke(
+      "renew",
+      body,
+      (response) => decodeRenewed(response, start, items.length),
+      options,
+    );
+  }
+
+  /** See `Client.deregisterAgent`, `Client.deregisterGateway`. */
+  async deregister(
+    kind: OwnedKind,
+    id: string,
+    options: DeregisterOptions = {},
+  ): Promise<Deregistered> {
+    const held = await this.#held(kind, id, options);
+    const incarnation = options.incarnation ?? held.incarnation;
+    return await this.deregisterHeld(kind, id, incarnation, held.own, options);
+  }
+
+  /** Deregisters a record whose incarnation is known; `own`: this client registered it. */
+  deregisterHeld(
+    kind: OwnedKind,
+    id: string,
+    incarnation: Incarnation,
+    own: boolean,
+    options: CallOptions & { readonly withAgents?: boolean } = {},
+  ): Promise<Deregistered> {
+    const stamp = own ? this.#ownership.next() : { process: 0, sequence: 0 };
+    return this.#invoker.invoke(
+      kind === "agent" ? "deregisterAgent" : "deregisterGateway",
+      { id: parseUuid(id), incarnation, ...stamp, withAgents: options.withAgents ?? false },
+      (response) => ({
+        removed: response.bodyInto(deregisterReplyCodec.newView()).removed,
+        receipts: receiptsOf(response),
+      }),
+      options,
+    );
+  }
+
+  /** See `Client.reportAgent`, `Client.reportGateway`. */
+  async report(kind: OwnedKind, id: string, options: ReportOptions): Promise<Reported> {
+    const incarnation = options.incarnation ?? (await this.#held(kind, id, options)).incarnation;
+    const body = {
+      id: parseUuid(id),
+      incarnation,
+      used: options.used ?? NOTHING_USED,
+      state: options.draining === true ? STATE_DRAINING : STATE_ACTIVE,
+      setUsed: options.used !== undefined,
+      setState: options.draining !== undefined,
+      kind: kindNumber(kind),
+    };
+    return await this.#invoker.invoke("report", body, (response) => {
+      const reply = response.bodyInto(reportReplyCodec.newView());
+      return {
+        revision: { generation: reply.revisionGeneration, index: reply.revisionIndex },
+        receipts: receiptsOf(response),
+      };
+    }, options);
+  }
+
+  /** Under which incarnation the record is held, and whether by this client. */
+  async #held(
+    kind: OwnedKind,
+    id: string,
+    { timeoutMs, signal }: CallOptions,
+  ): Promise<{ incarnation: Incarnation; own: boolean }> {
+    // Linearizable, whatever staleness the caller allows: a fence must be the newest.
+    const options = {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const { incarnation, process } = await this.#get.holder(kind, id, options);
+    return { incarnation, own: process === this.#ownership.process };
+  }
+}
+
+function decodeRenewed(response: ResponseView, start: number, count: number): Renewed {
+  const reply = response.bodyInto(renewReplyCodec.newView());
+  const failures: RenewFailure[] = [];
+  const found = reply.failures;
+  for (let index = 0; index < found.count; index++) {
+    const failure = found.at(index);
+    if (failure.position >= count) {
+      throw new RegistryError(
+        "malformed",
+        `Failure must name one of ${count} items: it names ${failure.position}`,
+      );
+    }
+    const code = errorCodeFromWire(failure.code);
+    const incarnation = { generation: failure.currentGeneration, index: failure.currentIndex };
+    failures.push({
+      position: start + failure.position,
+      error: new RegistryError(
+        code,
+        `The record was not renewed: ${code}`,
+        incarnation.index > 0 ? { incarnation } : {},
+      ),
+    });
+  }
+  return { renewed: reply.renewed, renewAfterMs: reply.renewAfterMs, failures };
+}

@@ -1,0 +1,263 @@
+/**
+ * Registers: one record or many. The SDK adds process and sequence; a repeated request keeps them,
+ * and only a takeover, which is another request, gets a new sequence.
+ */
+import {
+  registerManyReplyCodec,
+  type RegisterOutcomeView,
+  registerReplyCodec,
+  type ResponseView,
+} from "../../../schemas/gen/wire.ts";
+import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
+import { CLIENT_REGISTER_BYTES_MAX, REGISTER_ITEMS_MAX } from "../../base/limits.ts";
+import { formatUuid } from "../../base/uuid.ts";
+import type { MonotonicClock } from "../../base/world.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import type { Invoker } from "../dispatcher.ts";
+import type { Ownership } from "../ownership.ts";
+import {
+  type AgentInput,
+  type GatewayInput,
+  type Incarnation,
+  storedAgent,
+  storedGateway,
+} from "../records.ts";
+import type {
+  CallOptions,
+  Receipt,
+  Registered,
+  RegisterItem,
+  RegisterOptions,
+  RegisterOutcome,
+} from "../types.ts";
+import { receiptsOf } from "./get.ts";
+
+/** How often a takeover is tried when others take the record over at the same time. */
+const TAKE_OVERS_MAX = 3;
+const NO_INCARNATION: Incarnation = { generation: 0, index: 0 };
+
+/** One item on its way: its place in the caller's list, and what it takes over from. */
+interface Entry {
+  readonly position: number;
+  readonly item: RegisterItem;
+  readonly expected: Incarnation;
+}
+
+/** An entry as it is sent. */
+interface EncodedEntry {
+  readonly entry: Entry;
+  readonly record: Uint8Array;
+}
+
+/** RegisterAgent, RegisterGateway, RegisterMany. */
+export class RegisterCalls {
+  readonly #invoker: Invoker;
+  readonly #ownership: Ownership;
+  readonly #clock: MonotonicClock;
+  readonly #timeoutMs: number;
+  readonly #reply = registerReplyCodec.newView();
+  readonly #manyReply = registerManyReplyCodec.newView();
+
+  /** @param timeoutMs a call's time when it names none. */
+  constructor(
+    invoker: Invoker,
+    ownership: Ownership,
+    { clock, timeoutMs }: { clock: MonotonicClock; timeoutMs: number },
+  ) {
+    this.#invoker = invoker;
+    this.#ownership = ownership;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** See `Client.registerAgent`. */
+  agent(fields: AgentInput, options: RegisterOptions = {}): Promise<Registered> {
+    return this.#register("registerAgent", () => this.#encodeAgent(fields), options);
+  }
+
+  /** See `Client.registerGateway`. */
+  gateway(fields: GatewayInput, options: RegisterOptions = {}): Promise<Registered> {
+    return this.#register("registerGateway", () => this.#encodeGateway(fields), options);
+  }
+
+  /** See `Client.registerMany`. */
+  async many(
+    items: readonly RegisterItem[],
+    options: CallOptions & { readonly takeOver?: boolean } = {},
+  ): Promise<RegisterOutcome[]> {
+    const outcomes: RegisterOutcome[] = [];
+    const left = this.#countdown(options);
+    let entries = items.map((item, position): Entry => ({
+      position,
+      item,
+      expected: item.expected ?? NO_INCARNATION,
+    }));
+    for (let takeOvers = 0; entries.length > 0; takeOvers++) {
+      await this.#sendAll(entries, left(), outcomes);
+      if (options.takeOver !== true || takeOvers === TAKE_OVERS_MAX) break;
+      entries = entries.flatMap((entry): Entry[] => {
+        const held = heldBy(outcomes[entry.position]?.error);
+        return held === undefined ? [] : [{ ...entry, expected: held }];
+      });
+    }
+    return outcomes;
+  }
+
+  async #register(
+    name: "registerAgent" | "registerGateway",
+    encode: () => Uint8Array,
+    options: RegisterOptions,
+  ): Promise<Registered> {
+    const left = this.#countdown(options);
+    let expected = options.expected ?? NO_INCARNATION;
+    for (let takeOvers = 0;; takeOvers++) {
+      try {
+        const body = { record: encode(), expected };
+        return await this.#invoker.invoke(name, body, this.#decode, left());
+      } catch (error) {
+        const held = heldBy(error);
+        if (options.takeOver !== true || held === undefined || takeOvers === TAKE_OVERS_MAX) {
+          throw error;
+        }
+        expected = held;
+      }
+    }
+  }
+
+  #encodeAgent(fields: AgentInput): Uint8Array {
+    return storedAgent(fields, this.#ownership.next());
+  }
+
+  #encodeGateway(fields: GatewayInput): Uint8Array {
+    return storedGateway(fields, this.#ownership.next());
+  }
+
+  /** Sends the entries in as few requests as their size allows; fills `outcomes` at their places. */
+  async #sendAll(
+    entries: readonly Entry[],
+    options: CallOptions,
+    outcomes: RegisterOutcome[],
+  ): Promise<void> {
+    const batches: EncodedEntry[][] = [];
+    let batch: EncodedEntry[] = [];
+    let bytes = 0;
+    for (const entry of entries) {
+      let record: Uint8Array;
+      try {
+        record = entry.item.kind === "agent"
+          ? this.#encodeAgent(entry.item.agent)
+          : this.#encodeGateway(entry.item.gateway);
+      } catch (error) {
+        outcomes[entry.position] = { error: toRegistryError(error) };
+        continue;
+      }
+      const full = batch.length === REGISTER_ITEMS_MAX ||
+        bytes + record.length > CLIENT_REGISTER_BYTES_MAX;
+      if (full || batch.length === 0) {
+        batch = [];
+        batches.push(batch);
+        bytes = 0;
+      }
+      batch.push({ entry, record });
+      bytes += record.length;
+    }
+    await Promise.all(batches.map((some) => this.#sendBatch(some, options, outcomes)));
+  }
+
+  async #sendBatch(
+    batch: readonly EncodedEntry[],
+    options: CallOptions,
+    outcomes: RegisterOutcome[],
+  ): Promise<void> {
+    const items = batch.map(({ entry, record }) => ({
+      record,
+      expected: entry.expected,
+      kind: entry.item.kind === "agent" ? KIND_AGENT : KIND_GATEWAY,
+    }));
+    let answers: readonly RegisterOutcome[];
+    try {
+      answers = await this.#invoker.invoke("registerMany", { items }, this.#decodeMany, options);
+    } catch (error) {
+      const refusal = { error: toRegistryError(error) };
+      answers = batch.map(() => refusal);
+    }
+    batch.forEach(({ entry }, index) => {
+      outcomes[entry.position] = answers[index] ?? { error: unanswered(batch.length) };
+    });
+  }
+
+  readonly #decode = (response: ResponseView): Registered => {
+    const reply = response.bodyInto(this.#reply);
+    return registeredOf(reply, receiptsOf(response));
+  };
+
+  readonly #decodeMany = (response: ResponseView): RegisterOutcome[] => {
+    const receipts = receiptsOf(response);
+    const { items } = response.bodyInto(this.#manyReply);
+    const outcomes: RegisterOutcome[] = [];
+    for (let index = 0; index < items.count; index++) {
+      const item = items.at(index);
+      outcomes.push(
+        item.code === 0 ? { registered: registeredOf(item, receipts) } : { error: refusalOf(item) },
+      );
+    }
+    return outcomes;
+  };
+
+  /** The same options with the time that is left of theirs, each time it is called. */
+  #countdown(options: CallOptions): () => CallOptions {
+    const deadlineMs = this.#clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
+    let first = true;
+    return () => {
+      if (first) {
+        first = false;
+        return options;
+      }
+      return { ...options, timeoutMs: Math.max(1, deadlineMs - this.#clock.nowMs()) };
+    };
+  }
+}
+
+/** The incarnation under which another process holds the record, where that is what is wrong. */
+function heldBy(error: unknown): Incarnation | undefined {
+  if (!(error instanceof RegistryError) || error.code !== "incarnation_mismatch") return undefined;
+  return error.fields.incarnation;
+}
+
+function unanswered(count: number): RegistryError {
+  return new RegistryError("malformed", `Reply must answer all of ${count} items: it does not`);
+}
+
+/** What a reply to one register, or one outcome of many, has in common. */
+interface RegisteredView {
+  readonly id: Uint8Array;
+  readonly incarnationGeneration: number;
+  readonly incarnationIndex: number;
+  readonly revisionGeneration: number;
+  readonly revisionIndex: number;
+  readonly remainingMs: number;
+  readonly renewAfterMs: number;
+  readonly created: boolean;
+}
+
+function registeredOf(view: RegisteredView, receipts: readonly Receipt[]): Registered {
+  return {
+    id: formatUuid(view.id),
+    incarnation: { generation: view.incarnationGeneration, index: view.incarnationIndex },
+    revision: { generation: view.revisionGeneration, index: view.revisionIndex },
+    remainingMs: view.remainingMs,
+    renewAfterMs: view.renewAfterMs,
+    created: view.created,
+    receipts,
+  };
+}
+
+function refusalOf(view: RegisterOutcomeView): RegistryError {
+  const code = errorCodeFromWire(view.code);
+  const incarnation = { generation: view.incarnationGeneration, index: view.incarnationIndex };
+  return new RegistryError(
+    code,
+    view.message || `The registry answered ${code}`,
+    incarnation.index > 0 ? { incarnation } : {},
+  );
+}

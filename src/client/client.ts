@@ -1,0 +1,342 @@
+/**
+ * The client: typed calls over one connection that mends itself, and the leases that it keeps.
+ *
+ * It is composed here and does nothing by itself: dispatcher.ts carries calls, link.ts keeps the
+ * connection, calls/ know the operations, lease_keeper.ts renews. It runs wherever its dialer does,
+ * in a browser too.
+ */
+import type { Hello } from "../../schemas/gen/wire.ts";
+import { RegistryError } from "../base/errors.ts";
+import {
+  CLIENT_IN_FLIGHT_DEFAULT,
+  CLIENT_IN_FLIGHT_MAX,
+  DIAL_MS_MAX,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+} from "../base/limits.ts";
+import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
+import { compareRingEpochs, type RingMap } from "../ring/ring_map.ts";
+import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
+import { AnswerCache } from "./answer_cache.ts";
+import { CachedResolveCalls } from "./calls/cached_resolve.ts";
+import { GetCalls } from "./calls/get.ts";
+import { allPages, ListCalls } from "./calls/list.ts";
+import { NodeCalls } from "./calls/node.ts";
+import { OwnCalls } from "./calls/own.ts";
+import { RegisterCalls } from "./calls/register.ts";
+import { ResolveCalls } from "./calls/resolve.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { Link } from "./link.ts";
+import { Ownership } from "./ownership.ts";
+import type { AgentInput, GatewayInput } from "./records.ts";
+import type {
+  CallOptions,
+  Client,
+  ClientStatus,
+  ConnectParameters,
+  DeregisterOptions,
+  KeepOptions,
+  ListedAgent,
+  ListedGateway,
+  ListOptions,
+  RegisterItem,
+  RegisterOptions,
+  RenewItem,
+  ReportOptions,
+  ResolveGatewaysOptions,
+} from "./types.ts";
+
+/** How long `close` waits for the release of leases where it is told nothing, ms. */
+const RELEASE_MS_DEFAULT = 2_000;
+const PROGRAM_DEFAULT = "registry-sdk";
+
+/**
+ * Connects to the registry.
+ *
+ * ```ts ignore
+ * const client = await connect({
+ *   endpoints: [{ host: "127.0.0.1", port: 4100 }],
+ *   dialer: new QuicDialer(),
+ *   trust: { kind: "ca", pem: [caPem] },
+ *   world: processWorld(),
+ * });
+ * const lease = await client.keepGateway({
+ *   region: "global",
+ *   domain: "global.gateway.example",
+ *   address: "192.0.2.10",
+ *   port: 4000,
+ * });
+ * lease.ended.then(({ reason }) => console.log(`The gateway's place is lost: ${reason}`));
+ *
+ * const { agent, gateway } = await client.resolveAgent("a1.example");
+ * console.log(`${agent.id} is reached by ${gateway?.address}:${gateway?.port}`);
+ * await client.close({ releaseLeases: true });
+ * ```
+ *
+ * @returns a client that is connected; with `options.lazy`, one that is about to be.
+ * @throws RegistryError why no connection could be made within `options.connectTimeoutMs`.
+ */
+export async function connect(parameters: ConnectParameters): Promise<Client> {
+  const { options = {} } = parameters;
+  checkParameters(parameters);
+  const client = new RegistryClient(parameters);
+  if (options.lazy === true) return client;
+  try {
+    await client.firstConnection(options.connectTimeoutMs ?? DIAL_MS_MAX);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return client;
+}
+
+/** What {@link connect} returns. */
+class RegistryClient implements Client {
+  readonly process: number;
+  readonly #dispatcher: Dispatcher;
+  readonly #link: Link;
+  readonly #get: GetCalls;
+  readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
+  readonly #list: ListCalls;
+  readonly #register: RegisterCalls;
+  readonly #own: OwnCalls;
+  readonly #node: NodeCalls;
+  readonly #keeper: LeaseKeeper;
+  #ringMap: RingMap | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parameters: ConnectParameters) {
+    const { world, options = {} } = parameters;
+    const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
+    const ownership = new Ownership(world.entropy);
+    this.process = ownership.process;
+    this.#dispatcher = new Dispatcher({
+      world,
+      timeoutMs,
+      onRingMap: (map) => this.#learn(map),
+      onEnded: (connection, error) => this.#link.lost(connection, error),
+    });
+    this.#get = new GetCalls(this.#dispatcher);
+    this.#list = new ListCalls(this.#dispatcher);
+    this.#node = new NodeCalls(this.#dispatcher);
+    this.#own = new OwnCalls(this.#dispatcher, ownership, this.#get);
+    this.#register = new RegisterCalls(this.#dispatcher, ownership, {
+      clock: world.monotonic,
+      timeoutMs,
+    });
+    this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
+    const resolve = new ResolveCalls(this.#dispatcher);
+    this.#resolve = options.cache === true
+      ? new CachedResolveCalls({
+        calls: resolve,
+        cache: new AnswerCache(world.monotonic),
+        isConnected: () => this.#link.endpoint !== undefined,
+      })
+      : resolve;
+    this.#link = new Link(
+      {
+        endpoints: parameters.endpoints,
+        dialer: parameters.dialer,
+        trust: parameters.trust,
+        world,
+        hello: helloOf(parameters),
+        inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
+        attemptMs: DIAL_MS_MAX,
+        onEvent: (event) => {
+          if (event.kind === "connected") this.#keeper.connected();
+          options.onConnection?.(event);
+        },
+      },
+      this.#dispatcher,
+    );
+    this.#link.start();
+  }
+
+  get status(): ClientStatus {
+    const { endpoint } = this.#link;
+    const open = endpoint === undefined ? "connecting" : "connected";
+    return {
+      state: this.#closing === undefined ? open : "closed",
+      endpoint,
+      inFlight: this.#dispatcher.inFlight,
+      waiting: this.#dispatcher.waiting,
+      leases: this.#keeper.count,
+      connections: this.#link.connections,
+      retries: this.#dispatcher.retries,
+    };
+  }
+
+  get lastRingMap(): RingMap | undefined {
+    return this.#ringMap;
+  }
+
+  /** Resolves when the first connection is made. */
+  async firstConnection(timeoutMs: number): Promise<void> {
+    await this.#link.first(timeoutMs);
+  }
+
+  getAgent(id: string | Uint8Array, options?: CallOptions) {
+    return this.#get.agent(id, options);
+  }
+
+  getGateway(id: string | Uint8Array, options?: CallOptions) {
+    return this.#get.gateway(id, options);
+  }
+
+  getAgentStored(id: string | Uint8Array, options?: CallOptions) {
+    return this.#get.agentStored(id, options);
+  }
+
+  getGatewayStored(id: string | Uint8Array, options?: CallOptions) {
+    return this.#get.gatewayStored(id, options);
+  }
+
+  resolveAgent(domain: string, options?: CallOptions) {
+    return this.#resolve.agent(domain, options);
+  }
+
+  resolveAgents(domains: readonly string[], options?: CallOptions) {
+    return this.#resolve.agents(domains, options);
+  }
+
+  resolveGateways(region: string, options?: ResolveGatewaysOptions) {
+    return this.#list.bestGateways(region, options);
+  }
+
+  listAgents(region: string, options?: ListOptions) {
+    return this.#list.agents(region, options);
+  }
+
+  listGateways(region: string, options?: ListOptions) {
+    return this.#list.gateways(region, options);
+  }
+
+  allAgents(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedAgent> {
+    return allPages(
+      (cursor) => this.#list.agents(region, withCursor(options, cursor)),
+      options.cursor,
+    );
+  }
+
+  allGateways(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedGateway> {
+    return allPages(
+      (cursor) => this.#list.gateways(region, withCursor(options, cursor)),
+      options.cursor,
+    );
+  }
+
+  registerAgent(agent: AgentInput, options?: RegisterOptions) {
+    return this.#register.agent(agent, options);
+  }
+
+  registerGateway(gateway: GatewayInput, options?: RegisterOptions) {
+    return this.#register.gateway(gateway, options);
+  }
+
+  registerMany(
+    items: readonly RegisterItem[],
+    options?: CallOptions & { readonly takeOver?: boolean },
+  ) {
+    return this.#register.many(items, options);
+  }
+
+  renew(items: readonly RenewItem[], options?: CallOptions) {
+    return this.#own.renew(items, options);
+  }
+
+  deregisterAgent(id: string, options?: DeregisterOptions) {
+    return this.#own.deregister("agent", id, options);
+  }
+
+  deregisterGateway(id: string, options?: DeregisterOptions) {
+    return this.#own.deregister("gateway", id, options);
+  }
+
+  reportAgent(id: string, options: Omit<ReportOptions, "used">) {
+    return this.#own.report("agent", id, options);
+  }
+
+  reportGateway(id: string, options: ReportOptions) {
+    return this.#own.report("gateway", id, options);
+  }
+
+  keepAgent(agent: AgentInput, options?: KeepOptions) {
+    return this.#keeper.keep({ kind: "agent", agent }, options);
+  }
+
+  keepGateway(gateway: GatewayInput, options?: KeepOptions) {
+    return this.#keeper.keep({ kind: "gateway", gateway }, options);
+  }
+
+  keepMany(items: readonly RegisterItem[], options?: KeepOptions) {
+    return this.#keeper.keepMany(items, options);
+  }
+
+  nodeStatus(options?: CallOptions) {
+    return this.#node.status(options);
+  }
+
+  async ringMap(options?: CallOptions): Promise<RingMap> {
+    const map = await this.#node.ringMap(options);
+    this.#learn(map);
+    return map;
+  }
+
+  async close(
+    options: { readonly releaseLeases?: boolean; readonly timeoutMs?: number } = {},
+  ): Promise<void> {
+    this.#closing ??= this.#close(options);
+    await this.#closing;
+  }
+
+  async #close(
+    options: { readonly releaseLeases?: boolean; readonly timeoutMs?: number },
+  ): Promise<void> {
+    if (options.releaseLeases === true) {
+      await this.#keeper.releaseAll(options.timeoutMs ?? RELEASE_MS_DEFAULT);
+    }
+    this.#keeper.close();
+    this.#dispatcher.close(new RegistryError("shutting_down", "The client is closed"));
+    await this.#link.close();
+  }
+
+  /** Keeps the newest map. */
+  #learn(map: RingMap): void {
+    const known = this.#ringMap;
+    if (known === undefined || compareRingEpochs(map.epoch, known.epoch) >= 0) this.#ringMap = map;
+  }
+}
+
+function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
+  return cursor === undefined ? options : { ...options, cursor };
+}
+
+function helloOf({ options = {} }: ConnectParameters): Hello {
+  return {
+    versionMin: PROTOCOL_VERSION_MIN,
+    versionMax: PROTOCOL_VERSION_MAX,
+    features: 0,
+    clusterId: options.clusterId === undefined
+      ? new Uint8Array(UUID_BYTES)
+      : parseUuid(options.clusterId, "clusterId"),
+    region: options.region ?? "",
+    agent: options.program ?? PROGRAM_DEFAULT,
+  };
+}
+
+function checkParameters({ endpoints, options = {} }: ConnectParameters): void {
+  if (endpoints.length === 0) {
+    throw new RegistryError("invalid_argument", "endpoints must name at least one: there is none", {
+      field: "endpoints",
+    });
+  }
+  const inFlightMax = options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT;
+  if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > CLIENT_IN_FLIGHT_MAX) {
+    throw new RegistryError(
+      "invalid_argument",
+      `inFlightMax must be an integer in [1, ${CLIENT_IN_FLIGHT_MAX}]: ` +
+        `current value is ${inFlightMax}`,
+      { field: "inFlightMax" },
+    );
+  }
+}

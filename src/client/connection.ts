@@ -1,0 +1,430 @@
+/**
+ * One connection: a session with its control stream and one stream of requests. Requests of one turn
+ * leave in one write, all replies of a chunk are decoded where they lie, and a silent server is
+ * probed and then given up, because a transport may take 45 s to notice.
+ *
+ * It ends once, for whatever reason: then its owner gets back every call that was not answered.
+ */
+import {
+  type Hello,
+  requestCodec,
+  responseCodec,
+  type ResponseView,
+} from "../../schemas/gen/wire.ts";
+import {
+  errorCodeFromWire,
+  type ErrorFields,
+  RegistryError,
+  toRegistryError,
+} from "../base/errors.ts";
+import {
+  CLIENT_DRAIN_MS,
+  CLIENT_IN_FLIGHT_MAX,
+  CLIENT_OUTBOX_BYTES,
+  CLIENT_READ_BYTES_MIN,
+  CLIENT_SILENCE_MS,
+  REQUEST_FRAME_BYTES_MAX,
+  REQUEST_TIMEOUT_MS_MAX,
+  RESPONSE_FRAME_BYTES_MAX,
+} from "../base/limits.ts";
+import type { Timer, World } from "../base/world.ts";
+import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
+import type { Greeting } from "../wire/control.ts";
+import { FrameAssembler } from "../wire/frame_assembler.ts";
+import { OPERATIONS } from "../wire/operations.ts";
+import { Outbox } from "../../transport/outbox.ts";
+import type {
+  Dialer,
+  Endpoint,
+  OwnedBytes,
+  Session,
+  Stream,
+  Trust,
+} from "../../transport/transport.ts";
+import { Call } from "./call.ts";
+import { ControlChannel } from "./control_channel.ts";
+import { PendingTable } from "./pending.ts";
+import { nextReadBuffer } from "./read_buffer.ts";
+
+/** Who is told of what a connection does. */
+export interface ConnectionOwner {
+  /** A successful reply, decoded. */
+  answered(call: Call, value: unknown): void;
+  /** A reply that is a refusal, or one that could not be decoded. */
+  refused(call: Call, error: RegistryError): void;
+  /** The call's deadline passed. */
+  late(call: Call): void;
+  /** There is room again for what waits. */
+  room(): void;
+  ringMap(map: RingMap): void;
+  /** The connection is over; `unanswered` are the owner's again, the first asked first. */
+  ended(connection: Connection, error: RegistryError, unanswered: Call[]): void;
+}
+
+/** What a connection is made with. */
+export interface ConnectionParameters {
+  readonly dialer: Dialer;
+  readonly endpoint: Endpoint;
+  readonly trust: Trust;
+  readonly hello: Hello;
+  readonly world: World;
+  readonly inFlightMax: number;
+  /** From dialing to the answer to Hello, ms. */
+  readonly timeoutMs: number;
+  /** Gives up while it is being made. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Dials and greets.
+ *
+ * @throws RegistryError as `Dialer.dial`, `deadline_exceeded`, or the code of the server's goodbye.
+ */
+export async function openConnection(parameters: ConnectionParameters): Promise<Connection> {
+  const { dialer, endpoint, trust, hello, world, timeoutMs, signal } = parameters;
+  const session = await dialer.dial(endpoint, { trust, timeoutMs, signal });
+  let late = false;
+  const timer = world.scheduler.after(timeoutMs, () => {
+    late = true;
+    session.abort("The server did not answer Hello in time");
+  });
+  const cancel = () => session.abort("The client gave up");
+  signal.addEventListener("abort", cancel);
+  try {
+    const control = new ControlChannel(await session.open("control"));
+    const greeting = await control.greet(hello);
+    const stream = await session.open("request");
+    return new Connection(parameters, { session, control, stream, greeting });
+  } catch (error) {
+    session.abort("The session could not be set up");
+    if (!late) throw toRegistryError(error);
+    throw new RegistryError(
+      "deadline_exceeded",
+      `Server must answer Hello within ${timeoutMs} ms: it did not`,
+      {},
+      error,
+    );
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+/** The header of a request, filled anew for each. */
+interface RequestHeader {
+  id: number;
+  timeoutMs: number;
+  ringEpoch: RingEpoch;
+  maxStalenessMs: number;
+  operation: number;
+}
+
+const PROBE_BODY = {};
+
+/** A greeted session. */
+export class Connection {
+  readonly endpoint: Endpoint;
+  readonly greeting: Greeting;
+  readonly #world: World;
+  readonly #session: Session;
+  readonly #control: ControlChannel;
+  readonly #stream: Stream;
+  readonly #outbox: Outbox;
+  readonly #table: PendingTable;
+  readonly #inFlightMax: number;
+  readonly #frameBytesMax: number;
+  readonly #assembler = new FrameAssembler({
+    frameBytesMax: RESPONSE_FRAME_BYTES_MAX,
+    segmentsMax: 1,
+  });
+  readonly #response: ResponseView = responseCodec.newView();
+  readonly #header: RequestHeader;
+  #owner: ConnectionOwner | undefined;
+  #flushing = false;
+  #waitingForRoom = false;
+  /** No more requests: the server said goodbye, or the connection is over. */
+  #closing = false;
+  #ended = false;
+  #drainTimer: Timer | undefined;
+  #drainError: RegistryError | undefined;
+  /** Since when nothing was heard while requests were in flight. */
+  #silentSinceMs = 0;
+  /** What was asked because of it. */
+  #probe: Call | undefined;
+  #probedAtMs = 0;
+
+  constructor(
+    parameters: ConnectionParameters,
+    parts: { session: Session; control: ControlChannel; stream: Stream; greeting: Greeting },
+  ) {
+    const { greeting } = parts;
+    this.endpoint = parameters.endpoint;
+    this.greeting = greeting;
+    this.#world = parameters.world;
+    this.#session = parts.session;
+    this.#control = parts.control;
+    this.#stream = parts.stream;
+    const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
+    this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
+    // One place more than callers get: the probe's.
+    this.#table = new PendingTable(Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX));
+    this.#frameBytesMax = Math.min(
+      greeting.frameBytesMax || REQUEST_FRAME_BYTES_MAX,
+      REQUEST_FRAME_BYTES_MAX,
+    );
+    this.#outbox = new Outbox(parts.stream, {
+      bytesMax: CLIENT_OUTBOX_BYTES + 2 * REQUEST_FRAME_BYTES_MAX,
+      onFailure: (error) => this.#end(error),
+    });
+    this.#header = {
+      id: 0,
+      timeoutMs: 0,
+      ringEpoch: greeting.ringMap.epoch,
+      maxStalenessMs: 0,
+      operation: 0,
+    };
+  }
+
+  /** Begins to read; `owner` hears of everything from now on. */
+  start(owner: ConnectionOwner): void {
+    this.#owner = owner;
+    owner.ringMap(this.greeting.ringMap);
+    const handler = {
+      ringMap: (map: RingMap) => {
+        this.#header.ringEpoch = map.epoch;
+        owner.ringMap(map);
+      },
+      goodbye: (error: RegistryError | undefined) => this.#drain(error),
+    };
+    const failed = (error: unknown) => this.#end(toRegistryError(error));
+    this.#control.follow(handler).catch(failed);
+    this.#readReplies().catch(failed);
+  }
+
+  /** Requests that wait for their replies. */
+  get inFlight(): number {
+    return this.#table.count;
+  }
+
+  /** True while one more call may be sent. */
+  get hasRoom(): boolean {
+    if (this.#closing || this.#table.count >= this.#inFlightMax) return false;
+    if (this.#outbox.gatheredBytes < CLIENT_OUTBOX_BYTES) return true;
+    this.#awaitRoom();
+    return false;
+  }
+
+  /**
+   * Sends `call` with the requests of this turn; there must be room.
+   *
+   * @throws RegistryError `too_large`, `invalid_argument`: it was not sent and cannot be.
+   */
+  send(call: Call, nowMs: number): void {
+    const out = this.#outbox.writer;
+    const start = out.length;
+    const header = this.#header;
+    if (this.#table.count === 0) {
+      this.#silentSinceMs = nowMs;
+      this.#probe = undefined;
+    }
+    header.id = this.#table.add(call);
+    header.timeoutMs = requestTimeoutMs(call.deadlineMs - nowMs);
+    header.maxStalenessMs = call.maxStalenessMs;
+    header.operation = call.operation.id;
+    try {
+      requestCodec.write(out, header, call.operation.request, call.body);
+      const size = out.length - start;
+      if (size > this.#frameBytesMax) {
+        out.truncate(start);
+        throw new RegistryError(
+          "too_large",
+          `Request must have at most ${this.#frameBytesMax} bytes: it has ${size}`,
+        );
+      }
+    } catch (error) {
+      this.#table.take(header.id);
+      throw notEncoded(error);
+    }
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(this.#flush);
+  }
+
+  /** Forgets a call that its caller gave up. */
+  abandon(call: Call): void {
+    this.#table.abandon(call);
+  }
+
+  /**
+   * Ends the calls that are late, and notices silence.
+   *
+   * @returns when it has to be called next; Infinity: nothing is in flight.
+   */
+  check(nowMs: number): number {
+    if (this.#table.count === 0) return Infinity;
+    const dueMs = this.#table.expire(nowMs, (call) => {
+      if (call !== this.#probe) this.#owner?.late(call);
+    });
+    if (this.#table.count === 0) return Infinity;
+    return Math.min(dueMs, this.#checkSilence(nowMs));
+  }
+
+  /** Takes back all calls in flight; their replies will be ignored. */
+  forgetAll(): Call[] {
+    return this.#table.drain();
+  }
+
+  /** Says goodbye and ends the session; resolves when that is done. Its owner hears no more. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = this.#closing = true;
+    this.#drainTimer?.cancel();
+    this.#control.goodbye(undefined, "");
+    await this.#session.goodbye(undefined, "The client closed");
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    this.#outbox.flush();
+  };
+
+  #awaitRoom(): void {
+    if (this.#waitingForRoom) return;
+    this.#waitingForRoom = true;
+    this.#outbox.drained(CLIENT_OUTBOX_BYTES / 2).then(() => {
+      this.#waitingForRoom = false;
+      if (!this.#ended) this.#owner?.room();
+    });
+  }
+
+  async #readReplies(): Promise<void> {
+    let buffer: OwnedBytes = new Uint8Array(CLIENT_READ_BYTES_MIN);
+    for (;;) {
+      const chunk = await this.#stream.read(buffer);
+      if (chunk === undefined) {
+        throw new RegistryError("connection_lost", "The server ended the request stream");
+      }
+      if (this.#ended) return;
+      this.#silentSinceMs = this.#world.monotonic.nowMs();
+      this.#assembler.push(chunk, this.#takeReply);
+      if (this.#drainTimer !== undefined && this.#table.count === 0) this.#endDrained();
+      else this.#owner?.room();
+      buffer = nextReadBuffer(chunk);
+    }
+  }
+
+  readonly #takeReply = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
+    const response = this.#response.wrap(view, bytes, start + 8, end);
+    const call = this.#table.take(response.id);
+    // A late reply to a call that was given up, or one to nothing at all: nobody waits for it.
+    if (call === undefined) return;
+    if (call === this.#probe) {
+      this.#probe = undefined;
+      return;
+    }
+    if (response.code !== 0) {
+      this.#owner?.refused(call, errorOf(response));
+      return;
+    }
+    let value: unknown;
+    try {
+      value = call.decode(response, view, bytes);
+    } catch (error) {
+      this.#owner?.refused(call, toRegistryError(error));
+      throw error;
+    }
+    this.#owner?.answered(call, value);
+  };
+
+  #checkSilence(nowMs: number): number {
+    const silentMs = nowMs - this.#silentSinceMs;
+    if (silentMs < CLIENT_SILENCE_MS) return this.#silentSinceMs + CLIENT_SILENCE_MS;
+    if (this.#probe === undefined && !this.#table.full) {
+      this.#probe = this.#newProbe(nowMs);
+      this.#probedAtMs = nowMs;
+      this.send(this.#probe, nowMs);
+    }
+    // From the probe on, and not from the silence: this process may have been the one that slept.
+    const giveUpAtMs = this.#probedAtMs + CLIENT_SILENCE_MS;
+    if (nowMs < giveUpAtMs) return giveUpAtMs;
+    this.#end(
+      new RegistryError(
+        "connection_lost",
+        `The server said nothing for ${Math.round(silentMs)} ms`,
+      ),
+    );
+    return Infinity;
+  }
+
+  /** A question that every living node answers at once; any answer will do. */
+  #newProbe(nowMs: number): Call {
+    return new Call(
+      {
+        operation: OPERATIONS.status,
+        body: PROBE_BODY,
+        decode: () => undefined,
+        maxStalenessMs: 0,
+        deadlineMs: nowMs + 2 * CLIENT_SILENCE_MS,
+        resolve: () => {},
+        reject: () => {},
+      },
+      Number.MAX_SAFE_INTEGER,
+    );
+  }
+
+  /** After the server's goodbye: what is in flight may still be answered, for a while. */
+  #drain(error: RegistryError | undefined): void {
+    this.#closing = true;
+    this.#drainError = error;
+    if (this.#table.count === 0) return this.#endDrained();
+    this.#drainTimer = this.#world.scheduler.after(CLIENT_DRAIN_MS, () => this.#endDrained());
+  }
+
+  #endDrained(): void {
+    this.#end(
+      this.#drainError ?? new RegistryError("connection_lost", "The server ended the session"),
+    );
+  }
+
+  #end(error: RegistryError): void {
+    if (this.#ended) return;
+    this.#ended = this.#closing = true;
+    this.#drainTimer?.cancel();
+    if (error.code === "malformed" || error.code === "too_large") {
+      this.#control.goodbye(error.code, error.message);
+      // Never rejects; nobody has to wait for it.
+      void this.#session.goodbye(error.code, error.message);
+    } else {
+      this.#session.abort(error.message);
+    }
+    const unanswered = this.#table.drain().filter((call) => call !== this.#probe);
+    this.#owner?.ended(this, error, unanswered);
+  }
+}
+
+function requestTimeoutMs(leftMs: number): number {
+  return Math.min(Math.max(1, Math.ceil(leftMs)), REQUEST_TIMEOUT_MS_MAX);
+}
+
+/** What the codec refuses is the caller's mistake. */
+function notEncoded(error: unknown): RegistryError {
+  if (error instanceof RangeError || error instanceof TypeError) {
+    return new RegistryError("invalid_argument", error.message, {}, error);
+  }
+  return toRegistryError(error);
+}
+
+/** The error that a refusal tells of. */
+function errorOf(response: ResponseView): RegistryError {
+  const code = errorCodeFromWire(response.code);
+  const { message, field, retryAfterMs, cacheMs, leaderHint, currentGeneration } = response;
+  const fields: { -readonly [K in keyof ErrorFields]: ErrorFields[K] } = {};
+  if (field !== "") fields.field = field;
+  if (retryAfterMs > 0) fields.retryAfterMs = retryAfterMs;
+  if (cacheMs > 0) fields.cacheMs = cacheMs;
+  if (leaderHint > 0) fields.leaderHint = leaderHint;
+  if (currentGeneration > 0 || response.currentIndex > 0) {
+    fields.incarnation = { generation: currentGeneration, index: response.currentIndex };
+  }
+  return new RegistryError(code, message || `The registry answered ${code}`, fields);
+}

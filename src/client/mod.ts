@@ -1,0 +1,13 @@
+/**
+ * What the package's users see of the SDK; the root `mod.ts` passes it on.
+ */
+export { connect } from "./client.ts";
+export type * from "./types.ts";
+export type {
+  AgentInfo,
+  AgentInput,
+  Capacity,
+  GatewayInfo,
+  GatewayInput,
+  Incarnation,
+} from "./records.ts";
