@@ -3,12 +3,9 @@
  * hourly: timers stand still while a machine sleeps, and clocks are set. A rotation that fails (a
  * full disk) is reported and tried again; the shown certificate has days left then.
  */
+import { ROTATION_CHECK_MS_MAX, ROTATION_CHECK_MS_MIN } from "../src/base/limits.ts";
 import type { Scheduler, Timer, WallClock } from "../src/base/world.ts";
 import type { ServerCertificate } from "./certificate.ts";
-
-/** The longest and shortest time between two looks at the clock, ms. */
-const CHECK_MS_MAX = 3_600_000;
-const CHECK_MS_MIN = 60_000;
 
 /** Holds certificates and knows when they change; a `DevelopmentIdentity` is one. */
 export interface RotatingCertificates {
@@ -58,7 +55,7 @@ export class CertificateRotation {
     if (this.#stopped) return;
     const { certificates, wall, scheduler } = this.#options;
     const dueMs = this.#owed ? 0 : certificates.rotateAtMs - wall.unixMs();
-    const delayMs = Math.min(Math.max(dueMs, CHECK_MS_MIN), CHECK_MS_MAX);
+    const delayMs = Math.min(Math.max(dueMs, ROTATION_CHECK_MS_MIN), ROTATION_CHECK_MS_MAX);
     this.#timer = scheduler.after(delayMs, () => void this.#check());
   }
 

@@ -11,12 +11,8 @@ import type { Extension } from "@peculiar/x509";
 import type { Entropy } from "../src/base/world.ts";
 import { defined } from "../src/base/assert.ts";
 import { toHex } from "../src/base/bytes.ts";
+import { DEVELOPMENT_CA_LIFE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../src/base/limits.ts";
 import { certificatesOf, type KeyedCertificate, parseKeyedCertificate } from "./certificate.ts";
-
-/** Life of a server certificate, ms: 13 days, a day below what pinning allows. */
-export const SERVER_LIFE_MS = 13 * 86_400_000;
-/** Life of a development CA, ms: 10 years; it is made anew when it cannot outlive its server's. */
-export const CA_LIFE_MS = 3_650 * 86_400_000;
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
@@ -38,7 +34,7 @@ export async function issueAuthority(options: IssueOptions): Promise<KeyedCertif
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(options.entropy),
     name,
-    ...validity(options.notBeforeMs, CA_LIFE_MS),
+    ...validity(options.notBeforeMs, DEVELOPMENT_CA_LIFE_MS),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
@@ -71,7 +67,7 @@ export async function issueServer(
     serialNumber: serialNumber(options.entropy),
     subject: "CN=localhost",
     issuer: ca.subject,
-    ...validity(options.notBeforeMs, SERVER_LIFE_MS),
+    ...validity(options.notBeforeMs, SERVER_CERTIFICATE_LIFE_MS),
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
     signingKey: await signingKey(authority.keyPem),

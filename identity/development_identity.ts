@@ -13,13 +13,14 @@
 import type { Entropy, WallClock } from "../src/base/world.ts";
 import { assert, defined } from "../src/base/assert.ts";
 import { RegistryError } from "../src/base/errors.ts";
+import { CERTIFICATE_BACKDATE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../src/base/limits.ts";
 import {
   isIssuedBy,
   type KeyedCertificate,
   parseKeyedCertificate,
   type ServerCertificate,
 } from "./certificate.ts";
-import { issueAuthority, issueServer, keyedPem, SERVER_LIFE_MS } from "./development_authority.ts";
+import { issueAuthority, issueServer, keyedPem } from "./development_authority.ts";
 import {
   ensurePrivateFolder,
   moveFile,
@@ -37,8 +38,6 @@ const CA_KEY_FILE = "ca-key.pem";
 const SERVER_FILE = "server.pem";
 const NEXT_FILE = "server-next.pem";
 
-/** Certificates are valid from a little earlier, for clients whose clock is behind. */
-const BACKDATE_MS = 3_600_000;
 /** A certificate is shown until this part of its life, plus up to `ROTATE_JITTER` more. */
 const ROTATE_FRACTION = 0.5;
 const ROTATE_JITTER = 0.1;
@@ -225,7 +224,10 @@ async function openAuthority(options: DevelopmentIdentityOptions): Promise<Keyed
 /** A new CA; what the old one signed goes first, so that a crash leaves nothing that is at odds. */
 async function replaceAuthority(options: DevelopmentIdentityOptions): Promise<KeyedCertificate> {
   const { folder, wall, entropy } = options;
-  const authority = await issueAuthority({ notBeforeMs: wall.unixMs() - BACKDATE_MS, entropy });
+  const authority = await issueAuthority({
+    notBeforeMs: wall.unixMs() - CERTIFICATE_BACKDATE_MS,
+    entropy,
+  });
   removeFile(`${folder}/${NEXT_FILE}`);
   removeFile(`${folder}/${SERVER_FILE}`);
   replaceFile(`${folder}/${CA_KEY_FILE}`, keyedPem(authority), PRIVATE_FILE_MODE);
@@ -255,7 +257,10 @@ async function issueServers(
   const stored = load(folder, SERVER_FILE);
   let current = stored && isValid(stored, nowMs) ? stored : undefined;
   if (current === undefined) {
-    current = await issueServer(authority, { notBeforeMs: nowMs - BACKDATE_MS, entropy });
+    current = await issueServer(authority, {
+      notBeforeMs: nowMs - CERTIFICATE_BACKDATE_MS,
+      entropy,
+    });
     replaceFile(`${folder}/${SERVER_FILE}`, keyedPem(current), PRIVATE_FILE_MODE);
   }
   const next = await issueServer(authority, { notBeforeMs: nextStartMs(current, nowMs), entropy });
@@ -289,7 +294,8 @@ function isValid(
 
 /** True where the CA is valid now and for as long as any certificate that it signs next. */
 function outlives(authority: KeyedCertificate, nowMs: number): boolean {
-  return authority.notBeforeMs <= nowMs && nowMs + 2 * SERVER_LIFE_MS < authority.notAfterMs;
+  return authority.notBeforeMs <= nowMs &&
+    nowMs + 2 * SERVER_CERTIFICATE_LIFE_MS < authority.notAfterMs;
 }
 
 function rotationTime(certificate: KeyedCertificate, entropy: Entropy): number {
@@ -300,5 +306,5 @@ function rotationTime(certificate: KeyedCertificate, entropy: Entropy): number {
 /** Valid before the current one is replaced, and never with a part of its life already over. */
 function nextStartMs(current: KeyedCertificate, nowMs: number): number {
   const lifeMs = current.notAfterMs - current.notBeforeMs;
-  return Math.max(current.notBeforeMs + lifeMs * NEXT_FRACTION, nowMs - BACKDATE_MS);
+  return Math.max(current.notBeforeMs + lifeMs * NEXT_FRACTION, nowMs - CERTIFICATE_BACKDATE_MS);
 }

@@ -5,6 +5,7 @@
  * reader must be ready to find nobody there.
  */
 import { RegistryError } from "../src/base/errors.ts";
+import { NODE_ADDRESSES_MAX } from "../src/base/limits.ts";
 import { formatPin, parsePin } from "./certificate.ts";
 import { PUBLIC_FILE_MODE, readFile, removeFile, replaceFile } from "./private_file.ts";
 
@@ -12,8 +13,6 @@ import { PUBLIC_FILE_MODE, readFile, removeFile, replaceFile } from "./private_f
 export const NODE_FILE = "node.json";
 /** The form that this version writes and reads. */
 const NODE_FILE_VERSION = 1;
-/** A node has one address a transport and family. */
-const ADDRESSES_MAX = 16;
 
 /** One address of a node. */
 export interface NodeAddress {
@@ -87,7 +86,7 @@ export function parseNodeFile(text: string, path: string): NodeFile {
     clusterId: root.text("clusterId"),
     nodeId: root.integer("nodeId", 1, 0xffff_ffff),
     region: root.text("region"),
-    addresses: root.objects("addresses", ADDRESSES_MAX).map((address) => ({
+    addresses: root.objects("addresses", NODE_ADDRESSES_MAX).map((address) => ({
       transport: address.text("transport"),
       host: address.text("host"),
       port: address.integer("port", 1, 65_535),

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { RegistryError } from "../src/base/errors.ts";
+import { IDENTITY_FILE_BYTES_MAX } from "../src/base/limits.ts";
 
 /** Mode of a file with a key: its owner alone. */
 export const PRIVATE_FILE_MODE = 0o600;
@@ -23,9 +24,6 @@ export const PRIVATE_FILE_MODE = 0o600;
 export const PUBLIC_FILE_MODE = 0o644;
 /** Mode of a folder with keys. */
 export const PRIVATE_FOLDER_MODE = 0o700;
-
-/** Nothing that is read here comes near this; a larger file is another file. */
-const FILE_BYTES_MAX = 64 * 1024;
 
 /** Makes a folder that its owner alone enters, with its parents; an existing one is narrowed. */
 export function ensurePrivateFolder(path: string): void {
@@ -93,10 +91,10 @@ export function removeFile(path: string): void {
 export function readFile(path: string): string | undefined {
   try {
     const { size } = statSync(path);
-    if (size > FILE_BYTES_MAX) {
+    if (size > IDENTITY_FILE_BYTES_MAX) {
       throw new RegistryError(
         "corrupt",
-        `Cannot read ${path} as it has ${size} bytes: at most ${FILE_BYTES_MAX} are expected`,
+        `Cannot read ${path} as it has ${size} bytes: at most ${IDENTITY_FILE_BYTES_MAX} are expected`,
         { field: path },
       );
     }

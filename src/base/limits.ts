@@ -261,3 +261,50 @@ export const REGISTER_TRIES_MAX = 3;
 export const REMOVE_AGENTS_AT_ONCE = 256;
 /** How often the process's memory is read, ms: a burst of registrations adds 100 MB at most. */
 export const MEMORY_SAMPLE_MS = 250;
+
+// Command line.
+
+/** A file of one record that the command line reads: the largest record as JSON, many times over. */
+export const CLI_FILE_BYTES_MAX = 256 * 1024;
+/** Gateways, agents and proxies of a demonstration: beyond it the machine itself is measured. */
+export const DEMO_GATEWAYS_MAX = 200;
+export const DEMO_AGENTS_MAX = 100_000;
+export const DEMO_PROXIES_MAX = 1_000;
+
+// Identity.
+
+/** Life of a development server certificate, ms: 13 days, a day below what pinning allows. */
+export const SERVER_CERTIFICATE_LIFE_MS = 13 * 86_400_000;
+/** Life of a development CA, ms: 10 years; made anew when it cannot outlive what it signs. */
+export const DEVELOPMENT_CA_LIFE_MS = 3_650 * 86_400_000;
+/** Certificates are valid from this much earlier, ms, for clients whose clock is behind. */
+export const CERTIFICATE_BACKDATE_MS = 3_600_000;
+/** Bounds of the time between two looks at the clock for a rotation, ms: clocks are set. */
+export const ROTATION_CHECK_MS_MIN = 60_000;
+export const ROTATION_CHECK_MS_MAX = 3_600_000;
+/** A file of keys, certificates or `node.json`: none comes near it. */
+export const IDENTITY_FILE_BYTES_MAX = 64 * 1024;
+/** Addresses of one node: one a transport and family. */
+export const NODE_ADDRESSES_MAX = 16;
+
+// Operating a node.
+
+/** A file of settings has some twenty lines; a larger one is another file. */
+export const CONFIG_FILE_BYTES_MAX = 64 * 1024;
+/** Characters of a found value that a mistake in the configuration shows. */
+export const CONFIG_FOUND_CHARACTERS_MAX = 64;
+/** Causes that are logged of one error; a longer chain is cut. */
+export const LOG_ERROR_CAUSES_MAX = 4;
+/** Regions with metrics of their own; records of further ones are summed. */
+export const METRICS_REGIONS_MAX = 256;
+/** Places that caught errors are counted under; further ones are summed. */
+export const METRICS_ERROR_STAGES_MAX = 64;
+/** Bytes of an operator's request line and headers; a scrape sends some 300. */
+export const OPS_HEADER_BYTES_MAX = 8 * 1024;
+/** Time for an operator's request to arrive, ms, and for an idle connection to stay. */
+export const OPS_REQUEST_MS_MAX = 5_000;
+export const OPS_IDLE_MS_MAX = 30_000;
+/** How often these times are looked at, ms. */
+export const OPS_CHECK_MS = 1_000;
+/** Connections of the operator's port: a scraper, a probe and some people at once. */
+export const OPS_CONNECTIONS_MAX = 64;

@@ -5,6 +5,7 @@
  * file, the caller passes flags and environment.
  */
 import { RegistryError } from "../base/errors.ts";
+import { CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
 import { type LoopbackHost, refusedListenHost } from "../../identity/listen_rule.ts";
 import {
   CONFIG_FLAG,
@@ -54,9 +55,6 @@ export interface ConfigMistake {
   readonly found: string;
   readonly wanted: string;
 }
-
-/** The longest found value that a mistake shows. */
-const FOUND_CHARACTERS_MAX = 64;
 
 /**
  * The settings of a node.
@@ -244,5 +242,7 @@ function isName(text: string, bytesMax: number): boolean {
 
 function shown(raw: unknown): string {
   const text = JSON.stringify(raw) ?? String(raw);
-  return text.length <= FOUND_CHARACTERS_MAX ? text : text.slice(0, FOUND_CHARACTERS_MAX) + "…";
+  return text.length <= CONFIG_FOUND_CHARACTERS_MAX
+    ? text
+    : text.slice(0, CONFIG_FOUND_CHARACTERS_MAX) + "…";
 }

@@ -3,6 +3,7 @@
  * the file itself is one more mistake in the one list of `config.ts`.
  */
 import { readFileSync, statSync } from "node:fs";
+import { CONFIG_FILE_BYTES_MAX } from "../base/limits.ts";
 import {
   type ConfigMistake,
   type ConfigSources,
@@ -10,9 +11,6 @@ import {
   resolveConfig,
 } from "./config.ts";
 import { CONFIG_FLAG, CONFIG_VARIABLE } from "./settings.ts";
-
-/** A file of settings has some twenty lines; a larger one is another file. */
-const CONFIG_FILE_BYTES_MAX = 64 * 1024;
 
 /**
  * The settings of a node from flags, environment and the file that these name.

@@ -5,6 +5,7 @@
  */
 import { pino } from "pino";
 import type { LogFacts, Logger, LogLevel } from "../base/logger.ts";
+import { LOG_ERROR_CAUSES_MAX } from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
 
 /** How lines look: `json` for programs, `text` for people. */
@@ -23,9 +24,6 @@ export interface LoggerOptions {
   /** Takes one line with its newline. Default: standard error. */
   readonly write?: (line: string) => void;
 }
-
-/** Causes that are told of one error; a longer chain is cut. */
-const ERROR_CAUSES_MAX = 4;
 
 class PinoLogger implements Logger {
   readonly #pino: pino.Logger;
@@ -86,7 +84,7 @@ function writeToStandardError(): (line: string) => void {
 }
 
 /** The facts of an error, its causes included: name, code, message, and the stack of a bug. */
-export function errorFacts(error: unknown, causesLeft = ERROR_CAUSES_MAX): unknown {
+export function errorFacts(error: unknown, causesLeft = LOG_ERROR_CAUSES_MAX): unknown {
   if (!(error instanceof Error)) return String(error);
   const facts: Record<string, unknown> = { name: error.name, message: error.message };
   if (error instanceof RegistryError) {

@@ -9,13 +9,9 @@ import process from "node:process";
 import { type Metric, Registry } from "prom-client";
 import { defined } from "../base/assert.ts";
 import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
+import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
-
-/** Regions with series of their own; records of further ones are counted under `other`. */
-const REGIONS_MAX = 256;
-/** Places that errors are counted under. */
-const ERROR_STAGES_MAX = 64;
 
 /** An operation as metrics name it. */
 export interface MeasuredOperation {
@@ -130,7 +126,7 @@ export class NodeMetrics {
    * @param stage where: one of a small closed set of words.
    */
   recordError(stage: string): void {
-    const known = this.#errors.has(stage) || this.#errors.size < ERROR_STAGES_MAX;
+    const known = this.#errors.has(stage) || this.#errors.size < METRICS_ERROR_STAGES_MAX;
     const label = known ? stage : "other";
     this.#errors.set(label, (this.#errors.get(label) ?? 0) + 1);
   }
@@ -261,7 +257,7 @@ function recordSamples(snapshot: NodeSnapshot): Sample[] {
   const samples = new Map<string, { labels: Record<string, string>; value: number }>();
   const regions = new Set<string>();
   for (const { kind, region: named, count } of snapshot.records) {
-    if (regions.size < REGIONS_MAX) regions.add(named);
+    if (regions.size < METRICS_REGIONS_MAX) regions.add(named);
     const region = regions.has(named) ? named : "other";
     const key = `${kind} ${region}`;
     const sample = samples.get(key) ?? { labels: { kind, region }, value: 0 };

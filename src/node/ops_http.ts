@@ -8,18 +8,15 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { RegistryError } from "../base/errors.ts";
+import {
+  OPS_CHECK_MS,
+  OPS_CONNECTIONS_MAX,
+  OPS_HEADER_BYTES_MAX,
+  OPS_IDLE_MS_MAX,
+  OPS_REQUEST_MS_MAX,
+} from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { bindAddress, isLoopbackHost, type LoopbackHost } from "../../identity/listen_rule.ts";
-
-/** Bytes of a request's line and headers; a scrape sends some 300. */
-const HEADER_BYTES_MAX = 8 * 1024;
-/** Time for a request to arrive, ms, and for an idle connection to stay. */
-const REQUEST_MS_MAX = 5_000;
-const IDLE_MS_MAX = 30_000;
-/** How often the times above are looked at, ms. */
-const CHECK_MS = 1_000;
-/** A scraper, a probe and some people at once. */
-const CONNECTIONS_MAX = 64;
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -59,13 +56,13 @@ export interface OpsHttp {
 export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
   const host = bindAddress(options.host);
   const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: REQUEST_MS_MAX,
-    requestTimeout: REQUEST_MS_MAX,
-    keepAliveTimeout: IDLE_MS_MAX,
-    connectionsCheckingInterval: CHECK_MS,
+    maxHeaderSize: OPS_HEADER_BYTES_MAX,
+    headersTimeout: OPS_REQUEST_MS_MAX,
+    requestTimeout: OPS_REQUEST_MS_MAX,
+    keepAliveTimeout: OPS_IDLE_MS_MAX,
+    connectionsCheckingInterval: OPS_CHECK_MS,
   }, (request, response) => void serve(options, request, response));
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = OPS_CONNECTIONS_MAX;
   // A malformed, oversized or slow request: whoever sent it finds the connection closed.
   server.on("clientError", (_error, socket) => socket.destroy());
   await listen(server, host, options.port);

@@ -1,6 +1,7 @@
 /** Reading keys, certificates and pins. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SERVER_CERTIFICATE_LIFE_MS } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import {
@@ -10,12 +11,7 @@ import {
   parseKeyedCertificate,
   parsePin,
 } from "../../../identity/certificate.ts";
-import {
-  issueAuthority,
-  issueServer,
-  keyedPem,
-  SERVER_LIFE_MS,
-} from "../../../identity/development_authority.ts";
+import { issueAuthority, issueServer, keyedPem } from "../../../identity/development_authority.ts";
 
 const DAY_MS = 86_400_000;
 const startMs = Date.parse("2026-06-01T00:00:00Z");
@@ -26,8 +22,8 @@ const other = await issueServer(authority, options);
 
 test("issueServer makes a certificate that can be pinned: P-256, below 14 days", () => {
   assert.is(server.notBeforeMs, startMs, "cut to the second");
-  assert.is(server.notAfterMs - server.notBeforeMs, SERVER_LIFE_MS);
-  assert.ok(SERVER_LIFE_MS < 14 * DAY_MS);
+  assert.is(server.notAfterMs - server.notBeforeMs, SERVER_CERTIFICATE_LIFE_MS);
+  assert.ok(SERVER_CERTIFICATE_LIFE_MS < 14 * DAY_MS);
 });
 
 test("parseKeyedCertificate pin is the SHA-256 of the certificate's DER", async () => {

@@ -2,9 +2,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import { DEVELOPMENT_CA_LIFE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { isIssuedBy } from "../../../identity/certificate.ts";
-import { CA_LIFE_MS, SERVER_LIFE_MS } from "../../../identity/development_authority.ts";
 import { DevelopmentIdentity, rotationStep } from "../../../identity/development_identity.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
@@ -127,13 +127,13 @@ test("open makes both certificates anew after all have expired, under the same C
     assert.not.equal(second.current.pin, first.current.pin);
     assert.not.equal(second.current.pin, first.next.pin);
     assert.ok(second.current.notBeforeMs <= time.unixMs());
-    assert.ok(second.next.notAfterMs > time.unixMs() + SERVER_LIFE_MS / 2);
+    assert.ok(second.next.notAfterMs > time.unixMs() + SERVER_CERTIFICATE_LIFE_MS / 2);
   }));
 
 test("open makes a new CA before the old one ends, and everything below it", () =>
   inFolder(async (folder, time) => {
     const first = await open(folder, time);
-    time.advance(CA_LIFE_MS - SERVER_LIFE_MS);
+    time.advance(DEVELOPMENT_CA_LIFE_MS - SERVER_CERTIFICATE_LIFE_MS);
     const second = await open(folder, time);
     assert.is.not(second.caPem, first.caPem);
     assert.is(Deno.readTextFileSync(`${folder}/ca.pem`), second.caPem);
@@ -145,7 +145,7 @@ test("check makes a new CA on a running node too", () =>
   inFolder(async (folder, time) => {
     const identity = await open(folder, time);
     const before = identity.caPem;
-    time.advance(CA_LIFE_MS - SERVER_LIFE_MS);
+    time.advance(DEVELOPMENT_CA_LIFE_MS - SERVER_CERTIFICATE_LIFE_MS);
     assert.is(await identity.check(), true);
     assert.is.not(identity.caPem, before);
     assert.ok(isIssuedBy(identity.current.certificatePem, identity.caPem));
