@@ -58,7 +58,7 @@ export interface Group<Outcome> {
     timeoutMs: number,
   ): Promise<ReadPoint | RegistryError>;
 
-  /** Group time, ms: stands still while there is no leader, and never goes back. */
+  /** Group time, whole ms: stands still while there is no leader, and never goes back. */
   timeMs(): GroupTimeMs;
 
   status(): GroupStatus;

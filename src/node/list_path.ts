@@ -15,7 +15,9 @@ import {
   resolveManyRequestCodec,
   type ResolveOutcome,
 } from "../../schemas/gen/wire.ts";
+import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import { defined } from "../base/assert.ts";
 import { errorCodeToWire, RegistryError } from "../base/errors.ts";
 import {
   LIST_ITEMS_MAX,
@@ -26,9 +28,11 @@ import {
   RESOLVE_ITEMS_MAX,
 } from "../base/limits.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
-import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
-import { FreeGateways } from "../store/free_capacity.ts";
+import type { RecordKind } from "../record/key.ts";
+import { GatewayRanking } from "../store/free_capacity.ts";
+import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
+import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "./group.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { TokenBucket } from "./rate_limiter.ts";
@@ -43,10 +47,8 @@ import {
 } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 
-/** Partition (2 bytes, big-endian) and the last id that was listed. */
-const CURSOR_BYTES = 2 + UUID_BYTES;
-
 const NO_CURSOR = new Uint8Array(0);
+const FIRST_ID = new Uint8Array(UUID_BYTES);
 
 /** A page while it is gathered. */
 interface Page {
@@ -75,7 +77,7 @@ export class ListPath {
     const body = request.bodyInto(this.#listRequest);
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
-    const cursor = readCursor(body.cursor, this.#table.partitioner.partitionCount);
+    const cursor = checkedCursor(body.cursor, this.#table.partitioner.partitionCount);
     const page: Page = { items: [], receipts: [], bytes: 0 };
     let nextCursor: Uint8Array = NO_CURSOR;
     let afterId = cursor.afterId;
@@ -90,18 +92,16 @@ export class ListPath {
         kind,
         region,
         limit: wanted + 1,
-        ...(afterId === undefined ? {} : { afterId }),
+        afterId,
       });
       const taken = takeSlots(partition, slots, wanted, page);
       if (taken > 0) page.receipts.push({ partition: id, point });
       if (taken < slots.length) {
-        nextCursor = writeCursor(
-          id,
-          taken === 0 ? afterId : idOfSlot(partition, slots[taken - 1]!),
-        );
+        if (taken > 0) afterId = idOfSlot(partition, slots[taken - 1]!);
+        nextCursor = encodeCursor({ partition: id, afterId });
         break;
       }
-      afterId = undefined;
+      afterId = FIRST_ID;
     }
     this.#answerPage(request, out, page, nextCursor);
     return "ok";
@@ -112,17 +112,18 @@ export class ListPath {
     const body = request.bodyInto(this.#gatewaysRequest);
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
-    const best = new FreeGateways<{ partition: Partition; slot: number; point: ReadPoint }>(limit);
+    const ranking = new GatewayRanking<PartitionStore>(limit);
+    const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
     for (const partition of this.#table) {
       if (partition.store.gatewayCount === 0) continue;
       const point = partition.group.readPoint(request.maxStalenessMs);
       if (point === undefined) return partition.group;
-      partition.store.forEachGateway(region, (slot, freeFraction, id) => {
-        best.offer(freeFraction, id, () => ({ partition, slot, point }));
-      });
+      asked.set(partition.store, { partition, point });
+      partition.store.rankGateways(region, ranking);
     }
     const page: Page = { items: [], receipts: [], bytes: 0 };
-    for (const { partition, slot, point } of best.take()) {
+    for (const { owner, slot } of ranking.ranked()) {
+      const { partition, point } = defined(asked.get(owner), "A ranked partition was asked");
       if (takeSlots(partition, [slot], 1, page) === 0) break;
       page.receipts.push({ partition: partition.id, point });
     }
@@ -199,7 +200,7 @@ function takeSlots(
 /** The id of a record: the first field of an agent's and of a gateway's stored form. */
 function idOfSlot(partition: Partition, slot: number): Uint8Array {
   const span = partition.store.locate(slot, emptySpan());
-  const at = span.start + 8;
+  const at = span.start + WORD_BYTES;
   return span.bytes.subarray(at, at + UUID_BYTES);
 }
 
@@ -219,27 +220,12 @@ function checkedLimit(limit: number, max: number): number {
   });
 }
 
-function readCursor(
-  cursor: Uint8Array,
-  partitionCount: number,
-): { partition: number; afterId?: Uint8Array } {
-  if (cursor.length === 0) return { partition: 0 };
-  const partition = (cursor[0]! << 8) | (cursor[1] ?? 0);
-  if (cursor.length === 2 && partition < partitionCount) return { partition };
-  if (cursor.length === CURSOR_BYTES && partition < partitionCount) {
-    return { partition, afterId: cursor.subarray(2) };
-  }
+function checkedCursor(cursor: Uint8Array, partitionCount: number): ListPosition {
+  const position = decodeCursor(cursor, partitionCount);
+  if (position !== undefined) return position;
   throw new RegistryError(
     "invalid_argument",
     "cursor must be one that an earlier page of this cluster gave",
     { field: "cursor" },
   );
-}
-
-function writeCursor(partition: number, afterId: Uint8Array | undefined): Uint8Array {
-  const cursor = new Uint8Array(afterId === undefined ? 2 : CURSOR_BYTES);
-  cursor[0] = partition >> 8;
-  cursor[1] = partition & 0xff;
-  if (afterId !== undefined) cursor.set(afterId, 2);
-  return cursor;
 }

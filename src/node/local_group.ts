@@ -22,8 +22,14 @@ export const ENTRY_COMMAND = 1;
 
 /** What a group replicates: pure, so that the same entries give the same state everywhere. */
 export interface StateMachine<Outcome> {
-  /** Applies one command; throws only on a broken invariant. The bytes are the caller's. */
-  apply(index: LogIndex, term: Term, command: Uint8Array): Outcome;
+  /**
+   * Applies one command; throws only on a broken invariant. The bytes are the caller's.
+   *
+   * @param leaderNowMs the leader's group time, 0 where it is not known: not part of the state.
+   */
+  apply(index: LogIndex, term: Term, command: Uint8Array, leaderNowMs: number): Outcome;
+  /** The group leads from now on, at this group time. */
+  onBecomeLeader(nowMs: GroupTimeMs): void;
   /** The time of the last command applied, ms. */
   readonly timeMs: GroupTimeMs;
   /** The state as chunks; valid until the next apply. */
@@ -55,6 +61,7 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
   #appliedTerm: Term;
   #appliedIndex: LogIndex;
   #lastIndex: LogIndex;
+  readonly #openedIndex: LogIndex;
   #timeBaseMs = 0;
   #timeSinceMs = 0;
   #point: ReadPoint;
@@ -84,6 +91,7 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
     this.#appliedIndex = options.appliedIndex;
     this.#appliedTerm = options.appliedTerm;
     this.#lastIndex = options.appliedIndex;
+    this.#openedIndex = options.appliedIndex;
     this.#term = (options.lastTerm + 1) as Term;
     this.#timeBaseMs = options.machine.timeMs;
     this.#point = { appliedIndex: this.#appliedIndex, term: this.#term, ageBoundMs: 0 };
@@ -147,7 +155,7 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
 
   timeMs(): GroupTimeMs {
     if (this.#role !== "leader") return this.#machine.timeMs;
-    return (this.#timeBaseMs + (this.#clock.nowMs() - this.#timeSinceMs)) as GroupTimeMs;
+    return Math.floor(this.#timeBaseMs + this.#clock.nowMs() - this.#timeSinceMs) as GroupTimeMs;
   }
 
   status(): GroupStatus {
@@ -167,9 +175,9 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
     this.#releaseReads();
   }
 
-  /** Proposals that wait for the disk. */
-  get proposalCount(): number {
-    return this.#proposals.count;
+  /** Entries that were appended since it was opened. */
+  get entriesAppended(): number {
+    return this.#lastIndex - this.#openedIndex;
   }
 
   /** Answers proposals whose time is up; the owner calls it a few times a second. */
@@ -189,14 +197,15 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
     }
   }
 
-  /** Replaces the log up to the applied index by an image of the state. */
-  writeImage(done: LogDone): RegistryError | undefined {
+  /** Replaces the log up to the applied index by an image of the state; `done` tells how it went. */
+  writeImage(done: LogDone): void {
     const point: ImagePoint = {
       index: this.#appliedIndex,
       term: this.#appliedTerm,
       configuration: EMPTY,
     };
-    return this.#log.writeImage(this.id, point, this.#machine.writeImage(), done);
+    const refused = this.#log.writeImage(this.id, point, this.#machine.writeImage(), done);
+    if (refused !== undefined) done(refused);
   }
 
   #refusal(): RegistryError | undefined {
@@ -222,7 +231,10 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
     this.#advance(index);
     this.#timeBaseMs = this.#machine.timeMs;
     this.#timeSinceMs = this.#clock.nowMs();
-    if (this.#role === "starting") this.#role = "leader";
+    if (this.#role === "starting") {
+      this.#role = "leader";
+      this.#machine.onBecomeLeader(this.timeMs());
+    }
     this.#releaseReads();
   }
 
@@ -250,7 +262,12 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
   #apply(proposal: Proposal<Outcome>): void {
     let outcome: Outcome;
     try {
-      outcome = this.#machine.apply(proposal.index, this.#term, proposal.command);
+      outcome = this.#machine.apply(
+        proposal.index,
+        this.#term,
+        proposal.command,
+        this.timeMs(),
+      );
     } catch (error) {
       this.#role = "failed";
       this.#releaseReads();

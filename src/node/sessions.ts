@@ -51,8 +51,12 @@ export interface SessionsOptions {
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
 }
 
+/** How often a drain looks whether requests are still under way, ms. */
+const DRAIN_LOOK_MS = 10;
+
 interface OpenSession {
   readonly session: Session;
+  readonly streams: Set<RequestStream>;
   control: Outbox | undefined;
 }
 
@@ -69,6 +73,15 @@ export class Sessions {
   /** Sessions that are open now. */
   get count(): number {
     return this.#open.size;
+  }
+
+  /** The same, by transport. */
+  countByTransport(): { readonly transport: string; readonly count: number }[] {
+    const counts = new Map<string, number>();
+    for (const { session: { transport } } of this.#open) {
+      counts.set(transport, (counts.get(transport) ?? 0) + 1);
+    }
+    return Array.from(counts, ([transport, count]) => ({ transport, count }));
   }
 
   /** Accepts sessions until the listener is closed. */
@@ -88,16 +101,35 @@ export class Sessions {
     }
   }
 
-  /** Says goodbye to all and ends their sessions; resolves when that is done. */
-  async close(): Promise<void> {
+  /**
+   * Waits for what is under way, at most `drainMs`, says goodbye to all and ends their sessions;
+   * resolves when that is done.
+   */
+  async close(drainMs: number): Promise<void> {
     this.#closing = true;
+    await this.#settled(drainMs);
     await Promise.all(
       Array.from(this.#open, (open) => this.#goodbye(open, "shutting_down", "The node stops")),
     );
   }
 
+  /** Resolves when no request is under way, or the time is up. */
+  #settled(drainMs: number): Promise<void> {
+    const { scheduler, monotonic } = this.#options.world;
+    const untilMs = monotonic.nowMs() + drainMs;
+    return new Promise((resolve) => {
+      const look = () => {
+        let inFlight = 0;
+        for (const { streams } of this.#open) for (const one of streams) inFlight += one.inFlight;
+        if (inFlight === 0 || monotonic.nowMs() >= untilMs) resolve();
+        else scheduler.after(DRAIN_LOOK_MS, look);
+      };
+      look();
+    });
+  }
+
   async #serve(session: Session): Promise<void> {
-    const open: OpenSession = { session, control: undefined };
+    const open: OpenSession = { session, streams: new Set(), control: undefined };
     this.#open.add(open);
     try {
       if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node stops");
@@ -211,7 +243,10 @@ export class Sessions {
         replies,
         clock: world.monotonic,
       });
-      requests.run().catch((error) => this.#streamFailed(open, stream, error));
+      open.streams.add(requests);
+      requests.run()
+        .catch((error) => this.#streamFailed(open, stream, error))
+        .finally(() => open.streams.delete(requests));
     }
   }
 

@@ -55,6 +55,8 @@ export class Leases {
   #nextDueTick = Infinity;
   /** When gathered extensions are to be proposed. */
   #nextExtendMs = Infinity;
+  /** The ttl of the lease that was renewed last, ms. */
+  renewedTtlMs = 0;
   /** The leader's time, as far as it was told. */
   #nowMs = 0;
 
@@ -149,6 +151,7 @@ export class Leases {
     const tick = tickAfter(nowMs + ttlMs);
     if (tick > table.dueOf(slot)) table.setDue(slot, tick);
     table.setFlag(slot, FLAG_RENEWED);
+    this.renewedTtlMs = ttlMs;
     if (leftMs < ttlMs * EXTEND_BELOW_TTLS && this.#nextExtendMs > nowMs + EXTEND_GATHER_MS) {
       this.#nextExtendMs = nowMs + EXTEND_GATHER_MS;
     }

@@ -35,6 +35,7 @@ import {
   success,
 } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
+import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** An entry of the partition's log: a command (src/record/command.ts). */
 export interface StoreEntry {
@@ -192,6 +193,14 @@ export class PartitionStore {
     });
   }
 
+  /** Calls `visit` with the slot of each live record or alias of a kind; nothing may be applied. */
+  forEachSlot(kind: number, visit: (slot: number) => void): void {
+    const { table } = this.#state;
+    for (let slot = 0; slot < table.count; slot++) {
+      if (table.kindOf(slot) === kind && !table.hasFlag(slot, FLAG_TOMBSTONE)) visit(slot);
+    }
+  }
+
   // What only the leader knows.
 
   /** From the first applied entry of its own term on: leases go by the covers. */
@@ -220,6 +229,11 @@ export class PartitionStore {
     nowMs: number,
   ): RenewOutcome {
     return this.#leases.renew(kind, id, start, incarnation, nowMs);
+  }
+
+  /** The ttl of the lease that {@link renew} renewed last, ms: for the interval that a reply dictates. */
+  get renewedTtlMs(): number {
+    return this.#leases.renewedTtlMs;
   }
 
   /** When `extendCommand` or `expireCommand` next has something to say, group ms; Infinity: never. */

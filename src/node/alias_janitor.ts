@@ -1,0 +1,127 @@
+/**
+ * Puts aliases right that a crash, an expiry or a change of domain left behind: a pending one whose
+ * agent registered is confirmed; one whose agent does not hold its claim is given up. Nobody waits
+ * for it: resolving asks the agent's record in any case, and a claim on a held domain asks too. It
+ * only gives memory back, so it goes round slowly, a few partitions a tick.
+ */
+import { toRegistryError } from "../base/errors.ts";
+import {
+  ALIAS_REPAIRS_MAX,
+  ALIAS_SUSPECTS_MAX,
+  ALIAS_SWEEP_MS,
+  GROUP_TICK_MS,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
+import { KIND_ALIAS } from "../record/key.ts";
+import { type Position, samePosition } from "../store/reply.ts";
+import { ALIAS_PENDING, type DomainClaims } from "./domain_claims.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+
+/** What the janitor stands on. */
+export interface AliasJanitorOptions {
+  readonly table: PartitionTable;
+  readonly claims: DomainClaims;
+  readonly clock: MonotonicClock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+}
+
+/** An alias that is not as it should be. */
+interface Repair {
+  readonly domain: string;
+  readonly agentId: Uint8Array;
+  readonly claim: Position;
+  readonly confirm: boolean;
+}
+
+/** Goes round all partitions, each once in ALIAS_SWEEP_MS. */
+export class AliasJanitor {
+  readonly #options: AliasJanitorOptions;
+  /** Pending claims without a register, as the last round found them. */
+  readonly #suspects = new Map<string, Position>();
+  #next = 0;
+  #repairing = 0;
+  #timer: Timer | undefined;
+
+  constructor(options: AliasJanitorOptions) {
+    this.#options = options;
+  }
+
+  /** Begins its rounds. */
+  start(): void {
+    const count = this.#options.table.partitioner.partitionCount;
+    const partitionsPerTick = Math.ceil(count * GROUP_TICK_MS / ALIAS_SWEEP_MS);
+    this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
+      for (let index = 0; index < partitionsPerTick; index++) this.#sweepNext(count);
+      this.start();
+    });
+  }
+
+  /** Ends its rounds; what it proposed is committed or not, as any other. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Looks at every alias once, now; resolves when what it found is repaired or was refused. */
+  async sweepAll(): Promise<void> {
+    for (const partition of this.#options.table) {
+      await Promise.all(this.#find(partition).map((repair) => this.#repair(repair)));
+    }
+  }
+
+  #sweepNext(count: number): void {
+    const partition = this.#options.table.at(this.#next);
+    this.#next = (this.#next + 1) % count;
+    if (partition === undefined || this.#repairing >= ALIAS_REPAIRS_MAX) return;
+    for (const repair of this.#find(partition)) this.#repair(repair);
+  }
+
+  /** The aliases of a partition that want repair, at most ALIAS_REPAIRS_MAX. */
+  #find(partition: Partition): Repair[] {
+    const repairs: Repair[] = [];
+    const { store, group } = partition;
+    if (store.aliasCount === 0 || group.readPoint(0) === undefined) return repairs;
+    store.forEachSlot(KIND_ALIAS, (slot) => {
+      if (repairs.length >= ALIAS_REPAIRS_MAX) return;
+      const alias = store.aliasView(slot);
+      const claim = { generation: alias.claimGeneration, index: alias.claimIndex };
+      const held = this.#options.claims.holds(alias.agentId, claim);
+      if (held === undefined) return;
+      const pending = alias.state === ALIAS_PENDING;
+      if (held && !pending) return;
+      const domain = alias.domain;
+      if (!held && pending && !this.#seenBefore(domain, claim)) return;
+      this.#suspects.delete(domain);
+      repairs.push({ domain, agentId: alias.agentId, claim, confirm: held });
+    });
+    return repairs;
+  }
+
+  /** A pending claim may belong to a register under way, so it is left alone for one round. */
+  #seenBefore(domain: string, claim: Position): boolean {
+    const suspect = this.#suspects.get(domain);
+    if (suspect !== undefined && samePosition(suspect, claim)) return true;
+    if (this.#suspects.size >= ALIAS_SUSPECTS_MAX) this.#suspects.clear();
+    this.#suspects.set(domain, claim);
+    return false;
+  }
+
+  async #repair(repair: Repair): Promise<void> {
+    const { claims, clock, logger } = this.#options;
+    const deadlineMs = clock.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT;
+    this.#repairing++;
+    try {
+      const { domain, agentId, claim } = repair;
+      if (repair.confirm) await claims.confirm(domain, agentId, claim, deadlineMs);
+      else await claims.giveUp(domain, agentId, claim, deadlineMs);
+    } catch (error) {
+      // It is found again in the next round.
+      logger.debug("An alias was not repaired", { code: toRegistryError(error).code });
+    } finally {
+      this.#repairing--;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * How an agent comes to hold a domain, when agent and domain live in different groups.
+ *
+ * Three logged commands, each safe to be the last one before a crash:
+ * 1. *claim* in the domain's group: a pending alias with a claim that no other has;
+ * 2. *register* in the agent's group, with that claim (the write path);
+ * 3. *confirm* in the domain's group.
+ * A domain resolves when the agent's live record holds the alias' claim, pending or not. Before an
+ * alias is taken from an agent, a *revoke* is logged in that agent's group: it either finds the
+ * claim held, and nothing happens, or makes sure that it never will be. So two live agents never
+ * hold one domain, whatever crashes and whatever is delayed. Clients never renew aliases.
+ */
+import { bytesEqual } from "../base/bytes.ts";
+import { RegistryError } from "../base/errors.ts";
+import { DOMAIN_CLAIM_TRIES_MAX } from "../base/limits.ts";
+import { formatUuid } from "../base/uuid.ts";
+import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
+import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
+import { NO_POSITION, type Position } from "../store/reply.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import type { Proposer } from "./proposer.ts";
+import { notReplica } from "./read_path.ts";
+
+/** A claim that its agent may register with. */
+export interface HeldClaim {
+  readonly claim: Position;
+  /** False once the alias is confirmed: nothing is left to do after the register. */
+  readonly pending: boolean;
+}
+
+/** An alias as it stands. */
+interface FoundAlias {
+  readonly agentId: Uint8Array;
+  readonly claim: Position;
+  readonly pending: boolean;
+}
+
+/** Claims, confirms and gives up domains. */
+export class DomainClaims {
+  readonly #table: PartitionTable;
+  readonly #proposer: Proposer;
+
+  constructor(table: PartitionTable, proposer: Proposer) {
+    this.#table = table;
+    this.#proposer = proposer;
+  }
+
+  /**
+   * A claim of `agentId` on `domain` (canonical): the one it has, or a new one.
+   *
+   * @throws RegistryError `domain_taken` when a live agent holds it.
+   */
+  async hold(
+    domain: string,
+    agentId: Uint8Array,
+    writer: number,
+    deadlineMs: number,
+  ): Promise<HeldClaim> {
+    const home = this.#homeOf(domain);
+    let replaces: Position = NO_POSITION;
+    for (let tries = 0; tries < DOMAIN_CLAIM_TRIES_MAX; tries++) {
+      const found = tries === 0 ? this.#find(home, domain) : undefined;
+      if (found !== undefined && bytesEqual(found.agentId, agentId)) {
+        return { claim: found.claim, pending: found.pending };
+      }
+      if (found !== undefined) {
+        await this.#revoke(domain, found, writer, deadlineMs);
+        replaces = found.claim;
+      }
+      const command = encodeClaim(this.#proposer.header(home, writer), {
+        domain,
+        agentId,
+        replaces,
+      });
+      const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
+      if (outcome.code === "ok") return { claim: outcome.claim, pending: true };
+      if (outcome.code !== "domain_taken" || outcome.holder === undefined) {
+        throw new RegistryError(
+          outcome.code === "domain_taken" ? "internal" : outcome.code,
+          outcome.message,
+        );
+      }
+      // Somebody else was faster: ask that agent's group in turn.
+      const holder = { agentId: outcome.holder, claim: outcome.claim, pending: true };
+      await this.#revoke(domain, holder, writer, deadlineMs);
+      replaces = holder.claim;
+    }
+    throw new RegistryError(
+      "overloaded",
+      `Others claim the domain ${domain} at the same time`,
+      { retryAfterMs: 100 },
+    );
+  }
+
+  /** Makes the alias final, after the agent's group logged the register with its claim. */
+  async confirm(
+    domain: string,
+    agentId: Uint8Array,
+    claim: Position,
+    deadlineMs: number,
+  ): Promise<void> {
+    const home = this.#homeOf(domain);
+    const command = encodeConfirm(this.#proposer.header(home, 0), { domain, agentId, claim });
+    await this.#proposer.propose(home, command, deadlineMs);
+  }
+
+  /**
+   * Gives an alias up if its agent does not hold it: the revocation first, then the release. True
+   * when the alias is gone.
+   */
+  async giveUp(
+    domain: string,
+    agentId: Uint8Array,
+    claim: Position,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const alias = { agentId, claim, pending: true };
+    try {
+      await this.#revoke(domain, alias, 0, deadlineMs);
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === "domain_taken") return false;
+      throw error;
+    }
+    const home = this.#homeOf(domain);
+    const command = encodeRelease(this.#proposer.header(home, 0), { domain, claim });
+    const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
+    return outcome.code === "ok";
+  }
+
+  /** True when the agent's live record holds the claim, as far as it can be told without asking. */
+  holds(agentId: Uint8Array, claim: Position): boolean | undefined {
+    const home = this.#table.of(KIND_AGENT, agentId);
+    if (home?.group.readPoint(0) === undefined) return undefined;
+    const slot = home.store.find(KIND_AGENT, agentId, 0, agentId.length);
+    if (slot === -1) return false;
+    const agent = home.store.agentView(slot);
+    return agent.claimIndex === claim.index && agent.claimGeneration === claim.generation;
+  }
+
+  /** Logs the *no* in the agent's group, so that nobody can register with this claim any more. */
+  async #revoke(
+    domain: string,
+    alias: FoundAlias,
+    writer: number,
+    deadlineMs: number,
+  ): Promise<void> {
+    const { agentId, claim } = alias;
+    // Spares the log where the answer is plain; the command decides in all other cases.
+    if (this.holds(agentId, claim) === true) throw domainTaken(domain, agentId);
+    const home = this.#table.of(KIND_AGENT, agentId);
+    if (home === undefined) throw notReplica();
+    const command = encodeRevoke(this.#proposer.header(home, writer), { agentId, claim });
+    const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
+    if (outcome.held) throw domainTaken(domain, agentId);
+    if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
+  }
+
+  #find(home: Partition, domain: string): FoundAlias | undefined {
+    const key = domainBytes(domain);
+    const slot = home.store.find(KIND_ALIAS, key, 0, key.length);
+    if (slot === -1) return undefined;
+    const alias = home.store.aliasView(slot);
+    return {
+      agentId: alias.agentId,
+      claim: { generation: alias.claimGeneration, index: alias.claimIndex },
+      pending: alias.state === ALIAS_PENDING,
+    };
+  }
+
+  #homeOf(domain: string): Partition {
+    const home = this.#table.of(KIND_ALIAS, domainBytes(domain));
+    if (home === undefined) throw notReplica();
+    return home;
+  }
+}
+
+/** The state of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
+export const ALIAS_PENDING = 0;
+
+function domainTaken(domain: string, holder: Uint8Array): RegistryError {
+  return new RegistryError(
+    "domain_taken",
+    `The domain ${domain} is held by agent ${formatUuid(holder)}`,
+    { field: "domain" },
+  );
+}

@@ -1,0 +1,128 @@
+/**
+ * What a leader does by itself as time passes, for every group it leads: expires what is over,
+ * extends covers in the background, logs the time, and answers proposals that waited too long.
+ *
+ * Each is a logged command like any other; while one is under way for a partition, no second one of
+ * its kind is proposed. Time is the group's (src/node/group.ts), so that nothing expires while there
+ * is no leader.
+ */
+import {
+  EXPIRE_ITEMS_MAX,
+  GROUP_TICK_MS,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  TIME_LOG_MS_MAX,
+  TIME_LOG_MS_MIN,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
+import { encodeTick } from "../record/command.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import type { Proposer } from "./proposer.ts";
+
+/** What a driver stands on. */
+export interface LeaseDriverOptions {
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly clock: MonotonicClock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  /** Answers proposals of all groups whose time is up. */
+  readonly expireProposals: (nowMs: number) => void;
+}
+
+/** One partition, and which commands are under way for it. */
+interface Driven {
+  readonly partition: Partition;
+  extending: boolean;
+  expiring: boolean;
+  ticking: boolean;
+}
+
+/** Drives the leases of all partitions of a node. */
+export class LeaseDriver {
+  readonly #options: LeaseDriverOptions;
+  readonly #driven: Driven[];
+  /** Extensions and times logged in the background since the start: what renewals cost the log. */
+  extensionsProposed = 0;
+  #timer: Timer | undefined;
+
+  constructor(options: LeaseDriverOptions) {
+    this.#options = options;
+    this.#driven = Array.from(options.table, (partition) => ({
+      partition,
+      extending: false,
+      expiring: false,
+      ticking: false,
+    }));
+  }
+
+  /** Begins to tick. */
+  start(): void {
+    this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
+      this.tick();
+      this.start();
+    });
+  }
+
+  /** Ends it; commands under way are committed or not, as any other. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** One look at all partitions. */
+  tick(): void {
+    this.#options.expireProposals(this.#options.clock.nowMs());
+    const unixS = this.#options.proposer.unixS();
+    for (const driven of this.#driven) {
+      if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS);
+    }
+  }
+
+  #drive(driven: Driven, unixS: number): void {
+    const { store, group } = driven.partition;
+    const nowMs = group.timeMs();
+    if (store.nextDeadlineMs() <= nowMs) {
+      const at = { nowMs, unixS };
+      if (!driven.extending) {
+        const command = store.extendCommand(at);
+        if (command !== undefined) this.#propose(driven, "extending", command);
+      }
+      if (!driven.expiring) {
+        const command = store.expireCommand({ ...at, limit: EXPIRE_ITEMS_MAX });
+        if (command !== undefined) this.#propose(driven, "expiring", command);
+      }
+    }
+    this.#logTime(driven, nowMs);
+  }
+
+  /** A restart goes on from the last time that was logged, so it must not be too far behind. */
+  #logTime(driven: Driven, nowMs: number): void {
+    const { store } = driven.partition;
+    const behindMs = nowMs - store.timeMs;
+    if (behindMs < TIME_LOG_MS_MIN || driven.ticking || !store.wantsTime()) return;
+    const untilNextMs = store.nextDeadlineMs() - nowMs;
+    if (behindMs < Math.min(TIME_LOG_MS_MAX, untilNextMs / 4)) return;
+    const header = this.#options.proposer.header(driven.partition, 0);
+    this.#propose(driven, "ticking", encodeTick(header));
+  }
+
+  #propose(
+    driven: Driven,
+    flag: "extending" | "expiring" | "ticking",
+    command: Uint8Array,
+  ): void {
+    driven[flag] = true;
+    if (flag !== "expiring") this.extensionsProposed++;
+    driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT).then((proposed) => {
+      driven[flag] = false;
+      // What was not done is seen again at a later tick.
+      if (!proposed.ok) {
+        this.#options.logger.debug("A lease command was not committed", {
+          partition: driven.partition.id,
+          code: proposed.error.code,
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The state machines of a node's groups, as groups see them: the system group's, and one for each
+ * partition. Entries that hold no command never reach them.
+ */
+import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
+import type { ApplyReply } from "../store/reply.ts";
+import type { PartitionStore } from "../store/store.ts";
+import type { SystemReply, SystemStore } from "../system/system_store.ts";
+import type { ImageTarget, RestorableMachine } from "./recovery.ts";
+
+/** The system group's machine over its store. */
+export class SystemMachine implements RestorableMachine {
+  readonly store: SystemStore;
+
+  constructor(store: SystemStore) {
+    this.store = store;
+  }
+
+  get timeMs(): GroupTimeMs {
+    return this.store.timeMs as GroupTimeMs;
+  }
+
+  apply(index: LogIndex, term: Term, command: Uint8Array): SystemReply {
+    return this.store.apply({ index, term, data: command });
+  }
+
+  /** It has nothing that only a leader knows. */
+  onBecomeLeader(): void {}
+
+  writeImage(): Iterable<Uint8Array> {
+    return this.store.writeImage();
+  }
+
+  /** It is small: its image is loaded as a whole. */
+  imageLoader(): ImageTarget {
+    const chunks: Uint8Array[] = [];
+    return {
+      push: (chunk) => void chunks.push(chunk.slice()),
+      finish: () => this.store.loadImage(chunks),
+    };
+  }
+}
+
+/** A partition's machine over its store. */
+export class PartitionMachine implements RestorableMachine {
+  readonly store: PartitionStore;
+
+  constructor(store: PartitionStore) {
+    this.store = store;
+  }
+
+  get timeMs(): GroupTimeMs {
+    return this.store.timeMs as GroupTimeMs;
+  }
+
+  apply(index: LogIndex, term: Term, command: Uint8Array, leaderNowMs: number): ApplyReply {
+    return this.store.apply({ index, term, data: command }, leaderNowMs);
+  }
+
+  onBecomeLeader(nowMs: GroupTimeMs): void {
+    this.store.onBecomeLeader(nowMs);
+  }
+
+  writeImage(): Iterable<Uint8Array> {
+    return this.store.writeImage();
+  }
+
+  imageLoader(): ImageTarget {
+    return this.store.imageLoader();
+  }
+}

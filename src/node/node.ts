@@ -1,0 +1,363 @@
+/**
+ * A node: the registry joined to its folder, its identity, its network and its operator's port.
+ *
+ * Start: lock the folder, load or make the identity, recover the log, lead, listen, say where
+ * (`node.json`), serve. Stop: refuse new work, let what is under way finish within its time, say
+ * goodbye, close the log, free the folder. Nothing here is on the way of a request.
+ */
+import process from "node:process";
+import { RegistryError } from "../base/errors.ts";
+import { nodeId } from "../base/ids.ts";
+import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import { formatUuid } from "../base/uuid.ts";
+import { VERSION } from "../base/version.ts";
+import type { World } from "../base/world.ts";
+import { openFileStorage } from "../storage/file_storage.ts";
+import { OPERATIONS } from "../wire/operations.ts";
+import { CertificateRotation } from "../../identity/certificate_rotation.ts";
+import { identityFolder } from "../../identity/credentials.ts";
+import { DevelopmentIdentity } from "../../identity/development_identity.ts";
+import { developmentPeer } from "../../identity/development_peer.ts";
+import { bindAddress, DEVELOPMENT_NOTICE } from "../../identity/listen_rule.ts";
+import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/node_file.ts";
+import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
+import { listenQuic } from "../../transport/quic_listener.ts";
+import type { Endpoint, Listener } from "../../transport/transport.ts";
+import type { NodeConfig } from "./config.ts";
+import { EventCounts } from "./event_counts.ts";
+import { NodeMetrics } from "./metrics.ts";
+import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
+import { MemorySampler } from "./process_memory.ts";
+import { Readiness } from "./readiness.ts";
+import { Registry } from "./registry.ts";
+import { Sessions } from "./sessions.ts";
+import { snapshotOf } from "./snapshot.ts";
+
+/** What a node is started with. */
+export interface StartNodeOptions {
+  readonly config: NodeConfig;
+  readonly world: World;
+  readonly logger: Logger;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  readonly nodeId: number;
+  /** UUID text. */
+  readonly clusterId: string;
+  /** Where QUIC and WebTransport listen. */
+  readonly addresses: readonly Endpoint[];
+  /** Where `/healthz`, `/readyz` and `/metrics` are. */
+  readonly ops: { readonly host: string; readonly port: number };
+  readonly dataFolder: string;
+  /** True when the cluster was created by this start. */
+  readonly created: boolean;
+  /** What the operator must know of who may connect. */
+  readonly notice: string;
+  /** Settles with the reason when the node can acknowledge nothing more and needs a restart. */
+  readonly failed: Promise<RegistryError>;
+  /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node.
+ *
+ * @throws RegistryError `locked`, `corrupt`, `storage_unavailable`, `invalid_configuration`.
+ */
+export async function startNode(options: StartNodeOptions): Promise<RunningNode> {
+  const node = new Node(options);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+  return node.running();
+}
+
+/** The parts of a node as they come up, taken down in reverse. */
+class Node {
+  readonly #config: NodeConfig;
+  readonly #world: World;
+  readonly #logger: Logger;
+  readonly #startedMs: number;
+  readonly #readiness = new Readiness();
+  readonly #events = new EventCounts();
+  readonly #memory: MemorySampler;
+  readonly #metrics: NodeMetrics;
+  readonly #failed = Promise.withResolvers<RegistryError>();
+  readonly #revocation = new AbortController();
+  /** Ends each part, the last one begun first. */
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  #identity: DevelopmentIdentity | undefined;
+  #registry: Registry | undefined;
+  #listener: Listener | undefined;
+  #sessions: Sessions | undefined;
+  #ops: OpsHttp | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor({ config, world, logger }: StartNodeOptions) {
+    this.#config = config;
+    this.#world = world;
+    this.#logger = logger;
+    this.#startedMs = world.monotonic.nowMs();
+    this.#memory = new MemorySampler(world.scheduler);
+    this.#metrics = new NodeMetrics({
+      operations: Object.values(OPERATIONS),
+      monotonic: world.monotonic,
+      version: VERSION,
+      nodeId: config.nodeId,
+      region: config.region,
+      snapshot: () =>
+        snapshotOf({
+          registry: this.#registry,
+          listener: this.#listener,
+          sessions: this.#sessions,
+          ready: this.#readiness.ready,
+          events: this.#events,
+        }),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { config } = this;
+    this.#guard();
+    // The log's folder is locked first: identity and node.json belong to whoever holds it.
+    const storage = openFileStorage(`${config.data}/log`);
+    this.#identity = await DevelopmentIdentity.open({
+      folder: identityFolder(config.data),
+      wall: this.#world.wall,
+      entropy: this.#world.entropy,
+    });
+    this.#memory.start();
+    this.#closers.push(() => this.#memory.stop());
+    this.#registry = await this.#openRegistry(storage);
+    this.#closers.push(() => this.#registry!.close());
+    await this.#listen();
+    this.#registry.start();
+    this.#rotateCertificates();
+    await this.#openOps();
+    this.#sayWhere();
+    this.#readiness.set("starting", false);
+    this.#logger.info("Ready", {
+      clusterId: formatUuid(this.#registry.cluster.clusterId),
+      records: this.#registry.shared.counts,
+      port: this.#listener!.port,
+      startMs: Math.round(this.#world.monotonic.nowMs() - this.#startedMs),
+    });
+  }
+
+  running(): RunningNode {
+    return {
+      nodeId: this.#config.nodeId,
+      clusterId: formatUuid(this.#registry!.cluster.clusterId),
+      addresses: this.#listener!.addresses,
+      ops: { host: this.#ops!.host, port: this.#ops!.port },
+      dataFolder: this.#config.data,
+      created: this.#registry!.created,
+      notice: DEVELOPMENT_NOTICE,
+      failed: this.#failed.promise,
+      stop: () => this.stop(),
+    };
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#close();
+    return this.#stopped;
+  }
+
+  private get config(): NodeConfig {
+    return this.#config;
+  }
+
+  readonly #onError = (stage: string, error: unknown): void => {
+    this.#metrics.recordError(stage);
+    this.#logger.debug("An error was caught", { stage, error });
+  };
+
+  /** Promises of the runtime that nobody can await must not end the process. */
+  #guard(): void {
+    const guard: RejectionGuard = guardRejections(globalThis, (stage, error) => {
+      this.#metrics.recordError(stage);
+      this.#logger.error("A rejection was not handled", { error });
+    });
+    this.#closers.push(() => guard.remove());
+  }
+
+  async #openRegistry(storage: ReturnType<typeof openFileStorage>): Promise<Registry> {
+    const config = this.#config;
+    return await Registry.open({
+      storage,
+      world: this.#world,
+      logger: this.#logger,
+      nodeId: config.nodeId,
+      region: config.region,
+      partitionCount: config.partitions,
+      ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
+      memoryBytes: () => this.#memory.bytes,
+      logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
+      requestTimeoutMs: config.requestTimeoutMs,
+      observer: this.#metrics,
+      events: this.#events,
+      logEvents: {
+        cut: (notice) => this.#logger.warn("The log's end was cut", { ...notice }),
+        poisoned: (error) => this.#poisoned(error),
+        writable: (writable) => this.#writable(writable),
+        synced: (durationMs) => this.#metrics.recordSync(durationMs),
+      },
+      facts: () => ({
+        sessions: this.#sessions?.count ?? 0,
+        uptimeMs: Math.floor(this.#world.monotonic.nowMs() - this.#startedMs),
+        memoryBytes: this.#memory.bytes,
+        version: VERSION,
+        ready: this.#readiness.ready,
+        reason: this.#readiness.reasons().map(({ message }) => message).join(" "),
+      }),
+    });
+  }
+
+  /** Opens the port, and tells the system group where it is. */
+  async #listen(): Promise<void> {
+    const { host, port, sessionsMax } = this.#config;
+    const registry = this.#registry!;
+    this.#listener = listenQuic({
+      hosts: host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(host)],
+      port,
+      certificate: this.#serverCertificate(),
+      scheduler: this.#world.scheduler,
+      onError: this.#onError,
+      limits: { sessionsMax, sessionsPerAddressMax: sessionsMax },
+    });
+    this.#closers.push(() => this.#listener!.close());
+    await this.#putMember();
+    const peer = developmentPeer({
+      region: this.#config.region,
+      revoked: this.#revocation.signal,
+    });
+    this.#sessions = new Sessions({
+      listener: this.#listener,
+      world: this.#world,
+      logger: this.#logger,
+      onError: this.#onError,
+      authenticate: () => peer,
+      facts: {
+        features: 0,
+        clusterId: registry.cluster.clusterId,
+        nodeId: this.#config.nodeId,
+        region: registry.cluster.region,
+        frameBytesMax: REQUEST_FRAME_BYTES_MAX,
+        requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
+      },
+      ringMap: () => registry.ringMap(),
+      handler: registry.dispatcher,
+      replies: registry.replies,
+      rate: {
+        requestsPerSecond: this.#config.callerRequestsPerSecondMax,
+        burst: this.#config.callerBurstMax,
+      },
+    });
+    this.#closers.push(() => this.#drain());
+    this.#sessions.run().catch((error) => this.#onError("listen", error));
+  }
+
+  #serverCertificate() {
+    const { chainPem, keyPem } = this.#identity!.current;
+    return { chainPem, keyPem };
+  }
+
+  async #putMember(): Promise<void> {
+    await this.#registry!.putMember({
+      nodeId: nodeId(this.#config.nodeId),
+      addresses: this.#addresses(),
+      pin: this.#identity!.current.pin,
+      nextPin: this.#identity!.next.pin,
+    });
+  }
+
+  #addresses(): NodeAddress[] {
+    return this.#listener!.addresses.flatMap(({ host, port }) => [
+      { transport: "quic", host, port },
+      { transport: "webtransport", host, port },
+    ]);
+  }
+
+  #rotateCertificates(): void {
+    const rotation = new CertificateRotation({
+      certificates: this.#identity!,
+      wall: this.#world.wall,
+      scheduler: this.#world.scheduler,
+      onRotate: () => {
+        this.#listener!.rotate(this.#serverCertificate());
+        this.#sayWhere();
+        this.#putMember().then(
+          () => this.#sessions?.pushRingMap(),
+          (error) => this.#onError("rotation", error),
+        );
+      },
+      onError: (error) => {
+        this.#metrics.recordError("rotation");
+        this.#logger.warn("The certificate could not be rotated", { error });
+      },
+    });
+    rotation.start();
+    this.#closers.push(() => rotation.stop());
+  }
+
+  async #openOps(): Promise<void> {
+    this.#ops = await openOpsHttp({
+      host: this.#config.opsHost,
+      port: this.#config.opsPort,
+      unready: () => this.#readiness.reasons(),
+      metrics: () => this.#metrics.render(),
+      logger: this.#logger,
+    });
+    this.#closers.push(() => this.#ops!.close());
+  }
+
+  #sayWhere(): void {
+    writeNodeFile(this.#config.data, {
+      processId: process.pid,
+      startedAtMs: this.#world.wall.unixMs(),
+      clusterId: formatUuid(this.#registry!.cluster.clusterId),
+      nodeId: this.#config.nodeId,
+      region: this.#config.region,
+      addresses: this.#addresses(),
+      ops: { host: this.#ops!.host, port: this.#ops!.port },
+      currentPin: this.#identity!.current.pin,
+      nextPin: this.#identity!.next.pin,
+    });
+    this.#closers.push(() => removeNodeFile(this.#config.data));
+  }
+
+  #poisoned(error: RegistryError): void {
+    this.#readiness.set("storage_poisoned", true);
+    this.#logger.error("The log is poisoned: restart the node", { error });
+    this.#failed.resolve(error);
+  }
+
+  #writable(writable: boolean): void {
+    this.#readiness.set("disk_full", !writable);
+    if (writable) this.#logger.info("The log can be written again");
+    else this.#logger.error("The log cannot be written: make room on its disk");
+  }
+
+  /** Refuses new work, waits for what is under way, and says goodbye. */
+  async #drain(): Promise<void> {
+    this.#readiness.set("draining", true);
+    this.#registry?.admission.drain();
+    await this.#sessions?.close(this.#config.drainMs);
+  }
+
+  async #close(): Promise<void> {
+    for (const close of this.#closers.reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        this.#logger.warn("A part of the node did not close well", { error });
+      }
+    }
+    this.#logger.info("Stopped");
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Registers one record: its domain first where it has one, then the record, then the confirmation
+ * (domain_claims.ts says why in this order), each a logged command of its own group.
+ */
+import type { RegisterReply } from "../../schemas/gen/wire.ts";
+import { RegistryError } from "../base/errors.ts";
+import { REGISTER_TRIES_MAX, REMOVE_AGENTS_AT_ONCE } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Entropy } from "../base/world.ts";
+import { encodePut, encodeRemove } from "../record/command.ts";
+import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { NO_POSITION, type Position } from "../store/reply.ts";
+import type { AccessControl } from "./access_control.ts";
+import type { Admission } from "./admission.ts";
+import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
+import { renewAfterMs } from "./lease_interval.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
+import { leaseRemainingMs, notReplica } from "./read_path.ts";
+import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
+import type { PartReceipt, WriteContext } from "./write_path.ts";
+
+/** What a caller asks to register. */
+export interface Registration {
+  readonly kind: RecordKind;
+  /** The stored form as the caller sent it. */
+  readonly stored: Uint8Array;
+  /** The incarnation that is taken over from; zero: none. */
+  readonly expected: Position;
+}
+
+/** A registration that is durable. */
+export interface Registered {
+  readonly reply: RegisterReply;
+  readonly receipt: PartReceipt;
+}
+
+/** What the registrar stands on. */
+export interface RegistrarParts {
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly claims: DomainClaims;
+  readonly access: AccessControl;
+  readonly admission: Admission;
+  readonly entropy: Entropy;
+  readonly logger: Logger;
+}
+
+/** Registers and removes records. */
+export class Registrar {
+  readonly #parts: RegistrarParts;
+
+  constructor(parts: RegistrarParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Creates, renews with new content, or takes over.
+   *
+   * @throws RegistryError why it was refused, or that its outcome is not known.
+   */
+  async register(registration: Registration, context: WriteContext): Promise<Registered> {
+    const { access, table } = this.#parts;
+    const { kind } = registration;
+    const record = acceptRecord(kind, registration.stored, context.peer);
+    access.checkRegistration(context.peer, kind, record);
+    const partition = table.of(kind, record.id);
+    if (partition === undefined) throw notReplica();
+    this.#admit(partition, kind, record);
+    for (let tries = 1;; tries++) {
+      const held = await this.#hold(kind, record, context);
+      const applied = await this.#put(partition, registration, record, held, context);
+      const { code } = applied.outcome;
+      if (code === "ok") {
+        if (held?.pending === true) this.#confirm(record, held, context);
+        return this.#registered(partition, kind, record, applied);
+      }
+      // The claim was revoked between the two commands: a new one is made.
+      if (code !== "claim_revoked" || tries === REGISTER_TRIES_MAX) {
+        throw refusalOf(applied.outcome);
+      }
+    }
+  }
+
+  /** Removes the agents of a gateway that is gone; returns how many there were. */
+  async removeAgentsOf(gatewayId: Uint8Array, context: WriteContext): Promise<number> {
+    let removed = 0;
+    for (const partition of this.#parts.table) {
+      const commands = this.#removalsOf(gatewayId, partition, context);
+      for (let at = 0; at < commands.length; at += REMOVE_AGENTS_AT_ONCE) {
+        const outcomes = await Promise.all(
+          commands.slice(at, at + REMOVE_AGENTS_AT_ONCE).map((command) =>
+            this.#parts.proposer.propose(partition, command, context.deadlineMs)
+          ),
+        );
+        for (const { outcome } of outcomes) removed += outcome.count;
+      }
+    }
+    return removed;
+  }
+
+  #removalsOf(gatewayId: Uint8Array, partition: Partition, context: WriteContext): Uint8Array[] {
+    const { store } = partition;
+    const commands: Uint8Array[] = [];
+    if (store.agentCount === 0) return commands;
+    const header = this.#parts.proposer.header(partition, context.peer.lineage);
+    store.forEachSlot(KIND_AGENT, (slot) => {
+      const agent = store.agentView(slot);
+      if (!agent.gatewayIdEquals(gatewayId)) return;
+      commands.push(encodeRemove(header, {
+        id: agent.id,
+        incarnation: { generation: agent.incarnationGeneration, index: agent.incarnationIndex },
+        process: 0,
+        sequence: 0,
+        kind: KIND_AGENT,
+      }));
+    });
+    return commands;
+  }
+
+  /** What is not there yet needs room; what is there never does. */
+  #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): void {
+    if (partition.store.find(kind, record.id, 0, record.id.length) !== -1) return;
+    this.#parts.admission.admitNewRecords(record.domain !== "" && kind === KIND_AGENT ? 2 : 1);
+  }
+
+  async #hold(
+    kind: RecordKind,
+    record: AcceptedRecord,
+    context: WriteContext,
+  ): Promise<HeldClaim | undefined> {
+    if (kind !== KIND_AGENT || record.domain === "") return undefined;
+    const { claims } = this.#parts;
+    return await claims.hold(record.domain, record.id, context.peer.lineage, context.deadlineMs);
+  }
+
+  async #put(
+    partition: Partition,
+    registration: Registration,
+    record: AcceptedRecord,
+    held: HeldClaim | undefined,
+    context: WriteContext,
+  ): Promise<Applied> {
+    const { proposer } = this.#parts;
+    const command = encodePut(proposer.header(partition, context.peer.lineage), {
+      kind: registration.kind,
+      record: encodeRecord(record, held?.claim ?? NO_POSITION),
+      expected: registration.expected,
+    });
+    return await proposer.propose(partition, command, context.deadlineMs);
+  }
+
+  /** Nobody waits for it: a pending alias whose agent holds its claim resolves like any other. */
+  #confirm(record: AcceptedRecord, held: HeldClaim, context: WriteContext): void {
+    const { claims, logger } = this.#parts;
+    claims.confirm(record.domain, record.id, held.claim, context.deadlineMs).catch((error) => {
+      // The janitor confirms it in its next round.
+      const code = error instanceof RegistryError ? error.code : "internal";
+      logger.debug("An alias was not confirmed yet", { domain: record.domain, code });
+    });
+  }
+
+  #registered(
+    partition: Partition,
+    kind: RecordKind,
+    record: AcceptedRecord,
+    applied: Applied,
+  ): Registered {
+    const { incarnation, revision, created } = applied.outcome;
+    const slot = partition.store.find(kind, record.id, 0, record.id.length);
+    const reply: RegisterReply = {
+      id: record.id,
+      incarnation,
+      revision,
+      remainingMs: slot === -1 ? 0 : leaseRemainingMs(partition, slot),
+      renewAfterMs: renewAfterMs(record.ttlMs, this.#parts.entropy),
+      created,
+    };
+    return { reply, receipt: { partition: partition.id, point: applied.point } };
+  }
+}

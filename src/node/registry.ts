@@ -1,0 +1,415 @@
+/**
+ * The registry without its network: from an empty or a full log to groups that lead and paths that
+ * serve. Everything it stands on is passed in, so that it runs alike on the machine and in a
+ * simulation; node.ts joins it to transport, identity and HTTP.
+ */
+import type { StatusReply } from "../../schemas/gen/wire.ts";
+import { assert, defined } from "../base/assert.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { RegistryError } from "../base/errors.ts";
+import { type GroupId, groupOfPartition, partitionId, SYSTEM_GROUP } from "../base/ids.ts";
+import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import { encodeGenesis, encodePutMember } from "../record/command.ts";
+import { Partitioner } from "../ring/partition.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+import { Compactor } from "../storage/compaction.ts";
+import { openSharedLog } from "../storage/open_shared_log.ts";
+import type { LogDone, SharedLog, SharedLogLimits } from "../storage/shared_log.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ApplyReply, EventSink } from "../store/reply.ts";
+import { StoreShared } from "../store/shared.ts";
+import { PartitionStore } from "../store/store.ts";
+import {
+  type Genesis,
+  type Member,
+  type SystemReply,
+  SystemStore,
+} from "../system/system_store.ts";
+import { AccessControl } from "./access_control.ts";
+import { Admission, type Ceilings } from "./admission.ts";
+import type { Proposed } from "./group.ts";
+import { AliasJanitor } from "./alias_janitor.ts";
+import { Dispatcher, type RequestObserver } from "./dispatcher.ts";
+import { DomainClaims } from "./domain_claims.ts";
+import { LeaseDriver } from "./lease_driver.ts";
+import { ListPath } from "./list_path.ts";
+import { LocalGroup, type StateMachine } from "./local_group.ts";
+import { PartitionMachine, SystemMachine } from "./machines.ts";
+import { NodePath } from "./node_path.ts";
+import { type Partition, PartitionTable } from "./partitions.ts";
+import { Proposer } from "./proposer.ts";
+import { ReadPath } from "./read_path.ts";
+import { type LogEvents, Recovery } from "./recovery.ts";
+import { Registrar } from "./registrar.ts";
+import { RenewPath } from "./renew_path.ts";
+import { ReplyWriter } from "./reply_writer.ts";
+import { WritePath } from "./write_path.ts";
+
+/** The first generation of every cluster; restore and unsafe recovery raise it. */
+const FIRST_GENERATION = 1;
+
+/** What a registry stands on. */
+export interface RegistryOptions {
+  /** The log's own folder; the registry closes it. */
+  readonly storage: Storage;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly nodeId: number;
+  readonly region: string;
+  /** Fixed when the cluster is created; another number than the log's is refused. */
+  readonly partitionCount: number;
+  readonly ceilings: Ceilings;
+  readonly memoryBytes: () => number;
+  readonly logLimits?: SharedLogLimits;
+  readonly requestTimeoutMs: number;
+  readonly observer: RequestObserver;
+  readonly logEvents: LogEvents;
+  /** Told of everything that apply does, after recovery. */
+  readonly events?: EventSink;
+  /** What status tells beside what the registry knows. */
+  readonly facts: () => Pick<
+    StatusReply,
+    "sessions" | "uptimeMs" | "memoryBytes" | "version" | "ready" | "reason"
+  >;
+}
+
+/** An open registry. */
+export class Registry {
+  /** What was fixed when the cluster was created. */
+  readonly cluster: Genesis;
+  /** True when the cluster was created by this start. */
+  readonly created: boolean;
+  readonly table: PartitionTable;
+  readonly dispatcher: Dispatcher;
+  readonly replies: ReplyWriter;
+  readonly admission: Admission;
+  readonly shared: StoreShared;
+  readonly log: SharedLog;
+  readonly janitor: AliasJanitor;
+  readonly leases: LeaseDriver;
+  readonly renewals: RenewPath;
+  readonly #options: RegistryOptions;
+  readonly #groups: Groups;
+  readonly #proposer: Proposer;
+  readonly #compactor: Compactor;
+
+  private constructor(
+    options: RegistryOptions,
+    opened: OpenedLog,
+    groups: Groups,
+    created: boolean,
+  ) {
+    const { world, logger, nodeId } = options;
+    const { log, shared } = opened;
+    const clock = world.monotonic;
+    this.#options = options;
+    this.#groups = groups;
+    this.created = created;
+    this.shared = shared;
+    this.log = log;
+    this.cluster = defined(groups.system.store.genesis, "A cluster was created");
+    this.table = new PartitionTable(
+      new Partitioner(this.cluster.hashKey, this.cluster.partitionCount),
+      groups.partitions,
+    );
+    this.#proposer = new Proposer({ monotonic: clock, wall: world.wall });
+    const { table } = this;
+    const proposer = this.#proposer;
+    const access = new AccessControl();
+    const claims = new DomainClaims(table, proposer);
+    this.replies = new ReplyWriter(nodeId);
+    this.admission = new Admission(options.ceilings, {
+      records: () => recordCount(shared),
+      memoryBytes: options.memoryBytes,
+    });
+    const reads = new ReadPath(table, this.replies);
+    const registrar = new Registrar({
+      table,
+      proposer,
+      claims,
+      access,
+      admission: this.admission,
+      entropy: world.entropy,
+      logger,
+    });
+    this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
+    this.dispatcher = new Dispatcher({
+      admission: this.admission,
+      reads,
+      lists: new ListPath(table, reads, this.replies),
+      node: new NodePath(this.replies, {
+        status: () => this.status(),
+        ringMap: () => this.ringMap(),
+      }),
+      writes: new WritePath({ table, proposer, access, registrar, renewals: this.renewals }),
+      replies: this.replies,
+      observer: options.observer,
+      clock,
+      requestTimeoutMsDefault: options.requestTimeoutMs,
+    });
+    this.leases = new LeaseDriver({
+      table,
+      proposer,
+      clock,
+      scheduler: world.scheduler,
+      logger,
+      expireProposals: (nowMs) => groups.expireProposals(nowMs),
+    });
+    this.janitor = new AliasJanitor({
+      table,
+      claims,
+      clock,
+      scheduler: world.scheduler,
+      logger,
+    });
+    this.#compactor = new Compactor({
+      log,
+      scheduler: world.scheduler,
+      writeImage: (group, done) => groups.writeImage(group, done),
+    });
+  }
+
+  /**
+   * Recovers the log, begins a term in every group, and creates the cluster where there is none.
+   *
+   * @throws RegistryError `corrupt`, `locked`, `storage_unavailable`; `invalid_configuration` when
+   * the partition count is not the cluster's.
+   */
+  static async open(options: RegistryOptions): Promise<Registry> {
+    const opened = await openLog(options);
+    const groups = new Groups(options, opened);
+    checkPartitionCount(groups.system.store.genesis, options.partitionCount);
+    await groups.start();
+    const created = groups.system.store.genesis === undefined;
+    if (created) await createCluster(options, groups);
+    return new Registry(options, opened, groups, created);
+  }
+
+  /** Entries appended to all groups' logs since they were opened. */
+  get entriesAppended(): number {
+    return this.#groups.entriesAppended();
+  }
+
+  /** Log entries that renewals have cost since the start. */
+  get extensionsProposed(): number {
+    return this.leases.extensionsProposed + this.renewals.extensionsProposed;
+  }
+
+  /** Begins to expire, extend, repair and compact. */
+  start(): void {
+    this.leases.start();
+    this.janitor.start();
+    this.#compactor.start();
+  }
+
+  /** The map that clients route by. */
+  ringMap(): RingMap {
+    const map = this.#groups.system.store.ringMap(this.#options.nodeId);
+    return defined(map, "A cluster was created");
+  }
+
+  /** Logs where this node is reached, if that is news; the ring map changes with it. */
+  async putMember(member: Member): Promise<void> {
+    const { store, group } = this.#groups.system;
+    if (store.members.some((known) => sameMember(known, member))) return;
+    const header = {
+      timeMs: group.timeMs(),
+      unixS: this.#proposer.unixS(),
+      writer: 0,
+    };
+    const proposed = await group.propose(
+      encodePutMember(header, member),
+      REQUEST_TIMEOUT_MS_DEFAULT,
+    );
+    systemApplied(proposed);
+  }
+
+  /** The registry as an operator sees it. */
+  status(): StatusReply {
+    const statistics = this.shared.statistics();
+    return {
+      nodeId: this.#options.nodeId,
+      partitionCount: this.cluster.partitionCount,
+      clusterId: this.cluster.clusterId,
+      agents: statistics.agents,
+      gateways: statistics.gateways,
+      aliases: statistics.aliases,
+      recordBytes: statistics.recordBytes,
+      logBytes: this.log.stats().segmentBytes,
+      region: this.cluster.region,
+      ...this.#options.facts(),
+    };
+  }
+
+  /** Answers what is under way, and closes the log; resolves when the folder is free. */
+  async close(): Promise<void> {
+    this.leases.stop();
+    this.janitor.stop();
+    this.#compactor.stop();
+    await new Promise<void>((resolve) => this.log.close(() => resolve()));
+    this.#groups.close();
+  }
+}
+
+interface OpenedLog {
+  readonly log: SharedLog;
+  readonly shared: StoreShared;
+  readonly recovery: Recovery<PartitionMachine | SystemMachine>;
+}
+
+async function openLog(options: RegistryOptions): Promise<OpenedLog> {
+  const { world, ceilings, storage, logLimits } = options;
+  const hashSeed = new Uint8Array(16);
+  world.entropy.fill(hashSeed);
+  const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
+  const sink = options.events;
+  const recovery = new Recovery<PartitionMachine | SystemMachine>(
+    (group) =>
+      group === SYSTEM_GROUP ? new SystemMachine(new SystemStore()) : new PartitionMachine(
+        new PartitionStore({
+          shared,
+          generation: FIRST_GENERATION,
+          ...(sink === undefined ? {} : { sink }),
+        }),
+      ),
+    options.logEvents,
+  );
+  openSharedLog({
+    storage,
+    clock: world.monotonic,
+    scheduler: world.scheduler,
+    entropy: world.entropy,
+    handlers: recovery.handlers,
+    ...(logLimits === undefined ? {} : { limits: logLimits }),
+  });
+  return { log: await recovery.done, shared, recovery };
+}
+
+function checkPartitionCount(cluster: Genesis | undefined, configured: number): void {
+  if (cluster === undefined || cluster.partitionCount === configured) return;
+  throw new RegistryError(
+    "invalid_configuration",
+    `partitions must be ${cluster.partitionCount}, with which this data folder was made: ` +
+      `current value is ${configured}`,
+    { field: "partitions" },
+  );
+}
+
+/** The first command of the system group: what is fixed from now on. */
+async function createCluster(options: RegistryOptions, groups: Groups): Promise<void> {
+  const { world, region, partitionCount } = options;
+  const clusterId = new Uint8Array(16);
+  world.entropy.fill(clusterId);
+  const unixS = Math.floor(world.wall.unixMs() / 1_000);
+  const proposed = await groups.system.group.propose(
+    encodeGenesis({ timeMs: 0, unixS, writer: 0 }, {
+      clusterId,
+      // Keys are spread by the cluster's own id, so that nobody can choose keys that collide.
+      hashKey: clusterId,
+      partitionCount,
+      generation: FIRST_GENERATION,
+      region,
+    }),
+    REQUEST_TIMEOUT_MS_DEFAULT,
+  );
+  systemApplied(proposed);
+}
+
+function systemApplied(proposed: Proposed<SystemReply>): void {
+  if (!proposed.ok) throw proposed.error;
+  const { outcome } = proposed;
+  if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
+}
+
+function sameMember(left: Member, right: Member): boolean {
+  return left.nodeId === right.nodeId && bytesEqual(left.pin, right.pin) &&
+    bytesEqual(left.nextPin, right.nextPin) && left.addresses.length === right.addresses.length &&
+    left.addresses.every((address, index) => {
+      const other = right.addresses[index]!;
+      return address.transport === other.transport && address.host === other.host &&
+        address.port === other.port;
+    });
+}
+
+/** All groups of a node. */
+class Groups {
+  readonly system: { readonly group: LocalGroup<SystemReply>; readonly store: SystemStore };
+  readonly partitions: readonly Partition[];
+  readonly #all: readonly (LocalGroup<ApplyReply> | LocalGroup<SystemReply>)[];
+
+  constructor(options: RegistryOptions, opened: OpenedLog) {
+    const { machine } = opened.recovery.take(SYSTEM_GROUP);
+    assert(machine instanceof SystemMachine, "Group 0 holds the system");
+    this.system = {
+      group: newGroup<SystemReply>(options, opened, SYSTEM_GROUP, machine),
+      store: machine.store,
+    };
+    const all: (LocalGroup<ApplyReply> | LocalGroup<SystemReply>)[] = [this.system.group];
+    const partitions: Partition[] = [];
+    for (let number = 0; number < options.partitionCount; number++) {
+      const id = partitionId(number);
+      const { machine } = opened.recovery.take(groupOfPartition(id));
+      assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
+      const group = newGroup<ApplyReply>(options, opened, groupOfPartition(id), machine);
+      partitions.push({ id, group, store: machine.store });
+      all.push(group);
+    }
+    this.partitions = partitions;
+    this.#all = all;
+  }
+
+  /** Begins a term in every group; all of them share one write of the log. */
+  async start(): Promise<void> {
+    await Promise.all(this.#all.map((group) =>
+      new Promise<void>((resolve, reject) => {
+        group.start((error) => error === undefined ? resolve() : reject(error));
+      })
+    ));
+  }
+
+  entriesAppended(): number {
+    return this.#all.reduce((sum, group) => sum + group.entriesAppended, 0);
+  }
+
+  expireProposals(nowMs: number): void {
+    for (const group of this.#all) group.expireProposals(nowMs);
+  }
+
+  writeImage(
+    group: GroupId,
+    done: LogDone,
+  ): void {
+    defined(this.#all[group], "The log holds no group that is not here").writeImage(done);
+  }
+
+  close(): void {
+    for (const group of this.#all) group.close();
+  }
+}
+
+function newGroup<Outcome>(
+  options: RegistryOptions,
+  opened: OpenedLog,
+  id: GroupId,
+  machine: StateMachine<Outcome>,
+): LocalGroup<Outcome> {
+  const recovered = opened.recovery.take(id);
+  return new LocalGroup<Outcome>({
+    id,
+    machine,
+    log: opened.log,
+    clock: options.world.monotonic,
+    nodeId: options.nodeId,
+    appliedIndex: recovered.appliedIndex,
+    appliedTerm: recovered.appliedTerm,
+    lastTerm: recovered.lastTerm,
+    onFailure: (group, error) =>
+      options.logger.error("A group broke an invariant and serves nothing more", { group, error }),
+  });
+}
+
+function recordCount(shared: StoreShared): number {
+  return shared.counts.agents + shared.counts.gateways + shared.counts.aliases;
+}

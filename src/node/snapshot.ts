@@ -1,0 +1,48 @@
+/** What the rooms of a node count themselves, gathered when somebody asks for the metrics. */
+import type { Listener } from "../../transport/transport.ts";
+import type { EventCounts } from "./event_counts.ts";
+import type { NodeSnapshot } from "./metrics.ts";
+import type { Registry } from "./registry.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** The parts of a node, as far as they are up. */
+export interface SnapshotParts {
+  readonly registry: Registry | undefined;
+  readonly listener: Listener | undefined;
+  readonly sessions: Sessions | undefined;
+  readonly ready: boolean;
+  readonly events: EventCounts;
+}
+
+/** The figures as they are now. */
+export function snapshotOf(
+  { registry, listener, sessions, ready, events }: SnapshotParts,
+): NodeSnapshot {
+  const log = registry?.log.stats();
+  const records = (registry?.shared.regionCounts() ?? []).flatMap((
+    { region, agents, gateways },
+  ) => [
+    { kind: "agent" as const, region, count: agents },
+    { kind: "gateway" as const, region, count: gateways },
+  ]);
+  const aliases = registry?.shared.counts.aliases ?? 0;
+  return {
+    ready,
+    records: [...records, { kind: "alias", region: "", count: aliases }],
+    expiries: [
+      { kind: "agent", count: events.agentsExpired },
+      { kind: "gateway", count: events.gatewaysExpired },
+    ],
+    log: {
+      bytes: log?.segmentBytes ?? 0,
+      segments: log?.segments ?? 0,
+      appendedBytes: log?.writtenBytes ?? 0,
+      appendedEntries: registry?.entriesAppended ?? 0,
+      poisoned: log?.poisoned ?? false,
+    },
+    sessions: sessions?.countByTransport() ?? [],
+    streams: listener?.stats.streams ?? 0,
+    renewals: registry?.renewals.renewed ?? 0,
+    renewalsLogged: registry?.extensionsProposed ?? 0,
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * The write path: request → what it says, checked → may the caller, is there room → command →
+ * `group.propose` → applied once durable → the reply with its receipt.
+ *
+ * Nothing is answered before its group has it on the disk. One file for the gate and the single
+ * record; batches, renewals and domains have files of their own beside it.
+ */
+import {
+  deregisterRequestCodec,
+  registerManyRequestCodec,
+  type RegisterOutcome,
+  registerRequestCodec,
+  reportRequestCodec,
+  type RequestView,
+} from "../../schemas/gen/wire.ts";
+import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
+import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
+import { encodeRemove, encodeReport } from "../record/command.ts";
+import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { type Operation, OPERATIONS } from "../wire/operations.ts";
+import type { AccessControl } from "./access_control.ts";
+import type { ReadPoint } from "./group.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import { type Proposer, refusalOf } from "./proposer.ts";
+import type { TokenBucket } from "./rate_limiter.ts";
+import { notReplica } from "./read_path.ts";
+import type { Registrar } from "./registrar.ts";
+import type { RenewPath } from "./renew_path.ts";
+
+/** Who asks, and until when. */
+export interface WriteContext {
+  readonly peer: AuthenticatedPeer;
+  readonly bucket: TokenBucket;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+}
+
+/** Where a part of an answer was logged or read. */
+export interface PartReceipt {
+  readonly partition: number;
+  readonly point: ReadPoint;
+}
+
+/** What a write answers: the body of its operation, and receipts. */
+export interface WriteReply {
+  readonly body: unknown;
+  readonly receipts: readonly PartReceipt[];
+}
+
+/** What the write path hands requests to. */
+export interface WritePathParts {
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly access: AccessControl;
+  readonly registrar: Registrar;
+  readonly renewals: RenewPath;
+}
+
+/** Serves writes. One for all streams of a node. */
+export class WritePath {
+  readonly #parts: WritePathParts;
+
+  constructor(parts: WritePathParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Serves one write. All that is needed of the request is taken from its bytes before the first
+   * wait.
+   *
+   * @throws RegistryError why it was refused.
+   */
+  async serve(
+    operation: Operation,
+    request: RequestView,
+    context: WriteContext,
+  ): Promise<WriteReply> {
+    switch (operation.id) {
+      case OPERATIONS.registerAgent.id:
+        return await this.#register(KIND_AGENT, request, context);
+      case OPERATIONS.registerGateway.id:
+        return await this.#register(KIND_GATEWAY, request, context);
+      case OPERATIONS.registerMany.id:
+        return await this.#registerMany(request, context);
+      case OPERATIONS.renew.id:
+        return await this.#parts.renewals.serve(request, context);
+      case OPERATIONS.deregisterAgent.id:
+        return await this.#deregister(KIND_AGENT, request, context);
+      case OPERATIONS.deregisterGateway.id:
+        return await this.#deregister(KIND_GATEWAY, request, context);
+      case OPERATIONS.report.id:
+        return await this.#report(request, context);
+      default:
+        throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
+    }
+  }
+
+  async #register(
+    kind: RecordKind,
+    request: RequestView,
+    context: WriteContext,
+  ): Promise<WriteReply> {
+    const { record, expected } = request.bodyInto(registerRequestCodec.newView()).toPlain();
+    const { reply, receipt } = await this.#parts.registrar.register(
+      { kind, stored: record, expected },
+      context,
+    );
+    return { body: reply, receipts: [receipt] };
+  }
+
+  /** Each item as if it had come alone; all of them share the log's next writes. */
+  async #registerMany(request: RequestView, context: WriteContext): Promise<WriteReply> {
+    const { items } = request.bodyInto(registerManyRequestCodec.newView()).toPlain();
+    if (items.length > REGISTER_ITEMS_MAX) {
+      throw new RegistryError(
+        "too_large",
+        `items must be at most ${REGISTER_ITEMS_MAX}: found ${items.length}`,
+        { field: "items" },
+      );
+    }
+    context.bucket.take(OPERATIONS.registerMany.cost * items.length);
+    const receipts: PartReceipt[] = [];
+    const outcomes = await Promise.all(
+      items.map(async ({ kind, record, expected }): Promise<RegisterOutcome> => {
+        try {
+          if (!isRecordKind(kind)) throw unknownKind(kind);
+          const { reply, receipt } = await this.#parts.registrar.register(
+            { kind, stored: record, expected },
+            context,
+          );
+          receipts.push(receipt);
+          return { ...reply, code: 0, message: "" };
+        } catch (error) {
+          return refusedOutcome(toRegistryError(error));
+        }
+      }),
+    );
+    return { body: { items: outcomes }, receipts };
+  }
+
+  async #deregister(
+    kind: RecordKind,
+    request: RequestView,
+    context: WriteContext,
+  ): Promise<WriteReply> {
+    const { id, incarnation, process, sequence, withAgents } = request
+      .bodyInto(deregisterRequestCodec.newView()).toPlain();
+    const partition = this.#homeOf(kind, id);
+    this.#parts.access.checkOwner(context.peer, kind, id);
+    const command = encodeRemove(this.#header(partition, context), {
+      id,
+      incarnation,
+      process,
+      sequence,
+      kind,
+    });
+    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
+    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
+    let removed = applied.outcome.count;
+    if (kind === KIND_GATEWAY && withAgents) {
+      removed += await this.#parts.registrar.removeAgentsOf(id, context);
+    }
+    return {
+      body: { removed },
+      receipts: [{ partition: partition.id, point: applied.point }],
+    };
+  }
+
+  async #report(request: RequestView, context: WriteContext): Promise<WriteReply> {
+    const body = request.bodyInto(reportRequestCodec.newView()).toPlain();
+    const { kind, id } = body;
+    if (!isRecordKind(kind)) throw unknownKind(kind);
+    const partition = this.#homeOf(kind, id);
+    this.#parts.access.checkOwner(context.peer, kind, id);
+    const command = encodeReport(this.#header(partition, context), body);
+    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
+    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
+    return {
+      body: { revision: applied.outcome.revision },
+      receipts: [{ partition: partition.id, point: applied.point }],
+    };
+  }
+
+  #homeOf(kind: RecordKind, id: Uint8Array): Partition {
+    const partition = this.#parts.table.of(kind, id);
+    if (partition === undefined) throw notReplica();
+    return partition;
+  }
+
+  #header(partition: Partition, context: WriteContext) {
+    return this.#parts.proposer.header(partition, context.peer.lineage);
+  }
+}
+
+const NO_ID = new Uint8Array(16);
+const NO_POSITION = { generation: 0, index: 0 };
+
+function refusedOutcome(error: RegistryError): RegisterOutcome {
+  return {
+    id: NO_ID,
+    incarnation: error.fields.incarnation ?? NO_POSITION,
+    revision: NO_POSITION,
+    remainingMs: 0,
+    renewAfterMs: error.fields.retryAfterMs ?? 0,
+    code: errorCodeToWire(error.code),
+    created: false,
+    message: error.message,
+  };
+}
+
+function unknownKind(kind: number): RegistryError {
+  return new RegistryError("invalid_argument", `kind must be 1 or 2: found ${kind}`, {
+    field: "kind",
+  });
+}
