@@ -1,0 +1,173 @@
+/** The ledger: the meaning of append, relocate and image mark, and a dumb model beside it. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { SeededEntropy } from "../../../src/base/prng.ts";
+import { Ledger } from "../../../src/wal/ledger.ts";
+
+const GROUP = 5;
+
+function image(index: number, number = 1) {
+  return { index, term: 1, number, byteCount: 0, checksum: 0, configuration: new Uint8Array(0) };
+}
+
+/** Live entries as `index:sequence@segment`, with an r where they were relocated. */
+function live(ledger: Ledger): string[] {
+  return ledger.group(GROUP).runs.flatMap((run) => {
+    const texts: string[] = [];
+    for (let index = run.first; index <= run.last; index++) {
+      texts.push(`${index}@${run.segment}${run.relocated ? "r" : ""}`);
+    }
+    return texts;
+  });
+}
+
+test("Ledger.append ends the group's log before its first index", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 5, { sequence: 10, segment: 0, bytes: 500 });
+  ledger.append(GROUP, 3, 1, { sequence: 11, segment: 0, bytes: 100 });
+  assert.equal(live(ledger), ["1@0", "2@0", "3@0"]);
+  assert.equal(ledger.tally(0), { entries: 3, bytes: 300 });
+  const group = ledger.group(GROUP);
+  assert.not(group.isLive(3, 10, 0, false));
+  assert.ok(group.isLive(3, 11, 0, false));
+  assert.not(group.isLive(4, 10, 0, false));
+});
+
+test("Ledger.relocate truncates nothing", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 2, { sequence: 10, segment: 0, bytes: 200 });
+  ledger.append(GROUP, 3, 2, { sequence: 20, segment: 100, bytes: 200 });
+  ledger.relocate(GROUP, 1, 2, { origin: 10, segment: 200, bytes: 220 });
+  assert.equal(live(ledger), ["1@200r", "2@200r", "3@100", "4@100"]);
+  assert.equal(ledger.tally(0), { entries: 0, bytes: 0 });
+  assert.equal(ledger.tally(200), { entries: 2, bytes: 220 });
+  assert.is(ledger.group(GROUP).firstGap(), 0);
+});
+
+test("Ledger.relocate loses to what was appended at or below its index after its origin", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 5, { sequence: 10, segment: 0, bytes: 500 });
+  ledger.append(GROUP, 3, 1, { sequence: 20, segment: 100, bytes: 100 });
+  ledger.relocate(GROUP, 1, 5, { origin: 10, segment: 200, bytes: 500 });
+  assert.equal(live(ledger), ["1@200r", "2@200r", "3@100"]);
+});
+
+test("Ledger.relocate without its original still loses to newer appends of a later segment", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 3, 1, { sequence: 20, segment: 100, bytes: 100 });
+  ledger.relocate(GROUP, 1, 5, { origin: 10, segment: 200, bytes: 500 });
+  assert.equal(live(ledger), ["1@200r", "2@200r", "3@100"]);
+});
+
+test("Ledger.relocate brings back nothing that an image contains", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 4, { sequence: 10, segment: 0, bytes: 400 });
+  ledger.imageMark(GROUP, image(3));
+  ledger.relocate(GROUP, 1, 4, { origin: 10, segment: 100, bytes: 400 });
+  assert.equal(live(ledger), ["4@100r"]);
+});
+
+test("Ledger.relocate twice is the same as once", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 3, { sequence: 10, segment: 0, bytes: 300 });
+  for (const segment of [100, 200]) {
+    ledger.relocate(GROUP, 1, 3, { origin: 10, segment, bytes: 300 });
+  }
+  assert.equal(live(ledger), ["1@200r", "2@200r", "3@200r"]);
+  assert.equal(ledger.total(), { entries: 3, bytes: 300 });
+});
+
+test("Ledger.append truncates relocated entries too", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 3, { sequence: 10, segment: 0, bytes: 300 });
+  ledger.relocate(GROUP, 1, 3, { origin: 10, segment: 100, bytes: 300 });
+  ledger.append(GROUP, 2, 1, { sequence: 30, segment: 100, bytes: 100 });
+  assert.equal(live(ledger), ["1@100r", "2@100"]);
+});
+
+test("Ledger.imageMark ends all entries up to its index; one above the end empties the log", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 5, { sequence: 10, segment: 0, bytes: 500 });
+  ledger.imageMark(GROUP, image(3));
+  assert.equal(live(ledger), ["4@0", "5@0"]);
+  assert.is(ledger.group(GROUP).lastIndex, 5);
+  ledger.imageMark(GROUP, image(9, 2));
+  assert.equal(live(ledger), []);
+  assert.is(ledger.group(GROUP).lastIndex, 9);
+  ledger.append(GROUP, 10, 1, { sequence: 11, segment: 0, bytes: 1 });
+  assert.is(ledger.group(GROUP).firstGap(), 0);
+});
+
+test("GroupLedger.firstGap names the first missing index", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 4, 1, { sequence: 10, segment: 0, bytes: 1 });
+  assert.is(ledger.group(GROUP).firstGap(), 1);
+  ledger.imageMark(GROUP, image(2));
+  assert.is(ledger.group(GROUP).firstGap(), 3);
+  ledger.imageMark(GROUP, image(3));
+  assert.is(ledger.group(GROUP).firstGap(), 0);
+});
+
+test("Ledger.segmentHeader and states carry hard states and images over", () => {
+  const ledger = new Ledger();
+  ledger.hardState(GROUP, { term: 3, vote: 2, commit: 1 });
+  ledger.imageMark(GROUP, image(8, 6));
+  ledger.hardState(1, { term: 9, vote: 0, commit: 0 });
+  const later = new Ledger();
+  later.segmentHeader(7, ledger.states());
+  assert.equal(later.group(GROUP).hardState, { term: 3, vote: 2, commit: 1 });
+  assert.equal(later.group(GROUP).image, image(8, 6));
+  assert.is(later.group(1).image, undefined);
+  assert.is(later.imageNumberMax, 7);
+});
+
+interface ModelEntry {
+  readonly sequence: number;
+  segment: number;
+  relocated: boolean;
+}
+
+test("Ledger agrees with a map of entries over random appends, relocations and images", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new SeededEntropy(seed);
+    const upTo = (limit: number) => Math.floor(random.unit() * limit);
+    const ledger = new Ledger();
+    const model = new Map<number, ModelEntry>();
+    let [last, imageIndex, segment, sequence] = [0, 0, 0, 0];
+    for (let step = 0; step < 120; step++) {
+      if (upTo(10) === 0) segment += 100;
+      const action = upTo(10);
+      if (action < 7) {
+        const first = upTo(3) === 0 ? imageIndex + 1 + upTo(last - imageIndex + 1) : last + 1;
+        const count = 1 + upTo(3);
+        ledger.append(GROUP, first, count, { sequence: ++sequence, segment, bytes: 10 * count });
+        for (const index of [...model.keys()]) if (index >= first) model.delete(index);
+        for (let index = first; index < first + count; index++) {
+          model.set(index, { sequence, segment, relocated: false });
+        }
+        last = first + count - 1;
+      } else if (action < 9) {
+        const oldest = [...model.values()][0]?.segment;
+        for (const [index, entry] of [...model].filter(([, entry]) => entry.segment === oldest)) {
+          ledger.relocate(GROUP, index, 1, { origin: entry.sequence, segment, bytes: 10 });
+          Object.assign(entry, { segment, relocated: true });
+        }
+      } else if (last > imageIndex) {
+        imageIndex += 1 + upTo(last - imageIndex);
+        ledger.imageMark(GROUP, image(imageIndex, step + 1));
+        for (const index of [...model.keys()]) if (index <= imageIndex) model.delete(index);
+      }
+      const expected = [...model].sort(([left], [right]) => left - right)
+        .map(([index, entry]) => `${index}@${entry.segment}${entry.relocated ? "r" : ""}`);
+      assert.equal(live(ledger), expected, `seed ${seed}, step ${step}`);
+      const group = ledger.group(GROUP);
+      for (const [index, entry] of model) {
+        assert.ok(group.isLive(index, entry.sequence, entry.segment, entry.relocated));
+      }
+      assert.is(ledger.total().entries, model.size);
+      assert.is(group.lastIndex, last);
+    }
+  }
+});
+
+test.run();
