@@ -1,0 +1,66 @@
+/**
+ * The central registry: who is alive, where, and under which identity.
+ *
+ * The client ({@link connect}) registers gateways and agents, keeps their leases, and resolves
+ * domains; the node ({@link startNode}) serves them. Programs that run in a browser import
+ * `src/client/mod.ts` and `transport/webtransport_dialer.ts`, which need nothing of a server.
+ *
+ * @example A node and a client in one program
+ * ```ts
+ * import {
+ *   connect,
+ *   createLogger,
+ *   processWorld,
+ *   QuicDialer,
+ *   resolveConfig,
+ *   startNode,
+ *   trustOfDataFolder,
+ * } from "@agnistack/registry";
+ *
+ * const world = processWorld();
+ * const data = await Deno.makeTempDir();
+ * const node = await startNode({
+ *   config: resolveConfig({ flags: { data, port: 0, opsPort: 0 }, environment: {} }),
+ *   logger: createLogger({ level: "warn", format: "text" }),
+ *   world,
+ * });
+ *
+ * const client = await connect({
+ *   endpoints: node.addresses,
+ *   dialer: new QuicDialer({ scheduler: world.scheduler, onError: console.warn }),
+ *   trust: trustOfDataFolder(data),
+ *   world,
+ * });
+ * const gateway = await client.keepGateway({
+ *   region: "global",
+ *   domain: "global.gateway.example",
+ *   address: "192.0.2.10",
+ *   port: 4000,
+ * });
+ * await client.keepAgent({ region: "global", domain: "a1.example", gatewayId: gateway.id });
+ *
+ * const answer = await client.resolveAgent("a1.example");
+ * console.log(answer.gateway?.address, answer.receipts.length); // 192.0.2.10 3
+ *
+ * await client.close({ releaseLeases: true });
+ * await node.stop();
+ * ```
+ *
+ * @module
+ */
+export * from "./src/client/mod.ts";
+export { ERROR_TABLE, RegistryError } from "./src/base/errors.ts";
+export type { ErrorClass, ErrorCode, ErrorFields } from "./src/base/errors.ts";
+export type { LogFacts, Logger, LogLevel } from "./src/base/logger.ts";
+export type { World } from "./src/base/world.ts";
+export type { RingMap } from "./src/ring/ring_map.ts";
+export { agentFromJson, gatewayFromJson } from "./src/record/vocabulary.ts";
+export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/credentials.ts";
+export type { Dialer, Endpoint, Listener, Session, Stream, Trust } from "./transport/transport.ts";
+export { QuicDialer } from "./transport/quic_dialer.ts";
+export { WebTransportDialer } from "./transport/webtransport_dialer.ts";
+export { createLogger } from "./src/node/logger.ts";
+export { processWorld } from "./src/node/process_world.ts";
+export { type NodeConfig, resolveConfig } from "./src/node/config.ts";
+export { loadConfig } from "./src/node/config_file.ts";
+export { type RunningNode, startNode, type StartNodeOptions } from "./src/node/node.ts";
