@@ -19,7 +19,8 @@ import type {
   Ticket,
 } from "./storage.ts";
 
-type SystemError = NodeJS.ErrnoException | null;
+/** Success is `null` by Node's types, and `undefined` in some of Deno's calls. */
+type SystemError = NodeJS.ErrnoException | null | undefined;
 
 const NO_FILES: readonly StoredFile[] = [];
 /** Data may tell who connects from where: for the owner's eyes only. */
@@ -116,8 +117,7 @@ class FileStorage implements Storage {
   }
 
   #start(ticket: Ticket, operation: StorageOperation): void {
-    const done = (error: SystemError) =>
-      this.#finish(ticket, error === null ? undefined : this.#failure(operation, error));
+    const done = (error: SystemError) => this.#finish(ticket, this.#failure(operation, error));
     switch (operation.kind) {
       case "write":
         this.#write(this.#handle(operation.file, true), operation, 0, done);
@@ -128,7 +128,7 @@ class FileStorage implements Storage {
           operation,
           0,
           (error, byteCount) =>
-            this.#finish(ticket, error === null ? undefined : this.#failure(operation, error), {
+            this.#finish(ticket, this.#failure(operation, error), {
               byteCount,
             }),
         );
@@ -153,7 +153,7 @@ class FileStorage implements Storage {
         return;
       case "list":
         this.#list((error, files) =>
-          this.#finish(ticket, error === null ? undefined : this.#failure(operation, error), {
+          this.#finish(ticket, this.#failure(operation, error), {
             files,
           })
         );
@@ -197,7 +197,7 @@ class FileStorage implements Storage {
       return;
     }
     fs.write(handle, bytes, from, bytes.length - from, position + from, (error, count) => {
-      if (error !== null) done(error);
+      if (error) done(error);
       else if (from + count < bytes.length) this.#write(handle, operation, from + count, done);
       else done(null);
     });
@@ -212,7 +212,7 @@ class FileStorage implements Storage {
     const { target, position } = operation;
     fs.read(handle, target, from, target.length - from, position + from, (error, count) => {
       const now = from + count;
-      if (error !== null) done(error, from);
+      if (error) done(error, from);
       else if (count > 0 && now < target.length) this.#read(handle, operation, now, done);
       else done(null, now);
     });
@@ -220,7 +220,7 @@ class FileStorage implements Storage {
 
   #syncFolder(done: (error: SystemError) => void): void {
     fs.open(this.name, "r", (error, handle) => {
-      if (error !== null) return done(error);
+      if (error) return done(error);
       fs.fsync(handle, (syncError) => {
         fs.closeSync(handle);
         done(syncError);
@@ -230,7 +230,7 @@ class FileStorage implements Storage {
 
   #list(done: (error: SystemError, files: StoredFile[]) => void): void {
     fs.readdir(this.name, (error, names) => {
-      if (error !== null) return done(error, []);
+      if (error) return done(error, []);
       const files: StoredFile[] = [];
       try {
         for (const name of names.sort()) {
@@ -244,16 +244,18 @@ class FileStorage implements Storage {
     });
   }
 
-  #failure(operation: StorageOperation, error: NodeJS.ErrnoException): StorageFailure {
+  #failure(operation: StorageOperation, error: SystemError): StorageFailure | undefined {
+    if (!error) return undefined;
     const { kind } = operation;
     const file = "file" in operation ? ` ${operation.file}` : "";
     const message = `Cannot ${kind}${file} in ${this.name}: ${error.message}`;
+    if (error.code === "ENOENT") return { kind: "not_found", message };
     if (kind === "sync" || kind === "syncFolder") {
       this.#poisoned = true;
       return { kind: "io", message };
     }
     if (error.code === "ENOSPC" || error.code === "EDQUOT") return { kind: "no_space", message };
-    return { kind: error.code === "ENOENT" ? "not_found" : "io", message };
+    return { kind: "io", message };
   }
 
   #finish(
