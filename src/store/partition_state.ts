@@ -24,7 +24,6 @@ import { FLAG_TOMBSTONE, KIND_REVOCATION, pack, SlotTable } from "./slot_table.t
 /** A view over an agent or a gateway: the fields that both have. */
 export type RecordView = AgentView | GatewayView;
 
-const NO_BYTES = new Uint8Array(0);
 const LINK_WORDS = 1;
 
 /** The state of one partition. */
@@ -43,12 +42,6 @@ export class PartitionState {
   forgetTail = 0;
   forgetCount = 0;
   readonly #sink: EventSink | undefined;
-  readonly #span: StoredSpan = {
-    bytes: NO_BYTES,
-    view: new DataView(NO_BYTES.buffer),
-    start: 0,
-    end: 0,
-  };
 
   constructor(shared: StoreShared, generation: number, sink: EventSink | undefined) {
     this.shared = shared;
@@ -79,7 +72,7 @@ export class PartitionState {
 
   /** The shared view of the slot's kind, standing on its live record. */
   recordView(slot: number): RecordView {
-    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     const { agent, gateway } = this.shared.views;
     return this.table.kindOf(slot) === KIND_AGENT
       ? agent.wrap(view, bytes, start, end)
@@ -88,20 +81,20 @@ export class PartitionState {
 
   /** The shared view on an alias. */
   aliasView(slot: number) {
-    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     return this.shared.views.alias.wrap(view, bytes, start, end);
   }
 
   /** The shared view on a tombstone. */
   tombstoneView(slot: number) {
-    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     return this.shared.views.tombstone.wrap(view, bytes, start, end);
   }
 
   /** The time at which a tombstone or revocation counts no more. */
   forgetAtMs(slot: number): number {
     if (this.table.kindOf(slot) !== KIND_REVOCATION) return this.tombstoneView(slot).forgetAtMs;
-    const { bytes, view, start, end } = this.locate(slot, this.#span);
+    const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     return this.shared.views.revocation.wrap(view, bytes, start, end).forgetAtMs;
   }
 
@@ -208,7 +201,7 @@ export class PartitionState {
   /** Tells the sink, if there is one, of what happened to the slot. */
   emit(type: EventType, slot: number, index: number): void {
     if (this.#sink === undefined) return;
-    const span: StoredSpan = { ...this.#span };
+    const span: StoredSpan = { ...this.shared.span };
     this.#sink.onEvent(type, this.table.kindOf(slot), this.locate(slot, span), index);
   }
 

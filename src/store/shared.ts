@@ -25,14 +25,21 @@ import {
 import { FrameWriter } from "../../schemas/runtime.ts";
 import { SipHash } from "../ring/siphash.ts";
 import { Arena } from "./arena.ts";
+import { PagePool } from "./page_pool.ts";
 import { type RegionCount, RegionTable } from "./region_table.ts";
+import type { StoredSpan } from "./reply.ts";
 
+/** Numbers of a page of slots (32 slots of three), and of a page of index cells. */
+export const SLOT_PAGE_NUMBERS = 96;
+export const CELL_PAGE_NUMBERS = 128;
 /** What one registration may cost at most beside its bytes: a tombstone, slots and cells. */
 const OVERHEAD_BYTES = 128;
 /** What a registration takes as a rule, for admission: a record, an alias, and their slots. */
 const REGISTRATION_BYTES = 512;
 /** Scratch for encoding: the largest record and then some. */
 const SCRATCH_BYTES = 64 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** How the partitions of a node stand together. */
 export interface StoreStatistics {
@@ -90,6 +97,9 @@ export class StoreViews {
 export class StoreShared {
   readonly arena: Arena;
   readonly regions = new RegionTable();
+  /** Pages of slots and of index cells (see SlotTable). */
+  readonly slotPages: PagePool;
+  readonly cellPages: PagePool;
   readonly views = new StoreViews();
   readonly hash: SipHash;
   readonly counts: StoreCounts = {
@@ -99,7 +109,13 @@ export class StoreShared {
     tombstones: 0,
     revocations: 0,
   };
-  readonly keySpan: KeySpan = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  readonly keySpan: KeySpan = { bytes: NO_BYTES, start: 0, end: 0 };
+  readonly span: StoredSpan = {
+    bytes: NO_BYTES,
+    view: new DataView(NO_BYTES.buffer),
+    start: 0,
+    end: 0,
+  };
   readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
 
   /**
@@ -108,6 +124,8 @@ export class StoreShared {
    */
   constructor({ bytesMax, hashSeed }: { bytesMax: number; hashSeed: Uint8Array }) {
     this.arena = new Arena({ bytesMax });
+    this.slotPages = new PagePool(SLOT_PAGE_NUMBERS);
+    this.cellPages = new PagePool(CELL_PAGE_NUMBERS);
     this.hash = new SipHash(hashSeed);
   }
 

@@ -5,10 +5,11 @@
  * it expire (`due`, volatile). Slots have no holes: the last one takes the place of a removed one.
  * So their order is a function of the log alone, an image in slot order restores it, and a scan is a
  * loop over one array. The index is open addressing with linear probing and backward-shift deletion
- * over cells of 24 bits of slot and 8 bits of hash. An empty table holds no memory of its own.
+ * over cells of 24 bits of slot and 8 bits of hash. Both stand on pages of pools that the partitions
+ * share; an empty table holds none.
  */
 import { assert } from "../base/assert.ts";
-import type { KeySpan, StoreShared } from "./shared.ts";
+import { CELL_PAGE_NUMBERS, type KeySpan, SLOT_PAGE_NUMBERS, type StoreShared } from "./shared.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 
 /** A claim that was refused, beside the kinds of src/record/key.ts. */
@@ -35,16 +36,22 @@ export function pack(kind: number, words: number, region: number, flags: number)
 }
 
 const STRIDE = 3;
-const SLOTS_MIN = 8;
-const CELLS_MIN = 16;
+const SLOT_PAGE_SHIFT = 31 - Math.clz32(SLOT_PAGE_NUMBERS / STRIDE);
+const SLOT_PAGE_MASK = (1 << SLOT_PAGE_SHIFT) - 1;
+const CELL_PAGE_SHIFT = 31 - Math.clz32(CELL_PAGE_NUMBERS);
+const CELL_PAGE_MASK = CELL_PAGE_NUMBERS - 1;
 const SLOTS_MAX = 0xff_fffe;
-const NO_NUMBERS = new Uint32Array(0);
+const REF = 0;
+const PACKED = 1;
+const DUE = 2;
 
 /** The slots and index of one partition. */
 export class SlotTable {
   #count = 0;
-  #slots: Uint32Array = NO_NUMBERS;
-  #cells: Uint32Array = NO_NUMBERS;
+  readonly #slotPages: number[] = [];
+  #cellPages: number[] = [];
+  /** The number of cells, a power of two, - 1; -1: none. */
+  #cellMask = -1;
   readonly #shared: StoreShared;
 
   constructor(shared: StoreShared) {
@@ -56,58 +63,59 @@ export class SlotTable {
     return this.#count;
   }
 
-  /** Bytes of typed arrays that it holds. */
+  /** Bytes of pages that it holds. */
   get tableBytes(): number {
-    return this.#slots.byteLength + this.#cells.byteLength;
+    return 4 * (this.#slotPages.length * SLOT_PAGE_NUMBERS +
+      this.#cellPages.length * CELL_PAGE_NUMBERS);
   }
 
   refOf(slot: number): number {
-    return this.#slots[slot * STRIDE]!;
+    return this.#get(slot, REF);
   }
 
   wordsOf(slot: number): number {
-    return this.#slots[slot * STRIDE + 1]! & WORDS_MASK;
+    return this.#get(slot, PACKED) & WORDS_MASK;
   }
 
   regionOf(slot: number): number {
-    return (this.#slots[slot * STRIDE + 1]! >>> REGION_SHIFT) & REGION_MASK;
+    return (this.#get(slot, PACKED) >>> REGION_SHIFT) & REGION_MASK;
   }
 
   kindOf(slot: number): number {
-    return (this.#slots[slot * STRIDE + 1]! >>> KIND_SHIFT) & KIND_MASK;
+    return (this.#get(slot, PACKED) >>> KIND_SHIFT) & KIND_MASK;
   }
 
   hasFlag(slot: number, flag: number): boolean {
-    return (this.#slots[slot * STRIDE + 1]! & flag) !== 0;
+    return (this.#get(slot, PACKED) & flag) !== 0;
   }
 
   setFlag(slot: number, flag: number): void {
-    this.#slots[slot * STRIDE + 1]! |= flag;
+    this.#set(slot, PACKED, this.#get(slot, PACKED) | flag);
   }
 
   clearFlag(slot: number, flag: number): void {
-    this.#slots[slot * STRIDE + 1]! &= ~flag;
+    this.#set(slot, PACKED, this.#get(slot, PACKED) & ~flag);
   }
 
   /** The lease tick from which on it may expire. */
   dueOf(slot: number): number {
-    return this.#slots[slot * STRIDE + 2]!;
+    return this.#get(slot, DUE);
   }
 
   setDue(slot: number, tick: number): void {
-    this.#slots[slot * STRIDE + 2] = tick;
+    this.#set(slot, DUE, tick);
   }
 
   /** The slot takes another block and another nature; its key stays. */
   update(slot: number, ref: number, packed: number): void {
-    this.#slots[slot * STRIDE] = ref;
-    this.#slots[slot * STRIDE + 1] = packed;
+    this.#set(slot, REF, ref);
+    this.#set(slot, PACKED, packed);
   }
 
   /** True where `packed` of the slot says: a live record of that kind and region. */
   matches(slot: number, kind: number, region: number): boolean {
     const mask = ((REGION_MASK << REGION_SHIFT) | (KIND_MASK << KIND_SHIFT) | FLAG_TOMBSTONE) >>> 0;
-    return ((this.#slots[slot * STRIDE + 1]! & mask) >>> 0) === pack(kind, 0, region, 0);
+    return ((this.#get(slot, PACKED) & mask) >>> 0) === pack(kind, 0, region, 0);
   }
 
   /** The slot of the key `[start, end)` of `bytes`, a tombstone's too; -1: none. */
@@ -116,9 +124,9 @@ export class SlotTable {
     const hash = this.#shared.hash;
     hash.hash(kind, bytes, start, end);
     const tag = hash.high >>> 24;
-    const mask = this.#cells.length - 1;
+    const mask = this.#cellMask;
     for (let at = hash.low & mask;; at = (at + 1) & mask) {
-      const cell = this.#cells[at]!;
+      const cell = this.#cell(at);
       if (cell === 0) return -1;
       if (cell >>> 24 !== tag) continue;
       const slot = (cell & 0xff_ffff) - 1;
@@ -130,27 +138,25 @@ export class SlotTable {
   add(ref: number, packed: number): number {
     const slot = this.#count;
     assert(slot < SLOTS_MAX, `A partition must hold at most ${SLOTS_MAX} slots`);
-    if ((slot + 1) * STRIDE > this.#slots.length) {
-      this.#resizeSlots(Math.max(SLOTS_MIN, slot + 1 + (slot >>> 3)));
+    if (slot >>> SLOT_PAGE_SHIFT === this.#slotPages.length) {
+      this.#slotPages.push(this.#shared.slotPages.allocate());
     }
-    this.#slots[slot * STRIDE] = ref;
-    this.#slots[slot * STRIDE + 1] = packed;
-    this.#slots[slot * STRIDE + 2] = 0;
+    this.update(slot, ref, packed);
+    this.setDue(slot, 0);
     this.#count = slot + 1;
-    if (this.#count * 4 > this.#cells.length * 3) {
-      this.#rebuildIndex(Math.max(CELLS_MIN, this.#cells.length * 2));
+    if (this.#count * 4 > (this.#cellMask + 1) * 3) {
+      this.#rebuildIndex(Math.max(CELL_PAGE_NUMBERS, (this.#cellMask + 1) * 2));
     } else {
       this.#insertCell(slot);
     }
     return slot;
   }
 
-  /** Makes room for `count` slots at once: a load then never grows step by step. */
+  /** Makes an index for `count` slots at once: a load then does not rebuild it step by step. */
   reserve(count: number): void {
-    if (count * STRIDE > this.#slots.length) this.#resizeSlots(count);
-    let cells = Math.max(CELLS_MIN, this.#cells.length);
+    let cells = Math.max(CELL_PAGE_NUMBERS, this.#cellMask + 1);
     while (count * 4 > cells * 3) cells *= 2;
-    if (count > 0 && cells !== this.#cells.length) this.#rebuildIndex(cells);
+    if (count > 0 && cells !== this.#cellMask + 1) this.#rebuildIndex(cells);
   }
 
   /** Removes a slot, whose block must still stand; the last slot takes its place. */
@@ -158,24 +164,31 @@ export class SlotTable {
     this.#removeCell(this.#cellOf(slot));
     const last = this.#count - 1;
     if (slot !== last) {
-      const cell = this.#cellOf(last);
-      this.#cells[cell] = ((this.#cells[cell]! & 0xff00_0000) | (slot + 1)) >>> 0;
-      this.#slots.copyWithin(slot * STRIDE, last * STRIDE, last * STRIDE + STRIDE);
+      const at = this.#cellOf(last);
+      this.#setCell(at, ((this.#cell(at) & 0xff00_0000) | (slot + 1)) >>> 0);
+      this.update(slot, this.#get(last, REF), this.#get(last, PACKED));
+      this.setDue(slot, this.#get(last, DUE));
     }
     this.#count = last;
-    if (last * STRIDE * 2 < this.#slots.length && this.#slots.length > 8 * SLOTS_MIN * STRIDE) {
-      this.#resizeSlots(last + (last >>> 3));
-      if (last * 3 < this.#cells.length) this.#rebuildIndex(this.#cells.length / 2);
-    } else if (last === 0) {
+    if (last === 0) {
       this.clear();
+      return;
+    }
+    // One spare page, so that a count that goes up and down does not take and give it each time.
+    if (last + 2 * SLOT_PAGE_MASK < this.#slotPages.length << SLOT_PAGE_SHIFT) {
+      this.#shared.slotPages.release(this.#slotPages.pop()!);
+    }
+    if (last * 8 < this.#cellMask && this.#cellPages.length > 1) {
+      this.#rebuildIndex((this.#cellMask + 1) / 2);
     }
   }
 
-  /** Forgets all slots and gives the arrays back; the blocks are the owner's business. */
+  /** Forgets all slots and gives the pages back; the blocks are the owner's business. */
   clear(): void {
     this.#count = 0;
-    this.#slots = NO_NUMBERS;
-    this.#cells = NO_NUMBERS;
+    for (const page of this.#slotPages) this.#shared.slotPages.release(page);
+    this.#slotPages.length = 0;
+    this.#dropIndex();
   }
 
   /** Where the slot's key stands. */
@@ -218,19 +231,19 @@ export class SlotTable {
   #insertCell(slot: number): void {
     this.#hashOf(slot);
     const { low, high } = this.#shared.hash;
-    const mask = this.#cells.length - 1;
+    const mask = this.#cellMask;
     let at = low & mask;
-    while (this.#cells[at] !== 0) at = (at + 1) & mask;
-    this.#cells[at] = ((high & 0xff00_0000) | (slot + 1)) >>> 0;
+    while (this.#cell(at) !== 0) at = (at + 1) & mask;
+    this.#setCell(at, ((high & 0xff00_0000) | (slot + 1)) >>> 0);
   }
 
   /** The cell that names the slot. */
   #cellOf(slot: number): number {
     this.#hashOf(slot);
-    const mask = this.#cells.length - 1;
+    const mask = this.#cellMask;
     let at = this.#shared.hash.low & mask;
-    while ((this.#cells[at]! & 0xff_ffff) !== slot + 1) {
-      assert(this.#cells[at] !== 0, `Slot ${slot} must be in the index`);
+    while ((this.#cell(at) & 0xff_ffff) !== slot + 1) {
+      assert(this.#cell(at) !== 0, `Slot ${slot} must be in the index`);
       at = (at + 1) & mask;
     }
     return at;
@@ -238,27 +251,54 @@ export class SlotTable {
 
   /** Empties a cell, and moves back those behind it that would no longer be found. */
   #removeCell(cell: number): void {
-    const mask = this.#cells.length - 1;
+    const mask = this.#cellMask;
     let hole = cell;
-    for (let at = (hole + 1) & mask; this.#cells[at] !== 0; at = (at + 1) & mask) {
-      this.#hashOf((this.#cells[at]! & 0xff_ffff) - 1);
+    for (let at = (hole + 1) & mask; this.#cell(at) !== 0; at = (at + 1) & mask) {
+      this.#hashOf((this.#cell(at) & 0xff_ffff) - 1);
       const home = this.#shared.hash.low & mask;
       if (((at - home) & mask) >= ((at - hole) & mask)) {
-        this.#cells[hole] = this.#cells[at]!;
+        this.#setCell(hole, this.#cell(at));
         hole = at;
       }
     }
-    this.#cells[hole] = 0;
-  }
-
-  #resizeSlots(capacity: number): void {
-    const resized = new Uint32Array(capacity * STRIDE);
-    resized.set(this.#slots.subarray(0, this.#count * STRIDE));
-    this.#slots = resized;
+    this.#setCell(hole, 0);
   }
 
   #rebuildIndex(cells: number): void {
-    this.#cells = new Uint32Array(cells);
+    this.#dropIndex();
+    const pool = this.#shared.cellPages;
+    this.#cellPages = Array.from({ length: cells >>> CELL_PAGE_SHIFT }, () => pool.allocate());
+    this.#cellMask = cells - 1;
     for (let slot = 0; slot < this.#count; slot++) this.#insertCell(slot);
+  }
+
+  #dropIndex(): void {
+    for (const page of this.#cellPages) this.#shared.cellPages.release(page);
+    this.#cellPages = [];
+    this.#cellMask = -1;
+  }
+
+  #get(slot: number, which: number): number {
+    const pool = this.#shared.slotPages;
+    const page = this.#slotPages[slot >>> SLOT_PAGE_SHIFT]!;
+    return pool.chunkOf(page)[pool.offsetOf(page) + (slot & SLOT_PAGE_MASK) * STRIDE + which]!;
+  }
+
+  #set(slot: number, which: number, value: number): void {
+    const pool = this.#shared.slotPages;
+    const page = this.#slotPages[slot >>> SLOT_PAGE_SHIFT]!;
+    pool.chunkOf(page)[pool.offsetOf(page) + (slot & SLOT_PAGE_MASK) * STRIDE + which] = value;
+  }
+
+  #cell(at: number): number {
+    const pool = this.#shared.cellPages;
+    const page = this.#cellPages[at >>> CELL_PAGE_SHIFT]!;
+    return pool.chunkOf(page)[pool.offsetOf(page) + (at & CELL_PAGE_MASK)]!;
+  }
+
+  #setCell(at: number, value: number): void {
+    const pool = this.#shared.cellPages;
+    const page = this.#cellPages[at >>> CELL_PAGE_SHIFT]!;
+    pool.chunkOf(page)[pool.offsetOf(page) + (at & CELL_PAGE_MASK)] = value;
   }
 }
