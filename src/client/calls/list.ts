@@ -5,7 +5,7 @@ import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { listReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { Invoker } from "../dispatcher.ts";
-import { agentOf, gatewayOf } from "../records.ts";
+import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type {
   ListedAgent,
   ListedGateway,

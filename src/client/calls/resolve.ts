@@ -14,13 +14,8 @@ import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/er
 import { RESOLVE_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
 import type { Invoker } from "../dispatcher.ts";
-import {
-  type AgentInfo,
-  agentOf,
-  type GatewayInfo,
-  gatewayOf,
-  type Incarnation,
-} from "../records.ts";
+import { agentOf, gatewayOf } from "../record_decoder.ts";
+import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
 import { receiptsOf } from "./get.ts";
 
