@@ -8,7 +8,8 @@
  * it (platform.md, trap 4). Replaced Deno listeners stay referenced until the end, for a collected
  * one stops its endpoint (trap 3).
  */
-import { RegistryError } from "../src/base/errors.ts";
+import type { ErrorCode } from "../src/base/errors.ts";
+import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
   HANDSHAKE_MS_MAX,
@@ -85,6 +86,8 @@ class QuicListener implements Listener {
   readonly #admission: Admission;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
+  /** In handshake or upgrade. */
+  readonly #establishing = new Set<Deno.QuicConn>();
   #certificate: ServerCertificate;
   #nextSessionId = 1;
   #closed = false;
@@ -133,6 +136,9 @@ class QuicListener implements Listener {
     if (this.#closed) return;
     this.#closed = true;
     for (const session of this.#ready.close()) session.abort("the server is shutting down");
+    for (const connection of this.#establishing) {
+      closeQuietly(connection, "shutting_down", "the server is shutting down");
+    }
     const sessions = [...this.#sessions];
     for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
     await Promise.all(sessions.map((session) => session.closed));
@@ -190,8 +196,12 @@ class QuicListener implements Listener {
       this.#options.onError("handshake", error);
       return;
     }
-    if (!this.#admission.begin(host)) return closeQuietly(connection, "too many sessions");
+    if (!this.#admission.begin(host)) {
+      return closeQuietly(connection, "overloaded", "too many sessions of one address");
+    }
+    this.#establishing.add(connection);
     const session = await this.#establish(connection, host);
+    this.#establishing.delete(connection);
     if (session === undefined) return this.#admission.fail(host);
     this.#admission.complete();
     this.#sessions.add(session);
@@ -213,7 +223,7 @@ class QuicListener implements Listener {
     const { scheduler, limits = {} } = this.#options;
     const deadline = scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
       this.stats.deadlines++;
-      closeQuietly(connection, `${stage} took too long`);
+      closeQuietly(connection, "deadline_exceeded", `${stage} took too long`);
     });
     try {
       await connection.handshake;
@@ -228,7 +238,7 @@ class QuicListener implements Listener {
       return over ? undefined : this.#session(connection, host, upgraded);
     } catch (error) {
       this.#options.onError(stage, error);
-      closeQuietly(connection, `${stage} failed`);
+      closeQuietly(connection, "malformed", `${stage} failed`);
       return undefined;
     } finally {
       deadline.cancel();
@@ -258,9 +268,9 @@ class QuicListener implements Listener {
   }
 }
 
-function closeQuietly(connection: Deno.QuicConn, reason: string): void {
+function closeQuietly(connection: Deno.QuicConn, code: ErrorCode, reason: string): void {
   try {
-    connection.close({ closeCode: 0, reason });
+    connection.close({ closeCode: errorCodeToWire(code), reason });
   } catch {
     // It is over already, which is what is wanted.
   }
