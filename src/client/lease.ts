@@ -170,10 +170,9 @@ export class HeldLease implements Lease {
 
   async #release(options: CallOptions & { readonly withAgents?: boolean }): Promise<void> {
     if (this.#state === "lost" || this.#state === "released") return;
-    const held = this.#state === "active";
     this.finish({ reason: "released", error: undefined });
+    // After a register that is under way: what that one creates must not stay.
     await this.#inOrder(async () => {
-      if (!held) return;
       try {
         await this.#home.own.deregisterHeld(this.kind, this.id, this.#incarnation, true, options);
       } catch (cause) {

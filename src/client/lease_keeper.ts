@@ -42,8 +42,6 @@ export class LeaseKeeper implements LeaseHome {
   #timer: Timer | undefined;
   #renewAtMs = Infinity;
   #renewing = false;
-  /** A reconnect came while a renewal was under way. */
-  #again = false;
   #closed = false;
 
   constructor(world: World, calls: { register: RegisterCalls; own: OwnCalls }) {
@@ -93,8 +91,8 @@ export class LeaseKeeper implements LeaseHome {
 
   /** A connection was made: renewals that were missed are caught up at once. */
   connected(): void {
-    if (this.#renewing) this.#again = true;
-    else if (this.#leases.size > 0) this.#schedule(0);
+    // A renewal that is under way is sent again by itself.
+    if (!this.#renewing && this.#leases.size > 0) this.#schedule(0);
   }
 
   /** Ends all leases; what they held expires unless it is released first. */
@@ -154,7 +152,6 @@ export class LeaseKeeper implements LeaseHome {
   async #renewAll(): Promise<void> {
     if (this.#renewing) return;
     this.#renewing = true;
-    this.#again = false;
     this.#renewAtMs = Infinity;
     const leases = [...this.#leases].filter(({ state }) => state === "active");
     const named = leases.map(({ incarnation }) => incarnation);
@@ -168,7 +165,6 @@ export class LeaseKeeper implements LeaseHome {
     }
     this.#renewing = false;
     if (this.#leases.size === 0) return;
-    if (this.#again) nextMs = 0;
     // A lease that was registered meanwhile may have asked for an earlier time.
     if (this.clock.nowMs() + nextMs < this.#renewAtMs) this.#schedule(nextMs);
   }

@@ -3,6 +3,7 @@
  * hand. It answers Hello by itself and hands every request to the test, which replies when and how
  * it wants.
  */
+import { setImmediate } from "node:timers";
 import { type AgentInput, agentToStored } from "../../../src/record/plain.ts";
 import { type GatewayInput, gatewayToStored } from "../../../src/record/plain.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
@@ -346,7 +347,7 @@ export class FakeRegistry {
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 3; quiet++) {
       for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Promise((resolve) => setImmediate(resolve));
       if (this.time.nextDelayMs !== undefined && this.time.nextDelayMs <= 0) {
         this.time.advance(0);
         quiet = -1;

@@ -1,0 +1,124 @@
+/** Last known answers: given out only while nobody can be asked, and marked. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { parseUuid } from "../../../src/base/uuid.ts";
+import { AnswerCache } from "../../../src/client/answer_cache.ts";
+import type { ResolvedAgent } from "../../../src/client/types.ts";
+import { ManualTime } from "../../support/manual_time.ts";
+import {
+  AGENT_ID,
+  FakeRegistry,
+  type FakeRequest,
+  rejection,
+  storedAgentBytes,
+} from "./fake_registry.ts";
+
+const NOTHING = new Uint8Array(0);
+
+function replyResolved(request: FakeRequest): void {
+  request.reply("resolveAgent", {
+    agent: storedAgentBytes({ domain: request.body.domain }),
+    gateway: NOTHING,
+    agentId: parseUuid(AGENT_ID),
+    gatewayId: new Uint8Array(16),
+    agentRemainingMs: 20_000,
+    gatewayRemainingMs: 0,
+    agentPart: 1,
+    gatewayPart: 0,
+    claim: { generation: 1, index: 3 },
+  });
+}
+
+test("resolveAgent with cache asks while it can, and else gives the last answer as stale", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  for (let round = 0; round < 2; round++) {
+    const answer = client.resolveAgent("a1.example");
+    replyResolved(await registry.next("resolveAgent"));
+    assert.is((await registry.wait(answer)).stale, false);
+  }
+  await registry.pass(5_000);
+  // The registry answers, but cannot tell.
+  const troubled = client.resolveAgent("a1.example", { timeoutMs: 100 });
+  (await registry.next()).refuse("storage_unavailable", { retryAfterMs: 1_000 });
+  const stale = await registry.wait(troubled);
+  assert.is(stale.stale, true);
+  assert.ok(stale.ageMs >= 5_000 && stale.ageMs < 5_300);
+  assert.is(stale.agentRemainingMs, 20_000 - stale.ageMs);
+  // The registry is away: at once.
+  await registry.stop();
+  const many = await registry.wait(client.resolveAgents(["a1.example"]));
+  assert.is(many[0]?.found?.stale, true);
+  const unknown = await rejection(registry, client.resolveAgent("b.example", { timeoutMs: 50 }));
+  assert.is(unknown.code, "deadline_exceeded");
+  await registry.wait(client.close());
+});
+
+test("resolveAgent with cache believes a proven absence as long as the registry said", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const first = client.resolveAgent("gone.example");
+  (await registry.next()).refuse("not_found", { cacheMs: 1_000 });
+  await rejection(registry, first);
+  await registry.pass(400);
+  const second = await rejection(registry, client.resolveAgent("gone.example"));
+  assert.is(second.code, "not_found");
+  assert.ok(second.fields.cacheMs! > 300 && second.fields.cacheMs! <= 600);
+  assert.is(registry.requests.length, 0);
+  await registry.pass(700);
+  const third = client.resolveAgent("gone.example");
+  replyResolved(await registry.next());
+  assert.is((await registry.wait(third)).stale, false);
+  await registry.wait(client.close());
+});
+
+test("resolveAgents with cache asks only for what it does not know", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const first = client.resolveAgent("gone.example");
+  (await registry.next()).refuse("not_found", { cacheMs: 60_000 });
+  await rejection(registry, first);
+  const answer = client.resolveAgents(["a.example", "gone.example", "b.example"]);
+  const request = await registry.next("resolveAgents");
+  assert.equal(request.body.domains, ["a.example", "b.example"]);
+  request.refuse("permission_denied");
+  const outcomes = await registry.wait(answer);
+  assert.equal(outcomes.map(({ domain, error }) => [domain, error?.code]), [
+    ["a.example", "permission_denied"],
+    ["gone.example", "not_found"],
+    ["b.example", "permission_denied"],
+  ]);
+  await registry.wait(client.close());
+});
+
+test("an answer that is proven gone is not given out as last known any more", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const found = client.resolveAgent("a1.example");
+  replyResolved(await registry.next());
+  await registry.wait(found);
+  const gone = client.resolveAgent("a1.example");
+  (await registry.next()).refuse("not_found");
+  await rejection(registry, gone);
+  await registry.stop();
+  const error = await rejection(registry, client.resolveAgent("a1.example", { timeoutMs: 50 }));
+  assert.is(error.code, "deadline_exceeded");
+  await registry.wait(client.close());
+});
+
+test("AnswerCache drops the least recently used beyond its limit", () => {
+  const cache = new AnswerCache(new ManualTime(0), 3);
+  const answer = (domain: string) => ({ domain, agentRemainingMs: 1 }) as ResolvedAgent;
+  for (const domain of ["a", "b", "c"]) cache.found(answer(domain));
+  assert.ok(cache.lastKnown("a"));
+  cache.found(answer("d"));
+  assert.is(cache.count, 3);
+  assert.is(cache.lastKnown("b"), undefined);
+  assert.ok(cache.lastKnown("a"));
+  cache.absent("e", new RegistryError("not_found", "", { cacheMs: 5 }));
+  assert.is(cache.count, 3);
+  assert.is(cache.lastKnown("c"), undefined);
+});
+
+test.run();
