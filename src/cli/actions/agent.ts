@@ -1,0 +1,87 @@
+/** What `crs agent …` does: one call of the client each, and its answer as a reply. */
+import { LIST_ITEMS_MAX } from "../../base/limits.ts";
+import { isUuidText } from "../../base/uuid.ts";
+import { usageFailure } from "../failure.ts";
+import { agentFields, type AgentFlags } from "../record_fields.ts";
+import {
+  agentReply,
+  agentsReply,
+  deregisteredReply,
+  registeredReply,
+  resolvedReply,
+} from "../record_view.ts";
+import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { keepLease } from "./keep_lease.ts";
+import {
+  type KeepFlags,
+  limitOf,
+  type ListFlags,
+  regionOf,
+  type RegisterFlags,
+  take,
+} from "./record_flags.ts";
+
+/** `crs agent register`. */
+export async function register(flags: AgentFlags & RegisterFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  const reply = await withClient(shell, flags, async (connected) => {
+    const region = await regionOf(flags.region, connected);
+    const fields = agentFields(flags, { terminal, region });
+    const { client } = connected;
+    const registered = await client.registerAgent(fields, { takeOver: flags.takeOver });
+    return registeredReply("agent", registered);
+  });
+  return await showReply(reply, flags, terminal);
+}
+
+/** `crs agent keep`. */
+export async function keep(flags: AgentFlags & KeepFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  return await keepLease(flags, shell, async (connected, options) => {
+    const region = await regionOf(flags.region, connected);
+    const fields = agentFields(flags, { terminal, region });
+    return await connected.client.keepAgent(fields, { ...options, takeOver: flags.takeOver });
+  });
+}
+
+/** `crs agent resolve`. */
+export async function resolve(domain: string, flags: ServerOptions, shell: Shell): Promise<number> {
+  const resolved = await withClient(shell, flags, ({ client }) => client.resolveAgent(domain));
+  return await showReply(resolvedReply(resolved), flags, shell.terminal);
+}
+
+/** `crs agent get`. */
+export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
+  checkId(id);
+  const answer = await withClient(shell, flags, ({ client }) => client.getAgent(id));
+  return await showReply(agentReply(answer), flags, shell.terminal);
+}
+
+/** `crs agent list`. */
+export async function list(flags: ListFlags, shell: Shell): Promise<number> {
+  const limit = limitOf(flags.limit);
+  const reply = await withClient(shell, flags, async (connected) => {
+    const region = await regionOf(flags.region, connected);
+    const pageLimit = Math.min(limit ?? LIST_ITEMS_MAX, LIST_ITEMS_MAX);
+    const pages = connected.client.allAgents(region, { limit: pageLimit });
+    return agentsReply(region, await take(pages, limit));
+  });
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** `crs agent deregister`. */
+export async function deregister(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
+  checkId(id);
+  const answer = await withClient(shell, flags, ({ client }) => client.deregisterAgent(id));
+  return await showReply(deregisteredReply("agent", id, answer), flags, shell.terminal);
+}
+
+/** A domain in an id's place is the likeliest mistake, so it gets its own advice. */
+function checkId(id: string): void {
+  if (isUuidText(id)) return;
+  throw usageFailure(
+    `<id> must be a UUID: found ${JSON.stringify(id.slice(0, 64))}`,
+    "Find the id of a domain by `crs agent resolve <domain>`, or list agents by `crs agent list`.",
+    "id",
+  );
+}

@@ -1,0 +1,107 @@
+/** What `crs gateway …` does: one call of the client each, and its answer as a reply. */
+import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
+import { gatewayFields, type GatewayFlags } from "../record_fields.ts";
+import {
+  deregisteredReply,
+  gatewayReply,
+  gatewaysReply,
+  incarnationText,
+  registeredReply,
+} from "../record_view.ts";
+import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { keepLease } from "./keep_lease.ts";
+import {
+  type DeregisterFlags,
+  type DrainFlags,
+  type KeepFlags,
+  limitOf,
+  type ListFlags,
+  regionOf,
+  type RegisterFlags,
+  take,
+} from "./record_flags.ts";
+
+/** `crs gateway register`. */
+export async function register(flags: GatewayFlags & RegisterFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  const reply = await withClient(shell, flags, async (connected) => {
+    const region = await regionOf(flags.region, connected);
+    const fields = gatewayFields(flags, { terminal, region });
+    const { client } = connected;
+    const registered = await client.registerGateway(fields, { takeOver: flags.takeOver });
+    return registeredReply("gateway", registered);
+  });
+  return await showReply(reply, flags, terminal);
+}
+
+/** `crs gateway keep`. */
+export async function keep(flags: GatewayFlags & KeepFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  return await keepLease(flags, shell, async (connected, options) => {
+    const region = await regionOf(flags.region, connected);
+    const fields = gatewayFields(flags, { terminal, region });
+    return await connected.client.keepGateway(fields, { ...options, takeOver: flags.takeOver });
+  });
+}
+
+/** `crs gateway get`. */
+export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
+  const answer = await withClient(shell, flags, ({ client }) => client.getGateway(id));
+  return await showReply(gatewayReply(answer), flags, shell.terminal);
+}
+
+/** `crs gateway list`. */
+export async function list(
+  flags: ListFlags & { readonly free?: boolean },
+  shell: Shell,
+): Promise<number> {
+  const limit = limitOf(flags.limit);
+  const reply = await withClient(shell, flags, async (connected) => {
+    const { client } = connected;
+    const region = await regionOf(flags.region, connected);
+    if (flags.free === true) {
+      const most = Math.min(limit ?? RESOLVE_GATEWAYS_MAX, RESOLVE_GATEWAYS_MAX);
+      const { items } = await client.resolveGateways(region, { limit: most });
+      return gatewaysReply(region, items);
+    }
+    const pageLimit = Math.min(limit ?? LIST_ITEMS_MAX, LIST_ITEMS_MAX);
+    return gatewaysReply(
+      region,
+      await take(client.allGateways(region, { limit: pageLimit }), limit),
+    );
+  });
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** `crs gateway drain`. */
+export async function drain(id: string, flags: DrainFlags, shell: Shell): Promise<number> {
+  const draining = flags.off !== true;
+  const { revision, receipts } = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.reportGateway(id, { draining }),
+  );
+  const reply = {
+    json: { kind: "gateway", id, draining, revision, receipts },
+    text: () =>
+      `Gateway ${id} is ${draining ? "draining" : "active"}, revision ${
+        incarnationText(revision)
+      }.\n`,
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** `crs gateway deregister`. */
+export async function deregister(
+  id: string,
+  flags: DeregisterFlags,
+  shell: Shell,
+): Promise<number> {
+  const withAgents = flags.withAgents === true;
+  const answer = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.deregisterGateway(id, { withAgents }),
+  );
+  return await showReply(deregisteredReply("gateway", id, answer), flags, shell.terminal);
+}

@@ -1,0 +1,102 @@
+/**
+ * Runs a node in this process: says where it is, waits for a signal or for the node's own failure,
+ * drains and closes. The first signal ends it well, a second one at once.
+ */
+import { resolve } from "node:path";
+import { VERSION } from "../../base/version.ts";
+import { DEVELOPMENT_NOTICE } from "../../../identity/listen_rule.ts";
+import { loadConfig } from "../../node/config_file.ts";
+import type { NodeConfig } from "../../node/config.ts";
+import { createLogger } from "../../node/logger.ts";
+import { type RunningNode, startNode } from "../../node/node.ts";
+import { processWorld } from "../../node/process_world.ts";
+import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
+import type { Endpoint } from "../../../transport/transport.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { invocation } from "../invocation.ts";
+import { jsonDocument } from "../shell.ts";
+import { StopRequest } from "../stop_request.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Starts a node and resolves with the exit code when it has ended. */
+export async function startAndWait(
+  flags: Readonly<Record<string, unknown>>,
+  terminal: Terminal,
+): Promise<number> {
+  const keys: readonly string[] = [CONFIG_FLAG, ...SETTING_KEYS];
+  const settings = Object.fromEntries(Object.entries(flags).filter(([key]) => keys.includes(key)));
+  const config = loadConfig({ flags: settings, environment: terminal.environment });
+  const logger = createLogger({ level: config.logLevel, format: logFormat(config, terminal) });
+  const stop = new StopRequest(terminal, (signal) => {
+    logger.info("Stopping; another signal ends the process at once", { signal });
+  });
+  try {
+    // A signal during the start is kept: the node is closed as soon as it is there.
+    const node = await startNode({ config, world: processWorld(), logger });
+    if (!stop.isRequested) {
+      terminal.out(
+        flags["json"] === true
+          ? jsonDocument(startedJson(node))
+          : startedText(node, config.region, terminal),
+      );
+    }
+    if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
+    const failure = await Promise.race([stop.requested, node.failed]);
+    await node.stop();
+    if (failure !== undefined) throw failure;
+    return EXIT_CODES.success;
+  } finally {
+    stop.end();
+  }
+}
+
+function logFormat({ logFormat }: NodeConfig, { isErrTty }: Terminal): "json" | "text" {
+  if (logFormat === "json" || logFormat === "text") return logFormat;
+  return isErrTty ? "text" : "json";
+}
+
+function startedJson(node: RunningNode): unknown {
+  const { nodeId, clusterId, addresses, ops, created } = node;
+  return {
+    version: VERSION,
+    nodeId,
+    clusterId,
+    addresses,
+    ops,
+    dataFolder: resolve(node.dataFolder),
+    created,
+  };
+}
+
+/** What a person reads first: where it is, what it is, and what to try. */
+function startedText(node: RunningNode, region: string, terminal: Terminal): string {
+  const addresses = node.addresses.map(hostAndPort).join(", ");
+  const made = node.created ? "new" : "found";
+  const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
+  const crs = invocation(terminal.environment);
+  const where = isDefaultFolder ? "" : ` --data ${shellWord(node.dataFolder)}`;
+  return `Central registry ${VERSION}: node ${node.nodeId}, region ${region}
+
+  listens on   ${addresses}  QUIC and WebTransport, UDP
+  operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
+  data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
+  identity     ${DEVELOPMENT_NOTICE}
+
+Try next, in a second terminal:
+
+  ${crs} gateway register --file examples/gateway.json${where}
+  ${crs} gateway list --region global${where}
+  ${crs} demo
+
+Stop it with ^C.
+`;
+}
+
+function hostAndPort({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** A path as a shell takes it. */
+function shellWord(text: string): string {
+  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,54 @@
+/** Shows what a node tells of itself. */
+import type { NodeStatus } from "../../client/mod.ts";
+import { formatDuration } from "../duration.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { facts } from "../table.ts";
+
+/** Asks the node and prints its answer. */
+export async function status(flags: ServerOptions, shell: Shell): Promise<number> {
+  const reply = await withClient(shell, flags, async ({ client }) => {
+    const node = await client.nodeStatus();
+    const { endpoint } = client.status;
+    return statusReply(
+      node,
+      endpoint === undefined ? "" : `${endpoint.host} port ${endpoint.port}`,
+    );
+  });
+  return await showReply(reply, flags, shell.terminal);
+}
+
+function statusReply(node: NodeStatus, where: string): Reply {
+  return {
+    json: node,
+    exitCode: node.ready ? EXIT_CODES.success : EXIT_CODES.unavailable,
+    text: () =>
+      `Node ${node.nodeId} of region ${node.region}, ${where}\n` + facts([
+        ["state", node.ready ? "ready" : `not ready: ${node.reason}`],
+        ["version", node.version],
+        ["up for", formatDuration(node.uptimeMs)],
+        ["cluster", node.clusterId],
+        ["partitions", node.partitionCount],
+        ["gateways", node.gateways],
+        ["agents", node.agents],
+        ["domains", node.aliases],
+        ["sessions", node.sessions],
+        ["record bytes", bytesText(node.recordBytes)],
+        ["log on disk", bytesText(node.logBytes)],
+        ["memory", bytesText(node.memoryBytes)],
+      ]),
+  };
+}
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** `812 B`, `4.1 MiB`. */
+function bytesText(bytes: number): string {
+  let amount = bytes;
+  let unit = 0;
+  while (amount >= 1024 && unit < BYTE_UNITS.length - 1) {
+    amount /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? amount : amount.toFixed(1)} ${BYTE_UNITS[unit]}`;
+}

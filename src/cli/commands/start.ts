@@ -1,0 +1,55 @@
+/**
+ * `crs start`: runs a node. Its options are the table of settings, so that flags, variables, file
+ * and help never differ.
+ */
+import { Option } from "commander";
+import {
+  CONFIG_FLAG,
+  CONFIG_VARIABLE,
+  flagOf,
+  SETTING_KEYS,
+  SETTINGS,
+  variableOf,
+  wantedOf,
+} from "../../node/settings.ts";
+import type { CommonOptions } from "../shell.ts";
+import { type MakeCommand, newCommand } from "./options.ts";
+
+/** `crs start`. */
+export const startCommand: MakeCommand = (shell, run) => {
+  const command = newCommand(
+    "start",
+    "Runs a node until it is told to stop. A first start makes the data folder and a development " +
+      "identity in it. SIGINT or SIGTERM drains and closes; a second one ends it at once.",
+    [
+      "start",
+      "start --port 0 --ops-port 0 --data /tmp/registry",
+      "start --config crs.json",
+    ],
+  );
+  command.option(
+    `--${CONFIG_FLAG} <file>`,
+    `JSON file of settings by their keys, such as {"port": 4443} (env: ${CONFIG_VARIABLE})`,
+  );
+  for (const key of SETTING_KEYS) {
+    const setting = SETTINGS[key];
+    command.addOption(
+      new Option(
+        `${flagOf(key)} <${setting.kind === "integer" ? "number" : setting.kind}>`,
+        `${setting.description}: ${wantedOf(setting)} ` +
+          `(default: ${setting.default}, env: ${variableOf(key)})`,
+      ),
+    );
+  }
+  // For programs that start a node and must not leave it behind, as the demonstration does.
+  command.addOption(
+    new Option("--stop-with-stdin", "stops when standard input ends, as with a parent that died")
+      .hideHelp(),
+  );
+  return command.action(async (flags: Readonly<Record<string, unknown>> & CommonOptions) => {
+    await run(async () => {
+      const { startAndWait } = await import("../actions/start.ts");
+      return await startAndWait(flags, shell.terminal);
+    });
+  });
+};

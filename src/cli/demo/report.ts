@@ -1,0 +1,88 @@
+/** What a demonstration shows: a table while it runs, lines where nobody watches, the result. */
+import type { NodeStatus } from "../../client/mod.ts";
+import { jsonDocument } from "../shell.ts";
+import { table } from "../table.ts";
+import type { DemoSettings } from "./settings.ts";
+import type { OperationFigures, Tally } from "./tally.ts";
+
+/** A moment of a demonstration, or its end. */
+export interface DemoMoment {
+  readonly settings: DemoSettings;
+  readonly tally: Tally;
+  /** Since the fleet is at work, s. */
+  readonly elapsedS: number;
+  /** What the node last told. */
+  readonly node: NodeStatus | undefined;
+}
+
+/** The live table. */
+export function liveText(moment: DemoMoment): string {
+  const { elapsedS, settings } = moment;
+  return `\n${elapsedS.toFixed(0)} s of ${settings.seconds} s, ^C to end\n${nodeLine(moment)}\n` +
+    figuresTable(moment);
+}
+
+/** A line for a log. */
+export function lineText({ elapsedS, tally }: DemoMoment): string {
+  const resolve = tally.figures("resolve");
+  const { count } = tally.figures("renew");
+  const { p50, p99 } = resolve.latencyMs ?? { p50: 0, p99: 0 };
+  return `${elapsedS.toFixed(0)} s: ${
+    grouped(resolve.count)
+  } resolved (p50 ${p50} ms, p99 ${p99} ms), ` +
+    `${grouped(count)} renewed, ${grouped(tally.failed)} failed\n`;
+}
+
+/** The result for people. */
+export function resultText(moment: DemoMoment): string {
+  const { settings, elapsedS, tally } = moment;
+  const { gateways, agents, proxies } = settings;
+  let text = `${grouped(gateways)} gateways with ${grouped(agents)} agents, and ` +
+    `${grouped(proxies)} proxies, for ${elapsedS.toFixed(1)} s\n${nodeLine(moment)}\n` +
+    figuresTable(moment);
+  for (const [code, count] of tally.failures) text += `${grouped(count)} failed: ${code}\n`;
+  return `${text}Times are ms, seen by the fleet; node and fleet shared this machine.\n`;
+}
+
+/** The result for scripts. */
+export function resultJson({ settings, elapsedS, tally, node }: DemoMoment): string {
+  return jsonDocument({
+    settings,
+    elapsedS: Math.round(elapsedS * 1_000) / 1_000,
+    operations: tally.all(),
+    failures: Object.fromEntries(tally.failures),
+    node: node ?? null,
+  });
+}
+
+function nodeLine({ node }: DemoMoment): string {
+  if (node === undefined) return "";
+  const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
+  return `node: ${grouped(node.gateways)} gateways, ${grouped(node.agents)} agents, ` +
+    `${grouped(node.sessions)} sessions, ${mib(node.memoryBytes)} of memory, ` +
+    `${mib(node.logBytes)} of log\n`;
+}
+
+function figuresTable({ tally, elapsedS }: DemoMoment): string {
+  const head = ["OPERATION", "COUNT", "PER S", "NOT FOUND", "FAILED", "P50", "P90", "P99", "MAX"];
+  return table(head, tally.all().map((figures) => row(figures, elapsedS)), {
+    numbersFrom: 1,
+  });
+}
+
+function row(figures: OperationFigures, elapsedS: number): string[] {
+  const { operation, count, notFound, failed, latencyMs } = figures;
+  const times = latencyMs === null
+    ? ["", "", "", ""]
+    : [latencyMs.p50, latencyMs.p90, latencyMs.p99, latencyMs.max].map(shownMs);
+  const perSecond = elapsedS > 0 ? grouped(Math.round(count / elapsedS)) : "";
+  return [operation, grouped(count), perSecond, grouped(notFound), grouped(failed), ...times];
+}
+
+function shownMs(ms: number): string {
+  return ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0);
+}
+
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}

@@ -1,0 +1,20 @@
+/**
+ * `crs`: the registry's command line. Runs one command and ends with its exit code; see
+ * `crs --help`. What a command needs is loaded when it runs, so that help is quick and a node
+ * starts fast.
+ */
+import process from "node:process";
+import { runCli } from "./program.ts";
+import { processTerminal } from "./terminal.ts";
+
+if (import.meta.main) {
+  const terminal = processTerminal();
+  const code = await runCli(process.argv.slice(2), {
+    terminal,
+    connect: async (options) => {
+      const { connectTo } = await import("./connect_to.ts");
+      return await connectTo(options, terminal);
+    },
+  });
+  terminal.exit(code);
+}

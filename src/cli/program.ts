@@ -1,0 +1,143 @@
+/**
+ * The tree of commands, and one run of it: arguments in, exit code out. Whatever goes wrong, a
+ * misspelt option included, ends as a coded error here and nowhere else.
+ */
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../base/version.ts";
+import { agentCommand } from "./commands/agent.ts";
+import { configCommand } from "./commands/config.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
+import { startCommand } from "./commands/start.ts";
+import { statusCommand } from "./commands/status.ts";
+import { walCommand } from "./commands/wal.ts";
+import { exitCodeOf } from "./exit_codes.ts";
+import { failureJson, failureText, toFailure, usageFailure } from "./failure.ts";
+import { jsonDocument, type Shell } from "./shell.ts";
+
+/** Runs one action and keeps its exit code for the end of the run. */
+export type Run = (action: () => Promise<number>) => Promise<void>;
+
+const AFTER_HELP = `
+Where the registry is:
+  --server host:port, else CRS_SERVER, else the node whose data folder this is (--data, CRS_DATA,
+  ./data). A server elsewhere is believed by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
+
+Exit codes:
+  0  success
+  1  internal error: report it
+  2  the caller's mistake: usage, an invalid value, or a conflict with another owner
+  3  not found: the registry was asked and has no such record
+  4  unavailable: no node, no answer in time, overloaded
+
+Output:
+  Results go to standard output, everything else to standard error. With --json standard output
+  holds exactly one JSON document, also for an error: {"error": {"code", "message", "advice", …}}.
+
+Examples:
+  crs start
+  crs gateway register --file examples/gateway.json
+  crs agent register --domain a1.example --gateway <id> --ttl 30
+  crs agent resolve a1.example
+  crs demo`;
+
+/** Runs the command line. @returns the exit code. */
+export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  let exitCode = 0;
+  const run: Run = async (action) => {
+    exitCode = await action();
+  };
+  let told = "";
+  const program = newProgram(shell, (text) => told += text);
+  for (const make of COMMANDS) program.addCommand(make(shell, run));
+  inheritSettings(program, program.commands);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // `crs`, `crs gateway`: help was asked for by saying nothing, and is what was printed.
+    if (error instanceof CommanderError && error.code === "commander.help") {
+      terminal.err(told);
+      return exitCodeOf("invalid_argument");
+    }
+    const failure = error instanceof CommanderError
+      ? usageMistake(told, program, args)
+      : toFailure(error);
+    if (args.includes("--json")) terminal.out(jsonDocument(failureJson(failure)));
+    terminal.err(failureText(failure));
+    return exitCodeOf(failure.code);
+  }
+}
+
+const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
+  startCommand,
+  gatewayCommand,
+  agentCommand,
+  statusCommand,
+  demoCommand,
+  walCommand,
+  configCommand,
+];
+
+function newProgram({ terminal }: Shell, tell: (text: string) => void): Command {
+  return new Command("crs")
+    .description(
+      "The central registry: who is alive, where, and under which identity. " +
+        "One command runs a node; the others talk to one.",
+    )
+    .version(VERSION, "-V, --version", "prints the version")
+    .helpOption("-h, --help", "prints this help")
+    .helpCommand(false)
+    .usage("<command> [options]")
+    .addHelpText("after", AFTER_HELP)
+    .configureHelp({ minWidthToWrap: 30 })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: tell,
+      getOutHelpWidth: () => helpWidth(terminal.columns),
+      getErrHelpWidth: () => helpWidth(terminal.columns),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+}
+
+/** Lines longer than this are hard to read however wide the terminal is. */
+const HELP_COLUMNS_MAX = 100;
+
+function helpWidth(columns: number): number {
+  return Math.min(columns, HELP_COLUMNS_MAX);
+}
+
+/** Commands that were made by themselves take output and exit from the program. */
+function inheritSettings(from: Command, commands: readonly Command[]): void {
+  for (const command of commands) {
+    command.copyInheritedSettings(from);
+    command.helpOption("-h, --help", "prints this help").helpCommand(false);
+    inheritSettings(from, command.commands);
+  }
+}
+
+/** What commander says of arguments that it cannot take, as one of our errors. */
+function usageMistake(told: string, program: Command, args: readonly string[]) {
+  const said = told.replace(/^error: /, "").trim();
+  return usageFailure(
+    said.charAt(0).toUpperCase() + said.slice(1),
+    `See ${commandPath(program, args)} --help.`,
+  );
+}
+
+/** The words of the command that was meant, as far as there is one. */
+function commandPath(program: Command, args: readonly string[]): string {
+  let command = program;
+  let path = program.name();
+  for (const argument of args) {
+    const next = command.commands.find((other) => other.name() === argument);
+    if (next === undefined) break;
+    command = next;
+    path += ` ${argument}`;
+  }
+  return path;
+}

@@ -1,0 +1,232 @@
+/**
+ * Answers of the registry as replies: records as facts or rows for people, and as documents whose
+ * fields stay for scripts. What is absent is `null` in a document, never left out.
+ */
+import type {
+  AgentAnswer,
+  AgentInfo,
+  Capacity,
+  Deregistered,
+  GatewayAnswer,
+  GatewayInfo,
+  Incarnation,
+  ListedAgent,
+  ListedGateway,
+  Receipt,
+  Registered,
+  ResolvedAgent,
+} from "../client/mod.ts";
+import { formatDuration } from "./duration.ts";
+import type { Reply } from "./shell.ts";
+import type { Cell } from "./table.ts";
+
+type Fact = readonly [string, Cell];
+
+/** `generation.index`. */
+export function incarnationText({ generation, index }: Incarnation): string {
+  return `${generation}.${index}`;
+}
+
+/** What a registration was answered with. */
+export function registeredReply(kind: "agent" | "gateway", registered: Registered): Reply {
+  const { id, incarnation, revision, remainingMs, renewAfterMs, created, receipts } = registered;
+  return {
+    json: { kind, id, incarnation, revision, remainingMs, renewAfterMs, created, receipts },
+    text: async () => {
+      const { facts } = await import("./table.ts");
+      return `${created ? "Registered" : "Updated"} ${kind} ${id}\n` + facts([
+        ["incarnation", incarnationText(incarnation)],
+        ["lease", `${formatDuration(remainingMs)}, then it expires unless it is renewed`],
+        ["receipt", receiptsText(receipts)],
+      ]) + `Register it again to renew it, or let \`crs ${kind} keep\` do that.\n`;
+    },
+  };
+}
+
+/** One gateway. */
+export function gatewayReply({ gateway, remainingMs, receipts }: GatewayAnswer): Reply {
+  return {
+    json: { gateway, remainingMs, receipts },
+    text: async () => {
+      const { facts } = await import("./table.ts");
+      return facts([...gatewayFacts(gateway, remainingMs), ["receipt", receiptsText(receipts)]]);
+    },
+  };
+}
+
+/** One agent. */
+export function agentReply({ agent, remainingMs, receipts }: AgentAnswer): Reply {
+  return {
+    json: { agent, remainingMs, receipts },
+    text: async () => {
+      const { facts } = await import("./table.ts");
+      return facts([...agentFacts(agent, remainingMs), ["receipt", receiptsText(receipts)]]);
+    },
+  };
+}
+
+/** An agent and its gateway. */
+export function resolvedReply(resolved: ResolvedAgent): Reply {
+  const { domain, agent, gateway, gatewayId, agentRemainingMs, gatewayRemainingMs } = resolved;
+  return {
+    json: {
+      domain,
+      agent,
+      gateway: gateway ?? null,
+      gatewayId: gatewayId ?? null,
+      agentRemainingMs,
+      gatewayRemainingMs,
+      stale: resolved.stale,
+      ageMs: resolved.ageMs,
+      receipts: resolved.receipts,
+    },
+    text: async () => {
+      const { facts } = await import("./table.ts");
+      const missing = gatewayId === undefined
+        ? "  none: the agent names no gateway\n"
+        : `  ${gatewayId} is not registered, or its lease has ended\n`;
+      return `Agent of ${domain}\n` + facts(agentFacts(agent, agentRemainingMs)) +
+        "Gateway\n" +
+        (gateway === undefined ? missing : facts(gatewayFacts(gateway, gatewayRemainingMs))) +
+        `Receipt\n` + facts(resolved.receipts.map((receipt) => ["", receiptText(receipt)]));
+    },
+  };
+}
+
+/** Some gateways of a region. */
+export function gatewaysReply(region: string, listed: readonly ListedGateway[]): Reply {
+  return {
+    json: {
+      region,
+      gateways: listed.map(({ gateway, remainingMs }) => ({ gateway, remainingMs })),
+    },
+    text: async () => {
+      if (listed.length === 0) return emptyText("gateways", region);
+      const { table } = await import("./table.ts");
+      const head = ["ID", "DOMAIN", "ADDRESS", "STATE", "CAPACITY", "LEASE", "INCARNATION"];
+      return table(
+        head,
+        listed.map(({ gateway, remainingMs }) => [
+          gateway.id,
+          gateway.domain,
+          addressText(gateway),
+          gateway.state,
+          capacityText(gateway.capacity),
+          formatDuration(remainingMs),
+          incarnationText(gateway.incarnation),
+        ]),
+      );
+    },
+  };
+}
+
+/** Some agents of a region. */
+export function agentsReply(region: string, listed: readonly ListedAgent[]): Reply {
+  return {
+    json: { region, agents: listed.map(({ agent, remainingMs }) => ({ agent, remainingMs })) },
+    text: async () => {
+      if (listed.length === 0) return emptyText("agents", region);
+      const { table } = await import("./table.ts");
+      const head = ["ID", "DOMAIN", "ADDRESS", "GATEWAY", "STATE", "LEASE", "INCARNATION"];
+      return table(
+        head,
+        listed.map(({ agent, remainingMs }) => [
+          agent.id,
+          agent.domain,
+          addressText(agent),
+          agent.gatewayId,
+          agent.state,
+          formatDuration(remainingMs),
+          incarnationText(agent.incarnation),
+        ]),
+      );
+    },
+  };
+}
+
+/** What a deregistration came to. */
+export function deregisteredReply(
+  kind: "agent" | "gateway",
+  id: string,
+  { removed, receipts }: Deregistered,
+): Reply {
+  return {
+    json: { kind, id, removed, receipts },
+    text: () => {
+      if (removed === 0) return `The ${kind} ${id} was gone already.\n`;
+      const others = removed > 1 ? ` and ${removed - 1} of its agents` : "";
+      return `Deregistered ${kind} ${id}${others}.\n`;
+    },
+  };
+}
+
+function emptyText(what: string, region: string): string {
+  return `No ${what} are registered in region ${region}.\n`;
+}
+
+function gatewayFacts(gateway: GatewayInfo, remainingMs: number): Fact[] {
+  return [
+    ...recordFacts(gateway),
+    ...(gateway.wssPort === 0 ? [] : [["wss port", gateway.wssPort] as const]),
+    ["capacity", capacityText(gateway.capacity)],
+    ["used", capacityText(gateway.used)],
+    ...ownedFacts(gateway, remainingMs),
+  ];
+}
+
+function agentFacts(agent: AgentInfo, remainingMs: number): Fact[] {
+  return [
+    ...recordFacts(agent),
+    ["gateway", agent.gatewayId === "" ? "none" : agent.gatewayId],
+    ...ownedFacts(agent, remainingMs),
+  ];
+}
+
+function recordFacts(record: AgentInfo | GatewayInfo): Fact[] {
+  return [
+    ["id", record.id],
+    ["domain", record.domain === "" ? "none" : record.domain],
+    ["address", addressText(record)],
+    ["region", record.region],
+    ["state", record.state],
+  ];
+}
+
+function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[] {
+  const labels = Object.entries(record.labels).map(([key, value]) => `${key}=${value}`).join(" ");
+  return [
+    ...(labels === "" ? [] : [["labels", labels] as const]),
+    ...(record.credentialHash === "" ? [] : [["credential hash", record.credentialHash] as const]),
+    ["lease", `${formatDuration(remainingMs)} of ${formatDuration(record.ttlMs)} left`],
+    ["last seen", new Date(record.lastSeenUnixMs).toISOString()],
+    ["incarnation", incarnationText(record.incarnation)],
+    ["revision", incarnationText(record.revision)],
+  ];
+}
+
+function addressText({ address, port }: { address: string; port: number }): string {
+  if (address === "") return port === 0 ? "none" : `port ${port}`;
+  const host = address.includes(":") ? `[${address}]` : address;
+  return port === 0 ? host : `${host}:${port}`;
+}
+
+function capacityText(capacity: Capacity): string {
+  const parts = [
+    [capacity.cpu, "cpu"],
+    [capacity.memoryMiB, "MiB memory"],
+    [capacity.storageMiB, "MiB storage"],
+    [capacity.bandwidthMbps, "Mbit/s"],
+    [capacity.connections, "connections"],
+  ].filter(([amount]) => amount !== 0).map(([amount, unit]) => `${amount} ${unit}`);
+  return parts.length === 0 ? "not said" : parts.join(", ");
+}
+
+function receiptsText(receipts: readonly Receipt[]): string {
+  return receipts.map(receiptText).join("; ");
+}
+
+/** Where an answer comes from and how fresh it is, in one line. */
+function receiptText({ node, partition, term, appliedIndex, ageBoundMs }: Receipt): string {
+  const age = ageBoundMs === 0 ? "linearizable" : `at most ${ageBoundMs} ms old`;
+  return `node ${node}, partition ${partition}, term ${term}, index ${appliedIndex}, ${age}`;
+}

@@ -1,0 +1,144 @@
+/**
+ * Which registry is meant: `--server`, else CRS_SERVER, else the node whose data folder this is. A
+ * local node says in `node.json` where it listens, and its CA stands beside it; after a crash the
+ * file stays, so a node that is named there need not be there.
+ */
+import process from "node:process";
+import { RegistryError } from "../base/errors.ts";
+import { REQUEST_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
+import { trustOfCaFile, trustOfDataFolder, trustOfPins } from "../../identity/credentials.ts";
+import { readNodeFile } from "../../identity/node_file.ts";
+import { SETTINGS } from "../node/settings.ts";
+import type { Endpoint, Trust } from "../../transport/transport.ts";
+import { parseDuration } from "./duration.ts";
+import { CliFailure, usageFailure } from "./failure.ts";
+import { invocation } from "./invocation.ts";
+import type { ServerOptions } from "./shell.ts";
+
+/** Where to connect to, and by what it is believed. */
+export interface Target {
+  readonly endpoints: readonly Endpoint[];
+  readonly trust: Trust;
+  /** Time for a call, ms. */
+  readonly timeoutMs: number;
+  /** What the local node's file says; absent where the server was named. */
+  readonly local?: {
+    readonly folder: string;
+    readonly clusterId: string;
+    readonly region: string;
+    readonly processId: number;
+    /** False where that process has ended, as after a crash. */
+    readonly isAlive: boolean;
+  };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The registry that the options and the environment mean.
+ *
+ * @throws RegistryError `invalid_argument` for a server, pin or time that cannot be used;
+ * `connection_lost` where no local node is found.
+ */
+export function findTarget(
+  options: ServerOptions,
+  environment: Environment,
+  isAlive: (processId: number) => boolean = isProcessAlive,
+): Target {
+  const timeoutMs = options.timeout === undefined
+    ? REQUEST_TIMEOUT_MS_DEFAULT
+    : parseDuration(options.timeout, "--timeout", { min: 1, max: REQUEST_TIMEOUT_MS_MAX });
+  const folder = options.data ?? environment["CRS_DATA"] ?? SETTINGS.data.default;
+  const named = options.server ??
+    (options.data === undefined ? environment["CRS_SERVER"] : undefined);
+  const trust = namedTrust(options, environment);
+  if (named !== undefined) {
+    const endpoints = named.split(",").map((text) => parseServer(text.trim()));
+    return { endpoints, trust: trust ?? folderTrust(folder), timeoutMs };
+  }
+  const node = readNodeFile(folder);
+  if (node === undefined) throw noNode(folder, environment);
+  const { clusterId, region, processId } = node;
+  return {
+    endpoints: node.addresses.filter(({ transport }) => transport === "quic")
+      .map(({ host, port }) => ({ host, port })),
+    trust: trust ?? trustOfDataFolder(folder),
+    timeoutMs,
+    local: { folder, clusterId, region, processId, isAlive: isAlive(processId) },
+  };
+}
+
+/** Why nobody answered, where the local node's process is known to have ended. */
+export function goneFailure(
+  { folder, processId }: NonNullable<Target["local"]>,
+  environment: Environment,
+  cause: unknown,
+): CliFailure {
+  return new CliFailure(
+    "connection_lost",
+    `The node of ${folder} does not run: its process ${processId} has ended`,
+    { advice: `Start it: ${startCommand(environment)}`, cause },
+  );
+}
+
+function noNode(folder: string, environment: Environment): CliFailure {
+  return new CliFailure("connection_lost", `No node is found: ${folder}/node.json is not there`, {
+    advice:
+      `Start a node here (${startCommand(environment)}), name its data folder by --data, or ` +
+      "name a node by --server.",
+  });
+}
+
+function startCommand(environment: Environment): string {
+  return `${invocation(environment).replace(/ crs$/, "")} start`;
+}
+
+/** What `--ca`, `--pin` or their variables say; flags win. */
+function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust | undefined {
+  if (pin !== undefined) return trustOfPins(pin);
+  if (ca !== undefined) return trustOfCaFile(ca);
+  const { CRS_PIN: pins, CRS_CA: file } = environment;
+  if (pins !== undefined) return trustOfPins(pins.split(","));
+  return file === undefined ? undefined : trustOfCaFile(file);
+}
+
+/** A server that was named may be the local one, by another way: its CA is tried. */
+function folderTrust(folder: string): Trust {
+  try {
+    return trustOfDataFolder(folder);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
+    throw usageFailure(
+      "Cannot believe the server as neither a CA nor a pin is known",
+      "Name the server's CA by --ca, or its certificate's hash by --pin (it stands in the " +
+        "node.json of its data folder), or the data folder itself by --data.",
+      "server",
+    );
+  }
+}
+
+/** `host`, `host:port`, `[::1]:port`; without a port the one that nodes have by default. */
+function parseServer(text: string): Endpoint {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[3] ?? SETTINGS.port.default);
+  if (match === null || port < 1 || port > 65_535) {
+    throw usageFailure(
+      `--server must be host:port: found ${JSON.stringify(text)}`,
+      "Give it as 127.0.0.1:4443 or [::1]:4443, several with commas.",
+      "server",
+    );
+  }
+  return { host: match[1] ?? match[2]!, port };
+}
+
+function isProcessAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is there and belongs to somebody else.
+    const isGone = typeof error === "object" && error !== null && "code" in error &&
+      error.code === "ESRCH";
+    return !isGone;
+  }
+}
