@@ -174,6 +174,25 @@ test("expireCommand takes at most its limit, and the rest at once after it", () 
   assert.equal(counts, [10, 10, 5]);
 });
 
+test("a register with a shorter ttl does not take back the lease that was given", () => {
+  const harness = leader();
+  harness.putAgent({ ttlMs: 600_000 });
+  harness.timeMs = 1_000;
+  harness.putAgent({ ttlMs: 5_000, sequence: 2 });
+  assert.is(harness.store.remainingMs(harness.slotOf(KIND_AGENT, 1), 1_000), 599_000);
+  harness.timeMs = 599_999;
+  assert.is(settle(harness).expired, 0);
+});
+
+test("a takeover begins a lease of its own", () => {
+  const harness = leader();
+  const { incarnation } = harness.putAgent({ ttlMs: 600_000 });
+  harness.putAgent({ ttlMs: 5_000, process: 22 }, incarnation);
+  assert.is(harness.agent(1)?.leaseExpiryMs, 10_000);
+  harness.timeMs = 5_000;
+  assert.is(settle(harness).expired, 1);
+});
+
 test("a new leader goes by the covers: one ttl longer, never shorter", () => {
   const harness = leader();
   const { incarnation } = harness.putAgent();
