@@ -250,11 +250,6 @@ export class Connection {
     queueMicrotask(this.#flush);
   }
 
-  /** Forgets a call that its caller gave up. */
-  abandon(call: Call): void {
-    this.#table.abandon(call);
-  }
-
   /**
    * Ends the calls that are late, and notices silence.
    *

@@ -294,7 +294,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
   /** False where the signal has fired already, and the call was refused. */
   #listen(call: Call, signal: AbortSignal): boolean {
     const cancel = () => {
-      if (call.requestId !== -1) this.#connection?.abandon(call);
+      // In flight it keeps its place, which the server has not given back yet; its reply is ignored.
       this.#reject(call, canceledError(call.operation, signal.reason));
     };
     if (signal.aborted) {

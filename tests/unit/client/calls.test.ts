@@ -139,7 +139,7 @@ test("resolveAgent fetches parts that are held elsewhere and checks the claim", 
   const gone = client.resolveAgent("a1.example");
   (await registry.next()).reply("resolveAgent", {
     ...elsewhere,
-    claim: { generation: 1, index: 3 },
+    claim: { generation: 0, index: 3 },
   });
   (await registry.next("getAgent")).replyAgent();
   assert.is((await rejection(registry, gone)).code, "not_found");

@@ -391,6 +391,11 @@ test("a newer ring map is kept and named by requests; an older one is not kept",
   registry.sessions[0]!.say({ kind: "ring_map", ringMap: fakeRingMap(4) });
   await registry.settle();
   assert.is(client.lastRingMap?.epoch.number, 4);
+  const answer = client.getAgent(AGENT_ID);
+  const request = await registry.next();
+  assert.equal(request.ringEpoch, { generation: 1, number: 4 });
+  request.replyAgent();
+  await registry.wait(answer);
   registry.sessions[0]!.say({ kind: "ring_map", ringMap: fakeRingMap(2) });
   await registry.settle();
   assert.is(client.lastRingMap?.epoch.number, 4);

@@ -18,7 +18,7 @@ import type { Input } from "../../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
-import type { RingMap } from "../../../src/ring/ring_map.ts";
+import type { RingEpoch, RingMap } from "../../../src/ring/ring_map.ts";
 import { type ControlMessage, readControl, writeControl } from "../../../src/wire/control.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
 import { type OperationName, operationOfId, type ReplyOf } from "../../../src/wire/operations.ts";
@@ -57,6 +57,7 @@ export class FakeRequest {
   readonly name: OperationName;
   readonly timeoutMs: number;
   readonly maxStalenessMs: number;
+  readonly ringEpoch: RingEpoch;
   // deno-lint-ignore no-explicit-any -- a test knows which operation it asked for.
   readonly body: any;
   /** Which of the registry's sessions it came by, from 0. */
@@ -71,6 +72,10 @@ export class FakeRequest {
     this.name = operation.name as OperationName;
     this.timeoutMs = request.timeoutMs;
     this.maxStalenessMs = request.maxStalenessMs;
+    this.ringEpoch = {
+      generation: request.ringEpochGeneration,
+      number: request.ringEpochNumber,
+    };
     this.body = request.bodyInto(operation.request.newView()).toPlain();
     this.atMs = session.registry.time.nowMs();
   }
