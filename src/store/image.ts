@@ -119,8 +119,13 @@ export class ImageLoader {
       kind < KIND_AGENT || kind > KIND_REVOCATION || words < 1 || words > BLOCK_WORDS_MAX ||
       rank > this.#forgettable.length
     ) throw corrupt("must hold known kinds, in bounds", `kind ${kind} of ${words} words`);
-    const slot = this.#state.restore(kind, tombstone, bytes, at + ITEM_HEADER_BYTES, end);
-    if (rank > 0) this.#forgettable[rank - 1] = slot + 1;
+    try {
+      const slot = this.#state.restore(kind, tombstone, bytes, at + ITEM_HEADER_BYTES, end);
+      if (rank > 0) this.#forgettable[rank - 1] = slot + 1;
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      throw corrupt("must hold stored forms", error.message);
+    }
   }
 }
 
