@@ -64,6 +64,8 @@ export class LogEngine implements SharedLog {
   readonly #hardBytes: number;
   /** Last index submitted, by group; absent where it is the ledger's. */
   readonly #submitted = new Map<number, number>();
+  /** Truncations on their way, by group: how many, and the lowest index that they cut. */
+  readonly #truncating = new Map<number, { count: number; first: number }>();
   #imageNumber: number;
   #freeing = false;
   #closing = false;
@@ -106,7 +108,9 @@ export class LogEngine implements SharedLog {
       mark: (groupId, image, done) => this.#logMark(groupId, image, done),
       poison: (failure) => this.#writer.poison(failure),
     });
-    this.#relocator = new Relocator(driver, ledger, scheduler, (record, done) => {
+    const isDoomed = (group: number, index: number) =>
+      index >= (this.#truncating.get(group)?.first ?? Infinity);
+    this.#relocator = new Relocator(driver, ledger, scheduler, isDoomed, (record, done) => {
       const refusal = this.#writer.refusal();
       if (refusal !== undefined) return refusal;
       const { groupId, first, origin, entries } = record;
@@ -140,6 +144,7 @@ export class LogEngine implements SharedLog {
       if (data.length > WAL_ENTRY_BYTES_MAX) return tooLarge(data.length);
       bytes += data.length;
     }
+    const truncates = firstIndex <= this.#submittedLast(group);
     const refusal = this.#admit(group, firstIndex, entries.length, bytes);
     if (refusal !== undefined) return refusal;
     let lo = 0;
@@ -160,6 +165,7 @@ export class LogEngine implements SharedLog {
         first: firstIndex + lo,
         count: hi - lo,
         bytes: size,
+        truncates: truncates && lo === 0,
         done: hi === entries.length ? done : undefined,
       });
       lo = hi;
@@ -175,10 +181,11 @@ export class LogEngine implements SharedLog {
   ): RegistryError | undefined {
     const { length } = entry.data;
     if (length > WAL_ENTRY_BYTES_MAX) return tooLarge(length);
+    const truncates = index <= this.#submittedLast(group);
     const refusal = this.#admit(group, index, 1, length);
     if (refusal !== undefined) return refusal;
     const bytes = this.#writer.batch().appendOne(group, index, entry);
-    this.#submitAppend({ group, first: index, count: 1, bytes, done });
+    this.#submitAppend({ group, first: index, count: 1, bytes, truncates, done });
     return undefined;
   }
 
@@ -352,23 +359,41 @@ export class LogEngine implements SharedLog {
     return undefined;
   }
 
+  /** A relocation that is logged behind a truncation must not hold what that cut. */
+  #beginTruncation(group: number, first: number): void {
+    const known = this.#truncating.get(group) ?? { count: 0, first };
+    this.#truncating.set(group, { count: known.count + 1, first: Math.min(known.first, first) });
+  }
+
+  #endTruncation(group: number): void {
+    const known = this.#truncating.get(group);
+    if (known === undefined || --known.count > 0) return;
+    this.#truncating.delete(group);
+  }
+
   #submitAppend(
-    { group, first, count, bytes, done }: {
+    { group, first, count, bytes, truncates, done }: {
       readonly group: number;
       readonly first: number;
       readonly count: number;
       readonly bytes: number;
+      readonly truncates: boolean;
       readonly done: LogDone | undefined;
     },
   ): void {
     const ledger = this.#ledger;
+    if (truncates) this.#beginTruncation(group, first);
     this.#writer.submit({
       bytes,
       durable: (sequence, segment) => {
         ledger.append(group, first, count, { sequence, segment, bytes });
+        if (truncates) this.#endTruncation(group);
         done?.(undefined);
       },
-      failed: (error) => done?.(error),
+      failed: (error) => {
+        if (truncates) this.#endTruncation(group);
+        done?.(error);
+      },
     });
   }
 

@@ -121,6 +121,11 @@ export class LogWriter {
   #written: Slot[] = [];
   #syncing: Slot[] = [];
   #rolling = false;
+  /**
+   * A next segment was tried to be made: nothing is written to this one any more, for if the folder
+   * kept the failed one's name, recovery would end this one where that begins.
+   */
+  #rollDue = false;
   #pumpDue = false;
   #slowUntil = 0;
   #idle: Timer | undefined;
@@ -237,11 +242,7 @@ export class LogWriter {
         `Log is closed to writes until a restart as a sync failed: ${why}`,
       );
     }
-    return new RegistryError(
-      "storage_unavailable",
-      `Log cannot be written: ${why}`,
-      { retryAfterMs: WAL_PROBE_MS },
-    );
+    return notWritten(this.#failure ?? { kind: "io", message: why });
   }
 
   #pumpSoon(): void {
@@ -276,18 +277,20 @@ export class LogWriter {
     if (this.#written.length + this.#syncing.length >= WAL_WRITTEN_BATCHES_MAX) return;
     const slot = this.#full[0] ?? this.#gathering;
     const size = slot.batch.byteCount;
-    if (this.#segment === -1 || this.#end + size > this.#segment + this.#segmentBytes) {
-      const fresh = this.#end - this.#segment < this.#segmentBytes / 2;
-      // A batch larger than a segment goes into one that is nearly empty all the same.
-      if (this.#segment === -1 || !fresh) {
-        if (this.#isQuiet) this.#roll(() => this.#pump());
-        return;
-      }
+    if (this.#rollDue || !this.#fits(size)) {
+      if (this.#isQuiet) this.#roll(() => this.#pump());
+      return;
     }
     if (this.#allocating && this.#end + pageAlign(size) > this.#allocated) return;
     if (this.#full.length > 0) this.#full.shift();
     else this.#gathering = this.#free.pop() ?? newSlot();
     this.#write(slot);
+  }
+
+  /** A batch larger than a segment goes into one that is nearly empty all the same. */
+  #fits(size: number): boolean {
+    const used = this.#end - this.#segment;
+    return used + size <= this.#segmentBytes || used < this.#segmentBytes / 2;
   }
 
   /** True while the log is so near its limit that writes are slowed down. */
@@ -409,7 +412,7 @@ export class LogWriter {
   /** Begins the next segment. All before is durable, nothing is under way. */
   #roll(done: (error: RegistryError | undefined) => void): void {
     if (this.#allocating) return;
-    this.#rolling = true;
+    this.#rolling = this.#rollDue = true;
     const batch = new Batch();
     const position = this.#end;
     const sequence = this.#sequence;
@@ -421,11 +424,8 @@ export class LogWriter {
     const startMs = this.#clock.nowMs();
     const failed = (failure: StorageFailure) => {
       this.#rolling = false;
-      if (this.#segment !== -1) this.#beginCut(failure, position, sequence);
-      this.#driver.submit({ kind: "remove", file }, () => {
-        // Left behind it is overwritten by the next try: a header of the same place.
-        done(this.#error());
-      });
+      if (this.#segment === -1) return done(notWritten(failure));
+      this.#beginCut(failure, position, sequence);
     };
     const unsynced = (failure: StorageFailure) => {
       this.poison(failure);
@@ -433,7 +433,7 @@ export class LogWriter {
     };
     const begun = () => {
       this.#countSync(this.#clock.nowMs() - startMs);
-      this.#rolling = false;
+      this.#rolling = this.#rollDue = false;
       this.#segmentNumber++;
       this.#segment = position;
       this.#file = file;
@@ -588,4 +588,10 @@ export class LogWriter {
 
 function newSlot(): Slot {
   return { batch: new Batch(), submissions: [], sequence: 0, segment: 0, end: 0 };
+}
+
+function notWritten({ message }: StorageFailure): RegistryError {
+  return new RegistryError("storage_unavailable", `Log cannot be written: ${message}`, {
+    retryAfterMs: WAL_PROBE_MS,
+  });
 }

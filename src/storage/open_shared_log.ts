@@ -208,11 +208,16 @@ class Opening {
       operations.push({ kind: "remove", file: this.#extents.pop()!.file });
     }
     const tail = this.#extents.pop()!;
-    const size = state === "cut" ? end - tail.position : tail.size;
+    const { file } = tail;
+    // The next batch, or segment, begins at the next page: zeros up to there are the log's.
+    const whole = pageAlign(end) - tail.position;
     if (state === "cut") {
-      operations.push({ kind: "truncate", file: tail.file, size });
-      operations.push({ kind: "sync", file: tail.file });
+      operations.push({ kind: "truncate", file, size: end - tail.position });
     }
+    if (state === "cut" || tail.size < whole) {
+      operations.push({ kind: "truncate", file, size: whole }, { kind: "sync", file });
+    }
+    const size = state === "cut" ? whole : Math.max(tail.size, whole);
     if (operations.length > 0) operations.push({ kind: "syncFolder" });
     this.#extents.push({ ...tail, size });
     this.#each(operations, () => this.#handOut(verdict));

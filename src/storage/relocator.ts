@@ -1,7 +1,8 @@
 /**
  * Moves the few live entries of cold groups out of an old segment: reads the segment once more and
  * hands each record's live entries to the log's end, under their origin. An entry that dies on the
- * way does no harm, for a relocation loses to whatever is newer.
+ * way does no harm, for a relocation loses to whatever is logged after it. What a truncation on its
+ * way is about to end is left out: logged behind it, it would outlive the truncation's record.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId } from "../base/ids.ts";
@@ -31,6 +32,7 @@ export class Relocator {
   readonly #driver: StorageDriver;
   readonly #ledger: Ledger;
   readonly #scheduler: Scheduler;
+  readonly #isDoomed: (groupId: number, index: number) => boolean;
   readonly #relocate: Relocate;
   #reader: SegmentReader | undefined;
   #done: Done | undefined;
@@ -38,7 +40,15 @@ export class Relocator {
   #wholeRead = false;
   #error: RegistryError | undefined;
 
-  constructor(driver: StorageDriver, ledger: Ledger, scheduler: Scheduler, relocate: Relocate) {
+  /** @param isDoomed true for an entry that a submitted append truncates. */
+  constructor(
+    driver: StorageDriver,
+    ledger: Ledger,
+    scheduler: Scheduler,
+    isDoomed: (groupId: number, index: number) => boolean,
+    relocate: Relocate,
+  ) {
+    this.#isDoomed = isDoomed;
     this.#driver = driver;
     this.#ledger = ledger;
     this.#scheduler = scheduler;
@@ -92,8 +102,10 @@ export class Relocator {
     let first = 0;
     const entries: WalEntry[] = [];
     for (let ordinal = 0; ordinal < count; ordinal++) {
-      if (!group.isLive(firstIndex + ordinal, origin, segment, relocated)) continue;
-      if (entries.length === 0) first = firstIndex + ordinal;
+      const index = firstIndex + ordinal;
+      if (!group.isLive(index, origin, segment, relocated)) continue;
+      if (this.#isDoomed(groupId, index)) continue;
+      if (entries.length === 0) first = index;
       const { term, kind, data } = record.entryAt(ordinal);
       entries.push({ term, kind, data });
     }

@@ -24,6 +24,8 @@ export interface Run {
   sequenceLast: number;
   /** Sizes of their records; shared out evenly when a run is cut. */
   bytes: number;
+  /** What followed it was truncated, so it must not grow: an old and a new entry would look alike. */
+  closed: boolean;
 }
 
 /** A group's vote and term, as logged. */
@@ -149,13 +151,13 @@ export class Ledger {
     at: { readonly sequence: number; readonly segment: number; readonly bytes: number },
   ): void {
     const group = this.group(groupId);
-    const truncated = this.#truncate(group, first);
+    this.#truncate(group, first);
     if (count === 0) return;
     const { sequence, segment, bytes } = at;
     this.#count(segment, count, bytes);
     const tail = group.runs[group.runs.length - 1];
     if (
-      !truncated && tail !== undefined && tail.segment === segment && !tail.relocated &&
+      tail !== undefined && !tail.closed && tail.segment === segment && !tail.relocated &&
       tail.last + 1 === first
     ) {
       tail.last += count;
@@ -171,6 +173,7 @@ export class Ledger {
       sequenceFirst: sequence,
       sequenceLast: sequence,
       bytes,
+      closed: false,
     });
   }
 
@@ -184,8 +187,9 @@ export class Ledger {
     const group = this.group(groupId);
     for (let index = first; index < first + count; index++) {
       if (index <= group.imageIndex || !this.#yields(group, index, at.origin)) continue;
-      this.#take(group, index);
-      this.#insert(group, index, at.origin, at.segment, at.bytes / count);
+      const closed = this.#take(group, index);
+      const { origin, segment } = at;
+      this.#insert(group, { index, origin, segment, bytes: at.bytes / count, closed });
     }
   }
 
@@ -238,13 +242,15 @@ export class Ledger {
     return states;
   }
 
-  /** Removes all from `first` on; true when there was something. */
-  #truncate(group: GroupLedger, first: number): boolean {
+  /** Removes all from `first` on. */
+  #truncate(group: GroupLedger, first: number): void {
     const runs = group.runs;
     let truncated = false;
-    for (;;) {
-      const tail = runs[runs.length - 1];
-      if (tail === undefined || tail.last < first) return truncated;
+    for (let tail = runs.at(-1); tail !== undefined; tail = runs.at(-1)) {
+      if (tail.last < first) {
+        tail.closed ||= truncated;
+        return;
+      }
       truncated = true;
       if (tail.first >= first) {
         this.#count(tail.segment, -(tail.last - tail.first + 1), -tail.bytes);
@@ -272,18 +278,19 @@ export class Ledger {
       const run = runs[at]!;
       if (run.first > index) continue;
       // Inside a run nothing was truncated, so an origin in its range is this very entry.
-      if (run.last >= index) return run.sequenceFirst <= origin && origin <= run.sequenceLast;
+      if (run.last >= index) return run.sequenceFirst <= origin;
       return run.sequenceLast <= origin;
     }
     return true;
   }
 
-  /** Takes the entry at `index` out of the run that holds it, if one does. */
-  #take(group: GroupLedger, index: number): void {
+  /** Takes the entry at `index` out of the run that holds it; true when it closed that run. */
+  #take(group: GroupLedger, index: number): boolean {
     const runs = group.runs;
     const at = runs.findIndex((run) => run.first <= index && index <= run.last);
-    if (at === -1) return;
+    if (at === -1) return false;
     const run = runs[at]!;
+    const closed = run.closed && run.last === index;
     const bytes = run.bytes / (run.last - run.first + 1);
     if (run.first === run.last) {
       this.#count(run.segment, -1, -run.bytes);
@@ -295,16 +302,21 @@ export class Ledger {
       const after: Run = { ...run, first: index + 1, bytes: bytes * (run.last - index) };
       run.bytes = bytes * (index - run.first);
       run.last = index - 1;
+      run.closed = true;
       if (after.first <= after.last) runs.splice(at + 1, 0, after);
     }
+    return closed;
   }
 
   #insert(
     group: GroupLedger,
-    index: number,
-    origin: number,
-    segment: number,
-    bytes: number,
+    { index, origin, segment, bytes, closed }: {
+      readonly index: number;
+      readonly origin: number;
+      readonly segment: number;
+      readonly bytes: number;
+      readonly closed: boolean;
+    },
   ): void {
     const runs = group.runs;
     let at = runs.length;
@@ -312,7 +324,10 @@ export class Ledger {
     this.#count(segment, 1, bytes);
     const before = runs[at - 1];
     assert(before === undefined || before.last < index, "Relocated entry must have been taken out");
-    if (before?.relocated && before.segment === segment && before.last + 1 === index) {
+    const follows = before?.relocated && !before.closed && before.segment === segment &&
+      before.last + 1 === index;
+    if (follows) {
+      before.closed = closed;
       before.last = index;
       before.sequenceLast = origin;
       before.bytes += bytes;
@@ -326,6 +341,7 @@ export class Ledger {
       sequenceFirst: origin,
       sequenceLast: origin,
       bytes,
+      closed,
     });
   }
 

@@ -134,6 +134,8 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
     const ledger = new Ledger();
     const model = new Map<number, ModelEntry>();
     let [last, imageIndex, segment, sequence] = [0, 0, 0, 0];
+    /** Every copy of an entry that was ever logged. */
+    const logged: (ModelEntry & { readonly index: number })[] = [];
     for (let step = 0; step < 120; step++) {
       if (upTo(10) === 0) segment += 100;
       const action = upTo(10);
@@ -144,6 +146,7 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
         for (const index of [...model.keys()]) if (index >= first) model.delete(index);
         for (let index = first; index < first + count; index++) {
           model.set(index, { sequence, segment, relocated: false });
+          logged.push({ index, sequence, segment, relocated: false });
         }
         last = first + count - 1;
       } else if (action < 9) {
@@ -151,6 +154,7 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
         for (const [index, entry] of [...model].filter(([, entry]) => entry.segment === oldest)) {
           ledger.relocate(GROUP, index, 1, { origin: entry.sequence, segment, bytes: 10 });
           Object.assign(entry, { segment, relocated: true });
+          logged.push({ index, sequence: entry.sequence, segment, relocated: true });
         }
       } else if (last > imageIndex) {
         imageIndex += 1 + upTo(last - imageIndex);
@@ -161,8 +165,15 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
         .map(([index, entry]) => `${index}@${entry.segment}${entry.relocated ? "r" : ""}`);
       assert.equal(live(ledger), expected, `seed ${seed}, step ${step}`);
       const group = ledger.group(GROUP);
-      for (const [index, entry] of model) {
-        assert.ok(group.isLive(index, entry.sequence, entry.segment, entry.relocated));
+      for (const copy of logged) {
+        const entry = model.get(copy.index);
+        const isLive = entry?.sequence === copy.sequence && entry.segment === copy.segment &&
+          entry.relocated === copy.relocated;
+        assert.is(
+          group.isLive(copy.index, copy.sequence, copy.segment, copy.relocated),
+          isLive,
+          `seed ${seed}, step ${step}: ${JSON.stringify(copy)}`,
+        );
       }
       assert.is(ledger.total().entries, model.size);
       assert.is(group.lastIndex, last);

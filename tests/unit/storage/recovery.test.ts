@@ -1,0 +1,363 @@
+/** Recovery: cut or refuse, at every byte; forged records; lost and reordered writes; missing files. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { concatBytes } from "../../../src/base/bytes.ts";
+import { groupId, logIndex, term } from "../../../src/base/ids.ts";
+import { Batch } from "../../../src/wal/batch.ts";
+import { LogHarness } from "../../support/log_harness.ts";
+
+const LOG = "log-0000000000000000.wal";
+const PAGE = 4096;
+const encoder = new TextEncoder();
+
+/** A log of four batches, one a page after the header, closed or crashed. */
+function written({ closed, texts = ["a", "b", "c", "d"] }: {
+  closed: boolean;
+  texts?: readonly string[];
+}): LogHarness {
+  const h = new LogHarness();
+  h.open();
+  for (const [at, text] of texts.entries()) {
+    h.put(1, at + 1, text);
+    h.world.settle();
+  }
+  if (closed) h.close();
+  else h.crash();
+  return h;
+}
+
+/** The bytes that hold something: the zeros laid down ahead are left out. */
+function content(h: LogHarness): Uint8Array {
+  const bytes = h.disk.peek(LOG)!;
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.slice(0, Math.ceil(end / PAGE) * PAGE);
+}
+
+/** Opens the log on these bytes alone. */
+function openOn(bytes: Uint8Array): LogHarness {
+  const h = new LogHarness();
+  h.disk.plant(LOG, bytes);
+  h.start();
+  h.world.settle();
+  return h;
+}
+
+test("recovery of a log cut at every byte of its last batch has all batches before it", () => {
+  // Two records in the last batch, so that cuts fall into each and between.
+  const h = written({ closed: false });
+  h.open();
+  h.put(1, 5, "e");
+  h.put(1, 6, "f");
+  h.world.settle();
+  const all = content(h);
+  const start = all.length - PAGE;
+  for (let end = start; end <= all.length; end++) {
+    const cut = openOn(all.subarray(0, end));
+    assert.is(cut.error, undefined, `cut at ${end}`);
+    const texts = cut.texts(1);
+    assert.equal(texts.slice(0, 4), ["a", "b", "c", "d"], `cut at ${end}`);
+    assert.equal(texts, ["a", "b", "c", "d", "e", "f"].slice(0, texts.length));
+    // It goes on from there, and what it then acknowledges is there at the next start.
+    cut.put(1, texts.length + 1, "next");
+    cut.world.settle();
+    cut.crash();
+    cut.open();
+    assert.equal(cut.texts(1), [...texts, "next"]);
+  }
+});
+
+test("recovery with the last batch torn to zeros from every byte on has all batches before it", () => {
+  const all = content(written({ closed: false }));
+  for (let from = all.length - PAGE; from < all.length - PAGE + 300; from++) {
+    const torn = concatBytes([all.slice().fill(0, from), new Uint8Array(2 * PAGE)]);
+    const h = openOn(torn);
+    assert.is(h.error, undefined);
+    assert.equal(h.texts(1).slice(0, 3), ["a", "b", "c"]);
+  }
+});
+
+test("recovery refuses every flipped byte below the watermark, naming file and offset", () => {
+  const all = content(written({ closed: true, texts: ["a", "b"] }));
+  const watermark = all.length - PAGE;
+  for (let at = 0; at < all.length; at++) {
+    const flipped = all.slice();
+    flipped[at]! ^= 1 << (at & 7);
+    const h = openOn(flipped);
+    if (at >= watermark) {
+      assert.is(h.error, undefined, `flip at ${at}`);
+      assert.equal(h.texts(1), ["a", "b"]);
+      continue;
+    }
+    assert.is(h.error?.code, "corrupt", `flip at ${at}`);
+    assert.is(h.error?.fields.field, LOG);
+    const [, offset] = /damaged at offset (\d+)/.exec(h.error!.message)!;
+    assert.ok(Number(offset) <= at && at - Number(offset) < PAGE, `flip at ${at}: ${offset}`);
+    assert.match(h.error!.message, /Restore/);
+    assert.is(h.log, undefined);
+  }
+});
+
+test("recovery that refuses changes nothing on the disk", () => {
+  const all = content(written({ closed: true }));
+  all[PAGE + 20]! ^= 1;
+  const h = openOn(all);
+  assert.is(h.error?.code, "corrupt");
+  assert.equal(h.disk.peek(LOG), all);
+  assert.equal(h.disk.list().map(({ name }) => name), [LOG]);
+});
+
+test("recovery cuts two outstanding appends of which only the later reached the disk", () => {
+  const h = new LogHarness();
+  h.open();
+  h.put(1, 1, "acknowledged");
+  h.world.settle();
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  h.put(1, 2, "earlier");
+  h.world.settle();
+  h.put(1, 3, "later");
+  h.world.settle();
+  assert.equal(h.acknowledged, ["acknowledged"]);
+  const bytes = content(h);
+  assert.is(bytes.length, 4 * PAGE);
+  bytes.fill(0, 2 * PAGE, 3 * PAGE);
+  const after = openOn(bytes);
+  assert.is(after.error, undefined);
+  assert.equal(after.texts(1), ["acknowledged"]);
+  assert.is(after.cuts.length, 1);
+  assert.is(after.cuts[0]?.offset, 2 * PAGE);
+  // What was cut is gone: it does not come back behind what is written in its place.
+  after.put(1, 2, "instead");
+  after.world.settle();
+  after.crash();
+  after.open();
+  assert.equal(after.texts(1), ["acknowledged", "instead"]);
+});
+
+test("recovery cuts a batch whose first record is lost though the second stands", () => {
+  const bytes = content(written({ closed: false }));
+  const torn = bytes.slice();
+  // The record's first half is gone; what follows in the batch is still there.
+  torn.fill(0, 4 * PAGE, 4 * PAGE + 24);
+  const h = openOn(torn);
+  assert.is(h.error, undefined);
+  assert.equal(h.texts(1), ["a", "b", "c"]);
+});
+
+/** A sealed watermark record that claims to stand at `position`, of any log id. */
+function forged(logId: Uint8Array, position: number, watermark: number): Uint8Array {
+  const batch = new Batch();
+  const size = batch.watermark();
+  return batch.seal({ logId, sequence: 99, position, watermark }).slice(0, size);
+}
+
+/** An entry whose data has records at every page boundary that it may come to lie on. */
+function trap(record: (position: number) => Uint8Array, dataPosition: number): string {
+  const data = new Uint8Array(4 * PAGE).fill(65);
+  for (let page = 0; page < 3 * PAGE; page += PAGE) {
+    const at = page + PAGE - dataPosition % PAGE;
+    data.set(record(dataPosition + at), at);
+  }
+  return String.fromCharCode(...data);
+}
+
+test("recovery takes no record inside an entry's data for one of the log", () => {
+  // Data stands behind 8 bytes of frame, 8 of root pointer, 64 of struct, 8 of tag, 24 of entry.
+  const dataPosition = 2 * PAGE + 112;
+  const strangers = new Uint8Array(16).fill(7);
+  const h = new LogHarness();
+  h.open();
+  const data = Uint8Array.from(
+    trap((position) => forged(strangers, position, position), dataPosition),
+    (character) => character.charCodeAt(0),
+  );
+  h.put(1, 1, "first");
+  h.world.settle();
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  const trapped = { term: term(1), kind: 0, data };
+  h.log!.appendOne(groupId(1), logIndex(2), trapped, () => {});
+  h.world.settle();
+  const bytes = content(h);
+  assert.equal([...bytes.subarray(3 * PAGE, 3 * PAGE + 2)], [0xca, 0xfe], "the trap stands there");
+  const whole = openOn(bytes);
+  assert.equal(whole.group(1).entries.map(({ index }) => index), [1, 2]);
+  // Its page is lost, so a search begins: the forged watermarks must not turn a cut into damage.
+  const torn = bytes.slice().fill(0, 2 * PAGE, 3 * PAGE);
+  const cut = openOn(torn);
+  assert.is(cut.error, undefined);
+  assert.equal(cut.texts(1), ["first"]);
+});
+
+test("recovery takes no record of its own log at another position for one that follows", () => {
+  const h = written({ closed: false });
+  const bytes = content(h);
+  const copy = bytes.slice(PAGE, 2 * PAGE);
+  const after = openOn(concatBytes([bytes, new Uint8Array(PAGE), copy]));
+  assert.is(after.error, undefined);
+  assert.equal(after.texts(1), ["a", "b", "c", "d"]);
+  assert.is(after.cuts.length, 1);
+});
+
+test("recovery refuses a log whose end is gone below a watermark that a later segment knows", () => {
+  const h = new LogHarness({ segmentBytes: 1024 * 1024 });
+  h.open();
+  const text = "x".repeat(400_000);
+  for (let index = 1; index <= 4; index++) {
+    h.put(1, index, text);
+    h.world.settle();
+  }
+  h.close();
+  const files = h.disk.list();
+  assert.is(files.length, 2);
+  const first = h.disk.peek(files[0]!.name)!;
+  h.disk.plant(files[0]!.name, first.subarray(0, 500_000));
+  const error = h.refused();
+  assert.is(error.code, "corrupt");
+  assert.is(error.fields.field, files[0]!.name);
+});
+
+test("recovery refuses a folder without its first segment, or with images alone", () => {
+  const h = new LogHarness({ segmentBytes: 1024 * 1024 });
+  const log = h.open();
+  const text = "x".repeat(400_000);
+  for (let index = 1; index <= 4; index++) {
+    h.put(1, index, text);
+    h.world.settle();
+  }
+  log.writeImage(
+    groupId(2),
+    { index: logIndex(1), term: term(1), configuration: new Uint8Array(0) },
+    [encoder.encode("image")],
+    () => {},
+  );
+  h.world.settle();
+  h.close();
+  const [, first, second] = h.disk.list();
+  h.disk.uproot(first!.name);
+  assert.match(h.refused().message, /entry 1 of group 1 is missing/);
+  h.disk.uproot(second!.name);
+  assert.match(h.refused().message, /images but the log that names them is gone/);
+});
+
+test("recovery refuses an image that is missing or damaged, naming its file", () => {
+  const h = new LogHarness();
+  const log = h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  log.writeImage(
+    groupId(1),
+    { index: logIndex(1), term: term(1), configuration: new Uint8Array(0) },
+    [encoder.encode("image")],
+    () => {},
+  );
+  h.world.settle();
+  h.close();
+  const { name } = h.disk.list().find((file) => file.name.startsWith("image"))!;
+  const bytes = h.disk.peek(name)!;
+  bytes[bytes.length >> 1]! ^= 4;
+  h.disk.plant(name, bytes);
+  const damaged = h.refused();
+  assert.is(damaged.code, "corrupt");
+  assert.is(damaged.fields.field, name);
+  h.disk.uproot(name);
+  const missing = h.refused();
+  assert.is(missing.code, "corrupt");
+  assert.is(missing.fields.field, name);
+});
+
+test("recovery removes temporary files and images that nothing names, and gives no number twice", () => {
+  const h = written({ closed: true });
+  h.disk.plant("image-0000000000000009.img", encoder.encode("nobody names it"));
+  h.disk.plant("image-000000000000000a.img.tmp", encoder.encode("half written"));
+  const log = h.open();
+  assert.equal(h.disk.list().map(({ name }) => name), [LOG]);
+  log.writeImage(
+    groupId(1),
+    { index: logIndex(4), term: term(1), configuration: new Uint8Array(0) },
+    [encoder.encode("image")],
+    () => {},
+  );
+  h.world.settle();
+  assert.ok(h.disk.peek("image-000000000000000a.img") !== undefined);
+});
+
+test("recovery makes a segment anew whose making was cut short at any byte", () => {
+  const h = new LogHarness({ segmentBytes: 1024 * 1024 });
+  h.open();
+  const text = "x".repeat(400_000);
+  for (let index = 1; index <= 2; index++) {
+    h.put(1, index, text);
+    h.world.settle();
+  }
+  const first = h.disk.peek(LOG)!;
+  h.put(1, 3, text);
+  h.world.settle();
+  const second = h.disk.list()[1]!.name;
+  const header = h.disk.peek(second)!.slice(0, PAGE);
+  for (const length of [0, 1, 7, 8, 50, 120, PAGE - 1, PAGE]) {
+    for (const tail of [0, PAGE]) {
+      const cut = new LogHarness({ segmentBytes: 1024 * 1024 });
+      cut.disk.plant(LOG, first);
+      cut.disk.plant(second, concatBytes([header.subarray(0, length), new Uint8Array(tail)]));
+      cut.open();
+      assert.is(cut.texts(1).length, 2, `header cut at ${length}`);
+      cut.put(1, 3, text);
+      cut.world.settle();
+      cut.crash();
+      cut.open();
+      assert.is(cut.texts(1).length, 3, `header cut at ${length}`);
+    }
+  }
+});
+
+test("recovery of a first segment whose making was cut short begins a new log", () => {
+  const header = content(written({ closed: false })).slice(0, PAGE);
+  for (const length of [0, 1, 8, 60, 100]) {
+    const h = openOn(header.subarray(0, length));
+    assert.is(h.error, undefined, `header cut at ${length}`);
+    h.put(1, 1, "a");
+    h.world.settle();
+    assert.equal(h.acknowledged, ["a"]);
+  }
+});
+
+test("recovery syncs every segment and the folder before it believes them", () => {
+  const h = written({ closed: false });
+  const operations: string[] = [];
+  h.disk.intercept = (operation) => {
+    operations.push(operation.kind);
+    return undefined;
+  };
+  h.open();
+  assert.equal(operations.slice(0, 4), ["list", "sync", "syncFolder", "read"]);
+});
+
+test("recovery that cannot sync refuses to start", () => {
+  const h = written({ closed: false });
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "io" : undefined;
+  assert.is(h.refused().code, "storage_unavailable");
+});
+
+test("recovery ends with failed when a handler throws", () => {
+  const h = written({ closed: false });
+  const group = h.group.bind(h);
+  h.group = (id) => {
+    if (id === 1) throw new Error("cannot apply");
+    return group(id);
+  };
+  const error = h.refused();
+  assert.is(error.code, "internal");
+  assert.match(error.message, /cannot apply/);
+});
+
+test("recovery hands out only what recovery handed out before, restart after restart", () => {
+  const h = written({ closed: false });
+  for (let round = 0; round < 5; round++) {
+    h.open();
+    assert.equal(h.texts(1), ["a", "b", "c", "d"]);
+    if (round % 2 === 0) h.close();
+    h.crash();
+  }
+});
+
+test.run();
