@@ -26,7 +26,10 @@ function claimPosition(
   return { generation: from.claimGeneration, index: from.claimIndex };
 }
 
-/** A pending alias for an agent, or the one that it has already. */
+/**
+ * A pending alias for an agent, or the one that it has already. A claim that was revoked is named as
+ * the one to be replaced, by another agent or by its own, whose register was refused.
+ */
 export function applyClaim({ state, command, data, index }: ApplyContext): ApplyReply {
   const claim = command.bodyInto(state.shared.views.claim);
   const start = claim.domainOffset;
@@ -43,9 +46,9 @@ export function applyClaim({ state, command, data, index }: ApplyContext): Apply
   if (slot !== -1) {
     const alias = state.aliasView(slot);
     const current = claimOf(alias);
-    if (alias.agentIdEquals(data, claim.agentIdOffset)) return success({ claim: current });
     const replaces = { generation: claim.replacesGeneration, index: claim.replacesIndex };
     if (!samePosition(replaces, current)) {
+      if (alias.agentIdEquals(data, claim.agentIdOffset)) return success({ claim: current });
       return refusal("domain_taken", "Domain must be free: another agent holds it", {
         claim: current,
         holder: alias.agentId,

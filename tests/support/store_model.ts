@@ -197,8 +197,9 @@ export class StoreModel {
   claim(domain: string, agent: number, replaces: Position): ModelCode {
     const alias = this.aliases.get(domain);
     if (alias !== undefined) {
-      if (alias.agent === agent) return "ok";
-      if (!samePosition(alias.claim, replaces)) return "domain_taken";
+      if (!samePosition(alias.claim, replaces)) {
+        return alias.agent === agent ? "ok" : "domain_taken";
+      }
     }
     this.aliases.set(domain, { agent, claim: this.#here, confirmed: false });
     return "ok";

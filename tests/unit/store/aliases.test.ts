@@ -52,6 +52,18 @@ test("claim that replaces a revoked claim makes a new one, and the old one is wo
   assert.is(harness.store.aliasCount, 1);
 });
 
+test("claim by its own agent replaces its revoked claim, as a new pending one", () => {
+  const harness = new StoreHarness();
+  const first = harness.claim(DOMAIN, 1).claim;
+  harness.confirm(DOMAIN, 1, first);
+  harness.revoke(1, first);
+  assert.is(harness.putAgent({ domain: DOMAIN, claim: first }).code, "claim_revoked");
+  const second = harness.claim(DOMAIN, 1, first).claim;
+  assert.is.not(second.index, first.index);
+  assert.is(harness.alias(DOMAIN)?.state, 0);
+  assert.is(harness.putAgent({ domain: DOMAIN, claim: second }).code, "ok");
+});
+
 test("claim refuses what is no lower-case host name", () => {
   const harness = new StoreHarness();
   for (const domain of ["", "A.example", "a b", "ä.example", "x".repeat(254)]) {
