@@ -26,10 +26,11 @@ import type { Position } from "./reply.ts";
 import { FLAG_EXPIRING, FLAG_RENEWED, FLAG_TOMBSTONE, FLAG_WAITING } from "./slot_table.ts";
 
 /**
- * An extension is wanted when less than this many ttls of cover remain at a renewal: the renewal
- * after next, at an interval of ttl / 3, would no longer end inside the cover.
+ * An extension is wanted when less than this many ttls of cover remain at a renewal: then the next
+ * one, a third of a ttl later at the most, would not end inside the cover. A hair below 4 / 3, so
+ * that it is not wanted at the second renewal already by an owner who comes every ttl / 3.
  */
-const EXTEND_BELOW_TTLS = 1.4;
+const EXTEND_BELOW_TTLS = 1.32;
 /** A record rides along with an extension that gains it at least this share of its ttl. */
 const EXTEND_GAIN_TTLS_MIN = 0.25;
 const RENEWED_AGO_MAX = 0xffff;

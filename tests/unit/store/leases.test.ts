@@ -209,22 +209,22 @@ test("a new leader goes by the covers: one ttl longer, never shorter", () => {
 test("an extension counts from its renewal, so that gathering lengthens no cover", () => {
   const harness = leader();
   const { incarnation } = harness.putAgent();
-  harness.timeMs = 20_000;
+  harness.timeMs = 22_000;
   renew(harness, 1, incarnation);
   harness.timeMs = 25_000;
   assert.is(settle(harness).extended, 1);
   const coverMs = harness.agent(1)?.leaseExpiryMs ?? 0;
-  assert.ok(coverMs >= 20_000 + 2 * TTL_MS, `${coverMs}`);
-  assert.ok(coverMs <= 20_000 + 2 * TTL_MS + 2 * LEASE_TICK_MS, `${coverMs}`);
+  assert.ok(coverMs >= 22_000 + 2 * TTL_MS, `${coverMs}`);
+  assert.ok(coverMs <= 22_000 + 2 * TTL_MS + 2 * LEASE_TICK_MS, `${coverMs}`);
 });
 
 test("an extension skips what was not renewed since, and whose incarnation moved on", () => {
   const harness = leader();
   const first = harness.putAgent({ number: 1 });
   const second = harness.putAgent({ number: 2 });
-  harness.timeMs = 20_000;
+  harness.timeMs = 22_000;
   renew(harness, 1, first.incarnation);
-  harness.timeMs = 21_000;
+  harness.timeMs = 23_000;
   assert.is(settle(harness).extended, 1);
   assert.is(harness.agent(2)?.leaseExpiryMs, 2 * TTL_MS);
   assert.is(harness.extend(KIND_AGENT, 2, first.incarnation).count, 0);
@@ -244,9 +244,9 @@ test("an extension leaves revision and incarnation, and never shortens a cover",
   assert.is(harness.agent(1)?.leaseExpiryMs, leaseExpiryMs);
 });
 
-test("renewals at ttl / 3 cost at most 0.05 log entries each with 40 records a partition", () => {
+test("renewals at ttl / 3 cost at most 0.05 log entries each with 12 records a partition", () => {
   const harness = leader();
-  const count = 40;
+  const count = 12;
   const incarnations: Position[] = [];
   for (let number = 0; number < count; number++) {
     incarnations.push(harness.putAgent({ number: number + 1 }).incarnation);
@@ -257,7 +257,7 @@ test("renewals at ttl / 3 cost at most 0.05 log entries each with 40 records a p
   for (harness.timeMs = 0; harness.timeMs < 300_000; harness.timeMs += 250) {
     incarnations.forEach((incarnation, number) => {
       // Each renews every 10 s, spread over the interval.
-      if ((harness.timeMs + number * 250) % 10_000 !== 0 || harness.timeMs === 0) return;
+      if ((harness.timeMs + number * 750) % 10_000 !== 0 || harness.timeMs === 0) return;
       renewals++;
       if (renew(harness, number + 1, incarnation) !== "renewed") waits++;
     });
@@ -266,7 +266,7 @@ test("renewals at ttl / 3 cost at most 0.05 log entries each with 40 records a p
     assert.is(expired, 0);
   }
   assert.is(waits, 0, "every renewal is answered from memory");
-  assert.ok(renewals > 1_000);
+  assert.ok(renewals > 300);
   assert.ok(entries / renewals <= 0.05, `${entries} entries for ${renewals} renewals`);
 });
 
