@@ -95,7 +95,8 @@ export interface Session {
   /**
    * Waits for a stream of the peer whose preface was read and checked; `undefined` when the session
    * is over. A stream with a bad or late preface is dropped and counted, and never appears here.
-   * One accept may wait at a time.
+   * Streams come in the order in which their prefaces became whole, which over a lossy path is not
+   * always that of their opening. One accept may wait at a time.
    */
   accept(): Promise<Stream | undefined>;
 

@@ -72,6 +72,30 @@ test("listener: 10,000 sessions opened and dropped leave nothing behind", () =>
     await assertEcho(await bench.dial());
   }));
 
+test("session: 2,000 idle ones with two streams each stay below 90 KiB of the server each", () =>
+  withServer({}, async (bench) => {
+    await churn(bench, 200, 8);
+    const before = await bench.server.ask("stats");
+    const held: unknown[] = [];
+    const lane = async (count: number) => {
+      for (let index = 0; index < count; index++) {
+        const session = await bench.dial();
+        held.push(session, await session.open("control"), await session.open("request"));
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, () => lane(100)));
+    await until("all are counted", async () => {
+      const { sessions, streams } = await bench.server.ask("stats");
+      return sessions >= 2_000 && streams >= 4_000;
+    });
+    const after = await bench.server.ask("stats");
+    const eachKiB = (after.residentKiB - before.residentKiB) / 2_000;
+    console.log(`${eachKiB.toFixed(1)} KiB each`);
+    // Deno's bare connection without a stream takes 33 to 41, each stream some 13 more.
+    assert.ok(eachKiB < 90, `${eachKiB.toFixed(1)} KiB each`);
+    assert.is(held.length, 6_000);
+  }));
+
 test("session: a server that is killed is noticed after the idle time, as lost", () =>
   withServer({ keepAliveMs: 200, idleMs: 600 }, async (bench) => {
     const session = await bench.dial();
