@@ -69,8 +69,10 @@ export class ImageWriter {
     const encoder = new ImageEncoder(header);
     const pieces: Uint8Array[] = [];
     for (const chunk of chunks) {
-      encoder.chunk(chunk);
-      if (encoder.pendingBytes >= IMAGE_WRITE_BYTES) pieces.push(encoder.take());
+      for (let from = 0; from < chunk.length; from += IMAGE_WRITE_BYTES) {
+        encoder.chunk(chunk.subarray(from, from + IMAGE_WRITE_BYTES));
+        if (encoder.pendingBytes >= IMAGE_WRITE_BYTES) pieces.push(encoder.take());
+      }
     }
     encoder.finish();
     pieces.push(encoder.take());

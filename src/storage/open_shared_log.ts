@@ -8,11 +8,10 @@
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
-import { WalHardStateView, WalImageMarkView, WalSegmentHeaderView } from "../../schemas/gen/wal.ts";
-import { EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
+import { type EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
 import { Ledger } from "../wal/ledger.ts";
-import { OP } from "../wal/record.ts";
-import { LogScanner, type ScannedRecord, type ScanVerdict } from "../wal/scanner.ts";
+import { LedgerFeed } from "../wal/ledger_feed.ts";
+import { LogScanner, type ScanVerdict } from "../wal/scanner.ts";
 import {
   imageNumber,
   pageAlign,
@@ -64,14 +63,10 @@ class Opening {
   readonly #driver: StorageDriver;
   readonly #ledger = new Ledger();
   readonly #kept: KeptEntry[] = [];
-  readonly #entries = new EntryRecord();
-  readonly #hardState = new WalHardStateView();
-  readonly #imageMark = new WalImageMarkView();
-  readonly #header = new WalSegmentHeaderView();
+  readonly #feed = new LedgerFeed(this.#ledger);
   #files: readonly StoredFile[] = [];
   #extents: SegmentExtent[] = [];
   #logId: Uint8Array = new Uint8Array(LOG_ID_BYTES);
-  #segmentNumber = 0;
   /** Last index handed out, by group. */
   readonly #handedOut = new Map<number, number>();
 
@@ -120,7 +115,9 @@ class Opening {
   }
 
   #scan(): void {
-    const scanner = new LogScanner((record) => this.#believe(record));
+    const scanner = new LogScanner((record) => {
+      if (this.#feed.take(record)) this.#keep(record.segment);
+    });
     let current: SegmentExtent | undefined;
     new SegmentReader(this.#driver, this.#extents, {
       block: (block) => {
@@ -138,38 +135,15 @@ class Opening {
     }).start();
   }
 
-  /** Takes a believed record into the ledger. */
-  #believe(record: ScannedRecord): void {
-    const { bytes, view, start, end, op, sequence, segment, size } = record;
-    if (this.#entries.wrap(op, view, bytes, record)) {
-      const { groupId, firstIndex, count, origin } = this.#entries;
-      if (op === OP.append) {
-        this.#ledger.append(groupId, firstIndex, count, { sequence, segment, bytes: size });
-      } else {
-        this.#ledger.relocate(groupId, firstIndex, count, { origin, segment, bytes: size });
-        this.#keep(segment);
-      }
-    } else if (op === OP.hardState) {
-      const state = this.#hardState.wrap(view, bytes, start, end);
-      this.#ledger.hardState(state.groupId, state);
-    } else if (op === OP.imageMark) {
-      const mark = this.#imageMark.wrap(view, bytes, start, end).toPlain();
-      if (mark.image !== undefined) this.#ledger.imageMark(mark.groupId, mark.image);
-    } else if (op === OP.segmentHeader) {
-      const header = this.#header.wrap(view, bytes, start, end).toPlain();
-      this.#segmentNumber = header.segment;
-      this.#ledger.segmentHeader(header.imageNumberMax, header.groups);
-    }
-  }
-
   /** Keeps the relocated entries that are live for now. */
   #keep(segment: number): void {
-    const { groupId, firstIndex, origin, count } = this.#entries;
+    const { entries } = this.#feed;
+    const { groupId, firstIndex, origin, count } = entries;
     const group = this.#ledger.group(groupId);
     for (let ordinal = 0; ordinal < count; ordinal++) {
       const index = firstIndex + ordinal;
       if (!group.isLive(index, origin, segment, true)) continue;
-      const { term, kind, data } = this.#entries.entryAt(ordinal);
+      const { term, kind, data } = entries.entryAt(ordinal);
       this.#kept.push({ groupId, index, origin, segment, term, kind, data: data.slice() });
     }
   }
@@ -318,7 +292,7 @@ class Opening {
         sequence: sequence + 1,
         position: pageAlign(end),
         segment: { position: active.position, allocated: active.position + active.size },
-        segmentNumber: this.#segmentNumber,
+        segmentNumber: this.#feed.segmentNumber,
       });
       this.#ready(engine);
     });

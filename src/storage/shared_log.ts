@@ -157,8 +157,8 @@ export interface SegmentHolder {
  *
  * **Refusals** are returned at once (`overloaded` with `retryAfterMs`; `storage_unavailable`;
  * `too_large`; `shutting_down`): then nothing was done, `done` is never called, and the next
- * `append` of the group must start at the refused index. Bugs throw: a gap in a group's indexes, or
- * a term that goes back, is an InvariantError.
+ * `append` of the group must start at the refused index. Bugs throw: a gap in a group's indexes is
+ * an InvariantError.
  */
 export interface SharedLog {
   /**
@@ -186,8 +186,8 @@ export interface SharedLog {
 
   /**
    * Replaces all entries of a group up to `point.index` by an image. `chunks` is drained before
-   * this returns, each chunk copied, so it may read live state; at most `IMAGE_CHUNK_BYTES_MAX`
-   * bytes each. `point.index` must be acknowledged, or be above the log's end (an image from a
+   * this returns, each chunk copied, so it may read live state; recovery may hand the same bytes out
+   * cut otherwise. `point.index` must be acknowledged, or be above the log's end (an image from a
    * leader: the group's log is then empty and continues above it). When `done` reports success the
    * image is what recovery will hand out; on failure the former image and the entries stand.
    * One image of a group at a time.

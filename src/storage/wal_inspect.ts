@@ -18,6 +18,7 @@ import { WAL_PAGE_BYTES } from "../base/limits.ts";
 import { EntryRecord } from "../wal/entry_record.ts";
 import { ImageDecoder } from "../wal/image.ts";
 import { Ledger } from "../wal/ledger.ts";
+import { LedgerFeed } from "../wal/ledger_feed.ts";
 import {
   checksumHolds,
   inspectRecord,
@@ -231,25 +232,12 @@ export function verifyFolder(folder: FolderReader): VerifyReport {
 class FolderCheck {
   readonly ledger = new Ledger();
   readonly records: Partial<Record<OpName, number>> = {};
-  readonly #entries = new EntryRecord();
+  readonly #feed = new LedgerFeed(this.ledger);
 
-  believe({ bytes, view, start, end, op, sequence, segment, size }: ScannedRecord): void {
-    const name = opName(op);
+  believe(record: ScannedRecord): void {
+    const name = opName(record.op);
     if (name !== undefined) this.records[name] = (this.records[name] ?? 0) + 1;
-    if (this.#entries.wrap(op, view, bytes, { start, end })) {
-      const { groupId, firstIndex, count, origin, relocated } = this.#entries;
-      if (relocated) {
-        this.ledger.relocate(groupId, firstIndex, count, { origin, segment, bytes: size });
-      } else {
-        this.ledger.append(groupId, firstIndex, count, { sequence, segment, bytes: size });
-      }
-    } else if (op === OP.imageMark) {
-      const mark = new WalImageMarkView().wrap(view, bytes, start, end).toPlain();
-      if (mark.image !== undefined) this.ledger.imageMark(mark.groupId, mark.image);
-    } else if (op === OP.segmentHeader) {
-      const header = new WalSegmentHeaderView().wrap(view, bytes, start, end).toPlain();
-      this.ledger.segmentHeader(header.imageNumberMax, header.groups);
-    }
+    this.#feed.take(record);
   }
 
   /** Gaps in groups, and images that are missing or damaged. */

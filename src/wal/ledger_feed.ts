@@ -1,0 +1,52 @@
+/** From scanned records to the ledger: the one place where recovery gives each op its meaning. */
+import { WalHardStateView, WalImageMarkView, WalSegmentHeaderView } from "../../schemas/gen/wal.ts";
+import { EntryRecord } from "./entry_record.ts";
+import type { Ledger } from "./ledger.ts";
+import { OP } from "./record.ts";
+import type { ScannedRecord } from "./scanner.ts";
+
+/** Feeds one ledger. */
+export class LedgerFeed {
+  /** The record taken last, where it had entries. */
+  readonly entries = new EntryRecord();
+  readonly #ledger: Ledger;
+  readonly #hardState = new WalHardStateView();
+  readonly #imageMark = new WalImageMarkView();
+  readonly #header = new WalSegmentHeaderView();
+  #segmentNumber = 0;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** Number of the last segment that began; 0: none. */
+  get segmentNumber(): number {
+    return this.#segmentNumber;
+  }
+
+  /** Takes a believed record; true for a relocation, on which `entries` then stands. */
+  take({ bytes, view, start, end, op, sequence, segment, size }: ScannedRecord): boolean {
+    const ledger = this.#ledger;
+    if (this.entries.wrap(op, view, bytes, { start, end })) {
+      const { groupId, firstIndex, count, origin, relocated } = this.entries;
+      if (relocated) {
+        ledger.relocate(groupId, firstIndex, count, { origin, segment, bytes: size });
+      } else {
+        ledger.append(groupId, firstIndex, count, { sequence, segment, bytes: size });
+      }
+      return relocated;
+    }
+    if (op === OP.hardState) {
+      const state = this.#hardState.wrap(view, bytes, start, end);
+      ledger.hardState(state.groupId, state);
+    } else if (op === OP.imageMark) {
+      const mark = this.#imageMark.wrap(view, bytes, start, end).toPlain();
+      if (mark.image !== undefined) ledger.imageMark(mark.groupId, mark.image);
+    } else if (op === OP.segmentHeader) {
+      const header = this.#header.wrap(view, bytes, start, end).toPlain();
+      this.#segmentNumber = header.segment;
+      ledger.segmentHeader(header.imageNumberMax, header.groups);
+    }
+    return false;
+  }
+}
