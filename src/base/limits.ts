@@ -88,10 +88,10 @@ export const SESSIONS_BACKLOG_MAX = 1_024;
 /** Streams of one session, both sides together: control, a few of requests, peer, some of bulk. */
 export const STREAMS_PER_SESSION_MAX = 16;
 /**
- * One-way streams that a peer may open: HTTP/3 needs three (RFC 9114 §6.2), one is for grease. We
- * read none after the upgrade, and each holds up to 1.25 MB that cannot be limited otherwise.
+ * One-way streams that a peer may open: HTTP/3 needs three (RFC 9114 §6.2), the others are room for
+ * reserved types (§6.2.3). We read none after the upgrade, and each holds up to 1.25 MB.
  */
-export const UNIDIRECTIONAL_STREAMS_MAX = 4;
+export const UNIDIRECTIONAL_STREAMS_MAX = 8;
 /** Handshakes in progress, each some 50 KB: more than a second's worth of what two cores can do. */
 export const HANDSHAKES_MAX = 2_048;
 /** The most that a TLS handshake, and after it an HTTP/3 upgrade, may take, ms: five round trips. */
@@ -225,6 +225,11 @@ export const CLIENT_RETRY_MS_CAP = 1_000;
 /** Back-off of a new connection, ms, in the same manner: a fleet must not come back at once. */
 export const CLIENT_RECONNECT_MS_BASE = 100;
 export const CLIENT_RECONNECT_MS_CAP = 10_000;
+/**
+ * The first attempt to connect gets this, ms, each further one twice as much up to `DIAL_MS_MAX`:
+ * packets to a server that is just restarting are lost, and a new attempt is sooner than a resend.
+ */
+export const CLIENT_ATTEMPT_MS_BASE = 1_000;
 /** A connection that lived this long, ms, ends the count of failed attempts. */
 export const CLIENT_STABLE_MS = 5_000;
 /** An abandoned request keeps its place this long beyond its deadline, ms: the server has it still. */

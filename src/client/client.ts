@@ -141,7 +141,6 @@ class RegistryClient implements Client {
         world,
         hello: helloOf(parameters),
         inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
-        attemptMs: DIAL_MS_MAX,
         onEvent: (event) => {
           if (event.kind === "connected") this.#keeper.connected();
           options.onConnection?.(event);

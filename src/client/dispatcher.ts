@@ -11,6 +11,7 @@ import { RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   CLIENT_RETRY_MS_BASE,
   CLIENT_RETRY_MS_CAP,
+  CLIENT_SILENCE_MS,
   CLIENT_WAITING_MAX,
   CLIENT_WAITING_RETRY_MS,
   REQUEST_TIMEOUT_MS_MAX,
@@ -184,8 +185,6 @@ export class Dispatcher implements Invoker, ConnectionOwner {
       const call = this.#queue.shift();
       if (call !== undefined && !call.done) this.#send(connection, call, nowMs);
     }
-    // Silence is noticed only while the timer runs.
-    this.#timer.want(connection.check(nowMs), nowMs);
   }
 
   ringMap(map: RingMap): void {
@@ -239,7 +238,8 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     } catch (error) {
       return this.#reject(call, toRegistryError(error));
     }
-    if (quiet) this.#timer.want(connection.check(nowMs), nowMs);
+    // Silence is noticed only while the timer runs.
+    if (quiet) this.#timer.want(nowMs + CLIENT_SILENCE_MS, nowMs);
   }
 
   #park(call: Call, error: RegistryError, resumeAtMs: number, nowMs: number): void {

@@ -6,9 +6,11 @@
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { ERROR_TABLE, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
+  CLIENT_ATTEMPT_MS_BASE,
   CLIENT_RECONNECT_MS_BASE,
   CLIENT_RECONNECT_MS_CAP,
   CLIENT_STABLE_MS,
+  DIAL_MS_MAX,
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
@@ -27,8 +29,6 @@ export interface LinkOptions {
   readonly world: World;
   readonly hello: Hello;
   readonly inFlightMax: number;
-  /** For one attempt, from dialing to the answer to Hello, ms. */
-  readonly attemptMs: number;
   readonly onEvent: (event: ConnectionEvent) => void;
 }
 
@@ -124,7 +124,7 @@ export class Link {
       connection = await openConnection({
         ...this.#options,
         endpoint,
-        timeoutMs: this.#options.attemptMs,
+        timeoutMs: attemptMs(this.#failures),
         signal: this.#giveUp.signal,
       });
     } catch (cause) {
@@ -161,6 +161,11 @@ export class Link {
     this.#timer = world.scheduler.after(delayMs, () => void this.#attempt());
     return delayMs;
   }
+}
+
+/** The time of one attempt, from dialing to the answer to Hello, after that many failures. */
+function attemptMs(failures: number): number {
+  return Math.min(DIAL_MS_MAX, CLIENT_ATTEMPT_MS_BASE * 2 ** Math.max(0, failures - 1));
 }
 
 /** True where trying again changes nothing unless somebody acts. */

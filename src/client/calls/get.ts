@@ -5,9 +5,8 @@
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
-import { RegistryError } from "../../base/errors.ts";
-import { parseUuid, UUID_BYTES } from "../../base/uuid.ts";
 import type { Invoker } from "../dispatcher.ts";
+import { IdSlab } from "../id_slab.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
@@ -15,17 +14,6 @@ import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } f
 /** The receipts of a reply, as objects of their own. */
 export function receiptsOf(response: ResponseView): readonly Receipt[] {
   return response.receipts.toPlain();
-}
-
-/** The 16 bytes of an id in either form, not shared with the caller. @throws RegistryError. */
-export function idBytes(id: string | Uint8Array): Uint8Array {
-  if (typeof id === "string") return parseUuid(id);
-  if (id.length === UUID_BYTES) return id.slice();
-  throw new RegistryError(
-    "invalid_argument",
-    `id must have ${UUID_BYTES} bytes: current value has ${id.length}`,
-    { field: "id" },
-  );
 }
 
 /** Who holds a record. */
@@ -37,6 +25,7 @@ export interface Holder {
 /** GetAgent and GetGateway. */
 export class GetCalls {
   readonly #invoker: Invoker;
+  readonly #ids = new IdSlab();
   readonly #reply = recordReplyCodec.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
@@ -90,7 +79,7 @@ export class GetCalls {
   ): Promise<T> {
     let body;
     try {
-      body = { id: idBytes(id) };
+      body = { id: this.#ids.keep(id) };
     } catch (error) {
       return Promise.reject(error);
     }

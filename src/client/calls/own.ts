@@ -12,6 +12,7 @@ import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import type { Invoker } from "../dispatcher.ts";
+import { IdSlab } from "../id_slab.ts";
 import type { Ownership } from "../ownership.ts";
 import type { Capacity, Incarnation } from "../records.ts";
 import type {
@@ -49,6 +50,7 @@ export class OwnCalls {
   readonly #invoker: Invoker;
   readonly #ownership: Ownership;
   readonly #get: GetCalls;
+  readonly #ids = new IdSlab();
 
   constructor(invoker: Invoker, ownership: Ownership, get: GetCalls) {
     this.#invoker = invoker;
@@ -77,7 +79,7 @@ export class OwnCalls {
   ): Promise<Renewed> {
     const body = {
       items: items.map(({ kind, id, incarnation }) => ({
-        id: parseUuid(id),
+        id: this.#ids.keep(id),
         incarnation,
         kind: kindNumber(kind),
       })),

@@ -62,6 +62,21 @@ test("connect gives a server up that does not answer Hello", async () => {
   assert.is(error.code, "deadline_exceeded");
 });
 
+test("attempts to connect get more time from one to the next, at most five seconds", async () => {
+  const registry = new FakeRegistry();
+  registry.silentHello = true;
+  const lengths: number[] = [];
+  let startMs = registry.time.nowMs();
+  const client = await registry.connect({ lazy: true }, (event) => {
+    if (event.kind !== "attempt_failed") return;
+    lengths.push(registry.time.nowMs() - startMs);
+    startMs = registry.time.nowMs() + event.retryInMs;
+  });
+  await registry.pass(30_000);
+  assert.equal(lengths.slice(0, 5).map(Math.round), [1_000, 1_000, 2_000, 4_000, 5_000]);
+  await registry.wait(client.close());
+});
+
 test("connect, lazy, returns at once and sends what waited when the server is there", async () => {
   const registry = new FakeRegistry();
   await registry.stop();
