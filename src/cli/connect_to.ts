@@ -1,13 +1,14 @@
 /**
  * The way from the command line to a node: its address and its CA, one QUIC dialer, one client.
  */
+import { toRegistryError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { connect } from "../client/mod.ts";
 import { processWorld } from "../node/process_world.ts";
 import { guardRejections } from "../../transport/guard.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Connected, ServerOptions } from "./shell.ts";
-import { findTarget, goneFailure } from "./target.ts";
+import { findTarget, unreachableFailure } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A process that has ended will not answer; its successor, just starting, may. */
@@ -51,6 +52,6 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
     return { client, endpoints, timeoutMs, region: local?.region, close };
   } catch (error) {
     await release();
-    throw isGone ? goneFailure(local, environment, error) : error;
+    throw unreachableFailure(target, environment, toRegistryError(error));
   }
 }

@@ -45,10 +45,10 @@ export function parseDuration(
   return ms;
 }
 
-/** `250 ms`, `29.4 s`, `5 m 10 s`, `2 d 3 h`: the two largest units, for people. */
+/** `250 ms`, `2.4 s`, `30 s`, `5 m 10 s`, `2 d 3 h`: the two largest units, for people. */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${Number((ms / 1_000).toFixed(1))} s`;
+  if (ms < 9_950) return `${Number((ms / 1_000).toFixed(1))} s`;
   const seconds = Math.round(ms / 1_000) * 1_000;
   for (const [index, [unit, unitMs]] of SHOWN.entries()) {
     if (seconds < unitMs) continue;

@@ -88,7 +88,7 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
       return `Agent of ${domain}\n` + facts(agentFacts(agent, agentRemainingMs)) +
         "Gateway\n" +
         (gateway === undefined ? missing : facts(gatewayFacts(gateway, gatewayRemainingMs))) +
-        `Receipt\n` + facts(resolved.receipts.map((receipt) => ["", receiptText(receipt)]));
+        `Receipts\n` + resolved.receipts.map((receipt) => `  ${receiptText(receipt)}\n`).join("");
     },
   };
 }

@@ -10,7 +10,11 @@ import type { StopSignal, Terminal } from "./terminal.ts";
 /** Within this after the first signal another one is its echo, ms; no person is that quick. */
 const ECHO_MS = 300;
 
-const EXIT_CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+const EXIT_CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+};
 
 /** Listens from its construction until `end`. */
 export class StopRequest {

@@ -48,9 +48,10 @@ export function findTarget(
   const timeoutMs = options.timeout === undefined
     ? REQUEST_TIMEOUT_MS_DEFAULT
     : parseDuration(options.timeout, "--timeout", { min: 1, max: REQUEST_TIMEOUT_MS_MAX });
-  const folder = options.data ?? environment["CRS_DATA"] ?? SETTINGS.data.default;
+  // A variable that is set to nothing is as good as none.
+  const folder = options.data ?? (environment["CRS_DATA"] || SETTINGS.data.default);
   const named = options.server ??
-    (options.data === undefined ? environment["CRS_SERVER"] : undefined);
+    (options.data === undefined ? environment["CRS_SERVER"] || undefined : undefined);
   const trust = namedTrust(options, environment);
   if (named !== undefined) {
     const endpoints = named.split(",").map((text) => parseServer(text.trim()));
@@ -68,17 +69,26 @@ export function findTarget(
   };
 }
 
-/** Why nobody answered, where the local node's process is known to have ended. */
-export function goneFailure(
-  { folder, processId }: NonNullable<Target["local"]>,
+/** Why no connection could be made, with what to do about it where that is known. */
+export function unreachableFailure(
+  { endpoints, local }: Target,
   environment: Environment,
-  cause: unknown,
-): CliFailure {
-  return new CliFailure(
-    "connection_lost",
-    `The node of ${folder} does not run: its process ${processId} has ended`,
-    { advice: `Start it: ${startCommand(environment)}`, cause },
-  );
+  cause: RegistryError,
+): RegistryError {
+  if (cause.code !== "deadline_exceeded" && cause.code !== "connection_lost") return cause;
+  if (local?.isAlive === false) {
+    return new CliFailure(
+      "connection_lost",
+      `The node of ${local.folder} does not run: its process ${local.processId} has ended`,
+      { advice: `Start it: ${startCommand(environment)}`, cause },
+    );
+  }
+  const where = endpoints.map(({ host, port }) => `${host} port ${port}`).join(", ");
+  return new CliFailure(cause.code, `No node answers at ${where}: ${cause.message}`, {
+    advice:
+      "Check that a node listens there (crs status on its machine), or give it more --timeout.",
+    cause,
+  });
 }
 
 function noNode(folder: string, environment: Environment): CliFailure {
@@ -98,8 +108,8 @@ function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust
   if (pin !== undefined) return trustOfPins(pin);
   if (ca !== undefined) return trustOfCaFile(ca);
   const { CRS_PIN: pins, CRS_CA: file } = environment;
-  if (pins !== undefined) return trustOfPins(pins.split(","));
-  return file === undefined ? undefined : trustOfCaFile(file);
+  if (pins) return trustOfPins(pins.split(","));
+  return file ? trustOfCaFile(file) : undefined;
 }
 
 /** A server that was named may be the local one, by another way: its CA is tried. */

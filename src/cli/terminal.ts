@@ -12,8 +12,8 @@ import { CLI_FILE_BYTES_MAX } from "../base/limits.ts";
 import { EXIT_CODES } from "./exit_codes.ts";
 import { usageFailure } from "./failure.ts";
 
-/** Signals that ask a command to stop. */
-export const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+/** Signals that ask a command to stop: ^C, a supervisor, a terminal that was closed. */
+export const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** One of {@link STOP_SIGNALS}. */
 export type StopSignal = (typeof STOP_SIGNALS)[number];
@@ -81,6 +81,8 @@ function writeAll(file: number, text: string): void {
       // A pipe that its other end made non-blocking is full: its reader is at work.
       if (code === "EAGAIN") continue;
       if (code === "EPIPE") process.exit(EXIT_CODES.success);
+      // The terminal was closed: nobody reads, and what is under way must still end well.
+      if (code === "EIO") return;
       throw error;
     }
   }

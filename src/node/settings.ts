@@ -186,8 +186,13 @@ export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "CRS_CONFIG";
 
-/** Variables with our prefix that are read by others: the command line's server. */
-export const FOREIGN_VARIABLES: readonly string[] = ["CRS_SERVER", CONFIG_VARIABLE];
+/** Variables with our prefix that are read by others: the command line's server and its trust. */
+export const FOREIGN_VARIABLES: readonly string[] = [
+  "CRS_SERVER",
+  "CRS_CA",
+  "CRS_PIN",
+  CONFIG_VARIABLE,
+];
 
 /** `memoryBytesMax` → `--memory-bytes-max`. */
 export function flagOf(key: SettingKey): string {

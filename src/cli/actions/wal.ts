@@ -39,7 +39,7 @@ export async function verify(
   flags: CommonOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const path = logFolder(folder ?? terminal.environment["CRS_DATA"] ?? SETTINGS.data.default);
+  const path = logFolder(folder ?? (terminal.environment["CRS_DATA"] || SETTINGS.data.default));
   const report = await withProgress(
     terminal,
     `Checking ${path}`,

@@ -1,0 +1,75 @@
+/** A terminal in memory: what was written, files by name, signals at the test's word. */
+import type { StopSignal, Terminal } from "../../src/cli/terminal.ts";
+import { usageFailure } from "../../src/cli/failure.ts";
+
+/** Thrown in place of the end of the process. */
+export class ExitError extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`The process would end with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** A terminal for tests. */
+export class FakeTerminal implements Terminal {
+  readonly environment: Record<string, string | undefined>;
+  readonly files: Readonly<Record<string, string>>;
+  isOutTty = false;
+  isErrTty = false;
+  columns = 80;
+  /** All that was written to standard output, and to standard error. */
+  stdout = "";
+  stderr = "";
+  /** Who listens for signals. */
+  readonly stops = new Set<(signal: StopSignal) => void>();
+  endInput: () => void = () => {};
+
+  constructor(
+    { environment = {}, files = {} }: {
+      readonly environment?: Record<string, string | undefined>;
+      readonly files?: Readonly<Record<string, string>>;
+    } = {},
+  ) {
+    this.environment = environment;
+    this.files = files;
+  }
+
+  out(text: string): void {
+    this.stdout += text;
+  }
+
+  err(text: string): void {
+    this.stderr += text;
+  }
+
+  readText(path: string): string {
+    const text = this.files[path];
+    if (text === undefined) throw usageFailure(`Cannot read ${path}`, "Name another.", path);
+    return text;
+  }
+
+  onStop(stop: (signal: StopSignal) => void): () => void {
+    this.stops.add(stop);
+    return () => this.stops.delete(stop);
+  }
+
+  onInputEnd(ended: () => void): void {
+    this.endInput = ended;
+  }
+
+  exit(code: number): never {
+    throw new ExitError(code);
+  }
+
+  /** Sends a signal to the process. */
+  signal(signal: StopSignal): void {
+    for (const stop of this.stops) stop(signal);
+  }
+
+  /** The one document on standard output. */
+  get document(): unknown {
+    return JSON.parse(this.stdout);
+  }
+}

@@ -1,0 +1,111 @@
+/** From a file and flags to the fields of a record. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { agentFields, gatewayFields } from "../../../src/cli/record_fields.ts";
+import { FakeTerminal } from "../../support/fake_terminal.ts";
+
+/** As gateways send it today (ARCHITECTURE.md: the vocabulary). */
+const GATEWAY_JSON = JSON.stringify({
+  region: "global",
+  gateway_ip: "12.34.56.78",
+  gateway_domain: "global.gateway.agnistack.online",
+  gateway_port: 4000,
+  capacity: { cpu: 1, bandwidth: 20, memory: 4096, storage: 40960 },
+});
+
+function sources(files: Record<string, string> = {}) {
+  return { terminal: new FakeTerminal({ files }), region: "eu-1" };
+}
+
+function refuses(run: () => unknown, field: string): void {
+  assert.throws(run, (error: { code?: string; fields?: { field?: string } }) => {
+    assert.is(error.code, "invalid_argument");
+    assert.is(error.fields?.field, field);
+    return true;
+  });
+}
+
+test("gatewayFields takes the JSON that gateways send today unchanged", () => {
+  assert.equal(gatewayFields({ file: "g.json" }, sources({ "g.json": GATEWAY_JSON })), {
+    region: "global",
+    address: "12.34.56.78",
+    domain: "global.gateway.agnistack.online",
+    port: 4000,
+    capacity: { cpu: 1, bandwidthMbps: 20, memoryMiB: 4096, storageMiB: 40960 },
+  });
+});
+
+test("gatewayFields takes the shipped example, which is that JSON", async () => {
+  const example = await Deno.readTextFile(
+    new URL("../../../examples/gateway.json", import.meta.url),
+  );
+  assert.equal(JSON.parse(example), JSON.parse(GATEWAY_JSON));
+});
+
+test("gatewayFields gives flags the last word", () => {
+  const fields = gatewayFields({
+    file: "g.json",
+    domain: "other.example",
+    port: "1",
+    wssPort: "443",
+    cpu: "2.5",
+    connections: "100",
+    region: "asia",
+    ttl: "5m",
+    label: ["zone=a", "note=x=y"],
+    draining: true,
+  }, sources({ "g.json": GATEWAY_JSON }));
+  assert.equal(fields, {
+    region: "asia",
+    address: "12.34.56.78",
+    domain: "other.example",
+    port: 1,
+    wssPort: 443,
+    capacity: { cpu: 2.5, bandwidthMbps: 20, memoryMiB: 4096, storageMiB: 40960, connections: 100 },
+    ttlMs: 300_000,
+    labels: { zone: "a", note: "x=y" },
+    state: "draining",
+  });
+});
+
+test("agentFields takes flags alone, and the node's region where none is named", () => {
+  const gateway = "93fec554-3756-5eb2-b890-56a0bac8eab3";
+  assert.equal(agentFields({ domain: "a1.example", gateway, ttl: "30" }, sources()), {
+    region: "eu-1",
+    domain: "a1.example",
+    gatewayId: gateway,
+    ttlMs: 30_000,
+  });
+});
+
+test("agentFields leaves the region of the file, and adds the node's where it has none", () => {
+  const files = { "a.json": `{"region":"x"}`, "b.json": `{"agent_domain":"b.example"}` };
+  assert.is(agentFields({ file: "a.json" }, sources(files)).region, "x");
+  assert.is(agentFields({ file: "b.json" }, sources(files)).region, "eu-1");
+});
+
+test("agentFields adds labels of flags to those of the file", () => {
+  const files = { "a.json": `{"labels":{"zone":"a","rack":"1"}}` };
+  const { labels } = agentFields({ file: "a.json", label: ["zone=b"] }, sources(files));
+  assert.equal(labels, { zone: "b", rack: "1" });
+});
+
+test("agentFields refuses what is no JSON, no object, or an unknown word, by name", () => {
+  const files = { "a": "{", "b": "[]", "c": `{"gatway_id":"x"}`, "d": "null" };
+  refuses(() => agentFields({ file: "a" }, sources(files)), "a");
+  refuses(() => agentFields({ file: "b" }, sources(files)), "agent");
+  refuses(() => agentFields({ file: "c" }, sources(files)), "gatway_id");
+  refuses(() => agentFields({ file: "d" }, sources(files)), "agent");
+  refuses(() => agentFields({ file: "none" }, sources(files)), "none");
+});
+
+test("gatewayFields refuses flags that are no numbers, labels or durations", () => {
+  refuses(() => gatewayFields({ port: "http" }, sources()), "port");
+  refuses(() => gatewayFields({ wssPort: "-1" }, sources()), "wss-port");
+  refuses(() => gatewayFields({ cpu: "1e9" }, sources()), "cpu");
+  refuses(() => gatewayFields({ label: ["zone"] }, sources()), "label");
+  refuses(() => gatewayFields({ label: ["=a"] }, sources()), "label");
+  refuses(() => gatewayFields({ ttl: "1" }, sources()), "ttl");
+});
+
+test.run();

@@ -1,0 +1,155 @@
+/** Which registry is meant, and by what it is believed. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { CliFailure } from "../../../src/cli/failure.ts";
+import { findTarget, unreachableFailure } from "../../../src/cli/target.ts";
+import {
+  ensurePrivateFolder,
+  PUBLIC_FILE_MODE,
+  replaceFile,
+} from "../../../identity/private_file.ts";
+import { writeNodeFile } from "../../../identity/node_file.ts";
+
+const CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+const PIN = `sha256:${"ab".repeat(32)}`;
+const CLUSTER = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
+
+function dataFolder({ withNode = true, withCa = true } = {}): string {
+  const folder = Deno.makeTempDirSync();
+  if (withCa) {
+    ensurePrivateFolder(`${folder}/identity`);
+    replaceFile(`${folder}/identity/ca.pem`, CA, PUBLIC_FILE_MODE);
+  }
+  if (withNode) {
+    writeNodeFile(folder, {
+      processId: 4_242,
+      startedAtMs: 1,
+      clusterId: CLUSTER,
+      nodeId: 1,
+      region: "eu-1",
+      addresses: [
+        { transport: "quic", host: "127.0.0.1", port: 5_000 },
+        { transport: "webtransport", host: "127.0.0.1", port: 5_000 },
+      ],
+      ops: { host: "127.0.0.1", port: 5_001 },
+      currentPin: new Uint8Array(32),
+      nextPin: new Uint8Array(32),
+    });
+  }
+  return folder;
+}
+
+function withFolder(use: (folder: string) => void, options = {}): void {
+  const folder = dataFolder(options);
+  try {
+    use(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+const alive = () => true;
+
+test("findTarget finds the local node by its data folder", () =>
+  withFolder((folder) => {
+    assert.equal(findTarget({ data: folder }, {}, alive), {
+      endpoints: [{ host: "127.0.0.1", port: 5_000 }],
+      trust: { kind: "ca", pem: [CA] },
+      timeoutMs: 5_000,
+      local: { folder, clusterId: CLUSTER, region: "eu-1", processId: 4_242, isAlive: true },
+    });
+    assert.equal(findTarget({}, { CRS_DATA: folder }, alive).endpoints, [
+      { host: "127.0.0.1", port: 5_000 },
+    ]);
+  }));
+
+test("findTarget prefers --server, then --data, then CRS_SERVER, then CRS_DATA", () =>
+  withFolder((folder) => {
+    const environment = { CRS_SERVER: "10.0.0.1:1", CRS_DATA: folder };
+    const portOf = (options: object) =>
+      findTarget(options, environment, alive).endpoints.map(({ port }) => port);
+    assert.equal(portOf({ server: "10.0.0.2:2", data: folder }), [2]);
+    assert.equal(portOf({ data: folder }), [5_000]);
+    assert.equal(portOf({}), [1]);
+    assert.equal(
+      findTarget({}, { ...environment, CRS_SERVER: "" }, alive).endpoints[0]?.port,
+      5_000,
+    );
+  }));
+
+test("findTarget takes several servers, IPv6, names, and the default port", () => {
+  const { endpoints } = findTarget({ server: "a.example, [::1]:7,10.0.0.1:65535", pin: [PIN] }, {});
+  assert.equal(endpoints, [
+    { host: "a.example", port: 4_443 },
+    { host: "::1", port: 7 },
+    { host: "10.0.0.1", port: 65_535 },
+  ]);
+});
+
+test("findTarget refuses a server that is no host and port", () => {
+  for (const server of ["", ":1", "a:", "a:0", "a:65536", "::1:4", "a b:1", "http://a:1"]) {
+    assert.throws(
+      () => findTarget({ server, pin: [PIN] }, {}),
+      (error: RegistryError) => error.code === "invalid_argument",
+      server,
+    );
+  }
+});
+
+test("findTarget believes a named server by --pin, --ca, their variables, the data folder", () =>
+  withFolder((folder) => {
+    const server = "10.0.0.1:1";
+    const ca = `${folder}/identity/ca.pem`;
+    const trustOf = (options: object, environment = {}) =>
+      findTarget({ server, data: "/nowhere", ...options }, environment).trust.kind;
+    assert.is(trustOf({ pin: [PIN], ca }), "pins");
+    assert.is(trustOf({ ca }, { CRS_PIN: PIN }), "ca");
+    assert.is(trustOf({}, { CRS_PIN: `${PIN},${PIN}`, CRS_CA: ca }), "pins");
+    assert.is(trustOf({}, { CRS_CA: ca }), "ca");
+    assert.is(trustOf({ data: folder }), "ca");
+    assert.throws(
+      () => trustOf({}),
+      (error: CliFailure) => error.code === "invalid_argument" && error.advice.includes("--pin"),
+    );
+  }));
+
+test("findTarget says how to start a node where none is found", () =>
+  withFolder((folder) => {
+    assert.throws(
+      () => findTarget({ data: folder }, { npm_command: "exec" }),
+      (error: CliFailure) =>
+        error.code === "connection_lost" &&
+        error.advice.includes("npx -y deno@2.9.6 task start") &&
+        error.message.includes(`${folder}/node.json`),
+    );
+  }, { withNode: false }));
+
+test("findTarget bounds the time", () => {
+  const timeoutOf = (timeout: string) =>
+    findTarget({ server: "a:1", pin: [PIN], timeout }, {}).timeoutMs;
+  assert.is(timeoutOf("250ms"), 250);
+  assert.is(timeoutOf("60"), 60_000);
+  assert.throws(() => timeoutOf("61"));
+  assert.throws(() => timeoutOf("0"));
+});
+
+test("unreachableFailure tells that the local node's process has ended", () =>
+  withFolder((folder) => {
+    const target = findTarget({ data: folder }, {}, () => false);
+    const cause = new RegistryError("deadline_exceeded", "No session");
+    const failure = unreachableFailure(target, {}, cause) as CliFailure;
+    assert.is(failure.code, "connection_lost");
+    assert.ok(failure.message.includes("4242"));
+    assert.ok(failure.advice.includes("deno task start"));
+  }));
+
+test("unreachableFailure names the server that does not answer, and leaves other errors alone", () => {
+  const target = findTarget({ server: "10.0.0.1:1", pin: [PIN] }, {});
+  const late = new RegistryError("deadline_exceeded", "No session");
+  assert.ok(unreachableFailure(target, {}, late).message.includes("10.0.0.1 port 1"));
+  const other = new RegistryError("wrong_cluster", "Another one");
+  assert.is(unreachableFailure(target, {}, other), other);
+});
+
+test.run();
