@@ -5,6 +5,7 @@ import { RegistryError } from "./errors.ts";
 
 /** Length of a UUID in bytes. */
 export const UUID_BYTES = 16;
+const UUID_TEXT_LENGTH = 36;
 
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -49,31 +50,62 @@ export function isUuidText(text: string): boolean {
   return UUID_PATTERN.test(text);
 }
 
+/** The value of each hexadecimal digit by its character code below 128; -1: it is none. */
+const digitValues: Int8Array = (() => {
+  const values = new Int8Array(128).fill(-1);
+  for (let value = 0; value < 16; value++) {
+    const digit = value.toString(16);
+    values[digit.charCodeAt(0)] = values[digit.toUpperCase().charCodeAt(0)] = value;
+  }
+  return values;
+})();
+
+function digitAt(text: string, index: number): number {
+  const code = text.charCodeAt(index);
+  return code < 128 ? digitValues[code]! : -1;
+}
+
 /**
  * The 16 bytes of a UUID's text; the caller owns them.
  *
  * @throws RegistryError `invalid_argument` when `text` is not a UUID.
  */
 export function parseUuid(text: string, field = "id"): Uint8Array {
-  if (!UUID_PATTERN.test(text)) {
-    throw new RegistryError(
-      "invalid_argument",
-      `${field} must be a UUID such as 6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11: found ${
-        JSON.stringify(text.slice(0, 64))
-      }`,
-      { field },
-    );
-  }
   const bytes = new Uint8Array(UUID_BYTES);
-  let nibble = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 45) continue;
-    const value = code <= 57 ? code - 48 : (code | 32) - 87;
-    bytes[nibble >> 1] = (bytes[nibble >> 1]! << 4) | value;
-    nibble++;
-  }
+  parseUuidInto(text, bytes, 0, field);
   return bytes;
+}
+
+/**
+ * Writes the 16 bytes of a UUID's text at `at` of `bytes`; on an error some may be written.
+ *
+ * @throws RegistryError `invalid_argument` when `text` is not a UUID.
+ */
+export function parseUuidInto(text: string, bytes: Uint8Array, at: number, field = "id"): void {
+  if (text.length !== UUID_TEXT_LENGTH) throw notUuid(text, field);
+  // A wrong digit makes its byte negative, and `wrong` with it; so does a hyphen that is none.
+  let wrong = 0;
+  let from = 0;
+  for (let index = 0; index < UUID_BYTES; index++) {
+    if (index === 4 || index === 6 || index === 8 || index === 10) {
+      if (text.charCodeAt(from++) !== HYPHEN) wrong = -1;
+    }
+    const value = (digitAt(text, from) << 4) | digitAt(text, from + 1);
+    wrong |= value;
+    bytes[at + index] = value;
+    from += 2;
+  }
+  if (wrong < 0) throw notUuid(text, field);
+}
+
+function notUuid(text: string, field: string): RegistryError {
+  return new RegistryError(
+    "invalid_argument",
+    `${field} must be a UUID such as 6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11: found ${
+      JSON.stringify(text.slice(0, 64))
+    }`,
+    { field },
+  );
 }
 
 /** True where all 16 bytes are zero, which stands for "no id". */
