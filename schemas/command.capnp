@@ -81,7 +81,8 @@ struct ReportCommand {
 }
 
 struct ClaimCommand {
-  # In the domain's group: a pending alias. Its claim is (generation, index of this entry).
+  # In the domain's group: a pending alias. Its claim is (generation, 2^40 x partition + index of
+  # this entry).
   domain @0 :Text;
   agentId :group $bytes { high @1 :UInt64; low @2 :UInt64; }
   replaces :group { generation @3 :UInt32; index @4 :UInt64; }

@@ -95,7 +95,7 @@ struct Alias {
   # domain -> agent, in the domain's own partition.
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
-  # Where the claim was logged: no two claims are alike.
+  # Where the claim was logged, 2^40 x partition + index: no two claims are alike.
   state @4 :UInt16;
   # 0 pending, 1 confirmed.
   domain @5 :Text;

@@ -7,7 +7,13 @@ import type { StatusReply } from "../../schemas/gen/wire.ts";
 import { assert, defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
-import { type GroupId, groupOfPartition, partitionId, SYSTEM_GROUP } from "../base/ids.ts";
+import {
+  type GroupId,
+  groupOfPartition,
+  partitionId,
+  partitionOfGroup,
+  SYSTEM_GROUP,
+} from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -164,8 +170,10 @@ export class Registry {
       scheduler: world.scheduler,
       logger,
     });
+    const softBytes = options.logLimits?.softBytes;
     this.#compactor = new Compactor({
       log,
+      ...(softBytes === undefined ? {} : { softBytes }),
       scheduler: world.scheduler,
       writeImage: (group, done) => groups.writeImage(group, done),
     });
@@ -179,12 +187,18 @@ export class Registry {
    */
   static async open(options: RegistryOptions): Promise<Registry> {
     const opened = await openLog(options);
-    const groups = new Groups(options, opened);
-    checkPartitionCount(groups.system.store.genesis, options.partitionCount);
-    await groups.start();
-    const created = groups.system.store.genesis === undefined;
-    if (created) await createCluster(options, groups);
-    return new Registry(options, opened, groups, created);
+    try {
+      const groups = new Groups(options, opened);
+      checkPartitionCount(groups.system.store.genesis, options.partitionCount);
+      await groups.start();
+      const created = groups.system.store.genesis === undefined;
+      if (created) await createCluster(options, groups);
+      return new Registry(options, opened, groups, created);
+    } catch (error) {
+      // The folder must be free for the next try.
+      await closeLog(opened.log);
+      throw error;
+    }
   }
 
   /** Entries appended to all groups' logs since they were opened. */
@@ -248,9 +262,13 @@ export class Registry {
     this.leases.stop();
     this.janitor.stop();
     this.#compactor.stop();
-    await new Promise<void>((resolve) => this.log.close(() => resolve()));
+    await closeLog(this.log);
     this.#groups.close();
   }
+}
+
+function closeLog(log: SharedLog): Promise<void> {
+  return new Promise((resolve) => log.close(() => resolve()));
 }
 
 interface OpenedLog {
@@ -265,17 +283,18 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
   const sink = options.events;
-  const recovery = new Recovery<PartitionMachine | SystemMachine>(
-    (group) =>
-      group === SYSTEM_GROUP ? new SystemMachine(new SystemStore()) : new PartitionMachine(
-        new PartitionStore({
-          shared,
-          generation: FIRST_GENERATION,
-          ...(sink === undefined ? {} : { sink }),
-        }),
-      ),
-    options.logEvents,
-  );
+  const recovery = new Recovery<PartitionMachine | SystemMachine>((group) => {
+    const partition = partitionOfGroup(group);
+    if (partition === undefined) return new SystemMachine(new SystemStore());
+    return new PartitionMachine(
+      new PartitionStore({
+        shared,
+        generation: FIRST_GENERATION,
+        partition,
+        ...(sink === undefined ? {} : { sink }),
+      }),
+    );
+  }, options.logEvents);
   openSharedLog({
     storage,
     clock: world.monotonic,

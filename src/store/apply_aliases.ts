@@ -1,20 +1,23 @@
 /**
  * What the commands on aliases do: claim, confirm and release in the domain's partition, revoke in
- * the agent's. A claim is named by where it was logged, so no two are alike. Before a domain is given
- * up, its agent's partition is asked, and a *no* is remembered there as a revocation, after which a
+ * the agent's. A claim is named by where it was logged, partition and index, so no two are alike: an
+ * agent's partition sees claims of many others. Before a domain is given up, its agent's partition is asked, and a *no* is remembered there as a revocation, after which a
  * late register with that claim is refused. So two live agents never hold one domain. (Design §3.)
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import { aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
-import type { ApplyContext } from "./apply_records.ts";
+import type { ApplyContext } from "./apply_context.ts";
 import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, type Position, refusal, samePosition, success } from "./reply.ts";
 
 /** The states of an alias. */
 export const ALIAS_PENDING = 0;
 export const ALIAS_CONFIRMED = 1;
+
+/** Claims of partition p have the indexes `[p × this, (p + 1) × this)`: 8,192 times it is 2^53. */
+export const CLAIM_INDEXES_PER_PARTITION = 2 ** 40;
 
 function claimOf(alias: AliasView): Position {
   return { generation: alias.claimGeneration, index: alias.claimIndex };
@@ -56,7 +59,10 @@ export function applyClaim({ state, command, data, index }: ApplyContext): Apply
       });
     }
   }
-  const position = { generation: state.generation, index };
+  const position = {
+    generation: state.generation,
+    index: state.partition * CLAIM_INDEXES_PER_PARTITION + index,
+  };
   const { writer } = state.shared;
   const domain = claim.domain;
   writer.reset();

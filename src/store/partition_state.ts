@@ -31,6 +31,8 @@ export class PartitionState {
   readonly shared: StoreShared;
   /** The cluster's generation. */
   readonly generation: number;
+  /** Its number, from 0. */
+  readonly partition: number;
   readonly table: SlotTable;
   timeMs = 0;
   appliedIndex = 0;
@@ -43,9 +45,14 @@ export class PartitionState {
   forgetCount = 0;
   readonly #sink: EventSink | undefined;
 
-  constructor(shared: StoreShared, generation: number, sink: EventSink | undefined) {
+  constructor(
+    shared: StoreShared,
+    place: { readonly generation: number; readonly partition: number },
+    sink: EventSink | undefined,
+  ) {
     this.shared = shared;
-    this.generation = generation;
+    this.generation = place.generation;
+    this.partition = place.partition;
     this.table = new SlotTable(shared);
     this.#sink = sink;
   }

@@ -13,14 +13,9 @@ import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record
 import { COMMAND_KINDS } from "../record/command.ts";
 import { isRecordKind, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
 import { applyClaim, applyConfirm, applyRelease, applyRevoke } from "./apply_aliases.ts";
-import {
-  type ApplyContext,
-  applyExpire,
-  applyExtend,
-  applyPut,
-  applyRemove,
-  applyReport,
-} from "./apply_records.ts";
+import type { ApplyContext } from "./apply_context.ts";
+import { applyPut } from "./apply_put.ts";
+import { applyExpire, applyExtend, applyRemove, applyReport } from "./apply_records.ts";
 import type { GatewayRanking } from "./free_capacity.ts";
 import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
@@ -49,6 +44,8 @@ export interface PartitionStoreOptions {
   readonly shared: StoreShared;
   /** The cluster's generation, as group 0 knows it: the first part of new incarnations. */
   readonly generation: number;
+  /** Its number, `[0, 8192)`: part of new claims, so that no two partitions give the same. */
+  readonly partition?: number;
   readonly sink?: EventSink;
 }
 
@@ -57,8 +54,8 @@ export class PartitionStore {
   readonly #state: PartitionState;
   readonly #leases: Leases;
 
-  constructor({ shared, generation, sink }: PartitionStoreOptions) {
-    this.#state = new PartitionState(shared, generation, sink);
+  constructor({ shared, generation, partition = 0, sink }: PartitionStoreOptions) {
+    this.#state = new PartitionState(shared, { generation, partition }, sink);
     this.#leases = new Leases(this.#state);
   }
 
