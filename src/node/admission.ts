@@ -30,6 +30,8 @@ export class Admission {
   readonly #ceilings: Ceilings;
   readonly #usage: Usage;
   #draining = false;
+  /** Records that were admitted and are not logged yet. */
+  #underWay = 0;
 
   constructor(ceilings: Ceilings, usage: Usage) {
     this.#ceilings = ceilings;
@@ -77,12 +79,13 @@ export class Admission {
   }
 
   /**
-   * Room for `count` records that are not there yet?
+   * Room for `count` records that are not there yet? Those admitted count until
+   * {@link newRecordsDone} is told, so that many at once cannot pass the ceiling together.
    *
    * @throws RegistryError `overloaded` at a ceiling.
    */
   admitNewRecords(count: number): void {
-    const records = this.#usage.records();
+    const records = this.#usage.records() + this.#underWay;
     if (records + count > this.#ceilings.recordsMax) {
       throw new RegistryError(
         "overloaded",
@@ -100,5 +103,11 @@ export class Admission {
         { retryAfterMs: 5_000 },
       );
     }
+    this.#underWay += count;
+  }
+
+  /** Of the records admitted, `count` are logged by now, or never will be. */
+  newRecordsDone(count: number): void {
+    this.#underWay -= count;
   }
 }

@@ -49,6 +49,7 @@ export class Dispatcher implements RequestHandler {
     const arrivedMs = stream.arrivedMs;
     try {
       const operation = this.#parts.admission.admit(request.operation, stream);
+      if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
       if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
       else this.#write(operation, request, stream, arrivedMs);
     } catch (error) {
@@ -148,7 +149,11 @@ export class Dispatcher implements RequestHandler {
     const { replies } = this.#parts;
     replies.begin(requestId);
     for (const { partition, point } of reply.receipts) replies.addReceipt(partition, point);
-    replies.success(stream.writer, operation.reply, reply.body);
+    try {
+      replies.success(stream.writer, operation.reply, reply.body);
+    } catch (error) {
+      return this.#refuse(operation.id, requestId, stream, arrivedMs, error);
+    }
     this.#done(operation.id, "ok", stream, arrivedMs);
   }
 
@@ -183,6 +188,13 @@ export class Dispatcher implements RequestHandler {
     const asked = request.timeoutMs || this.#parts.requestTimeoutMsDefault;
     return Math.min(asked, REQUEST_TIMEOUT_MS_MAX);
   }
+}
+
+function servedLate(): RegistryError {
+  return new RegistryError(
+    "deadline_exceeded",
+    "The request's time was up while earlier replies waited to be read",
+  );
 }
 
 function readDeadline(): RegistryError {

@@ -121,6 +121,14 @@ export class DomainClaims {
       if (error instanceof RegistryError && error.code === "domain_taken") return false;
       throw error;
     }
+    return await this.release(domain, claim, deadlineMs);
+  }
+
+  /**
+   * Frees a domain from a claim whose revocation is logged. True when the alias is gone; false when
+   * the domain has another claim by now.
+   */
+  async release(domain: string, claim: Position, deadlineMs: number): Promise<boolean> {
     const home = this.#homeOf(domain);
     const command = encodeRelease(this.#proposer.header(home, 0), { domain, claim });
     const { outcome } = await this.#proposer.propose(home, command, deadlineMs);

@@ -16,9 +16,9 @@ import {
   type ResolveOutcome,
 } from "../../schemas/gen/wire.ts";
 import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
-import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import type { ByteSource, FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { defined } from "../base/assert.ts";
-import { errorCodeToWire, RegistryError } from "../base/errors.ts";
+import { type ErrorCode, errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   LIST_ITEMS_MAX,
   LIST_PAGE_BYTES,
@@ -43,6 +43,7 @@ import {
   PART_ELSEWHERE,
   PART_INCLUDED,
   type ReadAnswer,
+  type ReadBarrier,
   type ReadPath,
 } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
@@ -131,7 +132,10 @@ export class ListPath {
     return "ok";
   }
 
-  /** ResolveMany: each domain as if it had been asked alone. */
+  /**
+   * ResolveMany: each domain as if it had been asked alone. What no longer fits into the answer is
+   * refused with `too_large`, to be asked again.
+   */
   resolveMany(request: RequestView, out: FrameWriter, bucket: TokenBucket): ReadAnswer {
     const domains = request.bodyInto(this.#manyRequest).domains;
     const count = domains.count;
@@ -143,28 +147,42 @@ export class ListPath {
       );
     }
     const items: Input<ResolveOutcome>[] = [];
+    let bytes = 0;
     for (let index = 0; index < count; index++) {
-      const text = domains.bytesAt(index);
-      const resolution = newResolution();
-      const { bytes, start, end } = canonicalDomain(text, 0, text.length);
-      const waiting = this.#reads.find(bytes, start, end, request.maxStalenessMs, resolution);
-      if (waiting !== undefined) return waiting;
-      const part = resolution.reply.agentPart;
-      const found = part === PART_INCLUDED || part === PART_ELSEWHERE;
-      items.push({
-        reply: resolution.reply,
-        code: found ? 0 : errorCodeToWire("not_found"),
-        cacheMs: found ? 0 : NEGATIVE_CACHE_MS,
-        receipts: resolution.points.map((point, part) =>
-          this.#replies.receiptOf(resolution.partitions[part]!, point)
-        ),
-      });
+      const outcome = bytes < LIST_PAGE_BYTES
+        ? this.#resolveOne(domains.bytesAt(index), request.maxStalenessMs)
+        : NO_ROOM;
+      if ("readBarrier" in outcome) return outcome;
+      items.push(outcome);
+      bytes += spanBytes(outcome.reply?.agent) + spanBytes(outcome.reply?.gateway);
     }
     // Taken once it is clear that the answer goes out in this turn, so that nobody pays twice.
     bucket.take(count);
     this.#replies.begin(request.id);
     this.#replies.success(out, resolveManyReplyCodec, { items });
     return "ok";
+  }
+
+  /** One of many domains: found, refused with its own code, or who must be asked first. */
+  #resolveOne(text: Uint8Array, maxStalenessMs: number): Input<ResolveOutcome> | ReadBarrier {
+    const resolution = newResolution();
+    try {
+      const { bytes, start, end } = canonicalDomain(text, 0, text.length);
+      const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, resolution);
+      if (waiting !== undefined) return waiting;
+    } catch (error) {
+      return refusedDomain(toRegistryError(error).code);
+    }
+    const part = resolution.reply.agentPart;
+    const found = part === PART_INCLUDED || part === PART_ELSEWHERE;
+    return {
+      reply: found ? resolution.reply : undefined,
+      code: found ? 0 : errorCodeToWire("not_found"),
+      cacheMs: found ? 0 : NEGATIVE_CACHE_MS,
+      receipts: resolution.points.map((point, part) =>
+        this.#replies.receiptOf(resolution.partitions[part]!, point)
+      ),
+    };
   }
 
   #answerPage(
@@ -177,6 +195,18 @@ export class ListPath {
     for (const { partition, point } of page.receipts) this.#replies.addReceipt(partition, point);
     this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor });
   }
+}
+
+/** Beyond a page's bytes: to be asked again, with fewer. */
+const NO_ROOM = refusedDomain("too_large");
+
+function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
+  return { reply: undefined, code: errorCodeToWire(code), cacheMs: 0, receipts: [] };
+}
+
+function spanBytes(source: ByteSource | undefined): number {
+  if (source === undefined) return 0;
+  return source instanceof Uint8Array ? source.length : source.end - source.start;
 }
 
 /** Adds records to a page, at most `wanted` and as long as the page has room; returns how many. */

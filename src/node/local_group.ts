@@ -199,6 +199,10 @@ export class LocalGroup<Outcome> implements Group<Outcome> {
 
   /** Replaces the log up to the applied index by an image of the state; `done` tells how it went. */
   writeImage(done: LogDone): void {
+    if (this.#role === "failed") {
+      // A broken invariant may have left half a change, which must not become durable.
+      return done(this.#refusal());
+    }
     const point: ImagePoint = {
       index: this.#appliedIndex,
       term: this.#appliedTerm,

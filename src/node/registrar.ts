@@ -66,19 +66,35 @@ export class Registrar {
     access.checkRegistration(context.peer, kind, record);
     const partition = table.of(kind, record.id);
     if (partition === undefined) throw notReplica();
-    this.#admit(partition, kind, record);
+    const added = this.#admit(partition, kind, record);
+    try {
+      return await this.#claimAndPut(partition, registration, record, context);
+    } finally {
+      this.#parts.admission.newRecordsDone(added);
+    }
+  }
+
+  async #claimAndPut(
+    partition: Partition,
+    registration: Registration,
+    record: AcceptedRecord,
+    context: WriteContext,
+  ): Promise<Registered> {
+    const { kind } = registration;
     for (let tries = 1;; tries++) {
-      const held = await this.#hold(kind, record, context);
+      const held = await this.#hold(partition, kind, record, context);
       const applied = await this.#put(partition, registration, record, held, context);
       const { code } = applied.outcome;
       if (code === "ok") {
         if (held?.pending === true) this.#confirm(record, held, context);
         return this.#registered(partition, kind, record, applied);
       }
-      // The claim was revoked between the two commands: a new one is made.
-      if (code !== "claim_revoked" || tries === REGISTER_TRIES_MAX) {
+      if (code !== "claim_revoked" || held === undefined || tries === REGISTER_TRIES_MAX) {
         throw refusalOf(applied.outcome);
       }
+      // The claim was revoked between the two commands, or its release was never logged: the domain
+      // is freed of it, and a new claim is made.
+      await this.#parts.claims.release(record.domain, held.claim, context.deadlineMs);
     }
   }
 
@@ -118,18 +134,22 @@ export class Registrar {
     return commands;
   }
 
-  /** What is not there yet needs room; what is there never does. */
-  #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): void {
-    if (partition.store.find(kind, record.id, 0, record.id.length) !== -1) return;
-    this.#parts.admission.admitNewRecords(record.domain !== "" && kind === KIND_AGENT ? 2 : 1);
+  /** What is not there yet needs room; what is there never does. Returns how many it adds. */
+  #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): number {
+    if (partition.store.find(kind, record.id, 0, record.id.length) !== -1) return 0;
+    const count = record.domain !== "" && kind === KIND_AGENT ? 2 : 1;
+    this.#parts.admission.admitNewRecords(count);
+    return count;
   }
 
   async #hold(
+    partition: Partition,
     kind: RecordKind,
     record: AcceptedRecord,
     context: WriteContext,
   ): Promise<HeldClaim | undefined> {
     if (kind !== KIND_AGENT || record.domain === "") return undefined;
+    refuseDelayed(partition, record);
     const { claims } = this.#parts;
     return await claims.hold(record.domain, record.id, context.peer.lineage, context.deadlineMs);
   }
@@ -178,4 +198,22 @@ export class Registrar {
     };
     return { reply, receipt: { partition: partition.id, point: applied.point } };
   }
+}
+
+/**
+ * A delayed duplicate must not claim a domain that its agent has left since: what the put would
+ * refuse anyway is refused before the claim, as far as it can be told without asking.
+ */
+function refuseDelayed(partition: Partition, record: AcceptedRecord): void {
+  if (record.kind !== KIND_AGENT || partition.group.readPoint(0) === undefined) return;
+  const slot = partition.store.find(KIND_AGENT, record.id, 0, record.id.length);
+  if (slot === -1) return;
+  const { process, sequence } = record.agent;
+  const current = partition.store.agentView(slot);
+  if (process !== current.process || sequence >= current.sequence) return;
+  throw new RegistryError(
+    "stale_sequence",
+    `Sequence must be above ${current.sequence}, the last of this process: found ${sequence}`,
+    { incarnation: partition.store.incarnationOf(slot) },
+  );
 }

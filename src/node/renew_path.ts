@@ -148,14 +148,20 @@ export class RenewPath {
    * extension is under way already, an entry after it shows that it was applied.
    */
   async #extend(partition: Partition, context: WriteContext): Promise<ErrorCode | undefined> {
-    const command = partition.store.extendCommand({
-      nowMs: partition.group.timeMs(),
-      unixS: this.#proposer.unixS(),
-      force: true,
-    }) ?? encodeTick(this.#proposer.header(partition, 0));
-    this.extensionsProposed++;
+    const at = { nowMs: partition.group.timeMs(), unixS: this.#proposer.unixS(), force: true };
+    const commands: Uint8Array[] = [];
+    // One command holds so many items; more may wait in this partition.
+    for (
+      let command = partition.store.extendCommand(at);
+      command !== undefined;
+      command = partition.store.extendCommand(at)
+    ) commands.push(command);
+    if (commands.length === 0) commands.push(encodeTick(this.#proposer.header(partition, 0)));
+    this.extensionsProposed += commands.length;
     try {
-      await this.#proposer.propose(partition, command, context.deadlineMs);
+      await Promise.all(
+        commands.map((command) => this.#proposer.propose(partition, command, context.deadlineMs)),
+      );
       return undefined;
     } catch (error) {
       if (error instanceof RegistryError) return error.code;

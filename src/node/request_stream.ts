@@ -4,7 +4,8 @@
  * write (ARCHITECTURE.md, the read path).
  *
  * A frame that is whole but wrong is answered with its code, and the stream goes on; where framing
- * itself is lost, the stream ends. A peer that does not read its replies is not read from.
+ * itself is lost, the stream ends. A peer that does not read its replies is not read from, and what
+ * it sent already waits; one whose replies outgrow even that loses its stream.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { type RegistryError, toRegistryError } from "../base/errors.ts";
@@ -37,6 +38,8 @@ export class RequestStream {
   readonly caller: Caller;
   /** When the chunk that is being served arrived, monotonic ms. */
   arrivedMs = 0;
+  /** When its requests are served: later, where they had to wait for the peer to read. */
+  servedMs = 0;
   /** Requests that were taken and not yet answered. */
   inFlight = 0;
   readonly #stream: Stream;
@@ -49,6 +52,8 @@ export class RequestStream {
   readonly #handler: RequestHandler;
   readonly #replies: ReplyWriter;
   readonly #clock: MonotonicClock;
+  /** Frames of the chunk, copied, that wait until the peer has read. */
+  #deferred: Uint8Array[] = [];
   #inChunk = false;
 
   constructor(options: {
@@ -80,10 +85,15 @@ export class RequestStream {
     if (!this.#inChunk) this.#outbox.flush();
   }
 
-  /** Answers with an error, and sends it as {@link answered} does. */
+  /** Answers with an error, and sends it as {@link answered} does. Never throws. */
   refuse(requestId: number, error: RegistryError): void {
     this.#replies.begin(requestId);
-    this.#replies.refusal(this.writer, error.code, error.message, error.fields);
+    try {
+      this.#replies.refusal(this.writer, error.code, error.message, error.fields);
+    } catch {
+      // Not even a refusal fits behind what the peer has not read: nobody waits for it.
+      this.#stream.abort();
+    }
     this.answered();
   }
 
@@ -99,17 +109,32 @@ export class RequestStream {
       }
       const chunk = await this.#stream.read(buffer);
       if (chunk === undefined) return;
-      this.#serveChunk(chunk);
+      this.arrivedMs = this.#clock.nowMs();
+      this.#serve(() => this.#assembler.push(chunk, this.#serveFrame));
+      while (this.#deferred.length > 0) await this.#serveDeferred();
       buffer = nextReadBuffer(chunk);
     }
   }
 
-  #serveChunk(chunk: Uint8Array): void {
-    this.arrivedMs = this.#clock.nowMs();
-    this.caller.bucket.refill(this.arrivedMs);
+  /** Once the peer has read, serves what waits, as far as replies may gather again. */
+  async #serveDeferred(): Promise<void> {
+    await this.#outbox.drained(REPLY_BACKLOG_BYTES_LOW);
+    const frames = this.#deferred;
+    this.#deferred = [];
+    this.#serve(() => {
+      for (const bytes of frames) {
+        this.#serveFrame(new DataView(bytes.buffer), bytes, 0, bytes.length);
+      }
+    });
+  }
+
+  /** Serves requests whose replies leave together. */
+  #serve(requests: () => void): void {
+    this.servedMs = this.#clock.nowMs();
+    this.caller.bucket.refill(this.servedMs);
     this.#inChunk = true;
     try {
-      this.#assembler.push(chunk, this.#serveFrame);
+      requests();
     } finally {
       this.#inChunk = false;
       this.#outbox.flush();
@@ -117,6 +142,11 @@ export class RequestStream {
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
+    // A chunk of small requests may ask for more than a peer that does not read should be given.
+    if (this.#outbox.gatheredBytes > REPLY_BACKLOG_BYTES_HIGH) {
+      this.#deferred.push(bytes.slice(start, end));
+      return;
+    }
     this.inFlight++;
     const request = this.#request;
     let requestId = 0;

@@ -58,6 +58,10 @@ interface OpenSession {
   readonly session: Session;
   readonly streams: Set<RequestStream>;
   control: Outbox | undefined;
+  /** True once Hello was answered: ring maps come after. */
+  greeted: boolean;
+  /** Fires when the session is over, so that nothing outside keeps hold of it. */
+  readonly ended: AbortController;
 }
 
 /** All sessions of a node. */
@@ -96,8 +100,11 @@ export class Sessions {
   /** Tells every client where partitions are now. */
   pushRingMap(): void {
     const ringMap = this.#options.ringMap();
-    for (const { control } of this.#open) {
-      if (control !== undefined) send(control, { kind: "ring_map", ringMap });
+    for (const { session, control, greeted } of this.#open) {
+      if (control === undefined || !greeted) continue;
+      if (control.gatheredBytes <= CONTROL_FRAME_BYTES_MAX) {
+        send(control, { kind: "ring_map", ringMap });
+      } else session.abort("The peer does not read its control stream");
     }
   }
 
@@ -129,7 +136,13 @@ export class Sessions {
   }
 
   async #serve(session: Session): Promise<void> {
-    const open: OpenSession = { session, streams: new Set(), control: undefined };
+    const open: OpenSession = {
+      session,
+      streams: new Set(),
+      control: undefined,
+      greeted: false,
+      ended: new AbortController(),
+    };
     this.#open.add(open);
     try {
       if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node stops");
@@ -143,6 +156,7 @@ export class Sessions {
       }
     } finally {
       this.#open.delete(open);
+      open.ended.abort();
       session.abort("The session is over");
     }
   }
@@ -171,9 +185,15 @@ export class Sessions {
       const version = this.#checkHello(first.hello);
       const peer = authenticate(session, first.hello);
       const reply: Greeting = { ...facts, version, ringMap: ringMap() };
+      if (peer.revoked.aborted) {
+        throw new RegistryError("unauthenticated", "The identity of this session was revoked");
+      }
       send(open.control, { kind: "hello_reply", reply });
+      open.greeted = true;
       this.#followControl(open, control);
-      peer.revoked.addEventListener("abort", () => this.#revoke(open), { once: true });
+      // One signal may serve very many sessions: each takes its listener away when it ends.
+      const { signal } = open.ended;
+      peer.revoked.addEventListener("abort", () => this.#revoke(open), { once: true, signal });
       const bucket = new TokenBucket({
         ratePerSecond: rate.requestsPerSecond,
         burst: rate.burst,
@@ -213,6 +233,10 @@ export class Sessions {
           await open.session.goodbye(undefined, "");
           return;
         }
+        throw new RegistryError(
+          "malformed",
+          `After its Hello a client may only say goodbye: found ${message.kind}`,
+        );
       }
     };
     follow().catch((error) => {
@@ -265,7 +289,10 @@ export class Sessions {
 
   async #goodbye(open: OpenSession, code: ErrorCode, message: string): Promise<void> {
     const goodbye: Goodbye = { code: errorCodeToWire(code), message, retryAfterMs: 0 };
-    if (open.control !== undefined) send(open.control, { kind: "goodbye", goodbye });
+    // Who has not read what is there already will not read this.
+    if (open.control !== undefined && open.control.gatheredBytes <= CONTROL_FRAME_BYTES_MAX) {
+      send(open.control, { kind: "goodbye", goodbye });
+    }
     await open.session.goodbye(code, message);
   }
 }

@@ -1,0 +1,203 @@
+/**
+ * A peer that speaks frames by hand: for what no honest client sends, and for seeing answers as they
+ * cross the wire.
+ */
+import { type Hello, requestCodec, type Response, responseCodec } from "../../schemas/gen/wire.ts";
+import { FrameWriter, type Input } from "../../schemas/runtime/writer.ts";
+import { type ErrorCode, errorCodeFromWire, toRegistryError } from "../../src/base/errors.ts";
+import { RESPONSE_FRAME_BYTES_MAX } from "../../src/base/limits.ts";
+import {
+  type ControlMessage,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  readControl,
+  writeControl,
+} from "../../src/wire/control.ts";
+import { FrameAssembler } from "../../src/wire/frame_assembler.ts";
+import {
+  type OperationName,
+  OPERATIONS,
+  type ReplyOf,
+  type RequestOf,
+} from "../../src/wire/operations.ts";
+import type { Session, Stream } from "../../transport/transport.ts";
+import type { SteppedWorld } from "./stepped_world.ts";
+
+/** An answer as it came. */
+export interface RawReply {
+  readonly code: "ok" | ErrorCode;
+  readonly response: Response;
+  /** The body by its operation's schema; `undefined` for a refusal. */
+  // deno-lint-ignore no-explicit-any -- a test knows what it asked for.
+  readonly body: any;
+  readonly bytes: number;
+}
+
+/** What a request says beside its body. */
+export interface RawOptions {
+  readonly timeoutMs?: number;
+  readonly maxStalenessMs?: number;
+}
+
+/** A Hello that is welcome. */
+export const GOOD_HELLO: Hello = {
+  versionMin: PROTOCOL_VERSION_MIN,
+  versionMax: PROTOCOL_VERSION_MAX,
+  features: 0,
+  clusterId: new Uint8Array(16),
+  region: "",
+  agent: "raw",
+};
+
+/** The frame of a request. */
+export function requestFrame<Name extends OperationName>(
+  id: number,
+  name: Name,
+  body: Input<RequestOf<Name>>,
+  { timeoutMs = 0, maxStalenessMs = 0 }: RawOptions = {},
+): Uint8Array {
+  const out = new FrameWriter({ bytesMax: 1 << 24 });
+  const { id: operation, request } = OPERATIONS[name];
+  const header = {
+    id,
+    timeoutMs,
+    maxStalenessMs,
+    operation,
+    ringEpoch: { generation: 0, number: 0 },
+  };
+  // deno-lint-ignore no-explicit-any -- the codec of `name` takes the body of `name`.
+  requestCodec.write(out, header, request as any, body as any);
+  return out.written.slice();
+}
+
+/** The frame of a control message. */
+export function controlFrame(message: ControlMessage): Uint8Array {
+  const out = new FrameWriter({ bytesMax: 1 << 20 });
+  writeControl(out, message);
+  return out.written.slice();
+}
+
+/** One session of a raw peer, with its control stream and one request stream. */
+export class RawPeer {
+  readonly session: Session;
+  readonly control: Stream;
+  readonly world: SteppedWorld;
+  requests: Stream | undefined;
+  /** Control messages that came, in order. */
+  readonly heard: ControlMessage[] = [];
+  /** Replies that came and nobody asked for by {@link ask}, in order. */
+  readonly replies: RawReply[] = [];
+  /** False: replies are left on the way. */
+  reads = true;
+  readonly #names = new Map<number, OperationName>();
+  readonly #waiting = new Map<number, (reply: RawReply) => void>();
+  #nextId = 1;
+
+  constructor(world: SteppedWorld, session: Session, control: Stream) {
+    this.world = world;
+    this.session = session;
+    this.control = control;
+    this.#listen().catch(ended);
+  }
+
+  /** The code of the goodbye that came; `undefined` where none came. */
+  get goodbye(): "ok" | ErrorCode | undefined {
+    for (const message of this.heard) {
+      if (message.kind !== "goodbye") continue;
+      return message.goodbye.code === 0 ? "ok" : errorCodeFromWire(message.goodbye.code);
+    }
+    return undefined;
+  }
+
+  /** Opens the request stream and begins to read its replies. */
+  async openRequests(): Promise<void> {
+    this.requests = await this.session.open("request");
+    this.#readReplies(this.requests).catch(ended);
+  }
+
+  /** Sends a request and waits for its answer. */
+  async ask<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options: RawOptions = {},
+  ): Promise<RawReply> {
+    return await this.world.wait(this.send(name, body, options));
+  }
+
+  /** As {@link ask}, with the body that a success has. */
+  async must<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options: RawOptions = {},
+  ): Promise<ReplyOf<Name>> {
+    const reply = await this.ask(name, body, options);
+    if (reply.code === "ok") return reply.body;
+    throw new Error(`${name} was refused: ${reply.code}, ${reply.response.message}`);
+  }
+
+  /** Sends a request; resolves with its answer. */
+  send<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options: RawOptions = {},
+  ): Promise<RawReply> {
+    const id = this.#nextId++;
+    const answer = this.expect(id, name);
+    this.write(requestFrame(id, name, body, options));
+    return answer;
+  }
+
+  /** Resolves with the answer to request `id`, read as one of `name`. */
+  expect(id: number, name: OperationName): Promise<RawReply> {
+    this.#names.set(id, name);
+    return new Promise((resolve) => void this.#waiting.set(id, resolve));
+  }
+
+  /** Sends bytes on the request stream as they are. */
+  write(bytes: Uint8Array): void {
+    this.requests!.write(bytes).catch(ended);
+  }
+
+  async #listen(): Promise<void> {
+    const assembler = new FrameAssembler({ frameBytesMax: 1 << 20, segmentsMax: 1 });
+    for (;;) {
+      const chunk = await this.control.read(new Uint8Array(4_096));
+      if (chunk === undefined) return;
+      assembler.push(chunk, (view, bytes, start, end) => {
+        const message = readControl(view, bytes, start, end);
+        if (message !== undefined) this.heard.push(message);
+      });
+    }
+  }
+
+  async #readReplies(stream: Stream): Promise<void> {
+    const assembler = new FrameAssembler({
+      frameBytesMax: RESPONSE_FRAME_BYTES_MAX,
+      segmentsMax: 1,
+    });
+    while (this.reads) {
+      const chunk = await stream.read(new Uint8Array(64 * 1024));
+      if (chunk === undefined) return;
+      assembler.push(chunk, (view, bytes, start, end) => this.#arrived(view, bytes, start, end));
+    }
+  }
+
+  #arrived(view: DataView, bytes: Uint8Array, start: number, end: number): void {
+    const response = responseCodec.newView().wrap(view, bytes, start + 8, end);
+    const code = response.code === 0 ? "ok" : errorCodeFromWire(response.code);
+    const name = this.#names.get(response.id);
+    const body = code !== "ok" || name === undefined
+      ? undefined
+      : response.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
+    const reply = { code, response: response.toPlain(), body, bytes: end - start } as const;
+    const resolve = this.#waiting.get(response.id);
+    this.#waiting.delete(response.id);
+    if (resolve === undefined) this.replies.push(reply);
+    else resolve(reply);
+  }
+}
+
+/** A stream or session that is over ends a loop; anything else is a defect of the test. */
+function ended(error: unknown): void {
+  if (toRegistryError(error).code !== "connection_lost") throw error;
+}

@@ -1,0 +1,311 @@
+/**
+ * A registry in one process: the real one, with sessions over a memory network, on a memory disk,
+ * under a world that the test moves. It can die at any turn and start again from the same disk.
+ */
+import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../schemas/gen/record.ts";
+import { defined } from "../../src/base/assert.ts";
+import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
+import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
+import type { AuthenticatedPeer } from "../../src/base/peer.ts";
+import { SeededEntropy } from "../../src/base/prng.ts";
+import { connect } from "../../src/client/client.ts";
+import type { Client, ClientOptions } from "../../src/client/types.ts";
+import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
+import { MemoryDisk } from "../../src/storage/memory_storage.ts";
+import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
+import { Registry } from "../../src/node/registry.ts";
+import { Sessions } from "../../src/node/sessions.ts";
+import { developmentPeer } from "../../identity/development_peer.ts";
+import { MemoryNetwork } from "../../transport/memory/network.ts";
+import type { Dialer, Listener } from "../../transport/transport.ts";
+import type { ControlMessage } from "../../src/wire/control.ts";
+import { controlFrame, GOOD_HELLO, RawPeer } from "./raw_peer.ts";
+import { Process, SteppedWorld } from "./stepped_world.ts";
+import { idOf } from "./store.ts";
+
+const HOST = "node";
+const PORT = 4100;
+
+/** How a harness is made; each has a default. */
+export interface HarnessOptions {
+  readonly partitions?: number;
+  readonly recordsMax?: number;
+  readonly memoryBytesMax?: number;
+  readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
+  readonly logLimits?: SharedLogLimits;
+  readonly peer?: (revoked: AbortSignal) => AuthenticatedPeer;
+  readonly seed?: number;
+}
+
+/** What the registry runs as, from start to crash or stop. */
+interface Running {
+  readonly process: Process;
+  readonly registry: Registry;
+  readonly sessions: Sessions;
+  readonly listener: Listener;
+}
+
+/** A registry to test. */
+export class RegistryHarness {
+  readonly world: SteppedWorld;
+  readonly disk = new MemoryDisk();
+  readonly network: MemoryNetwork;
+  readonly revocation = new AbortController();
+  /** What admission believes the process to use. */
+  memoryBytes = 0;
+  /** Errors that sessions caught, by stage. */
+  readonly caught: { readonly stage: string; readonly error: unknown }[] = [];
+  /** Messages of the registry's log at level `error`. */
+  readonly errors: { readonly message: string; readonly facts: LogFacts }[] = [];
+  readonly writable: boolean[] = [];
+  readonly counts = new Map<string, number>();
+  poisoned = 0;
+  readonly #options: HarnessOptions;
+  #running: Running | undefined;
+  #hosts = 0;
+
+  constructor(options: HarnessOptions = {}) {
+    this.#options = options;
+    this.world = new SteppedWorld(options.seed ?? 1);
+    this.network = new MemoryNetwork(this.world);
+  }
+
+  /** A harness whose registry runs. */
+  static async open(options: HarnessOptions = {}): Promise<RegistryHarness> {
+    const harness = new RegistryHarness(options);
+    await harness.start();
+    return harness;
+  }
+
+  get registry(): Registry {
+    return this.#parts.registry;
+  }
+
+  get sessions(): Sessions {
+    return this.#parts.sessions;
+  }
+
+  get listener(): Listener {
+    return this.#parts.listener;
+  }
+
+  get partitionCount(): number {
+    return this.#options.partitions ?? 8;
+  }
+
+  get #parts(): Running {
+    return defined(this.#running, "The registry must run");
+  }
+
+  /** Starts from what the disk holds; rejects as `Registry.open`. */
+  async start(): Promise<void> {
+    const process = new Process(this.world);
+    const registry = await this.world.wait(this.#open(process));
+    const listener = this.network.listen({ host: HOST, port: PORT });
+    const sessions = this.#sessions(process, registry, listener);
+    this.#running = { process, registry, sessions, listener };
+    registry.start();
+    sessions.run().catch((error) => this.caught.push({ stage: "listen", error }));
+    await this.world.settle();
+  }
+
+  /** The process dies and the power fails; `seed` decides what of the unsynced survives. */
+  crash(seed?: number): void {
+    this.#parts.process.kill();
+    this.network.crash(HOST);
+    this.disk.crash(seed === undefined ? undefined : new SeededEntropy(seed));
+    this.#running = undefined;
+  }
+
+  /** Dies and starts again. */
+  async restart(seed?: number): Promise<void> {
+    this.crash(seed);
+    await this.start();
+  }
+
+  /** Ends as a node does that is told to stop. */
+  async stop(): Promise<void> {
+    const { registry, sessions, listener } = this.#parts;
+    registry.admission.drain();
+    await this.world.wait(sessions.close(1_000));
+    await this.world.wait(listener.close());
+    await this.world.wait(registry.close());
+    this.#running = undefined;
+  }
+
+  /** A client of the SDK, connected. Each has a host of its own. */
+  async client(options: ClientOptions = {}): Promise<Client> {
+    return await this.world.wait(connect({
+      endpoints: [{ host: HOST, port: PORT }],
+      dialer: this.dialer(),
+      trust: { kind: "pins", sha256: [] },
+      world: this.world,
+      options,
+    }));
+  }
+
+  dialer(): Dialer {
+    return this.network.dialer(`client-${++this.#hosts}`);
+  }
+
+  /** A raw peer with a control stream, that has said nothing yet. */
+  async stranger(): Promise<RawPeer> {
+    const session = await this.world.wait(
+      this.dialer().dial({ host: HOST, port: PORT }, { trust: { kind: "pins", sha256: [] } }),
+    );
+    return new RawPeer(this.world, session, await this.world.wait(session.open("control")));
+  }
+
+  /** A raw peer whose Hello was answered, with a request stream. */
+  async peer(hello: ControlMessage = { kind: "hello", hello: GOOD_HELLO }): Promise<RawPeer> {
+    const peer = await this.stranger();
+    await this.world.wait(peer.control.write(controlFrame(hello)));
+    await peer.openRequests();
+    await this.world.settle();
+    return peer;
+  }
+
+  /** The live record or alias as it is stored; `undefined`: there is none. */
+  agent(id: Uint8Array): Agent | undefined {
+    const home = this.registry.table.of(KIND_AGENT, id)!;
+    const slot = home.store.find(KIND_AGENT, id, 0, 16);
+    return slot === -1 ? undefined : home.store.agentView(slot).toPlain();
+  }
+
+  gateway(id: Uint8Array): Gateway | undefined {
+    const home = this.registry.table.of(KIND_GATEWAY, id)!;
+    const slot = home.store.find(KIND_GATEWAY, id, 0, 16);
+    return slot === -1 ? undefined : home.store.gatewayView(slot).toPlain();
+  }
+
+  alias(domain: string) {
+    const key = domainBytes(domain);
+    const home = this.registry.table.of(KIND_ALIAS, key)!;
+    const slot = home.store.find(KIND_ALIAS, key, 0, key.length);
+    return slot === -1 ? undefined : home.store.aliasView(slot).toPlain();
+  }
+
+  /** Entries in the logs of all partitions, ever. */
+  get logged(): number {
+    let entries = 0;
+    for (const { group } of this.registry.table) entries += group.status().lastIndex;
+    return entries;
+  }
+
+  async #open(process: Process): Promise<Registry> {
+    const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits } = this.#options;
+    return await Registry.open({
+      storage: this.disk.open(process),
+      world: process,
+      logger: this.#logger(),
+      nodeId: 1,
+      region: "global",
+      partitionCount: this.partitionCount,
+      ceilings: { recordsMax, memoryBytesMax },
+      memoryBytes: () => this.memoryBytes,
+      ...(logLimits === undefined ? {} : { logLimits }),
+      requestTimeoutMs: 5_000,
+      observer: {
+        requestDone: (id, code) => {
+          const key = `${id} ${code}`;
+          this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+        },
+      },
+      logEvents: {
+        cut: () => {},
+        poisoned: () => void this.poisoned++,
+        writable: (writable) => void this.writable.push(writable),
+        synced: () => {},
+      },
+      facts: () => ({
+        sessions: this.sessions.count,
+        uptimeMs: this.world.nowMs(),
+        memoryBytes: this.memoryBytes,
+        version: "test",
+        ready: true,
+        reason: "",
+      }),
+    });
+  }
+
+  #sessions(process: Process, registry: Registry, listener: Listener): Sessions {
+    const revoked = this.revocation.signal;
+    const peer = this.#options.peer?.(revoked) ?? developmentPeer({ region: "global", revoked });
+    return new Sessions({
+      listener,
+      world: process,
+      logger: SILENT_LOGGER,
+      onError: (stage, error) => void this.caught.push({ stage, error }),
+      authenticate: () => peer,
+      facts: {
+        features: 0,
+        clusterId: registry.cluster.clusterId,
+        nodeId: 1,
+        region: "global",
+        frameBytesMax: REQUEST_FRAME_BYTES_MAX,
+        requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
+      },
+      ringMap: () => registry.ringMap(),
+      handler: registry.dispatcher,
+      replies: registry.replies,
+      rate: this.#options.rate ?? { requestsPerSecond: 1e8, burst: 1e8 },
+    });
+  }
+
+  #logger(): Logger {
+    const logger: Logger = {
+      ...SILENT_LOGGER,
+      error: (message, facts = {}) => void this.errors.push({ message, facts }),
+      child: () => logger,
+    };
+    return logger;
+  }
+}
+
+/** No incarnation, claim or revision. */
+export const NONE = { generation: 0, index: 0 };
+
+/** A RegisterAgent of the agent with that number. */
+export function agentRequest(
+  fields: Partial<Agent> & { number: number },
+  expected: { generation: number; index: number } = NONE,
+) {
+  const { number, ...rest } = fields;
+  const record = agentCodec.encode({
+    ...agentCodec.empty(),
+    id: idOf(number),
+    process: 11,
+    sequence: 1,
+    ttlMs: 30_000,
+    region: "global",
+    ...rest,
+  });
+  return { record, expected };
+}
+
+/** A RegisterGateway of the gateway with that number. */
+export function gatewayRequest(
+  fields: Partial<Gateway> & { number: number },
+  expected: { generation: number; index: number } = NONE,
+) {
+  const { number, ...rest } = fields;
+  const record = gatewayCodec.encode({
+    ...gatewayCodec.empty(),
+    id: idOf(number),
+    process: 11,
+    sequence: 1,
+    ttlMs: 30_000,
+    region: "global",
+    port: 4000,
+    address: v4(192, 0, 2, 1),
+    ...rest,
+  });
+  return { record, expected };
+}
+
+/** An IPv4 address in its stored form. */
+export function v4(...octets: [number, number, number, number]): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes.set([0xff, 0xff, ...octets], 10);
+  return bytes;
+}
