@@ -1,8 +1,9 @@
 /**
  * What the commands on aliases do: claim, confirm and release in the domain's partition, revoke in
  * the agent's. A claim is named by where it was logged, partition and index, so no two are alike: an
- * agent's partition sees claims of many others. Before a domain is given up, its agent's partition is asked, and a *no* is remembered there as a revocation, after which a
- * late register with that claim is refused. So two live agents never hold one domain. (Design §3.)
+ * agent's partition sees claims of many others. Before a domain is given up, its agent's partition is
+ * asked, and a *no* is remembered there as a revocation, after which a late register with that claim
+ * is refused. So two live agents never hold one domain. (Design §3.)
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";

@@ -100,15 +100,16 @@ export class StoreHarness {
   unixS = 1_700_000_000;
   writer = 5;
 
-  constructor({ shared = newShared(), generation = 1 }: {
+  constructor({ shared = newShared(), generation = 1, partition = 0 }: {
     shared?: StoreShared;
     generation?: number;
+    partition?: number;
   } = {}) {
     this.shared = shared;
     const sink: EventSink = {
       onEvent: (type, kind, _stored, index) => this.events.push({ type, kind, index }),
     };
-    this.store = new PartitionStore({ shared, generation, sink });
+    this.store = new PartitionStore({ shared, generation, partition, sink });
   }
 
   get header() {

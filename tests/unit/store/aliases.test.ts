@@ -19,6 +19,19 @@ test("claim makes a pending alias, whose claim is where it was logged", () => {
   assert.is(harness.store.aliasCount, 1);
 });
 
+test("claims of two partitions are never alike, at the same index too", () => {
+  const claims = [0, 1, 8_191].map((partition) =>
+    new StoreHarness({ partition }).claim(DOMAIN, 1).claim
+  );
+  assert.is(new Set(claims.map(({ index }) => index)).size, 3);
+  assert.ok(claims.every(({ index }) => Number.isSafeInteger(index)));
+  // An agent that holds one of them does not hold another.
+  const harness = new StoreHarness();
+  harness.putAgent({ domain: DOMAIN, claim: claims[0]! });
+  assert.ok(harness.revoke(1, claims[0]!).held);
+  assert.not(harness.revoke(1, claims[1]!).held);
+});
+
 test("claim again by the same agent gives the claim that it has, pending or confirmed", () => {
   const harness = new StoreHarness();
   const { claim } = harness.claim(DOMAIN, 1);

@@ -1,0 +1,278 @@
+/**
+ * Register: create a record, renew it with new content, or take it over.
+ *
+ * All is read and checked before anything changes: first the stored form, then who may write it (a
+ * process id and a growing sequence order the requests of one owner, an incarnation fences records
+ * that were created anew or taken over, a tombstone remembers both for a while), then the change.
+ * Source: design §3, "Ownership in time".
+ */
+import {
+  COVER_TTLS,
+  DOMAIN_BYTES_MAX,
+  RECORD_BYTES_MAX,
+  REGION_BYTES_MAX,
+  TTL_MS_MAX,
+  TTL_MS_MIN,
+} from "../base/limits.ts";
+import { isNilUuid } from "../base/uuid.ts";
+import {
+  type Agent,
+  agentCodec,
+  type AgentView,
+  type Extra,
+  type Gateway,
+  gatewayCodec,
+  type SupersededProcess,
+} from "../../schemas/gen/record.ts";
+import { isRecordKind, KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
+import {
+  describe,
+  incarnationOf,
+  isSuperseded,
+  NO_PROCESSES,
+  stale,
+  stillRefused,
+  supersede,
+  supersededOf,
+  supersededProcess,
+} from "./ownership.ts";
+import type { PartitionState, RecordView } from "./partition_state.ts";
+import { type ApplyReply, NO_POSITION, type Position, refusal, success } from "./reply.ts";
+import { FLAG_TOMBSTONE } from "./slot_table.ts";
+
+/** What a put found out before it changes anything. */
+interface PutPlan {
+  readonly kind: RecordKind;
+  /** The slot of the record or tombstone; -1: none. */
+  readonly slot: number;
+  readonly live: boolean;
+  /** True where a new incarnation begins. */
+  readonly fresh: boolean;
+  readonly superseded: readonly SupersededProcess[];
+}
+
+/** Register: create, renew with new content, or take over. */
+export function applyPut(context: ApplyContext): ApplyReply {
+  const { state, command, data, view } = context;
+  const { views } = state.shared;
+  const put = command.bodyInto(views.put);
+  const kind = put.kind;
+  if (!isRecordKind(kind)) {
+    return invalid("kind", `Kind must be 1 (agent) or 2 (gateway): found ${kind}`);
+  }
+  const start = put.recordOffset;
+  const end = start + put.recordLength;
+  const expected = { generation: put.expectedGeneration, index: put.expectedIndex };
+  if (end - start > RECORD_BYTES_MAX) {
+    return refusal(
+      "too_large",
+      `Record must have at most ${RECORD_BYTES_MAX} bytes: ${end - start}`,
+    );
+  }
+  const incoming = (kind === KIND_AGENT ? views.agentIn : views.gatewayIn)
+    .wrap(view, data, start, end);
+  const refused = checkIncoming(state, kind, incoming, data, view, start);
+  if (refused !== undefined) return refused;
+  const plan = planPut(state, kind, incoming, data, expected);
+  return "code" in plan ? plan : executePut(context, plan, incoming, start, end);
+}
+
+/** Checks what the state relies on; the edge has checked the rest. */
+function checkIncoming(
+  state: PartitionState,
+  kind: RecordKind,
+  record: RecordView,
+  data: Uint8Array,
+  view: DataView,
+  start: number,
+): ApplyReply | undefined {
+  const { layout } = kind === KIND_AGENT ? agentCodec : gatewayCodec;
+  // Later changes patch the form in place, so all of it must be there, right behind its root pointer.
+  if (
+    view.getUint32(start, true) !== 0 || view.getUint16(start + 4, true) !== layout.dataWords ||
+    view.getUint16(start + 6, true) !== layout.pointerWords
+  ) return refusal("malformed", "Record must be in the stored form: its root struct is not");
+  if (isNilUuid(data, record.idOffset)) return invalid("id", "Id must not be nil: it is");
+  const { ttlMs, state: recordState } = record;
+  if (ttlMs < TTL_MS_MIN || ttlMs > TTL_MS_MAX) {
+    return invalid("ttlMs", `ttlMs must be in [${TTL_MS_MIN}, ${TTL_MS_MAX}]: found ${ttlMs}`);
+  }
+  if (recordState > RECORD_STATE_MAX) {
+    return invalid("state", `State must be 0 or 1: found ${recordState}`);
+  }
+  const regionLength = record.regionLength;
+  if (regionLength === 0 || regionLength > REGION_BYTES_MAX) {
+    return invalid("region", `Region must have 1 to ${REGION_BYTES_MAX} bytes: ${regionLength}`);
+  }
+  if (record.domainLength > DOMAIN_BYTES_MAX) {
+    return invalid("domain", `Domain must have at most ${DOMAIN_BYTES_MAX} bytes`);
+  }
+  if (record.hasExtra) {
+    // Positioning a list checks its bounds, so that a later read of it cannot fail.
+    if (record.extra.labels.count > RECORD_BYTES_MAX || record.extra.superseded.count > 0) {
+      return refusal(
+        "malformed",
+        "Superseded processes must be left to the registry: some are named",
+      );
+    }
+  }
+  return kind === KIND_AGENT ? checkClaim(state, record as AgentView) : undefined;
+}
+
+/** An agent with a domain holds it by a claim that was not revoked. */
+function checkClaim(state: PartitionState, agent: AgentView): ApplyReply | undefined {
+  const claim = { generation: agent.claimGeneration, index: agent.claimIndex };
+  if (agent.domainLength === 0) {
+    if (claim.index === 0 && claim.generation === 0) return undefined;
+    return invalid("claim", "Claim must be absent where no domain is named: found one");
+  }
+  if (claim.index === 0) return invalid("claim", "Claim must come with a domain: found none");
+  if (!state.isRevoked(agent.id, claim)) return undefined;
+  return refusal("claim_revoked", `Claim must stand: ${describe(claim)} was revoked`, { claim });
+}
+
+function planPut(
+  state: PartitionState,
+  kind: RecordKind,
+  incoming: RecordView,
+  data: Uint8Array,
+  expected: Position,
+): PutPlan | ApplyReply {
+  const { table } = state;
+  const idAt = incoming.idOffset;
+  const { process, sequence } = incoming;
+  const slot = table.find(kind, data, idAt, idAt + 16);
+  if (slot === -1) return { kind, slot, live: false, fresh: true, superseded: NO_PROCESSES };
+  if (table.hasFlag(slot, FLAG_TOMBSTONE)) return planOverTombstone(state, kind, slot, incoming);
+
+  const current = state.recordView(slot);
+  const incarnation = incarnationOf(current);
+  const superseded = supersededOf(state, current);
+  if (process === current.process) {
+    if (sequence < current.sequence) return stale(sequence, current.sequence, incarnation);
+    if (sequence === current.sequence) {
+      return success({
+        incarnation,
+        revision: { generation: current.revisionGeneration, index: current.revisionIndex },
+        duplicate: true,
+      });
+    }
+    return { kind, slot, live: true, fresh: false, superseded };
+  }
+  if (isSuperseded(superseded, process)) return supersededProcess(incarnation);
+  if (expected.index !== incarnation.index || expected.generation !== incarnation.generation) {
+    return refusal(
+      "incarnation_mismatch",
+      `Another process holds the record; to take it over, name incarnation ${
+        describe(incarnation)
+      }: found ${describe(expected)}`,
+      { incarnation },
+    );
+  }
+  return { kind, slot, live: true, fresh: true, superseded: supersede(state, superseded, current) };
+}
+
+function planOverTombstone(
+  state: PartitionState,
+  kind: RecordKind,
+  slot: number,
+  incoming: RecordView,
+): PutPlan | ApplyReply {
+  const { process, sequence } = incoming;
+  const tombstone = state.tombstoneView(slot);
+  if (tombstone.forgetAtMs <= state.timeMs) {
+    return { kind, slot, live: false, fresh: true, superseded: NO_PROCESSES };
+  }
+  const superseded = stillRefused(state, tombstone.superseded.toPlain());
+  if (process === tombstone.process) {
+    if (sequence <= tombstone.sequence) return stale(sequence, tombstone.sequence, NO_POSITION);
+    return { kind, slot, live: false, fresh: true, superseded };
+  }
+  if (isSuperseded(superseded, process)) return supersededProcess(NO_POSITION);
+  // The process before must stay refused when this one's record, and so the tombstone, is replaced.
+  return {
+    kind,
+    slot,
+    live: false,
+    fresh: true,
+    superseded: supersede(state, superseded, tombstone),
+  };
+}
+
+function executePut(
+  context: ApplyContext,
+  plan: PutPlan,
+  incoming: RecordView,
+  start: number,
+  end: number,
+): ApplyReply {
+  const { state, leases, index } = context;
+  const position = { generation: state.generation, index };
+  const before = plan.live ? state.recordView(plan.slot) : undefined;
+  const incarnation = before === undefined || plan.fresh ? position : incarnationOf(before);
+  const coverBeforeMs = before === undefined || plan.fresh ? 0 : before.leaseExpiryMs;
+  const dueBefore = plan.live ? state.table.dueOf(plan.slot) : 0;
+  // A ttl that shrinks does not take back what was promised.
+  const leaseExpiryMs = Math.max(coverBeforeMs, state.timeMs + COVER_TTLS * incoming.ttlMs);
+
+  let bytes = context.data;
+  if (plan.superseded.length > 0) {
+    const encoded = encodeWithSuperseded(state, plan, incoming);
+    if (encoded > RECORD_BYTES_MAX) {
+      return refusal("too_large", `Record must have at most ${RECORD_BYTES_MAX} bytes: ${encoded}`);
+    }
+    bytes = state.shared.writer.bytes;
+    start = 0;
+    end = encoded;
+  }
+  if (before !== undefined) dropClaim(state, plan, incoming, index);
+  let slot = plan.slot;
+  if (slot === -1) slot = state.insert(plan.kind, bytes, start, end);
+  else state.replace(slot, bytes, start, end);
+
+  const record = state.recordView(slot);
+  record.incarnationGeneration = incarnation.generation;
+  record.incarnationIndex = incarnation.index;
+  record.revisionGeneration = position.generation;
+  record.revisionIndex = position.index;
+  record.leaseExpiryMs = leaseExpiryMs;
+  record.lastSeenUnixS = context.unixS;
+  record.writer = context.writer;
+  state.table.setDue(slot, plan.fresh ? 0 : dueBefore);
+  leases.granted(slot, leases.grantTimeMs(), plan.fresh);
+  state.emit(!plan.fresh ? "updated" : plan.live ? "taken_over" : "registered", slot, index);
+  return success({ incarnation, revision: position, created: plan.fresh });
+}
+
+/** Encodes the incoming record with its superseded processes into the writer; its bytes. */
+function encodeWithSuperseded(state: PartitionState, plan: PutPlan, incoming: RecordView): number {
+  const { writer } = state.shared;
+  const plain = incoming.toPlain();
+  const extra: Extra = {
+    credentialHash: plain.extra?.credentialHash ?? new Uint8Array(0),
+    labels: plain.extra?.labels ?? [],
+    superseded: [...plan.superseded],
+  };
+  writer.reset();
+  if (plan.kind === KIND_AGENT) agentCodec.append(writer, { ...(plain as Agent), extra });
+  else gatewayCodec.append(writer, { ...(plain as Gateway), extra });
+  return writer.length;
+}
+
+/** Tells of a claim that a live agent is about to lose by a change. */
+function dropClaim(
+  state: PartitionState,
+  plan: PutPlan,
+  incoming: RecordView,
+  index: number,
+): void {
+  if (plan.kind !== KIND_AGENT) return;
+  const before = state.recordView(plan.slot) as AgentView;
+  const after = incoming as AgentView;
+  if (before.claimIndex === 0) return;
+  if (
+    before.claimIndex === after.claimIndex && before.claimGeneration === after.claimGeneration
+  ) return;
+  state.emit("claim_dropped", plan.slot, index);
+}

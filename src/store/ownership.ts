@@ -1,0 +1,72 @@
+/**
+ * Ownership in time, as far as commands share it: which processes lost a record and stay refused,
+ * and the refusals that name what the record is now. Source: design §3.
+ */
+import { SUPERSEDED_MS, SUPERSEDED_PROCESSES_MAX } from "../base/limits.ts";
+import type { SupersededProcess } from "../../schemas/gen/record.ts";
+import type { PartitionState, RecordView } from "./partition_state.ts";
+import { type ApplyReply, type Position, refusal } from "./reply.ts";
+
+/** No process. */
+export const NO_PROCESSES: readonly SupersededProcess[] = [];
+
+/** The incarnation of the record or tombstone that a view stands on. */
+export function incarnationOf(
+  record: { readonly incarnationGeneration: number; readonly incarnationIndex: number },
+): Position {
+  return { generation: record.incarnationGeneration, index: record.incarnationIndex };
+}
+
+/** A position for people. */
+export function describe(position: Position): string {
+  return position.index === 0 ? "none" : `${position.generation}:${position.index}`;
+}
+
+/** Those of a record's superseded processes that are still refused. */
+export function supersededOf(
+  state: PartitionState,
+  record: RecordView,
+): readonly SupersededProcess[] {
+  if (!record.hasExtra) return NO_PROCESSES;
+  const { superseded } = record.extra;
+  return superseded.count === 0 ? NO_PROCESSES : stillRefused(state, superseded.toPlain());
+}
+
+/** Those processes that are still refused. */
+export function stillRefused(
+  state: PartitionState,
+  processes: readonly SupersededProcess[],
+): readonly SupersededProcess[] {
+  return processes.filter((superseded) => superseded.untilMs > state.timeMs);
+}
+
+/** True where the process is among them. */
+export function isSuperseded(superseded: readonly SupersededProcess[], process: number): boolean {
+  return superseded.some((other) => other.process === process);
+}
+
+/** The processes that stay refused when `loser` loses the record too: the last few. */
+export function supersede(
+  state: PartitionState,
+  before: readonly SupersededProcess[],
+  loser: { readonly process: number },
+): readonly SupersededProcess[] {
+  const added = { process: loser.process, untilMs: state.timeMs + SUPERSEDED_MS };
+  return [...before, added].slice(-SUPERSEDED_PROCESSES_MAX);
+}
+
+/** The refusal of a sequence that came too late. */
+export function stale(found: number, needed: number, incarnation: Position): ApplyReply {
+  return refusal(
+    "stale_sequence",
+    `Sequence must be above ${needed}, the last of this process: found ${found}`,
+    { incarnation },
+  );
+}
+
+/** The refusal of a process that lost the record. */
+export function supersededProcess(incarnation: Position): ApplyReply {
+  return refusal("superseded", "Process must not have lost the record to another: it has", {
+    incarnation,
+  });
+}
