@@ -264,7 +264,9 @@ export class CarrierSession implements Session, StreamOwner {
     this.#finish();
     if (this.#localEnd !== undefined) return this.#localEnd;
     const message = error instanceof Error ? error.message : String(error);
-    return { by: "lost", code: "connection_lost", message };
+    // Before its handshake is confirmed a peer cannot send its own code (RFC 9000 §10.2.3).
+    const by = message.startsWith("aborted by peer") ? "peer" : "lost";
+    return { by, code: "connection_lost", message };
   }
 
   #finish(): void {

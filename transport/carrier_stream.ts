@@ -8,6 +8,7 @@
  * stream out to the peer and up to 10 MB a session into the send buffer before writes wait.
  * The end of either direction ends both: nothing depends on half-open streams (platform.md, trap 7).
  */
+import { assert } from "../src/base/assert.ts";
 import { RegistryError } from "../src/base/errors.ts";
 import type { OwnedBytes, Stream, StreamKind } from "./transport.ts";
 
@@ -67,6 +68,7 @@ export class CarrierStream implements Stream {
   }
 
   read(into: OwnedBytes): Promise<OwnedBytes | undefined> {
+    assert(into.length > 0, "A read needs room for a byte, in a buffer that was not given away");
     return this.#reader.read(into).then(this.#onRead, this.#onReadFailed);
   }
 

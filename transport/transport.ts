@@ -55,7 +55,10 @@ export interface Stream {
 export interface SessionEnd {
   /** `local`: this side closed it; `peer`: the other side did; `lost`: nothing was heard any more. */
   readonly by: "local" | "peer" | "lost";
-  /** Why, as the closing side said; `undefined` where it ended well. `connection_lost` when lost. */
+  /**
+   * Why, as the closing side said; `undefined` where it ended well. `connection_lost` when lost, or
+   * when a peer closed before it was able to say why.
+   */
   readonly code: ErrorCode | undefined;
   /** For people; empty when nothing was said. */
   readonly message: string;

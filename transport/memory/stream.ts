@@ -63,7 +63,7 @@ export class MemoryStream implements Stream {
 
   read(into: OwnedBytes): Promise<OwnedBytes | undefined> {
     assert(this.#reading === undefined, "One read of a stream may wait at a time");
-    assert(into.length > 0, "A read needs room for at least one byte");
+    assert(into.length > 0, "A read needs room for a byte, in a buffer that was not given away");
     const { byteOffset: offset, length } = into;
     const buffer = into.buffer.transfer();
     return new Promise((resolve, reject) => {

@@ -107,6 +107,7 @@ test("session: a server that is killed is noticed after the idle time, as lost",
 test("listener: a server that closes and exits at once is seen to close by its clients", () =>
   withServer({}, async (bench) => {
     const sessions = [await bench.dial(), await bench.dial()];
+    for (const session of sessions) await assertEcho(session);
     assert.is(await within("the exit", bench.server.leave()), 0);
     for (const session of sessions) {
       const end = await within("the end", session.closed, 2_000);

@@ -172,6 +172,15 @@ export function adapterSuite(adapter: Adapter): void {
     },
   );
 
+  check("read takes a buffer that was given away already for a bug", async (harness) => {
+    const { nearStream, farStream } = await openStream(await connect(harness));
+    const into = new Uint8Array(8);
+    const reading = farStream.read(into);
+    assert.throws(() => nearStream.read(into), /not given away/);
+    await nearStream.write(new Uint8Array([5]));
+    assert.equal(await reading, new Uint8Array([5]));
+  });
+
   check("read fills no more than the room it was given", async (harness) => {
     const { nearStream, farStream } = await openStream(await connect(harness));
     await nearStream.write(pattern(10, 1));

@@ -166,6 +166,21 @@ test("MemoryNetwork.dial meets its deadline across a cut, and a taken port is re
   );
 });
 
+test("goodbye waits a bounded time for a peer that does not read", async () => {
+  const all = await setup();
+  const [nearStream] = await openStream(all);
+  const writes = [0, 1, 2].map(() => nearStream.write(new Uint8Array(1_000_000)));
+  const outcomes = Promise.all(writes.map((write) => write.then(() => "taken", (e) => e.code)));
+  const far = watch(all.far);
+  const leaving = all.near.goodbye("overloaded", "");
+  await all.time.advance(999);
+  assert.is(far.end, undefined);
+  await all.time.advance(100);
+  await leaving;
+  assert.is(far.end?.code, "overloaded");
+  assert.equal(await outcomes, ["taken", "taken", "connection_lost"]);
+});
+
 test("MemoryNetwork leaves no timer behind once all sessions are over", async () => {
   const all = await setup();
   await openStream(all);

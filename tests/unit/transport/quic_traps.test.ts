@@ -199,6 +199,18 @@ test("listener closes an h3 client whose first request is no CONNECT at once", (
     assert.equal(errors.map(([stage]) => stage), ["upgrade"]);
   }));
 
+test("close of the listener ends what is still in its handshake or upgrade", async () => {
+  const { listener, dialer } = serve();
+  const connection = await connectRaw(listener.port, "h3", certificate);
+  await until("it began", () => listener.stats.handshakes === 1);
+  await listener.close();
+  // Before the handshake is confirmed QUIC hides the code (RFC 9000 §10.2.3).
+  const end = connection.closed.then(({ reason }) => reason, (error: Error) => error.message);
+  assert.match(await within("the close", end), /shutting down|^aborted by peer/);
+  await until("it is not counted", () => listener.stats.handshakes === 0);
+  await dialer.close();
+});
+
 test("session drops a malformed WebTransport stream header and accepts the next stream", () =>
   withServer({}, async ({ listener }) => {
     const { connection, held } = await connectWebTransportRaw(listener.port, certificate);
