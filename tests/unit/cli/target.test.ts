@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { CliFailure } from "../../../src/cli/failure.ts";
+import type { CliFailure } from "../../../src/cli/failure.ts";
 import { findTarget, unreachableFailure } from "../../../src/cli/target.ts";
 import {
   ensurePrivateFolder,

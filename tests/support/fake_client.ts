@@ -1,0 +1,30 @@
+/**
+ * A client in memory: notes each call and answers what the test set for it. A call that the test did
+ * not foresee fails.
+ */
+import type { Client } from "../../src/client/mod.ts";
+
+/** A call with its arguments. */
+export type Call = readonly [name: string, ...args: unknown[]];
+
+/** A client for tests. */
+export class FakeClient {
+  readonly calls: Call[] = [];
+  readonly client: Client;
+
+  /** @param answers by the name of the method: what it resolves with; a function is called. */
+  constructor(answers: Readonly<Record<string, unknown>>) {
+    const { calls } = this;
+    this.client = new Proxy({} as Client, {
+      get: (_, name: string) => {
+        if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
+        return (...args: unknown[]) => {
+          calls.push([name, ...args]);
+          if (!(name in answers)) throw new Error(`The test foresees no call of ${name}`);
+          const answer = answers[name];
+          return typeof answer === "function" ? answer(...args) : Promise.resolve(answer);
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,458 @@
+/** The command line over a client in memory: arguments to calls, answers to output and exit codes. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { runCli } from "../../../src/cli/program.ts";
+import type { ServerOptions } from "../../../src/cli/shell.ts";
+import { FakeClient } from "../../support/fake_client.ts";
+import { FakeTerminal } from "../../support/fake_terminal.ts";
+
+const ID = "93fec554-3756-5eb2-b890-56a0bac8eab3";
+const POSITION = { generation: 1, index: 42 };
+const RECEIPT = { node: 1, partition: 7, term: 2, appliedIndex: 42, ageBoundMs: 0 };
+const REGISTERED = {
+  id: ID,
+  incarnation: POSITION,
+  revision: POSITION,
+  remainingMs: 30_000,
+  renewAfterMs: 10_000,
+  created: true,
+  receipts: [RECEIPT],
+};
+const RECORD = {
+  id: ID,
+  domain: "a1.example",
+  address: "10.0.0.1",
+  port: 4000,
+  region: "global",
+  labels: { zone: "a" },
+  credentialHash: "",
+  ttlMs: 30_000,
+  state: "active",
+  incarnation: POSITION,
+  revision: POSITION,
+  lastSeenUnixMs: 1_700_000_000_000,
+  writer: 1,
+};
+const AGENT = { ...RECORD, gatewayId: ID };
+const CAPACITY = { cpu: 2, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 };
+const GATEWAY = { ...RECORD, wssPort: 0, capacity: CAPACITY, used: CAPACITY };
+const STATUS = {
+  nodeId: 1,
+  version: "0.1.0",
+  region: "global",
+  clusterId: ID,
+  partitionCount: 1024,
+  ready: true,
+  reason: "",
+  agents: 3,
+  gateways: 2,
+  aliases: 1,
+  sessions: 1,
+  uptimeMs: 5_000,
+  recordBytes: 100,
+  logBytes: 2_048,
+  memoryBytes: 3 * 2 ** 20,
+};
+
+async function* each(...items: unknown[]) {
+  for (const item of items) yield await Promise.resolve(item);
+}
+
+interface RunOptions {
+  readonly files?: Record<string, string>;
+  readonly region?: string | undefined;
+  /** Thrown in place of a connection. */
+  readonly unreachable?: Error;
+  readonly terminal?: FakeTerminal;
+}
+
+async function crs(line: string, answers: Record<string, unknown> = {}, options: RunOptions = {}) {
+  const terminal = options.terminal ?? new FakeTerminal({ files: options.files ?? {} });
+  const { calls, client } = new FakeClient(answers);
+  const connections: ServerOptions[] = [];
+  let closed = 0;
+  const code = await runCli(line.split(" ").filter((word) => word !== ""), {
+    terminal,
+    connect: (server) => {
+      connections.push(server);
+      if (options.unreachable !== undefined) return Promise.reject(options.unreachable);
+      return Promise.resolve({
+        client,
+        endpoints: [],
+        timeoutMs: 1_000,
+        region: "region" in options ? options.region : "global",
+        close: () => Promise.resolve(void closed++),
+      });
+    },
+  });
+  assert.is(closed, options.unreachable === undefined ? connections.length : 0, "Clients closed");
+  return { code, calls, connections, terminal, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+test("crs --help and crs <cmd> --help go to standard output with exit code 0", async () => {
+  for (
+    const line of ["--help", "start --help", "gateway --help", "gateway register --help", "demo -h"]
+  ) {
+    const { code, stdout, stderr } = await crs(line);
+    assert.is(code, 0, line);
+    assert.is(stderr, "", line);
+    assert.ok(stdout.startsWith("Usage: crs "), line);
+  }
+});
+
+test("crs --help names the exit codes and the variables", async () => {
+  const { stdout } = await crs("--help");
+  for (const word of ["CRS_SERVER", "CRS_DATA", "  2  ", "  3  ", "  4  "]) {
+    assert.ok(stdout.includes(word), word);
+  }
+});
+
+test("crs start --help lists each setting with flag, variable and default", async () => {
+  const { stdout } = await crs("start --help");
+  const words = stdout.replace(/\s+/g, " ");
+  assert.ok(words.includes("--memory-bytes-max"));
+  assert.ok(words.includes("CRS_MEMORY_BYTES_MAX"));
+  assert.ok(words.includes("default: 4443"));
+  assert.not.ok(words.includes("stop-with-stdin"), "what is for programs alone");
+});
+
+test("crs <cmd> --help has examples for each command", async () => {
+  for (const line of ["gateway keep", "agent resolve", "status", "wal verify", "demo", "config"]) {
+    const { stdout } = await crs(`${line} --help`);
+    assert.match(stdout, /Examples?:\n {2}crs /, line);
+  }
+});
+
+test("crs without a command shows help on standard error, exit code 2", async () => {
+  for (const line of ["", "gateway"]) {
+    const { code, stdout, stderr } = await crs(line);
+    assert.is(code, 2, line);
+    assert.is(stdout, "", line);
+    assert.ok(stderr.includes("Usage: crs"), line);
+  }
+});
+
+test("a mistake of usage is exit code 2, with what was probably meant and where help is", async () => {
+  const cases: [string, string, string][] = [
+    ["gatway list", "Did you mean gateway?", "crs --help"],
+    ["gateway lst", "Did you mean list?", "crs gateway --help"],
+    ["gateway list --regoin x", "Did you mean --region?", "crs gateway list --help"],
+    ["gateway get", "id", "crs gateway get --help"],
+    ["agent resolve a b", "too many arguments", "crs agent resolve --help"],
+    ["gateway list --region", "argument missing", "crs gateway list --help"],
+  ];
+  for (const [line, said, help] of cases) {
+    const { code, stdout, stderr, connections } = await crs(line);
+    assert.is(code, 2, line);
+    assert.is(stdout, "", line);
+    assert.ok(stderr.startsWith("error: invalid_argument\n"), line);
+    assert.ok(stderr.includes(said) || stderr.toLowerCase().includes(said), `${line}: ${stderr}`);
+    assert.ok(stderr.includes(help), `${line}: ${stderr}`);
+    assert.is(connections.length, 0, line);
+  }
+});
+
+test("a mistake of usage with --json is a document on standard output too", async () => {
+  const { code, terminal } = await crs("gateway list --json --nope");
+  assert.is(code, 2);
+  const { error } = terminal.document as { error: Record<string, unknown> };
+  assert.is(error["code"], "invalid_argument");
+  assert.is(error["class"], "caller");
+  assert.ok(String(error["message"]).includes("--nope"));
+  assert.ok(String(error["advice"]).includes("--help"));
+});
+
+test("gateway register passes file and flags on, and takes over", async () => {
+  const files = { "g.json": `{"region":"x","gateway_ip":"1.2.3.4","gateway_domain":"g.example"}` };
+  const { code, calls, stdout } = await crs(
+    "gateway register --file g.json --ttl 60 --cpu 4 --label zone=a --label rack=1",
+    { registerGateway: REGISTERED },
+    { files },
+  );
+  assert.is(code, 0);
+  assert.equal(calls, [["registerGateway", {
+    region: "x",
+    address: "1.2.3.4",
+    domain: "g.example",
+    labels: { zone: "a", rack: "1" },
+    ttlMs: 60_000,
+    capacity: { cpu: 4 },
+  }, { takeOver: true }]]);
+  assert.ok(stdout.includes(ID) && stdout.includes("1.42") && stdout.includes("30 s"), stdout);
+});
+
+test("gateway register --no-take-over leaves the record to the process that holds it", async () => {
+  const { calls } = await crs("gateway register --domain g.example --no-take-over", {
+    registerGateway: REGISTERED,
+  });
+  assert.equal(calls[0]?.[2], { takeOver: false });
+});
+
+test("agent register --json prints one document with id, incarnation and lease", async () => {
+  const { code, calls, terminal } = await crs(
+    `agent register --domain a1.example --gateway ${ID} --ttl 30 --json`,
+    { registerAgent: REGISTERED },
+  );
+  assert.is(code, 0);
+  assert.equal(calls[0]?.[1], {
+    region: "global",
+    domain: "a1.example",
+    gatewayId: ID,
+    ttlMs: 30_000,
+  });
+  assert.equal(terminal.document, { kind: "agent", ...REGISTERED });
+});
+
+test("a region that nobody named is the node's, which is asked where it is not local", async () => {
+  const { calls } = await crs("agent list", { nodeStatus: STATUS, allAgents: () => each() }, {
+    region: undefined,
+  });
+  assert.equal(calls.map(([name]) => name), ["nodeStatus", "allAgents"]);
+  assert.is(calls[1]?.[1], "global");
+});
+
+test("agent resolve shows the agent, its gateway and the receipts", async () => {
+  const resolved = {
+    domain: "a1.example",
+    agent: AGENT,
+    gateway: GATEWAY,
+    gatewayId: ID,
+    agentRemainingMs: 20_000,
+    gatewayRemainingMs: 10_000,
+    stale: false,
+    ageMs: 0,
+    receipts: [RECEIPT, RECEIPT],
+  };
+  const asText = await crs("agent resolve a1.example", { resolveAgent: resolved });
+  assert.is(asText.code, 0);
+  for (
+    const word of ["a1.example", "20 s of 30 s left", "10.0.0.1:4000", "partition 7", "zone=a"]
+  ) {
+    assert.ok(asText.stdout.includes(word), word);
+  }
+  const asJson = await crs("agent resolve a1.example --json", { resolveAgent: resolved });
+  assert.equal(asJson.terminal.document, resolved);
+});
+
+test("agent resolve --json says null where there is no gateway", async () => {
+  const resolved = { domain: "a", agent: AGENT, receipts: [], stale: false, ageMs: 0 };
+  const { terminal } = await crs("agent resolve a --json", { resolveAgent: resolved });
+  const document = terminal.document as Record<string, unknown>;
+  assert.is(document["gateway"], null);
+  assert.is(document["gatewayId"], null);
+});
+
+test("gateway list is a table, an empty region a sentence", async () => {
+  const full = await crs("gateway list --region eu", {
+    allGateways: () => each({ gateway: GATEWAY, remainingMs: 9_000 }),
+  });
+  assert.equal(full.calls[0]?.[1], "eu");
+  assert.match(full.stdout, /^ID +DOMAIN +ADDRESS +STATE/);
+  assert.is(full.stdout.trim().split("\n").length, 2);
+  const empty = await crs("gateway list", { allGateways: () => each() });
+  assert.is(empty.code, 0);
+  assert.ok(empty.stdout.includes("No gateways"));
+});
+
+test("gateway list --limit stops early and asks for no larger pages", async () => {
+  const item = { gateway: GATEWAY, remainingMs: 1 };
+  const { calls, terminal } = await crs("gateway list --limit 2 --json", {
+    allGateways: () => each(item, item, item),
+  });
+  assert.equal(calls[0]?.[2], { limit: 2 });
+  assert.is((terminal.document as { gateways: unknown[] }).gateways.length, 2);
+  assert.is((await crs("gateway list --limit 0")).code, 2);
+});
+
+test("gateway list --free asks for free capacity", async () => {
+  const { calls } = await crs("gateway list --free", { resolveGateways: { items: [] } });
+  assert.equal(calls, [["resolveGateways", "global", { limit: 256 }]]);
+});
+
+test("gateway drain and --off report the state", async () => {
+  const answers = { reportGateway: { revision: POSITION, receipts: [] } };
+  const on = await crs(`gateway drain ${ID}`, answers);
+  assert.equal(on.calls, [["reportGateway", ID, { draining: true }]]);
+  const off = await crs(`gateway drain ${ID} --off --json`, answers);
+  assert.equal(off.calls, [["reportGateway", ID, { draining: false }]]);
+  assert.is((off.terminal.document as { draining: boolean }).draining, false);
+});
+
+test("gateway deregister says what was removed", async () => {
+  const answers = { deregisterGateway: { removed: 3, receipts: [] } };
+  const { calls, stdout } = await crs(`gateway deregister ${ID} --with-agents`, answers);
+  assert.equal(calls, [["deregisterGateway", ID, { withAgents: true }]]);
+  assert.ok(stdout.includes("and 2 of its agents"), stdout);
+  const gone = await crs(`gateway deregister ${ID}`, {
+    deregisterGateway: { removed: 0, receipts: [] },
+  });
+  assert.equal(gone.calls[0]?.[2], { withAgents: false });
+  assert.ok(gone.stdout.includes("gone already"));
+});
+
+test("agent get takes an id, and tells a domain's owner what to type", async () => {
+  const answers = { getAgent: { agent: AGENT, remainingMs: 5, receipts: [RECEIPT] } };
+  const found = await crs(`agent get ${ID}`, answers);
+  assert.ok(found.stdout.includes(ID) && found.stdout.includes("linearizable"));
+  const { code, stderr } = await crs("agent get a1.example");
+  assert.is(code, 2);
+  assert.ok(stderr.includes("crs agent resolve"), stderr);
+});
+
+test("status shows the node; one that is not ready is exit code 4", async () => {
+  const ready = await crs("status", { nodeStatus: STATUS });
+  assert.is(ready.code, 0);
+  assert.ok(ready.stdout.includes("ready") && ready.stdout.includes("2.0 KiB"), ready.stdout);
+  const not = await crs("status --json", {
+    nodeStatus: { ...STATUS, ready: false, reason: "disk full" },
+  });
+  assert.is(not.code, 4);
+  assert.is((not.terminal.document as { reason: string }).reason, "disk full");
+});
+
+test("an error of the registry has its exit code, code, message and advice", async () => {
+  const cases: [RegistryError, number][] = [
+    [new RegistryError("not_found", "No agent", { cacheMs: 1_000 }), 3],
+    [new RegistryError("overloaded", "Busy", { retryAfterMs: 12.3 }), 4],
+    [new RegistryError("domain_taken", "Taken"), 2],
+    [new RegistryError("internal", "Broken"), 1],
+  ];
+  for (const [error, exitCode] of cases) {
+    const answers = { resolveAgent: () => Promise.reject(error) };
+    const { code, stdout, stderr } = await crs("agent resolve a.example", answers);
+    assert.is(code, exitCode, error.code);
+    assert.is(stdout, "");
+    assert.ok(stderr.startsWith(`error: ${error.code}\n  ${error.message}\n  `), stderr);
+    const asJson = await crs("agent resolve a.example --json", answers);
+    assert.is(asJson.code, exitCode);
+    const document = asJson.terminal.document as { error: Record<string, unknown> };
+    assert.is(document.error["code"], error.code);
+    for (const [name, value] of Object.entries(error.fields)) {
+      assert.equal(document.error[name], value);
+    }
+  }
+});
+
+test("the advice for an overload says how long to wait", async () => {
+  const error = new RegistryError("overloaded", "Busy", { retryAfterMs: 12.3 });
+  const { stderr } = await crs("status", { nodeStatus: () => Promise.reject(error) });
+  assert.ok(stderr.includes("Wait for 13 ms"), stderr);
+});
+
+test("a bug is an internal error with the place where it happened", async () => {
+  const { code, stderr } = await crs("status", {
+    nodeStatus: () => Promise.reject(new TypeError("oops")),
+  });
+  assert.is(code, 1);
+  assert.ok(stderr.includes("error: internal") && stderr.includes("program.test.ts"), stderr);
+});
+
+test("a registry that cannot be reached is exit code 4", async () => {
+  const unreachable = new RegistryError("connection_lost", "Nobody there");
+  assert.is((await crs("status", {}, { unreachable })).code, 4);
+});
+
+test("--server, --data, --ca, --pin and --timeout reach the connection", async () => {
+  const { connections } = await crs(
+    "status --server a:1 --data d --ca c.pem --pin p1 --pin p2 --timeout 2s",
+    { nodeStatus: STATUS },
+  );
+  assert.equal(connections, [{
+    server: "a:1",
+    data: "d",
+    ca: "c.pem",
+    pin: ["p1", "p2"],
+    timeout: "2s",
+  }]);
+});
+
+/** A lease that the test ends. */
+function fakeLease() {
+  const ended = Promise.withResolvers<unknown>();
+  const released: unknown[] = [];
+  const lease = {
+    kind: "gateway",
+    id: ID,
+    incarnation: POSITION,
+    ended: ended.promise,
+    release: (options: unknown) => Promise.resolve(void released.push(options)),
+  };
+  return { lease, ended, released };
+}
+
+test("gateway keep tells events, and deregisters at a signal", async () => {
+  const { lease, released } = fakeLease();
+  const terminal = new FakeTerminal();
+  const keepGateway = (_: unknown, options: { onEvent: (event: unknown) => void }) => {
+    setTimeout(() => {
+      options.onEvent({ kind: "renewed", remainingMs: 29_000 });
+      options.onEvent({ kind: "expired" });
+      options.onEvent({ kind: "recovered", incarnation: { generation: 1, index: 50 } });
+      options.onEvent({ kind: "renewal_failed", error: new RegistryError("overloaded", "Busy") });
+      terminal.signal("SIGINT");
+    }, 0);
+    return Promise.resolve(lease);
+  };
+  const { code, calls } = await crs("gateway keep --domain g.example --json", { keepGateway }, {
+    terminal,
+  });
+  assert.is(code, 0);
+  assert.is((calls[0]?.[2] as { takeOver: boolean }).takeOver, true);
+  assert.equal(released, [{ timeoutMs: 1_000 }]);
+  const events = terminal.stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.equal(events.map(({ event }) => event), [
+    "registered",
+    "renewed",
+    "expired",
+    "recovered",
+    "renewal_failed",
+    "stopping",
+    "deregistered",
+  ]);
+  assert.is(events[4].error.code, "overloaded");
+  assert.is(terminal.stops.size, 0, "Signals are given back");
+});
+
+test("gateway keep ends with the reason when the lease is lost", async () => {
+  const { lease, ended, released } = fakeLease();
+  ended.resolve({ reason: "superseded", error: undefined });
+  const { code, stderr } = await crs("gateway keep --domain g.example", {
+    keepGateway: lease,
+  });
+  assert.is(code, 2);
+  assert.ok(stderr.includes("superseded"), stderr);
+  assert.equal(released, []);
+});
+
+test("gateway keep reports that it could not register, with its exit code", async () => {
+  const keepGateway = () => Promise.reject(new RegistryError("storage_unavailable", "Full"));
+  assert.is((await crs("gateway keep --domain g.example", { keepGateway })).code, 4);
+});
+
+test("config lists all settings, and every mistake in them at once", async () => {
+  const { code, terminal } = await crs("config --json", {}, {
+    terminal: new FakeTerminal({ environment: { CRS_PORT: "5000" } }),
+  });
+  assert.is(code, 0);
+  const { settings } = terminal.document as { settings: { key: string; value: unknown }[] };
+  assert.is(settings.find(({ key }) => key === "port")?.value, 5_000);
+  const bad = await crs("config", {}, {
+    terminal: new FakeTerminal({ environment: { CRS_PORT: "x", CRS_REGION: "_" } }),
+  });
+  assert.is(bad.code, 2);
+  assert.ok(bad.stderr.includes("CRS_PORT") && bad.stderr.includes("CRS_REGION"), bad.stderr);
+});
+
+test("wal dump and verify name what is not there", async () => {
+  assert.is((await crs("wal dump /nowhere/x.wal")).code, 3);
+  assert.is((await crs("wal verify /nowhere")).code, 3);
+});
+
+test("demo refuses sizes out of bounds", async () => {
+  for (const flags of ["--seconds 0", "--agents x", "--proxies 1001", "--rate -1"]) {
+    assert.is((await crs(`demo ${flags}`)).code, 2, flags);
+  }
+});
+
+test.run();
