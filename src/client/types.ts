@@ -224,7 +224,7 @@ export interface RenewFailure {
 /** What a renewal is answered with. */
 export interface Renewed {
   readonly renewed: number;
-  /** When the server wants the next renewal of all these, ms from the answer. */
+  /** When the server wants the next renewal of all these, ms from the answer; Infinity: of none. */
   readonly renewAfterMs: number;
   readonly failures: readonly RenewFailure[];
 }
