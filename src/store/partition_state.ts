@@ -14,6 +14,7 @@ import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
 import {
   revocationCodec,
   type SupersededProcess,
+  supersededProcessCodec,
   tombstoneCodec,
 } from "../../schemas/gen/record.ts";
 import { isRecordKind, KIND_AGENT, KIND_ALIAS, type RecordKind } from "../record/key.ts";
@@ -25,6 +26,10 @@ import { FLAG_TOMBSTONE, KIND_REVOCATION, pack, SlotTable } from "./slot_table.t
 export type RecordView = AgentView | GatewayView;
 
 const LINK_WORDS = 1;
+/** A tombstone keeps the block of a usual record, and gives back that of a long one. */
+const KEPT_WORDS_MAX = 48;
+/** A tombstone's root pointer, data and pointer; superseded processes follow. */
+const TOMBSTONE_WORDS = 1 + tombstoneCodec.layout.dataWords + tombstoneCodec.layout.pointerWords;
 
 /** The state of one partition. */
 export class PartitionState {
@@ -94,8 +99,11 @@ export class PartitionState {
 
   /** The shared view on a tombstone. */
   tombstoneView(slot: number) {
-    const { bytes, view, start, end } = this.locate(slot, this.shared.span);
-    return this.shared.views.tombstone.wrap(view, bytes, start, end);
+    const { arena, views } = this.shared;
+    const ref = this.table.refOf(slot);
+    const start = arena.offsetOf(ref);
+    const end = start + (this.table.wordsOf(slot) - LINK_WORDS) * 8;
+    return views.tombstone.wrap(arena.viewOf(ref), arena.bytesOf(ref), start, end);
   }
 
   /** The time at which a tombstone or revocation counts no more. */
@@ -149,7 +157,10 @@ export class PartitionState {
     shared.arena.release(ref, words);
   }
 
-  /** Puts a tombstone in the place of a live record. */
+  /**
+   * Puts a tombstone in the place of a live record, into its own block: so a mass expiry takes no
+   * memory, and when the tombstone is forgotten, a record of the same length finds room.
+   */
   bury(slot: number, sequence: number, superseded: readonly SupersededProcess[]): void {
     const { table, shared } = this;
     const kind = table.kindOf(slot);
@@ -165,14 +176,13 @@ export class PartitionState {
       kind,
       superseded,
     });
-    const oldRef = table.refOf(slot);
-    const oldWords = table.wordsOf(slot);
     this.#leave(slot);
-    const words = writer.length / 8 + LINK_WORDS;
-    const ref = this.#store(words, writer.bytes, 0, writer.length);
-    table.update(slot, ref, pack(kind, words, 0, FLAG_TOMBSTONE));
+    this.#keepBlock(slot, writer.length / 8 + LINK_WORDS);
+    const ref = table.refOf(slot);
+    const at = shared.arena.offsetOf(ref);
+    shared.arena.bytesOf(ref).set(writer.bytes.subarray(0, writer.length), at);
+    table.update(slot, ref, pack(kind, table.wordsOf(slot), 0, FLAG_TOMBSTONE));
     table.setDue(slot, 0);
-    shared.arena.release(oldRef, oldWords);
     this.#enter(slot);
   }
 
@@ -262,8 +272,25 @@ export class PartitionState {
     }
   }
 
+  /** The words of the stored form; the block of a tombstone may be longer. */
   #formWords(slot: number): number {
-    return this.table.wordsOf(slot) - (this.isForgettable(slot) ? LINK_WORDS : 0);
+    if (this.table.hasFlag(slot, FLAG_TOMBSTONE)) {
+      const { count } = this.tombstoneView(slot).superseded;
+      const { dataWords } = supersededProcessCodec.layout;
+      return TOMBSTONE_WORDS + (count === 0 ? 0 : 1 + count * dataWords);
+    }
+    const link = this.table.kindOf(slot) === KIND_REVOCATION ? LINK_WORDS : 0;
+    return this.table.wordsOf(slot) - link;
+  }
+
+  /** Makes sure that the slot's block has `words` and is not long; else what it held is lost. */
+  #keepBlock(slot: number, words: number): void {
+    const { table, shared } = this;
+    const oldRef = table.refOf(slot);
+    const oldWords = table.wordsOf(slot);
+    if (oldWords >= words && oldWords <= KEPT_WORDS_MAX) return;
+    table.update(slot, shared.arena.allocate(words), pack(table.kindOf(slot), words, 0, 0));
+    shared.arena.release(oldRef, oldWords);
   }
 
   #store(words: number, bytes: Uint8Array, start: number, end: number): number {

@@ -256,6 +256,24 @@ test("tombstones are dropped by group time, and give their memory back", () => {
   assert.is(harness.store.tableBytes, 0);
 });
 
+test("a tombstone takes no memory of its own, and keeps none of a long record", () => {
+  const harness = new StoreHarness();
+  const usedBytes = () => harness.shared.statistics().recordBytes;
+  const first = harness.putAgent({ number: 1 });
+  const beforeBytes = usedBytes();
+  harness.remove(KIND_AGENT, 1, first.incarnation);
+  assert.is(usedBytes(), beforeBytes);
+  harness.putAgent({ number: 1, sequence: 20 });
+  assert.is(usedBytes(), beforeBytes, "the record is back in its place");
+  const labels = Object.fromEntries(
+    Array.from({ length: 8 }, (_, index) => [`k${index}`, "v".repeat(200)]),
+  );
+  const second = harness.putAgent({ number: 2, extra: extraOf(labels) });
+  assert.ok(usedBytes() > beforeBytes + 1_600);
+  harness.remove(KIND_AGENT, 2, second.incarnation);
+  assert.ok(usedBytes() < beforeBytes + 100);
+});
+
 test("group time never goes back: an older command does not shorten what is remembered", () => {
   const harness = new StoreHarness();
   harness.tick(50_000);
