@@ -1,10 +1,12 @@
 /**
  * What is registered: a file of JSON in our words or those of other callers (src/record/vocabulary.ts),
- * and flags, which have the last word. Values are checked by the registry; here only what would not
- * survive the way from text is refused.
+ * and flags, which have the last word. They are checked by the registry's own rules before they are
+ * sent, so that a mistake is named by its field, whatever could not even be encoded included.
  */
 import { TTL_MS_MAX, TTL_MS_MIN } from "../base/limits.ts";
 import type { AgentInput, Capacity, GatewayInput } from "../client/mod.ts";
+import { agentToStored, gatewayToStored } from "../record/plain.ts";
+import { validateAgent, validateGateway } from "../record/validation.ts";
 import { agentFromJson, gatewayFromJson } from "../record/vocabulary.ts";
 import { parseDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
@@ -48,6 +50,10 @@ export interface FieldSources {
   readonly region: string;
 }
 
+/** Stand in, where a record is checked, for what the registry and the client add. */
+const ANY_ID = "00000000-0000-4000-8000-000000000001";
+const ANY_OWNER = { process: 1, sequence: 1 };
+
 /**
  * The agent that file and flags describe.
  *
@@ -55,11 +61,13 @@ export interface FieldSources {
  */
 export function agentFields(flags: AgentFlags, sources: FieldSources): AgentInput {
   const base = agentFromJson(jsonOf(flags, sources));
-  return {
+  const fields = {
     ...base,
     ...commonFields(flags, base.labels),
     ...given("gatewayId", flags.gateway),
   };
+  validateAgent(agentToStored({ id: ANY_ID, ...fields }, ANY_OWNER));
+  return fields;
 }
 
 /** The gateway that file and flags describe; errors as {@link agentFields}. */
@@ -73,12 +81,14 @@ export function gatewayFields(flags: GatewayFlags, sources: FieldSources): Gatew
     ...given("bandwidthMbps", quantity("bandwidth", flags.bandwidth)),
     ...given("connections", quantity("connections", flags.connections)),
   };
-  return {
+  const fields = {
     ...base,
     ...commonFields(flags, base.labels),
     ...given("wssPort", quantity("wss-port", flags.wssPort)),
     ...(Object.keys(capacity).length === 0 ? {} : { capacity }),
   };
+  validateGateway(gatewayToStored({ id: ANY_ID, ...fields }, ANY_OWNER));
+  return fields;
 }
 
 function commonFields(

@@ -164,7 +164,9 @@ test("a mistake of usage with --json is a document on standard output too", asyn
 });
 
 test("gateway register passes file and flags on, and takes over", async () => {
-  const files = { "g.json": `{"region":"x","gateway_ip":"1.2.3.4","gateway_domain":"g.example"}` };
+  const files = {
+    "g.json": `{"region":"x","gateway_ip":"1.2.3.4","gateway_domain":"g.example","gateway_port":1}`,
+  };
   const { code, calls, stdout } = await crs(
     "gateway register --file g.json --ttl 60 --cpu 4 --label zone=a --label rack=1",
     { registerGateway: REGISTERED },
@@ -175,6 +177,7 @@ test("gateway register passes file and flags on, and takes over", async () => {
     region: "x",
     address: "1.2.3.4",
     domain: "g.example",
+    port: 1,
     labels: { zone: "a", rack: "1" },
     ttlMs: 60_000,
     capacity: { cpu: 4 },
@@ -183,7 +186,7 @@ test("gateway register passes file and flags on, and takes over", async () => {
 });
 
 test("gateway register --no-take-over leaves the record to the process that holds it", async () => {
-  const { calls } = await crs("gateway register --domain g.example --no-take-over", {
+  const { calls } = await crs("gateway register --domain g.example --port 1 --no-take-over", {
     registerGateway: REGISTERED,
   });
   assert.equal(calls[0]?.[2], { takeOver: false });
@@ -394,7 +397,9 @@ test("gateway keep tells events, and deregisters at a signal", async () => {
     }, 0);
     return Promise.resolve(lease);
   };
-  const { code, calls } = await crs("gateway keep --domain g.example --json", { keepGateway }, {
+  const { code, calls } = await crs("gateway keep --domain g.example --port 1 --json", {
+    keepGateway,
+  }, {
     terminal,
   });
   assert.is(code, 0);
@@ -417,7 +422,7 @@ test("gateway keep tells events, and deregisters at a signal", async () => {
 test("gateway keep ends with the reason when the lease is lost", async () => {
   const { lease, ended, released } = fakeLease();
   ended.resolve({ reason: "superseded", error: undefined });
-  const { code, stderr } = await crs("gateway keep --domain g.example", {
+  const { code, stderr } = await crs("gateway keep --domain g.example --port 1", {
     keepGateway: lease,
   });
   assert.is(code, 2);
@@ -427,7 +432,7 @@ test("gateway keep ends with the reason when the lease is lost", async () => {
 
 test("gateway keep reports that it could not register, with its exit code", async () => {
   const keepGateway = () => Promise.reject(new RegistryError("storage_unavailable", "Full"));
-  assert.is((await crs("gateway keep --domain g.example", { keepGateway })).code, 4);
+  assert.is((await crs("gateway keep --domain g.example --port 1", { keepGateway })).code, 4);
 });
 
 test("config lists all settings, and every mistake in them at once", async () => {

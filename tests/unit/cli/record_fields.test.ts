@@ -108,4 +108,20 @@ test("gatewayFields refuses flags that are no numbers, labels or durations", () 
   refuses(() => gatewayFields({ ttl: "1" }, sources()), "ttl");
 });
 
+test("gatewayFields refuses by the registry's rules what could not even be encoded", () => {
+  const files = { "g": `{"gateway_domain":"g.example","gateway_port":70000}` };
+  refuses(() => gatewayFields({ file: "g" }, sources(files)), "port");
+  refuses(() => gatewayFields({ domain: "g.example" }, sources()), "port");
+  refuses(
+    () => gatewayFields({ domain: "g.example", port: "1", memory: "5e9" }, sources()),
+    "memory",
+  );
+  const tooMuch = { domain: "g.example", port: "1", memory: "5000000000" };
+  refuses(() => gatewayFields(tooMuch, sources()), "capacity.memoryMiB");
+  refuses(() => agentFields({ domain: "a_b" }, sources()), "domain");
+  refuses(() => agentFields({ id: "x" }, sources()), "id");
+  refuses(() => agentFields({ gateway: "x" }, sources()), "gatewayId");
+  refuses(() => agentFields({ address: "1.2.3" }, sources()), "address");
+});
+
 test.run();

@@ -1,0 +1,128 @@
+/** The command line as real processes: one command and its end, or a node that runs. */
+import { within } from "./until.ts";
+
+const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
+/** A busy machine is slow to start processes. */
+const DEADLINE_MS = 30_000;
+
+/** How a command ended. */
+export interface CrsResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a node prints with `--json`. */
+export interface StartedNode {
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly ops: { readonly host: string; readonly port: number };
+  readonly dataFolder: string;
+  readonly created: boolean;
+}
+
+/** The environment without settings of whoever runs the tests. */
+function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const kept = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CRS_"));
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+/** A command that runs; its output is gathered. */
+export class CrsProcess {
+  readonly child: Deno.ChildProcess;
+  stdout = "";
+  stderr = "";
+  readonly #ended: Promise<CrsResult>;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(
+    args: readonly string[],
+    { env = {}, input }: { env?: Readonly<Record<string, string>>; input?: string } = {},
+  ) {
+    this.child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", MAIN, ...args],
+      env: cleanEnvironment(env),
+      clearEnv: true,
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const out = this.#gather(this.child.stdout, (text) => this.stdout += text);
+    const err = this.#gather(this.child.stderr, (text) => this.stderr += text);
+    this.#ended = Promise.all([this.child.status, out, err]).then(([{ code }]) => {
+      for (const check of this.#waiting) check();
+      return { code, stdout: this.stdout, stderr: this.stderr };
+    });
+    if (input !== undefined) void this.#feed(input);
+  }
+
+  /** Resolves when it ended. */
+  async ended(): Promise<CrsResult> {
+    return await within(`the end of crs (${this.stderr})`, this.#ended, DEADLINE_MS);
+  }
+
+  /** Resolves with what `find` finds in its standard output; fails when it ends before. */
+  async printed<T>(what: string, find: (stdout: string) => T | undefined): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const check = () => {
+      const found = find(this.stdout);
+      if (found !== undefined) resolve(found);
+    };
+    this.#waiting.add(check);
+    check();
+    this.#ended.then(() => reject(new Error(`It ended without ${what}: ${this.stderr}`)));
+    try {
+      return await within(what, promise, DEADLINE_MS);
+    } finally {
+      this.#waiting.delete(check);
+    }
+  }
+
+  /** Sends a signal; one that has ended already is left alone. */
+  kill(signal: Deno.Signal): void {
+    try {
+      this.child.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
+  async #gather(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (text: string) => void) {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      take(text);
+      for (const check of this.#waiting) check();
+    }
+  }
+
+  async #feed(input: string): Promise<void> {
+    const writer = this.child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  }
+}
+
+/** Runs a command to its end. */
+export async function crs(
+  args: readonly string[],
+  options: { env?: Readonly<Record<string, string>>; input?: string } = {},
+): Promise<CrsResult> {
+  return await new CrsProcess(args, options).ended();
+}
+
+/** Starts a node on free ports and waits until it serves. */
+export async function startCrs(
+  dataFolder: string,
+  flags: readonly string[] = [],
+): Promise<{ process: CrsProcess; node: StartedNode }> {
+  const ports = ["--port", "0", "--ops-port", "0"];
+  const process = new CrsProcess(["start", "--data", dataFolder, ...ports, ...flags, "--json"]);
+  const node = await process.printed("a document", documentIn<StartedNode>);
+  return { process, node };
+}
+
+/** The JSON document that `text` is, when it is complete. */
+export function documentIn<T>(text: string): T | undefined {
+  if (!text.endsWith("}\n")) return undefined;
+  return JSON.parse(text) as T;
+}
