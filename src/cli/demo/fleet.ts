@@ -129,11 +129,14 @@ export class Fleet {
       });
     }
     const items: RegisterItem[] = fields.map((agent) => ({ kind: "agent", agent }));
-    const outcomes = await tally.time("register agents", () => client.keepMany(items, { onEvent }));
+    const outcomes = await tally.time(
+      "register a batch",
+      () => client.keepMany(items, { onEvent }),
+    );
     const agents: Lease[] = [];
     for (const { lease, error } of outcomes ?? []) {
       if (lease !== undefined) agents.push(lease);
-      else tally.fail("register agents", error.code);
+      else tally.fail("register a batch", error.code);
     }
     this.#gateways.push({ number, client, lease, agents, fields, isDraining: false });
   }

@@ -3,7 +3,7 @@ import type { NodeStatus } from "../../client/mod.ts";
 import { jsonDocument } from "../shell.ts";
 import { table } from "../table.ts";
 import type { DemoSettings } from "./settings.ts";
-import type { OperationFigures, Tally } from "./tally.ts";
+import type { DemoOperation, OperationFigures, Tally } from "./tally.ts";
 
 /** A moment of a demonstration, or its end. */
 export interface DemoMoment {
@@ -41,7 +41,7 @@ export function resultText(moment: DemoMoment): string {
     `${grouped(proxies)} proxies, for ${elapsedS.toFixed(1)} s\n${nodeLine(moment)}\n` +
     figuresTable(moment);
   for (const [code, count] of tally.failures) text += `${grouped(count)} failed: ${code}\n`;
-  return `${text}Times are ms, seen by the fleet; node and fleet shared this machine.\n`;
+  return `${text}Times as the fleet saw them; node and fleet shared this machine.\n`;
 }
 
 /** The result for scripts. */
@@ -64,18 +64,32 @@ function nodeLine({ node }: DemoMoment): string {
 }
 
 function figuresTable({ tally, elapsedS }: DemoMoment): string {
-  const head = ["OPERATION", "COUNT", "PER S", "NOT FOUND", "FAILED", "P50", "P90", "P99", "MAX"];
+  const head = [
+    "OPERATION",
+    "COUNT",
+    "PER S",
+    "NOT FOUND",
+    "FAILED",
+    "P50 ms",
+    "P90 ms",
+    "P99 ms",
+    "MAX ms",
+  ];
   return table(head, tally.all().map((figures) => row(figures, elapsedS)), {
     numbersFrom: 1,
   });
 }
+
+const SETUP = new Set<DemoOperation>(["connect", "register gateway", "register a batch"]);
 
 function row(figures: OperationFigures, elapsedS: number): string[] {
   const { operation, count, notFound, failed, latencyMs } = figures;
   const times = latencyMs === null
     ? ["", "", "", ""]
     : [latencyMs.p50, latencyMs.p90, latencyMs.p99, latencyMs.max].map(shownMs);
-  const perSecond = elapsedS > 0 ? grouped(Math.round(count / elapsedS)) : "";
+  // What is done before the fleet is at work has no rate.
+  const hasRate = elapsedS > 0 && !SETUP.has(operation);
+  const perSecond = hasRate ? grouped(Math.round(count / elapsedS)) : "";
   return [operation, grouped(count), perSecond, grouped(notFound), grouped(failed), ...times];
 }
 

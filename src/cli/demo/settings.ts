@@ -19,7 +19,7 @@ export const DEMO_DEFAULTS: DemoSettings = {
   gateways: 20,
   agents: 2_000,
   proxies: 50,
-  rate: 50,
+  rate: 20,
 };
 
 /** The least and the most of each. */

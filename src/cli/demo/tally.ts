@@ -6,7 +6,7 @@ import { Latencies } from "../../base/latencies.ts";
 export const DEMO_OPERATIONS = [
   "connect",
   "register gateway",
-  "register agents",
+  "register a batch",
   "register agent",
   "renew",
   "resolve",
