@@ -75,6 +75,9 @@ export class LogScanner {
   #logId: Uint8Array | undefined;
   #segment = 0;
   #end = -1;
+  /** The end of the last believed record, without padding, and its segment. */
+  #recordEnd = 0;
+  #recordSegment = 0;
   #sequence = 0;
   #watermark = 0;
   #fault: Fault | undefined;
@@ -174,7 +177,8 @@ export class LogScanner {
       this.#fail(reason);
       return at;
     }
-    this.#end = position + size;
+    this.#end = this.#recordEnd = position + size;
+    this.#recordSegment = this.#segment;
     return at + size;
   }
 
@@ -204,6 +208,9 @@ export class LogScanner {
     this.#logId ??= prefix.logId;
     const sequence = prefix.sequence;
     if (this.#sequence !== 0 && sequence !== this.#sequence + 1) {
+      // What is missing stood where zeros were taken for padding: belief ends before those.
+      this.#end = this.#recordEnd;
+      this.#segment = this.#recordSegment;
       return `its sequence number must be ${this.#sequence + 1}: found ${sequence}`;
     }
     if ((op === OP.segmentHeader) !== (position === this.#segment)) {

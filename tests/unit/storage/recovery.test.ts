@@ -198,6 +198,65 @@ test("recovery takes no record of its own log at another position for one that f
   assert.is(after.cuts.length, 1);
 });
 
+test("recovery takes no record at another position for its watermark", () => {
+  const bytes = content(written({ closed: false }));
+  // The last batch knows that three pages are synced, but it does not stand where it was written.
+  const moved = concatBytes([
+    bytes.subarray(0, 2 * PAGE),
+    new Uint8Array(PAGE),
+    bytes.subarray(4 * PAGE, 5 * PAGE),
+  ]);
+  const h = openOn(moved);
+  assert.is(h.error, undefined);
+  assert.equal(h.texts(1), ["a"]);
+});
+
+/** A log whose last page but one holds two records, and that page's bytes without the second. */
+function twoInOnePage(): { bytes: Uint8Array; second: Uint8Array } {
+  const h = new LogHarness();
+  h.open();
+  h.put(1, 1, "first");
+  h.put(1, 2, "second");
+  h.world.settle();
+  h.put(1, 3, "third");
+  h.world.settle();
+  const bytes = content(h);
+  const size = 124;
+  const at = PAGE + size;
+  assert.equal([...bytes.subarray(at, at + 2)], [0xca, 0xfe]);
+  const second = bytes.slice(at, at + size);
+  bytes.fill(0, at, at + size);
+  return { bytes, second };
+}
+
+test("recovery notices by its number that a record is missing before a sound batch", () => {
+  const { bytes } = twoInOnePage();
+  // Without a watermark above the gap: as if neither batch had been synced.
+  const refused = openOn(bytes);
+  assert.is(refused.error?.code, "corrupt");
+  const h = new LogHarness();
+  h.open();
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  h.put(1, 1, "first");
+  h.put(1, 2, "second");
+  h.world.settle();
+  h.put(1, 3, "third");
+  h.world.settle();
+  const unsynced = content(h);
+  unsynced.fill(0, PAGE + 124, 2 * PAGE);
+  const cut = openOn(unsynced);
+  assert.is(cut.error, undefined);
+  assert.equal(cut.texts(1), ["first"]);
+});
+
+test("recovery believes no record whose number follows but whose position does not", () => {
+  const { bytes, second } = twoInOnePage();
+  const moved = concatBytes([bytes.subarray(0, 2 * PAGE), second, new Uint8Array(PAGE)]);
+  const h = openOn(moved);
+  assert.is(h.error, undefined);
+  assert.equal(h.texts(1), ["first"]);
+});
+
 test("recovery refuses a log whose end is gone below a watermark that a later segment knows", () => {
   const h = new LogHarness({ segmentBytes: 1024 * 1024 });
   h.open();

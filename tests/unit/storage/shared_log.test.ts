@@ -430,6 +430,26 @@ test("SharedLog.relocateOldest moves live entries so that the segment goes, and 
   assert.equal(h.texts(9), ["also cold"]);
 });
 
+test("SharedLog.relocateOldest answers when the copies are durable, not before", () => {
+  const h = new LogHarness({ segmentBytes: 1024 * 1024 });
+  const log = h.open();
+  h.put(1, 1, "cold");
+  for (let index = 1; index <= 5; index++) {
+    h.put(2, index, "x".repeat(300_000));
+    h.world.settle();
+  }
+  h.disk.intercept = hold("sync");
+  let answer: unknown = "waiting";
+  log.relocateOldest(new Set([groupId(1)]), (error) => answer = error);
+  h.world.settle();
+  assert.is(answer, "waiting");
+  assert.is(log.live(groupId(1)).entries, 1);
+  h.disk.intercept = () => undefined;
+  h.disk.releaseHeld();
+  h.world.settle();
+  assert.is(answer, undefined);
+});
+
 test("SharedLog.close answers what is pending, leaves a watermark, refuses what comes later", () => {
   const h = new LogHarness();
   const log = h.open();
