@@ -1,23 +1,9 @@
-/** Clocks, timers and randomness of this machine, for tests that need real sockets. */
-import type { Scheduler, Timer, World } from "../../src/base/world.ts";
+/** The product's own clocks and timers, for tests that need real sockets. */
 import { SeededEntropy } from "../../src/base/prng.ts";
-
-const scheduler: Scheduler = {
-  after(delayMs: number, run: () => void): Timer {
-    const id = setTimeout(run, delayMs);
-    return { cancel: () => clearTimeout(id) };
-  },
-  nextTurn(run: () => void): void {
-    setTimeout(run, 0);
-  },
-};
+import type { World } from "../../src/base/world.ts";
+import { processWorld } from "../../src/node/process_world.ts";
 
 /** Real time; seeded randomness, so that a failing test fails again. */
 export function testWorld(seed = 1): World {
-  return {
-    monotonic: { nowMs: () => performance.now() },
-    wall: { unixMs: () => Date.now() },
-    scheduler,
-    entropy: new SeededEntropy(seed),
-  };
+  return { ...processWorld(), entropy: new SeededEntropy(seed) };
 }
