@@ -230,7 +230,7 @@ export class Sessions {
         if (message === undefined) return;
         if (message.kind === "goodbye") {
           // The side that hears a goodbye closes: its peer waits for that.
-          await open.session.goodbye(undefined, "");
+          await open.session.goodbye(undefined, "", { lingerMs: 0 });
           return;
         }
         throw new RegistryError(
