@@ -42,6 +42,8 @@ export class AliasJanitor {
   /** Pending claims without a register, as the last round found them. */
   readonly #suspects = new Map<string, Position>();
   #next = 0;
+  /** Partitions that are to be looked at by now. */
+  #owed = 0;
   #repairing = 0;
   #timer: Timer | undefined;
 
@@ -52,9 +54,10 @@ export class AliasJanitor {
   /** Begins its rounds. */
   start(): void {
     const count = this.#options.table.partitioner.partitionCount;
-    const partitionsPerTick = Math.ceil(count * GROUP_TICK_MS / ALIAS_SWEEP_MS);
     this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
-      for (let index = 0; index < partitionsPerTick; index++) this.#sweepNext(count);
+      // However few partitions there are, a round takes its time: a pending claim gets all of it.
+      this.#owed += count * GROUP_TICK_MS / ALIAS_SWEEP_MS;
+      for (; this.#owed >= 1; this.#owed--) this.#sweepNext(count);
       this.start();
     });
   }

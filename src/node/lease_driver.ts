@@ -96,13 +96,16 @@ export class LeaseDriver {
     this.#logTime(driven, nowMs);
   }
 
-  /** A restart goes on from the last time that was logged, so it must not be too far behind. */
+  /**
+   * A restart goes on from the last time that was logged: what it gives away so is kept below what
+   * is left of the shortest lease.
+   */
   #logTime(driven: Driven, nowMs: number): void {
     const { store } = driven.partition;
     const behindMs = nowMs - store.timeMs;
     if (behindMs < TIME_LOG_MS_MIN || driven.ticking || !store.wantsTime()) return;
-    const untilNextMs = store.nextDeadlineMs() - nowMs;
-    if (behindMs < Math.min(TIME_LOG_MS_MAX, untilNextMs / 4)) return;
+    const isEnough = (dueMs: number) => behindMs < Math.min(TIME_LOG_MS_MAX, dueMs - nowMs);
+    if (isEnough(store.nextDeadlineMs()) || isEnough(store.findNextDueMs())) return;
     const header = this.#options.proposer.header(driven.partition, 0);
     this.#propose(driven, "ticking", encodeTick(header));
   }

@@ -168,6 +168,17 @@ export class Leases {
     return Math.max(0, Math.min(table.dueOf(slot) * LEASE_TICK_MS, coverMs) - nowMs);
   }
 
+  /** The earliest due time, looked up anew, group ms: renewals leave the known one too early. */
+  findNextDueMs(): number {
+    const { table } = this.#state;
+    let next = Infinity;
+    for (let slot = 0; slot < table.count; slot++) {
+      if (table.dueOf(slot) < next && this.#isLease(slot)) next = table.dueOf(slot);
+    }
+    if (this.#leading) this.#nextDueTick = next;
+    return next * LEASE_TICK_MS;
+  }
+
   /** A command for the covers that are to be extended now; `force`: without waiting to gather. */
   extendCommand(nowMs: number, unixS: number, force: boolean): Uint8Array | undefined {
     if (!this.#leading || (!force && nowMs < this.#nextExtendMs)) return undefined;

@@ -238,6 +238,11 @@ export class PartitionStore {
     return this.#leases.nextDeadlineMs;
   }
 
+  /** When the first lease ends that is not renewed, group ms, looked up; Infinity: there is none. */
+  findNextDueMs(): number {
+    return this.#leases.findNextDueMs();
+  }
+
   /**
    * A command that extends covers, to be proposed as it is; `undefined`: none is wanted now.
    *
