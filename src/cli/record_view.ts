@@ -197,7 +197,8 @@ function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[
   return [
     ...(labels === "" ? [] : [["labels", labels] as const]),
     ...(record.credentialHash === "" ? [] : [["credential hash", record.credentialHash] as const]),
-    ["lease", `${formatDuration(remainingMs)} of ${formatDuration(record.ttlMs)} left`],
+    // What is left may be more than the ttl: after a restart a node goes by the logged cover.
+    ["lease", `${formatDuration(remainingMs)} left, ttl ${formatDuration(record.ttlMs)}`],
     ["last seen", new Date(record.lastSeenUnixMs).toISOString()],
     ["incarnation", incarnationText(record.incarnation)],
     ["revision", incarnationText(record.revision)],

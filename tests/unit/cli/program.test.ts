@@ -230,7 +230,7 @@ test("agent resolve shows the agent, its gateway and the receipts", async () => 
   const asText = await crs("agent resolve a1.example", { resolveAgent: resolved });
   assert.is(asText.code, 0);
   for (
-    const word of ["a1.example", "20 s of 30 s left", "10.0.0.1:4000", "partition 7", "zone=a"]
+    const word of ["a1.example", "20 s left, ttl 30 s", "10.0.0.1:4000", "partition 7", "zone=a"]
   ) {
     assert.ok(asText.stdout.includes(word), word);
   }
