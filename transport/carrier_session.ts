@@ -1,6 +1,6 @@
 /**
  * A session over a connection that carries pairs of web streams: Deno's QUIC, a WebTransport session
- * on a Deno server (raw streams with three header bytes, platform.md traps 7 and 8), and the
+ * on a Deno server (raw streams with three header bytes, see quic_carrier.ts), and the
  * standard WebTransport of a client.
  *
  * The connection's own `closed` is the one truth about the session's end. Streams are counted here;

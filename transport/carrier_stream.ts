@@ -6,7 +6,7 @@
  * needed, and without it large echoes take two thirds of the time). A write settles when the
  * runtime's send buffer took the bytes; with a peer that does not read, QUIC lets some 1.25 MB a
  * stream out to the peer and up to 10 MB a session into the send buffer before writes wait.
- * The end of either direction ends both: nothing depends on half-open streams (platform.md, trap 7).
+ * The end of either direction ends both: nothing depends on half-open streams (denoland/deno#36822).
  */
 import { assert } from "../src/base/assert.ts";
 import { RegistryError } from "../src/base/errors.ts";

@@ -1,6 +1,6 @@
 /**
  * The last net under promises that nobody awaits. Deno's QUIC and WebTransport reject some that no
- * code of ours can reach (platform.md, trap 5), and one of those would end the process; here each is
+ * code of ours can reach, and one of those would end the process; here each is
  * counted, told, and survived. It is installed by the composition of a program and nowhere else, and
  * its counter is no place for known failures: those are caught where they arise.
  */

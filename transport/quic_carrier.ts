@@ -6,7 +6,7 @@
  * the WebTransport stream type 0x41 as a two-byte varint and session id 0 (draft-ietf-webtrans-http3
  * §4.2; the CONNECT stream is a client's first stream, and so always 0). That way an end and a stop
  * are seen, stream credit comes back, and a malformed header costs its stream and not the session
- * (platform.md, traps 7 and 8).
+ * (denoland/deno#36822).
  */
 import type { Carrier } from "./carrier_session.ts";
 import type { BytePair } from "./carrier_stream.ts";

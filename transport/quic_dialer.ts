@@ -29,7 +29,7 @@ export interface QuicDialerOptions {
   readonly streamsPerSessionMax?: number;
 }
 
-/** `serverCertificateHashes` works at run time and is missing from the types (platform.md, trap 2). */
+/** `serverCertificateHashes` works at run time and is missing from the types. */
 type ConnectOptions = Deno.ConnectQuicOptions<false> & {
   serverCertificateHashes?: { algorithm: string; value: Uint8Array }[];
 };

@@ -1,6 +1,6 @@
 /**
  * Server certificates for tests: self-signed, ECDSA P-256, valid for at most 14 days, so that a hash
- * pins them (platform.md, trap 2). Not the product's issuer, which stands in `identity/`.
+ * pins them. Not the product's issuer, which stands in `identity/`.
  */
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";

@@ -38,7 +38,7 @@ export interface HarnessOptions {
 export interface Adapter {
   readonly name: string;
   make(options?: HarnessOptions): Harness;
-  /** False where an abort of the dialing side is not seen by the other (platform.md, trap 7). */
+  /** False where an abort of the dialing side is not seen by the other (denoland/deno#36822). */
   readonly dialerAbortIsSeen: boolean;
 }
 
