@@ -11,17 +11,14 @@
  * failed sync ends it all: the kernel may have dropped pages that it reports clean from then on.
  */
 import { RegistryError } from "../base/errors.ts";
-import {
-  WAL_BATCH_BYTES,
-  WAL_PREALLOCATE_BYTES,
-  WAL_PROBE_MS,
-  WAL_WRITTEN_BATCHES_MAX,
-} from "../base/limits.ts";
+import { WAL_BATCH_BYTES, WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
 import { pageAlign, segmentName } from "../wal/segment.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
+import { makeSegment } from "./segment_maker.ts";
+import { ZerosAhead } from "./zeros_ahead.ts";
 
 /** One record on its way. */
 export interface Submission {
@@ -107,12 +104,7 @@ export class LogWriter {
   #segment = -1;
   #file = "";
   #segmentNumber: number;
-  /** Position up to which zeros were laid down. */
-  #allocated = 0;
-  #allocating = false;
-  readonly #zeros = new Uint8Array(WAL_PREALLOCATE_BYTES);
-  /** Cleared when there was no room for zeros; the next segment tries again. */
-  #allocates = true;
+  readonly #ahead: ZerosAhead;
 
   #gathering: Slot = newSlot();
   readonly #free: Slot[] = [];
@@ -162,10 +154,11 @@ export class LogWriter {
     this.#end = start.position;
     this.#watermark = start.position;
     this.#segmentNumber = start.segmentNumber;
+    this.#ahead = new ZerosAhead(driver, segmentBytes, () => this.#pump());
     if (start.segment === undefined) return;
     this.#segment = start.segment.position;
     this.#file = segmentName(this.#segment);
-    this.#allocated = Math.max(start.segment.allocated, this.#end);
+    this.#ahead.reset(Math.max(start.segment.allocated, this.#end), true);
     // What recovery handed out is as good as acknowledged: it gets a watermark above it.
     this.#watermarkDue = true;
     this.#restIfIdle();
@@ -281,7 +274,7 @@ export class LogWriter {
       if (this.#isQuiet) this.#roll(() => this.#pump());
       return;
     }
-    if (this.#allocating && this.#end + pageAlign(size) > this.#allocated) return;
+    if (this.#ahead.isBusy && this.#end + pageAlign(size) > this.#ahead.allocated) return;
     if (this.#full.length > 0) this.#full.shift();
     else this.#gathering = this.#free.pop() ?? newSlot();
     this.#write(slot);
@@ -317,7 +310,7 @@ export class LogWriter {
     slot.end = position + bytes.length;
     this.#sequence += slot.batch.recordCount;
     this.#end = slot.end;
-    this.#allocated = Math.max(this.#allocated, slot.end);
+    this.#ahead.wrote(slot.end);
     this.#writing = slot;
     this.stats.batches++;
     this.stats.writtenBytes += bytes.length;
@@ -325,7 +318,7 @@ export class LogWriter {
       { kind: "write", file: this.#file, position: position - this.#segment, bytes },
       (failure) => this.#wrote(slot, position, failure),
     );
-    this.#allocateAhead();
+    this.#ahead.extend(this.#file, this.#segment, this.#end);
   }
 
   #wrote(slot: Slot, position: number, failure: StorageFailure | undefined): void {
@@ -341,27 +334,6 @@ export class LogWriter {
     }
     this.#written.push(slot);
     this.#pump();
-  }
-
-  /** Lays zeros down ahead, so that the syncs to come change no metadata. */
-  #allocateAhead(): void {
-    if (this.#allocating || !this.#allocates) return;
-    if (this.#allocated - this.#end > WAL_PREALLOCATE_BYTES / 2) return;
-    const from = this.#allocated;
-    const to = Math.min(from + WAL_PREALLOCATE_BYTES, this.#segment + this.#segmentBytes);
-    if (to <= from) return;
-    this.#allocating = true;
-    const segment = this.#segment;
-    const bytes = this.#zeros.subarray(0, to - from);
-    this.#driver.submit(
-      { kind: "write", file: this.#file, position: from - segment, bytes },
-      (failure) => {
-        this.#allocating = false;
-        if (failure !== undefined) this.#allocates = false;
-        else this.#allocated = to;
-        this.#pump();
-      },
-    );
   }
 
   #startSync(): void {
@@ -411,54 +383,45 @@ export class LogWriter {
 
   /** Begins the next segment. All before is durable, nothing is under way. */
   #roll(done: (error: RegistryError | undefined) => void): void {
-    if (this.#allocating) return;
+    if (this.#ahead.isBusy) return;
     this.#rolling = this.#rollDue = true;
     const batch = new Batch();
     const position = this.#end;
     const sequence = this.#sequence;
-    const file = segmentName(position);
-    const before = this.#file;
     this.#owner.segmentHeader(batch, this.#segmentNumber + 1);
     const seal = { logId: this.#logId, sequence, position, watermark: this.#watermark };
     const bytes = batch.seal(seal);
     const startMs = this.#clock.nowMs();
-    const failed = (failure: StorageFailure) => {
+    makeSegment(this.#driver, segmentName(position), bytes, (outcome) => {
       this.#rolling = false;
-      if (this.#segment === -1) return done(notWritten(failure));
-      this.#beginCut(failure, position, sequence);
-    };
-    const unsynced = (failure: StorageFailure) => {
-      this.poison(failure);
-      done(this.#error());
-    };
-    const begun = () => {
-      this.#countSync(this.#clock.nowMs() - startMs);
-      this.#rolling = this.#rollDue = false;
-      this.#segmentNumber++;
-      this.#segment = position;
-      this.#file = file;
-      this.#sequence++;
-      this.#end = position + bytes.length;
-      this.#watermark = this.#allocated = this.#end;
-      this.#allocates = true;
-      this.stats.writtenBytes += bytes.length;
-      if (before !== "") this.#driver.submit({ kind: "release", file: before }, () => {});
-      this.#owner.segmentBegun(position);
-      done(undefined);
-    };
-    this.#driver.submit({ kind: "truncate", file, size: 0 }, (cutFailure) => {
-      if (cutFailure !== undefined) return failed(cutFailure);
-      this.#driver.submit({ kind: "write", file, position: 0, bytes }, (failure) => {
-        if (failure !== undefined) return failed(failure);
-        this.#driver.submit({ kind: "sync", file }, (syncFailure) => {
-          if (syncFailure !== undefined) return unsynced(syncFailure);
-          this.#driver.submit({ kind: "syncFolder" }, (folderFailure) => {
-            if (folderFailure !== undefined) return unsynced(folderFailure);
-            begun();
-          });
-        });
-      });
+      if (outcome.kind === "made") {
+        this.#countSync(this.#clock.nowMs() - startMs);
+        this.#enterSegment(position, bytes.length);
+        done(undefined);
+      } else if (outcome.kind === "unsynced") {
+        this.poison(outcome.failure);
+        done(this.#error());
+      } else if (this.#segment === -1) {
+        done(notWritten(outcome.failure));
+      } else {
+        this.#beginCut(outcome.failure, position, sequence);
+      }
     });
+  }
+
+  #enterSegment(position: number, headerBytes: number): void {
+    if (this.#segment !== -1) {
+      this.#driver.submit({ kind: "release", file: this.#file }, () => {});
+    }
+    this.#rollDue = false;
+    this.#segmentNumber++;
+    this.#segment = position;
+    this.#file = segmentName(position);
+    this.#sequence++;
+    this.#end = this.#watermark = position + headerBytes;
+    this.#ahead.reset(this.#end, true);
+    this.stats.writtenBytes += headerBytes;
+    this.#owner.segmentBegun(position);
   }
 
   /** A write failed: nothing more is written until what it left is gone. */
@@ -474,7 +437,7 @@ export class LogWriter {
 
   #cutWhenQuiet(): void {
     this.#startSync();
-    if (!this.#isQuiet || this.#allocating || this.#rolling) return;
+    if (!this.#isQuiet || this.#ahead.isBusy || this.#rolling) return;
     this.#rolling = true;
     const file = this.#file;
     const size = this.#cutAt - this.#segment;
@@ -489,9 +452,9 @@ export class LogWriter {
   }
 
   #endCut(): void {
-    this.#end = this.#allocated = this.#cutAt;
+    this.#end = this.#cutAt;
+    this.#ahead.reset(this.#end, false);
     this.#sequence = this.#cutSequence;
-    this.#allocates = false;
     this.#state = "waiting";
     this.#owner.rolledBack();
     this.#failGathered();
@@ -511,7 +474,7 @@ export class LogWriter {
   #reopen(): void {
     this.#state = "open";
     this.#failure = undefined;
-    this.#allocates = true;
+    this.#ahead.reset(this.#ahead.allocated, true);
     this.#owner.writable(true);
   }
 
@@ -578,7 +541,7 @@ export class LogWriter {
     const done = this.#onDrained;
     if (done === undefined) return;
     const ended = this.#state === "poisoned" || this.#state === "waiting";
-    if (!this.#isQuiet || this.#rolling || this.#allocating) return;
+    if (!this.#isQuiet || this.#rolling || this.#ahead.isBusy) return;
     if (!ended && (this.#hasGathered || this.#watermarkDue)) return;
     this.#onDrained = undefined;
     this.stop();
