@@ -1,9 +1,9 @@
 /**
  * What the store costs, in memory and in time, with a million records in one process.
  *
- * Run: `deno run -A --v8-flags=--expose-gc bench/store_memory.ts [records] [partitions]`. Prints one
- * JSON object a line. Resident memory is measured beyond that of the empty store, after a collection.
- * No log, no network: bytes in, apply, bytes out.
+ * Run: `deno run -A --v8-flags=--expose-gc bench/store_memory.ts [records] [partitions]`, with a third
+ * argument `aliases` for aliases alone. Resident memory is measured beyond that of the empty store,
+ * after a collection. No log, no network: bytes in, apply, bytes out.
  */
 import { agentCodec, gatewayCodec } from "../schemas/gen/record.ts";
 import { encodeClaim, encodePut, encodeTick } from "../src/record/command.ts";
@@ -12,6 +12,7 @@ import { Partitioner } from "../src/ring/partition.ts";
 import { StoreShared } from "../src/store/shared.ts";
 import { PartitionStore } from "../src/store/store.ts";
 import { NO_POSITION } from "../src/store/reply.ts";
+import { ResultFile } from "./harness.ts";
 
 const RECORDS = Number(Deno.args[0] ?? 1_000_000);
 const PARTITIONS = Number(Deno.args[1] ?? 1_024);
@@ -22,8 +23,13 @@ const HASH_SEED = new Uint8Array(16).fill(9);
 
 const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
 
+const results = new ResultFile(
+  Deno.args[2] === "aliases" ? "store_aliases" : "store_memory",
+  new Date().toISOString(),
+);
+
 function report(what: string, fields: Record<string, number>): void {
-  console.log(JSON.stringify({ what, ...fields }));
+  results.write({ what, ...fields });
 }
 
 function residentBytes(): number {

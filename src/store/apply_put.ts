@@ -39,7 +39,7 @@ import {
 } from "./ownership.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import { type ApplyReply, NO_POSITION, type Position, refusal, success } from "./reply.ts";
-import { FLAG_TOMBSTONE } from "./slot_table.ts";
+import { FLAG_BY_COVER, FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** What a put found out before it changes anything. */
 interface PutPlan {
@@ -211,10 +211,11 @@ function executePut(
   const position = { generation: state.generation, index };
   const before = plan.live ? state.recordView(plan.slot) : undefined;
   const incarnation = before === undefined || plan.fresh ? position : incarnationOf(before);
-  const coverBeforeMs = before === undefined || plan.fresh ? 0 : before.leaseExpiryMs;
-  const dueBefore = plan.live ? state.table.dueOf(plan.slot) : 0;
-  // A ttl that shrinks does not take back what was promised.
-  const leaseExpiryMs = Math.max(coverBeforeMs, state.timeMs + COVER_TTLS * incoming.ttlMs);
+  const { table } = state;
+  const dueBefore = plan.live ? table.dueOf(plan.slot) : 0;
+  const byCover = plan.live && table.hasFlag(plan.slot, FLAG_BY_COVER);
+  const kept = plan.fresh ? undefined : before;
+  const leaseExpiryMs = coverOf(state.timeMs, incoming.ttlMs, kept);
 
   let bytes = context.data;
   if (plan.superseded.length > 0) {
@@ -239,10 +240,25 @@ function executePut(
   record.leaseExpiryMs = leaseExpiryMs;
   record.lastSeenUnixS = context.unixS;
   record.writer = context.writer;
-  state.table.setDue(slot, plan.fresh ? 0 : dueBefore);
+  table.setDue(slot, dueBefore);
+  if (byCover) table.setFlag(slot, FLAG_BY_COVER);
   leases.granted(slot, leases.grantTimeMs(), plan.fresh);
   state.emit(!plan.fresh ? "updated" : plan.live ? "taken_over" : "registered", slot, index);
   return success({ incarnation, revision: position, created: plan.fresh });
+}
+
+/**
+ * The cover after a register at `timeMs`, ms: twice the ttl, and never shorter than before. Where the
+ * ttl changes, the cover also reaches one new ttl beyond all that was promised under another ttl: so a
+ * new leader, who knows covers alone, knows from the first renewal on when the lease ends (leases.ts).
+ */
+function coverOf(timeMs: number, ttlMs: number, before: RecordView | undefined): number {
+  const coverMs = timeMs + COVER_TTLS * ttlMs;
+  if (before === undefined) return coverMs;
+  const beforeMs = before.leaseExpiryMs;
+  if (before.ttlMs === ttlMs) return Math.max(coverMs, beforeMs);
+  const promisedMsMax = Math.min(beforeMs, timeMs + TTL_MS_MAX);
+  return Math.max(coverMs, beforeMs, promisedMsMax + ttlMs);
 }
 
 /** Encodes the incoming record with its superseded processes into the writer; its bytes. */

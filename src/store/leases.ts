@@ -23,7 +23,13 @@ import { encodeExpire, encodeExtend } from "../record/command.ts";
 import { isRecordKind, type RecordKind } from "../record/key.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import type { Position } from "./reply.ts";
-import { FLAG_EXPIRING, FLAG_RENEWED, FLAG_TOMBSTONE, FLAG_WAITING } from "./slot_table.ts";
+import {
+  FLAG_BY_COVER,
+  FLAG_EXPIRING,
+  FLAG_RENEWED,
+  FLAG_TOMBSTONE,
+  FLAG_WAITING,
+} from "./slot_table.ts";
 
 /**
  * An extension is wanted when less than this many ttls of cover remain at a renewal: then the next
@@ -92,6 +98,7 @@ export class Leases {
       if (!this.#isLease(slot)) continue;
       const tick = tickAfter(this.#state.recordView(slot).leaseExpiryMs);
       table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED);
+      table.setFlag(slot, FLAG_BY_COVER);
       table.setDue(slot, tick);
       if (tick < this.#nextDueTick) this.#nextDueTick = tick;
     }
@@ -112,12 +119,26 @@ export class Leases {
   granted(slot: number, fromMs: number, fresh: boolean): void {
     if (!this.#leading) return;
     const { table } = this.#state;
-    const record = this.#state.recordView(slot);
-    const promised = Math.min(fromMs + record.ttlMs, record.leaseExpiryMs);
-    const tick = Math.max(tickAfter(promised), fresh ? 0 : table.dueOf(slot));
-    table.setDue(slot, tick);
+    const { ttlMs, leaseExpiryMs } = this.#state.recordView(slot);
+    if (fresh) table.setDue(slot, 0);
+    this.#postpone(slot, Math.min(fromMs + ttlMs, leaseExpiryMs), leaseExpiryMs - ttlMs);
     table.clearFlag(slot, FLAG_EXPIRING);
-    if (tick < this.#nextDueTick) this.#nextDueTick = tick;
+  }
+
+  /**
+   * Moves a due time to the end of a lease that was just given: never back, for what was promised
+   * stays promised. Only where the due time is a mere cover it may come forward: what an earlier
+   * leader promised ends before this lease, if it was of the same ttl, or else one ttl before the
+   * cover (coverOf in apply_put.ts).
+   */
+  #postpone(slot: number, untilMs: number, promisedMsMax: number): void {
+    const { table } = this.#state;
+    const tick = tickAfter(untilMs);
+    const known = table.hasFlag(slot, FLAG_BY_COVER) && promisedMsMax <= untilMs;
+    if (known) table.clearFlag(slot, FLAG_BY_COVER);
+    if (known || tick > table.dueOf(slot)) table.setDue(slot, tick);
+    const due = table.dueOf(slot);
+    if (due < this.#nextDueTick) this.#nextDueTick = due;
   }
 
   /** The time from which a lease granted by apply counts. */
@@ -149,8 +170,7 @@ export class Leases {
       table.setFlag(slot, FLAG_WAITING);
       return "needs_extension";
     }
-    const tick = tickAfter(nowMs + ttlMs);
-    if (tick > table.dueOf(slot)) table.setDue(slot, tick);
+    this.#postpone(slot, nowMs + ttlMs, record.leaseExpiryMs - ttlMs);
     table.setFlag(slot, FLAG_RENEWED);
     this.renewedTtlMs = ttlMs;
     if (leftMs < ttlMs * EXTEND_BELOW_TTLS && this.#nextExtendMs > nowMs + EXTEND_GATHER_MS) {

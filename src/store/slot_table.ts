@@ -29,6 +29,8 @@ export const FLAG_EXPIRING = 1 << 26;
 export const FLAG_WAITING = 1 << 27;
 /** Volatile: it was renewed since its cover was last extended, or the extension gathered. */
 export const FLAG_RENEWED = 1 << 28;
+/** Volatile: its due time is its cover, for this leader has seen no renewal of it yet. */
+export const FLAG_BY_COVER = 1 << 29;
 
 /** `packed` of its parts. */
 export function pack(kind: number, words: number, region: number, flags: number): number {

@@ -130,7 +130,13 @@ export class StoreModel {
       port: put.port,
       ttlMs: put.ttlMs,
       state: 0,
-      coverMs: Math.max(kept?.coverMs ?? 0, this.timeMs + 2 * put.ttlMs),
+      coverMs: Math.max(
+        this.timeMs + 2 * put.ttlMs,
+        kept?.coverMs ?? 0,
+        kept === undefined || kept.ttlMs === put.ttlMs
+          ? 0
+          : Math.min(kept.coverMs, this.timeMs + 86_400_000) + put.ttlMs,
+      ),
       incarnation: kept?.incarnation ?? this.#here,
       revision: this.#here,
       claim: put.claim,

@@ -206,6 +206,20 @@ test("a new leader goes by the covers: one ttl longer, never shorter", () => {
   assert.is(settle(harness).expired, 1);
 });
 
+test("a new leader knows the lease's end from the first renewal on", () => {
+  const harness = leader();
+  const { incarnation } = harness.putAgent();
+  harness.store.onLoseLeadership();
+  harness.store.onBecomeLeader(0);
+  harness.timeMs = 1_000;
+  assert.is(harness.store.remainingMs(harness.slotOf(KIND_AGENT, 1), 1_000), 2 * TTL_MS - 1_000);
+  assert.is(renew(harness, 1, incarnation), "renewed");
+  harness.timeMs = TTL_MS + 999;
+  assert.is(settle(harness).expired, 0);
+  harness.timeMs = TTL_MS + 1_000;
+  assert.is(settle(harness).expired, 1);
+});
+
 test("an extension counts from its renewal, so that gathering lengthens no cover", () => {
   const harness = leader();
   const { incarnation } = harness.putAgent();

@@ -87,13 +87,15 @@ test("put with an equal sequence is a duplicate: success, and nothing changes", 
   assert.is(harness.events.length, 1);
 });
 
-test("put with a shorter ttl never shortens the cover that was given", () => {
+test("put with another ttl never shortens the cover, which ends a ttl after what was promised", () => {
   const harness = new StoreHarness();
   harness.putGateway({ ttlMs: 600_000 });
   harness.timeMs = 1_000;
   harness.putGateway({ ttlMs: 5_000, sequence: 2 });
-  assert.is(harness.gateway(1)?.leaseExpiryMs, 1_200_000);
+  assert.is(harness.gateway(1)?.leaseExpiryMs, 1_205_000);
   assert.is(harness.gateway(1)?.ttlMs, 5_000);
+  harness.putGateway({ ttlMs: 5_000, sequence: 3 });
+  assert.is(harness.gateway(1)?.leaseExpiryMs, 1_205_000, "the same ttl changes nothing");
 });
 
 test("put by another process is refused unless it names the current incarnation", () => {
