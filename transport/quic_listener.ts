@@ -4,9 +4,9 @@
  * A connection passes three stages: begin (limits), handshake, upgrade (`h3` only); each is counted
  * and the last two share a deadline. It is accepted in its half-open form, `zeroRtt`, because only
  * that yields a connection which a deadline can close; nothing is read from it before the handshake
- * is complete. `incoming` has no other property read than `accept` and `refuse`: the rest consume
- * it (tests/unit/transport/platform.test.ts). Replaced Deno listeners stay referenced until the end, for a collected
- * one stops its endpoint.
+ * is complete. `incoming` has no other property read than `accept` and `refuse`: the rest consume it
+ * (tests/unit/transport/platform.test.ts). Replaced Deno listeners stay referenced until the end, for
+ * a collected one stops its endpoint.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";

@@ -3,9 +3,9 @@
  * runtime is used here.
  *
  * What differs from raw QUIC, by the runtimes' doing: timers are theirs (Deno: kept alive every 4 s,
- * given up after 10 s); Deno believes pins only and ignores other roots, and
- * cannot dial a literal IPv6 address; an `abort` of a stream may never be seen by the peer (denoland/deno#36822);
- * a browser's close does not end the connection, so a server learns of it by a goodbye frame or not
+ * given up after 10 s); Deno believes pins only and ignores other roots, and cannot dial a literal
+ * IPv6 address; an `abort` of a stream may never be seen by the peer (denoland/deno#36822); a
+ * browser's close does not end the connection, so a server learns of it by a goodbye frame or not
  * before the idle time; an attempt that was given up goes on until it succeeds or fails by itself.
  */
 import { RegistryError } from "../src/base/errors.ts";
