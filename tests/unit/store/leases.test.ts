@@ -220,6 +220,21 @@ test("a new leader knows the lease's end from the first renewal on", () => {
   assert.is(settle(harness).expired, 1);
 });
 
+test("a new leader keeps what was promised under a longer ttl", () => {
+  const harness = leader();
+  const { incarnation } = harness.putAgent({ ttlMs: 10_000 });
+  harness.timeMs = 10_000;
+  assert.is(renew(harness, 1, incarnation), "renewed", "promised until 20,000");
+  harness.timeMs = 10_100;
+  harness.putAgent({ ttlMs: 7_777, sequence: 2 });
+  harness.store.onLoseLeadership();
+  harness.store.onBecomeLeader(10_100);
+  harness.timeMs = 10_200;
+  assert.is(renew(harness, 1, incarnation), "renewed");
+  harness.timeMs = 19_999;
+  assert.is(settle(harness).expired, 0);
+});
+
 test("an extension counts from its renewal, so that gathering lengthens no cover", () => {
   const harness = leader();
   const { incarnation } = harness.putAgent();
