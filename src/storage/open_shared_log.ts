@@ -5,6 +5,10 @@
  * leave; scan all segments (scanner.ts) and build the ledger; refuse damage, cut what was never
  * promised; hand out hard states, images, and in a second pass over the segments the live entries;
  * remove files that nothing names. Nothing is changed on the disk before the log is judged sound.
+ *
+ * What this cannot see: rot in the last batch before its watermark is written (`idleMs` after it, or
+ * at a close) looks like a batch that never reached the disk, and is cut; and so does the loss of
+ * the newest segments as whole files.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";

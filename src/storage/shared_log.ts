@@ -42,7 +42,10 @@ export interface ImagePoint {
   readonly configuration: Uint8Array;
 }
 
-/** Answers one submission: `undefined` when it is durable, else why it is not. */
+/**
+ * Answers one submission: `undefined` when it is durable, else why it is not. It may submit more; it
+ * must not throw, for those behind it wait for their answers in the same call.
+ */
 export type LogDone = (error: RegistryError | undefined) => void;
 
 /**

@@ -1,7 +1,7 @@
 /** Recovery: cut or refuse, at every byte; forged records; lost and reordered writes; missing files. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { concatBytes } from "../../../src/base/bytes.ts";
+import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
 import { groupId, logIndex, term } from "../../../src/base/ids.ts";
 import { Batch } from "../../../src/wal/batch.ts";
 import { LogHarness } from "../../support/log_harness.ts";
@@ -379,6 +379,29 @@ test("recovery of a first segment whose making was cut short begins a new log", 
     h.world.settle();
     assert.equal(h.acknowledged, ["a"]);
   }
+});
+
+test("recovery opens the frozen folder", () => {
+  const vector: {
+    files: Record<string, { size: number; pieces: { offset: number; hex: string }[] }>;
+  } = JSON.parse(
+    Deno.readTextFileSync(new URL("../../vectors/wal/folder.json", import.meta.url)),
+  );
+  const h = new LogHarness();
+  for (const [name, { size, pieces }] of Object.entries(vector.files)) {
+    const bytes = new Uint8Array(size);
+    for (const { offset, hex } of pieces) bytes.set(fromHex(hex)!, offset);
+    h.disk.plant(name, bytes);
+  }
+  h.open();
+  assert.equal(h.cuts, []);
+  assert.equal(h.group(1).entries, [
+    { index: 1, term: 1, kind: 0, text: "one" },
+    { index: 2, term: 2, kind: 0, text: "two anew" },
+  ]);
+  assert.equal(h.group(1).hardState, { term: term(2), vote: 7, commit: logIndex(1) });
+  assert.equal([h.group(2).imageIndex, h.group(2).image], [1, "image of two"]);
+  assert.equal(h.texts(2), ["after the image"]);
 });
 
 test("recovery syncs every segment and the folder before it believes them", () => {
