@@ -50,7 +50,7 @@
  */
 export * from "./src/client/mod.ts";
 export { ERROR_TABLE, RegistryError } from "./src/base/errors.ts";
-export type { ErrorClass, ErrorCode, ErrorFields } from "./src/base/errors.ts";
+export type { ErrorClass, ErrorCode, ErrorEntry, ErrorFields } from "./src/base/errors.ts";
 export type { LogFacts, Logger, LogLevel } from "./src/base/logger.ts";
 export type { World } from "./src/base/world.ts";
 export type { RingMap } from "./src/ring/ring_map.ts";
@@ -64,3 +64,8 @@ export { processWorld } from "./src/node/process_world.ts";
 export { type NodeConfig, resolveConfig } from "./src/node/config.ts";
 export { loadConfig } from "./src/node/config_file.ts";
 export { type RunningNode, startNode, type StartNodeOptions } from "./src/node/node.ts";
+
+// Stand-ins for tests: a network, a disk and chance, all in memory and all from one seed.
+export { SeededEntropy } from "./src/base/prng.ts";
+export { MemoryDisk } from "./src/storage/memory_storage.ts";
+export { MemoryNetwork } from "./transport/memory/network.ts";

@@ -9,7 +9,40 @@
 /** What kind of trouble a code tells of; the command line's exit codes follow it. */
 export type ErrorClass = "caller" | "not_found" | "conflict" | "unavailable" | "internal";
 
-interface ErrorEntry {
+/** One of the closed set of codes. */
+export type ErrorCode =
+  | "malformed"
+  | "too_large"
+  | "invalid_argument"
+  | "unknown_operation"
+  | "unsupported_version"
+  | "unauthenticated"
+  | "permission_denied"
+  | "wrong_cluster"
+  | "not_found"
+  | "superseded"
+  | "stale_sequence"
+  | "incarnation_mismatch"
+  | "domain_taken"
+  | "claim_revoked"
+  | "deadline_exceeded"
+  | "overloaded"
+  | "storage_unavailable"
+  | "not_leader"
+  | "not_replica"
+  | "too_stale"
+  | "shutting_down"
+  | "connection_lost"
+  | "canceled"
+  | "corrupt"
+  | "locked"
+  | "invalid_configuration"
+  | "tls_failed"
+  | "internal";
+
+/** What is known of a code. */
+export interface ErrorEntry {
+  /** Its number on the wire. */
   readonly wire: number;
   readonly class: ErrorClass;
   /** True where the server did nothing, so that even an unsafe operation may be sent again. */
@@ -28,7 +61,7 @@ function entry(
 }
 
 /** Every code: its wire number, its class, whether nothing was done, and what to do about it. */
-export const ERROR_TABLE = {
+export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   malformed: entry(1, "caller", true, "Send a frame that follows the schema."),
   too_large: entry(2, "caller", true, "Send a smaller message, or split it."),
   invalid_argument: entry(3, "caller", true, "Correct the named field and send it again."),
@@ -72,10 +105,7 @@ export const ERROR_TABLE = {
   invalid_configuration: entry(26, "caller", true, "Correct each setting that is listed."),
   tls_failed: entry(27, "unavailable", true, "Check the pinned hash or CA against the server's."),
   internal: entry(28, "internal", false, "Report it, with the server's log around that time."),
-} as const satisfies Record<string, ErrorEntry>;
-
-/** One of the closed set of codes. */
-export type ErrorCode = keyof typeof ERROR_TABLE;
+};
 
 /** The structured facts that some codes carry. */
 export interface ErrorFields {

@@ -16,7 +16,8 @@ import type { NodePath } from "./node_path.ts";
 import type { ReadAnswer, ReadBarrier, ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { RequestHandler, RequestStream } from "./request_stream.ts";
-import type { WritePath, WriteReply } from "./write_path.ts";
+import type { WriteReply } from "./write_context.ts";
+import type { WritePath } from "./write_path.ts";
 
 /** Counts requests: the metrics, or nothing. */
 export interface RequestObserver {

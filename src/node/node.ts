@@ -6,7 +6,7 @@
  * goodbye, close the log, free the folder. Nothing here is on the way of a request.
  */
 import process from "node:process";
-import { RegistryError } from "../base/errors.ts";
+import type { RegistryError } from "../base/errors.ts";
 import { nodeId } from "../base/ids.ts";
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";

@@ -18,7 +18,7 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { leaseRemainingMs, notReplica } from "./read_path.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
-import type { PartReceipt, WriteContext } from "./write_path.ts";
+import type { PartReceipt, WriteContext } from "./write_context.ts";
 
 /** What a caller asks to register. */
 export interface Registration {

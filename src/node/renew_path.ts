@@ -15,7 +15,7 @@ import type { AccessControl } from "./access_control.ts";
 import { renewAfterMs } from "./lease_interval.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
-import type { WriteContext, WriteReply } from "./write_path.ts";
+import type { WriteContext, WriteReply } from "./write_context.ts";
 
 /** A renewal that waits for its cover. */
 interface Waiting {

@@ -15,38 +15,16 @@ import {
 } from "../../schemas/gen/wire.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
-import type { AuthenticatedPeer } from "../base/peer.ts";
 import { encodeRemove, encodeReport } from "../record/command.ts";
 import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
 import type { AccessControl } from "./access_control.ts";
-import type { ReadPoint } from "./group.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Proposer, refusalOf } from "./proposer.ts";
-import type { TokenBucket } from "./rate_limiter.ts";
 import { notReplica } from "./read_path.ts";
+import type { PartReceipt, WriteContext, WriteReply } from "./write_context.ts";
 import type { Registrar } from "./registrar.ts";
 import type { RenewPath } from "./renew_path.ts";
-
-/** Who asks, and until when. */
-export interface WriteContext {
-  readonly peer: AuthenticatedPeer;
-  readonly bucket: TokenBucket;
-  /** Monotonic ms. */
-  readonly deadlineMs: number;
-}
-
-/** Where a part of an answer was logged or read. */
-export interface PartReceipt {
-  readonly partition: number;
-  readonly point: ReadPoint;
-}
-
-/** What a write answers: the body of its operation, and receipts. */
-export interface WriteReply {
-  readonly body: unknown;
-  readonly receipts: readonly PartReceipt[];
-}
 
 /** What the write path hands requests to. */
 export interface WritePathParts {
