@@ -1,0 +1,288 @@
+/** Sessions: greeting, what ends them and what does not, and how a node says goodbye. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { HELLO_BYTES_MAX, HELLO_MS_MAX } from "../../../src/base/limits.ts";
+import type { Hello } from "../../../schemas/gen/wire.ts";
+import type { StreamKind } from "../../../transport/transport.ts";
+import { controlFrame, GOOD_HELLO, type RawPeer, requestFrame } from "../../support/raw_peer.ts";
+import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
+import { idOf } from "../../support/store.ts";
+
+const GET = { id: idOf(1) };
+
+function say(peer: RawPeer, bytes: Uint8Array): void {
+  peer.control.write(bytes).catch(() => {});
+}
+
+function hello(fields: Partial<Hello> = {}): Uint8Array {
+  return controlFrame({ kind: "hello", hello: { ...GOOD_HELLO, ...fields } });
+}
+
+/** Asserts that somebody else is served as if nothing had happened. */
+async function othersServed(harness: RegistryHarness): Promise<void> {
+  const other = await harness.peer();
+  assert.is((await other.ask("getAgent", GET)).code, "not_found");
+  other.session.abort("done");
+  await harness.world.settle();
+}
+
+/** What became of a session, and that it is over on both sides. */
+async function over(harness: RegistryHarness, peer: RawPeer) {
+  const end = await harness.world.wait(peer.session.closed, 2_000);
+  await harness.world.settle();
+  return { end: end.code, goodbye: peer.goodbye };
+}
+
+test("a Hello is answered with the node's facts and its ring map", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const first = peer.heard[0]!;
+  assert.is(first.kind, "hello_reply");
+  if (first.kind !== "hello_reply") return;
+  assert.is(first.reply.version, 1);
+  assert.equal(first.reply.clusterId, harness.registry.cluster.clusterId);
+  assert.is(first.reply.ringMap.partitionCount, 8);
+  assert.is(harness.sessions.count, 1);
+});
+
+test("a session without a Hello in time is ended, and one that is just in time is not", async () => {
+  const harness = await RegistryHarness.open();
+  const silent = await harness.stranger();
+  const slow = await harness.stranger();
+  await harness.world.pass(HELLO_MS_MAX - 1);
+  say(slow, hello());
+  await harness.world.pass(1);
+  await over(harness, silent);
+  assert.is(silent.heard.length, 0);
+  await slow.openRequests();
+  assert.is((await slow.ask("getAgent", GET)).code, "not_found");
+  await harness.world.pass(HELLO_MS_MAX * 2);
+  assert.is((await slow.ask("getAgent", GET)).code, "not_found", "its timer ended with its Hello");
+  assert.is(harness.sessions.count, 1);
+});
+
+test("a Hello of another version or cluster is refused with its code", async () => {
+  const harness = await RegistryHarness.open();
+  const cases: [Partial<Hello>, string][] = [
+    [{ versionMin: 2, versionMax: 9 }, "unsupported_version"],
+    [{ versionMin: 0, versionMax: 0 }, "unsupported_version"],
+    [{ clusterId: new Uint8Array(16).fill(9) }, "wrong_cluster"],
+  ];
+  for (const [fields, code] of cases) {
+    const peer = await harness.stranger();
+    say(peer, hello(fields));
+    assert.equal(await over(harness, peer), { end: code, goodbye: code });
+  }
+  const meant = await harness.stranger();
+  say(meant, hello({ clusterId: harness.registry.cluster.clusterId, versionMax: 40 }));
+  await harness.world.settle();
+  assert.is(meant.heard[0]?.kind, "hello_reply");
+  await othersServed(harness);
+});
+
+test("what is not a Hello at the start, or one more Hello later, ends the session as malformed", async () => {
+  const harness = await RegistryHarness.open();
+  const goodbye = controlFrame({
+    kind: "goodbye",
+    goodbye: { code: 0, message: "", retryAfterMs: 0 },
+  });
+  const first = await harness.stranger();
+  say(first, goodbye);
+  assert.equal(await over(harness, first), { end: "malformed", goodbye: "malformed" });
+  const twice = await harness.peer();
+  say(twice, hello());
+  assert.equal(await over(harness, twice), { end: "malformed", goodbye: "malformed" });
+  await othersServed(harness);
+});
+
+test("requests on a stream opened before the Hello wait for it, and are answered after", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.stranger();
+  await peer.openRequests();
+  const answer = peer.send("getAgent", GET);
+  let answered = false;
+  void answer.then(() => answered = true);
+  await harness.world.pass(100);
+  assert.is(answered, false, "nothing is done for a peer before its Hello");
+  say(peer, hello());
+  assert.is((await harness.world.wait(answer)).code, "not_found");
+});
+
+test("a session whose first stream is not the control stream is refused", async () => {
+  const harness = await RegistryHarness.open();
+  for (const kind of ["request", "peer", "bulk"] as StreamKind[]) {
+    const session = await harness.world.wait(
+      harness.dialer().dial({ host: "node", port: 4100 }, { trust: { kind: "pins", sha256: [] } }),
+    );
+    await session.open(kind);
+    assert.is((await harness.world.wait(session.closed)).code, "malformed");
+  }
+  await othersServed(harness);
+});
+
+test("a stream of a kind that clients may not open is dropped, and the session goes on", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  for (const kind of ["peer", "bulk", "control"] as StreamKind[]) {
+    const stream = await peer.session.open(kind);
+    assert.is(await harness.world.wait(stream.read(new Uint8Array(8))), undefined);
+  }
+  assert.is((await peer.ask("getAgent", GET)).code, "not_found");
+});
+
+test("control frames that are broken, too large or unknown: the unknown is skipped, the others end it", async () => {
+  const harness = await RegistryHarness.open();
+  const unknown = hello();
+  // The kind is the first field of the frame's first struct, after table and root pointer.
+  new DataView(unknown.buffer, unknown.byteOffset).setUint16(16, 77, true);
+  const skipped = await harness.peer();
+  say(skipped, unknown);
+  assert.is((await skipped.ask("getAgent", GET)).code, "not_found");
+
+  const huge = new Uint8Array(8);
+  new DataView(huge.buffer).setUint32(4, HELLO_BYTES_MAX / 8, true);
+  const tooLarge = await harness.stranger();
+  say(tooLarge, huge);
+  assert.equal(await over(harness, tooLarge), { end: "too_large", goodbye: "too_large" });
+
+  const segments = new Uint8Array(8);
+  new DataView(segments.buffer).setUint32(0, 0x7fff_ffff, true);
+  const many = await harness.stranger();
+  say(many, segments);
+  const { end } = await over(harness, many);
+  assert.ok(end === "malformed" || end === "too_large", String(end));
+  await othersServed(harness);
+});
+
+test("a goodbye ends the session from the node's side", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  say(peer, controlFrame({ kind: "goodbye", goodbye: { code: 0, message: "", retryAfterMs: 0 } }));
+  assert.equal(await over(harness, peer), { end: undefined, goodbye: undefined });
+  assert.is(harness.sessions.count, 0);
+  assert.equal(harness.caught, []);
+});
+
+test("a peer that vanishes in the middle of a frame or of a write leaves nothing behind", async () => {
+  const harness = await RegistryHarness.open();
+  const half = await harness.peer();
+  half.write(requestFrame(1, "getAgent", GET).subarray(0, 20));
+  const writing = await harness.peer();
+  harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  void writing.send("registerAgent", agentRequest({ number: 1 }));
+  await harness.world.settle();
+  half.session.abort("gone");
+  writing.session.abort("gone");
+  await harness.world.settle();
+  harness.disk.intercept = () => undefined;
+  harness.disk.releaseHeld();
+  await harness.world.settle();
+  assert.is(harness.sessions.count, 0);
+  assert.ok(harness.agent(idOf(1)) !== undefined, "what was taken is done");
+  assert.is(harness.listener.stats.sessions, 0);
+  assert.is(harness.listener.stats.streams, 0);
+});
+
+test("sessions that ended take their revocation listeners with them", async () => {
+  const harness = await RegistryHarness.open();
+  const { signal } = harness.revocation;
+  let listeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  signal.addEventListener = (
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ) => {
+    listeners++;
+    if (typeof options === "object") {
+      options.signal?.addEventListener("abort", () => listeners--);
+    }
+    add(type, listener, options);
+  };
+  for (let count = 0; count < 20; count++) {
+    const peer = await harness.peer();
+    if (count === 0) assert.is(listeners, 1);
+    peer.session.abort("done");
+    await harness.world.settle();
+  }
+  assert.is(listeners, 0);
+});
+
+test("a revoked identity ends its sessions, and gets no new one", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  harness.revocation.abort();
+  assert.equal(await over(harness, peer), { end: "unauthenticated", goodbye: "unauthenticated" });
+  const again = await harness.stranger();
+  say(again, hello());
+  assert.equal(await over(harness, again), { end: "unauthenticated", goodbye: "unauthenticated" });
+  assert.is(harness.sessions.count, 0);
+});
+
+test("a new ring map goes to those that were greeted, and to nobody before its Hello", async () => {
+  const harness = await RegistryHarness.open();
+  const greeted = await harness.peer();
+  const stranger = await harness.stranger();
+  await harness.world.settle();
+  harness.sessions.pushRingMap();
+  await harness.world.settle();
+  assert.equal(greeted.heard.map(({ kind }) => kind), ["hello_reply", "ring_map"]);
+  assert.equal(stranger.heard, []);
+});
+
+test("a drain waits for writes under way, answers them, refuses new ones and says goodbye", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  const write = peer.send("registerAgent", agentRequest({ number: 1 }));
+  await harness.world.settle();
+  harness.registry.admission.drain();
+  const closed = harness.sessions.close(1_000);
+  await harness.world.pass(100);
+  const refused = await peer.ask("getAgent", GET);
+  assert.is(refused.code, "shutting_down");
+  assert.ok(refused.response.retryAfterMs > 0);
+  assert.is(peer.goodbye, undefined, "it waits");
+  const late = await harness.stranger();
+  assert.is((await over(harness, late)).end, "shutting_down");
+  harness.disk.intercept = () => undefined;
+  harness.disk.releaseHeld();
+  assert.is((await harness.world.wait(write)).code, "ok");
+  await harness.world.wait(closed);
+  assert.equal(await over(harness, peer), { end: "shutting_down", goodbye: "shutting_down" });
+});
+
+test("a drain does not wait longer than it is told", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  void peer.send("registerAgent", agentRequest({ number: 1 }));
+  await harness.world.settle();
+  const startMs = harness.world.nowMs();
+  await harness.world.wait(harness.sessions.close(500));
+  const tookMs = harness.world.nowMs() - startMs;
+  assert.ok(tookMs >= 500 && tookMs < 700, String(tookMs));
+});
+
+test("what was acknowledged before a stop is there after the next start", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const answers = Array.from(
+    { length: 30 },
+    (_, index) => peer.send("registerAgent", agentRequest({ number: index + 1 })),
+  );
+  await harness.world.turn();
+  await harness.world.turn();
+  await harness.stop();
+  await harness.start();
+  let acknowledged = 0;
+  for (const [index, answer] of answers.entries()) {
+    const settled = await Promise.race([answer, Promise.resolve(undefined)]);
+    if (settled?.code !== "ok") continue;
+    acknowledged++;
+    assert.ok(harness.agent(idOf(index + 1)) !== undefined);
+  }
+  assert.is(acknowledged, 30, "a stop answers what was taken");
+});
+
+test.run();
