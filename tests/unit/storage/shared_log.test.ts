@@ -117,6 +117,33 @@ test("SharedLog.append of a great many entries is one answer and survives whole"
   assert.ok(h.texts(1).every((text) => text.length === data.length));
 });
 
+test("SharedLog takes entries of the largest size, beyond a segment and across reads", () => {
+  const h = new LogHarness({ segmentBytes: 1024 * 1024 });
+  const log = h.open();
+  h.put(2, 1, "cold");
+  h.world.settle();
+  for (let index = 1; index <= 4; index++) {
+    const data = new Uint8Array(6 * 1024 * 1024).fill(64 + index);
+    const entry = { term: term(1), kind: 0, data };
+    assert.is(log.appendOne(groupId(1), logIndex(index), entry, () => {}), undefined);
+    h.world.settle();
+  }
+  let moved: unknown = "waiting";
+  log.relocateOldest(new Set([groupId(1), groupId(2)]), (error) => moved = error);
+  h.world.settle();
+  assert.is(moved, undefined);
+  assert.ok(log.stats().segments > 3);
+  h.crash();
+  h.open();
+  assert.equal(h.texts(2), ["cold"]);
+  assert.equal(h.texts(1).map((text) => `${text.length}${text[0]}${text.at(-1)}`), [
+    "6291456AA",
+    "6291456BB",
+    "6291456CC",
+    "6291456DD",
+  ]);
+});
+
 test("SharedLog.append with a gap, or below the image, is a bug", () => {
   const h = new LogHarness();
   const log = h.open();
