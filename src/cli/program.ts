@@ -13,10 +13,7 @@ import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
 import { exitCodeOf } from "./exit_codes.ts";
 import { failureJson, failureText, toFailure, usageFailure } from "./failure.ts";
-import { jsonDocument, type Shell } from "./shell.ts";
-
-/** Runs one action and keeps its exit code for the end of the run. */
-export type Run = (action: () => Promise<number>) => Promise<void>;
+import { jsonDocument, type Run, type Shell } from "./shell.ts";
 
 const AFTER_HELP = `
 Where the registry is:

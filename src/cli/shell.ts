@@ -59,6 +59,9 @@ export interface Shell {
   connect(options: ServerOptions): Promise<Connected>;
 }
 
+/** Runs one action of a command and keeps its exit code for the end of the process. */
+export type Run = (action: () => Promise<number>) => Promise<void>;
+
 /** Prints a reply and returns the exit code. */
 export async function showReply(
   reply: Reply,

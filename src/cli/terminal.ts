@@ -3,7 +3,8 @@
  * to standard output, everything else (logs, progress, errors for people) to standard error.
  *
  * Writes are synchronous, so that nothing is lost when the process exits. A reader that went away
- * (`crs … | head`) ends the process quietly, as other tools of a shell do.
+ * (`crs … | head`) ends a command quietly, as with other tools of a shell; a command that must end
+ * in good order is told by a signal.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
@@ -49,17 +50,29 @@ const COLUMNS_DEFAULT = 80;
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
   const { env, stdout, stderr } = process;
+  const stops = new Set<(signal: StopSignal) => void>();
+  let isReaderGone = false;
+  const readerGone = () => {
+    if (stops.size === 0) process.exit(EXIT_CODES.success);
+    // Once: a second signal would mean to end at once.
+    if (isReaderGone) return;
+    isReaderGone = true;
+    for (const stop of stops) stop("SIGHUP");
+  };
   return {
     environment: env,
     isOutTty: stdout.isTTY === true,
     isErrTty: stderr.isTTY === true,
     columns: stdout.columns ?? COLUMNS_DEFAULT,
-    out: (text) => writeAll(1, text),
-    err: (text) => writeAll(2, text),
+    out: (text) => writeAll(1, text, readerGone),
+    // Nobody reads what is said beside the result: the command goes on.
+    err: (text) => writeAll(2, text, () => {}),
     readText: (path) => readText(path, env["INIT_CWD"]),
     onStop: (stop) => {
+      stops.add(stop);
       for (const signal of STOP_SIGNALS) process.on(signal, stop);
       return () => {
+        stops.delete(stop);
         for (const signal of STOP_SIGNALS) process.off(signal, stop);
       };
     },
@@ -71,7 +84,7 @@ export function processTerminal(): Terminal {
   };
 }
 
-function writeAll(file: number, text: string): void {
+function writeAll(file: number, text: string, readerGone: () => void): void {
   const bytes = new TextEncoder().encode(text);
   for (let written = 0; written < bytes.length;) {
     try {
@@ -80,7 +93,7 @@ function writeAll(file: number, text: string): void {
       const code = codeOf(error);
       // A pipe that its other end made non-blocking is full: its reader is at work.
       if (code === "EAGAIN") continue;
-      if (code === "EPIPE") process.exit(EXIT_CODES.success);
+      if (code === "EPIPE") return readerGone();
       // The terminal was closed: nobody reads, and what is under way must still end well.
       if (code === "EIO") return;
       throw error;

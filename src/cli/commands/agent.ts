@@ -2,8 +2,7 @@
 import type { Command } from "commander";
 import type { AgentFlags } from "../record_fields.ts";
 import type { KeepFlags, ListFlags, RegisterFlags } from "../actions/record_flags.ts";
-import type { Run } from "../program.ts";
-import type { ServerOptions, Shell } from "../shell.ts";
+import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { addRecordOptions, newGroup, newServerCommand } from "./options.ts";
 
 /** `crs agent`. */

@@ -8,8 +8,7 @@ import type {
   ListFlags,
   RegisterFlags,
 } from "../actions/record_flags.ts";
-import type { ServerOptions, Shell } from "../shell.ts";
-import type { Run } from "../program.ts";
+import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { addRecordOptions, newGroup, newServerCommand } from "./options.ts";
 
 /** `crs gateway`. */

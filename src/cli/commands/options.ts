@@ -2,8 +2,7 @@
  * Options that many commands share, so that one name means one thing everywhere.
  */
 import { Command } from "commander";
-import type { Shell } from "../shell.ts";
-import type { Run } from "../program.ts";
+import type { Run, Shell } from "../shell.ts";
 
 /** What makes a command: see {@link Run}. */
 export type MakeCommand = (shell: Shell, run: Run) => Command;

@@ -1,7 +1,6 @@
 /** `crs wal …`: looks at the log on disk, of a node that runs or not. */
 import type { Command } from "commander";
-import type { Run } from "../program.ts";
-import type { CommonOptions, Shell } from "../shell.ts";
+import type { CommonOptions, Run, Shell } from "../shell.ts";
 import { newCommand, newGroup } from "./options.ts";
 
 /** `crs wal`. */

@@ -30,16 +30,15 @@ export class NodeProcess {
   }
 
   /**
-   * Starts a node and waits until it serves.
+   * Starts a node and waits until it serves. The program is the one that runs, `crs`.
    *
    * @throws RegistryError `internal` with what it said, where it does not.
    */
   static async start(terminal: Pick<Terminal, "environment">): Promise<NodeProcess> {
     const dataFolder = mkdtempSync(join(tmpdir(), "crs-demo-"));
-    const main = new URL("../main.ts", import.meta.url).href;
     const flags = ["--data", dataFolder, "--port", "0", "--ops-port", "0", "--log-level", "warn"];
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", main, "start", ...flags, "--json", "--stop-with-stdin"],
+      args: ["run", "-A", Deno.mainModule, "start", ...flags, "--json", "--stop-with-stdin"],
       env: withoutSettings(terminal.environment),
       clearEnv: true,
       stdin: "piped",
