@@ -78,6 +78,9 @@ struct ReportCommand {
   setUsed @10 :Bool;
   setState @11 :Bool;
   kind @12 :UInt16;
+  process @13 :UInt64;
+  # 0: somebody other than the owner's process, whose word has no place in the owner's order.
+  sequence @14 :UInt32;
 }
 
 struct ClaimCommand {

@@ -227,6 +227,9 @@ struct ReportRequest {
   setUsed @10 :Bool;
   setState @11 :Bool;
   kind @12 :UInt16;
+  process @13 :UInt64;
+  # As in DeregisterRequest.
+  sequence @14 :UInt32;
 }
 
 struct ReportReply {

@@ -390,6 +390,9 @@ export interface ReportCommand {
   setUsed: boolean;
   setState: boolean;
   kind: number;
+  /** 0: somebody other than the owner's process, whose word has no place in the owner's order. */
+  process: number;
+  sequence: number;
 }
 
 /** A flyweight over {@link ReportCommand}. */
@@ -420,6 +423,10 @@ export class ReportCommandView extends StructView<ReportCommand> {
   set setState(value: boolean) { this.$setBool(50, 2, value); }
   get kind(): number { return this.$uint16(52); }
   set kind(value: number) { this.$setUint16(52, value); }
+  get process(): number { return this.$uint64(56); }
+  set process(value: number) { this.$setUint64(56, value); }
+  get sequence(): number { return this.$uint32(64); }
+  set sequence(value: number) { this.$setUint32(64, value); }
 
   override toPlain(): ReportCommand {
     this.$payPlain();
@@ -440,6 +447,8 @@ export class ReportCommandView extends StructView<ReportCommand> {
       setUsed: this.setUsed,
       setState: this.setState,
       kind: this.kind,
+      process: this.process,
+      sequence: this.sequence,
     };
   }
 }
@@ -458,18 +467,23 @@ function putReportCommand(out: FrameWriter, at: number, value: Input<ReportComma
   if (value.setUsed) out.bytes[at + 50]! |= 1;
   if (value.setState) out.bytes[at + 50]! |= 2;
   UINT16.write(view, at + 52, value.kind, "kind");
+  UINT64.write(view, at + 56, value.process, "process");
+  UINT32.write(view, at + 64, value.sequence, "sequence");
 }
 
 /** Encodes and decodes {@link ReportCommand}. */
 export const reportCommandCodec = new StructCodec<ReportCommand, ReportCommandView>({
   name: "ReportCommand",
-  dataWords: 7,
+  dataWords: 9,
   pointerWords: 0,
   put: putReportCommand,
   newView: () => new ReportCommandView(),
 });
 
-/** In the domain's group: a pending alias. Its claim is (generation, index of this entry). */
+/**
+ * In the domain's group: a pending alias. Its claim is (generation, 2^40 x partition + index of
+ * this entry).
+ */
 export interface ClaimCommand {
   domain: string;
   agentId: Uint8Array;

@@ -499,7 +499,7 @@ export const supersededProcessCodec = new StructCodec<SupersededProcess, Superse
 /** domain -> agent, in the domain's own partition. */
 export interface Alias {
   agentId: Uint8Array;
-  /** Where the claim was logged: no two claims are alike. */
+  /** Where the claim was logged, 2^40 x partition + index: no two claims are alike. */
   claim: {
     generation: number;
     index: number;

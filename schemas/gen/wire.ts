@@ -1376,6 +1376,9 @@ export interface ReportRequest {
   setUsed: boolean;
   setState: boolean;
   kind: number;
+  /** As in DeregisterRequest. */
+  process: number;
+  sequence: number;
 }
 
 /** A flyweight over {@link ReportRequest}. */
@@ -1406,6 +1409,10 @@ export class ReportRequestView extends StructView<ReportRequest> {
   set setState(value: boolean) { this.$setBool(50, 2, value); }
   get kind(): number { return this.$uint16(52); }
   set kind(value: number) { this.$setUint16(52, value); }
+  get process(): number { return this.$uint64(56); }
+  set process(value: number) { this.$setUint64(56, value); }
+  get sequence(): number { return this.$uint32(64); }
+  set sequence(value: number) { this.$setUint32(64, value); }
 
   override toPlain(): ReportRequest {
     this.$payPlain();
@@ -1426,6 +1433,8 @@ export class ReportRequestView extends StructView<ReportRequest> {
       setUsed: this.setUsed,
       setState: this.setState,
       kind: this.kind,
+      process: this.process,
+      sequence: this.sequence,
     };
   }
 }
@@ -1444,12 +1453,14 @@ function putReportRequest(out: FrameWriter, at: number, value: Input<ReportReque
   if (value.setUsed) out.bytes[at + 50]! |= 1;
   if (value.setState) out.bytes[at + 50]! |= 2;
   UINT16.write(view, at + 52, value.kind, "kind");
+  UINT64.write(view, at + 56, value.process, "process");
+  UINT32.write(view, at + 64, value.sequence, "sequence");
 }
 
 /** Encodes and decodes {@link ReportRequest}. */
 export const reportRequestCodec = new StructCodec<ReportRequest, ReportRequestView>({
   name: "ReportRequest",
-  dataWords: 7,
+  dataWords: 9,
   pointerWords: 0,
   put: putReportRequest,
   newView: () => new ReportRequestView(),

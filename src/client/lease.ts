@@ -107,10 +107,9 @@ export class HeldLease implements Lease {
     options: CallOptions = {},
   ): Promise<Reported> {
     this.#checkHeld();
-    return await this.#home.own.report(this.kind, this.id, {
+    return await this.#home.own.reportHeld(this.kind, this.id, this.#incarnation, true, {
       ...options,
       ...report,
-      incarnation: this.#incarnation,
     });
   }
 

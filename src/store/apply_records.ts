@@ -137,7 +137,14 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   const slot = state.findLive(kind, data, idAt, idAt + 16);
   if (slot === -1) return gone();
   const record = state.recordView(slot);
-  if (!sameIncarnation(record, report)) return moved(incarnationOf(record));
+  const incarnation = incarnationOf(record);
+  if (!sameIncarnation(record, report)) return moved(incarnation);
+  const { process, sequence } = report;
+  if (process !== 0 && process === record.process) {
+    if (sequence < record.sequence) return stale(sequence, record.sequence, incarnation);
+    if (sequence === record.sequence) return duplicateReport(record, incarnation);
+    record.sequence = sequence;
+  }
   if (report.setState) record.state = report.state;
   if (report.setUsed) {
     const gateway = views.gateway;
@@ -151,7 +158,13 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   record.revisionGeneration = revision.generation;
   record.revisionIndex = revision.index;
   state.emit("updated", slot, index);
-  return success({ revision, incarnation: incarnationOf(state.recordView(slot)) });
+  return success({ revision, incarnation });
+}
+
+/** The same report came before: nothing changes. */
+function duplicateReport(record: RecordView, incarnation: Position): ApplyReply {
+  const revision = { generation: record.revisionGeneration, index: record.revisionIndex };
+  return success({ revision, incarnation, duplicate: true });
 }
 
 function isAmount(value: number): boolean {

@@ -249,7 +249,7 @@ export const OPERATIONS = {
     request: reportRequestCodec,
     reply: reportReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "storage_unavailable"],
+    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
   },
   status: {
     id: 15,

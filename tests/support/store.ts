@@ -165,10 +165,12 @@ export class StoreHarness {
   report(
     number: number,
     incarnation: Position,
-    { kind = KIND_GATEWAY, used, state }: {
+    { kind = KIND_GATEWAY, used, state, process = 0, sequence = 0 }: {
       kind?: number;
       used?: Gateway["used"];
       state?: number;
+      process?: number;
+      sequence?: number;
     },
   ): ApplyReply {
     return this.apply(encodeReport(this.header, {
@@ -179,6 +181,8 @@ export class StoreHarness {
       state: state ?? 0,
       setUsed: used !== undefined,
       setState: state !== undefined,
+      process,
+      sequence,
     }));
   }
 

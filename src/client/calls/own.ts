@@ -13,7 +13,7 @@ import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import type { Invoker } from "../dispatcher.ts";
 import { IdSlab } from "../id_slab.ts";
-import type { Ownership } from "../ownership.ts";
+import type { Ownership, Stamp } from "../ownership.ts";
 import type { Capacity, Incarnation } from "../records.ts";
 import type {
   CallOptions,
@@ -30,6 +30,8 @@ import { type GetCalls, receiptsOf } from "./get.ts";
 /** The kinds of record that have an owner. */
 export type OwnedKind = "agent" | "gateway";
 
+/** The stamp of one who does not own the record. */
+const NOBODY: Stamp = { process: 0, sequence: 0 };
 const STATE_ACTIVE = 0;
 const STATE_DRAINING = 1;
 const NOTHING_USED: Capacity = {
@@ -111,7 +113,7 @@ export class OwnCalls {
     own: boolean,
     options: CallOptions & { readonly withAgents?: boolean } = {},
   ): Promise<Deregistered> {
-    const stamp = own ? this.#ownership.next() : { process: 0, sequence: 0 };
+    const stamp = own ? this.#ownership.next() : NOBODY;
     return this.#invoker.invoke(
       kind === "agent" ? "deregisterAgent" : "deregisterGateway",
       { id: parseUuid(id), incarnation, ...stamp, withAgents: options.withAgents ?? false },
@@ -125,10 +127,24 @@ export class OwnCalls {
 
   /** See `Client.reportAgent`, `Client.reportGateway`. */
   async report(kind: OwnedKind, id: string, options: ReportOptions): Promise<Reported> {
-    const incarnation = options.incarnation ?? (await this.#held(kind, id, options)).incarnation;
+    const { incarnation, own } = options.incarnation === undefined
+      ? await this.#held(kind, id, options)
+      : { incarnation: options.incarnation, own: false };
+    return await this.reportHeld(kind, id, incarnation, own, options);
+  }
+
+  /** Reports of a record whose incarnation is known; `own`: this client registered it. */
+  async reportHeld(
+    kind: OwnedKind,
+    id: string,
+    incarnation: Incarnation,
+    own: boolean,
+    options: Omit<ReportOptions, "incarnation">,
+  ): Promise<Reported> {
     const body = {
       id: parseUuid(id),
       incarnation,
+      ...(own ? this.#ownership.next() : NOBODY),
       used: options.used ?? NOTHING_USED,
       state: options.draining === true ? STATE_DRAINING : STATE_ACTIVE,
       setUsed: options.used !== undefined,

@@ -152,6 +152,25 @@ test("report sets use and state of the incarnation that it names, and a revision
   assert.is(harness.agent(1)?.state, 1);
 });
 
+test("report of the owner's process keeps its order: a delayed or repeated one changes nothing", () => {
+  const harness = new StoreHarness();
+  const { incarnation } = harness.putGateway();
+  const { process, sequence } = harness.gateway(1)!;
+  const at = (cpu: number, ahead: number, by = process) =>
+    harness.report(1, incarnation, {
+      used: { ...NO_USE, cpu },
+      process: by,
+      sequence: by === 0 ? 0 : sequence + ahead,
+    });
+  const second = at(2, 2);
+  assert.is(at(1, 1).code, "stale_sequence");
+  assert.ok(at(3, 2).duplicate);
+  assert.equal(at(3, 2).revision, second.revision);
+  assert.is(harness.gateway(1)?.used.cpu, 2);
+  assert.is(at(4, 0, 0).code, "ok", "somebody else has no place in that order");
+  assert.is(harness.gateway(1)?.used.cpu, 4);
+});
+
 test("locate gives the stored form as it is embedded in a reply", () => {
   const harness = new StoreHarness();
   harness.putGateway({ number: 4, port: 99 });
