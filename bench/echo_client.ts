@@ -27,38 +27,73 @@ export interface EchoResult extends EchoLoad, ReturnType<LatencyHistogram["summa
   readonly perSecond: number;
 }
 
-/** Runs `loads` one after another against one echo server in a second process. */
-export async function runEcho(loads: readonly EchoLoad[]): Promise<EchoResult[]> {
-  const server = await ServerProcess.start({
-    args: ["run", "-A", "--no-check", new URL("echo_server.ts", import.meta.url).pathname],
-  });
-  try {
-    const { port, cert } = JSON.parse(server.readyLine) as { port: number; cert: string };
-    const connection = await Deno.connectQuic({
-      hostname: "localhost",
-      port,
-      caCerts: [cert],
-      alpnProtocols: ["crs-echo"],
-      maxIdleTimeout: 10_000,
+/** The echo server in its process, and a connection to it. */
+export class Echo {
+  readonly #server: ServerProcess;
+  readonly #connection: Deno.QuicConn;
+
+  private constructor(server: ServerProcess, connection: Deno.QuicConn) {
+    this.#server = server;
+    this.#connection = connection;
+  }
+
+  static async start(): Promise<Echo> {
+    const server = await ServerProcess.start({
+      args: ["run", "-A", "--no-check", new URL("echo_server.ts", import.meta.url).pathname],
     });
-    const results: EchoResult[] = [];
-    for (const load of loads) results.push(await measure(connection, load));
-    connection.close({ closeCode: 0, reason: "" });
-    connection.endpoint.close();
-    return results;
-  } finally {
-    await server.stop("SIGKILL");
+    try {
+      const { port, cert } = JSON.parse(server.readyLine) as { port: number; cert: string };
+      const connection = await Deno.connectQuic({
+        hostname: "localhost",
+        port,
+        caCerts: [cert],
+        alpnProtocols: ["crs-echo"],
+        maxIdleTimeout: 60_000,
+        keepAliveInterval: 5_000,
+      });
+      return new Echo(server, connection);
+    } catch (error) {
+      await server.stop("SIGKILL");
+      throw error;
+    }
+  }
+
+  /** Measures once, on a stream of its own; adds the latencies to `histogram` where one is given. */
+  measure(load: EchoLoad, histogram?: LatencyHistogram): Promise<EchoResult> {
+    return measure(this.#connection, load, histogram ?? new LatencyHistogram());
+  }
+
+  async stop(): Promise<void> {
+    this.#connection.close({ closeCode: 0, reason: "" });
+    this.#connection.endpoint.close();
+    await this.#server.stop("SIGKILL");
   }
 }
 
-async function measure(connection: Deno.QuicConn, load: EchoLoad): Promise<EchoResult> {
+/** Runs `loads` one after another against one echo server in a second process. */
+export async function runEcho(loads: readonly EchoLoad[]): Promise<EchoResult[]> {
+  const echo = await Echo.start();
+  try {
+    const results: EchoResult[] = [];
+    for (const load of loads) results.push(await echo.measure(load));
+    return results;
+  } finally {
+    await echo.stop();
+  }
+}
+
+async function measure(
+  connection: Deno.QuicConn,
+  load: EchoLoad,
+  histogram: LatencyHistogram,
+): Promise<EchoResult> {
   const requestBytes = echoFrameBytes(load.requestBytes, "requestBytes");
   const replyBytes = echoFrameBytes(load.replyBytes, "replyBytes");
   const { readable, writable } = await connection.createBidirectionalStream();
   const writer = writable.getWriter();
   const requests = new FrameBatch();
   const gatheredMs = new Float64Array(load.depth);
-  const histogram = new LatencyHistogram();
+  const before = histogram.count;
   const warmUntilMs = performance.now() + load.seconds * 200;
   const endMs = warmUntilMs + load.seconds * 1000;
   let inFlight = load.depth;
@@ -94,8 +129,8 @@ async function measure(connection: Deno.QuicConn, load: EchoLoad): Promise<EchoR
   return {
     bench: "echo",
     ...load,
-    operations: histogram.count,
-    perSecond: Math.round(histogram.count / load.seconds),
+    operations: histogram.count - before,
+    perSecond: Math.round((histogram.count - before) / load.seconds),
     ...histogram.summary(),
   };
 }

@@ -1,0 +1,185 @@
+/**
+ * Closed loops through the SDK: so many callers, each of which asks again when it was answered; and
+ * the same beside the raw echo, in turns, so that both see the same machine.
+ */
+import type { Client } from "../src/client/mod.ts";
+import type { Dialer, Session, Stream } from "../transport/transport.ts";
+import type { Echo } from "./echo_client.ts";
+import { LatencyHistogram } from "./latency.ts";
+import { newDialer, type RegistryServer } from "./registry.ts";
+
+/** One call; its promise settles with the answer. `number` counts calls. */
+export type Ask = (number: number) => Promise<unknown>;
+
+/** What a loop measured. */
+export interface LoopResult {
+  readonly operations: number;
+  readonly seconds: number;
+}
+
+/** Runs `depth` callers for `seconds` after a warm-up of a fifth of it. */
+export async function closedLoop(
+  ask: Ask,
+  { depth, seconds }: { depth: number; seconds: number },
+  histogram: LatencyHistogram,
+): Promise<LoopResult> {
+  const warmUntilMs = performance.now() + seconds * 200;
+  const endMs = warmUntilMs + seconds * 1_000;
+  const before = histogram.count;
+  let number = 0;
+  const caller = async (): Promise<void> => {
+    let startMs = performance.now();
+    while (startMs < endMs) {
+      await ask(number++);
+      const nowMs = performance.now();
+      if (startMs >= warmUntilMs && nowMs < endMs) histogram.record((nowMs - startMs) * 1_000);
+      startMs = nowMs;
+    }
+  };
+  await Promise.all(Array.from({ length: depth }, caller));
+  return { operations: histogram.count - before, seconds };
+}
+
+/** An operation to be measured beside the echo. */
+export interface Comparison {
+  readonly bench: string;
+  readonly depths: readonly number[];
+  /** Seconds of each turn, and how many turns each side has. */
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly ask: (client: Client) => Ask;
+}
+
+/** One line of results: an operation at one depth, and the echo of its sizes beside it. */
+export interface ComparisonResult {
+  readonly bench: string;
+  readonly depth: number;
+  readonly requestBytes: number;
+  readonly replyBytes: number;
+  readonly perSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+  readonly maxUs: number;
+  readonly echoPerSecond: number;
+  readonly echoP50Us: number;
+  readonly echoP99Us: number;
+  /** Ours to the echo's: of latencies, lower is better; of rates, higher. */
+  readonly p50Ratio: number;
+  readonly p99Ratio: number;
+  readonly rateRatio: number;
+}
+
+/** Measures an operation at each depth, in turns with the echo. */
+export async function compareWithEcho(
+  server: RegistryServer,
+  echo: Echo,
+  comparison: Comparison,
+): Promise<ComparisonResult[]> {
+  const sizes = await frameSizes(server, comparison.ask);
+  const client = await server.connect();
+  const ask = comparison.ask(client);
+  const results: ComparisonResult[] = [];
+  for (const depth of comparison.depths) {
+    const { seconds, rounds } = comparison;
+    const ours = new LatencyHistogram();
+    const floor = new LatencyHistogram();
+    await closedLoop(ask, { depth, seconds: seconds / 2 }, new LatencyHistogram());
+    for (let round = 0; round < rounds; round++) {
+      await echo.measure({ ...sizes, depth, seconds }, floor);
+      await closedLoop(ask, { depth, seconds }, ours);
+    }
+    results.push(resultOf(comparison.bench, depth, sizes, { ours, floor }, seconds * rounds));
+  }
+  await client.close();
+  return results;
+}
+
+interface FrameSizes {
+  readonly requestBytes: number;
+  readonly replyBytes: number;
+}
+
+function resultOf(
+  bench: string,
+  depth: number,
+  sizes: FrameSizes,
+  { ours, floor }: { ours: LatencyHistogram; floor: LatencyHistogram },
+  seconds: number,
+): ComparisonResult {
+  const { p50Us, p99Us, p999Us, maxUs } = ours.summary();
+  const { p50Us: echoP50Us, p99Us: echoP99Us } = floor.summary();
+  const ratio = (left: number, right: number) => Math.round(left / right * 1_000) / 1_000;
+  return {
+    bench,
+    depth,
+    ...sizes,
+    perSecond: Math.round(ours.count / seconds),
+    p50Us,
+    p99Us,
+    p999Us,
+    maxUs,
+    echoPerSecond: Math.round(floor.count / seconds),
+    echoP50Us,
+    echoP99Us,
+    p50Ratio: ratio(p50Us, echoP50Us),
+    p99Ratio: ratio(p99Us, echoP99Us),
+    rateRatio: ratio(ours.count, floor.count),
+  };
+}
+
+/** Calls from which the sizes of frames are taken. */
+const SIZED_CALLS = 64;
+
+/** The mean sizes of an operation's frames, as they cross a stream, in whole words. */
+async function frameSizes(
+  server: RegistryServer,
+  askOf: (client: Client) => Ask,
+): Promise<FrameSizes> {
+  const dialer = newDialer();
+  const counts = { written: 0, read: 0 };
+  const client = await server.connect({}, countingDialer(dialer, counts));
+  const ask = askOf(client);
+  for (let number = 0; number < SIZED_CALLS; number++) await ask(number);
+  const words = (bytes: number) => Math.max(16, Math.round(bytes / SIZED_CALLS / 8) * 8);
+  const sizes = { requestBytes: words(counts.written), replyBytes: words(counts.read) };
+  await client.close();
+  await dialer.close();
+  return sizes;
+}
+
+/** Counts the bytes of request streams. */
+function countingDialer(dialer: Dialer, counts: { written: number; read: number }): Dialer {
+  const countStream = (stream: Stream): Stream => ({
+    kind: stream.kind,
+    read: async (into) => {
+      const chunk = await stream.read(into);
+      counts.read += chunk?.length ?? 0;
+      return chunk;
+    },
+    write: (bytes) => {
+      counts.written += bytes.length;
+      return stream.write(bytes);
+    },
+    abort: () => stream.abort(),
+  });
+  return {
+    transport: dialer.transport,
+    dial: async (endpoint, options): Promise<Session> => {
+      const session = await dialer.dial(endpoint, options);
+      return new Proxy(session, {
+        get: (target, name) => {
+          if (name === "open") {
+            return async (kind: Stream["kind"]) => {
+              const stream = await target.open(kind);
+              return kind === "request" ? countStream(stream) : stream;
+            };
+          }
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+    },
+    close: () => dialer.close(),
+  };
+}

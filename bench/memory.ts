@@ -1,0 +1,114 @@
+/**
+ * What records cost: resident memory of the node beyond a node of few records, its start with all of
+ * them after a kill, and the size of records as they are in practice. Load comes from this process.
+ *
+ * Memory a record is a slope: resident memory with all records less that with `WARM_UP` of them,
+ * over the records between. An alias is the difference of two such slopes, agents with and without a
+ * domain, less the domain in the agent's own record.
+ */
+import type { Client } from "../src/client/mod.ts";
+import { identityOf, registerFleet } from "./fleet.ts";
+import type { ResultFile } from "./harness.ts";
+import { RegistryServer } from "./registry.ts";
+import { settledBytes } from "./settled.ts";
+
+const RECORDS = 1_000_000;
+/** Registered before the first look, so that code is compiled and buffers are there. */
+const WARM_UP = 20_000;
+/** Agents with a domain: three commands each, so fewer of them. */
+const ALIASED = 200_000;
+const TTL_MS = 86_400_000;
+/** Records whose stored form is read back for the average. */
+const SAMPLES = 2_000;
+
+/** Measures memory at `records` records, and the restart with them. */
+export async function benchMemory(file: ResultFile, records: number = RECORDS): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "crs-bench-" });
+  try {
+    let server = await RegistryServer.start({ folder });
+    let client = await server.connect();
+    const emptyBytes = server.process.residentBytes();
+    await registerFleet(client, { start: 0, end: WARM_UP, ttlMs: TTL_MS });
+    const warmBytes = await settledBytes(server.process);
+    const startMs = performance.now();
+    await registerFleet(client, { start: WARM_UP, end: records, ttlMs: TTL_MS });
+    const seconds = (performance.now() - startMs) / 1_000;
+    const fullBytes = await settledBytes(server.process);
+    const status = await client.nodeStatus();
+    file.write({
+      bench: "memory",
+      records: status.agents + status.gateways,
+      emptyMiB: Math.round(emptyBytes / 2 ** 20),
+      warmMiB: Math.round(warmBytes / 2 ** 20),
+      fullMiB: Math.round(fullBytes / 2 ** 20),
+      bytesPerRecord: Math.round((fullBytes - warmBytes) / (records - WARM_UP)),
+      encodedBytes: Math.round(await meanStoredBytes(client, records)),
+      registersPerSecond: Math.round((records - WARM_UP) / seconds),
+      logMiB: Math.round(status.logBytes / 2 ** 20),
+    });
+    await client.close();
+    await server.stop("SIGKILL");
+
+    server = await RegistryServer.start({ folder });
+    client = await server.connect();
+    const { agents, gateways } = await client.nodeStatus();
+    const restartedBytes = await settledBytes(server.process);
+    file.write({
+      bench: "restart",
+      records: agents + gateways,
+      lost: records - agents - gateways,
+      readyMs: Math.round(server.readyMs),
+      residentMiB: Math.round(restartedBytes / 2 ** 20),
+    });
+    await client.close();
+    await server.stop();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Measures memory an alias, and the average record of agents with domains and their gateways. */
+export async function benchAliases(file: ResultFile): Promise<void> {
+  const server = await RegistryServer.start();
+  try {
+    const client = await server.connect();
+    const slope = async (start: number, end: number, withDomain: boolean): Promise<number> => {
+      const before = await settledBytes(server.process);
+      await registerFleet(client, { start, end, ttlMs: TTL_MS, withDomain });
+      return (await settledBytes(server.process) - before) / (end - start);
+    };
+    await registerFleet(client, { start: 0, end: WARM_UP, ttlMs: TTL_MS, withDomain: true });
+    const plainEnd = WARM_UP + ALIASED;
+    const aliasedEnd = plainEnd + ALIASED;
+    const plain = await slope(WARM_UP, plainEnd, false);
+    const aliased = await slope(plainEnd, aliasedEnd, true);
+    const plainEncoded = await meanStoredBytes(client, plainEnd, WARM_UP);
+    const aliasedEncoded = await meanStoredBytes(client, aliasedEnd, plainEnd);
+    const status = await client.nodeStatus();
+    const count = status.agents + status.gateways + status.aliases;
+    file.write({
+      bench: "aliases",
+      aliases: status.aliases,
+      bytesPerRecord: Math.round(plain),
+      bytesPerAliasedRecord: Math.round(aliased),
+      domainBytesInRecord: Math.round(aliasedEncoded - plainEncoded),
+      bytesPerAlias: Math.round(aliased - plain - (aliasedEncoded - plainEncoded)),
+      encodedBytesWithDomain: Math.round(aliasedEncoded),
+      encodedBytesAverage: Math.round(status.recordBytes / count),
+    });
+    await client.close();
+  } finally {
+    await server.stop();
+  }
+}
+
+/** The mean stored form of some records of `[start, end)`, bytes. */
+async function meanStoredBytes(client: Client, end: number, start = 0): Promise<number> {
+  let bytes = 0;
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    const { kind, id } = identityOf(start + Math.floor(sample * (end - start) / SAMPLES));
+    const stored = kind === "agent" ? client.getAgentStored(id) : client.getGatewayStored(id);
+    bytes += (await stored).bytes.length;
+  }
+  return bytes / SAMPLES;
+}

@@ -1,0 +1,125 @@
+/**
+ * The registry under load: a node in a process of its own, started as an operator starts it, and
+ * clients of this process that speak to it through the SDK.
+ */
+import { trustOfDataFolder } from "../identity/credentials.ts";
+import { readNodeFile } from "../identity/node_file.ts";
+import { QuicDialer } from "../transport/quic_dialer.ts";
+import type { Dialer } from "../transport/transport.ts";
+import { type Client, type ClientOptions, connect } from "../src/client/mod.ts";
+import { processWorld } from "../src/node/process_world.ts";
+import { ServerProcess } from "./harness.ts";
+
+/** The command line. */
+const ENTRY = new URL("../src/cli/main.ts", import.meta.url).pathname;
+/** How often a node that starts is asked whether it is ready, ms. */
+const READY_POLL_MS = 5;
+const READY_MS_MAX = 60_000;
+
+const world = processWorld();
+
+/** Errors of the transport that no call reports; a bench that loses its server fails by its calls. */
+const onError = (): void => {};
+
+/** A dialer of the bench's process. */
+export function newDialer(): QuicDialer {
+  return new QuicDialer({ scheduler: world.scheduler, onError });
+}
+
+/** How a node is started beside the defaults. */
+export interface RegistryOptions {
+  /** Its data folder. Default: a temporary one, removed in the end. */
+  readonly folder?: string;
+  /** Flags of the command line, such as `--partitions`, each followed by its value. */
+  readonly flags?: readonly string[];
+  /** V8 flags of its process. */
+  readonly v8Flags?: readonly string[];
+}
+
+/** A node in its own process. */
+export class RegistryServer {
+  readonly process: ServerProcess;
+  readonly folder: string;
+  /** From the start of its process to the first `/readyz` that says so, ms. */
+  readonly readyMs: number;
+  readonly #isTemporary: boolean;
+  readonly #dialer = newDialer();
+
+  private constructor(process: ServerProcess, folder: string, readyMs: number, temporary: boolean) {
+    this.process = process;
+    this.folder = folder;
+    this.readyMs = readyMs;
+    this.#isTemporary = temporary;
+  }
+
+  static async start(options: RegistryOptions = {}): Promise<RegistryServer> {
+    const folder = options.folder ?? Deno.makeTempDirSync({ prefix: "crs-bench-" });
+    const startMs = performance.now();
+    const v8Flags = options.v8Flags ?? [];
+    const process = await ServerProcess.start({
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        ...v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : [],
+        ENTRY,
+        "start",
+        ...["--data", folder, "--port", "0", "--ops-port", "0", "--log-level", "warn", "--json"],
+        ...options.flags ?? [],
+      ],
+      readyMsMax: READY_MS_MAX,
+    });
+    const readyMs = await untilReady(folder, startMs);
+    return new RegistryServer(process, folder, readyMs, options.folder === undefined);
+  }
+
+  /** A client over a connection of its own. */
+  connect(options: ClientOptions = {}, dialer: Dialer = this.#dialer): Promise<Client> {
+    return connectTo(this.folder, dialer, options);
+  }
+
+  /** The sum of a metric over all its labels. */
+  async metric(name: string): Promise<number> {
+    const { host, port } = readNodeFile(this.folder)!.ops;
+    const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+    return text.split("\n")
+      .filter((line) => line.startsWith(name) && /^[ {]/.test(line.slice(name.length)))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
+
+  /** Ends it, by SIGKILL unless told otherwise, and removes a temporary folder. */
+  async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    await this.#dialer.close();
+    await this.process.stop(signal);
+    if (this.#isTemporary) await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** A client of the node that serves `folder`. */
+export async function connectTo(
+  folder: string,
+  dialer: Dialer,
+  options: ClientOptions = {},
+): Promise<Client> {
+  const { addresses, clusterId } = readNodeFile(folder)!;
+  return await connect({
+    endpoints: addresses.filter(({ transport }) => transport === "quic"),
+    dialer,
+    trust: trustOfDataFolder(folder),
+    world,
+    credentials: { kind: "development" },
+    options: { clusterId, timeoutMs: 20_000, ...options },
+  });
+}
+
+/** Polls `/readyz`; returns the time from `startMs` to its first yes, ms. */
+async function untilReady(folder: string, startMs: number): Promise<number> {
+  while (performance.now() - startMs < READY_MS_MAX) {
+    const { host, port } = readNodeFile(folder)!.ops;
+    const response = await fetch(`http://${host}:${port}/readyz`);
+    await response.body?.cancel();
+    if (response.ok) return performance.now() - startMs;
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+  throw new Error(`The node was not ready within ${READY_MS_MAX} ms`);
+}

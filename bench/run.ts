@@ -1,0 +1,63 @@
+/**
+ * Runs the benches and prints their tables. Load and server are processes of their own; results go
+ * to `bench/results/<name>.ndjson`. All of them take some eight minutes.
+ *
+ *     deno task bench [reads|writes|renew|sessions|memory|aliases|start …]
+ *     deno task bench table        prints the tables of the results that are there
+ */
+import { type Machine, machineSentence, ResultFile } from "./harness.ts";
+import { benchAliases, benchMemory } from "./memory.ts";
+import { benchReads } from "./reads.ts";
+import { benchRenew } from "./renew.ts";
+import { benchSessions } from "./sessions.ts";
+import { benchStart } from "./start.ts";
+import { type Line, tables } from "./tables.ts";
+import { benchWrites } from "./writes.ts";
+
+const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
+  start: benchStart,
+  reads: benchReads,
+  writes: benchWrites,
+  renew: benchRenew,
+  sessions: benchSessions,
+  memory: benchMemory,
+  aliases: benchAliases,
+};
+
+/** What is on file, the newest machine last. */
+function readResults(): { machine: Machine; lines: Line[] } | undefined {
+  const lines: Line[] = [];
+  let machine: Machine | undefined;
+  for (const name of Object.keys(BENCHES)) {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(new URL(`results/${name}.ndjson`, import.meta.url));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw error;
+    }
+    const [head, ...rest] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+    machine = head.machine;
+    lines.push(...rest);
+  }
+  return machine === undefined ? undefined : { machine, lines };
+}
+
+if (import.meta.main) {
+  const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
+  const date = new Date().toISOString();
+  for (const name of names) {
+    if (name === "table") continue;
+    const bench = BENCHES[name];
+    if (bench === undefined) {
+      console.error(`No bench is called ${name}: known are ${Object.keys(BENCHES).join(", ")}`);
+      Deno.exit(2);
+    }
+    await bench(new ResultFile(name, date));
+  }
+  const results = readResults();
+  if (results !== undefined) {
+    console.log(`\n${machineSentence(results.machine)}\n\n${tables(results.lines)}`);
+  }
+  Deno.exit(0);
+}

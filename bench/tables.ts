@@ -1,0 +1,79 @@
+/** The README's tables, made of result lines. */
+import { markdownTable } from "./harness.ts";
+
+/** A line of a results file. */
+export type Line = Readonly<Record<string, string | number>>;
+
+/** Latencies and rates beside the raw echo, then what else was measured beside its goal. */
+export function tables(lines: readonly Line[]): string {
+  const compared = lines.filter((line) => "echoP50Us" in line);
+  const rows = compared.map((line) => [
+    `${line["bench"]}, ${line["depth"]} in flight`,
+    line["perSecond"]!,
+    line["p50Us"]!,
+    line["p99Us"]!,
+    line["echoPerSecond"]!,
+    `${line["echoP50Us"]} / ${line["echoP99Us"]}`,
+    `${line["p50Ratio"]} / ${line["p99Ratio"]}`,
+  ]);
+  const head = [
+    "",
+    "per second",
+    "p50 µs",
+    "p99 µs",
+    "raw echo/s",
+    "echo p50 / p99",
+    "ratio p50 / p99",
+  ];
+  const others = OTHERS.flatMap(({ bench, field, name, goal }) => {
+    const value = lines.find((line) => line["bench"] === bench)?.[field];
+    return value === undefined ? [] : [[name, value, goal]];
+  });
+  return [
+    ...rows.length > 0 ? [markdownTable([head, ...rows])] : [],
+    ...others.length > 0 ? [markdownTable([["", "measured", "goal"], ...others])] : [],
+  ].join("\n\n");
+}
+
+const OTHERS = [
+  {
+    bench: "renew",
+    field: "renewalsPerSecond",
+    name: "renewals a second, 1,000 ids a request",
+    goal: "≥ 200,000",
+  },
+  {
+    bench: "renew paced",
+    field: "logEntriesPerRenewal",
+    name: "log entries a renewal, every ttl/3",
+    goal: "≤ 0.05",
+  },
+  {
+    bench: "sessions",
+    field: "bytesPerSession",
+    name: "bytes an idle session, 10,000 of them",
+    goal: "≤ 25,600",
+  },
+  {
+    bench: "memory",
+    field: "bytesPerRecord",
+    name: "resident bytes a record, 1 M of them",
+    goal: "≤ 230",
+  },
+  { bench: "memory", field: "encodedBytes", name: "of that: its encoded form", goal: "" },
+  { bench: "aliases", field: "bytesPerAlias", name: "resident bytes an alias", goal: "≤ 100" },
+  {
+    bench: "aliases",
+    field: "encodedBytesWithDomain",
+    name: "average encoded record, with domain",
+    goal: "≤ 200",
+  },
+  {
+    bench: "restart",
+    field: "readyMs",
+    name: "ready after kill -9 with 1 M records, ms",
+    goal: "< 5,000",
+  },
+  { bench: "start", field: "firstMs", name: "first start to ready, ms", goal: "< 1,000" },
+  { bench: "start", field: "againMs", name: "later start to ready, ms", goal: "< 1,000" },
+] as const;
