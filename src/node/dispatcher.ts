@@ -153,7 +153,9 @@ export class Dispatcher implements RequestHandler {
     try {
       replies.success(stream.writer, operation.reply, reply.body);
     } catch (error) {
-      return this.#refuse(operation.id, requestId, stream, arrivedMs, error);
+      // A refusal would say that nothing was done.
+      stream.drop();
+      return this.#count(operation.id, toRegistryError(error).code, arrivedMs);
     }
     this.#done(operation.id, "ok", stream, arrivedMs);
   }

@@ -91,9 +91,18 @@ export class RequestStream {
     try {
       this.#replies.refusal(this.writer, error.code, error.message, error.fields);
     } catch {
-      // Not even a refusal fits behind what the peer has not read: nobody waits for it.
-      this.#stream.abort();
+      // Not even a refusal fits behind what the peer has not read.
+      return this.drop();
     }
+    this.answered();
+  }
+
+  /**
+   * Ends the stream in the place of an answer that does not fit: its peer cannot be told the truth
+   * any more, and must take the outcome of all that it waits for as not known.
+   */
+  drop(): void {
+    this.#stream.abort();
     this.answered();
   }
 
