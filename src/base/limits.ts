@@ -157,6 +157,25 @@ export const COMPACTION_POLL_MS = 500;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 
+// Consensus.
+
+/** Entries in one append: a lost one costs this much to send again, and a frame holds it. */
+export const RAFT_APPEND_BYTES_MAX = 256 * 1024;
+/** Appends on their way to one follower: a round trip of 10 ms at 25,000 appends/s. */
+export const RAFT_INFLIGHT_MESSAGES_MAX = 256;
+/** Their entries: what a slow follower may make its leader hold for it. */
+export const RAFT_INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
+/** Proposals of one group that are not committed; without a quorum the log must not grow on. */
+export const RAFT_UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
+/** Committed entries of one group on their way to its state machine: some ms of work. */
+export const RAFT_APPLYING_BYTES_MAX = 2 * 1024 * 1024;
+/** Reads of one group that wait for a round of heartbeats, or for the term's first commit. */
+export const RAFT_READS_PENDING_MAX = 16_384;
+/** Members that one change of the configuration may name. */
+export const RAFT_CHANGES_MAX = 64;
+/** Replicas of one group, learners and both halves of a joint configuration included. */
+export const RAFT_MEMBERS_MAX = 64;
+
 // The store.
 
 /** Memory is taken from the system in pieces of this size: few enough to be cheap, small enough. */
