@@ -308,6 +308,18 @@ test("registerMany keeps places, refuses bad items by themselves, and takes over
   await registry.wait(client.close());
 });
 
+test("registerGateway refuses what no field can hold with its code, before it is sent", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  for (const wrong of [{ port: 70_000 }, { port: -1 }, { ttlMs: 2 ** 32 }, { port: 1.5 }]) {
+    const error = await rejection(
+      client.registerGateway({ region: "global", domain: "g.example", port: 1, ...wrong }),
+    );
+    assert.is(error.code, "invalid_argument");
+  }
+  await registry.wait(client.close());
+});
+
 test("registerMany splits what does not fit one request", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
