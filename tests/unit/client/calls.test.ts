@@ -313,6 +313,7 @@ test("registerGateway refuses what no field can hold with its code, before it is
   const client = await registry.connect();
   for (const wrong of [{ port: 70_000 }, { port: -1 }, { ttlMs: 2 ** 32 }, { port: 1.5 }]) {
     const error = await rejection(
+      registry,
       client.registerGateway({ region: "global", domain: "g.example", port: 1, ...wrong }),
     );
     assert.is(error.code, "invalid_argument");
