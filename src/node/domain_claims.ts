@@ -48,14 +48,16 @@ export class DomainClaims {
   /**
    * A claim of `agentId` on `domain` (canonical): the one it has, or a new one.
    *
-   * @throws RegistryError `domain_taken` when a live agent holds it.
+   * @param yields true for who lost a claim to another a moment ago: it does not take that one's
+   * pending claim in turn, or both might lose theirs for ever.
+   * @throws RegistryError `domain_taken` when a live agent holds it; `overloaded` where it yields.
    */
   async hold(
     domain: string,
     agentId: Uint8Array,
-    writer: number,
-    deadlineMs: number,
+    options: { readonly writer: number; readonly deadlineMs: number; readonly yields: boolean },
   ): Promise<HeldClaim> {
+    const { writer, deadlineMs, yields } = options;
     const home = this.#homeOf(domain);
     let replaces: Position = NO_POSITION;
     for (let tries = 0; tries < DOMAIN_CLAIM_TRIES_MAX; tries++) {
@@ -64,6 +66,8 @@ export class DomainClaims {
         return { claim: found.claim, pending: found.pending };
       }
       if (found !== undefined) {
+        const isUnderWay = found.pending && this.holds(found.agentId, found.claim) !== true;
+        if (yields && isUnderWay) throw claimedByOthers(domain);
         await this.#revoke(domain, found, writer, deadlineMs);
         replaces = found.claim;
       }
@@ -85,11 +89,7 @@ export class DomainClaims {
       await this.#revoke(domain, holder, writer, deadlineMs);
       replaces = holder.claim;
     }
-    throw new RegistryError(
-      "overloaded",
-      `Others claim the domain ${domain} at the same time`,
-      { retryAfterMs: 100 },
-    );
+    throw claimedByOthers(domain);
   }
 
   /** Makes the alias final, after the agent's group logged the register with its claim. */
@@ -184,6 +184,12 @@ export class DomainClaims {
 
 /** The state of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
 export const ALIAS_PENDING = 0;
+
+function claimedByOthers(domain: string): RegistryError {
+  return new RegistryError("overloaded", `Others claim the domain ${domain} at the same time`, {
+    retryAfterMs: 100,
+  });
+}
 
 function domainTaken(domain: string, holder: Uint8Array): RegistryError {
   return new RegistryError(

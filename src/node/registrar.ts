@@ -82,7 +82,7 @@ export class Registrar {
   ): Promise<Registered> {
     const { kind } = registration;
     for (let tries = 1;; tries++) {
-      const held = await this.#hold(partition, kind, record, context);
+      const held = await this.#hold(partition, record, context, tries > 1);
       const applied = await this.#put(partition, registration, record, held, context);
       const { code } = applied.outcome;
       if (code === "ok") {
@@ -144,14 +144,17 @@ export class Registrar {
 
   async #hold(
     partition: Partition,
-    kind: RecordKind,
     record: AcceptedRecord,
     context: WriteContext,
+    yields: boolean,
   ): Promise<HeldClaim | undefined> {
-    if (kind !== KIND_AGENT || record.domain === "") return undefined;
+    if (record.kind !== KIND_AGENT || record.domain === "") return undefined;
     refuseDelayed(partition, record);
-    const { claims } = this.#parts;
-    return await claims.hold(record.domain, record.id, context.peer.lineage, context.deadlineMs);
+    return await this.#parts.claims.hold(record.domain, record.id, {
+      writer: context.peer.lineage,
+      deadlineMs: context.deadlineMs,
+      yields,
+    });
   }
 
   async #put(

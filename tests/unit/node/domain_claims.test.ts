@@ -132,6 +132,60 @@ test("two agents that claim one domain at the same time: one gets it, whatever t
   }
 });
 
+test("whichever turn a second agent comes in, one of the two gets the domain and keeps it", async () => {
+  for (let turns = 0; turns < 24; turns++) {
+    const harness = await RegistryHarness.open();
+    const [first, second] = twoAgents(harness);
+    const [mine, yours] = [await harness.peer(), await harness.peer()];
+    const replies = [mine.send("registerAgent", agentRequest({ number: first, domain: DOMAIN }))];
+    for (let turn = 0; turn < turns; turn++) await harness.world.turn();
+    replies.push(yours.send("registerAgent", agentRequest({ number: second, domain: DOMAIN })));
+    const codes: string[] = [];
+    for (const reply of replies) codes.push((await harness.world.wait(reply)).code);
+    assert.is(codes.filter((code) => code === "ok").length, 1, `after ${turns} turns: ${codes}`);
+    // Who lost its claim to another that is not registered yet is told to come back.
+    assert.ok(codes.some((code) => code === "domain_taken" || code === "overloaded"));
+    const winner = codes[0] === "ok" ? first : second;
+    assert.equal(named(harness, [first, second]), [winner]);
+    assert.is(await resolved(mine), winner);
+    harness.crash();
+  }
+});
+
+test("two agents that wait for one stuck disk: a revocation behind the other's register finds it held", async () => {
+  const harness = await RegistryHarness.open();
+  const [first, second] = twoAgents(harness);
+  const { table } = harness.registry;
+  const home = table.of(KIND_AGENT, idOf(first))!;
+  const [mine, yours] = [await harness.peer(), await harness.peer()];
+  const { lastIndex } = home.group.status();
+  const one = mine.send("registerAgent", agentRequest({ number: first, domain: DOMAIN }));
+  while (home.group.status().lastIndex === lastIndex) await harness.world.turn();
+  harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  const two = yours.send("registerAgent", agentRequest({ number: second, domain: DOMAIN }));
+  await harness.world.settle();
+  assert.is(harness.agent(idOf(first)), undefined, "its register is not durable yet");
+  assert.is(home.group.status().lastIndex, lastIndex + 2, "the revocation is behind it");
+  harness.disk.intercept = () => undefined;
+  harness.disk.releaseHeld();
+  assert.is((await harness.world.wait(one)).code, "ok");
+  assert.is((await harness.world.wait(two)).code, "domain_taken");
+  assert.equal(named(harness, [first, second]), [first]);
+});
+
+test("a claim on a domain that is plainly held logs nothing", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: DOMAIN }));
+  await harness.world.settle();
+  const before = harness.logged;
+  for (let number = 2; number < 12; number++) {
+    const reply = await peer.ask("registerAgent", agentRequest({ number, domain: DOMAIN }));
+    assert.is(reply.code, "domain_taken");
+  }
+  assert.is(harness.logged, before);
+});
+
 test("a late register with a revoked claim is refused, and tried again with a new claim", async () => {
   const harness = await RegistryHarness.open();
   const [first] = twoAgents(harness);

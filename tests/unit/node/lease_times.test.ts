@@ -331,6 +331,93 @@ test("a renewal that meets its record's expiry is renewed or told that it is gon
   }
 });
 
+test("a renewal that was answered holds, though the power fails in the next turn and the one before", async () => {
+  const harness = await RegistryHarness.open();
+  let peer = await harness.peer();
+  const ttlMs = 10_000;
+  const { incarnation } = await peer.must("registerAgent", agentRequest({ number: 1, ttlMs }));
+  await harness.world.pass(9_000);
+  // What is left of the cover after this is less than a renewal promises.
+  for (let crashes = 0; crashes < 6; crashes++) {
+    await harness.restart();
+    peer = await harness.peer();
+    assert.is((await renew(peer, new Map([[1, incarnation]]), [1])).size, 0);
+    harness.crash();
+    await harness.start();
+    await harness.world.pass(ttlMs - 10);
+    assert.ok(harness.agent(idOf(1)) !== undefined, `after ${crashes} crashes`);
+  }
+});
+
+test("a renewal that comes while its record's expiry is on its way to the disk waits for what it brings", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const { incarnation } = await peer.must(
+    "registerAgent",
+    agentRequest({ number: 1, ttlMs: 5_000 }),
+  );
+  harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  await harness.world.pass(5_500);
+  const renewal = peer.send("renew", { items: [{ id: idOf(1), incarnation, kind: KIND_AGENT }] });
+  let answered = false;
+  void renewal.then(() => answered = true);
+  await harness.world.settle();
+  assert.is(answered, false, "nothing is promised meanwhile");
+  harness.disk.intercept = () => undefined;
+  harness.disk.releaseHeld();
+  const { body } = await harness.world.wait(renewal);
+  assert.is(body.renewed, 0);
+  assert.is(body.failures[0].code, 9);
+  assert.is(harness.agent(idOf(1)), undefined);
+});
+
+test("a restart gives away at most a minute, and at most what was left of the shortest lease", async () => {
+  const harness = await RegistryHarness.open({ partitions: 1 });
+  const peer = await harness.peer();
+  const ttlMs = 600_000;
+  await peer.must("registerAgent", agentRequest({ number: 1, ttlMs }));
+  await harness.world.pass(500_000);
+  await harness.restart();
+  const again = await harness.peer();
+  const { remainingMs } = await again.must("getAgent", { id: idOf(1) });
+  assert.ok(remainingMs >= 2 * ttlMs - 500_000, "by the cover, never less");
+  assert.ok(remainingMs <= 2 * ttlMs - 500_000 + 61_000, `${remainingMs} ms are left`);
+  await again.must("registerAgent", agentRequest({ number: 2, ttlMs: 20_000 }));
+  await harness.world.pass(16_000);
+  await harness.restart();
+  const { remainingMs: left } = await (await harness.peer()).must("getAgent", { id: idOf(2) });
+  assert.ok(left >= 24_000 && left <= 24_000 + 11_000, `${left} ms are left of the cover`);
+});
+
+test("a renewal that waits is not crowded out of its partition's extend command", async () => {
+  const harness = await RegistryHarness.open({ partitions: 1 });
+  let peer = await harness.peer();
+  const incarnations = new Map<number, Incarnation>();
+  const many = Array.from({ length: 5_000 }, (_, index) => index + 1);
+  for (let at = 0; at < many.length; at += 500) {
+    const { items } = await peer.must("registerMany", {
+      items: many.slice(at, at + 500).map((number) => ({
+        ...agentRequest({ number, ttlMs: 60_000 }),
+        kind: KIND_AGENT,
+      })),
+    });
+    many.slice(at, at + 500).forEach((number, index) =>
+      incarnations.set(number, items[index]!.incarnation)
+    );
+  }
+  const last = { number: 9_000, ttlMs: 20_000 };
+  incarnations.set(9_000, (await peer.must("registerAgent", agentRequest(last))).incarnation);
+  await harness.world.pass(8_000);
+  await harness.restart();
+  peer = await harness.peer();
+  await harness.world.pass(24_000);
+  // Renewed by memory, and worth an extension when there is one.
+  assert.is((await renew(peer, incarnations, many)).size, 0);
+  const before = harness.registry.renewals.extensionsProposed;
+  assert.is((await renew(peer, incarnations, [9_000])).size, 0);
+  assert.is(harness.registry.renewals.extensionsProposed - before, 2, "all in two commands");
+});
+
 test("two renewals that wait for the same cover are both renewed", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
