@@ -354,10 +354,13 @@ test("a renewal that comes while its record's expiry is on its way to the disk w
   const peer = await harness.peer();
   const { incarnation } = await peer.must(
     "registerAgent",
-    agentRequest({ number: 1, ttlMs: 5_000 }),
+    agentRequest({ number: 1, ttlMs: 20_000 }),
   );
+  // The cover of the longer lease stays, and would allow a renewal of the shorter one.
+  await peer.must("registerAgent", agentRequest({ number: 1, ttlMs: 5_000, sequence: 2 }));
+  await harness.world.pass(19_500);
   harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
-  await harness.world.pass(5_500);
+  await harness.world.pass(1_000);
   const renewal = peer.send("renew", { items: [{ id: idOf(1), incarnation, kind: KIND_AGENT }] });
   let answered = false;
   void renewal.then(() => answered = true);
