@@ -126,11 +126,17 @@ class Node {
     this.#guard();
     // The log's folder is locked first: identity and node.json belong to whoever holds it.
     const storage = openFileStorage(`${config.data}/log`);
-    this.#identity = await DevelopmentIdentity.open({
-      folder: identityFolder(config.data),
-      wall: this.#world.wall,
-      entropy: this.#world.entropy,
-    });
+    try {
+      this.#identity = await DevelopmentIdentity.open({
+        folder: identityFolder(config.data),
+        wall: this.#world.wall,
+        entropy: this.#world.entropy,
+      });
+    } catch (error) {
+      // Until the registry has it, nobody else gives the folder back.
+      storage.close();
+      throw error;
+    }
     this.#memory.start();
     this.#closers.push(() => this.#memory.stop());
     this.#registry = await this.#openRegistry(storage);
