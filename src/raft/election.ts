@@ -1,0 +1,118 @@
+/**
+ * Elections: when a replica campaigns, how it asks, when it votes, and how votes are counted.
+ *
+ * A vote counts, one's own too, only when it is durable (`messagesAfterAppend`). Whoever heard of a
+ * leader lately, or promised to follow one, neither votes nor campaigns, unless the leader itself
+ * asks for the election. Sources: thesis §3.4, §3.6.1 (the vote), §4.2.3 (disruptive servers),
+ * §9.6 (pre-vote), §3.10 (transfer).
+ */
+import type { Core } from "./core.ts";
+import type { Message } from "./message.ts";
+import { newMessage, NO_REPLICA } from "./message.ts";
+import type { VoteResult } from "./quorum.ts";
+import { allVoters, voteResult } from "./quorum.ts";
+import { becomeCandidate, becomePreCandidate } from "./roles.ts";
+
+/** Why and how an election begins. */
+export type CampaignKind = "pre_vote" | "vote" | "transfer";
+
+/** What became of a wish to campaign. */
+export type CampaignResult =
+  | "accepted"
+  | "already_leader"
+  | "not_promotable"
+  | "conf_change_unapplied"
+  | "leader_supported";
+
+/** Starts an election if this replica may: by pre-vote where that is on, unless `transfer`. */
+export function hup(core: Core, kind: "timeout" | "transfer"): CampaignResult {
+  if (core.role === "leader") return "already_leader";
+  if (!core.isPromotable) return "not_promotable";
+  // With a change still to be applied, it would ask the wrong voters.
+  if (core.log.applied < core.log.committed && core.log.hasUnappliedConfChange()) {
+    return "conf_change_unapplied";
+  }
+  if (kind === "transfer") campaign(core, "transfer");
+  else if (isLeaderSupported(core)) return "leader_supported";
+  else campaign(core, core.settings.preVote ? "pre_vote" : "vote");
+  return "accepted";
+}
+
+/** Asks every voter, and itself. */
+export function campaign(core: Core, kind: CampaignKind): void {
+  const isPre = kind === "pre_vote";
+  if (isPre) becomePreCandidate(core);
+  else becomeCandidate(core);
+  // A pre-vote asks about the next term without entering it.
+  const term = isPre ? core.term + 1 : core.term;
+  const { lastIndex, lastTerm } = core.log;
+  for (const id of allVoters(core.configuration)) {
+    if (id === core.id) {
+      core.sendForElection(newMessage(isPre ? "pre_vote_reply" : "vote_reply", id), term);
+      continue;
+    }
+    const message = newMessage(isPre ? "pre_vote" : "vote", id);
+    message.index = lastIndex;
+    message.logTerm = lastTerm;
+    message.transfer = kind === "transfer";
+    core.sendForElection(message, term);
+  }
+}
+
+/** One tick of whoever does not lead. */
+export function tickElection(core: Core): void {
+  core.electionElapsed++;
+  if (core.electionElapsed < core.electionTimeoutTicks || !core.isPromotable) return;
+  core.electionElapsed = 0;
+  hup(core, "timeout");
+}
+
+function isLeaderSupported(core: Core): boolean {
+  const { lead, role, settings } = core;
+  return role === "follower" && lead !== NO_REPLICA && settings.support !== undefined &&
+    settings.support.supports(lead, core.term);
+}
+
+/**
+ * Whether a vote request of a higher term is not to be looked at: a leader was heard of within the
+ * election timeout, or is supported by node liveness.
+ */
+export function ignoresVoteRequest(core: Core, message: Message): boolean {
+  if (message.transfer || core.lead === NO_REPLICA) return false;
+  if (isLeaderSupported(core)) return true;
+  return core.settings.checkQuorum && core.electionElapsed < core.settings.electionTicks;
+}
+
+/** Answers a request of this term (or, for a pre-vote, of this or a later one). */
+export function handleVoteRequest(core: Core, message: Message): void {
+  const isPre = message.type === "pre_vote";
+  const mayVote = core.vote === message.from ||
+    (core.vote === NO_REPLICA && core.lead === NO_REPLICA) ||
+    (isPre && message.term > core.term);
+  const reply = newMessage(isPre ? "pre_vote_reply" : "vote_reply", message.from);
+  // Learners vote: one that is asked was made a voter and has not learned of it yet.
+  if (mayVote && core.log.isUpToDate(message.index, message.logTerm)) {
+    // The term of the request: of a pre-vote, that is one this replica has not entered.
+    core.sendForElection(reply, message.term);
+    if (isPre) return;
+    core.electionElapsed = 0;
+    core.castVote(message.from);
+  } else {
+    reply.reject = true;
+    core.sendForElection(reply, core.term);
+  }
+}
+
+/** Refuses a pre-vote of an older term, so that whoever asks learns of the newer one. */
+export function rejectPreVote(core: Core, message: Message): void {
+  const reply = newMessage("pre_vote_reply", message.from);
+  reply.reject = true;
+  core.sendForElection(reply, core.term);
+}
+
+/** Counts an answer; a second one of the same replica changes nothing. */
+export function countVote(core: Core, message: Message): VoteResult {
+  const votes = core.votes ??= new Map();
+  if (!votes.has(message.from)) votes.set(message.from, !message.reject);
+  return voteResult(core.configuration, (id) => votes.get(id));
+}

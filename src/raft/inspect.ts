@@ -1,0 +1,127 @@
+/**
+ * The look at a message from outside before anything is done with it: what cannot be is refused by
+ * a code, without a change of state. What passes may still be old, or say nothing new.
+ *
+ * Everything here is a fault of the sender or of the way; a fault of this replica is asserted where
+ * it would show. Source: bad input as in ARCHITECTURE.md; the model checks little of this.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { confChangeOf } from "./conf_change.ts";
+import type { Core } from "./core.ts";
+import { configurationFault } from "./membership.ts";
+import type { Entry, Message } from "./message.ts";
+import { isReply, isStorageMessage, isStorageThread } from "./message.ts";
+
+/** Why a message is not looked at. */
+export type InspectRefusal =
+  /** It passes only between a replica and its own storage. */
+  | "local_message"
+  /** It is for another replica. */
+  | "misdirected"
+  /** It answers, but is from no member; or its sender never was one. */
+  | "unknown_peer"
+  /** Its fields contradict each other. */
+  | "malformed"
+  /** It speaks of an index that this replica cannot have told, or must have and has not. */
+  | "impossible_index";
+
+/** The reason to refuse `message`; undefined: it may be taken. */
+export function inspect(core: Core, message: Message): InspectRefusal | undefined {
+  const { from, to, type } = message;
+  if (to !== core.id) return "misdirected";
+  if (from === core.id || isStorageThread(from)) return inspectLocal(core, message);
+  if (isStorageMessage(type)) return "local_message";
+  if (!Number.isSafeInteger(from) || from < 1) return "malformed";
+  const { directory } = core.settings;
+  if (directory !== undefined && !directory.knows(from)) return "unknown_peer";
+  if (isReply(type) && core.member(from) === undefined) return "unknown_peer";
+  return inspectTerm(message) ?? inspectFields(core, message);
+}
+
+/** What comes back from this replica's own storage. */
+function inspectLocal(core: Core, message: Message): InspectRefusal | undefined {
+  if (!core.settings.asyncStorageWrites) return "local_message";
+  const { from, type } = message;
+  if (isStorageThread(from)) {
+    return type === "storage_append_reply" || type === "storage_apply_reply"
+      ? undefined
+      : "local_message";
+  }
+  return type === "append_reply" || type === "vote_reply" || type === "pre_vote_reply"
+    ? undefined
+    : "local_message";
+}
+
+function inspectTerm({ reject, term, type }: Message): InspectRefusal | undefined {
+  if (!Number.isSafeInteger(term) || term < 0) return "malformed";
+  if (type === "propose" || type === "read_index") return term === 0 ? undefined : "malformed";
+  // A replica that never saw a term may refuse a pre-vote all the same.
+  if (term === 0 && !(type === "pre_vote_reply" && reject)) return "malformed";
+  return undefined;
+}
+
+function inspectFields(core: Core, message: Message): InspectRefusal | undefined {
+  switch (message.type) {
+    case "propose":
+      return areProposals(message.entries) ? undefined : "malformed";
+    case "append":
+      return areEntries(message) ? undefined : "malformed";
+    case "append_reply":
+      return isOfThisTerm(core, message) && core.role === "leader" && !message.reject &&
+          message.index > core.log.lastIndex
+        ? "impossible_index"
+        : undefined;
+    case "heartbeat":
+      // A leader names no commit index above what this replica acknowledged to it; if it does, the
+      // acknowledged entries are gone.
+      return message.term >= core.term && message.commit > core.log.lastIndex
+        ? "impossible_index"
+        : undefined;
+    case "snapshot":
+      return isSnapshot(message) ? undefined : "malformed";
+    case "read_index":
+    case "read_index_reply":
+      return message.read === undefined || message.read.sequence < 1 ? "malformed" : undefined;
+    case "transfer_leader":
+      return message.transferee < 1 ? "malformed" : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function isOfThisTerm(core: Core, message: Message): boolean {
+  return message.term === core.term;
+}
+
+/** Entries follow each other without a gap, and their terms never go back nor beyond the sender's. */
+function areEntries({ entries, index, logTerm, term }: Message): boolean {
+  let previous = logTerm;
+  if (logTerm > term) return false;
+  for (let at = 0; at < entries.length; at++) {
+    const entry = entries[at]!;
+    if (entry.index !== index + at + 1 || entry.term < previous || entry.term > term) return false;
+    if (entry.term === 0) return false;
+    previous = entry.term;
+  }
+  return true;
+}
+
+function areProposals(entries: readonly Entry[]): boolean {
+  return entries.length > 0 && entries.every(isConfChangeReadable);
+}
+
+function isConfChangeReadable(entry: Entry): boolean {
+  if (entry.kind === "normal") return true;
+  try {
+    confChangeOf(entry);
+    return true;
+  } catch (error) {
+    if (error instanceof RegistryError) return false;
+    throw error;
+  }
+}
+
+function isSnapshot({ snapshot, term }: Message): boolean {
+  return snapshot !== undefined && snapshot.index > 0 && snapshot.term > 0 &&
+    snapshot.term <= term && configurationFault(snapshot.configuration) === undefined;
+}

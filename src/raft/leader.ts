@@ -1,0 +1,124 @@
+/**
+ * What a leader does with ticks and messages: acknowledgements move the commit index, refusals move
+ * probes, silence of a quorum ends its leadership. Source: thesis §3.5, §6.2 (leaders step down).
+ */
+import { assert } from "../base/assert.ts";
+import type { Core } from "./core.ts";
+import type { Message } from "./message.ts";
+import { NO_REPLICA } from "./message.ts";
+import type { Progress } from "./progress.ts";
+import { proposeAsLeader, type ProposeResult } from "./proposal.ts";
+import { voteResult } from "./quorum.ts";
+import { confirmRound, currentRound, leaderRead, releaseWaitingReads } from "./read_index.ts";
+import { broadcastAppend, broadcastHeartbeat, maybeCommit, sendAppend } from "./replication.ts";
+import { becomeFollower } from "./roles.ts";
+import { continueTransfer, transferLeadership } from "./transfer.ts";
+
+/** One tick of a leader: each election timeout counts the quorum, each heartbeat timeout beats. */
+export function tickLeader(core: Core): void {
+  core.heartbeatElapsed++;
+  core.electionElapsed++;
+  if (core.electionElapsed >= core.settings.electionTicks) {
+    core.electionElapsed = 0;
+    if (core.settings.checkQuorum) checkQuorum(core);
+    if (core.role !== "leader") return;
+    // A transfer that took longer than an election is given up; this leader serves on.
+    core.transferee = NO_REPLICA;
+  }
+  if (core.heartbeatElapsed >= core.settings.heartbeatTicks) {
+    core.heartbeatElapsed = 0;
+    broadcastHeartbeat(core, currentRound(core));
+  }
+}
+
+/** Steps down unless a quorum was heard of since the last time, and starts counting anew. */
+function checkQuorum(core: Core): void {
+  const active = voteResult(core.configuration, (id) => core.member(id)?.recentActive ?? false);
+  if (active !== "won") becomeFollower(core, core.term, NO_REPLICA);
+  for (const member of core.progress) {
+    if (member.id !== core.id) member.recentActive = false;
+  }
+}
+
+/** What a leader does with a message of its own term, or of none. */
+export function stepLeader(core: Core, message: Message): ProposeResult | "overloaded" {
+  switch (message.type) {
+    case "propose":
+      return proposeAsLeader(core, message.entries);
+    case "read_index": {
+      const read = { requester: message.from, token: message.read! };
+      return leaderRead(core, read) ? "accepted" : "overloaded";
+    }
+    case "transfer_leader":
+      transferLeadership(core, message.transferee);
+      return "accepted";
+    default: {
+      const member = core.member(message.from);
+      if (member === undefined) return "accepted";
+      if (message.type === "append_reply") handleAppendReply(core, member, message);
+      else if (message.type === "heartbeat_reply") handleHeartbeatReply(core, member, message);
+      return "accepted";
+    }
+  }
+}
+
+function handleAppendReply(core: Core, member: Progress, message: Message): void {
+  member.recentActive = true;
+  if (message.reject) handleAppendRefused(core, member, message);
+  else handleAppendAcknowledged(core, member, message.index);
+}
+
+/**
+ * Looks for where the logs meet. The member named its guess and the term it holds there; entries of
+ * ours with a higher term cannot match, so at most one probe is spent on each term (§3.5).
+ */
+function handleAppendRefused(core: Core, member: Progress, message: Message): void {
+  let hint = message.rejectHint;
+  if (message.logTerm > 0) hint = core.log.findConflictByTerm(hint, message.logTerm).index;
+  if (!member.maybeDecrease(message.index, hint)) return;
+  if (member.state === "replicate") member.becomeProbe();
+  sendAppend(core, member, true);
+}
+
+function handleAppendAcknowledged(core: Core, member: Progress, index: number): void {
+  const isSelf = member.id === core.id;
+  assert(
+    !isSelf || index < core.log.unstable.offsetInProgress,
+    `The leader counts entry ${index} of its own, which was not handed out to be written`,
+  );
+  // A probe that was answered with what is known already still ends the probing.
+  const isNew = member.maybeUpdate(index);
+  if (!isNew && !(member.match === index && member.state === "probe")) return;
+  if (member.state === "probe") {
+    member.becomeReplicate();
+  } else if (member.state === "snapshot") {
+    // Whatever snapshot it took, from here on the log can catch it up.
+    if (member.match + 1 >= core.log.firstIndex) {
+      member.becomeProbe();
+      member.becomeReplicate();
+    }
+  } else {
+    member.inflights.freeTo(index);
+  }
+  if (maybeCommit(core)) {
+    releaseWaitingReads(core);
+    broadcastAppend(core);
+  } else if (!isSelf && member.canBumpCommit(core.log.committed)) {
+    sendAppend(core, member, true);
+  }
+  if (isSelf) return;
+  // The window has room again; what the log holds goes out until it is full.
+  while (sendAppend(core, member, false));
+  continueTransfer(core, member);
+}
+
+function handleHeartbeatReply(core: Core, member: Progress, message: Message): void {
+  member.recentActive = true;
+  member.flowPaused = false;
+  // To a full window this sends an empty append, without which one whose appends were all lost
+  // would wait for ever; to a probe, what ends the probing.
+  if (member.match < core.log.lastIndex || member.state === "probe") {
+    sendAppend(core, member, true);
+  }
+  if (message.read !== undefined) confirmRound(core, member, message.read);
+}

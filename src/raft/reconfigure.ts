@@ -1,0 +1,57 @@
+/**
+ * Takes a configuration into use: one that a committed entry asks for, or that of a snapshot or a
+ * restart. A replica acts on a configuration from when it applies the entry (the model's choice; the
+ * thesis acts on it from when it is appended), which is safe as no second change enters the log
+ * before the first is applied. Source: thesis §4.2.2 (removing the leader), §4.3.
+ */
+import { assert } from "../base/assert.ts";
+import type { ConfChange } from "./conf_change.ts";
+import type { Core } from "./core.ts";
+import type { Members } from "./membership.ts";
+import { changeMembers, restoreMembers } from "./membership.ts";
+import type { Configuration } from "./message.ts";
+import { NO_REPLICA } from "./message.ts";
+import { isVoter } from "./quorum.ts";
+import { releaseWaitingReads } from "./read_index.ts";
+import { broadcastAppend, maybeCommit } from "./replication.ts";
+import { becomeFollower } from "./roles.ts";
+
+/** Applies a committed change and returns the new configuration. */
+export function applyConfChange(core: Core, change: ConfChange): Configuration {
+  const from = { lastIndex: core.log.lastIndex, limits: core.settings };
+  const members = changeMembers(core, change, from);
+  assert(typeof members !== "string", `A committed change cannot be applied: ${members}`);
+  switchTo(core, members);
+  return core.configuration;
+}
+
+/** Starts from `configuration`, as a snapshot or storage has it. */
+export function restoreConfiguration(core: Core, configuration: Configuration): void {
+  const from = { lastIndex: core.log.lastIndex, limits: core.settings };
+  switchTo(core, restoreMembers(configuration, from));
+}
+
+function switchTo(core: Core, members: Members): void {
+  core.configuration = members.configuration;
+  core.progress = members.progress;
+  core.configurationSwitches++;
+  if (core.role !== "leader") return;
+
+  const self = core.member(core.id);
+  if (self === undefined || self.isLearner) {
+    if (core.settings.stepDownOnRemoval) becomeFollower(core, core.term, NO_REPLICA);
+    return;
+  }
+  if (members.configuration.voters.length === 0) return;
+  if (maybeCommit(core)) {
+    // A smaller quorum may have committed more.
+    releaseWaitingReads(core);
+    broadcastAppend(core);
+  } else {
+    // New members are probed at once instead of at the next heartbeat.
+    broadcastAppend(core, false);
+  }
+  if (core.transferee !== NO_REPLICA && !isVoter(core.configuration, core.transferee)) {
+    core.transferee = NO_REPLICA;
+  }
+}

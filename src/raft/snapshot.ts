@@ -1,0 +1,44 @@
+/**
+ * A snapshot that arrives instead of entries, and what a leader learns of one it sent.
+ * Source: thesis §5.1, Figure 5.3 (InstallSnapshot).
+ */
+import type { Core } from "./core.ts";
+import type { Message, Snapshot } from "./message.ts";
+import { newMessage } from "./message.ts";
+import type { Progress } from "./progress.ts";
+import { isVoter } from "./quorum.ts";
+import { restoreConfiguration } from "./reconfigure.ts";
+
+/** Takes a snapshot from the leader, and says how far this log now matches. */
+export function handleSnapshot(core: Core, message: Message, snapshot: Snapshot): void {
+  const isRestored = restore(core, snapshot);
+  const reply = newMessage("append_reply", message.from);
+  reply.index = isRestored ? core.log.lastIndex : core.log.committed;
+  core.send(reply);
+}
+
+/** False where the snapshot says nothing new, or is not for this replica. */
+function restore(core: Core, snapshot: Snapshot): boolean {
+  if (snapshot.index <= core.log.committed || core.role !== "follower") return false;
+  const { configuration } = snapshot;
+  const isMember = isVoter(configuration, core.id) || configuration.learners.includes(core.id);
+  if (!isMember) return false;
+  if (core.log.matches(snapshot.index, snapshot.term)) {
+    // The log holds all of it: nothing but the commit index is new, and what follows is kept.
+    core.log.commitTo(snapshot.index);
+    return false;
+  }
+  core.log.restore(snapshot);
+  restoreConfiguration(core, configuration);
+  return true;
+}
+
+/** Notes whether the snapshot on its way to `member` arrived. */
+export function snapshotReported(member: Progress, arrived: boolean): void {
+  if (member.state !== "snapshot") return;
+  // One that was lost is as if never sent: probing starts where the log is known to match.
+  if (!arrived) member.pendingSnapshot = 0;
+  member.becomeProbe();
+  // After success the member's own acknowledgement comes first; after failure, the next heartbeat.
+  member.flowPaused = true;
+}

@@ -1,0 +1,120 @@
+/**
+ * One message: first its term, which may end this replica's role, then what its type asks for.
+ * Source: thesis Figure 3.1 (rules for all servers), §4.2.3, §9.6.
+ */
+import { entriesApplied, snapshotApplied } from "./apply.ts";
+import type { Core } from "./core.ts";
+import { campaign, countVote, handleVoteRequest } from "./election.ts";
+import { ignoresVoteRequest, rejectPreVote } from "./election.ts";
+import { handleLeaderMessage, stepFollower } from "./follower.ts";
+import { stepLeader } from "./leader.ts";
+import type { Message } from "./message.ts";
+import { EMPTY_DATA, newMessage, NO_REPLICA } from "./message.ts";
+import { assert } from "../base/assert.ts";
+import { appendAsLeader, type ProposeResult } from "./proposal.ts";
+import { broadcastAppend } from "./replication.ts";
+import { becomeFollower, becomeLeader } from "./roles.ts";
+
+/** What was done with a message that was looked at. All but `accepted` changed no role nor log. */
+export type StepOutcome =
+  | ProposeResult
+  /** Its term is over; where the sender must learn of it, it is answered. */
+  | "older_term"
+  /** It asks for a vote while a leader is alive. */
+  | "leader_alive"
+  /** Too many reads wait. */
+  | "overloaded";
+
+/** Takes a message that `inspect` let pass. */
+export function step(core: Core, message: Message): StepOutcome {
+  const { term, type } = message;
+  if (term > core.term) {
+    const asksForVote = type === "vote" || type === "pre_vote";
+    if (asksForVote && ignoresVoteRequest(core, message)) return "leader_alive";
+    // A pre-vote, and the yes to one, carry a term that nobody has entered.
+    const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);
+    if (!isAhead) becomeFollower(core, term, isFromLeader(message) ? message.from : NO_REPLICA);
+  } else if (term !== 0 && term < core.term) {
+    stepOlder(core, message);
+    return "older_term";
+  }
+  switch (type) {
+    case "storage_append_reply":
+      if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm);
+      if (message.snapshot !== undefined) snapshotApplied(core, message.snapshot);
+      return "accepted";
+    case "storage_apply_reply":
+      entriesApplied(core, message.entries);
+      return "accepted";
+    case "vote":
+    case "pre_vote":
+      handleVoteRequest(core, message);
+      return "accepted";
+    default:
+      return stepRole(core, message);
+  }
+}
+
+function isFromLeader({ type }: Message): boolean {
+  return type === "append" || type === "heartbeat" || type === "snapshot";
+}
+
+function stepOlder(core: Core, message: Message): void {
+  const { checkQuorum, preVote } = core.settings;
+  switch (message.type) {
+    case "append":
+    case "heartbeat":
+      // With vote requests ignored while a leader is alive, a replica whose term ran ahead could
+      // never come back; this answer tells its leader of the newer term (§4.2.3).
+      if (checkQuorum || preVote) core.send(newMessage("append_reply", message.from));
+      return;
+    case "pre_vote":
+      rejectPreVote(core, message);
+      return;
+    case "storage_append_reply":
+      // Which entries it made durable is no longer certain: they may have been replaced since. A
+      // snapshot holds only what was committed, and so it stands.
+      if (message.snapshot !== undefined) snapshotApplied(core, message.snapshot);
+      return;
+    default:
+      return;
+  }
+}
+
+function stepRole(core: Core, message: Message): StepOutcome {
+  switch (core.role) {
+    case "leader":
+      return stepLeader(core, message);
+    case "follower":
+      return stepFollower(core, message);
+    default:
+      return stepCandidate(core, message);
+  }
+}
+
+/** Candidates and pre-candidates; each counts only the answers to its own question. */
+function stepCandidate(core: Core, message: Message): StepOutcome {
+  const { type } = message;
+  if (type === "propose" || type === "read_index") return "no_leader";
+  if (isFromLeader(message)) {
+    becomeFollower(core, message.term, message.from);
+    handleLeaderMessage(core, message);
+  } else if (type === (core.role === "candidate" ? "vote_reply" : "pre_vote_reply")) {
+    const result = countVote(core, message);
+    if (result === "won") win(core);
+    else if (result === "lost") becomeFollower(core, core.term, NO_REPLICA);
+  }
+  return "accepted";
+}
+
+function win(core: Core): void {
+  if (core.role === "pre_candidate") {
+    campaign(core, "vote");
+    return;
+  }
+  becomeLeader(core);
+  // The entry that opens the term: with it, all before is committed too (§3.6.2, §6.4).
+  const opened = appendAsLeader(core, [{ kind: "normal", data: EMPTY_DATA }]);
+  assert(opened, "The entry that opens a term is never refused");
+  broadcastAppend(core);
+}
