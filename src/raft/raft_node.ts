@@ -45,7 +45,12 @@ export interface RaftStart {
   readonly applied?: number;
 }
 
-const NO_MESSAGES: readonly Message[] = [];
+/** What a Ready hands out of a list that the core goes on filling: never an empty one itself. */
+function handedOut<T>(list: T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list;
+}
+
+const NOTHING: readonly never[] = [];
 
 /** One replica of one group. */
 export class RaftNode {
@@ -173,12 +178,12 @@ export class RaftNode {
     return {
       softState: isSoftStateNew ? { lead, role } : undefined,
       hardState: this.#isHardStateKnown() ? undefined : core.hardState(),
-      readStates: core.readStates,
-      readsDropped: core.readsDropped,
+      readStates: handedOut(core.readStates),
+      readsDropped: handedOut(core.readsDropped),
       entries,
       snapshot: log.unstable.nextSnapshot(),
       committedEntries: log.nextCommitted(this.#appliesUnstable),
-      messages: core.messages,
+      messages: handedOut(core.messages),
       mustSync: entries.length > 0 || core.term !== last.term || core.vote !== last.vote,
     };
   }
@@ -204,7 +209,7 @@ export class RaftNode {
     if (append !== undefined) own.push(append);
     const apply = storageApplyReply(core, ready.committedEntries);
     if (apply !== undefined) own.push(apply);
-    this.#onAdvance = own.length === 0 ? NO_MESSAGES : own;
+    this.#onAdvance = own.length === 0 ? NOTHING : own;
     return others.length === 0 ? ready.messages : [...ready.messages, ...others];
   }
 

@@ -87,7 +87,7 @@ export function storageAppend(core: Core, ready: Ready): Message | undefined {
   }
   message.snapshot = snapshot;
   const reply = storageAppendReply(core, ready);
-  message.responses = reply === undefined ? waiting : [...waiting, reply];
+  message.responses = reply === undefined ? waiting.slice() : [...waiting, reply];
   return message;
 }
 
