@@ -236,6 +236,8 @@ export const CLIENT_OUTBOX_BYTES = 1024 * 1024;
 /** The buffer of a read: an idle connection posts the least, a busy one grows to the most. */
 export const CLIENT_READ_BYTES_MIN = 1_024;
 export const CLIENT_READ_BYTES_MAX = 64 * 1024;
+/** Replies that are due are read in so many turns: client and server then work at the same time. */
+export const CLIENT_READ_SHARES = 6;
 /** How coarse deadlines and retries are, ms: one timer a connection, not one a call. */
 export const CLIENT_TICK_MS = 10;
 /** Back-off of a repeated request, ms: full jitter up to base × 2^attempt, at most the cap. */

@@ -44,7 +44,7 @@ import type {
 import { Call } from "./call.ts";
 import { ControlChannel } from "./control_channel.ts";
 import { PendingTable } from "./pending.ts";
-import { nextReadBuffer } from "./read_buffer.ts";
+import { nextReplyBuffer } from "./read_buffer.ts";
 
 /** Who is told of what a connection does. */
 export interface ConnectionOwner {
@@ -301,11 +301,19 @@ export class Connection {
       }
       if (this.#ended) return;
       this.#silentSinceMs = this.#world.monotonic.nowMs();
+      const due = this.#table.count;
       this.#assembler.push(chunk, this.#takeReply);
+      const answered = due - this.#table.count;
       if (this.#drainTimer !== undefined && this.#table.count === 0) this.#endDrained();
       else this.#owner?.room();
-      buffer = nextReadBuffer(chunk);
+      // More has arrived already: what was asked anew leaves first, or the server would wait for it.
+      if (chunk.length === chunk.buffer.byteLength) await this.#nextTurn();
+      buffer = nextReplyBuffer(chunk, answered, due);
     }
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#world.scheduler.nextTurn(resolve));
   }
 
   readonly #takeReply = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
