@@ -6,7 +6,6 @@
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
-import type { ErrorCode } from "../base/errors.ts";
 import { REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
@@ -19,12 +18,6 @@ import type { RequestHandler, RequestStream } from "./request_stream.ts";
 import type { WriteReply } from "./write_context.ts";
 import type { WritePath } from "./write_path.ts";
 
-/** Counts requests: the metrics, or nothing. */
-export interface RequestObserver {
-  /** `code`: `ok` or an error code; `durationMs`: from the arrival of the chunk to the answer. */
-  requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void;
-}
-
 /** Everything a dispatcher hands requests to. */
 export interface DispatcherParts {
   readonly admission: Admission;
@@ -33,7 +26,6 @@ export interface DispatcherParts {
   readonly node: NodePath;
   readonly writes: WritePath;
   readonly replies: ReplyWriter;
-  readonly observer: RequestObserver;
   readonly clock: MonotonicClock;
   readonly requestTimeoutMsDefault: number;
 }
@@ -54,7 +46,7 @@ export class Dispatcher implements RequestHandler {
       if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
       else this.#write(operation, request, stream, arrivedMs);
     } catch (error) {
-      this.#refuse(request.operation, request.id, stream, arrivedMs, error);
+      stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
     }
   }
 
@@ -65,7 +57,7 @@ export class Dispatcher implements RequestHandler {
     arrivedMs: number,
   ): void {
     const answer = this.#answerRead(operation, request, stream);
-    if (typeof answer === "string") this.#done(operation.id, answer, stream, arrivedMs);
+    if (typeof answer === "string") stream.answered(operation.id, answer, arrivedMs);
     else this.#readLater(answer, operation, request, stream, arrivedMs);
   }
 
@@ -117,9 +109,9 @@ export class Dispatcher implements RequestHandler {
         if (permitted instanceof RegistryError) throw permitted;
         answer = this.#answerRead(operation, copy, stream);
       }
-      this.#done(operation.id, answer, stream, arrivedMs);
+      stream.answered(operation.id, answer, arrivedMs);
     } catch (error) {
-      this.#refuse(operation.id, requestId, stream, arrivedMs, error);
+      stream.refuse(requestId, toRegistryError(error), operation.id, arrivedMs);
     }
   }
 
@@ -136,7 +128,7 @@ export class Dispatcher implements RequestHandler {
       deadlineMs: arrivedMs + this.#timeoutMs(request),
     }).then(
       (reply) => this.#answerWrite(operation, requestId, stream, arrivedMs, reply),
-      (error) => this.#refuse(operation.id, requestId, stream, arrivedMs, error),
+      (error) => stream.refuse(requestId, toRegistryError(error), operation.id, arrivedMs),
     );
   }
 
@@ -154,37 +146,9 @@ export class Dispatcher implements RequestHandler {
       replies.success(stream.writer, operation.reply, reply.body);
     } catch (error) {
       // A refusal would say that nothing was done.
-      stream.drop();
-      return this.#count(operation.id, toRegistryError(error).code, arrivedMs);
+      return stream.drop(operation.id, toRegistryError(error).code, arrivedMs);
     }
-    this.#done(operation.id, "ok", stream, arrivedMs);
-  }
-
-  #refuse(
-    operationId: number,
-    requestId: number,
-    stream: RequestStream,
-    arrivedMs: number,
-    cause: unknown,
-  ): void {
-    const error = toRegistryError(cause);
-    stream.refuse(requestId, error);
-    this.#count(operationId, error.code, arrivedMs);
-  }
-
-  #done(
-    operationId: number,
-    code: "ok" | ErrorCode,
-    stream: RequestStream,
-    arrivedMs: number,
-  ): void {
-    stream.answered();
-    this.#count(operationId, code, arrivedMs);
-  }
-
-  #count(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
-    const { observer, clock } = this.#parts;
-    observer.requestDone(operationId, code, clock.nowMs() - arrivedMs);
+    stream.answered(operation.id, "ok", arrivedMs);
   }
 
   #timeoutMs(request: RequestView): number {

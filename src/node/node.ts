@@ -205,7 +205,6 @@ class Node {
       memoryBytes: () => this.#memory.bytes,
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       requestTimeoutMs: config.requestTimeoutMs,
-      observer: this.#metrics,
       events: this.#events,
       logEvents: {
         cut: (notice) => this.#logger.warn("The log's end was cut", { ...notice }),
@@ -259,6 +258,8 @@ class Node {
       ringMap: () => registry.ringMap(),
       handler: registry.dispatcher,
       replies: registry.replies,
+      clock: registry.clock,
+      observer: this.#metrics,
       rate: {
         requestsPerSecond: this.#config.callerRequestsPerSecondMax,
         burst: this.#config.callerBurstMax,

@@ -37,8 +37,9 @@ import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group.ts";
 import { AliasJanitor } from "./alias_janitor.ts";
-import { Dispatcher, type RequestObserver } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { DomainClaims } from "./domain_claims.ts";
+import { HeldClock } from "./held_clock.ts";
 import { LeaseDriver } from "./lease_driver.ts";
 import { ListPath } from "./list_path.ts";
 import { LocalGroup, type StateMachine } from "./local_group.ts";
@@ -70,7 +71,6 @@ export interface RegistryOptions {
   readonly memoryBytes: () => number;
   readonly logLimits?: SharedLogLimits;
   readonly requestTimeoutMs: number;
-  readonly observer: RequestObserver;
   readonly logEvents: LogEvents;
   /** Told of everything that apply does, after recovery. */
   readonly events?: EventSink;
@@ -90,6 +90,8 @@ export class Registry {
   readonly table: PartitionTable;
   readonly dispatcher: Dispatcher;
   readonly replies: ReplyWriter;
+  /** What groups and requests go by. */
+  readonly clock: HeldClock;
   readonly admission: Admission;
   readonly shared: StoreShared;
   readonly log: SharedLog;
@@ -109,7 +111,8 @@ export class Registry {
   ) {
     const { world, logger, nodeId } = options;
     const { log, shared } = opened;
-    const clock = world.monotonic;
+    const clock = opened.clock;
+    this.clock = clock;
     this.#options = options;
     this.#groups = groups;
     this.created = created;
@@ -151,7 +154,6 @@ export class Registry {
       }),
       writes: new WritePath({ table, proposer, access, registrar, renewals: this.renewals }),
       replies: this.replies,
-      observer: options.observer,
       clock,
       requestTimeoutMsDefault: options.requestTimeoutMs,
     });
@@ -272,6 +274,7 @@ function closeLog(log: SharedLog): Promise<void> {
 }
 
 interface OpenedLog {
+  readonly clock: HeldClock;
   readonly log: SharedLog;
   readonly shared: StoreShared;
   readonly recovery: Recovery<PartitionMachine | SystemMachine>;
@@ -303,7 +306,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
     handlers: recovery.handlers,
     ...(logLimits === undefined ? {} : { limits: logLimits }),
   });
-  return { log: await recovery.done, shared, recovery };
+  return { clock: new HeldClock(world.monotonic), log: await recovery.done, shared, recovery };
 }
 
 function checkPartitionCount(cluster: Genesis | undefined, configured: number): void {
@@ -419,7 +422,7 @@ function newGroup<Outcome>(
     id,
     machine,
     log: opened.log,
-    clock: options.world.monotonic,
+    clock: opened.clock,
     nodeId: options.nodeId,
     appliedIndex: recovered.appliedIndex,
     appliedTerm: recovered.appliedTerm,

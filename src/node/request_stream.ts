@@ -8,7 +8,7 @@
  * it sent already waits; one whose replies outgrow even that loses its stream.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
-import { type RegistryError, toRegistryError } from "../base/errors.ts";
+import { type ErrorCode, type RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   IDLE_READ_BYTES,
   REPLY_BACKLOG_BYTES_HIGH,
@@ -17,12 +17,18 @@ import {
   REQUEST_FRAME_BYTES_MAX,
   STREAM_READ_BYTES_MAX,
 } from "../base/limits.ts";
-import type { MonotonicClock } from "../base/world.ts";
 import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
 import type { Caller } from "./caller.ts";
+import type { HeldClock } from "./held_clock.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
+
+/** Counts requests: the metrics, or nothing. */
+export interface RequestObserver {
+  /** `code`: `ok` or an error code; `durationMs`: from the arrival of the chunk to the answer. */
+  requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void;
+}
 
 /** Where requests of all streams go. */
 export interface RequestHandler {
@@ -51,23 +57,29 @@ export class RequestStream {
   readonly #request = requestCodec.newView();
   readonly #handler: RequestHandler;
   readonly #replies: ReplyWriter;
-  readonly #clock: MonotonicClock;
+  readonly #clock: HeldClock;
+  readonly #observer: RequestObserver;
   /** Frames of the chunk, copied, that wait until the peer has read. */
   #deferred: Uint8Array[] = [];
   #inChunk = false;
+  /** Answered in the chunk being served: they leave together. */
+  readonly #answeredOperations: number[] = [];
+  readonly #answeredCodes: ("ok" | ErrorCode)[] = [];
 
   constructor(options: {
     stream: Stream;
     caller: Caller;
     handler: RequestHandler;
     replies: ReplyWriter;
-    clock: MonotonicClock;
+    clock: HeldClock;
+    observer: RequestObserver;
   }) {
     this.#stream = options.stream;
     this.caller = options.caller;
     this.#handler = options.handler;
     this.#replies = options.replies;
     this.#clock = options.clock;
+    this.#observer = options.observer;
     this.#outbox = new Outbox(options.stream, {
       bytesMax: REPLY_BACKLOG_BYTES_MAX,
       onFailure: () => options.stream.abort(),
@@ -79,31 +91,47 @@ export class RequestStream {
     return this.#outbox.writer;
   }
 
-  /** Sends what was appended: with its chunk, or at once where the request was answered later. */
-  answered(): void {
+  /**
+   * Counts a request as answered and sends what was appended: with its chunk, or at once where it
+   * was answered later.
+   *
+   * @param arrivedMs when the request came.
+   */
+  answered(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
     this.inFlight--;
-    if (!this.#inChunk) this.#outbox.flush();
+    if (this.#inChunk) {
+      this.#answeredOperations.push(operationId);
+      this.#answeredCodes.push(code);
+      return;
+    }
+    this.#observer.requestDone(operationId, code, this.#clock.nowMs() - arrivedMs);
+    this.#outbox.flush();
   }
 
   /** Answers with an error, and sends it as {@link answered} does. Never throws. */
-  refuse(requestId: number, error: RegistryError): void {
+  refuse(
+    requestId: number,
+    error: RegistryError,
+    operationId: number,
+    arrivedMs: number,
+  ): void {
     this.#replies.begin(requestId);
     try {
       this.#replies.refusal(this.writer, error.code, error.message, error.fields);
     } catch {
       // Not even a refusal fits behind what the peer has not read.
-      return this.drop();
+      return this.drop(operationId, error.code, arrivedMs);
     }
-    this.answered();
+    this.answered(operationId, error.code, arrivedMs);
   }
 
   /**
    * Ends the stream in the place of an answer that does not fit: its peer cannot be told the truth
    * any more, and must take the outcome of all that it waits for as not known.
    */
-  drop(): void {
+  drop(operationId: number, code: ErrorCode, arrivedMs: number): void {
     this.#stream.abort();
-    this.answered();
+    this.answered(operationId, code, arrivedMs);
   }
 
   /**
@@ -139,15 +167,28 @@ export class RequestStream {
 
   /** Serves requests whose replies leave together. */
   #serve(requests: () => void): void {
-    this.servedMs = this.#clock.nowMs();
-    this.caller.bucket.refill(this.servedMs);
     this.#inChunk = true;
     try {
-      requests();
+      this.#clock.hold(() => {
+        this.servedMs = this.#clock.nowMs();
+        this.caller.bucket.refill(this.servedMs);
+        requests();
+      });
     } finally {
       this.#inChunk = false;
       this.#outbox.flush();
+      this.#countAnswered();
     }
+  }
+
+  /** What left with one chunk took as long, whatever its place in it. */
+  #countAnswered(): void {
+    const durationMs = this.#clock.nowMs() - this.arrivedMs;
+    const operations = this.#answeredOperations;
+    for (let index = 0; index < operations.length; index++) {
+      this.#observer.requestDone(operations[index]!, this.#answeredCodes[index]!, durationMs);
+    }
+    operations.length = this.#answeredCodes.length = 0;
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
@@ -164,7 +205,7 @@ export class RequestStream {
       requestId = request.id;
       this.#handler.serve(request, this);
     } catch (error) {
-      this.refuse(requestId, toRegistryError(error));
+      this.refuse(requestId, toRegistryError(error), request.operation, this.arrivedMs);
     }
   };
 }

@@ -27,9 +27,15 @@ import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { Listener, OnError, Session, Stream } from "../../transport/transport.ts";
 import type { Caller } from "./caller.ts";
+import type { HeldClock } from "./held_clock.ts";
 import { TokenBucket } from "./rate_limiter.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
-import { nextReadBuffer, type RequestHandler, RequestStream } from "./request_stream.ts";
+import {
+  nextReadBuffer,
+  type RequestHandler,
+  type RequestObserver,
+  RequestStream,
+} from "./request_stream.ts";
 
 /** What the node says of itself in every HelloReply. */
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
@@ -48,6 +54,8 @@ export interface SessionsOptions {
   readonly ringMap: () => RingMap;
   readonly handler: RequestHandler;
   readonly replies: ReplyWriter;
+  readonly clock: HeldClock;
+  readonly observer: RequestObserver;
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
 }
 
@@ -248,7 +256,7 @@ export class Sessions {
   }
 
   async #serveStreams(open: OpenSession, caller: Caller): Promise<void> {
-    const { world, handler, replies } = this.#options;
+    const { handler, replies, clock, observer } = this.#options;
     for (;;) {
       const stream = await open.session.accept();
       if (stream === undefined) return;
@@ -265,7 +273,8 @@ export class Sessions {
         caller,
         handler,
         replies,
-        clock: world.monotonic,
+        clock,
+        observer,
       });
       open.streams.add(requests);
       requests.run()

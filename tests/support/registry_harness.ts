@@ -205,12 +205,6 @@ export class RegistryHarness {
       memoryBytes: () => this.memoryBytes,
       ...(logLimits === undefined ? {} : { logLimits }),
       requestTimeoutMs: 5_000,
-      observer: {
-        requestDone: (id, code) => {
-          const key = `${id} ${code}`;
-          this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
-        },
-      },
       logEvents: {
         cut: () => {},
         poisoned: () => void this.poisoned++,
@@ -248,6 +242,13 @@ export class RegistryHarness {
       ringMap: () => registry.ringMap(),
       handler: registry.dispatcher,
       replies: registry.replies,
+      clock: registry.clock,
+      observer: {
+        requestDone: (id, code) => {
+          const key = `${id} ${code}`;
+          this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+        },
+      },
       rate: this.#options.rate ?? { requestsPerSecond: 1e8, burst: 1e8 },
     });
   }
