@@ -1,0 +1,242 @@
+/**
+ * Production cores over storage in memory, in one queue that the test controls: it says who works,
+ * what is delivered and what is lost. Nothing happens by itself.
+ */
+import { SeededEntropy } from "../../src/base/prng.ts";
+import {
+  type ConfChange,
+  confChangeOf,
+  type Configuration,
+  EMPTY_CONFIGURATION,
+  EMPTY_DATA,
+  type Entry,
+  MemoryStorage,
+  type Message,
+  RaftNode,
+  type RaftOptions,
+  type ReadState,
+  type ReadToken,
+  type Ready,
+  type Role,
+  type StepResult,
+} from "../../src/raft/mod.ts";
+
+/** One replica, with what its state machine has seen. */
+export interface TestReplica {
+  readonly id: number;
+  node: RaftNode;
+  readonly storage: MemoryStorage;
+  /** Entries applied in this run, in order. */
+  applied: Entry[];
+  /** After the last applied entry. */
+  configuration: Configuration;
+  readonly readStates: ReadState[];
+  readonly readsDropped: ReadToken[];
+  isDown: boolean;
+}
+
+/** How a cluster is made. */
+export interface ClusterOptions {
+  readonly voters?: readonly number[];
+  readonly learners?: readonly number[];
+  readonly seed?: number;
+  readonly options?: Partial<RaftOptions>;
+}
+
+export const ELECTION_TICKS = 10;
+
+/** Replicas of one group that start with the log [(index 1, term 1)], compacted. */
+export class RaftCluster {
+  readonly replicas = new Map<number, TestReplica>();
+  /** Sent and neither delivered nor lost. */
+  queue: Message[] = [];
+  /** Messages for which this is true are lost when they are to be delivered. */
+  isLost: (message: Message) => boolean = () => false;
+  readonly #options: Partial<RaftOptions>;
+  readonly #entropy: SeededEntropy;
+
+  constructor({ voters = [1, 2, 3], learners = [], seed = 1, options = {} }: ClusterOptions = {}) {
+    this.#options = options;
+    this.#entropy = new SeededEntropy(seed);
+    const configuration = { ...EMPTY_CONFIGURATION, voters, learners };
+    for (const id of [...voters, ...learners]) this.add(id, configuration);
+  }
+
+  /** Adds a replica; without a configuration it knows nothing. */
+  add(id: number, configuration?: Configuration): TestReplica {
+    const storage = new MemoryStorage();
+    if (configuration !== undefined) {
+      storage.applySnapshot({ index: 1, term: 1, configuration, data: EMPTY_DATA });
+    }
+    const replica: TestReplica = {
+      id,
+      node: this.#start(id, storage),
+      storage,
+      applied: [],
+      configuration: configuration ?? EMPTY_CONFIGURATION,
+      readStates: [],
+      readsDropped: [],
+      isDown: false,
+    };
+    this.replicas.set(id, replica);
+    return replica;
+  }
+
+  #start(id: number, storage: MemoryStorage): RaftNode {
+    return RaftNode.start({
+      id,
+      storage,
+      // The state machine of a snapshot is durable with it.
+      applied: storage.snapshot()?.index ?? 0,
+      entropy: this.#entropy,
+      electionTicks: ELECTION_TICKS,
+      heartbeatTicks: 1,
+      preVote: false,
+      checkQuorum: false,
+      ...this.#options,
+    });
+  }
+
+  get(id: number): TestReplica {
+    const replica = this.replicas.get(id);
+    if (replica === undefined) throw new RangeError(`There is no replica ${id}`);
+    return replica;
+  }
+
+  node(id: number): RaftNode {
+    return this.get(id).node;
+  }
+
+  role(id: number): Role {
+    return this.node(id).status().role;
+  }
+
+  /** Starts the replica anew from what is durable. */
+  restart(id: number): void {
+    const replica = this.get(id);
+    replica.node = this.#start(id, replica.storage);
+    replica.applied = [];
+    replica.configuration = replica.storage.initialState().configuration;
+    replica.isDown = false;
+  }
+
+  /** Does what one Ready asks for; its messages go to the queue. */
+  work(id: number): Ready | undefined {
+    const replica = this.get(id);
+    if (replica.isDown || !replica.node.hasReady()) return undefined;
+    const ready = replica.node.ready();
+    this.write(replica, ready);
+    this.apply(replica, ready.committedEntries);
+    replica.readStates.push(...ready.readStates);
+    replica.readsDropped.push(...ready.readsDropped);
+    this.queue.push(...ready.messages);
+    replica.node.advance();
+    return ready;
+  }
+
+  write(
+    { storage }: TestReplica,
+    { hardState, snapshot, entries }: Pick<Ready, "hardState" | "snapshot" | "entries">,
+  ): void {
+    if (hardState !== undefined) storage.setHardState(hardState);
+    if (snapshot !== undefined) storage.applySnapshot(snapshot);
+    storage.append(entries);
+  }
+
+  apply(replica: TestReplica, entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const change = confChangeOf(entry);
+      replica.applied.push(entry);
+      if (change === undefined) continue;
+      const configuration = replica.node.applyConfChange(change);
+      replica.configuration = configuration;
+      // Whoever was added needs a snapshot that knows of it.
+      const { index, term } = entry;
+      replica.storage.setSnapshot({ index, term, configuration, data: EMPTY_DATA });
+    }
+  }
+
+  /** Delivers one message, unless it is lost or its recipient is down. */
+  deliver(message: Message): StepResult | "lost" {
+    const replica = this.replicas.get(message.to);
+    if (replica === undefined || replica.isDown || this.isLost(message)) return "lost";
+    return replica.node.step(message);
+  }
+
+  /** Works and delivers until nothing is left. */
+  settle(): void {
+    for (let round = 0; round < 10_000; round++) {
+      let isBusy = false;
+      for (const id of this.replicas.keys()) {
+        while (this.work(id) !== undefined) isBusy = true;
+      }
+      const messages = this.queue;
+      this.queue = [];
+      for (const message of messages) this.deliver(message);
+      if (!isBusy && messages.length === 0) return;
+    }
+    throw new Error("The cluster does not come to rest");
+  }
+
+  tick(id: number, count: number): void {
+    for (let ticked = 0; ticked < count; ticked++) this.node(id).tick();
+  }
+
+  /** Makes `id` leader and settles. */
+  elect(id: number): void {
+    this.node(id).campaign();
+    this.settle();
+  }
+
+  /** Proposes text at `id` and settles. */
+  propose(id: number, text: string): void {
+    const result = this.node(id).propose(new TextEncoder().encode(text));
+    if (result !== "accepted") throw new Error(`The proposal was refused: ${result}`);
+    this.settle();
+  }
+
+  /** Proposes a change at `id` and settles. */
+  change(id: number, change: Partial<ConfChange>, v1 = false): void {
+    const whole: ConfChange = { transition: "auto", changes: [], context: EMPTY_DATA, ...change };
+    const result = this.node(id).proposeConfChange(whole, { v1 });
+    if (result !== "accepted") throw new Error(`The change was refused: ${result}`);
+    this.settle();
+  }
+
+  /** Loses everything to and from these replicas. */
+  isolate(...ids: readonly number[]): void {
+    this.isLost = (message) => ids.includes(message.from) !== ids.includes(message.to);
+  }
+
+  /** Loses nothing more. */
+  heal(): void {
+    this.isLost = () => false;
+  }
+
+  /** Snapshots at the applied index and forgets the log up to it. */
+  compact(id: number): void {
+    const { storage, configuration, node } = this.get(id);
+    const { applied: index } = node.status();
+    const term = storage.term(index)!;
+    storage.setSnapshot({ index, term, configuration, data: EMPTY_DATA });
+    storage.compact(index);
+  }
+
+  /** The durable entries as `term:text`. */
+  log(id: number): string[] {
+    const { storage } = this.get(id);
+    const hi = storage.lastIndex() + 1;
+    const entries = storage.entries(storage.firstIndex(), hi, Number.POSITIVE_INFINITY) ?? [];
+    return entries.map(describe);
+  }
+
+  /** What was applied in this run, empty entries left out. */
+  applied(id: number): string[] {
+    return this.get(id).applied.map(({ data }) => new TextDecoder().decode(data))
+      .filter((text) => text !== "");
+  }
+}
+
+function describe({ kind, term, data }: Entry): string {
+  return `${term}:${kind === "normal" ? new TextDecoder().decode(data) : kind}`;
+}

@@ -1,0 +1,243 @@
+/**
+ * Membership: Raft paper §6; thesis §4.1 (one change at a time), §4.2.1 (learners), §4.2.2 (removing
+ * the leader), §4.3 (joint consensus).
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { configurationFault, EMPTY_CONFIGURATION } from "../../../src/raft/mod.ts";
+import type { MemberChangeKind } from "../../../src/raft/mod.ts";
+import { EMPTY_DATA } from "../../../src/raft/mod.ts";
+import { RaftCluster } from "../../support/raft_cluster.ts";
+
+const change = (kind: MemberChangeKind, replica: number) => ({ kind, replica });
+
+test("thesis §4.1: one change enters the log at a time", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.isolate(1);
+  const first = {
+    transition: "auto",
+    changes: [change("add_learner", 4)],
+    context: EMPTY_DATA,
+  } as const;
+  const second = { ...first, changes: [change("remove", 3)] };
+  assert.is(cluster.node(1).proposeConfChange(first), "accepted");
+  assert.is(cluster.node(1).proposeConfChange(second), "conf_change_ignored");
+  cluster.settle();
+  assert.equal(cluster.log(1), ["1:", "1:conf_change", "1:"]);
+});
+
+test("thesis §4.1: a new leader proposes no change before its log is applied", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.node(2).campaign();
+  while (cluster.role(2) !== "leader") {
+    for (const id of [1, 2, 3]) cluster.work(id);
+    const { queue } = cluster;
+    cluster.queue = [];
+    for (const message of queue) cluster.deliver(message);
+  }
+  const wish = { transition: "auto", changes: [change("remove", 3)], context: EMPTY_DATA } as const;
+  // Its own entry is not committed, and what is committed not applied.
+  const { applied, committed, lastIndex } = cluster.node(2).status();
+  assert.ok(applied <= committed && committed < lastIndex);
+  cluster.settle();
+  assert.is(cluster.node(2).proposeConfChange(wish), "accepted");
+});
+
+test("thesis §4.1: a single change takes effect when it is applied, on every server", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.change(1, { changes: [change("remove", 3)] }, true);
+  for (const id of [1, 2]) {
+    assert.equal(cluster.node(id).status().configuration.voters, [1, 2]);
+  }
+  cluster.isLost = ({ to }) => to === 2;
+  const { committed } = cluster.node(1).status();
+  cluster.propose(1, "a");
+  assert.is(cluster.node(1).status().committed, committed, "2 of 2 are needed now");
+});
+
+test("thesis §4.1: a change that no configuration could follow is refused, not logged", () => {
+  const cluster = new RaftCluster({ voters: [1] });
+  cluster.elect(1);
+  const { lastIndex } = cluster.node(1).status();
+  const wish = { transition: "auto", changes: [change("remove", 1)], context: EMPTY_DATA } as const;
+  assert.is(cluster.node(1).proposeConfChange(wish), "conf_change_invalid");
+  assert.is(cluster.node(1).status().lastIndex, lastIndex);
+});
+
+test("thesis §4.2.1: a learner receives the log and does not count", () => {
+  const cluster = new RaftCluster({ voters: [1] });
+  cluster.elect(1);
+  cluster.add(4);
+  cluster.change(1, { changes: [change("add_learner", 4)] });
+  cluster.propose(1, "a");
+  assert.equal(cluster.node(4).status().configuration.learners, [4]);
+  assert.is(cluster.get(4).storage.lastIndex(), cluster.get(1).storage.lastIndex());
+  cluster.isLost = ({ to }) => to === 4;
+  cluster.propose(1, "b");
+  assert.equal(cluster.applied(1).at(-1), "b", "The learner's acknowledgement is not needed");
+});
+
+test("thesis §4.2.2: a removed leader does not count itself, and steps down when told to", () => {
+  const cluster = new RaftCluster({ options: { stepDownOnRemoval: true } });
+  cluster.elect(1);
+  cluster.change(1, { changes: [change("remove", 1)] });
+  assert.is(cluster.role(1), "follower");
+  assert.is(cluster.node(1).campaign(), "not_promotable");
+  assert.equal(cluster.node(2).status().configuration.voters, [2, 3]);
+  cluster.elect(2);
+  assert.is(cluster.role(2), "leader");
+});
+
+test("thesis §4.2.2: a removed leader that stays takes no proposals", () => {
+  const cluster = new RaftCluster({ options: { stepDownOnRemoval: false } });
+  cluster.elect(1);
+  cluster.change(1, { changes: [change("remove", 1)] });
+  assert.is(cluster.role(1), "leader");
+  assert.is(cluster.node(1).propose(new Uint8Array(1)), "not_member");
+});
+
+test("thesis §4.3: while joint, both majorities must agree to commit", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  for (const id of [4, 5]) cluster.add(id);
+  const changes = [
+    change("remove", 2),
+    change("remove", 3),
+    change("add_voter", 4),
+    change("add_voter", 5),
+  ];
+  cluster.change(1, { transition: "joint_explicit", changes });
+  assert.equal(cluster.node(1).status().configuration, {
+    voters: [1, 4, 5],
+    votersOutgoing: [1, 2, 3],
+    learners: [],
+    learnersNext: [],
+    autoLeave: false,
+  });
+  const { committed } = cluster.node(1).status();
+  cluster.isLost = ({ to }) => to === 2 || to === 3;
+  cluster.propose(1, "a");
+  assert.is(cluster.node(1).status().committed, committed, "The new half alone does not commit");
+  cluster.heal();
+  cluster.tick(1, 1);
+  cluster.settle();
+  assert.is(cluster.node(1).status().committed, committed + 1);
+  cluster.isLost = ({ to }) => to === 4 || to === 5;
+  cluster.propose(1, "b");
+  assert.is(cluster.node(1).status().committed, committed + 1, "Nor does the old half");
+});
+
+test("thesis §4.3: while joint, both majorities must agree to elect", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  for (const id of [4, 5]) cluster.add(id);
+  const changes = [
+    change("remove", 2),
+    change("remove", 3),
+    change("add_voter", 4),
+    change("add_voter", 5),
+  ];
+  cluster.change(1, { transition: "joint_explicit", changes });
+  cluster.isLost = ({ from, to }) => [4, 5].includes(from) !== [4, 5].includes(to);
+  cluster.elect(2);
+  assert.is(cluster.role(2), "candidate");
+  cluster.heal();
+  cluster.elect(2);
+  assert.is(cluster.role(2), "leader");
+});
+
+test("thesis §4.3: an automatic change passes through the joint configuration and leaves it", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.add(4);
+  cluster.change(1, { changes: [change("remove", 3), change("add_voter", 4)] });
+  for (const id of [1, 2, 4]) {
+    const { voters, votersOutgoing, autoLeave } = cluster.node(id).status().configuration;
+    assert.equal([voters, votersOutgoing, autoLeave], [[1, 2, 4], [], false]);
+  }
+});
+
+test("thesis §4.3: the next leader leaves a joint configuration that is to be left by itself", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.add(4);
+  let isJoint = false;
+  // The entry that leaves gets lost with its leader.
+  cluster.isLost = ({ from, entries, type }) => {
+    if (
+      type === "append" && entries.some(({ kind, data }) => kind !== "normal" && data.length === 0)
+    ) {
+      isJoint = true;
+      return from === 1;
+    }
+    return false;
+  };
+  cluster.change(1, { changes: [change("remove", 3), change("add_voter", 4)] });
+  assert.ok(isJoint);
+  assert.is(cluster.node(2).status().configuration.votersOutgoing.length, 3);
+  cluster.isolate(1);
+  cluster.elect(2);
+  assert.is(cluster.role(2), "leader");
+  assert.equal(cluster.node(2).status().configuration.votersOutgoing, []);
+});
+
+test("thesis §4.3: a voter that becomes a learner votes until the joint configuration is left", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.change(1, { transition: "joint_explicit", changes: [change("add_learner", 3)] });
+  assert.equal(cluster.node(1).status().configuration.learnersNext, [3]);
+  cluster.change(1, {});
+  const { learners, learnersNext, voters } = cluster.node(1).status().configuration;
+  assert.equal([voters, learners, learnersNext], [[1, 2], [3], []]);
+});
+
+test("a joint configuration survives a restart from a snapshot", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.change(1, { transition: "joint_explicit", changes: [change("add_learner", 3)] });
+  const before = cluster.node(2).status().configuration;
+  cluster.compact(2);
+  cluster.restart(2);
+  assert.equal(cluster.node(2).status().configuration, before);
+});
+
+test("replica ids: a message of a replica that the directory does not know changes nothing", () => {
+  const known = new Set([1, 2, 3]);
+  const cluster = new RaftCluster({ options: { directory: { knows: (id) => known.has(id) } } });
+  cluster.elect(1);
+  known.delete(3);
+  cluster.node(3).campaign();
+  cluster.work(3);
+  const before = cluster.node(2).status();
+  for (const message of cluster.queue) {
+    assert.is(cluster.deliver(message), "unknown_peer");
+  }
+  assert.equal(cluster.node(2).status(), before);
+});
+
+test("configurationFault names what is wrong, and nothing in what is sound", () => {
+  const sound = { ...EMPTY_CONFIGURATION, voters: [1, 2], learners: [3] };
+  assert.is(configurationFault(sound), undefined);
+  assert.is(configurationFault(EMPTY_CONFIGURATION), undefined);
+  const faulty = [
+    { ...sound, voters: [2, 1] },
+    { ...sound, voters: [1, 1] },
+    { ...sound, voters: [0, 1] },
+    { ...sound, voters: [1.5] },
+    { ...sound, learners: [2] },
+    { ...sound, learnersNext: [2] },
+    { ...sound, votersOutgoing: [4], learnersNext: [5] },
+    { ...sound, votersOutgoing: [2], learnersNext: [2] },
+    { ...sound, autoLeave: true },
+    { ...EMPTY_CONFIGURATION, votersOutgoing: [1] },
+    { ...EMPTY_CONFIGURATION, voters: Array.from({ length: 65 }, (_, at) => at + 1) },
+  ];
+  for (const configuration of faulty) {
+    assert.type(configurationFault(configuration), "string", JSON.stringify(configuration));
+  }
+});
+
+test.run();
