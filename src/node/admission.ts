@@ -23,6 +23,8 @@ export interface Usage {
   records(): number;
   /** Bytes of the process that are resident, as last sampled. */
   memoryBytes(): number;
+  /** True where so many more records fit into the memory that is set aside for them. */
+  room(count: number): boolean;
 }
 
 /** The gate. One for all streams of a node. */
@@ -95,7 +97,7 @@ export class Admission {
       );
     }
     const bytes = this.#usage.memoryBytes();
-    if (bytes > this.#ceilings.memoryBytesMax) {
+    if (bytes > this.#ceilings.memoryBytesMax || !this.#usage.room(this.#underWay + count)) {
       throw new RegistryError(
         "overloaded",
         `This node uses ${bytes} bytes of memory, of at most ${this.#ceilings.memoryBytesMax}: ` +

@@ -146,6 +146,7 @@ class Node {
     this.#rotateCertificates();
     await this.#openOps();
     this.#sayWhere();
+    this.#closers.push(() => removeNodeFile(this.#config.data));
     this.#readiness.set("starting", false);
     this.#logger.info("Ready", {
       clusterId: formatUuid(this.#registry.cluster.clusterId),
@@ -335,7 +336,6 @@ class Node {
       currentPin: this.#identity!.current.pin,
       nextPin: this.#identity!.next.pin,
     });
-    this.#closers.push(() => removeNodeFile(this.#config.data));
   }
 
   #poisoned(error: RegistryError): void {

@@ -132,6 +132,7 @@ export class Registry {
     this.admission = new Admission(options.ceilings, {
       records: () => recordCount(shared),
       memoryBytes: options.memoryBytes,
+      room: (count) => shared.room(count),
     });
     const reads = new ReadPath(table, this.replies);
     const registrar = new Registrar({

@@ -86,15 +86,31 @@ export class ResolveCalls {
         `Reply must answer all of ${domains.length} domains: it answers ${outcomes.length}`,
       );
     }
+    const again = await this.#againTooLarge(domains, outcomes, options);
     return await Promise.all(domains.map(async (domain, index): Promise<ResolveOutcome> => {
       const outcome = outcomes[index]!;
-      if (outcome instanceof RegistryError) return { domain, error: outcome };
+      if (outcome instanceof RegistryError) return again.get(index) ?? { domain, error: outcome };
       try {
         return { domain, found: await this.#complete(domain, outcome, options) };
       } catch (error) {
         return { domain, error: toRegistryError(error) };
       }
     }));
+  }
+
+  /** Asks again for those that did not fit into the reply; a reply has room for one at least. */
+  async #againTooLarge(
+    domains: readonly string[],
+    outcomes: readonly PartsOutcome[],
+    options: CallOptions,
+  ): Promise<ReadonlyMap<number, ResolveOutcome>> {
+    const left = domains.flatMap((_, index) => {
+      const outcome = outcomes[index];
+      return outcome instanceof RegistryError && outcome.code === "too_large" ? [index] : [];
+    });
+    if (left.length === 0 || left.length === domains.length) return new Map();
+    const answers = await this.#batch(left.map((index) => domains[index]!), options);
+    return new Map(left.map((index, position) => [index, answers[position]!]));
   }
 
   async #complete(domain: string, parts: Parts, options: CallOptions): Promise<ResolvedAgent> {

@@ -167,6 +167,32 @@ test("resolveAgent answers without a gateway that is not registered", async () =
   await registry.wait(client.close());
 });
 
+test("resolveAgents asks again for what did not fit into the reply", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const domains = ["a0.example", "a1.example", "a2.example"];
+  const answer = client.resolveAgents(domains);
+  const asked: string[][] = [];
+  for (let round = 0; round < domains.length; round++) {
+    const request = await registry.next("resolveAgents");
+    asked.push(request.body.domains);
+    // Each reply has room for one: an absence (code 9); the others are told too_large (code 2).
+    request.reply("resolveAgents", {
+      items: request.body.domains.map((_: string, index: number) => ({
+        reply: undefined,
+        code: index === 0 ? 9 : 2,
+        cacheMs: 0,
+        receipts: [],
+      })),
+    });
+  }
+  const outcomes = await registry.wait(answer);
+  assert.equal(asked, [domains, domains.slice(1), domains.slice(2)]);
+  assert.equal(outcomes.map(({ domain }) => domain), domains);
+  assert.equal(outcomes.map(({ error }) => error?.code), Array(3).fill("not_found"));
+  await registry.wait(client.close());
+});
+
 test("resolveAgents keeps the order, tells absence from trouble, and splits what is too long", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
