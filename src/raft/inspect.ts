@@ -35,7 +35,7 @@ export function inspect(core: Core, message: Message): InspectRefusal | undefine
   const { directory } = core.settings;
   if (directory !== undefined && !directory.knows(from)) return "unknown_peer";
   if (isReply(type) && core.member(from) === undefined) return "unknown_peer";
-  return inspectTerm(message) ?? inspectFields(core, message);
+  return inspectNumbers(message) ?? inspectFields(core, message);
 }
 
 /** What comes back from this replica's own storage. */
@@ -52,8 +52,14 @@ function inspectLocal(core: Core, message: Message): InspectRefusal | undefined 
     : "local_message";
 }
 
-function inspectTerm({ reject, term, type }: Message): InspectRefusal | undefined {
-  if (!Number.isSafeInteger(term) || term < 0) return "malformed";
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+function inspectNumbers(message: Message): InspectRefusal | undefined {
+  const { commit, index, logTerm, reject, rejectHint, term, type } = message;
+  if (!isCount(term) || !isCount(logTerm) || !isCount(index)) return "malformed";
+  if (!isCount(commit) || !isCount(rejectHint)) return "malformed";
   if (type === "propose" || type === "read_index") return term === 0 ? undefined : "malformed";
   // A replica that never saw a term may refuse a pre-vote all the same.
   if (term === 0 && !(type === "pre_vote_reply" && reject)) return "malformed";
@@ -81,9 +87,9 @@ function inspectFields(core: Core, message: Message): InspectRefusal | undefined
       return isSnapshot(message) ? undefined : "malformed";
     case "read_index":
     case "read_index_reply":
-      return message.read === undefined || message.read.sequence < 1 ? "malformed" : undefined;
+      return message.read !== undefined && message.read.sequence >= 1 ? undefined : "malformed";
     case "transfer_leader":
-      return message.transferee < 1 ? "malformed" : undefined;
+      return message.transferee >= 1 ? undefined : "malformed";
     default:
       return undefined;
   }
@@ -99,8 +105,8 @@ function areEntries({ entries, index, logTerm, term }: Message): boolean {
   if (logTerm > term) return false;
   for (let at = 0; at < entries.length; at++) {
     const entry = entries[at]!;
-    if (entry.index !== index + at + 1 || entry.term < previous || entry.term > term) return false;
-    if (entry.term === 0) return false;
+    if (entry.index !== index + at + 1 || !isCount(entry.term) || entry.term === 0) return false;
+    if (entry.term < previous || entry.term > term) return false;
     previous = entry.term;
   }
   return true;
@@ -122,6 +128,7 @@ function isConfChangeReadable(entry: Entry): boolean {
 }
 
 function isSnapshot({ snapshot, term }: Message): boolean {
-  return snapshot !== undefined && snapshot.index > 0 && snapshot.term > 0 &&
+  return snapshot !== undefined && isCount(snapshot.index) && snapshot.index > 0 &&
+    isCount(snapshot.term) && snapshot.term > 0 &&
     snapshot.term <= term && configurationFault(snapshot.configuration) === undefined;
 }

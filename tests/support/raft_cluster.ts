@@ -126,6 +126,7 @@ export class RaftCluster {
     if (replica.isDown || !replica.node.hasReady()) return undefined;
     const ready = replica.node.ready();
     this.write(replica, ready);
+    if (ready.snapshot !== undefined) replica.configuration = ready.snapshot.configuration;
     this.apply(replica, ready.committedEntries);
     replica.readStates.push(...ready.readStates);
     replica.readsDropped.push(...ready.readsDropped);

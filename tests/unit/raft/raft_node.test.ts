@@ -20,6 +20,7 @@ import {
 } from "../../../src/raft/mod.ts";
 import { RaftCluster } from "../../support/raft_cluster.ts";
 
+const isRangeError = (error: unknown) => error instanceof RangeError;
 const isInvariantError = (error: unknown) => error instanceof InvariantError;
 
 function entry(index: number, term: number): Entry {
@@ -88,7 +89,10 @@ test("RaftNode: a hard state that the log cannot have is refused at the start", 
     heartbeatTicks: 1,
   });
   assert.throws(() => new RaftNode({ id: 1, storage, settings }), isInvariantError);
-  assert.throws(() => new RaftNode({ id: 0, storage: new MemoryStorage(), settings }), RangeError);
+  assert.throws(
+    () => new RaftNode({ id: 0, storage: new MemoryStorage(), settings }),
+    isRangeError,
+  );
 });
 
 test("raftSettings refuses what cannot be", () => {
@@ -104,7 +108,11 @@ test("raftSettings refuses what cannot be", () => {
   ];
   raftSettings(sound);
   for (const fields of broken) {
-    assert.throws(() => raftSettings({ ...sound, ...fields }), RangeError, JSON.stringify(fields));
+    assert.throws(
+      () => raftSettings({ ...sound, ...fields }),
+      isRangeError,
+      JSON.stringify(fields),
+    );
   }
 });
 
