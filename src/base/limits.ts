@@ -131,8 +131,8 @@ export const WAL_WRITTEN_BATCHES_MAX = 2;
 export const WAL_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Log on disk above which compaction runs: replayed in about two seconds. */
 export const WAL_SOFT_BYTES = 256 * 1024 * 1024;
-/** Log on disk at which appends are refused. */
-export const WAL_HARD_BYTES = 1024 * 1024 * 1024;
+/** Log on disk at which appends are refused: eight times the soft one, for compaction to catch up. */
+export const WAL_HARD_BYTES = 2 * 1024 * 1024 * 1024;
 /** Zeros laid down ahead of the log, so that a sync need not wait for the file system's journal. */
 export const WAL_PREALLOCATE_BYTES = 2 * 1024 * 1024;
 /** Without a write for this long, ms, a watermark is written. */

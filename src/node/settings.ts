@@ -8,6 +8,8 @@ import {
   REGION_BYTES_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
+  WAL_HARD_BYTES,
+  WAL_SOFT_BYTES,
 } from "../base/limits.ts";
 
 const MIB = 1024 * 1024;
@@ -148,17 +150,17 @@ export const SETTINGS = {
   },
   logBytesSoft: {
     kind: "bytes",
-    default: 2 * GIB,
+    default: WAL_SOFT_BYTES,
     min: 64 * MIB,
     max: 1_024 * GIB,
-    description: "log on disk beyond which writes slow down",
+    description: "log on disk beyond which images take its place; a restart replays as much",
   },
   logBytesHard: {
     kind: "bytes",
-    default: 4 * GIB,
+    default: WAL_HARD_BYTES,
     min: 128 * MIB,
     max: 1_024 * GIB,
-    description: "log on disk beyond which writes are refused",
+    description: "log on disk beyond which writes are refused; near it they slow down",
   },
   requestTimeoutMs: {
     kind: "milliseconds",
