@@ -65,6 +65,8 @@ export class Core {
   lead = NO_REPLICA;
   /** Who is to lead next, while a transfer is under way. */
   transferee = NO_REPLICA;
+  /** The last term in which this replica told another to campaign. */
+  timeoutNowTerm = 0;
 
   configuration: Configuration = EMPTY_CONFIGURATION;
   /** How often the configuration was switched in this run. */

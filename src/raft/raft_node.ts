@@ -28,7 +28,7 @@ import { snapshotReported } from "./snapshot.ts";
 import { type RaftStatus, raftStatus } from "./status.ts";
 import { step, type StepOutcome } from "./step.ts";
 import type { Storage } from "./storage.ts";
-import { transferLeadership } from "./transfer.ts";
+import { isLeaseAllowed, transferLeadership } from "./transfer.ts";
 
 /** What became of a message: taken, or the reason why not. */
 export type StepResult = StepOutcome | InspectRefusal;
@@ -286,6 +286,39 @@ export class RaftNode {
   /** Sets after how many ticks in all this replica campaigns, until its role next changes. */
   setElectionTimeout(ticks: number): void {
     this.#core.electionTimeoutTicks = ticks;
+  }
+
+  /**
+   * Whether a lease of node liveness may serve this group's reads: leader, with an entry of its term
+   * committed, and no transfer begun in this term that could still elect another.
+   */
+  isLeaseAllowed(): boolean {
+    return isLeaseAllowed(this.#core);
+  }
+
+  /** What this replica is. */
+  get role(): Role {
+    return this.#core.role;
+  }
+
+  /** The term it is in. */
+  get term(): number {
+    return this.#core.term;
+  }
+
+  /** Who leads, as far as it knows; 0: nobody. */
+  get lead(): number {
+    return this.#core.lead;
+  }
+
+  /** All up to here is decided. */
+  get committed(): number {
+    return this.#core.log.committed;
+  }
+
+  /** All up to here is reported applied. */
+  get applied(): number {
+    return this.#core.log.applied;
   }
 
   /** The replica as it is now. */

@@ -19,6 +19,15 @@ export function transferLeadership(core: Core, transferee: number): void {
   else sendAppend(core, member, true);
 }
 
+/**
+ * Whether a lease may serve reads: this replica leads, an entry of its term is committed, and nobody
+ * was told to campaign in this term. An aborted transfer does not give the lease back: the message
+ * may arrive late, and the election it starts is one that no support stands against (§3.10, §6.4.1).
+ */
+export function isLeaseAllowed(core: Core): boolean {
+  return core.role === "leader" && core.timeoutNowTerm !== core.term && core.hasCommittedInTerm;
+}
+
 /** Tells the one to lead to campaign, if `member` is the one and its log is complete now. */
 export function continueTransfer(core: Core, member: Progress): void {
   if (member.id !== core.transferee || member.match !== core.log.lastIndex) return;
@@ -26,5 +35,6 @@ export function continueTransfer(core: Core, member: Progress): void {
 }
 
 function sendTimeoutNow(core: Core, to: number): void {
+  core.timeoutNowTerm = core.term;
   core.send(newMessage("timeout_now", to));
 }

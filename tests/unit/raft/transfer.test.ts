@@ -96,4 +96,40 @@ test("thesis §3.10: the removal of the one to lead ends the transfer", () => {
   assert.is(cluster.node(1).status().transferee, 0);
 });
 
+test("isLeaseAllowed: from the term's first commit on, and never again once TimeoutNow was sent", () => {
+  const cluster = new RaftCluster();
+  cluster.get(1).storage.setHardState({ term: 1, vote: 0, commit: 1 });
+  cluster.restart(1);
+  assert.is(cluster.node(1).isLeaseAllowed(), false);
+  cluster.isLost = ({ type }) => type === "append";
+  cluster.elect(1);
+  assert.is(cluster.node(1).role, "leader");
+  assert.is(cluster.node(1).isLeaseAllowed(), false, "Nothing of its term is committed");
+  cluster.heal();
+  cluster.tick(1, 1);
+  cluster.settle();
+  assert.is(cluster.node(1).isLeaseAllowed(), true);
+  // A transfer that waits for its target's log has told nobody to campaign yet.
+  cluster.isolate(3);
+  cluster.propose(1, "a");
+  cluster.node(1).transferLeader(3);
+  assert.is(cluster.node(1).isLeaseAllowed(), true);
+  cluster.node(1).transferLeader(2);
+  assert.is(cluster.node(1).isLeaseAllowed(), false);
+  cluster.queue = [];
+  cluster.isLost = ({ type }) => type === "timeout_now";
+  cluster.settle();
+  cluster.tick(1, 2 * ELECTION_TICKS);
+  cluster.settle();
+  assert.equal([cluster.node(1).role, cluster.node(1).status().transferee], ["leader", 0]);
+  assert.is(cluster.node(1).isLeaseAllowed(), false, "The message may still arrive");
+  cluster.heal();
+  cluster.node(1).campaign();
+  const { term } = cluster.node(1);
+  cluster.elect(2);
+  cluster.elect(1);
+  assert.ok(cluster.node(1).term > term);
+  assert.is(cluster.node(1).isLeaseAllowed(), true, "A new term begins anew");
+});
+
 test.run();
