@@ -5,7 +5,14 @@
 import type { AgentInput, Client, GatewayInput, Incarnation } from "../src/client/mod.ts";
 import type { RegisterItem } from "../src/client/types.ts";
 
-const REGIONS = ["eu-central", "us-east", "asia-south", "global"] as const;
+const REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-1", "global"] as const;
+/** Of such lengths that a record without a domain, which needs padding for it, takes 180 bytes. */
+const LONG_REGIONS = [
+  "eu-central-frankfurt-1",
+  "us-east-virginia-1-a",
+  "asia-southeast-singapore-1",
+  "africa-south-johannesburg-1",
+] as const;
 /** One record of this many is a gateway, the others are its agents. */
 export const RECORDS_PER_GATEWAY = 50;
 /** Records of one RegisterMany, and requests in flight while a fleet is registered. */
@@ -48,7 +55,7 @@ export function agentInput(number: number, ttlMs: number, withDomain: boolean): 
   return {
     id: spreadId(1, number),
     gatewayId: gatewayIdOf(number),
-    region: REGIONS[number % REGIONS.length]!,
+    region: (withDomain ? REGIONS : LONG_REGIONS)[number % REGIONS.length]!,
     address: `10.${number >>> 16 & 255}.${number >>> 8 & 255}.${number & 255}`,
     port: 7_000,
     ttlMs,

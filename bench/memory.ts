@@ -3,7 +3,7 @@
  * them after a kill, and the size of records as they are in practice. Load comes from this process.
  *
  * Memory a record is a slope: resident memory with all records less that with `WARM_UP` of them,
- * over the records between. An alias is the difference of two such slopes, agents with and without a
+ * which were registered often, over the records between. An alias is the difference of two such slopes, agents with and without a
  * domain, less the domain in the agent's own record.
  */
 import type { Client } from "../src/client/mod.ts";
@@ -13,22 +13,27 @@ import { RegistryServer } from "./registry.ts";
 import { settledBytes } from "./settled.ts";
 
 const RECORDS = 1_000_000;
-/** Registered before the first look, so that code is compiled and buffers are there. */
+/**
+ * Registered again and again before the first look, so that code is compiled, buffers are there and
+ * the runtime's heap has the size that the load gives it.
+ */
 const WARM_UP = 20_000;
-/** Agents with a domain: three commands each, so fewer of them. */
-const ALIASED = 200_000;
+const WARM_UP_ROUNDS = 12;
+/** Agents with a domain: three commands each, so fewer of them; the first warm that path up. */
+const ALIASED = 600_000;
+const ALIASED_WARM_UP = 100_000;
 const TTL_MS = 86_400_000;
 /** Records whose stored form is read back for the average. */
 const SAMPLES = 2_000;
+const SAMPLE_STRIDE = 7_919;
 
-/** Measures memory at `records` records, and the restart with them. */
+/** Measures memory a record. */
 export async function benchMemory(file: ResultFile, records: number = RECORDS): Promise<void> {
-  const folder = Deno.makeTempDirSync({ prefix: "crs-bench-" });
+  const server = await RegistryServer.start();
   try {
-    let server = await RegistryServer.start({ folder });
-    let client = await server.connect();
+    const client = await server.connect();
     const emptyBytes = server.process.residentBytes();
-    await registerFleet(client, { start: 0, end: WARM_UP, ttlMs: TTL_MS });
+    await warmUp(client);
     const warmBytes = await settledBytes(server.process);
     const startMs = performance.now();
     await registerFleet(client, { start: WARM_UP, end: records, ttlMs: TTL_MS });
@@ -47,18 +52,30 @@ export async function benchMemory(file: ResultFile, records: number = RECORDS): 
       logMiB: Math.round(status.logBytes / 2 ** 20),
     });
     await client.close();
-    await server.stop("SIGKILL");
+  } finally {
+    await server.stop();
+  }
+}
 
-    server = await RegistryServer.start({ folder });
-    client = await server.connect();
-    const { agents, gateways } = await client.nodeStatus();
-    const restartedBytes = await settledBytes(server.process);
+/** Measures a start with as many records in the log, after a kill. */
+export async function benchRestart(file: ResultFile): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "crs-bench-" });
+  try {
+    const killed = await RegistryServer.start({ folder });
+    const owner = await killed.connect();
+    await registerFleet(owner, { start: 0, end: RECORDS, ttlMs: TTL_MS });
+    await owner.close();
+    await killed.stop("SIGKILL");
+    const server = await RegistryServer.start({ folder });
+    const client = await server.connect();
+    const { agents, gateways, logBytes } = await client.nodeStatus();
     file.write({
       bench: "restart",
       records: agents + gateways,
-      lost: records - agents - gateways,
+      lost: RECORDS - agents - gateways,
       readyMs: Math.round(server.readyMs),
-      residentMiB: Math.round(restartedBytes / 2 ** 20),
+      logMiB: Math.round(logBytes / 2 ** 20),
+      residentMiB: Math.round(server.process.residentBytes() / 2 ** 20),
     });
     await client.close();
     await server.stop();
@@ -77,13 +94,15 @@ export async function benchAliases(file: ResultFile): Promise<void> {
       await registerFleet(client, { start, end, ttlMs: TTL_MS, withDomain });
       return (await settledBytes(server.process) - before) / (end - start);
     };
-    await registerFleet(client, { start: 0, end: WARM_UP, ttlMs: TTL_MS, withDomain: true });
-    const plainEnd = WARM_UP + ALIASED;
-    const aliasedEnd = plainEnd + ALIASED;
-    const plain = await slope(WARM_UP, plainEnd, false);
-    const aliased = await slope(plainEnd, aliasedEnd, true);
-    const plainEncoded = await meanStoredBytes(client, plainEnd, WARM_UP);
-    const aliasedEncoded = await meanStoredBytes(client, aliasedEnd, plainEnd);
+    await warmUp(client);
+    const start = WARM_UP + ALIASED_WARM_UP;
+    const aliasedEnd = start + ALIASED;
+    const plainEnd = aliasedEnd + ALIASED;
+    await registerFleet(client, { start: WARM_UP, end: start, ttlMs: TTL_MS, withDomain: true });
+    const aliased = await slope(start, aliasedEnd, true);
+    const plain = await slope(aliasedEnd, plainEnd, false);
+    const aliasedEncoded = await meanStoredBytes(client, aliasedEnd, start);
+    const plainEncoded = await meanStoredBytes(client, plainEnd, aliasedEnd);
     const status = await client.nodeStatus();
     const count = status.agents + status.gateways + status.aliases;
     file.write({
@@ -102,11 +121,18 @@ export async function benchAliases(file: ResultFile): Promise<void> {
   }
 }
 
+async function warmUp(client: Client): Promise<void> {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+    await registerFleet(client, { start: 0, end: WARM_UP, ttlMs: TTL_MS });
+  }
+}
+
 /** The mean stored form of some records of `[start, end)`, bytes. */
 async function meanStoredBytes(client: Client, end: number, start = 0): Promise<number> {
   let bytes = 0;
   for (let sample = 0; sample < SAMPLES; sample++) {
-    const { kind, id } = identityOf(start + Math.floor(sample * (end - start) / SAMPLES));
+    // A stride that is prime visits gateways as often as they are.
+    const { kind, id } = identityOf(start + (sample * SAMPLE_STRIDE) % (end - start));
     const stored = kind === "agent" ? client.getAgentStored(id) : client.getGatewayStored(id);
     bytes += (await stored).bytes.length;
   }

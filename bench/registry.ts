@@ -10,8 +10,8 @@ import { type Client, type ClientOptions, connect } from "../src/client/mod.ts";
 import { processWorld } from "../src/node/process_world.ts";
 import { ServerProcess } from "./harness.ts";
 
-/** The command line. */
-const ENTRY = new URL("../src/cli/main.ts", import.meta.url).pathname;
+/** The root of the project. */
+const ROOT = new URL("..", import.meta.url);
 /** How often a node that starts is asked whether it is ready, ms. */
 const READY_POLL_MS = 5;
 const READY_MS_MAX = 60_000;
@@ -32,8 +32,6 @@ export interface RegistryOptions {
   readonly folder?: string;
   /** Flags of the command line, such as `--partitions`, each followed by its value. */
   readonly flags?: readonly string[];
-  /** V8 flags of its process. */
-  readonly v8Flags?: readonly string[];
 }
 
 /** A node in its own process. */
@@ -55,15 +53,9 @@ export class RegistryServer {
   static async start(options: RegistryOptions = {}): Promise<RegistryServer> {
     const folder = options.folder ?? Deno.makeTempDirSync({ prefix: "crs-bench-" });
     const startMs = performance.now();
-    const v8Flags = options.v8Flags ?? [];
     const process = await ServerProcess.start({
       args: [
-        "run",
-        "-A",
-        "--no-check",
-        ...v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : [],
-        ENTRY,
-        "start",
+        ...startArguments(),
         ...["--data", folder, "--port", "0", "--ops-port", "0", "--log-level", "warn", "--json"],
         ...options.flags ?? [],
       ],
@@ -93,6 +85,15 @@ export class RegistryServer {
     await this.process.stop(signal);
     if (this.#isTemporary) await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** What `deno task start` runs, for a process in any folder. */
+function startArguments(): string[] {
+  const config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT))) as {
+    tasks: { start: string };
+  };
+  const [, ...words] = config.tasks.start.split(" ");
+  return words.map((word) => word.endsWith(".ts") ? new URL(word, ROOT).pathname : word);
 }
 
 /** A client of the node that serves `folder`. */

@@ -2,11 +2,11 @@
  * Runs the benches and prints their tables. Load and server are processes of their own; results go
  * to `bench/results/<name>.ndjson`. All of them take some eight minutes.
  *
- *     deno task bench [reads|writes|renew|sessions|memory|aliases|start …]
+ *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|start …]
  *     deno task bench table        prints the tables of the results that are there
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
-import { benchAliases, benchMemory } from "./memory.ts";
+import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
 import { benchRenew } from "./renew.ts";
 import { benchSessions } from "./sessions.ts";
@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   renew: benchRenew,
   sessions: benchSessions,
   memory: benchMemory,
+  restart: benchRestart,
   aliases: benchAliases,
 };
 
