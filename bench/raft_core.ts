@@ -4,9 +4,10 @@
  *
  *   deno run -A --v8-flags=--expose-gc bench/raft_core.ts
  *
- * Prints one line of JSON a figure. The goals: 300,000 entries a second from proposal to commit on
+ * Writes `bench/results/raft_core.ndjson`. The goals: 300,000 entries a second from proposal to commit on
  * one core, and 2 KiB of heap for a group that was just started.
  */
+import { ResultFile } from "./harness.ts";
 import { SeededEntropy } from "../src/base/prng.ts";
 import {
   EMPTY_CONFIGURATION,
@@ -19,11 +20,16 @@ import {
 } from "../src/raft/mod.ts";
 
 const ENTRY_BYTES = 100;
-const BATCH_ENTRIES = 64;
-const ENTRIES = 600_000;
+/** Entries proposed at once, and how many in all. */
+const RUNS = [
+  { batchEntries: 1, entries: 200_000 },
+  { batchEntries: 16, entries: 600_000 },
+  { batchEntries: 128, entries: 1_200_000 },
+] as const;
 const GROUPS = 8_192;
 const COMPACT_EVERY = 10_000;
 
+const results = new ResultFile("raft_core", new Date().toISOString());
 const settings = raftSettings({
   entropy: new SeededEntropy(1),
   electionTicks: 10,
@@ -69,29 +75,28 @@ function settle(replicas: readonly Replica[]): void {
   }
 }
 
-function measureThroughput(): void {
+function measureThroughput(batchEntries: number, entries: number): void {
   const replicas = [startReplica(1), startReplica(2), startReplica(3)];
   replicas[0]!.node.campaign();
   settle(replicas);
-  const batch = Array.from({ length: BATCH_ENTRIES }, () => new Uint8Array(ENTRY_BYTES));
-  const run = (entries: number): number => {
+  const batch = Array.from({ length: batchEntries }, () => new Uint8Array(ENTRY_BYTES));
+  const run = (count: number): number => {
     const startMs = performance.now();
-    for (let count = 0; count < entries; count += BATCH_ENTRIES) {
+    for (let proposed = 0; proposed < count; proposed += batchEntries) {
       const result = replicas[0]!.node.propose(...batch);
       if (result !== "accepted") throw new Error(`The proposal was refused: ${result}`);
       settle(replicas);
     }
     return performance.now() - startMs;
   };
-  run(ENTRIES / 10);
+  run(entries / 10);
   const before = replicas.map(({ applied }) => applied);
-  const tookMs = run(ENTRIES);
+  const tookMs = run(entries);
   for (const [at, replica] of replicas.entries()) {
-    if (replica.applied - before[at]! < ENTRIES) throw new Error("Not all entries were applied");
+    if (replica.applied - before[at]! < entries) throw new Error("Not all entries were applied");
   }
-  const perSecond = Math.round(ENTRIES / tookMs * 1_000);
-  const facts = { entryBytes: ENTRY_BYTES, batchEntries: BATCH_ENTRIES, entries: ENTRIES };
-  console.log(JSON.stringify({ figure: "raft_core_entries_per_s", value: perSecond, ...facts }));
+  const perSecond = Math.round(entries / tookMs * 1_000);
+  results.write({ what: "propose_to_commit", entryBytes: ENTRY_BYTES, batchEntries, perSecond });
 }
 
 function heapBytes(): number {
@@ -114,9 +119,9 @@ function measureHeap(): void {
     nodes[at] = new RaftNode({ id: 1, storage: storages[at]!, settings, applied: 1 });
   }
   const bytes = Math.round((heapBytes() - before) / GROUPS);
-  console.log(JSON.stringify({ figure: "raft_group_heap_bytes", value: bytes, groups: GROUPS }));
+  results.write({ what: "fresh_group", groups: GROUPS, heapBytes: bytes });
   if (nodes.some((node) => node.status().role !== "follower")) throw new Error("Nobody campaigned");
 }
 
 measureHeap();
-measureThroughput();
+for (const { batchEntries, entries } of RUNS) measureThroughput(batchEntries, entries);
