@@ -1,9 +1,10 @@
 /**
  * A node: the registry joined to its folder, its identity, its network and its operator's port.
  *
- * Start: lock the folder, load or make the identity, recover the log, lead, listen, say where
- * (`node.json`), serve. Stop: refuse new work, let what is under way finish within its time, say
- * goodbye, close the log, free the folder. Nothing here is on the way of a request.
+ * Start: lock the folder, load or make the identity, open the operator's port, recover the log, lead,
+ * listen, say where (`node.json`), serve. Stop: refuse new work, let what is under way finish within
+ * its time, say goodbye, close the log, free the folder; the operator's port goes last, so that
+ * `/readyz` tells of both. Nothing here is on the way of a request.
  */
 import process from "node:process";
 import type { RegistryError } from "../base/errors.ts";
@@ -55,8 +56,6 @@ export interface RunningNode {
   readonly created: boolean;
   /** What the operator must know of who may connect. */
   readonly notice: string;
-  /** Settles with the reason when the node can acknowledge nothing more and needs a restart. */
-  readonly failed: Promise<RegistryError>;
   /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
   stop(): Promise<void>;
 }
@@ -87,7 +86,6 @@ class Node {
   readonly #events = new EventCounts();
   readonly #memory: MemorySampler;
   readonly #metrics: NodeMetrics;
-  readonly #failed = Promise.withResolvers<RegistryError>();
   readonly #revocation = new AbortController();
   /** Ends each part, the last one begun first. */
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -132,6 +130,7 @@ class Node {
         wall: this.#world.wall,
         entropy: this.#world.entropy,
       });
+      await this.#openOps();
     } catch (error) {
       // Until the registry has it, nobody else gives the folder back.
       storage.close();
@@ -144,10 +143,11 @@ class Node {
     await this.#listen();
     this.#registry.start();
     this.#rotateCertificates();
-    await this.#openOps();
     this.#sayWhere();
     this.#closers.push(() => removeNodeFile(this.#config.data));
     this.#readiness.set("starting", false);
+    // Told last of all, and only of a node that served.
+    this.#closers.unshift(() => this.#logger.info("Stopped"));
     this.#logger.info("Ready", {
       clusterId: formatUuid(this.#registry.cluster.clusterId),
       records: this.#registry.shared.counts,
@@ -165,7 +165,6 @@ class Node {
       dataFolder: this.#config.data,
       created: this.#registry!.created,
       notice: DEVELOPMENT_NOTICE,
-      failed: this.#failed.promise,
       stop: () => this.stop(),
     };
   }
@@ -338,13 +337,15 @@ class Node {
     });
   }
 
+  /** The node goes on: reads are served, `/readyz` says why nothing is written. */
   #poisoned(error: RegistryError): void {
     this.#readiness.set("storage_poisoned", true);
     this.#logger.error("The log is poisoned: restart the node", { error });
-    this.#failed.resolve(error);
   }
 
   #writable(writable: boolean): void {
+    // A poisoned log cannot be written either, but room on the disk does not help it.
+    if (this.#registry?.log.stats().poisoned === true) return;
     this.#readiness.set("disk_full", !writable);
     if (writable) this.#logger.info("The log can be written again");
     else this.#logger.error("The log cannot be written: make room on its disk");
@@ -365,6 +366,5 @@ class Node {
         this.#logger.warn("A part of the node did not close well", { error });
       }
     }
-    this.#logger.info("Stopped");
   }
 }

@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { crs, CrsProcess, startCrs } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
 
+const FAILING_SYNC = new URL("../support/failing_sync.ts", import.meta.url).href;
 const EXAMPLE = new URL("../../examples/gateway.json", import.meta.url).pathname;
 
 interface Registered {
@@ -98,6 +99,34 @@ test("crs loses nothing to kill -9 between register and resolve", () =>
     assert.is(JSON.parse(verified.stdout).ok, true);
   }));
 
+test("crs start serves reads on after a failed sync, says so, and a restart has all that was acknowledged", () =>
+  inFolder(async (folder, processes) => {
+    const trigger = `${folder}/fail`;
+    const broken = await startCrs(folder, {
+      preload: FAILING_SYNC,
+      env: { FAILING_SYNC: trigger },
+    });
+    processes.push(broken.process);
+    const register = ["agent", "register", "--data", folder, "--ttl", "5m", "--json", "--domain"];
+    assert.is((await crs([...register, "a1.example"])).code, 0);
+    await Deno.writeTextFile(trigger, "");
+    assert.is((await crs([...register, "a2.example", "--timeout", "500ms"])).code, 4);
+
+    await document(folder, "agent", "resolve", "a1.example");
+    const { host, port } = broken.node.ops;
+    const ready = await fetch(`http://${host}:${port}/readyz`);
+    assert.is(ready.status, 503);
+    const { reasons } = await ready.json() as { reasons: { reason: string }[] };
+    assert.equal(reasons.map(({ reason }) => reason), ["storage_poisoned"]);
+
+    await Deno.remove(trigger);
+    assert.is((await crs([...register, "a3.example", "--timeout", "500ms"])).code, 4, "For good");
+    broken.process.kill("SIGTERM");
+    assert.is((await broken.process.ended()).code, 0);
+    processes.push((await startCrs(folder)).process);
+    await document(folder, "agent", "resolve", "a1.example");
+  }));
+
 test("crs gateway register again from another process takes over", () =>
   inFolder(async (folder, processes) => {
     processes.push((await startCrs(folder)).process);
@@ -178,7 +207,7 @@ test("crs gateway keep renews until ^C, and ends when another process takes over
 
 test("crs wal dump prints the records of each file of the log", () =>
   inFolder(async (folder, processes) => {
-    const { process } = await startCrs(folder, ["--partitions", "8"]);
+    const { process } = await startCrs(folder, { flags: ["--partitions", "8"] });
     processes.push(process);
     await document<Registered>(folder, "gateway", "register", "--file", EXAMPLE);
     process.kill("SIGTERM");

@@ -22,6 +22,15 @@ export interface StartedNode {
   readonly created: boolean;
 }
 
+/** How a command is run. */
+export interface CrsOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Given on standard input, which is then closed. */
+  readonly input?: string;
+  /** A module that is loaded first. */
+  readonly preload?: string;
+}
+
 /** The environment without settings of whoever runs the tests. */
 function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CRS_"));
@@ -38,10 +47,11 @@ export class CrsProcess {
 
   constructor(
     args: readonly string[],
-    { env = {}, input }: { env?: Readonly<Record<string, string>>; input?: string } = {},
+    { env = {}, input, preload }: CrsOptions = {},
   ) {
+    const first = preload === undefined ? [] : ["--preload", preload];
     this.child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", MAIN, ...args],
+      args: ["run", "-A", ...first, MAIN, ...args],
       env: cleanEnvironment(env),
       clearEnv: true,
       stdin: input === undefined ? "null" : "piped",
@@ -105,7 +115,7 @@ export class CrsProcess {
 /** Runs a command to its end. */
 export async function crs(
   args: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; input?: string } = {},
+  options: CrsOptions = {},
 ): Promise<CrsResult> {
   return await new CrsProcess(args, options).ended();
 }
@@ -113,10 +123,20 @@ export async function crs(
 /** Starts a node on free ports and waits until it serves. */
 export async function startCrs(
   dataFolder: string,
-  flags: readonly string[] = [],
+  { flags = [], ...options }: CrsOptions & { readonly flags?: readonly string[] } = {},
 ): Promise<{ process: CrsProcess; node: StartedNode }> {
-  const ports = ["--port", "0", "--ops-port", "0"];
-  const process = new CrsProcess(["start", "--data", dataFolder, ...ports, ...flags, "--json"]);
+  const args = [
+    "start",
+    "--data",
+    dataFolder,
+    "--port",
+    "0",
+    "--ops-port",
+    "0",
+    ...flags,
+    "--json",
+  ];
+  const process = new CrsProcess(args, options);
   const node = await process.printed("a document", documentIn<StartedNode>);
   return { process, node };
 }

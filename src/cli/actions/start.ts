@@ -1,6 +1,7 @@
 /**
- * Runs a node in this process: says where it is, waits for a signal or for the node's own failure,
- * drains and closes. The first signal ends it well, a second one at once.
+ * Runs a node in this process: says where it is, waits for a signal, drains and closes. The first
+ * signal ends it well, a second one at once. A log that takes no more writes does not end it: what
+ * it holds is read on.
  */
 import { resolve } from "node:path";
 import { VERSION } from "../../base/version.ts";
@@ -41,9 +42,8 @@ export async function startAndWait(
       );
     }
     if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
-    const failure = await Promise.race([stop.requested, node.failed]);
+    await stop.requested;
     await node.stop();
-    if (failure !== undefined) throw failure;
     return EXIT_CODES.success;
   } finally {
     stop.end();

@@ -1,0 +1,16 @@
+/**
+ * Loaded before a process (`deno run --preload`): makes its syncs of file data fail, as those of a
+ * broken disk do, as long as the file exists that `FAILING_SYNC` names.
+ */
+import fs from "node:fs";
+import process from "node:process";
+
+const trigger = process.env["FAILING_SYNC"] ?? "";
+const fdatasync = fs.fdatasync;
+
+fs.fdatasync = ((fd: number, done: (error: NodeJS.ErrnoException | null) => void) => {
+  if (!fs.existsSync(trigger)) return fdatasync(fd, done);
+  queueMicrotask(() =>
+    done(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" }))
+  );
+}) as typeof fs.fdatasync;
