@@ -300,8 +300,12 @@ function bind(host: string, port: number): Deno.QuicEndpoint {
   try {
     return new Deno.QuicEndpoint({ hostname: host, port });
   } catch (error) {
-    const message = `Cannot listen on ${addressText({ hostname: host, port })}: ${describe(error)}`;
-    throw new RegistryError("invalid_configuration", message, { field: "listen" }, error);
+    const where = `${addressText({ hostname: host, port })} by UDP`;
+    const advice = error instanceof Deno.errors.AddrInUse
+      ? ": stop the program that has the port, or choose another"
+      : "";
+    const message = `Cannot listen on ${where} (${describe(error)})${advice}`;
+    throw new RegistryError("invalid_configuration", message, { field: "port" }, error);
   }
 }
 

@@ -47,7 +47,7 @@ export interface NodeSnapshot {
   /** By transport, now. */
   readonly sessions: readonly { readonly transport: string; readonly count: number }[];
   readonly streams: number;
-  /** Renewals answered since the start, and those of them that made a log entry. */
+  /** Since the start: renewals answered, and log entries that extended covers or told the time. */
   readonly renewals: number;
   readonly renewalsLogged: number;
 }
@@ -220,7 +220,7 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
     counter("crs_renewals_total", "Renewals answered.", () => single(snapshot().renewals)),
     counter(
       "crs_renewals_logged_total",
-      "Renewals that made a log entry.",
+      "Log entries that renewals cost: covers extended, times logged.",
       () => single(snapshot().renewalsLogged),
     ),
     gauge("crs_log_bytes", "Log on disk.", () => single(snapshot().log.bytes)),

@@ -89,7 +89,7 @@ export class Sessions {
 
   /** The same, by transport. */
   countByTransport(): { readonly transport: string; readonly count: number }[] {
-    const counts = new Map<string, number>();
+    const counts = new Map<string, number>([["quic", 0], ["webtransport", 0]]);
     for (const { session: { transport } } of this.#open) {
       counts.set(transport, (counts.get(transport) ?? 0) + 1);
     }
