@@ -63,6 +63,17 @@ test("ready: mustSync tells of entries, term or vote, not of the commit index al
   assert.is(ready.mustSync, false);
 });
 
+test("ready: mustSync tells of a vote alone", () => {
+  const cluster = new RaftCluster();
+  const { node } = cluster.get(1);
+  node.step(message("vote", { index: 0, logTerm: 0 }));
+  assert.equal(cluster.work(1)!.hardState, { term: 1, vote: 0, commit: 1 });
+  node.step(message("vote", { from: 3, index: 1, logTerm: 1 }));
+  const ready = cluster.work(1)!;
+  assert.equal(ready.hardState, { term: 1, vote: 3, commit: 1 });
+  assert.is(ready.mustSync, true);
+});
+
 test("Figure 2: term, vote and log survive a restart; commit and applied are found again", () => {
   const cluster = new RaftCluster();
   cluster.elect(1);
@@ -258,6 +269,24 @@ test("asyncStorageWrites: what is committed but not durable here is not applied"
   storage.append(append!.entries);
   for (const response of append!.responses) if (response.to === 1) node.step(response);
   assert.is(node.ready().committedEntries.length, 1);
+});
+
+test("asyncStorageWrites: the limit of what is applied counts all that is under way", () => {
+  const entries = [entry(2, 1), entry(3, 1), entry(4, 1)];
+  const cluster = new RaftCluster({ options: { asyncStorageWrites: true, applyingBytesMax: 40 } });
+  const { node, storage } = cluster.get(1);
+  node.step(message("append", { index: 1, logTerm: 1, entries, commit: 4 }));
+  const [append] = node.ready().messages;
+  storage.append(append!.entries);
+  for (const response of append!.responses) if (response.to === 1) node.step(response);
+  for (const index of [2, 3, 4]) {
+    const { committedEntries, messages } = node.ready();
+    assert.equal(committedEntries.map((applied) => applied.index), [index]);
+    assert.is(node.hasReady(), false, "One entry fits, and it is not applied yet");
+    const apply = messages.find(({ type }) => type === "storage_apply")!;
+    for (const response of apply.responses) node.step(response);
+  }
+  assert.is(node.hasReady(), false);
 });
 
 test("asyncStorageWrites: the answer of an older term makes no entry durable", () => {

@@ -47,9 +47,14 @@ test("§7: a snapshot is not sent to one that is not heard of", () => {
   }
   cluster.propose(1, "a");
   cluster.compact(1);
-  cluster.tick(1, 5);
+  cluster.node(1).reportUnreachable(3);
+  cluster.propose(1, "b");
+  const third = () => cluster.node(1).status().members[2]!;
+  assert.equal([third().state, third().pendingSnapshot, third().recentActive], ["probe", 0, false]);
+  cluster.heal();
+  cluster.tick(1, 1);
   cluster.settle();
-  assert.is(cluster.node(1).status().members[2]!.pendingSnapshot, 0);
+  assert.equal([third().state, third().match], ["replicate", 4]);
 });
 
 test("Figure 13: a snapshot replaces the log, is handed out to be written, then acknowledged", () => {
