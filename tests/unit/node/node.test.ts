@@ -1,0 +1,57 @@
+/** A node as its operator sees it from outside, while it comes and goes. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { GOODBYE_LINGER_MS } from "../../../src/base/limits.ts";
+import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import type { Scheduler, World } from "../../../src/base/world.ts";
+import { resolveConfig } from "../../../src/node/config.ts";
+import { startNode } from "../../../src/node/node.ts";
+import { processWorld } from "../../../src/node/process_world.ts";
+import { trustOfDataFolder } from "../../../identity/credentials.ts";
+import { QuicDialer } from "../../../transport/quic_dialer.ts";
+
+/** The world of this process in which a goodbye lingers until it is let go. */
+function lingeringWorld(): { world: World; letGo: () => void } {
+  const world = processWorld();
+  const held: (() => void)[] = [];
+  const scheduler: Scheduler = {
+    after: (ms, run) => {
+      if (ms !== GOODBYE_LINGER_MS) return world.scheduler.after(ms, run);
+      held.push(run);
+      return { cancel: () => {} };
+    },
+    nextTurn: (run) => world.scheduler.nextTurn(run),
+  };
+  return { world: { ...world, scheduler }, letGo: () => held.forEach((run) => run()) };
+}
+
+test("startNode: a node that stops is told of by /readyz until its sessions are gone", async () => {
+  const folder = await Deno.makeTempDir();
+  const { world, letGo } = lingeringWorld();
+  try {
+    const config = resolveConfig({
+      flags: { data: folder, port: "0", opsPort: "0", partitions: "2" },
+      environment: {},
+    });
+    const node = await startNode({ config, world, logger: SILENT_LOGGER });
+    const readyz = () => fetch(`http://127.0.0.1:${node.ops.port}/readyz`);
+    assert.is((await readyz()).status, 200);
+    const dialer = new QuicDialer({ scheduler: processWorld().scheduler, onError: () => {} });
+    const session = await dialer.dial(node.addresses[0]!, {
+      trust: trustOfDataFolder(folder),
+    });
+
+    const stopped = node.stop();
+    const refused = await readyz();
+    assert.is(refused.status, 503);
+    const { reasons } = await refused.json() as { reasons: { reason: string }[] };
+    assert.equal(reasons.map(({ reason }) => reason), ["draining"]);
+    letGo();
+    session.abort("done");
+    await stopped;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test.run();
