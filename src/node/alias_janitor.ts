@@ -15,8 +15,9 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
+import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { type Position, samePosition } from "../store/reply.ts";
-import { ALIAS_PENDING, type DomainClaims } from "./domain_claims.ts";
+import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 
 /** What the janitor stands on. */

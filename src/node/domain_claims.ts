@@ -16,6 +16,7 @@ import { DOMAIN_CLAIM_TRIES_MAX } from "../base/limits.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
+import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
@@ -181,9 +182,6 @@ export class DomainClaims {
     return home;
   }
 }
-
-/** The state of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
-export const ALIAS_PENDING = 0;
 
 function claimedByOthers(domain: string): RegistryError {
   return new RegistryError("overloaded", `Others claim the domain ${domain} at the same time`, {

@@ -13,8 +13,9 @@ import type { ApplyContext } from "./apply_context.ts";
 import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, type Position, refusal, samePosition, success } from "./reply.ts";
 
-/** The states of an alias. */
+/** The state of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
 export const ALIAS_PENDING = 0;
+/** The state of an alias whose agent registered with its claim. */
 export const ALIAS_CONFIRMED = 1;
 
 /** Claims of partition p have the indexes `[p × this, (p + 1) × this)`: 8,192 times it is 2^53. */
