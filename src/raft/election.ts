@@ -67,19 +67,21 @@ export function tickElection(core: Core): void {
   hup(core, "timeout");
 }
 
-function isLeaderSupported(core: Core): boolean {
-  const { lead, role, settings } = core;
-  return role === "follower" && lead !== NO_REPLICA && settings.support !== undefined &&
+/** Whether node liveness holds on to the leader of this term; false where there is none of either. */
+export function isLeaderSupported(core: Core): boolean {
+  const { lead, settings } = core;
+  return lead !== NO_REPLICA && settings.support !== undefined &&
     settings.support.supports(lead, core.term);
 }
 
 /**
- * Whether a vote request of a higher term is not to be looked at: a leader was heard of within the
- * election timeout, or is supported by node liveness.
+ * Whether a vote request of a higher term is not to be looked at: the leader is supported by node
+ * liveness, or, where there is no such thing, was heard of within the election timeout.
  */
 export function ignoresVoteRequest(core: Core, message: Message): boolean {
   if (message.transfer || core.lead === NO_REPLICA) return false;
-  if (isLeaderSupported(core)) return true;
+  // In a sleeping group no tick tells how long ago the leader was heard of; support alone decides.
+  if (core.settings.support !== undefined) return isLeaderSupported(core);
   return core.settings.checkQuorum && core.electionElapsed < core.settings.electionTicks;
 }
 

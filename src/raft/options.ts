@@ -16,9 +16,11 @@ import type { Entropy } from "../base/world.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * Answers from node liveness (ARCHITECTURE.md): whether this node still promised to follow
- * `leader` as leader of `term`. While it did, this replica votes for nobody else and does not
- * campaign, ticks or no ticks; a group may so sleep without a clock of its own.
+ * Answers from node liveness (`src/liveness/`). Of another: whether this node's promise to follow
+ * `leader` as leader of `term` still holds. Of this replica itself: whether a quorum still supports
+ * it. While the answer is yes, this replica ignores vote requests and does not campaign, ticks or no
+ * ticks; a group may so sleep without a clock of its own. Where this is given, ticks since the leader
+ * was heard of no longer decide about votes.
  */
 export interface LeaderSupport {
   supports(leader: number, term: number): boolean;

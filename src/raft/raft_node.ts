@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import type { ConfChange } from "./conf_change.ts";
 import { confChangeEntry } from "./conf_change.ts";
 import { Core, type Role } from "./core.ts";
-import { type CampaignResult, hup, tickElection } from "./election.ts";
+import { type CampaignResult, hup, isLeaderSupported, tickElection } from "./election.ts";
 import { forwardTransfer } from "./follower.ts";
 import { inspect, type InspectRefusal } from "./inspect.ts";
 import { tickLeader } from "./leader.ts";
@@ -261,13 +261,23 @@ export class RaftNode {
 
   /**
    * Makes a follower forget its leader, within the term, so that it votes at once when asked. False
-   * where there is nothing to forget, or where reads rest on the leader being remembered.
+   * where there is nothing to forget, or where a promise or reads rest on the leader being known.
    */
   forgetLeader(): boolean {
     const core = this.#core;
     if (core.role !== "follower" || core.lead === NO_REPLICA) return false;
-    if (core.settings.readMode === "clock") return false;
+    if (core.settings.readMode === "clock" || isLeaderSupported(core)) return false;
     core.lead = NO_REPLICA;
+    return true;
+  }
+
+  /**
+   * Ends this replica's leadership, within the term: node liveness says that no quorum supports it,
+   * or its storage is broken. False where it does not lead.
+   */
+  stepDown(): boolean {
+    if (this.#core.role !== "leader") return false;
+    becomeFollower(this.#core, this.#core.term, NO_REPLICA);
     return true;
   }
 
@@ -309,6 +319,11 @@ export class RaftNode {
   /** Who leads, as far as it knows; 0: nobody. */
   get lead(): number {
     return this.#core.lead;
+  }
+
+  /** The end of the log; right after an accepted proposal at the leader, its last entry. */
+  get lastIndex(): number {
+    return this.#core.log.lastIndex;
   }
 
   /** All up to here is decided. */

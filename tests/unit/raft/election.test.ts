@@ -292,6 +292,41 @@ test("LeaderSupport: a supported leader keeps its followers from voting and camp
   assert.is(cluster.node(2).status().vote, 3);
 });
 
+test("LeaderSupport: without it a sleeping group votes, though no tick passed since its leader", () => {
+  const options = { checkQuorum: true, support: { supports: () => false } };
+  const cluster = new RaftCluster({ options });
+  cluster.elect(1);
+  cluster.isolate(1);
+  cluster.elect(2);
+  assert.is(cluster.role(2), "leader");
+});
+
+test("LeaderSupport: a leader that a quorum supports is not deposed by a vote request", () => {
+  let isSupported = true;
+  const options = { support: { supports: () => isSupported } };
+  const cluster = new RaftCluster({ options });
+  cluster.elect(1);
+  const request = voteRequest(3, 1, 9, { index: 9, term: 9 });
+  assert.is(cluster.node(1).step(request), "leader_alive");
+  assert.is(cluster.role(1), "leader");
+  assert.is(cluster.node(2).forgetLeader(), false, "The promise stands");
+  isSupported = false;
+  assert.is(cluster.node(1).step(request), "accepted");
+  assert.is(cluster.role(1), "follower");
+});
+
+test("stepDown: ends leadership within the term, and drops its reads", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  assert.is(cluster.node(2).stepDown(), false);
+  cluster.node(1).readIndex();
+  assert.is(cluster.node(1).stepDown(), true);
+  const { role, term, lead, vote } = cluster.node(1).status();
+  assert.equal([role, term, lead, vote], ["follower", 1, 0, 1]);
+  assert.is(cluster.work(1)!.readsDropped.length, 1);
+  assert.is(cluster.node(1).propose(new Uint8Array(1)), "no_leader");
+});
+
 test("LeaderSupport: an election that the leader asked for passes", () => {
   const options = { support: { supports: () => true } };
   const cluster = new RaftCluster({ options });
