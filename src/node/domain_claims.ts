@@ -136,6 +136,12 @@ export class DomainClaims {
     return outcome.code === "ok";
   }
 
+  /** True where the domain (canonical) has an alias for that agent, pending or not. */
+  isClaimedBy(domain: string, agentId: Uint8Array): boolean {
+    const found = this.#find(this.#homeOf(domain), domain);
+    return found !== undefined && bytesEqual(found.agentId, agentId);
+  }
+
   /** True when the agent's live record holds the claim, as far as it can be told without asking. */
   holds(agentId: Uint8Array, claim: Position): boolean | undefined {
     const home = this.#table.of(KIND_AGENT, agentId);

@@ -134,11 +134,17 @@ export class Registrar {
     return commands;
   }
 
-  /** What is not there yet needs room; what is there never does. Returns how many it adds. */
+  /**
+   * What is not there yet needs room, a record as well as the alias of its domain; what is there never
+   * does. Returns how many it adds.
+   */
   #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): number {
-    if (partition.store.find(kind, record.id, 0, record.id.length) !== -1) return 0;
-    const count = record.domain !== "" && kind === KIND_AGENT ? 2 : 1;
-    this.#parts.admission.admitNewRecords(count);
+    const { admission, claims } = this.#parts;
+    const isNew = partition.store.find(kind, record.id, 0, record.id.length) === -1;
+    const wantsAlias = kind === KIND_AGENT && record.domain !== "" &&
+      !claims.isClaimedBy(record.domain, record.id);
+    const count = Number(isNew) + Number(wantsAlias);
+    if (count > 0) admission.admitNewRecords(count);
     return count;
   }
 

@@ -405,6 +405,19 @@ test("at the ceiling of records new ones are refused, even many at once; renewal
   assert.is((await peer.ask("registerGateway", gatewayRequest({ number: 2 }))).code, "overloaded");
 });
 
+test("at the ceiling of records an agent keeps its domain and gets no further one", async () => {
+  const harness = await RegistryHarness.open({ recordsMax: 2 });
+  const peer = await harness.peer();
+  const said = async (domain: string, sequence: number) =>
+    (await peer.ask("registerAgent", agentRequest({ number: 1, domain, sequence }))).code;
+  assert.is(await said("a1.example", 1), "ok");
+  assert.is(await said("a1.example", 2), "ok");
+  // Every change of domain leaves an alias behind, until somebody has cleared it away.
+  assert.is(await said("a2.example", 3), "overloaded");
+  assert.is(harness.registry.shared.counts.aliases, 1);
+  assert.is(await said("a1.example", 4), "ok");
+});
+
 test("above the ceiling of memory renewals pass and new records do not", async () => {
   const harness = await RegistryHarness.open({ memoryBytesMax: 2 ** 28 });
   const peer = await harness.peer();
