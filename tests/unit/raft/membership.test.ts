@@ -67,6 +67,20 @@ test("thesis §4.1: a change that no configuration could follow is refused, not 
   assert.is(cluster.node(1).status().lastIndex, lastIndex);
 });
 
+test("thesis §4.1: a smaller quorum commits at once what it holds already", () => {
+  const cluster = new RaftCluster({ voters: [1, 2, 3, 4] });
+  cluster.elect(1);
+  const text = new TextEncoder().encode("a");
+  cluster.isLost = ({ entries, to }) =>
+    to === 4 || (to === 3 && entries.some(({ data }) => data === text));
+  const wish = { transition: "auto", changes: [change("remove", 4)], context: EMPTY_DATA } as const;
+  assert.is(cluster.node(1).proposeConfChange(wish), "accepted");
+  assert.is(cluster.node(1).propose(text), "accepted");
+  cluster.settle();
+  // Two of four hold it, which commits nothing; two of three do.
+  assert.equal(cluster.applied(1).at(-1), "a");
+});
+
 test("thesis §4.2.1: a learner receives the log and does not count", () => {
   const cluster = new RaftCluster({ voters: [1] });
   cluster.elect(1);
