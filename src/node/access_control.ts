@@ -13,7 +13,7 @@ import type { AcceptedRecord } from "./record_intake.ts";
 /** Asks the access rules. */
 export class AccessControl {
   /**
-   * May the peer ask this of no record in particular?
+   * May the peer ask this of no record in particular? What every read is asked.
    *
    * @throws RegistryError `permission_denied`, `unauthenticated`.
    */

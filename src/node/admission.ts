@@ -1,7 +1,7 @@
 /**
  * Admission: what every request passes before it is served. Is the operation known, does the node
  * take requests, has the caller some of its rate left, and is there room. Whether the caller may do
- * it is asked where the key is known (src/record/access.ts).
+ * it is asked after that, of a write where its key is known (access_control.ts).
  *
  * Refusals come long before anything breaks: new registrations stop at the ceilings on records and
  * memory, renewals never do.

@@ -9,6 +9,7 @@ import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
+import type { AccessControl } from "./access_control.ts";
 import type { Admission } from "./admission.ts";
 import type { ListPath } from "./list_path.ts";
 import type { NodePath } from "./node_path.ts";
@@ -21,6 +22,7 @@ import type { WritePath } from "./write_path.ts";
 /** Everything a dispatcher hands requests to. */
 export interface DispatcherParts {
   readonly admission: Admission;
+  readonly access: AccessControl;
   readonly reads: ReadPath;
   readonly lists: ListPath;
   readonly node: NodePath;
@@ -43,8 +45,10 @@ export class Dispatcher implements RequestHandler {
     try {
       const operation = this.#parts.admission.admit(request.operation, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
-      if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
-      else this.#write(operation, request, stream, arrivedMs);
+      if (operation.kind === "read") {
+        this.#parts.access.checkRule(stream.caller.peer, operation.access);
+        this.#read(operation, request, stream, arrivedMs);
+      } else this.#write(operation, request, stream, arrivedMs);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
     }

@@ -147,6 +147,7 @@ export class Registry {
     this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
     this.dispatcher = new Dispatcher({
       admission: this.admission,
+      access,
       reads,
       lists: new ListPath(table, reads, this.replies),
       node: new NodePath(this.replies, {

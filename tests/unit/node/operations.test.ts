@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
+import { developmentPeer } from "../../../identity/development_peer.ts";
 import {
   agentRequest,
   gatewayRequest,
@@ -355,6 +356,33 @@ test("resolveAgents stays within the response frame, whatever the records weigh"
   assert.ok(answered > 100, "as many as fit are answered");
   assert.ok(codes.slice(0, answered).every((code) => code === 0));
   assert.ok(codes.slice(answered).every((code) => code === 2), "the rest is to be asked again");
+});
+
+test("an identity that no longer counts is refused what it reads and writes, though its session lasts", async () => {
+  let isRevoked = false;
+  // A signal whose event is still on its way.
+  const revoked = {
+    get aborted() {
+      return isRevoked;
+    },
+    addEventListener: () => {},
+    removeEventListener: () => {},
+  } as unknown as AbortSignal;
+  const harness = await RegistryHarness.open({
+    peer: () => developmentPeer({ region: "global", revoked }),
+  });
+  const peer = await harness.peer();
+  const code = async (...[name, body]: Parameters<typeof peer.ask>) =>
+    (await peer.ask(name, body)).code;
+  const ask = async () => [
+    await code("registerAgent", agentRequest({ number: 1 })),
+    await code("getAgent", { id: idOf(1) }),
+    await code("listAgentsByRegion", { region: "global", limit: 0, cursor: new Uint8Array() }),
+    await code("status", {}),
+  ];
+  assert.equal(await ask(), ["ok", "ok", "ok", "ok"]);
+  isRevoked = true;
+  assert.equal(await ask(), Array(4).fill("unauthenticated"));
 });
 
 test("a record is answered with what is left of its lease", async () => {
