@@ -72,6 +72,7 @@ function handleAppend(core: Core, message: Message): void {
   if (message.index < log.committed) {
     // An old append; all that is committed matches.
     reply.index = log.committed;
+    reply.commit = log.committed;
     core.send(reply);
     return;
   }
@@ -79,6 +80,7 @@ function handleAppend(core: Core, message: Message): void {
   const matched = log.maybeAppend(prev, message.entries, message.commit);
   if (matched !== undefined) {
     reply.index = matched;
+    reply.commit = log.committed;
     core.send(reply);
     return;
   }
@@ -95,6 +97,7 @@ function handleAppend(core: Core, message: Message): void {
 function handleHeartbeat(core: Core, message: Message): void {
   core.log.commitTo(message.commit);
   const reply = newMessage("heartbeat_reply", message.from);
+  reply.commit = core.log.committed;
   reply.read = message.read;
   core.send(reply);
 }

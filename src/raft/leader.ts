@@ -64,6 +64,7 @@ export function stepLeader(core: Core, message: Message): ProposeResult | "overl
 
 function handleAppendReply(core: Core, member: Progress, message: Message): void {
   member.recentActive = true;
+  member.knownCommit = Math.max(member.knownCommit, message.commit);
   if (message.reject) handleAppendRefused(core, member, message);
   else handleAppendAcknowledged(core, member, message.index);
 }
@@ -115,6 +116,7 @@ function handleAppendAcknowledged(core: Core, member: Progress, index: number): 
 function handleHeartbeatReply(core: Core, member: Progress, message: Message): void {
   member.recentActive = true;
   member.flowPaused = false;
+  member.knownCommit = Math.max(member.knownCommit, message.commit);
   // To a full window this sends an empty append, without which one whose appends were all lost
   // would wait for ever; to a probe, what ends the probing.
   if (member.match < core.log.lastIndex || member.state === "probe") {

@@ -119,6 +119,7 @@ export interface Message {
   logTerm: number;
   /** Append: the entry before `entries`. Vote: the candidate's last. Reply: the last that matches. */
   index: number;
+  /** The sender's commit index; on a heartbeat, no more than the recipient is known to hold. */
   commit: number;
   /** Only on `storage_append`: the vote to be written. */
   vote: number;

@@ -21,6 +21,8 @@ export class Progress {
   next: number;
   /** The highest commit index that was sent and can have taken effect. */
   sentCommit = 0;
+  /** The commit index that the member said it knows. */
+  knownCommit = 0;
   state: ProgressState = "probe";
   /** Index of the snapshot on its way; 0: none. */
   pendingSnapshot = 0;
@@ -50,6 +52,7 @@ export class Progress {
     const copy = new Progress(this.id, this, this.inflights);
     copy.match = this.match;
     copy.sentCommit = this.sentCommit;
+    copy.knownCommit = this.knownCommit;
     copy.state = this.state;
     copy.pendingSnapshot = this.pendingSnapshot;
     copy.flowPaused = this.flowPaused;
@@ -62,6 +65,7 @@ export class Progress {
     this.match = match;
     this.next = next;
     this.sentCommit = 0;
+    this.knownCommit = 0;
     this.state = "probe";
     this.pendingSnapshot = 0;
     this.recentActive = false;

@@ -24,6 +24,7 @@ import type { Ready } from "./ready.ts";
 import { storageAppend, storageAppendReply, storageApply, storageApplyReply } from "./ready.ts";
 import { applyConfChange, restoreConfiguration } from "./reconfigure.ts";
 import { becomeFollower } from "./roles.ts";
+import { maySleep } from "./sleep.ts";
 import { snapshotReported } from "./snapshot.ts";
 import { type RaftStatus, raftStatus } from "./status.ts";
 import { step, type StepOutcome } from "./step.ts";
@@ -304,6 +305,14 @@ export class RaftNode {
    */
   isLeaseAllowed(): boolean {
     return isLeaseAllowed(this.#core);
+  }
+
+  /**
+   * Whether this replica leads and every member that `isLive` holds the whole log and knows that it
+   * is committed, with nothing else under way: then the group may sleep, without ticks or messages.
+   */
+  maySleep(isLive: (replica: number) => boolean): boolean {
+    return maySleep(this.#core, isLive);
   }
 
   /** What this replica is. */

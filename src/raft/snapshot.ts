@@ -13,6 +13,7 @@ import { restoreConfiguration } from "./reconfigure.ts";
 export function handleSnapshot(core: Core, message: Message, snapshot: Snapshot): void {
   const isRestored = restore(core, snapshot);
   const reply = newMessage("append_reply", message.from);
+  reply.commit = core.log.committed;
   reply.index = isRestored ? core.log.lastIndex : core.log.committed;
   core.send(reply);
 }

@@ -208,7 +208,9 @@ export function renderMessage(message: Message, indent = ""): string {
   let text = `${indent}${renderTarget(from)}->${renderTarget(message.to)} ` +
     `${MESSAGE_NAMES[type]} Term:${term} Log:${logTerm}/${index}`;
   if (message.reject) text += ` Rejected (Hint: ${message.rejectHint})`;
-  if (message.commit !== 0) text += ` Commit:${message.commit}`;
+  // Replies of the model carry no commit index; ours do, for groups that are to sleep.
+  const isReply = type === "append_reply" || type === "heartbeat_reply";
+  if (message.commit !== 0 && !isReply) text += ` Commit:${message.commit}`;
   if (message.vote !== 0) text += ` Vote:${message.vote}`;
   if (entries.length === 1) {
     text += ` Entries:[${renderEntry(entries[0]!)}]`;
