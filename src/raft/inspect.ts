@@ -29,8 +29,7 @@ export type InspectRefusal =
 export function inspect(core: Core, message: Message): InspectRefusal | undefined {
   const { from, to, type } = message;
   if (to !== core.id) return "misdirected";
-  if (from === core.id || isStorageThread(from)) return inspectLocal(core, message);
-  if (isStorageMessage(type)) return "local_message";
+  if (from === core.id || isStorageThread(from) || isStorageMessage(type)) return "local_message";
   if (!Number.isSafeInteger(from) || from < 1) return "malformed";
   const { directory } = core.settings;
   if (directory !== undefined && !directory.knows(from)) return "unknown_peer";
@@ -38,18 +37,14 @@ export function inspect(core: Core, message: Message): InspectRefusal | undefine
   return inspectNumbers(message) ?? inspectFields(core, message);
 }
 
-/** What comes back from this replica's own storage. */
-function inspectLocal(core: Core, message: Message): InspectRefusal | undefined {
-  if (!core.settings.asyncStorageWrites) return "local_message";
-  const { from, type } = message;
+/** Whether `message` is an answer that this replica's own storage may bring. */
+export function isOwnAnswer(core: Core, { from, to, type }: Message): boolean {
+  if (to !== core.id) return false;
   if (isStorageThread(from)) {
-    return type === "storage_append_reply" || type === "storage_apply_reply"
-      ? undefined
-      : "local_message";
+    return type === "storage_append_reply" || type === "storage_apply_reply";
   }
-  return type === "append_reply" || type === "vote_reply" || type === "pre_vote_reply"
-    ? undefined
-    : "local_message";
+  return from === core.id &&
+    (type === "append_reply" || type === "vote_reply" || type === "pre_vote_reply");
 }
 
 function isCount(value: number): boolean {

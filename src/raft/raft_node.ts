@@ -11,7 +11,7 @@ import { confChangeEntry } from "./conf_change.ts";
 import { Core, type Role } from "./core.ts";
 import { type CampaignResult, hup, isLeaderSupported, tickElection } from "./election.ts";
 import { forwardTransfer } from "./follower.ts";
-import { inspect, type InspectRefusal } from "./inspect.ts";
+import { inspect, type InspectRefusal, isOwnAnswer } from "./inspect.ts";
 import { tickLeader } from "./leader.ts";
 import type { Configuration, Entry, HardState, Message } from "./message.ts";
 import { EMPTY_HARD_STATE, entriesBytes, hardStatesEqual, newMessage } from "./message.ts";
@@ -131,9 +131,19 @@ export class RaftNode {
     return applyConfChange(this.#core, change);
   }
 
-  /** Takes a message of another replica, or an answer of this replica's own storage. */
+  /** Takes a message of another replica, whose `from` the owner has checked. */
   step(message: Message): StepResult {
     return inspect(this.#core, message) ?? step(this.#core, message);
+  }
+
+  /**
+   * With asynchronous writes: takes an answer to this replica that a `storage_append` or a
+   * `storage_apply` carried, once its work is done. Nothing that came from outside may be given here.
+   */
+  stepOwn(message: Message): void {
+    assert(this.#core.settings.asyncStorageWrites, "Storage is answered by advance here");
+    assert(isOwnAnswer(this.#core, message), `${message.type} is no answer of this storage`);
+    step(this.#core, message);
   }
 
   /** Whether {@link ready} would hold anything. */

@@ -283,7 +283,7 @@ export class Environment {
         this.out.write(`${recipient.drop ? "dropped: " : ""}${renderMessage(message)}\n`);
         if (recipient.drop) continue;
         const replica = this.#replica(message.to);
-        const text = refusalText(replica.node.step(message));
+        const text = stepReplica(replica, message);
         this.#noteSwitches(replica);
         if (text !== undefined) this.out.write(`${text}\n`);
       }
@@ -396,6 +396,13 @@ export class Environment {
   printStatus(id: number): void {
     this.out.write(renderMembers(this.#replica(id).node.status().members));
   }
+}
+
+/** Hands `message` over by the way it came; what is printed of it, if anything. */
+function stepReplica({ id, node }: Replica, message: Message): string | undefined {
+  if (message.from !== id && message.from > 0) return refusalText(node.step(message));
+  node.stepOwn(message);
+  return undefined;
 }
 
 /** What passes within one replica is never dropped: storage would be lost with it. */

@@ -239,7 +239,7 @@ test("asyncStorageWrites: a vote, an entry and an application count when storage
     1,
   ]);
   assert.is(node.status().role, "candidate");
-  for (const response of vote!.responses) node.step(response);
+  for (const response of vote!.responses) node.stepOwn(response);
   assert.is(node.status().role, "leader");
 
   const [opening] = take();
@@ -249,13 +249,13 @@ test("asyncStorageWrites: a vote, an entry and an application count when storage
   const [second] = take();
   assert.is(second!.entries.length, 1, "Writes overlap; each entry is handed out once");
   storage.append(opening!.entries);
-  for (const response of opening!.responses) node.step(response);
+  for (const response of opening!.responses) node.stepOwn(response);
   assert.is(node.status().committed, 2);
   const [commit, apply] = take();
   assert.is(commit!.commit, 2);
   assert.equal([apply!.type, apply!.to], ["storage_apply", APPLY_THREAD]);
   assert.is(node.status().applied, 1);
-  for (const response of apply!.responses) node.step(response);
+  for (const response of apply!.responses) node.stepOwn(response);
   assert.is(node.status().applied, 2);
 });
 
@@ -267,7 +267,7 @@ test("asyncStorageWrites: what is committed but not durable here is not applied"
   assert.is(node.status().committed, 2);
   assert.is(node.hasReady(), false);
   storage.append(append!.entries);
-  for (const response of append!.responses) if (response.to === 1) node.step(response);
+  for (const response of append!.responses) if (response.to === 1) node.stepOwn(response);
   assert.is(node.ready().committedEntries.length, 1);
 });
 
@@ -278,13 +278,13 @@ test("asyncStorageWrites: the limit of what is applied counts all that is under 
   node.step(message("append", { index: 1, logTerm: 1, entries, commit: 4 }));
   const [append] = node.ready().messages;
   storage.append(append!.entries);
-  for (const response of append!.responses) if (response.to === 1) node.step(response);
+  for (const response of append!.responses) if (response.to === 1) node.stepOwn(response);
   for (const index of [2, 3, 4]) {
     const { committedEntries, messages } = node.ready();
     assert.equal(committedEntries.map((applied) => applied.index), [index]);
     assert.is(node.hasReady(), false, "One entry fits, and it is not applied yet");
     const apply = messages.find(({ type }) => type === "storage_apply")!;
-    for (const response of apply.responses) node.step(response);
+    for (const response of apply.responses) node.stepOwn(response);
   }
   assert.is(node.hasReady(), false);
 });
@@ -303,7 +303,7 @@ test("asyncStorageWrites: the answer of an older term makes no entry durable", (
   const [third] = node.ready().messages;
   const answer = (work: Message) => {
     storage.append(work.entries);
-    for (const response of work.responses) if (response.to === 1) node.step(response);
+    for (const response of work.responses) if (response.to === 1) node.stepOwn(response);
   };
   answer(first!);
   answer(second!);
@@ -315,9 +315,11 @@ test("asyncStorageWrites: the answer of an older term makes no entry durable", (
 test("a leader that would count an entry of its own that was never handed out stops", () => {
   const { node, take } = asyncLeader();
   node.campaign();
-  for (const response of take()[0]!.responses) node.step(response);
+  for (const response of take()[0]!.responses) node.stepOwn(response);
   const forged = Object.assign(newMessage("append_reply", 1), { from: 1, term: 1, index: 2 });
-  assert.throws(() => node.step(forged), isInvariantError);
+  assert.is(node.step(forged), "local_message");
+  assert.throws(() => node.stepOwn(forged), isInvariantError);
+  assert.throws(() => node.stepOwn(message("append_reply", {})), isInvariantError);
 });
 
 test("applyConfChange: a committed change that cannot be applied stops the replica", () => {
