@@ -12,61 +12,20 @@ import {
   confChangeOf,
   type Configuration,
   EMPTY_CONFIGURATION,
-  EMPTY_DATA,
   type Entry,
-  type HardState,
-  MemoryStorage,
   type Message,
   newMessage,
   RaftNode,
   type RaftOptions,
   type Snapshot,
-  type StepResult,
 } from "../../src/raft/mod.ts";
 import { concatBytes } from "../../src/base/bytes.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { MESSAGE_NAMES, renderConfiguration, renderEntries } from "./render.ts";
 import { renderMembers, renderMessage, renderReady, renderRole } from "./render.ts";
+import { HistoryStorage, type NodeTemplate, refusalText, type Replica } from "./replica.ts";
+import { ScenarioError, stepReplica, writeReplica } from "./replica.ts";
 import { Transcript } from "./transcript.ts";
-
-/** A failure that the scenario expects to read, in the model's words. */
-export class ScenarioError extends Error {
-  override readonly name = "ScenarioError";
-}
-
-/** What `add-nodes` may say of the replicas it makes. */
-export interface NodeTemplate {
-  readonly voters: readonly number[];
-  readonly learners: readonly number[];
-  readonly index: number;
-  readonly content: Uint8Array;
-  readonly options: Partial<RaftOptions>;
-}
-
-/** Storage that hands out the newest snapshot of the history. */
-class HistoryStorage extends MemoryStorage {
-  readonly history: Snapshot[];
-
-  constructor(first: Snapshot) {
-    super();
-    this.history = [first];
-  }
-
-  override snapshot(): Snapshot {
-    return this.history.at(-1)!;
-  }
-}
-
-interface Replica {
-  readonly id: number;
-  readonly node: RaftNode;
-  readonly storage: HistoryStorage;
-  readonly isAsync: boolean;
-  readonly appendWork: Message[];
-  readonly applyWork: Message[];
-  /** How many switches of the configuration were printed. */
-  switchesPrinted: number;
-}
 
 /** Whom messages are delivered to, or from whom they are kept. */
 export interface Recipient {
@@ -78,29 +37,6 @@ const ELECTION_TICKS = 3;
 const HEARTBEAT_TICKS = 1;
 /** Passes after which a scenario that never comes to rest is given up. */
 const PASSES_MAX = 1_000;
-
-/** The model's words for what a step or proposal was refused with; undefined: it says nothing. */
-function refusalText(result: StepResult): string | undefined {
-  switch (result) {
-    case "no_leader":
-    case "not_leader":
-    case "not_member":
-    case "transferring":
-    case "over_limit":
-    case "conf_change_invalid":
-      return "raft proposal dropped";
-    case "unknown_peer":
-      return "raft: cannot step as peer not found";
-    case "local_message":
-      return "raft: cannot step raft local message";
-    case "malformed":
-    case "misdirected":
-    case "impossible_index":
-      return `refused: ${result}`;
-    default:
-      return undefined;
-  }
-}
 
 /** The cluster of one scenario file. */
 export class Environment {
@@ -211,7 +147,7 @@ export class Environment {
     const ready = replica.node.ready();
     this.out.write(renderReady(ready));
     if (!replica.isAsync) {
-      append(replica, ready.hardState, ready.entries, ready.snapshot);
+      writeReplica(replica, ready.hardState, ready.entries, ready.snapshot);
       this.#apply(replica, ready.committedEntries);
     }
     for (const message of ready.messages) {
@@ -235,7 +171,12 @@ export class Environment {
     this.#processWork(work, () => {
       const { term, vote, commit } = work;
       const isEmpty = term === 0 && vote === 0 && commit === 0;
-      append(replica, isEmpty ? undefined : { term, vote, commit }, work.entries, work.snapshot);
+      writeReplica(
+        replica,
+        isEmpty ? undefined : { term, vote, commit },
+        work.entries,
+        work.snapshot,
+      );
     });
   }
 
@@ -398,13 +339,6 @@ export class Environment {
   }
 }
 
-/** Hands `message` over by the way it came; what is printed of it, if anything. */
-function stepReplica({ id, node }: Replica, message: Message): string | undefined {
-  if (message.from !== id && message.from > 0) return refusalText(node.step(message));
-  node.stepOwn(message);
-  return undefined;
-}
-
 /** What passes within one replica is never dropped: storage would be lost with it. */
 function isFor(message: Message, { id, drop }: Recipient, type: string | undefined): boolean {
   if (message.to !== id) return false;
@@ -412,31 +346,3 @@ function isFor(message: Message, { id, drop }: Recipient, type: string | undefin
   if (drop && isLocal) return false;
   return type === undefined || MESSAGE_NAMES[message.type] === type;
 }
-
-function append(
-  { storage }: Replica,
-  hardState: HardState | undefined,
-  entries: readonly Entry[],
-  snapshot: Snapshot | undefined,
-): void {
-  if (hardState !== undefined) storage.setHardState(hardState);
-  if (snapshot === undefined) {
-    storage.append(entries);
-    return;
-  }
-  if (entries.length > 0) {
-    throw new ScenarioError("can't apply snapshot and entries at the same time");
-  }
-  if (!storage.applySnapshot(snapshot)) {
-    throw new ScenarioError("requested index is older than the existing snapshot");
-  }
-}
-
-/** A template of replicas that know nothing. */
-export const BARE_TEMPLATE: NodeTemplate = {
-  voters: [],
-  learners: [],
-  index: 0,
-  content: EMPTY_DATA,
-  options: {},
-};

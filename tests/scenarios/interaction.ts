@@ -3,13 +3,8 @@
  * to the {@link Environment} and prints what came of it; `ok` where nothing did.
  */
 import type { RaftOptions, Transition } from "../../src/raft/mod.ts";
-import {
-  BARE_TEMPLATE,
-  Environment,
-  type NodeTemplate,
-  type Recipient,
-  ScenarioError,
-} from "./environment.ts";
+import { Environment, type Recipient } from "./environment.ts";
+import { BARE_TEMPLATE, type NodeTemplate, ScenarioError } from "./replica.ts";
 import { LOCAL_MESSAGE_NAMES, MESSAGE_NAMES, parseChanges } from "./render.ts";
 import { type Argument, type Directive, parseDirective, type Stanza } from "./stanza.ts";
 import { valuesFor, wholeNumber } from "./stanza.ts";
