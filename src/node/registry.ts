@@ -142,6 +142,7 @@ export class Registry {
       access,
       admission: this.admission,
       entropy: world.entropy,
+      scheduler: world.scheduler,
       logger,
     });
     this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });

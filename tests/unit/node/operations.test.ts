@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
+import { KIND_AGENT } from "../../../src/record/key.ts";
 import { developmentPeer } from "../../../identity/development_peer.ts";
 import {
   agentRequest,
@@ -105,6 +106,34 @@ test("deregisterGateway with its agents removes them and no others", async () =>
   }
   // The answer was lost and the request is sent again: nothing is there any more.
   assert.is((await peer.must("deregisterGateway", request)).removed, 0);
+});
+
+test("deregisterGateway looks for agents in one partition a turn, so that others are served", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const { incarnation } = await peer.must("registerGateway", gatewayRequest({ number: 1 }));
+  for (let number = 10; number < 40; number++) {
+    await peer.must("registerAgent", agentRequest({ number }));
+  }
+  const { world } = harness;
+  const turn = world.turn.bind(world);
+  let turns = 0;
+  world.turn = () => {
+    turns++;
+    return turn();
+  };
+  const scannedIn: number[] = [];
+  for (const { store } of harness.registry.table) {
+    const forEachSlot = store.forEachSlot.bind(store);
+    store.forEachSlot = (kind, visit) => {
+      if (kind === KIND_AGENT) scannedIn.push(turns);
+      forEachSlot(kind, visit);
+    };
+  }
+  const request = { id: idOf(1), incarnation, process: 11, sequence: 2, withAgents: true };
+  assert.is((await peer.must("deregisterGateway", request)).removed, 1);
+  assert.ok(scannedIn.length > 1);
+  assert.is(new Set(scannedIn).size, scannedIn.length);
 });
 
 test("a negative answer carries cacheMs and the receipt of each group that was asked", async () => {
