@@ -129,9 +129,9 @@ export const WAL_PENDING_BYTES_MAX = 64 * 1024 * 1024;
 export const WAL_WRITTEN_BATCHES_MAX = 2;
 /** A segment: small enough to free often, large enough that its making does not count. */
 export const WAL_SEGMENT_BYTES = 64 * 1024 * 1024;
-/** Log on disk above which compaction runs: replayed in about two seconds. */
-export const WAL_SOFT_BYTES = 256 * 1024 * 1024;
-/** Log on disk at which appends are refused: eight times the soft one, for compaction to catch up. */
+/** Log on disk above which compaction runs: replayed in about a second. */
+export const WAL_SOFT_BYTES = 128 * 1024 * 1024;
+/** Log on disk at which appends are refused: sixteen times the soft one, for compaction to catch up. */
 export const WAL_HARD_BYTES = 2 * 1024 * 1024 * 1024;
 /** Zeros laid down ahead of the log, so that a sync need not wait for the file system's journal. */
 export const WAL_PREALLOCATE_BYTES = 2 * 1024 * 1024;
@@ -154,6 +154,8 @@ export const RELOCATE_BYTES_MAX = 16 * 1024;
 export const RELOCATE_READ_BYTES = 512 * 1024;
 /** How often the log's size is looked at, ms: seconds of writes fit between soft and hard limit. */
 export const COMPACTION_POLL_MS = 500;
+/** Images written at once: their syncs wait for the disk together. */
+export const IMAGES_AT_ONCE = 8;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 

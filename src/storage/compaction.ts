@@ -3,13 +3,15 @@
  *
  * For each group that holds the segment either an image is asked of its owner, which ends the life of
  * all its entries in all segments, or, where the whole group is cold, its few live entries are moved
- * to the log's end. One group at a time with a pause between, so that requests go first. What is
+ * to the log's end. One group a turn with a pause between, so that requests go first; a few images
+ * are under way at once, for most of an image's time is spent waiting for the disk. What is
  * still held after the images (entries above them) is moved too, so each round frees the segment.
  */
 import type { GroupId } from "../base/ids.ts";
 import {
   COMPACTION_PAUSE_MS,
   COMPACTION_POLL_MS,
+  IMAGES_AT_ONCE,
   RELOCATE_BYTES_MAX,
   WAL_SOFT_BYTES,
 } from "../base/limits.ts";
@@ -73,7 +75,7 @@ export class Compactor {
     if (!writable || segmentBytes <= this.#softBytes) return this.start();
     const holders = log.oldestHolders();
     if (holders.length === 0) return this.start();
-    this.#images(this.#hot(holders), 0);
+    this.#images(this.#hot(holders));
   }
 
   /** The groups that are worth an image, those that hold most first. */
@@ -86,14 +88,29 @@ export class Compactor {
       .map(({ group }) => group);
   }
 
-  #images(groups: readonly GroupId[], from: number): void {
-    if (this.#stopped) return;
-    const group = groups[from];
-    if (group === undefined) return this.#move();
-    this.#options.writeImage(group, (error) => {
-      if (error !== undefined) return this.start();
-      this.#later(COMPACTION_PAUSE_MS, () => this.#images(groups, from + 1));
-    });
+  /** Asks for images of `groups`, one a turn and a few under way; then moves what is left. */
+  #images(groups: readonly GroupId[]): void {
+    let next = 0;
+    let underWay = 0;
+    let failed = false;
+    let ended = false;
+    const step = () => {
+      if (this.#stopped || ended) return;
+      if (failed || next === groups.length) {
+        if (underWay > 0) return;
+        ended = true;
+        return failed ? this.start() : this.#move();
+      }
+      if (underWay === IMAGES_AT_ONCE) return;
+      underWay++;
+      this.#options.writeImage(groups[next++]!, (error) => {
+        underWay--;
+        failed ||= error !== undefined;
+        this.#later(COMPACTION_PAUSE_MS, step);
+      });
+      this.#later(COMPACTION_PAUSE_MS, step);
+    };
+    step();
   }
 
   /** Moves what is still held; with nothing held the log has freed the segment by itself. */

@@ -5,7 +5,7 @@
  * names, which the next start removes.
  */
 import { RegistryError } from "../base/errors.ts";
-import { IMAGE_WRITE_BYTES } from "../base/limits.ts";
+import { IMAGE_WRITE_BYTES, IMAGES_AT_ONCE } from "../base/limits.ts";
 import { ImageEncoder } from "../wal/image.ts";
 import { imageName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
 import type { ImageHeader } from "../../schemas/gen/image.ts";
@@ -35,7 +35,7 @@ export class ImageWriter {
   readonly #driver: StorageDriver;
   readonly #owner: ImageOwner;
   readonly #jobs: Job[] = [];
-  #busy = false;
+  #underWay = 0;
   #pendingBytes = 0;
   #imagesWritten = 0;
   #bytesWritten = 0;
@@ -89,12 +89,13 @@ export class ImageWriter {
   }
 
   #next(): void {
-    if (this.#busy) return;
-    const job = this.#jobs.shift();
-    if (job !== undefined) {
-      this.#busy = true;
-      return this.#writePiece(job, 0, 0);
+    while (this.#underWay < IMAGES_AT_ONCE) {
+      const job = this.#jobs.shift();
+      if (job === undefined) break;
+      this.#underWay++;
+      this.#writePiece(job, 0, 0);
     }
+    if (this.#underWay > 0) return;
     const done = this.#onDrained;
     this.#onDrained = undefined;
     done?.();
@@ -152,7 +153,7 @@ export class ImageWriter {
 
   #end(job: Job, error: RegistryError | undefined): void {
     this.#pendingBytes -= job.image.byteCount;
-    this.#busy = false;
+    this.#underWay--;
     job.done(error);
     this.#next();
   }
