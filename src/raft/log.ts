@@ -160,13 +160,16 @@ export class RaftLog {
     return true;
   }
 
-  /** Starts from a recovered commit index. */
+  /**
+   * Starts from a recovered commit index. One that is behind the snapshot says nothing: where writes
+   * overlap, a snapshot of what was applied may be durable before the commit index is.
+   */
   recoverCommit(index: number): void {
     assert(
-      index >= this.#committed && index <= this.lastIndex,
-      `The recovered commit index ${index} is not within [${this.#committed}, ${this.lastIndex}]`,
+      index <= this.lastIndex,
+      `The recovered commit index is ${index}, and yet the log ends at ${this.lastIndex}`,
     );
-    this.#committed = index;
+    this.#committed = Math.max(this.#committed, index);
   }
 
   /** Whether anything waits to be applied; see {@link nextCommitted}. */

@@ -76,7 +76,11 @@ export class RaftNode {
       core.term = hardState.term;
       core.vote = hardState.vote;
     }
-    if (applied !== undefined) core.log.appliedTo(applied, 0);
+    if (applied !== undefined) {
+      // What was applied was committed, whatever the hard state had time to say.
+      core.log.recoverCommit(applied);
+      core.log.appliedTo(applied, 0);
+    }
     becomeFollower(core, core.term, NO_REPLICA);
     this.#lastLead = core.lead;
     this.#lastRole = core.role;

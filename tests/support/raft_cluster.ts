@@ -4,6 +4,8 @@
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import {
+  APPEND_THREAD,
+  APPLY_THREAD,
   type ConfChange,
   confChangeOf,
   type Configuration,
@@ -33,6 +35,8 @@ export interface TestReplica {
   readonly readStates: ReadState[];
   readonly readsDropped: ReadToken[];
   isDown: boolean;
+  /** With asynchronous writes: what storage was told to do and has not done. A crash loses it. */
+  storageWork: Message[];
 }
 
 /** How a cluster is made. */
@@ -77,6 +81,7 @@ export class RaftCluster {
       readStates: [],
       readsDropped: [],
       isDown: false,
+      storageWork: [],
     };
     this.replicas.set(id, replica);
     return replica;
@@ -116,6 +121,7 @@ export class RaftCluster {
     const replica = this.get(id);
     replica.node = this.#start(id, replica.storage);
     replica.applied = [];
+    replica.storageWork = [];
     replica.configuration = replica.storage.initialState().configuration;
     replica.isDown = false;
   }
@@ -125,6 +131,14 @@ export class RaftCluster {
     const replica = this.get(id);
     if (replica.isDown || !replica.node.hasReady()) return undefined;
     const ready = replica.node.ready();
+    if (this.#options.asyncStorageWrites === true) {
+      replica.readStates.push(...ready.readStates);
+      replica.readsDropped.push(...ready.readsDropped);
+      for (const message of ready.messages) {
+        (message.to < 0 ? replica.storageWork : this.queue).push(message);
+      }
+      return ready;
+    }
     this.write(replica, ready);
     if (ready.snapshot !== undefined) replica.configuration = ready.snapshot.configuration;
     this.apply(replica, ready.committedEntries);
@@ -133,6 +147,27 @@ export class RaftCluster {
     this.queue.push(...ready.messages);
     replica.node.advance();
     return ready;
+  }
+
+  /** With asynchronous writes: does the oldest append or application; false where there is none. */
+  workStorage(id: number, thread: typeof APPEND_THREAD | typeof APPLY_THREAD): boolean {
+    const replica = this.get(id);
+    const at = replica.storageWork.findIndex(({ to }) => to === thread);
+    if (at < 0 || replica.isDown) return false;
+    const [work] = replica.storageWork.splice(at, 1);
+    const { commit, entries, responses, snapshot, term, vote } = work!;
+    if (thread === APPEND_THREAD) {
+      const hardState = term === 0 ? undefined : { term, vote, commit };
+      this.write(replica, { hardState, snapshot, entries });
+      if (snapshot !== undefined) replica.configuration = snapshot.configuration;
+    } else {
+      this.apply(replica, entries);
+    }
+    for (const response of responses) {
+      if (response.to === id) replica.node.stepOwn(response);
+      else this.queue.push(response);
+    }
+    return true;
   }
 
   write(
@@ -170,6 +205,8 @@ export class RaftCluster {
       let isBusy = false;
       for (const id of this.replicas.keys()) {
         while (this.work(id) !== undefined) isBusy = true;
+        while (this.workStorage(id, APPEND_THREAD)) isBusy = true;
+        while (this.workStorage(id, APPLY_THREAD)) isBusy = true;
       }
       const messages = this.queue;
       this.queue = [];

@@ -81,7 +81,9 @@ test("RaftLog: commit and applied never go back, and applied never passes commit
   assert.throws(() => log.appliedTo(3, 0), isInvariantError);
   log.appliedTo(2, 0);
   assert.throws(() => log.appliedTo(1, 0), isInvariantError);
-  assert.throws(() => log.recoverCommit(1), isInvariantError);
+  log.recoverCommit(1);
+  assert.is(log.committed, 2);
+  assert.throws(() => log.recoverCommit(9), isInvariantError);
   assert.throws(() => log.append([entry(2, 2)]), isInvariantError, "2 is committed");
   assert.throws(() => {
     log.restore({ index: 2, term: 1, configuration: EMPTY_CONFIGURATION, data: EMPTY_DATA });

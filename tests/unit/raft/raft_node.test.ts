@@ -106,6 +106,23 @@ test("RaftNode: a hard state that the log cannot have is refused at the start", 
   );
 });
 
+test("RaftNode: a snapshot, or what was applied, says more than an older hard state", () => {
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [1] };
+  const storage = new MemoryStorage();
+  storage.applySnapshot({ index: 5, term: 1, configuration, data: EMPTY_DATA });
+  storage.append([entry(6, 1), entry(7, 1)]);
+  storage.setHardState({ term: 1, vote: 1, commit: 3 });
+  const settings = raftSettings({
+    entropy: new SeededEntropy(1),
+    electionTicks: 10,
+    heartbeatTicks: 1,
+  });
+  assert.is(new RaftNode({ id: 1, storage, settings }).committed, 5);
+  const { applied, committed } = new RaftNode({ id: 1, storage, settings, applied: 6 });
+  assert.equal([applied, committed], [6, 6]);
+  assert.throws(() => new RaftNode({ id: 1, storage, settings, applied: 8 }), isInvariantError);
+});
+
 test("raftSettings refuses what cannot be", () => {
   const sound = { entropy: new SeededEntropy(1), electionTicks: 10, heartbeatTicks: 1 };
   const broken = [
