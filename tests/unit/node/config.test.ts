@@ -136,9 +136,9 @@ test("resolveConfig takes the bounds of each number and refuses one beyond", () 
 });
 
 test("resolveConfig wants the hard limit of the log above the soft one", () => {
-  const mistakes = mistakesOf({ flags: { logBytesSoft: "256MiB", logBytesHard: "256MiB" } });
+  const mistakes = mistakesOf({ flags: { logBytesSoft: "256MiB", logBytesHard: "128MiB" } });
   assert.is(mistakes.length, 1);
-  assert.match(mistakes[0]!, /^--log-bytes-hard: found 268435456, wanted more than logBytesSoft/);
+  assert.match(mistakes[0]!, /^--log-bytes-hard: found 134217728, wanted more than logBytesSoft/);
 });
 
 test("resolveConfig wants a JSON object in the file", () => {
