@@ -69,6 +69,8 @@ export class Core {
   timeoutNowTerm = 0;
 
   configuration: Configuration = EMPTY_CONFIGURATION;
+  /** The entry or snapshot that the configuration is of. */
+  configurationIndex = 0;
   /** How often the configuration was switched in this run. */
   configurationSwitches = 0;
   /** One for each member, in ascending order of id. */

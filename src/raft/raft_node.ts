@@ -70,7 +70,7 @@ export class RaftNode {
     const { hardState, configuration } = storage.initialState();
     const core = new Core(id, storage, settings);
     this.#core = core;
-    restoreConfiguration(core, configuration);
+    restoreConfiguration(core, configuration, Math.max(core.log.applied, applied ?? 0));
     if (!hardStatesEqual(hardState, EMPTY_HARD_STATE)) {
       core.log.recoverCommit(hardState.commit);
       core.term = hardState.term;
@@ -128,11 +128,12 @@ export class RaftNode {
   }
 
   /**
-   * Applies a committed change; the owner calls it for each such entry, before it applies what
-   * follows, and keeps the result for its snapshots.
+   * Applies the committed change of the entry at `index`; the owner calls it for each such entry,
+   * before it applies what follows, and keeps the result for its snapshots. A change that a snapshot
+   * overtook on its way changes nothing.
    */
-  applyConfChange(change: ConfChange): Configuration {
-    return applyConfChange(this.#core, change);
+  applyConfChange(change: ConfChange, index: number): Configuration {
+    return applyConfChange(this.#core, change, index);
   }
 
   /** Takes a message of another replica, whose `from` the owner has checked. */

@@ -16,8 +16,14 @@ import { releaseWaitingReads } from "./read_index.ts";
 import { broadcastAppend, maybeCommit } from "./replication.ts";
 import { becomeFollower } from "./roles.ts";
 
-/** Applies a committed change and returns the new configuration. */
-export function applyConfChange(core: Core, change: ConfChange): Configuration {
+/**
+ * Applies the committed change of the entry at `index`, and returns the configuration of now. One
+ * that a snapshot overtook, while the entry was on its way to be applied, changes nothing.
+ */
+export function applyConfChange(core: Core, change: ConfChange, index: number): Configuration {
+  assert(index <= core.log.applying, `Entry ${index} was not handed out to be applied`);
+  if (index <= core.configurationIndex) return core.configuration;
+  core.configurationIndex = index;
   const from = { lastIndex: core.log.lastIndex, limits: core.settings };
   const members = changeMembers(core, change, from);
   assert(typeof members !== "string", `A committed change cannot be applied: ${members}`);
@@ -25,8 +31,13 @@ export function applyConfChange(core: Core, change: ConfChange): Configuration {
   return core.configuration;
 }
 
-/** Starts from `configuration`, as a snapshot or storage has it. */
-export function restoreConfiguration(core: Core, configuration: Configuration): void {
+/** Starts from `configuration`, as a snapshot or storage has it of the entry at `index`. */
+export function restoreConfiguration(
+  core: Core,
+  configuration: Configuration,
+  index: number,
+): void {
+  core.configurationIndex = index;
   const from = { lastIndex: core.log.lastIndex, limits: core.settings };
   switchTo(core, restoreMembers(configuration, from));
 }

@@ -30,7 +30,7 @@ function restore(core: Core, snapshot: Snapshot): boolean {
     return false;
   }
   core.log.restore(snapshot);
-  restoreConfiguration(core, configuration);
+  restoreConfiguration(core, configuration, snapshot.index);
   return true;
 }
 

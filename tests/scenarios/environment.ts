@@ -205,7 +205,7 @@ export class Environment {
       const change = confChangeOf(entry);
       let configuration: Configuration = last.configuration;
       if (change !== undefined) {
-        configuration = replica.node.applyConfChange(change);
+        configuration = replica.node.applyConfChange(change, entry.index);
         this.#noteSwitches(replica);
       }
       const data = concatBytes([last.data, change === undefined ? entry.data : change.context]);

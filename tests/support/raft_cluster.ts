@@ -181,10 +181,12 @@ export class RaftCluster {
 
   apply(replica: TestReplica, entries: readonly Entry[]): void {
     for (const entry of entries) {
+      // A snapshot may overtake entries that are on their way to be applied.
+      if (entry.index <= (replica.storage.snapshot()?.index ?? 0)) continue;
       const change = confChangeOf(entry);
       replica.applied.push(entry);
       if (change === undefined) continue;
-      const configuration = replica.node.applyConfChange(change);
+      const configuration = replica.node.applyConfChange(change, entry.index);
       replica.configuration = configuration;
       // Whoever was added needs a snapshot that knows of it.
       const { index, term } = entry;

@@ -11,6 +11,7 @@ import {
   APPLY_THREAD,
   EMPTY_CONFIGURATION,
   EMPTY_DATA,
+  encodeConfChange,
   type Entry,
   MemoryStorage,
   type Message,
@@ -340,13 +341,33 @@ test("a leader that would count an entry of its own that was never handed out st
 });
 
 test("applyConfChange: a committed change that cannot be applied stops the replica", () => {
-  const cluster = new RaftCluster({ voters: [1] });
-  const change = {
-    transition: "auto",
-    changes: [{ kind: "remove", replica: 1 }],
-    context: EMPTY_DATA,
-  } as const;
-  assert.throws(() => cluster.node(1).applyConfChange(change), isInvariantError);
+  const cluster = new RaftCluster({ voters: [1], options: { skipConfChangeChecks: true } });
+  cluster.elect(1);
+  const changes = [{ kind: "remove", replica: 1 }] as const;
+  const change = { transition: "auto", changes, context: EMPTY_DATA } as const;
+  assert.is(cluster.node(1).proposeConfChange(change), "accepted");
+  assert.throws(() => cluster.settle(), isInvariantError);
+});
+
+test("applyConfChange: only of what was handed out, and not of what a snapshot overtook", () => {
+  const cluster = new RaftCluster({ options: { asyncStorageWrites: true } });
+  const { node, storage } = cluster.get(1);
+  const changes = [{ kind: "add_learner", replica: 9 }] as const;
+  const change = { transition: "auto", changes, context: EMPTY_DATA } as const;
+  const data = encodeConfChange(change);
+  const changing: Entry = { term: 1, index: 2, kind: "conf_change", data };
+  node.step(message("append", { index: 1, logTerm: 1, entries: [changing], commit: 2 }));
+  assert.throws(() => node.applyConfChange(change, 2), isInvariantError);
+  const [append] = node.ready().messages;
+  storage.append(append!.entries);
+  for (const response of append!.responses) if (response.to === 1) node.stepOwn(response);
+  assert.is(node.ready().committedEntries.length, 1);
+  // While the entry is on its way, a snapshot comes by which the learner is gone again.
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
+  const snapshot = { index: 8, term: 1, configuration, data: EMPTY_DATA };
+  assert.is(node.step(message("snapshot", { snapshot })), "accepted");
+  assert.equal(node.applyConfChange(change, 2), configuration);
+  assert.equal(node.status().configuration.learners, []);
 });
 
 test.run();
