@@ -155,7 +155,7 @@ export const RELOCATE_READ_BYTES = 512 * 1024;
 /** How often the log's size is looked at, ms: seconds of writes fit between soft and hard limit. */
 export const COMPACTION_POLL_MS = 500;
 /** Images written at once: their syncs wait for the disk together. */
-export const IMAGES_AT_ONCE = 8;
+export const IMAGES_AT_ONCE = 4;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 

@@ -45,8 +45,12 @@ export class SystemMachine implements RestorableMachine {
 export class PartitionMachine implements RestorableMachine {
   readonly store: PartitionStore;
 
-  constructor(store: PartitionStore) {
+  readonly #imageScratch: Uint8Array<ArrayBuffer>;
+
+  /** @param imageScratch that the partitions of a node share: an image is written in one turn. */
+  constructor(store: PartitionStore, imageScratch: Uint8Array<ArrayBuffer>) {
     this.store = store;
+    this.#imageScratch = imageScratch;
   }
 
   get timeMs(): GroupTimeMs {
@@ -62,7 +66,7 @@ export class PartitionMachine implements RestorableMachine {
   }
 
   writeImage(): Iterable<Uint8Array> {
-    return this.store.writeImage();
+    return this.store.writeImage(this.#imageScratch);
   }
 
   imageLoader(): ImageTarget {

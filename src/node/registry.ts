@@ -299,6 +299,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
         partition,
         ...(sink === undefined ? {} : { sink }),
       }),
+      shared.imageScratch,
     );
   }, options.logEvents);
   openSharedLog({

@@ -6,7 +6,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_WRITE_BYTES, IMAGES_AT_ONCE } from "../base/limits.ts";
-import { ImageEncoder } from "../wal/image.ts";
+import { ImageEncoder, newImageWriter } from "../wal/image.ts";
 import { imageName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
 import type { ImageHeader } from "../../schemas/gen/image.ts";
 import type { WalImage } from "../../schemas/gen/wal.ts";
@@ -35,6 +35,9 @@ export class ImageWriter {
   readonly #driver: StorageDriver;
   readonly #owner: ImageOwner;
   readonly #jobs: Job[] = [];
+  /** Memory that images use in turn: what each would leave behind costs more than the records. */
+  readonly #scratch = newImageWriter();
+  readonly #buffers: Uint8Array[] = [];
   #underWay = 0;
   #pendingBytes = 0;
   #imagesWritten = 0;
@@ -66,7 +69,7 @@ export class ImageWriter {
     replaces: () => number,
     done: (error: RegistryError | undefined) => void,
   ): void {
-    const encoder = new ImageEncoder(header);
+    const encoder = new ImageEncoder(header, this.#scratch);
     const pieces: Uint8Array[] = [];
     for (const chunk of chunks) {
       for (let from = 0; from < chunk.length; from += IMAGE_WRITE_BYTES) {
@@ -75,7 +78,7 @@ export class ImageWriter {
       }
     }
     encoder.finish();
-    pieces.push(encoder.take());
+    pieces.push(encoder.take(this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES)));
     const image = encoder.mark();
     this.#pendingBytes += image.byteCount;
     this.#jobs.push({ groupId: header.groupId, image, pieces, replaces, done });
@@ -151,9 +154,16 @@ export class ImageWriter {
     this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
   }
 
+  /** Keeps the buffer of a last piece for the next image. */
+  #keep(piece: Uint8Array): void {
+    if (piece.buffer.byteLength !== IMAGE_WRITE_BYTES) return;
+    if (this.#buffers.length < IMAGES_AT_ONCE) this.#buffers.push(new Uint8Array(piece.buffer));
+  }
+
   #end(job: Job, error: RegistryError | undefined): void {
     this.#pendingBytes -= job.image.byteCount;
     this.#underWay--;
+    this.#keep(job.pieces.at(-1)!);
     job.done(error);
     this.#next();
   }

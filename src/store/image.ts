@@ -19,15 +19,24 @@ const VERSION = 1;
 const HEADER_BYTES = 32;
 const ITEM_HEADER_BYTES = 8;
 
-/** The state in chunks of about 64 KiB, each the receiver's own; it must not change in between. */
-export function* writeImage(state: PartitionState): Generator<Uint8Array, void, undefined> {
+/**
+ * The state in chunks of about 64 KiB; it must not change in between.
+ *
+ * @param scratch at least IMAGE_CHUNK_BYTES, in which each chunk takes the place of the one before;
+ * without it each chunk is the receiver's own.
+ */
+export function* writeImage(
+  state: PartitionState,
+  scratch?: Uint8Array<ArrayBuffer>,
+): Generator<Uint8Array, void, undefined> {
   const { table } = state;
   const ranks = new Uint32Array(table.count);
   let rank = 0;
   state.forEachForgettable((slot) => ranks[slot] = ++rank);
 
-  let chunk = new Uint8Array(IMAGE_CHUNK_BYTES);
+  let chunk = scratch ?? new Uint8Array(IMAGE_CHUNK_BYTES);
   let view = new DataView(chunk.buffer);
+  chunk.fill(0, 0, HEADER_BYTES);
   view.setUint32(0, VERSION, true);
   view.setFloat64(8, state.timeMs, true);
   view.setFloat64(16, state.appliedIndex, true);
@@ -39,7 +48,7 @@ export function* writeImage(state: PartitionState): Generator<Uint8Array, void, 
     const { bytes, start, end } = state.locate(slot, span);
     if (length + ITEM_HEADER_BYTES + end - start > chunk.length) {
       yield chunk.subarray(0, length);
-      chunk = new Uint8Array(IMAGE_CHUNK_BYTES);
+      chunk = scratch ?? new Uint8Array(IMAGE_CHUNK_BYTES);
       view = new DataView(chunk.buffer);
       length = 0;
     }

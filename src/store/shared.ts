@@ -23,6 +23,7 @@ import {
   RevokeCommandView,
 } from "../../schemas/gen/command.ts";
 import { FrameWriter } from "../../schemas/runtime.ts";
+import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";
 import { SipHash } from "../ring/siphash.ts";
 import { Arena } from "./arena.ts";
 import { PagePool } from "./page_pool.ts";
@@ -117,6 +118,8 @@ export class StoreShared {
     end: 0,
   };
   readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
+  /** For chunks of images, of one partition after another. */
+  readonly imageScratch = new Uint8Array(IMAGE_CHUNK_BYTES);
 
   /**
    * @param bytesMax the ceiling for all records together.

@@ -269,9 +269,13 @@ export class PartitionStore {
 
   // Image.
 
-  /** The state in chunks of about 64 KiB, each the receiver's own; it must not change in between. */
-  writeImage(): Iterable<Uint8Array> {
-    return writeImage(this.#state);
+  /**
+   * The state in chunks of about 64 KiB; it must not change in between.
+   *
+   * @param scratch of the store's shared part: each chunk then lasts until the next.
+   */
+  writeImage(scratch?: Uint8Array<ArrayBuffer>): Iterable<Uint8Array> {
+    return writeImage(this.#state, scratch);
   }
 
   /** Takes an image piece by piece into this store, which must be empty. */

@@ -52,13 +52,16 @@ class ImageChecksum {
 
 /** Makes the bytes of an image. */
 export class ImageEncoder {
-  readonly #out = new FrameWriter({ bytesMax: WRITER_BYTES_MAX });
+  readonly #out: FrameWriter;
   readonly #checksum = new ImageChecksum();
   readonly #header: ImageHeader;
   #contentBytes = 0;
   #fileBytes = 0;
 
-  constructor(header: ImageHeader) {
+  /** @param out to encode into, the encoder's until the image is finished; a new one by default. */
+  constructor(header: ImageHeader, out: FrameWriter = newImageWriter()) {
+    out.reset();
+    this.#out = out;
     this.#header = header;
     const at = beginRecord(this.#out, OP.imageHeader);
     imageHeaderCodec.append(this.#out, header);
@@ -85,9 +88,12 @@ export class ImageEncoder {
     this.#seal(at);
   }
 
-  /** A copy of what was encoded since the last call. */
-  take(): Uint8Array {
-    const taken = this.#out.written.slice();
+  /** What was encoded since the last call, copied into `into` where it has room. */
+  take(into?: Uint8Array): Uint8Array {
+    const { written } = this.#out;
+    const fits = into !== undefined && written.length <= into.length;
+    const taken = fits ? into.subarray(0, written.length) : new Uint8Array(written.length);
+    taken.set(written);
     this.#fileBytes += taken.length;
     this.#out.reset();
     return taken;
@@ -114,6 +120,11 @@ export class ImageEncoder {
     const size = endRecord(this.#out, at);
     this.#checksum.add(sealRecord(this.#out.bytes, this.#out.view, at, size));
   }
+}
+
+/** What an {@link ImageEncoder} encodes into; it may be used again and again. */
+export function newImageWriter(): FrameWriter {
+  return new FrameWriter({ bytesMax: WRITER_BYTES_MAX });
 }
 
 /** What a reader tells of a piece of an image. */
