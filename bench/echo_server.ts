@@ -46,6 +46,7 @@ if (import.meta.main) {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
+    // As with streams: the end of a bench ends its connections.
     serveConnection(incoming).catch(() => {});
   }
 }

@@ -37,6 +37,7 @@ async function serve(): Promise<void> {
 async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
   const connection = await incoming.accept();
   for await (const stream of connection.incomingBidirectionalStreams) {
+    // As with connections.
     echoStream(stream).catch(() => {});
   }
 }

@@ -103,9 +103,6 @@ export const DIAL_MS_MAX = 5_000;
 /** A client's session: how often it is kept alive, and after what silence it is given up, ms. */
 export const CLIENT_KEEP_ALIVE_MS = 15_000;
 export const CLIENT_IDLE_MS = 45_000;
-/** A peer's session, ms: three missed beats, and elections may start. */
-export const PEER_KEEP_ALIVE_MS = 1_000;
-export const PEER_IDLE_MS = 3_000;
 /** Pending writes get this long when a session says goodbye, ms; a stuck peer must not hold us. */
 export const GOODBYE_WRITES_MS_MAX = 1_000;
 /** Then the last bytes on their way get this long, unless the peer closes first, ms. */

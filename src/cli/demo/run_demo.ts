@@ -71,6 +71,7 @@ async function runFleet({ settings, target, terminal, stop }: FleetRun): Promise
     const end = world.scheduler.after(settings.seconds * 1_000, () => view.end());
     stop.requested.then(() => view.end());
     while (await view.wait()) {
+      // A node too busy to tell of itself keeps its last figures; the table counts what failed.
       node = await observer.nodeStatus().catch(() => undefined) ?? node;
       view.show();
     }
