@@ -3,7 +3,7 @@
  * extends covers in the background, logs the time, and answers proposals that waited too long.
  *
  * Each is a logged command like any other; while one is under way for a partition, no second one of
- * its kind is proposed. Time is the group's (src/node/group.ts), so that nothing expires while there
+ * its kind is proposed. Time is the group's (src/node/group_interface.ts), so that nothing expires while there
  * is no leader.
  */
 import {

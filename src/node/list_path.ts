@@ -33,7 +33,7 @@ import { GatewayRanking } from "../store/free_capacity.ts";
 import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
-import type { ReadPoint } from "./group.ts";
+import type { ReadPoint } from "./group_interface.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { TokenBucket } from "./rate_limiter.ts";
 import {

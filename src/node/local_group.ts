@@ -13,7 +13,7 @@ import type { GroupId, GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import { GROUP_PROPOSALS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { ImagePoint, LogDone, SharedLog } from "../storage/shared_log.ts";
-import type { Group, GroupStatus, Proposed, ReadPoint } from "./group.ts";
+import type { Group, GroupStatus, Proposed, ReadPoint } from "./group_interface.ts";
 
 /** What an entry of a group's log holds. */
 export const ENTRY_EMPTY = 0;

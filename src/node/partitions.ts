@@ -6,7 +6,7 @@ import type { PartitionId } from "../base/ids.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
-import type { Group } from "./group.ts";
+import type { Group } from "./group_interface.ts";
 
 /** A partition that this node holds. */
 export interface Partition {

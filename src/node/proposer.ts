@@ -6,7 +6,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import type { CommandHeader } from "../record/command.ts";
 import type { ApplyReply } from "../store/reply.ts";
-import type { ReadPoint } from "./group.ts";
+import type { ReadPoint } from "./group_interface.ts";
 import type { Partition } from "./partitions.ts";
 
 /** An outcome that changed or confirmed something, and where. */

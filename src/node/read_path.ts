@@ -24,7 +24,7 @@ import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { StoredSpan } from "../store/reply.ts";
 import { emptySpan } from "../store/reply.ts";
-import type { Group, ReadPoint } from "./group.ts";
+import type { Group, ReadPoint } from "./group_interface.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 

@@ -35,7 +35,7 @@ import {
 } from "../system/system_store.ts";
 import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
-import type { Proposed } from "./group.ts";
+import type { Proposed } from "./group_interface.ts";
 import { AliasJanitor } from "./alias_janitor.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { DomainClaims } from "./domain_claims.ts";

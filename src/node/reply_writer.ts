@@ -6,7 +6,7 @@ import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wi
 import type { StructCodec } from "../../schemas/runtime/codec.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../base/errors.ts";
-import type { ReadPoint } from "./group.ts";
+import type { ReadPoint } from "./group_interface.ts";
 
 const NO_POSITION = { generation: 0, index: 0 };
 

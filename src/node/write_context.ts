@@ -1,6 +1,6 @@
 /** What all writes share: who asks and until when, and the form of their answers. */
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import type { ReadPoint } from "./group.ts";
+import type { ReadPoint } from "./group_interface.ts";
 import type { TokenBucket } from "./rate_limiter.ts";
 
 /** Who asks, and until when. */

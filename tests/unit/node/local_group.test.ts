@@ -5,7 +5,7 @@ import { InvariantError } from "../../../src/base/assert.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { groupId, type GroupTimeMs, type LogIndex, type Term } from "../../../src/base/ids.ts";
 import { GROUP_PROPOSALS_MAX, WAL_PROBE_MS } from "../../../src/base/limits.ts";
-import type { Proposed } from "../../../src/node/group.ts";
+import type { Proposed } from "../../../src/node/group_interface.ts";
 import { ENTRY_COMMAND, LocalGroup, type StateMachine } from "../../../src/node/local_group.ts";
 import { MemoryDisk } from "../../../src/storage/memory_storage.ts";
 import { openSharedLog } from "../../../src/storage/open_shared_log.ts";
