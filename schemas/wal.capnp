@@ -30,7 +30,8 @@ struct WalEntry {
 
 struct WalRelocate {
   # Op 2. Entries of an older segment once more. Truncates nothing, and an entry loses to whatever
-  # was appended at or below its index after its origin.
+  # was appended at or below its index after its origin. None is written whose entries an op 7 or 8
+  # before it ended.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -94,13 +95,24 @@ struct WalImage {
 }
 
 struct WalImageMark {
-  # Op 5. From here on the group's log begins after this image.
+  # Op 5. From here on the group's log begins after this image. Op 8: and ends there, for the image
+  # came from a leader and stands in for all that the group had.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
   watermark @4 :UInt64;
   groupId @5 :UInt32;
   image @6 :WalImage;
+}
+
+struct WalForget {
+  # Op 7. The group's entries, hard state and image end: its replica is gone from this node. What
+  # comes later is another replica's.
+  logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  sequence @2 :UInt64;
+  position @3 :UInt64;
+  watermark @4 :UInt64;
+  groupId @5 :UInt32;
 }
 
 struct WalWatermark {

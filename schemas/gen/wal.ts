@@ -132,7 +132,8 @@ export const walEntryCodec = new StructCodec<WalEntry, WalEntryView>({
 
 /**
  * Op 2. Entries of an older segment once more. Truncates nothing, and an entry loses to whatever
- * was appended at or below its index after its origin.
+ * was appended at or below its index after its origin. None is written whose entries an op 7 or 8
+ * before it ended.
  */
 export interface WalRelocate {
   logId: Uint8Array;
@@ -465,7 +466,10 @@ export const walImageCodec = new StructCodec<WalImage, WalImageView>({
   newView: () => new WalImageView(),
 });
 
-/** Op 5. From here on the group's log begins after this image. */
+/**
+ * Op 5. From here on the group's log begins after this image. Op 8: and ends there, for the image
+ * came from a leader and stands in for all that the group had.
+ */
 export interface WalImageMark {
   logId: Uint8Array;
   sequence: number;
@@ -524,6 +528,63 @@ export const walImageMarkCodec = new StructCodec<WalImageMark, WalImageMarkView>
   pointerWords: 1,
   put: putWalImageMark,
   newView: () => new WalImageMarkView(),
+});
+
+/**
+ * Op 7. The group's entries, hard state and image end: its replica is gone from this node. What
+ * comes later is another replica's.
+ */
+export interface WalForget {
+  logId: Uint8Array;
+  sequence: number;
+  position: number;
+  watermark: number;
+  groupId: number;
+}
+
+/** A flyweight over {@link WalForget}. */
+export class WalForgetView extends StructView<WalForget> {
+  get logId(): Uint8Array { return this.$fixed(0, 16); }
+  set logId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get logIdOffset(): number { return this.$fixedOffset(0, 16); }
+  logIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get sequence(): number { return this.$uint64(16); }
+  set sequence(value: number) { this.$setUint64(16, value); }
+  get position(): number { return this.$uint64(24); }
+  set position(value: number) { this.$setUint64(24, value); }
+  get watermark(): number { return this.$uint64(32); }
+  set watermark(value: number) { this.$setUint64(32, value); }
+  get groupId(): number { return this.$uint32(40); }
+  set groupId(value: number) { this.$setUint32(40, value); }
+
+  override toPlain(): WalForget {
+    this.$payPlain();
+    return {
+      logId: this.logId,
+      sequence: this.sequence,
+      position: this.position,
+      watermark: this.watermark,
+      groupId: this.groupId,
+    };
+  }
+}
+
+function putWalForget(out: FrameWriter, at: number, value: Input<WalForget>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.logId);
+  UINT64.write(view, at + 16, value.sequence, "sequence");
+  UINT64.write(view, at + 24, value.position, "position");
+  UINT64.write(view, at + 32, value.watermark, "watermark");
+  UINT32.write(view, at + 40, value.groupId, "groupId");
+}
+
+/** Encodes and decodes {@link WalForget}. */
+export const walForgetCodec = new StructCodec<WalForget, WalForgetView>({
+  name: "WalForget",
+  dataWords: 6,
+  pointerWords: 0,
+  put: putWalForget,
+  newView: () => new WalForgetView(),
 });
 
 /** Op 6. Nothing but the watermark. */

@@ -71,6 +71,12 @@ export function groupTimeMs(value: number): GroupTimeMs {
 /** The system group. */
 export const SYSTEM_GROUP: GroupId = groupId(0);
 
+/**
+ * No group, but a place in the shared log for what a node must not forget, as a hard state under an
+ * id that no partition has.
+ */
+export const NODE_STATE_GROUP: GroupId = 0xffff as GroupId;
+
 /** The group that holds a partition. */
 export function groupOfPartition(partition: PartitionId): GroupId {
   return (partition + 1) as GroupId;

@@ -1,6 +1,6 @@
 /**
  * Writes images, one after another: temporary file, sync, rename, folder sync, then the mark in the
- * log, and only when that is durable the image counts and its predecessor goes. A crash between any
+ * log, and only when that is durable the image counts and its predecessor may go. A crash between any
  * two of these steps leaves the former image or the new one, whole, and at most files that nothing
  * names, which the next start removes.
  */
@@ -13,27 +13,22 @@ import type { WalImage } from "../../schemas/gen/wal.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
-/** What the image writer asks of the log. */
-export interface ImageOwner {
-  /** Logs the mark; `done` when it is durable, or why not. */
-  mark(groupId: number, image: WalImage, done: (error: RegistryError | undefined) => void): void;
-  /** A sync failed. */
-  poison(failure: StorageFailure): void;
-}
+type Done = (error: RegistryError | undefined) => void;
+
+/** What is done with an image whose file is durable: logs its mark; `done` when that is, too. */
+export type LogMark = (image: WalImage, done: Done) => void;
 
 interface Job {
-  readonly groupId: number;
   readonly image: WalImage;
   readonly pieces: Uint8Array[];
-  /** The image that this one replaces; 0: none. Asked when it is time. */
-  readonly replaces: () => number;
-  readonly done: (error: RegistryError | undefined) => void;
+  readonly mark: LogMark;
+  readonly done: Done;
 }
 
 /** Writes images of one log. */
 export class ImageWriter {
   readonly #driver: StorageDriver;
-  readonly #owner: ImageOwner;
+  readonly #poison: (failure: StorageFailure) => void;
   readonly #jobs: Job[] = [];
   /** Memory that images use in turn: what each would leave behind costs more than the records. */
   readonly #scratch = newImageWriter();
@@ -44,9 +39,10 @@ export class ImageWriter {
   #bytesWritten = 0;
   #onDrained: (() => void) | undefined;
 
-  constructor(driver: StorageDriver, owner: ImageOwner) {
+  /** @param poison told when a sync failed. */
+  constructor(driver: StorageDriver, poison: (failure: StorageFailure) => void) {
     this.#driver = driver;
-    this.#owner = owner;
+    this.#poison = poison;
   }
 
   /** Encoded and not yet on the disk. */
@@ -66,8 +62,8 @@ export class ImageWriter {
   write(
     header: ImageHeader,
     chunks: Iterable<Uint8Array>,
-    replaces: () => number,
-    done: (error: RegistryError | undefined) => void,
+    mark: LogMark,
+    done: Done,
   ): void {
     const encoder = new ImageEncoder(header, this.#scratch);
     const pieces: Uint8Array[] = [];
@@ -81,7 +77,7 @@ export class ImageWriter {
     pieces.push(encoder.take(this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES)));
     const image = encoder.mark();
     this.#pendingBytes += image.byteCount;
-    this.#jobs.push({ groupId: header.groupId, image, pieces, replaces, done });
+    this.#jobs.push({ image, pieces, mark, done });
     this.#next();
   }
 
@@ -131,22 +127,16 @@ export class ImageWriter {
   }
 
   #mark(job: Job, file: string): void {
-    const { groupId, image, replaces } = job;
-    const replaced = replaces();
-    this.#owner.mark(groupId, image, (error) => {
+    job.mark(job.image, (error) => {
       if (error !== undefined) return this.#abandon(job, file, error);
       this.#imagesWritten++;
-      this.#bytesWritten += image.byteCount;
-      // Best effort: what is left behind, the next start removes.
-      if (replaced !== 0) {
-        this.#driver.submit({ kind: "remove", file: imageName(replaced) }, () => {});
-      }
+      this.#bytesWritten += job.image.byteCount;
       this.#end(job, undefined);
     });
   }
 
   #unsynced(job: Job, failure: StorageFailure): void {
-    this.#owner.poison(failure);
+    this.#poison(failure);
     this.#end(job, notWritten(failure));
   }
 

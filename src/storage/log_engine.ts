@@ -9,7 +9,6 @@ import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, type LogIndex, logIndex } from "../base/ids.ts";
 import {
-  IMAGE_CONFIGURATION_BYTES_MAX,
   WAL_BATCH_BYTES,
   WAL_ENTRY_BYTES_MAX,
   WAL_HARD_BYTES,
@@ -20,8 +19,7 @@ import {
 } from "../base/limits.ts";
 import type { Ledger } from "../wal/ledger.ts";
 import { segmentName } from "../wal/segment.ts";
-import type { WalImage } from "../../schemas/gen/wal.ts";
-import { ImageWriter } from "./image_writer.ts";
+import { LogImages } from "./log_images.ts";
 import { LogWriter, type WriterStart } from "./log_writer.ts";
 import { Relocator } from "./relocator.ts";
 import type {
@@ -35,6 +33,7 @@ import type {
   SharedLogStats,
 } from "./shared_log.ts";
 import type { StorageDriver } from "./storage_driver.ts";
+import { SubmittedView } from "./submitted_view.ts";
 
 /** From this part of the hard limit on, writes are slowed down. */
 const SLOW_FROM = 0.75;
@@ -57,16 +56,11 @@ export class LogEngine implements SharedLog {
   readonly #driver: StorageDriver;
   readonly #ledger: Ledger;
   readonly #writer: LogWriter;
-  readonly #images: ImageWriter;
+  readonly #images: LogImages;
   readonly #relocator: Relocator;
-  readonly #logId: Uint8Array;
+  readonly #submitted: SubmittedView;
   readonly #segments: number[];
   readonly #hardBytes: number;
-  /** Last index submitted, by group; absent where it is the ledger's. */
-  readonly #submitted = new Map<number, number>();
-  /** Truncations on their way, by group: how many, and the lowest index that they cut. */
-  readonly #truncating = new Map<number, { count: number; first: number }>();
-  #imageNumber: number;
   #freeing = false;
   #closing = false;
 
@@ -74,9 +68,8 @@ export class LogEngine implements SharedLog {
     this.#options = options;
     this.#driver = driver;
     this.#ledger = start.ledger;
-    this.#logId = start.logId;
+    this.#submitted = new SubmittedView(start.ledger);
     this.#segments = [...start.segments];
-    this.#imageNumber = start.ledger.imageNumberMax;
     const { limits = {}, clock, scheduler, handlers } = options;
     this.#hardBytes = limits.hardBytes ?? WAL_HARD_BYTES;
     const ledger = this.#ledger;
@@ -89,12 +82,12 @@ export class LogEngine implements SharedLog {
       idleMs: limits.idleMs ?? WAL_IDLE_MS,
       owner: {
         segmentHeader: (batch, number) =>
-          void batch.segmentHeader(number, this.#imageNumber, ledger.states()),
+          void batch.segmentHeader(number, this.#images.numberMax, ledger.states()),
         segmentBegun: (position) => {
           this.#segments.push(position);
           this.#free();
         },
-        rolledBack: () => this.#submitted.clear(),
+        rolledBack: () => this.#submitted.rollBack(),
         synced: (durationMs) => {
           this.#free();
           handlers.synced?.(durationMs);
@@ -104,12 +97,10 @@ export class LogEngine implements SharedLog {
         slowMs: () => this.#slowMs(),
       },
     });
-    this.#images = new ImageWriter(driver, {
-      mark: (groupId, image, done) => this.#logMark(groupId, image, done),
-      poison: (failure) => this.#writer.poison(failure),
-    });
-    const isDoomed = (group: number, index: number) =>
-      index >= (this.#truncating.get(group)?.first ?? Infinity);
+    const { logId } = start;
+    const [submitted, writer] = [this.#submitted, this.#writer];
+    this.#images = new LogImages({ driver, ledger, submitted, writer, logId });
+    const isDoomed = (group: number, index: number) => submitted.isDoomed(group, index);
     this.#relocator = new Relocator(driver, ledger, scheduler, isDoomed, (record, done) => {
       const refusal = this.#writer.refusal();
       if (refusal !== undefined) return refusal;
@@ -144,7 +135,7 @@ export class LogEngine implements SharedLog {
       if (data.length > WAL_ENTRY_BYTES_MAX) return tooLarge(data.length);
       bytes += data.length;
     }
-    const truncates = firstIndex <= this.#submittedLast(group);
+    const truncates = firstIndex <= this.#submitted.last(group);
     const refusal = this.#admit(group, firstIndex, entries.length, bytes);
     if (refusal !== undefined) return refusal;
     let lo = 0;
@@ -181,7 +172,7 @@ export class LogEngine implements SharedLog {
   ): RegistryError | undefined {
     const { length } = entry.data;
     if (length > WAL_ENTRY_BYTES_MAX) return tooLarge(length);
-    const truncates = index <= this.#submittedLast(group);
+    const truncates = index <= this.#submitted.last(group);
     const refusal = this.#admit(group, index, 1, length);
     if (refusal !== undefined) return refusal;
     const bytes = this.#writer.batch().appendOne(group, index, entry);
@@ -211,30 +202,53 @@ export class LogEngine implements SharedLog {
     chunks: Iterable<Uint8Array>,
     done: LogDone,
   ): RegistryError | undefined {
-    const { index, term, configuration } = point;
-    const { imageIndex, lastIndex } = this.#ledger.group(group);
-    const submitted = this.#submittedLast(group);
+    const image = this.#submitted.imageIndex(group);
+    const last = this.#submitted.acknowledged(group);
     assert(
-      index >= imageIndex && index > 0 && (index <= lastIndex || index > submitted),
-      `Image of group ${group} must stand at a durable index or above the log: index is ${index}, ` +
-        `the image's ${imageIndex}, the durable ${lastIndex}, the submitted ${submitted}`,
+      point.index > 0 && point.index >= image && point.index <= last,
+      `Image of group ${group} must stand in [${image}, ${last}]: its index is ${point.index}`,
     );
-    if (configuration.length > IMAGE_CONFIGURATION_BYTES_MAX) {
-      return new RegistryError(
-        "too_large",
-        `Configuration must have at most ${IMAGE_CONFIGURATION_BYTES_MAX} bytes: it has ` +
-          `${configuration.length}`,
-      );
-    }
     const refusal = this.#refusalOfState();
     if (refusal !== undefined) return refusal;
-    if (this.#images.pendingBytes > WAL_PENDING_BYTES_MAX) {
-      return overloaded(`${this.#images.pendingBytes} bytes of images wait for the disk`);
-    }
-    const number = ++this.#imageNumber;
-    const header = { logId: this.#logId, number, index, term, groupId: group, configuration };
-    const replaces = () => this.#ledger.group(group).image?.number ?? 0;
-    this.#images.write(header, chunks, replaces, done);
+    return this.#images.write(group, point, chunks, { installs: false, done });
+  }
+
+  installImage(
+    group: GroupId,
+    point: ImagePoint,
+    chunks: Iterable<Uint8Array>,
+    done: LogDone,
+  ): RegistryError | undefined {
+    const image = this.#submitted.imageIndex(group);
+    assert(
+      point.index > 0 && point.index >= image,
+      `Image for group ${group} must not stand before ${image}: its index is ${point.index}`,
+    );
+    const refusal = this.#refusalOfState();
+    if (refusal !== undefined) return refusal;
+    return this.#images.write(group, point, chunks, { installs: true, done });
+  }
+
+  forget(group: GroupId, done: LogDone): RegistryError | undefined {
+    const refusal = this.#refusal(0);
+    if (refusal !== undefined) return refusal;
+    this.#images.cancel(group);
+    const bytes = this.#writer.batch().forget(group);
+    this.#submitted.beginForget(group);
+    this.#writer.submit({
+      bytes,
+      durable: () => {
+        const image = this.#ledger.groups.get(group)?.image;
+        this.#ledger.forget(group);
+        this.#submitted.endForget(group);
+        this.#images.remove(image);
+        done(undefined);
+      },
+      failed: (error) => {
+        this.#submitted.endForget(group);
+        done(error);
+      },
+    });
     return undefined;
   }
 
@@ -297,6 +311,7 @@ export class LogEngine implements SharedLog {
       liveBytes: Math.round(live.bytes),
       liveEntries: live.entries,
       pendingBytes: this.#writer.pendingBytes,
+      oldestPendingMs: this.#writer.oldestPendingMs,
       writable: this.#writer.isWritable,
       poisoned: this.#writer.isPoisoned,
     };
@@ -323,10 +338,6 @@ export class LogEngine implements SharedLog {
     return over <= 0 ? 0 : Math.ceil(Math.min(1, over / (1 - SLOW_FROM)) * SLOW_MS_MAX);
   }
 
-  #submittedLast(group: number): number {
-    return this.#submitted.get(group) ?? this.#ledger.groups.get(group)?.lastIndex ?? 0;
-  }
-
   #refusalOfState(): RegistryError | undefined {
     if (this.#closing) return new RegistryError("shutting_down", "Log is being closed");
     return this.#writer.refusal();
@@ -349,26 +360,18 @@ export class LogEngine implements SharedLog {
     if (disk > this.#hardBytes) {
       return overloaded(`the log would take ${disk} bytes, at most ${this.#hardBytes} are allowed`);
     }
-    const last = this.#submittedLast(group);
-    const image = this.#ledger.groups.get(group)?.imageIndex ?? 0;
+    const last = this.#submitted.last(group);
+    const image = this.#submitted.imageIndex(group);
     assert(
       first > image && first <= last + 1,
       `Append to group ${group} must begin in (${image}, ${last + 1}]: it begins at ${first}`,
     );
-    this.#submitted.set(group, first + count - 1);
+    assert(
+      !this.#images.isInstalling(group),
+      `Append to group ${group} must wait for the image that is being installed`,
+    );
+    this.#submitted.append(group, first + count - 1);
     return undefined;
-  }
-
-  /** A relocation that is logged behind a truncation must not hold what that cut. */
-  #beginTruncation(group: number, first: number): void {
-    const known = this.#truncating.get(group) ?? { count: 0, first };
-    this.#truncating.set(group, { count: known.count + 1, first: Math.min(known.first, first) });
-  }
-
-  #endTruncation(group: number): void {
-    const known = this.#truncating.get(group);
-    if (known === undefined || --known.count > 0) return;
-    this.#truncating.delete(group);
   }
 
   #submitAppend(
@@ -382,34 +385,18 @@ export class LogEngine implements SharedLog {
     },
   ): void {
     const ledger = this.#ledger;
-    if (truncates) this.#beginTruncation(group, first);
+    if (truncates) this.#submitted.beginEnding(group, first);
     this.#writer.submit({
       bytes,
       durable: (sequence, segment) => {
         ledger.append(group, first, count, { sequence, segment, bytes });
-        if (truncates) this.#endTruncation(group);
+        if (truncates) this.#submitted.endEnding(group);
         done?.(undefined);
       },
       failed: (error) => {
-        if (truncates) this.#endTruncation(group);
+        if (truncates) this.#submitted.endEnding(group);
         done?.(error);
       },
-    });
-  }
-
-  #logMark(groupId: number, image: WalImage, done: LogDone): void {
-    const refusal = this.#writer.refusal();
-    if (refusal !== undefined) return done(refusal);
-    const bytes = this.#writer.batch().imageMark(groupId, image);
-    this.#writer.submit({
-      bytes,
-      durable: () => {
-        this.#ledger.imageMark(groupId, image);
-        const submitted = this.#submitted.get(groupId);
-        if (submitted !== undefined && submitted < image.index) this.#submitted.delete(groupId);
-        done(undefined);
-      },
-      failed: done,
     });
   }
 

@@ -37,6 +37,8 @@ const WATERMARK: Submission = { bytes: 0, durable() {}, failed() {} };
 interface Slot {
   readonly batch: Batch;
   submissions: Submission[];
+  /** When the first of them came. */
+  sinceMs: number;
   /** Set when it is written. */
   sequence: number;
   segment: number;
@@ -179,6 +181,13 @@ export class LogWriter {
     return this.#pendingBytes;
   }
 
+  /** Age of the oldest record that is not durable, ms; 0: there is none. */
+  get oldestPendingMs(): number {
+    const oldest = this.#syncing[0] ?? this.#written[0] ?? this.#writing ?? this.#full[0] ??
+      this.#gathering;
+    return oldest.submissions.length === 0 ? 0 : this.#clock.nowMs() - oldest.sinceMs;
+  }
+
   get isPoisoned(): boolean {
     return this.#state === "poisoned";
   }
@@ -204,7 +213,7 @@ export class LogWriter {
 
   /** Takes the submission whose record was just added to {@link batch}. */
   submit(submission: Submission): void {
-    this.#gathering.submissions.push(submission);
+    this.#push(submission);
     this.#pendingBytes += submission.bytes;
     this.#pumpSoon();
   }
@@ -534,7 +543,13 @@ export class LogWriter {
 
   #addWatermark(): void {
     this.#gathering.batch.watermark();
-    this.#gathering.submissions.push(WATERMARK);
+    this.#push(WATERMARK);
+  }
+
+  #push(submission: Submission): void {
+    const { submissions } = this.#gathering;
+    if (submissions.length === 0) this.#gathering.sinceMs = this.#clock.nowMs();
+    submissions.push(submission);
   }
 
   #checkDrained(): void {
@@ -550,7 +565,7 @@ export class LogWriter {
 }
 
 function newSlot(): Slot {
-  return { batch: new Batch(), submissions: [], sequence: 0, segment: 0, end: 0 };
+  return { batch: new Batch(), submissions: [], sinceMs: 0, sequence: 0, segment: 0, end: 0 };
 }
 
 function notWritten({ message }: StorageFailure): RegistryError {

@@ -19,7 +19,7 @@ export interface HardState {
   readonly term: Term;
   /** Replica id voted for in `term`; 0: none. */
   readonly vote: number;
-  /** Commit index as known; a hint that may lag, for it is not synced on its own account. */
+  /** Commit index as known; a hint that may lag, for nobody need save it on its own account. */
   readonly commit: LogIndex;
 }
 
@@ -55,7 +55,8 @@ export type LogDone = (error: RegistryError | undefined) => void;
  *
  * Every entry is handed out that may have been acknowledged; the last few of a group may be ones
  * that never were (the crash came before the answer), which Raft and a caller that was told nothing
- * both allow. Bytes are views that end with the call: copy what is kept. A handler that throws ends
+ * both allow. The crash may have come between entries or an image and the hard state that went with
+ * them: then its term may be below theirs, and its commit index below the image. Bytes are views that end with the call: copy what is kept. A handler that throws ends
  * the opening with `failed`.
  */
 export interface SharedLogHandlers {
@@ -131,6 +132,11 @@ export interface SharedLogStats {
   readonly liveEntries: number;
   /** Submitted and not yet answered. */
   readonly pendingBytes: number;
+  /**
+   * Age of the oldest record not yet durable, ms by the log's clock, the log's own watermark
+   * included; 0: there is none. What grows here is a disk that is stuck, or far too slow.
+   */
+  readonly oldestPendingMs: number;
   readonly writable: boolean;
   readonly poisoned: boolean;
 }
@@ -184,16 +190,20 @@ export interface SharedLog {
     done: LogDone,
   ): RegistryError | undefined;
 
-  /** Makes a group's term, vote and commit durable; the newest wins. */
+  /**
+   * Makes a group's term, vote and commit durable; the newest wins. Where it goes with entries it is
+   * saved after their append, in the same turn: a crash keeps a prefix of what was submitted, and a
+   * commit index without the entries that it speaks of would speak of those that they truncated. Both
+   * are durable before anybody is told of either.
+   */
   saveHardState(group: GroupId, state: HardState, done?: LogDone): RegistryError | undefined;
 
   /**
-   * Replaces all entries of a group up to `point.index` by an image. `chunks` is drained before
-   * this returns, each chunk copied, so it may read live state; recovery may hand the same bytes out
-   * cut otherwise. `point.index` must be acknowledged, or be above the log's end (an image from a
-   * leader: the group's log is then empty and continues above it). When `done` reports success the
-   * image is what recovery will hand out; on failure the former image and the entries stand.
-   * One image of a group at a time.
+   * Replaces the entries of a group up to `point.index`, which is acknowledged, by an image of the
+   * group's own state; entries above it stay. `chunks` is drained before this returns, each chunk
+   * copied, so it may read live state; recovery may hand the same bytes out cut otherwise. When
+   * `done` reports success the image is what recovery will hand out; on failure the former image
+   * and the entries stand. One image of a group at a time.
    */
   writeImage(
     group: GroupId,
@@ -202,7 +212,31 @@ export interface SharedLog {
     done: LogDone,
   ): RegistryError | undefined;
 
-  /** The last acknowledged index of a group, or its image's; 0 for a group never seen. */
+  /**
+   * As `writeImage`, with an image from a leader: it replaces the group's whole log, acknowledged
+   * and outstanding entries at and above `point.index` too, for they may contradict what the image
+   * contains (Raft thesis §5.1). The log goes on above it.
+   *
+   * An image of the group that is under way ends with `canceled`. Until `done` nothing is appended to
+   * the group; and no hard state whose commit index is the image's is saved, for until then the
+   * entries that it would speak of are those that the image replaces.
+   */
+  installImage(
+    group: GroupId,
+    point: ImagePoint,
+    chunks: Iterable<Uint8Array>,
+    done: LogDone,
+  ): RegistryError | undefined;
+
+  /**
+   * The group's replica is gone from this node: its entries, hard state and image end, all at once.
+   * When `done` reports success no recovery hands any of it out; on failure all of it stands, but for
+   * an image under way, which ends with `canceled` either way. What is submitted for the group from
+   * the call on belongs to another replica, whose log begins at index 1 or with an image installed.
+   */
+  forget(group: GroupId, done: LogDone): RegistryError | undefined;
+
+  /** The last acknowledged index of a group, or its image's; 0 for one never seen, or forgotten. */
   lastIndex(group: GroupId): LogIndex;
 
   /** The index of the group's durable image; 0: none. */

@@ -8,6 +8,7 @@ import path from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { toRegistryError } from "../base/errors.ts";
 import {
+  WalForgetView,
   WalHardStateView,
   WalImageMarkView,
   WalSegmentHeaderView,
@@ -22,6 +23,7 @@ import { LedgerFeed } from "../wal/ledger_feed.ts";
 import {
   checksumHolds,
   inspectRecord,
+  isLogOp,
   OP,
   type OpName,
   opName,
@@ -146,7 +148,7 @@ function describe(
     const { number, offset: position, data } = new ImageChunkView().wrap(view, bytes, start, end);
     return { image: number, position, bytes: data.length };
   }
-  if (op > OP.watermark) return {};
+  if (!isLogOp(op)) return {};
   const prefix = new WalWatermarkView().wrap(view, bytes, start, end);
   const { sequence, position, watermark } = prefix;
   const shared = { logId: toHex(prefix.logId), sequence, position, watermark };
@@ -178,7 +180,10 @@ function describeOwn(
     const { segment, groups } = new WalSegmentHeaderView().wrap(view, bytes, start, end);
     return { segment, groups: groups.count };
   }
-  if (op !== OP.imageMark) return {};
+  if (op === OP.forget) {
+    return { group: new WalForgetView().wrap(view, bytes, start, end).groupId };
+  }
+  if (op !== OP.imageMark && op !== OP.imageInstall) return {};
   const { groupId, image } = new WalImageMarkView().wrap(view, bytes, start, end).toPlain();
   const { index, term, number, byteCount, checksum } = image ?? NO_IMAGE;
   return { group: groupId, index, term, image: number, bytes: byteCount, checksum };

@@ -11,6 +11,7 @@ import {
   type WalAppend,
   walAppendCodec,
   type WalEntry,
+  walForgetCodec,
   type WalGroupState,
   type WalHardState,
   walHardStateCodec,
@@ -116,9 +117,16 @@ export class Batch {
     return this.#end(at);
   }
 
-  imageMark(groupId: number, image: WalImage): number {
-    const at = beginRecord(this.#out, OP.imageMark);
+  /** @param installs true for an image from a leader, which ends the group's log. */
+  imageMark(groupId: number, image: WalImage, installs: boolean): number {
+    const at = beginRecord(this.#out, installs ? OP.imageInstall : OP.imageMark);
     walImageMarkCodec.append(this.#out, { ...UNSEALED, groupId, image });
+    return this.#end(at);
+  }
+
+  forget(groupId: number): number {
+    const at = beginRecord(this.#out, OP.forget);
+    walForgetCodec.append(this.#out, { ...UNSEALED, groupId });
     return this.#end(at);
   }
 

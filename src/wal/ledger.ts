@@ -5,7 +5,8 @@
  *
  * The meaning of the records: an append ends its group's log before its first index; a relocation
  * never does, and loses to whatever was appended at or below its index after its origin; an image
- * mark ends the life of all entries up to its index. Live entries of a group lie in *runs*: adjacent
+ * mark ends the life of all entries up to its index, one that installs the image of all entries; a
+ * forget leaves nothing of its group. Live entries of a group lie in *runs*: adjacent
  * indexes in one segment that no truncation came between. Over all runs of a group, index and
  * sequence number ascend together.
  */
@@ -101,6 +102,7 @@ export class Ledger {
   readonly groups = new Map<number, GroupLedger>();
   /** By the position at which the segment begins; a segment without live entries is not in it. */
   readonly #tallies = new Map<number, LiveTally>();
+  readonly #total: LiveTally = { entries: 0, bytes: 0 };
   imageNumberMax = 0;
 
   /** The group of that id, made when it is seen first. */
@@ -118,13 +120,8 @@ export class Ledger {
   }
 
   /** Live entries of all segments. */
-  total(): LiveTally {
-    const total = { entries: 0, bytes: 0 };
-    for (const tally of this.#tallies.values()) {
-      total.entries += tally.entries;
-      total.bytes += tally.bytes;
-    }
-    return total;
+  total(): Readonly<LiveTally> {
+    return this.#total;
   }
 
   /** The groups that hold live entries in a segment. */
@@ -198,9 +195,10 @@ export class Ledger {
     this.group(groupId).hardState = { term, vote, commit };
   }
 
-  /** An image: entries up to its index are dead. */
-  imageMark(groupId: number, image: WalImage): void {
+  /** An image: entries up to its index are dead; all of them when it `installs` a leader's state. */
+  imageMark(groupId: number, image: WalImage, installs = false): void {
     const group = this.group(groupId);
+    if (installs) this.#truncate(group, 0);
     group.image = image;
     this.imageNumberMax = Math.max(this.imageNumberMax, image.number);
     const runs = group.runs;
@@ -212,6 +210,14 @@ export class Ledger {
     runs.splice(0, dead);
     const head = runs[0];
     if (head !== undefined && head.first <= image.index) this.#cutHead(head, image.index + 1);
+  }
+
+  /** A replica that is gone: nothing of the group is left. */
+  forget(groupId: number): void {
+    const group = this.groups.get(groupId);
+    if (group === undefined) return;
+    this.#truncate(group, 0);
+    this.groups.delete(groupId);
   }
 
   /** A segment header: what older segments said besides entries. */
@@ -353,7 +359,12 @@ export class Ledger {
     }
     tally.entries += entries;
     tally.bytes += bytes;
+    this.#total.entries += entries;
+    this.#total.bytes += bytes;
     assert(tally.entries >= 0, `Live entries of a segment must not be negative: ${tally.entries}`);
-    if (tally.entries === 0) this.#tallies.delete(segment);
+    if (tally.entries > 0) return;
+    // What is left of the bytes of a segment without entries is what sharing them out rounded.
+    this.#total.bytes -= tally.bytes;
+    this.#tallies.delete(segment);
   }
 }

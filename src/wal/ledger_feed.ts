@@ -1,5 +1,10 @@
 /** From scanned records to the ledger: the one place where recovery gives each op its meaning. */
-import { WalHardStateView, WalImageMarkView, WalSegmentHeaderView } from "../../schemas/gen/wal.ts";
+import {
+  WalForgetView,
+  WalHardStateView,
+  WalImageMarkView,
+  WalSegmentHeaderView,
+} from "../../schemas/gen/wal.ts";
 import { EntryRecord } from "./entry_record.ts";
 import type { Ledger } from "./ledger.ts";
 import { OP } from "./record.ts";
@@ -12,6 +17,7 @@ export class LedgerFeed {
   readonly #ledger: Ledger;
   readonly #hardState = new WalHardStateView();
   readonly #imageMark = new WalImageMarkView();
+  readonly #forget = new WalForgetView();
   readonly #header = new WalSegmentHeaderView();
   #segmentNumber = 0;
 
@@ -39,9 +45,11 @@ export class LedgerFeed {
     if (op === OP.hardState) {
       const state = this.#hardState.wrap(view, bytes, start, end);
       ledger.hardState(state.groupId, state);
-    } else if (op === OP.imageMark) {
-      const mark = this.#imageMark.wrap(view, bytes, start, end).toPlain();
-      if (mark.image !== undefined) ledger.imageMark(mark.groupId, mark.image);
+    } else if (op === OP.imageMark || op === OP.imageInstall) {
+      const { groupId, image } = this.#imageMark.wrap(view, bytes, start, end).toPlain();
+      if (image !== undefined) ledger.imageMark(groupId, image, op === OP.imageInstall);
+    } else if (op === OP.forget) {
+      ledger.forget(this.#forget.wrap(view, bytes, start, end).groupId);
     } else if (op === OP.segmentHeader) {
       const header = this.#header.wrap(view, bytes, start, end).toPlain();
       this.#segmentNumber = header.segment;

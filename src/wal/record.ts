@@ -24,6 +24,8 @@ export const OP = {
   segmentHeader: 4,
   imageMark: 5,
   watermark: 6,
+  forget: 7,
+  imageInstall: 8,
   imageHeader: 16,
   imageChunk: 17,
   imageEnd: 18,
@@ -39,6 +41,11 @@ const NAME_BY_OP: ReadonlyMap<number, OpName> = new Map(
 /** The name of an op, or `undefined` for one that this version does not know. */
 export function opName(op: number): OpName | undefined {
   return NAME_BY_OP.get(op);
+}
+
+/** True for a record of the log that this version knows; the others known are an image's. */
+export function isLogOp(op: number): boolean {
+  return opName(op) !== undefined && op < OP.imageHeader;
 }
 
 /** Begins a record at the end of `out` and returns its offset; the payload is appended next. */

@@ -16,8 +16,8 @@ import {
   checksumHolds,
   claimedSize,
   inspectRecord,
+  isLogOp,
   OP,
-  opName,
   RECORD_HEADER_BYTES,
   RECORD_INCOMPLETE,
   RECORD_INVALID,
@@ -200,7 +200,7 @@ export class LogScanner {
     const found = prefix.position;
     if (found !== position) return `it was written for position ${found}`;
     const op = recordOp(view, at);
-    if (opName(op) === undefined || op > OP.watermark) {
+    if (!isLogOp(op)) {
       // Written by a later version, and possibly acknowledged: never to be cut.
       this.#watermark = Math.max(this.#watermark, position + size);
       return `its op ${op} is not known to this version`;

@@ -284,7 +284,7 @@ test("recovery refuses a folder without its first segment, or with images alone"
     h.put(1, index, text);
     h.world.settle();
   }
-  log.writeImage(
+  log.installImage(
     groupId(2),
     { index: logIndex(1), term: term(1), configuration: new Uint8Array(0) },
     [encoder.encode("image")],

@@ -358,12 +358,12 @@ test("SharedLog.writeImage replaces the entries up to its index, chunks joined",
   assert.equal(h.texts(1), ["e4", "e5"]);
 });
 
-test("SharedLog.writeImage above the log's end empties it; the log goes on above", () => {
+test("SharedLog.installImage above the log's end empties it; the log goes on above", () => {
   const h = new LogHarness();
   const log = h.open();
   h.put(1, 1, "a");
   h.world.settle();
-  log.writeImage(groupId(1), point(10, 4), [encoder.encode("far")], () => {});
+  log.installImage(groupId(1), point(10, 4), [encoder.encode("far")], () => {});
   h.world.settle();
   assert.is(log.lastIndex(groupId(1)), 10);
   h.put(1, 11, "next", 4);

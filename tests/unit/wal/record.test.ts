@@ -38,7 +38,7 @@ test("records have the frozen bytes, each op", () => {
 });
 
 test("record is CA FE, version, op, big-endian length, payload, big-endian CRC of all before", () => {
-  const ops = [1, 2, 3, 4, 5, 6, 16, 17, 18];
+  const ops = [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18];
   samples.forEach(({ bytes }, at) => {
     const view = viewOf(bytes);
     assert.equal([...bytes.subarray(0, 4)], [0xca, 0xfe, 1, ops[at]!]);
@@ -147,6 +147,8 @@ test("OP numbers are format", () => {
     segmentHeader: 4,
     imageMark: 5,
     watermark: 6,
+    forget: 7,
+    imageInstall: 8,
     imageHeader: 16,
     imageChunk: 17,
     imageEnd: 18,
