@@ -74,6 +74,39 @@ export const REQUEST_TIMEOUT_MS_MAX = 60_000;
 /** Commands of one group that wait for the disk; beyond it a caller is told to come back. */
 export const GROUP_PROPOSALS_MAX = 8_192;
 
+/** Reads of one group that wait for permission; beyond it a caller is told to come back. */
+export const GROUP_READS_MAX = 8_192;
+/** What a caller is told to wait when that many commands or reads wait already, ms. */
+export const GROUP_RETRY_MS = 50;
+/** How often groups whose storage was refused try again, and how long a read waits to be asked anew. */
+export const GROUP_STORAGE_RETRY_MS = 100;
+/** Rounds of work that a group gets in one turn, so that no group holds up the others. */
+export const GROUP_ROUNDS_MAX = 16;
+
+/** A tick of the groups that are awake, ms. */
+export const RAFT_TICK_MS = 100;
+/** Ticks without a leader after which a replica campaigns, and up to twice as many: 1 to 2 s. */
+export const RAFT_ELECTION_TICKS = 10;
+/** Ticks between two heartbeats: five of them fit into the shortest election timeout. */
+export const RAFT_HEARTBEAT_TICKS = 2;
+/** Entries that a replica keeps in memory for those behind it; an image is no dearer than more. */
+export const REPLICA_LOG_BYTES = 128 * 1024;
+/** The same while somebody catches up with them, or they are not applied. */
+export const REPLICA_LOG_BYTES_MAX = 8 * 1024 * 1024;
+
+/** A frame to another node is closed at this size. */
+export const PEER_FRAME_BYTES = 1024 * 1024;
+/** The largest frame to another node: one entry of the largest size, with room. */
+export const PEER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/** Messages in one frame: each group has something to say, several times over. */
+export const PEER_MESSAGES_MAX = 32_768;
+/** What one turn may send to one node; what is beyond it counts as lost. */
+export const PEER_TURN_BYTES_MAX = 64 * 1024 * 1024;
+/** Images on their way from one node to others, all together. */
+export const PEER_IMAGES_AT_ONCE = 4;
+/** The largest image that is taken from another node: a partition of several million records. */
+export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
+
 // Transport.
 
 /** Sessions of one listener: at 25 KB each they take half a gigabyte. */
@@ -311,6 +344,31 @@ export const ROTATION_CHECK_MS_MAX = 3_600_000;
 export const IDENTITY_FILE_BYTES_MAX = 64 * 1024;
 /** Addresses of one node: one a transport and family. */
 export const NODE_ADDRESSES_MAX = 16;
+/** Longest trust domain: the SPIFFE id with the longest region and role keeps below its own limit. */
+export const TRUST_DOMAIN_BYTES_MAX = 253;
+/** Longest SPIFFE id: prefix, trust domain, region, role and UUID. */
+export const SPIFFE_ID_BYTES_MAX = 400;
+/** A certificate: the largest that is issued, an agent's with all its grants, has some 9 KiB. */
+export const CERTIFICATE_BYTES_MAX = 12 * 1024;
+/** Certificates of a path, root included: root, one further CA of an organization, region, leaf. */
+export const CERTIFICATE_PATH_MAX = 4;
+/** Extensions of a certificate; ours have at most eight. */
+export const CERTIFICATE_EXTENSIONS_MAX = 16;
+/** Names of a certificate, and subtrees of its name constraints. */
+export const CERTIFICATE_NAMES_MAX = 32;
+/** Domains and gateways that an identity may name; more are granted by a pattern. */
+export const GRANT_DOMAINS_MAX = 32;
+export const GRANT_GATEWAYS_MAX = 16;
+/** A certificate request: a key and a signature over it, some 200 bytes. */
+export const CERTIFICATE_REQUEST_BYTES_MAX = 1024;
+/** Life of an identity's leaf, ms: one hour (design §8). */
+export const IDENTITY_LIFE_MS = 3_600_000;
+/** An identity's leaf is valid from this much earlier, ms, for peers whose clock is behind. */
+export const IDENTITY_BACKDATE_MS = 300_000;
+/** The longest life of a server's TLS certificate, ms: browsers pin none that lives longer. */
+export const SERVER_CERTIFICATE_LIFE_MS_MAX = 14 * 86_400_000;
+/** The longest life of a certificate that signs trust bundles, ms: its key is not offline. */
+export const BUNDLE_SIGNER_LIFE_MS = 90 * 86_400_000;
 
 // Operating a node.
 

@@ -1,0 +1,23 @@
+@0xc7a41d8e5b3f6092;
+# What the nodes of a cluster say to each other, on their peer stream: in each turn one frame to a
+# node that anything is to be said to. A snapshot goes on a stream of its own: its header is such a
+# frame with one message, whose snapshot has no data, and the image follows.
+#
+# Every UInt64 holds an integer below 2^53.
+
+using Raft = import "raft.capnp";
+
+struct PeerFrame {
+  run @0 :UInt64;
+  # The sender's run: a number of its own that is higher at each start.
+  supports @1 :UInt64;
+  # The recipient's epoch that the sender supports; 0: none. What fortifies in this frame names it.
+  messages @2 :List(PeerMessage);
+}
+
+struct PeerMessage {
+  groupId @0 :UInt32;
+  fortifies @1 :Bool;
+  # Of a follower's reply: while it supports the recipient's node it votes for nobody else.
+  message @2 :Raft.RaftMessage;
+}
