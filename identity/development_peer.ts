@@ -3,7 +3,7 @@
  * everybody who reaches the loopback address. Its role alone decides: access rules allow the role
  * `development` everything, which is why its grants are empty and name nothing.
  */
-import type { AuthenticatedPeer } from "../src/base/peer.ts";
+import { type AuthenticatedPeer, NO_GRANTS } from "../src/base/peer.ts";
 import { UUID_BYTES } from "../src/base/uuid.ts";
 
 /** The development identity's number: the first lineage of every cluster. */
@@ -26,7 +26,7 @@ export function developmentPeer(options: DevelopmentPeerOptions): AuthenticatedP
     region: options.region,
     leafHash: new Uint8Array(0),
     lineage: DEVELOPMENT_LINEAGE,
-    grants: { domains: [], gateways: [] },
+    grants: NO_GRANTS,
     expiresAtMs: Number.MAX_SAFE_INTEGER,
     // Nothing is proven, so nothing can be relayed: nobody gains by a false server what they lack.
     pinned: true,

@@ -55,6 +55,8 @@ const HOUSE: House = {
     "schemas/generator/main.ts",
     // Consensus stands before the group loop that will use it.
     "src/raft/mod.ts",
+    // Signatures stand before the tokens that they will be under.
+    "identity/ed25519.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

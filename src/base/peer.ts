@@ -12,7 +12,15 @@ export interface Grants {
   readonly domains: readonly string[];
   /** Gateways (UUID text) an agent may name; empty means none. */
   readonly gateways: readonly string[];
+  /** True where the credential hashes of others' records may be read; absent: they may not. */
+  readonly credentialHashes?: boolean;
 }
+
+/** An identity that may claim and name nothing, and sees no credential hash but its own. */
+export const NO_GRANTS: Grants = Object.freeze({
+  domains: Object.freeze([]),
+  gateways: Object.freeze([]),
+});
 
 /** The proven other end of a session. */
 export interface AuthenticatedPeer {

@@ -1,7 +1,7 @@
 /** The rules of access: each sentence of design §8 about who may do what. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { AuthenticatedPeer, Role } from "../../../src/base/peer.ts";
+import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { authorize, grantsDomain, type KeyFacts } from "../../../src/record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
@@ -17,7 +17,11 @@ function peer(role: Role, fields: Partial<AuthenticatedPeer> = {}): Authenticate
     region: "eu",
     leafHash: new Uint8Array(32),
     lineage: 1,
-    grants: { domains: ["a.example", "*.agents.example"], gateways: [formatUuid(OTHER)] },
+    grants: {
+      ...NO_GRANTS,
+      domains: ["a.example", "*.agents.example"],
+      gateways: [formatUuid(OTHER)],
+    },
     expiresAtMs: Infinity,
     pinned: true,
     revoked: new AbortController().signal,
@@ -93,7 +97,7 @@ test("authorize: a revoked identity may do nothing", () => {
 });
 
 test("grantsDomain: a wildcard stands for whole labels before its suffix, and not for none", () => {
-  const grants = { domains: ["*.b.example"], gateways: [] };
+  const grants = { ...NO_GRANTS, domains: ["*.b.example"] };
   assert.ok(grantsDomain(grants, "a.b.example"));
   assert.ok(grantsDomain(grants, "x.a.b.example"));
   assert.not(grantsDomain(grants, "b.example"));

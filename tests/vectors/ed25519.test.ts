@@ -1,0 +1,104 @@
+/**
+ * Published Ed25519 signatures through our verifiers: Wycheproof's verdicts, CCTV's edge cases by
+ * what their flags say, noble as the oracle, and Node beside Deno.
+ */
+import * as noble from "@noble/ed25519";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runOnNode } from "../support/on_node.ts";
+import {
+  acceptsByArithmetic,
+  acceptsByWebCrypto,
+  type SignatureCase,
+  signatureCases,
+} from "./ed25519_verdicts.ts";
+import { tally, vectorsFolder, type Verdict } from "./published.ts";
+
+const folder = vectorsFolder();
+const cases = folder === undefined ? [] : signatureCases(folder);
+if (folder === undefined) console.log("skipped: no published vectors; set VECTORS to their folder");
+
+/** Where we decide otherwise than the set, by test id; the reason beside each. */
+const WYCHEPROOF_EXCEPTIONS: Readonly<Record<number, string>> = {};
+
+async function verdicts(set: SignatureCase["set"]): Promise<Verdict[]> {
+  const found: Verdict[] = [];
+  for (const one of cases.filter((each) => each.set === set)) {
+    found.push({ id: one.id, expected: one.expected, accepted: await acceptsByWebCrypto(one) });
+  }
+  return found;
+}
+
+if (folder !== undefined) {
+  test("verifyMessage agrees with all of Wycheproof's Ed25519", async () => {
+    const { text, exceptions } = tally(await verdicts("wycheproof"));
+    console.log(`wycheproof ed25519  ${text}`);
+    assert.is(text, "valid: 88 accepted, 0 refused; invalid: 0 accepted, 63 refused");
+    assert.equal(exceptions, Object.keys(WYCHEPROOF_EXCEPTIONS).map(Number));
+  });
+
+  test("verifyMessage accepts of CCTV's edge cases what every strict verifier accepts", async () => {
+    // Accepted: A and R canonical, neither of small order, and the equation holds as it stands.
+    // Components of small order that cancel out are accepted in signatures, and refused in keys
+    // when they are enrolled.
+    const found = await verdicts("cctv");
+    for (const one of cases.filter((each) => each.set === "cctv")) {
+      const refused = one.flags.some((flag) =>
+        /^(low_order|non_canonical)_[AR]$|^low_order_residue$/.test(flag)
+      );
+      const verdict = found.find(({ id }) => id === one.id);
+      assert.is(verdict?.accepted, !refused, `${one.id} ${one.flags}`);
+    }
+    console.log(`cctv ed25519  ${tally(found).text}`);
+    assert.is(tally(found).text, "open: 43 accepted, 871 refused");
+  });
+
+  test("verifyAgreed gives the verdict of verifyMessage on every published signature", async () => {
+    for (const one of cases) {
+      const verdict = acceptsByArithmetic(one);
+      assert.is(verdict, await acceptsByWebCrypto(one), `${one.set} ${one.id}`);
+    }
+  });
+
+  test("noble accepts all that we accept, and beyond it what its cofactor hides", async () => {
+    let beyond = 0;
+    for (const one of cases) {
+      const ours = acceptsByArithmetic(one);
+      const theirs = await oracle(one);
+      if (ours === theirs) continue;
+      // Noble multiplies the equation by 8, so a rest of small order disappears; and it looks at
+      // the order of A alone. Nobody but the owner of a key can make such a signature.
+      assert.not(ours, `${one.set} ${one.id}`);
+      assert.is(one.set, "cctv");
+      const reason = one.flags.includes("low_order_residue") || one.flags.includes("low_order_R");
+      assert.ok(reason, `${one.id} ${one.flags}`);
+      beyond++;
+    }
+    assert.is(beyond, 169);
+  });
+
+  test("Node gives the same verdicts as Deno", async () => {
+    const entry = new URL("./ed25519_verdicts.ts", import.meta.url);
+    const printed = await runOnNode(entry, { VECTORS: folder });
+    if (printed === undefined) {
+      console.log("skipped: the program node is missing; Debian's package nodejs brings it");
+      return;
+    }
+    let ours = "";
+    for (const one of cases) {
+      ours += `${one.set} ${one.id} ${await acceptsByWebCrypto(one)} ${acceptsByArithmetic(one)}\n`;
+    }
+    assert.is(printed, ours);
+  });
+}
+
+async function oracle({ signature, message, publicKey }: SignatureCase): Promise<boolean> {
+  try {
+    return await noble.verifyAsync(signature, message, publicKey, { zip215: false });
+  } catch {
+    // It throws for lengths, which no verdict of its own covers.
+    return false;
+  }
+}
+
+test.run();

@@ -1,0 +1,85 @@
+/**
+ * What our Ed25519 verifiers say of every published test, on the runtime that runs it: Wycheproof's
+ * 151 and CCTV's 914. As a program it prints the verdicts, so that runtimes can be compared.
+ */
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { verifyAgreed, verifyingKey, verifyMessage } from "../../identity/ed25519.ts";
+import { fromHex } from "../../src/base/bytes.ts";
+import { readVectors, vectorsFolder, type Wycheproof } from "./published.ts";
+
+/** One published signature. */
+export interface SignatureCase {
+  readonly set: "wycheproof" | "cctv";
+  readonly id: number;
+  /** `valid` or `invalid` by Wycheproof; `open` in CCTV, which gives no verdicts. */
+  readonly expected: string;
+  readonly flags: readonly string[];
+  readonly publicKey: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** All of them. */
+export function signatureCases(folder: string): SignatureCase[] {
+  const wycheproof: Wycheproof<
+    { publicKey: { pk: string } },
+    { msg: string; sig: string }
+  > = JSON.parse(readVectors(folder, "wycheproof/ed25519_test.json"));
+  const cctv: { number: number; key: string; sig: string; msg: string; flags: string[] | null }[] =
+    JSON.parse(readVectors(folder, "cctv/ed25519vectors.json"));
+  return [
+    ...wycheproof.testGroups.flatMap(({ publicKey, tests }) =>
+      tests.map((one): SignatureCase => ({
+        set: "wycheproof",
+        id: one.tcId,
+        expected: one.result,
+        flags: one.flags ?? [],
+        publicKey: hex(publicKey.pk),
+        message: hex(one.msg),
+        signature: hex(one.sig),
+      }))
+    ),
+    ...cctv.map((one): SignatureCase => ({
+      set: "cctv",
+      id: one.number,
+      expected: "open",
+      flags: one.flags ?? [],
+      publicKey: hex(one.key),
+      message: new TextEncoder().encode(one.msg),
+      signature: hex(one.sig),
+    })),
+  ];
+}
+
+/** By WebCrypto behind the strict check. */
+export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
+  try {
+    const key = await verifyingKey(one.publicKey);
+    return await verifyMessage(key, one.message, one.signature);
+  } catch {
+    // A key that is refused has no valid signatures.
+    return false;
+  }
+}
+
+/** By arithmetic alone. */
+export function acceptsByArithmetic(one: SignatureCase): boolean {
+  return verifyAgreed(one.publicKey, one.message, one.signature);
+}
+
+function hex(text: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes === undefined) throw new Error(`Not hexadecimal: ${text}`);
+  return bytes;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const folder = vectorsFolder();
+  if (folder === undefined) throw new Error("There are no vectors");
+  let text = "";
+  for (const one of signatureCases(folder)) {
+    text += `${one.set} ${one.id} ${await acceptsByWebCrypto(one)} ${acceptsByArithmetic(one)}\n`;
+  }
+  process.stdout.write(text);
+}
