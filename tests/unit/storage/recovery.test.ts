@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
-import { groupId, logIndex, term } from "../../../src/base/ids.ts";
+import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../../src/base/ids.ts";
 import { Batch } from "../../../src/wal/batch.ts";
 import { LogHarness } from "../../support/log_harness.ts";
 
@@ -381,20 +381,26 @@ test("recovery of a first segment whose making was cut short begins a new log", 
   }
 });
 
-test("recovery opens the frozen folder", () => {
+/** Opens a folder whose bytes are frozen. */
+function openFrozen(name: string): LogHarness {
   const vector: {
     files: Record<string, { size: number; pieces: { offset: number; hex: string }[] }>;
   } = JSON.parse(
-    Deno.readTextFileSync(new URL("../../vectors/wal/folder.json", import.meta.url)),
+    Deno.readTextFileSync(new URL(`../../vectors/wal/${name}.json`, import.meta.url)),
   );
   const h = new LogHarness();
-  for (const [name, { size, pieces }] of Object.entries(vector.files)) {
+  for (const [file, { size, pieces }] of Object.entries(vector.files)) {
     const bytes = new Uint8Array(size);
     for (const { offset, hex } of pieces) bytes.set(fromHex(hex)!, offset);
-    h.disk.plant(name, bytes);
+    h.disk.plant(file, bytes);
   }
   h.open();
   assert.equal(h.cuts, []);
+  return h;
+}
+
+test("recovery opens the frozen folder", () => {
+  const h = openFrozen("folder");
   assert.equal(h.group(1).entries, [
     { index: 1, term: 1, kind: 0, text: "one" },
     { index: 2, term: 2, kind: 0, text: "two anew" },
@@ -402,6 +408,17 @@ test("recovery opens the frozen folder", () => {
   assert.equal(h.group(1).hardState, { term: term(2), vote: 7, commit: logIndex(1) });
   assert.equal([h.group(2).imageIndex, h.group(2).image], [1, "image of two"]);
   assert.equal(h.texts(2), ["after the image"]);
+});
+
+test("recovery opens the frozen folder of replicas that came and went", () => {
+  const h = openFrozen("folder_replicas");
+  assert.not(h.groups.has(1));
+  assert.equal(h.group(2).entries, [{ index: 1, term: 4, kind: 0, text: "another replica" }]);
+  assert.is(h.group(2).hardState, undefined);
+  assert.equal([h.group(3).imageIndex, h.group(3).image], [2, "from the leader"]);
+  assert.equal(h.group(3).entries, [{ index: 3, term: 6, kind: 2, text: "above it" }]);
+  const node = { term: term(12), vote: 1, commit: logIndex(0) };
+  assert.equal(h.group(NODE_STATE_GROUP).hardState, node);
 });
 
 test("recovery syncs every segment and the folder before it believes them", () => {

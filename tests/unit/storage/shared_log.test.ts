@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
-import { groupId, logIndex, term } from "../../../src/base/ids.ts";
+import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../../src/base/ids.ts";
 import type { Fault } from "../../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../../src/storage/storage.ts";
 import { LogHarness, textEntry } from "../../support/log_harness.ts";
@@ -333,6 +333,64 @@ test("SharedLog.saveHardState keeps the newest of each group through segments an
   assert.equal(h.group(1).hardState, state(2, 0));
   assert.equal(h.group(2).hardState, state(7, 5));
   assert.is(h.group(3).image, "three");
+});
+
+test("SharedLog.saveHardState under the node's own id holds as that of any group", () => {
+  const h = new LogHarness({ segmentBytes: 64 * 1024 });
+  const log = h.open();
+  const state = { term: term(2 ** 53 - 1), vote: 1, commit: logIndex(0) };
+  log.saveHardState(NODE_STATE_GROUP, state);
+  h.world.settle();
+  for (let index = 1; index <= 8; index++) {
+    h.put(8192, index, "x".repeat(30_000));
+    h.world.settle();
+  }
+  log.writeImage(groupId(8192), point(8), [encoder.encode("the last")], () => {});
+  h.world.settle();
+  h.world.pass(500);
+  assert.is(log.stats().segments, 1);
+  for (let round = 0; round < 2; round++) {
+    h.crash();
+    h.open();
+    assert.equal(h.group(NODE_STATE_GROUP).hardState, state);
+    assert.equal([h.group(8192).imageIndex, h.group(8192).image], [8, "the last"]);
+  }
+});
+
+test("SharedLog.stats tells the age of the oldest record that is not durable", () => {
+  const h = new LogHarness();
+  const log = h.open();
+  const age = () => log.stats().oldestPendingMs;
+  h.world.pass(1_000);
+  assert.is(age(), 0);
+  h.disk.intercept = hold("sync");
+  h.put(1, 1, "first");
+  h.world.pass(300);
+  h.put(1, 2, "second");
+  h.world.pass(400);
+  h.put(1, 3, "third");
+  h.world.pass(50);
+  assert.is(age(), 750);
+  // The first is durable; the sync of the second is the one that waits now.
+  h.disk.intercept = hold("sync", 1);
+  h.disk.releaseHeld();
+  h.world.settle();
+  assert.equal(h.acknowledged, ["first"]);
+  assert.is(age(), 450);
+  h.disk.intercept = () => undefined;
+  h.disk.releaseHeld();
+  h.world.settle();
+  assert.is(age(), 0);
+});
+
+test("SharedLog.stats tells of a disk that hangs while the log is idle, by its watermark", () => {
+  const h = new LogHarness();
+  const log = h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  h.disk.intercept = hold("write");
+  h.world.pass(5_000);
+  assert.is(log.stats().oldestPendingMs, 4_800);
 });
 
 test("SharedLog.writeImage replaces the entries up to its index, chunks joined", () => {

@@ -56,6 +56,22 @@ test("inspectRecords tells each record's place, op and fields", () => {
   assert.is(records[4]!.image, 1);
 });
 
+test("inspectRecords tells a forgotten group, and an image that was installed", () => {
+  const h = new LogHarness();
+  const log = h.open();
+  log.forget(groupId(3), () => {});
+  const point = { index: logIndex(7), term: term(2), configuration: new Uint8Array(0) };
+  log.installImage(groupId(4), point, [], () => {});
+  h.world.settle();
+  h.close();
+  const records = [...inspectRecords(h.disk.peek(LOG)!)];
+  const [, forget, install] = records;
+  assert.equal([forget!.op, forget!.group], ["forget", 3]);
+  const { op, group, index, image } = install!;
+  assert.equal({ op, group, index, image }, { op: "imageInstall", group: 4, index: 7, image: 1 });
+  assert.equal(verifyFolder(reader(h)).problems, []);
+});
+
 test("inspectRecords shows a record whose CRC is wrong and goes on behind it", () => {
   const bytes = lived().disk.peek(LOG)!;
   bytes[4096 + 60]! ^= 1;

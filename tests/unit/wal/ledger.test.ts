@@ -98,6 +98,35 @@ test("Ledger.imageMark ends all entries up to its index; one above the end empti
   assert.is(ledger.group(GROUP).firstGap(), 0);
 });
 
+test("Ledger.imageMark that installs ends the entries above its index too", () => {
+  const ledger = new Ledger();
+  ledger.append(GROUP, 1, 5, { sequence: 10, segment: 0, bytes: 500 });
+  ledger.imageMark(GROUP, image(3), true);
+  assert.equal(live(ledger), []);
+  assert.is(ledger.group(GROUP).lastIndex, 3);
+  assert.equal(ledger.total(), { entries: 0, bytes: 0 });
+  ledger.append(GROUP, 4, 1, { sequence: 12, segment: 0, bytes: 100 });
+  assert.equal(live(ledger), ["4@0"]);
+  assert.not(ledger.group(GROUP).isLive(4, 10, 0, false));
+});
+
+test("Ledger.forget leaves nothing of the group; what comes later is another's", () => {
+  const ledger = new Ledger();
+  ledger.hardState(GROUP, { term: 3, vote: 2, commit: 1 });
+  ledger.hardState(1, { term: 4, vote: 2, commit: 1 });
+  ledger.append(GROUP, 1, 5, { sequence: 10, segment: 0, bytes: 500 });
+  ledger.append(1, 1, 1, { sequence: 11, segment: 0, bytes: 100 });
+  ledger.imageMark(GROUP, image(3));
+  ledger.forget(GROUP);
+  assert.equal(ledger.total(), { entries: 1, bytes: 100 });
+  assert.equal(ledger.states().map(({ groupId }) => groupId), [1]);
+  assert.equal([...ledger.groups.keys()], [1]);
+  ledger.append(GROUP, 1, 2, { sequence: 12, segment: 0, bytes: 200 });
+  assert.equal(live(ledger), ["1@0", "2@0"]);
+  assert.not(ledger.group(GROUP).isLive(1, 10, 0, false));
+  assert.is(ledger.group(GROUP).hardState, undefined);
+});
+
 test("GroupLedger.firstGap names the first missing index", () => {
   const ledger = new Ledger();
   ledger.append(GROUP, 4, 1, { sequence: 10, segment: 0, bytes: 1 });
@@ -127,7 +156,7 @@ interface ModelEntry {
   relocated: boolean;
 }
 
-test("Ledger agrees with a map of entries over random appends, relocations and images", () => {
+test("Ledger agrees with a map of entries over random appends, relocations, images, forgets", () => {
   for (let seed = 1; seed <= 60; seed++) {
     const random = new SeededEntropy(seed);
     const upTo = (limit: number) => Math.floor(random.unit() * limit);
@@ -138,8 +167,17 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
     const logged: (ModelEntry & { readonly index: number })[] = [];
     for (let step = 0; step < 120; step++) {
       if (upTo(10) === 0) segment += 100;
-      const action = upTo(10);
-      if (action < 7) {
+      const action = upTo(12);
+      if (action === 10) {
+        // An image from a leader; one step later what it ended must not look alive.
+        imageIndex += upTo(last - imageIndex + 3);
+        ledger.imageMark(GROUP, image(last = imageIndex, step + 1), true);
+        model.clear();
+      } else if (action === 11 && upTo(4) === 0) {
+        ledger.forget(GROUP);
+        model.clear();
+        last = imageIndex = 0;
+      } else if (action < 7) {
         const first = upTo(3) === 0 ? imageIndex + 1 + upTo(last - imageIndex + 1) : last + 1;
         const count = 1 + upTo(3);
         ledger.append(GROUP, first, count, { sequence: ++sequence, segment, bytes: 10 * count });
@@ -156,7 +194,7 @@ test("Ledger agrees with a map of entries over random appends, relocations and i
           Object.assign(entry, { segment, relocated: true });
           logged.push({ index, sequence: entry.sequence, segment, relocated: true });
         }
-      } else if (last > imageIndex) {
+      } else if (action === 9 && last > imageIndex) {
         imageIndex += 1 + upTo(last - imageIndex);
         ledger.imageMark(GROUP, image(imageIndex, step + 1));
         for (const index of [...model.keys()]) if (index <= imageIndex) model.delete(index);
