@@ -352,6 +352,8 @@ export const SPIFFE_ID_BYTES_MAX = 400;
 export const CERTIFICATE_BYTES_MAX = 12 * 1024;
 /** Certificates of a path, root included: root, one further CA of an organization, region, leaf. */
 export const CERTIFICATE_PATH_MAX = 4;
+/** Roots, and intermediates, of a trust store: two of each region, and room to rotate. */
+export const TRUST_AUTHORITIES_MAX = 128;
 /** Extensions of a certificate; ours have at most eight. */
 export const CERTIFICATE_EXTENSIONS_MAX = 16;
 /** Names of a certificate, and subtrees of its name constraints. */
@@ -369,6 +371,45 @@ export const IDENTITY_BACKDATE_MS = 300_000;
 export const SERVER_CERTIFICATE_LIFE_MS_MAX = 14 * 86_400_000;
 /** The longest life of a certificate that signs trust bundles, ms: its key is not offline. */
 export const BUNDLE_SIGNER_LIFE_MS = 90 * 86_400_000;
+/** Each stage of `registry-auth/1`, ms: a round trip over the whole earth, a resend, a busy node. */
+export const AUTH_STAGE_MS_MAX = 3_000;
+/** A chain in the handshake: leaf and CAs, without the root, which the other side has. */
+export const AUTH_CHAIN_CERTIFICATES_MAX = CERTIFICATE_PATH_MAX - 1;
+/** Its bytes: the largest leaf, and CAs of some 600 bytes each. */
+export const AUTH_CHAIN_BYTES_MAX = 16 * 1024;
+/** Host and port as dialed: a name of 253 characters, brackets, a colon, five digits. */
+export const AUTH_AUTHORITY_BYTES_MAX = 261;
+/** A protocol name of ALPN: `crs`, `h3`, with room. */
+export const AUTH_ALPN_BYTES_MAX = 16;
+/** A token in the handshake, as long as any may be. */
+export const AUTH_TOKEN_BYTES_MAX = 4 * 1024;
+/** Handshakes of one node that are not through; beyond it the oldest gives way: 40 MB at most. */
+export const AUTH_HALF_OPEN_MAX = 2_048;
+/** The longest time a session lives before its identity is proven again, ms: a leaf's life. */
+export const AUTH_SESSION_MS_MAX = 3_600_000;
+
+/** Entries of the audit log that group 0 keeps, 200 bytes each: 13 MB, some days of renewals. */
+export const AUDIT_ENTRIES_MAX = 65_536;
+/** A token: with the most grants that are of use it has some 2 KiB; it is sent with a session. */
+export const TOKEN_BYTES_MAX = 4 * 1024;
+/** The longest life of a token, ms: what a stolen one is worth. */
+export const TOKEN_LIFE_MS_MAX = 900_000;
+/** By how much a token's issuer may be ahead of who checks it, ms: both follow a time service. */
+export const TOKEN_SKEW_MS = 30_000;
+/** Keys that tokens are checked with at once: one a rotation, and rotations are hours apart. */
+export const TOKEN_KEYS_MAX = 8;
+/** A new token key is published this long before it signs, ms: everybody fetches keys oftener. */
+export const TOKEN_KEY_LEAD_MS = 300_000;
+/** A published set of token keys: 8 keys of some 170 bytes, with room. */
+export const JWKS_BYTES_MAX = 4 * 1024;
+/** Bans at once: group 0 holds them, some 100 bytes each, and a node all of them in memory. */
+export const BANS_MAX = 100_000;
+/** Why somebody was banned, in words. */
+export const BAN_REASON_BYTES_MAX = 255;
+/** A sealed label's value: four recipients of 250 bytes each, and the longest plain value. */
+export const SEALED_LABEL_BYTES_MAX = 2_048;
+/** Who can open one sealed label: each more costs its record 250 bytes. */
+export const SEALED_RECIPIENTS_MAX = 4;
 
 // Operating a node.
 
