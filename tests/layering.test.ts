@@ -28,7 +28,8 @@ const HOUSE: House = {
     pure("src/raft", 1),
     pure("src/liveness", 1),
     pure("src/store", 2),
-    pure("src/system", 2),
+    // The audit log is chained by SHA-256, in apply: synchronous, and alike on every replica.
+    { ...pure("src/system", 2), npm: ["@noble/hashes"] },
     pure("src/wire", 2),
     pure("src/wal", 2),
     simulated("src/storage", 3, []),
@@ -55,6 +56,8 @@ const HOUSE: House = {
     "schemas/generator/main.ts",
     // Consensus stands before the group loop that will use it.
     "src/raft/mod.ts",
+    // The audit log stands before the commands that fill it.
+    "src/system/audit_log.ts",
     // Signatures stand before the tokens that they will be under.
     "identity/ed25519.ts",
   ],

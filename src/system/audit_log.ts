@@ -1,0 +1,178 @@
+/**
+ * The audit log of group 0: what was issued, renewed, banned, and done by controllers, each entry
+ * chained to the one before by its hash, so that none can be changed or left out unseen.
+ *
+ * Every replica makes the chain by itself, in apply. The newest `AUDIT_ENTRIES_MAX` entries are kept;
+ * of older ones the hash of the last remains (the anchor), from which what is kept can be checked.
+ * Whoever wants more takes the entries out before. Source: a hash chain as in RFC 9162 §2.1, without
+ * its tree: the log is always read whole.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { type AuditEntry, auditEntryCodec } from "../../schemas/gen/audit.ts";
+import { assert } from "../base/assert.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { RegistryError } from "../base/errors.ts";
+import { AUDIT_ENTRIES_MAX } from "../base/limits.ts";
+
+/** What an entry tells of. Numbers are stable: they stand in logs. */
+export const AUDIT_ACTIONS = {
+  joinToken: 1,
+  enrol: 2,
+  renew: 3,
+  lineageStopped: 4,
+  ban: 5,
+  unban: 6,
+  tokenKey: 7,
+  trustBundle: 8,
+  member: 9,
+  removeMember: 10,
+  removeRecord: 11,
+} as const;
+
+/** The name of an action, as people read it. */
+export type AuditAction = keyof typeof AUDIT_ACTIONS;
+
+/** The hash before the first entry. */
+export const AUDIT_ORIGIN: Uint8Array = new Uint8Array(32);
+
+/** The hash that follows an entry. */
+export function auditHash(entry: Uint8Array): Uint8Array {
+  return sha256(entry);
+}
+
+/** What became of a check: how many entries hold, or the first that does not. */
+export type AuditVerdict =
+  | { readonly ok: true; readonly head: Uint8Array }
+  | { readonly ok: false; readonly at: number; readonly reason: string };
+
+/**
+ * Checks that `entries` (encoded) follow each other from `anchor`, the hash before the first.
+ *
+ * @returns the hash of the last entry, or the place of the first that does not fit.
+ */
+export function verifyAudit(anchor: Uint8Array, entries: Iterable<Uint8Array>): AuditVerdict {
+  let head = anchor;
+  let number: number | undefined;
+  let at = 0;
+  for (const bytes of entries) {
+    const entry = decoded(bytes);
+    if (entry === undefined) return { ok: false, at, reason: "it is no entry" };
+    if (number !== undefined && entry.number !== number + 1) {
+      return { ok: false, at, reason: `its number is ${entry.number}, not ${number + 1}` };
+    }
+    if (!bytesEqual(entry.previous, head)) {
+      return { ok: false, at, reason: `entry ${entry.number} does not follow the one before` };
+    }
+    if ((entry.number === 1) !== bytesEqual(entry.previous, AUDIT_ORIGIN)) {
+      return { ok: false, at, reason: `entry ${entry.number} claims to be the first` };
+    }
+    number = entry.number;
+    head = auditHash(bytes);
+    at++;
+  }
+  return { ok: true, head };
+}
+
+function decoded(bytes: Uint8Array): AuditEntry | undefined {
+  try {
+    return auditEntryCodec.decode(bytes);
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
+}
+
+/** The log, as far as it is kept. */
+export class AuditLog {
+  readonly #entriesMax: number;
+  /** Ring of encoded entries. */
+  #entries: Uint8Array[] = [];
+  #oldest = 0;
+  #count = 0;
+  #anchor = AUDIT_ORIGIN;
+  #head = AUDIT_ORIGIN;
+
+  /** @param entriesMax how many are kept, from 1. */
+  constructor(entriesMax = AUDIT_ENTRIES_MAX) {
+    assert(entriesMax > 0, "An audit log keeps at least one entry");
+    this.#entriesMax = entriesMax;
+  }
+
+  /** How many entries were ever made. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The hash of the newest entry. */
+  get head(): Uint8Array {
+    return this.#head;
+  }
+
+  /** The hash before the oldest entry that is kept. */
+  get anchor(): Uint8Array {
+    return this.#anchor;
+  }
+
+  /** Adds an entry; its number and its link are the log's own. */
+  append(
+    { action, ...rest }: Omit<AuditEntry, "number" | "previous" | "action"> & {
+      readonly action: AuditAction;
+    },
+  ): void {
+    this.#push(auditEntryCodec.encode({
+      ...rest,
+      action: AUDIT_ACTIONS[action],
+      number: this.#count + 1,
+      previous: this.#head,
+    }));
+  }
+
+  /** The entries from `first` on (a number, from 1), as many as are kept and at most `max`; views. */
+  read(first: number, max: number): Uint8Array[] {
+    const kept = this.#entries.length;
+    const oldest = this.#count - kept + 1;
+    const from = Math.max(0, first - oldest);
+    const until = Math.min(kept, from + max);
+    const found: Uint8Array[] = [];
+    for (let at = from; at < until; at++) found.push(this.#entries[(this.#oldest + at) % kept]!);
+    return found;
+  }
+
+  /**
+   * Takes what {@link read} and the getters gave, in place of an empty log.
+   *
+   * @throws RegistryError `corrupt` when the entries do not follow each other.
+   */
+  restore(
+    { count, anchor, entries }: {
+      readonly count: number;
+      readonly anchor: Uint8Array;
+      readonly entries: readonly Uint8Array[];
+    },
+  ): void {
+    assert(this.#count === 0, "Only an empty audit log takes another's entries");
+    const verdict = verifyAudit(anchor, entries);
+    if (!verdict.ok) {
+      throw new RegistryError("corrupt", `Audit log is broken at ${verdict.at}: ${verdict.reason}`);
+    }
+    const last = entries.at(-1);
+    if (last !== undefined && auditEntryCodec.decode(last).number !== count) {
+      throw new RegistryError("corrupt", `Audit log must end at entry ${count}: it does not`);
+    }
+    this.#anchor = this.#head = anchor;
+    this.#count = count - entries.length;
+    for (const entry of entries) this.#push(entry);
+  }
+
+  #push(entry: Uint8Array): void {
+    if (this.#entries.length < this.#entriesMax) {
+      this.#entries.push(entry);
+    } else {
+      this.#anchor = auditHash(this.#entries[this.#oldest]!);
+      this.#entries[this.#oldest] = entry;
+      this.#oldest = (this.#oldest + 1) % this.#entriesMax;
+    }
+    this.#head = auditHash(entry);
+    this.#count++;
+  }
+}
