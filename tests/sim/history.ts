@@ -166,6 +166,8 @@ export interface RunFacts {
 /** How the run ended, for checkers of what must be there in the end. */
 export interface RunEnd {
   readonly view: ClusterView;
+  /** When the last fault ended: from then on nothing was broken or held up. */
+  readonly healedMs: number;
   /** By group: the state of every key after the last operation, read linearizably; 0: none. */
   readonly finalValues: ReadonlyMap<string, { readonly value: number; readonly atMs: number }>;
 }

@@ -1,0 +1,221 @@
+/**
+ * The network between nodes, and between clients and nodes: frames are late, lost, doubled and
+ * overtaken; links are cut in one direction or both, or clogged, and then all comes at once.
+ *
+ * A link leads one way. Nodes notice after {@link SESSION_MS} of silence that a session is lost, as
+ * production does by its keep-alives, and soon after it is possible again that there is a new one.
+ */
+import { SeededEntropy } from "../../src/base/prng.ts";
+import type { SimWorld } from "./world.ts";
+
+/** After this long without a way in both directions a session is given up, ms. */
+const SESSION_MS = 3_000;
+/** A new session is there this long after the way is, ms, at the most. */
+const CONNECT_MS_MAX = 200;
+/** What an image takes beside its delay: 100 MB/s. */
+const IMAGE_BYTES_PER_MS = 100_000;
+
+/** How the links of a network are, all alike. */
+export interface NetworkSettings {
+  /** Least delay, ms. */
+  readonly delayMs: number;
+  /** Mean of what comes on top, exponentially distributed, ms. */
+  readonly jitterMs: number;
+  /** Parts of frames, `[0, 1)`. */
+  readonly loss: number;
+  readonly doubled: number;
+  /** Frames may overtake each other. */
+  readonly reorders: boolean;
+}
+
+/** Without faults: a data centre. */
+export const CALM_NETWORK: NetworkSettings = {
+  delayMs: 0.2,
+  jitterMs: 0.1,
+  loss: 0,
+  doubled: 0,
+  reorders: false,
+};
+
+/** An end of links: takes what arrives, while it is there. */
+export interface NetworkEnd {
+  readonly isUp: boolean;
+  receive(from: number, frame: Uint8Array): void;
+  receiveImage(from: number, header: Uint8Array, image: Uint8Array): void;
+  connected(peer: number): void;
+  lost(peer: number): void;
+}
+
+interface Link {
+  isCut: boolean;
+  isClogged: boolean;
+  /** What a clogged link holds. */
+  held: (() => void)[];
+  /** When the last frame arrives: the next one does not before it, where none overtakes. */
+  lastMs: number;
+}
+
+/** All links. Ends are told by number: nodes from 1. */
+export class SimNetwork {
+  settings: NetworkSettings = CALM_NETWORK;
+  framesSent = 0;
+  bytesSent = 0;
+  readonly #world: SimWorld;
+  readonly #entropy: SeededEntropy;
+  readonly #ends = new Map<number, NetworkEnd>();
+  readonly #links = new Map<number, Link>();
+  /** Pairs with a session, as `low * 64 + high`. */
+  readonly #sessions = new Set<number>();
+
+  constructor(world: SimWorld, seed: number) {
+    this.#world = world;
+    this.#entropy = new SeededEntropy(seed);
+  }
+
+  /** Puts an end there; its links are whole. */
+  join(id: number, end: NetworkEnd): void {
+    this.#ends.set(id, end);
+  }
+
+  /** A node is up again: sessions with all others come about. */
+  started(id: number): void {
+    for (const other of this.#ends.keys()) if (other !== id) this.#connectSoon(id, other);
+  }
+
+  /** A node went down: the others notice at once, or when its sessions are given up. */
+  stopped(id: number): void {
+    for (const [other, end] of this.#ends) {
+      if (other === id || !this.#sessions.delete(pairOf(id, other))) continue;
+      const delayMs = this.#entropy.unit() < 0.5 ? this.#delayMs() : SESSION_MS;
+      this.#world.after(delayMs, () => {
+        if (!this.#sessions.has(pairOf(id, other))) end.lost(id);
+      });
+    }
+  }
+
+  /** Sends a frame, which belongs to the network from here. */
+  send(from: number, to: number, frame: Uint8Array): void {
+    this.framesSent++;
+    this.bytesSent += frame.length;
+    const { loss, doubled } = this.settings;
+    if (loss > 0 && this.#entropy.unit() < loss) return;
+    this.carry(from, to, () => this.#ends.get(to)?.receive(from, frame));
+    if (doubled === 0 || this.#entropy.unit() >= doubled) return;
+    const twin = frame.slice();
+    this.carry(from, to, () => this.#ends.get(to)?.receive(from, twin));
+  }
+
+  /**
+   * Sends an image. `done` tells whether it arrived, as far as the sender can know: what arrived
+   * may be told lost.
+   */
+  sendImage(
+    from: number,
+    to: number,
+    { header, image }: { header: Uint8Array; image: Uint8Array },
+    done: (delivered: boolean) => void,
+  ): void {
+    this.bytesSent += header.length + image.length;
+    const takesMs = image.length / IMAGE_BYTES_PER_MS;
+    const isWhole = this.#entropy.unit() >= this.settings.loss;
+    const isKnown = this.#entropy.unit() >= this.settings.loss / 4;
+    this.#world.after(takesMs + this.#delayMs(), () => {
+      const end = this.#ends.get(to);
+      const arrives = isWhole && end?.isUp === true && !this.link(from, to).isCut;
+      if (arrives) end.receiveImage(from, header, image);
+      const delivered = arrives && isKnown && !this.link(to, from).isCut;
+      this.#world.after(delivered ? this.#delayMs() : SESSION_MS, () => done(delivered));
+    });
+  }
+
+  /** Has `arrive` called after the link's delay, unless it is cut. */
+  carry(from: number, to: number, arrive: () => void): void {
+    const link = this.link(from, to);
+    if (link.isCut) return;
+    if (link.isClogged) {
+      link.held.push(arrive);
+      return;
+    }
+    let atMs = this.#world.nowMs + this.#delayMs();
+    if (!this.settings.reorders && atMs < link.lastMs) atMs = link.lastMs;
+    link.lastMs = atMs;
+    this.#world.at(atMs, arrive);
+  }
+
+  /** Cuts the way from one end to another: what is under way still arrives. */
+  cut(from: number, to: number): void {
+    this.link(from, to).isCut = true;
+    this.#judgeLater(from, to);
+  }
+
+  /** Holds back all that is sent that way, until {@link heal}. */
+  clog(from: number, to: number): void {
+    this.link(from, to).isClogged = true;
+  }
+
+  /** A node stands still, or goes on: sessions are given up after a while, or come about again. */
+  stood(id: number): void {
+    for (const other of this.#ends.keys()) if (other !== id) this.#judgeLater(id, other);
+  }
+
+  /** Makes a way whole: what it held comes now. */
+  heal(from: number, to: number): void {
+    const link = this.link(from, to);
+    link.isCut = false;
+    link.isClogged = false;
+    const { held } = link;
+    link.held = [];
+    for (const arrive of held) this.carry(from, to, arrive);
+    if (this.#ends.has(from) && this.#ends.has(to)) this.#connectSoon(from, to);
+  }
+
+  /** Makes all ways whole. */
+  healAll(): void {
+    for (const [key, { isCut, isClogged }] of this.#links) {
+      if (isCut || isClogged) this.heal(key >>> 16, key & 0xffff);
+    }
+  }
+
+  /** The way from one end to another. */
+  link(from: number, to: number): Link {
+    const key = (from << 16) | to;
+    let link = this.#links.get(key);
+    if (link === undefined) {
+      link = { isCut: false, isClogged: false, held: [], lastMs: 0 };
+      this.#links.set(key, link);
+    }
+    return link;
+  }
+
+  #connectSoon(one: number, other: number): void {
+    this.#world.after(this.#entropy.unit() * CONNECT_MS_MAX, () => {
+      const pair = pairOf(one, other);
+      if (!this.#isOpen(one, other) || this.#sessions.has(pair)) return;
+      this.#sessions.add(pair);
+      this.#ends.get(one)?.connected(other);
+      this.#ends.get(other)?.connected(one);
+    });
+  }
+
+  #judgeLater(one: number, other: number): void {
+    this.#world.after(SESSION_MS, () => {
+      if (this.#isOpen(one, other) || !this.#sessions.delete(pairOf(one, other))) return;
+      this.#ends.get(one)?.lost(other);
+      this.#ends.get(other)?.lost(one);
+    });
+  }
+
+  #isOpen(one: number, other: number): boolean {
+    if (this.link(one, other).isCut || this.link(other, one).isCut) return false;
+    return this.#ends.get(one)?.isUp === true && this.#ends.get(other)?.isUp === true;
+  }
+
+  #delayMs(): number {
+    const { delayMs, jitterMs } = this.settings;
+    return delayMs - jitterMs * Math.log(1 - this.#entropy.unit());
+  }
+}
+
+function pairOf(one: number, other: number): number {
+  return Math.min(one, other) * 64 + Math.max(one, other);
+}

@@ -1,0 +1,139 @@
+/**
+ * Time and order of a simulated cluster: one queue of events over true time, for all machines.
+ *
+ * An event is whatever reaches a program from outside: a timer, a frame, an operation of the disk, a
+ * turn that it asked for. Between two events nothing runs, but for promises, which only go on from
+ * what the event released: after an event that may have settled one, the world waits until all of
+ * them have come to rest. Nobody else may be asynchronous.
+ */
+import { setImmediate } from "node:timers";
+
+/** A call at a time. */
+interface Due {
+  readonly atMs: number;
+  /** Breaks ties: the first made goes first. */
+  readonly order: number;
+  readonly run: () => void;
+}
+
+function isBefore(left: Due, right: Due): boolean {
+  return left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order);
+}
+
+/** Calls by the time at which they are due: a binary heap. */
+class DueQueue {
+  readonly #heap: Due[] = [];
+
+  get first(): Due | undefined {
+    return this.#heap[0];
+  }
+
+  push(due: Due): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(due);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(due, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = due;
+  }
+
+  shift(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    const count = heap.length;
+    if (count === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= count) break;
+      if (child + 1 < count && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+/** The queue of events, and true time. */
+export class SimWorld {
+  /** True time, ms since the run began. */
+  nowMs = 0;
+  /** Called after each event, once the promises that it released have come to rest. */
+  onStep: () => void = () => {};
+  /** Events that were run. */
+  steps = 0;
+  /** The node on which the last event ran; 0: none. */
+  touched = 0;
+  /** The last event may have settled a promise. Whoever settles one, or might, says so. */
+  mayHaveSettled = false;
+  readonly #due = new DueQueue();
+  #turns: (() => void)[] = [];
+  #nextTurns: (() => void)[] = [];
+  #turnAt = 0;
+  #order = 0;
+  #isEnded = false;
+
+  /** Calls `run` at a true time, now at the earliest. */
+  at(atMs: number, run: () => void): void {
+    this.#due.push({ atMs: Math.max(atMs, this.nowMs), order: this.#order++, run });
+  }
+
+  /** Calls `run` after `delayMs` of true time. */
+  after(delayMs: number, run: () => void): void {
+    this.at(this.nowMs + delayMs, run);
+  }
+
+  /** Calls `run` as an event of its own, at this very time and before anything that is due later. */
+  soon(run: () => void): void {
+    this.#nextTurns.push(run);
+  }
+
+  /** Lets {@link run} return after the current event. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  /** Runs events up to and including true time `untilMs`, until there are none or it is ended. */
+  async run(untilMs: number): Promise<void> {
+    this.#isEnded = false;
+    while (!this.#isEnded) {
+      const run = this.#next(untilMs);
+      if (run === undefined) break;
+      this.steps++;
+      this.touched = 0;
+      run();
+      if (this.mayHaveSettled) {
+        this.mayHaveSettled = false;
+        await promisesSettled();
+      }
+      this.onStep();
+    }
+    if (!this.#isEnded && untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  #next(untilMs: number): (() => void) | undefined {
+    if (this.#turnAt === this.#turns.length && this.#nextTurns.length > 0) {
+      const empty = this.#turns;
+      empty.length = 0;
+      this.#turns = this.#nextTurns;
+      this.#nextTurns = empty;
+      this.#turnAt = 0;
+    }
+    if (this.#turnAt < this.#turns.length) return this.#turns[this.#turnAt++]!;
+    const first = this.#due.first;
+    if (first === undefined || first.atMs > untilMs) return undefined;
+    this.#due.shift();
+    this.nowMs = first.atMs;
+    return first.run;
+  }
+}
+
+/** All promises that can settle without another event have settled. */
+function promisesSettled(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
