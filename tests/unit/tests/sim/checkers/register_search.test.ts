@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import {
   findNotLinearizable,
   type RegisterOperation,
-} from "../../../../sim/checkers/linearizability.ts";
+} from "../../../../sim/checkers/register_search.ts";
 
 /** `[called, answered, ...]`; `Infinity`: no answer. */
 const write = (calledAt: number, answeredAt: number, value: number, key = "a") =>

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { findNotLinearizable, type RegisterOperation } from "../sim/checkers/linearizability.ts";
+import { findNotLinearizable, type RegisterOperation } from "../sim/checkers/register_search.ts";
 
 /** Whether any order explains it; `open` may come in any order that their times allow. */
 function explains(open: readonly RegisterOperation[], value: number | undefined): boolean {

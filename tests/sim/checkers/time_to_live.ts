@@ -1,0 +1,148 @@
+/**
+ * A record lives as long as it was promised, and hardly longer. Never early: it is not gone, to
+ * nobody and for no reason but a deregistration, before its last acknowledged registration or
+ * renewal plus ttl. Not late: while one leader lives and nothing is broken, it is gone 1 s after.
+ *
+ * Clocks: promises are by a leader's clock, which may run fast or slow by what the run allows, so
+ * that bounds are widened by it; one millisecond is lost to whole milliseconds of group time. What a
+ * grant counts from is not known, only between which moments it was given: early is judged by the
+ * first of them, late by the last. Source: Time in ARCHITECTURE.md.
+ */
+import { type Checker, type ClusterView, type Expiry, Finding } from "../history.ts";
+import type { NodeView, Operation, ReplicaRef, RunEnd, RunFacts } from "../history.ts";
+import { operationName } from "./linearizability.ts";
+
+/** How much later than its end a lease may be seen to be over, ms. */
+const LATE_MS_MAX = 1_000;
+/** Group time is told in whole ms. */
+const ROUNDING_MS = 1;
+/** From when on after the last fault a leader must keep the time, ms: a lost command is retried. */
+const SETTLING_MS = 3_000;
+
+interface Leadership {
+  readonly ref: ReplicaRef;
+  readonly term: number;
+  readonly run: number;
+  readonly sinceMs: number;
+}
+
+/** Gathers grants and ends, and compares them when the run is over. */
+export class TimeToLive implements Checker {
+  readonly name = "time_to_live";
+  readonly #drift: number;
+  readonly #operations = new Map<string, Operation[]>();
+  readonly #expiries = new Map<string, Expiry[]>();
+  readonly #leaders = new Map<number, Leadership>();
+  /** By node: when it was last seen in any other state than up. */
+  readonly #disturbedMs = new Map<number, number>();
+
+  constructor({ driftPpm }: Pick<RunFacts, "driftPpm">) {
+    this.#drift = driftPpm / 1_000_000;
+  }
+
+  onOperation(operation: Operation): void {
+    const known = this.#operations.get(operation.key);
+    if (known === undefined) this.#operations.set(operation.key, [operation]);
+    else known.push(operation);
+  }
+
+  onExpired(expiry: Expiry): void {
+    const known = this.#expiries.get(expiry.key);
+    if (known === undefined) this.#expiries.set(expiry.key, [expiry]);
+    else known.push(expiry);
+  }
+
+  afterStep(node: NodeView, view: ClusterView): void {
+    for (const { id, state } of view.nodes) {
+      if (state !== "up") this.#disturbedMs.set(id, view.nowMs);
+    }
+    for (const { ref, role, term } of node.replicas) {
+      if (role !== "leader") continue;
+      const known = this.#leaders.get(ref.group);
+      if (known?.ref === ref && known.term === term && known.run === node.run) continue;
+      if (known !== undefined && known.term > term) continue;
+      this.#leaders.set(ref.group, { ref, term, run: node.run, sinceMs: view.nowMs });
+    }
+  }
+
+  onEnd(end: RunEnd): void {
+    for (const [key, operations] of this.#operations) {
+      const expiries = this.#expiries.get(key) ?? [];
+      for (const grant of operations) {
+        if (!isGrant(grant)) continue;
+        this.#findEarly(grant, expiries, operations);
+        this.#findLate(grant, expiries, operations, end);
+      }
+    }
+  }
+
+  #findEarly(
+    grant: Operation,
+    expiries: readonly Expiry[],
+    operations: readonly Operation[],
+  ): void {
+    const untilMs = grant.attemptMs + grant.ttlMs / (1 + this.#drift) - ROUNDING_MS;
+    for (const expiry of expiries) {
+      if (!isOf(grant, expiry) || expiry.atMs >= untilMs) continue;
+      this.#fail(grant, `expired at ${expiry.atMs} ms (entry ${expiry.index})`, untilMs);
+    }
+    for (const look of operations) {
+      if (look.end !== "not_found" || look.kind === "deregister") continue;
+      // Whoever asked afterwards, and was answered before the lease ended, must have seen it.
+      if (look.calledAt < grant.answeredAt || look.answeredMs >= untilMs) continue;
+      const isRemoved = operations.some(({ kind, end, answeredAt, calledAt }) =>
+        kind === "deregister" && (end === "ok" || end === "unknown") &&
+        answeredAt > grant.calledAt && calledAt < look.answeredAt
+      );
+      if (!isRemoved) this.#fail(grant, `not there for ${operationName(look)}`, untilMs);
+    }
+  }
+
+  #findLate(
+    grant: Operation,
+    expiries: readonly Expiry[],
+    operations: readonly Operation[],
+    { healedMs, view }: RunEnd,
+  ): void {
+    const leader = this.#leaders.get(grant.group);
+    const dueMs = grant.answeredMs + grant.ttlMs * (1 + this.#drift);
+    if (leader === undefined || leader.sinceMs > grant.calledMs) return;
+    if ((this.#disturbedMs.get(leader.ref.node) ?? -1) >= leader.sinceMs) return;
+    if (dueMs < healedMs + SETTLING_MS || view.nowMs <= dueMs + LATE_MS_MAX) return;
+    // Whatever else was done to the record may have given it another end.
+    const isDecided = operations.every((other) => {
+      if (other === grant || other.kind === "get" || other.end === "refused") return true;
+      if (other.end === "unknown" || other.answeredMs > grant.calledMs) return false;
+      // By what a leader before promised, it may live longer.
+      return other.incarnation.index !== grant.incarnation.index ||
+        (other.ttlMs === grant.ttlMs && other.calledMs >= leader.sinceMs);
+    });
+    if (!isDecided) return;
+    const expiry = expiries.find((found) => isOf(grant, found));
+    if (expiry !== undefined && expiry.atMs <= dueMs + LATE_MS_MAX) return;
+    const found = expiry === undefined ? "never" : `only at ${expiry.atMs} ms`;
+    throw new Finding(
+      this.name,
+      `${operationName(grant)} was given ${grant.ttlMs} ms by one leader that lived on, and was ` +
+        `due at ${dueMs} ms: it expired ${found}`,
+    );
+  }
+
+  #fail(grant: Operation, what: string, untilMs: number): never {
+    throw new Finding(
+      this.name,
+      `${operationName(grant)} was given ${grant.ttlMs} ms, until ${untilMs} ms at least: ` +
+        `the record was ${what}`,
+    );
+  }
+}
+
+function isGrant({ end, kind }: Operation): boolean {
+  return end === "ok" && (kind === "register" || kind === "take_over" || kind === "renew");
+}
+
+/** Whether the record that expired is the very one that the grant was for. */
+function isOf({ incarnation }: Operation, expiry: Expiry): boolean {
+  return incarnation.index === expiry.incarnation.index &&
+    incarnation.generation === expiry.incarnation.generation;
+}

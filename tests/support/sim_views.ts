@@ -1,0 +1,122 @@
+/** A simulated cluster that never ran: views and events for tests of the simulator's checkers. */
+import * as assert from "uvu/assert";
+import type {
+  Checker,
+  ClusterView,
+  NodeState,
+  NodeView,
+  Operation,
+  ReplicaRef,
+  ReplicaView,
+} from "../sim/history.ts";
+import { Finding } from "../sim/history.ts";
+
+/** A replica on the node of its own number. */
+export function refOf(replica: number, group = 1): ReplicaRef {
+  return { node: replica, group, replica };
+}
+
+/** What is said of a replica; a follower of no leader with an empty log unless told otherwise. */
+export type ReplicaFields = Partial<Omit<ReplicaView, "termAt" | "imageHash">> & {
+  readonly ref: ReplicaRef;
+  /** Terms of its entries, from index 1 on; undefined ones are compacted. */
+  readonly log?: readonly (number | undefined)[];
+  readonly hash?: number;
+};
+
+/** A replica as a checker sees it. */
+export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): ReplicaView {
+  return {
+    role: "follower",
+    term: 1,
+    vote: 0,
+    leader: 0,
+    committed: 0,
+    applied: fields.committed ?? 0,
+    lastIndex: log.length,
+    isFailed: false,
+    holdsLease: false,
+    configuration: {
+      voters: [1, 2, 3],
+      votersOutgoing: [],
+      learners: [],
+      learnersNext: [],
+      autoLeave: false,
+    },
+    ...fields,
+    termAt: (index) => log[index - 1],
+    imageHash: () => hash,
+  };
+}
+
+/** A node that runs those replicas. */
+export function nodeView(
+  id: number,
+  replicas: readonly ReplicaView[],
+  { run = 1, state = "up" }: { readonly run?: number; readonly state?: NodeState } = {},
+): NodeView {
+  return { id, state, run, replicas };
+}
+
+/** A cluster of those nodes. */
+export function clusterView(nowMs: number, ...nodes: readonly NodeView[]): ClusterView {
+  return {
+    nowMs,
+    nodes,
+    replicasOf: (group) =>
+      nodes.flatMap(({ replicas }) => replicas.filter(({ ref }) => ref.group === group)),
+  };
+}
+
+/** One replica's node has run. */
+export function step(
+  checker: Checker,
+  fields: ReplicaFields,
+  options: { readonly run?: number; readonly nowMs?: number; readonly others?: NodeView[] } = {},
+): void {
+  const node = nodeView(fields.ref.node, [replicaView(fields)], options);
+  checker.afterStep!(node, clusterView(options.nowMs ?? 0, node, ...(options.others ?? [])));
+}
+
+/** An operation that ended well, between two times that stand for its places too. */
+export function operation(
+  calledMs: number,
+  answeredMs: number,
+  fields: Partial<Operation>,
+): Operation {
+  return {
+    client: 1,
+    group: 1,
+    key: "a",
+    kind: "get",
+    way: "propose",
+    isLongLived: true,
+    ttlMs: 5_000,
+    end: "ok",
+    code: "",
+    value: 0,
+    incarnation: { generation: 1, index: 1 },
+    index: 0,
+    term: 0,
+    calledAt: calledMs,
+    answeredAt: fields.end === "unknown" ? Infinity : answeredMs,
+    calledMs,
+    answeredMs,
+    attemptMs: calledMs,
+    attempts: 1,
+    ...fields,
+  };
+}
+
+/** `run` must end in a finding of that checker, whose words match. */
+export function finds(checker: Checker, words: RegExp, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof Finding)) throw error;
+    assert.is(error.checker, checker.name);
+    assert.match(error.message, words);
+    return;
+  }
+  assert.unreachable(`${checker.name} must find something`);
+}

@@ -1,0 +1,186 @@
+/** The checkers of what clients were told: each fires, and only where it must. */
+import { test } from "uvu";
+import { AcknowledgedWrites } from "../../../../sim/checkers/acknowledged_writes.ts";
+import { Linearizability } from "../../../../sim/checkers/linearizability.ts";
+import { TimeToLive } from "../../../../sim/checkers/time_to_live.ts";
+import type { Operation, RunEnd } from "../../../../sim/history.ts";
+import {
+  clusterView,
+  finds,
+  nodeView,
+  operation,
+  refOf,
+  step,
+} from "../../../../support/sim_views.ts";
+
+function endAt(nowMs: number, finals: Record<string, number> = {}): RunEnd {
+  const finalValues = new Map(
+    Object.entries(finals).map(([key, value]) => [key, { value, atMs: nowMs }]),
+  );
+  return { view: clusterView(nowMs), healedMs: 0, finalValues };
+}
+
+function judged(operations: readonly Operation[]): Linearizability {
+  const checker = new Linearizability();
+  for (const each of operations) checker.onOperation(each);
+  return checker;
+}
+
+const written = operation(1, 2, { kind: "register", value: 7, index: 3, term: 1 });
+
+test("Linearizability finds a get that lies, and says what was known", () => {
+  const checker = judged([written, operation(3, 4, { end: "not_found", client: 5 })]);
+  finds(checker, /get of a by client 5 .* may have held 7/, () => checker.onEnd());
+});
+
+test("Linearizability takes each operation for what it tells", () => {
+  const gone = operation(5, 6, { kind: "deregister", value: 7 });
+  const wrongs: Operation[][] = [
+    [written, operation(3, 4, { kind: "renew", end: "not_found" })],
+    [written, gone, operation(7, 8, { value: 7 })],
+    [written, operation(3, 4, { kind: "take_over", value: 8 }), operation(5, 6, { value: 7 })],
+  ];
+  for (const history of wrongs) {
+    const checker = judged(history);
+    finds(checker, /No order/, () => checker.onEnd());
+  }
+  const lost = operation(3, 4, { kind: "register", value: 8, end: "unknown" });
+  const rights: Operation[][] = [
+    [written, operation(3, 4, { value: 7 }), gone, operation(7, 8, { end: "not_found" })],
+    [written, lost, operation(5, 6, { value: 8 })],
+    [written, lost, operation(5, 6, { value: 7 })],
+    [
+      written,
+      operation(3, 4, { kind: "register", value: 8, end: "refused" }),
+      operation(5, 6, { value: 7 }),
+    ],
+    [written, operation(3, 4, { kind: "renew", value: 7 }), operation(5, 6, { end: "unknown" })],
+    // Its lease may have ended.
+    [{ ...written, isLongLived: false }, operation(3, 4, { end: "not_found", isLongLived: false })],
+  ];
+  for (const history of rights) judged(history).onEnd();
+});
+
+test("AcknowledgedWrites finds one whose entry is another, or never came", () => {
+  const checker = new AcknowledgedWrites();
+  checker.onOperation(written);
+  finds(checker, /never applied/, () => checker.onEnd(endAt(9)));
+  checker.onApply(refOf(2), { index: 3, term: 2, hash: 1 });
+  finds(checker, /one of term 2/, () => checker.onEnd(endAt(9)));
+});
+
+test("AcknowledgedWrites finds a key that does not hold the last of them", () => {
+  const checkerOf = (...operations: Operation[]) => {
+    const checker = new AcknowledgedWrites();
+    for (const each of operations) {
+      checker.onOperation(each);
+      if (each.index > 0) checker.onApply(refOf(1), { index: each.index, term: 1, hash: 1 });
+    }
+    return checker;
+  };
+  const later = operation(3, 4, { kind: "register", value: 8, index: 4, term: 1 });
+  for (const final of [7, 0, 9]) {
+    const checker = checkerOf(later, written);
+    finds(checker, /must hold 8/, () => checker.onEnd(endAt(9, { a: final })));
+  }
+  checkerOf(later, written).onEnd(endAt(9, { a: 8 }));
+  const gone = operation(5, 6, { kind: "deregister", value: 8, index: 5, term: 1 });
+  const checker = checkerOf(written, later, gone);
+  finds(checker, /must hold 0/, () => checker.onEnd(endAt(9, { a: 8 })));
+  checker.onEnd(endAt(9, { a: 0 }));
+  // Nobody was told what became of it.
+  const lost = operation(7, 8, { kind: "register", value: 9, end: "unknown" });
+  checkerOf(written, later, lost).onEnd(endAt(9, { a: 9 }));
+  checkerOf(written, later, lost).onEnd(endAt(9, { a: 8 }));
+});
+
+const TTL = 5_000;
+const lease = (calledMs: number, answeredMs: number, fields: Partial<Operation> = {}) =>
+  operation(calledMs, answeredMs, { kind: "register", isLongLived: false, ttlMs: TTL, ...fields });
+const expiry = (atMs: number, index = 1) => ({
+  group: 1,
+  key: "a",
+  incarnation: { generation: 1, index },
+  index: 99,
+  atMs,
+});
+
+function livesOf(driftPpm: number, ...operations: Operation[]): TimeToLive {
+  const checker = new TimeToLive({ driftPpm });
+  for (const each of operations) checker.onOperation(each);
+  return checker;
+}
+
+test("TimeToLive finds a record that expired before its lease ended", () => {
+  const early = (atMs: number, driftPpm: number, ...operations: Operation[]) => {
+    const checker = livesOf(driftPpm, ...operations);
+    checker.onExpired(expiry(atMs));
+    return { checker, run: () => checker.onEnd(endAt(20_000)) };
+  };
+  for (const grants of [[lease(100, 150)], [lease(1, 2), lease(100, 150, { kind: "renew" })]]) {
+    const { checker, run } = early(5_090, 0, ...grants);
+    finds(checker, /expired at 5090 ms/, run);
+    early(5_100, 0, ...grants).run();
+  }
+  // A clock that runs fast by 1 % ends it after 4,950 ms.
+  early(5_060, 10_000, lease(100, 150)).run();
+  const { checker, run } = early(5_040, 10_000, lease(100, 150));
+  finds(checker, /given 5000 ms/, run);
+});
+
+test("TimeToLive does not hold an answer that nobody got against a record", () => {
+  const checker = livesOf(0, lease(1, 2), lease(900, 950, { kind: "renew", end: "unknown" }));
+  checker.onExpired(expiry(5_100));
+  checker.onEnd(endAt(20_000));
+  // Of another incarnation.
+  const other = livesOf(0, lease(100, 150));
+  other.onExpired(expiry(120, 7));
+  other.onEnd(endAt(20_000));
+});
+
+test("TimeToLive finds a record that is gone though nothing ended it", () => {
+  const absent = (calledMs: number, kind: "get" | "renew" = "get") =>
+    operation(calledMs, calledMs + 10, { kind, end: "not_found", isLongLived: false });
+  for (const kind of ["get", "renew"] as const) {
+    const checker = livesOf(0, lease(100, 150), absent(1_000, kind));
+    finds(checker, /not there for/, () => checker.onEnd(endAt(20_000)));
+  }
+  livesOf(0, lease(100, 150), absent(50)).onEnd(endAt(20_000));
+  livesOf(0, lease(100, 150), absent(5_095)).onEnd(endAt(20_000));
+  const removed = lease(900, 1_500, { kind: "deregister", end: "unknown" });
+  livesOf(0, lease(100, 150), removed, absent(1_000)).onEnd(endAt(20_000));
+  const before = lease(10, 20, { kind: "deregister" });
+  const checker = livesOf(0, before, lease(100, 150), absent(1_000));
+  finds(checker, /not there for/, () => checker.onEnd(endAt(20_000)));
+});
+
+test("TimeToLive finds a record that outlives its lease under one leader", () => {
+  const late = (atMs: number | undefined, sinceMs = 0, ...others: Operation[]) => {
+    const checker = livesOf(0, lease(100, 150), ...others);
+    step(checker, { ref: refOf(1), role: "leader" }, { nowMs: sinceMs });
+    if (atMs !== undefined) checker.onExpired(expiry(atMs));
+    return { checker, run: () => checker.onEnd(endAt(20_000)) };
+  };
+  for (const atMs of [6_200, undefined]) {
+    const { checker, run } = late(atMs);
+    finds(checker, /lived on/, run);
+  }
+  late(6_100).run();
+  // Another leader came, or it was renewed, or may have been.
+  late(6_200, 120).run();
+  late(7_000, 0, lease(1_000, 1_050, { kind: "renew" })).run();
+  late(9_000, 0, lease(1_000, 1_050, { kind: "renew", end: "unknown" })).run();
+});
+
+test("TimeToLive does not judge a leader that was disturbed", () => {
+  const checker = livesOf(0, lease(100, 150));
+  step(checker, { ref: refOf(1), role: "leader" }, { nowMs: 0 });
+  const paused = nodeView(1, [], { state: "paused" });
+  step(checker, { ref: refOf(2) }, { nowMs: 3_000, others: [paused] });
+  checker.onEnd(endAt(20_000));
+  const unhealed = livesOf(0, lease(100, 150));
+  step(unhealed, { ref: refOf(1), role: "leader" }, { nowMs: 0 });
+  unhealed.onEnd({ ...endAt(20_000), healedMs: 4_000 });
+});
+
+test.run();

@@ -1,0 +1,272 @@
+/** The checkers of what must hold between replicas: each fires, and only where it must. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { CommitIndex } from "../../../../sim/checkers/commit_index.ts";
+import { CommittedSequence } from "../../../../sim/checkers/committed_sequence.ts";
+import { Convergence } from "../../../../sim/checkers/convergence.ts";
+import { IdenticalImages } from "../../../../sim/checkers/identical_images.ts";
+import { LeaderCompleteness } from "../../../../sim/checkers/leader_completeness.ts";
+import { LogMatching } from "../../../../sim/checkers/log_matching.ts";
+import { allCheckers } from "../../../../sim/checkers/mod.ts";
+import { OneLeader } from "../../../../sim/checkers/one_leader.ts";
+import { OneLease } from "../../../../sim/checkers/one_lease.ts";
+import { Quarantine } from "../../../../sim/checkers/quarantine.ts";
+import type { RunEnd } from "../../../../sim/history.ts";
+import {
+  clusterView,
+  finds,
+  nodeView,
+  refOf,
+  type ReplicaFields,
+  replicaView,
+  step,
+} from "../../../../support/sim_views.ts";
+
+const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
+
+test("allCheckers have names of their own", () => {
+  const facts = { seed: 1, groups: [1], nodeCount: 3, leases: true, driftPpm: 0 };
+  const names = allCheckers(facts).map(({ name }) => name);
+  assert.is(new Set(names).size, names.length);
+});
+
+test("OneLeader finds a second leader of a term", () => {
+  const checker = new OneLeader();
+  step(checker, { ref: one, role: "leader", term: 2 });
+  step(checker, { ref: one, role: "leader", term: 2 });
+  step(checker, { ref: two, role: "candidate", term: 2 });
+  step(checker, { ref: two, role: "leader", term: 3 });
+  step(checker, { ref: refOf(2, 2), role: "leader", term: 2 });
+  finds(
+    checker,
+    /Term 2 has two leaders/,
+    () => step(checker, { ref: two, role: "leader", term: 2 }),
+  );
+});
+
+test("LogMatching finds an entry of other content at the same index and term", () => {
+  const checker = new LogMatching();
+  const entry = { index: 2, term: 2, previousTerm: 1, kind: 1, hash: 77 };
+  checker.onAppend(one, entry);
+  checker.onAppend(two, entry);
+  checker.onAppend(two, { ...entry, term: 3, hash: 78 });
+  checker.onAppend(refOf(1, 2), { ...entry, hash: 79 });
+  finds(checker, /other content/, () => checker.onAppend(three, { ...entry, hash: 78 }));
+  finds(checker, /other content/, () => checker.onAppend(three, { ...entry, kind: 2 }));
+});
+
+test("LogMatching finds the same entry on another one", () => {
+  const checker = new LogMatching();
+  const entry = { index: 2, term: 3, previousTerm: undefined, kind: 1, hash: 77 };
+  checker.onAppend(one, entry);
+  checker.onAppend(two, { ...entry, previousTerm: 2 });
+  checker.onAppend(three, { ...entry, previousTerm: 2 });
+  finds(checker, /term 1 before it/, () => checker.onAppend(one, { ...entry, previousTerm: 1 }));
+});
+
+test("LeaderCompleteness finds a leader without what was committed before its term", () => {
+  const led = () => {
+    const checker = new LeaderCompleteness();
+    step(checker, { ref: one, role: "leader", term: 2, log: [1, 2, 2], committed: 2 });
+    step(checker, { ref: two, term: 2, log: [1, 2], committed: 1 });
+    return checker;
+  };
+  const leads = (log: ReplicaFields["log"], term = 3, committed = 0) => {
+    const checker = led();
+    return {
+      checker,
+      run: () => step(checker, { ref: two, role: "leader", term, log: log!, committed }),
+    };
+  };
+  for (const log of [[1], [1, 1, 1], []]) {
+    const { checker, run } = leads(log);
+    finds(checker, /lacks entry 2 of term 2/, run);
+  }
+  leads([1, 2]).run();
+  leads([1, 2, 3]).run();
+  // Compacted, and so committed there.
+  leads([undefined, undefined, 2], 3, 2).run();
+  // Of an older term, it need not know.
+  leads([1], 1).run();
+});
+
+test("LeaderCompleteness holds a leader to the newest commit before its term", () => {
+  const checker = new LeaderCompleteness();
+  step(checker, { ref: one, role: "leader", term: 2, log: [1, 2], committed: 2 });
+  step(checker, { ref: one, role: "leader", term: 5, log: [1, 2, 5], committed: 3 });
+  // Term 4 was led by one that was elected before: it need not have what term 5 committed.
+  step(checker, { ref: two, role: "leader", term: 4, log: [1, 2] });
+  finds(checker, /lacks entry 3 of term 5/, () => {
+    step(checker, { ref: two, role: "leader", term: 6, log: [1, 2, 4] });
+  });
+});
+
+test("CommittedSequence finds two entries committed at one index", () => {
+  const checker = new CommittedSequence();
+  step(checker, { ref: one, log: [1, 1, 2], committed: 3 });
+  step(checker, { ref: two, log: [1, 1, 2, 2], committed: 2 });
+  step(checker, { ref: three, log: [undefined, 1, 2], committed: 3 });
+  finds(checker, /index 3.*term 3 for committed/, () => {
+    step(checker, { ref: two, log: [1, 1, 3, 3], committed: 4 });
+  });
+});
+
+test("CommittedSequence looks again at all of a log after a restart", () => {
+  const checker = new CommittedSequence();
+  step(checker, { ref: one, log: [1, 1], committed: 2 });
+  step(checker, { ref: two, log: [1, 1], committed: 2 });
+  finds(checker, /index 2/, () => {
+    step(checker, { ref: two, log: [1, 2], committed: 2 }, { run: 2 });
+  });
+});
+
+test("CommittedSequence finds a command that others do not have there", () => {
+  const entry = (index: number, hash: number, term = 1) => ({ index, term, hash });
+  const started = () => {
+    const checker = new CommittedSequence();
+    for (const index of [2, 3, 5]) checker.onApply(one, entry(index, index));
+    checker.onApply(two, entry(2, 2));
+    return checker;
+  };
+  for (const wrong of [entry(3, 9), entry(3, 3, 2), entry(4, 4), entry(5, 5)]) {
+    const checker = started();
+    finds(checker, /applied/, () => checker.onApply(two, wrong));
+  }
+  const checker = started();
+  checker.onApply(two, entry(3, 3));
+  finds(checker, /applied/, () => checker.onApply(two, entry(6, 6)));
+});
+
+test("CommittedSequence follows images and restarts", () => {
+  const checker = new CommittedSequence();
+  for (const index of [1, 2, 3, 4]) checker.onApply(one, { index, term: 1, hash: index });
+  checker.onImage(two, { index: 2, term: 1, hash: 0 });
+  checker.onApply(two, { index: 3, term: 1, hash: 3 });
+  // The image of an earlier state is ready while it applies on.
+  checker.onImage(two, { index: 2, term: 1, hash: 0 });
+  checker.onApply(two, { index: 4, term: 1, hash: 4 });
+  checker.onImage(one, { index: 2, term: 1, hash: 0 });
+  checker.onApply(one, { index: 3, term: 1, hash: 3 });
+  checker.onApply(one, { index: 4, term: 1, hash: 4 });
+  finds(checker, /other content/, () => checker.onApply(three, { index: 1, term: 1, hash: 2 }));
+});
+
+test("CommitIndex finds marks that go back, or are out of order", () => {
+  const held = { ref: one, term: 4, committed: 5, applied: 4 };
+  const started = () => {
+    const checker = new CommitIndex();
+    step(checker, held);
+    step(checker, { ...held, committed: 6 });
+    return checker;
+  };
+  const wrong: [RegExp, Partial<ReplicaFields>][] = [
+    [/took its commit back from 6 to 5/, { committed: 5 }],
+    [/took its state back from 4 to 3/, { committed: 6, applied: 3 }],
+    [/went back from term 4 to 3/, { committed: 6, term: 3 }],
+    [/applied 7, and committed only 6/, { committed: 6, applied: 7 }],
+  ];
+  for (const [words, fields] of wrong) {
+    const checker = started();
+    finds(checker, words, () => step(checker, { ...held, ...fields }));
+  }
+});
+
+test("CommitIndex lets a restart forget what was not durable, and an image stays", () => {
+  const checker = new CommitIndex();
+  step(checker, { ref: one, term: 4, committed: 5 });
+  step(checker, { ref: one, term: 3, committed: 2 }, { run: 2 });
+  checker.onImage(one, { index: 2, term: 3, hash: 0 });
+  finds(checker, /below its image at 2/, () => {
+    step(checker, { ref: one, term: 3, committed: 1 }, { run: 3 });
+  });
+});
+
+const END = { healedMs: 0, finalValues: new Map() };
+const endOf = (...replicas: ReplicaFields[]): RunEnd => ({
+  ...END,
+  view: clusterView(
+    0,
+    ...replicas.map((fields) => nodeView(fields.ref.node, [replicaView(fields)])),
+  ),
+});
+
+test("IdenticalImages finds states that differ at one index", () => {
+  const checker = new IdenticalImages();
+  checker.onImage(one, { index: 5, term: 2, hash: 77 });
+  checker.onImage(two, { index: 5, term: 2, hash: 77 });
+  checker.onImage(two, { index: 6, term: 2, hash: 78 });
+  checker.onImage(refOf(1, 2), { index: 5, term: 2, hash: 70 });
+  finds(checker, /another state/, () => checker.onImage(three, { index: 5, term: 2, hash: 78 }));
+  finds(checker, /another term/, () => checker.onImage(three, { index: 5, term: 3, hash: 77 }));
+});
+
+test("IdenticalImages compares all replicas at the end", () => {
+  const checker = new IdenticalImages();
+  const at = { committed: 9, applied: 9 };
+  checker.onEnd(endOf({ ref: one, ...at, hash: 1 }, { ref: two, ...at, hash: 1 }));
+  finds(checker, /index 9/, () => {
+    checker.onEnd(endOf({ ref: one, ...at, hash: 1 }, { ref: three, ...at, hash: 2 }));
+  });
+});
+
+test("OneLease finds two leaders that hold a lease at once", () => {
+  const checker = new OneLease({ leases: true });
+  const old = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
+  const young = { ref: two, role: "leader", term: 3, holdsLease: true } as const;
+  step(checker, old);
+  finds(checker, /at once replica 1/, () => {
+    step(checker, young, { others: [nodeView(1, [replicaView(old)])] });
+  });
+});
+
+test("OneLease does not ask nodes that stand still", () => {
+  const checker = new OneLease({ leases: true });
+  const old = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
+  const young = { ref: two, role: "leader", term: 3, holdsLease: true } as const;
+  step(checker, old);
+  step(checker, young, { others: [nodeView(1, [replicaView(old)], { state: "paused" })] });
+  // It wakes, and must have noticed before anything else happens there.
+  finds(checker, /replica 1 .* by term 2, after replica 2 did by term 3/, () => step(checker, old));
+});
+
+test("OneLease finds two holders of one term, and any where leases are off", () => {
+  const checker = new OneLease({ leases: true });
+  step(checker, { ref: one, role: "leader", term: 2, holdsLease: true });
+  step(checker, { ref: one, role: "leader", term: 2, holdsLease: true });
+  finds(checker, /by term 2, after replica 1/, () => {
+    step(checker, { ref: two, role: "leader", term: 2, holdsLease: true });
+  });
+  const off = new OneLease({ leases: false });
+  finds(off, /leases are off/, () => {
+    step(off, { ref: one, role: "leader", term: 2, holdsLease: true });
+  });
+});
+
+test("Quarantine finds a group that stopped itself", () => {
+  const checker = new Quarantine();
+  step(checker, { ref: one });
+  finds(checker, /replica 1 of group 1/, () => step(checker, { ref: one, isFailed: true }));
+});
+
+test("Convergence finds groups without one leader that all follow", () => {
+  const checker = new Convergence({ groups: [1] });
+  const log = [1, 2, 2];
+  const at = { term: 2, log, committed: 3, applied: 3 };
+  const leader = { ref: one, role: "leader", ...at } as const;
+  const wrong: [RegExp, ReplicaFields[]][] = [
+    [/has 0 leaders/, [{ ref: one, ...at }]],
+    [/has 2 leaders/, [leader, { ...leader, ref: two, term: 3 }]],
+    [/committed up to 2/, [{ ...leader, committed: 2, applied: 2 }]],
+    [/applied up to 2/, [{ ...leader, applied: 2 }]],
+    [/replica 2 .* has applied 2/, [leader, { ref: two, ...at, applied: 2 }]],
+    [/replica 2 .* is in term 1/, [leader, { ref: two, ...at, term: 1 }]],
+  ];
+  for (const [words, replicas] of wrong) {
+    finds(checker, words, () => checker.onEnd(endOf(...replicas)));
+  }
+  checker.onEnd(endOf(leader, { ref: two, ...at }));
+  // One that was removed may not know it.
+  checker.onEnd(endOf(leader, { ref: refOf(4), ...at, applied: 1 }));
+});
+
+test.run();
