@@ -60,6 +60,8 @@ const HOUSE: House = {
     "src/system/audit_log.ts",
     // Signatures stand before the tokens that they will be under.
     "identity/ed25519.ts",
+    // The handshake stands before the sessions that will begin with it.
+    "identity/registry_auth/mod.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

@@ -189,6 +189,33 @@ export const IMAGES_AT_ONCE = 4;
 /** The pause of compaction between two groups, ms: other turns go first. */
 export const COMPACTION_PAUSE_MS = 2;
 
+// Liveness of nodes.
+
+/** Between two beats to one node, ms: five may be lost before a support of `SUPPORT_MS` runs out. */
+export const BEAT_MS = 300;
+/**
+ * For how long one beat is answered with support, ms. Part of the format: a node that restarts waits
+ * for as long as any version before it may have promised, so that a change needs a new format.
+ */
+export const SUPPORT_MS = 2_000;
+/**
+ * By how much wall and monotonic clock may part unnoticed, ms: steps of a wall clock that is set are
+ * mostly smaller, a machine that is suspended sleeps for longer.
+ */
+export const CLOCK_JUMP_MS = 100;
+/** Taken off every lease, ms: a jump that is too small to be noticed, and clocks that count in ms. */
+export const LEASE_MARGIN_MS = 150;
+/** The oldest beat of ours whose echo shows that we are heard, ms: three beats and a way back. */
+export const ECHO_MS_MAX = 1_000;
+/** A look at the clocks that comes this long after the one before, ms: this node was paused. */
+export const TURN_LATE_MS = 1_000;
+/** Beats whose send time is remembered, for each node: those of a support, answers too, with room. */
+export const BEATS_REMEMBERED = 64;
+/** Groups that one beat names of each kind: 16 KB of its frame; further ones go with the next. */
+export const BEAT_GROUPS_MAX = 1_024;
+/** Nodes that one node has known in one run: what it withdrew from each is never forgotten. */
+export const LIVENESS_PEERS_MAX = 4_096;
+
 // Consensus.
 
 /** Entries in one append: a lost one costs this much to send again, and a frame holds it. */

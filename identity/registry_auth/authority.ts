@@ -1,0 +1,27 @@
+/**
+ * The authority of M1: the host and port that a client dialed, in one spelling, so that the server
+ * can compare it with its own names.
+ */
+import { RegistryError } from "../../src/base/errors.ts";
+import { AUTH_AUTHORITY_BYTES_MAX } from "../../src/base/limits.ts";
+
+/**
+ * `registry.example:4433`, `192.0.2.1:4433` or `[2001:db8::1]:4433`, in lower case. IPv6 addresses
+ * are not rewritten: both ends are given the same text.
+ *
+ * @throws RegistryError `invalid_argument` where it cannot be one.
+ */
+export function authorityOf(host: string, port: number): string {
+  const name = host.toLowerCase();
+  const text = `${name.includes(":") ? `[${name}]` : name}:${port}`;
+  if (!/^[a-z0-9.:_%[\]-]+$/.test(text) || text.length > AUTH_AUTHORITY_BYTES_MAX) {
+    throw new RegistryError(
+      "invalid_argument",
+      `An authority must be a host name or address and a port: found ${
+        JSON.stringify(text.slice(0, 64))
+      }`,
+      { field: "authority" },
+    );
+  }
+  return text;
+}
