@@ -60,6 +60,8 @@ const HOUSE: House = {
     "src/system/audit_log.ts",
     // Signatures stand before the tokens that they will be under.
     "identity/ed25519.ts",
+    // Certificates stand before the sessions that will be opened with them.
+    "identity/path_validation.ts",
     // The handshake stands before the sessions that will begin with it.
     "identity/registry_auth/mod.ts",
   ],

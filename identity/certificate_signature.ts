@@ -1,0 +1,40 @@
+/**
+ * The signature of one certificate by another's key: Ed25519 by the strict check that everything else
+ * uses, ECDSA P-256 by WebCrypto. The same verdict on every runtime, browsers included.
+ */
+import type { PublicKey } from "./certificate_reader.ts";
+import type { KeyAlgorithm } from "./certificate_profile.ts";
+import { RegistryError } from "../src/base/errors.ts";
+import { verifyingKey, verifyMessage } from "./ed25519.ts";
+
+/** Something signed: a certificate, or a request for one. */
+export interface SignedStructure {
+  readonly signedBytes: Uint8Array;
+  readonly signatureAlgorithm: KeyAlgorithm;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
+const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
+const ECDSA = { name: "ECDSA", hash: "SHA-256" } as const;
+
+/** True where the structure is signed by the key. Any bytes give a verdict, never an error. */
+export async function isSignedBy(signed: SignedStructure, key: PublicKey): Promise<boolean> {
+  if (signed.signatureAlgorithm !== key.algorithm) return false;
+  try {
+    return key.algorithm === "Ed25519"
+      ? await verifyMessage(await verifyingKey(key.bytes), signed.signedBytes, signed.signature)
+      : await verifyP256(signed, key.bytes);
+  } catch (error) {
+    // A key that is no point of its curve signs nothing; the runtimes say so in several ways.
+    if (error instanceof RegistryError || error instanceof DOMException) return false;
+    throw error;
+  }
+}
+
+async function verifyP256(signed: SignedStructure, keyBytes: Uint8Array): Promise<boolean> {
+  const { subtle } = crypto;
+  const key = await subtle.importKey("raw", new Uint8Array(keyBytes), P256, false, ["verify"]);
+  const message = new Uint8Array(signed.signedBytes);
+  return await subtle.verify(ECDSA, key, new Uint8Array(signed.signature), message);
+}

@@ -1,0 +1,286 @@
+/**
+ * A strict reader of DER (X.690 §10): definite lengths in their shortest form, nothing beyond the
+ * end, one encoding a value. Certificates come from strangers, and libraries that also read BER see
+ * two meanings in one certificate, or a thousand levels of nesting. This one looks at each byte once,
+ * allocates nothing but results, and refuses by {@link DerError}.
+ * The few values that we write ourselves, inside extensions, are made by {@link derElement}.
+ */
+import { concatBytes } from "../src/base/bytes.ts";
+
+/** Universal tags, and those of constructed values. */
+export const DER_TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  oid: 0x06,
+  utf8String: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/** The context-specific tag `[number]`, primitive. */
+export function contextTag(number: number): number {
+  return 0x80 | number;
+}
+
+/** The context-specific tag `[number]`, constructed. */
+export function contextConstructed(number: number): number {
+  return 0xa0 | number;
+}
+
+/** The bytes are not DER, or not what was expected there. Caught where a structure is read whole. */
+export class DerError extends Error {
+  override readonly name = "DerError";
+}
+
+/** An element: its tag, and where its header, its content and its end are. */
+export interface DerElement {
+  readonly tag: number;
+  readonly start: number;
+  readonly contentStart: number;
+  readonly end: number;
+}
+
+/** Longest object identifier, in bytes: arcs of UUIDs take 19. */
+const OID_BYTES_MAX = 32;
+
+/** Reads the elements of `[lo, hi)` in order. The bytes stay the caller's. */
+export class DerReader {
+  readonly bytes: Uint8Array;
+  #at: number;
+  readonly #hi: number;
+
+  constructor(bytes: Uint8Array, lo = 0, hi = bytes.length) {
+    this.bytes = bytes;
+    this.#at = lo;
+    this.#hi = hi;
+  }
+
+  /** True where nothing is left. */
+  get done(): boolean {
+    return this.#at === this.#hi;
+  }
+
+  /** The tag of the next element; -1 where nothing is left. */
+  get nextTag(): number {
+    return this.done ? -1 : this.bytes[this.#at]!;
+  }
+
+  /** Refuses what is left over. */
+  finish(): void {
+    if (!this.done) throw new DerError(`${this.#hi - this.#at} bytes too many`);
+  }
+
+  /** The next element, which must have this tag. */
+  element(tag: number): DerElement {
+    const start = this.#at;
+    if (this.nextTag !== tag) {
+      throw new DerError(`byte ${start} must be tag ${hex(tag)}: found ${hex(this.nextTag)}`);
+    }
+    const contentStart = this.#lengthEnd(start + 1);
+    this.#at = contentStart + this.#length;
+    if (this.#at > this.#hi) throw new DerError(`the element at byte ${start} ends too late`);
+    return { tag, start, contentStart, end: this.#at };
+  }
+
+  /** The next element, whatever its tag. */
+  any(): DerElement {
+    if (this.done) throw new DerError("an element is missing");
+    // Tags above 30 take more bytes; nothing that is read here has one.
+    if ((this.nextTag & 0x1f) === 0x1f) throw new DerError(`byte ${this.#at} is a long tag`);
+    return this.element(this.nextTag);
+  }
+
+  /** A reader of the next element's content. */
+  inside(tag: number): DerReader {
+    return this.within(this.element(tag));
+  }
+
+  /** A reader of an element's content. */
+  within({ contentStart, end }: DerElement): DerReader {
+    return new DerReader(this.bytes, contentStart, end);
+  }
+
+  /** The content of the next element: a view. */
+  content(tag: number): Uint8Array {
+    const { contentStart, end } = this.element(tag);
+    return this.bytes.subarray(contentStart, end);
+  }
+
+  /** The next element with its header: a view. */
+  whole(tag: number): Uint8Array {
+    const { start, end } = this.element(tag);
+    return this.bytes.subarray(start, end);
+  }
+
+  boolean(): boolean {
+    const content = this.content(DER_TAG.boolean);
+    if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) {
+      throw new DerError("a boolean must be 00 or FF");
+    }
+    return content[0] === 0xff;
+  }
+
+  /** The bytes of an integer that is not negative, without the leading zero: a view. */
+  unsignedBytes(tag: number = DER_TAG.integer): Uint8Array {
+    const content = this.content(tag);
+    if (content.length === 0 || content[0]! >= 0x80) throw new DerError("an integer is negative");
+    if (content.length > 1 && content[0] === 0) {
+      if (content[1]! < 0x80) throw new DerError("an integer has a needless zero");
+      return content.subarray(1);
+    }
+    return content;
+  }
+
+  /** An integer in `[0, max]`; `max` at most 2^48. */
+  unsigned(max: number): number {
+    const bytes = this.unsignedBytes();
+    let value = bytes.length > 6 ? Infinity : 0;
+    for (const byte of bytes) value = value * 256 + byte;
+    if (value > max) throw new DerError(`an integer must be in [0, ${max}]`);
+    return value;
+  }
+
+  /** An object identifier in dotted form. */
+  oid(): string {
+    return formatOid(this.content(DER_TAG.oid));
+  }
+
+  /** The bytes of a bit string with no unused bits: a view. */
+  bitStringBytes(): Uint8Array {
+    const content = this.content(DER_TAG.bitString);
+    if (content[0] !== 0) throw new DerError("a bit string must have whole bytes");
+    return content.subarray(1);
+  }
+
+  /** A named bit list of up to 16 bits (X.690 §11.2.2): the first bit is bit 0 of the result. */
+  namedBits(): number {
+    const content = this.content(DER_TAG.bitString);
+    const unused = content[0];
+    const last = content[content.length - 1]!;
+    if (
+      unused === undefined || unused > 7 || content.length < 2 || content.length > 3 ||
+      (last & ((1 << unused) - 1)) !== 0 || (last & (1 << unused)) === 0
+    ) {
+      throw new DerError("a list of bits must be in its shortest form, and not empty");
+    }
+    let bits = 0;
+    for (let index = 0; index < (content.length - 1) * 8; index++) {
+      if ((content[1 + (index >> 3)]! & (0x80 >> (index & 7))) !== 0) bits |= 1 << index;
+    }
+    return bits;
+  }
+
+  /** Text of printable ASCII without spaces (IA5String as names use it). */
+  ascii(tag: number): string {
+    const content = this.content(tag);
+    let text = "";
+    for (const byte of content) {
+      if (byte <= 0x20 || byte >= 0x7f) throw new DerError("a name must be printable ASCII");
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  /** A time as RFC 5280 §4.1.2.5 wants it: UTCTime until 2049, GeneralizedTime from 2050; Unix ms. */
+  time(): number {
+    const isShort = this.nextTag === DER_TAG.utcTime;
+    const text = this.ascii(isShort ? DER_TAG.utcTime : DER_TAG.generalizedTime);
+    const digits = isShort ? 12 : 14;
+    if (text.length !== digits + 1 || !/^\d+Z$/.test(text)) throw notATime(text);
+    const shortYear = Number(text.slice(0, 2));
+    const year = isShort
+      ? String((shortYear < 50 ? 2000 : 1900) + shortYear)
+      : text.slice(0, digits - 10);
+    if (!isShort && Number(year) < 2050) throw notATime(text);
+    const [month, day, hour, minute, second] = text.slice(digits - 10, digits).match(/../g)!;
+    const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+    const unixMs = Date.parse(iso);
+    // A date that does not exist (30 February) is carried over by some parsers.
+    if (Number.isNaN(unixMs) || new Date(unixMs).toISOString() !== iso) throw notATime(text);
+    return unixMs;
+  }
+
+  #length = 0;
+
+  /** Reads the length at `at` into `#length`; where the content begins. */
+  #lengthEnd(at: number): number {
+    const first = at < this.#hi ? this.bytes[at]! : -1;
+    if (first >= 0 && first < 0x80) {
+      this.#length = first;
+      return at + 1;
+    }
+    const count = first - 0x80;
+    // 0x80 is the indefinite length of BER; three bytes hold more than any limit allows.
+    if (count < 1 || count > 3 || at + count >= this.#hi) {
+      throw new DerError(`byte ${at} must be a definite length`);
+    }
+    let length = 0;
+    for (let index = 1; index <= count; index++) length = length * 256 + this.bytes[at + index]!;
+    if (length < (count === 1 ? 0x80 : 1 << (8 * (count - 1)))) {
+      throw new DerError(`byte ${at} must be the length in its shortest form`);
+    }
+    this.#length = length;
+    return at + 1 + count;
+  }
+}
+
+/** The dotted form of an object identifier's content. */
+function formatOid(content: Uint8Array): string {
+  if (content.length === 0 || content.length > OID_BYTES_MAX) {
+    throw new DerError(`an object identifier must have 1 to ${OID_BYTES_MAX} bytes`);
+  }
+  const arcs: bigint[] = [];
+  let arc = 0n;
+  let isFirst = true;
+  for (const byte of content) {
+    if (isFirst && byte === 0x80) throw new DerError("an arc must be in its shortest form");
+    arc = (arc << 7n) | BigInt(byte & 0x7f);
+    isFirst = byte < 0x80;
+    if (!isFirst) continue;
+    arcs.push(arc);
+    arc = 0n;
+  }
+  if (!isFirst) throw new DerError("an object identifier is cut");
+  const [head, ...rest] = arcs;
+  const root = head! < 80n ? head! / 40n : 2n;
+  return [root, head! - root * 40n, ...rest].join(".");
+}
+
+function notATime(text: string): DerError {
+  return new DerError(`a time must be UTC to the second: found ${text.slice(0, 20)}`);
+}
+
+function hex(tag: number): string {
+  return tag < 0 ? "the end" : `0x${tag.toString(16).padStart(2, "0")}`;
+}
+
+/** An element of this tag over the contents, in order; its own bytes. */
+export function derElement(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+  const length = contents.reduce((sum, content) => sum + content.length, 0);
+  const header = length < 0x80
+    ? [tag, length]
+    : length < 0x100
+    ? [tag, 0x81, length]
+    : [tag, 0x82, length >> 8, length & 0xff];
+  if (length > 0xffff) throw new RangeError(`An element must be below 64 KiB: it is ${length}`);
+  return concatBytes([Uint8Array.from(header), ...contents]);
+}
+
+/** An integer in `[0, 2^48)`. */
+export function derUnsigned(value: number): Uint8Array {
+  const bytes = [value % 256];
+  for (let rest = Math.floor(value / 256); rest > 0; rest = Math.floor(rest / 256)) {
+    bytes.unshift(rest % 256);
+  }
+  if (bytes[0]! >= 0x80) bytes.unshift(0);
+  return derElement(DER_TAG.integer, Uint8Array.from(bytes));
+}
+
+/** ASCII text as content. */
+export function derAscii(tag: number, text: string): Uint8Array {
+  return derElement(tag, new TextEncoder().encode(text));
+}
