@@ -366,10 +366,7 @@ export class LogEngine implements SharedLog {
       first > image && first <= last + 1,
       `Append to group ${group} must begin in (${image}, ${last + 1}]: it begins at ${first}`,
     );
-    assert(
-      !this.#images.isInstalling(group),
-      `Append to group ${group} must wait for the image that is being installed`,
-    );
+    this.#images.checkAppend(group, first);
     this.#submitted.append(group, first + count - 1);
     return undefined;
   }

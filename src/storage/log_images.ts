@@ -25,6 +25,7 @@ import type { SubmittedView } from "./submitted_view.ts";
 interface UnderWay {
   /** It comes from a leader and replaces the group's log. */
   readonly installs: boolean;
+  readonly index: number;
   canceled: boolean;
 }
 
@@ -71,9 +72,17 @@ export class LogImages {
     return this.#files.bytesWritten;
   }
 
-  /** True while an image from a leader is on its way: the group's log is about to be replaced. */
-  isInstalling(group: number): boolean {
-    return this.#underWay.get(group)?.installs === true;
+  /** Checks that an append from `first` on does not meddle with an image on its way. */
+  checkAppend(group: number, first: number): void {
+    if (this.#underWay.size === 0) return;
+    const underWay = this.#underWay.get(group);
+    if (underWay === undefined) return;
+    const { installs, index } = underWay;
+    assert(!installs, `Append to group ${group} must wait for the image that replaces its log`);
+    assert(
+      first > index,
+      `Append to group ${group} must begin above its image under way, ${index}: it begins at ${first}`,
+    );
   }
 
   /** Takes an image; the caller has checked its index and that the log takes submissions. */
@@ -101,7 +110,7 @@ export class LogImages {
     }
     if (installs) this.cancel(group);
     assert(!this.#underWay.has(group), `Image of group ${group} must be alone: one is under way`);
-    const underWay: UnderWay = { installs, canceled: false };
+    const underWay: UnderWay = { installs, index, canceled: false };
     this.#underWay.set(group, underWay);
     const number = ++this.#numberMax;
     this.#files.write(

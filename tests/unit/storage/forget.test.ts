@@ -142,6 +142,27 @@ test("SharedLog.forget lets another replica begin with an image, before it is du
   assert.is(imageFiles(h).length, 1);
 });
 
+test("SharedLog.forget behind the mark of an image begins the group's log anew all the same", () => {
+  const h = lived();
+  const log = h.log!;
+  h.disk.intercept = (operation) => {
+    const isLog = "file" in operation && operation.file.endsWith(".wal");
+    return isLog && operation.kind === "sync" ? "hold" : undefined;
+  };
+  let installed = false;
+  log.installImage(GROUP, point(9), [], (error) => installed = error === undefined);
+  h.world.settle();
+  log.forget(GROUP, () => h.put(GROUP, 2, "new2"));
+  h.put(GROUP, 1, "new1");
+  h.disk.intercept = () => undefined;
+  h.disk.releaseHeld();
+  h.world.settle();
+  assert.ok(installed);
+  h.crash();
+  h.open();
+  assert.is(told(h.group(GROUP)), "term 0; image at 0; new1,new2");
+});
+
 test("SharedLog.forget leaves what was acknowledged to the former replica behind it", () => {
   const h = lived();
   const log = h.log!;
