@@ -1,0 +1,16 @@
+/** All mutants, in the order of the table. */
+import type { Mutant } from "../mutant.ts";
+import { ELECTION_MUTANTS } from "./elections.ts";
+import { READ_MUTANTS } from "./reads.ts";
+import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
+import { REPLICATION_MUTANTS } from "./replication.ts";
+import { STORAGE_MUTANTS } from "./storage.ts";
+
+/** Every planted bug. */
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTION_MUTANTS,
+  ...REPLICATION_MUTANTS,
+  ...READ_MUTANTS,
+  ...RECORD_LEASE_MUTANTS,
+  ...STORAGE_MUTANTS,
+];

@@ -1,0 +1,45 @@
+/** Mutants of reads without an entry: rounds of heartbeats, and who may answer. */
+import type { Mutant } from "../mutant.ts";
+
+export const READ_MUTANTS: readonly Mutant[] = [
+  {
+    name: "read_before_first_entry_of_term",
+    breaks: "A new leader serves no read before an entry of its term is committed (thesis §6.4)",
+    edits: [{
+      file: "src/raft/read_index.ts",
+      anchor: `  if (!core.hasCommittedInTerm) {
+    reads.waiting.push(read);`,
+      replacement: `  if (core.term === 0) {
+    reads.waiting.push(read);`,
+    }],
+  },
+  {
+    name: "reused_read_token",
+    breaks: "Each round of reads has a token of its own, and nothing older confirms it (§6.4)",
+    edits: [{
+      file: "src/raft/read_index.ts",
+      anchor: "    reads.sequence++;\n",
+      replacement: "    reads.sequence = 1;\n",
+    }],
+  },
+  {
+    name: "read_joins_round_that_left",
+    breaks: "A read joins a round only before its heartbeats have left (thesis §6.4)",
+    edits: [{
+      file: "src/raft/raft_node.ts",
+      anchor: "    if (core.reads !== undefined) core.reads.roundOpen = false;\n",
+      replacement: "",
+    }],
+  },
+  {
+    name: "read_confirmed_by_anyone",
+    breaks:
+      "A round is confirmed by a quorum, and later rounds are not confirmed with it (thesis §6.4)",
+    edits: [{
+      file: "src/raft/read_index.ts",
+      anchor:
+        "  while (count < confirming.length && confirming[count]!.sequence <= confirmed) count++;\n",
+      replacement: "  if (confirmed >= 0) count = confirming.length;\n",
+    }],
+  },
+];

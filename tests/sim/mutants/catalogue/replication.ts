@@ -1,0 +1,144 @@
+/** Mutants of replication: what is acknowledged, matched, committed and replaced. */
+import type { Mutant } from "../mutant.ts";
+
+export const REPLICATION_MUTANTS: readonly Mutant[] = [
+  {
+    name: "acknowledged_before_durable",
+    breaks: "Entries are acknowledged to the leader once they are durable (thesis §3.8)",
+    edits: [{
+      file: "src/raft/core.ts",
+      anchor: `      case "append_reply":
+      case "vote_reply":
+`,
+      replacement: `      case "append_reply":
+        (message.to === this.id ? this.messagesAfterAppend : this.messages).push(message);
+        break;
+      case "vote_reply":
+`,
+    }],
+  },
+  {
+    name: "commit_of_earlier_term_by_counting",
+    breaks: "Only entries of the leader's own term are committed by counting (thesis §3.6.2)",
+    edits: [{
+      file: "src/raft/log.ts",
+      anchor:
+        "if (index <= this.#committed || term === 0 || this.term(index) !== term) return false;",
+      replacement: "if (index <= this.#committed || term === 0) return false;",
+    }],
+  },
+  {
+    name: "commit_beyond_match",
+    breaks: "A follower commits no further than its log is known to match (thesis Figure 3.1)",
+    edits: [{
+      file: "src/raft/log.ts",
+      anchor: "this.commitTo(Math.min(commit, last));",
+      replacement: "this.commitTo(Math.min(commit, this.lastIndex));",
+    }],
+  },
+  {
+    name: "heartbeat_commits_unmatched",
+    breaks: "A heartbeat names no commit index beyond what the member acknowledged",
+    edits: [{
+      file: "src/raft/replication.ts",
+      anchor: "message.commit = Math.min(member.match, core.log.committed);",
+      replacement: "message.commit = core.log.committed;",
+    }],
+  },
+  {
+    name: "conflict_not_cut",
+    breaks: "An entry that conflicts with the leader's is replaced, with all that follow (§3.5)",
+    edits: [{
+      file: "src/raft/log.ts",
+      anchor: "if (index > last || this.term(index) !== term) return position;",
+      replacement: "if (index > last || term === 0) return position;",
+    }],
+  },
+  {
+    name: "previous_entry_not_compared",
+    breaks: "Entries are taken only where the entry before them matches (thesis §3.5)",
+    edits: [{
+      file: "src/raft/log.ts",
+      anchor: "if (!this.matches(prev.index, prev.term)) return undefined;",
+      replacement: "if (prev.index > this.lastIndex) return undefined;",
+    }],
+  },
+  {
+    name: "write_of_older_term_believed",
+    breaks: "An answer of storage that is of an older term says nothing of entries",
+    edits: [{
+      file: "src/raft/step.ts",
+      anchor:
+        `      // Which entries it made durable is no longer certain: they may have been replaced since. A
+`,
+      replacement:
+        `      if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm);
+      // Which entries it made durable is no longer certain: they may have been replaced since. A
+`,
+    }],
+  },
+  {
+    name: "majority_is_half",
+    breaks: "A majority is more than half (thesis §3.6.2)",
+    edits: [{
+      file: "src/raft/quorum.ts",
+      anchor: "return Math.floor(voterCount / 2) + 1;",
+      replacement: "return Math.max(1, Math.floor(voterCount / 2));",
+    }],
+  },
+  {
+    name: "learner_commits",
+    breaks: "Entries are committed by voters; learners do not count (thesis §4.2.1)",
+    edits: [{
+      file: "src/raft/replication.ts",
+      anchor: "const index = committedIndex(core.configuration, (id) =>",
+      replacement: "const voters = core.progress.map(({ id }) => id);\n  " +
+        "const index = committedIndex({ voters, votersOutgoing: [] }, (id) =>",
+    }],
+  },
+  {
+    name: "joint_commit_of_new_half",
+    breaks: "In joint consensus both majorities commit (thesis §4.3)",
+    edits: [{
+      file: "src/raft/quorum.ts",
+      anchor: "    majorityCommitted(config.votersOutgoing, acked),\n",
+      replacement: "",
+    }],
+  },
+  {
+    name: "two_changes_at_once",
+    breaks: "One change of the configuration at a time enters the log (thesis §4.1)",
+    edits: [{
+      file: "src/raft/proposal.ts",
+      anchor: `  if (pendingConfIndex > core.log.applied) return "not_now";\n`,
+      replacement: `  if (pendingConfIndex < 0) return "not_now";\n`,
+    }],
+  },
+  {
+    name: "change_of_earlier_leader_forgotten",
+    breaks: "A new leader proposes no change until all that it found in its log is applied",
+    edits: [{
+      file: "src/raft/roles.ts",
+      anchor: "  core.pendingConfIndex = core.log.lastIndex;\n",
+      replacement: "",
+    }],
+  },
+  {
+    name: "snapshot_over_newer_entries",
+    breaks: "A snapshot that the log holds already changes nothing but the commit index (§5.1)",
+    edits: [{
+      file: "src/raft/snapshot.ts",
+      anchor: "if (core.log.matches(snapshot.index, snapshot.term)) {",
+      replacement: "if (snapshot.index === 0) {",
+    }],
+  },
+  {
+    name: "snapshot_without_configuration",
+    breaks: "A snapshot brings its configuration along (thesis §5.1)",
+    edits: [{
+      file: "src/raft/snapshot.ts",
+      anchor: "  restoreConfiguration(core, configuration, snapshot.index);\n",
+      replacement: "  if (snapshot.index === 0) restoreConfiguration(core, configuration, 0);\n",
+    }],
+  },
+];

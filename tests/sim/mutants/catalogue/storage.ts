@@ -1,0 +1,121 @@
+/** Mutants of the log and its disk: what is durable, and what a restart believes. */
+import type { Mutant } from "../mutant.ts";
+
+export const STORAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "acknowledged_before_fsync",
+    breaks: "A submission is answered once its bytes are synced",
+    edits: [{
+      file: "src/storage/log_writer.ts",
+      anchor: `      if (failure !== undefined) return this.poison(failure);
+      if (this.#state === "poisoned") return;
+      this.#synced(this.#clock.nowMs() - startMs);
+    });
+`,
+      replacement: `      if (failure !== undefined) return this.poison(failure);
+    });
+    this.#synced(this.#clock.nowMs() - startMs);
+`,
+    }],
+  },
+  {
+    name: "torn_tail_taken_for_rot",
+    breaks: "What a crash tore and nobody was promised is cut, and the log opens",
+    edits: [{
+      file: "src/wal/scanner.ts",
+      anchor: `else if (fault !== undefined && this.#residue) state = "cut";`,
+      replacement: `else if (fault !== undefined && this.#residue) state = "damaged";`,
+    }],
+  },
+  {
+    name: "rot_taken_for_torn_tail",
+    breaks: "Damage below what was known to be synced refuses the start",
+    edits: [{
+      file: "src/wal/scanner.ts",
+      anchor: `else if (this.#watermark > end) state = "damaged";`,
+      replacement: `else if (this.#watermark > end) state = "cut";`,
+    }],
+  },
+  {
+    name: "watermark_ahead_of_sync",
+    breaks: "A watermark speaks only of what is synced",
+    edits: [{
+      file: "src/storage/log_writer.ts",
+      anchor: `      position,
+      watermark: this.#watermark,
+    });
+    slot.end`,
+      replacement: `      position,
+      watermark: position,
+    });
+    slot.end`,
+    }],
+  },
+  {
+    name: "checksum_not_compared",
+    breaks: "A record is believed only if its CRC holds",
+    edits: [{
+      file: "src/wal/scanner.ts",
+      anchor: `    if (!checksumHolds(bytes, view, at, size)) {
+      this.#fail`,
+      replacement: `    if (at < 0) {
+      this.#fail`,
+    }],
+  },
+  {
+    name: "page_cache_believed",
+    breaks: "What a restart reads is synced before it is believed",
+    edits: [{
+      file: "src/storage/open_shared_log.ts",
+      anchor: "else this.#syncAll();",
+      replacement:
+        "else if (this.#extents.length > 1e9) this.#syncAll();\n      else this.#scan();",
+    }],
+  },
+  {
+    name: "image_believed_unsynced",
+    breaks: "An image is synced before the log names it",
+    edits: [{
+      file: "src/storage/image_writer.ts",
+      anchor: `    this.#driver.submit({ kind: "sync", file: temporary }, (failure) => {`,
+      replacement: `    this.#driver.submit({ kind: "release", file: temporary }, (failure) => {`,
+    }],
+  },
+  {
+    name: "segment_name_not_synced",
+    breaks: "A new segment's name is durable before it is written to",
+    edits: [{
+      file: "src/storage/segment_maker.ts",
+      anchor: `        driver.submit({ kind: "syncFolder" }, (folderFailure) => {`,
+      replacement: `        driver.submit({ kind: "release", file }, (folderFailure) => {`,
+    }],
+  },
+  {
+    name: "segment_header_forgets_hard_states",
+    breaks: "Each segment starts with the hard states of all groups, for older ones go",
+    edits: [{
+      file: "src/wal/ledger.ts",
+      anchor: "      if (hardState === undefined && image === undefined) continue;\n",
+      replacement: "      if (image === undefined) continue;\n",
+    }],
+  },
+  {
+    name: "segment_freed_while_live",
+    breaks: "A segment goes only when nothing in it is live",
+    edits: [{
+      file: "src/storage/log_engine.ts",
+      anchor: "if (this.#writer.isPoisoned || this.#ledger.tally(oldest).entries > 0) return;",
+      replacement: "if (this.#writer.isPoisoned) return;",
+    }],
+  },
+  {
+    name: "append_does_not_truncate",
+    breaks: "An append ends its group's log before its first index",
+    edits: [{
+      file: "src/wal/ledger.ts",
+      anchor: "    this.#truncate(group, first);\n    if (count === 0) return;",
+      replacement: "    if (group.lastIndex < first - 1) this.#truncate(group, first);\n" +
+        "    if (count === 0) return;",
+    }],
+  },
+];

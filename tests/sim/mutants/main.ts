@@ -1,0 +1,148 @@
+/**
+ * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it; every
+ * one must be caught again, by any checker, and the sound source must pass those very seeds.
+ *
+ * `deno task mutants --search [name…]`: looks for a seed that catches each (or those named, or, with
+ * `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options: `--from`.
+ * `--jobs N`: how many run at once, by default one for each core.
+ */
+import { MUTANTS } from "./catalogue/mod.ts";
+import type { Mutant } from "./mutant.ts";
+import { readmeShows, readResults, type Result, tableOf, writeResults } from "./results.ts";
+import { type Outcome, Workshop } from "./workshop.ts";
+
+/** Each must be caught within so many seeds. */
+const SEEDS_MAX = 2_000;
+
+interface Wishes {
+  readonly isSearch: boolean;
+  readonly isMissingOnly: boolean;
+  readonly names: readonly string[];
+  readonly from: number;
+  readonly seeds: number;
+  readonly jobs: number;
+}
+
+function parseArguments(args: readonly string[]): Wishes {
+  const numbers = { from: 1, seeds: SEEDS_MAX, jobs: navigator.hardwareConcurrency };
+  const names: string[] = [];
+  let isSearch = false;
+  let isMissingOnly = false;
+  for (let at = 0; at < args.length; at++) {
+    const argument = args[at]!;
+    const option = argument.slice(2);
+    if (argument === "--search") isSearch = true;
+    else if (argument === "--missing") isMissingOnly = true;
+    else if (argument.startsWith("--") && option in numbers) {
+      const value = Number(args[++at]);
+      if (!Number.isInteger(value) || value < 1) {
+        throw new RangeError(`${argument} must be a whole number from 1: found ${args[at]}`);
+      }
+      numbers[option as keyof typeof numbers] = value;
+    } else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
+    else names.push(argument);
+  }
+  return { isSearch, isMissingOnly, names, ...numbers };
+}
+
+/** Runs `work` on each item, some at once, each in a workshop that nobody else uses meanwhile. */
+async function inWorkshops<T>(
+  items: readonly T[],
+  jobs: number,
+  work: (workshop: Workshop, item: T) => Promise<void>,
+): Promise<void> {
+  const waiting = [...items];
+  const worker = async () => {
+    const workshop = await Workshop.open();
+    try {
+      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+        await work(workshop, item);
+      }
+    } finally {
+      workshop.close();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, items.length) }, worker));
+}
+
+function say(verdict: string, name: string, detail: string): void {
+  console.log(`${verdict.padEnd(6)} ${name.padEnd(40)} ${detail}`);
+}
+
+function describe({ caught, seedsRun }: Outcome): string {
+  if (caught === undefined) return `nothing found in ${seedsRun} seeds`;
+  return `seed ${caught.seed}, ${caught.checker}: ${caught.message}`;
+}
+
+async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boolean> {
+  const { from, jobs, seeds } = wishes;
+  const all = Array.from({ length: seeds }, (_, at) => from + at);
+  let isComplete = true;
+  await inWorkshops(mutants, jobs, async (workshop, mutant) => {
+    const startMs = performance.now();
+    const outcome = await workshop.run(mutant, all);
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
+    const { caught } = outcome;
+    say(
+      caught === undefined ? "MISSED" : "caught",
+      mutant.name,
+      `${describe(outcome)} (${seconds} s)`,
+    );
+    if (caught === undefined) {
+      isComplete = false;
+      return;
+    }
+    // Others may have recorded something meanwhile.
+    const { checker, seed } = caught;
+    writeResults(MUTANTS, { ...readResults(), [mutant.name]: { checker, seed } });
+  });
+  readmeShows(tableOf(MUTANTS, readResults()), { write: true });
+  return isComplete;
+}
+
+async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean> {
+  const results = readResults();
+  let isSound = true;
+  const fail = (name: string, why: string) => {
+    isSound = false;
+    say("FAIL", name, why);
+  };
+  const runs: { mutant: Mutant | undefined; seeds: number[] }[] = [];
+  const seeds = new Set<number>();
+  for (const mutant of mutants) {
+    const result: Result | undefined = results[mutant.name];
+    if (result === undefined) {
+      fail(mutant.name, `no seed is known that catches it: --search ${mutant.name}`);
+      continue;
+    }
+    seeds.add(result.seed);
+    runs.push({ mutant, seeds: [result.seed] });
+  }
+  // What is caught must be the mutant: the source as it is passes the same seeds.
+  runs.unshift({ mutant: undefined, seeds: [...seeds] });
+  await inWorkshops(runs, jobs, async (workshop, { mutant, seeds }) => {
+    const outcome = await workshop.run(mutant, seeds);
+    if (mutant === undefined) {
+      if (outcome.caught !== undefined) fail("the sound source", describe(outcome));
+    } else if (outcome.caught === undefined) {
+      fail(mutant.name, `${describe(outcome)}: --search ${mutant.name}`);
+    } else say("caught", mutant.name, describe(outcome));
+  });
+  if (!readmeShows(tableOf(MUTANTS, results))) {
+    fail("tests/sim/README.md", "its table is not that of results.json");
+  }
+  return isSound;
+}
+
+const wishes = parseArguments(Deno.args);
+for (const name of wishes.names) {
+  if (MUTANTS.some((mutant) => mutant.name === name)) continue;
+  throw new RangeError(`No mutant is called ${name}`);
+}
+const known = readResults();
+const wanted = MUTANTS.filter(({ name }) => {
+  if (wishes.isMissingOnly && known[name] !== undefined) return false;
+  return wishes.names.length === 0 || wishes.names.includes(name);
+});
+const isWell = wishes.isSearch ? await search(wanted, wishes) : await replay(wanted, wishes.jobs);
+if (!isWell) Deno.exit(1);

@@ -1,0 +1,50 @@
+/**
+ * A planted bug: what it breaks, and how the source is rewritten to have it. Anchors are exact pieces
+ * of the source as it stands; one that is gone, or stands there twice, is an error, for then the
+ * mutant would no longer be what its name says.
+ */
+
+/** One place to rewrite. */
+export interface Edit {
+  /** Relative to the root. */
+  readonly file: string;
+  readonly anchor: string;
+  readonly replacement: string;
+}
+
+/** One planted bug. */
+export interface Mutant {
+  /** Snake case; names it in the table and on the command line. */
+  readonly name: string;
+  /** The rule that it breaks, in one sentence. */
+  readonly breaks: string;
+  readonly edits: readonly Edit[];
+}
+
+/** Reads the source at a path relative to the root. */
+export type ReadSource = (file: string) => string;
+
+/**
+ * The rewritten files of a mutant, by path.
+ *
+ * @throws RangeError when an anchor does not stand there exactly once.
+ */
+export function rewrite(mutant: Mutant, read: ReadSource): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { file, anchor, replacement } of mutant.edits) {
+    const source = files.get(file) ?? read(file);
+    const at = source.indexOf(anchor);
+    const what = at === -1
+      ? "is gone"
+      : source.indexOf(anchor, at + 1) === -1
+      ? undefined
+      : "stands there more than once";
+    if (what !== undefined) {
+      throw new RangeError(
+        `Cannot plant ${mutant.name}: its anchor ${what} in ${file}:\n${anchor}`,
+      );
+    }
+    files.set(file, source.slice(0, at) + replacement + source.slice(at + anchor.length));
+  }
+  return files;
+}

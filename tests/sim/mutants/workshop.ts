@@ -1,0 +1,139 @@
+/**
+ * Copies of the house in which mutants live: a few folders under `tmp/`, each used by one run at a
+ * time. A mutant's files replace the sound ones there, and the next one puts them back, so that
+ * most of the house is loaded as it was compiled for the mutant before.
+ */
+import { fileURLToPath } from "node:url";
+import { type Mutant, rewrite } from "./mutant.ts";
+
+/** What of the house a simulation needs. */
+const FOLDERS = ["src", "schemas", "tests/sim", "tests/support"];
+const FILES = ["deno.json", "deno.lock", "package.json"];
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const WORKSHOPS = `${ROOT}tmp/mutants`;
+/** Kept between runs; more are made while more runs go on at once. */
+const PLACES_MAX = 64;
+
+/** What a mutant's simulator found. */
+export interface Caught {
+  readonly seed: number;
+  readonly checker: string;
+  readonly message: string;
+}
+
+/** How a run over seeds ended. */
+export interface Outcome {
+  /** Undefined: nothing was found. */
+  readonly caught: Caught | undefined;
+  readonly seedsRun: number;
+}
+
+/** A folder with a copy of the house. */
+export class Workshop {
+  readonly #folder: string;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(folder: string, lock: Deno.FsFile) {
+    this.#folder = folder;
+    this.#lock = lock;
+  }
+
+  /** A folder that nobody else uses; it is free again after {@link close}. */
+  static async open(): Promise<Workshop> {
+    await Deno.mkdir(WORKSHOPS, { recursive: true });
+    for (let place = 1; place <= PLACES_MAX; place++) {
+      const lock = await Deno.open(`${WORKSHOPS}/${place}.lock`, { write: true, create: true });
+      if (await lock.tryLock(true)) {
+        return new Workshop(`${WORKSHOPS}/${place}`, lock);
+      }
+      lock.close();
+    }
+    throw new RangeError(`All ${PLACES_MAX} workshops are in use`);
+  }
+
+  /** Gives the folder back. */
+  close(): void {
+    this.#lock.close();
+  }
+
+  /** Runs `seeds` in their order with `mutant` planted, up to the first that finds something. */
+  async run(mutant: Mutant | undefined, seeds: readonly number[]): Promise<Outcome> {
+    const planted = mutant === undefined
+      ? new Map<string, string>()
+      : rewrite(mutant, (file) => Deno.readTextFileSync(ROOT + file));
+    await this.#furnish(planted);
+    const command = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        "--no-lock",
+        "tests/sim/mutants/probe.ts",
+        seeds.join(","),
+      ],
+      cwd: this.#folder,
+      stdin: "null",
+    });
+    const { stdout, stderr } = await command.output();
+    const said = new TextDecoder().decode(stdout);
+    const line = said.split("\n").findLast((each) => each.startsWith("{"));
+    if (line === undefined) {
+      throw new Error(
+        `The simulator broke under ${mutant?.name ?? "no mutant"}:\n${said}` +
+          new TextDecoder().decode(stderr),
+      );
+    }
+    return JSON.parse(line) as Outcome;
+  }
+
+  /** Makes the folder hold the house with `planted` in it, and nothing else. */
+  async #furnish(planted: ReadonlyMap<string, string>): Promise<void> {
+    const wanted = new Set<string>();
+    for (const folder of FOLDERS) await listFiles(folder, wanted);
+    for (const file of FILES) wanted.add(file);
+    for (const file of planted.keys()) {
+      if (!wanted.has(file)) throw new RangeError(`A mutant cannot change ${file}: it is not used`);
+    }
+    const made = new Set<string>();
+    for (const file of wanted) {
+      const path = `${this.#folder}/${file}`;
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      if (!made.has(folder)) await Deno.mkdir(folder, { recursive: true });
+      made.add(folder);
+      const text = planted.get(file) ?? await Deno.readTextFile(ROOT + file);
+      if (await readIfThere(path) !== text) await Deno.writeTextFile(path, text);
+    }
+    for (const folder of FOLDERS) {
+      const there = new Set<string>();
+      await listFiles(folder, there, `${this.#folder}/`);
+      for (const file of there) {
+        if (!wanted.has(file)) await Deno.remove(`${this.#folder}/${file}`);
+      }
+    }
+    await linkPackages(this.#folder);
+  }
+}
+
+async function linkPackages(folder: string): Promise<void> {
+  try {
+    await Deno.symlink(`${ROOT}node_modules`, `${folder}/node_modules`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+async function listFiles(folder: string, into: Set<string>, root = ROOT): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
+    if (isDirectory) await listFiles(`${folder}/${name}`, into, root);
+    else if (/\.(ts|json)$/.test(name)) into.add(`${folder}/${name}`);
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
