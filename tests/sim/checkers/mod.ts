@@ -11,12 +11,14 @@ import { LogMatching } from "./log_matching.ts";
 import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
+import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
 
 /** New checkers for one run; what breaks first stands first. */
 export function allCheckers(facts: RunFacts): Checker[] {
   return [
     new Quarantine(),
+    new Terms(),
     new OneLeader(),
     new LogMatching(),
     new LeaderCompleteness(),

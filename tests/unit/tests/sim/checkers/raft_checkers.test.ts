@@ -11,6 +11,7 @@ import { allCheckers } from "../../../../sim/checkers/mod.ts";
 import { OneLeader } from "../../../../sim/checkers/one_leader.ts";
 import { OneLease } from "../../../../sim/checkers/one_lease.ts";
 import { Quarantine } from "../../../../sim/checkers/quarantine.ts";
+import { Terms } from "../../../../sim/checkers/terms.ts";
 import type { RunEnd } from "../../../../sim/history.ts";
 import {
   clusterView,
@@ -41,6 +42,26 @@ test("OneLeader finds a second leader of a term", () => {
     checker,
     /Term 2 has two leaders/,
     () => step(checker, { ref: two, role: "leader", term: 2 }),
+  );
+});
+
+test("Terms finds a term that no candidate began", () => {
+  const checker = new Terms();
+  step(checker, { ref: one, term: 1 });
+  step(checker, { ref: two, term: 0 });
+  step(checker, { ref: one, role: "candidate", term: 2, vote: 1 });
+  step(checker, { ref: two, term: 2 });
+  // It stood, and lost at once.
+  step(checker, { ref: two, term: 3, vote: 2 });
+  step(checker, { ref: one, term: 3, vote: 2 });
+  step(checker, { ref: refOf(1, 2), term: 7 });
+  finds(checker, /Term 4 begins with replica 1 .* voted for nobody/, () => {
+    step(checker, { ref: one, term: 4 });
+  });
+  finds(
+    checker,
+    /Term 5 .* voted for replica 2/,
+    () => step(checker, { ref: one, term: 5, vote: 2 }),
   );
 });
 
