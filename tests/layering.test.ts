@@ -56,6 +56,8 @@ const HOUSE: House = {
     "schemas/generator/main.ts",
     // Consensus stands before the group loop that will use it.
     "src/raft/mod.ts",
+    // Node liveness stands before the group loop, too.
+    "src/liveness/mod.ts",
     // The audit log stands before the commands that fill it.
     "src/system/audit_log.ts",
     // Signatures stand before the tokens that they will be under.

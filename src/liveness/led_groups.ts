@@ -1,0 +1,75 @@
+/**
+ * All groups of one node, and what beats say about their promises: which are released, whether both
+ * sides count the same ones, and, where they do not, what the follower asks.
+ *
+ * A release that was never sent, or a promise made to who leads no more (a delayed append can bring it
+ * about), would bind a follower for as long as the other node lives. So both digests are compared with
+ * each beat, and what the follower then asks is answered by a release, or by waking the group.
+ */
+import type { GroupId, ReplicaId } from "../base/ids.ts";
+import { BEAT_GROUPS_MAX } from "../base/limits.ts";
+import type { Beat, GroupTerm } from "./beat.ts";
+import { Fortification, type FortificationContext } from "./fortification.ts";
+import type { Peer, Peers } from "./peers.ts";
+
+const NONE: readonly GroupTerm[] = [];
+
+/** The promises of all groups of one node. */
+export class LedGroups {
+  readonly #context: FortificationContext;
+  readonly #peers: Peers;
+  readonly #groups = new Map<number, Fortification>();
+
+  constructor(context: FortificationContext) {
+    this.#context = context;
+    this.#peers = context.peers;
+  }
+
+  /** Begins the promises of `replica`; a group has one replica on a node. */
+  add(group: GroupId, replica: ReplicaId): Fortification {
+    if (this.#groups.has(group)) {
+      throw new RangeError(`Group ${group} cannot be added as it is there already`);
+    }
+    const fortification = new Fortification(group, replica, this.#context);
+    this.#groups.set(group, fortification);
+    return fortification;
+  }
+
+  /** Ends those of the replica of `group`, which is gone for good. */
+  remove(group: GroupId): void {
+    this.#groups.get(group)?.close();
+    this.#groups.delete(group);
+  }
+
+  /** Takes what a beat of `peer` says about groups. */
+  take(peer: Peer, beat: Beat): void {
+    for (const { group, term } of beat.released) this.#groups.get(group)?.released(peer, term);
+    for (const { group, term } of beat.asked) {
+      const fortification = this.#groups.get(group);
+      if (fortification === undefined) peer.releases.add(group, term);
+      else fortification.asked(peer, term);
+    }
+    const epoch = this.#peers.supportedEpoch(peer);
+    // A beat of another epoch speaks of other promises.
+    peer.isDigestOff = epoch !== 0 && beat.epoch === epoch && beat.echoRun === this.#peers.run &&
+      (peer.made.count(epoch) !== beat.promiseCount || peer.made.hash(epoch) !== beat.promiseHash);
+    if (!peer.isDigestOff) peer.askFrom = 0;
+  }
+
+  /** What to ask `peer` with a regular beat: a page of what is promised to it, if digests differ. */
+  ask(peer: Peer): readonly GroupTerm[] {
+    if (!peer.isDigestOff) return NONE;
+    const page: GroupTerm[] = [];
+    let position = 0;
+    for (const fortification of this.#groups.values()) {
+      if (position++ < peer.askFrom) continue;
+      const term = fortification.promisedTerm(peer);
+      if (term !== undefined) page.push({ group: fortification.group, term });
+      if (page.length === BEAT_GROUPS_MAX) break;
+    }
+    peer.askFrom = position < this.#groups.size ? position : 0;
+    // The next beat of the other side decides anew.
+    peer.isDigestOff = false;
+    return page;
+  }
+}
