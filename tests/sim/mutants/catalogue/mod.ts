@@ -1,6 +1,7 @@
 /** All mutants, in the order of the table. */
 import type { Mutant } from "../mutant.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
+import { LEASE_MUTANTS } from "./leases.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
@@ -11,6 +12,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ELECTION_MUTANTS,
   ...REPLICATION_MUTANTS,
   ...READ_MUTANTS,
+  ...LEASE_MUTANTS,
   ...RECORD_LEASE_MUTANTS,
   ...STORAGE_MUTANTS,
 ];

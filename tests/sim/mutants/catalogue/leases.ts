@@ -1,0 +1,165 @@
+/** Mutants of leader leases: support between nodes, promises, what a lease is counted from. */
+import type { Mutant } from "../mutant.ts";
+
+export const LEASE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "lease_before_first_entry_of_term",
+    breaks: "No lease serves before an entry of the leader's own term is committed",
+    edits: [{
+      file: "src/raft/transfer.ts",
+      anchor:
+        `core.role === "leader" && core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
+      replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
+    }],
+  },
+  {
+    name: "lease_kept_through_transfer",
+    breaks: "Once TimeoutNow was sent, no lease in that term",
+    edits: [{
+      file: "src/raft/transfer.ts",
+      anchor:
+        `core.role === "leader" && core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
+      replacement: `core.role === "leader" && core.hasCommittedInTerm`,
+    }],
+  },
+  {
+    name: "lease_resumed_after_aborted_transfer",
+    breaks: "A transfer that was given up does not give the lease back: TimeoutNow may come late",
+    edits: [{
+      file: "src/raft/transfer.ts",
+      anchor: `core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
+      replacement: `core.transferee === NO_REPLICA && core.hasCommittedInTerm`,
+    }],
+  },
+  {
+    name: "no_wait_before_voting_after_restart",
+    breaks: "After a restart a node waits out the longest support it may have given",
+    edits: [{
+      file: "src/liveness/peers.ts",
+      anchor: "this.#voteFromMs = mayHaveSupported\n",
+      replacement: "this.#voteFromMs = mayHaveSupported && run < 0\n",
+    }],
+  },
+  {
+    name: "lease_counted_from_arrival",
+    breaks: "Support counts from when the answered beat was sent, not from when its answer came",
+    edits: [{
+      file: "src/liveness/liveness.ts",
+      anchor: "const sentMs = peer.sent.sentMs(beat.granted);",
+      replacement: "const sentMs = beat.granted === 0 ? -Infinity : this.#peers.now();",
+    }],
+  },
+  {
+    name: "support_revives_after_lapse",
+    breaks: "Support that lapsed is withdrawn for good",
+    edits: [{
+      file: "src/liveness/given_support.ts",
+      anchor: `    if (this.#epoch !== 0 && nowMs >= this.#untilMs) this.withdraw();
+    return this.#epoch;`,
+      replacement: "    return nowMs >= this.#untilMs ? 0 : this.#epoch;",
+    }],
+  },
+  {
+    name: "support_ends_early",
+    breaks: "Support stands for as long as the supported node counts on it",
+    edits: [{
+      file: "src/liveness/given_support.ts",
+      anchor: "this.#untilMs = nowMs + this.#supportMs;",
+      replacement: "this.#untilMs = nowMs + this.#supportMs / 2;",
+    }],
+  },
+  {
+    name: "restarted_follower_still_counted",
+    breaks: "What a follower promised before its restart counts no more",
+    edits: [{
+      file: "src/liveness/peers.ts",
+      anchor: `    peer.releases.clear();
+    this.#stand(peer);
+  }
+
+  #stand(`,
+      replacement: `    peer.releases.clear();
+    if (peer.standing === undefined) this.#stand(peer);
+  }
+
+  #stand(`,
+    }],
+  },
+  {
+    name: "promise_of_earlier_epoch_counted",
+    breaks: "A promise counts under the epoch that it names, and under no later one",
+    edits: [
+      {
+        file: "src/liveness/fortification.ts",
+        anchor:
+          "if (peer === undefined || standing?.epoch !== epoch || standing.run !== run) return;",
+        replacement: "if (peer === undefined || standing?.run !== run) return;",
+      },
+      {
+        file: "src/liveness/peers.ts",
+        anchor: `    peer.isEpochRefused = false;
+    peer.nextBeatMs = this.now();
+    this.#stand(peer);`,
+        replacement: `    peer.isEpochRefused = false;
+    peer.nextBeatMs = this.now();
+    if (peer.standing === undefined) this.#stand(peer);
+    else Object.assign(peer.standing, { epoch });`,
+      },
+    ],
+  },
+  {
+    name: "promise_not_kept",
+    breaks: "Who promised to follow a leader votes for nobody else while its node is supported",
+    edits: [{
+      file: "src/liveness/fortification.ts",
+      anchor: "return this.#standingPromise(lead, term) !== undefined;",
+      replacement: "return lead !== 0 && term < 0 && this.#promise !== undefined;",
+    }],
+  },
+  {
+    name: "promise_ends_with_term",
+    breaks: "A higher term alone does not end a promise; a leader of that term does",
+    edits: [{
+      file: "src/liveness/fortification.ts",
+      anchor: "const isSucceeded = lead !== 0 && term > promise.term;",
+      replacement: "const isSucceeded = term > promise.term;",
+    }],
+  },
+  {
+    name: "promise_after_moving_on",
+    breaks: "A reply that waited for its write promises nothing once its sender has moved on",
+    edits: [{
+      file: "src/liveness/fortification.ts",
+      anchor:
+        `if (node.role !== "follower" || node.lead !== to || node.term !== term) return false;`,
+      replacement: `if (node.role === "leader") return false;`,
+    }],
+  },
+  {
+    name: "lease_of_old_configuration",
+    breaks: "A lease is counted over the voters of the configuration in force",
+    edits: [{
+      file: "src/liveness/fortification.ts",
+      anchor: "    if (leading.configuration === configuration) return;\n",
+      replacement: "    if (leading.term > 0) return;\n",
+    }],
+  },
+  {
+    name: "joint_lease_of_new_half",
+    breaks: "In joint consensus a lease needs both majorities",
+    edits: [{
+      file: "src/liveness/lease.ts",
+      anchor: "return Math.min(majorityUntilMs(incoming), majorityUntilMs(outgoing));",
+      replacement: "return majorityUntilMs(outgoing.length < 0 ? outgoing : incoming);",
+    }],
+  },
+  {
+    name: "suspend_does_not_void",
+    breaks: "When wall and monotonic clock disagree, all support from before is void",
+    edits: [{
+      file: "src/liveness/clock_guard.ts",
+      anchor: "elapsedMs <= this.#turnLateMs && Math.abs(partedMs) <= this.#jumpMs)) {",
+      replacement: "elapsedMs <= this.#turnLateMs && partedMs === partedMs)) {",
+    }],
+  },
+];
