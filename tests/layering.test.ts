@@ -60,8 +60,9 @@ const HOUSE: House = {
     "src/liveness/mod.ts",
     // The audit log stands before the commands that fill it.
     "src/system/audit_log.ts",
-    // Signatures stand before the tokens that they will be under.
-    "identity/ed25519.ts",
+    // Tokens stand before the sessions and commands that will use them.
+    "identity/token_keys.ts",
+    "identity/ban_list.ts",
     // Certificates stand before the sessions that will be opened with them.
     "identity/path_validation.ts",
     // The handshake stands before the sessions that will begin with it.

@@ -1,0 +1,75 @@
+/**
+ * What identity costs where it is on everybody's way: the check of a token, first and repeated. In
+ * one process, as nothing of it waits for another.
+ */
+import { BanList } from "../identity/ban_list.ts";
+import { signingKeyOfSeed } from "../identity/ed25519.ts";
+import { mintToken } from "../identity/token.ts";
+import { SessionTokens, type TokenBearer, type TokenRules } from "../identity/token_check.ts";
+import { keyIdOf, publishedKeys, PublishedTokenKeys, withKey } from "../identity/token_keys.ts";
+import type { ResultFile } from "./harness.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 1);
+
+/** Rounds whose median is the result. */
+const ROUNDS = 9;
+
+/** Microseconds a call, the median of some rounds after one to warm up. */
+async function usPerCall(calls: number, run: () => unknown): Promise<number> {
+  const found: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const startMs = performance.now();
+    for (let call = 0; call < calls; call++) {
+      const waiting = run();
+      if (waiting instanceof Promise) await waiting;
+    }
+    if (round > 0) found.push((performance.now() - startMs) * 1_000 / calls);
+  }
+  return found.sort((left, right) => left - right)[ROUNDS >> 1]!;
+}
+
+/** A token, who shows it, and what it is held to. */
+async function tokenCase(): Promise<{ token: string; bearer: TokenBearer; rules: TokenRules }> {
+  const key = await signingKeyOfSeed(new Uint8Array(32).fill(1));
+  const publicKey = key.verifying.bytes;
+  const keys = new PublishedTokenKeys();
+  await keys.replace(publishedKeys(withKey([], publicKey, NOW_MS), NOW_MS));
+  const issuer = "spiffe://registry.example";
+  const audience = "spiffe://registry.example/region/eu";
+  const subject = `${audience}/agent/6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11`;
+  const bearer = { subject, leafHash: new Uint8Array(32) };
+  const token = await mintToken({
+    ...bearer,
+    issuer,
+    audience,
+    tokenId: "0b5d3c52-6b1f-4b6e-9a3e-0d1b2c3d4e5f",
+    nowMs: NOW_MS,
+    lifeMs: 600_000,
+    grants: { domains: ["bank.example"], gateways: ["2a1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a12"] },
+  }, { keyId: keyIdOf(publicKey), key });
+  return { token, bearer, rules: { issuer, audience, keys, bans: new BanList() } };
+}
+
+/** Tokens, as they are first seen and as they are repeated. */
+export async function benchIdentity(file: ResultFile): Promise<void> {
+  const { token, bearer, rules } = await tokenCase();
+  const first = await usPerCall(1_000, () => {
+    // A session of its own each time: nothing is remembered but the key.
+    return new SessionTokens(bearer, rules).check(token, NOW_MS);
+  });
+  const session = new SessionTokens(bearer, rules);
+  await session.check(token, NOW_MS);
+  // Another string each time, as from a decoder: equal, and not the same object.
+  const copies = Array.from({ length: 64 }, () => ["", ...token].join(""));
+  let copy = 0;
+  const repeated = await usPerCall(
+    20_000,
+    () => session.check(copies[copy++ & 63]!, NOW_MS),
+  );
+  file.write({
+    bench: "token",
+    tokenBytes: token.length,
+    firstUs: Math.round(first),
+    repeatedUs: Number(repeated.toFixed(2)),
+  });
+}
