@@ -76,7 +76,7 @@ export class Handshake {
 
   /** Takes bytes of the peer, which are copied. Bytes that nobody waits for end the handshake. */
   receive(chunk: Uint8Array, nowMs: number): Step {
-    if (this.over || this.#isLate(nowMs)) return this.#step;
+    if (this.over || this.#isLate(nowMs) || chunk.length === 0) return this.#step;
     if (this.#reader === undefined) {
       return this.#fail("out_of_order", "Bytes came before their turn");
     }
