@@ -182,6 +182,8 @@ export interface Checker {
   onAppend?(ref: ReplicaRef, entry: AppendedEntry): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;
   onImage?(ref: ReplicaRef, image: ImageTaken): void;
+  /** The image at `index` is what a restart will find, unless a newer one is. */
+  onImageDurable?(ref: ReplicaRef, index: number): void;
   /** A node has started, from what its disk held: its replicas may have forgotten their commit. */
   onStart?(node: NodeView): void;
   /** A replica was removed from its group, and its log forgotten. */

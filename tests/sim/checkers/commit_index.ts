@@ -6,7 +6,6 @@
 import {
   type Checker,
   Finding,
-  type ImageTaken,
   type NodeView,
   type ReplicaRef,
   type ReplicaView,
@@ -24,10 +23,10 @@ interface Marks {
 export class CommitIndex implements Checker {
   readonly name = "commit_index";
   readonly #marks = new Map<ReplicaRef, Marks>();
-  /** The newest image of each replica. */
+  /** The newest durable image of each replica. */
   readonly #images = new Map<ReplicaRef, number>();
 
-  onImage(ref: ReplicaRef, { index }: ImageTaken): void {
+  onImageDurable(ref: ReplicaRef, index: number): void {
     this.#images.set(ref, index);
   }
 

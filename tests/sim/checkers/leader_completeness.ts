@@ -31,11 +31,14 @@ export class LeaderCompleteness implements Checker {
     const { ref, term } = replica;
     const key = placeKey(term, ref.group);
     if (this.#seen.has(key)) return;
-    this.#seen.add(key);
     const commit = (this.#commits.get(ref.group) ?? []).findLast(({ inTerm }) => inTerm < term);
-    if (commit === undefined) return;
-    const found = replica.termAt(commit.index);
-    if (found === commit.term) return;
+    const found = commit === undefined ? undefined : replica.termAt(commit.index);
+    // What its log could not take yet is looked at when it has: the disk may be full.
+    if (commit !== undefined && found === undefined) {
+      if (commit.index > replica.committed && commit.index <= replica.lastIndex) return;
+    }
+    this.#seen.add(key);
+    if (commit === undefined || found === commit.term) return;
     // What its image holds was committed; whether it was the same, the images tell.
     if (found === undefined && commit.index <= replica.committed) return;
     throw new Finding(

@@ -107,6 +107,14 @@ test("LeaderCompleteness finds a leader without what was committed before its te
   leads([1, 2, 3]).run();
   // Compacted, and so committed there.
   leads([undefined, undefined, 2], 3, 2).run();
+  // Its log has not taken all of it yet: what it is, shows itself when it has.
+  const { checker, run } = leads([1, undefined]);
+  run();
+  finds(
+    checker,
+    /lacks entry 2/,
+    () => step(checker, { ref: two, role: "leader", term: 3, log: [1, 1] }),
+  );
   // Of an older term, it need not know.
   leads([1], 1).run();
 });
@@ -196,7 +204,7 @@ test("CommitIndex lets a restart forget what was not durable, and an image stays
   const checker = new CommitIndex();
   step(checker, { ref: one, term: 4, committed: 5 });
   step(checker, { ref: one, term: 3, committed: 2 }, { run: 2 });
-  checker.onImage(one, { index: 2, term: 3, hash: 0 });
+  checker.onImageDurable(one, 2);
   finds(checker, /below its image at 2/, () => {
     step(checker, { ref: one, term: 3, committed: 1 }, { run: 3 });
   });
