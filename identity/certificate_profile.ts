@@ -34,6 +34,7 @@ export const OID = {
   ecdsaWithSha256: "1.2.840.10045.4.3.2",
   ecPublicKey: "1.2.840.10045.2.1",
   p256: "1.2.840.10045.3.1.7",
+  commonName: "2.5.4.3",
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",

@@ -2,18 +2,9 @@
  * The signature of one certificate by another's key: Ed25519 by the strict check that everything else
  * uses, ECDSA P-256 by WebCrypto. The same verdict on every runtime, browsers included.
  */
-import type { PublicKey } from "./certificate_reader.ts";
-import type { KeyAlgorithm } from "./certificate_profile.ts";
 import { RegistryError } from "../src/base/errors.ts";
 import { verifyingKey, verifyMessage } from "./ed25519.ts";
-
-/** Something signed: a certificate, or a request for one. */
-export interface SignedStructure {
-  readonly signedBytes: Uint8Array;
-  readonly signatureAlgorithm: KeyAlgorithm;
-  /** 64 bytes. */
-  readonly signature: Uint8Array;
-}
+import type { PublicKey, SignedStructure } from "./signed_structure.ts";
 
 const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
 const ECDSA = { name: "ECDSA", hash: "SHA-256" } as const;

@@ -65,6 +65,8 @@ const HOUSE: House = {
     "identity/ban_list.ts",
     // Certificates stand before the sessions that will be opened with them.
     "identity/path_validation.ts",
+    "identity/authority.ts",
+    "identity/certificate_request.ts",
     // The handshake stands before the sessions that will begin with it.
     "identity/registry_auth/mod.ts",
   ],
