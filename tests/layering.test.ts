@@ -54,9 +54,7 @@ const HOUSE: House = {
     "mod.ts",
     "src/cli/main.ts",
     "schemas/generator/main.ts",
-    // Consensus stands before the group loop that will use it.
-    "src/raft/mod.ts",
-    // Node liveness stands before the group loop, too.
+    // Node liveness stands before the group loop that will use it.
     "src/liveness/mod.ts",
     // The audit log stands before the commands that fill it.
     "src/system/audit_log.ts",

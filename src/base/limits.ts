@@ -78,8 +78,8 @@ export const GROUP_PROPOSALS_MAX = 8_192;
 export const GROUP_READS_MAX = 8_192;
 /** What a caller is told to wait when that many commands or reads wait already, ms. */
 export const GROUP_RETRY_MS = 50;
-/** How often groups whose storage was refused try again, and how long a read waits to be asked anew. */
-export const GROUP_STORAGE_RETRY_MS = 100;
+/** A read that a follower asked its leader for and heard nothing of is asked for anew after this, ms. */
+export const GROUP_READ_AGAIN_MS = 300;
 /** Rounds of work that a group gets in one turn, so that no group holds up the others. */
 export const GROUP_ROUNDS_MAX = 16;
 

@@ -1,8 +1,7 @@
 /**
  * A replicated state machine as the rest of the node sees it (ARCHITECTURE.md, the write path).
  *
- * A local group (one replica, durable when its log is) and a Raft group are alike to all above:
- * nothing is decided synchronously, entries carry term and index, and reads ask for permission.
+ * Nothing is decided synchronously, entries carry term and index, and reads ask for permission.
  * Sources: Raft thesis §6.4 (reads), §8 (clients).
  */
 import type { GroupId, GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
@@ -58,11 +57,15 @@ export interface Group<Outcome> {
     timeoutMs: number,
   ): Promise<ReadPoint | RegistryError>;
 
-  /** Group time, whole ms: stands still while there is no leader, and never goes back. */
+  /**
+   * Group time, whole ms: that of the last command applied, and at a leader, from when it applied the
+   * first entry of its own term, what has passed since. So it stands still while there is no leader,
+   * and it goes back where a leader loses its place, to what was logged: nothing rests on the rest.
+   */
   timeMs(): GroupTimeMs;
 
   status(): GroupStatus;
 
-  /** Ends it; what is not yet committed answers `shutting_down`. */
+  /** Ends it. Proposals that wait are answered `connection_lost`, for they may be applied yet. */
   close(): void;
 }

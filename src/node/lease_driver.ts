@@ -1,6 +1,6 @@
 /**
  * What a leader does by itself as time passes, for every group it leads: expires what is over,
- * extends covers in the background, logs the time, and answers proposals that waited too long.
+ * extends covers in the background, and logs the time.
  *
  * Each is a logged command like any other; while one is under way for a partition, no second one of
  * its kind is proposed. Time is the group's (src/node/group_interface.ts), so that nothing expires while there
@@ -14,7 +14,7 @@ import {
   TIME_LOG_MS_MIN,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
+import type { Scheduler, Timer } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
@@ -23,11 +23,8 @@ import type { Proposer } from "./proposer.ts";
 export interface LeaseDriverOptions {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
-  readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
-  /** Answers proposals of all groups whose time is up. */
-  readonly expireProposals: (nowMs: number) => void;
 }
 
 /** One partition, and which commands are under way for it. */
@@ -72,7 +69,6 @@ export class LeaseDriver {
 
   /** One look at all partitions. */
   tick(): void {
-    this.#options.expireProposals(this.#options.clock.nowMs());
     const unixS = this.#options.proposer.unixS();
     for (const driven of this.#driven) {
       if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS);

@@ -5,8 +5,9 @@
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
-import type { SystemReply, SystemStore } from "../system/system_store.ts";
+import { type SystemReply, SystemStore } from "../system/system_store.ts";
 import type { ImageTarget, RestorableMachine } from "./recovery.ts";
+import type { PreparedImage } from "./state_machine.ts";
 
 /** The system group's machine over its store. */
 export class SystemMachine implements RestorableMachine {
@@ -27,8 +28,17 @@ export class SystemMachine implements RestorableMachine {
   /** It has nothing that only a leader knows. */
   onBecomeLeader(): void {}
 
+  /** See {@link onBecomeLeader}. */
+  onLoseLeadership(): void {}
+
   writeImage(): Iterable<Uint8Array> {
     return this.store.writeImage();
+  }
+
+  readImage(image: Uint8Array): PreparedImage {
+    const read = new SystemStore();
+    read.loadImage([image]);
+    return { install: () => this.store.replaceBy(read), discard: () => {} };
   }
 
   /** It is small: its image is loaded as a whole. */
@@ -65,8 +75,16 @@ export class PartitionMachine implements RestorableMachine {
     this.store.onBecomeLeader(nowMs);
   }
 
+  onLoseLeadership(): void {
+    this.store.onLoseLeadership();
+  }
+
   writeImage(): Iterable<Uint8Array> {
     return this.store.writeImage(this.#imageScratch);
+  }
+
+  readImage(image: Uint8Array): PreparedImage {
+    return this.store.readImage(image);
   }
 
   imageLoader(): ImageTarget {

@@ -10,8 +10,11 @@ import { RegistryError } from "../base/errors.ts";
 import {
   type GroupId,
   groupOfPartition,
+  type NodeId,
+  nodeId,
   partitionId,
   partitionOfGroup,
+  replicaId,
   SYSTEM_GROUP,
 } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
@@ -42,7 +45,9 @@ import { DomainClaims } from "./domain_claims.ts";
 import { HeldClock } from "./held_clock.ts";
 import { LeaseDriver } from "./lease_driver.ts";
 import { ListPath } from "./list_path.ts";
-import { LocalGroup, type StateMachine } from "./local_group.ts";
+import { FOUNDER_REPLICA } from "./log_entry.ts";
+import type { RaftGroup } from "./group.ts";
+import { GroupSet, type PeerLinks } from "./group_set.ts";
 import { PartitionMachine, SystemMachine } from "./machines.ts";
 import { NodePath } from "./node_path.ts";
 import { type Partition, PartitionTable } from "./partitions.ts";
@@ -56,6 +61,8 @@ import { WritePath } from "./write_path.ts";
 
 /** The first generation of every cluster; restore and unsafe recovery raise it. */
 const FIRST_GENERATION = 1;
+/** The most that leading all groups may take at a start, ms: two syncs of a disk that is very slow. */
+const START_MS_MAX = 60_000;
 
 /** What a registry stands on. */
 export interface RegistryOptions {
@@ -163,10 +170,8 @@ export class Registry {
     this.leases = new LeaseDriver({
       table,
       proposer,
-      clock,
       scheduler: world.scheduler,
       logger,
-      expireProposals: (nowMs) => groups.expireProposals(nowMs),
     });
     this.janitor = new AliasJanitor({
       table,
@@ -185,7 +190,7 @@ export class Registry {
   }
 
   /**
-   * Recovers the log, begins a term in every group, and creates the cluster where there is none.
+   * Recovers the log, leads every group, and creates the cluster where there is none.
    *
    * @throws RegistryError `corrupt`, `locked`, `storage_unavailable`; `invalid_configuration` when
    * the partition count is not the cluster's.
@@ -276,7 +281,13 @@ function closeLog(log: SharedLog): Promise<void> {
   return new Promise((resolve) => log.close(() => resolve()));
 }
 
+/** Whom the log tells, once there is somebody. */
+interface LogWatch {
+  set: GroupSet | undefined;
+}
+
 interface OpenedLog {
+  readonly watch: LogWatch;
   readonly clock: HeldClock;
   readonly log: SharedLog;
   readonly shared: StoreShared;
@@ -289,6 +300,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
   const sink = options.events;
+  const watch: LogWatch = { set: undefined };
   const recovery = new Recovery<PartitionMachine | SystemMachine>((group) => {
     const partition = partitionOfGroup(group);
     if (partition === undefined) return new SystemMachine(new SystemStore());
@@ -301,7 +313,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
       }),
       shared.imageScratch,
     );
-  }, options.logEvents);
+  }, watchedEvents(options.logEvents, watch));
   openSharedLog({
     storage,
     clock: world.monotonic,
@@ -310,7 +322,23 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
     handlers: recovery.handlers,
     ...(logLimits === undefined ? {} : { limits: logLimits }),
   });
-  return { clock: new HeldClock(world.monotonic), log: await recovery.done, shared, recovery };
+  const clock = new HeldClock(world.monotonic);
+  return { watch, clock, log: await recovery.done, shared, recovery };
+}
+
+/** The log's events, of which the groups hear first. */
+function watchedEvents(events: LogEvents, watch: LogWatch): LogEvents {
+  return {
+    ...events,
+    poisoned: (error) => {
+      watch.set?.logPoisoned(error);
+      events.poisoned(error);
+    },
+    writable: (writable) => {
+      watch.set?.logWritable(writable);
+      events.writable(writable);
+    },
+  };
 }
 
 function checkPartitionCount(cluster: Genesis | undefined, configured: number): void {
@@ -361,24 +389,33 @@ function sameMember(left: Member, right: Member): boolean {
 
 /** All groups of a node. */
 class Groups {
-  readonly system: { readonly group: LocalGroup<SystemReply>; readonly store: SystemStore };
+  readonly system: { readonly group: RaftGroup<SystemReply>; readonly store: SystemStore };
   readonly partitions: readonly Partition[];
-  readonly #all: readonly (LocalGroup<ApplyReply> | LocalGroup<SystemReply>)[];
+  readonly #set: GroupSet;
+  readonly #all: readonly (RaftGroup<ApplyReply> | RaftGroup<SystemReply>)[];
 
   constructor(options: RegistryOptions, opened: OpenedLog) {
-    const { machine } = opened.recovery.take(SYSTEM_GROUP);
-    assert(machine instanceof SystemMachine, "Group 0 holds the system");
+    const { recovery } = opened;
+    this.#set = newGroupSet(options, opened);
+    opened.watch.set = this.#set;
+    const system = recovery.take(SYSTEM_GROUP);
+    assert(system.machine instanceof SystemMachine, "Group 0 holds the system");
     this.system = {
-      group: newGroup<SystemReply>(options, opened, SYSTEM_GROUP, machine),
-      store: machine.store,
+      group: this.#set.add({
+        ...founder(SYSTEM_GROUP),
+        machine: system.machine,
+        recovered: system,
+      }),
+      store: system.machine.store,
     };
-    const all: (LocalGroup<ApplyReply> | LocalGroup<SystemReply>)[] = [this.system.group];
+    const all: (RaftGroup<ApplyReply> | RaftGroup<SystemReply>)[] = [this.system.group];
     const partitions: Partition[] = [];
     for (let number = 0; number < options.partitionCount; number++) {
       const id = partitionId(number);
-      const { machine } = opened.recovery.take(groupOfPartition(id));
+      const recovered = recovery.take(groupOfPartition(id));
+      const { machine } = recovered;
       assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
-      const group = newGroup<ApplyReply>(options, opened, groupOfPartition(id), machine);
+      const group = this.#set.add({ ...founder(groupOfPartition(id)), machine, recovered });
       partitions.push({ id, group, store: machine.store });
       all.push(group);
     }
@@ -386,21 +423,17 @@ class Groups {
     this.#all = all;
   }
 
-  /** Begins a term in every group; all of them share one write of the log. */
+  /** Leads every group; their first terms share one write of the log. */
   async start(): Promise<void> {
-    await Promise.all(this.#all.map((group) =>
-      new Promise<void>((resolve, reject) => {
-        group.start((error) => error === undefined ? resolve() : reject(error));
-      })
-    ));
+    this.#set.start();
+    for (const group of this.#all) {
+      const led = await group.readBarrier(0, START_MS_MAX);
+      if (led instanceof RegistryError) throw led;
+    }
   }
 
   entriesAppended(): number {
     return this.#all.reduce((sum, group) => sum + group.entriesAppended, 0);
-  }
-
-  expireProposals(nowMs: number): void {
-    for (const group of this.#all) group.expireProposals(nowMs);
   }
 
   writeImage(
@@ -411,30 +444,34 @@ class Groups {
   }
 
   close(): void {
-    for (const group of this.#all) group.close();
+    this.#set.close();
   }
 }
 
-function newGroup<Outcome>(
-  options: RegistryOptions,
-  opened: OpenedLog,
-  id: GroupId,
-  machine: StateMachine<Outcome>,
-): LocalGroup<Outcome> {
-  const recovered = opened.recovery.take(id);
-  return new LocalGroup<Outcome>({
-    id,
-    machine,
-    log: opened.log,
-    clock: opened.clock,
-    nodeId: options.nodeId,
-    appliedIndex: recovered.appliedIndex,
-    appliedTerm: recovered.appliedTerm,
-    lastTerm: recovered.lastTerm,
-    onFailure: (group, error) =>
-      options.logger.error("A group broke an invariant and serves nothing more", { group, error }),
+/** This node's place in a group that it founded, or founds. */
+function founder(id: GroupId) {
+  return { id, replica: replicaId(FOUNDER_REPLICA), founds: true };
+}
+
+function newGroupSet(options: RegistryOptions, { clock, log }: OpenedLog): GroupSet {
+  const { world, logger } = options;
+  const self: NodeId = nodeId(options.nodeId);
+  return new GroupSet({
+    nodeId: self,
+    world,
+    clock,
+    logger,
+    log,
+    peers: NO_PEERS,
+    directory: { nodeOf: (replica) => replica === FOUNDER_REPLICA ? self : undefined },
   });
 }
+
+/** A node that knows no other. */
+const NO_PEERS: PeerLinks = {
+  send: () => {},
+  sendImage: () => {},
+};
 
 function recordCount(shared: StoreShared): number {
   return shared.counts.agents + shared.counts.gateways + shared.counts.aliases;

@@ -51,12 +51,19 @@ export interface PartitionStoreOptions {
 
 /** One partition. */
 export class PartitionStore {
-  readonly #state: PartitionState;
-  readonly #leases: Leases;
+  readonly #options: PartitionStoreOptions;
+  #state: PartitionState;
+  #leases: Leases;
 
-  constructor({ shared, generation, partition = 0, sink }: PartitionStoreOptions) {
-    this.#state = new PartitionState(shared, { generation, partition }, sink);
+  constructor(options: PartitionStoreOptions) {
+    this.#options = options;
+    this.#state = this.#newState();
     this.#leases = new Leases(this.#state);
+  }
+
+  #newState(): PartitionState {
+    const { shared, generation, partition = 0, sink } = this.#options;
+    return new PartitionState(shared, { generation, partition }, sink);
   }
 
   /** Group time as last applied, ms. */
@@ -293,6 +300,33 @@ export class PartitionStore {
     const loader = this.imageLoader();
     for (const chunk of chunks) loader.push(chunk);
     loader.finish();
+  }
+
+  /**
+   * Reads a whole image beside the present state, which stays in use; the memory of both is taken
+   * until one of the two is called. `install` puts the image in the state's place: no slot is valid
+   * any more, and what only a leader knows is gone.
+   *
+   * @throws RegistryError `corrupt`.
+   */
+  readImage(image: Uint8Array): { readonly install: () => void; readonly discard: () => void } {
+    const state = this.#newState();
+    try {
+      const loader = new ImageLoader(state);
+      loader.push(image);
+      loader.finish();
+    } catch (error) {
+      state.release();
+      throw error;
+    }
+    return {
+      install: () => {
+        this.release();
+        this.#state = state;
+        this.#leases = new Leases(state);
+      },
+      discard: () => state.release(),
+    };
   }
 
   /** Gives all memory back; the store is empty afterwards. */

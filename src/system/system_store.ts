@@ -160,6 +160,16 @@ export class SystemStore {
     this.#ringNumber = reader.ringNumber;
   }
 
+  /** Takes over all that `other` holds, which is given up. */
+  replaceBy(other: SystemStore): void {
+    this.#genesis = other.#genesis;
+    this.#members.clear();
+    for (const [nodeId, member] of other.#members) this.#members.set(nodeId, member);
+    this.#timeMs = other.#timeMs;
+    this.#appliedIndex = other.#appliedIndex;
+    this.#ringNumber = other.#ringNumber;
+  }
+
   #dispatch(command: CommandView, index: number): SystemReply {
     switch (command.kind) {
       case COMMAND_KINDS.genesis:

@@ -1,0 +1,95 @@
+/**
+ * What a group asks of the node that it runs on: clocks, the shared log, a way to other nodes, a turn
+ * of its own when there is something to do. `group_set.ts` is the one that answers.
+ */
+import type { RegistryError } from "../base/errors.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MonotonicClock } from "../base/world.ts";
+import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
+import type { SharedLog } from "../storage/shared_log.ts";
+
+/** The way to the other nodes. Nothing of it calls back in the calling turn. */
+export interface PeerLinks {
+  /** Sends a frame, which may be lost, repeated and overtaken. Its bytes belong to the link now. */
+  send(to: NodeId, frame: Uint8Array): void;
+  /**
+   * Sends something large on a stream of its own. The bytes belong to the link now.
+   *
+   * @param done called once, in a later turn: whether it arrived whole, as far as is known.
+   */
+  sendImage(
+    to: NodeId,
+    header: Uint8Array,
+    image: Uint8Array,
+    done: (delivered: boolean) => void,
+  ): void;
+}
+
+/** Which node a replica is of. Ids are given out once and never again. */
+export interface ReplicaDirectory {
+  /** Undefined: no replica has that id, or not any more; nothing is believed of it. */
+  nodeOf(replica: number): NodeId | undefined;
+}
+
+/** A group as the set that hosts it sees it. None of it throws. */
+export interface HostedGroup {
+  readonly id: GroupId;
+  /** Whether time has to be told to it. */
+  readonly wantsTicks: boolean;
+  /** Whether this node's replica decides alone, and so may lead at once. */
+  readonly isSole: boolean;
+  /** How many proposals and reads wait. */
+  readonly waiting: number;
+  /** Does all that is due. */
+  work(): void;
+  /** One tick of the set's clock. */
+  tick(): void;
+  /** Starts an election. */
+  campaign(): CampaignResult;
+  /** Takes a message whose sender was checked; what became of it. */
+  step(message: Message): StepResult | "closed";
+  /**
+   * Takes a snapshot, whose data is a whole image.
+   *
+   * @throws RegistryError `corrupt` where the image cannot be read; then nothing was done.
+   */
+  stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed";
+  /** Answers what waited too long, and asks anew for reads asked for before `askAnewBeforeMs`. */
+  sweep(nowMs: number, askAnewBeforeMs: number): void;
+  /** Tries again what the log refused; true when nothing is refused any more. */
+  retryStorage(): boolean;
+  /** What was sent last to replicas of a node may be lost. */
+  peerLost(isOnNode: (replica: number) => boolean): void;
+  /** The log acknowledges nothing any more. */
+  logPoisoned(error: RegistryError): void;
+  close(): void;
+}
+
+/** One for all groups of a node. */
+export interface GroupHost {
+  readonly nodeId: NodeId;
+  readonly clock: MonotonicClock;
+  readonly log: SharedLog;
+  readonly logger: Logger;
+  readonly raft: RaftSettings;
+  readonly directory: ReplicaDirectory;
+  /** Why the log takes no writes, and so nothing new is begun; undefined: it does. */
+  writeRefusal(): RegistryError | undefined;
+  /** The group has something to do in the next turn. */
+  wantsTurn(group: HostedGroup): void;
+  /** The group has waiters whose time will be up. */
+  hasWaiters(group: HostedGroup): void;
+  /** The group's writes were refused, to be tried again. */
+  isBlocked(group: HostedGroup): void;
+  /** Sends a message that is no snapshot to the replica that it names, at the end of this turn. */
+  send(group: HostedGroup, message: Message): void;
+  /** Sends a snapshot; `done` tells in a later turn whether it arrived. */
+  sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void;
+  /** Takes a place among the images on their way; false: there is none. */
+  takeImagePlace(): boolean;
+  /** Gives such a place back. */
+  giveImagePlace(): void;
+  /** The group broke an invariant and does nothing more. */
+  failed(group: HostedGroup, error: unknown): void;
+}

@@ -1,0 +1,431 @@
+/**
+ * All groups of a node over one log: gives each its turn, ticks those that are awake, looks after
+ * deadlines, and joins what they say to another node into one frame a turn. Production and the
+ * simulator run this very loop.
+ *
+ * Contract: whatever happens, groups are worked in a turn of their own (`Scheduler.nextTurn`), each
+ * once, and then one frame leaves for each node that anything is said to. What comes from outside
+ * changes nothing but its own group, and what is wrong with it is counted by code, never thrown.
+ */
+import { assert } from "../base/assert.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import type { GroupId, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
+import {
+  GROUP_READ_AGAIN_MS,
+  PEER_IMAGE_BYTES_MAX,
+  PEER_IMAGES_AT_ONCE,
+  RAFT_ELECTION_TICKS,
+  RAFT_HEARTBEAT_TICKS,
+  RAFT_TICK_MS,
+  WAL_PROBE_MS,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MonotonicClock, Timer, World } from "../base/world.ts";
+import {
+  type Configuration,
+  EMPTY_DATA,
+  type Message,
+  type RaftOptions,
+  raftSettings,
+  type StepResult,
+} from "../raft/mod.ts";
+import type { LogDone, SharedLog } from "../storage/shared_log.ts";
+import {
+  decodePeerFrame,
+  encodePeerFrame,
+  type GroupMessage,
+  type PeerFrame,
+} from "../wire/peer_frame.ts";
+import { RaftGroup } from "./group.ts";
+import type { GroupHost, HostedGroup, PeerLinks, ReplicaDirectory } from "./group_host.ts";
+import { encodeConfiguration, soleConfiguration } from "./log_entry.ts";
+import { PeerOutbox } from "./peer_outbox.ts";
+import type { RecoveredState } from "./recovery.ts";
+import type { StateMachine } from "./state_machine.ts";
+
+export type { PeerLinks, ReplicaDirectory } from "./group_host.ts";
+
+/** How groups are driven; each has a default. */
+export interface GroupSettings
+  extends Partial<Omit<RaftOptions, "id" | "storage" | "entropy" | "directory" | "support">> {
+  /** A tick of the groups that are awake, ms. */
+  readonly tickMs?: number;
+}
+
+/** Everything a set stands on. */
+export interface GroupSetOptions {
+  readonly nodeId: NodeId;
+  readonly world: World;
+  /** What group time, deadlines and leases go by; default: the world's. */
+  readonly clock?: MonotonicClock;
+  readonly logger: Logger;
+  /** Open, and told of by {@link GroupSet.logWritable} and {@link GroupSet.logPoisoned}. */
+  readonly log: SharedLog;
+  readonly peers: PeerLinks;
+  readonly directory: ReplicaDirectory;
+  readonly settings?: GroupSettings;
+  /** Told when a group broke an invariant; it serves nothing from then on. */
+  readonly onFailure?: (group: GroupId, error: unknown) => void;
+}
+
+/** What a group is added with. */
+export interface GroupParts<Outcome> {
+  readonly id: GroupId;
+  /** This node's replica of it. */
+  readonly replica: ReplicaId;
+  readonly machine: StateMachine<Outcome>;
+  /** How recovery left machine and log. */
+  readonly recovered: RecoveredState;
+  /** Where nothing was recovered: begin as the only voter, instead of waiting to be taken in. */
+  readonly founds?: boolean;
+}
+
+/** The groups of one node. */
+export class GroupSet {
+  readonly #options: GroupSetOptions;
+  readonly #clock: MonotonicClock;
+  readonly #host: GroupHost;
+  readonly #groups = new Map<GroupId, HostedGroup>();
+  readonly #outbox = new PeerOutbox();
+  readonly #awake = new Set<HostedGroup>();
+  readonly #withWaiters = new Set<HostedGroup>();
+  readonly #blocked = new Set<HostedGroup>();
+  readonly #refusals = new Map<string, number>();
+  readonly #tickMs: number;
+  #dirty = new Set<HostedGroup>();
+  #turnDue = false;
+  #started = false;
+  #closed = false;
+  #poisoned: RegistryError | undefined;
+  /** Why the log takes no writes. */
+  #unwritable: RegistryError | undefined;
+  #imagesOut = 0;
+  #timer: Timer | undefined;
+
+  constructor(options: GroupSetOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? options.world.monotonic;
+    this.#tickMs = options.settings?.tickMs ?? RAFT_TICK_MS;
+    this.#host = this.#newHost();
+  }
+
+  /** Why what came from other nodes was not taken, and how often. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#refusals;
+  }
+
+  /** The group of that id, if it is here. */
+  group(id: GroupId): HostedGroup | undefined {
+    return this.#groups.get(id);
+  }
+
+  /** All that are here. */
+  get groups(): Iterable<HostedGroup> {
+    return this.#groups.values();
+  }
+
+  /** Adds a group as recovery left it. */
+  add<Outcome>(parts: GroupParts<Outcome>): RaftGroup<Outcome> {
+    const { id, replica, machine, recovered, founds = false } = parts;
+    assert(!this.#groups.has(id), `Group ${id} is here already`);
+    const { appliedIndex, appliedTerm } = recovered;
+    const isNew = recovered.log.index === 0 && recovered.log.entries.length === 0;
+    const log = founds && isNew
+      ? { ...recovered.log, configuration: soleConfiguration(replica) }
+      : recovered.log;
+    const group = new RaftGroup(this.#host, {
+      id,
+      replica,
+      machine,
+      appliedIndex,
+      appliedTerm,
+      log,
+    });
+    this.#groups.set(id, group);
+    if (this.#started) this.#startGroup(group);
+    return group;
+  }
+
+  /**
+   * Founds a group of several voters, alike on each of their nodes, and adds it: an image of the
+   * empty machine, at index 1 and term 1, carries the configuration. `done` in a later turn.
+   */
+  found<Outcome>(
+    parts: Omit<GroupParts<Outcome>, "recovered" | "founds"> & { configuration: Configuration },
+    done: (group: RaftGroup<Outcome> | RegistryError) => void,
+  ): void {
+    const { id, machine, configuration } = parts;
+    const { log } = this.#options;
+    const point = { index: 1 as LogIndex, term: 1 as Term };
+    // A leader of the image's own term would take that entry for one of its own.
+    const hardState = { term: point.term, vote: 0, commit: 0 as LogIndex };
+    const image = { ...point, configuration: encodeConfiguration(configuration) };
+    const answered = (error: RegistryError | undefined) => {
+      if (error !== undefined) return done(error);
+      const start = {
+        hardState: { ...hardState, commit: 1 },
+        configuration,
+        ...point,
+        entries: [],
+      };
+      const recovered = { appliedIndex: point.index, appliedTerm: point.term, log: start };
+      done(this.add({ ...parts, recovered }));
+    };
+    const refused = log.saveHardState(id, hardState) ??
+      log.installImage(id, image, machine.writeImage(), answered);
+    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => done(refused));
+  }
+
+  /** Ends a group's replica here for good, and forgets what the log has of it. */
+  remove(id: GroupId, done: LogDone): void {
+    const group = this.#groups.get(id);
+    if (group !== undefined) {
+      group.close();
+      this.#forget(group);
+      this.#groups.delete(id);
+    }
+    const refused = this.#options.log.forget(id, done);
+    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => done(refused));
+  }
+
+  /** Begins: groups that decide alone lead at once, the others by their ticks. */
+  start(): void {
+    this.#started = true;
+    for (const group of this.#groups.values()) this.#startGroup(group);
+    this.#tickLater();
+  }
+
+  /** Takes a frame of `from`, whose session proved that it is that node. */
+  receive(from: NodeId, frame: Uint8Array): void {
+    const decoded = this.#decoded(frame);
+    if (decoded === undefined) return;
+    for (const message of decoded.messages) {
+      const { type } = message.message;
+      if (type === "snapshot") this.#refuse("malformed");
+      else this.#stepFrom(from, message, (group) => group.step(message.message));
+    }
+  }
+
+  /** Takes an image of `from` with its header; the image's bytes belong to this call and its group. */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
+    if (image.length > PEER_IMAGE_BYTES_MAX) return this.#refuse("too_large");
+    const decoded = this.#decoded(header);
+    if (decoded === undefined) return;
+    const [only, ...others] = decoded.messages;
+    const snapshot = only?.message.snapshot;
+    if (only === undefined || others.length > 0 || snapshot === undefined) {
+      return this.#refuse("malformed");
+    }
+    const whole = { ...snapshot, data: image };
+    const message = { ...only.message, snapshot: whole };
+    this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
+  }
+
+  /** A session with the node is open. */
+  peerConnected(_node: NodeId): void {
+    for (const group of this.#groups.values()) this.#settleAwake(group);
+  }
+
+  /** A session with the node ended: what was on its way there may be lost. */
+  peerLost(node: NodeId): void {
+    const { directory } = this.#options;
+    const isThere = (replica: number) => directory.nodeOf(replica) === node;
+    for (const group of this.#groups.values()) group.peerLost(isThere);
+  }
+
+  /** The log takes writes again, or takes none. */
+  logWritable(writable: boolean): void {
+    this.#unwritable = writable ? undefined : logUnwritable();
+    if (writable) this.#retryBlocked();
+  }
+
+  /** The log acknowledges nothing any more. */
+  logPoisoned(error: RegistryError): void {
+    this.#poisoned = error;
+    for (const group of this.#groups.values()) {
+      group.logPoisoned(error);
+      this.#settleAwake(group);
+    }
+    this.#blocked.clear();
+  }
+
+  /** Ends all groups here; what waits is answered `shutting_down`. The log is the caller's. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    for (const group of this.#groups.values()) group.close();
+    this.#dirty.clear();
+    this.#awake.clear();
+    this.#withWaiters.clear();
+    this.#blocked.clear();
+  }
+
+  #newHost(): GroupHost {
+    const { nodeId, world, log, logger, directory, settings = {} } = this.#options;
+    const knows = (replica: number) => directory.nodeOf(replica) !== undefined;
+    return {
+      nodeId,
+      clock: this.#clock,
+      log,
+      logger,
+      directory,
+      raft: raftSettings({
+        electionTicks: RAFT_ELECTION_TICKS,
+        heartbeatTicks: RAFT_HEARTBEAT_TICKS,
+        ...settings,
+        asyncStorageWrites: true,
+        entropy: world.entropy,
+        directory: { knows },
+      }),
+      writeRefusal: () => this.#poisoned ?? this.#unwritable,
+      wantsTurn: (group) => this.#wantsTurn(group),
+      hasWaiters: (group) => void this.#withWaiters.add(group),
+      isBlocked: (group) => void this.#blocked.add(group),
+      send: (group, message) => this.#send(group, message),
+      sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
+      takeImagePlace: () => this.#imagesOut < PEER_IMAGES_AT_ONCE && ++this.#imagesOut > 0,
+      giveImagePlace: () => void this.#imagesOut--,
+      failed: (group, error) => {
+        this.#forget(group);
+        this.#options.onFailure?.(group.id, error);
+      },
+    };
+  }
+
+  #startGroup(group: HostedGroup): void {
+    if (group.isSole) group.campaign();
+    this.#wantsTurn(group);
+  }
+
+  #wantsTurn(group: HostedGroup): void {
+    if (this.#closed) return;
+    this.#dirty.add(group);
+    this.#turnSoon();
+  }
+
+  #turnSoon(): void {
+    if (this.#turnDue || this.#closed) return;
+    this.#turnDue = true;
+    this.#options.world.scheduler.nextTurn(() => this.#turn());
+  }
+
+  #turn(): void {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    for (const group of dirty) {
+      group.work();
+      this.#settleAwake(group);
+    }
+    this.#outbox.drain((to, messages) => {
+      this.#options.peers.send(to, encodePeerFrame(this.#frame(messages)));
+    });
+    this.#turnDue = false;
+    if (this.#dirty.size > 0) this.#turnSoon();
+  }
+
+  #frame(messages: readonly GroupMessage[]): PeerFrame {
+    return { run: 0, supports: 0, messages };
+  }
+
+  #settleAwake(group: HostedGroup): void {
+    if (group.wantsTicks) this.#awake.add(group);
+    else this.#awake.delete(group);
+  }
+
+  #forget(group: HostedGroup): void {
+    this.#awake.delete(group);
+    this.#withWaiters.delete(group);
+    this.#blocked.delete(group);
+    this.#dirty.delete(group);
+  }
+
+  #tickLater(): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.world.scheduler.after(this.#tickMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#tickLater();
+    if (this.#poisoned === undefined) {
+      this.#retryBlocked();
+      for (const group of this.#awake) group.tick();
+    }
+    const nowMs = this.#clock.nowMs();
+    for (const group of this.#withWaiters) {
+      group.sweep(nowMs, nowMs - GROUP_READ_AGAIN_MS);
+      if (group.waiting === 0) this.#withWaiters.delete(group);
+    }
+  }
+
+  #retryBlocked(): void {
+    const blocked = [...this.#blocked];
+    this.#blocked.clear();
+    // Those that are refused again ask for another try.
+    for (const group of blocked) group.retryStorage();
+  }
+
+  // To other nodes.
+
+  #send(group: HostedGroup, message: Message): void {
+    const to = this.#options.directory.nodeOf(message.to);
+    if (to === undefined || this.#poisoned !== undefined) return;
+    this.#outbox.add(to, { groupId: group.id, fortifies: false, message });
+    this.#turnSoon();
+  }
+
+  #sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void {
+    const { snapshot } = message;
+    const to = this.#options.directory.nodeOf(message.to);
+    assert(snapshot !== undefined, "A snapshot message holds a snapshot");
+    if (to === undefined) {
+      return this.#options.world.scheduler.nextTurn(() => done(false));
+    }
+    const bare = { ...message, snapshot: { ...snapshot, data: EMPTY_DATA } };
+    const frame = this.#frame([{ groupId: group.id, fortifies: false, message: bare }]);
+    this.#options.peers.sendImage(to, encodePeerFrame(frame), snapshot.data, done);
+  }
+
+  // From other nodes.
+
+  #decoded(bytes: Uint8Array): PeerFrame | undefined {
+    if (this.#closed || this.#poisoned !== undefined) {
+      this.#refuse("closed");
+      return undefined;
+    }
+    try {
+      return decodePeerFrame(bytes);
+    } catch (error) {
+      this.#refuse(toRegistryError(error).code);
+      return undefined;
+    }
+  }
+
+  #stepFrom(
+    from: NodeId,
+    { groupId, message }: GroupMessage,
+    step: (group: HostedGroup) => StepResult | "closed",
+  ): void {
+    // A node speaks for its own replicas alone.
+    if (this.#options.directory.nodeOf(message.from) !== from) return this.#refuse("unknown_peer");
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return this.#refuse("unknown_group");
+    try {
+      const result = step(group);
+      if (result !== "accepted") this.#refuse(result);
+    } catch (error) {
+      const { code } = toRegistryError(error);
+      this.#refuse(code);
+      this.#options.logger.error("An image from another node was refused", { groupId, error });
+    }
+  }
+
+  #refuse(code: string): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+  }
+}
+
+function logUnwritable(): RegistryError {
+  return new RegistryError("storage_unavailable", "The log takes no writes at the moment", {
+    retryAfterMs: WAL_PROBE_MS,
+  });
+}

@@ -1,0 +1,220 @@
+/**
+ * The way of one group's writes into the shared log: orders of its core (`storage_append`) are
+ * written in their order, and what each carries is handed out once it is durable, in that order too.
+ *
+ * What the log refused or could not write is tried again, from the oldest order on, until it is
+ * durable: an order that was taken is never dropped. The commit index goes along with entries and
+ * after them, so that it never speaks of what is not there. Source: Raft thesis §3.8, §10.2.1.
+ */
+import type { RegistryError } from "../base/errors.ts";
+import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import type { Entry, HardState, Message, Snapshot } from "../raft/mod.ts";
+import type { ImagePoint, SharedLog } from "../storage/shared_log.ts";
+import { encodeConfiguration, logEntryOf } from "./log_entry.ts";
+import type { ReplicaLog } from "./replica_log.ts";
+
+/** What storage asks of its group, and tells it. None of it may throw. */
+export interface GroupStorageOwner {
+  /** Whether this replica alone decides: then a restart finds the commit index by itself. */
+  isSole(): boolean;
+  /** The snapshot is durable, in place of the whole log. */
+  installed(snapshot: Snapshot): void;
+  /** All that the order speaks of is durable: what it carries may go out. */
+  stored(order: Message): void;
+  /** Something could not be written; it will be tried again. */
+  failed(error: RegistryError): void;
+}
+
+/** One step of writing, and what of it is not durable. */
+interface Step {
+  /** The order that is done with this step. */
+  readonly order: Message | undefined;
+  entries: readonly Entry[];
+  hardState: HardState | undefined;
+  snapshot: Snapshot | undefined;
+  /** Submissions that are not answered. */
+  outstanding: number;
+}
+
+const NO_ENTRIES: readonly Entry[] = [];
+
+/** The writes of one group. */
+export class GroupStorage {
+  readonly #id: GroupId;
+  readonly #log: SharedLog;
+  readonly #replicaLog: ReplicaLog;
+  readonly #owner: GroupStorageOwner;
+  /** In the order in which they came; the first `#submitted` of them are with the log. */
+  #steps: Step[] = [];
+  #submitted = 0;
+  /** Saved last, or on its way there. */
+  #saved: HardState;
+  /** As the core has it. */
+  #known: HardState;
+  #blocked: RegistryError | undefined;
+  #closed = false;
+
+  constructor(
+    id: GroupId,
+    parts: { log: SharedLog; replicaLog: ReplicaLog; owner: GroupStorageOwner },
+  ) {
+    this.#id = id;
+    this.#log = parts.log;
+    this.#replicaLog = parts.replicaLog;
+    this.#owner = parts.owner;
+    this.#saved = this.#known = parts.replicaLog.initialState().hardState;
+  }
+
+  /** Why nothing can be written at the moment; undefined: it can. */
+  get blocked(): RegistryError | undefined {
+    return this.#blocked;
+  }
+
+  /** Takes an order. What it carries is handed out by {@link release} or by the log, not here. */
+  order(order: Message): void {
+    const { entries, snapshot } = order;
+    if (order.term !== 0) {
+      this.#known = { term: order.term, vote: order.vote, commit: order.commit };
+    }
+    if (snapshot !== undefined) {
+      // Entries that came with it follow it.
+      const last = entries.length === 0 ? order : undefined;
+      this.#push({ order: last, entries: NO_ENTRIES, snapshot });
+    }
+    if (snapshot === undefined || entries.length > 0) {
+      this.#push({ order, entries, snapshot: undefined });
+    }
+    this.#submitDue();
+  }
+
+  /** Hands out what is durable; what needs no write is, once all before it is. */
+  release(): void {
+    while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {
+      const { order } = this.#steps.shift()!;
+      this.#submitted--;
+      if (order !== undefined) this.#owner.stored(order);
+      this.#submitDue();
+    }
+  }
+
+  /** Tries again what was refused or failed. */
+  retry(): void {
+    if (this.#blocked === undefined) return;
+    // What is still with the log is answered before anything may follow it.
+    if (this.#steps.some(({ outstanding }) => outstanding > 0)) return;
+    this.#blocked = undefined;
+    this.#submitted = 0;
+    this.#submitDue();
+    this.release();
+  }
+
+  /** Nothing more is written or handed out. */
+  close(): void {
+    this.#closed = true;
+    this.#steps = [];
+    this.#submitted = 0;
+    this.#blocked = undefined;
+  }
+
+  #push(part: Pick<Step, "order" | "entries" | "snapshot">): void {
+    if (this.#closed) return;
+    this.#steps.push({ ...part, hardState: this.#hardStateDue(part), outstanding: 0 });
+  }
+
+  /**
+   * Term and vote are saved whenever they are new; the commit index only where entries are written
+   * anyway, and not beside a snapshot, before which it would speak of what that replaces.
+   */
+  #hardStateDue({ entries, snapshot }: Pick<Step, "entries" | "snapshot">): HardState | undefined {
+    const { term, vote, commit } = this.#known;
+    const saved = this.#saved;
+    const isNew = term !== saved.term || vote !== saved.vote;
+    const takesCommit = entries.length > 0 && commit > saved.commit && !this.#owner.isSole();
+    if (!isNew && !takesCommit) return undefined;
+    this.#saved = { term, vote, commit: snapshot === undefined ? commit : saved.commit };
+    return this.#saved;
+  }
+
+  #submitDue(): void {
+    while (this.#blocked === undefined && this.#submitted < this.#steps.length) {
+      // Nothing is appended until the image in place of the whole log is durable.
+      if (this.#submitted > 0 && this.#steps[this.#submitted - 1]!.snapshot !== undefined) return;
+      const refused = this.#submit(this.#steps[this.#submitted]!);
+      if (refused !== undefined) return this.#block(refused);
+      this.#submitted++;
+    }
+  }
+
+  #submit(step: Step): RegistryError | undefined {
+    return this.#submitEntries(step) ?? this.#submitHardState(step) ?? this.#submitSnapshot(step);
+  }
+
+  #submitEntries(step: Step): RegistryError | undefined {
+    const { entries } = step;
+    if (entries.length === 0) return undefined;
+    const first = entries[0]!.index as LogIndex;
+    const done = (error: RegistryError | undefined) => {
+      if (error === undefined) step.entries = NO_ENTRIES;
+      this.#answered(step, error);
+    };
+    const refused = entries.length === 1
+      ? this.#log.appendOne(this.#id, first, logEntryOf(entries[0]!), done)
+      : this.#log.append(this.#id, first, entries.map(logEntryOf), done);
+    if (refused !== undefined) return refused;
+    this.#replicaLog.append(entries);
+    step.outstanding++;
+    return undefined;
+  }
+
+  #submitHardState(step: Step): RegistryError | undefined {
+    if (step.hardState === undefined) return undefined;
+    const { term, vote, commit } = step.hardState;
+    const state = { term: term as Term, vote, commit: commit as LogIndex };
+    const refused = this.#log.saveHardState(this.#id, state, (error) => {
+      if (error === undefined) step.hardState = undefined;
+      this.#answered(step, error);
+    });
+    if (refused === undefined) step.outstanding++;
+    return refused;
+  }
+
+  #submitSnapshot(step: Step): RegistryError | undefined {
+    const { snapshot } = step;
+    if (snapshot === undefined) return undefined;
+    const point: ImagePoint = {
+      index: snapshot.index as LogIndex,
+      term: snapshot.term as Term,
+      configuration: encodeConfiguration(snapshot.configuration),
+    };
+    const refused = this.#log.installImage(this.#id, point, [snapshot.data], (error) => {
+      if (error === undefined) this.#installed(step, snapshot);
+      this.#answered(step, error);
+    });
+    if (refused === undefined) step.outstanding++;
+    return refused;
+  }
+
+  #installed(step: Step, snapshot: Snapshot): void {
+    if (this.#closed) return;
+    step.snapshot = undefined;
+    this.#replicaLog.restore(snapshot.index, snapshot.term);
+    this.#owner.installed(snapshot);
+  }
+
+  #answered(step: Step, error: RegistryError | undefined): void {
+    step.outstanding--;
+    if (this.#closed) return;
+    if (error !== undefined) this.#block(error);
+    this.release();
+  }
+
+  #block(error: RegistryError): void {
+    this.#blocked = error;
+    this.#owner.failed(error);
+  }
+}
+
+function isDurable({ entries, hardState, snapshot, outstanding }: Step): boolean {
+  return outstanding === 0 && entries.length === 0 && hardState === undefined &&
+    snapshot === undefined;
+}

@@ -1,0 +1,101 @@
+/**
+ * Frames between nodes (`schemas/peer.capnp`): what all groups of one node have to say to another, in
+ * one turn. Cap'n Proto stream framing, so that a stream can carry them as they are.
+ *
+ * What is decoded has sound types and bounds; whether it makes sense is for liveness and the groups
+ * to say. A frame that is malformed anywhere is refused as a whole.
+ */
+import { type PeerFrame as WireFrame, peerFrameCodec } from "../../schemas/gen/peer.ts";
+import { FRAME_INCOMPLETE, FrameWriter, inspectFrame } from "../../schemas/runtime.ts";
+import { RegistryError } from "../base/errors.ts";
+import { type GroupId, groupId } from "../base/ids.ts";
+import { PEER_FRAME_BYTES_MAX, PEER_MESSAGES_MAX, WAL_ENTRY_BYTES_MAX } from "../base/limits.ts";
+import { entryBytes, type Message, messageFromWire, messageToWire } from "../raft/mod.ts";
+
+/** A message of one group. */
+export interface GroupMessage {
+  readonly groupId: GroupId;
+  /** Of a reply: its sender promises to vote for nobody else while it supports the recipient. */
+  readonly fortifies: boolean;
+  readonly message: Message;
+}
+
+/** What one node says to another. */
+export interface PeerFrame {
+  /** The sender's run. */
+  readonly run: number;
+  /** The recipient's epoch that the sender supports; 0: none. */
+  readonly supports: number;
+  readonly messages: readonly GroupMessage[];
+}
+
+const MESSAGE_BYTES = 160;
+
+/** Bytes that a message takes in a frame, about: never less than it does. */
+export function groupMessageBytes({ entries, snapshot }: Message): number {
+  let bytes = MESSAGE_BYTES;
+  for (const entry of entries) bytes += entryBytes(entry) + 16;
+  if (snapshot !== undefined) {
+    const { voters, votersOutgoing, learners, learnersNext } = snapshot.configuration;
+    const members = voters.length + votersOutgoing.length + learners.length + learnersNext.length;
+    bytes += 96 + 8 * members + snapshot.data.length;
+  }
+  return bytes;
+}
+
+/** The bytes of a frame, table included. @throws RegistryError `too_large`. */
+export function encodePeerFrame({ run, supports, messages }: PeerFrame): Uint8Array {
+  const out = new FrameWriter({ bytesMax: PEER_FRAME_BYTES_MAX });
+  peerFrameCodec.write(out, {
+    run,
+    supports,
+    messages: messages.map(({ groupId, fortifies, message }) => {
+      return { groupId, fortifies, message: messageToWire(message) };
+    }),
+  });
+  return out.written;
+}
+
+/**
+ * The frame that `bytes` are; it shares nothing with them.
+ *
+ * @throws RegistryError `malformed` or `too_large` where they are none.
+ */
+export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = inspectFrame(view, 0, bytes.length, {
+    frameBytesMax: PEER_FRAME_BYTES_MAX,
+    segmentsMax: 1,
+  });
+  if (size === FRAME_INCOMPLETE || size !== bytes.length) {
+    throw malformed(`Frame must have the size that it says: it has ${bytes.length} bytes`);
+  }
+  const frame = peerFrameCodec.newView().wrap(view, bytes, 8, bytes.length);
+  const { count } = frame.messages;
+  if (count > PEER_MESSAGES_MAX) {
+    throw malformed(`Frame must have at most ${PEER_MESSAGES_MAX} messages: it has ${count}`);
+  }
+  const wire = frame.toPlain();
+  return { run: wire.run, supports: wire.supports, messages: wire.messages.map(messageOf) };
+}
+
+function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][number]) {
+  if (message === undefined) throw malformed("A group's message is missing");
+  const decoded = messageFromWire(message);
+  if (decoded.entries.some(({ data }) => data.length > WAL_ENTRY_BYTES_MAX)) {
+    throw malformed("An entry is larger than any log takes");
+  }
+  return { groupId: knownGroupId(id), fortifies, message: decoded };
+}
+
+function knownGroupId(id: number): GroupId {
+  try {
+    return groupId(id);
+  } catch (error) {
+    throw malformed(error instanceof Error ? error.message : "No group has that id");
+  }
+}
+
+function malformed(message: string): RegistryError {
+  return new RegistryError("malformed", message);
+}
