@@ -11,7 +11,7 @@ import { assert } from "../base/assert.ts";
 import { RaftLog } from "./log.ts";
 import type { Configuration, HardState, Message, ReadToken } from "./message.ts";
 import { EMPTY_CONFIGURATION, NO_REPLICA } from "./message.ts";
-import type { RaftSettings } from "./options.ts";
+import type { LeaderSupport, RaftSettings } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { Storage } from "./storage.ts";
 
@@ -57,6 +57,8 @@ const NO_PROGRESS: readonly Progress[] = [];
 export class Core {
   readonly id: number;
   readonly settings: RaftSettings;
+  /** Undefined: there is no node liveness. */
+  readonly support: LeaderSupport | undefined;
   readonly log: RaftLog;
 
   term = 0;
@@ -101,9 +103,10 @@ export class Core {
   readOrigin = 0;
   readCount = 0;
 
-  constructor(id: number, storage: Storage, settings: RaftSettings) {
+  constructor(id: number, storage: Storage, settings: RaftSettings, support?: LeaderSupport) {
     this.id = id;
     this.settings = settings;
+    this.support = support;
     this.log = new RaftLog(storage, settings.applyingBytesMax);
   }
 
@@ -124,6 +127,11 @@ export class Core {
   get isPromotable(): boolean {
     const self = this.member(this.id);
     return self !== undefined && !self.isLearner && this.log.unstable.snapshot === undefined;
+  }
+
+  /** Whether node liveness keeps this replica from voting and campaigning. */
+  get isBound(): boolean {
+    return this.support?.isBound(this.lead, this.term) ?? false;
   }
 
   /** Whether an entry of this term is committed: before, the commit index may be behind (§6.4). */

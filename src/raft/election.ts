@@ -24,7 +24,10 @@ export type CampaignResult =
   | "conf_change_unapplied"
   | "leader_supported";
 
-/** Starts an election if this replica may: by pre-vote where that is on, unless `transfer`. */
+/**
+ * Starts an election if this replica may: by pre-vote where that is on, unless `transfer`. That one
+ * the leader of this term asked for, so that no promise to it stands against it; it holds no lease.
+ */
 export function hup(core: Core, kind: "timeout" | "transfer"): CampaignResult {
   if (core.role === "leader") return "already_leader";
   if (!core.isPromotable) return "not_promotable";
@@ -33,7 +36,7 @@ export function hup(core: Core, kind: "timeout" | "transfer"): CampaignResult {
     return "conf_change_unapplied";
   }
   if (kind === "transfer") campaign(core, "transfer");
-  else if (isLeaderSupported(core)) return "leader_supported";
+  else if (core.isBound) return "leader_supported";
   else campaign(core, core.settings.preVote ? "pre_vote" : "vote");
   return "accepted";
 }
@@ -67,22 +70,17 @@ export function tickElection(core: Core): void {
   hup(core, "timeout");
 }
 
-/** Whether node liveness holds on to the leader of this term; false where there is none of either. */
-export function isLeaderSupported(core: Core): boolean {
-  const { lead, settings } = core;
-  return lead !== NO_REPLICA && settings.support !== undefined &&
-    settings.support.supports(lead, core.term);
-}
-
 /**
- * Whether a vote request of a higher term is not to be looked at: the leader is supported by node
- * liveness, or, where there is no such thing, was heard of within the election timeout.
+ * Whether a vote request of this or a later term is not to be looked at: node liveness binds this
+ * replica, or, where there is no such thing, a leader was heard of within the election timeout.
  */
 export function ignoresVoteRequest(core: Core, message: Message): boolean {
-  if (message.transfer || core.lead === NO_REPLICA) return false;
+  if (message.transfer) return false;
   // In a sleeping group no tick tells how long ago the leader was heard of; support alone decides.
-  if (core.settings.support !== undefined) return isLeaderSupported(core);
-  return core.settings.checkQuorum && core.electionElapsed < core.settings.electionTicks;
+  // It does so in this term as well: a promise outlives the term that it was made in.
+  if (core.support !== undefined) return core.isBound;
+  return message.term > core.term && core.lead !== NO_REPLICA && core.settings.checkQuorum &&
+    core.electionElapsed < core.settings.electionTicks;
 }
 
 /** Answers a request of this term (or, for a pre-vote, of this or a later one). */

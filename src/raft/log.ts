@@ -257,16 +257,34 @@ export class RaftLog {
 
   /** Whether a committed entry that is not applied changes the configuration. */
   hasUnappliedConfChange(): boolean {
-    let next = this.#applied + 1;
-    while (next <= this.#committed) {
+    return this.#lastConfChanges(this.#applied + 1, this.#committed).last !== 0;
+  }
+
+  /**
+   * Raises the commit index to the last but one change of the configuration that the log holds above
+   * it. A change is appended only when the one before is applied, so that this one is known to be
+   * committed, though a crash kept the entries and lost the commit index that came with them. Without
+   * it this replica would campaign by a configuration two changes old.
+   */
+  recoverConfChanges(): void {
+    const { previous } = this.#lastConfChanges(this.#committed + 1, this.lastIndex);
+    this.#committed = Math.max(this.#committed, previous);
+  }
+
+  /** The last change of the configuration in `[from, to]`, and the one before it; 0: none. */
+  #lastConfChanges(from: number, to: number): { last: number; previous: number } {
+    let [last, previous] = [0, 0];
+    for (let next = from; next <= to;) {
       const page = defined(
-        this.slice(next, this.#committed + 1, this.#applyingBytesMax),
-        "Committed entries that are not applied were compacted",
+        this.slice(next, to + 1, this.#applyingBytesMax),
+        "Entries that are not applied were compacted",
       );
-      if (page.some((entry) => entry.kind !== "normal")) return true;
+      for (const { index, kind } of page) {
+        if (kind !== "normal") [last, previous] = [index, last];
+      }
       next += page.length;
     }
-    return false;
+    return { last, previous };
   }
 }
 

@@ -16,14 +16,18 @@ import type { Entropy } from "../base/world.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * Answers from node liveness (`src/liveness/`). Of another: whether this node's promise to follow
- * `leader` as leader of `term` still holds. Of this replica itself: whether a quorum still supports
- * it. While the answer is yes, this replica ignores vote requests and does not campaign, ticks or no
- * ticks; a group may so sleep without a clock of its own. Where this is given, ticks since the leader
- * was heard of no longer decide about votes.
+ * What node liveness (`src/liveness/`) says about votes of one replica. While it is bound it ignores
+ * vote requests and does not campaign, ticks or no ticks, whatever became of its leader and its term
+ * in here; a group may so sleep without a clock of its own. Elections that the leader itself asked for
+ * pass. Where this is given, ticks since the leader was heard of no longer decide about votes.
  */
 export interface LeaderSupport {
-  supports(leader: number, term: number): boolean;
+  /**
+   * Whether a promise to vote for nobody else stands, or, of a leader, whether a quorum supports it.
+   *
+   * @param lead whom this replica follows now: itself where it leads, 0 where it knows nobody.
+   */
+  isBound(lead: number, term: number): boolean;
 }
 
 /** Whether a replica id was ever given to a member of this group, and not taken away since. */
@@ -69,6 +73,7 @@ export interface RaftOptions {
   readonly inflightMessagesMax?: number;
   readonly inflightBytesMax?: number;
   readonly readsPendingMax?: number;
+  /** Of this replica alone; all other rules may be shared by many. */
   readonly support?: LeaderSupport;
   readonly directory?: ReplicaDirectory;
 }
@@ -91,7 +96,6 @@ export interface RaftSettings {
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
   readonly readsPendingMax: number;
-  readonly support: LeaderSupport | undefined;
   readonly directory: ReplicaDirectory | undefined;
 }
 
@@ -101,7 +105,7 @@ export interface RaftSettings {
  * @throws RangeError when a field cannot be.
  */
 export function raftSettings(
-  options: Omit<RaftOptions, "id" | "storage" | "applied">,
+  options: Omit<RaftOptions, "id" | "storage" | "applied" | "support">,
 ): RaftSettings {
   const settings: RaftSettings = {
     entropy: options.entropy,
@@ -120,7 +124,6 @@ export function raftSettings(
     inflightMessagesMax: options.inflightMessagesMax ?? RAFT_INFLIGHT_MESSAGES_MAX,
     inflightBytesMax: options.inflightBytesMax ?? RAFT_INFLIGHT_BYTES_MAX,
     readsPendingMax: options.readsPendingMax ?? RAFT_READS_PENDING_MAX,
-    support: options.support,
     directory: options.directory,
   };
   check(settings);

@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import type { ConfChange } from "./conf_change.ts";
 import { confChangeEntry } from "./conf_change.ts";
 import { Core, type Role } from "./core.ts";
-import { type CampaignResult, hup, isLeaderSupported, tickElection } from "./election.ts";
+import { type CampaignResult, hup, tickElection } from "./election.ts";
 import { forwardTransfer } from "./follower.ts";
 import { inspect, type InspectRefusal, isOwnAnswer } from "./inspect.ts";
 import { tickLeader } from "./leader.ts";
@@ -17,7 +17,7 @@ import type { Configuration, Entry, HardState, Message } from "./message.ts";
 import { EMPTY_HARD_STATE, entriesBytes, hardStatesEqual, newMessage } from "./message.ts";
 import { NO_REPLICA } from "./message.ts";
 import { raftSettings } from "./options.ts";
-import type { RaftOptions, RaftSettings } from "./options.ts";
+import type { LeaderSupport, RaftOptions, RaftSettings } from "./options.ts";
 import type { Proposal, ProposeResult } from "./proposal.ts";
 import { type ReadResult, requestRead } from "./read_index.ts";
 import type { Ready } from "./ready.ts";
@@ -44,6 +44,8 @@ export interface RaftStart {
   readonly settings: RaftSettings;
   /** What the state machine already applied, when it outlived a restart. */
   readonly applied?: number;
+  /** What node liveness says about this replica's votes. */
+  readonly support?: LeaderSupport;
 }
 
 /** What a Ready hands out of a list that the core goes on filling: never an empty one itself. */
@@ -63,12 +65,12 @@ export class RaftNode {
   #onAdvance: readonly Message[] | undefined;
 
   /** Recovers a replica from its storage, as a follower. */
-  constructor({ id, storage, settings, applied }: RaftStart) {
+  constructor({ id, storage, settings, applied, support }: RaftStart) {
     if (!Number.isSafeInteger(id) || id < 1) {
       throw new RangeError(`A replica id is an integer from 1: found ${id}`);
     }
     const { hardState, configuration } = storage.initialState();
-    const core = new Core(id, storage, settings);
+    const core = new Core(id, storage, settings, support);
     this.#core = core;
     restoreConfiguration(core, configuration, Math.max(core.log.applied, applied ?? 0));
     if (!hardStatesEqual(hardState, EMPTY_HARD_STATE)) {
@@ -81,6 +83,7 @@ export class RaftNode {
       core.log.recoverCommit(applied);
       core.log.appliedTo(applied, 0);
     }
+    if (!settings.skipConfChangeChecks) core.log.recoverConfChanges();
     becomeFollower(core, core.term, NO_REPLICA);
     this.#lastLead = core.lead;
     this.#lastRole = core.role;
@@ -89,9 +92,14 @@ export class RaftNode {
 
   /** Starts one replica that shares its settings with no other. */
   static start(options: RaftOptions): RaftNode {
-    const { id, storage, applied } = options;
-    const settings = raftSettings(options);
-    return new RaftNode({ id, storage, settings, ...(applied === undefined ? {} : { applied }) });
+    const { id, storage, applied, support } = options;
+    return new RaftNode({
+      id,
+      storage,
+      settings: raftSettings(options),
+      ...(applied === undefined ? {} : { applied }),
+      ...(support === undefined ? {} : { support }),
+    });
   }
 
   /** One tick of the owner's clock. A sleeping group gets none. */
@@ -282,7 +290,7 @@ export class RaftNode {
   forgetLeader(): boolean {
     const core = this.#core;
     if (core.role !== "follower" || core.lead === NO_REPLICA) return false;
-    if (core.settings.readMode === "clock" || isLeaderSupported(core)) return false;
+    if (core.settings.readMode === "clock" || core.isBound) return false;
     core.lead = NO_REPLICA;
     return true;
   }
@@ -343,6 +351,11 @@ export class RaftNode {
   /** Who leads, as far as it knows; 0: nobody. */
   get lead(): number {
     return this.#core.lead;
+  }
+
+  /** Who belongs to the group, as applied; another object once it changes. */
+  get configuration(): Configuration {
+    return this.#core.configuration;
   }
 
   /** The end of the log; right after an accepted proposal at the leader, its last entry. */

@@ -28,9 +28,9 @@ export type StepOutcome =
 /** Takes a message that `inspect` let pass. */
 export function step(core: Core, message: Message): StepOutcome {
   const { term, type } = message;
+  const asksForVote = type === "vote" || type === "pre_vote";
+  if (asksForVote && term >= core.term && ignoresVoteRequest(core, message)) return "leader_alive";
   if (term > core.term) {
-    const asksForVote = type === "vote" || type === "pre_vote";
-    if (asksForVote && ignoresVoteRequest(core, message)) return "leader_alive";
     // A pre-vote, and the yes to one, carry a term that nobody has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);
     if (!isAhead) becomeFollower(core, term, isFromLeader(message) ? message.from : NO_REPLICA);
@@ -109,7 +109,9 @@ function stepCandidate(core: Core, message: Message): StepOutcome {
 
 function win(core: Core): void {
   if (core.role === "pre_candidate") {
-    campaign(core, "vote");
+    // Asking promised nothing; the vote for itself must not break what was promised since.
+    if (core.isBound) becomeFollower(core, core.term, NO_REPLICA);
+    else campaign(core, "vote");
     return;
   }
   becomeLeader(core);

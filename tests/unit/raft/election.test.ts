@@ -277,7 +277,7 @@ test("a learner does not campaign, and votes when it is asked", () => {
 test("LeaderSupport: a supported leader keeps its followers from voting and campaigning", () => {
   const supported = new Set<number>();
   const options: Partial<RaftOptions> = {
-    support: { supports: (leader) => supported.has(leader) },
+    support: { isBound: (lead) => supported.has(lead) },
   };
   const cluster = new RaftCluster({ options });
   cluster.elect(1);
@@ -293,7 +293,7 @@ test("LeaderSupport: a supported leader keeps its followers from voting and camp
 });
 
 test("LeaderSupport: without it a sleeping group votes, though no tick passed since its leader", () => {
-  const options = { checkQuorum: true, support: { supports: () => false } };
+  const options = { checkQuorum: true, support: { isBound: () => false } };
   const cluster = new RaftCluster({ options });
   cluster.elect(1);
   cluster.isolate(1);
@@ -302,10 +302,11 @@ test("LeaderSupport: without it a sleeping group votes, though no tick passed si
 });
 
 test("LeaderSupport: a leader that a quorum supports is not deposed by a vote request", () => {
-  let isSupported = true;
-  const options = { support: { supports: () => isSupported } };
+  let isSupported = false;
+  const options = { support: { isBound: () => isSupported } };
   const cluster = new RaftCluster({ options });
   cluster.elect(1);
+  isSupported = true;
   const request = voteRequest(3, 1, 9, { index: 9, term: 9 });
   assert.is(cluster.node(1).step(request), "leader_alive");
   assert.is(cluster.role(1), "leader");
@@ -328,12 +329,58 @@ test("stepDown: ends leadership within the term, and drops its reads", () => {
 });
 
 test("LeaderSupport: an election that the leader asked for passes", () => {
-  const options = { support: { supports: () => true } };
+  let isSupported = false;
+  const options = { support: { isBound: () => isSupported } };
   const cluster = new RaftCluster({ options });
   cluster.elect(1);
+  isSupported = true;
   cluster.node(1).transferLeader(2);
   cluster.settle();
   assert.is(cluster.role(2), "leader");
+});
+
+test("LeaderSupport: a promise outlives the leader's being forgotten with the term it was made in", () => {
+  let isBound = false;
+  const cluster = new RaftCluster({
+    options: { preVote: true, support: { isBound: () => isBound } },
+  });
+  cluster.elect(1);
+  isBound = true;
+  // A late answer of a higher term: replica 2 is in that term now, and knows nobody in it.
+  const late = newMessage("append_reply", 2);
+  late.from = 3;
+  late.term = 7;
+  late.reject = true;
+  cluster.node(2).step(late);
+  const { lead, term, vote } = cluster.node(2).status();
+  assert.equal([lead, term, vote], [0, 7, 0]);
+  assert.is(cluster.node(2).campaign(), "leader_supported");
+  for (const asked of [7, 8]) {
+    const request = voteRequest(3, 2, asked, { index: 9, term: 9 });
+    assert.is(cluster.node(2).step(request), "leader_alive", `A request of term ${asked}`);
+    assert.is(cluster.node(2).step({ ...request, type: "pre_vote" }), "leader_alive");
+  }
+  assert.is(cluster.node(2).status().vote, 0);
+  isBound = false;
+  cluster.node(2).step(voteRequest(3, 2, 7, { index: 9, term: 9 }));
+  assert.is(cluster.node(2).status().vote, 3);
+});
+
+test("LeaderSupport: a pre-vote that is won after a promise was made elects nobody", () => {
+  let isBound = false;
+  const cluster = new RaftCluster({
+    options: { preVote: true, support: { isBound: () => isBound } },
+  });
+  cluster.node(2).campaign();
+  cluster.work(2);
+  assert.is(cluster.role(2), "pre_candidate");
+  for (const request of cluster.queue.splice(0)) cluster.deliver(request);
+  cluster.work(1);
+  cluster.work(3);
+  assert.is(cluster.queue.length, 2);
+  isBound = true;
+  cluster.settle();
+  assert.equal([cluster.role(2), cluster.node(2).term], ["follower", 0]);
 });
 
 test("forgetLeader: a follower forgets within the term, votes then, and remembers at a heartbeat", () => {

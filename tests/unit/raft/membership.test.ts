@@ -4,7 +4,9 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SeededEntropy } from "../../../src/base/prng.ts";
 import { configurationFault, EMPTY_CONFIGURATION } from "../../../src/raft/mod.ts";
+import { MemoryStorage, RaftNode } from "../../../src/raft/mod.ts";
 import type { MemberChangeKind } from "../../../src/raft/mod.ts";
 import { EMPTY_DATA } from "../../../src/raft/mod.ts";
 import { RaftCluster } from "../../support/raft_cluster.ts";
@@ -206,6 +208,32 @@ test("thesis §4.3: a voter that becomes a learner votes until the joint configu
   cluster.change(1, {});
   const { learners, learnersNext, voters } = cluster.node(1).status().configuration;
   assert.equal([voters, learners, learnersNext], [[1, 2], [3], []]);
+});
+
+test("§4.1: a change in the log says that the one before is committed, whatever the hard state lost", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.change(1, { changes: [{ kind: "add_learner", replica: 4 }] });
+  cluster.change(1, { changes: [{ kind: "add_learner", replica: 5 }] });
+  const { storage } = cluster.get(2);
+  const entries = storage.entries(2, storage.lastIndex() + 1, Number.POSITIVE_INFINITY)!;
+  assert.equal(entries.map(({ kind }) => kind), ["normal", "conf_change", "conf_change"]);
+
+  const torn = new MemoryStorage();
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
+  torn.applySnapshot({ index: 1, term: 1, configuration, data: EMPTY_DATA });
+  torn.append(entries);
+  torn.setHardState({ term: 1, vote: 1, commit: 1 });
+  const node = RaftNode.start({
+    id: 2,
+    storage: torn,
+    applied: 1,
+    entropy: new SeededEntropy(1),
+    electionTicks: 10,
+    heartbeatTicks: 1,
+  });
+  assert.is(node.committed, 3, "The first change, not the second");
+  assert.is(node.campaign(), "conf_change_unapplied");
 });
 
 test("a joint configuration survives a restart from a snapshot", () => {
