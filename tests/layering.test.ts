@@ -65,6 +65,9 @@ const HOUSE: House = {
     "identity/path_validation.ts",
     "identity/authority.ts",
     "identity/certificate_request.ts",
+    // Who gets one stands before the operations that ask.
+    "identity/enrolment.ts",
+    "identity/join_token.ts",
     // The handshake stands before the sessions that will begin with it.
     "identity/registry_auth/mod.ts",
   ],

@@ -394,6 +394,20 @@ export const CERTIFICATE_REQUEST_BYTES_MAX = 1024;
 export const IDENTITY_LIFE_MS = 3_600_000;
 /** An identity's leaf is valid from this much earlier, ms, for peers whose clock is behind. */
 export const IDENTITY_BACKDATE_MS = 300_000;
+/** A leaf that would live no longer is not issued, ms: its owner could hardly renew it in time. */
+export const IDENTITY_LIFE_MS_MIN = 300_000;
+/** Life of a join token, ms: long enough to carry it to a new machine by hand. */
+export const JOIN_TOKEN_LIFE_MS = 600_000;
+/** How long after its end a leaf may still be renewed, ms, by default: an outage of a day. */
+export const RENEWAL_GRACE_MS_DEFAULT = 86_400_000;
+/** The same for a node whose key stands in the member list, ms: a cluster that was off for a month. */
+export const MEMBER_RENEWAL_GRACE_MS_DEFAULT = 30 * 86_400_000;
+/** The longest grace that can be configured, ms: intermediates are kept as long for it. */
+export const RENEWAL_GRACE_MS_MAX = 30 * 86_400_000;
+/** Life of a region's intermediate, ms; its follower is made at half of it, so that two overlap. */
+export const INTERMEDIATE_LIFE_MS = 180 * 86_400_000;
+/** An intermediate signs nothing until the trust bundle has carried it for so long, ms. */
+export const INTERMEDIATE_LEAD_MS = 3_600_000;
 /** The longest life of a server's TLS certificate, ms: browsers pin none that lives longer. */
 export const SERVER_CERTIFICATE_LIFE_MS_MAX = 14 * 86_400_000;
 /** The longest life of a certificate that signs trust bundles, ms: its key is not offline. */
