@@ -1,13 +1,16 @@
 /**
  * The storage in memory: a disk that forgets what was not synced, for simulation and tests.
  *
- * A {@link MemoryDisk} outlives the storages opened on it. It keeps of each file what was written and
- * what is durable, page by page, and of the folder the changes not synced yet. A crash keeps of all
- * that is not durable an arbitrary part: any subset of pages, and the folder's changes up to any one
- * of them. All choices come from the entropy that is passed in, so a seed replays them.
+ * A {@link MemoryDisk} outlives the storages opened on it. Its page cache and what is durable stand
+ * apart: a process that is killed leaves the cache to the next one, which sees there what a power cut
+ * may still take; and a power cut leaves of all that is not durable an arbitrary part. Operations take
+ * as long as the owner of the disk says, and fail when it says so. All choices come from the entropy
+ * that is passed in, so a seed replays them.
  */
 import { RegistryError } from "../base/errors.ts";
-import type { Entropy, Scheduler } from "../base/world.ts";
+import type { Entropy, Scheduler, Timer } from "../base/world.ts";
+import { MemoryFile } from "./memory_file.ts";
+import { MemoryFolder, type SyncCapture } from "./memory_folder.ts";
 import type {
   Storage,
   StorageCompletion,
@@ -18,90 +21,50 @@ import type {
   Ticket,
 } from "./storage.ts";
 
-/** Pages reach the disk whole or not at all. */
-const PAGE_BYTES = 4_096;
-
 /**
  * What is to happen to an operation: a failure of that kind, `hold` until
  * {@link MemoryDisk.releaseHeld}, or `undefined` for success. A write without room still writes its
- * first half.
+ * first half; a sync that fails leaves its pages in the cache, clean, and off the disk.
  */
 export type Fault = "no_space" | "io" | "hold" | undefined;
 
-class MemoryFile {
-  bytes = new Uint8Array(0);
-  size = 0;
-  durable = new Uint8Array(0);
-  durableSize = 0;
-  readonly dirty = new Set<number>();
-
-  write(position: number, data: Uint8Array): void {
-    const end = position + data.length;
-    this.#reserve(end);
-    this.bytes.set(data, position);
-    this.size = Math.max(this.size, end);
-    this.#touch(position, end);
-  }
-
-  truncate(size: number): void {
-    this.#reserve(size);
-    const lo = Math.min(size, this.size);
-    const hi = Math.max(size, this.size);
-    this.bytes.fill(0, lo, hi);
-    this.size = size;
-    this.#touch(lo, hi);
-  }
-
-  sync(): void {
-    this.durable = this.bytes.slice(0, this.size);
-    this.durableSize = this.size;
-    this.dirty.clear();
-  }
-
-  /** What a crash leaves of it; `keep` decides for each page that is not durable. */
-  crash(keep: () => boolean): MemoryFile {
-    const left = new MemoryFile();
-    left.write(0, this.durable.subarray(0, this.durableSize));
-    let cut = this.size < this.durableSize && keep();
-    for (const page of [...this.dirty].sort((a, b) => a - b)) {
-      if (!keep()) continue;
-      const start = page * PAGE_BYTES;
-      const end = Math.min(start + PAGE_BYTES, this.size);
-      if (start < end) left.write(start, this.bytes.subarray(start, end));
-      else cut = true;
-    }
-    if (cut && this.size < left.size) left.truncate(this.size);
-    left.sync();
-    return left;
-  }
-
-  #reserve(size: number): void {
-    if (size <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(size, this.bytes.length * 2, PAGE_BYTES));
-    grown.set(this.bytes.subarray(0, this.size));
-    this.bytes = grown;
-  }
-
-  #touch(lo: number, hi: number): void {
-    for (let page = Math.floor(lo / PAGE_BYTES); page * PAGE_BYTES < hi; page++) {
-      this.dirty.add(page);
-    }
-  }
-}
-
-/** One change of the folder, not synced yet. */
-type FolderChange = (files: Map<string, MemoryFile>) => void;
+/** What changes names and sizes, at once or not at all. */
+const CHANGES: ReadonlySet<StorageOperation["kind"]> = new Set(["rename", "remove", "truncate"]);
 
 /** A disk with one folder. */
 export class MemoryDisk {
   /** Asked for each operation when it is carried out; set by tests. */
   intercept: (operation: StorageOperation) => Fault = () => undefined;
+  /**
+   * How long an operation takes from when it is submitted, ms; Infinity: until
+   * {@link MemoryDisk.releaseHeld}. With 0 all that waits is carried out in the next turn, in order.
+   */
+  delayMs: (operation: StorageOperation) => number = () => 0;
   /** When set, operations that wait together are carried out in an order drawn from it. */
   reorder: Entropy | undefined;
-  #files = new Map<string, MemoryFile>();
-  #durableFiles = new Map<string, MemoryFile>();
-  #changes: FolderChange[] = [];
+  /** What reaches the disk whole or not at all: 512, or 4,096. */
+  sectorBytes = 512;
+  /**
+   * False: a storage goes on after a failed sync, as a bare kernel does, and tells the next one that
+   * all is well. Whoever keeps to the rules does not see the difference.
+   */
+  poisons = true;
+  #folder = new MemoryFolder();
   #open: MemoryStorage | undefined;
+
+  /** Room for data, bytes. */
+  get capacityBytes(): number {
+    return this.#folder.capacityBytes;
+  }
+
+  set capacityBytes(capacityBytes: number) {
+    this.#folder.capacityBytes = capacityBytes;
+  }
+
+  /** Bytes that data takes. */
+  get usedBytes(): number {
+    return this.#folder.usedBytes;
+  }
 
   /**
    * Opens the folder.
@@ -116,119 +79,73 @@ export class MemoryDisk {
     return this.#open;
   }
 
-  /** Carries out, in a later turn, what `hold` held back. */
+  /** Carries out, in a later turn, what was held back. */
   releaseHeld(): void {
     this.#open?.releaseHeld();
   }
 
   /**
-   * The power fails: what is open ends without a word, and this is what the next start finds.
+   * The process dies: what is open ends without a word, and the next one finds the page cache as it
+   * is.
+   *
+   * @param entropy decides which operations under way were still carried out, a write perhaps in
+   * part; without it all but syncs were.
+   */
+  kill(entropy?: Entropy): void {
+    this.#open?.abandon(() => entropy === undefined ? 1 : partDone(entropy));
+    this.#open = undefined;
+  }
+
+  /**
+   * The power fails: what is open ends without a word, and the next start finds what is durable.
    *
    * @param entropy decides what of the unsynced survives; without it nothing does.
    */
   crash(entropy?: Entropy): void {
-    this.#open?.abandon();
-    this.#open = undefined;
-    const keep = () => entropy !== undefined && entropy.unit() < 0.5;
-    const files = new Map(this.#durableFiles);
-    const kept = entropy === undefined
-      ? 0
-      : Math.floor(entropy.unit() * (this.#changes.length + 1));
-    for (const change of this.#changes.slice(0, kept)) change(files);
-    this.#files = new Map();
-    for (const [name, file] of files) this.#files.set(name, file.crash(keep));
-    this.#durableFiles = new Map(this.#files);
-    this.#changes = [];
+    this.kill(entropy);
+    this.#folder = this.#folder.crash(entropy, this.sectorBytes);
+  }
+
+  /** Turns bit `[0, 8)` of the byte at `offset` of a file, on the disk and in a clean cache. */
+  flip(file: string, offset: number, bit: number): void {
+    this.#folder.file(file)?.flip(offset, bit);
   }
 
   /** A copy of a file as it would be read now, or `undefined`. */
   peek(file: string): Uint8Array | undefined {
-    const found = this.#files.get(file);
-    return found?.bytes.slice(0, found.size);
+    const found = this.#folder.file(file);
+    if (found === undefined) return undefined;
+    const bytes = new Uint8Array(found.size);
+    found.read(0, bytes);
+    return bytes;
   }
 
   /** Puts a file there, durable, as if it had always been. */
   plant(file: string, bytes: Uint8Array): void {
-    const planted = new MemoryFile();
-    planted.write(0, bytes);
-    planted.sync();
-    this.#files.set(file, planted);
-    this.#durableFiles.set(file, planted);
+    this.#folder.set(file, MemoryFile.of(bytes));
   }
 
   /** Takes a file away, as if it had never been. */
   uproot(file: string): void {
-    this.#files.delete(file);
-    this.#durableFiles.delete(file);
+    this.#folder.set(file, undefined);
   }
 
   /** All files, by name. */
   list(): StoredFile[] {
-    return [...this.#files].map(([name, { size }]) => ({ name, size }))
-      .sort((left, right) => left.name < right.name ? -1 : 1);
+    return this.#folder.list();
   }
 
-  /** Carries out one operation; for the storage. */
-  perform(operation: StorageOperation): { byteCount?: number; files?: StoredFile[] } | undefined {
-    switch (operation.kind) {
-      case "write":
-        this.#made(operation.file).write(operation.position, operation.bytes);
-        return {};
-      case "read": {
-        const file = this.#files.get(operation.file);
-        if (file === undefined) return undefined;
-        const lo = Math.min(operation.position, file.size);
-        const hi = Math.min(operation.position + operation.target.length, file.size);
-        operation.target.set(file.bytes.subarray(lo, hi));
-        return { byteCount: hi - lo };
-      }
-      case "sync":
-        this.#files.get(operation.file)?.sync();
-        return this.#files.has(operation.file) ? {} : undefined;
-      case "syncFolder":
-        this.#durableFiles = new Map(this.#files);
-        this.#changes = [];
-        return {};
-      case "rename": {
-        const file = this.#files.get(operation.file);
-        if (file === undefined) return undefined;
-        this.#change((files) => {
-          files.delete(operation.file);
-          files.set(operation.to, file);
-        });
-        return {};
-      }
-      case "remove":
-        if (!this.#files.has(operation.file)) return undefined;
-        this.#change((files) => void files.delete(operation.file));
-        return {};
-      case "truncate":
-        this.#made(operation.file).truncate(operation.size);
-        return {};
-      case "list":
-        return { files: this.list() };
-      case "release":
-        return {};
-    }
-  }
-
-  #made(name: string): MemoryFile {
-    const known = this.#files.get(name);
-    if (known !== undefined) return known;
-    const file = new MemoryFile();
-    this.#change((files) => void files.set(name, file));
-    return file;
-  }
-
-  #change(change: FolderChange): void {
-    change(this.#files);
-    this.#changes.push(change);
+  /** The folder, for the storage: another one after a power cut. */
+  get folder(): MemoryFolder {
+    return this.#folder;
   }
 }
 
-interface Waiting {
+/** An operation under way. */
+interface UnderWay {
   readonly ticket: Ticket;
   readonly operation: StorageOperation;
+  readonly captured: SyncCapture | undefined;
 }
 
 class MemoryStorage implements Storage {
@@ -237,8 +154,9 @@ class MemoryStorage implements Storage {
   readonly #scheduler: Scheduler;
   readonly #onClose: () => void;
   #notify: () => void = () => {};
-  #waiting: Waiting[] = [];
-  #held: Waiting[] = [];
+  #waiting: UnderWay[] = [];
+  #held: UnderWay[] = [];
+  readonly #delayed = new Map<UnderWay, Timer>();
   #finished: StorageCompletion[] = [];
   #lastTicket = 0;
   #poisoned = false;
@@ -261,7 +179,8 @@ class MemoryStorage implements Storage {
   submit(operation: StorageOperation): Ticket {
     const ticket = ++this.#lastTicket;
     if (this.#closed) return ticket;
-    this.#wait({ ticket, operation });
+    const captured = this.#disk.folder.capture(operation);
+    this.#take({ ticket, operation, captured }, this.#disk.delayMs(operation));
     return ticket;
   }
 
@@ -273,73 +192,104 @@ class MemoryStorage implements Storage {
 
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     // What is under way still reaches the disk, as it would from a process that exits.
-    for (const { operation } of [...this.#waiting, ...this.#held]) this.#disk.perform(operation);
+    this.abandon(() => 1);
     this.#onClose();
   }
 
   releaseHeld(): void {
     const held = this.#held;
     this.#held = [];
-    for (const waiting of held) this.#wait(waiting);
+    for (const underWay of held) this.#take(underWay, 0);
   }
 
-  /** The process dies: writes under way may or may not reach the disk. */
-  abandon(): void {
+  /** The process is gone; of each operation under way, but for syncs, so great a part was done. */
+  abandon(part: () => number): void {
     this.#closed = true;
     this.#notify = () => {};
-    for (const { operation } of [...this.#waiting, ...this.#held]) {
-      if (operation.kind === "write") this.#disk.perform(operation);
-    }
+    const underWay = [...this.#waiting, ...this.#held, ...this.#delayed.keys()];
+    for (const timer of this.#delayed.values()) timer.cancel();
     this.#waiting = [];
+    this.#held = [];
+    this.#delayed.clear();
     this.#finished = [];
+    underWay.sort((left, right) => left.ticket - right.ticket);
+    for (const { operation } of underWay) {
+      const done = part();
+      if (operation.kind === "write") {
+        const bytes = operation.bytes.subarray(0, Math.ceil(done * operation.bytes.length));
+        if (done > 0) this.#disk.folder.perform({ ...operation, bytes }, undefined);
+      } else if (CHANGES.has(operation.kind) && done >= 0.5) {
+        this.#disk.folder.perform(operation, undefined);
+      }
+    }
   }
 
-  #wait(waiting: Waiting): void {
-    this.#waiting.push(waiting);
-    if (this.#waiting.length === 1) this.#scheduler.nextTurn(() => this.#turn());
+  #take(underWay: UnderWay, delayMs: number): void {
+    if (delayMs === 0) {
+      this.#waiting.push(underWay);
+      if (this.#waiting.length === 1) this.#scheduler.nextTurn(() => this.#turn());
+    } else if (delayMs === Infinity) {
+      this.#held.push(underWay);
+    } else {
+      const timer = this.#scheduler.after(delayMs, () => {
+        this.#delayed.delete(underWay);
+        const before = this.#finished.length;
+        this.#carryOut(underWay);
+        if (before === 0 && this.#finished.length > 0) this.#notify();
+      });
+      this.#delayed.set(underWay, timer);
+    }
   }
 
   #turn(): void {
     if (this.#closed) return;
     const waiting = this.#waiting;
     this.#waiting = [];
+    const before = this.#finished.length;
     const order = this.#disk.reorder;
-    while (waiting.length > 0) {
-      const at = order === undefined ? 0 : Math.floor(order.unit() * waiting.length);
-      const [next] = waiting.splice(at, 1);
-      this.#carryOut(next!);
+    if (order === undefined) {
+      for (const next of waiting) this.#carryOut(next);
+    } else {
+      while (waiting.length > 0) {
+        const [next] = waiting.splice(Math.floor(order.unit() * waiting.length), 1);
+        this.#carryOut(next!);
+      }
     }
-    if (this.#finished.length > 0) this.#notify();
+    if (before === 0 && this.#finished.length > 0) this.#notify();
   }
 
-  #carryOut({ ticket, operation }: Waiting): void {
+  #carryOut(underWay: UnderWay): void {
+    const { operation, captured } = underWay;
     const { kind } = operation;
     const harmless = kind === "read" || kind === "list" || kind === "release";
-    if (this.#poisoned && !harmless) {
-      return this.#finish(ticket, this.#failure(operation, "poisoned"));
-    }
+    if (this.#poisoned && !harmless) return this.#fail(underWay, "poisoned");
     const fault = this.#disk.intercept(operation);
     if (fault === "hold") {
-      this.#held.push({ ticket, operation });
+      this.#held.push(underWay);
     } else if (fault !== undefined) {
       if (kind === "write" && fault === "no_space") {
         const half = operation.bytes.subarray(0, operation.bytes.length >> 1);
-        this.#disk.perform({ ...operation, bytes: half });
+        this.#disk.folder.perform({ ...operation, bytes: half }, undefined);
       }
-      if (kind === "sync" || kind === "syncFolder") this.#poisoned = true;
-      this.#finish(ticket, this.#failure(operation, fault));
+      if (kind === "sync" || kind === "syncFolder") this.#failSync(captured);
+      this.#fail(underWay, fault);
     } else {
-      const result = this.#disk.perform(operation);
-      const failure = result === undefined ? this.#failure(operation, "not_found") : undefined;
-      this.#finish(ticket, failure, result);
+      const result = this.#disk.folder.perform(operation, captured);
+      if (typeof result === "string") this.#fail(underWay, result);
+      else this.#finish(underWay.ticket, undefined, result);
     }
   }
 
-  #failure(operation: StorageOperation, kind: StorageFailureKind): StorageFailure {
+  #failSync(captured: SyncCapture | undefined): void {
+    this.#disk.folder.failSync(captured);
+    this.#poisoned = this.#disk.poisons;
+  }
+
+  #fail({ ticket, operation }: UnderWay, kind: StorageFailureKind): void {
     const file = "file" in operation ? ` ${operation.file}` : "";
-    return { kind, message: `Cannot ${operation.kind}${file} in ${this.name}: ${kind}` };
+    const message = `Cannot ${operation.kind}${file} in ${this.name}: ${kind}`;
+    this.#finish(ticket, { kind, message });
   }
 
   #finish(
@@ -349,4 +299,11 @@ class MemoryStorage implements Storage {
   ): void {
     this.#finished.push({ ticket, failure, byteCount, files });
   }
+}
+
+/** How much of an operation under way was done when its process died. */
+function partDone(entropy: Entropy): number {
+  const draw = entropy.unit();
+  if (draw < 0.4) return 0;
+  return draw < 0.8 ? 1 : entropy.unit();
 }

@@ -49,10 +49,10 @@ function crashEverywhere(
   states: readonly string[],
 ): void {
   const met = new Set<string>();
-  for (let seed = 0; seed < 12; seed++) {
+  for (let seed = 0; seed < 40; seed++) {
     let last = 0;
     for (let turnsMax = 0;; turnsMax++) {
-      const h = new LogHarness();
+      const h = new LogHarness({ segmentBytes: 64 * 1024 });
       const log = h.open();
       prepare(h);
       h.world.settle();
