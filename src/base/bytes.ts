@@ -19,6 +19,20 @@ export function compareBytes(left: Uint8Array, right: Uint8Array): number {
   return left.length - right.length;
 }
 
+/** True when all bytes in `[start, end)` are 0; four are looked at in one step where they can be. */
+export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  const aligned = at + (-(bytes.byteOffset + at) & 3);
+  if (end - aligned >= 64) {
+    while (at < aligned) if (bytes[at++] !== 0) return false;
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, end - at >> 2);
+    for (let word = 0; word < words.length; word++) if (words[word] !== 0) return false;
+    at += words.length * 4;
+  }
+  while (at < end) if (bytes[at++] !== 0) return false;
+  return true;
+}
+
 /** One new array with all parts, in order. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;

@@ -5,6 +5,7 @@
  * durable. So a sync costs what is dirty and a page of zeros costs nothing. Of a dirty page the disk
  * may hold any state that it went through since it was durable, in pieces as small as a sector.
  */
+import { isZero } from "../base/bytes.ts";
 import type { Entropy } from "../base/world.ts";
 
 /** What the page cache works with. */
@@ -260,17 +261,4 @@ function withoutTail(page: Page, end: number): Page {
   const cut = page.slice();
   cut.fill(0, end);
   return cut;
-}
-
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
-  const offset = bytes.byteOffset + start;
-  const count = end - start;
-  if (offset % 4 === 0 && count % 4 === 0) {
-    // Four at once, for zeros are laid down by the megabyte.
-    const words = new Int32Array(bytes.buffer, offset, count / 4);
-    for (let at = 0; at < words.length; at++) if (words[at] !== 0) return false;
-    return true;
-  }
-  for (let at = start; at < end; at++) if (bytes[at] !== 0) return false;
-  return true;
 }

@@ -9,7 +9,7 @@
  * *cut*. Bytes inside a record are never taken for a record while the record around them holds.
  */
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
-import { bytesEqual } from "../base/bytes.ts";
+import { bytesEqual, isZero } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { WalWatermarkView } from "../../schemas/gen/wal.ts";
 import {
@@ -333,9 +333,4 @@ const POSITION_OFFSET = RECORD_HEADER_BYTES + ROOT_POINTER_BYTES + 24;
 function positionAt(view: DataView, at: number): number {
   return view.getUint32(at + POSITION_OFFSET + 4, true) * 0x1_0000_0000 +
     view.getUint32(at + POSITION_OFFSET, true);
-}
-
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (bytes[at] !== 0) return false;
-  return true;
 }
