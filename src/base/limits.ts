@@ -83,6 +83,11 @@ export const GROUP_READ_AGAIN_MS = 300;
 /** Rounds of work that a group gets in one turn, so that no group holds up the others. */
 export const GROUP_ROUNDS_MAX = 16;
 
+/** A record this old that is not durable, ms: the disk is stuck, and this node stops leading. */
+export const STALL_MS = 1_000;
+/** Ticks between the elections of two replicas of a group whose leader is not supported any more. */
+export const RANK_TICKS = 3;
+
 /** A tick of the groups that are awake, ms. */
 export const RAFT_TICK_MS = 100;
 /** Ticks without a leader after which a replica campaigns, and up to twice as many: 1 to 2 s. */
@@ -404,12 +409,20 @@ export const RENEWAL_GRACE_MS_DEFAULT = 86_400_000;
 export const MEMBER_RENEWAL_GRACE_MS_DEFAULT = 30 * 86_400_000;
 /** The longest grace that can be configured, ms: intermediates are kept as long for it. */
 export const RENEWAL_GRACE_MS_MAX = 30 * 86_400_000;
+/** Bounds of the time between two tries to renew, ms: a leaf's half life holds a hundred of them. */
+export const RENEWAL_RETRY_MS_MIN = 1_000;
+export const RENEWAL_RETRY_MS_MAX = 60_000;
 /** Life of a region's intermediate, ms; its follower is made at half of it, so that two overlap. */
 export const INTERMEDIATE_LIFE_MS = 180 * 86_400_000;
 /** An intermediate signs nothing until the trust bundle has carried it for so long, ms. */
 export const INTERMEDIATE_LEAD_MS = 3_600_000;
 /** The longest life of a server's TLS certificate, ms: browsers pin none that lives longer. */
 export const SERVER_CERTIFICATE_LIFE_MS_MAX = 14 * 86_400_000;
+/** A trust bundle: 256 CAs of 600 bytes and 1,024 servers of 350, in base64url. */
+export const TRUST_BUNDLE_BYTES_MAX = 768 * 1024;
+/** Servers of a trust bundle, and addresses of each: one a transport and family. */
+export const TRUST_SERVERS_MAX = 1_024;
+export const TRUST_SERVER_ADDRESSES_MAX = 8;
 /** The longest life of a certificate that signs trust bundles, ms: its key is not offline. */
 export const BUNDLE_SIGNER_LIFE_MS = 90 * 86_400_000;
 /** Each stage of `registry-auth/1`, ms: a round trip over the whole earth, a resend, a busy node. */
