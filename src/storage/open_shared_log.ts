@@ -3,8 +3,9 @@
  *
  * In this order: sync every segment and the folder, so that what is read is what a later crash would
  * leave; scan all segments (scanner.ts) and build the ledger; refuse damage, cut what was never
- * promised; hand out hard states, images, and in a second pass over the segments the live entries;
- * remove files that nothing names. Nothing is changed on the disk before the log is judged sound.
+ * promised; write anew what no sync is known to have written (tail_rewriter.ts); hand out hard
+ * states, images, and in a second pass over the segments the live entries; remove files that nothing
+ * names. Nothing is changed on the disk before the log is judged sound.
  *
  * What this cannot see: rot in the last batch before its watermark is written (`idleMs` after it, or
  * at a close) looks like a batch that never reached the disk, and is cut; and so does the loss of
@@ -12,6 +13,7 @@
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { WAL_PAGE_BYTES } from "../base/limits.ts";
 import { type EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
 import { Ledger } from "../wal/ledger.ts";
 import { LedgerFeed } from "../wal/ledger_feed.ts";
@@ -29,6 +31,7 @@ import { type SegmentExtent, SegmentReader } from "./segment_reader.ts";
 import type { SharedLogOptions } from "./shared_log.ts";
 import type { StorageFailure, StorageOperation, StoredFile } from "./storage.ts";
 import { StorageDriver } from "./storage_driver.ts";
+import { rewriteTail } from "./tail_rewriter.ts";
 
 const LOG_ID_BYTES = 16;
 
@@ -193,12 +196,18 @@ class Opening {
       operations.push({ kind: "truncate", file, size: end - tail.position });
     }
     if (state === "cut" || tail.size < whole) {
-      operations.push({ kind: "truncate", file, size: whole }, { kind: "sync", file });
+      operations.push({ kind: "truncate", file, size: whole });
     }
     const size = state === "cut" ? whole : Math.max(tail.size, whole);
     if (operations.length > 0) operations.push({ kind: "syncFolder" });
     this.#extents.push({ ...tail, size });
-    this.#each(operations, () => this.#handOut(verdict));
+    const synced = Math.max(0, verdict.watermark - tail.position);
+    const from = synced - synced % WAL_PAGE_BYTES;
+    this.#each(operations, () =>
+      rewriteTail(this.#driver, { file, from, to: whole }, (failure) => {
+        if (failure !== undefined) this.#failStorage(failure);
+        else this.#guard(() => this.#handOut(verdict));
+      }));
   }
 
   #handOut(verdict: ScanVerdict): void {

@@ -142,6 +142,14 @@ export class LogHarness {
     if (!closed) throw new Error("Log must be closed when all turns have run");
   }
 
+  /** The process dies; what it wrote stays in the page cache. `seed` decides what was under way. */
+  kill(seed?: number): void {
+    this.world.stop();
+    this.world = new ManualWorld();
+    this.disk.kill(seed === undefined ? undefined : new SeededEntropy(seed));
+    this.log = undefined;
+  }
+
   /** The process dies and the power fails; what of the unsynced survives, `seed` decides. */
   crash(seed?: number): void {
     this.world.stop();

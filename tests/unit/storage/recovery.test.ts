@@ -438,6 +438,69 @@ test("recovery that cannot sync refuses to start", () => {
   assert.is(h.refused().code, "storage_unavailable");
 });
 
+/** A disk that does not keep storages from going on after a failed sync. */
+function failingSyncs(h: LogHarness, fail: () => boolean): void {
+  h.disk.intercept = ({ kind }) => kind === "sync" && fail() ? "io" : undefined;
+}
+
+test("recovery after a kill makes durable what it hands out from the page cache", () => {
+  const h = new LogHarness();
+  h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  h.put(1, 2, "b");
+  h.world.settle();
+  h.kill();
+  h.disk.intercept = () => undefined;
+  h.open();
+  assert.equal(h.texts(1), ["a", "b"]);
+  h.crash();
+  h.open();
+  assert.equal(h.texts(1), ["a", "b"]);
+});
+
+test("recovery after a failed sync believes no page that the kernel took for clean", () => {
+  const h = new LogHarness();
+  h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  failingSyncs(h, () => true);
+  h.put(1, 2, "b");
+  h.world.settle();
+  assert.equal(h.acknowledged, ["a"]);
+  h.kill();
+  failingSyncs(h, () => false);
+  h.open();
+  // It is in the page cache still, and on no disk but for what recovery does.
+  assert.equal(h.texts(1), ["a", "b"]);
+  h.put(1, 3, "c");
+  h.world.settle();
+  h.crash();
+  h.open();
+  assert.equal(h.texts(1), ["a", "b", "c"]);
+});
+
+test("recovery after a recovery whose sync failed believes no page that the kernel took for clean", () => {
+  const h = new LogHarness();
+  h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+  h.put(1, 2, "b");
+  h.world.settle();
+  h.kill();
+  failingSyncs(h, () => true);
+  assert.is(h.refused().code, "storage_unavailable");
+  h.kill();
+  failingSyncs(h, () => false);
+  h.open();
+  assert.equal(h.texts(1), ["a", "b"]);
+  h.crash();
+  h.open();
+  assert.equal(h.texts(1), ["a", "b"]);
+});
+
 test("recovery ends with failed when a handler throws", () => {
   const h = written({ closed: false });
   const group = h.group.bind(h);
