@@ -13,18 +13,11 @@ import type { Entropy } from "../src/base/world.ts";
 import { KEY_USAGE, type KeyAlgorithm, LEAF_PROFILES, OID } from "./certificate_profile.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { isRefusal } from "./certificate_refusal.ts";
-import {
-  type CertificateContents,
-  type CertificateKey,
-  signingAlgorithm,
-  writeCertificate,
-} from "./certificate_writer.ts";
-import { isSignedBy } from "./certificate_signature.ts";
-import { signingKeyOfSeed } from "./ed25519.ts";
+import { type CertificateKey, createKey, openKey } from "./certificate_key.ts";
+import { type CertificateContents, writeCertificate } from "./certificate_writer.ts";
 import type { RegistryIdentity } from "./identity_extension.ts";
 import type { CertificateNames, NameConstraints } from "./name_constraints.ts";
 import { decodePem, encodePem } from "./pem.ts";
-import type { PublicKey } from "./signed_structure.ts";
 import { formatRegionScope, type RegionScope } from "./spiffe.ts";
 
 /** A certificate and its key as files hold them. */
@@ -206,54 +199,6 @@ export class CertificateAuthority {
   }
 }
 
-/** A new key, and its PEM for the caller to keep in a private file. */
-async function createKey(
-  algorithm: KeyAlgorithm,
-  entropy: Entropy,
-): Promise<{ readonly key: CertificateKey; readonly keyPem: string }> {
-  if (algorithm === "P-256") return await createP256Key();
-  const seed = new Uint8Array(32);
-  entropy.fill(seed);
-  const { verifying, handle } = await signingKeyOfSeed(seed);
-  const keyPem = encodePem("PRIVATE KEY", new Uint8Array([...ED25519_PKCS8_PREFIX, ...seed]));
-  seed.fill(0);
-  return { key: { publicKey: { algorithm, bytes: verifying.bytes }, handle }, keyPem };
-}
-
-/** `PrivateKeyInfo` of an Ed25519 seed up to the seed itself (RFC 8410 §7). */
-const ED25519_PKCS8_PREFIX = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
-
-/** From the runtime's own randomness: WebCrypto takes no seed for this kind. */
-async function createP256Key(): Promise<{ readonly key: CertificateKey; readonly keyPem: string }> {
-  const { subtle } = crypto;
-  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
-  const { privateKey, publicKey } = await subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const bytes = new Uint8Array(await subtle.exportKey("raw", publicKey));
-  const keyPem = encodePem(
-    "PRIVATE KEY",
-    new Uint8Array(await subtle.exportKey("pkcs8", privateKey)),
-  );
-  return { key: { publicKey: { algorithm: "P-256", bytes }, handle: privateKey }, keyPem };
-}
-
-async function openKey(keyPem: string, publicKey: PublicKey): Promise<CertificateKey> {
-  const [der] = decodePem("PRIVATE KEY", keyPem);
-  if (der === undefined) throw corrupt("its key is no PEM");
-  const algorithm = signingAlgorithm(publicKey.algorithm);
-  try {
-    const handle = await crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
-    const signedBytes = new TextEncoder().encode("whose key is it?");
-    const signature = new Uint8Array(await crypto.subtle.sign(algorithm, handle, signedBytes));
-    const signed = { signedBytes, signatureAlgorithm: publicKey.algorithm, signature };
-    if (await isSignedBy(signed, publicKey)) return { publicKey, handle };
-  } catch (error) {
-    throw corrupt("its key is not of the kind that its certificate names", error);
-  } finally {
-    der.fill(0);
-  }
-  throw corrupt("its key does not belong to its certificate");
-}
-
 function wholeSeconds({ notBeforeMs, notAfterMs }: Validity): Validity {
   const cut = (ms: number) => Math.floor(ms / 1_000) * 1_000;
   return { notBeforeMs: cut(notBeforeMs), notAfterMs: cut(notAfterMs) };
@@ -277,6 +222,6 @@ function iso(unixMs: number): string {
   return new Date(unixMs).toISOString();
 }
 
-function corrupt(reason: string, cause?: unknown): RegistryError {
-  return new RegistryError("corrupt", `Cannot use a CA as ${reason}`, {}, cause);
+function corrupt(reason: string): RegistryError {
+  return new RegistryError("corrupt", `Cannot use a CA as ${reason}`);
 }

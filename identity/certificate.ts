@@ -1,7 +1,6 @@
 /**
- * Certificates as a node and its clients look at them: a key and its chain in PEM, the pin, the
- * validity. Reading them needs no certificate library, so that a normal start stays quick; only
- * making one does (`development_authority.ts`).
+ * Certificates of one's own as a server needs them: a key and its chain in PEM, the pin, the validity.
+ * Those of others are read by `certificate_reader.ts`.
  *
  * A pin is the SHA-256 of the whole certificate in DER: the `serverCertificateHashes` of the
  * WebTransport specification.

@@ -4,6 +4,7 @@
  */
 import type { CertificateExtensions } from "./certificate_extensions.ts";
 import type { ParsedCertificate } from "./certificate_reader.ts";
+import { type CertificateKey, signWith } from "./certificate_key.ts";
 import { type KeyAlgorithm, OID } from "./certificate_profile.ts";
 import {
   contextConstructed,
@@ -42,12 +43,6 @@ export interface CertificateContents {
   >;
 }
 
-/** A private key that signs certificates or requests; its handle need not be readable. */
-export interface CertificateKey {
-  readonly publicKey: PublicKey;
-  readonly handle: CryptoKey;
-}
-
 /**
  * Makes and signs a certificate.
  *
@@ -82,12 +77,10 @@ export async function writeCertificate(
 /** Signs a certificate's or a request's first part and joins both: SIGNED (X.509). */
 export async function signStructure(
   signedBytes: Uint8Array,
-  { publicKey, handle }: CertificateKey,
+  key: CertificateKey,
 ): Promise<Uint8Array> {
-  const { algorithm } = publicKey;
-  const signature = new Uint8Array(
-    await crypto.subtle.sign(signingAlgorithm(algorithm), handle, new Uint8Array(signedBytes)),
-  );
+  const { algorithm } = key.publicKey;
+  const signature = await signWith(key, signedBytes);
   const value = algorithm === "Ed25519" ? signature : encodeEcdsaSignature(signature);
   return derElement(
     DER_TAG.sequence,
@@ -95,13 +88,6 @@ export async function signStructure(
     SIGNATURE_ALGORITHM[algorithm],
     derBitString(value),
   );
-}
-
-/** What WebCrypto calls the way to sign with such a key. */
-export function signingAlgorithm(algorithm: KeyAlgorithm) {
-  return algorithm === "Ed25519"
-    ? { name: "Ed25519" }
-    : { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 }
 
 /** A key's identifier: the first 160 bits of the SHA-256 of its bytes (RFC 7093 §2, method 1). */

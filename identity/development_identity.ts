@@ -31,6 +31,7 @@ import {
   removeFile,
   replaceFile,
 } from "./private_file.ts";
+import { renewAtMs } from "./renewal_schedule.ts";
 
 /** Files of the folder. */
 export const CA_FILE = "ca.pem";
@@ -38,9 +39,6 @@ const CA_KEY_FILE = "ca-key.pem";
 const SERVER_FILE = "server.pem";
 const NEXT_FILE = "server-next.pem";
 
-/** A certificate is shown until this part of its life, plus up to `ROTATE_JITTER` more. */
-const ROTATE_FRACTION = 0.5;
-const ROTATE_JITTER = 0.1;
 /** The next one is valid from this part of the current one's life: before any rotation. */
 const NEXT_FRACTION = 0.4;
 
@@ -91,7 +89,7 @@ export class DevelopmentIdentity {
     this.#authority = authority;
     this.#current = servers.current;
     this.#next = servers.next;
-    this.#rotateAtMs = rotationTime(servers.current, options.entropy);
+    this.#rotateAtMs = renewAtMs(servers.current, options.entropy);
   }
 
   /**
@@ -158,7 +156,7 @@ export class DevelopmentIdentity {
     if (step === "keep") return false;
     if (step === "promote" && outlives(this.#authority, nowMs)) await this.#promote(nowMs);
     else await this.#renew(nowMs);
-    this.#rotateAtMs = rotationTime(this.#current, this.#options.entropy);
+    this.#rotateAtMs = renewAtMs(this.#current, this.#options.entropy);
     return true;
   }
 
@@ -296,11 +294,6 @@ function isValid(
 function outlives(authority: KeyedCertificate, nowMs: number): boolean {
   return authority.notBeforeMs <= nowMs &&
     nowMs + 2 * SERVER_CERTIFICATE_LIFE_MS < authority.notAfterMs;
-}
-
-function rotationTime(certificate: KeyedCertificate, entropy: Entropy): number {
-  const lifeMs = certificate.notAfterMs - certificate.notBeforeMs;
-  return certificate.notBeforeMs + lifeMs * (ROTATE_FRACTION + ROTATE_JITTER * entropy.unit());
 }
 
 /** Valid before the current one is replaced, and never with a part of its life already over. */

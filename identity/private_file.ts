@@ -5,6 +5,7 @@
 import {
   chmodSync,
   closeSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -91,13 +92,7 @@ export function removeFile(path: string): void {
 export function readFile(path: string): string | undefined {
   try {
     const { size } = statSync(path);
-    if (size > IDENTITY_FILE_BYTES_MAX) {
-      throw new RegistryError(
-        "corrupt",
-        `Cannot read ${path} as it has ${size} bytes: at most ${IDENTITY_FILE_BYTES_MAX} are expected`,
-        { field: path },
-      );
-    }
+    if (size > IDENTITY_FILE_BYTES_MAX) throw tooLarge(path, size);
     return readFileSync(path, "utf8");
   } catch (error) {
     if (error instanceof RegistryError) throw error;
@@ -119,6 +114,45 @@ export function readPrivateFile(path: string): string | undefined {
   return text;
 }
 
+/**
+ * The text of a file with a production key; `undefined` where there is none. One that others may read
+ * is refused, not narrowed: who could read it may have, and only the operator knows.
+ *
+ * @throws RegistryError `invalid_configuration` where its mode lets others in, `storage_unavailable`,
+ * `corrupt` where it is far too large.
+ */
+export function readKeyFile(path: string): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw unusable(path, "read", error);
+  }
+  try {
+    // Of the open file, so that what is checked is what is read.
+    const { mode, size } = fstatSync(file);
+    const others = mode & 0o077;
+    if (others !== 0) {
+      throw new RegistryError(
+        "invalid_configuration",
+        `Cannot use ${path} as others may open it (mode ${
+          (mode & 0o777).toString(8)
+        }): if nobody ` +
+          `did, make it private by chmod 600; else have a new key made`,
+        { field: path },
+      );
+    }
+    if (size > IDENTITY_FILE_BYTES_MAX) throw tooLarge(path, size);
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    throw unusable(path, "read", error);
+  } finally {
+    closeSync(file);
+  }
+}
+
 function narrow(path: string, mode: number): void {
   const found = statSync(path).mode & 0o777;
   if ((found & ~mode) !== 0) chmodSync(path, found & mode);
@@ -131,6 +165,14 @@ function syncFolder(path: string): void {
   } finally {
     closeSync(folder);
   }
+}
+
+function tooLarge(path: string, size: number): RegistryError {
+  return new RegistryError(
+    "corrupt",
+    `Cannot read ${path} as it has ${size} bytes: at most ${IDENTITY_FILE_BYTES_MAX} are expected`,
+    { field: path },
+  );
 }
 
 function unusable(path: string, done: string, error: unknown): RegistryError {

@@ -36,10 +36,8 @@ const HOUSE: House = {
     simulated("transport", 3, []),
     simulated("identity", 3, [
       "@noble/ed25519",
-      "@peculiar/x509",
       "canonicalize",
       "jose",
-      "reflect-metadata",
     ]),
     { ...simulated("src/client", 4, []), portable: true },
     simulated("src/node", 4, ["pino", "prom-client"]),
@@ -68,6 +66,8 @@ const HOUSE: House = {
     // Who gets one stands before the operations that ask.
     "identity/enrolment.ts",
     "identity/join_token.ts",
+    "identity/trust_bundle.ts",
+    "identity/intermediate_schedule.ts",
     // The handshake stands before the sessions that will begin with it.
     "identity/registry_auth/mod.ts",
   ],
