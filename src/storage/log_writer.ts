@@ -106,6 +106,8 @@ export class LogWriter {
   #segment = -1;
   #file = "";
   #segmentNumber: number;
+  /** Where the header of a segment that this writer began ends. */
+  #headerEnd = -1;
   readonly #ahead: ZerosAhead;
 
   #gathering: Slot = newSlot();
@@ -289,10 +291,14 @@ export class LogWriter {
     this.#write(slot);
   }
 
-  /** A batch larger than a segment goes into one that is nearly empty all the same. */
+  /**
+   * A batch larger than a segment goes into one that is nearly empty all the same; and into one that
+   * has nothing but its header however large that is, or segments would be begun without end.
+   */
   #fits(size: number): boolean {
     const used = this.#end - this.#segment;
-    return used + size <= this.#segmentBytes || used < this.#segmentBytes / 2;
+    return used + size <= this.#segmentBytes || used < this.#segmentBytes / 2 ||
+      this.#end === this.#headerEnd;
   }
 
   /** True while the log is so near its limit that writes are slowed down. */
@@ -427,7 +433,7 @@ export class LogWriter {
     this.#segment = position;
     this.#file = segmentName(position);
     this.#sequence++;
-    this.#end = this.#watermark = position + headerBytes;
+    this.#end = this.#watermark = this.#headerEnd = position + headerBytes;
     this.#ahead.reset(this.#end, true);
     this.stats.writtenBytes += headerBytes;
     this.#owner.segmentBegun(position);

@@ -93,7 +93,7 @@ export interface CutNotice {
 
 /** How much the log may take, and how it is laid out. All in bytes but the last. */
 export interface SharedLogLimits {
-  /** A segment's size, `[1 MiB, 1 GiB]`; default `WAL_SEGMENT_BYTES`. */
+  /** A segment's size, `[64 KiB, 1 GiB]`; default `WAL_SEGMENT_BYTES`. */
   readonly segmentBytes?: number;
   /** Segments above this are freed by compaction; default `WAL_SOFT_BYTES`. */
   readonly softBytes?: number;

@@ -144,6 +144,24 @@ test("SharedLog takes entries of the largest size, beyond a segment and across r
   ]);
 });
 
+test("SharedLog whose segments begin with headers as large as themselves goes on", () => {
+  const h = new LogHarness({ segmentBytes: 64 * 1024 });
+  const log = h.open();
+  const state = { term: term(1), vote: 1, commit: logIndex(0) };
+  for (let group = 1; group <= 2_000; group++) log.saveHardState(groupId(group), state);
+  h.world.settle();
+  for (let index = 1; index <= 6; index++) {
+    h.put(1, index, "x".repeat(40_000));
+    h.world.settle();
+  }
+  assert.is(h.acknowledged.length, 6);
+  assert.ok(log.stats().segments <= 8);
+  h.crash();
+  h.open();
+  assert.is(h.texts(1).length, 6);
+  assert.equal(h.group(2_000).hardState, state);
+});
+
 test("SharedLog.append with a gap, or below the image, is a bug", () => {
   const h = new LogHarness();
   const log = h.open();
