@@ -1,7 +1,16 @@
 /**
- * What identity costs where it is on everybody's way: the check of a token, first and repeated. In
- * one process, as nothing of it waits for another.
+ * What identity costs where it is on everybody's way: the check of a token, first and repeated; the
+ * access rules that each request is asked, and what hides a credential hash. In one process, as
+ * nothing of it waits for another.
  */
+import { idRequestCodec, requestCodec } from "../schemas/gen/wire.ts";
+import { agentCodec } from "../schemas/gen/record.ts";
+import { FrameWriter } from "../schemas/runtime/writer.ts";
+import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../src/base/peer.ts";
+import { AccessControl } from "../src/node/access_control.ts";
+import { CredentialVeil } from "../src/node/credential_veil.ts";
+import { KIND_AGENT } from "../src/record/key.ts";
+import { OPERATIONS } from "../src/wire/operations.ts";
 import { BanList } from "../identity/ban_list.ts";
 import { signingKeyOfSeed } from "../identity/ed25519.ts";
 import { mintToken } from "../identity/token.ts";
@@ -50,8 +59,75 @@ async function tokenCase(): Promise<{ token: string; bearer: TokenBearer; rules:
   return { token, bearer, rules: { issuer, audience, keys, bans: new BanList() } };
 }
 
-/** Tokens, as they are first seen and as they are repeated. */
+/** All of it. */
 export async function benchIdentity(file: ResultFile): Promise<void> {
+  await benchTokens(file);
+  await benchAdmission(file);
+}
+
+const OWN_ID = new Uint8Array(16).fill(1);
+
+function peerOf(role: Role): AuthenticatedPeer {
+  return {
+    subject: `spiffe://registry.example/region/eu/${role}/01010101-0101-0101-0101-010101010101`,
+    subjectId: OWN_ID,
+    role,
+    region: "eu",
+    leafHash: new Uint8Array(32),
+    lineage: 1,
+    grants: NO_GRANTS,
+    expiresAtMs: Infinity,
+    pinned: true,
+    revoked: new AbortController().signal,
+  };
+}
+
+/** A GetAgent as it stands in a stream's buffer. */
+function getAgentRequest() {
+  const out = new FrameWriter({ bytesMax: 1 << 16 });
+  const envelope = { ...requestCodec.empty(), id: 1, operation: OPERATIONS.getAgent.id };
+  requestCodec.append(out, envelope, idRequestCodec, { id: OWN_ID });
+  const bytes = out.written.slice();
+  const view = new DataView(bytes.buffer);
+  const request = requestCodec.newView();
+  // Wrapped anew for each use, as a stream does: what reading a message may cost is bounded.
+  return () => request.wrap(view, bytes, 0, bytes.length);
+}
+
+/** The access rules for a read by each role, and a record with a hash shown to a proxy. */
+async function benchAdmission(file: ResultFile): Promise<void> {
+  const access = new AccessControl();
+  const request = getAgentRequest();
+  const costs: Record<string, number> = {};
+  for (const role of ["agent", "gateway", "proxy", "development"] as const) {
+    const peer = peerOf(role);
+    const us = await usPerCall(200_000, () => access.admit(peer, OPERATIONS.getAgent, request()));
+    costs[`${role}Us`] = Number(us.toFixed(3));
+  }
+  file.write({ bench: "admission", ...costs, mostUs: Math.max(...Object.values(costs)) });
+
+  const veil = new CredentialVeil();
+  const stored = (credentialHash: Uint8Array) => {
+    const extra = { credentialHash, labels: [], superseded: [] };
+    const bytes = agentCodec.encode({ ...agentCodec.empty(), id: OWN_ID, extra });
+    return { bytes, view: new DataView(bytes.buffer), start: 0, end: bytes.length };
+  };
+  const proxy = peerOf("proxy");
+  const withHash = stored(new Uint8Array(32).fill(1));
+  const without = stored(new Uint8Array(0));
+  file.write({
+    bench: "credential veil",
+    withHashUs: Number(
+      (await usPerCall(100_000, () => veil.cover(proxy, KIND_AGENT, withHash))).toFixed(3),
+    ),
+    withoutHashUs: Number(
+      (await usPerCall(100_000, () => veil.cover(proxy, KIND_AGENT, without))).toFixed(3),
+    ),
+  });
+}
+
+/** Tokens, as they are first seen and as they are repeated. */
+async function benchTokens(file: ResultFile): Promise<void> {
   const { token, bearer, rules } = await tokenCase();
   const first = await usPerCall(1_000, () => {
     // A session of its own each time: nothing is remembered but the key.

@@ -1,6 +1,6 @@
 /**
  * `deno task ok`: everything that must hold before a change is done: format, lint, types of all
- * files, the floor law, generated code up to date, examples in the documentation, tests.
+ * files, the floor law, generated code and pages up to date, examples in the documentation, tests.
  *
  * Checks run two at a time and tell when they end; what failed is printed in full at the end, and
  * the exit code is 1. Tests come last, and alone. `--no-tests` leaves them out, for a caller that
@@ -29,6 +29,7 @@ const CHECKS: readonly Check[] = [
         ? undefined
         : "the program capnp is missing; Debian's package capnproto brings it",
   },
+  { name: "generated pages", args: ["run", "-A", "docs/generate.ts", "--check"] },
   {
     name: "examples",
     // Unchecked: Deno adds imports of its own to an example, and unused ones are errors here.

@@ -1,27 +1,55 @@
 /**
  * Access as the paths ask for it: the rules of src/record/access.ts, with the facts of the record
- * that is there or is to be written. Asked before anything is logged.
+ * that is there or is to be written. Every request is asked at admission; a write again where its
+ * record is known, before anything is logged.
  */
+import { idRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { type ErrorCode, RegistryError } from "../base/errors.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
-import { type AccessRule, authorize, type KeyFacts } from "../record/access.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import {
+  type AccessPolicy,
+  authorize,
+  authorizeRole,
+  type KeyFacts,
+  reachesAll,
+  STRICT_POLICY,
+} from "../record/access.ts";
+import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import type { Operation } from "../wire/operations.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
 
 /** Asks the access rules. */
 export class AccessControl {
+  readonly policy: AccessPolicy;
+  readonly #idRequest = idRequestCodec.newView();
+
+  constructor(policy: AccessPolicy = STRICT_POLICY) {
+    this.policy = policy;
+  }
+
   /**
-   * May the peer ask this of no record in particular? What every read is asked.
+   * May the peer ask for this at all? A read is decided here; of a write, what its role forbids.
    *
    * @throws RegistryError `permission_denied`, `unauthenticated`.
    */
-  checkRule(peer: AuthenticatedPeer, rule: AccessRule): void {
-    demand(authorize(peer, rule), peer, rule);
+  admit(peer: AuthenticatedPeer, operation: Operation, request: RequestView): void {
+    const { access, kind } = operation;
+    const answer = kind === "write" || reachesAll(peer.role, access)
+      ? authorizeRole(peer, access, this.policy)
+      : authorize(peer, access, this.#keyOf(operation, request), this.policy);
+    if (answer !== "allowed") demand(answer, peer, operation.name);
   }
 
-  /** May the peer register this record, with that domain and gateway? Throws as {@link checkRule}. */
+  /** The record that a read names; `undefined` where it names none, or several. */
+  #keyOf(operation: Operation, request: RequestView): KeyFacts | undefined {
+    if (operation.key !== "agent_id" && operation.key !== "gateway_id") return undefined;
+    const kind = operation.key === "agent_id" ? KIND_AGENT : KIND_GATEWAY;
+    return { kind, id: request.bodyInto(this.#idRequest).id };
+  }
+
+  /** May the peer register this record, with that domain and gateway? Throws as {@link admit}. */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
     const facts: KeyFacts = {
       kind,
@@ -29,12 +57,12 @@ export class AccessControl {
       domain: record.domain,
       gatewayId: record.gatewayId,
     };
-    demand(authorize(peer, "write", facts), peer, `write ${formatUuid(record.id)}`);
+    demand(authorize(peer, "write", facts, this.policy), peer, `write ${formatUuid(record.id)}`);
   }
 
-  /** May the peer change or remove the record of that id? Throws as {@link checkRule}. */
+  /** May the peer change or remove the record of that id? Throws as {@link admit}. */
   checkOwner(peer: AuthenticatedPeer, kind: RecordKind, id: Uint8Array): void {
-    demand(authorize(peer, "write", { kind, id }), peer, `write ${formatUuid(id)}`);
+    demand(authorize(peer, "write", { kind, id }, this.policy), peer, `write ${formatUuid(id)}`);
   }
 
   /** The code with which a renewal is refused; `undefined`: it is allowed. */
@@ -47,9 +75,10 @@ export class AccessControl {
   ): ErrorCode | undefined {
     if (peer.role === "development" && !peer.revoked.aborted) return undefined;
     const id = bytes.subarray(start, start + UUID_BYTES);
-    const attached = kind === KIND_AGENT ? gatewayOf(partition, id) : undefined;
+    const asGateway = kind === KIND_AGENT && peer.role === "gateway";
+    const attached = asGateway ? gatewayOf(partition, id) : undefined;
     const facts = { kind, id, ...(attached === undefined ? {} : { gatewayId: attached }) };
-    const answer = authorize(peer, "renew", facts);
+    const answer = authorize(peer, "renew", facts, this.policy);
     return answer === "allowed" ? undefined : answer;
   }
 }

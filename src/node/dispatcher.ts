@@ -45,10 +45,9 @@ export class Dispatcher implements RequestHandler {
     try {
       const operation = this.#parts.admission.admit(request.operation, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
-      if (operation.kind === "read") {
-        this.#parts.access.checkRule(stream.caller.peer, operation.access);
-        this.#read(operation, request, stream, arrivedMs);
-      } else this.#write(operation, request, stream, arrivedMs);
+      this.#parts.access.admit(stream.caller.peer, operation, request);
+      if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
+      else this.#write(operation, request, stream, arrivedMs);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
     }
@@ -69,21 +68,22 @@ export class Dispatcher implements RequestHandler {
   #answerRead(operation: Operation, request: RequestView, stream: RequestStream): ReadAnswer {
     const { reads, lists, node } = this.#parts;
     const out = stream.writer;
+    const { caller } = stream;
     switch (operation.id) {
       case OPERATIONS.getAgent.id:
-        return reads.get(KIND_AGENT, request, out);
+        return reads.get(KIND_AGENT, request, out, caller.peer);
       case OPERATIONS.getGateway.id:
-        return reads.get(KIND_GATEWAY, request, out);
+        return reads.get(KIND_GATEWAY, request, out, caller.peer);
       case OPERATIONS.resolveAgent.id:
-        return reads.resolve(request, out);
+        return reads.resolve(request, out, caller.peer);
       case OPERATIONS.resolveAgents.id:
-        return lists.resolveMany(request, out, stream.caller.bucket);
+        return lists.resolveMany(request, out, caller);
       case OPERATIONS.resolveGateways.id:
-        return lists.resolveGateways(request, out);
+        return lists.resolveGateways(request, out, caller.peer);
       case OPERATIONS.listAgentsByRegion.id:
-        return lists.list(KIND_AGENT, request, out);
+        return lists.list(KIND_AGENT, request, out, caller.peer);
       case OPERATIONS.listGatewaysByRegion.id:
-        return lists.list(KIND_GATEWAY, request, out);
+        return lists.list(KIND_GATEWAY, request, out, caller.peer);
       case OPERATIONS.status.id:
         return node.status(request, out);
       case OPERATIONS.getRingMap.id:

@@ -27,15 +27,17 @@ import {
   RESOLVE_GATEWAYS_MAX,
   RESOLVE_ITEMS_MAX,
 } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
-import type { RecordKind } from "../record/key.ts";
+import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
 import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "./group_interface.ts";
+import type { Caller } from "./caller.ts";
+import type { CredentialVeil } from "./credential_veil.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
-import type { TokenBucket } from "./rate_limiter.ts";
 import {
   canonicalDomain,
   leaseRemainingMs,
@@ -53,6 +55,8 @@ const FIRST_ID = new Uint8Array(UUID_BYTES);
 
 /** A page while it is gathered. */
 interface Page {
+  readonly kind: RecordKind;
+  readonly peer: AuthenticatedPeer;
   readonly items: Input<RecordReply>[];
   readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
   bytes: number;
@@ -63,23 +67,35 @@ export class ListPath {
   readonly #table: PartitionTable;
   readonly #reads: ReadPath;
   readonly #replies: ReplyWriter;
+  readonly #veil: CredentialVeil;
   readonly #listRequest = listRequestCodec.newView();
   readonly #gatewaysRequest = resolveGatewaysRequestCodec.newView();
   readonly #manyRequest = resolveManyRequestCodec.newView();
 
-  constructor(table: PartitionTable, reads: ReadPath, replies: ReplyWriter) {
+  constructor(
+    table: PartitionTable,
+    reads: ReadPath,
+    replies: ReplyWriter,
+    veil: CredentialVeil,
+  ) {
     this.#table = table;
     this.#reads = reads;
     this.#replies = replies;
+    this.#veil = veil;
   }
 
   /** ListAgentsByRegion, ListGatewaysByRegion. */
-  list(kind: RecordKind, request: RequestView, out: FrameWriter): ReadAnswer {
+  list(
+    kind: RecordKind,
+    request: RequestView,
+    out: FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ReadAnswer {
     const body = request.bodyInto(this.#listRequest);
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
     const cursor = checkedCursor(body.cursor, this.#table.partitioner.partitionCount);
-    const page: Page = { items: [], receipts: [], bytes: 0 };
+    const page: Page = { kind, peer, items: [], receipts: [], bytes: 0 };
     let nextCursor: Uint8Array = NO_CURSOR;
     let afterId = cursor.afterId;
     for (let id = cursor.partition; id < this.#table.partitioner.partitionCount; id++) {
@@ -95,7 +111,7 @@ export class ListPath {
         limit: wanted + 1,
         afterId,
       });
-      const taken = takeSlots(partition, slots, wanted, page);
+      const taken = this.#takeSlots(partition, slots, wanted, page);
       if (taken > 0) page.receipts.push({ partition: id, point });
       if (taken < slots.length) {
         if (taken > 0) afterId = idOfSlot(partition, slots[taken - 1]!);
@@ -109,7 +125,7 @@ export class ListPath {
   }
 
   /** ResolveGateways: live gateways of a region, the freest first. */
-  resolveGateways(request: RequestView, out: FrameWriter): ReadAnswer {
+  resolveGateways(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
     const body = request.bodyInto(this.#gatewaysRequest);
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
@@ -122,10 +138,10 @@ export class ListPath {
       asked.set(partition.store, { partition, point });
       partition.store.rankGateways(region, ranking);
     }
-    const page: Page = { items: [], receipts: [], bytes: 0 };
+    const page: Page = { kind: KIND_GATEWAY, peer, items: [], receipts: [], bytes: 0 };
     for (const { owner, slot } of ranking.ranked()) {
       const { partition, point } = defined(asked.get(owner), "A ranked partition was asked");
-      if (takeSlots(partition, [slot], 1, page) === 0) break;
+      if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
       page.receipts.push({ partition: partition.id, point });
     }
     this.#answerPage(request, out, page, NO_CURSOR);
@@ -136,7 +152,11 @@ export class ListPath {
    * ResolveMany: each domain as if it had been asked alone. What no longer fits into the answer is
    * refused with `too_large`, to be asked again.
    */
-  resolveMany(request: RequestView, out: FrameWriter, bucket: TokenBucket): ReadAnswer {
+  resolveMany(
+    request: RequestView,
+    out: FrameWriter,
+    { peer, bucket }: Pick<Caller, "peer" | "bucket">,
+  ): ReadAnswer {
     const domains = request.bodyInto(this.#manyRequest).domains;
     const count = domains.count;
     if (count > RESOLVE_ITEMS_MAX) {
@@ -150,7 +170,7 @@ export class ListPath {
     let bytes = 0;
     for (let index = 0; index < count; index++) {
       const outcome = bytes < LIST_PAGE_BYTES
-        ? this.#resolveOne(domains.bytesAt(index), request.maxStalenessMs)
+        ? this.#resolveOne(domains.bytesAt(index), request.maxStalenessMs, peer)
         : NO_ROOM;
       if ("readBarrier" in outcome) return outcome;
       items.push(outcome);
@@ -164,11 +184,15 @@ export class ListPath {
   }
 
   /** One of many domains: found, refused with its own code, or who must be asked first. */
-  #resolveOne(text: Uint8Array, maxStalenessMs: number): Input<ResolveOutcome> | ReadBarrier {
+  #resolveOne(
+    text: Uint8Array,
+    maxStalenessMs: number,
+    peer: AuthenticatedPeer,
+  ): Input<ResolveOutcome> | ReadBarrier {
     const resolution = newResolution();
     try {
       const { bytes, start, end } = canonicalDomain(text, 0, text.length);
-      const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, resolution);
+      const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, peer, resolution);
       if (waiting !== undefined) return waiting;
     } catch (error) {
       return refusedDomain(toRegistryError(error).code);
@@ -183,6 +207,27 @@ export class ListPath {
         this.#replies.receiptOf(resolution.partitions[part]!, point)
       ),
     };
+  }
+
+  /** Adds records to a page, at most `wanted` and as long as it has room; returns how many. */
+  #takeSlots(
+    partition: Partition,
+    slots: readonly number[],
+    wanted: number,
+    page: Page,
+  ): number {
+    let taken = 0;
+    while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
+      const slot = slots[taken]!;
+      const span = partition.store.locate(slot, emptySpan());
+      page.bytes += span.end - span.start;
+      page.items.push({
+        record: this.#veil.cover(page.peer, page.kind, span),
+        remainingMs: leaseRemainingMs(partition, slot),
+      });
+      taken++;
+    }
+    return taken;
   }
 
   #answerPage(
@@ -207,24 +252,6 @@ function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
 function spanBytes(source: ByteSource | undefined): number {
   if (source === undefined) return 0;
   return source instanceof Uint8Array ? source.length : source.end - source.start;
-}
-
-/** Adds records to a page, at most `wanted` and as long as the page has room; returns how many. */
-function takeSlots(
-  partition: Partition,
-  slots: readonly number[],
-  wanted: number,
-  page: Page,
-): number {
-  let taken = 0;
-  while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
-    const slot = slots[taken]!;
-    const span = partition.store.locate(slot, emptySpan());
-    page.bytes += span.end - span.start;
-    page.items.push({ record: span, remainingMs: leaseRemainingMs(partition, slot) });
-    taken++;
-  }
-  return taken;
 }
 
 /** The id of a record: the first field of an agent's and of a gateway's stored form. */

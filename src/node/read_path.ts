@@ -20,11 +20,13 @@ import {
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
 import { DOMAIN_BYTES_MAX, NEGATIVE_CACHE_MS } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { StoredSpan } from "../store/reply.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { Group, ReadPoint } from "./group_interface.ts";
+import type { CredentialVeil } from "./credential_veil.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 
@@ -83,6 +85,7 @@ export function newResolution(): Resolution {
 export class ReadPath {
   readonly #table: PartitionTable;
   readonly #replies: ReplyWriter;
+  readonly #veil: CredentialVeil;
   readonly #idRequest = idRequestCodec.newView();
   readonly #resolveRequest = resolveRequestCodec.newView();
   readonly #alias = aliasCodec.newView();
@@ -91,13 +94,19 @@ export class ReadPath {
   readonly #record: Mutable<Input<RecordReply>> = { record: this.#span, remainingMs: 0 };
   readonly #resolution = newResolution();
 
-  constructor(table: PartitionTable, replies: ReplyWriter) {
+  constructor(table: PartitionTable, replies: ReplyWriter, veil: CredentialVeil) {
     this.#table = table;
     this.#replies = replies;
+    this.#veil = veil;
   }
 
   /** GetAgent, GetGateway. */
-  get(kind: RecordKind, request: RequestView, out: FrameWriter): ReadAnswer {
+  get(
+    kind: RecordKind,
+    request: RequestView,
+    out: FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ReadAnswer {
     const body = request.bodyInto(this.#idRequest);
     const bytes = body.$bytes;
     const start = body.idOffset;
@@ -114,14 +123,14 @@ export class ReadPath {
       const noun = kind === KIND_AGENT ? "agent" : "gateway";
       return this.#notFound(out, `No ${noun} has the id ${formatUuid(bytes, start)}`);
     }
-    partition.store.locate(slot, this.#span);
+    this.#record.record = this.#veil.cover(peer, kind, partition.store.locate(slot, this.#span));
     this.#record.remainingMs = leaseRemainingMs(partition, slot);
     this.#replies.success(out, recordReplyCodec, this.#record);
     return "ok";
   }
 
   /** ResolveAgent: the agent that holds a domain, and its gateway. */
-  resolve(request: RequestView, out: FrameWriter): ReadAnswer {
+  resolve(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
     const body = request.bodyInto(this.#resolveRequest);
     const { bytes, start, end } = canonicalDomain(
       body.$bytes,
@@ -129,7 +138,7 @@ export class ReadPath {
       body.domainLength,
     );
     const resolution = this.#resolution;
-    const waiting = this.find(bytes, start, end, request.maxStalenessMs, resolution);
+    const waiting = this.find(bytes, start, end, request.maxStalenessMs, peer, resolution);
     if (waiting !== undefined) return waiting;
 
     this.#replies.begin(request.id);
@@ -150,6 +159,7 @@ export class ReadPath {
     start: number,
     end: number,
     maxStalenessMs: number,
+    peer: AuthenticatedPeer,
     into: Resolution,
   ): ReadBarrier | undefined {
     clear(into);
@@ -162,11 +172,15 @@ export class ReadPath {
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, this.#span);
     this.#alias.wrap(span.view, span.bytes, span.start, span.end);
-    return this.#findAgent(maxStalenessMs, into);
+    return this.#findAgent(maxStalenessMs, peer, into);
   }
 
   /** The agent that the alias names, if it holds the alias' claim. */
-  #findAgent(maxStalenessMs: number, into: Resolution): ReadBarrier | undefined {
+  #findAgent(
+    maxStalenessMs: number,
+    peer: AuthenticatedPeer,
+    into: Resolution,
+  ): ReadBarrier | undefined {
     const alias = this.#alias;
     const reply = into.reply;
     const idAt = alias.agentIdOffset;
@@ -189,13 +203,17 @@ export class ReadPath {
       agent.claimIndex !== alias.claimIndex || agent.claimGeneration !== alias.claimGeneration
     ) return undefined;
     reply.agentPart = PART_INCLUDED;
-    reply.agent = span;
+    reply.agent = this.#veil.cover(peer, KIND_AGENT, span);
     reply.agentRemainingMs = leaseRemainingMs(home, slot);
-    return this.#findGateway(maxStalenessMs, into);
+    return this.#findGateway(maxStalenessMs, peer, into);
   }
 
   /** The gateway that the agent names. */
-  #findGateway(maxStalenessMs: number, into: Resolution): ReadBarrier | undefined {
+  #findGateway(
+    maxStalenessMs: number,
+    peer: AuthenticatedPeer,
+    into: Resolution,
+  ): ReadBarrier | undefined {
     const agent = this.#agent;
     const reply = into.reply;
     const idAt = agent.gatewayIdOffset;
@@ -212,7 +230,8 @@ export class ReadPath {
     const slot = home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
     reply.gatewayPart = slot === -1 ? PART_NOT_FOUND : PART_INCLUDED;
     if (slot === -1) return undefined;
-    reply.gateway = home.store.locate(slot, into.gateway);
+    const span = home.store.locate(slot, into.gateway);
+    reply.gateway = this.#veil.cover(peer, KIND_GATEWAY, span);
     reply.gatewayRemainingMs = leaseRemainingMs(home, slot);
     return undefined;
   }

@@ -40,6 +40,7 @@ import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group_interface.ts";
 import { AliasJanitor } from "./alias_janitor.ts";
+import { CredentialVeil } from "./credential_veil.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { DomainClaims } from "./domain_claims.ts";
 import { HeldClock } from "./held_clock.ts";
@@ -141,7 +142,8 @@ export class Registry {
       memoryBytes: options.memoryBytes,
       room: (count) => shared.room(count),
     });
-    const reads = new ReadPath(table, this.replies);
+    const veil = new CredentialVeil(access.policy);
+    const reads = new ReadPath(table, this.replies, veil);
     const registrar = new Registrar({
       table,
       proposer,
@@ -157,7 +159,7 @@ export class Registry {
       admission: this.admission,
       access,
       reads,
-      lists: new ListPath(table, reads, this.replies),
+      lists: new ListPath(table, reads, this.replies, veil),
       node: new NodePath(this.replies, {
         status: () => this.status(),
         ringMap: () => this.ringMap(),

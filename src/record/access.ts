@@ -1,21 +1,26 @@
 /**
- * Who may do what (design §8): agents write their own record, gateways theirs and renew the agents
- * attached to them, controllers administer, proxies read, the development identity does everything.
+ * Who may do what (design §8). Agents touch their own record, claim the domains and name the gateways
+ * that their identity grants; gateways write their own record and renew the agents attached to them;
+ * proxies read; nodes speak with nodes; controllers administer. What is not said here is denied.
  *
- * Pure: the proven other end of a session, the operation's rule, and what is known of the key. Asked
- * at admission, and again with the stored record's facts where the answer depends on state.
+ * Pure: the proven other end of a session, the operation's rule, and what is known of the key. An id
+ * that a request claims is a fact about its key and never says who asks. docs/access.md shows what
+ * follows for each operation.
  */
 import { bytesEqual } from "../base/bytes.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import type { AuthenticatedPeer, Grants } from "../base/peer.ts";
+import type { AuthenticatedPeer, Grants, Role } from "../base/peer.ts";
 import { formatUuid, isNilUuid } from "../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "./key.ts";
 
 /**
- * What an operation needs: `read` anybody who is known; `write` the owner; `renew` the owner, or the
- * gateway that an agent is attached to; `administer` a controller.
+ * What an operation needs: `inspect` how the cluster stands; `read` records; `write` one; `renew`
+ * its lease; `administer` members, placement, bans and keys; `peer` what nodes ask of each other.
  */
-export type AccessRule = "read" | "write" | "renew" | "administer";
+export type AccessRule = "inspect" | "read" | "write" | "renew" | "administer" | "peer";
+
+/** Who stands how to a record: its owner, its gateway, an agent that may name it, anybody else. */
+export type Relation = "own" | "attached" | "granted" | "other";
 
 /** What is known of the record that an operation is about. */
 export interface KeyFacts {
@@ -30,54 +35,118 @@ export interface KeyFacts {
 
 /** What an operator may loosen. */
 export interface AccessPolicy {
-  /** Lets sessions write that were not pinned, and so could be relayed by another server. */
-  readonly unpinnedMayWrite: boolean;
+  /** Treats sessions that were not pinned, and so could be relayed by another server, as pinned. */
+  readonly trustUnpinned: boolean;
 }
 
-const STRICT: AccessPolicy = Object.freeze({ unpinnedMayWrite: false });
+/** Nothing is loosened. */
+export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false });
+
+const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
+
+/** The relations to a record in which a role may do something; none where nothing is said. */
+const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
+  agent: { inspect: ALL, read: ["own", "granted"], write: ["own"], renew: ["own"] },
+  // A gateway reads all, for it logs agents in by what the registry says.
+  gateway: { inspect: ALL, read: ALL, write: ["own"], renew: ["own", "attached"] },
+  proxy: { inspect: ALL, read: ALL },
+  // It administers, and yet writes nobody's record: no id can be written but by its owner.
+  controller: { inspect: ALL, read: ALL, administer: ALL },
+  node: { inspect: ALL, peer: ALL },
+  development: { inspect: ALL, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
+};
+
+/** Rules that a session may use which was not pinned. */
+const READ_ONLY: readonly AccessRule[] = ["inspect", "read"];
 
 /**
  * Allows the operation, or says why not: `unauthenticated` where the identity no longer counts,
  * `permission_denied` where it is another's business.
+ *
+ * @param facts absent where the operation is about no record in particular, or not yet about one: an
+ * operation that only owners may use is denied then, unless the role may do it to all.
  */
 export function authorize(
   peer: AuthenticatedPeer,
   rule: AccessRule,
   facts?: KeyFacts,
-  policy: AccessPolicy = STRICT,
+  policy: AccessPolicy = STRICT_POLICY,
+): "allowed" | ErrorCode {
+  const answer = authorizeRole(peer, rule, policy);
+  if (answer !== "allowed") return answer;
+  const reach = REACH[peer.role][rule] ?? [];
+  if (reach === ALL) return "allowed";
+  if (facts === undefined || !reach.includes(relationTo(peer, facts))) return "permission_denied";
+  return rule !== "write" || isGranted(peer.grants, facts) ? "allowed" : "permission_denied";
+}
+
+/**
+ * As {@link authorize}, as far as it does not hang on the record: denied is denied for every record,
+ * and allowed decides nothing yet. What is asked before a request is looked into.
+ */
+export function authorizeRole(
+  peer: AuthenticatedPeer,
+  rule: AccessRule,
+  policy: AccessPolicy = STRICT_POLICY,
 ): "allowed" | ErrorCode {
   if (peer.revoked.aborted) return "unauthenticated";
-  if (peer.role === "development") return "allowed";
-  if (rule === "read") return "allowed";
-  if (!peer.pinned && !policy.unpinnedMayWrite) return "permission_denied";
-  if (peer.role === "controller") return "allowed";
-  if (rule === "administer" || facts === undefined) return "permission_denied";
-  if (ownsKey(peer, facts)) {
-    return rule === "write" && !isGranted(peer.grants, facts) ? "permission_denied" : "allowed";
+  if (REACH[peer.role][rule] === undefined) return "permission_denied";
+  return isTrusted(peer, policy) || READ_ONLY.includes(rule) ? "allowed" : "permission_denied";
+}
+
+/** True where the role may do it to every record, so that no facts of one are needed. */
+export function reachesAll(role: Role, rule: AccessRule): boolean {
+  return REACH[role][rule] === ALL;
+}
+
+/**
+ * May the peer see the credential hash of a record that it may read? Its owner may, the gateway that
+ * an agent is attached to, and whoever was granted it; over a session that can be relayed, nobody.
+ */
+export function seesCredentialHash(
+  peer: AuthenticatedPeer,
+  facts: KeyFacts,
+  policy: AccessPolicy = STRICT_POLICY,
+): boolean {
+  if (seesAllCredentialHashes(peer, policy)) return true;
+  if (!isTrusted(peer, policy)) return false;
+  const relation = relationTo(peer, facts);
+  return relation === "own" || relation === "attached";
+}
+
+/** True where {@link seesCredentialHash} is for every record. */
+export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT_POLICY): boolean {
+  return peer.role === "development" ||
+    peer.grants.credentialHashes === true && isTrusted(peer, policy);
+}
+
+/** How the peer stands to a record. */
+export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
+  const { kind, id, gatewayId } = facts;
+  if (peer.role === "agent") {
+    if (kind === KIND_AGENT && bytesEqual(peer.subjectId, id)) return "own";
+    return kind === KIND_GATEWAY && grantsGateway(peer.grants, id) ? "granted" : "other";
   }
-  return rule === "renew" && isAttached(peer, facts) ? "allowed" : "permission_denied";
-}
-
-function ownsKey(peer: AuthenticatedPeer, { kind, id }: KeyFacts): boolean {
-  const ownKind = peer.role === "agent"
-    ? KIND_AGENT
-    : peer.role === "gateway"
-    ? KIND_GATEWAY
-    : undefined;
-  return kind === ownKind && bytesEqual(peer.subjectId, id);
-}
-
-function isAttached(peer: AuthenticatedPeer, { kind, gatewayId }: KeyFacts): boolean {
-  return peer.role === "gateway" && kind === KIND_AGENT && gatewayId !== undefined &&
+  if (peer.role !== "gateway") return "other";
+  if (kind === KIND_GATEWAY && bytesEqual(peer.subjectId, id)) return "own";
+  const attached = kind === KIND_AGENT && gatewayId !== undefined &&
     bytesEqual(peer.subjectId, gatewayId);
+  return attached ? "attached" : "other";
+}
+
+function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
+  return peer.pinned || policy.trustUnpinned || peer.role === "development";
 }
 
 /** An agent claims only domains, and names only gateways, that its identity grants. */
 function isGranted(grants: Grants, { kind, domain, gatewayId }: KeyFacts): boolean {
   if (kind !== KIND_AGENT) return true;
   if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return false;
-  return gatewayId === undefined || isNilUuid(gatewayId) ||
-    grants.gateways.includes(formatUuid(gatewayId));
+  return gatewayId === undefined || isNilUuid(gatewayId) || grantsGateway(grants, gatewayId);
+}
+
+function grantsGateway(grants: Grants, gatewayId: Uint8Array): boolean {
+  return grants.gateways.length > 0 && grants.gateways.includes(formatUuid(gatewayId));
 }
 
 /** True where a grant names the domain, or `*.` and a suffix of whole labels before it. */

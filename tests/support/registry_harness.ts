@@ -33,6 +33,7 @@ export interface HarnessOptions {
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
   readonly logLimits?: SharedLogLimits;
+  /** Who is at the other end of the session that begins now. */
   readonly peer?: (revoked: AbortSignal) => AuthenticatedPeer;
   readonly seed?: number;
 }
@@ -224,13 +225,13 @@ export class RegistryHarness {
 
   #sessions(process: Process, registry: Registry, listener: Listener): Sessions {
     const revoked = this.revocation.signal;
-    const peer = this.#options.peer?.(revoked) ?? developmentPeer({ region: "global", revoked });
+    const development = developmentPeer({ region: "global", revoked });
     return new Sessions({
       listener,
       world: process,
       logger: SILENT_LOGGER,
       onError: (stage, error) => void this.caught.push({ stage, error }),
-      authenticate: () => peer,
+      authenticate: () => this.#options.peer?.(revoked) ?? development,
       facts: {
         features: 0,
         clusterId: registry.cluster.clusterId,

@@ -372,7 +372,7 @@ test("checkToken takes a life of 15 minutes", async () => {
   assert.type(await check(await world.mint({ lifeMs: 900_000 })), "object");
 });
 
-test("checkToken takes 4 KiB and refuses a byte more", async () => {
+test("checkToken takes 4 KiB and refuses a byte more", () => {
   const padded = (length: number) => "a".repeat(length);
   assert.is(readTokenForm(padded(4_096)), "not_three_parts");
   assert.is(readTokenForm(padded(4_097)), "too_large");

@@ -3,8 +3,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { requestCodec, type Response, responseCodec } from "../../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
+import { developmentPeer } from "../../../identity/development_peer.ts";
 import { defined } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { CredentialVeil } from "../../../src/node/credential_veil.ts";
 import { ListPath } from "../../../src/node/list_path.ts";
 import { type Partition, PartitionTable } from "../../../src/node/partitions.ts";
 import { TokenBucket } from "../../../src/node/rate_limiter.ts";
@@ -17,6 +19,7 @@ import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/reg
 import { idOf } from "../../support/store.ts";
 
 const DOMAIN = "a.example";
+const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 
 /** A read, answered by paths over `table`. */
 // deno-lint-ignore no-explicit-any -- a test knows what it asks for and gets.
@@ -24,17 +27,18 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   const frame = requestFrame(5, name, body);
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
-  const reads = new ReadPath(table, replies);
-  const lists = new ListPath(table, reads, replies);
+  const veil = new CredentialVeil();
+  const reads = new ReadPath(table, replies, veil);
+  const lists = new ListPath(table, reads, replies, veil);
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
   const answer: ReadAnswer = name === "resolveAgent"
-    ? reads.resolve(request, out)
+    ? reads.resolve(request, out, PEER)
     : name === "resolveAgents"
-    ? lists.resolveMany(request, out, bucket)
+    ? lists.resolveMany(request, out, { peer: PEER, bucket })
     : name === "listAgentsByRegion"
-    ? lists.list(KIND_AGENT, request, out)
-    : reads.get(name === "getAgent" ? KIND_AGENT : KIND_GATEWAY, request, out);
+    ? lists.list(KIND_AGENT, request, out, PEER)
+    : reads.get(name === "getAgent" ? KIND_AGENT : KIND_GATEWAY, request, out, PEER);
   if (out.length === 0) return { answer, response: undefined, reply: undefined };
   const bytes = out.written.slice();
   const view = responseCodec.newView().wrap(new DataView(bytes.buffer), bytes, 8, bytes.length);

@@ -3,7 +3,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
-import { authorize, grantsDomain, type KeyFacts } from "../../../src/record/access.ts";
+import {
+  authorize,
+  authorizeRole,
+  grantsDomain,
+  type KeyFacts,
+  seesCredentialHash,
+} from "../../../src/record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 
 const OWN = new Uint8Array(16).fill(1);
@@ -65,16 +71,36 @@ test("authorize: an agent claims and names only what its identity grants", () =>
   assert.is(write({ domain: "", gatewayId: new Uint8Array(16) }), "allowed");
 });
 
-test("authorize: proxies and nodes read, controllers administer, development does everything", () => {
-  for (const role of ["proxy", "node"] as const) {
-    assert.is(authorize(peer(role), "read"), "allowed");
-    for (const rule of ["write", "renew", "administer"] as const) {
-      assert.is(authorize(peer(role), rule, agentFacts(OWN)), "permission_denied");
+test("authorize: an agent reads its own record and the gateways that it may name", () => {
+  const read = (facts?: KeyFacts) => authorize(peer("agent"), "read", facts);
+  assert.is(read(agentFacts(OWN)), "allowed");
+  assert.is(read(gatewayFacts(OTHER)), "allowed");
+  assert.is(read(agentFacts(OTHER)), "permission_denied");
+  assert.is(read(gatewayFacts(new Uint8Array(16).fill(9))), "permission_denied");
+  assert.is(read(), "permission_denied");
+});
+
+test("authorize: proxies read, nodes speak with nodes, controllers administer and write nothing", () => {
+  for (const role of ["proxy", "node", "controller"] as const) {
+    for (const rule of ["write", "renew"] as const) {
+      for (const facts of [agentFacts(OWN), gatewayFacts(OWN), agentFacts(OTHER), undefined]) {
+        assert.is(authorize(peer(role), rule, facts), "permission_denied");
+      }
     }
   }
+  assert.is(authorize(peer("proxy"), "read"), "allowed");
+  assert.is(authorize(peer("node"), "read"), "permission_denied");
+  assert.is(authorize(peer("node"), "peer"), "allowed");
   assert.is(authorize(peer("controller"), "administer"), "allowed");
-  assert.is(authorize(peer("controller"), "write", agentFacts(OTHER)), "allowed");
-  assert.is(authorize(peer("agent"), "administer"), "permission_denied");
+  for (const role of ["agent", "gateway", "proxy", "node"] as const) {
+    assert.is(authorize(peer(role), "administer"), "permission_denied");
+  }
+  for (const role of ["agent", "gateway", "proxy", "controller"] as const) {
+    assert.is(authorize(peer(role), "peer"), "permission_denied");
+  }
+});
+
+test("authorize: development does everything, pinned or not", () => {
   const development = peer("development", { pinned: false });
   assert.is(authorize(development, "administer"), "allowed");
   assert.is(authorize(development, "write", agentFacts(OTHER, { domain: "any" })), "allowed");
@@ -82,12 +108,39 @@ test("authorize: proxies and nodes read, controllers administer, development doe
 
 test("authorize: a session that was not pinned is read-only, unless policy says otherwise", () => {
   const unpinned = peer("agent", { pinned: false });
-  assert.is(authorize(unpinned, "read"), "allowed");
+  assert.is(authorize(unpinned, "read", agentFacts(OWN)), "allowed");
   assert.is(authorize(unpinned, "write", agentFacts(OWN)), "permission_denied");
-  const loose = { unpinnedMayWrite: true };
+  assert.is(authorize(unpinned, "renew", agentFacts(OWN)), "permission_denied");
+  const loose = { trustUnpinned: true };
   assert.is(authorize(unpinned, "write", agentFacts(OWN), loose), "allowed");
+  assert.is(authorize(unpinned, "write", agentFacts(OTHER), loose), "permission_denied");
   const controller = peer("controller", { pinned: false });
   assert.is(authorize(controller, "administer"), "permission_denied");
+});
+
+test("authorizeRole denies what no record would allow, and decides nothing else", () => {
+  assert.is(authorizeRole(peer("proxy"), "write"), "permission_denied");
+  assert.is(authorizeRole(peer("agent"), "write"), "allowed");
+  assert.is(authorizeRole(peer("agent", { pinned: false }), "write"), "permission_denied");
+  assert.is(
+    authorizeRole(peer("agent", { revoked: AbortSignal.abort() }), "read"),
+    "unauthenticated",
+  );
+});
+
+test("seesCredentialHash: the owner, the agent's gateway, and whoever was granted it", () => {
+  const grants = { ...NO_GRANTS, credentialHashes: true };
+  const attached = agentFacts(OTHER, { gatewayId: OWN });
+  assert.ok(seesCredentialHash(peer("agent"), agentFacts(OWN)));
+  assert.not(seesCredentialHash(peer("agent"), agentFacts(OTHER)));
+  assert.ok(seesCredentialHash(peer("gateway"), attached));
+  assert.not(seesCredentialHash(peer("gateway"), agentFacts(OTHER, { gatewayId: OTHER })));
+  assert.not(seesCredentialHash(peer("proxy"), attached));
+  assert.ok(seesCredentialHash(peer("proxy", { grants }), attached));
+  assert.not(seesCredentialHash(peer("proxy", { grants, pinned: false }), attached));
+  assert.ok(seesCredentialHash(peer("proxy", { grants, pinned: false }), attached, {
+    trustUnpinned: true,
+  }));
 });
 
 test("authorize: a revoked identity may do nothing", () => {

@@ -1,0 +1,174 @@
+/**
+ * The access rules as a table, made by asking them: each operation, each relation to its record, each
+ * role. What stands in docs/access.md is what is served, for it comes from the same functions.
+ */
+import type { AuthenticatedPeer, Role } from "../src/base/peer.ts";
+import { formatUuid } from "../src/base/uuid.ts";
+import {
+  type AccessRule,
+  authorize,
+  type KeyFacts,
+  seesCredentialHash,
+} from "../src/record/access.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
+import { type Operation, OPERATIONS } from "../src/wire/operations.ts";
+
+/** The columns. */
+export const ROLES: readonly Role[] = [
+  "agent",
+  "gateway",
+  "proxy",
+  "controller",
+  "node",
+  "development",
+];
+
+/** A row: what is asked, of which record, and who may. */
+export interface AccessRow {
+  readonly what: string;
+  readonly record: string;
+  /** The roles that may, in the order of {@link ROLES}. */
+  readonly allowed: readonly Role[];
+}
+
+const OWN = new Uint8Array(16).fill(1);
+const GRANTED_GATEWAY = new Uint8Array(16).fill(2);
+const OTHER = new Uint8Array(16).fill(3);
+const GRANTED_DOMAIN = "granted.example";
+
+/** A peer of a role whose own record, granted domain and granted gateway are those above. */
+function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): AuthenticatedPeer {
+  return {
+    subject: `spiffe://registry.example/region/eu/${role}/${formatUuid(OWN)}`,
+    subjectId: OWN,
+    role,
+    region: "eu",
+    leafHash: new Uint8Array(32),
+    lineage: 1,
+    grants: { domains: [GRANTED_DOMAIN], gateways: [formatUuid(GRANTED_GATEWAY)] },
+    expiresAtMs: Infinity,
+    pinned: true,
+    revoked: new AbortController().signal,
+    ...fields,
+  };
+}
+
+/** A record, and how it is told of. */
+interface Case {
+  readonly record: string;
+  readonly facts?: KeyFacts;
+}
+
+const AGENTS: readonly Case[] = [
+  { record: "own agent", facts: { kind: KIND_AGENT, id: OWN } },
+  { record: "agent attached", facts: { kind: KIND_AGENT, id: OTHER, gatewayId: OWN } },
+  { record: "other agent", facts: { kind: KIND_AGENT, id: OTHER, gatewayId: OTHER } },
+];
+const GATEWAYS: readonly Case[] = [
+  { record: "own gateway", facts: { kind: KIND_GATEWAY, id: OWN } },
+  { record: "gateway granted", facts: { kind: KIND_GATEWAY, id: GRANTED_GATEWAY } },
+  { record: "other gateway", facts: { kind: KIND_GATEWAY, id: OTHER } },
+];
+const AGENT_WRITES: readonly Case[] = [
+  {
+    record: "own agent, domain and gateway granted",
+    facts: { kind: KIND_AGENT, id: OWN, domain: GRANTED_DOMAIN, gatewayId: GRANTED_GATEWAY },
+  },
+  {
+    record: "own agent, another domain",
+    facts: { kind: KIND_AGENT, id: OWN, domain: "other.example", gatewayId: GRANTED_GATEWAY },
+  },
+  {
+    record: "own agent, another gateway",
+    facts: { kind: KIND_AGENT, id: OWN, domain: GRANTED_DOMAIN, gatewayId: OTHER },
+  },
+  {
+    record: "other agent, own gateway",
+    facts: { kind: KIND_AGENT, id: OTHER, domain: GRANTED_DOMAIN, gatewayId: OWN },
+  },
+  {
+    record: "other agent",
+    facts: { kind: KIND_AGENT, id: OTHER, domain: GRANTED_DOMAIN, gatewayId: GRANTED_GATEWAY },
+  },
+];
+const GATEWAY_WRITES = GATEWAYS.filter(({ record }) => record !== "gateway granted");
+
+/** The records that an operation may be about, as far as its access hangs on them. */
+function casesOf(operation: Operation): readonly Case[] {
+  switch (operation.name) {
+    case "getAgent":
+    case "deregisterAgent":
+      return AGENTS;
+    case "getGateway":
+      return GATEWAYS;
+    case "registerAgent":
+      return AGENT_WRITES;
+    case "registerGateway":
+    case "deregisterGateway":
+      return GATEWAY_WRITES;
+    case "registerMany":
+      return [...AGENT_WRITES, ...GATEWAY_WRITES];
+    case "renew":
+    case "report":
+      return [...AGENTS, ...GATEWAY_WRITES];
+    default:
+      return [{ record: "any" }];
+  }
+}
+
+function rolesThat(may: (role: Role) => boolean): Role[] {
+  return ROLES.filter(may);
+}
+
+/** Each operation, with each record that it may be about. */
+export function operationRows(): AccessRow[] {
+  return Object.values<Operation>(OPERATIONS).flatMap((operation) =>
+    casesOf(operation).map(({ record, facts }) => ({
+      what: operation.name,
+      record,
+      allowed: rolesThat((role) => authorize(peerOf(role), operation.access, facts) === "allowed"),
+    }))
+  );
+}
+
+const RULES: readonly { rule: AccessRule; record: string }[] = [
+  { rule: "inspect", record: "how the cluster stands" },
+  { rule: "read", record: "any record" },
+  { rule: "write", record: "own record" },
+  { rule: "renew", record: "own record" },
+  { rule: "administer", record: "members, placement, bans, keys" },
+  { rule: "peer", record: "traffic between nodes" },
+];
+
+/** Each rule for a record of the peer's own, over sessions that are pinned or not. */
+export function ruleRows(pinned: boolean): AccessRow[] {
+  return RULES.map(({ rule, record }) => ({
+    what: rule,
+    record,
+    allowed: rolesThat((role) => {
+      const own = { kind: role === "gateway" ? KIND_GATEWAY : KIND_AGENT, id: OWN };
+      const peer = peerOf(role, { pinned });
+      const facts = rule === "write" || rule === "renew" ? own : undefined;
+      return authorize(peer, rule, facts) === "allowed";
+    }),
+  }));
+}
+
+/** Whose credential hash is shown in a record that is read. */
+export function credentialRows(): AccessRow[] {
+  const cases = [...AGENTS, ...GATEWAY_WRITES];
+  const rows = (what: string, fields: Partial<AuthenticatedPeer>) =>
+    cases.map(({ record, facts }) => ({
+      what,
+      record,
+      allowed: rolesThat((role) =>
+        facts !== undefined && seesCredentialHash(peerOf(role, fields), facts)
+      ),
+    }));
+  const granted = { grants: { domains: [], gateways: [], credentialHashes: true } };
+  return [
+    ...rows("without the grant", {}),
+    ...rows("with the grant", granted),
+    ...rows("with the grant, not pinned", { ...granted, pinned: false }),
+  ];
+}

@@ -1,0 +1,77 @@
+/**
+ * Writes the pages of the documentation that follow from the code: `deno task docs`. With `--check`
+ * it writes nothing and fails where a page is not what it would write.
+ */
+import { type AccessRow, credentialRows, operationRows, ROLES, ruleRows } from "./access_table.ts";
+
+const ACCESS_PAGE = new URL("access.md", import.meta.url);
+
+function table(first: string, rows: readonly AccessRow[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
+  let text = line([first, "record", ...ROLES]) + line(["---", "---", ...ROLES.map(() => ":---:")]);
+  let before = "";
+  for (const { what, record, allowed } of rows) {
+    const marks = ROLES.map((role) => allowed.includes(role) ? "yes" : "–");
+    text += line([what === before ? "" : what, record, ...marks]);
+    before = what;
+  }
+  return text;
+}
+
+/** The page about access. */
+function accessPage(): string {
+  return `# Who may do what
+
+This page is made from the access rules (\`src/record/access.ts\`) by \`deno task docs\`. What is not
+said is denied. The role, the own record and the grants come from the certificate or token that a
+session proved, never from a request; _development_ is the identity of a node that has no others.
+
+A record is _own_ where its id is the identity's, _attached_ where it is an agent that names the own
+gateway, _granted_ where the identity names it.
+
+## Operations
+
+${table("operation", operationRows())}
+A gateway that deregisters itself may take the agents that are attached to it along.
+
+## Rules
+
+By rule, over a session whose server was pinned:
+
+${table("rule", ruleRows(true))}
+A session that was not pinned could be relayed by another server, so it is read-only:
+
+${table("rule", ruleRows(false))}
+## Credential hashes
+
+A record is shown without its credential hash to who may read it and yet may not see that.
+
+${table("session", credentialRows())}`;
+}
+
+async function formatted(markdown: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--ext", "md", "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(markdown));
+  await writer.close();
+  const { success, stdout } = await child.output();
+  if (!success) throw new Error("deno fmt refused the page");
+  return new TextDecoder().decode(stdout);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const page = await formatted(accessPage());
+  if (!args.includes("--check")) {
+    await Deno.writeTextFile(ACCESS_PAGE, page);
+    return 0;
+  }
+  if (await Deno.readTextFile(ACCESS_PAGE) === page) return 0;
+  console.error("docs/access.md is not what the rules say: run deno task docs");
+  return 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
