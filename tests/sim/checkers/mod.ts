@@ -1,5 +1,5 @@
 /** All checkers of a run: what must hold in every cluster, whatever breaks. */
-import type { Checker, RunFacts } from "../history.ts";
+import type { CheckerMaker } from "../history.ts";
 import { AcknowledgedWrites } from "./acknowledged_writes.ts";
 import { CommitIndex } from "./commit_index.ts";
 import { CommittedSequence } from "./committed_sequence.ts";
@@ -14,21 +14,19 @@ import { Quarantine } from "./quarantine.ts";
 import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
 
-/** New checkers for one run; what breaks first stands first. */
-export function allCheckers(facts: RunFacts): Checker[] {
-  return [
-    new Quarantine(),
-    new Terms(),
-    new OneLeader(),
-    new LogMatching(),
-    new LeaderCompleteness(),
-    new CommittedSequence(),
-    new CommitIndex(),
-    new OneLease(facts),
-    new IdenticalImages(),
-    new TimeToLive(facts),
-    new Linearizability(),
-    new AcknowledgedWrites(),
-    new Convergence(facts),
-  ];
-}
+/** Makers of all of them; what breaks first stands first. */
+export const CHECKERS: readonly CheckerMaker[] = [
+  () => new Quarantine(),
+  () => new Terms(),
+  () => new OneLeader(),
+  () => new LogMatching(),
+  () => new LeaderCompleteness(),
+  () => new CommittedSequence(),
+  () => new CommitIndex(),
+  (facts) => new OneLease(facts),
+  () => new IdenticalImages(),
+  (facts) => new TimeToLive(facts),
+  () => new Linearizability(),
+  () => new AcknowledgedWrites(),
+  (facts) => new Convergence(facts),
+];

@@ -30,7 +30,8 @@ export class OneLease implements Checker {
     }
   }
 
-  #held({ ref, term }: ReplicaView, view: ClusterView): void {
+  #held(replica: ReplicaView, view: ClusterView): void {
+    const { ref, term } = replica;
     const last = this.#holders.get(ref.group);
     if (last !== undefined && last.term >= term) {
       if (last.term === term && last.replica === ref.replica) return;
@@ -41,7 +42,9 @@ export class OneLease implements Checker {
         view.nowMs,
       );
     }
-    if (!this.#leases) {
+    const { voters, votersOutgoing } = replica.configuration;
+    // Who decides alone needs no lease.
+    if (!this.#leases && voters.length + votersOutgoing.length > 1) {
       this.#fail(ref.group, `${replicaName(ref)}, though leases are off`, view.nowMs);
     }
     this.#holders.set(ref.group, { term, replica: ref.replica, sinceMs: view.nowMs });

@@ -7,7 +7,7 @@ import { Convergence } from "../../../../sim/checkers/convergence.ts";
 import { IdenticalImages } from "../../../../sim/checkers/identical_images.ts";
 import { LeaderCompleteness } from "../../../../sim/checkers/leader_completeness.ts";
 import { LogMatching } from "../../../../sim/checkers/log_matching.ts";
-import { allCheckers } from "../../../../sim/checkers/mod.ts";
+import { CHECKERS } from "../../../../sim/checkers/mod.ts";
 import { OneLeader } from "../../../../sim/checkers/one_leader.ts";
 import { OneLease } from "../../../../sim/checkers/one_lease.ts";
 import { Quarantine } from "../../../../sim/checkers/quarantine.ts";
@@ -25,9 +25,9 @@ import {
 
 const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
 
-test("allCheckers have names of their own", () => {
+test("CHECKERS have names of their own", () => {
   const facts = { seed: 1, groups: [1], nodeCount: 3, leases: true, driftPpm: 0 };
-  const names = allCheckers(facts).map(({ name }) => name);
+  const names = CHECKERS.map((make) => make(facts).name);
   assert.is(new Set(names).size, names.length);
 });
 
