@@ -145,6 +145,12 @@ export const CLIENT_IDLE_MS = 45_000;
 export const GOODBYE_WRITES_MS_MAX = 1_000;
 /** Then the last bytes on their way get this long, unless the peer closes first, ms. */
 export const GOODBYE_LINGER_MS = 50;
+/** Bytes of one stream over TLS that may be on their way unread; 16 of them make 8 MB a session. */
+export const TLS_STREAM_WINDOW_BYTES = 512 * 1024;
+/** Payload of one frame over TLS: four TLS records, so that no stream holds up the others for long. */
+export const TLS_FRAME_BYTES_MAX = 64 * 1024;
+/** What may wait to be sent over TLS: data stays far below, so a peer above it does not read at all. */
+export const TLS_OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 /** The text that goes with a close: it must fit one packet of 1,200 bytes, whatever its script. */
 export const CLOSE_MESSAGE_BYTES_MAX = 256;
 
@@ -208,7 +214,9 @@ export const SUPPORT_MS = 2_000;
  * mostly smaller, a machine that is suspended sleeps for longer.
  */
 export const CLOCK_JUMP_MS = 100;
-/** Taken off every lease, ms: a jump that is too small to be noticed, and clocks that count in ms. */
+/** How fast wall and monotonic clock may part without that being a jump, parts per million. */
+export const CLOCK_SLEW_PPM = 2 * CLOCK_DRIFT_PPM;
+/** Taken off every lease, ms: what clocks part by unnoticed, and that they may count in whole ms. */
 export const LEASE_MARGIN_MS = 150;
 /** The oldest beat of ours whose echo shows that we are heard, ms: three beats and a way back. */
 export const ECHO_MS_MAX = 1_000;

@@ -3,9 +3,10 @@
  * clock stood still, the wall clock did not), or a turn came far too late (it was paused).
  *
  * Wall and monotonic clock are compared at every look. What they part by is followed only as slowly
- * as honest clocks drift, so that many short suspends add up and are noticed like one long one: at no
- * time is more than `jumpMs` hidden. A wall clock that is set looks like a suspend, too; that is
- * harmless, for a false alarm costs one beat's round trip of lease.
+ * as honest clocks part, so that many short suspends add up and are noticed like one long one: hardly
+ * more than `jumpMs` is ever hidden, unless a wall clock is set back while the machine is suspended.
+ * One that is set otherwise looks like a suspend; that is harmless, for a false alarm costs one beat's
+ * round trip of lease.
  */
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import type { LivenessTiming } from "./timing.ts";
@@ -26,7 +27,7 @@ export class ClockGuard {
     this.#wall = wall;
     this.#jumpMs = timing.jumpMs;
     this.#turnLateMs = timing.turnLateMs;
-    this.#slewPerMs = 2 * timing.driftPpm / 1_000_000;
+    this.#slewPerMs = timing.slewPpm / 1_000_000;
     this.#nowMs = monotonic.nowMs();
     this.#offsetMs = wall.unixMs() - this.#nowMs;
   }
@@ -48,8 +49,8 @@ export class ClockGuard {
       this.#offsetMs = offsetMs;
       return false;
     }
-    const slewMs = elapsedMs * this.#slewPerMs;
-    this.#offsetMs += Math.min(slewMs, Math.max(-slewMs, partedMs));
+    // A wall clock that was set back a little is followed at once, or it would hide a suspend.
+    this.#offsetMs += Math.min(elapsedMs * this.#slewPerMs, partedMs);
     return true;
   }
 }

@@ -11,6 +11,7 @@ import {
   BEAT_MS,
   CLOCK_DRIFT_PPM,
   CLOCK_JUMP_MS,
+  CLOCK_SLEW_PPM,
   ECHO_MS_MAX,
   LEASE_MARGIN_MS,
   SUPPORT_MS,
@@ -24,6 +25,8 @@ export interface LivenessTiming {
   readonly supportMs: number;
   /** Of one clock against true time, parts per million. */
   readonly driftPpm: number;
+  /** Of the wall against the monotonic clock of one node, parts per million. */
+  readonly slewPpm: number;
   readonly marginMs: number;
   readonly jumpMs: number;
   readonly echoMsMax: number;
@@ -35,6 +38,7 @@ export const LIVENESS_TIMING: LivenessTiming = {
   beatMs: BEAT_MS,
   supportMs: SUPPORT_MS,
   driftPpm: CLOCK_DRIFT_PPM,
+  slewPpm: CLOCK_SLEW_PPM,
   marginMs: LEASE_MARGIN_MS,
   jumpMs: CLOCK_JUMP_MS,
   echoMsMax: ECHO_MS_MAX,
@@ -49,7 +53,7 @@ function relativeDrift({ driftPpm }: LivenessTiming): number {
 /**
  * How long the supported node may count on support, on its own clock and from the moment at which it
  * sent the beat: the supporter received that beat later, and its clock may run faster by twice the
- * drift. For `(1 - d) / (1 + d) > 1 - 2d`, and a hidden jump of the own clock is within the margin.
+ * drift. For `(1 - d) / (1 + d) > 1 - 2d`, and what the own clock may hide is within the margin.
  */
 export function countedMs(timing: LivenessTiming): number {
   return timing.supportMs * (1 - relativeDrift(timing)) - timing.marginMs;
@@ -71,8 +75,9 @@ export function checkTiming(timing: LivenessTiming): void {
   if (!(timing.beatMs > 0 && timing.beatMs < countedMs(timing))) {
     throw new RangeError(`beatMs must be below what a beat is good for: found ${timing.beatMs}`);
   }
-  if (!(timing.jumpMs > 0 && timing.marginMs >= timing.jumpMs)) {
-    throw new RangeError(`marginMs must cover jumpMs: found ${timing.marginMs}`);
+  const hiddenMs = timing.jumpMs + timing.supportMs * timing.slewPpm / 1_000_000;
+  if (!(timing.jumpMs > 0 && timing.slewPpm >= 0 && timing.marginMs >= hiddenMs)) {
+    throw new RangeError(`marginMs must cover what clocks part by: found ${timing.marginMs}`);
   }
   if (!(timing.echoMsMax >= timing.beatMs && timing.turnLateMs > timing.beatMs)) {
     throw new RangeError("echoMsMax and turnLateMs must leave room for a beat");

@@ -338,6 +338,8 @@ test("times that do not fit each other are refused", () => {
       { beatMs: SUPPORT_MS },
       { marginMs: 10 },
       { jumpMs: 0 },
+      { jumpMs: 149 },
+      { slewPpm: -1 },
       { echoMsMax: 1 },
       { turnLateMs: 10 },
     ]
