@@ -97,12 +97,21 @@ export class SimNetwork {
   send(from: number, to: number, frame: Uint8Array): void {
     this.framesSent++;
     this.bytesSent += frame.length;
+    // Who receives a frame owns its bytes: a second one has its own.
+    const copies = [frame];
+    if (this.settings.doubled > 0) copies.push(frame.slice());
+    this.pass(from, to, () => {
+      const arrived = copies.pop();
+      if (arrived !== undefined) this.#ends.get(to)?.receive(from, arrived);
+    });
+  }
+
+  /** Has `arrive` called for a frame that is late, lost or doubled as any other. */
+  pass(from: number, to: number, arrive: () => void): void {
     const { loss, doubled } = this.settings;
     if (loss > 0 && this.#entropy.unit() < loss) return;
-    this.carry(from, to, () => this.#ends.get(to)?.receive(from, frame));
-    if (doubled === 0 || this.#entropy.unit() >= doubled) return;
-    const twin = frame.slice();
-    this.carry(from, to, () => this.#ends.get(to)?.receive(from, twin));
+    this.#carry(from, to, arrive);
+    if (doubled > 0 && this.#entropy.unit() < doubled) this.#carry(from, to, arrive);
   }
 
   /**
@@ -128,20 +137,6 @@ export class SimNetwork {
     });
   }
 
-  /** Has `arrive` called after the link's delay, unless it is cut. */
-  carry(from: number, to: number, arrive: () => void): void {
-    const link = this.link(from, to);
-    if (link.isCut) return;
-    if (link.isClogged) {
-      link.held.push(arrive);
-      return;
-    }
-    let atMs = this.#world.nowMs + this.#delayMs();
-    if (!this.settings.reorders && atMs < link.lastMs) atMs = link.lastMs;
-    link.lastMs = atMs;
-    this.#world.at(atMs, arrive);
-  }
-
   /** Cuts the way from one end to another: what is under way still arrives. */
   cut(from: number, to: number): void {
     this.link(from, to).isCut = true;
@@ -165,7 +160,7 @@ export class SimNetwork {
     link.isClogged = false;
     const { held } = link;
     link.held = [];
-    for (const arrive of held) this.carry(from, to, arrive);
+    for (const arrive of held) this.#carry(from, to, arrive);
     if (this.#ends.has(from) && this.#ends.has(to)) this.#connectSoon(from, to);
   }
 
@@ -185,6 +180,20 @@ export class SimNetwork {
       this.#links.set(key, link);
     }
     return link;
+  }
+
+  /** Has `arrive` called after the link's delay, unless it is cut. */
+  #carry(from: number, to: number, arrive: () => void): void {
+    const link = this.link(from, to);
+    if (link.isCut) return;
+    if (link.isClogged) {
+      link.held.push(arrive);
+      return;
+    }
+    let atMs = this.#world.nowMs + this.#delayMs();
+    if (!this.settings.reorders && atMs < link.lastMs) atMs = link.lastMs;
+    link.lastMs = atMs;
+    this.#world.at(atMs, arrive);
   }
 
   #connectSoon(one: number, other: number): void {

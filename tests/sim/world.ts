@@ -76,7 +76,7 @@ export class SimWorld {
   #nextTurns: (() => void)[] = [];
   #turnAt = 0;
   #order = 0;
-  #isEnded = false;
+  #failure: unknown;
 
   /** Calls `run` at a true time, now at the earliest. */
   at(atMs: number, run: () => void): void {
@@ -93,15 +93,23 @@ export class SimWorld {
     this.#nextTurns.push(run);
   }
 
-  /** Lets {@link run} return after the current event. */
-  end(): void {
-    this.#isEnded = true;
+  /** Makes {@link run} throw after the current event: the first failure counts. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
   }
 
-  /** Runs events up to and including true time `untilMs`, until there are none or it is ended. */
+  /** Runs something where nobody would notice that it throws. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Runs events up to and including true time `untilMs`; throws what the first of them threw. */
   async run(untilMs: number): Promise<void> {
-    this.#isEnded = false;
-    while (!this.#isEnded) {
+    for (;;) {
       const run = this.#next(untilMs);
       if (run === undefined) break;
       this.steps++;
@@ -112,8 +120,9 @@ export class SimWorld {
         await promisesSettled();
       }
       this.onStep();
+      if (this.#failure !== undefined) throw this.#failure;
     }
-    if (!this.#isEnded && untilMs !== Infinity) this.nowMs = Math.max(this.nowMs, untilMs);
+    this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
   #next(untilMs: number): (() => void) | undefined {

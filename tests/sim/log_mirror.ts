@@ -1,0 +1,169 @@
+/**
+ * The shared log of a node as checkers see it: everything is passed on to the real one, and what each
+ * replica's log holds is kept beside it, durable or not, by index and term.
+ */
+import type { GroupId } from "../../src/base/ids.ts";
+import type { ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
+import type { AppendedEntry, ImageTaken, ReplicaRef } from "./history.ts";
+import { hashBytes } from "./trace.ts";
+
+/** The hash of no bytes, on which that of an image builds chunk by chunk. */
+export const EMPTY_HASH = hashBytes(new Uint8Array(0));
+
+/** What a mirror tells. */
+export interface MirrorEvents {
+  /** The replica of a group whose log this is; undefined: none is known, and nothing is told. */
+  refOf(group: number): ReplicaRef | undefined;
+  appended(ref: ReplicaRef, entry: AppendedEntry): void;
+  imaged(ref: ReplicaRef, image: ImageTaken): void;
+  imageDurable(ref: ReplicaRef, index: number): void;
+}
+
+/** The entries of one replica, by term. */
+class ReplicaTerms {
+  /** Index below the first of `terms`, whose term is known where it is not 0. */
+  base = 0;
+  baseTerm = 0;
+  terms: number[] = [];
+
+  get lastIndex(): number {
+    return this.base + this.terms.length;
+  }
+
+  at(index: number): number | undefined {
+    if (index === this.base) return index === 0 ? 0 : this.baseTerm;
+    return this.terms[index - this.base - 1];
+  }
+
+  reset(base: number, baseTerm: number): void {
+    this.base = base;
+    this.baseTerm = baseTerm;
+    this.terms = [];
+  }
+}
+
+/** Mirrors the logs of all groups of one run of a node. */
+export class LogMirror {
+  readonly #events: MirrorEvents;
+  readonly #groups = new Map<number, ReplicaTerms>();
+
+  constructor(events: MirrorEvents) {
+    this.#events = events;
+  }
+
+  /** The term of an entry in a group's log, durable or not. */
+  termAt(group: number, index: number): number | undefined {
+    return this.#groups.get(group)?.at(index);
+  }
+
+  /** Recovery handed out an image. */
+  recoveredImage(group: number, { index, term }: ImagePoint, hash: number): void {
+    this.#of(group).reset(index, term);
+    const ref = this.#events.refOf(group);
+    if (ref === undefined) return;
+    this.#events.imaged(ref, { index, term, hash });
+    this.#events.imageDurable(ref, index);
+  }
+
+  /** Recovery handed out an entry. */
+  recoveredEntry(group: number, index: number, entry: LogEntry): void {
+    const terms = this.#of(group);
+    if (terms.lastIndex !== index - 1) terms.reset(index - 1, 0);
+    this.#append(group, index, entry);
+  }
+
+  /** The log, with this mirror in front of it. */
+  inFrontOf(log: SharedLog): SharedLog {
+    return {
+      append: (group, firstIndex, entries, done) => {
+        const refused = log.append(group, firstIndex, entries, done);
+        if (refused !== undefined) return refused;
+        this.#cut(group, firstIndex);
+        let index: number = firstIndex;
+        for (const entry of entries) this.#append(group, index++, entry);
+        return undefined;
+      },
+      appendOne: (group, index, entry, done) => {
+        const refused = log.appendOne(group, index, entry, done);
+        if (refused !== undefined) return refused;
+        this.#cut(group, index);
+        this.#append(group, index, entry);
+        return undefined;
+      },
+      writeImage: (group, point, chunks, done) =>
+        log.writeImage(group, point, this.#hashed(group, point, chunks), (error) => {
+          if (error === undefined) this.#imageDurable(group, point.index);
+          done(error);
+        }),
+      installImage: (group, point, chunks, done) => {
+        const hashed = this.#hashed(group, point, chunks);
+        const refused = log.installImage(group, point, hashed, (error) => {
+          if (error === undefined) this.#imageDurable(group, point.index);
+          done(error);
+        });
+        if (refused === undefined) this.#of(group).reset(point.index, point.term);
+        return refused;
+      },
+      forget: (group, done) => {
+        const refused = log.forget(group, done);
+        if (refused === undefined) this.#groups.delete(group);
+        return refused;
+      },
+      saveHardState: (group, state, done) => log.saveHardState(group, state, done),
+      lastIndex: (group) => log.lastIndex(group),
+      imageIndex: (group) => log.imageIndex(group),
+      live: (group) => log.live(group),
+      oldestHolders: () => log.oldestHolders(),
+      relocateOldest: (groups, done) => log.relocateOldest(groups, done),
+      stats: () => log.stats(),
+      close: (done) => log.close(done),
+    };
+  }
+
+  #of(group: number): ReplicaTerms {
+    let terms = this.#groups.get(group);
+    if (terms === undefined) this.#groups.set(group, terms = new ReplicaTerms());
+    return terms;
+  }
+
+  /** The group's log ends before `index` from now on. */
+  #cut(group: GroupId, index: number): void {
+    const terms = this.#of(group);
+    if (index <= terms.base) terms.reset(index - 1, 0);
+    else terms.terms.length = Math.min(terms.terms.length, index - terms.base - 1);
+  }
+
+  #append(group: number, index: number, { term, kind, data }: LogEntry): void {
+    const terms = this.#of(group);
+    const previousTerm = terms.at(index - 1);
+    terms.terms.push(term);
+    const ref = this.#events.refOf(group);
+    if (ref === undefined) return;
+    const isKnown = previousTerm !== 0 || index === 1;
+    this.#events.appended(ref, {
+      index,
+      term,
+      previousTerm: isKnown ? previousTerm : undefined,
+      kind,
+      hash: hashBytes(data),
+    });
+  }
+
+  #imageDurable(group: number, index: number): void {
+    const ref = this.#events.refOf(group);
+    if (ref !== undefined) this.#events.imageDurable(ref, index);
+  }
+
+  /** Passes the chunks of an image on, and tells their hash with the last of them. */
+  *#hashed(group: number, point: ImagePoint, chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
+    let hash = EMPTY_HASH;
+    for (const chunk of chunks) {
+      hash = hashBytes(chunk, hash);
+      yield chunk;
+    }
+    const ref = this.#events.refOf(group);
+    if (ref !== undefined) {
+      this.#events.imaged(ref, { index: point.index, term: point.term, hash });
+    }
+  }
+}

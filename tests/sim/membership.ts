@@ -1,0 +1,133 @@
+/**
+ * Replicas come and go: new ones are taken in empty, as learners or voters, alone or in exchange for
+ * others by joint consensus; those removed are forgotten. It stands in for whoever runs the cluster.
+ *
+ * Each change is one step from the configuration that a leader has applied. A replica's id is given
+ * back to nobody; it is retired once a configuration without it is committed, never on a mere doubt.
+ */
+import type { SeededEntropy } from "../../src/base/prng.ts";
+import { EMPTY_DATA, LEAVE_JOINT } from "../../src/raft/mod.ts";
+import type { ConfChange, Configuration, MemberChange } from "../../src/raft/mod.ts";
+import type { SimCluster } from "./cluster.ts";
+import type { PlacedReplica } from "./placement.ts";
+import type { RunningReplica } from "./replica_view.ts";
+
+/** For how long a change is waited for, ms. */
+const CHANGE_MS = 3_000;
+/** More members than this a group does not get. */
+const MEMBERS_MAX = 7;
+
+/** Changes the configurations of a cluster's groups. */
+export class Membership {
+  readonly #cluster: SimCluster;
+  readonly #entropy: SeededEntropy;
+  /** Groups of which a change is under way. */
+  readonly #changing = new Set<number>();
+  /** Changes that came about. */
+  changed = 0;
+
+  constructor(cluster: SimCluster, entropy: SeededEntropy) {
+    this.#cluster = cluster;
+    this.#entropy = entropy;
+  }
+
+  /** Takes one step with a group, where somebody leads it. */
+  step(group: number): void {
+    const leader = this.#cluster.leaderOf(group);
+    if (leader === undefined || this.#changing.has(group)) return;
+    const change = this.#choose(leader);
+    if (change !== undefined) this.#propose(leader, change);
+  }
+
+  /** Leaves a joint configuration that nobody else leaves; true where there is none. */
+  settle(group: number): boolean {
+    const leader = this.#cluster.leaderOf(group);
+    if (leader === undefined) return false;
+    if (leader.configuration.votersOutgoing.length === 0) return true;
+    if (!this.#changing.has(group)) this.#propose(leader, LEAVE_JOINT);
+    return false;
+  }
+
+  #choose(leader: RunningReplica): ConfChange | undefined {
+    const { configuration, ref: { group } } = leader;
+    if (configuration.votersOutgoing.length > 0) return LEAVE_JOINT;
+    const { learners, voters } = configuration;
+    const dice = this.#entropy.unit();
+    if (learners.length > 0 && dice < 0.4) return this.#one("add_voter", this.#of(learners));
+    if (dice < 0.55) return this.#add(group, dice < 0.45 ? "add_voter" : "add_learner");
+    if (dice < 0.7) return voters.length > 1 ? this.#one("remove", this.#of(voters)) : undefined;
+    if (dice < 0.75 && learners.length > 0) return this.#one("remove", this.#of(learners));
+    if (dice < 0.8) {
+      return voters.length > 1 ? this.#one("add_learner", this.#of(voters)) : undefined;
+    }
+    return this.#exchange(group, voters);
+  }
+
+  #one(kind: MemberChange["kind"], replica: number): ConfChange {
+    return { transition: "auto", changes: [{ kind, replica }], context: EMPTY_DATA };
+  }
+
+  #add(group: number, kind: MemberChange["kind"]): ConfChange | undefined {
+    const placed = this.#place(group);
+    return placed && this.#one(kind, placed.replica);
+  }
+
+  /** Some voters for others, all at once. */
+  #exchange(group: number, voters: readonly number[]): ConfChange | undefined {
+    const placed = this.#place(group);
+    if (placed === undefined) return undefined;
+    const changes: MemberChange[] = [{ kind: "add_voter", replica: placed.replica }];
+    changes.push({ kind: "remove", replica: this.#of(voters) });
+    const transition = this.#of(["auto", "joint_implicit", "joint_explicit"] as const);
+    return { transition, changes, context: EMPTY_DATA };
+  }
+
+  /** A replica on a node that has none of the group: one that was placed and not taken in, or new. */
+  #place(group: number): PlacedReplica | undefined {
+    const { nodes, placement } = this.#cluster;
+    const there = placement.ofGroup(group);
+    const waiting = there.find(({ isMember }) => !isMember);
+    if (waiting !== undefined) return waiting;
+    const free = nodes.filter(({ id }) => there.every(({ node }) => node !== id));
+    if (free.length === 0 || there.length >= MEMBERS_MAX) return undefined;
+    const node = this.#of(free);
+    const placed = placement.place(group, node.id);
+    this.#cluster.note("places a replica: group", group, "replica", placed.replica, "on", node.id);
+    node.take(placed);
+    return placed;
+  }
+
+  #propose(leader: RunningReplica, change: ConfChange): void {
+    const { group } = leader.ref;
+    const words = change.changes.map(({ kind, replica }) => `${kind} ${replica}`).join(", ");
+    this.#cluster.note("asks for a change: group", group, change.transition, words);
+    const node = this.#cluster.node(leader.ref.node);
+    this.#changing.add(group);
+    this.#cluster.world.after(CHANGE_MS, () => this.#changing.delete(group));
+    node.wait(() => leader.group.proposeConfChange(change, CHANGE_MS), (proposed) => {
+      this.#changing.delete(group);
+      if (proposed.ok) this.#configured(group, proposed.outcome);
+    });
+  }
+
+  /** A configuration is committed: who is not in it, is not needed any more. */
+  #configured(group: number, configuration: Configuration): void {
+    this.changed++;
+    const { learners, learnersNext, voters, votersOutgoing } = configuration;
+    const members = new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
+    this.#cluster.note("is configured: group", group, [...members].join(" "));
+    const { placement } = this.#cluster;
+    for (const placed of placement.ofGroup(group)) {
+      if (members.has(placed.replica)) {
+        placed.isMember = true;
+      } else if (placed.isMember) {
+        placement.retire(placed);
+        this.#cluster.node(placed.node).drop(placed);
+      }
+    }
+  }
+
+  #of<T>(list: readonly T[]): T {
+    return list[Math.floor(this.#entropy.unit() * list.length)]!;
+  }
+}

@@ -1,0 +1,357 @@
+/**
+ * One run of a node's program, from an open folder to a kill: the production log, recovery, group
+ * loop, machines, lease driver and compaction, composed as a node composes them.
+ *
+ * What the system group will tell a node stands in {@link Placement}; which replica the log's entries
+ * of a group belong to is kept in `owners`, outside of the node's disk, in the system group's stead.
+ */
+import { AgentView } from "../../schemas/gen/record.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import type { GroupId, NodeId, ReplicaId } from "../../src/base/ids.ts";
+import { SILENT_LOGGER } from "../../src/base/logger.ts";
+import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/node/group_set.ts";
+import type { RaftGroup } from "../../src/node/group.ts";
+import { LeaseDriver } from "../../src/node/lease_driver.ts";
+import { type Partition, PartitionTable } from "../../src/node/partitions.ts";
+import { Proposer } from "../../src/node/proposer.ts";
+import { RecoveredGroup, Recovery } from "../../src/node/recovery.ts";
+import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
+import { KIND_AGENT } from "../../src/record/key.ts";
+import { Partitioner } from "../../src/ring/partition.ts";
+import { Compactor } from "../../src/storage/compaction.ts";
+import { openSharedLog } from "../../src/storage/open_shared_log.ts";
+import type { LogDone, SharedLog, SharedLogHandlers } from "../../src/storage/shared_log.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import type { ApplyReply, EventSink } from "../../src/store/reply.ts";
+import { StoreShared } from "../../src/store/shared.ts";
+import { PartitionStore } from "../../src/store/store.ts";
+import type { AppendedEntry, AppliedEntry, Expiry, ImageTaken, ReplicaRef } from "./history.ts";
+import { keyName } from "./load.ts";
+import { EMPTY_HASH, LogMirror } from "./log_mirror.ts";
+import type { Process } from "./machine.ts";
+import type { PlacedReplica, Placement } from "./placement.ts";
+import { RunningReplica, WatchedMachine } from "./replica_view.ts";
+import { NodeService } from "./service.ts";
+import { hashBytes } from "./trace.ts";
+
+/** Log on a simulated disk above which compaction runs, and its segments, bytes: the least. */
+const SEGMENT_BYTES = 1024 * 1024;
+const SOFT_BYTES = 2 * SEGMENT_BYTES;
+/** Memory for a node's records. */
+const STORE_BYTES_MAX = 64 * 1024 * 1024;
+const HASH_SEED = new Uint8Array(16).fill(7);
+
+/** What a run tells whoever watches. */
+export interface NodeEvents {
+  appended(ref: ReplicaRef, entry: AppendedEntry): void;
+  applied(ref: ReplicaRef, entry: AppliedEntry): void;
+  imaged(ref: ReplicaRef, image: ImageTaken): void;
+  imageDurable(ref: ReplicaRef, index: number): void;
+  expired(expiry: Omit<Expiry, "atMs">): void;
+  forgotten(ref: ReplicaRef): void;
+  /** It serves from now on. */
+  started(): void;
+  /** Its log cannot be opened. */
+  refused(error: RegistryError): void;
+  /** Its log acknowledges nothing any more: it must be started anew. */
+  poisoned(): void;
+  failed(ref: ReplicaRef, error: unknown): void;
+}
+
+/** What a run stands on. */
+export interface NodeRunOptions {
+  readonly nodeId: number;
+  readonly process: Process;
+  readonly storage: Storage;
+  readonly peers: PeerLinks;
+  readonly placement: Placement;
+  /** By group: the replica to which the folder's entries belong. */
+  readonly owners: Map<number, PlacedReplica>;
+  readonly settings: GroupSettings;
+  readonly leases: boolean;
+  readonly events: NodeEvents;
+  readonly stepOf: () => number;
+  readonly waitsFor: (change: 1 | -1) => void;
+  /** Runs something that a promise released; what it throws ends the simulation. */
+  readonly guard: (run: () => void) => void;
+}
+
+/** A run of a node. */
+export class NodeRun {
+  /** Serves requests, once it has started. */
+  readonly service: NodeService;
+  readonly replicas: RunningReplica[] = [];
+  isServing = false;
+  log: SharedLog | undefined;
+  #groups: GroupSet | undefined;
+  readonly #options: NodeRunOptions;
+  readonly #mirror: LogMirror;
+  readonly #recovery: Recovery<WatchedMachine>;
+  readonly #shared = new StoreShared({ bytesMax: STORE_BYTES_MAX, hashSeed: HASH_SEED });
+  readonly #proposer: Proposer;
+  readonly #view = new AgentView();
+  /** By group: the replica that is here now. */
+  readonly #refs: Map<number, PlacedReplica>;
+  /** Groups whose former replica is not forgotten for sure. */
+  readonly #forgetting = new Set<number>();
+  readonly #drivers = new Map<RunningReplica, LeaseDriver>();
+  readonly #imaging = new Set<number>();
+  #imageHash = EMPTY_HASH;
+
+  constructor(options: NodeRunOptions) {
+    this.#options = options;
+    this.#refs = new Map(options.owners);
+    const { events, process } = options;
+    this.#mirror = new LogMirror({
+      refOf: (group) => this.#refs.get(group),
+      appended: events.appended,
+      imaged: events.imaged,
+      imageDurable: events.imageDurable,
+    });
+    this.#recovery = new Recovery<WatchedMachine>(
+      (group) => this.#newMachine(group),
+      {
+        cut: () => {},
+        poisoned: (error) => this.#poisoned(error),
+        writable: (writable) => this.#groups?.logWritable(writable),
+        synced: () => {},
+      },
+      (group) => this.#refs.get(group)?.replica ?? 0,
+    );
+    this.#proposer = new Proposer({ monotonic: process.monotonic, wall: process.wall });
+    this.service = new NodeService({
+      process,
+      waitsFor: options.waitsFor,
+      guard: options.guard,
+      groupOf: (group) => {
+        const replica = this.replicaOf(group);
+        return replica && { group: replica.group, store: replica.machine.store };
+      },
+    });
+  }
+
+  /** Opens the folder; `started` or `refused` tells how it went. */
+  open(): void {
+    const { process, storage } = this.#options;
+    openSharedLog({
+      storage,
+      clock: process.monotonic,
+      scheduler: process.scheduler,
+      entropy: process.entropy,
+      limits: { segmentBytes: SEGMENT_BYTES, softBytes: SOFT_BYTES },
+      handlers: this.#handlers(),
+    });
+  }
+
+  /** The replica of a group, while it is here. */
+  replicaOf(group: number): RunningReplica | undefined {
+    return this.replicas.find(({ ref }) => ref.group === group);
+  }
+
+  /** Passes on what came from another node. */
+  get peers():
+    | Pick<GroupSet, "receive" | "receiveImage" | "peerConnected" | "peerLost">
+    | undefined {
+    return this.#groups;
+  }
+
+  /** Takes a replica in that was placed here. */
+  take(ref: PlacedReplica): void {
+    if (this.#groups === undefined || this.replicaOf(ref.group) !== undefined) return;
+    this.#own(ref);
+    const machine = this.#newMachine(ref.group);
+    this.#add(ref, machine, new RecoveredGroup(machine, ref.replica));
+  }
+
+  /** Ends a replica that was removed from its group, and forgets what the log has of it. */
+  drop(ref: ReplicaRef): void {
+    const at = this.replicas.findIndex((replica) => replica.ref.replica === ref.replica);
+    if (at < 0) return;
+    const [replica] = this.replicas.splice(at, 1);
+    this.#drivers.get(replica!)?.stop();
+    this.#drivers.delete(replica!);
+    this.#forget(ref);
+  }
+
+  /** Has a group's log replaced by an image of its state, where there is anything new in it. */
+  image(group: number, done: LogDone): void {
+    const replica = this.replicaOf(group);
+    const imaged = this.log?.imageIndex(group as GroupId) ?? 0;
+    if (replica === undefined || this.#imaging.has(group) || replica.applied <= imaged) {
+      return done(new RegistryError("overloaded", `Group ${group} makes no image now`));
+    }
+    this.#imaging.add(group);
+    replica.group.writeImage((error) => {
+      this.#imaging.delete(group);
+      done(error);
+    });
+  }
+
+  #handlers(): SharedLogHandlers {
+    const { handlers } = this.#recovery;
+    const { events } = this.#options;
+    let point: Parameters<SharedLogHandlers["imageStart"]>[1] | undefined;
+    return {
+      ...handlers,
+      imageStart: (group, started) => {
+        point = started;
+        this.#imageHash = EMPTY_HASH;
+        handlers.imageStart(group, started);
+      },
+      imageChunk: (group, chunk) => {
+        this.#imageHash = hashBytes(chunk, this.#imageHash);
+        handlers.imageChunk(group, chunk);
+      },
+      imageEnd: (group) => {
+        handlers.imageEnd(group);
+        this.#mirror.recoveredImage(group, point!, this.#imageHash);
+      },
+      entry: (group, index, term, kind, data) => {
+        this.#mirror.recoveredEntry(group, index, { term, kind, data });
+        handlers.entry(group, index, term, kind, data);
+      },
+      ready: (log) => this.#ready(log),
+      failed: (error) => events.refused(error),
+    };
+  }
+
+  #newMachine(group: number): WatchedMachine {
+    const { events } = this.#options;
+    const sink: EventSink = {
+      onEvent: (type, kind, { bytes, view, start, end }, index) => {
+        if (type !== "expired" || kind !== KIND_AGENT) return;
+        const agent = this.#view.wrap(view, bytes, start, end);
+        const incarnation = {
+          generation: agent.incarnationGeneration,
+          index: agent.incarnationIndex,
+        };
+        events.expired({ group, key: keyName(agent.id), incarnation, index });
+      },
+    };
+    const options = { shared: this.#shared, generation: 1, partition: group - 1, sink };
+    return new WatchedMachine(new PartitionStore(options), this.#shared.imageScratch, (entry) => {
+      const ref = this.#refs.get(group);
+      if (ref !== undefined) events.applied(ref, entry);
+    });
+  }
+
+  #ready(opened: SharedLog): void {
+    const { events, nodeId, peers, placement, process, settings } = this.#options;
+    const log = this.#mirror.inFrontOf(opened);
+    this.log = log;
+    this.#groups = new GroupSet({
+      nodeId: nodeId as NodeId,
+      world: process,
+      logger: SILENT_LOGGER,
+      log,
+      peers,
+      directory: placement,
+      settings,
+      onFailure: (group, error) => {
+        const replica = this.replicaOf(group);
+        if (replica === undefined) return;
+        replica.isFailed = true;
+        events.failed(replica.ref, error);
+      },
+    });
+    const placed = new Map(placement.onNode(nodeId).map((ref) => [ref.group, ref]));
+    for (const group of this.#recovery.groups.keys()) {
+      const owner = this.#refs.get(group);
+      // It was removed from its group while this node was down.
+      if (owner !== undefined && owner !== placed.get(group)) this.#forget(owner);
+    }
+    for (const ref of placed.values()) this.#restore(ref, log);
+    this.#groups.start();
+    this.isServing = true;
+    new Compactor({
+      log,
+      softBytes: SOFT_BYTES,
+      scheduler: process.scheduler,
+      writeImage: (group, done) => this.image(group, done),
+    }).start();
+    events.started();
+  }
+
+  #restore(ref: PlacedReplica, log: SharedLog): void {
+    const id = ref.group as GroupId;
+    const isKnown = this.#refs.get(ref.group) === ref;
+    this.#own(ref);
+    if (ref.isFounding && log.imageIndex(id) === 0) return this.#found(ref);
+    const recovered = isKnown ? this.#recovery.take(id) : undefined;
+    if (recovered === undefined) return this.take(ref);
+    this.#add(ref, recovered.machine, recovered);
+  }
+
+  #found(ref: PlacedReplica): void {
+    const { placement } = this.#options;
+    const machine = this.#newMachine(ref.group);
+    const founders = placement.foundersOf(ref.group);
+    const parts = {
+      id: ref.group as GroupId,
+      replica: ref.replica as ReplicaId,
+      machine,
+      configuration: { ...EMPTY_CONFIGURATION, voters: founders },
+    };
+    this.#groups!.found<ApplyReply>(parts, (group) => {
+      // A log that failed is opened anew at the next start, and the group founded then.
+      if (!(group instanceof RegistryError)) this.#watch(ref, machine, group);
+    });
+  }
+
+  #add(
+    ref: PlacedReplica,
+    machine: WatchedMachine,
+    recovered: RecoveredGroup<WatchedMachine>,
+  ): void {
+    const parts = {
+      id: ref.group as GroupId,
+      replica: ref.replica as ReplicaId,
+      machine,
+      recovered,
+    };
+    this.#watch(ref, machine, this.#groups!.add<ApplyReply>(parts));
+  }
+
+  #watch(ref: PlacedReplica, machine: WatchedMachine, group: RaftGroup<ApplyReply>): void {
+    const { process, stepOf } = this.#options;
+    const mirror = this.#mirror;
+    const replica = new RunningReplica({ ref, group, machine, mirror, stepOf });
+    this.replicas.push(replica);
+    const partition: Partition = { id: 0 as Partition["id"], group, store: machine.store };
+    const driver = new LeaseDriver({
+      table: new PartitionTable(new Partitioner(HASH_SEED, 1), [partition]),
+      proposer: this.#proposer,
+      scheduler: process.scheduler,
+      logger: SILENT_LOGGER,
+    });
+    driver.start();
+    this.#drivers.set(replica, driver);
+  }
+
+  /** What the log holds of the group from here on is this replica's. */
+  #own(ref: PlacedReplica): void {
+    this.#refs.set(ref.group, ref);
+    // Until the former one's entries are gone for sure, a restart may find them.
+    if (!this.#forgetting.has(ref.group)) this.#options.owners.set(ref.group, ref);
+  }
+
+  #forget(ref: ReplicaRef): void {
+    const { events, owners } = this.#options;
+    const { group } = ref;
+    this.#refs.delete(group);
+    this.#forgetting.add(group);
+    this.#groups!.remove(group as GroupId, (error) => {
+      if (error !== undefined) return;
+      this.#forgetting.delete(group);
+      const next = this.#refs.get(group);
+      if (next === undefined) owners.delete(group);
+      else owners.set(group, next);
+      events.forgotten(ref);
+    });
+  }
+
+  #poisoned(error: RegistryError): void {
+    this.#groups?.logPoisoned(error);
+    this.#options.events.poisoned();
+  }
+}

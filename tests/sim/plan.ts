@@ -1,0 +1,225 @@
+/**
+ * One seed's plan: how many nodes and groups, how the network and the clocks are, which faults befall
+ * the cluster and how often, and what clients do. All of it is drawn before the run begins.
+ *
+ * Swarm style (Groce et al., "Swarm Testing", ISSTA 2012): each seed leaves some faults out
+ * altogether, for a cluster that suffers everything at once hides what a few faults bring to light.
+ */
+import { SeededEntropy } from "../../src/base/prng.ts";
+import { CLOCK_DRIFT_PPM } from "../../src/base/limits.ts";
+import type { GroupSettings } from "../../src/node/group_set.ts";
+import type { NetworkSettings } from "./network.ts";
+
+/** What may befall a cluster. Each is a kind of its own that a seed may leave out. */
+export const FAULT_KINDS = [
+  /** A program is killed; what it wrote stays in the page cache. */
+  "kill",
+  /** The power fails: of what was not synced any part survives. */
+  "power_cut",
+  /** A program stands still, and its clocks go on. */
+  "pause",
+  /** A machine stands still; its wall clock alone goes on. */
+  "suspend",
+  /** A wall clock is set. */
+  "wall_jump",
+  /** Nodes fall into two parts. */
+  "partition",
+  /** One way between two nodes is cut. */
+  "one_way_cut",
+  /** One node hears nobody, or is heard by nobody. */
+  "deaf",
+  /** One way holds everything back, and then all comes at once. */
+  "clog",
+  /** The network is slow for a while. */
+  "slow_network",
+  /** Syncs take long for a while. */
+  "slow_disk",
+  /** A sync does not come back for a while. */
+  "stuck_disk",
+  /** A sync fails. */
+  "failed_sync",
+  /** There is no room on a disk for a while. */
+  "full_disk",
+  /** A bit of what a disk holds turns while its node is down. */
+  "bit_flip",
+  /** Leadership is handed over. */
+  "transfer",
+  /** Replicas come and go. */
+  "membership",
+  /** A replica makes an image and forgets the log below it. */
+  "image",
+] as const;
+
+export type FaultKind = typeof FAULT_KINDS[number];
+
+/** Mean time between two faults of a kind where a seed has it, ms, before the seed's own factor. */
+const MEAN_MS: Readonly<Record<FaultKind, number>> = {
+  kill: 2_500,
+  power_cut: 2_500,
+  pause: 2_500,
+  suspend: 4_000,
+  wall_jump: 4_000,
+  partition: 3_000,
+  one_way_cut: 2_500,
+  deaf: 4_000,
+  clog: 3_000,
+  slow_network: 4_000,
+  slow_disk: 3_000,
+  stuck_disk: 5_000,
+  failed_sync: 6_000,
+  full_disk: 5_000,
+  bit_flip: 6_000,
+  transfer: 1_500,
+  membership: 1_500,
+  image: 600,
+};
+
+/** A group and where its first replicas are. */
+export interface GroupPlan {
+  readonly group: number;
+  readonly nodes: readonly number[];
+}
+
+/** How clients behave. */
+export interface LoadPlan {
+  readonly clients: number;
+  /** Keys of each group with a lease longer than the run, and with one that may end in it. */
+  readonly longKeys: number;
+  readonly shortKeys: number;
+  /** Mean time between a client's answer and its next operation, ms. */
+  readonly thinkMs: number;
+  /** Part of requests that come twice. */
+  readonly doubled: number;
+}
+
+/** A seed's plan. */
+export interface Plan {
+  readonly seed: number;
+  readonly nodeCount: number;
+  readonly groups: readonly GroupPlan[];
+  /** False: groups confirm each read with a quorum. */
+  readonly leases: boolean;
+  /** No clock is off by more than this part in a million. */
+  readonly driftPpm: number;
+  readonly network: NetworkSettings;
+  /** Ms that a write or a sync of the disk takes at the least, and the mean of what comes on top. */
+  readonly disk: { readonly delayMs: number; readonly jitterMs: number };
+  /** Mean time between two faults of each kind, ms; a kind that is not there does not occur. */
+  readonly faults: ReadonlyMap<FaultKind, number>;
+  /** Length of the safety phase, true ms. */
+  readonly safetyMs: number;
+  readonly load: LoadPlan;
+  /** How groups are driven, where it is not as in production. */
+  readonly raft: GroupSettings;
+}
+
+/** Simulated time of the safety phase, ms. */
+const SAFETY_MS = 10_000;
+
+class Draw {
+  readonly entropy: SeededEntropy;
+
+  constructor(seed: number) {
+    this.entropy = new SeededEntropy(seed);
+  }
+
+  /** True with this probability. */
+  chance(part: number): boolean {
+    return this.entropy.unit() < part;
+  }
+
+  /** One of these. */
+  of<T>(...choices: readonly T[]): T {
+    return choices[Math.floor(this.entropy.unit() * choices.length)]!;
+  }
+
+  /** An integer in `[lo, hi]`. */
+  int(lo: number, hi: number): number {
+    return lo + Math.floor(this.entropy.unit() * (hi - lo + 1));
+  }
+
+  /** A number in `[lo, hi)`, small ones as likely as large ones. */
+  scale(lo: number, hi: number): number {
+    return lo * (hi / lo) ** this.entropy.unit();
+  }
+
+  /** These in any order. */
+  shuffled<T>(list: readonly T[]): T[] {
+    const rest = [...list];
+    const shuffled: T[] = [];
+    while (rest.length > 0) shuffled.push(...rest.splice(this.int(0, rest.length - 1), 1));
+    return shuffled;
+  }
+}
+
+/** The plan of a seed. */
+export function planOf(seed: number): Plan {
+  const draw = new Draw(seed);
+  const nodeCount = draw.of(1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7);
+  const isDriftPast = draw.chance(0.1);
+  return {
+    seed,
+    nodeCount,
+    groups: groupsOf(draw, nodeCount),
+    leases: !isDriftPast && draw.chance(0.75),
+    driftPpm: isDriftPast ? draw.int(5_000, 200_000) : draw.chance(0.8) ? CLOCK_DRIFT_PPM : 0,
+    network: networkOf(draw),
+    disk: { delayMs: draw.scale(0.05, 2), jitterMs: draw.scale(0.05, 10) },
+    faults: faultsOf(draw, nodeCount),
+    safetyMs: SAFETY_MS,
+    raft: raftOf(draw),
+    load: {
+      clients: draw.int(4, 10),
+      longKeys: draw.int(1, 4),
+      shortKeys: draw.int(0, 4),
+      thinkMs: draw.int(40, 90),
+      doubled: draw.chance(0.3) ? 0.05 : 0,
+    },
+  };
+}
+
+function groupsOf(draw: Draw, nodeCount: number): GroupPlan[] {
+  const nodes = Array.from({ length: nodeCount }, (_, at) => at + 1);
+  const count = draw.of(1, 2, 3, 4);
+  return Array.from({ length: count }, (_, at) => {
+    const sizes = [1, 3, 3, 3, 5].filter((size) => size <= nodeCount);
+    return { group: at + 1, nodes: draw.shuffled(nodes).slice(0, draw.of(...sizes)) };
+  });
+}
+
+function networkOf(draw: Draw): NetworkSettings {
+  return {
+    delayMs: draw.scale(0.1, 10),
+    jitterMs: draw.scale(0.05, 20),
+    loss: draw.chance(0.5) ? 0 : draw.scale(0.001, 0.3),
+    doubled: draw.chance(0.6) ? 0 : draw.scale(0.001, 0.1),
+    reorders: draw.chance(0.5),
+  };
+}
+
+/** Shorter ticks bring more elections into a run; small limits bring about what large ones hide. */
+function raftOf(draw: Draw): GroupSettings {
+  const isTight = draw.chance(0.3);
+  return {
+    tickMs: draw.of(20, 50, 50, 100),
+    ...(isTight
+      ? {
+        appendBytesMax: draw.int(200, 2_000),
+        inflightMessagesMax: draw.int(1, 8),
+        applyingBytesMax: draw.int(200, 2_000),
+      }
+      : {}),
+  };
+}
+
+function faultsOf(draw: Draw, nodeCount: number): Map<FaultKind, number> {
+  // Few faults, many of them, or none at all: some seeds show what peace alone brings about.
+  const share = draw.of(0, 0.15, 0.3, 0.5, 0.8);
+  const faults = new Map<FaultKind, number>();
+  for (const kind of FAULT_KINDS) {
+    const isOn = draw.chance(kind === "image" ? 0.7 : share);
+    const factor = draw.scale(0.4, 2.5);
+    if (isOn) faults.set(kind, MEAN_MS[kind] * factor * Math.min(1, 3 / nodeCount));
+  }
+  return faults;
+}

@@ -1,0 +1,205 @@
+/**
+ * One run of one seed: a safety phase, in which faults befall the cluster while clients use it; then
+ * the faults stop, and the cluster must come back, answer everybody, and agree.
+ *
+ * ```ts
+ * const { finding, hash, lines } = await runSeed(17, { checkers: CHECKERS });
+ * ```
+ */
+import { SimCluster } from "./cluster.ts";
+import { Faults } from "./faults.ts";
+import { type CheckerMaker, Finding, type RunEnd } from "./history.ts";
+import { Load } from "./load.ts";
+import { Membership } from "./membership.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { SeededEntropy } from "../../src/base/prng.ts";
+
+/** Clients begin when nodes had time to start, faults when groups had time to find leaders, ms. */
+const LOAD_FROM_MS = 100;
+const FAULTS_FROM_MS = 1_000;
+/** Operations of clients that a safety phase holds at the least, and its length at the most, ms. */
+const OPERATIONS_MIN = 500;
+const SAFETY_MS_MAX = 30_000;
+/** For how long clients go on in the healed cluster, ms. */
+const HEALED_LOAD_MS = 1_000;
+/** Within this time after the last fault everything must have converged, ms. */
+const LIVENESS_MS = 25_000;
+/** How often the simulation stops to look whether a phase is over, simulated ms. */
+const LOOK_MS = 50;
+/** The last events that a failure shows. */
+const LINES_SHOWN = 60;
+
+/** How a run is made. */
+export interface RunOptions {
+  readonly checkers: readonly CheckerMaker[];
+  /** Told of each event as it happens. */
+  readonly watch?: (line: string) => void;
+}
+
+/** How a run went. */
+export interface RunResult {
+  readonly seed: number;
+  /** Undefined: nothing was found. */
+  readonly finding: { readonly checker: string; readonly message: string } | undefined;
+  /** Of all that happened: the same for the same seed and source. */
+  readonly hash: string;
+  /** The last events, for people. */
+  readonly lines: readonly string[];
+  readonly simulatedMs: number;
+  readonly steps: number;
+  readonly operations: number;
+  /** Those that ended with an answer that tells. */
+  readonly answered: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly changes: number;
+}
+
+/** Runs a seed from its start to its end, or to its first finding. */
+export async function runSeed(seed: number, options: RunOptions): Promise<RunResult> {
+  return await runPlan(planOf(seed), options);
+}
+
+/** The same with a plan that was made elsewhere. */
+export async function runPlan(plan: Plan, options: RunOptions): Promise<RunResult> {
+  const run = new Run(plan, options);
+  let finding: RunResult["finding"];
+  try {
+    await run.go();
+  } catch (error) {
+    finding = error instanceof Finding
+      ? { checker: error.checker, message: error.message }
+      : { checker: "crash", message: error instanceof Error ? `${error.stack}` : `${error}` };
+  }
+  return run.result(finding);
+}
+
+class Run {
+  readonly #plan: Plan;
+  readonly #cluster: SimCluster;
+  readonly #load: Load;
+  readonly #membership: Membership;
+  readonly #faults: Faults;
+
+  constructor(plan: Plan, { checkers, watch }: RunOptions) {
+    this.#plan = plan;
+    const cluster = new SimCluster(plan, checkers);
+    if (watch !== undefined) cluster.trace.watch = watch;
+    this.#cluster = cluster;
+    this.#load = new Load({
+      world: cluster.world,
+      send: (client, node, request, answer) => cluster.send(client, node, request, answer),
+      nodesOf: (group) => cluster.placement.ofGroup(group).map(({ node }) => node),
+      onOperation: (operation) => {
+        const { client, code, end, index, key, kind, value, way } = operation;
+        cluster.note(`client ${client}`, kind, key, value, way, end, code, index);
+        cluster.tell((checker) => checker.onOperation?.(operation));
+      },
+    }, plan);
+    this.#membership = new Membership(cluster, new SeededEntropy(plan.seed ^ 0x3e3b));
+    this.#faults = new Faults(cluster, this.#membership, plan.seed);
+  }
+
+  async go(): Promise<void> {
+    const { world } = this.#cluster;
+    for (const node of this.#cluster.nodes) node.start();
+    world.at(LOAD_FROM_MS, () => this.#load.start());
+    world.at(FAULTS_FROM_MS, () => this.#faults.start());
+    await this.#safety();
+    this.#faults.end();
+    const healedMs = world.nowMs;
+    await world.run(healedMs + HEALED_LOAD_MS);
+    this.#load.stop();
+    const finalValues = await this.#liveness(healedMs + LIVENESS_MS);
+    const end: RunEnd = { view: this.#cluster, healedMs, finalValues };
+    this.#cluster.tell((checker) => checker.onEnd?.(end));
+    await world.run(world.nowMs + 1);
+  }
+
+  result(finding: RunResult["finding"]): RunResult {
+    const { trace, world } = this.#cluster;
+    return {
+      seed: this.#plan.seed,
+      finding,
+      hash: trace.hash,
+      lines: trace.last(LINES_SHOWN),
+      simulatedMs: world.nowMs,
+      steps: world.steps,
+      operations: this.#load.endedCount,
+      answered: this.#load.wellCount,
+      faults: this.#faults.counts,
+      changes: this.#membership.changed,
+    };
+  }
+
+  async #safety(): Promise<void> {
+    const { world } = this.#cluster;
+    await world.run(this.#plan.safetyMs);
+    while (this.#load.endedCount < OPERATIONS_MIN && world.nowMs < SAFETY_MS_MAX) {
+      await world.run(world.nowMs + LOOK_MS);
+    }
+  }
+
+  /** The healed cluster answers everybody, takes writes, and comes to rest. */
+  async #liveness(untilMs: number): Promise<RunEnd["finalValues"]> {
+    const { world } = this.#cluster;
+    await this.#until(untilMs, "clients get no answers", () => this.#load.isIdle);
+    await this.#until(untilMs, "nodes do not serve", () => this.#areServing());
+    const values = new Map<string, { value: number; atMs: number }>();
+    for (const { group } of this.#plan.groups) {
+      await this.#until(
+        untilMs,
+        `group ${group} does not leave its joint configuration`,
+        () => this.#membership.settle(group),
+      );
+      const keys = this.#load.keys.filter((key) => key.group === group);
+      await this.#ask("write", keys[0]!, untilMs);
+      for (const key of keys) {
+        const { value } = await this.#ask("get", key, untilMs);
+        values.set(key.name, { value, atMs: world.nowMs });
+      }
+    }
+    await this.#until(untilMs, "replicas do not agree", () => this.#haveConverged());
+    return values;
+  }
+
+  async #ask(kind: "get" | "write", key: Load["keys"][number], untilMs: number) {
+    let answer: { value: number } | undefined;
+    this.#load.ask(kind, key, (operation) => answer = operation);
+    await this.#until(
+      untilMs,
+      `${kind} of ${key.name} is not answered`,
+      () => answer !== undefined,
+    );
+    return answer!;
+  }
+
+  async #until(untilMs: number, what: string, isDone: () => boolean): Promise<void> {
+    const { world } = this.#cluster;
+    while (!isDone()) {
+      if (world.nowMs >= untilMs) {
+        throw new Finding("liveness", `${LIVENESS_MS} ms after the last fault, ${what}`);
+      }
+      await world.run(world.nowMs + LOOK_MS);
+    }
+  }
+
+  #areServing(): boolean {
+    return this.#cluster.nodes.every(({ isUp, program }) => isUp && program?.isServing === true);
+  }
+
+  #haveConverged(): boolean {
+    return this.#areServing() && this.#plan.groups.every(({ group }) => this.#hasConverged(group));
+  }
+
+  #hasConverged(group: number): boolean {
+    const leader = this.#cluster.leaderOf(group);
+    if (leader === undefined) return false;
+    const { applied, configuration, lastIndex, term } = leader;
+    if (applied !== lastIndex) return false;
+    const replicas = this.#cluster.replicasOf(group);
+    return [...configuration.voters, ...configuration.learners].every((id) => {
+      const replica = replicas.find(({ ref }) => ref.replica === id);
+      return replica?.applied === applied && replica.term === term;
+    });
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * A node of a simulated cluster: a machine, a disk and the program that runs on them now, and what
+ * may befall all three.
+ */
+import { SeededEntropy } from "../../src/base/prng.ts";
+import type { NodeId } from "../../src/base/ids.ts";
+import type { GroupSettings, PeerLinks } from "../../src/node/group_set.ts";
+import { MemoryDisk } from "../../src/storage/memory_storage.ts";
+import type { StorageOperation } from "../../src/storage/storage.ts";
+import type { NodeState, NodeView, ReplicaView } from "./history.ts";
+import { Machine, type MachineClock } from "./machine.ts";
+import type { NetworkEnd, SimNetwork } from "./network.ts";
+import { type NodeEvents, NodeRun } from "./node_run.ts";
+import type { PlacedReplica, Placement } from "./placement.ts";
+import type { Reply, Request } from "./service.ts";
+import type { Trace } from "./trace.ts";
+import type { SimWorld } from "./world.ts";
+
+/** A start that was refused, or a log that is poisoned, is tried anew after this long, ms. */
+const RESTART_MS = 300;
+
+/** What a node needs of its cluster. */
+export interface SimNodeOptions {
+  readonly id: number;
+  readonly world: SimWorld;
+  readonly network: SimNetwork;
+  readonly placement: Placement;
+  readonly trace: Trace;
+  readonly clock: MachineClock;
+  readonly disk: { readonly delayMs: number; readonly jitterMs: number };
+  readonly settings: GroupSettings;
+  readonly leases: boolean;
+  readonly seed: number;
+  readonly events: Omit<NodeEvents, "started" | "refused" | "poisoned">;
+  readonly started: (node: SimNode) => void;
+}
+
+/** A node. */
+export class SimNode implements NodeView, NetworkEnd {
+  readonly id: number;
+  readonly machine: Machine;
+  readonly disk = new MemoryDisk();
+  program: NodeRun | undefined;
+  /** What operations of the disk take, as a multiple; Infinity: syncs do not come back. */
+  diskFactor = 1;
+  /** The next sync fails. */
+  failsSync = false;
+  /** Undoes the damage that keeps the node from starting, if there is any. */
+  repair: (() => void) | undefined;
+  readonly #options: SimNodeOptions;
+  readonly #entropy: SeededEntropy;
+  #end: () => void = () => {};
+  readonly #owners = new Map<number, PlacedReplica>();
+
+  constructor(options: SimNodeOptions) {
+    this.#options = options;
+    const { clock, id, seed, world } = options;
+    this.id = id;
+    this.#entropy = new SeededEntropy(seed);
+    this.machine = new Machine(world, {
+      id,
+      clock,
+      seed: this.#entropy.uint32(),
+      onKilled: () => this.#end(),
+    });
+    this.disk.reorder = this.#entropy;
+    this.disk.sectorBytes = this.#entropy.unit() < 0.5 ? 512 : 4_096;
+    this.disk.delayMs = (operation) => this.#delayMs(operation);
+    this.disk.intercept = (operation) => {
+      if (!this.failsSync || operation.kind !== "sync" || !this.isUp) return undefined;
+      this.failsSync = false;
+      this.#note("a sync fails:", operation.file);
+      return "io";
+    };
+  }
+
+  get state(): NodeState {
+    return this.machine.state;
+  }
+
+  get run(): number {
+    return this.machine.run;
+  }
+
+  get replicas(): readonly ReplicaView[] {
+    return this.program?.replicas ?? NO_REPLICAS;
+  }
+
+  get isUp(): boolean {
+    return this.machine.state === "up";
+  }
+
+  // What befalls it.
+
+  /** Starts the program; does nothing where it runs. */
+  start(): void {
+    if (this.state !== "down") return;
+    const { leases, network, placement, settings, world } = this.#options;
+    const process = this.machine.start();
+    this.#note("starts, run", this.run);
+    this.program = new NodeRun({
+      nodeId: this.id,
+      process,
+      storage: this.disk.open(process),
+      peers: this.#peers(),
+      placement,
+      owners: this.#owners,
+      settings,
+      leases,
+      events: this.#events(),
+      stepOf: () => world.steps,
+      waitsFor: (change) => void (this.machine.openPromises += change),
+      guard: (run) => world.guard(run),
+    });
+    const { program } = this;
+    process.enter(() => program.open());
+    network.started(this.id);
+  }
+
+  /** The program ends; what it wrote is in the page cache. */
+  kill(): void {
+    if (this.state === "down") return;
+    this.#note("is killed");
+    this.#stop();
+    this.disk.kill(this.#entropy);
+  }
+
+  /** The power fails: of what was not synced any part survives. */
+  cutPower(): void {
+    if (this.state === "down") return;
+    this.#note("loses its power");
+    this.#stop();
+    this.disk.crash(this.#entropy);
+  }
+
+  /** Ends it, by `end`, after some more turns, and so in the midst of something; Infinity: not so. */
+  endWithin(turns: number, end: () => void = () => {}): void {
+    this.machine.turnsLeft = turns;
+    this.#end = end;
+  }
+
+  /** Nothing of the program runs any more; its clocks go on. */
+  pause(): void {
+    if (!this.isUp) return;
+    this.#note("is paused");
+    this.machine.pause();
+    this.#options.network.stood(this.id);
+  }
+
+  /** Everything stands still but the wall clock. */
+  suspend(): void {
+    if (!this.isUp) return;
+    this.#note("is suspended");
+    this.machine.suspend();
+    this.#options.network.stood(this.id);
+  }
+
+  /** Ends a pause or a suspension. */
+  resume(): void {
+    if (this.state !== "paused" && this.state !== "suspended") return;
+    this.#note("goes on");
+    this.machine.resume();
+    this.#options.network.started(this.id);
+  }
+
+  #stop(): void {
+    this.machine.kill();
+    this.program = undefined;
+    this.#options.network.stopped(this.id);
+  }
+
+  // What reaches it.
+
+  receive(from: number, frame: Uint8Array): void {
+    this.#enter((peers) => peers.receive(from as NodeId, frame));
+  }
+
+  receiveImage(from: number, header: Uint8Array, image: Uint8Array): void {
+    this.#note("is sent an image by node", from);
+    this.#enter((peers) => peers.receiveImage(from as NodeId, header, image));
+  }
+
+  connected(peer: number): void {
+    this.#enter((peers) => peers.peerConnected(peer as NodeId));
+  }
+
+  lost(peer: number): void {
+    this.#enter((peers) => peers.peerLost(peer as NodeId));
+  }
+
+  /** Serves a client's request. */
+  serve(request: Request, answer: (reply: Reply) => void): void {
+    this.enter(({ service }) => service.serve(request, answer));
+  }
+
+  /** Takes a replica in that was placed here; a node that is down does at its start. */
+  take(placed: PlacedReplica): void {
+    this.enter((program) => program.take(placed));
+  }
+
+  /** Ends a replica that was removed from its group; a node that is down does at its start. */
+  drop(placed: PlacedReplica): void {
+    this.enter((program) => program.drop(placed));
+  }
+
+  /** Runs something in the program, once it serves; nothing where it does not. */
+  enter(run: (program: NodeRun) => void): void {
+    const { process } = this.machine;
+    const { program } = this;
+    if (process === undefined || program === undefined) return;
+    process.enter(() => {
+      if (program.isServing) run(program);
+    });
+  }
+
+  /** Asks the program for a promise, and passes on what it comes to, if it ever does. */
+  wait<T>(ask: () => Promise<T>, settled: (value: T) => void): void {
+    const { machine } = this;
+    const { process } = machine;
+    const { world } = this.#options;
+    this.enter(() => {
+      machine.openPromises++;
+      ask().then((value) => {
+        if (machine.process !== process) return;
+        machine.openPromises--;
+        world.guard(() => settled(value));
+      });
+    });
+  }
+
+  #enter(run: (peers: NonNullable<NodeRun["peers"]>) => void): void {
+    const { process } = this.machine;
+    const { program } = this;
+    // A machine that stands still takes nothing from the network.
+    if (process === undefined || program === undefined || this.state === "suspended") return;
+    process.enter(() => {
+      if (program.peers !== undefined) run(program.peers);
+    });
+  }
+
+  // How it stands in its cluster.
+
+  #peers(): PeerLinks {
+    const { network } = this.#options;
+    const process = this.machine.process!;
+    return {
+      send: (to, frame) => network.send(this.id, to, frame),
+      sendImage: (to, header, image, done) =>
+        network.sendImage(
+          this.id,
+          to,
+          { header, image },
+          (delivered) => process.enter(() => done(delivered)),
+        ),
+    };
+  }
+
+  #events(): NodeEvents {
+    const { world } = this.#options;
+    const run = this.run;
+    const again = () => {
+      if (this.run === run) this.start();
+    };
+    return {
+      ...this.#options.events,
+      started: () => {
+        this.#note("serves");
+        this.#options.started(this);
+      },
+      refused: (error) => {
+        this.#note("cannot start:", error.message);
+        this.kill();
+        if (error.code === "storage_unavailable") {
+          world.after(RESTART_MS, again);
+          return;
+        }
+        if (this.repair === undefined) {
+          return world.fail(new Error(`Node ${this.id} cannot start: ${error.message}`));
+        }
+        this.repair();
+        this.repair = undefined;
+        world.after(RESTART_MS, again);
+      },
+      poisoned: () => {
+        this.#note("must be started anew: its log is poisoned");
+        world.after(RESTART_MS, () => {
+          if (this.run === run) this.cutPower();
+          again();
+        });
+      },
+    };
+  }
+
+  #delayMs({ kind }: StorageOperation): number {
+    const { delayMs, jitterMs } = this.#options.disk;
+    const isWait = kind === "sync" || kind === "syncFolder";
+    const base = isWait ? delayMs - jitterMs * Math.log(1 - this.#entropy.unit()) : delayMs / 10;
+    return isWait || this.diskFactor !== Infinity ? base * this.diskFactor : base;
+  }
+
+  #note(what: string, ...facts: (number | string)[]): void {
+    this.#options.trace.note(this.#options.world.nowMs, this.id, what, ...facts);
+  }
+}
+
+const NO_REPLICAS: readonly ReplicaView[] = [];
