@@ -38,10 +38,18 @@ export interface CertificateContents {
   readonly notAfterMs: number;
   readonly publicKey: PublicKey;
   /** What is left out is not in the certificate; the key identifiers are filled in. */
-  readonly extensions: Partial<
-    Omit<CertificateExtensions, "subjectKeyId" | "authorityKeyId" | "unknownCritical">
-  >;
+  readonly extensions: ExtensionContents;
 }
+
+/** What the extensions of a certificate are to say. */
+export type ExtensionContents = {
+  readonly [
+    Name in Exclude<
+      keyof CertificateExtensions,
+      "subjectKeyId" | "authorityKeyId" | "unknownCritical"
+    >
+  ]?: CertificateExtensions[Name] | undefined;
+};
 
 /**
  * Makes and signs a certificate.
@@ -176,7 +184,7 @@ function encodeExtension(oid: string, critical: boolean, value: Uint8Array): Uin
 
 const DER_TRUE = derElement(DER_TAG.boolean, Uint8Array.of(0xff));
 
-function encodeBasicConstraints({ isCa, pathLength }: CertificateContents["extensions"]) {
+function encodeBasicConstraints({ isCa, pathLength }: ExtensionContents) {
   return derElement(
     DER_TAG.sequence,
     ...(isCa ? [DER_TRUE] : []),
