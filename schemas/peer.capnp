@@ -13,6 +13,30 @@ struct PeerFrame {
   supports @1 :UInt64;
   # The recipient's epoch that the sender supports; 0: none. What fortifies in this frame names it.
   messages @2 :List(PeerMessage);
+  beat @3 :PeerBeat;
+}
+
+struct PeerBeat {
+  # What one node says to another about support; see src/liveness/beat.ts. Its run is the frame's.
+  sequence @0 :UInt64;
+  echoRun @1 :UInt64;
+  # The recipient's run that echo and granted are of; 0: none was heard of.
+  echo @2 :UInt64;
+  epoch @3 :UInt64;
+  # Under which the sender asks for support.
+  supports @4 :UInt64;
+  # The recipient's epoch that the sender supports; 0: none.
+  granted @5 :UInt64;
+  refused @6 :UInt64;
+  promiseCount @7 :UInt64;
+  promiseHash @8 :UInt32;
+  released @9 :List(PeerGroupTerm);
+  asked @10 :List(PeerGroupTerm);
+}
+
+struct PeerGroupTerm {
+  groupId @0 :UInt32;
+  term @1 :UInt64;
 }
 
 struct PeerMessage {

@@ -55,8 +55,6 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // Node liveness stands before the group loop that will use it.
-    "src/liveness/mod.ts",
     // The audit log stands before the commands that fill it.
     "src/system/audit_log.ts",
     // Tokens stand before the sessions and commands that will use them.
@@ -73,6 +71,8 @@ const HOUSE: House = {
     "identity/intermediate_schedule.ts",
     // The handshake stands before the sessions that will begin with it.
     "identity/registry_auth/mod.ts",
+    // TLS stands before the node that will listen on it.
+    "transport/tls.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

@@ -25,17 +25,21 @@ export interface PeerFrame {
   /** The recipient's epoch that the sender supports; 0: none. What fortifies in this frame names it. */
   supports: number;
   messages: PeerMessage[];
+  beat: PeerBeat | undefined;
 }
 
 /** A flyweight over {@link PeerFrame}. */
 export class PeerFrameView extends StructView<PeerFrame> {
   #messages: StructList<PeerMessage, PeerMessageView> | undefined;
+  #beat: PeerBeatView | undefined;
 
   get run(): number { return this.$uint64(0); }
   set run(value: number) { this.$setUint64(0, value); }
   get supports(): number { return this.$uint64(8); }
   set supports(value: number) { this.$setUint64(8, value); }
   get messages(): StructList<PeerMessage, PeerMessageView> { return this.$list(0, this.#messages ??= new StructList(new PeerMessageView())); }
+  get hasBeat(): boolean { return this.$has(1); }
+  get beat(): PeerBeatView { return this.$struct(1, this.#beat ??= new PeerBeatView()); }
 
   override toPlain(): PeerFrame {
     this.$payPlain();
@@ -43,6 +47,7 @@ export class PeerFrameView extends StructView<PeerFrame> {
       run: this.run,
       supports: this.supports,
       messages: this.messages.toPlain(),
+      beat: this.hasBeat ? this.beat.toPlain() : undefined,
     };
   }
 }
@@ -52,15 +57,138 @@ function putPeerFrame(out: FrameWriter, at: number, value: Input<PeerFrame>): vo
   UINT64.write(view, at + 0, value.run, "run");
   UINT64.write(view, at + 8, value.supports, "supports");
   out.$structs<PeerMessage>(at + 16, value.messages, peerMessageCodec.layout);
+  out.$nested<PeerBeat>(at + 24, value.beat, peerBeatCodec.layout);
 }
 
 /** Encodes and decodes {@link PeerFrame}. */
 export const peerFrameCodec = new StructCodec<PeerFrame, PeerFrameView>({
   name: "PeerFrame",
   dataWords: 2,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putPeerFrame,
   newView: () => new PeerFrameView(),
+});
+
+/** What one node says to another about support; see src/liveness/beat.ts. Its run is the frame's. */
+export interface PeerBeat {
+  sequence: number;
+  /** The recipient's run that echo and granted are of; 0: none was heard of. */
+  echoRun: number;
+  echo: number;
+  /** Under which the sender asks for support. */
+  epoch: number;
+  /** The recipient's epoch that the sender supports; 0: none. */
+  supports: number;
+  granted: number;
+  refused: number;
+  promiseCount: number;
+  promiseHash: number;
+  released: PeerGroupTerm[];
+  asked: PeerGroupTerm[];
+}
+
+/** A flyweight over {@link PeerBeat}. */
+export class PeerBeatView extends StructView<PeerBeat> {
+  #released: StructList<PeerGroupTerm, PeerGroupTermView> | undefined;
+  #asked: StructList<PeerGroupTerm, PeerGroupTermView> | undefined;
+
+  get sequence(): number { return this.$uint64(0); }
+  set sequence(value: number) { this.$setUint64(0, value); }
+  get echoRun(): number { return this.$uint64(8); }
+  set echoRun(value: number) { this.$setUint64(8, value); }
+  get echo(): number { return this.$uint64(16); }
+  set echo(value: number) { this.$setUint64(16, value); }
+  get epoch(): number { return this.$uint64(24); }
+  set epoch(value: number) { this.$setUint64(24, value); }
+  get supports(): number { return this.$uint64(32); }
+  set supports(value: number) { this.$setUint64(32, value); }
+  get granted(): number { return this.$uint64(40); }
+  set granted(value: number) { this.$setUint64(40, value); }
+  get refused(): number { return this.$uint64(48); }
+  set refused(value: number) { this.$setUint64(48, value); }
+  get promiseCount(): number { return this.$uint64(56); }
+  set promiseCount(value: number) { this.$setUint64(56, value); }
+  get promiseHash(): number { return this.$uint32(64); }
+  set promiseHash(value: number) { this.$setUint32(64, value); }
+  get released(): StructList<PeerGroupTerm, PeerGroupTermView> { return this.$list(0, this.#released ??= new StructList(new PeerGroupTermView())); }
+  get asked(): StructList<PeerGroupTerm, PeerGroupTermView> { return this.$list(1, this.#asked ??= new StructList(new PeerGroupTermView())); }
+
+  override toPlain(): PeerBeat {
+    this.$payPlain();
+    return {
+      sequence: this.sequence,
+      echoRun: this.echoRun,
+      echo: this.echo,
+      epoch: this.epoch,
+      supports: this.supports,
+      granted: this.granted,
+      refused: this.refused,
+      promiseCount: this.promiseCount,
+      promiseHash: this.promiseHash,
+      released: this.released.toPlain(),
+      asked: this.asked.toPlain(),
+    };
+  }
+}
+
+function putPeerBeat(out: FrameWriter, at: number, value: Input<PeerBeat>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.sequence, "sequence");
+  UINT64.write(view, at + 8, value.echoRun, "echoRun");
+  UINT64.write(view, at + 16, value.echo, "echo");
+  UINT64.write(view, at + 24, value.epoch, "epoch");
+  UINT64.write(view, at + 32, value.supports, "supports");
+  UINT64.write(view, at + 40, value.granted, "granted");
+  UINT64.write(view, at + 48, value.refused, "refused");
+  UINT64.write(view, at + 56, value.promiseCount, "promiseCount");
+  UINT32.write(view, at + 64, value.promiseHash, "promiseHash");
+  out.$structs<PeerGroupTerm>(at + 72, value.released, peerGroupTermCodec.layout);
+  out.$structs<PeerGroupTerm>(at + 80, value.asked, peerGroupTermCodec.layout);
+}
+
+/** Encodes and decodes {@link PeerBeat}. */
+export const peerBeatCodec = new StructCodec<PeerBeat, PeerBeatView>({
+  name: "PeerBeat",
+  dataWords: 9,
+  pointerWords: 2,
+  put: putPeerBeat,
+  newView: () => new PeerBeatView(),
+});
+
+export interface PeerGroupTerm {
+  groupId: number;
+  term: number;
+}
+
+/** A flyweight over {@link PeerGroupTerm}. */
+export class PeerGroupTermView extends StructView<PeerGroupTerm> {
+  get groupId(): number { return this.$uint32(0); }
+  set groupId(value: number) { this.$setUint32(0, value); }
+  get term(): number { return this.$uint64(8); }
+  set term(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): PeerGroupTerm {
+    this.$payPlain();
+    return {
+      groupId: this.groupId,
+      term: this.term,
+    };
+  }
+}
+
+function putPeerGroupTerm(out: FrameWriter, at: number, value: Input<PeerGroupTerm>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.groupId, "groupId");
+  UINT64.write(view, at + 8, value.term, "term");
+}
+
+/** Encodes and decodes {@link PeerGroupTerm}. */
+export const peerGroupTermCodec = new StructCodec<PeerGroupTerm, PeerGroupTermView>({
+  name: "PeerGroupTerm",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putPeerGroupTerm,
+  newView: () => new PeerGroupTermView(),
 });
 
 export interface PeerMessage {

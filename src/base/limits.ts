@@ -39,6 +39,8 @@ export const LABELS_MAX = 16;
 /** Bytes of a label's key, and of its value. */
 export const LABEL_KEY_BYTES_MAX = 63;
 export const LABEL_VALUE_BYTES_MAX = 255;
+/** All keys and values of a record's labels: sixteen of the longest, or fewer that are sealed. */
+export const LABELS_BYTES_MAX = LABELS_MAX * (LABEL_KEY_BYTES_MAX + LABEL_VALUE_BYTES_MAX);
 /** A credential hash: up to SHA-512. */
 export const CREDENTIAL_HASH_BYTES_MAX = 64;
 /** A record's stored form; all the limits above together stay below it. */

@@ -11,15 +11,17 @@
 import { assert } from "../base/assert.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId, GroupTimeMs, LogIndex, ReplicaId, Term } from "../base/ids.ts";
+import type { GroupId, GroupTimeMs, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import {
   GROUP_PROPOSALS_MAX,
   GROUP_RETRY_MS,
   GROUP_ROUNDS_MAX,
+  RANK_TICKS,
   REPLICA_LOG_BYTES,
   REPLICA_LOG_BYTES_MAX,
   WAL_ENTRY_BYTES_MAX,
 } from "../base/limits.ts";
+import type { Fortification, Leader } from "../liveness/mod.ts";
 import {
   type CampaignResult,
   type ConfChange,
@@ -41,7 +43,7 @@ import type { Group, GroupStatus, Proposed, ReadPoint } from "./group_interface.
 import { GroupProposals } from "./group_proposals.ts";
 import { GroupReads } from "./group_reads.ts";
 import { GroupStorage } from "./group_storage.ts";
-import { encodeConfiguration, isSoleVoter } from "./log_entry.ts";
+import { configurationAfter, encodeConfiguration, isSoleVoter } from "./log_entry.ts";
 import { ReplicaLog, type ReplicaLogStart } from "./replica_log.ts";
 import type { PreparedImage, StateMachine } from "./state_machine.ts";
 
@@ -66,12 +68,17 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   readonly #replicaLog: ReplicaLog;
   readonly #storage: GroupStorage;
   readonly #node: RaftNode;
+  readonly #promises: Fortification;
+  /** The replica as its lease sees it. */
+  readonly #asLeader: Leader;
   readonly #proposals: GroupProposals;
   readonly #reads: GroupReads;
   readonly #openedIndex: number;
   #state: "running" | "given_up" | "failed" | "closed" = "running";
   #configuration: Configuration;
   #isSole: boolean;
+  /** Neither voters nor learners beside this replica. */
+  #isAlone: boolean;
   #appliedIndex: LogIndex;
   #appliedTerm: Term;
   #point: ReadPoint;
@@ -79,6 +86,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #ledTerm = 0;
   /** The term in which this replica leads and has applied an entry of it; 0: none. */
   #servingTerm = 0;
+  /** Ticks since a quorum's support was lost that this leader had; -1: it never had it. */
+  #unsupportedTicks = -1;
   #timeBaseMs = 0;
   #timeSinceMs = 0;
   /** An image that was read and that the core has not handed out yet. */
@@ -98,6 +107,9 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#appliedTerm = start.appliedTerm;
     this.#configuration = start.log.configuration;
     this.#isSole = isSoleVoter(this.#configuration, this.replica);
+    this.#isAlone = this.#isSole && this.#configuration.learners.length === 0;
+    this.#promises = host.liveness.addGroup(start.id, start.replica);
+    host.liveness.configured(start.id, this.#configuration);
     this.#replicaLog = new ReplicaLog(start.log, () => this.#makeSnapshot());
     this.#storage = new GroupStorage(start.id, {
       log: host.log,
@@ -114,7 +126,19 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
       storage: this.#replicaLog,
       settings: host.raft,
       applied: start.appliedIndex,
+      support: this.#promises,
     });
+    const node = this.#node;
+    const configuration = () => this.#configuration;
+    this.#asLeader = {
+      get term() {
+        return node.term;
+      },
+      get configuration() {
+        return configuration();
+      },
+      isLeaseAllowed: () => node.isLeaseAllowed(),
+    };
     this.#proposals = new GroupProposals(start.id);
     this.#reads = new GroupReads(start.id);
     this.#openedIndex = this.#node.lastIndex;
@@ -138,6 +162,9 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   /** Proposes a change of the configuration; settles with the one it led to. */
   proposeConfChange(change: ConfChange, timeoutMs: number): Promise<Proposed<Configuration>> {
+    if (this.#node.role === "leader" && !this.#supportsChange(change)) {
+      return refusedLater(overloaded(`Group ${this.id} waits for the new voters' support`));
+    }
     return this.#propose<Configuration>(timeoutMs, () => this.#node.proposeConfChange(change));
   }
 
@@ -231,9 +258,15 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   // As the set of groups sees it.
 
-  /** Whether time has to be told to it: all but a leader that decides alone. */
+  /**
+   * Whether time has to be told to it. Not to a leader to whom nobody owes anything, nor to a follower
+   * that promised to wait for its leader as long as that node is supported.
+   */
   get wantsTicks(): boolean {
-    return this.#state === "running" && !(this.#isSole && this.#node.role === "leader");
+    if (this.#state !== "running") return false;
+    const { role, lead, term } = this.#node;
+    if (role === "leader") return !this.#isAlone && !this.#maySleep();
+    return !(this.#host.liveness.mayVote() && this.#promises.isBound(lead, term));
   }
 
   /** Whether it decides alone, and so may lead at once. */
@@ -249,8 +282,34 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   /** One tick of the set's clock. */
   tick(): void {
     if (this.#state !== "running") return;
-    this.#guarded(() => this.#node.tick());
+    this.#guarded(() => {
+      this.#node.tick();
+      if (this.#node.role === "leader") this.#watchSupport();
+    });
     this.#host.wantsTurn(this);
+  }
+
+  fortify(reply: Message, epoch: number): boolean {
+    return this.#state === "running" && this.#promises.fortify(reply, this.#node, epoch);
+  }
+
+  fortified({ from: replica, term }: Message, run: number, epoch: number): void {
+    if (this.#state !== "running") return;
+    this.#promises.fortified({ replica, term, run, epoch });
+    this.#host.wantsTurn(this);
+  }
+
+  /** Its voters campaign one after another, beginning with another one in each group. */
+  supportEnded(node: NodeId): void {
+    const { role, lead } = this.#node;
+    if (this.#state !== "running" || role !== "follower" || lead === 0) return;
+    if (this.#host.directory.nodeOf(lead) !== node) return;
+    const others = this.#configuration.voters.filter((voter) => voter !== lead);
+    const place = others.indexOf(this.replica);
+    if (place === -1) return;
+    const rank = (place + this.id) % others.length;
+    if (rank === 0) this.campaign();
+    else this.#node.setElectionTimeout(1 + rank * RANK_TICKS);
   }
 
   /** Takes a message that its sender may send; what became of it. */
@@ -385,8 +444,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #configured(configuration: Configuration): void {
     this.#configuration = configuration;
     this.#isSole = isSoleVoter(configuration, this.replica);
+    this.#isAlone = this.#isSole && configuration.learners.length === 0;
+    this.#host.liveness.configured(this.id, configuration);
     // A leader that was removed leads no more.
     this.#noticeRole();
+    if (this.#ledTerm !== 0) this.#promises.lead(this.#ledTerm, configuration);
   }
 
   /** An order of the core is durable: its answers may be given, here and to others. */
@@ -407,7 +469,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   /** Lets go of applied entries that nobody is waiting for. */
   #letGo(): void {
     const log = this.#replicaLog;
-    if (this.#isSole) return log.compactTo(this.#appliedIndex);
+    if (this.#isAlone) return log.compactTo(this.#appliedIndex);
     if (log.byteCount <= REPLICA_LOG_BYTES) return;
     const excess = log.excessIndex(REPLICA_LOG_BYTES);
     const needed = log.byteCount <= REPLICA_LOG_BYTES_MAX ? this.#matchedIndex() : Infinity;
@@ -432,7 +494,29 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   /** Whether a read of the applied state is linearizable now, without asking anybody. */
   #mayServe(): boolean {
-    return this.#state === "running" && this.#isServing() && this.#isSole;
+    if (this.#state !== "running" || !this.#isServing()) return false;
+    return this.#isSole || this.#promises.hasLease(this.#asLeader, this.#host.liveness.nowMs());
+  }
+
+  /** Whether this leader needs no ticks: nobody that lives lacks anything, and all of them promised. */
+  #maySleep(): boolean {
+    const { directory, liveness } = this.#host;
+    if (!liveness.hasPeers || !this.#promises.hasQuorum(this.#node.term)) return false;
+    let arePromised = true;
+    const maySleep = this.#node.maySleep((replica) => {
+      const node = directory.nodeOf(replica);
+      const isLive = node !== undefined && liveness.isCountedOn(node);
+      if (isLive && !this.#promises.isFortifiedBy(replica)) arePromised = false;
+      return isLive;
+    });
+    return maySleep && arePromised;
+  }
+
+  /** Ends a leadership whose quorum's support is gone: the core alone hears of silence only. */
+  #watchSupport(): void {
+    if (this.#promises.hasQuorum(this.#node.term)) this.#unsupportedTicks = 0;
+    else if (this.#unsupportedTicks >= 0) this.#unsupportedTicks++;
+    if (this.#unsupportedTicks > this.#host.raft.electionTicks) this.#node.stepDown();
   }
 
   /** An entry of the term that this replica leads is applied, and so is all before it. */
@@ -450,6 +534,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     const ledTerm = role === "leader" ? term : 0;
     if (ledTerm === this.#ledTerm) return;
     this.#ledTerm = ledTerm;
+    this.#unsupportedTicks = -1;
+    // Before any message of the term leaves, and as soon as another may be elected.
+    if (ledTerm === 0) this.#promises.stopLeading();
+    else this.#promises.lead(ledTerm, this.#configuration);
     this.#proposals.leadershipLost();
     if (this.#servingTerm === 0) return;
     this.#servingTerm = 0;
@@ -477,6 +565,14 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
       term,
       deadlineMs: this.#host.clock.nowMs() + timeoutMs,
     });
+  }
+
+  /** Whether the lease would stand on once the change is applied; where there is no lease, yes. */
+  #supportsChange(change: ConfChange): boolean {
+    if (!this.#host.areLeasesOn || change.changes.length === 0) return true;
+    const next = configurationAfter(this.#configuration, change);
+    // What cannot be is refused by the core, which says why.
+    return typeof next === "string" || this.#promises.supportsIncoming(next);
   }
 
   // Reading.
@@ -631,6 +727,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (this.#state === "closed" || this.#state === "failed") return;
     this.#state = state;
     this.#storage.close();
+    this.#host.liveness.removeGroup(this.id);
     const error = this.#refusal()!;
     // What was proposed may be in the log, here or elsewhere: only `closed` reads as if it were not.
     this.#proposals.answerAll(state === "closed" ? outcomeUnknown(this.id) : error);

@@ -3,11 +3,13 @@
  * of its own when there is something to do. `group_set.ts` is the one that answers.
  */
 import type { RegistryError } from "../base/errors.ts";
-import type { GroupId, NodeId } from "../base/ids.ts";
+import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
+import type { NodeLiveness } from "./node_liveness.ts";
+import type { ReplicaDirectory } from "./replica_directory.ts";
 
 /** The way to the other nodes. Nothing of it calls back in the calling turn. */
 export interface PeerLinks {
@@ -26,12 +28,6 @@ export interface PeerLinks {
   ): void;
 }
 
-/** Which node a replica is of. Ids are given out once and never again. */
-export interface ReplicaDirectory {
-  /** Undefined: no replica has that id, or not any more; nothing is believed of it. */
-  nodeOf(replica: number): NodeId | undefined;
-}
-
 /** A group as the set that hosts it sees it. None of it throws. */
 export interface HostedGroup {
   readonly id: GroupId;
@@ -39,6 +35,8 @@ export interface HostedGroup {
   readonly wantsTicks: boolean;
   /** Whether this node's replica decides alone, and so may lead at once. */
   readonly isSole: boolean;
+  /** This node's replica. */
+  readonly replica: ReplicaId;
   /** How many proposals and reads wait. */
   readonly waiting: number;
   /** Does all that is due. */
@@ -55,6 +53,15 @@ export interface HostedGroup {
    * @throws RegistryError `corrupt` where the image cannot be read; then nothing was done.
    */
   stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed";
+  /**
+   * Whether this reply, about to leave in a frame that says which epoch of the recipient is supported,
+   * carries a promise.
+   */
+  fortify(reply: Message, epoch: number): boolean;
+  /** A reply that carries one was taken, from a frame of that run that names that epoch. */
+  fortified(reply: Message, run: number, epoch: number): void;
+  /** This node supports `node` no more, which may lead. */
+  supportEnded(node: NodeId): void;
   /** Answers what waited too long, and asks anew for reads asked for before `askAnewBeforeMs`. */
   sweep(nowMs: number, askAnewBeforeMs: number): void;
   /** Tries again what the log refused; true when nothing is refused any more. */
@@ -74,6 +81,9 @@ export interface GroupHost {
   readonly logger: Logger;
   readonly raft: RaftSettings;
   readonly directory: ReplicaDirectory;
+  readonly liveness: NodeLiveness;
+  /** Whether a lease serves reads. */
+  readonly areLeasesOn: boolean;
   /** Why the log takes no writes, and so nothing new is begun; undefined: it does. */
   writeRefusal(): RegistryError | undefined;
   /** The group has something to do in the next turn. */

@@ -21,6 +21,7 @@ import {
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Timer, World } from "../base/world.ts";
+import type { Beat, LivenessNews, LivenessTiming } from "../liveness/mod.ts";
 import {
   type Configuration,
   EMPTY_DATA,
@@ -37,19 +38,24 @@ import {
   type PeerFrame,
 } from "../wire/peer_frame.ts";
 import { RaftGroup } from "./group.ts";
-import type { GroupHost, HostedGroup, PeerLinks, ReplicaDirectory } from "./group_host.ts";
+import type { GroupHost, HostedGroup, PeerLinks } from "./group_host.ts";
 import { encodeConfiguration, soleConfiguration } from "./log_entry.ts";
-import { PeerOutbox } from "./peer_outbox.ts";
-import type { RecoveredState } from "./recovery.ts";
+import { NodeLiveness } from "./node_liveness.ts";
+import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
+import type { NodeState, RecoveredState } from "./recovery.ts";
+import type { ReplicaDirectory } from "./replica_directory.ts";
 import type { StateMachine } from "./state_machine.ts";
 
-export type { PeerLinks, ReplicaDirectory } from "./group_host.ts";
+export type { PeerLinks } from "./group_host.ts";
+export type { ReplicaDirectory } from "./replica_directory.ts";
 
 /** How groups are driven; each has a default. */
 export interface GroupSettings
   extends Partial<Omit<RaftOptions, "id" | "storage" | "entropy" | "directory" | "support">> {
   /** A tick of the groups that are awake, ms. */
   readonly tickMs?: number;
+  /** Times of support between nodes. */
+  readonly liveness?: LivenessTiming;
 }
 
 /** Everything a set stands on. */
@@ -63,7 +69,14 @@ export interface GroupSetOptions {
   readonly log: SharedLog;
   readonly peers: PeerLinks;
   readonly directory: ReplicaDirectory;
+  /** As recovery found it in the log. */
+  readonly nodeState: NodeState;
   readonly settings?: GroupSettings;
+  /**
+   * False: no read is served by a lease, for machines that may be paused with both clocks. Default
+   * true.
+   */
+  readonly leases?: boolean;
   /** Told when a group broke an invariant; it serves nothing from then on. */
   readonly onFailure?: (group: GroupId, error: unknown) => void;
 }
@@ -84,6 +97,7 @@ export interface GroupParts<Outcome> {
 export class GroupSet {
   readonly #options: GroupSetOptions;
   readonly #clock: MonotonicClock;
+  readonly #liveness: NodeLiveness;
   readonly #host: GroupHost;
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
@@ -106,7 +120,18 @@ export class GroupSet {
     this.#options = options;
     this.#clock = options.clock ?? options.world.monotonic;
     this.#tickMs = options.settings?.tickMs ?? RAFT_TICK_MS;
-    this.#host = this.#newHost();
+    const { nodeId, world, log, directory, nodeState, leases: areLeasesOn = true } = options;
+    const timing = options.settings?.liveness;
+    this.#liveness = new NodeLiveness({
+      nodeId,
+      world,
+      log,
+      directory,
+      nodeState,
+      areLeasesOn,
+      ...(timing === undefined ? {} : { timing }),
+    });
+    this.#host = this.#newHost(areLeasesOn);
   }
 
   /** Why what came from other nodes was not taken, and how often. */
@@ -199,11 +224,25 @@ export class GroupSet {
   receive(from: NodeId, frame: Uint8Array): void {
     const decoded = this.#decoded(frame);
     if (decoded === undefined) return;
-    for (const message of decoded.messages) {
-      const { type } = message.message;
-      if (type === "snapshot") this.#refuse("malformed");
-      else this.#stepFrom(from, message, (group) => group.step(message.message));
+    const { run, supports, beat, messages } = decoded;
+    if (beat !== undefined) this.#receiveBeat(from, beat);
+    for (const message of messages) {
+      if (message.message.type === "snapshot") {
+        this.#refuse("malformed");
+        continue;
+      }
+      this.#stepFrom(from, message, (group) => {
+        const result = group.step(message.message);
+        if (message.fortifies) group.fortified(message.message, run, supports);
+        return result;
+      });
     }
+  }
+
+  #receiveBeat(from: NodeId, beat: Beat): void {
+    const refused = this.#liveness.receive(from, beat);
+    if (refused !== undefined) this.#refuse(refused);
+    this.#turnSoon();
   }
 
   /** Takes an image of `from` with its header; the image's bytes belong to this call and its group. */
@@ -222,8 +261,8 @@ export class GroupSet {
   }
 
   /** A session with the node is open. */
-  peerConnected(_node: NodeId): void {
-    for (const group of this.#groups.values()) this.#settleAwake(group);
+  peerConnected(node: NodeId): void {
+    this.#liveness.connected(node);
   }
 
   /** A session with the node ended: what was on its way there may be lost. */
@@ -260,7 +299,7 @@ export class GroupSet {
     this.#blocked.clear();
   }
 
-  #newHost(): GroupHost {
+  #newHost(areLeasesOn: boolean): GroupHost {
     const { nodeId, world, log, logger, directory, settings = {} } = this.#options;
     const knows = (replica: number) => directory.nodeOf(replica) !== undefined;
     return {
@@ -269,6 +308,8 @@ export class GroupSet {
       log,
       logger,
       directory,
+      liveness: this.#liveness,
+      areLeasesOn,
       raft: raftSettings({
         electionTicks: RAFT_ELECTION_TICKS,
         heartbeatTicks: RAFT_HEARTBEAT_TICKS,
@@ -310,21 +351,42 @@ export class GroupSet {
   }
 
   #turn(): void {
+    const news = this.#liveness.poll();
+    if (news !== undefined) this.#heed(news);
     const dirty = this.#dirty;
     this.#dirty = new Set();
     for (const group of dirty) {
       group.work();
       this.#settleAwake(group);
     }
-    this.#outbox.drain((to, messages) => {
-      this.#options.peers.send(to, encodePeerFrame(this.#frame(messages)));
+    this.#liveness.takeBeats((to, beat) => this.#outbox.addBeat(to, beat));
+    this.#outbox.drain((to, content) => {
+      this.#options.peers.send(to, encodePeerFrame(this.#frame(to, content)));
     });
     this.#turnDue = false;
     if (this.#dirty.size > 0) this.#turnSoon();
   }
 
-  #frame(messages: readonly GroupMessage[]): PeerFrame {
-    return { run: 0, supports: 0, messages };
+  /** A frame to `to`, whose replies promise what the very same frame names. */
+  #frame(to: NodeId, { beat, messages }: FrameContent): PeerFrame {
+    const supports = this.#liveness.supportedEpoch(to);
+    const { run } = this.#liveness;
+    if (supports === 0) return { run, supports, beat, messages };
+    const promised = messages.map((one) => {
+      const { type } = one.message;
+      if (type !== "append_reply" && type !== "heartbeat_reply") return one;
+      const fortifies = this.#groups.get(one.groupId)?.fortify(one.message, supports) ?? false;
+      return fortifies ? { ...one, fortifies } : one;
+    });
+    return { run, supports, beat, messages: promised };
+  }
+
+  /** Support came or went: those that it concerns get ticks again, or none. */
+  #heed({ withdrawn }: LivenessNews): void {
+    for (const group of this.#groups.values()) {
+      for (const node of withdrawn) group.supportEnded(node);
+      this.#settleAwake(group);
+    }
   }
 
   #settleAwake(group: HostedGroup): void {
@@ -346,6 +408,8 @@ export class GroupSet {
 
   #tick(): void {
     this.#tickLater();
+    this.#liveness.tick();
+    if (this.#liveness.hasPeers) this.#turnSoon();
     if (this.#poisoned === undefined) {
       this.#retryBlocked();
       for (const group of this.#awake) group.tick();
@@ -381,7 +445,8 @@ export class GroupSet {
       return this.#options.world.scheduler.nextTurn(() => done(false));
     }
     const bare = { ...message, snapshot: { ...snapshot, data: EMPTY_DATA } };
-    const frame = this.#frame([{ groupId: group.id, fortifies: false, message: bare }]);
+    const messages = [{ groupId: group.id, fortifies: false, message: bare }];
+    const frame = this.#frame(to, { beat: undefined, messages });
     this.#options.peers.sendImage(to, encodePeerFrame(frame), snapshot.data, done);
   }
 

@@ -6,12 +6,16 @@
 import { raftConfigurationCodec } from "../../schemas/gen/raft.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { Term } from "../base/ids.ts";
+import { RAFT_INFLIGHT_BYTES_MAX, RAFT_INFLIGHT_MESSAGES_MAX } from "../base/limits.ts";
+import { changeMembers, restoreMembers } from "../raft/membership.ts";
 import {
+  type ConfChange,
   type Configuration,
   configurationFault,
   EMPTY_CONFIGURATION,
   type Entry,
   type EntryKind,
+  type MembershipRefusal,
 } from "../raft/mod.ts";
 import type { LogEntry } from "../storage/shared_log.ts";
 
@@ -91,3 +95,18 @@ export function isSoleVoter(configuration: Configuration, replica: number): bool
   const { voters, votersOutgoing } = configuration;
   return voters.length === 1 && voters[0] === replica && votersOutgoing.length === 0;
 }
+
+/** The configuration that a change leads to, or why it cannot be made. */
+export function configurationAfter(
+  configuration: Configuration,
+  change: ConfChange,
+): Configuration | MembershipRefusal {
+  const from = { lastIndex: 0, limits: LIMITS };
+  const changed = changeMembers(restoreMembers(configuration, from), change, from);
+  return typeof changed === "string" ? changed : changed.configuration;
+}
+
+const LIMITS = {
+  inflightMessagesMax: RAFT_INFLIGHT_MESSAGES_MAX,
+  inflightBytesMax: RAFT_INFLIGHT_BYTES_MAX,
+};

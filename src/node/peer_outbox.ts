@@ -1,58 +1,75 @@
 /**
- * What the groups of a node have to say to other nodes, gathered during a turn: one frame a node
- * where it fits into one. What is beyond a turn's limit is dropped, as a network may.
+ * What a node has to say to other nodes, gathered during a turn: its groups' messages, and beats. One
+ * frame a node where all of it fits into one. What is beyond a turn's limit is dropped, as a network
+ * may.
  */
 import type { NodeId } from "../base/ids.ts";
 import { PEER_FRAME_BYTES, PEER_MESSAGES_MAX, PEER_TURN_BYTES_MAX } from "../base/limits.ts";
+import type { Beat } from "../liveness/mod.ts";
 import { type GroupMessage, groupMessageBytes } from "../wire/peer_frame.ts";
 
+/** What one frame holds. */
+export interface FrameContent {
+  readonly beat: Beat | undefined;
+  readonly messages: readonly GroupMessage[];
+}
+
 interface Gathered {
-  messages: GroupMessage[];
-  /** Of the frame that is being filled. */
+  readonly beats: Beat[];
+  /** Frame by frame; the last one is being filled. */
+  readonly frames: GroupMessage[][];
   frameBytes: number;
   turnBytes: number;
-  readonly full: (readonly GroupMessage[])[];
 }
 
 /** The messages of one turn, by recipient. */
 export class PeerOutbox {
   #gathered = new Map<NodeId, Gathered>();
 
-  /** True when nothing is to be sent. */
-  get isEmpty(): boolean {
-    return this.#gathered.size === 0;
-  }
-
   /** Adds a message; false where too much is to be sent to that node already. */
   add(to: NodeId, message: GroupMessage): boolean {
-    let gathered = this.#gathered.get(to);
-    if (gathered === undefined) {
-      gathered = { messages: [], frameBytes: 0, turnBytes: 0, full: [] };
-      this.#gathered.set(to, gathered);
-    }
+    const gathered = this.#of(to);
     const bytes = groupMessageBytes(message.message);
     if (gathered.turnBytes + bytes > PEER_TURN_BYTES_MAX) return false;
-    const isFull = gathered.messages.length === PEER_MESSAGES_MAX ||
-      (gathered.messages.length > 0 && gathered.frameBytes + bytes > PEER_FRAME_BYTES);
-    if (isFull) {
-      gathered.full.push(gathered.messages);
-      gathered.messages = [];
-      gathered.frameBytes = 0;
-    }
-    gathered.messages.push(message);
-    gathered.frameBytes += bytes;
     gathered.turnBytes += bytes;
+    const { length } = gathered.frames;
+    const last = gathered.frames[length - 1];
+    const fits = last !== undefined && last.length < PEER_MESSAGES_MAX &&
+      gathered.frameBytes + bytes <= PEER_FRAME_BYTES;
+    if (fits) {
+      last.push(message);
+      gathered.frameBytes += bytes;
+    } else {
+      gathered.frames.push([message]);
+      gathered.frameBytes = bytes;
+    }
     return true;
   }
 
+  /** Adds a beat, which goes before all messages. */
+  addBeat(to: NodeId, beat: Beat): void {
+    this.#of(to).beats.push(beat);
+  }
+
   /** Hands out what was gathered, frame by frame, in the order in which it was added. */
-  drain(send: (to: NodeId, messages: readonly GroupMessage[]) => void): void {
+  drain(send: (to: NodeId, content: FrameContent) => void): void {
     if (this.#gathered.size === 0) return;
     const gathered = this.#gathered;
     this.#gathered = new Map();
-    for (const [to, { full, messages }] of gathered) {
-      for (const earlier of full) send(to, earlier);
-      send(to, messages);
+    for (const [to, { beats, frames }] of gathered) {
+      const count = Math.max(beats.length, frames.length);
+      for (let at = 0; at < count; at++) {
+        send(to, { beat: beats[at], messages: frames[at] ?? [] });
+      }
     }
+  }
+
+  #of(to: NodeId): Gathered {
+    let gathered = this.#gathered.get(to);
+    if (gathered === undefined) {
+      gathered = { beats: [], frames: [], frameBytes: 0, turnBytes: 0 };
+      this.#gathered.set(to, gathered);
+    }
+    return gathered;
   }
 }

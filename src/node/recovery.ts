@@ -11,12 +11,7 @@
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, type LogIndex, NODE_STATE_GROUP, type Term } from "../base/ids.ts";
-import {
-  RAFT_INFLIGHT_BYTES_MAX,
-  RAFT_INFLIGHT_MESSAGES_MAX,
-  REPLICA_LOG_BYTES,
-} from "../base/limits.ts";
-import { changeMembers, restoreMembers } from "../raft/membership.ts";
+import { REPLICA_LOG_BYTES } from "../base/limits.ts";
 import {
   type Configuration,
   decodeConfChange,
@@ -34,6 +29,7 @@ import type {
   SharedLogHandlers,
 } from "../storage/shared_log.ts";
 import {
+  configurationAfter,
   decodeConfiguration,
   entryKindOf,
   FOUNDER_REPLICA,
@@ -156,13 +152,11 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   }
 
   #configure(data: Uint8Array): void {
-    const from = { lastIndex: this.#lastIndex, limits: LIMITS };
-    const members = restoreMembers(this.#configuration, from);
-    const changed = changeMembers(members, decodeConfChange(data), from);
+    const changed = configurationAfter(this.#configuration, decodeConfChange(data));
     if (typeof changed === "string") {
       throw new RegistryError("corrupt", `A committed configuration cannot be: ${changed}`);
     }
-    this.#configuration = changed.configuration;
+    this.#configuration = changed;
   }
 
   #seen(index: number, term: number): void {
@@ -189,11 +183,6 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
     this.#keptTerm = term;
   }
 }
-
-const LIMITS = {
-  inflightMessagesMax: RAFT_INFLIGHT_MESSAGES_MAX,
-  inflightBytesMax: RAFT_INFLIGHT_BYTES_MAX,
-};
 
 /** Gathers recovered groups; `ready` and `failed` of the handlers settle {@link done}. */
 export class Recovery<Machine extends RestorableMachine> {

@@ -455,7 +455,7 @@ function founder(id: GroupId) {
   return { id, replica: replicaId(FOUNDER_REPLICA), founds: true };
 }
 
-function newGroupSet(options: RegistryOptions, { clock, log }: OpenedLog): GroupSet {
+function newGroupSet(options: RegistryOptions, { clock, log, recovery }: OpenedLog): GroupSet {
   const { world, logger } = options;
   const self: NodeId = nodeId(options.nodeId);
   return new GroupSet({
@@ -466,6 +466,7 @@ function newGroupSet(options: RegistryOptions, { clock, log }: OpenedLog): Group
     log,
     peers: NO_PEERS,
     directory: { nodeOf: (replica) => replica === FOUNDER_REPLICA ? self : undefined },
+    nodeState: recovery.nodeState,
   });
 }
 

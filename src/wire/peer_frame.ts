@@ -5,11 +5,17 @@
  * What is decoded has sound types and bounds; whether it makes sense is for liveness and the groups
  * to say. A frame that is malformed anywhere is refused as a whole.
  */
-import { type PeerFrame as WireFrame, peerFrameCodec } from "../../schemas/gen/peer.ts";
-import { FRAME_INCOMPLETE, FrameWriter, inspectFrame } from "../../schemas/runtime.ts";
+import {
+  type PeerBeat as WireBeat,
+  type PeerFrame as WireFrame,
+  peerFrameCodec,
+  type PeerGroupTerm,
+} from "../../schemas/gen/peer.ts";
+import { FRAME_INCOMPLETE, FrameWriter, type Input, inspectFrame } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, groupId } from "../base/ids.ts";
 import { PEER_FRAME_BYTES_MAX, PEER_MESSAGES_MAX, WAL_ENTRY_BYTES_MAX } from "../base/limits.ts";
+import type { Beat, GroupTerm } from "../liveness/mod.ts";
 import { entryBytes, type Message, messageFromWire, messageToWire } from "../raft/mod.ts";
 
 /** A message of one group. */
@@ -26,6 +32,8 @@ export interface PeerFrame {
   readonly run: number;
   /** The recipient's epoch that the sender supports; 0: none. */
   readonly supports: number;
+  /** Of the sender's run. */
+  readonly beat: Beat | undefined;
   readonly messages: readonly GroupMessage[];
 }
 
@@ -44,11 +52,12 @@ export function groupMessageBytes({ entries, snapshot }: Message): number {
 }
 
 /** The bytes of a frame, table included. @throws RegistryError `too_large`. */
-export function encodePeerFrame({ run, supports, messages }: PeerFrame): Uint8Array {
+export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): Uint8Array {
   const out = new FrameWriter({ bytesMax: PEER_FRAME_BYTES_MAX });
   peerFrameCodec.write(out, {
     run,
     supports,
+    beat: beat === undefined ? undefined : beatToWire(beat),
     messages: messages.map(({ groupId, fortifies, message }) => {
       return { groupId, fortifies, message: messageToWire(message) };
     }),
@@ -76,7 +85,37 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
     throw malformed(`Frame must have at most ${PEER_MESSAGES_MAX} messages: it has ${count}`);
   }
   const wire = frame.toPlain();
-  return { run: wire.run, supports: wire.supports, messages: wire.messages.map(messageOf) };
+  return {
+    run: wire.run,
+    supports: wire.supports,
+    beat: wire.beat === undefined ? undefined : beatOf(wire.run, wire.beat),
+    messages: wire.messages.map(messageOf),
+  };
+}
+
+function beatToWire(beat: Beat): Input<WireBeat> {
+  return {
+    ...beat,
+    released: beat.released.map(groupTermToWire),
+    asked: beat.asked.map(groupTermToWire),
+  };
+}
+
+function groupTermToWire({ group, term }: GroupTerm): PeerGroupTerm {
+  return { groupId: group, term };
+}
+
+function beatOf(run: number, wire: WireBeat): Beat {
+  return {
+    ...wire,
+    run,
+    released: wire.released.map(groupTermOf),
+    asked: wire.asked.map(groupTermOf),
+  };
+}
+
+function groupTermOf({ groupId: group, term }: PeerGroupTerm): GroupTerm {
+  return { group, term };
 }
 
 function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][number]) {

@@ -1,0 +1,354 @@
+/**
+ * Nodes with groups over a stepped world: real logs on memory disks, links in memory that a test may
+ * cut or listen to. Everything is the production loop; only the state machine is a journal.
+ */
+import { defined, InvariantError } from "../../src/base/assert.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import {
+  type GroupId,
+  groupId,
+  type GroupTimeMs,
+  type LogIndex,
+  type NodeId,
+  nodeId,
+  replicaId,
+  type Term,
+} from "../../src/base/ids.ts";
+import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
+import type { Proposed } from "../../src/node/group_interface.ts";
+import type { RaftGroup } from "../../src/node/group.ts";
+import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/node/group_set.ts";
+import { Recovery, type RestorableMachine } from "../../src/node/recovery.ts";
+import type { PreparedImage } from "../../src/node/state_machine.ts";
+import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
+import { MemoryDisk } from "../../src/storage/memory_storage.ts";
+import { openSharedLog } from "../../src/storage/open_shared_log.ts";
+import type { SharedLog, SharedLogLimits } from "../../src/storage/shared_log.ts";
+import { decodePeerFrame, type GroupMessage } from "../../src/wire/peer_frame.ts";
+import { Process, SteppedWorld } from "./stepped_world.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A machine that writes down what it applied. The texts `broken` and `time N` mean something. */
+export class Journal implements RestorableMachine {
+  applied: string[] = [];
+  timeMs = 0 as GroupTimeMs;
+  ledFromMs: number | undefined;
+  /** The leader's time at the last apply. */
+  leaderNowMs = 0;
+
+  apply(index: LogIndex, term: Term, command: Uint8Array, leaderNowMs: number): string {
+    const text = decoder.decode(command);
+    if (text === "broken") throw new InvariantError("broken");
+    if (text.startsWith("time ")) this.timeMs = Number(text.slice(5)) as GroupTimeMs;
+    this.applied.push(text);
+    this.leaderNowMs = leaderNowMs;
+    return `${text} at ${term}:${index}`;
+  }
+
+  onBecomeLeader(nowMs: GroupTimeMs): void {
+    this.ledFromMs = nowMs;
+  }
+
+  onLoseLeadership(): void {
+    this.ledFromMs = undefined;
+  }
+
+  *writeImage(): Iterable<Uint8Array> {
+    yield encoder.encode(JSON.stringify({ timeMs: this.timeMs, applied: this.applied }));
+  }
+
+  readImage(image: Uint8Array): PreparedImage {
+    const read = this.#read(image);
+    return { install: () => void Object.assign(this, read), discard: () => {} };
+  }
+
+  imageLoader() {
+    const chunks: Uint8Array[] = [];
+    return {
+      push: (chunk: Uint8Array) => void chunks.push(chunk.slice()),
+      finish: () => {
+        const text = chunks.map((chunk) => decoder.decode(chunk)).join("");
+        Object.assign(this, this.#read(encoder.encode(text)));
+      },
+    };
+  }
+
+  #read(image: Uint8Array): { timeMs: GroupTimeMs; applied: string[] } {
+    try {
+      const { timeMs, applied } = JSON.parse(decoder.decode(image));
+      return { timeMs, applied };
+    } catch (error) {
+      throw new RegistryError("corrupt", "The image is no journal", {}, error);
+    }
+  }
+}
+
+/** Something on its way between two nodes. */
+export interface Sent {
+  readonly from: number;
+  readonly to: number;
+  readonly messages: readonly GroupMessage[];
+  readonly image: boolean;
+}
+
+/** What runs on a node from its start to its crash. */
+interface Running {
+  readonly process: Process;
+  readonly log: SharedLog;
+  readonly set: GroupSet;
+  readonly recovery: Recovery<Journal>;
+}
+
+/** One node: its disk outlives its runs. */
+export class ClusterNode {
+  readonly id: NodeId;
+  readonly disk = new MemoryDisk();
+  readonly groups = new Map<number, RaftGroup<unknown>>();
+  readonly failures: { readonly group: number; readonly error: unknown }[] = [];
+  readonly errors: string[] = [];
+  readonly #cluster: GroupCluster;
+  #running: Running | undefined;
+
+  constructor(cluster: GroupCluster, id: number) {
+    this.#cluster = cluster;
+    this.id = nodeId(id);
+  }
+
+  get set(): GroupSet {
+    return this.#parts.set;
+  }
+
+  get log(): SharedLog {
+    return this.#parts.log;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get #parts(): Running {
+    return defined(this.#running, "The node must run");
+  }
+
+  group(id = 1): RaftGroup<string> {
+    return defined(this.groups.get(id), "The group must be here") as RaftGroup<string>;
+  }
+
+  journal(id = 1): Journal {
+    return this.#parts.recovery.take(groupId(id)).machine;
+  }
+
+  /** Opens the log; groups are added by the caller, and then the set is started. */
+  async open(): Promise<void> {
+    const { world, options } = this.#cluster;
+    const process = new Process(world);
+    const opened: { set?: GroupSet } = {};
+    const recovery = new Recovery(
+      () => new Journal(),
+      {
+        cut: () => {},
+        poisoned: (error) => opened.set?.logPoisoned(error),
+        writable: (writable) => opened.set?.logWritable(writable),
+        synced: () => {},
+      },
+      () => this.id,
+    );
+    openSharedLog({
+      storage: this.disk.open(process),
+      clock: process.monotonic,
+      scheduler: process,
+      entropy: process.entropy,
+      handlers: recovery.handlers,
+      ...(options.logLimits === undefined ? {} : { limits: options.logLimits }),
+    });
+    const log = await world.wait(recovery.done);
+    const logger: Logger = {
+      ...SILENT_LOGGER,
+      error: (message) => void this.errors.push(message),
+      child: () => logger,
+    };
+    const set = opened.set = new GroupSet({
+      nodeId: this.id,
+      world: process,
+      logger,
+      log,
+      peers: this.#cluster.linksOf(this),
+      directory: { nodeOf: (replica) => this.#cluster.nodeOf(replica) },
+      nodeState: recovery.nodeState,
+      leases: options.leases ?? true,
+      ...(options.settings === undefined ? {} : { settings: options.settings }),
+      onFailure: (group, error) => void this.failures.push({ group, error }),
+    });
+    this.#running = { process, log, set, recovery };
+    this.groups.clear();
+  }
+
+  /** Adds a group as recovered; `founds`: where there is none, as its only voter. */
+  add(id = 1, founds = false): RaftGroup<string> {
+    const recovered = this.#parts.recovery.take(groupId(id));
+    const { machine } = recovered;
+    const parts = { id: groupId(id), replica: replicaId(this.id), machine, recovered, founds };
+    const group = this.set.add<string>(parts as Parameters<GroupSet["add"]>[0] as never);
+    this.groups.set(id, group as RaftGroup<unknown>);
+    return group;
+  }
+
+  /** Founds a group of these voters, here. */
+  async found(voters: readonly number[], id = 1): Promise<void> {
+    const { machine } = this.#parts.recovery.take(groupId(id));
+    const founded = new Promise<RaftGroup<unknown>>((resolve, reject) => {
+      this.set.found({
+        id: groupId(id),
+        replica: replicaId(this.id),
+        machine,
+        configuration: { ...EMPTY_CONFIGURATION, voters },
+      }, (group) => group instanceof RegistryError ? reject(group) : resolve(group));
+    });
+    this.groups.set(id, await this.#cluster.world.wait(founded));
+  }
+
+  /** It ends between two turns; what of the unsynced is left, the disk decides. */
+  crash(): void {
+    this.#parts.process.kill();
+    this.disk.crash();
+    this.disk.intercept = () => undefined;
+    this.#running = undefined;
+  }
+
+  /** Starts again with the groups it had. */
+  async restart(ids: readonly number[] = [...this.groups.keys()]): Promise<void> {
+    if (this.#running !== undefined) this.crash();
+    await this.open();
+    for (const id of ids) this.add(id);
+    this.set.start();
+    await this.#cluster.world.settle();
+  }
+
+  propose(text: string, { id = 1, timeoutMs = 5_000 } = {}): Promise<Proposed<string>> {
+    return this.group(id).propose(encoder.encode(text), timeoutMs);
+  }
+}
+
+/** How a cluster is made. */
+export interface ClusterOptions {
+  readonly nodes?: number;
+  readonly seed?: number;
+  readonly settings?: GroupSettings;
+  readonly leases?: boolean;
+  readonly logLimits?: SharedLogLimits;
+  /** Time of a frame on its way, ms; default 1. */
+  readonly delayMs?: number;
+}
+
+/** Nodes that reach each other; node n has replica n of every group. */
+export class GroupCluster {
+  readonly world: SteppedWorld;
+  readonly options: ClusterOptions;
+  readonly nodes: readonly ClusterNode[];
+  /** Replicas that nobody knows any more. */
+  readonly forgotten = new Set<number>();
+  /** Asked for everything that is sent: false drops it. Images that are dropped are reported so. */
+  deliver: (sent: Sent) => boolean = () => true;
+  /** Asked for what a message becomes on its way, frame by frame. */
+  readonly sent: Sent[] = [];
+
+  constructor(options: ClusterOptions = {}) {
+    this.options = options;
+    this.world = new SteppedWorld(options.seed ?? 1);
+    this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, at) => {
+      return new ClusterNode(this, at + 1);
+    });
+  }
+
+  /** A cluster whose nodes run one group of all of them, with a leader. */
+  static async led(options: ClusterOptions = {}): Promise<GroupCluster> {
+    const cluster = new GroupCluster(options);
+    for (const node of cluster.nodes) {
+      await node.open();
+      await node.found(cluster.nodes.map(({ id }) => id));
+      node.set.start();
+    }
+    await cluster.leader();
+    return cluster;
+  }
+
+  node(id: number): ClusterNode {
+    return defined(this.nodes[id - 1], "There is no such node");
+  }
+
+  nodeOf(replica: number): NodeId | undefined {
+    if (this.forgotten.has(replica)) return undefined;
+    return this.nodes[replica - 1]?.id;
+  }
+
+  /** The node that leads a group and serves; waits until there is one. */
+  async leader(id = 1, withinMs = 20_000): Promise<ClusterNode> {
+    for (let waitedMs = 0; waitedMs < withinMs; waitedMs += 50) {
+      await this.world.pass(50);
+      const leaders = this.nodes.filter((node) => {
+        return node.isRunning && node.groups.get(id)?.status().role === "leader";
+      });
+      leaders.sort((a, b) => b.group(id).status().term - a.group(id).status().term);
+      if (leaders[0] !== undefined) return leaders[0];
+    }
+    throw new Error(`No leader within ${withinMs} ms`);
+  }
+
+  /** The nodes that do not lead. */
+  followers(leader: ClusterNode): ClusterNode[] {
+    return this.nodes.filter((node) => node !== leader && node.isRunning);
+  }
+
+  /** Drops all that passes between `node` and the others. */
+  isolate(node: ClusterNode): void {
+    this.deliver = ({ from, to }) => from !== node.id && to !== node.id;
+  }
+
+  heal(): void {
+    this.deliver = () => true;
+  }
+
+  linksOf(from: ClusterNode): PeerLinks {
+    return {
+      send: (to, frame) => {
+        const { messages } = decodePeerFrame(frame);
+        this.#post({ from: from.id, to, messages, image: false }, (set) => {
+          set.receive(from.id, frame);
+        });
+      },
+      sendImage: (to, header, image, done) => {
+        const { messages } = decodePeerFrame(header);
+        const arrived = this.#post({ from: from.id, to, messages, image: true }, (set) => {
+          set.receiveImage(from.id, header, image);
+        });
+        this.world.after(2 * this.#delayMs, () => done(arrived));
+      },
+    };
+  }
+
+  get #delayMs(): number {
+    return this.options.delayMs ?? 1;
+  }
+
+  #post(sent: Sent, receive: (set: GroupSet) => void): boolean {
+    this.sent.push(sent);
+    if (!this.deliver(sent)) return false;
+    this.world.after(this.#delayMs, () => {
+      const to = this.node(sent.to);
+      if (to.isRunning) receive(to.set);
+    });
+    return true;
+  }
+}
+
+/** What a proposal came to, in one word. */
+export function word(proposed: Proposed<unknown>): string {
+  return proposed.ok ? String(proposed.outcome) : proposed.error.code;
+}
+
+/** The group's id as the harness numbers it. */
+export function idOfGroup(id: number): GroupId {
+  return groupId(id);
+}
