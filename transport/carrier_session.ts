@@ -1,7 +1,7 @@
 /**
  * A session over a connection that carries pairs of web streams: Deno's QUIC, a WebTransport session
- * on a Deno server (raw streams with three header bytes, see quic_carrier.ts), and the
- * standard WebTransport of a client.
+ * on a Deno server (raw streams with three header bytes, see quic_carrier.ts), the standard
+ * WebTransport of a client, and our own streams over TLS (tls_carrier.ts).
  *
  * The connection's own `closed` is the one truth about the session's end. Streams are counted here;
  * the prefaces of incoming ones are read side by side, each with a deadline, so that one half-sent
@@ -52,6 +52,7 @@ export interface CarrierSessionOptions {
   readonly transport: TransportName;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
+  readonly peerCertificate?: Uint8Array;
   readonly prefaceMsMax?: number;
   readonly scheduler: Scheduler;
   readonly onError: OnError;
@@ -75,6 +76,7 @@ export class CarrierSession implements Session, StreamOwner {
   readonly transport: TransportName;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
+  declare readonly peerCertificate?: Uint8Array;
   readonly closed: Promise<SessionEnd>;
   readonly #carrier: Carrier;
   readonly #options: CarrierSessionOptions;
@@ -91,6 +93,7 @@ export class CarrierSession implements Session, StreamOwner {
     this.transport = options.transport;
     this.remoteAddress = options.remoteAddress;
     this.limits = options.limits;
+    if (options.peerCertificate !== undefined) this.peerCertificate = options.peerCertificate;
     this.#carrier = carrier;
     this.#options = options;
     this.closed = carrier.closed.then(

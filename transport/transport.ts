@@ -1,7 +1,7 @@
 /**
  * How bytes travel: sessions between two programs, streams inside a session.
  *
- * Every adapter (memory, QUIC, WebTransport) keeps this contract and runs one shared suite. Nothing
+ * Every adapter (memory, QUIC, WebTransport, TLS) keeps this contract and runs one shared suite. Nothing
  * here carries meaning in the end of a stream: runtimes lose, invent and delay it, so whoever needs
  * an end sends a frame that says so. No type of a runtime appears here, so that node, client and
  * simulation are written once. Every failure that a caller can meet is a `RegistryError`:
@@ -14,7 +14,7 @@ import type { ErrorCode } from "../src/base/errors.ts";
 export type StreamKind = "control" | "request" | "peer" | "bulk";
 
 /** The adapter that carries a session. */
-export type TransportName = "memory" | "quic" | "webtransport";
+export type TransportName = "memory" | "quic" | "webtransport" | "tls";
 
 /** Bytes whose buffer may be handed over (detached); never a view of shared memory. */
 export type OwnedBytes = Uint8Array<ArrayBuffer>;
@@ -87,6 +87,11 @@ export interface Session {
   /** The peer's address and port as first seen, `192.0.2.1:4433` or `[2001:db8::1]:4433`. */
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
+  /**
+   * The certificate (DER) that the peer showed and TLS verified: its client certificate on a server,
+   * the server's on a client. `undefined` where the transport does not tell, as QUIC does not.
+   */
+  readonly peerCertificate?: Uint8Array;
 
   /**
    * Opens a stream and sends its preface.

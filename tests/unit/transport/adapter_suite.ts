@@ -37,7 +37,7 @@ export interface HarnessOptions {
 /** An adapter, by name. */
 export interface Adapter {
   readonly name: string;
-  make(options?: HarnessOptions): Harness;
+  make(options?: HarnessOptions): Harness | Promise<Harness>;
   /** False where an abort of the dialing side is not seen by the other (denoland/deno#36822). */
   readonly dialerAbortIsSeen: boolean;
 }
@@ -108,7 +108,7 @@ export function adapterSuite(adapter: Adapter): void {
     options?: HarnessOptions,
   ) =>
     test(`${adapter.name}: ${criterion}`, async () => {
-      const harness = adapter.make(options);
+      const harness = await adapter.make(options);
       try {
         await run(harness);
       } finally {

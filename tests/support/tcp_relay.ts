@@ -1,0 +1,69 @@
+/**
+ * A relay between TCP clients and a server that can be severed: connections stay open and no byte
+ * passes, as when a cable is pulled.
+ */
+import net from "node:net";
+
+/** The relay; listens on a free port of loopback. */
+export class TcpRelay {
+  readonly port: number;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+  #severed = false;
+
+  private constructor(server: net.Server, targetPort: number) {
+    this.#server = server;
+    this.port = (server.address() as net.AddressInfo).port;
+    server.on("connection", (near: net.Socket) => {
+      const far = net.connect(targetPort, "127.0.0.1");
+      this.#join(near, far);
+      this.#join(far, near);
+    });
+  }
+
+  /** Starts one in front of `targetPort`. */
+  static async listen(targetPort: number): Promise<TcpRelay> {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    return new TcpRelay(server, targetPort);
+  }
+
+  /** No byte passes from now on, and nobody hears that a side is gone. */
+  sever(): void {
+    this.#severed = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** Bytes pass again. */
+  heal(): void {
+    this.#severed = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #join(from: net.Socket, to: net.Socket): void {
+    this.#sockets.add(from);
+    from.setNoDelay(true);
+    if (this.#severed) from.pause();
+    from.on("data", (chunk) => {
+      if (!to.write(chunk)) {
+        from.pause();
+        to.once("drain", () => {
+          if (!this.#severed) from.resume();
+        });
+      }
+    });
+    if (this.#severed) from.pause();
+    from.on("end", () => to.end());
+    from.on("error", () => {});
+    from.on("close", () => {
+      this.#sockets.delete(from);
+      if (!this.#severed) to.end();
+    });
+  }
+}

@@ -1,0 +1,86 @@
+/** A root, a region's CA, a server's TLS certificate and clients' leaves, made on the spot. */
+import { CertificateAuthority, createRoot } from "../../identity/authority.ts";
+import { encodePem } from "../../identity/pem.ts";
+import { SeededEntropy } from "../../src/base/prng.ts";
+import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
+import type { ServerCertificate } from "../../transport/transport.ts";
+
+const DAY_MS = 86_400_000;
+/** A client's leaf, with what a test may want to change about it. */
+export interface TestClient {
+  readonly role?: Exclude<Role, "development">;
+  readonly uuid?: string;
+  readonly notAfterMs?: number;
+}
+
+/** All that a test of TLS needs. */
+export interface TlsIdentities {
+  readonly rootPem: string;
+  /** The region's CA alone. */
+  readonly intermediatePem: string;
+  readonly server: ServerCertificate;
+  readonly client: ServerCertificate;
+  /** DER of the client's leaf. */
+  readonly clientLeaf: Uint8Array;
+  issueServer(): Promise<ServerCertificate>;
+  issueClient(client: TestClient): Promise<ServerCertificate & { readonly leaf: Uint8Array }>;
+}
+
+/** Makes all of them; each call makes another root. */
+export async function issueTlsIdentities(seed = 1): Promise<TlsIdentities> {
+  const entropy = new SeededEntropy(seed);
+  const nowMs = Date.now();
+  const notBeforeMs = nowMs - 3_600_000;
+  const root = await createRoot({
+    name: "Test root",
+    notBeforeMs,
+    notAfterMs: nowMs + 300 * DAY_MS,
+    entropy,
+  });
+  const scope = { trustDomain: "test.example", region: "eu-1" };
+  const validity = { notBeforeMs, notAfterMs: nowMs + 30 * DAY_MS };
+  const region = await (await CertificateAuthority.open(root))
+    .createIntermediate({ ...validity, scope, entropy });
+  const authority = await CertificateAuthority.open(region);
+  let serial = 0;
+
+  const issueServer = async (): Promise<ServerCertificate> => {
+    const server = await authority.createServer({
+      commonName: "a node",
+      names: { dns: ["localhost"], ips: [Uint8Array.of(127, 0, 0, 1)] },
+      notBeforeMs,
+      notAfterMs: nowMs + 10 * DAY_MS,
+      entropy,
+    });
+    return { chainPem: server.certificatePem + region.certificatePem, keyPem: server.keyPem };
+  };
+  const issueClient = async (client: TestClient) => {
+    const keys = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+    const { privateKey, publicKey } = keys as CryptoKeyPair;
+    const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
+    const { role = "gateway", uuid = "11111111-1111-4111-8111-111111111111" } = client;
+    const leaf = await authority.issueIdentity({
+      serialNumber: new Uint8Array(16).fill(++serial),
+      subject: `spiffe://test.example/region/eu-1/${role}/${uuid}`,
+      publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)),
+      notBeforeMs: nowMs - 60_000,
+      notAfterMs: client.notAfterMs ?? nowMs + 3_000_000,
+      registryIdentity: { lineage: 7, generation: 1, grants: NO_GRANTS },
+    });
+    return {
+      chainPem: encodePem("CERTIFICATE", leaf) + region.certificatePem,
+      keyPem: encodePem("PRIVATE KEY", pkcs8),
+      leaf,
+    };
+  };
+  const client = await issueClient({});
+  return {
+    rootPem: root.certificatePem,
+    intermediatePem: region.certificatePem,
+    server: await issueServer(),
+    client,
+    clientLeaf: client.leaf,
+    issueServer,
+    issueClient,
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * Dials TLS over TCP (ALPN `crs`) with `node:tls`: where UDP is blocked, and where certificates must
+ * be checked by TLS itself. The client certificate is asked for anew on each connection, so that a
+ * renewed one is shown from the next on.
+ *
+ * Only CAs are taken as trust: a runtime that is told to ignore whom it cannot verify may ignore the
+ * server's signature too, and a pin would then prove nothing. Whoever knows a pin compares it with
+ * the session's `peerCertificate` before anything is sent.
+ */
+import { isIP } from "node:net";
+import { connect, type TLSSocket } from "node:tls";
+import { RegistryError } from "../src/base/errors.ts";
+import {
+  CLIENT_IDLE_MS,
+  CLIENT_KEEP_ALIVE_MS,
+  STREAMS_PER_SESSION_MAX,
+} from "../src/base/limits.ts";
+import type { Scheduler } from "../src/base/world.ts";
+import { newListenerStats } from "./admission.ts";
+import { CarrierSession } from "./carrier_session.ts";
+import { ignore } from "./carrier_stream.ts";
+import { boundedDial } from "./dialing.ts";
+import { addressText } from "./quic_carrier.ts";
+import { TlsCarrier } from "./tls_carrier.ts";
+import { leafOf, readLeafOnly, speaksRegistry, TLS_PROTOCOL } from "./tls_peer.ts";
+import type {
+  Dialer,
+  DialOptions,
+  Endpoint,
+  OnError,
+  ServerCertificate,
+  Session,
+  Trust,
+} from "./transport.ts";
+
+/** A client's certificate with its chain, and its key: what a server shows, shown by a client. */
+export type ClientCertificate = ServerCertificate;
+
+/** What a {@link TlsDialer} needs. */
+export interface TlsDialerOptions {
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  /** The client certificate of now. */
+  readonly certificate: () => ClientCertificate;
+  /** How often a silent session is kept alive, ms. Default `CLIENT_KEEP_ALIVE_MS`. */
+  readonly keepAliveMs?: number;
+  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  readonly idleMs?: number;
+  readonly streamsPerSessionMax?: number;
+}
+
+/** Opens TLS sessions. */
+export class TlsDialer implements Dialer {
+  readonly transport = "tls";
+  readonly #options: TlsDialerOptions;
+  readonly #sessions = new Set<CarrierSession>();
+  readonly #sockets = new Set<TLSSocket>();
+  readonly #stats = newListenerStats();
+  #nextSessionId = 1;
+  #closed = false;
+
+  constructor(options: TlsDialerOptions) {
+    this.#options = options;
+  }
+
+  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    if (options.signal?.aborted) {
+      throw new RegistryError("canceled", "Connecting was given up before it began");
+    }
+    const socket = this.#connect(endpoint, options.trust);
+    try {
+      const session = await boundedDial(
+        () => this.#establish(socket),
+        options,
+        this.#options.scheduler,
+        endpoint,
+        ignore,
+      );
+      if (this.#closed) session.abort("the dialer was closed");
+      return session;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.abort("the dialer was closed");
+    await Promise.all(sessions.map((session) => session.closed));
+    await Promise.all(Array.from(this.#sockets, (socket) => {
+      socket.destroy();
+      return new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    }));
+  }
+
+  #connect(endpoint: Endpoint, trust: Trust): TLSSocket {
+    if (trust.kind !== "ca") {
+      throw new RegistryError(
+        "invalid_argument",
+        "TLS needs a CA to believe a server: compare a pin with the session's certificate after",
+        { field: "trust" },
+      );
+    }
+    const { chainPem, keyPem } = this.#options.certificate();
+    const name = trust.serverName ?? endpoint.host;
+    const socket = connect({
+      ...TLS_PROTOCOL,
+      host: endpoint.host,
+      port: endpoint.port,
+      // An address is no server name (RFC 6066 §3); it is compared with the certificate all the same.
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      ca: [...trust.pem],
+      cert: chainPem,
+      key: keyPem,
+      rejectUnauthorized: true,
+    });
+    readLeafOnly(socket);
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    return socket;
+  }
+
+  /** Waits for the TLS handshake and the server's first frame, with which it takes the client. */
+  async #establish(socket: TLSSocket): Promise<CarrierSession> {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("secureConnect", resolve);
+      socket.once("error", reject);
+      socket.once("close", () => reject(new Error("the connection was closed")));
+    });
+    const certificate = leafOf(socket);
+    if (certificate === undefined || !speaksRegistry(socket)) {
+      throw new RegistryError("tls_failed", "The server shows no certificate, or no `crs` in ALPN");
+    }
+    const { scheduler, idleMs = CLIENT_IDLE_MS, onError } = this.#options;
+    const { keepAliveMs = CLIENT_KEEP_ALIVE_MS } = this.#options;
+    const streamsMax = this.#options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
+    const carrier = new TlsCarrier(socket, {
+      dialed: true,
+      idleMs,
+      keepAliveMs,
+      streamsMax,
+      scheduler,
+    });
+    await carrier.ready;
+    const session = new CarrierSession(carrier, {
+      id: this.#nextSessionId++,
+      transport: "tls",
+      remoteAddress: addressText({
+        hostname: socket.remoteAddress ?? "unknown",
+        port: socket.remotePort ?? 0,
+      }),
+      limits: { streamsMax },
+      peerCertificate: certificate,
+      scheduler,
+      onError,
+      stats: this.#stats,
+      onEnd: (ended) => this.#sessions.delete(ended),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+}

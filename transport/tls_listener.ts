@@ -1,0 +1,294 @@
+/**
+ * Listens for TLS over TCP (ALPN `crs`) with `node:tls`, on Deno and Node. A client certificate under
+ * one of the given authorities is required, and verified by TLS; the session carries the leaf, so
+ * that its owner can validate it by the registry's own rules too.
+ *
+ * A connection passes the limits, then the TLS handshake and the client's first frame, which share a
+ * deadline. Where there is no room for a session, a few connections at a time are taken that far all
+ * the same, to be told so.
+ */
+import type { AddressInfo, Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
+import {
+  CLIENT_IDLE_MS,
+  HANDSHAKE_MS_MAX,
+  HANDSHAKES_MAX,
+  SESSIONS_BACKLOG_MAX,
+  SESSIONS_MAX,
+  SESSIONS_PER_ADDRESS_MAX,
+  STREAMS_PER_SESSION_MAX,
+} from "../src/base/limits.ts";
+import type { Scheduler, Timer } from "../src/base/world.ts";
+import { Admission, newListenerStats } from "./admission.ts";
+import { CarrierSession } from "./carrier_session.ts";
+import { Handoff } from "./handoff.ts";
+import { addressText, plainHost } from "./quic_carrier.ts";
+import { TlsCarrier } from "./tls_carrier.ts";
+import { closeFrame } from "./tls_frame.ts";
+import { leafOf, readLeafOnly, speaksRegistry, TLS_PROTOCOL } from "./tls_peer.ts";
+import type {
+  Endpoint,
+  Listener,
+  ListenerLimits,
+  ListenerStats,
+  OnError,
+  ServerCertificate,
+  Session,
+} from "./transport.ts";
+
+/** What {@link listenTls} needs. */
+export interface TlsListenOptions {
+  /** Literal IP addresses, each bound on the same port. */
+  readonly hosts: readonly string[];
+  /** 0 chooses a free port. */
+  readonly port: number;
+  readonly certificate: ServerCertificate;
+  /** PEM of the roots that clients' certificates lead to; clients send what is between. */
+  readonly clientAuthorities: readonly string[];
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  readonly limits?: ListenerLimits;
+  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  readonly idleMs?: number;
+}
+
+/** Connections at once that are only taken to be told that there is no room. */
+const REFUSALS_MAX = 64;
+/** Tries at finding a port that is free on all addresses. */
+const BIND_TRIES_MAX = 16;
+
+/**
+ * Binds all addresses and starts to accept.
+ *
+ * @throws RegistryError `invalid_configuration` for an address that cannot be bound;
+ * `invalid_argument` for a certificate that cannot be used.
+ */
+export async function listenTls(options: TlsListenOptions): Promise<Listener> {
+  const { hosts, port } = options;
+  if (hosts.length === 0) throw new RangeError("At least one address to listen on is needed");
+  for (let attempt = 1;; attempt++) {
+    const servers: Server[] = [];
+    try {
+      for (const host of hosts) {
+        const server = newServer(options);
+        servers.push(server);
+        await bind(server, host, servers.length === 1 ? port : addressOf(servers[0]!).port);
+      }
+      return new TlsListener(servers, options);
+    } catch (error) {
+      for (const server of servers) server.close();
+      const mayHaveLuck = port === 0 && servers.length > 1 && attempt < BIND_TRIES_MAX;
+      if (!mayHaveLuck) throw error;
+    }
+  }
+}
+
+/** A connection from its first packet to its end. */
+interface Incoming {
+  readonly raw: Socket;
+  readonly host: string;
+  /** `handshake` until a session stands; `refusal`: there is no room, and it is to be told so. */
+  stage: "handshake" | "refusal" | "session";
+  readonly deadline: Timer;
+}
+
+class TlsListener implements Listener {
+  readonly addresses: readonly Endpoint[];
+  readonly port: number;
+  readonly stats: ListenerStats = newListenerStats();
+  readonly #options: TlsListenOptions;
+  readonly #servers: readonly Server[];
+  readonly #admission: Admission;
+  readonly #ready: Handoff<Session>;
+  readonly #sessions = new Set<CarrierSession>();
+  /** By remote address and port. */
+  readonly #incoming = new Map<string, Incoming>();
+  #refusals = 0;
+  #nextSessionId = 1;
+  #closing: Promise<void> | undefined;
+
+  constructor(servers: readonly Server[], options: TlsListenOptions) {
+    const limits = options.limits ?? {};
+    this.#options = options;
+    this.#servers = servers;
+    this.addresses = servers.map((server) => {
+      const { address, port } = addressOf(server);
+      return { host: address, port };
+    });
+    this.port = this.addresses[0]!.port;
+    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    this.#admission = new Admission({
+      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
+      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+    }, this.stats);
+    for (const server of servers) {
+      server.on("connection", (raw: Socket) => this.#begin(raw));
+      server.on("secureConnection", (socket: TLSSocket) => void this.#secured(socket));
+      server.on("tlsClientError", (error: Error) => options.onError("handshake", error));
+      server.on("error", (error: Error) => options.onError("incoming", error));
+    }
+  }
+
+  accept(): Promise<Session | undefined> {
+    return this.#ready.take();
+  }
+
+  rotate(certificate: ServerCertificate): void {
+    for (const server of this.#servers) {
+      try {
+        server.setSecureContext(contextOptions({ ...this.#options, certificate }));
+      } catch (error) {
+        throw unusable(error);
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const closed = this.#servers.map((server) =>
+      new Promise<void>((resolve) => server.close(() => resolve()))
+    );
+    for (const session of this.#ready.close()) session.abort("the server is shutting down");
+    for (const { raw, stage } of this.#incoming.values()) if (stage !== "session") raw.destroy();
+    for (const session of this.#sessions) {
+      session.refuse("shutting_down", "the server is shutting down");
+    }
+    await Promise.all(closed);
+  }
+
+  /** Admits a connection before anything of it is read. */
+  #begin(raw: Socket): void {
+    raw.on("error", (error: Error) => this.#options.onError("handshake", error));
+    const { remoteAddress } = raw;
+    if (this.#closing !== undefined || remoteAddress === undefined) return void raw.destroy();
+    const host = plainHost(remoteAddress);
+    const admitted = this.#admission.mayBegin() && this.#admission.begin(host);
+    if (!admitted && this.#refusals >= REFUSALS_MAX) return void raw.destroy();
+    if (!admitted) this.#refusals++;
+    const { scheduler, limits = {} } = this.#options;
+    const key = connectionKey(raw);
+    const incoming: Incoming = {
+      raw,
+      host,
+      stage: admitted ? "handshake" : "refusal",
+      deadline: scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
+        this.stats.deadlines++;
+        raw.destroy();
+      }),
+    };
+    this.#incoming.set(key, incoming);
+    raw.once("close", () => {
+      this.#incoming.delete(key);
+      incoming.deadline.cancel();
+      if (incoming.stage === "handshake") this.#admission.fail(host);
+      else if (incoming.stage === "refusal") this.#refusals--;
+    });
+  }
+
+  /** TLS is done; waits for the client's first frame. Never rejects. */
+  async #secured(socket: TLSSocket): Promise<void> {
+    readLeafOnly(socket);
+    socket.on("error", (error: Error) => this.#options.onError("session", error));
+    const key = connectionKey(socket);
+    const incoming = this.#incoming.get(key);
+    const peerCertificate = leafOf(socket);
+    // TLS has refused whom it does not believe; what is left is a client without our protocol.
+    const isWelcome = socket.authorized && peerCertificate !== undefined && speaksRegistry(socket);
+    if (incoming === undefined || !isWelcome) return void socket.destroy();
+    const { limits = {}, scheduler, onError, idleMs = CLIENT_IDLE_MS } = this.#options;
+    const streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
+    if (incoming.stage === "refusal") {
+      // Without settings before it, so that the client never takes it for a session.
+      socket.end(closeFrame(errorCodeToWire("overloaded"), "there is no room for a session"));
+      return void socket.resume();
+    }
+    const carrier = new TlsCarrier(socket, { dialed: false, idleMs, streamsMax, scheduler });
+    try {
+      await carrier.ready;
+    } catch (error) {
+      return onError("handshake", error);
+    }
+    if (this.#incoming.get(key) !== incoming) return;
+    const { host } = incoming;
+    incoming.stage = "session";
+    incoming.deadline.cancel();
+    this.#admission.complete();
+    const session = new CarrierSession(carrier, {
+      id: this.#nextSessionId++,
+      transport: "tls",
+      remoteAddress: addressText({ hostname: host, port: socket.remotePort ?? 0 }),
+      limits: { streamsMax },
+      peerCertificate,
+      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
+      scheduler,
+      onError,
+      stats: this.stats,
+      onEnd: (ended) => {
+        this.#sessions.delete(ended);
+        this.#admission.end(host);
+      },
+    });
+    this.#sessions.add(session);
+    if (this.#closing !== undefined) {
+      session.refuse("shutting_down", "the server is shutting down");
+    } else if (!this.#ready.push(session)) {
+      this.stats.refused++;
+      session.refuse("overloaded", "too many new sessions");
+    }
+  }
+}
+
+function connectionKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function contextOptions({ certificate, clientAuthorities }: TlsListenOptions) {
+  const { chainPem, keyPem } = certificate;
+  return { ...TLS_PROTOCOL, cert: chainPem, key: keyPem, ca: [...clientAuthorities] };
+}
+
+function newServer(options: TlsListenOptions): Server {
+  try {
+    return createServer({
+      ...contextOptions(options),
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
+  } catch (error) {
+    throw unusable(error);
+  }
+}
+
+function unusable(error: unknown): RegistryError {
+  const message = `Cannot use the server certificate: ${describe(error)}`;
+  return new RegistryError("invalid_argument", message, { field: "certificate" }, error);
+}
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => {
+      const where = `${addressText({ hostname: host, port })} by TCP`;
+      const message = `Cannot listen on ${where} (${describe(error)})`;
+      reject(new RegistryError("invalid_configuration", message, { field: "port" }, error));
+    };
+    server.once("error", onError);
+    server.listen({ host, port }, () => {
+      server.removeListener("error", onError);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: Server): AddressInfo {
+  return server.address() as AddressInfo;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
