@@ -35,11 +35,6 @@ import type {
 import type { StorageDriver } from "./storage_driver.ts";
 import { SubmittedView } from "./submitted_view.ts";
 
-/** From this part of the hard limit on, writes are slowed down. */
-const SLOW_FROM = 0.75;
-/** The longest that one write is held back, ms, reached at the hard limit. */
-const SLOW_MS_MAX = 50;
-
 /** What an entry takes in a record beyond its data. */
 const ENTRY_OVERHEAD_BYTES = 32;
 
@@ -94,7 +89,7 @@ export class LogEngine implements SharedLog {
         },
         writable: (writable) => handlers.writable?.(writable),
         poisoned: (error) => handlers.poisoned(error),
-        slowMs: () => this.#slowMs(),
+        fullness: () => this.#diskBytes / this.#hardBytes,
       },
     });
     const { logId } = start;
@@ -331,11 +326,6 @@ export class LogEngine implements SharedLog {
 
   get #diskBytes(): number {
     return this.#writer.end - (this.#segments[0] ?? this.#writer.end);
-  }
-
-  #slowMs(): number {
-    const over = this.#diskBytes / this.#hardBytes - SLOW_FROM;
-    return over <= 0 ? 0 : Math.ceil(Math.min(1, over / (1 - SLOW_FROM)) * SLOW_MS_MAX);
   }
 
   #refusalOfState(): RegistryError | undefined {

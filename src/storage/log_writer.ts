@@ -11,39 +11,14 @@
  * failed sync ends it all: the kernel may have dropped pages that it reports clean from then on.
  */
 import { RegistryError } from "../base/errors.ts";
-import { WAL_BATCH_BYTES, WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
+import { WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
-import { pageAlign, segmentName } from "../wal/segment.ts";
+import { ActiveSegment } from "./active_segment.ts";
+import { BatchQueue, isWatermark, type Slot, type Submission } from "./batch_queue.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
-import { makeSegment } from "./segment_maker.ts";
-import { ZerosAhead } from "./zeros_ahead.ts";
-
-/** One record on its way. */
-export interface Submission {
-  /** Size of its record. */
-  readonly bytes: number;
-  /** It is durable: under that sequence number, in the segment that begins at that position. */
-  durable(sequence: number, segment: number): void;
-  /** It is not in the log. */
-  failed(error: RegistryError): void;
-}
-
-/** The watermark's own: each record of a batch has a submission, so that they count alike. */
-const WATERMARK: Submission = { bytes: 0, durable() {}, failed() {} };
-
-/** A batch and whom it answers; submissions stand in the order of the batch's records. */
-interface Slot {
-  readonly batch: Batch;
-  submissions: Submission[];
-  /** When the first of them came. */
-  sinceMs: number;
-  /** Set when it is written. */
-  sequence: number;
-  segment: number;
-  end: number;
-}
+import { WriteThrottle } from "./write_throttle.ts";
 
 /** Where the log goes on. */
 export interface WriterStart {
@@ -70,8 +45,8 @@ export interface WriterOwner {
   synced(durationMs: number): void;
   writable(writable: boolean): void;
   poisoned(error: RegistryError): void;
-  /** For how many ms to hold each write back, as the log nears its limit; mostly 0. */
-  slowMs(): number;
+  /** What part of its limit the log takes. */
+  fullness(): number;
 }
 
 /** What {@link LogWriter.stats} counts. */
@@ -92,30 +67,23 @@ export class LogWriter {
     syncMsTotal: 0,
     syncMsMax: 0,
   };
-  readonly #driver: StorageDriver;
   readonly #clock: MonotonicClock;
   readonly #scheduler: Scheduler;
   readonly #owner: WriterOwner;
   readonly #logId: Uint8Array;
-  readonly #segmentBytes: number;
   readonly #idleMs: number;
   #sequence: number;
   /** Position after the last batch that was written or is being written. */
   #end: number;
   #watermark: number;
-  #segment = -1;
-  #file = "";
-  #segmentNumber: number;
-  /** Where the header of a segment that this writer began ends. */
-  #headerEnd = -1;
-  readonly #ahead: ZerosAhead;
+  readonly #segment: ActiveSegment;
 
-  #gathering: Slot = newSlot();
-  readonly #free: Slot[] = [];
-  #full: Slot[] = [];
+  readonly #throttle: WriteThrottle;
+  readonly #queue: BatchQueue;
   #writing: Slot | undefined;
   #written: Slot[] = [];
   #syncing: Slot[] = [];
+  /** The file is being cut, or the next one made. */
   #rolling = false;
   /**
    * A next segment was tried to be made: nothing is written to this one any more, for if the folder
@@ -123,18 +91,16 @@ export class LogWriter {
    */
   #rollDue = false;
   #pumpDue = false;
-  #slowUntil = 0;
   #idle: Timer | undefined;
   /** Durable records stand above the last watermark that was logged. */
   #watermarkDue = false;
   #state: "open" | "cutting" | "waiting" | "probing" | "poisoned" = "open";
   #probe: Timer | undefined;
   #failure: StorageFailure | undefined;
-  /** What the failed write left behind begins here; the segment's file when it was a header. */
+  /** Where what the failed write left behind begins. */
   #cutAt = 0;
   #cutSequence = 0;
   #onDrained: (() => void) | undefined;
-  #pendingBytes = 0;
 
   constructor(
     { driver, clock, scheduler, owner, start, segmentBytes, idleMs }: {
@@ -147,22 +113,29 @@ export class LogWriter {
       readonly idleMs: number;
     },
   ) {
-    this.#driver = driver;
     this.#clock = clock;
     this.#scheduler = scheduler;
     this.#owner = owner;
-    this.#segmentBytes = segmentBytes;
     this.#idleMs = idleMs;
     this.#logId = start.logId;
     this.#sequence = start.sequence;
     this.#end = start.position;
     this.#watermark = start.position;
-    this.#segmentNumber = start.segmentNumber;
-    this.#ahead = new ZerosAhead(driver, segmentBytes, () => this.#pump());
+    this.#queue = new BatchQueue(clock);
+    this.#throttle = new WriteThrottle({
+      clock,
+      scheduler,
+      fullness: () => owner.fullness(),
+      onFree: () => this.#pump(),
+    });
+    this.#segment = new ActiveSegment(driver, {
+      segmentBytes,
+      number: start.segmentNumber,
+      onZeros: () => this.#pump(),
+    });
     if (start.segment === undefined) return;
-    this.#segment = start.segment.position;
-    this.#file = segmentName(this.#segment);
-    this.#ahead.reset(Math.max(start.segment.allocated, this.#end), true);
+    const { position, allocated } = start.segment;
+    this.#segment.resume(position, Math.max(allocated, this.#end));
     // What recovery handed out is as good as acknowledged: it gets a watermark above it.
     this.#watermarkDue = true;
     this.#restIfIdle();
@@ -173,21 +146,15 @@ export class LogWriter {
     return this.#end;
   }
 
-  /** Position at which the segment being written begins. */
-  get segment(): number {
-    return this.#segment;
-  }
-
   /** Bytes submitted and not answered. */
   get pendingBytes(): number {
-    return this.#pendingBytes;
+    return this.#queue.pendingBytes;
   }
 
   /** Age of the oldest record that is not durable, ms; 0: there is none. */
   get oldestPendingMs(): number {
-    const oldest = this.#syncing[0] ?? this.#written[0] ?? this.#writing ?? this.#full[0] ??
-      this.#gathering;
-    return oldest.submissions.length === 0 ? 0 : this.#clock.nowMs() - oldest.sinceMs;
+    const oldest = this.#syncing[0] ?? this.#written[0] ?? this.#writing ?? this.#queue.first;
+    return oldest === undefined ? 0 : this.#clock.nowMs() - oldest.sinceMs;
   }
 
   get isPoisoned(): boolean {
@@ -206,17 +173,12 @@ export class LogWriter {
 
   /** The batch to add one record to; {@link submit} follows in the same turn. */
   batch(): Batch {
-    if (this.#gathering.batch.byteCount >= WAL_BATCH_BYTES) {
-      this.#full.push(this.#gathering);
-      this.#gathering = this.#free.pop() ?? newSlot();
-    }
-    return this.#gathering.batch;
+    return this.#queue.batch();
   }
 
   /** Takes the submission whose record was just added to {@link batch}. */
   submit(submission: Submission): void {
-    this.#push(submission);
-    this.#pendingBytes += submission.bytes;
+    this.#queue.push(submission);
     this.#pumpSoon();
   }
 
@@ -272,50 +234,22 @@ export class LogWriter {
     return this.#writing === undefined && this.#written.length === 0 && this.#syncing.length === 0;
   }
 
-  get #hasGathered(): boolean {
-    return this.#full.length > 0 || this.#gathering.batch.recordCount > 0;
-  }
-
   #startWrite(): void {
-    if (this.#writing !== undefined || !this.#hasGathered || this.#isHeldBack()) return;
+    const slot = this.#queue.first;
+    if (this.#writing !== undefined || slot === undefined || this.#throttle.isHeldBack()) return;
     if (this.#written.length + this.#syncing.length >= WAL_WRITTEN_BATCHES_MAX) return;
-    const slot = this.#full[0] ?? this.#gathering;
     const size = slot.batch.byteCount;
-    if (this.#rollDue || !this.#fits(size)) {
+    if (this.#rollDue || !this.#segment.fits(this.#end, size)) {
       if (this.#isQuiet) this.#roll(() => this.#pump());
       return;
     }
-    if (this.#ahead.isBusy && this.#end + pageAlign(size) > this.#ahead.allocated) return;
-    if (this.#full.length > 0) this.#full.shift();
-    else this.#gathering = this.#free.pop() ?? newSlot();
-    this.#write(slot);
-  }
-
-  /**
-   * A batch larger than a segment goes into one that is nearly empty all the same; and into one that
-   * has nothing but its header however large that is, or segments would be begun without end.
-   */
-  #fits(size: number): boolean {
-    const used = this.#end - this.#segment;
-    return used + size <= this.#segmentBytes || used < this.#segmentBytes / 2 ||
-      this.#end === this.#headerEnd;
-  }
-
-  /** True while the log is so near its limit that writes are slowed down. */
-  #isHeldBack(): boolean {
-    const now = this.#clock.nowMs();
-    if (now < this.#slowUntil) return true;
-    const slowMs = this.#owner.slowMs();
-    if (slowMs === 0) return false;
-    this.#slowUntil = now + slowMs;
-    this.#scheduler.after(slowMs, () => this.#pump());
-    return false;
+    if (this.#segment.isClear(this.#end, size)) this.#write(this.#queue.shift());
   }
 
   #write(slot: Slot): void {
     const position = this.#end;
     slot.sequence = this.#sequence;
-    slot.segment = this.#segment;
+    slot.segment = this.#segment.position;
     const bytes = slot.batch.seal({
       logId: this.#logId,
       sequence: slot.sequence,
@@ -325,26 +259,20 @@ export class LogWriter {
     slot.end = position + bytes.length;
     this.#sequence += slot.batch.recordCount;
     this.#end = slot.end;
-    this.#ahead.wrote(slot.end);
     this.#writing = slot;
     this.stats.batches++;
     this.stats.writtenBytes += bytes.length;
-    this.#driver.submit(
-      { kind: "write", file: this.#file, position: position - this.#segment, bytes },
-      (failure) => this.#wrote(slot, position, failure),
-    );
-    this.#ahead.extend(this.#file, this.#segment, this.#end);
+    this.#segment.write(position, bytes, (failure) => this.#wrote(slot, position, failure));
   }
 
   #wrote(slot: Slot, position: number, failure: StorageFailure | undefined): void {
     this.#writing = undefined;
     if (this.#state === "poisoned") {
-      this.#fail([slot]);
-      this.#failGathered();
+      this.#failQueued(slot);
       return this.#checkDrained();
     }
     if (failure !== undefined) {
-      this.#full.unshift(slot);
+      this.#queue.unshift(slot);
       return this.#beginCut(failure, position, slot.sequence);
     }
     this.#written.push(slot);
@@ -356,7 +284,7 @@ export class LogWriter {
     this.#syncing = this.#written;
     this.#written = [];
     const startMs = this.#clock.nowMs();
-    this.#driver.submit({ kind: "sync", file: this.#file }, (failure) => {
+    this.#segment.sync((failure) => {
       if (failure !== undefined) return this.poison(failure);
       if (this.#state === "poisoned") return;
       this.#synced(this.#clock.nowMs() - startMs);
@@ -369,15 +297,9 @@ export class LogWriter {
     this.#syncing = [];
     for (const slot of slots) {
       this.#watermark = slot.end;
-      // A batch of nothing but a watermark needs none above it.
-      this.#watermarkDue = slot.submissions.some((submission) => submission !== WATERMARK);
+      this.#watermarkDue = !isWatermark(slot);
       if (this.#state === "probing") this.#reopen();
-      let sequence = slot.sequence;
-      for (const submission of slot.submissions) {
-        this.#pendingBytes -= submission.bytes;
-        submission.durable(sequence++, slot.segment);
-      }
-      this.#recycle(slot);
+      this.#queue.answer(slot);
     }
     this.#owner.synced(durationMs);
     this.#pump();
@@ -390,33 +312,27 @@ export class LogWriter {
     stats.syncMsMax = Math.max(stats.syncMsMax, durationMs);
   }
 
-  #recycle(slot: Slot): void {
-    slot.submissions = [];
-    slot.batch.reset();
-    if (this.#free.length < WAL_WRITTEN_BATCHES_MAX + 2) this.#free.push(slot);
-  }
-
   /** Begins the next segment. All before is durable, nothing is under way. */
   #roll(done: (error: RegistryError | undefined) => void): void {
-    if (this.#ahead.isBusy) return;
+    if (this.#segment.isBusy) return;
     this.#rolling = this.#rollDue = true;
     const batch = new Batch();
     const position = this.#end;
     const sequence = this.#sequence;
-    this.#owner.segmentHeader(batch, this.#segmentNumber + 1);
+    this.#owner.segmentHeader(batch, this.#segment.number + 1);
     const seal = { logId: this.#logId, sequence, position, watermark: this.#watermark };
     const bytes = batch.seal(seal);
     const startMs = this.#clock.nowMs();
-    makeSegment(this.#driver, segmentName(position), bytes, (outcome) => {
+    this.#segment.next(position, bytes, (outcome) => {
       this.#rolling = false;
       if (outcome.kind === "made") {
         this.#countSync(this.#clock.nowMs() - startMs);
-        this.#enterSegment(position, bytes.length);
+        this.#entered(position, bytes.length);
         done(undefined);
       } else if (outcome.kind === "unsynced") {
         this.poison(outcome.failure);
         done(this.#error());
-      } else if (this.#segment === -1) {
+      } else if (this.#segment.position === -1) {
         done(notWritten(outcome.failure));
       } else {
         this.#beginCut(outcome.failure, position, sequence);
@@ -424,17 +340,10 @@ export class LogWriter {
     });
   }
 
-  #enterSegment(position: number, headerBytes: number): void {
-    if (this.#segment !== -1) {
-      this.#driver.submit({ kind: "release", file: this.#file }, () => {});
-    }
+  #entered(position: number, headerBytes: number): void {
     this.#rollDue = false;
-    this.#segmentNumber++;
-    this.#segment = position;
-    this.#file = segmentName(position);
     this.#sequence++;
-    this.#end = this.#watermark = this.#headerEnd = position + headerBytes;
-    this.#ahead.reset(this.#end, true);
+    this.#end = this.#watermark = position + headerBytes;
     this.stats.writtenBytes += headerBytes;
     this.#owner.segmentBegun(position);
   }
@@ -452,36 +361,31 @@ export class LogWriter {
 
   #cutWhenQuiet(): void {
     this.#startSync();
-    if (!this.#isQuiet || this.#ahead.isBusy || this.#rolling) return;
+    if (!this.#isQuiet || this.#segment.isBusy || this.#rolling) return;
     this.#rolling = true;
-    const file = this.#file;
-    const size = this.#cutAt - this.#segment;
-    this.#driver.submit({ kind: "truncate", file, size }, (failure) => {
+    this.#segment.cut(this.#cutAt, (failure) => {
+      this.#rolling = false;
       if (failure !== undefined) return this.poison(failure);
-      this.#driver.submit({ kind: "sync", file }, (syncFailure) => {
-        this.#rolling = false;
-        if (syncFailure !== undefined) return this.poison(syncFailure);
-        this.#endCut();
-      });
+      this.#endCut();
     });
   }
 
   #endCut(): void {
     this.#end = this.#cutAt;
-    this.#ahead.reset(this.#end, false);
     this.#sequence = this.#cutSequence;
     this.#state = "waiting";
     this.#owner.rolledBack();
-    this.#failGathered();
+    this.#failQueued();
     this.#probeLater();
     this.#checkDrained();
   }
 
+  /** Room is looked for with a watermark: when that is durable, the log is open again. */
   #probeLater(): void {
     this.#probe = this.#scheduler.after(WAL_PROBE_MS, () => {
       if (this.#state !== "waiting") return;
       this.#state = "probing";
-      this.#addWatermark();
+      this.#queue.pushWatermark();
       this.#pump();
     });
   }
@@ -489,26 +393,14 @@ export class LogWriter {
   #reopen(): void {
     this.#state = "open";
     this.#failure = undefined;
-    this.#ahead.reset(this.#ahead.allocated, true);
+    this.#segment.layZeros();
     this.#owner.writable(true);
   }
 
-  #failGathered(): void {
-    const slots = [...this.#full, this.#gathering];
-    this.#full = [];
-    this.#gathering = this.#free.pop() ?? newSlot();
-    this.#fail(slots);
-  }
-
-  #fail(slots: readonly Slot[]): void {
-    const error = this.#error();
-    for (const slot of slots) {
-      for (const submission of slot.submissions) {
-        this.#pendingBytes -= submission.bytes;
-        submission.failed(error);
-      }
-      this.#recycle(slot);
-    }
+  /** Answers all that is not on its way, after `slot`, with the failure. */
+  #failQueued(slot?: Slot): void {
+    const queued = this.#queue.takeAll();
+    this.#queue.fail(slot === undefined ? queued : [slot, ...queued], this.#error());
   }
 
   /** A sync failed, of the log or of something it relies on: nothing is acknowledged any more. */
@@ -524,9 +416,9 @@ export class LogWriter {
     const slots = [...this.#syncing, ...this.#written];
     this.#syncing = [];
     this.#written = [];
-    this.#fail(slots);
+    this.#queue.fail(slots, this.#error());
     // The batch under way is answered when its write ends, for its bytes are still in use.
-    if (this.#writing === undefined) this.#failGathered();
+    if (this.#writing === undefined) this.#failQueued();
     this.#checkDrained();
   }
 
@@ -534,44 +426,33 @@ export class LogWriter {
   #restIfIdle(): void {
     this.#idle?.cancel();
     this.#idle = undefined;
-    if (this.#state !== "open" || !this.#watermarkDue) return;
-    if (!this.#isQuiet || this.#hasGathered || this.#rolling) return;
+    if (this.#state !== "open" || !this.#watermarkDue || !this.#isIdle) return;
+    if (this.#rolling) return;
     if (this.#onDrained !== undefined) return this.#writeWatermark();
     this.#idle = this.#scheduler.after(this.#idleMs, () => this.#writeWatermark());
   }
 
+  get #isIdle(): boolean {
+    return this.#isQuiet && this.#queue.first === undefined;
+  }
+
   #writeWatermark(): void {
-    if (this.#state !== "open" || !this.#isQuiet || this.#hasGathered) return;
+    if (this.#state !== "open" || !this.#isIdle) return;
     this.#watermarkDue = false;
-    this.#addWatermark();
+    this.#queue.pushWatermark();
     this.#pump();
-  }
-
-  #addWatermark(): void {
-    this.#gathering.batch.watermark();
-    this.#push(WATERMARK);
-  }
-
-  #push(submission: Submission): void {
-    const { submissions } = this.#gathering;
-    if (submissions.length === 0) this.#gathering.sinceMs = this.#clock.nowMs();
-    submissions.push(submission);
   }
 
   #checkDrained(): void {
     const done = this.#onDrained;
     if (done === undefined) return;
     const ended = this.#state === "poisoned" || this.#state === "waiting";
-    if (!this.#isQuiet || this.#rolling || this.#ahead.isBusy) return;
-    if (!ended && (this.#hasGathered || this.#watermarkDue)) return;
+    if (!this.#isQuiet || this.#rolling || this.#segment.isBusy) return;
+    if (!ended && (!this.#isIdle || this.#watermarkDue)) return;
     this.#onDrained = undefined;
     this.stop();
     done();
   }
-}
-
-function newSlot(): Slot {
-  return { batch: new Batch(), submissions: [], sinceMs: 0, sequence: 0, segment: 0, end: 0 };
 }
 
 function notWritten({ message }: StorageFailure): RegistryError {
