@@ -84,7 +84,8 @@ export function readRegistryIdentity(bytes: Uint8Array): RegistryIdentity {
   if (credentialHashes && !fields.boolean()) throw new DerError("a default is written out");
   fields.finish();
   try {
-    return { lineage, generation, grants: checkGrants({ domains, gateways, credentialHashes }) };
+    const grants = { domains, gateways, ...(credentialHashes && { credentialHashes }) };
+    return { lineage, generation, grants: checkGrants(grants) };
   } catch (error) {
     if (error instanceof RegistryError) throw new DerError(error.message);
     throw error;
