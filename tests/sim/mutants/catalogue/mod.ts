@@ -1,6 +1,7 @@
 /** All mutants, in the order of the table. */
 import type { Mutant } from "../mutant.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
+import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
@@ -14,5 +15,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...LEASE_MUTANTS,
   ...RECORD_LEASE_MUTANTS,
+  ...GROUP_LOOP_MUTANTS,
   ...STORAGE_MUTANTS,
 ];

@@ -124,6 +124,15 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "replica_id_reused",
+    breaks: "The id of a replica that was removed is never given to another",
+    edits: [{
+      file: "tests/sim/placement.ts",
+      anchor: "const replica = this.#nextReplica++;",
+      replacement: "const replica = this.#nextReplica + 16 * group + node;",
+    }],
+  },
+  {
     name: "snapshot_over_newer_entries",
     breaks: "A snapshot that the log holds already changes nothing but the commit index (§5.1)",
     edits: [{

@@ -19,6 +19,30 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "retried_fsync_believed",
+    breaks: "A failed sync ends the log: the next one would not write what the first one lost",
+    edits: [
+      {
+        file: "src/storage/log_writer.ts",
+        anchor: `      if (failure !== undefined) return this.poison(failure);
+      if (this.#state === "poisoned") return;
+      this.#synced`,
+        replacement: `      if (failure !== undefined) {
+        this.#written = [...this.#syncing, ...this.#written];
+        this.#syncing = [];
+        return this.#pump();
+      }
+      if (this.#state === "poisoned") return;
+      this.#synced`,
+      },
+      {
+        file: "src/storage/memory_storage.ts",
+        anchor: "  poisons = true;\n",
+        replacement: "  poisons = false;\n",
+      },
+    ],
+  },
+  {
     name: "torn_tail_taken_for_rot",
     breaks: "What a crash tore and nobody was promised is cut, and the log opens",
     edits: [{

@@ -1,0 +1,82 @@
+/** Mutants of the group loop: in which order what the core wants is done, and what is answered. */
+import type { Mutant } from "../mutant.ts";
+
+export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
+  {
+    name: "answered_for_another_entry",
+    breaks: "A proposal whose index another leader's entry took was not applied",
+    edits: [{
+      file: "src/node/group_proposals.ts",
+      anchor: "  if (proposal.term !== term) {\n",
+      replacement: "  if (proposal.term > term) {\n",
+    }],
+  },
+  {
+    name: "read_before_applied",
+    breaks: "A confirmed read waits until all up to its index is applied (thesis §6.4)",
+    edits: [{
+      file: "src/node/group_reads.ts",
+      anchor: "this.#rounds.filter(({ index }) => index <= point.appliedIndex);",
+      replacement: "this.#rounds.filter(({ index }) => index < Infinity);",
+    }, {
+      file: "src/node/group_reads.ts",
+      anchor: "this.#rounds.filter(({ index }) => index > point.appliedIndex);",
+      replacement: "this.#rounds.filter(({ index }) => index === Infinity && point.term >= 0);",
+    }],
+  },
+  {
+    name: "recovery_applies_undecided",
+    breaks: "Recovery applies what is known to be committed, and leaves the rest to the core",
+    edits: [{
+      file: "src/node/recovery.ts",
+      anchor: "if (isNext && (wasSole || index <= this.#hardState.commit)) {",
+      replacement: "if (isNext) {",
+    }],
+  },
+  {
+    name: "order_released_before_durable",
+    breaks: "What an order of the core carries goes out once its writes are durable",
+    edits: [{
+      file: "src/node/group_storage.ts",
+      anchor: "while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {",
+      replacement: "while (this.#submitted > 0 && this.#steps[0]!.snapshot === undefined) {",
+    }],
+  },
+  {
+    name: "hard_state_saved_lazily",
+    breaks: "A new term and a new vote are saved with the order that brings them",
+    edits: [{
+      file: "src/node/group_storage.ts",
+      anchor: "const isNew = term !== saved.term || vote !== saved.vote;",
+      replacement:
+        "const isNew = (term !== saved.term || vote !== saved.vote) && entries.length > 0;",
+    }],
+  },
+  {
+    name: "installed_before_durable",
+    breaks: "A leader's image stands in place of the state once it is durable",
+    edits: [{
+      file: "src/node/group_storage.ts",
+      anchor: `    if (refused === undefined) step.outstanding++;
+    return refused;
+  }
+
+  #installed(`,
+      replacement: `    if (refused === undefined) this.#installed(step, snapshot);
+    return refused;
+  }
+
+  #installed(`,
+    }],
+  },
+  {
+    name: "sender_not_checked",
+    breaks: "A node speaks for its own replicas alone, and a replica that is gone for nobody",
+    edits: [{
+      file: "src/node/group_set.ts",
+      anchor:
+        `if (this.#options.directory.nodeOf(message.from) !== from) return this.#refuse("unknown_peer");`,
+      replacement: 'if (from < 0) return this.#refuse("unknown_peer");',
+    }],
+  },
+];
