@@ -56,6 +56,21 @@ export type { World } from "./src/base/world.ts";
 export type { RingMap } from "./src/ring/ring_map.ts";
 export { agentFromJson, gatewayFromJson } from "./src/record/vocabulary.ts";
 export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/credentials.ts";
+export {
+  isSealedLabel,
+  type LabelPlace,
+  type Opened,
+  openLabel,
+  type SealedFault,
+  sealLabel,
+} from "./identity/sealed_label.ts";
+export {
+  generateOpeningKey,
+  type OpeningKey,
+  openingKeyOf,
+  type SealingKey,
+  sealingKeyOf,
+} from "./identity/x25519.ts";
 export type { Dialer, Endpoint, Listener, Session, Stream, Trust } from "./transport/transport.ts";
 export { QuicDialer } from "./transport/quic_dialer.ts";
 export { WebTransportDialer } from "./transport/webtransport_dialer.ts";

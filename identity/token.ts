@@ -7,7 +7,6 @@
  * A token is worth something only together with the private key of the certificate that it names,
  * and may be used again with it until it ends.
  */
-import canonicalize from "canonicalize";
 import { CompactSign } from "jose";
 import { RegistryError } from "../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX } from "../src/base/limits.ts";
@@ -17,6 +16,7 @@ import { checkGrants } from "./identity_extension.ts";
 import { encodeBase64url } from "./base64url.ts";
 import type { SigningKey } from "./ed25519.ts";
 import { parseSpiffeId } from "./spiffe.ts";
+import { canonicalJson } from "./strict_json.ts";
 
 /** The signature's algorithm, as JOSE names it. */
 export const TOKEN_ALGORITHM = "EdDSA";
@@ -90,7 +90,7 @@ export interface TokenPayload {
  */
 export async function mintToken(order: TokenOrder, signer: TokenSigningKey): Promise<string> {
   const header = { alg: TOKEN_ALGORITHM, kid: signer.keyId, typ: TOKEN_TYPE };
-  const payload = canonicalize(payloadOf(order));
+  const payload = canonicalJson(payloadOf(order));
   const token = await new CompactSign(new TextEncoder().encode(payload))
     .setProtectedHeader(header)
     .sign(signer.key.handle);

@@ -9,7 +9,6 @@
  * counted. Time comes in as an argument: the wall clock of who checks, which must agree with the
  * issuer's within `TOKEN_SKEW_MS`; where it is behind by more, a token counts for that much longer.
  */
-import canonicalize from "canonicalize";
 import { jwtVerify } from "jose";
 import { bytesEqual } from "../src/base/bytes.ts";
 import { RegistryError } from "../src/base/errors.ts";
@@ -19,6 +18,7 @@ import { decodeBase64url } from "./base64url.ts";
 import { signatureFault, type VerifyingKey } from "./ed25519.ts";
 import { checkGrants } from "./identity_extension.ts";
 import { parseSpiffeId } from "./spiffe.ts";
+import { membersOf, readCanonicalJson } from "./strict_json.ts";
 import {
   isTokenId,
   isTokenName,
@@ -96,9 +96,9 @@ export function readTokenForm(token: string): TokenClaims | TokenFault {
     signatureText === undefined
   ) return "not_three_parts";
   const signature = decodeBase64url(signatureText);
-  const header = readCanonicalJson(headerText);
+  const header = readPart(headerText);
   if (typeof header === "string") return header;
-  const payload = readCanonicalJson(payloadText);
+  const payload = readPart(payloadText);
   if (typeof payload === "string") return payload;
   if (signature === undefined) return "not_base64url";
   const keyId = keyIdOf(header.value);
@@ -204,22 +204,14 @@ export class SessionTokens {
 }
 
 /** The value of a part, where its text is the canonical form of that value. */
-function readCanonicalJson(part: string): { readonly value: unknown } | TokenFault {
+function readPart(part: string): { readonly value: unknown } | TokenFault {
   const bytes = decodeBase64url(part);
   if (bytes === undefined) return "not_base64url";
-  let text: string;
-  let value: unknown;
   try {
-    text = UTF8.decode(bytes);
-    value = JSON.parse(text);
+    return readCanonicalJson(UTF8.decode(bytes));
   } catch {
+    // It throws for what is no UTF-8.
     return "not_json";
-  }
-  try {
-    // Duplicate names, white space, other escapes, 1.0 and 1e400 all end here.
-    return canonicalize(value) === text ? { value } : "not_canonical";
-  } catch {
-    return "not_canonical";
   }
 }
 
@@ -227,8 +219,9 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The key that a header names, where it is exactly `alg`, `kid`, `typ`. */
 function keyIdOf(header: unknown): string | undefined {
-  if (!hasExactly(header, ["alg", "kid", "typ"])) return undefined;
-  const { alg, kid, typ } = header;
+  const members = membersOf(header, ["alg", "kid", "typ"]);
+  if (members === undefined) return undefined;
+  const { alg, kid, typ } = members;
   if (alg !== TOKEN_ALGORITHM || typ !== TOKEN_TYPE || typeof kid !== "string") return undefined;
   // The thumbprint of a key (RFC 7638): anything else names none of ours.
   return decodeBase64url(kid)?.length === 32 ? kid : undefined;
@@ -237,8 +230,9 @@ function keyIdOf(header: unknown): string | undefined {
 const CLAIM_NAMES = ["aud", "cnf", "exp", "grants", "iat", "iss", "jti", "sub"] as const;
 
 function claimsOf(payload: unknown, keyId: string): TokenClaims | undefined {
-  if (!hasExactly(payload, CLAIM_NAMES)) return undefined;
-  const { aud, cnf, exp, grants, iat, iss, jti, sub } = payload;
+  const members = membersOf(payload, CLAIM_NAMES);
+  if (members === undefined) return undefined;
+  const { aud, cnf, exp, grants, iat, iss, jti, sub } = members;
   if (typeof aud !== "string" || !isTokenName(aud)) return undefined;
   if (typeof iss !== "string" || !isTokenName(iss)) return undefined;
   if (typeof jti !== "string" || !isTokenId(jti)) return undefined;
@@ -276,15 +270,15 @@ function isSpiffeId(text: string): boolean {
 }
 
 function leafHashOf(cnf: unknown): Uint8Array | undefined {
-  if (!hasExactly(cnf, ["x5t#S256"])) return undefined;
-  const text = cnf["x5t#S256"];
+  const text = membersOf(cnf, ["x5t#S256"])?.["x5t#S256"];
   const hash = typeof text === "string" ? decodeBase64url(text) : undefined;
   return hash?.length === LEAF_HASH_BYTES ? hash : undefined;
 }
 
 function grantsOf(value: unknown): Grants | undefined {
-  if (!hasExactly(value, ["credentialHashes", "domains", "gateways"])) return undefined;
-  const { credentialHashes, domains, gateways } = value;
+  const members = membersOf(value, ["credentialHashes", "domains", "gateways"]);
+  if (members === undefined) return undefined;
+  const { credentialHashes, domains, gateways } = members;
   if (typeof credentialHashes !== "boolean" || !areTexts(domains) || !areTexts(gateways)) {
     return undefined;
   }
@@ -298,14 +292,4 @@ function grantsOf(value: unknown): Grants | undefined {
 
 function areTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-/** True for an object with these names and no others, in this order: canonical JSON sorts them. */
-function hasExactly<Name extends string>(
-  value: unknown,
-  names: readonly Name[],
-): value is Record<Name, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const found = Object.keys(value);
-  return found.length === names.length && names.every((name) => found.includes(name));
 }

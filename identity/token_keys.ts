@@ -6,7 +6,6 @@
  *
  * Clock assumption: who plans and who checks agree on the wall clock within `TOKEN_SKEW_MS`.
  */
-import canonicalize from "canonicalize";
 import { createHash } from "node:crypto";
 import { RegistryError } from "../src/base/errors.ts";
 import {
@@ -18,6 +17,7 @@ import {
 } from "../src/base/limits.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { publicKeyFault, type VerifyingKey, verifyingKey } from "./ed25519.ts";
+import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
 import { TOKEN_ALGORITHM } from "./token.ts";
 import type { TokenKeys } from "./token_check.ts";
 
@@ -37,7 +37,7 @@ export interface PlannedKey {
 /** The id of an Ed25519 key: its JWK thumbprint, SHA-256 (RFC 7638 §3, RFC 8037 appendix A.3). */
 export function keyIdOf(publicKey: Uint8Array): string {
   const members = { crv: "Ed25519", kty: "OKP", x: encodeBase64url(publicKey) };
-  return encodeBase64url(createHash("sha256").update(canonicalText(members)).digest());
+  return encodeBase64url(createHash("sha256").update(canonicalJson(members)).digest());
 }
 
 /**
@@ -122,7 +122,7 @@ export function publishedKeys(plan: readonly PlannedKey[], nowMs: number): strin
     use: "sig",
     x: encodeBase64url(publicKey),
   }));
-  return canonicalText({ keys });
+  return canonicalJson({ keys });
 }
 
 /**
@@ -134,16 +134,9 @@ export function publishedKeys(plan: readonly PlannedKey[], nowMs: number): strin
  */
 export function parsePublishedKeys(text: string): Map<string, Uint8Array> {
   if (text.length > JWKS_BYTES_MAX) throw badSet(`it has more than ${JWKS_BYTES_MAX} characters`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-    // Duplicate members would otherwise be decided by the parser.
-    if (canonicalize(value) !== text) throw badSet("it is not canonical JSON");
-  } catch (error) {
-    if (error instanceof RegistryError) throw error;
-    throw badSet("it is not JSON", error);
-  }
-  const keys = membersOf(value, ["keys"])?.keys;
+  const read = readCanonicalJson(text);
+  if (typeof read === "string") throw badSet(`it is ${read}`);
+  const keys = membersOf(read.value, ["keys"])?.keys;
   if (!Array.isArray(keys)) throw badSet("it is no set of keys");
   if (keys.length > TOKEN_KEYS_MAX) throw badSet(`it has more than ${TOKEN_KEYS_MAX} keys`);
   const found = new Map<string, Uint8Array>();
@@ -172,31 +165,10 @@ function publicKeyOf(key: unknown): Uint8Array {
   return publicKey;
 }
 
-function membersOf<Name extends string>(
-  value: unknown,
-  names: readonly Name[],
-): Record<Name, unknown> | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const found = Object.keys(value);
-  if (found.length !== names.length || !names.every((name) => found.includes(name))) {
-    return undefined;
-  }
-  return value as Record<Name, unknown>;
-}
-
-function badSet(why: string, cause?: unknown): RegistryError {
-  return new RegistryError(
-    "corrupt",
-    `The published token keys cannot be used as ${why}`,
-    { field: "jwks" },
-    cause,
-  );
-}
-
-function canonicalText(value: object): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError("Only JSON values have a canonical form");
-  return text;
+function badSet(why: string): RegistryError {
+  return new RegistryError("corrupt", `The published token keys cannot be used as ${why}`, {
+    field: "jwks",
+  });
 }
 
 /** The keys that tokens are checked with, as last published. */

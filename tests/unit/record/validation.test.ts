@@ -170,4 +170,33 @@ test("the largest record that validation lets through fits a record's limit with
   assert.ok(stored.length <= RECORD_BYTES_MAX, `${stored.length}`);
 });
 
+test("canonicalLabels gives sealed values room of their own, and all labels a bound together", () => {
+  const sealed = (key: string, length: number) => ({ key, value: "sealed:".padEnd(length, "x") });
+  assert.is(canonicalLabels([sealed("a", 2_048)]).length, 1);
+  refused(() => canonicalLabels([sealed("a", 2_049)]), "labels.a", "sealed:");
+  refused(() => canonicalLabels([{ key: "a", value: "x".repeat(256) }]), "labels.a", "xxx");
+  const three = [sealed("a", 2_048), sealed("b", 2_048), sealed("c", 989)];
+  assert.is(canonicalLabels(three).length, 3);
+  refused(() => canonicalLabels([...three, { key: "d", value: "" }]), "labels", "5088");
+});
+
+test("the largest record with sealed labels fits a record's limit, too", () => {
+  // Fifteen short labels take the most room for their bytes: each text fills words of its own.
+  const short = Array.from({ length: 13 }, (_, index) => ({ key: `k${index}xxxxx`, value: "v" }));
+  const left = 5_088 - 2 * 2_049 - short.reduce((sum, { key }) => sum + key.length + 1, 0);
+  const labels = [
+    ...short,
+    { key: "s", value: "sealed:".padEnd(2_048, "x") },
+    { key: "t", value: "sealed:".padEnd(2_048, "x") },
+    { key: "u", value: "sealed:".padEnd(left - 1, "x") },
+  ];
+  const domain = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
+  const extra = { credentialHash: new Uint8Array(64), labels, superseded: [] };
+  const largest = validateGateway({ ...gateway, domain, region: "r".repeat(63), extra });
+  assert.is(largest.extra?.labels.length, 16);
+  const superseded = Array.from({ length: 4 }, () => ({ process: 1, untilMs: 1 }));
+  const stored = gatewayCodec.encode({ ...largest, extra: { ...extra, superseded } });
+  assert.ok(stored.length <= RECORD_BYTES_MAX, `${stored.length}`);
+});
+
 test.run();
