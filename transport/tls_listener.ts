@@ -7,6 +7,7 @@
  * deadline. Where there is no room for a session, a few connections at a time are taken that far all
  * the same, to be told so.
  */
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
@@ -136,13 +137,8 @@ class TlsListener implements Listener {
   }
 
   rotate(certificate: ServerCertificate): void {
-    for (const server of this.#servers) {
-      try {
-        server.setSecureContext(contextOptions({ ...this.#options, certificate }));
-      } catch (error) {
-        throw unusable(error);
-      }
-    }
+    const context = contextOptions({ ...this.#options, certificate });
+    for (const server of this.#servers) server.setSecureContext(context);
   }
 
   close(): Promise<void> {
@@ -248,26 +244,23 @@ function connectionKey({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
+/** Checked here, because Deno takes anything and fails with the next connection. */
 function contextOptions({ certificate, clientAuthorities }: TlsListenOptions) {
   const { chainPem, keyPem } = certificate;
+  try {
+    const leaf = new X509Certificate(chainPem);
+    if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) {
+      throw new Error("the key does not belong to it");
+    }
+  } catch (error) {
+    const message = `Cannot use the server certificate: ${describe(error)}`;
+    throw new RegistryError("invalid_argument", message, { field: "certificate" }, error);
+  }
   return { ...TLS_PROTOCOL, cert: chainPem, key: keyPem, ca: [...clientAuthorities] };
 }
 
 function newServer(options: TlsListenOptions): Server {
-  try {
-    return createServer({
-      ...contextOptions(options),
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
-  } catch (error) {
-    throw unusable(error);
-  }
-}
-
-function unusable(error: unknown): RegistryError {
-  const message = `Cannot use the server certificate: ${describe(error)}`;
-  return new RegistryError("invalid_argument", message, { field: "certificate" }, error);
+  return createServer({ ...contextOptions(options), requestCert: true, rejectUnauthorized: true });
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {
