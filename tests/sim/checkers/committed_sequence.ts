@@ -15,7 +15,7 @@ import {
 import { replicaName } from "./replica_name.ts";
 
 interface GroupSequence {
-  /** By index: the term of the entry that was committed there. */
+  /** By index: the term of the entry that was applied there. */
   readonly terms: number[];
   /** The commands, ascending by index. */
   readonly applied: AppliedEntry[];
@@ -23,8 +23,8 @@ interface GroupSequence {
 
 interface ReplicaPlace {
   run: number;
-  /** All up to here was compared. */
-  committed: number;
+  /** All of its log up to here was compared. */
+  compared: number;
   /** The index that its state machine applied last, or of the image it holds. */
   applied: number;
   /** Where in the group's `applied` the next command must stand; -1: not known. */
@@ -68,20 +68,21 @@ export class CommittedSequence implements Checker {
   }
 
   afterStep(node: NodeView): void {
-    for (const replica of node.replicas) this.#compareCommitted(node.run, replica);
+    for (const replica of node.replicas) this.#compareLog(node.run, replica);
   }
 
-  #compareCommitted(run: number, replica: ReplicaView): void {
-    const { ref, committed } = replica;
+  /** Compares terms, of entries without a command too, as soon as they are applied. */
+  #compareLog(run: number, replica: ReplicaView): void {
+    const { ref, applied } = replica;
     const place = this.#place(ref);
     if (place.run !== run) {
       place.run = run;
-      place.committed = 0;
+      place.compared = 0;
     }
-    if (committed <= place.committed) return;
+    if (applied <= place.compared) return;
     const { terms } = this.#group(ref.group);
     // From the end, for what lies below the first index is compacted.
-    for (let index = committed; index > place.committed; index--) {
+    for (let index = applied; index > place.compared; index--) {
       const term = replica.termAt(index);
       if (term === undefined) break;
       const known = terms[index] ??= term;
@@ -94,7 +95,7 @@ export class CommittedSequence implements Checker {
           `another replica one of term ${known}`,
       );
     }
-    place.committed = committed;
+    place.compared = applied;
   }
 
   #group(group: number): GroupSequence {
@@ -106,7 +107,7 @@ export class CommittedSequence implements Checker {
   #place(ref: ReplicaRef): ReplicaPlace {
     let place = this.#places.get(ref);
     if (place === undefined) {
-      place = { run: 0, committed: 0, applied: 0, next: -1 };
+      place = { run: 0, compared: 0, applied: 0, next: -1 };
       this.#places.set(ref, place);
     }
     return place;

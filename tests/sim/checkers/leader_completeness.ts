@@ -13,7 +13,7 @@ interface Commit {
   term: number;
 }
 
-/** Looks at each leader when it first shows itself. */
+/** Looks at each leader as soon as an entry of its own stands in its log. */
 export class LeaderCompleteness implements Checker {
   readonly name = "leader_completeness";
   /** By group, by ascending term of the commit, each above the one before. */
@@ -22,7 +22,8 @@ export class LeaderCompleteness implements Checker {
 
   afterStep(node: NodeView): void {
     for (const replica of node.replicas) {
-      if (replica.role === "leader") this.#lookAtLeader(replica);
+      if (replica.role !== "leader") continue;
+      this.#lookAtLeader(replica);
       this.#noteCommit(replica);
     }
   }
@@ -32,13 +33,12 @@ export class LeaderCompleteness implements Checker {
     const key = placeKey(term, ref.group);
     if (this.#seen.has(key)) return;
     const commit = (this.#commits.get(ref.group) ?? []).findLast(({ inTerm }) => inTerm < term);
-    const found = commit === undefined ? undefined : replica.termAt(commit.index);
-    // What its log could not take yet is looked at when it has: the disk may be full.
-    if (commit !== undefined && found === undefined) {
-      if (commit.index > replica.committed && commit.index <= replica.lastIndex) return;
-    }
+    // Once its own entry stands in its log, all before stands there as it has it.
+    if (replica.termAt(replica.lastIndex) !== term) return;
     this.#seen.add(key);
-    if (commit === undefined || found === commit.term) return;
+    if (commit === undefined) return;
+    const found = replica.termAt(commit.index);
+    if (found === commit.term) return;
     // What its image holds was committed; whether it was the same, the images tell.
     if (found === undefined && commit.index <= replica.committed) return;
     throw new Finding(
@@ -49,7 +49,7 @@ export class LeaderCompleteness implements Checker {
     );
   }
 
-  /** Whoever commits first is the leader that counted; others learn of it later. */
+  /** Who commits is the leader, which counts; others learn of it later. */
   #noteCommit(replica: ReplicaView): void {
     const { ref, term: inTerm, committed: index } = replica;
     let commits = this.#commits.get(ref.group);

@@ -92,31 +92,31 @@ test("LeaderCompleteness finds a leader without what was committed before its te
     step(checker, { ref: two, term: 2, log: [1, 2], committed: 1 });
     return checker;
   };
-  const leads = (log: ReplicaFields["log"], term = 3, committed = 0) => {
+  const leads = (log: (number | undefined)[], term: number, committed = 0) => {
     const checker = led();
     return {
       checker,
-      run: () => step(checker, { ref: two, role: "leader", term, log: log!, committed }),
+      run: () => step(checker, { ref: two, role: "leader", term, log, committed }),
     };
   };
-  for (const log of [[1], [1, 1, 1], []]) {
-    const { checker, run } = leads(log);
+  for (const log of [[1, 3], [1, 1, 1, 3], [3]]) {
+    const { checker, run } = leads(log, 3);
     finds(checker, /lacks entry 2 of term 2/, run);
   }
-  leads([1, 2]).run();
-  leads([1, 2, 3]).run();
+  leads([1, 2, 3], 3).run();
+  leads([1, 2, 2, 3, 3], 3).run();
   // Compacted, and so committed there.
-  leads([undefined, undefined, 2], 3, 2).run();
-  // Its log has not taken all of it yet: what it is, shows itself when it has.
-  const { checker, run } = leads([1, undefined]);
-  run();
-  finds(
-    checker,
-    /lacks entry 2/,
-    () => step(checker, { ref: two, role: "leader", term: 3, log: [1, 1] }),
-  );
+  leads([undefined, undefined, 2, 3], 3, 2).run();
   // Of an older term, it need not know.
-  leads([1], 1).run();
+  leads([1, 1], 1).run();
+});
+
+test("LeaderCompleteness waits for a leader's own entry", () => {
+  const checker = new LeaderCompleteness();
+  step(checker, { ref: one, role: "leader", term: 2, log: [1, 2, 2], committed: 2 });
+  const leader = { ref: two, role: "leader", term: 3 } as const;
+  step(checker, { ...leader, log: [1, 1, undefined] });
+  finds(checker, /lacks entry 2/, () => step(checker, { ...leader, log: [1, 1, 3] }));
 });
 
 test("LeaderCompleteness holds a leader to the newest commit before its term", () => {
@@ -124,9 +124,9 @@ test("LeaderCompleteness holds a leader to the newest commit before its term", (
   step(checker, { ref: one, role: "leader", term: 2, log: [1, 2], committed: 2 });
   step(checker, { ref: one, role: "leader", term: 5, log: [1, 2, 5], committed: 3 });
   // Term 4 was led by one that was elected before: it need not have what term 5 committed.
-  step(checker, { ref: two, role: "leader", term: 4, log: [1, 2] });
+  step(checker, { ref: two, role: "leader", term: 4, log: [1, 2, 4] });
   finds(checker, /lacks entry 3 of term 5/, () => {
-    step(checker, { ref: two, role: "leader", term: 6, log: [1, 2, 4] });
+    step(checker, { ref: two, role: "leader", term: 6, log: [1, 2, 4, 6] });
   });
 });
 
