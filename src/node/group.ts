@@ -230,6 +230,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return this.#node.status();
   }
 
+  /** The term of an entry of its log, as far as that is in memory; undefined: it is not. */
+  entryTerm(index: number): number | undefined {
+    return this.#node.entryTerm(index);
+  }
+
   /** Who belongs to the group, as far as this replica has applied it. */
   get configuration(): Configuration {
     return this.#configuration;

@@ -373,6 +373,11 @@ export class RaftNode {
     return this.#core.log.applied;
   }
 
+  /** The term of an entry of its log; undefined where that is compacted, or beyond the end. */
+  entryTerm(index: number): number | undefined {
+    return this.#core.log.term(index);
+  }
+
   /** The replica as it is now. */
   status(): RaftStatus {
     return raftStatus(this.#core);

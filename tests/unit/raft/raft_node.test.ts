@@ -370,4 +370,18 @@ test("applyConfChange: only of what was handed out, and not of what a snapshot o
   assert.equal(node.status().configuration.learners, []);
 });
 
+test("entryTerm tells of entries durable or not, and of none compacted or beyond the end", () => {
+  const cluster = new RaftCluster({ voters: [1] });
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.compact(1);
+  const node = cluster.node(1);
+  const { lastIndex, term } = node;
+  assert.is(node.propose(new Uint8Array([1])), "accepted");
+  assert.is(node.entryTerm(lastIndex + 1), term);
+  assert.is(node.entryTerm(lastIndex), term);
+  assert.is(node.entryTerm(lastIndex - 1), undefined);
+  assert.is(node.entryTerm(lastIndex + 2), undefined);
+});
+
 test.run();
