@@ -55,8 +55,6 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // The audit log stands before the commands that fill it.
-    "src/system/audit_log.ts",
     // Tokens stand before the sessions and commands that will use them.
     "identity/token_keys.ts",
     "identity/ban_list.ts",

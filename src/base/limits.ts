@@ -451,9 +451,19 @@ export const AUTH_TOKEN_BYTES_MAX = 4 * 1024;
 export const AUTH_HALF_OPEN_MAX = 2_048;
 /** The longest time a session lives before its identity is proven again, ms: a leaf's life. */
 export const AUTH_SESSION_MS_MAX = 3_600_000;
+/** How often an open session's expiry is compared with the wall clock at least, ms: it may be set. */
+export const SESSION_LIFE_CHECK_MS = 60_000;
 
 /** Entries of the audit log that group 0 keeps, 200 bytes each: 13 MB, some days of renewals. */
 export const AUDIT_ENTRIES_MAX = 65_536;
+/** Entries of one page in an image: 100 KB, well below what a message may have. */
+export const AUDIT_PAGE_ENTRIES = 512;
+/** Join tokens in group 0: a rollout of some thousands at once, each of 300 bytes. */
+export const JOIN_TOKENS_MAX = 16_384;
+/** Lineages in group 0, 600 bytes each: 150 MB when all are there. */
+export const LINEAGES_MAX = 262_144;
+/** A document of group 0: the trust bundle is the largest. */
+export const DOCUMENT_BYTES_MAX = 768 * 1024;
 /** A token: with the most grants that are of use it has some 2 KiB; it is sent with a session. */
 export const TOKEN_BYTES_MAX = 4 * 1024;
 /** The longest life of a token, ms: what a stolen one is worth. */

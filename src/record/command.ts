@@ -48,6 +48,12 @@ export const COMMAND_KINDS = {
   tick: 10,
   genesis: 32,
   putMember: 33,
+  enrolment: 34,
+  ban: 35,
+  document: 36,
+  auditNote: 37,
+  /** Stands in images only. */
+  auditPage: 63,
 } as const;
 
 /** What every command says. */

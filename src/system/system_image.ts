@@ -1,12 +1,20 @@
 /**
  * The image of group 0's state: applied index and ring number (two f64, little-endian), then framed
- * commands that make the state again: the genesis, and each member in the order of node ids.
+ * commands that make the state again: the genesis, each member in the order of node ids, identities.
  */
 import { RegistryError } from "../base/errors.ts";
 import { concatBytes } from "../base/bytes.ts";
 
 const HEADER_BYTES = 16;
 const FRAME_TABLE_BYTES = 8;
+
+/** A segment as it stands in an image: after the table of a message of one segment. */
+export function imageFrame(segment: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(FRAME_TABLE_BYTES + segment.length);
+  new DataView(frame.buffer).setUint32(4, segment.length / 8, true);
+  frame.set(segment, FRAME_TABLE_BYTES);
+  return frame;
+}
 
 /** Reads a whole image, cut anywhere. */
 export class SystemImageReader {

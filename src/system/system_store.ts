@@ -23,7 +23,8 @@ import { FrameWriter } from "../../schemas/runtime.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
 import { isPartitionCount } from "../ring/partition.ts";
 import type { RingMap, RingNode } from "../ring/ring_map.ts";
-import { SystemImageReader } from "./system_image.ts";
+import { IdentityState } from "./identity_state.ts";
+import { imageFrame, SystemImageReader } from "./system_image.ts";
 
 /** What is fixed when a cluster is created. */
 export type Genesis = Readonly<GenesisCommand>;
@@ -51,6 +52,8 @@ const OK: SystemReply = Object.freeze({ code: "ok" });
 export class SystemStore {
   #genesis: Genesis | undefined;
   readonly #members = new Map<number, Member>();
+  #identities = new IdentityState();
+  #isLoading = false;
   #timeMs = 0;
   #appliedIndex = 0;
   /** The index of the entry that changed the ring map last: the second part of its epoch. */
@@ -59,6 +62,11 @@ export class SystemStore {
   /** What the cluster was created with; `undefined` before the genesis. */
   get genesis(): Genesis | undefined {
     return this.#genesis;
+  }
+
+  /** Join tokens, lineages, bans, documents, and the audit log of all their changes. */
+  get identities(): IdentityState {
+    return this.#identities;
   }
 
   /** Group time as last applied, ms. */
@@ -137,6 +145,7 @@ export class SystemStore {
       commandCodec.write(out, { ...header, kind }, putMemberCommandCodec, member);
     }
     yield out.written.slice();
+    for (const segment of this.#identities.commands(header)) yield imageFrame(segment);
   }
 
   /**
@@ -147,6 +156,7 @@ export class SystemStore {
   loadImage(chunks: Iterable<Uint8Array>): void {
     assert(this.#appliedIndex === 0, "A system state that takes an image must be empty");
     const reader = new SystemImageReader(chunks);
+    this.#isLoading = true;
     for (const segment of reader.segments()) {
       const reply = this.apply({ index: this.#appliedIndex + 1, term: 0, data: segment });
       if (reply.code !== "ok") {
@@ -156,6 +166,8 @@ export class SystemStore {
         );
       }
     }
+    this.#isLoading = false;
+    this.#identities.loaded();
     this.#appliedIndex = reader.appliedIndex;
     this.#ringNumber = reader.ringNumber;
   }
@@ -163,6 +175,7 @@ export class SystemStore {
   /** Takes over all that `other` holds, which is given up. */
   replaceBy(other: SystemStore): void {
     this.#genesis = other.#genesis;
+    this.#identities = other.#identities;
     this.#members.clear();
     for (const [nodeId, member] of other.#members) this.#members.set(nodeId, member);
     this.#timeMs = other.#timeMs;
@@ -179,8 +192,16 @@ export class SystemStore {
       case COMMAND_KINDS.tick:
         return OK;
       default:
-        return refusal("malformed", `Command must be the system's: found kind ${command.kind}`);
+        return this.#identify(command);
     }
+  }
+
+  #identify(command: CommandView): SystemReply {
+    const isTaken = this.#isLoading
+      ? this.#identities.load(command)
+      : this.#identities.apply(command);
+    if (isTaken) return OK;
+    return refusal("malformed", `Command must be the system's: found kind ${command.kind}`);
   }
 
   #create(genesis: Genesis, index: number): SystemReply {

@@ -1,0 +1,102 @@
+@0xe6b1d0c93f7a2854;
+# What group 0 logs about identities: join tokens, lineages, bans, and documents such as the trust
+# bundle. A put names the version of what it replaces and is refused where that moved on.
+
+using import "codec.capnp".bytes;
+
+struct EnrolmentCommand {
+  # All of it or none.
+  tokens @0 :List(JoinTokenChange);
+  lineages @1 :List(LineageChange);
+  action @2 :UInt16;
+  # What the audit log says of it; see src/system/audit_log.ts. 0: nothing.
+  detail @3 :Text;
+}
+
+struct JoinTokenChange {
+  replacedVersion @0 :UInt32;
+  # 0: there is none yet.
+  record @1 :JoinTokenRecord;
+}
+
+struct JoinTokenRecord {
+  hash :group $bytes { a @0 :UInt64; b @1 :UInt64; c @2 :UInt64; d @3 :UInt64; }
+  version @4 :UInt32;
+  lineage @5 :UInt32;
+  # What it was spent on; 0: it was not.
+  publicKey :group $bytes { e @6 :UInt64; f @7 :UInt64; g @8 :UInt64; h @9 :UInt64; }
+  # Of whom it was spent by.
+  expiresAtMs @10 :UInt64;
+  subject @11 :Text;
+  grants @12 :GrantsRecord;
+}
+
+struct GrantsRecord {
+  domains @0 :List(Text);
+  gateways @1 :List(Text);
+  credentialHashes @2 :Bool;
+}
+
+struct LineageChange {
+  replacedVersion @0 :UInt32;
+  # 0: there is none yet.
+  record @1 :LineageRecord;
+}
+
+struct LineageRecord {
+  lineage @0 :UInt32;
+  version @1 :UInt32;
+  stopped @2 :UInt16;
+  # 0 not, 1 stolen, 2 replaced, 3 banned.
+  latestUsed @3 :Bool;
+  subject @4 :Text;
+  grants @5 :GrantsRecord;
+  latest @6 :LeafRecord;
+  previous @7 :LeafRecord;
+  # Generation 0: none.
+}
+
+struct LeafRecord {
+  publicKey :group $bytes { a @0 :UInt64; b @1 :UInt64; c @2 :UInt64; d @3 :UInt64; }
+  generation @4 :UInt32;
+  notBeforeMs @5 :UInt64;
+  notAfterMs @6 :UInt64;
+  issuerKeyId @7 :Data;
+  # 20 bytes.
+}
+
+struct BanCommand {
+  kind @0 :UInt16;
+  # 1 subject, 2 lineage, 3 token.
+  name @1 :Text;
+  reason @2 :Text;
+  untilMs @3 :UInt64;
+  # Unix ms; 0: until it is lifted.
+  lifted @4 :Bool;
+  # The ban is over; reason and end say nothing.
+}
+
+struct DocumentCommand {
+  # A document that group 0 keeps for everybody.
+  name @0 :UInt16;
+  # 1 trust bundle, 2 plan of the token keys.
+  replacedVersion @1 :UInt32;
+  version @2 :UInt32;
+  bytes @3 :Data;
+  detail @4 :Text;
+}
+
+struct AuditNoteCommand {
+  # Something that was done elsewhere, for the audit log alone.
+  action @0 :UInt16;
+  subject @1 :Text;
+  detail @2 :Text;
+}
+
+struct AuditPage {
+  # In images only: entries of the audit log, oldest first.
+  anchor :group $bytes { a @0 :UInt64; b @1 :UInt64; c @2 :UInt64; d @3 :UInt64; }
+  count @4 :UInt64;
+  # Of all entries ever made, those of this page included.
+  entries @5 :List(Data);
+}

@@ -1,0 +1,161 @@
+/**
+ * Identity records and the commands of group 0 that put them, between plain values and Cap'n Proto
+ * (schemas/identity.capnp). What cannot be is `malformed`.
+ */
+import { commandCodec } from "../../schemas/gen/command.ts";
+import {
+  type AuditNoteCommand,
+  auditNoteCommandCodec,
+  type AuditPage,
+  auditPageCodec,
+  type BanCommand,
+  banCommandCodec,
+  type DocumentCommand,
+  documentCommandCodec,
+  type EnrolmentCommand,
+  enrolmentCommandCodec,
+  type GrantsRecord,
+  type JoinTokenRecord,
+  type LeafRecord,
+  type LineageRecord,
+} from "../../schemas/gen/identity.ts";
+import type { Input } from "../../schemas/runtime.ts";
+import { RegistryError } from "../base/errors.ts";
+import { type Grants, NO_GRANTS } from "../base/peer.ts";
+import { COMMAND_KINDS, type CommandHeader } from "../record/command.ts";
+import { AUDIT_ACTIONS, type AuditAction } from "./audit_log.ts";
+import type {
+  EnrolmentChange,
+  IssuedLeaf,
+  JoinToken,
+  Lineage,
+  RecordChange,
+  StopReason,
+} from "./enrolment_records.ts";
+
+const NO_KEY = new Uint8Array(32);
+const STOP_REASONS: readonly (StopReason | undefined)[] = [
+  undefined,
+  "stolen",
+  "replaced",
+  "banned",
+];
+
+/** What a ban names, by its number. */
+export const BAN_KINDS = { subject: 1, lineage: 2, token: 3 } as const;
+/** The documents that group 0 keeps, by number. */
+export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2 } as const;
+
+/** Puts join tokens and lineages, all or none, if what they replace still stands. */
+export function encodeEnrolment(
+  from: CommandHeader,
+  change: EnrolmentChange,
+  audit?: { readonly action: AuditAction; readonly detail: string },
+): Uint8Array {
+  const { token, lineages } = change;
+  const body: Input<EnrolmentCommand> = {
+    tokens: token === undefined ? [] : [changeToWire(token, tokenToWire)],
+    lineages: lineages.map((lineage) => changeToWire(lineage, lineageToWire)),
+    action: audit === undefined ? 0 : AUDIT_ACTIONS[audit.action],
+    detail: audit?.detail ?? "",
+  };
+  return commandCodec.encode(header(from, COMMAND_KINDS.enrolment), enrolmentCommandCodec, body);
+}
+
+/** Bans, or lifts a ban. */
+export function encodeBan(from: CommandHeader, body: Input<BanCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.ban), banCommandCodec, body);
+}
+
+/** Puts a document, if the one that it replaces still stands. */
+export function encodeDocument(from: CommandHeader, body: Input<DocumentCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.document), documentCommandCodec, body);
+}
+
+/** Notes in the audit log what was done elsewhere. */
+export function encodeAuditNote(from: CommandHeader, body: Input<AuditNoteCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.auditNote), auditNoteCommandCodec, body);
+}
+
+/** A page of the audit log; in images only. */
+export function encodeAuditPage(from: CommandHeader, body: Input<AuditPage>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.auditPage), auditPageCodec, body);
+}
+
+function header({ timeMs, unixS, writer }: CommandHeader, kind: number) {
+  return { timeMs, unixS, writer, kind };
+}
+
+function changeToWire<T, W>(change: RecordChange<T>, toWire: (record: T) => W) {
+  return { replacedVersion: change.replacedVersion, record: toWire(change.record) };
+}
+
+function tokenToWire({ spent, ...token }: JoinToken): Input<JoinTokenRecord> {
+  return {
+    ...token,
+    lineage: spent?.lineage ?? 0,
+    publicKey: spent?.publicKey ?? NO_KEY,
+    grants: grantsToWire(token.grants),
+  };
+}
+
+function lineageToWire({ stopped, previous, ...lineage }: Lineage): Input<LineageRecord> {
+  return {
+    ...lineage,
+    stopped: STOP_REASONS.indexOf(stopped),
+    grants: grantsToWire(lineage.grants),
+    previous,
+  };
+}
+
+function grantsToWire(grants: Grants): Input<GrantsRecord> {
+  return { ...grants, credentialHashes: grants.credentialHashes ?? false };
+}
+
+/** A join token as it was logged. */
+export function tokenFromWire(wire: JoinTokenRecord | undefined): JoinToken {
+  const { hash, version, subject, expiresAtMs, lineage, publicKey, grants } = present(wire);
+  const token = { hash, version, subject, expiresAtMs, grants: grantsFromWire(grants) };
+  return lineage === 0 ? token : { ...token, spent: { lineage, publicKey } };
+}
+
+/** A lineage as it was logged. */
+export function lineageFromWire(wire: LineageRecord | undefined): Lineage {
+  const { lineage, version, subject, latestUsed, stopped, ...rest } = present(wire);
+  const reason = STOP_REASONS[stopped];
+  if (stopped !== 0 && reason === undefined) throw malformed(`reason ${stopped}`);
+  const { previous } = rest;
+  return {
+    lineage,
+    version,
+    subject,
+    grants: grantsFromWire(rest.grants),
+    latest: leafFromWire(present(rest.latest)),
+    latestUsed,
+    ...(reason === undefined ? {} : { stopped: reason }),
+    ...(previous === undefined || previous.generation === 0
+      ? {}
+      : { previous: leafFromWire(previous) }),
+  };
+}
+
+function leafFromWire(leaf: LeafRecord): IssuedLeaf {
+  if (leaf.generation === 0) throw malformed("generation 0");
+  if (leaf.issuerKeyId.length !== 20) throw malformed("key identifier");
+  return leaf;
+}
+
+function grantsFromWire(wire: GrantsRecord | undefined): Grants {
+  if (wire === undefined) return NO_GRANTS;
+  const { domains, gateways, credentialHashes } = wire;
+  return credentialHashes ? { domains, gateways, credentialHashes } : { domains, gateways };
+}
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw malformed("missing record");
+  return value;
+}
+
+function malformed(what: string): RegistryError {
+  return new RegistryError("malformed", `Identity record must be whole: found a ${what}`);
+}

@@ -1,0 +1,293 @@
+/**
+ * What group 0 holds about identities, as state: join tokens, lineages, bans, documents, and the audit
+ * log of all their changes. Pure; each change is refused as a whole where what it replaces moved on.
+ *
+ * Records that nobody can use any more (a join token that ended, a lineage that was stopped and whose
+ * last leaf is long over) go when room is needed; the clock for that is the command's wall time, alike
+ * on every replica. A stopped lineage whose leaf could still be shown is kept, or it would look unknown.
+ */
+import type { AuditPage, BanCommand } from "../../schemas/gen/identity.ts";
+import {
+  AuditNoteCommandView,
+  AuditPageView,
+  BanCommandView,
+  type DocumentCommand,
+  DocumentCommandView,
+  type EnrolmentCommand,
+  EnrolmentCommandView,
+} from "../../schemas/gen/identity.ts";
+import type { CommandView } from "../../schemas/gen/command.ts";
+import { RegistryError } from "../base/errors.ts";
+import { toHex } from "../base/bytes.ts";
+import {
+  AUDIT_PAGE_ENTRIES,
+  BAN_REASON_BYTES_MAX,
+  BANS_MAX,
+  DOCUMENT_BYTES_MAX,
+  JOIN_TOKENS_MAX,
+  LINEAGES_MAX,
+  RENEWAL_GRACE_MS_MAX,
+  SPIFFE_ID_BYTES_MAX,
+} from "../base/limits.ts";
+import { COMMAND_KINDS, type CommandHeader } from "../record/command.ts";
+import { AUDIT_ACTIONS, type AuditAction, AuditLog } from "./audit_log.ts";
+import type { JoinToken, Lineage } from "./enrolment_records.ts";
+import {
+  BAN_KINDS,
+  encodeAuditPage,
+  encodeBan,
+  encodeDocument,
+  encodeEnrolment,
+  lineageFromWire,
+  tokenFromWire,
+} from "./identity_codec.ts";
+
+/** A document as it stands. */
+export interface Document {
+  readonly version: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A ban as it stands. */
+export type Ban = Readonly<Omit<BanCommand, "lifted">>;
+
+const AUDIT_NAMES = new Map<number, AuditAction>(
+  Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name as AuditAction]),
+);
+const DOCUMENT_NUMBER_MAX = 2;
+const BAN_KIND_MAX = Math.max(...Object.values(BAN_KINDS));
+
+/** Group 0's identities. */
+export class IdentityState {
+  readonly audit = new AuditLog();
+  readonly #tokens = new Map<string, JoinToken>();
+  readonly #lineages = new Map<number, Lineage>();
+  /** The lineage of each subject that is not stopped. */
+  readonly #bySubject = new Map<string, Lineage>();
+  readonly #bans = new Map<string, Ban>();
+  readonly #documents = new Map<number, Document>();
+  /** Above all numbers ever given; 1 is the development identity's. */
+  #nextLineage = 2;
+  /** Pages of the audit log, while an image is read; then nothing is noted anew. */
+  #pages: AuditPage[] | undefined;
+
+  /** The join token of a hash. */
+  token(hash: Uint8Array): JoinToken | undefined {
+    return this.#tokens.get(toHex(hash));
+  }
+
+  /** A lineage by its number. */
+  lineage(number: number): Lineage | undefined {
+    return this.#lineages.get(number);
+  }
+
+  /** The lineage of a subject that is not stopped. */
+  lineageOf(subject: string): Lineage | undefined {
+    return this.#bySubject.get(subject);
+  }
+
+  /** The number for the next lineage. */
+  get nextLineage(): number {
+    return this.#nextLineage;
+  }
+
+  /** All bans that were not lifted, ended ones too. */
+  bans(): Ban[] {
+    return [...this.#bans.values()];
+  }
+
+  /** A document by its number. */
+  document(name: number): Document | undefined {
+    return this.#documents.get(name);
+  }
+
+  /**
+   * Applies a command that is about identities; false: it is not.
+   *
+   * @throws RegistryError the code with which it is refused; then nothing was changed.
+   */
+  apply(command: CommandView): boolean {
+    switch (command.kind) {
+      case COMMAND_KINDS.enrolment:
+        this.#enrol(command, command.bodyInto(new EnrolmentCommandView()).toPlain());
+        return true;
+      case COMMAND_KINDS.ban:
+        this.#ban(command, command.bodyInto(new BanCommandView()).toPlain());
+        return true;
+      case COMMAND_KINDS.document:
+        this.#put(command, command.bodyInto(new DocumentCommandView()).toPlain());
+        return true;
+      case COMMAND_KINDS.auditNote: {
+        const { action, subject, detail } = command.bodyInto(new AuditNoteCommandView()).toPlain();
+        this.#note(command, action, subject, detail);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #enrol(command: CommandView, { tokens, lineages, action, detail }: EnrolmentCommand): void {
+    const newTokens = tokens.map(({ replacedVersion, record }) => {
+      const token = tokenFromWire(record);
+      expect(`Join token of ${token.subject}`, this.token(token.hash), replacedVersion, token);
+      return token;
+    });
+    const newLineages = lineages.map(({ replacedVersion, record }) => {
+      const lineage = lineageFromWire(record);
+      const { lineage: number } = lineage;
+      expect(`Lineage ${number}`, this.#lineages.get(number), replacedVersion, lineage);
+      const isGiven = replacedVersion === 0 ? number >= this.#nextLineage : true;
+      if (!isGiven || number < 2) throw moved(`Lineage ${number} was given out before`);
+      return lineage;
+    });
+    this.#makeRoom(command.unixS * 1_000, newTokens.length, newLineages.length);
+    const audited = auditName(action);
+    for (const token of newTokens) this.#tokens.set(toHex(token.hash), token);
+    for (const lineage of newLineages) this.#putLineage(lineage);
+    if (audited === undefined) return;
+    const subject = newLineages[0]?.subject ?? newTokens[0]?.subject ?? "";
+    this.#record(command, audited, subject, detail);
+  }
+
+  #putLineage(lineage: Lineage): void {
+    const { lineage: number, subject, stopped } = lineage;
+    this.#lineages.set(number, lineage);
+    this.#nextLineage = Math.max(this.#nextLineage, number + 1);
+    if (stopped === undefined) this.#bySubject.set(subject, lineage);
+    else if (this.#bySubject.get(subject)?.lineage === number) this.#bySubject.delete(subject);
+  }
+
+  #makeRoom(nowMs: number, tokens: number, lineages: number): void {
+    if (this.#tokens.size + tokens > JOIN_TOKENS_MAX) {
+      for (const [key, { expiresAtMs }] of this.#tokens) {
+        if (expiresAtMs + RENEWAL_GRACE_MS_MAX < nowMs) this.#tokens.delete(key);
+      }
+    }
+    if (this.#lineages.size + lineages > LINEAGES_MAX) {
+      for (const [number, { stopped, latest }] of this.#lineages) {
+        // The highest number stays, for it says which were given out.
+        if (stopped === undefined || number === this.#nextLineage - 1) continue;
+        if (latest.notAfterMs + RENEWAL_GRACE_MS_MAX < nowMs) this.#lineages.delete(number);
+      }
+    }
+    if (this.#tokens.size + tokens > JOIN_TOKENS_MAX) throw full("join tokens", JOIN_TOKENS_MAX);
+    if (this.#lineages.size + lineages > LINEAGES_MAX) throw full("lineages", LINEAGES_MAX);
+  }
+
+  #ban(command: CommandView, { lifted, ...ban }: BanCommand): void {
+    if (ban.kind === 0 || ban.kind > BAN_KIND_MAX) throw malformed(`kind of ban ${ban.kind}`);
+    if (ban.name === "" || ban.name.length > SPIFFE_ID_BYTES_MAX) throw malformed("name of a ban");
+    if (ban.reason.length > BAN_REASON_BYTES_MAX) throw malformed("reason of a ban");
+    const key = `${ban.kind} ${ban.name}`;
+    if (lifted) {
+      if (!this.#bans.delete(key)) throw new RegistryError("not_found", "There is no such ban");
+      return this.#record(command, "unban", ban.name, ban.reason);
+    }
+    if (!this.#bans.has(key) && this.#bans.size >= BANS_MAX) {
+      const nowMs = command.unixS * 1_000;
+      for (const [old, { untilMs }] of this.#bans) {
+        if (untilMs !== 0 && untilMs < nowMs) this.#bans.delete(old);
+      }
+      if (this.#bans.size >= BANS_MAX) throw full("bans", BANS_MAX);
+    }
+    this.#bans.set(key, ban);
+    this.#record(command, "ban", ban.name, ban.reason);
+  }
+
+  #put(command: CommandView, document: DocumentCommand): void {
+    const { name, replacedVersion, version, bytes, detail } = document;
+    if (name === 0 || name > DOCUMENT_NUMBER_MAX) throw malformed(`document ${name}`);
+    if (bytes.length > DOCUMENT_BYTES_MAX) throw full("bytes of a document", DOCUMENT_BYTES_MAX);
+    expect(`Document ${name}`, this.#documents.get(name), replacedVersion, document);
+    this.#documents.set(name, { version, bytes });
+    this.#record(command, name === 1 ? "trustBundle" : "tokenKey", "", detail);
+  }
+
+  #note(command: CommandView, action: number, subject: string, detail: string): void {
+    const name = auditName(action);
+    if (name === undefined) throw malformed("action 0");
+    this.#record(command, name, subject, detail);
+  }
+
+  #record(command: CommandView, action: AuditAction, subject: string, detail: string): void {
+    if (this.#pages !== undefined) return;
+    this.audit.append({ unixS: command.unixS, writer: command.writer, action, subject, detail });
+  }
+
+  /** The state as commands that make it again by {@link load}; the same state, the same bytes. */
+  *commands(from: CommandHeader): Generator<Uint8Array, void, undefined> {
+    for (const record of this.#tokens.values()) {
+      yield encodeEnrolment(from, { token: { replacedVersion: 0, record }, lineages: [] });
+    }
+    for (const record of [...this.#lineages.values()].sort((a, b) => a.lineage - b.lineage)) {
+      yield encodeEnrolment(from, { lineages: [{ replacedVersion: 0, record }] });
+    }
+    for (const ban of this.#bans.values()) yield encodeBan(from, { ...ban, lifted: false });
+    for (const [name, { version, bytes }] of this.#documents) {
+      yield encodeDocument(from, { name, version, bytes, replacedVersion: 0, detail: "" });
+    }
+    const { anchor, count } = this.audit;
+    const entries = this.audit.read(1, Infinity);
+    for (let at = 0; at < entries.length; at += AUDIT_PAGE_ENTRIES) {
+      const page = entries.slice(at, at + AUDIT_PAGE_ENTRIES);
+      yield encodeAuditPage(from, { anchor, count, entries: page });
+    }
+  }
+
+  /**
+   * Takes a command of an image; false: it is not about identities. What it notes is not noted anew:
+   * the pages of the audit log stand in the image themselves, and are put in place by {@link loaded}.
+   */
+  load(command: CommandView): boolean {
+    this.#pages ??= [];
+    if (command.kind !== COMMAND_KINDS.auditPage) return this.apply(command);
+    this.#pages.push(command.bodyInto(new AuditPageView()).toPlain());
+    return true;
+  }
+
+  /** The image is read to its end. */
+  loaded(): void {
+    const pages = this.#pages ?? [];
+    this.#pages = undefined;
+    const [first] = pages;
+    if (first === undefined) return;
+    const entries = pages.flatMap((page) => page.entries);
+    this.audit.restore({ count: first.count, anchor: first.anchor, entries });
+  }
+}
+
+/** @throws RegistryError `incarnation_mismatch` where what is to be replaced moved on. */
+function expect(
+  what: string,
+  found: { readonly version: number } | undefined,
+  replacedVersion: number,
+  record: { readonly version: number },
+): void {
+  const version = found?.version ?? 0;
+  if (version !== replacedVersion) {
+    throw moved(`${what} must have version ${replacedVersion}: it has ${version}`);
+  }
+  if (record.version <= replacedVersion) throw malformed(`version ${record.version}`);
+}
+
+function auditName(action: number): AuditAction | undefined {
+  if (action === 0) return undefined;
+  const name = AUDIT_NAMES.get(action);
+  if (name === undefined) throw malformed(`action ${action}`);
+  return name;
+}
+
+function moved(message: string): RegistryError {
+  return new RegistryError("incarnation_mismatch", message);
+}
+
+function full(what: string, max: number): RegistryError {
+  return new RegistryError("overloaded", `Group 0 keeps at most ${max} ${what}`, {
+    retryAfterMs: 60_000,
+  });
+}
+
+function malformed(what: string): RegistryError {
+  return new RegistryError("malformed", `Command about identities must be sound: found ${what}`);
+}
