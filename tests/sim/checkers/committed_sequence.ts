@@ -15,7 +15,7 @@ import {
 import { replicaName } from "./replica_name.ts";
 
 interface GroupSequence {
-  /** By index: the term of the entry that was applied there. */
+  /** By index: the term of the entry that was committed there. */
   readonly terms: number[];
   /** The commands, ascending by index. */
   readonly applied: AppliedEntry[];
@@ -24,7 +24,7 @@ interface GroupSequence {
 interface ReplicaPlace {
   run: number;
   /** All of its log up to here was compared. */
-  compared: number;
+  committed: number;
   /** The index that its state machine applied last, or of the image it holds. */
   applied: number;
   /** Where in the group's `applied` the next command must stand; -1: not known. */
@@ -71,18 +71,18 @@ export class CommittedSequence implements Checker {
     for (const replica of node.replicas) this.#compareLog(node.run, replica);
   }
 
-  /** Compares terms, of entries without a command too, as soon as they are applied. */
+  /** Compares terms, of entries without a command too, as soon as they are committed. */
   #compareLog(run: number, replica: ReplicaView): void {
-    const { ref, applied } = replica;
+    const { ref, committed } = replica;
     const place = this.#place(ref);
     if (place.run !== run) {
       place.run = run;
-      place.compared = 0;
+      place.committed = 0;
     }
-    if (applied <= place.compared) return;
+    if (committed <= place.committed) return;
     const { terms } = this.#group(ref.group);
     // From the end, for what lies below the first index is compacted.
-    for (let index = applied; index > place.compared; index--) {
+    for (let index = committed; index > place.committed; index--) {
       const term = replica.termAt(index);
       if (term === undefined) break;
       const known = terms[index] ??= term;
@@ -95,7 +95,7 @@ export class CommittedSequence implements Checker {
           `another replica one of term ${known}`,
       );
     }
-    place.compared = applied;
+    place.committed = committed;
   }
 
   #group(group: number): GroupSequence {
@@ -107,7 +107,7 @@ export class CommittedSequence implements Checker {
   #place(ref: ReplicaRef): ReplicaPlace {
     let place = this.#places.get(ref);
     if (place === undefined) {
-      place = { run: 0, compared: 0, applied: 0, next: -1 };
+      place = { run: 0, committed: 0, applied: 0, next: -1 };
       this.#places.set(ref, place);
     }
     return place;
