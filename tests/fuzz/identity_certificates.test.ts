@@ -1,0 +1,205 @@
+/**
+ * Whatever a stranger shows as a certificate, chain, request or bundle gives facts or a coded refusal:
+ * never an error of another kind, never a hang; and what is changed by a bit is never believed.
+ */
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { readCertificate } from "../../identity/certificate_reader.ts";
+import { isRefusal } from "../../identity/certificate_refusal.ts";
+import {
+  checkCertificateRequest,
+  createCertificateRequest,
+} from "../../identity/certificate_request.ts";
+import { validateIdentity } from "../../identity/path_validation.ts";
+import { parseSpiffeId } from "../../identity/spiffe.ts";
+import {
+  createTrustBundle,
+  isBundleRefusal,
+  openTrustBundle,
+} from "../../identity/trust_bundle.ts";
+import { CertificateAuthority } from "../../identity/authority.ts";
+import { derElement } from "../../identity/der.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import { agentLeaf, createTestPki, DAY_MS, NOW_MS, TRUST_DOMAIN } from "../support/test_pki.ts";
+
+const pki = await createTestPki();
+const { root, intermediate, entropy } = pki;
+const leaf = await intermediate.authority.issueIdentity(agentLeaf(pki));
+const CHAIN = [leaf, intermediate.certificate.der, root.certificate.der];
+const request = await createCertificateRequest(pki.leafKey);
+
+/** Bytes with some changes: overwritten, cut out, put in, cut off. */
+function mutated(sources: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
+  const change = fc.record({
+    at: fc.nat(),
+    remove: fc.nat({ max: 8 }),
+    insert: fc.uint8Array({ maxLength: 8 }),
+  });
+  return fc.tuple(fc.constantFrom(...sources), fc.array(change, { minLength: 1, maxLength: 4 }))
+    .map(
+      ([source, changes]) => {
+        let bytes = source;
+        for (const { at, remove, insert } of changes) {
+          const start = at % (bytes.length + 1);
+          bytes = Uint8Array.of(
+            ...bytes.subarray(0, start),
+            ...insert,
+            ...bytes.subarray(start + remove),
+          );
+        }
+        return bytes;
+      },
+    );
+}
+
+/** DER that is well formed, of random shape: it comes further than random bytes do. */
+const der = fc.letrec<{ node: Uint8Array }>((tie) => ({
+  node: fc.oneof(
+    { depthSize: "medium" },
+    fc.tuple(
+      fc.constantFrom(1, 2, 3, 4, 6, 12, 23, 24, 0x82, 0x86),
+      fc.uint8Array({ maxLength: 20 }),
+    )
+      .map(([tag, content]) => derElement(tag, content)),
+    fc.tuple(fc.constantFrom(0x30, 0x31, 0xa0, 0xa3), fc.array(tie("node"), { maxLength: 5 }))
+      .map(([tag, parts]) => derElement(tag, ...parts)),
+  ),
+})).node;
+
+const anyBytes = fc.oneof(fc.uint8Array({ maxLength: 2_000 }), der, mutated([...CHAIN, request]));
+
+test("readCertificate gives facts or a refusal for any bytes", () => {
+  fc.assert(
+    fc.property(anyBytes, (bytes) => {
+      const result = readCertificate(bytes);
+      if (isRefusal(result)) assert.ok(result.message.length < 500);
+      else assert.is(result.der, bytes);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test("readCertificate works in time proportional to the bytes", () => {
+  // The worst there is: as many elements as fit, each a list of its own.
+  const worst = [0x30, 0x31, 0xa3].map((tag) => {
+    let bytes = new Uint8Array(0);
+    while (bytes.length < 11_000) bytes = new Uint8Array(derElement(tag, bytes));
+    return bytes;
+  });
+  const flat = derElement(0x30, derElement(0x30, ...new Array(3_000).fill(Uint8Array.of(0x30, 0))));
+  for (const bytes of [...worst, flat]) {
+    for (let round = 0; round < 200; round++) assert.ok(isRefusal(readCertificate(bytes)));
+  }
+});
+
+test("validateIdentity gives an identity or a refusal for any chain", async () => {
+  const chains = fc.array(fc.oneof(anyBytes, fc.constantFrom(...CHAIN)), { maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(
+      chains,
+      fc.boolean(),
+      fc.nat({ max: 2 ** 45 }),
+      async (chain, isOpen, nowMs) => {
+        const trust = isOpen ? pki.open : pki.closed;
+        await validateIdentity({ chain, trust, nowMs, graceMs: DAY_MS });
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+test("validateIdentity believes no chain with any one bit changed", async () => {
+  const sound = await validateIdentity({
+    chain: CHAIN.slice(0, 2),
+    trust: pki.open,
+    nowMs: NOW_MS,
+  });
+  assert.not(isRefusal(sound));
+  for (const index of [0, 1]) {
+    for (let bit = 0; bit < CHAIN[index]!.length * 8; bit++) {
+      const chain = CHAIN.slice(0, 2).map((bytes) => bytes.slice());
+      chain[index]![bit >> 3]! ^= 1 << (bit & 7);
+      const result = await validateIdentity({ chain, trust: pki.open, nowMs: NOW_MS });
+      assert.ok(isRefusal(result), `bit ${bit} of certificate ${index}`);
+    }
+  }
+});
+
+test("validateIdentity believes no certificate that is cut anywhere", async () => {
+  for (const index of [0, 1]) {
+    for (let length = 0; length < CHAIN[index]!.length; length++) {
+      const chain = CHAIN.slice(0, 2);
+      chain[index] = chain[index]!.subarray(0, length);
+      assert.ok(isRefusal(await validateIdentity({ chain, trust: pki.open, nowMs: NOW_MS })));
+    }
+  }
+});
+
+test("checkCertificateRequest gives a key or a refusal for any bytes", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(anyBytes, mutated([request])), async (bytes) => {
+      const result = await checkCertificateRequest(bytes);
+      if (!isRefusal(result)) assert.equal(bytes, request);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test("openTrustBundle gives a bundle or a refusal for any text", async () => {
+  const signer = await root.authority.createBundleSigner({
+    notBeforeMs: NOW_MS - DAY_MS,
+    notAfterMs: NOW_MS + DAY_MS,
+    entropy,
+  });
+  const roots = [root.certificate.der];
+  const sound = await createTrustBundle({
+    trustDomain: TRUST_DOMAIN,
+    sequence: 1,
+    issuedAtMs: NOW_MS,
+    expiresAtMs: NOW_MS + DAY_MS,
+    roots,
+    intermediates: [intermediate.certificate.der],
+    servers: [],
+  }, signer);
+  const asText = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const texts = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.json(),
+    mutated([new TextEncoder().encode(sound)]).map(asText),
+  );
+  await fc.assert(
+    fc.asyncProperty(texts, async (text) => {
+      const options = { text, trustDomain: TRUST_DOMAIN, roots, nowMs: NOW_MS };
+      const result = await openTrustBundle(options);
+      if (!isBundleRefusal(result)) assert.is(text, sound);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test("parseSpiffeId and CertificateAuthority.open refuse by code, whatever the text", async () => {
+  const coded = (error: unknown) => {
+    if (!(error instanceof RegistryError)) throw error;
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: "binary" }), anyBytes, async (text, bytes) => {
+      try {
+        parseSpiffeId(`spiffe://${text}`);
+      } catch (error) {
+        coded(error);
+      }
+      const base64 = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+      const certificatePem = `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+      try {
+        await CertificateAuthority.open({ certificatePem, keyPem: intermediate.pair.keyPem });
+        // Only what is not signed by itself opens: the CA's own certificate, changed somewhere.
+      } catch (error) {
+        coded(error);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test.run();
