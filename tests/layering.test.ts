@@ -67,8 +67,6 @@ const HOUSE: House = {
     "identity/join_token.ts",
     "identity/trust_bundle.ts",
     "identity/intermediate_schedule.ts",
-    // The handshake stands before the sessions that will begin with it.
-    "identity/registry_auth/mod.ts",
     // TLS stands before the node that will listen on it.
     "transport/tls.ts",
   ],

@@ -11,10 +11,6 @@
 import type { Carrier } from "./carrier_session.ts";
 import type { BytePair } from "./carrier_stream.ts";
 
-/** The protocol names of ALPN. */
-export const ALPN_REGISTRY = "crs";
-export const ALPN_HTTP3 = "h3";
-
 const NO_HEADER = new Uint8Array(0);
 const WEBTRANSPORT_HEADER = new Uint8Array([0x40, 0x41, 0x00]);
 

@@ -13,9 +13,10 @@ import {
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import { newListenerStats } from "./admission.ts";
+import { ALPN_REGISTRY } from "./alpn.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { boundedDial } from "./dialing.ts";
-import { addressText, ALPN_REGISTRY, QuicCarrier } from "./quic_carrier.ts";
+import { addressText, QuicCarrier } from "./quic_carrier.ts";
 import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
 
 /** What a {@link QuicDialer} needs. */

@@ -22,10 +22,11 @@ import {
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import { Admission, newListenerStats } from "./admission.ts";
+import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { ignore } from "./carrier_stream.ts";
 import { Handoff } from "./handoff.ts";
-import { addressText, ALPN_HTTP3, ALPN_REGISTRY, plainHost, QuicCarrier } from "./quic_carrier.ts";
+import { addressText, plainHost, QuicCarrier } from "./quic_carrier.ts";
 import type {
   Endpoint,
   Listener,

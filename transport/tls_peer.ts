@@ -8,7 +8,7 @@
  * to look at the leaf alone.
  */
 import type { TLSSocket } from "node:tls";
-import { ALPN_REGISTRY } from "./quic_carrier.ts";
+import { ALPN_REGISTRY } from "./alpn.ts";
 
 /** Options that dialer and listener share. */
 export const TLS_PROTOCOL = { minVersion: "TLSv1.3", ALPNProtocols: [ALPN_REGISTRY] } as const;

@@ -32,6 +32,7 @@ import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
+import { takeForGranted } from "./session_identity.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
 
@@ -246,7 +247,7 @@ class Node {
       world: this.#world,
       logger: this.#logger,
       onError: this.#onError,
-      authenticate: () => peer,
+      identity: takeForGranted(peer),
       facts: {
         features: 0,
         clusterId: registry.cluster.clusterId,

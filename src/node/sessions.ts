@@ -1,9 +1,10 @@
 /**
- * Sessions: accept, greet, serve, say goodbye.
+ * Sessions: accept, prove, greet, serve, say goodbye.
  *
- * A session's first stream is the control stream; nothing is done for a peer before its Hello is
- * checked and it is somebody. Each stage has a deadline, each session a limit of streams (the
- * transport's), and whatever a peer sends ends at most its own session.
+ * A session's first stream is the control stream; nothing is done for a peer before it has proven who
+ * it is and its Hello was checked. Each stage has a deadline, each session a limit of streams (the
+ * transport's), and whatever a peer sends ends at most its own session. By a further control stream a
+ * client renews its proof in place.
  */
 import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
@@ -30,6 +31,7 @@ import type { Caller } from "./caller.ts";
 import type { HeldClock } from "./held_clock.ts";
 import { TokenBucket } from "./rate_limiter.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
+import type { Proof, SessionIdentity } from "./session_identity.ts";
 import {
   nextReadBuffer,
   type RequestHandler,
@@ -40,16 +42,13 @@ import {
 /** What the node says of itself in every HelloReply. */
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
 
-/** Who is at the other end of a session: the development identity, for now of every one. */
-export type Authenticate = (session: Session, hello: Hello) => AuthenticatedPeer;
-
 /** Everything the sessions of a node stand on. */
 export interface SessionsOptions {
   readonly listener: Listener;
   readonly world: World;
   readonly logger: Logger;
   readonly onError: OnError;
-  readonly authenticate: Authenticate;
+  readonly identity: SessionIdentity;
   readonly facts: NodeFacts;
   readonly ringMap: () => RingMap;
   readonly handler: RequestHandler;
@@ -62,12 +61,22 @@ export interface SessionsOptions {
 /** How often a drain looks whether requests are still under way, ms. */
 const DRAIN_LOOK_MS = 10;
 
+/** A caller whose proof is renewed in place. */
+interface RenewableCaller extends Caller {
+  peer: AuthenticatedPeer;
+}
+
 interface OpenSession {
   readonly session: Session;
   readonly streams: Set<RequestStream>;
   control: Outbox | undefined;
+  /** Who is at the other end, once that is proven; renewed in place. */
+  proof: Proof | undefined;
+  caller: RenewableCaller | undefined;
   /** True once Hello was answered: ring maps come after. */
   greeted: boolean;
+  /** True while a new proof is under way: one at a time. */
+  renewing: boolean;
   /** Fires when the session is over, so that nothing outside keeps hold of it. */
   readonly ended: AbortController;
 }
@@ -148,13 +157,18 @@ export class Sessions {
       session,
       streams: new Set(),
       control: undefined,
+      proof: undefined,
+      caller: undefined,
       greeted: false,
+      renewing: false,
       ended: new AbortController(),
     };
     this.#open.add(open);
     try {
       if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node stops");
-      const caller = await this.#greet(open);
+      const control = await this.#prove(open);
+      if (control === undefined) return;
+      const caller = await this.#greet(open, control);
       if (caller !== undefined) await this.#serveStreams(open, caller);
     } catch (error) {
       const { code, message } = toRegistryError(error);
@@ -165,52 +179,95 @@ export class Sessions {
     } finally {
       this.#open.delete(open);
       open.ended.abort();
+      open.proof?.close();
       session.abort("The session is over");
     }
   }
 
-  /** Waits for control stream and Hello; `undefined` when the session ended before. */
-  async #greet(open: OpenSession): Promise<Caller | undefined> {
-    const { world, authenticate, facts, ringMap, rate } = this.#options;
+  /** Waits for the control stream and the peer's proof; `undefined` when the session ended before. */
+  async #prove(open: OpenSession): Promise<Stream | undefined> {
+    const { identity } = this.#options;
     const { session } = open;
-    const timer = world.scheduler.after(HELLO_MS_MAX, () => session.abort("No Hello came in time"));
+    const stream = await this.#inTime(session, "No stream was opened in time", session.accept());
+    if (stream === undefined) return undefined;
+    if (stream.kind !== "control") {
+      throw new RegistryError("malformed", "A session must begin with its control stream");
+    }
+    this.#hold(open, await identity.prove(session, stream));
+    return stream;
+  }
+
+  /** Waits for Hello; `undefined` when the session ended before. */
+  async #greet(open: OpenSession, stream: Stream): Promise<Caller | undefined> {
+    const { world, facts, ringMap, rate } = this.#options;
+    const { session } = open;
+    open.control = new Outbox(stream, {
+      bytesMax: 4 * CONTROL_FRAME_BYTES_MAX,
+      onFailure: () => session.abort("The control stream failed"),
+    });
+    const control = new ControlReader(stream);
+    const first = await this.#inTime(session, "No Hello came in time", control.next());
+    if (first === undefined) return undefined;
+    if (first.kind !== "hello") {
+      throw new RegistryError("malformed", "The first control frame must be a Hello");
+    }
+    const version = this.#checkHello(first.hello);
+    const peer = open.proof!.peer;
+    if (peer.revoked.aborted) {
+      throw new RegistryError("unauthenticated", "The identity of this session was revoked");
+    }
+    const reply: Greeting = { ...facts, version, ringMap: ringMap() };
+    send(open.control, { kind: "hello_reply", reply });
+    open.greeted = true;
+    this.#followControl(open, control);
+    const bucket = new TokenBucket({
+      ratePerSecond: rate.requestsPerSecond,
+      burst: rate.burst,
+      nowMs: world.monotonic.nowMs(),
+    });
+    open.caller = { sessionId: session.id, peer, bucket };
+    return open.caller;
+  }
+
+  /** The outcome of a stage; a session whose peer takes too long for it is ended. */
+  async #inTime<T>(session: Session, late: string, stage: Promise<T>): Promise<T> {
+    const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => session.abort(late));
     try {
-      const stream = await session.accept();
-      if (stream === undefined) return undefined;
-      if (stream.kind !== "control") {
-        throw new RegistryError("malformed", "A session must begin with its control stream");
-      }
-      open.control = new Outbox(stream, {
-        bytesMax: 4 * CONTROL_FRAME_BYTES_MAX,
-        onFailure: () => session.abort("The control stream failed"),
-      });
-      const control = new ControlReader(stream);
-      const first = await control.next();
-      if (first === undefined) return undefined;
-      if (first.kind !== "hello") {
-        throw new RegistryError("malformed", "The first control frame must be a Hello");
-      }
-      const version = this.#checkHello(first.hello);
-      const peer = authenticate(session, first.hello);
-      const reply: Greeting = { ...facts, version, ringMap: ringMap() };
-      if (peer.revoked.aborted) {
-        throw new RegistryError("unauthenticated", "The identity of this session was revoked");
-      }
-      send(open.control, { kind: "hello_reply", reply });
-      open.greeted = true;
-      this.#followControl(open, control);
-      // One signal may serve very many sessions: each takes its listener away when it ends.
-      const { signal } = open.ended;
-      peer.revoked.addEventListener("abort", () => this.#revoke(open), { once: true, signal });
-      const bucket = new TokenBucket({
-        ratePerSecond: rate.requestsPerSecond,
-        burst: rate.burst,
-        nowMs: world.monotonic.nowMs(),
-      });
-      return { sessionId: session.id, peer, bucket };
+      return await stage;
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Takes a proof in place of the one before, and ends the session when it counts no more. */
+  #hold(open: OpenSession, proof: Proof): void {
+    open.proof?.close();
+    open.proof = proof;
+    if (open.caller !== undefined) open.caller.peer = proof.peer;
+    // One signal may serve very many sessions: each takes its listener away when it ends.
+    const { signal } = open.ended;
+    const onRevoked = () => {
+      if (open.proof === proof) this.#revoke(open);
+    };
+    proof.peer.revoked.addEventListener("abort", onRevoked, { once: true, signal });
+  }
+
+  /** A client proves anew who it is: the same subject, and bound to the channel no less than before. */
+  async #renew(open: OpenSession, stream: Stream): Promise<void> {
+    const before = open.proof!.peer;
+    const proof = await this.#options.identity.prove(open.session, stream);
+    const { subject, pinned, revoked } = proof.peer;
+    const isSame = subject === before.subject && pinned === before.pinned;
+    if (!isSame || revoked.aborted || open.ended.signal.aborted) {
+      proof.close();
+      throw new RegistryError("unauthenticated", "A session is renewed by who began it alone");
+    }
+    this.#hold(open, proof);
+    // The client ends the stream: it has read all then. Not every transport tells of that.
+    const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => stream.abort());
+    await stream.read(new Uint8Array(1));
+    timer.cancel();
+    stream.abort();
   }
 
   /** The version that both speak. */
@@ -260,6 +317,17 @@ export class Sessions {
     for (;;) {
       const stream = await open.session.accept();
       if (stream === undefined) return;
+      if (stream.kind === "control") {
+        if (open.renewing) {
+          stream.abort();
+          continue;
+        }
+        open.renewing = true;
+        this.#renew(open, stream)
+          .catch((error) => this.#streamFailed(open, stream, error))
+          .finally(() => open.renewing = false);
+        continue;
+      }
       if (stream.kind !== "request") {
         this.#options.onError(
           "stream",

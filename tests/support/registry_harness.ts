@@ -14,6 +14,7 @@ import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/rec
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
 import { Registry } from "../../src/node/registry.ts";
+import type { SessionIdentity } from "../../src/node/session_identity.ts";
 import { Sessions } from "../../src/node/sessions.ts";
 import { developmentPeer } from "../../identity/development_peer.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
@@ -35,6 +36,8 @@ export interface HarnessOptions {
   readonly logLimits?: SharedLogLimits;
   /** Who is at the other end of the session that begins now. */
   readonly peer?: (revoked: AbortSignal) => AuthenticatedPeer;
+  /** How peers prove who they are; by default they do not. */
+  readonly identity?: SessionIdentity;
   readonly seed?: number;
 }
 
@@ -231,7 +234,12 @@ export class RegistryHarness {
       world: process,
       logger: SILENT_LOGGER,
       onError: (stage, error) => void this.caught.push({ stage, error }),
-      authenticate: () => this.#options.peer?.(revoked) ?? development,
+      identity: this.#options.identity ?? {
+        prove: () => {
+          const peer = this.#options.peer?.(revoked) ?? development;
+          return Promise.resolve({ peer, close() {} });
+        },
+      },
       facts: {
         features: 0,
         clusterId: registry.cluster.clusterId,

@@ -1,0 +1,75 @@
+/**
+ * What a handshake is done with in production: WebCrypto for digests and signatures, our own path
+ * validation under the trust of the moment, the ban list.
+ */
+import type { WallClock } from "../src/base/world.ts";
+import type { BanList } from "./ban_list.ts";
+import { isRefusal } from "./certificate_refusal.ts";
+import { signMessage, verifyingKey, verifyMessage } from "./ed25519.ts";
+import type { OwnIdentity } from "./own_identity.ts";
+import { validateIdentity } from "./path_validation.ts";
+import { provenIdentity } from "./proven_identity.ts";
+import {
+  type Admittance,
+  type Candidate,
+  type HandshakeFailure,
+  handshakeFailure,
+  type HandshakeServices,
+  type ProvenIdentity,
+} from "./registry_auth/mod.ts";
+import type { TrustStore } from "./trust_store.ts";
+
+/** What the services stand on. */
+export interface HandshakeServicesOptions {
+  /** What this end shows; asked at each handshake, for it is renewed. */
+  readonly own: () => OwnIdentity;
+  /** What it believes; asked at each handshake, for bundles follow each other. */
+  readonly trust: () => TrustStore;
+  readonly wall: WallClock;
+  readonly bans?: BanList;
+  /** On a server: how long a session may last, ms, and what its client gets. */
+  readonly sessionMsMax?: number;
+  readonly mintToken?: (candidate: Candidate, expiresAtMs: number) => Promise<string | undefined>;
+}
+
+/** The services of one end. */
+export function handshakeServices(options: HandshakeServicesOptions): HandshakeServices {
+  const { own, trust, wall, bans } = options;
+  return {
+    async sha256(bytes) {
+      return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)));
+    },
+    sign: (content) => signMessage(own().key, content),
+    async verify(publicKey, content, signature) {
+      return await verifyMessage(await verifyingKey(publicKey), content, signature);
+    },
+    judge: (_end, chain) => judgeIdentity({ chain, trust: trust(), nowMs: wall.unixMs(), bans }),
+    admit: (candidate) => admit(candidate, options),
+  };
+}
+
+/** What a chain proves, bans included, or why it proves nothing. Any bytes give a verdict. */
+export async function judgeIdentity(options: {
+  readonly chain: readonly Uint8Array[];
+  readonly trust: TrustStore;
+  /** Unix ms. */
+  readonly nowMs: number;
+  readonly bans: BanList | undefined;
+}): Promise<ProvenIdentity | HandshakeFailure> {
+  const validated = await validateIdentity(options);
+  if (isRefusal(validated)) {
+    return handshakeFailure("certificate", `${validated.fault}: ${validated.message}`);
+  }
+  const identity = provenIdentity(validated);
+  const ban = options.bans?.banOf(identity);
+  return ban === undefined ? identity : handshakeFailure("banned", "This identity is banned");
+}
+
+async function admit(
+  candidate: Candidate,
+  { wall, sessionMsMax = Infinity, mintToken }: HandshakeServicesOptions,
+): Promise<Admittance> {
+  const expiresAtMs = Math.min(candidate.identity.notAfterMs, wall.unixMs() + sessionMsMax);
+  const token = await mintToken?.(candidate, expiresAtMs);
+  return token === undefined ? { expiresAtMs } : { expiresAtMs, token };
+}

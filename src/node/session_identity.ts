@@ -1,0 +1,144 @@
+/**
+ * Who is at the other end of a session, proven before anything is done for it. One shape for every
+ * way of proving it: the handshake in the session's first stream, the client certificate that TLS has
+ * verified, or the development identity, which proves nothing.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
+import type { World } from "../base/world.ts";
+import type { BanList } from "../../identity/ban_list.ts";
+import {
+  handshakeServices,
+  type HandshakeServicesOptions,
+  judgeIdentity,
+} from "../../identity/handshake_services.ts";
+import type { OwnIdentity } from "../../identity/own_identity.ts";
+import {
+  HalfOpenHandshakes,
+  Handshake,
+  HandshakeRefused,
+  type HandshakeServices,
+  runHandshake,
+  serverProtocol,
+  type TlsLeaves,
+} from "../../identity/registry_auth/mod.ts";
+import { SessionLife } from "../../identity/session_life.ts";
+import type { TrustStore } from "../../identity/trust_store.ts";
+import { alpnOf } from "../../transport/alpn.ts";
+import type { Session, Stream } from "../../transport/transport.ts";
+
+/** A proof that counts for a while. */
+export interface Proof {
+  /** Its signal fires when it counts no more. */
+  readonly peer: AuthenticatedPeer;
+  /** The session is over, or another proof took its place. */
+  close(): void;
+}
+
+/** Proves who is at the other end. */
+export interface SessionIdentity {
+  /**
+   * Called with the session's first stream, before a byte of it was read, and again with a further
+   * control stream, by which a client renews its proof in place.
+   *
+   * @throws RegistryError `unauthenticated` and others, with which the session ends.
+   */
+  prove(session: Session, stream: Stream): Promise<Proof>;
+}
+
+/** Takes everybody for one and the same peer: the development identity. */
+export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
+  const proof: Proof = { peer, close() {} };
+  return { prove: () => Promise.resolve(proof) };
+}
+
+/** What proving by certificates needs. */
+export interface CertifiedIdentityOptions extends Pick<HandshakeServicesOptions, "mintToken"> {
+  readonly world: World;
+  /** What this node shows, and what it believes: asked at each handshake. */
+  readonly own: () => OwnIdentity;
+  readonly trust: () => TrustStore;
+  readonly tlsLeaves: () => TlsLeaves;
+  /** Under which hosts and ports it may be dialed, as `authorityOf` writes them. */
+  readonly authorities: () => ReadonlySet<string>;
+  readonly bans: BanList;
+  /** The longest that a session lasts before it must be renewed, ms. */
+  readonly sessionMsMax?: number;
+  /** Whether tokens go into sessions that may be relayed too. Default false. */
+  readonly unpinnedTokens?: boolean;
+}
+
+/** Proves peers by their certificates: in TLS where TLS did, by `registry-auth/1` elsewhere. */
+export class CertifiedIdentity implements SessionIdentity {
+  readonly #options: CertifiedIdentityOptions;
+  readonly #services: HandshakeServices;
+  readonly #halfOpen = new HalfOpenHandshakes();
+
+  constructor(options: CertifiedIdentityOptions) {
+    this.#options = options;
+    this.#services = handshakeServices({
+      ...options,
+      wall: options.world.wall,
+      sessionMsMax: this.#sessionMsMax,
+    });
+  }
+
+  /** Handshakes under way. */
+  get handshakes(): number {
+    return this.#halfOpen.count;
+  }
+
+  prove(session: Session, stream: Stream): Promise<Proof> {
+    return session.transport === "tls" ? this.#proveByTls(session) : this.#shake(session, stream);
+  }
+
+  get #sessionMsMax(): number {
+    return this.#options.sessionMsMax ?? AUTH_SESSION_MS_MAX;
+  }
+
+  async #shake(session: Session, stream: Stream): Promise<Proof> {
+    const { world, own, authorities, tlsLeaves, unpinnedTokens = false, bans } = this.#options;
+    const nonce = new Uint8Array(32);
+    world.entropy.fill(nonce);
+    const { identity, chain } = own();
+    const protocol = serverProtocol({
+      nonce,
+      alpn: alpnOf(session.transport),
+      authorities: authorities(),
+      tlsLeaves: tlsLeaves(),
+      sessionMsMax: this.#sessionMsMax,
+      unpinnedTokens,
+      own: { ...identity, chain },
+    });
+    const handshake = new Handshake(protocol, world.monotonic.nowMs());
+    const result = await this.#halfOpen.run((signal) =>
+      runHandshake(handshake, { stream, services: this.#services, ...world, signal })
+    );
+    const { wall, scheduler } = world;
+    return new SessionLife({ ...result, identity: result.peer, wall, scheduler, bans });
+  }
+
+  /** TLS verified the chain and the key; what the leaf says is judged by our own rules too. */
+  async #proveByTls({ peerCertificate }: Session): Promise<Proof> {
+    const { trust, bans, world: { wall, scheduler } } = this.#options;
+    if (peerCertificate === undefined) {
+      throw new RegistryError("unauthenticated", "A client certificate is needed: TLS saw none");
+    }
+    const nowMs = wall.unixMs();
+    const chain = [peerCertificate];
+    const identity = await judgeIdentity({ chain, trust: trust(), nowMs, bans });
+    if ("fault" in identity) throw new HandshakeRefused(identity);
+    const sessionMsMax = this.#sessionMsMax;
+    return new SessionLife({
+      identity,
+      // TLS bound both certificates to the connection: nobody can stand between.
+      pinned: true,
+      expiresAtMs: nowMs + sessionMsMax,
+      sessionMsMax,
+      wall,
+      scheduler,
+      bans,
+    });
+  }
+}
