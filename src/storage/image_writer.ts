@@ -18,6 +18,13 @@ type Done = (error: RegistryError | undefined) => void;
 /** What is done with an image whose file is durable: logs its mark; `done` when that is, too. */
 export type LogMark = (image: WalImage, done: Done) => void;
 
+/** The log whose images are written. */
+export interface ImageLog {
+  readonly isPoisoned: boolean;
+  /** A sync failed. */
+  poison(failure: StorageFailure): void;
+}
+
 interface Job {
   readonly image: WalImage;
   readonly pieces: Uint8Array[];
@@ -28,7 +35,7 @@ interface Job {
 /** Writes images of one log. */
 export class ImageWriter {
   readonly #driver: StorageDriver;
-  readonly #poison: (failure: StorageFailure) => void;
+  readonly #log: ImageLog;
   readonly #jobs: Job[] = [];
   /** Memory that images use in turn: what each would leave behind costs more than the records. */
   readonly #scratch = newImageWriter();
@@ -39,10 +46,9 @@ export class ImageWriter {
   #bytesWritten = 0;
   #onDrained: (() => void) | undefined;
 
-  /** @param poison told when a sync failed. */
-  constructor(driver: StorageDriver, poison: (failure: StorageFailure) => void) {
+  constructor(driver: StorageDriver, log: ImageLog) {
     this.#driver = driver;
-    this.#poison = poison;
+    this.#log = log;
   }
 
   /** Encoded and not yet on the disk. */
@@ -136,11 +142,13 @@ export class ImageWriter {
   }
 
   #unsynced(job: Job, failure: StorageFailure): void {
-    this.#poison(failure);
+    this.#log.poison(failure);
     this.#end(job, notWritten(failure));
   }
 
   #abandon(job: Job, file: string, error: RegistryError): void {
+    // Its mark may be on the disk all the same; what nothing names goes at the next start.
+    if (this.#log.isPoisoned) return this.#end(job, error);
     this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
   }
 

@@ -56,7 +56,7 @@ export class LogImages {
     this.#writer = writer;
     this.#logId = logId;
     this.#numberMax = ledger.imageNumberMax;
-    this.#files = new ImageWriter(driver, (failure) => writer.poison(failure));
+    this.#files = new ImageWriter(driver, writer);
   }
 
   /** The highest number that an image was given. */

@@ -473,6 +473,26 @@ test("SharedLog.writeImage with a full disk fails alone and leaves the former im
   assert.equal(h.texts(1), ["b"]);
 });
 
+test("SharedLog.writeImage whose mark cannot be synced leaves its file: the mark may be there", () => {
+  const h = new LogHarness();
+  const log = h.open();
+  h.put(1, 1, "a");
+  h.world.settle();
+  // As a kernel does, the disk goes on; the log must not.
+  h.disk.poisons = false;
+  h.disk.intercept = (operation) =>
+    isLogFile(operation) && operation.kind === "sync" ? "io" : undefined;
+  let code: string | undefined;
+  log.writeImage(groupId(1), point(1), [encoder.encode("image")], (error) => code = error?.code);
+  h.world.settle();
+  assert.is(code, "storage_unavailable");
+  assert.ok(log.stats().poisoned);
+  h.disk.intercept = () => undefined;
+  h.kill();
+  h.open();
+  assert.equal([h.group(1).imageIndex, h.group(1).image], [1, "image"]);
+});
+
 test("SharedLog image crash points: after each step the former or the new image is there, whole", () => {
   for (let seed = 0; seed < 4; seed++) {
     for (let steps = 0;; steps++) {
