@@ -24,12 +24,17 @@ export interface FileCapture {
   /** Grows with each capture of a file. */
   readonly ordinal: number;
   readonly size: number;
+  /** How many sizes the file had had before. */
+  readonly sizeCount: number;
   readonly pages: ReadonlyMap<number, Page>;
 }
 
 /** One file. */
 export class MemoryFile {
   #size = 0;
+  /** Sizes that it had since it was durable, oldest first, and how many were before those. */
+  #sizes: number[] = [];
+  #sizesBefore = 0;
   #cached: Page[] = [];
   #durableSize = 0;
   #durable: Page[] = [];
@@ -110,9 +115,9 @@ export class MemoryFile {
   truncate(size: number): void {
     this.#growTo(size);
     if (size === this.#size) return;
-    this.#size = size;
+    this.#resize(size);
+    for (const page of this.#dirty.keys()) if (page >= pagesOf(size)) this.#put(page, undefined);
     this.#cached.length = Math.min(this.#cached.length, pagesOf(size));
-    for (const page of this.#dirty.keys()) if (page >= pagesOf(size)) this.#dirty.delete(page);
     const last = pagesOf(size) - 1;
     const cut = withoutTail(this.#cached[last], size - last * PAGE_BYTES);
     if (cut !== this.#cached[last]) this.#put(last, cut);
@@ -122,16 +127,18 @@ export class MemoryFile {
   capture(): FileCapture {
     const pages = new Map<number, Page>();
     for (const page of this.#dirty.keys()) pages.set(page, this.#cached[page]);
-    return { ordinal: ++this.#captures, size: this.#size, pages };
+    const sizeCount = this.#sizesBefore + this.#sizes.length;
+    return { ordinal: ++this.#captures, size: this.#size, sizeCount, pages };
   }
 
   /** The sync ended well. */
-  makeDurable({ ordinal, size, pages }: FileCapture): void {
+  makeDurable({ ordinal, size, sizeCount, pages }: FileCapture): void {
     // A sync that was submitted later holds all that this one does, or something newer.
     if (ordinal < this.#durableOrdinal) return;
     this.#durableOrdinal = ordinal;
     this.#durableSize = size;
-    this.#durable.length = Math.min(this.#durable.length, pagesOf(size));
+    this.#sizes.splice(0, sizeCount - this.#sizesBefore);
+    this.#sizesBefore = sizeCount;
     for (const [page, content] of pages) {
       this.#durable[page] = content;
       this.#clean(page, content);
@@ -140,6 +147,7 @@ export class MemoryFile {
         this.#dirty.set(page, []);
       }
     }
+    this.#durable.length = Math.min(this.#durable.length, pagesOf(size));
   }
 
   /**
@@ -193,6 +201,11 @@ export class MemoryFile {
     ) {
       if (this.#durable[page] !== undefined && !this.#dirty.has(page)) this.#dirty.set(page, []);
     }
+    this.#resize(size);
+  }
+
+  #resize(size: number): void {
+    this.#sizes.push(this.#size);
     this.#size = size;
   }
 
@@ -211,14 +224,16 @@ export class MemoryFile {
     else versions.splice(0, versions.indexOf(content) + 1);
   }
 
-  /** A file that grew may have done so by any part of it; one that was cut was cut or not. */
+  /** Any size that it had since it was durable; one that it grew to perhaps in part. */
   #sizeLeft(entropy: Entropy): number {
-    const [durable, now] = [this.#durableSize, this.#size];
     const draw = entropy.unit();
-    if (draw < 0.4) return now;
-    if (draw < 0.8 || now < durable) return durable;
-    const part = Math.floor(durable + entropy.unit() * (now - durable));
-    return Math.max(durable, part - part % PAGE_BYTES);
+    if (draw < 0.4) return this.#size;
+    const sizes = [this.#durableSize, ...this.#sizes, this.#size];
+    const at = draw < 0.7 ? 0 : Math.floor(entropy.unit() * sizes.length);
+    const [size, next] = [sizes[at]!, sizes[at + 1] ?? 0];
+    if (next <= size || entropy.unit() < 0.5) return size;
+    const part = Math.floor(size + entropy.unit() * (next - size));
+    return Math.max(size, part - part % PAGE_BYTES);
   }
 
   #isBlank(page: number): boolean {
@@ -228,9 +243,11 @@ export class MemoryFile {
 
   #versionLeft(page: number, entropy: Entropy, sectorBytes: number): Page {
     const earlier = this.#dirty.get(page)!;
+    const isCut = page >= pagesOf(this.#size);
+    const latest = isCut ? earlier.at(-1) : this.#cached[page];
     const version = earlier.length > 0 && entropy.unit() < 0.25
       ? earlier[Math.floor(entropy.unit() * earlier.length)]
-      : this.#cached[page];
+      : latest;
     if (sectorBytes === PAGE_BYTES || entropy.unit() < 0.75) return version;
     const torn = (this.#durable[page] ?? ZEROS).slice();
     for (let at = 0; at < PAGE_BYTES; at += sectorBytes) {

@@ -1,44 +1,54 @@
 /**
- * Random work on a shared log, random crashes: whatever part of the unsynced pages and of the folder's
- * changes survives, in whatever order the disk worked, recovery finds the state after some prefix of
- * what was submitted, and that prefix holds all that was acknowledged. The same over full disks,
- * images, relocations, truncations and many restarts of one log. A failure names its seed.
+ * Random work on a shared log, on a disk that does its worst: it is slow, overtakes itself, fills up,
+ * fails to sync; the process is killed and finds its page cache, or the power fails and takes any part
+ * of what was not synced, in the midst of a recovery too. Whatever happens, recovery finds the state
+ * after some prefix of what was submitted, and that prefix holds all that was acknowledged and all
+ * that an earlier recovery told. A failure names its seed: `CRS_SEED=n CRS_SEEDS=1`.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../src/base/assert.ts";
-import { groupId, logIndex, term } from "../../src/base/ids.ts";
+import type { RegistryError } from "../../src/base/errors.ts";
+import { type GroupId, groupId, logIndex, NODE_STATE_GROUP, term } from "../../src/base/ids.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
+import type { SharedLog } from "../../src/storage/shared_log.ts";
 import { LogHarness, textEntry } from "../support/log_harness.ts";
+import { type Answer, LogModel, type LogState } from "../support/log_model.ts";
 
-const GROUPS = 4;
+const GROUPS: readonly GroupId[] = [
+  ...[0, 1, 2, 3].map((id) => groupId(id)),
+  NODE_STATE_GROUP,
+];
+/** Groups with entries; the node's own state has none. */
+const LOGS = GROUPS.length - 1;
 const SEPARATOR = "|";
-
-/** What a group's log says, images and entries alike: its texts by index, and its hard state. */
-interface GroupState {
-  texts: string[];
-  hardTerm: number;
-}
-
-type State = GroupState[];
-
-interface Submitted {
-  readonly apply: (state: State) => void;
-}
 
 class CrashRun {
   readonly #random: SeededEntropy;
   readonly #h = new LogHarness({ segmentBytes: 64 * 1024, idleMs: 20 });
   readonly #seed: number;
-  /** The state that the last recovery found, and what was submitted since. */
-  #base: State = Array.from({ length: GROUPS }, () => ({ texts: [], hardTerm: 0 }));
-  #submitted: Submitted[] = [];
-  #acknowledged = 0;
+  readonly #model = new LogModel(GROUPS.length);
+  #where = "";
   #names = 0;
   #diskFull = false;
-  #imaging = new Set<number>();
+  readonly #imaging = new Set<number>();
   #relocating = false;
-  readonly counts = { images: 0, relocations: 0, failures: 0, cuts: 0, truncations: 0, freed: 0 };
+  readonly counts = {
+    images: 0,
+    installs: 0,
+    forgets: 0,
+    canceled: 0,
+    relocations: 0,
+    failures: 0,
+    cuts: 0,
+    truncations: 0,
+    freed: 0,
+    poisons: 0,
+    kills: 0,
+    powerCuts: 0,
+    brokenRecoveries: 0,
+    closes: 0,
+  };
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -47,11 +57,12 @@ class CrashRun {
 
   run(rounds: number): void {
     for (let round = 0; round < rounds; round++) {
-      this.#open(round);
+      this.#where = `seed ${this.#seed}, round ${round}`;
+      this.#open();
       const steps = this.#upTo(120);
-      for (let step = 0; step < steps; step++) this.#step();
+      for (let step = 0; step < steps && this.#h.poison === undefined; step++) this.#step();
       this.counts.freed += Number(!this.#h.disk.list().some(({ name }) => /-0{16}\./.test(name)));
-      this.#crash();
+      this.#end();
     }
   }
 
@@ -59,172 +70,221 @@ class CrashRun {
     return Math.floor(this.#random.unit() * limit);
   }
 
-  #where(round: number): string {
-    return `seed ${this.#seed}, round ${round}`;
+  #chance(part: number): boolean {
+    return this.#random.unit() < part;
   }
 
-  #crash(): void {
-    this.#diskFull = false;
-    this.#h.disk.intercept = () => undefined;
-    this.#h.disk.reorder = undefined;
-    this.#imaging = new Set();
+  get #log(): SharedLog {
+    return defined(this.#h.log, "Log must be open");
+  }
+
+  /** The process ends: by itself, by force, or with the whole machine. */
+  #end(): void {
+    const { disk, poison } = this.#h;
+    this.#setFull(false);
+    if (poison === undefined && this.#chance(0.1)) {
+      this.counts.closes++;
+      disk.releaseHeld();
+      let closed = false;
+      this.#log.close(() => closed = true);
+      this.#h.world.pass(1_000);
+      assert.ok(closed, this.#where);
+    }
+    this.counts.poisons += Number(poison !== undefined);
+    this.#die();
+    this.#imaging.clear();
     this.#relocating = false;
-    this.#h.crash(this.#upTo(2 ** 31));
   }
 
-  #open(round: number): void {
+  #die(): void {
+    const { disk } = this.#h;
+    disk.intercept = () => undefined;
+    disk.reorder = undefined;
+    disk.delayMs = () => 0;
+    const seed = this.#chance(0.2) ? undefined : this.#upTo(2 ** 31);
+    if (this.#chance(0.5)) {
+      this.counts.kills++;
+      this.#h.kill(seed);
+    } else {
+      this.counts.powerCuts++;
+      this.#h.crash(seed);
+    }
+  }
+
+  #open(): void {
     const h = this.#h;
+    while (this.#chance(0.3)) this.#breakRecovery();
     h.start();
     h.world.settle();
-    if (h.error !== undefined) throw new Error(`${this.#where(round)}: ${h.error.message}`);
+    if (h.error !== undefined) throw new Error(`${this.#where}: ${h.error.message}`);
     this.counts.cuts += h.cuts.length;
-    const found = this.#recovered();
-    const state = structuredClone(this.#base);
-    let matches = this.#acknowledged === 0 && equal(state, found);
-    this.#submitted.forEach(({ apply }, at) => {
-      apply(state);
-      if (at + 1 >= this.#acknowledged) matches ||= equal(state, found);
-    });
-    assert.ok(
-      matches,
-      `${this.#where(round)}: recovered ${summary(found)} is no state between ` +
-        `acknowledged ${this.#acknowledged} and submitted ${this.#submitted.length}, ` +
-        summary(state),
-    );
-    this.#base = found;
-    this.#submitted = [];
-    this.#acknowledged = 0;
-    if (this.#upTo(2) === 0) h.disk.reorder = this.#random;
+    this.#model.recovered(this.#recovered(), this.#where);
+    const { random } = { random: this.#random };
+    if (this.#chance(0.5)) h.disk.reorder = random;
+    if (this.#chance(0.5)) {
+      const slowest = 1 + this.#upTo(40);
+      h.disk.delayMs = () => this.#chance(0.3) ? 0 : this.#upTo(slowest);
+    }
+    if (this.#chance(0.3)) this.#failOneSync();
   }
 
-  #recovered(): State {
-    return Array.from({ length: GROUPS }, (_, group) => {
-      const { image, imageIndex, entries, hardState } = this.#h.group(group);
+  /** A recovery that a crash ends, or a sync that fails. */
+  #breakRecovery(): void {
+    this.counts.brokenRecoveries++;
+    const h = this.#h;
+    if (this.#chance(0.3)) this.#failOneSync(4);
+    h.start();
+    for (let turns = this.#upTo(30); turns > 0; turns--) h.world.turn();
+    assert.not.equal(h.error?.code, "corrupt", `${this.#where}: ${h.error?.message}`);
+    this.#die();
+  }
+
+  #failOneSync(within = 40): void {
+    let left = this.#upTo(within);
+    const { disk } = this.#h;
+    const { intercept } = disk;
+    disk.poisons = this.#chance(0.5);
+    disk.intercept = (operation) => {
+      const isSync = operation.kind === "sync" || operation.kind === "syncFolder";
+      return isSync && left-- === 0 ? "io" : intercept(operation);
+    };
+  }
+
+  #recovered(): LogState {
+    return GROUPS.map((id) => {
+      const { image, imageIndex, entries, hardState } = this.#h.group(id);
       const texts = imageIndex === 0 ? [] : image.split(SEPARATOR);
-      assert.is(texts.length, imageIndex);
+      assert.is(texts.length, imageIndex, this.#where);
       for (const { index, text } of entries) {
-        assert.is(index, texts.length + 1);
+        assert.is(index, texts.length + 1, this.#where);
         texts.push(text);
       }
       return { texts, hardTerm: hardState?.term ?? 0 };
     });
   }
 
-  /** The state when all that was submitted is taken as done. */
-  #hoped(): State {
-    const state = structuredClone(this.#base);
-    for (const { apply } of this.#submitted) apply(state);
-    return state;
-  }
-
-  #submit(apply: (state: State) => void): (error: unknown) => void {
-    const submitted = { apply };
-    this.#submitted.push(submitted);
+  /** Hands the model what became of a submission. */
+  #answering(answer: Answer): (error: RegistryError | undefined) => void {
     return (error) => {
-      if (error === undefined) {
-        assert.is(this.#submitted[this.#acknowledged], submitted, "answers come in order");
-        this.#acknowledged++;
-      } else {
-        // It is out of the log, and with it all that came after.
-        this.counts.failures++;
-        const at = this.#submitted.indexOf(submitted);
-        assert.ok(at >= this.#acknowledged);
-        this.#submitted.splice(at, 1);
-      }
+      if (error !== undefined) this.counts.failures++;
+      answer(error, this.#h.poison !== undefined);
     };
   }
 
   #step(): void {
-    const log = defined(this.#h.log, "Log must be open");
     const action = this.#upTo(100);
-    const group = this.#upTo(GROUPS);
-    if (action < 55) this.#append(group);
-    else if (action < 62) {
-      const hardTerm = ++this.#names;
-      const state = { term: term(hardTerm), vote: 0, commit: logIndex(0) };
-      const answer = this.#submit((hoped) => hoped[group]!.hardTerm = hardTerm);
-      if (log.saveHardState(groupId(group), state, answer) !== undefined) this.#submitted.pop();
-    } else if (action < 70) this.#image(group);
-    else if (action < 76) this.#relocate();
-    else if (action < 79) this.#toggleFull();
-    else if (action < 84) this.#h.world.pass(this.#upTo(700));
+    const group = this.#upTo(LOGS);
+    if (action < 50) this.#append(group);
+    else if (action < 58) this.#saveHardState(this.#upTo(GROUPS.length));
+    else if (action < 65) this.#image(group);
+    else if (action < 69) this.#install(group);
+    else if (action < 72) this.#forget(group);
+    else if (action < 77) this.#relocate();
+    else if (action < 80) this.#setFull(!this.#diskFull);
+    else if (action < 86) this.#h.world.pass(this.#upTo(this.#chance(0.1) ? 1_500 : 60));
     else for (let turns = this.#upTo(6); turns > 0; turns--) this.#h.world.turn();
   }
 
-  #append(group: number): void {
-    const log = defined(this.#h.log, "Log must be open");
-    const { length } = this.#hoped()[group]!.texts;
-    const lowest = log.imageIndex(groupId(group)) + 1;
-    // A truncation must stay above an image that is still being written.
-    const mayTruncate = !this.#imaging.has(group) && length >= lowest;
-    const truncates = mayTruncate && this.#upTo(8) === 0;
-    const first = truncates ? lowest + this.#upTo(length - lowest + 1) : length + 1;
-    if (truncates) this.counts.truncations++;
-    const names = Array.from({ length: 1 + this.#upTo(3) }, () => {
-      const filler = this.#upTo(12) === 0 ? "x".repeat(this.#upTo(9_000)) : "";
-      return `${++this.#names}${filler}`;
-    });
-    const answer = this.#submit((state) =>
-      state[group]!.texts.splice(first - 1, Infinity, ...names)
-    );
-    const refusal = log.append(
-      groupId(group),
-      logIndex(first),
-      names.map((name) => textEntry(name)),
-      answer,
-    );
-    if (refusal !== undefined) this.#submitted.pop();
+  #name(): string {
+    const filler = this.#upTo(12) === 0 ? "x".repeat(this.#upTo(9_000)) : "";
+    return `${++this.#names}${filler}`;
   }
 
+  #append(group: number): void {
+    if (this.#model.isInstalling(group)) return;
+    const { length } = this.#model.hoped()[group]!.texts;
+    const image = Math.min(length, this.#log.imageIndex(GROUPS[group]!));
+    // What the group has applied, and so has in images, is never truncated.
+    const truncates = !this.#imaging.has(group) && length > image && this.#upTo(8) === 0;
+    const first = truncates ? image + 1 + this.#upTo(length - image) : length + 1;
+    const names = Array.from({ length: 1 + this.#upTo(3) }, () => this.#name());
+    const answer = this.#model.submit((state) =>
+      state[group]!.texts.splice(first - 1, Infinity, ...names)
+    );
+    const entries = names.map((name) => textEntry(name));
+    const done = this.#answering(answer);
+    const refusal = this.#log.append(GROUPS[group]!, logIndex(first), entries, done);
+    if (refusal !== undefined) this.#model.refused();
+    else if (truncates) this.counts.truncations++;
+    if (refusal === undefined && this.#chance(0.3)) this.#saveHardState(group);
+  }
+
+  #saveHardState(group: number): void {
+    const hardTerm = ++this.#names;
+    const state = { term: term(hardTerm), vote: 0, commit: logIndex(0) };
+    const answer = this.#model.submit((hoped) => hoped[group]!.hardTerm = hardTerm);
+    const refusal = this.#log.saveHardState(GROUPS[group]!, state, this.#answering(answer));
+    if (refusal !== undefined) this.#model.refused();
+  }
+
+  /** An image of the group's own, of something acknowledged that nothing on its way truncates. */
   #image(group: number): void {
-    const log = defined(this.#h.log, "Log must be open");
-    const index = log.lastIndex(groupId(group));
-    if (this.#imaging.has(group) || index === 0) return;
-    // Acknowledged entries that nothing outstanding may truncate stand in the base or were answered.
-    const durable = structuredClone(this.#base);
-    for (const { apply } of this.#submitted.slice(0, this.#acknowledged)) apply(durable);
-    const hoped = this.#hoped()[group]!.texts;
-    const texts = durable[group]!.texts.slice(0, index);
-    if (texts.some((text, at) => hoped[at] !== text)) return;
+    const { texts } = this.#model.acknowledged()[group]!;
+    const hoped = this.#model.hoped()[group]!.texts;
+    const from = this.#log.imageIndex(GROUPS[group]!);
+    if (this.#imaging.has(group) || this.#model.isInstalling(group)) return;
+    const index = from + this.#upTo(texts.length - from + 1);
+    if (index === 0 || index > texts.length || index > hoped.length) return;
+    if (texts.slice(0, index).some((text, at) => hoped[at] !== text)) return;
     this.#imaging.add(group);
-    const point = { index, term: term(1), configuration: new Uint8Array(0) };
-    const chunks = [new TextEncoder().encode(texts.join(SEPARATOR))];
-    const refusal = log.writeImage(groupId(group), point, chunks, (error) => {
-      this.#imaging.delete(group);
+    const chunks = [new TextEncoder().encode(texts.slice(0, index).join(SEPARATOR))];
+    const refusal = this.#log.writeImage(GROUPS[group]!, point(index), chunks, (error) => {
+      if (error?.code === "canceled") this.counts.canceled++;
+      else this.#imaging.delete(group);
       if (error === undefined) this.counts.images++;
     });
     if (refusal !== undefined) this.#imaging.delete(group);
   }
 
+  #install(group: number): void {
+    const from = this.#log.imageIndex(GROUPS[group]!);
+    const { length } = this.#model.hoped()[group]!.texts;
+    if (this.#model.isInstalling(group) || length < from) return;
+    const index = Math.max(1, from + this.#upTo(length - from + 4));
+    const texts = Array.from({ length: index }, () => `${++this.#names}`);
+    const answer = this.#model.install(group, texts);
+    const done = this.#answering(answer);
+    const chunks = [new TextEncoder().encode(texts.join(SEPARATOR))];
+    this.#imaging.delete(group);
+    const refusal = this.#log.installImage(GROUPS[group]!, point(index), chunks, (error) => {
+      done(error);
+      if (error === undefined) this.counts.installs++;
+    });
+    if (refusal !== undefined) answer(refusal, false);
+  }
+
+  #forget(group: number): void {
+    const answer = this.#model.forget(group);
+    this.#imaging.delete(group);
+    const done = this.#answering(answer);
+    const refusal = this.#log.forget(GROUPS[group]!, (error) => {
+      done(error);
+      if (error === undefined) this.counts.forgets++;
+    });
+    if (refusal !== undefined) this.#model.refused();
+  }
+
   #relocate(): void {
-    const log = defined(this.#h.log, "Log must be open");
-    const holders = log.oldestHolders().filter(() => this.#upTo(4) > 0);
+    const holders = this.#log.oldestHolders().filter(() => this.#upTo(4) > 0);
     if (this.#relocating || holders.length === 0) return;
     this.#relocating = true;
-    const refusal = log.relocateOldest(new Set(holders.map(({ group }) => group)), (error) => {
+    const groups = new Set(holders.map(({ group }) => group));
+    const refusal = this.#log.relocateOldest(groups, (error) => {
       this.#relocating = false;
       if (error === undefined) this.counts.relocations++;
     });
     if (refusal !== undefined) this.#relocating = false;
   }
 
-  #toggleFull(): void {
-    this.#diskFull = !this.#diskFull;
-    this.#h.disk.intercept = (operation) =>
-      this.#diskFull && operation.kind === "write" && this.#upTo(3) > 0 ? "no_space" : undefined;
+  #setFull(full: boolean): void {
+    const { disk } = this.#h;
+    this.#diskFull = full;
+    disk.capacityBytes = full ? disk.usedBytes + this.#upTo(5) * 4_096 : Infinity;
   }
 }
 
-/** How long each group is and how it ends, for a message that a person can read. */
-function summary(state: State): string {
-  return state.map(({ texts, hardTerm }) => {
-    const tail = texts.slice(-4).map((text) => text.replace(/x+$/, "x"));
-    return `[${texts.length}: …${tail.join(" ")}; ${hardTerm}]`;
-  }).join(" ");
-}
-
-function equal(left: State, right: State): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
+function point(index: number) {
+  return { index: logIndex(index), term: term(1), configuration: new Uint8Array(0) };
 }
 
 test("SharedLog after any crash holds all that was acknowledged, in order, and a prefix of the rest", () => {
