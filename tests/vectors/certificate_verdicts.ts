@@ -1,0 +1,123 @@
+/**
+ * Our verdicts on the frozen chains of `certificates.json`, and what we write from its facts, as text:
+ * for Deno and Node to be compared. Run by itself it prints them.
+ */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { CertificateAuthority } from "../../identity/authority.ts";
+import { decodeBase64url, encodeBase64url } from "../../identity/base64url.ts";
+import type { LeafProfileName } from "../../identity/certificate_profile.ts";
+import { isRefusal } from "../../identity/certificate_refusal.ts";
+import {
+  checkCertificateRequest,
+  createCertificateRequest,
+} from "../../identity/certificate_request.ts";
+import { signingKeyOfSeed } from "../../identity/ed25519.ts";
+import type { RegistryIdentity } from "../../identity/identity_extension.ts";
+import { validateIdentity, validatePath } from "../../identity/path_validation.ts";
+import { encodePem } from "../../identity/pem.ts";
+import { isBundleRefusal, openTrustBundle } from "../../identity/trust_bundle.ts";
+import { TrustStore } from "../../identity/trust_store.ts";
+
+/** A chain and what is to be made of it: a fault, or "" where it is believed. */
+export interface ChainCase {
+  readonly name: string;
+  readonly verdict: string;
+  readonly profile: LeafProfileName;
+  /** True: the peer's intermediates are taken; false: those of the bundle count. */
+  readonly open: boolean;
+  readonly nowMs: number;
+  readonly graceMs: number;
+  /** Base64url. */
+  readonly chain: readonly string[];
+}
+
+/** The frozen file. Bytes are base64url. */
+export interface CertificateVectors {
+  readonly trustDomain: string;
+  readonly root: string;
+  readonly intermediate: string;
+  readonly intermediateKeyPem: string;
+  readonly leaf: {
+    readonly serialNumber: string;
+    readonly subject: string;
+    readonly publicKey: string;
+    readonly notBeforeMs: number;
+    readonly notAfterMs: number;
+    readonly registryIdentity: RegistryIdentity;
+    readonly der: string;
+  };
+  readonly request: { readonly seed: string; readonly der: string };
+  readonly bundle: { readonly nowMs: number; readonly text: string };
+  readonly cases: readonly ChainCase[];
+}
+
+/** The vectors in a folder. */
+export function readVectors(folder: string): CertificateVectors {
+  return JSON.parse(readFileSync(`${folder}/certificates.json`, "utf8")) as CertificateVectors;
+}
+
+/** The verdict on each chain, in order. */
+export async function chainVerdicts(vectors: CertificateVectors): Promise<string[]> {
+  const { trustDomain } = vectors;
+  const roots = [bytes(vectors.root)];
+  const intermediates = [bytes(vectors.intermediate)];
+  const closed = await TrustStore.open({ trustDomain, roots, intermediates });
+  const open = await TrustStore.open({ trustDomain, roots });
+  if (isRefusal(closed) || isRefusal(open)) throw new Error("The frozen CAs are refused");
+  const verdicts: string[] = [];
+  for (const one of vectors.cases) {
+    const options = { ...one, chain: one.chain.map(bytes), trust: one.open ? open : closed };
+    const result = await (one.profile === "identity" ? validateIdentity : validatePath)(options);
+    verdicts.push(isRefusal(result) ? result.fault : "");
+  }
+  return verdicts;
+}
+
+/** The leaf and the request that are made from the frozen facts, base64url. */
+export async function written(
+  vectors: CertificateVectors,
+): Promise<{ readonly leaf: string; readonly request: string }> {
+  const { leaf, request } = vectors;
+  const authority = await CertificateAuthority.open({
+    certificatePem: encodePem("CERTIFICATE", bytes(vectors.intermediate)),
+    keyPem: vectors.intermediateKeyPem,
+  });
+  const der = await authority.issueIdentity({
+    ...leaf,
+    serialNumber: bytes(leaf.serialNumber),
+    publicKey: bytes(leaf.publicKey),
+  });
+  const key = await signingKeyOfSeed(bytes(request.seed));
+  return {
+    leaf: encodeBase64url(der),
+    request: encodeBase64url(await createCertificateRequest(key)),
+  };
+}
+
+/** All of it as text. */
+export async function report(vectors: CertificateVectors): Promise<string> {
+  const verdicts = await chainVerdicts(vectors);
+  const { leaf, request } = await written(vectors);
+  const asked = await checkCertificateRequest(bytes(vectors.request.der));
+  const { trustDomain, bundle: { text, nowMs } } = vectors;
+  const bundle = await openTrustBundle({ text, trustDomain, roots: [bytes(vectors.root)], nowMs });
+  return [
+    ...vectors.cases.map(({ name }, index) => `${name}: ${verdicts[index]}`),
+    `leaf ${leaf}`,
+    `request ${request}: ${isRefusal(asked) ? asked.fault : encodeBase64url(asked.publicKey)}`,
+    `bundle: ${isBundleRefusal(bundle) ? bundle.fault : bundle.bundle.sequence}`,
+    "",
+  ].join("\n");
+}
+
+function bytes(text: string): Uint8Array {
+  const decoded = decodeBase64url(text);
+  if (decoded === undefined) throw new Error(`Not base64url: ${text.slice(0, 40)}`);
+  return decoded;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  process.stdout.write(await report(readVectors(process.env["CERTIFICATE_VECTORS"] ?? "")));
+}

@@ -1,0 +1,41 @@
+/** Certificates as they were written when they were frozen, and verdicts on chains; Deno and Node. */
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runOnNode } from "../support/on_node.ts";
+import { chainVerdicts, readVectors, report, written } from "./certificate_verdicts.ts";
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+const vectors = readVectors(folder);
+
+test("each frozen chain gets its frozen verdict", async () => {
+  const verdicts = await chainVerdicts(vectors);
+  for (const [index, { name, verdict }] of vectors.cases.entries()) {
+    assert.is(verdicts[index], verdict, name);
+  }
+  const believed = verdicts.filter((verdict) => verdict === "").length;
+  console.log(`chains  ${believed} believed, ${verdicts.length - believed} refused`);
+  assert.is(believed, 8);
+  assert.is(verdicts.length, 36);
+});
+
+test("leaf and request are written as they were frozen", async () => {
+  assert.equal(await written(vectors), {
+    leaf: vectors.leaf.der,
+    request: vectors.request.der,
+  });
+});
+
+test("Node reads, writes and judges as Deno does", async () => {
+  const entry = new URL("./certificate_verdicts.ts", import.meta.url);
+  const printed = await runOnNode(entry, { CERTIFICATE_VECTORS: folder });
+  if (printed === undefined) {
+    console.log("skipped: the program node is missing; Debian's package nodejs brings it");
+    return;
+  }
+  const ours = await report(vectors);
+  assert.match(ours, /\nbundle: 5\n$/);
+  assert.is(printed, ours);
+});
+
+test.run();
