@@ -1,0 +1,77 @@
+/**
+ * What our verifiers say of our own frozen tokens and sealed labels, on the runtime that runs it. As a
+ * program it prints the verdicts, so that runtimes can be compared.
+ */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { BanList } from "../../identity/ban_list.ts";
+import { openLabel } from "../../identity/sealed_label.ts";
+import { checkToken } from "../../identity/token_check.ts";
+import { PublishedTokenKeys } from "../../identity/token_keys.ts";
+import { openingKeyOf } from "../../identity/x25519.ts";
+import { fromHex } from "../../src/base/bytes.ts";
+
+/** tests/vectors/tokens.json. */
+export interface FrozenTokens {
+  readonly nowMs: number;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly subject: string;
+  /** Hexadecimal. */
+  readonly leafHash: string;
+  readonly jwks: string;
+  readonly tokens: readonly { name: string; token: string; verdict: string }[];
+}
+
+/** tests/vectors/sealed_labels.json. */
+export interface FrozenLabels {
+  readonly label: string;
+  readonly value: string;
+  readonly forOne: string;
+  readonly forBoth: string;
+}
+
+/** `accepted`, or the fault, of each token. */
+export async function tokenVerdicts(frozen: FrozenTokens): Promise<string[]> {
+  const { issuer, audience, subject, nowMs } = frozen;
+  const keys = new PublishedTokenKeys();
+  await keys.replace(frozen.jwks);
+  const rules = { issuer, audience, keys, bans: new BanList() };
+  const leafHash = fromHex(frozen.leafHash);
+  if (leafHash === undefined) throw new Error("leafHash is no hexadecimal");
+  const verdicts: string[] = [];
+  for (const { token } of frozen.tokens) {
+    const verdict = await checkToken(token, { subject, leafHash }, rules, nowMs);
+    verdicts.push(typeof verdict === "string" ? verdict : "accepted");
+  }
+  return verdicts;
+}
+
+/** The value, or the fault, of each label by each key: for one, for both; first key, second, third. */
+export async function labelVerdicts(frozen: FrozenLabels): Promise<string[]> {
+  const verdicts: string[] = [];
+  const place = { recordId: new Uint8Array(16).fill(7), label: frozen.label };
+  for (const sealed of [frozen.forOne, frozen.forBoth]) {
+    for (const seed of [1, 2, 3]) {
+      const key = await openingKeyOf(new Uint8Array(32).fill(seed));
+      const opened = await openLabel(sealed, place, key);
+      verdicts.push("fault" in opened ? opened.fault : opened.value);
+    }
+  }
+  return verdicts;
+}
+
+/** A frozen file of that folder. */
+export function readFrozen<T>(folder: string, name: string): T {
+  return JSON.parse(readFileSync(`${folder}/${name}`, "utf8"));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const folder = process.env.FROZEN ?? "";
+  const verdicts = [
+    ...await tokenVerdicts(readFrozen(folder, "tokens.json")),
+    ...await labelVerdicts(readFrozen(folder, "sealed_labels.json")),
+  ];
+  process.stdout.write(verdicts.join("\n"));
+}
