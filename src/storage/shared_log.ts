@@ -154,7 +154,8 @@ export interface SegmentHolder {
  * The open log.
  *
  * **What the owner may assume.** Submissions are answered in the order in which they were made,
- * across all groups. When one is answered with an error, every one made after it and not answered
+ * across all groups; an image stands apart, answered when its file and its mark are durable, or with
+ * an error of its own. When one is answered with an error, every one made after it and not answered
  * yet is answered with an error too, before any later one succeeds: so the entries of a group that
  * are acknowledged are always a prefix of those submitted, and no gap can come about.
  * After an error `storage_unavailable` the group's log ends at {@link SharedLog.lastIndex} (its

@@ -5,12 +5,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../src/base/assert.ts";
-import { groupId, logIndex, term } from "../../src/base/ids.ts";
+import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../src/base/ids.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { verifyFolder } from "../../src/storage/wal_inspect.ts";
 import { LogHarness } from "../support/log_harness.ts";
 
 const LIMITS = { segmentBytes: 64 * 1024 };
+const POINT = { term: term(1), configuration: new Uint8Array(0) };
 
 function lived(): LogHarness {
   const h = new LogHarness(LIMITS);
@@ -20,9 +21,19 @@ function lived(): LogHarness {
     h.put(2 + index % 3, Math.ceil(index / 3), `other ${index}`);
     if (index % 4 === 0) h.world.settle();
     if (index !== 20) continue;
-    const point = { index: logIndex(12), term: term(1), configuration: new Uint8Array(0) };
-    log.writeImage(groupId(1), point, [new Uint8Array(5_000).fill(7)], () => {});
+    log.writeImage(
+      groupId(1),
+      { ...POINT, index: logIndex(12) },
+      [new Uint8Array(5_000).fill(7)],
+      () => {},
+    );
   }
+  log.installImage(groupId(2), { ...POINT, index: logIndex(4) }, [new Uint8Array(90)], () => {});
+  log.forget(groupId(3), () => {});
+  log.saveHardState(NODE_STATE_GROUP, { term: term(9), vote: 1, commit: logIndex(0) });
+  h.world.settle();
+  h.put(2, 5, "above the image");
+  h.put(3, 1, "another replica");
   h.close();
   return h;
 }
