@@ -155,7 +155,10 @@ export class Fortification {
   /** `peer` says that it leads this group in no term up to `term` (any more). */
   released(peer: Peer, term: number): void {
     const promise = this.#promise;
-    if (promise?.peer === peer && promise.term <= term) this.#drop();
+    if (promise?.peer !== peer || promise.term > term) return;
+    this.#drop();
+    // A promise that stood kept it asleep; nothing else may ever wake it.
+    this.#context.peers.wake.add(this.group);
   }
 
   /**

@@ -47,7 +47,10 @@ export interface LivenessNews {
   readonly returned: readonly NodeId[];
   /** Support of these is not counted on any more: groups led here with a voter there wake. */
   readonly lost: readonly NodeId[];
-  /** These groups, led here, lack a promise that a member made: they wake, so that it comes again. */
+  /**
+   * These groups lack, where they are led here, a promise that a member made, which is to come again;
+   * or were released from their own: they wake.
+   */
   readonly wake: readonly GroupId[];
   /** The clocks say that this node stood still: all support from before is void. */
   readonly voided: boolean;

@@ -74,6 +74,16 @@ test("a promise ends when the leader says that it leads no more, by any message 
   assert.ok(replicas.length === 3);
 });
 
+test("a group that was released from its promise wakes, for it may have been asleep by it", () => {
+  const { nodes, groups } = ledGroup();
+  groups[0]!.stopLeading();
+  nodes.node(2).liveness.poll();
+  nodes.beat(1, 2);
+  assert.equal(nodes.node(2).liveness.poll().wake, [1]);
+  nodes.beat(1, 2);
+  assert.equal(nodes.node(2).liveness.poll().wake, [], "It had no promise any more");
+});
+
 test("what is said to be released in a term says nothing about later terms", () => {
   const { nodes, groups, replicas } = ledGroup();
   groups[0]!.stopLeading();
