@@ -208,7 +208,7 @@ export class Faults {
       const bit = this.#int(8);
       this.#cluster.note("a bit turns: node", node.id, name, offset, bit);
       node.disk.flip(name, offset, bit);
-      node.repair = () => node.disk.flip(name, offset, bit);
+      node.repairs.push(() => node.disk.flip(name, offset, bit));
     }
     this.#cluster.world.after(this.#scale(50, 1_000), () => node.start());
   }

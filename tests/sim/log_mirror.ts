@@ -3,7 +3,7 @@
  * replica's log holds is kept beside it, durable or not, by index and term.
  */
 import type { GroupId } from "../../src/base/ids.ts";
-import type { ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
+import type { HardState, ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
 import type { AppendedEntry, ImageTaken, ReplicaRef } from "./history.ts";
 import { hashBytes } from "./trace.ts";
 
@@ -25,6 +25,8 @@ class ReplicaTerms {
   base = 0;
   baseTerm = 0;
   terms: number[] = [];
+  /** All up to here a restart knows to be committed. */
+  durableCommit = 0;
 
   get lastIndex(): number {
     return this.base + this.terms.length;
@@ -56,9 +58,20 @@ export class LogMirror {
     return this.#groups.get(group)?.at(index);
   }
 
+  /** Up to where a restart of the node would know a group's entries to be committed. */
+  durableCommit(group: number): number {
+    return this.#groups.get(group)?.durableCommit ?? 0;
+  }
+
+  /** Recovery handed out a hard state. */
+  recoveredHardState(group: number, { commit }: HardState): void {
+    this.#committed(group, commit);
+  }
+
   /** Recovery handed out an image. */
   recoveredImage(group: number, { index, term }: ImagePoint, hash: number): void {
     this.#of(group).reset(index, term);
+    this.#committed(group, index);
     const ref = this.#events.refOf(group);
     if (ref === undefined) return;
     this.#events.imaged(ref, { index, term, hash });
@@ -109,7 +122,11 @@ export class LogMirror {
         if (refused === undefined) this.#groups.delete(group);
         return refused;
       },
-      saveHardState: (group, state, done) => log.saveHardState(group, state, done),
+      saveHardState: (group, state, done) =>
+        log.saveHardState(group, state, (error) => {
+          if (error === undefined) this.#committed(group, state.commit);
+          done?.(error);
+        }),
       lastIndex: (group) => log.lastIndex(group),
       imageIndex: (group) => log.imageIndex(group),
       live: (group) => log.live(group),
@@ -149,7 +166,13 @@ export class LogMirror {
     });
   }
 
+  #committed(group: number, index: number): void {
+    const terms = this.#of(group);
+    terms.durableCommit = Math.max(terms.durableCommit, index);
+  }
+
   #imageDurable(group: number, index: number): void {
+    this.#committed(group, index);
     const ref = this.#events.refOf(group);
     if (ref !== undefined) this.#events.imageDurable(ref, index);
   }

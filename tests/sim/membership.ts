@@ -2,8 +2,10 @@
  * Replicas come and go: new ones are taken in empty, as learners or voters, alone or in exchange for
  * others by joint consensus; those removed are forgotten. It stands in for whoever runs the cluster.
  *
- * Each change is one step from the configuration that a leader has applied. A replica's id is given
- * back to nobody; it is retired once a configuration without it is committed, never on a mere doubt.
+ * Each change is one step from the configuration that a leader has applied. A replica that was
+ * removed keeps its place until a majority of the voters that are left knows of its removal, durably:
+ * until then they may need its vote to elect anybody, for they go by the configuration they know, and
+ * a restart may take them back to. Its id is given to nobody else.
  */
 import type { SeededEntropy } from "../../src/base/prng.ts";
 import { EMPTY_DATA, LEAVE_JOINT } from "../../src/raft/mod.ts";
@@ -17,12 +19,24 @@ const CHANGE_MS = 3_000;
 /** More members than this a group does not get. */
 const MEMBERS_MAX = 7;
 
+/** How often it is looked whether those removed are needed still, ms. */
+const RETIRE_MS = 100;
+
+/** A committed configuration. */
+interface KnownConfiguration {
+  readonly index: number;
+  readonly voters: readonly number[];
+  readonly members: ReadonlySet<number>;
+}
+
 /** Changes the configurations of a cluster's groups. */
 export class Membership {
   readonly #cluster: SimCluster;
   readonly #entropy: SeededEntropy;
   /** Groups of which a change is under way. */
   readonly #changing = new Set<number>();
+  /** By group: the newest configuration that is known to be committed. */
+  readonly #known = new Map<number, KnownConfiguration>();
   /** Changes that came about. */
   changed = 0;
 
@@ -106,25 +120,41 @@ export class Membership {
     this.#cluster.world.after(CHANGE_MS, () => this.#changing.delete(group));
     node.wait(() => leader.group.proposeConfChange(change, CHANGE_MS), (proposed) => {
       this.#changing.delete(group);
-      if (proposed.ok) this.#configured(group, proposed.outcome);
+      if (proposed.ok) this.#configured(group, proposed.index, proposed.outcome);
     });
   }
 
-  /** A configuration is committed: who is not in it, is not needed any more. */
-  #configured(group: number, configuration: Configuration): void {
+  /** The configuration of an index is committed. */
+  #configured(group: number, index: number, configuration: Configuration): void {
     this.changed++;
+    if (index <= (this.#known.get(group)?.index ?? 0)) return;
     const { learners, learnersNext, voters, votersOutgoing } = configuration;
     const members = new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
     this.#cluster.note("is configured: group", group, [...members].join(" "));
-    const { placement } = this.#cluster;
-    for (const placed of placement.ofGroup(group)) {
-      if (members.has(placed.replica)) {
-        placed.isMember = true;
-      } else if (placed.isMember) {
-        placement.retire(placed);
-        this.#cluster.node(placed.node).drop(placed);
-      }
+    this.#known.set(group, { index, voters, members });
+    for (const placed of this.#cluster.placement.ofGroup(group)) {
+      if (members.has(placed.replica)) placed.isMember = true;
     }
+    this.#retire(group);
+  }
+
+  /** Ends the replicas that were members, once nobody needs them any more. */
+  #retire(group: number): void {
+    const { placement, world } = this.#cluster;
+    const { index, members, voters } = this.#known.get(group)!;
+    const leaving = placement.ofGroup(group)
+      .filter(({ isMember, replica }) => isMember && !members.has(replica));
+    if (leaving.length === 0) return;
+    const knowing = this.#cluster.replicasOf(group)
+      .filter(({ durableCommit, ref }) => voters.includes(ref.replica) && durableCommit >= index);
+    if (2 * knowing.length > voters.length) leaving.forEach((placed) => this.#end(placed));
+    else world.after(RETIRE_MS, () => this.#retire(group));
+  }
+
+  #end(placed: PlacedReplica): void {
+    this.#cluster.note("is retired: group", placed.group, "replica", placed.replica);
+    this.#cluster.placement.retire(placed);
+    this.#cluster.node(placed.node).drop(placed);
   }
 
   #of<T>(list: readonly T[]): T {

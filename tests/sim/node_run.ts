@@ -193,6 +193,10 @@ export class NodeRun {
     let point: Parameters<SharedLogHandlers["imageStart"]>[1] | undefined;
     return {
       ...handlers,
+      hardState: (group, state) => {
+        this.#mirror.recoveredHardState(group, state);
+        handlers.hardState(group, state);
+      },
       imageStart: (group, started) => {
         point = started;
         this.#imageHash = EMPTY_HASH;
@@ -236,7 +240,7 @@ export class NodeRun {
   }
 
   #ready(opened: SharedLog): void {
-    const { events, nodeId, peers, placement, process, settings } = this.#options;
+    const { events, leases, nodeId, peers, placement, process, settings } = this.#options;
     const log = this.#mirror.inFrontOf(opened);
     this.log = log;
     this.#groups = new GroupSet({
@@ -246,7 +250,9 @@ export class NodeRun {
       log,
       peers,
       directory: placement,
+      nodeState: this.#recovery.nodeState,
       settings,
+      leases,
       onFailure: (group, error) => {
         const replica = this.replicaOf(group);
         if (replica === undefined) return;

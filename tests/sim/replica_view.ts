@@ -105,12 +105,19 @@ export class RunningReplica implements ReplicaView {
     return this.status.configuration;
   }
 
+  /** Up to where a restart of the node would know entries to be committed. */
+  get durableCommit(): number {
+    return this.#mirror.durableCommit(this.ref.group);
+  }
+
   get holdsLease(): boolean {
     return this.group.readPoint(0) !== undefined;
   }
 
   termAt(index: number): number | undefined {
-    return this.#mirror.termAt(this.ref.group, index);
+    // What the core let go of is in the log; what the log does not have yet, in the core alone.
+    if (index > this.lastIndex) return undefined;
+    return this.group.entryTerm(index) ?? this.#mirror.termAt(this.ref.group, index);
   }
 
   imageHash(): number {

@@ -177,10 +177,29 @@ class Run {
     const { world } = this.#cluster;
     while (!isDone()) {
       if (world.nowMs >= untilMs) {
-        throw new Finding("liveness", `${LIVENESS_MS} ms after the last fault, ${what}`);
+        throw new Finding(
+          "liveness",
+          `${LIVENESS_MS} ms after the last fault, ${what}:\n${this.#describe().join("\n")}`,
+        );
       }
       await world.run(world.nowMs + LOOK_MS);
     }
+  }
+
+  /** Every replica, for whoever reads a finding. */
+  #describe(): string[] {
+    return this.#cluster.nodes.flatMap(({ id, program, state }) => {
+      if (program === undefined) return [`  node ${id} is ${state}`];
+      return program.replicas.map((replica) => {
+        const { applied, committed, configuration, lastIndex } = replica;
+        const { learners, voters, votersOutgoing } = configuration;
+        return `  node ${id} (${state}), group ${replica.ref.group}, replica ${replica.ref.replica}: ` +
+          `${replica.role} of term ${replica.term}, follows ${replica.leader}, log to ${lastIndex}, ` +
+          `committed ${committed}, applied ${applied}, voters ${voters.join(" ")}` +
+          (votersOutgoing.length > 0 ? `, outgoing ${votersOutgoing.join(" ")}` : "") +
+          (learners.length > 0 ? `, learners ${learners.join(" ")}` : "");
+      });
+    });
   }
 
   #areServing(): boolean {

@@ -45,8 +45,8 @@ export class SimNode implements NodeView, NetworkEnd {
   diskFactor = 1;
   /** The next sync fails. */
   failsSync = false;
-  /** Undoes the damage that keeps the node from starting, if there is any. */
-  repair: (() => void) | undefined;
+  /** Undoes each damage that may keep the node from starting. */
+  repairs: (() => void)[] = [];
   readonly #options: SimNodeOptions;
   readonly #entropy: SeededEntropy;
   #end: () => void = () => {};
@@ -274,11 +274,11 @@ export class SimNode implements NodeView, NetworkEnd {
           world.after(RESTART_MS, again);
           return;
         }
-        if (this.repair === undefined) {
+        if (this.repairs.length === 0) {
           return world.fail(new Error(`Node ${this.id} cannot start: ${error.message}`));
         }
-        this.repair();
-        this.repair = undefined;
+        for (const repair of this.repairs) repair();
+        this.repairs = [];
         world.after(RESTART_MS, again);
       },
       poisoned: () => {
