@@ -2,10 +2,11 @@
  * Runs the benches and prints their tables. Load and server are processes of their own; results go
  * to `bench/results/<name>.ndjson`. All of them take some eight minutes.
  *
- *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|identity …]
+ *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|identity|authority …]
  *     deno task bench table        prints the tables of the results that are there
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
+import { benchAuthority } from "./authority.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   restart: benchRestart,
   aliases: benchAliases,
   identity: benchIdentity,
+  authority: benchAuthority,
 };
 
 /** What is on file, the newest machine last. */
