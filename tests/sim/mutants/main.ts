@@ -75,19 +75,14 @@ function describe({ caught, seedsRun }: Outcome): string {
 }
 
 async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boolean> {
-  const { from, jobs, seeds } = wishes;
-  const all = Array.from({ length: seeds }, (_, at) => from + at);
   let isComplete = true;
-  await inWorkshops(mutants, jobs, async (workshop, mutant) => {
+  await inWorkshops(mutants, wishes.jobs, async (workshop, mutant) => {
     const startMs = performance.now();
-    const outcome = await workshop.run(mutant, all);
+    const outcome = await firstCaught(workshop, mutant, wishes);
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
     const { caught } = outcome;
-    say(
-      caught === undefined ? "MISSED" : "caught",
-      mutant.name,
-      `${describe(outcome)} (${seconds} s)`,
-    );
+    const verdict = caught === undefined ? "MISSED" : "caught";
+    say(verdict, mutant.name, `${describe(outcome)} (${seconds} s)`);
     if (caught === undefined) {
       isComplete = false;
       return;
@@ -98,6 +93,26 @@ async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boole
   });
   readmeShows(tableOf(MUTANTS, readResults()), { write: true });
   return isComplete;
+}
+
+/** The first seed that catches the mutant, and that the sound source passes. */
+async function firstCaught(
+  workshop: Workshop,
+  mutant: Mutant,
+  { from, seeds }: Wishes,
+): Promise<Outcome> {
+  const end = from + seeds;
+  let next = from;
+  while (next < end) {
+    const rest = Array.from({ length: end - next }, (_, at) => next + at);
+    const { caught } = await workshop.run(mutant, rest);
+    if (caught === undefined) break;
+    next = caught.seed + 1;
+    const control = await workshop.run(undefined, [caught.seed]);
+    if (control.caught === undefined) return { caught, seedsRun: next - from };
+    say("NOTE", "the sound source", describe(control));
+  }
+  return { caught: undefined, seedsRun: seeds };
 }
 
 async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean> {
