@@ -66,7 +66,9 @@ function stepOlder(core: Core, message: Message): void {
     case "heartbeat":
       // With vote requests ignored while a leader is alive, a replica whose term ran ahead could
       // never come back; this answer tells its leader of the newer term (§4.2.3).
-      if (checkQuorum || preVote) core.send(newMessage("append_reply", message.from));
+      if (checkQuorum || preVote || core.support !== undefined) {
+        core.send(newMessage("append_reply", message.from));
+      }
       return;
     case "pre_vote":
       rejectPreVote(core, message);

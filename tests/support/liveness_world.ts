@@ -43,7 +43,10 @@ export interface Faults {
   readonly sleeps: boolean;
 }
 
-/** Times that make drift tell: clocks are five percent off, and the margin covers a jump alone. */
+/**
+ * Times that make drift tell: clocks are five percent off, and the margin covers a jump alone. Wall
+ * clocks are exact with them, and count whole milliseconds with those of production.
+ */
 export const DRIFTING: LivenessTiming = {
   beatMs: 300,
   supportMs: 2_000,
@@ -123,7 +126,7 @@ class WorldNode {
       run: this.run,
       mayHaveSupported,
       monotonic: { nowMs: () => this.#monotonicMs },
-      wall: { unixMs: () => this.#wallMs },
+      wall: { unixMs: () => timing.slewPpm === 0 ? this.#wallMs : Math.floor(this.#wallMs) },
       directory: DIRECTORY,
       timing,
     });
@@ -156,7 +159,7 @@ export interface Witnessed {
 export class LivenessWorld {
   readonly witnessed: Witnessed = { leases: 0, leaders: new Set() };
   readonly #entropy: SeededEntropy;
-  readonly #faults: Faults;
+  #faults: Faults;
   readonly #timing: LivenessTiming;
   readonly #nodes: WorldNode[];
   readonly #events: { readonly atMs: number; readonly run: () => void }[] = [];
@@ -193,6 +196,24 @@ export class LivenessWorld {
       this.#trueMs = event.atMs;
       event.run();
     }
+  }
+
+  /** Nothing fails any more, and nobody asks for anything; what was lost stays lost. */
+  heal(): void {
+    const { checkQuorum, drift, nodes, preVote } = this.#faults;
+    const none = { loss: 0, repeat: 0, late: 0, restart: 0, pause: 0, suspend: 0, cut: 0 };
+    const calm = { transfer: 0, change: 0, campaign: 0, sleeps: false };
+    this.#faults = { nodes, drift, preVote, checkQuorum, ...none, ...calm };
+    this.#cuts.clear();
+  }
+
+  /** Whether a leader that a quorum supports has an entry of its term applied. */
+  isServed(): boolean {
+    return this.#nodes.some(({ group, raft }) => {
+      return raft.role === "leader" && group.hasQuorum(raft.term) &&
+        raft.committed === raft.applied &&
+        raft.committed >= this.#committed && raft.entryTerm(raft.applied) === raft.term;
+    });
   }
 
   #chance(probability: number): boolean {
@@ -275,6 +296,8 @@ export class LivenessWorld {
     if (this.#chance(transfer)) raft.transferLeader(other);
     if (!this.#chance(change)) return;
     const isVoter = raft.configuration.voters.includes(other);
+    // One of two voters that removes itself may leave the other without the news of it, for ever.
+    if (other === raft.lead && raft.configuration.voters.length === 2) return;
     const voters = raft.configuration.voters.filter((id) => id !== other);
     const next = { ...raft.configuration, voters: isVoter ? voters : [...voters, other] };
     if (!this.#chance(0.5) && !group.supportsIncoming(next)) return;

@@ -366,6 +366,18 @@ test("LeaderSupport: a promise outlives the leader's being forgotten with the te
   assert.is(cluster.node(2).status().vote, 3);
 });
 
+test("LeaderSupport: a replica whose term ran ahead tells the leader of the older one, and comes back", () => {
+  // Without pre-vote and check-quorum, which would do the same.
+  const cluster = new RaftCluster({ options: { support: { isBound: () => false } } });
+  cluster.elect(1);
+  cluster.isolate(2);
+  for (let times = 0; times < 3; times++) cluster.elect(2);
+  cluster.heal();
+  cluster.tick(1, 1);
+  cluster.settle();
+  assert.equal([cluster.role(1), cluster.node(1).term], ["follower", cluster.node(2).term]);
+});
+
 test("LeaderSupport: a pre-vote that is won after a promise was made elects nobody", () => {
   let isBound = false;
   const cluster = new RaftCluster({
