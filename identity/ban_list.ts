@@ -21,7 +21,7 @@ export interface Ban {
   readonly name: string;
   /** In words, for the audit and for whoever is refused. */
   readonly reason: string;
-  /** Unix ms; absent: until it is lifted. */
+  /** Unix ms from which {@link BanList.dropEnded} drops it; absent: until it is lifted. */
   readonly untilMs?: number;
 }
 

@@ -57,7 +57,7 @@ const HOUSE: House = {
     "docs/generate.ts",
     // Tokens stand before the sessions and commands that will use them.
     "identity/token_keys.ts",
-    "identity/ban_list.ts",
+    "identity/token_grants.ts",
     // Certificates stand before the sessions that will be opened with them.
     "identity/path_validation.ts",
     "identity/authority.ts",
