@@ -429,6 +429,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (kind !== "normal") {
       outcome = this.#node.applyConfChange(decodeConfChange(data), index);
       this.#configured(outcome as Configuration);
+      this.#storage.saveCommit(index);
     } else if (data.length > 0) {
       const leaderNowMs = this.#isServing() ? this.timeMs() : 0;
       outcome = this.#machine.apply(index as LogIndex, term as Term, data, leaderNowMs);

@@ -87,6 +87,23 @@ export class GroupStorage {
     this.#submitDue();
   }
 
+  /**
+   * Saves on its own account that all up to `commit` is committed: a change of the configuration is
+   * applied there. A restart would else go by the one before, and wait for members that are gone.
+   */
+  saveCommit(commit: number): void {
+    if (this.#closed || commit <= this.#saved.commit) return;
+    this.#saved = { ...this.#saved, commit };
+    this.#steps.push({
+      order: undefined,
+      entries: NO_ENTRIES,
+      hardState: this.#saved,
+      snapshot: undefined,
+      outstanding: 0,
+    });
+    this.#submitDue();
+  }
+
   /** Hands out what is durable; what needs no write is, once all before it is. */
   release(): void {
     while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {
