@@ -13,10 +13,13 @@
  * to reach everybody; else a node may sign by an intermediate that some have not heard of.
  */
 import {
+  CERTIFICATE_BACKDATE_MS,
   INTERMEDIATE_LEAD_MS,
+  INTERMEDIATE_LIFE_MS,
   RENEWAL_GRACE_MS_MAX,
   SERVER_CERTIFICATE_LIFE_MS_MAX,
 } from "../src/base/limits.ts";
+import type { Validity } from "./authority.ts";
 import type { Signer } from "./enrolment.ts";
 
 /** An intermediate and its place in the trust bundle. */
@@ -41,7 +44,17 @@ export interface IntermediateSteps {
  */
 const AFTERLIFE_MS = Math.max(RENEWAL_GRACE_MS_MAX, SERVER_CERTIFICATE_LIFE_MS_MAX) + 3_600_000;
 
-/** @param intermediates those of one region, in any order. */
+/** The validity of an intermediate that is made now. */
+export function intermediateValidity(nowMs: number): Validity {
+  const notBeforeMs = nowMs - CERTIFICATE_BACKDATE_MS;
+  return { notBeforeMs, notAfterMs: notBeforeMs + INTERMEDIATE_LIFE_MS };
+}
+
+/**
+ * What is to be done at a time.
+ *
+ * @param intermediates those of one region, in any order.
+ */
 export function intermediateSteps(
   intermediates: readonly Intermediate[],
   nowMs: number,

@@ -7,7 +7,11 @@ import {
   RENEWAL_GRACE_MS_MAX,
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import { type Intermediate, intermediateSteps } from "../../../identity/intermediate_schedule.ts";
+import {
+  type Intermediate,
+  intermediateSteps,
+  intermediateValidity,
+} from "../../../identity/intermediate_schedule.ts";
 import { renewalRetryMs, renewAtMs } from "../../../identity/renewal_schedule.ts";
 import { DAY_MS, NOW_MS, REGION } from "../../support/test_pki.ts";
 
@@ -44,6 +48,13 @@ function made(startMs: number, afterMs: number | undefined): Intermediate {
 }
 
 const first = made(0, 0);
+
+test("intermediateValidity covers now, and clocks that are behind", () => {
+  const { notBeforeMs, notAfterMs } = intermediateValidity(NOW_MS);
+  assert.is(notBeforeMs, NOW_MS - HOUR_MS);
+  assert.is(notAfterMs - notBeforeMs, INTERMEDIATE_LIFE_MS);
+});
+
 const half = INTERMEDIATE_LIFE_MS / 2;
 
 test("intermediateSteps wants a first intermediate, and publishes it before it signs", () => {
