@@ -34,7 +34,7 @@ export interface HandshakeServicesOptions {
 
 /** The services of one end. */
 export function handshakeServices(options: HandshakeServicesOptions): HandshakeServices {
-  const { own, trust, wall, bans } = options;
+  const { own } = options;
   return {
     async sha256(bytes) {
       return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)));
@@ -43,25 +43,22 @@ export function handshakeServices(options: HandshakeServicesOptions): HandshakeS
     async verify(publicKey, content, signature) {
       return await verifyMessage(await verifyingKey(publicKey), content, signature);
     },
-    judge: (_end, chain) => judgeIdentity({ chain, trust: trust(), nowMs: wall.unixMs(), bans }),
+    judge: (_end, chain) => judge(chain, options),
     admit: (candidate) => admit(candidate, options),
   };
 }
 
-/** What a chain proves, bans included, or why it proves nothing. Any bytes give a verdict. */
-export async function judgeIdentity(options: {
-  readonly chain: readonly Uint8Array[];
-  readonly trust: TrustStore;
-  /** Unix ms. */
-  readonly nowMs: number;
-  readonly bans: BanList | undefined;
-}): Promise<ProvenIdentity | HandshakeFailure> {
-  const validated = await validateIdentity(options);
+/** What a chain proves, bans included, or why it proves nothing. */
+async function judge(
+  chain: readonly Uint8Array[],
+  { trust, wall, bans }: HandshakeServicesOptions,
+): Promise<ProvenIdentity | HandshakeFailure> {
+  const validated = await validateIdentity({ chain, trust: trust(), nowMs: wall.unixMs() });
   if (isRefusal(validated)) {
     return handshakeFailure("certificate", `${validated.fault}: ${validated.message}`);
   }
   const identity = provenIdentity(validated);
-  const ban = options.bans?.banOf(identity);
+  const ban = bans?.banOf(identity);
   return ban === undefined ? identity : handshakeFailure("banned", "This identity is banned");
 }
 

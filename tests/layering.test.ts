@@ -67,6 +67,8 @@ const HOUSE: House = {
     "identity/join_token.ts",
     "identity/trust_bundle.ts",
     "identity/intermediate_schedule.ts",
+    // What a node proves itself with stands before the settings that will choose it.
+    "identity/handshake_services.ts",
     // TLS stands before the node that will listen on it.
     "transport/tls.ts",
   ],

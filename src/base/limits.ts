@@ -55,7 +55,7 @@ export const TOMBSTONE_MS = 600_000;
 
 /** The cover that is logged, in leases: a renewal that ends inside it costs no log entry. */
 export const COVER_TTLS = 2;
-/** Clock drift between two machines that is reckoned with, parts per million. */
+/** How far a monotonic clock may run from true time, parts per million; two part by twice as much. */
 export const CLOCK_DRIFT_PPM = 500;
 
 // Requests.
@@ -453,6 +453,8 @@ export const AUTH_HALF_OPEN_MAX = 2_048;
 export const AUTH_SESSION_MS_MAX = 3_600_000;
 /** How often an open session's expiry is compared with the wall clock at least, ms: it may be set. */
 export const SESSION_LIFE_CHECK_MS = 60_000;
+/** A renewal of a session's proof that failed is tried again after this, ms; nor more often. */
+export const AUTH_RENEW_RETRY_MS = 1_000;
 
 /** Entries of the audit log that group 0 keeps, 200 bytes each: 13 MB, some days of renewals. */
 export const AUDIT_ENTRIES_MAX = 65_536;

@@ -138,6 +138,7 @@ class RegistryClient implements Client {
         endpoints: parameters.endpoints,
         dialer: parameters.dialer,
         trust: parameters.trust,
+        credentials: parameters.credentials ?? { kind: "development" },
         world,
         hello: helloOf(parameters),
         inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,

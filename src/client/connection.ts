@@ -42,9 +42,11 @@ import type {
   Trust,
 } from "../../transport/transport.ts";
 import { Call } from "./call.ts";
+import type { Credentials } from "./credentials.ts";
 import { ControlChannel } from "./control_channel.ts";
 import { PendingTable } from "./pending.ts";
 import { nextReplyBuffer } from "./read_buffer.ts";
+import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
 
 /** Who is told of what a connection does. */
 export interface ConnectionOwner {
@@ -66,6 +68,7 @@ export interface ConnectionParameters {
   readonly dialer: Dialer;
   readonly endpoint: Endpoint;
   readonly trust: Trust;
+  readonly credentials: Credentials;
   readonly hello: Hello;
   readonly world: World;
   readonly inFlightMax: number;
@@ -76,7 +79,7 @@ export interface ConnectionParameters {
 }
 
 /**
- * Dials and greets.
+ * Dials, proves who it is, and greets.
  *
  * @throws RegistryError as `Dialer.dial`, `deadline_exceeded`, or the code of the server's goodbye.
  */
@@ -91,13 +94,16 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
   const cancel = () => session.abort("The client gave up");
   signal.addEventListener("abort", cancel);
   try {
-    const control = new ControlChannel(await session.open("control"));
+    const first = await session.open("control");
+    const proof = await proveSession(session, first, parameters);
+    const control = new ControlChannel(first);
     const greeting = await control.greet(hello);
     const stream = await session.open("request");
-    return new Connection(parameters, { session, control, stream, greeting });
+    return new Connection(parameters, { session, control, stream, greeting, proof });
   } catch (error) {
+    const refusal = await whyRefused(session, toRegistryError(error), world);
     session.abort("The session could not be set up");
-    if (!late) throw toRegistryError(error);
+    if (!late) throw refusal;
     throw new RegistryError(
       "deadline_exceeded",
       `Server must answer Hello within ${timeoutMs} ms: it did not`,
@@ -129,6 +135,7 @@ export class Connection {
   readonly #session: Session;
   readonly #control: ControlChannel;
   readonly #stream: Stream;
+  readonly #renewal: SessionRenewal;
   readonly #outbox: Outbox;
   readonly #table: PendingTable;
   readonly #inFlightMax: number;
@@ -155,7 +162,13 @@ export class Connection {
 
   constructor(
     parameters: ConnectionParameters,
-    parts: { session: Session; control: ControlChannel; stream: Stream; greeting: Greeting },
+    parts: {
+      readonly session: Session;
+      readonly control: ControlChannel;
+      readonly stream: Stream;
+      readonly greeting: Greeting;
+      readonly proof: SessionProof | undefined;
+    },
   ) {
     const { greeting } = parts;
     this.endpoint = parameters.endpoint;
@@ -164,6 +177,8 @@ export class Connection {
     this.#session = parts.session;
     this.#control = parts.control;
     this.#stream = parts.stream;
+    this.#renewal = new SessionRenewal(parts.session, parameters);
+    if (parts.proof !== undefined) this.#renewal.start(parts.proof);
     const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
     this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
     // One place more than callers get: the probe's.
@@ -274,6 +289,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = this.#closing = true;
     this.#drainTimer?.cancel();
+    this.#renewal.close();
     this.#control.goodbye(undefined, "");
     await this.#session.goodbye(undefined, "The client closed");
   }
@@ -393,6 +409,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = this.#closing = true;
     this.#drainTimer?.cancel();
+    this.#renewal.close();
     if (error.code === "malformed" || error.code === "too_large") {
       this.#control.goodbye(error.code, error.message);
       // Never rejects; nobody has to wait for it.

@@ -14,6 +14,7 @@ import {
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
+import type { Credentials } from "./credentials.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { backOffMs } from "./retry.ts";
@@ -26,6 +27,7 @@ export interface LinkOptions {
   readonly endpoints: readonly Endpoint[];
   readonly dialer: Dialer;
   readonly trust: Trust;
+  readonly credentials: Credentials;
   readonly world: World;
   readonly hello: Hello;
   readonly inFlightMax: number;
@@ -118,12 +120,14 @@ export class Link {
   async #attempt(): Promise<void> {
     const { endpoints, onEvent } = this.#options;
     const endpoint = endpoints[this.#turn % endpoints.length]!;
+    const trust = this.#trustOfTurn();
     this.#turn++;
     let connection: Connection;
     try {
       connection = await openConnection({
         ...this.#options,
         endpoint,
+        trust,
         timeoutMs: attemptMs(this.#failures),
         signal: this.#giveUp.signal,
       });
@@ -141,11 +145,34 @@ export class Link {
     onEvent({ kind: "connected", endpoint, nodeId: connection.greeting.nodeId });
   }
 
+  /** Pins that are tried one by one. */
+  get #pinsInTurn(): number {
+    const { trust, credentials } = this.#options;
+    if (trust.kind !== "pins" || credentials.kind === "development") return 1;
+    return Math.max(1, trust.sha256.length);
+  }
+
+  /** Attempts after which every endpoint was tried in every way. */
+  get #ways(): number {
+    return this.#options.endpoints.length * this.#pinsInTurn;
+  }
+
+  /**
+   * Whoever proves an identity must know which certificate was shown, which only a single pin tells:
+   * several are tried one after the other, a round of the endpoints each.
+   */
+  #trustOfTurn(): Trust {
+    const { trust, endpoints } = this.#options;
+    if (trust.kind !== "pins" || this.#pinsInTurn === 1) return trust;
+    const round = Math.floor(this.#turn / endpoints.length);
+    return { kind: "pins", sha256: [trust.sha256[round % trust.sha256.length]!] };
+  }
+
   #failed(endpoint: Endpoint, error: RegistryError): void {
     this.#failures++;
     this.#hopeless = isHopeless(error) ? this.#hopeless + 1 : 0;
     this.#dispatcher.connectionError = error;
-    if (this.#hopeless >= this.#options.endpoints.length) this.#firstSettled.reject(error);
+    if (this.#hopeless >= this.#ways) this.#firstSettled.reject(error);
     const retryInMs = this.#retry(error);
     this.#options.onEvent({ kind: "attempt_failed", endpoint, error, retryInMs });
   }

@@ -2,6 +2,7 @@
  * What the package's users see of the SDK; the root `mod.ts` passes it on.
  */
 export { connect } from "./client.ts";
+export type * from "./credentials.ts";
 export type * from "./types.ts";
 export type {
   AgentInfo,

@@ -6,6 +6,7 @@
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
+import type { Credentials } from "./credentials.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type {
   AgentInfo,
@@ -15,11 +16,6 @@ import type {
   GatewayInput,
   Incarnation,
 } from "./records.ts";
-
-/** What a caller proves who it is with. The development identity is the only kind so far. */
-export interface Credentials {
-  readonly kind: "development";
-}
 
 /** What the connection does; told to {@link ClientOptions.onConnection}. */
 export type ConnectionEvent =
@@ -65,6 +61,7 @@ export interface ConnectParameters {
   readonly trust: Trust;
   /** Clocks, timers and randomness. */
   readonly world: World;
+  /** Default: none, which a development node takes. */
   readonly credentials?: Credentials;
   readonly options?: ClientOptions;
 }

@@ -9,22 +9,16 @@ import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
 import type { BanList } from "../../identity/ban_list.ts";
 import {
-  handshakeServices,
-  type HandshakeServicesOptions,
-  judgeIdentity,
-} from "../../identity/handshake_services.ts";
-import type { OwnIdentity } from "../../identity/own_identity.ts";
-import {
   HalfOpenHandshakes,
   Handshake,
   HandshakeRefused,
   type HandshakeServices,
+  type ProvenIdentity,
   runHandshake,
   serverProtocol,
   type TlsLeaves,
 } from "../../identity/registry_auth/mod.ts";
 import { SessionLife } from "../../identity/session_life.ts";
-import type { TrustStore } from "../../identity/trust_store.ts";
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 
@@ -54,11 +48,16 @@ export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
 }
 
 /** What proving by certificates needs. */
-export interface CertifiedIdentityOptions extends Pick<HandshakeServicesOptions, "mintToken"> {
+export interface CertifiedIdentityOptions {
   readonly world: World;
-  /** What this node shows, and what it believes: asked at each handshake. */
-  readonly own: () => OwnIdentity;
-  readonly trust: () => TrustStore;
+  /** Keys, trust and admittance: `handshakeServices` in production, a simulation's own elsewhere. */
+  readonly services: HandshakeServices;
+  /** What this node shows; asked at each handshake, for it is renewed. */
+  readonly own: () => {
+    readonly identity: ProvenIdentity;
+    /** DER, the leaf first, without the root. */
+    readonly chain: readonly Uint8Array[];
+  };
   readonly tlsLeaves: () => TlsLeaves;
   /** Under which hosts and ports it may be dialed, as `authorityOf` writes them. */
   readonly authorities: () => ReadonlySet<string>;
@@ -72,16 +71,10 @@ export interface CertifiedIdentityOptions extends Pick<HandshakeServicesOptions,
 /** Proves peers by their certificates: in TLS where TLS did, by `registry-auth/1` elsewhere. */
 export class CertifiedIdentity implements SessionIdentity {
   readonly #options: CertifiedIdentityOptions;
-  readonly #services: HandshakeServices;
   readonly #halfOpen = new HalfOpenHandshakes();
 
   constructor(options: CertifiedIdentityOptions) {
     this.#options = options;
-    this.#services = handshakeServices({
-      ...options,
-      wall: options.world.wall,
-      sessionMsMax: this.#sessionMsMax,
-    });
   }
 
   /** Handshakes under way. */
@@ -98,7 +91,7 @@ export class CertifiedIdentity implements SessionIdentity {
   }
 
   async #shake(session: Session, stream: Stream): Promise<Proof> {
-    const { world, own, authorities, tlsLeaves, unpinnedTokens = false, bans } = this.#options;
+    const { world, services, own, authorities, tlsLeaves, bans } = this.#options;
     const nonce = new Uint8Array(32);
     world.entropy.fill(nonce);
     const { identity, chain } = own();
@@ -108,12 +101,12 @@ export class CertifiedIdentity implements SessionIdentity {
       authorities: authorities(),
       tlsLeaves: tlsLeaves(),
       sessionMsMax: this.#sessionMsMax,
-      unpinnedTokens,
+      unpinnedTokens: this.#options.unpinnedTokens ?? false,
       own: { ...identity, chain },
     });
     const handshake = new Handshake(protocol, world.monotonic.nowMs());
     const result = await this.#halfOpen.run((signal) =>
-      runHandshake(handshake, { stream, services: this.#services, ...world, signal })
+      runHandshake(handshake, { stream, services, ...world, signal })
     );
     const { wall, scheduler } = world;
     return new SessionLife({ ...result, identity: result.peer, wall, scheduler, bans });
@@ -121,21 +114,20 @@ export class CertifiedIdentity implements SessionIdentity {
 
   /** TLS verified the chain and the key; what the leaf says is judged by our own rules too. */
   async #proveByTls({ peerCertificate }: Session): Promise<Proof> {
-    const { trust, bans, world: { wall, scheduler } } = this.#options;
+    const { services, bans, world: { wall, scheduler } } = this.#options;
     if (peerCertificate === undefined) {
       throw new RegistryError("unauthenticated", "A client certificate is needed: TLS saw none");
     }
-    const nowMs = wall.unixMs();
-    const chain = [peerCertificate];
-    const identity = await judgeIdentity({ chain, trust: trust(), nowMs, bans });
+    const identity = await services.judge("client", [peerCertificate]);
     if ("fault" in identity) throw new HandshakeRefused(identity);
-    const sessionMsMax = this.#sessionMsMax;
+    // TLS bound both certificates to the connection: nobody can stand between.
+    const candidate = { identity, pinned: true };
+    const admittance = await services.admit(candidate);
+    if ("fault" in admittance) throw new HandshakeRefused(admittance);
     return new SessionLife({
-      identity,
-      // TLS bound both certificates to the connection: nobody can stand between.
-      pinned: true,
-      expiresAtMs: nowMs + sessionMsMax,
-      sessionMsMax,
+      ...candidate,
+      expiresAtMs: admittance.expiresAtMs,
+      sessionMsMax: this.#sessionMsMax,
       wall,
       scheduler,
       bans,

@@ -1,0 +1,40 @@
+/**
+ * What a client proves who it is with. Where certificates are configured, each session begins with
+ * `registry-auth/1` on its first stream and is renewed in place before it ends; the keys stay with
+ * whoever made the services. Nothing here needs more than a browser has.
+ */
+import type { Role } from "../base/peer.ts";
+import type { HandshakeServices } from "../../identity/registry_auth/mod.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+
+/** What a client shows of itself. */
+export interface ShownIdentity {
+  /** SPIFFE URI. */
+  readonly subject: string;
+  readonly role: Role;
+  /** SHA-256 of the leaf, 32 bytes. */
+  readonly leafHash: Uint8Array;
+  /** Unix ms. */
+  readonly notAfterMs: number;
+  /** DER, the leaf first, without the root. */
+  readonly chain: readonly Uint8Array[];
+}
+
+/** No identity: what a development node takes. */
+export interface DevelopmentCredentials {
+  readonly kind: "development";
+}
+
+/** An identity that a certificate proves. */
+export interface CertificateCredentials {
+  readonly kind: "certificate";
+  /** What the client shows now; asked at each handshake, for it is renewed. */
+  readonly own: () => ShownIdentity;
+  /** Signs, and judges the server. */
+  readonly services: HandshakeServices;
+  /** UUID (16 bytes) of the server that is meant at an endpoint; absent or `undefined`: any. */
+  readonly serverId?: (endpoint: Endpoint) => Uint8Array | undefined;
+}
+
+/** What a caller proves who it is with. */
+export type Credentials = DevelopmentCredentials | CertificateCredentials;

@@ -1,0 +1,127 @@
+/**
+ * The client's proof of who it is: at the beginning of each session, and again on a stream of its own
+ * before it ends, so that a session outlives the certificates it is proven with.
+ *
+ * Over TLS there is nothing to do: TLS has proven both ends, for as long as the leaf of then counts.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { AUTH_RENEW_RETRY_MS, GOODBYE_LINGER_MS } from "../base/limits.ts";
+import type { Timer, World } from "../base/world.ts";
+import {
+  authorityOf,
+  clientProtocol,
+  Handshake,
+  type HandshakeResult,
+  runHandshake,
+} from "../../identity/registry_auth/mod.ts";
+import { alpnOf } from "../../transport/alpn.ts";
+import type { Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
+import type { CertificateCredentials, Credentials } from "./credentials.ts";
+
+/** What a proof is made of. */
+export interface ProofParameters {
+  readonly endpoint: Endpoint;
+  readonly trust: Trust;
+  readonly credentials: Credentials;
+  readonly world: World;
+}
+
+/** How a session was proven; `undefined`: nothing was asked for. */
+export interface SessionProof {
+  readonly credentials: CertificateCredentials;
+  readonly result: HandshakeResult;
+}
+
+/**
+ * Proves the client to the server, and the server to the client, on the session's first stream.
+ *
+ * @throws RegistryError the handshake's code; `connection_lost` where the server ended the session.
+ */
+export async function proveSession(
+  session: Session,
+  stream: Stream,
+  parameters: ProofParameters,
+): Promise<SessionProof | undefined> {
+  const { credentials, endpoint, trust, world } = parameters;
+  if (credentials.kind === "development" || session.transport === "tls") return undefined;
+  const nonce = new Uint8Array(32);
+  world.entropy.fill(nonce);
+  const protocol = clientProtocol({
+    nonce,
+    serverId: credentials.serverId?.(endpoint),
+    // Of several pins any might have been shown, so only a single one is known to have been.
+    pin: trust.kind === "pins" && trust.sha256.length === 1 ? trust.sha256[0] : undefined,
+    alpn: alpnOf(session.transport),
+    authority: authorityOf(endpoint.host, endpoint.port),
+    own: credentials.own(),
+  });
+  const handshake = new Handshake(protocol, world.monotonic.nowMs());
+  const { services } = credentials;
+  return { credentials, result: await runHandshake(handshake, { stream, services, ...world }) };
+}
+
+/** Why a session ended early, where the server said so; otherwise what was seen of it here. */
+export async function whyRefused(
+  session: Session,
+  seen: RegistryError,
+  world: World,
+): Promise<RegistryError> {
+  if (seen.code !== "connection_lost") return seen;
+  const patience = new Promise<undefined>((resolve) =>
+    world.scheduler.after(GOODBYE_LINGER_MS, () => resolve(undefined))
+  );
+  const end = await Promise.race([session.closed, patience]);
+  if (end?.by !== "peer" || end.code === undefined) return seen;
+  return new RegistryError(end.code, `The server refused the session: ${end.message}`, {}, seen);
+}
+
+/** Renews a session's proof in place, at a random moment after half of its time. */
+export class SessionRenewal {
+  readonly #session: Session;
+  readonly #parameters: ProofParameters;
+  #timer: Timer | undefined;
+  #over = false;
+
+  constructor(session: Session, parameters: ProofParameters) {
+    this.#session = session;
+    this.#parameters = parameters;
+  }
+
+  /** Plans the first one. */
+  start({ result }: SessionProof): void {
+    this.#plan(result);
+  }
+
+  /** Ends it. */
+  close(): void {
+    this.#over = true;
+    this.#timer?.cancel();
+  }
+
+  #plan({ expiresAtMs, sessionMsMax }: HandshakeResult): void {
+    const { wall, entropy } = this.#parameters.world;
+    const leftMs = Math.min(expiresAtMs - wall.unixMs(), sessionMsMax);
+    this.#after(leftMs * (0.5 + 0.2 * entropy.unit()));
+  }
+
+  #after(delayMs: number): void {
+    if (this.#over) return;
+    // Where the certificate is not renewed, its end comes nearer and nearer: not in a busy loop.
+    const waitMs = Math.max(AUTH_RENEW_RETRY_MS, delayMs);
+    this.#timer = this.#parameters.world.scheduler.after(waitMs, () => void this.#renew());
+  }
+
+  async #renew(): Promise<void> {
+    let stream: Stream | undefined;
+    try {
+      stream = await this.#session.open("control");
+      const proof = await proveSession(this.#session, stream, this.#parameters);
+      if (proof !== undefined) this.#plan(proof.result);
+    } catch {
+      // A refusal ends the session, which its owner hears of; a full one has room again later.
+      this.#after(AUTH_RENEW_RETRY_MS);
+    } finally {
+      stream?.abort();
+    }
+  }
+}

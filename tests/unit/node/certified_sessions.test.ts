@@ -1,0 +1,247 @@
+/**
+ * Sessions that begin with a proof of identity, node and client of the product in one process: who is
+ * let in, what an unpinned session may do, and how a session ends or goes on.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { BanList } from "../../../identity/ban_list.ts";
+import { authorityOf } from "../../../identity/registry_auth/mod.ts";
+import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import { formatUuid } from "../../../src/base/uuid.ts";
+import { connect } from "../../../src/client/client.ts";
+import type { Credentials } from "../../../src/client/credentials.ts";
+import type { Client, ConnectionEvent } from "../../../src/client/types.ts";
+import { CertifiedIdentity } from "../../../src/node/session_identity.ts";
+import { type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
+import { RegistryHarness } from "../../support/registry_harness.ts";
+import { STARTED_UNIX_MS, type SteppedWorld } from "../../support/stepped_world.ts";
+
+const HOST = "node";
+const PORT = 4100;
+const HOUR_MS = 3_600_000;
+const FAR_MS = STARTED_UNIX_MS + 400 * 86_400_000;
+
+const GATEWAY = {
+  region: "global",
+  domain: "g.example",
+  address: "192.0.2.1",
+  port: 4_000,
+  ttlMs: 86_400_000,
+};
+
+class Scene {
+  readonly realm = new Realm();
+  readonly server = this.realm.enrol("node", 1);
+  readonly gateway = this.realm.enrol("gateway", 2);
+  readonly other = this.realm.enrol("gateway", 3);
+  readonly bans = new BanList();
+  harness!: RegistryHarness;
+  identity!: CertifiedIdentity;
+  readonly events: ConnectionEvent[] = [];
+
+  static async open(sessionMsMax = HOUR_MS): Promise<Scene> {
+    const scene = new Scene();
+    scene.realm.admittance = { expiresAtMs: FAR_MS };
+    scene.harness = new RegistryHarness({
+      identity: { prove: (session, stream) => scene.identity.prove(session, stream) },
+    });
+    scene.identity = new CertifiedIdentity({
+      world: scene.world,
+      services: scene.realm.services(scene.server),
+      own: () => scene.server,
+      tlsLeaves: () => ({ current: tlsLeaf(scene.server, "current") }),
+      authorities: () => new Set([authorityOf(HOST, PORT)]),
+      bans: scene.bans,
+      sessionMsMax,
+    });
+    await scene.harness.start();
+    return scene;
+  }
+
+  get world(): SteppedWorld {
+    return this.harness.world;
+  }
+
+  /** The credentials of a member; `show` may change what is shown from handshake to handshake. */
+  credentials(member: Member, show: () => Member = () => member): Credentials {
+    return {
+      kind: "certificate",
+      own: () => ({ ...show().identity, chain: show().chain }),
+      services: {
+        ...this.realm.services(member),
+        sign: (content) => Promise.resolve(show().sign(content)),
+      },
+      serverId: () => this.server.identity.subjectId,
+    };
+  }
+
+  async connect(
+    credentials: Credentials | undefined,
+    pins: readonly Uint8Array[] = [tlsLeaf(this.server, "current")],
+  ): Promise<Client> {
+    return await this.world.wait(connect({
+      endpoints: [{ host: HOST, port: PORT }],
+      dialer: this.harness.dialer(),
+      trust: { kind: "pins", sha256: pins },
+      world: this.world,
+      ...(credentials === undefined ? {} : { credentials }),
+      options: { onConnection: (event) => void this.events.push(event) },
+    }));
+  }
+
+  code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
+    return this.world.wait(promise.then(() => "ok" as const, (error) => {
+      if (error instanceof RegistryError) return error.code;
+      throw error;
+    }));
+  }
+
+  get connections(): number {
+    return this.events.filter(({ kind }) => kind === "connected").length;
+  }
+}
+
+const idOf = (member: Member) => formatUuid(member.identity.subjectId);
+
+test("a session begins with the handshake, and its peer is who the certificate says", async () => {
+  const scene = await Scene.open();
+  const client = await scene.connect(scene.credentials(scene.gateway));
+  const mine = { ...GATEWAY, id: idOf(scene.gateway) };
+  assert.is(await scene.code(client.registerGateway(mine)), "ok");
+  const { gateway } = await scene.world.wait(client.getGateway(mine.id));
+  assert.is(gateway.domain, "g.example");
+  const theirs = { ...GATEWAY, id: idOf(scene.other) };
+  assert.is(await scene.code(client.registerGateway(theirs)), "permission_denied");
+  assert.is(scene.harness.gateway(scene.gateway.identity.subjectId)?.writer, 1_002);
+});
+
+test("a session without a pin may read and nothing else", async () => {
+  const scene = await Scene.open();
+  const pins = [tlsLeaf(scene.server, "current"), tlsLeaf(scene.server, "next")];
+  const client = await scene.connect(scene.credentials(scene.gateway), []);
+  const mine = { ...GATEWAY, id: idOf(scene.gateway) };
+  assert.is(await scene.code(client.registerGateway(mine)), "permission_denied");
+  assert.is(await scene.code(client.getGateway(mine.id)), "not_found");
+  // Of several pins one is taken at a time, so that it is known which.
+  const pinned = await scene.connect(scene.credentials(scene.gateway), pins);
+  assert.is(await scene.code(pinned.registerGateway(mine)), "ok");
+});
+
+test("of several pins the one that the server owns is found", async () => {
+  const scene = await Scene.open();
+  const pins = [new Uint8Array(32).fill(1), tlsLeaf(scene.server, "current")];
+  const client = await scene.connect(scene.credentials(scene.gateway), pins);
+  assert.is(
+    await scene.code(client.registerGateway({ ...GATEWAY, id: idOf(scene.gateway) })),
+    "ok",
+  );
+});
+
+test("a client that says Hello without a proof is refused, and told so", async () => {
+  const scene = await Scene.open();
+  assert.is(await scene.code(scene.connect(undefined)), "malformed");
+  assert.is(scene.harness.sessions.count, 0);
+});
+
+test("a client that nobody certified is refused, and told so", async () => {
+  const scene = await Scene.open();
+  const stranger = new Realm().enrol("controller", 66);
+  assert.is(await scene.code(scene.connect(scene.credentials(stranger))), "unauthenticated");
+  scene.realm.banned.add(scene.gateway.identity.subject);
+  assert.is(await scene.code(scene.connect(scene.credentials(scene.gateway))), "unauthenticated");
+  assert.is(scene.harness.sessions.count, 0);
+});
+
+test("a server that is another than meant is left by the client", async () => {
+  const scene = await Scene.open();
+  const credentials = {
+    ...scene.credentials(scene.gateway),
+    serverId: () => scene.other.identity.subjectId,
+  } as Credentials;
+  assert.is(await scene.code(scene.connect(credentials)), "unauthenticated");
+});
+
+test("a ban ends an open session at once", async () => {
+  const scene = await Scene.open();
+  await scene.connect(scene.credentials(scene.gateway));
+  await scene.connect(scene.credentials(scene.other));
+  assert.is(scene.harness.sessions.count, 2);
+  const subject = scene.gateway.identity.subject;
+  scene.bans.ban({ kind: "subject", name: subject, reason: "stolen" });
+  scene.realm.banned.add(subject);
+  await scene.world.pass(900);
+  assert.is(scene.harness.sessions.count, 1);
+  const refused = scene.events.find((event) => event.kind === "attempt_failed");
+  assert.is(refused?.kind === "attempt_failed" && refused.error.code, "unauthenticated");
+});
+
+test("a session that ends leaves nothing that watches", async () => {
+  const scene = await Scene.open();
+  const client = await scene.connect(scene.credentials(scene.gateway));
+  assert.ok(scene.bans.watchedNames > 0);
+  await scene.world.wait(client.close());
+  await scene.world.pass(1_000);
+  assert.is(scene.bans.watchedNames, 0);
+});
+
+test("a session is renewed in place, again and again", async () => {
+  const scene = await Scene.open();
+  const client = await scene.connect(scene.credentials(scene.gateway));
+  for (let half = 0; half < 6; half++) {
+    await scene.world.pass(HOUR_MS / 2);
+    assert.is(await scene.code(client.nodeStatus()), "ok");
+  }
+  assert.is(scene.connections, 1);
+  assert.is(scene.harness.sessions.count, 1);
+  assert.equal(scene.harness.caught, []);
+});
+
+test("a session whose certificate is not renewed ends with it", async () => {
+  const scene = await Scene.open();
+  scene.realm.admittance = { expiresAtMs: scene.world.unixMs() + 60_000 };
+  await scene.connect(scene.credentials(scene.gateway));
+  await scene.world.pass(59_000);
+  assert.is(scene.harness.sessions.count, 1);
+  assert.is(scene.connections, 1);
+  await scene.world.pass(2_000);
+  assert.ok(
+    scene.events.some((event) => event.kind === "lost" && event.error.code === "unauthenticated"),
+    JSON.stringify(scene.events),
+  );
+});
+
+test("a session ends with its wall clock, even one that was set", async () => {
+  const scene = await Scene.open();
+  scene.realm.admittance = { expiresAtMs: scene.world.unixMs() + HOUR_MS };
+  await scene.connect(scene.credentials(scene.gateway));
+  scene.world.wallOffsetMs += 2 * HOUR_MS;
+  await scene.world.pass(61_000);
+  assert.ok(scene.events.some(({ kind }) => kind === "lost"));
+});
+
+test("a session is not renewed by another than who began it", async () => {
+  const scene = await Scene.open();
+  let shown = scene.gateway;
+  await scene.connect(scene.credentials(scene.gateway, () => shown));
+  shown = scene.other;
+  await scene.world.pass(HOUR_MS * 0.75);
+  assert.ok(
+    scene.events.some((event) => event.kind === "lost" && event.error.code === "unauthenticated"),
+    JSON.stringify(scene.events),
+  );
+});
+
+test("many that say nothing after they connected do not keep others out", async () => {
+  const scene = await Scene.open();
+  for (let count = 0; count < 300; count++) {
+    const peer = await scene.harness.stranger();
+    // A third opens the handshake and stops.
+    if (count % 3 === 0) await peer.control.write(Uint8Array.of(1, 0, 0));
+  }
+  const client = await scene.connect(scene.credentials(scene.gateway));
+  assert.is(await scene.code(client.nodeStatus()), "ok");
+  await scene.world.pass(6_000);
+  assert.is(scene.harness.sessions.count, 1);
+});
+
+test.run();
