@@ -228,6 +228,8 @@ export const TURN_LATE_MS = 1_000;
 export const BEATS_REMEMBERED = 64;
 /** Groups that one beat names of each kind: 16 KB of its frame; further ones go with the next. */
 export const BEAT_GROUPS_MAX = 1_024;
+/** When promises that both sides count differently are asked for again though neither changed, ms. */
+export const ASK_AGAIN_MS = 5_000;
 /** Nodes that one node has known in one run: what it withdrew from each is never forgotten. */
 export const LIVENESS_PEERS_MAX = 4_096;
 

@@ -7,7 +7,7 @@
  * each beat, and what the follower then asks is answered by a release, or by waking the group.
  */
 import type { GroupId, ReplicaId } from "../base/ids.ts";
-import { BEAT_GROUPS_MAX } from "../base/limits.ts";
+import { ASK_AGAIN_MS, BEAT_GROUPS_MAX } from "../base/limits.ts";
 import type { Beat, GroupTerm } from "./beat.ts";
 import { Fortification, type FortificationContext } from "./fortification.ts";
 import type { Peer, Peers } from "./peers.ts";
@@ -49,16 +49,30 @@ export class LedGroups {
       if (fortification === undefined) peer.releases.add(group, term);
       else fortification.asked(peer, term);
     }
-    const epoch = this.#peers.supportedEpoch(peer);
+    peer.digestOff = this.#digestOff(peer, beat);
+    if (peer.digestOff === undefined) {
+      peer.askFrom = 0;
+      peer.digestAsked = undefined;
+    }
+  }
+
+  #digestOff(peer: Peer, { echoRun, epoch, promiseCount, promiseHash }: Beat): string | undefined {
     // A beat of another epoch speaks of other promises.
-    peer.isDigestOff = epoch !== 0 && beat.epoch === epoch && beat.echoRun === this.#peers.run &&
-      (peer.made.count(epoch) !== beat.promiseCount || peer.made.hash(epoch) !== beat.promiseHash);
-    if (!peer.isDigestOff) peer.askFrom = 0;
+    if (this.#peers.supportedEpoch(peer) !== epoch || echoRun !== this.#peers.run) return undefined;
+    const [count, hash] = [peer.made.count(epoch), peer.made.hash(epoch)];
+    if (count === promiseCount && hash === promiseHash) return undefined;
+    return `${count}:${hash} ${promiseCount}:${promiseHash}`;
   }
 
   /** What to ask `peer` with a regular beat: a page of what is promised to it, if digests differ. */
   ask(peer: Peer): readonly GroupTerm[] {
-    if (!peer.isDigestOff) return NONE;
+    const { digestOff } = peer;
+    if (digestOff === undefined) return NONE;
+    // The next beat of the other side decides anew.
+    peer.digestOff = undefined;
+    // What asking does not settle (a promise counted there that was dropped here) must not go on.
+    const nowMs = this.#peers.now();
+    if (digestOff === peer.digestAsked && nowMs < peer.askAgainMs) return NONE;
     const page: GroupTerm[] = [];
     let position = 0;
     for (const fortification of this.#groups.values()) {
@@ -68,8 +82,10 @@ export class LedGroups {
       if (page.length === BEAT_GROUPS_MAX) break;
     }
     peer.askFrom = position < this.#groups.size ? position : 0;
-    // The next beat of the other side decides anew.
-    peer.isDigestOff = false;
+    if (peer.askFrom === 0) {
+      peer.digestAsked = digestOff;
+      peer.askAgainMs = nowMs + ASK_AGAIN_MS;
+    }
     return page;
   }
 }

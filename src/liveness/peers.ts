@@ -47,8 +47,11 @@ export class Peer {
   /** Promises of groups there to leaders here that count, by standing. */
   readonly heard = new Digest();
   readonly releases = new PendingReleases();
-  /** The last beat's digest of `made` was not ours. */
-  isDigestOff = false;
+  /** What it counts of `made`, by its last beat, where that is not ours; undefined: it is. */
+  digestOff: string | undefined;
+  /** The same when all was asked last, and until when it is not asked again. */
+  digestAsked: string | undefined;
+  askAgainMs = Number.NEGATIVE_INFINITY;
   /** Where the next page of what is asked begins. */
   askFrom = 0;
   /** What was counted on at the last poll. */

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { groupId, nodeId } from "../../../src/base/ids.ts";
-import { BEAT_GROUPS_MAX, BEAT_MS, SUPPORT_MS } from "../../../src/base/limits.ts";
+import { ASK_AGAIN_MS, BEAT_GROUPS_MAX, BEAT_MS, SUPPORT_MS } from "../../../src/base/limits.ts";
 import type { Beat, Fortification } from "../../../src/liveness/mod.ts";
 import { FakeReplica, LivenessNodes } from "../../support/liveness_nodes.ts";
 
@@ -243,6 +243,38 @@ test("where digests agree nothing is asked, after elections, restarts and change
   assert.ok(isQuiet());
   assert.ok(nodes.reply(groups, replicas[2]!, 2, 5));
   assert.ok(isQuiet());
+});
+
+test("what asking does not settle is asked again after a while only, or when it changed", () => {
+  const { nodes, groups, replicas } = ledGroup();
+  const second = nodes.nodes.map((node) => node.add(2));
+  const third = nodes.nodes.map((node) => node.add(3));
+  for (const pair of [second, third]) {
+    pair[0]!.lead(4, CONFIGURATION);
+    assert.ok(nodes.reply(pair, replicas[1]!, 1, 4));
+  }
+  // Node 2 gave up a replica, which node 1 goes on counting.
+  nodes.node(2).liveness.removeGroup(groupId(1));
+  const asked = (rounds: number) => {
+    let count = 0;
+    for (let round = 0; round < rounds; round++) {
+      nodes.advance(BEAT_MS);
+      nodes.beat(1, 2);
+      const beat = nodes.node(2).liveness.beat(ONE);
+      if (beat.asked.length > 0) count++;
+      nodes.deliver(2, 1, beat);
+    }
+    return count;
+  };
+  const rounds = Math.floor(ASK_AGAIN_MS / BEAT_MS);
+  assert.is(asked(rounds), 1);
+  assert.is(asked(2), 1);
+  nodes.node(2).liveness.removeGroup(groupId(2));
+  assert.is(asked(rounds), 1);
+  assert.ok(third[1]!.isBound(1, 4), "What is led stays promised");
+  groups[0]!.stopLeading();
+  second[0]!.stopLeading();
+  assert.is(asked(2 * rounds), 0);
 });
 
 test("more groups than one beat names are released and asked for page by page, until all are through", () => {
