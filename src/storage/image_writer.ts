@@ -80,7 +80,7 @@ export class ImageWriter {
       }
     }
     encoder.finish();
-    pieces.push(encoder.take(this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES)));
+    pieces.push(encoder.take(this.#bufferFor(encoder.pendingBytes)));
     const image = encoder.mark();
     this.#pendingBytes += image.byteCount;
     this.#jobs.push({ image, pieces, mark, done });
@@ -150,6 +150,12 @@ export class ImageWriter {
     // Its mark may be on the disk all the same; what nothing names goes at the next start.
     if (this.#log.isPoisoned) return this.#end(job, error);
     this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
+  }
+
+  /** A buffer for a last piece that is worth one. */
+  #bufferFor(bytes: number): Uint8Array | undefined {
+    if (bytes < IMAGE_WRITE_BYTES / 16) return undefined;
+    return this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES);
   }
 
   /** Keeps the buffer of a last piece for the next image. */

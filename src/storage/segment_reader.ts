@@ -67,7 +67,8 @@ export class SegmentReader {
     this.#extents = extents.filter(({ size }) => size > 0);
     const largest = Math.max(1, ...this.#extents.map(({ size }) => size));
     this.#readBytes = Math.min(readBytes, largest);
-    this.#carryBytes = Math.min(CARRY_BYTES_MAX, largest);
+    // Segments that one read holds leave nothing over.
+    this.#carryBytes = largest <= readBytes ? 0 : Math.min(CARRY_BYTES_MAX, largest);
     const bufferBytes = this.#carryBytes + this.#readBytes;
     this.#buffers = [newBuffer(bufferBytes), newBuffer(bufferBytes)];
   }
