@@ -498,10 +498,18 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return this.#servingTerm !== 0 && role === "leader" && term === this.#servingTerm;
   }
 
-  /** Whether a read of the applied state is linearizable now, without asking anybody. */
-  #mayServe(): boolean {
+  /** Whether nobody else can lead now, so that the commit index here is that of the group. */
+  #holdsLease(): boolean {
     if (this.#state !== "running" || !this.#isServing()) return false;
     return this.#isSole || this.#promises.hasLease(this.#asLeader, this.#host.liveness.nowMs());
+  }
+
+  /**
+   * Whether a read of the applied state is linearizable now, without asking anybody. What is committed
+   * and not applied here, because the own disk is slower than the others', a follower may have shown.
+   */
+  #mayServe(): boolean {
+    return this.#holdsLease() && (this.#isSole || this.#appliedIndex >= this.#node.committed);
   }
 
   /** Whether this leader needs no ticks: nobody that lives lacks anything, and all of them promised. */
@@ -586,6 +594,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #askReads(): void {
     if (!this.#reads.areWanted) return;
     if (this.#mayServe()) return this.#reads.permitAll(this.#point);
+    if (this.#holdsLease()) return this.#reads.covered(this.#node.committed);
     const asked = this.#node.readIndex();
     // Without a leader, or with too many waiting, they are asked for again at the next sweep.
     if (asked.result === "accepted") {

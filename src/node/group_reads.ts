@@ -15,7 +15,7 @@ interface Waiter {
 
 /** Reads that asked together. */
 interface Round {
-  /** How the core calls the request; 0: it answered. */
+  /** How the core calls the request; 0: it was not asked. */
   sequence: number;
   readonly askedMs: number;
   /** Infinity: not known yet. */
@@ -63,6 +63,12 @@ export class GroupReads {
   /** All that were wanted are asked for now, under this name. */
   asked(sequence: number, nowMs: number): void {
     this.#rounds.push({ sequence, askedMs: nowMs, index: Infinity, waiters: this.#wanted });
+    this.#wanted = [];
+  }
+
+  /** All that were wanted are permitted once `index` is applied: a lease covers this moment. */
+  covered(index: number): void {
+    this.#rounds.push({ sequence: 0, askedMs: 0, index, waiters: this.#wanted });
     this.#wanted = [];
   }
 
