@@ -42,4 +42,13 @@ export const READ_MUTANTS: readonly Mutant[] = [
       replacement: "  if (confirmed >= 0) count = confirming.length;\n",
     }],
   },
+  {
+    name: "lease_read_behind_commit",
+    breaks: "A leader serves no read before it has applied what it knows to be committed",
+    edits: [{
+      file: "src/node/group.ts",
+      anchor: "this.#isSole || this.#appliedIndex >= this.#node.committed",
+      replacement: "this.#isSole || this.#appliedIndex >= 0",
+    }],
+  },
 ];
