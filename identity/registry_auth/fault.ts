@@ -1,6 +1,6 @@
 /**
- * Why a handshake ends without a session, by code: for tests, counters and logs. The peer is told
- * the `ErrorCode` of the fault and nothing finer.
+ * Why a handshake ends without a session, by code: for tests, counters and logs. The peer is told the
+ * `ErrorCode` and the words, as a TLS alert would: they name what it sent, and nothing else.
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
 

@@ -455,6 +455,8 @@ export const AUTH_HALF_OPEN_MAX = 2_048;
 export const AUTH_SESSION_MS_MAX = 3_600_000;
 /** How often an open session's expiry is compared with the wall clock at least, ms: it may be set. */
 export const SESSION_LIFE_CHECK_MS = 60_000;
+/** A session's proof may be renewed this long after the one before, ms: it costs some signatures. */
+export const AUTH_RENEW_MS_MIN = 500;
 /** A renewal of a session's proof that failed is tried again after this, ms; nor more often. */
 export const AUTH_RENEW_RETRY_MS = 1_000;
 

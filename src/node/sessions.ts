@@ -10,7 +10,12 @@ import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import { CONTROL_FRAME_BYTES_MAX, HELLO_BYTES_MAX, HELLO_MS_MAX } from "../base/limits.ts";
+import {
+  AUTH_RENEW_MS_MIN,
+  CONTROL_FRAME_BYTES_MAX,
+  HELLO_BYTES_MAX,
+  HELLO_MS_MAX,
+} from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { isNilUuid } from "../base/uuid.ts";
@@ -72,6 +77,8 @@ interface OpenSession {
   control: Outbox | undefined;
   /** Who is at the other end, once that is proven; renewed in place. */
   proof: Proof | undefined;
+  /** When that was, by the monotonic clock. */
+  provenAtMs: number;
   caller: RenewableCaller | undefined;
   /** True once Hello was answered: ring maps come after. */
   greeted: boolean;
@@ -158,6 +165,7 @@ export class Sessions {
       streams: new Set(),
       control: undefined,
       proof: undefined,
+      provenAtMs: 0,
       caller: undefined,
       greeted: false,
       renewing: false,
@@ -243,6 +251,7 @@ export class Sessions {
   #hold(open: OpenSession, proof: Proof): void {
     open.proof?.close();
     open.proof = proof;
+    open.provenAtMs = this.#options.world.monotonic.nowMs();
     if (open.caller !== undefined) open.caller.peer = proof.peer;
     // One signal may serve very many sessions: each takes its listener away when it ends.
     const { signal } = open.ended;
@@ -250,6 +259,16 @@ export class Sessions {
       if (open.proof === proof) this.#revoke(open);
     };
     proof.peer.revoked.addEventListener("abort", onRevoked, { once: true, signal });
+  }
+
+  /** One renewal at a time, and not too often: it costs more than any request. */
+  #beginRenewal(open: OpenSession, stream: Stream): void {
+    const nowMs = this.#options.world.monotonic.nowMs();
+    if (open.renewing || nowMs < open.provenAtMs + AUTH_RENEW_MS_MIN) return stream.abort();
+    open.renewing = true;
+    this.#renew(open, stream)
+      .catch((error) => this.#streamFailed(open, stream, error))
+      .finally(() => open.renewing = false);
   }
 
   /** A client proves anew who it is: the same subject, and bound to the channel no less than before. */
@@ -318,14 +337,7 @@ export class Sessions {
       const stream = await open.session.accept();
       if (stream === undefined) return;
       if (stream.kind === "control") {
-        if (open.renewing) {
-          stream.abort();
-          continue;
-        }
-        open.renewing = true;
-        this.#renew(open, stream)
-          .catch((error) => this.#streamFailed(open, stream, error))
-          .finally(() => open.renewing = false);
+        this.#beginRenewal(open, stream);
         continue;
       }
       if (stream.kind !== "request") {

@@ -5,14 +5,15 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BanList } from "../../../identity/ban_list.ts";
-import { authorityOf } from "../../../identity/registry_auth/mod.ts";
+import { authorityOf, runHandshake } from "../../../identity/registry_auth/mod.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { connect } from "../../../src/client/client.ts";
 import type { Credentials } from "../../../src/client/credentials.ts";
 import type { Client, ConnectionEvent } from "../../../src/client/types.ts";
 import { CertifiedIdentity } from "../../../src/node/session_identity.ts";
-import { type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
+import { clientEnd, type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
+import { controlFrame, GOOD_HELLO } from "../../support/raw_peer.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 import { STARTED_UNIX_MS, type SteppedWorld } from "../../support/stepped_world.ts";
 
@@ -229,6 +230,32 @@ test("a session is not renewed by another than who began it", async () => {
     scene.events.some((event) => event.kind === "lost" && event.error.code === "unauthenticated"),
     JSON.stringify(scene.events),
   );
+});
+
+test("a session is not proven again and again in a hurry", async () => {
+  const scene = await Scene.open();
+  const { world } = scene;
+  const endpoint = { host: HOST, port: PORT };
+  const trust = { kind: "pins", sha256: [] } as const;
+  const session = await world.wait(scene.harness.dialer().dial(endpoint, { trust }));
+  /** Proves the gateway on a new control stream; `undefined` where that is not heard. */
+  const prove = async () => {
+    const stream = await world.wait(session.open("control"));
+    const { handshake } = clientEnd(scene.realm, scene.gateway, scene.server, {
+      alpn: "memory",
+      authority: authorityOf(HOST, PORT),
+    }, world.nowMs());
+    const services = scene.realm.services(scene.gateway);
+    const outcome = runHandshake(handshake, { stream, services, ...world });
+    return { stream, outcome: await scene.code(outcome) };
+  };
+  const { stream, outcome } = await prove();
+  assert.is(outcome, "ok");
+  await world.wait(stream.write(controlFrame({ kind: "hello", hello: GOOD_HELLO })));
+  assert.is((await prove()).outcome, "connection_lost");
+  await world.pass(500);
+  assert.is((await prove()).outcome, "ok");
+  assert.is(scene.harness.sessions.count, 1);
 });
 
 test("many that say nothing after they connected do not keep others out", async () => {
