@@ -46,8 +46,8 @@ export interface ClientOptions {
 }
 
 /** One attempt's time, an operation's, and the mean pause between two attempts, ms. */
-const ATTEMPT_MS = 800;
-const OPERATION_MS = 3_000;
+const ATTEMPT_MS = 500;
+const OPERATION_MS = 1_500;
 const RETRY_MS = 40;
 /** Part of operations that are given up at the first doubt. */
 const GIVES_UP = 0.3;

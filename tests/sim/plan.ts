@@ -74,6 +74,9 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   image: 600,
 };
 
+/** With more kinds than this, each comes less often. */
+const KINDS_AT_FULL_RATE = 4;
+
 /** A group and where its first replicas are. */
 export interface GroupPlan {
   readonly group: number;
@@ -169,10 +172,10 @@ export function planOf(seed: number): Plan {
     safetyMs: SAFETY_MS,
     raft: raftOf(draw),
     load: {
-      clients: draw.int(4, 10),
+      clients: draw.int(10, 20),
       longKeys: draw.int(1, 4),
       shortKeys: draw.int(0, 4),
-      thinkMs: draw.int(40, 90),
+      thinkMs: draw.int(70, 160),
       doubled: draw.chance(0.3) ? 0.05 : 0,
     },
   };
@@ -218,8 +221,11 @@ function faultsOf(draw: Draw, nodeCount: number): Map<FaultKind, number> {
   const faults = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
     const isOn = draw.chance(kind === "image" ? 0.7 : share);
-    const factor = draw.scale(0.4, 2.5);
-    if (isOn) faults.set(kind, MEAN_MS[kind] * factor * Math.min(1, 3 / nodeCount));
+    const factor = draw.scale(0.5, 3);
+    if (isOn) faults.set(kind, MEAN_MS[kind] * factor);
   }
+  // More nodes suffer more, and many kinds each less often: else nothing is ever answered.
+  const crowd = Math.max(1, faults.size / KINDS_AT_FULL_RATE) * Math.min(1, 3 / nodeCount);
+  for (const [kind, meanMs] of faults) faults.set(kind, meanMs * crowd);
   return faults;
 }

@@ -115,9 +115,11 @@ export class RunningReplica implements ReplicaView {
   }
 
   termAt(index: number): number | undefined {
-    // What the core let go of is in the log; what the log does not have yet, in the core alone.
-    if (index > this.lastIndex) return undefined;
-    return this.group.entryTerm(index) ?? this.#mirror.termAt(this.ref.group, index);
+    // What it applied and let go of is in the log; all else is known to the core alone, whose log is
+    // ahead of the disk's, and may contradict it still.
+    const term = this.group.entryTerm(index);
+    if (term !== undefined || index > this.applied) return term;
+    return this.#mirror.termAt(this.ref.group, index);
   }
 
   imageHash(): number {

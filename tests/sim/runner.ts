@@ -19,13 +19,13 @@ const LOAD_FROM_MS = 100;
 const FAULTS_FROM_MS = 1_000;
 /** Operations of clients that a safety phase holds at the least, and its length at the most, ms. */
 const OPERATIONS_MIN = 500;
-const SAFETY_MS_MAX = 30_000;
+const SAFETY_MS_MAX = 20_000;
 /** For how long clients go on in the healed cluster, ms. */
 const HEALED_LOAD_MS = 1_000;
 /** Within this time after the last fault everything must have converged, ms. */
 const LIVENESS_MS = 25_000;
 /** How often the simulation stops to look whether a phase is over, simulated ms. */
-const LOOK_MS = 50;
+const LOOK_MS = 20;
 /** The last events that a failure shows. */
 const LINES_SHOWN = 60;
 
