@@ -92,8 +92,24 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: [{
       file: "src/storage/open_shared_log.ts",
       anchor: "else this.#syncAll();",
+      replacement: "else this.#scan();",
+    }, {
+      file: "src/storage/open_shared_log.ts",
+      anchor: `      rewriteTail(this.#driver, { file, from, to: whole }, (failure) => {
+        if (failure !== undefined) this.#failStorage(failure);
+        else this.#guard(() => this.#handOut(verdict));
+      }));`,
       replacement:
-        "else if (this.#extents.length > 1e9) this.#syncAll();\n      else this.#scan();",
+        "      this.#guard(() => from > 1e15 ? this.#syncAll() : this.#handOut(verdict)));",
+    }],
+  },
+  {
+    name: "lost_pages_believed",
+    breaks: "What a failed sync left in the page cache is written once more before it is believed",
+    edits: [{
+      file: "src/storage/open_shared_log.ts",
+      anchor: "rewriteTail(this.#driver, { file, from, to: whole }, (failure) => {",
+      replacement: "rewriteTail(this.#driver, { file, from, to: 0 }, (failure) => {",
     }],
   },
   {
