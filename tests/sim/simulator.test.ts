@@ -1,0 +1,69 @@
+/** The simulator itself: seeds that find nothing, runs that repeat, and runs that are what they say. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { CHECKERS } from "./checkers/mod.ts";
+import { type Checker, Finding, type Operation } from "./history.ts";
+import { FAULT_KINDS, planOf } from "./plan.ts";
+import { runPlan, runSeed } from "./runner.ts";
+
+const SEEDS = 12;
+
+test("the first seeds find nothing, and each is long and busy enough", async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { finding, lines, operations, simulatedMs } = await runSeed(seed, { checkers: CHECKERS });
+    const words = `Seed ${seed}: ${finding?.checker}: ${finding?.message}\n${lines.join("\n")}`;
+    assert.is(finding, undefined, words);
+    assert.ok(simulatedMs >= 10_000, `Seed ${seed} lasts only ${simulatedMs} ms`);
+    assert.ok(operations >= 400, `Seed ${seed} has only ${operations} operations`);
+  }
+});
+
+test("the same seed twice takes the same way, and another seed takes another", async () => {
+  const hashes = new Set<string>();
+  for (const seed of [5, 6]) {
+    const { hash, steps } = await runSeed(seed, { checkers: CHECKERS });
+    const again = await runSeed(seed, { checkers: [] });
+    assert.is(again.hash, hash, "Whether anybody looks changes nothing");
+    assert.is(again.steps, steps);
+    hashes.add(hash);
+  }
+  assert.is(hashes.size, 2);
+});
+
+test("what a checker finds ends the run with its words and the events before it", async () => {
+  let count = 0;
+  const picky: Checker = {
+    name: "picky",
+    onOperation: (operation: Operation) => {
+      if (++count === 10) throw new Finding("picky", `No more than ${operation.key}`);
+    },
+  };
+  const { finding, lines, operations } = await runSeed(3, { checkers: [() => picky] });
+  assert.is(finding?.checker, "picky");
+  assert.is(operations, 10);
+  assert.match(lines.at(-1)!, /client/);
+});
+
+test("every kind of fault befalls some seed, and every size of cluster is there", () => {
+  const kinds = new Set<string>();
+  const sizes = new Set<number>();
+  const groupSizes = new Set<number>();
+  for (let seed = 1; seed <= 100; seed++) {
+    const { faults, groups, nodeCount } = planOf(seed);
+    for (const kind of faults.keys()) kinds.add(kind);
+    sizes.add(nodeCount);
+    for (const { nodes } of groups) groupSizes.add(nodes.length);
+  }
+  assert.equal([...kinds].sort(), [...FAULT_KINDS].sort());
+  assert.equal([...sizes].sort(), [1, 2, 3, 4, 5, 6, 7]);
+  assert.equal([...groupSizes].sort(), [1, 3, 5]);
+});
+
+test("a cluster without faults answers nearly all, and all its replicas agree", async () => {
+  const plan = { ...planOf(3), faults: new Map() };
+  const { answered, finding, operations } = await runPlan(plan, { checkers: CHECKERS });
+  assert.is(finding, undefined);
+  assert.ok(answered > operations / 4, `${answered} of ${operations} were answered`);
+});
+
+test.run();
