@@ -43,12 +43,17 @@ async function compileClasses(): Promise<Map<string, EsClass>> {
   const folder = Deno.makeTempDirSync({ prefix: "crs-schemas-" });
   const classes = new Map<string, EsClass>();
   try {
+    const targets: string[] = [];
     for (const [path, source] of files) {
       const target = `${folder}/${path.slice(path.lastIndexOf("/") + 1)}`;
-      Deno.writeTextFileSync(
-        target,
-        source.replaceAll('"capnp-es"', JSON.stringify(import.meta.resolve("capnp-es"))),
-      );
+      const linked = source
+        .replaceAll('"capnp-es"', JSON.stringify(import.meta.resolve("capnp-es")))
+        .replaceAll(/(from "\.\/\w+)\.js"/g, '$1.ts"');
+      Deno.writeTextFileSync(target, linked);
+      targets.push(target);
+    }
+    // One file may import another.
+    for (const target of targets) {
       const module: Record<string, unknown> = await import(`file://${target}`);
       for (const [name, value] of Object.entries(module)) {
         if (typeof value === "function") classes.set(name, value as unknown as EsClass);
@@ -75,6 +80,8 @@ const ES_NAMES: readonly string[] = ["byteOffset", "segment"];
 function collides(struct: StructModel): boolean {
   return struct.fields.some((field) =>
     ES_NAMES.includes(field.name) ||
+    // It has no way to fill the places of a list of Data.
+    (field.kind === "list" && field.element.kind === "data") ||
     (field.kind === "struct" && collides(STRUCTS.get(field.struct.name)!)) ||
     (field.kind === "list" && field.element.kind === "struct" &&
       collides(STRUCTS.get(field.element.struct.name)!))
