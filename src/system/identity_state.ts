@@ -51,6 +51,15 @@ export interface Document {
 /** A ban as it stands. */
 export type Ban = Readonly<Omit<BanCommand, "lifted">>;
 
+/** Told, in the turn of the apply, of what ends the sessions of an identity or lets it in again. */
+export interface RevocationSink {
+  banned(ban: Ban): void;
+  lifted(ban: Pick<Ban, "kind" | "name">): void;
+  stopped(lineage: Lineage): void;
+  /** All of the state is another's now, as after an image. */
+  replaced(state: IdentityState): void;
+}
+
 const AUDIT_NAMES = new Map<number, AuditAction>(
   Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name as AuditAction]),
 );
@@ -68,6 +77,8 @@ export class IdentityState {
   readonly #documents = new Map<number, Document>();
   /** Above all numbers ever given; 1 is the development identity's. */
   #nextLineage = 2;
+  /** Who is told; absent while nobody is. */
+  sink: RevocationSink | undefined;
   /** Pages of the audit log, while an image is read; then nothing is noted anew. */
   #pages: AuditPage[] | undefined;
 
@@ -94,6 +105,13 @@ export class IdentityState {
   /** All bans that were not lifted, ended ones too. */
   bans(): Ban[] {
     return [...this.#bans.values()];
+  }
+
+  /** The lineages that were stopped, as far as they are kept. */
+  *stoppedLineages(): Generator<Lineage, void, undefined> {
+    for (const lineage of this.#lineages.values()) {
+      if (lineage.stopped !== undefined) yield lineage;
+    }
   }
 
   /** A document by its number. */
@@ -141,6 +159,7 @@ export class IdentityState {
       if (!isGiven || number < 2) throw moved(`Lineage ${number} was given out before`);
       return lineage;
     });
+    for (const lineage of newLineages) this.#checkOwner(lineage, newLineages);
     this.#makeRoom(command.unixS * 1_000, newTokens.length, newLineages.length);
     const audited = auditName(action);
     for (const token of newTokens) this.#tokens.set(toHex(token.hash), token);
@@ -150,12 +169,25 @@ export class IdentityState {
     this.#record(command, audited, subject, detail);
   }
 
+  /** A subject has one lineage that counts: a second one must stop the first by the same change. */
+  #checkOwner({ lineage, subject, stopped }: Lineage, change: readonly Lineage[]): void {
+    const owner = this.#bySubject.get(subject);
+    if (stopped !== undefined || owner === undefined || owner.lineage === lineage) return;
+    const isStopped = change.some((other) =>
+      other.lineage === owner.lineage && other.stopped !== undefined
+    );
+    if (!isStopped) throw moved(`${subject} has lineage ${owner.lineage}`);
+  }
+
   #putLineage(lineage: Lineage): void {
     const { lineage: number, subject, stopped } = lineage;
     this.#lineages.set(number, lineage);
     this.#nextLineage = Math.max(this.#nextLineage, number + 1);
     if (stopped === undefined) this.#bySubject.set(subject, lineage);
-    else if (this.#bySubject.get(subject)?.lineage === number) this.#bySubject.delete(subject);
+    else {
+      if (this.#bySubject.get(subject)?.lineage === number) this.#bySubject.delete(subject);
+      this.sink?.stopped(lineage);
+    }
   }
 
   #makeRoom(nowMs: number, tokens: number, lineages: number): void {
@@ -182,6 +214,7 @@ export class IdentityState {
     const key = `${ban.kind} ${ban.name}`;
     if (lifted) {
       if (!this.#bans.delete(key)) throw new RegistryError("not_found", "There is no such ban");
+      this.sink?.lifted(ban);
       return this.#record(command, "unban", ban.name, ban.reason);
     }
     if (!this.#bans.has(key) && this.#bans.size >= BANS_MAX) {
@@ -192,6 +225,7 @@ export class IdentityState {
       if (this.#bans.size >= BANS_MAX) throw full("bans", BANS_MAX);
     }
     this.#bans.set(key, ban);
+    this.sink?.banned(ban);
     this.#record(command, "ban", ban.name, ban.reason);
   }
 

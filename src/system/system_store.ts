@@ -23,7 +23,7 @@ import { FrameWriter } from "../../schemas/runtime.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
 import { isPartitionCount } from "../ring/partition.ts";
 import type { RingMap, RingNode } from "../ring/ring_map.ts";
-import { IdentityState } from "./identity_state.ts";
+import { IdentityState, type RevocationSink } from "./identity_state.ts";
 import { imageFrame, SystemImageReader } from "./system_image.ts";
 
 /** What is fixed when a cluster is created. */
@@ -67,6 +67,12 @@ export class SystemStore {
   /** Join tokens, lineages, bans, documents, and the audit log of all their changes. */
   get identities(): IdentityState {
     return this.#identities;
+  }
+
+  /** Tells `sink` of revocations from now on, and of all that there are at once. */
+  watchRevocations(sink: RevocationSink): void {
+    this.#identities.sink = sink;
+    sink.replaced(this.#identities);
   }
 
   /** Group time as last applied, ms. */
@@ -175,7 +181,10 @@ export class SystemStore {
   /** Takes over all that `other` holds, which is given up. */
   replaceBy(other: SystemStore): void {
     this.#genesis = other.#genesis;
+    const { sink } = this.#identities;
     this.#identities = other.#identities;
+    this.#identities.sink = sink;
+    sink?.replaced(this.#identities);
     this.#members.clear();
     for (const [nodeId, member] of other.#members) this.#members.set(nodeId, member);
     this.#timeMs = other.#timeMs;

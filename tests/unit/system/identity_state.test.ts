@@ -36,7 +36,7 @@ function lineageOf(lineage: number, rest: Partial<Lineage> = {}): Lineage {
   return {
     lineage,
     version: 1,
-    subject: "spiffe://t/region/eu/agent/1",
+    subject: `spiffe://t/region/eu/agent/${lineage}`,
     grants: NO_GRANTS,
     latest: {
       generation: 1,
@@ -116,6 +116,46 @@ test("a lineage's number is given out once", () => {
   assert.is(put(4), "incarnation_mismatch");
   assert.is(put(5), "incarnation_mismatch");
   assert.is(put(6), "ok");
+});
+
+test("a subject has one lineage that counts", () => {
+  const harness = new Harness();
+  const { subject } = lineageOf(2);
+  assert.is(harness.put({ lineages: [{ replacedVersion: 0, record: lineageOf(2) }] }), "ok");
+  const second = { replacedVersion: 0, record: lineageOf(3, { subject }) };
+  assert.is(harness.put({ lineages: [second] }), "incarnation_mismatch", "two raced");
+  const first = {
+    replacedVersion: 1,
+    record: lineageOf(2, { version: 2, stopped: "replaced" as const }),
+  };
+  assert.is(harness.put({ lineages: [second, first] }), "ok");
+  assert.is(harness.identities.lineageOf(subject)?.lineage, 3);
+});
+
+test("revocations are told as they are applied, and all anew after an image", () => {
+  const harness = new Harness();
+  const told: string[] = [];
+  const ban = { kind: BAN_KINDS.token, name: "t", reason: "", untilMs: 0 };
+  harness.put({ lineages: [{ replacedVersion: 0, record: lineageOf(2) }] });
+  harness.store.watchRevocations({
+    banned: ({ name }) => void told.push(`banned ${name}`),
+    lifted: ({ name }) => void told.push(`lifted ${name}`),
+    stopped: ({ lineage, stopped }) => void told.push(`${stopped} ${lineage}`),
+    replaced: (state) => void told.push(`all ${[...state.stoppedLineages()].length}`),
+  });
+  harness.apply(encodeBan(HEADER, { ...ban, lifted: false }));
+  harness.apply(encodeBan(HEADER, { ...ban, lifted: true }));
+  harness.put({
+    lineages: [{
+      replacedVersion: 1,
+      record: lineageOf(2, { version: 2, stopped: "stolen" }),
+    }],
+  });
+  const copy = new SystemStore();
+  copy.loadImage(harness.store.writeImage());
+  harness.store.replaceBy(copy);
+  harness.apply(encodeBan(HEADER, { ...ban, lifted: false }));
+  assert.equal(told, ["all 0", "banned t", "lifted t", "stolen 2", "all 1", "banned t"]);
 });
 
 test("join tokens have a limit, at which those long over make room", () => {
