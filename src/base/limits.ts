@@ -460,6 +460,18 @@ export const AUTH_RENEW_MS_MIN = 500;
 /** A renewal of a session's proof that failed is tried again after this, ms; nor more often. */
 export const AUTH_RENEW_RETRY_MS = 1_000;
 
+/** How far the time in a request for renewal may be from the node's clock, ms: as a leaf allows. */
+export const RENEWAL_PROOF_MS = 300_000;
+/** Strangers that ask for a certificate at once; a rollout waits and asks again. */
+export const STRANGERS_MAX = 64;
+/** How long a stranger's session lasts, ms: one request, with a few looks at group 0. */
+export const STRANGER_SESSION_MS = 10_000;
+/** How often a decision on an identity is made anew when another came before it. */
+export const IDENTITY_DECISIONS_MAX = 8;
+/** How long a trust bundle is to be believed, ms; it is made anew at half of that. */
+export const TRUST_BUNDLE_LIFE_MS = 30 * 86_400_000;
+/** How often a node looks whether bundle, token keys or its own certificate need work, ms. */
+export const IDENTITY_CHECK_MS = 60_000;
 /** Entries of the audit log that group 0 keeps, 200 bytes each: 13 MB, some days of renewals. */
 export const AUDIT_ENTRIES_MAX = 65_536;
 /** Entries of one page in an image: 100 KB, well below what a message may have. */
