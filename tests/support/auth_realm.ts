@@ -5,7 +5,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { concatBytes, toHex } from "../../src/base/bytes.ts";
-import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
+import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import { formatUuid } from "../../src/base/uuid.ts";
 import {
   type Admittance,
@@ -72,7 +72,18 @@ export class Realm {
 
   /** Makes a member from a number; the same number gives the same member. */
   enrol(role: Role, seed: number): Member {
-    const member = makeMember(role, seed);
+    return this.know(makeMember(role, seed));
+  }
+
+  /** A member's next leaf, with other grants. */
+  reissue(member: Member, grants: Grants): Member {
+    const leaf = concatBytes([member.chain[0]!, new TextEncoder().encode(" anew")]);
+    const identity = { ...member.identity, grants, leafHash: sha256(leaf) };
+    return this.know({ ...member, identity, chain: [leaf, ...member.chain.slice(1)] });
+  }
+
+  /** Stands behind a member from now on. */
+  know(member: Member): Member {
     this.#members.set(toHex(member.chain[0]!), member.identity);
     return member;
   }

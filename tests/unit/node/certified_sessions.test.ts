@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { BanList } from "../../../identity/ban_list.ts";
 import { authorityOf, runHandshake } from "../../../identity/registry_auth/mod.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { connect } from "../../../src/client/client.ts";
 import type { Credentials } from "../../../src/client/credentials.ts";
@@ -195,6 +196,26 @@ test("a session is renewed in place, again and again", async () => {
   assert.is(scene.connections, 1);
   assert.is(scene.harness.sessions.count, 1);
   assert.equal(scene.harness.caught, []);
+});
+
+test("a renewed session may do what the new certificate grants", async () => {
+  const scene = await Scene.open();
+  const agent = scene.realm.enrol("agent", 5);
+  const granted = scene.realm.reissue(agent, { ...NO_GRANTS, domains: ["a.example"] });
+  let shown = agent;
+  const client = await scene.connect(scene.credentials(agent, () => shown));
+  const record = {
+    id: idOf(agent),
+    region: "global",
+    domain: "a.example",
+    address: "192.0.2.1",
+    port: 1,
+  };
+  assert.is(await scene.code(client.registerAgent(record)), "permission_denied");
+  shown = granted;
+  await scene.world.pass(HOUR_MS * 0.75);
+  assert.is(await scene.code(client.registerAgent(record)), "ok");
+  assert.is(scene.connections, 1);
 });
 
 test("a session whose certificate is not renewed ends with it", async () => {
