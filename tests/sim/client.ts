@@ -51,12 +51,16 @@ const OPERATION_MS = 1_500;
 const RETRY_MS = 40;
 /** Part of operations that are given up at the first doubt. */
 const GIVES_UP = 0.3;
+/** Part of operations that are on the client's own key, which it holds most of the time. */
+const PREFERS = 0.6;
+/** Part of writes to a record of another that name its incarnation, and so take it over. */
+const TAKES_OVER = 0.3;
 /** What is asked, of so many. */
 const KINDS: readonly (readonly [OperationKind, number])[] = [
-  ["get", 45],
-  ["register", 27],
-  ["renew", 14],
-  ["take_over", 7],
+  ["get", 42],
+  ["register", 30],
+  ["renew", 16],
+  ["take_over", 5],
   ["deregister", 7],
 ];
 
@@ -142,8 +146,9 @@ export class SimClient {
   #think(): void {
     this.#shared.world.after(2 * this.#options.thinkMs * this.#unit(), () => {
       if (this.#isStopping || this.#running !== undefined) return;
-      const { keys } = this.#options;
-      const key = keys[Math.floor(this.#unit() * keys.length)]!;
+      const { id, keys } = this.#options;
+      const at = this.#unit() < PREFERS ? id : Math.floor(this.#unit() * keys.length);
+      const key = keys[at % keys.length]!;
       this.run(this.#kindFor(key), key);
     });
   }
@@ -160,6 +165,7 @@ export class SimClient {
       case "take_over":
         return this.writeKind(key) === "take_over" ? wanted : "get";
       case "register":
+        return this.#unit() < TAKES_OVER ? this.writeKind(key) : wanted;
       case "get":
         return wanted;
     }

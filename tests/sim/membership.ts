@@ -50,7 +50,13 @@ export class Membership {
     const leader = this.#cluster.leaderOf(group);
     if (leader === undefined || this.#changing.has(group)) return;
     const change = this.#choose(leader);
-    if (change !== undefined) this.#propose(leader, change);
+    if (change === undefined) return;
+    if (!endsVote(change, leader.ref.replica)) return this.#propose(leader, change);
+    // A leader leaves only after it has handed over: whoever is left may not know that it is gone.
+    const others = leader.configuration.voters.filter((voter) => voter !== leader.ref.replica);
+    if (others.length === 0) return;
+    const to = this.#of(others);
+    this.#cluster.node(leader.ref.node).enter(() => leader.group.transferLeader(to));
   }
 
   /** Leaves a joint configuration that nobody else leaves; true where there is none. */
@@ -160,4 +166,9 @@ export class Membership {
   #of<T>(list: readonly T[]): T {
     return list[Math.floor(this.#entropy.unit() * list.length)]!;
   }
+}
+
+/** Whether the change takes a voter's vote away. */
+function endsVote({ changes }: ConfChange, voter: number): boolean {
+  return changes.some(({ kind, replica }) => replica === voter && kind !== "add_voter");
 }
