@@ -98,16 +98,29 @@ export function handleVoteRequest(core: Core, message: Message): void {
     core.electionElapsed = 0;
     core.castVote(message.from);
   } else {
-    reply.reject = true;
-    core.sendForElection(reply, core.term);
+    refuseVote(core, reply);
   }
 }
 
 /** Refuses a pre-vote of an older term, so that whoever asks learns of the newer one. */
 export function rejectPreVote(core: Core, message: Message): void {
-  const reply = newMessage("pre_vote_reply", message.from);
+  refuseVote(core, newMessage("pre_vote_reply", message.from));
+}
+
+/**
+ * Refuses, and tells what is committed. Whoever asks may hold that entry and not know of it, and wait
+ * for a vote that it does not need: a leader that was removed may have been the only one to know.
+ */
+function refuseVote(core: Core, reply: Message): void {
   reply.reject = true;
+  reply.commit = core.log.committed;
+  reply.logTerm = core.log.term(reply.commit) ?? 0;
   core.sendForElection(reply, core.term);
+}
+
+/** Takes from a refusal what is committed: the same entry stands here (§3.5, log matching). */
+export function learnCommit(core: Core, { commit, logTerm, reject }: Message): void {
+  if (reject && core.role !== "leader") core.log.maybeCommit(commit, logTerm);
 }
 
 /** Counts an answer; a second one of the same replica changes nothing. */

@@ -5,7 +5,7 @@
 import { entriesApplied, snapshotApplied } from "./apply.ts";
 import type { Core } from "./core.ts";
 import { campaign, countVote, handleVoteRequest } from "./election.ts";
-import { ignoresVoteRequest, rejectPreVote } from "./election.ts";
+import { ignoresVoteRequest, learnCommit, rejectPreVote } from "./election.ts";
 import { handleLeaderMessage, stepFollower } from "./follower.ts";
 import { stepLeader } from "./leader.ts";
 import type { Message } from "./message.ts";
@@ -30,6 +30,7 @@ export function step(core: Core, message: Message): StepOutcome {
   const { term, type } = message;
   const asksForVote = type === "vote" || type === "pre_vote";
   if (asksForVote && term >= core.term && ignoresVoteRequest(core, message)) return "leader_alive";
+  if (type === "vote_reply" || type === "pre_vote_reply") learnCommit(core, message);
   if (term > core.term) {
     // A pre-vote, and the yes to one, carry a term that nobody has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);

@@ -205,11 +205,13 @@ export function renderMessage(message: Message, indent = ""): string {
   const { entries, logTerm, index, responses, snapshot, term, type } = message;
   // The model names who is to lead as the sender.
   const from = type === "transfer_leader" ? message.transferee : message.from;
+  // Replies of the model carry no commit index; ours do, for groups that are to sleep, and for whoever
+  // asks for a vote that it does not need: there with the term of the entry.
+  const isVote = type === "vote_reply" || type === "pre_vote_reply";
+  const isReply = isVote || type === "append_reply" || type === "heartbeat_reply";
   let text = `${indent}${renderTarget(from)}->${renderTarget(message.to)} ` +
-    `${MESSAGE_NAMES[type]} Term:${term} Log:${logTerm}/${index}`;
+    `${MESSAGE_NAMES[type]} Term:${term} Log:${isVote ? 0 : logTerm}/${index}`;
   if (message.reject) text += ` Rejected (Hint: ${message.rejectHint})`;
-  // Replies of the model carry no commit index; ours do, for groups that are to sleep.
-  const isReply = type === "append_reply" || type === "heartbeat_reply";
   if (message.commit !== 0 && !isReply) text += ` Commit:${message.commit}`;
   if (message.vote !== 0) text += ` Vote:${message.vote}`;
   if (entries.length === 1) {

@@ -7,8 +7,8 @@ import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { configurationFault, EMPTY_CONFIGURATION } from "../../../src/raft/mod.ts";
 import { MemoryStorage, RaftNode } from "../../../src/raft/mod.ts";
-import type { MemberChangeKind } from "../../../src/raft/mod.ts";
-import { EMPTY_DATA } from "../../../src/raft/mod.ts";
+import type { MemberChangeKind, Message } from "../../../src/raft/mod.ts";
+import { EMPTY_DATA, newMessage } from "../../../src/raft/mod.ts";
 import { RaftCluster } from "../../support/raft_cluster.ts";
 
 const change = (kind: MemberChangeKind, replica: number) => ({ kind, replica });
@@ -244,6 +244,55 @@ test("a joint configuration survives a restart from a snapshot", () => {
   cluster.compact(2);
   cluster.restart(2);
   assert.equal(cluster.node(2).status().configuration, before);
+});
+
+for (const preVote of [false, true]) {
+  test(`§4.2.2: who is left learns from a refused ${preVote ? "pre-" : ""}vote that it needs none`, () => {
+    const cluster = new RaftCluster({
+      voters: [1, 2],
+      options: { preVote, stepDownOnRemoval: true },
+    });
+    cluster.elect(1);
+    const { committed } = cluster.node(1);
+    const changes = [change("remove", 1)];
+    cluster.node(1).proposeConfChange({ transition: "auto", changes, context: EMPTY_DATA });
+    cluster.node(1).propose(new TextEncoder().encode("beyond"));
+    // The follower takes the change, alone, and is not told that it is committed by that.
+    cluster.isLost = ({ commit, entries, from }) => {
+      return from === 1 &&
+        (commit > committed || entries.some(({ index }) => index > committed + 1));
+    };
+    cluster.work(1);
+    const [append] = cluster.queue.filter(({ type }) => type === "append");
+    cluster.queue = [{ ...append!, entries: append!.entries.slice(0, 1) }];
+    cluster.settle();
+    assert.is(cluster.role(1), "follower", "the leader applied its removal");
+    assert.equal(cluster.node(2).status().configuration.voters, [1, 2]);
+    cluster.heal();
+    cluster.elect(2);
+    assert.is(cluster.node(2).committed, committed + 1, "the refusal told what is committed");
+    cluster.elect(2);
+    assert.is(cluster.role(2), "leader");
+    assert.equal(cluster.node(2).status().configuration.voters, [2]);
+  });
+}
+
+test("a refused vote commits no entry of another term, and nothing at a leader", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.isolate(1);
+  cluster.propose(1, "lost");
+  const { committed, lastIndex, term } = cluster.node(1);
+  assert.ok(lastIndex > committed);
+  const reply = (rest: Partial<Message>): Message => {
+    return { ...newMessage("vote_reply", 1), from: 2, reject: true, term, ...rest };
+  };
+  cluster.node(1).step(reply({ commit: lastIndex, logTerm: term }));
+  assert.is(cluster.node(1).committed, committed, "a leader counts for itself");
+  cluster.node(1).stepDown();
+  cluster.node(1).step(reply({ commit: lastIndex, logTerm: term + 1 }));
+  cluster.node(1).step(reply({ commit: lastIndex + 5, logTerm: term }));
+  assert.is(cluster.node(1).committed, committed);
 });
 
 test("replica ids: a message of a replica that the directory does not know changes nothing", () => {
