@@ -11,6 +11,7 @@ import type { NodeState, NodeView, ReplicaView } from "./history.ts";
 import { Machine, type MachineClock } from "./machine.ts";
 import type { NetworkEnd, SimNetwork } from "./network.ts";
 import { type NodeEvents, NodeRun } from "./node_run.ts";
+import type { DiskPlan } from "./plan.ts";
 import type { PlacedReplica, Placement } from "./placement.ts";
 import type { Reply, Request } from "./service.ts";
 import type { Trace } from "./trace.ts";
@@ -27,7 +28,7 @@ export interface SimNodeOptions {
   readonly placement: Placement;
   readonly trace: Trace;
   readonly clock: MachineClock;
-  readonly disk: { readonly delayMs: number; readonly jitterMs: number };
+  readonly disk: DiskPlan;
   readonly settings: GroupSettings;
   readonly leases: boolean;
   readonly seed: number;
@@ -42,14 +43,24 @@ export class SimNode implements NodeView, NetworkEnd {
   readonly disk = new MemoryDisk();
   program: NodeRun | undefined;
   /** What operations of the disk take, as a multiple; Infinity: syncs do not come back. */
-  diskFactor = 1;
-  /** The next sync fails. */
-  failsSync = false;
+  get diskFactor(): number {
+    return this.#diskFactor;
+  }
+
+  set diskFactor(factor: number) {
+    this.#diskFactor = factor;
+    this.#stuckSinceMs = undefined;
+  }
+  /** The next operation of that kind fails. */
+  fails: "sync" | "write" | undefined;
   /** Undoes each damage that may keep the node from starting. */
   repairs: (() => void)[] = [];
   readonly #options: SimNodeOptions;
   readonly #entropy: SeededEntropy;
+  #diskFactor = 1;
+  #stuckSinceMs: number | undefined;
   #end: () => void = () => {};
+  #frozenMs: number | undefined;
   readonly #owners = new Map<number, PlacedReplica>();
 
   constructor(options: SimNodeOptions) {
@@ -64,12 +75,13 @@ export class SimNode implements NodeView, NetworkEnd {
       onKilled: () => this.#end(),
     });
     this.disk.reorder = this.#entropy;
+    this.disk.poisons = options.disk.poisons;
     this.disk.sectorBytes = this.#entropy.unit() < 0.5 ? 512 : 4_096;
     this.disk.delayMs = (operation) => this.#delayMs(operation);
     this.disk.intercept = (operation) => {
-      if (!this.failsSync || operation.kind !== "sync" || !this.isUp) return undefined;
-      this.failsSync = false;
-      this.#note("a sync fails:", operation.file);
+      if (operation.kind !== this.fails || !this.isUp) return undefined;
+      this.fails = undefined;
+      this.#note(`a ${operation.kind} fails:`, operation.file);
       return "io";
     };
   }
@@ -84,6 +96,10 @@ export class SimNode implements NodeView, NetworkEnd {
 
   get replicas(): readonly ReplicaView[] {
     return this.program?.replicas ?? NO_REPLICAS;
+  }
+
+  get stuckSinceMs(): number | undefined {
+    return this.diskFactor === Infinity ? this.#stuckSinceMs : undefined;
   }
 
   get isUp(): boolean {
@@ -155,17 +171,32 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#options.network.stood(this.id);
   }
 
+  /** Everything stands still, and when it goes on, no clock tells. */
+  freeze(): void {
+    if (!this.isUp) return;
+    this.#note("is frozen");
+    this.#frozenMs = this.#options.world.nowMs;
+    this.machine.suspend();
+    this.#options.network.stood(this.id);
+  }
+
   /** Ends a pause or a suspension. */
   resume(): void {
     if (this.state !== "paused" && this.state !== "suspended") return;
     this.#note("goes on");
+    if (this.#frozenMs !== undefined) {
+      this.machine.jumpWall(this.#frozenMs - this.#options.world.nowMs);
+    }
+    this.#frozenMs = undefined;
     this.machine.resume();
     this.#options.network.started(this.id);
   }
 
   #stop(): void {
+    this.#stuckSinceMs = undefined;
     this.machine.kill();
     this.program = undefined;
+    this.#frozenMs = undefined;
     this.#options.network.stopped(this.id);
   }
 
@@ -284,15 +315,22 @@ export class SimNode implements NodeView, NetworkEnd {
       poisoned: () => {
         this.#note("must be started anew: its log is poisoned");
         world.after(RESTART_MS, () => {
-          if (this.run === run) this.cutPower();
+          if (this.run !== run) return;
+          // Whoever restarts it leaves the page cache as it is, or boots the machine anew.
+          if (this.#entropy.unit() < 0.5) this.kill();
+          else this.cutPower();
           again();
         });
       },
     };
   }
 
-  #delayMs({ kind }: StorageOperation): number {
+  #delayMs(operation: StorageOperation): number {
+    const { kind } = operation;
     const { delayMs, jitterMs } = this.#options.disk;
+    if (this.diskFactor === Infinity && kind === "sync" && operation.file.startsWith("log-")) {
+      this.#stuckSinceMs ??= this.#options.world.nowMs;
+    }
     const isWait = kind === "sync" || kind === "syncFolder";
     const base = isWait ? delayMs - jitterMs * Math.log(1 - this.#entropy.unit()) : delayMs / 10;
     return isWait || this.diskFactor !== Infinity ? base * this.diskFactor : base;

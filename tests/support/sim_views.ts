@@ -53,9 +53,13 @@ export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): R
 export function nodeView(
   id: number,
   replicas: readonly ReplicaView[],
-  { run = 1, state = "up" }: { readonly run?: number; readonly state?: NodeState } = {},
+  { run = 1, state = "up", stuckSinceMs }: {
+    readonly run?: number;
+    readonly state?: NodeState;
+    readonly stuckSinceMs?: number;
+  } = {},
 ): NodeView {
-  return { id, state, run, replicas };
+  return { id, state, run, replicas, stuckSinceMs };
 }
 
 /** A cluster of those nodes. */
@@ -72,7 +76,12 @@ export function clusterView(nowMs: number, ...nodes: readonly NodeView[]): Clust
 export function step(
   checker: Checker,
   fields: ReplicaFields,
-  options: { readonly run?: number; readonly nowMs?: number; readonly others?: NodeView[] } = {},
+  options: {
+    readonly run?: number;
+    readonly nowMs?: number;
+    readonly others?: NodeView[];
+    readonly stuckSinceMs?: number;
+  } = {},
 ): void {
   const node = nodeView(fields.ref.node, [replicaView(fields)], options);
   checker.afterStep!(node, clusterView(options.nowMs ?? 0, node, ...(options.others ?? [])));

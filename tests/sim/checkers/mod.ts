@@ -11,6 +11,7 @@ import { LogMatching } from "./log_matching.ts";
 import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
+import { StalledLeader } from "./stalled_leader.ts";
 import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
 
@@ -24,6 +25,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new CommittedSequence(),
   () => new CommitIndex(),
   (facts) => new OneLease(facts),
+  () => new StalledLeader(),
   () => new IdenticalImages(),
   (facts) => new TimeToLive(facts),
   () => new Linearizability(),

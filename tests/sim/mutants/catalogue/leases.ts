@@ -162,4 +162,45 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       replacement: "elapsedMs <= this.#turnLateMs && partedMs === partedMs)) {",
     }],
   },
+  {
+    name: "stalled_leader_serves",
+    breaks: "A leader whose disk is stuck holds no lease",
+    edits: [{
+      file: "src/liveness/fortification.ts",
+      anchor: "return nowMs < lease.untilMs && !this.#context.peers.isStalled;",
+      replacement: "return nowMs < lease.untilMs;",
+    }],
+  },
+  {
+    name: "stalled_node_beats",
+    breaks: "A node whose disk is stuck asks for no support, so that others may take over",
+    edits: [
+      {
+        file: "src/liveness/liveness.ts",
+        anchor: "    if (this.#peers.isStalled) return due;\n",
+        replacement: "",
+      },
+      {
+        file: "src/liveness/fortification.ts",
+        anchor: "return nowMs < lease.untilMs && !this.#context.peers.isStalled;",
+        replacement: "return nowMs < lease.untilMs;",
+      },
+    ],
+  },
+  {
+    name: "run_used_before_durable",
+    breaks: "A run, and that support may be given, are durable before the first beat",
+    edits: [{
+      file: "src/node/node_liveness.ts",
+      anchor: `      this.#isSaving = false;
+      if (error === undefined) saved();
+    });
+    this.#isSaving = refused === undefined;`,
+      replacement: `      this.#isSaving = false;
+      if (error !== undefined) return;
+    });
+    this.#isSaving = refused === undefined;
+    if (refused === undefined) saved();`,
+    }],
+  },
 ];

@@ -11,6 +11,7 @@ import { CHECKERS } from "../../../../sim/checkers/mod.ts";
 import { OneLeader } from "../../../../sim/checkers/one_leader.ts";
 import { OneLease } from "../../../../sim/checkers/one_lease.ts";
 import { Quarantine } from "../../../../sim/checkers/quarantine.ts";
+import { StalledLeader } from "../../../../sim/checkers/stalled_leader.ts";
 import { Terms } from "../../../../sim/checkers/terms.ts";
 import type { RunEnd } from "../../../../sim/history.ts";
 import {
@@ -269,6 +270,18 @@ test("OneLease finds two holders of one term, and any where leases are off", () 
   finds(off, /leases are off/, () => {
     step(off, { ref: one, role: "leader", term: 2, holdsLease: true });
   });
+});
+
+test("StalledLeader finds a lease on a node whose disk is stuck", () => {
+  const checker = new StalledLeader();
+  const leader = { ref: one, role: "leader", holdsLease: true } as const;
+  step(checker, leader, { nowMs: 5_000 });
+  step(checker, leader, { nowMs: 5_000, stuckSinceMs: 4_000 });
+  const stuck = { nowMs: 5_000, stuckSinceMs: 3_000 };
+  step(checker, { ...leader, holdsLease: false }, stuck);
+  const configuration = { ...replicaView(leader).configuration, voters: [1] };
+  step(checker, { ...leader, configuration }, stuck);
+  finds(checker, /stuck for 2000 ms/, () => step(checker, leader, stuck));
 });
 
 test("Quarantine finds a group that stopped itself", () => {
