@@ -39,7 +39,7 @@ export class Faults {
     for (const node of nodes) {
       node.resume();
       node.endWithin(Infinity);
-      node.failsSync = false;
+      node.fails = undefined;
       this.#healDisk(node);
       node.start();
     }
@@ -64,6 +64,7 @@ export class Faults {
         return this.#end(kind, node);
       case "pause":
       case "suspend":
+      case "freeze":
         return this.#stand(kind, node);
       case "wall_jump":
         return this.#jump(node);
@@ -82,7 +83,8 @@ export class Faults {
       case "stuck_disk":
         return this.#disk(node, Infinity);
       case "failed_sync":
-        node.failsSync = true;
+      case "failed_write":
+        node.fails = kind === "failed_sync" ? "sync" : "write";
         return;
       case "full_disk":
         return this.#fillDisk(node);
@@ -110,9 +112,8 @@ export class Faults {
     });
   }
 
-  #stand(kind: "pause" | "suspend", node: SimNode): void {
-    if (kind === "pause") node.pause();
-    else node.suspend();
+  #stand(kind: "pause" | "suspend" | "freeze", node: SimNode): void {
+    node[kind]();
     this.#until(this.#scale(20, 5_000), () => node.resume());
   }
 

@@ -7,6 +7,7 @@
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { CLOCK_DRIFT_PPM } from "../../src/base/limits.ts";
+import { LIVENESS_TIMING, type LivenessTiming } from "../../src/liveness/timing.ts";
 import type { GroupSettings } from "../../src/node/group_set.ts";
 import type { NetworkSettings } from "./network.ts";
 
@@ -20,6 +21,8 @@ export const FAULT_KINDS = [
   "pause",
   /** A machine stands still; its wall clock alone goes on. */
   "suspend",
+  /** A machine stands still with both clocks, as a virtual one may, unseen: where leases are off. */
+  "freeze",
   /** A wall clock is set. */
   "wall_jump",
   /** Nodes fall into two parts. */
@@ -38,6 +41,8 @@ export const FAULT_KINDS = [
   "stuck_disk",
   /** A sync fails. */
   "failed_sync",
+  /** A write fails. */
+  "failed_write",
   /** There is no room on a disk for a while. */
   "full_disk",
   /** A bit of what a disk holds turns while its node is down. */
@@ -58,6 +63,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   power_cut: 2_500,
   pause: 2_500,
   suspend: 4_000,
+  freeze: 4_000,
   wall_jump: 4_000,
   partition: 3_000,
   one_way_cut: 2_500,
@@ -67,6 +73,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   slow_disk: 3_000,
   stuck_disk: 5_000,
   failed_sync: 6_000,
+  failed_write: 5_000,
   full_disk: 5_000,
   bit_flip: 6_000,
   transfer: 1_200,
@@ -98,6 +105,14 @@ export interface LoadPlan {
   readonly doubled: number;
 }
 
+/** How the disks are. */
+export interface DiskPlan {
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  /** False: a disk takes writes and syncs after a failed sync, as a bare kernel does. */
+  readonly poisons: boolean;
+}
+
 /** A seed's plan. */
 export interface Plan {
   readonly seed: number;
@@ -109,7 +124,7 @@ export interface Plan {
   readonly driftPpm: number;
   readonly network: NetworkSettings;
   /** Ms that a write or a sync of the disk takes at the least, and the mean of what comes on top. */
-  readonly disk: { readonly delayMs: number; readonly jitterMs: number };
+  readonly disk: DiskPlan;
   /** Mean time between two faults of each kind, ms; a kind that is not there does not occur. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** Length of the safety phase, true ms. */
@@ -162,24 +177,57 @@ class Draw {
 export function planOf(seed: number): Plan {
   const draw = new Draw(seed);
   const nodeCount = draw.of(1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7);
-  const isDriftPast = draw.chance(0.1);
+  const groups = groupsOf(draw, nodeCount);
+  const clocks = clocksOf(draw);
   return {
     seed,
     nodeCount,
-    groups: groupsOf(draw, nodeCount),
-    leases: !isDriftPast && draw.chance(0.75),
-    driftPpm: isDriftPast ? draw.int(5_000, 200_000) : draw.chance(0.8) ? CLOCK_DRIFT_PPM : 0,
+    groups,
+    leases: clocks.leases,
+    driftPpm: clocks.driftPpm,
     network: networkOf(draw),
-    disk: { delayMs: draw.scale(0.05, 2), jitterMs: draw.scale(0.05, 10) },
-    faults: faultsOf(draw, nodeCount),
+    disk: {
+      delayMs: draw.scale(0.05, 2),
+      jitterMs: draw.scale(0.05, 10),
+      poisons: draw.chance(0.5),
+    },
+    faults: faultsOf(draw, nodeCount, clocks.leases),
     safetyMs: SAFETY_MS,
-    raft: raftOf(draw),
+    raft: { ...raftOf(draw), liveness: clocks.timing },
     load: {
       clients: draw.int(10, 20),
       longKeys: draw.int(1, 4),
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),
       doubled: draw.chance(0.3) ? 0.05 : 0,
+    },
+  };
+}
+
+/**
+ * What clocks do, and what is reckoned with. Where leases are on, clocks keep to the drift that the
+ * leases allow for, some seeds with so much of it that a mistake in the reckoning shows.
+ */
+function clocksOf(draw: Draw): { leases: boolean; driftPpm: number; timing: LivenessTiming } {
+  const isDriftPast = draw.chance(0.1);
+  const leases = !isDriftPast && draw.chance(0.75);
+  const assumedPpm = draw.chance(0.3) ? 50_000 : CLOCK_DRIFT_PPM;
+  const factor = draw.of(1, 1, 0.5, 0.25);
+  const slewPpm = 2 * assumedPpm;
+  const supportMs = LIVENESS_TIMING.supportMs * factor;
+  const jumpMs = LIVENESS_TIMING.jumpMs * factor;
+  return {
+    leases,
+    driftPpm: isDriftPast ? assumedPpm * draw.int(2, 4) : draw.chance(0.8) ? assumedPpm : 0,
+    timing: {
+      beatMs: LIVENESS_TIMING.beatMs * factor,
+      supportMs,
+      driftPpm: assumedPpm,
+      slewPpm,
+      marginMs: jumpMs + supportMs * slewPpm / 1_000_000 + 2,
+      jumpMs,
+      echoMsMax: LIVENESS_TIMING.echoMsMax * factor,
+      turnLateMs: LIVENESS_TIMING.turnLateMs * factor,
     },
   };
 }
@@ -218,14 +266,14 @@ function raftOf(draw: Draw): GroupSettings {
   };
 }
 
-function faultsOf(draw: Draw, nodeCount: number): Map<FaultKind, number> {
+function faultsOf(draw: Draw, nodeCount: number, leases: boolean): Map<FaultKind, number> {
   // Few faults, many of them, or none at all: some seeds show what peace alone brings about.
   const share = draw.of(0, 0.15, 0.3, 0.5, 0.8);
   const faults = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
     const isOn = draw.chance(PEACEFUL.has(kind) ? 0.65 : share);
     const factor = draw.scale(0.5, 3);
-    if (isOn) faults.set(kind, MEAN_MS[kind] * factor);
+    if (isOn && !(kind === "freeze" && leases)) faults.set(kind, MEAN_MS[kind] * factor);
   }
   // More nodes suffer more, and many kinds each less often: else nothing is ever answered.
   const kinds = [...faults.keys()].filter((kind) => !PEACEFUL.has(kind));
