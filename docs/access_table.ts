@@ -21,6 +21,7 @@ export const ROLES: readonly Role[] = [
   "controller",
   "node",
   "development",
+  "stranger",
 ];
 
 /** A row: what is asked, of which record, and who may. */
@@ -138,6 +139,8 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "renew", record: "own record" },
   { rule: "administer", record: "members, placement, bans, keys" },
   { rule: "peer", record: "traffic between nodes" },
+  { rule: "join", record: "a certificate, by join token or by the one before" },
+  { rule: "mint", record: "a token for the own certificate" },
 ];
 
 /** Each rule for a record of the peer's own, over sessions that are pinned or not. */

@@ -24,7 +24,8 @@ function accessPage(): string {
 
 This page is made from the access rules (\`src/record/access.ts\`) by \`deno task docs\`. What is not
 said is denied. The role, the own record and the grants come from the certificate or token that a
-session proved, never from a request; _development_ is the identity of a node that has no others.
+session proved, never from a request; _development_ is the identity of a node that has no others, a
+_stranger_ whoever has none yet and asks for a certificate.
 
 A record is _own_ where its id is the identity's, _attached_ where it is an agent that names the own
 gateway, _granted_ where the identity names it.

@@ -9,8 +9,8 @@ import type { Role } from "../src/base/peer.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../src/base/uuid.ts";
 import { checkRegion } from "../src/record/validation.ts";
 
-/** The roles that a certificate may give; `development` is none: it allows everything. */
-export type CertifiedRole = Exclude<Role, "development">;
+/** The roles that a certificate may give: those of whoever has none are not among them. */
+export type CertifiedRole = Exclude<Role, "development" | "stranger">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "agent",

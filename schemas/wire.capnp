@@ -311,3 +311,102 @@ struct StatusReply {
   # Why it is not ready.
   recordBytes @15 :UInt64;
 }
+
+struct JoinTokenRequest {
+  # CreateJoinToken.
+  subject @0 :Text;
+  # The SPIFFE id that it is for.
+  domains @1 :List(Text);
+  gateways @2 :List(Text);
+  credentialHashes @3 :Bool;
+}
+
+struct JoinTokenReply {
+  token @0 :Text;
+  # Shown once; the registry keeps its hash.
+  expiresAtMs @1 :UInt64;
+}
+
+struct EnrolRequest {
+  token @0 :Text;
+  # Empty: the key is that of an administrator, which needs none.
+  subject @1 :Text;
+  request @2 :Data;
+  # A certificate request (PKCS #10).
+}
+
+struct RenewIdentityRequest {
+  chain @0 :List(Data);
+  # The current certificate first.
+  request @1 :Data;
+  # A certificate request, for the same key or another.
+  timeMs @2 :UInt64;
+  # When it was made, Unix ms.
+  proof @3 :Data;
+  # Signature of the current certificate's key over time and request.
+}
+
+struct IdentityReply {
+  # Enrol, RenewIdentity.
+  chain @0 :List(Data);
+  # The certificate first, without the root.
+  bundle @1 :Text;
+  # The trust bundle; empty where there is none.
+}
+
+struct MintTokenRequest {
+  audience @0 :Text;
+  lifeMs @1 :UInt32;
+}
+
+struct TextReply {
+  # MintToken, GetTokenKeys, GetTrustBundle.
+  text @0 :Text;
+}
+
+struct BanRequest {
+  # Ban, Unban.
+  name @0 :Text;
+  # A SPIFFE id, a lineage's number in decimal, or a token's id.
+  reason @1 :Text;
+  untilMs @2 :UInt64;
+  # Unix ms; 0: until it is lifted.
+  kind @3 :UInt16;
+  # 1 subject, 2 lineage, 3 token.
+}
+
+struct AuditRequest {
+  first @0 :UInt64;
+  # Number of the first entry that is wanted, from 1.
+  limit @1 :UInt32;
+}
+
+struct AuditReply {
+  entries @0 :List(Data);
+  # As in audit.capnp, oldest first.
+  count @1 :UInt64;
+  # Of all entries ever made.
+  anchor :group $bytes { a @2 :UInt64; b @3 :UInt64; c @4 :UInt64; d @5 :UInt64; }
+  # The hash before the oldest entry that is kept.
+  head :group $bytes { e @6 :UInt64; f @7 :UInt64; g @8 :UInt64; h @9 :UInt64; }
+  # The hash of the newest.
+}
+
+struct LineageRequest {
+  lineage @0 :UInt32;
+}
+
+struct LineageReply {
+  subject @0 :Text;
+  generation @1 :UInt32;
+  stopped @2 :Text;
+  # stolen, replaced, banned; empty: it is not.
+  notAfterMs @3 :UInt64;
+  # Of its latest certificate, Unix ms.
+}
+
+struct RemoveRecordRequest {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  kind @2 :UInt16;
+  # 1 agent, 2 gateway.
+}

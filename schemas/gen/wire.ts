@@ -5,6 +5,7 @@
  */
 
 import {
+  DataList,
   EnvelopeCodec,
   FLOAT32,
   ScalarList,
@@ -1992,4 +1993,574 @@ export const statusReplyCodec = new StructCodec<StatusReply, StatusReplyView>({
   pointerWords: 3,
   put: putStatusReply,
   newView: () => new StatusReplyView(),
+});
+
+/** CreateJoinToken. */
+export interface JoinTokenRequest {
+  /** The SPIFFE id that it is for. */
+  subject: string;
+  domains: string[];
+  gateways: string[];
+  credentialHashes: boolean;
+}
+
+/** A flyweight over {@link JoinTokenRequest}. */
+export class JoinTokenRequestView extends StructView<JoinTokenRequest> {
+  #domains: TextList | undefined;
+  #gateways: TextList | undefined;
+
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get domains(): TextList { return this.$list(1, this.#domains ??= new TextList()); }
+  get gateways(): TextList { return this.$list(2, this.#gateways ??= new TextList()); }
+  get credentialHashes(): boolean { return this.$bool(0, 1); }
+  set credentialHashes(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): JoinTokenRequest {
+    this.$payPlain();
+    return {
+      subject: this.subject,
+      domains: this.domains.toPlain(),
+      gateways: this.gateways.toPlain(),
+      credentialHashes: this.credentialHashes,
+    };
+  }
+}
+
+function putJoinTokenRequest(out: FrameWriter, at: number, value: Input<JoinTokenRequest>): void {
+  if (value.credentialHashes) out.bytes[at + 0]! |= 1;
+  out.$text(at + 8, value.subject);
+  out.$texts(at + 16, value.domains);
+  out.$texts(at + 24, value.gateways);
+}
+
+/** Encodes and decodes {@link JoinTokenRequest}. */
+export const joinTokenRequestCodec = new StructCodec<JoinTokenRequest, JoinTokenRequestView>({
+  name: "JoinTokenRequest",
+  dataWords: 1,
+  pointerWords: 3,
+  put: putJoinTokenRequest,
+  newView: () => new JoinTokenRequestView(),
+});
+
+export interface JoinTokenReply {
+  /** Shown once; the registry keeps its hash. */
+  token: string;
+  expiresAtMs: number;
+}
+
+/** A flyweight over {@link JoinTokenReply}. */
+export class JoinTokenReplyView extends StructView<JoinTokenReply> {
+  get token(): string { return this.$text(0); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(0); }
+  get tokenOffset(): number { return this.$textOffset(0); }
+  get tokenLength(): number { return this.$textLength(0); }
+  get expiresAtMs(): number { return this.$uint64(0); }
+  set expiresAtMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): JoinTokenReply {
+    this.$payPlain();
+    return {
+      token: this.token,
+      expiresAtMs: this.expiresAtMs,
+    };
+  }
+}
+
+function putJoinTokenReply(out: FrameWriter, at: number, value: Input<JoinTokenReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.expiresAtMs, "expiresAtMs");
+  out.$text(at + 8, value.token);
+}
+
+/** Encodes and decodes {@link JoinTokenReply}. */
+export const joinTokenReplyCodec = new StructCodec<JoinTokenReply, JoinTokenReplyView>({
+  name: "JoinTokenReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putJoinTokenReply,
+  newView: () => new JoinTokenReplyView(),
+});
+
+export interface EnrolRequest {
+  /** Empty: the key is that of an administrator, which needs none. */
+  token: string;
+  subject: string;
+  /** A certificate request (PKCS #10). */
+  request: Uint8Array;
+}
+
+/** A flyweight over {@link EnrolRequest}. */
+export class EnrolRequestView extends StructView<EnrolRequest> {
+  get token(): string { return this.$text(0); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(0); }
+  get tokenOffset(): number { return this.$textOffset(0); }
+  get tokenLength(): number { return this.$textLength(0); }
+  get subject(): string { return this.$text(1); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(1); }
+  get subjectOffset(): number { return this.$textOffset(1); }
+  get subjectLength(): number { return this.$textLength(1); }
+  get request(): Uint8Array { return this.$dataBytes(2); }
+  get requestOffset(): number { return this.$dataOffset(2); }
+  get requestLength(): number { return this.$dataLength(2); }
+
+  override toPlain(): EnrolRequest {
+    this.$payPlain();
+    return {
+      token: this.token,
+      subject: this.subject,
+      request: this.$dataCopy(2),
+    };
+  }
+}
+
+function putEnrolRequest(out: FrameWriter, at: number, value: Input<EnrolRequest>): void {
+  out.$text(at + 0, value.token);
+  out.$text(at + 8, value.subject);
+  out.$data(at + 16, value.request);
+}
+
+/** Encodes and decodes {@link EnrolRequest}. */
+export const enrolRequestCodec = new StructCodec<EnrolRequest, EnrolRequestView>({
+  name: "EnrolRequest",
+  dataWords: 0,
+  pointerWords: 3,
+  put: putEnrolRequest,
+  newView: () => new EnrolRequestView(),
+});
+
+export interface RenewIdentityRequest {
+  /** The current certificate first. */
+  chain: Uint8Array[];
+  /** A certificate request, for the same key or another. */
+  request: Uint8Array;
+  /** When it was made, Unix ms. */
+  timeMs: number;
+  /** Signature of the current certificate's key over time and request. */
+  proof: Uint8Array;
+}
+
+/** A flyweight over {@link RenewIdentityRequest}. */
+export class RenewIdentityRequestView extends StructView<RenewIdentityRequest> {
+  #chain: DataList | undefined;
+
+  get chain(): DataList { return this.$list(0, this.#chain ??= new DataList()); }
+  get request(): Uint8Array { return this.$dataBytes(1); }
+  get requestOffset(): number { return this.$dataOffset(1); }
+  get requestLength(): number { return this.$dataLength(1); }
+  get timeMs(): number { return this.$uint64(0); }
+  set timeMs(value: number) { this.$setUint64(0, value); }
+  get proof(): Uint8Array { return this.$dataBytes(2); }
+  get proofOffset(): number { return this.$dataOffset(2); }
+  get proofLength(): number { return this.$dataLength(2); }
+
+  override toPlain(): RenewIdentityRequest {
+    this.$payPlain();
+    return {
+      chain: this.chain.toPlain(),
+      request: this.$dataCopy(1),
+      timeMs: this.timeMs,
+      proof: this.$dataCopy(2),
+    };
+  }
+}
+
+function putRenewIdentityRequest(out: FrameWriter, at: number, value: Input<RenewIdentityRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.timeMs, "timeMs");
+  out.$datas(at + 8, value.chain);
+  out.$data(at + 16, value.request);
+  out.$data(at + 24, value.proof);
+}
+
+/** Encodes and decodes {@link RenewIdentityRequest}. */
+export const renewIdentityRequestCodec = new StructCodec<RenewIdentityRequest, RenewIdentityRequestView>({
+  name: "RenewIdentityRequest",
+  dataWords: 1,
+  pointerWords: 3,
+  put: putRenewIdentityRequest,
+  newView: () => new RenewIdentityRequestView(),
+});
+
+/** Enrol, RenewIdentity. */
+export interface IdentityReply {
+  /** The certificate first, without the root. */
+  chain: Uint8Array[];
+  /** The trust bundle; empty where there is none. */
+  bundle: string;
+}
+
+/** A flyweight over {@link IdentityReply}. */
+export class IdentityReplyView extends StructView<IdentityReply> {
+  #chain: DataList | undefined;
+
+  get chain(): DataList { return this.$list(0, this.#chain ??= new DataList()); }
+  get bundle(): string { return this.$text(1); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(1); }
+  get bundleOffset(): number { return this.$textOffset(1); }
+  get bundleLength(): number { return this.$textLength(1); }
+
+  override toPlain(): IdentityReply {
+    this.$payPlain();
+    return {
+      chain: this.chain.toPlain(),
+      bundle: this.bundle,
+    };
+  }
+}
+
+function putIdentityReply(out: FrameWriter, at: number, value: Input<IdentityReply>): void {
+  out.$datas(at + 0, value.chain);
+  out.$text(at + 8, value.bundle);
+}
+
+/** Encodes and decodes {@link IdentityReply}. */
+export const identityReplyCodec = new StructCodec<IdentityReply, IdentityReplyView>({
+  name: "IdentityReply",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putIdentityReply,
+  newView: () => new IdentityReplyView(),
+});
+
+export interface MintTokenRequest {
+  audience: string;
+  lifeMs: number;
+}
+
+/** A flyweight over {@link MintTokenRequest}. */
+export class MintTokenRequestView extends StructView<MintTokenRequest> {
+  get audience(): string { return this.$text(0); }
+  get audienceBytes(): Uint8Array { return this.$textBytes(0); }
+  get audienceOffset(): number { return this.$textOffset(0); }
+  get audienceLength(): number { return this.$textLength(0); }
+  get lifeMs(): number { return this.$uint32(0); }
+  set lifeMs(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): MintTokenRequest {
+    this.$payPlain();
+    return {
+      audience: this.audience,
+      lifeMs: this.lifeMs,
+    };
+  }
+}
+
+function putMintTokenRequest(out: FrameWriter, at: number, value: Input<MintTokenRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.lifeMs, "lifeMs");
+  out.$text(at + 8, value.audience);
+}
+
+/** Encodes and decodes {@link MintTokenRequest}. */
+export const mintTokenRequestCodec = new StructCodec<MintTokenRequest, MintTokenRequestView>({
+  name: "MintTokenRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putMintTokenRequest,
+  newView: () => new MintTokenRequestView(),
+});
+
+/** MintToken, GetTokenKeys, GetTrustBundle. */
+export interface TextReply {
+  text: string;
+}
+
+/** A flyweight over {@link TextReply}. */
+export class TextReplyView extends StructView<TextReply> {
+  get text(): string { return this.$text(0); }
+  get textBytes(): Uint8Array { return this.$textBytes(0); }
+  get textOffset(): number { return this.$textOffset(0); }
+  get textLength(): number { return this.$textLength(0); }
+
+  override toPlain(): TextReply {
+    this.$payPlain();
+    return {
+      text: this.text,
+    };
+  }
+}
+
+function putTextReply(out: FrameWriter, at: number, value: Input<TextReply>): void {
+  out.$text(at + 0, value.text);
+}
+
+/** Encodes and decodes {@link TextReply}. */
+export const textReplyCodec = new StructCodec<TextReply, TextReplyView>({
+  name: "TextReply",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putTextReply,
+  newView: () => new TextReplyView(),
+});
+
+/** Ban, Unban. */
+export interface BanRequest {
+  /** A SPIFFE id, a lineage's number in decimal, or a token's id. */
+  name: string;
+  reason: string;
+  /** Unix ms; 0: until it is lifted. */
+  untilMs: number;
+  /** 1 subject, 2 lineage, 3 token. */
+  kind: number;
+}
+
+/** A flyweight over {@link BanRequest}. */
+export class BanRequestView extends StructView<BanRequest> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get reason(): string { return this.$text(1); }
+  get reasonBytes(): Uint8Array { return this.$textBytes(1); }
+  get reasonOffset(): number { return this.$textOffset(1); }
+  get reasonLength(): number { return this.$textLength(1); }
+  get untilMs(): number { return this.$uint64(0); }
+  set untilMs(value: number) { this.$setUint64(0, value); }
+  get kind(): number { return this.$uint16(8); }
+  set kind(value: number) { this.$setUint16(8, value); }
+
+  override toPlain(): BanRequest {
+    this.$payPlain();
+    return {
+      name: this.name,
+      reason: this.reason,
+      untilMs: this.untilMs,
+      kind: this.kind,
+    };
+  }
+}
+
+function putBanRequest(out: FrameWriter, at: number, value: Input<BanRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.untilMs, "untilMs");
+  UINT16.write(view, at + 8, value.kind, "kind");
+  out.$text(at + 16, value.name);
+  out.$text(at + 24, value.reason);
+}
+
+/** Encodes and decodes {@link BanRequest}. */
+export const banRequestCodec = new StructCodec<BanRequest, BanRequestView>({
+  name: "BanRequest",
+  dataWords: 2,
+  pointerWords: 2,
+  put: putBanRequest,
+  newView: () => new BanRequestView(),
+});
+
+export interface AuditRequest {
+  /** Number of the first entry that is wanted, from 1. */
+  first: number;
+  limit: number;
+}
+
+/** A flyweight over {@link AuditRequest}. */
+export class AuditRequestView extends StructView<AuditRequest> {
+  get first(): number { return this.$uint64(0); }
+  set first(value: number) { this.$setUint64(0, value); }
+  get limit(): number { return this.$uint32(8); }
+  set limit(value: number) { this.$setUint32(8, value); }
+
+  override toPlain(): AuditRequest {
+    this.$payPlain();
+    return {
+      first: this.first,
+      limit: this.limit,
+    };
+  }
+}
+
+function putAuditRequest(out: FrameWriter, at: number, value: Input<AuditRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.first, "first");
+  UINT32.write(view, at + 8, value.limit, "limit");
+}
+
+/** Encodes and decodes {@link AuditRequest}. */
+export const auditRequestCodec = new StructCodec<AuditRequest, AuditRequestView>({
+  name: "AuditRequest",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putAuditRequest,
+  newView: () => new AuditRequestView(),
+});
+
+export interface AuditReply {
+  /** As in audit.capnp, oldest first. */
+  entries: Uint8Array[];
+  /** Of all entries ever made. */
+  count: number;
+  /** The hash before the oldest entry that is kept. */
+  anchor: Uint8Array;
+  /** The hash of the newest. */
+  head: Uint8Array;
+}
+
+/** A flyweight over {@link AuditReply}. */
+export class AuditReplyView extends StructView<AuditReply> {
+  #entries: DataList | undefined;
+
+  get entries(): DataList { return this.$list(0, this.#entries ??= new DataList()); }
+  get count(): number { return this.$uint64(0); }
+  set count(value: number) { this.$setUint64(0, value); }
+  get anchor(): Uint8Array { return this.$fixed(8, 32); }
+  set anchor(value: Uint8Array) { this.$setFixed(8, 32, value); }
+  get anchorOffset(): number { return this.$fixedOffset(8, 32); }
+  anchorEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(8, 32, bytes, offset); }
+  get head(): Uint8Array { return this.$fixed(40, 32); }
+  set head(value: Uint8Array) { this.$setFixed(40, 32, value); }
+  get headOffset(): number { return this.$fixedOffset(40, 32); }
+  headEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(40, 32, bytes, offset); }
+
+  override toPlain(): AuditReply {
+    this.$payPlain();
+    const fixed = this.$fixed(8, 64);
+    return {
+      entries: this.entries.toPlain(),
+      count: this.count,
+      anchor: fixed.subarray(0, 32),
+      head: fixed.subarray(32, 64),
+    };
+  }
+}
+
+function putAuditReply(out: FrameWriter, at: number, value: Input<AuditReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.count, "count");
+  out.$fixed(at + 8, 32, value.anchor);
+  out.$fixed(at + 40, 32, value.head);
+  out.$datas(at + 72, value.entries);
+}
+
+/** Encodes and decodes {@link AuditReply}. */
+export const auditReplyCodec = new StructCodec<AuditReply, AuditReplyView>({
+  name: "AuditReply",
+  dataWords: 9,
+  pointerWords: 1,
+  put: putAuditReply,
+  newView: () => new AuditReplyView(),
+});
+
+export interface LineageRequest {
+  lineage: number;
+}
+
+/** A flyweight over {@link LineageRequest}. */
+export class LineageRequestView extends StructView<LineageRequest> {
+  get lineage(): number { return this.$uint32(0); }
+  set lineage(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): LineageRequest {
+    this.$payPlain();
+    return {
+      lineage: this.lineage,
+    };
+  }
+}
+
+function putLineageRequest(out: FrameWriter, at: number, value: Input<LineageRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.lineage, "lineage");
+}
+
+/** Encodes and decodes {@link LineageRequest}. */
+export const lineageRequestCodec = new StructCodec<LineageRequest, LineageRequestView>({
+  name: "LineageRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putLineageRequest,
+  newView: () => new LineageRequestView(),
+});
+
+export interface LineageReply {
+  subject: string;
+  generation: number;
+  /** stolen, replaced, banned; empty: it is not. */
+  stopped: string;
+  /** Of its latest certificate, Unix ms. */
+  notAfterMs: number;
+}
+
+/** A flyweight over {@link LineageReply}. */
+export class LineageReplyView extends StructView<LineageReply> {
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get generation(): number { return this.$uint32(0); }
+  set generation(value: number) { this.$setUint32(0, value); }
+  get stopped(): string { return this.$text(1); }
+  get stoppedBytes(): Uint8Array { return this.$textBytes(1); }
+  get stoppedOffset(): number { return this.$textOffset(1); }
+  get stoppedLength(): number { return this.$textLength(1); }
+  get notAfterMs(): number { return this.$uint64(8); }
+  set notAfterMs(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): LineageReply {
+    this.$payPlain();
+    return {
+      subject: this.subject,
+      generation: this.generation,
+      stopped: this.stopped,
+      notAfterMs: this.notAfterMs,
+    };
+  }
+}
+
+function putLineageReply(out: FrameWriter, at: number, value: Input<LineageReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.generation, "generation");
+  UINT64.write(view, at + 8, value.notAfterMs, "notAfterMs");
+  out.$text(at + 16, value.subject);
+  out.$text(at + 24, value.stopped);
+}
+
+/** Encodes and decodes {@link LineageReply}. */
+export const lineageReplyCodec = new StructCodec<LineageReply, LineageReplyView>({
+  name: "LineageReply",
+  dataWords: 2,
+  pointerWords: 2,
+  put: putLineageReply,
+  newView: () => new LineageReplyView(),
+});
+
+export interface RemoveRecordRequest {
+  id: Uint8Array;
+  /** 1 agent, 2 gateway. */
+  kind: number;
+}
+
+/** A flyweight over {@link RemoveRecordRequest}. */
+export class RemoveRecordRequestView extends StructView<RemoveRecordRequest> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get kind(): number { return this.$uint16(16); }
+  set kind(value: number) { this.$setUint16(16, value); }
+
+  override toPlain(): RemoveRecordRequest {
+    this.$payPlain();
+    return {
+      id: this.id,
+      kind: this.kind,
+    };
+  }
+}
+
+function putRemoveRecordRequest(out: FrameWriter, at: number, value: Input<RemoveRecordRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT16.write(view, at + 16, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link RemoveRecordRequest}. */
+export const removeRecordRequestCodec = new StructCodec<RemoveRecordRequest, RemoveRecordRequestView>({
+  name: "RemoveRecordRequest",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putRemoveRecordRequest,
+  newView: () => new RemoveRecordRequestView(),
 });

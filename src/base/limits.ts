@@ -460,6 +460,8 @@ export const AUTH_RENEW_MS_MIN = 500;
 /** A renewal of a session's proof that failed is tried again after this, ms; nor more often. */
 export const AUTH_RENEW_RETRY_MS = 1_000;
 
+/** Life of a root, ms: its key is offline, and all that believe it must be told of the next. */
+export const ROOT_LIFE_MS = 3_650 * 86_400_000;
 /** How far the time in a request for renewal may be from the node's clock, ms: as a leaf allows. */
 export const RENEWAL_PROOF_MS = 300_000;
 /** Strangers that ask for a certificate at once; a rollout waits and asks again. */

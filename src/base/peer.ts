@@ -4,7 +4,15 @@
  */
 
 /** What an identity is, and so what it may do. */
-export type Role = "agent" | "gateway" | "proxy" | "controller" | "node" | "development";
+export type Role =
+  | "agent"
+  | "gateway"
+  | "proxy"
+  | "controller"
+  | "node"
+  | "development"
+  /** Has proven nothing, and may ask for a certificate. */
+  | "stranger";
 
 /** What an identity may claim and name, from its certificate or token, never from a request. */
 export interface Grants {
@@ -26,13 +34,13 @@ export const NO_GRANTS: Grants = Object.freeze({
 export interface AuthenticatedPeer {
   /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`. */
   readonly subject: string;
-  /** The UUID (16 bytes) of the subject; all zero for the development identity. */
+  /** The UUID (16 bytes) of the subject; all zero for the development identity and strangers. */
   readonly subjectId: Uint8Array;
   readonly role: Role;
   readonly region: string;
-  /** SHA-256 of the leaf certificate, 32 bytes; empty for the development identity. */
+  /** SHA-256 of the leaf certificate, 32 bytes; empty for the development identity and strangers. */
   readonly leafHash: Uint8Array;
-  /** The identity's number in the system group, `[1, 2^32)`: what a record keeps of its writer. */
+  /** The identity's number in the system group, `[1, 2^32)`, 0 for strangers: a record's writer. */
   readonly lineage: number;
   readonly grants: Grants;
   /** Unix ms after which it counts no more. */
@@ -42,3 +50,17 @@ export interface AuthenticatedPeer {
   /** Fires when the identity is banned or its session must end. */
   readonly revoked: AbortSignal;
 }
+
+/** Whoever has proven nothing yet. */
+export const STRANGER: AuthenticatedPeer = Object.freeze({
+  subject: "a stranger",
+  subjectId: new Uint8Array(16),
+  role: "stranger",
+  region: "",
+  leafHash: new Uint8Array(0),
+  lineage: 0,
+  grants: NO_GRANTS,
+  expiresAtMs: Infinity,
+  pinned: false,
+  revoked: new AbortController().signal,
+});

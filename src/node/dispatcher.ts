@@ -11,6 +11,7 @@ import type { MonotonicClock } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { Admission } from "./admission.ts";
+import type { IdentityPath } from "./identity_path.ts";
 import type { ListPath } from "./list_path.ts";
 import type { NodePath } from "./node_path.ts";
 import type { ReadAnswer, ReadBarrier, ReadPath } from "./read_path.ts";
@@ -27,6 +28,7 @@ export interface DispatcherParts {
   readonly lists: ListPath;
   readonly node: NodePath;
   readonly writes: WritePath;
+  readonly identities: IdentityPath;
   readonly replies: ReplyWriter;
   readonly clock: MonotonicClock;
   readonly requestTimeoutMsDefault: number;
@@ -46,8 +48,10 @@ export class Dispatcher implements RequestHandler {
       const operation = this.#parts.admission.admit(request.operation, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
       this.#parts.access.admit(stream.caller.peer, operation, request);
-      if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
-      else this.#write(operation, request, stream, arrivedMs);
+      if (operation.key === "system") {
+        this.#later(this.#parts.identities, operation, request, stream, arrivedMs);
+      } else if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
+      else this.#later(this.#parts.writes, operation, request, stream, arrivedMs);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
     }
@@ -119,14 +123,16 @@ export class Dispatcher implements RequestHandler {
     }
   }
 
-  #write(
+  /** Writes, and what asks the system group: answered when that has answered. */
+  #later(
+    path: WritePath | IdentityPath,
     operation: Operation,
     request: RequestView,
     stream: RequestStream,
     arrivedMs: number,
   ): void {
     const requestId = request.id;
-    this.#parts.writes.serve(operation, request, {
+    path.serve(operation, request, {
       peer: stream.caller.peer,
       bucket: stream.caller.bucket,
       deadlineMs: arrivedMs + this.#timeoutMs(request),

@@ -36,14 +36,18 @@ import {
   type SystemReply,
   SystemStore,
 } from "../system/system_store.ts";
+import { BanList } from "../../identity/ban_list.ts";
 import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group_interface.ts";
 import { AliasJanitor } from "./alias_janitor.ts";
+import { BanFeed } from "./ban_feed.ts";
 import { CredentialVeil } from "./credential_veil.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { DomainClaims } from "./domain_claims.ts";
 import { HeldClock } from "./held_clock.ts";
+import { IdentityPath } from "./identity_path.ts";
+import { IdentityService } from "./identity_service.ts";
 import { LeaseDriver } from "./lease_driver.ts";
 import { ListPath } from "./list_path.ts";
 import { FOUNDER_REPLICA } from "./log_entry.ts";
@@ -106,6 +110,10 @@ export class Registry {
   readonly janitor: AliasJanitor;
   readonly leases: LeaseDriver;
   readonly renewals: RenewPath;
+  readonly identities: IdentityService;
+  /** Who is banned, as group 0 says; sessions are ended by it. */
+  readonly bans = new BanList();
+  readonly #banFeed: BanFeed;
   readonly #options: RegistryOptions;
   readonly #groups: Groups;
   readonly #proposer: Proposer;
@@ -155,6 +163,15 @@ export class Registry {
       logger,
     });
     this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
+    this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger });
+    groups.system.store.watchRevocations(this.#banFeed);
+    this.identities = new IdentityService({
+      ...groups.system,
+      ...world,
+      monotonic: clock,
+      bans: this.bans,
+      logger,
+    });
     this.dispatcher = new Dispatcher({
       admission: this.admission,
       access,
@@ -164,7 +181,15 @@ export class Registry {
         status: () => this.status(),
         ringMap: () => this.ringMap(),
       }),
-      writes: new WritePath({ table, proposer, access, registrar, renewals: this.renewals }),
+      writes: new WritePath({
+        table,
+        proposer,
+        access,
+        registrar,
+        renewals: this.renewals,
+        identities: this.identities,
+      }),
+      identities: new IdentityPath(this.identities),
       replies: this.replies,
       clock,
       requestTimeoutMsDefault: options.requestTimeoutMs,
@@ -227,6 +252,7 @@ export class Registry {
   start(): void {
     this.leases.start();
     this.janitor.start();
+    this.#banFeed.start();
     this.#compactor.start();
   }
 
@@ -273,6 +299,7 @@ export class Registry {
   async close(): Promise<void> {
     this.leases.stop();
     this.janitor.stop();
+    this.#banFeed.stop();
     this.#compactor.stop();
     await closeLog(this.log);
     this.#groups.close();

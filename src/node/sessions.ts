@@ -5,6 +5,9 @@
  * it is and its Hello was checked. Each stage has a deadline, each session a limit of streams (the
  * transport's), and whatever a peer sends ends at most its own session. By a further control stream a
  * client renews its proof in place.
+ *
+ * A session that begins with a request stream is a stranger's, who has no identity yet: it may ask
+ * for a certificate, within a short time, and for nothing else.
  */
 import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
@@ -15,9 +18,11 @@ import {
   CONTROL_FRAME_BYTES_MAX,
   HELLO_BYTES_MAX,
   HELLO_MS_MAX,
+  STRANGER_SESSION_MS,
+  STRANGERS_MAX,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import type { AuthenticatedPeer } from "../base/peer.ts";
+import { type AuthenticatedPeer, STRANGER } from "../base/peer.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
@@ -92,6 +97,7 @@ interface OpenSession {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #open = new Set<OpenSession>();
+  #strangers = 0;
   #closing = false;
 
   constructor(options: SessionsOptions) {
@@ -198,6 +204,10 @@ export class Sessions {
     const { session } = open;
     const stream = await this.#inTime(session, "No stream was opened in time", session.accept());
     if (stream === undefined) return undefined;
+    if (stream.kind === "request") {
+      await this.#serveStranger(open, stream);
+      return undefined;
+    }
     if (stream.kind !== "control") {
       throw new RegistryError("malformed", "A session must begin with its control stream");
     }
@@ -205,9 +215,46 @@ export class Sessions {
     return stream;
   }
 
+  /** Serves the one stream of somebody who has proven nothing; the rules of access say what. */
+  async #serveStranger(open: OpenSession, stream: Stream): Promise<void> {
+    if (this.#strangers >= STRANGERS_MAX) {
+      throw new RegistryError("overloaded", "Too many ask for a certificate at once", {
+        retryAfterMs: STRANGER_SESSION_MS,
+      });
+    }
+    const { world } = this.#options;
+    const { session } = open;
+    const late = () => session.abort("A stranger's time was up");
+    const timer = world.scheduler.after(STRANGER_SESSION_MS, late);
+    this.#strangers++;
+    try {
+      const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
+      const requests = this.#requestStream(stream, caller);
+      open.streams.add(requests);
+      await requests.run();
+    } finally {
+      this.#strangers--;
+      timer.cancel();
+    }
+  }
+
+  #requestStream(stream: Stream, caller: Caller): RequestStream {
+    const { handler, replies, clock, observer } = this.#options;
+    return new RequestStream({ stream, caller, handler, replies, clock, observer });
+  }
+
+  #newBucket(): TokenBucket {
+    const { world, rate } = this.#options;
+    return new TokenBucket({
+      ratePerSecond: rate.requestsPerSecond,
+      burst: rate.burst,
+      nowMs: world.monotonic.nowMs(),
+    });
+  }
+
   /** Waits for Hello; `undefined` when the session ended before. */
   async #greet(open: OpenSession, stream: Stream): Promise<Caller | undefined> {
-    const { world, facts, ringMap, rate } = this.#options;
+    const { facts, ringMap } = this.#options;
     const { session } = open;
     open.control = new Outbox(stream, {
       bytesMax: 4 * CONTROL_FRAME_BYTES_MAX,
@@ -228,12 +275,7 @@ export class Sessions {
     send(open.control, { kind: "hello_reply", reply });
     open.greeted = true;
     this.#followControl(open, control);
-    const bucket = new TokenBucket({
-      ratePerSecond: rate.requestsPerSecond,
-      burst: rate.burst,
-      nowMs: world.monotonic.nowMs(),
-    });
-    open.caller = { sessionId: session.id, peer, bucket };
+    open.caller = { sessionId: session.id, peer, bucket: this.#newBucket() };
     return open.caller;
   }
 
@@ -332,7 +374,6 @@ export class Sessions {
   }
 
   async #serveStreams(open: OpenSession, caller: Caller): Promise<void> {
-    const { handler, replies, clock, observer } = this.#options;
     for (;;) {
       const stream = await open.session.accept();
       if (stream === undefined) return;
@@ -348,14 +389,7 @@ export class Sessions {
         stream.abort();
         continue;
       }
-      const requests = new RequestStream({
-        stream,
-        caller,
-        handler,
-        replies,
-        clock,
-        observer,
-      });
+      const requests = this.#requestStream(stream, caller);
       open.streams.add(requests);
       requests.run()
         .catch((error) => this.#streamFailed(open, stream, error))

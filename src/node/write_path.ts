@@ -10,15 +10,18 @@ import {
   registerManyRequestCodec,
   type RegisterOutcome,
   registerRequestCodec,
+  removeRecordRequestCodec,
   reportRequestCodec,
   type RequestView,
 } from "../../schemas/gen/wire.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
+import { formatUuid } from "../base/uuid.ts";
 import { encodeRemove, encodeReport } from "../record/command.ts";
 import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
 import type { AccessControl } from "./access_control.ts";
+import type { IdentityService } from "./identity_service.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Proposer, refusalOf } from "./proposer.ts";
 import { notReplica } from "./read_path.ts";
@@ -33,6 +36,7 @@ export interface WritePathParts {
   readonly access: AccessControl;
   readonly registrar: Registrar;
   readonly renewals: RenewPath;
+  readonly identities: IdentityService;
 }
 
 /** Serves writes. One for all streams of a node. */
@@ -69,6 +73,8 @@ export class WritePath {
         return await this.#deregister(KIND_GATEWAY, request, context);
       case OPERATIONS.report.id:
         return await this.#report(request, context);
+      case OPERATIONS.removeRecord.id:
+        return await this.#forceRemoval(request, context);
       default:
         throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
     }
@@ -141,6 +147,34 @@ export class WritePath {
     }
     return {
       body: { removed },
+      receipts: [{ partition: partition.id, point: applied.point }],
+    };
+  }
+
+  /** An administrator ends another's record; what is meant to be done is audited before it is. */
+  async #forceRemoval(request: RequestView, context: WriteContext): Promise<WriteReply> {
+    const { kind, id } = request.bodyInto(removeRecordRequestCodec.newView()).toPlain();
+    if (!isRecordKind(kind)) throw unknownKind(kind);
+    const partition = this.#homeOf(kind, id);
+    const { lineage } = context.peer;
+    const name = `${kind === KIND_AGENT ? "agent" : "gateway"} ${formatUuid(id)}`;
+    const note = { action: "removeRecord", subject: name, detail: context.peer.subject } as const;
+    await this.#parts.identities.note(note, lineage, context.deadlineMs);
+    const { store } = partition;
+    const slot = store.find(kind, id, 0, id.length);
+    if (slot === -1) throw new RegistryError("not_found", `The ${name} is not registered`);
+    const record = kind === KIND_AGENT ? store.agentView(slot) : store.gatewayView(slot);
+    const command = encodeRemove(this.#header(partition, context), {
+      id,
+      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
+      process: 0,
+      sequence: 0,
+      kind,
+    });
+    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
+    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
+    return {
+      body: { removed: applied.outcome.count },
       receipts: [{ partition: partition.id, point: applied.point }],
     };
   }

@@ -1,7 +1,8 @@
 /**
  * Who may do what (design §8). Agents touch their own record, claim the domains and name the gateways
  * that their identity grants; gateways write their own record and renew the agents attached to them;
- * proxies read; nodes speak with nodes; controllers administer. What is not said here is denied.
+ * proxies read; nodes speak with nodes; controllers administer; strangers ask for a certificate. What
+ * is not said here is denied.
  *
  * Pure: the proven other end of a session, the operation's rule, and what is known of the key. An id
  * that a request claims is a fact about its key and never says who asks. docs/access.md shows what
@@ -15,9 +16,18 @@ import { KIND_AGENT, KIND_GATEWAY } from "./key.ts";
 
 /**
  * What an operation needs: `inspect` how the cluster stands; `read` records; `write` one; `renew`
- * its lease; `administer` members, placement, bans and keys; `peer` what nodes ask of each other.
+ * its lease; `administer` members, placement, bans and keys; `peer` what nodes ask of each other;
+ * `join` a certificate, the request being proof enough; `mint` a token for one's own certificate.
  */
-export type AccessRule = "inspect" | "read" | "write" | "renew" | "administer" | "peer";
+export type AccessRule =
+  | "inspect"
+  | "read"
+  | "write"
+  | "renew"
+  | "administer"
+  | "peer"
+  | "join"
+  | "mint";
 
 /** Who stands how to a record: its owner, its gateway, an agent that may name it, anybody else. */
 export type Relation = "own" | "attached" | "granted" | "other";
@@ -44,20 +54,29 @@ export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false 
 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
+/** What everybody with an identity may do. */
+const HOLDER = { inspect: ALL, join: ALL, mint: ALL };
+
 /** The relations to a record in which a role may do something; none where nothing is said. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
-  agent: { inspect: ALL, read: ["own", "granted"], write: ["own"], renew: ["own"] },
+  agent: {
+    ...HOLDER,
+    read: ["own", "granted"],
+    write: ["own"],
+    renew: ["own"],
+  },
   // A gateway reads all, for it logs agents in by what the registry says.
-  gateway: { inspect: ALL, read: ALL, write: ["own"], renew: ["own", "attached"] },
-  proxy: { inspect: ALL, read: ALL },
+  gateway: { ...HOLDER, read: ALL, write: ["own"], renew: ["own", "attached"] },
+  proxy: { ...HOLDER, read: ALL },
   // It administers, and yet writes nobody's record: no id can be written but by its owner.
-  controller: { inspect: ALL, read: ALL, administer: ALL },
-  node: { inspect: ALL, peer: ALL },
-  development: { inspect: ALL, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
+  controller: { ...HOLDER, read: ALL, administer: ALL },
+  node: { ...HOLDER, peer: ALL },
+  development: { ...HOLDER, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
+  stranger: { join: ALL },
 };
 
 /** Rules that a session may use which was not pinned. */
-const READ_ONLY: readonly AccessRule[] = ["inspect", "read"];
+const READ_ONLY: readonly AccessRule[] = ["inspect", "read", "join"];
 
 /**
  * Allows the operation, or says why not: `unauthenticated` where the identity no longer counts,
@@ -135,6 +154,7 @@ export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
 }
 
 function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
+  if (peer.role === "stranger") return false;
   return peer.pinned || policy.trustUnpinned || peer.role === "development";
 }
 

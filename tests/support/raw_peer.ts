@@ -97,7 +97,7 @@ export class RawPeer {
     this.world = world;
     this.session = session;
     this.control = control;
-    this.#listen().catch(ended);
+    if (control.kind === "control") this.#listen().catch(ended);
   }
 
   /** The code of the goodbye that came; `undefined` where none came. */
@@ -113,6 +113,12 @@ export class RawPeer {
   async openRequests(): Promise<void> {
     this.requests = await this.session.open("request");
     this.#readReplies(this.requests).catch(ended);
+  }
+
+  /** Takes a stream that is open already as the request stream. */
+  useRequests(stream: Stream): void {
+    this.requests = stream;
+    this.#readReplies(stream).catch(ended);
   }
 
   /** Sends a request and waits for its answer. */

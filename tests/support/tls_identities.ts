@@ -8,7 +8,7 @@ import type { ServerCertificate } from "../../transport/transport.ts";
 const DAY_MS = 86_400_000;
 /** A client's leaf, with what a test may want to change about it. */
 export interface TestClient {
-  readonly role?: Exclude<Role, "development">;
+  readonly role?: Exclude<Role, "development" | "stranger">;
   readonly uuid?: string;
   readonly notAfterMs?: number;
 }

@@ -13,76 +13,97 @@ import {
 } from "../../../docs/access_table.ts";
 import { OPERATIONS } from "../../../src/wire/operations.ts";
 
-/** Who may, by the first letters of the roles: agent, gateway, proxy, controller, node, development. */
+/**
+ * Who may, by the first letters of the roles: agent, gateway, proxy, controller, node, development,
+ * stranger.
+ */
 type Expected = Readonly<Record<string, string>>;
 
 const AGENT_WRITES: Expected = {
-  "own agent, domain and gateway granted": "a____d",
-  "own agent, another domain": "_____d",
-  "own agent, another gateway": "_____d",
-  "other agent, own gateway": "_____d",
-  "other agent": "_____d",
+  "own agent, domain and gateway granted": "a____d_",
+  "own agent, another domain": "_____d_",
+  "own agent, another gateway": "_____d_",
+  "other agent, own gateway": "_____d_",
+  "other agent": "_____d_",
 };
-const GATEWAY_WRITES: Expected = { "own gateway": "_g___d", "other gateway": "_____d" };
+const GATEWAY_WRITES: Expected = { "own gateway": "_g___d_", "other gateway": "_____d_" };
 const AGENT_OWNED: Expected = {
-  "own agent": "a____d",
-  "agent attached": "_____d",
-  "other agent": "_____d",
+  "own agent": "a____d_",
+  "agent attached": "_____d_",
+  "other agent": "_____d_",
 };
 
 const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
-  getAgent: { "own agent": "agpc_d", "agent attached": "_gpc_d", "other agent": "_gpc_d" },
-  getGateway: { "own gateway": "_gpc_d", "gateway granted": "agpc_d", "other gateway": "_gpc_d" },
-  resolveAgent: { any: "_gpc_d" },
-  resolveAgents: { any: "_gpc_d" },
-  resolveGateways: { any: "_gpc_d" },
-  listAgentsByRegion: { any: "_gpc_d" },
-  listGatewaysByRegion: { any: "_gpc_d" },
+  getAgent: { "own agent": "agpc_d_", "agent attached": "_gpc_d_", "other agent": "_gpc_d_" },
+  getGateway: {
+    "own gateway": "_gpc_d_",
+    "gateway granted": "agpc_d_",
+    "other gateway": "_gpc_d_",
+  },
+  resolveAgent: { any: "_gpc_d_" },
+  resolveAgents: { any: "_gpc_d_" },
+  resolveGateways: { any: "_gpc_d_" },
+  listAgentsByRegion: { any: "_gpc_d_" },
+  listGatewaysByRegion: { any: "_gpc_d_" },
   registerAgent: AGENT_WRITES,
   registerGateway: GATEWAY_WRITES,
   registerMany: { ...AGENT_WRITES, ...GATEWAY_WRITES },
   renew: {
-    "own agent": "a____d",
-    "agent attached": "_g___d",
-    "other agent": "_____d",
+    "own agent": "a____d_",
+    "agent attached": "_g___d_",
+    "other agent": "_____d_",
     ...GATEWAY_WRITES,
   },
   deregisterAgent: AGENT_OWNED,
   deregisterGateway: GATEWAY_WRITES,
   report: { ...AGENT_OWNED, ...GATEWAY_WRITES },
-  status: { any: "agpcnd" },
-  getRingMap: { any: "agpcnd" },
+  status: { any: "agpcnd_" },
+  getRingMap: { any: "agpcnd_" },
+  createJoinToken: { any: "___c_d_" },
+  enrol: { any: "agpcnds" },
+  renewIdentity: { any: "agpcnds" },
+  mintToken: { any: "agpcnd_" },
+  getTokenKeys: { any: "agpcnd_" },
+  getTrustBundle: { any: "agpcnd_" },
+  ban: { any: "___c_d_" },
+  unban: { any: "___c_d_" },
+  readAudit: { any: "___c_d_" },
+  getLineage: { any: "_gpc_d_" },
+  removeRecord: { any: "___c_d_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
-  inspect: { "how the cluster stands": "agpcnd" },
-  read: { "any record": "_gpc_d" },
-  write: { "own record": "ag___d" },
-  renew: { "own record": "ag___d" },
-  administer: { "members, placement, bans, keys": "___c_d" },
-  peer: { "traffic between nodes": "____nd" },
+  inspect: { "how the cluster stands": "agpcnd_" },
+  read: { "any record": "_gpc_d_" },
+  write: { "own record": "ag___d_" },
+  renew: { "own record": "ag___d_" },
+  administer: { "members, placement, bans, keys": "___c_d_" },
+  peer: { "traffic between nodes": "____nd_" },
+  join: { "a certificate, by join token or by the one before": "agpcnds" },
+  mint: { "a token for the own certificate": "agpcnd_" },
 };
 const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   ...PINNED_RULES,
-  write: { "own record": "_____d" },
-  renew: { "own record": "_____d" },
-  administer: { "members, placement, bans, keys": "_____d" },
-  peer: { "traffic between nodes": "_____d" },
+  write: { "own record": "_____d_" },
+  renew: { "own record": "_____d_" },
+  administer: { "members, placement, bans, keys": "_____d_" },
+  peer: { "traffic between nodes": "_____d_" },
+  mint: { "a token for the own certificate": "_____d_" },
 };
 
 const SHOWN: Expected = {
-  "own agent": "a____d",
-  "agent attached": "_g___d",
-  "other agent": "_____d",
-  "own gateway": "_g___d",
-  "other gateway": "_____d",
+  "own agent": "a____d_",
+  "agent attached": "_g___d_",
+  "other agent": "_____d_",
+  "own gateway": "_g___d_",
+  "other gateway": "_____d_",
 };
 const everywhere = (roles: string): Expected =>
   Object.fromEntries(Object.keys(SHOWN).map((record) => [record, roles]));
 const CREDENTIAL_CELLS: Readonly<Record<string, Expected>> = {
   "without the grant": SHOWN,
-  "with the grant": everywhere("agpcnd"),
-  "with the grant, not pinned": everywhere("_____d"),
+  "with the grant": everywhere("agpcnd_"),
+  "with the grant, not pinned": everywhere("_____d_"),
 };
 
 /** A test for each cell, and one that no cell is missing. */

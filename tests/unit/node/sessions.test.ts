@@ -1,10 +1,10 @@
 /** Sessions: greeting, what ends them and what does not, and how a node says goodbye. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { HELLO_BYTES_MAX, HELLO_MS_MAX } from "../../../src/base/limits.ts";
+import { HELLO_BYTES_MAX, HELLO_MS_MAX, STRANGER_SESSION_MS } from "../../../src/base/limits.ts";
 import type { Hello } from "../../../schemas/gen/wire.ts";
 import type { StreamKind } from "../../../transport/transport.ts";
-import { controlFrame, GOOD_HELLO, type RawPeer, requestFrame } from "../../support/raw_peer.ts";
+import { controlFrame, GOOD_HELLO, RawPeer, requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
 
@@ -108,9 +108,28 @@ test("requests on a stream opened before the Hello wait for it, and are answered
   assert.is((await harness.world.wait(answer)).code, "not_found");
 });
 
+test("a session that begins with a request stream may ask for a certificate, and nothing else", async () => {
+  const harness = await RegistryHarness.open();
+  const { world } = harness;
+  const session = await world.wait(
+    harness.dialer().dial({ host: "node", port: 4100 }, { trust: { kind: "pins", sha256: [] } }),
+  );
+  const stream = await world.wait(session.open("request"));
+  const stranger = new RawPeer(world, session, stream);
+  stranger.useRequests(stream);
+  for (const name of ["getAgent", "status", "getTrustBundle", "createJoinToken", "ban"] as const) {
+    // deno-lint-ignore no-explicit-any -- refused before its body is looked at.
+    assert.is((await stranger.ask(name, {} as any)).code, "permission_denied", name);
+  }
+  const enrol = { token: "", subject: "", request: new Uint8Array(0) };
+  assert.is((await stranger.ask("enrol", enrol)).code, "invalid_argument", "no request");
+  await world.pass(STRANGER_SESSION_MS);
+  assert.is((await world.wait(session.closed)).by, "peer", "its time is up");
+});
+
 test("a session whose first stream is not the control stream is refused", async () => {
   const harness = await RegistryHarness.open();
-  for (const kind of ["request", "peer", "bulk"] as StreamKind[]) {
+  for (const kind of ["peer", "bulk"] as StreamKind[]) {
     const session = await harness.world.wait(
       harness.dialer().dial({ host: "node", port: 4100 }, { trust: { kind: "pins", sha256: [] } }),
     );

@@ -1,0 +1,54 @@
+/**
+ * The proof that a request for renewal comes from the holder of the current certificate: that key's
+ * signature over the time and the certificate request. It works where a session cannot be proven any
+ * more because the certificate ended, and is worth nothing a few minutes later.
+ *
+ * Clock assumption: the owner's and the node's wall clocks differ by less than `RENEWAL_PROOF_MS`.
+ */
+import { concatBytes } from "../src/base/bytes.ts";
+import { RENEWAL_PROOF_MS } from "../src/base/limits.ts";
+import {
+  SIGNATURE_BYTES,
+  signatureFault,
+  type SigningKey,
+  signMessage,
+  verifyingKey,
+  verifyMessage,
+} from "./ed25519.ts";
+
+/** Keeps such a signature from being one over anything else. */
+const CONTEXT = new TextEncoder().encode(" ".repeat(64) + "registry renewal/1\0");
+
+/** What is signed. */
+export interface RenewalProofContent {
+  /** DER. */
+  readonly request: Uint8Array;
+  /** Unix ms of the owner's wall clock. */
+  readonly timeMs: number;
+}
+
+/** Signs by the key of the current certificate. */
+export async function proveRenewal(
+  content: RenewalProofContent,
+  key: SigningKey,
+): Promise<Uint8Array> {
+  return await signMessage(key, await signedBytes(content));
+}
+
+/** True for a fresh signature of that key (Ed25519, 32 bytes, sound). */
+export async function isRenewalProven(
+  content: RenewalProofContent,
+  proof: Uint8Array,
+  { publicKey, nowMs }: { readonly publicKey: Uint8Array; readonly nowMs: number },
+): Promise<boolean> {
+  if (Math.abs(nowMs - content.timeMs) > RENEWAL_PROOF_MS) return false;
+  if (proof.length !== SIGNATURE_BYTES || signatureFault(proof) !== undefined) return false;
+  return await verifyMessage(await verifyingKey(publicKey), await signedBytes(content), proof);
+}
+
+async function signedBytes({ request, timeMs }: RenewalProofContent): Promise<Uint8Array> {
+  const time = new Uint8Array(8);
+  new DataView(time.buffer).setBigUint64(0, BigInt(timeMs));
+  const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(request));
+  return concatBytes([CONTEXT, time, new Uint8Array(digest)]);
+}

@@ -1,0 +1,90 @@
+/**
+ * From group 0 to the sessions: what is applied there ends sessions here, in the same turn. A lineage
+ * that was stopped counts as banned for as long as a leaf of it could be shown.
+ *
+ * Clock assumption: the wall clock decides when a ban has ended; one that is behind keeps it longer.
+ */
+import { IDENTITY_CHECK_MS, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Scheduler, Timer, WallClock } from "../base/world.ts";
+import type { Lineage } from "../system/enrolment_records.ts";
+import { BAN_KINDS } from "../system/identity_codec.ts";
+import type { Ban, IdentityState, RevocationSink } from "../system/identity_state.ts";
+import type { Ban as ListedBan, BanKind, BanList } from "../../identity/ban_list.ts";
+
+const KINDS = new Map<number, BanKind>(
+  Object.entries(BAN_KINDS).map(([kind, number]) => [number, kind as BanKind]),
+);
+
+/** Keeps a ban list what group 0 says. */
+export class BanFeed implements RevocationSink {
+  readonly #bans: BanList;
+  readonly #wall: WallClock;
+  readonly #scheduler: Scheduler;
+  readonly #logger: Logger;
+  #state: IdentityState | undefined;
+  #timer: Timer | undefined;
+
+  constructor(options: {
+    bans: BanList;
+    wall: WallClock;
+    scheduler: Scheduler;
+    logger: Logger;
+  }) {
+    this.#bans = options.bans;
+    this.#wall = options.wall;
+    this.#scheduler = options.scheduler;
+    this.#logger = options.logger;
+  }
+
+  /** Begins to drop bans that have ended. */
+  start(): void {
+    this.#timer = this.#scheduler.after(IDENTITY_CHECK_MS, () => {
+      this.#bans.dropEnded(this.#wall.unixMs());
+      this.start();
+    });
+  }
+
+  /** Ends that. */
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  banned({ kind, name, reason, untilMs }: Ban): void {
+    const found = KINDS.get(kind);
+    if (found === undefined) return;
+    this.#add({ kind: found, name, reason, ...(untilMs === 0 ? {} : { untilMs }) });
+  }
+
+  lifted({ kind, name }: Pick<Ban, "kind" | "name">): void {
+    const found = KINDS.get(kind);
+    if (found === undefined) return;
+    this.#bans.unban(found, name);
+    // What was stopped for another reason stays so.
+    const lineage = found === "lineage" ? this.#state?.lineage(Number(name)) : undefined;
+    if (lineage?.stopped !== undefined) this.stopped(lineage);
+  }
+
+  stopped({ lineage, stopped, latest }: Lineage): void {
+    const untilMs = latest.notAfterMs + RENEWAL_GRACE_MS_MAX;
+    const reason = `it was ${stopped}`;
+    this.#add({ kind: "lineage", name: String(lineage), reason, untilMs });
+  }
+
+  replaced(state: IdentityState): void {
+    this.#state = state;
+    this.#bans.replaceAll([]);
+    for (const ban of state.bans()) this.banned(ban);
+    for (const lineage of state.stoppedLineages()) this.stopped(lineage);
+  }
+
+  #add(ban: ListedBan): void {
+    if (ban.untilMs !== undefined && ban.untilMs <= this.#wall.unixMs()) return;
+    try {
+      this.#bans.ban(ban);
+    } catch (error) {
+      // Apply must go on; the log tells what is not enforced here.
+      this.#logger.error("A ban cannot be enforced", { kind: ban.kind, name: ban.name, error });
+    }
+  }
+}

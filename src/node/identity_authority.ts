@@ -1,0 +1,162 @@
+/**
+ * The keys by which a node issues: those of its region's authority folder, as far as group 0 says that
+ * they sign now. It publishes what others must know before: intermediates in the trust bundle, token
+ * keys in their plan.
+ */
+import { RegistryError } from "../base/errors.ts";
+import type { WallClock } from "../base/world.ts";
+import { DOCUMENTS } from "../system/identity_codec.ts";
+import type { IdentityState } from "../system/identity_state.ts";
+import {
+  type Administrator,
+  issueByKeyId,
+  openAuthorityFolder,
+  type RegionAuthority,
+} from "../../identity/authority_folder.ts";
+import {
+  type BundlePublication,
+  type HeldIntermediate,
+  heldIntermediates,
+  nextPublication,
+  publicationFromBytes,
+  publicationToBytes,
+} from "../../identity/bundle_publication.ts";
+import type { DecidedLeaf } from "../../identity/enrolment.ts";
+
+import { intermediateSteps } from "../../identity/intermediate_schedule.ts";
+import type { TokenSigningKey } from "../../identity/token.ts";
+import { planToBytes } from "../../identity/token_key_plan.ts";
+import { type PlannedKey, signingKeyAt, withKey } from "../../identity/token_keys.ts";
+import { isBundleRefusal, openTrustBundle } from "../../identity/trust_bundle.ts";
+import type { TrustedServer } from "../../identity/trust_bundle_content.ts";
+import type { TrustStore } from "../../identity/trust_store.ts";
+
+/** The document to be put next, and why. */
+export interface DueDocument {
+  readonly bytes: Uint8Array;
+  readonly detail: string;
+}
+
+/** A region's authority in use. */
+export class IdentityAuthority {
+  readonly #folder: string;
+  readonly #wall: WallClock;
+  #held: RegionAuthority;
+  #known: BundlePublication | undefined;
+  #trust: TrustStore | undefined;
+
+  private constructor(folder: string, wall: WallClock, held: RegionAuthority) {
+    this.#folder = folder;
+    this.#wall = wall;
+    this.#held = held;
+  }
+
+  /** Reads the folder. @throws RegistryError `invalid_configuration`. */
+  static async open(folder: string, wall: WallClock): Promise<IdentityAuthority> {
+    return new IdentityAuthority(folder, wall, await openAuthorityFolder(folder));
+  }
+
+  get trustDomain(): string {
+    return this.#held.trustDomain;
+  }
+
+  get region(): string {
+    return this.#held.region;
+  }
+
+  /** The issuer's name in tokens. */
+  get issuer(): string {
+    return `spiffe://${this.#held.trustDomain}`;
+  }
+
+  get administrators(): readonly Administrator[] {
+    return this.#held.administrators;
+  }
+
+  /** PEM files of keys may have been added since. @throws RegistryError `invalid_configuration`. */
+  async reload(): Promise<void> {
+    this.#held = await openAuthorityFolder(this.#folder);
+  }
+
+  /** Takes the bundle of group 0 as it is now; nothing is believed before. @throws RegistryError */
+  async learn(state: IdentityState): Promise<void> {
+    const document = state.document(DOCUMENTS.trustBundle);
+    if (document === undefined) return;
+    const known = publicationFromBytes(document.bytes);
+    if (known.text === this.#known?.text) return;
+    const opened = await openTrustBundle({
+      text: known.text,
+      trustDomain: this.#held.trustDomain,
+      roots: this.#held.roots,
+      nowMs: this.#wall.unixMs(),
+    });
+    this.#known = known;
+    if (isBundleRefusal(opened)) {
+      throw new RegistryError("corrupt", `Group 0's trust bundle is refused: ${opened.message}`);
+    }
+    this.#trust = opened.trust;
+  }
+
+  /** By what peers are believed. */
+  get trust(): TrustStore {
+    if (this.#trust !== undefined) return this.#trust;
+    throw new RegistryError("unauthenticated", "No trust bundle is believed here yet");
+  }
+
+  /** The bundle to be put, if one is due. */
+  async dueBundle(server: TrustedServer): Promise<DueDocument | undefined> {
+    const nowMs = this.#wall.unixMs();
+    const next = await nextPublication({
+      authority: this.#held,
+      known: this.#known,
+      server,
+      nowMs,
+    });
+    if (next === undefined) return undefined;
+    return { bytes: publicationToBytes(next), detail: `sequence ${next.bundle.sequence}` };
+  }
+
+  /** The plan of token keys to be put, if a key of the folder is not in it. */
+  duePlan(plan: readonly PlannedKey[]): DueDocument | undefined {
+    const newest = this.#held.tokenKeys.at(-1);
+    if (newest === undefined || plan.some(({ keyId }) => keyId === newest.keyId)) return undefined;
+    const next = withKey(plan, newest.key.verifying.bytes, this.#wall.unixMs());
+    return { bytes: planToBytes(next), detail: `key ${newest.keyId}` };
+  }
+
+  /** The intermediate that signs at a time. @throws RegistryError `invalid_configuration`. */
+  signer(nowMs: number): HeldIntermediate {
+    const held = heldIntermediates(this.#held, this.#known, nowMs);
+    const { signer } = intermediateSteps(held, nowMs);
+    const found = held.find(({ keyId }) => keyId === signer?.keyId);
+    if (found !== undefined) return found;
+    throw new RegistryError(
+      "invalid_configuration",
+      "No intermediate may sign now: each has ended, or was published less than an hour ago",
+      { field: "authority" },
+    );
+  }
+
+  /** True where the root should sign a new intermediate. */
+  needsIntermediate(nowMs: number): boolean {
+    return intermediateSteps(heldIntermediates(this.#held, this.#known, nowMs), nowMs)
+      .needsFollower;
+  }
+
+  /** Makes a leaf. @returns the chain, the leaf first. @throws RegistryError */
+  async issue(leaf: DecidedLeaf): Promise<readonly Uint8Array[]> {
+    return await issueByKeyId(this.#held, leaf);
+  }
+
+  /** The token key that signs at a time. @throws RegistryError `invalid_configuration`. */
+  tokenSigner(plan: readonly PlannedKey[], nowMs: number): TokenSigningKey {
+    const planned = signingKeyAt(plan, nowMs);
+    const held = this.#held.tokenKeys.find(({ keyId }) => keyId === planned?.keyId);
+    if (held !== undefined) return held;
+    throw new RegistryError(
+      "invalid_configuration",
+      "The token key that signs now is not in this node's authority folder",
+      { field: "authority" },
+    );
+  }
+}

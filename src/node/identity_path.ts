@@ -1,0 +1,133 @@
+/** Operations on identities, between the wire and the service. */
+import {
+  auditRequestCodec,
+  banRequestCodec,
+  enrolRequestCodec,
+  joinTokenRequestCodec,
+  lineageRequestCodec,
+  mintTokenRequestCodec,
+  renewIdentityRequestCodec,
+  type RequestView,
+} from "../../schemas/gen/wire.ts";
+import { RegistryError } from "../base/errors.ts";
+import { AUDIT_PAGE_ENTRIES } from "../base/limits.ts";
+import type { Grants } from "../base/peer.ts";
+import { BAN_KINDS } from "../system/identity_codec.ts";
+import { type Operation, OPERATIONS } from "../wire/operations.ts";
+import type { BanKind } from "../../identity/ban_list.ts";
+import type { IdentityService } from "./identity_service.ts";
+import type { WriteContext, WriteReply } from "./write_context.ts";
+
+/** Serves operations on identities. One for all streams of a node. */
+export class IdentityPath {
+  readonly #service: IdentityService;
+
+  constructor(service: IdentityService) {
+    this.#service = service;
+  }
+
+  /**
+   * Serves one. All that is needed of the request is taken from its bytes before the first wait.
+   *
+   * @throws RegistryError why it was refused.
+   */
+  async serve(
+    operation: Operation,
+    request: RequestView,
+    context: WriteContext,
+  ): Promise<WriteReply> {
+    return { body: await this.#answer(operation, request, context), receipts: [] };
+  }
+
+  async #answer(
+    operation: Operation,
+    request: RequestView,
+    context: WriteContext,
+  ): Promise<unknown> {
+    const service = this.#service;
+    const { peer, deadlineMs } = context;
+    switch (operation.id) {
+      case OPERATIONS.createJoinToken.id: {
+        const { subject, ...grants } = request.bodyInto(joinTokenRequestCodec.newView()).toPlain();
+        return await service.createJoinToken(
+          { subject, grants: grantsOf(grants) },
+          peer.lineage,
+          deadlineMs,
+        );
+      }
+      case OPERATIONS.enrol.id:
+        return await service.enrol(
+          request.bodyInto(enrolRequestCodec.newView()).toPlain(),
+          deadlineMs,
+        );
+      case OPERATIONS.renewIdentity.id:
+        return await service.renew(
+          request.bodyInto(renewIdentityRequestCodec.newView()).toPlain(),
+          deadlineMs,
+        );
+      case OPERATIONS.mintToken.id: {
+        const { audience, lifeMs } = request.bodyInto(mintTokenRequestCodec.newView()).toPlain();
+        return { text: await service.mint(peer, audience, lifeMs) };
+      }
+      case OPERATIONS.ban.id:
+      case OPERATIONS.unban.id:
+        await this.#ban(request, context, operation.id === OPERATIONS.unban.id);
+        return {};
+      case OPERATIONS.getTokenKeys.id:
+        await service.current();
+        return { text: service.tokenKeys() };
+      case OPERATIONS.getTrustBundle.id:
+        await service.current();
+        return { text: service.trustBundle() };
+      case OPERATIONS.readAudit.id:
+        return await this.#audit(request);
+      case OPERATIONS.getLineage.id:
+        return await this.#lineage(request);
+      default:
+        throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
+    }
+  }
+
+  async #ban(request: RequestView, { peer, deadlineMs }: WriteContext, lifted: boolean) {
+    const { kind, ...ban } = request.bodyInto(banRequestCodec.newView()).toPlain();
+    const name = Object.entries(BAN_KINDS).find(([, number]) => number === kind)?.[0];
+    if (name === undefined) {
+      throw new RegistryError("invalid_argument", `kind must be 1, 2 or 3: found ${kind}`, {
+        field: "kind",
+      });
+    }
+    await this.#service.ban(
+      { ...ban, kind: name as BanKind, lifted },
+      peer.lineage,
+      deadlineMs,
+    );
+  }
+
+  async #audit(request: RequestView) {
+    const { first, limit } = request.bodyInto(auditRequestCodec.newView()).toPlain();
+    await this.#service.current();
+    const { audit } = this.#service.state;
+    return {
+      entries: audit.read(first, Math.min(limit, AUDIT_PAGE_ENTRIES)),
+      count: audit.count,
+      anchor: audit.anchor,
+      head: audit.head,
+    };
+  }
+
+  async #lineage(request: RequestView) {
+    const { lineage: number } = request.bodyInto(lineageRequestCodec.newView()).toPlain();
+    await this.#service.current();
+    const lineage = this.#service.state.lineage(number);
+    if (lineage === undefined) {
+      throw new RegistryError("not_found", `There is no lineage ${number}`);
+    }
+    const { subject, latest: { generation, notAfterMs }, stopped = "" } = lineage;
+    return { subject, generation, notAfterMs, stopped };
+  }
+}
+
+function grantsOf({ domains, gateways, credentialHashes }: Grants): Grants {
+  const named = { domains, gateways };
+  return credentialHashes === true ? { ...named, credentialHashes } : named;
+}
