@@ -223,6 +223,8 @@ export class GroupStorage {
     if (this.#closed) return;
     if (error !== undefined) this.#block(error);
     this.release();
+    // A try that came while this was with the log was put off until here.
+    if (error === undefined) this.retry();
   }
 
   #block(error: RegistryError): void {
