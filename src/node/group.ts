@@ -5,23 +5,19 @@
  *
  * Events (a proposal, a message, a tick, a write that is durable) only change the core and ask for a
  * turn; all work is done in {@link RaftGroup.work}, so that everything that happened in a turn is one
- * step. A broken invariant ends this group and no other.
+ * step. Only a group without other members, which nobody waits for, works at once. A broken invariant
+ * ends this group and no other.
  * Sources: `src/raft/DESIGN.md` (what the owner owes), Raft thesis §3.8, §6.4, §8, §10.2.1.
  */
-import { assert } from "../base/assert.ts";
-import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, GroupTimeMs, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import {
   GROUP_PROPOSALS_MAX,
-  GROUP_RETRY_MS,
   GROUP_ROUNDS_MAX,
-  RANK_TICKS,
   REPLICA_LOG_BYTES,
   REPLICA_LOG_BYTES_MAX,
   WAL_ENTRY_BYTES_MAX,
 } from "../base/limits.ts";
-import type { Fortification, Leader } from "../liveness/mod.ts";
 import {
   type CampaignResult,
   type ConfChange,
@@ -38,14 +34,24 @@ import {
   type TransferResult,
 } from "../raft/mod.ts";
 import type { ImagePoint, LogDone } from "../storage/shared_log.ts";
+import {
+  endedError,
+  type GroupEnd,
+  notLeaderError,
+  openProposalError,
+  overloadedError,
+  proposalError,
+} from "./group_errors.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
+import { GroupImages } from "./group_images.ts";
 import type { Group, GroupStatus, Proposed, ReadPoint } from "./group_interface.ts";
 import { GroupProposals } from "./group_proposals.ts";
 import { GroupReads } from "./group_reads.ts";
 import { GroupStorage } from "./group_storage.ts";
-import { configurationAfter, encodeConfiguration, isSoleVoter } from "./log_entry.ts";
+import { GroupSupport } from "./group_support.ts";
+import { encodeConfiguration, isSoleVoter } from "./log_entry.ts";
 import { ReplicaLog, type ReplicaLogStart } from "./replica_log.ts";
-import type { PreparedImage, StateMachine } from "./state_machine.ts";
+import type { StateMachine } from "./state_machine.ts";
 
 /** What a group starts from: how recovery left it. */
 export interface GroupStart<Outcome> {
@@ -61,88 +67,71 @@ export interface GroupStart<Outcome> {
 /** One group on this node. */
 export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   readonly id: GroupId;
-  /** This node's replica. */
   readonly replica: ReplicaId;
   readonly #host: GroupHost;
   readonly #machine: StateMachine<Outcome>;
   readonly #replicaLog: ReplicaLog;
   readonly #storage: GroupStorage;
   readonly #node: RaftNode;
-  readonly #promises: Fortification;
-  /** The replica as its lease sees it. */
-  readonly #asLeader: Leader;
+  readonly #support: GroupSupport;
   readonly #proposals: GroupProposals;
-  readonly #reads: GroupReads;
+  /** Made when a read first waits. */
+  #reads: GroupReads | undefined;
+  /** Made when an image is first sent or received. */
+  #images: GroupImages | undefined;
   readonly #openedIndex: number;
-  #state: "running" | "given_up" | "failed" | "closed" = "running";
+  #end: GroupEnd | undefined;
   #configuration: Configuration;
   #isSole: boolean;
   /** Neither voters nor learners beside this replica. */
   #isAlone: boolean;
+  #isWorking = false;
+  /** The set looks after the deadlines of those that wait. */
+  #isSwept = false;
   #appliedIndex: LogIndex;
   #appliedTerm: Term;
   #point: ReadPoint;
-  /** The term that this replica leads, as of its last turn or proposal; 0: none. */
+  /** The term that this replica leads, as of the last step; 0: none. */
   #ledTerm = 0;
-  /** The term in which this replica leads and has applied an entry of it; 0: none. */
+  /** The term that it leads and has applied an entry of, as of the last step; 0: none. */
   #servingTerm = 0;
-  /** Ticks since a quorum's support was lost that this leader had; -1: it never had it. */
-  #unsupportedTicks = -1;
   #timeBaseMs = 0;
   #timeSinceMs = 0;
-  /** An image that was read and that the core has not handed out yet. */
-  #prepared: { readonly snapshot: Snapshot; readonly image: PreparedImage } | undefined;
-  /** The one that the core handed out, on its way to the disk. */
-  #installing: PreparedImage | undefined;
-  #imagePlaces = 0;
-  /** The snapshot sent last to each member: what is reported of an earlier one says nothing. */
-  readonly #snapshotsSent = new Map<number, number>();
 
   constructor(host: GroupHost, start: GroupStart<Outcome>) {
-    this.id = start.id;
-    this.replica = start.replica;
+    const { id, replica, machine, appliedIndex, appliedTerm, log } = start;
+    const { configuration } = log;
+    this.id = id;
+    this.replica = replica;
     this.#host = host;
-    this.#machine = start.machine;
-    this.#appliedIndex = start.appliedIndex;
-    this.#appliedTerm = start.appliedTerm;
-    this.#configuration = start.log.configuration;
-    this.#isSole = isSoleVoter(this.#configuration, this.replica);
-    this.#isAlone = this.#isSole && this.#configuration.learners.length === 0;
-    this.#promises = host.liveness.addGroup(start.id, start.replica);
-    host.liveness.configured(start.id, this.#configuration);
-    this.#replicaLog = new ReplicaLog(start.log, () => this.#makeSnapshot());
-    this.#storage = new GroupStorage(start.id, {
+    this.#machine = machine;
+    this.#appliedIndex = appliedIndex;
+    this.#appliedTerm = appliedTerm;
+    this.#point = { appliedIndex, term: appliedTerm, ageBoundMs: 0 };
+    this.#configuration = configuration;
+    this.#isSole = isSoleVoter(configuration, replica);
+    this.#isAlone = this.#isSole && configuration.learners.length === 0;
+    this.#support = new GroupSupport(host, id, replica, configuration);
+    this.#replicaLog = new ReplicaLog(log, () => this.#makeSnapshot());
+    this.#storage = new GroupStorage(id, {
       log: host.log,
       replicaLog: this.#replicaLog,
       owner: {
         isSole: () => this.#isSole,
         installed: (snapshot) => this.#guarded(() => this.#installed(snapshot)),
-        stored: (order) => this.#guarded(() => this.#stored(order)),
+        stored: (order) => this.#stored(order),
         failed: (error) => this.#storageFailed(error),
       },
     });
     this.#node = new RaftNode({
-      id: start.replica,
+      id: replica,
       storage: this.#replicaLog,
       settings: host.raft,
-      applied: start.appliedIndex,
-      support: this.#promises,
+      applied: appliedIndex,
+      support: this.#support.promises,
     });
-    const node = this.#node;
-    const configuration = () => this.#configuration;
-    this.#asLeader = {
-      get term() {
-        return node.term;
-      },
-      get configuration() {
-        return configuration();
-      },
-      isLeaseAllowed: () => node.isLeaseAllowed(),
-    };
-    this.#proposals = new GroupProposals(start.id);
-    this.#reads = new GroupReads(start.id);
+    this.#proposals = new GroupProposals(id);
     this.#openedIndex = this.#node.lastIndex;
-    this.#point = { appliedIndex: this.#appliedIndex, term: this.#appliedTerm, ageBoundMs: 0 };
   }
 
   // As the rest of the node sees it.
@@ -150,7 +139,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>> {
     const { length } = command;
     if (length === 0 || length > WAL_ENTRY_BYTES_MAX) {
-      return refusedLater(
+      return refused(
         new RegistryError(
           "too_large",
           `Command must have 1 to ${WAL_ENTRY_BYTES_MAX} bytes: it has ${length}`,
@@ -162,31 +151,37 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   /** Proposes a change of the configuration; settles with the one it led to. */
   proposeConfChange(change: ConfChange, timeoutMs: number): Promise<Proposed<Configuration>> {
-    if (this.#node.role === "leader" && !this.#supportsChange(change)) {
-      return refusedLater(overloaded(`Group ${this.id} waits for the new voters' support`));
+    if (this.#ledTerm !== 0 && !this.#support.coversChange(change)) {
+      return refused(overloadedError(`Group ${this.id} waits for the new voters' support`));
     }
     return this.#propose<Configuration>(timeoutMs, () => this.#node.proposeConfChange(change));
   }
 
   readPoint(_maxStalenessMs: number): ReadPoint | undefined {
-    return this.#mayServe() ? this.#point : undefined;
+    if (this.#servingTerm === 0) return undefined;
+    if (this.#isSole) return this.#point;
+    // What is committed and not applied here, because this disk is slower than the others', a follower
+    // may have shown already.
+    const isBehind = this.#appliedIndex < this.#node.committed;
+    return isBehind || !this.#support.hasLease(this.#node) ? undefined : this.#point;
   }
 
   readBarrier(
     maxStalenessMs: number,
     timeoutMs: number,
   ): Promise<ReadPoint | RegistryError> {
-    const refused = this.#refusal();
-    if (refused !== undefined) return Promise.resolve(refused);
+    if (this.#end !== undefined) return Promise.resolve(endedError(this.id, this.#end));
     const point = this.readPoint(maxStalenessMs);
     if (point !== undefined) return Promise.resolve(point);
-    this.#host.hasWaiters(this);
-    this.#host.wantsTurn(this);
-    return this.#reads.add(this.#host.clock.nowMs() + timeoutMs);
+    const reads = this.#reads ??= new GroupReads(this.id);
+    const permitted = reads.add(this.#host.clock.nowMs() + timeoutMs);
+    this.#hasWaiters();
+    this.#wantsWork();
+    return permitted;
   }
 
   timeMs(): GroupTimeMs {
-    if (!this.#isServing()) return this.#machine.timeMs;
+    if (this.#servingTerm === 0) return this.#machine.timeMs;
     const runMs = this.#host.clock.nowMs() - this.#timeSinceMs;
     return Math.floor(this.#timeBaseMs + runMs) as GroupTimeMs;
   }
@@ -204,24 +199,23 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   close(): void {
-    this.#end("closed");
+    this.#ends("closed");
   }
 
   // As whoever runs the cluster sees it.
 
   /** Hands leadership to another voter; a follower asks its leader to. */
   transferLeader(replica: number): TransferResult {
-    if (this.#state !== "running") return "no_leader";
-    const result = this.#node.transferLeader(replica);
-    this.#host.wantsTurn(this);
+    let result: TransferResult = "no_leader";
+    this.#guarded(() => result = this.#node.transferLeader(replica));
+    this.#wantsWork();
     return result;
   }
 
-  /** Starts an election now. */
   campaign(): CampaignResult {
-    if (this.#state !== "running") return "not_promotable";
-    const result = this.#node.campaign();
-    this.#host.wantsTurn(this);
+    let result: CampaignResult = "not_promotable";
+    this.#guarded(() => result = this.#node.campaign());
+    this.#wantsWork();
     return result;
   }
 
@@ -249,117 +243,90 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   writeImage(done: LogDone): void {
     // A broken invariant may have left half a change, which must not become durable; and an image
     // that is on its way from a leader must not be overtaken by an older one.
-    if (this.#state !== "running" || this.#installing !== undefined) {
-      return done(this.#refusal() ?? overloaded(`Group ${this.id} takes an image`));
+    if (this.#end !== undefined) return done(endedError(this.id, this.#end));
+    if (this.#images?.isInstalling) {
+      return done(overloadedError(`Group ${this.id} takes an image`));
     }
     const point: ImagePoint = {
       index: this.#appliedIndex,
       term: this.#appliedTerm,
       configuration: encodeConfiguration(this.#configuration),
     };
-    const refused = this.#host.log.writeImage(this.id, point, this.#machine.writeImage(), done);
-    if (refused !== undefined) done(refused);
+    const refusal = this.#host.log.writeImage(this.id, point, this.#machine.writeImage(), done);
+    if (refusal !== undefined) done(refusal);
   }
 
   // As the set of groups sees it.
 
-  /**
-   * Whether time has to be told to it. Not to a leader to whom nobody owes anything, nor to a follower
-   * that promised to wait for its leader as long as that node is supported.
-   */
   get wantsTicks(): boolean {
-    if (this.#state !== "running") return false;
-    const { role, lead, term } = this.#node;
-    if (role === "leader") return !this.#isAlone && !this.#maySleep();
-    return !(this.#host.liveness.mayVote() && this.#promises.isBound(lead, term));
+    if (this.#end !== undefined || (this.#isAlone && this.#ledTerm !== 0)) return false;
+    return !this.#support.maySleep(this.#node);
   }
 
-  /** Whether it decides alone, and so may lead at once. */
   get isSole(): boolean {
     return this.#isSole;
   }
 
-  /** How many proposals and reads wait. */
-  get waiting(): number {
-    return this.#proposals.count + this.#reads.count;
-  }
-
-  /** One tick of the set's clock. */
   tick(): void {
-    if (this.#state !== "running") return;
     this.#guarded(() => {
       this.#node.tick();
-      if (this.#node.role === "leader") this.#watchSupport();
+      if (this.#node.role === "leader") this.#support.tickLeader(this.#node);
     });
-    this.#host.wantsTurn(this);
+    this.#wantsWork();
   }
 
-  fortify(reply: Message, epoch: number): boolean {
-    return this.#state === "running" && this.#promises.fortify(reply, this.#node, epoch);
-  }
-
-  fortified({ from: replica, term }: Message, run: number, epoch: number): void {
-    if (this.#state !== "running") return;
-    this.#promises.fortified({ replica, term, run, epoch });
-    this.#host.wantsTurn(this);
-  }
-
-  /** Its voters campaign one after another, beginning with another one in each group. */
-  supportEnded(node: NodeId): void {
-    const { role, lead } = this.#node;
-    if (this.#state !== "running" || role !== "follower" || lead === 0) return;
-    if (this.#host.directory.nodeOf(lead) !== node) return;
-    const others = this.#configuration.voters.filter((voter) => voter !== lead);
-    const place = others.indexOf(this.replica);
-    if (place === -1) return;
-    const rank = (place + this.id) % others.length;
-    if (rank === 0) this.campaign();
-    else this.#node.setElectionTimeout(1 + rank * RANK_TICKS);
-  }
-
-  /** Takes a message that its sender may send; what became of it. */
   step(message: Message): StepResult | "closed" {
-    if (this.#state !== "running") return "closed";
     let result: StepResult | "closed" = "closed";
     this.#guarded(() => result = this.#node.step(message));
-    this.#host.wantsTurn(this);
+    this.#wantsWork();
     return result;
   }
 
-  /**
-   * Takes a snapshot, whose data is a whole image.
-   *
-   * @throws RegistryError `corrupt` where the image cannot be read; then nothing was done.
-   */
   stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed" {
-    if (this.#state !== "running") return "closed";
+    if (this.#end !== undefined) return "closed";
     if (snapshot.index > this.#node.committed) {
-      const image = this.#machine.readImage(snapshot.data);
-      this.#prepared?.image.discard();
-      this.#prepared = { snapshot, image };
+      this.#images ??= new GroupImages(this.#host, this);
+      this.#images.read(snapshot, this.#machine);
     }
     return this.step(message);
   }
 
-  /** Answers proposals and reads whose time is up, and asks anew for reads that got no answer. */
-  sweep(nowMs: number, askAnewBeforeMs: number): void {
-    if (this.#state !== "running") return;
+  fortify(reply: Message, epoch: number): boolean {
+    return this.#end === undefined && this.#support.fortify(reply, this.#node, epoch);
+  }
+
+  fortified(reply: Message, run: number, epoch: number): void {
+    if (this.#end !== undefined) return;
+    this.#support.fortified(reply, run, epoch);
+    this.#wantsWork();
+  }
+
+  supportEnded(node: NodeId): void {
+    let isConcerned = false;
+    this.#guarded(() => isConcerned = this.#support.leaderLost(this.#node, node));
+    if (isConcerned) this.#wantsWork();
+  }
+
+  sweep(nowMs: number, askAnewBeforeMs: number): boolean {
+    if (this.#end !== undefined) return false;
     this.#proposals.expire(nowMs);
-    this.#reads.expire(nowMs);
-    // A leader's own requests are confirmed by the next heartbeats, or dropped.
-    if (this.#node.role !== "leader") this.#reads.askAnew(askAnewBeforeMs);
-    if (this.#reads.areWanted) this.#host.wantsTurn(this);
+    const reads = this.#reads;
+    if (reads !== undefined) {
+      reads.expire(nowMs);
+      // A leader's own requests are confirmed by the next heartbeats, or dropped.
+      if (this.#ledTerm === 0) reads.askAnew(askAnewBeforeMs);
+      if (reads.areWanted) this.#wantsWork();
+    }
+    this.#isSwept = this.#proposals.count + (reads?.count ?? 0) > 0;
+    return this.#isSwept;
   }
 
-  /** Tries again what the log refused; true when nothing is refused any more. */
-  retryStorage(): boolean {
+  retryStorage(): void {
     this.#storage.retry();
-    return this.#storage.blocked === undefined;
   }
 
-  /** What was sent last to replicas of the node may be lost. */
   peerLost(isOnNode: (replica: number) => boolean): void {
-    if (this.#state !== "running" || this.#node.role !== "leader") return;
+    if (this.#end !== undefined || this.#ledTerm === 0) return;
     const { voters, votersOutgoing, learners } = this.#configuration;
     for (const members of [voters, votersOutgoing, learners]) {
       for (const member of members) if (isOnNode(member)) this.#node.reportUnreachable(member);
@@ -367,40 +334,51 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   /**
-   * The log acknowledges nothing any more. A leader that others can replace stops; one that decides
-   * alone goes on answering reads of what is durable.
+   * A leader that others can replace stops; one that decides alone goes on answering reads of what is
+   * durable.
    */
   logPoisoned(error: RegistryError): void {
-    if (this.#state !== "running") return;
+    if (this.#end !== undefined) return;
     this.#proposals.answerAll(error);
-    if (this.#isSole) return;
-    this.#end("given_up");
+    if (!this.#isSole) this.#ends("given_up");
   }
 
-  /** All that is due, in this turn. */
   work(): void {
-    if (this.#state !== "running") return;
-    this.#guarded(() => {
-      this.#noticeRole();
-      this.#askReads();
-      for (let round = 0; round < GROUP_ROUNDS_MAX; round++) {
-        if (this.#node.hasReady()) this.#do(this.#node.ready());
-        this.#storage.release();
-        if (this.#state !== "running" || !this.#node.hasReady()) break;
-      }
-      this.#discardPrepared();
-      this.#letGo();
-      if (this.#state === "running" && this.#node.hasReady()) this.#host.wantsTurn(this);
-    });
+    if (this.#end !== undefined) return;
+    this.#isWorking = true;
+    try {
+      this.#work();
+    } catch (error) {
+      this.#quarantine(error);
+    }
+    this.#isWorking = false;
   }
 
   // One step.
 
+  #work(): void {
+    if (this.#reads !== undefined) this.#askReads(this.#reads);
+    for (let round = 0; round < GROUP_ROUNDS_MAX && this.#node.hasReady(); round++) {
+      this.#do(this.#node.ready());
+      this.#storage.release();
+      if (this.#end !== undefined) return;
+    }
+    this.#images?.discardRead();
+    if (this.#node.hasReady()) this.#host.wantsTurn(this);
+  }
+
+  /** Something is to be done: by a group that tells nobody else of it, now. */
+  #wantsWork(): void {
+    if (this.#isAlone && !this.#isWorking) this.work();
+    else this.#host.wantsTurn(this);
+  }
+
   #do(ready: Ready): void {
-    this.#noticeRole();
-    for (const { sequence } of ready.readsDropped) this.#reads.dropped(sequence, this.#notLeader());
-    for (const { token, index } of ready.readStates) this.#reads.confirmed(token.sequence, index);
-    if (ready.snapshot !== undefined) this.#beginInstall(ready.snapshot);
+    for (const { sequence } of ready.readsDropped) {
+      this.#reads?.dropped(sequence, this.#notLeader());
+    }
+    for (const { token, index } of ready.readStates) this.#reads?.confirmed(token.sequence, index);
+    if (ready.snapshot !== undefined) this.#images?.beginInstall(ready.snapshot);
     for (const message of ready.messages) {
       switch (message.type) {
         case "storage_append":
@@ -416,12 +394,36 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
           this.#host.send(this, message);
       }
     }
-    this.#reads.permit(this.#point);
+    this.#reads?.permit(this.#point);
   }
 
-  #apply(order: Message): void {
-    for (const entry of order.entries) this.#applyEntry(entry);
-    for (const response of order.responses) this.#node.stepOwn(response);
+  /** An order of the core is durable: its answers may be given, here and to others. */
+  #stored({ responses }: Message): void {
+    if (this.#end !== undefined) return;
+    try {
+      for (const response of responses) {
+        if (response.to === this.replica) this.#node.stepOwn(response);
+        else this.#host.send(this, response);
+      }
+      this.#noticeRole();
+    } catch (error) {
+      return this.#quarantine(error);
+    }
+    if (!this.#isWorking) this.#wantsWork();
+  }
+
+  #storageFailed(error: RegistryError): void {
+    // Nobody else can make these durable; what becomes of them is not known until there is room.
+    if (this.#isSole) this.#proposals.answerAll(error);
+    this.#host.isBlocked(this);
+  }
+
+  // Applying.
+
+  #apply({ entries, responses }: Message): void {
+    for (const entry of entries) this.#applyEntry(entry);
+    for (const response of responses) this.#node.stepOwn(response);
+    this.#letGo();
   }
 
   #applyEntry({ index, term, kind, data }: Entry): void {
@@ -431,13 +433,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
       this.#configured(outcome as Configuration);
       this.#storage.saveCommit(index);
     } else if (data.length > 0) {
-      const leaderNowMs = this.#isServing() ? this.timeMs() : 0;
+      const leaderNowMs = this.#servingTerm === 0 ? 0 : this.timeMs();
       outcome = this.#machine.apply(index as LogIndex, term as Term, data, leaderNowMs);
     }
     this.#advance(index, term);
-    if (term === this.#node.term && this.#node.role === "leader" && this.#servingTerm !== term) {
-      this.#serve(term);
-    }
+    if (this.#servingTerm === 0 && term === this.#ledTerm) this.#serve();
     this.#proposals.applied(index, term, outcome);
   }
 
@@ -451,25 +451,9 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#configuration = configuration;
     this.#isSole = isSoleVoter(configuration, this.replica);
     this.#isAlone = this.#isSole && configuration.learners.length === 0;
-    this.#host.liveness.configured(this.id, configuration);
     // A leader that was removed leads no more.
     this.#noticeRole();
-    if (this.#ledTerm !== 0) this.#promises.lead(this.#ledTerm, configuration);
-  }
-
-  /** An order of the core is durable: its answers may be given, here and to others. */
-  #stored({ responses }: Message): void {
-    for (const response of responses) {
-      if (response.to === this.replica) this.#node.stepOwn(response);
-      else this.#host.send(this, response);
-    }
-    if (this.#node.hasReady()) this.#host.wantsTurn(this);
-  }
-
-  #storageFailed(error: RegistryError): void {
-    // Nobody else can make these durable; what becomes of them is not known until there is room.
-    if (this.#isSole) this.#proposals.answerAll(error);
-    this.#host.isBlocked(this);
+    this.#support.configured(configuration, this.#ledTerm);
   }
 
   /** Lets go of applied entries that nobody is waiting for. */
@@ -493,278 +477,154 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   // Leading.
 
-  #isServing(): boolean {
-    const { role, term } = this.#node;
-    return this.#servingTerm !== 0 && role === "leader" && term === this.#servingTerm;
-  }
-
-  /** Whether nobody else can lead now, so that the commit index here is that of the group. */
-  #holdsLease(): boolean {
-    if (this.#state !== "running" || !this.#isServing()) return false;
-    return this.#isSole || this.#promises.hasLease(this.#asLeader, this.#host.liveness.nowMs());
-  }
-
-  /**
-   * Whether a read of the applied state is linearizable now, without asking anybody. What is committed
-   * and not applied here, because the own disk is slower than the others', a follower may have shown.
-   */
-  #mayServe(): boolean {
-    return this.#holdsLease() && (this.#isSole || this.#appliedIndex >= this.#node.committed);
-  }
-
-  /** Whether this leader needs no ticks: nobody that lives lacks anything, and all of them promised. */
-  #maySleep(): boolean {
-    const { directory, liveness } = this.#host;
-    if (!liveness.hasPeers || !this.#promises.hasQuorum(this.#node.term)) return false;
-    let arePromised = true;
-    const maySleep = this.#node.maySleep((replica) => {
-      const node = directory.nodeOf(replica);
-      const isLive = node !== undefined && liveness.isCountedOn(node);
-      if (isLive && !this.#promises.isFortifiedBy(replica)) arePromised = false;
-      return isLive;
-    });
-    return maySleep && arePromised;
-  }
-
-  /** Ends a leadership whose quorum's support is gone: the core alone hears of silence only. */
-  #watchSupport(): void {
-    if (this.#promises.hasQuorum(this.#node.term)) this.#unsupportedTicks = 0;
-    else if (this.#unsupportedTicks >= 0) this.#unsupportedTicks++;
-    if (this.#unsupportedTicks > this.#host.raft.electionTicks) this.#node.stepDown();
-  }
-
-  /** An entry of the term that this replica leads is applied, and so is all before it. */
-  #serve(term: number): void {
-    this.#servingTerm = term;
-    this.#timeBaseMs = this.#machine.timeMs;
-    this.#timeSinceMs = this.#host.clock.nowMs();
-    this.#machine.onBecomeLeader(this.timeMs());
-    if (this.#mayServe()) this.#reads.permitAll(this.#point);
-  }
-
-  /** Ends what belongs to a leadership that is over. */
+  /** After each step: begins and ends what belongs to one term of leading. */
   #noticeRole(): void {
-    const { role, term } = this.#node;
-    const ledTerm = role === "leader" ? term : 0;
+    const ledTerm = this.#node.role === "leader" ? this.#node.term : 0;
     if (ledTerm === this.#ledTerm) return;
     this.#ledTerm = ledTerm;
-    this.#unsupportedTicks = -1;
-    // Before any message of the term leaves, and as soon as another may be elected.
-    if (ledTerm === 0) this.#promises.stopLeading();
-    else this.#promises.lead(ledTerm, this.#configuration);
+    this.#support.leads(ledTerm);
     this.#proposals.leadershipLost();
     if (this.#servingTerm === 0) return;
     this.#servingTerm = 0;
     this.#machine.onLoseLeadership();
   }
 
+  /** An entry of the term that this replica leads is applied, and so is all before it. */
+  #serve(): void {
+    this.#servingTerm = this.#ledTerm;
+    this.#timeBaseMs = this.#machine.timeMs;
+    this.#timeSinceMs = this.#host.clock.nowMs();
+    this.#machine.onBecomeLeader(this.timeMs());
+    if (this.#isSole) this.#reads?.permitAll(this.#point);
+  }
+
   #propose<Result>(
     timeoutMs: number,
     propose: () => ProposeResult,
   ): Promise<Proposed<Result>> {
-    const refused = this.#refusal() ?? this.#proposalRefusal();
-    if (refused !== undefined) return refusedLater(refused);
+    const refusal = this.#proposalRefusal();
+    if (refusal !== undefined) return refused(refusal);
     let result: ProposeResult = "no_leader";
-    this.#guarded(() => {
-      this.#noticeRole();
-      result = propose();
-    });
-    const error = this.#refusal() ?? this.#errorOf(result);
-    if (error !== undefined) return refusedLater(error);
-    this.#host.hasWaiters(this);
-    this.#host.wantsTurn(this);
+    this.#guarded(() => result = propose());
+    if (this.#end !== undefined) return refused(endedError(this.id, this.#end));
+    const error = proposalError(this.id, result, () => this.#notLeader());
+    if (error !== undefined) return refused(error);
     const { lastIndex: index, term } = this.#node;
-    return this.#proposals.add<Result>({
-      index,
-      term,
-      deadlineMs: this.#host.clock.nowMs() + timeoutMs,
-    });
+    const deadlineMs = this.#host.clock.nowMs() + timeoutMs;
+    const proposed = this.#proposals.add<Result>({ index, term, deadlineMs });
+    this.#hasWaiters();
+    this.#wantsWork();
+    return proposed;
   }
 
-  /** Whether the lease would stand on once the change is applied; where there is no lease, yes. */
-  #supportsChange(change: ConfChange): boolean {
-    if (!this.#host.areLeasesOn || change.changes.length === 0) return true;
-    const next = configurationAfter(this.#configuration, change);
-    // What cannot be is refused by the core, which says why.
-    return typeof next === "string" || this.#promises.supportsIncoming(next);
+  #hasWaiters(): void {
+    if (this.#isSwept) return;
+    this.#isSwept = true;
+    this.#host.hasWaiters(this);
   }
 
   // Reading.
 
-  #askReads(): void {
-    if (!this.#reads.areWanted) return;
-    if (this.#mayServe()) return this.#reads.permitAll(this.#point);
-    if (this.#holdsLease()) return this.#reads.covered(this.#node.committed);
+  #askReads(reads: GroupReads): void {
+    if (!reads.areWanted) return;
+    const point = this.readPoint(0);
+    if (point !== undefined) return reads.permitAll(point);
+    const isCovered = this.#servingTerm !== 0 && this.#support.hasLease(this.#node);
+    if (isCovered) return reads.covered(this.#node.committed);
     const asked = this.#node.readIndex();
     // Without a leader, or with too many waiting, they are asked for again at the next sweep.
     if (asked.result === "accepted") {
-      this.#reads.asked(asked.token.sequence, this.#host.clock.nowMs());
+      reads.asked(asked.token.sequence, this.#host.clock.nowMs());
     }
   }
 
   // Images.
 
   #makeSnapshot(): Snapshot | undefined {
-    if (this.#appliedIndex === 0 || !this.#host.takeImagePlace()) return undefined;
-    this.#imagePlaces++;
-    return {
-      index: this.#appliedIndex,
-      term: this.#appliedTerm,
-      configuration: this.#configuration,
-      data: concatBytes(Array.from(this.#machine.writeImage(), (chunk) => chunk.slice())),
-    };
+    if (this.#appliedIndex === 0) return undefined;
+    this.#images ??= new GroupImages(this.#host, this);
+    const data = this.#images.make(this.#machine);
+    if (data === undefined) return undefined;
+    const configuration = this.#configuration;
+    return { index: this.#appliedIndex, term: this.#appliedTerm, configuration, data };
   }
 
   #sendSnapshot(message: Message): void {
-    const { to: member, term } = message;
-    const number = (this.#snapshotsSent.get(member) ?? 0) + 1;
-    this.#snapshotsSent.set(member, number);
-    this.#host.sendSnapshot(this, message, (delivered) => {
-      this.#giveImagePlaces(1);
-      const isNewest = this.#snapshotsSent.get(member) === number;
-      if (this.#state !== "running" || !isNewest || this.#node.term !== term) return;
-      this.#node.reportSnapshot(member, delivered ? "arrived" : "failed");
-      this.#host.wantsTurn(this);
+    this.#images?.send(message, (delivered) => {
+      if (this.#node.term !== message.term) return;
+      this.#guarded(() => {
+        this.#node.reportSnapshot(message.to, delivered ? "arrived" : "failed");
+      });
+      this.#wantsWork();
     });
   }
 
-  #giveImagePlaces(count: number): void {
-    for (let given = 0; given < count && this.#imagePlaces > 0; given++) {
-      this.#imagePlaces--;
-      this.#host.giveImagePlace();
-    }
-  }
-
-  #beginInstall(snapshot: Snapshot): void {
-    assert(this.#prepared?.snapshot === snapshot, "A snapshot was taken that nobody read");
-    assert(this.#installing === undefined, "Two images are on their way to the disk");
-    this.#installing = this.#prepared.image;
-    this.#prepared = undefined;
-  }
-
-  /** The snapshot is durable: from here on it is the state. */
+  /** A snapshot is durable, in place of the whole log: from here on it is the state. */
   #installed({ index, term, configuration }: Snapshot): void {
-    assert(this.#installing !== undefined, "An image was installed that nobody read");
-    this.#installing.install();
-    this.#installing = undefined;
+    this.#images?.install();
     this.#advance(index, term);
     this.#configured(configuration);
     this.#proposals.overtaken(index);
   }
 
-  /** An image that the core did not want. */
-  #discardPrepared(): void {
-    this.#prepared?.image.discard();
-    this.#prepared = undefined;
-  }
-
   // Refusals and ends.
 
   #roleShown(): GroupStatus["role"] {
-    if (this.#state === "closed") return "closed";
-    if (this.#state !== "running") return "failed";
-    if (this.#isServing()) return "leader";
+    if (this.#end !== undefined) return this.#end === "closed" ? "closed" : "failed";
+    if (this.#servingTerm !== 0) return "leader";
     return this.#node.role === "follower" && this.#node.lead !== 0 ? "follower" : "starting";
   }
 
-  #refusal(): RegistryError | undefined {
-    switch (this.#state) {
-      case "running":
-        return undefined;
-      case "closed":
-        return new RegistryError("shutting_down", `Group ${this.id} is closed`);
-      case "given_up":
-        return new RegistryError("storage_unavailable", `Group ${this.id} has lost its log`);
-      case "failed":
-        return new RegistryError("internal", `Group ${this.id} is quarantined: see the log`);
-    }
-  }
-
   #proposalRefusal(): RegistryError | undefined {
-    if (this.#node.role !== "leader") return this.#notLeader();
+    if (this.#end !== undefined) return endedError(this.id, this.#end);
+    if (this.#ledTerm === 0) return this.#notLeader();
     const { count } = this.#proposals;
     if (count >= GROUP_PROPOSALS_MAX) {
-      return overloaded(`Group ${this.id} has ${count} commands under way, which is its limit`);
+      return overloadedError(`Group ${this.id} has ${count} commands under way, its limit`);
     }
     return this.#host.writeRefusal() ?? this.#storage.blocked;
   }
 
-  #errorOf(result: ProposeResult): RegistryError | undefined {
-    switch (result) {
-      case "accepted":
-        return undefined;
-      case "no_leader":
-      case "not_leader":
-      case "not_member":
-        return this.#notLeader();
-      case "transferring":
-        return overloaded(`Group ${this.id} hands its leadership over`);
-      case "over_limit":
-        return overloaded(`Group ${this.id} has too much that is not committed`);
-      case "conf_change_ignored":
-        return overloaded(`Group ${this.id} is changing its configuration`);
-      case "conf_change_invalid":
-        return new RegistryError("invalid_argument", "The configuration cannot be changed so", {
-          field: "change",
-        });
-    }
-  }
-
   #notLeader(): RegistryError {
-    const leaderHint = this.#host.directory.nodeOf(this.#node.lead);
-    if (leaderHint === undefined || leaderHint === this.#host.nodeId) {
-      return new RegistryError("not_leader", `Group ${this.id} has no leader here yet`);
-    }
-    return new RegistryError("not_leader", `Group ${this.id} is led by node ${leaderHint}`, {
-      leaderHint,
-    });
+    const leader = this.#host.directory.nodeOf(this.#node.lead);
+    return notLeaderError(this.id, leader === this.#host.nodeId ? undefined : leader);
   }
 
-  /** Runs a part of this group's work; what it throws ends this group. */
+  /** Runs one step of the core; what it throws ends this group. */
   #guarded(run: () => void): void {
-    if (this.#state !== "running") return;
+    if (this.#end !== undefined) return;
     try {
       run();
+      this.#noticeRole();
     } catch (error) {
-      const dump = this.#node.status();
-      this.#end("failed");
-      this.#host.logger.error("A group broke an invariant and does nothing more", {
-        group: this.id,
-        error,
-        replica: dump,
-        appliedIndex: this.#appliedIndex,
-      });
-      this.#host.failed(this, error);
+      this.#quarantine(error);
     }
   }
 
-  #end(state: "closed" | "failed" | "given_up"): void {
-    if (this.#state === "closed" || this.#state === "failed") return;
-    this.#state = state;
+  #quarantine(error: unknown): void {
+    const replica = this.#node.status();
+    this.#ends("failed");
+    this.#host.logger.error("A group broke an invariant and does nothing more", {
+      group: this.id,
+      error,
+      replica,
+      appliedIndex: this.#appliedIndex,
+    });
+    this.#host.failed(this, error);
+  }
+
+  #ends(end: GroupEnd): void {
+    if (this.#end === "closed" || this.#end === "failed") return;
+    this.#end = end;
+    this.#servingTerm = 0;
     this.#storage.close();
-    this.#host.liveness.removeGroup(this.id);
-    const error = this.#refusal()!;
-    // What was proposed may be in the log, here or elsewhere: only `closed` reads as if it were not.
-    this.#proposals.answerAll(state === "closed" ? outcomeUnknown(this.id) : error);
-    this.#reads.refuseAll(error);
-    this.#giveImagePlaces(this.#imagePlaces);
-    this.#prepared?.image.discard();
-    this.#installing?.discard();
-    this.#prepared = this.#installing = undefined;
+    this.#support.close();
+    this.#proposals.answerAll(openProposalError(this.id, end));
+    this.#reads?.refuseAll(endedError(this.id, end));
+    this.#images?.close();
   }
 }
 
-function refusedLater(error: RegistryError): Promise<{ ok: false; error: RegistryError }> {
+function refused(error: RegistryError): Promise<{ ok: false; error: RegistryError }> {
   return Promise.resolve({ ok: false, error });
-}
-
-function overloaded(message: string): RegistryError {
-  return new RegistryError("overloaded", message, { retryAfterMs: GROUP_RETRY_MS });
-}
-
-function outcomeUnknown(id: GroupId): RegistryError {
-  return new RegistryError(
-    "connection_lost",
-    `Group ${id} was closed before the command was applied: its outcome is not known`,
-  );
 }

@@ -31,14 +31,12 @@ export interface PeerLinks {
 /** A group as the set that hosts it sees it. None of it throws. */
 export interface HostedGroup {
   readonly id: GroupId;
-  /** Whether time has to be told to it. */
+  /** Whether time has to be told to it: it may be that nothing can come of that. */
   readonly wantsTicks: boolean;
   /** Whether this node's replica decides alone, and so may lead at once. */
   readonly isSole: boolean;
   /** This node's replica. */
   readonly replica: ReplicaId;
-  /** How many proposals and reads wait. */
-  readonly waiting: number;
   /** Does all that is due. */
   work(): void;
   /** One tick of the set's clock. */
@@ -62,10 +60,13 @@ export interface HostedGroup {
   fortified(reply: Message, run: number, epoch: number): void;
   /** This node supports `node` no more, which may lead. */
   supportEnded(node: NodeId): void;
-  /** Answers what waited too long, and asks anew for reads asked for before `askAnewBeforeMs`. */
-  sweep(nowMs: number, askAnewBeforeMs: number): void;
-  /** Tries again what the log refused; true when nothing is refused any more. */
-  retryStorage(): boolean;
+  /**
+   * Answers what waited too long, and asks anew for reads asked for before `askAnewBeforeMs`. False
+   * where nothing waits any more: then it need not be swept until it says so.
+   */
+  sweep(nowMs: number, askAnewBeforeMs: number): boolean;
+  /** Tries again what the log refused. */
+  retryStorage(): void;
   /** What was sent last to replicas of a node may be lost. */
   peerLost(isOnNode: (replica: number) => boolean): void;
   /** The log acknowledges nothing any more. */
@@ -88,7 +89,7 @@ export interface GroupHost {
   writeRefusal(): RegistryError | undefined;
   /** The group has something to do in the next turn. */
   wantsTurn(group: HostedGroup): void;
-  /** The group has waiters whose time will be up. */
+  /** The group is to be swept: something waits whose time will be up. */
   hasWaiters(group: HostedGroup): void;
   /** The group's writes were refused, to be tried again. */
   isBlocked(group: HostedGroup): void;

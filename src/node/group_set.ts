@@ -102,11 +102,12 @@ export class GroupSet {
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
   readonly #awake = new Set<HostedGroup>();
-  readonly #withWaiters = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
   readonly #refusals = new Map<string, number>();
   readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
+  /** Those that are swept. */
+  #waiting: HostedGroup[] = [];
   #turnDue = false;
   #started = false;
   #closed = false;
@@ -295,7 +296,7 @@ export class GroupSet {
     for (const group of this.#groups.values()) group.close();
     this.#dirty.clear();
     this.#awake.clear();
-    this.#withWaiters.clear();
+    this.#waiting = [];
     this.#blocked.clear();
   }
 
@@ -320,7 +321,7 @@ export class GroupSet {
       }),
       writeRefusal: () => this.#poisoned ?? this.#unwritable,
       wantsTurn: (group) => this.#wantsTurn(group),
-      hasWaiters: (group) => void this.#withWaiters.add(group),
+      hasWaiters: (group) => void this.#waiting.push(group),
       isBlocked: (group) => void this.#blocked.add(group),
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
@@ -396,7 +397,6 @@ export class GroupSet {
 
   #forget(group: HostedGroup): void {
     this.#awake.delete(group);
-    this.#withWaiters.delete(group);
     this.#blocked.delete(group);
     this.#dirty.delete(group);
   }
@@ -415,9 +415,10 @@ export class GroupSet {
       for (const group of this.#awake) group.tick();
     }
     const nowMs = this.#clock.nowMs();
-    for (const group of this.#withWaiters) {
-      group.sweep(nowMs, nowMs - GROUP_READ_AGAIN_MS);
-      if (group.waiting === 0) this.#withWaiters.delete(group);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const group of waiting) {
+      if (group.sweep(nowMs, nowMs - GROUP_READ_AGAIN_MS)) this.#waiting.push(group);
     }
   }
 
