@@ -195,7 +195,7 @@ export function planOf(seed: number): Plan {
     safetyMs: SAFETY_MS,
     raft: { ...raftOf(draw), liveness: clocks.timing },
     load: {
-      clients: draw.int(10, 20),
+      clients: draw.int(8, 16),
       longKeys: draw.int(1, 4),
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),

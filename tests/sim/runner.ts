@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly checkers: readonly CheckerMaker[];
   /** Told of each event as it happens. */
   readonly watch?: (line: string) => void;
+  /** Waits for promises however long their chains are: the same run, only later. */
+  readonly isThorough?: boolean;
 }
 
 /** How a run went. */
@@ -80,10 +82,11 @@ class Run {
   readonly #membership: Membership;
   readonly #faults: Faults;
 
-  constructor(plan: Plan, { checkers, watch }: RunOptions) {
+  constructor(plan: Plan, { checkers, isThorough = false, watch }: RunOptions) {
     this.#plan = plan;
     const cluster = new SimCluster(plan, checkers);
     if (watch !== undefined) cluster.trace.watch = watch;
+    cluster.world.isThorough = isThorough;
     this.#cluster = cluster;
     this.#load = new Load({
       world: cluster.world,

@@ -25,6 +25,8 @@ test("the same seed twice takes the same way, and another seed takes another", a
     const again = await runSeed(seed, { checkers: [] });
     assert.is(again.hash, hash, "Whether anybody looks changes nothing");
     assert.is(again.steps, steps);
+    const thorough = await runSeed(seed, { checkers: [], isThorough: true });
+    assert.is(thorough.hash, hash, "All promises had come to rest");
     hashes.add(hash);
   }
   assert.is(hashes.size, 2);
