@@ -55,6 +55,12 @@ export type { LogFacts, Logger, LogLevel } from "./src/base/logger.ts";
 export type { World } from "./src/base/world.ts";
 export type { RingMap } from "./src/ring/ring_map.ts";
 export { agentFromJson, gatewayFromJson } from "./src/record/vocabulary.ts";
+export {
+  type AskRenewal,
+  type KeptCredentials,
+  KeptIdentity,
+  type KeptIdentityOptions,
+} from "./identity/kept_identity.ts";
 export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/credentials.ts";
 export {
   isSealedLabel,

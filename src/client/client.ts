@@ -19,6 +19,7 @@ import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
+import { IdentityCalls } from "./calls/identity.ts";
 import { allPages, ListCalls } from "./calls/list.ts";
 import { NodeCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
@@ -93,6 +94,7 @@ export async function connect(parameters: ConnectParameters): Promise<Client> {
 /** What {@link connect} returns. */
 class RegistryClient implements Client {
   readonly process: number;
+  readonly identities: IdentityCalls;
   readonly #dispatcher: Dispatcher;
   readonly #link: Link;
   readonly #get: GetCalls;
@@ -119,6 +121,7 @@ class RegistryClient implements Client {
     this.#get = new GetCalls(this.#dispatcher);
     this.#list = new ListCalls(this.#dispatcher);
     this.#node = new NodeCalls(this.#dispatcher);
+    this.identities = new IdentityCalls(this.#dispatcher);
     this.#own = new OwnCalls(this.#dispatcher, ownership, this.#get);
     this.#register = new RegisterCalls(this.#dispatcher, ownership, {
       clock: world.monotonic,

@@ -2,6 +2,8 @@
  * What the package's users see of the SDK; the root `mod.ts` passes it on.
  */
 export { connect } from "./client.ts";
+export { askAsStranger, type StrangerOptions, type StrangersOrders } from "./stranger.ts";
+export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
 export type {

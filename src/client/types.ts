@@ -4,9 +4,18 @@
  * (src/base/errors.ts): its class tells *proven empty* (`not_found`) from *unknown* (`unavailable`).
  */
 import type { RegistryError } from "../base/errors.ts";
+import type { Grants } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { Credentials } from "./credentials.ts";
+import type {
+  AuditEntries,
+  BanOrder,
+  IssuedIdentity,
+  LineageInfo,
+  MadeJoinToken,
+  RenewalOrder,
+} from "./identity_types.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type {
   AgentInfo,
@@ -367,6 +376,30 @@ export interface ClientStatus {
   readonly retries: number;
 }
 
+/** The operations on identities. All reject with `RegistryError`. */
+export interface IdentityClient {
+  /** A one-time token for a subject's first certificate. Controllers. */
+  createJoinToken(subject: string, grants: Grants, options?: CallOptions): Promise<MadeJoinToken>;
+  /** The next certificate, for whoever proves to hold the current one. */
+  renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity>;
+  /** A token bound to the certificate of this client. @param lifeMs at most 15 minutes. */
+  mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string>;
+  /** The public keys of tokens, a JWK Set. */
+  tokenKeys(options?: CallOptions): Promise<string>;
+  /** The signed trust bundle; empty where there is none. */
+  trustBundle(options?: CallOptions): Promise<string>;
+  /** Ends the sessions of whom it names, everywhere, and lets nobody of them in. Controllers. */
+  ban(order: BanOrder, options?: CallOptions): Promise<void>;
+  /** Lifts a ban. Controllers. @throws RegistryError `not_found` where there is none. */
+  unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void>;
+  /** A page of the audit log, from entry number `first` (from 1) on. Controllers. */
+  audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries>;
+  /** What is known of a lineage, such as that of a record's writer. */
+  lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
+  /** Ends another's record, by right of administration; audited. Controllers. */
+  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number>;
+}
+
 /**
  * A connection to the registry that mends itself, and the calls over it. Any number of calls may be
  * in flight; answers come in any order. All methods reject with `RegistryError`.
@@ -442,6 +475,9 @@ export interface Client {
   ringMap(options?: CallOptions): Promise<RingMap>;
   /** The newest ring map that the server sent; `undefined` before the first connection. */
   readonly lastRingMap: RingMap | undefined;
+
+  /** Join tokens, certificates, tokens, bans, the audit log. */
+  readonly identities: IdentityClient;
 
   /**
    * Ends the client: calls that wait are refused with `shutting_down`, the server is told goodbye.

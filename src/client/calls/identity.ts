@@ -1,0 +1,126 @@
+/**
+ * Identities: join tokens, certificates, tokens, bans and the audit log. What a certificate is and how
+ * it is kept, `identity/` knows; here it is bytes.
+ */
+import {
+  auditReplyCodec,
+  identityReplyCodec,
+  joinTokenReplyCodec,
+  lineageReplyCodec,
+  textReplyCodec,
+} from "../../../schemas/gen/wire.ts";
+import { parseUuid } from "../../base/uuid.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { deregisterReplyCodec } from "../../../schemas/gen/wire.ts";
+import type { Grants } from "../../base/peer.ts";
+import type { Invoker } from "../dispatcher.ts";
+import type {
+  AuditEntries,
+  BanOrder,
+  IssuedIdentity,
+  LineageInfo,
+  MadeJoinToken,
+  RenewalOrder,
+} from "../identity_types.ts";
+import type { CallOptions, IdentityClient } from "../types.ts";
+
+const KINDS = { subject: 1, lineage: 2, token: 3 } as const;
+
+/** See `IdentityClient`. */
+export class IdentityCalls implements IdentityClient {
+  readonly #invoker: Invoker;
+
+  constructor(invoker: Invoker) {
+    this.#invoker = invoker;
+  }
+
+  createJoinToken(
+    subject: string,
+    grants: Grants,
+    options?: CallOptions,
+  ): Promise<MadeJoinToken> {
+    const { domains, gateways, credentialHashes = false } = grants;
+    const body = { subject, domains, gateways, credentialHashes };
+    return this.#invoker.invoke(
+      "createJoinToken",
+      body,
+      (response) => response.bodyInto(joinTokenReplyCodec.newView()).toPlain(),
+      options,
+    );
+  }
+
+  renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity> {
+    return this.#invoker.invoke(
+      "renewIdentity",
+      order,
+      (response) => response.bodyInto(identityReplyCodec.newView()).toPlain(),
+      options,
+    );
+  }
+
+  mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string> {
+    return this.#text("mintToken", { audience, lifeMs }, options);
+  }
+
+  tokenKeys(options?: CallOptions): Promise<string> {
+    return this.#text("getTokenKeys", {}, options);
+  }
+
+  trustBundle(options?: CallOptions): Promise<string> {
+    return this.#text("getTrustBundle", {}, options);
+  }
+
+  async ban(order: BanOrder, options?: CallOptions): Promise<void> {
+    await this.#invoker.invoke("ban", banBody(order), () => {}, options);
+  }
+
+  async unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void> {
+    await this.#invoker.invoke("unban", banBody(order), () => {}, options);
+  }
+
+  audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries> {
+    return this.#invoker.invoke(
+      "readAudit",
+      { first, limit },
+      (response) => response.bodyInto(auditReplyCodec.newView()).toPlain(),
+      options,
+    );
+  }
+
+  lineage(lineage: number, options?: CallOptions): Promise<LineageInfo> {
+    return this.#invoker.invoke(
+      "getLineage",
+      { lineage },
+      (response) => response.bodyInto(lineageReplyCodec.newView()).toPlain(),
+      options,
+    );
+  }
+
+  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number> {
+    const body = { kind: kind === "agent" ? KIND_AGENT : KIND_GATEWAY, id: parseUuid(id) };
+    return this.#invoker.invoke(
+      "removeRecord",
+      body,
+      (response) => response.bodyInto(deregisterReplyCodec.newView()).removed,
+      options,
+    );
+  }
+
+  #text(
+    name: "mintToken" | "getTokenKeys" | "getTrustBundle",
+    body: unknown,
+    options: CallOptions | undefined,
+  ): Promise<string> {
+    return this.#invoker.invoke(
+      name,
+      // deno-lint-ignore no-explicit-any -- each caller passes the body of its operation.
+      body as any,
+      (response) => response.bodyInto(textReplyCodec.newView()).toPlain().text,
+      options,
+    );
+  }
+}
+
+function banBody({ kind, name, reason = "", untilMs = 0 }: BanOrder) {
+  return { kind: KINDS[kind], name, reason, untilMs };
+}
