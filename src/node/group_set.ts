@@ -7,7 +7,7 @@
  * once, and then one frame leaves for each node that anything is said to. What comes from outside
  * changes nothing but its own group, and what is wrong with it is counted by code, never thrown.
  */
-import { assert } from "../base/assert.ts";
+import { assert, defined } from "../base/assert.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import {
@@ -103,6 +103,10 @@ export class GroupSet {
   readonly #outbox = new PeerOutbox();
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
+  /** Groups whose former replica the log does not know to be gone, and who waits for that. */
+  readonly #leaving = new Map<GroupId, LogDone>();
+  /** Those of them that the log is to be asked about again. */
+  readonly #lingering = new Set<GroupId>();
   readonly #refusals = new Map<string, number>();
   readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
@@ -153,7 +157,7 @@ export class GroupSet {
   /** Adds a group as recovery left it. */
   add<Outcome>(parts: GroupParts<Outcome>): RaftGroup<Outcome> {
     const { id, replica, machine, recovered, founds = false } = parts;
-    assert(!this.#groups.has(id), `Group ${id} is here already`);
+    this.#assertAbsent(id);
     const { appliedIndex, appliedTerm } = recovered;
     const isNew = recovered.log.index === 0 && recovered.log.entries.length === 0;
     const log = founds && isNew
@@ -181,6 +185,7 @@ export class GroupSet {
     done: (group: RaftGroup<Outcome> | RegistryError) => void,
   ): void {
     const { id, machine, configuration } = parts;
+    this.#assertAbsent(id);
     const { log } = this.#options;
     const point = { index: 1 as LogIndex, term: 1 as Term };
     // A leader of the image's own term would take that entry for one of its own.
@@ -202,16 +207,51 @@ export class GroupSet {
     if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => done(refused));
   }
 
-  /** Ends a group's replica here for good, and forgets what the log has of it. */
+  #assertAbsent(id: GroupId): void {
+    assert(!this.#groups.has(id), `Group ${id} is here already`);
+    assert(!this.#leaving.has(id), `A former replica of group ${id} is not forgotten yet`);
+  }
+
+  /**
+   * Ends a group's replica here for good, and forgets what the log has of it; where the log cannot
+   * be written, as soon as it can be.
+   *
+   * @param done is told in a later turn: without an error the replica is forgotten for good, and only
+   *   then may another one of the group be added. With one (the log is poisoned, or all ends) a
+   *   restart may still find it, and it is to be removed then.
+   */
   remove(id: GroupId, done: LogDone): void {
+    assert(!this.#leaving.has(id), `Group ${id} is being removed already`);
     const group = this.#groups.get(id);
     if (group !== undefined) {
       group.close();
       this.#forget(group);
       this.#groups.delete(id);
     }
-    const refused = this.#options.log.forget(id, done);
-    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => done(refused));
+    this.#leaving.set(id, done);
+    this.#forgetInLog(id);
+  }
+
+  #forgetInLog(id: GroupId): void {
+    const answered = (error: RegistryError | undefined) => {
+      const isFinal = error === undefined || this.#closed || this.#poisoned !== undefined;
+      if (isFinal) this.#removed(id, error);
+      else this.#lingering.add(id);
+    };
+    const refused = this.#options.log.forget(id, answered);
+    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => answered(refused));
+  }
+
+  #removed(id: GroupId, error: RegistryError | undefined): void {
+    const done = defined(this.#leaving.get(id), "Its removal was asked for");
+    this.#leaving.delete(id);
+    done(error);
+  }
+
+  /** Nothing is asked of the log any more. */
+  #abandonRemovals(error: RegistryError): void {
+    for (const id of this.#lingering) this.#removed(id, error);
+    this.#lingering.clear();
   }
 
   /** Begins: groups that decide alone lead at once, the others by their ticks. */
@@ -287,6 +327,7 @@ export class GroupSet {
       this.#settleAwake(group);
     }
     this.#blocked.clear();
+    this.#abandonRemovals(error);
   }
 
   /** Ends all groups here; what waits is answered `shutting_down`. The log is the caller's. */
@@ -298,6 +339,7 @@ export class GroupSet {
     this.#awake.clear();
     this.#waiting = [];
     this.#blocked.clear();
+    this.#abandonRemovals(new RegistryError("shutting_down", "The groups are closed"));
   }
 
   #newHost(areLeasesOn: boolean): GroupHost {
@@ -424,9 +466,12 @@ export class GroupSet {
 
   #retryBlocked(): void {
     const blocked = [...this.#blocked];
+    const lingering = [...this.#lingering];
     this.#blocked.clear();
+    this.#lingering.clear();
     // Those that are refused again ask for another try.
     for (const group of blocked) group.retryStorage();
+    for (const id of lingering) this.#forgetInLog(id);
   }
 
   // To other nodes.

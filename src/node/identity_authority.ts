@@ -7,6 +7,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { WallClock } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
 import type { IdentityState } from "../system/identity_state.ts";
+import type { CertificateAuthority } from "../../identity/authority.ts";
 import {
   type Administrator,
   issueByKeyId,
@@ -62,6 +63,11 @@ export class IdentityAuthority {
 
   get region(): string {
     return this.#held.region;
+  }
+
+  /** The region's intermediates, those that sign no more among them. */
+  get held(): readonly CertificateAuthority[] {
+    return this.#held.intermediates;
   }
 
   /** The issuer's name in tokens. */

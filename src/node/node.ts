@@ -17,22 +17,20 @@ import type { World } from "../base/world.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
 import { OPERATIONS } from "../wire/operations.ts";
 import { CertificateRotation } from "../../identity/certificate_rotation.ts";
-import { identityFolder } from "../../identity/credentials.ts";
-import { DevelopmentIdentity } from "../../identity/development_identity.ts";
-import { developmentPeer } from "../../identity/development_peer.ts";
-import { bindAddress, DEVELOPMENT_NOTICE } from "../../identity/listen_rule.ts";
+import { bindAddress } from "../../identity/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
 import { listenQuic } from "../../transport/quic_listener.ts";
 import type { Endpoint, Listener } from "../../transport/transport.ts";
+import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
+import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
-import { takeForGranted } from "./session_identity.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
 
@@ -87,10 +85,9 @@ class Node {
   readonly #events = new EventCounts();
   readonly #memory: MemorySampler;
   readonly #metrics: NodeMetrics;
-  readonly #revocation = new AbortController();
   /** Ends each part, the last one begun first. */
   readonly #closers: (() => Promise<void> | void)[] = [];
-  #identity: DevelopmentIdentity | undefined;
+  #identity: NodeIdentity | undefined;
   #registry: Registry | undefined;
   #listener: Listener | undefined;
   #sessions: Sessions | undefined;
@@ -126,11 +123,10 @@ class Node {
     // The log's folder is locked first: identity and node.json belong to whoever holds it.
     const storage = openFileStorage(`${config.data}/log`);
     try {
-      this.#identity = await DevelopmentIdentity.open({
-        folder: identityFolder(config.data),
-        wall: this.#world.wall,
-        entropy: this.#world.entropy,
-      });
+      if (config.authority === "") {
+        const { data, region } = config;
+        this.#identity = await openDevelopmentIdentity({ data, region, world: this.#world });
+      }
       await this.#openOps();
     } catch (error) {
       // Until the registry has it, nobody else gives the folder back.
@@ -141,6 +137,14 @@ class Node {
     this.#closers.push(() => this.#memory.stop());
     this.#registry = await this.#openRegistry(storage);
     this.#closers.push(() => this.#registry!.close());
+    // What it signs by stands in group 0, so it comes after the registry.
+    this.#identity ??= await openCertifiedIdentity({
+      ...config,
+      registry: this.#registry,
+      world: this.#world,
+      logger: this.#logger,
+    });
+    this.#closers.push(() => this.#identity!.stop());
     await this.#listen();
     this.#registry.start();
     this.#rotateCertificates();
@@ -165,7 +169,7 @@ class Node {
       ops: { host: this.#ops!.host, port: this.#ops!.port },
       dataFolder: this.#config.data,
       created: this.#registry!.created,
-      notice: DEVELOPMENT_NOTICE,
+      notice: this.#identity!.notice,
       stop: () => this.stop(),
     };
   }
@@ -238,16 +242,13 @@ class Node {
     });
     this.#closers.push(() => this.#listener!.close());
     await this.#putMember();
-    const peer = developmentPeer({
-      region: this.#config.region,
-      revoked: this.#revocation.signal,
-    });
+    const identity = await this.#identity!.begin(this.#listener.addresses);
     this.#sessions = new Sessions({
       listener: this.#listener,
       world: this.#world,
       logger: this.#logger,
       onError: this.#onError,
-      identity: takeForGranted(peer),
+      identity,
       facts: {
         features: 0,
         clusterId: registry.cluster.clusterId,
@@ -271,7 +272,7 @@ class Node {
   }
 
   #serverCertificate() {
-    const { chainPem, keyPem } = this.#identity!.current;
+    const { chainPem, keyPem } = this.#identity!.certificates.current;
     return { chainPem, keyPem };
   }
 
@@ -279,8 +280,8 @@ class Node {
     await this.#registry!.putMember({
       nodeId: nodeId(this.#config.nodeId),
       addresses: this.#addresses(),
-      pin: this.#identity!.current.pin,
-      nextPin: this.#identity!.next.pin,
+      pin: this.#identity!.certificates.current.pin,
+      nextPin: this.#identity!.certificates.next.pin,
     });
   }
 
@@ -293,13 +294,14 @@ class Node {
 
   #rotateCertificates(): void {
     const rotation = new CertificateRotation({
-      certificates: this.#identity!,
+      certificates: this.#identity!.certificates,
       wall: this.#world.wall,
       scheduler: this.#world.scheduler,
       onRotate: () => {
         this.#listener!.rotate(this.#serverCertificate());
         this.#sayWhere();
-        this.#putMember().then(
+        const published = Promise.all([this.#putMember(), this.#identity!.rotated()]);
+        published.then(
           () => this.#sessions?.pushRingMap(),
           (error) => this.#onError("rotation", error),
         );
@@ -333,8 +335,8 @@ class Node {
       region: this.#config.region,
       addresses: this.#addresses(),
       ops: { host: this.#ops!.host, port: this.#ops!.port },
-      currentPin: this.#identity!.current.pin,
-      nextPin: this.#identity!.next.pin,
+      currentPin: this.#identity!.certificates.current.pin,
+      nextPin: this.#identity!.certificates.next.pin,
     });
   }
 

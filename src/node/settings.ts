@@ -80,6 +80,13 @@ export const SETTINGS = {
     bytesMax: 4_096,
     description: "folder for log, images and identity",
   },
+  authority: {
+    kind: "path",
+    default: "",
+    bytesMax: 4_096,
+    description: "folder of the region's keys, made by crs identity init; none: everybody who " +
+      "reaches the node may do everything",
+  },
   partitions: {
     kind: "integer",
     default: 1_024,
@@ -188,11 +195,12 @@ export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "CRS_CONFIG";
 
-/** Variables with our prefix that are read by others: the command line's server and its trust. */
+/** Variables with our prefix that are read by others: the command line's server, its trust and its identity. */
 export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_SERVER",
   "CRS_CA",
   "CRS_PIN",
+  "CRS_IDENTITY",
   CONFIG_VARIABLE,
 ];
 

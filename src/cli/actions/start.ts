@@ -5,7 +5,6 @@
  */
 import { resolve } from "node:path";
 import { VERSION } from "../../base/version.ts";
-import { DEVELOPMENT_NOTICE } from "../../../identity/listen_rule.ts";
 import { loadConfig } from "../../node/config_file.ts";
 import type { NodeConfig } from "../../node/config.ts";
 import { createLogger } from "../../node/logger.ts";
@@ -80,7 +79,7 @@ function startedText(node: RunningNode, region: string, terminal: Terminal): str
   listens on   ${addresses}  QUIC and WebTransport, UDP
   operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
-  identity     ${DEVELOPMENT_NOTICE}
+  identity     ${node.notice}
 
 Try next, in a second terminal:
 

@@ -1,0 +1,224 @@
+/**
+ * The identity of a node with its region's authority: its TLS certificates, its own leaf, the trust
+ * bundle and the token keys. All of it is looked after once a minute; what others must know stands in
+ * group 0, and is put there before it is used.
+ */
+import { createHash } from "node:crypto";
+import { defined } from "../base/assert.ts";
+import { concatBytes } from "../base/bytes.ts";
+import { RegistryError } from "../base/errors.ts";
+import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Timer, World } from "../base/world.ts";
+import { DOCUMENTS } from "../system/identity_codec.ts";
+import { identityFolder } from "../../identity/credentials.ts";
+import { readFile } from "../../identity/private_file.ts";
+import { ROOT_FILE } from "../../identity/authority_folder.ts";
+import { handshakeServices } from "../../identity/handshake_services.ts";
+import { IdentityFolder } from "../../identity/identity_folder.ts";
+import type { OwnIdentity } from "../../identity/own_identity.ts";
+import { authorityOf } from "../../identity/registry_auth/mod.ts";
+import { renewAtMs } from "../../identity/renewal_schedule.ts";
+import { ServerCertificates } from "../../identity/server_certificates.ts";
+import { formatSpiffeId } from "../../identity/spiffe.ts";
+import { planFromBytes } from "../../identity/token_key_plan.ts";
+import type { TrustedServer } from "../../identity/trust_bundle_content.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+import { IdentityAuthority } from "./identity_authority.ts";
+import type { IdentityService } from "./identity_service.ts";
+import type { NodeIdentity } from "./node_identity.ts";
+import type { Registry } from "./registry.ts";
+import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
+
+/** What it stands on. */
+export interface CertifiedNodeOptions {
+  /** The folder that `crs identity init` made. */
+  readonly authority: string;
+  readonly data: string;
+  readonly nodeId: number;
+  readonly region: string;
+  readonly registry: Registry;
+  readonly world: World;
+  readonly logger: Logger;
+}
+
+/** Opens it. @throws RegistryError `invalid_configuration` where the folder cannot be used. */
+export async function openCertifiedIdentity(options: CertifiedNodeOptions): Promise<NodeIdentity> {
+  const { world, region, registry, data } = options;
+  const authority = await IdentityAuthority.open(options.authority, world.wall);
+  if (authority.region !== region) {
+    throw new RegistryError(
+      "invalid_configuration",
+      `region must be that of the authority folder, ${authority.region}: found ${region}`,
+      { field: "region" },
+    );
+  }
+  await registry.identities.current();
+  await authority.learn(registry.identities.state);
+  registry.identities.useAuthority(authority);
+  const certificates = await ServerCertificates.open({
+    folder: identityFolder(data),
+    names: {
+      dns: ["localhost"],
+      ips: [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(...new Uint8Array(15), 1)],
+    },
+    signer: () => authority.signer(world.wall.unixMs()).authority,
+    authorities: () => authority.held,
+    ...world,
+  });
+  return new CertifiedNodeIdentity(options, authority, certificates);
+}
+
+class CertifiedNodeIdentity implements NodeIdentity {
+  readonly certificates: ServerCertificates;
+  readonly notice: string;
+  readonly #options: CertifiedNodeOptions;
+  readonly #authority: IdentityAuthority;
+  readonly #service: IdentityService;
+  readonly #subject: string;
+  readonly #folder: IdentityFolder;
+  #authorities: readonly string[] = [];
+  #own: OwnIdentity | undefined;
+  #renewAtMs = 0;
+  #previousPin: Uint8Array | undefined;
+  #shownPin: Uint8Array;
+  #timer: Timer | undefined;
+
+  constructor(
+    options: CertifiedNodeOptions,
+    authority: IdentityAuthority,
+    certificates: ServerCertificates,
+  ) {
+    const { registry, region, nodeId, data } = options;
+    this.#options = options;
+    this.#authority = authority;
+    this.#service = registry.identities;
+    this.certificates = certificates;
+    this.#shownPin = certificates.current.pin;
+    const { trustDomain } = authority;
+    const subjectId = nodeSubjectId(registry.cluster.clusterId, nodeId);
+    this.#subject = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
+    this.notice = `${this.#subject}: peers are believed by certificates of ${trustDomain}.`;
+    this.#folder = new IdentityFolder(`${identityFolder(data)}/node`);
+  }
+
+  async begin(addresses: readonly Endpoint[]): Promise<SessionIdentity> {
+    this.#authorities = addresses.flatMap(({ host, port }) => [
+      authorityOf(host, port),
+      authorityOf("localhost", port),
+    ]);
+    await this.#publish();
+    const rootPem = readFile(`${this.#options.authority}/${ROOT_FILE}`);
+    this.#folder.create(this.#subject);
+    this.#folder.keepRoots(defined(rootPem, "The authority folder has its root"));
+    await this.#renewOwn();
+    this.#plan();
+    const { world, registry } = this.#options;
+    const own = () => defined(this.#own, "A node has a certificate before it listens to peers");
+    const services = handshakeServices({
+      own,
+      trust: () => this.#authority.trust,
+      wall: world.wall,
+      bans: registry.bans,
+    });
+    const { admit } = services;
+    return new CertifiedIdentity({
+      world,
+      services: {
+        ...services,
+        admit: (candidate) => {
+          // Not waited for: a session need not wait for group 0.
+          void this.#service.noteUse(candidate.identity);
+          return admit(candidate);
+        },
+      },
+      own,
+      tlsLeaves: () => ({
+        current: this.#shownPin,
+        next: this.certificates.next.pin,
+        ...(this.#previousPin === undefined ? {} : { previous: this.#previousPin }),
+      }),
+      authorities: () => new Set(this.#authorities),
+      bans: registry.bans,
+    });
+  }
+
+  async rotated(): Promise<void> {
+    this.#previousPin = this.#shownPin;
+    this.#shownPin = this.certificates.current.pin;
+    await this.#publish();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  #plan(): void {
+    const { world: { scheduler }, logger } = this.#options;
+    this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => {
+      this.#check().catch((error) => logger.warn("Identities could not be looked after", { error }))
+        .finally(() => this.#plan());
+    });
+  }
+
+  /** What is due is done; what fails is tried again at the next look. */
+  async #check(): Promise<void> {
+    const { world: { wall }, logger } = this.#options;
+    await this.#authority.reload();
+    await this.#publish();
+    if (wall.unixMs() >= this.#renewAtMs) await this.#renewOwn();
+    if (this.#authority.needsIntermediate(wall.unixMs())) {
+      logger.warn("The root must sign a new intermediate for this region soon");
+    }
+  }
+
+  /** Puts bundle and token keys into group 0 where something is due, and takes what is there. */
+  async #publish(): Promise<void> {
+    await this.#service.current();
+    const { state } = this.#service;
+    await this.#authority.learn(state);
+    const bundle = await this.#authority.dueBundle(this.#server);
+    if (bundle !== undefined) {
+      await this.#service.putDocument("trustBundle", bundle.bytes, bundle.detail);
+      await this.#authority.learn(state);
+    }
+    const document = state.document(DOCUMENTS.tokenKeys);
+    const due = this.#authority.duePlan(
+      document === undefined ? [] : planFromBytes(document.bytes),
+    );
+    if (due !== undefined) await this.#service.putDocument("tokenKeys", due.bytes, due.detail);
+  }
+
+  get #server(): TrustedServer {
+    return {
+      subject: this.#subject,
+      authorities: this.#authorities,
+      currentPin: this.#shownPin,
+      nextPin: this.certificates.next.pin,
+    };
+  }
+
+  async #renewOwn(): Promise<void> {
+    const { world } = this.#options;
+    const key = await this.#folder.firstKey(world.entropy);
+    const { chain, bundle } = await this.#service.enrolStanding(
+      { subject: this.#subject, publicKey: key.verifying.bytes, detail: "node" },
+      world.monotonic.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT,
+    );
+    const own = await this.#folder.keep(chain, bundle, world.wall.unixMs());
+    this.#own = own;
+    const lineage = this.#service.state.lineage(own.identity.lineage);
+    const { latest } = defined(lineage, "The certificate was made from its lineage");
+    this.#renewAtMs = renewAtMs(latest, world.entropy);
+  }
+}
+
+/** The UUID of a node (version 8, RFC 9562 §5.8): of its cluster and number, so that it stays. */
+function nodeSubjectId(clusterId: Uint8Array, nodeId: number): Uint8Array {
+  const text = new TextEncoder().encode(`registry node ${nodeId} of `);
+  const hash = createHash("sha256").update(concatBytes([text, clusterId])).digest();
+  const id = new Uint8Array(hash.subarray(0, 16));
+  id[6] = (id[6]! & 0x0f) | 0x80;
+  id[8] = (id[8]! & 0x3f) | 0x80;
+  return id;
+}
