@@ -27,6 +27,11 @@ export function trustOfDataFolder(dataFolder: string): ServerTrust {
   return trustOfCaFile(`${identityFolder(dataFolder)}/${CA_FILE}`);
 }
 
+/** True where a node with the development identity keeps its CA in `dataFolder`. */
+export function hasCa(dataFolder: string): boolean {
+  return readFile(`${identityFolder(dataFolder)}/${CA_FILE}`) !== undefined;
+}
+
 /**
  * Trust in the CAs of a PEM file.
  *

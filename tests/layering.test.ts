@@ -55,20 +55,8 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // Tokens stand before the sessions and commands that will use them.
-    "identity/token_keys.ts",
+    // What a token adds to a session stands before the sessions that will take tokens.
     "identity/token_grants.ts",
-    // Certificates stand before the sessions that will be opened with them.
-    "identity/path_validation.ts",
-    "identity/authority.ts",
-    "identity/certificate_request.ts",
-    // Who gets one stands before the operations that ask.
-    "identity/enrolment.ts",
-    "identity/join_token.ts",
-    "identity/trust_bundle.ts",
-    "identity/intermediate_schedule.ts",
-    // What a node proves itself with stands before the settings that will choose it.
-    "identity/handshake_services.ts",
     // TLS stands before the node that will listen on it.
     "transport/tls.ts",
   ],

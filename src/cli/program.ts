@@ -8,6 +8,7 @@ import { agentCommand } from "./commands/agent.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
+import { identityCommand } from "./commands/identity.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
@@ -73,6 +74,7 @@ const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
   gatewayCommand,
   agentCommand,
   statusCommand,
+  identityCommand,
   demoCommand,
   walCommand,
   configCommand,

@@ -19,6 +19,7 @@ import type {
 import { formatDuration } from "./duration.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
+import type { Writer } from "./writer.ts";
 
 type Fact = readonly [string, Cell];
 
@@ -44,23 +45,37 @@ export function registeredReply(kind: "agent" | "gateway", registered: Registere
 }
 
 /** One gateway. */
-export function gatewayReply({ gateway, remainingMs, receipts }: GatewayAnswer): Reply {
+export function gatewayReply(
+  { gateway, remainingMs, receipts }: GatewayAnswer,
+  writer?: Writer,
+): Reply {
   return {
-    json: { gateway, remainingMs, receipts },
+    json: { gateway, remainingMs, receipts, writer: writer ?? null },
     text: async () => {
       const { facts } = await import("./table.ts");
-      return facts([...gatewayFacts(gateway, remainingMs), ["receipt", receiptsText(receipts)]]);
+      return facts([
+        ...gatewayFacts(gateway, remainingMs),
+        ...writerFacts(writer),
+        ["receipt", receiptsText(receipts)],
+      ]);
     },
   };
 }
 
 /** One agent. */
-export function agentReply({ agent, remainingMs, receipts }: AgentAnswer): Reply {
+export function agentReply(
+  { agent, remainingMs, receipts }: AgentAnswer,
+  writer?: Writer,
+): Reply {
   return {
-    json: { agent, remainingMs, receipts },
+    json: { agent, remainingMs, receipts, writer: writer ?? null },
     text: async () => {
       const { facts } = await import("./table.ts");
-      return facts([...agentFacts(agent, remainingMs), ["receipt", receiptsText(receipts)]]);
+      return facts([
+        ...agentFacts(agent, remainingMs),
+        ...writerFacts(writer),
+        ["receipt", receiptsText(receipts)],
+      ]);
     },
   };
 }
@@ -180,6 +195,14 @@ function agentFacts(agent: AgentInfo, remainingMs: number): Fact[] {
     ["gateway", agent.gatewayId === "" ? "none" : agent.gatewayId],
     ...ownedFacts(agent, remainingMs),
   ];
+}
+
+/** By which certificate the record was written last. */
+function writerFacts(writer: Writer | undefined): Fact[] {
+  if (writer === undefined) return [];
+  const { subject, lineage, stopped } = writer;
+  const state = stopped === "" ? "" : `, which was ${stopped}`;
+  return [["written by", `${subject}, lineage ${lineage}${state}`]];
 }
 
 function recordFacts(record: AgentInfo | GatewayInfo): Fact[] {

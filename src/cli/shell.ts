@@ -32,6 +32,8 @@ export interface ServerOptions extends CommonOptions {
   readonly ca?: string;
   /** Pins of certificates. */
   readonly pin?: readonly string[];
+  /** The folder of the identity to prove. */
+  readonly identity?: string;
   /** Time for the command's calls, a duration. */
   readonly timeout?: string;
 }

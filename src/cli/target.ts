@@ -6,7 +6,12 @@
 import process from "node:process";
 import { RegistryError } from "../base/errors.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
-import { trustOfCaFile, trustOfDataFolder, trustOfPins } from "../../identity/credentials.ts";
+import {
+  hasCa,
+  trustOfCaFile,
+  trustOfDataFolder,
+  trustOfPins,
+} from "../../identity/credentials.ts";
 import { readNodeFile } from "../../identity/node_file.ts";
 import { SETTINGS } from "../node/settings.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
@@ -19,6 +24,8 @@ import type { ServerOptions } from "./shell.ts";
 export interface Target {
   readonly endpoints: readonly Endpoint[];
   readonly trust: Trust;
+  /** True where trust was named, and not only found. */
+  readonly isTrustNamed?: boolean;
   /** Time for a call, ms. */
   readonly timeoutMs: number;
   /** What the local node's file says; absent where the server was named. */
@@ -31,6 +38,9 @@ export interface Target {
     readonly isAlive: boolean;
   };
 }
+
+/** Believes nobody. */
+const NO_TRUST: Trust = { kind: "ca", pem: [] };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -55,18 +65,33 @@ export function findTarget(
   const trust = namedTrust(options, environment);
   if (named !== undefined) {
     const endpoints = named.split(",").map((text) => parseServer(text.trim()));
-    return { endpoints, trust: trust ?? folderTrust(folder), timeoutMs };
+    if (trust !== undefined) return { endpoints, trust, isTrustNamed: true, timeoutMs };
+    // The trust bundle of the identity may know the server.
+    const isProven = identityOf(options, environment) !== undefined;
+    return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), timeoutMs };
   }
   const node = readNodeFile(folder);
   if (node === undefined) throw noNode(folder, environment);
   const { clusterId, region, processId } = node;
+  // Whoever proves an identity must know which certificate was shown: its pins, not its CA.
+  const pins = { kind: "pins", sha256: [node.currentPin, node.nextPin] } as const;
+  const isProven = identityOf(options, environment) !== undefined;
   return {
     endpoints: node.addresses.filter(({ transport }) => transport === "quic")
       .map(({ host, port }) => ({ host, port })),
-    trust: trust ?? trustOfDataFolder(folder),
+    trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
+    ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
     local: { folder, clusterId, region, processId, isAlive: isAlive(processId) },
   };
+}
+
+/** The folder of the identity that is to be proven; `undefined`: none. */
+export function identityOf(
+  { identity }: ServerOptions,
+  environment: Environment,
+): string | undefined {
+  return identity ?? (environment["CRS_IDENTITY"] || undefined);
 }
 
 /** Why no connection could be made, with what to do about it where that is known. */

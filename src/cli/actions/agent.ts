@@ -10,6 +10,7 @@ import {
   registeredReply,
   resolvedReply,
 } from "../record_view.ts";
+import { writerOf } from "../writer.ts";
 import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {
@@ -53,8 +54,11 @@ export async function resolve(domain: string, flags: ServerOptions, shell: Shell
 /** `crs agent get`. */
 export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
   checkId(id);
-  const answer = await withClient(shell, flags, ({ client }) => client.getAgent(id));
-  return await showReply(agentReply(answer), flags, shell.terminal);
+  const reply = await withClient(shell, flags, async ({ client }) => {
+    const answer = await client.getAgent(id);
+    return agentReply(answer, await writerOf(client, answer.agent.writer));
+  });
+  return await showReply(reply, flags, shell.terminal);
 }
 
 /** `crs agent list`. */

@@ -8,6 +8,7 @@ import {
   incarnationText,
   registeredReply,
 } from "../record_view.ts";
+import { writerOf } from "../writer.ts";
 import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {
@@ -46,8 +47,11 @@ export async function keep(flags: GatewayFlags & KeepFlags, shell: Shell): Promi
 
 /** `crs gateway get`. */
 export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
-  const answer = await withClient(shell, flags, ({ client }) => client.getGateway(id));
-  return await showReply(gatewayReply(answer), flags, shell.terminal);
+  const reply = await withClient(shell, flags, async ({ client }) => {
+    const answer = await client.getGateway(id);
+    return gatewayReply(answer, await writerOf(client, answer.gateway.writer));
+  });
+  return await showReply(reply, flags, shell.terminal);
 }
 
 /** `crs gateway list`. */

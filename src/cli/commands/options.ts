@@ -25,6 +25,10 @@ export function newServerCommand(name: string, description: string, examples: re
       "hash of the certificate by which --server is believed; may be repeated (env: CRS_PIN)",
       collect,
     )
+    .option(
+      "--identity <folder>",
+      "identity to prove, made by crs identity issue (env: CRS_IDENTITY)",
+    )
     .option("--timeout <duration>", "time for the answer, such as 500ms or 5 (seconds)");
 }
 

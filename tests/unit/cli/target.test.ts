@@ -64,6 +64,15 @@ test("findTarget finds the local node by its data folder", () =>
     ]);
   }));
 
+test("findTarget pins the local node for whoever proves an identity, or where it has no CA", () =>
+  withFolder((folder) => {
+    const { trust } = findTarget({ data: folder, identity: "mine" }, {}, alive);
+    assert.is(trust.kind, "pins");
+    assert.is(findTarget({ data: folder }, { CRS_IDENTITY: "mine" }, alive).trust.kind, "pins");
+    Deno.removeSync(`${folder}/identity/ca.pem`);
+    assert.is(findTarget({ data: folder }, {}, alive).trust.kind, "pins");
+  }));
+
 test("findTarget prefers --server, then --data, then CRS_SERVER, then CRS_DATA", () =>
   withFolder((folder) => {
     const environment = { CRS_SERVER: "10.0.0.1:1", CRS_DATA: folder };
