@@ -11,7 +11,7 @@ import type { Message } from "./message.ts";
 import { newMessage, NO_REPLICA } from "./message.ts";
 import type { VoteResult } from "./quorum.ts";
 import { allVoters, voteResult } from "./quorum.ts";
-import { becomeCandidate, becomePreCandidate } from "./roles.ts";
+import { becomeCandidate, becomeFollower, becomePreCandidate } from "./roles.ts";
 
 /** Why and how an election begins. */
 export type CampaignKind = "pre_vote" | "vote" | "transfer";
@@ -118,9 +118,15 @@ function refuseVote(core: Core, reply: Message): void {
   core.sendForElection(reply, core.term);
 }
 
-/** Takes from a refusal what is committed: the same entry stands here (§3.5, log matching). */
+/**
+ * Takes from a refusal what is committed: the same entry stands here (§3.5, log matching). Where that
+ * is a change of the configuration, it was the wrong voters that were asked, and the campaign ends.
+ */
 export function learnCommit(core: Core, { commit, logTerm, reject }: Message): void {
-  if (reject && core.role !== "leader") core.log.maybeCommit(commit, logTerm);
+  if (!reject || core.role === "leader" || !core.log.maybeCommit(commit, logTerm)) return;
+  if (core.role !== "follower" && core.log.hasUnappliedConfChange()) {
+    becomeFollower(core, core.term, NO_REPLICA);
+  }
 }
 
 /** Counts an answer; a second one of the same replica changes nothing. */

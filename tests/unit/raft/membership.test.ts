@@ -277,6 +277,35 @@ for (const preVote of [false, true]) {
   });
 }
 
+for (const preVote of [false, true]) {
+  const kind = preVote ? "pre-vote" : "vote";
+  test(`a campaign ends when a refused ${kind} tells that a change is committed`, () => {
+    const cluster = new RaftCluster({ options: { preVote } });
+    cluster.elect(1);
+    const { committed } = cluster.node(2);
+    // All have the change, and 2 is not told that it is committed.
+    cluster.isLost = ({ commit, to }) => to === 2 && commit > committed;
+    cluster.change(1, { changes: [change("remove", 2)] });
+    assert.is(cluster.node(2).committed, committed);
+    assert.is(cluster.node(2).lastIndex, cluster.node(3).lastIndex);
+    cluster.heal();
+    cluster.node(2).campaign();
+    cluster.work(2);
+    const { role } = cluster.node(2).status();
+    assert.is(role, preVote ? "pre_candidate" : "candidate");
+    const { term } = cluster.node(2);
+    const type = preVote ? "pre_vote_reply" : "vote_reply";
+    const refusal = { ...newMessage(type, 2), from: 3, reject: true, term };
+    cluster.node(2).step({ ...refusal, commit: committed + 1, logTerm: 1 });
+    assert.is(cluster.role(2), "follower");
+    // The votes that it asked for come too late.
+    cluster.node(2).step({ ...newMessage(type, 2), from: 1, term: preVote ? term + 1 : term });
+    cluster.settle();
+    assert.is(cluster.role(2), "follower", "it is no member");
+    assert.equal(cluster.node(2).status().configuration.voters, [1, 3]);
+  });
+}
+
 test("a refused vote commits no entry of another term, and nothing at a leader", () => {
   const cluster = new RaftCluster();
   cluster.elect(1);
