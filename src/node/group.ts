@@ -450,7 +450,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #configured(configuration: Configuration): void {
     this.#configuration = configuration;
     this.#isSole = isSoleVoter(configuration, this.replica);
+    const wasAlone = this.#isAlone;
     this.#isAlone = this.#isSole && configuration.learners.length === 0;
+    // The set has to look whether it wants ticks: what is said to the first other may be lost.
+    if (wasAlone !== this.#isAlone) this.#host.wantsTurn(this);
     // A leader that was removed leads no more.
     this.#noticeRole();
     this.#support.configured(configuration, this.#ledTerm);
