@@ -12,8 +12,6 @@ import {
 } from "../../../src/raft/mod.ts";
 import { type ClusterNode, GroupCluster, word } from "../../support/group_cluster.ts";
 
-const encoder = new TextEncoder();
-
 /** A cluster of three with a leader whose lease has begun. */
 async function served(): Promise<{ cluster: GroupCluster; leader: ClusterNode }> {
   const cluster = await GroupCluster.led();
