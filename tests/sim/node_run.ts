@@ -92,7 +92,7 @@ export class NodeRun {
   readonly #view = new AgentView();
   /** By group: the replica that is here now. */
   readonly #refs: Map<number, PlacedReplica>;
-  /** Groups whose former replica is not forgotten for sure. */
+  /** Groups whose former replica is not forgotten for sure: a restart may find its entries. */
   readonly #forgetting = new Set<number>();
   readonly #drivers = new Map<RunningReplica, LeaseDriver>();
   readonly #imaging = new Set<number>();
@@ -155,9 +155,10 @@ export class NodeRun {
     return this.#groups;
   }
 
-  /** Takes a replica in that was placed here. */
+  /** Takes a replica in that was placed here, once a former one of its group is forgotten. */
   take(ref: PlacedReplica): void {
     if (this.#groups === undefined || this.replicaOf(ref.group) !== undefined) return;
+    if (this.#forgetting.has(ref.group)) return;
     this.#own(ref);
     const machine = this.#newMachine(ref.group);
     this.#add(ref, machine, new RecoveredGroup(machine, ref.replica));
@@ -266,7 +267,9 @@ export class NodeRun {
       // It was removed from its group while this node was down.
       if (owner !== undefined && owner !== placed.get(group)) this.#forget(owner);
     }
-    for (const ref of placed.values()) this.#restore(ref, log);
+    for (const ref of placed.values()) {
+      if (!this.#forgetting.has(ref.group)) this.#restore(ref, log);
+    }
     this.#groups.start();
     this.isServing = true;
     new Compactor({
@@ -337,22 +340,21 @@ export class NodeRun {
   /** What the log holds of the group from here on is this replica's. */
   #own(ref: PlacedReplica): void {
     this.#refs.set(ref.group, ref);
-    // Until the former one's entries are gone for sure, a restart may find them.
-    if (!this.#forgetting.has(ref.group)) this.#options.owners.set(ref.group, ref);
+    this.#options.owners.set(ref.group, ref);
   }
 
   #forget(ref: ReplicaRef): void {
-    const { events, owners } = this.#options;
+    const { events, nodeId, owners, placement } = this.#options;
     const { group } = ref;
     this.#refs.delete(group);
     this.#forgetting.add(group);
     this.#groups!.remove(group as GroupId, (error) => {
       if (error !== undefined) return;
       this.#forgetting.delete(group);
-      const next = this.#refs.get(group);
-      if (next === undefined) owners.delete(group);
-      else owners.set(group, next);
+      owners.delete(group);
       events.forgotten(ref);
+      const next = placement.onNode(nodeId).find((placed) => placed.group === group);
+      if (next !== undefined) this.take(next);
     });
   }
 
