@@ -40,6 +40,13 @@ export interface KeptCredentials {
   readonly kind: "certificate";
   readonly own: () => ProvenIdentity & { readonly chain: readonly Uint8Array[] };
   readonly services: HandshakeServices;
+  readonly pins: (endpoint: DialedServer) => readonly Uint8Array[];
+}
+
+/** Where a server is dialed. */
+export interface DialedServer {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** An identity that lasts. */
@@ -104,12 +111,8 @@ export class KeptIdentity {
         trust: () => this.#trust.store,
         wall: this.#options.wall,
       }),
+      pins: (endpoint) => pinsOf(this.#trust, endpoint),
     };
-  }
-
-  /** The pins that the trust bundle has for a server; none: it does not name it. */
-  pinsOf(endpoint: { readonly host: string; readonly port: number }): readonly Uint8Array[] {
-    return pinsOf(this.#trust, endpoint);
   }
 
   /** Ends the renewals. */
@@ -148,10 +151,10 @@ export class KeptIdentity {
   }
 }
 
-/** The pins that a bundle has for a server. */
+/** The pins that a bundle has for a server; none: it does not name it. */
 export function pinsOf(
   { bundle }: FolderTrust,
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port }: DialedServer,
 ): readonly Uint8Array[] {
   const authority = authorityOf(host, port);
   const server = bundle?.servers.find(({ authorities }) => authorities.includes(authority));

@@ -34,6 +34,11 @@ export interface CertificateCredentials {
   readonly services: HandshakeServices;
   /** UUID (16 bytes) of the server that is meant at an endpoint; absent or `undefined`: any. */
   readonly serverId?: (endpoint: Endpoint) => Uint8Array | undefined;
+  /**
+   * The pins that are known of the server at an endpoint by now, such as those of the newest trust
+   * bundle; tried before those of the client's trust, which are as old as the client.
+   */
+  readonly pins?: (endpoint: Endpoint) => readonly Uint8Array[];
 }
 
 /** What a caller proves who it is with. */

@@ -4,6 +4,7 @@
  * back off with full jitter, so that a fleet does not come back at once.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
+import { bytesEqual } from "../base/bytes.ts";
 import { ERROR_TABLE, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   CLIENT_ATTEMPT_MS_BASE,
@@ -34,6 +35,12 @@ export interface LinkOptions {
   readonly onEvent: (event: ConnectionEvent) => void;
 }
 
+/** An endpoint, and by what it is believed this time. */
+interface Way {
+  readonly endpoint: Endpoint;
+  readonly trust: Trust;
+}
+
 /** The connection of one client, through all its lives. */
 export class Link {
   readonly #options: LinkOptions;
@@ -42,7 +49,7 @@ export class Link {
   readonly #firstSettled: PromiseWithResolvers<void>;
   #connection: Connection | undefined;
   #connectedAtMs = 0;
-  /** Which endpoint is tried next. */
+  /** Which way is tried next. */
   #turn: number;
   /** Failed attempts, and connections that did not live long, since the last good one. */
   #failures = 0;
@@ -118,10 +125,9 @@ export class Link {
   }
 
   async #attempt(): Promise<void> {
-    const { endpoints, onEvent } = this.#options;
-    const endpoint = endpoints[this.#turn % endpoints.length]!;
-    const trust = this.#trustOfTurn();
-    this.#turn++;
+    const { onEvent } = this.#options;
+    const ways = this.#ways;
+    const { endpoint, trust } = ways[this.#turn++ % ways.length]!;
     let connection: Connection;
     try {
       connection = await openConnection({
@@ -132,7 +138,7 @@ export class Link {
         signal: this.#giveUp.signal,
       });
     } catch (cause) {
-      if (!this.#closed) this.#failed(endpoint, toRegistryError(cause));
+      if (!this.#closed) this.#failed(endpoint, toRegistryError(cause), ways.length);
       return;
     }
     if (this.#closed) return await connection.close();
@@ -145,34 +151,40 @@ export class Link {
     onEvent({ kind: "connected", endpoint, nodeId: connection.greeting.nodeId });
   }
 
-  /** Pins that are tried one by one. */
-  get #pinsInTurn(): number {
-    const { trust, credentials } = this.#options;
-    if (trust.kind !== "pins" || credentials.kind === "development") return 1;
-    return Math.max(1, trust.sha256.length);
-  }
-
-  /** Attempts after which every endpoint was tried in every way. */
-  get #ways(): number {
-    return this.#options.endpoints.length * this.#pinsInTurn;
+  /** Every endpoint in every way that it is tried, a round of the endpoints after the other. */
+  get #ways(): readonly Way[] {
+    const perEndpoint = this.#options.endpoints.map((endpoint) =>
+      this.#trusts(endpoint).map((trust) => ({ endpoint, trust }))
+    );
+    const rounds = Math.max(...perEndpoint.map((ways) => ways.length));
+    return Array.from(
+      { length: rounds },
+      (_, round) => perEndpoint.flatMap((ways) => ways.slice(round, round + 1)),
+    ).flat();
   }
 
   /**
    * Whoever proves an identity must know which certificate was shown, which only a single pin tells:
-   * several are tried one after the other, a round of the endpoints each.
+   * several are tried one after the other.
    */
-  #trustOfTurn(): Trust {
-    const { trust, endpoints } = this.#options;
-    if (trust.kind !== "pins" || this.#pinsInTurn === 1) return trust;
-    const round = Math.floor(this.#turn / endpoints.length);
-    return { kind: "pins", sha256: [trust.sha256[round % trust.sha256.length]!] };
+  #trusts(endpoint: Endpoint): readonly Trust[] {
+    const { trust, credentials } = this.#options;
+    if (credentials.kind === "development") return [trust];
+    const known = credentials.pins?.(endpoint) ?? [];
+    const given = trust.kind === "pins" ? trust.sha256 : [];
+    const others = given.filter((pin) => !known.some((other) => bytesEqual(pin, other)));
+    const pins = [...known, ...others];
+    return pins.length === 0 ? [trust] : pins.map((pin) => ({ kind: "pins", sha256: [pin] }));
   }
 
-  #failed(endpoint: Endpoint, error: RegistryError): void {
+  #failed(endpoint: Endpoint, error: RegistryError, ways: number): void {
     this.#failures++;
     this.#hopeless = isHopeless(error) ? this.#hopeless + 1 : 0;
-    this.#dispatcher.connectionError = error;
-    if (this.#hopeless >= this.#ways) this.#firstSettled.reject(error);
+    // That one more pin is not the server's says less than why the server refused.
+    const before = this.#hopeless > 1 ? this.#dispatcher.connectionError : undefined;
+    const told = error.code === "tls_failed" && before !== undefined ? before : error;
+    this.#dispatcher.connectionError = told;
+    if (this.#hopeless >= ways) this.#firstSettled.reject(told);
     const retryInMs = this.#retry(error);
     this.#options.onEvent({ kind: "attempt_failed", endpoint, error, retryInMs });
   }
