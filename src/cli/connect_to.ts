@@ -9,14 +9,15 @@ import {
   type IssuedIdentity,
   type StrangersOrders,
 } from "../client/mod.ts";
-import { KeptIdentity } from "../../identity/kept_identity.ts";
+import { IdentityFolder } from "../../identity/identity_folder.ts";
+import { KeptIdentity, pinsOf } from "../../identity/kept_identity.ts";
 import type { World } from "../base/world.ts";
 import type { Dialer, Trust } from "../../transport/transport.ts";
 import { processWorld } from "../node/process_world.ts";
 import { guardRejections } from "../../transport/guard.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Connected, ServerOptions } from "./shell.ts";
-import { CliFailure } from "./failure.ts";
+import { CliFailure, usageFailure } from "./failure.ts";
 import { findTarget, identityOf, type Target, unreachableFailure } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -45,8 +46,9 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
   const isGone = local?.isAlive === false;
   try {
     const folder = identityOf(options, environment);
-    if (folder !== undefined) kept = await openIdentity(folder, target, { dialer, world });
-    const trust = kept === undefined ? target.trust : provenTrust(kept, target);
+    const proven = folder === undefined ? target : await provenTarget(target, folder, world);
+    if (folder !== undefined) kept = await openIdentity(folder, proven, { dialer, world });
+    const { trust } = proven;
     const client = await connect({
       endpoints,
       trust,
@@ -81,26 +83,57 @@ function identityNeeded(cause: RegistryError): CliFailure {
   });
 }
 
-/** The identity of a folder, renewed where that is due. */
-export async function openIdentity(
-  folder: string,
-  target: Target,
-  { dialer, world }: { readonly dialer: Dialer; readonly world: World },
-): Promise<KeptIdentity> {
-  return await KeptIdentity.open({
-    folder,
-    ...world,
-    ask: (order) => askAny("renewIdentity", order, target, { dialer, world }),
-    // Without a renewal the certificate goes on for as long as it counts.
-    onError: () => {},
-  });
+/** With what a question is carried. */
+export interface Asking {
+  readonly dialer: Dialer;
+  readonly world: World;
 }
 
-/** Pins where they are known; a CA alone lets a session read and no more. */
-function provenTrust(kept: KeptIdentity, { trust, endpoints, isTrustNamed }: Target): Trust {
-  if (isTrustNamed || trust.kind === "pins") return trust;
-  const sha256 = endpoints.flatMap((endpoint) => [...kept.pinsOf(endpoint)]);
-  return sha256.length === 0 ? trust : { kind: "pins", sha256 };
+/** The identity of a folder, renewed where that is due. */
+async function openIdentity(
+  folder: string,
+  target: Target,
+  { dialer, world }: Asking,
+): Promise<KeptIdentity> {
+  try {
+    return await KeptIdentity.open({
+      folder,
+      ...world,
+      ask: (order) => askAny("renewIdentity", order, target, { dialer, world }),
+      // Without a renewal the certificate goes on for as long as it counts.
+      onError: () => {},
+    });
+  } catch (cause) {
+    const { code, message, fields } = toRegistryError(cause);
+    if (code !== "unauthenticated") throw cause;
+    throw new CliFailure(code, message, { advice: JOIN_ANEW, fields, cause });
+  }
+}
+
+/** What to do where a certificate is renewed no more. */
+export const JOIN_ANEW =
+  "Get a certificate by crs identity issue: an administrator's by its key, " +
+  "another's by a join token, which a controller makes.";
+
+/**
+ * The target with the pins that an identity's trust bundle has for it, where nothing better is known:
+ * whoever proves an identity must know which certificate was shown.
+ */
+export async function provenTarget(
+  target: Target,
+  folder: string,
+  { wall }: Pick<World, "wall">,
+): Promise<Target> {
+  const { trust, endpoints, isTrustNamed } = target;
+  if (isTrustNamed === true || trust.kind === "pins") return target;
+  const known = await new IdentityFolder(folder).trust(wall.unixMs());
+  const sha256 = endpoints.flatMap((endpoint) => [...pinsOf(known, endpoint)]);
+  if (sha256.length > 0) return { ...target, trust: { kind: "pins", sha256 } };
+  throw usageFailure(
+    `Cannot believe the server as the trust bundle of ${folder} does not name it`,
+    "Name the hash of its certificate by --pin (it stands in the node.json of its data folder).",
+    "server",
+  );
 }
 
 /**
@@ -112,7 +145,7 @@ export async function askAny<Name extends keyof StrangersOrders>(
   name: Name,
   order: StrangersOrders[Name],
   { endpoints, trust, timeoutMs }: Pick<Target, "endpoints" | "trust" | "timeoutMs">,
-  { dialer, world }: { readonly dialer: Dialer; readonly world: World },
+  { dialer, world }: Asking,
 ): Promise<IssuedIdentity> {
   const trusts: Trust[] = trust.kind === "pins"
     ? trust.sha256.map((pin) => ({ kind: "pins", sha256: [pin] }))
@@ -123,8 +156,10 @@ export async function askAny<Name extends keyof StrangersOrders>(
       try {
         return await askAsStranger(name, order, { endpoint, trust, dialer, world, timeoutMs });
       } catch (error) {
-        failure = toRegistryError(error);
-        if (!MAY_BE_ELSEWHERE.includes(failure.code)) throw failure;
+        const latest = toRegistryError(error);
+        if (!MAY_BE_ELSEWHERE.includes(latest.code)) throw latest;
+        // That another pin is not the server's says less than how the server's own one failed.
+        if (failure === undefined || latest.code !== "tls_failed") failure = latest;
       }
     }
   }

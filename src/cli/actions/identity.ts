@@ -1,14 +1,10 @@
 /**
- * Identities by hand: makes a trust domain, asks for certificates, mints and checks tokens, bans, and
- * reads the audit log. What is secret is written to files of mode 0600, or shown once.
+ * Certificates by hand: makes a trust domain, join tokens, first certificates and the next ones. What
+ * is secret is written to files of mode 0600, or shown once.
  */
-import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
-import { RegistryError } from "../../base/errors.ts";
-import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
-import { toHex } from "../../base/bytes.ts";
 import { formatUuid, parseUuid } from "../../base/uuid.ts";
+import { toRegistryError } from "../../base/errors.ts";
 import { processWorld } from "../../node/process_world.ts";
-import { AUDIT_ACTIONS, verifyAudit } from "../../system/audit_log.ts";
 import { initAuthority } from "../../../identity/authority_init.ts";
 import { formatPin } from "../../../identity/certificate.ts";
 import { createCertificateRequest } from "../../../identity/certificate_request.ts";
@@ -17,14 +13,10 @@ import { renewFolder } from "../../../identity/kept_identity.ts";
 import type { OwnIdentity } from "../../../identity/own_identity.ts";
 import { encodePem } from "../../../identity/pem.ts";
 import { formatSpiffeId, isCertifiedRole, parseSpiffeId } from "../../../identity/spiffe.ts";
-import { checkToken, readTokenForm } from "../../../identity/token_check.ts";
-import { PublishedTokenKeys } from "../../../identity/token_keys.ts";
 import { bundleFromJson } from "../../../identity/trust_bundle_content.ts";
 import { guardRejections } from "../../../transport/guard.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
-import { askAny } from "../connect_to.ts";
-import { parseDuration } from "../duration.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
+import { askAny, type Asking, JOIN_ANEW, provenTarget } from "../connect_to.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
 import {
@@ -35,7 +27,7 @@ import {
   showReply,
   withClient,
 } from "../shell.ts";
-import { facts, table } from "../table.ts";
+import { facts } from "../table.ts";
 import { findTarget, identityOf } from "../target.ts";
 
 /** Flags of `init`. */
@@ -145,19 +137,20 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
   const folder = new IdentityFolder(mustIdentity(flags, environment));
   if (flags.subject !== undefined) folder.create(flags.subject);
   if (flags.root !== undefined) folder.keepRoots(terminal.readText(flags.root));
-  const own = await asStranger(async (dialing) => {
-    const key = await folder.firstKey(dialing.world.entropy);
+  const own = await asStranger(async (asking) => {
+    const { world: { entropy, wall } } = asking;
+    const key = await folder.firstKey(entropy);
     const body = {
       token: flags.token ?? "",
       subject: folder.subject,
       request: await createCertificateRequest(key),
     };
     const target = findTarget(flags, environment);
-    const { chain, bundle } = await askAny("enrol", body, target, dialing);
+    const { chain, bundle } = await askAny("enrol", body, target, asking);
     // The server was pinned: who it says to believe is who it is.
     if (!folder.hasRoots) folder.keepRoots(rootsOf(bundle));
-    return await folder.keep(chain, bundle, dialing.world.wall.unixMs());
-  });
+    return await folder.keep(chain, bundle, wall.unixMs());
+  }, "Ask a controller for a new join token: crs identity join-token makes it.");
   return await showReply(identityReply("Issued", folder.path, own), flags, terminal);
 }
 
@@ -165,23 +158,30 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
 export async function renew(flags: ServerOptions, { terminal }: Shell): Promise<number> {
   const { environment } = terminal;
   const folder = new IdentityFolder(mustIdentity(flags, environment));
-  const own = await asStranger((dialing) =>
-    renewFolder(folder, {
-      ...dialing.world,
-      ask: (order) => askAny("renewIdentity", order, findTarget(flags, environment), dialing),
-    })
-  );
+  const own = await asStranger(async (asking) => {
+    const target = await provenTarget(findTarget(flags, environment), folder.path, asking.world);
+    return await renewFolder(folder, {
+      ...asking.world,
+      ask: (order) => askAny("renewIdentity", order, target, asking),
+    });
+  }, JOIN_ANEW);
   return await showReply(identityReply("Renewed", folder.path, own), flags, terminal);
 }
 
-type Dialing = Parameters<typeof askAny>[3];
-
-async function asStranger<T>(use: (dialing: Dialing) => Promise<T>): Promise<T> {
+/** Asks without a proof; a refusal says how to go on. */
+async function asStranger<T>(
+  use: (asking: Asking) => Promise<T>,
+  advice: string,
+): Promise<T> {
   const world = processWorld();
   const guard = guardRejections(globalThis, () => {});
   const dialer = new QuicDialer({ scheduler: world.scheduler, onError: () => {} });
   try {
     return await use({ world, dialer });
+  } catch (cause) {
+    const { code, message, fields } = toRegistryError(cause);
+    if (code !== "unauthenticated") throw cause;
+    throw new CliFailure(code, message, { advice, fields, cause });
   } finally {
     await dialer.close();
     guard.remove();
@@ -213,217 +213,7 @@ function identityReply(done: string, path: string, { identity }: OwnIdentity): R
   };
 }
 
-/** Flags of `token mint`. */
-export interface MintFlags extends ServerOptions {
-  readonly audience: string;
-  readonly life: string;
-}
-
-/** Mints a token for the own certificate. */
-export async function mint(flags: MintFlags, shell: Shell): Promise<number> {
-  const lifeMs = parseDuration(flags.life, "--life", { min: 1_000, max: 900_000 });
-  const token = await withClient(
-    shell,
-    flags,
-    ({ client }) => client.identities.mintToken(flags.audience, lifeMs),
-  );
-  const reply = { json: { token, claims: claimsJson(token) }, text: () => `${token}\n` };
-  return await showReply(reply, flags, shell.terminal);
-}
-
-/** Flags of `token verify`. */
-export interface VerifyFlags extends ServerOptions {
-  readonly audience: string;
-  readonly issuer?: string;
-  readonly jwks?: string;
-}
-
-/** Checks a token, as whoever serves it would. */
-export async function verify(token: string, flags: VerifyFlags, shell: Shell): Promise<number> {
-  const { terminal } = shell;
-  const text = (token === "-" ? terminal.readText("-") : token).trim();
-  const jwks = flags.jwks === undefined
-    ? await withClient(shell, flags, ({ client }) => client.identities.tokenKeys())
-    : terminal.readText(flags.jwks).trim();
-  const keys = new PublishedTokenKeys();
-  await keys.replace(jwks);
-  const form = readTokenForm(text);
-  const verdict = typeof form === "string" ? form : await checkToken(
-    text,
-    // Whose certificate it is bound to is shown; that its holder has it, only a session proves.
-    form,
-    {
-      issuer: flags.issuer ?? `spiffe://${parseSpiffeId(form.subject).trustDomain}`,
-      audience: flags.audience,
-      keys,
-      bans: { version: 0, isBanned: () => false },
-    },
-    processWorld().wall.unixMs(),
-  );
-  if (typeof verdict === "string") {
-    throw new RegistryError("unauthenticated", `The token is refused: ${verdict}`, {
-      field: "token",
-    });
-  }
-  const reply: Reply = {
-    json: claimsJson(text),
-    text: () =>
-      "The token is good\n" + facts([
-        ["subject", verdict.subject],
-        ["audience", verdict.audience],
-        ["certificate", formatPin(verdict.leafHash)],
-        ["until", new Date(verdict.expiresAtMs).toISOString()],
-        ["id", verdict.tokenId],
-      ]),
-  };
-  return await showReply(reply, flags, terminal);
-}
-
-function claimsJson(token: string): unknown {
-  const claims = readTokenForm(token);
-  if (typeof claims === "string") return undefined;
-  return { ...claims, leafHash: formatPin(claims.leafHash) };
-}
-
-/** Prints the public keys of tokens as they are. */
-export async function jwks(flags: ServerOptions, shell: Shell): Promise<number> {
-  const text = await withClient(shell, flags, ({ client }) => client.identities.tokenKeys());
-  const reply = { json: JSON.parse(text) as unknown, text: () => `${text}\n` };
-  return await showReply(reply, flags, shell.terminal);
-}
-
-/** Prints the signed trust bundle as it is. */
-export async function bundle(flags: ServerOptions, shell: Shell): Promise<number> {
-  const text = await withClient(shell, flags, ({ client }) => client.identities.trustBundle());
-  if (text === "") throw new RegistryError("not_found", "This registry has no trust bundle");
-  const reply = { json: JSON.parse(text) as unknown, text: () => `${text}\n` };
-  return await showReply(reply, flags, shell.terminal);
-}
-
-/** What bans take by name. */
-export type BanKindName = "subject" | "lineage" | "token";
-
-/** Flags of `ban` and `unban`. */
-export interface BanFlags extends ServerOptions {
-  readonly reason?: string;
-  readonly for?: string;
-}
-
-/** Bans, or lifts a ban. */
-export async function ban(
-  order: { readonly kind: string; readonly name: string; readonly lifted: boolean },
-  flags: BanFlags,
-  shell: Shell,
-): Promise<number> {
-  const { kind, name, lifted } = order;
-  if (kind !== "subject" && kind !== "lineage" && kind !== "token") {
-    throw usageFailure(
-      `A ban must name a subject, a lineage or a token: found ${kind}`,
-      "Say which of them the name is of, such as: ban subject spiffe://…",
-      "kind",
-    );
-  }
-  const lifeMs = flags.for === undefined
-    ? undefined
-    : parseDuration(flags.for, "--for", { min: 1_000, max: 3_650 * 86_400_000 });
-  const untilMs = lifeMs === undefined ? undefined : processWorld().wall.unixMs() + lifeMs;
-  await withClient(shell, flags, async ({ client }) => {
-    const named = { kind: kind as BanKindName, name, reason: flags.reason ?? "" };
-    if (lifted) await client.identities.unban(named);
-    else {
-      await client.identities.ban({ ...named, ...(untilMs === undefined ? {} : { untilMs }) });
-    }
-  });
-  const reply: Reply = {
-    json: { kind, name, banned: !lifted, untilMs: untilMs ?? null },
-    text: () => lifted ? `The ${kind} ${name} may come in again.\n` : `Banned ${kind} ${name}.\n`,
-  };
-  return await showReply(reply, flags, shell.terminal);
-}
-
-/** Ends another's record. */
-export async function removeRecord(
-  kind: string,
-  id: string,
-  flags: ServerOptions,
-  shell: Shell,
-): Promise<number> {
-  if (kind !== "agent" && kind !== "gateway") {
-    throw usageFailure(`A record must be of an agent or a gateway: found ${kind}`, "Name one.");
-  }
-  const removed = await withClient(
-    shell,
-    flags,
-    ({ client }) => client.identities.removeRecord(kind, id),
-  );
-  const reply = { json: { kind, id, removed }, text: () => `Removed the ${kind} ${id}.\n` };
-  return await showReply(reply, flags, shell.terminal);
-}
-
-/** Flags of `audit`. */
-export interface AuditFlags extends ServerOptions {
-  readonly verify?: boolean;
-  readonly last?: string;
-}
-
-const ACTION_NAMES = new Map<number, string>(
-  Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name]),
-);
-
-/** Reads the audit log, and checks its chain. */
-export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
-  const read = await withClient(shell, flags, async ({ client }) => {
-    const entries: Uint8Array[] = [];
-    let page = await client.identities.audit(1, AUDIT_PAGE_ENTRIES);
-    const { anchor } = page;
-    for (;;) {
-      entries.push(...page.entries);
-      const last = entries.at(-1);
-      const next = last === undefined ? 1 : auditEntryCodec.decode(last).number + 1;
-      if (page.entries.length === 0 || next > page.count) break;
-      page = await client.identities.audit(next, AUDIT_PAGE_ENTRIES);
-    }
-    return { anchor, head: page.head, entries };
-  });
-  const verdict = verifyAudit(read.anchor, read.entries);
-  const isWhole = verdict.ok && toHex(verdict.head) === toHex(read.head);
-  if (flags.verify === true && !isWhole) {
-    const reason = verdict.ok ? "its last entry is not the newest" : verdict.reason;
-    throw new CliFailure("corrupt", `The audit log does not hold together: ${reason}`, {
-      advice: "Ask another node, and keep what this one said.",
-    });
-  }
-  const shown = read.entries.slice(flags.last === undefined ? 0 : -Number(flags.last))
-    .map((bytes) => auditEntryCodec.decode(bytes));
-  const reply: Reply = {
-    json: {
-      verified: isWhole,
-      head: toHex(read.head),
-      entries: shown.map(({ previous, action, ...entry }) => ({
-        ...entry,
-        action: ACTION_NAMES.get(action) ?? String(action),
-        previous: toHex(previous),
-      })),
-    },
-    text: () =>
-      table(
-        ["NUMBER", "TIME", "ACTION", "BY LINEAGE", "SUBJECT", "DETAIL"],
-        shown.map(({ number, unixS, action, writer, subject, detail }) => [
-          String(number),
-          new Date(unixS * 1_000).toISOString(),
-          ACTION_NAMES.get(action) ?? String(action),
-          String(writer),
-          subject,
-          detail,
-        ]),
-      ) + (flags.verify === true
-        ? `${read.entries.length} entries follow each other, up to ${toHex(read.head)}.\n`
-        : ""),
-    exitCode: EXIT_CODES.success,
-  };
-  return await showReply(reply, flags, shell.terminal);
-}
-
+/** The folder of the identity that is meant. @throws CliFailure where none is named. */
 function mustIdentity(
   flags: ServerOptions,
   environment: Readonly<Record<string, string | undefined>>,

@@ -37,7 +37,7 @@ export async function startAndWait(
       terminal.out(
         flags["json"] === true
           ? jsonDocument(startedJson(node))
-          : startedText(node, config.region, terminal),
+          : startedText(node, config, terminal),
       );
     }
     if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
@@ -68,13 +68,24 @@ function startedJson(node: RunningNode): unknown {
 }
 
 /** What a person reads first: where it is, what it is, and what to try. */
-function startedText(node: RunningNode, region: string, terminal: Terminal): string {
+function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
   const addresses = node.addresses.map(hostAndPort).join(", ");
   const made = node.created ? "new" : "found";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
   const where = isDefaultFolder ? "" : ` --data ${shellWord(node.dataFolder)}`;
-  return `Central registry ${VERSION}: node ${node.nodeId}, region ${region}
+  const next = config.authority === ""
+    ? [
+      `gateway register --file examples/gateway.json${where}`,
+      `gateway list --region global${where}`,
+      "demo",
+    ]
+    // Whoever has no identity gets nowhere: the administrator comes first.
+    : [
+      `identity issue --identity <the administrator's folder>${where}`,
+      `identity join-token gateway --identity <the administrator's folder>${where}`,
+    ];
+  return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
   listens on   ${addresses}  QUIC and WebTransport, UDP
   operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
@@ -83,10 +94,7 @@ function startedText(node: RunningNode, region: string, terminal: Terminal): str
 
 Try next, in a second terminal:
 
-  ${crs} gateway register --file examples/gateway.json${where}
-  ${crs} gateway list --region global${where}
-  ${crs} demo
-
+${next.map((command) => `  ${crs} ${command}\n`).join("")}
 Stop it with ^C.
 `;
 }

@@ -1,23 +1,23 @@
 /** `crs identity …`: certificates, tokens, bans, and who did what. */
 import type { Command } from "commander";
-import type {
-  AuditFlags,
-  BanFlags,
-  InitFlags,
-  IssueFlags,
-  JoinTokenFlags,
-  MintFlags,
-  VerifyFlags,
-} from "../actions/identity.ts";
+import type { InitFlags, IssueFlags, JoinTokenFlags } from "../actions/identity.ts";
+import type { AuditFlags, BanFlags } from "../actions/identity_administration.ts";
+import type { MintFlags, VerifyFlags } from "../actions/identity_tokens.ts";
 import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
 
-type Actions = typeof import("../actions/identity.ts");
+type Certificates = typeof import("../actions/identity.ts");
+type Tokens = typeof import("../actions/identity_tokens.ts");
+type Administration = typeof import("../actions/identity_administration.ts");
 
 /** `crs identity`. */
 export function identityCommand(shell: Shell, run: Run): Command {
-  const act = (use: (actions: Actions) => Promise<number>) =>
+  const act = (use: (actions: Certificates) => Promise<number>) =>
     run(async () => await use(await import("../actions/identity.ts")));
+  const check = (use: (actions: Tokens) => Promise<number>) =>
+    run(async () => await use(await import("../actions/identity_tokens.ts")));
+  const administer = (use: (actions: Administration) => Promise<number>) =>
+    run(async () => await use(await import("../actions/identity_administration.ts")));
   return newGroup("identity", "Makes, renews, checks and bans identities.", [
     newCommand(
       "init",
@@ -72,7 +72,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
       ])
         .requiredOption("--audience <name>", "for whom it is")
         .option("--life <duration>", "how long it counts, at most 15m", "5m")
-        .action((flags: MintFlags) => act((actions) => actions.mint(flags, shell))),
+        .action((flags: MintFlags) => check((actions) => actions.mint(flags, shell))),
       newServerCommand("verify", "Checks a token as whoever is served with it would.", [
         "identity token verify <token> --audience api.example",
         "identity token verify - --audience api.example --jwks keys.json < token",
@@ -82,13 +82,13 @@ export function identityCommand(shell: Shell, run: Run): Command {
         .option("--issuer <name>", "who must have issued it (default: its trust domain)")
         .option("--jwks <file>", "public keys (default: those of the node)")
         .action((token: string, flags: VerifyFlags) =>
-          act((actions) => actions.verify(token, flags, shell))
+          check((actions) => actions.verify(token, flags, shell))
         ),
     ]),
     newServerCommand("jwks", "Prints the public keys of tokens, a JWK Set.", ["identity jwks"])
-      .action((flags: ServerOptions) => act((actions) => actions.jwks(flags, shell))),
+      .action((flags: ServerOptions) => check((actions) => actions.jwks(flags, shell))),
     newServerCommand("bundle", "Prints the signed trust bundle.", ["identity bundle > bundle.json"])
-      .action((flags: ServerOptions) => act((actions) => actions.bundle(flags, shell))),
+      .action((flags: ServerOptions) => check((actions) => actions.bundle(flags, shell))),
     ...(["ban", "unban"] as const).map((name) =>
       newServerCommand(
         name,
@@ -102,7 +102,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
         .option("--reason <text>", "why, for the audit log")
         .option("--for <duration>", "for how long (default: until it is lifted)")
         .action((kind: string, subject: string, flags: BanFlags) =>
-          act((actions) =>
+          administer((actions) =>
             actions.ban({ kind, name: subject, lifted: name === "unban" }, flags, shell)
           )
         )
@@ -115,7 +115,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .argument("<kind>", "agent or gateway")
       .argument("<id>", "UUID of the record")
       .action((kind: string, id: string, flags: ServerOptions) =>
-        act((actions) => actions.removeRecord(kind, id, flags, shell))
+        administer((actions) => actions.removeRecord(kind, id, flags, shell))
       ),
     newServerCommand(
       "audit",
@@ -125,6 +125,6 @@ export function identityCommand(shell: Shell, run: Run): Command {
     )
       .option("--verify", "checks the chain of hashes; exit code 1 where it is broken")
       .option("--last <count>", "only the newest entries")
-      .action((flags: AuditFlags) => act((actions) => actions.audit(flags, shell))),
+      .action((flags: AuditFlags) => administer((actions) => actions.audit(flags, shell))),
   ]);
 }

@@ -1,0 +1,165 @@
+/**
+ * What controllers do with identities: bans, the end of another's record, and the audit log, which says
+ * who did what.
+ */
+import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
+import { bytesEqual, toHex } from "../../base/bytes.ts";
+import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
+import type { Client } from "../../client/mod.ts";
+import { processWorld } from "../../node/process_world.ts";
+import { AUDIT_ACTIONS, verifyAudit } from "../../system/audit_log.ts";
+import { parseDuration } from "../duration.ts";
+import { CliFailure, usageFailure } from "../failure.ts";
+import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { table } from "../table.ts";
+
+/** Flags of `ban` and `unban`. */
+export interface BanFlags extends ServerOptions {
+  readonly reason?: string;
+  readonly for?: string;
+}
+
+/** Bans, or lifts a ban. */
+export async function ban(
+  order: { readonly kind: string; readonly name: string; readonly lifted: boolean },
+  flags: BanFlags,
+  shell: Shell,
+): Promise<number> {
+  const { kind, name, lifted } = order;
+  if (kind !== "subject" && kind !== "lineage" && kind !== "token") {
+    throw usageFailure(
+      `A ban must name a subject, a lineage or a token: found ${kind}`,
+      "Say which of them the name is of, such as: ban subject spiffe://…",
+      "kind",
+    );
+  }
+  const lifeMs = flags.for === undefined
+    ? undefined
+    : parseDuration(flags.for, "--for", { min: 1_000, max: 3_650 * 86_400_000 });
+  const untilMs = lifeMs === undefined ? undefined : processWorld().wall.unixMs() + lifeMs;
+  await withClient(shell, flags, async ({ client }) => {
+    const named = { kind, name, reason: flags.reason ?? "" } as const;
+    if (lifted) await client.identities.unban(named);
+    else {
+      await client.identities.ban({ ...named, ...(untilMs === undefined ? {} : { untilMs }) });
+    }
+  });
+  const reply: Reply = {
+    json: { kind, name, banned: !lifted, untilMs: untilMs ?? null },
+    text: () => lifted ? `The ${kind} ${name} may come in again.\n` : `Banned ${kind} ${name}.\n`,
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** Ends another's record. */
+export async function removeRecord(
+  kind: string,
+  id: string,
+  flags: ServerOptions,
+  shell: Shell,
+): Promise<number> {
+  if (kind !== "agent" && kind !== "gateway") {
+    throw usageFailure(`A record must be of an agent or a gateway: found ${kind}`, "Name one.");
+  }
+  const removed = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.identities.removeRecord(kind, id),
+  );
+  const reply = { json: { kind, id, removed }, text: () => `Removed the ${kind} ${id}.\n` };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** Flags of `audit`. */
+export interface AuditFlags extends ServerOptions {
+  readonly verify?: boolean;
+  readonly last?: string;
+}
+
+const ACTION_NAMES = new Map<number, string>(
+  Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name]),
+);
+
+/** What a node says of its audit log. */
+interface ReadAudit {
+  readonly entries: readonly Uint8Array[];
+  readonly head: Uint8Array;
+  /** Why the entries do not hold together; `undefined`: they do. */
+  readonly fault: string | undefined;
+}
+
+/** Reads the audit log, and checks its chain. */
+export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
+  const last = flags.last === undefined ? undefined : parseCount(flags.last);
+  const { entries, head, fault } = await withClient(
+    shell,
+    flags,
+    ({ client }) => readAudit(client),
+  );
+  if (flags.verify === true && fault !== undefined) {
+    throw new CliFailure("corrupt", `The audit log does not hold together: ${fault}`, {
+      advice: "Ask another node, and keep what this one said.",
+    });
+  }
+  const shown = entries.slice(last === undefined ? 0 : -last)
+    .map((bytes) => auditEntryCodec.decode(bytes));
+  const reply: Reply = {
+    json: {
+      verified: fault === undefined,
+      head: toHex(head),
+      entries: shown.map(({ previous, action, ...entry }) => ({
+        ...entry,
+        action: actionName(action),
+        previous: toHex(previous),
+      })),
+    },
+    text: () =>
+      table(
+        ["NUMBER", "TIME", "ACTION", "BY LINEAGE", "SUBJECT", "DETAIL"],
+        shown.map(({ number, unixS, action, writer, subject, detail }) => [
+          String(number),
+          new Date(unixS * 1_000).toISOString(),
+          actionName(action),
+          String(writer),
+          subject,
+          detail,
+        ]),
+      ) + (flags.verify === true
+        ? `${entries.length} entries follow each other, up to ${toHex(head)}.\n`
+        : ""),
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** All pages of the log, and what is wrong with them taken together. */
+async function readAudit({ identities }: Pick<Client, "identities">): Promise<ReadAudit> {
+  const entries: Uint8Array[] = [];
+  let page = await identities.audit(1, AUDIT_PAGE_ENTRIES);
+  const { anchor } = page;
+  for (;;) {
+    entries.push(...page.entries);
+    const newest = entries.at(-1);
+    const next = newest === undefined ? 1 : auditEntryCodec.decode(newest).number + 1;
+    if (page.entries.length === 0 || next > page.count) break;
+    page = await identities.audit(next, AUDIT_PAGE_ENTRIES);
+  }
+  const { head } = page;
+  const verdict = verifyAudit(anchor, entries);
+  if (!verdict.ok) return { entries, head, fault: verdict.reason };
+  const isNewest = bytesEqual(verdict.head, head);
+  return { entries, head, fault: isNewest ? undefined : "its last entry is not the newest" };
+}
+
+function actionName(action: number): string {
+  return ACTION_NAMES.get(action) ?? String(action);
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count > 0 && Number.isSafeInteger(count)) return count;
+  throw usageFailure(
+    `--last must be a number of entries, from 1: found ${text}`,
+    "Give it as --last 20.",
+    "last",
+  );
+}

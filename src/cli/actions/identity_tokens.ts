@@ -1,0 +1,102 @@
+/**
+ * What others check identities with: tokens, the public keys of tokens, the trust bundle. Tokens are
+ * checked here as whoever is served with one would.
+ */
+import { RegistryError } from "../../base/errors.ts";
+import { processWorld } from "../../node/process_world.ts";
+import { formatPin } from "../../../identity/certificate.ts";
+import { parseSpiffeId } from "../../../identity/spiffe.ts";
+import { checkToken, readTokenForm } from "../../../identity/token_check.ts";
+import { PublishedTokenKeys } from "../../../identity/token_keys.ts";
+import { parseDuration } from "../duration.ts";
+import { CliFailure } from "../failure.ts";
+import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { facts } from "../table.ts";
+
+/** Flags of `token mint`. */
+export interface MintFlags extends ServerOptions {
+  readonly audience: string;
+  readonly life: string;
+}
+
+/** Mints a token for the own certificate. */
+export async function mint(flags: MintFlags, shell: Shell): Promise<number> {
+  const lifeMs = parseDuration(flags.life, "--life", { min: 1_000, max: 900_000 });
+  const token = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.identities.mintToken(flags.audience, lifeMs),
+  );
+  const reply = { json: { token, claims: claimsJson(token) }, text: () => `${token}\n` };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** Flags of `token verify`. */
+export interface VerifyFlags extends ServerOptions {
+  readonly audience: string;
+  readonly issuer?: string;
+  readonly jwks?: string;
+}
+
+/** Checks a token, as whoever serves it would. */
+export async function verify(token: string, flags: VerifyFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  const text = (token === "-" ? terminal.readText("-") : token).trim();
+  const jwks = flags.jwks === undefined
+    ? await withClient(shell, flags, ({ client }) => client.identities.tokenKeys())
+    : terminal.readText(flags.jwks).trim();
+  const keys = new PublishedTokenKeys();
+  await keys.replace(jwks);
+  const form = readTokenForm(text);
+  const verdict = typeof form === "string" ? form : await checkToken(
+    text,
+    // Whose certificate it is bound to is shown; that its holder has it, only a session proves.
+    form,
+    {
+      issuer: flags.issuer ?? `spiffe://${parseSpiffeId(form.subject).trustDomain}`,
+      audience: flags.audience,
+      keys,
+      bans: { version: 0, isBanned: () => false },
+    },
+    processWorld().wall.unixMs(),
+  );
+  if (typeof verdict === "string") {
+    throw new CliFailure("unauthenticated", `The token is refused: ${verdict}`, {
+      advice: "Serve nobody who shows it.",
+      fields: { field: "token" },
+    });
+  }
+  const reply: Reply = {
+    json: claimsJson(text),
+    text: () =>
+      "The token is good\n" + facts([
+        ["subject", verdict.subject],
+        ["audience", verdict.audience],
+        ["certificate", formatPin(verdict.leafHash)],
+        ["until", new Date(verdict.expiresAtMs).toISOString()],
+        ["id", verdict.tokenId],
+      ]),
+  };
+  return await showReply(reply, flags, terminal);
+}
+
+function claimsJson(token: string): unknown {
+  const claims = readTokenForm(token);
+  if (typeof claims === "string") return undefined;
+  return { ...claims, leafHash: formatPin(claims.leafHash) };
+}
+
+/** Prints the public keys of tokens as they are. */
+export async function jwks(flags: ServerOptions, shell: Shell): Promise<number> {
+  const text = await withClient(shell, flags, ({ client }) => client.identities.tokenKeys());
+  const reply = { json: JSON.parse(text) as unknown, text: () => `${text}\n` };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** Prints the signed trust bundle as it is. */
+export async function bundle(flags: ServerOptions, shell: Shell): Promise<number> {
+  const text = await withClient(shell, flags, ({ client }) => client.identities.trustBundle());
+  if (text === "") throw new RegistryError("not_found", "This registry has no trust bundle");
+  const reply = { json: JSON.parse(text) as unknown, text: () => `${text}\n` };
+  return await showReply(reply, flags, shell.terminal);
+}
