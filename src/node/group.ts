@@ -469,11 +469,15 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     log.compactTo(Math.min(this.#appliedIndex, excess, needed));
   }
 
-  /** Up to where every member that is heard of holds the log, or gets it by an image. */
+  /**
+   * Up to where every member that is heard of holds the log, or gets it by an image. Without ticks the
+   * core itself never misses anybody, so that liveness has its say.
+   */
   #matchedIndex(): number {
     let index = Infinity;
-    for (const { match, pendingSnapshot, recentActive } of this.#node.status().members) {
-      if (recentActive) index = Math.min(index, Math.max(match, pendingSnapshot));
+    for (const { id, match, pendingSnapshot, recentActive } of this.#node.status().members) {
+      if (id === this.replica || !recentActive || !this.#support.isCountedOn(id)) continue;
+      index = Math.min(index, Math.max(match, pendingSnapshot));
     }
     return index;
   }

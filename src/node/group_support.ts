@@ -69,14 +69,15 @@ export class GroupSupport {
     if (!liveness.hasPeers || !this.promises.hasQuorum(node.term)) return false;
     let arePromised = true;
     const maySleep = node.maySleep((replica) => {
-      const isLive = this.#isCountedOn(replica);
+      const isLive = this.isCountedOn(replica);
       if (isLive && !this.promises.isFortifiedBy(replica)) arePromised = false;
       return isLive;
     });
     return maySleep && arePromised;
   }
 
-  #isCountedOn(replica: number): boolean {
+  /** Whether the node of a member is counted on now. */
+  isCountedOn(replica: number): boolean {
     const node = this.#host.directory.nodeOf(replica);
     return node !== undefined && this.#host.liveness.isCountedOn(node);
   }
