@@ -1,0 +1,219 @@
+/**
+ * Identities with real processes, as an operator has them: a trust domain, a node, an administrator, a
+ * gateway that joins and works, tokens, a ban that ends an open session, and the audit log of it all.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  crs,
+  type CrsOptions,
+  CrsProcess,
+  type CrsResult,
+  startCrs,
+} from "../support/crs_process.ts";
+import { until } from "../support/until.ts";
+
+const folder = await Deno.makeTempDir();
+const data = `${folder}/data`;
+const administrator = `${folder}/pki/administrator`;
+const gatewayFolder = `${folder}/gateway`;
+const processes: CrsProcess[] = [];
+
+async function run(args: readonly string[], options?: CrsOptions): Promise<CrsResult> {
+  const where = args[1] === "init" ? [] : ["--data", data];
+  return await crs([...args, ...where, "--json"], options);
+}
+
+/** The document of a command that must succeed. */
+async function done<T = Record<string, unknown>>(
+  args: readonly string[],
+  options?: CrsOptions,
+): Promise<T> {
+  const { code, stdout, stderr } = await run(args, options);
+  assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+/** Exit code and error code of a command that must fail. */
+async function refused(args: readonly string[], options?: CrsOptions): Promise<[number, string]> {
+  const { code, stdout } = await run(args, options);
+  return [code, (JSON.parse(stdout) as { error?: { code: string } }).error?.code ?? "none"];
+}
+
+/** Sessions that the node counts. */
+async function openSessions(): Promise<number> {
+  const response = await fetch(`http://${ops.host}:${ops.port}/metrics`);
+  const counts = (await response.text()).matchAll(/^crs_sessions\{.*\} (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+let ops = { host: "", port: 0 };
+const asAdministrator = ["--identity", administrator];
+const asGateway = ["--identity", gatewayFolder];
+let subject = "";
+let id = "";
+
+test("crs identity init makes a trust domain once", async () => {
+  const init = ["identity", "init", "--trust-domain", "registry.example", "--region", "eu-1"];
+  const made = await done([...init, "--out", `${folder}/pki`]);
+  assert.match(String(made["administrator"]), /^spiffe:\/\/registry\.example\/region\/eu-1\/contr/);
+  assert.equal(await refused([...init, "--out", `${folder}/pki`]), [2, "invalid_argument"]);
+  const { mode } = await Deno.stat(`${folder}/pki/root/root-key.pem`);
+  assert.is(mode! & 0o777, 0o600);
+});
+
+test("crs start with an authority takes no stranger's requests", async () => {
+  const authority = `${folder}/pki/authority`;
+  const wrong = await crs(["start", "--data", data, "--authority", authority, "--json"]);
+  assert.is(wrong.code, 2, "The region is not that of the authority");
+  const { process, node } = await startCrs(data, {
+    flags: ["--authority", authority, "--region", "eu-1"],
+  });
+  processes.push(process);
+  ops = node.ops;
+  assert.equal(await refused(["gateway", "list"]), [2, "unauthenticated"]);
+});
+
+test("crs identity issue gets the administrator's certificate by its key", async () => {
+  const { identity, lineage } = await done<{ identity: string; lineage: number }>(
+    ["identity", "issue", ...asAdministrator],
+  );
+  assert.is(identity, administrator);
+  assert.ok(lineage > 2);
+});
+
+test("a join token is good for one certificate of whom it names", async () => {
+  const made = await done<{ token: string; subject: string; command: string }>(
+    ["identity", "join-token", "gateway", ...asAdministrator],
+  );
+  subject = made.subject;
+  id = subject.slice(subject.lastIndexOf("/") + 1);
+  const claim = ["identity", "issue", "--token", made.token, "--subject"];
+  const other = subject.slice(0, -4) + "0000";
+  const stranger = ["--identity", `${folder}/stranger`];
+  assert.equal(await refused([...claim, other, ...stranger]), [2, "unauthenticated"]);
+  // As the command says that was printed, from anywhere: by address and pin.
+  const words = made.command.split(" ");
+  const issue = words.slice(words.indexOf("identity"));
+  issue[issue.indexOf("./gateway")] = gatewayFolder;
+  const { code, stderr } = await crs(issue, { env: { CRS_DATA: `${folder}/nowhere` } });
+  assert.is(code, 0, stderr);
+  const thief = ["--identity", `${folder}/thief`];
+  assert.equal(await refused([...claim, subject, ...thief]), [2, "unauthenticated"]);
+});
+
+test("a gateway registers its own record, which tells by whose certificate", async () => {
+  const fields = ["--region", "eu-1", "--domain", "g.example", "--address", "192.0.2.1"];
+  const register = ["gateway", "register", ...fields, "--port", "4000", ...asGateway, "--id"];
+  await done([...register, id]);
+  const other = "11111111-1111-4111-8111-111111111111";
+  assert.equal(await refused([...register, other]), [2, "permission_denied"]);
+  const { writer } = await done<{ writer: { subject: string; stopped: string } }>(
+    ["gateway", "get", id, ...asGateway],
+  );
+  assert.equal([writer.subject, writer.stopped], [subject, ""]);
+  const text = await crs(["gateway", "get", id, "--data", data, ...asGateway]);
+  assert.match(text.stdout, `written by   ${subject}, lineage `);
+});
+
+test("crs identity renew changes the key and keeps the lineage", async () => {
+  const before = await Deno.readTextFile(`${gatewayFolder}/key.pem`);
+  const { lineage } = await done<{ lineage: number }>(["identity", "renew", ...asGateway]);
+  assert.is.not(await Deno.readTextFile(`${gatewayFolder}/key.pem`), before);
+  const { writer } = await done<{ writer: { lineage: number } }>(
+    ["gateway", "get", id, ...asGateway],
+  );
+  assert.is(writer.lineage, lineage);
+});
+
+test("the trust bundle names the server, which is then found by address alone", async () => {
+  const { bundle } = await done<{ bundle: { servers: { authorities: string[] }[] } }>(
+    ["identity", "bundle", ...asGateway],
+  );
+  const [server] = bundle.servers[0]!.authorities;
+  const environment = { env: { CRS_DATA: `${folder}/nowhere` } };
+  const known = await crs(["gateway", "get", id, "--server", server!, ...asGateway], environment);
+  assert.is(known.code, 0, known.stderr);
+  const unknown = ["gateway", "get", id, "--server", "127.0.0.1:1", ...asGateway];
+  const { code, stderr } = await crs(unknown, environment);
+  assert.is(code, 2);
+  assert.match(stderr, "--pin");
+});
+
+test("a token is minted, and checked with the published keys", async () => {
+  const { token } = await done<{ token: string }>(
+    ["identity", "token", "mint", "--audience", "api.example", ...asGateway],
+  );
+  const keys = await done(["identity", "jwks", ...asGateway]);
+  await Deno.writeTextFile(`${folder}/keys.json`, JSON.stringify(keys));
+  const verify = ["identity", "token", "verify", "-", "--jwks", `${folder}/keys.json`];
+  const claims = await done<{ subject: string }>(
+    [...verify, "--audience", "api.example"],
+    { input: token },
+  );
+  assert.is(claims.subject, subject);
+  const other = [...verify, "--audience", "other.example"];
+  assert.equal(await refused(other, { input: token }), [2, "unauthenticated"]);
+});
+
+test("only a controller bans; a ban ends an open session within a second", async () => {
+  const ban = ["identity", "ban", "subject", subject];
+  assert.equal(await refused([...ban, ...asGateway]), [2, "permission_denied"]);
+  const fields = ["--region", "eu-1", "--domain", "g.example", "--address", "192.0.2.1"];
+  const keep = ["gateway", "keep", ...fields, "--port", "4000", "--id", id, "--ttl", "5"];
+  const open = new CrsProcess([...keep, "--data", data, ...asGateway, "--json"]);
+  processes.push(open);
+  await open.printed("a registration", (text) => text.includes(`"registered"`) ? text : undefined);
+  assert.is(await openSessions(), 1);
+
+  await done([...ban, "--reason", "lost laptop", ...asAdministrator]);
+  // The ban is told when it is committed; the command has ended its own session by then.
+  await until("no session is left", async () => await openSessions() === 0, 1_000);
+  assert.equal(await refused(["gateway", "get", id, ...asGateway]), [2, "unauthenticated"]);
+  open.kill("SIGKILL");
+
+  const unban = ["identity", "unban", "subject", subject, ...asAdministrator];
+  await done(unban);
+  assert.equal(await refused(unban), [3, "not_found"]);
+  await done(["gateway", "get", id, ...asGateway]);
+});
+
+test("crs identity audit --verify shows who did what, and that nothing is missing", async () => {
+  const { verified, entries } = await done<{
+    verified: boolean;
+    entries: { number: number; action: string; subject: string }[];
+  }>(["identity", "audit", "--verify", ...asAdministrator]);
+  assert.is(verified, true);
+  assert.equal(entries.map(({ number }) => number), entries.map((_, index) => index + 1));
+  const actions = entries.filter((entry) => entry.subject === subject).map(({ action }) => action);
+  assert.equal(actions, ["joinToken", "enrol", "renew", "ban", "unban"]);
+  const audit = ["identity", "audit", ...asGateway];
+  assert.equal(await refused(audit), [2, "permission_denied"]);
+  const { entries: newest } = await done<{ entries: unknown[] }>(
+    ["identity", "audit", "--last", "2", ...asAdministrator],
+  );
+  assert.is(newest.length, 2);
+});
+
+test("a restart keeps identities and the node's own certificate chain", async () => {
+  const [first] = processes;
+  first!.kill("SIGTERM");
+  assert.is((await first!.ended()).code, 0, first!.stderr);
+  const { process } = await startCrs(data, {
+    flags: ["--authority", `${folder}/pki/authority`, "--region", "eu-1"],
+  });
+  processes.push(process);
+  const { verified } = await done<{ verified: boolean }>(
+    ["identity", "audit", "--verify", ...asAdministrator],
+  );
+  assert.is(verified, true);
+  await done(["identity", "renew", ...asGateway]);
+});
+
+test("all processes end", async () => {
+  for (const process of processes) process.kill("SIGKILL");
+  await Promise.all(processes.map((process) => process.ended()));
+  await Deno.remove(folder, { recursive: true });
+});
+
+test.run();
