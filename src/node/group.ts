@@ -285,8 +285,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed" {
     if (this.#end !== undefined) return "closed";
     if (snapshot.index > this.#node.committed) {
-      this.#images ??= new GroupImages(this.#host, this);
-      this.#images.read(snapshot, this.#machine);
+      const images = this.#images ??= new GroupImages(this.#host, this);
+      // Its leader finds out what this replica lacks once the other one is durable, and sends anew.
+      if (images.isTaking) return "overloaded";
+      images.read(snapshot, this.#machine);
     }
     return this.step(message);
   }

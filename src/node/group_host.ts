@@ -46,7 +46,7 @@ export interface HostedGroup {
   /** Takes a message whose sender was checked; what became of it. */
   step(message: Message): StepResult | "closed";
   /**
-   * Takes a snapshot, whose data is a whole image.
+   * Takes a snapshot, whose data is a whole image; `overloaded` while another one is being taken.
    *
    * @throws RegistryError `corrupt` where the image cannot be read; then nothing was done.
    */

@@ -50,11 +50,19 @@ export class GroupImages {
     });
   }
 
-  /** Reads one that arrived. @throws RegistryError `corrupt`, and nothing is changed. */
+  /** Whether one was read that the core may have taken, or is on its way to the disk. */
+  get isTaking(): boolean {
+    return this.#read !== undefined || this.#installing !== undefined;
+  }
+
+  /**
+   * Reads one that arrived, while no other is being taken: two of them would be in memory twice over.
+   *
+   * @throws RegistryError `corrupt`, and nothing is changed.
+   */
   read(snapshot: Snapshot, machine: StateMachine<unknown>): void {
-    const image = machine.readImage(snapshot.data);
-    this.discardRead();
-    this.#read = { snapshot, image };
+    assert(!this.isTaking, "An image was read while another is being taken");
+    this.#read = { snapshot, image: machine.readImage(snapshot.data) };
   }
 
   /** The core does not want the one that was read. */

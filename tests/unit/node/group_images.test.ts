@@ -167,6 +167,35 @@ test("an image that says nothing new is not even read", async () => {
   assert.equal(follower.journal().applied, ["a"]);
 });
 
+test("one that is refused does not take the place of the one that was taken in the same turn", async () => {
+  const { cluster, follower, from } = await alone();
+  sendSnapshot(from, follower, { ahead: 10, text: "taken" });
+  sendSnapshot(from, follower, { ahead: 10, text: "of an older term", term: 1 });
+  await cluster.world.settle();
+  assert.is(follower.group().status().role, "follower");
+  assert.equal(follower.journal().applied, ["taken"]);
+});
+
+test("one that comes while another is on its way to the disk is put off", async () => {
+  const { cluster, follower, from } = await alone();
+  follower.disk.delayMs = () => 5;
+  sendSnapshot(from, follower, { ahead: 10, text: "first" });
+  await cluster.world.settle();
+  sendSnapshot(from, follower, { ahead: 10, text: "second" });
+  await cluster.world.settle();
+  assert.is(follower.group().status().role, "follower");
+  assert.equal([...follower.set.refusals], [["overloaded", 1]]);
+  assert.equal(follower.journal().applied, ["a"], "nothing is the state before it is durable");
+  const done = new Promise((settle) => follower.group().writeImage(settle));
+  const refused = await cluster.world.wait(done) as { code: string };
+  assert.is(refused.code, "overloaded", "an older one must not overtake it");
+  await cluster.world.pass(100);
+  assert.equal(follower.journal().applied, ["first"]);
+  sendSnapshot(from, follower, { ahead: 10, text: "second" });
+  await cluster.world.pass(100);
+  assert.equal(follower.journal().applied, ["second"]);
+});
+
 test("what waits for entries that an image replaced is told that the outcome is not known", async () => {
   const cluster = await GroupCluster.led();
   const { world } = cluster;
