@@ -140,7 +140,7 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "administer", record: "members, placement, bans, keys" },
   { rule: "peer", record: "traffic between nodes" },
   { rule: "join", record: "a certificate, by join token or by the one before" },
-  { rule: "mint", record: "a token for the own certificate" },
+  { rule: "token", record: "a token for the own certificate" },
 ];
 
 /** Each rule for a record of the peer's own, over sessions that are pinned or not. */

@@ -37,8 +37,8 @@ export interface BannableIdentity {
 export interface BanWatch {
   /** Fires with a ban, its `reason` a RegistryError `unauthenticated`. Fired already: it is banned. */
   readonly signal: AbortSignal;
-  /** Names one more token that the session uses from now on. */
-  addToken(tokenId: string): void;
+  /** Names the token that the session uses from now on; the one before concerns it no more. */
+  useToken(tokenId: string): void;
   /** The session is over. */
   close(): void;
 }
@@ -134,7 +134,8 @@ export class BanList implements TokenBans {
     const add = (key: Key) => {
       assert(open, "A session that is over uses nothing more");
       const ban = this.#bans.get(key);
-      if (ban !== undefined) controller.abort(bannedError(ban));
+      // Whoever hears of it may close the watch at once.
+      if (ban !== undefined) return controller.abort(bannedError(ban));
       if (keys.has(key)) return;
       keys.add(key);
       const watchers = this.#watchers.get(key);
@@ -142,9 +143,18 @@ export class BanList implements TokenBans {
       else watchers.add(controller);
     };
     for (const key of keysOf(identity)) add(key);
+    let used: Key | undefined;
     return {
       signal: controller.signal,
-      addToken: (tokenId) => add(`token ${tokenId}`),
+      useToken: (tokenId) => {
+        const key: Key = `token ${tokenId}`;
+        if (used !== undefined && used !== key) {
+          keys.delete(used);
+          this.#unwatch(used, controller);
+        }
+        used = key;
+        add(key);
+      },
       close: () => {
         open = false;
         for (const key of keys) this.#unwatch(key, controller);

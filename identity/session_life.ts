@@ -1,17 +1,28 @@
 /**
- * How long a session's identity counts: until its leaf, its session or a ban ends it, whichever is
- * first. The peer that it makes carries one signal for all of them.
+ * How long a session's identity counts: until its leaf, the token that it uses, its session or a ban
+ * ends it, whichever is first. The peer that it makes carries one signal for all of them.
  *
- * Clock assumptions: leaves and sessions end by the wall clock, which is looked at once a minute at
- * least, so that a clock that was set or a machine that slept is noticed; the session's longest time
- * also runs by the monotonic clock of the scheduler, which no one can set.
+ * Clock assumptions: leaves, tokens and sessions end by the wall clock, which is looked at once a
+ * minute at least, so that a clock that was set or a machine that slept is noticed; the session's
+ * longest time also runs by the monotonic clock of the scheduler, which no one can set.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { SESSION_LIFE_CHECK_MS } from "../src/base/limits.ts";
 import type { AuthenticatedPeer } from "../src/base/peer.ts";
 import type { Scheduler, Timer, WallClock } from "../src/base/world.ts";
-import type { BanList } from "./ban_list.ts";
+import type { AccessPolicy } from "../src/record/access.ts";
+import type { BanList, BanWatch } from "./ban_list.ts";
 import { authenticatedPeer, type ProvenIdentity } from "./registry_auth/mod.ts";
+import type { TokenClaims } from "./token.ts";
+import { SessionTokens, tokenRefused, type TokenRules } from "./token_check.ts";
+import { withToken } from "./token_grants.ts";
+
+/** What tokens on a session are held to. */
+export interface TokenAcceptance {
+  readonly rules: TokenRules;
+  /** Whether tokens count over sessions that could be relayed too. */
+  readonly policy: AccessPolicy;
+}
 
 /** What a life is made of. */
 export interface SessionLifeOptions {
@@ -24,19 +35,34 @@ export interface SessionLifeOptions {
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
   readonly bans?: BanList;
+  /** Absent: no token is taken. */
+  readonly tokens?: TokenAcceptance;
 }
 
 /** The identity of one session, while it counts. */
 export class SessionLife {
-  readonly peer: AuthenticatedPeer;
+  readonly #options: SessionLifeOptions;
+  /** What the certificate alone makes of it. */
+  readonly #certified: AuthenticatedPeer;
+  readonly #watch: BanWatch | undefined;
   readonly #revoking = new AbortController();
   readonly #close: (() => void)[] = [];
+  #peer: AuthenticatedPeer;
+  #tokens: SessionTokens | undefined;
+  /** The token in use. */
+  #token: { readonly text: string; readonly claims: TokenClaims } | undefined;
   #timer: Timer | undefined;
+  #over = false;
 
   constructor(options: SessionLifeOptions) {
     const { identity, bans, scheduler, sessionMsMax } = options;
-    this.peer = authenticatedPeer(identity, { ...options, revoked: this.#revoking.signal });
+    this.#options = options;
+    this.#peer = this.#certified = authenticatedPeer(identity, {
+      ...options,
+      revoked: this.#revoking.signal,
+    });
     const watch = bans?.watch(identity);
+    this.#watch = watch;
     if (watch !== undefined) {
       this.#close.push(() => watch.close());
       const onBan = () => this.#end(watch.signal.reason);
@@ -48,20 +74,77 @@ export class SessionLife {
     }
     const longest = scheduler.after(sessionMsMax, () => this.#end(expired()));
     this.#close.push(() => longest.cancel(), () => this.#timer?.cancel());
-    this.#look(options);
+    this.#look();
+  }
+
+  /** Who it is, with what the token in use adds. */
+  get peer(): AuthenticatedPeer {
+    return this.#peer;
+  }
+
+  /** The token in use. */
+  get token(): string | undefined {
+    return this.#token?.text;
+  }
+
+  /**
+   * Takes up a token in place of the one before. The one that is in use already is not verified
+   * again: then the peer comes at once.
+   *
+   * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied` over a
+   * session that could be relayed, `invalid_configuration` where no tokens are taken; the session
+   * goes on as it was.
+   */
+  useToken(text: string): AuthenticatedPeer | Promise<AuthenticatedPeer> {
+    const { tokens, wall } = this.#options;
+    if (tokens === undefined) {
+      throw new RegistryError("invalid_configuration", "This node takes no tokens");
+    }
+    this.#tokens ??= new SessionTokens(this.#certified, tokens.rules);
+    const known = this.#tokens.known(text, wall.unixMs());
+    if (known !== undefined && known === this.#token?.claims) return this.#peer;
+    return this.#check(text, this.#tokens, tokens);
   }
 
   /** The session is over, or a new life follows: the signal fires no more. */
   close(): void {
+    this.#over = true;
     for (const close of this.#close.splice(0)) close();
   }
 
-  #look(options: SessionLifeOptions): void {
-    const leftMs = this.peer.expiresAtMs - options.wall.unixMs();
+  async #check(
+    text: string,
+    session: SessionTokens,
+    { policy }: TokenAcceptance,
+  ): Promise<AuthenticatedPeer> {
+    const claims = await session.check(text, this.#options.wall.unixMs());
+    if (typeof claims === "string") throw tokenRefused(claims);
+    const peer = withToken(this.#certified, claims, policy);
+    if (peer === undefined) {
+      throw new RegistryError(
+        "permission_denied",
+        "No token is taken over a session whose server was not pinned: name its pin",
+      );
+    }
+    if (this.#over) {
+      throw new RegistryError("unauthenticated", "The session was proven anew: show it again");
+    }
+    this.#peer = peer;
+    this.#token = { text, claims };
+    this.#timer?.cancel();
+    this.#look();
+    // Last of all: a token that was banned meanwhile ends the session here.
+    this.#watch?.useToken(claims.tokenId);
+    return peer;
+  }
+
+  #look(): void {
+    const { wall, scheduler } = this.#options;
+    const leftMs = this.#peer.expiresAtMs - wall.unixMs();
     if (leftMs <= 0) return this.#end(expired());
-    this.#timer = options.scheduler.after(
+    this.#timer = scheduler.after(
       Math.min(leftMs, SESSION_LIFE_CHECK_MS),
-      () => this.#look(options),
+      () => this.#look(),
     );
   }
 

@@ -9,7 +9,7 @@
  */
 import { CompactSign } from "jose";
 import { RegistryError } from "../src/base/errors.ts";
-import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX } from "../src/base/limits.ts";
+import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_NAME_BYTES_MAX } from "../src/base/limits.ts";
 import type { Grants } from "../src/base/peer.ts";
 import { isUuidText } from "../src/base/uuid.ts";
 import { checkGrants } from "./identity_extension.ts";
@@ -24,8 +24,6 @@ export const TOKEN_ALGORITHM = "EdDSA";
 export const TOKEN_TYPE = "registry+jwt";
 /** Bytes of a certificate's hash. */
 export const LEAF_HASH_BYTES = 32;
-/** Characters of an issuer and of an audience: both are SPIFFE ids or host names. */
-export const TOKEN_NAME_LENGTH_MAX = 400;
 
 /** What a token says. */
 export interface TokenClaims {
@@ -137,12 +135,12 @@ export function isTokenId(text: string): boolean {
 
 /** True for the name of an issuer or an audience. */
 export function isTokenName(text: string): boolean {
-  return text.length >= 1 && text.length <= TOKEN_NAME_LENGTH_MAX && text.isWellFormed();
+  return text.length >= 1 && text.length <= TOKEN_NAME_BYTES_MAX && text.isWellFormed();
 }
 
 function checkName(text: string, field: string): void {
   if (!isTokenName(text)) {
-    throw invalid(field, `have 1 to ${TOKEN_NAME_LENGTH_MAX} characters`, text.slice(0, 80));
+    throw invalid(field, `have 1 to ${TOKEN_NAME_BYTES_MAX} characters`, text.slice(0, 80));
   }
 }
 

@@ -176,6 +176,7 @@ export class PublishedTokenKeys implements TokenKeys {
   #keys: ReadonlyMap<string, VerifyingKey> = new Map();
   #version = 0;
   #asked = 0;
+  #text = "";
 
   get version(): number {
     return this.#version;
@@ -192,6 +193,7 @@ export class PublishedTokenKeys implements TokenKeys {
    * @throws RegistryError `corrupt`; the set before stays then.
    */
   async replace(text: string): Promise<void> {
+    if (text === this.#text) return;
     const published = parsePublishedKeys(text);
     const asked = ++this.#asked;
     const keys = new Map<string, VerifyingKey>();
@@ -200,6 +202,7 @@ export class PublishedTokenKeys implements TokenKeys {
     }
     if (asked !== this.#asked) return;
     this.#keys = keys;
+    this.#text = text;
     this.#version++;
   }
 }

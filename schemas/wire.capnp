@@ -359,8 +359,29 @@ struct MintTokenRequest {
   lifeMs @1 :UInt32;
 }
 
+struct IssueTokenRequest {
+  # For somebody else, by a controller.
+  subject @0 :Text;
+  # Its SPIFFE id; the token is bound to its latest certificate.
+  audience @1 :Text;
+  lifeMs @2 :UInt32;
+  domains @3 :List(Text);
+  gateways @4 :List(Text);
+  credentialHashes @5 :Bool;
+}
+
+struct UseTokenRequest {
+  # On the session that asks, until it ends or shows another.
+  token @0 :Text;
+}
+
+struct UseTokenReply {
+  expiresAtMs @0 :UInt64;
+  # When the session ends with it, Unix ms.
+}
+
 struct TextReply {
-  # MintToken, GetTokenKeys, GetTrustBundle.
+  # MintToken, IssueToken, GetTokenKeys, GetTrustBundle.
   text @0 :Text;
 }
 

@@ -55,8 +55,6 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // What a token adds to a session stands before the sessions that will take tokens.
-    "identity/token_grants.ts",
     // TLS stands before the node that will listen on it.
     "transport/tls.ts",
   ],

@@ -2263,7 +2263,135 @@ export const mintTokenRequestCodec = new StructCodec<MintTokenRequest, MintToken
   newView: () => new MintTokenRequestView(),
 });
 
-/** MintToken, GetTokenKeys, GetTrustBundle. */
+/** For somebody else, by a controller. */
+export interface IssueTokenRequest {
+  /** Its SPIFFE id; the token is bound to its latest certificate. */
+  subject: string;
+  audience: string;
+  lifeMs: number;
+  domains: string[];
+  gateways: string[];
+  credentialHashes: boolean;
+}
+
+/** A flyweight over {@link IssueTokenRequest}. */
+export class IssueTokenRequestView extends StructView<IssueTokenRequest> {
+  #domains: TextList | undefined;
+  #gateways: TextList | undefined;
+
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get audience(): string { return this.$text(1); }
+  get audienceBytes(): Uint8Array { return this.$textBytes(1); }
+  get audienceOffset(): number { return this.$textOffset(1); }
+  get audienceLength(): number { return this.$textLength(1); }
+  get lifeMs(): number { return this.$uint32(0); }
+  set lifeMs(value: number) { this.$setUint32(0, value); }
+  get domains(): TextList { return this.$list(2, this.#domains ??= new TextList()); }
+  get gateways(): TextList { return this.$list(3, this.#gateways ??= new TextList()); }
+  get credentialHashes(): boolean { return this.$bool(4, 1); }
+  set credentialHashes(value: boolean) { this.$setBool(4, 1, value); }
+
+  override toPlain(): IssueTokenRequest {
+    this.$payPlain();
+    return {
+      subject: this.subject,
+      audience: this.audience,
+      lifeMs: this.lifeMs,
+      domains: this.domains.toPlain(),
+      gateways: this.gateways.toPlain(),
+      credentialHashes: this.credentialHashes,
+    };
+  }
+}
+
+function putIssueTokenRequest(out: FrameWriter, at: number, value: Input<IssueTokenRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.lifeMs, "lifeMs");
+  if (value.credentialHashes) out.bytes[at + 4]! |= 1;
+  out.$text(at + 8, value.subject);
+  out.$text(at + 16, value.audience);
+  out.$texts(at + 24, value.domains);
+  out.$texts(at + 32, value.gateways);
+}
+
+/** Encodes and decodes {@link IssueTokenRequest}. */
+export const issueTokenRequestCodec = new StructCodec<IssueTokenRequest, IssueTokenRequestView>({
+  name: "IssueTokenRequest",
+  dataWords: 1,
+  pointerWords: 4,
+  put: putIssueTokenRequest,
+  newView: () => new IssueTokenRequestView(),
+});
+
+/** On the session that asks, until it ends or shows another. */
+export interface UseTokenRequest {
+  token: string;
+}
+
+/** A flyweight over {@link UseTokenRequest}. */
+export class UseTokenRequestView extends StructView<UseTokenRequest> {
+  get token(): string { return this.$text(0); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(0); }
+  get tokenOffset(): number { return this.$textOffset(0); }
+  get tokenLength(): number { return this.$textLength(0); }
+
+  override toPlain(): UseTokenRequest {
+    this.$payPlain();
+    return {
+      token: this.token,
+    };
+  }
+}
+
+function putUseTokenRequest(out: FrameWriter, at: number, value: Input<UseTokenRequest>): void {
+  out.$text(at + 0, value.token);
+}
+
+/** Encodes and decodes {@link UseTokenRequest}. */
+export const useTokenRequestCodec = new StructCodec<UseTokenRequest, UseTokenRequestView>({
+  name: "UseTokenRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putUseTokenRequest,
+  newView: () => new UseTokenRequestView(),
+});
+
+export interface UseTokenReply {
+  /** When the session ends with it, Unix ms. */
+  expiresAtMs: number;
+}
+
+/** A flyweight over {@link UseTokenReply}. */
+export class UseTokenReplyView extends StructView<UseTokenReply> {
+  get expiresAtMs(): number { return this.$uint64(0); }
+  set expiresAtMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): UseTokenReply {
+    this.$payPlain();
+    return {
+      expiresAtMs: this.expiresAtMs,
+    };
+  }
+}
+
+function putUseTokenReply(out: FrameWriter, at: number, value: Input<UseTokenReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.expiresAtMs, "expiresAtMs");
+}
+
+/** Encodes and decodes {@link UseTokenReply}. */
+export const useTokenReplyCodec = new StructCodec<UseTokenReply, UseTokenReplyView>({
+  name: "UseTokenReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putUseTokenReply,
+  newView: () => new UseTokenReplyView(),
+});
+
+/** MintToken, IssueToken, GetTokenKeys, GetTrustBundle. */
 export interface TextReply {
   text: string;
 }

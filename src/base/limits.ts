@@ -488,6 +488,8 @@ export const DOCUMENT_BYTES_MAX = 768 * 1024;
 export const TOKEN_BYTES_MAX = 4 * 1024;
 /** The longest life of a token, ms: what a stolen one is worth. */
 export const TOKEN_LIFE_MS_MAX = 900_000;
+/** An issuer's and an audience's name: a SPIFFE id or a host, with room. */
+export const TOKEN_NAME_BYTES_MAX = 400;
 /** By how much a token's issuer may be ahead of who checks it, ms: both follow a time service. */
 export const TOKEN_SKEW_MS = 30_000;
 /** Keys that tokens are checked with at once: one a rotation, and rotations are hours apart. */

@@ -43,6 +43,8 @@ export interface AuthenticatedPeer {
   /** The identity's number in the system group, `[1, 2^32)`, 0 for strangers: a record's writer. */
   readonly lineage: number;
   readonly grants: Grants;
+  /** The token whose grants are among these, and what the certificate grants alone. */
+  readonly token?: { readonly tokenId: string; readonly certified: Grants };
   /** Unix ms after which it counts no more. */
   readonly expiresAtMs: number;
   /** True when the peer checked our certificate by a pin, so that the session cannot be relayed. */

@@ -47,6 +47,7 @@ import { ControlChannel } from "./control_channel.ts";
 import { PendingTable } from "./pending.ts";
 import { nextReplyBuffer } from "./read_buffer.ts";
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
+import { SessionToken } from "./session_token.ts";
 
 /** Who is told of what a connection does. */
 export interface ConnectionOwner {
@@ -86,6 +87,7 @@ export interface ConnectionParameters {
 export async function openConnection(parameters: ConnectionParameters): Promise<Connection> {
   const { dialer, endpoint, trust, hello, world, timeoutMs, signal } = parameters;
   const session = await dialer.dial(endpoint, { trust, timeoutMs, signal });
+  const token = new SessionToken({ ...parameters, session });
   let late = false;
   const timer = world.scheduler.after(timeoutMs, () => {
     late = true;
@@ -98,10 +100,12 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
     const proof = await proveSession(session, first, parameters);
     const control = new ControlChannel(first);
     const greeting = await control.greet(hello);
+    await token.proven(proof);
     const stream = await session.open("request");
-    return new Connection(parameters, { session, control, stream, greeting, proof });
+    return new Connection(parameters, { session, control, stream, greeting, proof, token });
   } catch (error) {
     const refusal = await whyRefused(session, toRegistryError(error), world);
+    token.close();
     session.abort("The session could not be set up");
     if (!late) throw refusal;
     throw new RegistryError(
@@ -136,6 +140,7 @@ export class Connection {
   readonly #control: ControlChannel;
   readonly #stream: Stream;
   readonly #renewal: SessionRenewal;
+  readonly #token: SessionToken;
   readonly #outbox: Outbox;
   readonly #table: PendingTable;
   readonly #inFlightMax: number;
@@ -168,6 +173,7 @@ export class Connection {
       readonly stream: Stream;
       readonly greeting: Greeting;
       readonly proof: SessionProof | undefined;
+      readonly token: SessionToken;
     },
   ) {
     const { greeting } = parts;
@@ -177,7 +183,12 @@ export class Connection {
     this.#session = parts.session;
     this.#control = parts.control;
     this.#stream = parts.stream;
-    this.#renewal = new SessionRenewal(parts.session, parameters);
+    this.#token = parts.token;
+    this.#renewal = new SessionRenewal(
+      parts.session,
+      parameters,
+      (proof) => void this.#token.proven(proof),
+    );
     if (parts.proof !== undefined) this.#renewal.start(parts.proof);
     const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
     this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
@@ -290,6 +301,7 @@ export class Connection {
     this.#ended = this.#closing = true;
     this.#drainTimer?.cancel();
     this.#renewal.close();
+    this.#token.close();
     this.#control.goodbye(undefined, "");
     await this.#session.goodbye(undefined, "The client closed");
   }
@@ -410,6 +422,7 @@ export class Connection {
     this.#ended = this.#closing = true;
     this.#drainTimer?.cancel();
     this.#renewal.close();
+    this.#token.close();
     if (error.code === "malformed" || error.code === "too_large") {
       this.#control.goodbye(error.code, error.message);
       // Never rejects; nobody has to wait for it.

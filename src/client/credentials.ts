@@ -3,6 +3,7 @@
  * `registry-auth/1` on its first stream and is renewed in place before it ends; the keys stay with
  * whoever made the services. Nothing here needs more than a browser has.
  */
+import type { RegistryError } from "../base/errors.ts";
 import type { Role } from "../base/peer.ts";
 import type { HandshakeServices } from "../../identity/registry_auth/mod.ts";
 import type { Endpoint } from "../../transport/transport.ts";
@@ -25,6 +26,16 @@ export interface DevelopmentCredentials {
   readonly kind: "development";
 }
 
+/** Tokens beside a certificate; nothing here may throw. */
+export interface TokenUse {
+  /** The token to show; `undefined`: none. Asked at each session, and as often as one nears its end. */
+  readonly current: () => string | undefined;
+  /** Told of the token that a server gives with a session. */
+  readonly given?: (token: string) => void;
+  /** Told why a token adds nothing: `unauthenticated` with its fault, `connection_lost`, … */
+  readonly refused?: (error: RegistryError) => void;
+}
+
 /** An identity that a certificate proves. */
 export interface CertificateCredentials {
   readonly kind: "certificate";
@@ -34,6 +45,9 @@ export interface CertificateCredentials {
   readonly services: HandshakeServices;
   /** UUID (16 bytes) of the server that is meant at an endpoint; absent or `undefined`: any. */
   readonly serverId?: (endpoint: Endpoint) => Uint8Array | undefined;
+  readonly tokens?: TokenUse;
+  /** True: tokens go over sessions, too, whose server was not pinned. Default false. */
+  readonly trustUnpinned?: boolean;
   /**
    * The pins that are known of the server at an endpoint by now, such as those of the newest trust
    * bundle; tried before those of the client's trust, which are as old as the client.

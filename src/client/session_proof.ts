@@ -79,12 +79,19 @@ export async function whyRefused(
 export class SessionRenewal {
   readonly #session: Session;
   readonly #parameters: ProofParameters;
+  readonly #onProven: (proof: SessionProof) => void;
   #timer: Timer | undefined;
   #over = false;
 
-  constructor(session: Session, parameters: ProofParameters) {
+  /** @param onProven told of each renewal; must not throw. */
+  constructor(
+    session: Session,
+    parameters: ProofParameters,
+    onProven: (proof: SessionProof) => void,
+  ) {
     this.#session = session;
     this.#parameters = parameters;
+    this.#onProven = onProven;
   }
 
   /** Plans the first one. */
@@ -116,7 +123,9 @@ export class SessionRenewal {
     try {
       stream = await this.#session.open("control");
       const proof = await proveSession(this.#session, stream, this.#parameters);
-      if (proof !== undefined) this.#plan(proof.result);
+      if (proof === undefined) return;
+      this.#plan(proof.result);
+      this.#onProven(proof);
     } catch {
       // A refusal ends the session, which its owner hears of; a full one has room again later.
       this.#after(AUTH_RENEW_RETRY_MS);

@@ -3,16 +3,12 @@
  * for it, without a proof. The server must be pinned: what is sent is worth a certificate to whoever
  * reads it first.
  */
-import { requestCodec, responseCodec } from "../../schemas/gen/wire.ts";
-import { FrameWriter } from "../../schemas/runtime/writer.ts";
-import { errorCodeFromWire, RegistryError, toRegistryError } from "../base/errors.ts";
-import { REQUEST_FRAME_BYTES_MAX, RESPONSE_FRAME_BYTES_MAX } from "../base/limits.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
-import { FrameAssembler } from "../wire/frame_assembler.ts";
-import { OPERATIONS } from "../wire/operations.ts";
-import type { Dialer, Endpoint, Stream, Trust } from "../../transport/transport.ts";
+import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { EnrolOrder, IssuedIdentity, RenewalOrder } from "./identity_types.ts";
 import { whyRefused } from "./session_proof.ts";
+import { askOnce } from "./single_request.ts";
 
 /** What a stranger may ask, by operation; the answer is a certificate. */
 export interface StrangersOrders {
@@ -56,8 +52,8 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   });
   try {
     const stream = await session.open("request");
-    await stream.write(requestFrame(name, order, timeoutMs));
-    const reply = await readReply(name, stream);
+    // deno-lint-ignore no-explicit-any -- the order of `name` is the request of `name`.
+    const reply = await askOnce(name, order as any, { stream, timeoutMs });
     await session.goodbye(undefined, "", { lingerMs: 0 });
     return reply;
   } catch (error) {
@@ -68,46 +64,4 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   } finally {
     timer.cancel();
   }
-}
-
-function requestFrame<Name extends keyof StrangersOrders>(
-  name: Name,
-  order: StrangersOrders[Name],
-  timeoutMs: number,
-): Uint8Array {
-  const out = new FrameWriter({ bytesMax: REQUEST_FRAME_BYTES_MAX });
-  const { id: operation, request } = OPERATIONS[name];
-  const header = {
-    id: 1,
-    timeoutMs,
-    maxStalenessMs: 0,
-    operation,
-    ringEpoch: { generation: 0, number: 0 },
-  };
-  // deno-lint-ignore no-explicit-any -- the codec of `name` takes the order of `name`.
-  requestCodec.write(out, header, request as any, order as any);
-  return out.written.slice();
-}
-
-async function readReply(name: keyof StrangersOrders, stream: Stream): Promise<IssuedIdentity> {
-  const assembler = new FrameAssembler({
-    frameBytesMax: RESPONSE_FRAME_BYTES_MAX,
-    segmentsMax: 1,
-  });
-  let reply: IssuedIdentity | undefined;
-  while (reply === undefined) {
-    const chunk = await stream.read(new Uint8Array(16 * 1024));
-    if (chunk === undefined) {
-      throw new RegistryError("connection_lost", "The server ended the stream before it answered");
-    }
-    assembler.push(chunk, (view, bytes, start, end) => {
-      const response = responseCodec.newView().wrap(view, bytes, start + 8, end);
-      if (response.code !== 0) {
-        const { code, message, field, retryAfterMs } = response.toPlain();
-        throw new RegistryError(errorCodeFromWire(code), message, { field, retryAfterMs });
-      }
-      reply = response.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
-    });
-  }
-  return reply;
 }

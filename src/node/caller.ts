@@ -7,4 +7,11 @@ export interface Caller {
   readonly sessionId: number;
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
+  /**
+   * Takes up a token for the session, in place of the one before. Absent where nothing was proven.
+   *
+   * @returns Unix ms at which the session ends with it, at once where the token is in use already.
+   * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied`.
+   */
+  readonly useToken?: (token: string) => number | Promise<number>;
 }

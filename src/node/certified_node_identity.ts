@@ -17,11 +17,12 @@ import { ROOT_FILE } from "../../identity/authority_folder.ts";
 import { handshakeServices } from "../../identity/handshake_services.ts";
 import { IdentityFolder } from "../../identity/identity_folder.ts";
 import type { OwnIdentity } from "../../identity/own_identity.ts";
-import { authorityOf } from "../../identity/registry_auth/mod.ts";
+import { authorityOf, type Candidate } from "../../identity/registry_auth/mod.ts";
 import { renewAtMs } from "../../identity/renewal_schedule.ts";
 import { ServerCertificates } from "../../identity/server_certificates.ts";
-import { formatSpiffeId } from "../../identity/spiffe.ts";
+import { formatRegionScope, formatSpiffeId } from "../../identity/spiffe.ts";
 import { planFromBytes } from "../../identity/token_key_plan.ts";
+import { PublishedTokenKeys } from "../../identity/token_keys.ts";
 import type { TrustedServer } from "../../identity/trust_bundle_content.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { IdentityAuthority } from "./identity_authority.ts";
@@ -37,6 +38,8 @@ export interface CertifiedNodeOptions {
   readonly data: string;
   readonly nodeId: number;
   readonly region: string;
+  /** Of the token that each session is given; "": none is. */
+  readonly sessionTokenAudience: string;
   readonly registry: Registry;
   readonly world: World;
   readonly logger: Logger;
@@ -77,6 +80,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
   readonly #service: IdentityService;
   readonly #subject: string;
   readonly #folder: IdentityFolder;
+  readonly #tokenKeys = new PublishedTokenKeys();
   #authorities: readonly string[] = [];
   #own: OwnIdentity | undefined;
   #renewAtMs = 0;
@@ -120,10 +124,18 @@ class CertifiedNodeIdentity implements NodeIdentity {
       trust: () => this.#authority.trust,
       wall: world.wall,
       bans: registry.bans,
+      mintToken: (candidate, expiresAtMs) => this.#tokenFor(candidate, expiresAtMs),
     });
     const { admit } = services;
+    const rules = {
+      issuer: this.#authority.issuer,
+      audience: formatRegionScope(this.#authority),
+      keys: this.#tokenKeys,
+      bans: registry.bans,
+    };
     return new CertifiedIdentity({
       world,
+      tokens: { rules, policy: registry.policy },
       services: {
         ...services,
         admit: (candidate) => {
@@ -141,6 +153,21 @@ class CertifiedNodeIdentity implements NodeIdentity {
       authorities: () => new Set(this.#authorities),
       bans: registry.bans,
     });
+  }
+
+  /** The token that a session is given, where the operator wants one; the session begins without too. */
+  async #tokenFor(
+    { identity, pinned }: Candidate,
+    expiresAtMs: number,
+  ): Promise<string | undefined> {
+    const { sessionTokenAudience: audience, registry, logger } = this.#options;
+    if (audience === "" || !(pinned || registry.policy.trustUnpinned)) return undefined;
+    try {
+      return await this.#service.mintForSession(identity, audience, expiresAtMs);
+    } catch (error) {
+      logger.warn("A session got no token", { subject: identity.subject, error });
+      return undefined;
+    }
   }
 
   async rotated(): Promise<void> {
@@ -187,6 +214,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
       document === undefined ? [] : planFromBytes(document.bytes),
     );
     if (due !== undefined) await this.#service.putDocument("tokenKeys", due.bytes, due.detail);
+    await this.#tokenKeys.replace(this.#service.tokenKeys());
   }
 
   get #server(): TrustedServer {

@@ -202,6 +202,8 @@ function parseSetting(
       return typeof raw === "string" && refusedListenHost(raw) === undefined ? raw : undefined;
     case "path":
       return typeof raw === "string" && isPath(raw, setting.bytesMax) ? raw : undefined;
+    case "audience":
+      return typeof raw === "string" && isAudience(raw, setting.bytesMax) ? raw : undefined;
     case "name":
       return typeof raw === "string" && isName(raw, setting.bytesMax) ? raw : undefined;
   }
@@ -234,6 +236,10 @@ function inBounds(setting: IntegerSetting, value: number | undefined): number | 
 
 function isPath(text: string, bytesMax: number): boolean {
   return text !== "" && !text.includes("\0") && new TextEncoder().encode(text).length <= bytesMax;
+}
+
+function isAudience(text: string, bytesMax: number): boolean {
+  return text.length <= bytesMax && /^[!-~]+$/.test(text);
 }
 
 function isName(text: string, bytesMax: number): boolean {

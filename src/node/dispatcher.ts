@@ -48,7 +48,7 @@ export class Dispatcher implements RequestHandler {
       const operation = this.#parts.admission.admit(request.operation, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
       this.#parts.access.admit(stream.caller.peer, operation, request);
-      if (operation.key === "system") {
+      if (operation.key === "system" || operation.id === OPERATIONS.useToken.id) {
         this.#later(this.#parts.identities, operation, request, stream, arrivedMs);
       } else if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
       else this.#later(this.#parts.writes, operation, request, stream, arrivedMs);
@@ -132,9 +132,11 @@ export class Dispatcher implements RequestHandler {
     arrivedMs: number,
   ): void {
     const requestId = request.id;
+    const { peer, bucket, useToken } = stream.caller;
     path.serve(operation, request, {
-      peer: stream.caller.peer,
-      bucket: stream.caller.bucket,
+      peer,
+      bucket,
+      ...(useToken === undefined ? {} : { useToken }),
       deadlineMs: arrivedMs + this.#timeoutMs(request),
     }).then(
       (reply) => this.#answerWrite(operation, requestId, stream, arrivedMs, reply),

@@ -3,11 +3,13 @@ import {
   auditRequestCodec,
   banRequestCodec,
   enrolRequestCodec,
+  issueTokenRequestCodec,
   joinTokenRequestCodec,
   lineageRequestCodec,
   mintTokenRequestCodec,
   renewIdentityRequestCodec,
   type RequestView,
+  useTokenRequestCodec,
 } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
 import { AUDIT_PAGE_ENTRIES } from "../base/limits.ts";
@@ -69,6 +71,16 @@ export class IdentityPath {
         const { audience, lifeMs } = request.bodyInto(mintTokenRequestCodec.newView()).toPlain();
         return { text: await service.mint(peer, audience, lifeMs) };
       }
+      case OPERATIONS.issueToken.id: {
+        const { subject, audience, lifeMs, ...grants } = request
+          .bodyInto(issueTokenRequestCodec.newView()).toPlain();
+        const order = { subject, audience, lifeMs, grants: grantsOf(grants) };
+        return { text: await service.issueToken(order, peer.lineage, deadlineMs) };
+      }
+      case OPERATIONS.useToken.id: {
+        const { token } = request.bodyInto(useTokenRequestCodec.newView());
+        return { expiresAtMs: await useTokenOf(context)(token) };
+      }
       case OPERATIONS.ban.id:
       case OPERATIONS.unban.id:
         await this.#ban(request, context, operation.id === OPERATIONS.unban.id);
@@ -125,6 +137,14 @@ export class IdentityPath {
     const { subject, latest: { generation, notAfterMs }, stopped = "" } = lineage;
     return { subject, generation, notAfterMs, stopped };
   }
+}
+
+function useTokenOf({ useToken }: WriteContext): NonNullable<WriteContext["useToken"]> {
+  if (useToken !== undefined) return useToken;
+  throw new RegistryError(
+    "permission_denied",
+    "This session has proven nothing a token could add to",
+  );
 }
 
 function grantsOf({ domains, gateways, credentialHashes }: Grants): Grants {

@@ -6,9 +6,11 @@
  * What is granted is audited by the very command that grants it. Refusals are counted here, and now
  * and then logged: a stranger must not be able to fill what group 0 keeps.
  */
+import { createHash } from "node:crypto";
+import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
-import { IDENTITY_DECISIONS_MAX, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
+import { IDENTITY_DECISIONS_MAX, RENEWAL_GRACE_MS_MAX, TOKEN_LIFE_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AuthenticatedPeer, Grants } from "../base/peer.ts";
 import { formatUuid } from "../base/uuid.ts";
@@ -36,6 +38,7 @@ import {
   DEFAULT_RENEWAL_GRACE,
   type EnrolmentDecision,
   type EnrolmentFault,
+  leafOf,
 } from "../../identity/enrolment.ts";
 import { createJoinToken, hashJoinToken } from "../../identity/join_token.ts";
 import { validateIdentity } from "../../identity/path_validation.ts";
@@ -43,7 +46,7 @@ import type { ProvenIdentity } from "../../identity/registry_auth/mod.ts";
 import { isRenewalProven } from "../../identity/renewal_proof.ts";
 import { parseSpiffeId } from "../../identity/spiffe.ts";
 import { decideStanding } from "../../identity/standing.ts";
-import { mintToken } from "../../identity/token.ts";
+import { mintToken, type TokenOrder } from "../../identity/token.ts";
 import { planFromBytes } from "../../identity/token_key_plan.ts";
 import { publishedKeys } from "../../identity/token_keys.ts";
 import { publicationFromBytes } from "../../identity/bundle_publication.ts";
@@ -251,7 +254,12 @@ export class IdentityService {
     }
   }
 
-  /** A token for the certificate that the peer's session was proven by. @throws RegistryError */
+  /**
+   * A token for the certificate that the peer's session was proven by, with what that grants: what
+   * a token adds to a session goes into no further token, or it would outlive its ban.
+   *
+   * @throws RegistryError
+   */
   async mint(peer: AuthenticatedPeer, audience: string, lifeMs: number): Promise<string> {
     if (peer.leafHash.length === 0) {
       throw new RegistryError(
@@ -259,20 +267,77 @@ export class IdentityService {
         "A token is bound to a certificate: there is none",
       );
     }
+    const { subject, leafHash, expiresAtMs } = peer;
+    const grants = peer.token?.certified ?? peer.grants;
+    return await this.#mint({ subject, leafHash, grants, audience, lifeMs }, expiresAtMs);
+  }
+
+  /** As {@link mint}, for a session that begins; its longest life. @throws RegistryError */
+  async mintForSession(
+    { subject, leafHash, grants }: ProvenIdentity,
+    audience: string,
+    expiresAtMs: number,
+  ): Promise<string> {
+    const order = { subject, leafHash, grants, audience, lifeMs: TOKEN_LIFE_MS_MAX };
+    return await this.#mint(order, expiresAtMs);
+  }
+
+  /**
+   * A token for somebody's latest certificate, with what a controller grants it; audited.
+   *
+   * @throws RegistryError `not_found` where the subject has no certificate, and those of a commit.
+   */
+  async issueToken(
+    { subject, grants, ...order }: {
+      readonly subject: string;
+      readonly audience: string;
+      readonly lifeMs: number;
+      readonly grants: Grants;
+    },
+    writer: number,
+    deadlineMs: number,
+  ): Promise<string> {
+    await this.current();
+    const lineage = this.state.lineageOf(subject);
+    if (lineage === undefined) {
+      throw new RegistryError("not_found", `${subject} has no certificate that counts`);
+    }
+    const { latest } = lineage;
+    // A leaf is made from its record again and again the same.
+    const [leaf] = await this.#must().issue(leafOf(lineage, latest));
+    const hash = createHash("sha256").update(defined(leaf, "A chain has a leaf")).digest();
+    const leafHash = new Uint8Array(hash);
+    const tokenId = this.#newId();
+    const token = await this.#mint(
+      { ...order, subject, grants, leafHash, tokenId },
+      latest.notAfterMs,
+    );
+    const detail = `token ${tokenId}: ${grantsText(grants)}`;
+    await this.note({ action: "token", subject, detail }, writer, deadlineMs);
+    return token;
+  }
+
+  async #mint(
+    { lifeMs, tokenId = this.#newId(), ...order }:
+      & Pick<TokenOrder, "subject" | "audience" | "leafHash" | "grants" | "lifeMs">
+      & { readonly tokenId?: string },
+    expiresAtMs: number,
+  ): Promise<string> {
     const authority = this.#must();
     const nowMs = this.#parts.wall.unixMs();
+    return await mintToken({
+      ...order,
+      issuer: authority.issuer,
+      tokenId,
+      nowMs,
+      lifeMs: Math.min(lifeMs, expiresAtMs - nowMs),
+    }, authority.tokenSigner(planFromState(this.state), nowMs));
+  }
+
+  #newId(): string {
     const bytes = new Uint8Array(16);
     this.#parts.entropy.fill(bytes);
-    return await mintToken({
-      issuer: authority.issuer,
-      audience,
-      subject: peer.subject,
-      tokenId: formatUuid(bytes),
-      nowMs,
-      lifeMs: Math.min(lifeMs, peer.expiresAtMs - nowMs),
-      leafHash: peer.leafHash,
-      grants: peer.grants,
-    }, authority.tokenSigner(planFromState(this.state), nowMs));
+    return formatUuid(bytes);
   }
 
   /** The public keys of tokens, a JWK Set. */

@@ -208,6 +208,7 @@ class Node {
       partitionCount: config.partitions,
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
       memoryBytes: () => this.#memory.bytes,
+      policy: { trustUnpinned: config.unpinnedSessions === "trusted" },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       requestTimeoutMs: config.requestTimeoutMs,
       events: this.#events,

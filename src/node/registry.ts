@@ -20,6 +20,7 @@ import {
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
+import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
 import { encodeGenesis, encodePutMember } from "../record/command.ts";
 import { Partitioner } from "../ring/partition.ts";
 import type { RingMap } from "../ring/ring_map.ts";
@@ -84,6 +85,8 @@ export interface RegistryOptions {
   readonly logLimits?: SharedLogLimits;
   readonly requestTimeoutMs: number;
   readonly logEvents: LogEvents;
+  /** What the operator loosens of the access rules; default: nothing. */
+  readonly policy?: AccessPolicy;
   /** Told of everything that apply does, after recovery. */
   readonly events?: EventSink;
   /** What status tells beside what the registry knows. */
@@ -113,6 +116,8 @@ export class Registry {
   readonly identities: IdentityService;
   /** Who is banned, as group 0 says; sessions are ended by it. */
   readonly bans = new BanList();
+  /** What the operator loosened of the access rules. */
+  readonly policy: AccessPolicy;
   readonly #banFeed: BanFeed;
   readonly #options: RegistryOptions;
   readonly #groups: Groups;
@@ -129,6 +134,7 @@ export class Registry {
     const { log, shared } = opened;
     const clock = opened.clock;
     this.clock = clock;
+    this.policy = options.policy ?? STRICT_POLICY;
     this.#options = options;
     this.#groups = groups;
     this.created = created;
@@ -142,7 +148,7 @@ export class Registry {
     this.#proposer = new Proposer({ monotonic: clock, wall: world.wall });
     const { table } = this;
     const proposer = this.#proposer;
-    const access = new AccessControl();
+    const access = new AccessControl(this.policy);
     const claims = new DomainClaims(table, proposer);
     this.replies = new ReplyWriter(nodeId);
     this.admission = new Admission(options.ceilings, {

@@ -18,14 +18,22 @@ import {
   serverProtocol,
   type TlsLeaves,
 } from "../../identity/registry_auth/mod.ts";
-import { SessionLife } from "../../identity/session_life.ts";
+import {
+  SessionLife,
+  type SessionLifeOptions,
+  type TokenAcceptance,
+} from "../../identity/session_life.ts";
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 
 /** A proof that counts for a while. */
 export interface Proof {
-  /** Its signal fires when it counts no more. */
+  /** Its signal, the same throughout, fires when it counts no more. */
   readonly peer: AuthenticatedPeer;
+  /** The token in use. */
+  readonly token?: string | undefined;
+  /** Takes up a token, as `SessionLife.useToken` does; absent: none adds anything. */
+  useToken?(token: string): AuthenticatedPeer | Promise<AuthenticatedPeer>;
   /** The session is over, or another proof took its place. */
   close(): void;
 }
@@ -64,9 +72,12 @@ export interface CertifiedIdentityOptions {
   readonly bans: BanList;
   /** The longest that a session lasts before it must be renewed, ms. */
   readonly sessionMsMax?: number;
-  /** Whether tokens go into sessions that may be relayed too. Default false. */
-  readonly unpinnedTokens?: boolean;
+  /** What tokens are held to; absent: none is taken or given. */
+  readonly tokens?: TokenAcceptance;
 }
+
+/** What a handshake, or TLS, says of a session's life. */
+type ProvenField = "identity" | "pinned" | "expiresAtMs" | "sessionMsMax";
 
 /** Proves peers by their certificates: in TLS where TLS did, by `registry-auth/1` elsewhere. */
 export class CertifiedIdentity implements SessionIdentity {
@@ -91,7 +102,7 @@ export class CertifiedIdentity implements SessionIdentity {
   }
 
   async #shake(session: Session, stream: Stream): Promise<Proof> {
-    const { world, services, own, authorities, tlsLeaves, bans } = this.#options;
+    const { world, services, own, authorities, tlsLeaves, tokens } = this.#options;
     const nonce = new Uint8Array(32);
     world.entropy.fill(nonce);
     const { identity, chain } = own();
@@ -101,20 +112,19 @@ export class CertifiedIdentity implements SessionIdentity {
       authorities: authorities(),
       tlsLeaves: tlsLeaves(),
       sessionMsMax: this.#sessionMsMax,
-      unpinnedTokens: this.#options.unpinnedTokens ?? false,
+      unpinnedTokens: tokens?.policy.trustUnpinned ?? false,
       own: { ...identity, chain },
     });
     const handshake = new Handshake(protocol, world.monotonic.nowMs());
     const result = await this.#halfOpen.run((signal) =>
       runHandshake(handshake, { stream, services, ...world, signal })
     );
-    const { wall, scheduler } = world;
-    return new SessionLife({ ...result, identity: result.peer, wall, scheduler, bans });
+    return this.#live({ ...result, identity: result.peer });
   }
 
   /** TLS verified the chain and the key; what the leaf says is judged by our own rules too. */
   async #proveByTls({ peerCertificate }: Session): Promise<Proof> {
-    const { services, bans, world: { wall, scheduler } } = this.#options;
+    const { services } = this.#options;
     if (peerCertificate === undefined) {
       throw new RegistryError("unauthenticated", "A client certificate is needed: TLS saw none");
     }
@@ -124,13 +134,18 @@ export class CertifiedIdentity implements SessionIdentity {
     const candidate = { identity, pinned: true };
     const admittance = await services.admit(candidate);
     if ("fault" in admittance) throw new HandshakeRefused(admittance);
+    const { expiresAtMs } = admittance;
+    return this.#live({ ...candidate, expiresAtMs, sessionMsMax: this.#sessionMsMax });
+  }
+
+  #live(proven: Pick<SessionLifeOptions, ProvenField>): SessionLife {
+    const { bans, tokens, world: { wall, scheduler } } = this.#options;
     return new SessionLife({
-      ...candidate,
-      expiresAtMs: admittance.expiresAtMs,
-      sessionMsMax: this.#sessionMsMax,
+      ...proven,
       wall,
       scheduler,
       bans,
+      ...(tokens === undefined ? {} : { tokens }),
     });
   }
 }

@@ -275,7 +275,12 @@ export class Sessions {
     send(open.control, { kind: "hello_reply", reply });
     open.greeted = true;
     this.#followControl(open, control);
-    open.caller = { sessionId: session.id, peer, bucket: this.#newBucket() };
+    open.caller = {
+      sessionId: session.id,
+      peer,
+      bucket: this.#newBucket(),
+      useToken: (token) => this.#useToken(open, token),
+    };
     return open.caller;
   }
 
@@ -303,6 +308,20 @@ export class Sessions {
     proof.peer.revoked.addEventListener("abort", onRevoked, { once: true, signal });
   }
 
+  /** Takes up a token; the caller is the peer that it makes. */
+  #useToken(open: OpenSession, token: string): number | Promise<number> {
+    const { proof, caller } = open;
+    if (proof?.useToken === undefined || caller === undefined) {
+      throw new RegistryError("permission_denied", "This session's identity takes no tokens");
+    }
+    const take = (peer: AuthenticatedPeer) => {
+      caller.peer = peer;
+      return peer.expiresAtMs;
+    };
+    const peer = proof.useToken(token);
+    return peer instanceof Promise ? peer.then(take) : take(peer);
+  }
+
   /** One renewal at a time, and not too often: it costs more than any request. */
   #beginRenewal(open: OpenSession, stream: Stream): void {
     const nowMs = this.#options.world.monotonic.nowMs();
@@ -323,12 +342,24 @@ export class Sessions {
       proof.close();
       throw new RegistryError("unauthenticated", "A session is renewed by who began it alone");
     }
+    await this.#keepToken(open, proof);
     this.#hold(open, proof);
     // The client ends the stream: it has read all then. Not every transport tells of that.
     const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => stream.abort());
     await stream.read(new Uint8Array(1));
     timer.cancel();
     stream.abort();
+  }
+
+  /** The token in use goes on with a proof by the same certificate; with another it counts no more. */
+  async #keepToken(open: OpenSession, proof: Proof): Promise<void> {
+    const token = open.proof?.token;
+    if (token === undefined) return;
+    try {
+      await proof.useToken?.(token);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+    }
   }
 
   /** The version that both speak. */

@@ -8,6 +8,7 @@ import {
   REGION_BYTES_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
+  TOKEN_NAME_BYTES_MAX,
   WAL_HARD_BYTES,
   WAL_SOFT_BYTES,
 } from "../base/limits.ts";
@@ -37,7 +38,7 @@ export interface ChoiceSetting {
 
 /** An address to listen on, a path, or a name. */
 export interface TextSetting {
-  readonly kind: "host" | "path" | "name";
+  readonly kind: "host" | "path" | "name" | "audience";
   readonly default: string;
   readonly bytesMax: number;
   readonly description: string;
@@ -86,6 +87,19 @@ export const SETTINGS = {
     bytesMax: 4_096,
     description: "folder of the region's keys, made by crs identity init; none: everybody who " +
       "reaches the node may do everything",
+  },
+  unpinnedSessions: {
+    kind: "choice",
+    default: "read-only",
+    choices: ["read-only", "trusted"],
+    description: "what clients may do that know the node's CA and no pin, so that another node " +
+      "could stand between; trusted: as much as pinned ones",
+  },
+  sessionTokenAudience: {
+    kind: "audience",
+    default: "",
+    bytesMax: TOKEN_NAME_BYTES_MAX,
+    description: "audience of the token that each session is given; none: sessions get none",
   },
   partitions: {
     kind: "integer",
@@ -229,6 +243,8 @@ export function wantedOf(setting: Setting): string {
       return "127.0.0.1, ::1 or localhost";
     case "path":
       return `a path of 1 to ${setting.bytesMax} bytes`;
+    case "audience":
+      return `1 to ${setting.bytesMax} visible ASCII characters`;
     case "name":
       return `1 to ${setting.bytesMax} of a-z, 0-9 and -, a letter or digit first and last`;
   }

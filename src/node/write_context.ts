@@ -1,5 +1,6 @@
 /** What all writes share: who asks and until when, and the form of their answers. */
 import type { AuthenticatedPeer } from "../base/peer.ts";
+import type { Caller } from "./caller.ts";
 import type { ReadPoint } from "./group_interface.ts";
 import type { TokenBucket } from "./rate_limiter.ts";
 
@@ -7,6 +8,7 @@ import type { TokenBucket } from "./rate_limiter.ts";
 export interface WriteContext {
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
+  readonly useToken?: Caller["useToken"];
   /** Monotonic ms. */
   readonly deadlineMs: number;
 }

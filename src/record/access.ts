@@ -17,7 +17,8 @@ import { KIND_AGENT, KIND_GATEWAY } from "./key.ts";
 /**
  * What an operation needs: `inspect` how the cluster stands; `read` records; `write` one; `renew`
  * its lease; `administer` members, placement, bans and keys; `peer` what nodes ask of each other;
- * `join` a certificate, the request being proof enough; `mint` a token for one's own certificate.
+ * `join` a certificate, the request being proof enough; `token` one for one's own certificate, to mint
+ * or to show.
  */
 export type AccessRule =
   | "inspect"
@@ -27,7 +28,7 @@ export type AccessRule =
   | "administer"
   | "peer"
   | "join"
-  | "mint";
+  | "token";
 
 /** Who stands how to a record: its owner, its gateway, an agent that may name it, anybody else. */
 export type Relation = "own" | "attached" | "granted" | "other";
@@ -55,7 +56,7 @@ export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
 /** What everybody with an identity may do. */
-const HOLDER = { inspect: ALL, join: ALL, mint: ALL };
+const HOLDER = { inspect: ALL, join: ALL, token: ALL };
 
 /** The relations to a record in which a role may do something; none where nothing is said. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {

@@ -27,6 +27,7 @@ export const AUDIT_ACTIONS = {
   member: 9,
   removeMember: 10,
   removeRecord: 11,
+  token: 12,
 } as const;
 
 /** The name of an action, as people read it. */

@@ -15,6 +15,7 @@ import {
   enrolRequestCodec,
   identityReplyCodec,
   idRequestCodec,
+  issueTokenRequestCodec,
   joinTokenReplyCodec,
   joinTokenRequestCodec,
   lineageReplyCodec,
@@ -41,6 +42,8 @@ import {
   ringMapCodec,
   statusReplyCodec,
   textReplyCodec,
+  useTokenReplyCodec,
+  useTokenRequestCodec,
 } from "../../schemas/gen/wire.ts";
 import type { StructCodec, StructLayout } from "../../schemas/runtime/codec.ts";
 import type { ErrorCode } from "../base/errors.ts";
@@ -333,7 +336,7 @@ export const OPERATIONS = {
     kind: "write",
     key: "system",
     repeatable: true,
-    access: "mint",
+    access: "token",
     request: mintTokenRequestCodec,
     reply: textReplyCodec,
     cost: 100,
@@ -422,6 +425,30 @@ export const OPERATIONS = {
     reply: deregisterReplyCodec,
     cost: 100,
     codes: ["not_found", "storage_unavailable"],
+  },
+  useToken: {
+    id: 28,
+    name: "useToken",
+    kind: "write",
+    key: "node",
+    repeatable: true,
+    access: "token",
+    request: useTokenRequestCodec,
+    reply: useTokenReplyCodec,
+    cost: 10,
+    codes: ["unauthenticated", "invalid_configuration"],
+  },
+  issueToken: {
+    id: 29,
+    name: "issueToken",
+    kind: "write",
+    key: "system",
+    repeatable: true,
+    access: "administer",
+    request: issueTokenRequestCodec,
+    reply: textReplyCodec,
+    cost: 100,
+    codes: ["not_found", "invalid_configuration", "too_large", "storage_unavailable"],
   },
 } as const satisfies Record<string, Operation>;
 

@@ -10,6 +10,7 @@ import type { AuthenticatedPeer } from "../../src/base/peer.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { connect } from "../../src/client/client.ts";
 import type { Client, ClientOptions } from "../../src/client/types.ts";
+import type { AccessPolicy } from "../../src/record/access.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
@@ -30,6 +31,7 @@ const PORT = 4100;
 /** How a harness is made; each has a default. */
 export interface HarnessOptions {
   readonly partitions?: number;
+  readonly policy?: AccessPolicy;
   readonly recordsMax?: number;
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
@@ -197,7 +199,7 @@ export class RegistryHarness {
   }
 
   async #open(process: Process): Promise<Registry> {
-    const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits } = this.#options;
+    const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits, policy } = this.#options;
     return await Registry.open({
       storage: this.disk.open(process),
       world: process,
@@ -208,6 +210,7 @@ export class RegistryHarness {
       ceilings: { recordsMax, memoryBytesMax },
       memoryBytes: () => this.memoryBytes,
       ...(logLimits === undefined ? {} : { logLimits }),
+      ...(policy === undefined ? {} : { policy }),
       requestTimeoutMs: 5_000,
       logEvents: {
         cut: () => {},

@@ -70,6 +70,8 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   readAudit: { any: "___c_d_" },
   getLineage: { any: "_gpc_d_" },
   removeRecord: { any: "___c_d_" },
+  useToken: { any: "agpcnd_" },
+  issueToken: { any: "___c_d_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
@@ -80,7 +82,7 @@ const PINNED_RULES: Readonly<Record<string, Expected>> = {
   administer: { "members, placement, bans, keys": "___c_d_" },
   peer: { "traffic between nodes": "____nd_" },
   join: { "a certificate, by join token or by the one before": "agpcnds" },
-  mint: { "a token for the own certificate": "agpcnd_" },
+  token: { "a token for the own certificate": "agpcnd_" },
 };
 const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   ...PINNED_RULES,
@@ -88,7 +90,7 @@ const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   renew: { "own record": "_____d_" },
   administer: { "members, placement, bans, keys": "_____d_" },
   peer: { "traffic between nodes": "_____d_" },
-  mint: { "a token for the own certificate": "_____d_" },
+  token: { "a token for the own certificate": "_____d_" },
 };
 
 const SHOWN: Expected = {

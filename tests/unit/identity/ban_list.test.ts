@@ -60,13 +60,35 @@ test("a name of one kind is no name of another", () => {
 test("a token that a session takes up later is watched from then on", () => {
   const list = new BanList();
   const watch = list.watch({ subject: SUBJECT });
-  watch.addToken(TOKEN);
-  watch.addToken(TOKEN);
+  watch.useToken(TOKEN);
+  watch.useToken(TOKEN);
   list.ban(BANS[2]!);
   assert.ok(watch.signal.aborted);
   const late = list.watch({ subject: SUBJECT });
-  late.addToken(TOKEN);
+  late.useToken(TOKEN);
   assert.ok(late.signal.aborted);
+});
+
+test("a token that gave way to another concerns a session no more, and leaves nothing behind", () => {
+  const list = new BanList();
+  const watch = list.watch({ subject: SUBJECT });
+  watch.useToken(TOKEN);
+  watch.useToken("another");
+  assert.is(list.watchedNames, 2);
+  list.ban(BANS[2]!);
+  assert.not(watch.signal.aborted);
+  watch.close();
+  assert.is(list.watchedNames, 0);
+});
+
+test("a watch that is closed by the ban that it hears of leaves nothing behind", () => {
+  const list = new BanList();
+  list.ban(BANS[2]!);
+  const watch = list.watch({ subject: SUBJECT });
+  watch.signal.addEventListener("abort", () => watch.close());
+  watch.useToken(TOKEN);
+  assert.ok(watch.signal.aborted);
+  assert.is(list.watchedNames, 0);
 });
 
 test("many sessions of one identity all end", () => {

@@ -16,7 +16,7 @@ import {
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
-import { OPERATIONS } from "../../../src/wire/operations.ts";
+import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
 import { controlFrame, GOOD_HELLO, type RawPeer, requestFrame } from "../../support/raw_peer.ts";
 import {
@@ -148,7 +148,7 @@ test("more items than a request may name are refused with too_large", async () =
 test("an operation that is not known is refused with its request's id", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
-  for (const operation of [0, 17, 99, 0xffff]) {
+  for (const operation of [0, OPERATION_IDS_END, 0xffff]) {
     const frame = requestFrame(4_000 + operation, "getAgent", GET);
     const view = new DataView(frame.buffer, frame.byteOffset);
     const at = findOperation(frame);

@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BanList } from "../../../identity/ban_list.ts";
+import type { TokenOrder } from "../../../identity/token.ts";
 import { authorityOf, runHandshake } from "../../../identity/registry_auth/mod.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
@@ -17,6 +18,7 @@ import { clientEnd, type Member, Realm, tlsLeaf } from "../../support/auth_realm
 import { controlFrame, GOOD_HELLO } from "../../support/raw_peer.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 import { STARTED_UNIX_MS, type SteppedWorld } from "../../support/stepped_world.ts";
+import { TOKEN_ID, type TokenWorld, tokenWorld } from "../../support/tokens.ts";
 
 const HOST = "node";
 const PORT = 4100;
@@ -40,12 +42,27 @@ class Scene {
   harness!: RegistryHarness;
   identity!: CertifiedIdentity;
   readonly events: ConnectionEvent[] = [];
+  readonly issuer: TokenWorld;
+  /** The token that clients show, those that they were given, and why one was refused. */
+  shown: string | undefined;
+  readonly given: string[] = [];
+  readonly refused: ErrorCode[] = [];
 
-  static async open(sessionMsMax = HOUR_MS): Promise<Scene> {
-    const scene = new Scene();
+  constructor(issuer: TokenWorld) {
+    this.issuer = issuer;
+  }
+
+  static async open(
+    { sessionMsMax = HOUR_MS, trustUnpinned = false, takesTokens = true } = {},
+  ): Promise<Scene> {
+    const scene = new Scene(await tokenWorld());
+    const { rules } = scene.issuer;
+    const policy = { trustUnpinned };
+    const tokens = { rules: { ...rules, bans: scene.bans }, policy };
     scene.realm.admittance = { expiresAtMs: FAR_MS };
     scene.harness = new RegistryHarness({
       identity: { prove: (session, stream) => scene.identity.prove(session, stream) },
+      policy,
     });
     scene.identity = new CertifiedIdentity({
       world: scene.world,
@@ -55,6 +72,7 @@ class Scene {
       authorities: () => new Set([authorityOf(HOST, PORT)]),
       bans: scene.bans,
       sessionMsMax,
+      ...(takesTokens ? { tokens } : {}),
     });
     await scene.harness.start();
     return scene;
@@ -74,7 +92,24 @@ class Scene {
         sign: (content) => Promise.resolve(show().sign(content)),
       },
       serverId: () => this.server.identity.subjectId,
+      tokens: {
+        current: () => this.shown,
+        given: (token) => void this.given.push(token),
+        refused: ({ code }) => void this.refused.push(code),
+      },
     };
+  }
+
+  /** A token for a member's certificate, from now on for ten minutes. */
+  async token(member: Member, changes: Partial<TokenOrder> = {}): Promise<string> {
+    const { subject, leafHash } = member.identity;
+    return await this.world.wait(this.issuer.mint({
+      subject,
+      leafHash,
+      nowMs: this.world.unixMs(),
+      grants: { domains: ["a.example"], gateways: [] },
+      ...changes,
+    }));
   }
 
   async connect(
@@ -277,6 +312,137 @@ test("a session is not proven again and again in a hurry", async () => {
   await world.pass(500);
   assert.is((await prove()).outcome, "ok");
   assert.is(scene.harness.sessions.count, 1);
+});
+
+const agentRecord = (agent: Member) => ({
+  id: idOf(agent),
+  region: "eu-1",
+  domain: "a.example",
+  address: "192.0.2.1",
+  port: 1,
+});
+
+test("a token adds its grants to the session that shows it", async () => {
+  const scene = await Scene.open();
+  const agent = scene.realm.enrol("agent", 5);
+  const without = await scene.connect(scene.credentials(agent));
+  assert.is(await scene.code(without.registerAgent(agentRecord(agent))), "permission_denied");
+  scene.shown = await scene.token(agent);
+  const client = await scene.connect(scene.credentials(agent));
+  assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "ok");
+  const other = { ...agentRecord(agent), domain: "b.example" };
+  assert.is(await scene.code(client.registerAgent(other)), "permission_denied");
+  assert.equal(scene.refused, []);
+});
+
+test("a token of another certificate, or one that ended, adds nothing, and its session goes on", async () => {
+  const scene = await Scene.open();
+  const agent = scene.realm.enrol("agent", 5);
+  const other = scene.realm.enrol("agent", 6);
+  const { subject } = agent.identity;
+  for (
+    const token of [
+      await scene.token(other),
+      await scene.token(other, { subject }),
+      await scene.token(agent, { nowMs: scene.world.unixMs() - 600_000 }),
+    ]
+  ) {
+    scene.shown = token;
+    const client = await scene.connect(scene.credentials(agent));
+    assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "permission_denied");
+    assert.is(await scene.code(client.getAgent(idOf(agent))), "not_found");
+  }
+  assert.equal(scene.refused, ["unauthenticated", "unauthenticated", "unauthenticated"]);
+});
+
+test("a session ends with its token, and goes on where another is shown in time", async () => {
+  for (const isRenewed of [false, true]) {
+    const scene = await Scene.open();
+    const agent = scene.realm.enrol("agent", 5);
+    scene.shown = await scene.token(agent);
+    const client = await scene.connect(scene.credentials(agent));
+    await scene.world.pass(200_000);
+    const tokenId = "0b5d3c52-6b1f-4b6e-9a3e-0d1b2c3d4e60";
+    if (isRenewed) scene.shown = await scene.token(agent, { tokenId });
+    await scene.world.pass(399_000);
+    assert.is(scene.events.some(({ kind }) => kind === "lost"), false);
+    assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "ok");
+    await scene.world.pass(2_000);
+    assert.is(scene.events.some(({ kind }) => kind === "lost"), !isRenewed);
+    if (isRenewed) assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "ok");
+  }
+});
+
+test("a ban of a token ends the sessions that use it, and no others", async () => {
+  const scene = await Scene.open();
+  const agent = scene.realm.enrol("agent", 5);
+  await scene.connect(scene.credentials(agent));
+  scene.shown = await scene.token(agent);
+  await scene.connect(scene.credentials(agent));
+  assert.is(scene.harness.sessions.count, 2);
+  scene.bans.ban({ kind: "token", name: TOKEN_ID, reason: "leaked" });
+  await scene.world.pass(500);
+  assert.is(scene.events.filter(({ kind }) => kind === "lost").length, 1);
+  assert.equal(scene.refused, ["unauthenticated"]);
+});
+
+test("a token stays with a session that is renewed by the same certificate, not by another", async () => {
+  for (const isReissued of [false, true]) {
+    const scene = await Scene.open({ sessionMsMax: 400_000 });
+    const agent = scene.realm.enrol("agent", 5);
+    const next = scene.realm.reissue(agent, NO_GRANTS);
+    let own = agent;
+    scene.shown = await scene.token(agent);
+    const client = await scene.connect(scene.credentials(agent, () => own));
+    if (isReissued) own = next;
+    scene.shown = undefined;
+    await scene.world.pass(300_000);
+    const outcome = await scene.code(client.registerAgent(agentRecord(agent)));
+    assert.is(outcome, isReissued ? "permission_denied" : "ok");
+    assert.is(scene.connections, 1);
+  }
+});
+
+test("a session that was not pinned takes no token and is given none", async () => {
+  for (const isClientStrict of [false, true]) {
+    const scene = await Scene.open();
+    scene.realm.admittance = { expiresAtMs: FAR_MS, token: "a.b.c" };
+    const agent = scene.realm.enrol("agent", 5);
+    scene.shown = await scene.token(agent);
+    const credentials = { ...scene.credentials(agent), trustUnpinned: !isClientStrict };
+    const client = await scene.connect(credentials as Credentials, []);
+    assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "permission_denied");
+    assert.equal(scene.given, []);
+    // A strict client does not even show it to whoever may stand between.
+    assert.equal(scene.refused, isClientStrict ? [] : ["permission_denied"]);
+  }
+});
+
+test("policy may trust sessions that were not pinned: they write, and take tokens", async () => {
+  const scene = await Scene.open({ trustUnpinned: true });
+  scene.realm.admittance = { expiresAtMs: FAR_MS, token: "a.b.c" };
+  const agent = scene.realm.enrol("agent", 5);
+  scene.shown = await scene.token(agent);
+  const credentials = { ...scene.credentials(agent), trustUnpinned: true } as Credentials;
+  const client = await scene.connect(credentials, []);
+  assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "ok");
+  assert.equal(scene.given, ["a.b.c"]);
+});
+
+test("a pinned session is given its token again with each renewal", async () => {
+  const scene = await Scene.open();
+  scene.realm.admittance = { expiresAtMs: FAR_MS, token: "a.b.c" };
+  await scene.connect(scene.credentials(scene.gateway));
+  assert.equal(scene.given, ["a.b.c"]);
+  await scene.world.pass(HOUR_MS * 0.75);
+  assert.equal(scene.given, ["a.b.c", "a.b.c"]);
+});
+
+test("a node without tokens says so", async () => {
+  const scene = await Scene.open({ takesTokens: false });
+  scene.shown = await scene.token(scene.gateway);
+  await scene.connect(scene.credentials(scene.gateway));
+  assert.equal(scene.refused, ["invalid_configuration"]);
 });
 
 test("many that say nothing after they connected do not keep others out", async () => {

@@ -1,0 +1,97 @@
+/**
+ * The token that a client shows on its session, so that what it grants counts there: before the first
+ * call, after each renewal of the session's proof, and before the one in use ends, where there is
+ * another by then. A session ends with its token, so one that is refused, or has no successor, is the
+ * business of who provides tokens.
+ */
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { AUTH_RENEW_RETRY_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { Timer, World } from "../base/world.ts";
+import type { Session } from "../../transport/transport.ts";
+import type { Credentials, TokenUse } from "./credentials.ts";
+import type { SessionProof } from "./session_proof.ts";
+import { askOnce } from "./single_request.ts";
+
+/** What it stands on. */
+export interface SessionTokenOptions {
+  readonly session: Session;
+  readonly credentials: Credentials;
+  readonly world: World;
+}
+
+/** The tokens of one session. */
+export class SessionToken {
+  readonly #options: SessionTokenOptions;
+  #timer: Timer | undefined;
+  #shown: string | undefined;
+  #over = false;
+
+  constructor(options: SessionTokenOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The session's proof is new: hands on the token that came with it, and shows the one of the moment.
+   * Neither where somebody could stand between, unless the credentials say otherwise. Never rejects.
+   */
+  async proven(proof: SessionProof | undefined): Promise<void> {
+    const { credentials, session } = this.#options;
+    if (credentials.kind === "development" || credentials.tokens === undefined) return;
+    // TLS has bound both certificates to the connection.
+    const isPinned = session.transport === "tls" || proof?.result.pinned === true;
+    if (!isPinned && credentials.trustUnpinned !== true) return;
+    const { tokens } = credentials;
+    const given = proof?.result.token;
+    if (given !== undefined) tokens.given?.(given);
+    this.#shown = undefined;
+    await this.#show(tokens);
+  }
+
+  /** Shows no more. */
+  close(): void {
+    this.#over = true;
+    this.#timer?.cancel();
+  }
+
+  async #show(tokens: TokenUse): Promise<void> {
+    const token = tokens.current();
+    if (token === undefined || this.#over) return;
+    if (token === this.#shown) return this.#later(tokens, AUTH_RENEW_RETRY_MS);
+    try {
+      const expiresAtMs = await this.#ask(token);
+      this.#shown = token;
+      const { wall, entropy } = this.#options.world;
+      this.#later(tokens, (expiresAtMs - wall.unixMs()) * (0.5 + 0.2 * entropy.unit()));
+    } catch (error) {
+      tokens.refused?.(toRegistryError(error));
+    }
+  }
+
+  #later(tokens: TokenUse, delayMs: number): void {
+    if (this.#over) return;
+    this.#timer?.cancel();
+    const waitMs = Math.max(AUTH_RENEW_RETRY_MS, delayMs);
+    this.#timer = this.#options.world.scheduler.after(waitMs, () => void this.#show(tokens));
+  }
+
+  async #ask(token: string): Promise<number> {
+    const { session, world } = this.#options;
+    const stream = await session.open("request");
+    const timeoutMs = REQUEST_TIMEOUT_MS_DEFAULT;
+    let isLate = false;
+    const timer = world.scheduler.after(timeoutMs, () => {
+      isLate = true;
+      stream.abort();
+    });
+    try {
+      const { expiresAtMs } = await askOnce("useToken", { token }, { stream, timeoutMs });
+      return expiresAtMs;
+    } catch (error) {
+      if (!isLate) throw error;
+      throw new RegistryError("deadline_exceeded", "The server did not answer to a token in time");
+    } finally {
+      timer.cancel();
+      stream.abort();
+    }
+  }
+}
