@@ -35,15 +35,16 @@ export interface AccessRow {
 const OWN = new Uint8Array(16).fill(1);
 const GRANTED_GATEWAY = new Uint8Array(16).fill(2);
 const OTHER = new Uint8Array(16).fill(3);
+const REGION = "eu";
 const GRANTED_DOMAIN = "granted.example";
 
 /** A peer of a role whose own record, granted domain and granted gateway are those above. */
 function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): AuthenticatedPeer {
   return {
-    subject: `spiffe://registry.example/region/eu/${role}/${formatUuid(OWN)}`,
+    subject: `spiffe://registry.example/region/${REGION}/${role}/${formatUuid(OWN)}`,
     subjectId: OWN,
     role,
-    region: "eu",
+    region: REGION,
     leafHash: new Uint8Array(32),
     lineage: 1,
     grants: { domains: [GRANTED_DOMAIN], gateways: [formatUuid(GRANTED_GATEWAY)] },
@@ -70,10 +71,17 @@ const GATEWAYS: readonly Case[] = [
   { record: "gateway granted", facts: { kind: KIND_GATEWAY, id: GRANTED_GATEWAY } },
   { record: "other gateway", facts: { kind: KIND_GATEWAY, id: OTHER } },
 ];
+const OWN_AGENT: KeyFacts = {
+  kind: KIND_AGENT,
+  id: OWN,
+  domain: GRANTED_DOMAIN,
+  gatewayId: GRANTED_GATEWAY,
+  region: REGION,
+};
 const AGENT_WRITES: readonly Case[] = [
   {
     record: "own agent, domain and gateway granted",
-    facts: { kind: KIND_AGENT, id: OWN, domain: GRANTED_DOMAIN, gatewayId: GRANTED_GATEWAY },
+    facts: OWN_AGENT,
   },
   {
     record: "own agent, another domain",
@@ -84,6 +92,10 @@ const AGENT_WRITES: readonly Case[] = [
     facts: { kind: KIND_AGENT, id: OWN, domain: GRANTED_DOMAIN, gatewayId: OTHER },
   },
   {
+    record: "own agent, another region",
+    facts: { ...OWN_AGENT, region: "elsewhere" },
+  },
+  {
     record: "other agent, own gateway",
     facts: { kind: KIND_AGENT, id: OTHER, domain: GRANTED_DOMAIN, gatewayId: OWN },
   },
@@ -92,7 +104,14 @@ const AGENT_WRITES: readonly Case[] = [
     facts: { kind: KIND_AGENT, id: OTHER, domain: GRANTED_DOMAIN, gatewayId: GRANTED_GATEWAY },
   },
 ];
-const GATEWAY_WRITES = GATEWAYS.filter(({ record }) => record !== "gateway granted");
+const OWNED_GATEWAYS = GATEWAYS.filter(({ record }) => record !== "gateway granted");
+const GATEWAY_WRITES: readonly Case[] = [
+  ...OWNED_GATEWAYS,
+  {
+    record: "own gateway, another region",
+    facts: { kind: KIND_GATEWAY, id: OWN, region: "elsewhere" },
+  },
+];
 
 /** The records that an operation may be about, as far as its access hangs on them. */
 function casesOf(operation: Operation): readonly Case[] {
@@ -105,13 +124,14 @@ function casesOf(operation: Operation): readonly Case[] {
     case "registerAgent":
       return AGENT_WRITES;
     case "registerGateway":
-    case "deregisterGateway":
       return GATEWAY_WRITES;
+    case "deregisterGateway":
+      return OWNED_GATEWAYS;
     case "registerMany":
       return [...AGENT_WRITES, ...GATEWAY_WRITES];
     case "renew":
     case "report":
-      return [...AGENTS, ...GATEWAY_WRITES];
+      return [...AGENTS, ...OWNED_GATEWAYS];
     default:
       return [{ record: "any" }];
   }
@@ -159,7 +179,7 @@ export function ruleRows(pinned: boolean): AccessRow[] {
 
 /** Whose credential hash is shown in a record that is read. */
 export function credentialRows(): AccessRow[] {
-  const cases = [...AGENTS, ...GATEWAY_WRITES];
+  const cases = [...AGENTS, ...OWNED_GATEWAYS];
   const rows = (what: string, fields: Partial<AuthenticatedPeer>) =>
     cases.map(({ record, facts }) => ({
       what,

@@ -28,7 +28,8 @@ session proved, never from a request; _development_ is the identity of a node th
 _stranger_ whoever has none yet and asks for a certificate.
 
 A record is _own_ where its id is the identity's, _attached_ where it is an agent that names the own
-gateway, _granted_ where the identity names it.
+gateway, _granted_ where the identity names it. A record is registered in the region of the
+certificate.
 
 ## Operations
 

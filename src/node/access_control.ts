@@ -49,15 +49,12 @@ export class AccessControl {
     return { kind, id: request.bodyInto(this.#idRequest).id };
   }
 
-  /** May the peer register this record, with that domain and gateway? Throws as {@link admit}. */
+  /** May the peer register this record, with that domain, region, gateway? Throws as {@link admit}. */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
-    const facts: KeyFacts = {
-      kind,
-      id: record.id,
-      domain: record.domain,
-      gatewayId: record.gatewayId,
-    };
-    demand(authorize(peer, "write", facts, this.policy), peer, `write ${formatUuid(record.id)}`);
+    const { id, domain, gatewayId, region } = record;
+    const facts: KeyFacts = { kind, id, domain, gatewayId, region };
+    const what = region === peer.region ? "" : ` in region ${region}`;
+    demand(authorize(peer, "write", facts, this.policy), peer, `write ${formatUuid(id)}${what}`);
   }
 
   /** May the peer change or remove the record of that id? Throws as {@link admit}. */

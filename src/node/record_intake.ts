@@ -22,6 +22,7 @@ interface RecordFacts {
   readonly id: Uint8Array;
   /** Canonical; "": none. */
   readonly domain: string;
+  readonly region: string;
   /** Of an agent; all zero: none. */
   readonly gatewayId: Uint8Array;
   readonly ttlMs: number;
@@ -48,12 +49,12 @@ export function acceptRecord(
   }
   if (kind === KIND_AGENT) {
     const agent = validateAgent(withId(agentCodec.decode(stored), peer));
-    const { id, domain, gatewayId, ttlMs } = agent;
-    return { kind, agent, id, domain, gatewayId, ttlMs };
+    const { id, domain, region, gatewayId, ttlMs } = agent;
+    return { kind, agent, id, domain, region, gatewayId, ttlMs };
   }
   const gateway = validateGateway(withId(gatewayCodec.decode(stored), peer));
-  const { id, domain, ttlMs } = gateway;
-  return { kind, gateway, id, domain, gatewayId: NIL_ID, ttlMs };
+  const { id, domain, region, ttlMs } = gateway;
+  return { kind, gateway, id, domain, region, gatewayId: NIL_ID, ttlMs };
 }
 
 /** The stored form that is logged; `claim` is that of an agent's domain. */

@@ -1,8 +1,8 @@
 /**
  * Who may do what (design §8). Agents touch their own record, claim the domains and name the gateways
  * that their identity grants; gateways write their own record and renew the agents attached to them;
- * proxies read; nodes speak with nodes; controllers administer; strangers ask for a certificate. What
- * is not said here is denied.
+ * both register in the region of their certificate; proxies read; nodes speak with nodes; controllers
+ * administer; strangers ask for a certificate. What is not said here is denied.
  *
  * Pure: the proven other end of a session, the operation's rule, and what is known of the key. An id
  * that a request claims is a fact about its key and never says who asks. docs/access.md shows what
@@ -42,6 +42,8 @@ export interface KeyFacts {
   readonly domain?: string;
   /** The gateway (16 bytes) that an agent names or is attached to; absent: not known, or none. */
   readonly gatewayId?: Uint8Array;
+  /** The region that a register names; absent: it is none. */
+  readonly region?: string;
 }
 
 /** What an operator may loosen. */
@@ -97,7 +99,7 @@ export function authorize(
   const reach = REACH[peer.role][rule] ?? [];
   if (reach === ALL) return "allowed";
   if (facts === undefined || !reach.includes(relationTo(peer, facts))) return "permission_denied";
-  return rule !== "write" || isGranted(peer.grants, facts) ? "allowed" : "permission_denied";
+  return rule !== "write" || isGranted(peer, facts) ? "allowed" : "permission_denied";
 }
 
 /**
@@ -159,8 +161,16 @@ function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
   return peer.pinned || policy.trustUnpinned || peer.role === "development";
 }
 
-/** An agent claims only domains, and names only gateways, that its identity grants. */
-function isGranted(grants: Grants, { kind, domain, gatewayId }: KeyFacts): boolean {
+/**
+ * A record stands in the region of its owner's certificate: lists and gateways are looked up by it,
+ * and a region's authority answers for its own alone. An agent claims only domains, and names only
+ * gateways, that its identity grants.
+ */
+function isGranted(
+  { grants, region: ownRegion }: AuthenticatedPeer,
+  { kind, domain, gatewayId, region }: KeyFacts,
+): boolean {
+  if (region !== undefined && region !== ownRegion) return false;
   if (kind !== KIND_AGENT) return true;
   if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return false;
   return gatewayId === undefined || isNilUuid(gatewayId) || grantsGateway(grants, gatewayId);

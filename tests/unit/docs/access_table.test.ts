@@ -23,10 +23,12 @@ const AGENT_WRITES: Expected = {
   "own agent, domain and gateway granted": "a____d_",
   "own agent, another domain": "_____d_",
   "own agent, another gateway": "_____d_",
+  "own agent, another region": "_____d_",
   "other agent, own gateway": "_____d_",
   "other agent": "_____d_",
 };
-const GATEWAY_WRITES: Expected = { "own gateway": "_g___d_", "other gateway": "_____d_" };
+const OWNED_GATEWAYS: Expected = { "own gateway": "_g___d_", "other gateway": "_____d_" };
+const GATEWAY_WRITES: Expected = { ...OWNED_GATEWAYS, "own gateway, another region": "_____d_" };
 const AGENT_OWNED: Expected = {
   "own agent": "a____d_",
   "agent attached": "_____d_",
@@ -52,11 +54,11 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
     "own agent": "a____d_",
     "agent attached": "_g___d_",
     "other agent": "_____d_",
-    ...GATEWAY_WRITES,
+    ...OWNED_GATEWAYS,
   },
   deregisterAgent: AGENT_OWNED,
-  deregisterGateway: GATEWAY_WRITES,
-  report: { ...AGENT_OWNED, ...GATEWAY_WRITES },
+  deregisterGateway: OWNED_GATEWAYS,
+  report: { ...AGENT_OWNED, ...OWNED_GATEWAYS },
   status: { any: "agpcnd_" },
   getRingMap: { any: "agpcnd_" },
   createJoinToken: { any: "___c_d_" },

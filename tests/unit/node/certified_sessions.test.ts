@@ -26,7 +26,7 @@ const HOUR_MS = 3_600_000;
 const FAR_MS = STARTED_UNIX_MS + 400 * 86_400_000;
 
 const GATEWAY = {
-  region: "global",
+  region: "eu-1",
   domain: "g.example",
   address: "192.0.2.1",
   port: 4_000,
@@ -152,6 +152,13 @@ test("a session begins with the handshake, and its peer is who the certificate s
   assert.is(scene.harness.gateway(scene.gateway.identity.subjectId)?.writer, 1_002);
 });
 
+test("a gateway of one region does not register in another", async () => {
+  const scene = await Scene.open();
+  const client = await scene.connect(scene.credentials(scene.gateway));
+  const elsewhere = { ...GATEWAY, id: idOf(scene.gateway), region: "us-1" };
+  assert.is(await scene.code(client.registerGateway(elsewhere)), "permission_denied");
+});
+
 test("a session without a pin may read and nothing else", async () => {
   const scene = await Scene.open();
   const pins = [tlsLeaf(scene.server, "current"), tlsLeaf(scene.server, "next")];
@@ -241,7 +248,7 @@ test("a renewed session may do what the new certificate grants", async () => {
   const client = await scene.connect(scene.credentials(agent, () => shown));
   const record = {
     id: idOf(agent),
-    region: "global",
+    region: "eu-1",
     domain: "a.example",
     address: "192.0.2.1",
     port: 1,

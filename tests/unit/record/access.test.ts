@@ -52,6 +52,16 @@ test("authorize: agents and gateways write and renew their own record, and no ot
   }
 });
 
+test("authorize: a record is registered in the region of its owner's certificate", () => {
+  const facts = (region: string) => ({ ...gatewayFacts(OWN), region });
+  assert.is(authorize(peer("gateway"), "write", facts("eu")), "allowed");
+  assert.is(authorize(peer("gateway"), "write", facts("us")), "permission_denied");
+  const agent = agentFacts(OWN, { domain: "a.example" });
+  assert.is(authorize(peer("agent"), "write", { ...agent, region: "eu" }), "allowed");
+  assert.is(authorize(peer("agent"), "write", { ...agent, region: "us" }), "permission_denied");
+  assert.is(authorize(peer("development"), "write", facts("us")), "allowed");
+});
+
 test("authorize: gateways renew the agents attached to them, and write none", () => {
   const attached = agentFacts(OTHER, { gatewayId: OWN });
   assert.is(authorize(peer("gateway"), "renew", attached), "allowed");
