@@ -4,7 +4,7 @@
  * may.
  */
 import type { NodeId } from "../base/ids.ts";
-import { PEER_FRAME_BYTES, PEER_MESSAGES_MAX, PEER_TURN_BYTES_MAX } from "../base/limits.ts";
+import { PEER_FRAME_BYTES, PEER_TURN_BYTES_MAX } from "../base/limits.ts";
 import type { Beat } from "../liveness/mod.ts";
 import { type GroupMessage, groupMessageBytes } from "../wire/peer_frame.ts";
 
@@ -34,9 +34,8 @@ export class PeerOutbox {
     gathered.turnBytes += bytes;
     const { length } = gathered.frames;
     const last = gathered.frames[length - 1];
-    const fits = last !== undefined && last.length < PEER_MESSAGES_MAX &&
-      gathered.frameBytes + bytes <= PEER_FRAME_BYTES;
-    if (fits) {
+    // So many bytes are never more messages than a frame may have.
+    if (last !== undefined && gathered.frameBytes + bytes <= PEER_FRAME_BYTES) {
       last.push(message);
       gathered.frameBytes += bytes;
     } else {
