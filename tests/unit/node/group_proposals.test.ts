@@ -127,6 +127,20 @@ test("answerAll: everybody is told, once, of terms led now and before", async ()
   assert.is((await harness.told()).length, 2);
 });
 
+test("leadershipLost: those that were answered are gone, and a new term begins with none", async () => {
+  const harness = new Harness();
+  for (let index = 1; index <= 9; index++) harness.add(index);
+  for (let index = 1; index <= 3; index++) harness.proposals.applied(index, 1, "a");
+  harness.proposals.leadershipLost();
+  assert.is(harness.proposals.count, 6);
+  for (let index = 4; index <= 9; index++) harness.proposals.applied(index, 2, "of another");
+  assert.is(harness.proposals.count, 0);
+  harness.add(10, { term: 3 });
+  assert.is(harness.proposals.count, 1);
+  harness.proposals.applied(10, 3, "b");
+  assert.is((await harness.told()).at(-1), "10: b at 3:10");
+});
+
 test("count is exact over many, whatever was cut off in between", () => {
   const harness = new Harness();
   for (let index = 1; index <= 1_000; index++) harness.add(index);
