@@ -301,13 +301,14 @@ export class GroupSet {
     this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
   }
 
-  /** A session with the node is open. */
+  /** A session with the node was opened. */
   peerConnected(node: NodeId): void {
     this.#liveness.connected(node);
   }
 
   /** A session with the node ended: what was on its way there may be lost. */
   peerLost(node: NodeId): void {
+    this.#liveness.disconnected(node);
     const { directory } = this.#options;
     const isThere = (replica: number) => directory.nodeOf(replica) === node;
     for (const group of this.#groups.values()) group.peerLost(isThere);

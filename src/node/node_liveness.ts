@@ -52,7 +52,8 @@ export class NodeLiveness {
   /** Nodes with which groups here share members, and how many do. */
   readonly #shared = new Map<NodeId, number>();
   readonly #membersOf = new Map<GroupId, ReadonlySet<NodeId>>();
-  readonly #connected = new Set<NodeId>();
+  /** Nodes with open sessions, and how many there are. */
+  readonly #connected = new Map<NodeId, number>();
   #answers: { readonly to: NodeId; readonly beat: Beat }[] = [];
 
   constructor(options: NodeLivenessOptions) {
@@ -127,8 +128,18 @@ export class NodeLiveness {
 
   /** A session with `node` is open: it may be about to take a replica of this node in. */
   connected(node: NodeId): void {
-    this.#connected.add(node);
+    this.#connected.set(node, (this.#connected.get(node) ?? 0) + 1);
     this.#add(node);
+  }
+
+  /** A session with `node` ended: with the last one it is asked no more, unless a group is shared. */
+  disconnected(node: NodeId): void {
+    const count = (this.#connected.get(node) ?? 0) - 1;
+    if (count > 0) {
+      this.#connected.set(node, count);
+    } else if (this.#connected.delete(node) && !this.#shared.has(node)) {
+      this.#liveness.removePeer(node);
+    }
   }
 
   /** Takes a beat of `from`; by a code why it was not taken. */
@@ -207,7 +218,8 @@ export class NodeLiveness {
   #begin(): void {
     this.#save(() => {
       this.#isBegun = true;
-      for (const node of [...this.#shared.keys(), ...this.#connected]) this.#liveness.addPeer(node);
+      const nodes = [...this.#shared.keys(), ...this.#connected.keys()];
+      for (const node of nodes) this.#liveness.addPeer(node);
     });
   }
 
