@@ -59,8 +59,8 @@ export interface NodeView {
   readonly state: NodeState;
   /** From 1; grows with each start. */
   readonly run: number;
-  /** Since when a sync of its log does not come back; undefined: none is held up. */
-  readonly stuckSinceMs: number | undefined;
+  /** For how long a sync of its log does not come back, by the node's clock; 0: none is held up. */
+  readonly stuckMs: number;
   /** Empty while it is down. */
   readonly replicas: readonly ReplicaView[];
 }

@@ -58,6 +58,7 @@ export class SimNode implements NodeView, NetworkEnd {
   readonly #options: SimNodeOptions;
   readonly #entropy: SeededEntropy;
   #diskFactor = 1;
+  /** When a sync of the log began that does not come back, by the machine's clock. */
   #stuckSinceMs: number | undefined;
   #end: () => void = () => {};
   #frozenMs: number | undefined;
@@ -98,8 +99,9 @@ export class SimNode implements NodeView, NetworkEnd {
     return this.program?.replicas ?? NO_REPLICAS;
   }
 
-  get stuckSinceMs(): number | undefined {
-    return this.diskFactor === Infinity ? this.#stuckSinceMs : undefined;
+  get stuckMs(): number {
+    if (this.diskFactor !== Infinity || this.#stuckSinceMs === undefined) return 0;
+    return this.machine.monotonicMs() - this.#stuckSinceMs;
   }
 
   get isUp(): boolean {
@@ -329,7 +331,7 @@ export class SimNode implements NodeView, NetworkEnd {
     const { kind } = operation;
     const { delayMs, jitterMs } = this.#options.disk;
     if (this.diskFactor === Infinity && kind === "sync" && operation.file.startsWith("log-")) {
-      this.#stuckSinceMs ??= this.#options.world.nowMs;
+      this.#stuckSinceMs ??= this.machine.monotonicMs();
     }
     const isWait = kind === "sync" || kind === "syncFolder";
     const base = isWait ? delayMs - jitterMs * Math.log(1 - this.#entropy.unit()) : delayMs / 10;

@@ -53,13 +53,13 @@ export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): R
 export function nodeView(
   id: number,
   replicas: readonly ReplicaView[],
-  { run = 1, state = "up", stuckSinceMs }: {
+  { run = 1, state = "up", stuckMs = 0 }: {
     readonly run?: number;
     readonly state?: NodeState;
-    readonly stuckSinceMs?: number;
+    readonly stuckMs?: number;
   } = {},
 ): NodeView {
-  return { id, state, run, replicas, stuckSinceMs };
+  return { id, state, run, replicas, stuckMs };
 }
 
 /** A cluster of those nodes. */
@@ -80,7 +80,7 @@ export function step(
     readonly run?: number;
     readonly nowMs?: number;
     readonly others?: NodeView[];
-    readonly stuckSinceMs?: number;
+    readonly stuckMs?: number;
   } = {},
 ): void {
   const node = nodeView(fields.ref.node, [replicaView(fields)], options);

@@ -275,9 +275,9 @@ test("OneLease finds two holders of one term, and any where leases are off", () 
 test("StalledLeader finds a lease on a node whose disk is stuck", () => {
   const checker = new StalledLeader();
   const leader = { ref: one, role: "leader", holdsLease: true } as const;
-  step(checker, leader, { nowMs: 5_000 });
-  step(checker, leader, { nowMs: 5_000, stuckSinceMs: 4_000 });
-  const stuck = { nowMs: 5_000, stuckSinceMs: 3_000 };
+  step(checker, leader);
+  step(checker, leader, { stuckMs: 1_000 });
+  const stuck = { stuckMs: 2_000 };
   step(checker, { ...leader, holdsLease: false }, stuck);
   const configuration = { ...replicaView(leader).configuration, voters: [1] };
   step(checker, { ...leader, configuration }, stuck);
