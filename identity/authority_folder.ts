@@ -28,6 +28,8 @@ import { isRefusal } from "./certificate_refusal.ts";
 /** Files of the folder. */
 export const AUTHORITY_FILE = "authority.json";
 export const ROOT_FILE = "root.pem";
+/** Of the root's own folder: its key and certificate. */
+export const ROOT_KEY_FILE = "root-key.pem";
 export const BUNDLE_SIGNER_FILE = "bundle-signer.pem";
 /** Names of the numbered ones, from 1. */
 export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;

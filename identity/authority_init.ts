@@ -12,8 +12,14 @@ import {
 } from "../src/base/limits.ts";
 import type { Entropy } from "../src/base/world.ts";
 import { CertificateAuthority, createRoot } from "./authority.ts";
-import { AUTHORITY_FILE, BUNDLE_SIGNER_FILE, intermediateFile } from "./authority_folder.ts";
-import { ROOT_FILE, tokenKeyFile } from "./authority_folder.ts";
+import {
+  AUTHORITY_FILE,
+  BUNDLE_SIGNER_FILE,
+  intermediateFile,
+  ROOT_FILE,
+  ROOT_KEY_FILE,
+  tokenKeyFile,
+} from "./authority_folder.ts";
 import { encodeBase64url } from "./base64url.ts";
 import { createKey } from "./certificate_key.ts";
 import { keyedPem } from "./development_authority.ts";
@@ -76,7 +82,7 @@ export async function initAuthority(options: InitOptions): Promise<InitResult> {
   });
   const secret = (path: string, text: string) => replaceFile(path, text, PRIVATE_FILE_MODE);
   const open = (path: string, text: string) => replaceFile(path, text, PUBLIC_FILE_MODE);
-  secret(`${rootFolder}/root-key.pem`, keyedPem(root));
+  secret(`${rootFolder}/${ROOT_KEY_FILE}`, keyedPem(root));
   open(`${authorityFolder}/${ROOT_FILE}`, root.certificatePem);
   open(`${administratorFolder}/${ROOT_FILE}`, root.certificatePem);
 

@@ -296,8 +296,14 @@ function outlives(authority: KeyedCertificate, nowMs: number): boolean {
     nowMs + 2 * SERVER_CERTIFICATE_LIFE_MS < authority.notAfterMs;
 }
 
-/** Valid before the current one is replaced, and never with a part of its life already over. */
-function nextStartMs(current: KeyedCertificate, nowMs: number): number {
+/**
+ * Unix ms from which the next certificate is valid: before the current one is replaced, and never with
+ * a part of its life already over, or it would be replaced as soon as it is shown.
+ */
+export function nextStartMs(
+  current: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">,
+  nowMs: number,
+): number {
   const lifeMs = current.notAfterMs - current.notBeforeMs;
   return Math.max(current.notBeforeMs + lifeMs * NEXT_FRACTION, nowMs - CERTIFICATE_BACKDATE_MS);
 }

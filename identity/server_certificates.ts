@@ -18,7 +18,7 @@ import {
 } from "./certificate.ts";
 import type { RotatingCertificates } from "./certificate_rotation.ts";
 import { keyedPem } from "./development_authority.ts";
-import { rotationStep } from "./development_identity.ts";
+import { nextStartMs, rotationStep } from "./development_identity.ts";
 import type { CertificateNames } from "./name_constraints.ts";
 import { encodePem } from "./pem.ts";
 import {
@@ -32,6 +32,9 @@ import { renewAtMs } from "./renewal_schedule.ts";
 
 const CURRENT_FILE = "tls.pem";
 const NEXT_FILE = "tls-next.pem";
+/** Drafts of the two, until they take their places. */
+const RENEWED_FILE = "tls-renewed.pem";
+const FOLLOWING_FILE = "tls-following.pem";
 
 /** What the certificates are made from. */
 export interface ServerCertificatesOptions {
@@ -70,8 +73,11 @@ export class ServerCertificates implements RotatingCertificates {
     const nowMs = options.wall.unixMs();
     const stored = load(options, CURRENT_FILE);
     const isShown = stored !== undefined && nowMs < stored.notAfterMs;
-    const current = isShown ? stored : await make(options, CURRENT_FILE);
-    const next = load(options, NEXT_FILE) ?? await make(options, NEXT_FILE);
+    const current = isShown
+      ? stored
+      : await make(options, CURRENT_FILE, nowMs - CERTIFICATE_BACKDATE_MS);
+    const next = load(options, NEXT_FILE) ??
+      await make(options, NEXT_FILE, nextStartMs(current, nowMs));
     const certificates = new ServerCertificates(options, current, next);
     await certificates.check();
     return certificates;
@@ -91,19 +97,24 @@ export class ServerCertificates implements RotatingCertificates {
 
   async check(): Promise<boolean> {
     const options = this.#options;
+    const nowMs = options.wall.unixMs();
     const step = rotationStep({
-      nowMs: options.wall.unixMs(),
+      nowMs,
       rotateAtMs: this.#rotateAtMs,
       current: this.#current,
       next: this.#next,
     });
     if (step === "keep") return false;
-    if (step === "promote") {
-      moveFile(`${options.folder}/${NEXT_FILE}`, `${options.folder}/${CURRENT_FILE}`);
-      this.#current = this.#next;
-    } else this.#current = await make(options, CURRENT_FILE);
-    this.#next = await make(options, NEXT_FILE);
-    this.#rotateAtMs = renewAtMs(this.#current, options.entropy);
+    // What can fail, a full disk, fails before anything that is shown was touched.
+    const current = step === "promote"
+      ? this.#next
+      : await make(options, RENEWED_FILE, nowMs - CERTIFICATE_BACKDATE_MS);
+    const next = await make(options, FOLLOWING_FILE, nextStartMs(current, nowMs));
+    move(options, step === "promote" ? NEXT_FILE : RENEWED_FILE, CURRENT_FILE);
+    move(options, FOLLOWING_FILE, NEXT_FILE);
+    this.#current = current;
+    this.#next = next;
+    this.#rotateAtMs = renewAtMs(current, options.entropy);
     return true;
   }
 }
@@ -119,12 +130,13 @@ function load(options: ServerCertificatesOptions, file: string): ServerCertifica
   return issuer === undefined ? undefined : withChain(parsed, issuer);
 }
 
-async function make(options: ServerCertificatesOptions, file: string): Promise<ServerCertificate> {
+async function make(
+  options: ServerCertificatesOptions,
+  file: string,
+  startMs: number,
+): Promise<ServerCertificate> {
   const issuer = options.signer();
-  const notBeforeMs = Math.max(
-    options.wall.unixMs() - CERTIFICATE_BACKDATE_MS,
-    issuer.certificate.notBeforeMs,
-  );
+  const notBeforeMs = Math.max(startMs, issuer.certificate.notBeforeMs);
   const pair = await issuer.createServer({
     commonName: "Registry node",
     names: options.names,
@@ -137,6 +149,10 @@ async function make(options: ServerCertificatesOptions, file: string): Promise<S
   assert(typeof parsed !== "string", "A certificate that was made can be read");
   replaceFile(`${options.folder}/${file}`, text, PRIVATE_FILE_MODE);
   return withChain(parsed, issuer);
+}
+
+function move({ folder }: ServerCertificatesOptions, from: string, to: string): void {
+  moveFile(`${folder}/${from}`, `${folder}/${to}`);
 }
 
 function withChain(keyed: KeyedCertificate, { certificate }: CertificateAuthority) {

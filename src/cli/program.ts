@@ -20,6 +20,7 @@ const AFTER_HELP = `
 Where the registry is:
   --server host:port, else CRS_SERVER, else the node whose data folder this is (--data, CRS_DATA,
   ./data). A server elsewhere is believed by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
+  A node with real keys talks to whoever proves an identity: --identity folder (CRS_IDENTITY).
 
 Exit codes:
   0  success

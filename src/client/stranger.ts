@@ -57,11 +57,24 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
     await session.goodbye(undefined, "", { lingerMs: 0 });
     return reply;
   } catch (error) {
+    if (isLate) {
+      throw new RegistryError(
+        "deadline_exceeded",
+        `Server must answer within ${timeoutMs} ms: it did not`,
+        {},
+        error,
+      );
+    }
     const refusal = await whyRefused(session, toRegistryError(error), world);
     session.abort("The request failed");
-    if (!isLate) throw refusal;
-    throw new RegistryError("deadline_exceeded", `Server must answer within ${timeoutMs} ms`);
+    throw lostOr(refusal);
   } finally {
     timer.cancel();
   }
+}
+
+/** A server that ends the session without a reason is, to who waits for its answer, lost. */
+function lostOr(error: RegistryError): RegistryError {
+  if (error.code !== "canceled") return error;
+  return new RegistryError("connection_lost", "The server ended the session", {}, error);
 }

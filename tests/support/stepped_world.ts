@@ -37,9 +37,12 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
   #turns: (() => void)[] = [];
   /** In the order in which they are due; of equals, the first made first. */
   readonly #timers: Due[] = [];
+  readonly #settled: () => Promise<void>;
 
-  constructor(seed = 1) {
+  /** @param settled resolves when all that goes on outside turns and timers has settled. */
+  constructor(seed = 1, settled: () => Promise<void> = promisesSettled) {
     this.entropy = new SeededEntropy(seed);
+    this.#settled = settled;
   }
 
   nowMs(): number {
@@ -67,13 +70,13 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     const turns = this.#turns;
     this.#turns = [];
     for (const run of turns) run();
-    await promisesSettled();
+    await this.#settled();
     return turns.length > 0;
   }
 
   /** Runs turns until none waits; time stands still. */
   async settle(turnsMax = 100_000): Promise<void> {
-    await promisesSettled();
+    await this.#settled();
     for (let count = 0; this.#turns.length > 0; count++) {
       if (count === turnsMax) throw new Error(`More than ${turnsMax} turns: it never settles`);
       await this.turn();
@@ -111,7 +114,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
       if (next.canceled) continue;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
-      await promisesSettled();
+      await this.#settled();
       return true;
     }
   }

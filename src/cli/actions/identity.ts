@@ -6,6 +6,7 @@ import { formatUuid, parseUuid } from "../../base/uuid.ts";
 import { toRegistryError } from "../../base/errors.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { initAuthority } from "../../../identity/authority_init.ts";
+import { rotateAuthority, ROTATED_PARTS } from "../../../identity/authority_rotation.ts";
 import { formatPin } from "../../../identity/certificate.ts";
 import { createCertificateRequest } from "../../../identity/certificate_request.ts";
 import { IdentityFolder } from "../../../identity/identity_folder.ts";
@@ -59,6 +60,43 @@ export async function init(flags: InitFlags, { terminal }: Shell): Promise<numbe
       ]) + `\nStart a node with it, then get the administrator's certificate:\n\n` +
       `  ${crs} start --authority ${made.authorityFolder} --region ${made.region}\n` +
       `  ${crs} identity issue --identity ${made.administratorFolder}\n`,
+  };
+  return await showReply(reply, flags, terminal);
+}
+
+/** Flags of `rotate`. */
+export interface RotateFlags extends CommonOptions {
+  readonly authority: string;
+  readonly root?: string;
+}
+
+/** Makes a part of an authority folder anew. */
+export async function rotate(
+  part: string,
+  flags: RotateFlags,
+  { terminal }: Shell,
+): Promise<number> {
+  const known = ROTATED_PARTS.find((one) => one === part);
+  if (known === undefined) {
+    throw usageFailure(
+      `What is to be made anew must be ${ROTATED_PARTS.join(", ")}: found ${part}`,
+      "Name one of them.",
+      "part",
+    );
+  }
+  const { wall, entropy } = processWorld();
+  const file = await rotateAuthority({
+    part: known,
+    authorityFolder: flags.authority,
+    ...(flags.root === undefined ? {} : { rootFolder: flags.root }),
+    nowMs: wall.unixMs(),
+    entropy,
+  });
+  const reply: Reply = {
+    json: { part, file },
+    text: () =>
+      `Made ${file}\nGive it to all nodes of the region now: they publish it within a minute, ` +
+      "and use it when everybody had time to hear of it.\n",
   };
   return await showReply(reply, flags, terminal);
 }

@@ -55,12 +55,13 @@ function logFormat({ logFormat }: NodeConfig, { isErrTty }: Terminal): "json" | 
 }
 
 function startedJson(node: RunningNode): unknown {
-  const { nodeId, clusterId, addresses, ops, created } = node;
+  const { nodeId, clusterId, addresses, tlsAddresses, ops, created } = node;
   return {
     version: VERSION,
     nodeId,
     clusterId,
     addresses,
+    tlsAddresses,
     ops,
     dataFolder: resolve(node.dataFolder),
     created,
@@ -70,6 +71,9 @@ function startedJson(node: RunningNode): unknown {
 /** What a person reads first: where it is, what it is, and what to try. */
 function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
   const addresses = node.addresses.map(hostAndPort).join(", ");
+  const tls = node.tlsAddresses.length === 0
+    ? ""
+    : `               ${node.tlsAddresses.map(hostAndPort).join(", ")}  TLS, TCP\n`;
   const made = node.created ? "new" : "found";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
@@ -88,7 +92,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
   return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
   listens on   ${addresses}  QUIC and WebTransport, UDP
-  operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
+${tls}  operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
   identity     ${node.notice}
 

@@ -1,6 +1,6 @@
 /** `crs identity …`: certificates, tokens, bans, and who did what. */
 import type { Command } from "commander";
-import type { InitFlags, IssueFlags, JoinTokenFlags } from "../actions/identity.ts";
+import type { InitFlags, IssueFlags, JoinTokenFlags, RotateFlags } from "../actions/identity.ts";
 import type { AuditFlags, BanFlags } from "../actions/identity_administration.ts";
 import type { MintFlags, VerifyFlags } from "../actions/identity_tokens.ts";
 import type { Run, ServerOptions, Shell } from "../shell.ts";
@@ -29,6 +29,22 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .requiredOption("--region <name>", "region whose authority is made")
       .requiredOption("--out <folder>", "where; it must hold no trust domain yet")
       .action((flags: InitFlags) => act((actions) => actions.init(flags, shell))),
+    newCommand(
+      "rotate",
+      "Makes a key of an authority folder anew, beside the old one: token-key, intermediate or " +
+        "bundle-signer. Nodes publish it before they use it. The last two the root must sign, every " +
+        "90 days.",
+      [
+        "identity rotate token-key --authority ./pki/authority",
+        "identity rotate intermediate --authority ./pki/authority --root ./pki/root",
+      ],
+    )
+      .argument("<part>", "token-key, intermediate or bundle-signer")
+      .requiredOption("--authority <folder>", "the region's folder")
+      .option("--root <folder>", "folder of the root's key")
+      .action((part: string, flags: RotateFlags) =>
+        act((actions) => actions.rotate(part, flags, shell))
+      ),
     newServerCommand(
       "join-token",
       "Makes a one-time token for somebody's first certificate. It is shown once and lives for ten " +

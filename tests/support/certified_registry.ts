@@ -1,0 +1,236 @@
+/**
+ * A node with real keys in one process: the folders that `crs identity init` makes, the identity of a
+ * production start, a registry on a memory disk, sessions over a memory network, and time that a test
+ * moves. A dialer of its own stands in for TLS: it believes a pin only while its certificate is shown.
+ */
+import { initAuthority } from "../../identity/authority_init.ts";
+import { CertificateRotation } from "../../identity/certificate_rotation.ts";
+import { createCertificateRequest } from "../../identity/certificate_request.ts";
+import { IdentityFolder } from "../../identity/identity_folder.ts";
+import { KeptIdentity } from "../../identity/kept_identity.ts";
+import { bytesEqual } from "../../src/base/bytes.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
+import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
+import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
+import { connect } from "../../src/client/client.ts";
+import { askAsStranger } from "../../src/client/stranger.ts";
+import type { Client, ConnectionEvent } from "../../src/client/types.ts";
+import { openCertifiedIdentity } from "../../src/node/certified_node_identity.ts";
+import type { NodeIdentity } from "../../src/node/node_identity.ts";
+import { Registry } from "../../src/node/registry.ts";
+import { Sessions } from "../../src/node/sessions.ts";
+import { MemoryDisk } from "../../src/storage/memory_storage.ts";
+import { MemoryNetwork } from "../../transport/memory/network.ts";
+import type { Dialer, Endpoint, Listener, Trust } from "../../transport/transport.ts";
+import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
+import { SteppedWorld } from "./stepped_world.ts";
+
+export const TRUST_DOMAIN = "registry.example";
+export const REGION = "eu-1";
+const ENDPOINT: Endpoint = { host: "127.0.0.1", port: 4_100 };
+const FAR_MS = 60_000;
+
+/** The node, and what is needed to live with it. */
+export class CertifiedRegistry {
+  readonly world: SteppedWorld;
+  readonly folder: string;
+  readonly network: MemoryNetwork;
+  /** What the node's log said at level `warn` or above, and errors of sessions and rotations. */
+  readonly troubles: string[] = [];
+  registry!: Registry;
+  identity!: NodeIdentity;
+  listener!: Listener;
+  readonly #kept: KeptIdentity[] = [];
+  #sessions!: Sessions;
+  #rotation!: CertificateRotation;
+  #hosts = 0;
+
+  private constructor(folder: string) {
+    watchCrypto();
+    this.folder = folder;
+    this.world = new SteppedWorld(1, cryptoSettled);
+    this.network = new MemoryNetwork(this.world);
+  }
+
+  /** Makes a trust domain in `folder`, which must be empty, and starts a node with it. */
+  static async open(folder: string): Promise<CertifiedRegistry> {
+    const node = new CertifiedRegistry(folder);
+    await initAuthority({
+      folder: `${folder}/pki`,
+      trustDomain: TRUST_DOMAIN,
+      region: REGION,
+      nowMs: node.world.unixMs(),
+      entropy: node.world.entropy,
+    });
+    await node.world.wait(node.#start());
+    return node;
+  }
+
+  /** The folder that the node has its keys from. */
+  get authority(): string {
+    return `${this.folder}/pki/authority`;
+  }
+
+  /** The pins of the TLS certificates of now and next. */
+  get pins(): Trust {
+    const { current, next } = this.identity.certificates;
+    return { kind: "pins", sha256: [current.pin, next.pin] };
+  }
+
+  /** The first certificate of somebody new, by a join token, kept and renewed from now on. */
+  async join(role: Role, id: string, grants: Grants = NO_GRANTS): Promise<KeptIdentity> {
+    const { identities } = this.registry;
+    const subject = `spiffe://${TRUST_DOMAIN}/region/${REGION}/${role}/${id}`;
+    const deadlineMs = this.world.nowMs() + FAR_MS;
+    const { token } = await identities.createJoinToken({ subject, grants }, 0, deadlineMs);
+    const path = `${this.folder}/${id}`;
+    const folder = new IdentityFolder(path);
+    folder.create(subject);
+    folder.keepRoots(Deno.readTextFileSync(`${this.authority}/root.pem`));
+    const request = await createCertificateRequest(await folder.firstKey(this.world.entropy));
+    const { chain, bundle } = await identities.enrol({ token, subject, request }, deadlineMs);
+    await folder.keep(chain, bundle, this.world.unixMs());
+    return await this.keep(path);
+  }
+
+  /** Opens and keeps the identity of a folder. */
+  async keep(folder: string, onError = this.#trouble("renewal")): Promise<KeptIdentity> {
+    const dialer = this.dialer();
+    const kept = await KeptIdentity.open({
+      folder,
+      ...worldOf(this.world),
+      ask: (order) =>
+        askAsStranger("renewIdentity", order, {
+          endpoint: ENDPOINT,
+          dialer,
+          trust: { kind: "pins", sha256: [this.identity.certificates.current.pin] },
+          world: this.world,
+          timeoutMs: 10_000,
+        }),
+      onError,
+    });
+    this.#kept.push(kept);
+    return kept;
+  }
+
+  /** A client that proves a kept identity and believes what its trust bundle says. */
+  async connect(
+    kept: KeptIdentity,
+    onConnection: (event: ConnectionEvent) => void = () => {},
+  ): Promise<Client> {
+    return await connect({
+      endpoints: [ENDPOINT],
+      dialer: this.dialer(),
+      // Without the bundle there would be no pin, and a session that may read and no more.
+      trust: { kind: "ca", pem: [] },
+      world: this.world,
+      credentials: kept.credentials,
+      options: { onConnection },
+    });
+  }
+
+  dialer(): Dialer {
+    const inner = this.network.dialer(`client-${++this.#hosts}`);
+    const shown = () => this.identity.certificates.current.pin;
+    return {
+      transport: inner.transport,
+      dial: (endpoint, options) => {
+        const { trust } = options;
+        if (trust.kind !== "pins" || trust.sha256.some((pin) => bytesEqual(pin, shown()))) {
+          return inner.dial(endpoint, options);
+        }
+        return Promise.reject(new RegistryError("tls_failed", "Another certificate is shown"));
+      },
+      close: () => inner.close(),
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const kept of this.#kept) kept.close();
+    this.#rotation.stop();
+    this.identity.stop();
+    await this.world.wait(this.#sessions.close(100));
+    await this.world.wait(this.listener.close());
+    await this.world.wait(this.registry.close());
+  }
+
+  #trouble(stage: string) {
+    return (error: unknown) => void this.troubles.push(`${stage}: ${String(error)}`);
+  }
+
+  async #start(): Promise<void> {
+    const { world } = this;
+    const note = (message: string, facts: LogFacts = {}) =>
+      void this.troubles.push(`${message} ${String(facts["error"] ?? "")}`);
+    const logger: Logger = { ...SILENT_LOGGER, warn: note, error: note, child: () => logger };
+    this.registry = await Registry.open({
+      storage: new MemoryDisk().open(world),
+      world,
+      logger,
+      nodeId: 1,
+      region: REGION,
+      partitionCount: 8,
+      ceilings: { recordsMax: 1_000_000, memoryBytesMax: 2 ** 30 },
+      memoryBytes: () => 0,
+      requestTimeoutMs: 5_000,
+      facts: () => ({
+        sessions: 0,
+        uptimeMs: 0,
+        memoryBytes: 0,
+        version: "test",
+        ready: true,
+        reason: "",
+      }),
+      logEvents: { cut() {}, poisoned() {}, writable() {}, synced() {} },
+    });
+    this.identity = await openCertifiedIdentity({
+      authority: this.authority,
+      data: `${this.folder}/data`,
+      nodeId: 1,
+      region: REGION,
+      sessionTokenAudience: "",
+      registry: this.registry,
+      world,
+      logger,
+    });
+    this.listener = this.network.listen(ENDPOINT);
+    const identity = await this.identity.begin([ENDPOINT]);
+    const { registry } = this;
+    this.#sessions = new Sessions({
+      listener: this.listener,
+      world,
+      logger,
+      onError: (stage, error) => this.#trouble(stage)(error),
+      identity,
+      facts: {
+        features: 0,
+        clusterId: registry.cluster.clusterId,
+        nodeId: 1,
+        region: REGION,
+        frameBytesMax: REQUEST_FRAME_BYTES_MAX,
+        requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
+      },
+      ringMap: () => registry.ringMap(),
+      handler: registry.dispatcher,
+      replies: registry.replies,
+      clock: registry.clock,
+      observer: { requestDone() {} },
+      rate: { requestsPerSecond: 1e6, burst: 1e6 },
+    });
+    registry.start();
+    this.#sessions.run().catch(this.#trouble("listen"));
+    this.#rotation = new CertificateRotation({
+      certificates: this.identity.certificates,
+      ...worldOf(world),
+      onRotate: () => void this.identity.rotated().catch(this.#trouble("rotation")),
+      onError: this.#trouble("rotation"),
+    });
+    this.#rotation.start();
+  }
+}
+
+/** A spread takes own fields alone. */
+function worldOf({ wall, scheduler, entropy }: SteppedWorld) {
+  return { wall, scheduler, entropy };
+}

@@ -1,0 +1,155 @@
+/** An identity that lasts: renewed at half of its life by chance, again where that fails, never twice. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type AskRenewal, KeptIdentity } from "../../../identity/kept_identity.ts";
+import { isRenewalProven } from "../../../identity/renewal_proof.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { cryptoSettled, watchCrypto } from "../../support/crypto_watch.ts";
+import { FolderAuthority } from "../../support/folder_authority.ts";
+import { SteppedWorld } from "../../support/stepped_world.ts";
+import { createTestPki, MINUTE_MS, NOW_MS } from "../../support/test_pki.ts";
+
+const LIFE_MS = 65 * MINUTE_MS;
+watchCrypto();
+
+type Order = Parameters<AskRenewal>[0];
+
+class Scene {
+  readonly authority: FolderAuthority;
+  readonly path: string;
+  readonly world = new SteppedWorld(1, cryptoSettled);
+  readonly orders: Order[] = [];
+  readonly errors: unknown[] = [];
+  /** What a node does to the next orders: the first of these each. */
+  answers: ("refuse" | "lose")[] = [];
+
+  constructor(authority: FolderAuthority, path: string) {
+    this.authority = authority;
+    this.path = path;
+    this.world.wallOffsetMs = NOW_MS;
+  }
+
+  open(): Promise<KeptIdentity> {
+    const { wall, scheduler, entropy } = this.world;
+    return this.world.wait(KeptIdentity.open({
+      folder: this.path,
+      wall,
+      scheduler,
+      entropy,
+      ask: (order) => this.#ask(order),
+      onError: (error) => void this.errors.push(error),
+    }));
+  }
+
+  async #ask(order: Order) {
+    this.orders.push(order);
+    const next = this.answers.shift();
+    if (next === "refuse") throw new RegistryError("overloaded", "Not now");
+    const answer = await this.authority.answer(order.request, this.world.unixMs());
+    if (next === "lose") throw new RegistryError("connection_lost", "The reply was lost");
+    return answer;
+  }
+}
+
+async function inScene(run: (scene: Scene) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const authority = new FolderAuthority(await createTestPki());
+    const scene = new Scene(authority, `${folder}/identity`);
+    await authority.folder(scene.path, NOW_MS);
+    await run(scene);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const leafOf = (kept: KeptIdentity) => kept.own.chain[0];
+
+test("it is renewed between 50 and 60 % of its life, with proof of the current key", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    const before = kept.own;
+    await scene.world.pass(LIFE_MS * 0.5 - 6 * MINUTE_MS);
+    assert.equal([scene.orders.length, kept.own], [0, before]);
+    await scene.world.pass(LIFE_MS * 0.1 + 2 * MINUTE_MS);
+    assert.is(scene.orders.length, 1);
+    assert.not.equal(leafOf(kept), before.chain[0]);
+    const [{ request, timeMs, proof, chain }] = scene.orders as [Order];
+    assert.equal(chain, before.chain);
+    const proven = { publicKey: before.key.verifying.bytes, nowMs: timeMs };
+    assert.is(await isRenewalProven({ request, timeMs }, proof, proven), true);
+    kept.close();
+  }));
+
+test("it goes on for as long as it is open, and no further", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    await scene.world.pass(5 * 60 * MINUTE_MS);
+    const { length } = scene.orders;
+    // Each comes 27.5 to 34 minutes after the one before.
+    assert.ok(length >= 8 && length <= 11, String(length));
+    assert.ok(kept.own.identity.notAfterMs > scene.world.unixMs() + 20 * MINUTE_MS);
+    kept.close();
+    await scene.world.pass(2 * 60 * MINUTE_MS);
+    assert.is(scene.orders.length, length);
+  }));
+
+test("a refusal is told, and tried again within a minute while the certificate counts", () =>
+  inScene(async (scene) => {
+    scene.answers = ["refuse", "refuse", "refuse"];
+    const kept = await scene.open();
+    const before = leafOf(kept);
+    await scene.world.pass(LIFE_MS * 0.6 + 3 * MINUTE_MS);
+    assert.equal([scene.orders.length, scene.errors.length], [4, 3]);
+    assert.not.equal(leafOf(kept), before);
+    kept.close();
+  }));
+
+test("a reply that was lost is asked for again with the same key", () =>
+  inScene(async (scene) => {
+    scene.answers = ["lose"];
+    const kept = await scene.open();
+    await scene.world.pass(LIFE_MS * 0.6 + 3 * MINUTE_MS);
+    const [first, second] = scene.orders as [Order, Order];
+    assert.equal(second.request, first.request);
+    assert.equal(second.chain, first.chain);
+    kept.close();
+  }));
+
+test("open renews what is due first, what has ended too, and asks for nothing before", () =>
+  inScene(async (scene) => {
+    (await scene.open()).close();
+    assert.is(scene.orders.length, 0);
+    scene.world.wallOffsetMs += 40 * MINUTE_MS;
+    (await scene.open()).close();
+    assert.is(scene.orders.length, 1);
+    scene.world.wallOffsetMs += 120 * MINUTE_MS;
+    const kept = await scene.open();
+    assert.is(scene.orders.length, 2);
+    assert.ok(kept.own.identity.notAfterMs > scene.world.unixMs());
+    kept.close();
+  }));
+
+test("open goes on with a certificate that counts, and refuses one that has ended", () =>
+  inScene(async (scene) => {
+    scene.world.wallOffsetMs += 40 * MINUTE_MS;
+    scene.answers = ["refuse", "refuse"];
+    const kept = await scene.open();
+    assert.is(scene.errors.length, 1);
+    kept.close();
+    scene.world.wallOffsetMs += 40 * MINUTE_MS;
+    let refused: unknown;
+    await scene.open().catch((error) => refused = error);
+    assert.is((refused as RegistryError).code, "overloaded");
+  }));
+
+test("a clock that jumps ahead, as after sleep, makes it renew within a minute", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    scene.world.wallOffsetMs += 50 * MINUTE_MS;
+    await scene.world.pass(MINUTE_MS);
+    assert.is(scene.orders.length, 1);
+    kept.close();
+  }));
+
+test.run();
