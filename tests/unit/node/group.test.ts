@@ -158,6 +158,26 @@ test("propose: an entry that another leader's replaced is told not_leader", asyn
   for (const node of cluster.nodes) assert.equal(node.journal().applied, ["kept"]);
 });
 
+test("propose: who leads again answers what it proposes then, whatever it lost before", async () => {
+  const { cluster, leader } = await served();
+  const { world } = cluster;
+  cluster.isolate(leader);
+  const lost = ["x", "y", "z"].map((text) => answerOf(leader.propose(text, { timeoutMs: 60_000 })));
+  await world.pass(8_000);
+  cluster.heal();
+  await world.pass(5_000);
+  const next = await cluster.leader();
+  assert.is.not(next, leader);
+  next.group().transferLeader(leader.id);
+  await world.pass(500);
+  assert.is(leader.group().status().role, "leader");
+  for (const text of ["a", "b"]) {
+    assert.is(word(await world.wait(leader.propose(text), 100)).slice(0, 4), `${text} at`);
+  }
+  assert.equal(lost.map(({ value }) => value && word(value)), Array(3).fill("not_leader"));
+  assert.equal(leader.journal().applied, ["a", "b"]);
+});
+
 test("close: what waits is answered, and what comes after is refused", async () => {
   const { cluster, leader } = await served();
   cluster.isolate(leader);
@@ -199,7 +219,7 @@ test("readPoint: no lease is served while something committed is not applied her
   assert.is(group.status().appliedIndex, appliedIndex);
   assert.is(group.readPoint(0), undefined);
   const read = answerOf(group.readBarrier(0, 5_000));
-  await cluster.world.pass(20);
+  await cluster.world.pass(500);
   assert.is(read.value, undefined);
   leader.disk.delayMs = () => 0;
   leader.disk.releaseHeld();

@@ -5,7 +5,12 @@ import { InvariantError } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { groupId, nodeId, replicaId } from "../../../src/base/ids.ts";
 import { BEAT_MS, RAFT_TICK_MS, SUPPORT_MS } from "../../../src/base/limits.ts";
-import { EMPTY_CONFIGURATION, type Message, newMessage } from "../../../src/raft/mod.ts";
+import {
+  EMPTY_CONFIGURATION,
+  EMPTY_DATA,
+  type Message,
+  newMessage,
+} from "../../../src/raft/mod.ts";
 import { encodePeerFrame } from "../../../src/wire/peer_frame.ts";
 import {
   type ClusterNode,
@@ -112,7 +117,8 @@ test("when its leader's node is supported no more a sleeping group wakes, and el
   for (const node of [cluster.node(2), cluster.node(3)]) {
     for (const group of node.groups.values()) assert.not(group.wantsTicks, "it may come back");
   }
-  await cluster.world.pass(2_000);
+  // A member of each group campaigns at once, and another one than in the next group.
+  await cluster.world.pass(700);
   const leaders = new Set<number>();
   for (let id = 1; id <= groups; id++) {
     const leader = [2, 3].find((at) => cluster.node(at).group(id).status().role === "leader");
@@ -134,6 +140,31 @@ test("a follower's node that comes back gets what it missed from groups that sle
   await cluster.world.pass(SUPPORT_MS + 2_000);
   assert.equal(third.journal(2).applied, ["missed"]);
   for (const id of [1, 2]) assert.not(cluster.node(1).group(id).wantsTicks);
+});
+
+test("a learner, which never asks for anything, gets what it missed when its node is back", async () => {
+  const cluster = new GroupCluster({ nodes: 2 });
+  const { world } = cluster;
+  const [first, second] = cluster.nodes as [ClusterNode, ClusterNode];
+  for (const node of [first, second]) {
+    await node.open();
+    node.add(1, node === first);
+    node.set.start();
+  }
+  await world.settle();
+  const changes = [{ kind: "add_learner", replica: 2 }] as const;
+  const change = { transition: "auto", changes, context: EMPTY_DATA } as const;
+  assert.ok((await world.wait(first.group().proposeConfChange(change, 5_000))).ok);
+  await world.pass(3_000);
+  cluster.isolate(second);
+  await world.pass(SUPPORT_MS + 1_000);
+  assert.ok((await world.wait(first.propose("missed"))).ok);
+  await world.pass(1_000);
+  assert.not(first.group().wantsTicks);
+  assert.equal(second.journal().applied, []);
+  cluster.heal();
+  await world.pass(3_000);
+  assert.equal(second.journal().applied, ["missed"]);
 });
 
 test("a frame that is none, or holds what no frame may, is refused by a code and changes nothing", async () => {
