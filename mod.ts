@@ -79,6 +79,7 @@ export {
 } from "./identity/x25519.ts";
 export type { Dialer, Endpoint, Listener, Session, Stream, Trust } from "./transport/transport.ts";
 export { QuicDialer } from "./transport/quic_dialer.ts";
+export { type ClientCertificate, TlsDialer, type TlsDialerOptions } from "./transport/tls.ts";
 export { WebTransportDialer } from "./transport/webtransport_dialer.ts";
 export { createLogger } from "./src/node/logger.ts";
 export { processWorld } from "./src/node/process_world.ts";

@@ -111,6 +111,13 @@ export class IdentityFolder {
     return text === undefined ? undefined : ders(text);
   }
 
+  /** Chain and key as they stand. @throws RegistryError `invalid_argument` where one is missing. */
+  get pem(): { readonly chainPem: string; readonly keyPem: string } {
+    const keyPem = readKeyFile(`${this.path}/${IDENTITY_KEY_FILE}`);
+    if (keyPem === undefined) throw this.#unusable(IDENTITY_KEY_FILE, "it is missing");
+    return { chainPem: this.#must(CERTIFICATE_FILE), keyPem };
+  }
+
   /** The current key. @throws RegistryError `invalid_argument` where there is none. */
   async key(): Promise<SigningKey> {
     const key = await this.#keyOf(IDENTITY_KEY_FILE);

@@ -115,6 +115,11 @@ export class KeptIdentity {
     };
   }
 
+  /** What a TLS client shows: the certificate of now with its chain, and its key, in PEM. */
+  get tlsCertificate(): { readonly chainPem: string; readonly keyPem: string } {
+    return this.#folder.pem;
+  }
+
   /** Ends the renewals. */
   close(): void {
     this.#timer?.cancel();

@@ -55,8 +55,6 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // TLS stands before the node that will listen on it.
-    "transport/tls.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

@@ -165,11 +165,11 @@ export class Link {
 
   /**
    * Whoever proves an identity must know which certificate was shown, which only a single pin tells:
-   * several are tried one after the other.
+   * several are tried one after the other. TLS tells by itself.
    */
   #trusts(endpoint: Endpoint): readonly Trust[] {
-    const { trust, credentials } = this.#options;
-    if (credentials.kind === "development") return [trust];
+    const { trust, credentials, dialer } = this.#options;
+    if (credentials.kind === "development" || dialer.transport === "tls") return [trust];
     const known = credentials.pins?.(endpoint) ?? [];
     const given = trust.kind === "pins" ? trust.sha256 : [];
     const others = given.filter((pin) => !known.some((other) => bytesEqual(pin, other)));

@@ -75,6 +75,7 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
 class CertifiedNodeIdentity implements NodeIdentity {
   readonly certificates: ServerCertificates;
   readonly notice: string;
+  readonly clientAuthorities: readonly string[];
   readonly #options: CertifiedNodeOptions;
   readonly #authority: IdentityAuthority;
   readonly #service: IdentityService;
@@ -95,6 +96,8 @@ class CertifiedNodeIdentity implements NodeIdentity {
   ) {
     const { registry, region, nodeId, data } = options;
     this.#options = options;
+    const roots = readFile(`${options.authority}/${ROOT_FILE}`);
+    this.clientAuthorities = [defined(roots, "The authority folder has its root")];
     this.#authority = authority;
     this.#service = registry.identities;
     this.certificates = certificates;
@@ -107,14 +110,14 @@ class CertifiedNodeIdentity implements NodeIdentity {
   }
 
   async begin(addresses: readonly Endpoint[]): Promise<SessionIdentity> {
-    this.#authorities = addresses.flatMap(({ host, port }) => [
+    const named = addresses.flatMap(({ host, port }) => [
       authorityOf(host, port),
       authorityOf("localhost", port),
     ]);
+    this.#authorities = [...new Set(named)];
     await this.#publish();
-    const rootPem = readFile(`${this.#options.authority}/${ROOT_FILE}`);
     this.#folder.create(this.#subject);
-    this.#folder.keepRoots(defined(rootPem, "The authority folder has its root"));
+    this.#folder.keepRoots(this.clientAuthorities.join(""));
     await this.#renewOwn();
     this.#plan();
     const { world, registry } = this.#options;

@@ -96,6 +96,14 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       wanted: `more than logBytesSoft, which is ${config.logBytesSoft}`,
     });
   }
+  if (config.tls === "on" && config.authority === "") {
+    mistakes.push({
+      setting: "tls",
+      source: found.tls ?? "default",
+      found: "on",
+      wanted: "off, or an authority: TLS asks clients for certificates, which only one can issue",
+    });
+  }
   if (mistakes.length > 0) throw configError(mistakes);
   return config;
 }

@@ -20,7 +20,9 @@ import { CertificateRotation } from "../../identity/certificate_rotation.ts";
 import { bindAddress } from "../../identity/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
+import { joinListeners } from "../../transport/joined_listener.ts";
 import { listenQuic } from "../../transport/quic_listener.ts";
+import { listenTls } from "../../transport/tls.ts";
 import type { Endpoint, Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
@@ -48,6 +50,8 @@ export interface RunningNode {
   readonly clusterId: string;
   /** Where QUIC and WebTransport listen. */
   readonly addresses: readonly Endpoint[];
+  /** Where TLS listens; empty: it does not. */
+  readonly tlsAddresses: readonly Endpoint[];
   /** Where `/healthz`, `/readyz` and `/metrics` are. */
   readonly ops: { readonly host: string; readonly port: number };
   readonly dataFolder: string;
@@ -89,6 +93,9 @@ class Node {
   readonly #closers: (() => Promise<void> | void)[] = [];
   #identity: NodeIdentity | undefined;
   #registry: Registry | undefined;
+  #quic: Listener | undefined;
+  #tls: Listener | undefined;
+  /** Both as one. */
   #listener: Listener | undefined;
   #sessions: Sessions | undefined;
   #ops: OpsHttp | undefined;
@@ -156,7 +163,8 @@ class Node {
     this.#logger.info("Ready", {
       clusterId: formatUuid(this.#registry.cluster.clusterId),
       records: this.#registry.shared.counts,
-      port: this.#listener!.port,
+      port: this.#quic!.port,
+      ...(this.#tls === undefined ? {} : { tlsPort: this.#tls.port }),
       startMs: Math.round(this.#world.monotonic.nowMs() - this.#startedMs),
     });
   }
@@ -165,7 +173,8 @@ class Node {
     return {
       nodeId: this.#config.nodeId,
       clusterId: formatUuid(this.#registry!.cluster.clusterId),
-      addresses: this.#listener!.addresses,
+      addresses: this.#quic!.addresses,
+      tlsAddresses: this.#tls?.addresses ?? [],
       ops: { host: this.#ops!.host, port: this.#ops!.port },
       dataFolder: this.#config.data,
       created: this.#registry!.created,
@@ -229,19 +238,28 @@ class Node {
     });
   }
 
-  /** Opens the port, and tells the system group where it is. */
-  async #listen(): Promise<void> {
-    const { host, port, sessionsMax } = this.#config;
-    const registry = this.#registry!;
-    this.#listener = listenQuic({
+  /** Opens the ports. */
+  async #bind(): Promise<Listener> {
+    const { host, port, tls, tlsPort, sessionsMax } = this.#config;
+    const listen = {
       hosts: host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(host)],
-      port,
       certificate: this.#serverCertificate(),
       scheduler: this.#world.scheduler,
       onError: this.#onError,
       limits: { sessionsMax, sessionsPerAddressMax: sessionsMax },
-    });
-    this.#closers.push(() => this.#listener!.close());
+    };
+    this.#quic = listenQuic({ ...listen, port });
+    this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
+    if (tls === "off") return this.#quic;
+    const { clientAuthorities } = this.#identity!;
+    this.#tls = await listenTls({ ...listen, port: tlsPort, clientAuthorities });
+    return joinListeners([this.#quic, this.#tls]);
+  }
+
+  /** Opens the ports, tells the system group where they are, and serves. */
+  async #listen(): Promise<void> {
+    const registry = this.#registry!;
+    this.#listener = await this.#bind();
     await this.#putMember();
     const identity = await this.#identity!.begin(this.#listener.addresses);
     this.#sessions = new Sessions({
@@ -287,10 +305,12 @@ class Node {
   }
 
   #addresses(): NodeAddress[] {
-    return this.#listener!.addresses.flatMap(({ host, port }) => [
+    const udp = this.#quic!.addresses.flatMap(({ host, port }) => [
       { transport: "quic", host, port },
       { transport: "webtransport", host, port },
     ]);
+    const tcp = (this.#tls?.addresses ?? []).map((address) => ({ transport: "tls", ...address }));
+    return [...udp, ...tcp];
   }
 
   #rotateCertificates(): void {

@@ -18,6 +18,8 @@ export interface NodeIdentity {
   readonly certificates: RotatingCertificates;
   /** What the operator must know of who may connect. */
   readonly notice: string;
+  /** PEM of the roots that clients' certificates lead to; none: clients have no certificates. */
+  readonly clientAuthorities: readonly string[];
   /** Called once, when the addresses are known. @returns how peers prove who they are. */
   begin(addresses: readonly Endpoint[]): Promise<SessionIdentity>;
   /** TLS shows another certificate now, or is about to: those who pin it are told. */
@@ -40,6 +42,7 @@ export async function openDevelopmentIdentity(
   return {
     certificates,
     notice: DEVELOPMENT_NOTICE,
+    clientAuthorities: [],
     begin: () =>
       Promise.resolve(takeForGranted(developmentPeer({ region, revoked: revocation.signal }))),
     rotated: () => Promise.resolve(),

@@ -62,6 +62,20 @@ export const SETTINGS = {
     max: 65_535,
     description: "UDP port for QUIC and WebTransport; 0 lets the system choose",
   },
+  tls: {
+    kind: "choice",
+    default: "off",
+    choices: ["off", "on"],
+    description: "whether clients with certificates may come by TLS over TCP too, where UDP is " +
+      "blocked; needs an authority",
+  },
+  tlsPort: {
+    kind: "integer",
+    default: 4443,
+    min: 0,
+    max: 65_535,
+    description: "TCP port for TLS; 0 lets the system choose",
+  },
   opsHost: {
     kind: "host",
     default: "127.0.0.1",

@@ -141,6 +141,13 @@ test("resolveConfig wants the hard limit of the log above the soft one", () => {
   assert.match(mistakes[0]!, /^--log-bytes-hard: found 134217728, wanted more than logBytesSoft/);
 });
 
+test("resolveConfig wants an authority where clients may come by TLS", () => {
+  const mistakes = mistakesOf({ flags: { tls: "on" } });
+  assert.is(mistakes.length, 1);
+  assert.match(mistakes[0]!, /^--tls: found on, wanted off, or an authority/);
+  assert.is(resolveConfig({ flags: { tls: "on", authority: "a" }, environment: {} }).tls, "on");
+});
+
 test("resolveConfig wants a JSON object in the file", () => {
   for (const value of [null, [], "x", 4]) {
     assert.match(mistakesOf({ file: file(value) })[0]!, /^file crs.json: .* wanted a JSON object/);

@@ -1,0 +1,153 @@
+/**
+ * A node with real keys that listens by QUIC and by TLS: the same certificate makes the same peer on
+ * both, by the same rules, and group 0 ends the sessions of both.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { initAuthority } from "../../../identity/authority_init.ts";
+import { createCertificateRequest } from "../../../identity/certificate_request.ts";
+import { IdentityFolder } from "../../../identity/identity_folder.ts";
+import { KeptIdentity } from "../../../identity/kept_identity.ts";
+import { readNodeFile } from "../../../identity/node_file.ts";
+import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { NO_GRANTS } from "../../../src/base/peer.ts";
+import { connect } from "../../../src/client/client.ts";
+import { askAsStranger } from "../../../src/client/stranger.ts";
+import type { Client } from "../../../src/client/types.ts";
+import { resolveConfig } from "../../../src/node/config.ts";
+import { startNode } from "../../../src/node/node.ts";
+import { QuicDialer } from "../../../transport/quic_dialer.ts";
+import { TlsDialer } from "../../../transport/tls.ts";
+import type { Dialer, Endpoint, Trust } from "../../../transport/transport.ts";
+import { testWorld } from "../../support/production_world.ts";
+import { until, within } from "../../support/until.ts";
+
+const OTHER_ID = "22222222-2222-4222-8222-222222222222";
+const folder = await Deno.makeTempDir();
+const data = `${folder}/data`;
+const world = testWorld();
+const { wall, entropy, scheduler } = world;
+const onError = () => {};
+const made = await initAuthority({
+  folder: `${folder}/pki`,
+  trustDomain: "test.example",
+  region: "eu-1",
+  nowMs: wall.unixMs(),
+  entropy,
+});
+const flags = { data, authority: made.authorityFolder, region: "eu-1", tls: "on", partitions: "2" };
+const node = await startNode({
+  config: resolveConfig({
+    flags: { ...flags, port: "0", tlsPort: "0", opsPort: "0" },
+    environment: {},
+  }),
+  world,
+  logger: SILENT_LOGGER,
+});
+const quic = new QuicDialer({ scheduler, onError });
+const endpoint = node.addresses[0]!;
+const pins: Trust = { kind: "pins", sha256: [readNodeFile(data)!.currentPin] };
+const asStranger = { endpoint, dialer: quic, trust: pins, world, timeoutMs: 5_000 };
+const clients: Client[] = [];
+
+async function issue(path: string, subject: string, token: string): Promise<KeptIdentity> {
+  const identity = new IdentityFolder(path);
+  identity.create(subject);
+  identity.keepRoots(Deno.readTextFileSync(`${made.authorityFolder}/root.pem`));
+  const request = await createCertificateRequest(await identity.firstKey(entropy));
+  const { chain, bundle } = await askAsStranger("enrol", { token, subject, request }, asStranger);
+  await identity.keep(chain, bundle, wall.unixMs());
+  const ask = () => Promise.reject(new RegistryError("connection_lost", "Not asked"));
+  return await KeptIdentity.open({ folder: path, wall, scheduler, entropy, ask, onError });
+}
+
+async function connected(
+  kept: KeptIdentity,
+  { dialer, at, trust }: { dialer: Dialer; at: Endpoint; trust: Trust },
+): Promise<Client> {
+  const client = await within(
+    "a connection",
+    connect({ endpoints: [at], dialer, trust, world, credentials: kept.credentials }),
+  );
+  clients.push(client);
+  return client;
+}
+
+async function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
+  try {
+    await promise;
+    return "ok";
+  } catch (error) {
+    if (error instanceof RegistryError) return error.code;
+    throw error;
+  }
+}
+
+const byQuic = { dialer: quic, at: endpoint, trust: pins };
+const administrator = await issue(made.administratorFolder, made.administrator, "");
+const controller = await connected(administrator, byQuic);
+const subject = "spiffe://test.example/region/eu-1/gateway/11111111-1111-4111-8111-111111111111";
+const { token } = await controller.identities.createJoinToken(subject, NO_GRANTS);
+const gateway = await issue(`${folder}/gateway`, subject, token);
+const tls = new TlsDialer({ scheduler, onError, certificate: () => gateway.tlsCertificate });
+const root = Deno.readTextFileSync(`${made.authorityFolder}/root.pem`);
+const byTls = {
+  dialer: tls,
+  at: node.tlsAddresses[0]!,
+  trust: { kind: "ca", pem: [root] } as const,
+};
+
+test("node.json and the ring map tell of the TLS port", async () => {
+  const tcp = node.tlsAddresses.map((address) => ({ transport: "tls", ...address }));
+  assert.is(tcp.length, 1);
+  const isTls = ({ transport }: { readonly transport: string }) => transport === "tls";
+  assert.equal(readNodeFile(data)!.addresses.filter(isTls), tcp);
+  const { nodes } = await controller.ringMap();
+  assert.equal(nodes[0]!.addresses.filter(isTls), tcp);
+});
+
+test("a gateway is the same peer over QUIC and over TLS", async () => {
+  const record = {
+    id: subject.slice(-36),
+    region: "eu-1",
+    domain: "g.example",
+    address: "192.0.2.1",
+    port: 4_000,
+  };
+  const writers: number[] = [];
+  for (const way of [byQuic, byTls]) {
+    const client = await connected(gateway, way);
+    assert.is(await code(client.registerGateway(record, { takeOver: true })), "ok");
+    assert.is(await code(client.registerGateway({ ...record, id: OTHER_ID })), "permission_denied");
+    const { gateway: { writer } } = await client.getGateway(record.id);
+    writers.push(writer);
+  }
+  const { lineage } = gateway.own.identity;
+  assert.equal(writers, [lineage, lineage]);
+});
+
+test("a client without a certificate comes in by neither", async () => {
+  const refused = connect({ endpoints: [byTls.at], dialer: quic, trust: byTls.trust, world });
+  assert.is.not(await code(refused), "ok");
+  const isPlain = code(connect({ endpoints: [endpoint], dialer: quic, trust: pins, world }));
+  assert.ok(["malformed", "connection_lost"].includes(await isPlain));
+});
+
+test("a ban by subject ends the sessions of both within a second", async () => {
+  const openBefore = (await controller.nodeStatus()).sessions;
+  await controller.identities.ban({ kind: "subject", name: subject, reason: "stolen" });
+  const open = async () => (await controller.nodeStatus()).sessions;
+  await until("both sessions are over", async () => await open() === openBefore - 2, 1_000);
+});
+
+test("all ends", async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  administrator.close();
+  gateway.close();
+  await Promise.all([quic.close(), tls.close()]);
+  await within("the end of the node", node.stop(), 10_000);
+  await Deno.remove(folder, { recursive: true });
+});
+
+test.run();
