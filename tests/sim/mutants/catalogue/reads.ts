@@ -47,8 +47,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
     breaks: "A leader serves no read before it has applied what it knows to be committed",
     edits: [{
       file: "src/node/group.ts",
-      anchor: "this.#isSole || this.#appliedIndex >= this.#node.committed",
-      replacement: "this.#isSole || this.#appliedIndex >= 0",
+      anchor: "const isBehind = this.#appliedIndex < this.#node.committed;",
+      replacement: "const isBehind = this.#appliedIndex < 0;",
     }],
   },
 ];
