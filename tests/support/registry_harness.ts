@@ -32,6 +32,8 @@ const PORT = 4100;
 export interface HarnessOptions {
   readonly partitions?: number;
   readonly policy?: AccessPolicy;
+  /** As `SteppedWorld`'s. */
+  readonly settled?: () => Promise<void>;
   readonly recordsMax?: number;
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
@@ -72,7 +74,7 @@ export class RegistryHarness {
 
   constructor(options: HarnessOptions = {}) {
     this.#options = options;
-    this.world = new SteppedWorld(options.seed ?? 1);
+    this.world = new SteppedWorld(options.seed ?? 1, options.settled);
     this.network = new MemoryNetwork(this.world);
   }
 

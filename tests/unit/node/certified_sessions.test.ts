@@ -15,10 +15,13 @@ import type { Credentials } from "../../../src/client/credentials.ts";
 import type { Client, ConnectionEvent } from "../../../src/client/types.ts";
 import { CertifiedIdentity } from "../../../src/node/session_identity.ts";
 import { clientEnd, type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
+import { cryptoSettled, watchCrypto } from "../../support/crypto_watch.ts";
 import { controlFrame, GOOD_HELLO } from "../../support/raw_peer.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 import { STARTED_UNIX_MS, type SteppedWorld } from "../../support/stepped_world.ts";
 import { TOKEN_ID, type TokenWorld, tokenWorld } from "../../support/tokens.ts";
+
+watchCrypto();
 
 const HOST = "node";
 const PORT = 4100;
@@ -63,6 +66,7 @@ class Scene {
     scene.harness = new RegistryHarness({
       identity: { prove: (session, stream) => scene.identity.prove(session, stream) },
       policy,
+      settled: cryptoSettled,
     });
     scene.identity = new CertifiedIdentity({
       world: scene.world,
