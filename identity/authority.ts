@@ -8,13 +8,14 @@
  * region's intermediate and nothing above it.
  */
 import { RegistryError } from "../src/base/errors.ts";
-import { toHex } from "../src/base/bytes.ts";
+import { assert } from "../src/base/assert.ts";
+import { bytesEqual, toHex } from "../src/base/bytes.ts";
 import type { Entropy } from "../src/base/world.ts";
 import { KEY_USAGE, type KeyAlgorithm, LEAF_PROFILES, OID } from "./certificate_profile.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { isRefusal } from "./certificate_refusal.ts";
 import { type CertificateKey, createKey, openKey } from "./certificate_key.ts";
-import { type CertificateContents, writeCertificate } from "./certificate_writer.ts";
+import type { CertificateContents } from "./certificate_writer.ts";
 import type { RegistryIdentity } from "./identity_extension.ts";
 import type { CertificateNames, NameConstraints } from "./name_constraints.ts";
 import { decodePem, encodePem } from "./pem.ts";
@@ -71,7 +72,7 @@ export async function createRoot(options: RootOptions): Promise<PemPair> {
       ...(nameConstraints && { nameConstraints }),
     },
   };
-  const der = await writeCertificate(contents, key);
+  const der = await writeChecked(contents, key);
   return { certificatePem: encodePem("CERTIFICATE", der), keyPem };
 }
 
@@ -195,8 +196,42 @@ export class CertificateAuthority {
         { field: "validity" },
       );
     }
-    return await writeCertificate(contents, this.#key, this.certificate);
+    return await writeChecked(contents, this.#key, this.certificate);
   }
+}
+
+/**
+ * Makes a certificate, and reads it as strangers will before anybody has it: names that no reader
+ * takes, and what the library leaves out or makes anew, must not be found out by them.
+ *
+ * @throws RegistryError `invalid_argument` where nobody would believe it, `corrupt` where the library
+ * cannot write the CA's name as it stands.
+ */
+async function writeChecked(
+  contents: CertificateContents,
+  key: CertificateKey,
+  issuer?: ParsedCertificate,
+): Promise<Uint8Array> {
+  // Nodes that open a CA and issue nothing do without the library, and so do all who only verify.
+  const { writeCertificate } = await import("./certificate_writer.ts");
+  const der = await writeCertificate(contents, key, issuer);
+  const written = readCertificate(der);
+  if (isRefusal(written)) {
+    throw new RegistryError(
+      "invalid_argument",
+      `Cannot make a certificate that is refused (${written.fault}): ${written.message}`,
+      { field: "certificate" },
+    );
+  }
+  if (issuer !== undefined && !bytesEqual(written.issuer, issuer.subject)) {
+    throw corrupt("its name is in an encoding that cannot be written");
+  }
+  const { registryIdentity } = contents.extensions;
+  assert(
+    registryIdentity?.lineage === written.extensions.registryIdentity?.lineage,
+    "A certificate names the lineage that it was made for",
+  );
+  return der;
 }
 
 function wholeSeconds({ notBeforeMs, notAfterMs }: Validity): Validity {

@@ -26,7 +26,7 @@ export async function signWith(
 }
 
 /** What WebCrypto calls the way to sign with such a key. */
-function signingAlgorithm(algorithm: KeyAlgorithm) {
+export function signingAlgorithm(algorithm: KeyAlgorithm) {
   return algorithm === "Ed25519"
     ? { name: "Ed25519" }
     : { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };

@@ -7,8 +7,7 @@
 import { CERTIFICATE_REQUEST_BYTES_MAX } from "../src/base/limits.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
 import { isSignedBy } from "./certificate_signature.ts";
-import { encodeName, encodePublicKey, signStructure } from "./certificate_writer.ts";
-import { contextConstructed, DER_TAG, derElement, DerError, derUnsigned } from "./der.ts";
+import { contextConstructed, DerError } from "./der.ts";
 import { publicKeyFault, type SigningKey } from "./ed25519.ts";
 import {
   type OpenStructure,
@@ -20,15 +19,9 @@ import {
 
 /** Makes the request for a key. @returns DER, which the caller owns. */
 export async function createCertificateRequest(key: SigningKey): Promise<Uint8Array> {
-  const publicKey = { algorithm: "Ed25519", bytes: key.verifying.bytes } as const;
-  const signedBytes = derElement(
-    DER_TAG.sequence,
-    derUnsigned(0),
-    encodeName(""),
-    encodePublicKey(publicKey),
-    derElement(contextConstructed(0)),
-  );
-  return await signStructure(signedBytes, { publicKey, handle: key.handle });
+  // Whoever only checks requests does without the library.
+  const { writeCertificateRequest } = await import("./certificate_writer.ts");
+  return await writeCertificateRequest(key);
 }
 
 /**

@@ -2,10 +2,8 @@
  * A strict reader of DER (X.690 §10): definite lengths in their shortest form, nothing beyond the
  * end, one encoding a value. Certificates come from strangers, and libraries that also read BER see
  * two meanings in one certificate, or a thousand levels of nesting. This one looks at each byte once,
- * allocates nothing but results, and refuses by {@link DerError}.
- * The few values that we write ourselves, inside extensions, are made by {@link derElement}.
+ * allocates nothing but results, and refuses by {@link DerError}. What we write, a library writes.
  */
-import { concatBytes } from "../src/base/bytes.ts";
 
 /** Universal tags, and those of constructed values. */
 export const DER_TAG = {
@@ -256,71 +254,4 @@ function notATime(text: string): DerError {
 
 function hex(tag: number): string {
   return tag < 0 ? "the end" : `0x${tag.toString(16).padStart(2, "0")}`;
-}
-
-/** An element of this tag over the contents, in order; its own bytes. */
-export function derElement(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
-  const length = contents.reduce((sum, content) => sum + content.length, 0);
-  const header = length < 0x80
-    ? [tag, length]
-    : length < 0x100
-    ? [tag, 0x81, length]
-    : [tag, 0x82, length >> 8, length & 0xff];
-  if (length > 0xffff) throw new RangeError(`An element must be below 64 KiB: it is ${length}`);
-  return concatBytes([Uint8Array.from(header), ...contents]);
-}
-
-/** An integer of big-endian bytes, not negative. */
-export function derUnsignedBytes(bytes: Uint8Array): Uint8Array {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  const shortest = first < 0 ? Uint8Array.of(0) : bytes.subarray(first);
-  const sign = shortest[0]! >= 0x80 ? [Uint8Array.of(0)] : [];
-  return derElement(DER_TAG.integer, ...sign, shortest);
-}
-
-/** An integer in `[0, 2^53)`. */
-export function derUnsigned(value: number): Uint8Array {
-  const bytes = new Uint8Array(7);
-  for (let index = 6, rest = value; index >= 0; index--, rest = Math.floor(rest / 256)) {
-    bytes[index] = rest % 256;
-  }
-  return derUnsignedBytes(bytes);
-}
-
-/** A bit string of whole bytes. */
-export function derBitString(bytes: Uint8Array): Uint8Array {
-  return derElement(DER_TAG.bitString, Uint8Array.of(0), bytes);
-}
-
-/** A named list of up to 8 bits, bit 0 first, as {@link DerReader.namedBits} reads it; not empty. */
-export function derBits(bits: number): Uint8Array {
-  let byte = 0;
-  for (let index = 0; index < 8; index++) if ((bits & (1 << index)) !== 0) byte |= 0x80 >> index;
-  const unused = 31 - Math.clz32(byte & -byte);
-  return derElement(DER_TAG.bitString, Uint8Array.of(unused, byte));
-}
-
-/** An object identifier of its dotted form. */
-export function derOid(dotted: string): Uint8Array {
-  const [root = 0n, second = 0n, ...rest] = dotted.split(".").map(BigInt);
-  const content = [root * 40n + second, ...rest].flatMap((arc) => {
-    const septets = [Number(arc & 0x7fn)];
-    for (let left = arc >> 7n; left > 0n; left >>= 7n) septets.unshift(Number(left & 0x7fn) | 0x80);
-    return septets;
-  });
-  return derElement(DER_TAG.oid, Uint8Array.from(content));
-}
-
-/** A time of whole seconds, Unix ms, in the form that {@link DerReader.time} reads. */
-export function derTime(unixMs: number): Uint8Array {
-  const digits = new Date(unixMs).toISOString().slice(0, 19).replace(/[-T:]/g, "") + "Z";
-  const isShort = digits < "2050" && digits >= "1950";
-  return isShort
-    ? derAscii(DER_TAG.utcTime, digits.slice(2))
-    : derAscii(DER_TAG.generalizedTime, digits);
-}
-
-/** ASCII text as content. */
-export function derAscii(tag: number, text: string): Uint8Array {
-  return derElement(tag, new TextEncoder().encode(text));
 }

@@ -17,7 +17,7 @@ import { GRANT_DOMAINS_MAX, GRANT_GATEWAYS_MAX } from "../src/base/limits.ts";
 import type { Grants } from "../src/base/peer.ts";
 import { formatUuid, parseUuid, UUID_BYTES } from "../src/base/uuid.ts";
 import { canonicalDomain } from "../src/record/validation.ts";
-import { DER_TAG, derAscii, derElement, DerError, DerReader, derUnsigned } from "./der.ts";
+import { DER_TAG, DerError, DerReader } from "./der.ts";
 
 /** What the extension says. */
 export interface RegistryIdentity {
@@ -52,22 +52,6 @@ export function checkGrants(grants: Grants): Grants {
     }
   }
   return grants;
-}
-
-/** The extension's value. @throws RegistryError `invalid_argument` for grants that are none. */
-export function encodeRegistryIdentity(identity: RegistryIdentity): Uint8Array {
-  const { domains, gateways, credentialHashes } = checkGrants(identity.grants);
-  return derElement(
-    DER_TAG.sequence,
-    derUnsigned(identity.lineage),
-    derUnsigned(identity.generation),
-    derElement(DER_TAG.sequence, ...domains.map((domain) => derAscii(IA5_STRING, domain))),
-    derElement(
-      DER_TAG.sequence,
-      ...gateways.map((gateway) => derElement(DER_TAG.octetString, parseUuid(gateway))),
-    ),
-    ...(credentialHashes ? [derElement(DER_TAG.boolean, Uint8Array.of(0xff))] : []),
-  );
 }
 
 /** Reads the extension's value. @throws DerError */

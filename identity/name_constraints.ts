@@ -4,7 +4,7 @@
  * is not understood cannot be kept.
  */
 import { CERTIFICATE_NAMES_MAX } from "../src/base/limits.ts";
-import { contextConstructed, contextTag, DER_TAG, derElement, DerError, DerReader } from "./der.ts";
+import { contextConstructed, contextTag, DER_TAG, DerError, DerReader } from "./der.ts";
 
 /** The names of a certificate (its subjectAltName). */
 export interface CertificateNames {
@@ -75,22 +75,6 @@ function readBase(subtree: DerReader): NameSubtree {
     default:
       throw new DerError("a name constraint of this form is not understood");
   }
-}
-
-/** The extension's value. */
-export function encodeNameConstraints({ permitted, excluded }: NameConstraints): Uint8Array {
-  const list = (tag: number, subtrees: readonly NameSubtree[]) =>
-    subtrees.length === 0 ? [] : [derElement(tag, ...subtrees.map(encodeSubtree))];
-  return derElement(
-    DER_TAG.sequence,
-    ...list(contextConstructed(0), permitted),
-    ...list(contextConstructed(1), excluded),
-  );
-}
-
-function encodeSubtree({ form, base }: NameSubtree): Uint8Array {
-  const content = typeof base === "string" ? new TextEncoder().encode(base) : base;
-  return derElement(DER_TAG.sequence, derElement(GENERAL_NAME_TAG[form], content));
 }
 
 /** The first name that the constraints forbid, as text; `undefined` where they allow all. */

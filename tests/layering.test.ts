@@ -36,8 +36,12 @@ const HOUSE: House = {
     simulated("transport", 3, []),
     simulated("identity", 3, [
       "@noble/ed25519",
+      "@peculiar/asn1-schema",
+      "@peculiar/x509",
+      "asn1js",
       "canonicalize",
       "jose",
+      "reflect-metadata",
     ]),
     { ...simulated("src/client", 4, []), portable: true },
     simulated("src/node", 4, ["pino", "prom-client"]),

@@ -19,8 +19,8 @@ import {
   openTrustBundle,
 } from "../../identity/trust_bundle.ts";
 import { CertificateAuthority } from "../../identity/authority.ts";
-import { derElement } from "../../identity/der.ts";
 import { RegistryError } from "../../src/base/errors.ts";
+import { derElement } from "../support/der_writer.ts";
 import { agentLeaf, createTestPki, DAY_MS, NOW_MS, TRUST_DOMAIN } from "../support/test_pki.ts";
 
 const pki = await createTestPki();

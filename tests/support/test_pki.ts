@@ -14,16 +14,13 @@ import { type CertificateKey, createKey, openKey } from "../../identity/certific
 import { KEY_USAGE, OID } from "../../identity/certificate_profile.ts";
 import { type ParsedCertificate, readCertificate } from "../../identity/certificate_reader.ts";
 import { type CertificateRefusal, isRefusal } from "../../identity/certificate_refusal.ts";
-import {
-  type CertificateContents,
-  type ExtensionContents,
-  signStructure,
-  writeCertificate,
-} from "../../identity/certificate_writer.ts";
-import { contextConstructed, DER_TAG, derElement, derOid, DerReader } from "../../identity/der.ts";
+import { type CertificateContents, writeCertificate } from "../../identity/certificate_writer.ts";
+import { contextConstructed, DER_TAG, DerReader } from "../../identity/der.ts";
 import { type SigningKey, signingKeyOfSeed } from "../../identity/ed25519.ts";
+import type { ExtensionContents } from "../../identity/extension_writer.ts";
 import { decodePem } from "../../identity/pem.ts";
 import { TrustStore } from "../../identity/trust_store.ts";
+import { derElement, derOid, derSigned } from "./der_writer.ts";
 
 export const NOW_MS = Date.parse("2026-06-01T12:00:00Z");
 export const MINUTE_MS = 60_000;
@@ -193,7 +190,7 @@ export async function writeWithExtension(
   );
   const list = derElement(DER_TAG.sequence, extensions, added);
   const signed = derElement(DER_TAG.sequence, ...parts, derElement(contextConstructed(3), list));
-  return await signStructure(signed, issuer.key);
+  return await derSigned(signed, issuer.key);
 }
 
 /** The DER of a pair's certificate. */

@@ -8,9 +8,9 @@ import {
   checkCertificateRequest,
   createCertificateRequest,
 } from "../../../identity/certificate_request.ts";
-import { encodePublicKey, signStructure } from "../../../identity/certificate_writer.ts";
-import { contextConstructed, DER_TAG, derElement, derUnsigned } from "../../../identity/der.ts";
+import { contextConstructed, DER_TAG } from "../../../identity/der.ts";
 import { signingKeyOfSeed } from "../../../identity/ed25519.ts";
+import { derElement, derPublicKey, derSigned, derUnsigned } from "../../support/der_writer.ts";
 import { accepted } from "../../support/test_pki.ts";
 
 const key = await signingKeyOfSeed(new Uint8Array(32).fill(1));
@@ -28,11 +28,11 @@ async function forged(bytes: Uint8Array, version = 0): Promise<Uint8Array> {
     DER_TAG.sequence,
     derUnsigned(version),
     derElement(DER_TAG.sequence),
-    encodePublicKey({ algorithm: "Ed25519", bytes }),
+    derPublicKey({ algorithm: "Ed25519", bytes }),
     derElement(contextConstructed(0)),
   );
   const publicKey = { algorithm: "Ed25519", bytes: key.verifying.bytes } as const;
-  return await signStructure(signed, { publicKey, handle: key.handle });
+  return await derSigned(signed, { publicKey, handle: key.handle });
 }
 
 test("checkCertificateRequest gives the key of a request that its owner signed", async () => {

@@ -1,18 +1,9 @@
 /** DER, strictly: what BER allows beside it is refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  contextConstructed,
-  DER_TAG,
-  derBits,
-  derElement,
-  DerError,
-  derOid,
-  DerReader,
-  derTime,
-  derUnsigned,
-} from "../../../identity/der.ts";
+import { contextConstructed, DER_TAG, DerError, DerReader } from "../../../identity/der.ts";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
+import { derBits, derElement, derOid, derTime, derUnsigned } from "../../support/der_writer.ts";
 
 /** Reads bytes, given in hexadecimal, as a whole. */
 function read<T>(hex: string, take: (reader: DerReader) => T): T {
@@ -91,7 +82,7 @@ test("DerReader takes object identifiers in their shortest form", () => {
   }
 });
 
-test("derOid writes what oid reads, the arcs of UUIDs too", () => {
+test("DerReader reads object identifiers to their last digit, the arcs of UUIDs too", () => {
   const list = ["0.0", "1.3.101.112", "2.5.29.19", "2.999.3", `2.25.${2n ** 128n - 1n}`];
   for (const dotted of list) {
     assert.is(new DerReader(derOid(dotted)).oid(), dotted);
@@ -123,7 +114,7 @@ test("DerReader takes times to the second, UTC, in the form of their year", () =
   for (const [tag, text] of refused) refuses(hexOf(tag, text), time);
 });
 
-test("what is written is read back", () => {
+test("DerReader reads what is written", () => {
   for (const value of [0, 1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 47 - 1]) {
     assert.is(new DerReader(derUnsigned(value)).unsigned(2 ** 48), value);
   }

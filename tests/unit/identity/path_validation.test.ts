@@ -12,9 +12,9 @@ import { createKey } from "../../../identity/certificate_key.ts";
 import { KEY_USAGE, OID } from "../../../identity/certificate_profile.ts";
 import {
   type CertificateContents,
-  type ExtensionContents,
   writeCertificate,
 } from "../../../identity/certificate_writer.ts";
+import type { ExtensionContents } from "../../../identity/extension_writer.ts";
 import { validateIdentity, validatePath } from "../../../identity/path_validation.ts";
 import { TrustStore } from "../../../identity/trust_store.ts";
 import {
