@@ -45,6 +45,7 @@ import {
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import { GroupImages } from "./group_images.ts";
 import type { Group, GroupStatus, Proposed, ReadPoint } from "./group_interface.ts";
+import { GroupLeadership } from "./group_leadership.ts";
 import { GroupProposals } from "./group_proposals.ts";
 import { GroupReads } from "./group_reads.ts";
 import { GroupStorage } from "./group_storage.ts";
@@ -74,6 +75,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   readonly #storage: GroupStorage;
   readonly #node: RaftNode;
   readonly #support: GroupSupport;
+  readonly #leadership: GroupLeadership;
   readonly #proposals: GroupProposals;
   /** Made when a read first waits. */
   #reads: GroupReads | undefined;
@@ -91,12 +93,6 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #appliedIndex: LogIndex;
   #appliedTerm: Term;
   #point: ReadPoint;
-  /** The term that this replica leads, as of the last step; 0: none. */
-  #ledTerm = 0;
-  /** The term that it leads and has applied an entry of, as of the last step; 0: none. */
-  #servingTerm = 0;
-  #timeBaseMs = 0;
-  #timeSinceMs = 0;
 
   constructor(host: GroupHost, start: GroupStart<Outcome>) {
     const { id, replica, machine, appliedIndex, appliedTerm, log } = start;
@@ -112,6 +108,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#isSole = isSoleVoter(configuration, replica);
     this.#isAlone = this.#isSole && configuration.learners.length === 0;
     this.#support = new GroupSupport(host, id, replica, configuration);
+    this.#leadership = new GroupLeadership(host.clock, machine);
     this.#replicaLog = new ReplicaLog(log, () => this.#makeSnapshot());
     this.#storage = new GroupStorage(id, {
       log: host.log,
@@ -151,14 +148,14 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   /** Proposes a change of the configuration; settles with the one it led to. */
   proposeConfChange(change: ConfChange, timeoutMs: number): Promise<Proposed<Configuration>> {
-    if (this.#ledTerm !== 0 && !this.#support.coversChange(change)) {
+    if (this.#leadership.term !== 0 && !this.#support.coversChange(change)) {
       return refused(overloadedError(`Group ${this.id} waits for the new voters' support`));
     }
     return this.#propose<Configuration>(timeoutMs, () => this.#node.proposeConfChange(change));
   }
 
   readPoint(_maxStalenessMs: number): ReadPoint | undefined {
-    if (this.#servingTerm === 0) return undefined;
+    if (!this.#leadership.isServing) return undefined;
     if (this.#isSole) return this.#point;
     // What is committed and not applied here, because this disk is slower than the others', a follower
     // may have shown already.
@@ -181,9 +178,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   timeMs(): GroupTimeMs {
-    if (this.#servingTerm === 0) return this.#machine.timeMs;
-    const runMs = this.#host.clock.nowMs() - this.#timeSinceMs;
-    return Math.floor(this.#timeBaseMs + runMs) as GroupTimeMs;
+    return this.#leadership.timeMs();
   }
 
   status(): GroupStatus {
@@ -259,7 +254,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   // As the set of groups sees it.
 
   get wantsTicks(): boolean {
-    if (this.#end !== undefined || (this.#isAlone && this.#ledTerm !== 0)) return false;
+    if (this.#end !== undefined || (this.#isAlone && this.#leadership.term !== 0)) return false;
     return !this.#support.maySleep(this.#node);
   }
 
@@ -316,7 +311,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (reads !== undefined) {
       reads.expire(nowMs);
       // A leader's own requests are confirmed by the next heartbeats, or dropped.
-      if (this.#ledTerm === 0) reads.askAnew(askAnewBeforeMs);
+      if (this.#leadership.term === 0) reads.askAnew(askAnewBeforeMs);
       if (reads.areWanted) this.#wantsWork();
     }
     this.#isSwept = this.#proposals.count + (reads?.count ?? 0) > 0;
@@ -328,7 +323,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   peerLost(isOnNode: (replica: number) => boolean): void {
-    if (this.#end !== undefined || this.#ledTerm === 0) return;
+    if (this.#end !== undefined || this.#leadership.term === 0) return;
     const { voters, votersOutgoing, learners } = this.#configuration;
     for (const members of [voters, votersOutgoing, learners]) {
       for (const member of members) if (isOnNode(member)) this.#node.reportUnreachable(member);
@@ -435,11 +430,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
       this.#configured(outcome as Configuration);
       this.#storage.saveCommit(index);
     } else if (data.length > 0) {
-      const leaderNowMs = this.#servingTerm === 0 ? 0 : this.timeMs();
+      const leaderNowMs = this.#leadership.isServing ? this.timeMs() : 0;
       outcome = this.#machine.apply(index as LogIndex, term as Term, data, leaderNowMs);
     }
     this.#advance(index, term);
-    if (this.#servingTerm === 0 && term === this.#ledTerm) this.#serve();
+    if (!this.#leadership.isServing && term === this.#leadership.term) this.#serve();
     this.#proposals.applied(index, term, outcome);
   }
 
@@ -458,7 +453,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (wasAlone !== this.#isAlone) this.#host.wantsTurn(this);
     // A leader that was removed leads no more.
     this.#noticeRole();
-    this.#support.configured(configuration, this.#ledTerm);
+    this.#support.configured(configuration, this.#leadership.term);
   }
 
   /** Lets go of applied entries that nobody is waiting for. */
@@ -488,22 +483,15 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   /** After each step: begins and ends what belongs to one term of leading. */
   #noticeRole(): void {
-    const ledTerm = this.#node.role === "leader" ? this.#node.term : 0;
-    if (ledTerm === this.#ledTerm) return;
-    this.#ledTerm = ledTerm;
-    this.#support.leads(ledTerm);
+    if (!this.#leadership.follow(this.#node)) return;
+    this.#support.leads(this.#leadership.term);
     this.#proposals.leadershipLost();
-    if (this.#servingTerm === 0) return;
-    this.#servingTerm = 0;
-    this.#machine.onLoseLeadership();
+    this.#leadership.retire();
   }
 
   /** An entry of the term that this replica leads is applied, and so is all before it. */
   #serve(): void {
-    this.#servingTerm = this.#ledTerm;
-    this.#timeBaseMs = this.#machine.timeMs;
-    this.#timeSinceMs = this.#host.clock.nowMs();
-    this.#machine.onBecomeLeader(this.timeMs());
+    this.#leadership.serve();
     if (this.#isSole) this.#reads?.permitAll(this.#point);
   }
 
@@ -538,7 +526,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (!reads.areWanted) return;
     const point = this.readPoint(0);
     if (point !== undefined) return reads.permitAll(point);
-    const isCovered = this.#servingTerm !== 0 && this.#support.hasLease(this.#node);
+    const isCovered = this.#leadership.isServing && this.#support.hasLease(this.#node);
     if (isCovered) return reads.covered(this.#node.committed);
     const asked = this.#node.readIndex();
     // Without a leader, or with too many waiting, they are asked for again at the next sweep.
@@ -580,13 +568,13 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   #roleShown(): GroupStatus["role"] {
     if (this.#end !== undefined) return this.#end === "closed" ? "closed" : "failed";
-    if (this.#servingTerm !== 0) return "leader";
+    if (this.#leadership.isServing) return "leader";
     return this.#node.role === "follower" && this.#node.lead !== 0 ? "follower" : "starting";
   }
 
   #proposalRefusal(): RegistryError | undefined {
     if (this.#end !== undefined) return endedError(this.id, this.#end);
-    if (this.#ledTerm === 0) return this.#notLeader();
+    if (this.#leadership.term === 0) return this.#notLeader();
     const { count } = this.#proposals;
     if (count >= GROUP_PROPOSALS_MAX) {
       return overloadedError(`Group ${this.id} has ${count} commands under way, its limit`);
@@ -625,7 +613,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #ends(end: GroupEnd): void {
     if (this.#end === "closed" || this.#end === "failed") return;
     this.#end = end;
-    this.#servingTerm = 0;
+    this.#leadership.end();
     this.#storage.close();
     this.#support.close();
     this.#proposals.answerAll(openProposalError(this.id, end));
