@@ -6,6 +6,7 @@
  * Every choice is passed in. Where a serial number or a validity were missing, the library would take
  * the machine's chance and clock.
  */
+import { assert } from "../src/base/assert.ts";
 import { concatBytes, fromHex, toHex } from "../src/base/bytes.ts";
 import type { ParsedCertificate } from "./certificate_reader.ts";
 import { type CertificateKey, signingAlgorithm } from "./certificate_key.ts";
@@ -45,6 +46,8 @@ export async function writeCertificate(
   key: CertificateKey,
   issuer?: ParsedCertificate,
 ): Promise<Uint8Array> {
+  const { length, 0: first = 0 } = contents.serialNumber;
+  assert(length <= 20 && first > 0 && first < 0x80, "A serial number is positive and in bounds");
   const subject = nameOf(contents.commonName);
   const certificate = await X509CertificateGenerator.create({
     serialNumber: toHex(contents.serialNumber),
