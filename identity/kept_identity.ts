@@ -41,6 +41,7 @@ export interface KeptCredentials {
   readonly own: () => ProvenIdentity & { readonly chain: readonly Uint8Array[] };
   readonly services: HandshakeServices;
   readonly pins: (endpoint: DialedServer) => readonly Uint8Array[];
+  readonly onRenewed: (listener: () => void) => () => void;
 }
 
 /** Where a server is dialed. */
@@ -53,6 +54,7 @@ export interface DialedServer {
 export class KeptIdentity {
   readonly #options: KeptIdentityOptions;
   readonly #folder: IdentityFolder;
+  readonly #listeners = new Set<() => void>();
   #own: OwnIdentity;
   #trust: FolderTrust;
   #renewAtMs = 0;
@@ -112,6 +114,10 @@ export class KeptIdentity {
         wall: this.#options.wall,
       }),
       pins: (endpoint) => pinsOf(this.#trust, endpoint),
+      onRenewed: (listener) => {
+        this.#listeners.add(listener);
+        return () => void this.#listeners.delete(listener);
+      },
     };
   }
 
@@ -148,6 +154,7 @@ export class KeptIdentity {
       this.#trust = await this.#folder.trust(wall.unixMs());
       this.#failures = 0;
       this.#plan();
+      for (const listener of [...this.#listeners]) listener();
     } catch (error) {
       this.#failures++;
       onError(error);

@@ -53,6 +53,13 @@ export interface CertificateCredentials {
    * bundle; tried before those of the client's trust, which are as old as the client.
    */
   readonly pins?: (endpoint: Endpoint) => readonly Uint8Array[];
+  /**
+   * Tells of each time that `own` shows another certificate: open sessions are proven anew at once, so
+   * that what is bound to a session's certificate is not bound to one whose key is gone.
+   *
+   * @returns ends the telling.
+   */
+  readonly onRenewed?: (listener: () => void) => () => void;
 }
 
 /** What a caller proves who it is with. */

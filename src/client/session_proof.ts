@@ -75,13 +75,20 @@ export async function whyRefused(
   return new RegistryError(end.code, `The server refused the session: ${end.message}`, {}, seen);
 }
 
-/** Renews a session's proof in place, at a random moment after half of its time. */
+/**
+ * Renews a session's proof in place: at a random moment after half of its time, and whenever the client
+ * has a new certificate to show.
+ */
 export class SessionRenewal {
   readonly #session: Session;
   readonly #parameters: ProofParameters;
   readonly #onProven: (proof: SessionProof) => void;
   #timer: Timer | undefined;
   #over = false;
+  #renewing = false;
+  /** The certificate changed while a renewal was on its way, maybe with the one before. */
+  #outdated = false;
+  #unsubscribe: (() => void) | undefined;
 
   /** @param onProven told of each renewal; must not throw. */
   constructor(
@@ -95,14 +102,24 @@ export class SessionRenewal {
   }
 
   /** Plans the first one. */
-  start({ result }: SessionProof): void {
+  start({ credentials, result }: SessionProof): void {
     this.#plan(result);
+    this.#unsubscribe = credentials.onRenewed?.(() => this.#changed());
   }
 
   /** Ends it. */
   close(): void {
     this.#over = true;
     this.#timer?.cancel();
+    this.#unsubscribe?.();
+  }
+
+  #changed(): void {
+    if (this.#renewing) this.#outdated = true;
+    else {
+      this.#timer?.cancel();
+      void this.#renew();
+    }
   }
 
   #plan({ expiresAtMs, sessionMsMax }: HandshakeResult): void {
@@ -120,16 +137,20 @@ export class SessionRenewal {
 
   async #renew(): Promise<void> {
     let stream: Stream | undefined;
+    this.#renewing = true;
     try {
       stream = await this.#session.open("control");
       const proof = await proveSession(this.#session, stream, this.#parameters);
       if (proof === undefined) return;
-      this.#plan(proof.result);
+      if (this.#outdated) this.#after(AUTH_RENEW_RETRY_MS);
+      else this.#plan(proof.result);
       this.#onProven(proof);
     } catch {
       // A refusal ends the session, which its owner hears of; a full one has room again later.
       this.#after(AUTH_RENEW_RETRY_MS);
     } finally {
+      this.#renewing = false;
+      this.#outdated = false;
       stream?.abort();
     }
   }

@@ -81,6 +81,19 @@ test("it is renewed between 50 and 60 % of its life, with proof of the current k
     kept.close();
   }));
 
+test("whoever listens is told of each new certificate, until it listens no more", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    const told: unknown[] = [];
+    const end = kept.credentials.onRenewed(() => told.push(kept.credentials.own().leafHash));
+    await scene.world.pass(40 * MINUTE_MS);
+    assert.equal(told, [kept.own.identity.leafHash]);
+    end();
+    await scene.world.pass(40 * MINUTE_MS);
+    assert.is(told.length, 1);
+    kept.close();
+  }));
+
 test("it goes on for as long as it is open, and no further", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
