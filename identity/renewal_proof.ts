@@ -1,7 +1,8 @@
 /**
  * The proof that a request for renewal comes from the holder of the current certificate: that key's
  * signature over the time and the certificate request. It works where a session cannot be proven any
- * more because the certificate ended, and is worth nothing a few minutes later.
+ * more because the certificate ended, and is worth nothing a few minutes later. An administrator proves
+ * its key alike, by which it comes in when nobody's certificate counts any more.
  *
  * Clock assumption: the owner's and the node's wall clocks differ by less than `RENEWAL_PROOF_MS`.
  */
@@ -17,7 +18,11 @@ import {
 } from "./ed25519.ts";
 
 /** Keeps such a signature from being one over anything else. */
-const CONTEXT = new TextEncoder().encode(" ".repeat(64) + "registry renewal/1\0");
+const CONTEXTS = {
+  renewal: new TextEncoder().encode(" ".repeat(64) + "registry renewal/1\0"),
+  /** An administrator's, whose key stands in the nodes' files: it needs no certificate before. */
+  administrator: new TextEncoder().encode(" ".repeat(64) + "registry administrator/1\0"),
+};
 
 /** What is signed. */
 export interface RenewalProofContent {
@@ -25,6 +30,8 @@ export interface RenewalProofContent {
   readonly request: Uint8Array;
   /** Unix ms of the owner's wall clock. */
   readonly timeMs: number;
+  /** What the request is for. Default `renewal`. */
+  readonly purpose?: keyof typeof CONTEXTS;
 }
 
 /** Signs by the key of the current certificate. */
@@ -46,9 +53,11 @@ export async function isRenewalProven(
   return await verifyMessage(await verifyingKey(publicKey), await signedBytes(content), proof);
 }
 
-async function signedBytes({ request, timeMs }: RenewalProofContent): Promise<Uint8Array> {
+async function signedBytes(
+  { request, timeMs, purpose = "renewal" }: RenewalProofContent,
+): Promise<Uint8Array> {
   const time = new Uint8Array(8);
   new DataView(time.buffer).setBigUint64(0, BigInt(timeMs));
   const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(request));
-  return concatBytes([CONTEXT, time, new Uint8Array(digest)]);
+  return concatBytes([CONTEXTS[purpose], time, new Uint8Array(digest)]);
 }

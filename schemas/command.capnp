@@ -128,6 +128,13 @@ struct PutMemberCommand {
   nextPin :group $bytes { a @6 :UInt64; b @7 :UInt64; c @8 :UInt64; d @9 :UInt64; }
 }
 
+struct RemoveMemberCommand {
+  # System group: a node is no member any more, nor ever again under this number.
+  nodeId @0 :UInt32;
+  detail @1 :Text;
+  # For the audit log.
+}
+
 struct MemberAddress {
   transport @0 :Text;
   # quic, webtransport or tls.

@@ -333,6 +333,10 @@ struct EnrolRequest {
   subject @1 :Text;
   request @2 :Data;
   # A certificate request (PKCS #10).
+  timeMs @3 :UInt64;
+  # An administrator: when it was made, Unix ms.
+  proof @4 :Data;
+  # An administrator: signature of the key over time and request.
 }
 
 struct RenewIdentityRequest {
@@ -424,6 +428,10 @@ struct LineageReply {
   # stolen, replaced, banned; empty: it is not.
   notAfterMs @3 :UInt64;
   # Of its latest certificate, Unix ms.
+}
+
+struct RemoveMemberRequest {
+  nodeId @0 :UInt32;
 }
 
 struct RemoveRecordRequest {

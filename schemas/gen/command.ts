@@ -802,6 +802,46 @@ export const putMemberCommandCodec = new StructCodec<PutMemberCommand, PutMember
   newView: () => new PutMemberCommandView(),
 });
 
+/** System group: a node is no member any more, nor ever again under this number. */
+export interface RemoveMemberCommand {
+  nodeId: number;
+  /** For the audit log. */
+  detail: string;
+}
+
+/** A flyweight over {@link RemoveMemberCommand}. */
+export class RemoveMemberCommandView extends StructView<RemoveMemberCommand> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): RemoveMemberCommand {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      detail: this.detail,
+    };
+  }
+}
+
+function putRemoveMemberCommand(out: FrameWriter, at: number, value: Input<RemoveMemberCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  out.$text(at + 8, value.detail);
+}
+
+/** Encodes and decodes {@link RemoveMemberCommand}. */
+export const removeMemberCommandCodec = new StructCodec<RemoveMemberCommand, RemoveMemberCommandView>({
+  name: "RemoveMemberCommand",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRemoveMemberCommand,
+  newView: () => new RemoveMemberCommandView(),
+});
+
 export interface MemberAddress {
   /** quic, webtransport or tls. */
   transport: string;

@@ -2090,6 +2090,10 @@ export interface EnrolRequest {
   subject: string;
   /** A certificate request (PKCS #10). */
   request: Uint8Array;
+  /** An administrator: when it was made, Unix ms. */
+  timeMs: number;
+  /** An administrator: signature of the key over time and request. */
+  proof: Uint8Array;
 }
 
 /** A flyweight over {@link EnrolRequest}. */
@@ -2105,6 +2109,11 @@ export class EnrolRequestView extends StructView<EnrolRequest> {
   get request(): Uint8Array { return this.$dataBytes(2); }
   get requestOffset(): number { return this.$dataOffset(2); }
   get requestLength(): number { return this.$dataLength(2); }
+  get timeMs(): number { return this.$uint64(0); }
+  set timeMs(value: number) { this.$setUint64(0, value); }
+  get proof(): Uint8Array { return this.$dataBytes(3); }
+  get proofOffset(): number { return this.$dataOffset(3); }
+  get proofLength(): number { return this.$dataLength(3); }
 
   override toPlain(): EnrolRequest {
     this.$payPlain();
@@ -2112,21 +2121,26 @@ export class EnrolRequestView extends StructView<EnrolRequest> {
       token: this.token,
       subject: this.subject,
       request: this.$dataCopy(2),
+      timeMs: this.timeMs,
+      proof: this.$dataCopy(3),
     };
   }
 }
 
 function putEnrolRequest(out: FrameWriter, at: number, value: Input<EnrolRequest>): void {
-  out.$text(at + 0, value.token);
-  out.$text(at + 8, value.subject);
-  out.$data(at + 16, value.request);
+  const view = out.view;
+  UINT64.write(view, at + 0, value.timeMs, "timeMs");
+  out.$text(at + 8, value.token);
+  out.$text(at + 16, value.subject);
+  out.$data(at + 24, value.request);
+  out.$data(at + 32, value.proof);
 }
 
 /** Encodes and decodes {@link EnrolRequest}. */
 export const enrolRequestCodec = new StructCodec<EnrolRequest, EnrolRequestView>({
   name: "EnrolRequest",
-  dataWords: 0,
-  pointerWords: 3,
+  dataWords: 1,
+  pointerWords: 4,
   put: putEnrolRequest,
   newView: () => new EnrolRequestView(),
 });
@@ -2652,6 +2666,37 @@ export const lineageReplyCodec = new StructCodec<LineageReply, LineageReplyView>
   pointerWords: 2,
   put: putLineageReply,
   newView: () => new LineageReplyView(),
+});
+
+export interface RemoveMemberRequest {
+  nodeId: number;
+}
+
+/** A flyweight over {@link RemoveMemberRequest}. */
+export class RemoveMemberRequestView extends StructView<RemoveMemberRequest> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): RemoveMemberRequest {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+    };
+  }
+}
+
+function putRemoveMemberRequest(out: FrameWriter, at: number, value: Input<RemoveMemberRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+}
+
+/** Encodes and decodes {@link RemoveMemberRequest}. */
+export const removeMemberRequestCodec = new StructCodec<RemoveMemberRequest, RemoveMemberRequestView>({
+  name: "RemoveMemberRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putRemoveMemberRequest,
+  newView: () => new RemoveMemberRequestView(),
 });
 
 export interface RemoveRecordRequest {

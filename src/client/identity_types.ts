@@ -1,4 +1,5 @@
 /** What the SDK passes of identities: certificates as bytes, orders and answers as plain objects. */
+import type { Grants } from "../base/peer.ts";
 
 /** A join token, which is shown once. */
 export interface MadeJoinToken {
@@ -23,6 +24,9 @@ export interface EnrolOrder {
   readonly subject: string;
   /** A certificate request, DER. */
   readonly request: Uint8Array;
+  /** An administrator's: Unix ms, and the proof that `identity/renewal_proof.ts` makes. */
+  readonly timeMs?: number;
+  readonly proof?: Uint8Array;
 }
 
 /** The request for the next certificate; `identity/renewal_proof.ts` makes its proof. */
@@ -33,6 +37,17 @@ export interface RenewalOrder {
   /** Unix ms. */
   readonly timeMs: number;
   readonly proof: Uint8Array;
+}
+
+/** A token that a controller has made for somebody else. */
+export interface TokenIssue {
+  /** SPIFFE id; the token is bound to its latest certificate. */
+  readonly subject: string;
+  /** For whom it is; for sessions of a registry `spiffe://<trust-domain>/region/<region>`. */
+  readonly audience: string;
+  /** At most 15 minutes. */
+  readonly lifeMs: number;
+  readonly grants: Grants;
 }
 
 /** What a ban names. */

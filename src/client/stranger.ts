@@ -10,6 +10,9 @@ import type { EnrolOrder, IssuedIdentity, RenewalOrder } from "./identity_types.
 import { whyRefused } from "./session_proof.ts";
 import { askOnce } from "./single_request.ts";
 
+/** Whoever shows a join token proves nothing else. */
+const UNPROVEN = { timeMs: 0, proof: new Uint8Array(0) };
+
 /** What a stranger may ask, by operation; the answer is a certificate. */
 export interface StrangersOrders {
   readonly enrol: EnrolOrder;
@@ -53,7 +56,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   try {
     const stream = await session.open("request");
     // deno-lint-ignore no-explicit-any -- the order of `name` is the request of `name`.
-    const reply = await askOnce(name, order as any, { stream, timeoutMs });
+    const reply = await askOnce(name, { ...UNPROVEN, ...order } as any, { stream, timeoutMs });
     await session.goodbye(undefined, "", { lingerMs: 0 });
     return reply;
   } catch (error) {

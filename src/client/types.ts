@@ -15,6 +15,7 @@ import type {
   LineageInfo,
   MadeJoinToken,
   RenewalOrder,
+  TokenIssue,
 } from "./identity_types.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type {
@@ -398,6 +399,14 @@ export interface IdentityClient {
   lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
   /** Ends another's record, by right of administration; audited. Controllers. */
   removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number>;
+  /** Ends a node's membership for good, and its certificates; audited. Controllers. */
+  removeMember(nodeId: number, options?: CallOptions): Promise<void>;
+  /**
+   * A token for somebody's latest certificate, with grants of its own; audited. Controllers.
+   *
+   * @throws RegistryError `not_found` where the subject has no certificate.
+   */
+  issueToken(order: TokenIssue, options?: CallOptions): Promise<string>;
 }
 
 /**

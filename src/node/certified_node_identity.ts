@@ -3,9 +3,7 @@
  * bundle and the token keys. All of it is looked after once a minute; what others must know stands in
  * group 0, and is put there before it is used.
  */
-import { createHash } from "node:crypto";
 import { defined } from "../base/assert.ts";
-import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -28,6 +26,7 @@ import type { Endpoint } from "../../transport/transport.ts";
 import { IdentityAuthority } from "./identity_authority.ts";
 import type { IdentityService } from "./identity_service.ts";
 import type { NodeIdentity } from "./node_identity.ts";
+import { nodeSubjectId } from "./node_subject.ts";
 import type { Registry } from "./registry.ts";
 import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
 
@@ -242,14 +241,4 @@ class CertifiedNodeIdentity implements NodeIdentity {
     const { latest } = defined(lineage, "The certificate was made from its lineage");
     this.#renewAtMs = renewAtMs(latest, world.entropy);
   }
-}
-
-/** The UUID of a node (version 8, RFC 9562 §5.8): of its cluster and number, so that it stays. */
-function nodeSubjectId(clusterId: Uint8Array, nodeId: number): Uint8Array {
-  const text = new TextEncoder().encode(`registry node ${nodeId} of `);
-  const hash = createHash("sha256").update(concatBytes([text, clusterId])).digest();
-  const id = new Uint8Array(hash.subarray(0, 16));
-  id[6] = (id[6]! & 0x0f) | 0x80;
-  id[8] = (id[8]! & 0x3f) | 0x80;
-  return id;
 }

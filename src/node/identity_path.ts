@@ -7,6 +7,7 @@ import {
   joinTokenRequestCodec,
   lineageRequestCodec,
   mintTokenRequestCodec,
+  removeMemberRequestCodec,
   renewIdentityRequestCodec,
   type RequestView,
   useTokenRequestCodec,
@@ -80,6 +81,11 @@ export class IdentityPath {
       case OPERATIONS.useToken.id: {
         const { token } = request.bodyInto(useTokenRequestCodec.newView());
         return { expiresAtMs: await useTokenOf(context)(token) };
+      }
+      case OPERATIONS.removeMember.id: {
+        const { nodeId } = request.bodyInto(removeMemberRequestCodec.newView());
+        await service.removeMember(nodeId, peer, deadlineMs);
+        return {};
       }
       case OPERATIONS.ban.id:
       case OPERATIONS.unban.id:

@@ -15,7 +15,7 @@ import type { Logger } from "../base/logger.ts";
 import type { AuthenticatedPeer, Grants } from "../base/peer.ts";
 import { formatUuid } from "../base/uuid.ts";
 import type { Entropy, MonotonicClock, WallClock } from "../base/world.ts";
-import type { CommandHeader } from "../record/command.ts";
+import { type CommandHeader, encodeRemoveMember } from "../record/command.ts";
 import type { EnrolmentChange, Lineage } from "../system/enrolment_records.ts";
 import {
   BAN_KINDS,
@@ -44,7 +44,7 @@ import { createJoinToken, hashJoinToken } from "../../identity/join_token.ts";
 import { validateIdentity } from "../../identity/path_validation.ts";
 import type { ProvenIdentity } from "../../identity/registry_auth/mod.ts";
 import { isRenewalProven } from "../../identity/renewal_proof.ts";
-import { parseSpiffeId } from "../../identity/spiffe.ts";
+import { formatSpiffeId, parseSpiffeId } from "../../identity/spiffe.ts";
 import { decideStanding } from "../../identity/standing.ts";
 import { mintToken, type TokenOrder } from "../../identity/token.ts";
 import { planFromBytes } from "../../identity/token_key_plan.ts";
@@ -52,6 +52,7 @@ import { publishedKeys } from "../../identity/token_keys.ts";
 import { publicationFromBytes } from "../../identity/bundle_publication.ts";
 import type { Group } from "./group_interface.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
+import { nodeSubjectId } from "./node_subject.ts";
 
 /** What the service stands on. */
 export interface IdentityServiceParts {
@@ -134,16 +135,27 @@ export class IdentityService {
    * @throws RegistryError `unauthenticated`, `invalid_argument`, and those of a commit.
    */
   async enrol(
-    { token, subject, request }: { token: string; subject: string; request: Uint8Array },
+    { token, subject, ...proven }: {
+      readonly token: string;
+      readonly subject: string;
+      readonly request: Uint8Array;
+      readonly timeMs: number;
+      readonly proof: Uint8Array;
+    },
     deadlineMs: number,
   ): Promise<Issued> {
-    const publicKey = await this.#keyOf(request);
+    const publicKey = await this.#keyOf(proven.request);
     if (token === "") {
       const { administrators } = this.#must();
       const known = administrators.some((one) =>
         one.subject === subject && bytesEqual(one.publicKey, publicKey)
       );
       if (!known) throw this.#refuse("unknown_key", subject);
+      // The request alone could be played again by whoever saw it, for as long as the key stands.
+      const nowMs = this.#parts.wall.unixMs();
+      const content = { ...proven, purpose: "administrator" } as const;
+      const isFresh = await isRenewalProven(content, proven.proof, { publicKey, nowMs });
+      if (!isFresh) throw this.#refuse("not_proven", subject);
       return await this.enrolStanding({ subject, publicKey, detail: "administrator" }, deadlineMs);
     }
     const hash = await hashJoinToken(token);
@@ -361,6 +373,35 @@ export class IdentityService {
     await this.#propose(
       (header) => encodeBan(header, { ...rest, kind: BAN_KINDS[kind] }),
       writer,
+      deadlineMs,
+    );
+  }
+
+  /**
+   * Ends a node's membership for good, and its certificates with it; audited. What it held is placed
+   * elsewhere by whoever looks after placement.
+   *
+   * @throws RegistryError `not_found`, `invalid_argument` for the last member.
+   */
+  async removeMember(
+    nodeId: number,
+    { subject, lineage }: AuthenticatedPeer,
+    deadlineMs: number,
+  ): Promise<void> {
+    await this.#propose(
+      (header) => encodeRemoveMember(header, { nodeId, detail: subject }),
+      lineage,
+      deadlineMs,
+    );
+    const { genesis } = this.#parts.store;
+    if (this.#authority === undefined || genesis === undefined) return;
+    const { trustDomain, region } = this.#authority;
+    const subjectId = nodeSubjectId(genesis.clusterId, nodeId);
+    const name = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
+    const reason = "it was removed from the cluster";
+    await this.ban(
+      { kind: "subject", name, reason, untilMs: 0, lifted: false },
+      lineage,
       deadlineMs,
     );
   }

@@ -17,6 +17,8 @@ import {
   putMemberCommandCodec,
   releaseCommandCodec,
   removeCommandCodec,
+  type RemoveMemberCommand,
+  removeMemberCommandCodec,
   reportCommandCodec,
   revokeCommandCodec,
 } from "../../schemas/gen/command.ts";
@@ -52,6 +54,7 @@ export const COMMAND_KINDS = {
   ban: 35,
   document: 36,
   auditNote: 37,
+  removeMember: 38,
   /** Stands in images only. */
   auditPage: 63,
 } as const;
@@ -134,4 +137,16 @@ export function encodeGenesis(from: CommandHeader, body: Input<GenesisCommand>):
 /** A node of the cluster, in the system group. */
 export function encodePutMember(from: CommandHeader, body: Input<PutMemberCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.putMember), putMemberCommandCodec, body);
+}
+
+/** Ends a node's membership. */
+export function encodeRemoveMember(
+  from: CommandHeader,
+  body: Input<RemoveMemberCommand>,
+): Uint8Array {
+  return commandCodec.encode(
+    header(from, COMMAND_KINDS.removeMember),
+    removeMemberCommandCodec,
+    body,
+  );
 }

@@ -249,6 +249,11 @@ export class IdentityState {
     this.audit.append({ unixS: command.unixS, writer: command.writer, action, subject, detail });
   }
 
+  /** Notes what another command of group 0 did, as part of that. */
+  noteDone(command: CommandView, action: AuditAction, subject: string, detail: string): void {
+    this.#record(command, action, subject, detail);
+  }
+
   /** The state as commands that make it again by {@link load}; the same state, the same bytes. */
   *commands(from: CommandHeader): Generator<Uint8Array, void, undefined> {
     for (const record of this.#tokens.values()) {

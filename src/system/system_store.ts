@@ -18,6 +18,8 @@ import {
   type PutMemberCommand,
   putMemberCommandCodec,
   PutMemberCommandView,
+  removeMemberCommandCodec,
+  RemoveMemberCommandView,
 } from "../../schemas/gen/command.ts";
 import { FrameWriter } from "../../schemas/runtime.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
@@ -46,12 +48,16 @@ export interface SystemEntry {
 /** Members of a cluster: their ids and addresses must fit a control frame. */
 const MEMBERS_MAX = 1_024;
 const ADDRESSES_MAX = 8;
+/** Numbers that were given up: many lives of the largest cluster. */
+const REMOVED_MEMBERS_MAX = 65_536;
 const OK: SystemReply = Object.freeze({ code: "ok" });
 
 /** The state of group 0. */
 export class SystemStore {
   #genesis: Genesis | undefined;
   readonly #members = new Map<number, Member>();
+  /** Numbers of nodes that were members and never will be again. */
+  readonly #removed = new Set<number>();
   #identities = new IdentityState();
   #isLoading = false;
   #timeMs = 0;
@@ -150,6 +156,13 @@ export class SystemStore {
     for (const member of this.members) {
       commandCodec.write(out, { ...header, kind }, putMemberCommandCodec, member);
     }
+    for (const nodeId of [...this.#removed].sort((left, right) => left - right)) {
+      const kind = COMMAND_KINDS.removeMember;
+      commandCodec.write(out, { ...header, kind }, removeMemberCommandCodec, {
+        nodeId,
+        detail: "",
+      });
+    }
     yield out.written.slice();
     for (const segment of this.#identities.commands(header)) yield imageFrame(segment);
   }
@@ -187,6 +200,8 @@ export class SystemStore {
     sink?.replaced(this.#identities);
     this.#members.clear();
     for (const [nodeId, member] of other.#members) this.#members.set(nodeId, member);
+    this.#removed.clear();
+    for (const nodeId of other.#removed) this.#removed.add(nodeId);
     this.#timeMs = other.#timeMs;
     this.#appliedIndex = other.#appliedIndex;
     this.#ringNumber = other.#ringNumber;
@@ -198,6 +213,10 @@ export class SystemStore {
         return this.#create(command.bodyInto(new GenesisCommandView()).toPlain(), index);
       case COMMAND_KINDS.putMember:
         return this.#putMember(command.bodyInto(new PutMemberCommandView()).toPlain(), index);
+      case COMMAND_KINDS.removeMember: {
+        const { nodeId, detail } = command.bodyInto(new RemoveMemberCommandView()).toPlain();
+        return this.#removeMember(command, { nodeId, detail }, index);
+      }
       case COMMAND_KINDS.tick:
         return OK;
       default:
@@ -232,6 +251,9 @@ export class SystemStore {
   #putMember(member: Member, index: number): SystemReply {
     if (this.#genesis === undefined) return invalid("Cluster must be created first: it is not");
     if (member.nodeId === 0) return invalid("Node id must be at least 1: found 0");
+    if (this.#removed.has(member.nodeId)) {
+      return refusal("not_replica", `Node ${member.nodeId} was removed: join under another number`);
+    }
     if (member.addresses.length > ADDRESSES_MAX) {
       return invalid(
         `Addresses must be at most ${ADDRESSES_MAX}: found ${member.addresses.length}`,
@@ -242,6 +264,30 @@ export class SystemStore {
     }
     this.#members.set(member.nodeId, Object.freeze(member));
     this.#ringNumber = index;
+    return OK;
+  }
+
+  /** A number is given out once: a node that was removed and knows nothing of it stays out. */
+  #removeMember(
+    command: CommandView,
+    { nodeId, detail }: { readonly nodeId: number; readonly detail: string },
+    index: number,
+  ): SystemReply {
+    if (this.#isLoading) {
+      this.#removed.add(nodeId);
+      return OK;
+    }
+    if (!this.#members.has(nodeId)) {
+      return refusal("not_found", `Node ${nodeId} is no member`);
+    }
+    if (this.#members.size === 1) return invalid("The last member must stay: it is the cluster");
+    if (this.#removed.size === REMOVED_MEMBERS_MAX) {
+      return refusal("too_large", `At most ${REMOVED_MEMBERS_MAX} members can be removed`);
+    }
+    this.#members.delete(nodeId);
+    this.#removed.add(nodeId);
+    this.#ringNumber = index;
+    this.#identities.noteDone(command, "removeMember", `node ${nodeId}`, detail);
     return OK;
   }
 }

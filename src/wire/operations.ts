@@ -28,6 +28,7 @@ import {
   registerManyRequestCodec,
   registerReplyCodec,
   registerRequestCodec,
+  removeMemberRequestCodec,
   removeRecordRequestCodec,
   renewIdentityRequestCodec,
   renewReplyCodec,
@@ -449,6 +450,18 @@ export const OPERATIONS = {
     reply: textReplyCodec,
     cost: 100,
     codes: ["not_found", "invalid_configuration", "too_large", "storage_unavailable"],
+  },
+  removeMember: {
+    id: 30,
+    name: "removeMember",
+    kind: "write",
+    key: "system",
+    repeatable: true,
+    access: "administer",
+    request: removeMemberRequestCodec,
+    reply: emptyCodec,
+    cost: 100,
+    codes: ["not_found", "invalid_configuration", "storage_unavailable"],
   },
 } as const satisfies Record<string, Operation>;
 

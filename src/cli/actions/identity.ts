@@ -13,6 +13,7 @@ import { IdentityFolder } from "../../../identity/identity_folder.ts";
 import { renewFolder } from "../../../identity/kept_identity.ts";
 import type { OwnIdentity } from "../../../identity/own_identity.ts";
 import { encodePem } from "../../../identity/pem.ts";
+import { proveRenewal } from "../../../identity/renewal_proof.ts";
 import { formatSpiffeId, isCertifiedRole, parseSpiffeId } from "../../../identity/spiffe.ts";
 import { bundleFromJson } from "../../../identity/trust_bundle_content.ts";
 import { guardRejections } from "../../../transport/guard.ts";
@@ -178,10 +179,14 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
   const own = await asStranger(async (asking) => {
     const { world: { entropy, wall } } = asking;
     const key = await folder.firstKey(entropy);
+    const request = await createCertificateRequest(key);
+    const timeMs = Math.floor(wall.unixMs());
     const body = {
       token: flags.token ?? "",
       subject: folder.subject,
-      request: await createCertificateRequest(key),
+      request,
+      timeMs,
+      proof: await proveRenewal({ request, timeMs, purpose: "administrator" }, key),
     };
     const target = findTarget(flags, environment);
     const { chain, bundle } = await askAny("enrol", body, target, asking);

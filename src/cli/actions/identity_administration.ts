@@ -70,6 +70,21 @@ export async function removeRecord(
   return await showReply(reply, flags, shell.terminal);
 }
 
+/** Ends a node's membership. */
+export async function removeMember(
+  number: string,
+  flags: ServerOptions,
+  shell: Shell,
+): Promise<number> {
+  const nodeId = Number(number);
+  if (!Number.isInteger(nodeId) || nodeId < 1 || nodeId > 0xffff_ffff) {
+    throw usageFailure(`A node has a number from 1: found ${number}`, "crs status tells it.");
+  }
+  await withClient(shell, flags, ({ client }) => client.identities.removeMember(nodeId));
+  const reply = { json: { nodeId, removed: 1 }, text: () => `Removed node ${nodeId}.\n` };
+  return await showReply(reply, flags, shell.terminal);
+}
+
 /** Flags of `audit`. */
 export interface AuditFlags extends ServerOptions {
   readonly verify?: boolean;

@@ -134,6 +134,15 @@ export function identityCommand(shell: Shell, run: Run): Command {
         administer((actions) => actions.removeRecord(kind, id, flags, shell))
       ),
     newServerCommand(
+      "remove-member",
+      "Ends a node's membership for good, and bans its certificates; the audit log says who did it.",
+      ["identity remove-member 3"],
+    )
+      .argument("<node>", "number of the node")
+      .action((node: string, flags: ServerOptions) =>
+        administer((actions) => actions.removeMember(node, flags, shell))
+      ),
+    newServerCommand(
       "audit",
       "Shows what was issued, renewed, banned and administered. --verify checks that no entry was " +
         "changed or left out. Needs a controller.",

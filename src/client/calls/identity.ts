@@ -21,6 +21,7 @@ import type {
   LineageInfo,
   MadeJoinToken,
   RenewalOrder,
+  TokenIssue,
 } from "../identity_types.ts";
 import type { CallOptions, IdentityClient } from "../types.ts";
 
@@ -106,8 +107,17 @@ export class IdentityCalls implements IdentityClient {
     );
   }
 
+  async removeMember(nodeId: number, options?: CallOptions): Promise<void> {
+    await this.#invoker.invoke("removeMember", { nodeId }, () => {}, options);
+  }
+
+  issueToken({ grants, ...order }: TokenIssue, options?: CallOptions): Promise<string> {
+    const { domains, gateways, credentialHashes = false } = grants;
+    return this.#text("issueToken", { ...order, domains, gateways, credentialHashes }, options);
+  }
+
   #text(
-    name: "mintToken" | "getTokenKeys" | "getTrustBundle",
+    name: "mintToken" | "issueToken" | "getTokenKeys" | "getTrustBundle",
     body: unknown,
     options: CallOptions | undefined,
   ): Promise<string> {

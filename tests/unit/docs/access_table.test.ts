@@ -74,6 +74,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   removeRecord: { any: "___c_d_" },
   useToken: { any: "agpcnd_" },
   issueToken: { any: "___c_d_" },
+  removeMember: { any: "___c_d_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

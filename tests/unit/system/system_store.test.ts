@@ -2,7 +2,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { commandCodec } from "../../../schemas/gen/command.ts";
-import { encodeGenesis, encodePutMember, encodeTick } from "../../../src/record/command.ts";
+import {
+  encodeGenesis,
+  encodePutMember,
+  encodeRemoveMember,
+  encodeTick,
+} from "../../../src/record/command.ts";
 import { SystemStore } from "../../../src/system/system_store.ts";
 
 const HEADER = { timeMs: 5, unixS: 6, writer: 0 };
@@ -117,6 +122,29 @@ test("image gives the same state and the same bytes, cut anywhere", () => {
     } catch (error) {
       assert.is((error as { code?: string }).code, "corrupt", `length ${length}`);
     }
+  }
+});
+
+test("a member that was removed never is one again, in an image neither", () => {
+  const harness = created();
+  assert.is(harness.apply(encodePutMember(HEADER, MEMBER)), "ok");
+  const removal = encodeRemoveMember(HEADER, { nodeId: 7, detail: "an administrator" });
+  assert.is(harness.apply(removal), "invalid_argument", "The last one stays");
+  assert.is(harness.apply(encodePutMember(HEADER, { ...MEMBER, nodeId: 8 })), "ok");
+  const { number } = harness.store.ringMap(0)!.epoch;
+  assert.is(harness.apply(removal), "ok");
+  assert.ok(harness.store.ringMap(0)!.epoch.number > number);
+  assert.is(harness.store.identities.audit.count, 1);
+  assert.is(harness.apply(removal), "not_found");
+  const copy = new Harness();
+  copy.store.loadImage(harness.store.writeImage());
+  const replaced = new Harness();
+  replaced.store.replaceBy(copy.store);
+  for (const { store } of [harness, copy, replaced]) {
+    assert.equal(store.members.map(({ nodeId }) => nodeId), [8]);
+    const data = encodePutMember(HEADER, MEMBER);
+    const reply = store.apply({ index: store.appliedIndex + 1, term: 1, data });
+    assert.is(reply.code, "not_replica");
   }
 });
 

@@ -1,0 +1,163 @@
+/**
+ * The administrator whose key is offline: comes in when nobody's certificate counts any more, ends
+ * another's record or a node's membership, and leaves a trace of each; its requests are its own, and now.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
+import { createCertificateRequest } from "../../../identity/certificate_request.ts";
+import { generateSigningKey, type SigningKey } from "../../../identity/ed25519.ts";
+import { IdentityFolder } from "../../../identity/identity_folder.ts";
+import { proveRenewal } from "../../../identity/renewal_proof.ts";
+import { bytesEqual } from "../../../src/base/bytes.ts";
+import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import type { Client } from "../../../src/client/types.ts";
+import { AUDIT_ACTIONS, verifyAudit } from "../../../src/system/audit_log.ts";
+import { CertifiedRegistry } from "../../support/certified_registry.ts";
+
+const HOUR_MS = 3_600_000;
+const GATEWAY_ID = "11111111-1111-4111-8111-111111111111";
+const folder = await Deno.makeTempDir();
+const node = await CertifiedRegistry.open(folder);
+const { world, registry } = node;
+const { identities } = registry;
+const administrator = new IdentityFolder(`${folder}/pki/administrator`);
+const key = await administrator.key();
+
+type Order = Parameters<typeof identities.enrol>[0];
+
+async function order(signer: SigningKey = key, subject = administrator.subject): Promise<Order> {
+  const request = await createCertificateRequest(signer);
+  const timeMs = world.unixMs();
+  const proof = await proveRenewal({ request, timeMs, purpose: "administrator" }, signer);
+  return { token: "", subject, request, timeMs, proof };
+}
+
+const ask = (made: Order) => world.wait(identities.enrol(made, world.nowMs() + 5_000));
+
+function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
+  return promise.then(() => "ok" as const, (error) => {
+    if (error instanceof RegistryError) return error.code;
+    throw error;
+  });
+}
+
+/** What the audit log says, the newest last: `action subject detail`. */
+function audited(): string[] {
+  const { audit } = registry.identities.state;
+  const entries = audit.read(1, Infinity);
+  assert.ok(verifyAudit(audit.anchor, entries).ok);
+  return entries.map((bytes) => {
+    const { action, subject, detail } = auditEntryCodec.decode(bytes);
+    const name = Object.entries(AUDIT_ACTIONS).find(([, number]) => number === action)?.[0];
+    return `${name} ${subject} ${detail}`;
+  });
+}
+
+/** A client of the administrator, with a certificate of now. */
+async function comeIn(): Promise<Client> {
+  const { chain, bundle } = await ask(await order());
+  await administrator.keep(chain, bundle, world.unixMs());
+  return await world.wait(node.connect(await node.keep(administrator.path)));
+}
+
+test("an unknown key, and a known key in another's name, are refused", async () => {
+  const before = audited().length;
+  const { key: stranger } = await generateSigningKey(world.entropy);
+  assert.is(await code(ask(await order(stranger))), "unauthenticated");
+  const other = administrator.subject.slice(0, -4) + "0000";
+  assert.is(await code(ask(await order(key, other))), "unauthenticated");
+  // Nor does the known request help whoever cannot sign by its key.
+  const { request, timeMs } = await order();
+  const content = { request, timeMs, purpose: "administrator" } as const;
+  const proof = await proveRenewal(content, stranger);
+  const forged = { token: "", subject: administrator.subject, request, timeMs, proof };
+  assert.is(await code(ask(forged)), "unauthenticated");
+  assert.is(audited().length, before, "Whoever is refused cannot fill the log");
+});
+
+test("a request that is played again gets nothing new, and soon nothing at all", async () => {
+  const made = await order();
+  const first = await ask(made);
+  const entries = audited().length;
+  const again = await ask(made);
+  assert.ok(bytesEqual(again.chain[0]!, first.chain[0]!));
+  assert.is(audited().length, entries);
+  await world.pass(6 * 60_000);
+  assert.is(await code(ask(made)), "unauthenticated");
+  const later = { ...made, timeMs: world.unixMs() };
+  assert.is(await code(ask(later)), "unauthenticated", "The time is signed");
+  // The proof of a renewal is none of an administrator.
+  const timeMs = world.unixMs();
+  const renewal = await proveRenewal({ request: made.request, timeMs }, key);
+  assert.is(await code(ask({ ...made, timeMs, proof: renewal })), "unauthenticated");
+  assert.is(audited().length, entries);
+});
+
+test("it comes in when all certificates have expired, and ends another's record", async () => {
+  const kept = await world.wait(node.join("gateway", GATEWAY_ID));
+  const gateway = await world.wait(node.connect(kept));
+  await world.wait(gateway.registerGateway({
+    id: GATEWAY_ID,
+    region: "eu-1",
+    domain: "g.example",
+    address: "192.0.2.1",
+    port: 4_000,
+    ttlMs: 24 * HOUR_MS,
+  }));
+  await world.wait(gateway.close());
+  kept.close();
+  await world.pass(3 * HOUR_MS);
+  assert.ok(kept.own.identity.notAfterMs < world.unixMs(), "The gateway's certificate has ended");
+
+  const client = await comeIn();
+  assert.is((await world.wait(client.getGateway(GATEWAY_ID))).gateway.domain, "g.example");
+  assert.is(await world.wait(client.identities.removeRecord("gateway", GATEWAY_ID)), 1);
+  assert.is(await code(world.wait(client.getGateway(GATEWAY_ID))), "not_found");
+  const gone = client.identities.removeRecord("gateway", GATEWAY_ID);
+  assert.is(await code(world.wait(gone)), "not_found");
+  const { subject } = administrator;
+  const uses = audited().filter((line) =>
+    line.startsWith("removeRecord") || line.includes(subject)
+  );
+  assert.is(uses.filter((line) => line === `enrol ${subject} administrator`).length, 2);
+  assert.is(uses.at(-1), `removeRecord gateway ${GATEWAY_ID} ${subject}`);
+  await world.wait(client.close());
+});
+
+test("it ends a node's membership for good, and the node's certificate", async () => {
+  const member = {
+    nodeId: 2,
+    addresses: [{ transport: "quic", host: "192.0.2.9", port: 4_443 }],
+    pin: new Uint8Array(32).fill(1),
+    nextPin: new Uint8Array(32),
+  };
+  const client = await comeIn();
+  const [own] = (await world.wait(client.ringMap())).nodes;
+  if (own === undefined) await world.wait(registry.putMember({ ...member, nodeId: 1 }));
+  await world.wait(registry.putMember(member));
+  assert.is((await world.wait(client.ringMap())).nodes.length, 2);
+  assert.is(await code(world.wait(client.identities.removeMember(3))), "not_found");
+  await world.wait(client.identities.removeMember(2));
+  assert.equal((await world.wait(client.ringMap())).nodes.map(({ nodeId }) => nodeId), [1]);
+  assert.is(await code(world.wait(registry.putMember(member))), "not_replica");
+  assert.is(await code(world.wait(client.identities.removeMember(1))), "invalid_argument");
+  const [removed, banned] = audited().slice(-2);
+  assert.is(removed, `removeMember node 2 ${administrator.subject}`);
+  assert.match(banned!, /^ban spiffe:\/\/registry\.example\/region\/eu-1\/node\//);
+  await world.wait(client.close());
+});
+
+test("one that is banned stays out", async () => {
+  const client = await comeIn();
+  const name = administrator.subject;
+  await world.wait(client.identities.ban({ kind: "subject", name, reason: "key lost" }));
+  assert.is(await code(ask(await order())), "unauthenticated");
+});
+
+test("all ends", async () => {
+  await node.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+test.run();
