@@ -117,6 +117,8 @@ export class SimCluster implements ClusterView {
       started: (node) => this.tell((checker) => checker.onStart?.(node)),
       events: {
         appended: (ref, entry) => this.tell((checker) => checker.onAppend?.(ref, entry)),
+        spoken: (ref, words) => this.tell((checker) => checker.onWords?.(ref, words)),
+        voted: (ref, term, vote) => this.tell((checker) => checker.onVote?.(ref, term, vote)),
         applied: (ref, entry) => {
           this.trace.fold(this.nowMs, ref.node, entry.hash + entry.index);
           this.tell((checker) => checker.onApply?.(ref, entry));

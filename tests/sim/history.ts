@@ -98,6 +98,18 @@ export interface ImageTaken {
   readonly hash: number;
 }
 
+/** A vote, or an acknowledgement of entries, that a replica gives to another. */
+export interface Words {
+  readonly kind: "vote" | "acknowledgement";
+  readonly term: number;
+  /** Replica id. */
+  readonly to: number;
+  /** Of an acknowledgement: all entries up to it. */
+  readonly index: number;
+  /** What a restart of the node would find at this moment. */
+  readonly disk: { readonly term: number; readonly vote: number; readonly lastIndex: number };
+}
+
 /** What a client asks of one record. */
 export type OperationKind = "get" | "register" | "take_over" | "deregister" | "renew";
 
@@ -182,6 +194,10 @@ export interface Checker {
   readonly name: string;
   /** A new log entry of a replica, in the order of its log; those above it are gone. */
   onAppend?(ref: ReplicaRef, entry: AppendedEntry): void;
+  /** Something leaves that others will rely on. */
+  onWords?(ref: ReplicaRef, words: Words): void;
+  /** A vote is on the disk; 0: none is given in that term. */
+  onVote?(ref: ReplicaRef, term: number, vote: number): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;
   onImage?(ref: ReplicaRef, image: ImageTaken): void;
   /** The image at `index` is what a restart will find, unless a newer one is. */

@@ -2,9 +2,8 @@
  * The shared log of a node as checkers see it: everything is passed on to the real one, and what each
  * replica's log holds is kept beside it, durable or not, by index and term.
  */
-import type { GroupId } from "../../src/base/ids.ts";
 import type { HardState, ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
-import type { AppendedEntry, ImageTaken, ReplicaRef } from "./history.ts";
+import type { AppendedEntry, ImageTaken, ReplicaRef, Words } from "./history.ts";
 import { hashBytes } from "./trace.ts";
 
 /** The hash of no bytes, on which that of an image builds chunk by chunk. */
@@ -15,6 +14,8 @@ export interface MirrorEvents {
   /** The replica of a group whose log this is; undefined: none is known, and nothing is told. */
   refOf(group: number): ReplicaRef | undefined;
   appended(ref: ReplicaRef, entry: AppendedEntry): void;
+  /** A hard state is durable. */
+  voted(ref: ReplicaRef, term: number, vote: number): void;
   imaged(ref: ReplicaRef, image: ImageTaken): void;
   imageDurable(ref: ReplicaRef, index: number): void;
 }
@@ -27,6 +28,10 @@ class ReplicaTerms {
   terms: number[] = [];
   /** All up to here a restart knows to be committed. */
   durableCommit = 0;
+  /** What a restart would find. */
+  readonly disk = { term: 0, vote: 0, lastIndex: 0 };
+  /** Writes that are on their way: the last index of each that was not replaced since. */
+  readonly #writes = new Set<{ last: number }>();
 
   get lastIndex(): number {
     return this.base + this.terms.length;
@@ -35,6 +40,30 @@ class ReplicaTerms {
   at(index: number): number | undefined {
     if (index === this.base) return index === 0 ? 0 : this.baseTerm;
     return this.terms[index - this.base - 1];
+  }
+
+  /** Entries up to `last` are handed to the disk; the function tells that they are there. */
+  write(last: number): () => void {
+    const write = { last };
+    this.#writes.add(write);
+    return () => {
+      this.#writes.delete(write);
+      this.disk.lastIndex = Math.max(this.disk.lastIndex, write.last);
+    };
+  }
+
+  /** The log ends before `index`, on the disk too once that is written. */
+  cut(index: number): void {
+    if (index <= this.base) this.reset(index - 1, 0);
+    else this.terms.length = Math.min(this.terms.length, index - this.base - 1);
+    this.disk.lastIndex = Math.min(this.disk.lastIndex, index - 1);
+    for (const write of this.#writes) write.last = Math.min(write.last, index - 1);
+  }
+
+  /** An image takes the place of all that is in the log. */
+  install(index: number, term: number): void {
+    this.cut(index + 1);
+    this.reset(index, term);
   }
 
   reset(base: number, baseTerm: number): void {
@@ -63,15 +92,21 @@ export class LogMirror {
     return this.#groups.get(group)?.durableCommit ?? 0;
   }
 
+  /** What a restart of the node would find of a group. */
+  disk(group: number): Words["disk"] {
+    return this.#of(group).disk;
+  }
+
   /** Recovery handed out a hard state. */
-  recoveredHardState(group: number, { commit }: HardState): void {
-    this.#committed(group, commit);
+  recoveredHardState(group: number, state: HardState): void {
+    this.#saved(group, state);
   }
 
   /** Recovery handed out an image. */
   recoveredImage(group: number, { index, term }: ImagePoint, hash: number): void {
     this.#of(group).reset(index, term);
     this.#committed(group, index);
+    this.#of(group).disk.lastIndex = index;
     const ref = this.#events.refOf(group);
     if (ref === undefined) return;
     this.#events.imaged(ref, { index, term, hash });
@@ -83,23 +118,36 @@ export class LogMirror {
     const terms = this.#of(group);
     if (terms.lastIndex !== index - 1) terms.reset(index - 1, 0);
     this.#append(group, index, entry);
+    terms.disk.lastIndex = index;
   }
 
   /** The log, with this mirror in front of it. */
   inFrontOf(log: SharedLog): SharedLog {
     return {
       append: (group, firstIndex, entries, done) => {
-        const refused = log.append(group, firstIndex, entries, done);
+        const terms = this.#of(group);
+        let written = () => {};
+        const refused = log.append(group, firstIndex, entries, (error) => {
+          if (error === undefined) written();
+          done(error);
+        });
         if (refused !== undefined) return refused;
-        this.#cut(group, firstIndex);
+        terms.cut(firstIndex);
+        written = terms.write(firstIndex + entries.length - 1);
         let index: number = firstIndex;
         for (const entry of entries) this.#append(group, index++, entry);
         return undefined;
       },
       appendOne: (group, index, entry, done) => {
-        const refused = log.appendOne(group, index, entry, done);
+        const terms = this.#of(group);
+        let written = () => {};
+        const refused = log.appendOne(group, index, entry, (error) => {
+          if (error === undefined) written();
+          done(error);
+        });
         if (refused !== undefined) return refused;
-        this.#cut(group, index);
+        terms.cut(index);
+        written = terms.write(index);
         this.#append(group, index, entry);
         return undefined;
       },
@@ -114,7 +162,7 @@ export class LogMirror {
           if (error === undefined) this.#imageDurable(group, point.index);
           done(error);
         });
-        if (refused === undefined) this.#of(group).reset(point.index, point.term);
+        if (refused === undefined) this.#of(group).install(point.index, point.term);
         return refused;
       },
       forget: (group, done) => {
@@ -124,7 +172,7 @@ export class LogMirror {
       },
       saveHardState: (group, state, done) =>
         log.saveHardState(group, state, (error) => {
-          if (error === undefined) this.#committed(group, state.commit);
+          if (error === undefined) this.#saved(group, state);
           done?.(error);
         }),
       lastIndex: (group) => log.lastIndex(group),
@@ -143,13 +191,6 @@ export class LogMirror {
     return terms;
   }
 
-  /** The group's log ends before `index` from now on. */
-  #cut(group: GroupId, index: number): void {
-    const terms = this.#of(group);
-    if (index <= terms.base) terms.reset(index - 1, 0);
-    else terms.terms.length = Math.min(terms.terms.length, index - terms.base - 1);
-  }
-
   #append(group: number, index: number, { term, kind, data }: LogEntry): void {
     const terms = this.#of(group);
     const previousTerm = terms.at(index - 1);
@@ -166,6 +207,13 @@ export class LogMirror {
     });
   }
 
+  #saved(group: number, { commit, term, vote }: HardState): void {
+    this.#committed(group, commit);
+    Object.assign(this.#of(group).disk, { term, vote });
+    const ref = this.#events.refOf(group);
+    if (ref !== undefined) this.#events.voted(ref, term, vote);
+  }
+
   #committed(group: number, index: number): void {
     const terms = this.#of(group);
     terms.durableCommit = Math.max(terms.durableCommit, index);
@@ -173,6 +221,8 @@ export class LogMirror {
 
   #imageDurable(group: number, index: number): void {
     this.#committed(group, index);
+    const { disk } = this.#of(group);
+    disk.lastIndex = Math.max(disk.lastIndex, index);
     const ref = this.#events.refOf(group);
     if (ref !== undefined) this.#events.imageDurable(ref, index);
   }

@@ -25,7 +25,15 @@ import type { Storage } from "../../src/storage/storage.ts";
 import type { ApplyReply, EventSink } from "../../src/store/reply.ts";
 import { StoreShared } from "../../src/store/shared.ts";
 import { PartitionStore } from "../../src/store/store.ts";
-import type { AppendedEntry, AppliedEntry, Expiry, ImageTaken, ReplicaRef } from "./history.ts";
+import { decodePeerFrame } from "../../src/wire/peer_frame.ts";
+import type {
+  AppendedEntry,
+  AppliedEntry,
+  Expiry,
+  ImageTaken,
+  ReplicaRef,
+  Words,
+} from "./history.ts";
 import { keyName } from "./load.ts";
 import { EMPTY_HASH, LogMirror } from "./log_mirror.ts";
 import type { Process } from "./machine.ts";
@@ -44,6 +52,8 @@ const HASH_SEED = new Uint8Array(16).fill(7);
 /** What a run tells whoever watches. */
 export interface NodeEvents {
   appended(ref: ReplicaRef, entry: AppendedEntry): void;
+  spoken(ref: ReplicaRef, words: Words): void;
+  voted(ref: ReplicaRef, term: number, vote: number): void;
   applied(ref: ReplicaRef, entry: AppliedEntry): void;
   imaged(ref: ReplicaRef, image: ImageTaken): void;
   imageDurable(ref: ReplicaRef, index: number): void;
@@ -105,6 +115,7 @@ export class NodeRun {
     this.#mirror = new LogMirror({
       refOf: (group) => this.#refs.get(group),
       appended: events.appended,
+      voted: events.voted,
       imaged: events.imaged,
       imageDurable: events.imageDurable,
     });
@@ -249,7 +260,13 @@ export class NodeRun {
       world: process,
       logger: SILENT_LOGGER,
       log,
-      peers,
+      peers: {
+        send: (to, frame) => {
+          this.#hear(frame);
+          peers.send(to, frame);
+        },
+        sendImage: (to, header, image, done) => peers.sendImage(to, header, image, done),
+      },
       directory: placement,
       nodeState: this.#recovery.nodeState,
       settings,
@@ -279,6 +296,18 @@ export class NodeRun {
       writeImage: (group, done) => this.image(group, done),
     }).start();
     events.started();
+  }
+
+  /** Tells of votes and acknowledgements in what is about to leave. */
+  #hear(frame: Uint8Array): void {
+    for (const { groupId, message } of decodePeerFrame(frame).messages) {
+      const { from, index, reject, term, to, type } = message;
+      const ref = this.#refs.get(groupId);
+      if (reject || ref?.replica !== from) continue;
+      if (type !== "vote_reply" && type !== "append_reply") continue;
+      const kind = type === "vote_reply" ? "vote" : "acknowledgement";
+      this.#options.events.spoken(ref, { kind, term, to, index, disk: this.#mirror.disk(groupId) });
+    }
   }
 
   #restore(ref: PlacedReplica, log: SharedLog): void {

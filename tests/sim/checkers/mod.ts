@@ -1,9 +1,12 @@
 /** All checkers of a run: what must hold in every cluster, whatever breaks. */
 import type { CheckerMaker } from "../history.ts";
 import { AcknowledgedWrites } from "./acknowledged_writes.ts";
+import { Commits } from "./commits.ts";
 import { CommitIndex } from "./commit_index.ts";
 import { CommittedSequence } from "./committed_sequence.ts";
 import { Convergence } from "./convergence.ts";
+import { DurableWords } from "./durable_words.ts";
+import { Elections } from "./elections.ts";
 import { IdenticalImages } from "./identical_images.ts";
 import { LeaderCompleteness } from "./leader_completeness.ts";
 import { Linearizability } from "./linearizability.ts";
@@ -18,12 +21,15 @@ import { TimeToLive } from "./time_to_live.ts";
 /** Makers of all of them; what breaks first stands first. */
 export const CHECKERS: readonly CheckerMaker[] = [
   () => new Quarantine(),
+  () => new DurableWords(),
   () => new Terms(),
+  () => new Elections(),
   () => new OneLeader(),
   () => new LogMatching(),
   () => new LeaderCompleteness(),
   () => new CommittedSequence(),
   () => new CommitIndex(),
+  () => new Commits(),
   (facts) => new OneLease(facts),
   () => new StalledLeader(),
   () => new IdenticalImages(),

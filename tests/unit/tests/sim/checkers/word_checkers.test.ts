@@ -1,0 +1,110 @@
+/** The checkers of what a replica says, whom it elects and what it commits: each fires where it must. */
+import { test } from "uvu";
+import { Commits } from "../../../../sim/checkers/commits.ts";
+import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
+import { Elections } from "../../../../sim/checkers/elections.ts";
+import type { Words } from "../../../../sim/history.ts";
+import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
+import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
+import { finds, refOf, step } from "../../../../support/sim_views.ts";
+
+const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
+
+test("DurableWords finds a vote that is not on the disk", () => {
+  const checker = new DurableWords();
+  const vote = { kind: "vote", term: 3, to: 2, index: 0 } as const;
+  const found = (disk: Words["disk"]) => () => checker.onWords(one, { ...vote, disk });
+  found({ term: 3, vote: 2, lastIndex: 0 })();
+  found({ term: 4, vote: 0, lastIndex: 0 })();
+  finds(checker, /voted for replica 2 in term 3/, found({ term: 3, vote: 0, lastIndex: 0 }));
+  finds(checker, /a vote for 1/, found({ term: 3, vote: 1, lastIndex: 0 }));
+  finds(checker, /would find term 2/, found({ term: 2, vote: 2, lastIndex: 0 }));
+});
+
+test("DurableWords finds an acknowledgement of what is not on the disk", () => {
+  const checker = new DurableWords();
+  const words = { kind: "acknowledgement", term: 3, to: 2, index: 5 } as const;
+  const found = (disk: Words["disk"]) => () => checker.onWords(one, { ...words, disk });
+  found({ term: 3, vote: 0, lastIndex: 5 })();
+  finds(checker, /entries up to 5 .* up to 4/, found({ term: 3, vote: 0, lastIndex: 4 }));
+  finds(checker, /would find term 2/, found({ term: 2, vote: 0, lastIndex: 5 }));
+});
+
+test("Elections finds a second vote in a term, over restarts too", () => {
+  const checker = new Elections();
+  checker.onVote(one, 2, 0);
+  checker.onVote(one, 2, 3);
+  checker.onVote(one, 2, 3);
+  checker.onVote(one, 3, 2);
+  checker.onVote(refOf(1, 2), 2, 1);
+  finds(checker, /voted twice in term 2/, () => checker.onVote(one, 2, 2));
+});
+
+test("Elections finds a leader without a majority of each half", () => {
+  const voters = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
+  const joint = { ...voters, votersOutgoing: [3, 4, 5] };
+  const leader = { ref: one, role: "leader" } as const;
+  const checker = new Elections();
+  for (const ref of [one, two]) checker.onVote(ref, 2, 1);
+  step(checker, { ...leader, term: 2, configuration: voters });
+  finds(new Elections(), /by 0 votes of 1, 2, 3/, () => {
+    step(new Elections(), { ...leader, term: 2, configuration: voters });
+  });
+  // A vote for another, one of a learner, and one of another term do not count.
+  checker.onVote(one, 3, 1);
+  checker.onVote(two, 3, 2);
+  checker.onVote(refOf(4), 3, 1);
+  finds(checker, /leads term 3 by 1 votes/, () => {
+    step(checker, { ...leader, term: 3, configuration: voters });
+  });
+  for (const ref of [one, two]) checker.onVote(ref, 4, 1);
+  finds(checker, /by 0 votes of 3, 4, 5/, () => {
+    step(checker, { ...leader, term: 4, configuration: joint });
+  });
+  for (const ref of [one, two, three, refOf(4)]) checker.onVote(ref, 5, 1);
+  step(checker, { ...leader, term: 5, configuration: joint });
+});
+
+test("Elections finds who campaigns with a committed change that it did not apply", () => {
+  const checker = new Elections();
+  const entry = { term: 1, previousTerm: 1, hash: 0 };
+  checker.onAppend(one, { ...entry, index: 4, kind: ENTRY_CONF_CHANGE });
+  const candidate = { ref: one, role: "candidate", term: 2, committed: 5 } as const;
+  step(checker, { ...candidate, applied: 4 });
+  step(checker, { ...candidate, applied: 3, committed: 3 });
+  step(checker, { ...candidate, role: "follower", applied: 3 });
+  finds(checker, /change at 4 not applied/, () => step(checker, { ...candidate, applied: 3 }));
+  // It was replaced by a command.
+  checker.onAppend(one, { ...entry, index: 3, kind: ENTRY_COMMAND });
+  step(checker, { ...candidate, applied: 3 });
+});
+
+test("Commits finds a leader that counts for an entry of an earlier term", () => {
+  const checker = new Commits();
+  const leader = { ref: one, role: "leader", term: 3, log: [1, 2, 2, 3] } as const;
+  step(checker, { ...leader, committed: 1 });
+  finds(checker, /counted for entry 3 of term 2/, () => step(checker, { ...leader, committed: 3 }));
+  step(checker, { ...leader, committed: 4 });
+});
+
+test("Commits finds a follower that commits what no leader did, or another entry", () => {
+  const checker = new Commits();
+  const follower = { ref: two, role: "follower", term: 3 } as const;
+  const log = [1, 3, 3, 3];
+  step(checker, { ref: one, role: "leader", term: 3, log, committed: 1 });
+  step(checker, { ref: one, role: "leader", term: 3, log, committed: 3 });
+  step(checker, { ...follower, log, committed: 2 });
+  step(checker, { ...follower, log, committed: 3 });
+  finds(checker, /committed 4, and leaders only 3/, () => {
+    step(checker, { ...follower, log, committed: 4 });
+  });
+  finds(checker, /committed 3 of term 2, and its leader that of 3/, () => {
+    step(checker, { ...follower, ref: three, log: [1, 2, 2], committed: 3 });
+  });
+  // Who decides alone commits what it holds.
+  const alone = { ...EMPTY_CONFIGURATION, voters: [1] };
+  const checkerAlone = new Commits();
+  step(checkerAlone, { ref: one, term: 2, log: [1, 2], committed: 2, configuration: alone });
+});
+
+test.run();
