@@ -8,7 +8,7 @@ import { RegistryError } from "../src/base/errors.ts";
 import { TRUST_BUNDLE_LIFE_MS } from "../src/base/limits.ts";
 import type { CertificateAuthority } from "./authority.ts";
 import { keyIdentifierOf, type RegionAuthority } from "./authority_folder.ts";
-import { readCertificate } from "./certificate_reader.ts";
+import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { isRefusal } from "./certificate_refusal.ts";
 import { type Intermediate, intermediateSteps } from "./intermediate_schedule.ts";
 import { decodePem } from "./pem.ts";
@@ -99,7 +99,10 @@ export async function nextPublication(
     ...content,
     sequence: (bundle?.sequence ?? 0) + 1,
     issuedAtMs: Math.floor(nowMs),
-    expiresAtMs: Math.min(Math.floor(nowMs) + TRUST_BUNDLE_LIFE_MS, signerEndMs(authority)),
+    expiresAtMs: Math.min(
+      Math.floor(nowMs) + TRUST_BUNDLE_LIFE_MS,
+      bundleSignerCertificate(authority).notAfterMs,
+    ),
   };
   const publishedAtMs = {
     ...known?.publishedAtMs,
@@ -136,12 +139,14 @@ function hasEnded(der: Uint8Array, nowMs: number): boolean {
   return isRefusal(certificate) || certificate.notAfterMs < nowMs;
 }
 
-/** A bundle that outlived its signer's certificate would be refused then. */
-function signerEndMs({ bundleSigner }: RegionAuthority): number {
+/** The certificate of who signs bundles; none of them is believed for longer. */
+export function bundleSignerCertificate(
+  { bundleSigner }: Pick<RegionAuthority, "bundleSigner">,
+): ParsedCertificate {
   const [der] = decodePem("CERTIFICATE", bundleSigner.certificatePem);
   const certificate = der && readCertificate(der);
   if (certificate === undefined || isRefusal(certificate)) {
     throw new RegistryError("corrupt", "The certificate of the bundle signer cannot be read");
   }
-  return certificate.notAfterMs;
+  return certificate;
 }

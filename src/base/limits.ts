@@ -474,6 +474,8 @@ export const IDENTITY_DECISIONS_MAX = 8;
 export const TRUST_BUNDLE_LIFE_MS = 30 * 86_400_000;
 /** How often a node looks whether bundle, token keys or its own certificate need work, ms. */
 export const IDENTITY_CHECK_MS = 60_000;
+/** How often a node says that the root must sign something, ms: it has weeks. */
+export const ROOT_REMINDER_MS = 86_400_000;
 /** Entries of the audit log that group 0 keeps, 200 bytes each: 13 MB, some days of renewals. */
 export const AUDIT_ENTRIES_MAX = 65_536;
 /** Entries of one page in an image: 100 KB, well below what a message may have. */

@@ -5,7 +5,7 @@
  */
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
@@ -86,6 +86,8 @@ class CertifiedNodeIdentity implements NodeIdentity {
   #renewAtMs = 0;
   #previousPin: Uint8Array | undefined;
   #shownPin: Uint8Array;
+  #remindAtMs = 0;
+  #stopped = false;
   #timer: Timer | undefined;
 
   constructor(
@@ -179,25 +181,43 @@ class CertifiedNodeIdentity implements NodeIdentity {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
   #plan(): void {
-    const { world: { scheduler }, logger } = this.#options;
-    this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => {
-      this.#check().catch((error) => logger.warn("Identities could not be looked after", { error }))
-        .finally(() => this.#plan());
-    });
+    if (this.#stopped) return;
+    const { scheduler } = this.#options.world;
+    this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => void this.#check());
   }
 
-  /** What is due is done; what fails is tried again at the next look. */
+  /** What is due is done, each apart from the others; what fails is tried again at the next look. */
   async #check(): Promise<void> {
-    const { world: { wall }, logger } = this.#options;
-    await this.#authority.reload();
-    await this.#publish();
-    if (wall.unixMs() >= this.#renewAtMs) await this.#renewOwn();
-    if (this.#authority.needsIntermediate(wall.unixMs())) {
-      logger.warn("The root must sign a new intermediate for this region soon");
+    const { wall } = this.#options.world;
+    await this.#attempt("The authority folder cannot be used", () => this.#authority.reload());
+    await this.#attempt("Trust could not be published", () => this.#publish());
+    if (wall.unixMs() >= this.#renewAtMs) {
+      await this.#attempt("The node's certificate was not renewed", () => this.#renewOwn());
+    }
+    await this.#attempt("The root could not be asked for", () => this.#remind(wall.unixMs()));
+    this.#plan();
+  }
+
+  async #attempt(trouble: string, run: () => Promise<void> | void): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (!this.#stopped) this.#options.logger.warn(trouble, { error });
+    }
+  }
+
+  /** Says once a day what only the root can make. */
+  #remind(nowMs: number): void {
+    if (nowMs < this.#remindAtMs) return;
+    for (const part of this.#authority.dueOfRoot(nowMs)) {
+      this.#remindAtMs = nowMs + ROOT_REMINDER_MS;
+      const advice = `crs identity rotate ${part} makes it where the root's key is`;
+      this.#options.logger.warn("The root must sign something anew", { part, advice });
     }
   }
 

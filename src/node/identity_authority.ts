@@ -14,8 +14,10 @@ import {
   openAuthorityFolder,
   type RegionAuthority,
 } from "../../identity/authority_folder.ts";
+import type { RotatedPart } from "../../identity/authority_rotation.ts";
 import {
   type BundlePublication,
+  bundleSignerCertificate,
   type HeldIntermediate,
   heldIntermediates,
   nextPublication,
@@ -23,7 +25,6 @@ import {
   publicationToBytes,
 } from "../../identity/bundle_publication.ts";
 import type { DecidedLeaf } from "../../identity/enrolment.ts";
-
 import { intermediateSteps } from "../../identity/intermediate_schedule.ts";
 import type { TokenSigningKey } from "../../identity/token.ts";
 import { planToBytes } from "../../identity/token_key_plan.ts";
@@ -143,10 +144,14 @@ export class IdentityAuthority {
     );
   }
 
-  /** True where the root should sign a new intermediate. */
-  needsIntermediate(nowMs: number): boolean {
-    return intermediateSteps(heldIntermediates(this.#held, this.#known, nowMs), nowMs)
-      .needsFollower;
+  /** What the root should sign anew: half of the life of what is there is over. */
+  dueOfRoot(nowMs: number): readonly RotatedPart[] {
+    const held = heldIntermediates(this.#held, this.#known, nowMs);
+    const { notBeforeMs, notAfterMs } = bundleSignerCertificate(this.#held);
+    return [
+      ...intermediateSteps(held, nowMs).needsFollower ? ["intermediate" as const] : [],
+      ...nowMs >= (notBeforeMs + notAfterMs) / 2 ? ["bundle-signer" as const] : [],
+    ];
   }
 
   /** Makes a leaf. @returns the chain, the leaf first. @throws RegistryError */

@@ -53,8 +53,8 @@ export class CertifiedRegistry {
     this.network = new MemoryNetwork(this.world);
   }
 
-  /** Makes a trust domain in `folder`, which must be empty, and starts a node with it. */
-  static async open(folder: string): Promise<CertifiedRegistry> {
+  /** Makes a trust domain in `folder`, which must be empty, and starts a node of `region` with it. */
+  static async open(folder: string, region = REGION): Promise<CertifiedRegistry> {
     const node = new CertifiedRegistry(folder);
     await initAuthority({
       folder: `${folder}/pki`,
@@ -63,7 +63,7 @@ export class CertifiedRegistry {
       nowMs: node.world.unixMs(),
       entropy: node.world.entropy,
     });
-    await node.world.wait(node.#start());
+    await node.world.wait(node.#start(region));
     return node;
   }
 
@@ -162,10 +162,10 @@ export class CertifiedRegistry {
     return (error: unknown) => void this.troubles.push(`${stage}: ${String(error)}`);
   }
 
-  async #start(): Promise<void> {
+  async #start(region: string): Promise<void> {
     const { world } = this;
     const note = (message: string, facts: LogFacts = {}) =>
-      void this.troubles.push(`${message} ${String(facts["error"] ?? "")}`);
+      void this.troubles.push(`${message}: ${String(facts["error"] ?? facts["part"] ?? "")}`);
     const logger: Logger = { ...SILENT_LOGGER, warn: note, error: note, child: () => logger };
     this.registry = await Registry.open({
       storage: new MemoryDisk().open(world),
@@ -191,7 +191,7 @@ export class CertifiedRegistry {
       authority: this.authority,
       data: `${this.folder}/data`,
       nodeId: 1,
-      region: REGION,
+      region,
       sessionTokenAudience: "",
       registry: this.registry,
       world,
