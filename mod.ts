@@ -60,6 +60,8 @@ export {
   type KeptCredentials,
   KeptIdentity,
   type KeptIdentityOptions,
+  type PinsOf,
+  type RenewalRequest,
 } from "./identity/kept_identity.ts";
 export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/credentials.ts";
 export {

@@ -16,13 +16,26 @@ import { authorityOf, type HandshakeServices, type ProvenIdentity } from "./regi
 import { proveRenewal } from "./renewal_proof.ts";
 import { renewalRetryMs, renewAtMs } from "./renewal_schedule.ts";
 
-/** Asks a node for the next certificate: `RenewIdentity`, over a session without a proof. */
-export type AskRenewal = (order: {
-  chain: Uint8Array[];
-  request: Uint8Array;
-  timeMs: number;
-  proof: Uint8Array;
-}) => Promise<{ readonly chain: readonly Uint8Array[]; readonly bundle: string }>;
+/** Tells the pins that are known of a server by now; none: it is not known. */
+export type PinsOf = (server: DialedServer) => readonly Uint8Array[];
+
+/** The request for the next certificate. */
+export interface RenewalRequest {
+  readonly chain: Uint8Array[];
+  readonly request: Uint8Array;
+  readonly timeMs: number;
+  readonly proof: Uint8Array;
+}
+
+/**
+ * Asks a node for the next certificate: `RenewIdentity`, over a session without a proof.
+ *
+ * @param pinsOf those of the newest trust bundle: others grow old while a program runs.
+ */
+export type AskRenewal = (
+  order: RenewalRequest,
+  pinsOf: PinsOf,
+) => Promise<{ readonly chain: readonly Uint8Array[]; readonly bundle: string }>;
 
 /** What keeping needs. */
 export interface KeptIdentityOptions {
@@ -40,7 +53,7 @@ export interface KeptCredentials {
   readonly kind: "certificate";
   readonly own: () => ProvenIdentity & { readonly chain: readonly Uint8Array[] };
   readonly services: HandshakeServices;
-  readonly pins: (endpoint: DialedServer) => readonly Uint8Array[];
+  readonly pins: PinsOf;
   readonly onRenewed: (listener: () => void) => () => void;
 }
 
@@ -193,7 +206,9 @@ export async function renewFolder(
   const request = await createCertificateRequest(next);
   const timeMs = Math.floor(wall.unixMs());
   const proof = await proveRenewal({ request, timeMs }, key);
-  const issued = await ask({ chain: [...chain], request, timeMs, proof });
+  const trust = await folder.trust(wall.unixMs());
+  const order = { chain: [...chain], request, timeMs, proof };
+  const issued = await ask(order, (server) => pinsOf(trust, server));
   return await folder.keepNext(issued.chain, issued.bundle, wall.unixMs());
 }
 

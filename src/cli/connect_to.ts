@@ -10,7 +10,7 @@ import {
   type StrangersOrders,
 } from "../client/mod.ts";
 import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { KeptIdentity, pinsOf } from "../../identity/kept_identity.ts";
+import { KeptIdentity, type PinsOf, pinsOf } from "../../identity/kept_identity.ts";
 import type { World } from "../base/world.ts";
 import type { Dialer, Trust } from "../../transport/transport.ts";
 import { processWorld } from "../node/process_world.ts";
@@ -87,6 +87,8 @@ function identityNeeded(cause: RegistryError): CliFailure {
 export interface Asking {
   readonly dialer: Dialer;
   readonly world: World;
+  /** Pins that are known by now, beside those of the target. */
+  readonly pinsOf?: PinsOf;
 }
 
 /** The identity of a folder, renewed where that is due. */
@@ -99,7 +101,7 @@ async function openIdentity(
     return await KeptIdentity.open({
       folder,
       ...world,
-      ask: (order) => askAny("renewIdentity", order, target, { dialer, world }),
+      ask: (order, pinsOf) => askAny("renewIdentity", order, target, { dialer, world, pinsOf }),
       // Without a renewal the certificate goes on for as long as it counts.
       onError: () => {},
     });
@@ -137,7 +139,7 @@ export async function provenTarget(
 }
 
 /**
- * Asks the target as somebody without a proof: each endpoint by each pin, until one answers.
+ * Asks the target as somebody without a proof: each endpoint, until one answers.
  *
  * @throws RegistryError the last failure, or the first refusal.
  */
@@ -145,28 +147,25 @@ export async function askAny<Name extends keyof StrangersOrders>(
   name: Name,
   order: StrangersOrders[Name],
   { endpoints, trust, timeoutMs }: Pick<Target, "endpoints" | "trust" | "timeoutMs">,
-  { dialer, world }: Asking,
+  { dialer, world, pinsOf }: Asking,
 ): Promise<IssuedIdentity> {
-  const trusts: Trust[] = trust.kind === "pins"
-    ? trust.sha256.map((pin) => ({ kind: "pins", sha256: [pin] }))
-    : [trust];
+  const given = trust.kind === "pins" ? trust.sha256 : [];
   let failure: RegistryError | undefined;
   for (const endpoint of endpoints) {
-    for (const trust of trusts) {
-      try {
-        return await askAsStranger(name, order, { endpoint, trust, dialer, world, timeoutMs });
-      } catch (error) {
-        const latest = toRegistryError(error);
-        if (!MAY_BE_ELSEWHERE.includes(latest.code)) throw latest;
-        // That another pin is not the server's says less than how the server's own one failed.
-        if (failure === undefined || latest.code !== "tls_failed") failure = latest;
-      }
+    const sha256 = [...pinsOf?.(endpoint) ?? [], ...given];
+    const pinned: Trust = sha256.length === 0 ? trust : { kind: "pins", sha256 };
+    const options = { endpoint, trust: pinned, dialer, world, timeoutMs };
+    try {
+      return await askAsStranger(name, order, options);
+    } catch (error) {
+      failure = toRegistryError(error);
+      if (!MAY_BE_ELSEWHERE.includes(failure.code)) throw failure;
     }
   }
   throw failure ?? new RegistryError("connection_lost", "There is no server to ask");
 }
 
-/** Failures that say nothing of the next server or pin. */
+/** Failures that say nothing of the next server. */
 const MAY_BE_ELSEWHERE: readonly ErrorCode[] = [
   "tls_failed",
   "connection_lost",

@@ -78,6 +78,11 @@ export class CertifiedRegistry {
     return { kind: "pins", sha256: [current.pin, next.pin] };
   }
 
+  /** Sessions that are open. */
+  get sessions(): number {
+    return this.#sessions.count;
+  }
+
   /** The first certificate of somebody new, by a join token, kept and renewed from now on. */
   async join(role: Role, id: string, grants: Grants = NO_GRANTS): Promise<KeptIdentity> {
     const { identities } = this.registry;
@@ -103,11 +108,11 @@ export class CertifiedRegistry {
     const kept = await KeptIdentity.open({
       folder,
       ...worldOf(this.world),
-      ask: (order) =>
+      ask: (order, pinsOf) =>
         askAsStranger("renewIdentity", order, {
           endpoint: ENDPOINT,
           dialer,
-          trust: { kind: "pins", sha256: [this.identity.certificates.current.pin] },
+          trust: { kind: "pins", sha256: pinsOf(ENDPOINT) },
           world: this.world,
           timeoutMs: 10_000,
         }),

@@ -205,7 +205,7 @@ export async function renew(flags: ServerOptions, { terminal }: Shell): Promise<
     const target = await provenTarget(findTarget(flags, environment), folder.path, asking.world);
     return await renewFolder(folder, {
       ...asking.world,
-      ask: (order) => askAny("renewIdentity", order, target, asking),
+      ask: (order, pinsOf) => askAny("renewIdentity", order, target, { ...asking, pinsOf }),
     });
   }, JOIN_ANEW);
   return await showReply(identityReply("Renewed", folder.path, own), flags, terminal);
