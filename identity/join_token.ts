@@ -39,7 +39,7 @@ export async function createJoinToken(
     version: 1,
     subject: formatSpiffeId(options.subject),
     grants: checkGrants(options.grants),
-    expiresAtMs: options.nowMs + JOIN_TOKEN_LIFE_MS,
+    expiresAtMs: Math.floor(options.nowMs + JOIN_TOKEN_LIFE_MS),
   };
   const text = PREFIX + encodeBase64url(secret);
   secret.fill(0);

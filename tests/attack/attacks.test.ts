@@ -1,0 +1,182 @@
+/**
+ * The attack suite: each attack that identities must withstand, and the tests that carry it out, which
+ * stand with what they attack. Here it is checked that none of them is lost or renamed unseen; those that
+ * need a whole node are in this folder.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const HANDSHAKE = "unit/identity/registry_auth/attacks.test.ts";
+const RUN = "unit/identity/registry_auth/run_handshake.test.ts";
+const PATH = "unit/identity/path_validation.test.ts";
+const TOKEN = "unit/identity/token.test.ts";
+const ENROLMENT = "unit/identity/enrolment.test.ts";
+const ACCESS = "unit/node/access.test.ts";
+const SESSIONS = "unit/node/certified_sessions.test.ts";
+const SOCKETS = "unit/node/certified_node.test.ts";
+const TLS = "unit/transport/tls.test.ts";
+const NODE = "attack/whole_node.test.ts";
+
+/** File and name of a test, or of a row of a table from which a file makes its tests. */
+type Where = readonly [file: string, name: string];
+
+const tokenFault = (name: string): Where[] => [[TOKEN, name]];
+
+const SUITE: Readonly<Record<string, readonly Where[]>> = {
+  "replayed M1": [
+    [HANDSHAKE, "a replayed M1 brings the attacker nothing: without the key it has no M3"],
+  ],
+  "replayed M2": [[HANDSHAKE, "a replayed M2 is refused: it answers another nonce"]],
+  "replayed M3": [[HANDSHAKE, "a replayed M3 is refused: it answers another server nonce"]],
+  "replayed M4": [[HANDSHAKE, "a replayed M4 is refused: it belongs to another exchange"]],
+  "relay by another server of the same CA, pinned": [
+    [HANDSHAKE, "relay by another legitimate server is refused where the client pinned its leaf"],
+    [HANDSHAKE, "a relay that takes the pin out of M1 is noticed by the client"],
+    [
+      HANDSHAKE,
+      "a relay that sets its victim's leaf into M1 is noticed by the client's signature check",
+    ],
+  ],
+  "relay by another server of the same CA, unpinned": [
+    [
+      HANDSHAKE,
+      "relay of a client without pin and name comes through, marked at both ends, without token",
+    ],
+    [SESSIONS, "a session without a pin may read and nothing else"],
+    [SESSIONS, "a session that was not pinned takes no token and is given none"],
+    [SOCKETS, "a gateway over QUIC that knows a CA alone reads, and writes nothing"],
+  ],
+  "mis-issued server certificate": [
+    [
+      HANDSHAKE,
+      "a certificate mis-issued for another node is refused where the client names its server",
+    ],
+    [HANDSHAKE, "a server certificate of another authority is refused"],
+  ],
+  "downgrade of the version": [
+    [HANDSHAKE, "a downgrade of the version is refused by the server, and by the client"],
+  ],
+  "downgrade of the suite": [
+    [HANDSHAKE, "a downgrade of the suite is refused by the server, and by the client"],
+  ],
+  "reflection": [
+    [HANDSHAKE, "reflection: an end's own frames sent back to it prove nothing"],
+    [HANDSHAKE, "reflection: a server refuses a client that shows the server's own identity"],
+  ],
+  "0-RTT data": [
+    [HANDSHAKE, "0-RTT data: M1 in early data is answered, and nothing else is before M4"],
+  ],
+  "stolen leaf renewed": [
+    [ENROLMENT, "decideRenewal: whoever of thief and owner renews second stops both"],
+    [NODE, "a stolen certificate that is renewed stops its lineage, and all of its sessions"],
+  ],
+  "expired certificate": [[PATH, "validatePath judges validity at the time that it is given"]],
+  "certificate that is not yet valid": [
+    [PATH, "validatePath judges validity at the time that it is given"],
+    [PATH, "validatePath judges each CA's validity too"],
+  ],
+  "certificate for another use": [
+    [PATH, "validatePath wants each key to be for what it is used"],
+    [PATH, "validatePath tells identities, servers and bundle signers apart"],
+  ],
+  "certificate of another trust domain": [
+    [PATH, "validateIdentity holds the leaf to its trust domain and to the region of its CA"],
+  ],
+  "certificate with two SPIFFE URIs": [
+    [PATH, "validateIdentity wants exactly one SPIFFE id and no other name"],
+  ],
+  "chain through a certificate that is no CA": [
+    [PATH, "validatePath refuses a chain through a certificate that is no CA"],
+  ],
+  "path length": [[PATH, "validatePath keeps path lengths"]],
+  "unknown critical extension": [
+    [PATH, "validatePath refuses a critical extension that it does not understand"],
+  ],
+  "token with a header name twice": tokenFault("a header name twice"),
+  "token with a claim's name twice": tokenFault("a claim twice"),
+  "token with exp 1e400": tokenFault("exp: 1e400"),
+  "token with a fractional exp": tokenFault("a fractional exp"),
+  "token with a far-off exp": tokenFault("a far-off exp"),
+  "token with b64: false without crit": tokenFault("b64: false without crit"),
+  "token with an embedded jwk": tokenFault("an embedded jwk"),
+  "token with a jku": tokenFault("a jku"),
+  "token with an x5u": tokenFault("an x5u"),
+  "token with == padding": tokenFault("== padding"),
+  "token with a newline in its signature": tokenFault("a newline in the signature"),
+  "token with trailing bits of base64": tokenFault("trailing bits of base64"),
+  "token with a kid of 1 MB": tokenFault("a kid of 1 MB"),
+  "token for several audiences": tokenFault("several audiences"),
+  "token without exp": tokenFault("no exp"),
+  "token of another certificate": [
+    [TOKEN, "another certificate"],
+    [
+      SESSIONS,
+      "a token of another certificate, or one that ended, adds nothing, and its session goes on",
+    ],
+    [NODE, "a token is of use to whom it was issued alone, until it is banned"],
+  ],
+  "gateway A renewing gateway B's agent": [
+    [ACCESS, "a gateway renews its own record and the agents attached to it, and no others"],
+  ],
+  "agent writing another's record": [
+    [ACCESS, "registerMany refuses what is another's, item by item"],
+    [ACCESS, "nobody but its owner reports, deregisters or takes over a record"],
+  ],
+  "gateway registering in another region": [
+    [SESSIONS, "a gateway of one region does not register in another"],
+  ],
+  "a proxy registering": [[ACCESS, "a proxy's register is refused before it is looked into"]],
+  "a banned peer with an open session": [
+    [SESSIONS, "a ban ends an open session at once"],
+    [SESSIONS, "a ban of a token ends the sessions that use it, and no others"],
+    [SOCKETS, "a ban ends sessions of all transports within a second"],
+  ],
+  "junk certificates in a chain": [
+    [PATH, "validatePath refuses junk in a chain, wherever it stands"],
+    [
+      HANDSHAKE,
+      "junk in a chain is a refusal: too many, empty, too large, or no certificate at all",
+    ],
+    [TLS, "tls: junk in a server's chain is survived by the client"],
+  ],
+  "10,000 half-open handshakes": [
+    [RUN, "HalfOpenHandshakes bounds 10,000 that never go on, and others are served"],
+    [NODE, "10,000 that begin a handshake and stop keep nobody out"],
+  ],
+  "break-glass request played again": [
+    [
+      "unit/node/break_glass.test.ts",
+      "a request that is played again gets nothing new, and soon nothing at all",
+    ],
+  ],
+};
+
+const sources = new Map<string, string>();
+
+async function sourceOf(file: string): Promise<string> {
+  const known = sources.get(file);
+  if (known !== undefined) return known;
+  const text = await Deno.readTextFile(new URL(`../${file}`, import.meta.url));
+  sources.set(file, text);
+  return text;
+}
+
+for (const [attack, tests] of Object.entries(SUITE)) {
+  test(`${attack}: is carried out by tests that are there`, async () => {
+    assert.ok(tests.length > 0);
+    for (const [file, name] of tests) {
+      const text = await sourceOf(file);
+      const literal = JSON.stringify(name);
+      // A test of its own, or a row of a table whose first cell is its name.
+      const found = [
+        `test(${literal}`,
+        `test(\n  ${literal}`,
+        `[${literal},`,
+        `[\n    ${literal},`,
+      ];
+      assert.ok(found.some((form) => text.includes(form)), `${file} has no ${literal}`);
+    }
+  });
+}
+
+test.run();

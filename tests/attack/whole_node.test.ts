@@ -1,0 +1,204 @@
+/**
+ * Attacks on a whole node with real keys, through its sessions: a stolen certificate, tokens in the wrong
+ * hands, and a crowd that begins and never goes on.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { auditEntryCodec } from "../../schemas/gen/audit.ts";
+import { createCertificateRequest } from "../../identity/certificate_request.ts";
+import { IdentityFolder } from "../../identity/identity_folder.ts";
+import { type KeptIdentity, renewFolder } from "../../identity/kept_identity.ts";
+import { readTokenForm } from "../../identity/token_check.ts";
+import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
+import { NO_GRANTS } from "../../src/base/peer.ts";
+import { connect } from "../../src/client/client.ts";
+import { askAsStranger } from "../../src/client/stranger.ts";
+import type { Client, ConnectionEvent } from "../../src/client/types.ts";
+import { AUDIT_ACTIONS } from "../../src/system/audit_log.ts";
+import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
+
+const AUDIENCE = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;
+const ENDPOINT = { host: "127.0.0.1", port: 4_100 };
+const folder = await Deno.makeTempDir();
+const node = await CertifiedRegistry.open(folder);
+const { world, registry } = node;
+
+const id = (digit: number) => `${digit}`.repeat(8) + "-1111-4111-8111-111111111111";
+const join = (role: "agent" | "gateway" | "controller", digit: number) =>
+  world.wait(node.join(role, id(digit)));
+
+function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
+  return world.wait(promise.then(() => "ok" as const, (error) => {
+    if (error instanceof RegistryError) return error.code;
+    throw error;
+  }));
+}
+
+/** A client that shows a token on its session; what became of it is told in `refused`. */
+async function withToken(kept: KeptIdentity, token: string, refused: string[]): Promise<Client> {
+  const tokens = {
+    current: () => token,
+    refused: ({ message }: RegistryError) => void refused.push(message),
+  };
+  return await world.wait(connect({
+    endpoints: [ENDPOINT],
+    dialer: node.dialer(),
+    trust: { kind: "ca", pem: [] },
+    world,
+    credentials: { ...kept.credentials, tokens },
+  }));
+}
+
+const agentRecord = (digit: number) => ({
+  id: id(digit),
+  region: REGION,
+  domain: "bank.example",
+  address: "192.0.2.1",
+  port: 1,
+});
+
+function audited(action: keyof typeof AUDIT_ACTIONS): string[] {
+  return registry.identities.state.audit.read(1, Infinity)
+    .map((bytes) => auditEntryCodec.decode(bytes))
+    .filter((entry) => entry.action === AUDIT_ACTIONS[action])
+    .map(({ subject, detail }) => `${subject} ${detail}`);
+}
+
+test("a stolen certificate that is renewed stops its lineage, and all of its sessions", async () => {
+  const owner = await join("gateway", 1);
+  const stolen = `${folder}/stolen`;
+  Deno.mkdirSync(stolen, { mode: 0o700 });
+  for (const file of ["identity.json", "root.pem", "key.pem", "certificate.pem"]) {
+    Deno.copyFileSync(`${folder}/${id(1)}/${file}`, `${stolen}/${file}`);
+  }
+  const events: ConnectionEvent[] = [];
+  await world.wait(node.connect(owner, (event) => void events.push(event)));
+  // The owner renews by itself, after half of an hour; then the thief, with what it stole.
+  await world.pass(40 * 60_000);
+  assert.is(events.some(({ kind }) => kind === "lost"), false);
+  const thief = new IdentityFolder(stolen);
+  const dialer = node.dialer();
+  const renewal = renewFolder(thief, {
+    ...{ wall: world.wall, entropy: world.entropy },
+    ask: (order) =>
+      askAsStranger("renewIdentity", order, {
+        endpoint: ENDPOINT,
+        dialer,
+        trust: { kind: "pins", sha256: [node.identity.certificates.current.pin] },
+        world,
+        timeoutMs: 10_000,
+      }),
+  });
+  assert.is(await code(renewal), "unauthenticated");
+  await world.pass(1_000);
+  assert.ok(
+    events.some((event) => event.kind === "lost" && event.error.code === "unauthenticated"),
+  );
+  assert.is(await code(node.connect(owner)), "unauthenticated", "The owner has to join anew");
+  assert.equal(audited("lineageStopped"), [
+    `spiffe://${TRUST_DOMAIN}/region/${REGION}/gateway/${id(1)} lineage_stopped`,
+  ]);
+  owner.close();
+  node.troubles.length = 0;
+});
+
+test("a token is of use to whom it was issued alone, until it is banned", async () => {
+  const [agent, other, controller] = [
+    await join("agent", 2),
+    await join("agent", 3),
+    await join("controller", 4),
+  ];
+  const admin = await world.wait(node.connect(controller));
+  const { subject } = agent.own.identity;
+  const order = {
+    subject,
+    audience: AUDIENCE,
+    lifeMs: 600_000,
+    grants: { ...NO_GRANTS, domains: ["bank.example"] },
+  };
+  const plain = await world.wait(node.connect(agent));
+  assert.is(await code(plain.identities.issueToken(order)), "permission_denied");
+  const unknown = { ...order, subject: subject.slice(0, -4) + "0000" };
+  assert.is(await code(admin.identities.issueToken(unknown)), "not_found");
+  const token = await world.wait(admin.identities.issueToken(order));
+  const claims = readTokenForm(token);
+  assert.ok(typeof claims === "object");
+  assert.equal(audited("token"), [`${subject} token ${claims.tokenId}: domain bank.example`]);
+
+  assert.is(await code(plain.registerAgent(agentRecord(2))), "permission_denied");
+  const refused: string[] = [];
+  const thief = await withToken(other, token, refused);
+  assert.is(await code(thief.registerAgent(agentRecord(3))), "permission_denied");
+  assert.match(refused[0]!, "wrong_subject");
+
+  const holder = await withToken(agent, token, refused);
+  assert.is(await code(holder.registerAgent(agentRecord(2))), "ok");
+  // What a token adds goes into no further one, which its ban would not reach.
+  const minted = await world.wait(holder.identities.mintToken(AUDIENCE, 600_000));
+  const child = readTokenForm(minted);
+  assert.ok(typeof child === "object");
+  assert.equal(child.grants.domains, []);
+  assert.is(refused.length, 1);
+
+  await world.wait(
+    admin.identities.ban({ kind: "token", name: claims.tokenId, reason: "leaked" }),
+  );
+  await world.pass(1_000);
+  assert.match(refused[1]!, "banned");
+  const draining = { ...agentRecord(2), port: 2 };
+  assert.is(await code(holder.registerAgent(draining)), "permission_denied");
+  assert.is(await code(plain.getAgent(id(2))), "ok", "Sessions without it go on");
+  for (const client of [admin, plain, thief, holder]) await world.wait(client.close());
+  // For another service it says nothing here.
+  const foreign = await world.wait(
+    registry.identities.issueToken({ ...order, audience: "api.example" }, 0, world.nowMs() + 5_000),
+  );
+  const client = await withToken(agent, foreign, refused);
+  assert.match(refused[2]!, "wrong_audience");
+  await world.wait(client.close());
+});
+
+test("10,000 that begin a handshake and stop keep nobody out", async () => {
+  const kept = await join("gateway", 5);
+  const started = performance.now();
+  for (let count = 0; count < 10_000; count++) {
+    const trust = { kind: "ca", pem: [] } as const;
+    // From many addresses: one alone would meet the limit of sessions that it may have.
+    const dialer = node.network.dialer(`crowd-${Math.floor(count / 100)}`);
+    const session = await world.wait(dialer.dial(ENDPOINT, { trust }));
+    const stream = await world.wait(session.open("control"));
+    // A frame's header that announces an M1, and a little of it.
+    if (count % 2 === 0) await world.wait(stream.write(Uint8Array.of(1, 0, 0, 90, 1)));
+    if (count % 2_500 !== 2_499) continue;
+    const client = await world.wait(node.connect(kept));
+    assert.is((await world.wait(client.nodeStatus())).nodeId, 1);
+    await world.wait(client.close());
+  }
+  const tookMs = performance.now() - started;
+  console.log(`10,000 half-open handshakes took ${Math.round(tookMs)} ms`);
+  await world.pass(7_000);
+  assert.is(node.sessions, 0, "Nothing of them is left");
+});
+
+test("a request for a certificate is worth nothing without a token or a known key", async () => {
+  const thief = new IdentityFolder(`${folder}/thief`);
+  const subject = `spiffe://${TRUST_DOMAIN}/region/${REGION}/controller/${id(6)}`;
+  thief.create(subject);
+  const request = await createCertificateRequest(await thief.firstKey(world.entropy));
+  const trust = {
+    kind: "pins",
+    sha256: [node.identity.certificates.current.pin],
+  } as const;
+  const asStranger = { endpoint: ENDPOINT, dialer: node.dialer(), trust, world, timeoutMs: 5_000 };
+  for (const token of ["", "crs-join-" + "A".repeat(43), "x"]) {
+    const asked = askAsStranger("enrol", { token, subject, request }, asStranger);
+    assert.is(await code(asked), "unauthenticated");
+  }
+});
+
+test("all ends", async () => {
+  await node.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+test.run();
