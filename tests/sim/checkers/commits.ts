@@ -5,37 +5,49 @@
 import { type Checker, Finding, type NodeView, type ReplicaView } from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
+/** How a replica was when it was last looked at. */
+interface Seen {
+  readonly run: number;
+  readonly committed: number;
+  /** The term that it led; 0: none. */
+  readonly ledTerm: number;
+  readonly decidedAlone: boolean;
+}
+
 /** Looks at each commit index that moved. */
 export class Commits implements Checker {
   readonly name = "commits";
   /** By group and index: the term of the entry; undefined where no log held it any more. */
   readonly #groups = new Map<number, (number | undefined)[]>();
-  /** By replica id and group: the commit index last seen. */
-  readonly #seen = new Map<number, number>();
+  /** By replica: how it was last seen. */
+  readonly #seen = new Map<number, Seen>();
   /** By group and term: up to where its leader knew entries to be committed when it began. */
   readonly #found = new Map<number, number>();
 
-  afterStep({ replicas }: NodeView): void {
+  afterStep({ replicas, run }: NodeView): void {
     for (const replica of replicas) {
-      const key = placeKey(replica.ref.group, replica.ref.replica);
       const { committed, ref, role, term } = replica;
-      if (role === "leader") {
-        const led = placeKey(term, ref.group);
-        if (!this.#found.has(led)) this.#found.set(led, committed);
-      }
-      if (this.#seen.get(key) === committed) continue;
-      this.#seen.set(key, committed);
-      if (role === "leader" || decidesAlone(replica)) this.#lookAtLeader(replica);
+      const key = placeKey(ref.group, ref.replica);
+      const led = placeKey(term, ref.group);
+      if (role === "leader" && !this.#found.has(led)) this.#found.set(led, committed);
+      const before = this.#seen.get(key);
+      // One that applied its own removal led until now; one that decided alone committed all that it
+      // wrote, and finds it so at a restart, members that it took in among it.
+      const isLed = role === "leader" || (before?.run === run && before.ledTerm === term);
+      const isAlone = decidesAlone(replica);
+      this.#seen.set(key, { run, committed, ledTerm: isLed ? term : 0, decidedAlone: isAlone });
+      if (before?.committed === committed) continue;
+      if (isLed || isAlone || before?.decidedAlone === true) this.#lookAtLeader(replica, isLed);
       else this.#lookAtFollower(replica);
     }
   }
 
-  #lookAtLeader(replica: ReplicaView): void {
-    const { committed, ref, role, term } = replica;
+  #lookAtLeader(replica: ReplicaView, isLed: boolean): void {
+    const { committed, ref, term } = replica;
     const terms = this.#termsOf(ref.group);
     const found = this.#found.get(placeKey(term, ref.group)) ?? Infinity;
     const entryTerm = replica.termAt(committed);
-    if (role === "leader" && committed > found && (entryTerm ?? term) !== term) {
+    if (isLed && committed > found && (entryTerm ?? term) !== term) {
       this.#fail(replica, `counted for entry ${committed} of term ${entryTerm}`);
     }
     for (let index = terms.length; index <= committed; index++) terms.push(replica.termAt(index));
