@@ -121,7 +121,8 @@ test("a session that begins with a request stream may ask for a certificate, and
   for (const name of ["status", "getTrustBundle", "getTokenKeys"] as const) {
     assert.is((await stranger.ask(name, {})).code, "permission_denied", name);
   }
-  const enrol = { token: "", subject: "", request: new Uint8Array(0) };
+  const none = new Uint8Array(0);
+  const enrol = { token: "", subject: "", request: none, timeMs: 0, proof: none };
   assert.is((await stranger.ask("enrol", enrol)).code, "invalid_argument", "no request");
   await world.pass(STRANGER_SESSION_MS);
   assert.is((await world.wait(session.closed)).by, "peer", "its time is up");
