@@ -75,7 +75,7 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
 
 async function openRoot({ rootFolder }: RotateOptions): Promise<CertificateAuthority> {
   if (rootFolder === undefined) {
-    throw new RegistryError("invalid_argument", "The root must sign this: name its folder", {
+    throw new RegistryError("invalid_argument", "The root must sign this: name the folder of its key (--root)", {
       field: "root",
     });
   }
