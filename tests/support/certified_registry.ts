@@ -54,7 +54,11 @@ export class CertifiedRegistry {
   }
 
   /** Makes a trust domain in `folder`, which must be empty, and starts a node of `region` with it. */
-  static async open(folder: string, region = REGION): Promise<CertifiedRegistry> {
+  static async open(
+    folder: string,
+    region = REGION,
+    { sessionTokenAudience = "" } = {},
+  ): Promise<CertifiedRegistry> {
     const node = new CertifiedRegistry(folder);
     await initAuthority({
       folder: `${folder}/pki`,
@@ -63,7 +67,7 @@ export class CertifiedRegistry {
       nowMs: node.world.unixMs(),
       entropy: node.world.entropy,
     });
-    await node.world.wait(node.#start(region));
+    await node.world.wait(node.#start(region, sessionTokenAudience));
     return node;
   }
 
@@ -167,7 +171,7 @@ export class CertifiedRegistry {
     return (error: unknown) => void this.troubles.push(`${stage}: ${String(error)}`);
   }
 
-  async #start(region: string): Promise<void> {
+  async #start(region: string, sessionTokenAudience: string): Promise<void> {
     const { world } = this;
     const note = (message: string, facts: LogFacts = {}) =>
       void this.troubles.push(`${message}: ${String(facts["error"] ?? facts["part"] ?? "")}`);
@@ -197,7 +201,7 @@ export class CertifiedRegistry {
       data: `${this.folder}/data`,
       nodeId: 1,
       region,
-      sessionTokenAudience: "",
+      sessionTokenAudience,
       registry: this.registry,
       world,
       logger,
