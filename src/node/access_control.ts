@@ -9,6 +9,7 @@ import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
 import {
   type AccessPolicy,
+  type AccessRule,
   authorize,
   authorizeRole,
   type KeyFacts,
@@ -19,6 +20,10 @@ import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { Operation } from "../wire/operations.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
+
+/** What somebody is told who may, but not over this session. */
+const UNPINNED =
+  " over a session whose server was not pinned: name its pin, or get the trust bundle";
 
 /** Asks the access rules. */
 export class AccessControl {
@@ -39,7 +44,14 @@ export class AccessControl {
     const answer = kind === "write" || reachesAll(peer.role, access)
       ? authorizeRole(peer, access, this.policy)
       : authorize(peer, access, this.#keyOf(operation, request), this.policy);
-    if (answer !== "allowed") demand(answer, peer, operation.name);
+    if (answer === "allowed") return;
+    demand(answer, peer, `${operation.name}${this.#isForPin(peer, access) ? UNPINNED : ""}`);
+  }
+
+  /** True where the role may, and only the missing pin is in the way. */
+  #isForPin(peer: AuthenticatedPeer, access: AccessRule): boolean {
+    return !peer.pinned && authorizeRole({ ...peer, pinned: true }, access) === "allowed" &&
+      authorizeRole(peer, access, this.policy) !== "allowed";
   }
 
   /** The record that a read names; `undefined` where it names none, or several. */

@@ -170,6 +170,8 @@ test("a session without a pin may read and nothing else", async () => {
   const mine = { ...GATEWAY, id: idOf(scene.gateway) };
   assert.is(await scene.code(client.registerGateway(mine)), "permission_denied");
   assert.is(await scene.code(client.getGateway(mine.id)), "not_found");
+  const told = client.registerGateway(mine).then(String, String);
+  assert.match(await scene.world.wait(told), "was not pinned: name its pin");
   // Of several pins one is taken at a time, so that it is known which.
   const pinned = await scene.connect(scene.credentials(scene.gateway), pins);
   assert.is(await scene.code(pinned.registerGateway(mine)), "ok");
