@@ -75,9 +75,13 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
 
 async function openRoot({ rootFolder }: RotateOptions): Promise<CertificateAuthority> {
   if (rootFolder === undefined) {
-    throw new RegistryError("invalid_argument", "The root must sign this: name the folder of its key (--root)", {
-      field: "root",
-    });
+    throw new RegistryError(
+      "invalid_argument",
+      "The root must sign this: name the folder of its key (--root)",
+      {
+        field: "root",
+      },
+    );
   }
   const path = `${rootFolder}/${ROOT_KEY_FILE}`;
   const text = readKeyFile(path);

@@ -12,18 +12,23 @@ export class FakeClient {
   readonly calls: Call[] = [];
   readonly client: Client;
 
-  /** @param answers by the name of the method: what it resolves with; a function is called. */
+  /**
+   * @param answers by the name of the method, `identities.…` among them: what it resolves with; a
+   * function is called.
+   */
   constructor(answers: Readonly<Record<string, unknown>>) {
     const { calls } = this;
+    const method = (name: string) => (...args: unknown[]) => {
+      calls.push([name, ...args]);
+      if (!(name in answers)) throw new Error(`The test foresees no call of ${name}`);
+      const answer = answers[name];
+      return typeof answer === "function" ? answer(...args) : Promise.resolve(answer);
+    };
+    const identities = new Proxy({}, { get: (_, name: string) => method(`identities.${name}`) });
     this.client = new Proxy({} as Client, {
       get: (_, name: string) => {
         if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
-        return (...args: unknown[]) => {
-          calls.push([name, ...args]);
-          if (!(name in answers)) throw new Error(`The test foresees no call of ${name}`);
-          const answer = answers[name];
-          return typeof answer === "function" ? answer(...args) : Promise.resolve(answer);
-        };
+        return name === "identities" ? identities : method(name);
       },
     });
   }

@@ -1,0 +1,253 @@
+/** `crs identity …` over a client in memory, and who wrote a record as `get` shows it. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { initAuthority } from "../../../identity/authority_init.ts";
+import { signingKeyOfSeed } from "../../../identity/ed25519.ts";
+import { mintToken } from "../../../identity/token.ts";
+import { keyIdOf, publishedKeys, withKey } from "../../../identity/token_keys.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { SeededEntropy } from "../../../src/base/prng.ts";
+import { runCli } from "../../../src/cli/program.ts";
+import { writerOf } from "../../../src/cli/writer.ts";
+import { AuditLog } from "../../../src/system/audit_log.ts";
+import { FakeClient } from "../../support/fake_client.ts";
+import { FakeTerminal } from "../../support/fake_terminal.ts";
+
+const ID = "93fec554-3756-5eb2-b890-56a0bac8eab3";
+const SUBJECT = `spiffe://registry.example/region/eu-1/gateway/${ID}`;
+
+interface RunOptions {
+  readonly answers?: Record<string, unknown>;
+  readonly files?: Record<string, string>;
+  readonly environment?: Record<string, string>;
+}
+
+async function crs(line: string, { answers = {}, files = {}, environment = {} }: RunOptions = {}) {
+  const terminal = new FakeTerminal({ files, environment });
+  const { calls, client } = new FakeClient(answers);
+  const code = await runCli(line.split(" "), {
+    terminal,
+    connect: () =>
+      Promise.resolve({
+        client,
+        endpoints: [],
+        timeoutMs: 1_000,
+        region: "eu-1",
+        close: () => Promise.resolve(),
+      }),
+  });
+  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+test("crs identity init tells what goes where and what comes next, and never writes twice", () =>
+  inFolder(async (folder) => {
+    const line = `identity init --trust-domain registry.example --region eu-1 --out ${folder}/pki`;
+    const { code, stdout, stderr } = await crs(line);
+    assert.is(code, 0, stderr);
+    for (const word of ["pki/root: take it offline", "start --authority", "identity issue"]) {
+      assert.match(stdout, word);
+    }
+    assert.not.match(stdout, "PRIVATE");
+    assert.is((await crs(line)).code, 2);
+    const bad = await crs(`identity init --trust-domain A_b --region eu-1 --out ${folder}/other`);
+    assert.is(bad.code, 2);
+  }));
+
+test("crs identity rotate makes one part, and needs the root for what a root signs", () =>
+  inFolder(async (folder) => {
+    const pki = `${folder}/pki`;
+    await crs(`identity init --trust-domain registry.example --region eu-1 --out ${pki}`);
+    const key = await crs(`identity rotate token-key --authority ${pki}/authority --json`);
+    assert.equal(JSON.parse(key.stdout), {
+      part: "token-key",
+      file: `${pki}/authority/token-key-2.pem`,
+    });
+    const rotate = `identity rotate intermediate --authority ${pki}/authority`;
+    assert.is((await crs(rotate)).code, 2);
+    assert.is((await crs(`${rotate} --root ${pki}/root`)).code, 0);
+    assert.is((await crs(`identity rotate nonsense --authority ${pki}/authority`)).code, 2);
+  }));
+
+test("crs identity join-token asks for the subject in the own trust domain, with its grants", () =>
+  inFolder(async (folder) => {
+    const { administratorFolder } = await initAuthority({
+      folder: `${folder}/pki`,
+      trustDomain: "registry.example",
+      region: "eu-1",
+      nowMs: Date.now(),
+      entropy: new SeededEntropy(1),
+    });
+    const made = { token: "crs-join-x", expiresAtMs: 1_700_000_000_000 };
+    const { code, calls, stdout, stderr } = await crs(
+      `identity join-token agent --id ${ID} --domain a.example --gateway ${ID}` +
+        ` --identity ${administratorFolder} --server 192.0.2.1:4443 --json`,
+      {
+        answers: {
+          "identities.createJoinToken": made,
+          ringMap: { nodes: [{ currentPin: new Uint8Array(32).fill(1) }] },
+        },
+      },
+    );
+    assert.is(code, 0, stderr);
+    const subject = SUBJECT.replace("/gateway/", "/agent/");
+    assert.equal(calls[0], [
+      "identities.createJoinToken",
+      subject,
+      { domains: ["a.example"], gateways: [ID] },
+    ]);
+    const { command, ...rest } = JSON.parse(stdout);
+    assert.equal(rest.subject, subject);
+    assert.match(command, `--server 192.0.2.1:4443 --pin sha256:${"01".repeat(32)}`);
+  }));
+
+test("what is about an own identity needs one to be named", async () => {
+  for (const line of ["join-token gateway", "issue --token x", "renew"]) {
+    const { code, calls, stderr } = await crs(`identity ${line}`);
+    assert.equal([code, calls], [2, []], line);
+    assert.match(stderr, "--identity", line);
+  }
+  const { code, calls } = await crs("identity join-token king --identity nowhere");
+  assert.equal([code, calls], [2, []]);
+});
+
+test("crs identity ban and unban pass what is named, for as long as is said", async () => {
+  const answers = { "identities.ban": undefined, "identities.unban": undefined };
+  const startMs = Date.now();
+  const ban = await crs(`identity ban lineage 7 --for 60s --reason stolen --json`, { answers });
+  assert.is(ban.code, 0, ban.stderr);
+  const [[name, order]] = ban.calls as [[string, { untilMs: number }]];
+  assert.is(name, "identities.ban");
+  const { untilMs, ...rest } = order;
+  assert.equal(rest, { kind: "lineage", name: "7", reason: "stolen" });
+  assert.ok(untilMs >= startMs + 60_000 && untilMs <= Date.now() + 60_000);
+  const unban = await crs(`identity unban subject ${SUBJECT}`, { answers });
+  assert.equal(unban.calls, [[
+    "identities.unban",
+    { kind: "subject", name: SUBJECT, reason: "" },
+  ]]);
+  const wrong = await crs("identity ban planet mars", { answers });
+  assert.equal([wrong.code, wrong.calls], [2, []]);
+});
+
+/** An audit log of `count` entries as a node serves it, so many a page. */
+function auditLog(count: number, pageEntries = 2) {
+  const log = new AuditLog();
+  for (let index = 0; index < count; index++) {
+    log.append({
+      action: index % 2 === 0 ? "enrol" : "ban",
+      unixS: 1_700_000_000 + index,
+      writer: 3,
+      subject: SUBJECT,
+      detail: `entry ${index + 1}`,
+    });
+  }
+  const entries = [...log.read(1, count)];
+  return (first: number) =>
+    Promise.resolve({
+      entries: entries.slice(first - 1, first - 1 + pageEntries),
+      count,
+      anchor: log.anchor,
+      head: log.head,
+    });
+}
+
+test("crs identity audit reads all pages; --verify tells that they hold together", async () => {
+  const answers = { "identities.audit": auditLog(5) };
+  const { code, stdout, calls } = await crs("identity audit --verify", { answers });
+  assert.equal([code, calls.length], [0, 3]);
+  assert.match(stdout, "5 entries follow each other");
+  assert.match(stdout, /1 +2023-11-14T22:13:20.000Z +enrol +3 +spiffe/);
+  const last = await crs("identity audit --last 2 --json", { answers });
+  const { verified, entries } = JSON.parse(last.stdout);
+  assert.is(verified, true);
+  assert.equal(entries.map((entry: { number: number }) => entry.number), [4, 5]);
+  for (const count of ["0", "x", "-1"]) {
+    assert.is((await crs(`identity audit --last ${count}`, { answers })).code, 2);
+  }
+});
+
+test("crs identity audit --verify finds an entry that was changed or left out", async () => {
+  const sound = auditLog(4, 10);
+  const page = await sound(1);
+  const changed = page.entries.map((entry, index) => {
+    const copy = entry.slice();
+    if (index === 1) copy[copy.length - 9]! ^= 1;
+    return copy;
+  });
+  const broken: Record<string, readonly Uint8Array[]> = {
+    changed,
+    "left out": page.entries.filter((_, index) => index !== 2),
+    "cut off": page.entries.slice(0, 3),
+  };
+  for (const [what, entries] of Object.entries(broken)) {
+    const serve = (first: number) =>
+      Promise.resolve({ ...page, entries: first === 1 ? entries : [] });
+    const answers = { "identities.audit": serve };
+    assert.is((await crs("identity audit --verify", { answers })).code, 1, what);
+    const { verified } = JSON.parse((await crs("identity audit --json", { answers })).stdout);
+    assert.is(verified, false, what);
+  }
+});
+
+test("crs identity token verify checks a token by a file of keys, without a node", async () => {
+  const nowMs = Date.now();
+  const key = await signingKeyOfSeed(new Uint8Array(32).fill(1));
+  const plan = withKey([], key.verifying.bytes, nowMs - 1_000);
+  const token = await mintToken({
+    issuer: "spiffe://registry.example",
+    audience: "api.example",
+    subject: SUBJECT,
+    tokenId: ID,
+    nowMs,
+    lifeMs: 60_000,
+    leafHash: new Uint8Array(32).fill(2),
+    grants: { domains: [], gateways: [] },
+  }, { keyId: keyIdOf(key.verifying.bytes), key });
+  const files = { "keys.json": publishedKeys(plan, nowMs), "-": `${token}\n` };
+  const verify = "identity token verify - --jwks keys.json --audience";
+  const good = await crs(`${verify} api.example --json`, { files });
+  assert.is(good.code, 0, good.stderr);
+  assert.is(JSON.parse(good.stdout).subject, SUBJECT);
+  assert.equal(good.calls, []);
+  const other = await crs(`${verify} other.example`, { files });
+  assert.is(other.code, 2);
+  assert.match(other.stderr, "wrong_audience");
+  const issuer = await crs(`${verify} api.example --issuer spiffe://other.example`, { files });
+  assert.is(issuer.code, 2);
+  const nonsense = await crs(`${verify} api.example`, { files: { ...files, "-": "a.b.c" } });
+  assert.is(nonsense.code, 2);
+});
+
+test("crs identity jwks and bundle print what the node has, as it is", async () => {
+  const answers = { "identities.tokenKeys": `{"keys":[]}`, "identities.trustBundle": "" };
+  assert.is((await crs("identity jwks", { answers })).stdout, `{"keys":[]}\n`);
+  const none = await crs("identity bundle", { answers });
+  assert.is(none.code, 3);
+});
+
+test("writerOf says whose certificate a lineage is, as far as the caller may know", async () => {
+  const known = { subject: SUBJECT, generation: 2, stopped: "stolen", notAfterMs: 1 };
+  const refusing = (code: "permission_denied" | "not_found" | "connection_lost") => () =>
+    Promise.reject(new RegistryError(code, "No"));
+  const ask = (lineage: number, answer: unknown) =>
+    writerOf(new FakeClient({ "identities.lineage": answer }).client, lineage);
+  assert.equal(await ask(7, known), { lineage: 7, subject: SUBJECT, stopped: "stolen" });
+  assert.is(await ask(0, known), undefined);
+  assert.match((await ask(1, known))!.subject, "development");
+  assert.is(await ask(7, refusing("permission_denied")), undefined);
+  assert.match((await ask(7, refusing("not_found")))!.subject, "forgotten");
+  let failed: unknown;
+  await ask(7, refusing("connection_lost")).catch((error) => failed = error);
+  assert.instance(failed, RegistryError);
+});
+
+test.run();
