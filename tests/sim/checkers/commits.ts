@@ -1,14 +1,23 @@
 /**
- * Leaders commit by counting, and only entries of their own term; all others commit only what a
- * leader did, and the very entry. Source: Raft thesis §3.5, §3.6.2.
+ * Leaders commit what a majority of the voters (in a joint configuration, of both halves) told them
+ * that they hold, and only up to entries of their own term; all others commit only what a leader did,
+ * and the very entry. Source: Raft thesis §3.5, §3.6.2, §4.3.
  */
-import { type Checker, Finding, type NodeView, type ReplicaView } from "../history.ts";
+import {
+  type Checker,
+  Finding,
+  type NodeView,
+  type ReplicaRef,
+  type ReplicaView,
+  type Words,
+} from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
 /** How a replica was when it was last looked at. */
 interface Seen {
   readonly run: number;
   readonly committed: number;
+  readonly configuration: ReplicaView["configuration"];
   /** The term that it led; 0: none. */
   readonly ledTerm: number;
   readonly decidedAlone: boolean;
@@ -23,10 +32,20 @@ export class Commits implements Checker {
   readonly #seen = new Map<number, Seen>();
   /** By group and term: up to where its leader knew entries to be committed when it began. */
   readonly #found = new Map<number, number>();
+  /** By group and term: up to where each replica acknowledged its leader's entries. */
+  readonly #acknowledged = new Map<number, Map<number, number>>();
+
+  onWords({ group, replica }: ReplicaRef, { index, kind, term }: Words): void {
+    if (kind !== "acknowledgement") return;
+    const key = placeKey(term, group);
+    let indexes = this.#acknowledged.get(key);
+    if (indexes === undefined) this.#acknowledged.set(key, indexes = new Map());
+    indexes.set(replica, Math.max(indexes.get(replica) ?? 0, index));
+  }
 
   afterStep({ replicas, run }: NodeView): void {
     for (const replica of replicas) {
-      const { committed, ref, role, term } = replica;
+      const { committed, configuration, ref, role, term } = replica;
       const key = placeKey(ref.group, ref.replica);
       const led = placeKey(term, ref.group);
       if (role === "leader" && !this.#found.has(led)) this.#found.set(led, committed);
@@ -35,21 +54,35 @@ export class Commits implements Checker {
       // wrote, and finds it so at a restart, members that it took in among it.
       const isLed = role === "leader" || (before?.run === run && before.ledTerm === term);
       const isAlone = decidesAlone(replica);
-      this.#seen.set(key, { run, committed, ledTerm: isLed ? term : 0, decidedAlone: isAlone });
+      const ledTerm = role === "leader" ? term : 0;
+      this.#seen.set(key, { run, committed, configuration, ledTerm, decidedAlone: isAlone });
       if (before?.committed === committed) continue;
-      if (isLed || isAlone || before?.decidedAlone === true) this.#lookAtLeader(replica, isLed);
+      if (isLed) this.#count(replica, before?.configuration ?? configuration);
+      if (isLed || isAlone || before?.decidedAlone === true) this.#noteCommit(replica);
       else this.#lookAtFollower(replica);
     }
   }
 
-  #lookAtLeader(replica: ReplicaView, isLed: boolean): void {
-    const { committed, ref, term } = replica;
-    const terms = this.#termsOf(ref.group);
-    const found = this.#found.get(placeKey(term, ref.group)) ?? Infinity;
-    const entryTerm = replica.termAt(committed);
-    if (isLed && committed > found && (entryTerm ?? term) !== term) {
-      this.#fail(replica, `counted for entry ${committed} of term ${entryTerm}`);
-    }
+  /** @param before its configuration until this step, which may have applied a change. */
+  #count(replica: ReplicaView, before: ReplicaView["configuration"]): void {
+    const { committed, configuration, ref, term } = replica;
+    const key = placeKey(term, ref.group);
+    if (committed <= this.#found.get(key)!) return;
+    const entryTerm = replica.termAt(committed) ?? term;
+    if (entryTerm !== term) this.#fail(replica, `counted for ${committed} of term ${entryTerm}`);
+    const indexes = this.#acknowledged.get(key);
+    const holds = (id: number) => id === ref.replica || (indexes?.get(id) ?? 0) >= committed;
+    const isMajority = (half: readonly number[]) =>
+      half.length === 0 || 2 * half.filter(holds).length > half.length;
+    const isHeld = [before, configuration].some(({ voters, votersOutgoing }) =>
+      isMajority(voters) && isMajority(votersOutgoing)
+    );
+    if (!isHeld) this.#fail(replica, `committed ${committed}, which no majority acknowledged`);
+  }
+
+  #noteCommit(replica: ReplicaView): void {
+    const terms = this.#termsOf(replica.ref.group);
+    const { committed } = replica;
     for (let index = terms.length; index <= committed; index++) terms.push(replica.termAt(index));
   }
 

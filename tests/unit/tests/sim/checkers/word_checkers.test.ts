@@ -3,7 +3,7 @@ import { test } from "uvu";
 import { Commits } from "../../../../sim/checkers/commits.ts";
 import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
 import { Elections } from "../../../../sim/checkers/elections.ts";
-import type { Words } from "../../../../sim/history.ts";
+import type { ReplicaRef, Words } from "../../../../sim/history.ts";
 import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
 import { finds, refOf, step } from "../../../../support/sim_views.ts";
@@ -79,12 +79,44 @@ test("Elections finds who campaigns with a committed change that it did not appl
   step(checker, { ...candidate, applied: 3 });
 });
 
+/** A replica acknowledges what the leader of a term sent. */
+function acknowledge(checker: Commits, ref: ReplicaRef, term: number, index: number): void {
+  const disk = { term, vote: 0, lastIndex: index };
+  checker.onWords(ref, { kind: "acknowledgement", term, to: 1, index, disk });
+}
+
 test("Commits finds a leader that counts for an entry of an earlier term", () => {
   const checker = new Commits();
   const leader = { ref: one, role: "leader", term: 3, log: [1, 2, 2, 3] } as const;
   step(checker, { ...leader, committed: 1 });
-  finds(checker, /counted for entry 3 of term 2/, () => step(checker, { ...leader, committed: 3 }));
+  acknowledge(checker, two, 3, 4);
+  finds(checker, /counted for 3 of term 2/, () => step(checker, { ...leader, committed: 3 }));
   step(checker, { ...leader, committed: 4 });
+});
+
+test("Commits finds a leader that commits without a majority of each half", () => {
+  const log = [1, 3, 3];
+  const leader = { ref: one, role: "leader", term: 3, log } as const;
+  const learners = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3], learners: [4, 5] };
+  const joint = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3], votersOutgoing: [1, 4, 5] };
+  for (const configuration of [learners, joint]) {
+    const checker = new Commits();
+    const commit = () => step(checker, { ...leader, configuration, committed: 2 });
+    step(checker, { ...leader, configuration, committed: 1 });
+    acknowledge(checker, two, 2, 2);
+    acknowledge(checker, two, 3, 1);
+    acknowledge(checker, refOf(configuration === joint ? 2 : 4), 3, 2);
+    finds(checker, /committed 2, which no majority acknowledged/, commit);
+  }
+  const checker = new Commits();
+  step(checker, { ...leader, configuration: joint, committed: 1 });
+  for (const ref of [two, refOf(4)]) acknowledge(checker, ref, 3, 2);
+  step(checker, { ...leader, configuration: joint, committed: 2 });
+  // Who applies a change counted by the configuration of before.
+  acknowledge(checker, two, 3, 3);
+  acknowledge(checker, refOf(4), 3, 3);
+  const left = { ...EMPTY_CONFIGURATION, voters: [1, 3, 5, 6] };
+  step(checker, { ...leader, configuration: left, committed: 3 });
 });
 
 test("Commits finds a follower that commits what no leader did, or another entry", () => {
@@ -92,6 +124,7 @@ test("Commits finds a follower that commits what no leader did, or another entry
   const follower = { ref: two, role: "follower", term: 3 } as const;
   const log = [1, 3, 3, 3];
   step(checker, { ref: one, role: "leader", term: 3, log, committed: 1 });
+  acknowledge(checker, two, 3, 3);
   step(checker, { ref: one, role: "leader", term: 3, log, committed: 3 });
   step(checker, { ...follower, log, committed: 2 });
   step(checker, { ...follower, log, committed: 3 });
