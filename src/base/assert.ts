@@ -8,9 +8,16 @@ export class InvariantError extends Error {
   override readonly name = "InvariantError";
 }
 
-/** Throws {@link InvariantError} with `message` unless `condition` holds. */
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new InvariantError(message);
+/**
+ * Throws {@link InvariantError} with `message` unless `condition` holds.
+ *
+ * @param message a function where the text is put together and the assertion is made all the time.
+ */
+export function assert(
+  condition: boolean,
+  message: string | (() => string),
+): asserts condition {
+  if (!condition) throw new InvariantError(typeof message === "string" ? message : message());
 }
 
 /** Returns `value`, which by an invariant is there. */

@@ -72,10 +72,11 @@ export class GroupStorage {
 
   /** Takes an order. What it carries is handed out by {@link release} or by the log, not here. */
   order(order: Message): void {
-    const { entries, snapshot } = order;
-    if (order.term !== 0) {
-      this.#known = { term: order.term, vote: order.vote, commit: order.commit };
-    }
+    const { entries, snapshot, term } = order;
+    if (term !== 0) this.#known = { term, vote: order.vote, commit: order.commit };
+    // A commit index alone: it goes along with the next entries, and nobody waits for it.
+    const isIdle = entries.length === 0 && snapshot === undefined && order.responses.length === 0;
+    if (isIdle && hasVoteOf(this.#saved, this.#known)) return;
     if (snapshot !== undefined) {
       // Entries that came with it follow it.
       const last = entries.length === 0 ? order : undefined;
@@ -135,7 +136,14 @@ export class GroupStorage {
 
   #push(part: Pick<Step, "order" | "entries" | "snapshot">): void {
     if (this.#closed) return;
-    this.#steps.push({ ...part, hardState: this.#hardStateDue(part), outstanding: 0 });
+    const { order, entries, snapshot } = part;
+    this.#steps.push({
+      order,
+      entries,
+      hardState: this.#hardStateDue(part),
+      snapshot,
+      outstanding: 0,
+    });
   }
 
   /**
@@ -231,6 +239,10 @@ export class GroupStorage {
     this.#blocked = error;
     this.#owner.failed(error);
   }
+}
+
+function hasVoteOf(saved: HardState, known: HardState): boolean {
+  return saved.term === known.term && saved.vote === known.vote;
 }
 
 function isDurable({ entries, hardState, snapshot, outstanding }: Step): boolean {

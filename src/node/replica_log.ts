@@ -70,7 +70,7 @@ export class ReplicaLog implements Storage {
 
   entries(lo: number, hi: number, bytesMax: number): readonly Entry[] | undefined {
     if (lo <= this.#offset) return undefined;
-    assert(hi <= this.lastIndex() + 1, `Entries up to ${hi} were asked for, beyond the last`);
+    assert(hi <= this.lastIndex() + 1, () => `Entries up to ${hi} were asked for, beyond the last`);
     const wanted: Entry[] = [];
     let bytes = 0;
     for (let position = this.#position(lo); position < this.#position(hi); position++) {
@@ -92,7 +92,8 @@ export class ReplicaLog implements Storage {
     const first = entries[0]!.index;
     assert(
       first > this.#offset && first <= this.lastIndex() + 1,
-      `Entries must follow in (${this.#offset}, ${this.lastIndex() + 1}]: the first is ${first}`,
+      () =>
+        `Entries must follow in (${this.#offset}, ${this.lastIndex() + 1}]: the first is ${first}`,
     );
     this.#truncate(this.#position(first));
     for (const entry of entries) {
@@ -104,7 +105,7 @@ export class ReplicaLog implements Storage {
   /** Lets go of the entries up to `index`, which are applied. */
   compactTo(index: number): void {
     if (index <= this.#offset) return;
-    assert(index <= this.lastIndex(), `Cannot let go up to ${index}: the log ends before`);
+    assert(index <= this.lastIndex(), () => `Cannot let go up to ${index}: the log ends before`);
     const position = this.#position(index);
     this.#offsetTerm = this.#entries[position]!.term;
     this.#offset = index;

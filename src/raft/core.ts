@@ -141,7 +141,7 @@ export class Core {
 
   /** Moves to `term`, which is never an older one; a new term begins without a vote. */
   enterTerm(term: number): void {
-    assert(term >= this.term, `The term would go back from ${this.term} to ${term}`);
+    assert(term >= this.term, () => `The term would go back from ${this.term} to ${term}`);
     if (term === this.term) return;
     this.term = term;
     this.vote = NO_REPLICA;
@@ -151,14 +151,14 @@ export class Core {
   castVote(candidate: number): void {
     assert(
       this.vote === NO_REPLICA || this.vote === candidate,
-      `Replica ${this.id} would vote twice in term ${this.term}`,
+      () => `Replica ${this.id} would vote twice in term ${this.term}`,
     );
     this.vote = candidate;
   }
 
   /** Sends `message` at this replica's term; see the head for when it leaves. */
   send(message: Message): void {
-    assert(message.term === 0, `The term of ${message.type} is the sender's own`);
+    assert(message.term === 0, () => `The term of ${message.type} is the sender's own`);
     if (message.type !== "propose" && message.type !== "read_index") message.term = this.term;
     this.#post(message);
   }
@@ -178,7 +178,7 @@ export class Core {
         this.messagesAfterAppend.push(message);
         break;
       default:
-        assert(message.to !== this.id, `A replica sends itself no ${message.type}`);
+        assert(message.to !== this.id, () => `A replica sends itself no ${message.type}`);
         this.messages.push(message);
     }
   }

@@ -85,7 +85,7 @@ function handleAppendAcknowledged(core: Core, member: Progress, index: number): 
   const isSelf = member.id === core.id;
   assert(
     !isSelf || index < core.log.unstable.offsetInProgress,
-    `The leader counts entry ${index} of its own, which was not handed out to be written`,
+    () => `The leader counts entry ${index} of its own, which was not handed out to be written`,
   );
   // A probe that was answered with what is known already still ends the probing.
   const isNew = member.maybeUpdate(index);

@@ -108,7 +108,7 @@ export class RaftLog {
     const from = this.#firstConflict(entries);
     if (from < entries.length) {
       const index = entries[from]!.index;
-      assert(index > this.#committed, `Entry ${index} contradicts what is committed`);
+      assert(index > this.#committed, () => `Entry ${index} contradicts what is committed`);
       this.append(from === 0 ? entries : entries.slice(from));
     }
     this.commitTo(Math.min(commit, last));
@@ -129,7 +129,7 @@ export class RaftLog {
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const first = entries[0]!.index;
-    assert(first > this.#committed, `Entry ${first} would replace what is committed`);
+    assert(first > this.#committed, () => `Entry ${first} would replace what is committed`);
     this.#unstable.truncateAndAppend(entries);
   }
 
@@ -149,7 +149,10 @@ export class RaftLog {
   /** Moves the commit index up to `index`; never back. */
   commitTo(index: number): void {
     if (index <= this.#committed) return;
-    assert(index <= this.lastIndex, `Cannot commit ${index}: the log ends at ${this.lastIndex}`);
+    assert(
+      index <= this.lastIndex,
+      () => `Cannot commit ${index}: the log ends at ${this.lastIndex}`,
+    );
     this.#committed = index;
   }
 
@@ -167,7 +170,7 @@ export class RaftLog {
   recoverCommit(index: number): void {
     assert(
       index <= this.lastIndex,
-      `The recovered commit index is ${index}, and yet the log ends at ${this.lastIndex}`,
+      () => `The recovered commit index is ${index}, and yet the log ends at ${this.lastIndex}`,
     );
     this.#committed = Math.max(this.#committed, index);
   }
@@ -200,7 +203,7 @@ export class RaftLog {
   acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
     assert(
       index >= this.#applying && index <= this.#committed,
-      `Cannot apply ${index}: [${this.#applying}, ${this.#committed}] may be applied`,
+      () => `Cannot apply ${index}: [${this.#applying}, ${this.#committed}] may be applied`,
     );
     this.#applying = index;
     this.#applyingBytes += bytes;
@@ -213,7 +216,7 @@ export class RaftLog {
   appliedTo(index: number, bytes: number): void {
     assert(
       index >= this.#applied && index <= this.#committed,
-      `Cannot have applied ${index}: [${this.#applied}, ${this.#committed}] is possible`,
+      () => `Cannot have applied ${index}: [${this.#applied}, ${this.#committed}] is possible`,
     );
     this.#applied = index;
     this.#applying = Math.max(this.#applying, index);

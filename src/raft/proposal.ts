@@ -41,6 +41,11 @@ export function proposeAsLeader(core: Core, proposals: readonly Proposal[]): Pro
   assert(core.role === "leader" && proposals.length > 0, "A leader proposes something");
   if (core.member(core.id) === undefined) return "not_member";
   if (core.transferee !== NO_REPLICA) return "transferring";
+  if (proposals.every(({ kind }) => kind === "normal")) {
+    if (!appendAsLeader(core, proposals)) return "over_limit";
+    broadcastAppend(core);
+    return "accepted";
+  }
   const checked = checkConfChanges(core, proposals);
   if (checked === "conf_change_invalid") return checked;
   if (!appendAsLeader(core, checked.proposals)) return "over_limit";
@@ -60,9 +65,6 @@ function checkConfChanges(
   proposals: readonly Proposal[],
 ): Checked | "conf_change_invalid" {
   let { pendingConfIndex } = core;
-  if (proposals.every(({ kind }) => kind === "normal")) {
-    return { proposals, pendingConfIndex, ignored: false };
-  }
   const checked: Proposal[] = [];
   let ignored = false;
   for (const proposal of proposals) {

@@ -18,7 +18,7 @@ import { EMPTY_HARD_STATE, entriesBytes, hardStatesEqual, newMessage } from "./m
 import { NO_REPLICA } from "./message.ts";
 import { raftSettings } from "./options.ts";
 import type { LeaderSupport, RaftOptions, RaftSettings } from "./options.ts";
-import type { Proposal, ProposeResult } from "./proposal.ts";
+import { type Proposal, proposeAsLeader, type ProposeResult } from "./proposal.ts";
 import { type ReadResult, requestRead } from "./read_index.ts";
 import type { Ready } from "./ready.ts";
 import { storageAppend, storageAppendReply, storageApply, storageApplyReply } from "./ready.ts";
@@ -128,6 +128,8 @@ export class RaftNode {
   }
 
   #propose(proposals: readonly Proposal[]): ProposeResult {
+    // A leader takes it as it is; only what another may have to take becomes a message.
+    if (this.#core.role === "leader") return proposeAsLeader(this.#core, proposals);
     const message = newMessage("propose", this.#core.id);
     message.from = this.#core.id;
     message.entries = proposals.map(({ kind, data }): Entry => ({ term: 0, index: 0, kind, data }));
@@ -155,7 +157,7 @@ export class RaftNode {
    */
   stepOwn(message: Message): void {
     assert(this.#core.settings.asyncStorageWrites, "Storage is answered by advance here");
-    assert(isOwnAnswer(this.#core, message), `${message.type} is no answer of this storage`);
+    assert(isOwnAnswer(this.#core, message), () => `${message.type} is no answer of this storage`);
     step(this.#core, message);
   }
 
@@ -184,16 +186,15 @@ export class RaftNode {
   /** Hands out all that is to be done; it must be done, in the order that {@link Ready} tells. */
   ready(): Ready {
     assert(this.#onAdvance === undefined, "A Ready was handed out and not advanced");
-    const core = this.#core;
     const ready = this.#collect();
-    const messages = core.settings.asyncStorageWrites
+    ready.messages = this.#core.settings.asyncStorageWrites
       ? this.#withStorageMessages(ready)
       : this.#withWaitingMessages(ready);
     this.#accept(ready);
-    return { ...ready, messages };
+    return ready;
   }
 
-  #collect(): Ready {
+  #collect(): Ready & { messages: readonly Message[] } {
     const core = this.#core;
     const { lead, role, log } = core;
     const isSoftStateNew = lead !== this.#lastLead || role !== this.#lastRole;
@@ -213,10 +214,11 @@ export class RaftNode {
   }
 
   #withStorageMessages(ready: Ready): readonly Message[] {
-    const messages = [...ready.messages];
     const append = storageAppend(this.#core, ready);
-    if (append !== undefined) messages.push(append);
     const apply = storageApply(this.#core, ready);
+    if (append === undefined && apply === undefined) return ready.messages;
+    const messages = ready.messages.slice();
+    if (append !== undefined) messages.push(append);
     if (apply !== undefined) messages.push(apply);
     return messages;
   }

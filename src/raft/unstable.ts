@@ -86,7 +86,10 @@ export class Unstable {
    */
   stableTo(index: number, term: number): void {
     if (index < this.#offset || this.term(index) !== term) return;
-    assert(index < this.#offsetInProgress, `Entry ${index} cannot be durable: it was not written`);
+    assert(
+      index < this.#offsetInProgress,
+      () => `Entry ${index} cannot be durable: it was not written`,
+    );
     const count = index + 1 - this.#offset;
     this.#entries = count === this.#entries.length ? NONE : this.#entries.slice(count);
     this.#offset = index + 1;
@@ -119,7 +122,7 @@ export class Unstable {
       return;
     }
     const keep = first - this.#offset;
-    assert(keep <= this.#entries.length, `Entries before ${first} are missing`);
+    assert(keep <= this.#entries.length, () => `Entries before ${first} are missing`);
     if (keep < this.#entries.length) {
       // Arrays that were handed out are copies, so this one may be cut.
       this.#entries.length = keep;
@@ -133,7 +136,7 @@ export class Unstable {
   slice(lo: number, hi: number): Entry[] {
     assert(
       lo >= this.#offset && lo <= hi && hi <= this.#offset + this.#entries.length,
-      `[${lo}, ${hi}) is not within the unstable log`,
+      () => `[${lo}, ${hi}) is not within the unstable log`,
     );
     return this.#entries.slice(lo - this.#offset, hi - this.#offset);
   }
