@@ -71,7 +71,7 @@ function say(verdict: string, name: string, detail: string): void {
 
 function describe({ caught, seedsRun }: Outcome): string {
   if (caught === undefined) return `nothing found in ${seedsRun} seeds`;
-  return `seed ${caught.seed}, ${caught.checker}: ${caught.message}`;
+  return `seed ${caught.seed}, ${caught.checker}: ${caught.message.split("\n")[0]}`;
 }
 
 async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boolean> {
