@@ -1,8 +1,9 @@
 /**
  * Where a node may listen (ARCHITECTURE.md, identity). Without configured identities anybody who
- * reaches the node may write anything, so it listens on this machine only. This version has no
- * configured identities yet: every other address is refused, and the message says what is possible.
+ * reaches the node may write anything, so it listens on this machine only; with an authority it listens
+ * on one address, the one that clients dial. A refusal says what is possible.
  */
+import { isIP } from "node:net";
 
 /** The addresses that a node with the development identity may listen on; its certificate's names. */
 export const LOOPBACK_HOSTS = ["127.0.0.1", "::1", "localhost"] as const;
@@ -24,15 +25,21 @@ export function isLoopbackHost(host: string): host is LoopbackHost {
  * Why the node may not listen on `host`, for a list of mistakes; `undefined` where it may.
  *
  * @param host a literal address without brackets, or a name.
+ * @param isCertified peers prove who they are: the node has an authority.
  */
-export function refusedListenHost(host: string): string | undefined {
+export function refusedListenHost(host: string, isCertified = false): string | undefined {
   if (isLoopbackHost(host)) return undefined;
-  return "127.0.0.1, ::1 or localhost: no identities are configured, so anybody who reaches the " +
-    "node could write anything. This version has the development identity only; for other " +
-    "machines, forward a port to the loopback address by a tunnel that checks who comes in";
+  if (!isCertified) {
+    return "127.0.0.1, ::1 or localhost: no identities are configured, so anybody who reaches the " +
+      "node could write anything. For other machines give it an authority (crs identity init), or " +
+      "forward a port to the loopback address by a tunnel that checks who comes in";
+  }
+  // Clients prove to whom they speak by the address that they dialed, and pin what it shows.
+  if (isIP(host) !== 0 && host !== "0.0.0.0" && host !== "::") return undefined;
+  return "a literal address of this machine, the one that clients dial";
 }
 
-/** The literal address to bind for a loopback host. */
-export function bindAddress(host: LoopbackHost): "127.0.0.1" | "::1" {
-  return host === "::1" ? "::1" : "127.0.0.1";
+/** The literal address to bind for a host that may be listened on. */
+export function bindAddress(host: string): string {
+  return host === "localhost" ? "127.0.0.1" : host;
 }

@@ -9,6 +9,8 @@ import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from 
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
+import { parseAddress } from "../record/address.ts";
+import { isLoopbackHost } from "../../identity/listen_rule.ts";
 import { identityFolder } from "../../identity/credentials.ts";
 import { readFile } from "../../identity/private_file.ts";
 import { ROOT_FILE } from "../../identity/authority_folder.ts";
@@ -35,6 +37,8 @@ export interface CertifiedNodeOptions {
   /** The folder that `crs identity init` made. */
   readonly authority: string;
   readonly data: string;
+  /** Where it listens: `localhost` or a literal address. */
+  readonly host: string;
   readonly nodeId: number;
   readonly region: string;
   /** Of the token that each session is given; "": none is. */
@@ -60,10 +64,7 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
   registry.identities.useAuthority(authority);
   const certificates = await ServerCertificates.open({
     folder: identityFolder(data),
-    names: {
-      dns: ["localhost"],
-      ips: [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(...new Uint8Array(15), 1)],
-    },
+    names: namesOf(options.host),
     signer: () => authority.signer(world.wall.unixMs()).authority,
     authorities: () => authority.held,
     ...world,
@@ -261,4 +262,17 @@ class CertifiedNodeIdentity implements NodeIdentity {
     const { latest } = defined(lineage, "The certificate was made from its lineage");
     this.#renewAtMs = renewAtMs(latest, world.entropy);
   }
+}
+
+/** The names of the TLS certificates: this machine's own, and the address that clients dial. */
+function namesOf(host: string): { readonly dns: string[]; readonly ips: Uint8Array[] } {
+  const addresses = ["127.0.0.1", "::1"];
+  if (!isLoopbackHost(host)) addresses.push(host);
+  return { dns: ["localhost"], ips: addresses.map(literalBytes) };
+}
+
+/** 4 bytes, or 16. */
+function literalBytes(text: string): Uint8Array {
+  const bytes = parseAddress(text);
+  return text.includes(":") ? bytes : bytes.slice(-4);
 }

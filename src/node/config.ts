@@ -4,9 +4,14 @@
  * lists every mistake, so that a person corrects them in one go. Pure: `config_file.ts` reads the
  * file, the caller passes flags and environment.
  */
+import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
 import { CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
-import { type LoopbackHost, refusedListenHost } from "../../identity/listen_rule.ts";
+import {
+  isLoopbackHost,
+  type LoopbackHost,
+  refusedListenHost,
+} from "../../identity/listen_rule.ts";
 import {
   CONFIG_FLAG,
   flagOf,
@@ -88,6 +93,15 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   takeEnvironment(sources.environment, take, mistakes);
   takeFlags(sources.flags, take, mistakes);
   const config = values as unknown as NodeConfig;
+  const refusedHost = refusedListenHost(config.host, config.authority !== "");
+  if (refusedHost !== undefined) {
+    mistakes.push({
+      setting: "host",
+      source: found.host ?? "default",
+      found: shown(config.host),
+      wanted: refusedHost,
+    });
+  }
   if (config.logBytesHard <= config.logBytesSoft) {
     mistakes.push({
       setting: "logBytesHard",
@@ -206,6 +220,8 @@ function parseSetting(
       return inBounds(setting, quantity(raw, TIME_UNITS));
     case "choice":
       return typeof raw === "string" && setting.choices.includes(raw) ? raw : undefined;
+    case "address":
+      return typeof raw === "string" && isAddress(raw) ? raw : undefined;
     case "host":
       return typeof raw === "string" && refusedListenHost(raw) === undefined ? raw : undefined;
     case "path":
@@ -240,6 +256,11 @@ function inBounds(setting: IntegerSetting, value: number | undefined): number | 
   if (value < setting.min || value > setting.max) return undefined;
   if (setting.powerOfTwo && !Number.isInteger(Math.log2(value))) return undefined;
   return value;
+}
+
+/** Where the node may listen depends on its authority too, which {@link resolveConfig} looks at. */
+function isAddress(text: string): boolean {
+  return isLoopbackHost(text) || isIP(text) !== 0;
 }
 
 function isPath(text: string, bytesMax: number): boolean {

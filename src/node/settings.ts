@@ -38,7 +38,7 @@ export interface ChoiceSetting {
 
 /** An address to listen on, a path, or a name. */
 export interface TextSetting {
-  readonly kind: "host" | "path" | "name" | "audience";
+  readonly kind: "address" | "host" | "path" | "name" | "audience";
   readonly default: string;
   readonly bytesMax: number;
   readonly description: string;
@@ -50,10 +50,10 @@ export type Setting = IntegerSetting | ChoiceSetting | TextSetting;
 /** Every setting by its key, in the order in which help lists them. */
 export const SETTINGS = {
   host: {
-    kind: "host",
+    kind: "address",
     default: "127.0.0.1",
     bytesMax: 255,
-    description: "address for QUIC and WebTransport",
+    description: "address for QUIC and WebTransport; with an authority any that clients dial",
   },
   port: {
     kind: "integer",
@@ -253,6 +253,8 @@ export function wantedOf(setting: Setting): string {
       return `milliseconds in ${bounds(setting)}, such as 250ms or 5s`;
     case "choice":
       return `one of ${setting.choices.join(", ")}`;
+    case "address":
+      return "127.0.0.1, ::1 or localhost; with an authority a literal address of this machine";
     case "host":
       return "127.0.0.1, ::1 or localhost";
     case "path":

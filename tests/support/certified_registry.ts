@@ -199,6 +199,7 @@ export class CertifiedRegistry {
     this.identity = await openCertifiedIdentity({
       authority: this.authority,
       data: `${this.folder}/data`,
+      host: ENDPOINT.host,
       nodeId: 1,
       region,
       sessionTokenAudience,

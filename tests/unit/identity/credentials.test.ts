@@ -56,14 +56,20 @@ test("developmentPeer is lineage 1 of the role development and can be revoked", 
   assert.ok(peer.revoked.aborted);
 });
 
-test("refusedListenHost allows the certificate's names alone and says what is possible", () => {
+test("refusedListenHost allows this machine alone without an authority, and what clients dial with one", () => {
   for (const host of ["127.0.0.1", "::1", "localhost"]) {
     assert.is(refusedListenHost(host), undefined);
     assert.ok(isLoopbackHost(host));
   }
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.0.0.2", "", "LOCALHOST "]) {
     assert.match(refusedListenHost(host)!, /127\.0\.0\.1, ::1 or localhost/);
-    assert.match(refusedListenHost(host)!, /development identity only/);
+    assert.match(refusedListenHost(host)!, /authority/);
+  }
+  for (const host of ["192.0.2.1", "2001:db8::1", "127.0.0.2", "localhost"]) {
+    assert.is(refusedListenHost(host, true), undefined);
+  }
+  for (const host of ["0.0.0.0", "::", "example.com", ""]) {
+    assert.match(refusedListenHost(host, true)!, /that clients dial/);
   }
   assert.is(bindAddress("localhost"), "127.0.0.1");
   assert.is(bindAddress("::1"), "::1");

@@ -73,6 +73,20 @@ test("resolveConfig lists every mistake of all three sources at once", () => {
   expected.forEach((pattern, index) => assert.match(mistakes[index]!, pattern));
 });
 
+test("resolveConfig takes the address of a machine for a node with an authority only", () => {
+  const at = (host: string, authority?: string) => () =>
+    resolveConfig({ flags: { host, authority }, environment: {} }).host;
+  assert.is(at("192.0.2.1", "pki/authority")(), "192.0.2.1");
+  assert.is(at("::1")(), "::1");
+  for (const host of ["192.0.2.1", "0.0.0.0"]) {
+    assert.match(refusal(at(host)).message, /no identities are configured/);
+  }
+  for (const host of ["0.0.0.0", "::"]) {
+    assert.match(refusal(at(host, "pki/authority")).message, /that clients dial/);
+  }
+  assert.match(refusal(at("example.com", "pki/authority")).message, /literal address/);
+});
+
 test("resolveConfig counts its mistakes and names their settings in the error's field", () => {
   const error = refusal(() =>
     resolveConfig({ flags: { port: "x" }, environment: { CRS_NODE_ID: "0" } })
