@@ -7,6 +7,7 @@
  * Clock assumption: the wall clock decides, for clients judge certificates by theirs.
  */
 import { assert } from "../src/base/assert.ts";
+import { bytesEqual } from "../src/base/bytes.ts";
 import { CERTIFICATE_BACKDATE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../src/base/limits.ts";
 import type { Entropy, WallClock } from "../src/base/world.ts";
 import type { CertificateAuthority } from "./authority.ts";
@@ -16,11 +17,13 @@ import {
   parseKeyedCertificate,
   type ServerCertificate,
 } from "./certificate.ts";
+import { readCertificate } from "./certificate_reader.ts";
+import { isRefusal } from "./certificate_refusal.ts";
 import type { RotatingCertificates } from "./certificate_rotation.ts";
 import { keyedPem } from "./development_authority.ts";
 import { nextStartMs, rotationStep } from "./development_identity.ts";
 import type { CertificateNames } from "./name_constraints.ts";
-import { encodePem } from "./pem.ts";
+import { decodePem, encodePem } from "./pem.ts";
 import {
   ensurePrivateFolder,
   moveFile,
@@ -119,15 +122,29 @@ export class ServerCertificates implements RotatingCertificates {
   }
 }
 
-/** The certificate of a file; `undefined` where there is none that one of the authorities signed. */
+/**
+ * The certificate of a file; `undefined` where there is none that one of the authorities signed, for
+ * the addresses where the node listens now.
+ */
 function load(options: ServerCertificatesOptions, file: string): ServerCertificate | undefined {
   const text = readKeyFile(`${options.folder}/${file}`);
   const parsed = text === undefined ? "it is missing" : parseKeyedCertificate(text);
-  if (typeof parsed === "string") return undefined;
+  if (typeof parsed === "string" || !hasAddresses(parsed, options)) return undefined;
   const issuer = options.authorities().find(({ certificate }) =>
     isIssuedBy(parsed.certificatePem, encodePem("CERTIFICATE", certificate.der))
   );
   return issuer === undefined ? undefined : withChain(parsed, issuer);
+}
+
+function hasAddresses(
+  { certificatePem }: KeyedCertificate,
+  { names }: ServerCertificatesOptions,
+): boolean {
+  const [der] = decodePem("CERTIFICATE", certificatePem);
+  const certificate = der && readCertificate(der);
+  if (certificate === undefined || isRefusal(certificate)) return false;
+  const named = certificate.extensions.names?.ips ?? [];
+  return names.ips.every((address) => named.some((other) => bytesEqual(address, other)));
 }
 
 async function make(

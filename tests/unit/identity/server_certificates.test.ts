@@ -15,17 +15,20 @@ const later = (await createTestIntermediate(pki.root, pki.entropy)).authority;
 
 async function inFolder(
   run: (
-    open: (held?: readonly CertificateAuthority[]) => Promise<ServerCertificates>,
+    open: (
+      held?: readonly CertificateAuthority[],
+      more?: readonly Uint8Array[],
+    ) => Promise<ServerCertificates>,
     time: ManualTime,
   ) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
   const time = new ManualTime(NOW_MS);
   try {
-    await run((held = [authority]) =>
+    await run((held = [authority], more = []) =>
       ServerCertificates.open({
         folder: `${folder}/identity`,
-        names: { dns: ["localhost"], ips: [Uint8Array.of(127, 0, 0, 1)] },
+        names: { dns: ["localhost"], ips: [Uint8Array.of(127, 0, 0, 1), ...more] },
         signer: () => held.at(-1)!,
         authorities: () => held,
         wall: time,
@@ -137,6 +140,15 @@ test("a rotation that fails changes nothing, and the next look rotates", () =>
     isFailing = false;
     assert.is(await certificates.check(), true);
     assert.equal(certificates.current.pin, before[1]);
+  }));
+
+test("what lacks the address that the node listens on is made anew", () =>
+  inFolder(async (open) => {
+    const before = pins(await open());
+    const after = pins(await open([authority], [Uint8Array.of(192, 0, 2, 1)]));
+    assert.not.equal(after[0], before[0]);
+    assert.not.equal(after[1], before[1]);
+    assert.equal(pins(await open()), after, "More addresses than are needed do no harm");
   }));
 
 test("what no held authority signed is made anew", () =>
