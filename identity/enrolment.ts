@@ -165,7 +165,7 @@ export interface RenewalRequest {
   };
   /** The key of the certificate request, proven to be the requester's. */
   readonly publicKey: Uint8Array;
-  /** The key that the member list has for a node; `undefined`: none. */
+  /** The key that stands for a node of the member list; `undefined`: none. */
   readonly memberKey: Uint8Array | undefined;
   readonly signer: Signer;
   readonly grace: RenewalGrace;
@@ -271,11 +271,12 @@ function cut(unixMs: number): number {
   return Math.floor(unixMs / 1_000) * 1_000;
 }
 
-function graceMsOf({ presented, memberKey, grace }: RenewalRequest): number {
+function graceMsOf({ presented, publicKey, memberKey, grace }: RenewalRequest): number {
   const role: CertifiedRole = parseSpiffeId(presented.subject).role;
   if (role === "agent" || role === "gateway") return grace.recordMs;
-  const isMember = role === "node" && memberKey !== undefined &&
-    bytesEqual(memberKey, presented.publicKey);
+  if (role !== "node" || memberKey === undefined) return 0;
+  // The requester has both keys; the leaf's is the one before where the last reply was lost.
+  const isMember = [presented.publicKey, publicKey].some((key) => bytesEqual(key, memberKey));
   return isMember ? grace.memberMs : 0;
 }
 

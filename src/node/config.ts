@@ -239,7 +239,12 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   MiB: 1024 * 1024,
   GiB: 1024 * 1024 * 1024,
 };
-const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 function quantity(raw: unknown, units: Readonly<Record<string, number>>): number | undefined {
   if (typeof raw === "number") return raw;

@@ -35,10 +35,10 @@ import {
   decideJoin,
   decideRenewal,
   decideUse,
-  DEFAULT_RENEWAL_GRACE,
   type EnrolmentDecision,
   type EnrolmentFault,
   leafOf,
+  type RenewalGrace,
 } from "../../identity/enrolment.ts";
 import { createJoinToken, hashJoinToken } from "../../identity/join_token.ts";
 import { validateIdentity } from "../../identity/path_validation.ts";
@@ -59,6 +59,7 @@ export interface IdentityServiceParts {
   readonly group: Group<SystemReply>;
   readonly store: SystemStore;
   readonly bans: BanList;
+  readonly grace: RenewalGrace;
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
   readonly entropy: Entropy;
@@ -240,9 +241,9 @@ export class IdentityService {
           lineage: this.state.lineage(leaf.lineage),
           presented,
           publicKey,
-          memberKey: undefined,
+          memberKey: this.#memberKeyOf(leaf.subject),
           signer: authority.signer(nowMs),
-          grace: DEFAULT_RENEWAL_GRACE,
+          grace: this.#parts.grace,
           nowMs,
         }),
       { action: "renew", detail: "", subject: leaf.subject },
@@ -454,6 +455,17 @@ export class IdentityService {
     // Of those that are decided at once each takes a number of its own; gaps do no harm.
     this.#reserved = Math.max(this.state.nextLineage, this.#reserved + 1);
     return this.#reserved;
+  }
+
+  /** The key of the newest certificate of a node that is a member; `undefined` for everybody else. */
+  #memberKeyOf(subject: string): Uint8Array | undefined {
+    const { role, subjectId } = parseSpiffeId(subject);
+    const { genesis, members } = this.#parts.store;
+    if (role !== "node" || genesis === undefined) return undefined;
+    const isMember = members.some(({ nodeId }) =>
+      bytesEqual(nodeSubjectId(genesis.clusterId, nodeId), subjectId)
+    );
+    return isMember ? this.state.lineageOf(subject)?.latest.publicKey : undefined;
   }
 
   async #keyOf(request: Uint8Array): Promise<Uint8Array> {

@@ -218,6 +218,7 @@ class Node {
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
       memoryBytes: () => this.#memory.bytes,
       policy: { trustUnpinned: config.unpinnedSessions === "trusted" },
+      renewalGrace: { recordMs: config.renewalGraceMs, memberMs: config.memberRenewalGraceMs },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       requestTimeoutMs: config.requestTimeoutMs,
       events: this.#events,

@@ -38,6 +38,7 @@ import {
   SystemStore,
 } from "../system/system_store.ts";
 import { BanList } from "../../identity/ban_list.ts";
+import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment.ts";
 import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group_interface.ts";
@@ -87,6 +88,8 @@ export interface RegistryOptions {
   readonly logEvents: LogEvents;
   /** What the operator loosens of the access rules; default: nothing. */
   readonly policy?: AccessPolicy;
+  /** How long after their end certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
+  readonly renewalGrace?: RenewalGrace;
   /** Told of everything that apply does, after recovery. */
   readonly events?: EventSink;
   /** What status tells beside what the registry knows. */
@@ -176,6 +179,7 @@ export class Registry {
       ...world,
       monotonic: clock,
       bans: this.bans,
+      grace: options.renewalGrace ?? DEFAULT_RENEWAL_GRACE,
       logger,
     });
     this.dispatcher = new Dispatcher({

@@ -5,7 +5,10 @@
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
+  MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
+  RENEWAL_GRACE_MS_DEFAULT,
+  RENEWAL_GRACE_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
   TOKEN_NAME_BYTES_MAX,
@@ -18,7 +21,7 @@ const GIB = 1024 * MIB;
 
 /** A whole number in `[min, max]`. */
 export interface IntegerSetting {
-  /** `bytes` also takes `512MiB`, `2GiB`; `milliseconds` also takes `250ms`, `5s`, `2m`. */
+  /** `bytes` also takes `512MiB`, `2GiB`; `milliseconds` also takes `250ms`, `5s`, `2m`, `24h`. */
   readonly kind: "integer" | "bytes" | "milliseconds";
   readonly default: number;
   readonly min: number;
@@ -114,6 +117,20 @@ export const SETTINGS = {
     default: "",
     bytesMax: TOKEN_NAME_BYTES_MAX,
     description: "audience of the token that each session is given; none: sessions get none",
+  },
+  renewalGraceMs: {
+    kind: "milliseconds",
+    default: RENEWAL_GRACE_MS_DEFAULT,
+    min: 0,
+    max: RENEWAL_GRACE_MS_MAX,
+    description: "time after the end of its certificate in which an agent or gateway may renew it",
+  },
+  memberRenewalGraceMs: {
+    kind: "milliseconds",
+    default: MEMBER_RENEWAL_GRACE_MS_DEFAULT,
+    min: 0,
+    max: RENEWAL_GRACE_MS_MAX,
+    description: "the same for a node that is a member of the cluster",
   },
   partitions: {
     kind: "integer",
@@ -250,7 +267,7 @@ export function wantedOf(setting: Setting): string {
     case "bytes":
       return `bytes in ${bounds(setting)}, such as 512MiB or 2GiB`;
     case "milliseconds":
-      return `milliseconds in ${bounds(setting)}, such as 250ms or 5s`;
+      return `milliseconds in ${bounds(setting)}, such as 250ms, 5s or 24h`;
     case "choice":
       return `one of ${setting.choices.join(", ")}`;
     case "address":

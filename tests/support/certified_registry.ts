@@ -6,6 +6,7 @@
 import { initAuthority } from "../../identity/authority_init.ts";
 import { CertificateRotation } from "../../identity/certificate_rotation.ts";
 import { createCertificateRequest } from "../../identity/certificate_request.ts";
+import type { RenewalGrace } from "../../identity/enrolment.ts";
 import { IdentityFolder } from "../../identity/identity_folder.ts";
 import { KeptIdentity } from "../../identity/kept_identity.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
@@ -30,6 +31,12 @@ export const TRUST_DOMAIN = "registry.example";
 export const REGION = "eu-1";
 const ENDPOINT: Endpoint = { host: "127.0.0.1", port: 4_100 };
 const FAR_MS = 60_000;
+
+/** What an operator sets. */
+export interface CertifiedRegistryOptions {
+  readonly sessionTokenAudience?: string;
+  readonly renewalGrace?: RenewalGrace;
+}
 
 /** The node, and what is needed to live with it. */
 export class CertifiedRegistry {
@@ -57,7 +64,7 @@ export class CertifiedRegistry {
   static async open(
     folder: string,
     region = REGION,
-    { sessionTokenAudience = "" } = {},
+    options: CertifiedRegistryOptions = {},
   ): Promise<CertifiedRegistry> {
     const node = new CertifiedRegistry(folder);
     await initAuthority({
@@ -67,7 +74,7 @@ export class CertifiedRegistry {
       nowMs: node.world.unixMs(),
       entropy: node.world.entropy,
     });
-    await node.world.wait(node.#start(region, sessionTokenAudience));
+    await node.world.wait(node.#start(region, options));
     return node;
   }
 
@@ -171,7 +178,10 @@ export class CertifiedRegistry {
     return (error: unknown) => void this.troubles.push(`${stage}: ${String(error)}`);
   }
 
-  async #start(region: string, sessionTokenAudience: string): Promise<void> {
+  async #start(
+    region: string,
+    { sessionTokenAudience = "", renewalGrace }: CertifiedRegistryOptions,
+  ): Promise<void> {
     const { world } = this;
     const note = (message: string, facts: LogFacts = {}) =>
       void this.troubles.push(`${message}: ${String(facts["error"] ?? facts["part"] ?? "")}`);
@@ -186,6 +196,7 @@ export class CertifiedRegistry {
       ceilings: { recordsMax: 1_000_000, memoryBytesMax: 2 ** 30 },
       memoryBytes: () => 0,
       requestTimeoutMs: 5_000,
+      ...(renewalGrace === undefined ? {} : { renewalGrace }),
       facts: () => ({
         sessions: 0,
         uptimeMs: 0,

@@ -310,7 +310,8 @@ test("decideRenewal takes an expired leaf within the grace of its role alone", (
   }
   assert.is(verdictAfter(NODE, 30 * DAY_MS, key(1)), "issue");
   assert.is(verdictAfter(NODE, 30 * DAY_MS + 1, key(1)), "expired");
-  assert.is(verdictAfter(NODE, 1, key(2)), "expired", "another key stands in the list");
+  assert.is(verdictAfter(NODE, 1, key(2)), "issue", "the key that is asked for stands in the list");
+  assert.is(verdictAfter(NODE, 1, key(3)), "expired", "another key stands in the list");
   for (const subject of [NODE, PROXY, controller]) {
     assert.is(verdictAfter(subject, 0), "issue");
     assert.is(verdictAfter(subject, 1), "expired");

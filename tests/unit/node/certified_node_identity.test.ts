@@ -8,19 +8,33 @@ import * as assert from "uvu/assert";
 import { rotateAuthority, type RotatedPart } from "../../../identity/authority_rotation.ts";
 import { readCertificate } from "../../../identity/certificate_reader.ts";
 import { isRefusal } from "../../../identity/certificate_refusal.ts";
+import { developmentPeer } from "../../../identity/development_peer.ts";
+import { IdentityFolder } from "../../../identity/identity_folder.ts";
+import { renewFolder } from "../../../identity/kept_identity.ts";
 import { bundleFromJson, type TrustBundle } from "../../../identity/trust_bundle_content.ts";
 import { toHex } from "../../../src/base/bytes.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { CertifiedRegistry } from "../../support/certified_registry.ts";
+import { nodeId } from "../../../src/base/ids.ts";
+import type { Role } from "../../../src/base/peer.ts";
+import { formatUuid } from "../../../src/base/uuid.ts";
+import { nodeSubjectId } from "../../../src/node/node_subject.ts";
+import {
+  CertifiedRegistry,
+  type CertifiedRegistryOptions,
+  REGION,
+} from "../../support/certified_registry.ts";
 import { DAY_MS, MINUTE_MS } from "../../support/test_pki.ts";
 
 const HOUR_MS = 60 * MINUTE_MS;
 const ID = "11111111-1111-4111-8111-11111111111";
 
-async function inNode(run: (node: CertifiedRegistry) => Promise<void>): Promise<void> {
+async function inNode(
+  run: (node: CertifiedRegistry) => Promise<void>,
+  options: CertifiedRegistryOptions = {},
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    const node = await CertifiedRegistry.open(folder);
+    const node = await CertifiedRegistry.open(folder, REGION, options);
     await run(node);
     await node.close();
   } finally {
@@ -200,6 +214,48 @@ test("a folder that became unusable is told, and the node's leaf is renewed all 
       node.troubles.every((text) => text.startsWith("The authority folder cannot be used")),
     );
   }));
+
+for (const recordMs of [DAY_MS, HOUR_MS]) {
+  test(`an ended certificate is renewed within ${recordMs / HOUR_MS} h, a member's within 30 days`, () =>
+    inNode(async (node) => {
+      const { registry, world } = node;
+      const { clusterId } = registry.cluster;
+      const member = { addresses: [], pin: new Uint8Array(32), nextPin: new Uint8Array(32) };
+      for (const number of [2, 4]) {
+        await world.wait(registry.putMember({ ...member, nodeId: nodeId(number) }));
+      }
+      const idOf = (number: number) => formatUuid(nodeSubjectId(clusterId, number));
+      const [gateway, proxy] = [`${ID}1`, `${ID}2`];
+      const [listed, stranger, removed] = [idOf(2), idOf(3), idOf(4)];
+      const join = async (role: Role, id: string) =>
+        (await world.wait(node.join(role, id))).close();
+      await join("gateway", gateway);
+      await join("proxy", proxy);
+      for (const id of [listed, stranger, removed]) await join("node", id);
+      const by = developmentPeer({ region: REGION, revoked: new AbortController().signal });
+      const deadlineMs = () => world.nowMs() + MINUTE_MS;
+      await world.wait(registry.identities.removeMember(4, by, deadlineMs()));
+      const comeBack = (id: string) => {
+        const renewed = renewFolder(new IdentityFolder(`${node.folder}/${id}`), {
+          wall: world,
+          entropy: world.entropy,
+          ask: (order) => registry.identities.renew(order, deadlineMs()),
+        });
+        return world.wait(renewed.then(() => "renewed", (error: RegistryError) => error.code));
+      };
+      await skip(node, HOUR_MS + recordMs - 10 * MINUTE_MS);
+      assert.is(await comeBack(gateway), "renewed");
+      assert.is(await comeBack(proxy), "unauthenticated");
+      await skip(node, HOUR_MS + recordMs + 10 * MINUTE_MS);
+      assert.is(await comeBack(gateway), "unauthenticated");
+      await skip(node, 20 * DAY_MS);
+      assert.is(await comeBack(stranger), "unauthenticated");
+      assert.is(await comeBack(removed), "unauthenticated");
+      assert.is(await comeBack(listed), "renewed");
+      await skip(node, 30 * DAY_MS + 2 * HOUR_MS);
+      assert.is(await comeBack(listed), "unauthenticated");
+    }, { renewalGrace: { recordMs, memberMs: 30 * DAY_MS } }));
+}
 
 test("openCertifiedIdentity refuses the authority of another region", async () => {
   const folder = await Deno.makeTempDir();

@@ -118,12 +118,13 @@ test("resolveConfig takes an unknown key, variable or flag for a mistake and kno
 
 test("resolveConfig reads units of bytes and time", () => {
   const config = resolveConfig({
-    flags: { memoryBytesMax: "512MiB", drainMs: "2m" },
+    flags: { memoryBytesMax: "512MiB", drainMs: "2m", renewalGraceMs: "36h" },
     environment: { CRS_LOG_BYTES_SOFT: "65536KiB", CRS_REQUEST_TIMEOUT_MS: "250ms" },
     file: file({ logBytesHard: "1GiB" }),
   });
   assert.is(config.memoryBytesMax, 512 * 1024 * 1024);
   assert.is(config.drainMs, 120_000);
+  assert.is(config.renewalGraceMs, 129_600_000);
   assert.is(config.logBytesSoft, 64 * 1024 * 1024);
   assert.is(config.requestTimeoutMs, 250);
   assert.is(config.logBytesHard, 1024 * 1024 * 1024);
