@@ -117,6 +117,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
         isSole: () => this.#isSole,
         installed: (snapshot) => this.#guarded(() => this.#installed(snapshot)),
         stored: (order) => this.#stored(order),
+        storedAlone: (entry) => this.#storedAlone(entry),
         failed: (error) => this.#storageFailed(error),
       },
     });
@@ -143,7 +144,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
         ),
       );
     }
-    return this.#propose<Outcome>(timeoutMs, () => this.#node.propose(command));
+    return this.#proposeAlone<Outcome>(command, timeoutMs) ??
+      this.#propose<Outcome>(timeoutMs, () => this.#node.propose(command));
   }
 
   /** Proposes a change of the configuration; settles with the one it led to. */
@@ -409,6 +411,22 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (!this.#isWorking) this.#wantsWork();
   }
 
+  /** An entry of the short way is durable, and so decided, unless something came in between. */
+  #storedAlone(entry: Entry): void {
+    if (this.#end !== undefined) return;
+    try {
+      if (this.#node.wroteAlone(entry)) {
+        this.#applyEntry(entry);
+        this.#node.appliedAlone(entry);
+        this.#letGo();
+        this.#reads?.permit(this.#point);
+      }
+    } catch (error) {
+      return this.#quarantine(error);
+    }
+    if (!this.#isWorking && this.#node.hasReady()) this.#wantsWork();
+  }
+
   #storageFailed(error: RegistryError): void {
     // Nobody else can make these durable; what becomes of them is not known until there is room.
     if (this.#isSole) this.#proposals.answerAll(error);
@@ -507,10 +525,32 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     const error = proposalError(this.id, result, () => this.#notLeader());
     if (error !== undefined) return refused(error);
     const { lastIndex: index, term } = this.#node;
+    const proposed = this.#outcomeOf<Result>({ index, term }, timeoutMs);
+    this.#wantsWork();
+    return proposed;
+  }
+
+  /** The short way of a group without other members; undefined: it is to be proposed. */
+  #proposeAlone<Result>(
+    command: Uint8Array,
+    timeoutMs: number,
+  ): Promise<Proposed<Result>> | undefined {
+    if (!this.#isAlone || this.#proposalRefusal() !== undefined) return undefined;
+    let entry: Entry | undefined;
+    this.#guarded(() => entry = this.#node.appendAlone(command));
+    if (entry === undefined) return undefined;
+    const proposed = this.#outcomeOf<Result>(entry, timeoutMs);
+    this.#storage.append(entry);
+    return proposed;
+  }
+
+  #outcomeOf<Result>(
+    { index, term }: Pick<Entry, "index" | "term">,
+    timeoutMs: number,
+  ): Promise<Proposed<Result>> {
     const deadlineMs = this.#host.clock.nowMs() + timeoutMs;
     const proposed = this.#proposals.add<Result>({ index, term, deadlineMs });
     this.#hasWaiters();
-    this.#wantsWork();
     return proposed;
   }
 

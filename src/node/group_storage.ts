@@ -21,6 +21,8 @@ export interface GroupStorageOwner {
   installed(snapshot: Snapshot): void;
   /** All that the order speaks of is durable: what it carries may go out. */
   stored(order: Message): void;
+  /** An entry of {@link GroupStorage.append} is durable, and all before it was handed out. */
+  storedAlone(entry: Entry): void;
   /** Something could not be written; it will be tried again. */
   failed(error: RegistryError): void;
 }
@@ -29,6 +31,8 @@ export interface GroupStorageOwner {
 interface Step {
   /** The order that is done with this step. */
   readonly order: Message | undefined;
+  /** An entry that no order brought. */
+  readonly alone: Entry | undefined;
   entries: readonly Entry[];
   hardState: HardState | undefined;
   snapshot: Snapshot | undefined;
@@ -88,6 +92,20 @@ export class GroupStorage {
     this.#submitDue();
   }
 
+  /** Takes an entry that the core appended by itself (`RaftNode.appendAlone`), in its turn. */
+  append(entry: Entry): void {
+    if (this.#closed) return;
+    this.#steps.push({
+      order: undefined,
+      alone: entry,
+      entries: [entry],
+      hardState: undefined,
+      snapshot: undefined,
+      outstanding: 0,
+    });
+    this.#submitDue();
+  }
+
   /**
    * Saves on its own account that all up to `commit` is committed: a change of the configuration is
    * applied there. A restart would else go by the one before, and wait for members that are gone.
@@ -97,6 +115,7 @@ export class GroupStorage {
     this.#saved = { ...this.#saved, commit };
     this.#steps.push({
       order: undefined,
+      alone: undefined,
       entries: NO_ENTRIES,
       hardState: this.#saved,
       snapshot: undefined,
@@ -108,9 +127,10 @@ export class GroupStorage {
   /** Hands out what is durable; what needs no write is, once all before it is. */
   release(): void {
     while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {
-      const { order } = this.#steps.shift()!;
+      const { order, alone } = this.#steps.shift()!;
       this.#submitted--;
-      if (order !== undefined) this.#owner.stored(order);
+      if (alone !== undefined) this.#owner.storedAlone(alone);
+      else if (order !== undefined) this.#owner.stored(order);
       this.#submitDue();
     }
   }
@@ -139,6 +159,7 @@ export class GroupStorage {
     const { order, entries, snapshot } = part;
     this.#steps.push({
       order,
+      alone: undefined,
       entries,
       hardState: this.#hardStateDue(part),
       snapshot,

@@ -62,6 +62,14 @@ export function stepLeader(core: Core, message: Message): ProposeResult | "overl
   }
 }
 
+/** What the answer of this leader's own log says, as {@link handleAppendAcknowledged} takes it. */
+export function acknowledgeOwn(core: Core, index: number): void {
+  const self = core.member(core.id);
+  if (self === undefined) return;
+  self.recentActive = true;
+  handleAppendAcknowledged(core, self, index);
+}
+
 function handleAppendReply(core: Core, member: Progress, message: Message): void {
   member.recentActive = true;
   member.knownCommit = Math.max(member.knownCommit, message.commit);

@@ -199,6 +199,12 @@ export class RaftLog {
     return allowUnstable ? this.#committed : Math.min(this.#committed, this.#unstable.offset - 1);
   }
 
+  /** Whether `index` may be applied, and is next, with nothing handed out that is not applied. */
+  isNextToApply(index: number): boolean {
+    return this.#applying === index - 1 && this.#applied === index - 1 &&
+      this.hasNextCommitted(false);
+  }
+
   /** Notes that entries up to `index`, of `bytes`, were handed out to be applied. */
   acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
     assert(

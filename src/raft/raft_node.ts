@@ -6,6 +6,7 @@
  * keeps it from the others. Everything that may come from outside is answered by a code instead.
  */
 import { assert } from "../base/assert.ts";
+import { appendAlone, appliedAlone, wroteAlone } from "./alone.ts";
 import type { ConfChange } from "./conf_change.ts";
 import { confChangeEntry } from "./conf_change.ts";
 import { Core, type Role } from "./core.ts";
@@ -120,6 +121,30 @@ export class RaftNode {
   propose(...data: readonly Uint8Array[]): ProposeResult {
     assert(data.length > 0, "Nothing is proposed");
     return this.#propose(data.map((bytes) => ({ kind: "normal", data: bytes })));
+  }
+
+  /**
+   * With asynchronous writes, for a leader without other members: appends an entry by the short way of
+   * `alone.ts`. The owner writes it in its turn among the orders, and says so by {@link wroteAlone}.
+   * Undefined: nothing was done, and it is to be proposed.
+   */
+  appendAlone(data: Uint8Array): Entry | undefined {
+    return this.#core.settings.asyncStorageWrites ? appendAlone(this.#core, data) : undefined;
+  }
+
+  /**
+   * An entry of {@link appendAlone} is durable. True: the owner applies it at once, and says so by
+   * {@link appliedAlone}; nobody is told of the commit index. False: a `Ready` tells what is next.
+   */
+  wroteAlone(entry: Entry): boolean {
+    const isToBeApplied = wroteAlone(this.#core, entry);
+    if (isToBeApplied) this.#lastHardState = this.#core.hardState();
+    return isToBeApplied;
+  }
+
+  /** An entry is applied that {@link wroteAlone} said is to be. */
+  appliedAlone(entry: Entry): void {
+    appliedAlone(this.#core, entry);
   }
 
   /** Proposes a change of the configuration; `v1`: as one change that is never joint. */

@@ -43,6 +43,10 @@ class HeldLog {
   }
 }
 
+function entryAt(index: number): Entry {
+  return { index, term: 1, kind: "normal", data: Uint8Array.of(index) };
+}
+
 class Harness {
   readonly log = new HeldLog();
   readonly stored: number[] = [];
@@ -62,6 +66,7 @@ class Harness {
         isSole: () => isSole,
         installed: () => {},
         stored: ({ index }) => void this.stored.push(index),
+        storedAlone: ({ index }) => void this.stored.push(index),
         failed: () => void this.failures++,
       },
     });
@@ -69,9 +74,14 @@ class Harness {
 
   /** An order of the core: an entry at `index`, and the hard state as it is then. */
   order(index: number, state: Partial<Message> = {}): void {
-    const entry: Entry = { index, term: 1, kind: "normal", data: Uint8Array.of(index) };
-    const message = { ...newMessage("storage_append", APPEND_THREAD), index, entries: [entry] };
+    const entries = [entryAt(index)];
+    const message = { ...newMessage("storage_append", APPEND_THREAD), index, entries };
     this.storage.order({ ...message, ...state });
+  }
+
+  /** An entry that the core appended by itself. */
+  append(index: number): void {
+    this.storage.append(entryAt(index));
   }
 }
 
@@ -138,6 +148,41 @@ test("what failed is written again, after all that failed with it", () => {
   log.answer();
   log.answer();
   assert.equal(stored, [1, 2]);
+});
+
+test("entries without an order keep their place among orders, and are tried again like them", () => {
+  const harness = new Harness(true);
+  const { log, storage, stored } = harness;
+  harness.order(1);
+  harness.append(2);
+  harness.order(3);
+  log.answer();
+  log.answer(FULL);
+  log.answer(FULL);
+  assert.equal(stored, [1]);
+  assert.is(storage.blocked, FULL);
+  harness.append(4);
+  storage.retry();
+  assert.equal(log.submitted.slice(3), ["entry 2", "entry 3", "entry 4"]);
+  for (let count = 0; count < 3; count++) log.answer();
+  assert.equal(stored, [1, 2, 3, 4]);
+});
+
+test("a commit index alone asks nothing of the log, and waits for nothing", () => {
+  const harness = new Harness();
+  const { log, stored } = harness;
+  harness.order(1, { term: 1, vote: 1, commit: 0 });
+  harness.order(0, { term: 1, vote: 1, commit: 1, entries: [] });
+  assert.is(log.submitted.length, 2);
+  log.answer();
+  log.answer();
+  assert.equal(stored, [1], "nobody waits for it");
+  const responses = [newMessage("append_reply", 2)];
+  harness.order(0, { term: 1, vote: 1, commit: 2, entries: [], responses });
+  harness.storage.release();
+  assert.equal(stored, [1, 0], "but what it carries goes out");
+  harness.order(2, { term: 0 });
+  assert.is(log.submitted.at(-1), "state 1 1 2", "it was not forgotten");
 });
 
 test("the commit index goes along with the next entries, and with nothing else", () => {
