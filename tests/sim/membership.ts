@@ -14,6 +14,8 @@ import type { SimCluster } from "./cluster.ts";
 import type { PlacedReplica } from "./placement.ts";
 import type { RunningReplica } from "./replica_view.ts";
 
+/** How often somebody asks for a change while another is under way, which must be refused. */
+const IMPATIENT = 0.2;
 /** For how long a change is waited for, ms. */
 const CHANGE_MS = 3_000;
 /** More members than this a group does not get. */
@@ -48,7 +50,8 @@ export class Membership {
   /** Takes one step with a group, where somebody leads it. */
   step(group: number): void {
     const leader = this.#cluster.leaderOf(group);
-    if (leader === undefined || this.#changing.has(group)) return;
+    if (leader === undefined) return;
+    if (this.#changing.has(group) && this.#entropy.unit() >= IMPATIENT) return;
     const change = this.#choose(leader);
     if (change === undefined) return;
     if (!endsVote(change, leader.ref.replica)) return this.#propose(leader, change);

@@ -11,6 +11,7 @@ import { IdenticalImages } from "./identical_images.ts";
 import { LeaderCompleteness } from "./leader_completeness.ts";
 import { Linearizability } from "./linearizability.ts";
 import { LogMatching } from "./log_matching.ts";
+import { OneChange } from "./one_change.ts";
 import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -28,6 +29,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new LogMatching(),
   () => new LeaderCompleteness(),
   () => new CommittedSequence(),
+  () => new OneChange(),
   () => new CommitIndex(),
   () => new Commits(),
   (facts) => new OneLease(facts),

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import { Commits } from "../../../../sim/checkers/commits.ts";
 import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
 import { Elections } from "../../../../sim/checkers/elections.ts";
+import { OneChange } from "../../../../sim/checkers/one_change.ts";
 import type { ReplicaRef, Words } from "../../../../sim/history.ts";
 import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
@@ -84,6 +85,28 @@ function acknowledge(checker: Commits, ref: ReplicaRef, term: number, index: num
   const disk = { term, vote: 0, lastIndex: index };
   checker.onWords(ref, { kind: "acknowledgement", term, to: 1, index, disk });
 }
+
+test("OneChange finds a leader that appends a change before it applied another", () => {
+  const checker = new OneChange();
+  const entry = { previousTerm: 1, hash: 0, kind: ENTRY_CONF_CHANGE };
+  const leader = { ref: one, role: "leader", term: 2 } as const;
+  checker.onAppend(one, { ...entry, index: 4, term: 1 });
+  checker.onAppend(one, { ...entry, index: 5, term: 1 });
+  // Another leader's, which had applied the first.
+  step(checker, { ...leader, applied: 3 });
+  checker.onAppend(one, { ...entry, index: 6, term: 2 });
+  step(checker, { ...leader, role: "follower", applied: 3 });
+  checker.onAppend(one, { ...entry, index: 6, term: 2 });
+  step(checker, { ...leader, applied: 5 });
+  checker.onAppend(one, { ...entry, index: 7, term: 2, kind: ENTRY_COMMAND });
+  checker.onAppend(one, { ...entry, index: 8, term: 2 });
+  finds(checker, /a change at 8, and had applied only 5 where one stands at 6/, () => {
+    step(checker, { ...leader, applied: 5 });
+  });
+  checker.onAppend(one, { ...entry, index: 6, term: 2, kind: ENTRY_COMMAND });
+  checker.onAppend(one, { ...entry, index: 7, term: 2 });
+  step(checker, { ...leader, applied: 5 });
+});
 
 test("Commits finds a leader that counts for an entry of an earlier term", () => {
   const checker = new Commits();
