@@ -14,6 +14,10 @@ const SESSION_MS = 3_000;
 const CONNECT_MS_MAX = 200;
 /** What an image takes beside its delay: 100 MB/s. */
 const IMAGE_BYTES_PER_MS = 100_000;
+/** How often an image comes a second time, from a stream that was given up. */
+const IMAGE_AGAIN = 0.2;
+/** How much later that is at the most, ms. */
+const IMAGE_AGAIN_MS_MAX = 1_000;
 
 /** How the links of a network are, all alike. */
 export interface NetworkSettings {
@@ -128,10 +132,16 @@ export class SimNetwork {
     const takesMs = image.length / IMAGE_BYTES_PER_MS;
     const isWhole = this.#entropy.unit() >= this.settings.loss;
     const isKnown = this.#entropy.unit() >= this.settings.loss / 4;
-    this.#world.after(takesMs + this.#delayMs(), () => {
+    const isAgain = this.#entropy.unit() < IMAGE_AGAIN;
+    const arrive = () => {
       const end = this.#ends.get(to);
       const arrives = isWhole && end?.isUp === true && !this.link(from, to).isCut;
       if (arrives) end.receiveImage(from, header, image);
+      return arrives;
+    };
+    this.#world.after(takesMs + this.#delayMs(), () => {
+      const arrives = arrive();
+      if (isAgain) this.#world.after(this.#entropy.unit() * IMAGE_AGAIN_MS_MAX, arrive);
       const delivered = arrives && isKnown && !this.link(to, from).isCut;
       this.#world.after(delivered ? this.#delayMs() : SESSION_MS, () => done(delivered));
     });

@@ -134,12 +134,19 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "snapshot_over_newer_entries",
-    breaks: "A snapshot that the log holds already changes nothing but the commit index (§5.1)",
-    edits: [{
-      file: "src/raft/snapshot.ts",
-      anchor: "if (core.log.matches(snapshot.index, snapshot.term)) {",
-      replacement: "if (snapshot.index === 0) {",
-    }],
+    breaks: "A snapshot of what the log holds already changes nothing but the commit index (§5.1)",
+    edits: [
+      {
+        file: "src/raft/snapshot.ts",
+        anchor: "if (snapshot.index <= core.log.committed || core.role",
+        replacement: "if (core.role",
+      },
+      {
+        file: "src/raft/snapshot.ts",
+        anchor: "if (core.log.matches(snapshot.index, snapshot.term)) {",
+        replacement: "if (snapshot.index === 0) {",
+      },
+    ],
   },
   {
     name: "snapshot_without_configuration",
