@@ -83,6 +83,11 @@ export class IdentityFolder {
     return this.#read(ROOTS_FILE) !== undefined;
   }
 
+  /** The roots by which servers are believed. @throws RegistryError `invalid_argument` without any. */
+  get rootsPem(): string {
+    return this.#must(ROOTS_FILE);
+  }
+
   /** The SPIFFE id. @throws RegistryError `invalid_argument`. */
   get subject(): string {
     const text = this.#must(IDENTITY_SETTINGS_FILE);
@@ -197,7 +202,7 @@ export class IdentityFolder {
   }
 
   get #roots(): readonly Uint8Array[] {
-    return ders(this.#must(ROOTS_FILE));
+    return ders(this.rootsPem);
   }
 
   get #trustDomain(): string {

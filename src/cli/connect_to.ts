@@ -1,5 +1,5 @@
 /**
- * The way from the command line to a node: its address and its CA, one QUIC dialer, one client.
+ * The way from the command line to a node: its address and its CA, one dialer, one client.
  */
 import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
@@ -16,6 +16,7 @@ import type { Dialer, Trust } from "../../transport/transport.ts";
 import { processWorld } from "../node/process_world.ts";
 import { guardRejections } from "../../transport/guard.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
+import { TlsDialer } from "../../transport/tls_dialer.ts";
 import type { Connected, ServerOptions } from "./shell.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
 import { findTarget, identityOf, type Target, unreachableFailure } from "./target.ts";
@@ -36,7 +37,7 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
   const world = processWorld();
   // Rejections that only the runtime sees say nothing that a call does not say too.
   const guard = guardRejections(globalThis, () => {});
-  const dialer = new QuicDialer({ scheduler: world.scheduler, onError: () => {} });
+  const dialer = dialerOf(options, environment, world);
   let kept: KeptIdentity | undefined;
   const release = async () => {
     kept?.close();
@@ -73,6 +74,19 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
     if (kept === undefined && failure.code === "malformed") throw identityNeeded(failure);
     throw unreachableFailure(target, environment, failure);
   }
+}
+
+/** By QUIC, or by TLS, which shows the certificate of the identity's folder as it is then. */
+export function dialerOf(
+  options: ServerOptions,
+  environment: Terminal["environment"],
+  { scheduler }: World,
+): Dialer {
+  const onError = () => {};
+  const folder = options.tls === true ? identityOf(options, environment) : undefined;
+  if (folder === undefined) return new QuicDialer({ scheduler, onError });
+  const certificate = () => new IdentityFolder(folder).pem;
+  return new TlsDialer({ scheduler, onError, certificate });
 }
 
 /** A node that takes certificates expects a proof where a client without one says hello. */
@@ -153,7 +167,8 @@ export async function askAny<Name extends keyof StrangersOrders>(
   let failure: RegistryError | undefined;
   for (const endpoint of endpoints) {
     const sha256 = [...pinsOf?.(endpoint) ?? [], ...given];
-    const pinned: Trust = sha256.length === 0 ? trust : { kind: "pins", sha256 };
+    const isByCa = sha256.length === 0 || dialer.transport === "tls";
+    const pinned: Trust = isByCa ? trust : { kind: "pins", sha256 };
     const options = { endpoint, trust: pinned, dialer, world, timeoutMs };
     try {
       return await askAsStranger(name, order, options);

@@ -4,6 +4,7 @@
  * file stays, so a node that is named there need not be there.
  */
 import process from "node:process";
+import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
 import {
@@ -12,6 +13,7 @@ import {
   trustOfDataFolder,
   trustOfPins,
 } from "../../identity/credentials.ts";
+import { IdentityFolder } from "../../identity/identity_folder.ts";
 import { readNodeFile } from "../../identity/node_file.ts";
 import { SETTINGS } from "../node/settings.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
@@ -60,14 +62,18 @@ export function findTarget(
     : parseDuration(options.timeout, "--timeout", { min: 1, max: REQUEST_TIMEOUT_MS_MAX });
   // A variable that is set to nothing is as good as none.
   const folder = options.data ?? (environment["CRS_DATA"] || SETTINGS.data.default);
+  const proven = identityOf(options, environment);
+  if (options.tls === true) checkTls(options, proven);
   const named = options.server ??
     (options.data === undefined ? environment["CRS_SERVER"] || undefined : undefined);
-  const trust = namedTrust(options, environment);
+  const trust = options.tls === true
+    ? tlsTrust(options, defined(proven, "TLS was checked to have an identity"))
+    : namedTrust(options, environment);
   if (named !== undefined) {
     const endpoints = named.split(",").map((text) => parseServer(text.trim()));
     if (trust !== undefined) return { endpoints, trust, isTrustNamed: true, timeoutMs };
     // The trust bundle of the identity may know the server.
-    const isProven = identityOf(options, environment) !== undefined;
+    const isProven = proven !== undefined;
     return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), timeoutMs };
   }
   const node = readNodeFile(folder);
@@ -75,10 +81,17 @@ export function findTarget(
   const { clusterId, region, processId } = node;
   // Whoever proves an identity must know which certificate was shown: its pins, not its CA.
   const pins = { kind: "pins", sha256: [node.currentPin, node.nextPin] } as const;
-  const isProven = identityOf(options, environment) !== undefined;
+  const isProven = proven !== undefined;
+  const way = options.tls === true ? "tls" : "quic";
+  const endpoints = node.addresses.filter(({ transport }) => transport === way)
+    .map(({ host, port }) => ({ host, port }));
+  if (endpoints.length === 0 && way === "tls") {
+    throw new CliFailure("connection_lost", `The node of ${folder} does not listen by TLS`, {
+      advice: "Start it with --tls on.",
+    });
+  }
   return {
-    endpoints: node.addresses.filter(({ transport }) => transport === "quic")
-      .map(({ host, port }) => ({ host, port })),
+    endpoints,
     trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
     ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
@@ -135,6 +148,31 @@ function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust
   const { CRS_PIN: pins, CRS_CA: file } = environment;
   if (pins) return trustOfPins(pins.split(","));
   return file ? trustOfCaFile(file) : undefined;
+}
+
+/** TLS asks who comes for a certificate, and judges the server's by its CA alone. */
+function checkTls({ pin }: ServerOptions, identity: string | undefined): void {
+  if (identity === undefined) {
+    throw usageFailure(
+      "--tls needs an identity: TLS asks for its certificate",
+      "Name the folder of yours by --identity or CRS_IDENTITY.",
+      "identity",
+    );
+  }
+  if (pin !== undefined) {
+    throw usageFailure(
+      "--pin says nothing by --tls: TLS judges the server's certificate by its CA",
+      "Leave --pin away.",
+      "pin",
+    );
+  }
+}
+
+/** The CA that was named by flag, else the roots of the identity. */
+function tlsTrust({ ca }: ServerOptions, identity: string): Trust {
+  return ca === undefined
+    ? { kind: "ca", pem: [new IdentityFolder(identity).rootsPem] }
+    : trustOfCaFile(ca);
 }
 
 /** A server that was named may be the local one, by another way: its CA is tried. */

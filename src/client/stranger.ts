@@ -1,7 +1,8 @@
 /**
  * One request of somebody who has no identity yet, or whose certificate has ended: a session of its own
  * for it, without a proof. The server must be pinned: what is sent is worth a certificate to whoever
- * reads it first.
+ * reads it first. By TLS, which a certificate is needed for, only the next one can be asked for, and that
+ * is worth something to nobody else: there a CA will do.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
@@ -23,7 +24,7 @@ export interface StrangersOrders {
 export interface StrangerOptions {
   readonly endpoint: Endpoint;
   readonly dialer: Dialer;
-  /** Pins; a CA alone is refused. */
+  /** Pins; a CA alone is refused, unless the dialer's transport is TLS. */
   readonly trust: Trust;
   readonly world: World;
   readonly timeoutMs: number;
@@ -40,7 +41,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   order: StrangersOrders[Name],
   { endpoint, dialer, trust, world, timeoutMs }: StrangerOptions,
 ): Promise<IssuedIdentity> {
-  if (trust.kind !== "pins") {
+  if (trust.kind !== "pins" && !(dialer.transport === "tls" && name === "renewIdentity")) {
     throw new RegistryError(
       "invalid_argument",
       "A certificate is asked for from a pinned server only: name its pin",

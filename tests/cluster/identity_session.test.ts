@@ -201,7 +201,10 @@ test("a restart keeps identities and the node's own certificate chain", async ()
   assert.is((await first!.ended()).code, 0, first!.stderr);
   // On an address that a node without an authority may not have.
   const { process } = await startCrs(data, {
-    flags: ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--host", "127.0.0.2"],
+    flags: [
+      ...["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--host", "127.0.0.2"],
+      ...["--tls", "on", "--tls-port", "0"],
+    ],
   });
   processes.push(process);
   const { verified } = await done<{ verified: boolean }>(
@@ -209,6 +212,27 @@ test("a restart keeps identities and the node's own certificate chain", async ()
   );
   assert.is(verified, true);
   await done(["identity", "renew", ...asGateway]);
+});
+
+test("an identity goes by TLS too, where UDP is blocked", async () => {
+  const byTls = ["--tls", ...asGateway];
+  const { writer } = await done<{ writer: { subject: string } }>(["gateway", "get", id, ...byTls]);
+  assert.is(writer.subject, subject);
+  const before = await Deno.readTextFile(`${gatewayFolder}/key.pem`);
+  await done(["identity", "renew", ...byTls]);
+  assert.is.not(await Deno.readTextFile(`${gatewayFolder}/key.pem`), before);
+  const { addresses } = JSON.parse(await Deno.readTextFile(`${data}/node.json`)) as {
+    addresses: { transport: string; host: string; port: number }[];
+  };
+  const { host, port } = addresses.find(({ transport }) => transport === "tls")!;
+  const known = ["gateway", "get", id, "--server", `${host}:${port}`, ...byTls];
+  const { code, stderr } = await crs(known, { env: { CRS_DATA: `${folder}/nowhere` } });
+  assert.is(code, 0, stderr);
+  assert.equal(await refused(["gateway", "get", id, "--tls"]), [2, "invalid_argument"]);
+  assert.equal(await refused(["identity", "issue", "--tls", ...asAdministrator]), [
+    2,
+    "invalid_argument",
+  ]);
 });
 
 test("all processes end", async () => {

@@ -17,8 +17,7 @@ import { proveRenewal } from "../../../identity/renewal_proof.ts";
 import { formatSpiffeId, isCertifiedRole, parseSpiffeId } from "../../../identity/spiffe.ts";
 import { bundleFromJson } from "../../../identity/trust_bundle_content.ts";
 import { guardRejections } from "../../../transport/guard.ts";
-import { QuicDialer } from "../../../transport/quic_dialer.ts";
-import { askAny, type Asking, JOIN_ANEW, provenTarget } from "../connect_to.ts";
+import { askAny, type Asking, dialerOf, JOIN_ANEW, provenTarget } from "../connect_to.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
 import {
@@ -30,6 +29,7 @@ import {
   withClient,
 } from "../shell.ts";
 import { facts } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
 import { findTarget, identityOf } from "../target.ts";
 
 /** Flags of `init`. */
@@ -173,6 +173,13 @@ export interface IssueFlags extends ServerOptions {
 /** Gets a first certificate, or the next of an administrator's key. */
 export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<number> {
   const { environment } = terminal;
+  if (flags.tls === true) {
+    throw usageFailure(
+      "A first certificate is not asked for by TLS, which asks for a certificate itself",
+      "Leave --tls away; afterwards commands may go by TLS.",
+      "tls",
+    );
+  }
   const folder = new IdentityFolder(mustIdentity(flags, environment));
   if (flags.subject !== undefined) folder.create(flags.subject);
   if (flags.root !== undefined) folder.keepRoots(terminal.readText(flags.root));
@@ -193,7 +200,11 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
     // The server was pinned: who it says to believe is who it is.
     if (!folder.hasRoots) folder.keepRoots(rootsOf(bundle));
     return await folder.keep(chain, bundle, wall.unixMs());
-  }, "Ask a controller for a new join token: crs identity join-token makes it.");
+  }, {
+    flags,
+    environment,
+    advice: "Ask a controller for a new join token: crs identity join-token makes it.",
+  });
   return await showReply(identityReply("Issued", folder.path, own), flags, terminal);
 }
 
@@ -207,18 +218,22 @@ export async function renew(flags: ServerOptions, { terminal }: Shell): Promise<
       ...asking.world,
       ask: (order, pinsOf) => askAny("renewIdentity", order, target, { ...asking, pinsOf }),
     });
-  }, JOIN_ANEW);
+  }, { flags, environment, advice: JOIN_ANEW });
   return await showReply(identityReply("Renewed", folder.path, own), flags, terminal);
 }
 
 /** Asks without a proof; a refusal says how to go on. */
 async function asStranger<T>(
   use: (asking: Asking) => Promise<T>,
-  advice: string,
+  { flags, environment, advice }: {
+    readonly flags: ServerOptions;
+    readonly environment: Terminal["environment"];
+    readonly advice: string;
+  },
 ): Promise<T> {
   const world = processWorld();
   const guard = guardRejections(globalThis, () => {});
-  const dialer = new QuicDialer({ scheduler: world.scheduler, onError: () => {} });
+  const dialer = dialerOf(flags, environment, world);
   try {
     return await use({ world, dialer });
   } catch (cause) {

@@ -9,7 +9,7 @@ import {
   PUBLIC_FILE_MODE,
   replaceFile,
 } from "../../../identity/private_file.ts";
-import { writeNodeFile } from "../../../identity/node_file.ts";
+import { readNodeFile, writeNodeFile } from "../../../identity/node_file.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const PIN = `sha256:${"ab".repeat(32)}`;
@@ -133,6 +133,32 @@ test("findTarget says how to start a node where none is found", () =>
         error.message.includes(`${folder}/node.json`),
     );
   }, { withNode: false }));
+
+test("findTarget goes by TLS to the node's TLS port, and believes its CA alone", () =>
+  withFolder((folder) => {
+    const identity = `${folder}/mine`;
+    ensurePrivateFolder(identity);
+    replaceFile(`${identity}/root.pem`, CA, PUBLIC_FILE_MODE);
+    const server = "10.0.0.1:1";
+    const tls = { tls: true, data: folder, identity };
+    assert.throws(
+      () => findTarget(tls, {}, alive),
+      (error: CliFailure) => error.code === "connection_lost" && /--tls on/.test(error.advice),
+    );
+    const node = readNodeFile(folder)!;
+    const addresses = [...node.addresses, { transport: "tls", host: "127.0.0.1", port: 5_002 }];
+    writeNodeFile(folder, { ...node, addresses });
+    const { endpoints, trust } = findTarget(tls, { CRS_PIN: PIN }, alive);
+    assert.equal(endpoints, [{ host: "127.0.0.1", port: 5_002 }]);
+    assert.equal(trust, { kind: "ca", pem: [CA] });
+    assert.equal(findTarget({ ...tls, server }, {}, alive).trust, { kind: "ca", pem: [CA] });
+    for (const mistake of [{ ...tls, identity: undefined }, { ...tls, pin: [PIN] }]) {
+      assert.throws(
+        () => findTarget({ ...mistake, server }, {}),
+        (error: CliFailure) => error.code === "invalid_argument",
+      );
+    }
+  }));
 
 test("findTarget bounds the time", () => {
   const timeoutOf = (timeout: string) =>
