@@ -8,6 +8,7 @@ import {
   connect,
   type IssuedIdentity,
   type StrangersOrders,
+  type TokenUse,
 } from "../client/mod.ts";
 import { IdentityFolder } from "../../identity/identity_folder.ts";
 import { KeptIdentity, type PinsOf, pinsOf } from "../../identity/kept_identity.ts";
@@ -33,6 +34,7 @@ const GONE_CONNECT_MS = 500;
 export async function connectTo(options: ServerOptions, terminal: Terminal): Promise<Connected> {
   const { environment } = terminal;
   const target = findTarget(options, environment);
+  const token = shownToken(options, environment);
   const { endpoints, timeoutMs, local } = target;
   const world = processWorld();
   // Rejections that only the runtime sees say nothing that a call does not say too.
@@ -55,7 +57,7 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
       trust,
       dialer,
       world,
-      ...(kept === undefined ? {} : { credentials: kept.credentials }),
+      ...(kept === undefined ? {} : { credentials: { ...kept.credentials, ...token.use } }),
       options: {
         program: `crs/${VERSION}`,
         timeoutMs,
@@ -67,6 +69,10 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
       await client.close();
       await release();
     };
+    if (token.refusal !== undefined) {
+      await client.close();
+      throw token.refusal;
+    }
     return { client, endpoints, timeoutMs, region: local?.region, close };
   } catch (error) {
     await release();
@@ -74,6 +80,33 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
     if (kept === undefined && failure.code === "malformed") throw identityNeeded(failure);
     throw unreachableFailure(target, environment, failure);
   }
+}
+
+/** The token of the options, and why it was refused where it was. */
+interface ShownToken {
+  readonly use: { readonly tokens?: TokenUse };
+  refusal: RegistryError | undefined;
+}
+
+function shownToken(options: ServerOptions, environment: Terminal["environment"]): ShownToken {
+  const { useToken } = options;
+  if (useToken === undefined) return { use: {}, refusal: undefined };
+  if (identityOf(options, environment) === undefined) {
+    throw usageFailure(
+      "--use-token needs an identity: a token is bound to a certificate",
+      "Name the folder of yours by --identity or CRS_IDENTITY.",
+      "identity",
+    );
+  }
+  const tokens: TokenUse = {
+    current: () => useToken,
+    refused: ({ code, message, fields }) => {
+      const advice = "Ask a controller for another: crs identity token mint --subject makes it.";
+      shown.refusal = new CliFailure(code, `The token is refused: ${message}`, { advice, fields });
+    },
+  };
+  const shown: ShownToken = { use: { tokens }, refusal: undefined };
+  return shown;
 }
 
 /** By QUIC, or by TLS, which shows the certificate of the identity's folder as it is then. */

@@ -34,6 +34,8 @@ export interface ServerOptions extends CommonOptions {
   readonly pin?: readonly string[];
   /** The folder of the identity to prove. */
   readonly identity?: string;
+  /** A token to show. */
+  readonly useToken?: string;
   /** By TLS over TCP, not by QUIC. */
   readonly tls?: boolean;
   /** Time for the command's calls, a duration. */

@@ -50,6 +50,8 @@ async function openSessions(): Promise<number> {
 let ops = { host: "", port: 0 };
 const asAdministrator = ["--identity", administrator];
 const asGateway = ["--identity", gatewayFolder];
+/** On a machine with much to do, too, the record outlives the test. */
+const lasting = ["--ttl", "10m"];
 let subject = "";
 let id = "";
 
@@ -104,7 +106,16 @@ test("a join token is good for one certificate of whom it names", async () => {
 
 test("a gateway registers its own record, which tells by whose certificate", async () => {
   const fields = ["--region", "eu-1", "--domain", "g.example", "--address", "192.0.2.1"];
-  const register = ["gateway", "register", ...fields, "--port", "4000", ...asGateway, "--id"];
+  const register = [
+    "gateway",
+    "register",
+    ...fields,
+    "--port",
+    "4000",
+    ...asGateway,
+    ...lasting,
+    "--id",
+  ];
   await done([...register, id]);
   const other = "11111111-1111-4111-8111-111111111111";
   assert.equal(await refused([...register, other]), [2, "permission_denied"]);
@@ -156,11 +167,30 @@ test("a token is minted, and checked with the published keys", async () => {
   assert.equal(await refused(other, { input: token }), [2, "unauthenticated"]);
 });
 
+test("a controller issues a token for another, whose session then has what it grants", async () => {
+  const mint = ["identity", "token", "mint", "--subject", subject, "--credential-hashes"];
+  assert.equal(await refused([...mint, ...asGateway]), [2, "permission_denied"]);
+  const { token } = await done<{ token: string }>([...mint, ...asAdministrator]);
+  const get = ["gateway", "get", id];
+  await done([...get, ...asGateway, "--use-token", token]);
+  // It is bound to the gateway's certificate.
+  assert.equal(await refused([...get, ...asAdministrator, "--use-token", token]), [
+    2,
+    "unauthenticated",
+  ]);
+  assert.equal(await refused([...get, "--use-token", token]), [2, "invalid_argument"]);
+  await done(["identity", "renew", ...asGateway]);
+  assert.equal(await refused([...get, ...asGateway, "--use-token", token]), [
+    2,
+    "unauthenticated",
+  ]);
+});
+
 test("only a controller bans; a ban ends an open session within a second", async () => {
   const ban = ["identity", "ban", "subject", subject];
   assert.equal(await refused([...ban, ...asGateway]), [2, "permission_denied"]);
   const fields = ["--region", "eu-1", "--domain", "g.example", "--address", "192.0.2.1"];
-  const keep = ["gateway", "keep", ...fields, "--port", "4000", "--id", id, "--ttl", "5"];
+  const keep = ["gateway", "keep", ...fields, "--port", "4000", "--id", id, ...lasting];
   const open = new CrsProcess([...keep, "--data", data, ...asGateway, "--json"]);
   processes.push(open);
   await open.printed("a registration", (text) => text.includes(`"registered"`) ? text : undefined);
@@ -186,7 +216,7 @@ test("crs identity audit --verify shows who did what, and that nothing is missin
   assert.is(verified, true);
   assert.equal(entries.map(({ number }) => number), entries.map((_, index) => index + 1));
   const actions = entries.filter((entry) => entry.subject === subject).map(({ action }) => action);
-  assert.equal(actions, ["joinToken", "enrol", "renew", "ban", "unban"]);
+  assert.equal(actions, ["joinToken", "enrol", "renew", "token", "renew", "ban", "unban"]);
   const audit = ["identity", "audit", ...asGateway];
   assert.equal(await refused(audit), [2, "permission_denied"]);
   const { entries: newest } = await done<{ entries: unknown[] }>(

@@ -2,7 +2,7 @@
  * Certificates by hand: makes a trust domain, join tokens, first certificates and the next ones. What
  * is secret is written to files of mode 0600, or shown once.
  */
-import { formatUuid, parseUuid } from "../../base/uuid.ts";
+import { parseUuid } from "../../base/uuid.ts";
 import { toRegistryError } from "../../base/errors.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { initAuthority } from "../../../identity/authority_init.ts";
@@ -31,6 +31,7 @@ import {
 import { facts } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { findTarget, identityOf } from "../target.ts";
+import { type GrantFlags, grantsOfFlags } from "./identity_grants.ts";
 
 /** Flags of `init`. */
 export interface InitFlags extends CommonOptions {
@@ -103,12 +104,9 @@ export async function rotate(
 }
 
 /** Flags of `join-token`. */
-export interface JoinTokenFlags extends ServerOptions {
+export interface JoinTokenFlags extends ServerOptions, GrantFlags {
   readonly id?: string;
   readonly region?: string;
-  readonly domain?: readonly string[];
-  readonly gateway?: readonly string[];
-  readonly credentialHashes?: boolean;
 }
 
 /** Makes a join token. */
@@ -132,11 +130,7 @@ export async function joinToken(
     role,
     subjectId: parseUuid(flags.id ?? crypto.randomUUID(), "id"),
   });
-  const grants = {
-    domains: flags.domain ?? [],
-    gateways: (flags.gateway ?? []).map((id) => formatUuid(parseUuid(id, "gateway"))),
-    ...(flags.credentialHashes === true ? { credentialHashes: true } : {}),
-  };
+  const grants = grantsOfFlags(flags);
   const target = findTarget(flags, environment);
   const made = await withClient(shell, flags, async ({ client, endpoints }) => {
     const token = await client.identities.createJoinToken(subject, grants);

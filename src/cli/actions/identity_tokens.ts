@@ -3,32 +3,67 @@
  * checked here as whoever is served with one would.
  */
 import { RegistryError } from "../../base/errors.ts";
+import { TOKEN_LIFE_MS_MAX } from "../../base/limits.ts";
+import type { Client } from "../../client/types.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { formatPin } from "../../../identity/certificate.ts";
-import { parseSpiffeId } from "../../../identity/spiffe.ts";
+import {
+  formatRegionScope,
+  formatSpiffeId,
+  parseSpiffeId,
+  type SpiffeId,
+} from "../../../identity/spiffe.ts";
 import { checkToken, readTokenForm } from "../../../identity/token_check.ts";
 import { PublishedTokenKeys } from "../../../identity/token_keys.ts";
 import { parseDuration } from "../duration.ts";
-import { CliFailure } from "../failure.ts";
+import { CliFailure, usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { facts } from "../table.ts";
+import { type GrantFlags, grantsOfFlags, hasGrants } from "./identity_grants.ts";
 
 /** Flags of `token mint`. */
-export interface MintFlags extends ServerOptions {
-  readonly audience: string;
+export interface MintFlags extends ServerOptions, GrantFlags {
+  readonly audience?: string;
+  readonly subject?: string;
   readonly life: string;
 }
 
-/** Mints a token for the own certificate. */
+/** Mints a token for the own certificate, or, as a controller, for somebody else's. */
 export async function mint(flags: MintFlags, shell: Shell): Promise<number> {
-  const lifeMs = parseDuration(flags.life, "--life", { min: 1_000, max: 900_000 });
-  const token = await withClient(
-    shell,
-    flags,
-    ({ client }) => client.identities.mintToken(flags.audience, lifeMs),
-  );
+  const lifeMs = parseDuration(flags.life, "--life", { min: 1_000, max: TOKEN_LIFE_MS_MAX });
+  const ask = flags.subject === undefined
+    ? mintOwn(flags, lifeMs)
+    : mintFor(parseSpiffeId(flags.subject), flags, lifeMs);
+  const token = await withClient(shell, flags, ({ client }) => ask(client.identities));
   const reply = { json: { token, claims: claimsJson(token) }, text: () => `${token}\n` };
   return await showReply(reply, flags, shell.terminal);
+}
+
+type Ask = (identities: Client["identities"]) => Promise<string>;
+
+function mintOwn(flags: MintFlags, lifeMs: number): Ask {
+  const { audience } = flags;
+  if (audience === undefined) {
+    throw usageFailure(
+      "It must be said for whom the token is",
+      "Name the audience by --audience: who is to take the token.",
+      "audience",
+    );
+  }
+  if (hasGrants(flags)) {
+    throw usageFailure(
+      "A token for the own certificate grants what that grants",
+      "A controller grants more, by --subject.",
+      "subject",
+    );
+  }
+  return (identities) => identities.mintToken(audience, lifeMs);
+}
+
+function mintFor(subject: SpiffeId, flags: MintFlags, lifeMs: number): Ask {
+  const { audience = formatRegionScope(subject) } = flags;
+  const order = { subject: formatSpiffeId(subject), audience, lifeMs };
+  return (identities) => identities.issueToken({ ...order, grants: grantsOfFlags(flags) });
 }
 
 /** Flags of `token verify`. */

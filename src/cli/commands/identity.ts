@@ -45,7 +45,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .action((part: string, flags: RotateFlags) =>
         act((actions) => actions.rotate(part, flags, shell))
       ),
-    newServerCommand(
+    addGrantOptions(newServerCommand(
       "join-token",
       "Makes a one-time token for somebody's first certificate. It is shown once and lives for ten " +
         "minutes. Needs a controller's identity.",
@@ -53,13 +53,10 @@ export function identityCommand(shell: Shell, run: Run): Command {
         "identity join-token gateway --identity ./pki/administrator",
         "identity join-token agent --domain bank.example --gateway <id>",
       ],
-    )
+    ))
       .argument("<role>", "agent, gateway, proxy, controller or node")
       .option("--id <uuid>", "id of the subject, and of its record (default: a new one)")
       .option("--region <name>", "region (default: that of the own identity)")
-      .option("--domain <name>", "domain that it may claim; may be repeated", collect)
-      .option("--gateway <uuid>", "gateway that it may name; may be repeated", collect)
-      .option("--credential-hashes", "it may read credential hashes")
       .action((role: string, flags: JoinTokenFlags) =>
         act((actions) => actions.joinToken(role, flags, shell))
       ),
@@ -83,10 +80,17 @@ export function identityCommand(shell: Shell, run: Run): Command {
       ["identity renew --identity ./gateway"],
     ).action((flags: ServerOptions) => act((actions) => actions.renew(flags, shell))),
     newGroup("token", "Mints and checks access tokens.", [
-      newServerCommand("mint", "Mints a token that is bound to the own certificate.", [
-        "identity token mint --audience api.example --life 5m",
-      ])
-        .requiredOption("--audience <name>", "for whom it is")
+      addGrantOptions(newServerCommand(
+        "mint",
+        "Mints a token that is bound to the own certificate, or, as a controller, to another's by " +
+          "--subject, with what it grants beside that; who has it shows it by --use-token.",
+        [
+          "identity token mint --audience api.example --life 5m",
+          "identity token mint --subject spiffe://… --domain bank.example",
+        ],
+      ))
+        .option("--audience <name>", "who is to take it (default with --subject: its registry)")
+        .option("--subject <spiffe id>", "whose certificate it is bound to (default: the own)")
         .option("--life <duration>", "how long it counts, at most 15m", "5m")
         .action((flags: MintFlags) => check((actions) => actions.mint(flags, shell))),
       newServerCommand("verify", "Checks a token as whoever is served with it would.", [
@@ -152,4 +156,12 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .option("--last <count>", "only the newest entries")
       .action((flags: AuditFlags) => administer((actions) => actions.audit(flags, shell))),
   ]);
+}
+
+/** What a token may grant. */
+function addGrantOptions(command: Command): Command {
+  return command
+    .option("--domain <name>", "domain that it may claim; may be repeated", collect)
+    .option("--gateway <uuid>", "gateway that it may name; may be repeated", collect)
+    .option("--credential-hashes", "it may read credential hashes");
 }

@@ -29,6 +29,7 @@ export function newServerCommand(name: string, description: string, examples: re
       "--identity <folder>",
       "identity to prove, made by crs identity issue (env: CRS_IDENTITY)",
     )
+    .option("--use-token <token>", "token whose grants count beside those of the identity")
     .option("--tls", "goes by TLS over TCP, where UDP is blocked; needs --identity")
     .option("--timeout <duration>", "time for the answer, such as 500ms or 5 (seconds)");
 }

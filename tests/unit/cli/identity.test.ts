@@ -227,6 +227,34 @@ test("crs identity token verify checks a token by a file of keys, without a node
   assert.is(nonsense.code, 2);
 });
 
+test("crs identity token mint asks for the own token, or for somebody's with what it grants", async () => {
+  const answers = { "identities.mintToken": "a.b.c", "identities.issueToken": "d.e.f" };
+  const mint = (line: string) => crs(`identity token mint ${line}`, { answers });
+  const own = await mint("--audience api.example --life 60");
+  assert.equal([own.code, own.stdout], [0, "a.b.c\n"]);
+  assert.equal(own.calls, [["identities.mintToken", "api.example", 60_000]]);
+  const grants = `--gateway ${ID.toUpperCase()} --domain a.example --domain b.example`;
+  const other = await mint(`--subject ${SUBJECT} ${grants} --credential-hashes`);
+  assert.equal([other.code, other.stdout], [0, "d.e.f\n"]);
+  assert.equal(other.calls, [["identities.issueToken", {
+    subject: SUBJECT,
+    audience: "spiffe://registry.example/region/eu-1",
+    lifeMs: 300_000,
+    grants: { domains: ["a.example", "b.example"], gateways: [ID], credentialHashes: true },
+  }]]);
+  const mistakes = [
+    "--life 60",
+    "--audience api.example --domain a.example",
+    "--subject spiffe://registry.example/gateway",
+    `--subject ${SUBJECT} --life 16m`,
+    `--subject ${SUBJECT} --gateway g`,
+  ];
+  for (const line of mistakes) {
+    const { code, calls } = await mint(line);
+    assert.equal([code, calls], [2, []], line);
+  }
+});
+
 test("crs identity jwks and bundle print what the node has, as it is", async () => {
   const answers = { "identities.tokenKeys": `{"keys":[]}`, "identities.trustBundle": "" };
   assert.is((await crs("identity jwks", { answers })).stdout, `{"keys":[]}\n`);
