@@ -3,12 +3,12 @@
  * a node knows of group 0's; whoever applies a change there applies it here in the same turn, and the
  * sessions that it concerns are told at once by their signals.
  *
- * Bounded: at `BANS_MAX` a further ban is refused, never an older one forgotten. A ban may have an
+ * Bounded: at `LISTED_BANS_MAX` a further ban is refused, never an older one forgotten. A ban may have an
  * end, as that of a token does; times are Unix ms, passed in.
  */
 import { assert } from "../src/base/assert.ts";
 import { RegistryError } from "../src/base/errors.ts";
-import { BAN_REASON_BYTES_MAX, BANS_MAX, SPIFFE_ID_BYTES_MAX } from "../src/base/limits.ts";
+import { BAN_REASON_BYTES_MAX, LISTED_BANS_MAX, SPIFFE_ID_BYTES_MAX } from "../src/base/limits.ts";
 import type { TokenBans } from "./token_check.ts";
 
 /** What a ban names. */
@@ -74,10 +74,10 @@ export class BanList implements TokenBans {
   ban(ban: Ban): void {
     checkBan(ban);
     const key: Key = `${ban.kind} ${ban.name}`;
-    if (!this.#bans.has(key) && this.#bans.size >= BANS_MAX) {
+    if (!this.#bans.has(key) && this.#bans.size >= LISTED_BANS_MAX) {
       throw new RegistryError(
         "overloaded",
-        `At most ${BANS_MAX} bans are kept: lift some, or withdraw what they name`,
+        `At most ${LISTED_BANS_MAX} bans are kept: lift some, or withdraw what they name`,
       );
     }
     this.#bans.set(key, { ...ban });

@@ -502,6 +502,12 @@ export const TOKEN_KEY_LEAD_MS = 300_000;
 export const JWKS_BYTES_MAX = 4 * 1024;
 /** Bans at once: group 0 holds them, some 100 bytes each, and a node all of them in memory. */
 export const BANS_MAX = 100_000;
+/** Bans and stopped lineages, as a node lists them: all that group 0 can hold, or some would not count. */
+export const LISTED_BANS_MAX = BANS_MAX + LINEAGES_MAX;
+/** Of refused identities one is logged in this time, ms: a stranger shall not fill the disk. */
+export const REFUSAL_SAMPLE_MS = 1_000;
+/** Reasons by which refused identities are counted apart: all that there are, and room for more. */
+export const REFUSAL_REASONS_MAX = 128;
 /** Why somebody was banned, in words. */
 export const BAN_REASON_BYTES_MAX = 255;
 /** A sealed label's value: four recipients of 250 bytes each, and the longest plain value. */

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Ban, BanList } from "../../../identity/ban_list.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { BANS_MAX } from "../../../src/base/limits.ts";
+import { LISTED_BANS_MAX } from "../../../src/base/limits.ts";
 
 const SUBJECT = "spiffe://registry.example/region/eu/agent/6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 const TOKEN = "0b5d3c52-6b1f-4b6e-9a3e-0d1b2c3d4e5f";
@@ -151,7 +151,9 @@ test("dropEnded drops bans at their end, and those without one never", () => {
 
 test("a full list refuses one more, and still takes a change of an old one", () => {
   const list = new BanList();
-  for (let id = 1; id <= BANS_MAX; id++) list.ban({ kind: "lineage", name: `${id}`, reason: "" });
+  for (let id = 1; id <= LISTED_BANS_MAX; id++) {
+    list.ban({ kind: "lineage", name: `${id}`, reason: "" });
+  }
   assert.is(codeOf(() => list.ban(BANS[0]!)), "overloaded");
   assert.is(codeOf(() => list.ban({ kind: "lineage", name: "1", reason: "more" })), "accepted");
   list.unban("lineage", "2");
