@@ -157,6 +157,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
       }),
       authorities: () => new Set(this.#authorities),
       bans: registry.bans,
+      refusals: registry.refusals,
     });
   }
 

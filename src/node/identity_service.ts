@@ -3,8 +3,7 @@
  * committed as a conditional change before its certificate is made from the committed record; what
  * came in between makes it decide anew, a bounded number of times.
  *
- * What is granted is audited by the very command that grants it. Refusals are counted here, and now
- * and then logged: a stranger must not be able to fill what group 0 keeps.
+ * What is granted is audited by the very command that grants it; what is refused is not, but counted.
  */
 import { createHash } from "node:crypto";
 import { defined } from "../base/assert.ts";
@@ -53,6 +52,7 @@ import { publicationFromBytes } from "../../identity/bundle_publication.ts";
 import type { Group } from "./group_interface.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
 import { nodeSubjectId } from "./node_subject.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What the service stands on. */
 export interface IdentityServiceParts {
@@ -60,6 +60,7 @@ export interface IdentityServiceParts {
   readonly store: SystemStore;
   readonly bans: BanList;
   readonly grace: RenewalGrace;
+  readonly refusals: Refusals;
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
   readonly entropy: Entropy;
@@ -75,19 +76,14 @@ export interface Issued {
 /** A command for group 0, made for a header. */
 type Command = (header: CommandHeader) => Uint8Array;
 
-/** Refusals are logged at most this often, ms. */
-const SAMPLE_MS = 1_000;
 /** Group 0 is asked whether it may be read within this, ms. */
 const READ_MS = 3_000;
 
 /** Serves identities on what group 0 holds. */
 export class IdentityService {
-  /** Refusals since the start, by reason. */
-  readonly refusals = new Map<string, number>();
   readonly #parts: IdentityServiceParts;
   #authority: IdentityAuthority | undefined;
   #reserved = 0;
-  #sampledMs = -Infinity;
 
   constructor(parts: IdentityServiceParts) {
     this.#parts = parts;
@@ -546,15 +542,9 @@ export class IdentityService {
     if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
   }
 
-  /** Counts a refusal, and logs one now and then. */
+  /** Notes a refusal. */
   #refuse(fault: EnrolmentFault | string, subject: string): RegistryError {
-    const count = (this.refusals.get(fault) ?? 0) + 1;
-    this.refusals.set(fault, count);
-    const nowMs = this.#parts.monotonic.nowMs();
-    if (nowMs >= this.#sampledMs + SAMPLE_MS) {
-      this.#sampledMs = nowMs;
-      this.#parts.logger.warn("A request for an identity was refused", { fault, subject, count });
-    }
+    this.#parts.refusals.note("A request for an identity was refused", fault, { subject });
     const reason = FAULT_TEXTS[fault as EnrolmentFault] ?? fault;
     const code = fault === "signer_ending" ? "invalid_configuration" : "unauthenticated";
     return new RegistryError(code, `No certificate is issued: ${reason}`, { field: fault });

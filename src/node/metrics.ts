@@ -50,6 +50,8 @@ export interface NodeSnapshot {
   /** Since the start: renewals answered, and log entries that extended covers or told the time. */
   readonly renewals: number;
   readonly renewalsLogged: number;
+  /** Identities that were refused since the start, by a closed set of reasons. */
+  readonly refusals: ReadonlyMap<string, number>;
 }
 
 /** What {@link NodeMetrics} needs. */
@@ -248,6 +250,11 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
           labels: { transport },
           value: count,
         })),
+    ),
+    counter(
+      "crs_identity_refusals_total",
+      "Handshakes and requests for certificates that were refused, by reason.",
+      () => [...snapshot().refusals].map(([reason, value]) => ({ labels: { reason }, value })),
     ),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];

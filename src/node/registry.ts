@@ -61,6 +61,7 @@ import { type Partition, PartitionTable } from "./partitions.ts";
 import { Proposer } from "./proposer.ts";
 import { ReadPath } from "./read_path.ts";
 import { type LogEvents, Recovery } from "./recovery.ts";
+import { Refusals } from "./refusals.ts";
 import { Registrar } from "./registrar.ts";
 import { RenewPath } from "./renew_path.ts";
 import { ReplyWriter } from "./reply_writer.ts";
@@ -117,6 +118,8 @@ export class Registry {
   readonly leases: LeaseDriver;
   readonly renewals: RenewPath;
   readonly identities: IdentityService;
+  /** Identities that this node refused. */
+  readonly refusals: Refusals;
   /** Who is banned, as group 0 says; sessions are ended by it. */
   readonly bans = new BanList();
   /** What the operator loosened of the access rules. */
@@ -174,12 +177,14 @@ export class Registry {
     this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
     this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger });
     groups.system.store.watchRevocations(this.#banFeed);
+    this.refusals = new Refusals({ monotonic: clock, logger });
     this.identities = new IdentityService({
       ...groups.system,
       ...world,
       monotonic: clock,
       bans: this.bans,
       grace: options.renewalGrace ?? DEFAULT_RENEWAL_GRACE,
+      refusals: this.refusals,
       logger,
     });
     this.dispatcher = new Dispatcher({

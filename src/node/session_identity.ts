@@ -25,6 +25,7 @@ import {
 } from "../../identity/session_life.ts";
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** A proof that counts for a while. */
 export interface Proof {
@@ -74,6 +75,8 @@ export interface CertifiedIdentityOptions {
   readonly sessionMsMax?: number;
   /** What tokens are held to; absent: none is taken or given. */
   readonly tokens?: TokenAcceptance;
+  /** Told of who was refused. */
+  readonly refusals?: Refusals;
 }
 
 /** What a handshake, or TLS, says of a session's life. */
@@ -93,8 +96,18 @@ export class CertifiedIdentity implements SessionIdentity {
     return this.#halfOpen.count;
   }
 
-  prove(session: Session, stream: Stream): Promise<Proof> {
-    return session.transport === "tls" ? this.#proveByTls(session) : this.#shake(session, stream);
+  async prove(session: Session, stream: Stream): Promise<Proof> {
+    try {
+      if (session.transport === "tls") return await this.#proveByTls(session);
+      return await this.#shake(session, stream);
+    } catch (error) {
+      if (error instanceof HandshakeRefused) {
+        const { fault, message } = error.failure;
+        const facts = { from: session.remoteAddress, message };
+        this.#options.refusals?.note("A handshake was refused", fault, facts);
+      }
+      throw error;
+    }
   }
 
   get #sessionMsMax(): number {

@@ -44,5 +44,6 @@ export function snapshotOf(
     streams: listener?.stats.streams ?? 0,
     renewals: registry?.renewals.renewed ?? 0,
     renewalsLogged: registry?.extensionsProposed ?? 0,
+    refusals: registry?.refusals.counts ?? new Map(),
   };
 }

@@ -130,6 +130,10 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [SESSIONS, "a ban ends an open session at once"],
     [SESSIONS, "a ban of a token ends the sessions that use it, and no others"],
     [SOCKETS, "a ban ends sessions of all transports within a second"],
+    [NODE, "a ban by subject, by lineage or of a token ends its open sessions within a second"],
+  ],
+  "refusals that are to fill the audit log": [
+    [NODE, "whoever is refused is counted and now and then logged, and fills no audit log"],
   ],
   "junk certificates in a chain": [
     [PATH, "validatePath refuses junk in a chain, wherever it stands"],

@@ -196,6 +196,74 @@ test("a request for a certificate is worth nothing without a token or a known ke
   }
 });
 
+test("a ban by subject, by lineage or of a token ends its open sessions within a second", async () => {
+  const [victim, other, controller] = [
+    await join("gateway", 7),
+    await join("gateway", 8),
+    await join("controller", 9),
+  ];
+  const admin = await world.wait(node.connect(controller));
+  const { subject, lineage } = victim.own.identity;
+  const order = { subject, audience: AUDIENCE, lifeMs: 600_000, grants: NO_GRANTS };
+  const token = await world.wait(admin.identities.issueToken(order));
+  const claims = readTokenForm(token);
+  assert.ok(typeof claims === "object");
+  const bystander: ConnectionEvent[] = [];
+  const bystanding = await world.wait(node.connect(other, (event) => void bystander.push(event)));
+  const bans = [
+    { kind: "subject", name: subject },
+    { kind: "lineage", name: String(lineage) },
+    { kind: "token", name: claims.tokenId },
+  ] as const;
+  for (const { kind, name } of bans) {
+    const sessions = node.sessions;
+    const events: ConnectionEvent[] = [];
+    const refused: string[] = [];
+    const client = kind === "token"
+      ? await withToken(victim, token, refused)
+      : await world.wait(node.connect(victim, (event) => void events.push(event)));
+    assert.equal([node.sessions, refused], [sessions + 1, []], kind);
+    const before = world.nowMs();
+    await world.wait(admin.identities.ban({ kind, name, reason: "lost" }));
+    assert.ok(world.nowMs() - before < 1_000, "The ban was committed");
+    if (kind === "token") {
+      // The session was ended and began anew, without it.
+      await world.pass(1_000 - (world.nowMs() - before));
+      assert.match(refused[0]!, "banned");
+    } else {
+      assert.is(node.sessions, sessions, kind);
+      await world.pass(100);
+      const lost = events.find((event) => event.kind === "lost");
+      assert.is(lost?.kind === "lost" && lost.error.code, "unauthenticated");
+      assert.is(await code(node.connect(victim)), "unauthenticated");
+    }
+    await world.wait(client.close());
+    await world.wait(admin.identities.unban({ kind, name }));
+    await world.wait((await world.wait(node.connect(victim))).close());
+  }
+  assert.equal(bystander.filter(({ kind }) => kind === "lost"), []);
+  for (const client of [admin, bystanding]) await world.wait(client.close());
+});
+
+test("whoever is refused is counted and now and then logged, and fills no audit log", async () => {
+  const { refusals, identities } = registry;
+  const handshakes = refusals.counts.get("banned") ?? 0;
+  assert.ok(handshakes >= 2, "Handshakes of the banned one");
+  const { count } = identities.state.audit;
+  node.troubles.length = 0;
+  const thief = new IdentityFolder(`${folder}/thief`);
+  const request = await createCertificateRequest(await thief.key());
+  const unknown = refusals.counts.get("unknown_token") ?? 0;
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const order = { token: "x", subject: thief.subject, request, timeMs: 0, proof: request };
+    const asked = identities.enrol(order, world.nowMs() + 5_000);
+    assert.is(await code(asked), "unauthenticated");
+  }
+  assert.is(refusals.counts.get("unknown_token"), unknown + 200);
+  assert.ok(node.troubles.length <= 1, String(node.troubles.length));
+  assert.is(identities.state.audit.count, count);
+});
+
 test("all ends", async () => {
   await node.close();
   await Deno.remove(folder, { recursive: true });
