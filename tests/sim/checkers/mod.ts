@@ -15,6 +15,7 @@ import { OneChange } from "./one_change.ts";
 import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
+import { ReadIndex } from "./read_index.ts";
 import { StalledLeader } from "./stalled_leader.ts";
 import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
@@ -33,6 +34,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new CommitIndex(),
   () => new Commits(),
   (facts) => new OneLease(facts),
+  () => new ReadIndex(),
   () => new StalledLeader(),
   () => new IdenticalImages(),
   (facts) => new TimeToLive(facts),

@@ -4,10 +4,11 @@ import { Commits } from "../../../../sim/checkers/commits.ts";
 import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
 import { Elections } from "../../../../sim/checkers/elections.ts";
 import { OneChange } from "../../../../sim/checkers/one_change.ts";
-import type { ReplicaRef, Words } from "../../../../sim/history.ts";
+import { ReadIndex } from "../../../../sim/checkers/read_index.ts";
+import type { Operation, ReplicaRef, Words } from "../../../../sim/history.ts";
 import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
-import { finds, refOf, step } from "../../../../support/sim_views.ts";
+import { finds, operation, refOf, step } from "../../../../support/sim_views.ts";
 
 const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
 
@@ -106,6 +107,25 @@ test("OneChange finds a leader that appends a change before it applied another",
   checker.onAppend(one, { ...entry, index: 6, term: 2, kind: ENTRY_COMMAND });
   checker.onAppend(one, { ...entry, index: 7, term: 2 });
   step(checker, { ...leader, applied: 5 });
+});
+
+test("ReadIndex finds a read of a state before its call", () => {
+  const checker = new ReadIndex();
+  step(checker, { ref: one, role: "leader", term: 2, committed: 5 }, { nowMs: 10 });
+  step(checker, { ref: one, role: "follower", term: 3, committed: 9 }, { nowMs: 15 });
+  step(checker, { ref: two, role: "leader", term: 3, committed: 8 }, { nowMs: 20 });
+  step(checker, { ref: one, role: "leader", term: 2, committed: 6 }, { nowMs: 25 });
+  const read = (calledMs: number, fields: Partial<Operation>) => {
+    checker.onOperation(operation(calledMs, calledMs + 1, { kind: "get", ...fields }));
+  };
+  read(15, { way: "lease", index: 5 });
+  read(20, { way: "barrier", index: 5 });
+  read(30, { way: "barrier", index: 8 });
+  read(30, { way: "lease", index: 1, group: 2 });
+  read(30, { way: "lease", index: 0 });
+  finds(checker, /at 7, and when it asked, at 30.000 ms, 8/, () => {
+    read(30, { way: "lease", index: 7 });
+  });
 });
 
 test("Commits finds a leader that counts for an entry of an earlier term", () => {
