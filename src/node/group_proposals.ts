@@ -17,14 +17,17 @@ interface Proposal {
   readonly deadlineMs: number;
   /** Cleared when something else answered first; the entry may be applied all the same. */
   settle: ((proposed: Proposed<never>) => void) | undefined;
+  /** The one proposed after it, in its term. */
+  next: Proposal | undefined;
 }
 
 /** The open proposals of one group. */
 export class GroupProposals {
   readonly #id: GroupId;
-  /** Of the term that this replica leads, ascending; `[#head, …)` wait. */
-  #led: Proposal[] = [];
-  #head = 0;
+  /** Of the term that this replica leads, ascending: a chain, for there is mostly one or none. */
+  #first: Proposal | undefined;
+  #last: Proposal | undefined;
+  #ledCount = 0;
   /** Of terms that it led before. */
   #former: Proposal[] = [];
 
@@ -34,7 +37,7 @@ export class GroupProposals {
 
   /** How many entries are proposed and not seen applied. */
   get count(): number {
-    return this.#led.length - this.#head + this.#former.length;
+    return this.#ledCount + this.#former.length;
   }
 
   /** Notes a proposal of the term that is led now, above all before. */
@@ -42,15 +45,21 @@ export class GroupProposals {
     { index, term, deadlineMs }: { index: number; term: number; deadlineMs: number },
   ): Promise<Proposed<Outcome>> {
     return new Promise((settle) => {
-      this.#led.push({ index, term, deadlineMs, settle });
+      const proposal: Proposal = { index, term, deadlineMs, settle, next: undefined };
+      if (this.#last === undefined) this.#first = proposal;
+      else this.#last.next = proposal;
+      this.#last = proposal;
+      this.#ledCount++;
     });
   }
 
   /** The entry at `index`, of `term`, is applied, and this came of it. */
   applied(index: number, term: number, outcome: unknown): void {
-    const led = this.#led[this.#head];
+    const led = this.#first;
     if (led !== undefined && led.index === index) {
-      this.#takeLed();
+      this.#first = led.next;
+      if (led.next === undefined) this.#last = undefined;
+      this.#ledCount--;
       decide(this.#id, led, term, outcome);
     }
     if (this.#former.length > 0) {
@@ -70,9 +79,10 @@ export class GroupProposals {
 
   /** This replica leads no more. */
   leadershipLost(): void {
-    this.#former.push(...this.#led.slice(this.#head));
-    this.#led = [];
-    this.#head = 0;
+    for (const proposal of this.#led()) this.#former.push(proposal);
+    this.#first = undefined;
+    this.#last = undefined;
+    this.#ledCount = 0;
   }
 
   /** Answers those whose time is up; their entries may be applied all the same. */
@@ -93,15 +103,14 @@ export class GroupProposals {
   }
 
   *#waiting(): Iterable<Proposal> {
-    for (let at = this.#head; at < this.#led.length; at++) yield this.#led[at]!;
+    yield* this.#led();
     yield* this.#former;
   }
 
-  #takeLed(): void {
-    this.#head++;
-    if (this.#head * 2 < this.#led.length) return;
-    this.#led.splice(0, this.#head);
-    this.#head = 0;
+  *#led(): Iterable<Proposal> {
+    for (let proposal = this.#first; proposal !== undefined; proposal = proposal.next) {
+      yield proposal;
+    }
   }
 
   #takeFormer(isTaken: (proposal: Proposal) => boolean, take: (proposal: Proposal) => void): void {

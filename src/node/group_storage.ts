@@ -38,6 +38,8 @@ interface Step {
   snapshot: Snapshot | undefined;
   /** Submissions that are not answered. */
   outstanding: number;
+  /** The step after it. */
+  next: Step | undefined;
 }
 
 const NO_ENTRIES: readonly Entry[] = [];
@@ -48,9 +50,13 @@ export class GroupStorage {
   readonly #log: SharedLog;
   readonly #replicaLog: ReplicaLog;
   readonly #owner: GroupStorageOwner;
-  /** In the order in which they came; the first `#submitted` of them are with the log. */
-  #steps: Step[] = [];
-  #submitted = 0;
+  /** In the order in which they came; those before {@link #due} are with the log. */
+  #first: Step | undefined;
+  #last: Step | undefined;
+  /** The first that is not with the log. */
+  #due: Step | undefined;
+  /** The last that is, or was. */
+  #submitted: Step | undefined;
   /** Saved last, or on its way there. */
   #saved: HardState;
   /** As the core has it. */
@@ -94,15 +100,7 @@ export class GroupStorage {
 
   /** Takes an entry that the core appended by itself (`RaftNode.appendAlone`), in its turn. */
   append(entry: Entry): void {
-    if (this.#closed) return;
-    this.#steps.push({
-      order: undefined,
-      alone: entry,
-      entries: [entry],
-      hardState: undefined,
-      snapshot: undefined,
-      outstanding: 0,
-    });
+    this.#enqueue(newStep({ alone: entry, entries: [entry] }));
     this.#submitDue();
   }
 
@@ -113,22 +111,19 @@ export class GroupStorage {
   saveCommit(commit: number): void {
     if (this.#closed || commit <= this.#saved.commit) return;
     this.#saved = { ...this.#saved, commit };
-    this.#steps.push({
-      order: undefined,
-      alone: undefined,
-      entries: NO_ENTRIES,
-      hardState: this.#saved,
-      snapshot: undefined,
-      outstanding: 0,
-    });
+    this.#enqueue(newStep({ hardState: this.#saved }));
     this.#submitDue();
   }
 
   /** Hands out what is durable; what needs no write is, once all before it is. */
   release(): void {
-    while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {
-      const { order, alone } = this.#steps.shift()!;
-      this.#submitted--;
+    while (this.#first !== this.#due && isDurable(this.#first!)) {
+      const step = this.#first!;
+      const { order, alone } = step;
+      this.#first = step.next;
+      if (step === this.#last) this.#last = undefined;
+      // Its bytes are not to be remembered.
+      if (step === this.#submitted) this.#submitted = undefined;
       if (alone !== undefined) this.#owner.storedAlone(alone);
       else if (order !== undefined) this.#owner.stored(order);
       this.#submitDue();
@@ -139,9 +134,12 @@ export class GroupStorage {
   retry(): void {
     if (this.#blocked === undefined) return;
     // What is still with the log is answered before anything may follow it.
-    if (this.#steps.some(({ outstanding }) => outstanding > 0)) return;
+    for (let step = this.#first; step !== undefined; step = step.next) {
+      if (step.outstanding > 0) return;
+    }
     this.#blocked = undefined;
-    this.#submitted = 0;
+    this.#due = this.#first;
+    this.#submitted = undefined;
     this.#submitDue();
     this.release();
   }
@@ -149,22 +147,25 @@ export class GroupStorage {
   /** Nothing more is written or handed out. */
   close(): void {
     this.#closed = true;
-    this.#steps = [];
-    this.#submitted = 0;
+    this.#first =
+      this.#last =
+      this.#due =
+      this.#submitted =
+        undefined;
     this.#blocked = undefined;
   }
 
   #push(part: Pick<Step, "order" | "entries" | "snapshot">): void {
     if (this.#closed) return;
-    const { order, entries, snapshot } = part;
-    this.#steps.push({
-      order,
-      alone: undefined,
-      entries,
-      hardState: this.#hardStateDue(part),
-      snapshot,
-      outstanding: 0,
-    });
+    this.#enqueue(newStep({ ...part, hardState: this.#hardStateDue(part) }));
+  }
+
+  #enqueue(step: Step): void {
+    if (this.#closed) return;
+    if (this.#last === undefined) this.#first = step;
+    else this.#last.next = step;
+    this.#last = step;
+    this.#due ??= step;
   }
 
   /**
@@ -182,12 +183,14 @@ export class GroupStorage {
   }
 
   #submitDue(): void {
-    while (this.#blocked === undefined && this.#submitted < this.#steps.length) {
+    while (this.#blocked === undefined && this.#due !== undefined) {
       // Nothing is appended until the image in place of the whole log is durable.
-      if (this.#submitted > 0 && this.#steps[this.#submitted - 1]!.snapshot !== undefined) return;
-      const refused = this.#submit(this.#steps[this.#submitted]!);
+      if (this.#submitted?.snapshot !== undefined) return;
+      const step = this.#due;
+      const refused = this.#submit(step);
       if (refused !== undefined) return this.#block(refused);
-      this.#submitted++;
+      this.#submitted = step;
+      this.#due = step.next;
     }
   }
 
@@ -260,6 +263,20 @@ export class GroupStorage {
     this.#blocked = error;
     this.#owner.failed(error);
   }
+}
+
+function newStep(
+  { order, alone, entries, hardState, snapshot }: Partial<Step>,
+): Step {
+  return {
+    order,
+    alone,
+    entries: entries ?? NO_ENTRIES,
+    hardState,
+    snapshot,
+    outstanding: 0,
+    next: undefined,
+  };
 }
 
 function hasVoteOf(saved: HardState, known: HardState): boolean {

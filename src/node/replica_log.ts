@@ -20,7 +20,7 @@ export interface ReplicaLogStart {
   readonly entries: readonly Entry[];
 }
 
-/** Places of entries that were let go stay in the array until they are so many. */
+/** Places of entries that were let go stay in the array until they are so many, or all of them. */
 const SLACK = 64;
 
 /** The log of one replica, in memory. */
@@ -30,10 +30,10 @@ export class ReplicaLog implements Storage {
   /** The entry below the first one kept. */
   #offset: number;
   #offsetTerm: number;
-  /** Those before the head are gone. */
+  /** Positions `[#head, #end)` are in use: an array that is filled anew is not made anew. */
   #entries: (Entry | undefined)[];
-  /** Position of the first entry kept. */
   #head = 0;
+  #end = 0;
   #byteCount = 0;
 
   /** @param makeSnapshot the state applied now as a snapshot; undefined: not at the moment. */
@@ -60,12 +60,13 @@ export class ReplicaLog implements Storage {
   }
 
   lastIndex(): number {
-    return this.#offset + this.#entries.length - this.#head;
+    return this.#offset + this.#end - this.#head;
   }
 
   term(index: number): number | undefined {
     if (index === this.#offset) return this.#offsetTerm;
-    return index < this.#offset ? undefined : this.#entries[this.#position(index)]?.term;
+    if (index < this.#offset || index > this.lastIndex()) return undefined;
+    return this.#entries[this.#position(index)]!.term;
   }
 
   entries(lo: number, hi: number, bytesMax: number): readonly Entry[] | undefined {
@@ -97,7 +98,7 @@ export class ReplicaLog implements Storage {
     );
     this.#truncate(this.#position(first));
     for (const entry of entries) {
-      this.#entries.push(entry);
+      this.#entries[this.#end++] = entry;
       this.#byteCount += entryBytes(entry);
     }
   }
@@ -114,11 +115,10 @@ export class ReplicaLog implements Storage {
       this.#entries[at] = undefined;
     }
     this.#head = position + 1;
-    if (this.#head === this.#entries.length) {
-      this.#entries.length = 0;
-      this.#head = 0;
-    } else if (this.#head > SLACK && this.#head > this.#entries.length / 2) {
-      this.#entries = this.#entries.slice(this.#head);
+    if (this.#head === this.#end) this.#clear();
+    else if (this.#head > SLACK && this.#head > this.#end / 2) {
+      this.#entries = this.#entries.slice(this.#head, this.#end);
+      this.#end -= this.#head;
       this.#head = 0;
     }
   }
@@ -133,9 +133,8 @@ export class ReplicaLog implements Storage {
 
   /** Puts a snapshot, of (index, term), in place of everything. */
   restore(index: number, term: number): void {
-    this.#entries.length = 0;
-    this.#head = 0;
-    this.#byteCount = 0;
+    this.#truncate(this.#head);
+    this.#clear();
     this.#offset = index;
     this.#offsetTerm = term;
   }
@@ -145,9 +144,17 @@ export class ReplicaLog implements Storage {
   }
 
   #truncate(position: number): void {
-    for (let at = position; at < this.#entries.length; at++) {
+    for (let at = position; at < this.#end; at++) {
       this.#byteCount -= entryBytes(this.#entries[at]!);
+      this.#entries[at] = undefined;
     }
-    this.#entries.length = position;
+    this.#end = position;
+  }
+
+  /** No position is in use any more. */
+  #clear(): void {
+    if (this.#entries.length > SLACK) this.#entries = [];
+    this.#head = 0;
+    this.#end = 0;
   }
 }

@@ -4,19 +4,20 @@
  * `Ready` and the answers of storage; only the messages in between are left out. With asynchronous
  * writes only. Source: Raft thesis §3.6.2 (a majority of one).
  */
-import { entriesApplied } from "./apply.ts";
+import { entryApplied } from "./apply.ts";
 import type { Core } from "./core.ts";
 import { acknowledgeOwn } from "./leader.ts";
 import { type Entry, entryBytes, NO_REPLICA } from "./message.ts";
-import { appendOwn } from "./proposal.ts";
+import { takeUncommitted } from "./proposal.ts";
 
 /** Appends an entry, handed out to be written with that; undefined: only a `Ready` can now. */
 export function appendAlone(core: Core, data: Uint8Array): Entry | undefined {
-  if (!isAlone(core)) return undefined;
-  const entries = appendOwn(core, [{ kind: "normal", data }]);
-  if (entries === undefined) return undefined;
-  core.log.unstable.acceptInProgress();
-  return entries[0];
+  if (!isAlone(core) || !takeUncommitted(core, data.length)) return undefined;
+  const { log, term } = core;
+  const entry: Entry = { term, index: log.lastIndex + 1, kind: "normal", data };
+  log.append([entry]);
+  log.unstable.acceptInProgress();
+  return entry;
 }
 
 /** Whether this replica leads nobody else, and nothing of it waits for a `Ready`. */
@@ -44,5 +45,5 @@ export function wroteAlone(core: Core, entry: Entry): boolean {
 
 /** Notes that it is applied. */
 export function appliedAlone(core: Core, entry: Entry): void {
-  entriesApplied(core, [entry]);
+  entryApplied(core, entry);
 }

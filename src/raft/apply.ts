@@ -4,7 +4,7 @@
  */
 import type { Core } from "./core.ts";
 import type { Entry, Snapshot } from "./message.ts";
-import { EMPTY_DATA, entriesBytes, payloadBytes } from "./message.ts";
+import { EMPTY_DATA, entriesBytes, entryBytes, payloadBytes } from "./message.ts";
 import { proposeAsLeader, releaseUncommitted } from "./proposal.ts";
 
 /** Notes that `entries`, handed out before, are applied. */
@@ -13,6 +13,12 @@ export function entriesApplied(core: Core, entries: readonly Entry[]): void {
   if (last === undefined) return;
   appliedTo(core, last.index, entriesBytes(entries));
   releaseUncommitted(core, payloadBytes(entries));
+}
+
+/** The same of one. */
+export function entryApplied(core: Core, entry: Entry): void {
+  appliedTo(core, entry.index, entryBytes(entry));
+  releaseUncommitted(core, entry.data.length);
 }
 
 /** Notes that `snapshot` is durable and stands in the state machine. */

@@ -103,33 +103,27 @@ function fitOf(
 
 /** Appends at this term; false, and nothing done, when too much is not committed already. */
 export function appendAsLeader(core: Core, proposals: readonly Proposal[]): boolean {
-  const entries = appendOwn(core, proposals);
-  if (entries === undefined) return false;
+  const { log, term } = core;
+  let bytes = 0;
+  for (const { data } of proposals) bytes += data.length;
+  if (!takeUncommitted(core, bytes)) return false;
+  let index = log.lastIndex;
+  log.append(proposals.map(({ kind, data }): Entry => ({ term, index: ++index, kind, data })));
   // The leader acknowledges to itself, too, only when its own log is durable (§10.2.1).
   const reply = newMessage("append_reply", core.id);
-  reply.index = core.log.lastIndex;
+  reply.index = index;
   core.send(reply);
   return true;
 }
 
-/** The same without its acknowledgement; the entries, undefined when it is too much. */
-export function appendOwn(core: Core, proposals: readonly Proposal[]): Entry[] | undefined {
-  const { log, term } = core;
-  let bytes = 0;
-  for (const { data } of proposals) bytes += data.length;
+/** Takes room for `bytes` of data that are not committed; false where that is too much. */
+export function takeUncommitted(core: Core, bytes: number): boolean {
   // Some proposal must always get through, however large, and what is empty always does: the entry
   // that opens a term, and the one that leaves a joint configuration.
   const before = core.uncommittedBytes;
-  if (before > 0 && bytes > 0 && before + bytes > core.settings.uncommittedBytesMax) {
-    return undefined;
-  }
+  if (before > 0 && bytes > 0 && before + bytes > core.settings.uncommittedBytesMax) return false;
   core.uncommittedBytes = before + bytes;
-
-  let index = log.lastIndex;
-  const entries: Entry[] = [];
-  for (const { kind, data } of proposals) entries.push({ term, index: ++index, kind, data });
-  log.append(entries);
-  return entries;
+  return true;
 }
 
 /** Notes that entries with `bytes` of data are applied, and so no longer count as uncommitted. */

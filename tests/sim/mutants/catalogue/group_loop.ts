@@ -38,8 +38,8 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     breaks: "What an order of the core carries goes out once its writes are durable",
     edits: [{
       file: "src/node/group_storage.ts",
-      anchor: "while (this.#submitted > 0 && isDurable(this.#steps[0]!)) {",
-      replacement: "while (this.#submitted > 0 && this.#steps[0]!.snapshot === undefined) {",
+      anchor: "while (this.#first !== this.#due && isDurable(this.#first!)) {",
+      replacement: "while (this.#first !== this.#due && this.#first!.snapshot === undefined) {",
     }],
   },
   {
