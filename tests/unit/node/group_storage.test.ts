@@ -13,7 +13,7 @@ import {
   type Message,
   newMessage,
 } from "../../../src/raft/mod.ts";
-import type { HardState, LogDone, SharedLog } from "../../../src/storage/shared_log.ts";
+import type { HardState, ImagePoint, LogDone, SharedLog } from "../../../src/storage/shared_log.ts";
 
 const FULL = new RegistryError("storage_unavailable", "No room");
 
@@ -29,6 +29,10 @@ class HeldLog {
 
   saveHardState(_group: GroupId, { term, vote, commit }: HardState, done: LogDone) {
     return this.#take(`state ${term} ${vote} ${commit}`, done);
+  }
+
+  installImage(_group: GroupId, { index }: ImagePoint, _chunks: unknown, done: LogDone) {
+    return this.#take(`image ${index}`, done);
   }
 
   #take(what: string, done: LogDone): RegistryError | undefined {
@@ -183,6 +187,25 @@ test("a commit index alone asks nothing of the log, and waits for nothing", () =
   assert.equal(stored, [1, 0], "but what it carries goes out");
   harness.order(2, { term: 0 });
   assert.is(log.submitted.at(-1), "state 1 1 2", "it was not forgotten");
+});
+
+test("behind an image nothing is appended until it is durable, in place of the whole log", () => {
+  const harness = new Harness();
+  const { log, stored } = harness;
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
+  const snapshot = { index: 9, term: 1, configuration, data: new Uint8Array(0) };
+  harness.order(1);
+  harness.order(9, { entries: [], snapshot });
+  harness.order(10);
+  assert.equal(log.submitted, ["entry 1", "image 9"]);
+  log.answer();
+  log.answer(FULL);
+  harness.storage.retry();
+  assert.equal(log.submitted.slice(2), ["image 9"]);
+  log.answer();
+  assert.equal(log.submitted.slice(3), ["entry 10"]);
+  log.answer();
+  assert.equal(stored, [1, 9, 10]);
 });
 
 test("the commit index goes along with the next entries, and with nothing else", () => {
