@@ -3,7 +3,7 @@
  * uses, ECDSA P-256 by WebCrypto. The same verdict on every runtime, browsers included.
  */
 import { RegistryError } from "../src/base/errors.ts";
-import { verifyingKey, verifyMessage } from "./ed25519.ts";
+import { type VerifyingKey, verifyingKey, verifyMessage } from "./ed25519.ts";
 import type { PublicKey, SignedStructure } from "./signed_structure.ts";
 
 const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
@@ -12,13 +12,33 @@ const ECDSA = { name: "ECDSA", hash: "SHA-256" } as const;
 /** True where the structure is signed by the key. Any bytes give a verdict, never an error. */
 export async function isSignedBy(signed: SignedStructure, key: PublicKey): Promise<boolean> {
   if (signed.signatureAlgorithm !== key.algorithm) return false;
+  if (key.algorithm === "Ed25519") {
+    const ready = await readyKey(key);
+    return ready !== undefined && await isSignedByReady(signed, ready);
+  }
+  return await unlessUnsound(verifyP256(signed, key.bytes)) ?? false;
+}
+
+/** An Ed25519 key made ready for many signatures; `undefined`: it is no key, and signs nothing. */
+export function readyKey({ bytes }: PublicKey): Promise<VerifyingKey | undefined> {
+  return unlessUnsound(verifyingKey(bytes));
+}
+
+/** As {@link isSignedBy}, by a key that was made ready. */
+export async function isSignedByReady(
+  { signatureAlgorithm, signedBytes, signature }: SignedStructure,
+  key: VerifyingKey,
+): Promise<boolean> {
+  if (signatureAlgorithm !== "Ed25519") return false;
+  return await verifyMessage(key, signedBytes, signature);
+}
+
+/** A key that is no point of its curve signs nothing; the runtimes say so in several ways. */
+async function unlessUnsound<T>(result: Promise<T>): Promise<T | undefined> {
   try {
-    return key.algorithm === "Ed25519"
-      ? await verifyMessage(await verifyingKey(key.bytes), signed.signedBytes, signed.signature)
-      : await verifyP256(signed, key.bytes);
+    return await result;
   } catch (error) {
-    // A key that is no point of its curve signs nothing; the runtimes say so in several ways.
-    if (error instanceof RegistryError || error instanceof DOMException) return false;
+    if (error instanceof RegistryError || error instanceof DOMException) return undefined;
     throw error;
   }
 }

@@ -15,8 +15,8 @@ import type { Grants } from "../src/base/peer.ts";
 import { KEY_USAGE, LEAF_PROFILES, type LeafProfileName } from "./certificate_profile.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
-import { isSignedBy } from "./certificate_signature.ts";
 import { forbiddenName } from "./name_constraints.ts";
+import { sha256 } from "./sha256.ts";
 import { parseRegionScope, parseSpiffeId, type SpiffeId } from "./spiffe.ts";
 import { mayHaveIssued, type TrustStore } from "./trust_store.ts";
 
@@ -157,13 +157,12 @@ async function finishPath(
   for (let index = certificates.length - 2; index >= 0; index--) {
     const certificate = certificates[index]!;
     if (trust.holds(certificate)) continue;
-    if (!(await isSignedBy(certificate, certificates[index + 1]!.publicKey))) {
+    if (!(await trust.isSignedBy(certificate, certificates[index + 1]!))) {
       return at(index, refusal("signature", "its signature is not its issuer's"));
     }
   }
   const certificate = certificates[0]!;
-  const hash = await crypto.subtle.digest("SHA-256", new Uint8Array(certificate.der));
-  return { certificate, sha256: new Uint8Array(hash), expiresAtMs, expired };
+  return { certificate, sha256: sha256(certificate.der), expiresAtMs, expired };
 }
 
 function leafFault(

@@ -9,7 +9,8 @@ import { bytesEqual } from "../src/base/bytes.ts";
 import { TRUST_AUTHORITIES_MAX } from "../src/base/limits.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
-import { isSignedBy } from "./certificate_signature.ts";
+import { isSignedBy, isSignedByReady, readyKey } from "./certificate_signature.ts";
+import type { VerifyingKey } from "./ed25519.ts";
 import { checkTrustDomain } from "./spiffe.ts";
 
 /** What a store is made of; certificates in DER. */
@@ -27,6 +28,8 @@ export class TrustStore {
   readonly intermediates: readonly ParsedCertificate[];
   /** True where a peer may show intermediates of its own. */
   readonly isOpen: boolean;
+  /** Of the store's own CAs, made ready at the first signature that each has to answer for. */
+  readonly #keys = new Map<ParsedCertificate, VerifyingKey>();
 
   private constructor(
     trustDomain: string,
@@ -71,6 +74,20 @@ export class TrustStore {
   holds(certificate: ParsedCertificate): boolean {
     return this.isRoot(certificate) ||
       this.intermediates.some(({ der }) => bytesEqual(der, certificate.der));
+  }
+
+  /** True where `issuer` signed the certificate; one of the store's own has its key ready. */
+  async isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
+    const { publicKey } = issuer;
+    const isOwn = this.intermediates.includes(issuer) || this.roots.includes(issuer);
+    if (!isOwn || publicKey.algorithm !== "Ed25519") return isSignedBy(certificate, publicKey);
+    let key = this.#keys.get(issuer);
+    if (key === undefined) {
+      const made = await readyKey(publicKey);
+      if (made === undefined) return false;
+      this.#keys.set(issuer, key = made);
+    }
+    return isSignedByReady(certificate, key);
   }
 
   /** The CA of the store that the certificate names as its issuer; the signature is not checked. */
