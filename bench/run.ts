@@ -2,11 +2,12 @@
  * Runs the benches and prints their tables. Load and server are processes of their own; results go
  * to `bench/results/<name>.ndjson`. All of them take some eight minutes.
  *
- *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|identity|authority …]
+ *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake …]
  *     deno task bench table        prints the tables of the results that are there
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
+import { benchHandshake } from "./handshake.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
@@ -27,6 +28,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   aliases: benchAliases,
   identity: benchIdentity,
   authority: benchAuthority,
+  handshake: benchHandshake,
 };
 
 /** What is on file, the newest machine last. */

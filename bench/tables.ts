@@ -83,6 +83,24 @@ const OTHERS = [
     name: "the same token again on one session, µs",
     goal: "≤ 2",
   },
+  {
+    bench: "handshake quic",
+    field: "p50Ms",
+    name: "session with registry-auth/1, connect to first reply by QUIC, p50 ms",
+    goal: "≤ 8",
+  },
+  {
+    bench: "handshake tls",
+    field: "p50Ms",
+    name: "the same by TLS with client certificates, p50 ms",
+    goal: "≤ 8",
+  },
+  {
+    bench: "handshake unproven",
+    field: "p50Ms",
+    name: "without identities by QUIC, p50 ms",
+    goal: "",
+  },
   { bench: "issue", field: "issuePerSecond", name: "certificates issued, 1/s", goal: "≥ 300" },
   {
     bench: "issue",
