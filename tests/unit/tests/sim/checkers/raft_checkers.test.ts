@@ -239,31 +239,40 @@ test("IdenticalImages compares all replicas at the end", () => {
   });
 });
 
-test("OneLease finds two leaders that hold a lease at once", () => {
-  const checker = new OneLease({ leases: true });
+test("OneLease finds a lease at the election of another, and after it", () => {
   const old = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
-  const young = { ref: two, role: "leader", term: 3, holdsLease: true } as const;
-  step(checker, old);
-  finds(checker, /at once replica 1/, () => {
-    step(checker, young, { others: [nodeView(1, [replicaView(old)])] });
-  });
+  const young = { ref: two, role: "leader", term: 3 } as const;
+  for (const state of ["up", "paused"] as const) {
+    const checker = new OneLease({ leases: true });
+    step(checker, old);
+    const elect = () =>
+      step(checker, young, { others: [nodeView(1, [replicaView(old)], { state })] });
+    // A node that stands still answers to nobody.
+    if (state === "up") finds(checker, /by replica 1 .* replica 2 was elected in term 3/, elect);
+    else elect();
+    // It wakes, and must have noticed before anything else happens there.
+    finds(checker, /replica 2 was elected in term 3/, () => step(checker, old));
+    step(checker, { ...old, holdsLease: false });
+    step(checker, { ...young, holdsLease: true });
+    step(checker, { ...old, ref: { ...one, group: 2 } });
+  }
 });
 
-test("OneLease does not ask nodes that stand still", () => {
+test("OneLease finds a lease before an entry of the term is committed", () => {
   const checker = new OneLease({ leases: true });
-  const old = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
-  const young = { ref: two, role: "leader", term: 3, holdsLease: true } as const;
-  step(checker, old);
-  step(checker, young, { others: [nodeView(1, [replicaView(old)], { state: "paused" })] });
-  // It wakes, and must have noticed before anything else happens there.
-  finds(checker, /replica 1 .* by term 2, after replica 2 did by term 3/, () => step(checker, old));
+  const leader = { ref: one, role: "leader", term: 2, log: [1, 2] } as const;
+  step(checker, { ...leader, committed: 1 });
+  finds(checker, /the last entry committed is of term 1/, () => {
+    step(checker, { ...leader, committed: 1, holdsLease: true });
+  });
+  step(checker, { ...leader, committed: 2, holdsLease: true });
 });
 
 test("OneLease finds two holders of one term, and any where leases are off", () => {
   const checker = new OneLease({ leases: true });
   step(checker, { ref: one, role: "leader", term: 2, holdsLease: true });
   step(checker, { ref: one, role: "leader", term: 2, holdsLease: true });
-  finds(checker, /by term 2, after replica 1/, () => {
+  finds(checker, /replica 1 was elected in term 2/, () => {
     step(checker, { ref: two, role: "leader", term: 2, holdsLease: true });
   });
   const off = new OneLease({ leases: false });
