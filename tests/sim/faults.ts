@@ -76,6 +76,8 @@ export class Faults {
         return this.#deaf(node);
       case "clog":
         return this.#link("is clogged", (from, to) => this.#cluster.network.clog(from, to));
+      case "late_answers":
+        return this.#lateAnswers(group);
       case "slow_network":
         return this.#slowNetwork();
       case "slow_disk":
@@ -164,6 +166,24 @@ export class Faults {
     for (const [from, to] of ways) network.cut(from, to);
     this.#until(this.#scale(100, 4_000), () => {
       for (const [from, to] of ways) network.heal(from, to);
+    });
+  }
+
+  #lateAnswers(group: number): void {
+    const { network, nodes } = this.#cluster;
+    const leader = this.#cluster.leaderOf(group)?.ref.node;
+    if (leader === undefined) return;
+    this.#cluster.note("is heard by nobody, and hears late: node", leader);
+    const others = nodes.filter(({ id }) => id !== leader).map(({ id }) => id);
+    for (const other of others) {
+      network.cut(leader, other);
+      network.clog(other, leader);
+    }
+    this.#until(this.#scale(100, 2_000), () => {
+      for (const other of others) network.heal(other, leader);
+    });
+    this.#until(2_500, () => {
+      for (const other of others) network.heal(leader, other);
     });
   }
 

@@ -53,6 +53,8 @@ export const FAULT_KINDS = [
   "membership",
   /** A replica makes an image and forgets the log below it. */
   "image",
+  /** A leader is heard by nobody, and what it is told comes late, all at once. */
+  "late_answers",
 ] as const;
 
 export type FaultKind = typeof FAULT_KINDS[number];
@@ -79,6 +81,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   transfer: 1_200,
   membership: 700,
   image: 500,
+  late_answers: 1_500,
 };
 
 /** What goes on in a cluster that nothing befalls; most seeds have it. */
@@ -191,7 +194,7 @@ export function planOf(seed: number): Plan {
       jitterMs: draw.scale(0.05, 10),
       poisons: draw.chance(0.5),
     },
-    faults: faultsOf(draw, nodeCount, clocks.leases),
+    faults: withLateAnswers(seed, faultsOf(draw, nodeCount, clocks.leases)),
     safetyMs: SAFETY_MS,
     raft: { ...raftOf(draw), liveness: clocks.timing },
     load: {
@@ -266,11 +269,19 @@ function raftOf(draw: Draw): GroupSettings {
   };
 }
 
+/** It is drawn apart, so that what else a seed has does not depend on it. */
+function withLateAnswers(seed: number, faults: Map<FaultKind, number>): Map<FaultKind, number> {
+  const draw = new Draw(seed ^ 0x1a7e);
+  if (draw.chance(0.25)) faults.set("late_answers", MEAN_MS.late_answers * draw.scale(0.5, 2));
+  return faults;
+}
+
 function faultsOf(draw: Draw, nodeCount: number, leases: boolean): Map<FaultKind, number> {
   // Few faults, many of them, or none at all: some seeds show what peace alone brings about.
   const share = draw.of(0, 0.15, 0.3, 0.5, 0.8);
   const faults = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
+    if (kind === "late_answers") continue;
     const isOn = draw.chance(PEACEFUL.has(kind) ? 0.65 : share);
     const factor = draw.scale(0.5, 3);
     if (isOn && !(kind === "freeze" && leases)) faults.set(kind, MEAN_MS[kind] * factor);
