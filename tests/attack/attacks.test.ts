@@ -132,6 +132,12 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [SOCKETS, "a ban ends sessions of all transports within a second"],
     [NODE, "a ban by subject, by lineage or of a token ends its open sessions within a second"],
   ],
+  "a banned subject that joins or renews": [
+    [NODE, "whoever is banned gets no certificate, by a join token or by the one before"],
+  ],
+  "renewal request played again": [
+    [NODE, "a renewal whose reply was lost is answered again, until its certificate was used"],
+  ],
   "refusals that are to fill the audit log": [
     [NODE, "whoever is refused is counted and now and then logged, and fills no audit log"],
   ],

@@ -245,6 +245,59 @@ test("a ban by subject, by lineage or of a token ends its open sessions within a
   for (const client of [admin, bystanding]) await world.wait(client.close());
 });
 
+test("whoever is banned gets no certificate, by a join token or by the one before", async () => {
+  const { identities } = registry;
+  const victim = await join("agent", 6);
+  const { subject } = victim.own.identity;
+  const deadlineMs = () => world.nowMs() + 5_000;
+  const ban = { kind: "subject", name: subject, reason: "", untilMs: 0 } as const;
+  const { token } = await world.wait(
+    identities.createJoinToken({ subject, grants: NO_GRANTS }, 0, deadlineMs()),
+  );
+  const anew = new IdentityFolder(`${folder}/anew`);
+  anew.create(subject);
+  const request = await createCertificateRequest(await anew.firstKey(world.entropy));
+  const order = { token, subject, request, timeMs: 0, proof: new Uint8Array(0) };
+  const renewal = () =>
+    renewFolder(new IdentityFolder(`${folder}/${id(6)}`), {
+      wall: world,
+      entropy: world.entropy,
+      ask: (renewing) => identities.renew(renewing, deadlineMs()),
+    });
+  await world.wait(identities.ban({ ...ban, lifted: false }, 0, deadlineMs()));
+  assert.is(await code(identities.enrol(order, deadlineMs())), "unauthenticated");
+  assert.is(await code(renewal()), "unauthenticated");
+  await world.wait(identities.ban({ ...ban, lifted: true }, 0, deadlineMs()));
+  assert.is(await code(renewal()), "ok");
+  assert.is(await code(identities.enrol(order, deadlineMs())), "ok", "The token was not spent");
+  victim.close();
+});
+
+test("a renewal whose reply was lost is answered again, until its certificate was used", async () => {
+  const { identities } = registry;
+  const owner = await join("agent", 0);
+  owner.close();
+  const path = `${folder}/${id(0)}`;
+  let again = () => Promise.reject<unknown>(new Error("Nothing was asked yet"));
+  const issued: unknown[] = [];
+  await world.wait(renewFolder(new IdentityFolder(path), {
+    wall: world,
+    entropy: world.entropy,
+    ask: async (order) => {
+      again = async () => void issued.push(await identities.renew(order, world.nowMs() + 5_000));
+      await again();
+      return issued[0] as Awaited<ReturnType<typeof identities.renew>>;
+    },
+  }));
+  assert.is(await code(again()), "ok");
+  assert.equal(issued[1], issued[0]);
+  const renewed = await world.wait(node.keep(path));
+  await world.wait((await world.wait(node.connect(renewed))).close());
+  assert.is(await code(again()), "unauthenticated");
+  assert.is(registry.refusals.counts.get("superseded"), 1);
+  renewed.close();
+});
+
 test("whoever is refused is counted and now and then logged, and fills no audit log", async () => {
   const { refusals, identities } = registry;
   const handshakes = refusals.counts.get("banned") ?? 0;

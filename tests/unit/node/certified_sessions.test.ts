@@ -14,6 +14,7 @@ import { connect } from "../../../src/client/client.ts";
 import type { Credentials } from "../../../src/client/credentials.ts";
 import type { Client, ConnectionEvent } from "../../../src/client/types.ts";
 import { CertifiedIdentity } from "../../../src/node/session_identity.ts";
+import type { Session, Stream } from "../../../transport/transport.ts";
 import { clientEnd, type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
 import { cryptoSettled, watchCrypto } from "../../support/crypto_watch.ts";
 import { controlFrame, GOOD_HELLO } from "../../support/raw_peer.ts";
@@ -278,6 +279,32 @@ test("a session whose certificate is not renewed ends with it", async () => {
     scene.events.some((event) => event.kind === "lost" && event.error.code === "unauthenticated"),
     JSON.stringify(scene.events),
   );
+});
+
+test("a session by TLS ends with its certificate, or with what the node grants", async () => {
+  const scene = await Scene.open();
+  const startMs = scene.world.unixMs();
+  const ends = { certificate: startMs + 60_000, grant: startMs + 90_000 };
+  for (const [notAfterMs, expiresAtMs] of [[ends.certificate, ends.grant], [FAR_MS, ends.grant]]) {
+    scene.realm.admittance = { expiresAtMs: expiresAtMs! };
+    const leaf = { ...scene.gateway.identity, notAfterMs: notAfterMs! };
+    const identity = new CertifiedIdentity({
+      world: scene.world,
+      services: { ...scene.realm.services(scene.server), judge: () => Promise.resolve(leaf) },
+      own: () => scene.server,
+      tlsLeaves: () => ({ current: tlsLeaf(scene.server, "current") }),
+      authorities: () => new Set(),
+      bans: scene.bans,
+    });
+    const session = { transport: "tls", peerCertificate: scene.gateway.chain[0]! } as Session;
+    const { peer } = await scene.world.wait(identity.prove(session, {} as Stream));
+    const endMs = Math.min(notAfterMs!, expiresAtMs!);
+    assert.equal([peer.subject, peer.pinned, peer.expiresAtMs], [leaf.subject, true, endMs]);
+    await scene.world.pass(endMs - scene.world.unixMs() - 1_000);
+    assert.is(peer.revoked.aborted, false);
+    await scene.world.pass(2_000);
+    assert.is(peer.revoked.aborted, true);
+  }
 });
 
 test("a session ends with its wall clock, even one that was set", async () => {
