@@ -386,6 +386,18 @@ test("validatePath takes identities with Ed25519 keys alone, and sound ones", as
   }
 });
 
+test("a CA whose key is no sound one signs nothing, though the store has it", async () => {
+  const publicKey = { algorithm: "Ed25519", bytes: new Uint8Array(32) } as const;
+  const weak = await createOddIntermediate(pki, {}, { publicKey });
+  const options = { trustDomain: TRUST_DOMAIN, roots: [root.certificate.der] };
+  const trust = accepted(
+    await TrustStore.open({ ...options, intermediates: [weak.certificate.der] }),
+  );
+  const leaf = await leafWith({}, {}, weak);
+  assert.is(await faultOf([leaf], { trust }), "signature");
+  assert.is(await faultOf([leaf], { trust }), "signature", "nor when it is asked again");
+});
+
 test("TrustStore opens what a root signed and nothing else", async () => {
   const roots = [root.certificate.der];
   const refused = async (options: Partial<Parameters<typeof TrustStore.open>[0]>) => {
