@@ -502,6 +502,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   /** After each step: begins and ends what belongs to one term of leading. */
   #noticeRole(): void {
     if (!this.#leadership.follow(this.#node)) return;
+    // Who works in the calling turn is given one in which the set looks whether it wants ticks.
+    if (this.#isAlone) this.#host.wantsTurn(this);
     this.#support.leads(this.#leadership.term);
     this.#proposals.leadershipLost();
     this.#leadership.retire();

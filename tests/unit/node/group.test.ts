@@ -459,12 +459,15 @@ test("logPoisoned: who decides alone goes on reading what is durable", async () 
 test("a group alone works in the calling turn, and is told no ticks", async () => {
   const { cluster, node } = await alone();
   assert.is(node.group().wantsTicks, false);
+  let ticks = 0;
+  node.group().tick = () => void ticks++;
   assert.is(node.group().status().role, "leader");
   assert.is(node.group().readPoint(0)?.appliedIndex, 1);
   const sent = cluster.sent.length;
   await cluster.world.pass(10_000);
   assert.is(cluster.sent.length, sent);
   assert.is(node.group().status().term, 1);
+  assert.is(ticks, 0);
 });
 
 test("a group alone that takes a member in is told ticks: what it says at first may be lost", async () => {
