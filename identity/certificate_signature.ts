@@ -12,35 +12,24 @@ const ECDSA = { name: "ECDSA", hash: "SHA-256" } as const;
 /** True where the structure is signed by the key. Any bytes give a verdict, never an error. */
 export async function isSignedBy(signed: SignedStructure, key: PublicKey): Promise<boolean> {
   if (signed.signatureAlgorithm !== key.algorithm) return false;
-  if (key.algorithm === "Ed25519") {
-    const ready = await readyKey(key);
-    return ready !== undefined && await isSignedByReady(signed, ready);
+  try {
+    return key.algorithm === "Ed25519"
+      ? await isSignedByReady(signed, await verifyingKey(key.bytes))
+      : await verifyP256(signed, key.bytes);
+  } catch (error) {
+    // A key that is no point of its curve signs nothing; the runtimes say so in several ways.
+    if (error instanceof RegistryError || error instanceof DOMException) return false;
+    throw error;
   }
-  return await unlessUnsound(verifyP256(signed, key.bytes)) ?? false;
 }
 
-/** An Ed25519 key made ready for many signatures; `undefined`: it is no key, and signs nothing. */
-export function readyKey({ bytes }: PublicKey): Promise<VerifyingKey | undefined> {
-  return unlessUnsound(verifyingKey(bytes));
-}
-
-/** As {@link isSignedBy}, by a key that was made ready. */
+/** As {@link isSignedBy}, by an Ed25519 key that was made ready before. */
 export async function isSignedByReady(
   { signatureAlgorithm, signedBytes, signature }: SignedStructure,
   key: VerifyingKey,
 ): Promise<boolean> {
   if (signatureAlgorithm !== "Ed25519") return false;
   return await verifyMessage(key, signedBytes, signature);
-}
-
-/** A key that is no point of its curve signs nothing; the runtimes say so in several ways. */
-async function unlessUnsound<T>(result: Promise<T>): Promise<T | undefined> {
-  try {
-    return await result;
-  } catch (error) {
-    if (error instanceof RegistryError || error instanceof DOMException) return undefined;
-    throw error;
-  }
 }
 
 async function verifyP256(signed: SignedStructure, keyBytes: Uint8Array): Promise<boolean> {

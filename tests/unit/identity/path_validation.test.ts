@@ -386,16 +386,23 @@ test("validatePath takes identities with Ed25519 keys alone, and sound ones", as
   }
 });
 
-test("a CA whose key is no sound one signs nothing, though the store has it", async () => {
-  const publicKey = { algorithm: "Ed25519", bytes: new Uint8Array(32) } as const;
+test("a CA of the store signs what it signed, and one whose key is no point signs nothing", async () => {
+  const other = await leafWith({}, { serialNumber: Uint8Array.of(0x41, 9) }, {
+    certificate: intermediate.certificate,
+    key: root.key,
+  });
+  for (let round = 0; round < 3; round++) {
+    assert.is(await faultOf([other], { trust: closed }), "signature");
+    assert.is(await faultOf([leafDer], { trust: closed }), "");
+  }
+  // No x on the curve has this y.
+  const publicKey = { algorithm: "Ed25519", bytes: new Uint8Array(32).fill(2, 0, 1) } as const;
   const weak = await createOddIntermediate(pki, {}, { publicKey });
   const options = { trustDomain: TRUST_DOMAIN, roots: [root.certificate.der] };
   const trust = accepted(
     await TrustStore.open({ ...options, intermediates: [weak.certificate.der] }),
   );
-  const leaf = await leafWith({}, {}, weak);
-  assert.is(await faultOf([leaf], { trust }), "signature");
-  assert.is(await faultOf([leaf], { trust }), "signature", "nor when it is asked again");
+  assert.is(await faultOf([await leafWith({}, {}, weak)], { trust }), "signature");
 });
 
 test("TrustStore opens what a root signed and nothing else", async () => {
