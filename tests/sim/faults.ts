@@ -179,10 +179,10 @@ export class Faults {
       network.cut(leader, other);
       network.clog(other, leader);
     }
-    this.#until(this.#scale(100, 2_000), () => {
+    this.#until(this.#scale(100, 1_500), () => {
       for (const other of others) network.heal(other, leader);
     });
-    this.#until(2_500, () => {
+    this.#until(1_500, () => {
       for (const other of others) network.heal(leader, other);
     });
   }

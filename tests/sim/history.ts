@@ -98,9 +98,9 @@ export interface ImageTaken {
   readonly hash: number;
 }
 
-/** A vote, or an acknowledgement of entries, that a replica gives to another. */
+/** A vote, an acknowledgement of entries, or leadership, that a replica gives to another. */
 export interface Words {
-  readonly kind: "vote" | "acknowledgement";
+  readonly kind: "vote" | "acknowledgement" | "leadership";
   readonly term: number;
   /** Replica id. */
   readonly to: number;

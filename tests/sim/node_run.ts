@@ -15,7 +15,7 @@ import { LeaseDriver } from "../../src/node/lease_driver.ts";
 import { type Partition, PartitionTable } from "../../src/node/partitions.ts";
 import { Proposer } from "../../src/node/proposer.ts";
 import { RecoveredGroup, Recovery } from "../../src/node/recovery.ts";
-import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
+import { EMPTY_CONFIGURATION, type MessageType } from "../../src/raft/mod.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import { Partitioner } from "../../src/ring/partition.ts";
 import { Compactor } from "../../src/storage/compaction.ts";
@@ -48,6 +48,13 @@ const SOFT_BYTES = 2 * SEGMENT_BYTES;
 /** Memory for a node's records. */
 const STORE_BYTES_MAX = 64 * 1024 * 1024;
 const HASH_SEED = new Uint8Array(16).fill(7);
+
+/** The messages that checkers are told of, and what they give. */
+const WORDS: ReadonlyMap<MessageType, Words["kind"]> = new Map([
+  ["vote_reply", "vote"],
+  ["append_reply", "acknowledgement"],
+  ["timeout_now", "leadership"],
+]);
 
 /** What a run tells whoever watches. */
 export interface NodeEvents {
@@ -298,14 +305,14 @@ export class NodeRun {
     events.started();
   }
 
-  /** Tells of votes and acknowledgements in what is about to leave. */
+  /** Tells of what others will rely on in what is about to leave. */
   #hear(frame: Uint8Array): void {
     for (const { groupId, message } of decodePeerFrame(frame).messages) {
       const { from, index, reject, term, to, type } = message;
       const ref = this.#refs.get(groupId);
       if (reject || ref?.replica !== from) continue;
-      if (type !== "vote_reply" && type !== "append_reply") continue;
-      const kind = type === "vote_reply" ? "vote" : "acknowledgement";
+      const kind = WORDS.get(type);
+      if (kind === undefined) continue;
       this.#options.events.spoken(ref, { kind, term, to, index, disk: this.#mirror.disk(groupId) });
     }
   }

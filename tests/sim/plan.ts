@@ -81,7 +81,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   transfer: 1_200,
   membership: 700,
   image: 500,
-  late_answers: 1_500,
+  late_answers: 4_000,
 };
 
 /** What goes on in a cluster that nothing befalls; most seeds have it. */

@@ -1,13 +1,14 @@
 /**
  * While a leader holds a lease, nobody was ever elected in a later term; so two leaders of a group
  * never hold one at once, and none serves what a later leader has changed. And a lease serves only
- * from when an entry of the leader's own term is committed. Clock: true time, which no node knows;
+ * from when an entry of the leader's own term is committed, and never in a term that was to be handed
+ * over. Clock: true time, which no node knows;
  * the lease is each node's own, by its own clock.
  * Source: `src/raft/DESIGN.md`, the argument about leases; Raft thesis §6.4.
  */
 import { type Checker, type ClusterView, Finding, type NodeView } from "../history.ts";
-import type { ReplicaView, RunFacts } from "../history.ts";
-import { replicaName } from "./replica_name.ts";
+import type { ReplicaRef, ReplicaView, RunFacts, Words } from "../history.ts";
+import { placeKey, replicaName } from "./replica_name.ts";
 
 /** The leader of the highest term of a group. */
 interface Elected {
@@ -21,9 +22,15 @@ export class OneLease implements Checker {
   readonly name = "one_lease";
   readonly #leases: boolean;
   readonly #elected = new Map<number, Elected>();
+  /** By term and group: its leader asked another to be elected, and the request may come late. */
+  readonly #handedOver = new Set<number>();
 
   constructor({ leases }: Pick<RunFacts, "leases">) {
     this.#leases = leases;
+  }
+
+  onWords({ group }: ReplicaRef, { kind, term }: Words): void {
+    if (kind === "leadership") this.#handedOver.add(placeKey(term, group));
   }
 
   afterStep(node: NodeView, view: ClusterView): void {
@@ -64,6 +71,7 @@ export class OneLease implements Checker {
     const { voters, votersOutgoing } = configuration;
     // Who decides alone needs no lease.
     if (!this.#leases && voters.length + votersOutgoing.length > 1) fail("though leases are off");
+    if (this.#handedOver.has(placeKey(term, ref.group))) fail("which it wanted to hand over");
     const committedTerm = replica.termAt(committed) ?? term;
     if (committedTerm !== term) fail(`and the last entry committed is of term ${committedTerm}`);
   }

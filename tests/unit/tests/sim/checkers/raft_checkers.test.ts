@@ -258,6 +258,19 @@ test("OneLease finds a lease at the election of another, and after it", () => {
   }
 });
 
+test("OneLease finds a lease in a term that was to be handed over", () => {
+  const checker = new OneLease({ leases: true });
+  const leader = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
+  const disk = { term: 2, vote: 1, lastIndex: 0 };
+  step(checker, leader);
+  checker.onWords(one, { kind: "acknowledgement", term: 2, to: 2, index: 0, disk });
+  step(checker, leader);
+  checker.onWords(one, { kind: "leadership", term: 2, to: 2, index: 0, disk });
+  step(checker, { ...leader, holdsLease: false });
+  finds(checker, /which it wanted to hand over/, () => step(checker, leader));
+  step(checker, { ...leader, term: 3 });
+});
+
 test("OneLease finds a lease before an entry of the term is committed", () => {
   const checker = new OneLease({ leases: true });
   const leader = { ref: one, role: "leader", term: 2, log: [1, 2] } as const;
