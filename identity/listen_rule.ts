@@ -1,7 +1,8 @@
 /**
  * Where a node may listen (ARCHITECTURE.md, identity). Without configured identities anybody who
  * reaches the node may write anything, so it listens on this machine only; with an authority it listens
- * on one address, the one that clients dial. A refusal says what is possible.
+ * on one address, the one that clients dial, or on any where it is said what they dial. A refusal says
+ * what is possible.
  */
 import { isIP } from "node:net";
 
@@ -21,22 +22,35 @@ export function isLoopbackHost(host: string): host is LoopbackHost {
   return (LOOPBACK_HOSTS as readonly string[]).includes(host);
 }
 
+/** What a node has to show: nothing, an authority, or one and the hosts that clients dial. */
+export type ListenRight = "development" | "certified" | "advertised";
+
 /**
  * Why the node may not listen on `host`, for a list of mistakes; `undefined` where it may.
  *
  * @param host a literal address without brackets, or a name.
- * @param isCertified peers prove who they are: the node has an authority.
  */
-export function refusedListenHost(host: string, isCertified = false): string | undefined {
+export function refusedListenHost(
+  host: string,
+  right: ListenRight = "development",
+): string | undefined {
   if (isLoopbackHost(host)) return undefined;
-  if (!isCertified) {
+  if (right === "development") {
     return "127.0.0.1, ::1 or localhost: no identities are configured, so anybody who reaches the " +
       "node could write anything. For other machines give it an authority (crs identity init), or " +
       "forward a port to the loopback address by a tunnel that checks who comes in";
   }
   // Clients prove to whom they speak by the address that they dialed, and pin what it shows.
-  if (isIP(host) !== 0 && host !== "0.0.0.0" && host !== "::") return undefined;
-  return "a literal address of this machine, the one that clients dial";
+  const isDialed = right === "advertised" || (host !== "0.0.0.0" && host !== "::");
+  if (isIP(host) !== 0 && isDialed) return undefined;
+  return "a literal address of this machine, the one that clients dial; any, where --advertise says " +
+    "what they dial";
+}
+
+/** The hosts that clients dial. @param advertise with commas; "": they dial what the node listens on. */
+export function dialedHosts(host: string, advertise: string): readonly string[] {
+  if (advertise !== "") return advertise.split(",");
+  return host === "localhost" ? ["127.0.0.1", "::1"] : [host];
 }
 
 /** The literal address to bind for a host that may be listened on. */

@@ -124,27 +124,28 @@ export class ServerCertificates implements RotatingCertificates {
 
 /**
  * The certificate of a file; `undefined` where there is none that one of the authorities signed, for
- * the addresses where the node listens now.
+ * the addresses and names by which the node is dialed now.
  */
 function load(options: ServerCertificatesOptions, file: string): ServerCertificate | undefined {
   const text = readKeyFile(`${options.folder}/${file}`);
   const parsed = text === undefined ? "it is missing" : parseKeyedCertificate(text);
-  if (typeof parsed === "string" || !hasAddresses(parsed, options)) return undefined;
+  if (typeof parsed === "string" || !hasNames(parsed, options)) return undefined;
   const issuer = options.authorities().find(({ certificate }) =>
     isIssuedBy(parsed.certificatePem, encodePem("CERTIFICATE", certificate.der))
   );
   return issuer === undefined ? undefined : withChain(parsed, issuer);
 }
 
-function hasAddresses(
+function hasNames(
   { certificatePem }: KeyedCertificate,
   { names }: ServerCertificatesOptions,
 ): boolean {
   const [der] = decodePem("CERTIFICATE", certificatePem);
   const certificate = der && readCertificate(der);
   if (certificate === undefined || isRefusal(certificate)) return false;
-  const named = certificate.extensions.names?.ips ?? [];
-  return names.ips.every((address) => named.some((other) => bytesEqual(address, other)));
+  const { ips = [], dns = [] } = certificate.extensions.names ?? {};
+  return names.dns.every((name) => dns.includes(name)) &&
+    names.ips.every((address) => ips.some((other) => bytesEqual(address, other)));
 }
 
 async function make(

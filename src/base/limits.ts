@@ -435,6 +435,8 @@ export const TRUST_BUNDLE_BYTES_MAX = 768 * 1024;
 /** Servers of a trust bundle, and addresses of each: one a transport and family. */
 export const TRUST_SERVERS_MAX = 1_024;
 export const TRUST_SERVER_ADDRESSES_MAX = 8;
+/** Hosts that a node says it is dialed by: a member has room for 8 addresses, three a host. */
+export const ADVERTISED_HOSTS_MAX = 2;
 /** The longest life of a certificate that signs trust bundles, ms: its key is not offline. */
 export const BUNDLE_SIGNER_LIFE_MS = 90 * 86_400_000;
 /** Each stage of `registry-auth/1`, ms: a round trip over the whole earth, a resend, a busy node. */

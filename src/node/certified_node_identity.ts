@@ -3,6 +3,7 @@
  * bundle and the token keys. All of it is looked after once a minute; what others must know stands in
  * group 0, and is put there before it is used.
  */
+import { isIP } from "node:net";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from "../base/limits.ts";
@@ -10,7 +11,6 @@ import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
 import { parseAddress } from "../record/address.ts";
-import { isLoopbackHost } from "../../identity/listen_rule.ts";
 import { identityFolder } from "../../identity/credentials.ts";
 import { readFile } from "../../identity/private_file.ts";
 import { ROOT_FILE } from "../../identity/authority_folder.ts";
@@ -37,8 +37,8 @@ export interface CertifiedNodeOptions {
   /** The folder that `crs identity init` made. */
   readonly authority: string;
   readonly data: string;
-  /** Where it listens: `localhost` or a literal address. */
-  readonly host: string;
+  /** What clients dial: addresses and names. */
+  readonly hosts: readonly string[];
   readonly nodeId: number;
   readonly region: string;
   /** Of the token that each session is given; "": none is. */
@@ -64,7 +64,7 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
   registry.identities.useAuthority(authority);
   const certificates = await ServerCertificates.open({
     folder: identityFolder(data),
-    names: namesOf(options.host),
+    names: namesOf(options.hosts),
     signer: () => authority.signer(world.wall.unixMs()).authority,
     authorities: () => authority.held,
     ...world,
@@ -265,11 +265,13 @@ class CertifiedNodeIdentity implements NodeIdentity {
   }
 }
 
-/** The names of the TLS certificates: this machine's own, and the address that clients dial. */
-function namesOf(host: string): { readonly dns: string[]; readonly ips: Uint8Array[] } {
-  const addresses = ["127.0.0.1", "::1"];
-  if (!isLoopbackHost(host)) addresses.push(host);
-  return { dns: ["localhost"], ips: addresses.map(literalBytes) };
+/** The names of the TLS certificates: this machine's own, and what clients dial. */
+function namesOf(hosts: readonly string[]): { readonly dns: string[]; readonly ips: Uint8Array[] } {
+  const all = [...new Set(["localhost", "127.0.0.1", "::1", ...hosts])];
+  return {
+    dns: all.filter((host) => isIP(host) === 0),
+    ips: all.filter((host) => isIP(host) !== 0).map(literalBytes),
+  };
 }
 
 /** 4 bytes, or 16. */

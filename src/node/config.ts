@@ -6,7 +6,7 @@
  */
 import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
-import { CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
+import { ADVERTISED_HOSTS_MAX, CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
 import {
   isLoopbackHost,
   type LoopbackHost,
@@ -93,7 +93,11 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   takeEnvironment(sources.environment, take, mistakes);
   takeFlags(sources.flags, take, mistakes);
   const config = values as unknown as NodeConfig;
-  const refusedHost = refusedListenHost(config.host, config.authority !== "");
+  const advertises = config.advertise === "" ? "certified" : "advertised";
+  const refusedHost = refusedListenHost(
+    config.host,
+    config.authority === "" ? "development" : advertises,
+  );
   if (refusedHost !== undefined) {
     mistakes.push({
       setting: "host",
@@ -108,6 +112,14 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       source: found.logBytesHard ?? "default",
       found: String(config.logBytesHard),
       wanted: `more than logBytesSoft, which is ${config.logBytesSoft}`,
+    });
+  }
+  if (config.advertise !== "" && config.authority === "") {
+    mistakes.push({
+      setting: "advertise",
+      source: found.advertise ?? "default",
+      found: shown(config.advertise),
+      wanted: "none, or an authority: without one clients are on this machine",
     });
   }
   if (config.tls === "on" && config.authority === "") {
@@ -224,6 +236,8 @@ function parseSetting(
       return typeof raw === "string" && isAddress(raw) ? raw : undefined;
     case "host":
       return typeof raw === "string" && refusedListenHost(raw) === undefined ? raw : undefined;
+    case "hosts":
+      return typeof raw === "string" && areHosts(raw, setting.bytesMax) ? raw : undefined;
     case "path":
       return typeof raw === "string" && isPath(raw, setting.bytesMax) ? raw : undefined;
     case "audience":
@@ -267,6 +281,16 @@ function inBounds(setting: IntegerSetting, value: number | undefined): number | 
 function isAddress(text: string): boolean {
   return isLoopbackHost(text) || isIP(text) !== 0;
 }
+
+function areHosts(text: string, bytesMax: number): boolean {
+  const hosts = text.split(",");
+  return text.length <= bytesMax && hosts.length <= ADVERTISED_HOSTS_MAX &&
+    hosts.every((host) => isIP(host) !== 0 || HOST_NAME.test(host));
+}
+
+/** Labels of letters, digits and hyphens (RFC 1123 §2.1), not all digits: that would be an address. */
+const HOST_NAME =
+  /^(?!\d+(\.\d+)*$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
 function isPath(text: string, bytesMax: number): boolean {
   return text !== "" && !text.includes("\0") && new TextEncoder().encode(text).length <= bytesMax;

@@ -17,7 +17,7 @@ import type { World } from "../base/world.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
 import { OPERATIONS } from "../wire/operations.ts";
 import { CertificateRotation } from "../../identity/certificate_rotation.ts";
-import { bindAddress } from "../../identity/listen_rule.ts";
+import { bindAddress, dialedHosts } from "../../identity/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
 import { joinListeners } from "../../transport/joined_listener.ts";
@@ -147,6 +147,7 @@ class Node {
     // What it signs by stands in group 0, so it comes after the registry.
     this.#identity ??= await openCertifiedIdentity({
       ...config,
+      hosts: dialedHosts(config.host, config.advertise),
       registry: this.#registry,
       world: this.#world,
       logger: this.#logger,
@@ -262,7 +263,7 @@ class Node {
     const registry = this.#registry!;
     this.#listener = await this.#bind();
     await this.#putMember();
-    const identity = await this.#identity!.begin(this.#listener.addresses);
+    const identity = await this.#identity!.begin(this.#addresses());
     this.#sessions = new Sessions({
       listener: this.#listener,
       world: this.#world,
@@ -306,12 +307,21 @@ class Node {
   }
 
   #addresses(): NodeAddress[] {
-    const udp = this.#quic!.addresses.flatMap(({ host, port }) => [
+    const udp = this.#dialed(this.#quic!.addresses).flatMap(({ host, port }) => [
       { transport: "quic", host, port },
       { transport: "webtransport", host, port },
     ]);
-    const tcp = (this.#tls?.addresses ?? []).map((address) => ({ transport: "tls", ...address }));
+    const tcp = this.#dialed(this.#tls?.addresses ?? [])
+      .map((address) => ({ transport: "tls", ...address }));
     return [...udp, ...tcp];
+  }
+
+  /** By what clients dial a port that was bound. */
+  #dialed(bound: readonly Endpoint[]): readonly Endpoint[] {
+    const { host, advertise } = this.#config;
+    const [first] = bound;
+    if (advertise === "" || first === undefined) return bound;
+    return dialedHosts(host, advertise).map((dialed) => ({ host: dialed, port: first.port }));
   }
 
   #rotateCertificates(): void {

@@ -5,6 +5,7 @@
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
+  ADVERTISED_HOSTS_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
   RENEWAL_GRACE_MS_DEFAULT,
@@ -41,7 +42,7 @@ export interface ChoiceSetting {
 
 /** An address to listen on, a path, or a name. */
 export interface TextSetting {
-  readonly kind: "address" | "host" | "path" | "name" | "audience";
+  readonly kind: "address" | "host" | "hosts" | "path" | "name" | "audience";
   readonly default: string;
   readonly bytesMax: number;
   readonly description: string;
@@ -64,6 +65,14 @@ export const SETTINGS = {
     min: 0,
     max: 65_535,
     description: "UDP port for QUIC and WebTransport; 0 lets the system choose",
+  },
+  advertise: {
+    kind: "hosts",
+    default: "",
+    bytesMax: 512,
+    description:
+      "hosts that clients dial, with commas, where they are not the address that the node " +
+      "listens on, as behind a translation of addresses; needs an authority",
   },
   tls: {
     kind: "choice",
@@ -274,6 +283,8 @@ export function wantedOf(setting: Setting): string {
       return "127.0.0.1, ::1 or localhost; with an authority a literal address of this machine";
     case "host":
       return "127.0.0.1, ::1 or localhost";
+    case "hosts":
+      return `1 to ${ADVERTISED_HOSTS_MAX} addresses or lower-case names, with commas`;
     case "path":
       return `a path of 1 to ${setting.bytesMax} bytes`;
     case "audience":

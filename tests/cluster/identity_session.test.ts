@@ -229,10 +229,11 @@ test("a restart keeps identities and the node's own certificate chain", async ()
   const [first] = processes;
   first!.kill("SIGTERM");
   assert.is((await first!.ended()).code, 0, first!.stderr);
-  // On an address that a node without an authority may not have.
+  // On all addresses, as a node without an authority may not.
   const { process } = await startCrs(data, {
     flags: [
-      ...["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--host", "127.0.0.2"],
+      ...["--authority", `${folder}/pki/authority`, "--region", "eu-1"],
+      ...["--host", "0.0.0.0", "--advertise", "127.0.0.2"],
       ...["--tls", "on", "--tls-port", "0"],
     ],
   });

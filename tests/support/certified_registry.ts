@@ -210,7 +210,7 @@ export class CertifiedRegistry {
     this.identity = await openCertifiedIdentity({
       authority: this.authority,
       data: `${this.folder}/data`,
-      host: ENDPOINT.host,
+      hosts: [ENDPOINT.host],
       nodeId: 1,
       region,
       sessionTokenAudience,

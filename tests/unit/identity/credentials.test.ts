@@ -66,11 +66,15 @@ test("refusedListenHost allows this machine alone without an authority, and what
     assert.match(refusedListenHost(host)!, /authority/);
   }
   for (const host of ["192.0.2.1", "2001:db8::1", "127.0.0.2", "localhost"]) {
-    assert.is(refusedListenHost(host, true), undefined);
+    assert.is(refusedListenHost(host, "certified"), undefined);
   }
   for (const host of ["0.0.0.0", "::", "example.com", ""]) {
-    assert.match(refusedListenHost(host, true)!, /that clients dial/);
+    assert.match(refusedListenHost(host, "certified")!, /that clients dial/);
   }
+  for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
+    assert.is(refusedListenHost(host, "advertised"), undefined);
+  }
+  assert.match(refusedListenHost("example.com", "advertised")!, /literal address/);
   assert.is(bindAddress("localhost"), "127.0.0.1");
   assert.is(bindAddress("::1"), "::1");
 });

@@ -18,6 +18,7 @@ async function inFolder(
     open: (
       held?: readonly CertificateAuthority[],
       more?: readonly Uint8Array[],
+      names?: readonly string[],
     ) => Promise<ServerCertificates>,
     time: ManualTime,
   ) => Promise<void>,
@@ -25,10 +26,10 @@ async function inFolder(
   const folder = await Deno.makeTempDir();
   const time = new ManualTime(NOW_MS);
   try {
-    await run((held = [authority], more = []) =>
+    await run((held = [authority], more = [], dns = []) =>
       ServerCertificates.open({
         folder: `${folder}/identity`,
-        names: { dns: ["localhost"], ips: [Uint8Array.of(127, 0, 0, 1), ...more] },
+        names: { dns: ["localhost", ...dns], ips: [Uint8Array.of(127, 0, 0, 1), ...more] },
         signer: () => held.at(-1)!,
         authorities: () => held,
         wall: time,
@@ -142,13 +143,16 @@ test("a rotation that fails changes nothing, and the next look rotates", () =>
     assert.equal(certificates.current.pin, before[1]);
   }));
 
-test("what lacks the address that the node listens on is made anew", () =>
+test("what lacks an address or a name by which the node is dialed is made anew", () =>
   inFolder(async (open) => {
-    const before = pins(await open());
-    const after = pins(await open([authority], [Uint8Array.of(192, 0, 2, 1)]));
-    assert.not.equal(after[0], before[0]);
-    assert.not.equal(after[1], before[1]);
-    assert.equal(pins(await open()), after, "More addresses than are needed do no harm");
+    let before = pins(await open());
+    for (const names of [[], ["eu-1.registry.example"]]) {
+      const after = pins(await open([authority], [Uint8Array.of(192, 0, 2, 1)], names));
+      assert.not.equal(after[0], before[0]);
+      assert.not.equal(after[1], before[1]);
+      assert.equal(pins(await open()), after, "More than is needed does no harm");
+      before = after;
+    }
   }));
 
 test("what no held authority signed is made anew", () =>

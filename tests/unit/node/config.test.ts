@@ -87,6 +87,21 @@ test("resolveConfig takes the address of a machine for a node with an authority 
   assert.match(refusal(at("example.com", "pki/authority")).message, /literal address/);
 });
 
+test("resolveConfig takes any address to listen on where it is said what clients dial", () => {
+  const told = { host: "0.0.0.0", authority: "pki/authority" };
+  const at = (advertise: string, changes: object = {}) => () =>
+    resolveConfig({ flags: { ...told, advertise, ...changes }, environment: {} });
+  for (const advertise of ["a.example", "192.0.2.1", "2001:db8::1,eu-1.registry.example"]) {
+    const { host, advertise: hosts } = at(advertise)();
+    assert.equal([host, hosts], ["0.0.0.0", advertise]);
+  }
+  const mistakes = ["", "A.example", "a_b", "-a", "a.", "1.2.3", "a,b,c", "a,", "a:1", " a"];
+  for (const advertise of mistakes) {
+    assert.match(refusal(at(advertise)).message, /lower-case names/);
+  }
+  assert.match(refusal(at("a.example", { authority: undefined })).message, /an authority/);
+});
+
 test("resolveConfig counts its mistakes and names their settings in the error's field", () => {
   const error = refusal(() =>
     resolveConfig({ flags: { port: "x" }, environment: { CRS_NODE_ID: "0" } })
