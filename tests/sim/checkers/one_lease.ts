@@ -69,9 +69,12 @@ export class OneLease implements Checker {
       fail(`and replica ${replica} was elected in term ${term} at ${atMs} ms`);
     }
     const { voters, votersOutgoing } = configuration;
-    // Who decides alone needs no lease.
-    if (!this.#leases && voters.length + votersOutgoing.length > 1) fail("though leases are off");
-    if (this.#handedOver.has(placeKey(term, ref.group))) fail("which it wanted to hand over");
+    // Who decides alone needs no lease: nobody is elected without its vote.
+    const isAlone = voters.length + votersOutgoing.length === 1;
+    if (!isAlone && !this.#leases) fail("though leases are off");
+    if (!isAlone && this.#handedOver.has(placeKey(term, ref.group))) {
+      fail("which it wanted to hand over");
+    }
     const committedTerm = replica.termAt(committed) ?? term;
     if (committedTerm !== term) fail(`and the last entry committed is of term ${committedTerm}`);
   }

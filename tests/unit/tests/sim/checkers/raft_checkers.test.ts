@@ -13,6 +13,7 @@ import { OneLease } from "../../../../sim/checkers/one_lease.ts";
 import { Quarantine } from "../../../../sim/checkers/quarantine.ts";
 import { StalledLeader } from "../../../../sim/checkers/stalled_leader.ts";
 import { Terms } from "../../../../sim/checkers/terms.ts";
+import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
 import type { RunEnd } from "../../../../sim/history.ts";
 import {
   clusterView,
@@ -268,6 +269,8 @@ test("OneLease finds a lease in a term that was to be handed over", () => {
   checker.onWords(one, { kind: "leadership", term: 2, to: 2, index: 0, disk });
   step(checker, { ...leader, holdsLease: false });
   finds(checker, /which it wanted to hand over/, () => step(checker, leader));
+  // Nobody is elected without the vote of who decides alone.
+  step(checker, { ...leader, configuration: { ...EMPTY_CONFIGURATION, voters: [1] } });
   step(checker, { ...leader, term: 3 });
 });
 
