@@ -1,11 +1,11 @@
 /**
- * What a handshake is done with in production: WebCrypto for signatures, our own path validation under
- * the trust of the moment, the ban list.
+ * What a handshake is done with in production: this end's key, our own path validation under the trust
+ * of the moment, the ban list.
  */
 import type { WallClock } from "../src/base/world.ts";
 import type { BanList } from "./ban_list.ts";
 import { isRefusal } from "./certificate_refusal.ts";
-import { signMessage, verifyingKey, verifyMessage } from "./ed25519.ts";
+import { signMessage, verifyMessage } from "./ed25519.ts";
 import type { OwnIdentity } from "./own_identity.ts";
 import { validateIdentity } from "./path_validation.ts";
 import { provenIdentity } from "./proven_identity.ts";
@@ -17,7 +17,6 @@ import {
   type HandshakeServices,
   type ProvenIdentity,
 } from "./registry_auth/mod.ts";
-import { sha256 } from "./sha256.ts";
 import type { TrustStore } from "./trust_store.ts";
 
 /** What the services stand on. */
@@ -37,12 +36,8 @@ export interface HandshakeServicesOptions {
 export function handshakeServices(options: HandshakeServicesOptions): HandshakeServices {
   const { own } = options;
   return {
-    // WebCrypto's goes to another thread and back, for a few hundred bytes some twenty times the work.
-    sha256: (bytes) => Promise.resolve(sha256(bytes)),
     sign: (content) => signMessage(own().key, content),
-    async verify(publicKey, content, signature) {
-      return await verifyMessage(await verifyingKey(publicKey), content, signature);
-    },
+    verify: verifyMessage,
     judge: (_end, chain) => judge(chain, options),
     admit: (candidate) => admit(candidate, options),
   };

@@ -9,6 +9,7 @@ import type { Entropy } from "../src/base/world.ts";
 import type { JoinToken } from "../src/system/enrolment_records.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { checkGrants } from "./identity_extension.ts";
+import { sha256 } from "./sha256.ts";
 import { formatSpiffeId, type SpiffeId } from "./spiffe.ts";
 
 const PREFIX = "crs-join-";
@@ -29,13 +30,13 @@ export interface JoinTokenOptions {
  * @returns its text, to be shown once and not kept, and the record for group 0.
  * @throws RegistryError `invalid_argument` for grants that are none.
  */
-export async function createJoinToken(
+export function createJoinToken(
   options: JoinTokenOptions,
-): Promise<{ readonly text: string; readonly record: JoinToken }> {
+): { readonly text: string; readonly record: JoinToken } {
   const secret = new Uint8Array(SECRET_BYTES);
   options.entropy.fill(secret);
   const record: JoinToken = {
-    hash: await sha256(secret),
+    hash: sha256(secret),
     version: 1,
     subject: formatSpiffeId(options.subject),
     grants: checkGrants(options.grants),
@@ -47,12 +48,8 @@ export async function createJoinToken(
 }
 
 /** The hash by which group 0 knows the token of a text; `undefined` where it is no token's text. */
-export async function hashJoinToken(text: string): Promise<Uint8Array | undefined> {
+export function hashJoinToken(text: string): Uint8Array | undefined {
   if (text.length > 64 || !text.startsWith(PREFIX)) return undefined;
   const secret = decodeBase64url(text.slice(PREFIX.length));
-  return secret?.length === SECRET_BYTES ? await sha256(secret) : undefined;
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return secret?.length === SECRET_BYTES ? sha256(secret) : undefined;
 }

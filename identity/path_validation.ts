@@ -15,6 +15,7 @@ import type { Grants } from "../src/base/peer.ts";
 import { KEY_USAGE, LEAF_PROFILES, type LeafProfileName } from "./certificate_profile.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
+import { isSignedBy } from "./certificate_signature.ts";
 import { forbiddenName } from "./name_constraints.ts";
 import { sha256 } from "./sha256.ts";
 import { parseRegionScope, parseSpiffeId, type SpiffeId } from "./spiffe.ts";
@@ -157,7 +158,7 @@ async function finishPath(
   for (let index = certificates.length - 2; index >= 0; index--) {
     const certificate = certificates[index]!;
     if (trust.holds(certificate)) continue;
-    if (!(await trust.isSignedBy(certificate, certificates[index + 1]!))) {
+    if (!(await isSignedBy(certificate, certificates[index + 1]!.publicKey))) {
       return at(index, refusal("signature", "its signature is not its issuer's"));
     }
   }

@@ -8,14 +8,8 @@
  */
 import { concatBytes } from "../src/base/bytes.ts";
 import { RENEWAL_PROOF_MS } from "../src/base/limits.ts";
-import {
-  SIGNATURE_BYTES,
-  signatureFault,
-  type SigningKey,
-  signMessage,
-  verifyingKey,
-  verifyMessage,
-} from "./ed25519.ts";
+import { type SigningKey, signMessage, verifyMessage } from "./ed25519.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Keeps such a signature from being one over anything else. */
 const CONTEXTS = {
@@ -39,25 +33,23 @@ export async function proveRenewal(
   content: RenewalProofContent,
   key: SigningKey,
 ): Promise<Uint8Array> {
-  return await signMessage(key, await signedBytes(content));
+  return await signMessage(key, signedBytes(content));
 }
 
-/** True for a fresh signature of that key (Ed25519, 32 bytes, sound). */
-export async function isRenewalProven(
+/** True for a fresh signature of that key (Ed25519, 32 bytes). */
+export function isRenewalProven(
   content: RenewalProofContent,
   proof: Uint8Array,
   { publicKey, nowMs }: { readonly publicKey: Uint8Array; readonly nowMs: number },
-): Promise<boolean> {
+): boolean {
   if (Math.abs(nowMs - content.timeMs) > RENEWAL_PROOF_MS) return false;
-  if (proof.length !== SIGNATURE_BYTES || signatureFault(proof) !== undefined) return false;
-  return await verifyMessage(await verifyingKey(publicKey), await signedBytes(content), proof);
+  return verifyMessage(publicKey, signedBytes(content), proof);
 }
 
-async function signedBytes(
+function signedBytes(
   { request, timeMs, purpose = "renewal" }: RenewalProofContent,
-): Promise<Uint8Array> {
+): Uint8Array {
   const time = new Uint8Array(8);
   new DataView(time.buffer).setBigUint64(0, BigInt(timeMs));
-  const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(request));
-  return concatBytes([CONTEXTS[purpose], time, new Uint8Array(digest)]);
+  return concatBytes([CONTEXTS[purpose], time, sha256(request)]);
 }

@@ -9,8 +9,7 @@ import { bytesEqual } from "../src/base/bytes.ts";
 import { TRUST_AUTHORITIES_MAX } from "../src/base/limits.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
-import { isSignedBy, isSignedByReady } from "./certificate_signature.ts";
-import { type VerifyingKey, verifyingKey } from "./ed25519.ts";
+import { isSignedBy } from "./certificate_signature.ts";
 import { checkTrustDomain } from "./spiffe.ts";
 
 /** What a store is made of; certificates in DER. */
@@ -28,8 +27,6 @@ export class TrustStore {
   readonly intermediates: readonly ParsedCertificate[];
   /** True where a peer may show intermediates of its own. */
   readonly isOpen: boolean;
-  /** Of the store's own CAs, made ready when one was seen to have signed. */
-  readonly #keys = new Map<ParsedCertificate, VerifyingKey>();
 
   private constructor(
     trustDomain: string,
@@ -74,19 +71,6 @@ export class TrustStore {
   holds(certificate: ParsedCertificate): boolean {
     return this.isRoot(certificate) ||
       this.intermediates.some(({ der }) => bytesEqual(der, certificate.der));
-  }
-
-  /** True where `issuer` signed the certificate; one of the store's own has its key ready. */
-  async isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
-    const { publicKey } = issuer;
-    const isOwn = this.intermediates.includes(issuer) || this.roots.includes(issuer);
-    if (!isOwn || publicKey.algorithm !== "Ed25519") return isSignedBy(certificate, publicKey);
-    const key = this.#keys.get(issuer);
-    if (key !== undefined) return isSignedByReady(certificate, key);
-    if (!(await isSignedBy(certificate, publicKey))) return false;
-    // It is a key, for it signed.
-    this.#keys.set(issuer, await verifyingKey(publicKey.bytes));
-    return true;
   }
 
   /** The CA of the store that the certificate names as its issuer; the signature is not checked. */

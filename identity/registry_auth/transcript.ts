@@ -6,6 +6,7 @@
  * that both saw.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
+import { sha256 } from "../sha256.ts";
 
 /** Whose signature it is, and at which place. */
 export type SignatureContext = "server-hello" | "client" | "server-done";
@@ -17,13 +18,10 @@ export interface Signing {
   readonly transcript: Uint8Array;
 }
 
-/** The digest that a runtime gives; production uses WebCrypto's. */
-export type Sha256 = (bytes: Uint8Array) => Promise<Uint8Array>;
-
 const PROTOCOL = "registry-auth/1";
 
 /** The bytes that the key signs; they are the caller's. */
-export async function signedContent(signing: Signing, sha256: Sha256): Promise<Uint8Array> {
+export function signedContent(signing: Signing): Uint8Array {
   const context = new TextEncoder().encode(`${" ".repeat(64)}${PROTOCOL} ${signing.context}\0`);
-  return concatBytes([context, await sha256(signing.transcript)]);
+  return concatBytes([context, sha256(signing.transcript)]);
 }

@@ -112,7 +112,7 @@ export class IdentityService {
     }
     const { wall, entropy } = this.#parts;
     const nowMs = wall.unixMs();
-    const { text, record } = await createJoinToken({
+    const { text, record } = createJoinToken({
       subject,
       grants: order.grants,
       nowMs,
@@ -151,11 +151,11 @@ export class IdentityService {
       // The request alone could be played again by whoever saw it, for as long as the key stands.
       const nowMs = this.#parts.wall.unixMs();
       const content = { ...proven, purpose: "administrator" } as const;
-      const isFresh = await isRenewalProven(content, proven.proof, { publicKey, nowMs });
+      const isFresh = isRenewalProven(content, proven.proof, { publicKey, nowMs });
       if (!isFresh) throw this.#refuse("not_proven", subject);
       return await this.enrolStanding({ subject, publicKey, detail: "administrator" }, deadlineMs);
     }
-    const hash = await hashJoinToken(token);
+    const hash = hashJoinToken(token);
     if (hash === undefined) throw this.#refuse("unknown_token", subject);
     this.#checkBans(subject);
     return await this.#decide(
@@ -224,7 +224,7 @@ export class IdentityService {
       throw refusedCertificate(leaf);
     }
     const nowMs = this.#parts.wall.unixMs();
-    const isProven = await isRenewalProven({ request, timeMs }, proof, {
+    const isProven = isRenewalProven({ request, timeMs }, proof, {
       publicKey: leaf.publicKey,
       nowMs,
     });

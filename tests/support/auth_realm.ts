@@ -107,9 +107,8 @@ export class Realm {
   /** The services of a member, for running over a stream. */
   services(member: Member): HandshakeServices {
     return {
-      sha256: (bytes) => Promise.resolve(sha256(bytes)),
       sign: (content) => Promise.resolve(member.sign(content)),
-      verify: (key, content, signature) => Promise.resolve(verifyRaw(key, content, signature)),
+      verify: verifyRaw,
       judge: (end, chain) => Promise.resolve(this.judge(end, chain)),
       admit: (candidate) => Promise.resolve(this.admit(candidate)),
     };

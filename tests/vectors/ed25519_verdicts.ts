@@ -4,7 +4,12 @@
  */
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { verifyAgreed, verifyingKey, verifyMessage } from "../../identity/ed25519.ts";
+import {
+  signatureFault,
+  verifyAgreed,
+  verifyingKey,
+  verifyMessage,
+} from "../../identity/ed25519.ts";
 import { fromHex } from "../../src/base/bytes.ts";
 import { readVectors, vectorsFolder, type Wycheproof } from "./published.ts";
 
@@ -52,11 +57,18 @@ export function signatureCases(folder: string): SignatureCase[] {
   ];
 }
 
-/** By WebCrypto behind the strict check. */
+/** By the runtime behind the strict check. */
+export function acceptsByRuntime(one: SignatureCase): boolean {
+  return verifyMessage(one.publicKey, one.message, one.signature);
+}
+
+/** By WebCrypto behind the strict check: the way of tokens, whose last step is jose's. */
 export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
+  if (signatureFault(one.signature) !== undefined) return false;
   try {
-    const key = await verifyingKey(one.publicKey);
-    return await verifyMessage(key, one.message, one.signature);
+    const { handle } = await verifyingKey(one.publicKey);
+    const [signature, message] = [new Uint8Array(one.signature), new Uint8Array(one.message)];
+    return await crypto.subtle.verify("Ed25519", handle, signature, message);
   } catch {
     // A key that is refused has no valid signatures.
     return false;
@@ -66,6 +78,12 @@ export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
 /** By arithmetic alone. */
 export function acceptsByArithmetic(one: SignatureCase): boolean {
   return verifyAgreed(one.publicKey, one.message, one.signature);
+}
+
+/** All verdicts of one, for a comparison of runtimes. */
+export async function verdictLine(one: SignatureCase): Promise<string> {
+  const verdicts = [acceptsByRuntime(one), await acceptsByWebCrypto(one), acceptsByArithmetic(one)];
+  return `${one.set} ${one.id} ${verdicts.join(" ")}`;
 }
 
 function hex(text: string): Uint8Array {
@@ -78,8 +96,6 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const folder = vectorsFolder();
   if (folder === undefined) throw new Error("There are no vectors");
   let text = "";
-  for (const one of signatureCases(folder)) {
-    text += `${one.set} ${one.id} ${await acceptsByWebCrypto(one)} ${acceptsByArithmetic(one)}\n`;
-  }
+  for (const one of signatureCases(folder)) text += `${await verdictLine(one)}\n`;
   process.stdout.write(text);
 }

@@ -77,7 +77,7 @@ test("it is renewed between 50 and 60 % of its life, with proof of the current k
     const [{ request, timeMs, proof, chain }] = scene.orders as [Order];
     assert.equal(chain, before.chain);
     const proven = { publicKey: before.key.verifying.bytes, nowMs: timeMs };
-    assert.is(await isRenewalProven({ request, timeMs }, proof, proven), true);
+    assert.is(isRenewalProven({ request, timeMs }, proof, proven), true);
     kept.close();
   }));
 

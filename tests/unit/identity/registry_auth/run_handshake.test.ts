@@ -141,9 +141,13 @@ test("runHandshake ends a stage in which its own service says nothing, and drops
 
 test("runHandshake tells a failing service from a refused peer", async () => {
   const { realm, time, server, client } = scene();
-  const fails = () => Promise.reject(new Error("no disk"));
-  for (const name of ["sign", "judge", "admit", "sha256", "verify"] as const) {
+  const rejects = () => Promise.reject(new Error("no disk"));
+  const throws = () => {
+    throw new Error("no disk");
+  };
+  for (const name of ["sign", "judge", "admit", "verify"] as const) {
     const [near, far] = Pipe.pair();
+    const fails = name === "verify" ? throws : rejects;
     const atServer = fault(run(time, far, serverEnd(realm, server), { [name]: fails }));
     const atClient = fault(run(time, near, clientEnd(realm, client, server)));
     assert.is(await atServer, "internal", name);
