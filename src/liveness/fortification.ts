@@ -55,11 +55,17 @@ export interface FortificationContext {
   readonly areLeasesOn: boolean;
 }
 
+/**
+ * What keeps a replica from voting: its promise to a leader (a replica id) of a term, one that may
+ * stand since before a restart, or that it does nothing any more.
+ */
+export type Bond = { readonly leader: number; readonly term: number } | "earlier_run" | "ended";
+
 /** A follower's promise. */
 interface Promised {
   readonly leader: number;
-  readonly peer: Peer;
   readonly term: number;
+  readonly peer: Peer;
   readonly epoch: number;
 }
 
@@ -110,6 +116,18 @@ export class Fortification {
       this.#drop();
     }
     return this.#promise;
+  }
+
+  /**
+   * What keeps this replica from voting at `nowMs` by the own monotonic clock: its promise, or that
+   * one of an earlier run may stand. Without a look at the clocks and without any consequence, for
+   * who looks on.
+   */
+  bondAt(nowMs: number): Bond | undefined {
+    if (!this.#context.peers.mayVoteAt(nowMs)) return "earlier_run";
+    const promise = this.#promise;
+    const stands = promise?.peer.given.isGivenAt(promise.epoch, nowMs) ?? false;
+    return stands ? promise : undefined;
   }
 
   #drop(): void {

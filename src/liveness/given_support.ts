@@ -28,6 +28,11 @@ export class GivenSupport {
     return this.#epoch;
   }
 
+  /** Whether `epoch` is supported at `nowMs`, without any consequence: for who looks on. */
+  isGivenAt(epoch: number, nowMs: number): boolean {
+    return epoch === this.#epoch && nowMs < this.#untilMs;
+  }
+
   /** The sequence of the other's beat that the support runs from; 0: none is given. */
   get granted(): number {
     return this.#granted;

@@ -9,6 +9,7 @@
  * epoch. Pure: it takes beats and gives them, over passed clocks; there are no timers. Clock
  * assumptions: `timing.ts`. Source: design notes in src/raft/DESIGN.md ("Why two leaders…").
  */
+import { assert } from "../base/assert.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import { type Beat, type BeatRefusal, type GroupTerm, isBeat } from "./beat.ts";
@@ -176,6 +177,7 @@ export class Liveness {
       peer.isEpochRefused = true;
       this.#peers.uncount(peer);
     } else if (beat.supports === peer.epoch && peer.standing !== undefined) {
+      assert(peer.standing.run === beat.run, "Support of an earlier run is counted on");
       const sentMs = peer.sent.sentMs(beat.granted);
       this.#peers.extend(peer.standing, sentMs + this.#countedMs);
     }

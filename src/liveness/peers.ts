@@ -141,6 +141,11 @@ export class Peers {
     return true;
   }
 
+  /** The same at `nowMs`, without any consequence: for who looks on. */
+  mayVoteAt(nowMs: number): boolean {
+    return nowMs >= this.#voteFromMs;
+  }
+
   /** Of all nodes that are not removed. */
   *active(): Iterable<Peer> {
     for (const peer of this.#peers.values()) {

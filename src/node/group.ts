@@ -18,6 +18,7 @@ import {
   REPLICA_LOG_BYTES_MAX,
   WAL_ENTRY_BYTES_MAX,
 } from "../base/limits.ts";
+import type { Bond } from "../liveness/mod.ts";
 import {
   type CampaignResult,
   type ConfChange,
@@ -156,6 +157,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return this.#propose<Configuration>(timeoutMs, () => this.#node.proposeConfChange(change));
   }
 
+  get isLeading(): boolean {
+    return this.#leadership.isServing;
+  }
+
   readPoint(_maxStalenessMs: number): ReadPoint | undefined {
     if (!this.#leadership.isServing) return undefined;
     if (this.#isSole) return this.#point;
@@ -219,6 +224,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   /** The replica as its core has it. */
   raftStatus(): RaftStatus {
     return this.#node.status();
+  }
+
+  /** What keeps it from voting at `nowMs` by the node's monotonic clock, looked at without consequences. */
+  bondAt(nowMs: number): Bond | undefined {
+    return this.#end !== undefined ? "ended" : this.#support.promises.bondAt(nowMs);
   }
 
   /** The term of an entry of its log, as far as that is in memory; undefined: it is not. */

@@ -36,6 +36,12 @@ export interface Group<Outcome> {
   readonly id: GroupId;
 
   /**
+   * It leads and has applied an entry of its own term, as far as it knows: another may lead already,
+   * and then nothing that it proposes is committed.
+   */
+  readonly isLeading: boolean;
+
+  /**
    * Logs `command`, whose bytes the group owns from here, and applies it once committed. Never
    * settles in the calling turn, and never rejects. A failed proposal with a code whose table entry
    * says `unapplied` did nothing; with any other the outcome is not known.

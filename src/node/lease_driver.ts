@@ -71,7 +71,8 @@ export class LeaseDriver {
   tick(): void {
     const unixS = this.#options.proposer.unixS();
     for (const driven of this.#driven) {
-      if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS);
+      // A lease is not asked for: what a leader proposes that is none any more is not committed.
+      if (driven.partition.group.isLeading) this.#drive(driven, unixS);
     }
   }
 

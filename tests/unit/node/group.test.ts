@@ -207,6 +207,17 @@ test("readPoint: a leader with a lease serves at once, a follower and a leader w
   assert.is(leader.group().readPoint(0), undefined, "its support ran out");
 });
 
+test("isLeading: from the first entry of its term on, with a lease or without, until it leads no more", async () => {
+  const cluster = await GroupCluster.led({ leases: false });
+  await cluster.world.pass(2_000);
+  const leader = await cluster.leader();
+  assert.is(leader.group().isLeading, true);
+  assert.is(leader.group().readPoint(0), undefined);
+  for (const follower of cluster.followers(leader)) assert.is(follower.group().isLeading, false);
+  leader.group().close();
+  assert.is(leader.group().isLeading, false);
+});
+
 test("readPoint: no lease is served while something committed is not applied here", async () => {
   const { cluster, leader } = await served();
   const group = leader.group();
