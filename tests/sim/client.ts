@@ -43,12 +43,17 @@ export interface ClientOptions {
   readonly entropy: SeededEntropy;
   /** Mean time between an answer and the next operation, ms. */
   readonly thinkMs: number;
+  /** Renews what it holds by a short lease when that is about to end. */
+  readonly isLastMinute: boolean;
 }
 
 /** One attempt's time, an operation's, and the mean pause between two attempts, ms. */
 const ATTEMPT_MS = 500;
 const OPERATION_MS = 1_500;
 const RETRY_MS = 40;
+/** How long before its end, and after it at the most, a lease is renewed in the last minute, ms. */
+const LAST_MINUTE_MS = 80;
+const TOO_LATE_MS = 40;
 /** Part of operations that are given up at the first doubt. */
 const GIVES_UP = 0.3;
 /** Part of operations that are on the client's own key, which it holds most of the time. */
@@ -259,6 +264,15 @@ export class SimClient {
     });
   }
 
+  #renewInTheEnd(key: Key): void {
+    if (!this.#options.isLastMinute || key.isLongLived) return;
+    const delayMs = key.ttlMs - LAST_MINUTE_MS + (LAST_MINUTE_MS + TOO_LATE_MS) * this.#unit();
+    this.#shared.world.after(delayMs, () => {
+      if (this.#isStopping || this.#running !== undefined) return;
+      if (this.#held.get(key)?.isMine === true) this.run("renew", key);
+    });
+  }
+
   /** The state machine said what is. */
   #decided(running: Running, reply: Reply): void {
     const { kind, process } = running.request;
@@ -269,6 +283,7 @@ export class SimClient {
       const isSame = held.process === process && sameIncarnation(held, incarnation);
       held.isMine = isWrite || (kind !== "deregister" && held.isMine && isSame);
       held.incarnation = kind === "deregister" ? NO_POSITION : incarnation;
+      if (held.isMine && kind !== "get") this.#renewInTheEnd(running.key);
       return this.#end(running, "ok", reply);
     }
     held.isMine = false;
@@ -308,6 +323,7 @@ export class SimClient {
         : incarnation,
       index: reply.index ?? 0,
       term: reply.term ?? 0,
+      coverLeftMs: reply.coverLeftMs ?? 0,
       calledAt: running.calledAt,
       answeredAt: end === "unknown" ? Infinity : answeredAt,
       calledMs: running.calledMs,

@@ -123,6 +123,8 @@ export class SimCluster implements ClusterView {
           this.trace.fold(this.nowMs, ref.node, entry.hash + entry.index);
           this.tell((checker) => checker.onApply?.(ref, entry));
         },
+        led: (ref, leases) => this.tell((checker) => checker.onLed?.(ref, leases)),
+        ran: (run) => this.tell((checker) => checker.onRun?.(id, run)),
         imaged: (ref, image) => {
           this.trace.note(
             this.nowMs,

@@ -5,6 +5,7 @@
  * Times without another word are the world's true time, ms since the run began: no node and no
  * client knows them. `at` fields are places in the one order of all calls and answers.
  */
+import type { Bond } from "../../src/liveness/mod.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
 import type { Position } from "../../src/store/reply.ts";
 
@@ -42,6 +43,8 @@ export interface ReplicaView {
   readonly configuration: Configuration;
   /** The group was quarantined: an invariant broke. */
   readonly isFailed: boolean;
+  /** What keeps it from voting now, by the node's own clock; undefined: nothing does. */
+  readonly bond: Bond | undefined;
   /** A linearizable read that came now would be served by lease, without asking anybody. */
   readonly holdsLease: boolean;
   /** The term of an entry in its log, durable or not; undefined: compacted, or beyond its end. */
@@ -110,6 +113,15 @@ export interface Words {
   readonly disk: { readonly term: number; readonly vote: number; readonly lastIndex: number };
 }
 
+/** The lease of a record as its leader has it, and as it is logged; ms from now. */
+export interface LeaseView {
+  readonly key: string;
+  /** Until the record is due. */
+  readonly leftMs: number;
+  /** Until the end of its cover, which is what another leader would know. */
+  readonly coverLeftMs: number;
+}
+
 /** What a client asks of one record. */
 export type OperationKind = "get" | "register" | "take_over" | "deregister" | "renew";
 
@@ -144,7 +156,10 @@ export interface Operation {
   readonly incarnation: Position;
   /** Of the log entry by which it took effect, or the applied index that it read at; 0: not known. */
   readonly index: number;
+  /** The same entry's, or that of the leader who answered. */
   readonly term: number;
+  /** Of a renewal: how far the logged cover reached when it was answered, ms. */
+  readonly coverLeftMs: number;
   readonly calledAt: number;
   /** `Infinity` where the end is `unknown`. */
   readonly answeredAt: number;
@@ -182,8 +197,10 @@ export interface RunEnd {
   readonly view: ClusterView;
   /** When the last fault ended: from then on nothing was broken or held up. */
   readonly healedMs: number;
-  /** By group: the state of every key after the last operation, read linearizably; 0: none. */
+  /** By key: its state after the last operation, read linearizably; 0: none. */
   readonly finalValues: ReadonlyMap<string, { readonly value: number; readonly atMs: number }>;
+  /** Keys with short leases that were asked for once more when all of those must have ended. */
+  readonly leftOver: ReadonlyMap<string, { readonly value: number; readonly atMs: number }>;
 }
 
 /**
@@ -199,6 +216,10 @@ export interface Checker {
   /** A vote is on the disk; 0: none is given in that term. */
   onVote?(ref: ReplicaRef, term: number, vote: number): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;
+  /** Its state machine begins to lead, and so to reckon when leases end. */
+  onLed?(ref: ReplicaRef, leases: readonly LeaseView[]): void;
+  /** A node tells others of its run for the first time since it was started. */
+  onRun?(node: number, run: number): void;
   onImage?(ref: ReplicaRef, image: ImageTaken): void;
   /** The image at `index` is what a restart will find, unless a newer one is. */
   onImageDurable?(ref: ReplicaRef, index: number): void;

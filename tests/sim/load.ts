@@ -11,7 +11,7 @@ import type { Operation } from "./history.ts";
 import type { Plan } from "./plan.ts";
 
 /** Lengths of short leases, ms. */
-const SHORT_TTLS_MS = [TTL_MS_MIN, TTL_MS_MIN, 6_000, 7_500];
+export const SHORT_TTLS_MS = [TTL_MS_MIN, TTL_MS_MIN, 6_000, 7_500];
 /** Clients have numbers from here on, nodes lower ones. */
 const CLIENT_ID_MIN = 1_000;
 
@@ -63,7 +63,8 @@ export class Load {
     };
     const client = (id: number) => {
       const own = new SeededEntropy(entropy.uint32());
-      return new SimClient(shared, { id, keys: this.keys, entropy: own, thinkMs: load.thinkMs });
+      const { isLastMinute, thinkMs } = load;
+      return new SimClient(shared, { id, keys: this.keys, entropy: own, isLastMinute, thinkMs });
     };
     this.#clients = Array.from({ length: load.clients }, (_, at) => client(CLIENT_ID_MIN + at));
     this.#reader = client(READER_ID);

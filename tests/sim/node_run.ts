@@ -11,6 +11,7 @@ import type { GroupId, NodeId, ReplicaId } from "../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
 import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/node/group_set.ts";
 import type { RaftGroup } from "../../src/node/group.ts";
+import type { Group } from "../../src/node/group_interface.ts";
 import { LeaseDriver } from "../../src/node/lease_driver.ts";
 import { type Partition, PartitionTable } from "../../src/node/partitions.ts";
 import { Proposer } from "../../src/node/proposer.ts";
@@ -31,6 +32,7 @@ import type {
   AppliedEntry,
   Expiry,
   ImageTaken,
+  LeaseView,
   ReplicaRef,
   Words,
 } from "./history.ts";
@@ -62,6 +64,9 @@ export interface NodeEvents {
   spoken(ref: ReplicaRef, words: Words): void;
   voted(ref: ReplicaRef, term: number, vote: number): void;
   applied(ref: ReplicaRef, entry: AppliedEntry): void;
+  led(ref: ReplicaRef, leases: readonly LeaseView[]): void;
+  /** It tells others of its run for the first time. */
+  ran(run: number): void;
   imaged(ref: ReplicaRef, image: ImageTaken): void;
   imageDurable(ref: ReplicaRef, index: number): void;
   expired(expiry: Omit<Expiry, "atMs">): void;
@@ -113,6 +118,7 @@ export class NodeRun {
   readonly #forgetting = new Set<number>();
   readonly #drivers = new Map<RunningReplica, LeaseDriver>();
   readonly #imaging = new Set<number>();
+  #hasToldRun = false;
   #imageHash = EMPTY_HASH;
 
   constructor(options: NodeRunOptions) {
@@ -252,9 +258,13 @@ export class NodeRun {
       },
     };
     const options = { shared: this.#shared, generation: 1, partition: group - 1, sink };
-    return new WatchedMachine(new PartitionStore(options), this.#shared.imageScratch, (entry) => {
+    const tell = (event: (ref: ReplicaRef) => void) => {
       const ref = this.#refs.get(group);
-      if (ref !== undefined) events.applied(ref, entry);
+      if (ref !== undefined) event(ref);
+    };
+    return new WatchedMachine(new PartitionStore(options), this.#shared.imageScratch, {
+      applied: (entry) => tell((ref) => events.applied(ref, entry)),
+      led: (leases) => tell((ref) => events.led(ref, leases)),
     });
   }
 
@@ -307,13 +317,20 @@ export class NodeRun {
 
   /** Tells of what others will rely on in what is about to leave. */
   #hear(frame: Uint8Array): void {
-    for (const { groupId, message } of decodePeerFrame(frame).messages) {
+    const { events } = this.#options;
+    const { messages, run } = decodePeerFrame(frame);
+    // Until its run is durable, a node names none.
+    if (run !== 0 && !this.#hasToldRun) {
+      this.#hasToldRun = true;
+      events.ran(run);
+    }
+    for (const { groupId, message } of messages) {
       const { from, index, reject, term, to, type } = message;
       const ref = this.#refs.get(groupId);
       if (reject || ref?.replica !== from) continue;
       const kind = WORDS.get(type);
       if (kind === undefined) continue;
-      this.#options.events.spoken(ref, { kind, term, to, index, disk: this.#mirror.disk(groupId) });
+      events.spoken(ref, { kind, term, to, index, disk: this.#mirror.disk(groupId) });
     }
   }
 
@@ -360,9 +377,14 @@ export class NodeRun {
   #watch(ref: PlacedReplica, machine: WatchedMachine, group: RaftGroup<ApplyReply>): void {
     const { process, stepOf } = this.#options;
     const mirror = this.#mirror;
-    const replica = new RunningReplica({ ref, group, machine, mirror, stepOf });
+    const clock = process.monotonic;
+    const replica = new RunningReplica({ ref, group, machine, mirror, clock, stepOf });
     this.replicas.push(replica);
-    const partition: Partition = { id: 0 as Partition["id"], group, store: machine.store };
+    const partition: Partition = {
+      id: 0 as Partition["id"],
+      group: this.#awaited(group),
+      store: machine.store,
+    };
     const driver = new LeaseDriver({
       table: new PartitionTable(new Partitioner(HASH_SEED, 1), [partition]),
       proposer: this.#proposer,
@@ -371,6 +393,28 @@ export class NodeRun {
     });
     driver.start();
     this.#drivers.set(replica, driver);
+  }
+
+  /** The group for who proposes without an answer to anybody: the world waits for that as well. */
+  #awaited(group: RaftGroup<ApplyReply>): Group<ApplyReply> {
+    const { process, waitsFor } = this.#options;
+    return {
+      id: group.id,
+      get isLeading() {
+        return group.isLeading;
+      },
+      propose: async (command, timeoutMs) => {
+        waitsFor(1);
+        const proposed = await group.propose(command, timeoutMs);
+        if (process.isAlive) waitsFor(-1);
+        return proposed;
+      },
+      readPoint: (ageMs) => group.readPoint(ageMs),
+      readBarrier: (ageMs, timeoutMs) => group.readBarrier(ageMs, timeoutMs),
+      timeMs: () => group.timeMs(),
+      status: () => group.status(),
+      close: () => group.close(),
+    };
   }
 
   /** What the log holds of the group from here on is this replica's. */

@@ -106,6 +106,8 @@ export interface LoadPlan {
   readonly thinkMs: number;
   /** Part of requests that come twice. */
   readonly doubled: number;
+  /** Owners of short leases come back when these are about to end. */
+  readonly isLastMinute: boolean;
 }
 
 /** How the disks are. */
@@ -133,6 +135,8 @@ export interface Plan {
   /** Length of the safety phase, true ms. */
   readonly safetyMs: number;
   readonly load: LoadPlan;
+  /** The run goes on until all short leases have ended. */
+  readonly outlivesLeases: boolean;
   /** How groups are driven, where it is not as in production. */
   readonly raft: GroupSettings;
 }
@@ -196,6 +200,7 @@ export function planOf(seed: number): Plan {
     },
     faults: withLateAnswers(seed, faultsOf(draw, nodeCount, clocks.leases)),
     safetyMs: SAFETY_MS,
+    outlivesLeases: apart(seed, 0x0e4d).chance(1 / 16),
     raft: { ...raftOf(draw), liveness: clocks.timing },
     load: {
       clients: draw.int(8, 16),
@@ -203,6 +208,7 @@ export function planOf(seed: number): Plan {
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),
       doubled: draw.chance(0.3) ? 0.05 : 0,
+      isLastMinute: apart(seed, 0x1a57).chance(0.25),
     },
   };
 }
@@ -269,9 +275,13 @@ function raftOf(draw: Draw): GroupSettings {
   };
 }
 
-/** It is drawn apart, so that what else a seed has does not depend on it. */
+/** What is drawn apart does not change what else a seed has. */
+function apart(seed: number, what: number): Draw {
+  return new Draw(seed ^ what);
+}
+
 function withLateAnswers(seed: number, faults: Map<FaultKind, number>): Map<FaultKind, number> {
-  const draw = new Draw(seed ^ 0x1a7e);
+  const draw = apart(seed, 0x1a7e);
   if (draw.chance(0.25)) faults.set("late_answers", MEAN_MS.late_answers * draw.scale(0.5, 2));
   return faults;
 }

@@ -1,27 +1,47 @@
 /** A replica and its state machine, as checkers see them; and the machine that tells what it applies. */
-import type { LogIndex, Term } from "../../src/base/ids.ts";
+import type { GroupTimeMs, LogIndex, Term } from "../../src/base/ids.ts";
+import type { MonotonicClock } from "../../src/base/world.ts";
+import type { Bond } from "../../src/liveness/mod.ts";
 import type { RaftGroup } from "../../src/node/group.ts";
 import { PartitionMachine } from "../../src/node/machines.ts";
 import type { Configuration, RaftStatus } from "../../src/raft/mod.ts";
+import { KIND_AGENT } from "../../src/record/key.ts";
 import type { ApplyReply } from "../../src/store/reply.ts";
 import type { PartitionStore } from "../../src/store/store.ts";
-import type { AppliedEntry, ReplicaRef, ReplicaView } from "./history.ts";
+import type { AppliedEntry, LeaseView, ReplicaRef, ReplicaView } from "./history.ts";
+import { keyName } from "./load.ts";
 import type { LogMirror } from "./log_mirror.ts";
 import { EMPTY_HASH } from "./log_mirror.ts";
 import type { PlacedReplica } from "./placement.ts";
 import { hashBytes } from "./trace.ts";
 
-/** A partition's machine that tells what it applies. */
-export class WatchedMachine extends PartitionMachine {
-  readonly #applied: (entry: AppliedEntry) => void;
+/** What a machine tells. */
+export interface MachineEvents {
+  applied(entry: AppliedEntry): void;
+  /** It leads from now on, by these leases. */
+  led(leases: readonly LeaseView[]): void;
+}
 
-  constructor(
-    store: PartitionStore,
-    scratch: Uint8Array<ArrayBuffer>,
-    applied: (entry: AppliedEntry) => void,
-  ) {
+/** A partition's machine that tells what it applies, and by which leases it begins to lead. */
+export class WatchedMachine extends PartitionMachine {
+  readonly #events: MachineEvents;
+
+  constructor(store: PartitionStore, scratch: Uint8Array<ArrayBuffer>, events: MachineEvents) {
     super(store, scratch);
-    this.#applied = applied;
+    this.#events = events;
+  }
+
+  override onBecomeLeader(nowMs: GroupTimeMs): void {
+    super.onBecomeLeader(nowMs);
+    const { store } = this;
+    const leases: LeaseView[] = [];
+    store.forEachSlot(KIND_AGENT, (slot) => {
+      const { id, leaseExpiryMs } = store.agentView(slot);
+      const key = keyName(id);
+      const coverLeftMs = Math.max(0, leaseExpiryMs - nowMs);
+      leases.push({ key, coverLeftMs, leftMs: store.remainingMs(slot, nowMs) });
+    });
+    this.#events.led(leases);
   }
 
   override apply(
@@ -31,7 +51,7 @@ export class WatchedMachine extends PartitionMachine {
     leaderNowMs: number,
   ): ApplyReply {
     const reply = super.apply(index, term, command, leaderNowMs);
-    this.#applied({ index, term, hash: hashBytes(command) });
+    this.#events.applied({ index, term, hash: hashBytes(command) });
     return reply;
   }
 }
@@ -43,9 +63,12 @@ export class RunningReplica implements ReplicaView {
   readonly machine: WatchedMachine;
   isFailed = false;
   readonly #mirror: LogMirror;
+  readonly #clock: MonotonicClock;
   readonly #stepOf: () => number;
   #status: RaftStatus;
   #statusStep = -1;
+  #holdsLease = false;
+  #leaseStep = -1;
 
   /** @param stepOf grows with each event of the world: what was read in one stays as it is. */
   constructor(parts: {
@@ -53,12 +76,14 @@ export class RunningReplica implements ReplicaView {
     group: RaftGroup<ApplyReply>;
     machine: WatchedMachine;
     mirror: LogMirror;
+    clock: MonotonicClock;
     stepOf: () => number;
   }) {
     this.ref = parts.ref;
     this.group = parts.group;
     this.machine = parts.machine;
     this.#mirror = parts.mirror;
+    this.#clock = parts.clock;
     this.#stepOf = parts.stepOf;
     this.#status = parts.group.raftStatus();
   }
@@ -111,7 +136,16 @@ export class RunningReplica implements ReplicaView {
   }
 
   get holdsLease(): boolean {
-    return this.group.readPoint(0) !== undefined;
+    const step = this.#stepOf();
+    if (step !== this.#leaseStep) {
+      this.#holdsLease = this.group.readPoint(0) !== undefined;
+      this.#leaseStep = step;
+    }
+    return this.#holdsLease;
+  }
+
+  get bond(): Bond | undefined {
+    return this.group.bondAt(this.#clock.nowMs());
   }
 
   termAt(index: number): number | undefined {

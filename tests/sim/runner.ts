@@ -9,9 +9,10 @@
 import { SimCluster } from "./cluster.ts";
 import { Faults } from "./faults.ts";
 import { type CheckerMaker, Finding, type RunEnd } from "./history.ts";
-import { Load } from "./load.ts";
+import { Load, SHORT_TTLS_MS } from "./load.ts";
 import { Membership } from "./membership.ts";
 import { type Plan, planOf } from "./plan.ts";
+import { COVER_TTLS } from "../../src/base/limits.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 
 /** Clients begin when nodes had time to start, faults when groups had time to find leaders, ms. */
@@ -24,6 +25,8 @@ const SAFETY_MS_MAX = 20_000;
 const HEALED_LOAD_MS = 1_000;
 /** Within this time after the last fault everything must have converged, ms. */
 const LIVENESS_MS = 25_000;
+/** After this long, by a leader's clock, no short lease that nobody renews is left: two ttls, and 1 s. */
+const OUTLIVED_MS = COVER_TTLS * Math.max(...SHORT_TTLS_MS) + 1_000;
 /** How often the simulation stops to look whether a phase is over, simulated ms. */
 const LOOK_MS = 20;
 /** The last events that a failure shows. */
@@ -75,6 +78,8 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunResul
   return run.result(finding);
 }
 
+type FinalValue = { readonly value: number; readonly atMs: number };
+
 class Run {
   readonly #plan: Plan;
   readonly #cluster: SimCluster;
@@ -113,7 +118,8 @@ class Run {
     await world.run(healedMs + HEALED_LOAD_MS);
     this.#load.stop();
     const finalValues = await this.#liveness(healedMs + LIVENESS_MS);
-    const end: RunEnd = { view: this.#cluster, healedMs, finalValues };
+    const leftOver = this.#plan.outlivesLeases ? await this.#outliveLeases() : new Map();
+    const end: RunEnd = { view: this.#cluster, healedMs, finalValues, leftOver };
     this.#cluster.tell((checker) => checker.onEnd?.(end));
     await world.run(world.nowMs + 1);
   }
@@ -144,10 +150,9 @@ class Run {
 
   /** The healed cluster answers everybody, takes writes, and comes to rest. */
   async #liveness(untilMs: number): Promise<RunEnd["finalValues"]> {
-    const { world } = this.#cluster;
     await this.#until(untilMs, "clients get no answers", () => this.#load.isIdle);
     await this.#until(untilMs, "nodes do not serve", () => this.#areServing());
-    const values = new Map<string, { value: number; atMs: number }>();
+    const values = new Map<string, FinalValue>();
     for (const { group } of this.#plan.groups) {
       await this.#until(
         untilMs,
@@ -156,13 +161,28 @@ class Run {
       );
       const keys = this.#load.keys.filter((key) => key.group === group);
       await this.#ask("write", keys[0]!, untilMs);
-      for (const key of keys) {
-        const { value } = await this.#ask("get", key, untilMs);
-        values.set(key.name, { value, atMs: world.nowMs });
-      }
+      for (const key of keys) values.set(key.name, await this.#valueOf(key, untilMs));
     }
     await this.#until(untilMs, "replicas do not agree", () => this.#haveConverged());
     return values;
+  }
+
+  /** Nobody renews anything until all short leases have ended; then what is left of their records. */
+  async #outliveLeases(): Promise<RunEnd["leftOver"]> {
+    const { world } = this.#cluster;
+    await world.run(world.nowMs + OUTLIVED_MS / (1 - this.#plan.driftPpm / 1_000_000));
+    const untilMs = world.nowMs + LIVENESS_MS;
+    const values = new Map<string, FinalValue>();
+    for (const key of this.#load.keys) {
+      if (!key.isLongLived) values.set(key.name, await this.#valueOf(key, untilMs));
+    }
+    await this.#until(untilMs, "replicas do not agree", () => this.#haveConverged());
+    return values;
+  }
+
+  async #valueOf(key: Load["keys"][number], untilMs: number): Promise<FinalValue> {
+    const { value } = await this.#ask("get", key, untilMs);
+    return { value, atMs: this.#cluster.world.nowMs };
   }
 
   async #ask(kind: "get" | "write", key: Load["keys"][number], untilMs: number) {

@@ -38,6 +38,8 @@ export interface Reply {
   readonly incarnation: Position;
   readonly index: number;
   readonly term: number;
+  /** Of a renewal: how far the record's cover reaches, ms. */
+  readonly coverLeftMs: number;
   /** Node; 0: not known. */
   readonly leaderHint: number;
 }
@@ -53,6 +55,7 @@ const NOTHING: Omit<Reply, "code" | "way"> = {
   incarnation: NO_POSITION,
   index: 0,
   term: 0,
+  coverLeftMs: 0,
   leaderHint: 0,
 };
 
@@ -153,8 +156,10 @@ export class NodeService {
     const renew = (): Reply => {
       const outcome = store.renew(KIND_AGENT, id, 0, incarnation, group.timeMs());
       switch (outcome) {
-        case "renewed":
-          return reply;
+        case "renewed": {
+          const { leaseExpiryMs } = store.agentView(store.find(KIND_AGENT, id, 0, id.length));
+          return { ...reply, coverLeftMs: leaseExpiryMs - group.timeMs() };
+        }
         case "not_found":
         case "superseded":
         case "not_leader":

@@ -35,6 +35,7 @@ export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): R
     applied: fields.committed ?? 0,
     lastIndex: log.length,
     isFailed: false,
+    bond: undefined,
     holdsLease: false,
     configuration: {
       voters: [1, 2, 3],
@@ -107,6 +108,7 @@ export function operation(
     incarnation: { generation: 1, index: 1 },
     index: 0,
     term: 0,
+    coverLeftMs: 0,
     calledAt: calledMs,
     answeredAt: fields.end === "unknown" ? Infinity : answeredMs,
     calledMs,

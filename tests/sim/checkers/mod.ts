@@ -1,10 +1,12 @@
 /** All checkers of a run: what must hold in every cluster, whatever breaks. */
 import type { CheckerMaker } from "../history.ts";
 import { AcknowledgedWrites } from "./acknowledged_writes.ts";
+import { Bonds } from "./bonds.ts";
 import { Commits } from "./commits.ts";
 import { CommitIndex } from "./commit_index.ts";
 import { CommittedSequence } from "./committed_sequence.ts";
 import { Convergence } from "./convergence.ts";
+import { Covers } from "./covers.ts";
 import { DurableWords } from "./durable_words.ts";
 import { Elections } from "./elections.ts";
 import { IdenticalImages } from "./identical_images.ts";
@@ -16,6 +18,7 @@ import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
 import { ReadIndex } from "./read_index.ts";
+import { Runs } from "./runs.ts";
 import { StalledLeader } from "./stalled_leader.ts";
 import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
@@ -24,6 +27,7 @@ import { TimeToLive } from "./time_to_live.ts";
 export const CHECKERS: readonly CheckerMaker[] = [
   () => new Quarantine(),
   () => new DurableWords(),
+  () => new Runs(),
   () => new Terms(),
   () => new Elections(),
   () => new OneLeader(),
@@ -34,9 +38,11 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new CommitIndex(),
   () => new Commits(),
   (facts) => new OneLease(facts),
+  () => new Bonds(),
   () => new ReadIndex(),
   () => new StalledLeader(),
   () => new IdenticalImages(),
+  () => new Covers(),
   (facts) => new TimeToLive(facts),
   () => new Linearizability(),
   () => new AcknowledgedWrites(),

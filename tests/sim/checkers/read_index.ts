@@ -1,6 +1,7 @@
 /**
  * A linearizable read shows all that was committed before it was asked for, whatever record it is of:
- * the index at which it was served is no lower than any that a leader knew to be committed then.
+ * the index at which it was served is no lower than any that a leader knew to be committed then, and
+ * whoever served it leads in no earlier term than anybody who was elected by then.
  * Source: Raft thesis §6.4.
  */
 import {
@@ -11,35 +12,54 @@ import {
   type Operation,
 } from "../history.ts";
 
-/** A commit index, and when a leader first knew it. */
+/** A commit index or a term, and when a leader first had it. */
 interface Mark {
   readonly atMs: number;
-  readonly index: number;
+  readonly value: number;
 }
 
-/** Compares each read with the commits of its group before it. */
-export class ReadIndex implements Checker {
-  readonly name = "read_index";
-  /** By group, both growing. */
+/** By group: marks whose times and values both grow. */
+class Marks {
   readonly #marks = new Map<number, Mark[]>();
 
+  note(group: number, atMs: number, value: number): void {
+    const marks = this.#marks.get(group);
+    if (marks === undefined) this.#marks.set(group, [{ atMs, value }]);
+    else if (value > marks.at(-1)!.value) marks.push({ atMs, value });
+  }
+
+  /** The last value before that time; 0: none. */
+  before(group: number, timeMs: number): number {
+    return this.#marks.get(group)?.findLast(({ atMs }) => atMs < timeMs)?.value ?? 0;
+  }
+}
+
+/** Compares each read with the commits and the elections of its group before it. */
+export class ReadIndex implements Checker {
+  readonly name = "read_index";
+  readonly #commits = new Marks();
+  readonly #elections = new Marks();
+
   afterStep({ replicas }: NodeView, { nowMs }: ClusterView): void {
-    for (const { committed, ref, role } of replicas) {
+    for (const { committed, ref, role, term } of replicas) {
       if (role !== "leader") continue;
-      const marks = this.#marks.get(ref.group);
-      if (marks === undefined) this.#marks.set(ref.group, [{ atMs: nowMs, index: committed }]);
-      else if (committed > marks.at(-1)!.index) marks.push({ atMs: nowMs, index: committed });
+      this.#commits.note(ref.group, nowMs, committed);
+      this.#elections.note(ref.group, nowMs, term);
     }
   }
 
-  onOperation({ calledMs, client, group, index, key, kind, way }: Operation): void {
+  onOperation({ calledMs, client, group, index, key, kind, term, way }: Operation): void {
     if (kind !== "get" || index === 0 || (way !== "lease" && way !== "barrier")) return;
-    const before = this.#marks.get(group)?.findLast(({ atMs }) => atMs < calledMs);
-    if (before === undefined || index >= before.index) return;
+    const committed = this.#commits.before(group, calledMs);
+    const elected = this.#elections.before(group, calledMs);
+    if (index >= committed && term >= elected) return;
+    const wrong = index < committed
+      ? `${committed} was committed`
+      : `term ${elected} had its leader`;
     throw new Finding(
       this.name,
-      `Client ${client} read ${key} by ${way} at ${index}, and when it asked, at ` +
-        `${calledMs.toFixed(3)} ms, ${before.index} was committed`,
+      `Client ${client} read ${key} by ${way} at ${index} in term ${term}, and when it asked, at ` +
+        `${calledMs.toFixed(3)} ms, ${wrong}`,
     );
   }
 }

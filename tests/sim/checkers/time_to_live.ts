@@ -1,7 +1,8 @@
 /**
  * A record lives as long as it was promised, and hardly longer. Never early: it is not gone, to
  * nobody and for no reason but a deregistration, before its last acknowledged registration or
- * renewal plus ttl. Not late: while one leader lives and nothing is broken, it is gone 1 s after.
+ * renewal plus ttl. Not late: while one leader lives and nothing is broken, it is gone 1 s after; and
+ * whoever leads, it is gone once nobody renewed it for twice its ttl.
  *
  * Clocks: promises are by a leader's clock, which may run fast or slow by what the run allows, so
  * that bounds are widened by it; one millisecond is lost to whole milliseconds of group time. What a
@@ -66,6 +67,13 @@ export class TimeToLive implements Checker {
   }
 
   onEnd(end: RunEnd): void {
+    for (const [key, { atMs, value }] of end.leftOver) {
+      if (value === 0) continue;
+      throw new Finding(
+        this.name,
+        `The record ${key} is there at ${atMs} ms, and all leases must have ended before`,
+      );
+    }
     for (const [key, operations] of this.#operations) {
       const expiries = this.#expiries.get(key) ?? [];
       for (const grant of operations) {

@@ -4,6 +4,8 @@
  * mutant would no longer be what its name says.
  */
 
+import type { Plan } from "../plan.ts";
+
 /** One place to rewrite. */
 export interface Edit {
   /** Relative to the root. */
@@ -14,6 +16,8 @@ export interface Edit {
 
 /** One planted bug. */
 export interface Mutant {
+  /** Seeds that can show it at all, by their plan; the others are not searched. Default: all. */
+  readonly shows?: (plan: Plan) => boolean;
   /** Snake case; names it in the table and on the command line. */
   readonly name: string;
   /** The rule that it breaks, in one sentence. */

@@ -1,10 +1,14 @@
 /** Mutants of leader leases: support between nodes, promises, what a lease is counted from. */
+import type { Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
+
+const withLeases = ({ leases }: Plan): boolean => leases;
 
 export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_before_first_entry_of_term",
     breaks: "No lease serves before an entry of the leader's own term is committed",
+    shows: withLeases,
     edits: [{
       file: "src/raft/transfer.ts",
       anchor:
@@ -15,6 +19,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_kept_through_transfer",
     breaks: "Once TimeoutNow was sent, no lease in that term",
+    shows: withLeases,
     edits: [{
       file: "src/raft/transfer.ts",
       anchor:
@@ -25,6 +30,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_resumed_after_aborted_transfer",
     breaks: "A transfer that was given up does not give the lease back: TimeoutNow may come late",
+    shows: withLeases,
     edits: [{
       file: "src/raft/transfer.ts",
       anchor: `core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
@@ -34,6 +40,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "no_wait_before_voting_after_restart",
     breaks: "After a restart a node waits out the longest support it may have given",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/peers.ts",
       anchor: "this.#voteFromMs = mayHaveSupported\n",
@@ -43,6 +50,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_counted_from_arrival",
     breaks: "Support counts from when the answered beat was sent, not from when its answer came",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/liveness.ts",
       anchor: "const sentMs = peer.sent.sentMs(beat.granted);",
@@ -52,6 +60,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "support_revives_after_lapse",
     breaks: "Support that lapsed is withdrawn for good",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/given_support.ts",
       anchor: `    if (this.#epoch !== 0 && nowMs >= this.#untilMs) this.withdraw();
@@ -62,6 +71,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "support_ends_early",
     breaks: "Support stands for as long as the supported node counts on it",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/given_support.ts",
       anchor: "this.#untilMs = nowMs + this.#supportMs;",
@@ -71,6 +81,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "restarted_follower_still_counted",
     breaks: "What a follower promised before its restart counts no more",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/peers.ts",
       anchor: `    peer.releases.clear();
@@ -88,6 +99,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "promise_of_earlier_epoch_counted",
     breaks: "A promise counts under the epoch that it names, and under no later one",
+    shows: withLeases,
     edits: [
       {
         file: "src/liveness/fortification.ts",
@@ -110,6 +122,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "promise_not_kept",
     breaks: "Who promised to follow a leader votes for nobody else while its node is supported",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor: "return this.#standingPromise(lead, term) !== undefined;",
@@ -119,6 +132,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "promise_ends_with_term",
     breaks: "A higher term alone does not end a promise; a leader of that term does",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor: "const isSucceeded = lead !== 0 && term > promise.term;",
@@ -128,6 +142,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "promise_after_moving_on",
     breaks: "A reply that waited for its write promises nothing once its sender has moved on",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor:
@@ -138,6 +153,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_of_old_configuration",
     breaks: "A lease is counted over the voters of the configuration in force",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor: "    if (leading.configuration === configuration) return;\n",
@@ -147,6 +163,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "joint_lease_of_new_half",
     breaks: "In joint consensus a lease needs both majorities",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/lease.ts",
       anchor: "return Math.min(majorityUntilMs(incoming), majorityUntilMs(outgoing));",
@@ -156,6 +173,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "suspend_does_not_void",
     breaks: "When wall and monotonic clock disagree, all support from before is void",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/clock_guard.ts",
       anchor: "elapsedMs <= this.#turnLateMs && Math.abs(partedMs) <= this.#jumpMs)) {",
@@ -165,6 +183,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "stalled_leader_serves",
     breaks: "A leader whose disk is stuck holds no lease",
+    shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor: "return nowMs < lease.untilMs && !this.#context.peers.isStalled;",
@@ -174,6 +193,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "stalled_node_beats",
     breaks: "A node whose disk is stuck asks for no support, so that others may take over",
+    shows: withLeases,
     edits: [
       {
         file: "src/liveness/liveness.ts",
@@ -190,6 +210,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "run_used_before_durable",
     breaks: "A run, and that support may be given, are durable before the first beat",
+    shows: withLeases,
     edits: [{
       file: "src/node/node_liveness.ts",
       anchor: `      this.#isSaving = false;

@@ -37,11 +37,23 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "renewal_of_what_expires",
+    shows: ({ load }) => load.isLastMinute,
     breaks: "What was proposed to expire is not renewed by memory alone",
     edits: [{
       file: "src/store/leases.ts",
       anchor: "if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {",
       replacement: "if (leftMs < ttlMs) {",
+    }],
+  },
+  {
+    name: "expiry_waits_for_lease",
+    breaks: "A leader expires records whether or not it holds a lease",
+    shows: ({ leases, outlivesLeases }) => outlivesLeases && !leases,
+    edits: [{
+      file: "src/node/lease_driver.ts",
+      anchor: "if (driven.partition.group.isLeading) this.#drive(driven, unixS);",
+      replacement:
+        "if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS);",
     }],
   },
   {
@@ -55,6 +67,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "nothing_expires",
+    shows: ({ outlivesLeases }) => outlivesLeases,
     breaks: "A record is gone soon after its lease ended",
     edits: [{
       file: "src/store/leases.ts",

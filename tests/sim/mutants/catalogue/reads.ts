@@ -1,5 +1,8 @@
 /** Mutants of reads without an entry: rounds of heartbeats, and who may answer. */
+import type { Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
+
+const withoutLeases = ({ leases }: Plan): boolean => !leases;
 
 export const READ_MUTANTS: readonly Mutant[] = [
   {
@@ -16,6 +19,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "reused_read_token",
     breaks: "Each round of reads has a token of its own, and nothing older confirms it (§6.4)",
+    shows: withoutLeases,
     edits: [{
       file: "src/raft/read_index.ts",
       anchor: "    reads.sequence++;\n",
@@ -25,6 +29,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "read_joins_round_that_left",
     breaks: "A read joins a round only before its heartbeats have left (thesis §6.4)",
+    shows: withoutLeases,
     edits: [{
       file: "src/raft/raft_node.ts",
       anchor: "    if (core.reads !== undefined) core.reads.roundOpen = false;\n",
@@ -35,6 +40,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     name: "read_confirmed_by_anyone",
     breaks:
       "A round is confirmed by a quorum, and later rounds are not confirmed with it (thesis §6.4)",
+    shows: withoutLeases,
     edits: [{
       file: "src/raft/read_index.ts",
       anchor:

@@ -1,6 +1,7 @@
 /** The checkers of what clients were told: each fires, and only where it must. */
 import { test } from "uvu";
 import { AcknowledgedWrites } from "../../../../sim/checkers/acknowledged_writes.ts";
+import { Covers } from "../../../../sim/checkers/covers.ts";
 import { Linearizability } from "../../../../sim/checkers/linearizability.ts";
 import { TimeToLive } from "../../../../sim/checkers/time_to_live.ts";
 import type { Operation, RunEnd } from "../../../../sim/history.ts";
@@ -17,7 +18,7 @@ function endAt(nowMs: number, finals: Record<string, number> = {}): RunEnd {
   const finalValues = new Map(
     Object.entries(finals).map(([key, value]) => [key, { value, atMs: nowMs }]),
   );
-  return { view: clusterView(nowMs), healedMs: 0, finalValues };
+  return { view: clusterView(nowMs), healedMs: 0, finalValues, leftOver: new Map() };
 }
 
 function judged(operations: readonly Operation[]): Linearizability {
@@ -170,6 +171,31 @@ test("TimeToLive finds a record that outlives its lease under one leader", () =>
   late(6_200, 120).run();
   late(7_000, 0, lease(1_000, 1_050, { kind: "renew" })).run();
   late(9_000, 0, lease(1_000, 1_050, { kind: "renew", end: "unknown" })).run();
+});
+
+test("TimeToLive finds a record that is left when all leases must have ended", () => {
+  const checker = livesOf(0);
+  const left = (value: number) => ({
+    ...endAt(20_000),
+    leftOver: new Map([["1/1", { value: 0, atMs: 1 }], ["1/2", { value, atMs: 19_000 }]]),
+  });
+  checker.onEnd(left(0));
+  finds(checker, /1\/2 is there at 19000 ms/, () => checker.onEnd(left(7)));
+});
+
+test("Covers finds a renewal beyond its cover, and a leader that goes by less", () => {
+  const checker = new Covers();
+  const renewal = (fields: Partial<Operation>) =>
+    operation(1, 2, { kind: "renew", way: "memory", coverLeftMs: 4_999, ...fields });
+  checker.onOperation(renewal({ coverLeftMs: 5_000 }));
+  checker.onOperation(renewal({ end: "refused" }));
+  checker.onOperation(renewal({ kind: "register", way: "propose" }));
+  finds(checker, /its cover ends in 4999 ms/, () => checker.onOperation(renewal({})));
+  const lease = { key: "a", leftMs: 9_000, coverLeftMs: 9_000 };
+  checker.onLed(refOf(1), [lease]);
+  finds(checker, /begins to lead, and gives a 8999 ms: .* 9000 ms/, () => {
+    checker.onLed(refOf(1), [lease, { ...lease, leftMs: 8_999 }]);
+  });
 });
 
 test("TimeToLive does not judge a leader that was disturbed", () => {

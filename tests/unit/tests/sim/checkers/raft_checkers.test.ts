@@ -1,6 +1,7 @@
 /** The checkers of what must hold between replicas: each fires, and only where it must. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Bonds } from "../../../../sim/checkers/bonds.ts";
 import { CommitIndex } from "../../../../sim/checkers/commit_index.ts";
 import { CommittedSequence } from "../../../../sim/checkers/committed_sequence.ts";
 import { Convergence } from "../../../../sim/checkers/convergence.ts";
@@ -212,7 +213,7 @@ test("CommitIndex lets a restart forget what was not durable, and an image stays
   });
 });
 
-const END = { healedMs: 0, finalValues: new Map() };
+const END = { healedMs: 0, finalValues: new Map(), leftOver: new Map() };
 const endOf = (...replicas: ReplicaFields[]): RunEnd => ({
   ...END,
   view: clusterView(
@@ -295,6 +296,61 @@ test("OneLease finds two holders of one term, and any where leases are off", () 
   finds(off, /leases are off/, () => {
     step(off, { ref: one, role: "leader", term: 2, holdsLease: true });
   });
+});
+
+test("Bonds finds a lease whose voters may vote for another, or did", () => {
+  const checker = new Bonds();
+  const leader = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
+  const bond = { leader: 1, term: 2 };
+  const free = { ref: two, term: 2 };
+  const look = (...members: ReplicaFields[]) => {
+    const others = members.map((fields) => nodeView(fields.ref.node, [replicaView(fields)]));
+    step(checker, leader, { others });
+  };
+  const unfounded = (...members: ReplicaFields[]) => {
+    finds(checker, /in term 2, and 2 of its voters 1, 2, 3 may vote for another/, () => {
+      look(...members);
+    });
+  };
+  look({ ...free, bond }, { ref: three });
+  look({ ...free, bond: "earlier_run" }, { ref: three });
+  // Whoever does not run votes for nobody.
+  look(free);
+  look({ ...free, bond }, { ref: three, term: 3, vote: 3 });
+  // To have heard of a later term is no vote.
+  look({ ...free, term: 3, bond }, { ref: three });
+  unfounded(free, { ref: three });
+  unfounded({ ...free, bond: { leader: 1, term: 1 } }, { ref: three });
+  unfounded({ ...free, bond: { leader: 3, term: 2 } }, { ref: three });
+  unfounded({ ...free, bond, term: 3, vote: 3 }, { ref: three });
+  step(checker, { ...leader, holdsLease: false }, { others: [nodeView(2, [replicaView(free)])] });
+  const alone = { ...EMPTY_CONFIGURATION, voters: [1] };
+  step(checker, { ...leader, configuration: alone });
+});
+
+test("Bonds asks for a majority of each half, and counts no learners", () => {
+  const checker = new Bonds();
+  const configuration = {
+    ...EMPTY_CONFIGURATION,
+    voters: [1, 2, 3],
+    votersOutgoing: [3, 4],
+    learners: [5],
+  };
+  const leader = { ref: one, role: "leader", term: 2, holdsLease: true, configuration } as const;
+  const look = (...bound: number[]) => {
+    const others = [2, 3, 4, 5].map((id) => {
+      const fields = {
+        ref: refOf(id),
+        ...(bound.includes(id) ? { bond: { leader: 1, term: 2 } } : {}),
+      };
+      return nodeView(id, [replicaView(fields)]);
+    });
+    step(checker, leader, { others });
+  };
+  look(3, 4);
+  look(2, 3, 4);
+  finds(checker, /1 of its voters 3, 4/, () => look(2, 3, 5));
+  finds(checker, /2 of its voters 1, 2, 3/, () => look(4, 5));
 });
 
 test("StalledLeader finds a lease on a node whose disk is stuck", () => {

@@ -5,6 +5,7 @@ import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
 import { Elections } from "../../../../sim/checkers/elections.ts";
 import { OneChange } from "../../../../sim/checkers/one_change.ts";
 import { ReadIndex } from "../../../../sim/checkers/read_index.ts";
+import { Runs } from "../../../../sim/checkers/runs.ts";
 import type { Operation, ReplicaRef, Words } from "../../../../sim/history.ts";
 import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
@@ -118,14 +119,26 @@ test("ReadIndex finds a read of a state before its call", () => {
   const read = (calledMs: number, fields: Partial<Operation>) => {
     checker.onOperation(operation(calledMs, calledMs + 1, { kind: "get", ...fields }));
   };
-  read(15, { way: "lease", index: 5 });
-  read(20, { way: "barrier", index: 5 });
-  read(30, { way: "barrier", index: 8 });
+  read(15, { way: "lease", index: 5, term: 2 });
+  read(20, { way: "barrier", index: 5, term: 2 });
+  read(30, { way: "barrier", index: 8, term: 3 });
   read(30, { way: "lease", index: 1, group: 2 });
   read(30, { way: "lease", index: 0 });
-  finds(checker, /at 7, and when it asked, at 30.000 ms, 8/, () => {
-    read(30, { way: "lease", index: 7 });
+  finds(checker, /at 7 in term 3, and when it asked, at 30.000 ms, 8/, () => {
+    read(30, { way: "lease", index: 7, term: 3 });
   });
+  finds(checker, /at 8 in term 2, and when it asked, at 30.000 ms, term 3 had its leader/, () => {
+    read(30, { way: "barrier", index: 8, term: 2 });
+  });
+});
+
+test("Runs finds a start that calls itself as one before", () => {
+  const checker = new Runs();
+  checker.onRun(1, 1);
+  checker.onRun(2, 5);
+  checker.onRun(1, 4);
+  finds(checker, /Node 1 .* run 4: before its restart it was 4/, () => checker.onRun(1, 4));
+  finds(checker, /Node 2 .* run 4: before its restart it was 5/, () => checker.onRun(2, 4));
 });
 
 test("Commits finds a leader that counts for an entry of an earlier term", () => {

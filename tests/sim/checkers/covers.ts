@@ -1,0 +1,40 @@
+/**
+ * What a leader promises of a record's lease, the next one knows: a renewal from memory is answered
+ * only where the logged cover reaches at least one ttl further, and who begins to lead takes no lease
+ * to end before its cover does, whatever it remembers. Clock: group time; it is told in whole ms.
+ * Source: Time in ARCHITECTURE.md, `src/store/leases.ts`.
+ */
+import {
+  type Checker,
+  Finding,
+  type LeaseView,
+  type Operation,
+  type ReplicaRef,
+} from "../history.ts";
+import { operationName } from "./linearizability.ts";
+import { replicaName } from "./replica_name.ts";
+
+/** Holds answers and beginnings against the covers of their moment. */
+export class Covers implements Checker {
+  readonly name = "covers";
+
+  onOperation(operation: Operation): void {
+    const { coverLeftMs, end, kind, ttlMs, way } = operation;
+    if (kind !== "renew" || end !== "ok" || way !== "memory" || coverLeftMs >= ttlMs) return;
+    throw new Finding(
+      this.name,
+      `${operationName(operation)} was given ${ttlMs} ms, and its cover ends in ${coverLeftMs} ms`,
+    );
+  }
+
+  onLed(ref: ReplicaRef, leases: readonly LeaseView[]): void {
+    for (const { coverLeftMs, key, leftMs } of leases) {
+      if (leftMs >= coverLeftMs) continue;
+      throw new Finding(
+        this.name,
+        `${replicaName(ref)} begins to lead, and gives ${key} ${leftMs} ms: its cover ends in ` +
+          `${coverLeftMs} ms`,
+      );
+    }
+  }
+}
