@@ -17,6 +17,7 @@ import {
   type HandshakeServices,
   type ProvenIdentity,
 } from "./registry_auth/mod.ts";
+import { sha256 } from "./sha256.ts";
 import type { TrustStore } from "./trust_store.ts";
 
 /** What the services stand on. */
@@ -36,6 +37,7 @@ export interface HandshakeServicesOptions {
 export function handshakeServices(options: HandshakeServicesOptions): HandshakeServices {
   const { own } = options;
   return {
+    sha256,
     sign: (content) => signMessage(own().key, content),
     verify: verifyMessage,
     judge: (_end, chain) => judge(chain, options),

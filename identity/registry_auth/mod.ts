@@ -26,4 +26,4 @@ export type {
   ProvenIdentity,
   Step,
 } from "./step.ts";
-export { type SignatureContext, signedContent, type Signing } from "./transcript.ts";
+export { type Sha256, type SignatureContext, signedContent, type Signing } from "./transcript.ts";

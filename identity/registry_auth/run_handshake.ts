@@ -8,7 +8,7 @@ import type { MonotonicClock, Scheduler } from "../../src/base/world.ts";
 import { type HandshakeFailure, handshakeFailure } from "./fault.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Admittance, Candidate, HandshakeResult, ProvenIdentity, Step } from "./step.ts";
-import { signedContent } from "./transcript.ts";
+import { type Sha256, signedContent } from "./transcript.ts";
 
 /** The stream as far as the handshake needs it; a transport's stream fits. */
 export interface HandshakeStream {
@@ -18,10 +18,15 @@ export interface HandshakeStream {
 
 /** What an end can do. A service that rejects ends the handshake with `internal`. */
 export interface HandshakeServices {
+  readonly sha256: Sha256;
   /** Signs with this end's identity key: 64 bytes. */
   sign(content: Uint8Array): Promise<Uint8Array>;
   /** Strict Ed25519; any bytes give a verdict. */
-  verify(publicKey: Uint8Array, content: Uint8Array, signature: Uint8Array): boolean;
+  verify(
+    publicKey: Uint8Array,
+    content: Uint8Array,
+    signature: Uint8Array,
+  ): boolean | Promise<boolean>;
   /**
    * Judges a chain: path, usage for that end, one SPIFFE id, ban list. Any bytes give a verdict.
    */
@@ -107,7 +112,8 @@ async function perform(
       await stream.write(step.bytes);
       return (handshake, nowMs) => handshake.complete("send", undefined, nowMs);
     case "sign": {
-      const signature = await services.sign(signedContent(step.signing));
+      const content = await signedContent(step.signing, services.sha256);
+      const signature = await services.sign(content);
       return (handshake, nowMs) => handshake.complete("sign", signature, nowMs);
     }
     case "authenticate": {
@@ -119,8 +125,8 @@ async function perform(
       return (handshake, nowMs) => handshake.complete("admit", verdict, nowMs);
     }
     case "verify": {
-      const content = signedContent(step.signing);
-      const valid = services.verify(step.publicKey, content, step.signature);
+      const content = await signedContent(step.signing, services.sha256);
+      const valid = await services.verify(step.publicKey, content, step.signature);
       return (handshake, nowMs) => handshake.complete("verify", valid, nowMs);
     }
   }
@@ -133,7 +139,8 @@ async function authenticate(
   const { end, chain, signing, signature } = authentication;
   const identity = await services.judge(end, chain);
   if ("fault" in identity) return identity;
-  if (services.verify(identity.publicKey, signedContent(signing), signature)) return identity;
+  const content = await signedContent(signing, services.sha256);
+  if (await services.verify(identity.publicKey, content, signature)) return identity;
   return handshakeFailure("signature", `The ${end} has not the key of the certificate it shows`);
 }
 

@@ -6,7 +6,6 @@
  * that both saw.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
-import { sha256 } from "../sha256.ts";
 
 /** Whose signature it is, and at which place. */
 export type SignatureContext = "server-hello" | "client" | "server-done";
@@ -18,10 +17,13 @@ export interface Signing {
   readonly transcript: Uint8Array;
 }
 
+/** The digest that a runtime gives: at once, or where it has it only so, later. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
 const PROTOCOL = "registry-auth/1";
 
 /** The bytes that the key signs; they are the caller's. */
-export function signedContent(signing: Signing): Uint8Array {
+export async function signedContent(signing: Signing, sha256: Sha256): Promise<Uint8Array> {
   const context = new TextEncoder().encode(`${" ".repeat(64)}${PROTOCOL} ${signing.context}\0`);
-  return concatBytes([context, sha256(signing.transcript)]);
+  return concatBytes([context, await sha256(signing.transcript)]);
 }

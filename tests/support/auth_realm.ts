@@ -109,6 +109,7 @@ export class Realm {
     return {
       sign: (content) => Promise.resolve(member.sign(content)),
       verify: verifyRaw,
+      sha256,
       judge: (end, chain) => Promise.resolve(this.judge(end, chain)),
       admit: (candidate) => Promise.resolve(this.admit(candidate)),
     };

@@ -145,7 +145,7 @@ test("runHandshake tells a failing service from a refused peer", async () => {
   const throws = () => {
     throw new Error("no disk");
   };
-  for (const name of ["sign", "judge", "admit", "verify"] as const) {
+  for (const name of ["sign", "judge", "admit", "sha256", "verify"] as const) {
     const [near, far] = Pipe.pair();
     const fails = name === "verify" ? throws : rejects;
     const atServer = fault(run(time, far, serverEnd(realm, server), { [name]: fails }));
