@@ -123,6 +123,7 @@ export class SimCluster implements ClusterView {
           this.trace.fold(this.nowMs, ref.node, entry.hash + entry.index);
           this.tell((checker) => checker.onApply?.(ref, entry));
         },
+        permitted: (reader, read) => this.tell((checker) => checker.onRead?.(reader, read)),
         led: (ref, leases) => this.tell((checker) => checker.onLed?.(ref, leases)),
         ran: (run) => this.tell((checker) => checker.onRun?.(id, run)),
         imaged: (ref, image) => {

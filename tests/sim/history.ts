@@ -101,9 +101,14 @@ export interface ImageTaken {
   readonly hash: number;
 }
 
-/** A vote, an acknowledgement of entries, or leadership, that a replica gives to another. */
+/**
+ * A vote, an acknowledgement of entries, leadership, or the confirmation of a leader by an answer to its
+ * heartbeat, that a replica gives to another.
+ */
 export interface Words {
-  readonly kind: "vote" | "acknowledgement" | "leadership";
+  readonly kind: "vote" | "acknowledgement" | "leadership" | "confirmation";
+  /** The event of the world in which they leave. */
+  readonly step: number;
   readonly term: number;
   /** Replica id. */
   readonly to: number;
@@ -120,6 +125,14 @@ export interface LeaseView {
   readonly leftMs: number;
   /** Until the end of its cover, which is what another leader would know. */
   readonly coverLeftMs: number;
+}
+
+/** A read that a replica may serve now, by a barrier. */
+export interface PermittedRead {
+  /** Of the leader who permitted it. */
+  readonly term: number;
+  /** The event in which the replica was asked. */
+  readonly askedStep: number;
 }
 
 /** What a client asks of one record. */
@@ -213,6 +226,8 @@ export interface Checker {
   onAppend?(ref: ReplicaRef, entry: AppendedEntry): void;
   /** Something leaves that others will rely on. */
   onWords?(ref: ReplicaRef, words: Words): void;
+  /** A replica is permitted to serve a read. */
+  onRead?(reader: ReplicaView, read: PermittedRead): void;
   /** A vote is on the disk; 0: none is given in that term. */
   onVote?(ref: ReplicaRef, term: number, vote: number): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;

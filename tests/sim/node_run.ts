@@ -33,7 +33,9 @@ import type {
   Expiry,
   ImageTaken,
   LeaseView,
+  PermittedRead,
   ReplicaRef,
+  ReplicaView,
   Words,
 } from "./history.ts";
 import { keyName } from "./load.ts";
@@ -56,12 +58,14 @@ const WORDS: ReadonlyMap<MessageType, Words["kind"]> = new Map([
   ["vote_reply", "vote"],
   ["append_reply", "acknowledgement"],
   ["timeout_now", "leadership"],
+  ["heartbeat_reply", "confirmation"],
 ]);
 
 /** What a run tells whoever watches. */
 export interface NodeEvents {
   appended(ref: ReplicaRef, entry: AppendedEntry): void;
   spoken(ref: ReplicaRef, words: Words): void;
+  permitted(reader: ReplicaView, read: PermittedRead): void;
   voted(ref: ReplicaRef, term: number, vote: number): void;
   applied(ref: ReplicaRef, entry: AppliedEntry): void;
   led(ref: ReplicaRef, leases: readonly LeaseView[]): void;
@@ -150,6 +154,11 @@ export class NodeRun {
       groupOf: (group) => {
         const replica = this.replicaOf(group);
         return replica && { group: replica.group, store: replica.machine.store };
+      },
+      stepOf: options.stepOf,
+      permitted: (group, read) => {
+        const replica = this.replicaOf(group);
+        if (replica !== undefined) events.permitted(replica, read);
       },
     });
   }
@@ -317,7 +326,7 @@ export class NodeRun {
 
   /** Tells of what others will rely on in what is about to leave. */
   #hear(frame: Uint8Array): void {
-    const { events } = this.#options;
+    const { events, stepOf } = this.#options;
     const { messages, run } = decodePeerFrame(frame);
     // Until its run is durable, a node names none.
     if (run !== 0 && !this.#hasToldRun) {
@@ -330,7 +339,8 @@ export class NodeRun {
       if (reject || ref?.replica !== from) continue;
       const kind = WORDS.get(type);
       if (kind === undefined) continue;
-      events.spoken(ref, { kind, term, to, index, disk: this.#mirror.disk(groupId) });
+      const disk = this.#mirror.disk(groupId);
+      events.spoken(ref, { kind, step: stepOf(), term, to, index, disk });
     }
   }
 

@@ -10,7 +10,7 @@ export class DurableWords implements Checker {
   readonly name = "durable_words";
 
   onWords(ref: ReplicaRef, { disk, index, kind, term, to }: Words): void {
-    if (kind === "leadership") return;
+    if (kind !== "vote" && kind !== "acknowledgement") return;
     const isTermKnown = disk.term >= term;
     const isKnown = kind === "vote"
       ? disk.term > term || (isTermKnown && disk.vote === to)

@@ -18,6 +18,7 @@ import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
 import { Quarantine } from "./quarantine.ts";
 import { ReadIndex } from "./read_index.ts";
+import { ReadRounds } from "./read_rounds.ts";
 import { Runs } from "./runs.ts";
 import { StalledLeader } from "./stalled_leader.ts";
 import { Terms } from "./terms.ts";
@@ -40,6 +41,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   (facts) => new OneLease(facts),
   () => new Bonds(),
   () => new ReadIndex(),
+  (facts) => new ReadRounds(facts),
   () => new StalledLeader(),
   () => new IdenticalImages(),
   () => new Covers(),

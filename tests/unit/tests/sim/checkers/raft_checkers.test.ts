@@ -265,9 +265,9 @@ test("OneLease finds a lease in a term that was to be handed over", () => {
   const leader = { ref: one, role: "leader", term: 2, holdsLease: true } as const;
   const disk = { term: 2, vote: 1, lastIndex: 0 };
   step(checker, leader);
-  checker.onWords(one, { kind: "acknowledgement", term: 2, to: 2, index: 0, disk });
+  checker.onWords(one, { kind: "acknowledgement", step: 0, term: 2, to: 2, index: 0, disk });
   step(checker, leader);
-  checker.onWords(one, { kind: "leadership", term: 2, to: 2, index: 0, disk });
+  checker.onWords(one, { kind: "leadership", step: 0, term: 2, to: 2, index: 0, disk });
   step(checker, { ...leader, holdsLease: false });
   finds(checker, /which it wanted to hand over/, () => step(checker, leader));
   // Nobody is elected without the vote of who decides alone.

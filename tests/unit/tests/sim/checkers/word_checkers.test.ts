@@ -5,17 +5,18 @@ import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
 import { Elections } from "../../../../sim/checkers/elections.ts";
 import { OneChange } from "../../../../sim/checkers/one_change.ts";
 import { ReadIndex } from "../../../../sim/checkers/read_index.ts";
+import { ReadRounds } from "../../../../sim/checkers/read_rounds.ts";
 import { Runs } from "../../../../sim/checkers/runs.ts";
 import type { Operation, ReplicaRef, Words } from "../../../../sim/history.ts";
 import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
-import { finds, operation, refOf, step } from "../../../../support/sim_views.ts";
+import { finds, operation, refOf, replicaView, step } from "../../../../support/sim_views.ts";
 
 const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
 
 test("DurableWords finds a vote that is not on the disk", () => {
   const checker = new DurableWords();
-  const vote = { kind: "vote", term: 3, to: 2, index: 0 } as const;
+  const vote = { kind: "vote", step: 0, term: 3, to: 2, index: 0 } as const;
   const found = (disk: Words["disk"]) => () => checker.onWords(one, { ...vote, disk });
   found({ term: 3, vote: 2, lastIndex: 0 })();
   found({ term: 4, vote: 0, lastIndex: 0 })();
@@ -26,7 +27,7 @@ test("DurableWords finds a vote that is not on the disk", () => {
 
 test("DurableWords finds an acknowledgement of what is not on the disk", () => {
   const checker = new DurableWords();
-  const words = { kind: "acknowledgement", term: 3, to: 2, index: 5 } as const;
+  const words = { kind: "acknowledgement", step: 0, term: 3, to: 2, index: 5 } as const;
   const found = (disk: Words["disk"]) => () => checker.onWords(one, { ...words, disk });
   found({ term: 3, vote: 0, lastIndex: 5 })();
   finds(checker, /entries up to 5 .* up to 4/, found({ term: 3, vote: 0, lastIndex: 4 }));
@@ -85,7 +86,7 @@ test("Elections finds who campaigns with a committed change that it did not appl
 /** A replica acknowledges what the leader of a term sent. */
 function acknowledge(checker: Commits, ref: ReplicaRef, term: number, index: number): void {
   const disk = { term, vote: 0, lastIndex: index };
-  checker.onWords(ref, { kind: "acknowledgement", term, to: 1, index, disk });
+  checker.onWords(ref, { kind: "acknowledgement", step: 0, term, to: 1, index, disk });
 }
 
 test("OneChange finds a leader that appends a change before it applied another", () => {
@@ -130,6 +131,44 @@ test("ReadIndex finds a read of a state before its call", () => {
   finds(checker, /at 8 in term 2, and when it asked, at 30.000 ms, term 3 had its leader/, () => {
     read(30, { way: "barrier", index: 8, term: 2 });
   });
+});
+
+test("ReadRounds finds a read that a quorum confirmed only before it was asked for", () => {
+  const confirmation = (ref: ReplicaRef, step: number, fields: Partial<Words> = {}) => {
+    const disk = { term: 3, vote: 1, lastIndex: 0 };
+    const words = { kind: "confirmation", step, term: 3, to: 1, index: 0, disk } as const;
+    checker.onWords(ref, { ...words, ...fields });
+  };
+  const leader = replicaView({ ref: one, role: "leader", term: 3 });
+  const read = { term: 3, askedStep: 10 };
+  let checker = new ReadRounds({ leases: false });
+  const unconfirmed = () => {
+    finds(checker, /term 3 that 1 of its voters 1, 2, 3 confirmed/, () => {
+      checker.onRead(leader, read);
+    });
+  };
+  unconfirmed();
+  confirmation(two, 9);
+  unconfirmed();
+  confirmation(two, 10, { kind: "acknowledgement" });
+  unconfirmed();
+  confirmation(two, 10, { term: 2 });
+  confirmation(three, 10, { to: 2 });
+  unconfirmed();
+  confirmation(two, 10);
+  checker.onRead(leader, read);
+  const joint = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3], votersOutgoing: [3, 4, 5] };
+  finds(checker, /0 of its voters 3, 4, 5/, () => {
+    checker.onRead(replicaView({ ref: one, role: "leader", term: 3, configuration: joint }), read);
+  });
+  // Whom it does not bind: a follower, who decides alone, who leads a later term, who holds leases.
+  checker = new ReadRounds({ leases: false });
+  checker.onRead(replicaView({ ref: one, term: 3 }), read);
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [1] };
+  checker.onRead(replicaView({ ref: one, role: "leader", term: 3, configuration }), read);
+  checker.onRead(replicaView({ ref: one, role: "leader", term: 4 }), read);
+  checker = new ReadRounds({ leases: true });
+  checker.onRead(leader, read);
 });
 
 test("Runs finds a start that calls itself as one before", () => {

@@ -1,0 +1,53 @@
+/**
+ * A read without a lease is served once a quorum has confirmed its leader after the read was asked
+ * for, and not by what was said before: a majority of the voters (in a joint configuration, of both
+ * halves) has answered a heartbeat of that term since. Source: Raft thesis §6.4.
+ */
+import {
+  type Checker,
+  Finding,
+  type PermittedRead,
+  type ReplicaRef,
+  type ReplicaView,
+  type RunFacts,
+  type Words,
+} from "../history.ts";
+import { replicaName } from "./replica_name.ts";
+
+/** Keeps when each replica confirmed a leader last, and counts at each read that is permitted. */
+export class ReadRounds implements Checker {
+  readonly name = "read_rounds";
+  readonly #leases: boolean;
+  /** By replica: its last answer to a heartbeat. */
+  readonly #confirmed = new Map<number, Words>();
+
+  constructor({ leases }: Pick<RunFacts, "leases">) {
+    this.#leases = leases;
+  }
+
+  onWords({ replica }: ReplicaRef, words: Words): void {
+    if (words.kind === "confirmation") this.#confirmed.set(replica, words);
+  }
+
+  onRead(reader: ReplicaView, read: PermittedRead): void {
+    const { configuration: { voters, votersOutgoing }, ref, role, term } = reader;
+    // A follower asks its leader; and who decides alone asks nobody.
+    if (this.#leases || role !== "leader" || term !== read.term) return;
+    if (voters.length + votersOutgoing.length === 1) return;
+    for (const half of [voters, votersOutgoing]) {
+      const count = half.filter((voter) => this.#hasConfirmed(voter, ref.replica, read)).length;
+      if (half.length === 0 || 2 * count > half.length) continue;
+      throw new Finding(
+        this.name,
+        `${replicaName(ref)} serves a read in term ${term} that ${count} of its voters ` +
+          `${half.join(", ")} confirmed since it was asked for`,
+      );
+    }
+  }
+
+  #hasConfirmed(voter: number, leader: number, { askedStep, term }: PermittedRead): boolean {
+    if (voter === leader) return true;
+    const words = this.#confirmed.get(voter);
+    return words?.to === leader && words.term === term && words.step >= askedStep;
+  }
+}
