@@ -14,6 +14,10 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       anchor:
         `core.role === "leader" && core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
       replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
+    }, {
+      file: "src/node/group.ts",
+      anchor: "    if (!this.#leadership.isServing) return undefined;\n    if (this.#isSole)",
+      replacement: "    if (this.#leadership.term === 0) return undefined;\n    if (this.#isSole)",
     }],
   },
   {
