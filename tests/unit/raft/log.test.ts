@@ -90,6 +90,21 @@ test("RaftLog: commit and applied never go back, and applied never passes commit
   }, isInvariantError);
 });
 
+test("RaftLog.maybeAppend: commits no further than the last entry that is known to match (Figure 3.1)", () => {
+  const storage = new MemoryStorage();
+  storage.append(entries(1, 1, 1, 1));
+  const log = new RaftLog(storage, 1_000);
+  // What stands beyond may be of a leader that is none any more.
+  assert.is(log.maybeAppend({ index: 1, term: 1 }, [], 3), 1);
+  assert.is(log.committed, 1);
+  assert.is(log.maybeAppend({ index: 1, term: 1 }, [entry(2, 1)], 4), 2);
+  assert.is(log.committed, 2);
+  assert.is(log.maybeAppend({ index: 2, term: 1 }, [entry(3, 2)], 4), 3);
+  assert.equal([log.committed, log.lastIndex], [3, 3]);
+  assert.is(log.maybeAppend({ index: 3, term: 1 }, [entry(4, 2)], 4), undefined);
+  assert.is(log.committed, 3);
+});
+
 test("RaftLog.maybeCommit: only an entry of the given term", () => {
   const storage = new MemoryStorage();
   storage.append(entries(1, 1, 2));

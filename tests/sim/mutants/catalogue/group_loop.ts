@@ -69,14 +69,4 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   #installed(`,
     }],
   },
-  {
-    name: "sender_not_checked",
-    breaks: "A node speaks for its own replicas alone, and a replica that is gone for nobody",
-    edits: [{
-      file: "src/node/group_set.ts",
-      anchor:
-        `if (this.#options.directory.nodeOf(message.from) !== from) return this.#refuse("unknown_peer");`,
-      replacement: 'if (from < 0) return this.#refuse("unknown_peer");',
-    }],
-  },
 ];

@@ -134,16 +134,6 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
-    name: "promise_ends_with_term",
-    breaks: "A higher term alone does not end a promise; a leader of that term does",
-    shows: withLeases,
-    edits: [{
-      file: "src/liveness/fortification.ts",
-      anchor: "const isSucceeded = lead !== 0 && term > promise.term;",
-      replacement: "const isSucceeded = term > promise.term;",
-    }],
-  },
-  {
     name: "promise_after_moving_on",
     breaks: "A reply that waited for its write promises nothing once its sender has moved on",
     shows: withLeases,

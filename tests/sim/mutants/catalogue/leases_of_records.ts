@@ -36,16 +36,6 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
-    name: "renewal_of_what_expires",
-    shows: ({ load }) => load.isLastMinute,
-    breaks: "What was proposed to expire is not renewed by memory alone",
-    edits: [{
-      file: "src/store/leases.ts",
-      anchor: "if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {",
-      replacement: "if (leftMs < ttlMs) {",
-    }],
-  },
-  {
     name: "expiry_waits_for_lease",
     breaks: "A leader expires records whether or not it holds a lease",
     shows: ({ leases, outlivesLeases }) => outlivesLeases && !leases,

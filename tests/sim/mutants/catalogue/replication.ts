@@ -28,15 +28,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
-    name: "commit_beyond_match",
-    breaks: "A follower commits no further than its log is known to match (thesis Figure 3.1)",
-    edits: [{
-      file: "src/raft/log.ts",
-      anchor: "this.commitTo(Math.min(commit, last));",
-      replacement: "this.commitTo(Math.min(commit, this.lastIndex));",
-    }],
-  },
-  {
     name: "heartbeat_commits_unmatched",
     breaks: "A heartbeat names no commit index beyond what the member acknowledged",
     edits: [{
@@ -61,20 +52,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       file: "src/raft/log.ts",
       anchor: "if (!this.matches(prev.index, prev.term)) return undefined;",
       replacement: "if (prev.index > this.lastIndex) return undefined;",
-    }],
-  },
-  {
-    name: "write_of_older_term_believed",
-    breaks: "An answer of storage that is of an older term says nothing of entries",
-    edits: [{
-      file: "src/raft/step.ts",
-      anchor:
-        `      // Which entries it made durable is no longer certain: they may have been replaced since. A
-`,
-      replacement:
-        `      if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm);
-      // Which entries it made durable is no longer certain: they may have been replaced since. A
-`,
     }],
   },
   {
