@@ -155,16 +155,6 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
-    name: "joint_lease_of_new_half",
-    breaks: "In joint consensus a lease needs both majorities",
-    shows: withLeases,
-    edits: [{
-      file: "src/liveness/lease.ts",
-      anchor: "return Math.min(majorityUntilMs(incoming), majorityUntilMs(outgoing));",
-      replacement: "return majorityUntilMs(outgoing.length < 0 ? outgoing : incoming);",
-    }],
-  },
-  {
     name: "suspend_does_not_void",
     breaks: "When wall and monotonic clock disagree, all support from before is void",
     shows: withLeases,

@@ -78,12 +78,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "checksum_not_compared",
     breaks: "A record is believed only if its CRC holds",
+    shows: ({ faults }) => faults.has("bit_flip"),
     edits: [{
-      file: "src/wal/scanner.ts",
-      anchor: `    if (!checksumHolds(bytes, view, at, size)) {
-      this.#fail`,
-      replacement: `    if (at < 0) {
-      this.#fail`,
+      file: "src/wal/record.ts",
+      anchor: `  return crc32(bytes, view, at, at + size - RECORD_TRAILER_BYTES) ===
+    recordChecksum(view, at, size);`,
+      replacement: `  return crc32(bytes, view, at, at + size - RECORD_TRAILER_BYTES) >= 0 ||
+    recordChecksum(view, at, size) < 0;`,
     }],
   },
   {
