@@ -1,7 +1,6 @@
 /**
  * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it; every
- * one must be caught again, by any checker, and the sound source must pass those very seeds. Those
- * for which no seed is known yet are told as open.
+ * one must be caught again, by any checker, and the sound source must pass those very seeds.
  *
  * `deno task mutants --search [name…]`: looks for a seed that catches each (or those named, or, with
  * `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options: `--from`.
@@ -130,7 +129,7 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
   for (const mutant of mutants) {
     const result: Result | undefined = results[mutant.name];
     if (result === undefined) {
-      say("open", mutant.name, `no seed is known that catches it: --search ${mutant.name}`);
+      fail(mutant.name, `no seed is known that catches it: --search ${mutant.name}`);
       continue;
     }
     seeds.add(result.seed);
