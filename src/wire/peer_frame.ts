@@ -51,10 +51,20 @@ export function groupMessageBytes({ entries, snapshot }: Message): number {
   return bytes;
 }
 
-/** The bytes of a frame, table included. @throws RegistryError `too_large`. */
+/** Most frames are small: what a large one needed is given back. */
+const WRITER_BYTES_KEPT = 64 * 1024;
+
+function newWriter(): FrameWriter {
+  return new FrameWriter({ bytesMax: PEER_FRAME_BYTES_MAX });
+}
+
+let writer = newWriter();
+
+/** The bytes of a frame, table included, which the caller owns. @throws RegistryError `too_large`. */
 export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): Uint8Array {
-  const out = new FrameWriter({ bytesMax: PEER_FRAME_BYTES_MAX });
-  peerFrameCodec.write(out, {
+  if (writer.bytes.length > WRITER_BYTES_KEPT) writer = newWriter();
+  writer.reset();
+  peerFrameCodec.write(writer, {
     run,
     supports,
     beat: beat === undefined ? undefined : beatToWire(beat),
@@ -62,7 +72,7 @@ export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): U
       return { groupId, fortifies, message: messageToWire(message) };
     }),
   });
-  return out.written;
+  return writer.written.slice();
 }
 
 /**
