@@ -35,14 +35,19 @@ export class Proposer {
     return Math.min(0xffff_ffff, Math.floor(this.#wall.unixMs() / 1_000));
   }
 
+  /** What is left until a deadline by the node's monotonic clock, ms. */
+  leftMs(deadlineMs: number): number {
+    return Math.max(0, deadlineMs - this.#monotonic.nowMs());
+  }
+
   /**
    * Proposes, and gives the outcome whatever its code.
    *
    * @throws RegistryError when the command was not committed, or it is not known whether it was.
    */
   async propose(partition: Partition, command: Uint8Array, deadlineMs: number): Promise<Applied> {
-    const leftMs = deadlineMs - this.#monotonic.nowMs();
-    if (leftMs <= 0) {
+    const leftMs = this.leftMs(deadlineMs);
+    if (leftMs === 0) {
       throw new RegistryError(
         "deadline_exceeded",
         "The request's time was up before it was logged",

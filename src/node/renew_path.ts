@@ -1,7 +1,8 @@
 /**
  * Renewals: many leases in one request. A renewal that ends inside its cover is answered from the
  * leader's memory and logs nothing; only where a cover is too short does an owner wait for the log,
- * together with all of its partition that wait.
+ * together with all of its partition that wait. Memory may be answered from where a read may: a leader
+ * without a lease has to be confirmed first, for another may lead already and have removed the record.
  */
 import { type RenewFailure, renewRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../base/errors.ts";
@@ -17,13 +18,15 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 import type { WriteContext, WriteReply } from "./write_context.ts";
 
-/** A renewal that waits for its cover. */
+/** A renewal that waits: for its leader to be confirmed, or for its cover. */
 interface Waiting {
   readonly position: number;
   readonly kind: number;
   readonly id: Uint8Array;
   readonly incarnation: Position;
 }
+
+type ByPartition = Map<Partition, Waiting[]>;
 
 /** What the failures of one request are gathered in. */
 interface Tally {
@@ -68,7 +71,10 @@ export class RenewPath {
     }
     context.bucket.take(count);
     const tally: Tally = { failures: [], ttlMsMin: Infinity };
-    const waiting = this.#renewNow(context, tally);
+    const unconfirmed: ByPartition = new Map();
+    const waiting: ByPartition = new Map();
+    this.#renewNow(context, tally, { unconfirmed, waiting });
+    if (unconfirmed.size > 0) await this.#renewConfirmed(unconfirmed, context, tally, waiting);
     if (waiting.size > 0) await this.#renewWaiting(waiting, context, tally);
     const renewed = count - tally.failures.length;
     this.renewed += renewed;
@@ -82,9 +88,12 @@ export class RenewPath {
     };
   }
 
-  /** Renews by memory what can be; returns the rest, by partition. */
-  #renewNow(context: WriteContext, tally: Tally): Map<Partition, Waiting[]> {
-    const waiting = new Map<Partition, Waiting[]>();
+  /** Renews by memory what can be, and sorts the rest by what it waits for. */
+  #renewNow(
+    context: WriteContext,
+    tally: Tally,
+    { unconfirmed, waiting }: { unconfirmed: ByPartition; waiting: ByPartition },
+  ): void {
     const { items } = this.#request;
     const incarnation = this.#incarnation;
     for (let position = 0; position < items.count; position++) {
@@ -97,48 +106,74 @@ export class RenewPath {
         fail(tally, position, "not_replica");
         continue;
       }
+      incarnation.generation = item.incarnationGeneration;
+      incarnation.index = item.incarnationIndex;
+      const { store, group } = partition;
+      if (group.readPoint(0) === undefined && group.isLeading) {
+        const one = { position, kind, id: item.id, incarnation: { ...incarnation } };
+        add(unconfirmed, partition, one);
+        continue;
+      }
       const refused = this.#access.refuseRenewal(context.peer, kind, bytes, start, partition);
       if (refused !== undefined) {
         fail(tally, position, refused);
         continue;
       }
-      incarnation.generation = item.incarnationGeneration;
-      incarnation.index = item.incarnationIndex;
-      const { store, group } = partition;
       const outcome = store.renew(kind, bytes, start, incarnation, group.timeMs());
       if (outcome === "renewed") {
         tally.ttlMsMin = Math.min(tally.ttlMsMin, store.renewedTtlMs);
       } else if (outcome === "needs_extension") {
-        const list = waiting.get(partition);
-        const one = { position, kind, id: item.id, incarnation: { ...incarnation } };
-        if (list === undefined) waiting.set(partition, [one]);
-        else list.push(one);
+        add(waiting, partition, { position, kind, id: item.id, incarnation: { ...incarnation } });
       } else {
         this.#failOutcome(tally, position, outcome, partition, item.id, kind);
       }
     }
-    return waiting;
+  }
+
+  /** The same where a quorum has to say first that this node leads. */
+  async #renewConfirmed(
+    unconfirmed: ByPartition,
+    context: WriteContext,
+    tally: Tally,
+    waiting: ByPartition,
+  ): Promise<void> {
+    await Promise.all(Array.from(unconfirmed, async ([partition, list]) => {
+      const leftMs = this.#proposer.leftMs(context.deadlineMs);
+      const permitted = await partition.group.readBarrier(0, leftMs);
+      for (const one of list) {
+        const refused = permitted instanceof RegistryError
+          ? permitted.code
+          : this.#access.refuseRenewal(context.peer, one.kind, one.id, 0, partition);
+        if (refused !== undefined) fail(tally, one.position, refused);
+        else if (!this.#renew(partition, one, tally)) add(waiting, partition, one);
+      }
+    }));
+  }
+
+  /** Renews one by memory, or says why not; false where its cover is too short. */
+  #renew(
+    partition: Partition,
+    { position, kind, id, incarnation }: Waiting,
+    tally: Tally,
+  ): boolean {
+    const { group, store } = partition;
+    const outcome = store.renew(kind, id, 0, incarnation, group.timeMs());
+    if (outcome === "needs_extension") return false;
+    if (outcome === "renewed") tally.ttlMsMin = Math.min(tally.ttlMsMin, store.renewedTtlMs);
+    else this.#failOutcome(tally, position, outcome, partition, id, kind);
+    return true;
   }
 
   async #renewWaiting(
-    waiting: ReadonlyMap<Partition, Waiting[]>,
+    waiting: ByPartition,
     context: WriteContext,
     tally: Tally,
   ): Promise<void> {
     await Promise.all(Array.from(waiting, async ([partition, list]) => {
       const error = await this.#extend(partition, context);
-      for (const { position, kind, id, incarnation } of list) {
-        if (error !== undefined) {
-          fail(tally, position, error);
-          continue;
-        }
-        const nowMs = partition.group.timeMs();
-        const outcome = partition.store.renew(kind, id, 0, incarnation, nowMs);
-        if (outcome === "renewed") {
-          tally.ttlMsMin = Math.min(tally.ttlMsMin, partition.store.renewedTtlMs);
-        } else {
-          this.#failOutcome(tally, position, outcome, partition, id, kind);
-        }
+      for (const one of list) {
+        if (error !== undefined) fail(tally, one.position, error);
+        else if (!this.#renew(partition, one, tally)) fail(tally, one.position, "overloaded");
       }
     }));
   }
@@ -172,16 +207,21 @@ export class RenewPath {
   #failOutcome(
     tally: Tally,
     position: number,
-    outcome: Exclude<RenewOutcome, "renewed">,
+    outcome: Exclude<RenewOutcome, "renewed" | "needs_extension">,
     partition: Partition,
     id: Uint8Array,
     kind: number,
   ): void {
-    if (outcome === "needs_extension") return fail(tally, position, "overloaded");
     if (outcome !== "superseded") return fail(tally, position, outcome);
     const slot = partition.store.find(kind, id, 0, id.length);
     fail(tally, position, outcome, slot === -1 ? NO_POSITION : partition.store.incarnationOf(slot));
   }
+}
+
+function add(to: ByPartition, partition: Partition, one: Waiting): void {
+  const list = to.get(partition);
+  if (list === undefined) to.set(partition, [one]);
+  else list.push(one);
 }
 
 const NO_POSITION = { generation: 0, index: 0 };
