@@ -133,6 +133,8 @@ export interface PermittedRead {
   readonly term: number;
   /** The event in which the replica was asked. */
   readonly askedStep: number;
+  /** Its configuration is another since: which one confirmed the read is not known. */
+  readonly isReconfigured: boolean;
 }
 
 /** What a client asks of one record. */

@@ -155,11 +155,7 @@ export class NodeRun {
         const replica = this.replicaOf(group);
         return replica && { group: replica.group, store: replica.machine.store };
       },
-      stepOf: options.stepOf,
-      permitted: (group, read) => {
-        const replica = this.replicaOf(group);
-        if (replica !== undefined) events.permitted(replica, read);
-      },
+      asked: (group) => this.#asked(group),
     });
   }
 
@@ -322,6 +318,18 @@ export class NodeRun {
       writeImage: (group, done) => this.image(group, done),
     }).start();
     events.started();
+  }
+
+  #asked(group: number): (term: number) => void {
+    const { events, stepOf } = this.#options;
+    const askedStep = stepOf();
+    const before = this.replicaOf(group)?.configuration;
+    return (term) => {
+      const reader = this.replicaOf(group);
+      if (reader === undefined) return;
+      const isReconfigured = reader.configuration !== before;
+      events.permitted(reader, { term, askedStep, isReconfigured });
+    };
   }
 
   /** Tells of what others will rely on in what is about to leave. */

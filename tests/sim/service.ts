@@ -12,7 +12,7 @@ import { KIND_AGENT } from "../../src/record/key.ts";
 import type { Group, Proposed, ReadPoint } from "../../src/node/group_interface.ts";
 import { type ApplyReply, NO_POSITION, type Position } from "../../src/store/reply.ts";
 import type { PartitionStore } from "../../src/store/store.ts";
-import type { Operation, OperationKind, PermittedRead } from "./history.ts";
+import type { Operation, OperationKind } from "./history.ts";
 import type { Process } from "./machine.ts";
 
 /** A request on one record. */
@@ -68,23 +68,21 @@ export class NodeService {
   /** Told how many promises more, or fewer, are waited for. */
   readonly #waitsFor: (change: 1 | -1) => void;
   readonly #guard: (run: () => void) => void;
-  readonly #stepOf: () => number;
-  readonly #permitted: (group: number, read: PermittedRead) => void;
+  readonly #asked: (group: number) => (term: number) => void;
 
   constructor(parts: {
     process: Process;
     groupOf: (group: number) => ServedGroup | undefined;
     waitsFor: (change: 1 | -1) => void;
     guard: (run: () => void) => void;
-    stepOf: () => number;
-    permitted: (group: number, read: PermittedRead) => void;
+    /** A read waits for permission; told when it has it, and of which term. */
+    asked: (group: number) => (term: number) => void;
   }) {
     this.#process = parts.process;
     this.#groupOf = parts.groupOf;
     this.#waitsFor = parts.waitsFor;
     this.#guard = parts.guard;
-    this.#stepOf = parts.stepOf;
-    this.#permitted = parts.permitted;
+    this.#asked = parts.asked;
   }
 
   /** Serves one request; `answer` is called at most once. */
@@ -148,10 +146,10 @@ export class NodeService {
   ): void {
     const point = group.readPoint(0);
     if (point !== undefined) return answer(look(point, "lease"));
-    const askedStep = this.#stepOf();
+    const permitted = this.#asked(group.id);
     this.#wait(group.readBarrier(0, timeoutMs), (permission: ReadPoint | RegistryError) => {
       if (permission instanceof RegistryError) return answer(refused(permission, "barrier"));
-      this.#permitted(group.id, { term: permission.term, askedStep });
+      permitted(permission.term);
       answer(look(permission, "barrier"));
     });
   }

@@ -32,7 +32,7 @@ export class ReadRounds implements Checker {
   onRead(reader: ReplicaView, read: PermittedRead): void {
     const { configuration: { voters, votersOutgoing }, ref, role, term } = reader;
     // A follower asks its leader; and who decides alone asks nobody.
-    if (this.#leases || role !== "leader" || term !== read.term) return;
+    if (this.#leases || role !== "leader" || term !== read.term || read.isReconfigured) return;
     if (voters.length + votersOutgoing.length === 1) return;
     for (const half of [voters, votersOutgoing]) {
       const count = half.filter((voter) => this.#hasConfirmed(voter, ref.replica, read)).length;
