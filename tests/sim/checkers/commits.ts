@@ -50,22 +50,31 @@ export class Commits implements Checker {
       const led = placeKey(term, ref.group);
       if (role === "leader" && !this.#found.has(led)) this.#found.set(led, committed);
       const before = this.#seen.get(key);
-      // One that applied its own removal led until now; one that decided alone committed all that it
-      // wrote, and finds it so at a restart, members that it took in among it.
-      const isLed = role === "leader" || (before?.run === run && before.ledTerm === term);
+      // One that decided alone committed all that it wrote, and finds it so at a restart, members that
+      // it took in among it.
       const isAlone = decidesAlone(replica);
       const ledTerm = role === "leader" ? term : 0;
       this.#seen.set(key, { run, committed, configuration, ledTerm, decidedAlone: isAlone });
       if (before?.committed === committed) continue;
-      if (isLed) this.#count(replica, before?.configuration ?? configuration);
-      if (isLed || isAlone || before?.decidedAlone === true) this.#noteCommit(replica);
+      // One that led at the last look may have committed before it ended in this very step: it applied
+      // its own removal, or heard of a later term.
+      const wasLed = before?.run === run ? before.ledTerm : 0;
+      const isNews = committed >= this.#termsOf(ref.group).length;
+      const countedTerm = role === "leader" ? term : isNews || wasLed === term ? wasLed : 0;
+      if (countedTerm !== 0) {
+        this.#count(replica, countedTerm, before?.configuration ?? configuration);
+      }
+      if (countedTerm !== 0 || isAlone || before?.decidedAlone === true) this.#noteCommit(replica);
       else this.#lookAtFollower(replica);
     }
   }
 
-  /** @param before its configuration until this step, which may have applied a change. */
-  #count(replica: ReplicaView, before: ReplicaView["configuration"]): void {
-    const { committed, configuration, ref, term } = replica;
+  /**
+   * @param term that it leads, or led until this step.
+   * @param before its configuration until this step, which may have applied a change.
+   */
+  #count(replica: ReplicaView, term: number, before: ReplicaView["configuration"]): void {
+    const { committed, configuration, ref } = replica;
     const key = placeKey(term, ref.group);
     if (committed <= this.#found.get(key)!) return;
     const entryTerm = replica.termAt(committed) ?? term;

@@ -190,6 +190,28 @@ test("Commits finds a leader that counts for an entry of an earlier term", () =>
   step(checker, { ...leader, committed: 4 });
 });
 
+test("Commits counts for whoever led until it heard of a later term, in the same step", () => {
+  const begun = () => {
+    const checker = new Commits();
+    step(checker, { ref: one, role: "leader", term: 3, log: [1, 3, 3], committed: 1 });
+    return checker;
+  };
+  const deposed = { ref: one, term: 4, log: [1, 3, 3], committed: 3 };
+  const unheld = begun();
+  acknowledge(unheld, two, 3, 2);
+  finds(unheld, /follower of term 4 committed 3, which no majority/, () => step(unheld, deposed));
+  const held = begun();
+  acknowledge(held, two, 3, 3);
+  step(held, deposed);
+  // By then it follows, and commits what others did.
+  finds(held, /committed 4, and leaders only 3/, () => {
+    step(held, { ...deposed, log: [1, 3, 3, 3], committed: 4 });
+  });
+  const restarted = begun();
+  acknowledge(restarted, two, 3, 3);
+  finds(restarted, /committed 3, and leaders only 1/, () => step(restarted, deposed, { run: 2 }));
+});
+
 test("Commits finds a leader that commits without a majority of each half", () => {
   const log = [1, 3, 3];
   const leader = { ref: one, role: "leader", term: 3, log } as const;
