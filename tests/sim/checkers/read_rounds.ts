@@ -26,7 +26,10 @@ export class ReadRounds implements Checker {
   }
 
   onWords({ replica }: ReplicaRef, words: Words): void {
-    if (words.kind === "confirmation") this.#confirmed.set(replica, words);
+    if (words.kind !== "confirmation") return;
+    // Frames of one turn leave in any order, an answer to a leader of before among them.
+    const last = this.#confirmed.get(replica);
+    if (last === undefined || words.term >= last.term) this.#confirmed.set(replica, words);
   }
 
   onRead(reader: ReplicaView, read: PermittedRead): void {

@@ -157,6 +157,8 @@ test("ReadRounds finds a read that a quorum confirmed only before it was asked f
   unconfirmed();
   confirmation(two, 10);
   checker.onRead(leader, read);
+  confirmation(two, 11, { term: 2, to: 2 });
+  checker.onRead(leader, read);
   const joint = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3], votersOutgoing: [3, 4, 5] };
   finds(checker, /0 of its voters 3, 4, 5/, () => {
     checker.onRead(replicaView({ ref: one, role: "leader", term: 3, configuration: joint }), read);
