@@ -157,11 +157,11 @@ export class SimCluster implements ClusterView {
   }
 
   #stepped(): void {
-    const { touched } = this.world;
-    if (touched === 0) return;
-    const node = this.node(touched);
-    for (const replica of node.replicas) this.#noteLeader(replica);
-    for (const checker of this.#steppers) checker.afterStep!(node, this);
+    for (const id of this.world.touched) {
+      const node = this.node(id);
+      for (const replica of node.replicas) this.#noteLeader(replica);
+      for (const checker of this.#steppers) checker.afterStep!(node, this);
+    }
   }
 
   #noteLeader({ ref, role, term }: ReplicaView): void {

@@ -246,7 +246,7 @@ export interface Checker {
   onForget?(ref: ReplicaRef): void;
   onExpired?(expiry: Expiry): void;
   onOperation?(operation: Operation): void;
-  /** Something ran on this node, which is up: the only one whose replicas can have changed. */
+  /** Something ran on this node, which is up: only replicas of such nodes can have changed. */
   afterStep?(node: NodeView, view: ClusterView): void;
   onEnd?(end: RunEnd): void;
 }

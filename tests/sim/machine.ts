@@ -159,7 +159,8 @@ export class Machine {
       this.#onKilled();
       return;
     }
-    this.world.touched = this.id;
+    const { touched } = this.world;
+    if (!touched.includes(this.id)) touched.push(this.id);
     run();
     if (this.openPromises > 0) this.world.mayHaveSettled = true;
   }

@@ -73,8 +73,8 @@ export class SimWorld {
   onStep: () => void = () => {};
   /** Events that were run. */
   steps = 0;
-  /** The node on which the last event ran; 0: none. */
-  touched = 0;
+  /** The nodes on which the last event ran something. */
+  readonly touched: number[] = [];
   /** The last event may have settled a promise. Whoever settles one, or might, says so. */
   mayHaveSettled = false;
   /** Waits for promises however long their chains are, which takes longer. */
@@ -121,7 +121,7 @@ export class SimWorld {
       const run = this.#next(untilMs);
       if (run === undefined) break;
       this.steps++;
-      this.touched = 0;
+      this.touched.length = 0;
       run();
       if (this.mayHaveSettled) {
         this.mayHaveSettled = false;
