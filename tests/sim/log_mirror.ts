@@ -28,10 +28,8 @@ class ReplicaTerms {
   terms: number[] = [];
   /** All up to here a restart knows to be committed. */
   durableCommit = 0;
-  /** What a restart would find. */
+  /** What a restart would find: writes become durable in the order in which they were handed over. */
   readonly disk = { term: 0, vote: 0, lastIndex: 0 };
-  /** Writes that are on their way: the last index of each that was not replaced since. */
-  readonly #writes = new Set<{ last: number }>();
 
   get lastIndex(): number {
     return this.base + this.terms.length;
@@ -42,28 +40,10 @@ class ReplicaTerms {
     return this.terms[index - this.base - 1];
   }
 
-  /** Entries up to `last` are handed to the disk; the function tells that they are there. */
-  write(last: number): () => void {
-    const write = { last };
-    this.#writes.add(write);
-    return () => {
-      this.#writes.delete(write);
-      this.disk.lastIndex = Math.max(this.disk.lastIndex, write.last);
-    };
-  }
-
-  /** The log ends before `index`, on the disk too once that is written. */
+  /** The log ends before `index`; on the disk not before what comes in its place is there. */
   cut(index: number): void {
     if (index <= this.base) this.reset(index - 1, 0);
     else this.terms.length = Math.min(this.terms.length, index - this.base - 1);
-    this.disk.lastIndex = Math.min(this.disk.lastIndex, index - 1);
-    for (const write of this.#writes) write.last = Math.min(write.last, index - 1);
-  }
-
-  /** An image takes the place of all that is in the log. */
-  install(index: number, term: number): void {
-    this.cut(index + 1);
-    this.reset(index, term);
   }
 
   reset(base: number, baseTerm: number): void {
@@ -126,28 +106,25 @@ export class LogMirror {
     return {
       append: (group, firstIndex, entries, done) => {
         const terms = this.#of(group);
-        let written = () => {};
         const refused = log.append(group, firstIndex, entries, (error) => {
-          if (error === undefined) written();
+          // An append ends its group's log before its first index.
+          if (error === undefined) terms.disk.lastIndex = firstIndex + entries.length - 1;
           done(error);
         });
         if (refused !== undefined) return refused;
         terms.cut(firstIndex);
-        written = terms.write(firstIndex + entries.length - 1);
         let index: number = firstIndex;
         for (const entry of entries) this.#append(group, index++, entry);
         return undefined;
       },
       appendOne: (group, index, entry, done) => {
         const terms = this.#of(group);
-        let written = () => {};
         const refused = log.appendOne(group, index, entry, (error) => {
-          if (error === undefined) written();
+          if (error === undefined) terms.disk.lastIndex = index;
           done(error);
         });
         if (refused !== undefined) return refused;
         terms.cut(index);
-        written = terms.write(index);
         this.#append(group, index, entry);
         return undefined;
       },
@@ -158,11 +135,16 @@ export class LogMirror {
         }),
       installImage: (group, point, chunks, done) => {
         const hashed = this.#hashed(group, point, chunks);
+        const terms = this.#of(group);
         const refused = log.installImage(group, point, hashed, (error) => {
-          if (error === undefined) this.#imageDurable(group, point.index);
+          if (error === undefined) {
+            // It stands in place of all that was in the log.
+            terms.disk.lastIndex = point.index;
+            this.#imageDurable(group, point.index);
+          }
           done(error);
         });
-        if (refused === undefined) this.#of(group).install(point.index, point.term);
+        if (refused === undefined) terms.reset(point.index, point.term);
         return refused;
       },
       forget: (group, done) => {

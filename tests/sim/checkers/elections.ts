@@ -1,5 +1,5 @@
 /**
- * Who leads was elected: by durable votes of a majority of the voters (in a joint configuration, of
+ * Who leads was elected: by votes, durable or given, of a majority of the voters (in a joint configuration, of
  * both halves), none of whom voted for another in that term; and it asked them by a configuration
  * that holds all changes that it knew to be committed. Source: Raft thesis §3.4, §4.3.
  */
@@ -10,6 +10,7 @@ import {
   type NodeView,
   type ReplicaRef,
   type ReplicaView,
+  type Words,
 } from "../history.ts";
 import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/node/log_entry.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
@@ -22,6 +23,11 @@ export class Elections implements Checker {
   readonly #led = new Set<number>();
   /** By replica: where changes of the configuration stand in its log. */
   readonly #changes = new Map<ReplicaRef, number[]>();
+
+  /** Of two votes given in one turn the disk shows the later, whose term rules out the first again. */
+  onWords(ref: ReplicaRef, { kind, term, to }: Words): void {
+    if (kind === "vote") this.onVote(ref, term, to);
+  }
 
   onVote(ref: ReplicaRef, term: number, vote: number): void {
     if (vote === 0) return;
