@@ -89,13 +89,13 @@ export class SessionLife {
 
   /**
    * Takes up a token in place of the one before. The one that is in use already is not verified
-   * again: then the peer comes at once.
+   * again.
    *
    * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied` over a
    * session that could be relayed, `invalid_configuration` where no tokens are taken; the session
    * goes on as it was.
    */
-  useToken(text: string): AuthenticatedPeer | Promise<AuthenticatedPeer> {
+  useToken(text: string): AuthenticatedPeer {
     const { tokens, wall } = this.#options;
     if (tokens === undefined) {
       throw new RegistryError("invalid_configuration", "This node takes no tokens");
@@ -112,12 +112,12 @@ export class SessionLife {
     for (const close of this.#close.splice(0)) close();
   }
 
-  async #check(
+  #check(
     text: string,
     session: SessionTokens,
     { policy }: TokenAcceptance,
-  ): Promise<AuthenticatedPeer> {
-    const claims = await session.check(text, this.#options.wall.unixMs());
+  ): AuthenticatedPeer {
+    const claims = session.check(text, this.#options.wall.unixMs());
     if (typeof claims === "string") throw tokenRefused(claims);
     const peer = withToken(this.#certified, claims, policy);
     if (peer === undefined) {

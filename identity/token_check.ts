@@ -1,21 +1,21 @@
 /**
  * The check of a token, in two steps. First, without any cryptography, that it has the one form that
  * our issuer writes: size, base64url that encodes to itself, canonical JSON, exactly the fields that
- * belong there, integer times, a bounded life. Then that it is for us, now, of this holder. Last jose,
- * for the signature and once more for the claims; by itself it would take duplicate names, times
- * beyond all bounds, embedded keys and loose base64 (RFC 8725).
+ * belong there, integer times, a bounded life. Then that it is for us, now, of this holder. Last the
+ * signature over just these bytes (RFC 7515 §5.2, RFC 8037). A token that passes is one that jose
+ * takes, as tests show; by itself jose would take duplicate names, times beyond all bounds, embedded
+ * keys and loose base64 too (RFC 8725), and wait for another thread. Synchronous; some 80 µs.
  *
  * A verdict is a value, not an exception, and has one name for each fault, so that refusals can be
  * counted. Time comes in as an argument: the wall clock of who checks, which must agree with the
  * issuer's within `TOKEN_SKEW_MS`; where it is behind by more, a token counts for that much longer.
  */
-import { jwtVerify } from "jose";
 import { bytesEqual } from "../src/base/bytes.ts";
 import { RegistryError } from "../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_SKEW_MS } from "../src/base/limits.ts";
 import type { Grants } from "../src/base/peer.ts";
 import { decodeBase64url } from "./base64url.ts";
-import { signatureFault, type VerifyingKey } from "./ed25519.ts";
+import { signatureFault, type VerifyingKey, verifyMessage } from "./ed25519.ts";
 import { checkGrants } from "./identity_extension.ts";
 import { parseSpiffeId } from "./spiffe.ts";
 import { membersOf, readCanonicalJson } from "./strict_json.ts";
@@ -110,35 +110,23 @@ export function readTokenForm(token: string): TokenClaims | TokenFault {
 }
 
 /** The claims of a token that `bearer` may use at `nowMs` (Unix ms), or its fault. */
-export async function checkToken(
+export function checkToken(
   token: string,
   bearer: TokenBearer,
   rules: TokenRules,
   nowMs: number,
-): Promise<TokenClaims | TokenFault> {
+): TokenClaims | TokenFault {
   const claims = readTokenForm(token);
   if (typeof claims === "string") return claims;
   const fault = claimsFault(claims, bearer, rules, nowMs);
   if (fault !== undefined) return fault;
   const key = rules.keys.get(claims.keyId);
   if (key === undefined) return "unknown_key";
-  try {
-    // It looks at the claims once more, so that what escapes one of the two checks meets the other.
-    await jwtVerify(token, key.handle, {
-      algorithms: [TOKEN_ALGORITHM],
-      typ: TOKEN_TYPE,
-      issuer: rules.issuer,
-      audience: rules.audience,
-      subject: bearer.subject,
-      currentDate: new Date(nowMs),
-      clockTolerance: TOKEN_SKEW_MS / 1_000,
-      maxTokenAge: TOKEN_LIFE_MS_MAX / 1_000,
-    });
-    return claims;
-  } catch {
-    // The claims have passed above, so that this is the signature.
-    return "bad_signature";
-  }
+  const end = token.lastIndexOf(".");
+  const signature = decodeBase64url(token.slice(end + 1));
+  const signed = UTF8_ENCODER.encode(token.slice(0, end));
+  const isSigned = signature !== undefined && verifyMessage(key.bytes, signed, signature);
+  return isSigned ? claims : "bad_signature";
 }
 
 /**
@@ -187,18 +175,15 @@ export class SessionTokens {
   }
 
   /** The claims of a token, or its fault; as {@link checkToken}, from memory where that is enough. */
-  async check(token: string, nowMs: number): Promise<TokenClaims | TokenFault> {
+  check(token: string, nowMs: number): TokenClaims | TokenFault {
     const known = this.known(token, nowMs);
     if (known !== undefined) return known;
-    // Read before the check: what changes while it runs is looked at the next time.
-    const keysVersion = this.#rules.keys.version;
-    const bansVersion = this.#rules.bans.version;
-    const claims = await checkToken(token, this.#bearer, this.#rules, nowMs);
+    const claims = checkToken(token, this.#bearer, this.#rules, nowMs);
     if (typeof claims === "string") return claims;
     this.#token = token;
     this.#claims = claims;
-    this.#keysVersion = keysVersion;
-    this.#bansVersion = bansVersion;
+    this.#keysVersion = this.#rules.keys.version;
+    this.#bansVersion = this.#rules.bans.version;
     return claims;
   }
 }
@@ -215,6 +200,7 @@ function readPart(part: string): { readonly value: unknown } | TokenFault {
   }
 }
 
+const UTF8_ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The key that a header names, where it is exactly `alg`, `kid`, `typ`. */

@@ -14,26 +14,26 @@ const world = await tokenWorld();
 const good = await world.mint();
 const RUNS = { numRuns: 2_000, seed: 11 };
 
-async function faultOf(token: string): Promise<string> {
-  const verdict = await checkToken(token, world.bearer, world.rules, NOW_MS);
+function faultOf(token: string): string {
+  const verdict = checkToken(token, world.bearer, world.rules, NOW_MS);
   if (typeof verdict === "object") return "accepted";
   assert.is(tokenRefused(verdict).code, "unauthenticated");
   return verdict;
 }
 
-test("checkToken gives a fault for arbitrary text", async () => {
+test("checkToken gives a fault for arbitrary text", () => {
   const texts = fc.oneof(
     fc.string({ unit: "binary", maxLength: 5_000 }),
     fc.uint8Array({ maxLength: 5_000 }).map((bytes) => new TextDecoder("latin1").decode(bytes)),
     fc.stringMatching(/^[A-Za-z0-9_-]{0,40}\.[A-Za-z0-9_-]{0,80}\.[A-Za-z0-9_-]{0,90}$/),
   );
-  await fc.assert(
-    fc.asyncProperty(texts, async (text) => assert.is.not(await faultOf(text), "accepted")),
+  fc.assert(
+    fc.property(texts, (text) => assert.is.not(faultOf(text), "accepted")),
     RUNS,
   );
 });
 
-test("checkToken takes no token with any edit", async () => {
+test("checkToken takes no token with any edit", () => {
   const edits = fc.record({
     at: fc.nat({ max: good.length }),
     removed: fc.nat({ max: 4 }),
@@ -42,10 +42,10 @@ test("checkToken takes no token with any edit", async () => {
       fc.constantFrom("", ".", "=", "A", "_", "\n", "\u0000", "é"),
     ),
   });
-  await fc.assert(
-    fc.asyncProperty(edits, async ({ at, removed, inserted }) => {
+  fc.assert(
+    fc.property(edits, ({ at, removed, inserted }) => {
       const edited = good.slice(0, at) + inserted + good.slice(at + removed);
-      assert.is(await faultOf(edited) === "accepted", edited === good);
+      assert.is(faultOf(edited) === "accepted", edited === good);
     }),
     RUNS,
   );
@@ -76,7 +76,7 @@ test("checkToken takes of signed JSON what is the issuer's form, and no other", 
         });
       }
       const token = await world.sign(JSON.stringify(header), JSON.stringify(payload));
-      const verdict = await faultOf(token);
+      const verdict = faultOf(token);
       if (verdict === "accepted") assert.is(JSON.stringify(target), before);
     }),
     { ...RUNS, numRuns: 1_000 },

@@ -200,7 +200,7 @@ class Load {
     const token = await client.identities.mintToken(AUDIENCE, 300_000);
     const form = readTokenForm(token);
     if (typeof form === "string") throw new Error(form);
-    const verdict = await checkToken(token, kept.own.identity, {
+    const verdict = checkToken(token, kept.own.identity, {
       issuer: `spiffe://${TRUST_DOMAIN}`,
       audience: AUDIENCE,
       keys,

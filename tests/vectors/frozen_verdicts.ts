@@ -42,7 +42,7 @@ export async function tokenVerdicts(frozen: FrozenTokens): Promise<string[]> {
   if (leafHash === undefined) throw new Error("leafHash is no hexadecimal");
   const verdicts: string[] = [];
   for (const { token } of frozen.tokens) {
-    const verdict = await checkToken(token, { subject, leafHash }, rules, nowMs);
+    const verdict = checkToken(token, { subject, leafHash }, rules, nowMs);
     verdicts.push(typeof verdict === "string" ? verdict : "accepted");
   }
   return verdicts;

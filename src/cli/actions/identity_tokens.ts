@@ -83,7 +83,7 @@ export async function verify(token: string, flags: VerifyFlags, shell: Shell): P
   const keys = new PublishedTokenKeys();
   await keys.replace(jwks);
   const form = readTokenForm(text);
-  const verdict = typeof form === "string" ? form : await checkToken(
+  const verdict = typeof form === "string" ? form : checkToken(
     text,
     // Whose certificate it is bound to is shown; that its holder has it, only a session proves.
     form,

@@ -44,7 +44,7 @@ test("a session is given a token for its certificate, which others check by the 
     keys,
     bans: new BanList(),
   };
-  const claims = await checkToken(given[0]!, kept.own.identity, rules, world.unixMs());
+  const claims = checkToken(given[0]!, kept.own.identity, rules, world.unixMs());
   assert.ok(typeof claims === "object", String(claims));
   assert.equal(claims.grants.domains, ["a.example"]);
   // Its longest life is a quarter of an hour, or what is left of the certificate.
