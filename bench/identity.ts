@@ -148,7 +148,7 @@ async function benchTokens(file: ResultFile): Promise<void> {
     20_000,
     () => session.check(copies[copy++ & 63]!, NOW_MS),
   );
-  // What no check can do without: the runtime's own, which is a way to another thread and back.
+  // What jose's check would wait for: WebCrypto's, which is a way to another thread and back.
   const { keyId } = readTokenForm(token) as TokenClaims;
   const { handle } = rules.keys.get(keyId)!;
   const signed = new TextEncoder().encode(token.slice(0, token.lastIndexOf(".")));

@@ -80,7 +80,7 @@ const OTHERS = [
   {
     bench: "token",
     field: "signatureAloneUs",
-    name: "of that: WebCrypto, the signature alone",
+    name: "beside it: the signature alone by WebCrypto, µs",
     goal: "",
   },
   {
