@@ -39,7 +39,7 @@ export type PointFault =
   | "not_on_curve"
   | "mixed_order";
 
-/** A public key in the form that jose takes. */
+/** A public key, and its handle for libraries; {@link verifyMessage} needs the bytes alone. */
 export interface VerifyingKey {
   /** 32 bytes; nobody changes them. */
   readonly bytes: Uint8Array;

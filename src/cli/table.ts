@@ -65,7 +65,7 @@ function render(
 }
 
 /** Text of others must not move the cursor or forge a line. */
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- control characters are what it looks for.
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** `text` with what commands a terminal made visible. */

@@ -110,7 +110,7 @@ function readableLine(line: string): string {
 }
 
 /** What would break a line, forge another one, or command a terminal. */
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- control characters are what it looks for.
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 function escapeControl(character: string): string {

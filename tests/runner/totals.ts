@@ -17,7 +17,7 @@ const TOTALS =
 
 /** `text` without terminal escape sequences. */
 export function stripAnsi(text: string): string {
-  // deno-lint-ignore no-control-regex
+  // deno-lint-ignore no-control-regex -- an escape sequence begins with one.
   return text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
 }
 

@@ -62,7 +62,7 @@ export function acceptsByRuntime(one: SignatureCase): boolean {
   return verifyMessage(one.publicKey, one.message, one.signature);
 }
 
-/** By WebCrypto behind the strict check: the way of tokens, whose last step is jose's. */
+/** By WebCrypto behind the strict check: the second opinion, and what jose stands on. */
 export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
   if (signatureFault(one.signature) !== undefined) return false;
   try {

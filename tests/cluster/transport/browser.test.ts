@@ -137,6 +137,7 @@ test("listener serves a page in Chromium", async () => {
     await browser?.status;
     await http.shutdown();
     await listener.close();
+    // The browser may still write there while it dies; the system clears what is left.
     await Deno.remove(profile, { recursive: true }).catch(() => {});
   }
 });

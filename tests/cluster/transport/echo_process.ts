@@ -57,6 +57,7 @@ export class EchoProcess {
       // It is gone, which is what is wanted.
     }
     await this.#child.status;
+    // The pipe is broken where the program is gone.
     await this.#commands.close().catch(() => {});
     await this.#lines.return(undefined);
   }

@@ -1,7 +1,7 @@
 /**
- * Who leads was elected: by votes, durable or given, of a majority of the voters (in a joint configuration, of
- * both halves), none of whom voted for another in that term; and it asked them by a configuration
- * that holds all changes that it knew to be committed. Source: Raft thesis §3.4, §4.3.
+ * Who leads was elected: by votes, durable or given, of a majority of the voters (in a joint
+ * configuration, of both halves), none of whom voted for another in that term; and it asked them by
+ * a configuration that holds all changes that it knew to be committed. Source: Raft thesis §3.4, §4.3.
  */
 import {
   type AppendedEntry,

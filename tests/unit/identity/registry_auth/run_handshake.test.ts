@@ -169,6 +169,7 @@ test("runHandshake has the signature checked with the judged leaf's key, not any
   const [near, far] = Pipe.pair();
   const thief = realm.enrol("gateway", 6);
   const atClient = run(time, near, { ...clientEnd(realm, client, server), member: thief });
+  // How the thief's end ends is not what is asked here.
   atClient.catch(() => {});
   assert.is(await fault(run(time, far, serverEnd(realm, server))), "signature");
 });
