@@ -101,9 +101,9 @@ export class SessionLife {
       throw new RegistryError("invalid_configuration", "This node takes no tokens");
     }
     this.#tokens ??= new SessionTokens(this.#certified, tokens.rules);
-    const known = this.#tokens.known(text, wall.unixMs());
-    if (known !== undefined && known === this.#token?.claims) return this.#peer;
-    return this.#check(text, this.#tokens, tokens);
+    const claims = this.#tokens.check(text, wall.unixMs());
+    if (typeof claims === "string") throw tokenRefused(claims);
+    return claims === this.#token?.claims ? this.#peer : this.#take(text, claims, tokens);
   }
 
   /** The session is over, or a new life follows: the signal fires no more. */
@@ -112,13 +112,7 @@ export class SessionLife {
     for (const close of this.#close.splice(0)) close();
   }
 
-  #check(
-    text: string,
-    session: SessionTokens,
-    { policy }: TokenAcceptance,
-  ): AuthenticatedPeer {
-    const claims = session.check(text, this.#options.wall.unixMs());
-    if (typeof claims === "string") throw tokenRefused(claims);
+  #take(text: string, claims: TokenClaims, { policy }: TokenAcceptance): AuthenticatedPeer {
     const peer = withToken(this.#certified, claims, policy);
     if (peer === undefined) {
       throw new RegistryError(

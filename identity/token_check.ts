@@ -15,7 +15,7 @@ import { RegistryError } from "../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_SKEW_MS } from "../src/base/limits.ts";
 import type { Grants } from "../src/base/peer.ts";
 import { decodeBase64url } from "./base64url.ts";
-import { signatureFault, type VerifyingKey, verifyMessage } from "./ed25519.ts";
+import { signatureFault, verifyMessage } from "./ed25519.ts";
 import { checkGrants } from "./identity_extension.ts";
 import { parseSpiffeId } from "./spiffe.ts";
 import { membersOf, readCanonicalJson } from "./strict_json.ts";
@@ -52,7 +52,8 @@ export type TokenFault =
 /** Keys by id; `version` changes with every change of them. */
 export interface TokenKeys {
   readonly version: number;
-  get(keyId: string): VerifyingKey | undefined;
+  /** Ed25519, 32 bytes. */
+  get(keyId: string): Uint8Array | undefined;
 }
 
 /** What is banned; `version` changes with every change of it. */
@@ -125,7 +126,7 @@ export function checkToken(
   const end = token.lastIndexOf(".");
   const signature = decodeBase64url(token.slice(end + 1));
   const signed = UTF8_ENCODER.encode(token.slice(0, end));
-  const isSigned = signature !== undefined && verifyMessage(key.bytes, signed, signature);
+  const isSigned = signature !== undefined && verifyMessage(key, signed, signature);
   return isSigned ? claims : "bad_signature";
 }
 
@@ -162,21 +163,9 @@ export class SessionTokens {
     this.#rules = rules;
   }
 
-  /** The claims of the token that was checked last, if it is this one and still counts. */
-  known(token: string, nowMs: number): TokenClaims | undefined {
-    const claims = this.#claims;
-    const { keys, bans } = this.#rules;
-    if (
-      claims === undefined || token !== this.#token || nowMs >= claims.expiresAtMs ||
-      nowMs < claims.issuedAtMs - TOKEN_SKEW_MS || this.#keysVersion !== keys.version ||
-      this.#bansVersion !== bans.version
-    ) return undefined;
-    return claims;
-  }
-
   /** The claims of a token, or its fault; as {@link checkToken}, from memory where that is enough. */
   check(token: string, nowMs: number): TokenClaims | TokenFault {
-    const known = this.known(token, nowMs);
+    const known = this.#known(token, nowMs);
     if (known !== undefined) return known;
     const claims = checkToken(token, this.#bearer, this.#rules, nowMs);
     if (typeof claims === "string") return claims;
@@ -184,6 +173,18 @@ export class SessionTokens {
     this.#claims = claims;
     this.#keysVersion = this.#rules.keys.version;
     this.#bansVersion = this.#rules.bans.version;
+    return claims;
+  }
+
+  /** The claims of the token that was checked last, if it is this one and still counts. */
+  #known(token: string, nowMs: number): TokenClaims | undefined {
+    const claims = this.#claims;
+    const { keys, bans } = this.#rules;
+    if (
+      claims === undefined || token !== this.#token || nowMs >= claims.expiresAtMs ||
+      nowMs < claims.issuedAtMs - TOKEN_SKEW_MS || this.#keysVersion !== keys.version ||
+      this.#bansVersion !== bans.version
+    ) return undefined;
     return claims;
   }
 }

@@ -16,7 +16,7 @@ import {
   TOKEN_SKEW_MS,
 } from "../src/base/limits.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
-import { publicKeyFault, type VerifyingKey, verifyingKey } from "./ed25519.ts";
+import { publicKeyFault } from "./ed25519.ts";
 import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
 import { TOKEN_ALGORITHM } from "./token.ts";
 import type { TokenKeys } from "./token_check.ts";
@@ -173,35 +173,27 @@ function badSet(why: string): RegistryError {
 
 /** The keys that tokens are checked with, as last published. */
 export class PublishedTokenKeys implements TokenKeys {
-  #keys: ReadonlyMap<string, VerifyingKey> = new Map();
+  #keys: ReadonlyMap<string, Uint8Array> = new Map();
   #version = 0;
-  #asked = 0;
   #text = "";
 
   get version(): number {
     return this.#version;
   }
 
-  get(keyId: string): VerifyingKey | undefined {
+  get(keyId: string): Uint8Array | undefined {
     return this.#keys.get(keyId);
   }
 
   /**
-   * Takes a newer set in place of the one before. Of calls that overlap the last one asked counts.
+   * Takes a newer set in place of the one before.
    *
    * @param text as {@link publishedKeys} gives it.
    * @throws RegistryError `corrupt`; the set before stays then.
    */
-  async replace(text: string): Promise<void> {
+  replace(text: string): void {
     if (text === this.#text) return;
-    const published = parsePublishedKeys(text);
-    const asked = ++this.#asked;
-    const keys = new Map<string, VerifyingKey>();
-    for (const [keyId, publicKey] of published) {
-      keys.set(keyId, this.#keys.get(keyId) ?? await verifyingKey(publicKey));
-    }
-    if (asked !== this.#asked) return;
-    this.#keys = keys;
+    this.#keys = parsePublishedKeys(text);
     this.#text = text;
     this.#version++;
   }

@@ -10,8 +10,8 @@ export interface Caller {
   /**
    * Takes up a token for the session, in place of the one before. Absent where nothing was proven.
    *
-   * @returns Unix ms at which the session ends with it, at once where the token is in use already.
+   * @returns Unix ms at which the session ends with it.
    * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied`.
    */
-  readonly useToken?: (token: string) => number | Promise<number>;
+  readonly useToken?: (token: string) => number;
 }

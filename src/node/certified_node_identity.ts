@@ -238,7 +238,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
       document === undefined ? [] : planFromBytes(document.bytes),
     );
     if (due !== undefined) await this.#service.putDocument("tokenKeys", due.bytes, due.detail);
-    await this.#tokenKeys.replace(this.#service.tokenKeys());
+    this.#tokenKeys.replace(this.#service.tokenKeys());
   }
 
   get #server(): TrustedServer {

@@ -80,7 +80,7 @@ export class IdentityPath {
       }
       case OPERATIONS.useToken.id: {
         const { token } = request.bodyInto(useTokenRequestCodec.newView());
-        return { expiresAtMs: Math.floor(await useTokenOf(context)(token)) };
+        return { expiresAtMs: Math.floor(useTokenOf(context)(token)) };
       }
       case OPERATIONS.removeMember.id: {
         const { nodeId } = request.bodyInto(removeMemberRequestCodec.newView());

@@ -34,7 +34,7 @@ export interface Proof {
   /** The token in use. */
   readonly token?: string | undefined;
   /** Takes up a token, as `SessionLife.useToken` does; absent: none adds anything. */
-  useToken?(token: string): AuthenticatedPeer | Promise<AuthenticatedPeer>;
+  useToken?(token: string): AuthenticatedPeer;
   /** The session is over, or another proof took its place. */
   close(): void;
 }

@@ -309,17 +309,13 @@ export class Sessions {
   }
 
   /** Takes up a token; the caller is the peer that it makes. */
-  #useToken(open: OpenSession, token: string): number | Promise<number> {
+  #useToken(open: OpenSession, token: string): number {
     const { proof, caller } = open;
     if (proof?.useToken === undefined || caller === undefined) {
       throw new RegistryError("permission_denied", "This session's identity takes no tokens");
     }
-    const take = (peer: AuthenticatedPeer) => {
-      caller.peer = peer;
-      return peer.expiresAtMs;
-    };
-    const peer = proof.useToken(token);
-    return peer instanceof Promise ? peer.then(take) : take(peer);
+    caller.peer = proof.useToken(token);
+    return caller.peer.expiresAtMs;
   }
 
   /** One renewal at a time, and not too often: it costs more than any request. */
@@ -342,7 +338,7 @@ export class Sessions {
       proof.close();
       throw new RegistryError("unauthenticated", "A session is renewed by who began it alone");
     }
-    await this.#keepToken(open, proof);
+    this.#keepToken(open, proof);
     this.#hold(open, proof);
     // The client ends the stream: it has read all then. Not every transport tells of that.
     const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => stream.abort());
@@ -352,11 +348,11 @@ export class Sessions {
   }
 
   /** The token in use goes on with a proof by the same certificate; with another it counts no more. */
-  async #keepToken(open: OpenSession, proof: Proof): Promise<void> {
+  #keepToken(open: OpenSession, proof: Proof): void {
     const token = open.proof?.token;
     if (token === undefined) return;
     try {
-      await proof.useToken?.(token);
+      proof.useToken?.(token);
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
     }

@@ -117,7 +117,7 @@ class Load {
   async minute(minute: number): Promise<void> {
     const { world, registry } = this.#node;
     const keys = new PublishedTokenKeys();
-    await keys.replace(registry.identities.tokenKeys());
+    keys.replace(registry.identities.tokenKeys());
     const work = this.#workers.map(async (worker, index) => {
       if ((index + minute) % 40 === 0) await this.#reconnect(worker);
       await this.#count("write", () => this.#write(worker));

@@ -59,7 +59,7 @@ export async function tokenWorld(): Promise<TokenWorld> {
   const key = await signingKeyOfSeed(new Uint8Array(32).fill(5));
   const keyId = keyIdOf(key.verifying.bytes);
   const keys = new PublishedTokenKeys();
-  await keys.replace(publishedKeys(withKey([], key.verifying.bytes, NOW_MS), NOW_MS));
+  keys.replace(publishedKeys(withKey([], key.verifying.bytes, NOW_MS), NOW_MS));
   const bans = new BanList();
   const order: TokenOrder = {
     issuer: ISSUER,

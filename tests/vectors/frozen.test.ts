@@ -24,8 +24,8 @@ const LABEL_VERDICTS = [
   ...[value, value, "not_a_recipient"],
 ];
 
-test("checkToken judges each frozen token as the first version did", async () => {
-  const verdicts = await tokenVerdicts(tokens);
+test("checkToken judges each frozen token as the first version did", () => {
+  const verdicts = tokenVerdicts(tokens);
   tokens.tokens.forEach(({ name, verdict }, index) => assert.is(verdicts[index], verdict, name));
   assert.is(verdicts.filter((verdict) => verdict === "accepted").length, 1);
   assert.ok(verdicts.length > 60);

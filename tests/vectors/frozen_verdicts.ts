@@ -33,10 +33,10 @@ export interface FrozenLabels {
 }
 
 /** `accepted`, or the fault, of each token. */
-export async function tokenVerdicts(frozen: FrozenTokens): Promise<string[]> {
+export function tokenVerdicts(frozen: FrozenTokens): string[] {
   const { issuer, audience, subject, nowMs } = frozen;
   const keys = new PublishedTokenKeys();
-  await keys.replace(frozen.jwks);
+  keys.replace(frozen.jwks);
   const rules = { issuer, audience, keys, bans: new BanList() };
   const leafHash = fromHex(frozen.leafHash);
   if (leafHash === undefined) throw new Error("leafHash is no hexadecimal");
@@ -70,7 +70,7 @@ export function readFrozen<T>(folder: string, name: string): T {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const folder = process.env.FROZEN ?? "";
   const verdicts = [
-    ...await tokenVerdicts(readFrozen(folder, "tokens.json")),
+    ...tokenVerdicts(readFrozen(folder, "tokens.json")),
     ...await labelVerdicts(readFrozen(folder, "sealed_labels.json")),
   ];
   process.stdout.write(verdicts.join("\n"));

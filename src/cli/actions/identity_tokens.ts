@@ -81,7 +81,7 @@ export async function verify(token: string, flags: VerifyFlags, shell: Shell): P
     ? await withClient(shell, flags, ({ client }) => client.identities.tokenKeys())
     : terminal.readText(flags.jwks).trim();
   const keys = new PublishedTokenKeys();
-  await keys.replace(jwks);
+  keys.replace(jwks);
   const form = readTokenForm(text);
   const verdict = typeof form === "string" ? form : checkToken(
     text,
