@@ -1,0 +1,26 @@
+/**
+ * Runs soaks: outages, attacks and rotations that take too long for the test suite.
+ *
+ *     deno task soak <name> [arguments]
+ *
+ * Each prints its figures as one JSON line, which `bench/results/soak_<name>.ndjson` keeps. The exit
+ * code is 1 where a goal was missed.
+ */
+import { ResultFile } from "../../bench/harness.ts";
+import type { Soak } from "./soak.ts";
+
+/** Every soak by name, loaded only when asked for. */
+const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
+  identity_rotation: () => import("./identity_rotation.ts"),
+};
+
+const [name = "", ...args] = Deno.args;
+const load = SOAKS[name];
+if (load === undefined) {
+  console.error(`Unknown soak "${name}": known are ${Object.keys(SOAKS).join(", ")}`);
+  Deno.exit(2);
+}
+const { run } = await load();
+const { figures, holds } = await run(args);
+new ResultFile(`soak_${name}`, new Date().toISOString()).write({ soak: name, ...figures, holds });
+Deno.exit(holds ? 0 : 1);
