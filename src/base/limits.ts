@@ -339,8 +339,14 @@ export const CLIENT_DRAIN_MS = 1_000;
 export const CLIENT_CACHE_ENTRIES_MAX = 4_096;
 /** Leases of one client: two renewals requests of the largest size a second at the shortest ttl. */
 export const CLIENT_LEASES_MAX = 32_768;
-/** A failed renewal is tried again after a full jitter up to this, ms: ttl is 5 s at least. */
-export const CLIENT_RENEW_RETRY_MS = 1_000;
+/**
+ * Back-off of failed renewals, ms, in the same manner; it is one for all leases of a client, and
+ * half of the shortest ttl bounds it too, so that a lease is renewed in time when the server returns.
+ */
+export const CLIENT_RENEW_RETRY_MS_BASE = 1_000;
+export const CLIENT_RENEW_RETRY_MS_CAP = 10_000;
+/** Expired leases that a client registers again at once: a registry that returns is not flooded. */
+export const CLIENT_RECOVERIES_MAX = 32;
 /** Stored bytes in one RegisterMany: its frame stays below the server's limit. */
 export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
 /** Times a claim is tried again after another was faster. */

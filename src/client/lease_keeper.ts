@@ -3,14 +3,18 @@
  * server dictated last, never later than half of the shortest ttl, and at once after a reconnect.
  *
  * What a renewal says of a lease: `superseded` ends it; `not_found` means that it expired, and it is
- * registered again once; anything else is tried again soon. A failure counts only while the lease
- * still has the incarnation that the request named. Clock: monotonic; while this machine sleeps it
- * stands still, so a lease may have expired by the time that it wakes: the renewal tells.
+ * registered again (lease_recovery.ts); after anything else it is renewed again. Renewals that
+ * failed are repeated together, after one back-off with full jitter, however many they are. No lease
+ * is given up because the registry cannot be reached: group time stands still during an outage, so a
+ * record may outlive its ttl by the client's clock. A failure counts only while the lease still has
+ * the incarnation that the request named. Clock: monotonic; while this machine sleeps it stands
+ * still, so a lease may have expired by the time that it wakes: the renewal tells.
  */
 import { ERROR_TABLE, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   CLIENT_LEASES_MAX,
-  CLIENT_RENEW_RETRY_MS,
+  CLIENT_RENEW_RETRY_MS_BASE,
+  CLIENT_RENEW_RETRY_MS_CAP,
   REQUEST_TIMEOUT_MS_DEFAULT,
   TTL_MS_MIN,
 } from "../base/limits.ts";
@@ -18,12 +22,13 @@ import type { MonotonicClock, Timer, World } from "../base/world.ts";
 import type { OwnCalls } from "./calls/own.ts";
 import type { RegisterCalls } from "./calls/register.ts";
 import { HeldLease, type LeaseHome } from "./lease.ts";
+import { LeaseRecovery } from "./lease_recovery.ts";
 import type { Incarnation } from "./records.ts";
+import { backOffMs } from "./retry.ts";
 import type {
   KeepOptions,
   KeepOutcome,
   Lease,
-  LeaseEnd,
   Registered,
   RegisterItem,
   RenewFailure,
@@ -38,14 +43,23 @@ export class LeaseKeeper implements LeaseHome {
   readonly register: RegisterCalls;
   readonly own: OwnCalls;
   readonly #world: World;
+  readonly #recovery: LeaseRecovery;
   readonly #leases = new Set<HeldLease>();
+  /** Those whose last renewal failed. */
+  readonly #failing = new Set<HeldLease>();
   #timer: Timer | undefined;
+  /** When all leases are renewed next. */
   #renewAtMs = Infinity;
+  /** When those that are failing are renewed again. */
+  #retryAtMs = Infinity;
+  /** Rounds with a failure since the last one without. */
+  #failedRounds = 0;
   #renewing = false;
   #closed = false;
 
   constructor(world: World, calls: { register: RegisterCalls; own: OwnCalls }) {
     this.#world = world;
+    this.#recovery = new LeaseRecovery(world);
     this.clock = world.monotonic;
     this.register = calls.register;
     this.own = calls.own;
@@ -91,14 +105,16 @@ export class LeaseKeeper implements LeaseHome {
 
   /** A connection was made: renewals that were missed are caught up at once. */
   connected(): void {
+    this.#recovery.connected();
     // A renewal that is under way is sent again by itself.
-    if (!this.#renewing && this.#leases.size > 0) this.#schedule(0);
+    if (!this.#renewing && this.#leases.size > 0) this.#renewBy(this.clock.nowMs());
   }
 
   /** Ends all leases; what they held expires unless it is released first. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#recovery.close();
     for (const lease of [...this.#leases]) {
       lease.finish({ reason: "released", error: undefined });
     }
@@ -110,14 +126,19 @@ export class LeaseKeeper implements LeaseHome {
   }
 
   registered(lease: HeldLease, { renewAfterMs }: Registered): void {
-    if (this.#leases.has(lease)) this.#renewWithin(renewAfterMs, lease.ttlMs);
+    if (!this.#leases.has(lease)) return;
+    this.#failing.delete(lease);
+    this.#renewWithin(renewAfterMs, lease.ttlMs);
   }
 
   forget(lease: HeldLease): void {
     this.#leases.delete(lease);
+    this.#failing.delete(lease);
     if (this.#leases.size > 0) return;
     this.#timer?.cancel();
     this.#renewAtMs = Infinity;
+    this.#retryAtMs = Infinity;
+    this.#failedRounds = 0;
   }
 
   #adopt(
@@ -138,103 +159,105 @@ export class LeaseKeeper implements LeaseHome {
 
   /** Brings the next renewal of all forward where this lease needs it. */
   #renewWithin(renewAfterMs: number, ttlMs: number): void {
-    const delayMs = this.#jittered(Math.min(renewAfterMs, ttlMs / 2));
-    if (this.clock.nowMs() + delayMs < this.#renewAtMs) this.#schedule(delayMs);
+    this.#renewBy(this.clock.nowMs() + this.#jittered(Math.min(renewAfterMs, ttlMs / 2)));
   }
 
-  #schedule(delayMs: number): void {
-    if (this.#closed) return;
+  #renewBy(atMs: number): void {
+    if (atMs >= this.#renewAtMs) return;
+    this.#renewAtMs = atMs;
+    this.#schedule();
+  }
+
+  /** Sets the timer for the next round, unless one is under way, which does so at its end. */
+  #schedule(): void {
+    if (this.#closed || this.#renewing) return;
     this.#timer?.cancel();
-    this.#renewAtMs = this.clock.nowMs() + delayMs;
-    this.#timer = this.#world.scheduler.after(delayMs, () => void this.#renewAll());
+    const delayMs = Math.max(0, Math.min(this.#renewAtMs, this.#retryAtMs) - this.clock.nowMs());
+    if (delayMs === Infinity) return;
+    this.#timer = this.#world.scheduler.after(delayMs, () => void this.#round());
   }
 
-  async #renewAll(): Promise<void> {
-    if (this.#renewing) return;
-    this.#renewing = true;
-    this.#renewAtMs = Infinity;
-    const leases = [...this.#leases].filter(({ state }) => state === "active");
+  /** Renews what is due: all leases, or only those that are failing. */
+  async #round(): Promise<void> {
+    const isForAll = this.clock.nowMs() >= this.#renewAtMs;
+    if (isForAll) this.#renewAtMs = Infinity;
+    this.#retryAtMs = Infinity;
+    const leases = [...(isForAll ? this.#leases : this.#failing)]
+      .filter(({ state }) => state === "active");
     const named = leases.map(({ incarnation }) => incarnation);
-    let nextMs: number;
+    let hint: RegistryError | undefined;
+    this.#renewing = true;
     try {
-      nextMs = leases.length === 0 ? Infinity : await this.#renew(leases, named);
+      if (leases.length > 0) await this.#renew(leases, named);
     } catch (cause) {
-      const error = toRegistryError(cause);
-      for (const lease of leases) if (lease.state === "active") lease.renewalFailed(error);
-      nextMs = this.#retryMs(error);
+      hint = toRegistryError(cause);
+      for (const lease of leases) if (lease.state === "active") this.#renewalFailed(lease, hint);
     }
     this.#renewing = false;
-    if (this.#leases.size === 0) return;
-    // A lease that was registered meanwhile may have asked for an earlier time.
-    if (this.clock.nowMs() + nextMs < this.#renewAtMs) this.#schedule(nextMs);
+    this.#planRetry(hint?.fields.retryAfterMs);
+    this.#schedule();
   }
 
-  /** One request for all; returns when the next is wanted, ms from now. */
-  async #renew(leases: readonly HeldLease[], named: readonly Incarnation[]): Promise<number> {
+  /** One request for all of these. */
+  async #renew(leases: readonly HeldLease[], named: readonly Incarnation[]): Promise<void> {
     const sentAtMs = this.clock.nowMs();
     const items = leases.map(({ kind, id }, index) => ({ kind, id, incarnation: named[index]! }));
     const { renewAfterMs, failures } = await this.own.renew(items, {
-      timeoutMs: this.#timeoutMs(),
+      timeoutMs: this.#shortestTtlMs / 4,
     });
     const failureAt = new Map<number, RenewFailure>(failures.map((one) => [one.position, one]));
-    let nextMs = renewAfterMs;
+    let nextMs = Infinity;
     leases.forEach((lease, index) => {
       if (lease.state !== "active" || !sameIncarnation(lease.incarnation, named[index]!)) return;
       const failure = failureAt.get(index);
-      if (failure === undefined) lease.renewed(sentAtMs);
-      else nextMs = Math.min(nextMs, this.#failed(lease, failure.error));
-      nextMs = Math.min(nextMs, lease.ttlMs / 2);
+      if (failure !== undefined) return this.#refused(lease, failure.error);
+      this.#failing.delete(lease);
+      lease.renewed(sentAtMs);
+      nextMs = Math.min(nextMs, renewAfterMs, lease.ttlMs / 2);
     });
-    return this.#jittered(nextMs);
+    this.#renewBy(this.clock.nowMs() + this.#jittered(nextMs));
   }
 
-  /** What a refused renewal means for its lease; returns when to try again, ms. */
-  #failed(lease: HeldLease, error: RegistryError): number {
+  /** Ends, recovers or retries a lease whose renewal was refused. */
+  #refused(lease: HeldLease, error: RegistryError): void {
+    this.#failing.delete(lease);
     if (error.code === "not_found") {
       lease.expired();
-      void this.#recover(lease);
-      return Infinity;
+      return this.#recovery.add(lease);
     }
-    if (ERROR_TABLE[error.code].class === "unavailable" || error.code === "internal") {
-      lease.renewalFailed(error);
-      return this.#retryMs(error);
+    const { class: errorClass } = ERROR_TABLE[error.code];
+    if (errorClass === "unavailable" || error.code === "internal") {
+      return this.#renewalFailed(lease, error);
     }
-    const superseded = ERROR_TABLE[error.code].class === "conflict";
-    lease.finish({ reason: superseded ? "superseded" : "refused", error });
-    return Infinity;
+    lease.finish({ reason: errorClass === "conflict" ? "superseded" : "refused", error });
   }
 
-  /** Registers an expired record again: once, though unavailability is waited out. */
-  async #recover(lease: HeldLease): Promise<void> {
-    while (lease.state === "recovering") {
-      try {
-        return await lease.recover({ timeoutMs: REQUEST_TIMEOUT_MS_DEFAULT });
-      } catch (cause) {
-        const error = toRegistryError(cause);
-        const { class: errorClass } = ERROR_TABLE[error.code];
-        if (this.#closed || errorClass !== "unavailable") return lease.finish(endOf(error));
-        lease.renewalFailed(error);
-        await this.#pause(this.#retryMs(error));
-      }
+  #renewalFailed(lease: HeldLease, error: RegistryError): void {
+    this.#failing.add(lease);
+    lease.renewalFailed(error);
+  }
+
+  /** One delay for all leases that are failing. */
+  #planRetry(retryAfterMs: number | undefined): void {
+    if (this.#failing.size === 0) {
+      this.#failedRounds = 0;
+      return;
     }
+    const capMs = Math.min(CLIENT_RENEW_RETRY_MS_CAP, this.#shortestTtlMs / 2);
+    const backOff = { baseMs: CLIENT_RENEW_RETRY_MS_BASE, capMs };
+    const delayMs = backOffMs(
+      ++this.#failedRounds,
+      backOff,
+      this.#world.entropy,
+      retryAfterMs,
+    );
+    this.#retryAtMs = this.clock.nowMs() + delayMs;
   }
 
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#world.scheduler.after(delayMs, resolve);
-    });
-  }
-
-  /** Long enough for an answer, short enough that another try is left within the lease. */
-  #timeoutMs(): number {
+  get #shortestTtlMs(): number {
     let ttlMs = REQUEST_TIMEOUT_MS_DEFAULT * 4;
     for (const lease of this.#leases) ttlMs = Math.min(ttlMs, lease.ttlMs);
-    return Math.max(ttlMs, TTL_MS_MIN) / 4;
-  }
-
-  #retryMs(error: RegistryError): number {
-    return (error.fields.retryAfterMs ?? 0) +
-      this.#world.entropy.unit() * CLIENT_RENEW_RETRY_MS;
+    return Math.max(ttlMs, TTL_MS_MIN);
   }
 
   #jittered(delayMs: number): number {
@@ -253,10 +276,4 @@ export class LeaseKeeper implements LeaseHome {
 
 function sameIncarnation(left: Incarnation, right: Incarnation): boolean {
   return left.index === right.index && left.generation === right.generation;
-}
-
-/** How a lease ends whose record could not be registered again. */
-function endOf(error: RegistryError): LeaseEnd {
-  const taken = error.code === "incarnation_mismatch" || error.code === "superseded";
-  return { reason: taken ? "superseded" : "refused", error };
 }
