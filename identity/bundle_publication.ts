@@ -5,7 +5,11 @@
  */
 import { bytesEqual, toHex } from "../src/base/bytes.ts";
 import { RegistryError } from "../src/base/errors.ts";
-import { TRUST_BUNDLE_LIFE_MS } from "../src/base/limits.ts";
+import {
+  IDENTITY_BACKDATE_MS,
+  INTERMEDIATE_LEAD_MS,
+  TRUST_BUNDLE_LIFE_MS,
+} from "../src/base/limits.ts";
 import type { CertificateAuthority } from "./authority.ts";
 import { keyIdentifierOf, type RegionAuthority } from "./authority_folder.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate_reader.ts";
@@ -54,11 +58,15 @@ export function heldIntermediates(
   const published = intermediates.map((authority) =>
     known?.publishedAtMs[toHex(keyIdentifierOf(authority.certificate))]
   );
-  // Where no bundle names any there is nobody yet who could be missing one.
-  const isFirst = published.every((atMs) => atMs === undefined);
+  // Where no bundle names any that has not ended, nobody can be served by another meanwhile.
+  const isFirst = intermediates.every(({ certificate }, index) =>
+    published[index] === undefined || certificate.notAfterMs <= nowMs
+  );
   return intermediates.map((authority, index) => {
     const { notBeforeMs, notAfterMs } = authority.certificate;
-    const atMs = published[index] ?? (isFirst ? Math.min(notBeforeMs, nowMs) : nowMs);
+    // The first have no lead to wait for: they sign from the start of their validity on.
+    const firstMs = Math.min(notBeforeMs, nowMs) - INTERMEDIATE_LEAD_MS;
+    const atMs = published[index] ?? (isFirst ? firstMs : nowMs);
     const keyId = keyIdentifierOf(authority.certificate);
     return { authority, keyId, region, notBeforeMs, notAfterMs, publishedAtMs: atMs };
   });
@@ -92,7 +100,7 @@ export async function nextPublication(
     servers: [...(known?.bundle.servers ?? []).filter(isOtherServer), server],
   };
   const { bundle } = known ?? {};
-  const isYoung = bundle !== undefined && bundle.issuedAtMs <= nowMs &&
+  const isYoung = bundle !== undefined && bundle.issuedAtMs <= nowMs + IDENTITY_BACKDATE_MS &&
     nowMs < bundle.issuedAtMs + (bundle.expiresAtMs - bundle.issuedAtMs) / 2;
   if (isYoung && sameContent(bundle, content)) return undefined;
   const next: TrustBundle = {

@@ -204,7 +204,8 @@ function validityFault(
   judgedAtMs: number,
 ): CertificateRefusal | undefined {
   if (judgedAtMs < notBeforeMs) {
-    return refusal("not_yet_valid", `it is valid from ${new Date(notBeforeMs).toISOString()}`);
+    const [from, now] = [notBeforeMs, judgedAtMs].map((ms) => new Date(ms).toISOString());
+    return refusal("not_yet_valid", `it is valid from ${from}: the clock shows ${now}`);
   }
   if (judgedAtMs > notAfterMs) {
     return refusal("expired", `it was valid until ${new Date(notAfterMs).toISOString()}`);

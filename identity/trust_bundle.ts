@@ -7,6 +7,9 @@
  * sequence never goes back: an older bundle would bring back what was withdrawn. Who has no bundle yet
  * is held to its end of validity alone.
  *
+ * Clock assumption: the clocks of who signs and who checks differ by at most IDENTITY_BACKDATE_MS, as
+ * certificates assume too.
+ *
  * A bundle may name new roots, so that roots can be rotated: for as long as its certificate lives, the
  * signer is believed as the root is.
  */
@@ -14,7 +17,7 @@ import canonicalize from "canonicalize";
 import { defined } from "../src/base/assert.ts";
 import { concatBytes } from "../src/base/bytes.ts";
 import { RegistryError } from "../src/base/errors.ts";
-import { TRUST_BUNDLE_BYTES_MAX } from "../src/base/limits.ts";
+import { IDENTITY_BACKDATE_MS, TRUST_BUNDLE_BYTES_MAX } from "../src/base/limits.ts";
 import type { PemPair } from "./authority.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { openKey, signWith } from "./certificate_key.ts";
@@ -68,6 +71,12 @@ export interface OpenBundleOptions {
   /** The newest bundle that was believed before. */
   readonly known?: OpenBundle | undefined;
   readonly nowMs: number;
+  /**
+   * True where the bundle is only read to be followed by a newly signed one: it may have ended, and its
+   * signer's certificate may have ended since it was issued. All other checks stay. Nobody is believed
+   * by a bundle that was opened so. Default false.
+   */
+  readonly toSupersede?: boolean;
 }
 
 /**
@@ -93,7 +102,7 @@ export async function createTrustBundle(bundle: TrustBundle, signer: PemPair): P
 export async function openTrustBundle(
   options: OpenBundleOptions,
 ): Promise<OpenBundle | BundleRefusal> {
-  const { text, nowMs, known } = options;
+  const { text, nowMs, known, toSupersede = false } = options;
   const parts = readEnvelope(text);
   if (isBundleRefusal(parts)) return parts;
   const { bundle } = parts;
@@ -102,8 +111,12 @@ export async function openTrustBundle(
   }
   const forged = await signatureFault(parts, options);
   if (forged !== undefined) return forged;
-  if (nowMs < bundle.issuedAtMs) return refused("not_yet_valid", "it was issued later than now");
-  if (nowMs >= bundle.expiresAtMs) return refused("expired", "it is to be believed no more");
+  if (nowMs + IDENTITY_BACKDATE_MS < bundle.issuedAtMs) {
+    return refused("not_yet_valid", `it was issued later than now, at ${iso(bundle.issuedAtMs)}`);
+  }
+  if (nowMs >= bundle.expiresAtMs && !toSupersede) {
+    return refused("expired", `it ended at ${iso(bundle.expiresAtMs)}`);
+  }
   if (known !== undefined && known.text !== text && bundle.sequence <= known.bundle.sequence) {
     const needed = `more than ${known.bundle.sequence} is needed`;
     return refused("rolled_back", `its sequence is ${bundle.sequence}: ${needed}`);
@@ -157,12 +170,17 @@ function envelope(bundle: TrustBundle, signature: Uint8Array, signer: Uint8Array
 
 async function signatureFault(
   { bundle, signature, signer }: Envelope,
-  { trustDomain, roots, nowMs }: OpenBundleOptions,
+  { trustDomain, roots, nowMs, toSupersede = false }: OpenBundleOptions,
 ): Promise<BundleRefusal | undefined> {
   // No intermediates: a signer's certificate is signed by a root itself.
   const trust = await TrustStore.open({ trustDomain, roots, intermediates: [] });
   if (isRefusal(trust)) return refused("signer", trust.message);
-  const leaf = await validatePath({ chain: [signer], trust, nowMs, profile: "bundleSigner" });
+  const leaf = await validatePath({
+    chain: [signer],
+    trust,
+    nowMs: toSupersede ? bundle.issuedAtMs : nowMs,
+    profile: "bundleSigner",
+  });
   if (isRefusal(leaf)) return refused("signer", leaf.message);
   const signed = {
     signedBytes: signedBytes(bundle),
@@ -180,6 +198,10 @@ function signedBytes(bundle: TrustBundle): Uint8Array {
 
 function canonical(value: unknown): string {
   return defined(canonicalize(value), "A bundle has a canonical form");
+}
+
+function iso(unixMs: number): string {
+  return new Date(unixMs).toISOString();
 }
 
 function refused(fault: BundleFault, message: string): BundleRefusal {

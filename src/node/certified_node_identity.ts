@@ -61,6 +61,7 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
   }
   await registry.identities.current();
   await authority.learn(registry.identities.state);
+  authority.checkSigners();
   registry.identities.useAuthority(authority);
   const certificates = await ServerCertificates.open({
     folder: identityFolder(data),

@@ -29,7 +29,7 @@ import { intermediateSteps } from "../../identity/intermediate_schedule.ts";
 import type { TokenSigningKey } from "../../identity/token.ts";
 import { planToBytes } from "../../identity/token_key_plan.ts";
 import { type PlannedKey, signingKeyAt, withKey } from "../../identity/token_keys.ts";
-import { isBundleRefusal, openTrustBundle } from "../../identity/trust_bundle.ts";
+import { isBundleRefusal, type OpenBundle, openTrustBundle } from "../../identity/trust_bundle.ts";
 import type { TrustedServer } from "../../identity/trust_bundle_content.ts";
 import type { TrustStore } from "../../identity/trust_store.ts";
 
@@ -44,8 +44,10 @@ export class IdentityAuthority {
   readonly #folder: string;
   readonly #wall: WallClock;
   #held: RegionAuthority;
+  /** The newest bundle of group 0, also where it has ended. */
   #known: BundlePublication | undefined;
-  #trust: TrustStore | undefined;
+  /** The newest bundle that was valid when it was read. */
+  #believed: OpenBundle | undefined;
 
   private constructor(folder: string, wall: WallClock, held: RegionAuthority) {
     this.#folder = folder;
@@ -85,34 +87,81 @@ export class IdentityAuthority {
     this.#held = await openAuthorityFolder(this.#folder);
   }
 
-  /** Takes the bundle of group 0 as it is now; nothing is believed before. @throws RegistryError */
+  /**
+   * Takes the bundle of group 0 as it is now; nobody is believed before. One that has ended, as after
+   * a long downtime, makes nobody believed: it is what {@link dueBundle} continues from.
+   *
+   * @throws RegistryError `invalid_configuration` where the clock is behind the bundle, `corrupt`.
+   */
   async learn(state: IdentityState): Promise<void> {
     const document = state.document(DOCUMENTS.trustBundle);
     if (document === undefined) return;
-    const known = publicationFromBytes(document.bytes);
-    if (known.text === this.#known?.text) return;
-    const opened = await openTrustBundle({
-      text: known.text,
-      trustDomain: this.#held.trustDomain,
-      roots: this.#held.roots,
-      nowMs: this.#wall.unixMs(),
-    });
-    this.#known = known;
-    if (isBundleRefusal(opened)) {
-      throw new RegistryError("corrupt", `Group 0's trust bundle is refused: ${opened.message}`);
+    const publication = publicationFromBytes(document.bytes);
+    if (publication.text === this.#known?.text) return;
+    const nowMs = this.#wall.unixMs();
+    const { trustDomain, roots } = this.#held;
+    const options = { text: publication.text, trustDomain, roots, nowMs, known: this.#believed };
+    const opened = await openTrustBundle(options);
+    if (!isBundleRefusal(opened)) {
+      this.#known = publication;
+      this.#believed = opened;
+      return;
     }
-    this.#trust = opened.trust;
+    const ended = await openTrustBundle({ ...options, toSupersede: true });
+    if (isBundleRefusal(ended)) {
+      const { issuedAtMs } = publication.bundle;
+      if (ended.fault === "not_yet_valid") {
+        throw clockBehind(nowMs, "the trust bundle was issued", issuedAtMs);
+      }
+      throw new RegistryError("corrupt", `Group 0's trust bundle is refused: ${ended.message}`);
+    }
+    this.#known = publication;
+  }
+
+  /**
+   * Checks that the folder can sign what a node needs now.
+   *
+   * @throws RegistryError `invalid_configuration`, naming every part that only the root can make anew,
+   * or the clock where that is behind the certificates.
+   */
+  checkSigners(): void {
+    const nowMs = this.#wall.unixMs();
+    const bundleSigner = bundleSignerCertificate(this.#held);
+    const intermediates = this.held.map(({ certificate }) => certificate);
+    const startMs = Math.max(
+      bundleSigner.notBeforeMs,
+      Math.min(...intermediates.map(({ notBeforeMs }) => notBeforeMs)),
+    );
+    if (nowMs < startMs) {
+      throw clockBehind(nowMs, "the certificates of the authority folder begin", startMs);
+    }
+    const ended: { part: RotatedPart; atMs: number }[] = [];
+    const lastMs = Math.max(...intermediates.map(({ notAfterMs }) => notAfterMs));
+    if (lastMs <= nowMs) ended.push({ part: "intermediate", atMs: lastMs });
+    if (bundleSigner.notAfterMs <= nowMs) {
+      ended.push({ part: "bundle-signer", atMs: bundleSigner.notAfterMs });
+    }
+    if (ended.length === 0) return;
+    const parts = ended.map(({ part, atMs }) => `the ${part} at ${iso(atMs)}`).join(", ");
+    const commands = ended.map(({ part }) => `crs identity rotate ${part}`).join(" and ");
+    throw new RegistryError(
+      "invalid_configuration",
+      `The authority folder can sign nothing new, for certificates in it have ended: ${parts}. ` +
+        `The root makes the next ones: ${commands}, with --authority ${this.#folder} and --root`,
+      { field: "authority" },
+    );
   }
 
   /** By what peers are believed. */
   get trust(): TrustStore {
-    if (this.#trust !== undefined) return this.#trust;
+    if (this.#believed !== undefined) return this.#believed.trust;
     throw new RegistryError("unauthenticated", "No trust bundle is believed here yet");
   }
 
   /** The bundle to be put, if one is due. */
   async dueBundle(server: TrustedServer): Promise<DueDocument | undefined> {
     const nowMs = this.#wall.unixMs();
+    if (nowMs >= bundleSignerCertificate(this.#held).notAfterMs) this.checkSigners();
     const next = await nextPublication({
       authority: this.#held,
       known: this.#known,
@@ -170,4 +219,17 @@ export class IdentityAuthority {
       { field: "authority" },
     );
   }
+}
+
+function clockBehind(nowMs: number, what: string, atMs: number): RegistryError {
+  return new RegistryError(
+    "invalid_configuration",
+    `The clock of this machine must not be behind: it shows ${iso(nowMs)}, and ${what} at ` +
+      `${iso(atMs)}. Set the clock and start again`,
+    { field: "authority" },
+  );
+}
+
+function iso(unixMs: number): string {
+  return new Date(unixMs).toISOString();
 }

@@ -36,6 +36,8 @@ const FAR_MS = 60_000;
 export interface CertifiedRegistryOptions {
   readonly sessionTokenAudience?: string;
   readonly renewalGrace?: RenewalGrace;
+  /** How far the wall clock moves between the making of the trust domain and the first start, ms. */
+  readonly clockStepMs?: number;
 }
 
 /** The node, and what is needed to live with it. */
@@ -43,6 +45,9 @@ export class CertifiedRegistry {
   readonly world: SteppedWorld;
   readonly folder: string;
   readonly network: MemoryNetwork;
+  readonly #disk = new MemoryDisk();
+  readonly #options: CertifiedRegistryOptions;
+  readonly #region: string;
   /** What the node's log said at level `warn` or above, and errors of sessions and rotations. */
   readonly troubles: string[] = [];
   registry!: Registry;
@@ -53,9 +58,11 @@ export class CertifiedRegistry {
   #rotation!: CertificateRotation;
   #hosts = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, region: string, options: CertifiedRegistryOptions) {
     watchCrypto();
     this.folder = folder;
+    this.#region = region;
+    this.#options = options;
     this.world = new SteppedWorld(1, cryptoSettled);
     this.network = new MemoryNetwork(this.world);
   }
@@ -66,7 +73,7 @@ export class CertifiedRegistry {
     region = REGION,
     options: CertifiedRegistryOptions = {},
   ): Promise<CertifiedRegistry> {
-    const node = new CertifiedRegistry(folder);
+    const node = new CertifiedRegistry(folder, region, options);
     await initAuthority({
       folder: `${folder}/pki`,
       trustDomain: TRUST_DOMAIN,
@@ -74,7 +81,8 @@ export class CertifiedRegistry {
       nowMs: node.world.unixMs(),
       entropy: node.world.entropy,
     });
-    await node.world.wait(node.#start(region, options));
+    node.world.wallOffsetMs += options.clockStepMs ?? 0;
+    await node.world.wait(node.#start());
     return node;
   }
 
@@ -165,8 +173,8 @@ export class CertifiedRegistry {
     };
   }
 
-  async close(): Promise<void> {
-    for (const kept of this.#kept) kept.close();
+  /** Stops the node as it would be by SIGTERM; its disk and folders stay. */
+  async stop(): Promise<void> {
     this.#rotation.stop();
     this.identity.stop();
     await this.world.wait(this.#sessions.close(100));
@@ -174,20 +182,28 @@ export class CertifiedRegistry {
     await this.world.wait(this.registry.close());
   }
 
+  /** Starts the node again after {@link stop}. @throws RegistryError as a start does. */
+  async start(): Promise<void> {
+    await this.world.wait(this.#start());
+  }
+
+  async close(): Promise<void> {
+    for (const kept of this.#kept) kept.close();
+    await this.stop();
+  }
+
   #trouble(stage: string) {
     return (error: unknown) => void this.troubles.push(`${stage}: ${String(error)}`);
   }
 
-  async #start(
-    region: string,
-    { sessionTokenAudience = "", renewalGrace }: CertifiedRegistryOptions,
-  ): Promise<void> {
+  async #start(): Promise<void> {
     const { world } = this;
+    const { sessionTokenAudience = "", renewalGrace } = this.#options;
     const note = (message: string, facts: LogFacts = {}) =>
       void this.troubles.push(`${message}: ${String(facts["error"] ?? facts["part"] ?? "")}`);
     const logger: Logger = { ...SILENT_LOGGER, warn: note, error: note, child: () => logger };
     this.registry = await Registry.open({
-      storage: new MemoryDisk().open(world),
+      storage: this.#disk.open(world),
       world,
       logger,
       nodeId: 1,
@@ -207,12 +223,22 @@ export class CertifiedRegistry {
       }),
       logEvents: { cut() {}, poisoned() {}, writable() {}, synced() {} },
     });
+    try {
+      await this.#open(sessionTokenAudience, logger);
+    } catch (error) {
+      await this.registry.close();
+      throw error;
+    }
+  }
+
+  async #open(sessionTokenAudience: string, logger: Logger): Promise<void> {
+    const { world } = this;
     this.identity = await openCertifiedIdentity({
       authority: this.authority,
       data: `${this.folder}/data`,
       hosts: [ENDPOINT.host],
       nodeId: 1,
-      region,
+      region: this.#region,
       sessionTokenAudience,
       registry: this.registry,
       world,

@@ -20,6 +20,7 @@ import {
   createTestPki,
   createTestRoot,
   DAY_MS,
+  MINUTE_MS,
   NOW_MS,
   TRUST_DOMAIN,
 } from "../../support/test_pki.ts";
@@ -162,9 +163,33 @@ test("openTrustBundle believes signers that a known root certified for bundles, 
 
 test("openTrustBundle refuses another trust domain, and a time outside its own", async () => {
   assert.is(await faultOf({ trustDomain: "other.example" }), "trust_domain");
-  assert.is(await faultOf({ nowMs: NOW_MS - 1 }), "not_yet_valid");
+  const behindMs = BUNDLE.issuedAtMs - 5 * MINUTE_MS;
+  assert.is(await faultOf({ nowMs: behindMs }), "", "clocks differ a little");
+  assert.is(await faultOf({ nowMs: behindMs - 1 }), "not_yet_valid");
   assert.is(await faultOf({ nowMs: BUNDLE.expiresAtMs - 1 }), "");
   assert.is(await faultOf({ nowMs: BUNDLE.expiresAtMs }), "expired");
+});
+
+test("openTrustBundle takes an ended bundle to supersede it, with all other checks", async () => {
+  const toSupersede = true;
+  const lateMs = NOW_MS + 365 * DAY_MS;
+  assert.is(await faultOf({ nowMs: lateMs }), "signer");
+  assert.is(await faultOf({ nowMs: lateMs, toSupersede }), "");
+  assert.is(await faultOf({ nowMs: BUNDLE.expiresAtMs, toSupersede }), "");
+  assert.is(
+    await faultOf({ nowMs: BUNDLE.issuedAtMs - DAY_MS, toSupersede }),
+    "not_yet_valid",
+    "a clock that is behind is told",
+  );
+  const late = { nowMs: lateMs, toSupersede };
+  assert.is(await faultOf({ ...late, trustDomain: "other.example" }), "trust_domain");
+  assert.is(await faultOf({ ...late, text: text.replace("node-1.example", "x") }), "signature");
+  const stranger = await createTestRoot(entropy);
+  assert.is(await faultOf({ ...late, roots: [stranger.certificate.der] }), "signer");
+  const known = await open();
+  assert.is(await faultOf({ ...late, known, text: await made({ sequence: 4 }) }), "rolled_back");
+  const after = { issuedAtMs: lateMs, expiresAtMs: lateMs + DAY_MS };
+  assert.is(await faultOf({ ...late, text: await made(after) }), "signer", "issued after its end");
 });
 
 test("openTrustBundle never goes back, and never has two contents for one sequence", async () => {
