@@ -14,6 +14,7 @@
 import { readdirSync } from "node:fs";
 import { bytesEqual } from "../src/base/bytes.ts";
 import { RegistryError } from "../src/base/errors.ts";
+import { checkRegion } from "../src/record/validation.ts";
 import type { IdentityLeaf, PemPair } from "./authority.ts";
 import { CertificateAuthority } from "./authority.ts";
 import { decodeBase64url } from "./base64url.ts";
@@ -155,7 +156,7 @@ function readSettings(
       }
       return { subject, publicKey: key };
     });
-    return { trustDomain, region: String(value.region), administrators };
+    return { trustDomain, region: checkRegion(value.region), administrators };
   } catch (error) {
     throw unusable(folder, AUTHORITY_FILE, error instanceof Error ? error.message : String(error));
   }

@@ -28,6 +28,8 @@ import {
   PUBLIC_FILE_MODE,
   readFile,
   readKeyFile,
+  removeEmptyFolder,
+  removeFile,
   replaceFile,
 } from "./private_file.ts";
 import { parseSpiffeId } from "./spiffe.ts";
@@ -42,6 +44,8 @@ const NEXT_KEY_FILE = "next-key.pem";
 const CERTIFICATE_FILE = "certificate.pem";
 const ROOTS_FILE = "root.pem";
 const BUNDLE_FILE = "bundle.json";
+/** What stands there before the first certificate. */
+const FIRST_FILES = [IDENTITY_SETTINGS_FILE, IDENTITY_KEY_FILE, ROOTS_FILE];
 
 /** What is known of trust in the folder. */
 export interface FolderTrust {
@@ -58,19 +62,35 @@ export class IdentityFolder {
     this.path = path;
   }
 
-  /** Makes the folder for an identity that has none yet; one of the same subject may be there. */
-  create(subject: string): void {
+  /**
+   * Makes the folder for an identity that has none yet; one of the same subject may be there.
+   *
+   * @returns true where nothing of an identity was there.
+   * @throws RegistryError `invalid_argument`.
+   */
+  create(subject: string): boolean {
     parseSpiffeId(subject);
-    ensurePrivateFolder(this.path);
-    const before = this.#read(IDENTITY_SETTINGS_FILE) === undefined ? undefined : this.subject;
-    if (before !== undefined && before !== subject) {
+    const isNew = FIRST_FILES.every((file) => this.#read(file) === undefined);
+    const before = this.#read(IDENTITY_SETTINGS_FILE) === undefined ? subject : this.subject;
+    if (before !== subject) {
+      const rest = this.chain === undefined ? ", which has no certificate yet" : "";
       throw new RegistryError(
         "invalid_argument",
-        `${this.path} must be the folder of ${subject}: it is that of ${before}`,
+        `${this.path} must be the folder of ${subject}: it is that of ${before}${rest}. Name ` +
+          `another folder`,
         { field: "identity" },
       );
     }
+    ensurePrivateFolder(this.path);
     this.#write(IDENTITY_SETTINGS_FILE, JSON.stringify({ subject }, undefined, 2) + "\n");
+    return isNew;
+  }
+
+  /** Takes back what was made in a new folder before its first certificate, unless that is there. */
+  discard(): void {
+    if (this.chain !== undefined) return;
+    for (const file of FIRST_FILES) removeFile(`${this.path}/${file}`);
+    removeEmptyFolder(this.path);
   }
 
   /** Keeps the roots by which servers are believed; those that are there stay. */

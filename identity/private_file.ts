@@ -9,8 +9,10 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeSync,
@@ -78,6 +80,15 @@ export function moveFile(from: string, to: string): void {
 export function removeFile(path: string): void {
   try {
     rmSync(path, { force: true });
+  } catch (error) {
+    throw unusable(path, "removed", error);
+  }
+}
+
+/** Removes a folder unless something is in it. @throws RegistryError `storage_unavailable`. */
+export function removeEmptyFolder(path: string): void {
+  try {
+    if (readdirSync(path).length === 0) rmdirSync(path);
   } catch (error) {
     throw unusable(path, "removed", error);
   }

@@ -47,6 +47,11 @@ async function openSessions(): Promise<number> {
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
+async function assertMissing(path: string): Promise<void> {
+  const found = await Deno.stat(path).then(() => true, () => false);
+  assert.is(found, false, path);
+}
+
 let ops = { host: "", port: 0 };
 const asAdministrator = ["--identity", administrator];
 const asGateway = ["--identity", gatewayFolder];
@@ -94,6 +99,8 @@ test("a join token is good for one certificate of whom it names", async () => {
   const other = subject.slice(0, -4) + "0000";
   const stranger = ["--identity", `${folder}/stranger`];
   assert.equal(await refused([...claim, other, ...stranger]), [2, "unauthenticated"]);
+  // What was refused leaves nothing that could be in the way of the next try.
+  await assertMissing(`${folder}/stranger`);
   // As the command says that was printed, from anywhere: by address and pin.
   const words = made.command.split(" ");
   const issue = words.slice(words.indexOf("identity"));

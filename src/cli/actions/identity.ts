@@ -3,16 +3,17 @@
  * is secret is written to files of mode 0600, or shown once.
  */
 import { parseUuid } from "../../base/uuid.ts";
-import { toRegistryError } from "../../base/errors.ts";
+import { ERROR_TABLE, toRegistryError } from "../../base/errors.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { initAuthority } from "../../../identity/authority_init.ts";
 import { rotateAuthority, ROTATED_PARTS } from "../../../identity/authority_rotation.ts";
 import { formatPin } from "../../../identity/certificate.ts";
 import { createCertificateRequest } from "../../../identity/certificate_request.ts";
 import { IdentityFolder } from "../../../identity/identity_folder.ts";
+import { hashJoinToken } from "../../../identity/join_token.ts";
 import { renewFolder } from "../../../identity/kept_identity.ts";
 import type { OwnIdentity } from "../../../identity/own_identity.ts";
-import { encodePem } from "../../../identity/pem.ts";
+import { decodePem, encodePem } from "../../../identity/pem.ts";
 import { proveRenewal } from "../../../identity/renewal_proof.ts";
 import { formatSpiffeId, isCertifiedRole, parseSpiffeId } from "../../../identity/spiffe.ts";
 import { bundleFromJson } from "../../../identity/trust_bundle_content.ts";
@@ -175,22 +176,31 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
     );
   }
   const folder = new IdentityFolder(mustIdentity(flags, environment));
-  if (flags.subject !== undefined) folder.create(flags.subject);
-  if (flags.root !== undefined) folder.keepRoots(terminal.readText(flags.root));
+  // All that can be wrong is found before anything is made.
+  const subject = flags.subject ?? folder.subject;
+  parseSpiffeId(subject);
+  const target = findTarget(flags, environment);
+  const roots = flags.root === undefined ? undefined : rootsOfFile(flags.root, terminal);
+  checkTokenText(flags.token);
+  const isNew = flags.subject !== undefined && folder.create(subject);
   const own = await asStranger(async (asking) => {
     const { world: { entropy, wall } } = asking;
+    if (roots !== undefined) folder.keepRoots(roots);
     const key = await folder.firstKey(entropy);
     const request = await createCertificateRequest(key);
     const timeMs = Math.floor(wall.unixMs());
     const body = {
       token: flags.token ?? "",
-      subject: folder.subject,
+      subject,
       request,
       timeMs,
       proof: await proveRenewal({ request, timeMs, purpose: "administrator" }, key),
     };
-    const target = findTarget(flags, environment);
-    const { chain, bundle } = await askAny("enrol", body, target, asking);
+    const { chain, bundle } = await askAny("enrol", body, target, asking).catch((error) => {
+      // The next try may be for another subject; where the answer is unknown, the key is kept for it.
+      if (isNew && ERROR_TABLE[toRegistryError(error).code].unapplied) folder.discard();
+      throw error;
+    });
     // The server was pinned: who it says to believe is who it is.
     if (!folder.hasRoots) folder.keepRoots(rootsOf(bundle));
     return await folder.keep(chain, bundle, wall.unixMs());
@@ -238,6 +248,27 @@ async function asStranger<T>(
     await dialer.close();
     guard.remove();
   }
+}
+
+/** The text of a file with certificates of roots. */
+function rootsOfFile(file: string, terminal: Terminal): string {
+  const text = terminal.readText(file);
+  if (decodePem("CERTIFICATE", text).some((der) => der !== undefined)) return text;
+  throw usageFailure(
+    `--root must name a PEM file with a certificate: ${file} has none`,
+    "It is root.pem of the authority folder.",
+    "root",
+  );
+}
+
+/** A mistyped token is told before anything is asked. */
+function checkTokenText(token: string | undefined): void {
+  if (token === undefined || hashJoinToken(token) !== undefined) return;
+  throw usageFailure(
+    "--token must be the whole text of a join token, crs-join-…",
+    "Copy it from what crs identity join-token showed.",
+    "token",
+  );
 }
 
 function rootsOf(bundle: string): string {

@@ -119,6 +119,25 @@ test("what is about an own identity needs one to be named", async () => {
   assert.equal([code, calls], [2, []]);
 });
 
+test("crs identity issue makes no folder where something is wrong from the start", () =>
+  inFolder(async (folder) => {
+    const token = `crs-join-${"A".repeat(43)}`;
+    const issue =
+      `identity issue --identity ${folder}/gateway --server 192.0.2.1:1 --pin sha256:00`;
+    const wrong = [
+      `${issue} --subject ${SUBJECT} --token nope`,
+      `${issue} --subject ${SUBJECT.replace("eu-1", "EU")} --token ${token}`,
+      `${issue} --subject ${SUBJECT} --token ${token}`,
+      `${issue} --subject ${SUBJECT} --token ${token} --root missing.pem`,
+      `${issue} --token ${token}`,
+    ];
+    for (const line of wrong) {
+      const { code, stderr } = await crs(line);
+      assert.is(code, 2, `${line}: ${stderr}`);
+      assert.equal([...Deno.readDirSync(folder)], [], line);
+    }
+  }));
+
 test("crs identity ban and unban pass what is named, for as long as is said", async () => {
   const answers = { "identities.ban": undefined, "identities.unban": undefined };
   const startMs = Date.now();

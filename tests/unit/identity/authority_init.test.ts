@@ -73,6 +73,52 @@ test("initAuthority never writes over a trust domain", () =>
     assert.is(Deno.readTextFileSync(`${made.rootFolder}/root-key.pem`), before);
   }));
 
+test("initAuthority refuses names that no node takes, and leaves nothing behind", async () => {
+  const folder = await Deno.makeTempDir();
+  const names = [
+    ["registry.example", "EU"],
+    ["registry.example", "EU 1"],
+    ["registry.example", "eu/1"],
+    ["registry.example", ""],
+    ["Registry.example", "eu-1"],
+    ["registry..example", "eu-1"],
+    ["", "eu-1"],
+  ] as const;
+  for (const [trustDomain, region] of names) {
+    const options = { folder: `${folder}/pki`, trustDomain, region, nowMs: NOW_MS, entropy };
+    assert.is(await code(initAuthority(options)), "invalid_argument", `${trustDomain} ${region}`);
+    assert.equal([...Deno.readDirSync(folder)], []);
+  }
+  assert.is(await code(init(`${folder}/pki/`)), "ok");
+  assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["pki"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("initAuthority makes all or nothing, also in a folder that exists", async () => {
+  const folder = await Deno.makeTempDir();
+  Deno.writeTextFileSync(`${folder}/notes.txt`, "mine");
+  assert.is(await code(init(`${folder}/notes.txt`)), "invalid_argument");
+  assert.is(await code(init("")), "invalid_argument");
+  // It fails half-way: the place of one part cannot be taken.
+  let fills = 0;
+  const failing = {
+    unit: () => entropy.unit(),
+    fill: (bytes: Uint8Array) => {
+      if (++fills === 8) throw new RegistryError("internal", "No entropy");
+      entropy.fill(bytes);
+    },
+  } as typeof entropy;
+  const options = { folder, trustDomain: "a.example", region: "eu-1", nowMs: NOW_MS };
+  assert.is(await code(initAuthority({ ...options, entropy: failing })), "internal");
+  assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
+  assert.is(await code(initAuthority({ ...options, entropy })), "ok");
+  assert.equal(
+    [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
+    ["administrator", "authority", "notes.txt", "root"],
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
 test("what initAuthority made opens, and knows the administrator's key", () =>
   inFolder(async (made) => {
     const held = await openAuthorityFolder(made.authorityFolder);

@@ -1,4 +1,5 @@
 /** The folder of one identity: keys before certificates, crashes in between, nothing of others. */
+import { existsSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { IdentityFolder } from "../../../identity/identity_folder.ts";
@@ -52,6 +53,24 @@ test("create refuses the folder of another subject", () =>
       "invalid_argument",
     );
     assert.is(folder.subject, AGENT);
+  }));
+
+test("discard takes back a new folder, never one with a certificate or with files of others", () =>
+  inFolder(async (path) => {
+    const folder = new IdentityFolder(path);
+    assert.is(folder.create(AGENT), true);
+    assert.is(folder.create(AGENT), false);
+    await folder.firstKey(pki.entropy);
+    Deno.writeTextFileSync(`${path}/notes.txt`, "mine");
+    folder.discard();
+    assert.equal([...Deno.readDirSync(path)].map(({ name }) => name), ["notes.txt"]);
+    Deno.removeSync(`${path}/notes.txt`);
+    assert.is(folder.create(OTHER), true);
+    folder.discard();
+    assert.is(existsSync(path), false);
+    const issued = await authority.folder(path, NOW_MS);
+    issued.discard();
+    assert.is((await issued.open(NOW_MS)).identity.subject, AGENT);
   }));
 
 test("open gives the identity that was kept, and refuses one that has ended", () =>
