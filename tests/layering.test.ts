@@ -289,6 +289,11 @@ test("checkLayering refuses tests that would not run", () => {
     `${head} test.run(); test("late", () => {});`,
     `${head} test.only("a", () => {}); test.run();`,
     `Deno.test("a", () => {});`,
+    `${head} test.skip("a", () => {}); test.run();`,
+    `${head} test("a", () => { console.log("skipped: no capnp"); }); test.run();`,
+    `${head} test("a", () => { console.log(\`skipped: no \${1}\`); }); test.run();`,
+    `${head} const capnpTest = testWith(CAPNP); test.run(); capnpTest("late", () => {});`,
+    `const capnpTest = testWith(CAPNP); capnpTest("a", () => {});`,
   ];
   for (const source of broken) {
     assert.equal(breachesWith({ "tests/a.test.ts": source }), ["test tests/a.test.ts"], source);

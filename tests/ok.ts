@@ -4,7 +4,7 @@
  *
  * Checks run two at a time and tell when they end; what failed is printed in full at the end, and
  * the exit code is 1. Tests come last, and alone. `--no-tests` leaves them out, for a caller that
- * has run them, as `.ci/run` has.
+ * runs them itself, as `.ci/run` does. With `--no-skips` a check that cannot be made here fails.
  */
 
 /** A command that must succeed. */
@@ -56,11 +56,18 @@ function say(verdict: Verdict, name: string, detail: string): void {
   console.log(`${verdict.padEnd(4)} ${name}  ${detail}`);
 }
 
-async function make(check: Check, failures: Map<string, string>): Promise<void> {
+async function make(
+  check: Check,
+  failures: Map<string, string>,
+  { noSkips }: { readonly noSkips: boolean },
+): Promise<void> {
   const startMs = performance.now();
   try {
     const obstacle = await check.obstacle?.();
-    if (obstacle !== undefined) return say("not checked", check.name, obstacle);
+    if (obstacle !== undefined) {
+      if (noSkips) failures.set(check.name, `Cannot be checked: ${obstacle}`);
+      return say(noSkips ? "FAIL" : "not checked", check.name, obstacle);
+    }
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...check.args],
       stdin: "null",
@@ -79,21 +86,24 @@ async function make(check: Check, failures: Map<string, string>): Promise<void> 
 
 async function main(args: readonly string[]): Promise<number> {
   for (const argument of args) {
-    if (argument !== "--no-tests") throw new RangeError(`Unknown option: ${argument}`);
+    if (!["--no-tests", "--no-skips"].includes(argument)) {
+      throw new RangeError(`Unknown option: ${argument}`);
+    }
   }
+  const noSkips = args.includes("--no-skips");
   Deno.chdir(new URL("../", import.meta.url));
   const failures = new Map<string, string>();
   const waiting = [...CHECKS];
   const lane = async () => {
     for (let check = waiting.shift(); check !== undefined; check = waiting.shift()) {
-      await make(check, failures);
+      await make(check, failures, { noSkips });
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_CHECKS_MAX }, lane));
   if (!args.includes("--no-tests")) {
     // Its own progress goes straight to the terminal.
-    const { success } = await new Deno.Command(Deno.execPath(), { args: [...TESTS.args] })
-      .spawn().status;
+    const testArgs = [...TESTS.args, ...(noSkips ? ["--no-skips"] : [])];
+    const { success } = await new Deno.Command(Deno.execPath(), { args: testArgs }).spawn().status;
     if (!success) failures.set(TESTS.name, "See above.");
   }
   for (const [name, text] of failures) console.log(`\n--- ${name}\n${text}`);

@@ -3,12 +3,13 @@
  * one of the patterns, in a process of its own, two at a time. Files under tests/cluster/ start
  * processes themselves and so run alone, after all others.
  *
- * Each test and each file has a deadline (uvu has none). The last line is
- * `N passed, N failed[, N skipped]`; the exit code is 1 when something failed or nothing ran.
+ * Each test and each file has a deadline (uvu has none). A file that skips tests says in one line
+ * what would bring them back; with `--no-skips` each skipped test counts as failed. The last line is
+ * `N passed, N failed[, N skipped]`; the exit code is 1 when something failed or no test was found.
  */
 import { killAll, runFile } from "./runner/process.ts";
 import type { Totals } from "./runner/totals.ts";
-import { judge } from "./runner/totals.ts";
+import { judge, SKIP_LINE } from "./runner/totals.ts";
 
 /** Deadlines, ms, of a test, of a file, and of a process whose tests are over. */
 interface Deadlines {
@@ -28,6 +29,8 @@ interface Settings {
   /** Where test files are looked for. */
   readonly folder: string;
   readonly patterns: readonly string[];
+  /** True where a skipped test counts as failed. */
+  readonly noSkips: boolean;
   /** Set by the tests of the runner alone. */
   readonly deadlines: Partial<Deadlines>;
 }
@@ -35,6 +38,7 @@ interface Settings {
 function parseArguments(args: readonly string[]): Settings {
   const patterns: string[] = [];
   let folder = "tests";
+  let noSkips = false;
   const deadlines: { testMs?: number; fileMs?: number; graceMs?: number } = {};
   for (const argument of args) {
     const [, name, value] = /^--([a-z-]+)=(.*)$/.exec(argument) ?? [];
@@ -42,10 +46,11 @@ function parseArguments(args: readonly string[]): Settings {
     else if (name === "test-ms") deadlines.testMs = Number(value);
     else if (name === "file-ms") deadlines.fileMs = Number(value);
     else if (name === "grace-ms") deadlines.graceMs = Number(value);
+    else if (argument === "--no-skips") noSkips = true;
     else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
     else patterns.push(argument);
   }
-  return { folder, patterns, deadlines };
+  return { folder, patterns, noSkips, deadlines };
 }
 
 async function findTests(folder: string): Promise<string[]> {
@@ -116,7 +121,7 @@ class Run {
       testDeadlineMs: deadlines.testMs,
       graceMs: deadlines.graceMs,
     });
-    const { totals, reasons } = judge(ending);
+    const { totals, reasons } = judge(ending, { noSkips: this.#settings.noSkips });
     this.passed += totals.passed;
     this.failed += totals.failed;
     this.skipped += totals.skipped;
@@ -129,9 +134,8 @@ class Run {
       for (const reason of reasons) console.log(`     ${reason}.`);
       return;
     }
-    // A test that cannot run here says why, in one line, with the package that would help.
     for (const line of ending.output.split("\n")) {
-      if (/^skipp(ed|ing)\b/i.test(line)) console.log(`     ${line}`);
+      if (SKIP_LINE.test(line)) console.log(`     ${line}`);
     }
   }
 }
@@ -161,7 +165,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (run.failedFiles.length > 0) console.log(`\nFailed: ${run.failedFiles.join(", ")}`);
   console.log(`\n${describe(run)}`);
-  return run.failed > 0 || run.passed === 0 ? 1 : 0;
+  return run.failed > 0 || run.passed + run.skipped === 0 ? 1 : 0;
 }
 
 if (import.meta.main) {

@@ -202,29 +202,45 @@ function findTestMistakes(source: ts.SourceFile): Use[] {
         if (member === "run") lastRun.set(callee.text, node.pos);
       }
     }
+    if (saysSkipped(node)) mistakes.push({ name: HAND_MADE_SKIP, line: lineOf(source, node) });
     ts.forEachChild(node, visit);
   };
   visit(source);
   if (registrars.size === 0) mistakes.push({ name: "imports no test from uvu", line: 1 });
-  for (const name of registrars) {
+  for (const name of new Set(registrars.values())) {
     const used = name === "test" ? true : calls.some((call) => call.name === name);
     if (used && !lastRun.has(name)) mistakes.push({ name: `never calls ${name}.run()`, line: 1 });
   }
   for (const { name, member, node } of calls) {
     const line = lineOf(source, node);
+    if (member === "skip") mistakes.push({ name: HAND_MADE_SKIP, line });
     if (member === "only") mistakes.push({ name: `calls ${name}.only()`, line });
     const isTopLevel = ts.isExpressionStatement(node.parent) && node.parent.parent === source;
-    const afterRun = node.pos > (lastRun.get(name) ?? Number.POSITIVE_INFINITY);
+    const run = registrars.get(name)!;
+    const afterRun = node.pos > (lastRun.get(run) ?? Number.POSITIVE_INFINITY);
     if (member === undefined && isTopLevel && afterRun) {
-      mistakes.push({ name: `has a test after ${name}.run(), which never runs`, line });
+      mistakes.push({ name: `has a test after ${run}.run(), which never runs`, line });
     }
   }
   return mistakes;
 }
 
-/** The names that tests are registered with: uvu's `test`, by any alias, and what `suite()` gave. */
-function findRegistrars(source: ts.SourceFile): Set<string> {
-  const registrars = new Set<string>();
+/** A test that returns early counts as passed, and one that is switched off is forgotten. */
+const HAND_MADE_SKIP =
+  "skips by itself: register the test by testWith of tests/support/requirement.ts, which counts it";
+
+/** True for text such as `"skipped: the program x is missing"`. */
+function saysSkipped(node: ts.Node): boolean {
+  return (ts.isStringLiteralLike(node) || ts.isTemplateHead(node)) &&
+    /^skipp(ed|ing):/i.test(node.text);
+}
+
+/**
+ * The names that tests are registered with, each with the name whose `run()` runs them: uvu's `test`
+ * by any alias, what `suite()` gave, and what `testWith()` gave, which registers with `test`.
+ */
+function findRegistrars(source: ts.SourceFile): Map<string, string> {
+  const registrars = new Map<string, string>();
   const suites = new Set<string>();
   for (const statement of source.statements) {
     if (!ts.isImportDeclaration(statement)) continue;
@@ -233,7 +249,7 @@ function findRegistrars(source: ts.SourceFile): Set<string> {
     if (bindings === undefined || !ts.isNamedImports(bindings)) continue;
     for (const element of bindings.elements) {
       const imported = (element.propertyName ?? element.name).text;
-      if (imported === "test") registrars.add(element.name.text);
+      if (imported === "test") registrars.set(element.name.text, element.name.text);
       if (imported === "suite") suites.add(element.name.text);
     }
   }
@@ -241,9 +257,12 @@ function findRegistrars(source: ts.SourceFile): Set<string> {
     const made = ts.isVariableDeclaration(node) ? node.initializer : undefined;
     if (
       made !== undefined && ts.isCallExpression(made) && ts.isIdentifier(made.expression) &&
-      suites.has(made.expression.text) && ts.isVariableDeclaration(node) &&
-      ts.isIdentifier(node.name)
-    ) registrars.add(node.name.text);
+      ts.isVariableDeclaration(node) && ts.isIdentifier(node.name)
+    ) {
+      const name = node.name.text;
+      if (suites.has(made.expression.text)) registrars.set(name, name);
+      if (made.expression.text === "testWith") registrars.set(name, "test");
+    }
     ts.forEachChild(node, visit);
   };
   visit(source);

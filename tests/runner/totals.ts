@@ -21,6 +21,9 @@ export function stripAnsi(text: string): string {
   return text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
 }
 
+/** The line in which a file says why it skips tests. */
+export const SKIP_LINE = /^skipped: .+/m;
+
 /** The last totals in `output`, which a test may have imitated above; none while it still runs. */
 export function parseTotals(output: string): Totals | undefined {
   const last = [...stripAnsi(output).matchAll(TOTALS)].at(-1);
@@ -50,14 +53,22 @@ export interface Ending {
   readonly killed: string | undefined;
 }
 
+const NO_TEST = "It ran no test: is test.run() missing at its end?";
+
 /** The counts of a file, and why it failed beyond what uvu printed; `reasons` empty: it did not. */
-export function judge(ending: Ending): { totals: Totals; reasons: string[] } {
+export function judge(
+  ending: Ending,
+  { noSkips }: { readonly noSkips: boolean },
+): { totals: Totals; reasons: string[] } {
   const { output, report, exitCode, killed } = ending;
   const printed = parseTotals(output);
   const reasons: string[] = [];
   if (killed !== undefined) {
     const name = runningTest(report);
     reasons.push(name === undefined ? killed : `${killed} while "${name}" ran`);
+  } else if (printed === undefined && exitCode === 0 && report.length === 0) {
+    // uvu prints nothing at all where no test was queued.
+    reasons.push(NO_TEST);
   } else if (printed === undefined) {
     const name = runningTest(report);
     reasons.push(
@@ -67,7 +78,17 @@ export function judge(ending: Ending): { totals: Totals; reasons: string[] } {
   } else if (printed.failed === 0 && exitCode !== 0) {
     reasons.push(`Its tests passed, but it ended with exit code ${exitCode}`);
   } else if (printed.passed + printed.failed + printed.skipped === 0) {
-    reasons.push("It ran no test: is test.run() missing at its end?");
+    reasons.push(NO_TEST);
+  } else if (printed.skipped > 0 && !SKIP_LINE.test(output)) {
+    reasons.push(
+      `It skips ${printed.skipped} without saying what would bring them back: ` +
+        "register them by testWith of tests/support/requirement.ts",
+    );
+  } else if (printed.skipped === 0 && SKIP_LINE.test(output)) {
+    reasons.push(
+      "It prints that it skips, but counts no test as skipped: " +
+        "register them by testWith of tests/support/requirement.ts",
+    );
   }
   const counted = printed ?? {
     passed: report.filter((line) => line.outcome === "passed").length,
@@ -76,5 +97,7 @@ export function judge(ending: Ending): { totals: Totals; reasons: string[] } {
   };
   // A file that failed as a whole is one failure more than its tests.
   const failed = counted.failed + (reasons.length > 0 ? 1 : 0);
-  return { totals: { ...counted, failed }, reasons };
+  if (!noSkips || counted.skipped === 0) return { totals: { ...counted, failed }, reasons };
+  reasons.push(`${counted.skipped} of its tests were skipped, and --no-skips allows none`);
+  return { totals: { ...counted, failed: failed + counted.skipped, skipped: 0 }, reasons };
 }

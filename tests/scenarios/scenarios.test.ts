@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { testWith } from "../support/requirement.ts";
 import { findScenarios, scenarioFolder } from "./folder.ts";
 import { replay } from "./replay.ts";
 import { parseDirective, parseStanzas, type Stanza } from "./stanza.ts";
@@ -84,12 +85,12 @@ test("our own cases reach tier 3", () => {
   replayFolder(folder, findScenarios(folder)!);
 });
 
-const folder = scenarioFolder();
-const found = findScenarios(folder);
-if (found === undefined) {
-  console.log(`skipped: no scenario files in ${folder} (set RAFT_SCENARIOS to their folder)`);
-} else {
-  test("the shared scenarios reach tier 3", () => replayFolder(folder, found));
-}
+const sharedFolder = scenarioFolder();
+const sharedTest = testWith({
+  found: findScenarios(sharedFolder),
+  advice: `no scenario files are in ${sharedFolder}; set RAFT_SCENARIOS to their folder`,
+});
+
+sharedTest("the shared scenarios reach tier 3", (names) => replayFolder(sharedFolder, names));
 
 test.run();

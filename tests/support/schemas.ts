@@ -14,6 +14,7 @@ import {
   type StructModel,
 } from "../../schemas/generator/model.ts";
 import { EnvelopeCodec, StructCodec } from "../../schemas/runtime.ts";
+import { CAPNP, testWith } from "./requirement.ts";
 
 /** The top of the repository. */
 export const root = new URL("../../", import.meta.url);
@@ -64,11 +65,23 @@ export const STRUCTS: ReadonlyMap<string, StructModel> = new Map(
   FILES.flatMap(({ structs }) => structs.map((struct) => [struct.name, struct])),
 );
 
-/** Says that the tests of a file are skipped, where they must be. */
-export function capnpMissing(): boolean {
-  if (compiledSchemas !== undefined) return false;
-  console.log("skipped: the program capnp is missing; Debian's package capnproto brings it");
-  return true;
+/**
+ * Calls `register`, which registers tests, for each struct that `includes` takes; where `capnp` is
+ * missing no struct is known, and one test called `name` is skipped in their place.
+ */
+export function testEachStruct(
+  name: string,
+  register: (struct: StructModel, codec: AnyCodec) => void,
+  includes: (struct: StructModel) => boolean = () => true,
+): void {
+  if (STRUCTS.size === 0) {
+    testWith(CAPNP)(name, () => {
+      throw new Error(`capnp compiled no struct of schemas/: ${request?.stderr}`);
+    });
+  }
+  for (const struct of STRUCTS.values()) {
+    if (includes(struct)) register(struct, codecOf(struct.name));
+  }
 }
 
 /** Runs `capnp convert` between two formats of one struct, with `options` of its command line. */

@@ -6,6 +6,7 @@ import * as noble from "@noble/ed25519";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { runOnNode } from "../support/on_node.ts";
+import { allOf, NODE, testWith, VECTORS } from "../support/requirement.ts";
 import {
   acceptsByArithmetic,
   acceptsByRuntime,
@@ -14,11 +15,9 @@ import {
   signatureCases,
   verdictLine,
 } from "./ed25519_verdicts.ts";
-import { tally, vectorsFolder, type Verdict } from "./published.ts";
+import { tally, type Verdict } from "./published.ts";
 
-const folder = vectorsFolder();
-const cases = folder === undefined ? [] : signatureCases(folder);
-if (folder === undefined) console.log("skipped: no published vectors; set VECTORS to their folder");
+const cases = VECTORS.found === undefined ? [] : signatureCases(VECTORS.found);
 
 /** Where we decide otherwise than the set, by test id; the reason beside each. */
 const WYCHEPROOF_EXCEPTIONS: Readonly<Record<number, string>> = {};
@@ -31,85 +30,84 @@ function verdicts(set: SignatureCase["set"]): Verdict[] {
   return found;
 }
 
-if (folder !== undefined) {
-  test("verifyMessage agrees with all of Wycheproof's Ed25519", () => {
-    const { text, exceptions } = tally(verdicts("wycheproof"));
-    console.log(`wycheproof ed25519  ${text}`);
-    assert.is(text, "valid: 88 accepted, 0 refused; invalid: 0 accepted, 63 refused");
-    assert.equal(exceptions, Object.keys(WYCHEPROOF_EXCEPTIONS).map(Number));
-  });
+const vectorTest = testWith(VECTORS);
 
-  test("verifyMessage accepts of CCTV's edge cases what every strict verifier accepts", () => {
-    // Accepted: A and R canonical, neither of small order, and the equation holds as it stands.
-    // Components of small order that cancel out are accepted in signatures, and refused in keys
-    // when they are enrolled.
-    const found = verdicts("cctv");
-    for (const one of cases.filter((each) => each.set === "cctv")) {
-      const refused = one.flags.some((flag) =>
-        /^(low_order|non_canonical)_[AR]$|^low_order_residue$/.test(flag)
-      );
-      const verdict = found.find(({ id }) => id === one.id);
-      assert.is(verdict?.accepted, !refused, `${one.id} ${one.flags}`);
-    }
-    console.log(`cctv ed25519  ${tally(found).text}`);
-    assert.is(tally(found).text, "open: 43 accepted, 871 refused");
-  });
+vectorTest("verifyMessage agrees with all of Wycheproof's Ed25519", () => {
+  const { text, exceptions } = tally(verdicts("wycheproof"));
+  console.log(`wycheproof ed25519  ${text}`);
+  assert.is(text, "valid: 88 accepted, 0 refused; invalid: 0 accepted, 63 refused");
+  assert.equal(exceptions, Object.keys(WYCHEPROOF_EXCEPTIONS).map(Number));
+});
 
-  test("verifyAgreed and WebCrypto give the verdict of verifyMessage on every published signature", async () => {
+vectorTest("verifyMessage accepts of CCTV's edge cases what every strict verifier accepts", () => {
+  // Accepted: A and R canonical, neither of small order, and the equation holds as it stands.
+  // Components of small order that cancel out are accepted in signatures, and refused in keys
+  // when they are enrolled.
+  const found = verdicts("cctv");
+  for (const one of cases.filter((each) => each.set === "cctv")) {
+    const refused = one.flags.some((flag) =>
+      /^(low_order|non_canonical)_[AR]$|^low_order_residue$/.test(flag)
+    );
+    const verdict = found.find(({ id }) => id === one.id);
+    assert.is(verdict?.accepted, !refused, `${one.id} ${one.flags}`);
+  }
+  console.log(`cctv ed25519  ${tally(found).text}`);
+  assert.is(tally(found).text, "open: 43 accepted, 871 refused");
+});
+
+vectorTest(
+  "verifyAgreed and WebCrypto give the verdict of verifyMessage on every published signature",
+  async () => {
     for (const one of cases) {
       const verdict = acceptsByRuntime(one);
       assert.is(acceptsByArithmetic(one), verdict, `${one.set} ${one.id}`);
       assert.is(await acceptsByWebCrypto(one), verdict, `${one.set} ${one.id}`);
     }
-  });
+  },
+);
 
-  test("noble accepts all that we accept, and beyond it what its cofactor hides", async () => {
-    let beyond = 0;
-    for (const one of cases) {
-      const ours = acceptsByArithmetic(one);
-      const theirs = await oracle(one);
-      if (ours === theirs) continue;
-      // Noble multiplies the equation by 8, so a rest of small order disappears; and it looks at
-      // the order of A alone. Nobody but the owner of a key can make such a signature.
-      assert.not(ours, `${one.set} ${one.id}`);
-      assert.is(one.set, "cctv");
-      const reason = one.flags.includes("low_order_residue") || one.flags.includes("low_order_R");
-      assert.ok(reason, `${one.id} ${one.flags}`);
-      beyond++;
-    }
-    assert.is(beyond, 169);
-  });
+vectorTest("noble accepts all that we accept, and beyond it what its cofactor hides", async () => {
+  let beyond = 0;
+  for (const one of cases) {
+    const ours = acceptsByArithmetic(one);
+    const theirs = await oracle(one);
+    if (ours === theirs) continue;
+    // Noble multiplies the equation by 8, so a rest of small order disappears; and it looks at
+    // the order of A alone. Nobody but the owner of a key can make such a signature.
+    assert.not(ours, `${one.set} ${one.id}`);
+    assert.is(one.set, "cctv");
+    const reason = one.flags.includes("low_order_residue") || one.flags.includes("low_order_R");
+    assert.ok(reason, `${one.id} ${one.flags}`);
+    beyond++;
+  }
+  assert.is(beyond, 169);
+});
 
-  test("without the strict check the libraries still disagree", async () => {
-    // Where a number changes, a library has: then see what of the strict check it makes needless.
-    const edge = cases.filter(({ set }) => set === "cctv");
-    const counts = { webCrypto: 0, nobleStrict: 0, nobleDefault: 0 };
-    for (const { publicKey, message, signature } of edge) {
-      const raw = new Uint8Array(publicKey);
-      const key = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
-      const signed = new Uint8Array(message);
-      const accepts = await crypto.subtle.verify("Ed25519", key, new Uint8Array(signature), signed);
-      if (accepts) counts.webCrypto++;
-      if (await noble.verifyAsync(signature, message, publicKey, { zip215: false })) {
-        counts.nobleStrict++;
-      }
-      if (await noble.verifyAsync(signature, message, publicKey)) counts.nobleDefault++;
+vectorTest("without the strict check the libraries still disagree", async () => {
+  // Where a number changes, a library has: then see what of the strict check it makes needless.
+  const edge = cases.filter(({ set }) => set === "cctv");
+  const counts = { webCrypto: 0, nobleStrict: 0, nobleDefault: 0 };
+  for (const { publicKey, message, signature } of edge) {
+    const raw = new Uint8Array(publicKey);
+    const key = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
+    const signed = new Uint8Array(message);
+    const accepts = await crypto.subtle.verify("Ed25519", key, new Uint8Array(signature), signed);
+    if (accepts) counts.webCrypto++;
+    if (await noble.verifyAsync(signature, message, publicKey, { zip215: false })) {
+      counts.nobleStrict++;
     }
-    assert.equal(counts, { webCrypto: 172, nobleStrict: 212, nobleDefault: 826 });
-  });
+    if (await noble.verifyAsync(signature, message, publicKey)) counts.nobleDefault++;
+  }
+  assert.equal(counts, { webCrypto: 172, nobleStrict: 212, nobleDefault: 826 });
+});
 
-  test("Node gives the same verdicts as Deno", async () => {
-    const entry = new URL("./ed25519_verdicts.ts", import.meta.url);
-    const printed = await runOnNode(entry, { VECTORS: folder });
-    if (printed === undefined) {
-      console.log("skipped: the program node is missing; Debian's package nodejs brings it");
-      return;
-    }
-    let ours = "";
-    for (const one of cases) ours += `${await verdictLine(one)}\n`;
-    assert.is(printed, ours);
-  });
-}
+testWith(allOf(VECTORS, NODE))("Node gives the same verdicts as Deno", async (folder) => {
+  const entry = new URL("./ed25519_verdicts.ts", import.meta.url);
+  const printed = await runOnNode(entry, { VECTORS: folder });
+  let ours = "";
+  for (const one of cases) ours += `${await verdictLine(one)}\n`;
+  assert.is(printed, ours);
+});
 
 async function oracle({ signature, message, publicKey }: SignatureCase): Promise<boolean> {
   try {

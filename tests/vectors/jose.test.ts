@@ -9,6 +9,7 @@ import { decodeBase64url } from "../../identity/base64url.ts";
 import { verifyAgreed, verifyMessage } from "../../identity/ed25519.ts";
 import { readTokenForm } from "../../identity/token_check.ts";
 import { runOnNode } from "../support/on_node.ts";
+import { allOf, NODE, testWith, VECTORS } from "../support/requirement.ts";
 import {
   allVerdicts,
   hkdfVerdicts,
@@ -19,7 +20,7 @@ import {
   type Reasoned,
   x25519Verdicts,
 } from "./jose_verdicts.ts";
-import { tally, vectorsFolder } from "./published.ts";
+import { tally } from "./published.ts";
 
 /** Ids by reason: `refused` are published as valid, `accepted` as invalid. */
 interface Exceptions {
@@ -113,9 +114,6 @@ const X25519_REFUSED: Readonly<Record<string, readonly number[]>> = {
   not_canonical: [66, 67, 68, ...range(74, 99)],
 };
 
-const folder = vectorsFolder();
-if (folder === undefined) console.log("skipped: no published vectors; set VECTORS to their folder");
-
 function check(name: string, verdicts: readonly Reasoned[], expected: Exceptions): void {
   const { text, exceptions } = tally(verdicts);
   console.log(`${name}  ${text}`);
@@ -129,19 +127,28 @@ function check(name: string, verdicts: readonly Reasoned[], expected: Exceptions
   }
 }
 
-if (folder !== undefined) {
-  for (const set of ["jws", "jwk", "crypto", "jwe"] as const) {
-    test(`our verifiers take no ${set} of Wycheproof, for each test with its reason`, async () => {
+const vectorTest = testWith(VECTORS);
+
+for (const set of ["jws", "jwk", "crypto", "jwe"] as const) {
+  vectorTest(
+    `our verifiers take no ${set} of Wycheproof, for each test with its reason`,
+    async (folder) => {
       check(`${set} ours`, await joseVerdicts(folder, set, "ours"), OURS[set]);
-    });
+    },
+  );
 
-    test(`strict base64url and jose judge ${set} of Wycheproof as published`, async () => {
+  vectorTest(
+    `strict base64url and jose judge ${set} of Wycheproof as published`,
+    async (folder) => {
       check(`${set} layers`, await joseVerdicts(folder, set, "layers"), LAYERS[set]);
-    });
-  }
+    },
+  );
+}
 
-  for (const form of ["bytes", "jwk"] as const) {
-    test(`sharedSecret agrees with Wycheproof's X25519 as ${form}, but for unsound keys`, async () => {
+for (const form of ["bytes", "jwk"] as const) {
+  vectorTest(
+    `sharedSecret agrees with Wycheproof's X25519 as ${form}, but for unsound keys`,
+    async (folder) => {
       const verdicts = await x25519Verdicts(folder, form);
       const { text } = tally(verdicts);
       console.log(`x25519 ${form}  ${text}`);
@@ -157,36 +164,35 @@ if (folder !== undefined) {
       // All secrets of zero are among them.
       const zero = verdicts.filter(({ why }) => why.includes("ZeroSharedSecret")).length;
       assert.is(zero, 31);
-    });
-  }
-
-  test("the runtime's HKDF-SHA-256 agrees with all of Wycheproof's", async () => {
-    const { text, exceptions } = tally(await hkdfVerdicts(folder));
-    assert.is(text, "valid: 83 accepted, 0 refused; invalid: 0 accepted, 3 refused");
-    assert.equal(exceptions, []);
-  });
-
-  for (const name of JCS_EXAMPLES) {
-    test(`canonicalJson writes, and readCanonicalJson takes, the JCS example ${name}`, () => {
-      assert.ok(jcsAgrees(folder, name));
-    });
-  }
-
-  test("Node gives the same verdicts as Deno", async () => {
-    const entry = new URL("./jose_verdicts.ts", import.meta.url);
-    const printed = await runOnNode(entry, { VECTORS: folder });
-    if (printed === undefined) {
-      console.log("skipped: the program node is missing; Debian's package nodejs brings it");
-      return;
-    }
-    const ours = (await allVerdicts(folder)).split("\n");
-    const theirs = printed.split("\n");
-    assert.is(theirs.length, ours.length);
-    const different = theirs.filter((line, index) => line !== ours[index]);
-    // An RSA key with the exponent 1, which OpenSSL takes: of no account where no RSA is taken.
-    assert.equal(different.filter((line) => !line.startsWith("jwk layers 9 ")), []);
-  });
+    },
+  );
 }
+
+vectorTest("the runtime's HKDF-SHA-256 agrees with all of Wycheproof's", async (folder) => {
+  const { text, exceptions } = tally(await hkdfVerdicts(folder));
+  assert.is(text, "valid: 83 accepted, 0 refused; invalid: 0 accepted, 3 refused");
+  assert.equal(exceptions, []);
+});
+
+for (const name of JCS_EXAMPLES) {
+  vectorTest(
+    `canonicalJson writes, and readCanonicalJson takes, the JCS example ${name}`,
+    (folder) => {
+      assert.ok(jcsAgrees(folder, name));
+    },
+  );
+}
+
+testWith(allOf(VECTORS, NODE))("Node gives the same verdicts as Deno", async (folder) => {
+  const entry = new URL("./jose_verdicts.ts", import.meta.url);
+  const printed = await runOnNode(entry, { VECTORS: folder });
+  const ours = (await allVerdicts(folder)).split("\n");
+  const theirs = printed.split("\n");
+  assert.is(theirs.length, ours.length);
+  const different = theirs.filter((line, index) => line !== ours[index]);
+  // An RSA key with the exponent 1, which OpenSSL takes: of no account where no RSA is taken.
+  assert.equal(different.filter((line) => !line.startsWith("jwk layers 9 ")), []);
+});
 
 // RFC 8037 appendix A.4 and A.5.
 const RFC_KEY = decodeBase64url("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")!;

@@ -11,15 +11,16 @@ import * as assert from "uvu/assert";
 import type { FieldModel, StructModel } from "../../../schemas/generator/model.ts";
 import { FrameWriter, joinSegments } from "../../../schemas/runtime.ts";
 import { requestCodec } from "../../../schemas/gen/wire.ts";
+import { CAPNP, testWith } from "../../support/requirement.ts";
 import {
   type AnyCodec,
-  capnpMissing,
   codecOf,
   compiledSchemas,
   isEnvelope,
   type PlainStruct,
   STRUCTS,
   structValues,
+  testEachStruct,
 } from "../../support/schemas.ts";
 
 const RUNS = 40;
@@ -38,8 +39,8 @@ interface EsData {
   toUint8Array(): Uint8Array;
 }
 
-async function compileClasses(): Promise<Map<string, EsClass>> {
-  const { files } = await compileAll(Buffer.from(compiledSchemas!), { js: false, ts: true });
+async function compileClasses(schemas: Uint8Array): Promise<Map<string, EsClass>> {
+  const { files } = await compileAll(Buffer.from(schemas), { js: false, ts: true });
   const folder = Deno.makeTempDirSync({ prefix: "crs-schemas-" });
   const classes = new Map<string, EsClass>();
   try {
@@ -65,7 +66,9 @@ async function compileClasses(): Promise<Map<string, EsClass>> {
   return classes;
 }
 
-const classes = capnpMissing() ? new Map<string, EsClass>() : await compileClasses();
+const classes = compiledSchemas === undefined
+  ? new Map<string, EsClass>()
+  : await compileClasses(compiledSchemas);
 
 function classOf(struct: string): EsClass {
   const found = classes.get(struct);
@@ -224,9 +227,7 @@ function frame(codec: AnyCodec, value: PlainStruct): Uint8Array {
   return out.written.slice();
 }
 
-for (const struct of STRUCTS.values()) {
-  if (collides(struct)) continue;
-  const codec = codecOf(struct.name);
+testEachStruct("each struct of the schemas and capnp-es", (struct, codec) => {
   const values = structValues(struct, { full: false });
 
   test(`${struct.name} codec writes what capnp-es reads as the same value`, () => {
@@ -252,51 +253,51 @@ for (const struct of STRUCTS.values()) {
       PARAMETERS,
     );
   });
-}
+}, (struct) => !collides(struct));
 
-if (STRUCTS.size > 0) {
-  test("envelope codec writes bodies that capnp-es reads, for every struct as a body", () => {
-    const request = STRUCTS.get("Request")!;
-    for (const struct of STRUCTS.values()) {
-      if (collides(struct)) continue;
-      const codec = codecOf(struct.name);
-      const values = fc.tuple(
-        structValues(request, { full: false }),
-        structValues(struct, { full: false }),
-      );
-      for (const [value, body] of fc.sample(values, { seed: 2_026, numRuns: 3 })) {
-        const out = new FrameWriter({ bytesMax: 1 << 20 });
-        const envelope = codecOf("Request");
-        assert.ok(isEnvelope(envelope));
-        envelope.write(out, value, codec, body);
-        const root = new Message(out.written.slice(), false).getRoot(classOf("Request"));
-        assert.equal(read(root as unknown as EsStruct, request.fields), value);
-        const pointer = (root as unknown as { body: Pointer }).body;
-        const found = utils.getAs(classOf(struct.name), pointer) as unknown as EsStruct;
-        assert.equal(read(found, struct.fields), body);
-      }
-    }
-  });
+const capnpTest = testWith(CAPNP);
 
-  test("envelope view reads bodies that capnp-es writes", () => {
-    const struct = STRUCTS.get("Agent")!;
-    const values = structValues(struct, { full: false });
-    for (const body of fc.sample(values, { seed: 2_026, numRuns: RUNS })) {
-      const message = new Message();
-      const root = message.initRoot(classOf("Request")) as unknown as { id: number; body: unknown };
-      root.id = 77;
-      const inner = new Message().initRoot(classOf("Agent"));
-      fill(inner as unknown as EsStruct, struct.fields, body);
-      root.body = inner;
-      const bytes = new Uint8Array(message.toArrayBuffer());
-      const segment = joinSegments(bytes, 0, bytes.length);
-      const view = requestCodec.newView()
-        .wrap(new DataView(segment.buffer), segment, 0, segment.length);
-      assert.is(view.id, 77);
-      assert.is(view.hasBody, true);
-      assert.equal(view.bodyInto(codecOf("Agent").newView()).toPlain(), body);
+capnpTest("envelope codec writes bodies that capnp-es reads, for every struct as a body", () => {
+  const request = STRUCTS.get("Request")!;
+  for (const struct of STRUCTS.values()) {
+    if (collides(struct)) continue;
+    const codec = codecOf(struct.name);
+    const values = fc.tuple(
+      structValues(request, { full: false }),
+      structValues(struct, { full: false }),
+    );
+    for (const [value, body] of fc.sample(values, { seed: 2_026, numRuns: 3 })) {
+      const out = new FrameWriter({ bytesMax: 1 << 20 });
+      const envelope = codecOf("Request");
+      assert.ok(isEnvelope(envelope));
+      envelope.write(out, value, codec, body);
+      const root = new Message(out.written.slice(), false).getRoot(classOf("Request"));
+      assert.equal(read(root as unknown as EsStruct, request.fields), value);
+      const pointer = (root as unknown as { body: Pointer }).body;
+      const found = utils.getAs(classOf(struct.name), pointer) as unknown as EsStruct;
+      assert.equal(read(found, struct.fields), body);
     }
-  });
-}
+  }
+});
+
+capnpTest("envelope view reads bodies that capnp-es writes", () => {
+  const struct = STRUCTS.get("Agent")!;
+  const values = structValues(struct, { full: false });
+  for (const body of fc.sample(values, { seed: 2_026, numRuns: RUNS })) {
+    const message = new Message();
+    const root = message.initRoot(classOf("Request")) as unknown as { id: number; body: unknown };
+    root.id = 77;
+    const inner = new Message().initRoot(classOf("Agent"));
+    fill(inner as unknown as EsStruct, struct.fields, body);
+    root.body = inner;
+    const bytes = new Uint8Array(message.toArrayBuffer());
+    const segment = joinSegments(bytes, 0, bytes.length);
+    const view = requestCodec.newView()
+      .wrap(new DataView(segment.buffer), segment, 0, segment.length);
+    assert.is(view.id, 77);
+    assert.is(view.hasBody, true);
+    assert.equal(view.bodyInto(codecOf("Agent").newView()).toPlain(), body);
+  }
+});
 
 test.run();

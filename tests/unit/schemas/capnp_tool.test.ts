@@ -10,13 +10,12 @@ import { FrameWriter, inspectFrame, joinSegments } from "../../../schemas/runtim
 import {
   type AnyCodec,
   capnpConvert,
-  capnpMissing,
-  codecOf,
   hasAnyPointer,
   isEnvelope,
   type PlainStruct,
   STRUCTS,
   structValues,
+  testEachStruct,
   type ValueOptions,
 } from "../../support/schemas.ts";
 
@@ -153,58 +152,54 @@ function splitJson(printed: string): PlainStruct[] {
   return JSON.parse(`[${printed.trim().replaceAll(/\}\n\{/g, "},{")}]`) as PlainStruct[];
 }
 
-if (!capnpMissing()) {
-  for (const struct of STRUCTS.values()) {
-    const codec = codecOf(struct.name);
-
-    test(`${struct.name} codec reads canonical forms with their trailing zeros cut`, () => {
-      for (const value of samples(struct, { full: false }, CANONICAL_SAMPLES)) {
-        const cut = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
-        assert.equal(codec.decode(cut), value);
-      }
-    });
-
-    // The body of an envelope is null here, and a canonical form cuts a trailing null.
-    if (!isEnvelope(codec)) {
-      test(`${struct.name} codec writes what capnp finds canonical already`, () => {
-        for (const value of samples(struct, { full: true }, CANONICAL_SAMPLES)) {
-          const canonical = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
-          assert.equal(codec.encode(value), canonical);
-        }
-      });
+testEachStruct("each struct of the schemas and capnp", (struct, codec) => {
+  test(`${struct.name} codec reads canonical forms with their trailing zeros cut`, () => {
+    for (const value of samples(struct, { full: false }, CANONICAL_SAMPLES)) {
+      const cut = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
+      assert.equal(codec.decode(cut), value);
     }
+  });
 
-    if (hasAnyPointer(struct)) continue;
-
-    test(`${struct.name} codec writes what capnp reads as the same value`, () => {
-      const values = samples(struct, { full: false }, SAMPLES);
-      const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
-      const read = splitJson(new TextDecoder().decode(printed));
-      assert.equal(read.length, values.length);
-      for (const [index, value] of values.entries()) {
-        assert.equal(
-          normalise(struct.fields, read[index]!),
-          toToolJson(struct.fields, value),
-        );
+  // The body of an envelope is null here, and a canonical form cuts a trailing null.
+  if (!isEnvelope(codec)) {
+    test(`${struct.name} codec writes what capnp finds canonical already`, () => {
+      for (const value of samples(struct, { full: true }, CANONICAL_SAMPLES)) {
+        const canonical = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
+        assert.equal(codec.encode(value), canonical);
       }
-    });
-
-    test(`${struct.name} codec reads what capnp writes as the same value`, () => {
-      // Version 0.9 of the tool misreads some escapes of its own JSON.
-      const options = { full: false, lettersOnly: true };
-      const values = samples(struct, options, SAMPLES);
-      const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
-      const written = capnpConvert("json:binary", struct.name, printed);
-      assert.equal(decodeAll(codec, written), values);
-    });
-
-    test(`${struct.name} codec reads what capnp writes in many segments`, () => {
-      const values = samples(struct, { full: false }, SAMPLES);
-      const options = [`--segment-size=${segmentWords(codec, values)}`];
-      const split = capnpConvert("binary:binary", struct.name, frames(codec, values), options);
-      assert.equal(decodeAll(codec, split), values);
     });
   }
-}
+
+  if (hasAnyPointer(struct)) return;
+
+  test(`${struct.name} codec writes what capnp reads as the same value`, () => {
+    const values = samples(struct, { full: false }, SAMPLES);
+    const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
+    const read = splitJson(new TextDecoder().decode(printed));
+    assert.equal(read.length, values.length);
+    for (const [index, value] of values.entries()) {
+      assert.equal(
+        normalise(struct.fields, read[index]!),
+        toToolJson(struct.fields, value),
+      );
+    }
+  });
+
+  test(`${struct.name} codec reads what capnp writes as the same value`, () => {
+    // Version 0.9 of the tool misreads some escapes of its own JSON.
+    const options = { full: false, lettersOnly: true };
+    const values = samples(struct, options, SAMPLES);
+    const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
+    const written = capnpConvert("json:binary", struct.name, printed);
+    assert.equal(decodeAll(codec, written), values);
+  });
+
+  test(`${struct.name} codec reads what capnp writes in many segments`, () => {
+    const values = samples(struct, { full: false }, SAMPLES);
+    const options = [`--segment-size=${segmentWords(codec, values)}`];
+    const split = capnpConvert("binary:binary", struct.name, frames(codec, values), options);
+    assert.equal(decodeAll(codec, split), values);
+  });
+});
 
 test.run();

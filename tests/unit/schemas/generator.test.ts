@@ -13,9 +13,9 @@ import {
   UnsupportedSchemaError,
 } from "../../../schemas/generator/model.ts";
 import type { StructView } from "../../../schemas/runtime.ts";
+import { CAPNP, testWith } from "../../support/requirement.ts";
 import {
   type AnyCodec,
-  capnpMissing,
   FILES,
   type PlainStruct,
   root,
@@ -73,70 +73,70 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ],
 ];
 
-if (!capnpMissing()) {
-  for (const [name, schema, pattern] of REFUSED) {
-    test(`generator refuses ${name} by its name`, () => {
-      try {
-        model(schema);
-      } catch (error) {
-        assert.instance(error, UnsupportedSchemaError);
-        assert.match((error as Error).message, /^Cannot generate sample\.capnp:/);
-        assert.match((error as Error).message, pattern);
-        return;
-      }
-      assert.unreachable("Not refused");
-    });
-  }
+const capnpTest = testWith(CAPNP);
 
-  test("generator refuses two members of a view with one name", () => {
-    const clash = model("struct A { a @0 :Text; aLength @1 :UInt8; }");
-    assert.throws(() => emitFile(clash), /two members of its view would be called aLength/);
-    const taken = model("struct A { wrap @0 :UInt8; }");
-    assert.throws(() => emitFile(taken), /would be called wrap/);
-  });
-
-  test("generator writes what is committed under schemas/gen", () => {
-    for (const file of FILES) {
-      const path = new URL(`schemas/gen/${file.name}.ts`, root);
-      assert.is(Deno.readTextFileSync(path), emitFile(file), `schemas/gen/${file.name}.ts`);
+for (const [name, schema, pattern] of REFUSED) {
+  capnpTest(`generator refuses ${name} by its name`, () => {
+    try {
+      model(schema);
+    } catch (error) {
+      assert.instance(error, UnsupportedSchemaError);
+      assert.match((error as Error).message, /^Cannot generate sample\.capnp:/);
+      assert.match((error as Error).message, pattern);
+      return;
     }
-    const present = [...Deno.readDirSync(new URL("schemas/gen/", root))].map(({ name }) => name);
-    assert.equal(present.sort(), FILES.map(({ name }) => `${name}.ts`).sort());
-  });
-
-  test("generated view and codec agree for every type that is supported", async () => {
-    const file = model(`
-      struct All {
-        u8 @0 :UInt8; u16 @1 :UInt16; u32 @2 :UInt32; u64 @3 :UInt64;
-        i8 @4 :Int8; i16 @5 :Int16; i32 @6 :Int32; i64 @7 :Int64;
-        f32 @8 :Float32; f64 @9 :Float64; t @10 :Bool; f @11 :Bool;
-        u8s @12 :List(UInt8); u16s @13 :List(UInt16); u32s @14 :List(UInt32);
-        u64s @15 :List(UInt64); i8s @16 :List(Int8); i16s @17 :List(Int16);
-        i32s @18 :List(Int32); i64s @19 :List(Int64); f32s @20 :List(Float32);
-        f64s @21 :List(Float64); texts @22 :List(Text); datas @23 :List(Data);
-        outer :group { inner :group { name @24 :Text; key :group $bytes { a @25 :UInt64; } } }
-        struct Child { child @0 :Child; children @1 :List(Child); value @2 :Int8; }
-        tree @26 :Child;
-      }`);
-    const [all, child] = file.structs;
-    assert.is(child!.name, "AllChild");
-    const module = await load(file);
-    const codec = module["allCodec"] as AnyCodec;
-    const { tree: _tree, ...shape } = codec.empty();
-    const leaf = { child: undefined, children: [], value: -1 };
-    const flat = { ...all!, fields: all!.fields.filter(({ name }) => name in shape) };
-    fc.assert(
-      fc.property(structValues(flat, { full: false }), (value) => {
-        const tree = { child: { ...leaf, children: [leaf, leaf] }, children: [leaf], value: 3 };
-        const whole = { ...value, tree };
-        const bytes = codec.encode(whole);
-        assert.equal(codec.decode(bytes), whole);
-        patches(codec, bytes, value);
-      }),
-      { seed: 2_026, numRuns: 100 },
-    );
+    assert.unreachable("Not refused");
   });
 }
+
+capnpTest("generator refuses two members of a view with one name", () => {
+  const clash = model("struct A { a @0 :Text; aLength @1 :UInt8; }");
+  assert.throws(() => emitFile(clash), /two members of its view would be called aLength/);
+  const taken = model("struct A { wrap @0 :UInt8; }");
+  assert.throws(() => emitFile(taken), /would be called wrap/);
+});
+
+capnpTest("generator writes what is committed under schemas/gen", () => {
+  for (const file of FILES) {
+    const path = new URL(`schemas/gen/${file.name}.ts`, root);
+    assert.is(Deno.readTextFileSync(path), emitFile(file), `schemas/gen/${file.name}.ts`);
+  }
+  const present = [...Deno.readDirSync(new URL("schemas/gen/", root))].map(({ name }) => name);
+  assert.equal(present.sort(), FILES.map(({ name }) => `${name}.ts`).sort());
+});
+
+capnpTest("generated view and codec agree for every type that is supported", async () => {
+  const file = model(`
+    struct All {
+      u8 @0 :UInt8; u16 @1 :UInt16; u32 @2 :UInt32; u64 @3 :UInt64;
+      i8 @4 :Int8; i16 @5 :Int16; i32 @6 :Int32; i64 @7 :Int64;
+      f32 @8 :Float32; f64 @9 :Float64; t @10 :Bool; f @11 :Bool;
+      u8s @12 :List(UInt8); u16s @13 :List(UInt16); u32s @14 :List(UInt32);
+      u64s @15 :List(UInt64); i8s @16 :List(Int8); i16s @17 :List(Int16);
+      i32s @18 :List(Int32); i64s @19 :List(Int64); f32s @20 :List(Float32);
+      f64s @21 :List(Float64); texts @22 :List(Text); datas @23 :List(Data);
+      outer :group { inner :group { name @24 :Text; key :group $bytes { a @25 :UInt64; } } }
+      struct Child { child @0 :Child; children @1 :List(Child); value @2 :Int8; }
+      tree @26 :Child;
+    }`);
+  const [all, child] = file.structs;
+  assert.is(child!.name, "AllChild");
+  const module = await load(file);
+  const codec = module["allCodec"] as AnyCodec;
+  const { tree: _tree, ...shape } = codec.empty();
+  const leaf = { child: undefined, children: [], value: -1 };
+  const flat = { ...all!, fields: all!.fields.filter(({ name }) => name in shape) };
+  fc.assert(
+    fc.property(structValues(flat, { full: false }), (value) => {
+      const tree = { child: { ...leaf, children: [leaf, leaf] }, children: [leaf], value: 3 };
+      const whole = { ...value, tree };
+      const bytes = codec.encode(whole);
+      assert.equal(codec.decode(bytes), whole);
+      patches(codec, bytes, value);
+    }),
+    { seed: 2_026, numRuns: 100 },
+  );
+});
 
 /** Writes all numbers of `value` through the setters of a view on zeros, and reads them again. */
 function patches(codec: AnyCodec, bytes: Uint8Array, value: PlainStruct): void {

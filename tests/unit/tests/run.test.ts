@@ -7,6 +7,8 @@ import * as assert from "uvu/assert";
 import { parseTotals, runningTest } from "../../runner/totals.ts";
 
 const RUNNER = new URL("../../run.ts", import.meta.url).pathname;
+const REQUIREMENT = new URL("../../support/requirement.ts", import.meta.url).href;
+const ONE = 'test("a passing test", () => {});';
 const HEAD = 'import { suite, test } from "uvu";\nsuite;\n';
 
 interface Outcome {
@@ -36,10 +38,44 @@ async function runOn(files: Record<string, string>, ...flags: string[]): Promise
 test("runner adds up files and exits 0 when all passed", async () => {
   const outcome = await runOn({
     a: 'test("one", () => {}); test("two", async () => { await 0; }); test.run();',
-    "cluster/b": 'test("three", () => {}); test.skip("four", () => {}); test.run();',
+    "cluster/b": `console.log("skipped: no x"); test.skip("four"); ${ONE} test.run();`,
   });
   assert.is(outcome.lastLine, "3 passed, 0 failed, 1 skipped");
   assert.is(outcome.code, 0);
+});
+
+test("runner counts a file that skips as a whole as skipped, and says what would bring it back", async () => {
+  const outcome = await runOn({
+    a: `import { program, testWith } from ${JSON.stringify(REQUIREMENT)};
+      const toolTest = testWith(program("crs-no-such-tool", "some-package"));
+      for (const name of ["one", "two"]) toolTest(name, () => { throw new Error("ran"); });
+      test.run();`,
+  });
+  assert.is(outcome.lastLine, "0 passed, 0 failed, 2 skipped");
+  assert.is(outcome.code, 0);
+  const said = outcome.text.split("\n").filter((line) => line.includes("some-package"));
+  assert.equal(said, [
+    "     skipped: the program crs-no-such-tool is missing; Debian's package some-package brings it",
+  ]);
+});
+
+test("runner fails each skipped test under --no-skips, and no other", async () => {
+  const skipping = `console.log("skipped: no x"); test.skip("four"); ${ONE} test.run();`;
+  const outcome = await runOn({ a: skipping, b: `${ONE} test.run();` }, "--no-skips");
+  assert.is(outcome.lastLine, "2 passed, 1 failed");
+  assert.match(outcome.text, "1 of its tests were skipped, and --no-skips allows none");
+  assert.is(outcome.code, 1);
+});
+
+test("runner fails a skip without its line, and a line without its skip", async () => {
+  const outcome = await runOn({
+    a: `test.skip("four"); ${ONE} test.run();`,
+    b: 'test("returns early", () => console.log("skipped: no x")); test.run();',
+  });
+  assert.is(outcome.lastLine, "2 passed, 2 failed, 1 skipped");
+  assert.match(outcome.text, "without saying what would bring them back");
+  assert.match(outcome.text, "counts no test as skipped");
+  assert.is(outcome.code, 1);
 });
 
 test("runner prints a failure in full and exits 1", async () => {
@@ -59,6 +95,9 @@ test("runner exits 1 when no file matches, and when a file runs no test", async 
   const unrun = await runOn({ a: 'test("one", () => {});' });
   assert.is(unrun.lastLine, "0 passed, 1 failed");
   assert.is(unrun.code, 1);
+  const saysSkipped = await runOn({ a: `console.log("skipped: no x"); ${ONE}` });
+  assert.is(saysSkipped.lastLine, "0 passed, 1 failed");
+  assert.match(saysSkipped.text, "is test.run() missing");
 });
 
 test("runner fails a late test by name and goes on with the next, suites included", async () => {

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { toHex } from "../../../src/base/bytes.ts";
 import { PREFACE_BYTES, prefaceOf, readPreface } from "../../../transport/preface.ts";
 import type { StreamKind } from "../../../transport/transport.ts";
+import { CAPNP, testWith } from "../../support/requirement.ts";
 
 const KINDS: readonly StreamKind[] = ["control", "request", "peer", "bulk"];
 const NO_HEADER = new Uint8Array(0);
@@ -16,20 +17,14 @@ test("prefaceOf gives the frozen bytes of each kind", () => {
   assert.is(toHex(prefaceOf("bulk", NO_HEADER)), `${frame}04000100`);
 });
 
-test("prefaceOf gives what capnp encodes from the schema", async () => {
+testWith(CAPNP)("prefaceOf gives what capnp encodes from the schema", async (capnp) => {
   for (const [index, kind] of KINDS.entries()) {
-    let child: Deno.ChildProcess;
-    try {
-      child = new Deno.Command("capnp", {
-        args: ["encode", "schemas/wire.capnp", "StreamPreface"],
-        cwd: new URL("../../../", import.meta.url),
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn();
-    } catch {
-      console.log("skipped: needs the capnp tool (Debian capnproto)");
-      return;
-    }
+    const child = new Deno.Command(capnp, {
+      args: ["encode", "schemas/wire.capnp", "StreamPreface"],
+      cwd: new URL("../../../", import.meta.url),
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(
       new TextEncoder().encode(`(magic = 0x41435253, kind = ${index + 1}, version = 1)`),

@@ -12,6 +12,7 @@ import {
   RECORD_INVALID,
   RECORD_OVERHEAD_BYTES,
 } from "../../../src/wal/record.ts";
+import { CAPNP, testWith } from "../../support/requirement.ts";
 import { SAMPLE_LOG_ID, walSamples } from "../../support/wal_samples.ts";
 
 const root = new URL("../../../", import.meta.url);
@@ -22,15 +23,6 @@ const samples = walSamples();
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function hasCapnp(): boolean {
-  try {
-    return new Deno.Command("capnp", { args: ["--version"] }).outputSync().success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 test("records have the frozen bytes, each op", () => {
@@ -116,28 +108,24 @@ test("Batch takes an append up to the payload limit and refuses a larger one, ke
   assert.is(batch.recordCount, 2);
 });
 
-if (hasCapnp()) {
-  test("capnp decode reads the payload of every op", () => {
-    for (const { name, schema, struct, bytes } of samples) {
-      const file = Deno.makeTempFileSync();
-      Deno.writeFileSync(file, bytes.subarray(8, -4));
-      const { success, stdout, stderr } = new Deno.Command("sh", {
-        args: ["-c", `capnp decode --flat ${schema} ${struct} < ${file}`],
-        cwd: root,
-      }).outputSync();
-      Deno.removeSync(file);
-      const text = new TextDecoder().decode(success ? stdout : stderr);
-      assert.ok(success, `${name}: ${text}`);
-      if (name === "append") {
-        assert.match(text, /sequence = 1000,\s+position = 8589938688,\s+watermark = 4096/);
-        assert.match(text, /firstIndex = 42/);
-        assert.match(text, /term = 8,\s+kind = 513/);
-      }
+testWith(CAPNP)("capnp decode reads the payload of every op", () => {
+  for (const { name, schema, struct, bytes } of samples) {
+    const file = Deno.makeTempFileSync();
+    Deno.writeFileSync(file, bytes.subarray(8, -4));
+    const { success, stdout, stderr } = new Deno.Command("sh", {
+      args: ["-c", `capnp decode --flat ${schema} ${struct} < ${file}`],
+      cwd: root,
+    }).outputSync();
+    Deno.removeSync(file);
+    const text = new TextDecoder().decode(success ? stdout : stderr);
+    assert.ok(success, `${name}: ${text}`);
+    if (name === "append") {
+      assert.match(text, /sequence = 1000,\s+position = 8589938688,\s+watermark = 4096/);
+      assert.match(text, /firstIndex = 42/);
+      assert.match(text, /term = 8,\s+kind = 513/);
     }
-  });
-} else {
-  console.log("skipped: the program capnp is missing; Debian's package capnproto brings it");
-}
+  }
+});
 
 test("OP numbers are format", () => {
   assert.equal(OP, {

@@ -1,0 +1,75 @@
+/**
+ * Things a test needs from outside the project (a program, a folder of published files), and the
+ * only way a test may skip.
+ *
+ * `const capnpTest = testWith(CAPNP)` registers tests as uvu's `test` does where the program is
+ * there. Elsewhere each counts as skipped, and the file prints once what would bring the program:
+ * `skipped: the program capnp is missing; Debian's package capnproto brings it`. The runner fails a
+ * file that skips without such a line, or prints one without a skip; `--no-skips` fails every skip.
+ *
+ * A new program gets a constant here and its Debian package in `.ci/run`.
+ */
+import { existsSync, statSync } from "node:fs";
+import { test } from "uvu";
+import { vectorsFolder } from "../vectors/published.ts";
+
+/** Something from outside the project. */
+export interface Requirement<Found> {
+  /** What was found; `undefined` where it is missing. */
+  readonly found: Found | undefined;
+  /** What is missing and what would bring it, without a full stop. */
+  readonly advice: string;
+}
+
+/** Registers a test; its handler gets what the requirement found. */
+export type TestWith<Found> = (
+  name: string,
+  handler: (found: Found) => Promise<void> | void,
+) => void;
+
+/** Cap'n Proto's own tool. */
+export const CAPNP: Requirement<string> = program("capnp", "capnproto");
+/** A browser that speaks WebTransport. */
+export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
+/** The other runtime of the project's files. */
+export const NODE: Requirement<string> = program("node", "nodejs");
+/** The published vectors' folder. */
+export const VECTORS: Requirement<string> = {
+  found: vectorsFolder(),
+  advice: "the published vectors are missing; set VECTORS to their folder",
+};
+
+/** Returns the requirement of a program that Debian's package `debianPackage` brings. */
+export function program(name: string, debianPackage: string): Requirement<string> {
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
+  const found = folders.map((folder) => `${folder}/${name}`).find(isExecutable);
+  const advice = `the program ${name} is missing; Debian's package ${debianPackage} brings it`;
+  return { found, advice };
+}
+
+function isExecutable(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const status = statSync(path);
+  return status.isFile() && (status.mode & 0o111) !== 0;
+}
+
+/** Returns the requirement of `first` and of all `others`; what is found is that of `first`. */
+export function allOf<Found>(
+  first: Requirement<Found>,
+  ...others: readonly Requirement<unknown>[]
+): Requirement<Found> {
+  const missing = [first, ...others].find(({ found }) => found === undefined);
+  return missing === undefined ? first : { found: undefined, advice: missing.advice };
+}
+
+const said = new Set<string>();
+
+/** Returns uvu's `test` where the requirement is met, else a function that skips what it is given. */
+export function testWith<Found>({ found, advice }: Requirement<Found>): TestWith<Found> {
+  if (found !== undefined) return (name, handler) => test(name, () => handler(found));
+  return (name) => {
+    if (!said.has(advice)) console.log(`skipped: ${advice}`);
+    said.add(advice);
+    test.skip(name);
+  };
+}
