@@ -246,10 +246,11 @@ check(
     await within("the end of all", Promise.all(ends));
     const { stats } = listener;
     await until("none is left", () => stats.handshakes === 0);
-    assert.ok(stats.refused >= 190, `${stats.refused} were refused`);
+    // Each deadline that passes while they still connect makes room for eight more.
+    assert.ok(stats.refused >= 168, `${stats.refused} were refused`);
     assert.is(await dialWith(listener), "session");
   },
-  { handshakesMax: 8, handshakeMsMax: 150 },
+  { handshakesMax: 8, handshakeMsMax: 400 },
 );
 
 check(
