@@ -16,7 +16,7 @@ import { RegistryError } from "../src/base/errors.ts";
 import { GRANT_DOMAINS_MAX, GRANT_GATEWAYS_MAX } from "../src/base/limits.ts";
 import type { Grants } from "../src/base/peer.ts";
 import { formatUuid, parseUuid, UUID_BYTES } from "../src/base/uuid.ts";
-import { canonicalDomain } from "../src/record/validation.ts";
+import { canonicalDomain } from "../src/record/domain.ts";
 import { DER_TAG, DerError, DerReader } from "./der.ts";
 
 /** What the extension says. */

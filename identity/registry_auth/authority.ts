@@ -12,9 +12,9 @@ import { AUTH_AUTHORITY_BYTES_MAX } from "../../src/base/limits.ts";
  * @throws RegistryError `invalid_argument` where it cannot be one.
  */
 export function authorityOf(host: string, port: number): string {
-  const name = host.toLowerCase();
-  const text = `${name.includes(":") ? `[${name}]` : name}:${port}`;
-  if (!/^[a-z0-9.:_%[\]-]+$/.test(text) || text.length > AUTH_AUTHORITY_BYTES_MAX) {
+  const text = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  // Before letters are lowered: that would make the Kelvin sign a "k".
+  if (!/^[A-Za-z0-9.:_%[\]-]+$/.test(text) || text.length > AUTH_AUTHORITY_BYTES_MAX) {
     throw new RegistryError(
       "invalid_argument",
       `An authority must be a host name or address and a port: found ${
@@ -23,5 +23,5 @@ export function authorityOf(host: string, port: number): string {
       { field: "authority" },
     );
   }
-  return text;
+  return text.toLowerCase();
 }

@@ -32,6 +32,8 @@ export const TTL_MS_DEFAULT = 30_000;
 export const TTL_MS_MAX = 86_400_000;
 /** Longest domain name (RFC 1035 §2.3.4), without the trailing dot. */
 export const DOMAIN_BYTES_MAX = 253;
+/** Longest part of a domain name between dots (RFC 1035 §2.3.4). */
+export const DOMAIN_LABEL_BYTES_MAX = 63;
 /** Longest region name. */
 export const REGION_BYTES_MAX = 63;
 /** Labels of one record. */

@@ -2,10 +2,13 @@
  * Last known answers to domains: what a proxy goes by while the registry cannot be asked. A found
  * agent is given out only then, marked stale; a proven absence for as long as the registry said that
  * it holds. The least recently used goes first.
+ *
+ * Spellings of one domain are one entry. Methods throw `invalid_argument` for what is no domain.
  */
 import { RegistryError } from "../base/errors.ts";
 import { CLIENT_CACHE_ENTRIES_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import { canonicalDomain } from "../record/domain.ts";
 import type { ResolvedAgent } from "./types.ts";
 
 interface Entry {
@@ -16,7 +19,7 @@ interface Entry {
   readonly untilMs: number;
 }
 
-/** Answers by domain. */
+/** Answers by canonical domain. */
 export class AnswerCache {
   readonly #clock: MonotonicClock;
   readonly #entriesMax: number;
@@ -35,24 +38,30 @@ export class AnswerCache {
 
   /** Keeps what was found. */
   found(answer: ResolvedAgent): void {
-    this.#put(answer.domain, { found: answer, atMs: this.#clock.nowMs(), untilMs: 0 });
+    this.#put(canonicalDomain(answer.domain), {
+      found: answer,
+      atMs: this.#clock.nowMs(),
+      untilMs: 0,
+    });
   }
 
   /** Keeps that nothing was found, for as long as the error allows; forgets what was known. */
   absent(domain: string, error: RegistryError): void {
     const nowMs = this.#clock.nowMs();
     const untilMs = nowMs + (error.fields.cacheMs ?? 0);
-    if (untilMs > nowMs) this.#put(domain, { found: undefined, atMs: nowMs, untilMs });
-    else this.#entries.delete(domain);
+    const key = canonicalDomain(domain);
+    if (untilMs > nowMs) this.#put(key, { found: undefined, atMs: nowMs, untilMs });
+    else this.#entries.delete(key);
   }
 
   /** The error of a domain that is known to be held by nobody, while that may be believed. */
   knownAbsent(domain: string): RegistryError | undefined {
-    const entry = this.#entries.get(domain);
+    const key = canonicalDomain(domain);
+    const entry = this.#entries.get(key);
     if (entry === undefined || entry.found !== undefined) return undefined;
     const leftMs = entry.untilMs - this.#clock.nowMs();
     if (leftMs <= 0) {
-      this.#entries.delete(domain);
+      this.#entries.delete(key);
       return undefined;
     }
     const message = `No live agent holds the domain ${domain} (known from before)`;
@@ -61,12 +70,14 @@ export class AnswerCache {
 
   /** What was found last, marked stale, with its age. */
   lastKnown(domain: string): ResolvedAgent | undefined {
-    const entry = this.#entries.get(domain);
+    const key = canonicalDomain(domain);
+    const entry = this.#entries.get(key);
     if (entry?.found === undefined) return undefined;
-    this.#put(domain, entry);
+    this.#put(key, entry);
     const ageMs = this.#clock.nowMs() - entry.atMs;
     return {
       ...entry.found,
+      domain,
       agentRemainingMs: Math.max(0, entry.found.agentRemainingMs - ageMs),
       gatewayRemainingMs: Math.max(0, entry.found.gatewayRemainingMs - ageMs),
       stale: true,
@@ -74,9 +85,9 @@ export class AnswerCache {
     };
   }
 
-  #put(domain: string, entry: Entry): void {
-    this.#entries.delete(domain);
-    this.#entries.set(domain, entry);
+  #put(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     if (this.#entries.size <= this.#entriesMax) return;
     const oldest = this.#entries.keys().next();
     if (oldest.done !== true) this.#entries.delete(oldest.value);

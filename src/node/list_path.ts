@@ -33,13 +33,13 @@ import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
 import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
+import { canonicalDomainBytes } from "../record/domain.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "./group_interface.ts";
 import type { Caller } from "./caller.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import {
-  canonicalDomain,
   leaseRemainingMs,
   newResolution,
   PART_ELSEWHERE,
@@ -191,7 +191,7 @@ export class ListPath {
   ): Input<ResolveOutcome> | ReadBarrier {
     const resolution = newResolution();
     try {
-      const { bytes, start, end } = canonicalDomain(text, 0, text.length);
+      const { bytes, start, end } = canonicalDomainBytes(text, 0, text.length);
       const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, peer, resolution);
       if (waiting !== undefined) return waiting;
     } catch (error) {

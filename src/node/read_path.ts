@@ -19,9 +19,10 @@ import {
 } from "../../schemas/gen/wire.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
-import { DOMAIN_BYTES_MAX, NEGATIVE_CACHE_MS } from "../base/limits.ts";
+import { NEGATIVE_CACHE_MS } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
+import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { StoredSpan } from "../store/reply.ts";
 import { emptySpan } from "../store/reply.ts";
@@ -132,7 +133,7 @@ export class ReadPath {
   /** ResolveAgent: the agent that holds a domain, and its gateway. */
   resolve(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
     const body = request.bodyInto(this.#resolveRequest);
-    const { bytes, start, end } = canonicalDomain(
+    const { bytes, start, end } = canonicalDomainBytes(
       body.$bytes,
       body.domainOffset,
       body.domainLength,
@@ -253,42 +254,6 @@ export function leaseRemainingMs(partition: Partition, slot: number): number {
 /** The refusal of a request whose partition is not here. */
 export function notReplica(): RegistryError {
   return new RegistryError("not_replica", "This node does not hold the partition of that key");
-}
-
-/**
- * The canonical form of a domain's bytes: in place where it is lower-case already.
- *
- * @throws RegistryError `invalid_argument` for anything that no domain holds.
- */
-export function canonicalDomain(
-  bytes: Uint8Array,
-  start: number,
-  length: number,
-): { bytes: Uint8Array; start: number; end: number } {
-  if (length === 0 || length > DOMAIN_BYTES_MAX) throw badDomain(bytes, start, length);
-  let upper = false;
-  for (let at = start; at < start + length; at++) {
-    const byte = bytes[at]!;
-    if (byte >= 0x61 && byte <= 0x7a || byte >= 0x30 && byte <= 0x39) continue;
-    if (byte === 0x2d || byte === 0x2e) continue;
-    if (byte >= 0x41 && byte <= 0x5a) upper = true;
-    else throw badDomain(bytes, start, length);
-  }
-  if (!upper) return { bytes, start, end: start + length };
-  const lower = bytes.slice(start, start + length);
-  for (let at = 0; at < length; at++) {
-    if (lower[at]! >= 0x41 && lower[at]! <= 0x5a) lower[at]! |= 0x20;
-  }
-  return { bytes: lower, start: 0, end: length };
-}
-
-function badDomain(bytes: Uint8Array, start: number, length: number): RegistryError {
-  const found = JSON.stringify(asciiText(bytes, start, start + Math.min(length, 64)));
-  return new RegistryError(
-    "invalid_argument",
-    `domain must be 1 to ${DOMAIN_BYTES_MAX} letters, digits, hyphens and dots: found ${found}`,
-    { field: "domain" },
-  );
 }
 
 function asciiText(bytes: Uint8Array, start: number, end: number): string {

@@ -9,7 +9,8 @@ import { RECORD_BYTES_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { isNilUuid, parseUuid } from "../base/uuid.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";
-import { canonicalDomain, validateAgent, validateGateway } from "../record/validation.ts";
+import { canonicalDomain } from "../record/domain.ts";
+import { validateAgent, validateGateway } from "../record/validation.ts";
 import { idOfDomain } from "../record/vocabulary.ts";
 import type { Position } from "../store/reply.ts";
 

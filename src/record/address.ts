@@ -18,6 +18,28 @@ function isMapped(bytes: Uint8Array): boolean {
   return MAPPED_PREFIX.every((byte, index) => bytes[index] === byte);
 }
 
+/**
+ * Tells what keeps an address from naming one host to others; `undefined`: nothing. Loopback may be
+ * named: in development all parts share a machine.
+ */
+export function unreachableKind(bytes: Uint8Array): string | undefined {
+  if (isNoAddress(bytes)) return "the unspecified address";
+  if (!isMapped(bytes)) {
+    if (bytes[0] === 0xff) return "a multicast address";
+    const isLinkLocal = bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80;
+    return isLinkLocal ? "a link-local address, which says nothing on another link" : undefined;
+  }
+  const [first, second] = [bytes[12]!, bytes[13]!];
+  // 0.0.0.0/8 means this host or network only as a source (RFC 6890).
+  if (first === 0) return "an address of 0.0.0.0/8, the unspecified ones";
+  if (first >= 224 && first < 240) return "a multicast address";
+  if (first === 255 && second === 255 && bytes[14] === 255 && bytes[15] === 255) {
+    return "the broadcast address";
+  }
+  const isLinkLocal = first === 169 && second === 254;
+  return isLinkLocal ? "a link-local address, which says nothing on another link" : undefined;
+}
+
 /** Canonical text; "" for no address. */
 export function formatAddress(bytes: Uint8Array): string {
   if (isNoAddress(bytes)) return "";

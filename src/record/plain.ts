@@ -5,8 +5,14 @@
 import { fromHex, toHex } from "../base/bytes.ts";
 import { formatUuid, isNilUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { Agent, Extra, Gateway } from "../../schemas/gen/record.ts";
-import { formatAddress, parseAddress } from "./address.ts";
-import { type Capacity, invalid, RECORD_STATES, type RecordState } from "./validation.ts";
+import { formatAddress } from "./address.ts";
+import {
+  addressFromText,
+  type Capacity,
+  invalid,
+  RECORD_STATES,
+  type RecordState,
+} from "./validation.ts";
 
 /** A place in a group's history; greater is later. */
 export interface RecordPosition {
@@ -114,7 +120,7 @@ function storedOf(input: RecordInput, { process, sequence }: Ownership) {
   if (state === -1) throw invalid("state", `be one of ${RECORD_STATES.join(", ")}`, input.state);
   return {
     id: uuidOf(input.id, "id"),
-    address: parseAddress(input.address ?? ""),
+    address: addressFromText(input.address ?? ""),
     process,
     sequence,
     leaseExpiryMs: 0,

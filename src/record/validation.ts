@@ -2,13 +2,12 @@
  * What a record must be before it is logged: the rules of each field, and of whole records.
  *
  * A failure is `invalid_argument` with the field, what is wanted and what was found. What passes is
- * canonical: domains in lower case without a final dot, labels in the order of their keys, the
- * registry's own fields empty. Source: design §3; RFC 1035 §2.3.1, RFC 1123 §2.1 (host names).
+ * canonical: domains as in domain.ts, labels in the order of their keys, the
+ * registry's own fields empty. Source: design §3.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
   CREDENTIAL_HASH_BYTES_MAX,
-  DOMAIN_BYTES_MAX,
   LABEL_KEY_BYTES_MAX,
   LABEL_VALUE_BYTES_MAX,
   LABELS_BYTES_MAX,
@@ -21,7 +20,8 @@ import {
 } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import type { Agent, Extra, Gateway, Label } from "../../schemas/gen/record.ts";
-import { isNoAddress } from "./address.ts";
+import { formatAddress, isNoAddress, parseAddress, unreachableKind } from "./address.ts";
+import { canonicalDomain } from "./domain.ts";
 
 /** The states of an agent or gateway, by number. */
 export const RECORD_STATES = ["active", "draining"] as const;
@@ -37,7 +37,6 @@ export type Capacity = Gateway["capacity"];
  */
 export const SEALED_PREFIX = "sealed:";
 
-const DOMAIN_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const REGION = /^[a-z0-9-]+$/;
 const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/;
 const PORT_MAX = 0xffff;
@@ -52,20 +51,23 @@ export function invalid(field: string, wanted: string, found: unknown): Registry
   });
 }
 
-/** The canonical form of a domain name: letters, digits and hyphens, in lower case. */
-export function canonicalDomain(text: string, field = "domain"): string {
-  const domain = (text.endsWith(".") ? text.slice(0, -1) : text).toLowerCase();
-  if (domain.length > DOMAIN_BYTES_MAX) {
-    throw invalid(field, `have at most ${DOMAIN_BYTES_MAX} characters`, text);
-  }
-  if (!domain.split(".").every((label) => DOMAIN_LABEL.test(label))) {
-    throw invalid(
-      field,
-      "be a host name of letters, digits, hyphens and dots (other scripts as xn--…)",
-      text,
-    );
-  }
-  return domain;
+/** Checks an address as it is stored: none, or one by which others may reach a single host. */
+export function checkAddress(bytes: Uint8Array, field = "address"): Uint8Array {
+  return isNoAddress(bytes) ? bytes : checkReachable(bytes, formatAddress(bytes), field);
+}
+
+/** Returns the stored form of an address as a person writes it; "" gives none. */
+export function addressFromText(text: string, field = "address"): Uint8Array {
+  const bytes = parseAddress(text, field);
+  // Before "::" is taken for no address.
+  return text === "" ? bytes : checkReachable(bytes, text, field);
+}
+
+function checkReachable(bytes: Uint8Array, text: string, field: string): Uint8Array {
+  const kind = unreachableKind(bytes);
+  if (kind === undefined) return bytes;
+  const error = invalid(field, "be the one at which others reach this host", text);
+  throw new RegistryError(error.code, `${error.message}, ${kind}`, error.fields);
 }
 
 /** Checks a region's name. */
@@ -184,6 +186,7 @@ export function validateAgent(agent: Agent): Agent {
     domain: agent.domain === "" ? "" : canonicalDomain(agent.domain),
     region: checkRegion(agent.region),
     ttlMs: checkTtlMs(agent.ttlMs),
+    address: checkAddress(agent.address),
     port: checkPort(agent.port, "port", true),
     extra: canonicalExtra(agent.extra),
     leaseExpiryMs: 0,
@@ -206,6 +209,7 @@ export function validateGateway(gateway: Gateway): Gateway {
     domain: gateway.domain === "" ? "" : canonicalDomain(gateway.domain),
     region: checkRegion(gateway.region),
     ttlMs: checkTtlMs(gateway.ttlMs),
+    address: checkAddress(gateway.address),
     port: checkPort(gateway.port),
     wssPort: checkPort(gateway.wssPort, "wssPort", true),
     capacity: checkCapacity(gateway.capacity),

@@ -8,7 +8,8 @@
 import { formatUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import { concatBytes } from "../base/bytes.ts";
 import type { AgentInput, GatewayInput } from "./plain.ts";
-import { canonicalDomain, invalid } from "./validation.ts";
+import { canonicalDomain } from "./domain.ts";
+import { invalid } from "./validation.ts";
 
 /** How a value is taken over. */
 type Convert = (value: unknown, field: string) => unknown;

@@ -10,7 +10,8 @@ import { RECORD_BYTES_MAX } from "../../src/base/limits.ts";
 import { agentCodec, gatewayCodec } from "../../schemas/gen/record.ts";
 import { formatAddress, parseAddress } from "../../src/record/address.ts";
 import { agentToStored, gatewayToStored } from "../../src/record/plain.ts";
-import { canonicalDomain, validateAgent, validateGateway } from "../../src/record/validation.ts";
+import { canonicalDomain, canonicalDomainBytes } from "../../src/record/domain.ts";
+import { validateAgent, validateGateway } from "../../src/record/validation.ts";
 import { agentFromJson, gatewayFromJson } from "../../src/record/vocabulary.ts";
 
 const OWNERSHIP = { process: 1, sequence: 1 };
@@ -36,6 +37,13 @@ test("canonicalDomain is idempotent, lower-case ASCII, and never longer than its
   fc.assert(
     fc.property(domain, (text) => {
       const canonical = attempt(() => canonicalDomain(text));
+      const bytes = new TextEncoder().encode(text);
+      const byBytes = attempt(() => canonicalDomainBytes(bytes, 0, bytes.length));
+      if (typeof byBytes === "string") assert.is(byBytes, canonical);
+      else {
+        const span = byBytes.bytes.subarray(byBytes.start, byBytes.end);
+        assert.is(new TextDecoder().decode(span), canonical);
+      }
       if (canonical === "invalid_argument") return;
       assert.match(canonical, /^[a-z0-9.-]{1,253}$/);
       assert.is(canonicalDomain(canonical), canonical);

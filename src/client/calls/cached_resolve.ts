@@ -47,7 +47,7 @@ export class CachedResolveCalls {
   /** See `Client.resolveAgents`. */
   async agents(domains: readonly string[], options?: CallOptions): Promise<ResolveOutcome[]> {
     const outcomes: (ResolveOutcome | undefined)[] = domains.map((domain) => {
-      const known = this.#answerNow(domain);
+      const known = this.#answerOrMistake(domain);
       if (known === undefined) return undefined;
       return known instanceof RegistryError ? { domain, error: known } : { domain, found: known };
     });
@@ -79,6 +79,15 @@ export class CachedResolveCalls {
     });
   }
 
+  #answerOrMistake(domain: string): ResolvedAgent | RegistryError | undefined {
+    try {
+      return this.#answerNow(domain);
+    } catch (error) {
+      return toRegistryError(error);
+    }
+  }
+
+  /** @throws RegistryError `invalid_argument` for what is no domain. */
   #answerNow(domain: string): ResolvedAgent | RegistryError | undefined {
     const absent = this.#cache.knownAbsent(domain);
     if (absent !== undefined) return absent;

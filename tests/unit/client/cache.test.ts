@@ -107,6 +107,28 @@ test("an answer that is proven gone is not given out as last known any more", as
   await registry.wait(client.close());
 });
 
+test("spellings of one domain are one entry, and what is no domain is not asked", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const gone = client.resolveAgent("a1.example");
+  (await registry.next()).refuse("not_found", { cacheMs: 1_000 });
+  await rejection(registry, gone);
+  for (const domain of ["a1.example.", "A1.EXAMPLE"]) {
+    assert.is((await rejection(registry, client.resolveAgent(domain))).code, "not_found");
+  }
+  const found = client.resolveAgent("b1.example.");
+  replyResolved(await registry.next());
+  await registry.wait(found);
+  const [mistake] = await registry.wait(client.resolveAgents(["\u212a.example"]));
+  assert.is(mistake?.error?.code, "invalid_argument");
+  assert.is(registry.requests.length, 0);
+  await registry.stop();
+  const stale = await registry.wait(client.resolveAgent("B1.example"));
+  assert.is(stale.stale, true);
+  assert.is(stale.domain, "B1.example");
+  await registry.wait(client.close());
+});
+
 test("AnswerCache drops the least recently used beyond its limit", () => {
   const cache = new AnswerCache(new ManualTime(0), 3);
   const answer = (domain: string) => ({ domain, agentRemainingMs: 1 }) as ResolvedAgent;

@@ -4,8 +4,10 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { RECORD_BYTES_MAX } from "../../../src/base/limits.ts";
 import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../../schemas/gen/record.ts";
+import { formatAddress, parseAddress } from "../../../src/record/address.ts";
+import { agentToStored, gatewayToStored } from "../../../src/record/plain.ts";
 import {
-  canonicalDomain,
+  addressFromText,
   canonicalLabels,
   checkPort,
   checkRegion,
@@ -45,32 +47,43 @@ const gateway: Gateway = {
   port: 4000,
 };
 
-test("canonicalDomain lowers case, drops the final dot, and takes punycode as it is", () => {
-  assert.is(canonicalDomain("A1.Example."), "a1.example");
-  assert.is(canonicalDomain("xn--bcher-kva.example"), "xn--bcher-kva.example");
-  assert.is(canonicalDomain("localhost"), "localhost");
-  assert.is(canonicalDomain(`${"a".repeat(63)}.b`), `${"a".repeat(63)}.b`);
-  const longest = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
-  assert.is(canonicalDomain(longest).length, 253);
+const UNREACHABLE = [
+  "0.0.0.0",
+  "0.1.2.3",
+  "::ffff:0.0.0.0",
+  "255.255.255.255",
+  "224.0.0.1",
+  "239.255.255.255",
+  "::ffff:224.0.0.251",
+  "ff02::1",
+  "fe80::1",
+  "febf::1",
+  "169.254.169.254",
+];
+
+test("addressFromText takes what others can reach, and loopback, and refuses the rest", () => {
+  for (const text of ["", "127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "fec0::1", "240.0.0.1"]) {
+    assert.is(formatAddress(addressFromText(text)), text);
+  }
+  for (const text of ["::", "0:0::0", ...UNREACHABLE]) {
+    refused(() => addressFromText(text), "address", text);
+    refused(
+      () => gatewayToStored({ region: "eu", address: text, port: 1 }, agent),
+      "address",
+      text,
+    );
+    refused(() => agentToStored({ region: "eu", address: text }, agent), "address", text);
+  }
 });
 
-test("canonicalDomain refuses what is no host name", () => {
-  for (
-    const domain of [
-      "",
-      ".",
-      "a..b",
-      ".a",
-      "a.b..",
-      "-a.b",
-      "a-.b",
-      "a_b.c",
-      "a b",
-      "bücher.example",
-      "a".repeat(64),
-      `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(62)}`,
-    ]
-  ) refused(() => canonicalDomain(domain), "domain", domain.slice(0, 40));
+test("validateAgent and validateGateway refuse stored addresses that name no host", () => {
+  for (const text of UNREACHABLE) {
+    const address = parseAddress(text);
+    refused(() => validateAgent({ ...agent, address }), "address", "others reach");
+    refused(() => validateGateway({ ...gateway, address }), "address", "others reach");
+  }
+  const loopback = parseAddress("127.0.0.1");
+  assert.equal(validateGateway({ ...gateway, address: loopback }).address, loopback);
 });
 
 test("checkRegion takes 1 to 63 of a-z, 0-9 and hyphen", () => {

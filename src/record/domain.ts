@@ -1,0 +1,101 @@
+/**
+ * Domain names: the one canonical form under which they are stored, looked up, cached and granted.
+ *
+ * Canonical is lower-case ASCII without a final dot: labels of 1 to 63 letters, digits and hyphens,
+ * with a letter or digit first and last, 253 bytes together. Source: RFC 1035 §2.3.1, RFC 1123 §2.1.
+ * Only the ASCII letters are lowered: `String.toLowerCase` would make U+212A (Kelvin sign) a `k`.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { DOMAIN_BYTES_MAX, DOMAIN_LABEL_BYTES_MAX } from "../base/limits.ts";
+
+/** Where a canonical domain stands: bytes `[start, end)`. */
+export interface DomainSpan {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+const HYPHEN = 0x2d;
+const DOT = 0x2e;
+/** What stands for a code unit that is not ASCII: no domain holds it. */
+const NOT_ASCII = 0xff;
+/** Characters of a refused domain that its error shows. */
+const SHOWN_MAX = 64;
+
+/**
+ * Returns the canonical form of a domain's bytes: in place, or a copy where letters are lowered.
+ *
+ * @throws RegistryError `invalid_argument` for anything that no record's domain can be.
+ */
+export function canonicalDomainBytes(
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  field = "domain",
+): DomainSpan {
+  const span = canonicalSpan(bytes, start, length);
+  if (span !== undefined) return span;
+  const shown = bytes.subarray(start, start + Math.min(length, 4 * SHOWN_MAX));
+  throw badDomain(new TextDecoder().decode(shown), field);
+}
+
+/**
+ * Returns the canonical form of a domain name.
+ *
+ * @throws RegistryError as {@link canonicalDomainBytes}.
+ */
+export function canonicalDomain(text: string, field = "domain"): string {
+  // No more than is needed to see that it is too long.
+  const bytes = new Uint8Array(Math.min(text.length, DOMAIN_BYTES_MAX + 2));
+  for (let at = 0; at < bytes.length; at++) {
+    const unit = text.charCodeAt(at);
+    bytes[at] = unit < 0x80 ? unit : NOT_ASCII;
+  }
+  const span = canonicalSpan(bytes, 0, bytes.length);
+  if (span === undefined) throw badDomain(text, field);
+  if (span.bytes === bytes) return text.slice(0, span.end);
+  return String.fromCharCode(...span.bytes);
+}
+
+/** The canonical form, in place where it can be; `undefined`: no record's domain can be that. */
+function canonicalSpan(bytes: Uint8Array, start: number, length: number): DomainSpan | undefined {
+  if (length > DOMAIN_BYTES_MAX + 1) return undefined;
+  const isAbsolute = length > 1 && bytes[start + length - 1] === DOT;
+  const end = isAbsolute ? start + length - 1 : start + length;
+  if (end - start > DOMAIN_BYTES_MAX) return undefined;
+  let isUpper = false;
+  let labelStart = start;
+  let previous = DOT;
+  // The end counts as a dot, which ends the last label as all others.
+  for (let at = start; at <= end; at++) {
+    const byte = at === end ? DOT : bytes[at]!;
+    if (byte >= 0x41 && byte <= 0x5a) isUpper = true;
+    else if (byte === DOT) {
+      const labelBytes = at - labelStart;
+      if (labelBytes === 0 || labelBytes > DOMAIN_LABEL_BYTES_MAX) return undefined;
+      if (previous === HYPHEN) return undefined;
+      labelStart = at + 1;
+    } else if (byte === HYPHEN) {
+      if (at === labelStart) return undefined;
+    } else if (!(byte >= 0x61 && byte <= 0x7a || byte >= 0x30 && byte <= 0x39)) return undefined;
+    previous = byte;
+  }
+  return isUpper ? lowered(bytes.slice(start, end)) : { bytes, start, end };
+}
+
+function lowered(bytes: Uint8Array): DomainSpan {
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at]! >= 0x41 && bytes[at]! <= 0x5a) bytes[at]! |= 0x20;
+  }
+  return { bytes, start: 0, end: bytes.length };
+}
+
+function badDomain(text: string, field: string): RegistryError {
+  const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+  return new RegistryError(
+    "invalid_argument",
+    `${field} must be a host name of at most ${DOMAIN_BYTES_MAX} letters, digits, hyphens and dots ` +
+      `(other scripts as xn--…): found ${JSON.stringify(shown)}`,
+    { field },
+  );
+}
