@@ -83,6 +83,14 @@ export type { Dialer, Endpoint, Listener, Session, Stream, Trust } from "./trans
 export { QuicDialer } from "./transport/quic_dialer.ts";
 export { type ClientCertificate, TlsDialer, type TlsDialerOptions } from "./transport/tls.ts";
 export { WebTransportDialer } from "./transport/webtransport_dialer.ts";
+export {
+  NodeWebTransportDialer,
+  type NodeWebTransportDialerOptions,
+} from "./transport/node/webtransport_dialer.ts";
+export {
+  listenNodeWebTransport,
+  type NodeWebTransportListenOptions,
+} from "./transport/node/webtransport_listener.ts";
 export { createLogger } from "./src/node/logger.ts";
 export { processWorld } from "./src/node/process_world.ts";
 export { type NodeConfig, resolveConfig } from "./src/node/config.ts";

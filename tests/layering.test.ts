@@ -33,7 +33,7 @@ const HOUSE: House = {
     pure("src/wire", 2),
     pure("src/wal", 2),
     simulated("src/storage", 3, []),
-    simulated("transport", 3, []),
+    simulated("transport", 3, ["@fails-components/webtransport"]),
     simulated("identity", 3, [
       "@noble/ed25519",
       "@peculiar/asn1-schema",

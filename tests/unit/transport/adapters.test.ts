@@ -4,15 +4,13 @@ import type { Dialer, OnError } from "../../../transport/transport.ts";
 import { MemoryNetwork } from "../../../transport/memory/network.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
 import { listenQuic } from "../../../transport/quic_listener.ts";
-import { listenTls, TlsDialer } from "../../../transport/tls.ts";
 import { WebTransportDialer } from "../../../transport/webtransport_dialer.ts";
 import { issueTestCertificate } from "../../support/certificate.ts";
 import { testWorld } from "../../support/production_world.ts";
-import { TcpRelay } from "../../support/tcp_relay.ts";
-import { issueTlsIdentities } from "../../support/tls_identities.ts";
 import { UdpRelay } from "../../support/udp_relay.ts";
 import type { Adapter, Harness, HarnessOptions } from "./adapter_suite.ts";
 import { adapterSuite } from "./adapter_suite.ts";
+import { tls } from "./tls_adapter.ts";
 
 const certificate = await issueTestCertificate();
 const { scheduler } = testWorld();
@@ -81,43 +79,6 @@ const webtransport: Adapter = {
   dialerAbortIsSeen: false,
   make: (options: HarnessOptions = {}) =>
     overUdp(options, new WebTransportDialer({ scheduler, onError: ignoreErrors })),
-};
-
-const identities = await issueTlsIdentities();
-
-const tls: Adapter = {
-  name: "tls",
-  dialerAbortIsSeen: true,
-  async make(options: HarnessOptions = {}): Promise<Harness> {
-    const listener = await listenTls({
-      hosts: ["127.0.0.1"],
-      port: 0,
-      certificate: identities.server,
-      clientAuthorities: [identities.rootPem],
-      scheduler,
-      onError: ignoreErrors,
-      ...options,
-    });
-    const relay = await TcpRelay.listen(listener.port);
-    const dialer = new TlsDialer({
-      scheduler,
-      onError: ignoreErrors,
-      certificate: () => identities.client,
-      keepAliveMs: 100,
-    });
-    const trust = { kind: "ca", pem: [identities.rootPem] } as const;
-    return {
-      listener,
-      dial: (dial) => dialer.dial({ host: "127.0.0.1", port: relay.port }, { trust, ...dial }),
-      sever: () => relay.sever(),
-      heal: () => relay.heal(),
-      async close() {
-        await dialer.close();
-        await listener.close();
-        await relay.close();
-      },
-    };
-  },
 };
 
 for (const adapter of [memory, quic, webtransport, tls]) adapterSuite(adapter);

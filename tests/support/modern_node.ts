@@ -1,0 +1,36 @@
+/** A Node that runs the project's TypeScript files as they are: 22.18 or newer. */
+import type { Requirement } from "./requirement.ts";
+
+const VERSION_MIN = [22, 18] as const;
+/** What `npx` fetches where the installed Node is older. */
+const PACKAGE = "node@24";
+const ADVICE = `a Node of ${
+  VERSION_MIN.join(".")
+} or newer is missing; npx -y ${PACKAGE} brings it`;
+
+/** Returns the requirement of such a Node: the installed one where it is new enough, else npm's. */
+export async function modernNode(): Promise<Requirement<string>> {
+  const found = await pathOf("node", []) ?? await pathOf("npx", ["-y", PACKAGE]);
+  return { found, advice: ADVICE };
+}
+
+/** The executable that a command starts; `undefined` where it is missing or too old. */
+async function pathOf(command: string, args: readonly string[]): Promise<string | undefined> {
+  const script = "console.log(JSON.stringify([process.execPath, process.versions.node]))";
+  try {
+    const { success, stdout } = await new Deno.Command(command, {
+      args: [...args, "-e", script],
+      stdin: "null",
+      stderr: "null",
+    }).output();
+    if (!success) return undefined;
+    const [path, version] = JSON.parse(new TextDecoder().decode(stdout)) as [string, string];
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    const isModern = major > VERSION_MIN[0] ||
+      (major === VERSION_MIN[0] && minor >= VERSION_MIN[1]);
+    return isModern ? path : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * Listens for WebTransport on Node, by `@fails-components/webtransport`: over HTTP/3 where its native
+ * package is installed, else over HTTP/2.
+ *
+ * Over HTTP/2 a connection passes the limits before its TLS handshake and shares one deadline up to
+ * the ready session, as on every listener. Over HTTP/3 the library accepts connections itself, so
+ * limits apply to sessions only. Each connection carries one session.
+ */
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import { errorCodeToWire, RegistryError } from "../../src/base/errors.ts";
+import {
+  CLIENT_IDLE_MS,
+  CLIENT_KEEP_ALIVE_MS,
+  HANDSHAKE_MS_MAX,
+  HANDSHAKES_MAX,
+  SESSIONS_BACKLOG_MAX,
+  SESSIONS_MAX,
+  SESSIONS_PER_ADDRESS_MAX,
+  STREAMS_PER_SESSION_MAX,
+  UNIDIRECTIONAL_STREAMS_MAX,
+} from "../../src/base/limits.ts";
+import type { Scheduler, Timer } from "../../src/base/world.ts";
+import { Admission, newListenerStats } from "../admission.ts";
+import { type Carrier, CarrierSession } from "../carrier_session.ts";
+import { ignore } from "../carrier_stream.ts";
+import { Handoff } from "../handoff.ts";
+import { addressText, plainHost } from "../quic_carrier.ts";
+import type {
+  Endpoint,
+  Listener,
+  ListenerLimits,
+  ListenerStats,
+  OnError,
+  ServerCertificate,
+  Session,
+} from "../transport.ts";
+import { STATUS_NO_ROOM } from "./node_webtransport.ts";
+import {
+  incomingStreams,
+  openStream,
+  SessionLife,
+  type SessionLifeOptions,
+} from "./session_life.ts";
+import {
+  LIBRARY_WINDOWS,
+  type LibraryServer,
+  type LibraryServerSession,
+  loadWebTransportLibrary,
+  type WebTransportLibrary,
+} from "./webtransport_library.ts";
+
+/** What {@link listenNodeWebTransport} needs. */
+export interface NodeWebTransportListenOptions {
+  /** Literal IP addresses, each bound on the same port. */
+  readonly hosts: readonly string[];
+  /** 0 chooses a free port. */
+  readonly port: number;
+  readonly certificate: ServerCertificate;
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  readonly limits?: ListenerLimits;
+  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  readonly idleMs?: number;
+}
+
+/** The one path that sessions are asked for on. */
+const PATH = "/";
+const STATUS_OK = 200;
+/** Connections at once that are only taken to be told that there is no room. */
+const REFUSALS_MAX = 64;
+
+/**
+ * Binds all addresses and starts to accept.
+ *
+ * @throws RegistryError `invalid_configuration` for an address that cannot be bound;
+ * `invalid_argument` for a certificate that cannot be used.
+ */
+export async function listenNodeWebTransport(
+  options: NodeWebTransportListenOptions,
+): Promise<Listener> {
+  if (options.hosts.length === 0) {
+    throw new RangeError("At least one address to listen on is needed");
+  }
+  checkCertificate(options.certificate);
+  const library = await loadWebTransportLibrary();
+  const servers: LibraryServer[] = [];
+  try {
+    for (const host of options.hosts) {
+      const port = servers[0]?.address()?.port ?? options.port;
+      servers.push(await bind(library, options, host, port));
+    }
+  } catch (error) {
+    for (const server of servers) server.stopServer();
+    throw error;
+  }
+  return new NodeWebTransportListener(servers, options);
+}
+
+/** A connection from its first packet to its end. */
+interface Incoming {
+  readonly raw: Socket;
+  readonly host: string;
+  /** `handshake` until a session stands; `refusal`: there is no room, and it is to be told so. */
+  stage: "handshake" | "refusal" | "session";
+  readonly deadline: Timer;
+}
+
+class NodeWebTransportListener implements Listener {
+  readonly addresses: readonly Endpoint[];
+  readonly port: number;
+  readonly stats: ListenerStats = newListenerStats();
+  readonly #options: NodeWebTransportListenOptions;
+  readonly #servers: readonly LibraryServer[];
+  readonly #servesHttp2: boolean;
+  readonly #admission: Admission;
+  readonly #ready: Handoff<Session>;
+  readonly #sessions = new Set<CarrierSession>();
+  /** Connections by remote address and port. */
+  readonly #incoming = new Map<string, Incoming>();
+  #refusals = 0;
+  #nextSessionId = 1;
+  #closing: Promise<void> | undefined;
+
+  constructor(servers: readonly LibraryServer[], options: NodeWebTransportListenOptions) {
+    const { limits = {} } = options;
+    this.#options = options;
+    this.#servers = servers;
+    this.#servesHttp2 = servers.some(({ transportInt }) => transportInt?.serverInt !== undefined);
+    this.addresses = servers.map((server) => server.address()!)
+      .map(({ host, port }) => ({ host, port }));
+    this.port = this.addresses[0]!.port;
+    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    this.#admission = new Admission({
+      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
+      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+    }, this.stats);
+    for (const server of servers) this.#serve(server);
+  }
+
+  accept(): Promise<Session | undefined> {
+    return this.#ready.take();
+  }
+
+  rotate(certificate: ServerCertificate): void {
+    checkCertificate(certificate);
+    for (const server of this.#servers) {
+      server.updateCert(certificate.chainPem, certificate.keyPem, true);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const session of this.#ready.close()) session.abort("the server is shutting down");
+    for (const { raw, stage } of this.#incoming.values()) if (stage !== "session") raw.destroy();
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
+    await Promise.all(sessions.map((session) => session.closed));
+    for (const server of this.#servers) server.stopServer();
+    await Promise.all(this.#servers.map((server) => server.closed));
+  }
+
+  #serve(server: LibraryServer): void {
+    const http2 = server.transportInt?.serverInt;
+    http2?.on("connection", (raw: Socket) => this.#begin(raw));
+    http2?.on("sessionError", (error: Error) => this.#options.onError("session", error));
+    http2?.on("tlsClientError", (error: Error) => this.#options.onError("handshake", error));
+    http2?.on("error", (error: Error) => this.#options.onError("incoming", error));
+    server.answerRequests(PATH, (peer) => this.#hasRoomFor(peer) ? STATUS_OK : STATUS_NO_ROOM);
+    this.#pump(server.sessionStream(PATH)).catch((error) => this.#options.onError("accept", error));
+  }
+
+  /** Admits a connection before anything of it is read. */
+  #begin(raw: Socket): void {
+    raw.on("error", (error: Error) => this.#options.onError("handshake", error));
+    const { remoteAddress } = raw;
+    if (this.#closing !== undefined || remoteAddress === undefined) return void raw.destroy();
+    const host = plainHost(remoteAddress);
+    const isAdmitted = this.#admission.mayBegin() && this.#admission.begin(host);
+    if (!isAdmitted && this.#refusals >= REFUSALS_MAX) return void raw.destroy();
+    if (!isAdmitted) this.#refusals++;
+    const { scheduler, limits = {} } = this.#options;
+    const incoming: Incoming = {
+      raw,
+      host,
+      stage: isAdmitted ? "handshake" : "refusal",
+      deadline: scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
+        this.stats.deadlines++;
+        raw.destroy();
+      }),
+    };
+    const key = connectionKey(raw);
+    this.#incoming.set(key, incoming);
+    raw.once("close", () => {
+      this.#incoming.delete(key);
+      incoming.deadline.cancel();
+      if (incoming.stage === "handshake") this.#admission.fail(host);
+      else if (incoming.stage === "refusal") this.#refusals--;
+    });
+  }
+
+  /** Whether a peer that asks for a session gets one; over HTTP/3 it is admitted only here. */
+  #hasRoomFor(peer: string): boolean {
+    if (this.#servesHttp2) return this.#incoming.get(peer)?.stage === "handshake";
+    return this.#admission.mayBegin() && this.#admission.begin(hostOf(peer));
+  }
+
+  async #pump(sessions: ReadableStream<LibraryServerSession>): Promise<void> {
+    for await (const session of sessions) this.#accept(session);
+  }
+
+  #accept(session: LibraryServerSession): void {
+    // Rejects where the session fails before it is ready; the connection's end tells the same.
+    session.ready.catch(ignore);
+    session.closed.catch(ignore);
+    const host = hostOf(session.peerAddress);
+    const connection = session.objint?.stream?.session;
+    if (this.#servesHttp2) {
+      const incoming = this.#incoming.get(session.peerAddress);
+      // Gone since it asked, or a second session of one connection.
+      if (incoming?.stage !== "handshake") {
+        return session.close({ closeCode: errorCodeToWire("overloaded"), reason: "" });
+      }
+      incoming.stage = "session";
+      incoming.deadline.cancel();
+    }
+    this.#admission.complete();
+    // Of stream 0, a server's first, the library loses whatever does not arrive in one piece.
+    session.objint?.streamIdMngrBi?.getNextOutgoingStreamId();
+    const life = new SessionLife(session, connection, this.#life());
+    const { limits = {}, scheduler, onError } = this.#options;
+    const accepted = new CarrierSession(carrierOf(session, life), {
+      id: this.#nextSessionId++,
+      transport: "webtransport",
+      remoteAddress: addressText({ hostname: host, port: portOf(session.peerAddress) }),
+      limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
+      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
+      scheduler,
+      onError,
+      stats: this.stats,
+      onEnd: (ended) => {
+        this.#sessions.delete(ended);
+        this.#admission.end(host);
+      },
+    });
+    this.#sessions.add(accepted);
+    if (this.#closing !== undefined) {
+      accepted.refuse("shutting_down", "the server is shutting down");
+    } else if (!this.#ready.push(accepted)) {
+      this.stats.refused++;
+      accepted.refuse("overloaded", "too many new sessions");
+    }
+  }
+
+  #life(): SessionLifeOptions {
+    const { scheduler, idleMs = CLIENT_IDLE_MS } = this.#options;
+    return { scheduler, idleMs, keepAliveMs: CLIENT_KEEP_ALIVE_MS };
+  }
+}
+
+function carrierOf(session: LibraryServerSession, life: SessionLife): Carrier {
+  return {
+    header: new Uint8Array(0),
+    closed: life.closed,
+    open: () => openStream(session),
+    incoming: () => incomingStreams(session),
+    close: (closeCode, reason) => life.close(closeCode, reason),
+  };
+}
+
+/** The address in the library's `address:port`, where IPv6 has no brackets. */
+function hostOf(peer: string): string {
+  return plainHost(peer.slice(0, peer.lastIndexOf(":")));
+}
+
+function portOf(peer: string): number {
+  return Number(peer.slice(peer.lastIndexOf(":") + 1));
+}
+
+function connectionKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`;
+}
+
+function checkCertificate({ chainPem, keyPem }: ServerCertificate): void {
+  try {
+    if (!new X509Certificate(chainPem).checkPrivateKey(createPrivateKey(keyPem))) {
+      throw new Error("the key does not belong to it");
+    }
+  } catch (error) {
+    const message = `Cannot use the server certificate: ${describe(error)}`;
+    throw new RegistryError("invalid_argument", message, { field: "certificate" }, error);
+  }
+}
+
+async function bind(
+  library: WebTransportLibrary,
+  options: NodeWebTransportListenOptions,
+  host: string,
+  port: number,
+): Promise<LibraryServer> {
+  const { certificate, limits = {} } = options;
+  const streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
+  const server = library.listen({
+    ...LIBRARY_WINDOWS,
+    host,
+    port,
+    // Signs HTTP/3's tokens for address validation, for as long as this process lives.
+    secret: randomBytes(32).toString("hex"),
+    cert: certificate.chainPem,
+    privKey: certificate.keyPem,
+    initialBidirectionalStreams: streamsMax,
+    initialUnidirectionalStreams: UNIDIRECTIONAL_STREAMS_MAX,
+  });
+  server.startServer();
+  try {
+    await server.ready;
+    return server;
+  } catch (error) {
+    const where = addressText({ hostname: host, port });
+    const message = `Cannot listen on ${where} for WebTransport (${describe(error)})`;
+    throw new RegistryError("invalid_configuration", message, { field: "port" }, error);
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
