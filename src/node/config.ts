@@ -24,6 +24,7 @@ import {
   variableOf,
   wantedOf,
 } from "./settings.ts";
+import { isServiceVariable } from "./service_variables.ts";
 
 type ValueOf<S extends Setting> = S extends IntegerSetting ? number
   : S extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
@@ -37,7 +38,10 @@ export type NodeConfig = { readonly [Key in SettingKey]: ValueOf<(typeof SETTING
 export interface ConfigSources {
   /** By key (`memoryBytesMax`), as text or of the right type; `undefined` stands for not given. */
   readonly flags: Readonly<Record<string, unknown>>;
-  /** The process's environment; only names that begin with `CRS_` are looked at. */
+  /**
+   * The process's environment; only names that begin with `CRS_` are looked at, and those that
+   * Kubernetes sets for a service are not.
+   */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The parsed file, if there is one. */
   readonly file?: ConfigFile;
@@ -178,6 +182,7 @@ function takeEnvironment(
   const keys = new Map(SETTING_KEYS.map((key) => [variableOf(key), key]));
   for (const [name, raw] of Object.entries(environment)) {
     if (!name.startsWith("CRS_") || raw === undefined || FOREIGN_VARIABLES.includes(name)) continue;
+    if (isServiceVariable(name, raw)) continue;
     const key = keys.get(name);
     if (key !== undefined) take(key, name, raw, false);
     else mistakes.push(unknownSetting(name, `variable ${name}`, variableOf));

@@ -8,8 +8,10 @@ import { VERSION } from "../../base/version.ts";
 import { loadConfig } from "../../node/config_file.ts";
 import type { NodeConfig } from "../../node/config.ts";
 import { createLogger } from "../../node/logger.ts";
+import type { Logger } from "../../base/logger.ts";
 import { type RunningNode, startNode } from "../../node/node.ts";
 import { processWorld } from "../../node/process_world.ts";
+import { serviceVariables } from "../../node/service_variables.ts";
 import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
 import type { Endpoint } from "../../../transport/transport.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
@@ -27,6 +29,7 @@ export async function startAndWait(
   const settings = Object.fromEntries(Object.entries(flags).filter(([key]) => keys.includes(key)));
   const config = loadConfig({ flags: settings, environment: terminal.environment });
   const logger = createLogger({ level: config.logLevel, format: logFormat(config, terminal) });
+  warnOfServiceVariables(terminal, logger);
   const stop = new StopRequest(terminal, (signal) => {
     logger.info("Stopping; another signal ends the process at once", { signal });
   });
@@ -47,6 +50,17 @@ export async function startAndWait(
   } finally {
     stop.end();
   }
+}
+
+/** A setting with such a name would be lost: its operator hears of it once. */
+function warnOfServiceVariables({ environment }: Terminal, logger: Logger): void {
+  const variables = serviceVariables(environment);
+  if (variables.length === 0) return;
+  logger.warn(
+    "Ignoring variables that Kubernetes sets for a service whose name begins with crs; " +
+      "enableServiceLinks: false in the pod's spec leaves them away",
+    { variables: variables.join(" ") },
+  );
 }
 
 function logFormat({ logFormat }: NodeConfig, { isErrTty }: Terminal): "json" | "text" {

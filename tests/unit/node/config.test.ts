@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { type ConfigSources, resolveConfig } from "../../../src/node/config.ts";
 import { loadConfig } from "../../../src/node/config_file.ts";
+import { serviceVariables } from "../../../src/node/service_variables.ts";
 import {
   flagOf,
   type Setting,
@@ -50,6 +51,35 @@ test("resolveConfig takes flags before environment before file before defaults",
   assert.is(config.region, "eu-1");
   assert.is(config.nodeId, 1);
   assert.is(resolveConfig({ ...sources, flags: { port: undefined } }).port, 2);
+});
+
+test("resolveConfig ignores the variables that Kubernetes sets for services named crs…", () => {
+  const environment = {
+    CRS_PORT: "tcp://10.0.0.1:4443",
+    CRS_SERVICE_HOST: "10.0.0.1",
+    CRS_SERVICE_PORT: "4443",
+    CRS_SERVICE_PORT_QUIC: "4443",
+    CRS_PORT_4443_UDP: "udp://[fd00::1]:4443",
+    CRS_PORT_4443_UDP_PROTO: "udp",
+    CRS_PORT_4443_UDP_PORT: "4443",
+    CRS_PORT_4443_UDP_ADDR: "fd00::1",
+    CRS_OPS_PORT: "tcp://10.0.0.2:9443",
+    CRS_OPS_SERVICE_HOST: "10.0.0.2",
+    CRS_TLS_PORT: "sctp://10.0.0.3:1",
+  };
+  const config = resolveConfig({ flags: {}, environment });
+  assert.is(config.port, SETTINGS.port.default);
+  assert.is(config.opsPort, SETTINGS.opsPort.default);
+  assert.equal(
+    serviceVariables({ ...environment, CRS_REGION: "eu", CRS_PORT: "4444", PATH: "/" }),
+    Object.keys(environment).filter((name) => name !== "CRS_PORT").sort(),
+  );
+  // What only looks alike is still a mistake, or a setting.
+  assert.is(resolveConfig({ flags: {}, environment: { CRS_OPS_PORT: "9" } }).opsPort, 9);
+  for (const name of ["CRS_PORTS", "CRS_SERVICE", "CRS_HOST_SERVICE", "CRS_REGION_PORT"]) {
+    assert.is(mistakesOf({ environment: { [name]: "1" } }).length, 1, name);
+  }
+  assert.is(mistakesOf({ environment: { CRS_PORT: "10.0.0.1:4443" } }).length, 1);
 });
 
 test("resolveConfig lists every mistake of all three sources at once", () => {
