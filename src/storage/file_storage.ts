@@ -1,15 +1,17 @@
 /**
- * The storage on a real disk: `node:fs` with callbacks, which Deno and Node both have.
+ * The storage on a real disk, by calls that Deno and Node both have but for writes
+ * (`positional_writer.ts`). Nothing here waits for the disk on the main thread once the folder is
+ * open, so a disk that hangs holds up what is to be written and nothing else.
  *
- * Measured on Deno 2.9.6, 16 KiB write and fdatasync, median: 160 µs here onto zeros laid down
- * before, 286 µs onto a growing file; `Deno.FsFile` 167 and 259 µs, with a promise for each. Files
- * are opened at first use and stay open until released. Data is synced with fdatasync, which writes
- * a file's size too when it grew (POSIX.1-2017 fdatasync), the folder with fsync.
+ * Files are opened at first use and stay open until released. Data is synced with fdatasync, which
+ * writes a file's size too when it grew (POSIX.1-2017 fdatasync), the folder with fsync.
  */
 import fs from "node:fs";
 import path from "node:path";
 import { RegistryError } from "../base/errors.ts";
 import { type FolderLock, lockFolder } from "./folder_lock.ts";
+import { OpenFile } from "./open_file.ts";
+import type { SystemError } from "./positional_writer.ts";
 import type {
   Storage,
   StorageCompletion,
@@ -19,12 +21,8 @@ import type {
   Ticket,
 } from "./storage.ts";
 
-/** Success is `null` by Node's types, and `undefined` in some of Deno's calls. */
-type SystemError = NodeJS.ErrnoException | null | undefined;
-
 const NO_FILES: readonly StoredFile[] = [];
 /** Data may tell who connects from where: for the owner's eyes only. */
-const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
 /**
@@ -52,7 +50,7 @@ export function openFileStorage(folder: string): Storage {
 class FileStorage implements Storage {
   readonly name: string;
   readonly #lock: FolderLock;
-  readonly #handles = new Map<string, number>();
+  readonly #open = new Map<string, OpenFile>();
   #notify: () => void = () => {};
   #finished: StorageCompletion[] = [];
   #lastTicket = 0;
@@ -82,12 +80,7 @@ class FileStorage implements Storage {
       queueMicrotask(() => this.#finish(ticket, refusal));
       return ticket;
     }
-    try {
-      this.#start(ticket, operation);
-    } catch (error) {
-      const failure = this.#failure(operation, error as NodeJS.ErrnoException);
-      queueMicrotask(() => this.#finish(ticket, failure));
-    }
+    this.#start(ticket, operation);
     return ticket;
   }
 
@@ -105,8 +98,8 @@ class FileStorage implements Storage {
   }
 
   #closeAll(): void {
-    for (const handle of this.#handles.values()) fs.closeSync(handle);
-    this.#handles.clear();
+    for (const file of this.#open.values()) file.release();
+    this.#open.clear();
     this.#lock.release();
   }
 
@@ -120,21 +113,18 @@ class FileStorage implements Storage {
     const done = (error: SystemError) => this.#finish(ticket, this.#failure(operation, error));
     switch (operation.kind) {
       case "write":
-        this.#write(this.#handle(operation.file, true), operation, 0, done);
+        this.#file(operation.file).write(operation.bytes, operation.position, done);
         return;
       case "read":
-        this.#read(
-          this.#handle(operation.file, false),
-          operation,
-          0,
+        this.#file(operation.file).read(
+          operation.target,
+          operation.position,
           (error, byteCount) =>
-            this.#finish(ticket, this.#failure(operation, error), {
-              byteCount,
-            }),
+            this.#finish(ticket, this.#failure(operation, error), { byteCount }),
         );
         return;
       case "sync":
-        fs.fdatasync(this.#handle(operation.file, false), done);
+        this.#file(operation.file).sync(done);
         return;
       case "syncFolder":
         this.#syncFolder(done);
@@ -149,7 +139,7 @@ class FileStorage implements Storage {
         fs.unlink(this.#path(operation.file), done);
         return;
       case "truncate":
-        fs.ftruncate(this.#handle(operation.file, true), operation.size, done);
+        this.#file(operation.file).truncate(operation.size, done);
         return;
       case "list":
         this.#list((error, files) =>
@@ -169,53 +159,19 @@ class FileStorage implements Storage {
     return path.join(this.name, file);
   }
 
-  #handle(file: string, create: boolean): number {
-    const open = this.#handles.get(file);
+  #file(name: string): OpenFile {
+    const open = this.#open.get(name);
     if (open !== undefined) return open;
-    const flags = fs.constants.O_RDWR | (create ? fs.constants.O_CREAT : 0);
-    const handle = fs.openSync(this.#path(file), flags, FILE_MODE);
-    this.#handles.set(file, handle);
-    return handle;
-  }
-
-  #release(file: string): void {
-    const handle = this.#handles.get(file);
-    if (handle === undefined) return;
-    this.#handles.delete(file);
-    fs.closeSync(handle);
-  }
-
-  #write(
-    handle: number,
-    operation: { readonly bytes: Uint8Array; readonly position: number },
-    from: number,
-    done: (error: SystemError) => void,
-  ): void {
-    const { bytes, position } = operation;
-    if (from === bytes.length) {
-      queueMicrotask(() => done(null));
-      return;
-    }
-    fs.write(handle, bytes, from, bytes.length - from, position + from, (error, count) => {
-      if (error) done(error);
-      else if (from + count < bytes.length) this.#write(handle, operation, from + count, done);
-      else done(null);
+    const file: OpenFile = new OpenFile(this.#path(name), () => {
+      if (this.#open.get(name) === file) this.#open.delete(name);
     });
+    this.#open.set(name, file);
+    return file;
   }
 
-  #read(
-    handle: number,
-    operation: { readonly target: Uint8Array; readonly position: number },
-    from: number,
-    done: (error: SystemError, byteCount: number) => void,
-  ): void {
-    const { target, position } = operation;
-    fs.read(handle, target, from, target.length - from, position + from, (error, count) => {
-      const now = from + count;
-      if (error) done(error, from);
-      else if (count > 0 && now < target.length) this.#read(handle, operation, now, done);
-      else done(null, now);
-    });
+  #release(name: string): void {
+    this.#open.get(name)?.release();
+    this.#open.delete(name);
   }
 
   #syncFolder(done: (error: SystemError) => void): void {
@@ -232,15 +188,17 @@ class FileStorage implements Storage {
     fs.readdir(this.name, (error, names) => {
       if (error) return done(error, []);
       const files: StoredFile[] = [];
-      try {
-        for (const name of names.sort()) {
-          const stat = fs.statSync(this.#path(name));
+      const sorted = names.sort();
+      const next = (at: number) => {
+        const name = sorted[at];
+        if (name === undefined) return done(null, files);
+        fs.stat(this.#path(name), (statError, stat) => {
+          if (statError) return done(statError, []);
           if (stat.isFile()) files.push({ name, size: stat.size });
-        }
-      } catch (statError) {
-        return done(statError as NodeJS.ErrnoException, []);
-      }
-      done(null, files);
+          next(at + 1);
+        });
+      };
+      next(0);
     });
   }
 

@@ -1,0 +1,63 @@
+/**
+ * A disk that hangs for a while: one write to the log of a real process stalls, by a preloaded
+ * library that is compiled at test time (`stall_write.c`).
+ */
+import { within } from "./until.ts";
+
+const SOURCE = new URL("./stall_write.c", import.meta.url).pathname;
+
+/** Stalls writes of one process. */
+export class WriteStaller {
+  /** The environment to start the process with. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #trigger: string;
+
+  private constructor(library: string, trigger: string) {
+    this.env = { LD_PRELOAD: library, STALL_TRIGGER: trigger };
+    this.#trigger = trigger;
+  }
+
+  /**
+   * Compiles the library into `folder`, which the caller removes. Returns `undefined`, and says so
+   * in one line, where there is no compiler.
+   */
+  static async compile(folder: string): Promise<WriteStaller | undefined> {
+    const library = `${folder}/stall_write.so`;
+    try {
+      const { success, stderr } = await new Deno.Command("gcc", {
+        args: ["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"],
+      }).output();
+      if (!success) throw new Error(`gcc failed: ${new TextDecoder().decode(stderr)}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      console.log("skipped: the program gcc is missing; Debian's package gcc brings it");
+      return undefined;
+    }
+    return new WriteStaller(library, `${folder}/stall`);
+  }
+
+  /**
+   * Lets the next write to a segment stall for `durationMs`. Resolves when that write has begun to
+   * stall; the caller sees to it that there is one.
+   */
+  async begin(durationMs: number, deadlineMs = 20_000): Promise<void> {
+    // Renamed into place, so that the library never reads half a number.
+    await Deno.writeTextFile(`${this.#trigger}.new`, `${durationMs}\n`);
+    await Deno.rename(`${this.#trigger}.new`, this.#trigger);
+    const taken = async () => {
+      while (!await this.isStalled()) await new Promise((resolve) => setTimeout(resolve, 2));
+    };
+    await within("a write that stalls", taken(), deadlineMs);
+  }
+
+  /** True while a write is stalled. */
+  async isStalled(): Promise<boolean> {
+    try {
+      await Deno.stat(`${this.#trigger}.taken`);
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+}
