@@ -45,7 +45,7 @@ const HOUSE: House = {
     ]),
     { ...simulated("src/client", 4, []), portable: true },
     simulated("src/node", 4, ["pino", "prom-client"]),
-    { folder: "src/cli", floor: 5, npm: ["commander", "cli-table3", "pino"] },
+    { folder: "src/cli", floor: 5, npm: ["commander", "pino", "string-width"] },
     { folder: ".", floor: 6, npm: [] },
     // The generator is a tool: only tests may import it.
     { folder: "schemas/generator", floor: 7, npm: ["capnp-es"] },

@@ -10,10 +10,9 @@ import type {
   GatewayAnswer,
   GatewayInfo,
   Incarnation,
-  ListedAgent,
-  ListedGateway,
   Receipt,
   Registered,
+  Reported,
   ResolvedAgent,
 } from "../client/mod.ts";
 import { formatDuration } from "./duration.ts";
@@ -108,54 +107,19 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
   };
 }
 
-/** Some gateways of a region. */
-export function gatewaysReply(region: string, listed: readonly ListedGateway[]): Reply {
+/** Whether a record drains now. */
+export function drainedReply(
+  kind: "agent" | "gateway",
+  id: string,
+  draining: boolean,
+  { revision, receipts }: Reported,
+): Reply {
+  const [first = "", ...rest] = kind;
   return {
-    json: {
-      region,
-      gateways: listed.map(({ gateway, remainingMs }) => ({ gateway, remainingMs })),
-    },
-    text: async () => {
-      if (listed.length === 0) return emptyText("gateways", region);
-      const { table } = await import("./table.ts");
-      const head = ["ID", "DOMAIN", "ADDRESS", "STATE", "CAPACITY", "LEASE", "INCARNATION"];
-      return table(
-        head,
-        listed.map(({ gateway, remainingMs }) => [
-          gateway.id,
-          gateway.domain,
-          addressText(gateway),
-          gateway.state,
-          capacityText(gateway.capacity),
-          formatDuration(remainingMs),
-          incarnationText(gateway.incarnation),
-        ]),
-      );
-    },
-  };
-}
-
-/** Some agents of a region. */
-export function agentsReply(region: string, listed: readonly ListedAgent[]): Reply {
-  return {
-    json: { region, agents: listed.map(({ agent, remainingMs }) => ({ agent, remainingMs })) },
-    text: async () => {
-      if (listed.length === 0) return emptyText("agents", region);
-      const { table } = await import("./table.ts");
-      const head = ["ID", "DOMAIN", "ADDRESS", "GATEWAY", "STATE", "LEASE", "INCARNATION"];
-      return table(
-        head,
-        listed.map(({ agent, remainingMs }) => [
-          agent.id,
-          agent.domain,
-          addressText(agent),
-          agent.gatewayId,
-          agent.state,
-          formatDuration(remainingMs),
-          incarnationText(agent.incarnation),
-        ]),
-      );
-    },
+    json: { kind, id, draining, revision, receipts },
+    text: () =>
+      `${first.toUpperCase()}${rest.join("")} ${id} is ${draining ? "draining" : "active"}, ` +
+      `revision ${incarnationText(revision)}.\n`,
   };
 }
 
@@ -173,10 +137,6 @@ export function deregisteredReply(
       return `Deregistered ${kind} ${id}${others}.\n`;
     },
   };
-}
-
-function emptyText(what: string, region: string): string {
-  return `No ${what} are registered in region ${region}.\n`;
 }
 
 function gatewayFacts(gateway: GatewayInfo, remainingMs: number): Fact[] {
@@ -228,13 +188,15 @@ function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[
   ];
 }
 
-function addressText({ address, port }: { address: string; port: number }): string {
+/** `host:port`, as far as there is one. */
+export function addressText({ address, port }: { address: string; port: number }): string {
   if (address === "") return port === 0 ? "none" : `port ${port}`;
   const host = address.includes(":") ? `[${address}]` : address;
   return port === 0 ? host : `${host}:${port}`;
 }
 
-function capacityText(capacity: Capacity): string {
+/** What there is of each dimension. */
+export function capacityText(capacity: Capacity): string {
   const parts = [
     [capacity.cpu, "cpu"],
     [capacity.memoryMiB, "MiB memory"],

@@ -13,6 +13,8 @@ export interface Reply {
   readonly json: unknown;
   /** Ends with a newline. */
   text(): string | Promise<string>;
+  /** What a person is told beside the text, on standard error; ends with a newline. */
+  readonly note?: string;
   /** Where it is not 0: the exit code of a command that answered but found something wrong. */
   readonly exitCode?: number;
 }
@@ -75,6 +77,7 @@ export async function showReply(
   terminal: Terminal,
 ): Promise<number> {
   terminal.out(json === true ? jsonDocument(reply.json) : await reply.text());
+  if (json !== true && reply.note !== undefined) terminal.err(reply.note);
   return reply.exitCode ?? 0;
 }
 

@@ -2,25 +2,7 @@
  * Tables for people: columns and two spaces between them, no lines, so that they can be read in any
  * terminal and cut by other tools.
  */
-import Table from "cli-table3";
-
-const NO_LINES = {
-  "top": "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  "bottom": "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  "left": "",
-  "left-mid": "",
-  "mid": "",
-  "mid-mid": "",
-  "right": "",
-  "right-mid": "",
-  "middle": "  ",
-};
+import stringWidth from "string-width";
 
 /** What may stand in a cell; numbers stand to the right. */
 export type Cell = string | number;
@@ -29,19 +11,28 @@ export type Cell = string | number;
 export interface TableOptions {
   /** Columns from this one on are numbers, though they are passed as text. */
   readonly numbersFrom?: number;
+  /** Width to fit into, characters: the cells of {@link shrinks} are cut for it. Default: no limit. */
+  readonly columns?: number;
+  /** Positions of the columns that may be cut. */
+  readonly shrinks?: readonly number[];
 }
 
-/** Rows under a head, with a newline at the end of each line. */
+const GAP = "  ";
+/** No cell is cut to less than this. */
+const CELL_WIDTH_MIN = 8;
+const CUT = "…";
+
+/** Rows under a head, with a newline at the end of each line. Takes time linear in their number. */
 export function table(
   head: readonly string[],
   rows: readonly (readonly Cell[])[],
-  { numbersFrom = Infinity }: TableOptions = {},
+  { numbersFrom = Infinity, columns = Infinity, shrinks = [] }: TableOptions = {},
 ): string {
   const isNumber = head.map((_, column) =>
     column >= numbersFrom ||
     (rows.length > 0 && rows.every((row) => typeof row[column] === "number"))
   );
-  return render(rows, isNumber, head);
+  return render([head, ...rows], isNumber, { columns, shrinks });
 }
 
 /** `name  value` lines without a head, indented. */
@@ -52,16 +43,54 @@ export function facts(rows: readonly (readonly [string, Cell])[]): string {
 function render(
   rows: readonly (readonly Cell[])[],
   isNumber: readonly boolean[],
-  head?: readonly string[],
+  { columns, shrinks }: Required<Pick<TableOptions, "columns" | "shrinks">> = {
+    columns: Infinity,
+    shrinks: [],
+  },
 ): string {
-  const made = new Table({
-    chars: NO_LINES,
-    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
-    colAligns: isNumber.map((right) => right ? "right" as const : "left" as const),
-    ...(head === undefined ? {} : { head: [...head] }),
-  });
-  for (const row of rows) made.push(row.map((cell) => printable(String(cell))));
-  return made.toString().split("\n").map((line) => line.trimEnd()).join("\n") + "\n";
+  const cells = rows.map((row) => row.map((cell) => printable(String(cell))));
+  const widths = isNumber.map((_, column) =>
+    cells.reduce((widest, row) => Math.max(widest, widthOf(row[column] ?? "")), 0)
+  );
+  shrink(widths, columns, shrinks);
+  return cells.map((row) =>
+    row.map((text, column) => {
+      const width = widths[column]!;
+      const shown = cut(text, width);
+      const padding = " ".repeat(width - widthOf(shown));
+      return isNumber[column] ? padding + shown : shown + padding;
+    }).join(GAP).trimEnd() + "\n"
+  ).join("");
+}
+
+/** Narrows the widest of the columns that may be cut, until all fit or none may be cut further. */
+function shrink(widths: number[], columns: number, shrinks: readonly number[]): void {
+  let over = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - columns;
+  while (over > 0) {
+    const widest = shrinks.reduce(
+      (best, column) => (widths[column] ?? 0) > (widths[best] ?? 0) ? column : best,
+      shrinks[0] ?? -1,
+    );
+    if ((widths[widest] ?? 0) <= CELL_WIDTH_MIN) return;
+    widths[widest]!--;
+    over--;
+  }
+}
+
+/** Columns of a terminal that `text` takes. */
+function widthOf(text: string): number {
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text);
+}
+
+/** `text`, or its beginning and a sign that it goes on, where it is wider than that. */
+function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let shown = "";
+  for (const character of text) {
+    if (widthOf(shown + character) >= width) break;
+    shown += character;
+  }
+  return shown + CUT;
 }
 
 /** Text of others must not move the cursor or forge a line. */

@@ -1,25 +1,22 @@
 /** What `crs agent …` does: one call of the client each, and its answer as a reply. */
-import { LIST_ITEMS_MAX } from "../../base/limits.ts";
 import { isUuidText } from "../../base/uuid.ts";
+import type { ListOptions } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
 import { agentFields, type AgentFlags } from "../record_fields.ts";
-import {
-  agentReply,
-  agentsReply,
-  deregisteredReply,
-  registeredReply,
-  resolvedReply,
-} from "../record_view.ts";
+import { agentReply, deregisteredReply, registeredReply, resolvedReply } from "../record_view.ts";
+import { agentsReply } from "../record_list.ts";
 import { writerOf } from "../writer.ts";
 import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {
+  checkListFlags,
+  type DrainFlags,
+  gather,
   type KeepFlags,
-  limitOf,
   type ListFlags,
+  listPlan,
   regionOf,
   type RegisterFlags,
-  take,
 } from "./record_flags.ts";
 
 /** `crs agent register`. */
@@ -63,14 +60,26 @@ export async function get(id: string, flags: ServerOptions, shell: Shell): Promi
 
 /** `crs agent list`. */
 export async function list(flags: ListFlags, shell: Shell): Promise<number> {
-  const limit = limitOf(flags.limit);
+  checkListFlags(flags);
+  const { terminal } = shell;
   const reply = await withClient(shell, flags, async (connected) => {
-    const region = await regionOf(flags.region, connected);
-    const pageLimit = Math.min(limit ?? LIST_ITEMS_MAX, LIST_ITEMS_MAX);
-    const pages = connected.client.allAgents(region, { limit: pageLimit });
-    return agentsReply(region, await take(pages, limit));
+    const { region, range, view } = await listPlan(flags, connected, terminal);
+    const fetch = (options: ListOptions) => connected.client.listAgents(region, options);
+    return agentsReply(await gather(fetch, range), view);
   });
-  return await showReply(reply, flags, shell.terminal);
+  return await showReply(reply, flags, terminal);
+}
+
+/** `crs agent drain`. */
+export async function drain(id: string, flags: DrainFlags, shell: Shell): Promise<number> {
+  checkId(id);
+  const draining = flags.off !== true;
+  const reported = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.reportAgent(id, { draining }),
+  );
+  return await showReply(drainedReply("agent", id, draining, reported), flags, shell.terminal);
 }
 
 /** `crs agent deregister`. */

@@ -1,25 +1,22 @@
 /** What `crs gateway …` does: one call of the client each, and its answer as a reply. */
-import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
+import { RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
+import type { ListOptions } from "../../client/mod.ts";
 import { gatewayFields, type GatewayFlags } from "../record_fields.ts";
-import {
-  deregisteredReply,
-  gatewayReply,
-  gatewaysReply,
-  incarnationText,
-  registeredReply,
-} from "../record_view.ts";
+import { deregisteredReply, drainedReply, gatewayReply, registeredReply } from "../record_view.ts";
+import { gatewaysReply } from "../record_list.ts";
 import { writerOf } from "../writer.ts";
 import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {
+  checkListFlags,
   type DeregisterFlags,
   type DrainFlags,
+  gather,
   type KeepFlags,
-  limitOf,
   type ListFlags,
+  listPlan,
   regionOf,
   type RegisterFlags,
-  take,
 } from "./record_flags.ts";
 
 /** `crs gateway register`. */
@@ -59,40 +56,30 @@ export async function list(
   flags: ListFlags & { readonly free?: boolean },
   shell: Shell,
 ): Promise<number> {
-  const limit = limitOf(flags.limit);
+  checkListFlags(flags);
+  const { terminal } = shell;
   const reply = await withClient(shell, flags, async (connected) => {
     const { client } = connected;
-    const region = await regionOf(flags.region, connected);
+    const { region, range, view } = await listPlan(flags, connected, terminal);
     if (flags.free === true) {
-      const most = Math.min(limit ?? RESOLVE_GATEWAYS_MAX, RESOLVE_GATEWAYS_MAX);
-      const { items } = await client.resolveGateways(region, { limit: most });
-      return gatewaysReply(region, items);
+      const limit = Math.min(range.limit ?? RESOLVE_GATEWAYS_MAX, RESOLVE_GATEWAYS_MAX);
+      return gatewaysReply(await client.resolveGateways(region, { limit }), view);
     }
-    const pageLimit = Math.min(limit ?? LIST_ITEMS_MAX, LIST_ITEMS_MAX);
-    return gatewaysReply(
-      region,
-      await take(client.allGateways(region, { limit: pageLimit }), limit),
-    );
+    const fetch = (options: ListOptions) => client.listGateways(region, options);
+    return gatewaysReply(await gather(fetch, range), view);
   });
-  return await showReply(reply, flags, shell.terminal);
+  return await showReply(reply, flags, terminal);
 }
 
 /** `crs gateway drain`. */
 export async function drain(id: string, flags: DrainFlags, shell: Shell): Promise<number> {
   const draining = flags.off !== true;
-  const { revision, receipts } = await withClient(
+  const reported = await withClient(
     shell,
     flags,
     ({ client }) => client.reportGateway(id, { draining }),
   );
-  const reply = {
-    json: { kind: "gateway", id, draining, revision, receipts },
-    text: () =>
-      `Gateway ${id} is ${draining ? "draining" : "active"}, revision ${
-        incarnationText(revision)
-      }.\n`,
-  };
-  return await showReply(reply, flags, shell.terminal);
+  return await showReply(drainedReply("gateway", id, draining, reported), flags, shell.terminal);
 }
 
 /** `crs gateway deregister`. */

@@ -2,8 +2,12 @@
  * What gateways and agents have in common on the command line: flags, the region that stands in for
  * a missing one, and lists with a limit.
  */
+import { LIST_ITEMS_MAX } from "../../base/limits.ts";
+import type { ListOptions, Page, Receipt } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
+import { type Listed, parseCursor } from "../record_list.ts";
 import type { Connected, ServerOptions } from "../shell.ts";
+import type { Terminal } from "../terminal.ts";
 
 /** Flags of a registration. */
 export interface RegisterFlags extends ServerOptions {
@@ -18,6 +22,10 @@ export type KeepFlags = RegisterFlags;
 export interface ListFlags extends ServerOptions {
   readonly region?: string;
   readonly limit?: string;
+  /** Where another list stopped. */
+  readonly cursor?: string;
+  /** All columns. */
+  readonly wide?: boolean;
 }
 
 /** Flags of a change of state. */
@@ -39,7 +47,7 @@ export async function regionOf(
 }
 
 /** The most records to list; `undefined`: all. */
-export function limitOf(text: string | undefined): number | undefined {
+function limitOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const limit = Number(text);
   if (!/^\d{1,9}$/.test(text) || limit < 1) {
@@ -52,15 +60,54 @@ export function limitOf(text: string | undefined): number | undefined {
   return limit;
 }
 
-/** The first `limit` items, or all of them. */
-export async function take<T>(
-  items: AsyncIterable<T>,
-  limit: number | undefined,
-): Promise<T[]> {
-  const taken: T[] = [];
-  for await (const item of items) {
-    taken.push(item);
-    if (taken.length === limit) break;
-  }
-  return taken;
+/**
+ * Checks the flags of a list before anybody is asked.
+ *
+ * @throws CliFailure `invalid_argument`.
+ */
+export function checkListFlags(flags: ListFlags & { readonly free?: boolean }): void {
+  limitOf(flags.limit);
+  parseCursor(flags.cursor);
+  if (flags.free !== true || flags.cursor === undefined) return;
+  throw usageFailure(
+    "--cursor cannot continue a list by free capacity: the order changes as gateways report",
+    "Leave out --free, or give a larger --limit.",
+    "cursor",
+  );
+}
+
+/** Pages of a list from `cursor` on, until there are `limit` items or no more. */
+export async function gather<T>(
+  fetch: (options: ListOptions) => Promise<Page<T>>,
+  { limit = Infinity, cursor }: { readonly limit?: number; readonly cursor?: Uint8Array },
+): Promise<Listed<T>> {
+  const items: T[] = [];
+  const receipts: Receipt[] = [];
+  let nextCursor = cursor;
+  do {
+    const page: Page<T> = await fetch({
+      limit: Math.min(limit - items.length, LIST_ITEMS_MAX),
+      ...(nextCursor === undefined ? {} : { cursor: nextCursor }),
+    });
+    for (const item of page.items) items.push(item);
+    for (const receipt of page.receipts) receipts.push(receipt);
+    ({ nextCursor } = page);
+  } while (nextCursor !== undefined && items.length < limit);
+  return { items, nextCursor, receipts };
+}
+
+/** What a list is asked and shown with, from its flags. */
+export async function listPlan(
+  flags: ListFlags,
+  connected: Connected,
+  terminal: Terminal,
+) {
+  const limit = limitOf(flags.limit);
+  const cursor = parseCursor(flags.cursor);
+  const region = await regionOf(flags.region, connected);
+  const range = {
+    ...(limit === undefined ? {} : { limit }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  return { region, range, view: { region, wide: flags.wide === true, terminal } };
 }

@@ -1,7 +1,7 @@
 /** `crs agent …`: what is said to and asked of the registry about agents. */
 import type { Command } from "commander";
 import type { AgentFlags } from "../record_fields.ts";
-import type { KeepFlags, ListFlags, RegisterFlags } from "../actions/record_flags.ts";
+import type { DrainFlags, KeepFlags, ListFlags, RegisterFlags } from "../actions/record_flags.ts";
 import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { addRecordOptions, newGroup, newServerCommand } from "./options.ts";
 
@@ -49,7 +49,16 @@ export function agentCommand(shell: Shell, run: Run): Command {
     ])
       .option("--region <name>", "region (default: that of the node)")
       .option("--limit <count>", "the most agents to list")
+      .option("--cursor <hex>", "continues a list that --limit cut; it is printed there")
+      .option("--wide", "all columns, however wide the terminal is")
       .action((flags: ListFlags) => act((actions) => actions.list(flags, shell))),
+    newServerCommand("drain", "Says that an agent drains: it stays, but takes nothing new.", [
+      "agent drain <id>",
+      "agent drain <id> --off",
+    ])
+      .argument("<id>", "UUID of the agent")
+      .option("--off", "it takes new work again")
+      .action((id: string, flags: DrainFlags) => act((actions) => actions.drain(id, flags, shell))),
     newServerCommand("deregister", "Removes an agent now, instead of when its lease ends.", [
       "agent deregister <id>",
     ])

@@ -48,6 +48,8 @@ export function gatewayCommand(shell: Shell, run: Run): Command {
     ])
       .option("--region <name>", "region (default: that of the node)")
       .option("--limit <count>", "the most gateways to list")
+      .option("--cursor <hex>", "continues a list that --limit cut; it is printed there")
+      .option("--wide", "all columns, however wide the terminal is")
       .option("--free", "active ones only, the one with the most free capacity first")
       .action((flags: ListFlags & { readonly free?: boolean }) =>
         act((actions) => actions.list(flags, shell))

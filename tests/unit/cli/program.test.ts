@@ -55,10 +55,6 @@ const STATUS = {
   memoryBytes: 3 * 2 ** 20,
 };
 
-async function* each(...items: unknown[]) {
-  for (const item of items) yield await Promise.resolve(item);
-}
-
 interface RunOptions {
   readonly files?: Record<string, string>;
   readonly region?: string | undefined;
@@ -208,10 +204,13 @@ test("agent register --json prints one document with id, incarnation and lease",
 });
 
 test("a region that nobody named is the node's, which is asked where it is not local", async () => {
-  const { calls } = await crs("agent list", { nodeStatus: STATUS, allAgents: () => each() }, {
+  const { calls } = await crs("agent list", {
+    nodeStatus: STATUS,
+    listAgents: { items: [], nextCursor: undefined, receipts: [] },
+  }, {
     region: undefined,
   });
-  assert.equal(calls.map(([name]) => name), ["nodeStatus", "allAgents"]);
+  assert.equal(calls.map(([name]) => name), ["nodeStatus", "listAgents"]);
   assert.is(calls[1]?.[1], "global");
 });
 
@@ -246,31 +245,101 @@ test("agent resolve --json says null where there is no gateway", async () => {
   assert.is(document["gatewayId"], null);
 });
 
+/** Pages of that many items each, as a client gives them. */
+function pages(item: unknown, sizes: readonly number[]) {
+  const left = [...sizes];
+  return () => {
+    const size = left.shift() ?? 0;
+    return Promise.resolve({
+      items: Array.from({ length: size }, () => item),
+      nextCursor: left.length > 0 ? Uint8Array.of(0xab, left.length) : undefined,
+      receipts: [RECEIPT],
+    });
+  };
+}
+const LISTED_GATEWAY = { gateway: GATEWAY, remainingMs: 9_000 };
+const LISTED_AGENT = { agent: AGENT, remainingMs: 9_000 };
+
 test("gateway list is a table, an empty region a sentence", async () => {
-  const full = await crs("gateway list --region eu", {
-    allGateways: () => each({ gateway: GATEWAY, remainingMs: 9_000 }),
-  });
+  const full = await crs("gateway list --region eu", { listGateways: pages(LISTED_GATEWAY, [1]) });
   assert.equal(full.calls[0]?.[1], "eu");
-  assert.match(full.stdout, /^ID +DOMAIN +ADDRESS +STATE/);
+  assert.match(full.stdout, /^ID +DOMAIN +ADDRESS +STATE +LEASE\n/);
   assert.is(full.stdout.trim().split("\n").length, 2);
-  const empty = await crs("gateway list", { allGateways: () => each() });
+  assert.is(full.stderr, "");
+  const empty = await crs("gateway list", { listGateways: pages(LISTED_GATEWAY, [0]) });
   assert.is(empty.code, 0);
   assert.ok(empty.stdout.includes("No gateways"));
 });
 
-test("gateway list --limit stops early and asks for no larger pages", async () => {
-  const item = { gateway: GATEWAY, remainingMs: 1 };
-  const { calls, terminal } = await crs("gateway list --limit 2 --json", {
-    allGateways: () => each(item, item, item),
+test("lists gather all pages, with the receipts of all of them", async () => {
+  const { calls, terminal } = await crs("agent list --json", {
+    listAgents: pages(LISTED_AGENT, [2, 0, 1]),
   });
-  assert.equal(calls[0]?.[2], { limit: 2 });
-  assert.is((terminal.document as { gateways: unknown[] }).gateways.length, 2);
-  assert.is((await crs("gateway list --limit 0")).code, 2);
+  assert.equal(calls.map(([, , options]) => options), [
+    { limit: 1_000 },
+    { limit: 1_000, cursor: Uint8Array.of(0xab, 2) },
+    { limit: 1_000, cursor: Uint8Array.of(0xab, 1) },
+  ]);
+  const { agents, ...rest } = terminal.document as { agents: unknown[] };
+  assert.is(agents.length, 3);
+  assert.equal(rest, {
+    region: "global",
+    nextCursor: null,
+    receipts: [RECEIPT, RECEIPT, RECEIPT],
+  });
+});
+
+test("a list that --limit cut says so, and --cursor continues it", async () => {
+  const cut = await crs("gateway list --limit 2", { listGateways: pages(LISTED_GATEWAY, [2, 1]) });
+  assert.equal(cut.calls, [["listGateways", "global", { limit: 2 }]]);
+  assert.match(cut.stderr, /more gateways follow.*--cursor ab01\n/);
+  assert.is(cut.stdout.trim().split("\n").length, 3);
+  const more = await crs("gateway list --limit 2 --cursor ab01 --json", {
+    listGateways: pages(LISTED_GATEWAY, [2, 1]),
+  });
+  assert.equal(more.calls[0]?.[2], { limit: 2, cursor: Uint8Array.of(0xab, 1) });
+  assert.is((more.terminal.document as { nextCursor: string }).nextCursor, "ab01");
+  assert.is(more.stderr, "");
+  for (const bad of ["--limit 0", "--cursor x", "--cursor", "--free --cursor ab01"]) {
+    assert.is((await crs(`gateway list ${bad}`)).code, 2, bad);
+  }
+});
+
+test("lists fit the terminal, and --wide shows every column", async () => {
+  const domain = `${"long-".repeat(12)}name.example`;
+  const answers = () => ({
+    listAgents: pages({ agent: { ...AGENT, domain }, remainingMs: 86_399_000 }, [2]),
+    listGateways: pages({ gateway: { ...GATEWAY, domain }, remainingMs: 86_399_000 }, [2]),
+  });
+  for (const kind of ["agent", "gateway"]) {
+    for (const columns of [80, 100, 120]) {
+      const terminal = new FakeTerminal();
+      Object.assign(terminal, { isOutTty: true, columns });
+      const { stdout } = await crs(`${kind} list`, answers(), { terminal });
+      for (const line of stdout.split("\n")) assert.ok(line.length <= columns, line);
+      assert.ok(stdout.includes(ID) && stdout.includes("…"), stdout);
+      assert.is(stdout.includes("ADDRESS"), columns >= 100);
+    }
+    const piped = await crs(`${kind} list`, answers());
+    assert.ok(piped.stdout.includes(domain), "nothing is cut where a program reads");
+    const wide = await crs(`${kind} list --wide`, answers());
+    assert.match(wide.stdout, kind === "agent" ? /GATEWAY +INCARNATION/ : /CAPACITY +USED +INCAR/);
+  }
 });
 
 test("gateway list --free asks for free capacity", async () => {
-  const { calls } = await crs("gateway list --free", { resolveGateways: { items: [] } });
+  const { calls } = await crs("gateway list --free", { resolveGateways: pages(0, [0]) });
   assert.equal(calls, [["resolveGateways", "global", { limit: 256 }]]);
+});
+
+test("agent drain and --off report the state", async () => {
+  const answers = { reportAgent: { revision: POSITION, receipts: [] } };
+  const on = await crs(`agent drain ${ID}`, answers);
+  assert.equal(on.calls, [["reportAgent", ID, { draining: true }]]);
+  assert.is(on.stdout, `Agent ${ID} is draining, revision 1.42.\n`);
+  const off = await crs(`agent drain ${ID} --off --json`, answers);
+  assert.equal(off.calls, [["reportAgent", ID, { draining: false }]]);
+  assert.is((await crs("agent drain a1.example")).code, 2);
 });
 
 test("gateway drain and --off report the state", async () => {

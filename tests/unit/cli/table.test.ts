@@ -18,6 +18,29 @@ test("table has only its head where there are no rows", () => {
   assert.is(table(["ID", "COUNT"], []), "ID  COUNT\n");
 });
 
+test("table cuts the widest of the columns that may be cut, and no other", () => {
+  const rows = [["x".repeat(20), "y".repeat(12), "北京".repeat(8)]];
+  const [, row] = table(["A", "B", "C"], rows, { columns: 46, shrinks: [0, 2] }).split("\n");
+  assert.is(row, `${"x".repeat(14)}…  ${"y".repeat(12)}  ${"北京".repeat(3)}北…`);
+  const [, least] = table(["A", "B", "C"], rows, { columns: 1, shrinks: [0, 2] }).split("\n");
+  assert.is(least, `xxxxxxx…  ${"y".repeat(12)}  北京北…`);
+});
+
+test("table takes time linear in its rows", () => {
+  const row = ["93fec554-3756-5eb2-b890-56a0bac8eab3", "a1.example", "10.0.0.1:4000", "active", 5];
+  const timeOf = (count: number) => {
+    const rows = Array.from({ length: count }, () => row);
+    const startMs = performance.now();
+    table(["A", "B", "C", "D", "E"], rows);
+    return performance.now() - startMs;
+  };
+  timeOf(1_000);
+  // The least of some: another process may have the core for a while.
+  const leastOf = (count: number) => Math.min(...Array.from({ length: 5 }, () => timeOf(count)));
+  const [small, large] = [leastOf(1_000), leastOf(8_000)];
+  assert.ok(large < 8 * small * 4 + 20, `1,000 rows: ${small} ms; 8,000 rows: ${large} ms`);
+});
+
 test("facts are indented lines", () => {
   assert.is(facts([["id", "x"], ["longer", 5]]), "  id      x\n  longer  5\n");
 });
