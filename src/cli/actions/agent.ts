@@ -3,7 +3,13 @@ import { isUuidText } from "../../base/uuid.ts";
 import type { ListOptions } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
 import { agentFields, type AgentFlags } from "../record_fields.ts";
-import { agentReply, deregisteredReply, registeredReply, resolvedReply } from "../record_view.ts";
+import {
+  agentReply,
+  deregisteredReply,
+  drainedReply,
+  registeredReply,
+  resolvedReply,
+} from "../record_view.ts";
 import { agentsReply } from "../record_list.ts";
 import { writerOf } from "../writer.ts";
 import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
