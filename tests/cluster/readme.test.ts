@@ -1,0 +1,227 @@
+/**
+ * Every command and every program of README.md, run as written, in the order in which they stand.
+ *
+ * A line of a `sh` block must exit with 0. What is special about a line stands in SPECIAL: it serves
+ * until it is ended, runs until ^C, needs flags to be short, or is not run here and why. Placeholders
+ * such as `<id>` are filled from what earlier commands printed (OUTPUTS), and ports are free ones, by
+ * CRS_* variables; nothing else is changed. A new line needs nothing here as long as it runs to its
+ * end and its placeholders are known.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  type CodeBlock,
+  codeBlocks,
+  commandOf,
+  fillPlaceholders,
+} from "../support/markdown_blocks.ts";
+import { until, within } from "../support/until.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const root = decodeURIComponent(ROOT.pathname).replace(/\/$/, "");
+const COMMAND_MS_MAX = 60_000;
+
+/** How a line is run that does not just end. */
+type Special =
+  /** A node; it is ended before the next one starts. */
+  | { readonly kind: "serves" }
+  /** Ends in good order by ^C, once its output matches. */
+  | { readonly kind: "until ^C"; readonly ready: RegExp }
+  /** As written, with more flags, so that it is over soon. */
+  | { readonly kind: "shortened"; readonly flags: string }
+  /** A task of deno.json that is not run here. */
+  | { readonly kind: "not run"; readonly reason: string };
+
+const SPECIAL: Readonly<Record<string, Special>> = {
+  "npx -y deno@2.9.6 task start": { kind: "serves" },
+  "npx -y deno@2.9.6 task test": { kind: "not run", reason: "this is a part of it" },
+  "crs gateway keep --file examples/gateway.json": { kind: "until ^C", ready: /Registered/i },
+  "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
+  "crs start --authority ./pki/authority --region eu-1": { kind: "serves" },
+  "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
+  "deno task ok": { kind: "not run", reason: ".ci/run runs it" },
+  "deno task generate": { kind: "not run", reason: "task ok checks what it writes" },
+  "deno task bench": { kind: "not run", reason: "it takes eight minutes" },
+};
+
+/** Where the values of placeholders come from: the newest match in any output. */
+const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^Registered gateway (\S+)$/m, ["id"]],
+  [/^Registered agent (\S+)$/m, ["agent id"]],
+  [
+    /identity issue .*--subject (\S+) --token (\S+) --server (\S+) --pin (\S+)/,
+    ["subject", "join token", "host:port", "pin"],
+  ],
+  [/^(eyJ[\w.-]+)$/m, ["token"]],
+];
+
+/** The files that the page's programs are, in order. */
+const PROGRAMS = ["main.ts", "kept.ts"];
+
+const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "crs-readme-" }));
+const data = `${folder}/data`;
+const app = `${folder}/app`;
+const values = new Map<string, string>();
+const used = new Set<string>();
+let node: { readonly child: Deno.ChildProcess; readonly pid: number } | undefined;
+let node443: number | undefined;
+let programs = 0;
+/** Identities lie beside each other, and not in the checkout. */
+let where = root;
+
+const environment = {
+  ...Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CRS_")),
+  ),
+  PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
+  NO_COLOR: "1",
+  CRS_DATA: data,
+  CRS_PORT: "0",
+  CRS_OPS_PORT: "0",
+};
+
+function spawn(command: string, cwd: string, capture: "piped" | "null"): Deno.ChildProcess {
+  return new Deno.Command("sh", {
+    args: ["-c", `exec ${command}`],
+    cwd,
+    env: environment,
+    clearEnv: true,
+    stdin: "null",
+    stdout: capture,
+    stderr: capture,
+  }).spawn();
+}
+
+/** Runs a command to its end, which must be a good one, and takes values from its output. */
+async function runToEnd(command: string, cwd: string): Promise<void> {
+  const child = spawn(command, cwd, "piped");
+  const { code, stdout, stderr } = await within(command, child.output(), COMMAND_MS_MAX);
+  const text = new TextDecoder().decode(stdout);
+  assert.is(code, 0, `${command}\n${text}${new TextDecoder().decode(stderr)}`);
+  for (const [pattern, names] of OUTPUTS) {
+    const found = pattern.exec(text);
+    for (const [index, name] of names.entries()) if (found) values.set(name, found[index + 1]!);
+  }
+}
+
+async function serve(command: string): Promise<void> {
+  await endNode();
+  const child = spawn(command, where, "null");
+  let ended = false;
+  void child.status.then(() => ended = true);
+  let facts = { processId: 0, addresses: [{ port: 0 }] };
+  await until(`${command} serves`, async () => {
+    assert.not(ended, `${command} has ended`);
+    const text = await Deno.readTextFile(`${data}/node.json`).catch(() => "");
+    if (text !== "") facts = JSON.parse(text);
+    return text !== "";
+  }, COMMAND_MS_MAX);
+  node = { child, pid: facts.processId };
+  node443 = facts.addresses[0]!.port;
+}
+
+/** Ends the node as ^C does; npx does not pass a signal on. */
+async function endNode(): Promise<void> {
+  if (node === undefined) return;
+  const { child, pid } = node;
+  node = undefined;
+  Deno.kill(pid, "SIGINT");
+  await within("the node's end", child.status, COMMAND_MS_MAX);
+}
+
+async function untilInterrupted(command: string, ready: RegExp): Promise<void> {
+  const child = spawn(command, where, "piped");
+  let text = "";
+  const reading = (async () => {
+    for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) text += part;
+  })();
+  const errors = new Response(child.stderr).text();
+  await until(`${command} prints ${ready}`, () => ready.test(text), COMMAND_MS_MAX);
+  child.kill("SIGINT");
+  const { code } = await within(`the end of ${command}`, child.status, COMMAND_MS_MAX);
+  await reading;
+  assert.is(code, 0, `${command}\n${text}${await errors}`);
+}
+
+/** Runs what a line of a `sh` block says. */
+async function runLine(line: string): Promise<void> {
+  const written = commandOf(line);
+  if (written === "") return;
+  const special = SPECIAL[written];
+  used.add(written);
+  if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
+  const command = fillPlaceholders(written, values);
+  switch (special?.kind) {
+    case undefined:
+      return await runToEnd(command, where);
+    case "serves":
+      return await serve(command);
+    case "until ^C":
+      return await untilInterrupted(command, special.ready);
+    case "shortened":
+      return await runToEnd(`${command} ${special.flags}`, where);
+    case "not run": {
+      const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+      const [, task = ""] = / task (\w+)/.exec(written) ?? [];
+      assert.ok(task in tasks, `deno.json has no task ${task}, which "${written}" names`);
+    }
+  }
+}
+
+/** Writes a program of the page; only the port and the data folder are those of this run. */
+async function writeProgram({ lines }: CodeBlock): Promise<void> {
+  const name = PROGRAMS[programs++];
+  assert.ok(name, "README.md has more programs than PROGRAMS has names");
+  const text = lines.join("\n")
+    .replaceAll("port: 4443", `port: ${node443}`)
+    .replaceAll("../registry/data", data);
+  await Deno.writeTextFile(`${app}/${name}`, `${text}\n`);
+  // The first is run by the lines that follow it; later ones lie beside the identities.
+  if (programs === 1) return;
+  await Deno.rename(`${app}/${name}`, `${where}/${name}`);
+  await runToEnd("npm install ../registry", where);
+  await runToEnd(`npx -y deno@2.9.6 run -A --unstable-net ${name}`, where);
+}
+
+test.before(async () => {
+  for (const name of ["bin", "app", "identities"]) await Deno.mkdir(`${folder}/${name}`);
+  await Deno.symlink(root, `${folder}/registry`);
+  // What `deno task crs` runs, from any folder.
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const task = tasks.crs.replace(/^deno /, `"${Deno.execPath()}" `).replace("src/", `${root}/src/`);
+  await Deno.writeTextFile(`${folder}/bin/crs`, `#!/bin/sh\nexec ${task} "$@"\n`, { mode: 0o755 });
+});
+
+test.after(async () => {
+  await endNode();
+  await Deno.remove(folder, { recursive: true });
+});
+
+for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
+  const { language, lines, firstLine } = block;
+  if (language === "") continue;
+  if (language === "ts") {
+    test(`README.md:${firstLine} is a program that runs`, () => writeProgram(block));
+    continue;
+  }
+  for (const [index, line] of lines.entries()) {
+    test(`README.md:${firstLine + index} ${line}`, async () => {
+      assert.is(language, "sh", `A block of ${language} is neither run nor checked here`);
+      if (line.startsWith("crs identity init")) where = `${folder}/identities`;
+      try {
+        await runLine(line);
+      } catch (error) {
+        const help = "If the line is right, tests/cluster/readme.test.ts needs to know more: " +
+          "SPECIAL for a command that does not just end with 0, OUTPUTS for a placeholder";
+        throw new Error(`${(error as Error).message}\n\n${help}`, { cause: error });
+      }
+    });
+  }
+}
+
+test("each special line still stands in README.md", () => {
+  assert.equal(Object.keys(SPECIAL).filter((line) => !used.has(line)), []);
+  assert.is(programs, PROGRAMS.length);
+});
+
+test.run();
