@@ -1,10 +1,15 @@
 /**
  * The identity of a program that runs for longer than its certificate: opened from its folder, shown at
- * each handshake, renewed at half of its life, and ever again until that works. A certificate that
- * ended while nobody ran is renewed first, as long as the registry's grace lasts.
+ * each handshake, renewed at half of its life, and ever again until that works. It is renewed over the
+ * session that a client has proven with it; without one, or where that fails, by a question of its own.
+ * A certificate that ended while nobody ran is renewed first, as long as the registry's grace lasts.
  */
-import { RegistryError } from "../src/base/errors.ts";
-import { RENEWAL_RETRY_MS_MAX } from "../src/base/limits.ts";
+import { ERROR_TABLE, RegistryError, toRegistryError } from "../src/base/errors.ts";
+import {
+  RENEWAL_RETRY_MS_MAX,
+  RENEWAL_SESSION_LEFT_MS_MIN,
+  RENEWAL_SESSION_WAIT_MS,
+} from "../src/base/limits.ts";
 import type { Entropy, Scheduler, Timer, WallClock } from "../src/base/world.ts";
 import { readCertificate } from "./certificate_reader.ts";
 import { isRefusal } from "./certificate_refusal.ts";
@@ -27,15 +32,22 @@ export interface RenewalRequest {
   readonly proof: Uint8Array;
 }
 
+/** A certificate that was renewed, and the trust bundle that came with it. */
+export interface RenewedCertificate {
+  readonly chain: readonly Uint8Array[];
+  readonly bundle: string;
+}
+
 /**
- * Asks a node for the next certificate: `RenewIdentity`, over a session without a proof.
+ * Asks a node for the next certificate: `RenewIdentity`, over a session without a proof. Called only
+ * where no client has a session that is proven by the certificate.
  *
  * @param pinsOf those of the newest trust bundle: others grow old while a program runs.
  */
-export type AskRenewal = (
-  order: RenewalRequest,
-  pinsOf: PinsOf,
-) => Promise<{ readonly chain: readonly Uint8Array[]; readonly bundle: string }>;
+export type AskRenewal = (order: RenewalRequest, pinsOf: PinsOf) => Promise<RenewedCertificate>;
+
+/** Asks the same over a session that a client has proven. */
+export type RenewOverSession = (order: RenewalRequest) => Promise<RenewedCertificate>;
 
 /** What keeping needs. */
 export interface KeptIdentityOptions {
@@ -55,6 +67,8 @@ export interface KeptCredentials {
   readonly services: HandshakeServices;
   readonly pins: PinsOf;
   readonly onRenewed: (listener: () => void) => () => void;
+  /** Takes a proven session to renew over, and returns what gives it back when it is over. */
+  readonly onSession: (renew: RenewOverSession) => () => void;
 }
 
 /** Where a server is dialed. */
@@ -68,11 +82,17 @@ export class KeptIdentity {
   readonly #options: KeptIdentityOptions;
   readonly #folder: IdentityFolder;
   readonly #listeners = new Set<() => void>();
+  /** Of clients that are connected, the latest last. */
+  readonly #sessions = new Set<RenewOverSession>();
   #own: OwnIdentity;
   #trust: FolderTrust;
   #renewAtMs = 0;
   #failures = 0;
   #timer: Timer | undefined;
+  /** The renewal under way. */
+  #renewing: Promise<void> | undefined;
+  #renewals = 0;
+  #closed = false;
 
   private constructor(
     options: KeptIdentityOptions,
@@ -88,7 +108,8 @@ export class KeptIdentity {
   }
 
   /**
-   * Opens the folder's identity, renewing it first where it is due.
+   * Opens the folder's identity. One that has ended, or is just about to, is renewed first; one that is
+   * due as soon as a client is connected with it, or a few seconds later without one.
    *
    * @throws RegistryError `invalid_argument` where the folder has none, `unauthenticated` where it can
    * neither be shown nor renewed.
@@ -96,19 +117,23 @@ export class KeptIdentity {
   static async open(options: KeptIdentityOptions): Promise<KeptIdentity> {
     const folder = new IdentityFolder(options.folder);
     const nowMs = options.wall.unixMs();
-    const validity = validityOf(folder);
+    const { notAfterMs } = validityOf(folder);
     let own: OwnIdentity;
-    if (nowMs >= (validity.notBeforeMs + validity.notAfterMs) / 2) {
+    let renewals = 0;
+    if (nowMs > notAfterMs - RENEWAL_SESSION_LEFT_MS_MIN) {
       try {
         own = await renewFolder(folder, options);
+        renewals++;
       } catch (error) {
         options.onError(error);
         // It may count still; if not, that it could not be renewed is what is to be told.
-        if (nowMs > validity.notAfterMs) throw error;
+        if (nowMs > notAfterMs) throw error;
         own = await folder.open(nowMs);
       }
     } else own = await folder.open(nowMs);
-    return new KeptIdentity(options, folder, own, await folder.trust(nowMs));
+    const kept = new KeptIdentity(options, folder, own, await folder.trust(nowMs));
+    kept.#renewals = renewals;
+    return kept;
   }
 
   /** The certificate as it is now. */
@@ -131,6 +156,11 @@ export class KeptIdentity {
         this.#listeners.add(listener);
         return () => void this.#listeners.delete(listener);
       },
+      onSession: (renew) => {
+        this.#sessions.add(renew);
+        if (this.#isDue) this.#look();
+        return () => void this.#sessions.delete(renew);
+      },
     };
   }
 
@@ -139,40 +169,85 @@ export class KeptIdentity {
     return this.#folder.pem;
   }
 
+  /** Resolves when no renewal is under way; what became of it, `onError` was told. */
+  async settled(): Promise<void> {
+    await this.#renewing;
+  }
+
+  /**
+   * Renews at once, unless it was renewed since it was opened.
+   *
+   * @throws RegistryError as the node answers.
+   */
+  async renewNow(): Promise<OwnIdentity> {
+    await this.#renewing;
+    if (this.#renewals === 0) await this.#renew();
+    return this.#own;
+  }
+
   /** Ends the renewals. */
   close(): void {
+    this.#closed = true;
     this.#timer?.cancel();
+  }
+
+  get #isDue(): boolean {
+    return this.#options.wall.unixMs() >= this.#renewAtMs;
   }
 
   #plan(): void {
     const { notBeforeMs, notAfterMs } = validityOf(this.#folder);
     this.#renewAtMs = renewAtMs({ notBeforeMs, notAfterMs }, this.#options.entropy);
-    this.#arm();
+    // A client that is just connecting brings a session to renew over.
+    this.#arm(this.#isDue ? RENEWAL_SESSION_WAIT_MS : 0);
   }
 
-  #arm(): void {
+  #arm(delayMsMin = 0): void {
+    if (this.#closed) return;
     const { wall, scheduler, entropy } = this.#options;
     const delayMs = this.#failures > 0
       ? renewalRetryMs(this.#failures, entropy)
       // Clocks are set, and machines sleep: the clock is looked at now and then.
-      : Math.min(Math.max(this.#renewAtMs - wall.unixMs(), 0), RENEWAL_RETRY_MS_MAX);
-    this.#timer = scheduler.after(delayMs, () => void this.#look());
+      : Math.min(Math.max(this.#renewAtMs - wall.unixMs(), delayMsMin), RENEWAL_RETRY_MS_MAX);
+    this.#timer?.cancel();
+    this.#timer = scheduler.after(delayMs, () => this.#look());
   }
 
-  async #look(): Promise<void> {
-    const { wall, onError } = this.#options;
-    if (wall.unixMs() < this.#renewAtMs) return this.#arm();
-    try {
-      this.#own = await renewFolder(this.#folder, this.#options);
-      this.#trust = await this.#folder.trust(wall.unixMs());
-      this.#failures = 0;
-      this.#plan();
-      for (const listener of [...this.#listeners]) listener();
-    } catch (error) {
-      this.#failures++;
-      onError(error);
-      this.#arm();
+  /** Renews where it is due, and arms the next look. */
+  #look(): void {
+    if (this.#renewing !== undefined) return;
+    if (!this.#isDue) return this.#arm();
+    this.#renewing = this.#renew()
+      .catch((error) => {
+        this.#failures++;
+        this.#options.onError(error);
+        this.#arm();
+      })
+      .finally(() => this.#renewing = undefined);
+  }
+
+  async #renew(): Promise<void> {
+    const { wall } = this.#options;
+    const ask: AskRenewal = (order, pinsOf) => this.#ask(order, pinsOf);
+    this.#own = await renewFolder(this.#folder, { ...this.#options, ask });
+    this.#trust = await this.#folder.trust(wall.unixMs());
+    this.#failures = 0;
+    this.#renewals++;
+    this.#plan();
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Over a proven session, the latest first, and only then without one. */
+  async #ask(order: RenewalRequest, pinsOf: PinsOf): Promise<RenewedCertificate> {
+    for (const renew of [...this.#sessions].reverse()) {
+      try {
+        return await renew(order);
+      } catch (error) {
+        // A refusal stands, however it is asked; a session that is over or stuck says nothing.
+        if (ERROR_TABLE[toRegistryError(error).code].class !== "unavailable") throw error;
+      }
     }
+    return await this.#options.ask(order, pinsOf);
   }
 }
 

@@ -6,6 +6,8 @@ import type { ErrorCode } from "../../src/base/errors.ts";
 
 /** The closed set of reasons. */
 export type HandshakeFault =
+  /** The client began without a handshake, or TLS saw no certificate of it. */
+  | "anonymous"
   /** Bytes that are no frame of this protocol, a length that does not fit, text that is none. */
   | "malformed"
   /** A frame or a part of one beyond its limit. */
@@ -56,6 +58,7 @@ export class HandshakeError extends Error {
 }
 
 const CODES: Readonly<Record<HandshakeFault, ErrorCode>> = {
+  anonymous: "unauthenticated",
   malformed: "malformed",
   too_large: "too_large",
   out_of_order: "malformed",

@@ -5,10 +5,18 @@
  */
 import { concatBytes } from "../../src/base/bytes.ts";
 import { HandshakeError } from "./fault.ts";
-import { FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES, type FrameType } from "./frames.ts";
+import { FRAME, FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES, type FrameType } from "./frames.ts";
 
 /** Most frames fit at once. */
 const BUFFER_BYTES_INITIAL = 512;
+
+/**
+ * The first byte of a registry's frame, as of the Hello of a client that has no identity: no frame of a
+ * handshake has this type.
+ */
+const REGISTRY_FRAME = 0;
+const ANONYMOUS =
+  "This node serves clients that prove an identity only, and this one began without a proof";
 
 /** Reads one frame of one type. */
 export class FrameReader {
@@ -58,7 +66,11 @@ export class FrameReader {
   }
 
   #checkType(): void {
-    if (this.#length > 0 && this.#buffer[0] !== this.#type) {
+    if (this.#length === 0) return;
+    if (this.#type === FRAME.clientHello && this.#buffer[0] === REGISTRY_FRAME) {
+      throw new HandshakeError("anonymous", ANONYMOUS);
+    }
+    if (this.#buffer[0] !== this.#type) {
       throw new HandshakeError(
         "out_of_order",
         `Frame ${this.#type} of the handshake is due: found ${this.#buffer[0]}`,

@@ -432,6 +432,10 @@ export const RENEWAL_GRACE_MS_MAX = 30 * 86_400_000;
 /** Bounds of the time between two tries to renew, ms: a leaf's half life holds a hundred of them. */
 export const RENEWAL_RETRY_MS_MIN = 1_000;
 export const RENEWAL_RETRY_MS_MAX = 60_000;
+/** A certificate with less life than this, ms, is renewed before it is shown: it may end meanwhile. */
+export const RENEWAL_SESSION_LEFT_MS_MIN = 30_000;
+/** How long a renewal that is due waits for a client to connect, ms: as long as that may take. */
+export const RENEWAL_SESSION_WAIT_MS = 5_000;
 /** Life of a region's intermediate, ms; its follower is made at half of it, so that two overlap. */
 export const INTERMEDIATE_LIFE_MS = 180 * 86_400_000;
 /** An intermediate signs nothing until the trust bundle has carried it for so long, ms. */
@@ -461,6 +465,8 @@ export const AUTH_ALPN_BYTES_MAX = 16;
 export const AUTH_TOKEN_BYTES_MAX = 4 * 1024;
 /** Handshakes of one node that are not through; beyond it the oldest gives way: 40 MB at most. */
 export const AUTH_HALF_OPEN_MAX = 2_048;
+/** Of them, those of one address: as many clients behind one NAT may come back at once. */
+export const AUTH_HALF_OPEN_PER_ADDRESS_MAX = 1_024;
 /** The longest time a session lives before its identity is proven again, ms: a leaf's life. */
 export const AUTH_SESSION_MS_MAX = 3_600_000;
 /** How often an open session's expiry is compared with the wall clock at least, ms: it may be set. */
@@ -474,8 +480,12 @@ export const AUTH_RENEW_RETRY_MS = 1_000;
 export const ROOT_LIFE_MS = 3_650 * 86_400_000;
 /** How far the time in a request for renewal may be from the node's clock, ms: as a leaf allows. */
 export const RENEWAL_PROOF_MS = 300_000;
-/** Strangers that ask for a certificate at once; a rollout waits and asks again. */
-export const STRANGERS_MAX = 64;
+/** Sessions at once that ask for a certificate without a proof; idle ones give way, oldest first. */
+export const STRANGERS_MAX = 512;
+/** Of them, those of one address (IPv6: one /64): a request takes milliseconds, so a site needs few. */
+export const STRANGERS_PER_ADDRESS_MAX = 32;
+/** What somebody is told to wait whose address has that many under way, ms: some requests' time. */
+export const STRANGERS_RETRY_MS = 250;
 /** How long a stranger's session lasts, ms: one request, with a few looks at group 0. */
 export const STRANGER_SESSION_MS = 10_000;
 /** How often a decision on an identity is made anew when another came before it. */

@@ -69,15 +69,18 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
       await client.close();
       await release();
     };
+    // A certificate that is due is renewed over this session: a short command waits for it.
+    await kept?.settled();
     if (token.refusal !== undefined) {
       await client.close();
       throw token.refusal;
     }
-    return { client, endpoints, timeoutMs, region: local?.region, close };
+    const identity = kept === undefined ? {} : { identity: kept };
+    return { client, endpoints, timeoutMs, region: local?.region, ...identity, close };
   } catch (error) {
     await release();
     const failure = toRegistryError(error);
-    if (kept === undefined && failure.code === "malformed") throw identityNeeded(failure);
+    if (kept === undefined && failure.code === "unauthenticated") throw identityNeeded(failure);
     throw unreachableFailure(target, environment, failure);
   }
 }

@@ -4,6 +4,7 @@
  * here alone, so that `--json` means the same on every command.
  */
 import type { Client } from "../client/types.ts";
+import type { KeptIdentity } from "../../identity/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -52,6 +53,8 @@ export interface Connected {
   readonly timeoutMs: number;
   /** The region of the local node, where it was found by its data folder. */
   readonly region: string | undefined;
+  /** The identity that the session was proven with, where there is one. */
+  readonly identity?: KeptIdentity;
   /** Ends the client; the process may exit then. */
   close(): Promise<void>;
 }

@@ -25,6 +25,7 @@ import { NodeCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
+import type { Credentials } from "./credentials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { Link } from "./link.ts";
@@ -106,6 +107,8 @@ class RegistryClient implements Client {
   readonly #keeper: LeaseKeeper;
   #ringMap: RingMap | undefined;
   #closing: Promise<void> | undefined;
+  /** Tells the credentials that the session is over. */
+  #withdraw: (() => void) | undefined;
 
   constructor(parameters: ConnectParameters) {
     const { world, options = {} } = parameters;
@@ -147,6 +150,7 @@ class RegistryClient implements Client {
         inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
         onEvent: (event) => {
           if (event.kind === "connected") this.#keeper.connected();
+          this.#offerSession(event.kind === "connected", parameters.credentials);
           options.onConnection?.(event);
         },
       },
@@ -299,8 +303,17 @@ class RegistryClient implements Client {
       await this.#keeper.releaseAll(options.timeoutMs ?? RELEASE_MS_DEFAULT);
     }
     this.#keeper.close();
+    this.#offerSession(false);
     this.#dispatcher.close(new RegistryError("shutting_down", "The client is closed"));
     await this.#link.close();
+  }
+
+  /** Certificates are renewed over the session while there is one. */
+  #offerSession(isConnected: boolean, credentials?: Credentials): void {
+    this.#withdraw?.();
+    this.#withdraw = isConnected && credentials?.kind === "certificate"
+      ? credentials.onSession?.((order) => this.identities.renew(order))
+      : undefined;
   }
 
   /** Keeps the newest map. */

@@ -7,6 +7,7 @@ import type { RegistryError } from "../base/errors.ts";
 import type { Role } from "../base/peer.ts";
 import type { HandshakeServices } from "../../identity/registry_auth/mod.ts";
 import type { Endpoint } from "../../transport/transport.ts";
+import type { IssuedIdentity, RenewalOrder } from "./identity_types.ts";
 
 /** What a client shows of itself. */
 export interface ShownIdentity {
@@ -60,6 +61,13 @@ export interface CertificateCredentials {
    * @returns ends the telling.
    */
   readonly onRenewed?: (listener: () => void) => () => void;
+  /**
+   * Told of each session that these credentials have proven, with the way to renew the certificate over
+   * it, so that a certificate that counts needs no session without a proof.
+   *
+   * @returns called when the session is over.
+   */
+  readonly onSession?: (renew: (order: RenewalOrder) => Promise<IssuedIdentity>) => () => void;
 }
 
 /** What a caller proves who it is with. */

@@ -52,6 +52,8 @@ export interface NodeSnapshot {
   readonly renewalsLogged: number;
   /** Identities that were refused since the start, by a closed set of reasons. */
   readonly refusals: ReadonlyMap<string, number>;
+  /** Those of them that ended a handshake. */
+  readonly handshakesRefused: ReadonlyMap<string, number>;
 }
 
 /** What {@link NodeMetrics} needs. */
@@ -255,6 +257,12 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "crs_identity_refusals_total",
       "Handshakes and requests for certificates that were refused, by reason.",
       () => [...snapshot().refusals].map(([reason, value]) => ({ labels: { reason }, value })),
+    ),
+    counter(
+      "crs_handshakes_refused_total",
+      "Handshakes that were refused, by reason: the faults of registry-auth/1, or an error code.",
+      () =>
+        [...snapshot().handshakesRefused].map(([reason, value]) => ({ labels: { reason }, value })),
     ),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];

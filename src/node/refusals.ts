@@ -12,6 +12,7 @@ export class Refusals {
   readonly #monotonic: MonotonicClock;
   readonly #logger: Logger;
   readonly #counts = new Map<string, number>();
+  readonly #handshakes = new Map<string, number>();
   #sampledMs = -Infinity;
 
   constructor({ monotonic, logger }: { monotonic: MonotonicClock; logger: Logger }) {
@@ -24,6 +25,17 @@ export class Refusals {
     return this.#counts;
   }
 
+  /** Those of them that ended a handshake. */
+  get handshakes(): ReadonlyMap<string, number> {
+    return this.#handshakes;
+  }
+
+  /** As {@link note}, of somebody who wanted to prove an identity. */
+  noteHandshake(reason: string, facts: LogFacts): void {
+    countIn(this.#handshakes, reason);
+    this.note("A handshake was refused", reason, facts);
+  }
+
   /**
    * Counts one, and logs it unless another was logged just before.
    *
@@ -31,13 +43,18 @@ export class Refusals {
    * @param reason one of a closed set of words; beyond `REFUSAL_REASONS_MAX` all are `other`.
    */
   note(what: string, reason: string, facts: LogFacts): void {
-    const isKnown = this.#counts.has(reason) || this.#counts.size < REFUSAL_REASONS_MAX;
-    const key = isKnown ? reason : "other";
-    const count = (this.#counts.get(key) ?? 0) + 1;
-    this.#counts.set(key, count);
+    const count = countIn(this.#counts, reason);
     const nowMs = this.#monotonic.nowMs();
     if (nowMs < this.#sampledMs + REFUSAL_SAMPLE_MS) return;
     this.#sampledMs = nowMs;
     this.#logger.warn(what, { ...facts, reason, count });
   }
+}
+
+/** Counts one more and returns how many there are. */
+function countIn(counts: Map<string, number>, reason: string): number {
+  const key = counts.has(reason) || counts.size < REFUSAL_REASONS_MAX ? reason : "other";
+  const count = (counts.get(key) ?? 0) + 1;
+  counts.set(key, count);
+  return count;
 }

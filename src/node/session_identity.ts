@@ -3,7 +3,7 @@
  * way of proving it: the handshake in the session's first stream, the client certificate that TLS has
  * verified, or the development identity, which proves nothing.
  */
-import { RegistryError } from "../base/errors.ts";
+import { type RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
@@ -11,8 +11,10 @@ import type { BanList } from "../../identity/ban_list.ts";
 import {
   HalfOpenHandshakes,
   Handshake,
+  handshakeFailure,
   HandshakeRefused,
   type HandshakeServices,
+  type HandshakeStream,
   type ProvenIdentity,
   runHandshake,
   serverProtocol,
@@ -25,6 +27,7 @@ import {
 } from "../../identity/session_life.ts";
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
+import { addressOf } from "./peer_address.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** A proof that counts for a while. */
@@ -79,6 +82,10 @@ export interface CertifiedIdentityOptions {
   readonly refusals?: Refusals;
 }
 
+/** What a TLS client hears that shows none. */
+const NO_CERTIFICATE =
+  "This node serves clients that prove an identity only, and TLS saw no client certificate";
+
 /** What a handshake, or TLS, says of a session's life. */
 type ProvenField = "identity" | "pinned" | "expiresAtMs" | "sessionMsMax";
 
@@ -101,13 +108,18 @@ export class CertifiedIdentity implements SessionIdentity {
       if (session.transport === "tls") return await this.#proveByTls(session);
       return await this.#shake(session, stream);
     } catch (error) {
-      if (error instanceof HandshakeRefused) {
-        const { fault, message } = error.failure;
-        const facts = { from: session.remoteAddress, message };
-        this.#options.refusals?.note("A handshake was refused", fault, facts);
-      }
+      this.#noteRefusal(session, toRegistryError(error));
       throw error;
     }
+  }
+
+  /** Counts and samples it, unless the peer went away by itself. */
+  #noteRefusal({ remoteAddress, transport }: Session, error: RegistryError): void {
+    if (error.code === "connection_lost") return;
+    const isByHandshake = error instanceof HandshakeRefused;
+    const { message } = isByHandshake ? error.failure : error;
+    const reason = isByHandshake ? error.failure.fault : error.code;
+    this.#options.refusals?.noteHandshake(reason, { from: remoteAddress, transport, message });
   }
 
   get #sessionMsMax(): number {
@@ -129,8 +141,18 @@ export class CertifiedIdentity implements SessionIdentity {
       own: { ...identity, chain },
     });
     const handshake = new Handshake(protocol, world.monotonic.nowMs());
-    const result = await this.#halfOpen.run((signal) =>
-      runHandshake(handshake, { stream, services, ...world, signal })
+    let isSilent = true;
+    const heard: HandshakeStream = {
+      read: async (into) => {
+        const chunk = await stream.read(into);
+        isSilent = false;
+        return chunk;
+      },
+      write: (bytes) => stream.write(bytes),
+    };
+    const result = await this.#halfOpen.run(
+      (signal) => runHandshake(handshake, { stream: heard, services, ...world, signal }),
+      { address: addressOf(session), isSilent: () => isSilent },
     );
     return this.#live({ ...result, identity: result.peer });
   }
@@ -139,7 +161,7 @@ export class CertifiedIdentity implements SessionIdentity {
   async #proveByTls({ peerCertificate }: Session): Promise<Proof> {
     const { services } = this.#options;
     if (peerCertificate === undefined) {
-      throw new RegistryError("unauthenticated", "A client certificate is needed: TLS saw none");
+      throw new HandshakeRefused(handshakeFailure("anonymous", NO_CERTIFICATE));
     }
     const identity = await services.judge("client", [peerCertificate]);
     if ("fault" in identity) throw new HandshakeRefused(identity);

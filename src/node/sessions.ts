@@ -13,14 +13,7 @@ import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import {
-  AUTH_RENEW_MS_MIN,
-  CONTROL_FRAME_BYTES_MAX,
-  HELLO_BYTES_MAX,
-  HELLO_MS_MAX,
-  STRANGER_SESSION_MS,
-  STRANGERS_MAX,
-} from "../base/limits.ts";
+import { AUTH_RENEW_MS_MIN, CONTROL_FRAME_BYTES_MAX, HELLO_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { type AuthenticatedPeer, STRANGER } from "../base/peer.ts";
 import { isNilUuid } from "../base/uuid.ts";
@@ -31,23 +24,18 @@ import {
   type Greeting,
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
-  readControl,
   writeControl,
 } from "../wire/control.ts";
-import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { Listener, OnError, Session, Stream } from "../../transport/transport.ts";
 import type { Caller } from "./caller.ts";
+import { ControlReader } from "./control_reader.ts";
 import type { HeldClock } from "./held_clock.ts";
 import { TokenBucket } from "./rate_limiter.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
-import {
-  nextReadBuffer,
-  type RequestHandler,
-  type RequestObserver,
-  RequestStream,
-} from "./request_stream.ts";
+import { type RequestHandler, type RequestObserver, RequestStream } from "./request_stream.ts";
+import { Strangers } from "./strangers.ts";
 
 /** What the node says of itself in every HelloReply. */
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
@@ -97,11 +85,17 @@ interface OpenSession {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #open = new Set<OpenSession>();
-  #strangers = 0;
+  readonly #strangers: Strangers;
   #closing = false;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#strangers = new Strangers(options.world.scheduler);
+  }
+
+  /** Sessions of those who have proven nothing. */
+  get strangers(): { readonly count: number; readonly evicted: number } {
+    return this.#strangers;
   }
 
   /** Sessions that are open now. */
@@ -217,25 +211,11 @@ export class Sessions {
 
   /** Serves the one stream of somebody who has proven nothing; the rules of access say what. */
   async #serveStranger(open: OpenSession, stream: Stream): Promise<void> {
-    if (this.#strangers >= STRANGERS_MAX) {
-      throw new RegistryError("overloaded", "Too many ask for a certificate at once", {
-        retryAfterMs: STRANGER_SESSION_MS,
-      });
-    }
-    const { world } = this.#options;
     const { session } = open;
-    const late = () => session.abort("A stranger's time was up");
-    const timer = world.scheduler.after(STRANGER_SESSION_MS, late);
-    this.#strangers++;
-    try {
-      const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
-      const requests = this.#requestStream(stream, caller);
-      open.streams.add(requests);
-      await requests.run();
-    } finally {
-      this.#strangers--;
-      timer.cancel();
-    }
+    const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
+    const requests = this.#requestStream(stream, caller);
+    open.streams.add(requests);
+    await this.#strangers.serve(session, requests);
   }
 
   #requestStream(stream: Stream, caller: Caller): RequestStream {
@@ -450,32 +430,4 @@ export class Sessions {
 function send(control: Outbox, message: ControlMessage): void {
   writeControl(control.writer, message);
   control.flush();
-}
-
-/** The control frames of a session's first stream, one by one. */
-class ControlReader {
-  readonly #stream: Stream;
-  readonly #assembler = new FrameAssembler({ frameBytesMax: HELLO_BYTES_MAX, segmentsMax: 1 });
-  readonly #arrived: ControlMessage[] = [];
-
-  constructor(stream: Stream) {
-    this.#stream = stream;
-  }
-
-  /** The next message; `undefined` when the stream is over. */
-  async next(): Promise<ControlMessage | undefined> {
-    let buffer = new Uint8Array(512);
-    while (this.#arrived.length === 0) {
-      const chunk = await this.#stream.read(buffer);
-      if (chunk === undefined) return undefined;
-      this.#assembler.push(chunk, this.#take);
-      buffer = nextReadBuffer(chunk) as Uint8Array<ArrayBuffer>;
-    }
-    return this.#arrived.shift();
-  }
-
-  readonly #take = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
-    const message = readControl(view, bytes, start, end);
-    if (message !== undefined) this.#arrived.push(message);
-  };
 }

@@ -45,5 +45,6 @@ export function snapshotOf(
     renewals: registry?.renewals.renewed ?? 0,
     renewalsLogged: registry?.extensionsProposed ?? 0,
     refusals: registry?.refusals.counts ?? new Map(),
+    handshakesRefused: registry?.refusals.handshakes ?? new Map(),
   };
 }

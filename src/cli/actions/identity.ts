@@ -213,10 +213,11 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
 }
 
 /** Renews a certificate, one that has ended too, within the registry's grace. */
-export async function renew(flags: ServerOptions, { terminal }: Shell): Promise<number> {
+export async function renew(flags: ServerOptions, shell: Shell): Promise<number> {
+  const { terminal } = shell;
   const { environment } = terminal;
   const folder = new IdentityFolder(mustIdentity(flags, environment));
-  const own = await asStranger(async (asking) => {
+  const own = await renewOverSession(flags, shell) ?? await asStranger(async (asking) => {
     const target = await provenTarget(findTarget(flags, environment), folder.path, asking.world);
     return await renewFolder(folder, {
       ...asking.world,
@@ -224,6 +225,19 @@ export async function renew(flags: ServerOptions, { terminal }: Shell): Promise<
     });
   }, { flags, environment, advice: JOIN_ANEW });
   return await showReply(identityReply("Renewed", folder.path, own), flags, terminal);
+}
+
+/** Renews over a session that the certificate proves; `undefined`: it is not believed any more. */
+async function renewOverSession(
+  flags: ServerOptions,
+  shell: Shell,
+): Promise<OwnIdentity | undefined> {
+  try {
+    return await withClient(shell, flags, async ({ identity }) => await identity?.renewNow());
+  } catch (error) {
+    if (toRegistryError(error).code !== "unauthenticated") throw error;
+    return undefined;
+  }
 }
 
 /** Asks without a proof; a refusal says how to go on. */

@@ -41,6 +41,14 @@ class Scene {
     }));
   }
 
+  /** A session that answers, and notes what it was asked. */
+  session(over: Order[]): (order: Order) => ReturnType<AskRenewal> {
+    return (order) => {
+      over.push(order);
+      return this.authority.answer(order.request, this.world.unixMs());
+    };
+  }
+
   async #ask(order: Order) {
     this.orders.push(order);
     const next = this.answers.shift();
@@ -129,23 +137,78 @@ test("a reply that was lost is asked for again with the same key", () =>
     kept.close();
   }));
 
-test("open renews what is due first, what has ended too, and asks for nothing before", () =>
+test("open asks for nothing before it is due, and renews first what has ended", () =>
   inScene(async (scene) => {
     (await scene.open()).close();
     assert.is(scene.orders.length, 0);
-    scene.world.wallOffsetMs += 40 * MINUTE_MS;
-    (await scene.open()).close();
-    assert.is(scene.orders.length, 1);
     scene.world.wallOffsetMs += 120 * MINUTE_MS;
     const kept = await scene.open();
-    assert.is(scene.orders.length, 2);
+    assert.is(scene.orders.length, 1);
     assert.ok(kept.own.identity.notAfterMs > scene.world.unixMs());
     kept.close();
   }));
 
-test("open goes on with a certificate that counts, and refuses one that has ended", () =>
+test("what is due at open is renewed over the session that comes, and asked for itself without one", () =>
   inScene(async (scene) => {
     scene.world.wallOffsetMs += 40 * MINUTE_MS;
+    const kept = await scene.open();
+    const before = leafOf(kept);
+    const over: Order[] = [];
+    kept.credentials.onSession(scene.session(over));
+    await scene.world.wait(kept.settled());
+    assert.equal([scene.orders.length, over.length], [0, 1]);
+    assert.not.equal(leafOf(kept), before);
+    kept.close();
+    scene.world.wallOffsetMs += 40 * MINUTE_MS;
+    const alone = await scene.open();
+    await scene.world.pass(4_000);
+    assert.is(scene.orders.length, 0, "A client may be just connecting");
+    await scene.world.pass(2_000);
+    assert.is(scene.orders.length, 1);
+    alone.close();
+  }));
+
+test("it is renewed over a session while there is one, and without one where that is lost", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    const over: Order[] = [];
+    const end = kept.credentials.onSession(scene.session(over));
+    await scene.world.pass(40 * MINUTE_MS);
+    assert.equal([scene.orders.length, over.length], [0, 1]);
+    kept.credentials.onSession(() => Promise.reject(new RegistryError("connection_lost", "Over")));
+    await scene.world.pass(40 * MINUTE_MS);
+    assert.equal([scene.orders.length, over.length], [0, 2]);
+    end();
+    await scene.world.pass(40 * MINUTE_MS);
+    assert.equal([scene.orders.length, over.length, scene.errors.length], [1, 2, 0]);
+    kept.close();
+  }));
+
+test("a node's refusal over a session is told, and asked for no other way", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    const refusal = new RegistryError("unauthenticated", "The lineage is stopped");
+    kept.credentials.onSession(() => Promise.reject(refusal));
+    await scene.world.pass(39 * MINUTE_MS);
+    assert.ok(scene.errors.includes(refusal));
+    assert.is(scene.orders.length, 0);
+    kept.close();
+  }));
+
+test("renewNow renews once after it was opened", () =>
+  inScene(async (scene) => {
+    const kept = await scene.open();
+    const over: Order[] = [];
+    kept.credentials.onSession(scene.session(over));
+    const own = await scene.world.wait(kept.renewNow());
+    assert.is(await scene.world.wait(kept.renewNow()), own);
+    assert.equal([scene.orders.length, over.length], [0, 1]);
+    kept.close();
+  }));
+
+test("open goes on with a certificate that is about to end, and refuses one that has ended", () =>
+  inScene(async (scene) => {
+    scene.world.wallOffsetMs = NOW_MS + 60 * MINUTE_MS - 10_000;
     scene.answers = ["refuse", "refuse"];
     const kept = await scene.open();
     assert.is(scene.errors.length, 1);

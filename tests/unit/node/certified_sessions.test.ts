@@ -190,7 +190,9 @@ test("of several pins the one that the server owns is found", async () => {
 
 test("a client that says Hello without a proof is refused, and told so", async () => {
   const scene = await Scene.open();
-  assert.is(await scene.code(scene.connect(undefined)), "malformed");
+  assert.is(await scene.code(scene.connect(undefined)), "unauthenticated");
+  const [caught] = scene.harness.caught;
+  assert.match(String(caught?.error), "serves clients that prove an identity only");
   assert.is(scene.harness.sessions.count, 0);
 });
 

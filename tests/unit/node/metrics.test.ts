@@ -18,6 +18,7 @@ const SNAPSHOT: NodeSnapshot = {
   renewals: 100,
   renewalsLogged: 4,
   refusals: new Map([["banned", 5], ["unknown_token", 6]]),
+  handshakesRefused: new Map([["anonymous", 3]]),
 };
 
 function metrics(snapshot: () => NodeSnapshot = () => SNAPSHOT) {
@@ -140,6 +141,7 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_renewals_total"), 100);
   assert.is(value("crs_renewals_logged_total"), 4);
   assert.is(value("crs_identity_refusals_total", { reason: "unknown_token" }), 6);
+  assert.is(value("crs_handshakes_refused_total", { reason: "anonymous" }), 3);
   assert.is(value("crs_errors_caught_total", { stage: "incoming" }), 2);
   assert.is(value("crs_uptime_seconds"), 2.5);
   assert.ok(value("process_resident_memory_bytes")! > 1_000_000);

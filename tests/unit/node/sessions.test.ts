@@ -1,7 +1,12 @@
 /** Sessions: greeting, what ends them and what does not, and how a node says goodbye. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { HELLO_BYTES_MAX, HELLO_MS_MAX, STRANGER_SESSION_MS } from "../../../src/base/limits.ts";
+import {
+  HELLO_BYTES_MAX,
+  HELLO_MS_MAX,
+  STRANGER_SESSION_MS,
+  STRANGERS_PER_ADDRESS_MAX,
+} from "../../../src/base/limits.ts";
 import type { Hello } from "../../../schemas/gen/wire.ts";
 import type { StreamKind } from "../../../transport/transport.ts";
 import { controlFrame, GOOD_HELLO, RawPeer, requestFrame } from "../../support/raw_peer.ts";
@@ -126,6 +131,31 @@ test("a session that begins with a request stream may ask for a certificate, and
   assert.is((await stranger.ask("enrol", enrol)).code, "invalid_argument", "no request");
   await world.pass(STRANGER_SESSION_MS);
   assert.is((await world.wait(session.closed)).by, "peer", "its time is up");
+});
+
+test("strangers that ask for nothing give way, and whoever asks is served", async () => {
+  const harness = await RegistryHarness.open();
+  const { world } = harness;
+  const trust = { kind: "pins", sha256: [] } as const;
+  const stranger = async (host: string) => {
+    const dialer = harness.network.dialer(host);
+    const session = await world.wait(dialer.dial({ host: "node", port: 4100 }, { trust }));
+    return new RawPeer(world, session, await world.wait(session.open("request")));
+  };
+  const crowd: RawPeer[] = [];
+  for (let count = 0; count < 120; count++) crowd.push(await stranger("crowd"));
+  assert.is(harness.sessions.strangers.count, STRANGERS_PER_ADDRESS_MAX);
+  assert.is(harness.sessions.strangers.evicted, 120 - STRANGERS_PER_ADDRESS_MAX);
+  assert.is((await world.wait(crowd[0]!.session.closed)).code, "overloaded", "The oldest gave way");
+  const none = new Uint8Array(0);
+  const enrol = { token: "", subject: "", request: none, timeMs: 0, proof: none };
+  for (const host of ["crowd", "elsewhere"]) {
+    const asking = await stranger(host);
+    asking.useRequests(asking.control);
+    assert.is((await asking.ask("enrol", enrol)).code, "invalid_argument", "It was looked at");
+  }
+  await world.pass(STRANGER_SESSION_MS);
+  assert.equal([harness.sessions.strangers.count, harness.sessions.count], [0, 0]);
 });
 
 test("a session whose first stream is not the control stream is refused", async () => {
