@@ -369,7 +369,7 @@ export const RENEW_AFTER_MS_MAX = 600_000;
 export const REGISTER_TRIES_MAX = 3;
 /** Agents of a removed gateway that are removed at once, so that others are served in between. */
 export const REMOVE_AGENTS_AT_ONCE = 256;
-/** How often the process's memory is read, ms: a burst of registrations adds 100 MB at most. */
+/** How often the process's memory is read at most, ms: a burst of registrations adds 100 MB at most. */
 export const MEMORY_SAMPLE_MS = 250;
 
 // Command line.

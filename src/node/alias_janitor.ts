@@ -3,6 +3,9 @@
  * agent registered is confirmed; one whose agent does not hold its claim is given up. Nobody waits
  * for it: resolving asks the agent's record in any case, and a claim on a held domain asks too. It
  * only gives memory back, so it goes round slowly, a few partitions a tick.
+ *
+ * After a whole round that found every alias as it should be, it sleeps until an event of the stores
+ * says that an alias was claimed or an agent dropped its claim.
  */
 import { toRegistryError } from "../base/errors.ts";
 import {
@@ -16,7 +19,7 @@ import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
-import { type Position, samePosition } from "../store/reply.ts";
+import { type EventType, type Position, samePosition } from "../store/reply.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 
@@ -24,6 +27,8 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 export interface AliasJanitorOptions {
   readonly table: PartitionTable;
   readonly claims: DomainClaims;
+  /** How many aliases the node holds. */
+  readonly aliasCount: () => number;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -43,6 +48,9 @@ export class AliasJanitor {
   /** Pending claims without a register, as the last round found them. */
   readonly #suspects = new Map<string, Position>();
   #next = 0;
+  /** Partitions in a row, up to the last one, whose aliases are all as they should be. */
+  #soundCount = 0;
+  #isStarted = false;
   /** Partitions that are to be looked at by now. */
   #owed = 0;
   #repairing = 0;
@@ -54,54 +62,83 @@ export class AliasJanitor {
 
   /** Begins its rounds. */
   start(): void {
-    const count = this.#options.table.partitioner.partitionCount;
-    this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
-      // However few partitions there are, a round takes its time: a pending claim gets all of it.
-      this.#owed += count * GROUP_TICK_MS / ALIAS_SWEEP_MS;
-      for (; this.#owed >= 1; this.#owed--) this.#sweepNext(count);
-      this.start();
-    });
+    this.#isStarted = true;
+    this.#later();
+  }
+
+  /** Hears of an event of a store; one that may leave an alias behind begins another round. */
+  heed(type: EventType): void {
+    if (type !== "claimed" && type !== "claim_dropped") return;
+    this.#soundCount = 0;
+    this.#later();
   }
 
   /** Ends its rounds; what it proposed is committed or not, as any other. */
   stop(): void {
+    this.#isStarted = false;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #later(): void {
+    if (!this.#isStarted || this.#timer !== undefined) return;
+    this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
+      this.#timer = undefined;
+      const count = this.#options.table.partitioner.partitionCount;
+      // However few partitions there are, a round takes its time: a pending claim gets all of it.
+      this.#owed += count * GROUP_TICK_MS / ALIAS_SWEEP_MS;
+      for (; this.#owed >= 1; this.#owed--) this.#sweepNext(count);
+      if (this.#soundCount < count && this.#options.aliasCount() > 0) this.#later();
+    });
   }
 
   /** Looks at every alias once, now; resolves when what it found is repaired or was refused. */
   async sweepAll(): Promise<void> {
     for (const partition of this.#options.table) {
-      await Promise.all(this.#find(partition).map((repair) => this.#repair(repair)));
+      const { repairs } = this.#find(partition);
+      await Promise.all(repairs.map((repair) => this.#repair(repair)));
     }
   }
 
   #sweepNext(count: number): void {
     const partition = this.#options.table.at(this.#next);
     this.#next = (this.#next + 1) % count;
-    if (partition === undefined || this.#repairing >= ALIAS_REPAIRS_MAX) return;
-    for (const repair of this.#find(partition)) this.#repair(repair);
+    this.#soundCount++;
+    if (partition === undefined) return;
+    if (this.#repairing >= ALIAS_REPAIRS_MAX) {
+      this.#soundCount = 0;
+      return;
+    }
+    const { repairs, isSound } = this.#find(partition);
+    if (!isSound) this.#soundCount = 0;
+    for (const repair of repairs) this.#repair(repair);
   }
 
-  /** The aliases of a partition that want repair, at most ALIAS_REPAIRS_MAX. */
-  #find(partition: Partition): Repair[] {
+  /**
+   * The aliases of a partition that want repair, at most ALIAS_REPAIRS_MAX, and whether each of its
+   * aliases was looked at and is as it should be.
+   */
+  #find(partition: Partition): { readonly repairs: Repair[]; readonly isSound: boolean } {
     const repairs: Repair[] = [];
     const { store, group } = partition;
-    if (store.aliasCount === 0 || group.readPoint(0) === undefined) return repairs;
+    if (store.aliasCount === 0) return { repairs, isSound: true };
+    if (group.readPoint(0) === undefined) return { repairs, isSound: false };
+    let isSound = true;
     store.forEachSlot(KIND_ALIAS, (slot) => {
       if (repairs.length >= ALIAS_REPAIRS_MAX) return;
       const alias = store.aliasView(slot);
       const claim = { generation: alias.claimGeneration, index: alias.claimIndex };
       const held = this.#options.claims.holds(alias.agentId, claim);
-      if (held === undefined) return;
       const pending = alias.state === ALIAS_PENDING;
       if (held && !pending) return;
+      isSound = false;
+      if (held === undefined) return;
       const domain = alias.domain;
       if (!held && pending && !this.#seenBefore(domain, claim)) return;
       this.#suspects.delete(domain);
       repairs.push({ domain, agentId: alias.agentId, claim, confirm: held });
     });
-    return repairs;
+    return { repairs, isSound };
   }
 
   /** A pending claim may belong to a register under way, so it is left alone for one round. */

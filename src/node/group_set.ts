@@ -236,7 +236,10 @@ export class GroupSet {
     const answered = (error: RegistryError | undefined) => {
       const isFinal = error === undefined || this.#closed || this.#poisoned !== undefined;
       if (isFinal) this.#removed(id, error);
-      else this.#lingering.add(id);
+      else {
+        this.#lingering.add(id);
+        this.#tickLater();
+      }
     };
     const refused = this.#options.log.forget(id, answered);
     if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => answered(refused));
@@ -304,6 +307,7 @@ export class GroupSet {
   /** A session with the node was opened. */
   peerConnected(node: NodeId): void {
     this.#liveness.connected(node);
+    this.#tickLater();
   }
 
   /** A session with the node ended: what was on its way there may be lost. */
@@ -364,8 +368,14 @@ export class GroupSet {
       }),
       writeRefusal: () => this.#poisoned ?? this.#unwritable,
       wantsTurn: (group) => this.#wantsTurn(group),
-      hasWaiters: (group) => void this.#waiting.push(group),
-      isBlocked: (group) => void this.#blocked.add(group),
+      hasWaiters: (group) => {
+        this.#waiting.push(group);
+        this.#tickLater();
+      },
+      isBlocked: (group) => {
+        this.#blocked.add(group);
+        this.#tickLater();
+      },
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
       takeImagePlace: () => this.#imagesOut < PEER_IMAGES_AT_ONCE && ++this.#imagesOut > 0,
@@ -408,6 +418,7 @@ export class GroupSet {
       this.#options.peers.send(to, encodePeerFrame(this.#frame(to, content)));
     });
     this.#turnDue = false;
+    this.#tickLater();
     if (this.#dirty.size > 0) this.#turnSoon();
   }
 
@@ -444,13 +455,20 @@ export class GroupSet {
     this.#dirty.delete(group);
   }
 
+  /** Sees to it that a tick comes, where there is anything to tick for; else the node may sleep. */
   #tickLater(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#timer !== undefined || !this.#wantsTicks) return;
     this.#timer = this.#options.world.scheduler.after(this.#tickMs, () => this.#tick());
   }
 
+  get #wantsTicks(): boolean {
+    return this.#awake.size + this.#waiting.length + this.#blocked.size + this.#lingering.size >
+        0 ||
+      this.#liveness.wantsTicks;
+  }
+
   #tick(): void {
-    this.#tickLater();
+    this.#timer = undefined;
     this.#liveness.tick();
     if (this.#liveness.hasPeers) this.#turnSoon();
     if (this.#poisoned === undefined) {
@@ -463,6 +481,7 @@ export class GroupSet {
     for (const group of waiting) {
       if (group.sweep(nowMs, nowMs - GROUP_READ_AGAIN_MS)) this.#waiting.push(group);
     }
+    this.#tickLater();
   }
 
   #retryBlocked(): void {

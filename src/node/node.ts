@@ -106,7 +106,7 @@ class Node {
     this.#world = world;
     this.#logger = logger;
     this.#startedMs = world.monotonic.nowMs();
-    this.#memory = new MemorySampler(world.scheduler);
+    this.#memory = new MemorySampler(world.monotonic);
     this.#metrics = new NodeMetrics({
       operations: Object.values(OPERATIONS),
       monotonic: world.monotonic,
@@ -140,8 +140,6 @@ class Node {
       storage.close();
       throw error;
     }
-    this.#memory.start();
-    this.#closers.push(() => this.#memory.stop());
     this.#registry = await this.#openRegistry(storage);
     this.#closers.push(() => this.#registry!.close());
     // What it signs by stands in group 0, so it comes after the registry.

@@ -83,6 +83,11 @@ export class NodeLiveness {
     return this.#isBegun;
   }
 
+  /** Whether {@link tick} has anything to do: not on a node that shares no group and has no session. */
+  get wantsTicks(): boolean {
+    return this.#isBegun || this.#shared.size + this.#connected.size > 0;
+  }
+
   /** The own monotonic time, after a look at both clocks. */
   nowMs(): number {
     return this.#liveness.nowMs();

@@ -1,36 +1,31 @@
 /**
- * The process's resident memory, sampled: the ceiling on it is asked at every registration, and a
- * reading of the system costs more than a registration.
+ * The process's resident memory, read when it is asked for and at most once in a while: the ceiling on
+ * it is checked at every registration, and reading it costs more than a registration.
  */
 import process from "node:process";
 import { MEMORY_SAMPLE_MS } from "../base/limits.ts";
-import type { Scheduler, Timer } from "../base/world.ts";
+import type { MonotonicClock } from "../base/world.ts";
 
-/** Resident bytes, as of the last sample. */
+/** Resident bytes, at most `MEMORY_SAMPLE_MS` old. A node that nobody asks reads nothing. */
 export class MemorySampler {
-  #bytes = process.memoryUsage.rss();
-  #timer: Timer | undefined;
-  readonly #scheduler: Scheduler;
+  readonly #clock: MonotonicClock;
+  readonly #read: () => number;
+  #bytes = 0;
+  #readAtMs = -Infinity;
 
-  constructor(scheduler: Scheduler) {
-    this.#scheduler = scheduler;
+  /** @param read returns the resident bytes now; default: those of this process. */
+  constructor(clock: MonotonicClock, read: () => number = () => process.memoryUsage.rss()) {
+    this.#clock = clock;
+    this.#read = read;
   }
 
-  /** As last sampled. */
+  /** Resident bytes as last read. */
   get bytes(): number {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#readAtMs >= MEMORY_SAMPLE_MS) {
+      this.#readAtMs = nowMs;
+      this.#bytes = this.#read();
+    }
     return this.#bytes;
-  }
-
-  /** Begins to sample. */
-  start(): void {
-    this.#timer = this.#scheduler.after(MEMORY_SAMPLE_MS, () => {
-      this.#bytes = process.memoryUsage.rss();
-      this.start();
-    });
-  }
-
-  /** Ends it. */
-  stop(): void {
-    this.#timer?.cancel();
   }
 }

@@ -218,6 +218,7 @@ export class Registry {
     this.janitor = new AliasJanitor({
       table,
       claims,
+      aliasCount: () => shared.counts.aliases,
       clock,
       scheduler: world.scheduler,
       logger,
@@ -229,6 +230,8 @@ export class Registry {
       scheduler: world.scheduler,
       writeImage: (group, done) => groups.writeImage(group, done),
     });
+    opened.watch.compactor = this.#compactor;
+    opened.watch.janitor = this.janitor;
   }
 
   /**
@@ -325,9 +328,11 @@ function closeLog(log: SharedLog): Promise<void> {
   return new Promise((resolve) => log.close(() => resolve()));
 }
 
-/** Whom the log tells, once there is somebody. */
+/** Whom the log and the stores tell, once there is somebody. */
 interface LogWatch {
   set: GroupSet | undefined;
+  compactor: Compactor | undefined;
+  janitor: AliasJanitor | undefined;
 }
 
 interface OpenedLog {
@@ -343,8 +348,8 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
   const hashSeed = new Uint8Array(16);
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
-  const sink = options.events;
-  const watch: LogWatch = { set: undefined };
+  const watch: LogWatch = { set: undefined, compactor: undefined, janitor: undefined };
+  const sink = watchedSink(options.events, watch);
   const recovery = new Recovery<PartitionMachine | SystemMachine>((group) => {
     const partition = partitionOfGroup(group);
     if (partition === undefined) return new SystemMachine(new SystemStore());
@@ -353,7 +358,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
         shared,
         generation: FIRST_GENERATION,
         partition,
-        ...(sink === undefined ? {} : { sink }),
+        sink,
       }),
       shared.imageScratch,
     );
@@ -381,6 +386,20 @@ function watchedEvents(events: LogEvents, watch: LogWatch): LogEvents {
     writable: (writable) => {
       watch.set?.logWritable(writable);
       events.writable(writable);
+    },
+    synced: (durationMs) => {
+      watch.compactor?.logWritten();
+      events.synced(durationMs);
+    },
+  };
+}
+
+/** What apply does, of which the janitor hears too. */
+function watchedSink(events: EventSink | undefined, watch: LogWatch): EventSink {
+  return {
+    onEvent: (type, kind, stored, index) => {
+      watch.janitor?.heed(type);
+      events?.onEvent(type, kind, stored, index);
     },
   };
 }

@@ -20,6 +20,7 @@ import type { LogDone, SegmentHolder, SharedLog } from "./shared_log.ts";
 
 /** What a compactor works with. */
 export interface CompactorOptions {
+  /** The owner calls {@link Compactor.logWritten} after each of its syncs. */
   readonly log: SharedLog;
   readonly scheduler: Scheduler;
   /** As the log's own; default `WAL_SOFT_BYTES`. */
@@ -35,12 +36,14 @@ export interface CompactorOptions {
 /** Of the soft limit, the part that moved entries of all cold groups may take together. */
 const COLD_PART = 1 / 4;
 
-/** Compacts one log until it is stopped. */
+/** Compacts one log until it is stopped; sleeps while the log is small and nothing is written. */
 export class Compactor {
   readonly #options: CompactorOptions;
   readonly #softBytes: number;
   #timer: Timer | undefined;
   #stopped = false;
+  /** The log was small at the last look, and nothing was written since. */
+  #isResting = false;
   #rounds = 0;
 
   constructor(options: CompactorOptions) {
@@ -55,12 +58,19 @@ export class Compactor {
 
   /** Begins to watch the log. */
   start(): void {
+    this.#isResting = false;
     this.#later(COMPACTION_POLL_MS, () => this.#look());
+  }
+
+  /** Tells that something was written: a log that was small may have grown. Cheap. */
+  logWritten(): void {
+    if (this.#isResting) this.start();
   }
 
   /** Ends it; an image that was asked for is still the owner's to finish. */
   stop(): void {
     this.#stopped = true;
+    this.#isResting = false;
     this.#timer?.cancel();
   }
 
@@ -72,7 +82,11 @@ export class Compactor {
   #look(): void {
     const { log } = this.#options;
     const { segmentBytes, writable } = log.stats();
-    if (!writable || segmentBytes <= this.#softBytes) return this.start();
+    if (segmentBytes <= this.#softBytes) {
+      this.#isResting = true;
+      return;
+    }
+    if (!writable) return this.start();
     const holders = log.oldestHolders();
     if (holders.length === 0) return this.start();
     this.#images(this.#hot(holders));

@@ -110,6 +110,7 @@ export class NodeRun {
   isServing = false;
   log: SharedLog | undefined;
   #groups: GroupSet | undefined;
+  #compactor: Compactor | undefined;
   readonly #options: NodeRunOptions;
   readonly #mirror: LogMirror;
   readonly #recovery: Recovery<WatchedMachine>;
@@ -142,7 +143,7 @@ export class NodeRun {
         cut: () => {},
         poisoned: (error) => this.#poisoned(error),
         writable: (writable) => this.#groups?.logWritable(writable),
-        synced: () => {},
+        synced: () => this.#compactor?.logWritten(),
       },
       (group) => this.#refs.get(group)?.replica ?? 0,
     );
@@ -311,12 +312,13 @@ export class NodeRun {
     }
     this.#groups.start();
     this.isServing = true;
-    new Compactor({
+    this.#compactor = new Compactor({
       log,
       softBytes: SOFT_BYTES,
       scheduler: process.scheduler,
       writeImage: (group, done) => this.image(group, done),
-    }).start();
+    });
+    this.#compactor.start();
     events.started();
   }
 

@@ -12,6 +12,7 @@ import type { Soak } from "./soak.ts";
 /** Every soak by name, loaded only when asked for. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   identity_rotation: () => import("./identity_rotation.ts"),
+  idle: () => import("./idle.ts"),
 };
 
 const [name = "", ...args] = Deno.args;

@@ -54,6 +54,8 @@ export class LogHarness {
   /** In the order of the answers. */
   readonly answers: { readonly name: string; readonly error: RegistryError | undefined }[] = [];
   readonly #limits: SharedLogLimits;
+  /** Called after each sync of the log. */
+  onSynced = (): void => {};
   #opened = 0;
 
   constructor(limits: SharedLogLimits = {}) {
@@ -100,6 +102,7 @@ export class LogHarness {
         cut: (notice) => this.cuts.push(notice),
         poisoned: (error) => this.poison = error,
         writable: (writable) => this.writable.push(writable),
+        synced: () => this.onSynced(),
       },
     });
   }

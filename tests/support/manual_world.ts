@@ -27,6 +27,11 @@ export class ManualWorld implements MonotonicClock, Scheduler {
     return { cancel: () => this.#timers = this.#timers.filter((other) => other !== due) };
   }
 
+  /** Timers that wait. */
+  get timerCount(): number {
+    return this.#timers.length;
+  }
+
   nextTurn(run: () => void): void {
     this.#turns.push(run);
   }

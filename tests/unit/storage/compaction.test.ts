@@ -26,6 +26,7 @@ class LoadedLog {
       softBytes: LIMITS.softBytes,
       writeImage: (group, done) => this.#writeImage(group, done),
     });
+    this.h.onSynced = () => this.compactor.logWritten();
     this.compactor.start();
   }
 
@@ -68,6 +69,17 @@ test("Compactor does nothing below the soft limit", () => {
   loaded.h.world.pass(10_000);
   assert.is(loaded.compactor.rounds, 0);
   assert.equal(loaded.imaged, []);
+});
+
+test("Compactor sleeps while the log is small and nothing is written", () => {
+  const loaded = new LoadedLog();
+  loaded.put(1, "x".repeat(100_000));
+  loaded.h.world.pass(10_000);
+  assert.is(loaded.h.world.timerCount, 0);
+  for (let count = 0; count < 60; count++) loaded.put(1, "x".repeat(90_000));
+  loaded.h.world.pass(10_000);
+  assert.ok(loaded.compactor.rounds > 0, "a write woke it");
+  assert.is(loaded.h.world.timerCount, 0);
 });
 
 test("Compactor keeps the log near its soft limit by images of hot groups, moving cold ones", () => {
