@@ -5,12 +5,10 @@
 import {
   chmodSync,
   closeSync,
-  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -20,6 +18,8 @@ import {
 import { dirname } from "node:path";
 import { RegistryError } from "../src/base/errors.ts";
 import { IDENTITY_FILE_BYTES_MAX } from "../src/base/limits.ts";
+import { systemAdvice, systemCodeOf } from "../src/base/system_error.ts";
+import { readBoundedFile, UnfitFile } from "./bounded_file.ts";
 
 /** Mode of a file with a key: its owner alone. */
 export const PRIVATE_FILE_MODE = 0o600;
@@ -98,18 +98,10 @@ export function removeEmptyFolder(path: string): void {
  * The text of a file, or `undefined` where there is none.
  *
  * @throws RegistryError `storage_unavailable` where it cannot be read, `corrupt` where it is far
- * too large.
+ * too large or no regular file.
  */
 export function readFile(path: string): string | undefined {
-  try {
-    const { size } = statSync(path);
-    if (size > IDENTITY_FILE_BYTES_MAX) throw tooLarge(path, size);
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof RegistryError) throw error;
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw unusable(path, "read", error);
-  }
+  return readChecked(path, () => {});
 }
 
 /** The text of a file with a key; its mode is narrowed to its owner first. */
@@ -133,34 +125,26 @@ export function readPrivateFile(path: string): string | undefined {
  * `corrupt` where it is far too large.
  */
 export function readKeyFile(path: string): string | undefined {
-  let file: number;
+  // Of the open file, so that what is checked is what is read.
+  return readChecked(path, (mode) => {
+    if ((mode & 0o077) === 0) return;
+    throw new RegistryError(
+      "invalid_configuration",
+      `Cannot use ${path} as others may open it (mode ${(mode & 0o777).toString(8)}): if nobody ` +
+        `did, make it private by chmod 600; else have a new key made`,
+      { field: path },
+    );
+  });
+}
+
+function readChecked(path: string, check: (mode: number) => void): string | undefined {
   try {
-    file = openSync(path, "r");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw unusable(path, "read", error);
-  }
-  try {
-    // Of the open file, so that what is checked is what is read.
-    const { mode, size } = fstatSync(file);
-    const others = mode & 0o077;
-    if (others !== 0) {
-      throw new RegistryError(
-        "invalid_configuration",
-        `Cannot use ${path} as others may open it (mode ${
-          (mode & 0o777).toString(8)
-        }): if nobody ` +
-          `did, make it private by chmod 600; else have a new key made`,
-        { field: path },
-      );
-    }
-    if (size > IDENTITY_FILE_BYTES_MAX) throw tooLarge(path, size);
-    return readFileSync(file, "utf8");
+    return readBoundedFile(path, IDENTITY_FILE_BYTES_MAX, check);
   } catch (error) {
     if (error instanceof RegistryError) throw error;
+    if (error instanceof UnfitFile) throw unfit(path, error);
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw unusable(path, "read", error);
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -178,26 +162,22 @@ function syncFolder(path: string): void {
   }
 }
 
-function tooLarge(path: string, size: number): RegistryError {
+function unfit(path: string, { message }: UnfitFile): RegistryError {
   return new RegistryError(
     "corrupt",
-    `Cannot read ${path} as it has ${size} bytes: at most ${IDENTITY_FILE_BYTES_MAX} are expected`,
+    `Cannot read ${path} as ${message}: a file of at most ${IDENTITY_FILE_BYTES_MAX} bytes is ` +
+      "expected",
     { field: path },
   );
 }
 
 function unusable(path: string, done: string, error: unknown): RegistryError {
   const reason = error instanceof Error ? error.message : String(error);
+  const advice = systemAdvice(error) ?? "check that this user owns it and that the disk has room";
   return new RegistryError(
     "storage_unavailable",
-    `${path} cannot be ${done} (${reason}): check that this user owns it and that the disk has room`,
+    `${path} cannot be ${done} (${reason}): ${advice}`,
     { field: path },
     error,
   );
-}
-
-function codeOf(error: unknown): string | undefined {
-  return typeof error === "object" && error !== null && "code" in error
-    ? String(error.code)
-    : undefined;
 }

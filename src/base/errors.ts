@@ -92,7 +92,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     17,
     "unavailable",
     false,
-    "Make room on the disk, or restart the node.",
+    "Make room on the node's disk or repair it, as its log says.",
   ),
   not_leader: entry(18, "unavailable", true, "Send it to the node that the hint names."),
   not_replica: entry(19, "unavailable", true, "Fetch the ring map and route again."),

@@ -10,6 +10,7 @@ import {
   RegistryError,
   toRegistryError,
 } from "../base/errors.ts";
+import { systemAdvice } from "../base/system_error.ts";
 
 /** An error whose remedy is known better here than in the table of codes. */
 export class CliFailure extends RegistryError {
@@ -34,14 +35,22 @@ export function usageFailure(message: string, advice: string, field?: string): C
   });
 }
 
-/** Any error with the code of its class; a `CliFailure` stays itself, its advice included. */
+/**
+ * Any error with the code of its class; a `CliFailure` stays itself, its advice included. What the
+ * file system refused is no bug of ours.
+ */
 export function toFailure(error: unknown): RegistryError {
-  return toRegistryError(error);
+  const failure = toRegistryError(error);
+  return failure.code === "internal" && systemAdvice(failure.cause) !== undefined
+    ? new RegistryError("storage_unavailable", failure.message, {}, failure.cause)
+    : failure;
 }
 
 /** What to do about an error. */
 export function adviceOf(error: RegistryError): string {
   if (error instanceof CliFailure) return error.advice;
+  const local = error.code === "storage_unavailable" ? systemAdvice(error.cause) : undefined;
+  if (local !== undefined) return `${local.charAt(0).toUpperCase()}${local.slice(1)}.`;
   const { retryAfterMs } = error.fields;
   const advice = ERROR_TABLE[error.code].advice;
   return retryAfterMs === undefined

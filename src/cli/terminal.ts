@@ -4,12 +4,15 @@
  *
  * Writes are synchronous, so that nothing is lost when the process exits. A reader that went away
  * (`crs … | head`) ends a command quietly, as with other tools of a shell; a command that must end
- * in good order is told by a signal.
+ * in good order is told by a signal. Output that cannot be written ends a command with one line on
+ * standard error and exit code 4; one that runs until it is stopped goes on and ends with that code.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { existsSync, writeSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import process from "node:process";
 import { CLI_FILE_BYTES_MAX } from "../base/limits.ts";
+import { systemAdvice, systemCodeOf } from "../base/system_error.ts";
+import { readBounded, readBoundedFile } from "../../identity/bounded_file.ts";
 import { EXIT_CODES } from "./exit_codes.ts";
 import { usageFailure } from "./failure.ts";
 
@@ -59,14 +62,25 @@ export function processTerminal(): Terminal {
     isReaderGone = true;
     for (const stop of stops) stop("SIGHUP");
   };
+  let isOutputLost = false;
+  const outputFailed = (failure: unknown) => {
+    if (!isOutputLost) writeAll(2, outputLostText(failure));
+    isOutputLost = true;
+    // A command that runs until it is stopped has more to do than to print.
+    if (stops.size === 0) process.exit(EXIT_CODES.unavailable);
+  };
   return {
     environment: env,
     isOutTty: stdout.isTTY === true,
     isErrTty: stderr.isTTY === true,
     columns: stdout.columns ?? COLUMNS_DEFAULT,
-    out: (text) => writeAll(1, text, readerGone),
-    // Nobody reads what is said beside the result: the command goes on.
-    err: (text) => writeAll(2, text, () => {}),
+    out: (text) => {
+      const end = writeAll(1, text);
+      if (end === "reader gone") readerGone();
+      else if (end !== "written") outputFailed(end.failure);
+    },
+    // Nobody reads what is said beside the result, or nobody can be told: the command goes on.
+    err: (text) => void writeAll(2, text),
     readText: (path) => readText(path, env["INIT_CWD"]),
     onStop: (stop) => {
       stops.add(stop);
@@ -80,86 +94,60 @@ export function processTerminal(): Terminal {
       // "close" as well: an input that was never open has no end.
       process.stdin.once("end", ended).once("close", ended).resume();
     },
-    exit: (code) => process.exit(code),
+    exit: (code) => process.exit(code === 0 && isOutputLost ? EXIT_CODES.unavailable : code),
   };
 }
 
-function writeAll(file: number, text: string, readerGone: () => void): void {
+/** One line: whoever redirected the output knows the rest. */
+function outputLostText(failure: unknown): string {
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  const advice = systemAdvice(failure);
+  return `error: standard output cannot be written: ${reason}` +
+    (advice === undefined ? "\n" : `; ${advice}\n`);
+}
+
+/** What became of a write. */
+type WriteEnd = "written" | "reader gone" | { readonly failure: unknown };
+
+function writeAll(file: number, text: string): WriteEnd {
   const bytes = new TextEncoder().encode(text);
   for (let written = 0; written < bytes.length;) {
     try {
       written += writeSync(file, bytes, written);
     } catch (error) {
-      const code = codeOf(error);
+      const code = systemCodeOf(error);
       // A pipe that its other end made non-blocking is full: its reader is at work.
       if (code === "EAGAIN") continue;
-      if (code === "EPIPE") return readerGone();
+      if (code === "EPIPE") return "reader gone";
       // The terminal was closed: nobody reads, and what is under way must still end well.
-      if (code === "EIO") return;
-      throw error;
+      if (code === "EIO") return "written";
+      return { failure: error };
     }
   }
+  return "written";
 }
 
 /** `deno task` runs in the project's folder and tells by INIT_CWD where the person was. */
 function readText(path: string, initialFolder: string | undefined): string {
-  if (path === "-") return readAll(0, "standard input");
   try {
-    return readFile(path);
+    if (path === "-") return readBounded(0, CLI_FILE_BYTES_MAX);
+    return readBoundedFile(placeOf(path, initialFolder), CLI_FILE_BYTES_MAX);
   } catch (error) {
-    const retry = codeOf(error) === "ENOENT" && initialFolder !== undefined && !isAbsolute(path);
-    try {
-      if (retry) return readFile(resolve(initialFolder, path));
-    } catch (second) {
-      throw unreadable(path, second);
-    }
-    throw unreadable(path, error);
+    throw unreadable(path === "-" ? "standard input" : path, error);
   }
 }
 
-function readFile(path: string): string {
-  const file = openSync(path, "r");
-  try {
-    if (fstatSync(file).isDirectory()) {
-      throw usageFailure(`Cannot read ${path} as it is a folder`, "Name a file.", path);
-    }
-    return readAll(file, path);
-  } finally {
-    closeSync(file);
-  }
+function placeOf(path: string, initialFolder: string | undefined): string {
+  if (initialFolder === undefined || isAbsolute(path) || existsSync(path)) return path;
+  return resolve(initialFolder, path);
 }
 
-function readAll(file: number, name: string): string {
-  const bytes = new Uint8Array(CLI_FILE_BYTES_MAX + 1);
-  let length = 0;
-  while (length < bytes.length) {
-    const read = readSync(file, bytes, length, bytes.length - length, null);
-    if (read === 0) return new TextDecoder().decode(bytes.subarray(0, length));
-    length += read;
-  }
-  throw usageFailure(
-    `Cannot take ${name} as it has more than ${CLI_FILE_BYTES_MAX} bytes`,
-    "Name the file of one record.",
+function unreadable(name: string, error: unknown): Error {
+  const isMissing = systemCodeOf(error) === "ENOENT";
+  const reason = error instanceof Error ? error.message : String(error);
+  return usageFailure(
+    `Cannot read ${name}: ${isMissing ? "there is no such file" : reason}`,
+    "Name a readable file, or - for standard input; examples/gateway.json is a record's.",
     name,
   );
-}
-
-function unreadable(path: string, error: unknown): Error {
-  if (error instanceof Error && error.name === "RegistryError") return error;
-  const reason = codeOf(error) === "ENOENT"
-    ? "there is no such file"
-    : error instanceof Error
-    ? error.message
-    : String(error);
-  return usageFailure(
-    `Cannot read ${path}: ${reason}`,
-    "Name a readable file of JSON, or - for standard input; examples/gateway.json is an example.",
-    path,
-  );
-}
-
-function codeOf(error: unknown): string | undefined {
-  return typeof error === "object" && error !== null && "code" in error
-    ? String(error.code)
-    : undefined;
 }

@@ -2,8 +2,9 @@
  * The file of settings (`--config`, else `CRS_CONFIG`): JSON, read once at start. What is wrong with
  * the file itself is one more mistake in the one list of `config.ts`.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readBoundedFile } from "../../identity/bounded_file.ts";
 import { CONFIG_FILE_BYTES_MAX } from "../base/limits.ts";
+import { systemAdvice } from "../base/system_error.ts";
 import {
   type ConfigMistake,
   type ConfigSources,
@@ -33,14 +34,17 @@ function readConfigFile(path: string): { value: unknown } | { mistake: ConfigMis
   const mistake = (found: string, wanted: string) => ({
     mistake: { setting: CONFIG_FLAG, source: `file ${path}`, found, wanted },
   });
+  let text: string;
   try {
-    const { size } = statSync(path);
-    if (size > CONFIG_FILE_BYTES_MAX) {
-      return mistake(`${size} bytes`, `at most ${CONFIG_FILE_BYTES_MAX}`);
-    }
-    return { value: JSON.parse(readFileSync(path, "utf8")) as unknown };
+    text = readBoundedFile(path, CONFIG_FILE_BYTES_MAX);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return mistake(reason, "a readable file of JSON");
+    const wanted = systemAdvice(error) ?? `a file of at most ${CONFIG_FILE_BYTES_MAX} bytes`;
+    return mistake(reason, `a readable file of JSON (${wanted})`);
+  }
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch (error) {
+    return mistake(error instanceof Error ? error.message : String(error), "a file of JSON");
   }
 }

@@ -32,7 +32,9 @@ export interface CrsOptions {
 }
 
 /** The environment without settings of whoever runs the tests. */
-function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+export function cleanEnvironment(
+  extra: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CRS_"));
   return { ...Object.fromEntries(kept), ...extra };
 }

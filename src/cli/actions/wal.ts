@@ -23,7 +23,14 @@ export async function dump(
   flags: CommonOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const bytes = readable(file, () => readFileSync(file));
+  const bytes = readable(file, () => {
+    if (statSync(file).isFile()) return readFileSync(file);
+    throw usageFailure(
+      `Cannot read ${file} as it is no regular file`,
+      "Name a segment or an image of a log folder.",
+      file,
+    );
+  });
   if (flags.json !== true) {
     // A segment has up to a million records: a line each, as they are found.
     for (const record of inspectRecords(bytes)) terminal.out(recordLine(record));

@@ -412,6 +412,20 @@ test("the advice for an overload says how long to wait", async () => {
   assert.ok(stderr.includes("Wait for 13 ms"), stderr);
 });
 
+test("the advice for a file system that refuses goes by its code", async () => {
+  const refused = (code: string) => Object.assign(new Error(`${code}: refused`), { code });
+  for (const [code, words] of [["EROFS", "is read-only"], ["ENOSPC", "make room"]] as const) {
+    const opened = new RegistryError("storage_unavailable", "Cannot open", {}, refused(code));
+    for (const unreachable of [opened, refused(code)]) {
+      const failed = await crs("status --json", {}, { unreachable });
+      assert.is(failed.code, 4);
+      const { error } = failed.terminal.document as { error: { code: string; advice: string } };
+      assert.is(error.code, "storage_unavailable");
+      assert.ok(error.advice.includes(words), error.advice);
+    }
+  }
+});
+
 test("a bug is an internal error with the place where it happened", async () => {
   const { code, stderr } = await crs("status", {
     nodeStatus: () => Promise.reject(new TypeError("oops")),
