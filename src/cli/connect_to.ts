@@ -22,6 +22,7 @@ import type { Connected, ServerOptions } from "./shell.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
 import { findTarget, identityOf, type Target, unreachableFailure } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
+import { tokenGiven, USE_TOKEN_VARIABLE } from "./token_text.ts";
 
 /** A process that has ended will not answer; its successor, just starting, may. */
 const GONE_CONNECT_MS = 500;
@@ -34,7 +35,7 @@ const GONE_CONNECT_MS = 500;
 export async function connectTo(options: ServerOptions, terminal: Terminal): Promise<Connected> {
   const { environment } = terminal;
   const target = findTarget(options, environment);
-  const token = shownToken(options, environment);
+  const token = shownToken(options, terminal);
   const { endpoints, timeoutMs, local } = target;
   const world = processWorld();
   // Rejections that only the runtime sees say nothing that a call does not say too.
@@ -91,10 +92,16 @@ interface ShownToken {
   refusal: RegistryError | undefined;
 }
 
-function shownToken(options: ServerOptions, environment: Terminal["environment"]): ShownToken {
-  const { useToken } = options;
+function shownToken(options: ServerOptions, terminal: Terminal): ShownToken {
+  const useToken = tokenGiven({
+    noun: "token",
+    flag: "--use-token",
+    variable: USE_TOKEN_VARIABLE,
+    text: options.useToken,
+    file: options.useTokenFile,
+  }, terminal);
   if (useToken === undefined) return { use: {}, refusal: undefined };
-  if (identityOf(options, environment) === undefined) {
+  if (identityOf(options, terminal.environment) === undefined) {
     throw usageFailure(
       "--use-token needs an identity: a token is bound to a certificate",
       "Name the folder of yours by --identity or CRS_IDENTITY.",

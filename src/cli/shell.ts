@@ -39,6 +39,8 @@ export interface ServerOptions extends CommonOptions {
   readonly identity?: string;
   /** A token to show. */
   readonly useToken?: string;
+  /** A file that holds it; `-` is standard input. */
+  readonly useTokenFile?: string;
   /** By TLS over TCP, not by QUIC. */
   readonly tls?: boolean;
   /** Time for the command's calls, a duration. */

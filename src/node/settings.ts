@@ -249,12 +249,14 @@ export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "CRS_CONFIG";
 
-/** Variables with our prefix that are read by others: the command line's server, its trust and its identity. */
+/** Variables with our prefix that the command line reads: its server, trust, identity and tokens. */
 export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_SERVER",
   "CRS_CA",
   "CRS_PIN",
   "CRS_IDENTITY",
+  "CRS_USE_TOKEN",
+  "CRS_JOIN_TOKEN",
   CONFIG_VARIABLE,
 ];
 

@@ -105,7 +105,11 @@ test("a join token is good for one certificate of whom it names", async () => {
   const words = made.command.split(" ");
   const issue = words.slice(words.indexOf("identity"));
   issue[issue.indexOf("./gateway")] = gatewayFolder;
-  const { code, stderr } = await crs(issue, { env: { CRS_DATA: `${folder}/nowhere` } });
+  assert.not(made.command.includes(made.token), "other users of a machine see arguments");
+  const { code, stderr } = await crs(issue, {
+    env: { CRS_DATA: `${folder}/nowhere` },
+    input: `${made.token}\n`,
+  });
   assert.is(code, 0, stderr);
   const thief = ["--identity", `${folder}/thief`];
   assert.equal(await refused([...claim, subject, ...thief]), [2, "unauthenticated"]);
@@ -180,6 +184,8 @@ test("a controller issues a token for another, whose session then has what it gr
   const { token } = await done<{ token: string }>([...mint, ...asAdministrator]);
   const get = ["gateway", "get", id];
   await done([...get, ...asGateway, "--use-token", token]);
+  await done([...get, ...asGateway, "--use-token-file", "-"], { input: `${token}\n` });
+  await done([...get, ...asGateway], { env: { CRS_USE_TOKEN: token } });
   // It is bound to the gateway's certificate.
   assert.equal(await refused([...get, ...asAdministrator, "--use-token", token]), [
     2,

@@ -49,9 +49,10 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^Registered gateway (\S+)$/m, ["id"]],
   [/^Registered agent (\S+)$/m, ["agent id"]],
   [
-    /identity issue .*--subject (\S+) --token (\S+) --server (\S+) --pin (\S+)/,
-    ["subject", "join token", "host:port", "pin"],
+    /identity issue .*--subject (\S+) --server (\S+) --pin (\S+)/,
+    ["subject", "host:port", "pin"],
   ],
+  [/^ {2}token +(crs-join-\S+)$/m, ["join token"]],
   [/^(eyJ[\w.-]+)$/m, ["token"]],
 ];
 

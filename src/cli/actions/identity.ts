@@ -30,6 +30,7 @@ import {
   withClient,
 } from "../shell.ts";
 import { facts } from "../table.ts";
+import { JOIN_TOKEN_VARIABLE, tokenGiven } from "../token_text.ts";
 import type { Terminal } from "../terminal.ts";
 import { findTarget, identityOf } from "../target.ts";
 import { type GrantFlags, grantsOfFlags } from "./identity_grants.ts";
@@ -144,8 +145,8 @@ export async function joinToken(
   const [endpoint] = target.endpoints;
   const server = endpoint === undefined ? "" : ` --server ${endpoint.host}:${endpoint.port}`;
   const command = `${invocation(environment)} identity issue --identity ./${role}` +
-    ` --subject ${subject} --token ${made.token}${server}` +
-    pins.slice(0, 1).map((pin) => ` --pin ${pin}`).join("");
+    ` --subject ${subject}${server}` + pins.slice(0, 1).map((pin) => ` --pin ${pin}`).join("") +
+    " --token-file -";
   const reply: Reply = {
     json: { token: made.token, subject, expiresAtMs: made.expiresAtMs, pins, command },
     text: () =>
@@ -153,7 +154,9 @@ export async function joinToken(
         ["token", made.token],
         ["for", subject],
         ["until", new Date(made.expiresAtMs).toISOString()],
-      ]) + `\nIt is shown once and good for one certificate. On the new machine:\n\n  ${command}\n`,
+      ]) +
+      `\nIt is shown once and good for one certificate. On the new machine, with the token on ` +
+      `standard input:\n\n  ${command}\n`,
   };
   return await showReply(reply, flags, shell.terminal);
 }
@@ -161,6 +164,8 @@ export async function joinToken(
 /** Flags of `issue`. */
 export interface IssueFlags extends ServerOptions {
   readonly token?: string;
+  /** A file that holds it; `-` is standard input. */
+  readonly tokenFile?: string;
   readonly subject?: string;
   readonly root?: string;
 }
@@ -181,7 +186,7 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
   parseSpiffeId(subject);
   const target = findTarget(flags, environment);
   const roots = flags.root === undefined ? undefined : rootsOfFile(flags.root, terminal);
-  checkTokenText(flags.token);
+  const token = joinTokenOf(flags, terminal);
   const isNew = flags.subject !== undefined && folder.create(subject);
   const own = await asStranger(async (asking) => {
     const { world: { entropy, wall } } = asking;
@@ -190,7 +195,7 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
     const request = await createCertificateRequest(key);
     const timeMs = Math.floor(wall.unixMs());
     const body = {
-      token: flags.token ?? "",
+      token,
       subject,
       request,
       timeMs,
@@ -276,10 +281,13 @@ function rootsOfFile(file: string, terminal: Terminal): string {
 }
 
 /** A mistyped token is told before anything is asked. */
-function checkTokenText(token: string | undefined): void {
-  if (token === undefined || hashJoinToken(token) !== undefined) return;
+/** The join token; "" where none is given, as for an administrator. */
+function joinTokenOf({ token: text, tokenFile: file }: IssueFlags, terminal: Terminal): string {
+  const given = { noun: "join token", flag: "--token", variable: JOIN_TOKEN_VARIABLE, text, file };
+  const token = tokenGiven(given, terminal);
+  if (token === undefined || hashJoinToken(token) !== undefined) return token ?? "";
   throw usageFailure(
-    "--token must be the whole text of a join token, crs-join-…",
+    "A join token must be given as its whole text, crs-join-…",
     "Copy it from what crs identity join-token showed.",
     "token",
   );

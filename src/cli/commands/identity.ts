@@ -65,11 +65,15 @@ export function identityCommand(shell: Shell, run: Run): Command {
       "Gets a certificate into the folder of --identity: the first one by a join token, or an " +
         "administrator's by its key. The server must be pinned.",
       [
-        "identity issue --identity ./gateway --subject spiffe://… --token crs-join-… --pin sha256:…",
+        "identity issue --identity ./gateway --subject spiffe://… --pin sha256:… --token-file -",
         "identity issue --identity ./pki/administrator",
       ],
     )
-      .option("--token <text>", "join token")
+      .option("--token-file <path>", "file of the join token; - for standard input")
+      .option(
+        "--token <text>",
+        "the join token itself, which other users of this machine see (env: CRS_JOIN_TOKEN)",
+      )
       .option("--subject <spiffe id>", "whom the token is for")
       .option("--root <file>", "PEM file of the root (default: what the pinned server says)")
       .action((flags: IssueFlags) => act((actions) => actions.issue(flags, shell))),
@@ -83,7 +87,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
       addGrantOptions(newServerCommand(
         "mint",
         "Mints a token that is bound to the own certificate, or, as a controller, to another's by " +
-          "--subject, with what it grants beside that; who has it shows it by --use-token.",
+          "--subject, with what it grants beside that; who has it shows it by --use-token-file.",
         [
           "identity token mint --audience api.example --life 5m",
           "identity token mint --subject spiffe://… --domain bank.example",

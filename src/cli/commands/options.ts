@@ -29,7 +29,14 @@ export function newServerCommand(name: string, description: string, examples: re
       "--identity <folder>",
       "identity to prove, made by crs identity issue (env: CRS_IDENTITY)",
     )
-    .option("--use-token <token>", "token whose grants count beside those of the identity")
+    .option(
+      "--use-token-file <path>",
+      "file of a token whose grants count beside those of the identity; - for standard input",
+    )
+    .option(
+      "--use-token <token>",
+      "the token itself, which other users of this machine see (env: CRS_USE_TOKEN)",
+    )
     .option("--tls", "goes by TLS over TCP, where UDP is blocked; needs --identity")
     .option("--timeout <duration>", "time for the answer, such as 500ms or 5 (seconds)");
 }
