@@ -258,7 +258,7 @@ export const RAFT_MEMBERS_MAX = 64;
 
 /** Memory is taken from the system in pieces of this size: few enough to be cheap, small enough. */
 export const ARENA_CHUNK_BYTES = 4 * 1024 * 1024;
-/** Regions that get a number; records of further ones are compared by their bytes. */
+/** Regions with live records at once: their number takes 12 bits of a slot. */
 export const REGIONS_INTERNED_MAX = 4_095;
 /** The step of the leader's lease times: an expiry is late by at most this much for it. */
 export const LEASE_TICK_MS = 250;

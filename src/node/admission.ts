@@ -7,7 +7,7 @@
  * memory, renewals never do.
  */
 import { RegistryError } from "../base/errors.ts";
-import { REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
+import { REGIONS_INTERNED_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import { type Operation, operationOfId } from "../wire/operations.ts";
 import type { RequestStream } from "./request_stream.ts";
 
@@ -25,6 +25,8 @@ export interface Usage {
   memoryBytes(): number;
   /** True where so many more records fit into the memory that is set aside for them. */
   room(count: number): boolean;
+  /** True where a record of the region may come: it has some already, or there are not too many regions. */
+  takesRegion(region: string): boolean;
 }
 
 /** The gate. One for all streams of a node. */
@@ -106,6 +108,21 @@ export class Admission {
       );
     }
     this.#underWay += count;
+  }
+
+  /**
+   * Checks that a record that is not there yet may come to its region.
+   *
+   * @throws RegistryError `overloaded` where the region would be one too many.
+   */
+  admitRegion(region: string): void {
+    if (this.#usage.takesRegion(region)) return;
+    throw new RegistryError(
+      "overloaded",
+      `This node holds records of ${REGIONS_INTERNED_MAX} regions, its limit: it takes none of ` +
+        `region ${region}. Register in a region that is in use, or remove all records of another one`,
+      { field: "region", retryAfterMs: 5_000 },
+    );
   }
 
   /** Of the records admitted, `count` are logged by now, or never will be. */

@@ -148,6 +148,7 @@ export class Registrar {
     const isNew = partition.store.find(kind, record.id, 0, record.id.length) === -1;
     const wantsAlias = kind === KIND_AGENT && record.domain !== "" &&
       !claims.isClaimedBy(record.domain, record.id);
+    if (isNew) admission.admitRegion(record.region);
     const count = Number(isNew) + Number(wantsAlias);
     if (count > 0) admission.admitNewRecords(count);
     return count;

@@ -161,6 +161,7 @@ export class Registry {
       records: () => recordCount(shared),
       memoryBytes: options.memoryBytes,
       room: (count) => shared.room(count),
+      takesRegion: (region) => shared.takesRegion(region),
     });
     const veil = new CredentialVeil(access.policy);
     const reads = new ReadPath(table, this.replies, veil);

@@ -21,10 +21,9 @@ export function forEachInRegion(
     for (let slot = 0; slot < table.count; slot++) {
       if (table.matches(slot, kind, number)) visit(slot);
     }
-    return;
   }
   if (shared.regions.complete) return;
-  // The table of regions was full when this one came: compare its bytes.
+  // No number was left when some records came: compare the bytes of their regions.
   for (let slot = 0; slot < table.count; slot++) {
     if (!table.matches(slot, kind, 0) || table.hasFlag(slot, FLAG_TOMBSTONE)) continue;
     const found = state.recordView(slot).regionBytes;

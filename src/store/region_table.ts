@@ -1,8 +1,10 @@
 /**
  * Numbers for region names, shared by the partitions of a node, and counts of live records by region.
  *
- * Derived state only: a number never leaves the process. Number 0 stands for every region that came
- * when the table was full; who needs such a region compares its bytes.
+ * Derived state only: a number never leaves the process. A region without live records keeps its
+ * number until another one needs it, so that a region which comes and goes costs nothing. Number 0
+ * stands for every region that came when all numbers were in use; who needs such a region compares its
+ * bytes, and new ones are refused before they are logged (src/node/admission.ts).
  */
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";
@@ -23,16 +25,29 @@ export class RegionTable {
   readonly #cells = new Uint16Array(CELLS);
   readonly #agents = new Uint32Array(REGIONS_INTERNED_MAX + 1);
   readonly #gateways = new Uint32Array(REGIONS_INTERNED_MAX + 1);
+  /** Numbers of regions that have live records. */
+  #inUse = 0;
+  /** The number that was given anew last. */
+  #reused = 0;
 
-  /** The number of the region `[start, end)` of `bytes`, given out now if need be; 0: none left. */
+  /**
+   * The number of the region `[start, end)` of `bytes`, given out now if need be; 0: none left. It is
+   * the region's until {@link add} has counted its last record away.
+   */
   intern(bytes: Uint8Array, start: number, end: number): number {
-    const cell = this.#cellOf(bytes, start, end);
-    const found = this.#cells[cell]!;
-    if (found !== 0 || this.#names.length > REGIONS_INTERNED_MAX) return found;
-    const number = this.#names.length;
-    this.#names.push(bytes.slice(start, end));
-    this.#cells[cell] = number;
+    const found = this.#cells[this.#cellOf(bytes, start, end)]!;
+    if (found !== 0) return found;
+    const number = this.#freeNumber();
+    if (number === 0) return 0;
+    this.#names[number] = bytes.slice(start, end);
+    // A number that was freed may have moved the cells.
+    this.#cells[this.#cellOf(bytes, start, end)] = number;
     return number;
+  }
+
+  /** True where a region that has no number would get one. */
+  get hasRoom(): boolean {
+    return this.#inUse < REGIONS_INTERNED_MAX;
   }
 
   /** The number of a region, 0 where it has none. */
@@ -48,7 +63,9 @@ export class RegionTable {
   /** A live record came to (`by` 1) or went from (`by` -1) a region. */
   add(kind: RecordKind, number: number, by: 1 | -1): void {
     const counts = kind === KIND_AGENT ? this.#agents : this.#gateways;
+    const before = this.#agents[number]! + this.#gateways[number]!;
     counts[number]! += by;
+    if (number !== 0 && (before === 0 || before + by === 0)) this.#inUse += by;
   }
 
   /** Live records of all regions that have any; those without a number under the name "". */
@@ -64,17 +81,49 @@ export class RegionTable {
     return counts;
   }
 
+  /** A number that no region has, taken from one without records where it must be; 0: none. */
+  #freeNumber(): number {
+    if (this.#names.length <= REGIONS_INTERNED_MAX) return this.#names.length;
+    if (!this.hasRoom) return 0;
+    let number = this.#reused;
+    do number = number % REGIONS_INTERNED_MAX + 1; while (
+      this.#agents[number]! + this.#gateways[number]! > 0
+    );
+    this.#reused = number;
+    this.#forget(this.#names[number]!);
+    return number;
+  }
+
+  /** Empties the cell of a name, and moves back those behind it that would no longer be found. */
+  #forget(name: Uint8Array): void {
+    const mask = CELLS - 1;
+    let hole = this.#cellOf(name, 0, name.length);
+    for (let at = (hole + 1) & mask; this.#cells[at] !== 0; at = (at + 1) & mask) {
+      const other = this.#names[this.#cells[at]!]!;
+      const home = homeOf(other, 0, other.length);
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      this.#cells[hole] = this.#cells[at]!;
+      hole = at;
+    }
+    this.#cells[hole] = 0;
+  }
+
   #cellOf(bytes: Uint8Array, start: number, end: number): number {
-    // FNV-1a: the table is bounded at half its cells, so that even a bad spread stays harmless.
-    let hash = 0x811c9dc5;
-    for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
-    let cell = (hash ^ (hash >>> 15)) & (CELLS - 1);
+    let cell = homeOf(bytes, start, end);
     while (this.#cells[cell] !== 0) {
       if (sameBytes(this.#names[this.#cells[cell]!]!, bytes, start, end)) return cell;
       cell = (cell + 1) & (CELLS - 1);
     }
     return cell;
   }
+}
+
+/** The cell where the search for a name begins. */
+function homeOf(bytes: Uint8Array, start: number, end: number): number {
+  // FNV-1a: the table is bounded at half its cells, so that even a bad spread stays harmless.
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  return (hash ^ (hash >>> 15)) & (CELLS - 1);
 }
 
 function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {

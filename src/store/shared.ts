@@ -137,6 +137,13 @@ export class StoreShared {
     return this.arena.room(count * (REGISTRATION_BYTES + OVERHEAD_BYTES));
   }
 
+  /** True where a new record of the region would be found by the region's number. */
+  takesRegion(region: string): boolean {
+    if (this.regions.hasRoom) return true;
+    const bytes = new TextEncoder().encode(region);
+    return this.regions.find(bytes, 0, bytes.length) !== 0;
+  }
+
   statistics(): StoreStatistics {
     const arena = this.arena.statistics();
     return {

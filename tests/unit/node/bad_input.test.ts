@@ -5,6 +5,7 @@ import { responseCodec } from "../../../schemas/gen/wire.ts";
 import {
   LIST_ITEMS_MAX,
   RECORD_BYTES_MAX,
+  REGIONS_INTERNED_MAX,
   REGISTER_ITEMS_MAX,
   RENEW_ITEMS_MAX,
   REPLY_BACKLOG_BYTES_HIGH,
@@ -15,6 +16,7 @@ import {
   RESPONSE_FRAME_BYTES_MAX,
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
+import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
 import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
@@ -416,6 +418,30 @@ test("at the ceiling of records an agent keeps its domain and gets no further on
   assert.is(await said("a2.example", 3), "overloaded");
   assert.is(harness.registry.shared.counts.aliases, 1);
   assert.is(await said("a1.example", 4), "ok");
+});
+
+test("a region beyond the limit of regions is overloaded until another one is empty", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const { incarnation } = await peer.must("registerAgent", agentRequest({ number: 1 }));
+  const { regions } = harness.registry.shared;
+  for (let number = 1; number < REGIONS_INTERNED_MAX; number++) {
+    const name = new TextEncoder().encode(`r${number}`);
+    regions.add(KIND_GATEWAY, regions.intern(name, 0, name.length), 1);
+  }
+  const late = { number: 2, region: "late" };
+  const refused = await peer.ask("registerAgent", agentRequest(late));
+  assert.is(refused.code, "overloaded");
+  assert.match(refused.response.message, `${REGIONS_INTERNED_MAX} regions`);
+  // What is there is renewed, by content too, and regions in use take more.
+  const items = [{ id: idOf(1), incarnation, kind: 1 }];
+  assert.is((await peer.must("renew", { items })).renewed, 1);
+  assert.is((await peer.ask("registerAgent", agentRequest({ number: 1, sequence: 2 }))).code, "ok");
+  assert.is((await peer.ask("registerAgent", agentRequest({ number: 3 }))).code, "ok");
+  regions.add(KIND_GATEWAY, 2, -1);
+  assert.is((await peer.ask("registerAgent", agentRequest(late))).code, "ok");
+  const list = { region: "late", cursor: new Uint8Array(0), limit: 9 };
+  assert.is((await peer.must("listAgentsByRegion", list)).items.length, 1);
 });
 
 test("above the ceiling of memory renewals pass and new records do not", async () => {

@@ -65,6 +65,7 @@ test("listRegion finds regions beyond those that have a number", () => {
   for (let number = 0; number < REGIONS_INTERNED_MAX; number++) {
     const name = domainBytes(`r${number}`);
     assert.is(regions.intern(name, 0, name.length), number + 1);
+    regions.add(KIND_GATEWAY, number + 1, 1);
   }
   harness.putAgent({ number: 1, region: "eu" });
   harness.putAgent({ number: 2, region: "us" });
@@ -72,7 +73,12 @@ test("listRegion finds regions beyond those that have a number", () => {
   harness.remove(KIND_AGENT, 3, incarnation);
   assert.equal(listed(harness, "eu", 9), [1]);
   assert.equal(listed(harness, "asia", 9), []);
-  assert.equal(harness.shared.regionCounts(), [{ region: "", agents: 2, gateways: 0 }]);
+  assert.equal(harness.shared.regionCounts()[0], { region: "", agents: 2, gateways: 0 });
+  // Its number is given back by the last record of another region, and the next one gets it.
+  regions.add(KIND_GATEWAY, 7, -1);
+  harness.putAgent({ number: 4, region: "eu" });
+  assert.equal(listed(harness, "eu", 9), [1, 4], "with and without a number");
+  assert.equal(listed(harness, "r6", 9), []);
 });
 
 test("cursor leads to where a list goes on, and a foreign one to nowhere", () => {
