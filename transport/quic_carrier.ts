@@ -1,6 +1,6 @@
 /**
  * A Deno QUIC connection as the carrier of a session: raw (`crs`) on both sides, or `h3` on a server
- * after `Deno.upgradeWebTransport`.
+ * after a WebTransport session was accepted (webtransport_acceptor.ts).
  *
  * On `h3` the streams are taken from the raw connection and carry three bytes before the preface,
  * the WebTransport stream type 0x41 as a two-byte varint and session id 0 (draft-ietf-webtrans-http3
@@ -10,6 +10,7 @@
  */
 import type { Carrier } from "./carrier_session.ts";
 import type { BytePair } from "./carrier_stream.ts";
+import type { HeldStreams } from "./webtransport_acceptor.ts";
 
 const NO_HEADER = new Uint8Array(0);
 const WEBTRANSPORT_HEADER = new Uint8Array([0x40, 0x41, 0x00]);
@@ -20,12 +21,13 @@ export class QuicCarrier implements Carrier {
   readonly closed: Promise<Deno.QuicCloseInfo>;
   readonly #connection: Deno.QuicConn;
   /** Held, because collecting it would end the CONNECT stream and with it the session. */
-  readonly upgraded: WebTransport | undefined;
+  readonly held: HeldStreams | undefined;
 
-  constructor(connection: Deno.QuicConn, upgraded?: WebTransport) {
+  /** @param held on `h3`: what `acceptWebTransport` returned. */
+  constructor(connection: Deno.QuicConn, held?: HeldStreams) {
     this.#connection = connection;
-    this.upgraded = upgraded;
-    this.header = upgraded === undefined ? NO_HEADER : WEBTRANSPORT_HEADER;
+    this.held = held;
+    this.header = held === undefined ? NO_HEADER : WEBTRANSPORT_HEADER;
     this.closed = connection.closed;
   }
 

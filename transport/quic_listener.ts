@@ -19,12 +19,12 @@ import {
   SESSIONS_PER_ADDRESS_MAX,
   STREAMS_PER_SESSION_MAX,
   UNIDIRECTIONAL_STREAMS_MAX,
+  WEBTRANSPORT_END_MS,
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import { Admission, newListenerStats } from "./admission.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
 import { CarrierSession } from "./carrier_session.ts";
-import { ignore } from "./carrier_stream.ts";
 import { Handoff } from "./handoff.ts";
 import { addressText, plainHost, QuicCarrier } from "./quic_carrier.ts";
 import type {
@@ -36,6 +36,8 @@ import type {
   ServerCertificate,
   Session,
 } from "./transport.ts";
+import { UnseenMemory } from "./unseen_memory.ts";
+import { acceptWebTransport, type HeldStreams } from "./webtransport_acceptor.ts";
 
 /** What {@link listenQuic} needs. */
 export interface QuicListenOptions {
@@ -85,6 +87,7 @@ class QuicListener implements Listener {
   readonly #options: QuicListenOptions;
   readonly #bound: readonly Bound[];
   readonly #admission: Admission;
+  readonly #unseen = new UnseenMemory();
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   /** In handshake or upgrade. */
@@ -190,7 +193,8 @@ class QuicListener implements Listener {
     try {
       if (!this.#admission.mayBegin()) return incoming.refuse();
       connection = incoming.accept({ zeroRtt: true });
-      connection.closed.catch(ignore);
+      const over = () => this.#unseen.connectionEnded();
+      connection.closed.then(over, over);
       host = plainHost(connection.remoteAddr.hostname);
     } catch (error) {
       this.stats.handshakeFailures++;
@@ -233,10 +237,10 @@ class QuicListener implements Listener {
       if (over) return undefined;
       if (connection.protocol !== ALPN_HTTP3) return this.#session(connection, host, undefined);
       stage = "upgrade";
-      const upgraded = await Deno.upgradeWebTransport(connection);
-      upgraded.closed.catch(ignore);
-      upgraded.ready.catch(ignore);
-      return over ? undefined : this.#session(connection, host, upgraded);
+      const held = await acceptWebTransport(connection, () => {
+        scheduler.after(WEBTRANSPORT_END_MS, () => closeQuietly(connection, undefined, ""));
+      });
+      return over ? undefined : this.#session(connection, host, held);
     } catch (error) {
       this.#options.onError(stage, error);
       closeQuietly(connection, "malformed", `${stage} failed`);
@@ -249,12 +253,12 @@ class QuicListener implements Listener {
   #session(
     connection: Deno.QuicConn,
     host: string,
-    upgraded: WebTransport | undefined,
+    held: HeldStreams | undefined,
   ): CarrierSession {
     const { limits = {}, scheduler, onError } = this.#options;
-    return new CarrierSession(new QuicCarrier(connection, upgraded), {
+    return new CarrierSession(new QuicCarrier(connection, held), {
       id: this.#nextSessionId++,
-      transport: upgraded === undefined ? "quic" : "webtransport",
+      transport: held === undefined ? "quic" : "webtransport",
       remoteAddress: addressText(connection.remoteAddr),
       limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
       ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
@@ -269,9 +273,13 @@ class QuicListener implements Listener {
   }
 }
 
-function closeQuietly(connection: Deno.QuicConn, code: ErrorCode, reason: string): void {
+function closeQuietly(
+  connection: Deno.QuicConn,
+  code: ErrorCode | undefined,
+  reason: string,
+): void {
   try {
-    connection.close({ closeCode: errorCodeToWire(code), reason });
+    connection.close({ closeCode: code === undefined ? 0 : errorCodeToWire(code), reason });
   } catch {
     // It is over already, which is what is wanted.
   }

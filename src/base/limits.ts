@@ -131,9 +131,16 @@ export const SESSIONS_BACKLOG_MAX = 1_024;
 export const STREAMS_PER_SESSION_MAX = 16;
 /**
  * One-way streams that a peer may open: HTTP/3 needs three (RFC 9114 §6.2), the others are room for
- * reserved types (§6.2.3). We read none after the upgrade, and each holds up to 1.25 MB.
+ * reserved types (§6.2.3). None is read further than its beginning, and each holds up to 1.25 MB.
  */
 export const UNIDIRECTIONAL_STREAMS_MAX = 8;
+/** The first bytes of a stream of HTTP/3, SETTINGS or a request: browsers send a few hundred. */
+export const HTTP3_START_BYTES_MAX = 4_096;
+/**
+ * From the end of a WebTransport session to its connection's, ms: a peer that closes both says why with
+ * the second.
+ */
+export const WEBTRANSPORT_END_MS = 100;
 /** Handshakes in progress, each some 50 KB: more than a second's worth of what two cores can do. */
 export const HANDSHAKES_MAX = 2_048;
 /** The most that a TLS handshake, and after it an HTTP/3 upgrade, may take, ms: five round trips. */

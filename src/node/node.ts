@@ -240,7 +240,7 @@ class Node {
 
   /** Opens the ports. */
   async #bind(): Promise<Listener> {
-    const { host, port, tls, tlsPort, sessionsMax } = this.#config;
+    const { host, port, tls, tlsPort, webtransport, sessionsMax } = this.#config;
     const listen = {
       hosts: host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(host)],
       certificate: this.#serverCertificate(),
@@ -248,7 +248,7 @@ class Node {
       onError: this.#onError,
       limits: { sessionsMax, sessionsPerAddressMax: sessionsMax },
     };
-    this.#quic = listenQuic({ ...listen, port });
+    this.#quic = listenQuic({ ...listen, port, webtransport: webtransport === "on" });
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
     if (tls === "off") return this.#quic;
     const { clientAuthorities } = this.#identity!;
@@ -305,10 +305,10 @@ class Node {
   }
 
   #addresses(): NodeAddress[] {
-    const udp = this.#dialed(this.#quic!.addresses).flatMap(({ host, port }) => [
-      { transport: "quic", host, port },
-      { transport: "webtransport", host, port },
-    ]);
+    const transports = this.#config.webtransport === "on" ? ["quic", "webtransport"] : ["quic"];
+    const udp = this.#dialed(this.#quic!.addresses).flatMap(({ host, port }) =>
+      transports.map((transport) => ({ transport, host, port }))
+    );
     const tcp = this.#dialed(this.#tls?.addresses ?? [])
       .map((address) => ({ transport: "tls", ...address }));
     return [...udp, ...tcp];

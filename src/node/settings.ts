@@ -66,6 +66,12 @@ export const SETTINGS = {
     max: 65_535,
     description: "UDP port for QUIC and WebTransport; 0 lets the system choose",
   },
+  webtransport: {
+    kind: "choice",
+    default: "on",
+    choices: ["off", "on"],
+    description: "whether browsers and others may come by WebTransport (ALPN h3) on the UDP port",
+  },
   advertise: {
     kind: "hosts",
     default: "",

@@ -17,15 +17,17 @@ export const HTTP3_CONNECT: Uint8Array = fromHex(
 /** What precedes the bytes of each WebTransport stream of the session on stream 0. */
 export const WEBTRANSPORT_STREAM_HEADER: Uint8Array = new Uint8Array([0x40, 0x41, 0x00]);
 
-/** Connects with an ALPN of choice. */
+/** Connects with an ALPN of choice, over an endpoint of its own unless one is given. */
 export async function connectRaw(
   port: number,
   alpn: string,
   certificate: TestCertificate,
+  endpoint?: Deno.QuicEndpoint,
 ): Promise<Deno.QuicConn> {
   const options = {
     hostname: "127.0.0.1",
     port,
+    ...(endpoint === undefined ? {} : { endpoint }),
     alpnProtocols: [alpn],
     maxIdleTimeout: 1_000,
     serverCertificateHashes: [{ algorithm: "sha-256", value: certificate.sha256 }],

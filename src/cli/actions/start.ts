@@ -85,6 +85,7 @@ function startedJson(node: RunningNode): unknown {
 /** What a person reads first: where it is, what it is, and what to try. */
 function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
   const addresses = node.addresses.map(hostAndPort).join(", ");
+  const udp = config.webtransport === "on" ? "QUIC and WebTransport" : "QUIC";
   const tls = node.tlsAddresses.length === 0
     ? ""
     : `               ${node.tlsAddresses.map(hostAndPort).join(", ")}  TLS, TCP\n`;
@@ -105,7 +106,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
     ];
   return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
-  listens on   ${addresses}  QUIC and WebTransport, UDP
+  listens on   ${addresses}  ${udp}, UDP
 ${tls}  operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
   identity     ${node.notice}

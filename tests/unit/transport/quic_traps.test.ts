@@ -402,4 +402,26 @@ test("session limits per remote address hold for addresses that are not loopback
     for (const session of sessions) session.abort("");
   }));
 
+test("listener ends a session whose CONNECT stream the client ended", () =>
+  withServer({}, async ({ listener }) => {
+    const { held } = await connectWebTransportRaw(listener.port, certificate);
+    const session = (await within("the session", listener.accept()))!;
+    const connect = held[2] as Deno.QuicBidirectionalStream;
+    await connect.writable.close();
+    const end = await within("its end", session.closed);
+    assert.equal(end, { by: "peer", code: undefined, message: "" });
+  }));
+
+test("listenQuic without WebTransport refuses h3 in the handshake", async () => {
+  const onError = () => {};
+  const options = { hosts: ["127.0.0.1"], port: 0, certificate, scheduler, onError };
+  const listener = listenQuic({ ...options, webtransport: false });
+  let message = "";
+  await connectRaw(listener.port, "h3", certificate)
+    .catch((error: Error) => message = error.message);
+  assert.match(message, /known protocol/);
+  assert.is(listener.stats.handshakeFailures, 1);
+  await listener.close();
+});
+
 test.run();

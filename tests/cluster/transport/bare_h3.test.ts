@@ -1,0 +1,23 @@
+/** What a listener keeps of clients that connect by h3 and go, measured in a process of its own. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { within } from "../../support/until.ts";
+
+const PROCESS = new URL("./bare_h3_process.ts", import.meta.url).href;
+
+test("listener keeps no memory of clients that come by h3 and go without a session", async () => {
+  const output = await within(
+    "the process",
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--v8-flags=--expose-gc", PROCESS],
+    }).output(),
+    60_000,
+  );
+  assert.is(output.code, 0, new TextDecoder().decode(output.stderr));
+  const { grownKib, clients } = JSON.parse(new TextDecoder().decode(output.stdout));
+  assert.is(clients, 900);
+  // An upgrade that begins before its client has asked for one keeps 20 to 31 KiB of each.
+  assert.ok(grownKib < 16 * 1_024, `${grownKib} KiB are kept of ${clients} clients`);
+});
+
+test.run();
