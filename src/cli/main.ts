@@ -4,10 +4,12 @@
  * starts fast.
  */
 import process from "node:process";
+import { shutDebuggerDoor } from "./debugger_door.ts";
 import { runCli } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
 if (import.meta.main) {
+  shutDebuggerDoor();
   const terminal = processTerminal();
   const code = await runCli(process.argv.slice(2), {
     terminal,

@@ -33,6 +33,11 @@ export const CAPNP: Requirement<string> = program("capnp", "capnproto");
 export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
 /** The other runtime of the project's files. */
 export const NODE: Requirement<string> = program("node", "nodejs");
+/** What Linux tells of its processes. */
+export const PROC: Requirement<string> = {
+  found: existsSync("/proc/self/net/tcp") ? "/proc" : undefined,
+  advice: "the folder /proc is missing; Linux has it",
+};
 /** The published vectors' folder. */
 export const VECTORS: Requirement<string> = {
   found: vectorsFolder(),

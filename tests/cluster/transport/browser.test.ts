@@ -2,8 +2,7 @@
  * A page in a real headless Chromium against the listener: `localhost` (so [::1] first), a pinned
  * certificate, streams of both sides, more streams than the limit one after the other.
  *
- * What a browser's `close()` does not do: end the connection. It only ends the CONNECT stream, which
- * Deno does not tell, so the session waits out its idle time unless a goodbye frame came first.
+ * A browser's `close()` does not end the connection, only the CONNECT stream, and with it the session.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
