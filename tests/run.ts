@@ -1,7 +1,8 @@
 /**
  * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path holds
  * one of the patterns, in a process of its own, two at a time. Files under tests/cluster/ start
- * processes themselves and so run alone, after all others.
+ * processes themselves and mostly wait for them, so one of those runs beside the two, and never
+ * beside another of its kind.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests says in one line
  * what would bring them back; with `--no-skips` each skipped test counts as failed. The last line is
@@ -100,15 +101,28 @@ class Run {
     this.#reports = reports;
   }
 
-  /** Runs `files`, at most `parallel` of them at once. */
-  async files(files: readonly string[], parallel: number, deadlines: Deadlines): Promise<void> {
+  /**
+   * Runs `clusterFiles` one after another, and beside them `files`, at most `parallel` of those at
+   * once, and one more when there are no cluster files left.
+   */
+  async all(
+    files: readonly string[],
+    clusterFiles: readonly string[],
+    parallel: number,
+  ): Promise<void> {
     const waiting = [...files];
     const lane = async () => {
       for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-        await this.#file(file, { ...deadlines, ...this.#settings.deadlines });
+        await this.#file(file, { ...DEADLINES, ...this.#settings.deadlines });
       }
     };
-    await Promise.all(Array.from({ length: parallel }, lane));
+    const clusterLane = async () => {
+      for (const file of clusterFiles) {
+        await this.#file(file, { ...CLUSTER_DEADLINES, ...this.#settings.deadlines });
+      }
+      await lane();
+    };
+    await Promise.all([clusterLane(), ...Array.from({ length: parallel }, lane)]);
   }
 
   async #file(file: string, deadlines: Deadlines): Promise<void> {
@@ -155,8 +169,8 @@ async function main(args: readonly string[]): Promise<number> {
   const isCluster = (file: string) => file.includes("/cluster/");
   try {
     const parallel = Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency);
-    await run.files(found.filter((file) => !isCluster(file)), parallel, DEADLINES);
-    await run.files(found.filter(isCluster), 1, CLUSTER_DEADLINES);
+    const files = found.filter((file) => !isCluster(file));
+    await run.all(files, found.filter(isCluster), parallel);
   } finally {
     await Deno.remove(reports, { recursive: true });
   }

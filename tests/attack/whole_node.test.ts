@@ -158,10 +158,10 @@ test("a token is of use to whom it was issued alone, until it is banned", async 
   await world.wait(client.close());
 });
 
-test("10,000 that begin a handshake and stop keep nobody out", async () => {
+test("2,000 that begin a handshake and stop keep nobody out", async () => {
   const kept = await join("gateway", 5);
   const started = performance.now();
-  for (let count = 0; count < 10_000; count++) {
+  for (let count = 0; count < 2_000; count++) {
     const trust = { kind: "ca", pem: [] } as const;
     // From many addresses: one alone would meet the limit of sessions that it may have.
     const dialer = node.network.dialer(`crowd-${Math.floor(count / 100)}`);
@@ -169,13 +169,13 @@ test("10,000 that begin a handshake and stop keep nobody out", async () => {
     const stream = await world.wait(session.open("control"));
     // A frame's header that announces an M1, and a little of it.
     if (count % 2 === 0) await world.wait(stream.write(Uint8Array.of(1, 0, 0, 90, 1)));
-    if (count % 2_500 !== 2_499) continue;
+    if (count % 500 !== 499) continue;
     const client = await world.wait(node.connect(kept));
     assert.is((await world.wait(client.nodeStatus())).nodeId, 1);
     await world.wait(client.close());
   }
   const tookMs = performance.now() - started;
-  console.log(`10,000 half-open handshakes took ${Math.round(tookMs)} ms`);
+  console.log(`2,000 half-open handshakes took ${Math.round(tookMs)} ms`);
   await world.pass(7_000);
   assert.is(node.sessions, 0, "Nothing of them is left");
 });
