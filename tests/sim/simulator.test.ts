@@ -14,7 +14,8 @@ test("the first seeds find nothing, and each is long and busy enough", async () 
     const words = `Seed ${seed}: ${finding?.checker}: ${finding?.message}\n${lines.join("\n")}`;
     assert.is(finding, undefined, words);
     assert.ok(simulatedMs >= 10_000, `Seed ${seed} lasts only ${simulatedMs} ms`);
-    assert.ok(operations >= 400, `Seed ${seed} has only ${operations} operations`);
+    // Clients back off while nobody answers, so an outage makes a run quieter.
+    assert.ok(operations >= 300, `Seed ${seed} has only ${operations} operations`);
   }
 });
 

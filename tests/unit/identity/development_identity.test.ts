@@ -206,10 +206,10 @@ test("open refuses files that do not fit together", () =>
     assert.match((await refusal(() => open(folder, time))).message, /missing, though server.pem/);
   }));
 
-test("open refuses a folder that cannot be used with storage_unavailable", () =>
+test("open refuses a folder in a file's place as corrupt, a file in a folder's as unusable", () =>
   inFolder(async (folder, time) => {
     Deno.mkdirSync(`${folder}/server.pem`, { recursive: true });
-    assert.is((await refusal(() => open(folder, time))).code, "storage_unavailable");
+    assert.is((await refusal(() => open(folder, time))).code, "corrupt");
     Deno.removeSync(folder, { recursive: true });
     Deno.writeTextFileSync(folder, "a file where the folder should be");
     assert.is((await refusal(() => open(folder, time))).code, "storage_unavailable");

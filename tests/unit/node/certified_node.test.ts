@@ -82,7 +82,7 @@ test("a gateway over QUIC that knows a CA alone reads, and writes nothing", asyn
 test("a client without an identity is refused over QUIC", async () => {
   const dialer = new QuicDialer({ scheduler, onError });
   const outcome = await code(node.connect(dialer, node.pins));
-  assert.ok(outcome === "malformed" || outcome === "connection_lost", outcome);
+  assert.ok(outcome === "unauthenticated" || outcome === "connection_lost", outcome);
   await dialer.close();
 });
 
