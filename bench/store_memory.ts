@@ -93,7 +93,7 @@ function register(number: number): Uint8Array {
 function newStores(shared: StoreShared): PartitionStore[] {
   return Array.from(
     { length: PARTITIONS },
-    () => new PartitionStore({ shared, generation: 1 }),
+    () => new PartitionStore({ shared }),
   );
 }
 
@@ -250,7 +250,7 @@ function benchEmpty(): void {
   const shared = new StoreShared({ bytesMax: 1024 ** 3, hashSeed: HASH_SEED });
   const stores = Array.from(
     { length: 8_192 },
-    () => new PartitionStore({ shared, generation: 1 }),
+    () => new PartitionStore({ shared }),
   );
   report("empty partitions", {
     count: stores.length,

@@ -58,6 +58,23 @@ export function term(value: number): Term {
   return checked(value, 0, Number.MAX_SAFE_INTEGER, "Term") as Term;
 }
 
+/**
+ * Terms of one generation. Incarnations are (generation, index) and must never be given out twice,
+ * not even for indexes that a log lost and gives out again; so a loss raises the generation. It is
+ * part of the term, hence of every entry, hard state and image, and all replicas agree on it.
+ */
+const GENERATION_TERMS = 2 ** 32;
+
+/** Returns the generation, from 1, under which an entry of that term gives out incarnations. */
+export function generationOfTerm(value: number): number {
+  return 1 + Math.floor(value / GENERATION_TERMS);
+}
+
+/** Returns the term below all but the first that a group may have under that generation. */
+export function firstTermOf(generation: number): Term {
+  return term((generation - 1) * GENERATION_TERMS);
+}
+
 /** Checks that `value` is a log index, `[0, 2^53)`; 0 stands before the first entry. */
 export function logIndex(value: number): LogIndex {
   return checked(value, 0, Number.MAX_SAFE_INTEGER, "Log index") as LogIndex;

@@ -14,7 +14,6 @@ import type { Logger } from "../base/logger.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { VERSION } from "../base/version.ts";
 import type { World } from "../base/world.ts";
-import { openFileStorage } from "../storage/file_storage.ts";
 import { OPERATIONS } from "../wire/operations.ts";
 import { CertificateRotation } from "../../identity/certificate_rotation.ts";
 import { bindAddress, dialedHosts } from "../../identity/listen_rule.ts";
@@ -26,6 +25,7 @@ import { listenTls } from "../../transport/tls.ts";
 import type { Endpoint, Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
+import { type LogStorages, openLogStorages } from "./data_folder.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
@@ -41,6 +41,8 @@ export interface StartNodeOptions {
   readonly config: NodeConfig;
   readonly world: World;
   readonly logger: Logger;
+  /** True: starts although acknowledged data is gone, under a greater generation. */
+  readonly acceptDataLoss?: boolean;
 }
 
 /** A node that serves. */
@@ -84,6 +86,7 @@ class Node {
   readonly #config: NodeConfig;
   readonly #world: World;
   readonly #logger: Logger;
+  readonly #acceptDataLoss: boolean;
   readonly #startedMs: number;
   readonly #readiness = new Readiness();
   readonly #events = new EventCounts();
@@ -101,7 +104,8 @@ class Node {
   #ops: OpsHttp | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ config, world, logger }: StartNodeOptions) {
+  constructor({ config, world, logger, acceptDataLoss = false }: StartNodeOptions) {
+    this.#acceptDataLoss = acceptDataLoss;
     this.#config = config;
     this.#world = world;
     this.#logger = logger;
@@ -128,7 +132,7 @@ class Node {
     const { config } = this;
     this.#guard();
     // The log's folder is locked first: identity and node.json belong to whoever holds it.
-    const storage = openFileStorage(`${config.data}/log`);
+    const storages = openLogStorages(config.data, this.#acceptDataLoss);
     try {
       if (config.authority === "") {
         const { data, region } = config;
@@ -137,10 +141,11 @@ class Node {
       await this.#openOps();
     } catch (error) {
       // Until the registry has it, nobody else gives the folder back.
-      storage.close();
+      storages.storage.close();
+      storages.markStorage.close();
       throw error;
     }
-    this.#registry = await this.#openRegistry(storage);
+    this.#registry = await this.#openRegistry(storages);
     this.#closers.push(() => this.#registry!.close());
     // What it signs by stands in group 0, so it comes after the registry.
     this.#identity ??= await openCertifiedIdentity({
@@ -205,10 +210,11 @@ class Node {
     this.#closers.push(() => guard.remove());
   }
 
-  async #openRegistry(storage: ReturnType<typeof openFileStorage>): Promise<Registry> {
+  async #openRegistry(storages: LogStorages): Promise<Registry> {
     const config = this.#config;
     return await Registry.open({
-      storage,
+      ...storages,
+      acceptDataLoss: this.#acceptDataLoss,
       world: this.#world,
       logger: this.#logger,
       nodeId: config.nodeId,
@@ -223,6 +229,9 @@ class Node {
       events: this.#events,
       logEvents: {
         cut: (notice) => this.#logger.warn("The log's end was cut", { ...notice }),
+        lost: (what, generation) =>
+          this.#logger.warn("Acknowledged data is gone, as was accepted", { what, generation }),
+        unmarked: (error) => this.#logger.warn("The log's mark cannot be written", { error }),
         poisoned: (error) => this.#poisoned(error),
         writable: (writable) => this.#writable(writable),
         synced: (durationMs) => this.#metrics.recordSync(durationMs),

@@ -10,7 +10,13 @@
  */
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { type GroupId, type LogIndex, NODE_STATE_GROUP, type Term } from "../base/ids.ts";
+import {
+  firstTermOf,
+  type GroupId,
+  type LogIndex,
+  NODE_STATE_GROUP,
+  type Term,
+} from "../base/ids.ts";
 import { REPLICA_LOG_BYTES } from "../base/limits.ts";
 import {
   type Configuration,
@@ -74,11 +80,17 @@ export interface LogEvents {
   poisoned(error: RegistryError): void;
   writable(writable: boolean): void;
   synced(durationMs: number): void;
+  /** Acknowledged data is gone, which the operator accepts; the log goes on under `generation`. */
+  lost?(what: string, generation: number): void;
+  /** The loss of what is acknowledged from now on may not be found out. */
+  unmarked?(error: RegistryError): void;
 }
 
 /** A group that is being recovered. */
 export class RecoveredGroup<Machine extends RestorableMachine> implements RecoveredState {
   readonly machine: Machine;
+  /** It begins at this term at least: the first of the log's generation. */
+  termMin = 0;
   readonly #replica: number;
   appliedIndex = 0 as LogIndex;
   appliedTerm = 0 as Term;
@@ -100,12 +112,12 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
 
   get log(): ReplicaLogStart {
     const { term, vote, commit } = this.#hardState;
-    const isBehind = this.#lastTerm > term;
+    // The crash may have come between entries, or an image, and the hard state that goes with them.
+    const known = Math.max(term, this.#lastTerm, this.termMin);
     return {
-      // The crash may have come between entries, or an image, and the hard state that goes with them.
       hardState: {
-        term: isBehind ? this.#lastTerm : term,
-        vote: isBehind ? 0 : vote,
+        term: known,
+        vote: known > term ? 0 : vote,
         commit: Math.max(this.appliedIndex, Math.min(commit, this.#lastIndex)),
       },
       configuration: this.#configuration,
@@ -193,6 +205,7 @@ export class Recovery<Machine extends RestorableMachine> {
   nodeState: NodeState = { counter: 0, mayHaveSupported: false };
   readonly #newMachine: (group: GroupId) => Machine;
   readonly #replicaOf: (group: GroupId) => number;
+  #termMin = 0;
   #image: { readonly point: ImagePoint; readonly target: ImageTarget } | undefined;
 
   /**
@@ -216,7 +229,10 @@ export class Recovery<Machine extends RestorableMachine> {
       imageChunk: (_group, chunk) => defined(this.#image, "An image began").target.push(chunk),
       imageEnd: (group) => this.#imageEnd(group),
       entry: (group, index, term, kind, data) => this.take(group).entry(index, term, kind, data),
-      ready: resolve,
+      ready: (log) => {
+        this.#beginAt(firstTermOf(log.generation));
+        resolve(log);
+      },
       failed: reject,
       ...events,
     };
@@ -227,9 +243,18 @@ export class Recovery<Machine extends RestorableMachine> {
     let recovered = this.groups.get(group);
     if (recovered === undefined) {
       recovered = new RecoveredGroup(this.#newMachine(group), this.#replicaOf(group));
+      recovered.termMin = this.#termMin;
       this.groups.set(group, recovered);
     }
     return recovered;
+  }
+
+  /** Numbers of this node, like terms of its groups, are never given twice: a loss skips many. */
+  #beginAt(termMin: Term): void {
+    this.#termMin = termMin;
+    for (const recovered of this.groups.values()) recovered.termMin = termMin;
+    const { counter, mayHaveSupported } = this.nodeState;
+    this.nodeState = { counter: Math.max(counter, termMin), mayHaveSupported };
   }
 
   #hardState(group: GroupId, state: LoggedHardState): void {

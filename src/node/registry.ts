@@ -67,8 +67,6 @@ import { RenewPath } from "./renew_path.ts";
 import { ReplyWriter } from "./reply_writer.ts";
 import { WritePath } from "./write_path.ts";
 
-/** The first generation of every cluster; restore and unsafe recovery raise it. */
-const FIRST_GENERATION = 1;
 /** The most that leading all groups may take at a start, ms: two syncs of a disk that is very slow. */
 const START_MS_MAX = 60_000;
 
@@ -76,6 +74,10 @@ const START_MS_MAX = 60_000;
 export interface RegistryOptions {
   /** The log's own folder; the registry closes it. */
   readonly storage: Storage;
+  /** A folder beside the log's, for the log's mark; the registry closes it. */
+  readonly markStorage?: Storage;
+  /** True: starts although acknowledged data is gone, under a greater generation. */
+  readonly acceptDataLoss?: boolean;
   readonly world: World;
   readonly logger: Logger;
   readonly nodeId: number;
@@ -248,7 +250,7 @@ export class Registry {
       checkPartitionCount(groups.system.store.genesis, options.partitionCount);
       await groups.start();
       const created = groups.system.store.genesis === undefined;
-      if (created) await createCluster(options, groups);
+      if (created) await createCluster(options, groups, opened.log.generation);
       return new Registry(options, opened, groups, created);
     } catch (error) {
       // The folder must be free for the next try.
@@ -277,8 +279,11 @@ export class Registry {
 
   /** The map that clients route by. */
   ringMap(): RingMap {
-    const map = this.#groups.system.store.ringMap(this.#options.nodeId);
-    return defined(map, "A cluster was created");
+    const { store } = this.#groups.system;
+    const map = defined(store.ringMap(this.#options.nodeId), "A cluster was created");
+    // Numbers that were lost are given out again, so the epoch carries the raised generation.
+    const generation = Math.max(map.epoch.generation, this.log.generation);
+    return { ...map, epoch: { ...map.epoch, generation } };
   }
 
   /** Logs where this node is reached, if that is news; the ring map changes with it. */
@@ -345,7 +350,7 @@ interface OpenedLog {
 }
 
 async function openLog(options: RegistryOptions): Promise<OpenedLog> {
-  const { world, ceilings, storage, logLimits } = options;
+  const { world, ceilings, storage, markStorage, logLimits } = options;
   const hashSeed = new Uint8Array(16);
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
@@ -357,7 +362,6 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
     return new PartitionMachine(
       new PartitionStore({
         shared,
-        generation: FIRST_GENERATION,
         partition,
         sink,
       }),
@@ -366,6 +370,8 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
   }, watchedEvents(options.logEvents, watch));
   openSharedLog({
     storage,
+    ...(markStorage === undefined ? {} : { markStorage }),
+    acceptDataLoss: options.acceptDataLoss === true,
     clock: world.monotonic,
     scheduler: world.scheduler,
     entropy: world.entropy,
@@ -416,7 +422,11 @@ function checkPartitionCount(cluster: Genesis | undefined, configured: number): 
 }
 
 /** The first command of the system group: what is fixed from now on. */
-async function createCluster(options: RegistryOptions, groups: Groups): Promise<void> {
+async function createCluster(
+  options: RegistryOptions,
+  groups: Groups,
+  generation: number,
+): Promise<void> {
   const { world, region, partitionCount } = options;
   const clusterId = new Uint8Array(16);
   world.entropy.fill(clusterId);
@@ -427,7 +437,7 @@ async function createCluster(options: RegistryOptions, groups: Groups): Promise<
       // Keys are spread by the cluster's own id, so that nobody can choose keys that collide.
       hashKey: clusterId,
       partitionCount,
-      generation: FIRST_GENERATION,
+      generation,
       region,
     }),
     REQUEST_TIMEOUT_MS_DEFAULT,

@@ -20,6 +20,7 @@ import {
 import type { Ledger } from "../wal/ledger.ts";
 import { segmentName } from "../wal/segment.ts";
 import { LogImages } from "./log_images.ts";
+import type { DurablePoint, LogMarkKeeper } from "./log_mark_keeper.ts";
 import { LogWriter, type WriterStart } from "./log_writer.ts";
 import { Relocator } from "./relocator.ts";
 import type {
@@ -40,6 +41,9 @@ const ENTRY_OVERHEAD_BYTES = 32;
 
 /** What the engine goes on from. */
 export interface EngineStart extends WriterStart {
+  readonly generation: number;
+  /** `undefined`: nobody keeps a mark of this log. */
+  readonly mark: LogMarkKeeper | undefined;
   readonly ledger: Ledger;
   /** Positions at which the segments on the disk begin, ascending. */
   readonly segments: readonly number[];
@@ -47,6 +51,8 @@ export interface EngineStart extends WriterStart {
 
 /** The log in use. */
 export class LogEngine implements SharedLog {
+  readonly generation: number;
+  readonly #mark: LogMarkKeeper | undefined;
   readonly #options: SharedLogOptions;
   readonly #driver: StorageDriver;
   readonly #ledger: Ledger;
@@ -62,6 +68,8 @@ export class LogEngine implements SharedLog {
   constructor(options: SharedLogOptions, driver: StorageDriver, start: EngineStart) {
     this.#options = options;
     this.#driver = driver;
+    this.generation = start.generation;
+    this.#mark = start.mark;
     this.#ledger = start.ledger;
     this.#submitted = new SubmittedView(start.ledger);
     this.#segments = [...start.segments];
@@ -83,8 +91,9 @@ export class LogEngine implements SharedLog {
           this.#free();
         },
         rolledBack: () => this.#submitted.rollBack(),
-        synced: (durationMs) => {
+        synced: (durationMs, durable) => {
           this.#free();
+          this.#mark?.advance(durable);
           handlers.synced?.(durationMs);
         },
         writable: (writable) => handlers.writable?.(writable),
@@ -111,6 +120,11 @@ export class LogEngine implements SharedLog {
       });
       return undefined;
     });
+  }
+
+  /** How far the log is durable. */
+  get durable(): DurablePoint {
+    return this.#writer.durable;
   }
 
   /** Makes the first segment of a new log. */
@@ -319,7 +333,9 @@ export class LogEngine implements SharedLog {
       this.#writer.drain(() => {
         this.#writer.stop();
         this.#driver.close();
-        this.#options.scheduler.nextTurn(() => done(undefined));
+        const end = () => this.#options.scheduler.nextTurn(() => done(undefined));
+        if (this.#mark === undefined) return end();
+        this.#mark.close(this.#writer.isPoisoned ? undefined : this.#writer.durable, end);
       })
     );
   }

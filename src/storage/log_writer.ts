@@ -15,6 +15,7 @@ import { WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
 import { ActiveSegment } from "./active_segment.ts";
+import type { DurablePoint } from "./log_mark_keeper.ts";
 import { BatchQueue, isWatermark, type Slot, type Submission } from "./batch_queue.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
@@ -41,8 +42,8 @@ export interface WriterOwner {
   segmentBegun(position: number): void;
   /** After a failed write, before its submissions are answered: only what is durable counts. */
   rolledBack(): void;
-  /** A sync has ended well, and its submissions were answered. */
-  synced(durationMs: number): void;
+  /** A sync has ended well, and its submissions were answered: all up to `durable` is on the disk. */
+  synced(durationMs: number, durable: DurablePoint): void;
   writable(writable: boolean): void;
   poisoned(error: RegistryError): void;
   /** What part of its limit the log takes. */
@@ -76,6 +77,8 @@ export class LogWriter {
   /** Position after the last batch that was written or is being written. */
   #end: number;
   #watermark: number;
+  /** Sequence number of the last durable record. */
+  #durableSequence: number;
   readonly #segment: ActiveSegment;
 
   readonly #throttle: WriteThrottle;
@@ -121,6 +124,7 @@ export class LogWriter {
     this.#sequence = start.sequence;
     this.#end = start.position;
     this.#watermark = start.position;
+    this.#durableSequence = start.sequence - 1;
     this.#queue = new BatchQueue(clock);
     this.#throttle = new WriteThrottle({
       clock,
@@ -144,6 +148,11 @@ export class LogWriter {
   /** Position after the last byte that was written. */
   get end(): number {
     return this.#end;
+  }
+
+  /** How far the log is durable. */
+  get durable(): DurablePoint {
+    return { sequence: this.#durableSequence, position: this.#watermark };
   }
 
   /** Bytes submitted and not answered. */
@@ -297,11 +306,12 @@ export class LogWriter {
     this.#syncing = [];
     for (const slot of slots) {
       this.#watermark = slot.end;
+      this.#durableSequence = slot.sequence + slot.batch.recordCount - 1;
       this.#watermarkDue = !isWatermark(slot);
       if (this.#state === "probing") this.#reopen();
       this.#queue.answer(slot);
     }
-    this.#owner.synced(durationMs);
+    this.#owner.synced(durationMs, this.durable);
     this.#pump();
   }
 
@@ -342,7 +352,7 @@ export class LogWriter {
 
   #entered(position: number, headerBytes: number): void {
     this.#rollDue = false;
-    this.#sequence++;
+    this.#durableSequence = this.#sequence++;
     this.#end = this.#watermark = position + headerBytes;
     this.stats.writtenBytes += headerBytes;
     this.#owner.segmentBegun(position);

@@ -7,27 +7,25 @@
  * states, images, and in a second pass over the segments the live entries; remove files that nothing
  * names. Nothing is changed on the disk before the log is judged sound.
  *
- * What this cannot see: rot in the last batch before its watermark is written (`idleMs` after it, or
- * at a close) looks like a batch that never reached the disk, and is cut; and so does the loss of
- * the newest segments as whole files.
+ * A log that ends before what its mark knows (log_mark.ts) lost acknowledged data: it is refused, or,
+ * where the operator accepts the loss, opened under a greater generation.
+ *
+ * What this cannot see: the loss, or rot, of what was synced after the mark was last written and has
+ * no watermark above it. It looks like a batch that never reached the disk, and is cut.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
-import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { generationOfTerm, type GroupId, type LogIndex, type Term } from "../base/ids.ts";
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
 import { type EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
 import { Ledger } from "../wal/ledger.ts";
 import { LedgerFeed } from "../wal/ledger_feed.ts";
+import { type LogMark, lostError, MARK_FILE, missingOf } from "../wal/log_mark.ts";
 import { LogScanner, type ScanVerdict } from "../wal/scanner.ts";
-import {
-  imageNumber,
-  pageAlign,
-  segmentName,
-  segmentPosition,
-  TEMPORARY_SUFFIX,
-} from "../wal/segment.ts";
+import { imageNumber, pageAlign, segmentName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
 import { ImageReader } from "./image_reader.ts";
 import { LogEngine } from "./log_engine.ts";
-import { type SegmentExtent, SegmentReader } from "./segment_reader.ts";
+import { LogMarkKeeper } from "./log_mark_keeper.ts";
+import { endOf, extentsOf, type SegmentExtent, SegmentReader } from "./segment_reader.ts";
 import type { SharedLogOptions } from "./shared_log.ts";
 import type { StorageFailure, StorageOperation, StoredFile } from "./storage.ts";
 import { StorageDriver } from "./storage_driver.ts";
@@ -43,6 +41,7 @@ const LOG_ID_BYTES = 16;
  * ```ts
  * openSharedLog({
  *   storage: openFileStorage("data/log"),
+ *   markStorage: openFileStorage("data/log-mark"),
  *   clock: world.monotonic,
  *   scheduler: world.scheduler,
  *   entropy: world.entropy,
@@ -51,7 +50,7 @@ const LOG_ID_BYTES = 16;
  * ```
  */
 export function openSharedLog(options: SharedLogOptions): void {
-  new Opening(options).list();
+  new Opening(options).begin();
 }
 
 /** Entries of a relocation, kept between the two passes: they are few. */
@@ -76,13 +75,39 @@ class Opening {
   #logId: Uint8Array = new Uint8Array(LOG_ID_BYTES);
   /** Last index handed out, by group. */
   readonly #handedOut = new Map<number, number>();
+  readonly #keeper: LogMarkKeeper | undefined;
+  /** What the mark knows of the log. */
+  #known: LogMark | undefined;
+  /** The greatest generation that was found. */
+  #generation = 1;
+  /** What is gone and was accepted to be. */
+  readonly #lost: string[] = [];
 
   constructor(options: SharedLogOptions) {
     this.#options = options;
     this.#driver = new StorageDriver(options.storage);
+    const { markStorage: storage, clock, scheduler, handlers } = options;
+    if (storage === undefined) return;
+    const onFailed = (error: RegistryError) => handlers.unmarked?.(error);
+    this.#keeper = new LogMarkKeeper({ storage, clock, scheduler, onFailed });
   }
 
-  list(): void {
+  begin(): void {
+    if (this.#keeper === undefined) return this.#list();
+    this.#keeper.read((found) => {
+      if (found === "damaged") {
+        const what = "no checksum of the log's mark holds, so that a loss would not be found out";
+        if (!this.#lose(MARK_FILE, 0, what)) return;
+      } else if (found !== "none") {
+        if ("kind" in found) return this.#failStorage(found);
+        this.#known = found;
+        this.#generation = found.generation;
+      }
+      this.#list();
+    });
+  }
+
+  #list(): void {
     this.#driver.submit({ kind: "list" }, (failure, { files }) => {
       if (failure !== undefined) return this.#failStorage(failure);
       this.#files = files;
@@ -92,15 +117,26 @@ class Opening {
     });
   }
 
-  /** A folder without a log: it gets one, unless there are images of a log that is gone. */
+  /** True where the operator accepts that `what` is gone; else the opening has failed. */
+  #lose(file: string, offset: number, what: string): boolean {
+    if (this.#options.acceptDataLoss === true) this.#lost.push(what);
+    else this.#fail(lostError({ file, offset, what }));
+    return this.#lost.length > 0;
+  }
+
+  /** A folder without a log: it gets one, unless there was a log that is gone. */
   #found(): void {
-    const image = this.#files.find(({ name }) => imageNumber(name) !== undefined);
-    if (image !== undefined) {
-      return this.#fail(
-        corrupt(image.name, 0, "there are images but the log that names them is gone"),
-      );
+    const images = this.#files.filter(({ name }) => imageNumber(name) !== undefined);
+    if (images.length > 0 && this.#lost.length === 0) {
+      const what = "there are images but the log that names them is gone";
+      if (!this.#lose(images[0]!.name, 0, what)) return;
     }
-    const leftover = this.#extents.map(({ file }): StorageOperation => ({ kind: "remove", file }));
+    if (this.#known !== undefined && this.#lost.length === 0) {
+      const what = `the whole log is gone: ${missingOf(this.#known)}`;
+      if (!this.#lose(segmentName(0), 0, what)) return;
+    }
+    const leftover = [...this.#extents.map(({ file }) => file), ...images.map(({ name }) => name)]
+      .map((file): StorageOperation => ({ kind: "remove", file }));
     this.#each([...leftover, ...this.#temporaries()], () => {
       this.#options.entropy.fill(this.#logId);
       const engine = new LogEngine(this.#options, this.#driver, {
@@ -111,8 +147,10 @@ class Opening {
         position: 0,
         segment: undefined,
         segmentNumber: 0,
+        generation: this.#raised(),
+        mark: this.#keeper,
       });
-      engine.begin((error) => error === undefined ? this.#ready(engine) : this.#fail(error));
+      engine.begin((error) => error === undefined ? this.#marked(engine) : this.#fail(error));
     });
   }
 
@@ -165,7 +203,12 @@ class Opening {
     const reason = fault?.reason ?? "no record of a log is there";
     if (state === "empty" || state === "damaged") {
       const below = state === "empty" ? "" : `; all below position ${watermark} was synced once`;
-      return this.#fail(corrupt(segmentName(segment), offset, reason + below));
+      if (!this.#lose(segmentName(segment), offset, reason + below)) return;
+      if (state === "empty") return this.#found();
+    } else if (this.#known !== undefined) {
+      const missing = missingOf(this.#known, verdict);
+      const [file, at] = endOf(this.#extents, end);
+      if (missing !== undefined && !this.#lose(file, at, missing)) return;
     }
     for (const group of this.#ledger.groups.values()) {
       const gap = group.firstGap();
@@ -177,7 +220,11 @@ class Opening {
     if (state === "cut") {
       this.#options.handlers.cut?.({ file: segmentName(segment), offset, watermark, reason });
     }
-    this.#cut(verdict);
+    this.#cut(
+      state === "damaged"
+        ? { ...verdict, state: "cut", watermark: Math.min(watermark, end) }
+        : verdict,
+    );
   }
 
   /** Removes all from the end of belief on: later segments whole, then the rest of this one. */
@@ -215,6 +262,7 @@ class Opening {
     for (const { groupId, hardState } of this.#ledger.groups.values()) {
       if (hardState === undefined) continue;
       const { term, vote, commit } = hardState;
+      this.#seeTerm(term);
       handlers.hardState(groupId as GroupId, {
         term: term as Term,
         vote,
@@ -223,6 +271,7 @@ class Opening {
     }
     new ImageReader(this.#driver, this.#logId, this.#ledger.groups.values(), {
       start: (groupId, { index, term, configuration }) => {
+        this.#seeTerm(term);
         const point = { index: index as LogIndex, term: term as Term, configuration };
         handlers.imageStart(groupId as GroupId, point);
       },
@@ -283,6 +332,7 @@ class Opening {
       throw corrupt(segmentName(this.#extents[0]!.position), 0, what);
     }
     this.#handedOut.set(groupId, index);
+    this.#seeTerm(term);
     this.#options.handlers.entry(groupId as GroupId, index as LogIndex, term as Term, kind, data);
   }
 
@@ -306,7 +356,39 @@ class Opening {
         position: pageAlign(end),
         segment: { position: active.position, allocated: active.position + active.size },
         segmentNumber: this.#feed.segmentNumber,
+        generation: this.#raised(),
+        mark: this.#keeper,
       });
+      this.#marked(engine);
+    });
+  }
+
+  #seeTerm(term: number): void {
+    this.#generation = Math.max(this.#generation, generationOfTerm(term));
+  }
+
+  /** The generation to go on under: above all before where something is gone. */
+  #raised(): number {
+    return this.#lost.length > 0 ? this.#generation + 1 : this.#generation;
+  }
+
+  /** Writes the mark where it has none, or not this generation; then the log is ready. */
+  #marked(engine: LogEngine): void {
+    const { generation } = engine;
+    const isLost = this.#lost.length > 0;
+    if (isLost) this.#options.handlers.lost?.(this.#lost.join("; "), generation);
+    if (this.#keeper === undefined || (!isLost && this.#known?.generation === generation)) {
+      return this.#ready(engine);
+    }
+    const mark = { logId: this.#logId, ...engine.durable, generation, closed: false };
+    this.#keeper.put(mark, (failure) => {
+      // A generation that is not written down would be given out again.
+      if (failure !== undefined && isLost) return this.#failStorage(failure);
+      if (failure !== undefined) {
+        this.#options.handlers.unmarked?.(
+          new RegistryError("storage_unavailable", failure.message),
+        );
+      }
       this.#ready(engine);
     });
   }
@@ -345,24 +427,9 @@ class Opening {
 
   #fail(error: RegistryError): void {
     this.#driver.close();
+    this.#keeper?.close(undefined, () => {});
     this.#options.handlers.failed(error);
   }
-}
-
-/** The segments by position, each as long as up to where the next begins. */
-function extentsOf(files: readonly StoredFile[]): SegmentExtent[] {
-  const found = files.flatMap(({ name, size }) => {
-    const position = segmentPosition(name);
-    return position === undefined ? [] : [{ file: name, position, size }];
-  }).sort((left, right) => left.position - right.position);
-  return found.map(({ file, position, size }, at) => {
-    const next = found[at + 1];
-    return {
-      file,
-      position,
-      size: next === undefined ? size : Math.min(size, next.position - position),
-    };
-  });
 }
 
 function corrupt(file: string, offset: number, what: string): RegistryError {

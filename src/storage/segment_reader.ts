@@ -5,7 +5,8 @@
  * is handed in again in front of the next. So a block holds at most one read and one record.
  */
 import { WAL_PAGE_BYTES, WAL_PAYLOAD_BYTES_MAX, WAL_READ_BYTES } from "../base/limits.ts";
-import type { StorageFailure } from "./storage.ts";
+import type { StorageFailure, StoredFile } from "./storage.ts";
+import { segmentPosition } from "../wal/segment.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
 /** A stretch of the log in one file: positions `[position, position + size)`, from its beginning. */
@@ -13,6 +14,28 @@ export interface SegmentExtent {
   readonly file: string;
   readonly position: number;
   readonly size: number;
+}
+
+/** The segments by position, each as long as up to where the next begins. */
+export function extentsOf(files: readonly StoredFile[]): SegmentExtent[] {
+  const found = files.flatMap(({ name, size }) => {
+    const position = segmentPosition(name);
+    return position === undefined ? [] : [{ file: name, position, size }];
+  }).sort((left, right) => left.position - right.position);
+  return found.map(({ file, position, size }, at) => {
+    const next = found[at + 1];
+    return {
+      file,
+      position,
+      size: next === undefined ? size : Math.min(size, next.position - position),
+    };
+  });
+}
+
+/** The file that holds the end of the log, and its offset there. */
+export function endOf(extents: readonly SegmentExtent[], end: number): [string, number] {
+  const { file, position } = extents.findLast((extent) => extent.position <= end) ?? extents[0]!;
+  return [file, Math.max(0, end - position)];
 }
 
 /** A part of a segment; the bytes are the reader's and end with the call. */

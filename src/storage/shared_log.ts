@@ -74,6 +74,10 @@ export interface SharedLogHandlers {
   failed(error: RegistryError): void;
   /** Bytes that nobody was promised were cut from the end of the log; for the record. */
   cut?(notice: CutNotice): void;
+  /** Acknowledged data is gone, and that was accepted; what, in words. */
+  lost?(what: string, generation: number): void;
+  /** The log's mark cannot be written at present; told once of each run of failures. */
+  unmarked?(error: RegistryError): void;
   /** A sync failed: nothing more will ever be acknowledged. Give up leaderships; restart. */
   poisoned(error: RegistryError): void;
   /** No room on the disk (`false`), or room again (`true`). */
@@ -107,6 +111,13 @@ export interface SharedLogLimits {
 export interface SharedLogOptions {
   /** Opened on the log's own folder and used by nobody else; the log closes it. */
   readonly storage: Storage;
+  /**
+   * Opened on a folder outside of the log's, for the mark by which its loss is found out; the log
+   * closes it. Default: no mark is kept, and a log that lost its end is believed.
+   */
+  readonly markStorage?: Storage;
+  /** True: the operator accepts that acknowledged data is gone. The generation is raised then. */
+  readonly acceptDataLoss?: boolean;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
@@ -171,6 +182,13 @@ export interface SegmentHolder {
  * an InvariantError.
  */
 export interface SharedLog {
+  /**
+   * The generation under which the groups give out incarnations; greater than any before where
+   * acknowledged data was lost and the operator accepted it. Each group begins at
+   * `firstTermOf(generation)` at least.
+   */
+  readonly generation: number;
+
   /**
    * Appends entries of a group: its log ends before `firstIndex` from now on, then come these.
    * `firstIndex` is at most one above the last index submitted and above the image's index.

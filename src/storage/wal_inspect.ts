@@ -31,7 +31,14 @@ import {
   RECORD_TRAILER_BYTES,
   recordOp,
 } from "../wal/record.ts";
-import { LogScanner, type ScannedRecord } from "../wal/scanner.ts";
+import {
+  decodeMarks,
+  type FoundMark,
+  type LogMark,
+  MARK_FILE,
+  missingOf,
+} from "../wal/log_mark.ts";
+import { LogScanner, type ScannedRecord, type ScanVerdict } from "../wal/scanner.ts";
 import { imageName, imageNumber, segmentName, segmentPosition } from "../wal/segment.ts";
 
 /** One record of a file; which fields are there depends on the op. */
@@ -85,6 +92,8 @@ export interface VerifyReport {
   /** What is wrong, where, in words. */
   readonly problems: readonly VerifyProblem[];
   readonly images: number;
+  /** What the log's mark knows to be durable; `undefined`: there is none. */
+  readonly mark: Omit<LogMark, "logId"> | undefined;
 }
 
 /** One thing that is wrong. */
@@ -191,8 +200,16 @@ function describeOwn(
 
 const NO_IMAGE = { index: 0, term: 0, number: 0, byteCount: 0, checksum: 0 };
 
-/** Checks a whole folder as recovery would, images included, and changes nothing. */
-export function verifyFolder(folder: FolderReader): VerifyReport {
+/**
+ * Checks a whole folder as recovery would, images included, and changes nothing.
+ *
+ * @param markBytes the log's mark file; default: there is none, and whether the log's end is gone
+ * is not found out.
+ */
+export function verifyFolder(
+  folder: FolderReader,
+  markBytes: Uint8Array = new Uint8Array(0),
+): VerifyReport {
   const names = folder.names();
   const segments = names.flatMap((name) => segmentPosition(name) ?? [])
     .sort((left, right) => left - right);
@@ -219,6 +236,8 @@ export function verifyFolder(folder: FolderReader): VerifyReport {
   } else {
     problems.push(...check.problems(folder, logId ?? new Uint8Array(16), segments[0] ?? 0));
   }
+  const found = decodeMarks(markBytes);
+  problems.push(...markProblems(found, verdict, segments.findLast((at) => at <= end) ?? 0));
   return {
     ok: problems.length === 0,
     state,
@@ -229,8 +248,29 @@ export function verifyFolder(folder: FolderReader): VerifyReport {
     end,
     watermark,
     problems,
+    mark: typeof found === "string" ? undefined : {
+      sequence: found.mark.sequence,
+      position: found.mark.position,
+      generation: found.mark.generation,
+      closed: found.mark.closed,
+    },
     images: [...check.ledger.groups.values()].filter(({ image }) => image !== undefined).length,
   };
+}
+
+/** What the log lacks of what its mark knows. */
+function markProblems(
+  found: FoundMark | "damaged" | "none",
+  verdict: ScanVerdict,
+  segment: number,
+): VerifyProblem[] {
+  if (found === "none") return [];
+  const what = found === "damaged"
+    ? "no checksum of the log's mark holds"
+    : missingOf(found.mark, verdict);
+  if (what === undefined) return [];
+  if (found === "damaged") return [{ file: MARK_FILE, offset: 0, what }];
+  return [{ file: segmentName(segment), offset: verdict.end - segment, what }];
 }
 
 /** What the believed records of a folder come to. */

@@ -34,8 +34,8 @@ const TOMBSTONE_WORDS = 1 + tombstoneCodec.layout.dataWords + tombstoneCodec.lay
 /** The state of one partition. */
 export class PartitionState {
   readonly shared: StoreShared;
-  /** The cluster's generation. */
-  readonly generation: number;
+  /** The generation of the entry that is being applied: the first part of new incarnations. */
+  generation = 1;
   /** Its number, from 0. */
   readonly partition: number;
   readonly table: SlotTable;
@@ -52,12 +52,11 @@ export class PartitionState {
 
   constructor(
     shared: StoreShared,
-    place: { readonly generation: number; readonly partition: number },
+    partition: number,
     sink: EventSink | undefined,
   ) {
     this.shared = shared;
-    this.generation = place.generation;
-    this.partition = place.partition;
+    this.partition = partition;
     this.table = new SlotTable(shared);
     this.#sink = sink;
   }

@@ -7,6 +7,7 @@
  * Synchronous throughout; a slot, a span or a view is valid until the next apply. Source: design §3.
  */
 import { assert } from "../base/assert.ts";
+import { generationOfTerm } from "../base/ids.ts";
 import { RegistryError } from "../base/errors.ts";
 import { EXPIRE_ITEMS_MAX, FORGET_PER_ENTRY_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
 import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record.ts";
@@ -42,8 +43,6 @@ export interface StoreEntry {
 /** What a partition is made of. */
 export interface PartitionStoreOptions {
   readonly shared: StoreShared;
-  /** The cluster's generation, as group 0 knows it: the first part of new incarnations. */
-  readonly generation: number;
   /** Its number, `[0, 8192)`: part of new claims, so that no two partitions give the same. */
   readonly partition?: number;
   readonly sink?: EventSink;
@@ -62,8 +61,8 @@ export class PartitionStore {
   }
 
   #newState(): PartitionState {
-    const { shared, generation, partition = 0, sink } = this.#options;
-    return new PartitionState(shared, { generation, partition }, sink);
+    const { shared, partition = 0, sink } = this.#options;
+    return new PartitionState(shared, partition, sink);
   }
 
   /** Group time as last applied, ms. */
@@ -100,13 +99,14 @@ export class PartitionStore {
    * counts from the answer rather than from the proposal. Touches nothing that is replicated.
    */
   apply(entry: StoreEntry, leaderNowMs = 0): ApplyReply {
-    const { data, index } = entry;
+    const { data, index, term } = entry;
     const state = this.#state;
     assert(
       index > state.appliedIndex,
       `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
     );
     state.appliedIndex = index;
+    state.generation = generationOfTerm(term);
     this.#leases.observe(leaderNowMs);
     try {
       const view = new DataView(data.buffer, data.byteOffset, data.byteLength);

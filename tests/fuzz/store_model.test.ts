@@ -154,7 +154,7 @@ function replay(log: StoreHarness["log"], from: PartitionStore, after = 0): Part
 }
 
 function emptyStore(): PartitionStore {
-  return new PartitionStore({ shared: newShared(), generation: 1 });
+  return new PartitionStore({ shared: newShared() });
 }
 
 test("store answers and holds what its model does, for any commands", () => {

@@ -104,6 +104,7 @@ export class LogMirror {
   /** The log, with this mirror in front of it. */
   inFrontOf(log: SharedLog): SharedLog {
     return {
+      generation: log.generation,
       append: (group, firstIndex, entries, done) => {
         const terms = this.#of(group);
         const refused = log.append(group, firstIndex, entries, (error) => {

@@ -263,7 +263,7 @@ export class NodeRun {
         events.expired({ group, key: keyName(agent.id), incarnation, index });
       },
     };
-    const options = { shared: this.#shared, generation: 1, partition: group - 1, sink };
+    const options = { shared: this.#shared, partition: group - 1, sink };
     const tell = (event: (ref: ReplicaRef) => void) => {
       const ref = this.#refs.get(group);
       if (ref !== undefined) event(ref);

@@ -44,6 +44,13 @@ export function textEntry(text: string, ofTerm = 1): LogEntry {
 /** One disk, and the log that is open on it. */
 export class LogHarness {
   readonly disk = new MemoryDisk();
+  /** Where the log's mark is kept. */
+  readonly markDisk = new MemoryDisk();
+  acceptDataLoss = false;
+  /** What was gone and accepted to be, at each opening. */
+  lost: string[] = [];
+  /** Told when the mark cannot be written. */
+  readonly unmarked: RegistryError[] = [];
   world = new ManualWorld();
   log: SharedLog | undefined;
   groups = new Map<number, RecoveredGroup>();
@@ -81,8 +88,11 @@ export class LogHarness {
     this.groups = new Map();
     this.error = this.poison = this.log = undefined;
     this.cuts = [];
+    this.lost = [];
     openSharedLog({
       storage: this.disk.open(this.world),
+      markStorage: this.markDisk.open(this.world),
+      acceptDataLoss: this.acceptDataLoss,
       clock: this.world,
       scheduler: this.world,
       entropy: new SeededEntropy(++this.#opened),
@@ -100,6 +110,8 @@ export class LogHarness {
         ready: (log) => this.log = log,
         failed: (error) => this.error = error,
         cut: (notice) => this.cuts.push(notice),
+        unmarked: (error) => this.unmarked.push(error),
+        lost: (what) => this.lost.push(what),
         poisoned: (error) => this.poison = error,
         writable: (writable) => this.writable.push(writable),
         synced: () => this.onSynced(),
@@ -150,6 +162,7 @@ export class LogHarness {
     this.world.stop();
     this.world = new ManualWorld();
     this.disk.kill(seed === undefined ? undefined : new SeededEntropy(seed));
+    this.markDisk.kill(seed === undefined ? undefined : new SeededEntropy(~seed));
     this.log = undefined;
   }
 
@@ -158,6 +171,7 @@ export class LogHarness {
     this.world.stop();
     this.world = new ManualWorld();
     this.disk.crash(seed === undefined ? undefined : new SeededEntropy(seed));
+    this.markDisk.crash(seed === undefined ? undefined : new SeededEntropy(~seed));
     this.log = undefined;
   }
 }

@@ -57,6 +57,9 @@ interface Running {
 export class RegistryHarness {
   readonly world: SteppedWorld;
   readonly disk = new MemoryDisk();
+  /** Where the log's mark is kept. */
+  readonly markDisk = new MemoryDisk();
+  acceptDataLoss = false;
   readonly network: MemoryNetwork;
   readonly revocation = new AbortController();
   /** What admission believes the process to use. */
@@ -122,6 +125,7 @@ export class RegistryHarness {
     this.#parts.process.kill();
     this.network.crash(HOST);
     this.disk.crash(seed === undefined ? undefined : new SeededEntropy(seed));
+    this.markDisk.crash(seed === undefined ? undefined : new SeededEntropy(~seed));
     this.#running = undefined;
   }
 
@@ -204,6 +208,8 @@ export class RegistryHarness {
     const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits, policy } = this.#options;
     return await Registry.open({
       storage: this.disk.open(process),
+      markStorage: this.markDisk.open(process),
+      acceptDataLoss: this.acceptDataLoss,
       world: process,
       logger: this.#logger(),
       nodeId: 1,

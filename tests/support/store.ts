@@ -19,6 +19,7 @@ import {
   encodeRevoke,
   encodeTick,
 } from "../../src/record/command.ts";
+import { firstTermOf } from "../../src/base/ids.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
 import {
   type ApplyReply,
@@ -99,6 +100,7 @@ export class StoreHarness {
   timeMs = 0;
   unixS = 1_700_000_000;
   writer = 5;
+  readonly #term: number;
 
   constructor({ shared = newShared(), generation = 1, partition = 0 }: {
     shared?: StoreShared;
@@ -106,10 +108,11 @@ export class StoreHarness {
     partition?: number;
   } = {}) {
     this.shared = shared;
+    this.#term = firstTermOf(generation) + 1;
     const sink: EventSink = {
       onEvent: (type, kind, _stored, index) => this.events.push({ type, kind, index }),
     };
-    this.store = new PartitionStore({ shared, generation, partition, sink });
+    this.store = new PartitionStore({ shared, partition, sink });
   }
 
   get header() {
@@ -123,7 +126,7 @@ export class StoreHarness {
 
   /** Applies the bytes of a command as the next entry. */
   apply(data: Uint8Array): ApplyReply {
-    const entry = { index: this.nextIndex, term: 1, data };
+    const entry = { index: this.nextIndex, term: this.#term, data };
     this.log.push(entry);
     return this.store.apply(entry, this.timeMs);
   }

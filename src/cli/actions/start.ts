@@ -35,7 +35,12 @@ export async function startAndWait(
   });
   try {
     // A signal during the start is kept: the node is closed as soon as it is there.
-    const node = await startNode({ config, world: processWorld(), logger });
+    const node = await startNode({
+      config,
+      world: processWorld(),
+      logger,
+      acceptDataLoss: flags["acceptDataLoss"] === true,
+    });
     if (!stop.isRequested) {
       terminal.out(
         flags["json"] === true

@@ -1,5 +1,7 @@
 /** Looks at the log on disk: the records of one file, or a check of a whole folder. */
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { logFolderOf, markFolderOf } from "../../node/data_folder.ts";
 import { SETTINGS } from "../../node/settings.ts";
 import {
   folderReader,
@@ -8,14 +10,12 @@ import {
   verifyFolder,
   type VerifyReport,
 } from "../../storage/wal_inspect.ts";
+import { MARK_FILE } from "../../wal/log_mark.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { withProgress } from "../progress.ts";
 import { type CommonOptions, type Reply, showReply } from "../shell.ts";
 import type { Terminal } from "../terminal.ts";
-
-/** Where a data folder holds its log. */
-const LOG_FOLDER = "log";
 
 /** `crs wal dump`. */
 export async function dump(
@@ -46,11 +46,13 @@ export async function verify(
   flags: CommonOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const path = logFolder(folder ?? (terminal.environment["CRS_DATA"] || SETTINGS.data.default));
+  const { log: path, mark } = placesOf(
+    folder ?? (terminal.environment["CRS_DATA"] || SETTINGS.data.default),
+  );
   const report = await withProgress(
     terminal,
     `Checking ${path}`,
-    () => Promise.resolve(readable(path, () => verifyFolder(folderReader(path)))),
+    () => Promise.resolve(readable(path, () => verifyPlaces(path, mark))),
   );
   return await showReply(verifyReply(path, report), flags, terminal);
 }
@@ -105,10 +107,27 @@ function stateText({ state, end, watermark }: VerifyReport): string {
   }
 }
 
-/** The folder of the log itself, where its data folder was named. */
-function logFolder(folder: string): string {
-  const inside = `${folder}/${LOG_FOLDER}`;
-  return existsSync(inside) && statSync(inside).isDirectory() ? inside : folder;
+/** Checks the log against its mark. Where only the mark is left, all of the log is missing. */
+function verifyPlaces(log: string, mark: string): VerifyReport {
+  if (!existsSync(mark)) return verifyFolder(folderReader(log));
+  const reader = existsSync(log) ? folderReader(log) : { ...folderReader(log), names: () => [] };
+  return verifyFolder(reader, readFileSync(mark));
+}
+
+/** Where the log and its mark are, of a data folder or of a log's own folder. */
+function placesOf(folder: string): { readonly log: string; readonly mark: string } {
+  const isData = [logFolderOf(folder), markFolderOf(folder)].some(isFolder);
+  const data = isData ? folder : dirname(resolve(folder));
+  const isLog = resolve(folder) === resolve(logFolderOf(data));
+  return {
+    log: isData ? logFolderOf(folder) : folder,
+    // The mark of a log that was copied elsewhere stayed where it was.
+    mark: isData || isLog ? `${markFolderOf(data)}/${MARK_FILE}` : "",
+  };
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
 }
 
 /** What `read` gives; a path that cannot be read is the caller's mistake. */

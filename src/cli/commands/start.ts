@@ -41,6 +41,11 @@ export const startCommand: MakeCommand = (shell, run) => {
       ),
     );
   }
+  command.option(
+    "--accept-data-loss",
+    "starts although acknowledged data is gone from the log: what is missing stays lost, and the " +
+      "cluster's generation is raised",
+  );
   // For programs that start a node and must not leave it behind, as the demonstration does.
   command.addOption(
     new Option("--stop-with-stdin", "stops when standard input ends, as with a parent that died")

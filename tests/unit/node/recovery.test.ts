@@ -3,6 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import {
+  firstTermOf,
+  generationOfTerm,
   type GroupId,
   groupId,
   type LogIndex,
@@ -220,15 +222,28 @@ test("the node's own state is no group; done is the open log", async () => {
   const harness = new Harness().state(17, 1, 0, NODE_STATE_GROUP).state(1, 1, 0);
   assert.equal(harness.recovery.nodeState, { counter: 17, mayHaveSupported: true });
   assert.equal([...harness.recovery.groups.keys()], [ID]);
-  const log = {} as SharedLog;
+  const log = { generation: 1 } as SharedLog;
   harness.recovery.handlers.ready(log);
   assert.is(await harness.recovery.done, log);
+  assert.is(harness.recovery.take(ID).log.hardState.term, 1);
 
   const fresh = new Harness();
   assert.equal(fresh.recovery.nodeState, { counter: 0, mayHaveSupported: false });
   fresh.recovery.handlers.failed(new RegistryError("corrupt", "rot"));
   const failure = await fresh.recovery.done.catch((error: RegistryError) => error.code);
   assert.is(failure, "corrupt");
+});
+
+test("under a raised generation all groups begin at its terms, without a vote there, and so do numbers", () => {
+  const harness = new Harness().state(17, 1, 0, NODE_STATE_GROUP).state(3, 1, 0);
+  harness.recovery.handlers.ready({ generation: 2 } as SharedLog);
+  const { term, vote } = harness.recovery.take(ID).log.hardState;
+  assert.equal({ term, vote }, { term: firstTermOf(2), vote: 0 });
+  const unknown = harness.recovery.take(groupId(ID + 1)).log.hardState;
+  assert.is(unknown.term, firstTermOf(2));
+  assert.is(harness.recovery.nodeState.counter, firstTermOf(2));
+  assert.is(generationOfTerm(firstTermOf(2)), 2);
+  assert.is(generationOfTerm(firstTermOf(2) - 1), 1);
 });
 
 test.run();

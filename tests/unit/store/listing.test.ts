@@ -200,7 +200,7 @@ test("loadImage refuses what is no image", () => {
   harness.remove(KIND_AGENT, 1, incarnation);
   const image = harness.image();
   const load = (bytes: Uint8Array) => () =>
-    new PartitionStore({ shared: newShared(), generation: 1 }).loadImage([bytes]);
+    new PartitionStore({ shared: newShared() }).loadImage([bytes]);
   load(image)();
   const corrupt = (error: unknown) => error instanceof RegistryError && error.code === "corrupt";
   for (let length = 0; length < image.length; length += 8) {

@@ -1,0 +1,188 @@
+/**
+ * Keeps the log's mark (`src/wal/log_mark.ts`) in a storage of its own, beside the log.
+ *
+ * The mark follows the log off the way of writes: an update begins as soon as `WAL_MARK_MS` have
+ * passed since the last one ended, and after a pause at once. So what a mark does not know of is what
+ * was synced within that time, and within the update itself. An update that fails is tried again
+ * with the next; until then the mark claims less than it could, which is safe.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { WAL_MARK_MS } from "../base/limits.ts";
+import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
+import {
+  decodeMarks,
+  encodeMark,
+  type LogMark,
+  MARK_FILE,
+  MARK_FILE_BYTES,
+  MARK_SLOT_OFFSETS,
+} from "../wal/log_mark.ts";
+import { TEMPORARY_SUFFIX } from "../wal/segment.ts";
+import type { Storage, StorageFailure, StorageOperation } from "./storage.ts";
+import { StorageDriver } from "./storage_driver.ts";
+
+type Done = (failure: StorageFailure | undefined) => void;
+
+/** How far a log is durable. */
+export interface DurablePoint {
+  readonly sequence: number;
+  readonly position: number;
+}
+
+/** The mark of one log. */
+export class LogMarkKeeper {
+  readonly #driver: StorageDriver;
+  readonly #clock: MonotonicClock;
+  readonly #scheduler: Scheduler;
+  readonly #onFailed: (error: RegistryError) => void;
+  /** What was read or written last; `undefined`: the file is to be made. */
+  #mark: LogMark | undefined;
+  #count = 0;
+  #isMade = false;
+  #point: DurablePoint | undefined;
+  #writing = false;
+  #failing = false;
+  #lastEndMs = -Infinity;
+  #timer: Timer | undefined;
+  #onIdle: (() => void) | undefined;
+
+  /** @param onFailed told once of each run of updates that fail. */
+  constructor({ storage, clock, scheduler, onFailed }: {
+    readonly storage: Storage;
+    readonly clock: MonotonicClock;
+    readonly scheduler: Scheduler;
+    readonly onFailed: (error: RegistryError) => void;
+  }) {
+    this.#driver = new StorageDriver(storage);
+    this.#clock = clock;
+    this.#scheduler = scheduler;
+    this.#onFailed = onFailed;
+  }
+
+  /** Reads the mark: `none` where there never was one, `damaged` where it cannot be believed. */
+  read(done: (found: LogMark | "none" | "damaged" | StorageFailure) => void): void {
+    const target = new Uint8Array(MARK_FILE_BYTES);
+    const operation = { kind: "read", file: MARK_FILE, position: 0, target } as const;
+    this.#driver.submit(operation, (failure, { byteCount }) => {
+      if (failure?.kind === "not_found") return done("none");
+      if (failure !== undefined) return done(failure);
+      const found = decodeMarks(target.subarray(0, byteCount));
+      if (typeof found === "string") return done(found);
+      this.#isMade = true;
+      this.#mark = found.mark;
+      this.#count = found.count;
+      done(found.mark);
+    });
+  }
+
+  /** Makes `mark` durable, whatever was there before. */
+  put(mark: LogMark, done: Done): void {
+    this.#write(mark, done);
+  }
+
+  /** The log is durable up to `point`; the mark will follow. {@link put} came before. */
+  advance(point: DurablePoint): void {
+    this.#point = point;
+    if (this.#writing || this.#timer !== undefined) return;
+    const waitMs = this.#lastEndMs + WAL_MARK_MS - this.#clock.nowMs();
+    if (waitMs <= 0) return this.#follow();
+    this.#timer = this.#scheduler.after(waitMs, () => {
+      this.#timer = undefined;
+      this.#follow();
+    });
+  }
+
+  /** Writes a last mark, of a log that is durable up to `point` and closed, then gives all back. */
+  close(point: DurablePoint | undefined, done: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#point = undefined;
+    if (this.#writing) {
+      this.#onIdle = () => this.close(point, done);
+      return;
+    }
+    const end = () => {
+      this.#driver.close();
+      done();
+    };
+    const mark = this.#mark;
+    if (mark === undefined || point === undefined) return end();
+    // A failure leaves the mark as it was: it claims less, and is true.
+    this.#write({ ...mark, ...point, closed: true }, (failure) => {
+      this.#tell(failure);
+      end();
+    });
+  }
+
+  #follow(): void {
+    const point = this.#point;
+    const mark = this.#mark;
+    if (point === undefined || mark === undefined) return;
+    this.#point = undefined;
+    this.#write({ ...mark, ...point, closed: false }, (failure) => {
+      this.#tell(failure);
+      const onIdle = this.#onIdle;
+      this.#onIdle = undefined;
+      if (onIdle !== undefined) onIdle();
+      else if (this.#point !== undefined) this.advance(this.#point);
+    });
+  }
+
+  #tell(failure: StorageFailure | undefined): void {
+    const wasFailing = this.#failing;
+    this.#failing = failure !== undefined;
+    if (failure === undefined || wasFailing) return;
+    const words =
+      `The log's mark cannot be written: ${failure.message}. The log goes on, but the ` +
+      "loss of what it acknowledges from now on may not be found out";
+    this.#onFailed(new RegistryError("storage_unavailable", words));
+  }
+
+  #write(mark: LogMark, done: Done): void {
+    this.#writing = true;
+    this.#mark = mark;
+    const count = this.#count + 1;
+    const bytes = encodeMark(mark, count);
+    const operations = this.#isMade ? inPlace(bytes, count) : newFile(bytes, count);
+    this.#each(operations, 0, (failure) => {
+      this.#writing = false;
+      this.#lastEndMs = this.#clock.nowMs();
+      if (failure === undefined) {
+        this.#isMade = true;
+        this.#count = count;
+      }
+      done(failure);
+    });
+  }
+
+  #each(operations: readonly StorageOperation[], at: number, done: Done): void {
+    const operation = operations[at];
+    if (operation === undefined) return done(undefined);
+    this.#driver.submit(operation, (failure) => {
+      if (failure !== undefined) done(failure);
+      else this.#each(operations, at + 1, done);
+    });
+  }
+}
+
+/** Overwrites the slot that is not the newest. */
+function inPlace(bytes: Uint8Array, count: number): StorageOperation[] {
+  const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;
+  return [
+    { kind: "write", file: MARK_FILE, position, bytes },
+    { kind: "sync", file: MARK_FILE },
+  ];
+}
+
+/** Makes the file as a whole, so that it never stands there without a mark. */
+function newFile(bytes: Uint8Array, count: number): StorageOperation[] {
+  const file = MARK_FILE + TEMPORARY_SUFFIX;
+  const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;
+  return [
+    { kind: "truncate", file, size: 0 },
+    { kind: "truncate", file, size: MARK_FILE_BYTES },
+    { kind: "write", file, position, bytes },
+    { kind: "sync", file },
+    { kind: "rename", file, to: MARK_FILE },
+    { kind: "syncFolder" },
+  ];
+}

@@ -1,0 +1,145 @@
+/**
+ * The log's mark: what is known to be durable of a log, kept outside of its folder. Whatever the log
+ * lost, by a truncated or removed segment or as a whole, is found out by comparing the two.
+ *
+ * A mark never claims more than what was synced when it was written, so a sound log never falls
+ * short of it. What was written after the mark it cannot speak of.
+ *
+ * Its file holds two slots at page boundaries, written in turn, each whole in one sector: whichever
+ * write a crash tears, the other slot stands. A slot is one line of JSON that ends with its CRC.
+ */
+import { bytesEqual, fromHex, isZero, toHex } from "../base/bytes.ts";
+import { RegistryError } from "../base/errors.ts";
+import { crc32 } from "./crc32.ts";
+import type { ScanVerdict } from "./scanner.ts";
+import { pageAlign } from "./segment.ts";
+
+/** The mark's file in its folder. */
+export const MARK_FILE = "mark";
+/** Bytes of one slot: a sector. */
+export const MARK_SLOT_BYTES = 512;
+/** Where each slot begins. */
+export const MARK_SLOT_OFFSETS = [0, 4096] as const;
+/** Bytes of the file. */
+export const MARK_FILE_BYTES = MARK_SLOT_OFFSETS[1] + MARK_SLOT_BYTES;
+
+const LOG_ID_BYTES = 16;
+const GENERATION_MAX = 0xffff_ffff;
+
+/** What is known of a log. */
+export interface LogMark {
+  readonly logId: Uint8Array;
+  /** Sequence number of the last record that is known to be durable. */
+  readonly sequence: number;
+  /** Position in the log at which that record's batch ends. */
+  readonly position: number;
+  /** The generation under which incarnations are given out. */
+  readonly generation: number;
+  /** Written after the last record, by a log that was closed. */
+  readonly closed: boolean;
+}
+
+/** The bytes of a slot; `count` grows by one with each mark written, and selects the slot. */
+export function encodeMark(mark: LogMark, count: number): Uint8Array {
+  const { logId, sequence, position, generation, closed } = mark;
+  const body = JSON.stringify({
+    count,
+    logId: toHex(logId),
+    sequence,
+    position,
+    generation,
+    closed,
+  });
+  const line = `${body} ${checksum(body)}\n`;
+  return new TextEncoder().encode(line.padEnd(MARK_SLOT_BYTES, "\n"));
+}
+
+/** The newest mark of a file, and its count. */
+export interface FoundMark {
+  readonly mark: LogMark;
+  readonly count: number;
+}
+
+/** Reads the bytes of a mark's file: its newest mark, `damaged`, or `none` where it was never written. */
+export function decodeMarks(bytes: Uint8Array): FoundMark | "damaged" | "none" {
+  if (isZero(bytes, 0, bytes.length)) return "none";
+  const found = MARK_SLOT_OFFSETS
+    .map((at) => decodeSlot(bytes.subarray(at, at + MARK_SLOT_BYTES)))
+    .filter((slot) => slot !== undefined);
+  if (found.length === 0) return "damaged";
+  return found.reduce((left, right) => left.count > right.count ? left : right);
+}
+
+const NOTHING_FOUND = { logId: undefined, sequence: 0, end: 0 };
+
+/**
+ * Returns what a recovered log lacks of what its mark knows, in words, or `undefined` where it lacks
+ * nothing.
+ *
+ * @param verdict default: no log was found.
+ */
+export function missingOf(
+  mark: LogMark,
+  verdict: Pick<ScanVerdict, "logId" | "sequence" | "end"> = NOTHING_FOUND,
+): string | undefined {
+  const { logId, sequence, end } = verdict;
+  if (sequence > 0 && (logId === undefined || !bytesEqual(logId, mark.logId))) {
+    return `it is log ${toHex(logId ?? new Uint8Array())}, and the mark was made for log ` +
+      toHex(mark.logId);
+  }
+  if (sequence >= mark.sequence) return undefined;
+  const records = mark.sequence - sequence;
+  const bytes = mark.position - Math.min(end, mark.position);
+  const known = mark.closed ? "it ended, when the node was stopped," : "its synced part ended";
+  return `the log ends at position ${end} with record ${sequence}, but ${known} at position ` +
+    `${mark.position} with record ${mark.sequence}: ${records} records in ${bytes} bytes are missing`;
+}
+
+/** The error of a log that lost what its mark knows. */
+export function lostError(
+  { file, offset, what }: { readonly file: string; readonly offset: number; readonly what: string },
+): RegistryError {
+  return new RegistryError(
+    "corrupt",
+    `Cannot open the log as ${file} is damaged at offset ${offset}: ${what}. Restore the data ` +
+      "folder from a copy, or the file from a sound disk; or start with --accept-data-loss, which " +
+      "goes on without what is missing, under a new generation",
+    { field: file },
+  );
+}
+
+function decodeSlot(slot: Uint8Array): FoundMark | undefined {
+  const [line = ""] = new TextDecoder().decode(slot).split("\n", 1);
+  const space = line.lastIndexOf(" ");
+  const body = line.slice(0, Math.max(0, space));
+  if (body === "" || line.slice(space + 1) !== checksum(body)) return undefined;
+  let read: unknown;
+  try {
+    read = JSON.parse(body);
+  } catch {
+    // Not JSON although the CRC holds: no mark of ours.
+    return undefined;
+  }
+  return typeof read === "object" && read !== null ? checkedMark({ ...read }) : undefined;
+}
+
+function checkedMark(read: Readonly<Record<string, unknown>>): FoundMark | undefined {
+  const logId = typeof read["logId"] === "string" ? fromHex(read["logId"]) : undefined;
+  const [count, sequence, position, generation] = ["count", "sequence", "position", "generation"]
+    .map((name) => wholeNumber(read[name]));
+  const closed = read["closed"];
+  if (logId?.length !== LOG_ID_BYTES || typeof closed !== "boolean") return undefined;
+  if (count === undefined || sequence === undefined || position === undefined) return undefined;
+  if (generation === undefined || generation < 1 || generation > GENERATION_MAX) return undefined;
+  if (pageAlign(position) !== position) return undefined;
+  return { mark: { logId, sequence, position, generation, closed }, count };
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined;
+}
+
+function checksum(body: string): string {
+  const bytes = new TextEncoder().encode(body);
+  return crc32(bytes, new DataView(bytes.buffer), 0, bytes.length).toString(16).padStart(8, "0");
+}

@@ -1,0 +1,218 @@
+/**
+ * The log's mark against a log that lost something: what was acknowledged and is gone is refused, or
+ * given up by the operator's word under a greater generation; what was never acknowledged is cut.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { defined } from "../../../src/base/assert.ts";
+import { WAL_IDLE_MS, WAL_MARK_MS } from "../../../src/base/limits.ts";
+import { verifyFolder } from "../../../src/storage/wal_inspect.ts";
+import { MARK_FILE, MARK_SLOT_OFFSETS } from "../../../src/wal/log_mark.ts";
+import { LogHarness } from "../../support/log_harness.ts";
+
+const LOG = "log-0000000000000000.wal";
+
+/** Where the last batch of {@link written} begins: each takes a page, and so does the header. */
+const LAST_BATCH = 5 * 4096;
+
+/** A log with some batches of some records each. */
+function written(h = new LogHarness()): LogHarness {
+  h.open();
+  let index = 0;
+  for (let batch = 0; batch < 5; batch++) {
+    for (let record = 0; record < 3; record++) h.put(7, ++index, `entry ${index}`);
+    h.world.settle();
+  }
+  return h;
+}
+
+/** Lets so much time pass that the mark knows of all that is durable. */
+function marked(h: LogHarness): LogHarness {
+  h.world.pass(WAL_IDLE_MS + 2 * WAL_MARK_MS);
+  return h;
+}
+
+/** The same folders after the newest segment was cut to `size` bytes. */
+function truncated(h: LogHarness, size: number): LogHarness {
+  const copy = new LogHarness();
+  for (const { name } of h.disk.list()) copy.disk.plant(name, bytesOf(h, name));
+  copy.disk.plant(LOG, bytesOf(h, LOG).slice(0, size));
+  const mark = h.markDisk.peek(MARK_FILE);
+  if (mark !== undefined) copy.markDisk.plant(MARK_FILE, mark);
+  return copy;
+}
+
+function bytesOf(h: LogHarness, file: string): Uint8Array {
+  return defined(h.disk.peek(file), `No such file: ${file}`);
+}
+
+/** Where the last record ends. */
+function endOf(h: LogHarness): number {
+  return bytesOf(h, LOG).findLastIndex((byte) => byte !== 0) + 1;
+}
+
+function verified(h: LogHarness) {
+  return verifyFolder({
+    names: () => h.disk.list().map(({ name }) => name),
+    read: (file) => bytesOf(h, file),
+  }, h.markDisk.peek(MARK_FILE));
+}
+
+/** Every size to which acknowledged data is cut: page boundaries, and some within pages. */
+function* lossySizes(end: number): Generator<number> {
+  for (let size = 0; size < end; size += 211) yield size;
+  for (let size = 0; size < end; size += 4096) yield size;
+  yield end - 1;
+}
+
+test("a log cut anywhere after a clean stop is refused, and the check of its folder says the same", () => {
+  const h = written();
+  h.close();
+  const end = endOf(h);
+  for (const size of lossySizes(end)) {
+    const cut = truncated(h, size);
+    assert.is(verified(cut).ok, false, `cut to ${size}`);
+    const error = cut.refused();
+    assert.is(error.code, "corrupt", `cut to ${size}`);
+    assert.match(error.message, /records? .*missing|was synced once/);
+    assert.match(error.message, /--accept-data-loss/);
+  }
+  const whole = truncated(h, end);
+  assert.is(verified(whole).ok, true);
+  whole.open();
+  assert.is(whole.texts(7).length, 15);
+});
+
+test("a log cut after kill -9 is refused where its mark knows what is gone; the rest is cut and said", () => {
+  const h = marked(written());
+  h.put(7, 16, "the mark follows at once");
+  h.world.settle();
+  h.put(7, 17, "acknowledged, and the mark does not know of it yet");
+  h.world.settle();
+  assert.is(h.acknowledged.length, 17);
+  const end = endOf(h);
+  h.kill();
+  const known = endOf(marked(written()));
+  for (const size of lossySizes(known)) {
+    const cut = truncated(h, size);
+    assert.is(cut.refused().code, "corrupt", `cut to ${size}`);
+    assert.is(verified(truncated(h, size)).ok, false);
+  }
+  const late = truncated(h, end - 1);
+  late.open();
+  assert.is(late.texts(7).length, 16);
+  assert.is(late.cuts.length, 1);
+});
+
+test("the mark follows within its interval under load, and after a pause at once", () => {
+  const h = written();
+  for (let index = 16; index < 60; index++) {
+    h.put(7, index, `entry ${index}`);
+    h.world.pass(WAL_MARK_MS / 10);
+  }
+  const { mark, end } = verified(h);
+  assert.ok(defined(mark, "A mark").position > end - 12 * 4096, `${mark?.position} of ${end}`);
+  marked(h);
+  assert.is(verified(h).mark?.position, verified(h).end);
+  assert.is(verified(h).mark?.closed, false);
+  h.close();
+  assert.is(verified(h).mark?.closed, true);
+});
+
+test("an emptied segment, a removed log and another log are refused", () => {
+  const h = written();
+  h.close();
+  assert.match(truncated(h, 0).refused().message, /the whole log is gone/);
+  const removed = truncated(h, 0);
+  removed.disk.uproot(LOG);
+  assert.is(verified(removed).ok, false);
+  assert.is(removed.refused().code, "corrupt");
+  // The second log that a harness makes has an id of its own.
+  const foreign = written();
+  foreign.close();
+  foreign.disk.uproot(LOG);
+  foreign.markDisk.uproot(MARK_FILE);
+  written(foreign).close();
+  foreign.markDisk.plant(MARK_FILE, defined(h.markDisk.peek(MARK_FILE), "A mark"));
+  assert.match(foreign.refused().message, /the mark was made for log/);
+});
+
+test("the operator's word starts a log that lost its end under a greater generation, each time again", () => {
+  const h = written();
+  assert.is(h.log?.generation, 1);
+  h.close();
+  const cut = truncated(h, LAST_BATCH);
+  cut.acceptDataLoss = true;
+  assert.is(cut.open().generation, 2);
+  assert.is(cut.lost.length, 1);
+  assert.is(cut.texts(7).length, 12);
+  cut.put(7, 13, "another thirteenth", 2 ** 32 + 1);
+  cut.world.settle();
+  cut.close();
+  assert.is(cut.open().generation, 2, "nothing was gone this time");
+  assert.is(cut.lost.length, 0);
+  cut.close();
+  // What is gone now is all that was written under the second generation.
+  const again = truncated(cut, LAST_BATCH);
+  again.acceptDataLoss = true;
+  assert.is(again.open().generation, 3);
+});
+
+test("the operator's word begins a new log where all of it is gone, and goes on before what is damaged", () => {
+  const h = written();
+  h.close();
+  const gone = truncated(h, 0);
+  gone.acceptDataLoss = true;
+  assert.is(gone.open().generation, 2);
+  assert.is(gone.texts(7).length, 0);
+  gone.close();
+  const rotten = truncated(h, bytesOf(h, LOG).length);
+  rotten.disk.flip(LOG, 4096 * 3 + 30, 1);
+  assert.match(rotten.refused().message, /CRC/);
+  rotten.acceptDataLoss = true;
+  assert.is(rotten.open().generation, 2);
+  assert.ok(rotten.texts(7).length < 15);
+  rotten.put(7, rotten.texts(7).length + 1, "it goes on", 2 ** 32 + 1);
+  rotten.world.settle();
+  assert.equal(rotten.acknowledged, ["it goes on"]);
+  rotten.close();
+});
+
+test("a log without a mark opens and gets one; a mark of which no slot holds is refused", () => {
+  const h = written();
+  h.close();
+  const old = truncated(h, endOf(h));
+  old.markDisk.uproot(MARK_FILE);
+  old.open();
+  old.close();
+  assert.is(verified(old).mark?.position, verified(old).end);
+  assert.is(truncated(old, endOf(h) - 1).refused().code, "corrupt");
+  // One slot torn: the other speaks.
+  for (const at of MARK_SLOT_OFFSETS) {
+    const torn = truncated(old, endOf(old));
+    torn.markDisk.flip(MARK_FILE, at + 20, 3);
+    torn.open();
+    torn.close();
+  }
+  for (const at of MARK_SLOT_OFFSETS) old.markDisk.flip(MARK_FILE, at + 20, 3);
+  assert.match(old.refused().message, /no checksum of the log's mark/);
+  assert.is(verified(old).ok, false);
+});
+
+test("a mark that cannot be written is told once, and the log goes on", () => {
+  const h = new LogHarness();
+  h.open();
+  h.markDisk.intercept = ({ kind }) => kind === "write" ? "io" : undefined;
+  for (let index = 1; index < 9; index++) {
+    h.put(7, index, `entry ${index}`);
+    h.world.pass(2 * WAL_MARK_MS);
+  }
+  assert.is(h.acknowledged.length, 8);
+  assert.is(h.unmarked.length, 1);
+  h.markDisk.intercept = () => undefined;
+  h.put(7, 9, "entry 9");
+  marked(h);
+  assert.is(verified(h).mark?.position, verified(h).end);
+});
+
+test.run();
