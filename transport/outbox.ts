@@ -18,14 +18,22 @@ export interface ByteSink {
 /** A buffer larger than this is given back after its write, so that a burst does not stay. */
 const BUFFER_BYTES_KEPT = 64 * 1024;
 
+/** A buffer that stays with an idle stream. */
+const BUFFER_BYTES_IDLE = 1_024;
+
 /** Gathers frames and writes them, one write at a time. */
 export class Outbox {
   readonly #sink: ByteSink;
   readonly #bytesMax: number;
   readonly #onFailure: (error: RegistryError) => void;
+  readonly #onTaken: (() => void) | undefined;
+  readonly #writeBytesMax: number;
   #gathering: FrameWriter;
   #spare: FrameWriter | undefined;
   #writing = false;
+  /** Of the buffer that is being written, what is not taken yet. */
+  #leavingBytes = 0;
+  #writes = 0;
   #failure: RegistryError | undefined;
   #wakeups: (() => void)[] = [];
 
@@ -33,14 +41,23 @@ export class Outbox {
    * @param bytesMax what may gather; a frame beyond it is refused with `too_large`, so the owner
    *   keeps well below it by waiting for {@link drained}.
    * @param onFailure called once, when a write fails.
+   * @param onTaken called after each write that the sink took; must not throw.
+   * @param writeBytesMax the most that goes with one write. Default: all that gathered.
    */
   constructor(
     sink: ByteSink,
-    options: { bytesMax: number; onFailure: (error: RegistryError) => void },
+    options: {
+      bytesMax: number;
+      onFailure: (error: RegistryError) => void;
+      onTaken?: () => void;
+      writeBytesMax?: number;
+    },
   ) {
     this.#sink = sink;
     this.#bytesMax = options.bytesMax;
     this.#onFailure = options.onFailure;
+    this.#onTaken = options.onTaken;
+    this.#writeBytesMax = options.writeBytesMax ?? Infinity;
     this.#gathering = this.#newWriter();
   }
 
@@ -54,6 +71,24 @@ export class Outbox {
     return this.#gathering.length;
   }
 
+  /** Bytes that the sink has not taken: gathered, and of the write under way. */
+  get pendingBytes(): number {
+    return this.#gathering.length + this.#leavingBytes;
+  }
+
+  /** Writes that the sink took so far. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Gives back buffers that a burst left; called where nothing is pending. */
+  trim(): void {
+    this.#spare = undefined;
+    if (this.#gathering.length === 0 && this.#gathering.bytes.length > BUFFER_BYTES_IDLE) {
+      this.#gathering = this.#newWriter();
+    }
+  }
+
   /** Begins a write of what has gathered, unless one is under way: then it follows that one. */
   flush(): void {
     if (this.#failure !== undefined) {
@@ -65,10 +100,8 @@ export class Outbox {
     const leaving = this.#gathering;
     this.#gathering = this.#spare ?? this.#newWriter();
     this.#spare = undefined;
-    this.#sink.write(leaving.written).then(
-      () => this.#written(leaving),
-      (cause) => this.#fail(toRegistryError(cause)),
-    );
+    this.#leavingBytes = leaving.length;
+    this.#write(leaving, leaving.written);
   }
 
   /** Resolves when at most `bytes` wait, or the outbox has failed. */
@@ -85,6 +118,23 @@ export class Outbox {
     }
   }
 
+  /** Writes `bytes`, which are the rest of `leaving`. */
+  #write(leaving: FrameWriter, bytes: Uint8Array): void {
+    const count = Math.min(bytes.length, this.#writeBytesMax);
+    const isLast = count === bytes.length;
+    this.#sink.write(isLast ? bytes : bytes.subarray(0, count)).then(
+      () => {
+        if (this.#failure !== undefined) return;
+        this.#writes++;
+        this.#leavingBytes -= count;
+        if (isLast) this.#written(leaving);
+        else this.#write(leaving, bytes.subarray(count));
+        this.#onTaken?.();
+      },
+      (cause) => this.#fail(toRegistryError(cause)),
+    );
+  }
+
   #written(left: FrameWriter): void {
     this.#writing = false;
     if (left.bytes.length <= BUFFER_BYTES_KEPT) {
@@ -99,6 +149,7 @@ export class Outbox {
     this.#writing = false;
     this.#failure = error;
     this.#gathering.reset();
+    this.#leavingBytes = 0;
     this.#wake();
     this.#onFailure(error);
   }

@@ -121,10 +121,10 @@ export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Sessions of one listener: at 25 KB each they take half a gigabyte. */
 export const SESSIONS_MAX = 20_000;
 /**
- * Sessions of one remote address (IPv6: one /64), loopback excepted: many proxies behind one NAT fit,
- * one machine alone cannot take all places.
+ * Sessions of one remote address (IPv6: one /64), loopback excepted: the pods of four machines behind
+ * one NAT fit, of some 250 each, and it takes twenty addresses to fill a node.
  */
-export const SESSIONS_PER_ADDRESS_MAX = 2_048;
+export const SESSIONS_PER_ADDRESS_MAX = 1_024;
 /** Sessions that are ready and that nobody accepted yet: a burst while the process is in one turn. */
 export const SESSIONS_BACKLOG_MAX = 1_024;
 /** Streams of one session, both sides together: control, a few of requests, peer, some of bulk. */
@@ -295,11 +295,25 @@ export const IMAGE_CHUNK_BYTES = 64 * 1024;
 export const IDLE_READ_BYTES = 1_024;
 /** What a busy one grows to: more brings no more frames a wakeup. */
 export const STREAM_READ_BYTES_MAX = 64 * 1024;
-/** Replies that wait for a peer to read: above `HIGH` its requests wait too, until `LOW`. */
-export const REPLY_BACKLOG_BYTES_HIGH = 1024 * 1024;
-export const REPLY_BACKLOG_BYTES_LOW = 256 * 1024;
-/** The most that may wait: the backlog, one chunk of requests, and pages of records. */
+/** Replies of a session that its peer has not taken: above `HIGH` it is not served, until `LOW`. */
+export const REPLY_BACKLOG_BYTES_HIGH = 512 * 1024;
+export const REPLY_BACKLOG_BYTES_LOW = 128 * 1024;
+/** The most that one stream may gather: replies of requests that were under way already, and pages. */
 export const REPLY_BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
+/** One write of replies: a peer that takes this much in `PEER_STALL_MS` is slow, and not stuck. */
+export const REPLY_WRITE_BYTES_MAX = 256 * 1024;
+/** Replies not taken and frames not finished that the node holds in all; beyond it the largest goes. */
+export const NODE_HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** The same for all sessions of one identity: sixteen that do not read, or 64 large requests. */
+export const IDENTITY_HELD_BYTES_MAX = 16 * 1024 * 1024;
+/** Replies of which nothing is taken, or a frame that is not finished, for so long end a session, ms. */
+export const PEER_STALL_MS = 15_000;
+/** How often streams that hold something are looked at, ms. */
+export const STALL_LOOK_MS = 1_000;
+/** What lists get of each turn, ms: the most that another request waits for them. */
+export const LIST_TURN_MS = 1;
+/** Lists of one session that wait for their turn; further requests of it are not read meanwhile. */
+export const LISTS_WAITING_MAX = 64;
 /** Requests of one stream that are not answered yet; the next ones are told to come back. */
 export const REQUESTS_IN_FLIGHT_MAX = 4_096;
 /** From a session's first stream to its Hello, ms. */

@@ -12,7 +12,9 @@ import { type Operation, OPERATIONS } from "../wire/operations.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { Admission } from "./admission.ts";
 import type { IdentityPath } from "./identity_path.ts";
+import { ListJob, type ListSteps } from "./list_job.ts";
 import type { ListPath } from "./list_path.ts";
+import type { ListTurns } from "./list_turns.ts";
 import type { NodePath } from "./node_path.ts";
 import type { ReadAnswer, ReadBarrier, ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
@@ -26,6 +28,7 @@ export interface DispatcherParts {
   readonly access: AccessControl;
   readonly reads: ReadPath;
   readonly lists: ListPath;
+  readonly turns: ListTurns;
   readonly node: NodePath;
   readonly writes: WritePath;
   readonly identities: IdentityPath;
@@ -33,6 +36,13 @@ export interface DispatcherParts {
   readonly clock: MonotonicClock;
   readonly requestTimeoutMsDefault: number;
 }
+
+/** Operations that are worked in turns: each reads records of every partition. */
+const LISTS: ReadonlySet<number> = new Set([
+  OPERATIONS.resolveGateways.id,
+  OPERATIONS.listAgentsByRegion.id,
+  OPERATIONS.listGatewaysByRegion.id,
+]);
 
 /** Serves the requests of all streams. */
 export class Dispatcher implements RequestHandler {
@@ -50,7 +60,8 @@ export class Dispatcher implements RequestHandler {
       this.#parts.access.admit(stream.caller.peer, operation, request);
       if (operation.key === "system" || operation.id === OPERATIONS.useToken.id) {
         this.#later(this.#parts.identities, operation, request, stream, arrivedMs);
-      } else if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
+      } else if (LISTS.has(operation.id)) this.#list(operation, request, stream, arrivedMs);
+      else if (operation.kind === "read") this.#read(operation, request, stream, arrivedMs);
       else this.#later(this.#parts.writes, operation, request, stream, arrivedMs);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
@@ -82,12 +93,6 @@ export class Dispatcher implements RequestHandler {
         return reads.resolve(request, out, caller.peer);
       case OPERATIONS.resolveAgents.id:
         return lists.resolveMany(request, out, caller);
-      case OPERATIONS.resolveGateways.id:
-        return lists.resolveGateways(request, out, caller.peer);
-      case OPERATIONS.listAgentsByRegion.id:
-        return lists.list(KIND_AGENT, request, out, caller.peer);
-      case OPERATIONS.listGatewaysByRegion.id:
-        return lists.list(KIND_GATEWAY, request, out, caller.peer);
       case OPERATIONS.status.id:
         return node.status(request, out);
       case OPERATIONS.getRingMap.id:
@@ -95,6 +100,38 @@ export class Dispatcher implements RequestHandler {
       default:
         throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
     }
+  }
+
+  /** Lists take turns with those of other sessions, and are answered in one of them. */
+  #list(
+    operation: Operation,
+    request: RequestView,
+    stream: RequestStream,
+    arrivedMs: number,
+  ): void {
+    const { turns, clock } = this.#parts;
+    const copy = ownRequest(request);
+    const job = new ListJob({
+      steps: this.#stepsOf(operation, copy, stream),
+      operationId: operation.id,
+      request: copy,
+      stream,
+      clock,
+      arrivedMs,
+      deadlineMs: arrivedMs + this.#timeoutMs(request),
+    });
+    turns.add(stream.caller, job);
+  }
+
+  #stepsOf(operation: Operation, request: RequestView, stream: RequestStream): ListSteps {
+    const { lists } = this.#parts;
+    const { caller: { peer } } = stream;
+    const writer = () => stream.writer;
+    if (operation.id === OPERATIONS.resolveGateways.id) {
+      return lists.resolveGateways(request, writer, peer);
+    }
+    const isOfAgents = operation.id === OPERATIONS.listAgentsByRegion.id;
+    return lists.list(isOfAgents ? KIND_AGENT : KIND_GATEWAY, request, writer, peer);
   }
 
   /** Waits for permission, then reads; a composite read may wait for several groups in turn. */

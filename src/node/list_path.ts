@@ -3,7 +3,8 @@
  *
  * Such an answer is not one snapshot: each record is read with the permission and the receipt of its
  * own partition. A list goes through the partitions in order; its cursor says where it stopped, and
- * a page ends when it is full, by count or by bytes.
+ * a page ends when it is full, by count or by bytes. Lists are made in steps, between which others are
+ * served.
  */
 import {
   listReplyCodec,
@@ -38,6 +39,7 @@ import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "./group_interface.ts";
 import type { Caller } from "./caller.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
+import type { ListSteps } from "./list_job.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import {
   leaseRemainingMs,
@@ -60,6 +62,18 @@ interface Page {
   readonly items: Input<RecordReply>[];
   readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
   bytes: number;
+  /** Items, from the first, whose bytes are copies. */
+  kept: number;
+  nextCursor: Uint8Array;
+}
+
+/** The best gateways of a region, valid in this turn. */
+interface Ranked {
+  readonly best: readonly {
+    readonly partition: Partition;
+    readonly point: ReadPoint;
+    readonly slot: number;
+  }[];
 }
 
 /** Answers reads of many keys. One for all streams of a node. */
@@ -68,8 +82,6 @@ export class ListPath {
   readonly #reads: ReadPath;
   readonly #replies: ReplyWriter;
   readonly #veil: CredentialVeil;
-  readonly #listRequest = listRequestCodec.newView();
-  readonly #gatewaysRequest = resolveGatewaysRequestCodec.newView();
   readonly #manyRequest = resolveManyRequestCodec.newView();
 
   constructor(
@@ -84,29 +96,42 @@ export class ListPath {
     this.#veil = veil;
   }
 
-  /** ListAgentsByRegion, ListGatewaysByRegion. */
+  /**
+   * ListAgentsByRegion, ListGatewaysByRegion, a partition a step.
+   *
+   * @param request over bytes of its own: it is read until the last step.
+   * @param writer where the answer goes, as it is then.
+   */
   list(
     kind: RecordKind,
     request: RequestView,
-    out: FrameWriter,
+    writer: () => FrameWriter,
     peer: AuthenticatedPeer,
-  ): ReadAnswer {
-    const body = request.bodyInto(this.#listRequest);
+  ): ListSteps {
+    const page = newPage(kind, peer);
+    const steps = this.#listSteps(request, page);
+    return this.#stepsOf(steps, request, writer, page);
+  }
+
+  *#listSteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+    const body = request.bodyInto(listRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
-    const cursor = checkedCursor(body.cursor, this.#table.partitioner.partitionCount);
-    const page: Page = { kind, peer, items: [], receipts: [], bytes: 0 };
-    let nextCursor: Uint8Array = NO_CURSOR;
+    const { partitionCount } = this.#table.partitioner;
+    const cursor = checkedCursor(body.cursor, partitionCount);
     let afterId = cursor.afterId;
-    for (let id = cursor.partition; id < this.#table.partitioner.partitionCount; id++) {
+    for (let id = cursor.partition; id < partitionCount; id++) {
       const partition = this.#table.at(id);
       if (partition === undefined) continue;
-      const point = partition.group.readPoint(request.maxStalenessMs);
-      if (point === undefined) return partition.group;
+      let point = partition.group.readPoint(request.maxStalenessMs);
+      while (point === undefined) {
+        yield partition.group;
+        point = partition.group.readPoint(request.maxStalenessMs);
+      }
       const wanted = limit - page.items.length;
       // One more than wanted tells whether a page follows.
       const slots = partition.store.listRegion({
-        kind,
+        kind: page.kind,
         region,
         limit: wanted + 1,
         afterId,
@@ -115,37 +140,68 @@ export class ListPath {
       if (taken > 0) page.receipts.push({ partition: id, point });
       if (taken < slots.length) {
         if (taken > 0) afterId = idOfSlot(partition, slots[taken - 1]!);
-        nextCursor = encodeCursor({ partition: id, afterId });
-        break;
+        page.nextCursor = encodeCursor({ partition: id, afterId });
+        return;
       }
       afterId = FIRST_ID;
+      yield undefined;
     }
-    this.#answerPage(request, out, page, nextCursor);
-    return "ok";
   }
 
-  /** ResolveGateways: live gateways of a region, the freest first. */
-  resolveGateways(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
-    const body = request.bodyInto(this.#gatewaysRequest);
+  /** ResolveGateways: live gateways of a region, the freest first; in one step, but for permissions. */
+  resolveGateways(
+    request: RequestView,
+    writer: () => FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ListSteps {
+    const page = newPage(KIND_GATEWAY, peer);
+    const steps = this.#gatewaySteps(request, page);
+    return this.#stepsOf(steps, request, writer, page);
+  }
+
+  *#gatewaySteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+    const body = request.bodyInto(resolveGatewaysRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
+    let ranked = this.#rank(region, limit, request.maxStalenessMs);
+    while ("readBarrier" in ranked) {
+      yield ranked;
+      ranked = this.#rank(region, limit, request.maxStalenessMs);
+    }
+    for (const { partition, point, slot } of ranked.best) {
+      if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
+      page.receipts.push({ partition: partition.id, point });
+    }
+  }
+
+  #rank(region: Uint8Array, limit: number, maxStalenessMs: number): Ranked | ReadBarrier {
     const ranking = new GatewayRanking<PartitionStore>(limit);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
     for (const partition of this.#table) {
       if (partition.store.gatewayCount === 0) continue;
-      const point = partition.group.readPoint(request.maxStalenessMs);
+      const point = partition.group.readPoint(maxStalenessMs);
       if (point === undefined) return partition.group;
       asked.set(partition.store, { partition, point });
       partition.store.rankGateways(region, ranking);
     }
-    const page: Page = { kind: KIND_GATEWAY, peer, items: [], receipts: [], bytes: 0 };
-    for (const { owner, slot } of ranking.ranked()) {
-      const { partition, point } = defined(asked.get(owner), "A ranked partition was asked");
-      if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
-      page.receipts.push({ partition: partition.id, point });
-    }
-    this.#answerPage(request, out, page, NO_CURSOR);
-    return "ok";
+    const best = ranking.ranked().map(({ owner, slot }) => ({
+      ...defined(asked.get(owner), "A ranked partition was asked"),
+      slot,
+    }));
+    return { best };
+  }
+
+  #stepsOf(
+    steps: Generator<ReadBarrier | undefined, void>,
+    request: RequestView,
+    writer: () => FrameWriter,
+    page: Page,
+  ): ListSteps {
+    return {
+      next: () => steps.next(),
+      keep: () => keepItems(page),
+      answer: () => this.#answerPage(request, writer(), page),
+    };
   }
 
   /**
@@ -230,16 +286,36 @@ export class ListPath {
     return taken;
   }
 
-  #answerPage(
-    request: RequestView,
-    out: FrameWriter,
-    page: Page,
-    nextCursor: Uint8Array,
-  ): void {
+  #answerPage(request: RequestView, out: FrameWriter, page: Page): void {
+    const { items, nextCursor } = page;
     this.#replies.begin(request.id);
     for (const { partition, point } of page.receipts) this.#replies.addReceipt(partition, point);
-    this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor });
+    this.#replies.success(out, listReplyCodec, { items, nextCursor });
   }
+}
+
+function newPage(kind: RecordKind, peer: AuthenticatedPeer): Page {
+  return { kind, peer, items: [], receipts: [], bytes: 0, kept: 0, nextCursor: NO_CURSOR };
+}
+
+/** Copies the records of a page that still lie in the store, which may move them in another turn. */
+function keepItems(page: Page): void {
+  const { items, kept } = page;
+  let bytes = 0;
+  for (let index = kept; index < items.length; index++) bytes += spanBytes(items[index]!.record);
+  const copies = new Uint8Array(bytes);
+  let at = 0;
+  for (let index = kept; index < items.length; index++) {
+    const { record, remainingMs } = items[index]!;
+    const start = at;
+    const source = record instanceof Uint8Array
+      ? record
+      : record.bytes.subarray(record.start, record.end);
+    copies.set(source, at);
+    at += source.length;
+    items[index] = { record: { bytes: copies, start, end: at }, remainingMs };
+  }
+  page.kept = items.length;
 }
 
 /** Beyond a page's bytes: to be asked again, with fewer. */

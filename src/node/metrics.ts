@@ -54,6 +54,12 @@ export interface NodeSnapshot {
   readonly refusals: ReadonlyMap<string, number>;
   /** Those of them that ended a handshake. */
   readonly handshakesRefused: ReadonlyMap<string, number>;
+  /** What sessions make the node hold now, bytes. */
+  readonly held: { readonly replies: number; readonly frames: number };
+  /** Sessions that the node ended since the start, by a closed set of reasons. */
+  readonly sessionsEnded: ReadonlyMap<string, number>;
+  /** Sessions without a proof: now, and those that gave way to others since the start. */
+  readonly strangers: { readonly count: number; readonly evicted: number };
 }
 
 /** What {@link NodeMetrics} needs. */
@@ -263,6 +269,27 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "Handshakes that were refused, by reason: the faults of registry-auth/1, or an error code.",
       () =>
         [...snapshot().handshakesRefused].map(([reason, value]) => ({ labels: { reason }, value })),
+    ),
+    counter(
+      "crs_sessions_ended_total",
+      "Sessions that the node ended for what they made it hold, by reason: replies_not_taken, " +
+        "frame_not_finished, memory.",
+      () => [...snapshot().sessionsEnded].map(([reason, value]) => ({ labels: { reason }, value })),
+    ),
+    gauge(
+      "crs_sessions_held_bytes",
+      "Replies that peers have not taken, and frames that they have not finished.",
+      () => Object.entries(snapshot().held).map(([kind, value]) => ({ labels: { kind }, value })),
+    ),
+    gauge(
+      "crs_strangers",
+      "Open sessions that may only ask for a certificate.",
+      () => single(snapshot().strangers.count),
+    ),
+    counter(
+      "crs_strangers_evicted_total",
+      "Such sessions that were idle and gave way to others.",
+      () => single(snapshot().strangers.evicted),
     ),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];

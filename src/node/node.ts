@@ -249,13 +249,14 @@ class Node {
 
   /** Opens the ports. */
   async #bind(): Promise<Listener> {
-    const { host, port, tls, tlsPort, webtransport, sessionsMax } = this.#config;
+    const { host, port, tls, tlsPort, webtransport } = this.#config;
+    const { sessionsMax, sessionsPerAddressMax } = this.#config;
     const listen = {
       hosts: host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(host)],
       certificate: this.#serverCertificate(),
       scheduler: this.#world.scheduler,
       onError: this.#onError,
-      limits: { sessionsMax, sessionsPerAddressMax: sessionsMax },
+      limits: { sessionsMax, sessionsPerAddressMax },
     };
     this.#quic = listenQuic({ ...listen, port, webtransport: webtransport === "on" });
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());

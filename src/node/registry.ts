@@ -52,6 +52,7 @@ import { IdentityPath } from "./identity_path.ts";
 import { IdentityService } from "./identity_service.ts";
 import { LeaseDriver } from "./lease_driver.ts";
 import { ListPath } from "./list_path.ts";
+import { ListTurns } from "./list_turns.ts";
 import { FOUNDER_REPLICA } from "./log_entry.ts";
 import type { RaftGroup } from "./group.ts";
 import { GroupSet, type PeerLinks } from "./group_set.ts";
@@ -195,6 +196,7 @@ export class Registry {
       access,
       reads,
       lists: new ListPath(table, reads, this.replies, veil),
+      turns: new ListTurns({ scheduler: world.scheduler, clock: world.monotonic }),
       node: new NodePath(this.replies, {
         status: () => this.status(),
         ringMap: () => this.ringMap(),

@@ -5,15 +5,18 @@
  *
  * A frame that is whole but wrong is answered with its code, and the stream goes on; where framing
  * itself is lost, the stream ends. A peer that does not read its replies is not read from, and what
- * it sent already waits; one whose replies outgrow even that loses its stream.
+ * it sent already waits; one that takes nothing for long, or does not finish a frame, loses its session.
+ * What a stream holds for its peer is counted in the session's account.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { type ErrorCode, type RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   IDLE_READ_BYTES,
+  LISTS_WAITING_MAX,
+  PEER_STALL_MS,
   REPLY_BACKLOG_BYTES_HIGH,
-  REPLY_BACKLOG_BYTES_LOW,
   REPLY_BACKLOG_BYTES_MAX,
+  REPLY_WRITE_BYTES_MAX,
   REQUEST_FRAME_BYTES_MAX,
   STREAM_READ_BYTES_MAX,
 } from "../base/limits.ts";
@@ -23,6 +26,8 @@ import type { OwnedBytes, Stream } from "../../transport/transport.ts";
 import type { Caller } from "./caller.ts";
 import type { HeldClock } from "./held_clock.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
+import type { SessionAccount } from "./session_budget.ts";
+import type { StallWatch, Watched } from "./stall_watch.ts";
 
 /** Counts requests: the metrics, or nothing. */
 export interface RequestObserver {
@@ -39,8 +44,21 @@ export interface RequestHandler {
   serve(request: RequestView, stream: RequestStream): void;
 }
 
+/** What a stream stands on. */
+export interface RequestStreamOptions {
+  readonly stream: Stream;
+  readonly caller: Caller;
+  readonly handler: RequestHandler;
+  readonly replies: ReplyWriter;
+  readonly clock: HeldClock;
+  readonly observer: RequestObserver;
+  /** Of its session. */
+  readonly account: SessionAccount;
+  readonly watch: StallWatch;
+}
+
 /** One request stream, from its first byte to its last. */
-export class RequestStream {
+export class RequestStream implements Watched {
   readonly caller: Caller;
   /** When the chunk that is being served arrived, monotonic ms. */
   arrivedMs = 0;
@@ -59,6 +77,25 @@ export class RequestStream {
   readonly #replies: ReplyWriter;
   readonly #clock: HeldClock;
   readonly #observer: RequestObserver;
+  readonly #account: SessionAccount;
+  readonly #watch: StallWatch;
+  /** What is counted in the account, bytes. */
+  #repliesBytes = 0;
+  #frameBytes = 0;
+  /** Requests that came, ever: a frame that was finished. */
+  #requests = 0;
+  /** What the watch saw: writes and requests of then, and since when each stood still. */
+  #isWatched = false;
+  #seenWrites = -1;
+  #seenRequests = -1;
+  #repliesSinceMs = 0;
+  #frameSinceMs = 0;
+  /** Lists that wait for their turn. */
+  #lists = 0;
+  #listDone: (() => void) | undefined;
+  /** True while it waits for its peer, and so reads nothing. */
+  #isWaiting = false;
+  #isOver = false;
   /** Frames of the chunk, copied, that wait until the peer has read. */
   #deferred: Uint8Array[] = [];
   #inChunk = false;
@@ -66,24 +103,50 @@ export class RequestStream {
   readonly #answeredOperations: number[] = [];
   readonly #answeredCodes: ("ok" | ErrorCode)[] = [];
 
-  constructor(options: {
-    stream: Stream;
-    caller: Caller;
-    handler: RequestHandler;
-    replies: ReplyWriter;
-    clock: HeldClock;
-    observer: RequestObserver;
-  }) {
+  constructor(options: RequestStreamOptions) {
     this.#stream = options.stream;
     this.caller = options.caller;
     this.#handler = options.handler;
     this.#replies = options.replies;
     this.#clock = options.clock;
     this.#observer = options.observer;
+    this.#account = options.account;
+    this.#watch = options.watch;
     this.#outbox = new Outbox(options.stream, {
       bytesMax: REPLY_BACKLOG_BYTES_MAX,
-      onFailure: () => options.stream.abort(),
+      writeBytesMax: REPLY_WRITE_BYTES_MAX,
+      onTaken: () => this.#countHeld(),
+      onFailure: () => {
+        options.stream.abort();
+        this.#countHeld();
+      },
     });
+  }
+
+  /** True while a large answer may be made: the peer takes what it is sent. */
+  get hasRoom(): boolean {
+    return !this.#account.isFull && this.#outbox.pendingBytes < REPLY_BACKLOG_BYTES_HIGH;
+  }
+
+  /** True once nobody waits for answers any more. */
+  get isOver(): boolean {
+    return this.#isOver || this.#account.isClosed;
+  }
+
+  /** Resolves when {@link hasRoom} may be true again, or the session is over. */
+  room(): Promise<void> {
+    return this.#account.room();
+  }
+
+  /** A list waits for its turn: with too many of them nothing more is read. */
+  listBegun(): void {
+    this.#lists++;
+  }
+
+  /** One of them was answered. */
+  listEnded(): void {
+    this.#lists--;
+    this.#listDone?.();
   }
 
   /** Where a reply is appended; {@link answered} comes after. */
@@ -106,6 +169,7 @@ export class RequestStream {
     }
     this.#observer.requestDone(operationId, code, this.#clock.nowMs() - arrivedMs);
     this.#outbox.flush();
+    this.#countHeld();
   }
 
   /** Answers with an error, and sends it as {@link answered} does. Never throws. */
@@ -140,22 +204,80 @@ export class RequestStream {
    */
   async run(): Promise<void> {
     let buffer: OwnedBytes = new Uint8Array(IDLE_READ_BYTES);
-    for (;;) {
-      if (this.#outbox.gatheredBytes > REPLY_BACKLOG_BYTES_HIGH) {
-        await this.#outbox.drained(REPLY_BACKLOG_BYTES_LOW);
+    try {
+      for (;;) {
+        if (this.#isBlocked) await this.#unblocked();
+        if (this.#account.isClosed) return;
+        const chunk = await this.#stream.read(buffer);
+        if (chunk === undefined) return;
+        this.arrivedMs = this.#clock.nowMs();
+        this.#serve(() => this.#assembler.push(chunk, this.#serveFrame));
+        while (this.#deferred.length > 0 && !this.#account.isClosed) await this.#serveDeferred();
+        buffer = nextReadBuffer(chunk);
       }
-      const chunk = await this.#stream.read(buffer);
-      if (chunk === undefined) return;
-      this.arrivedMs = this.#clock.nowMs();
-      this.#serve(() => this.#assembler.push(chunk, this.#serveFrame));
-      while (this.#deferred.length > 0) await this.#serveDeferred();
-      buffer = nextReadBuffer(chunk);
+    } finally {
+      this.#isOver = true;
+      this.#account.change(-this.#repliesBytes, -this.#frameBytes);
+      this.#repliesBytes = this.#frameBytes = 0;
     }
+  }
+
+  /** As the watch asks: ends the session of a peer that stands still for too long. */
+  look(nowMs: number): boolean {
+    this.#countHeld();
+    const writes = this.#outbox.writes;
+    if (this.#repliesBytes === 0 || writes !== this.#seenWrites) this.#repliesSinceMs = nowMs;
+    this.#seenWrites = writes;
+    const isFrameDue = this.#frameBytes > 0 && !this.#isWaiting;
+    if (!isFrameDue || this.#requests !== this.#seenRequests) this.#frameSinceMs = nowMs;
+    this.#seenRequests = this.#requests;
+    if (nowMs - this.#repliesSinceMs >= PEER_STALL_MS) {
+      this.#account.end("replies_not_taken", "deadline_exceeded", REPLIES_LATE);
+    } else if (nowMs - this.#frameSinceMs >= PEER_STALL_MS) {
+      this.#account.end("frame_not_finished", "deadline_exceeded", FRAME_LATE);
+    }
+    if (this.#isOver || this.#repliesBytes + this.#frameBytes === 0) {
+      this.#isWatched = false;
+      this.#seenWrites = this.#seenRequests = -1;
+      this.#outbox.trim();
+    }
+    return this.#isWatched;
+  }
+
+  /** Counts what the stream holds now. */
+  #countHeld(): void {
+    if (this.#isOver) return;
+    const repliesBytes = this.#outbox.pendingBytes;
+    const frameBytes = this.#assembler.partialBytes;
+    if (repliesBytes === this.#repliesBytes && frameBytes === this.#frameBytes) return;
+    const repliesChange = repliesBytes - this.#repliesBytes;
+    const frameChange = frameBytes - this.#frameBytes;
+    this.#repliesBytes = repliesBytes;
+    this.#frameBytes = frameBytes;
+    if (!this.#isWatched) {
+      this.#isWatched = true;
+      this.#watch.add(this);
+    }
+    this.#account.change(repliesChange, frameChange);
+  }
+
+  get #isBlocked(): boolean {
+    return this.#account.isFull || this.#lists >= LISTS_WAITING_MAX;
+  }
+
+  /** Waits until the peer has taken enough, and its lists had their turns. */
+  async #unblocked(): Promise<void> {
+    this.#isWaiting = true;
+    while (this.#isBlocked && !this.#isOver) {
+      if (this.#account.isFull) await this.#account.room();
+      else await new Promise<void>((resolve) => this.#listDone = resolve);
+    }
+    this.#isWaiting = false;
   }
 
   /** Once the peer has read, serves what waits, as far as replies may gather again. */
   async #serveDeferred(): Promise<void> {
-    await this.#outbox.drained(REPLY_BACKLOG_BYTES_LOW);
+    await this.#unblocked();
     const frames = this.#deferred;
     this.#deferred = [];
     this.#serve(() => {
@@ -177,6 +299,7 @@ export class RequestStream {
     } finally {
       this.#inChunk = false;
       this.#outbox.flush();
+      this.#countHeld();
       this.#countAnswered();
     }
   }
@@ -193,10 +316,11 @@ export class RequestStream {
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
     // A chunk of small requests may ask for more than a peer that does not read should be given.
-    if (this.#outbox.gatheredBytes > REPLY_BACKLOG_BYTES_HIGH) {
+    if (this.#outbox.pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked) {
       this.#deferred.push(bytes.slice(start, end));
       return;
     }
+    this.#requests++;
     this.inFlight++;
     const request = this.#request;
     let requestId = 0;
@@ -209,6 +333,9 @@ export class RequestStream {
     }
   };
 }
+
+const REPLIES_LATE = `Replies must be taken within ${PEER_STALL_MS} ms: none of them was`;
+const FRAME_LATE = `A request's frame must be whole within ${PEER_STALL_MS} ms: it was not`;
 
 /** A read that filled its buffer asks for more next time; one that left it empty, for less. */
 export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {

@@ -35,6 +35,8 @@ import { TokenBucket } from "./rate_limiter.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
 import { type RequestHandler, type RequestObserver, RequestStream } from "./request_stream.ts";
+import { type SessionAccount, SessionBudget } from "./session_budget.ts";
+import { StallWatch } from "./stall_watch.ts";
 import { Strangers } from "./strangers.ts";
 
 /** What the node says of itself in every HelloReply. */
@@ -66,6 +68,8 @@ interface RenewableCaller extends Caller {
 
 interface OpenSession {
   readonly session: Session;
+  /** What it makes the node hold. */
+  readonly account: SessionAccount;
   readonly streams: Set<RequestStream>;
   control: Outbox | undefined;
   /** Who is at the other end, once that is proven; renewed in place. */
@@ -85,17 +89,18 @@ interface OpenSession {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #open = new Set<OpenSession>();
-  readonly #strangers: Strangers;
+  /** Sessions of those who have proven nothing. */
+  readonly strangers: Strangers;
+  /** What sessions make the node hold, and which it ended for that. */
+  readonly budget = new SessionBudget();
+  readonly #watch: StallWatch;
   #closing = false;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#strangers = new Strangers(options.world.scheduler);
-  }
-
-  /** Sessions of those who have proven nothing. */
-  get strangers(): { readonly count: number; readonly evicted: number } {
-    return this.#strangers;
+    const { clock, world: { scheduler } } = options;
+    this.strangers = new Strangers(scheduler);
+    this.#watch = new StallWatch({ scheduler, clock });
   }
 
   /** Sessions that are open now. */
@@ -142,6 +147,7 @@ export class Sessions {
     await Promise.all(
       Array.from(this.#open, (open) => this.#goodbye(open, "shutting_down", "The node stops")),
     );
+    this.#watch.close();
   }
 
   /** Resolves when no request is under way, or the time is up. */
@@ -162,6 +168,7 @@ export class Sessions {
   async #serve(session: Session): Promise<void> {
     const open: OpenSession = {
       session,
+      account: this.budget.open((code, message) => void this.#goodbye(open, code, message)),
       streams: new Set(),
       control: undefined,
       proof: undefined,
@@ -187,6 +194,7 @@ export class Sessions {
     } finally {
       this.#open.delete(open);
       open.ended.abort();
+      open.account.close();
       open.proof?.close();
       session.abort("The session is over");
     }
@@ -213,14 +221,18 @@ export class Sessions {
   async #serveStranger(open: OpenSession, stream: Stream): Promise<void> {
     const { session } = open;
     const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
-    const requests = this.#requestStream(stream, caller);
+    const requests = this.#requestStream(open, stream, caller);
     open.streams.add(requests);
-    await this.#strangers.serve(session, requests);
+    await this.strangers.serve(session, requests);
   }
 
-  #requestStream(stream: Stream, caller: Caller): RequestStream {
+  #requestStream({ account }: OpenSession, stream: Stream, caller: Caller): RequestStream {
     const { handler, replies, clock, observer } = this.#options;
-    return new RequestStream({ stream, caller, handler, replies, clock, observer });
+    const watch = this.#watch;
+    return new RequestStream({
+      ...{ stream, caller, account, watch },
+      ...{ handler, replies, clock, observer },
+    });
   }
 
   #newBucket(): TokenBucket {
@@ -254,6 +266,8 @@ export class Sessions {
     const reply: Greeting = { ...facts, version, ringMap: ringMap() };
     send(open.control, { kind: "hello_reply", reply });
     open.greeted = true;
+    // All that come without certificates are one peer, whose sessions have nothing in common.
+    if (peer.role !== "development") open.account.identify(peer.subject);
     this.#followControl(open, control);
     open.caller = {
       sessionId: session.id,
@@ -396,7 +410,7 @@ export class Sessions {
         stream.abort();
         continue;
       }
-      const requests = this.#requestStream(stream, caller);
+      const requests = this.#requestStream(open, stream, caller);
       open.streams.add(requests);
       requests.run()
         .catch((error) => this.#streamFailed(open, stream, error))

@@ -12,6 +12,7 @@ import {
   RENEWAL_GRACE_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
+  SESSIONS_PER_ADDRESS_MAX,
   TOKEN_NAME_BYTES_MAX,
   WAL_HARD_BYTES,
   WAL_SOFT_BYTES,
@@ -200,6 +201,15 @@ export const SETTINGS = {
     min: 1,
     max: 1_000_000,
     description: "client sessions beyond which new ones are refused",
+  },
+  sessionsPerAddressMax: {
+    kind: "integer",
+    default: SESSIONS_PER_ADDRESS_MAX,
+    min: 1,
+    max: 1_000_000,
+    description:
+      "the same of one address (IPv6: one /64), loopback excepted; raise it for clients " +
+      "that share one address",
   },
   callerRequestsPerSecondMax: {
     kind: "integer",

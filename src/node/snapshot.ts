@@ -45,6 +45,15 @@ export function snapshotOf(
     renewals: registry?.renewals.renewed ?? 0,
     renewalsLogged: registry?.extensionsProposed ?? 0,
     refusals: registry?.refusals.counts ?? new Map(),
+    held: {
+      replies: sessions?.budget.repliesBytes ?? 0,
+      frames: sessions?.budget.framesBytes ?? 0,
+    },
+    sessionsEnded: sessions?.budget.ended ?? new Map(),
+    strangers: {
+      count: sessions?.strangers.count ?? 0,
+      evicted: sessions?.strangers.evicted ?? 0,
+    },
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
   };
 }
