@@ -2,6 +2,7 @@
  * Writes the pages of the documentation that follow from the code: `deno task docs`. With `--check`
  * it writes nothing and fails where a page is not what it would write.
  */
+import { RECORD_GRANT_GRACE_MS } from "../src/base/limits.ts";
 import { type AccessRow, credentialRows, operationRows, ROLES, ruleRows } from "./access_table.ts";
 
 const ACCESS_PAGE = new URL("access.md", import.meta.url);
@@ -35,6 +36,25 @@ certificate.
 
 ${table("operation", operationRows())}
 A gateway that deregisters itself may take the agents that are attached to it along.
+
+## When a right ends
+
+A record ends with what it rests on, whatever is left of its lease, by a logged command of its
+partition's leader; its renewals are refused with \`permission_denied\` from then on.
+
+| what ends                                       | which records end                              |
+| ----------------------------------------------- | ---------------------------------------------- |
+| ban of a subject                                | the agent or gateway of that id                |
+| ban of a lineage                                | the same, where that lineage wrote it last     |
+| a lineage with two holders                      | the same                                       |
+| ban of a token                                  | what the token granted, unless something else grants it too |
+| end of a token                                  | the same, ${
+    RECORD_GRANT_GRACE_MS / 1_000
+  } s later                            |
+| a certificate that can be renewed no more       | none at once; its gateway renews it no more    |
+
+The agents of a gateway that was banned stay, and are resolved without it. Whoever is let in again
+registers anew.
 
 ## Rules
 

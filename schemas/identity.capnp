@@ -76,6 +76,18 @@ struct BanCommand {
   # The ban is over; reason and end say nothing.
 }
 
+struct GrantCommand {
+  # A token was issued that grants a lineage more than its certificate does.
+  tokenId @0 :Text;
+  lineage @1 :UInt32;
+  untilMs @2 :UInt64;
+  # Unix ms from which it grants nothing.
+  subject @3 :Text;
+  grants @4 :GrantsRecord;
+  detail @5 :Text;
+  # For the audit log.
+}
+
 struct DocumentCommand {
   # A document that group 0 keeps for everybody.
   name @0 :UInt16;

@@ -447,6 +447,73 @@ export const banCommandCodec = new StructCodec<BanCommand, BanCommandView>({
   newView: () => new BanCommandView(),
 });
 
+/** A token was issued that grants a lineage more than its certificate does. */
+export interface GrantCommand {
+  tokenId: string;
+  lineage: number;
+  /** Unix ms from which it grants nothing. */
+  untilMs: number;
+  subject: string;
+  grants: GrantsRecord | undefined;
+  /** For the audit log. */
+  detail: string;
+}
+
+/** A flyweight over {@link GrantCommand}. */
+export class GrantCommandView extends StructView<GrantCommand> {
+  #grants: GrantsRecordView | undefined;
+
+  get tokenId(): string { return this.$text(0); }
+  get tokenIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get tokenIdOffset(): number { return this.$textOffset(0); }
+  get tokenIdLength(): number { return this.$textLength(0); }
+  get lineage(): number { return this.$uint32(0); }
+  set lineage(value: number) { this.$setUint32(0, value); }
+  get untilMs(): number { return this.$uint64(8); }
+  set untilMs(value: number) { this.$setUint64(8, value); }
+  get subject(): string { return this.$text(1); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(1); }
+  get subjectOffset(): number { return this.$textOffset(1); }
+  get subjectLength(): number { return this.$textLength(1); }
+  get hasGrants(): boolean { return this.$has(2); }
+  get grants(): GrantsRecordView { return this.$struct(2, this.#grants ??= new GrantsRecordView()); }
+  get detail(): string { return this.$text(3); }
+  get detailBytes(): Uint8Array { return this.$textBytes(3); }
+  get detailOffset(): number { return this.$textOffset(3); }
+  get detailLength(): number { return this.$textLength(3); }
+
+  override toPlain(): GrantCommand {
+    this.$payPlain();
+    return {
+      tokenId: this.tokenId,
+      lineage: this.lineage,
+      untilMs: this.untilMs,
+      subject: this.subject,
+      grants: this.hasGrants ? this.grants.toPlain() : undefined,
+      detail: this.detail,
+    };
+  }
+}
+
+function putGrantCommand(out: FrameWriter, at: number, value: Input<GrantCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.lineage, "lineage");
+  UINT64.write(view, at + 8, value.untilMs, "untilMs");
+  out.$text(at + 16, value.tokenId);
+  out.$text(at + 24, value.subject);
+  out.$nested<GrantsRecord>(at + 32, value.grants, grantsRecordCodec.layout);
+  out.$text(at + 40, value.detail);
+}
+
+/** Encodes and decodes {@link GrantCommand}. */
+export const grantCommandCodec = new StructCodec<GrantCommand, GrantCommandView>({
+  name: "GrantCommand",
+  dataWords: 2,
+  pointerWords: 4,
+  put: putGrantCommand,
+  newView: () => new GrantCommandView(),
+});
+
 /** A document that group 0 keeps for everybody. */
 export interface DocumentCommand {
   /** 1 trust bundle, 2 plan of the token keys. */

@@ -534,6 +534,23 @@ export const LINEAGES_MAX = 262_144;
 export const DOCUMENT_BYTES_MAX = 768 * 1024;
 /** A token: with the most grants that are of use it has some 2 KiB; it is sent with a session. */
 export const TOKEN_BYTES_MAX = 4 * 1024;
+/** Tokens with grants in group 0, 400 bytes each: half of all lineages at once, 52 MB. */
+export const TOKEN_GRANTS_MAX = 131_072;
+/** The same of one lineage: a token every minute, each with the longest life. */
+export const TOKEN_GRANTS_PER_LINEAGE_MAX = 16;
+/** An ended grant is remembered for so long, ms: records that rest on it end long before. */
+export const TOKEN_GRANT_KEPT_MS = 86_400_000;
+/**
+ * How long a record outlives the token that granted it, ms: whoever issues the next one as the last
+ * one ends needs a moment, and the clocks of issuer and leader differ.
+ */
+export const RECORD_GRANT_GRACE_MS = 10_000;
+/** How often a leader looks whether rights of records that it leads have ended, ms. */
+export const RECORD_RIGHTS_CHECK_MS = 1_000;
+/** How often all bans and grants are looked through again, ms: who leads since may have missed one. */
+export const RECORD_RIGHTS_ROUND_MS = 60_000;
+/** Bans and grants that one turn looks at, some 2 µs each, so that requests are served in between. */
+export const RECORD_RIGHTS_AT_ONCE = 1_024;
 /** The longest life of a token, ms: what a stolen one is worth. */
 export const TOKEN_LIFE_MS_MAX = 900_000;
 /** An issuer's and an audience's name: a SPIFFE id or a host, with room. */

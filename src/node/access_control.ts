@@ -20,6 +20,7 @@ import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { Operation } from "../wire/operations.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
+import type { RecordRights } from "./record_rights.ts";
 
 /** What somebody is told who may, but not over this session. */
 const UNPINNED =
@@ -29,9 +30,12 @@ const UNPINNED =
 export class AccessControl {
   readonly policy: AccessPolicy;
   readonly #idRequest = idRequestCodec.newView();
+  readonly #rights: RecordRights | undefined;
 
-  constructor(policy: AccessPolicy = STRICT_POLICY) {
+  /** @param rights absent: no record rests on anybody's certificate. */
+  constructor(policy: AccessPolicy = STRICT_POLICY, rights?: RecordRights) {
     this.policy = policy;
+    this.#rights = rights;
   }
 
   /**
@@ -83,19 +87,23 @@ export class AccessControl {
     partition: Partition,
   ): ErrorCode | undefined {
     if (peer.role === "development" && !peer.revoked.aborted) return undefined;
-    const id = bytes.subarray(start, start + UUID_BYTES);
-    const asGateway = kind === KIND_AGENT && peer.role === "gateway";
-    const attached = asGateway ? gatewayOf(partition, id) : undefined;
-    const facts = { kind, id, ...(attached === undefined ? {} : { gatewayId: attached }) };
-    const answer = authorize(peer, "renew", facts, this.policy);
-    return answer === "allowed" ? undefined : answer;
+    const end = start + UUID_BYTES;
+    if (kind !== KIND_AGENT || peer.role !== "gateway") {
+      const facts = { kind, id: bytes.subarray(start, end) };
+      const answer = authorize(peer, "renew", facts, this.policy);
+      return answer === "allowed" ? undefined : answer;
+    }
+    const answer = authorizeRole(peer, "renew", this.policy);
+    if (answer !== "allowed") return answer;
+    const { store } = partition;
+    const slot = store.find(KIND_AGENT, bytes, start, end);
+    // What is gone the gateway is told by the renewal itself.
+    if (slot === -1) return undefined;
+    const agent = store.agentView(slot);
+    if (!agent.gatewayIdEquals(peer.subjectId)) return "permission_denied";
+    // A gateway keeps agents alive, but not beyond what they could be by themselves.
+    return this.#rights?.hasLapsed(agent.writer) === true ? "permission_denied" : undefined;
   }
-}
-
-/** The gateway that a stored agent is attached to. */
-function gatewayOf(partition: Partition, id: Uint8Array): Uint8Array | undefined {
-  const slot = partition.store.find(KIND_AGENT, id, 0, id.length);
-  return slot === -1 ? undefined : partition.store.agentView(slot).gatewayId;
 }
 
 function demand(answer: "allowed" | ErrorCode, peer: AuthenticatedPeer, what: string): void {

@@ -1,6 +1,7 @@
 /**
- * From group 0 to the sessions: what is applied there ends sessions here, in the same turn. A lineage
- * that was stopped counts as banned for as long as a leaf of it could be shown.
+ * From group 0 to the sessions and records: what is applied there ends sessions here, in the same turn,
+ * and has the records looked at (`rights_enforcer.ts`). A lineage that was stopped counts as banned for
+ * as long as a leaf of it could be shown.
  *
  * Clock assumption: the wall clock decides when a ban has ended; one that is behind keeps it longer.
  */
@@ -10,7 +11,9 @@ import type { Scheduler, Timer, WallClock } from "../base/world.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { Ban, IdentityState, RevocationSink } from "../system/identity_state.ts";
+import type { TokenGrant } from "../system/token_grants.ts";
 import type { Ban as ListedBan, BanKind, BanList } from "../../identity/ban_list.ts";
+import type { RightsEnforcer } from "./rights_enforcer.ts";
 
 const KINDS = new Map<number, BanKind>(
   Object.entries(BAN_KINDS).map(([kind, number]) => [number, kind as BanKind]),
@@ -22,6 +25,7 @@ export class BanFeed implements RevocationSink {
   readonly #wall: WallClock;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
+  readonly #records: RightsEnforcer;
   #state: IdentityState | undefined;
   #timer: Timer | undefined;
 
@@ -30,11 +34,13 @@ export class BanFeed implements RevocationSink {
     wall: WallClock;
     scheduler: Scheduler;
     logger: Logger;
+    records: RightsEnforcer;
   }) {
     this.#bans = options.bans;
     this.#wall = options.wall;
     this.#scheduler = options.scheduler;
     this.#logger = options.logger;
+    this.#records = options.records;
   }
 
   /** Begins to drop bans that have ended. */
@@ -50,10 +56,9 @@ export class BanFeed implements RevocationSink {
     this.#timer?.cancel();
   }
 
-  banned({ kind, name, reason, untilMs }: Ban): void {
-    const found = KINDS.get(kind);
-    if (found === undefined) return;
-    this.#add({ kind: found, name, reason, ...(untilMs === 0 ? {} : { untilMs }) });
+  banned(ban: Ban): void {
+    this.#enforce(ban);
+    this.#records.suspectOf(ban);
   }
 
   lifted({ kind, name }: Pick<Ban, "kind" | "name">): void {
@@ -62,20 +67,37 @@ export class BanFeed implements RevocationSink {
     this.#bans.unban(found, name);
     // What was stopped for another reason stays so.
     const lineage = found === "lineage" ? this.#state?.lineage(Number(name)) : undefined;
-    if (lineage?.stopped !== undefined) this.stopped(lineage);
+    if (lineage?.stopped !== undefined) this.#stop(lineage);
+    this.#records.suspectOf({ kind, name });
   }
 
-  stopped({ lineage, stopped, latest }: Lineage): void {
-    const untilMs = latest.notAfterMs + RENEWAL_GRACE_MS_MAX;
-    const reason = `it was ${stopped}`;
-    this.#add({ kind: "lineage", name: String(lineage), reason, untilMs });
+  stopped(lineage: Lineage): void {
+    this.#stop(lineage);
+    this.#records.suspect(lineage.subject);
+  }
+
+  granted({ untilMs }: TokenGrant): void {
+    this.#records.endsAt(untilMs);
   }
 
   replaced(state: IdentityState): void {
     this.#state = state;
     this.#bans.replaceAll([]);
-    for (const ban of state.bans()) this.banned(ban);
-    for (const lineage of state.stoppedLineages()) this.stopped(lineage);
+    for (const ban of state.bans()) this.#enforce(ban);
+    for (const lineage of state.stoppedLineages()) this.#stop(lineage);
+    this.#records.suspectAll();
+  }
+
+  #enforce({ kind, name, reason, untilMs }: Ban): void {
+    const found = KINDS.get(kind);
+    if (found === undefined) return;
+    this.#add({ kind: found, name, reason, ...(untilMs === 0 ? {} : { untilMs }) });
+  }
+
+  #stop({ lineage, stopped, latest }: Lineage): void {
+    const untilMs = latest.notAfterMs + RENEWAL_GRACE_MS_MAX;
+    const reason = `it was ${stopped}`;
+    this.#add({ kind: "lineage", name: String(lineage), reason, untilMs });
   }
 
   #add(ban: ListedBan): void {

@@ -23,6 +23,7 @@ import {
   encodeBan,
   encodeDocument,
   encodeEnrolment,
+  encodeGrant,
 } from "../system/identity_codec.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "../system/audit_log.ts";
 import type { IdentityState } from "../system/identity_state.ts";
@@ -317,12 +318,18 @@ export class IdentityService {
     const hash = createHash("sha256").update(defined(leaf, "A chain has a leaf")).digest();
     const leafHash = new Uint8Array(hash);
     const tokenId = this.#newId();
+    const endsAtMs = Math.min(this.#parts.wall.unixMs() + order.lifeMs, latest.notAfterMs);
     const token = await this.#mint(
       { ...order, subject, grants, leafHash, tokenId },
       latest.notAfterMs,
     );
     const detail = `token ${tokenId}: ${grantsText(grants)}`;
-    await this.note({ action: "token", subject, detail }, writer, deadlineMs);
+    const untilMs = Math.ceil(endsAtMs / 1_000) * 1_000;
+    const grant = { tokenId, lineage: lineage.lineage, subject, grants, untilMs };
+    // Known to group 0 before anybody has it: records that rest on it end with it.
+    if (grants.domains.length + grants.gateways.length > 0) {
+      await this.#propose((header) => encodeGrant(header, grant, detail), writer, deadlineMs);
+    } else await this.note({ action: "token", subject, detail }, writer, deadlineMs);
     return token;
   }
 

@@ -62,10 +62,12 @@ import { type Partition, PartitionTable } from "./partitions.ts";
 import { Proposer } from "./proposer.ts";
 import { ReadPath } from "./read_path.ts";
 import { type LogEvents, Recovery } from "./recovery.ts";
+import { RecordRights } from "./record_rights.ts";
 import { Refusals } from "./refusals.ts";
 import { Registrar } from "./registrar.ts";
 import { RenewPath } from "./renew_path.ts";
 import { ReplyWriter } from "./reply_writer.ts";
+import { RightsEnforcer } from "./rights_enforcer.ts";
 import { WritePath } from "./write_path.ts";
 
 /** The most that leading all groups may take at a start, ms: two syncs of a disk that is very slow. */
@@ -128,6 +130,7 @@ export class Registry {
   /** What the operator loosened of the access rules. */
   readonly policy: AccessPolicy;
   readonly #banFeed: BanFeed;
+  readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
   readonly #groups: Groups;
   readonly #proposer: Proposer;
@@ -157,7 +160,10 @@ export class Registry {
     this.#proposer = new Proposer({ monotonic: clock, wall: world.wall });
     const { table } = this;
     const proposer = this.#proposer;
-    const access = new AccessControl(this.policy);
+    const state = () => groups.system.store.identities;
+    const grace = options.renewalGrace ?? DEFAULT_RENEWAL_GRACE;
+    const rights = new RecordRights({ state, wall: world.wall, renewalGraceMs: grace.recordMs });
+    const access = new AccessControl(this.policy, rights);
     const claims = new DomainClaims(table, proposer);
     this.replies = new ReplyWriter(nodeId);
     this.admission = new Admission(options.ceilings, {
@@ -179,7 +185,18 @@ export class Registry {
       logger,
     });
     this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
-    this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger });
+    this.#rights = new RightsEnforcer({
+      table,
+      proposer,
+      rights,
+      state,
+      note: (...note) => this.identities.note(...note),
+      monotonic: clock,
+      wall: world.wall,
+      scheduler: world.scheduler,
+      logger,
+    });
+    this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger, records: this.#rights });
     groups.system.store.watchRevocations(this.#banFeed);
     this.refusals = new Refusals({ monotonic: clock, logger });
     this.identities = new IdentityService({
@@ -187,7 +204,7 @@ export class Registry {
       ...world,
       monotonic: clock,
       bans: this.bans,
-      grace: options.renewalGrace ?? DEFAULT_RENEWAL_GRACE,
+      grace,
       refusals: this.refusals,
       logger,
     });
@@ -276,6 +293,7 @@ export class Registry {
     this.leases.start();
     this.janitor.start();
     this.#banFeed.start();
+    this.#rights.start();
     this.#compactor.start();
   }
 
@@ -326,6 +344,7 @@ export class Registry {
     this.leases.stop();
     this.janitor.stop();
     this.#banFeed.stop();
+    this.#rights.stop();
     this.#compactor.stop();
     await closeLog(this.log);
     this.#groups.close();

@@ -166,11 +166,13 @@ function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
  * and a region's authority answers for its own alone. An agent claims only domains, and names only
  * gateways, that its identity grants.
  */
-function isGranted(
-  { grants, region: ownRegion }: AuthenticatedPeer,
-  { kind, domain, gatewayId, region }: KeyFacts,
-): boolean {
-  if (region !== undefined && region !== ownRegion) return false;
+function isGranted({ grants, region: ownRegion }: AuthenticatedPeer, facts: KeyFacts): boolean {
+  const { region } = facts;
+  return (region === undefined || region === ownRegion) && grantsNames(grants, facts);
+}
+
+/** True where the grants cover all that a record names: its domain, and an agent's gateway. */
+export function grantsNames(grants: Grants, { kind, domain, gatewayId }: KeyFacts): boolean {
   if (kind !== KIND_AGENT) return true;
   if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return false;
   return gatewayId === undefined || isNilUuid(gatewayId) || grantsGateway(grants, gatewayId);

@@ -55,6 +55,7 @@ export const COMMAND_KINDS = {
   document: 36,
   auditNote: 37,
   removeMember: 38,
+  grant: 39,
   /** Stands in images only. */
   auditPage: 63,
 } as const;

@@ -25,6 +25,7 @@ import type { PartitionState, RecordView } from "./partition_state.ts";
 import type { Position } from "./reply.ts";
 import {
   FLAG_BY_COVER,
+  FLAG_ENDED,
   FLAG_EXPIRING,
   FLAG_RENEWED,
   FLAG_TOMBSTONE,
@@ -47,7 +48,9 @@ export type RenewOutcome =
   | "needs_extension"
   | "superseded"
   | "not_found"
-  | "not_leader";
+  | "not_leader"
+  /** Its owner's right has ended. */
+  | "permission_denied";
 
 /** The first lease tick at or after a time. */
 function tickAfter(ms: number): number {
@@ -97,7 +100,7 @@ export class Leases {
     for (let slot = 0; slot < table.count; slot++) {
       if (!this.#isLease(slot)) continue;
       const tick = tickAfter(this.#state.recordView(slot).leaseExpiryMs);
-      table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED);
+      table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED | FLAG_ENDED);
       table.setFlag(slot, FLAG_BY_COVER);
       table.setDue(slot, tick);
       if (tick < this.#nextDueTick) this.#nextDueTick = tick;
@@ -164,6 +167,7 @@ export class Leases {
       record.incarnationIndex !== incarnation.index ||
       record.incarnationGeneration !== incarnation.generation
     ) return "superseded";
+    if (table.hasFlag(slot, FLAG_ENDED)) return "permission_denied";
     const ttlMs = record.ttlMs;
     const leftMs = record.leaseExpiryMs - nowMs;
     if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {
@@ -177,6 +181,12 @@ export class Leases {
       this.#nextExtendMs = nowMs + EXTEND_GATHER_MS;
     }
     return "renewed";
+  }
+
+  /** Says whether the right to a record has ended: then it is not renewed. */
+  setEnded(slot: number, ended: boolean): void {
+    if (ended) this.#state.table.setFlag(slot, FLAG_ENDED);
+    else this.#state.table.clearFlag(slot, FLAG_ENDED);
   }
 
   /** The rest of a lease, ms: by the leader's knowledge, elsewhere by the cover. */

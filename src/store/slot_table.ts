@@ -31,6 +31,8 @@ export const FLAG_WAITING = 1 << 27;
 export const FLAG_RENEWED = 1 << 28;
 /** Volatile: its due time is its cover, for this leader has seen no renewal of it yet. */
 export const FLAG_BY_COVER = 1 << 29;
+/** Volatile: its owner's right has ended, and it is renewed no more until it is removed. */
+export const FLAG_ENDED = 1 << 30;
 
 /** `packed` of its parts. */
 export function pack(kind: number, words: number, region: number, flags: number): number {

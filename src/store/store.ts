@@ -235,6 +235,14 @@ export class PartitionStore {
     return this.#leases.renew(kind, id, start, incarnation, nowMs);
   }
 
+  /**
+   * Says whether the right of a record's owner has ended: then {@link renew} answers
+   * `permission_denied`. Not logged, and forgotten with the leadership: whoever knows removes the record.
+   */
+  setEnded(slot: number, ended: boolean): void {
+    this.#leases.setEnded(slot, ended);
+  }
+
   /** The ttl of the lease that {@link renew} renewed last, ms: for the interval that a reply dictates. */
   get renewedTtlMs(): number {
     return this.#leases.renewedTtlMs;

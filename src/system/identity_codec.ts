@@ -14,6 +14,8 @@ import {
   documentCommandCodec,
   type EnrolmentCommand,
   enrolmentCommandCodec,
+  type GrantCommand,
+  grantCommandCodec,
   type GrantsRecord,
   type JoinTokenRecord,
   type LeafRecord,
@@ -21,6 +23,7 @@ import {
 } from "../../schemas/gen/identity.ts";
 import type { Input } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
+import { TOKEN_NAME_BYTES_MAX } from "../base/limits.ts";
 import { type Grants, NO_GRANTS } from "../base/peer.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../record/command.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "./audit_log.ts";
@@ -32,6 +35,7 @@ import type {
   RecordChange,
   StopReason,
 } from "./enrolment_records.ts";
+import type { TokenGrant } from "./token_grants.ts";
 
 const NO_KEY = new Uint8Array(32);
 const STOP_REASONS: readonly (StopReason | undefined)[] = [
@@ -70,6 +74,25 @@ export function encodeBan(from: CommandHeader, body: Input<BanCommand>): Uint8Ar
 /** Puts a document, if the one that it replaces still stands. */
 export function encodeDocument(from: CommandHeader, body: Input<DocumentCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.document), documentCommandCodec, body);
+}
+
+/** Notes what a token grants beside its subject's certificate, in the audit log too. */
+export function encodeGrant(
+  from: CommandHeader,
+  { grants, ...grant }: TokenGrant,
+  detail = "",
+): Uint8Array {
+  const body: Input<GrantCommand> = { ...grant, grants: grantsToWire(grants), detail };
+  return commandCodec.encode(header(from, COMMAND_KINDS.grant), grantCommandCodec, body);
+}
+
+/** A grant as it was logged. */
+export function grantFromWire({ detail: _, grants, ...rest }: GrantCommand): TokenGrant {
+  if (rest.tokenId === "" || rest.tokenId.length > TOKEN_NAME_BYTES_MAX) {
+    throw malformed("token without an id");
+  }
+  if (rest.lineage < 2) throw malformed(`grant for lineage ${rest.lineage}`);
+  return { ...rest, grants: grantsFromWire(grants) };
 }
 
 /** Notes in the audit log what was done elsewhere. */

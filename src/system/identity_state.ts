@@ -15,6 +15,8 @@ import {
   DocumentCommandView,
   type EnrolmentCommand,
   EnrolmentCommandView,
+  type GrantCommand,
+  GrantCommandView,
 } from "../../schemas/gen/identity.ts";
 import type { CommandView } from "../../schemas/gen/command.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -38,9 +40,12 @@ import {
   encodeBan,
   encodeDocument,
   encodeEnrolment,
+  encodeGrant,
+  grantFromWire,
   lineageFromWire,
   tokenFromWire,
 } from "./identity_codec.ts";
+import { type TokenGrant, TokenGrants } from "./token_grants.ts";
 
 /** A document as it stands. */
 export interface Document {
@@ -56,6 +61,8 @@ export interface RevocationSink {
   banned(ban: Ban): void;
   lifted(ban: Pick<Ban, "kind" | "name">): void;
   stopped(lineage: Lineage): void;
+  /** A token grants something until it ends. */
+  granted(grant: TokenGrant): void;
   /** All of the state is another's now, as after an image. */
   replaced(state: IdentityState): void;
 }
@@ -69,6 +76,8 @@ const BAN_KIND_MAX = Math.max(...Object.values(BAN_KINDS));
 /** Group 0's identities. */
 export class IdentityState {
   readonly audit = new AuditLog();
+  /** What tokens grant beside certificates. */
+  readonly grants = new TokenGrants();
   readonly #tokens = new Map<string, JoinToken>();
   readonly #lineages = new Map<number, Lineage>();
   /** The lineage of each subject that is not stopped. */
@@ -107,6 +116,12 @@ export class IdentityState {
     return [...this.#bans.values()];
   }
 
+  /** The ban of a name of that kind that is in force; `undefined`: there is none. */
+  banOf(kind: number, name: string, nowMs: number): Ban | undefined {
+    const ban = this.#bans.get(banKey(kind, name));
+    return ban === undefined || (ban.untilMs !== 0 && ban.untilMs <= nowMs) ? undefined : ban;
+  }
+
   /** The lineages that were stopped, as far as they are kept. */
   *stoppedLineages(): Generator<Lineage, void, undefined> {
     for (const lineage of this.#lineages.values()) {
@@ -134,6 +149,9 @@ export class IdentityState {
         return true;
       case COMMAND_KINDS.document:
         this.#put(command, command.bodyInto(new DocumentCommandView()).toPlain());
+        return true;
+      case COMMAND_KINDS.grant:
+        this.#grant(command, command.bodyInto(new GrantCommandView()).toPlain());
         return true;
       case COMMAND_KINDS.auditNote: {
         const { action, subject, detail } = command.bodyInto(new AuditNoteCommandView()).toPlain();
@@ -211,7 +229,7 @@ export class IdentityState {
     if (ban.kind === 0 || ban.kind > BAN_KIND_MAX) throw malformed(`kind of ban ${ban.kind}`);
     if (ban.name === "" || ban.name.length > SPIFFE_ID_BYTES_MAX) throw malformed("name of a ban");
     if (ban.reason.length > BAN_REASON_BYTES_MAX) throw malformed("reason of a ban");
-    const key = `${ban.kind} ${ban.name}`;
+    const key = banKey(ban.kind, ban.name);
     if (lifted) {
       if (!this.#bans.delete(key)) throw new RegistryError("not_found", "There is no such ban");
       this.sink?.lifted(ban);
@@ -227,6 +245,13 @@ export class IdentityState {
     this.#bans.set(key, ban);
     this.sink?.banned(ban);
     this.#record(command, "ban", ban.name, ban.reason);
+  }
+
+  #grant(command: CommandView, granted: GrantCommand): void {
+    const grant = grantFromWire(granted);
+    this.grants.add(grant, command.unixS * 1_000);
+    this.sink?.granted(grant);
+    this.#record(command, "token", grant.subject, granted.detail);
   }
 
   #put(command: CommandView, document: DocumentCommand): void {
@@ -263,6 +288,7 @@ export class IdentityState {
       yield encodeEnrolment(from, { lineages: [{ replacedVersion: 0, record }] });
     }
     for (const ban of this.#bans.values()) yield encodeBan(from, { ...ban, lifted: false });
+    for (const grant of this.grants.values()) yield encodeGrant(from, grant);
     for (const [name, { version, bytes }] of this.#documents) {
       yield encodeDocument(from, { name, version, bytes, replacedVersion: 0, detail: "" });
     }
@@ -308,6 +334,10 @@ function expect(
     throw moved(`${what} must have version ${replacedVersion}: it has ${version}`);
   }
   if (record.version <= replacedVersion) throw malformed(`version ${record.version}`);
+}
+
+function banKey(kind: number, name: string): string {
+  return `${kind} ${name}`;
 }
 
 function auditName(action: number): AuditAction | undefined {

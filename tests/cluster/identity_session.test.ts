@@ -218,7 +218,19 @@ test("only a controller bans; a ban ends an open session within a second", async
   const unban = ["identity", "unban", "subject", subject, ...asAdministrator];
   await done(unban);
   assert.equal(await refused(unban), [3, "not_found"]);
-  await done(["gateway", "get", id, ...asGateway]);
+  // The ban ended its record, too, though the lease had minutes left.
+  assert.equal(await refused(["gateway", "get", id, ...asGateway]), [3, "not_found"]);
+  await done([
+    "gateway",
+    "register",
+    ...fields,
+    "--port",
+    "4000",
+    "--id",
+    id,
+    ...lasting,
+    ...asGateway,
+  ]);
 });
 
 test("crs identity audit --verify shows who did what, and that nothing is missing", async () => {

@@ -169,6 +169,7 @@ export class NodeService {
         case "not_found":
         case "superseded":
         case "not_leader":
+        case "permission_denied":
           return { ...reply, code: outcome };
         case "needs_extension":
           return { ...reply, code: "overloaded" };

@@ -145,14 +145,16 @@ export class CertifiedRegistry {
   async connect(
     kept: KeptIdentity,
     onConnection: (event: ConnectionEvent) => void = () => {},
+    token?: string,
   ): Promise<Client> {
+    const tokens = token === undefined ? {} : { tokens: { current: () => token } };
     return await connect({
       endpoints: [ENDPOINT],
       dialer: this.dialer(),
       // Without the bundle there would be no pin, and a session that may read and no more.
       trust: { kind: "ca", pem: [] },
       world: this.world,
-      credentials: kept.credentials,
+      credentials: { ...kept.credentials, ...tokens },
       options: { onConnection },
     });
   }

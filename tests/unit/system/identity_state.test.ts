@@ -141,6 +141,7 @@ test("revocations are told as they are applied, and all anew after an image", ()
     banned: ({ name }) => void told.push(`banned ${name}`),
     lifted: ({ name }) => void told.push(`lifted ${name}`),
     stopped: ({ lineage, stopped }) => void told.push(`${stopped} ${lineage}`),
+    granted: ({ tokenId }) => void told.push(`granted ${tokenId}`),
     replaced: (state) => void told.push(`all ${[...state.stoppedLineages()].length}`),
   });
   harness.apply(encodeBan(HEADER, { ...ban, lifted: false }));

@@ -1,0 +1,248 @@
+/**
+ * Ends records whose owners have lost their right to them ({@link RecordRights}): refuses their
+ * renewals at once, and removes them by a logged command, so that they are gone on all replicas and
+ * after a restart. Each node does so for the partitions that it leads.
+ *
+ * Whoever may have lost a right is a suspect, looked at for a while, because a register may be under
+ * way and a proposal may fail. All that group 0 has is looked through once a minute too: whoever leads
+ * a partition since then may have missed something.
+ */
+import { toRegistryError } from "../base/errors.ts";
+import {
+  RECORD_GRANT_GRACE_MS,
+  RECORD_RIGHTS_AT_ONCE,
+  RECORD_RIGHTS_CHECK_MS,
+  RECORD_RIGHTS_ROUND_MS,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import { formatUuid } from "../base/uuid.ts";
+import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.ts";
+import { encodeRemove } from "../record/command.ts";
+import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import type { AuditAction } from "../system/audit_log.ts";
+import { BAN_KINDS } from "../system/identity_codec.ts";
+import type { Ban, IdentityState } from "../system/identity_state.ts";
+import { parseSpiffeId, type SpiffeId } from "../../identity/spiffe.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import type { Proposer } from "./proposer.ts";
+import type { RecordRights, RightsFault } from "./record_rights.ts";
+
+/** What an enforcer stands on. */
+export interface RightsEnforcerParts {
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly rights: RecordRights;
+  readonly state: () => IdentityState;
+  /** Notes in the audit log that a record was removed. */
+  readonly note: (
+    note: { readonly action: AuditAction; readonly subject: string; readonly detail: string },
+    writer: number,
+    deadlineMs: number,
+  ) => Promise<void>;
+  readonly monotonic: MonotonicClock;
+  readonly wall: WallClock;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+}
+
+/** A record that a suspect owns. */
+interface Owned {
+  readonly partition: Partition;
+  readonly kind: RecordKind;
+  readonly id: Uint8Array;
+  readonly slot: number;
+}
+
+/** Ends what has lost its right. */
+export class RightsEnforcer {
+  readonly #parts: RightsEnforcerParts;
+  /** Subjects that are looked at, until when by the monotonic clock, ms. */
+  readonly #suspects = new Map<string, number>();
+  readonly #removing = new Set<string>();
+  /** Grants that ended before this were looked at, Unix ms. */
+  #endedBeforeMs = 0;
+  #nextRoundMs = 0;
+  #isRunning = false;
+  /** When the timer fires, monotonic ms. */
+  #lookAtMs = Infinity;
+  #timer: Timer | undefined;
+
+  constructor(parts: RightsEnforcerParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#isRunning = true;
+    this.#plan(RECORD_RIGHTS_CHECK_MS);
+  }
+
+  /** Ends; what was proposed is committed or not, as any other. */
+  stop(): void {
+    this.#isRunning = false;
+    this.#timer?.cancel();
+  }
+
+  /** The rights of a subject may have changed. */
+  suspect(subject: string): void {
+    this.#suspects.set(subject, this.#parts.monotonic.nowMs() + 2 * REQUEST_TIMEOUT_MS_DEFAULT);
+    if (!this.#isRunning) return;
+    this.#check(subject);
+    this.#plan(RECORD_RIGHTS_CHECK_MS);
+  }
+
+  /** Whom a ban concerns may have lost a right, or got it back. */
+  suspectOf({ kind, name }: Pick<Ban, "kind" | "name">): void {
+    const subject = subjectOf(this.#parts.state(), kind, name);
+    if (subject !== undefined) this.suspect(subject);
+  }
+
+  /** Everybody may have lost a right. */
+  suspectAll(): void {
+    this.#nextRoundMs = 0;
+    if (this.#isRunning) this.#plan(RECORD_RIGHTS_CHECK_MS);
+  }
+
+  /** A grant ends at a time, Unix ms. */
+  endsAt(untilMs: number): void {
+    if (!this.#isRunning) return;
+    const leftMs = untilMs + RECORD_GRANT_GRACE_MS - this.#parts.wall.unixMs();
+    const delayMs = Math.max(RECORD_RIGHTS_CHECK_MS, leftMs);
+    if (this.#parts.monotonic.nowMs() + delayMs < this.#lookAtMs) this.#plan(delayMs);
+  }
+
+  #plan(delayMs: number): void {
+    this.#timer?.cancel();
+    this.#lookAtMs = this.#parts.monotonic.nowMs() + delayMs;
+    this.#timer = this.#parts.scheduler.after(delayMs, () => this.#look());
+  }
+
+  #look(): void {
+    const nowMs = this.#parts.monotonic.nowMs();
+    this.#suspectEnded();
+    for (const [subject, untilMs] of this.#suspects) {
+      this.#check(subject);
+      if (untilMs <= nowMs) this.#suspects.delete(subject);
+    }
+    if (nowMs >= this.#nextRoundMs) {
+      this.#nextRoundMs = nowMs + RECORD_RIGHTS_ROUND_MS;
+      this.#round(allSuspects(this.#parts.state()));
+    }
+    if (this.#isRunning) this.#plan(this.#delayMs());
+  }
+
+  /** Until there is something to look at: a suspect, the end of a grant, the next round. */
+  #delayMs(): number {
+    if (this.#suspects.size > 0) return RECORD_RIGHTS_CHECK_MS;
+    const roundMs = this.#nextRoundMs - this.#parts.monotonic.nowMs();
+    let endMs = Infinity;
+    for (const { untilMs } of this.#parts.state().grants.values()) {
+      if (untilMs >= this.#endedBeforeMs) endMs = Math.min(endMs, untilMs);
+    }
+    const grantMs = endMs + RECORD_GRANT_GRACE_MS - this.#parts.wall.unixMs();
+    return Math.max(RECORD_RIGHTS_CHECK_MS, Math.min(roundMs, grantMs));
+  }
+
+  /** Grants whose grace has ended since the last look make suspects. */
+  #suspectEnded(): void {
+    const beforeMs = this.#parts.wall.unixMs() - RECORD_GRANT_GRACE_MS;
+    for (const { subject, untilMs } of this.#parts.state().grants.values()) {
+      if (untilMs < this.#endedBeforeMs || untilMs > beforeMs) continue;
+      const untilLookedAtMs = this.#parts.monotonic.nowMs() + 2 * REQUEST_TIMEOUT_MS_DEFAULT;
+      this.#suspects.set(subject, untilLookedAtMs);
+    }
+    this.#endedBeforeMs = beforeMs;
+  }
+
+  /** Looks at all, some a turn. */
+  #round(subjects: Iterator<string>): void {
+    for (let count = 0; count < RECORD_RIGHTS_AT_ONCE; count++) {
+      const next = subjects.next();
+      if (next.done === true || !this.#isRunning) return;
+      this.#check(next.value);
+    }
+    this.#parts.scheduler.nextTurn(() => this.#round(subjects));
+  }
+
+  #check(subject: string): void {
+    const owned = this.#recordOf(subject);
+    if (owned === undefined) return;
+    const { partition: { store }, kind, slot } = owned;
+    const fault = this.#parts.rights.faultOf(kind, store, slot);
+    store.setEnded(slot, fault !== undefined);
+    if (fault !== undefined && !this.#removing.has(subject)) void this.#end(subject, owned, fault);
+  }
+
+  /** The record of a subject, where this node leads its partition. */
+  #recordOf(subject: string): Owned | undefined {
+    const owner = ownerOf(subject);
+    if (owner === undefined) return undefined;
+    const { role, subjectId: id } = owner;
+    if (role !== "agent" && role !== "gateway") return undefined;
+    const kind = role === "agent" ? KIND_AGENT : KIND_GATEWAY;
+    const partition = this.#parts.table.of(kind, id);
+    if (partition === undefined || !partition.group.isLeading) return undefined;
+    const slot = partition.store.find(kind, id, 0, id.length);
+    return slot === -1 ? undefined : { partition, kind, id, slot };
+  }
+
+  async #end(subject: string, owned: Owned, fault: RightsFault): Promise<void> {
+    const { proposer, logger, monotonic, note } = this.#parts;
+    const { partition, kind, id, slot } = owned;
+    const deadlineMs = monotonic.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT;
+    const name = `${kind === KIND_AGENT ? "agent" : "gateway"} ${formatUuid(id)}`;
+    const command = encodeRemove(proposer.header(partition, 0), {
+      id,
+      incarnation: partition.store.incarnationOf(slot),
+      process: 0,
+      sequence: 0,
+      kind,
+    });
+    this.#removing.add(subject);
+    try {
+      const { outcome } = await proposer.propose(partition, command, deadlineMs);
+      if (outcome.code !== "ok" || outcome.count === 0) return;
+      logger.info("A record ended with its owner's right to it", { record: name, subject, fault });
+      // The end of a token was foreseen when it was issued, which is audited.
+      if (fault !== "banned") return;
+      const detail = `${subject} was banned, or its token`;
+      await note({ action: "removeRecord", subject: name, detail }, 0, deadlineMs);
+    } catch (error) {
+      // It is looked at again, and not renewed meanwhile.
+      const { code } = toRegistryError(error);
+      logger.debug("A record was not removed, or that was not noted", { record: name, code });
+    } finally {
+      this.#removing.delete(subject);
+    }
+  }
+}
+
+/** The parts of a subject; `undefined` for the name of a ban that is no SPIFFE id. */
+function ownerOf(subject: string): SpiffeId | undefined {
+  try {
+    return parseSpiffeId(subject);
+  } catch {
+    // Bans of such names were taken once.
+    return undefined;
+  }
+}
+
+/** Whom a ban of a name concerns; `undefined`: nobody that group 0 knows. */
+function subjectOf(state: IdentityState, kind: number, name: string): string | undefined {
+  if (kind === BAN_KINDS.subject) return name;
+  if (kind === BAN_KINDS.lineage) return state.lineage(Number(name))?.subject;
+  return state.grants.get(name)?.subject;
+}
+
+/** All whose rights may have ended. */
+function* allSuspects(state: IdentityState): Generator<string, void, undefined> {
+  for (const { kind, name } of state.bans()) {
+    const subject = subjectOf(state, kind, name);
+    if (subject !== undefined) yield subject;
+  }
+  for (const { subject, stopped } of state.stoppedLineages()) {
+    if (stopped !== "replaced") yield subject;
+  }
+  for (const { subject } of state.grants.values()) yield subject;
+}

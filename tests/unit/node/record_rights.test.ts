@@ -1,0 +1,265 @@
+/**
+ * Records end with what they rest on: the grant of a token, or an identity that is banned. Whole nodes
+ * with real keys, a gateway that renews for its agents, and restarts in between.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { KeptIdentity } from "../../../identity/kept_identity.ts";
+import type { BanKind } from "../../../identity/ban_list.ts";
+import type { RegistryError } from "../../../src/base/errors.ts";
+import { type Grants, NO_GRANTS } from "../../../src/base/peer.ts";
+import type { Client, Registered } from "../../../src/client/types.ts";
+import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../support/certified_registry.ts";
+import { DAY_MS, MINUTE_MS } from "../../support/test_pki.ts";
+
+const SECOND_MS = 1_000;
+const AGENT_ID = "aaaaaaaa-1111-4111-8111-111111111111";
+const GATEWAY_ID = "bbbbbbbb-1111-4111-8111-111111111111";
+const DOMAIN = "bank.example";
+const CERTIFIED: Grants = { ...NO_GRANTS, gateways: [GATEWAY_ID] };
+const TTL_MS = 6 * SECOND_MS;
+
+/** A node with a gateway, its agent, and a proxy. */
+class House {
+  readonly node: CertifiedRegistry;
+  agent!: KeptIdentity;
+  gateway!: KeptIdentity;
+  asGateway!: Client;
+  asProxy!: Client;
+  readonly #clients: Client[] = [];
+
+  constructor(node: CertifiedRegistry) {
+    this.node = node;
+  }
+
+  get world() {
+    return this.node.world;
+  }
+
+  async connect(kept: KeptIdentity, token?: string): Promise<Client> {
+    const client = await this.world.wait(this.node.connect(kept, () => {}, token));
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** The gateway registers, and a proxy comes in. */
+  async open(grants: Grants): Promise<void> {
+    const { node, world } = this;
+    this.gateway = await world.wait(
+      node.join("gateway", GATEWAY_ID, { ...NO_GRANTS, domains: ["g.example"] }),
+    );
+    this.agent = await world.wait(node.join("agent", AGENT_ID, grants));
+    const proxy = await world.wait(node.join("proxy", "cccccccc-1111-4111-8111-111111111111"));
+    this.asGateway = await this.connect(this.gateway);
+    this.asProxy = await this.connect(proxy);
+    await world.wait(this.asGateway.registerGateway({
+      region: REGION,
+      domain: "g.example",
+      address: "192.0.2.1",
+      port: 4_000,
+      ttlMs: DAY_MS / 24,
+    }));
+  }
+
+  async token(grants: Partial<Grants>, lifeMs: number): Promise<string> {
+    return await this.world.wait(this.node.registry.identities.issueToken(
+      {
+        subject: subjectOf("agent", AGENT_ID),
+        audience: `spiffe://${TRUST_DOMAIN}/region/${REGION}`,
+        lifeMs,
+        grants: { ...NO_GRANTS, ...grants },
+      },
+      0,
+      this.world.nowMs() + MINUTE_MS,
+    ));
+  }
+
+  async ban(kind: BanKind, name: string, lifted = false): Promise<void> {
+    const order = { kind, name, reason: "", untilMs: 0, lifted };
+    await this.world.wait(
+      this.node.registry.identities.ban(order, 0, this.world.nowMs() + MINUTE_MS),
+    );
+  }
+
+  async register(client: Client, ttlMs = TTL_MS): Promise<Registered> {
+    const agent = { region: REGION, domain: DOMAIN, gatewayId: GATEWAY_ID, ttlMs };
+    return await this.world.wait(client.registerAgent(agent));
+  }
+
+  /** What the gateway's renewal of the agent comes to. */
+  async renew({ incarnation }: Registered): Promise<string> {
+    const item = { kind: "agent", id: AGENT_ID, incarnation } as const;
+    const { failures } = await this.world.wait(this.asGateway.renew([item]));
+    return failures[0]?.error.code ?? "renewed";
+  }
+
+  /** Renews for the agent every 2 s, for so long or until it fails. @returns the last answer */
+  async keep(registered: Registered, ms: number): Promise<string> {
+    for (let passed = 0; passed < ms; passed += 2 * SECOND_MS) {
+      await this.world.pass(2 * SECOND_MS);
+      const answer = await this.renew(registered);
+      if (answer !== "renewed") return answer;
+    }
+    return "renewed";
+  }
+
+  async resolved(): Promise<string> {
+    return await this.world.wait(
+      this.asProxy.resolveAgent(DOMAIN).then(() => "found", (error) => error.code),
+    );
+  }
+
+  auditOf(subject: string): number {
+    return this.node.registry.identities.state.audit.read(1, Infinity)
+      .filter((entry) => new TextDecoder().decode(entry).includes(subject)).length;
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) await this.world.wait(client.close());
+    await this.node.close();
+  }
+}
+
+function subjectOf(role: string, id: string): string {
+  return `spiffe://${TRUST_DOMAIN}/region/${REGION}/${role}/${id}`;
+}
+
+async function inHouse(run: (house: House) => Promise<void>, grants = CERTIFIED): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const house = new House(
+      await CertifiedRegistry.open(folder, REGION, {
+        renewalGrace: { recordMs: MINUTE_MS, memberMs: DAY_MS },
+      }),
+    );
+    await house.open(grants);
+    await run(house);
+    await house.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+test("a domain that a token granted ends with the token, whoever renews", () =>
+  inHouse(async (house) => {
+    const { world } = house;
+    const token = await house.token({ domains: [DOMAIN] }, 12 * SECOND_MS);
+    const registered = await house.register(await house.connect(house.agent, token));
+    assert.is(await house.keep(registered, 18 * SECOND_MS), "renewed");
+    assert.is(await house.resolved(), "found", "within the grace");
+    assert.is(await house.keep(registered, 8 * SECOND_MS), "not_found");
+    assert.is(await house.resolved(), "not_found");
+    const own = await house.connect(house.agent);
+    const again = await house.register(own).catch((error: RegistryError) => error.code);
+    assert.is(again, "permission_denied");
+    await world.pass(MINUTE_MS);
+    assert.equal(house.node.troubles, []);
+  }));
+
+test("the next token, issued in time, keeps the record of the last one", () =>
+  inHouse(async (house) => {
+    const token = await house.token({ domains: [DOMAIN] }, 12 * SECOND_MS);
+    const registered = await house.register(await house.connect(house.agent, token));
+    assert.is(await house.keep(registered, 10 * SECOND_MS), "renewed");
+    await house.token({ domains: ["*.example"] }, 30 * SECOND_MS);
+    assert.is(await house.keep(registered, 28 * SECOND_MS), "renewed");
+    assert.is(await house.resolved(), "found");
+    // One for another domain does not.
+    await house.token({ domains: ["other.test"] }, 600 * SECOND_MS);
+    assert.is(await house.keep(registered, 20 * SECOND_MS), "not_found");
+  }));
+
+test("what the certificate grants does not end with a token that was used too", () =>
+  inHouse(async (house) => {
+    const token = await house.token({ domains: [DOMAIN] }, 2 * SECOND_MS);
+    const registered = await house.register(await house.connect(house.agent, token));
+    assert.is(await house.keep(registered, 40 * SECOND_MS), "renewed");
+    assert.is(await house.resolved(), "found");
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test("a token that ended while the node was down ends its record after the start", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    const token = await house.token({ domains: [DOMAIN] }, 60 * SECOND_MS);
+    await house.register(await house.connect(house.agent, token));
+    await node.stop();
+    world.wallOffsetMs += 10 * MINUTE_MS;
+    await node.start();
+    const { agents } = node.registry.shared.counts;
+    assert.is(agents, 1);
+    await world.pass(3 * SECOND_MS);
+    assert.is(node.registry.shared.counts.agents, 0);
+    // It was logged: the next start does not have it either.
+    await node.stop();
+    await node.start();
+    assert.is(node.registry.shared.counts.agents, 0);
+  }));
+
+for (const kind of ["subject", "lineage", "token"] as const) {
+  test(`a ban of a ${kind} ends the record, however its gateway renews it`, () =>
+    inHouse(async (house) => {
+      const { node, world } = house;
+      const token = await house.token({ domains: [DOMAIN] }, 600 * SECOND_MS);
+      const registered = await house.register(await house.connect(house.agent, token));
+      assert.is(await house.keep(registered, 10 * SECOND_MS), "renewed");
+      const subject = subjectOf("agent", AGENT_ID);
+      const { state } = node.registry.identities;
+      const lineage = state.lineageOf(subject)!.lineage;
+      const { tokenId } = state.grants.of(lineage)![0]!;
+      const before = house.auditOf(AGENT_ID);
+      await house.ban(kind, { subject, lineage: String(lineage), token: tokenId }[kind]);
+      await world.pass(SECOND_MS);
+      assert.is(await house.renew(registered), "not_found");
+      assert.is(await house.resolved(), "not_found");
+      assert.ok(house.auditOf(AGENT_ID) > before, "its end is audited");
+      await node.stop();
+      await node.start();
+      assert.is(node.registry.shared.counts.agents, 0);
+    }));
+}
+
+test("a gateway that is banned is offered no more, and its agents stay", () =>
+  inHouse(async (house) => {
+    const { world } = house;
+    const registered = await house.register(await house.connect(house.agent));
+    assert.ok(registered.created);
+    const offered = async () =>
+      (await world.wait(house.asProxy.resolveGateways(REGION))).items.length;
+    assert.is(await offered(), 1);
+    await house.ban("subject", subjectOf("gateway", GATEWAY_ID));
+    await world.pass(SECOND_MS);
+    assert.is(await offered(), 0);
+    assert.is(await house.resolved(), "found");
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test("a ban of others, or of the lineage before, ends nothing", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    const subject = subjectOf("agent", AGENT_ID);
+    const old = node.registry.identities.state.lineageOf(subject)!.lineage;
+    Deno.removeSync(`${node.folder}/${AGENT_ID}`, { recursive: true });
+    house.agent.close();
+    house.agent = await world.wait(
+      node.join("agent", AGENT_ID, { ...CERTIFIED, domains: [DOMAIN] }),
+    );
+    const registered = await house.register(await house.connect(house.agent));
+    await house.ban("lineage", String(old));
+    await house.ban("subject", subjectOf("agent", "dddddddd-1111-4111-8111-111111111111"));
+    await house.ban("token", "eeeeeeee-1111-4111-8111-111111111111");
+    assert.is(await house.keep(registered, 70 * SECOND_MS), "renewed");
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test("a gateway keeps no agent alive whose certificate can be renewed no more", () =>
+  inHouse(async (house) => {
+    const { world } = house;
+    const registered = await house.register(await house.connect(house.agent), 60 * MINUTE_MS);
+    house.agent.close();
+    await world.pass(50 * MINUTE_MS);
+    assert.is(await house.renew(registered), "renewed");
+    // It ends after an hour, and could be renewed for a minute more.
+    await world.pass(15 * MINUTE_MS);
+    assert.is(await house.renew(registered), "permission_denied");
+    assert.is(await house.resolved(), "found", "its lease was promised");
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test.run();
