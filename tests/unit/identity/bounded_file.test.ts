@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readBoundedFile, UnfitFile } from "../../../identity/bounded_file.ts";
-import { RegistryError } from "../../../src/base/errors.ts";
+import type { RegistryError } from "../../../src/base/errors.ts";
 import { trustOfCaFile } from "../../../identity/credentials.ts";
 import { readKeyFile } from "../../../identity/private_file.ts";
 import { CliFailure } from "../../../src/cli/failure.ts";
