@@ -1,0 +1,116 @@
+/**
+ * Compares this checkout with another one, in turns, so that both see the same machine:
+ *
+ *     deno task compare <folder of the other checkout> [rounds]
+ *
+ * Prints for each operation the medians over all rounds, and the median ratio of neighbouring turns
+ * (this checkout / the other): time an operation, p50, CPU time of the node. Results go to
+ * `bench/results/compare.ndjson`.
+ */
+import type { Order, Turn } from "./compare_side.ts";
+import { markdownTable, ResultFile } from "./harness.ts";
+
+const ORDERS: readonly Order[] = ["get", "resolve", "register"].flatMap((operation) => [
+  { operation, depth: 1, seconds: 1 },
+  { operation, depth: 64, seconds: 1 },
+]).concat([{ operation: "renew", depth: 4, seconds: 1 }]);
+const ROUNDS_DEFAULT = 8;
+
+/** A side in a process of its own. */
+class Side {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(root: string) {
+    const program = new URL("compare_side.ts", import.meta.url).pathname;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      // The packages of a checkout are those of its own manifest.
+      args: ["run", "-A", "--no-check", `--config=${root}/deno.json`, program, `--root=${root}`],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#lines = linesOf(this.#child.stdout);
+    this.#writer = this.#child.stdin.getWriter();
+  }
+
+  /** Waits until its node holds the records. */
+  async ready(): Promise<void> {
+    await this.#next();
+  }
+
+  async turn(order: Order): Promise<Turn> {
+    await this.#writer.write(new TextEncoder().encode(JSON.stringify(order) + "\n"));
+    return JSON.parse(await this.#next()) as Turn;
+  }
+
+  async stop(): Promise<void> {
+    await this.#writer.close();
+    await this.#child.status;
+  }
+
+  async #next(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error("A side ended");
+    return value;
+  }
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function round(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}
+
+function summary(order: Order, ours: readonly Turn[], theirs: readonly Turn[]) {
+  const ratio = (field: keyof Turn) =>
+    round(median(ours.map((turn, index) => turn[field] / theirs[index]![field])));
+  return {
+    operation: order.operation,
+    depth: order.depth,
+    rounds: ours.length,
+    microsecondsEach: round(median(ours.map((turn) => turn.microsecondsEach))),
+    theirMicrosecondsEach: round(median(theirs.map((turn) => turn.microsecondsEach))),
+    timeRatio: ratio("microsecondsEach"),
+    p50Ratio: ratio("p50Us"),
+    nodeCpuRatio: ratio("nodeCpuUs"),
+  };
+}
+
+const [other, rounds = ROUNDS_DEFAULT] = Deno.args;
+if (other === undefined) throw new RangeError("Name the folder of the other checkout");
+const here = new URL("../", import.meta.url).pathname;
+const sides = [new Side(here), new Side(Deno.realPathSync(other))] as const;
+await Promise.all(sides.map((side) => side.ready()));
+const turns = ORDERS.map(() => [[], []] as [Turn[], Turn[]]);
+for (let number = 0; number < Number(rounds); number++) {
+  for (const [index, order] of ORDERS.entries()) {
+    // Whoever goes first alternates.
+    for (const side of number % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
+      turns[index]![side].push(await sides[side].turn(order));
+    }
+  }
+}
+await Promise.all(sides.map((side) => side.stop()));
+const file = new ResultFile("compare", new Date().toISOString());
+const rows = ORDERS.map((order, index) => summary(order, ...turns[index]!));
+for (const row of rows) file.write(row);
+const columns = ["operation", "depth", "microsecondsEach", "timeRatio", "p50Ratio", "nodeCpuRatio"];
+console.log(markdownTable([
+  ["", "in flight", "µs each", "time", "p50", "node's CPU"],
+  ...rows.map((row) => columns.map((column) => row[column as keyof typeof row])),
+]));
