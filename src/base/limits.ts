@@ -507,9 +507,12 @@ export const ROOT_LIFE_MS = 3_650 * 86_400_000;
 /** How far the time in a request for renewal may be from the node's clock, ms: as a leaf allows. */
 export const RENEWAL_PROOF_MS = 300_000;
 /** Sessions at once that ask for a certificate without a proof; idle ones give way, oldest first. */
-export const STRANGERS_MAX = 512;
-/** Of them, those of one address (IPv6: one /64): a request takes milliseconds, so a site needs few. */
-export const STRANGERS_PER_ADDRESS_MAX = 32;
+export const STRANGERS_MAX = 1_024;
+/**
+ * Of them, those of one address (IPv6: one /64), some 9 MB: a request takes milliseconds, so a site needs
+ * few; more than a few idle ones at once spare the node the handshakes of those that come again.
+ */
+export const STRANGERS_PER_ADDRESS_MAX = 128;
 /** What somebody is told to wait whose address has that many under way, ms: some requests' time. */
 export const STRANGERS_RETRY_MS = 250;
 /** How long a stranger's session lasts, ms: one request, with a few looks at group 0. */

@@ -13,6 +13,9 @@ import type { Soak } from "./soak.ts";
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   identity_rotation: () => import("./identity_rotation.ts"),
   idle: () => import("./idle.ts"),
+  list_flood: () => import("./list_flood.ts"),
+  never_read: () => import("./never_read.ts"),
+  strangers: () => import("./strangers.ts"),
 };
 
 const [name = "", ...args] = Deno.args;

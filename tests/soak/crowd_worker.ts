@@ -1,0 +1,84 @@
+/**
+ * The peers of a crowd: they hold sessions open and ask for nothing, for lists that they do not read, or
+ * for lists without end. Whoever is ended comes again, as an attacker would.
+ */
+import { LIST_ITEMS_MAX, STREAMS_PER_SESSION_MAX } from "../../src/base/limits.ts";
+import { processWorld } from "../../src/node/process_world.ts";
+import { QuicDialer } from "../../transport/quic_dialer.ts";
+import type { Stream } from "../../transport/transport.ts";
+import { controlFrame, GOOD_HELLO, requestFrame } from "../support/raw_peer.ts";
+import type { CrowdOrder } from "./crowd_order.ts";
+
+/** Requests for lists on each stream that nobody reads. */
+const LISTS_A_STREAM = 40;
+/** Who was refused comes again after this, ms. */
+const AGAIN_MS = 100;
+
+const dialer = new QuicDialer({ scheduler: processWorld().scheduler, onError: () => {} });
+
+async function begin({ kind, endpoint, pin, region }: CrowdOrder) {
+  const session = await dialer.dial(endpoint, { trust: { kind: "pins", sha256: [pin] } });
+  if (kind === "silent") {
+    await session.open("request");
+    return session;
+  }
+  const control = await session.open("control");
+  await control.write(controlFrame({ kind: "hello", hello: GOOD_HELLO }));
+  const body = { region, cursor: new Uint8Array(0), limit: LIST_ITEMS_MAX };
+  const list = requestFrame(1, "listAgentsByRegion", body, { timeoutMs: 60_000 });
+  if (kind === "lists") {
+    const requests = await session.open("request");
+    ask(requests, list).catch(() => {});
+    readAll(requests).catch(() => {});
+    return session;
+  }
+  for (let stream = 1; stream < STREAMS_PER_SESSION_MAX; stream++) {
+    const requests = await session.open("request");
+    for (let count = 0; count < LISTS_A_STREAM; count++) requests.write(list).catch(() => {});
+  }
+  return session;
+}
+
+async function member(order: CrowdOrder, begun: () => void): Promise<never> {
+  for (;;) {
+    try {
+      const session = await begin(order);
+      begun();
+      await session.closed;
+    } catch {
+      // Refused, as it should be; it tries again.
+      begun();
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+async function ask(stream: Stream, list: Uint8Array): Promise<void> {
+  for (;;) await stream.write(list);
+}
+
+async function readAll(stream: Stream): Promise<void> {
+  let buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const chunk = await stream.read(buffer);
+    if (chunk === undefined) return;
+    buffer = new Uint8Array(chunk.buffer);
+  }
+}
+
+/** A worker's own scope, of which the types of the main thread know nothing. */
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<CrowdOrder>) => void;
+  postMessage(message: string): void;
+};
+
+scope.onmessage = ({ data }) => {
+  let waiting = data.sessions;
+  for (let count = 0; count < data.sessions; count++) {
+    let first = true;
+    void member(data, () => {
+      if (first && --waiting === 0) scope.postMessage("all have come");
+      first = false;
+    });
+  }
+};

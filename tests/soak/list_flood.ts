@@ -1,0 +1,70 @@
+/**
+ * A flood of lists over 300,000 records: `deno task soak list_flood [seconds]`, 15 unless given. Sessions
+ * ask for pages of 1,000 as fast as they are answered; beside them one client gets, one at a time.
+ */
+import { LatencyHistogram } from "../../bench/latency.ts";
+import { agentInput, registerFleet, spreadId } from "../../bench/fleet.ts";
+import { RegistryServer } from "../../bench/registry.ts";
+import { readNodeFile } from "../../identity/node_file.ts";
+import type { Client } from "../../src/client/mod.ts";
+import { startCrowd } from "./crowd.ts";
+import type { SoakResult } from "./soak.ts";
+
+const RECORDS = 300_000;
+const TTL_MS = 3_600_000;
+const SESSIONS = 8;
+const BEFORE_SECONDS = 5;
+/** The goal on two cores that node, flood and client share, ms. */
+const GET_P99_MS_MAX = 10;
+
+/** Runs it; holds where gets of others take single-digit milliseconds. */
+export async function run(args: readonly string[]): Promise<SoakResult> {
+  const seconds = Number(args[0] ?? 15);
+  const server = await RegistryServer.start();
+  try {
+    const client = await server.connect();
+    await registerFleet(client, { start: 0, end: RECORDS, ttlMs: TTL_MS, withDomain: false });
+    const before = await gets(client, BEFORE_SECONDS);
+    const { addresses, currentPin } = readNodeFile(server.folder)!;
+    const crowd = await startCrowd({
+      kind: "lists",
+      endpoint: addresses.find(({ transport }) => transport === "quic")!,
+      pin: currentPin,
+      sessions: SESSIONS,
+      region: agentInput(1, TTL_MS, false).region,
+    });
+    const pagesBefore = await server.metric("crs_requests_total");
+    const during = await gets(client, seconds);
+    const asked = await server.metric("crs_requests_total") - pagesBefore;
+    crowd.terminate();
+    await client.close();
+    const pagesPerSecond = Math.round((asked - during.gets) / seconds);
+    const figures = {
+      records: RECORDS,
+      sessions: SESSIONS,
+      seconds,
+      pagesPerSecond,
+      before,
+      during,
+    };
+    return { figures, holds: during.getP99Ms < GET_P99_MS_MAX && pagesPerSecond > 0 };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function gets(client: Client, seconds: number) {
+  const histogram = new LatencyHistogram();
+  const endMs = performance.now() + seconds * 1_000;
+  for (let number = 0; performance.now() < endMs; number++) {
+    const startMs = performance.now();
+    await client.getAgent(spreadId(1, 1 + number % 48));
+    histogram.record((performance.now() - startMs) * 1_000);
+  }
+  return {
+    gets: histogram.count,
+    getP50Ms: histogram.percentileUs(50) / 1_000,
+    getP99Ms: histogram.percentileUs(99) / 1_000,
+    getMaxMs: histogram.maxUs / 1_000,
+  };
+}
