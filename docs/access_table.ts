@@ -106,7 +106,15 @@ const AGENT_WRITES: readonly Case[] = [
 ];
 const OWNED_GATEWAYS = GATEWAYS.filter(({ record }) => record !== "gateway granted");
 const GATEWAY_WRITES: readonly Case[] = [
-  ...OWNED_GATEWAYS,
+  {
+    record: "own gateway, domain granted",
+    facts: { kind: KIND_GATEWAY, id: OWN, domain: GRANTED_DOMAIN },
+  },
+  ...OWNED_GATEWAYS.filter(({ record }) => record !== "own gateway"),
+  {
+    record: "own gateway, another domain",
+    facts: { kind: KIND_GATEWAY, id: OWN, domain: "other.example" },
+  },
   {
     record: "own gateway, another region",
     facts: { kind: KIND_GATEWAY, id: OWN, region: "elsewhere" },

@@ -30,7 +30,7 @@ _stranger_ whoever has none yet and asks for a certificate.
 
 A record is _own_ where its id is the identity's, _attached_ where it is an agent that names the own
 gateway, _granted_ where the identity names it. A record is registered in the region of the
-certificate.
+certificate; an agent's and a gateway's domain, and an agent's gateway, must be granted.
 
 ## Operations
 

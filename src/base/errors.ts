@@ -68,7 +68,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   unknown_operation: entry(4, "caller", true, "Use an operation that this version serves."),
   unsupported_version: entry(5, "caller", true, "Use a client of a version that the server names."),
   unauthenticated: entry(6, "caller", true, "Connect with an identity that this cluster issued."),
-  permission_denied: entry(7, "caller", true, "Use an identity that owns the record."),
+  permission_denied: entry(
+    7,
+    "caller",
+    true,
+    "Use an identity with the right that is missing, or have it granted.",
+  ),
   wrong_cluster: entry(8, "caller", true, "Connect to a node of the cluster that was meant."),
   not_found: entry(
     9,

@@ -16,7 +16,7 @@ export type Role =
 
 /** What an identity may claim and name, from its certificate or token, never from a request. */
 export interface Grants {
-  /** Domains an agent may claim: exact names, or `*.` and a suffix; empty means none. */
+  /** Domains an agent may claim or a gateway name: exact, or `*.` and a suffix; empty means none. */
   readonly domains: readonly string[];
   /** Gateways (UUID text) an agent may name; empty means none. */
   readonly gateways: readonly string[];

@@ -15,6 +15,7 @@ import {
   type KeyFacts,
   reachesAll,
   STRICT_POLICY,
+  writeFault,
 } from "../record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { Operation } from "../wire/operations.ts";
@@ -25,6 +26,9 @@ import type { RecordRights } from "./record_rights.ts";
 /** What somebody is told who may, but not over this session. */
 const UNPINNED =
   " over a session whose server was not pinned: name its pin, or get the trust bundle";
+
+/** Grants that a refusal lists. */
+const GRANTS_SHOWN_MAX = 4;
 
 /** Asks the access rules. */
 export class AccessControl {
@@ -68,14 +72,26 @@ export class AccessControl {
   /** May the peer register this record, with that domain, region, gateway? Throws as {@link admit}. */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
     const { id, domain, gatewayId, region } = record;
-    const facts: KeyFacts = { kind, id, domain, gatewayId, region };
-    const what = region === peer.region ? "" : ` in region ${region}`;
-    demand(authorize(peer, "write", facts, this.policy), peer, `write ${formatUuid(id)}${what}`);
+    this.#checkWrite(peer, { kind, id, domain, gatewayId, region });
   }
 
   /** May the peer change or remove the record of that id? Throws as {@link admit}. */
   checkOwner(peer: AuthenticatedPeer, kind: RecordKind, id: Uint8Array): void {
-    demand(authorize(peer, "write", { kind, id }, this.policy), peer, `write ${formatUuid(id)}`);
+    this.#checkWrite(peer, { kind, id });
+  }
+
+  #checkWrite(peer: AuthenticatedPeer, facts: KeyFacts): void {
+    const answer = authorize(peer, "write", facts, this.policy);
+    if (answer === "allowed") return;
+    const fault = answer === "permission_denied" ? writeFault(peer, facts, this.policy) : "session";
+    const what = `write ${formatUuid(facts.id)}`;
+    if (fault === "session") return demand(answer, peer, what);
+    const field = FAULT_FIELDS[fault];
+    throw new RegistryError(
+      answer,
+      `The identity ${peer.subject} may not ${what}${reasonOf(fault, peer, facts)}`,
+      { field },
+    );
   }
 
   /** The code with which a renewal is refused; `undefined`: it is allowed. */
@@ -104,6 +120,51 @@ export class AccessControl {
     // A gateway keeps agents alive, but not beyond what they could be by themselves.
     return this.#rights?.hasLapsed(agent.writer) === true ? "permission_denied" : undefined;
   }
+}
+
+/** What keeps somebody from writing a record, beside the session itself. */
+type RecordFault = Exclude<ReturnType<typeof writeFault>, "session">;
+
+/** The field of a record that is in the way. */
+const FAULT_FIELDS: Readonly<Record<RecordFault, string>> = {
+  owner: "id",
+  region: "region",
+  domain: "domain",
+  gateway: "gatewayId",
+};
+
+/** Why, and what would be allowed. */
+function reasonOf(
+  fault: RecordFault,
+  { role, region, subjectId, grants }: AuthenticatedPeer,
+  facts: KeyFacts,
+): string {
+  switch (fault) {
+    case "owner":
+      return `: its own record is the ${role} ${formatUuid(subjectId)}`;
+    case "region":
+      return ` in region ${facts.region}: its certificate is of region ${region}`;
+    case "domain":
+      return ` with domain ${facts.domain}: ${granted("domains", grants.domains)}. ` +
+        GRANT_ADVICE.replace("<grant>", `--domain ${facts.domain}`);
+    case "gateway": {
+      const id = formatUuid(facts.gatewayId ?? facts.id);
+      return ` with gateway ${id}: ${granted("gateways", grants.gateways)}. ` +
+        GRANT_ADVICE.replace("<grant>", `--gateway ${id}`);
+    }
+  }
+}
+
+/** How a grant is come by. */
+const GRANT_ADVICE =
+  "A controller grants it with a join token (crs identity join-token … <grant>) or an access token " +
+  "(crs identity token mint --subject … <grant>)";
+
+function granted(what: string, names: readonly string[]): string {
+  return names.length === 0
+    ? `it is granted no ${what}`
+    : `it is granted the ${what} ${names.slice(0, GRANTS_SHOWN_MAX).join(", ")}` +
+      (names.length > GRANTS_SHOWN_MAX ? `, and ${names.length - GRANTS_SHOWN_MAX} more` : "");
 }
 
 function demand(answer: "allowed" | ErrorCode, peer: AuthenticatedPeer, what: string): void {

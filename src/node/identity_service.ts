@@ -44,7 +44,7 @@ import { createJoinToken, hashJoinToken } from "../../identity/join_token.ts";
 import { validateIdentity } from "../../identity/path_validation.ts";
 import type { ProvenIdentity } from "../../identity/registry_auth/mod.ts";
 import { isRenewalProven } from "../../identity/renewal_proof.ts";
-import { formatSpiffeId, parseSpiffeId } from "../../identity/spiffe.ts";
+import { formatRegionScope, formatSpiffeId, parseSpiffeId } from "../../identity/spiffe.ts";
 import { decideStanding } from "../../identity/standing.ts";
 import { mintToken, type TokenOrder } from "../../identity/token.ts";
 import { planFromBytes } from "../../identity/token_key_plan.ts";
@@ -327,7 +327,8 @@ export class IdentityService {
     const untilMs = Math.ceil(endsAtMs / 1_000) * 1_000;
     const grant = { tokenId, lineage: lineage.lineage, subject, grants, untilMs };
     // Known to group 0 before anybody has it: records that rest on it end with it.
-    if (grants.domains.length + grants.gateways.length > 0) {
+    const isForRegistry = order.audience === formatRegionScope(this.#must());
+    if (isForRegistry && grants.domains.length + grants.gateways.length > 0) {
       await this.#propose((header) => encodeGrant(header, grant, detail), writer, deadlineMs);
     } else await this.note({ action: "token", subject, detail }, writer, deadlineMs);
     return token;

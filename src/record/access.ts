@@ -1,7 +1,7 @@
 /**
  * Who may do what (design §8). Agents touch their own record, claim the domains and name the gateways
- * that their identity grants; gateways write their own record and renew the agents attached to them;
- * both register in the region of their certificate; proxies read; nodes speak with nodes; controllers
+ * that their identity grants; gateways write their own record, with a domain that their identity
+ * grants, and renew the agents attached to them; both register in the region of their certificate; proxies read; nodes speak with nodes; controllers
  * administer; strangers ask for a certificate. What is not said here is denied.
  *
  * Pure: the proven other end of a session, the operation's rule, and what is known of the key. An id
@@ -163,8 +163,8 @@ function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
 
 /**
  * A record stands in the region of its owner's certificate: lists and gateways are looked up by it,
- * and a region's authority answers for its own alone. An agent claims only domains, and names only
- * gateways, that its identity grants.
+ * and a region's authority answers for its own alone. An agent claims only domains, a gateway names
+ * only domains, and an agent names only gateways, that its identity grants: proxies believe them.
  */
 function isGranted({ grants, region: ownRegion }: AuthenticatedPeer, facts: KeyFacts): boolean {
   const { region } = facts;
@@ -172,10 +172,33 @@ function isGranted({ grants, region: ownRegion }: AuthenticatedPeer, facts: KeyF
 }
 
 /** True where the grants cover all that a record names: its domain, and an agent's gateway. */
-export function grantsNames(grants: Grants, { kind, domain, gatewayId }: KeyFacts): boolean {
-  if (kind !== KIND_AGENT) return true;
-  if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return false;
-  return gatewayId === undefined || isNilUuid(gatewayId) || grantsGateway(grants, gatewayId);
+export function grantsNames(grants: Grants, facts: KeyFacts): boolean {
+  return missingGrant(grants, facts) === undefined;
+}
+
+/** What a record names and the grants do not cover; `undefined`: nothing. */
+function missingGrant(
+  grants: Grants,
+  { kind, domain, gatewayId }: KeyFacts,
+): "domain" | "gateway" | undefined {
+  if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return "domain";
+  if (kind !== KIND_AGENT || gatewayId === undefined || isNilUuid(gatewayId)) return undefined;
+  return grantsGateway(grants, gatewayId) ? undefined : "gateway";
+}
+
+/**
+ * What keeps a peer from writing a record, where {@link authorize} denies it: its session, the record's
+ * owner, region, domain or gateway.
+ */
+export function writeFault(
+  peer: AuthenticatedPeer,
+  facts: KeyFacts,
+  policy: AccessPolicy = STRICT_POLICY,
+): "session" | "owner" | "region" | "domain" | "gateway" {
+  if (authorizeRole(peer, "write", policy) !== "allowed") return "session";
+  if (relationTo(peer, facts) !== "own") return "owner";
+  if (facts.region !== undefined && facts.region !== peer.region) return "region";
+  return missingGrant(peer.grants, facts) ?? "session";
 }
 
 function grantsGateway(grants: Grants, gatewayId: Uint8Array): boolean {

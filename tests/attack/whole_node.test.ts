@@ -147,7 +147,8 @@ test("a token is of use to whom it was issued alone, until it is banned", async 
   assert.match(refused[1]!, "banned");
   const draining = { ...agentRecord(2), port: 2 };
   assert.is(await code(holder.registerAgent(draining)), "permission_denied");
-  assert.is(await code(plain.getAgent(id(2))), "ok", "Sessions without it go on");
+  assert.is(await code(plain.nodeStatus()), "ok", "Sessions without it go on");
+  assert.is(await code(plain.getAgent(id(2))), "not_found", "What it granted has ended");
   for (const client of [admin, plain, thief, holder]) await world.wait(client.close());
   // For another service it says nothing here.
   const foreign = await world.wait(

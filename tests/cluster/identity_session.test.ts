@@ -91,7 +91,7 @@ test("crs identity issue gets the administrator's certificate by its key", async
 
 test("a join token is good for one certificate of whom it names", async () => {
   const made = await done<{ token: string; subject: string; command: string }>(
-    ["identity", "join-token", "gateway", ...asAdministrator],
+    ["identity", "join-token", "gateway", "--domain", "g.example", ...asAdministrator],
   );
   subject = made.subject;
   id = subject.slice(subject.lastIndexOf("/") + 1);

@@ -48,7 +48,10 @@ nodeTest("a program on Node registers and resolves at a Deno node over TLS", asy
   });
   processes.push(process);
   await done("identity", "issue", ...administrator);
-  const { token, subject } = await done("identity", "join-token", "gateway", ...administrator);
+  const { token, subject } = await done(
+    ...["identity", "join-token", "gateway", "--domain", "g.example"],
+    ...administrator,
+  );
   const gateway = ["--identity", `${folder}/gateway`, "--data", data];
   await done("identity", "issue", "--subject", subject!, "--token", token!, ...gateway);
   const { addresses } = JSON.parse(await Deno.readTextFile(`${data}/node.json`)) as {

@@ -132,7 +132,7 @@ export function makeMember(role: Role, seed: number): Member {
       role,
       region: "eu-1",
       lineage: 1_000 + seed,
-      grants: NO_GRANTS,
+      grants: role === "gateway" ? { ...NO_GRANTS, domains: ["g.example"] } : NO_GRANTS,
       leafHash: sha256(leaf),
       publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)),
       notAfterMs: NOT_AFTER_MS,

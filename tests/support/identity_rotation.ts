@@ -163,7 +163,7 @@ class Load {
 
   async #worker(number: number): Promise<Worker> {
     const id = `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
-    const kept = await this.#node.join("gateway", id);
+    const kept = await this.#node.join("gateway", id, { domains: ["g.example"], gateways: [] });
     const firstLeaf = toHex(kept.own.chain[0]!);
     const worker: Partial<Worker> = { id, kept, firstLeaf, isClosing: false };
     worker.client = await this.#connect(worker as Worker);

@@ -65,7 +65,11 @@ export async function issueTlsIdentities(seed = 1): Promise<TlsIdentities> {
       publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)),
       notBeforeMs: nowMs - 60_000,
       notAfterMs: client.notAfterMs ?? nowMs + 3_000_000,
-      registryIdentity: { lineage: 7, generation: 1, grants: NO_GRANTS },
+      registryIdentity: {
+        lineage: 7,
+        generation: 1,
+        grants: { ...NO_GRANTS, domains: ["g.example"] },
+      },
     });
     return {
       chainPem: encodePem("CERTIFICATE", leaf) + region.certificatePem,

@@ -28,7 +28,12 @@ const AGENT_WRITES: Expected = {
   "other agent": "_____d_",
 };
 const OWNED_GATEWAYS: Expected = { "own gateway": "_g___d_", "other gateway": "_____d_" };
-const GATEWAY_WRITES: Expected = { ...OWNED_GATEWAYS, "own gateway, another region": "_____d_" };
+const GATEWAY_WRITES: Expected = {
+  "own gateway, domain granted": "_g___d_",
+  "other gateway": "_____d_",
+  "own gateway, another domain": "_____d_",
+  "own gateway, another region": "_____d_",
+};
 const AGENT_OWNED: Expected = {
   "own agent": "a____d_",
   "agent attached": "_____d_",

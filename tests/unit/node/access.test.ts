@@ -50,6 +50,39 @@ async function populated() {
 
 const GRANTS = { domains: ["bank.example"], gateways: [formatUuid(idOf(GATEWAY))] };
 
+test("a refusal names what is in the way, and how it is granted", async () => {
+  const { as } = await populated();
+  const told = async (peer: RawPeer, name: "registerAgent" | "registerGateway", body: unknown) => {
+    const { code, response } = await peer.ask(name, body as never);
+    assert.is(code, "permission_denied");
+    return response.message;
+  };
+  const agent = await as("agent", 9, { grants: GRANTS });
+  const own = { number: 9, domain: "bank.example", gatewayId: idOf(GATEWAY) };
+  const cash = await told(agent, "registerAgent", agentRequest({ ...own, domain: "cash.example" }));
+  assert.match(cash, "with domain cash.example: it is granted the domains bank.example");
+  assert.match(cash, "--domain cash.example");
+  const other = formatUuid(idOf(OTHER_GATEWAY));
+  const elsewhere = { ...own, gatewayId: idOf(OTHER_GATEWAY) };
+  const named = await told(agent, "registerAgent", agentRequest(elsewhere));
+  assert.match(named, `with gateway ${other}: it is granted the gateways`);
+  const foreign = await told(agent, "registerAgent", agentRequest({ ...own, number: 1 }));
+  assert.match(foreign, `its own record is the agent ${formatUuid(idOf(9))}`);
+  const gateway = await as("gateway", GATEWAY);
+  const domain = await told(
+    gateway,
+    "registerGateway",
+    gatewayRequest({ number: GATEWAY, domain: "bank.example" }),
+  );
+  assert.match(domain, "with domain bank.example: it is granted no domains");
+  const region = await told(
+    gateway,
+    "registerGateway",
+    gatewayRequest({ number: GATEWAY, domain: "", region: "us" }),
+  );
+  assert.match(region, "in region us: its certificate is of region global");
+});
+
 test("an agent registers itself, with the domain and the gateway that it was granted", async () => {
   const { as } = await populated();
   const agent = await as("agent", 9, { grants: GRANTS });

@@ -95,7 +95,9 @@ test("a request that is played again gets nothing new, and soon nothing at all",
 });
 
 test("it comes in when all certificates have expired, and ends another's record", async () => {
-  const kept = await world.wait(node.join("gateway", GATEWAY_ID));
+  const kept = await world.wait(
+    node.join("gateway", GATEWAY_ID, { domains: ["g.example"], gateways: [] }),
+  );
   const gateway = await world.wait(node.connect(kept));
   await world.wait(gateway.registerGateway({
     id: GATEWAY_ID,

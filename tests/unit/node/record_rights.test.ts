@@ -17,6 +17,8 @@ const AGENT_ID = "aaaaaaaa-1111-4111-8111-111111111111";
 const GATEWAY_ID = "bbbbbbbb-1111-4111-8111-111111111111";
 const DOMAIN = "bank.example";
 const CERTIFIED: Grants = { ...NO_GRANTS, gateways: [GATEWAY_ID] };
+/** The audience of tokens for the registry itself. */
+const REGISTRY = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;
 const TTL_MS = 6 * SECOND_MS;
 
 /** A node with a gateway, its agent, and a proxy. */
@@ -61,11 +63,11 @@ class House {
     }));
   }
 
-  async token(grants: Partial<Grants>, lifeMs: number): Promise<string> {
+  async token(grants: Partial<Grants>, lifeMs: number, audience = REGISTRY): Promise<string> {
     return await this.world.wait(this.node.registry.identities.issueToken(
       {
         subject: subjectOf("agent", AGENT_ID),
-        audience: `spiffe://${TRUST_DOMAIN}/region/${REGION}`,
+        audience,
         lifeMs,
         grants: { ...NO_GRANTS, ...grants },
       },
@@ -164,7 +166,8 @@ test("the next token, issued in time, keeps the record of the last one", () =>
     await house.token({ domains: ["*.example"] }, 30 * SECOND_MS);
     assert.is(await house.keep(registered, 28 * SECOND_MS), "renewed");
     assert.is(await house.resolved(), "found");
-    // One for another domain does not.
+    // One for another domain, or for another service, does not.
+    await house.token({ domains: ["*.example"] }, 600 * SECOND_MS, "api.example");
     await house.token({ domains: ["other.test"] }, 600 * SECOND_MS);
     assert.is(await house.keep(registered, 20 * SECOND_MS), "not_found");
   }));

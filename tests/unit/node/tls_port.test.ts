@@ -94,7 +94,10 @@ const byQuic = { dialer: quic, at: endpoint, trust: pins };
 const administrator = await issue(made.administratorFolder, made.administrator, "");
 const controller = await connected(administrator, byQuic);
 const subject = "spiffe://test.example/region/eu-1/gateway/11111111-1111-4111-8111-111111111111";
-const { token } = await controller.identities.createJoinToken(subject, NO_GRANTS);
+const { token } = await controller.identities.createJoinToken(subject, {
+  ...NO_GRANTS,
+  domains: ["g.example"],
+});
 const gateway = await issue(`${folder}/gateway`, subject, token);
 const tls = new TlsDialer({ scheduler, onError, certificate: () => gateway.tlsCertificate });
 const root = Deno.readTextFileSync(`${made.authorityFolder}/root.pem`);
