@@ -4,6 +4,7 @@
  * listens, again when a pin changes, and removes it when it stops. After a crash it stays, so a
  * reader must be ready to find nobody there.
  */
+import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { RegistryError } from "../src/base/errors.ts";
 import { NODE_ADDRESSES_MAX } from "../src/base/limits.ts";
 import { formatPin, parsePin } from "./certificate.ts";
@@ -50,7 +51,29 @@ export function writeNodeFile(dataFolder: string, node: NodeFile): void {
     nextPin: formatPin(node.nextPin),
   };
   const text = JSON.stringify(value, undefined, 2) + "\n";
-  replaceFile(`${dataFolder}/${NODE_FILE}`, text, PUBLIC_FILE_MODE);
+  const path = `${dataFolder}/${NODE_FILE}`;
+  try {
+    replaceFile(path, text, PUBLIC_FILE_MODE);
+  } catch (error) {
+    // No room for another file: the one of the last run is overwritten where it stands.
+    if (!overwrite(path, text)) throw error;
+  }
+}
+
+/** True where an existing file holds `text` now; spaces take the place of what was longer. */
+function overwrite(path: string, text: string): boolean {
+  try {
+    const file = openSync(path, "r+");
+    try {
+      const bytes = new TextEncoder().encode(text.padEnd(fstatSync(file).size));
+      return writeSync(file, bytes, 0, bytes.length, 0) === bytes.length;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // There is none, or it cannot be written either: the caller has the first error.
+    return false;
+  }
 }
 
 /** Removes the file if it is there. @throws RegistryError `storage_unavailable`. */

@@ -3,6 +3,7 @@
  * local node says in `node.json` where it listens, and its CA stands beside it; after a crash the
  * file stays, so a node that is named there need not be there.
  */
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -15,7 +16,9 @@ import {
 } from "../../identity/credentials.ts";
 import { IdentityFolder } from "../../identity/identity_folder.ts";
 import { readNodeFile } from "../../identity/node_file.ts";
+import { logFolderOf } from "../node/data_folder.ts";
 import { SETTINGS } from "../node/settings.ts";
+import { LOCK_FILE } from "../wal/segment.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
 import { parseDuration } from "./duration.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
@@ -38,6 +41,8 @@ export interface Target {
     readonly processId: number;
     /** False where that process has ended, as after a crash. */
     readonly isAlive: boolean;
+    /** A process that holds the folder and does not listen yet. */
+    readonly starting?: StartingProcess;
   };
 }
 
@@ -77,7 +82,8 @@ export function findTarget(
     return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), timeoutMs };
   }
   const node = readNodeFile(folder);
-  if (node === undefined) throw noNode(folder, environment);
+  const starting = startingProcess(folder, isAlive);
+  if (node === undefined) throw starting?.failure ?? noNode(folder, environment);
   const { clusterId, region, processId } = node;
   // Whoever proves an identity must know which certificate was shown: its pins, not its CA.
   const pins = { kind: "pins", sha256: [node.currentPin, node.nextPin] } as const;
@@ -95,7 +101,14 @@ export function findTarget(
     trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
     ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
-    local: { folder, clusterId, region, processId, isAlive: isAlive(processId) },
+    local: {
+      folder,
+      clusterId,
+      region,
+      processId,
+      isAlive: isAlive(processId),
+      ...(starting === undefined ? {} : { starting }),
+    },
   };
 }
 
@@ -115,6 +128,7 @@ export function unreachableFailure(
 ): RegistryError {
   if (cause.code !== "deadline_exceeded" && cause.code !== "connection_lost") return cause;
   if (local?.isAlive === false) {
+    if (local.starting !== undefined) return local.starting.failure;
     return new CliFailure(
       "connection_lost",
       `The node of ${local.folder} does not run: its process ${local.processId} has ended`,
@@ -127,6 +141,28 @@ export function unreachableFailure(
       "Check that a node listens there (crs status on its machine), or give it more --timeout.",
     cause,
   });
+}
+
+/** A node that reads its log: it holds the folder's lock, and node.json is not its own. */
+interface StartingProcess {
+  readonly failure: CliFailure;
+}
+
+function startingProcess(
+  folder: string,
+  isAlive: (processId: number) => boolean,
+): StartingProcess | undefined {
+  let processId: number;
+  try {
+    processId = Number.parseInt(readFileSync(`${logFolderOf(folder)}/${LOCK_FILE}`, "utf8"), 10);
+  } catch {
+    // Nobody ever started here, or another user did.
+    return undefined;
+  }
+  if (!(processId > 0) || !isAlive(processId)) return undefined;
+  const message = `The node of ${folder} is starting: its process ${processId} does not listen yet`;
+  const advice = "Wait until it is ready; its own log says what it waits for.";
+  return { failure: new CliFailure("connection_lost", message, { advice }) };
 }
 
 function noNode(folder: string, environment: Environment): CliFailure {

@@ -162,7 +162,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   readPoint(_maxStalenessMs: number): ReadPoint | undefined {
-    if (!this.#leadership.isServing) return undefined;
+    if (!this.#leadership.isServing) return this.#mayReadRecovered() ? this.#point : undefined;
     if (this.#isSole) return this.#point;
     // What is committed and not applied here, because this disk is slower than the others', a follower
     // may have shown already.
@@ -182,6 +182,16 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#hasWaiters();
     this.#wantsWork();
     return permitted;
+  }
+
+  /**
+   * A replica that decides alone may show what it recovered while its log takes no entry of its own
+   * term: all in its log is durable, hence committed (a majority of one) and applied, and nobody else
+   * can have decided anything since. The group's time stands still meanwhile.
+   */
+  #mayReadRecovered(): boolean {
+    return this.#isSole && this.#end === undefined && this.#appliedIndex >= this.#openedIndex &&
+      this.#host.writeRefusal() !== undefined;
   }
 
   timeMs(): GroupTimeMs {
@@ -340,6 +350,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     for (const members of [voters, votersOutgoing, learners]) {
       for (const member of members) if (isOnNode(member)) this.#node.reportUnreachable(member);
     }
+  }
+
+  logRefuses(): void {
+    if (this.#mayReadRecovered()) this.#reads?.permitAll(this.#point);
   }
 
   /**
@@ -626,7 +640,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   #proposalRefusal(): RegistryError | undefined {
     if (this.#end !== undefined) return endedError(this.id, this.#end);
-    if (this.#leadership.term === 0) return this.#notLeader();
+    if (this.#leadership.term === 0) {
+      // Who decides alone and does not lead yet waits for the log, and so would its callers.
+      return (this.#isSole ? this.#host.writeRefusal() : undefined) ?? this.#notLeader();
+    }
     const { count } = this.#proposals;
     if (count >= GROUP_PROPOSALS_MAX) {
       return overloadedError(`Group ${this.id} has ${count} commands under way, its limit`);

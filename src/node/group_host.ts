@@ -69,6 +69,8 @@ export interface HostedGroup {
   retryStorage(): void;
   /** What was sent last to replicas of a node may be lost. */
   peerLost(isOnNode: (replica: number) => boolean): void;
+  /** The log takes no writes at present, or none any more. */
+  logRefuses(): void;
   /** The log acknowledges nothing any more. */
   logPoisoned(error: RegistryError): void;
   close(): void;

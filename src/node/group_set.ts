@@ -322,12 +322,14 @@ export class GroupSet {
   logWritable(writable: boolean): void {
     this.#unwritable = writable ? undefined : logUnwritable();
     if (writable) this.#retryBlocked();
+    else for (const group of this.#groups.values()) group.logRefuses();
   }
 
   /** The log acknowledges nothing any more. */
   logPoisoned(error: RegistryError): void {
     this.#poisoned = error;
     for (const group of this.#groups.values()) {
+      group.logRefuses();
       group.logPoisoned(error);
       this.#settleAwake(group);
     }

@@ -30,6 +30,7 @@ import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
+import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
@@ -43,6 +44,8 @@ export interface StartNodeOptions {
   readonly logger: Logger;
   /** True: starts although acknowledged data is gone, under a greater generation. */
   readonly acceptDataLoss?: boolean;
+  /** Ends a start that waits for the disk. */
+  readonly signal?: AbortSignal;
 }
 
 /** A node that serves. */
@@ -87,6 +90,8 @@ class Node {
   readonly #world: World;
   readonly #logger: Logger;
   readonly #acceptDataLoss: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #postponed: PostponedWrites;
   readonly #startedMs: number;
   readonly #readiness = new Readiness();
   readonly #events = new EventCounts();
@@ -104,7 +109,9 @@ class Node {
   #ops: OpsHttp | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ config, world, logger, acceptDataLoss = false }: StartNodeOptions) {
+  constructor({ config, world, logger, acceptDataLoss = false, signal }: StartNodeOptions) {
+    this.#signal = signal;
+    this.#postponed = new PostponedWrites(logger);
     this.#acceptDataLoss = acceptDataLoss;
     this.#config = config;
     this.#world = world;
@@ -159,8 +166,8 @@ class Node {
     await this.#listen();
     this.#registry.start();
     this.#rotateCertificates();
-    this.#sayWhere();
-    this.#closers.push(() => removeNodeFile(this.#config.data));
+    await this.#postponed.attempt("node.json", () => this.#sayWhere());
+    this.#closers.push(() => this.#sayNoMore());
     this.#readiness.set("starting", false);
     // Told last of all, and only of a node that served.
     this.#closers.unshift(() => this.#logger.info("Stopped"));
@@ -215,6 +222,7 @@ class Node {
     return await Registry.open({
       ...storages,
       acceptDataLoss: this.#acceptDataLoss,
+      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
       world: this.#world,
       logger: this.#logger,
       nodeId: config.nodeId,
@@ -270,7 +278,7 @@ class Node {
   async #listen(): Promise<void> {
     const registry = this.#registry!;
     this.#listener = await this.#bind();
-    await this.#putMember();
+    await this.#postponed.attempt("this node's addresses, in group 0", () => this.#putMember());
     const identity = await this.#identity!.begin(this.#addresses());
     this.#sessions = new Sessions({
       listener: this.#listener,
@@ -380,6 +388,12 @@ class Node {
     });
   }
 
+  /** On a full disk its file stays, as after a crash: the next start could not make another. */
+  #sayNoMore(): void {
+    const { writable, poisoned } = this.#registry!.log.stats();
+    if (writable || poisoned) removeNodeFile(this.#config.data);
+  }
+
   /** The node goes on: reads are served, `/readyz` says why nothing is written. */
   #poisoned(error: RegistryError): void {
     this.#readiness.set("storage_poisoned", true);
@@ -390,8 +404,13 @@ class Node {
     // A poisoned log cannot be written either, but room on the disk does not help it.
     if (this.#registry?.log.stats().poisoned === true) return;
     this.#readiness.set("disk_full", !writable);
-    if (writable) this.#logger.info("The log can be written again");
-    else this.#logger.error("The log cannot be written: make room on its disk");
+    if (writable) {
+      this.#logger.info("The log can be written again");
+      this.#postponed.retry().then(
+        (wasPostponed) => void (wasPostponed && this.#sessions?.pushRingMap()),
+        (error) => this.#onError("postponed_write", error),
+      );
+    } else this.#logger.error("The log cannot be written: make room on its disk");
   }
 
   /** Refuses new work, waits for what is under way, and says goodbye. */

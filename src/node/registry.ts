@@ -96,6 +96,8 @@ export interface RegistryOptions {
   readonly policy?: AccessPolicy;
   /** How long after their end certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
   readonly renewalGrace?: RenewalGrace;
+  /** Ends a start that waits for the log. */
+  readonly signal?: AbortSignal;
   /** Told of everything that apply does, after recovery. */
   readonly events?: EventSink;
   /** What status tells beside what the registry knows. */
@@ -267,7 +269,7 @@ export class Registry {
     try {
       const groups = new Groups(options, opened);
       checkPartitionCount(groups.system.store.genesis, options.partitionCount);
-      await groups.start();
+      await groups.start(options.signal);
       const created = groups.system.store.genesis === undefined;
       if (created) await createCluster(options, groups, opened.log.generation);
       return new Registry(options, opened, groups, created);
@@ -518,12 +520,26 @@ class Groups {
     this.#all = all;
   }
 
-  /** Leads every group; their first terms share one write of the log. */
-  async start(): Promise<void> {
-    this.#set.start();
-    for (const group of this.#all) {
-      const led = await group.readBarrier(0, START_MS_MAX);
-      if (led instanceof RegistryError) throw led;
+  /**
+   * Leads every group; their first terms share one write of the log. Where the log refuses it, the
+   * groups serve what they recovered and lead when it takes writes again.
+   *
+   * @throws RegistryError `shutting_down` when `signal` says so.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    const stopped = Promise.withResolvers<RegistryError>();
+    const stop = () =>
+      stopped.resolve(new RegistryError("shutting_down", "Node was stopped while it started"));
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted === true) stop();
+    try {
+      this.#set.start();
+      for (const group of this.#all) {
+        const led = await Promise.race([stopped.promise, group.readBarrier(0, START_MS_MAX)]);
+        if (led instanceof RegistryError) throw led;
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
     }
   }
 

@@ -60,6 +60,8 @@ export class RegistryHarness {
   /** Where the log's mark is kept. */
   readonly markDisk = new MemoryDisk();
   acceptDataLoss = false;
+  /** Ends a start that waits for the log. */
+  signal: AbortSignal | undefined;
   readonly network: MemoryNetwork;
   readonly revocation = new AbortController();
   /** What admission believes the process to use. */
@@ -210,6 +212,7 @@ export class RegistryHarness {
       storage: this.disk.open(process),
       markStorage: this.markDisk.open(process),
       acceptDataLoss: this.acceptDataLoss,
+      ...(this.signal === undefined ? {} : { signal: this.signal }),
       world: process,
       logger: this.#logger(),
       nodeId: 1,

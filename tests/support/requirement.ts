@@ -31,6 +31,8 @@ export type TestWith<Found> = (
 export const CAPNP: Requirement<string> = program("capnp", "capnproto");
 /** A browser that speaks WebTransport. */
 export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
+/** A compiler, for libraries that are loaded before a process. */
+export const GCC: Requirement<string> = program("gcc", "gcc");
 /** The other runtime of the project's files. */
 export const NODE: Requirement<string> = program("node", "nodejs");
 /** What Linux tells of its processes. */

@@ -17,22 +17,13 @@ export class WriteStaller {
     this.#trigger = trigger;
   }
 
-  /**
-   * Compiles the library into `folder`, which the caller removes. Returns `undefined`, and says so
-   * in one line, where there is no compiler.
-   */
-  static async compile(folder: string): Promise<WriteStaller | undefined> {
+  /** Compiles the library into `folder`, which the caller removes. Needs `GCC` (requirement.ts). */
+  static async compile(folder: string): Promise<WriteStaller> {
     const library = `${folder}/stall_write.so`;
-    try {
-      const { success, stderr } = await new Deno.Command("gcc", {
-        args: ["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"],
-      }).output();
-      if (!success) throw new Error(`gcc failed: ${new TextDecoder().decode(stderr)}`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      console.log("skipped: the program gcc is missing; Debian's package gcc brings it");
-      return undefined;
-    }
+    const { success, stderr } = await new Deno.Command("gcc", {
+      args: ["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"],
+    }).output();
+    if (!success) throw new Error(`gcc failed: ${new TextDecoder().decode(stderr)}`);
     return new WriteStaller(library, `${folder}/stall`);
   }
 

@@ -4,6 +4,7 @@
  * it holds is read on.
  */
 import { resolve } from "node:path";
+import { RegistryError } from "../../base/errors.ts";
 import { VERSION } from "../../base/version.ts";
 import { loadConfig } from "../../node/config_file.ts";
 import type { NodeConfig } from "../../node/config.ts";
@@ -34,12 +35,16 @@ export async function startAndWait(
     logger.info("Stopping; another signal ends the process at once", { signal });
   });
   try {
-    // A signal during the start is kept: the node is closed as soon as it is there.
+    // A signal during the start is kept: the node is closed as soon as it is there, and a start
+    // that waits for the disk ends.
+    const starting = new AbortController();
+    void stop.requested.then(() => starting.abort());
     const node = await startNode({
       config,
       world: processWorld(),
       logger,
       acceptDataLoss: flags["acceptDataLoss"] === true,
+      signal: starting.signal,
     });
     if (!stop.isRequested) {
       terminal.out(
@@ -52,6 +57,10 @@ export async function startAndWait(
     await stop.requested;
     await node.stop();
     return EXIT_CODES.success;
+  } catch (error) {
+    const isStopped = error instanceof RegistryError && error.code === "shutting_down";
+    if (stop.isRequested && isStopped) return EXIT_CODES.success;
+    throw error;
   } finally {
     stop.end();
   }

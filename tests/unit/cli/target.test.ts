@@ -170,6 +170,18 @@ test("findTarget bounds the time", () => {
   assert.throws(() => timeoutOf("0"));
 });
 
+test("a node that starts is told from one that has ended, by who holds its log", () =>
+  withFolder((folder) => {
+    const holds = (processId: number) => processId === 77;
+    ensurePrivateFolder(`${folder}/log`);
+    replaceFile(`${folder}/log/lock`, "77\n", PUBLIC_FILE_MODE);
+    const target = findTarget({ data: folder }, {}, holds);
+    const lost = new RegistryError("connection_lost", "nobody there");
+    assert.match(unreachableFailure(target, {}, lost).message, /is starting: its process 77/);
+    const gone = findTarget({ data: folder }, {}, () => false);
+    assert.match(unreachableFailure(gone, {}, lost).message, /has ended/);
+  }));
+
 test("unreachableFailure tells that the local node's process has ended", () =>
   withFolder((folder) => {
     const target = findTarget({ data: folder }, {}, () => false);

@@ -178,4 +178,60 @@ test("compaction goes by the limit that was set, and a restart from images finds
   assert.equal(harness.agent(idOf(7)), before);
 });
 
+test("a restart on a full disk serves what was recovered, refuses writes, and goes on with room", async () => {
+  const harness = await RegistryHarness.open();
+  await (await harness.peer()).must("registerAgent", agentRequest({ number: 1, ttlMs: 20_000 }));
+  harness.crash(3);
+  fillDisk(harness);
+  await harness.start();
+  assert.equal(harness.writable, [false]);
+  const peer = await harness.peer();
+  assert.is((await peer.ask("getAgent", { id: idOf(1) })).code, "ok");
+  const refused = await peer.ask("registerAgent", agentRequest({ number: 2 }));
+  assert.is(refused.code, "storage_unavailable");
+  // The group's time stands still: nothing may be shown as ended that no log says has ended.
+  await harness.world.pass(120_000);
+  assert.is((await peer.ask("getAgent", { id: idOf(1) })).code, "ok");
+  assert.is((await peer.ask("getAgent", { id: idOf(3) })).code, "not_found");
+
+  harness.disk.intercept = () => undefined;
+  await harness.world.pass(WAL_PROBE_MS + 200);
+  assert.equal(harness.writable, [false, true]);
+  assert.is((await peer.ask("registerAgent", agentRequest({ number: 2 }))).code, "ok");
+  await harness.restart(4);
+  assert.ok(harness.agent(idOf(1)) !== undefined && harness.agent(idOf(2)) !== undefined);
+});
+
+test("a start that waits for the log ends when it is told to", async () => {
+  const harness = await RegistryHarness.open();
+  harness.crash(3);
+  // A write that hangs: neither taken nor refused.
+  const file = harness.disk.list().find(({ name }) => name.endsWith(".wal"))!.name;
+  const end = harness.disk.peek(file)!.findLastIndex((byte) => byte !== 0);
+  harness.disk.intercept = (operation) =>
+    operation.kind === "write" && operation.file === file && operation.position > end
+      ? "hold"
+      : undefined;
+  const stop = new AbortController();
+  harness.signal = stop.signal;
+  const started = harness.start().then(() => "started", (error: RegistryError) => error.code);
+  await harness.world.pass(1_000);
+  stop.abort();
+  await harness.world.settle();
+  // What is under way is waited for, as its bytes are in use.
+  harness.disk.intercept = () => undefined;
+  harness.disk.releaseHeld();
+  assert.is(await harness.world.wait(started), "shutting_down");
+});
+
+/** Lets every write fail that needs room: all above the log's end. */
+function fillDisk(harness: RegistryHarness): void {
+  const file = harness.disk.list().find(({ name }) => name.endsWith(".wal"))!.name;
+  const end = harness.disk.peek(file)!.findLastIndex((byte) => byte !== 0);
+  harness.disk.intercept = (operation) =>
+    operation.kind === "write" && operation.file === file && operation.position > end
+      ? "no_space"
+      : undefined;
+}
+
 test.run();
