@@ -400,6 +400,15 @@ export const MEMORY_SAMPLE_MS = 250;
 
 // Command line.
 
+/**
+ * How long a command tries to reach a server that was named, ms, where it is told nothing else: two
+ * attempts. No runtime tells of a UDP port at which nobody listens.
+ */
+export const CLI_CONNECT_MS = 2_000;
+/** Refusals in a row after which `crs … keep` gives up: one may come from a node that just starts. */
+export const KEEP_REFUSALS_MAX = 3;
+/** How often `crs … keep` tells a person that renewals still fail as before, ms. */
+export const KEEP_REMINDER_MS = 60_000;
 /** A file of one record that the command line reads: the largest record as JSON, many times over. */
 export const CLI_FILE_BYTES_MAX = 256 * 1024;
 /** Gateways, agents and proxies of a demonstration: beyond it the machine itself is measured. */

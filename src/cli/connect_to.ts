@@ -5,6 +5,7 @@ import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.t
 import { VERSION } from "../base/version.ts";
 import {
   askAsStranger,
+  type ClientOptions,
   connect,
   type IssuedIdentity,
   type StrangersOrders,
@@ -24,15 +25,16 @@ import { findTarget, identityOf, type Target, unreachableFailure } from "./targe
 import type { Terminal } from "./terminal.ts";
 import { tokenGiven, USE_TOKEN_VARIABLE } from "./token_text.ts";
 
-/** A process that has ended will not answer; its successor, just starting, may. */
-const GONE_CONNECT_MS = 500;
-
 /**
  * Connects to the registry that the options mean.
  *
  * @throws RegistryError as `findTarget` and the client's `connect`.
  */
-export async function connectTo(options: ServerOptions, terminal: Terminal): Promise<Connected> {
+export async function connectTo(
+  options: ServerOptions,
+  terminal: Terminal,
+  onConnection?: ClientOptions["onConnection"],
+): Promise<Connected> {
   const { environment } = terminal;
   const target = findTarget(options, environment);
   const token = shownToken(options, terminal);
@@ -47,7 +49,6 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
     await dialer.close();
     guard.remove();
   };
-  const isGone = local?.isAlive === false;
   try {
     const folder = identityOf(options, environment);
     const proven = folder === undefined ? target : await provenTarget(target, folder, world);
@@ -62,7 +63,8 @@ export async function connectTo(options: ServerOptions, terminal: Terminal): Pro
       options: {
         program: `crs/${VERSION}`,
         timeoutMs,
-        connectTimeoutMs: isGone ? Math.min(timeoutMs, GONE_CONNECT_MS) : timeoutMs,
+        connectTimeoutMs: target.connectMs,
+        ...(onConnection === undefined ? {} : { onConnection }),
         ...(local === undefined ? {} : { clusterId: local.clusterId }),
       },
     });
@@ -203,7 +205,10 @@ export async function provenTarget(
 export async function askAny<Name extends keyof StrangersOrders>(
   name: Name,
   order: StrangersOrders[Name],
-  { endpoints, trust, timeoutMs }: Pick<Target, "endpoints" | "trust" | "timeoutMs">,
+  { endpoints, trust, timeoutMs, connectMs }: Pick<
+    Target,
+    "endpoints" | "trust" | "timeoutMs" | "connectMs"
+  >,
   { dialer, world, pinsOf }: Asking,
 ): Promise<IssuedIdentity> {
   const given = trust.kind === "pins" ? trust.sha256 : [];
@@ -212,7 +217,8 @@ export async function askAny<Name extends keyof StrangersOrders>(
     const sha256 = [...pinsOf?.(endpoint) ?? [], ...given];
     const isByCa = sha256.length === 0 || dialer.transport === "tls";
     const pinned: Trust = isByCa ? trust : { kind: "pins", sha256 };
-    const options = { endpoint, trust: pinned, dialer, world, timeoutMs };
+    const dialMs = connectMs / endpoints.length;
+    const options = { endpoint, trust: pinned, dialer, world, timeoutMs, dialMs };
     try {
       return await askAsStranger(name, order, options);
     } catch (error) {

@@ -13,9 +13,9 @@ if (import.meta.main) {
   const terminal = processTerminal();
   const code = await runCli(process.argv.slice(2), {
     terminal,
-    connect: async (options) => {
+    connect: async (options, onConnection) => {
       const { connectTo } = await import("./connect_to.ts");
-      return await connectTo(options, terminal);
+      return await connectTo(options, terminal, onConnection);
     },
   });
   terminal.exit(code);

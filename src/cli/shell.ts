@@ -3,7 +3,7 @@
  * command makes a {@link Reply}; whether it is printed as text or as one JSON document is decided
  * here alone, so that `--json` means the same on every command.
  */
-import type { Client } from "../client/types.ts";
+import type { Client, ClientOptions } from "../client/types.ts";
 import type { KeptIdentity } from "../../identity/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { Terminal } from "./terminal.ts";
@@ -67,9 +67,13 @@ export interface Shell {
   /**
    * Connects to the registry that the options mean.
    *
+   * @param onConnection told of what the connection does.
    * @throws RegistryError as the client's `connect`, and where no node is found.
    */
-  connect(options: ServerOptions): Promise<Connected>;
+  connect(
+    options: ServerOptions,
+    onConnection?: ClientOptions["onConnection"],
+  ): Promise<Connected>;
 }
 
 /** Runs one action of a command and keeps its exit code for the end of the process. */
@@ -96,8 +100,9 @@ export async function withClient<T>(
   shell: Shell,
   options: ServerOptions,
   use: (connected: Connected) => Promise<T>,
+  onConnection?: ClientOptions["onConnection"],
 ): Promise<T> {
-  const connected = await shell.connect(options);
+  const connected = await shell.connect(options, onConnection);
   try {
     return await use(connected);
   } finally {

@@ -7,7 +7,11 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { REQUEST_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
+import {
+  CLI_CONNECT_MS,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  REQUEST_TIMEOUT_MS_MAX,
+} from "../base/limits.ts";
 import {
   hasCa,
   trustOfCaFile,
@@ -20,7 +24,7 @@ import { logFolderOf } from "../node/data_folder.ts";
 import { SETTINGS } from "../node/settings.ts";
 import { LOCK_FILE } from "../wal/segment.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
-import { parseDuration } from "./duration.ts";
+import { formatDuration, parseDuration } from "./duration.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
 import { invocation } from "./invocation.ts";
 import type { ServerOptions } from "./shell.ts";
@@ -33,6 +37,8 @@ export interface Target {
   readonly isTrustNamed?: boolean;
   /** Time for a call, ms. */
   readonly timeoutMs: number;
+  /** Time until there is a connection, ms. */
+  readonly connectMs: number;
   /** What the local node's file says; absent where the server was named. */
   readonly local?: {
     readonly folder: string;
@@ -45,6 +51,9 @@ export interface Target {
     readonly starting?: StartingProcess;
   };
 }
+
+/** A process that has ended will not answer; its successor, just starting, may. */
+const GONE_CONNECT_MS = 500;
 
 /** Believes nobody. */
 const NO_TRUST: Trust = { kind: "ca", pem: [] };
@@ -76,10 +85,15 @@ export function findTarget(
     : namedTrust(options, environment);
   if (named !== undefined) {
     const endpoints = named.split(",").map((text) => parseServer(text.trim()));
-    if (trust !== undefined) return { endpoints, trust, isTrustNamed: true, timeoutMs };
+    // Whoever names a time wants to wait that long.
+    const connectMs = options.timeout === undefined
+      ? Math.min(timeoutMs, CLI_CONNECT_MS * endpoints.length)
+      : timeoutMs;
+    const times = { timeoutMs, connectMs };
+    if (trust !== undefined) return { endpoints, trust, isTrustNamed: true, ...times };
     // The trust bundle of the identity may know the server.
     const isProven = proven !== undefined;
-    return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), timeoutMs };
+    return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), ...times };
   }
   const node = readNodeFile(folder);
   const starting = startingProcess(folder, isAlive);
@@ -96,19 +110,22 @@ export function findTarget(
       advice: "Start it with --tls on.",
     });
   }
+  const local = {
+    folder,
+    clusterId,
+    region,
+    processId,
+    isAlive: isAlive(processId),
+    ...(starting === undefined ? {} : { starting }),
+  };
   return {
     endpoints,
     trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
     ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
-    local: {
-      folder,
-      clusterId,
-      region,
-      processId,
-      isAlive: isAlive(processId),
-      ...(starting === undefined ? {} : { starting }),
-    },
+    // A process that lives may be busy starting.
+    connectMs: local.isAlive ? timeoutMs : Math.min(timeoutMs, GONE_CONNECT_MS),
+    local,
   };
 }
 
@@ -122,7 +139,7 @@ export function identityOf(
 
 /** Why no connection could be made, with what to do about it where that is known. */
 export function unreachableFailure(
-  { endpoints, local }: Target,
+  { endpoints, local, connectMs }: Pick<Target, "endpoints" | "local" | "connectMs">,
   environment: Environment,
   cause: RegistryError,
 ): RegistryError {
@@ -136,11 +153,17 @@ export function unreachableFailure(
     );
   }
   const where = endpoints.map(({ host, port }) => `${host} port ${port}`).join(", ");
-  return new CliFailure(cause.code, `No node answers at ${where}: ${cause.message}`, {
-    advice:
-      "Check that a node listens there (crs status on its machine), or give it more --timeout.",
-    cause,
-  });
+  const within = formatDuration(connectMs);
+  return new CliFailure(
+    cause.code,
+    `No node answers at ${where} within ${within}: ${cause.message}`,
+    {
+      advice:
+        "Check host and port, that a node listens there (crs status on its machine), and that " +
+        "UDP reaches it (--tls goes by TCP); or give it more --timeout.",
+      cause,
+    },
+  );
 }
 
 /** A node that reads its log: it holds the folder's lock, and node.json is not its own. */

@@ -27,7 +27,10 @@ export interface StrangerOptions {
   /** Pins; a CA alone is refused, unless the dialer's transport is TLS. */
   readonly trust: Trust;
   readonly world: World;
+  /** From dialing to the answer, ms. */
   readonly timeoutMs: number;
+  /** Until there is a session, ms. Default: `timeoutMs`. */
+  readonly dialMs?: number;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface StrangerOptions {
 export async function askAsStranger<Name extends keyof StrangersOrders>(
   name: Name,
   order: StrangersOrders[Name],
-  { endpoint, dialer, trust, world, timeoutMs }: StrangerOptions,
+  { endpoint, dialer, trust, world, timeoutMs, dialMs = timeoutMs }: StrangerOptions,
 ): Promise<IssuedIdentity> {
   if (trust.kind !== "pins" && !(dialer.transport === "tls" && name === "renewIdentity")) {
     throw new RegistryError(
@@ -48,7 +51,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
       { field: "pin" },
     );
   }
-  const session = await dialer.dial(endpoint, { trust, timeoutMs });
+  const session = await dialer.dial(endpoint, { trust, timeoutMs: dialMs });
   let isLate = false;
   const timer = world.scheduler.after(timeoutMs, () => {
     isLate = true;

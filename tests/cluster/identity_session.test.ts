@@ -213,7 +213,10 @@ test("only a controller bans; a ban ends an open session within a second", async
   // The ban is told when it is committed; the command has ended its own session by then.
   await until("no session is left", async () => await openSessions() === 0, 1_000);
   assert.equal(await refused(["gateway", "get", id, ...asGateway]), [2, "unauthenticated"]);
-  open.kill("SIGKILL");
+  // Whoever is banned does not try for ever.
+  const { code, stderr } = await open.ended();
+  assert.is(code, 2);
+  assert.match(stderr, /unauthenticated[^]*cannot be kept/);
 
   const unban = ["identity", "unban", "subject", subject, ...asAdministrator];
   await done(unban);

@@ -2,13 +2,18 @@
  * Keeps one record alive until a signal, then deregisters it; tells what happens to its lease. For
  * people a line an event on standard output, with `--json` an object a line: the one command whose
  * output is a stream.
+ *
+ * An outage is waited out, however long; only a node that refuses who this is, as after a ban, ends
+ * the command before the lease is lost.
  */
 import { RegistryError } from "../../base/errors.ts";
+import { KEEP_REMINDER_MS } from "../../base/limits.ts";
 import type { KeepOptions, Lease, LeaseEnd, LeaseEvent } from "../../client/mod.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { failureJson } from "../failure.ts";
+import { CliFailure, failureJson } from "../failure.ts";
 import { incarnationText } from "../record_view.ts";
+import { RefusalWatch } from "../refusal_watch.ts";
 import { type Connected, type ServerOptions, type Shell, withClient } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 
@@ -30,9 +35,16 @@ export async function keepLease(
     terminal.out(flags.json === true ? JSON.stringify({ event, ...facts }) + "\n" : text + "\n");
   };
   const stop = new StopRequest(terminal, () => tell("stopping", "Stopping.", {}));
+  const watch = new RefusalWatch();
+  const events = new LeaseTeller(tell, flags.json === true);
   try {
     return await withClient(shell, flags, async (connected) => {
-      const lease = await begin(connected, { onEvent: (event) => tellEvent(event, tell) });
+      const lease = await begin(connected, {
+        onEvent: (event, lease) => {
+          events.tell(event, lease.remainingMs);
+          watch.lease(event);
+        },
+      });
       tell(
         "registered",
         `Registered ${lease.kind} ${lease.id}, incarnation ${
@@ -41,12 +53,13 @@ export async function keepLease(
           "It is renewed until ^C.",
         { kind: lease.kind, id: lease.id, incarnation: lease.incarnation },
       );
-      const end = await Promise.race([stop.requested, lease.ended]);
+      const end = await Promise.race([stop.requested, lease.ended, watch.hopeless]);
+      if (end instanceof RegistryError) throw hopelessFailure(lease, end);
       if (end !== undefined) throw lossOf(lease, end);
       await lease.release({ timeoutMs: connected.timeoutMs });
       tell("deregistered", `Deregistered ${lease.kind} ${lease.id}.`, { id: lease.id });
       return EXIT_CODES.success;
-    });
+    }, (event) => watch.connection(event));
   } finally {
     stop.end();
   }
@@ -54,7 +67,53 @@ export async function keepLease(
 
 type Tell = (event: string, text: string, facts: Record<string, unknown>) => void;
 
-function tellEvent(event: LeaseEvent, tell: Tell): void {
+/** Tells events of a lease: to a script all of them, to a person what is new. */
+class LeaseTeller {
+  readonly #tell: Tell;
+  readonly #isForScript: boolean;
+  readonly #nowMs: () => number;
+  /** Why the last renewal failed, and when that was told. */
+  #trouble: { readonly message: string; readonly toldMs: number } | undefined;
+  #isTtlOver = false;
+
+  constructor(tell: Tell, isForScript: boolean, nowMs = () => performance.now()) {
+    this.#tell = tell;
+    this.#isForScript = isForScript;
+    this.#nowMs = nowMs;
+  }
+
+  /** @param remainingMs what is left of the lease by this machine's clock. */
+  tell(event: LeaseEvent, remainingMs: number): void {
+    if (event.kind === "renewal_failed") return this.#failed(event.error, remainingMs);
+    this.#trouble = undefined;
+    this.#isTtlOver = false;
+    tellChange(event, this.#tell);
+  }
+
+  #failed(error: RegistryError, remainingMs: number): void {
+    const { message } = error;
+    const nowMs = this.#nowMs();
+    const isOld = this.#trouble?.message === message &&
+      nowMs - this.#trouble.toldMs < KEEP_REMINDER_MS;
+    if (this.#isForScript || !isOld) {
+      this.#trouble = { message, toldMs: nowMs };
+      const left = remainingMs > 0 ? `, ${formatDuration(remainingMs)} left` : "";
+      const facts = { ...failureJson(error) as Record<string, unknown>, remainingMs };
+      const text = `Not renewed, tried again${left}: ${error.code}, ${message}`;
+      this.#tell("renewal_failed", text, facts);
+    }
+    if (remainingMs > 0 || this.#isTtlOver) return;
+    this.#isTtlOver = true;
+    this.#tell(
+      "ttl_over",
+      "The ttl is over: the record has expired, unless the registry stood still too. It is renewed " +
+        "or registered again as soon as the registry answers.",
+      {},
+    );
+  }
+}
+
+function tellChange(event: LeaseEvent, tell: Tell): void {
   switch (event.kind) {
     case "renewed":
       return tell(event.kind, `Renewed: ${formatDuration(event.remainingMs)} left.`, {
@@ -67,15 +126,25 @@ function tellEvent(event: LeaseEvent, tell: Tell): void {
       const text = `Registered again, incarnation ${incarnationText(incarnation)}.`;
       return tell(event.kind, text, { incarnation });
     }
-    case "renewal_failed": {
-      const { error } = event;
-      const text = `Not renewed, tried again: ${error.code}, ${error.message}`;
-      return tell(event.kind, text, failureJson(error) as Record<string, unknown>);
-    }
+    case "renewal_failed":
     case "ended":
-      // Told once, as the result of the command.
+      // A failure is told elsewhere, the end once, as the result of the command.
       return;
   }
+}
+
+function hopelessFailure(lease: Lease, error: RegistryError): CliFailure {
+  return new CliFailure(
+    error.code,
+    `The ${lease.kind} ${lease.id} cannot be kept: ${error.message}`,
+    {
+      advice:
+        "The node refused again and again. Ask a controller whether this identity is banned " +
+        "or lacks a grant; the record ends with its ttl at the latest.",
+      fields: error.fields,
+      cause: error,
+    },
+  );
 }
 
 function lossOf(lease: Lease, { reason, error }: LeaseEnd): RegistryError {

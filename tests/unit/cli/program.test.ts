@@ -1,8 +1,10 @@
 /** The command line over a client in memory: arguments to calls, answers to output and exit codes. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RegistryError } from "../../../src/base/errors.ts";
+import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { runCli } from "../../../src/cli/program.ts";
+import { RefusalWatch } from "../../../src/cli/refusal_watch.ts";
+import type { KeepOptions, Lease, LeaseEvent } from "../../../src/client/mod.ts";
 import type { ServerOptions } from "../../../src/cli/shell.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
@@ -470,12 +472,13 @@ function fakeLease() {
 test("gateway keep tells events, and deregisters at a signal", async () => {
   const { lease, released } = fakeLease();
   const terminal = new FakeTerminal();
-  const keepGateway = (_: unknown, options: { onEvent: (event: unknown) => void }) => {
+  const keepGateway = (_: unknown, { onEvent }: KeepOptions) => {
+    const tell = (event: LeaseEvent) => onEvent?.(event, { remainingMs: 9_000 } as Lease);
     setTimeout(() => {
-      options.onEvent({ kind: "renewed", remainingMs: 29_000 });
-      options.onEvent({ kind: "expired" });
-      options.onEvent({ kind: "recovered", incarnation: { generation: 1, index: 50 } });
-      options.onEvent({ kind: "renewal_failed", error: new RegistryError("overloaded", "Busy") });
+      tell({ kind: "renewed", remainingMs: 29_000 });
+      tell({ kind: "expired" });
+      tell({ kind: "recovered", incarnation: { generation: 1, index: 50 } });
+      tell({ kind: "renewal_failed", error: new RegistryError("overloaded", "Busy") });
       terminal.signal("SIGINT");
     }, 0);
     return Promise.resolve(lease);
@@ -500,6 +503,92 @@ test("gateway keep tells events, and deregisters at a signal", async () => {
   ]);
   assert.is(events[4].error.code, "overloaded");
   assert.is(terminal.stops.size, 0, "Signals are given back");
+});
+
+/** What `gateway keep` prints of events, each with what is left of the lease; ends by a signal. */
+async function kept(events: readonly (readonly [LeaseEvent, number])[], flags = "") {
+  const { lease } = fakeLease();
+  const terminal = new FakeTerminal();
+  const keepGateway = (_: unknown, { onEvent }: KeepOptions) => {
+    setTimeout(() => {
+      for (const [event, remainingMs] of events) onEvent?.(event, { remainingMs } as Lease);
+      setTimeout(() => terminal.signal("SIGINT"), 0);
+    }, 0);
+    return Promise.resolve(lease);
+  };
+  return await crs(`gateway keep --domain g.example --port 1${flags}`, { keepGateway }, {
+    terminal,
+  });
+}
+const failing = (code: ErrorCode, message = "No") =>
+  ({ kind: "renewal_failed", error: new RegistryError(code, message) }) as const;
+
+test("gateway keep says once when the ttl is over, and does not repeat itself", async () => {
+  const outage = [
+    [failing("deadline_exceeded"), 5_000],
+    [failing("deadline_exceeded"), 0],
+    [failing("deadline_exceeded"), 0],
+    [failing("storage_unavailable", "Full"), 0],
+    [{ kind: "renewed", remainingMs: 30_000 }, 30_000],
+    [failing("deadline_exceeded"), 0],
+  ] as const;
+  const { code, stdout } = await kept(outage);
+  assert.is(code, 0);
+  const said = stdout.trim().split("\n").slice(1, -2).map((line) => line.slice(0, 24));
+  assert.equal(said, [
+    "Not renewed, tried again",
+    "The ttl is over: the rec",
+    "Not renewed, tried again",
+    "Renewed: 30 s left.",
+    "Not renewed, tried again",
+    "The ttl is over: the rec",
+  ]);
+  assert.ok(stdout.includes("tried again, 5 s left: deadline_exceeded"), stdout);
+  const script = await kept(outage, " --json");
+  const events = script.stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.is(events.filter(({ event }) => event === "renewal_failed").length, 5);
+  assert.is(events.filter(({ event }) => event === "ttl_over").length, 2);
+  assert.is(events[1].remainingMs, 5_000);
+});
+
+test("gateway keep ends where it is refused again and again, and never by an outage", async () => {
+  const refused = Array.from(
+    { length: 3 },
+    () => [failing("unauthenticated", "banned"), 9] as const,
+  );
+  const ended = await kept(refused);
+  assert.is(ended.code, 2);
+  assert.ok(ended.stderr.includes("error: unauthenticated"), ended.stderr);
+  assert.ok(ended.stderr.includes("cannot be kept: banned"), ended.stderr);
+  const renewed = [{ kind: "renewed", remainingMs: 9 }, 9] as const;
+  assert.is((await kept([...refused.slice(1), renewed, ...refused.slice(1)])).code, 0);
+  const outage = Array.from({ length: 99 }, () => [failing("deadline_exceeded"), 0] as const);
+  assert.is((await kept(outage)).code, 0);
+});
+
+test("RefusalWatch counts refused connections until one is made", async () => {
+  const endpoint = { host: "h", port: 1 };
+  const attempt = (code: ErrorCode) =>
+    ({
+      kind: "attempt_failed",
+      endpoint,
+      error: new RegistryError(code, "No"),
+      retryInMs: 1,
+    }) as const;
+  const watch = new RefusalWatch();
+  let isOver = false;
+  void watch.hopeless.then(() => isOver = true);
+  const refuse = (times: number) => {
+    for (let time = 0; time < times; time++) watch.connection(attempt("unauthenticated"));
+  };
+  refuse(2);
+  watch.connection({ kind: "connected", endpoint, nodeId: 1 });
+  refuse(2);
+  for (let time = 0; time < 99; time++) watch.connection(attempt("connection_lost"));
+  await Promise.resolve();
+  assert.is(isOver, false);
+  refuse(1);
+  assert.is((await watch.hopeless).code, "unauthenticated");
 });
 
 test("gateway keep ends with the reason when the lease is lost", async () => {

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { CliFailure } from "../../../src/cli/failure.ts";
+import type { ServerOptions } from "../../../src/cli/shell.ts";
 import { findTarget, unreachableFailure } from "../../../src/cli/target.ts";
 import {
   ensurePrivateFolder,
@@ -57,6 +58,7 @@ test("findTarget finds the local node by its data folder", () =>
       endpoints: [{ host: "127.0.0.1", port: 5_000 }],
       trust: { kind: "ca", pem: [CA] },
       timeoutMs: 5_000,
+      connectMs: 5_000,
       local: { folder, clusterId: CLUSTER, region: "eu-1", processId: 4_242, isAlive: true },
     });
     assert.equal(findTarget({}, { CRS_DATA: folder }, alive).endpoints, [
@@ -192,10 +194,23 @@ test("unreachableFailure tells that the local node's process has ended", () =>
     assert.ok(failure.advice.includes("deno task start"));
   }));
 
+test("findTarget gives a named server 2 s to be reached, unless a time is named", () =>
+  withFolder((folder) => {
+    const connectMs = (options: ServerOptions, isAlive = true) =>
+      findTarget(options, {}, () => isAlive).connectMs;
+    assert.is(connectMs({ server: "10.0.0.1", pin: [PIN] }), 2_000);
+    assert.is(connectMs({ server: "10.0.0.1,10.0.0.2", pin: [PIN] }), 4_000);
+    assert.is(connectMs({ server: "a,b,c,d", pin: [PIN] }), 5_000);
+    assert.is(connectMs({ server: "10.0.0.1", pin: [PIN], timeout: "9s" }), 9_000);
+    assert.is(connectMs({ server: "10.0.0.1", pin: [PIN], timeout: "300ms" }), 300);
+    assert.is(connectMs({ data: folder }), 5_000);
+    assert.is(connectMs({ data: folder }, false), 500);
+  }));
+
 test("unreachableFailure names the server that does not answer, and leaves other errors alone", () => {
   const target = findTarget({ server: "10.0.0.1:1", pin: [PIN] }, {});
   const late = new RegistryError("deadline_exceeded", "No session");
-  assert.ok(unreachableFailure(target, {}, late).message.includes("10.0.0.1 port 1"));
+  assert.ok(unreachableFailure(target, {}, late).message.includes("10.0.0.1 port 1 within 2 s"));
   const other = new RegistryError("wrong_cluster", "Another one");
   assert.is(unreachableFailure(target, {}, other), other);
 });
