@@ -298,6 +298,9 @@ test("checkLayering refuses tests that would not run", () => {
   for (const source of broken) {
     assert.equal(breachesWith({ "tests/a.test.ts": source }), ["test tests/a.test.ts"], source);
   }
+  const skip = 'export const skip = () => console.log("skipped: no x");';
+  assert.equal(breachesWith({ "tests/support/s.ts": skip }), ["test tests/support/s.ts"]);
+  assert.equal(breachesWith({ "tests/support/requirement.ts": skip }), []);
 });
 
 test.run();

@@ -37,7 +37,7 @@ export interface SourceFacts {
   readonly mathRandom: readonly Use[];
   /** `Date.now` and `new Date()`: the wall clock, where `new Date(ms)` and `Date.parse` are none. */
   readonly wallClock: readonly Use[];
-  /** What is wrong with its uvu tests; only for files named `*.test.ts`. */
+  /** What is wrong with its uvu tests; for files named `*.test.ts` and what supports them. */
   readonly testMistakes: readonly Use[];
 }
 
@@ -53,7 +53,11 @@ export function readSource(path: string, text: string): SourceFacts {
     asynchronous: [...reader.asynchronous.values()],
     mathRandom: reader.mathRandom,
     wallClock: reader.wallClock,
-    testMistakes: path.endsWith(".test.ts") ? findTestMistakes(source) : [],
+    testMistakes: path.endsWith(".test.ts")
+      ? findTestMistakes(source)
+      : path.startsWith("tests/support/") && path !== REQUIREMENT_FILE
+      ? findHandMadeSkips(source)
+      : [],
   };
 }
 
@@ -187,7 +191,7 @@ function isReference(node: ts.Identifier): boolean {
  */
 function findTestMistakes(source: ts.SourceFile): Use[] {
   const registrars = findRegistrars(source);
-  const mistakes: Use[] = [];
+  const mistakes = findHandMadeSkips(source);
   const lastRun = new Map<string, number>();
   const calls: { name: string; member: string | undefined; node: ts.Node }[] = [];
   const visit = (node: ts.Node): void => {
@@ -202,7 +206,6 @@ function findTestMistakes(source: ts.SourceFile): Use[] {
         if (member === "run") lastRun.set(callee.text, node.pos);
       }
     }
-    if (saysSkipped(node)) mistakes.push({ name: HAND_MADE_SKIP, line: lineOf(source, node) });
     ts.forEachChild(node, visit);
   };
   visit(source);
@@ -225,14 +228,23 @@ function findTestMistakes(source: ts.SourceFile): Use[] {
   return mistakes;
 }
 
+/** The only file that may say that a test skips. */
+const REQUIREMENT_FILE = "tests/support/requirement.ts";
 /** A test that returns early counts as passed, and one that is switched off is forgotten. */
-const HAND_MADE_SKIP =
-  "skips by itself: register the test by testWith of tests/support/requirement.ts, which counts it";
+const HAND_MADE_SKIP = `skips by itself: register the test by testWith of ${REQUIREMENT_FILE}`;
 
-/** True for text such as `"skipped: the program x is missing"`. */
-function saysSkipped(node: ts.Node): boolean {
-  return (ts.isStringLiteralLike(node) || ts.isTemplateHead(node)) &&
-    /^skipp(ed|ing):/i.test(node.text);
+/** Finds text such as `"skipped: the program x is missing"`. */
+function findHandMadeSkips(source: ts.SourceFile): Use[] {
+  const found: Use[] = [];
+  const visit = (node: ts.Node): void => {
+    const text = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) ? node.text : "";
+    if (/^skipp(ed|ing):/i.test(text)) {
+      found.push({ name: HAND_MADE_SKIP, line: lineOf(source, node) });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
 }
 
 /**
