@@ -3,7 +3,8 @@
  * fails to sync; the process is killed and finds its page cache, or the power fails and takes any part
  * of what was not synced, in the midst of a recovery too. Whatever happens, recovery finds the state
  * after some prefix of what was submitted, and that prefix holds all that was acknowledged and all
- * that an earlier recovery told. A failure names its seed: `CRS_SEED=n CRS_SEEDS=1`.
+ * that an earlier recovery told. A log whose end is cut away below what its mark knows is refused,
+ * and no other is. A failure names its seed: `CRS_SEED=n CRS_SEEDS=1`.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -13,6 +14,8 @@ import { type GroupId, groupId, logIndex, NODE_STATE_GROUP, term } from "../../s
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { SharedLog } from "../../src/storage/shared_log.ts";
 import { LogHarness, textEntry } from "../support/log_harness.ts";
+import { decodeMarks, MARK_FILE } from "../../src/wal/log_mark.ts";
+import { segmentPosition } from "../../src/wal/segment.ts";
 import { type Answer, LogModel, type LogState } from "../support/log_model.ts";
 
 const GROUPS: readonly GroupId[] = [
@@ -48,6 +51,7 @@ class CrashRun {
     powerCuts: 0,
     brokenRecoveries: 0,
     closes: 0,
+    refusedCuts: 0,
   };
 
   constructor(seed: number) {
@@ -91,16 +95,37 @@ class CrashRun {
       assert.ok(closed, this.#where);
     }
     this.counts.poisons += Number(poison !== undefined);
+    this.#cutCopy();
     this.#die();
     this.#imaging.clear();
     this.#relocating = false;
+  }
+
+  /** Cuts a copy of the log within what its mark knows to be durable: it must be refused. */
+  #cutCopy(): void {
+    const { disk, markDisk } = this.#h;
+    const marks = defined(markDisk.peek(MARK_FILE), `${this.#where}: a mark`);
+    const found = decodeMarks(marks);
+    if (typeof found === "string") throw new Error(`${this.#where}: the mark is ${found}`);
+    const newest = disk.list().map(({ name }) => name).filter((name) => name.endsWith(".wal"))
+      .at(-1)!;
+    const known = found.mark.position - defined(segmentPosition(newest), "A segment");
+    if (known <= 0) return;
+    const bytes = defined(disk.peek(newest), "A segment");
+    const last = bytes.subarray(0, known).findLastIndex((byte) => byte !== 0);
+    const copy = new LogHarness({ segmentBytes: 64 * 1024 });
+    for (const { name } of disk.list()) copy.disk.plant(name, defined(disk.peek(name), name));
+    copy.disk.plant(newest, bytes.slice(0, this.#upTo(last + 1)));
+    copy.markDisk.plant(MARK_FILE, marks);
+    assert.is(copy.refused().code, "corrupt", this.#where);
+    this.counts.refusedCuts++;
   }
 
   #die(): void {
     const { disk } = this.#h;
     disk.intercept = () => undefined;
     disk.reorder = undefined;
-    disk.delayMs = () => 0;
+    disk.delayMs = this.#h.markDisk.delayMs = () => 0;
     const seed = this.#chance(0.2) ? undefined : this.#upTo(2 ** 31);
     if (this.#chance(0.5)) {
       this.counts.kills++;
@@ -124,6 +149,7 @@ class CrashRun {
     if (this.#chance(0.5)) {
       const slowest = 1 + this.#upTo(40);
       h.disk.delayMs = () => this.#chance(0.3) ? 0 : this.#upTo(slowest);
+      h.markDisk.delayMs = h.disk.delayMs;
     }
     if (this.#chance(0.3)) this.#failOneSync();
   }

@@ -16,6 +16,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   list_flood: () => import("./list_flood.ts"),
   never_read: () => import("./never_read.ts"),
   strangers: () => import("./strangers.ts"),
+  truncations: () => import("./truncations.ts"),
 };
 
 const [name = "", ...args] = Deno.args;
