@@ -26,6 +26,19 @@ export function readLeafOnly(socket: TLSSocket): void {
   }) as TLSSocket["getPeerCertificate"];
 }
 
+/**
+ * True where the client of a finished handshake showed a certificate that TLS believes; what a
+ * `tls.Server` does for its sockets. A runtime that cannot say has not verified it.
+ */
+export function verifyClient(socket: TLSSocket): boolean {
+  const { _handle: handle } = socket as unknown as {
+    readonly _handle?: { verifyError?(): unknown };
+  };
+  // From here on errors are the socket's own again, and end it.
+  (socket as unknown as { _releaseControl?(): boolean })._releaseControl?.();
+  return handle?.verifyError !== undefined && !handle.verifyError();
+}
+
 /** The verified peer's leaf (DER), the caller's own; `undefined` where it showed none. */
 export function leafOf(socket: TLSSocket): Uint8Array | undefined {
   try {
