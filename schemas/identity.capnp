@@ -74,6 +74,8 @@ struct BanCommand {
   # Unix ms; 0: until it is lifted.
   lifted @4 :Bool;
   # The ban is over; reason and end say nothing.
+  detail @5 :Text;
+  # For the audit log; empty: the reason.
 }
 
 struct GrantCommand {

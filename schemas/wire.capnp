@@ -400,6 +400,39 @@ struct BanRequest {
   # 1 subject, 2 lineage, 3 token.
 }
 
+struct BanReply {
+  # Ban.
+  name @0 :Text;
+  # As it is kept: in the one spelling that is compared.
+  known @1 :Bool;
+  # Something of that name is known: a certificate was issued, or a token with grants.
+}
+
+struct BansRequest {
+  first @0 :UInt32;
+  # How many bans, in the order of their making, are passed over.
+  limit @1 :UInt32;
+}
+
+struct BansReply {
+  bans @0 :List(BanEntry);
+  count @1 :UInt32;
+  # Of all bans.
+}
+
+struct BanEntry {
+  name @0 :Text;
+  reason @1 :Text;
+  untilMs @2 :UInt64;
+  # Unix ms; 0: until it is lifted.
+  kind @3 :UInt16;
+  # 1 subject, 2 lineage, 3 token.
+  writer @4 :UInt32;
+  # Lineage of who made it; 0: the registry itself, or a version that did not keep it.
+  unixS @5 :UInt32;
+  # When it was made; 0: not known.
+}
+
 struct AuditRequest {
   first @0 :UInt64;
   # Number of the first entry that is wanted, from 1.

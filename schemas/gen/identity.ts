@@ -398,6 +398,8 @@ export interface BanCommand {
   untilMs: number;
   /** The ban is over; reason and end say nothing. */
   lifted: boolean;
+  /** For the audit log; empty: the reason. */
+  detail: string;
 }
 
 /** A flyweight over {@link BanCommand}. */
@@ -416,6 +418,10 @@ export class BanCommandView extends StructView<BanCommand> {
   set untilMs(value: number) { this.$setUint64(8, value); }
   get lifted(): boolean { return this.$bool(2, 1); }
   set lifted(value: boolean) { this.$setBool(2, 1, value); }
+  get detail(): string { return this.$text(2); }
+  get detailBytes(): Uint8Array { return this.$textBytes(2); }
+  get detailOffset(): number { return this.$textOffset(2); }
+  get detailLength(): number { return this.$textLength(2); }
 
   override toPlain(): BanCommand {
     this.$payPlain();
@@ -425,6 +431,7 @@ export class BanCommandView extends StructView<BanCommand> {
       reason: this.reason,
       untilMs: this.untilMs,
       lifted: this.lifted,
+      detail: this.detail,
     };
   }
 }
@@ -436,13 +443,14 @@ function putBanCommand(out: FrameWriter, at: number, value: Input<BanCommand>): 
   if (value.lifted) out.bytes[at + 2]! |= 1;
   out.$text(at + 16, value.name);
   out.$text(at + 24, value.reason);
+  out.$text(at + 32, value.detail);
 }
 
 /** Encodes and decodes {@link BanCommand}. */
 export const banCommandCodec = new StructCodec<BanCommand, BanCommandView>({
   name: "BanCommand",
   dataWords: 2,
-  pointerWords: 2,
+  pointerWords: 3,
   put: putBanCommand,
   newView: () => new BanCommandView(),
 });

@@ -2492,6 +2492,185 @@ export const banRequestCodec = new StructCodec<BanRequest, BanRequestView>({
   newView: () => new BanRequestView(),
 });
 
+/** Ban. */
+export interface BanReply {
+  /** As it is kept: in the one spelling that is compared. */
+  name: string;
+  /** Something of that name is known: a certificate was issued, or a token with grants. */
+  known: boolean;
+}
+
+/** A flyweight over {@link BanReply}. */
+export class BanReplyView extends StructView<BanReply> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get known(): boolean { return this.$bool(0, 1); }
+  set known(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): BanReply {
+    this.$payPlain();
+    return {
+      name: this.name,
+      known: this.known,
+    };
+  }
+}
+
+function putBanReply(out: FrameWriter, at: number, value: Input<BanReply>): void {
+  if (value.known) out.bytes[at + 0]! |= 1;
+  out.$text(at + 8, value.name);
+}
+
+/** Encodes and decodes {@link BanReply}. */
+export const banReplyCodec = new StructCodec<BanReply, BanReplyView>({
+  name: "BanReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putBanReply,
+  newView: () => new BanReplyView(),
+});
+
+export interface BansRequest {
+  /** How many bans, in the order of their making, are passed over. */
+  first: number;
+  limit: number;
+}
+
+/** A flyweight over {@link BansRequest}. */
+export class BansRequestView extends StructView<BansRequest> {
+  get first(): number { return this.$uint32(0); }
+  set first(value: number) { this.$setUint32(0, value); }
+  get limit(): number { return this.$uint32(4); }
+  set limit(value: number) { this.$setUint32(4, value); }
+
+  override toPlain(): BansRequest {
+    this.$payPlain();
+    return {
+      first: this.first,
+      limit: this.limit,
+    };
+  }
+}
+
+function putBansRequest(out: FrameWriter, at: number, value: Input<BansRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.first, "first");
+  UINT32.write(view, at + 4, value.limit, "limit");
+}
+
+/** Encodes and decodes {@link BansRequest}. */
+export const bansRequestCodec = new StructCodec<BansRequest, BansRequestView>({
+  name: "BansRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putBansRequest,
+  newView: () => new BansRequestView(),
+});
+
+export interface BansReply {
+  bans: BanEntry[];
+  /** Of all bans. */
+  count: number;
+}
+
+/** A flyweight over {@link BansReply}. */
+export class BansReplyView extends StructView<BansReply> {
+  #bans: StructList<BanEntry, BanEntryView> | undefined;
+
+  get bans(): StructList<BanEntry, BanEntryView> { return this.$list(0, this.#bans ??= new StructList(new BanEntryView())); }
+  get count(): number { return this.$uint32(0); }
+  set count(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): BansReply {
+    this.$payPlain();
+    return {
+      bans: this.bans.toPlain(),
+      count: this.count,
+    };
+  }
+}
+
+function putBansReply(out: FrameWriter, at: number, value: Input<BansReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.count, "count");
+  out.$structs<BanEntry>(at + 8, value.bans, banEntryCodec.layout);
+}
+
+/** Encodes and decodes {@link BansReply}. */
+export const bansReplyCodec = new StructCodec<BansReply, BansReplyView>({
+  name: "BansReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putBansReply,
+  newView: () => new BansReplyView(),
+});
+
+export interface BanEntry {
+  name: string;
+  reason: string;
+  /** Unix ms; 0: until it is lifted. */
+  untilMs: number;
+  /** 1 subject, 2 lineage, 3 token. */
+  kind: number;
+  /** Lineage of who made it; 0: the registry itself, or a version that did not keep it. */
+  writer: number;
+  /** When it was made; 0: not known. */
+  unixS: number;
+}
+
+/** A flyweight over {@link BanEntry}. */
+export class BanEntryView extends StructView<BanEntry> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get reason(): string { return this.$text(1); }
+  get reasonBytes(): Uint8Array { return this.$textBytes(1); }
+  get reasonOffset(): number { return this.$textOffset(1); }
+  get reasonLength(): number { return this.$textLength(1); }
+  get untilMs(): number { return this.$uint64(0); }
+  set untilMs(value: number) { this.$setUint64(0, value); }
+  get kind(): number { return this.$uint16(8); }
+  set kind(value: number) { this.$setUint16(8, value); }
+  get writer(): number { return this.$uint32(12); }
+  set writer(value: number) { this.$setUint32(12, value); }
+  get unixS(): number { return this.$uint32(16); }
+  set unixS(value: number) { this.$setUint32(16, value); }
+
+  override toPlain(): BanEntry {
+    this.$payPlain();
+    return {
+      name: this.name,
+      reason: this.reason,
+      untilMs: this.untilMs,
+      kind: this.kind,
+      writer: this.writer,
+      unixS: this.unixS,
+    };
+  }
+}
+
+function putBanEntry(out: FrameWriter, at: number, value: Input<BanEntry>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.untilMs, "untilMs");
+  UINT16.write(view, at + 8, value.kind, "kind");
+  UINT32.write(view, at + 12, value.writer, "writer");
+  UINT32.write(view, at + 16, value.unixS, "unixS");
+  out.$text(at + 24, value.name);
+  out.$text(at + 32, value.reason);
+}
+
+/** Encodes and decodes {@link BanEntry}. */
+export const banEntryCodec = new StructCodec<BanEntry, BanEntryView>({
+  name: "BanEntry",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putBanEntry,
+  newView: () => new BanEntryView(),
+});
+
 export interface AuditRequest {
   /** Number of the first entry that is wanted, from 1. */
   first: number;

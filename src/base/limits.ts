@@ -577,6 +577,8 @@ export const TOKEN_KEY_LEAD_MS = 300_000;
 export const JWKS_BYTES_MAX = 4 * 1024;
 /** Bans at once: group 0 holds them, some 100 bytes each, and a node all of them in memory. */
 export const BANS_MAX = 100_000;
+/** Bans of one reply: 700 bytes each at most, well below what a frame holds. */
+export const BANS_PAGE_MAX = 512;
 /** Bans and stopped lineages, as a node lists them: all that group 0 can hold, or some would not count. */
 export const LISTED_BANS_MAX = BANS_MAX + LINEAGES_MAX;
 /** Of refused identities one is logged in this time, ms: a stranger shall not fill the disk. */

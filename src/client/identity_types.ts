@@ -59,6 +59,34 @@ export interface BanOrder {
   readonly untilMs?: number;
 }
 
+/** What became of a ban. */
+export interface BanResult {
+  /** The name in the one spelling that is compared. */
+  readonly name: string;
+  /** True where a certificate, or a token with grants, of that name is known by now. */
+  readonly known: boolean;
+}
+
+/** A ban that was not lifted. */
+export interface ListedBan {
+  readonly kind: BanOrder["kind"];
+  readonly name: string;
+  readonly reason: string;
+  /** Unix ms; `null`: until it is lifted. It may have passed. */
+  readonly untilMs: number | null;
+  /** Lineage of who made it; 0: the registry itself, or not known. */
+  readonly writer: number;
+  /** Unix ms; 0: not known. */
+  readonly madeAtMs: number;
+}
+
+/** Some bans, in the order of their making. */
+export interface Bans {
+  readonly bans: readonly ListedBan[];
+  /** Of all. */
+  readonly count: number;
+}
+
 /** Some entries of the audit log, encoded, oldest first. */
 export interface AuditEntries {
   readonly entries: readonly Uint8Array[];

@@ -11,6 +11,8 @@ import type { Credentials } from "./credentials.ts";
 import type {
   AuditEntries,
   BanOrder,
+  BanResult,
+  Bans,
   IssuedIdentity,
   LineageInfo,
   MadeJoinToken,
@@ -390,7 +392,9 @@ export interface IdentityClient {
   /** The signed trust bundle; empty where there is none. */
   trustBundle(options?: CallOptions): Promise<string>;
   /** Ends the sessions of whom it names, everywhere, and lets nobody of them in. Controllers. */
-  ban(order: BanOrder, options?: CallOptions): Promise<void>;
+  ban(order: BanOrder, options?: CallOptions): Promise<BanResult>;
+  /** A page of the bans that were not lifted, from the place `first` (from 0) on. Controllers. */
+  bans(first: number, limit: number, options?: CallOptions): Promise<Bans>;
   /** Lifts a ban. Controllers. @throws RegistryError `not_found` where there is none. */
   unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void>;
   /** A page of the audit log, from entry number `first` (from 1) on. Controllers. */

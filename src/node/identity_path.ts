@@ -2,6 +2,7 @@
 import {
   auditRequestCodec,
   banRequestCodec,
+  bansRequestCodec,
   enrolRequestCodec,
   issueTokenRequestCodec,
   joinTokenRequestCodec,
@@ -13,7 +14,7 @@ import {
   useTokenRequestCodec,
 } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
-import { AUDIT_PAGE_ENTRIES } from "../base/limits.ts";
+import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../base/limits.ts";
 import type { Grants } from "../base/peer.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
@@ -89,8 +90,9 @@ export class IdentityPath {
       }
       case OPERATIONS.ban.id:
       case OPERATIONS.unban.id:
-        await this.#ban(request, context, operation.id === OPERATIONS.unban.id);
-        return {};
+        return await this.#ban(request, context, operation.id === OPERATIONS.unban.id);
+      case OPERATIONS.listBans.id:
+        return await this.#bans(request);
       case OPERATIONS.getTokenKeys.id:
         await service.current();
         return { text: service.tokenKeys() };
@@ -114,11 +116,21 @@ export class IdentityPath {
         field: "kind",
       });
     }
-    await this.#service.ban(
+    return await this.#service.ban(
       { ...ban, kind: name as BanKind, lifted },
       peer.lineage,
       deadlineMs,
     );
+  }
+
+  async #bans(request: RequestView) {
+    const { first, limit } = request.bodyInto(bansRequestCodec.newView()).toPlain();
+    await this.#service.current();
+    const bans = this.#service.state.bans();
+    return {
+      bans: bans.slice(first, first + Math.min(limit, BANS_PAGE_MAX)),
+      count: bans.length,
+    };
   }
 
   async #audit(request: RequestView) {

@@ -50,6 +50,7 @@ import { mintToken, type TokenOrder } from "../../identity/token.ts";
 import { planFromBytes } from "../../identity/token_key_plan.ts";
 import { publishedKeys } from "../../identity/token_keys.ts";
 import { publicationFromBytes } from "../../identity/bundle_publication.ts";
+import { banDetail, canonicalBanName, isKnownName, keptBanName } from "./ban_names.ts";
 import type { Group } from "./group_interface.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
 import { nodeSubjectId } from "./node_subject.ts";
@@ -368,18 +369,33 @@ export class IdentityService {
     return document === undefined ? "" : publicationFromBytes(document.bytes).text;
   }
 
-  /** Bans, or lifts a ban. @throws RegistryError `not_found` where there is none to lift. */
+  /**
+   * Bans, or lifts a ban.
+   *
+   * @returns the name as it is kept, and whether something of that name is known by now.
+   * @throws RegistryError `not_found` where there is none to lift, or no such lineage;
+   * `invalid_argument` for a name that nobody can have, or an end that has passed.
+   */
   async ban(
     ban: { kind: BanKind; name: string; reason: string; untilMs: number; lifted: boolean },
     writer: number,
     deadlineMs: number,
-  ): Promise<void> {
-    const { kind, ...rest } = ban;
-    await this.#propose(
-      (header) => encodeBan(header, { ...rest, kind: BAN_KINDS[kind] }),
-      writer,
-      deadlineMs,
-    );
+  ): Promise<{ readonly name: string; readonly known: boolean }> {
+    const { kind, lifted, untilMs } = ban;
+    await this.current();
+    const name = lifted
+      ? keptBanName(ban, this.state)
+      : canonicalBanName(ban, this.#authority?.trustDomain);
+    const known = isKnownName({ kind, name }, this.state);
+    if (!lifted && kind === "lineage" && !known) {
+      throw new RegistryError("not_found", `There is no lineage ${name}, and so nobody to ban`);
+    }
+    if (!lifted && untilMs !== 0 && untilMs <= this.#parts.wall.unixMs()) {
+      throw invalid("untilMs", "be later than now");
+    }
+    const body = { ...ban, name, kind: BAN_KINDS[kind], detail: banDetail(ban) };
+    await this.#propose((header) => encodeBan(header, body), writer, deadlineMs);
+    return { name, known };
   }
 
   /**

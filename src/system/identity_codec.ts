@@ -67,8 +67,12 @@ export function encodeEnrolment(
 }
 
 /** Bans, or lifts a ban. */
-export function encodeBan(from: CommandHeader, body: Input<BanCommand>): Uint8Array {
-  return commandCodec.encode(header(from, COMMAND_KINDS.ban), banCommandCodec, body);
+export function encodeBan(
+  from: CommandHeader,
+  body: Omit<Input<BanCommand>, "detail"> & { readonly detail?: string },
+): Uint8Array {
+  const command = { detail: "", ...body };
+  return commandCodec.encode(header(from, COMMAND_KINDS.ban), banCommandCodec, command);
 }
 
 /** Puts a document, if the one that it replaces still stands. */

@@ -54,7 +54,12 @@ export interface Document {
 }
 
 /** A ban as it stands. */
-export type Ban = Readonly<Omit<BanCommand, "lifted">>;
+export type Ban = Readonly<Omit<BanCommand, "lifted" | "detail">> & {
+  /** Lineage of who made it; 0: the registry itself. */
+  readonly writer: number;
+  /** When it was made, s since 1970. */
+  readonly unixS: number;
+};
 
 /** Told, in the turn of the apply, of what ends the sessions of an identity or lets it in again. */
 export interface RevocationSink {
@@ -225,7 +230,10 @@ export class IdentityState {
     if (this.#lineages.size + lineages > LINEAGES_MAX) throw full("lineages", LINEAGES_MAX);
   }
 
-  #ban(command: CommandView, { lifted, ...ban }: BanCommand): void {
+  #ban(command: CommandView, { lifted, detail, ...order }: BanCommand): void {
+    const ban: Ban = { ...order, writer: command.writer, unixS: command.unixS };
+    const audited = detail === "" ? ban.reason : detail;
+    if (detail.length > 2 * BAN_REASON_BYTES_MAX) throw malformed("detail of a ban");
     if (ban.kind === 0 || ban.kind > BAN_KIND_MAX) throw malformed(`kind of ban ${ban.kind}`);
     if (ban.name === "" || ban.name.length > SPIFFE_ID_BYTES_MAX) throw malformed("name of a ban");
     if (ban.reason.length > BAN_REASON_BYTES_MAX) throw malformed("reason of a ban");
@@ -233,7 +241,7 @@ export class IdentityState {
     if (lifted) {
       if (!this.#bans.delete(key)) throw new RegistryError("not_found", "There is no such ban");
       this.sink?.lifted(ban);
-      return this.#record(command, "unban", ban.name, ban.reason);
+      return this.#record(command, "unban", ban.name, audited);
     }
     if (!this.#bans.has(key) && this.#bans.size >= BANS_MAX) {
       const nowMs = command.unixS * 1_000;
@@ -244,7 +252,7 @@ export class IdentityState {
     }
     this.#bans.set(key, ban);
     this.sink?.banned(ban);
-    this.#record(command, "ban", ban.name, ban.reason);
+    this.#record(command, "ban", ban.name, audited);
   }
 
   #grant(command: CommandView, granted: GrantCommand): void {
@@ -287,7 +295,9 @@ export class IdentityState {
     for (const record of [...this.#lineages.values()].sort((a, b) => a.lineage - b.lineage)) {
       yield encodeEnrolment(from, { lineages: [{ replacedVersion: 0, record }] });
     }
-    for (const ban of this.#bans.values()) yield encodeBan(from, { ...ban, lifted: false });
+    for (const { writer, unixS, ...ban } of this.#bans.values()) {
+      yield encodeBan({ ...from, writer, unixS }, { ...ban, lifted: false });
+    }
     for (const grant of this.grants.values()) yield encodeGrant(from, grant);
     for (const [name, { version, bytes }] of this.#documents) {
       yield encodeDocument(from, { name, version, bytes, replacedVersion: 0, detail: "" });

@@ -4,7 +4,8 @@
  */
 import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
-import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
+import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
+import type { ListedBan } from "../../client/identity_types.ts";
 import type { Client } from "../../client/mod.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { AUDIT_ACTIONS, verifyAudit } from "../../system/audit_log.ts";
@@ -37,16 +38,66 @@ export async function ban(
     ? undefined
     : parseDuration(flags.for, "--for", { min: 1_000, max: 3_650 * 86_400_000 });
   const untilMs = lifeMs === undefined ? undefined : processWorld().wall.unixMs() + lifeMs;
-  await withClient(shell, flags, async ({ client }) => {
-    const named = { kind, name, reason: flags.reason ?? "" } as const;
-    if (lifted) await client.identities.unban(named);
-    else {
-      await client.identities.ban({ ...named, ...(untilMs === undefined ? {} : { untilMs }) });
+  const named = { kind, name, reason: flags.reason ?? "" } as const;
+  if (lifted) {
+    await withClient(shell, flags, ({ client }) => client.identities.unban(named));
+    const json = { kind, name, banned: false, untilMs: null };
+    const text = () => `The ${kind} ${name} may come in again.\n`;
+    return await showReply({ json, text }, flags, shell.terminal);
+  }
+  const wanted = { ...named, ...(untilMs === undefined ? {} : { untilMs }) };
+  const made = await withClient(shell, flags, ({ client }) => client.identities.ban(wanted));
+  const reply: Reply = {
+    json: { kind, ...made, banned: true, untilMs: untilMs ?? null },
+    text: () =>
+      `Banned ${kind} ${made.name}${until(untilMs ?? null)}.\n` +
+      (made.known ? "" : UNKNOWN_TEXTS[kind]),
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** What is said of a ban of something that the registry does not know by now. */
+const UNKNOWN_TEXTS = {
+  subject: "No certificate was issued to it so far: the ban is kept, and nobody gets one.\n",
+  lineage: "",
+  token: "No token with grants of its own has this id: the ban is kept, and ends a session that " +
+    "uses a token of this id. Check the id: it is the claim jti.\n",
+} as const;
+
+function until(untilMs: number | null): string {
+  return untilMs === null ? "" : ` until ${new Date(untilMs).toISOString()}`;
+}
+
+/** Lists the bans that were not lifted. */
+export async function bans(flags: ServerOptions, shell: Shell): Promise<number> {
+  const all = await withClient(shell, flags, async ({ client: { identities } }) => {
+    const found: ListedBan[] = [];
+    for (;;) {
+      const page = await identities.bans(found.length, BANS_PAGE_MAX);
+      found.push(...page.bans);
+      if (page.bans.length === 0 || found.length >= page.count) return found;
     }
   });
+  const nowMs = processWorld().wall.unixMs();
+  const shown = all.map((ban) => ({
+    ...ban,
+    ended: ban.untilMs !== null && ban.untilMs <= nowMs,
+  }));
+  const time = (ms: number) => new Date(ms).toISOString();
   const reply: Reply = {
-    json: { kind, name, banned: !lifted, untilMs: untilMs ?? null },
-    text: () => lifted ? `The ${kind} ${name} may come in again.\n` : `Banned ${kind} ${name}.\n`,
+    json: { bans: shown },
+    text: () =>
+      table(
+        ["KIND", "NAME", "UNTIL", "BY LINEAGE", "MADE", "REASON"],
+        shown.map(({ kind, name, untilMs, ended, writer, madeAtMs, reason }) => [
+          kind,
+          name,
+          untilMs === null ? "lifted" : `${time(untilMs)}${ended ? " (over)" : ""}`,
+          writer === 0 ? "-" : String(writer),
+          madeAtMs === 0 ? "-" : time(madeAtMs),
+          reason,
+        ]),
+      ),
   };
   return await showReply(reply, flags, shell.terminal);
 }

@@ -117,7 +117,8 @@ export function identityCommand(shell: Shell, run: Run): Command {
       newServerCommand(
         name,
         name === "ban"
-          ? "Bans an identity or a token: open sessions end within a second. Needs a controller."
+          ? "Bans an identity or a token: open sessions and records end within a second. Needs a " +
+            "controller."
           : "Lifts a ban. Needs a controller.",
         [`identity ${name} subject spiffe://…`, `identity ${name} lineage 7`],
       )
@@ -131,6 +132,11 @@ export function identityCommand(shell: Shell, run: Run): Command {
           )
         )
     ),
+    newServerCommand(
+      "bans",
+      "Lists the bans that were not lifted: whom, until when, by whom and why. Needs a controller.",
+      ["identity bans", "identity bans --json"],
+    ).action((flags: ServerOptions) => administer((actions) => actions.bans(flags, shell))),
     newServerCommand(
       "remove-record",
       "Ends another's record, by right of administration; the audit log says who did it.",

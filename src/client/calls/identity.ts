@@ -4,11 +4,15 @@
  */
 import {
   auditReplyCodec,
+  type BanEntry,
+  banReplyCodec,
+  bansReplyCodec,
   identityReplyCodec,
   joinTokenReplyCodec,
   lineageReplyCodec,
   textReplyCodec,
 } from "../../../schemas/gen/wire.ts";
+import { RegistryError } from "../../base/errors.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import { deregisterReplyCodec } from "../../../schemas/gen/wire.ts";
@@ -17,8 +21,11 @@ import type { Invoker } from "../dispatcher.ts";
 import type {
   AuditEntries,
   BanOrder,
+  BanResult,
+  Bans,
   IssuedIdentity,
   LineageInfo,
+  ListedBan,
   MadeJoinToken,
   RenewalOrder,
   TokenIssue,
@@ -26,6 +33,20 @@ import type {
 import type { CallOptions, IdentityClient } from "../types.ts";
 
 const KINDS = { subject: 1, lineage: 2, token: 3 } as const;
+const KIND_NAMES: readonly (BanOrder["kind"] | undefined)[] = [
+  undefined,
+  "subject",
+  "lineage",
+  "token",
+];
+
+function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedBan {
+  const kind = KIND_NAMES[number];
+  if (kind === undefined) {
+    throw new RegistryError("malformed", `Kind of a ban must be 1, 2 or 3: found ${number}`);
+  }
+  return { ...ban, kind, untilMs: untilMs === 0 ? null : untilMs, madeAtMs: unixS * 1_000 };
+}
 
 /** See `IdentityClient`. */
 export class IdentityCalls implements IdentityClient {
@@ -71,8 +92,25 @@ export class IdentityCalls implements IdentityClient {
     return this.#text("getTrustBundle", {}, options);
   }
 
-  async ban(order: BanOrder, options?: CallOptions): Promise<void> {
-    await this.#invoker.invoke("ban", banBody(order), () => {}, options);
+  ban(order: BanOrder, options?: CallOptions): Promise<BanResult> {
+    return this.#invoker.invoke(
+      "ban",
+      banBody(order),
+      (response) => response.bodyInto(banReplyCodec.newView()).toPlain(),
+      options,
+    );
+  }
+
+  bans(first: number, limit: number, options?: CallOptions): Promise<Bans> {
+    return this.#invoker.invoke(
+      "listBans",
+      { first, limit },
+      (response) => {
+        const { bans, count } = response.bodyInto(bansReplyCodec.newView()).toPlain();
+        return { bans: bans.map(banOfEntry), count };
+      },
+      options,
+    );
   }
 
   async unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void> {

@@ -139,7 +139,8 @@ test("crs identity issue makes no folder where something is wrong from the start
   }));
 
 test("crs identity ban and unban pass what is named, for as long as is said", async () => {
-  const answers = { "identities.ban": undefined, "identities.unban": undefined };
+  const made = { name: "7", known: true };
+  const answers = { "identities.ban": made, "identities.unban": undefined };
   const startMs = Date.now();
   const ban = await crs(`identity ban lineage 7 --for 60s --reason stolen --json`, { answers });
   assert.is(ban.code, 0, ban.stderr);
@@ -155,6 +156,34 @@ test("crs identity ban and unban pass what is named, for as long as is said", as
   ]]);
   const wrong = await crs("identity ban planet mars", { answers });
   assert.equal([wrong.code, wrong.calls], [2, []]);
+});
+
+test("crs identity ban says where nothing of the name is known", async () => {
+  const made = { name: SUBJECT, known: false };
+  const { code, stdout } = await crs(`identity ban subject ${SUBJECT.toUpperCase()}`, {
+    answers: { "identities.ban": made },
+  });
+  assert.is(code, 0);
+  assert.match(stdout, `Banned subject ${SUBJECT}.`);
+  assert.match(stdout, "No certificate was issued to it so far");
+});
+
+test("crs identity bans lists all pages, with whom, until when and by whom", async () => {
+  const ban = { kind: "subject", name: SUBJECT, reason: "lost", writer: 3, madeAtMs: 1_000 };
+  const pages = [[{ ...ban, untilMs: null }], [{ ...ban, name: "other", untilMs: 5_000 }]];
+  let calls = 0;
+  const answers = { "identities.bans": () => ({ bans: pages[calls++]!, count: 2 }) };
+  const text = await crs("identity bans", { answers });
+  assert.is(text.code, 0, text.stderr);
+  for (const word of ["KIND", SUBJECT, "1970-01-01T00:00:05.000Z (over)", "lost", "3"]) {
+    assert.match(text.stdout, word);
+  }
+  calls = 0;
+  const { bans } = JSON.parse((await crs("identity bans --json", { answers })).stdout);
+  assert.equal(bans.map((one: { name: string; ended: boolean }) => [one.name, one.ended]), [
+    [SUBJECT, false],
+    ["other", true],
+  ]);
 });
 
 /** An audit log of `count` entries as a node serves it, so many a page. */

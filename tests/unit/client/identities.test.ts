@@ -43,7 +43,7 @@ test("ban and unban name what they are about", async () => {
   const banned = client.identities.ban({ ...ban, untilMs: 9 });
   const request = await registry.next("ban");
   assert.equal(request.body, { kind: 2, name: "7", reason: "stolen", untilMs: 9 });
-  request.reply("ban", {});
+  request.reply("ban", { name: "t", known: false });
   await registry.wait(banned);
   const lifted = client.identities.unban({ kind: "token", name: "t" });
   const second = await registry.next("unban");

@@ -75,6 +75,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   ban: { any: "___c_d_" },
   unban: { any: "___c_d_" },
   readAudit: { any: "___c_d_" },
+  listBans: { any: "___c_d_" },
   getLineage: { any: "_gpc_d_" },
   removeRecord: { any: "___c_d_" },
   useToken: { any: "agpcnd_" },

@@ -174,7 +174,8 @@ test("bans are put, lifted, and noted with whoever did it", () => {
   const harness = new Harness();
   const ban = { kind: BAN_KINDS.subject, name: "spiffe://t/x", reason: "stolen", untilMs: 0 };
   assert.is(harness.apply(encodeBan(HEADER, { ...ban, lifted: false })), "ok");
-  assert.equal(harness.identities.bans(), [ban]);
+  const { writer, unixS } = HEADER;
+  assert.equal(harness.identities.bans(), [{ ...ban, writer, unixS }]);
   assert.is(harness.apply(encodeBan(HEADER, { ...ban, lifted: true })), "ok");
   assert.equal(harness.identities.bans(), []);
   assert.is(harness.apply(encodeBan(HEADER, { ...ban, lifted: true })), "not_found");

@@ -1,0 +1,82 @@
+/**
+ * The names of bans: checked and brought to the one spelling that sessions, certificates and tokens are
+ * compared by, so that no ban is taken that could never match.
+ */
+import { RegistryError } from "../base/errors.ts";
+import { isUuidText } from "../base/uuid.ts";
+import { BAN_KINDS } from "../system/identity_codec.ts";
+import type { IdentityState } from "../system/identity_state.ts";
+import type { BanKind } from "../../identity/ban_list.ts";
+import { parseSpiffeId } from "../../identity/spiffe.ts";
+
+/** What a ban names. */
+export interface BanName {
+  readonly kind: BanKind;
+  readonly name: string;
+}
+
+/**
+ * The name as it is kept: a SPIFFE id or a token's UUID in lower case, a lineage in decimal.
+ *
+ * @param trustDomain that of the node; absent: it has none of its own, and any is taken.
+ * @throws RegistryError `invalid_argument`.
+ */
+export function canonicalBanName({ kind, name }: BanName, trustDomain?: string): string {
+  const text = name.trim();
+  switch (kind) {
+    case "subject": {
+      const subject = text.toLowerCase();
+      const { trustDomain: found } = parseSpiffeId(subject, "name");
+      if (trustDomain === undefined || trustDomain === found) return subject;
+      throw invalid(`be of the trust domain ${trustDomain}`, name);
+    }
+    case "lineage":
+      if (/^[1-9][0-9]{0,9}$/.test(text) && Number(text) <= 0xffff_ffff) return text;
+      throw invalid("be the number of a lineage, which crs … get shows of a record's writer", name);
+    case "token":
+      if (isUuidText(text)) return text.toLowerCase();
+      throw invalid("be the id of a token, a UUID: its claim jti", name);
+  }
+}
+
+/** True where group 0 knows something of that name: a certificate, or a token with grants. */
+export function isKnownName({ kind, name }: BanName, state: IdentityState): boolean {
+  switch (kind) {
+    case "subject":
+      return state.lineageOf(name) !== undefined ||
+        [...state.stoppedLineages()].some(({ subject }) => subject === name);
+    case "lineage":
+      return state.lineage(Number(name)) !== undefined;
+    case "token":
+      return state.grants.get(name) !== undefined;
+  }
+}
+
+/** The name of a ban that is to be lifted: one that was kept as it is written, or the canonical one. */
+export function keptBanName(ban: BanName, state: IdentityState): string {
+  // Names that no session can have were taken once, and are to be lifted like others.
+  const isKept = state.banOf(BAN_KINDS[ban.kind], ban.name, 0) !== undefined;
+  return isKept ? ban.name : canonicalBanName(ban);
+}
+
+/** What the audit log says of a ban. */
+export function banDetail(
+  { kind, reason, untilMs, lifted }: {
+    readonly kind: BanKind;
+    readonly reason: string;
+    readonly untilMs: number;
+    readonly lifted: boolean;
+  },
+): string {
+  const until = untilMs === 0 ? "until it is lifted" : `until ${new Date(untilMs).toISOString()}`;
+  const what = lifted ? kind : `${kind}, ${until}`;
+  return reason === "" ? what : `${what}: ${reason}`;
+}
+
+function invalid(wanted: string, found: string): RegistryError {
+  return new RegistryError(
+    "invalid_argument",
+    `name must ${wanted}: found ${JSON.stringify(found.slice(0, 128))}`,
+    { field: "name" },
+  );
+}
