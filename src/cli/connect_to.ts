@@ -226,7 +226,8 @@ export async function askAny<Name extends keyof StrangersOrders>(
       if (!MAY_BE_ELSEWHERE.includes(failure.code)) throw failure;
     }
   }
-  throw failure ?? new RegistryError("connection_lost", "There is no server to ask");
+  const cause = failure ?? new RegistryError("connection_lost", "There is no server to ask");
+  throw unreachableFailure({ endpoints, connectMs }, {}, cause);
 }
 
 /** Failures that say nothing of the next server. */

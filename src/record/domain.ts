@@ -65,22 +65,23 @@ function canonicalSpan(bytes: Uint8Array, start: number, length: number): Domain
   if (end - start > DOMAIN_BYTES_MAX) return undefined;
   let isUpper = false;
   let labelStart = start;
-  let previous = DOT;
-  // The end counts as a dot, which ends the last label as all others.
-  for (let at = start; at <= end; at++) {
-    const byte = at === end ? DOT : bytes[at]!;
-    if (byte >= 0x41 && byte <= 0x5a) isUpper = true;
-    else if (byte === DOT) {
-      const labelBytes = at - labelStart;
-      if (labelBytes === 0 || labelBytes > DOMAIN_LABEL_BYTES_MAX) return undefined;
-      if (previous === HYPHEN) return undefined;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte >= 0x61 && byte <= 0x7a || byte >= 0x30 && byte <= 0x39 || byte === HYPHEN) continue;
+    if (byte === DOT) {
+      if (!isLabel(bytes, labelStart, at)) return undefined;
       labelStart = at + 1;
-    } else if (byte === HYPHEN) {
-      if (at === labelStart) return undefined;
-    } else if (!(byte >= 0x61 && byte <= 0x7a || byte >= 0x30 && byte <= 0x39)) return undefined;
-    previous = byte;
+    } else if (byte >= 0x41 && byte <= 0x5a) isUpper = true;
+    else return undefined;
   }
+  if (!isLabel(bytes, labelStart, end)) return undefined;
   return isUpper ? lowered(bytes.slice(start, end)) : { bytes, start, end };
+}
+
+/** True where the letters, digits and hyphens in `[start, end)` are a label. */
+function isLabel(bytes: Uint8Array, start: number, end: number): boolean {
+  return end > start && end - start <= DOMAIN_LABEL_BYTES_MAX && bytes[start] !== HYPHEN &&
+    bytes[end - 1] !== HYPHEN;
 }
 
 function lowered(bytes: Uint8Array): DomainSpan {

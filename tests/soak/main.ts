@@ -15,6 +15,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   idle: () => import("./idle.ts"),
   list_flood: () => import("./list_flood.ts"),
   never_read: () => import("./never_read.ts"),
+  renewal_retries: () => import("./renewal_retries.ts"),
   strangers: () => import("./strangers.ts"),
   truncations: () => import("./truncations.ts"),
 };
