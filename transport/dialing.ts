@@ -64,6 +64,11 @@ export function dialError(error: unknown, target: string): RegistryError {
     const text = `${target} has no room for another session`;
     return new RegistryError("overloaded", text, {}, error);
   }
+  if (/certificate.*(expired|not valid|notvalidyet)|certificate has expired/i.test(message)) {
+    const text = `${target} shows a certificate that is not valid at this time (${message}): the ` +
+      "server or a clock is at fault, not your identity. Compare the clocks of both machines";
+    return new RegistryError("tls_failed", text, {}, error);
+  }
   if (/handshake|certificate/i.test(message)) {
     const text = `Cannot believe ${target}: ${message}`;
     return new RegistryError("tls_failed", text, {}, error);

@@ -424,9 +424,10 @@ export const SERVER_CERTIFICATE_LIFE_MS = 13 * 86_400_000;
 export const DEVELOPMENT_CA_LIFE_MS = 3_650 * 86_400_000;
 /** Certificates are valid from this much earlier, ms, for clients whose clock is behind. */
 export const CERTIFICATE_BACKDATE_MS = 3_600_000;
-/** Bounds of the time between two looks at the clock for a rotation, ms: clocks are set. */
-export const ROTATION_CHECK_MS_MIN = 60_000;
-export const ROTATION_CHECK_MS_MAX = 3_600_000;
+/** Between two looks at the clock for a rotation, ms: clocks are set, and a look costs nothing. */
+export const ROTATION_LOOK_MS = 30_000;
+/** A rotation that failed is tried again after this, ms: a disk has room again within minutes. */
+export const ROTATION_RETRY_MS = 60_000;
 /** A file of keys, certificates or `node.json`: none comes near it. */
 export const IDENTITY_FILE_BYTES_MAX = 64 * 1024;
 /** Addresses of one node: one a transport and family. */

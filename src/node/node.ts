@@ -354,6 +354,13 @@ class Node {
           (error) => this.#onError("rotation", error),
         );
       },
+      onValidity: (valid) => {
+        this.#readiness.set("certificate_invalid", !valid);
+        if (valid) this.#logger.info("The node shows a certificate that is valid by its clock");
+        else {this.#logger.error(
+            "The node's certificate is not valid by its clock: look at the clock",
+          );}
+      },
       onError: (error) => {
         this.#metrics.recordError("rotation");
         this.#logger.warn("The certificate could not be rotated", { error });

@@ -2,13 +2,21 @@
 import type { UnreadyReason } from "./ops_http.ts";
 
 /** The words of conditions, for programs. */
-export type Condition = "starting" | "storage_poisoned" | "disk_full" | "draining";
+export type Condition =
+  | "starting"
+  | "storage_poisoned"
+  | "disk_full"
+  | "certificate_invalid"
+  | "draining";
 
 const MESSAGES: Readonly<Record<Condition, string>> = {
   starting: "The node recovers its log: wait.",
   storage_poisoned:
     "A sync of the log failed: nothing is acknowledged any more. Check the disk, then restart.",
   disk_full: "The log cannot grow: writes are refused until there is room on the disk.",
+  certificate_invalid:
+    "The node's TLS certificate is not valid by its clock: it is being renewed. " +
+    "Compare the clock with others.",
   draining: "The node is shutting down: use another.",
 };
 

@@ -47,7 +47,7 @@ class NumberedCertificates {
       keyPem: text,
       pin,
       notBeforeMs: 0,
-      notAfterMs: 1,
+      notAfterMs: (number * 24 + 12) * HOUR_MS,
     };
   }
 }
@@ -58,6 +58,7 @@ interface Bench {
   readonly rotation: CertificateRotation;
   readonly shown: [number, number][];
   readonly errors: string[];
+  readonly valid: boolean[];
   refuse: boolean;
 }
 
@@ -66,11 +67,13 @@ function bench(): Bench {
   const certificates = new NumberedCertificates(time);
   const shown: [number, number][] = [];
   const errors: string[] = [];
+  const valid: boolean[] = [];
   const result: Bench = {
     time,
     certificates,
     shown,
     errors,
+    valid,
     refuse: false,
     rotation: new CertificateRotation({
       certificates,
@@ -80,6 +83,7 @@ function bench(): Bench {
         if (result.refuse) throw new Error("the listener refused");
         shown.push([current.pin[0]!, next.pin[0]!]);
       },
+      onValidity: (isValid) => valid.push(isValid),
       onError: (error) => errors.push((error as Error).message),
     }),
   };
@@ -105,13 +109,28 @@ test("CertificateRotation hands over current and next when it is time, and goes 
   assert.equal(shown, [[2, 3], [3, 4], [4, 5]]);
 });
 
-test("CertificateRotation asks the wall clock within an hour after it jumped", async () => {
+test("CertificateRotation rotates within half a minute after the wall clock jumped", async () => {
   const { time, rotation, shown } = bench();
   rotation.start();
   await pass(time, HOUR_MS);
   time.jumpWall(30 * HOUR_MS);
-  await pass(time, HOUR_MS + 1);
+  await pass(time, 31_000, 1_000);
   assert.equal(shown, [[2, 3]]);
+});
+
+test("CertificateRotation tells while the shown certificate is not valid by the clock", async () => {
+  const { time, certificates, rotation, shown, valid } = bench();
+  certificates.failing = true;
+  rotation.start();
+  await pass(time, HOUR_MS);
+  assert.equal(valid, []);
+  time.jumpWall(40 * HOUR_MS);
+  await pass(time, 31_000, 1_000);
+  assert.equal(valid, [false]);
+  certificates.failing = false;
+  await pass(time, 120_000, 1_000);
+  assert.equal(shown, [[2, 3]]);
+  assert.equal(valid, [false, true]);
 });
 
 test("CertificateRotation reports a failure and tries again", async () => {
