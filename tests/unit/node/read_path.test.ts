@@ -1,6 +1,7 @@
 /** Answers where some partitions are held elsewhere, or their group has to be asked first. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { agentCodec } from "../../../schemas/gen/record.ts";
 import { requestCodec, type Response, responseCodec } from "../../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
 import { developmentPeer } from "../../../identity/development_peer.ts";
@@ -202,6 +203,57 @@ test("a read that lacks permission writes nothing and names the group to ask", a
     assert.type(answer, "object", name);
     assert.is(response, undefined);
   }
+});
+
+test("a list whose steps are turns apart holds what it read, whatever becomes of the store", async () => {
+  const harness = await RegistryHarness.open();
+  const { world, registry: { table } } = harness;
+  const peer = await harness.peer();
+  const numbers = Array.from({ length: 40 }, (_, index) => index + 1);
+  const write = async (port: number, sequence: number) => {
+    const items = numbers.map((number) => ({
+      ...agentRequest({ number, port, sequence, region: "x".repeat(port % 60) }),
+      kind: 1,
+    }));
+    for (const { code } of (await peer.must("registerMany", { items })).items) assert.is(code, 0);
+  };
+  const list = (): ListSteps => {
+    const body = { region: "x".repeat(1_001 % 60), cursor: new Uint8Array(0), limit: 100 };
+    const frame = requestFrame(5, "listAgentsByRegion", body);
+    const view = requestCodec.newView();
+    const request = view.wrap(new DataView(frame.buffer), frame, 8, frame.length);
+    out.reset();
+    return lists.list(KIND_AGENT, request, () => out, PEER);
+  };
+  const agentsOf = (steps: ListSteps) => {
+    steps.answer();
+    const bytes = out.written.slice();
+    const view = responseCodec.newView().wrap(new DataView(bytes.buffer), bytes, 8, bytes.length);
+    return view.bodyInto(OPERATIONS.listAgentsByRegion.reply.newView()).toPlain().items
+      .map(({ record }) => agentCodec.decode(record));
+  };
+  const out = new FrameWriter({ bytesMax: 1 << 20 });
+  const replies = new ReplyWriter(1);
+  const veil = new CredentialVeil();
+  const lists = new ListPath(table, new ReadPath(table, replies, veil), replies, veil);
+  await write(1_001, 1);
+  const whole = list();
+  while (whole.next().done !== true);
+  const expected = agentsOf(whole);
+  assert.is(expected.length, numbers.length);
+  const sliced = list();
+  for (let step = 0; step < harness.partitionCount / 2; step++) {
+    sliced.next();
+    sliced.keep();
+  }
+  // Other records take the place of those that were read, and some of them are longer.
+  await write(1_059, 2);
+  await write(1_003, 3);
+  await world.settle();
+  while (sliced.next().done !== true) sliced.keep();
+  const agents = agentsOf(sliced);
+  assert.ok(agents.length > 0 && agents.length < numbers.length, "Half of the partitions");
+  assert.equal(agents, expected.slice(0, agents.length));
 });
 
 test.run();

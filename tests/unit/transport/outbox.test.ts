@@ -132,4 +132,42 @@ test("Outbox gives a large buffer back after its write", async () => {
   assert.ok(outbox.writer.bytes.length <= 64 * 1024, String(outbox.writer.bytes.length));
 });
 
+test("Outbox writes in pieces where it is told to, and tells of each that is taken", async () => {
+  const sink = new Sink();
+  const taken: [writes: number, pendingBytes: number][] = [];
+  const outbox: Outbox = new Outbox(sink, {
+    bytesMax: 4_096,
+    writeBytesMax: 2,
+    onFailure: () => {},
+    onTaken: () => taken.push([outbox.writes, outbox.pendingBytes]),
+  });
+  append(outbox, 1, 2, 3, 4, 5);
+  outbox.flush();
+  append(outbox, 6);
+  assert.is(outbox.pendingBytes, 6);
+  const pieces: number[][] = [];
+  for (let write = 0; write < 4; write++) {
+    pieces.push([...sink.writes[write]!.bytes]);
+    sink.writes[write]!.done();
+    await settled();
+  }
+  assert.equal(pieces, [[1, 2], [3, 4], [5], [6]]);
+  assert.equal(taken, [[1, 4], [2, 2], [3, 1], [4, 0]]);
+});
+
+test("Outbox.trim gives the buffers of a burst back", async () => {
+  const { sink, outbox } = newOutbox(1 << 22);
+  outbox.writer.allocate(20_000);
+  outbox.flush();
+  sink.writes[0]!.done();
+  await settled();
+  outbox.writer.allocate(20_000);
+  outbox.flush();
+  sink.writes[1]!.done();
+  await settled();
+  assert.ok(outbox.writer.bytes.length > 10_000, "They stay for the next burst");
+  outbox.trim();
+  assert.ok(outbox.writer.bytes.length <= 1_024);
+});
+
 test.run();
