@@ -265,25 +265,39 @@ export class RequestStream implements Watched {
     return this.#account.isFull || this.#lists >= LISTS_WAITING_MAX;
   }
 
+  /** A chunk of small requests may ask for more than a peer that does not read should be given. */
+  get #mustDefer(): boolean {
+    return this.#outbox.pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked;
+  }
+
   /** Waits until the peer has taken enough, and its lists had their turns. */
   async #unblocked(): Promise<void> {
     this.#isWaiting = true;
     while (this.#isBlocked && !this.#isOver) {
       if (this.#account.isFull) await this.#account.room();
-      else await new Promise<void>((resolve) => this.#listDone = resolve);
+      else await this.#listsServed();
     }
     this.#isWaiting = false;
+  }
+
+  /** Waits until half of its lists had their turns, so that it is not woken for each of them. */
+  async #listsServed(): Promise<void> {
+    while (this.#lists > LISTS_WAITING_MAX / 2) {
+      await new Promise<void>((resolve) => this.#listDone = resolve);
+    }
   }
 
   /** Once the peer has read, serves what waits, as far as replies may gather again. */
   async #serveDeferred(): Promise<void> {
     await this.#unblocked();
     const frames = this.#deferred;
-    this.#deferred = [];
     this.#serve(() => {
-      for (const bytes of frames) {
-        this.#serveFrame(new DataView(bytes.buffer), bytes, 0, bytes.length);
+      let served = 0;
+      for (; served < frames.length && !this.#mustDefer; served++) {
+        const bytes = frames[served]!;
+        this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length);
       }
+      this.#deferred = frames.slice(served);
     });
   }
 
@@ -315,11 +329,13 @@ export class RequestStream implements Watched {
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
-    // A chunk of small requests may ask for more than a peer that does not read should be given.
-    if (this.#outbox.pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked) {
+    // What was deferred goes first.
+    if (this.#deferred.length > 0 || this.#mustDefer) {
       this.#deferred.push(bytes.slice(start, end));
-      return;
-    }
+    } else this.#serveNow(view, bytes, start, end);
+  };
+
+  #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): void {
     this.#requests++;
     this.inFlight++;
     const request = this.#request;
@@ -331,7 +347,7 @@ export class RequestStream implements Watched {
     } catch (error) {
       this.refuse(requestId, toRegistryError(error), request.operation, this.arrivedMs);
     }
-  };
+  }
 }
 
 const REPLIES_LATE = `Replies must be taken within ${PEER_STALL_MS} ms: none of them was`;

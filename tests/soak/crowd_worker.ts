@@ -2,8 +2,14 @@
  * The peers of a crowd: they hold sessions open and ask for nothing, for lists that they do not read, or
  * for lists without end. Whoever is ended comes again, as an attacker would.
  */
-import { LIST_ITEMS_MAX, STREAMS_PER_SESSION_MAX } from "../../src/base/limits.ts";
+import { concatBytes } from "../../src/base/bytes.ts";
+import {
+  LIST_ITEMS_MAX,
+  RESPONSE_FRAME_BYTES_MAX,
+  STREAMS_PER_SESSION_MAX,
+} from "../../src/base/limits.ts";
 import { processWorld } from "../../src/node/process_world.ts";
+import { FrameAssembler } from "../../src/wire/frame_assembler.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Stream } from "../../transport/transport.ts";
 import { controlFrame, GOOD_HELLO, requestFrame } from "../support/raw_peer.ts";
@@ -11,6 +17,8 @@ import type { CrowdOrder } from "./crowd_order.ts";
 
 /** Requests for lists on each stream that nobody reads. */
 const LISTS_A_STREAM = 40;
+/** Lists in flight of each session that reads them. */
+const LISTS_IN_FLIGHT = 32;
 /** Who was refused comes again after this, ms. */
 const AGAIN_MS = 100;
 
@@ -28,8 +36,7 @@ async function begin({ kind, endpoint, pin, region }: CrowdOrder) {
   const list = requestFrame(1, "listAgentsByRegion", body, { timeoutMs: 60_000 });
   if (kind === "lists") {
     const requests = await session.open("request");
-    ask(requests, list).catch(() => {});
-    readAll(requests).catch(() => {});
+    listWithoutEnd(requests, list).catch(() => session.abort("It was ended"));
     return session;
   }
   for (let stream = 1; stream < STREAMS_PER_SESSION_MAX; stream++) {
@@ -53,15 +60,18 @@ async function member(order: CrowdOrder, begun: () => void): Promise<never> {
   }
 }
 
-async function ask(stream: Stream, list: Uint8Array): Promise<void> {
-  for (;;) await stream.write(list);
-}
-
-async function readAll(stream: Stream): Promise<void> {
+/** Keeps so many lists in flight that the node always has one of this session to work on. */
+async function listWithoutEnd(stream: Stream, list: Uint8Array): Promise<void> {
+  const repeated = (count: number) => concatBytes(new Array<Uint8Array>(count).fill(list));
+  const assembler = new FrameAssembler({ frameBytesMax: RESPONSE_FRAME_BYTES_MAX, segmentsMax: 1 });
+  await stream.write(repeated(LISTS_IN_FLIGHT));
   let buffer = new Uint8Array(64 * 1024);
   for (;;) {
     const chunk = await stream.read(buffer);
     if (chunk === undefined) return;
+    let replies = 0;
+    assembler.push(chunk, () => replies++);
+    if (replies > 0) await stream.write(repeated(replies));
     buffer = new Uint8Array(chunk.buffer);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A flood of lists over 300,000 records: `deno task soak list_flood [seconds]`, 15 unless given. Sessions
+ * A flood of lists over 300,000 records: `deno task soak list_flood [seconds [records]]`, 15 unless given. Sessions
  * ask for pages of 1,000 as fast as they are answered; beside them one client gets, one at a time.
  */
 import { LatencyHistogram } from "../../bench/latency.ts";
@@ -10,7 +10,7 @@ import type { Client } from "../../src/client/mod.ts";
 import { startCrowd } from "./crowd.ts";
 import type { SoakResult } from "./soak.ts";
 
-const RECORDS = 300_000;
+const RECORDS_DEFAULT = 300_000;
 const TTL_MS = 3_600_000;
 const SESSIONS = 8;
 const BEFORE_SECONDS = 5;
@@ -20,10 +20,11 @@ const GET_P99_MS_MAX = 10;
 /** Runs it; holds where gets of others take single-digit milliseconds. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 15);
+  const records = Number(args[1] ?? RECORDS_DEFAULT);
   const server = await RegistryServer.start();
   try {
     const client = await server.connect();
-    await registerFleet(client, { start: 0, end: RECORDS, ttlMs: TTL_MS, withDomain: false });
+    await registerFleet(client, { start: 0, end: records, ttlMs: TTL_MS, withDomain: false });
     const before = await gets(client, BEFORE_SECONDS);
     const { addresses, currentPin } = readNodeFile(server.folder)!;
     const crowd = await startCrowd({
@@ -33,17 +34,20 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       sessions: SESSIONS,
       region: agentInput(1, TTL_MS, false).region,
     });
-    const pagesBefore = await server.metric("crs_requests_total");
+    const [pagesBefore, cpuBefore] = await counted(server);
     const during = await gets(client, seconds);
-    const asked = await server.metric("crs_requests_total") - pagesBefore;
+    const [pagesAfter, cpuAfter] = await counted(server);
+    const asked = pagesAfter - pagesBefore;
+    const nodeCpuPercent = Math.round(100 * (cpuAfter - cpuBefore) / seconds);
     crowd.terminate();
     await client.close();
     const pagesPerSecond = Math.round((asked - during.gets) / seconds);
     const figures = {
-      records: RECORDS,
+      records,
       sessions: SESSIONS,
       seconds,
       pagesPerSecond,
+      nodeCpuPercent,
       before,
       during,
     };
@@ -51,6 +55,14 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   } finally {
     await server.stop();
   }
+}
+
+/** Requests that a node answered, and the seconds of processor time that it took. */
+async function counted(server: RegistryServer): Promise<[requests: number, cpuSeconds: number]> {
+  return [
+    await server.metric("crs_requests_total"),
+    await server.metric("process_cpu_seconds_total"),
+  ];
 }
 
 async function gets(client: Client, seconds: number) {
