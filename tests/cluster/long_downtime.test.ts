@@ -1,0 +1,52 @@
+/** A node with real keys starts again a month later, and says where the clock is behind. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { crs, startCrs } from "../support/crs_process.ts";
+import { program, testWith } from "../support/requirement.ts";
+
+const DAY_MS = 86_400_000;
+
+/** The environment of a process whose wall clock is off, and whose monotonic clock is not. */
+async function clockOff(faketime: string, offset: string): Promise<Record<string, string>> {
+  const { stdout } = await new Deno.Command(faketime, {
+    args: ["-f", "+0d", "printenv", "LD_PRELOAD"],
+  }).output();
+  const library = new TextDecoder().decode(stdout).trim();
+  assert.match(library, "libfaketime");
+  return { LD_PRELOAD: library, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+}
+
+testWith(program("faketime", "faketime"))(
+  "a node that was down for 31 days starts, and one whose clock is behind says so",
+  async (faketime) => {
+    const folder = await Deno.makeTempDir();
+    const data = `${folder}/data`;
+    const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
+    const made = await crs(["identity", "init", ...init, "--out", `${folder}/pki`]);
+    assert.is(made.code, 0, made.stderr);
+    const flags = ["--authority", `${folder}/pki/authority`, "--region", "eu-1"];
+
+    const first = await startCrs(data, { flags });
+    first.process.kill("SIGTERM");
+    assert.is((await first.process.ended()).code, 0);
+
+    const later = await clockOff(faketime, "+31d");
+    const { process } = await startCrs(data, { flags, env: later });
+    const issue = ["identity", "issue", "--identity", `${folder}/pki/administrator`, "--json"];
+    const issued = await crs([...issue, "--data", data], { env: later });
+    assert.is(issued.code, 0, issued.stderr);
+    const { notAfterMs } = JSON.parse(issued.stdout) as { notAfterMs: number };
+    assert.ok(notAfterMs > Date.now() + 30 * DAY_MS);
+    process.kill("SIGTERM");
+    assert.is((await process.ended()).code, 0);
+
+    const behind = await crs(["start", "--data", data, ...flags, "--json"]);
+    assert.is(behind.code, 2, behind.stderr);
+    const { error } = JSON.parse(behind.stdout) as { error: { code: string; message: string } };
+    assert.is(error.code, "invalid_configuration");
+    assert.match(error.message, "The clock of this machine must not be behind");
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+test.run();
