@@ -2,7 +2,7 @@
  * Tells when a node refuses who keeps a record so often that trying on is hopeless, as under a ban:
  * a node that cannot be reached, or cannot write, never counts.
  */
-import { ERROR_TABLE, RegistryError } from "../base/errors.ts";
+import { ERROR_TABLE, type RegistryError } from "../base/errors.ts";
 import { KEEP_REFUSALS_MAX } from "../base/limits.ts";
 import type { ConnectionEvent, LeaseEvent } from "../client/mod.ts";
 
