@@ -7,11 +7,7 @@
 import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
 import { ADVERTISED_HOSTS_MAX, CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
-import {
-  isLoopbackHost,
-  type LoopbackHost,
-  refusedListenHost,
-} from "../../identity/listen_rule.ts";
+import { isLoopbackHost, refusedListenHost } from "../../identity/listen_rule.ts";
 import {
   CONFIG_FLAG,
   flagOf,
@@ -28,7 +24,6 @@ import { isServiceVariable } from "./service_variables.ts";
 
 type ValueOf<S extends Setting> = S extends IntegerSetting ? number
   : S extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
-  : S extends { readonly kind: "host" } ? LoopbackHost
   : string;
 
 /** The checked settings of a node, by the keys of the table in `settings.ts`. */
@@ -87,7 +82,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   const take = (key: SettingKey, source: string, raw: unknown, typed: boolean) => {
     const value = parseSetting(SETTINGS[key], raw, typed);
     if (value === undefined) {
-      mistakes.push({ setting: key, source, found: shown(raw), wanted: wantedFor(key, raw) });
+      mistakes.push({ setting: key, source, found: shown(raw), wanted: wantedOf(SETTINGS[key]) });
     } else {
       values[key] = value;
       found[key] = source;
@@ -214,14 +209,6 @@ function unknownSetting(
   return { setting: name, source, found: "an unknown setting", wanted };
 }
 
-function wantedFor(key: SettingKey, raw: unknown): string {
-  const setting: Setting = SETTINGS[key];
-  const refused = setting.kind === "host" && typeof raw === "string" && raw !== ""
-    ? refusedListenHost(raw)
-    : undefined;
-  return refused ?? wantedOf(setting);
-}
-
 /** The value, or `undefined` where `raw` is none. `typed`: JSON, where a number is no text. */
 function parseSetting(
   setting: Setting,
@@ -238,9 +225,8 @@ function parseSetting(
     case "choice":
       return typeof raw === "string" && setting.choices.includes(raw) ? raw : undefined;
     case "address":
-      return typeof raw === "string" && isAddress(raw) ? raw : undefined;
     case "host":
-      return typeof raw === "string" && refusedListenHost(raw) === undefined ? raw : undefined;
+      return typeof raw === "string" && isAddress(raw) ? raw : undefined;
     case "hosts":
       return typeof raw === "string" && areHosts(raw, setting.bytesMax) ? raw : undefined;
     case "path":

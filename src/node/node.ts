@@ -16,7 +16,7 @@ import { VERSION } from "../base/version.ts";
 import type { World } from "../base/world.ts";
 import { OPERATIONS } from "../wire/operations.ts";
 import { CertificateRotation } from "../../identity/certificate_rotation.ts";
-import { bindAddress, dialedHosts } from "../../identity/listen_rule.ts";
+import { bindAddress, dialedHosts, isLoopbackHost } from "../../identity/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
 import { joinListeners } from "../../transport/joined_listener.ts";
@@ -378,6 +378,12 @@ class Node {
       metrics: () => this.#metrics.render(),
       logger: this.#logger,
     });
+    if (!isLoopbackHost(this.#config.opsHost)) {
+      this.#logger.warn("Whoever reaches the operator's port reads health and metrics, no more", {
+        host: this.#ops.host,
+        port: this.#ops.port,
+      });
+    }
     this.#closers.push(() => this.#ops!.close());
   }
 

@@ -1,12 +1,15 @@
 /**
  * The operator's HTTP port: `/healthz` (the process answers), `/readyz` (it serves, or why not) and
- * `/metrics`. On loopback only, for what it tells needs no identity. Everything is bounded: header
- * size, time, connections; only GET and HEAD are served, and a request whose `Host` is not this
- * machine is refused, so that a web page cannot read it by rebinding a name.
+ * `/metrics`. What it tells needs no identity: on loopback it is for this machine, and a request whose
+ * `Host` is another is refused, so that a web page cannot read it by rebinding a name; on another
+ * address it is for whoever reaches it. Everything is bounded: header size, time, connections; only
+ * GET and HEAD are served. Where all places for connections are taken, the one that has been idle for
+ * longest gives way, so that a probe always gets through.
  *
  * By `node:http`, which both runtimes have and which keeps these bounds on both.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { RegistryError } from "../base/errors.ts";
 import {
   OPS_CHECK_MS,
@@ -16,7 +19,7 @@ import {
   OPS_REQUEST_MS_MAX,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import { bindAddress, isLoopbackHost, type LoopbackHost } from "../../identity/listen_rule.ts";
+import { bindAddress, isLoopbackHost } from "../../identity/listen_rule.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -30,7 +33,8 @@ export interface UnreadyReason {
 
 /** What the port needs. */
 export interface OpsHttpOptions {
-  readonly host: LoopbackHost;
+  /** A literal address, or `localhost`. */
+  readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
   /** Why the node is not ready; empty where it is. Asked at each `/readyz`. */
@@ -61,8 +65,12 @@ export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
     requestTimeout: OPS_REQUEST_MS_MAX,
     keepAliveTimeout: OPS_IDLE_MS_MAX,
     connectionsCheckingInterval: OPS_CHECK_MS,
-  }, (request, response) => void serve(options, request, response));
-  server.maxConnections = OPS_CONNECTIONS_MAX;
+  }, (request, response) => {
+    places.busy(request.socket, response);
+    void serve(options, request, response);
+  });
+  const places = new Places();
+  server.on("connection", (socket: Socket) => places.take(socket));
   // A malformed, oversized or slow request: whoever sent it finds the connection closed.
   server.on("clientError", (_error, socket) => socket.destroy());
   await listen(server, host, options.port);
@@ -81,6 +89,39 @@ export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
       return closed;
     },
   };
+}
+
+/** The connections that are open, at most {@link OPS_CONNECTIONS_MAX}. */
+class Places {
+  /** Those that wait for a request, the longest first. */
+  readonly #idle = new Set<Socket>();
+  readonly #all = new Set<Socket>();
+
+  take(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    if (this.#all.size >= OPS_CONNECTIONS_MAX) {
+      const [longest] = this.#idle;
+      if (longest === undefined) return void socket.destroy();
+      this.#leave(longest);
+      longest.destroy();
+    }
+    this.#all.add(socket);
+    this.#idle.add(socket);
+    socket.once("close", () => this.#leave(socket));
+  }
+
+  /** A request arrived; its answer makes the connection an idle one again. */
+  busy(socket: Socket, response: ServerResponse): void {
+    this.#idle.delete(socket);
+    response.once("finish", () => {
+      if (this.#all.has(socket)) this.#idle.add(socket);
+    });
+  }
+
+  #leave(socket: Socket): void {
+    this.#all.delete(socket);
+    this.#idle.delete(socket);
+  }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -133,7 +174,7 @@ interface Answer {
 }
 
 async function answerOf(options: OpsHttpOptions, request: IncomingMessage): Promise<Answer> {
-  if (!isLocalHost(request.headers.host)) {
+  if (isLoopbackHost(options.host) && !isLocalHost(request.headers.host)) {
     return json(421, {
       code: "permission_denied",
       message: "the Host header must name 127.0.0.1, [::1] or localhost",

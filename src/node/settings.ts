@@ -99,7 +99,9 @@ export const SETTINGS = {
     kind: "host",
     default: "127.0.0.1",
     bytesMax: 255,
-    description: "address for /healthz, /readyz and /metrics",
+    description:
+      "address for /healthz, /readyz and /metrics; whoever reaches it reads health and " +
+      "metrics, and nothing else",
   },
   opsPort: {
     kind: "integer",
@@ -300,7 +302,7 @@ export function wantedOf(setting: Setting): string {
     case "address":
       return "127.0.0.1, ::1 or localhost; with an authority a literal address of this machine";
     case "host":
-      return "127.0.0.1, ::1 or localhost";
+      return "localhost or a literal address of this machine; 0.0.0.0 and :: are all of them";
     case "hosts":
       return `1 to ${ADVERTISED_HOSTS_MAX} addresses or lower-case names, with commas`;
     case "path":

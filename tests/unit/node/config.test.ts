@@ -258,4 +258,12 @@ test("flagOf and variableOf name each setting once and by rule", () => {
   }
 });
 
+test("resolveConfig opsHost takes any literal address, and no name but localhost", () => {
+  const at = (opsHost: string) => () => resolveConfig({ flags: { opsHost }, environment: {} });
+  for (const host of ["127.0.0.1", "localhost", "0.0.0.0", "::", "192.0.2.1"]) {
+    assert.is(at(host)().opsHost, host);
+  }
+  assert.match(refusal(at("node-1.example")).message, /--ops-host: .*literal address/);
+});
+
 test.run();

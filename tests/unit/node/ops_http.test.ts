@@ -140,6 +140,27 @@ test("openOpsHttp refuses connections beyond its limit", () =>
     for (const socket of sockets) socket.destroy();
   }));
 
+test("openOpsHttp answers a probe while idle connections hold all places", () =>
+  withPort({}, async ({ port }, url) => {
+    const sockets = Array.from({ length: 64 }, () => connect(port, "127.0.0.1"));
+    for (const socket of sockets) socket.on("error", () => {});
+    await Promise.all(sockets.map((socket) => new Promise((done) => socket.once("connect", done))));
+    const closed = new Promise((done) => sockets[0]!.once("close", done));
+    sockets[0]!.resume();
+    const response = await fetch(`${url}/healthz`);
+    assert.is(response.status, 200);
+    await response.body?.cancel();
+    await closed;
+    for (const socket of sockets) socket.destroy();
+  }));
+
+test("openOpsHttp on another address than loopback serves whatever Host a request names", () =>
+  withPort({ host: "0.0.0.0" }, async ({ port }) => {
+    const request =
+      "GET /healthz HTTP/1.1\r\nHost: node-1.example:9443\r\nConnection: close\r\n\r\n";
+    assert.match(await exchange(port, request), /^HTTP\/1.1 200/);
+  }));
+
 test("openOpsHttp names a port that is taken and what to do", () =>
   withPort({}, async ({ port }) => {
     try {
