@@ -381,6 +381,18 @@ export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
 export const DOMAIN_CLAIM_TRIES_MAX = 4;
 /** How often leases, covers, proposals and the time of groups are looked at, ms. */
 export const GROUP_TICK_MS = 100;
+/**
+ * Between two looks for an outage of the node, ms: so much of each outage may count as time in which
+ * the node ran, far less than the grace that follows; four wakeups a second cost nothing.
+ */
+export const AVAILABLE_PULSE_MS = 250;
+/** The least grace after an outage, ms: a client gives up a silent session after two times silence. */
+export const OUTAGE_GRACE_MS_MIN = 2 * CLIENT_SILENCE_MS;
+/** The most, ms: a client that just began its longest back-off dials, and then its renewal is served. */
+export const OUTAGE_GRACE_MS_MAX = CLIENT_RECONNECT_MS_CAP + DIAL_MS_MAX +
+  REQUEST_TIMEOUT_MS_DEFAULT;
+/** Graces that outages in a row may use up, ms: three of the longest; then time runs between them. */
+export const OUTAGE_GRACE_CREDIT_MS = 3 * OUTAGE_GRACE_MS_MAX;
 /** Bounds of the time between two logged times of a group that has something to expire, ms. */
 export const TIME_LOG_MS_MIN = 5_000;
 export const TIME_LOG_MS_MAX = 60_000;

@@ -109,7 +109,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#isSole = isSoleVoter(configuration, replica);
     this.#isAlone = this.#isSole && configuration.learners.length === 0;
     this.#support = new GroupSupport(host, id, replica, configuration);
-    this.#leadership = new GroupLeadership(host.clock, machine);
+    this.#leadership = new GroupLeadership(host.availableTime, machine);
     this.#replicaLog = new ReplicaLog(log, () => this.#makeSnapshot());
     this.#storage = new GroupStorage(id, {
       log: host.log,

@@ -80,6 +80,8 @@ export interface HostedGroup {
 export interface GroupHost {
   readonly nodeId: NodeId;
   readonly clock: MonotonicClock;
+  /** What group time runs from at a leader. */
+  readonly availableTime: MonotonicClock;
   readonly log: SharedLog;
   readonly logger: Logger;
   readonly raft: RaftSettings;

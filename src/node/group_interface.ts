@@ -65,8 +65,8 @@ export interface Group<Outcome> {
 
   /**
    * Group time, whole ms: that of the last command applied, and at a leader, from when it applied the
-   * first entry of its own term, what has passed since. So it stands still while there is no leader,
-   * and it goes back where a leader loses its place, to what was logged: nothing rests on the rest.
+   * first entry of its own term, the node's available time since (available_time.ts). So it stands
+   * still while there is no leader or the leader can neither serve nor log, and it goes back where a leader loses its place, to what was logged: nothing rests on the rest.
    */
   timeMs(): GroupTimeMs;
 

@@ -10,6 +10,7 @@ import type { StateMachine } from "./state_machine.ts";
 
 /** One replica's leadership. */
 export class GroupLeadership {
+  /** The node's available time. */
   readonly #clock: MonotonicClock;
   readonly #machine: StateMachine<unknown>;
   #term = 0;

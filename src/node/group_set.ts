@@ -37,12 +37,14 @@ import {
   type GroupMessage,
   type PeerFrame,
 } from "../wire/peer_frame.ts";
+import { AvailableTime, type OutageTiming } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
 import type { GroupHost, HostedGroup, PeerLinks } from "./group_host.ts";
 import { encodeConfiguration, soleConfiguration } from "./log_entry.ts";
 import { NodeLiveness } from "./node_liveness.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
 import type { NodeState, RecoveredState } from "./recovery.ts";
+import type { ReplicaLogStart } from "./replica_log.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 import type { StateMachine } from "./state_machine.ts";
 
@@ -56,13 +58,15 @@ export interface GroupSettings
   readonly tickMs?: number;
   /** Times of support between nodes. */
   readonly liveness?: LivenessTiming;
+  /** When an outage of this node is one, and the grace after it. */
+  readonly outages?: OutageTiming;
 }
 
 /** Everything a set stands on. */
 export interface GroupSetOptions {
   readonly nodeId: NodeId;
   readonly world: World;
-  /** What group time, deadlines and leases go by; default: the world's. */
+  /** What available time, deadlines and leases go by; default: the world's. */
   readonly clock?: MonotonicClock;
   readonly logger: Logger;
   /** Open, and told of by {@link GroupSet.logWritable} and {@link GroupSet.logPoisoned}. */
@@ -98,6 +102,8 @@ export class GroupSet {
   readonly #options: GroupSetOptions;
   readonly #clock: MonotonicClock;
   readonly #liveness: NodeLiveness;
+  /** What the time of every group that is led here runs from. */
+  readonly availableTime: AvailableTime;
   readonly #host: GroupHost;
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
@@ -114,6 +120,8 @@ export class GroupSet {
   #waiting: HostedGroup[] = [];
   #turnDue = false;
   #started = false;
+  /** Something was recovered: owners may hold leases from an earlier run. */
+  #isRestart = false;
   #closed = false;
   #poisoned: RegistryError | undefined;
   /** Why the log takes no writes. */
@@ -136,6 +144,14 @@ export class GroupSet {
       areLeasesOn,
       ...(timing === undefined ? {} : { timing }),
     });
+    const outages = options.settings?.outages;
+    this.availableTime = new AvailableTime({
+      monotonic: this.#clock,
+      wall: world.wall,
+      scheduler: world.scheduler,
+      log,
+      ...(outages === undefined ? {} : { timing: outages }),
+    });
     this.#host = this.#newHost(areLeasesOn);
   }
 
@@ -156,13 +172,18 @@ export class GroupSet {
 
   /** Adds a group as recovery left it. */
   add<Outcome>(parts: GroupParts<Outcome>): RaftGroup<Outcome> {
-    const { id, replica, machine, recovered, founds = false } = parts;
+    const { replica, recovered, founds = false } = parts;
+    const { log } = recovered;
+    if (log.index > 0 || log.entries.length > 0) {
+      this.#isRestart = true;
+      return this.#add(parts, log);
+    }
+    return this.#add(parts, founds ? { ...log, configuration: soleConfiguration(replica) } : log);
+  }
+
+  #add<Outcome>(parts: GroupParts<Outcome>, log: ReplicaLogStart): RaftGroup<Outcome> {
+    const { id, replica, machine, recovered: { appliedIndex, appliedTerm } } = parts;
     this.#assertAbsent(id);
-    const { appliedIndex, appliedTerm } = recovered;
-    const isNew = recovered.log.index === 0 && recovered.log.entries.length === 0;
-    const log = founds && isNew
-      ? { ...recovered.log, configuration: soleConfiguration(replica) }
-      : recovered.log;
     const group = new RaftGroup(this.#host, {
       id,
       replica,
@@ -200,7 +221,7 @@ export class GroupSet {
         entries: [],
       };
       const recovered = { appliedIndex: point.index, appliedTerm: point.term, log: start };
-      done(this.add({ ...parts, recovered }));
+      done(this.#add({ ...parts, recovered }, start));
     };
     const refused = log.saveHardState(id, hardState) ??
       log.installImage(id, image, machine.writeImage(), answered);
@@ -260,6 +281,7 @@ export class GroupSet {
   /** Begins: groups that decide alone lead at once, the others by their ticks. */
   start(): void {
     this.#started = true;
+    this.availableTime.start(this.#isRestart);
     for (const group of this.#groups.values()) this.#startGroup(group);
     this.#tickLater();
   }
@@ -321,6 +343,7 @@ export class GroupSet {
   /** The log takes writes again, or takes none. */
   logWritable(writable: boolean): void {
     this.#unwritable = writable ? undefined : logUnwritable();
+    if (!writable) this.availableTime.logRefuses();
     if (writable) this.#retryBlocked();
     else for (const group of this.#groups.values()) group.logRefuses();
   }
@@ -341,6 +364,7 @@ export class GroupSet {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.availableTime.stop();
     for (const group of this.#groups.values()) group.close();
     this.#dirty.clear();
     this.#awake.clear();
@@ -355,6 +379,7 @@ export class GroupSet {
     return {
       nodeId,
       clock: this.#clock,
+      availableTime: this.availableTime,
       log,
       logger,
       directory,

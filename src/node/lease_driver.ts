@@ -3,8 +3,9 @@
  * extends covers in the background, and logs the time.
  *
  * Each is a logged command like any other; while one is under way for a partition, no second one of
- * its kind is proposed. Time is the group's (src/node/group_interface.ts), so that nothing expires while there
- * is no leader.
+ * its kind is proposed. Time is the group's (src/node/group_interface.ts), so nothing expires while
+ * there is no leader or the leader is out (available_time.ts); and what is due by a time that may yet
+ * turn out to be an outage's is not expired before that is known.
  */
 import {
   EXPIRE_ITEMS_MAX,
@@ -16,6 +17,7 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
+import type { AvailableTime } from "./available_time.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
@@ -23,6 +25,7 @@ import type { Proposer } from "./proposer.ts";
 export interface LeaseDriverOptions {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
+  readonly availableTime: Pick<AvailableTime, "unsettledMs">;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
@@ -70,13 +73,14 @@ export class LeaseDriver {
   /** One look at all partitions. */
   tick(): void {
     const unixS = this.#options.proposer.unixS();
+    const unsettledMs = this.#options.availableTime.unsettledMs();
     for (const driven of this.#driven) {
       // A lease is not asked for: what a leader proposes that is none any more is not committed.
-      if (driven.partition.group.isLeading) this.#drive(driven, unixS);
+      if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);
     }
   }
 
-  #drive(driven: Driven, unixS: number): void {
+  #drive(driven: Driven, unixS: number, unsettledMs: number): void {
     const { store, group } = driven.partition;
     const nowMs = group.timeMs();
     if (store.nextDeadlineMs() <= nowMs) {
@@ -85,8 +89,9 @@ export class LeaseDriver {
         const command = store.extendCommand(at);
         if (command !== undefined) this.#propose(driven, "extending", command);
       }
-      if (!driven.expiring) {
-        const command = store.expireCommand({ ...at, limit: EXPIRE_ITEMS_MAX });
+      if (!driven.expiring && unsettledMs !== Infinity) {
+        const settled = { nowMs: Math.floor(nowMs - unsettledMs), unixS };
+        const command = store.expireCommand({ ...settled, limit: EXPIRE_ITEMS_MAX });
         if (command !== undefined) this.#propose(driven, "expiring", command);
       }
     }

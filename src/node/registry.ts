@@ -43,6 +43,7 @@ import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group_interface.ts";
 import { AliasJanitor } from "./alias_janitor.ts";
+import type { AvailableTime } from "./available_time.ts";
 import { BanFeed } from "./ban_feed.ts";
 import { CredentialVeil } from "./credential_veil.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -236,6 +237,7 @@ export class Registry {
     this.leases = new LeaseDriver({
       table,
       proposer,
+      availableTime: groups.availableTime,
       scheduler: world.scheduler,
       logger,
     });
@@ -541,6 +543,11 @@ class Groups {
     } finally {
       signal?.removeEventListener("abort", stop);
     }
+  }
+
+  /** What the time of all groups runs from. */
+  get availableTime(): AvailableTime {
+    return this.#set.availableTime;
   }
 
   entriesAppended(): number {

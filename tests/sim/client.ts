@@ -34,6 +34,8 @@ export interface ClientWorld {
   /** Where the replicas of a group are, as clients are told. */
   nodesOf(group: number): readonly number[];
   ended(operation: Operation): void;
+  /** A renewal is sent. */
+  tried(key: string, incarnation: Position): void;
 }
 
 /** How a client behaves. */
@@ -45,12 +47,17 @@ export interface ClientOptions {
   readonly thinkMs: number;
   /** Renews what it holds by a short lease when that is about to end. */
   readonly isLastMinute: boolean;
+  /** Waits twice as long before each further attempt. */
+  readonly isPatient: boolean;
 }
 
 /** One attempt's time, an operation's, and the mean pause between two attempts, ms. */
 const ATTEMPT_MS = 500;
 const OPERATION_MS = 1_500;
 const RETRY_MS = 40;
+/** An operation's time, and the longest pause, of a patient client, ms. */
+const PATIENT_OPERATION_MS = 8_000;
+const PATIENT_RETRY_MS_MAX = 2_000;
 /** How long before its end, and after it at the most, a lease is renewed in the last minute, ms. */
 const LAST_MINUTE_MS = 80;
 const TOO_LATE_MS = 40;
@@ -203,6 +210,8 @@ export class SimClient {
     const attempt = ++running.attempt;
     const isCurrent = () => this.#running === running && running.attempt === attempt;
     running.attemptMs = world.nowMs;
+    const { kind, incarnation } = running.request;
+    if (kind === "renew") this.#shared.tried(running.key.name, incarnation);
     const node = this.#leaders.get(running.key.group) ?? this.#anyNode(running.key.group);
     this.#shared.send(this.#options.id, node, running.request, (reply) => {
       if (isCurrent()) this.#answered(running, node, reply);
@@ -254,12 +263,16 @@ export class SimClient {
 
   #again(running: Running): void {
     const { world } = this.#shared;
-    if (world.nowMs - running.calledMs > OPERATION_MS) {
+    const { isPatient } = this.#options;
+    const operationMs = isPatient ? PATIENT_OPERATION_MS : OPERATION_MS;
+    if (world.nowMs - running.calledMs > operationMs) {
       return this.#end(running, running.isInDoubt ? "unknown" : "refused", { code: "gave_up" });
     }
     // Answers to earlier attempts are not waited for any more.
     const attempt = ++running.attempt;
-    world.after(2 * RETRY_MS * this.#unit(), () => {
+    // Each attempt and each pause takes a number.
+    const factor = isPatient ? 2 ** (attempt / 2) : 1;
+    world.after(Math.min(PATIENT_RETRY_MS_MAX, 2 * RETRY_MS * factor) * this.#unit(), () => {
       if (this.#running === running && running.attempt === attempt) this.#attempt(running);
     });
   }

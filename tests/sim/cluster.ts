@@ -3,6 +3,7 @@
  * replicas are; and the checkers that see all of it.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
+import { OUTAGE_TIMING } from "../../src/node/available_time.ts";
 import type { GroupSettings } from "../../src/node/group_set.ts";
 import type { Checker, CheckerMaker, ClusterView, Expiry, ReplicaView } from "./history.ts";
 import type { MachineClock } from "./machine.ts";
@@ -42,7 +43,9 @@ export class SimCluster implements ClusterView {
     }
     const groups = plan.groups.map(({ group }) => group);
     const { driftPpm, leases, nodeCount, seed } = plan;
-    const facts = { seed, groups, nodeCount, leases, driftPpm };
+    const outages = plan.raft.outages ?? OUTAGE_TIMING;
+    const hasWallJumps = plan.faults.has("wall_jump");
+    const facts = { seed, groups, nodeCount, leases, driftPpm, outages, hasWallJumps };
     this.#checkers = makers.map((make) => make(facts));
     this.#steppers = this.#checkers.filter(({ afterStep }) => afterStep !== undefined);
     this.nodes = Array.from(
@@ -115,6 +118,7 @@ export class SimCluster implements ClusterView {
       leases,
       seed: entropy.uint32(),
       started: (node) => this.tell((checker) => checker.onStart?.(node)),
+      outage: (outage) => this.tell((checker) => checker.onOutage?.(outage)),
       events: {
         appended: (ref, entry) => this.tell((checker) => checker.onAppend?.(ref, entry)),
         spoken: (ref, words) => this.tell((checker) => checker.onWords?.(ref, words)),
@@ -159,6 +163,7 @@ export class SimCluster implements ClusterView {
   #stepped(): void {
     for (const id of this.world.touched) {
       const node = this.node(id);
+      node.look();
       for (const replica of node.replicas) this.#noteLeader(replica);
       for (const checker of this.#steppers) checker.afterStep!(node, this);
     }

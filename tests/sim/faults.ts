@@ -65,7 +65,9 @@ export class Faults {
       case "pause":
       case "suspend":
       case "freeze":
-        return this.#stand(kind, node);
+        return this.#stand(kind, node, this.#scale(20, 5_000));
+      case "long_pause":
+        return this.#stand("pause", node, this.#scale(4_000, 9_000));
       case "wall_jump":
         return this.#jump(node);
       case "partition":
@@ -88,8 +90,14 @@ export class Faults {
       case "failed_write":
         node.fails = kind === "failed_sync" ? "sync" : "write";
         return;
+      case "stuck_write":
+        this.#cluster.note("writes do not come back: node", node.id);
+        node.holdsWrites = true;
+        return this.#until(this.#scale(500, 9_000), () => this.#healDisk(node));
       case "full_disk":
-        return this.#fillDisk(node);
+        return this.#fillDisk(node, 200, 3_000);
+      case "long_full_disk":
+        return this.#fillDisk(node, 3_000, 9_000);
       case "bit_flip":
         return this.#flip(node);
       case "transfer":
@@ -114,9 +122,9 @@ export class Faults {
     });
   }
 
-  #stand(kind: "pause" | "suspend" | "freeze", node: SimNode): void {
+  #stand(kind: "pause" | "suspend" | "freeze", node: SimNode, forMs: number): void {
     node[kind]();
-    this.#until(this.#scale(20, 5_000), () => node.resume());
+    this.#until(forMs, () => node.resume());
   }
 
   #jump(node: SimNode): void {
@@ -202,14 +210,15 @@ export class Faults {
     this.#until(this.#scale(50, 4_000), () => this.#healDisk(node));
   }
 
-  #fillDisk(node: SimNode): void {
+  #fillDisk(node: SimNode, lo: number, hi: number): void {
     this.#cluster.note("disk is full: node", node.id);
     node.disk.capacityBytes = node.disk.usedBytes + this.#int(64 * 1024);
-    this.#until(this.#scale(200, 3_000), () => this.#healDisk(node));
+    this.#until(this.#scale(lo, hi), () => this.#healDisk(node));
   }
 
   #healDisk(node: SimNode): void {
     node.diskFactor = 1;
+    node.holdsWrites = false;
     node.disk.capacityBytes = Infinity;
     node.disk.releaseHeld();
   }

@@ -6,6 +6,7 @@
  * client knows them. `at` fields are places in the one order of all calls and answers.
  */
 import type { Bond } from "../../src/liveness/mod.ts";
+import type { OutageTiming } from "../../src/node/available_time.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
 import type { Position } from "../../src/store/reply.ts";
 
@@ -133,6 +134,8 @@ export interface PermittedRead {
   readonly term: number;
   /** The event in which the replica was asked. */
   readonly askedStep: number;
+  /** The term that it led then; 0: none, and it asked its leader. */
+  readonly askedTerm: number;
   /** Its configuration is another since: which one confirmed the read is not known. */
   readonly isReconfigured: boolean;
 }
@@ -196,6 +199,18 @@ export interface Expiry {
   readonly atMs: number;
 }
 
+/** A stretch in which a node could not serve, or could not log. */
+export interface NodeOutage {
+  readonly node: number;
+  /**
+   * Its program stood still, while a clock of its machine went on, or unseen; its log refused writes;
+   * a write of its log was pending for too long, counted from its handover.
+   */
+  readonly kind: "stop" | "unseen_stop" | "refusal" | "stall";
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What the run is made of, as far as it changes what may be expected. */
 export interface RunFacts {
   readonly seed: number;
@@ -205,6 +220,10 @@ export interface RunFacts {
   readonly leases: boolean;
   /** No clock runs faster or slower than true time by more than this part in a million. */
   readonly driftPpm: number;
+  /** How nodes notice outages, and the grace after them. */
+  readonly outages: OutageTiming;
+  /** Wall clocks are set in this run, which looks like a suspended machine. */
+  readonly hasWallJumps: boolean;
 }
 
 /** How the run ended, for checkers of what must be there in the end. */
@@ -246,6 +265,10 @@ export interface Checker {
   onForget?(ref: ReplicaRef): void;
   onExpired?(expiry: Expiry): void;
   onOperation?(operation: Operation): void;
+  /** An owner sends a renewal. */
+  onTry?(key: string, incarnation: Position, atMs: number): void;
+  /** An outage of a node is over, and the run that it befell goes on. */
+  onOutage?(outage: NodeOutage): void;
   /** Something ran on this node, which is up: only replicas of such nodes can have changed. */
   afterStep?(node: NodeView, view: ClusterView): void;
   onEnd?(end: RunEnd): void;

@@ -31,7 +31,7 @@ export function keyName(id: Uint8Array): string {
 }
 
 /** What the load needs of a cluster. */
-export interface LoadParts extends Pick<ClientWorld, "world" | "send" | "nodesOf"> {
+export interface LoadParts extends Pick<ClientWorld, "world" | "send" | "nodesOf" | "tried"> {
   readonly onOperation: (operation: Operation) => void;
 }
 
@@ -63,8 +63,15 @@ export class Load {
     };
     const client = (id: number) => {
       const own = new SeededEntropy(entropy.uint32());
-      const { isLastMinute, thinkMs } = load;
-      return new SimClient(shared, { id, keys: this.keys, entropy: own, isLastMinute, thinkMs });
+      const { isLastMinute, isPatient, thinkMs } = load;
+      return new SimClient(shared, {
+        id,
+        keys: this.keys,
+        entropy: own,
+        isLastMinute,
+        isPatient,
+        thinkMs,
+      });
     };
     this.#clients = Array.from({ length: load.clients }, (_, at) => client(CLIENT_ID_MIN + at));
     this.#reader = client(READER_ID);

@@ -325,12 +325,14 @@ export class NodeRun {
   #asked(group: number): (term: number) => void {
     const { events, stepOf } = this.#options;
     const askedStep = stepOf();
-    const before = this.replicaOf(group)?.configuration;
+    const asked = this.replicaOf(group);
+    const before = asked?.configuration;
+    const askedTerm = asked?.role === "leader" ? asked.term : 0;
     return (term) => {
       const reader = this.replicaOf(group);
       if (reader === undefined) return;
       const isReconfigured = reader.configuration !== before;
-      events.permitted(reader, { term, askedStep, isReconfigured });
+      events.permitted(reader, { term, askedStep, askedTerm, isReconfigured });
     };
   }
 
@@ -408,6 +410,7 @@ export class NodeRun {
     const driver = new LeaseDriver({
       table: new PartitionTable(new Partitioner(HASH_SEED, 1), [partition]),
       proposer: this.#proposer,
+      availableTime: this.#groups!.availableTime,
       scheduler: process.scheduler,
       logger: SILENT_LOGGER,
     });

@@ -6,8 +6,9 @@
  * altogether, for a cluster that suffers everything at once hides what a few faults bring to light.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
-import { CLOCK_DRIFT_PPM } from "../../src/base/limits.ts";
+import { CLOCK_DRIFT_PPM, STALL_MS, TURN_LATE_MS } from "../../src/base/limits.ts";
 import { LIVENESS_TIMING, type LivenessTiming } from "../../src/liveness/timing.ts";
+import type { OutageTiming } from "../../src/node/available_time.ts";
 import type { GroupSettings } from "../../src/node/group_set.ts";
 import type { NetworkSettings } from "./network.ts";
 
@@ -55,6 +56,12 @@ export const FAULT_KINDS = [
   "image",
   /** A leader is heard by nobody, and what it is told comes late, all at once. */
   "late_answers",
+  /** A program stands still for longer than some leases last, and its clocks go on. */
+  "long_pause",
+  /** A write does not come back for a while. */
+  "stuck_write",
+  /** There is no room on a disk for longer than some leases last. */
+  "long_full_disk",
 ] as const;
 
 export type FaultKind = typeof FAULT_KINDS[number];
@@ -82,10 +89,36 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   membership: 700,
   image: 500,
   late_answers: 4_000,
+  long_pause: 6_000,
+  stuck_write: 5_000,
+  long_full_disk: 6_000,
 };
+
+/** One seed in so many may have outages that last longer than leases do, and clients to match. */
+const SEEDS_PER_OUTAGES = 13;
+/** Kinds that are drawn apart: by what, by which share of seeds, and of one seed in how many. */
+const DRAWN_APART: ReadonlyMap<FaultKind, readonly [number, number, number]> = new Map([
+  ["late_answers", [0x1a7e, 0.25, 1]],
+  ["long_pause", [0x10a5, 0.5, SEEDS_PER_OUTAGES]],
+  ["stuck_write", [0x57c4, 0.5, SEEDS_PER_OUTAGES]],
+  ["long_full_disk", [0xf011, 0.5, SEEDS_PER_OUTAGES]],
+]);
 
 /** What goes on in a cluster that nothing befalls; most seeds have it. */
 const PEACEFUL: ReadonlySet<FaultKind> = new Set(["transfer", "membership", "image"]);
+
+/**
+ * How nodes notice outages. Graces are as short as the clients here need, whose back-offs are short
+ * too: a run is, and the credit lasts for ten of them.
+ */
+export const SIM_OUTAGES: OutageTiming = {
+  pulseMs: 100,
+  turnLateMs: TURN_LATE_MS,
+  stallMs: STALL_MS,
+  graceMsMin: 500,
+  graceMsMax: 3_000,
+  graceCreditMs: 30_000,
+};
 
 /** With more kinds than this, each comes less often. */
 const KINDS_AT_FULL_RATE = 4;
@@ -108,6 +141,8 @@ export interface LoadPlan {
   readonly doubled: number;
   /** Owners of short leases come back when these are about to end. */
   readonly isLastMinute: boolean;
+  /** Whoever is not answered waits twice as long before each further attempt, as real clients do. */
+  readonly isPatient: boolean;
 }
 
 /** How the disks are. */
@@ -186,6 +221,7 @@ export function planOf(seed: number): Plan {
   const nodeCount = draw.of(1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7);
   const groups = groupsOf(draw, nodeCount);
   const clocks = clocksOf(draw);
+  const isPatient = seed % SEEDS_PER_OUTAGES === 0 && apart(seed, 0xbac0).chance(0.6);
   return {
     seed,
     nodeCount,
@@ -198,17 +234,19 @@ export function planOf(seed: number): Plan {
       jitterMs: draw.scale(0.05, 10),
       poisons: draw.chance(0.5),
     },
-    faults: withLateAnswers(seed, faultsOf(draw, nodeCount, clocks.leases)),
+    faults: withDrawnApart(seed, faultsOf(draw, nodeCount, clocks.leases)),
     safetyMs: SAFETY_MS,
     outlivesLeases: apart(seed, 0x0e4d).chance(1 / 16),
-    raft: { ...raftOf(draw), liveness: clocks.timing },
+    raft: { ...raftOf(draw), liveness: clocks.timing, outages: SIM_OUTAGES },
     load: {
       clients: draw.int(8, 16),
       longKeys: draw.int(1, 4),
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),
       doubled: draw.chance(0.3) ? 0.05 : 0,
-      isLastMinute: apart(seed, 0x1a57).chance(0.25),
+      // Patient owners of leases that are about to end are those whom an outage hurts.
+      isLastMinute: isPatient || apart(seed, 0x1a57).chance(0.25),
+      isPatient,
     },
   };
 }
@@ -280,9 +318,16 @@ function apart(seed: number, what: number): Draw {
   return new Draw(seed ^ what);
 }
 
-function withLateAnswers(seed: number, faults: Map<FaultKind, number>): Map<FaultKind, number> {
-  const draw = apart(seed, 0x1a7e);
-  if (draw.chance(0.25)) faults.set("late_answers", MEAN_MS.late_answers * draw.scale(0.5, 2));
+function withDrawnApart(
+  seed: number,
+  faults: Map<FaultKind, number>,
+): Map<FaultKind, number> {
+  for (const [kind, [what, share, oneIn]] of DRAWN_APART) {
+    const draw = apart(seed, what);
+    if (seed % oneIn === 0 && draw.chance(share)) {
+      faults.set(kind, MEAN_MS[kind] * draw.scale(0.5, 2));
+    }
+  }
   return faults;
 }
 
@@ -291,7 +336,7 @@ function faultsOf(draw: Draw, nodeCount: number, leases: boolean): Map<FaultKind
   const share = draw.of(0, 0.15, 0.3, 0.5, 0.8);
   const faults = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
-    if (kind === "late_answers") continue;
+    if (DRAWN_APART.has(kind)) continue;
     const isOn = draw.chance(PEACEFUL.has(kind) ? 0.65 : share);
     const factor = draw.scale(0.5, 3);
     if (isOn && !(kind === "freeze" && leases)) faults.set(kind, MEAN_MS[kind] * factor);

@@ -11,7 +11,7 @@ import { Faults } from "./faults.ts";
 import { type CheckerMaker, Finding, type RunEnd } from "./history.ts";
 import { Load, SHORT_TTLS_MS } from "./load.ts";
 import { Membership } from "./membership.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type Plan, planOf, SIM_OUTAGES } from "./plan.ts";
 import { COVER_TTLS } from "../../src/base/limits.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 
@@ -25,8 +25,11 @@ const SAFETY_MS_MAX = 20_000;
 const HEALED_LOAD_MS = 1_000;
 /** Within this time after the last fault everything must have converged, ms. */
 const LIVENESS_MS = 25_000;
-/** After this long, by a leader's clock, no short lease that nobody renews is left: two ttls, and 1 s. */
-const OUTLIVED_MS = COVER_TTLS * Math.max(...SHORT_TTLS_MS) + 1_000;
+/**
+ * After this long, by a leader's clock, no short lease that nobody renews is left: two ttls, the grace
+ * of a node that was started when the faults ended, and some time to notice.
+ */
+const OUTLIVED_MS = COVER_TTLS * Math.max(...SHORT_TTLS_MS) + SIM_OUTAGES.graceMsMax + 1_500;
 /** How often the simulation stops to look whether a phase is over, simulated ms. */
 const LOOK_MS = 20;
 /** The last events that a failure shows. */
@@ -97,6 +100,9 @@ class Run {
       world: cluster.world,
       send: (client, node, request, answer) => cluster.send(client, node, request, answer),
       nodesOf: (group) => cluster.placement.ofGroup(group).map(({ node }) => node),
+      tried: (key, incarnation) => {
+        cluster.tell((checker) => checker.onTry?.(key, incarnation, cluster.nowMs));
+      },
       onOperation: (operation) => {
         const { client, code, end, index, key, kind, value, way } = operation;
         cluster.note(`client ${client}`, kind, key, value, way, end, code, index);

@@ -7,10 +7,11 @@ import type { NodeId } from "../../src/base/ids.ts";
 import type { GroupSettings, PeerLinks } from "../../src/node/group_set.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../src/storage/storage.ts";
-import type { NodeState, NodeView, ReplicaView } from "./history.ts";
+import type { NodeOutage, NodeState, NodeView, ReplicaView } from "./history.ts";
 import { Machine, type MachineClock } from "./machine.ts";
 import type { NetworkEnd, SimNetwork } from "./network.ts";
 import { type NodeEvents, NodeRun } from "./node_run.ts";
+import { OutageWatch } from "./outages.ts";
 import type { DiskPlan } from "./plan.ts";
 import type { PlacedReplica, Placement } from "./placement.ts";
 import type { Reply, Request } from "./service.ts";
@@ -34,6 +35,7 @@ export interface SimNodeOptions {
   readonly seed: number;
   readonly events: Omit<NodeEvents, "started" | "refused" | "poisoned">;
   readonly started: (node: SimNode) => void;
+  readonly outage: (outage: NodeOutage) => void;
 }
 
 /** A node. */
@@ -53,6 +55,8 @@ export class SimNode implements NodeView, NetworkEnd {
   }
   /** The next operation of that kind fails. */
   fails: "sync" | "write" | undefined;
+  /** Writes of the log do not come back, until what the disk holds is released. */
+  holdsWrites = false;
   /** Undoes each damage that may keep the node from starting. */
   repairs: (() => void)[] = [];
   readonly #options: SimNodeOptions;
@@ -62,12 +66,14 @@ export class SimNode implements NodeView, NetworkEnd {
   #stuckSinceMs: number | undefined;
   #end: () => void = () => {};
   #frozenMs: number | undefined;
+  readonly #outages: OutageWatch;
   readonly #owners = new Map<number, PlacedReplica>();
 
   constructor(options: SimNodeOptions) {
     this.#options = options;
     const { clock, id, seed, world } = options;
     this.id = id;
+    this.#outages = new OutageWatch(id, options.outage);
     this.#entropy = new SeededEntropy(seed);
     this.machine = new Machine(world, {
       id,
@@ -80,6 +86,8 @@ export class SimNode implements NodeView, NetworkEnd {
     this.disk.sectorBytes = this.#entropy.unit() < 0.5 ? 512 : 4_096;
     this.disk.delayMs = (operation) => this.#delayMs(operation);
     this.disk.intercept = (operation) => {
+      const isOfLog = "file" in operation && operation.file.startsWith("log-");
+      if (this.holdsWrites && operation.kind === "write" && isOfLog && this.isUp) return "hold";
       if (operation.kind !== this.fails || !this.isUp) return undefined;
       this.fails = undefined;
       this.#note(`a ${operation.kind} fails:`, operation.file);
@@ -162,7 +170,7 @@ export class SimNode implements NodeView, NetworkEnd {
     if (!this.isUp) return;
     this.#note("is paused");
     this.machine.pause();
-    this.#options.network.stood(this.id);
+    this.#stands();
   }
 
   /** Everything stands still but the wall clock. */
@@ -170,7 +178,7 @@ export class SimNode implements NodeView, NetworkEnd {
     if (!this.isUp) return;
     this.#note("is suspended");
     this.machine.suspend();
-    this.#options.network.stood(this.id);
+    this.#stands();
   }
 
   /** Everything stands still, and when it goes on, no clock tells. */
@@ -179,7 +187,19 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#note("is frozen");
     this.#frozenMs = this.#options.world.nowMs;
     this.machine.suspend();
+    this.#stands();
+  }
+
+  #stands(): void {
+    this.#outages.stands(this.#options.world.nowMs);
     this.#options.network.stood(this.id);
+  }
+
+  /** Looks at what becomes of the log, after something ran here. */
+  look(): void {
+    const { log } = this.program ?? {};
+    if (log === undefined || !this.isUp) return;
+    this.#outages.look(this.#options.world.nowMs, log.stats(), this.#options.clock.rate);
   }
 
   /** Ends a pause or a suspension. */
@@ -189,6 +209,7 @@ export class SimNode implements NodeView, NetworkEnd {
     if (this.#frozenMs !== undefined) {
       this.machine.jumpWall(this.#frozenMs - this.#options.world.nowMs);
     }
+    this.#outages.goesOn(this.#options.world.nowMs, this.#frozenMs === undefined);
     this.#frozenMs = undefined;
     this.machine.resume();
     this.#options.network.started(this.id);
@@ -196,6 +217,7 @@ export class SimNode implements NodeView, NetworkEnd {
 
   #stop(): void {
     this.#stuckSinceMs = undefined;
+    this.#outages.restarted();
     this.machine.kill();
     this.program = undefined;
     this.#frozenMs = undefined;

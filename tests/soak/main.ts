@@ -18,6 +18,9 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   renewal_retries: () => import("./renewal_retries.ts"),
   strangers: () => import("./strangers.ts"),
   truncations: () => import("./truncations.ts"),
+  pause: () => import("./pause.ts"),
+  stalled_write: () => import("./stalled_write.ts"),
+  disk_full: () => import("./disk_full.ts"),
 };
 
 const [name = "", ...args] = Deno.args;

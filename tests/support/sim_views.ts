@@ -8,8 +8,21 @@ import type {
   Operation,
   ReplicaRef,
   ReplicaView,
+  RunFacts,
 } from "../sim/history.ts";
 import { Finding } from "../sim/history.ts";
+import { SIM_OUTAGES } from "../sim/plan.ts";
+
+/** A run of a single group, whose clocks are right and stay so. */
+export const FACTS: RunFacts = {
+  seed: 1,
+  groups: [1],
+  nodeCount: 3,
+  leases: true,
+  driftPpm: 0,
+  outages: SIM_OUTAGES,
+  hasWallJumps: false,
+};
 
 /** A replica on the node of its own number. */
 export function refOf(replica: number, group = 1): ReplicaRef {

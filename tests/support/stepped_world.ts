@@ -91,6 +91,11 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     this.#nowMs = untilMs;
   }
 
+  /** Lets `ms` pass in which nothing runs, as for a process that is stopped: timers are late then. */
+  stop(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** The value of `promise`, letting at most `withinMs` pass for it; fails by name after that. */
   async wait<T>(promise: Promise<T>, withinMs = 60_000): Promise<T> {
     let settled = false;

@@ -1,6 +1,7 @@
 /**
  * Nothing is said before it is durable: a vote leaves when it is on the disk, an acknowledgement when
- * the term and all entries up to its index are. Source: Raft thesis §3.8.
+ * the term and all entries up to its index are. What was durable may be cut by a later term before the
+ * turn's end, when the words about it leave. Source: Raft thesis §3.8.
  */
 import { type Checker, Finding, type ReplicaRef, type Words } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
@@ -14,7 +15,7 @@ export class DurableWords implements Checker {
     const isTermKnown = disk.term >= term;
     const isKnown = kind === "vote"
       ? disk.term > term || (isTermKnown && disk.vote === to)
-      : isTermKnown && disk.lastIndex >= index;
+      : disk.term > term || (isTermKnown && disk.lastIndex >= index);
     if (isKnown) return;
     const what = kind === "vote"
       ? `voted for replica ${to} in term ${term}`

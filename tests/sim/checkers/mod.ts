@@ -12,6 +12,7 @@ import { Elections } from "./elections.ts";
 import { IdenticalImages } from "./identical_images.ts";
 import { LeaderCompleteness } from "./leader_completeness.ts";
 import { Linearizability } from "./linearizability.ts";
+import { LiveOwners } from "./live_owners.ts";
 import { LogMatching } from "./log_matching.ts";
 import { OneChange } from "./one_change.ts";
 import { OneLeader } from "./one_leader.ts";
@@ -46,6 +47,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new IdenticalImages(),
   () => new Covers(),
   (facts) => new TimeToLive(facts),
+  (facts) => new LiveOwners(facts),
   () => new Linearizability(),
   () => new AcknowledgedWrites(),
   (facts) => new Convergence(facts),

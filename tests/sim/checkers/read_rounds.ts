@@ -34,8 +34,10 @@ export class ReadRounds implements Checker {
 
   onRead(reader: ReplicaView, read: PermittedRead): void {
     const { configuration: { voters, votersOutgoing }, ref, role, term } = reader;
-    // A follower asks its leader; and who decides alone asks nobody.
+    // A follower asks its leader, though it may lead by the time of the answer; and who decides alone
+    // asks nobody.
     if (this.#leases || role !== "leader" || term !== read.term || read.isReconfigured) return;
+    if (read.askedTerm !== term) return;
     if (voters.length + votersOutgoing.length === 1) return;
     for (const half of [voters, votersOutgoing]) {
       const count = half.filter((voter) => this.#hasConfirmed(voter, ref.replica, read)).length;

@@ -10,7 +10,7 @@
  * first of them, late by the last. Source: Time in ARCHITECTURE.md.
  */
 import { type Checker, type ClusterView, type Expiry, Finding } from "../history.ts";
-import type { NodeView, Operation, ReplicaRef, RunEnd, RunFacts } from "../history.ts";
+import type { NodeOutage, NodeView, Operation, ReplicaRef, RunEnd, RunFacts } from "../history.ts";
 import { operationName } from "./linearizability.ts";
 
 /** How much later than its end a lease may be seen to be over, ms. */
@@ -19,6 +19,9 @@ const LATE_MS_MAX = 1_000;
 const ROUNDING_MS = 1;
 /** From when on after the last fault a leader must keep the time, ms: a lost command is retried. */
 const SETTLING_MS = 3_000;
+
+/** What the checker needs to know of a run. */
+type TimeToLiveFacts = Pick<RunFacts, "driftPpm" | "hasWallJumps" | "outages">;
 
 interface Leadership {
   readonly ref: ReplicaRef;
@@ -31,14 +34,24 @@ interface Leadership {
 export class TimeToLive implements Checker {
   readonly name = "time_to_live";
   readonly #drift: number;
+  readonly #graceMs: number;
+  readonly #hasWallJumps: boolean;
   readonly #operations = new Map<string, Operation[]>();
   readonly #expiries = new Map<string, Expiry[]>();
   readonly #leaders = new Map<number, Leadership>();
-  /** By node: when it was last seen in any other state than up. */
+  /** By node: when it was last seen in any other state than up, or out. */
   readonly #disturbedMs = new Map<number, number>();
+  /** By node: when it last started again, after which it gives its owners a grace. */
+  readonly #startedMs = new Map<number, number>();
 
-  constructor({ driftPpm }: Pick<RunFacts, "driftPpm">) {
+  constructor({ driftPpm, hasWallJumps, outages }: TimeToLiveFacts) {
     this.#drift = driftPpm / 1_000_000;
+    this.#graceMs = outages.graceMsMax;
+    this.#hasWallJumps = hasWallJumps;
+  }
+
+  onOutage({ node, toMs }: NodeOutage): void {
+    this.#disturbedMs.set(node, Math.max(toMs, this.#disturbedMs.get(node) ?? 0));
   }
 
   onOperation(operation: Operation): void {
@@ -54,8 +67,10 @@ export class TimeToLive implements Checker {
   }
 
   afterStep(node: NodeView, view: ClusterView): void {
-    for (const { id, state } of view.nodes) {
+    for (const { id, run, state } of view.nodes) {
       if (state !== "up") this.#disturbedMs.set(id, view.nowMs);
+      if (state === "down") this.#startedMs.delete(id);
+      else if (run > 1 && !this.#startedMs.has(id)) this.#startedMs.set(id, view.nowMs);
     }
     for (const { ref, role, term } of node.replicas) {
       if (role !== "leader") continue;
@@ -113,8 +128,12 @@ export class TimeToLive implements Checker {
     { healedMs, view }: RunEnd,
   ): void {
     const leader = this.#leaders.get(grant.group);
-    const dueMs = grant.answeredMs + grant.ttlMs * (1 + this.#drift);
     if (leader === undefined || leader.sinceMs > grant.calledMs) return;
+    const startedMs = this.#startedMs.get(leader.ref.node) ?? -Infinity;
+    const graceMs = grant.calledMs < startedMs + this.#graceMs ? this.#graceMs : 0;
+    const dueMs = grant.answeredMs + (grant.ttlMs + graceMs) * (1 + this.#drift);
+    // A wall clock that is set looks like a suspended machine, which gets a grace.
+    if (this.#hasWallJumps && grant.calledMs < healedMs + this.#graceMs) return;
     if ((this.#disturbedMs.get(leader.ref.node) ?? -1) >= leader.sinceMs) return;
     if (dueMs < healedMs + SETTLING_MS || view.nowMs <= dueMs + LATE_MS_MAX) return;
     // Whatever else was done to the record may have given it another end.

@@ -5,7 +5,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import { CLOCK_DRIFT_PPM, RENEW_ITEMS_MAX } from "../../../src/base/limits.ts";
+import {
+  CLIENT_RECONNECT_MS_CAP,
+  CLOCK_DRIFT_PPM,
+  DIAL_MS_MAX,
+  OUTAGE_GRACE_MS_MAX,
+  RENEW_ITEMS_MAX,
+} from "../../../src/base/limits.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import type { RawPeer } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
@@ -142,11 +148,73 @@ test("nothing expires because of an outage, and leases go on with what was left 
   assert.ok(remainingMs <= 20_000, "by the cover at most");
   await harness.world.pass(2_000);
   assert.ok(harness.agent(idOf(1)) !== undefined);
-  await harness.world.pass(19_100);
+  await harness.world.pass(19_100 + OUTAGE_GRACE_MS_MAX);
   assert.is(harness.agent(idOf(1)), undefined, "the outage is not paid for twice");
 });
 
-test("a wall clock that jumps expires nothing and keeps nothing alive", async () => {
+/** An agent with a ttl of 5 s of which 2 s are left, after an outage that its owner cannot get through. */
+async function afterOutage(outage: (harness: RegistryHarness) => Promise<void>) {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const request = agentRequest({ number: 1, ttlMs: 5_000 });
+  const { incarnation } = await peer.must("registerAgent", request);
+  await harness.world.pass(3_000);
+  await outage(harness);
+  return { harness, peer, incarnations: new Map([[1, incarnation]]) };
+}
+
+const OUTAGES: readonly (readonly [string, (harness: RegistryHarness) => Promise<void>])[] = [
+  ["that stood still", async ({ world }) => {
+    world.stop(60_000);
+    // What runs first after it comes before anything that was asked for meanwhile.
+    await world.pass(200);
+  }],
+  ["whose disk was full", async ({ disk, world }) => {
+    disk.intercept = ({ kind }) => kind === "write" ? "no_space" : undefined;
+    await world.pass(40_000);
+    disk.intercept = () => undefined;
+    await world.pass(1_000);
+  }],
+  ["whose disk took a write and did not come back", async ({ disk, world }) => {
+    disk.intercept = ({ kind }) => kind === "write" ? "hold" : undefined;
+    await world.pass(12_000);
+    disk.intercept = () => undefined;
+    disk.releaseHeld();
+    await world.pass(1_000);
+  }],
+  ["whose disk took a sync and did not come back", async ({ disk, world }) => {
+    disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
+    await world.pass(12_000);
+    disk.intercept = () => undefined;
+    disk.releaseHeld();
+    await world.pass(1_000);
+  }],
+];
+
+for (const [what, outage] of OUTAGES) {
+  test(`a node ${what} expires nothing for as long as a client may need to come back`, async () => {
+    const { harness, incarnations, peer } = await afterOutage(async (harness) => {
+      // Something is on its way to the disk.
+      const other = await harness.peer();
+      void other.send("registerAgent", agentRequest({ number: 2, ttlMs: 5_000 }));
+      await outage(harness);
+    });
+    await harness.world.pass(CLIENT_RECONNECT_MS_CAP + DIAL_MS_MAX);
+    const { remainingMs } = await peer.must("getAgent", { id: idOf(1) });
+    assert.ok(remainingMs > 0 && remainingMs <= 2_000, `${remainingMs} ms are left`);
+    assert.is((await renew(peer, incarnations, [1])).size, 0);
+    await harness.world.pass(4_990);
+    assert.ok(harness.agent(idOf(1)) !== undefined);
+  });
+
+  test(`a node ${what} expires what nobody renews afterwards`, async () => {
+    const { harness } = await afterOutage(outage);
+    await harness.world.pass(OUTAGE_GRACE_MS_MAX + 5_000);
+    assert.is(harness.agent(idOf(1)), undefined);
+  });
+}
+
+test("a wall clock that jumps expires nothing and keeps nothing alive for more than a grace", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   await peer.must("registerAgent", agentRequest({ number: 1, ttlMs: 10_000 }));
@@ -154,7 +222,7 @@ test("a wall clock that jumps expires nothing and keeps nothing alive", async ()
   await harness.world.pass(9_900);
   assert.ok(harness.agent(idOf(1)) !== undefined);
   harness.world.wallOffsetMs -= 2 * 86_400_000;
-  await harness.world.pass(1_105);
+  await harness.world.pass(1_105 + OUTAGE_GRACE_MS_MAX);
   assert.is(harness.agent(idOf(1)), undefined);
 });
 
@@ -385,6 +453,7 @@ test("a restart gives away at most a minute, and at most what was left of the sh
   const { remainingMs } = await again.must("getAgent", { id: idOf(1) });
   assert.ok(remainingMs >= 2 * ttlMs - 500_000, "by the cover, never less");
   assert.ok(remainingMs <= 2 * ttlMs - 500_000 + 61_000, `${remainingMs} ms are left`);
+  await harness.world.pass(OUTAGE_GRACE_MS_MAX);
   await again.must("registerAgent", agentRequest({ number: 2, ttlMs: 20_000 }));
   await harness.world.pass(16_000);
   await harness.restart();
@@ -413,7 +482,7 @@ test("a renewal that waits is not crowded out of its partition's extend command"
   await harness.world.pass(8_000);
   await harness.restart();
   peer = await harness.peer();
-  await harness.world.pass(24_000);
+  await harness.world.pass(24_000 + OUTAGE_GRACE_MS_MAX);
   // Renewed by memory, and worth an extension when there is one.
   assert.is((await renew(peer, incarnations, many)).size, 0);
   const before = harness.registry.renewals.extensionsProposed;

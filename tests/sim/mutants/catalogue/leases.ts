@@ -16,8 +16,9 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
     }, {
       file: "src/node/group.ts",
-      anchor: "    if (!this.#leadership.isServing) return undefined;\n    if (this.#isSole)",
-      replacement: "    if (this.#leadership.term === 0) return undefined;\n    if (this.#isSole)",
+      anchor:
+        "    if (!this.#leadership.isServing) return this.#mayReadRecovered() ? this.#point : undefined;",
+      replacement: "    if (this.#leadership.term === 0) return undefined;",
     }],
   },
   {

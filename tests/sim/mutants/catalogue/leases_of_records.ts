@@ -1,5 +1,10 @@
 /** Mutants of the leases of records: covers, renewals, expiry. */
+import type { FaultKind, Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
+
+/** Plans with short leases, and with one of these faults. */
+const withOutages = (...kinds: readonly FaultKind[]) => ({ faults, load }: Plan): boolean =>
+  load.shortKeys > 0 && kinds.some((kind) => faults.has(kind));
 
 export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
@@ -41,9 +46,9 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     shows: ({ leases, outlivesLeases }) => outlivesLeases && !leases,
     edits: [{
       file: "src/node/lease_driver.ts",
-      anchor: "if (driven.partition.group.isLeading) this.#drive(driven, unixS);",
+      anchor: "if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);",
       replacement:
-        "if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS);",
+        "if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS, unsettledMs);",
     }],
   },
   {
@@ -72,6 +77,47 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
       file: "src/store/store.ts",
       anchor: "      state.advanceTime(timeMs);\n",
       replacement: "      state.advanceTime(Math.max(timeMs, leaderNowMs));\n",
+    }],
+  },
+  {
+    name: "time_runs_while_node_stands",
+    breaks: "A turn that comes far too late is no time of any lease",
+    shows: withOutages("long_pause"),
+    edits: [{
+      file: "src/node/available_time.ts",
+      anchor: "    const isLate = nowMs > this.#lateFromMs;",
+      replacement: "    const isLate = nowMs > Infinity;",
+    }],
+  },
+  {
+    name: "time_runs_while_log_refuses",
+    breaks: "While the log takes no writes, group time stands still",
+    shows: withOutages("long_full_disk"),
+    edits: [{
+      file: "src/node/available_time.ts",
+      anchor: "    const refuses = poisoned || !writable;",
+      replacement: "    const refuses = poisoned && !writable;",
+    }],
+  },
+  {
+    name: "time_runs_while_write_stalls",
+    breaks: "A write that is pending for too long is left out from its handover on",
+    shows: withOutages("stuck_write", "stuck_disk"),
+    edits: [{
+      file: "src/node/available_time.ts",
+      anchor: "    const stalls = oldestPendingMs > this.#timing.stallMs;",
+      replacement: "    const stalls = oldestPendingMs > Infinity;",
+    }],
+  },
+  {
+    name: "expired_before_heard",
+    breaks: "After an outage, owners who wait are heard before anything expires",
+    shows: withOutages("long_pause", "long_full_disk", "stuck_write"),
+    edits: [{
+      file: "src/node/available_time.ts",
+      anchor:
+        "    const wantedMs = Math.min(graceMsMax, graceMsMin + GRACE_PER_OUTAGE * lengthMs);",
+      replacement: "    const wantedMs = 0 * Math.min(graceMsMax, graceMsMin + lengthMs);",
     }],
   },
 ];

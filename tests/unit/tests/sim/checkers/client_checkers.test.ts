@@ -3,10 +3,12 @@ import { test } from "uvu";
 import { AcknowledgedWrites } from "../../../../sim/checkers/acknowledged_writes.ts";
 import { Covers } from "../../../../sim/checkers/covers.ts";
 import { Linearizability } from "../../../../sim/checkers/linearizability.ts";
+import { LiveOwners } from "../../../../sim/checkers/live_owners.ts";
 import { TimeToLive } from "../../../../sim/checkers/time_to_live.ts";
-import type { Operation, RunEnd } from "../../../../sim/history.ts";
+import type { NodeOutage, Operation, RunEnd, RunFacts } from "../../../../sim/history.ts";
 import {
   clusterView,
+  FACTS,
   finds,
   nodeView,
   operation,
@@ -107,7 +109,7 @@ const expiry = (atMs: number, index = 1) => ({
 });
 
 function livesOf(driftPpm: number, ...operations: Operation[]): TimeToLive {
-  const checker = new TimeToLive({ driftPpm });
+  const checker = new TimeToLive({ ...FACTS, driftPpm });
   for (const each of operations) checker.onOperation(each);
   return checker;
 }
@@ -207,6 +209,58 @@ test("TimeToLive does not judge a leader that was disturbed", () => {
   const unhealed = livesOf(0, lease(100, 150));
   step(unhealed, { ref: refOf(1), role: "leader" }, { nowMs: 0 });
   unhealed.onEnd({ ...endAt(20_000), healedMs: 4_000 });
+});
+
+/** A record that one leader gave at 100 ms and ended then, with outages of its node before. */
+function ended(
+  atMs: number,
+  outages: readonly Omit<NodeOutage, "node">[],
+  { tries = [], ...facts }: Partial<RunFacts> & { readonly tries?: readonly number[] } = {},
+) {
+  const checker = new LiveOwners({ ...FACTS, ...facts });
+  step(checker, { ref: refOf(1), role: "leader" }, { nowMs: 0 });
+  checker.onOperation(lease(100, 150));
+  for (const triedMs of tries) checker.onTry("a", { generation: 1, index: 1 }, triedMs);
+  for (const outage of outages) checker.onOutage({ node: 1, ...outage });
+  return { checker, run: () => checker.onExpired(expiry(atMs)) };
+}
+
+test("LiveOwners finds time that runs on in an outage, whether or not its owner tried", () => {
+  for (const kind of ["stop", "unseen_stop", "refusal", "stall"] as const) {
+    const outage = { kind, fromMs: 1_000, toMs: 7_000 };
+    const { checker, run } = ended(7_100, [outage]);
+    finds(checker, /could serve and log for 1000 ms/, run);
+    ended(11_100, [outage]).run();
+  }
+  ended(5_100, []).run();
+  // What is shorter than a node notices, and what happened to another one, is no outage.
+  ended(5_100, [{ kind: "stop", fromMs: 1_000, toMs: 2_100 }]).run();
+  const { checker, run } = ended(11_000, [
+    { kind: "stop", fromMs: 1_000, toMs: 5_000 },
+    { kind: "stall", fromMs: 3_000, toMs: 8_000 },
+  ]);
+  finds(checker, /for 3900 ms/, run);
+});
+
+test("LiveOwners finds an owner who tried and was not heard before the grace was over", () => {
+  const outages = [{ kind: "refusal", fromMs: 5_000, toMs: 9_000 }] as const;
+  const { checker, run } = ended(9_200, outages, { tries: [1_000, 8_000] });
+  finds(checker, /200 ms after an outage .*tried to renew at 8000 ms/, run);
+  const { checker: late, run: expire } = ended(11_900, outages, { tries: [11_800] });
+  finds(late, /tried to renew at 11800 ms/, expire);
+  ended(12_000, outages, { tries: [8_000] }).run();
+  ended(9_200, outages, { tries: [1_000] }).run();
+  ended(9_200, outages, { tries: [8_000], hasWallJumps: true }).run();
+});
+
+test("LiveOwners judges neither another leader nor graces beyond the credit", () => {
+  const outages = Array.from({ length: 3 }, (_, at) => {
+    return { kind: "refusal", fromMs: 1_000 + at * 4_000, toMs: 4_000 + at * 4_000 } as const;
+  });
+  ended(12_100 + 4_000, outages, { tries: [11_000] }).run();
+  const { checker, run } = ended(4_100, [outages[0]!], { tries: [3_000] });
+  step(checker, { ref: refOf(2), role: "leader", term: 2 }, { nowMs: 200 });
+  run();
 });
 
 test.run();

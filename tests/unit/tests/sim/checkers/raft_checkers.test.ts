@@ -18,6 +18,7 @@ import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
 import type { RunEnd } from "../../../../sim/history.ts";
 import {
   clusterView,
+  FACTS,
   finds,
   nodeView,
   refOf,
@@ -29,8 +30,7 @@ import {
 const [one, two, three] = [refOf(1), refOf(2), refOf(3)];
 
 test("CHECKERS have names of their own", () => {
-  const facts = { seed: 1, groups: [1], nodeCount: 3, leases: true, driftPpm: 0 };
-  const names = CHECKERS.map((make) => make(facts).name);
+  const names = CHECKERS.map((make) => make(FACTS).name);
   assert.is(new Set(names).size, names.length);
 });
 

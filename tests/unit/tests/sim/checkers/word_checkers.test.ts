@@ -140,7 +140,7 @@ test("ReadRounds finds a read that a quorum confirmed only before it was asked f
     checker.onWords(ref, { ...words, ...fields });
   };
   const leader = replicaView({ ref: one, role: "leader", term: 3 });
-  const read = { term: 3, askedStep: 10, isReconfigured: false };
+  const read = { term: 3, askedStep: 10, askedTerm: 3, isReconfigured: false };
   let checker = new ReadRounds({ leases: false });
   const unconfirmed = () => {
     finds(checker, /term 3 that 1 of its voters 1, 2, 3 confirmed/, () => {
@@ -164,6 +164,7 @@ test("ReadRounds finds a read that a quorum confirmed only before it was asked f
     checker.onRead(replicaView({ ref: one, role: "leader", term: 3, configuration: joint }), read);
   });
   checker.onRead(leader, { ...read, isReconfigured: true });
+  checker.onRead(leader, { ...read, askedTerm: 0 });
   // Whom it does not bind: a follower, who decides alone, who leads a later term, who holds leases.
   checker = new ReadRounds({ leases: false });
   checker.onRead(replicaView({ ref: one, term: 3 }), read);
