@@ -622,6 +622,11 @@ export const OPS_HEADER_BYTES_MAX = 8 * 1024;
 /** Time for an operator's request to arrive, ms, and for an idle connection to stay. */
 export const OPS_REQUEST_MS_MAX = 5_000;
 export const OPS_IDLE_MS_MAX = 30_000;
+/**
+ * File descriptors that connections by TLS leave to others: 64 of the operator's port, 64 that are only
+ * told that there is no room, segments and images of the log, timers and modules of the runtime.
+ */
+export const DESCRIPTORS_KEPT = 256;
 /** How often these times are looked at, ms. */
 export const OPS_CHECK_MS = 1_000;
 /** Connections of the operator's port: a scraper, a probe and some people at once. */

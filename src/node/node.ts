@@ -26,6 +26,7 @@ import type { Endpoint, Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
 import { type LogStorages, openLogStorages } from "./data_folder.ts";
+import { descriptorLimit, tlsSessionsMax } from "./descriptor_limit.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
@@ -270,8 +271,24 @@ class Node {
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
     if (tls === "off") return this.#quic;
     const { clientAuthorities } = this.#identity!;
-    this.#tls = await listenTls({ ...listen, port: tlsPort, clientAuthorities });
+    const limits = { ...listen.limits, sessionsMax: this.#tlsSessionsMax() };
+    this.#tls = await listenTls({ ...listen, port: tlsPort, clientAuthorities, limits });
     return joinListeners([this.#quic, this.#tls]);
+  }
+
+  #tlsSessionsMax(): number {
+    const { sessionsMax } = this.#config;
+    const openFilesMax = descriptorLimit();
+    const room = tlsSessionsMax(sessionsMax, openFilesMax);
+    if (room < sessionsMax) {
+      const advice = "raise it with ulimit -n or LimitNOFILE, or lower --sessions-max";
+      const facts = { openFilesMax, sessionsMax, tlsSessionsMax: room, advice };
+      this.#logger.warn(
+        "The limit of open files allows fewer sessions by TLS than asked for",
+        facts,
+      );
+    }
+    return room;
   }
 
   /** Opens the ports, tells the system group where they are, and serves. */
