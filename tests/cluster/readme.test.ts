@@ -41,6 +41,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
   "deno task ok": { kind: "not run", reason: ".ci/run runs it" },
   "deno task generate": { kind: "not run", reason: "task ok checks what it writes" },
+  "deno task compare <folder>": { kind: "not run", reason: "it takes minutes, and two checkouts" },
   "deno task bench": { kind: "not run", reason: "it takes eight minutes" },
 };
 
@@ -151,7 +152,7 @@ async function runLine(line: string): Promise<void> {
   const special = SPECIAL[written];
   used.add(written);
   if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
-  const command = fillPlaceholders(written, values);
+  const command = special?.kind === "not run" ? written : fillPlaceholders(written, values);
   switch (special?.kind) {
     case undefined:
       return await runToEnd(command, where);
