@@ -379,7 +379,7 @@ export const CLIENT_RECOVERIES_MAX = 32;
 export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
 /** Times a claim is tried again after another was faster. */
 export const DOMAIN_CLAIM_TRIES_MAX = 4;
-/** How often leases, covers, proposals and the time of groups are looked at, ms. */
+/** How often leases, covers and the time of groups are looked at, at most, ms. */
 export const GROUP_TICK_MS = 100;
 /**
  * Between two looks for an outage of the node, ms: so much of each outage may count as time in which
@@ -393,9 +393,13 @@ export const OUTAGE_GRACE_MS_MAX = CLIENT_RECONNECT_MS_CAP + DIAL_MS_MAX +
   REQUEST_TIMEOUT_MS_DEFAULT;
 /** Graces that outages in a row may use up, ms: three of the longest; then time runs between them. */
 export const OUTAGE_GRACE_CREDIT_MS = 3 * OUTAGE_GRACE_MS_MAX;
+/** Partitions whose leases are looked at in one turn: a few ms where each proposes something. */
+export const LEASE_LOOKS_AT_ONCE_MAX = 256;
 /** Bounds of the time between two logged times of a group that has something to expire, ms. */
 export const TIME_LOG_MS_MIN = 5_000;
 export const TIME_LOG_MS_MAX = 60_000;
+/** Groups log their time together, at multiples of this, ms: so a node syncs for it 12 times a minute at most. */
+export const TIME_LOG_GATHER_MS = 5_000;
 /** How long the janitor takes to look at every alias once, ms. */
 export const ALIAS_SWEEP_MS = 60_000;
 /** Repairs of aliases under way at once, and pending claims remembered between two rounds. */

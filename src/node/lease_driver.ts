@@ -6,18 +6,27 @@
  * its kind is proposed. Time is the group's (src/node/group_interface.ts), so nothing expires while
  * there is no leader or the leader is out (available_time.ts); and what is due by a time that may yet
  * turn out to be an outage's is not expired before that is known.
+ *
+ * Partitions wait in one queue by what is due first in them, so a partition with nothing due costs
+ * nothing, and a node without any sleeps. A store says when something becomes due earlier than it was
+ * planned (a new lease, a cover to extend, a new leadership); deadlines that move later, as renewals
+ * do, are found out when the earlier one comes. Deadlines in group time are reckoned as moments of
+ * available time, which group time runs from: where that stood still, a look finds nothing and is
+ * planned anew.
  */
 import {
   EXPIRE_ITEMS_MAX,
   GROUP_TICK_MS,
+  LEASE_LOOKS_AT_ONCE_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
-  TIME_LOG_MS_MAX,
+  TIME_LOG_GATHER_MS,
   TIME_LOG_MS_MIN,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
 import type { AvailableTime } from "./available_time.ts";
+import { DeadlineQueue } from "./deadline_queue.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
@@ -25,7 +34,7 @@ import type { Proposer } from "./proposer.ts";
 export interface LeaseDriverOptions {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
-  readonly availableTime: Pick<AvailableTime, "unsettledMs">;
+  readonly availableTime: Pick<AvailableTime, "nowMs" | "unsettledMs">;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
@@ -33,6 +42,8 @@ export interface LeaseDriverOptions {
 /** One partition, and which commands are under way for it. */
 interface Driven {
   readonly partition: Partition;
+  /** Its item in the queue. */
+  readonly item: number;
   extending: boolean;
   expiring: boolean;
   ticking: boolean;
@@ -41,43 +52,89 @@ interface Driven {
 /** Drives the leases of all partitions of a node. */
 export class LeaseDriver {
   readonly #options: LeaseDriverOptions;
-  readonly #driven: Driven[];
+  readonly #driven: readonly Driven[];
+  readonly #queue: DeadlineQueue;
   /** Extensions and times logged in the background since the start: what renewals cost the log. */
   extensionsProposed = 0;
+  /** Partitions that were looked at since the start. */
+  looks = 0;
+  #isStarted = false;
   #timer: Timer | undefined;
+  /** When the timer fires, available ms; Infinity: there is none. */
+  #wakeMs = Infinity;
 
   constructor(options: LeaseDriverOptions) {
     this.#options = options;
-    this.#driven = Array.from(options.table, (partition) => ({
+    this.#driven = Array.from(options.table, (partition, item) => ({
       partition,
+      item,
       extending: false,
       expiring: false,
       ticking: false,
     }));
+    this.#queue = new DeadlineQueue(this.#driven.length);
+    for (const driven of this.#driven) {
+      driven.partition.store.watchDeadlines(() => this.#plan(driven));
+    }
   }
 
-  /** Begins to tick. */
+  /** Begins to drive. */
   start(): void {
-    this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
-      this.tick();
-      this.start();
-    });
+    this.#isStarted = true;
+    for (const driven of this.#driven) this.#plan(driven);
   }
 
   /** Ends it; commands under way are committed or not, as any other. */
   stop(): void {
+    this.#isStarted = false;
     this.#timer?.cancel();
-    this.#timer = undefined;
   }
 
-  /** One look at all partitions. */
-  tick(): void {
+  /** Puts a partition where its next look belongs, not before `notBeforeMs`, available ms. */
+  #plan(driven: Driven, notBeforeMs = -Infinity): void {
+    const { store, group } = driven.partition;
+    let atMs = Infinity;
+    // Who leads no more has nothing due; leading again plans anew.
+    if (group.isLeading) {
+      const nowMs = group.timeMs();
+      const deadlineMs = Math.min(store.nextDeadlineMs(), this.#timeLogMs(driven, nowMs));
+      store.planned(deadlineMs);
+      atMs = Math.max(notBeforeMs, this.#options.availableTime.nowMs() + deadlineMs - nowMs);
+    }
+    this.#queue.set(driven.item, atMs);
+    this.#wakeLater();
+  }
+
+  /** Sets the timer to the first look; looks are gathered for a tick, so that many share a turn. */
+  #wakeLater(): void {
+    if (!this.#isStarted || this.#queue.nextMs === Infinity) return;
+    const nowMs = this.#options.availableTime.nowMs();
+    const wakeMs = Math.max(this.#queue.nextMs, nowMs + GROUP_TICK_MS);
+    if (wakeMs >= this.#wakeMs) return;
+    this.#timer?.cancel();
+    this.#wakeMs = wakeMs;
+    this.#timer = this.#options.scheduler.after(wakeMs - nowMs, () => this.#wake());
+  }
+
+  /** Looks at what is due: so much a turn, that requests are served in between. */
+  #wake(): void {
+    if (!this.#isStarted) return;
     const unixS = this.#options.proposer.unixS();
+    const nowMs = this.#options.availableTime.nowMs();
     const unsettledMs = this.#options.availableTime.unsettledMs();
-    for (const driven of this.#driven) {
+    for (let count = 0; count < LEASE_LOOKS_AT_ONCE_MAX; count++) {
+      const item = this.#queue.takeDue(nowMs);
+      if (item === undefined) {
+        this.#wakeMs = Infinity;
+        return this.#wakeLater();
+      }
+      const driven = this.#driven[item]!;
+      this.looks++;
       // A lease is not asked for: what a leader proposes that is none any more is not committed.
       if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);
+      this.#plan(driven, nowMs + GROUP_TICK_MS);
     }
+    this.#options.scheduler.nextTurn(() => this.#wake());
   }
 
   #drive(driven: Driven, unixS: number, unsettledMs: number): void {
@@ -98,18 +155,26 @@ export class LeaseDriver {
     this.#logTime(driven, nowMs);
   }
 
-  /**
-   * A restart goes on from the last time that was logged: what it gives away so is kept below what
-   * is left of the shortest lease.
-   */
   #logTime(driven: Driven, nowMs: number): void {
-    const { store } = driven.partition;
-    const behindMs = nowMs - store.timeMs;
-    if (behindMs < TIME_LOG_MS_MIN || driven.ticking || !store.wantsTime()) return;
-    const isEnough = (dueMs: number) => behindMs < Math.min(TIME_LOG_MS_MAX, dueMs - nowMs);
-    if (isEnough(store.nextDeadlineMs()) || isEnough(store.findNextDueMs())) return;
+    if (nowMs < this.#timeLogMs(driven, nowMs)) return;
+    // Renewals leave the known end of the shortest lease too early.
+    driven.partition.store.findNextDueMs();
+    if (nowMs < this.#timeLogMs(driven, nowMs)) return;
     const header = this.#options.proposer.header(driven.partition, 0);
     this.#propose(driven, "ticking", encodeTick(header));
+  }
+
+  /**
+   * When a partition's time is to be logged, group ms: somewhat earlier than it must be where that is
+   * a moment which other partitions share, so that idle ones log together, with one sync.
+   */
+  #timeLogMs({ partition, ticking }: Driven, nowMs: number): number {
+    const { store } = partition;
+    const latestMs = store.timeLogMs();
+    if (ticking || latestMs === Infinity) return Infinity;
+    const clockMs = this.#options.availableTime.nowMs() + latestMs - nowMs;
+    const sharedMs = Math.floor(latestMs - clockMs % TIME_LOG_GATHER_MS);
+    return sharedMs - store.timeMs < TIME_LOG_MS_MIN ? latestMs : sharedMs;
   }
 
   #propose(
@@ -121,7 +186,8 @@ export class LeaseDriver {
     if (flag !== "expiring") this.extensionsProposed++;
     driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT).then((proposed) => {
       driven[flag] = false;
-      // What was not done is seen again at a later tick.
+      this.#plan(driven);
+      // What was not done is seen again at a later look.
       if (!proposed.ok) {
         this.#options.logger.debug("A lease command was not committed", {
           partition: driven.partition.id,

@@ -17,6 +17,8 @@ import {
   EXTEND_GATHER_MS,
   EXTEND_ITEMS_MAX,
   LEASE_TICK_MS,
+  TIME_LOG_MS_MAX,
+  TIME_LOG_MS_MIN,
 } from "../base/limits.ts";
 import type { ExpireItem, ExtendItem } from "../../schemas/gen/command.ts";
 import { encodeExpire, encodeExtend } from "../record/command.ts";
@@ -69,9 +71,16 @@ export class Leases {
   renewedTtlMs = 0;
   /** The leader's time, as far as it was told. */
   #nowMs = 0;
+  /** When its owner next looks at it, group ms. */
+  #plannedMs = Infinity;
+  /** That look heeds when the time is to be logged. */
+  #isTimePlanned = false;
+  readonly #onEarlier: () => void;
 
-  constructor(state: PartitionState) {
+  /** @param onEarlier called when something becomes due before the owner's next look. */
+  constructor(state: PartitionState, onEarlier: () => void) {
     this.#state = state;
+    this.#onEarlier = onEarlier;
   }
 
   get leading(): boolean {
@@ -83,6 +92,37 @@ export class Leases {
     return this.#leading
       ? Math.min(this.#nextDueTick * LEASE_TICK_MS, this.#nextExtendMs)
       : Infinity;
+  }
+
+  /**
+   * When the group's time is to be logged at the latest, group ms, if no other command is until then.
+   *
+   * A restart goes on from the last time that was logged; what it gives away so is kept below what is
+   * left of the shortest lease. Renewals leave the known end of that too early: see
+   * {@link findNextDueMs}.
+   */
+  get timeLogMs(): number {
+    if (!this.#leading || !this.#state.wantsTime) return Infinity;
+    const { timeMs } = this.#state;
+    const leftMs = (this.#nextDueTick * LEASE_TICK_MS - timeMs) / 2;
+    return Math.ceil(timeMs + Math.min(TIME_LOG_MS_MAX, Math.max(TIME_LOG_MS_MIN, leftMs)));
+  }
+
+  /** Takes note that the owner looks at it at `plannedMs`, group ms; Infinity: not before it is called. */
+  planned(plannedMs: number): void {
+    this.#plannedMs = plannedMs;
+    this.#isTimePlanned = this.#state.wantsTime;
+  }
+
+  /** Apply is done: the first thing to be forgotten, where no record is, makes the time matter. */
+  applied(): void {
+    if (!this.#isTimePlanned && this.#leading && this.#state.wantsTime) this.#announce();
+  }
+
+  /** Calls the owner where something is due before its next look. */
+  #announce(): void {
+    const { nextDeadlineMs, timeLogMs } = this;
+    if (nextDeadlineMs < this.#plannedMs || timeLogMs < this.#plannedMs) this.#onEarlier();
   }
 
   /** Tells the leader's time, so that leases granted by apply count from the answer. */
@@ -105,6 +145,9 @@ export class Leases {
       table.setDue(slot, tick);
       if (tick < this.#nextDueTick) this.#nextDueTick = tick;
     }
+    this.#plannedMs = Infinity;
+    this.#isTimePlanned = false;
+    this.#announce();
   }
 
   /** Forgets all that was not logged. */
@@ -141,7 +184,9 @@ export class Leases {
     if (known) table.clearFlag(slot, FLAG_BY_COVER);
     if (known || tick > table.dueOf(slot)) table.setDue(slot, tick);
     const due = table.dueOf(slot);
-    if (due < this.#nextDueTick) this.#nextDueTick = due;
+    if (due >= this.#nextDueTick) return;
+    this.#nextDueTick = due;
+    this.#announce();
   }
 
   /** The time from which a lease granted by apply counts. */
@@ -179,6 +224,7 @@ export class Leases {
     this.renewedTtlMs = ttlMs;
     if (leftMs < ttlMs * EXTEND_BELOW_TTLS && this.#nextExtendMs > nowMs + EXTEND_GATHER_MS) {
       this.#nextExtendMs = nowMs + EXTEND_GATHER_MS;
+      this.#announce();
     }
     return "renewed";
   }

@@ -50,6 +50,11 @@ export class PartitionState {
   forgetCount = 0;
   readonly #sink: EventSink | undefined;
 
+  /** True while something could expire or be forgotten, so that the time must be logged. */
+  get wantsTime(): boolean {
+    return this.agentCount + this.gatewayCount + this.forgetCount > 0;
+  }
+
   constructor(
     shared: StoreShared,
     partition: number,

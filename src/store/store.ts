@@ -53,11 +53,16 @@ export class PartitionStore {
   readonly #options: PartitionStoreOptions;
   #state: PartitionState;
   #leases: Leases;
+  #onEarlier = (): void => {};
 
   constructor(options: PartitionStoreOptions) {
     this.#options = options;
     this.#state = this.#newState();
-    this.#leases = new Leases(this.#state);
+    this.#leases = this.#newLeases(this.#state);
+  }
+
+  #newLeases(state: PartitionState): Leases {
+    return new Leases(state, () => this.#onEarlier());
   }
 
   #newState(): PartitionState {
@@ -118,7 +123,7 @@ export class PartitionStore {
       state.advanceTime(timeMs);
       state.forget(FORGET_PER_ENTRY_MAX);
       const { unixS, writer } = command;
-      return dispatch(command.kind, {
+      const reply = dispatch(command.kind, {
         state,
         leases: this.#leases,
         command,
@@ -128,6 +133,8 @@ export class PartitionStore {
         unixS,
         writer,
       });
+      this.#leases.applied();
+      return reply;
     } catch (error) {
       // Bytes that are no command are refused alike on every replica; a bug stays a bug.
       if (!(error instanceof RegistryError)) throw error;
@@ -276,10 +283,23 @@ export class PartitionStore {
     return this.#leases.expireCommand(nowMs, unixS, limit);
   }
 
-  /** True while something could expire or be forgotten, so that the time must be logged. */
-  wantsTime(): boolean {
-    const { agentCount, gatewayCount, forgetCount } = this.#state;
-    return agentCount + gatewayCount + forgetCount > 0;
+  /** When the time is to be logged at the latest, group ms; Infinity: nothing rests on it. */
+  timeLogMs(): number {
+    return this.#leases.timeLogMs;
+  }
+
+  /**
+   * Has `onEarlier` called, in the midst of an apply or a renewal, whenever something is due before
+   * what {@link planned} was told last: by a deadline that moved forward or by becoming leader. It must
+   * not change the store.
+   */
+  watchDeadlines(onEarlier: () => void): void {
+    this.#onEarlier = onEarlier;
+  }
+
+  /** Takes note of when the leader looks at its deadlines next, group ms; Infinity: when called. */
+  planned(plannedMs: number): void {
+    this.#leases.planned(plannedMs);
   }
 
   // Image.
@@ -331,7 +351,7 @@ export class PartitionStore {
       install: () => {
         this.release();
         this.#state = state;
-        this.#leases = new Leases(state);
+        this.#leases = this.#newLeases(state);
       },
       discard: () => state.release(),
     };

@@ -11,6 +11,8 @@ import { RegistryServer } from "../../bench/registry.ts";
 import type { SoakResult } from "./soak.ts";
 
 const RECORDS = 100_000;
+/** Of them with a domain: each registers once more, and has an alias. */
+const ALIASED = 20_000;
 const TTL_MS = 3_600_000;
 /** Start and load are over, and the runtime has compiled and collected what they left, after this. */
 const SETTLE_MS = 20_000;
@@ -62,7 +64,9 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
 
 async function fill(server: RegistryServer): Promise<void> {
   const client = await server.connect();
-  await registerFleet(client, { start: 0, end: RECORDS, ttlMs: TTL_MS, withDomain: true });
+  await registerFleet(client, { start: 0, end: RECORDS, ttlMs: TTL_MS });
+  // Aliases come on top.
+  await registerFleet(client, { start: 0, end: ALIASED, ttlMs: TTL_MS, withDomain: true });
   await client.close();
 }
 

@@ -38,6 +38,8 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
   /** In the order in which they are due; of equals, the first made first. */
   readonly #timers: Due[] = [];
   readonly #settled: () => Promise<void>;
+  /** Timers that have run: how often a program woke up. */
+  timersRun = 0;
 
   /** @param settled resolves when all that goes on outside turns and timers has settled. */
   constructor(seed = 1, settled: () => Promise<void> = promisesSettled) {
@@ -118,6 +120,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
       this.#timers.shift();
       if (next.canceled) continue;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      this.timersRun++;
       next.run();
       await this.#settled();
       return true;

@@ -71,6 +71,18 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "earlier_deadline_not_planned",
+    shows: ({ outlivesLeases }) => outlivesLeases,
+    breaks: "A lease that ends before its partition's next look brings that look forward",
+    edits: [{
+      file: "src/store/leases.ts",
+      anchor:
+        "if (nextDeadlineMs < this.#plannedMs || timeLogMs < this.#plannedMs) this.#onEarlier();",
+      replacement:
+        "if (Math.min(nextDeadlineMs, timeLogMs) + this.#plannedMs === Infinity) this.#onEarlier();",
+    }],
+  },
+  {
     name: "leader_time_stands_in_state",
     breaks: "What only the leader knows is no part of the replicated state",
     edits: [{

@@ -1,0 +1,92 @@
+/**
+ * Items in the order of their deadlines: a binary heap that knows where each item stands, so that a
+ * deadline can be moved. Items are numbers `[0, count)`, each in the queue at most once. Setting and
+ * taking cost O(log n), looking at the earliest O(1); nothing is allocated after the constructor.
+ */
+
+const ABSENT = -1;
+
+/** A queue of items by deadline. */
+export class DeadlineQueue {
+  readonly #deadlines: Float64Array;
+  /** Items, the parent of place `p` at `(p - 1) >> 1`. */
+  readonly #heap: Int32Array;
+  /** By item: its place in the heap. */
+  readonly #places: Int32Array;
+  #size = 0;
+
+  /** @param count how many items there are. */
+  constructor(count: number) {
+    this.#deadlines = new Float64Array(count);
+    this.#heap = new Int32Array(count);
+    this.#places = new Int32Array(count).fill(ABSENT);
+  }
+
+  /** The earliest deadline; Infinity: the queue is empty. */
+  get nextMs(): number {
+    return this.#size === 0 ? Infinity : this.#deadlines[this.#heap[0]!]!;
+  }
+
+  /** Adds an item, or moves it. An item with deadline Infinity leaves. */
+  set(item: number, deadlineMs: number): void {
+    if (deadlineMs === Infinity) return this.#remove(item);
+    let place = this.#places[item]!;
+    if (place === ABSENT) place = this.#size++;
+    this.#deadlines[item] = deadlineMs;
+    this.#place(item, place);
+    this.#settle(place);
+  }
+
+  /** Takes out the earliest item whose deadline is at or before `nowMs`; undefined: there is none. */
+  takeDue(nowMs: number): number | undefined {
+    if (this.nextMs > nowMs) return undefined;
+    const item = this.#heap[0]!;
+    this.#remove(item);
+    return item;
+  }
+
+  #remove(item: number): void {
+    const place = this.#places[item]!;
+    if (place === ABSENT) return;
+    this.#places[item] = ABSENT;
+    const last = this.#heap[--this.#size]!;
+    if (place === this.#size) return;
+    this.#place(last, place);
+    this.#settle(place);
+  }
+
+  /** Moves the item of a place, whose deadline is new there, up or down to where it belongs. */
+  #settle(from: number): void {
+    const heap = this.#heap;
+    const item = heap[from]!;
+    const deadlineMs = this.#deadlines[item]!;
+    let place = from;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (this.#deadlines[heap[parent]!]! <= deadlineMs) break;
+      this.#place(heap[parent]!, place);
+      place = parent;
+    }
+    for (let child = this.#earlierChild(place); child < this.#size;) {
+      if (this.#deadlines[heap[child]!]! >= deadlineMs) break;
+      this.#place(heap[child]!, place);
+      place = child;
+      child = this.#earlierChild(place);
+    }
+    this.#place(item, place);
+  }
+
+  /** The place of the child with the earlier deadline; at or above the size: there is none. */
+  #earlierChild(place: number): number {
+    const left = 2 * place + 1;
+    const right = left + 1;
+    if (right >= this.#size) return left;
+    const [leftItem, rightItem] = [this.#heap[left]!, this.#heap[right]!];
+    return this.#deadlines[rightItem]! < this.#deadlines[leftItem]! ? right : left;
+  }
+
+  #place(item: number, place: number): void {
+    this.#heap[place] = item;
+    this.#places[item] = place;
+  }
+}
