@@ -11,6 +11,7 @@ import type { Soak } from "./soak.ts";
 
 /** Every soak by name, loaded only when asked for. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
+  h3_connections: () => import("./h3_connections.ts"),
   identity_rotation: () => import("./identity_rotation.ts"),
   idle: () => import("./idle.ts"),
   list_flood: () => import("./list_flood.ts"),

@@ -21,7 +21,7 @@ export const WEBTRANSPORT_STREAM_HEADER: Uint8Array = new Uint8Array([0x40, 0x41
 export async function connectRaw(
   port: number,
   alpn: string,
-  certificate: TestCertificate,
+  certificate: Pick<TestCertificate, "sha256">,
   endpoint?: Deno.QuicEndpoint,
 ): Promise<Deno.QuicConn> {
   const options = {
@@ -52,7 +52,7 @@ export async function sendRaw(
 /** A WebTransport session on a raw connection; the caller keeps what is returned. */
 export async function connectWebTransportRaw(
   port: number,
-  certificate: TestCertificate,
+  certificate: Pick<TestCertificate, "sha256">,
 ): Promise<{ connection: Deno.QuicConn; held: unknown[] }> {
   const connection = await connectRaw(port, "h3", certificate);
   const control = await connection.createUnidirectionalStream();
