@@ -23,6 +23,7 @@ const REGION = "eu-1";
 const STRANGERS = 120;
 const P99_MS_MAX = 200;
 const PAUSE_MS = 50;
+const ALONE_SECONDS = 8;
 const world = processWorld();
 
 /** Asks the node, and times it. */
@@ -85,6 +86,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   const scene = new Scene(folder, `${folder}/data`);
   try {
     await scene.open(made.administratorFolder, made.administrator);
+    const before = await observe(scene, ALONE_SECONDS);
     const crowd = await startCrowd({
       kind: "silent",
       endpoint: scene.endpoint,
@@ -92,34 +94,46 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       sessions: STRANGERS,
       region: REGION,
     });
-    const endMs = performance.now() + seconds * 1_000;
-    const [enrolments, renewals, ended] = [new Tally(), new Tally(), new Tally()];
-    while (performance.now() < endMs) {
-      const token = await scene.joinToken();
-      await enrolments.run((timed) => scene.enrol(token, timed));
-      await renewals.run((timed) => scene.renewOverSession(timed));
-      await ended.run((timed) => scene.renewAlone(timed));
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    }
+    const during = await observe(scene, seconds);
     const [open, evicted] = [
       await server.metric("crs_strangers"),
       await server.metric("crs_strangers_evicted_total"),
     ];
     crowd.terminate();
-    const tallies = { enrolments, renewals, renewalsWithoutSession: ended };
-    const figures = Object.fromEntries(
-      Object.entries(tallies).map(([name, { figures, failures }]) => [
-        name,
-        { ...figures, failures },
-      ]),
-    );
-    const holds = Object.values(tallies).every((tally) => tally.holds) && open >= STRANGERS / 2;
-    return { figures: { strangers: STRANGERS, seconds, open, evicted, ...figures }, holds };
+    const holds = Object.values(during).every((tally) => tally.holds) && open >= STRANGERS / 2;
+    const figures = {
+      ...{ strangers: STRANGERS, seconds, open, evicted },
+      ...{ before: figuresOf(before), during: figuresOf(during) },
+    };
+    return { figures, holds };
   } finally {
     await scene.close();
     await server.stop();
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Enrols and renews for some seconds. */
+async function observe(scene: Scene, seconds: number): Promise<Record<string, Tally>> {
+  const endMs = performance.now() + seconds * 1_000;
+  const [enrolments, renewals, renewalsWithoutSession] = [new Tally(), new Tally(), new Tally()];
+  while (performance.now() < endMs) {
+    const token = await scene.joinToken();
+    await enrolments.run((timed) => scene.enrol(token, timed));
+    await renewals.run((timed) => scene.renewOverSession(timed));
+    await renewalsWithoutSession.run((timed) => scene.renewAlone(timed));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  return { enrolments, renewals, renewalsWithoutSession };
+}
+
+function figuresOf(tallies: Record<string, Tally>) {
+  return Object.fromEntries(
+    Object.entries(tallies).map(([name, { figures, failures }]) => [
+      name,
+      { ...figures, failures },
+    ]),
+  );
 }
 
 /** The honest ones. */
