@@ -1,13 +1,13 @@
 /**
  * Keeps the log's mark (`src/wal/log_mark.ts`) in a storage of its own, beside the log.
  *
- * The mark follows the log off the way of writes: an update begins as soon as `WAL_MARK_MS` have
- * passed since the last one ended, and after a pause at once. So what a mark does not know of is what
- * was synced within that time, and within the update itself. An update that fails is tried again
+ * The mark follows the log off the way of writes: after an update it rests for `WAL_MARK_MS`, or for
+ * `WAL_MARK_REST` times what the update took; after a pause it follows at once. So what a mark does
+ * not know of is what was synced within that rest, and within the update itself. An update that fails is tried again
  * with the next; until then the mark claims less than it could, which is safe.
  */
 import { RegistryError } from "../base/errors.ts";
-import { WAL_MARK_MS } from "../base/limits.ts";
+import { WAL_MARK_MS, WAL_MARK_REST } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import {
   decodeMarks,
@@ -42,7 +42,7 @@ export class LogMarkKeeper {
   #point: DurablePoint | undefined;
   #writing = false;
   #failing = false;
-  #lastEndMs = -Infinity;
+  #restsUntilMs = -Infinity;
   #timer: Timer | undefined;
   #onIdle: (() => void) | undefined;
 
@@ -84,7 +84,7 @@ export class LogMarkKeeper {
   advance(point: DurablePoint): void {
     this.#point = point;
     if (this.#writing || this.#timer !== undefined) return;
-    const waitMs = this.#lastEndMs + WAL_MARK_MS - this.#clock.nowMs();
+    const waitMs = this.#restsUntilMs - this.#clock.nowMs();
     if (waitMs <= 0) return this.#follow();
     this.#timer = this.#scheduler.after(waitMs, () => {
       this.#timer = undefined;
@@ -143,9 +143,11 @@ export class LogMarkKeeper {
     const count = this.#count + 1;
     const bytes = encodeMark(mark, count);
     const operations = this.#isMade ? inPlace(bytes, count) : newFile(bytes, count);
+    const startMs = this.#clock.nowMs();
     this.#each(operations, 0, (failure) => {
       this.#writing = false;
-      this.#lastEndMs = this.#clock.nowMs();
+      const endMs = this.#clock.nowMs();
+      this.#restsUntilMs = endMs + Math.max(WAL_MARK_MS, WAL_MARK_REST * (endMs - startMs));
       if (failure === undefined) {
         this.#isMade = true;
         this.#count = count;
