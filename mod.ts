@@ -62,8 +62,8 @@ export {
   type KeptIdentityOptions,
   type PinsOf,
   type RenewalRequest,
-} from "./identity/kept_identity.ts";
-export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/credentials.ts";
+} from "./identity/files/kept_identity.ts";
+export { trustOfCaFile, trustOfDataFolder, trustOfPins } from "./identity/trust/credentials.ts";
 export {
   isSealedLabel,
   type LabelPlace,
@@ -71,14 +71,14 @@ export {
   openLabel,
   type SealedFault,
   sealLabel,
-} from "./identity/sealed_label.ts";
+} from "./identity/tokens/sealed_label.ts";
 export {
   generateOpeningKey,
   type OpeningKey,
   openingKeyOf,
   type SealingKey,
   sealingKeyOf,
-} from "./identity/x25519.ts";
+} from "./identity/tokens/x25519.ts";
 export type { Dialer, Endpoint, Listener, Session, Stream, Trust } from "./transport/transport.ts";
 export { QuicDialer } from "./transport/quic_dialer.ts";
 export { type ClientCertificate, TlsDialer, type TlsDialerOptions } from "./transport/tls.ts";

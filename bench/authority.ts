@@ -5,23 +5,23 @@
 import { NO_GRANTS } from "../src/base/peer.ts";
 import { SeededEntropy } from "../src/base/prng.ts";
 import type { Lineage } from "../src/system/enrolment_records.ts";
-import { CertificateAuthority, createRoot } from "../identity/authority.ts";
-import { readCertificate } from "../identity/certificate_reader.ts";
-import { type CertificateRefusal, isRefusal } from "../identity/certificate_refusal.ts";
+import { CertificateAuthority, createRoot } from "../identity/enrolment/authority.ts";
+import { readCertificate } from "../identity/pki/certificate_reader.ts";
+import { type CertificateRefusal, isRefusal } from "../identity/pki/certificate_refusal.ts";
 import {
   checkCertificateRequest,
   createCertificateRequest,
-} from "../identity/certificate_request.ts";
-import { keyIdOf } from "../identity/certificate_writer.ts";
-import { signingKeyOfSeed } from "../identity/ed25519.ts";
+} from "../identity/pki/certificate_request.ts";
+import { keyIdOf } from "../identity/pki/certificate_writer.ts";
+import { signingKeyOfSeed } from "../identity/pki/ed25519.ts";
 import {
   decideRenewal,
   DEFAULT_RENEWAL_GRACE,
   leafOf,
   type Signer,
-} from "../identity/enrolment.ts";
-import { validateIdentity } from "../identity/path_validation.ts";
-import { TrustStore } from "../identity/trust_store.ts";
+} from "../identity/enrolment/enrolment.ts";
+import { validateIdentity } from "../identity/pki/path_validation.ts";
+import { TrustStore } from "../identity/trust/trust_store.ts";
 import type { ResultFile } from "./harness.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);

@@ -4,12 +4,12 @@
  * certificates; beside them QUIC without identities, which tells what the proof costs. One session after
  * the other, in turns; node and client are two processes.
  */
-import { initAuthority } from "../identity/authority_init.ts";
-import { createCertificateRequest } from "../identity/certificate_request.ts";
-import { IdentityFolder } from "../identity/identity_folder.ts";
-import { KeptIdentity } from "../identity/kept_identity.ts";
-import { readNodeFile } from "../identity/node_file.ts";
-import { proveRenewal } from "../identity/renewal_proof.ts";
+import { initAuthority } from "../identity/enrolment/authority_init.ts";
+import { createCertificateRequest } from "../identity/pki/certificate_request.ts";
+import { IdentityFolder } from "../identity/files/identity_folder.ts";
+import { KeptIdentity } from "../identity/files/kept_identity.ts";
+import { readNodeFile } from "../identity/files/node_file.ts";
+import { proveRenewal } from "../identity/enrolment/renewal_proof.ts";
 import { askAsStranger, type Client, connect } from "../src/client/mod.ts";
 import { processWorld } from "../src/node/process_world.ts";
 import { TlsDialer } from "../transport/tls.ts";

@@ -11,17 +11,22 @@ import { AccessControl } from "../src/node/access_control.ts";
 import { CredentialVeil } from "../src/node/credential_veil.ts";
 import { KIND_AGENT } from "../src/record/key.ts";
 import { OPERATIONS } from "../src/wire/operations.ts";
-import { BanList } from "../identity/ban_list.ts";
-import { decodeBase64url } from "../identity/base64url.ts";
-import { signingKeyOfSeed, verifyingKey } from "../identity/ed25519.ts";
-import { mintToken, type TokenClaims } from "../identity/token.ts";
+import { BanList } from "../identity/trust/ban_list.ts";
+import { decodeBase64url } from "../identity/tokens/base64url.ts";
+import { signingKeyOfSeed, verifyingKey } from "../identity/pki/ed25519.ts";
+import { mintToken, type TokenClaims } from "../identity/tokens/token.ts";
 import {
   readTokenForm,
   SessionTokens,
   type TokenBearer,
   type TokenRules,
-} from "../identity/token_check.ts";
-import { keyIdOf, publishedKeys, PublishedTokenKeys, withKey } from "../identity/token_keys.ts";
+} from "../identity/tokens/token_check.ts";
+import {
+  keyIdOf,
+  publishedKeys,
+  PublishedTokenKeys,
+  withKey,
+} from "../identity/tokens/token_keys.ts";
 import type { ResultFile } from "./harness.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);

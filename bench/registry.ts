@@ -2,8 +2,8 @@
  * The registry under load: a node in a process of its own, started as an operator starts it, and
  * clients of this process that speak to it through the SDK.
  */
-import { trustOfDataFolder } from "../identity/credentials.ts";
-import { readNodeFile } from "../identity/node_file.ts";
+import { trustOfDataFolder } from "../identity/trust/credentials.ts";
+import { readNodeFile } from "../identity/files/node_file.ts";
 import { QuicDialer } from "../transport/quic_dialer.ts";
 import type { Dialer } from "../transport/transport.ts";
 import { type Client, type ClientOptions, connect } from "../src/client/mod.ts";

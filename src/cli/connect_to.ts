@@ -11,8 +11,8 @@ import {
   type StrangersOrders,
   type TokenUse,
 } from "../client/mod.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { KeptIdentity, type PinsOf, pinsOf } from "../../identity/kept_identity.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { KeptIdentity, type PinsOf, pinsOf } from "../../identity/files/kept_identity.ts";
 import type { World } from "../base/world.ts";
 import type { Dialer, Trust } from "../../transport/transport.ts";
 import { processWorld } from "../node/process_world.ts";

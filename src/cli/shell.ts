@@ -4,7 +4,7 @@
  * here alone, so that `--json` means the same on every command.
  */
 import type { Client, ClientOptions } from "../client/types.ts";
-import type { KeptIdentity } from "../../identity/kept_identity.ts";
+import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { Terminal } from "./terminal.ts";
 

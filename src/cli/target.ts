@@ -17,9 +17,9 @@ import {
   trustOfCaFile,
   trustOfDataFolder,
   trustOfPins,
-} from "../../identity/credentials.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { readNodeFile } from "../../identity/node_file.ts";
+} from "../../identity/trust/credentials.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { readNodeFile } from "../../identity/files/node_file.ts";
 import { logFolderOf } from "../node/data_folder.ts";
 import { SETTINGS } from "../node/settings.ts";
 import { LOCK_FILE } from "../wal/segment.ts";

@@ -12,7 +12,7 @@ import { isAbsolute, resolve } from "node:path";
 import process from "node:process";
 import { CLI_FILE_BYTES_MAX } from "../base/limits.ts";
 import { systemAdvice, systemCodeOf } from "../base/system_error.ts";
-import { readBounded, readBoundedFile } from "../../identity/bounded_file.ts";
+import { readBounded, readBoundedFile } from "../../identity/files/bounded_file.ts";
 import { EXIT_CODES } from "./exit_codes.ts";
 import { usageFailure } from "./failure.ts";
 

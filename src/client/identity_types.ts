@@ -24,12 +24,12 @@ export interface EnrolOrder {
   readonly subject: string;
   /** A certificate request, DER. */
   readonly request: Uint8Array;
-  /** An administrator's: Unix ms, and the proof that `identity/renewal_proof.ts` makes. */
+  /** An administrator's: Unix ms, and the proof that `identity/enrolment/renewal_proof.ts` makes. */
   readonly timeMs?: number;
   readonly proof?: Uint8Array;
 }
 
-/** The request for the next certificate; `identity/renewal_proof.ts` makes its proof. */
+/** The request for the next certificate; `identity/enrolment/renewal_proof.ts` makes its proof. */
 export interface RenewalOrder {
   readonly chain: readonly Uint8Array[];
   /** A certificate request, DER. */

@@ -12,7 +12,7 @@ import type { Lineage } from "../system/enrolment_records.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { Ban, IdentityState, RevocationSink } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
-import type { Ban as ListedBan, BanKind, BanList } from "../../identity/ban_list.ts";
+import type { Ban as ListedBan, BanKind, BanList } from "../../identity/trust/ban_list.ts";
 import type { RightsEnforcer } from "./rights_enforcer.ts";
 
 const KINDS = new Map<number, BanKind>(

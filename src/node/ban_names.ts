@@ -6,8 +6,8 @@ import { RegistryError } from "../base/errors.ts";
 import { isUuidText } from "../base/uuid.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { IdentityState } from "../system/identity_state.ts";
-import type { BanKind } from "../../identity/ban_list.ts";
-import { parseSpiffeId } from "../../identity/spiffe.ts";
+import type { BanKind } from "../../identity/trust/ban_list.ts";
+import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
 
 /** What a ban names. */
 export interface BanName {

@@ -7,7 +7,7 @@
 import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
 import { ADVERTISED_HOSTS_MAX, CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
-import { isLoopbackHost, refusedListenHost } from "../../identity/listen_rule.ts";
+import { isLoopbackHost, refusedListenHost } from "../../identity/trust/listen_rule.ts";
 import {
   CONFIG_FLAG,
   flagOf,

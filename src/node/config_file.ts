@@ -2,7 +2,7 @@
  * The file of settings (`--config`, else `CRS_CONFIG`): JSON, read once at start. What is wrong with
  * the file itself is one more mistake in the one list of `config.ts`.
  */
-import { readBoundedFile } from "../../identity/bounded_file.ts";
+import { readBoundedFile } from "../../identity/files/bounded_file.ts";
 import { CONFIG_FILE_BYTES_MAX } from "../base/limits.ts";
 import { systemAdvice } from "../base/system_error.ts";
 import {

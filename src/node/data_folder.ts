@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { RegistryError } from "../base/errors.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
 import type { Storage } from "../storage/storage.ts";
-import { identityFolder } from "../../identity/credentials.ts";
+import { identityFolder } from "../../identity/trust/credentials.ts";
 
 const LOG_FOLDER = "log";
 const MARK_FOLDER = "log-mark";

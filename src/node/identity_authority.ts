@@ -7,14 +7,14 @@ import { RegistryError } from "../base/errors.ts";
 import type { WallClock } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
 import type { IdentityState } from "../system/identity_state.ts";
-import type { CertificateAuthority } from "../../identity/authority.ts";
+import type { CertificateAuthority } from "../../identity/enrolment/authority.ts";
 import {
   type Administrator,
   issueByKeyId,
   openAuthorityFolder,
   type RegionAuthority,
-} from "../../identity/authority_folder.ts";
-import type { RotatedPart } from "../../identity/authority_rotation.ts";
+} from "../../identity/files/authority_folder.ts";
+import type { RotatedPart } from "../../identity/enrolment/authority_rotation.ts";
 import {
   type BundlePublication,
   bundleSignerCertificate,
@@ -23,15 +23,19 @@ import {
   nextPublication,
   publicationFromBytes,
   publicationToBytes,
-} from "../../identity/bundle_publication.ts";
-import type { DecidedLeaf } from "../../identity/enrolment.ts";
-import { intermediateSteps } from "../../identity/intermediate_schedule.ts";
-import type { TokenSigningKey } from "../../identity/token.ts";
-import { planToBytes } from "../../identity/token_key_plan.ts";
-import { type PlannedKey, signingKeyAt, withKey } from "../../identity/token_keys.ts";
-import { isBundleRefusal, type OpenBundle, openTrustBundle } from "../../identity/trust_bundle.ts";
-import type { TrustedServer } from "../../identity/trust_bundle_content.ts";
-import type { TrustStore } from "../../identity/trust_store.ts";
+} from "../../identity/trust/bundle_publication.ts";
+import type { DecidedLeaf } from "../../identity/enrolment/enrolment.ts";
+import { intermediateSteps } from "../../identity/enrolment/intermediate_schedule.ts";
+import type { TokenSigningKey } from "../../identity/tokens/token.ts";
+import { planToBytes } from "../../identity/tokens/token_key_plan.ts";
+import { type PlannedKey, signingKeyAt, withKey } from "../../identity/tokens/token_keys.ts";
+import {
+  isBundleRefusal,
+  type OpenBundle,
+  openTrustBundle,
+} from "../../identity/trust/trust_bundle.ts";
+import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
+import type { TrustStore } from "../../identity/trust/trust_store.ts";
 
 /** The document to be put next, and why. */
 export interface DueDocument {

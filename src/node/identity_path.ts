@@ -18,7 +18,7 @@ import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../base/limits.ts";
 import type { Grants } from "../base/peer.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import { type Operation, OPERATIONS } from "../wire/operations.ts";
-import type { BanKind } from "../../identity/ban_list.ts";
+import type { BanKind } from "../../identity/trust/ban_list.ts";
 import type { IdentityService } from "./identity_service.ts";
 import type { WriteContext, WriteReply } from "./write_context.ts";
 

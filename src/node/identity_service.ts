@@ -1,5 +1,5 @@
 /**
- * Identities as this node serves them: decisions on what group 0 holds (`identity/enrolment.ts`), each
+ * Identities as this node serves them: decisions on what group 0 holds (`identity/enrolment/enrolment.ts`), each
  * committed as a conditional change before its certificate is made from the committed record; what
  * came in between makes it decide anew, a bounded number of times.
  *
@@ -28,9 +28,9 @@ import {
 import { AUDIT_ACTIONS, type AuditAction } from "../system/audit_log.ts";
 import type { IdentityState } from "../system/identity_state.ts";
 import type { SystemReply, SystemStore } from "../system/system_store.ts";
-import type { BanKind, BanList } from "../../identity/ban_list.ts";
-import { checkCertificateRequest } from "../../identity/certificate_request.ts";
-import { isRefusal, refusedCertificate } from "../../identity/certificate_refusal.ts";
+import type { BanKind, BanList } from "../../identity/trust/ban_list.ts";
+import { checkCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import { isRefusal, refusedCertificate } from "../../identity/pki/certificate_refusal.ts";
 import {
   decideJoin,
   decideRenewal,
@@ -39,17 +39,17 @@ import {
   type EnrolmentFault,
   leafOf,
   type RenewalGrace,
-} from "../../identity/enrolment.ts";
-import { createJoinToken, hashJoinToken } from "../../identity/join_token.ts";
-import { validateIdentity } from "../../identity/path_validation.ts";
+} from "../../identity/enrolment/enrolment.ts";
+import { createJoinToken, hashJoinToken } from "../../identity/enrolment/join_token.ts";
+import { validateIdentity } from "../../identity/pki/path_validation.ts";
 import type { ProvenIdentity } from "../../identity/registry_auth/mod.ts";
-import { isRenewalProven } from "../../identity/renewal_proof.ts";
-import { formatRegionScope, formatSpiffeId, parseSpiffeId } from "../../identity/spiffe.ts";
-import { decideStanding } from "../../identity/standing.ts";
-import { mintToken, type TokenOrder } from "../../identity/token.ts";
-import { planFromBytes } from "../../identity/token_key_plan.ts";
-import { publishedKeys } from "../../identity/token_keys.ts";
-import { publicationFromBytes } from "../../identity/bundle_publication.ts";
+import { isRenewalProven } from "../../identity/enrolment/renewal_proof.ts";
+import { formatRegionScope, formatSpiffeId, parseSpiffeId } from "../../identity/pki/spiffe.ts";
+import { decideStanding } from "../../identity/enrolment/standing.ts";
+import { mintToken, type TokenOrder } from "../../identity/tokens/token.ts";
+import { planFromBytes } from "../../identity/tokens/token_key_plan.ts";
+import { publishedKeys } from "../../identity/tokens/token_keys.ts";
+import { publicationFromBytes } from "../../identity/trust/bundle_publication.ts";
 import { banDetail, canonicalBanName, isKnownName, keptBanName } from "./ban_names.ts";
 import type { Group } from "./group_interface.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";

@@ -4,11 +4,11 @@
  * a node starts, listens and rotates alike.
  */
 import type { World } from "../base/world.ts";
-import type { RotatingCertificates } from "../../identity/certificate_rotation.ts";
-import { identityFolder } from "../../identity/credentials.ts";
-import { DevelopmentIdentity } from "../../identity/development_identity.ts";
-import { developmentPeer } from "../../identity/development_peer.ts";
-import { DEVELOPMENT_NOTICE } from "../../identity/listen_rule.ts";
+import type { RotatingCertificates } from "../../identity/trust/certificate_rotation.ts";
+import { identityFolder } from "../../identity/trust/credentials.ts";
+import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
+import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
+import { DEVELOPMENT_NOTICE } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { type SessionIdentity, takeForGranted } from "./session_identity.ts";
 

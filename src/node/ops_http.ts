@@ -19,7 +19,7 @@ import {
   OPS_REQUEST_MS_MAX,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import { bindAddress, isLoopbackHost } from "../../identity/listen_rule.ts";
+import { bindAddress, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 

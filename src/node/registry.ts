@@ -37,8 +37,8 @@ import {
   type SystemReply,
   SystemStore,
 } from "../system/system_store.ts";
-import { BanList } from "../../identity/ban_list.ts";
-import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
+import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import { AccessControl } from "./access_control.ts";
 import { Admission, type Ceilings } from "./admission.ts";
 import type { Proposed } from "./group_interface.ts";

@@ -23,7 +23,7 @@ import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
 import type { AuditAction } from "../system/audit_log.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { Ban, IdentityState } from "../system/identity_state.ts";
-import { parseSpiffeId, type SpiffeId } from "../../identity/spiffe.ts";
+import { parseSpiffeId, type SpiffeId } from "../../identity/pki/spiffe.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 import type { RecordRights, RightsFault } from "./record_rights.ts";

@@ -7,7 +7,7 @@ import { type RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
-import type { BanList } from "../../identity/ban_list.ts";
+import type { BanList } from "../../identity/trust/ban_list.ts";
 import {
   HalfOpenHandshakes,
   Handshake,
@@ -24,7 +24,7 @@ import {
   SessionLife,
   type SessionLifeOptions,
   type TokenAcceptance,
-} from "../../identity/session_life.ts";
+} from "../../identity/trust/session_life.ts";
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";

@@ -32,7 +32,7 @@ export type RecordState = (typeof RECORD_STATES)[number];
 export type Capacity = Gateway["capacity"];
 
 /**
- * What a sealed value begins with, before its JWE (identity/sealed_label.ts). Who stores it cannot
+ * What a sealed value begins with, before its JWE (identity/tokens/sealed_label.ts). Who stores it cannot
  * read it, and so looks at its size alone.
  */
 export const SEALED_PREFIX = "sealed:";

@@ -1,6 +1,6 @@
 /**
  * What group 0 keeps of identities: join tokens (hashed) and lineages. Decided by the authority
- * (`identity/enrolment.ts`) on what it read, and applied here only if that still stands: a change names
+ * (`identity/enrolment/enrolment.ts`) on what it read, and applied here only if that still stands: a change names
  * the version of each record that it replaces, so that of two deciders that race one wins and the
  * other decides anew.
  */

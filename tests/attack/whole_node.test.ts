@@ -5,10 +5,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { auditEntryCodec } from "../../schemas/gen/audit.ts";
-import { createCertificateRequest } from "../../identity/certificate_request.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { type KeptIdentity, renewFolder } from "../../identity/kept_identity.ts";
-import { readTokenForm } from "../../identity/token_check.ts";
+import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { type KeptIdentity, renewFolder } from "../../identity/files/kept_identity.ts";
+import { readTokenForm } from "../../identity/tokens/token_check.ts";
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";

@@ -5,20 +5,20 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { readCertificate } from "../../identity/certificate_reader.ts";
-import { isRefusal } from "../../identity/certificate_refusal.ts";
+import { readCertificate } from "../../identity/pki/certificate_reader.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
 import {
   checkCertificateRequest,
   createCertificateRequest,
-} from "../../identity/certificate_request.ts";
-import { validateIdentity } from "../../identity/path_validation.ts";
-import { parseSpiffeId } from "../../identity/spiffe.ts";
+} from "../../identity/pki/certificate_request.ts";
+import { validateIdentity } from "../../identity/pki/path_validation.ts";
+import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
 import {
   createTrustBundle,
   isBundleRefusal,
   openTrustBundle,
-} from "../../identity/trust_bundle.ts";
-import { CertificateAuthority } from "../../identity/authority.ts";
+} from "../../identity/trust/trust_bundle.ts";
+import { CertificateAuthority } from "../../identity/enrolment/authority.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { derElement } from "../support/der_writer.ts";
 import { agentLeaf, createTestPki, DAY_MS, NOW_MS, TRUST_DOMAIN } from "../support/test_pki.ts";

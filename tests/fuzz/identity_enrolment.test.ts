@@ -17,7 +17,7 @@ import {
   DEFAULT_RENEWAL_GRACE,
   type EnrolmentDecision,
   type Signer,
-} from "../../identity/enrolment.ts";
+} from "../../identity/enrolment/enrolment.ts";
 import { AGENT, DAY_MS, MINUTE_MS, NOW_MS, REGION } from "../support/test_pki.ts";
 
 const SIGNER: Signer = {

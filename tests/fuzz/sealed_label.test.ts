@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openLabel, sealLabel } from "../../identity/sealed_label.ts";
-import { openingKeyOf } from "../../identity/x25519.ts";
+import { openLabel, sealLabel } from "../../identity/tokens/sealed_label.ts";
+import { openingKeyOf } from "../../identity/tokens/x25519.ts";
 
 const key = await openingKeyOf(new Uint8Array(32).fill(1));
 const place = { recordId: new Uint8Array(16).fill(1), label: "l" };

@@ -5,8 +5,8 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { checkToken, readTokenForm, tokenRefused } from "../../identity/token_check.ts";
-import { parsePublishedKeys } from "../../identity/token_keys.ts";
+import { checkToken, readTokenForm, tokenRefused } from "../../identity/tokens/token_check.ts";
+import { parsePublishedKeys } from "../../identity/tokens/token_keys.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { encodeText, goodHeader, goodPayload, NOW_MS, tokenWorld } from "../support/tokens.ts";
 

@@ -4,7 +4,7 @@
  */
 import { connectRaw } from "../support/raw_quic.ts";
 import { crs, startCrs } from "../support/crs_process.ts";
-import { readNodeFile } from "../../identity/node_file.ts";
+import { readNodeFile } from "../../identity/files/node_file.ts";
 import type { SoakResult } from "./soak.ts";
 
 const AT_ONCE = 48;

@@ -5,7 +5,7 @@
 import { LatencyHistogram } from "../../bench/latency.ts";
 import { agentInput, registerFleet, spreadId } from "../../bench/fleet.ts";
 import { RegistryServer } from "../../bench/registry.ts";
-import { readNodeFile } from "../../identity/node_file.ts";
+import { readNodeFile } from "../../identity/files/node_file.ts";
 import type { Client } from "../../src/client/mod.ts";
 import { startCrowd } from "./crowd.ts";
 import type { SoakResult } from "./soak.ts";

@@ -3,12 +3,12 @@
  * 120 of them are held open and opened again; beside them identities of the same address enrol by join
  * tokens, renew over their sessions, and renew without one.
  */
-import { initAuthority } from "../../identity/authority_init.ts";
-import { createCertificateRequest } from "../../identity/certificate_request.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { KeptIdentity, renewFolder } from "../../identity/kept_identity.ts";
-import { readNodeFile } from "../../identity/node_file.ts";
-import { proveRenewal } from "../../identity/renewal_proof.ts";
+import { initAuthority } from "../../identity/enrolment/authority_init.ts";
+import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { KeptIdentity, renewFolder } from "../../identity/files/kept_identity.ts";
+import { readNodeFile } from "../../identity/files/node_file.ts";
+import { proveRenewal } from "../../identity/enrolment/renewal_proof.ts";
 import { LatencyHistogram } from "../../bench/latency.ts";
 import { newDialer, RegistryServer } from "../../bench/registry.ts";
 import { toRegistryError } from "../../src/base/errors.ts";

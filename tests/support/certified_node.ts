@@ -2,14 +2,14 @@
  * A registry in this process that listens on real sockets, by QUIC, WebTransport and TLS, and takes
  * only peers with certificates; with clients of the SDK that have some.
  */
-import { BanList } from "../../identity/ban_list.ts";
-import { isRefusal } from "../../identity/certificate_refusal.ts";
-import { type SigningKey, signingKeyOfSeed } from "../../identity/ed25519.ts";
-import { handshakeServices } from "../../identity/handshake_services.ts";
-import { openOwnIdentity, type OwnIdentity } from "../../identity/own_identity.ts";
-import { decodePem } from "../../identity/pem.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
+import { type SigningKey, signingKeyOfSeed } from "../../identity/pki/ed25519.ts";
+import { handshakeServices } from "../../identity/trust/handshake_services.ts";
+import { openOwnIdentity, type OwnIdentity } from "../../identity/trust/own_identity.ts";
+import { decodePem } from "../../identity/pki/pem.ts";
 import { authorityOf } from "../../identity/registry_auth/mod.ts";
-import { TrustStore } from "../../identity/trust_store.ts";
+import { TrustStore } from "../../identity/trust/trust_store.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import { connect } from "../../src/client/client.ts";

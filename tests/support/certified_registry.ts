@@ -3,12 +3,12 @@
  * production start, a registry on a memory disk, sessions over a memory network, and time that a test
  * moves. A dialer of its own stands in for TLS: it believes a pin only while its certificate is shown.
  */
-import { initAuthority } from "../../identity/authority_init.ts";
-import { CertificateRotation } from "../../identity/certificate_rotation.ts";
-import { createCertificateRequest } from "../../identity/certificate_request.ts";
-import type { RenewalGrace } from "../../identity/enrolment.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { KeptIdentity } from "../../identity/kept_identity.ts";
+import { initAuthority } from "../../identity/enrolment/authority_init.ts";
+import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
+import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";

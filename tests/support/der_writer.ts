@@ -4,10 +4,10 @@
  * both.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
-import { type CertificateKey, signWith } from "../../identity/certificate_key.ts";
-import { type KeyAlgorithm, OID } from "../../identity/certificate_profile.ts";
-import { DER_TAG } from "../../identity/der.ts";
-import type { PublicKey } from "../../identity/signed_structure.ts";
+import { type CertificateKey, signWith } from "../../identity/pki/certificate_key.ts";
+import { type KeyAlgorithm, OID } from "../../identity/pki/certificate_profile.ts";
+import { DER_TAG } from "../../identity/pki/der.ts";
+import type { PublicKey } from "../../identity/pki/signed_structure.ts";
 
 /** An element of this tag over the contents, in order; its own bytes. */
 export function derElement(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {

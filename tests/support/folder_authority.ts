@@ -1,8 +1,8 @@
 /** Issues certificates for identities in folders, as a node would, from an authority of tests. */
-import { isRefusal } from "../../identity/certificate_refusal.ts";
-import { checkCertificateRequest } from "../../identity/certificate_request.ts";
-import { IdentityFolder } from "../../identity/identity_folder.ts";
-import { encodePem } from "../../identity/pem.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
+import { checkCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import { IdentityFolder } from "../../identity/files/identity_folder.ts";
+import { encodePem } from "../../identity/pki/pem.ts";
 import { AGENT, agentLeaf, MINUTE_MS, type TestPki } from "./test_pki.ts";
 
 /** An issuer that numbers generations. */

@@ -4,13 +4,13 @@
  * and writes all the while, some end and come again, some mint tokens that are checked with keys as old
  * as a minute; what fails is counted.
  */
-import { keyIdentifierOf, openAuthorityFolder } from "../../identity/authority_folder.ts";
-import { rotateAuthority } from "../../identity/authority_rotation.ts";
-import { readCertificate } from "../../identity/certificate_reader.ts";
-import { isRefusal } from "../../identity/certificate_refusal.ts";
-import type { KeptIdentity } from "../../identity/kept_identity.ts";
-import { checkToken, readTokenForm } from "../../identity/token_check.ts";
-import { PublishedTokenKeys } from "../../identity/token_keys.ts";
+import { keyIdentifierOf, openAuthorityFolder } from "../../identity/files/authority_folder.ts";
+import { rotateAuthority } from "../../identity/enrolment/authority_rotation.ts";
+import { readCertificate } from "../../identity/pki/certificate_reader.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
+import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
+import { checkToken, readTokenForm } from "../../identity/tokens/token_check.ts";
+import { PublishedTokenKeys } from "../../identity/tokens/token_keys.ts";
 import { toHex } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Client } from "../../src/client/types.ts";

@@ -17,7 +17,7 @@ import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
 import { Registry } from "../../src/node/registry.ts";
 import type { SessionIdentity } from "../../src/node/session_identity.ts";
 import { Sessions } from "../../src/node/sessions.ts";
-import { developmentPeer } from "../../identity/development_peer.ts";
+import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
 import type { ControlMessage } from "../../src/wire/control.ts";

@@ -9,17 +9,20 @@ import {
   createRoot,
   type IdentityLeaf,
   type PemPair,
-} from "../../identity/authority.ts";
-import { type CertificateKey, createKey, openKey } from "../../identity/certificate_key.ts";
-import { KEY_USAGE, OID } from "../../identity/certificate_profile.ts";
-import { type ParsedCertificate, readCertificate } from "../../identity/certificate_reader.ts";
-import { type CertificateRefusal, isRefusal } from "../../identity/certificate_refusal.ts";
-import { type CertificateContents, writeCertificate } from "../../identity/certificate_writer.ts";
-import { contextConstructed, DER_TAG, DerReader } from "../../identity/der.ts";
-import { type SigningKey, signingKeyOfSeed } from "../../identity/ed25519.ts";
-import type { ExtensionContents } from "../../identity/extension_writer.ts";
-import { decodePem } from "../../identity/pem.ts";
-import { TrustStore } from "../../identity/trust_store.ts";
+} from "../../identity/enrolment/authority.ts";
+import { type CertificateKey, createKey, openKey } from "../../identity/pki/certificate_key.ts";
+import { KEY_USAGE, OID } from "../../identity/pki/certificate_profile.ts";
+import { type ParsedCertificate, readCertificate } from "../../identity/pki/certificate_reader.ts";
+import { type CertificateRefusal, isRefusal } from "../../identity/pki/certificate_refusal.ts";
+import {
+  type CertificateContents,
+  writeCertificate,
+} from "../../identity/pki/certificate_writer.ts";
+import { contextConstructed, DER_TAG, DerReader } from "../../identity/pki/der.ts";
+import { type SigningKey, signingKeyOfSeed } from "../../identity/pki/ed25519.ts";
+import type { ExtensionContents } from "../../identity/pki/extension_writer.ts";
+import { decodePem } from "../../identity/pki/pem.ts";
+import { TrustStore } from "../../identity/trust/trust_store.ts";
 import { derElement, derOid, derSigned } from "./der_writer.ts";
 
 export const NOW_MS = Date.parse("2026-06-01T12:00:00Z");

@@ -1,6 +1,6 @@
 /** A root, a region's CA, a server's TLS certificate and clients' leaves, made on the spot. */
-import { CertificateAuthority, createRoot } from "../../identity/authority.ts";
-import { encodePem } from "../../identity/pem.ts";
+import { CertificateAuthority, createRoot } from "../../identity/enrolment/authority.ts";
+import { encodePem } from "../../identity/pki/pem.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import type { ServerCertificate } from "../../transport/transport.ts";

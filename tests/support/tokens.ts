@@ -1,10 +1,15 @@
 /** Tokens for tests: good ones, and such as only a broken issuer or an attacker would write. */
-import { encodeBase64url } from "../../identity/base64url.ts";
-import { BanList } from "../../identity/ban_list.ts";
-import { type SigningKey, signingKeyOfSeed, signMessage } from "../../identity/ed25519.ts";
-import { mintToken, type TokenOrder } from "../../identity/token.ts";
-import type { TokenBearer, TokenRules } from "../../identity/token_check.ts";
-import { keyIdOf, publishedKeys, PublishedTokenKeys, withKey } from "../../identity/token_keys.ts";
+import { encodeBase64url } from "../../identity/tokens/base64url.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
+import { type SigningKey, signingKeyOfSeed, signMessage } from "../../identity/pki/ed25519.ts";
+import { mintToken, type TokenOrder } from "../../identity/tokens/token.ts";
+import type { TokenBearer, TokenRules } from "../../identity/tokens/token_check.ts";
+import {
+  keyIdOf,
+  publishedKeys,
+  PublishedTokenKeys,
+  withKey,
+} from "../../identity/tokens/token_keys.ts";
 
 /** A moment that all of these tokens are good at: 2026-01-01T00:00:10Z. */
 export const NOW_MS = Date.UTC(2026, 0, 1, 0, 0, 10);

@@ -5,20 +5,20 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { CertificateAuthority } from "../../identity/authority.ts";
-import { decodeBase64url, encodeBase64url } from "../../identity/base64url.ts";
-import type { LeafProfileName } from "../../identity/certificate_profile.ts";
-import { isRefusal } from "../../identity/certificate_refusal.ts";
+import { CertificateAuthority } from "../../identity/enrolment/authority.ts";
+import { decodeBase64url, encodeBase64url } from "../../identity/tokens/base64url.ts";
+import type { LeafProfileName } from "../../identity/pki/certificate_profile.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
 import {
   checkCertificateRequest,
   createCertificateRequest,
-} from "../../identity/certificate_request.ts";
-import { signingKeyOfSeed } from "../../identity/ed25519.ts";
-import type { RegistryIdentity } from "../../identity/identity_extension.ts";
-import { validateIdentity, validatePath } from "../../identity/path_validation.ts";
-import { encodePem } from "../../identity/pem.ts";
-import { isBundleRefusal, openTrustBundle } from "../../identity/trust_bundle.ts";
-import { TrustStore } from "../../identity/trust_store.ts";
+} from "../../identity/pki/certificate_request.ts";
+import { signingKeyOfSeed } from "../../identity/pki/ed25519.ts";
+import type { RegistryIdentity } from "../../identity/pki/identity_extension.ts";
+import { validateIdentity, validatePath } from "../../identity/pki/path_validation.ts";
+import { encodePem } from "../../identity/pki/pem.ts";
+import { isBundleRefusal, openTrustBundle } from "../../identity/trust/trust_bundle.ts";
+import { TrustStore } from "../../identity/trust/trust_store.ts";
 
 /** A chain and what is to be made of it: a fault, or "" where it is believed. */
 export interface ChainCase {

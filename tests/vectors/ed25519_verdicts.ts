@@ -9,7 +9,7 @@ import {
   verifyAgreed,
   verifyingKey,
   verifyMessage,
-} from "../../identity/ed25519.ts";
+} from "../../identity/pki/ed25519.ts";
 import { fromHex } from "../../src/base/bytes.ts";
 import { readVectors, vectorsFolder, type Wycheproof } from "./published.ts";
 

@@ -5,11 +5,11 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { BanList } from "../../identity/ban_list.ts";
-import { openLabel } from "../../identity/sealed_label.ts";
-import { checkToken } from "../../identity/token_check.ts";
-import { PublishedTokenKeys } from "../../identity/token_keys.ts";
-import { openingKeyOf } from "../../identity/x25519.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
+import { openLabel } from "../../identity/tokens/sealed_label.ts";
+import { checkToken } from "../../identity/tokens/token_check.ts";
+import { PublishedTokenKeys } from "../../identity/tokens/token_keys.ts";
+import { openingKeyOf } from "../../identity/tokens/x25519.ts";
 import { fromHex } from "../../src/base/bytes.ts";
 
 /** tests/vectors/tokens.json. */

@@ -9,12 +9,12 @@
 import { compactDecrypt, compactVerify, createLocalJWKSet, importJWK, type JWK } from "jose";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { decodeBase64url, encodeBase64url } from "../../identity/base64url.ts";
-import { openLabel } from "../../identity/sealed_label.ts";
-import { canonicalJson, readCanonicalJson } from "../../identity/strict_json.ts";
-import { readTokenForm } from "../../identity/token_check.ts";
-import { parsePublishedKeys } from "../../identity/token_keys.ts";
-import { openingKeyOf, sharedSecret } from "../../identity/x25519.ts";
+import { decodeBase64url, encodeBase64url } from "../../identity/tokens/base64url.ts";
+import { openLabel } from "../../identity/tokens/sealed_label.ts";
+import { canonicalJson, readCanonicalJson } from "../../identity/tokens/strict_json.ts";
+import { readTokenForm } from "../../identity/tokens/token_check.ts";
+import { parsePublishedKeys } from "../../identity/tokens/token_keys.ts";
+import { openingKeyOf, sharedSecret } from "../../identity/tokens/x25519.ts";
 import { fromHex, toHex } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { readVectors, type Verdict, type Wycheproof } from "./published.ts";

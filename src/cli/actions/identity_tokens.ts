@@ -6,15 +6,15 @@ import { RegistryError } from "../../base/errors.ts";
 import { TOKEN_LIFE_MS_MAX } from "../../base/limits.ts";
 import type { Client } from "../../client/types.ts";
 import { processWorld } from "../../node/process_world.ts";
-import { formatPin } from "../../../identity/certificate.ts";
+import { formatPin } from "../../../identity/pki/certificate.ts";
 import {
   formatRegionScope,
   formatSpiffeId,
   parseSpiffeId,
   type SpiffeId,
-} from "../../../identity/spiffe.ts";
-import { checkToken, readTokenForm } from "../../../identity/token_check.ts";
-import { PublishedTokenKeys } from "../../../identity/token_keys.ts";
+} from "../../../identity/pki/spiffe.ts";
+import { checkToken, readTokenForm } from "../../../identity/tokens/token_check.ts";
+import { PublishedTokenKeys } from "../../../identity/tokens/token_keys.ts";
 import { parseDuration } from "../duration.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";

@@ -1,10 +1,10 @@
 /** `crs identity …` over a client in memory, and who wrote a record as `get` shows it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { initAuthority } from "../../../identity/authority_init.ts";
-import { signingKeyOfSeed } from "../../../identity/ed25519.ts";
-import { mintToken } from "../../../identity/token.ts";
-import { keyIdOf, publishedKeys, withKey } from "../../../identity/token_keys.ts";
+import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
+import { signingKeyOfSeed } from "../../../identity/pki/ed25519.ts";
+import { mintToken } from "../../../identity/tokens/token.ts";
+import { keyIdOf, publishedKeys, withKey } from "../../../identity/tokens/token_keys.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { runCli } from "../../../src/cli/program.ts";

@@ -9,8 +9,8 @@ import {
   ensurePrivateFolder,
   PUBLIC_FILE_MODE,
   replaceFile,
-} from "../../../identity/private_file.ts";
-import { readNodeFile, writeNodeFile } from "../../../identity/node_file.ts";
+} from "../../../identity/files/private_file.ts";
+import { readNodeFile, writeNodeFile } from "../../../identity/files/node_file.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const PIN = `sha256:${"ab".repeat(32)}`;

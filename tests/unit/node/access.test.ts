@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import { developmentPeer } from "../../../identity/development_peer.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";

@@ -5,10 +5,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
-import { createCertificateRequest } from "../../../identity/certificate_request.ts";
-import { generateSigningKey, type SigningKey } from "../../../identity/ed25519.ts";
-import { IdentityFolder } from "../../../identity/identity_folder.ts";
-import { proveRenewal } from "../../../identity/renewal_proof.ts";
+import { createCertificateRequest } from "../../../identity/pki/certificate_request.ts";
+import { generateSigningKey, type SigningKey } from "../../../identity/pki/ed25519.ts";
+import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
+import { proveRenewal } from "../../../identity/enrolment/renewal_proof.ts";
 import { bytesEqual } from "../../../src/base/bytes.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import type { Client } from "../../../src/client/types.ts";

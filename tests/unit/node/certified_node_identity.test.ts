@@ -5,13 +5,16 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { rotateAuthority, type RotatedPart } from "../../../identity/authority_rotation.ts";
-import { readCertificate } from "../../../identity/certificate_reader.ts";
-import { isRefusal } from "../../../identity/certificate_refusal.ts";
-import { developmentPeer } from "../../../identity/development_peer.ts";
-import { IdentityFolder } from "../../../identity/identity_folder.ts";
-import { renewFolder } from "../../../identity/kept_identity.ts";
-import { bundleFromJson, type TrustBundle } from "../../../identity/trust_bundle_content.ts";
+import {
+  rotateAuthority,
+  type RotatedPart,
+} from "../../../identity/enrolment/authority_rotation.ts";
+import { readCertificate } from "../../../identity/pki/certificate_reader.ts";
+import { isRefusal } from "../../../identity/pki/certificate_refusal.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
+import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
+import { renewFolder } from "../../../identity/files/kept_identity.ts";
+import { bundleFromJson, type TrustBundle } from "../../../identity/trust/trust_bundle_content.ts";
 import { toHex } from "../../../src/base/bytes.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { nodeId } from "../../../src/base/ids.ts";

@@ -4,10 +4,13 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { initAuthority } from "../../../identity/authority_init.ts";
-import { rotateAuthority, type RotatedPart } from "../../../identity/authority_rotation.ts";
-import { IdentityFolder } from "../../../identity/identity_folder.ts";
-import { bundleFromJson, type TrustBundle } from "../../../identity/trust_bundle_content.ts";
+import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
+import {
+  rotateAuthority,
+  type RotatedPart,
+} from "../../../identity/enrolment/authority_rotation.ts";
+import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
+import { bundleFromJson, type TrustBundle } from "../../../identity/trust/trust_bundle_content.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../support/certified_registry.ts";
 import { DAY_MS, MINUTE_MS } from "../../support/test_pki.ts";

@@ -4,8 +4,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BanList } from "../../../identity/ban_list.ts";
-import type { TokenOrder } from "../../../identity/token.ts";
+import { BanList } from "../../../identity/trust/ban_list.ts";
+import type { TokenOrder } from "../../../identity/tokens/token.ts";
 import { authorityOf, runHandshake } from "../../../identity/registry_auth/mod.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";

@@ -7,7 +7,7 @@ import type { Scheduler, World } from "../../../src/base/world.ts";
 import { resolveConfig } from "../../../src/node/config.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
-import { trustOfDataFolder } from "../../../identity/credentials.ts";
+import { trustOfDataFolder } from "../../../identity/trust/credentials.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
 
 /** The world of this process in which a goodbye lingers until it is let go. */

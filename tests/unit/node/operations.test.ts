@@ -5,7 +5,7 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
-import { developmentPeer } from "../../../identity/development_peer.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import {
   agentRequest,
   gatewayRequest,

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { agentCodec } from "../../../schemas/gen/record.ts";
 import { requestCodec, type Response, responseCodec } from "../../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
-import { developmentPeer } from "../../../identity/development_peer.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { defined } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { CredentialVeil } from "../../../src/node/credential_veil.ts";

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { requestCodec } from "../../../schemas/gen/wire.ts";
-import { developmentPeer } from "../../../identity/development_peer.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { defined } from "../../../src/base/assert.ts";
 import { errorCodeFromWire, RegistryError } from "../../../src/base/errors.ts";
 import { AccessControl } from "../../../src/node/access_control.ts";

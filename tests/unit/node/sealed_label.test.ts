@@ -1,8 +1,8 @@
 /** A sealed label on its whole way: registered, served as it is, opened by a recipient alone. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openLabel, sealLabel } from "../../../identity/sealed_label.ts";
-import { openingKeyOf } from "../../../identity/x25519.ts";
+import { openLabel, sealLabel } from "../../../identity/tokens/sealed_label.ts";
+import { openingKeyOf } from "../../../identity/tokens/x25519.ts";
 import { parseUuid } from "../../../src/base/uuid.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 

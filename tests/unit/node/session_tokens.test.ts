@@ -1,9 +1,9 @@
 /** The token that a node with real keys gives with each session, where its operator named an audience. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { BanList } from "../../../identity/ban_list.ts";
-import { checkToken } from "../../../identity/token_check.ts";
-import { PublishedTokenKeys } from "../../../identity/token_keys.ts";
+import { BanList } from "../../../identity/trust/ban_list.ts";
+import { checkToken } from "../../../identity/tokens/token_check.ts";
+import { PublishedTokenKeys } from "../../../identity/tokens/token_keys.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { connect } from "../../../src/client/client.ts";
 import type { Trust } from "../../../transport/transport.ts";

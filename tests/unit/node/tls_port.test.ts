@@ -4,12 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { initAuthority } from "../../../identity/authority_init.ts";
-import { createCertificateRequest } from "../../../identity/certificate_request.ts";
-import { IdentityFolder } from "../../../identity/identity_folder.ts";
-import { KeptIdentity } from "../../../identity/kept_identity.ts";
-import { proveRenewal } from "../../../identity/renewal_proof.ts";
-import { readNodeFile } from "../../../identity/node_file.ts";
+import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
+import { createCertificateRequest } from "../../../identity/pki/certificate_request.ts";
+import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
+import { KeptIdentity } from "../../../identity/files/kept_identity.ts";
+import { proveRenewal } from "../../../identity/enrolment/renewal_proof.ts";
+import { readNodeFile } from "../../../identity/files/node_file.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";

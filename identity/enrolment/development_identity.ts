@@ -1,0 +1,309 @@
+/**
+ * The identity of a development node: a CA and two server certificates in one private folder, made
+ * on the first start, loaded on later ones, replaced long before they expire.
+ *
+ * Two, because clients pin certificates by hash: the one that is shown now (`server.pem`) and the
+ * one that comes next (`server-next.pem`) are both known in advance, so that ring maps carry both
+ * pins. Each file holds a key with its certificate, so a replacement is one rename and a crash
+ * leaves no half. `ca.pem` is a copy of the CA's certificate for clients to read.
+ *
+ * Clock assumptions: validity and rotation follow the wall clock, for that is what clients judge
+ * certificates by. A clock that jumps beyond all validities makes new certificates, not an outage.
+ */
+import type { Entropy, WallClock } from "../../src/base/world.ts";
+import { assert, defined } from "../../src/base/assert.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import { CERTIFICATE_BACKDATE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../../src/base/limits.ts";
+import {
+  isIssuedBy,
+  type KeyedCertificate,
+  parseKeyedCertificate,
+  type ServerCertificate,
+} from "../pki/certificate.ts";
+import { issueAuthority, issueServer, keyedPem } from "./development_authority.ts";
+import {
+  ensurePrivateFolder,
+  moveFile,
+  PRIVATE_FILE_MODE,
+  PUBLIC_FILE_MODE,
+  readFile,
+  readPrivateFile,
+  removeFile,
+  replaceFile,
+} from "../files/private_file.ts";
+import { renewAtMs } from "./renewal_schedule.ts";
+
+/** Files of the folder. */
+export const CA_FILE = "ca.pem";
+const CA_KEY_FILE = "ca-key.pem";
+const SERVER_FILE = "server.pem";
+const NEXT_FILE = "server-next.pem";
+
+/** The next one is valid from this part of the current one's life: before any rotation. */
+const NEXT_FRACTION = 0.4;
+
+/** What a development identity needs. */
+export interface DevelopmentIdentityOptions {
+  /** `<data>/identity`; made with mode 0700. The caller holds the lock of the data folder. */
+  readonly folder: string;
+  readonly wall: WallClock;
+  readonly entropy: Entropy;
+}
+
+/** What is to be done with the certificates at a moment. */
+export type RotationStep = "keep" | "promote" | "renew";
+
+/**
+ * Decides what to do with the certificates: keep, show the next one, or make both anew.
+ *
+ * @param options.rotateAtMs Unix ms at which the current one has been shown long enough.
+ */
+export function rotationStep(options: {
+  readonly nowMs: number;
+  readonly rotateAtMs: number;
+  readonly current: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">;
+  readonly next: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">;
+}): RotationStep {
+  const { nowMs, rotateAtMs, current, next } = options;
+  const currentValid = isValid(current, nowMs);
+  if (currentValid && nowMs < rotateAtMs) return "keep";
+  if (isValid(next, nowMs)) return "promote";
+  return currentValid ? "keep" : "renew";
+}
+
+/** A development identity on disk and in memory. One owner calls it, one call at a time. */
+export class DevelopmentIdentity {
+  readonly #options: DevelopmentIdentityOptions;
+  #authority: KeyedCertificate;
+  #current: KeyedCertificate;
+  #next: KeyedCertificate;
+  #rotateAtMs: number;
+  #busy = false;
+
+  private constructor(
+    options: DevelopmentIdentityOptions,
+    authority: KeyedCertificate,
+    servers: ServerPair,
+  ) {
+    this.#options = options;
+    this.#authority = authority;
+    this.#current = servers.current;
+    this.#next = servers.next;
+    this.#rotateAtMs = renewAtMs(servers.current, options.entropy);
+  }
+
+  /**
+   * Loads the identity of a folder; makes what is missing, replaces what has expired.
+   *
+   * @throws RegistryError `corrupt` where a file is damaged or does not fit the others,
+   * `storage_unavailable` where the folder cannot be read or written; both name the file and say
+   * what to do.
+   */
+  static async open(options: DevelopmentIdentityOptions): Promise<DevelopmentIdentity> {
+    ensurePrivateFolder(options.folder);
+    const authority = await openAuthority(options);
+    const servers = loadServers(options.folder, authority) ??
+      await issueServers(options, authority);
+    const identity = new DevelopmentIdentity(options, authority, servers);
+    await identity.check();
+    return identity;
+  }
+
+  /** The CA's certificate, PEM: what a client that verifies by CA needs. */
+  get caPem(): string {
+    return this.#authority.certificatePem;
+  }
+
+  /** The certificate to show now. */
+  get current(): ServerCertificate {
+    return this.#withChain(this.#current);
+  }
+
+  /** The certificate that is shown after the next rotation. */
+  get next(): ServerCertificate {
+    return this.#withChain(this.#next);
+  }
+
+  /** Unix ms from which {@link check} rotates. */
+  get rotateAtMs(): number {
+    return this.#rotateAtMs;
+  }
+
+  /**
+   * Rotates where it is time to; on disk first, then in memory.
+   *
+   * @returns true where `current` is another one now.
+   * @throws RegistryError `storage_unavailable`; what is shown stays then, and a later call retries.
+   */
+  async check(): Promise<boolean> {
+    assert(!this.#busy, "The identity is checked by one caller at a time");
+    this.#busy = true;
+    try {
+      return await this.#rotate();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #rotate(): Promise<boolean> {
+    const nowMs = this.#options.wall.unixMs();
+    const step = rotationStep({
+      nowMs,
+      rotateAtMs: this.#rotateAtMs,
+      current: this.#current,
+      next: this.#next,
+    });
+    if (step === "keep") return false;
+    if (step === "promote" && outlives(this.#authority, nowMs)) await this.#promote(nowMs);
+    else await this.#renew(nowMs);
+    this.#rotateAtMs = renewAtMs(this.#current, this.#options.entropy);
+    return true;
+  }
+
+  async #promote(nowMs: number): Promise<void> {
+    const { folder, entropy } = this.#options;
+    const following = await issueServer(this.#authority, {
+      notBeforeMs: nextStartMs(this.#next, nowMs),
+      entropy,
+    });
+    // A crash between the two leaves no next one, and the following start makes it.
+    moveFile(`${folder}/${NEXT_FILE}`, `${folder}/${SERVER_FILE}`);
+    replaceFile(`${folder}/${NEXT_FILE}`, keyedPem(following), PRIVATE_FILE_MODE);
+    this.#current = this.#next;
+    this.#next = following;
+  }
+
+  async #renew(nowMs: number): Promise<void> {
+    if (!outlives(this.#authority, nowMs)) {
+      this.#authority = await replaceAuthority(this.#options);
+    }
+    const servers = await issueServers(this.#options, this.#authority);
+    this.#current = servers.current;
+    this.#next = servers.next;
+  }
+
+  #withChain(certificate: KeyedCertificate): ServerCertificate {
+    return {
+      ...certificate,
+      chainPem: certificate.certificatePem + this.#authority.certificatePem,
+    };
+  }
+}
+
+interface ServerPair {
+  readonly current: KeyedCertificate;
+  readonly next: KeyedCertificate;
+}
+
+/** The CA of the folder, or a new one where there is none or it ends too soon. */
+async function openAuthority(options: DevelopmentIdentityOptions): Promise<KeyedCertificate> {
+  const { folder, wall } = options;
+  const loaded = load(folder, CA_KEY_FILE);
+  if (loaded === undefined) {
+    for (const file of [SERVER_FILE, NEXT_FILE]) {
+      if (readFile(`${folder}/${file}`) !== undefined) {
+        throw corrupt(folder, CA_KEY_FILE, `it is missing, though ${file} is there`);
+      }
+    }
+  }
+  if (loaded !== undefined && !isIssuedBy(loaded.certificatePem, loaded.certificatePem)) {
+    throw corrupt(folder, CA_KEY_FILE, "its certificate is not that of a CA");
+  }
+  if (loaded === undefined || !outlives(loaded, wall.unixMs())) {
+    return await replaceAuthority(options);
+  }
+  const caPath = `${folder}/${CA_FILE}`;
+  if (readFile(caPath) !== loaded.certificatePem) {
+    replaceFile(caPath, loaded.certificatePem, PUBLIC_FILE_MODE);
+  }
+  return loaded;
+}
+
+/** A new CA; what the old one signed goes first, so that a crash leaves nothing that is at odds. */
+async function replaceAuthority(options: DevelopmentIdentityOptions): Promise<KeyedCertificate> {
+  const { folder, wall, entropy } = options;
+  const authority = await issueAuthority({
+    notBeforeMs: wall.unixMs() - CERTIFICATE_BACKDATE_MS,
+    entropy,
+  });
+  removeFile(`${folder}/${NEXT_FILE}`);
+  removeFile(`${folder}/${SERVER_FILE}`);
+  replaceFile(`${folder}/${CA_KEY_FILE}`, keyedPem(authority), PRIVATE_FILE_MODE);
+  replaceFile(`${folder}/${CA_FILE}`, authority.certificatePem, PUBLIC_FILE_MODE);
+  return authority;
+}
+
+/** Both server certificates; `undefined` where one is missing, as a crash may leave it. */
+function loadServers(folder: string, authority: KeyedCertificate): ServerPair | undefined {
+  const [current, next] = [SERVER_FILE, NEXT_FILE].map((file) => {
+    const certificate = load(folder, file);
+    if (certificate && !isIssuedBy(certificate.certificatePem, authority.certificatePem)) {
+      throw corrupt(folder, file, `it is not signed by the CA in ${CA_KEY_FILE}`);
+    }
+    return certificate;
+  });
+  return current && next ? { current, next } : undefined;
+}
+
+/** Makes and stores both; one that is there and valid is kept as the current one. */
+async function issueServers(
+  options: DevelopmentIdentityOptions,
+  authority: KeyedCertificate,
+): Promise<ServerPair> {
+  const { folder, wall, entropy } = options;
+  const nowMs = wall.unixMs();
+  const stored = load(folder, SERVER_FILE);
+  let current = stored && isValid(stored, nowMs) ? stored : undefined;
+  if (current === undefined) {
+    current = await issueServer(authority, {
+      notBeforeMs: nowMs - CERTIFICATE_BACKDATE_MS,
+      entropy,
+    });
+    replaceFile(`${folder}/${SERVER_FILE}`, keyedPem(current), PRIVATE_FILE_MODE);
+  }
+  const next = await issueServer(authority, { notBeforeMs: nextStartMs(current, nowMs), entropy });
+  replaceFile(`${folder}/${NEXT_FILE}`, keyedPem(next), PRIVATE_FILE_MODE);
+  return { current, next };
+}
+
+function load(folder: string, file: string): KeyedCertificate | undefined {
+  const text = readPrivateFile(`${folder}/${file}`);
+  if (text === undefined) return undefined;
+  const parsed = parseKeyedCertificate(text);
+  if (typeof parsed === "string") throw corrupt(folder, file, parsed);
+  return defined(parsed, "A parsed certificate is there");
+}
+
+function corrupt(folder: string, file: string, reason: string): RegistryError {
+  return new RegistryError(
+    "corrupt",
+    `Cannot use ${folder}/${file} as ${reason}: restore it, or remove the folder ${folder} to have ` +
+      "a new development identity made (clients that pinned the old one need the new pin)",
+    { field: `${folder}/${file}` },
+  );
+}
+
+function isValid(
+  certificate: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">,
+  nowMs: number,
+): boolean {
+  return certificate.notBeforeMs <= nowMs && nowMs < certificate.notAfterMs;
+}
+
+/** True where the CA is valid now and for as long as any certificate that it signs next. */
+function outlives(authority: KeyedCertificate, nowMs: number): boolean {
+  return authority.notBeforeMs <= nowMs &&
+    nowMs + 2 * SERVER_CERTIFICATE_LIFE_MS < authority.notAfterMs;
+}
+
+/**
+ * Unix ms from which the next certificate is valid: before the current one is replaced, and never with
+ * a part of its life already over, or it would be replaced as soon as it is shown.
+ */
+export function nextStartMs(
+  current: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">,
+  nowMs: number,
+): number {
+  const lifeMs = current.notAfterMs - current.notBeforeMs;
+  return Math.max(current.notBeforeMs + lifeMs * NEXT_FRACTION, nowMs - CERTIFICATE_BACKDATE_MS);
+}

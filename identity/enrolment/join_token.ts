@@ -1,0 +1,55 @@
+/**
+ * Join tokens: 32 random bytes that entitle whoever shows them first to one certificate, of a subject
+ * that was fixed when the token was made. The registry keeps the hash alone, so that nobody who reads
+ * its state can join by it.
+ */
+import { JOIN_TOKEN_LIFE_MS } from "../../src/base/limits.ts";
+import type { Grants } from "../../src/base/peer.ts";
+import type { Entropy } from "../../src/base/world.ts";
+import type { JoinToken } from "../../src/system/enrolment_records.ts";
+import { decodeBase64url, encodeBase64url } from "../tokens/base64url.ts";
+import { checkGrants } from "../pki/identity_extension.ts";
+import { sha256 } from "../pki/sha256.ts";
+import { formatSpiffeId, type SpiffeId } from "../pki/spiffe.ts";
+
+const PREFIX = "crs-join-";
+const SECRET_BYTES = 32;
+
+/** What a token is made of. */
+export interface JoinTokenOptions {
+  readonly subject: SpiffeId;
+  readonly grants: Grants;
+  /** Unix ms; it lives for {@link JOIN_TOKEN_LIFE_MS} from then. */
+  readonly nowMs: number;
+  readonly entropy: Entropy;
+}
+
+/**
+ * Makes a token.
+ *
+ * @returns its text, to be shown once and not kept, and the record for group 0.
+ * @throws RegistryError `invalid_argument` for grants that are none.
+ */
+export function createJoinToken(
+  options: JoinTokenOptions,
+): { readonly text: string; readonly record: JoinToken } {
+  const secret = new Uint8Array(SECRET_BYTES);
+  options.entropy.fill(secret);
+  const record: JoinToken = {
+    hash: sha256(secret),
+    version: 1,
+    subject: formatSpiffeId(options.subject),
+    grants: checkGrants(options.grants),
+    expiresAtMs: Math.floor(options.nowMs + JOIN_TOKEN_LIFE_MS),
+  };
+  const text = PREFIX + encodeBase64url(secret);
+  secret.fill(0);
+  return { text, record };
+}
+
+/** The hash by which group 0 knows the token of a text; `undefined` where it is no token's text. */
+export function hashJoinToken(text: string): Uint8Array | undefined {
+  if (text.length > 64 || !text.startsWith(PREFIX)) return undefined;
+  const secret = decodeBase64url(text.slice(PREFIX.length));
+  return secret?.length === SECRET_BYTES ? sha256(secret) : undefined;
+}

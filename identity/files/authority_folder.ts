@@ -1,0 +1,210 @@
+/**
+ * The folder of a region's authority, made by `crs identity init` and given to its nodes:
+ *
+ * | file                 | what it is                                                       |
+ * | -------------------- | ---------------------------------------------------------------- |
+ * | `authority.json`     | trust domain, region, the public keys of the administrators      |
+ * | `root.pem`           | the roots' certificates; their keys are not here                 |
+ * | `intermediate-*.pem` | a key and its certificate, two that overlap (mode 0600)          |
+ * | `bundle-signer.pem`  | key and certificate of who signs trust bundles (mode 0600)       |
+ * | `token-key-*.pem`    | keys that sign tokens, followed in the order of names (0600)     |
+ *
+ * Keys that others may read are refused. Who signs when, group 0 and the schedules decide.
+ */
+import { readdirSync } from "node:fs";
+import { bytesEqual } from "../../src/base/bytes.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import { checkRegion } from "../../src/record/validation.ts";
+import type { IdentityLeaf, PemPair } from "../enrolment/authority.ts";
+import { CertificateAuthority } from "../enrolment/authority.ts";
+import { decodeBase64url } from "../tokens/base64url.ts";
+import { SEED_BYTES, type SigningKey, signingKeyOfSeed } from "../pki/ed25519.ts";
+import { decodePem } from "../pki/pem.ts";
+import { readFile, readKeyFile } from "./private_file.ts";
+import { checkTrustDomain, parseSpiffeId } from "../pki/spiffe.ts";
+import { keyIdOf } from "../tokens/token_keys.ts";
+import { TrustStore } from "../trust/trust_store.ts";
+import { isRefusal } from "../pki/certificate_refusal.ts";
+
+/** Files of the folder. */
+export const AUTHORITY_FILE = "authority.json";
+export const ROOT_FILE = "root.pem";
+/** Of the root's own folder: its key and certificate. */
+export const ROOT_KEY_FILE = "root-key.pem";
+export const BUNDLE_SIGNER_FILE = "bundle-signer.pem";
+/** Names of the numbered ones, from 1. */
+export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;
+export const tokenKeyFile = (number: number): string => `token-key-${number}.pem`;
+
+/** Who may come in by a key that stands in the folder. */
+export interface Administrator {
+  /** SPIFFE id of a controller. */
+  readonly subject: string;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** A key that signs tokens. */
+export interface HeldTokenKey {
+  readonly keyId: string;
+  readonly key: SigningKey;
+}
+
+/** What a node of the region holds. */
+export interface RegionAuthority {
+  readonly trustDomain: string;
+  readonly region: string;
+  readonly administrators: readonly Administrator[];
+  /** DER. */
+  readonly roots: readonly Uint8Array[];
+  readonly intermediates: readonly CertificateAuthority[];
+  readonly bundleSigner: PemPair;
+  readonly tokenKeys: readonly HeldTokenKey[];
+}
+
+/**
+ * Reads the folder, and checks that its parts belong together.
+ *
+ * @throws RegistryError `invalid_configuration` where a file is missing, unsound or open to others;
+ * the file is named.
+ */
+export async function openAuthorityFolder(folder: string): Promise<RegionAuthority> {
+  const settings = readSettings(folder);
+  const roots = ders(readNamed(folder, ROOT_FILE));
+  const trust = await TrustStore.open({ trustDomain: settings.trustDomain, roots });
+  if (isRefusal(trust)) throw unusable(folder, ROOT_FILE, trust.message);
+  const intermediates: CertificateAuthority[] = [];
+  for (const file of numbered(folder, "intermediate")) {
+    const authority = await opened(folder, file, CertificateAuthority.open);
+    if (trust.issuerOf(authority.certificate) === undefined) {
+      throw unusable(folder, file, `it is not signed by a root of ${ROOT_FILE}`);
+    }
+    intermediates.push(authority);
+  }
+  if (intermediates.length === 0) {
+    throw unusable(folder, intermediateFile(1), "it is missing");
+  }
+  const tokenKeys: HeldTokenKey[] = [];
+  for (const file of numbered(folder, "token-key")) {
+    const key = await keyOfPem(readSecret(folder, file));
+    if (key === undefined) throw unusable(folder, file, "it holds no Ed25519 key");
+    tokenKeys.push({ keyId: keyIdOf(key.verifying.bytes), key });
+  }
+  const bundleSigner = pairOf(readSecret(folder, BUNDLE_SIGNER_FILE));
+  return { ...settings, roots, intermediates, bundleSigner, tokenKeys };
+}
+
+/** Makes the leaf that was decided, by the intermediate that it names. @returns the chain, leaf first. */
+export async function issueByKeyId(
+  { intermediates }: Pick<RegionAuthority, "intermediates">,
+  leaf: IdentityLeaf & { readonly issuerKeyId: Uint8Array },
+): Promise<readonly Uint8Array[]> {
+  const issuer = intermediates.find(({ certificate }) =>
+    bytesEqual(keyIdentifierOf(certificate), leaf.issuerKeyId)
+  );
+  if (issuer === undefined) {
+    throw new RegistryError(
+      "invalid_configuration",
+      "This node does not hold the intermediate that signs this certificate",
+      { field: "authority" },
+    );
+  }
+  return [await issuer.issueIdentity(leaf), issuer.certificate.der];
+}
+
+/** The key identifier of a CA of ours, 20 bytes. */
+export function keyIdentifierOf(certificate: CertificateAuthority["certificate"]): Uint8Array {
+  const { subjectKeyId } = certificate.extensions;
+  if (subjectKeyId === undefined) {
+    throw new RegistryError("corrupt", "A CA must have a key identifier: it has none");
+  }
+  return subjectKeyId;
+}
+
+/** The Ed25519 key of a PEM text (PKCS #8); `undefined` where it holds none. */
+export async function keyOfPem(text: string): Promise<SigningKey | undefined> {
+  const [der] = decodePem("PRIVATE KEY", text);
+  // The form of RFC 8410 §7 without attributes: 16 bytes, then the seed.
+  if (der === undefined || der.length !== 16 + SEED_BYTES) return undefined;
+  try {
+    return await signingKeyOfSeed(der.subarray(16));
+  } finally {
+    der.fill(0);
+  }
+}
+
+/** Key and certificate of one text. */
+export function pairOf(text: string): PemPair {
+  return { keyPem: text, certificatePem: text };
+}
+
+function readSettings(
+  folder: string,
+): Pick<RegionAuthority, "trustDomain" | "region" | "administrators"> {
+  const text = readNamed(folder, AUTHORITY_FILE);
+  try {
+    const value = JSON.parse(text) as {
+      trustDomain: string;
+      region: string;
+      administrators: { subject: string; publicKey: string }[];
+    };
+    const trustDomain = checkTrustDomain(value.trustDomain);
+    const administrators = value.administrators.map(({ subject, publicKey }) => {
+      const key = decodeBase64url(publicKey);
+      if (parseSpiffeId(subject).role !== "controller" || key?.length !== 32) {
+        throw new Error(`${subject} is no controller with an Ed25519 key`);
+      }
+      return { subject, publicKey: key };
+    });
+    return { trustDomain, region: checkRegion(value.region), administrators };
+  } catch (error) {
+    throw unusable(folder, AUTHORITY_FILE, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Files `<kind>-<n>.pem`, by number. */
+function numbered(folder: string, kind: string): string[] {
+  const pattern = new RegExp(`^${kind}-(\\d{1,6})\\.pem$`);
+  const numberOf = (file: string) => Number(pattern.exec(file)![1]);
+  return readdirSync(folder).filter((file) => pattern.test(file))
+    .sort((left, right) => numberOf(left) - numberOf(right));
+}
+
+async function opened<T>(
+  folder: string,
+  file: string,
+  open: (pair: PemPair) => Promise<T>,
+): Promise<T> {
+  try {
+    return await open(pairOf(readSecret(folder, file)));
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === "corrupt") {
+      throw unusable(folder, file, error.message);
+    }
+    throw error;
+  }
+}
+
+function readSecret(folder: string, file: string): string {
+  const text = readKeyFile(`${folder}/${file}`);
+  if (text === undefined) throw unusable(folder, file, "it is missing");
+  return text;
+}
+
+function readNamed(folder: string, file: string): string {
+  const text = readFile(`${folder}/${file}`);
+  if (text === undefined) throw unusable(folder, file, "it is missing");
+  return text;
+}
+
+function ders(pem: string): Uint8Array[] {
+  return decodePem("CERTIFICATE", pem).flatMap((der) => der === undefined ? [] : [der]);
+}
+
+function unusable(folder: string, file: string, reason: string): RegistryError {
+  return new RegistryError(
+    "invalid_configuration",
+    `Cannot use ${folder}/${file}: ${reason}; crs identity init makes such a folder`,
+    { field: "authority" },
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * Files that must be whole and, where they hold keys, private: written beside their place, synced,
+ * renamed, folder synced, so that a crash leaves the old or the new one and never a part.
+ */
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { RegistryError } from "../../src/base/errors.ts";
+import { IDENTITY_FILE_BYTES_MAX } from "../../src/base/limits.ts";
+import { systemAdvice, systemCodeOf } from "../../src/base/system_error.ts";
+import { readBoundedFile, UnfitFile } from "./bounded_file.ts";
+
+/** Mode of a file with a key: its owner alone. */
+export const PRIVATE_FILE_MODE = 0o600;
+/** Mode of a file for every reader. */
+export const PUBLIC_FILE_MODE = 0o644;
+/** Mode of a folder with keys. */
+export const PRIVATE_FOLDER_MODE = 0o700;
+
+/** Makes a folder that its owner alone enters, with its parents; an existing one is narrowed. */
+export function ensurePrivateFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    narrow(path, PRIVATE_FOLDER_MODE);
+  } catch (error) {
+    throw unusable(path, "made", error);
+  }
+}
+
+/**
+ * Replaces a file as a whole, durably.
+ *
+ * @throws RegistryError `storage_unavailable` where the disk refuses; the old file is left then.
+ */
+export function replaceFile(path: string, text: string, mode: number): void {
+  const draft = `${path}.new`;
+  try {
+    rmSync(draft, { force: true });
+    // "wx": a draft that somebody placed there meanwhile, a link for instance, is not followed.
+    const file = openSync(draft, "wx", mode);
+    try {
+      const bytes = new TextEncoder().encode(text);
+      for (let written = 0; written < bytes.length;) {
+        written += writeSync(file, bytes, written);
+      }
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    chmodSync(draft, mode);
+    renameSync(draft, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    throw unusable(path, "written", error);
+  }
+}
+
+/** Renames durably. @throws RegistryError `storage_unavailable` where the disk refuses. */
+export function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+    syncFolder(dirname(to));
+  } catch (error) {
+    throw unusable(to, "replaced", error);
+  }
+}
+
+/** Removes a file if it is there. @throws RegistryError `storage_unavailable`. */
+export function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw unusable(path, "removed", error);
+  }
+}
+
+/** Removes a folder unless something is in it. @throws RegistryError `storage_unavailable`. */
+export function removeEmptyFolder(path: string): void {
+  try {
+    if (readdirSync(path).length === 0) rmdirSync(path);
+  } catch (error) {
+    throw unusable(path, "removed", error);
+  }
+}
+
+/**
+ * The text of a file, or `undefined` where there is none.
+ *
+ * @throws RegistryError `storage_unavailable` where it cannot be read, `corrupt` where it is far
+ * too large or no regular file.
+ */
+export function readFile(path: string): string | undefined {
+  return readChecked(path, () => {});
+}
+
+/** The text of a file with a key; its mode is narrowed to its owner first. */
+export function readPrivateFile(path: string): string | undefined {
+  const text = readFile(path);
+  if (text !== undefined) {
+    try {
+      narrow(path, PRIVATE_FILE_MODE);
+    } catch (error) {
+      throw unusable(path, "made private", error);
+    }
+  }
+  return text;
+}
+
+/**
+ * The text of a file with a production key; `undefined` where there is none. One that others may read
+ * is refused, not narrowed: who could read it may have, and only the operator knows.
+ *
+ * @throws RegistryError `invalid_configuration` where its mode lets others in, `storage_unavailable`,
+ * `corrupt` where it is far too large.
+ */
+export function readKeyFile(path: string): string | undefined {
+  // Of the open file, so that what is checked is what is read.
+  return readChecked(path, (mode) => {
+    if ((mode & 0o077) === 0) return;
+    throw new RegistryError(
+      "invalid_configuration",
+      `Cannot use ${path} as others may open it (mode ${(mode & 0o777).toString(8)}): if nobody ` +
+        `did, make it private by chmod 600; else have a new key made`,
+      { field: path },
+    );
+  });
+}
+
+function readChecked(path: string, check: (mode: number) => void): string | undefined {
+  try {
+    return readBoundedFile(path, IDENTITY_FILE_BYTES_MAX, check);
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    if (error instanceof UnfitFile) throw unfit(path, error);
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw unusable(path, "read", error);
+  }
+}
+
+function narrow(path: string, mode: number): void {
+  const found = statSync(path).mode & 0o777;
+  if ((found & ~mode) !== 0) chmodSync(path, found & mode);
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function unfit(path: string, { message }: UnfitFile): RegistryError {
+  return new RegistryError(
+    "corrupt",
+    `Cannot read ${path} as ${message}: a file of at most ${IDENTITY_FILE_BYTES_MAX} bytes is ` +
+      "expected",
+    { field: path },
+  );
+}
+
+function unusable(path: string, done: string, error: unknown): RegistryError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const advice = systemAdvice(error) ?? "check that this user owns it and that the disk has room";
+  return new RegistryError(
+    "storage_unavailable",
+    `${path} cannot be ${done} (${reason}): ${advice}`,
+    { field: path },
+    error,
+  );
+}

@@ -1,0 +1,85 @@
+/**
+ * Reads one certificate (RFC 5280 §4.1) from bytes of a stranger into the facts that path validation
+ * judges. What is not strict DER, not version 3, or not of the two kinds of key that are taken is
+ * refused here, by code; whether what is read may be believed is decided in `path_validation.ts`.
+ *
+ * The library that writes certificates does not read those of strangers: it takes BER for DER, parts
+ * too many, and one extension twice, all without a word (the tests have each), it cannot tell the
+ * extensions that UUIDs name from one another, and it needs some eighty times as long.
+ */
+import { bytesEqual, toHex } from "../../src/base/bytes.ts";
+import { CERTIFICATE_BYTES_MAX } from "../../src/base/limits.ts";
+import { type CertificateExtensions, readExtensions } from "./certificate_extensions.ts";
+import type { CertificateRefusal } from "./certificate_refusal.ts";
+import { contextConstructed, DER_TAG, DerError } from "./der.ts";
+import {
+  type OpenStructure,
+  type PublicKey,
+  readName,
+  readPublicKey,
+  readStructure,
+  type SignedStructure,
+} from "./signed_structure.ts";
+
+/** What a certificate says. Arrays are views of `der`, which nobody changes. */
+export interface ParsedCertificate extends SignedStructure {
+  readonly der: Uint8Array;
+  /** Hexadecimal, without leading zeros. */
+  readonly serialNumber: string;
+  /** Names in DER, compared as bytes. */
+  readonly issuer: Uint8Array;
+  readonly subject: Uint8Array;
+  /** Unix ms; valid in `[notBeforeMs, notAfterMs]`. */
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly publicKey: PublicKey;
+  readonly extensions: CertificateExtensions;
+}
+
+/**
+ * Reads a certificate; any bytes give facts or a refusal, in time proportional to their number.
+ *
+ * @param der kept by the result, so nobody may change it.
+ */
+export function readCertificate(der: Uint8Array): ParsedCertificate | CertificateRefusal {
+  return readStructure(der, CERTIFICATE_BYTES_MAX, (signed) => readFields(der, signed));
+}
+
+function readFields(der: Uint8Array, signed: OpenStructure): ParsedCertificate {
+  const { fields, algorithmBytes, signedBytes, signatureAlgorithm, signature } = signed;
+  const version = fields.inside(contextConstructed(0));
+  if (version.unsigned(2) !== 2) throw new DerError("the version must be 3");
+  version.finish();
+  const serial = fields.unsignedBytes();
+  if (serial.length > 20 || (serial.length === 1 && serial[0] === 0)) {
+    throw new DerError("the serial number must have 1 to 20 bytes and not be zero");
+  }
+  if (!bytesEqual(fields.whole(DER_TAG.sequence), algorithmBytes)) {
+    throw new DerError("it names two algorithms");
+  }
+  const issuer = readName(fields);
+  const validity = fields.inside(DER_TAG.sequence);
+  const notBeforeMs = validity.time();
+  const notAfterMs = validity.time();
+  validity.finish();
+  if (notAfterMs < notBeforeMs) throw new DerError("it ends before it begins");
+  const subject = readName(fields);
+  const publicKey = readPublicKey(fields);
+  const wrapper = fields.inside(contextConstructed(3));
+  fields.finish();
+  const extensions = readExtensions(wrapper.inside(DER_TAG.sequence));
+  wrapper.finish();
+  return {
+    der,
+    signedBytes,
+    signatureAlgorithm,
+    signature,
+    serialNumber: toHex(serial),
+    issuer,
+    subject,
+    notBeforeMs,
+    notAfterMs,
+    publicKey,
+    extensions,
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * X25519 keys (RFC 7748, RFC 8037): to agree on a secret with somebody who is not there. Public keys
+ * have one encoding, reduced and without the unused bit, and none of small order is taken, with which
+ * a secret would be zero whoever holds the other key. Portable: a browser seals and opens, too.
+ */
+import { calculateJwkThumbprint } from "jose";
+import { concatBytes } from "../../src/base/bytes.ts";
+import { RegistryError } from "../../src/base/errors.ts";
+import type { Entropy } from "../../src/base/world.ts";
+import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+
+/** Bytes of a public key, of a private one, and of a secret. */
+export const X25519_BYTES = 32;
+
+const ALGORITHM = "X25519";
+
+/** A public key to seal for. */
+export interface SealingKey {
+  /** Its thumbprint (RFC 7638). */
+  readonly keyId: string;
+  /** 32 bytes. */
+  readonly bytes: Uint8Array;
+  readonly handle: CryptoKey;
+}
+
+/** The private key that opens, which no code can read back. */
+export interface OpeningKey {
+  readonly sealing: SealingKey;
+  readonly handle: CryptoKey;
+}
+
+/**
+ * A new key from 32 bytes of `entropy`.
+ *
+ * @returns the key, and its private bytes for the caller to keep in a private file or to overwrite.
+ */
+export async function generateOpeningKey(
+  entropy: Entropy,
+): Promise<{ readonly key: OpeningKey; readonly secret: Uint8Array }> {
+  const secret = new Uint8Array(X25519_BYTES);
+  entropy.fill(secret);
+  return { key: await openingKeyOf(secret), secret };
+}
+
+/** The key of 32 private bytes, copied. */
+export async function openingKeyOf(secret: Uint8Array): Promise<OpeningKey> {
+  if (secret.length !== X25519_BYTES) {
+    throw new RangeError(`A private key must have ${X25519_BYTES} bytes: found ${secret.length}`);
+  }
+  const der = new Uint8Array(concatBytes([PKCS8_PREFIX, secret]));
+  const { subtle } = crypto;
+  try {
+    const readable = await subtle.importKey("pkcs8", der, ALGORITHM, true, ["deriveBits"]);
+    const { x } = await subtle.exportKey("jwk", readable);
+    const bytes = decodeBase64url(x ?? "");
+    if (bytes === undefined) throw new Error("The runtime gave no public key for a private one");
+    const handle = await subtle.importKey("pkcs8", der, ALGORITHM, false, ["deriveBits"]);
+    return { sealing: await sealingKeyOf(bytes), handle };
+  } finally {
+    der.fill(0);
+  }
+}
+
+/** `PrivateKeyInfo` of an X25519 key up to the key itself (RFC 8410 §7). */
+const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 110, 4, 34, 4, 32);
+
+/**
+ * A public key from its 32 bytes, copied.
+ *
+ * @throws RegistryError `invalid_argument` where it is not canonical or of small order.
+ */
+export async function sealingKeyOf(bytes: Uint8Array): Promise<SealingKey> {
+  const fault = x25519Fault(bytes);
+  if (fault !== undefined) {
+    throw new RegistryError(
+      "invalid_argument",
+      `publicKey must be a canonical X25519 key, not of small order: found ${fault}`,
+      { field: "publicKey" },
+    );
+  }
+  const own = new Uint8Array(bytes);
+  const handle = await crypto.subtle.importKey("raw", own, ALGORITHM, true, []);
+  const jwk = { kty: "OKP", crv: ALGORITHM, x: encodeBase64url(own) };
+  return { keyId: await calculateJwkThumbprint(jwk, "sha256"), bytes: own, handle };
+}
+
+/**
+ * The secret of two keys.
+ *
+ * @throws RegistryError `invalid_argument` for a public key that is not sound.
+ */
+export async function sharedSecret(key: OpeningKey, publicKey: Uint8Array): Promise<Uint8Array> {
+  const { handle } = await sealingKeyOf(publicKey);
+  const agreed = { name: ALGORITHM, public: handle };
+  return new Uint8Array(await crypto.subtle.deriveBits(agreed, key.handle, 8 * X25519_BYTES));
+}
+
+/** What forbids a public key, `undefined` where nothing does. */
+export function x25519Fault(
+  bytes: Uint8Array,
+): "length" | "not_canonical" | "small_order" | undefined {
+  if (bytes.length !== X25519_BYTES) return "length";
+  let u = 0n;
+  for (let index = X25519_BYTES - 1; index >= 0; index--) u = u << 8n | BigInt(bytes[index]!);
+  if (u >= P) return "not_canonical";
+  return SMALL_ORDER.includes(u) ? "small_order" : undefined;
+}
+
+const P = 2n ** 255n - 19n;
+/** u of the points of order 1, 2, 4 and 8, on the curve and on its twist (RFC 7748 §7). */
+const SMALL_ORDER: readonly bigint[] = [
+  0n,
+  1n,
+  P - 1n,
+  325606250916557431795983626356110631294008115727848805560023387167927233504n,
+  39382357235489614581723060781553021112529911719440698176882885853963445705823n,
+];

@@ -1,0 +1,153 @@
+/**
+ * How long a session's identity counts: until its leaf, the token that it uses, its session or a ban
+ * ends it, whichever is first. The peer that it makes carries one signal for all of them.
+ *
+ * Clock assumptions: leaves, tokens and sessions end by the wall clock, which is looked at once a
+ * minute at least, so that a clock that was set or a machine that slept is noticed; the session's
+ * longest time also runs by the monotonic clock of the scheduler, which no one can set.
+ */
+import { RegistryError } from "../../src/base/errors.ts";
+import { SESSION_LIFE_CHECK_MS } from "../../src/base/limits.ts";
+import type { AuthenticatedPeer } from "../../src/base/peer.ts";
+import type { Scheduler, Timer, WallClock } from "../../src/base/world.ts";
+import type { AccessPolicy } from "../../src/record/access.ts";
+import type { BanList, BanWatch } from "./ban_list.ts";
+import { authenticatedPeer, type ProvenIdentity } from "../registry_auth/mod.ts";
+import type { TokenClaims } from "../tokens/token.ts";
+import { SessionTokens, tokenRefused, type TokenRules } from "../tokens/token_check.ts";
+import { withToken } from "../tokens/token_grants.ts";
+
+/** What tokens on a session are held to. */
+export interface TokenAcceptance {
+  readonly rules: TokenRules;
+  /** Whether tokens count over sessions that could be relayed too. */
+  readonly policy: AccessPolicy;
+}
+
+/** What a life is made of. */
+export interface SessionLifeOptions {
+  readonly identity: ProvenIdentity;
+  readonly pinned: boolean;
+  /** Unix ms. */
+  readonly expiresAtMs: number;
+  /** From now on, by the monotonic clock, ms. */
+  readonly sessionMsMax: number;
+  readonly wall: WallClock;
+  readonly scheduler: Scheduler;
+  readonly bans?: BanList;
+  /** Absent: no token is taken. */
+  readonly tokens?: TokenAcceptance;
+}
+
+/** The identity of one session, while it counts. */
+export class SessionLife {
+  readonly #options: SessionLifeOptions;
+  /** What the certificate alone makes of it. */
+  readonly #certified: AuthenticatedPeer;
+  readonly #watch: BanWatch | undefined;
+  readonly #revoking = new AbortController();
+  readonly #close: (() => void)[] = [];
+  #peer: AuthenticatedPeer;
+  #tokens: SessionTokens | undefined;
+  /** The token in use. */
+  #token: { readonly text: string; readonly claims: TokenClaims } | undefined;
+  #timer: Timer | undefined;
+  #over = false;
+
+  constructor(options: SessionLifeOptions) {
+    const { identity, bans, scheduler, sessionMsMax } = options;
+    this.#options = options;
+    this.#peer = this.#certified = authenticatedPeer(identity, {
+      ...options,
+      revoked: this.#revoking.signal,
+    });
+    const watch = bans?.watch(identity);
+    this.#watch = watch;
+    if (watch !== undefined) {
+      this.#close.push(() => watch.close());
+      const onBan = () => this.#end(watch.signal.reason);
+      if (watch.signal.aborted) {
+        onBan();
+        return;
+      }
+      watch.signal.addEventListener("abort", onBan);
+    }
+    const longest = scheduler.after(sessionMsMax, () => this.#end(expired()));
+    this.#close.push(() => longest.cancel(), () => this.#timer?.cancel());
+    this.#look();
+  }
+
+  /** Who it is, with what the token in use adds. */
+  get peer(): AuthenticatedPeer {
+    return this.#peer;
+  }
+
+  /** The token in use. */
+  get token(): string | undefined {
+    return this.#token?.text;
+  }
+
+  /**
+   * Takes up a token in place of the one before. The one that is in use already is not verified
+   * again.
+   *
+   * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied` over a
+   * session that could be relayed, `invalid_configuration` where no tokens are taken; the session
+   * goes on as it was.
+   */
+  useToken(text: string): AuthenticatedPeer {
+    const { tokens, wall } = this.#options;
+    if (tokens === undefined) {
+      throw new RegistryError("invalid_configuration", "This node takes no tokens");
+    }
+    this.#tokens ??= new SessionTokens(this.#certified, tokens.rules);
+    const claims = this.#tokens.check(text, wall.unixMs());
+    if (typeof claims === "string") throw tokenRefused(claims);
+    return claims === this.#token?.claims ? this.#peer : this.#take(text, claims, tokens);
+  }
+
+  /** The session is over, or a new life follows: the signal fires no more. */
+  close(): void {
+    this.#over = true;
+    for (const close of this.#close.splice(0)) close();
+  }
+
+  #take(text: string, claims: TokenClaims, { policy }: TokenAcceptance): AuthenticatedPeer {
+    const peer = withToken(this.#certified, claims, policy);
+    if (peer === undefined) {
+      throw new RegistryError(
+        "permission_denied",
+        "No token is taken over a session whose server was not pinned: name its pin",
+      );
+    }
+    if (this.#over) {
+      throw new RegistryError("unauthenticated", "The session was proven anew: show it again");
+    }
+    this.#peer = peer;
+    this.#token = { text, claims };
+    this.#timer?.cancel();
+    this.#look();
+    // Last of all: a token that was banned meanwhile ends the session here.
+    this.#watch?.useToken(claims.tokenId);
+    return peer;
+  }
+
+  #look(): void {
+    const { wall, scheduler } = this.#options;
+    const leftMs = this.#peer.expiresAtMs - wall.unixMs();
+    if (leftMs <= 0) return this.#end(expired());
+    this.#timer = scheduler.after(
+      Math.min(leftMs, SESSION_LIFE_CHECK_MS),
+      () => this.#look(),
+    );
+  }
+
+  #end(reason: unknown): void {
+    this.close();
+    this.#revoking.abort(reason);
+  }
+}
+
+function expired(): RegistryError {
+  return new RegistryError("unauthenticated", "The identity of this session has expired: renew it");
+}

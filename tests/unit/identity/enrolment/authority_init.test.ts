@@ -1,0 +1,180 @@
+/** The folders of a trust domain: made once, opened by nodes, and given new keys while in use. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { initAuthority, type InitResult } from "../../../../identity/enrolment/authority_init.ts";
+import {
+  keyIdentifierOf,
+  openAuthorityFolder,
+} from "../../../../identity/files/authority_folder.ts";
+import { rotateAuthority } from "../../../../identity/enrolment/authority_rotation.ts";
+import { IdentityFolder } from "../../../../identity/files/identity_folder.ts";
+import { intermediateSteps } from "../../../../identity/enrolment/intermediate_schedule.ts";
+import { heldIntermediates } from "../../../../identity/trust/bundle_publication.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
+import { INTERMEDIATE_LIFE_MS } from "../../../../src/base/limits.ts";
+import { SeededEntropy } from "../../../../src/base/prng.ts";
+import { NOW_MS } from "../../../support/test_pki.ts";
+
+const entropy = new SeededEntropy(1);
+
+async function inFolder(run: (made: InitResult, folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(await init(`${folder}/pki`), folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function init(folder: string): Promise<InitResult> {
+  const trustDomain = "registry.example";
+  return initAuthority({ folder, trustDomain, region: "eu-1", nowMs: NOW_MS, entropy });
+}
+
+async function code(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return "ok";
+  } catch (error) {
+    if (error instanceof RegistryError) return error.code;
+    throw error;
+  }
+}
+
+const modes = (folder: string) =>
+  Object.fromEntries(
+    [...Deno.readDirSync(folder)].map(({ name }) => [
+      name,
+      (Deno.statSync(`${folder}/${name}`).mode! & 0o777).toString(8),
+    ]),
+  );
+
+test("initAuthority writes keys for their owner alone, and no root's key for the nodes", () =>
+  inFolder((made) => {
+    assert.equal(modes(made.rootFolder), { "root-key.pem": "600" });
+    assert.equal(modes(made.authorityFolder), {
+      "authority.json": "644",
+      "bundle-signer.pem": "600",
+      "intermediate-1.pem": "600",
+      "intermediate-2.pem": "600",
+      "root.pem": "644",
+      "token-key-1.pem": "600",
+    });
+    assert.equal(modes(made.administratorFolder), {
+      "identity.json": "644",
+      "key.pem": "600",
+      "root.pem": "644",
+    });
+    assert.not.match(Deno.readTextFileSync(`${made.authorityFolder}/root.pem`), /PRIVATE/);
+    return Promise.resolve();
+  }));
+
+test("initAuthority never writes over a trust domain", () =>
+  inFolder(async (made, folder) => {
+    const before = Deno.readTextFileSync(`${made.rootFolder}/root-key.pem`);
+    assert.is(await code(init(`${folder}/pki`)), "invalid_argument");
+    assert.is(Deno.readTextFileSync(`${made.rootFolder}/root-key.pem`), before);
+  }));
+
+test("initAuthority refuses names that no node takes, and leaves nothing behind", async () => {
+  const folder = await Deno.makeTempDir();
+  const names = [
+    ["registry.example", "EU"],
+    ["registry.example", "EU 1"],
+    ["registry.example", "eu/1"],
+    ["registry.example", ""],
+    ["Registry.example", "eu-1"],
+    ["registry..example", "eu-1"],
+    ["", "eu-1"],
+  ] as const;
+  for (const [trustDomain, region] of names) {
+    const options = { folder: `${folder}/pki`, trustDomain, region, nowMs: NOW_MS, entropy };
+    assert.is(await code(initAuthority(options)), "invalid_argument", `${trustDomain} ${region}`);
+    assert.equal([...Deno.readDirSync(folder)], []);
+  }
+  assert.is(await code(init(`${folder}/pki/`)), "ok");
+  assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["pki"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("initAuthority makes all or nothing, also in a folder that exists", async () => {
+  const folder = await Deno.makeTempDir();
+  Deno.writeTextFileSync(`${folder}/notes.txt`, "mine");
+  assert.is(await code(init(`${folder}/notes.txt`)), "invalid_argument");
+  assert.is(await code(init("")), "invalid_argument");
+  // It fails half-way: the place of one part cannot be taken.
+  let fills = 0;
+  const failing = {
+    unit: () => entropy.unit(),
+    fill: (bytes: Uint8Array) => {
+      if (++fills === 8) throw new RegistryError("internal", "No entropy");
+      entropy.fill(bytes);
+    },
+  } as typeof entropy;
+  const options = { folder, trustDomain: "a.example", region: "eu-1", nowMs: NOW_MS };
+  assert.is(await code(initAuthority({ ...options, entropy: failing })), "internal");
+  assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
+  assert.is(await code(initAuthority({ ...options, entropy })), "ok");
+  assert.equal(
+    [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
+    ["administrator", "authority", "notes.txt", "root"],
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("what initAuthority made opens, and knows the administrator's key", () =>
+  inFolder(async (made) => {
+    const held = await openAuthorityFolder(made.authorityFolder);
+    assert.equal([held.trustDomain, held.region], ["registry.example", "eu-1"]);
+    const folder = new IdentityFolder(made.administratorFolder);
+    assert.is(folder.subject, made.administrator);
+    const { bytes } = (await folder.firstKey(entropy)).verifying;
+    assert.equal(held.administrators, [{ subject: made.administrator, publicKey: bytes }]);
+  }));
+
+test("of the first two intermediates one signs at once, and the other from its half on", () =>
+  inFolder(async (made) => {
+    const held = await openAuthorityFolder(made.authorityFolder);
+    const [first, second] = held.intermediates.map((one) => keyIdentifierOf(one.certificate));
+    const publishedAtMs = NOW_MS;
+    const at = (nowMs: number) => {
+      const known = heldIntermediates(held, undefined, NOW_MS)
+        .map((one) => ({ ...one, publishedAtMs: one.publishedAtMs ?? publishedAtMs }));
+      return intermediateSteps(known, nowMs);
+    };
+    assert.equal(at(NOW_MS).signer?.keyId, first);
+    assert.is(at(NOW_MS).named.length, 2);
+    assert.is(at(NOW_MS).needsFollower, false);
+    const half = NOW_MS + INTERMEDIATE_LIFE_MS / 2;
+    assert.equal(at(half - 7_200_000).signer?.keyId, first);
+    assert.equal(at(half + 7_200_000).signer?.keyId, second);
+  }));
+
+test("rotateAuthority adds keys beside the old ones, and replaces who signs bundles", () =>
+  inFolder(async ({ authorityFolder, rootFolder }) => {
+    const before = await openAuthorityFolder(authorityFolder);
+    const options = { authorityFolder, nowMs: NOW_MS, entropy };
+    const file = await rotateAuthority({ ...options, part: "token-key" });
+    assert.is(file, `${authorityFolder}/token-key-2.pem`);
+    await rotateAuthority({ ...options, part: "intermediate", rootFolder });
+    await rotateAuthority({ ...options, part: "bundle-signer", rootFolder });
+    const after = await openAuthorityFolder(authorityFolder);
+    assert.equal(after.tokenKeys.map(({ keyId }) => keyId).slice(0, 1), [
+      before.tokenKeys[0]!.keyId,
+    ]);
+    assert.is(after.tokenKeys.length, 2);
+    assert.is(after.intermediates.length, 3);
+    assert.is.not(after.bundleSigner.keyPem, before.bundleSigner.keyPem);
+    assert.is(modes(authorityFolder)["intermediate-3.pem"], "600");
+  }));
+
+test("rotateAuthority needs the root for what a root signs", () =>
+  inFolder(async ({ authorityFolder, administratorFolder }) => {
+    const options = { authorityFolder, nowMs: NOW_MS, entropy, part: "intermediate" } as const;
+    assert.is(await code(rotateAuthority(options)), "invalid_argument");
+    const wrong = { ...options, rootFolder: administratorFolder };
+    assert.is(await code(rotateAuthority(wrong)), "invalid_argument");
+    assert.is(modes(authorityFolder)["intermediate-3.pem"], undefined);
+  }));
+
+test.run();
