@@ -210,7 +210,7 @@ test("HalfOpenHandshakes bounds 10,000 that never go on, and others are served",
   assert.is(evicted, halfOpen.evicted);
   assert.ok(evicted >= 10_000 - AUTH_HALF_OPEN_MAX);
   assert.ok(heldBytes < 10_000 * 512, `${heldBytes} bytes were held`);
-  // Some 2 s on an idle machine; a search through all that are open would take minutes.
+  // Wide, so that it holds on a loaded machine.
   assert.ok(tookMs < 20_000, `10,000 took ${tookMs} ms`);
 });
 
