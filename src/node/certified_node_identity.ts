@@ -25,10 +25,10 @@ import { planFromBytes } from "../../identity/tokens/token_key_plan.ts";
 import { PublishedTokenKeys } from "../../identity/tokens/token_keys.ts";
 import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import { IdentityAuthority } from "./identity_authority.ts";
-import type { IdentityService } from "./identity_service.ts";
+import { IdentityAuthority } from "../serving/identity_authority.ts";
+import type { IdentityService } from "../serving/identity_service.ts";
 import type { NodeIdentity } from "./node_identity.ts";
-import { nodeSubjectId } from "./node_subject.ts";
+import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
 import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
 

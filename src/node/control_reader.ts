@@ -3,7 +3,7 @@ import { HELLO_BYTES_MAX } from "../base/limits.ts";
 import { type ControlMessage, readControl } from "../wire/control.ts";
 import { FrameAssembler } from "../wire/frame_assembler.ts";
 import type { Stream } from "../../transport/transport.ts";
-import { nextReadBuffer } from "./request_stream.ts";
+import { nextReadBuffer } from "../serving/request_stream.ts";
 
 /** Reads what a client sends on its control stream. */
 export class ControlReader {

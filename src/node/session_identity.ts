@@ -28,7 +28,7 @@ import {
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
-import type { Refusals } from "./refusals.ts";
+import type { Refusals } from "../serving/refusals.ts";
 
 /** A proof that counts for a while. */
 export interface Proof {

@@ -28,15 +28,19 @@ import {
 } from "../wire/control.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { Listener, OnError, Session, Stream } from "../../transport/transport.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../serving/caller.ts";
 import { ControlReader } from "./control_reader.ts";
-import type { HeldClock } from "./held_clock.ts";
-import { TokenBucket } from "./rate_limiter.ts";
-import type { ReplyWriter } from "./reply_writer.ts";
+import type { HeldClock } from "../serving/held_clock.ts";
+import { TokenBucket } from "../serving/rate_limiter.ts";
+import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
-import { type RequestHandler, type RequestObserver, RequestStream } from "./request_stream.ts";
-import { type SessionAccount, SessionBudget } from "./session_budget.ts";
-import { StallWatch } from "./stall_watch.ts";
+import {
+  type RequestHandler,
+  type RequestObserver,
+  RequestStream,
+} from "../serving/request_stream.ts";
+import { type SessionAccount, SessionBudget } from "../serving/session_budget.ts";
+import { StallWatch } from "../serving/stall_watch.ts";
 import { Strangers } from "./strangers.ts";
 
 /** What the node says of itself in every HelloReply. */

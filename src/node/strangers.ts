@@ -13,7 +13,7 @@ import {
 import type { Scheduler } from "../base/world.ts";
 import type { Session } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
-import type { RequestStream } from "./request_stream.ts";
+import type { RequestStream } from "../serving/request_stream.ts";
 
 /** All of a node. */
 export class Strangers {

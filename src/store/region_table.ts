@@ -4,7 +4,7 @@
  * Derived state only: a number never leaves the process. A region without live records keeps its
  * number until another one needs it, so that a region which comes and goes costs nothing. Number 0
  * stands for every region that came when all numbers were in use; who needs such a region compares its
- * bytes, and new ones are refused before they are logged (src/node/admission.ts).
+ * bytes, and new ones are refused before they are logged (src/serving/admission.ts).
  */
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";

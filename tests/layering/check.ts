@@ -23,6 +23,8 @@ export interface Room {
   readonly simulated?: boolean;
   /** True where all that it loads must run in a browser too. */
   readonly portable?: boolean;
+  /** For a folder that may import only some files of this room: their names here. */
+  readonly doors?: Readonly<Record<string, readonly string[]>>;
   /** True where a file need not be reachable from an entry: tests and benches start by themselves. */
   readonly startsItself?: boolean;
 }
@@ -153,6 +155,12 @@ function checkImports(unit: Unit, units: ReadonlyMap<string, Unit>, breaches: Br
 function floorBreach(unit: Unit, target: Unit): string | undefined {
   const [own, other] = [unit.room, target.room];
   if (own === undefined || other === undefined || own === other) return undefined;
+  const doors = other.doors?.[own.folder];
+  if (doors !== undefined && !doors.some((name) => target.path === `${other.folder}/${name}`)) {
+    return `imports ${target.path}: ${own.folder} may import only ${
+      doors.join(", ")
+    } of ${other.folder}`;
+  }
   if (other.floor < own.floor) return undefined;
   const relation = other.floor === own.floor ? "the same floor" : "a higher floor";
   return `imports ${target.path}: ${own.folder} is F${own.floor}, and ${other.folder} (F${other.floor}) ` +

@@ -3,8 +3,8 @@
  * replicas are; and the checkers that see all of it.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
-import { OUTAGE_TIMING } from "../../src/node/available_time.ts";
-import type { GroupSettings } from "../../src/node/group_set.ts";
+import { OUTAGE_TIMING } from "../../src/replication/available_time.ts";
+import type { GroupSettings } from "../../src/replication/group_set.ts";
 import type { Checker, CheckerMaker, ClusterView, Expiry, ReplicaView } from "./history.ts";
 import type { MachineClock } from "./machine.ts";
 import { SimNetwork } from "./network.ts";

@@ -6,7 +6,7 @@
  * client knows them. `at` fields are places in the one order of all calls and answers.
  */
 import type { Bond } from "../../src/liveness/mod.ts";
-import type { OutageTiming } from "../../src/node/available_time.ts";
+import type { OutageTiming } from "../../src/replication/available_time.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
 import type { Position } from "../../src/store/reply.ts";
 

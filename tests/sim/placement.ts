@@ -3,7 +3,7 @@
  * and never again; a replica that was removed from its group is nobody any more.
  */
 import type { NodeId } from "../../src/base/ids.ts";
-import type { ReplicaDirectory } from "../../src/node/group_set.ts";
+import type { ReplicaDirectory } from "../../src/replication/group_set.ts";
 import type { ReplicaRef } from "./history.ts";
 
 /** Founders of groups of one have id 1 by their nature; here every group begins with an image. */

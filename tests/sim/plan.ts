@@ -8,8 +8,8 @@
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { CLOCK_DRIFT_PPM, STALL_MS, TURN_LATE_MS } from "../../src/base/limits.ts";
 import { LIVENESS_TIMING, type LivenessTiming } from "../../src/liveness/timing.ts";
-import type { OutageTiming } from "../../src/node/available_time.ts";
-import type { GroupSettings } from "../../src/node/group_set.ts";
+import type { OutageTiming } from "../../src/replication/available_time.ts";
+import type { GroupSettings } from "../../src/replication/group_set.ts";
 import type { NetworkSettings } from "./network.ts";
 
 /** What may befall a cluster. Each is a kind of its own that a seed may leave out. */

@@ -2,8 +2,8 @@
 import type { GroupTimeMs, LogIndex, Term } from "../../src/base/ids.ts";
 import type { MonotonicClock } from "../../src/base/world.ts";
 import type { Bond } from "../../src/liveness/mod.ts";
-import type { RaftGroup } from "../../src/node/group.ts";
-import { PartitionMachine } from "../../src/node/machines.ts";
+import type { RaftGroup } from "../../src/replication/group.ts";
+import { PartitionMachine } from "../../src/replication/machines.ts";
 import type { Configuration, RaftStatus } from "../../src/raft/mod.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import type { ApplyReply } from "../../src/store/reply.ts";

@@ -9,7 +9,7 @@ import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
 import { encodePut, encodeRemove } from "../../src/record/command.ts";
 import type { CommandHeader } from "../../src/record/command.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
-import type { Group, Proposed, ReadPoint } from "../../src/node/group_interface.ts";
+import type { Group, Proposed, ReadPoint } from "../../src/replication/group_interface.ts";
 import { type ApplyReply, NO_POSITION, type Position } from "../../src/store/reply.ts";
 import type { PartitionStore } from "../../src/store/store.ts";
 import type { Operation, OperationKind } from "./history.ts";

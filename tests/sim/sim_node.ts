@@ -4,7 +4,7 @@
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { NodeId } from "../../src/base/ids.ts";
-import type { GroupSettings, PeerLinks } from "../../src/node/group_set.ts";
+import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../src/storage/storage.ts";
 import type { NodeOutage, NodeState, NodeView, ReplicaView } from "./history.ts";

@@ -15,11 +15,11 @@ import {
   type Term,
 } from "../../src/base/ids.ts";
 import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
-import type { Proposed } from "../../src/node/group_interface.ts";
-import type { RaftGroup } from "../../src/node/group.ts";
-import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/node/group_set.ts";
-import { Recovery, type RestorableMachine } from "../../src/node/recovery.ts";
-import type { PreparedImage } from "../../src/node/state_machine.ts";
+import type { Proposed } from "../../src/replication/group_interface.ts";
+import type { RaftGroup } from "../../src/replication/group.ts";
+import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/replication/group_set.ts";
+import { Recovery, type RestorableMachine } from "../../src/replication/recovery.ts";
+import type { PreparedImage } from "../../src/replication/state_machine.ts";
 import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { openSharedLog } from "../../src/storage/open_shared_log.ts";

@@ -12,7 +12,7 @@ import {
   type ReplicaView,
   type Words,
 } from "../history.ts";
-import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/node/log_entry.ts";
+import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/replication/log_entry.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
 /** Keeps every vote, and counts again where somebody begins to lead. */

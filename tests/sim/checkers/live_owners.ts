@@ -6,7 +6,7 @@
  * What counts is that owners tried, whether or not they got through. Only records are judged that one
  * leadership gave and ended: with another leader a lease goes by its cover, and is longer. Graces are
  * claimed for as many outages as the credit pays. Clocks: a leader's runs by its own rate, so bounds
- * are widened by the run's drift. Source: `src/node/available_time.ts`.
+ * are widened by the run's drift. Source: `src/replication/available_time.ts`.
  */
 import {
   type Checker,

@@ -10,7 +10,7 @@ import {
   type ReplicaRef,
   type ReplicaView,
 } from "../history.ts";
-import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/node/log_entry.ts";
+import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/replication/log_entry.ts";
 import { replicaName } from "./replica_name.ts";
 
 /** A change of the configuration in a log. */

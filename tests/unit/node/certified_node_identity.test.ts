@@ -20,7 +20,7 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { nodeId } from "../../../src/base/ids.ts";
 import type { Role } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
-import { nodeSubjectId } from "../../../src/node/node_subject.ts";
+import { nodeSubjectId } from "../../../src/serving/node_subject.ts";
 import {
   CertifiedRegistry,
   type CertifiedRegistryOptions,

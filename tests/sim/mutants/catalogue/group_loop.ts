@@ -6,7 +6,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "answered_for_another_entry",
     breaks: "A proposal whose index another leader's entry took was not applied",
     edits: [{
-      file: "src/node/group_proposals.ts",
+      file: "src/replication/group_proposals.ts",
       anchor: "  if (proposal.term !== term) {\n",
       replacement: "  if (proposal.term > term) {\n",
     }],
@@ -15,11 +15,11 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "read_before_applied",
     breaks: "A confirmed read waits until all up to its index is applied (thesis §6.4)",
     edits: [{
-      file: "src/node/group_reads.ts",
+      file: "src/replication/group_reads.ts",
       anchor: "this.#rounds.filter(({ index }) => index <= point.appliedIndex);",
       replacement: "this.#rounds.filter(({ index }) => index < Infinity);",
     }, {
-      file: "src/node/group_reads.ts",
+      file: "src/replication/group_reads.ts",
       anchor: "this.#rounds.filter(({ index }) => index > point.appliedIndex);",
       replacement: "this.#rounds.filter(({ index }) => index === Infinity && point.term >= 0);",
     }],
@@ -28,7 +28,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "recovery_applies_undecided",
     breaks: "Recovery applies what is known to be committed, and leaves the rest to the core",
     edits: [{
-      file: "src/node/recovery.ts",
+      file: "src/replication/recovery.ts",
       anchor: "if (isNext && (wasSole || index <= this.#hardState.commit)) {",
       replacement: "if (isNext) {",
     }],
@@ -37,7 +37,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "order_released_before_durable",
     breaks: "What an order of the core carries goes out once its writes are durable",
     edits: [{
-      file: "src/node/group_storage.ts",
+      file: "src/replication/group_storage.ts",
       anchor: "while (this.#first !== this.#due && isDurable(this.#first!)) {",
       replacement: "while (this.#first !== this.#due && this.#first!.snapshot === undefined) {",
     }],
@@ -46,7 +46,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "hard_state_saved_lazily",
     breaks: "A new term and a new vote are saved with the order that brings them",
     edits: [{
-      file: "src/node/group_storage.ts",
+      file: "src/replication/group_storage.ts",
       anchor: "const isNew = term !== saved.term || vote !== saved.vote;",
       replacement:
         "const isNew = (term !== saved.term || vote !== saved.vote) && entries.length > 0;",
@@ -56,7 +56,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     name: "installed_before_durable",
     breaks: "A leader's image stands in place of the state once it is durable",
     edits: [{
-      file: "src/node/group_storage.ts",
+      file: "src/replication/group_storage.ts",
       anchor: `    if (refused === undefined) step.outstanding++;
     return refused;
   }

@@ -15,7 +15,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
         `core.role === "leader" && core.timeoutNowTerm !== core.term && core.hasCommittedInTerm`,
       replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
     }, {
-      file: "src/node/group.ts",
+      file: "src/replication/group.ts",
       anchor:
         "    if (!this.#leadership.isServing) return this.#mayReadRecovered() ? this.#point : undefined;",
       replacement: "    if (this.#leadership.term === 0) return undefined;",
@@ -197,7 +197,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A run, and that support may be given, are durable before the first beat",
     shows: withLeases,
     edits: [{
-      file: "src/node/node_liveness.ts",
+      file: "src/replication/node_liveness.ts",
       anchor: `      this.#isSaving = false;
       if (error === undefined) saved();
     });

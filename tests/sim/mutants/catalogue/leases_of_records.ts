@@ -45,7 +45,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A leader expires records whether or not it holds a lease",
     shows: ({ leases, outlivesLeases }) => outlivesLeases && !leases,
     edits: [{
-      file: "src/node/lease_driver.ts",
+      file: "src/serving/lease_driver.ts",
       anchor: "if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);",
       replacement:
         "if (driven.partition.group.readPoint(0) !== undefined) this.#drive(driven, unixS, unsettledMs);",
@@ -96,7 +96,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A turn that comes far too late is no time of any lease",
     shows: withOutages("long_pause"),
     edits: [{
-      file: "src/node/available_time.ts",
+      file: "src/replication/available_time.ts",
       anchor: "    const isLate = nowMs > this.#lateFromMs;",
       replacement: "    const isLate = nowMs > Infinity;",
     }],
@@ -106,7 +106,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "While the log takes no writes, group time stands still",
     shows: withOutages("long_full_disk"),
     edits: [{
-      file: "src/node/available_time.ts",
+      file: "src/replication/available_time.ts",
       anchor: "    const refuses = poisoned || !writable;",
       replacement: "    const refuses = poisoned && !writable;",
     }],
@@ -116,7 +116,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A write that is pending for too long is left out from its handover on",
     shows: withOutages("stuck_write", "stuck_disk"),
     edits: [{
-      file: "src/node/available_time.ts",
+      file: "src/replication/available_time.ts",
       anchor: "    const stalls = oldestPendingMs > this.#timing.stallMs;",
       replacement: "    const stalls = oldestPendingMs > Infinity;",
     }],
@@ -126,7 +126,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "After an outage, owners who wait are heard before anything expires",
     shows: withOutages("long_pause", "long_full_disk", "stuck_write"),
     edits: [{
-      file: "src/node/available_time.ts",
+      file: "src/replication/available_time.ts",
       anchor:
         "    const wantedMs = Math.min(graceMsMax, graceMsMin + GRACE_PER_OUTAGE * lengthMs);",
       replacement: "    const wantedMs = 0 * Math.min(graceMsMax, graceMsMin + lengthMs);",

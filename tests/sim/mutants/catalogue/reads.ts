@@ -52,7 +52,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     name: "lease_read_behind_commit",
     breaks: "A leader serves no read before it has applied what it knows to be committed",
     edits: [{
-      file: "src/node/group.ts",
+      file: "src/replication/group.ts",
       anchor: "const isBehind = this.#appliedIndex < this.#node.committed;",
       replacement: "const isBehind = this.#appliedIndex < 0;",
     }],

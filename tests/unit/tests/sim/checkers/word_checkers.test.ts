@@ -8,7 +8,7 @@ import { ReadIndex } from "../../../../sim/checkers/read_index.ts";
 import { ReadRounds } from "../../../../sim/checkers/read_rounds.ts";
 import { Runs } from "../../../../sim/checkers/runs.ts";
 import type { Operation, ReplicaRef, Words } from "../../../../sim/history.ts";
-import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/node/log_entry.ts";
+import { ENTRY_COMMAND, ENTRY_CONF_CHANGE } from "../../../../../src/replication/log_entry.ts";
 import { EMPTY_CONFIGURATION } from "../../../../../src/raft/mod.ts";
 import { finds, operation, refOf, replicaView, step } from "../../../../support/sim_views.ts";
 

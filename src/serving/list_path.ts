@@ -1,0 +1,364 @@
+/**
+ * Reads of many keys: lists by region, gateways by free capacity, many domains at once.
+ *
+ * Such an answer is not one snapshot: each record is read with the permission and the receipt of its
+ * own partition. A list goes through the partitions in order; its cursor says where it stopped, and
+ * a page ends when it is full, by count or by bytes. Lists are made in steps, between which others are
+ * served.
+ */
+import {
+  listReplyCodec,
+  listRequestCodec,
+  type RecordReply,
+  type RequestView,
+  resolveGatewaysRequestCodec,
+  resolveManyReplyCodec,
+  resolveManyRequestCodec,
+  type ResolveOutcome,
+} from "../../schemas/gen/wire.ts";
+import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
+import type { ByteSource, FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import { defined } from "../base/assert.ts";
+import { type ErrorCode, errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
+import {
+  LIST_ITEMS_MAX,
+  LIST_PAGE_BYTES,
+  NEGATIVE_CACHE_MS,
+  REGION_BYTES_MAX,
+  RESOLVE_GATEWAYS_MAX,
+  RESOLVE_ITEMS_MAX,
+} from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
+import { UUID_BYTES } from "../base/uuid.ts";
+import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { GatewayRanking } from "../store/free_capacity.ts";
+import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
+import { emptySpan } from "../store/reply.ts";
+import { canonicalDomainBytes } from "../record/domain.ts";
+import type { PartitionStore } from "../store/store.ts";
+import type { ReadPoint } from "../replication/group_interface.ts";
+import type { Caller } from "./caller.ts";
+import type { CredentialVeil } from "./credential_veil.ts";
+import type { ListSteps } from "./list_job.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
+import {
+  leaseRemainingMs,
+  newResolution,
+  PART_ELSEWHERE,
+  PART_INCLUDED,
+  type ReadAnswer,
+  type ReadBarrier,
+  type ReadPath,
+} from "./read_path.ts";
+import type { ReplyWriter } from "./reply_writer.ts";
+
+const NO_CURSOR = new Uint8Array(0);
+const FIRST_ID = new Uint8Array(UUID_BYTES);
+
+/** A page while it is gathered. */
+interface Page {
+  readonly kind: RecordKind;
+  readonly peer: AuthenticatedPeer;
+  readonly items: Input<RecordReply>[];
+  readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
+  bytes: number;
+  /** Items, from the first, whose bytes are copies. */
+  kept: number;
+  nextCursor: Uint8Array;
+}
+
+/** The best gateways of a region, valid in this turn. */
+interface Ranked {
+  readonly best: readonly {
+    readonly partition: Partition;
+    readonly point: ReadPoint;
+    readonly slot: number;
+  }[];
+}
+
+/** Answers reads of many keys. One for all streams of a node. */
+export class ListPath {
+  readonly #table: PartitionTable;
+  readonly #reads: ReadPath;
+  readonly #replies: ReplyWriter;
+  readonly #veil: CredentialVeil;
+  readonly #manyRequest = resolveManyRequestCodec.newView();
+
+  constructor(
+    table: PartitionTable,
+    reads: ReadPath,
+    replies: ReplyWriter,
+    veil: CredentialVeil,
+  ) {
+    this.#table = table;
+    this.#reads = reads;
+    this.#replies = replies;
+    this.#veil = veil;
+  }
+
+  /**
+   * ListAgentsByRegion, ListGatewaysByRegion, a partition a step.
+   *
+   * @param request over bytes of its own: it is read until the last step.
+   * @param writer where the answer goes, as it is then.
+   */
+  list(
+    kind: RecordKind,
+    request: RequestView,
+    writer: () => FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ListSteps {
+    const page = newPage(kind, peer);
+    const steps = this.#listSteps(request, page);
+    return this.#stepsOf(steps, request, writer, page);
+  }
+
+  *#listSteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+    const body = request.bodyInto(listRequestCodec.newView());
+    const region = checkedRegion(body.regionBytes);
+    const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
+    const { partitionCount } = this.#table.partitioner;
+    const cursor = checkedCursor(body.cursor, partitionCount);
+    let afterId = cursor.afterId;
+    for (let id = cursor.partition; id < partitionCount; id++) {
+      const partition = this.#table.at(id);
+      if (partition === undefined) continue;
+      let point = partition.group.readPoint(request.maxStalenessMs);
+      while (point === undefined) {
+        yield partition.group;
+        point = partition.group.readPoint(request.maxStalenessMs);
+      }
+      const wanted = limit - page.items.length;
+      // One more than wanted tells whether a page follows.
+      const slots = partition.store.listRegion({
+        kind: page.kind,
+        region,
+        limit: wanted + 1,
+        afterId,
+      });
+      const taken = this.#takeSlots(partition, slots, wanted, page);
+      if (taken > 0) page.receipts.push({ partition: id, point });
+      if (taken < slots.length) {
+        if (taken > 0) afterId = idOfSlot(partition, slots[taken - 1]!);
+        page.nextCursor = encodeCursor({ partition: id, afterId });
+        return;
+      }
+      afterId = FIRST_ID;
+      yield undefined;
+    }
+  }
+
+  /** ResolveGateways: live gateways of a region, the freest first; in one step, but for permissions. */
+  resolveGateways(
+    request: RequestView,
+    writer: () => FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ListSteps {
+    const page = newPage(KIND_GATEWAY, peer);
+    const steps = this.#gatewaySteps(request, page);
+    return this.#stepsOf(steps, request, writer, page);
+  }
+
+  *#gatewaySteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+    const body = request.bodyInto(resolveGatewaysRequestCodec.newView());
+    const region = checkedRegion(body.regionBytes);
+    const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
+    let ranked = this.#rank(region, limit, request.maxStalenessMs);
+    while ("readBarrier" in ranked) {
+      yield ranked;
+      ranked = this.#rank(region, limit, request.maxStalenessMs);
+    }
+    for (const { partition, point, slot } of ranked.best) {
+      if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
+      page.receipts.push({ partition: partition.id, point });
+    }
+  }
+
+  #rank(region: Uint8Array, limit: number, maxStalenessMs: number): Ranked | ReadBarrier {
+    const ranking = new GatewayRanking<PartitionStore>(limit);
+    const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
+    for (const partition of this.#table) {
+      if (partition.store.gatewayCount === 0) continue;
+      const point = partition.group.readPoint(maxStalenessMs);
+      if (point === undefined) return partition.group;
+      asked.set(partition.store, { partition, point });
+      partition.store.rankGateways(region, ranking);
+    }
+    const best = ranking.ranked().map(({ owner, slot }) => ({
+      ...defined(asked.get(owner), "A ranked partition was asked"),
+      slot,
+    }));
+    return { best };
+  }
+
+  #stepsOf(
+    steps: Generator<ReadBarrier | undefined, void>,
+    request: RequestView,
+    writer: () => FrameWriter,
+    page: Page,
+  ): ListSteps {
+    return {
+      next: () => steps.next(),
+      keep: () => keepItems(page),
+      answer: () => this.#answerPage(request, writer(), page),
+    };
+  }
+
+  /**
+   * ResolveMany: each domain as if it had been asked alone. What no longer fits into the answer is
+   * refused with `too_large`, to be asked again.
+   */
+  resolveMany(
+    request: RequestView,
+    out: FrameWriter,
+    { peer, bucket }: Pick<Caller, "peer" | "bucket">,
+  ): ReadAnswer {
+    const domains = request.bodyInto(this.#manyRequest).domains;
+    const count = domains.count;
+    if (count > RESOLVE_ITEMS_MAX) {
+      throw new RegistryError(
+        "too_large",
+        `domains must be at most ${RESOLVE_ITEMS_MAX}: found ${count}`,
+        { field: "domains" },
+      );
+    }
+    const items: Input<ResolveOutcome>[] = [];
+    let bytes = 0;
+    for (let index = 0; index < count; index++) {
+      const outcome = bytes < LIST_PAGE_BYTES
+        ? this.#resolveOne(domains.bytesAt(index), request.maxStalenessMs, peer)
+        : NO_ROOM;
+      if ("readBarrier" in outcome) return outcome;
+      items.push(outcome);
+      bytes += spanBytes(outcome.reply?.agent) + spanBytes(outcome.reply?.gateway);
+    }
+    // Taken once it is clear that the answer goes out in this turn, so that nobody pays twice.
+    bucket.take(count);
+    this.#replies.begin(request.id);
+    this.#replies.success(out, resolveManyReplyCodec, { items });
+    return "ok";
+  }
+
+  /** One of many domains: found, refused with its own code, or who must be asked first. */
+  #resolveOne(
+    text: Uint8Array,
+    maxStalenessMs: number,
+    peer: AuthenticatedPeer,
+  ): Input<ResolveOutcome> | ReadBarrier {
+    const resolution = newResolution();
+    try {
+      const { bytes, start, end } = canonicalDomainBytes(text, 0, text.length);
+      const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, peer, resolution);
+      if (waiting !== undefined) return waiting;
+    } catch (error) {
+      return refusedDomain(toRegistryError(error).code);
+    }
+    const part = resolution.reply.agentPart;
+    const found = part === PART_INCLUDED || part === PART_ELSEWHERE;
+    return {
+      reply: found ? resolution.reply : undefined,
+      code: found ? 0 : errorCodeToWire("not_found"),
+      cacheMs: found ? 0 : NEGATIVE_CACHE_MS,
+      receipts: resolution.points.map((point, part) =>
+        this.#replies.receiptOf(resolution.partitions[part]!, point)
+      ),
+    };
+  }
+
+  /** Adds records to a page, at most `wanted` and as long as it has room; returns how many. */
+  #takeSlots(
+    partition: Partition,
+    slots: readonly number[],
+    wanted: number,
+    page: Page,
+  ): number {
+    let taken = 0;
+    while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
+      const slot = slots[taken]!;
+      const span = partition.store.locate(slot, emptySpan());
+      page.bytes += span.end - span.start;
+      page.items.push({
+        record: this.#veil.cover(page.peer, page.kind, span),
+        remainingMs: leaseRemainingMs(partition, slot),
+      });
+      taken++;
+    }
+    return taken;
+  }
+
+  #answerPage(request: RequestView, out: FrameWriter, page: Page): void {
+    const { items, nextCursor } = page;
+    this.#replies.begin(request.id);
+    for (const { partition, point } of page.receipts) this.#replies.addReceipt(partition, point);
+    this.#replies.success(out, listReplyCodec, { items, nextCursor });
+  }
+}
+
+function newPage(kind: RecordKind, peer: AuthenticatedPeer): Page {
+  return { kind, peer, items: [], receipts: [], bytes: 0, kept: 0, nextCursor: NO_CURSOR };
+}
+
+/** Copies the records of a page that still lie in the store, which may move them in another turn. */
+function keepItems(page: Page): void {
+  const { items, kept } = page;
+  let bytes = 0;
+  for (let index = kept; index < items.length; index++) bytes += spanBytes(items[index]!.record);
+  const copies = new Uint8Array(bytes);
+  let at = 0;
+  for (let index = kept; index < items.length; index++) {
+    const { record, remainingMs } = items[index]!;
+    const start = at;
+    const source = record instanceof Uint8Array
+      ? record
+      : record.bytes.subarray(record.start, record.end);
+    copies.set(source, at);
+    at += source.length;
+    items[index] = { record: { bytes: copies, start, end: at }, remainingMs };
+  }
+  page.kept = items.length;
+}
+
+/** Beyond a page's bytes: to be asked again, with fewer. */
+const NO_ROOM = refusedDomain("too_large");
+
+function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
+  return { reply: undefined, code: errorCodeToWire(code), cacheMs: 0, receipts: [] };
+}
+
+function spanBytes(source: ByteSource | undefined): number {
+  if (source === undefined) return 0;
+  return source instanceof Uint8Array ? source.length : source.end - source.start;
+}
+
+/** The id of a record: the first field of an agent's and of a gateway's stored form. */
+function idOfSlot(partition: Partition, slot: number): Uint8Array {
+  const span = partition.store.locate(slot, emptySpan());
+  const at = span.start + WORD_BYTES;
+  return span.bytes.subarray(at, at + UUID_BYTES);
+}
+
+function checkedRegion(region: Uint8Array): Uint8Array {
+  if (region.length >= 1 && region.length <= REGION_BYTES_MAX) return region;
+  throw new RegistryError(
+    "invalid_argument",
+    `region must have 1 to ${REGION_BYTES_MAX} bytes: found ${region.length}`,
+    { field: "region" },
+  );
+}
+
+function checkedLimit(limit: number, max: number): number {
+  if (limit <= max) return limit === 0 ? Math.min(100, max) : limit;
+  throw new RegistryError("invalid_argument", `limit must be at most ${max}: found ${limit}`, {
+    field: "limit",
+  });
+}
+
+function checkedCursor(cursor: Uint8Array, partitionCount: number): ListPosition {
+  const position = decodeCursor(cursor, partitionCount);
+  if (position !== undefined) return position;
+  throw new RegistryError(
+    "invalid_argument",
+    "cursor must be one that an earlier page of this cluster gave",
+    { field: "cursor" },
+  );
+}

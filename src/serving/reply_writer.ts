@@ -1,0 +1,94 @@
+/**
+ * How answers are written: the envelope, its receipts, and a body. One writer serves all requests of
+ * a node in turn; it keeps its objects and fills them anew, so that an answer allocates nothing.
+ */
+import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wire.ts";
+import type { StructCodec } from "../../schemas/runtime/codec.ts";
+import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../base/errors.ts";
+import type { ReadPoint } from "../replication/group_interface.ts";
+
+const NO_POSITION = { generation: 0, index: 0 };
+
+/** The plain form of a response, filled anew for each answer. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Writes responses; `begin`, then receipts, then `success` or `refusal`. */
+export class ReplyWriter {
+  readonly #nodeId: number;
+  readonly #receipts: Receipt[] = [];
+  readonly #spare: Receipt[] = [];
+  readonly #response: Mutable<Response> = {
+    id: 0,
+    retryAfterMs: 0,
+    cacheMs: 0,
+    leaderHint: 0,
+    current: NO_POSITION,
+    code: 0,
+    message: "",
+    field: "",
+    receipts: this.#receipts,
+  };
+
+  constructor(nodeId: number) {
+    this.#nodeId = nodeId;
+  }
+
+  /** Begins the answer to a request: no receipts yet. */
+  begin(requestId: number): void {
+    this.#response.id = requestId;
+    while (this.#receipts.length > 0) this.#spare.push(this.#receipts.pop()!);
+  }
+
+  /** Adds the receipt of a part that was read from `partition` with permission `point`. */
+  addReceipt(partition: number, point: ReadPoint): void {
+    const receipt = this.#spare.pop() ?? newReceipt();
+    fillReceipt(receipt, this.#nodeId, partition, point);
+    this.#receipts.push(receipt);
+  }
+
+  /** A receipt of its own, for answers that carry many. */
+  receiptOf(partition: number, point: ReadPoint): Receipt {
+    const receipt = newReceipt();
+    fillReceipt(receipt, this.#nodeId, partition, point);
+    return receipt;
+  }
+
+  /** Appends a success with `body`. */
+  success<T>(out: FrameWriter, codec: StructCodec<T>, body: Input<NoInfer<T>>): void {
+    const response = this.#response;
+    response.code =
+      response.cacheMs =
+      response.retryAfterMs =
+      response.leaderHint =
+        0;
+    response.current = NO_POSITION;
+    response.message = response.field = "";
+    responseCodec.write(out, response, codec, body);
+  }
+
+  /** Appends a refusal. */
+  refusal(out: FrameWriter, code: ErrorCode, message: string, fields: ErrorFields = {}): void {
+    const response = this.#response;
+    response.code = errorCodeToWire(code);
+    response.message = message;
+    response.field = fields.field ?? "";
+    response.cacheMs = fields.cacheMs ?? 0;
+    response.retryAfterMs = fields.retryAfterMs ?? 0;
+    response.leaderHint = fields.leaderHint ?? 0;
+    response.current = fields.incarnation ?? NO_POSITION;
+    responseCodec.write(out, response);
+  }
+}
+
+function newReceipt(): Receipt {
+  return { appliedIndex: 0, term: 0, node: 0, partition: 0, ageBoundMs: 0 };
+}
+
+function fillReceipt(receipt: Receipt, node: number, partition: number, point: ReadPoint): void {
+  receipt.appliedIndex = point.appliedIndex;
+  receipt.term = point.term;
+  receipt.node = node;
+  receipt.partition = partition;
+  receipt.ageBoundMs = point.ageBoundMs;
+}

@@ -1,0 +1,298 @@
+/** Images between replicas: made, sent, read beside the state, and installed whole or not at all. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { PEER_IMAGES_AT_ONCE, REPLICA_LOG_BYTES } from "../../../src/base/limits.ts";
+import type { GroupHost, HostedGroup } from "../../../src/replication/group_host.ts";
+import { GroupImages } from "../../../src/replication/group_images.ts";
+import type { Proposed } from "../../../src/replication/group_interface.ts";
+import type { Message, Snapshot } from "../../../src/raft/mod.ts";
+import { EMPTY_CONFIGURATION, EMPTY_DATA, newMessage } from "../../../src/raft/mod.ts";
+import { encodePeerFrame } from "../../../src/wire/peer_frame.ts";
+import {
+  type ClusterNode,
+  GroupCluster,
+  idOfGroup,
+  Journal,
+  word,
+} from "../../support/group_cluster.ts";
+
+const encoder = new TextEncoder();
+const CONFIGURATION = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
+
+/** Writes more than a leader keeps for those that it does not hear of. */
+async function outgrow(node: ClusterNode, world: GroupCluster["world"], id = 1): Promise<void> {
+  const text = "x".repeat(16 * 1024);
+  for (let bytes = 0; bytes <= REPLICA_LOG_BYTES; bytes += text.length) {
+    const proposed = await world.wait(node.propose(text, { id }));
+    assert.ok(proposed.ok);
+  }
+}
+
+/** Some nodes with several groups, all of which the first node leads. */
+async function ledByFirst(groups: number, delayMs: number): Promise<GroupCluster> {
+  const cluster = new GroupCluster({ delayMs });
+  for (const node of cluster.nodes) {
+    await node.open();
+    for (let id = 1; id <= groups; id++) await node.found([1, 2, 3], id);
+    node.set.start();
+  }
+  const [first] = cluster.nodes;
+  for (let id = 1; id <= groups; id++) first!.group(id).campaign();
+  await cluster.world.pass(1_000);
+  for (let id = 1; id <= groups; id++) assert.is(first!.group(id).status().role, "leader");
+  return cluster;
+}
+
+/** A follower that hears nobody but the test, and a snapshot message for it. */
+async function alone(): Promise<
+  { cluster: GroupCluster; follower: ClusterNode; from: ClusterNode }
+> {
+  const cluster = await GroupCluster.led();
+  await cluster.world.pass(500);
+  const from = await cluster.leader();
+  const [follower] = cluster.followers(from);
+  assert.ok((await cluster.world.wait(from.propose("a"))).ok);
+  await cluster.world.pass(500);
+  cluster.isolate(follower!);
+  return { cluster, follower: follower!, from };
+}
+
+/** Hands `to` a snapshot that stands `ahead` entries above what it has. */
+function sendSnapshot(
+  from: ClusterNode,
+  to: ClusterNode,
+  { ahead, text, term = to.group().status().term, image }: {
+    ahead: number;
+    text: string;
+    term?: number;
+    image?: Uint8Array;
+  },
+): void {
+  const index = to.group().raftStatus().committed + ahead;
+  const snapshot: Snapshot = { index, term, configuration: CONFIGURATION, data: EMPTY_DATA };
+  const message: Message = { ...newMessage("snapshot", to.id), from: from.id, term, snapshot };
+  const messages = [{ groupId: idOfGroup(1), fortifies: false, message }];
+  const header = encodePeerFrame({ run: 1, supports: 0, beat: undefined, messages });
+  const bytes = image ?? encoder.encode(JSON.stringify({ timeMs: 0, applied: [text] }));
+  to.set.receiveImage(from.id, header, bytes);
+}
+
+test("a member that lacks what its leader let go of gets an image, and the entries above it", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  cluster.isolate(follower!);
+  await cluster.world.pass(3_000);
+  await outgrow(leader, cluster.world);
+  cluster.heal();
+  await cluster.world.pass(5_000);
+  const images = cluster.sent.filter(({ image }) => image);
+  assert.is(images.length, 1);
+  assert.is(images[0]!.to, follower!.id);
+  assert.ok((await cluster.world.wait(leader.propose("after"))).ok);
+  await cluster.world.pass(1_000);
+  assert.equal(follower!.journal().applied, leader.journal().applied);
+  await follower!.restart();
+  await cluster.world.pass(5_000);
+  assert.equal(follower!.journal().applied, leader.journal().applied);
+});
+
+test("an image that was lost is sent again", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  cluster.isolate(follower!);
+  await cluster.world.pass(3_000);
+  await outgrow(leader, cluster.world);
+  let lost = 0;
+  cluster.deliver = ({ image }) => !image || ++lost > 1;
+  await cluster.world.pass(8_000);
+  assert.is(lost, 2);
+  assert.equal(follower!.journal().applied, leader.journal().applied);
+});
+
+test("a node has no more images on their way than it may, and all get there", async () => {
+  const groups = PEER_IMAGES_AT_ONCE + 2;
+  const cluster = await ledByFirst(groups, 20);
+  const { world } = cluster;
+  const [first, , third] = cluster.nodes;
+  cluster.isolate(third!);
+  await world.pass(3_000);
+  for (let id = 1; id <= groups; id++) await outgrow(first!, world, id);
+  const sentMs: number[] = [];
+  cluster.deliver = ({ image }) => {
+    if (image) sentMs.push(world.nowMs());
+    return true;
+  };
+  await world.pass(10_000);
+  for (let id = 1; id <= groups; id++) {
+    assert.equal(third!.journal(id).applied, first!.journal(id).applied);
+  }
+  // One is on its way for twice the delay.
+  const atOnce = sentMs.map((atMs) => {
+    return sentMs.filter((otherMs) => otherMs <= atMs && atMs < otherMs + 40).length;
+  });
+  assert.is(Math.max(...atOnce), PEER_IMAGES_AT_ONCE);
+});
+
+test("a leader that is closed gives the places of its images back", async () => {
+  const groups = PEER_IMAGES_AT_ONCE + 1;
+  const cluster = await ledByFirst(groups, 20);
+  const { world } = cluster;
+  const [first, , third] = cluster.nodes;
+  cluster.isolate(third!);
+  await world.pass(3_000);
+  for (let id = 1; id <= groups; id++) await outgrow(first!, world, id);
+  let sent = 0;
+  cluster.deliver = ({ image }) => {
+    if (image) sent++;
+    return true;
+  };
+  await world.pass(2_000);
+  assert.ok(sent >= PEER_IMAGES_AT_ONCE);
+  for (let id = 1; id < groups; id++) first!.group(id).close();
+  await world.pass(10_000);
+  assert.equal(third!.journal(groups).applied, first!.journal(groups).applied);
+});
+
+test("an image that cannot be read is refused, and changes nothing", async () => {
+  const { cluster, follower, from } = await alone();
+  const before = follower.group().raftStatus();
+  sendSnapshot(from, follower, { ahead: 10, text: "", image: encoder.encode("{") });
+  await cluster.world.settle();
+  assert.equal([...follower.set.refusals], [["corrupt", 1]]);
+  assert.equal(follower.group().raftStatus(), before);
+  assert.equal(follower.journal().applied, ["a"]);
+  sendSnapshot(from, follower, { ahead: 10, text: "image" });
+  await cluster.world.settle();
+  assert.equal(follower.journal().applied, ["image"]);
+});
+
+test("an image that says nothing new is not even read", async () => {
+  const { cluster, follower, from } = await alone();
+  sendSnapshot(from, follower, { ahead: 0, text: "", image: encoder.encode("{") });
+  await cluster.world.settle();
+  assert.equal([...follower.set.refusals], []);
+  assert.equal(follower.journal().applied, ["a"]);
+});
+
+test("one that is refused does not take the place of the one that was taken in the same turn", async () => {
+  const { cluster, follower, from } = await alone();
+  sendSnapshot(from, follower, { ahead: 10, text: "taken" });
+  sendSnapshot(from, follower, { ahead: 10, text: "of an older term", term: 1 });
+  await cluster.world.settle();
+  assert.is(follower.group().status().role, "follower");
+  assert.equal(follower.journal().applied, ["taken"]);
+});
+
+test("one that comes while another is on its way to the disk is put off", async () => {
+  const { cluster, follower, from } = await alone();
+  follower.disk.delayMs = () => 5;
+  sendSnapshot(from, follower, { ahead: 10, text: "first" });
+  await cluster.world.settle();
+  sendSnapshot(from, follower, { ahead: 10, text: "second" });
+  await cluster.world.settle();
+  assert.is(follower.group().status().role, "follower");
+  assert.equal([...follower.set.refusals], [["overloaded", 1]]);
+  assert.equal(follower.journal().applied, ["a"], "nothing is the state before it is durable");
+  const done = new Promise((settle) => follower.group().writeImage(settle));
+  const refused = await cluster.world.wait(done) as { code: string };
+  assert.is(refused.code, "overloaded", "an older one must not overtake it");
+  await cluster.world.pass(100);
+  assert.equal(follower.journal().applied, ["first"]);
+  sendSnapshot(from, follower, { ahead: 10, text: "second" });
+  await cluster.world.pass(100);
+  assert.equal(follower.journal().applied, ["second"]);
+});
+
+test("what waits for entries that an image replaced is told that the outcome is not known", async () => {
+  const cluster = await GroupCluster.led();
+  const { world } = cluster;
+  await world.pass(500);
+  const leader = await cluster.leader();
+  cluster.isolate(leader);
+  let answered: Proposed<string> | undefined;
+  leader.propose("lost", { timeoutMs: 60_000 }).then((answer) => answered = answer);
+  await world.pass(8_000);
+  const next = cluster.followers(leader).find((node) => node.group().status().role === "leader");
+  await outgrow(next!, world);
+  cluster.heal();
+  await world.pass(5_000);
+  assert.ok(cluster.sent.some(({ image, to }) => image && to === leader.id));
+  assert.is(answered === undefined ? undefined : word(answered), "deadline_exceeded");
+});
+
+/** Images of a group whose host the test is. */
+class Harness {
+  places = PEER_IMAGES_AT_ONCE;
+  /** Answers to what is on its way, in order. */
+  readonly sent: ((delivered: boolean) => void)[] = [];
+  readonly images: GroupImages;
+
+  constructor() {
+    const host: Partial<GroupHost> = {
+      takeImagePlace: () => this.places > 0 && this.places-- > 0,
+      giveImagePlace: () => void this.places++,
+      sendSnapshot: (_group, _message, done) => void this.sent.push(done),
+    };
+    this.images = new GroupImages(host as GroupHost, {} as HostedGroup);
+  }
+
+  /** Makes an image and sends it to `to`; what is reported of it. */
+  send(to: number): boolean[] {
+    const reports: boolean[] = [];
+    assert.ok(this.images.make(new Journal()) !== undefined);
+    const report = (delivered: boolean) => void reports.push(delivered);
+    this.images.send({ ...newMessage("snapshot", to), from: 1 }, report);
+    return reports;
+  }
+}
+
+test("make: the bytes are the image's own, whatever the machine does with its chunks", () => {
+  class Reuser extends Journal {
+    override *writeImage(): Iterable<Uint8Array> {
+      const chunk = new Uint8Array(2);
+      for (const value of [1, 2, 3]) yield chunk.fill(value);
+    }
+  }
+  assert.equal(new Harness().images.make(new Reuser()), Uint8Array.of(1, 1, 2, 2, 3, 3));
+});
+
+test("make: without a place there is none, and a place comes back with the answer", () => {
+  const harness = new Harness();
+  for (let count = 0; count < PEER_IMAGES_AT_ONCE; count++) harness.send(2);
+  assert.is(harness.images.make(new Journal()), undefined);
+  harness.sent[0]!(true);
+  assert.is(harness.places, 1);
+  harness.send(3);
+  assert.is(harness.places, 0);
+});
+
+test("send: what became of an earlier image to the same member says nothing", () => {
+  const harness = new Harness();
+  const [earlier, other, newest] = [harness.send(2), harness.send(3), harness.send(2)];
+  harness.sent[0]!(false);
+  harness.sent[1]!(true);
+  assert.equal([earlier, other, newest], [[], [true], []]);
+  harness.sent[2]!(true);
+  assert.equal(newest, [true]);
+});
+
+test("close: places come back at once and once, and what was read is discarded", () => {
+  const harness = new Harness();
+  const { images } = harness;
+  harness.send(2);
+  harness.send(3);
+  let discarded = 0;
+  const machine = new Journal();
+  machine.readImage = () => ({ install: () => {}, discard: () => void discarded++ });
+  const snapshot = { index: 9, term: 1, configuration: CONFIGURATION, data: EMPTY_DATA };
+  images.read(snapshot, machine);
+  images.beginInstall(snapshot);
+  images.close();
+  assert.equal([harness.places, discarded], [PEER_IMAGES_AT_ONCE, 1]);
+  harness.sent[0]!(true);
+  assert.is(harness.places, PEER_IMAGES_AT_ONCE);
+});
+
+test.run();

@@ -1,0 +1,104 @@
+/** Renewals at a leader that has no lease: memory answers once a quorum has confirmed that it leads. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { requestCodec } from "../../../schemas/gen/wire.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
+import { defined } from "../../../src/base/assert.ts";
+import { errorCodeFromWire, RegistryError } from "../../../src/base/errors.ts";
+import { AccessControl } from "../../../src/serving/access_control.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
+import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
+import { Proposer } from "../../../src/serving/proposer.ts";
+import { TokenBucket } from "../../../src/serving/rate_limiter.ts";
+import { RenewPath } from "../../../src/serving/renew_path.ts";
+import { KIND_GATEWAY } from "../../../src/record/key.ts";
+import { requestFrame } from "../../support/raw_peer.ts";
+import { gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
+import { idOf } from "../../support/store.ts";
+
+const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
+const LEFT_MS = 700;
+
+/** A registered gateway, and a path that renews it in a group that has to be asked first. */
+async function asked(isLeading: boolean) {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  const { incarnation } = await peer.must("registerGateway", gatewayRequest({ number: 1 }));
+  const { table } = harness.registry;
+  const home = defined(table.of(KIND_GATEWAY, idOf(1)), "All is local");
+  const { world } = harness;
+  const asks: number[] = [];
+  let answer: (permission: ReadPoint | RegistryError) => void = () => {};
+  const group = {
+    isLeading,
+    readPoint: () => undefined,
+    readBarrier: (_ageMs: number, timeoutMs: number) => {
+      asks.push(timeoutMs);
+      return new Promise<ReadPoint | RegistryError>((resolve) => answer = resolve);
+    },
+    timeMs: () => home.group.timeMs(),
+  };
+  const path = new RenewPath({
+    table: new PartitionTable(
+      table.partitioner,
+      Array.from(
+        table,
+        (each) => each === home ? { ...each, group } as unknown as Partition : each,
+      ),
+    ),
+    proposer: new Proposer(world),
+    access: new AccessControl(),
+    entropy: world.entropy,
+  });
+  const renew = (id: Uint8Array, named = incarnation) => {
+    const frame = requestFrame(1, "renew", {
+      items: [{ id, incarnation: named, kind: KIND_GATEWAY }],
+    });
+    const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
+    const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
+    const deadlineMs = world.monotonic.nowMs() + LEFT_MS;
+    return path.serve(request, { peer: PEER, bucket, deadlineMs });
+  };
+  return { renew, asks, answer: (permission: ReadPoint | RegistryError) => answer(permission) };
+}
+
+// deno-lint-ignore no-explicit-any -- a test knows what it asks for and gets.
+const outcome = ({ body }: { body: any }) => [
+  body.renewed,
+  ...body.failures.map(({ code }: { code: number }) => errorCodeFromWire(code)),
+];
+const POINT = { appliedIndex: 1, term: 1, ageBoundMs: 0 } as unknown as ReadPoint;
+
+test("renew: a leader without a lease is confirmed before memory answers", async () => {
+  const { answer, asks, renew } = await asked(true);
+  const renewing = renew(idOf(1));
+  assert.equal(asks, [LEFT_MS]);
+  let isAnswered = false;
+  void renewing.then(() => isAnswered = true);
+  for (let hop = 0; hop < 20; hop++) await undefined;
+  assert.is(isAnswered, false);
+  answer(POINT);
+  assert.equal(outcome(await renewing), [1]);
+});
+
+test("renew: a leader that is not confirmed renews nothing, and says why", async () => {
+  const { answer, renew } = await asked(true);
+  const renewing = renew(idOf(1));
+  answer(new RegistryError("not_leader", "Another leads"));
+  assert.equal(outcome(await renewing), [0, "not_leader"]);
+});
+
+test("renew: what the state says counts as of the confirmation", async () => {
+  const { answer, renew } = await asked(true);
+  const renewing = renew(idOf(1), { generation: 1, index: 999 });
+  answer(POINT);
+  assert.equal(outcome(await renewing), [0, "superseded"]);
+});
+
+test("renew: who does not lead is asked nothing more", async () => {
+  const { asks, renew } = await asked(false);
+  await renew(idOf(1));
+  assert.equal(asks, []);
+});
+
+test.run();
