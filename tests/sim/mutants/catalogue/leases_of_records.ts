@@ -104,7 +104,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "time_runs_while_log_refuses",
     breaks: "While the log takes no writes, group time stands still",
-    shows: withOutages("long_full_disk"),
+    shows: withOutages("long_full_disk", "full_disk", "failed_write"),
     edits: [{
       file: "src/replication/available_time.ts",
       anchor: "    const refuses = poisoned || !writable;",
@@ -119,17 +119,6 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
       file: "src/replication/available_time.ts",
       anchor: "    const stalls = oldestPendingMs > this.#timing.stallMs;",
       replacement: "    const stalls = oldestPendingMs > Infinity;",
-    }],
-  },
-  {
-    name: "expired_before_heard",
-    breaks: "After an outage, owners who wait are heard before anything expires",
-    shows: withOutages("long_pause", "long_full_disk", "stuck_write"),
-    edits: [{
-      file: "src/replication/available_time.ts",
-      anchor:
-        "    const wantedMs = Math.min(graceMsMax, graceMsMin + GRACE_PER_OUTAGE * lengthMs);",
-      replacement: "    const wantedMs = 0 * Math.min(graceMsMax, graceMsMin + lengthMs);",
     }],
   },
 ];
