@@ -8,10 +8,10 @@ import * as assert from "uvu/assert";
 
 const HANDSHAKE = "unit/identity/registry_auth/attacks.test.ts";
 const RUN = "unit/identity/registry_auth/run_handshake.test.ts";
-const PATH = "unit/identity/path_validation.test.ts";
-const TOKEN = "unit/identity/token.test.ts";
-const ENROLMENT = "unit/identity/enrolment.test.ts";
-const ACCESS = "unit/node/access.test.ts";
+const PATH = "unit/identity/pki/path_validation.test.ts";
+const TOKEN = "unit/identity/tokens/token.test.ts";
+const ENROLMENT = "unit/identity/enrolment/enrolment.test.ts";
+const ACCESS = "unit/serving/access.test.ts";
 const SESSIONS = "unit/node/certified_sessions.test.ts";
 const SOCKETS = "unit/node/certified_node.test.ts";
 const TLS = "unit/transport/tls.test.ts";
@@ -155,7 +155,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
   ],
   "break-glass request played again": [
     [
-      "unit/node/break_glass.test.ts",
+      "unit/serving/break_glass.test.ts",
       "a request that is played again gets nothing new, and soon nothing at all",
     ],
   ],
