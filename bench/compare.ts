@@ -1,7 +1,7 @@
 /**
  * Compares this checkout with another one, in turns, so that both see the same machine:
  *
- *     deno task compare <folder of the other checkout> [rounds]
+ *     deno task compare <folder of the other checkout> [rounds] [operation …]
  *
  * Prints for each operation the medians over all rounds, and the median ratio of neighbouring turns
  * (this checkout / the other): time an operation, p50, CPU time of the node. Results go to
@@ -10,7 +10,7 @@
 import type { Order, Turn } from "./compare_side.ts";
 import { markdownTable, ResultFile } from "./harness.ts";
 
-const ORDERS: readonly Order[] = ["get", "resolve", "register"].flatMap((operation) => [
+const ALL_ORDERS: readonly Order[] = ["get", "resolve", "register"].flatMap((operation) => [
   { operation, depth: 1, seconds: 1 },
   { operation, depth: 64, seconds: 1 },
 ]).concat([{ operation: "renew", depth: 4, seconds: 1 }]);
@@ -91,8 +91,11 @@ function summary(order: Order, ours: readonly Turn[], theirs: readonly Turn[]) {
   };
 }
 
-const [other, rounds = ROUNDS_DEFAULT] = Deno.args;
+const [other, rounds = ROUNDS_DEFAULT, ...operations] = Deno.args;
 if (other === undefined) throw new RangeError("Name the folder of the other checkout");
+const ORDERS = ALL_ORDERS.filter(({ operation }) =>
+  operations.length === 0 || operations.includes(operation)
+);
 const here = new URL("../", import.meta.url).pathname;
 const sides = [new Side(here), new Side(Deno.realPathSync(other))] as const;
 await Promise.all(sides.map((side) => side.ready()));
