@@ -6,28 +6,32 @@
  * The TLS of each connection is made here, not by `tls.Server`: on Deno 2.9.6 that one keeps some 17 KB
  * of each connection whose handshake failed, for good (tests/cluster/transport/bare_tls.test.ts).
  *
- * A connection passes the limits, then the TLS handshake and the client's first frame, which share a
+ * A connection passes the rate of its address and the limits, then the TLS handshake and the client's first frame, which share a
  * deadline. Where there is no room for a session, a few connections at a time are taken that far all
  * the same, to be told so.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
+  CONNECTION_RATE_SHARE,
   HANDSHAKE_MS_MAX,
   HANDSHAKES_MAX,
+  REFUSALS_MAX,
   SESSIONS_BACKLOG_MAX,
   SESSIONS_MAX,
   SESSIONS_PER_ADDRESS_MAX,
   STREAMS_PER_SESSION_MAX,
 } from "../src/base/limits.ts";
-import type { Scheduler, Timer } from "../src/base/world.ts";
+import type { MonotonicClock, Scheduler, Timer } from "../src/base/world.ts";
+import { AddressRates } from "./address_rates.ts";
 import { Admission, newListenerStats } from "./admission.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { Handoff } from "./handoff.ts";
 import { addressText, plainHost } from "./quic_carrier.ts";
+import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "./tcp_acceptor.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
 import { closeFrame } from "./tls_frame.ts";
 import { leafOf, readLeafOnly, speaksRegistry, TLS_PROTOCOL, verifyClient } from "./tls_peer.ts";
@@ -52,14 +56,15 @@ export interface TlsListenOptions {
   /** PEM of the roots that clients' certificates lead to; clients send what is between. */
   readonly clientAuthorities: readonly string[];
   readonly scheduler: Scheduler;
+  readonly monotonic: MonotonicClock;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
+  /** Returns who is told when an address stops accepting; called for each address. */
+  readonly observe?: () => AcceptObserver;
   /** After what silence a session is given up, ms; the shorter of both sides counts. */
   readonly idleMs?: number;
 }
 
-/** Connections at once that are only taken to be told that there is no room. */
-const REFUSALS_MAX = 64;
 /** Tries at finding a port that is free on all addresses. */
 const BIND_TRIES_MAX = 16;
 
@@ -71,20 +76,19 @@ const BIND_TRIES_MAX = 16;
  */
 export async function listenTls(options: TlsListenOptions): Promise<Listener> {
   const { hosts, port } = options;
-  const context = contextOf(options);
   if (hosts.length === 0) throw new RangeError("At least one address to listen on is needed");
+  const listener = new TlsListener(options);
   for (let attempt = 1;; attempt++) {
-    const servers: Server[] = [];
+    const acceptors: TcpAcceptor[] = [];
     try {
       for (const host of hosts) {
-        const server = createServer();
-        servers.push(server);
-        await bind(server, host, servers.length === 1 ? port : addressOf(servers[0]!).port);
+        acceptors.push(await bind(listener, options, host, acceptors[0]?.port ?? port));
       }
-      return new TlsListener(servers, context, options);
+      listener.begin(acceptors);
+      return listener;
     } catch (error) {
-      for (const server of servers) server.close();
-      const mayHaveLuck = port === 0 && servers.length > 1 && attempt < BIND_TRIES_MAX;
+      for (const acceptor of acceptors) void acceptor.close();
+      const mayHaveLuck = port === 0 && hosts.length > 1 && attempt < BIND_TRIES_MAX;
       if (!mayHaveLuck) throw error;
     }
   }
@@ -100,13 +104,12 @@ interface Incoming {
 }
 
 class TlsListener implements Listener {
-  readonly addresses: readonly Endpoint[];
-  readonly port: number;
   readonly stats: ListenerStats = newListenerStats();
   readonly #options: TlsListenOptions;
-  readonly #servers: readonly Server[];
+  #acceptors: readonly TcpAcceptor[] = [];
   readonly #unseen = new UnseenMemory();
   #context: SecureContext;
+  readonly #rates: AddressRates;
   readonly #admission: Admission;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
@@ -115,26 +118,41 @@ class TlsListener implements Listener {
   #nextSessionId = 1;
   #closing: Promise<void> | undefined;
 
-  constructor(servers: readonly Server[], context: SecureContext, options: TlsListenOptions) {
+  constructor(options: TlsListenOptions) {
     const limits = options.limits ?? {};
+    const sessionsPerAddressMax = limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX;
     this.#options = options;
-    this.#context = context;
-    this.#servers = servers;
-    this.addresses = servers.map((server) => {
-      const { address, port } = addressOf(server);
-      return { host: address, port };
-    });
-    this.port = this.addresses[0]!.port;
+    this.#context = contextOf(options);
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    this.#rates = new AddressRates({
+      perSecond: sessionsPerAddressMax * CONNECTION_RATE_SHARE,
+      burst: sessionsPerAddressMax,
+    });
     this.#admission = new Admission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      sessionsPerAddressMax,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
     }, this.stats);
-    for (const server of servers) {
-      server.on("connection", (raw: Socket) => this.#begin(raw));
-      server.on("error", (error: Error) => options.onError("incoming", error));
-    }
+  }
+
+  /** Takes over the addresses; called once. */
+  begin(acceptors: readonly TcpAcceptor[]): void {
+    this.#acceptors = acceptors;
+  }
+
+  /** Returns a server for one of its addresses. */
+  makeServer(unlessOwn: UnlessOwn): Server {
+    const server = createServer((raw) => unlessOwn(raw, () => this.#begin(raw)));
+    server.on("error", (error: Error) => this.#options.onError("incoming", error));
+    return server;
+  }
+
+  get addresses(): readonly Endpoint[] {
+    return this.#acceptors.map(({ host, port }) => ({ host, port }));
+  }
+
+  get port(): number {
+    return this.#acceptors[0]!.port;
   }
 
   accept(): Promise<Session | undefined> {
@@ -151,9 +169,7 @@ class TlsListener implements Listener {
   }
 
   async #close(): Promise<void> {
-    const closed = this.#servers.map((server) =>
-      new Promise<void>((resolve) => server.close(() => resolve()))
-    );
+    const closed = this.#acceptors.map((acceptor) => acceptor.close());
     for (const session of this.#ready.close()) session.abort("the server is shutting down");
     for (const { raw, stage } of this.#incoming) if (stage !== "session") raw.destroy();
     for (const session of this.#sessions) {
@@ -168,10 +184,14 @@ class TlsListener implements Listener {
     const { remoteAddress } = raw;
     if (this.#closing !== undefined || remoteAddress === undefined) return void raw.destroy();
     const host = plainHost(remoteAddress);
+    const { monotonic, scheduler, limits = {} } = this.#options;
+    if (!this.#rates.take(host, monotonic.nowMs())) {
+      this.stats.refused++;
+      return this.#drop(raw);
+    }
     const admitted = this.#admission.mayBegin() && this.#admission.begin(host);
-    if (!admitted && this.#refusals >= REFUSALS_MAX) return void raw.destroy();
+    if (!admitted && this.#refusals >= (limits.refusalsMax ?? REFUSALS_MAX)) return this.#drop(raw);
     if (!admitted) this.#refusals++;
-    const { scheduler, limits = {} } = this.#options;
     const incoming: Incoming = {
       raw,
       host,
@@ -191,6 +211,12 @@ class TlsListener implements Listener {
       if (incoming.stage === "handshake") this.#admission.fail(host);
       else if (incoming.stage === "refusal") this.#refusals--;
     });
+  }
+
+  /** Ends a connection of which nothing was read. */
+  #drop(raw: Socket): void {
+    raw.destroy();
+    this.#unseen.connectionEnded();
   }
 
   /** Begins the TLS of a connection. */
@@ -290,23 +316,20 @@ function contextOf({ certificate, clientAuthorities }: TlsListenOptions): Secure
   });
 }
 
-function bind(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error) => {
-      const where = `${addressText({ hostname: host, port })} by TCP`;
-      const message = `Cannot listen on ${where} (${describe(error)})`;
-      reject(new RegistryError("invalid_configuration", message, { field: "port" }, error));
-    };
-    server.once("error", onError);
-    server.listen({ host, port }, () => {
-      server.removeListener("error", onError);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server): AddressInfo {
-  return server.address() as AddressInfo;
+async function bind(
+  listener: TlsListener,
+  { scheduler, observe }: TlsListenOptions,
+  host: string,
+  port: number,
+): Promise<TcpAcceptor> {
+  const makeServer = (unlessOwn: UnlessOwn) => listener.makeServer(unlessOwn);
+  try {
+    return await TcpAcceptor.bind({ host, port, makeServer, scheduler, observer: observe?.() });
+  } catch (error) {
+    const where = `${addressText({ hostname: host, port })} by TCP`;
+    const message = `Cannot listen on ${where} (${describe(error)})`;
+    throw new RegistryError("invalid_configuration", message, { field: "port" }, error);
+  }
 }
 
 function describe(error: unknown): string {

@@ -183,6 +183,8 @@ export interface ListenerLimits {
   readonly sessionsBacklogMax?: number;
   readonly streamsPerSessionMax?: number;
   readonly handshakesMax?: number;
+  /** Connections by TLS at once that are only taken to be told that there is no room. */
+  readonly refusalsMax?: number;
   /** ms for the TLS handshake and the HTTP/3 upgrade together. */
   readonly handshakeMsMax?: number;
   readonly prefaceMsMax?: number;

@@ -143,6 +143,25 @@ export const HTTP3_START_BYTES_MAX = 4_096;
 export const WEBTRANSPORT_END_MS = 100;
 /** Handshakes in progress, each some 50 KB: more than a second's worth of what two cores can do. */
 export const HANDSHAKES_MAX = 2_048;
+/**
+ * Connections by TLS that one address may begin in a second, as a share of the sessions it may have
+ * (64 of 1,024), after a burst of all of them: a fleet behind one NAT reconnects at once, and a
+ * stranger then costs a tenth of a core.
+ */
+export const CONNECTION_RATE_SHARE = 1 / 16;
+/** Addresses whose rate is known, at some 200 bytes each. */
+export const CONNECTION_RATE_ADDRESSES_MAX = 8_192;
+/** Connections by TLS at once that are only taken to be told that there is no room. */
+export const REFUSALS_MAX = 64;
+/** How often a TCP address that accepted nothing is looked at, ms. */
+export const ACCEPT_LOOK_MS = 5_000;
+/** Connections between two looks that bring the next look forward. */
+export const ACCEPT_BURST = 32;
+/** How long the connection of such a look may wait, ms: it goes over loopback. */
+export const ACCEPT_PROBE_MS = 250;
+/** From a look that found trouble to the next, ms; doubled for each bind in vain, up to ten minutes. */
+export const ACCEPT_RETRY_MS = 500;
+export const ACCEPT_LOOK_MS_MAX = 600_000;
 /** The most that a TLS handshake, and after it an HTTP/3 upgrade, may take, ms: five round trips. */
 export const HANDSHAKE_MS_MAX = 5_000;
 /** From a stream's first byte to its whole preface, ms: it is one packet. */
@@ -628,12 +647,14 @@ export const OPS_HEADER_BYTES_MAX = 8 * 1024;
 /** Time for an operator's request to arrive, ms, and for an idle connection to stay. */
 export const OPS_REQUEST_MS_MAX = 5_000;
 export const OPS_IDLE_MS_MAX = 30_000;
+/** How often these times are looked at, ms. */
+export const OPS_CHECK_MS = 1_000;
 /**
  * File descriptors that connections by TLS leave to others: 64 of the operator's port, 64 that are only
  * told that there is no room, segments and images of the log, timers and modules of the runtime.
  */
 export const DESCRIPTORS_KEPT = 256;
-/** How often these times are looked at, ms. */
-export const OPS_CHECK_MS = 1_000;
+/** Those that a node needs without any connection: an idle one has some 40 open. */
+export const DESCRIPTORS_OF_NODE = 64;
 /** Connections of the operator's port: a scraper, a probe and some people at once. */
 export const OPS_CONNECTIONS_MAX = 64;

@@ -60,6 +60,10 @@ export interface NodeSnapshot {
   readonly sessionsEnded: ReadonlyMap<string, number>;
   /** Sessions without a proof: now, and those that gave way to others since the start. */
   readonly strangers: { readonly count: number; readonly evicted: number };
+  /** Since the start, by port: binds of a TCP port that had stopped to accept. */
+  readonly portsReopened: ReadonlyMap<string, number>;
+  /** Connections that a limit or their address's rate refused since the start. */
+  readonly connectionsRefused: number;
 }
 
 /** What {@link NodeMetrics} needs. */
@@ -290,6 +294,16 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "crs_strangers_evicted_total",
       "Such sessions that were idle and gave way to others.",
       () => single(snapshot().strangers.evicted),
+    ),
+    counter(
+      "crs_ports_reopened_total",
+      "Binds of a TCP port that accepted nothing any more, as after a lack of file descriptors.",
+      () => [...snapshot().portsReopened].map(([port, value]) => ({ labels: { port }, value })),
+    ),
+    counter(
+      "crs_connections_refused_total",
+      "Connections that a limit, or the rate of their address, refused.",
+      () => single(snapshot().connectionsRefused),
     ),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];

@@ -26,7 +26,6 @@ import type { Endpoint, Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
 import { type LogStorages, openLogStorages } from "./data_folder.ts";
-import { descriptorLimit, tlsSessionsMax } from "./descriptor_limit.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
@@ -37,6 +36,7 @@ import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
+import { TcpPorts } from "./tcp_ports.ts";
 
 /** What a node is started with. */
 export interface StartNodeOptions {
@@ -96,6 +96,7 @@ class Node {
   readonly #startedMs: number;
   readonly #readiness = new Readiness();
   readonly #events = new EventCounts();
+  readonly #tcpPorts: TcpPorts;
   readonly #memory: MemorySampler;
   readonly #metrics: NodeMetrics;
   /** Ends each part, the last one begun first. */
@@ -117,6 +118,7 @@ class Node {
     this.#config = config;
     this.#world = world;
     this.#logger = logger;
+    this.#tcpPorts = new TcpPorts(this.#readiness, logger);
     this.#startedMs = world.monotonic.nowMs();
     this.#memory = new MemorySampler(world.monotonic);
     this.#metrics = new NodeMetrics({
@@ -132,6 +134,7 @@ class Node {
           sessions: this.#sessions,
           ready: this.#readiness.ready,
           events: this.#events,
+          tcpPorts: this.#tcpPorts,
         }),
     });
   }
@@ -271,24 +274,15 @@ class Node {
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
     if (tls === "off") return this.#quic;
     const { clientAuthorities } = this.#identity!;
-    const limits = { ...listen.limits, sessionsMax: this.#tlsSessionsMax() };
-    this.#tls = await listenTls({ ...listen, port: tlsPort, clientAuthorities, limits });
+    this.#tls = await listenTls({
+      ...listen,
+      port: tlsPort,
+      clientAuthorities,
+      limits: { ...listen.limits, ...this.#tcpPorts.tlsLimits(sessionsMax) },
+      monotonic: this.#world.monotonic,
+      observe: () => this.#tcpPorts.observer("tls"),
+    });
     return joinListeners([this.#quic, this.#tls]);
-  }
-
-  #tlsSessionsMax(): number {
-    const { sessionsMax } = this.#config;
-    const openFilesMax = descriptorLimit();
-    const room = tlsSessionsMax(sessionsMax, openFilesMax);
-    if (room < sessionsMax) {
-      const advice = "raise it with ulimit -n or LimitNOFILE, or lower --sessions-max";
-      const facts = { openFilesMax, sessionsMax, tlsSessionsMax: room, advice };
-      this.#logger.warn(
-        "The limit of open files allows fewer sessions by TLS than asked for",
-        facts,
-      );
-    }
-    return room;
   }
 
   /** Opens the ports, tells the system group where they are, and serves. */
@@ -394,6 +388,9 @@ class Node {
       unready: () => this.#readiness.reasons(),
       metrics: () => this.#metrics.render(),
       logger: this.#logger,
+      scheduler: this.#world.scheduler,
+      connectionsMax: this.#tcpPorts.opsConnectionsMax,
+      observer: this.#tcpPorts.observer("ops"),
     });
     if (!isLoopbackHost(this.#config.opsHost)) {
       this.#logger.warn("Whoever reaches the operator's port reads health and metrics, no more", {

@@ -19,7 +19,13 @@ import {
   OPS_REQUEST_MS_MAX,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
+import type { Scheduler } from "../base/world.ts";
 import { bindAddress, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
+import {
+  type AcceptObserver,
+  TcpAcceptor,
+  type TcpAcceptorOptions,
+} from "../../transport/tcp_acceptor.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -42,6 +48,11 @@ export interface OpsHttpOptions {
   /** `NodeMetrics.render`. */
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
   readonly logger: Logger;
+  readonly scheduler: Scheduler;
+  /** Connections at once. Default {@link OPS_CONNECTIONS_MAX}. */
+  readonly connectionsMax?: number;
+  /** Told when the port stopped accepting. */
+  readonly observer?: AcceptObserver;
 }
 
 /** A port that is open. */
@@ -58,7 +69,23 @@ export interface OpsHttp {
  * @throws RegistryError `invalid_configuration` where the address cannot be bound.
  */
 export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
+  const { scheduler, observer } = options;
   const host = bindAddress(options.host);
+  const places = new Places(options.connectionsMax ?? OPS_CONNECTIONS_MAX);
+  const makeServer = () => serverOf(options, places);
+  const acceptor = await bind({ host, port: options.port, makeServer, scheduler, observer });
+  return {
+    host,
+    port: acceptor.port,
+    close: () => {
+      const closed = acceptor.close();
+      places.closeAll();
+      return closed;
+    },
+  };
+}
+
+function serverOf(options: OpsHttpOptions, places: Places): Server {
   const server = createServer({
     maxHeaderSize: OPS_HEADER_BYTES_MAX,
     headersTimeout: OPS_REQUEST_MS_MAX,
@@ -69,37 +96,31 @@ export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
     places.busy(request.socket, response);
     void serve(options, request, response);
   });
-  const places = new Places();
   server.on("connection", (socket: Socket) => places.take(socket));
   // A malformed, oversized or slow request: whoever sent it finds the connection closed.
   server.on("clientError", (_error, socket) => socket.destroy());
-  await listen(server, host, options.port);
   server.on("error", (error) => options.logger.warn("operator's HTTP port failed", { error }));
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : options.port;
-  let closed: Promise<void> | undefined;
-  return {
-    host,
-    port,
-    close: () => {
-      closed ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-      return closed;
-    },
-  };
+  return server;
 }
 
-/** The connections that are open, at most {@link OPS_CONNECTIONS_MAX}. */
+/** The connections that are open, up to a number. */
 class Places {
   /** Those that wait for a request, the longest first. */
   readonly #idle = new Set<Socket>();
   readonly #all = new Set<Socket>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  closeAll(): void {
+    for (const socket of this.#all) socket.destroy();
+  }
 
   take(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= OPS_CONNECTIONS_MAX) {
+    if (this.#all.size >= this.#max) {
       const [longest] = this.#idle;
       if (longest === undefined) return void socket.destroy();
       this.#leave(longest);
@@ -124,25 +145,20 @@ class Places {
   }
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error) => {
-      reject(
-        new RegistryError(
-          "invalid_configuration",
-          `Cannot listen on ${host} TCP port ${port} (${error.message}): stop the program that has ` +
-            "it, or choose another port with --ops-port",
-          { field: "opsPort" },
-          error,
-        ),
-      );
-    };
-    server.once("error", onError);
-    server.listen({ host, port }, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
+async function bind(options: TcpAcceptorOptions): Promise<TcpAcceptor> {
+  try {
+    return await TcpAcceptor.bind(options);
+  } catch (error) {
+    const { host, port } = options;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RegistryError(
+      "invalid_configuration",
+      `Cannot listen on ${host} TCP port ${port} (${reason}): stop the program that has ` +
+        "it, or choose another port with --ops-port",
+      { field: "opsPort" },
+      error,
+    );
+  }
 }
 
 async function serve(

@@ -7,6 +7,7 @@ export type Condition =
   | "storage_poisoned"
   | "disk_full"
   | "certificate_invalid"
+  | "port_closed"
   | "draining";
 
 const MESSAGES: Readonly<Record<Condition, string>> = {
@@ -17,6 +18,9 @@ const MESSAGES: Readonly<Record<Condition, string>> = {
   certificate_invalid:
     "The node's TLS certificate is not valid by its clock: it is being renewed. " +
     "Compare the clock with others.",
+  port_closed:
+    "A TCP port accepts no connections, as there are no file descriptors or it cannot be bound: " +
+    "raise ulimit -n (LimitNOFILE). It is tried again all the time.",
   draining: "The node is shutting down: use another.",
 };
 

@@ -31,7 +31,7 @@ import type { Listener, OnError, Session, Stream } from "../../transport/transpo
 import type { Caller } from "../serving/caller.ts";
 import { ControlReader } from "./control_reader.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
-import { TokenBucket } from "../serving/rate_limiter.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
 import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
 import {

@@ -4,6 +4,7 @@ import type { EventCounts } from "./event_counts.ts";
 import type { NodeSnapshot } from "./metrics.ts";
 import type { Registry } from "./registry.ts";
 import type { Sessions } from "./sessions.ts";
+import type { TcpPorts } from "./tcp_ports.ts";
 
 /** The parts of a node, as far as they are up. */
 export interface SnapshotParts {
@@ -12,11 +13,12 @@ export interface SnapshotParts {
   readonly sessions: Sessions | undefined;
   readonly ready: boolean;
   readonly events: EventCounts;
+  readonly tcpPorts: TcpPorts;
 }
 
 /** The figures as they are now. */
 export function snapshotOf(
-  { registry, listener, sessions, ready, events }: SnapshotParts,
+  { registry, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
 ): NodeSnapshot {
   const log = registry?.log.stats();
   const records = (registry?.shared.regionCounts() ?? []).flatMap((
@@ -54,6 +56,8 @@ export function snapshotOf(
       count: sessions?.strangers.count ?? 0,
       evicted: sessions?.strangers.evicted ?? 0,
     },
+    portsReopened: tcpPorts.reopened,
+    connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
   };
 }

@@ -1,6 +1,6 @@
 /** A session as admission sees it: who calls, and how much of its rate is left. */
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import type { TokenBucket } from "./rate_limiter.ts";
+import type { TokenBucket } from "../base/token_bucket.ts";
 
 /** One session's caller. */
 export interface Caller {

@@ -2,7 +2,7 @@
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { Caller } from "./caller.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
-import type { TokenBucket } from "./rate_limiter.ts";
+import type { TokenBucket } from "../base/token_bucket.ts";
 
 /** Who asks, and until when. */
 export interface WriteContext {

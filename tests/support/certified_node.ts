@@ -157,6 +157,7 @@ export class CertifiedNode {
       ...listen,
       clientAuthorities: [identities.rootPem],
       scheduler: world.scheduler,
+      monotonic: world.monotonic,
     });
     this.#closers.push(() => this.quic.close(), () => this.tls.close());
     this.pin = await sha256(ders(identities.server.chainPem)[0]!);

@@ -17,6 +17,7 @@ export interface StartedNode {
   readonly nodeId: number;
   readonly clusterId: string;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly tlsAddresses: readonly { readonly host: string; readonly port: number }[];
   readonly ops: { readonly host: string; readonly port: number };
   readonly dataFolder: string;
   readonly created: boolean;
@@ -29,6 +30,10 @@ export interface CrsOptions {
   readonly input?: string;
   /** A module that is loaded first. */
   readonly preload?: string;
+  /** For V8, as `--v8-flags` takes them. */
+  readonly v8Flags?: string;
+  /** How many files it may have open. */
+  readonly openFilesMax?: number;
 }
 
 /** The environment without settings of whoever runs the tests. */
@@ -49,11 +54,14 @@ export class CrsProcess {
 
   constructor(
     args: readonly string[],
-    { env = {}, input, preload }: CrsOptions = {},
+    { env = {}, input, preload, v8Flags, openFilesMax }: CrsOptions = {},
   ) {
     const first = preload === undefined ? [] : ["--preload", preload];
-    this.child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", ...first, MAIN, ...args],
+    if (v8Flags !== undefined) first.push(`--v8-flags=${v8Flags}`);
+    const run = ["run", "-A", ...first, MAIN, ...args];
+    const limited = ["-c", `ulimit -n ${openFilesMax}; exec "$@"`, "sh", Deno.execPath(), ...run];
+    this.child = new Deno.Command(openFilesMax === undefined ? Deno.execPath() : "sh", {
+      args: openFilesMax === undefined ? run : limited,
       env: cleanEnvironment(env),
       clearEnv: true,
       stdin: input === undefined ? "null" : "piped",

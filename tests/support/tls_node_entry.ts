@@ -61,6 +61,7 @@ const listener = await listenTls({
   certificate: server,
   clientAuthorities: [rootPem],
   scheduler,
+  monotonic: { nowMs: () => performance.now() },
   onError,
 });
 const leaves: number[] = [];

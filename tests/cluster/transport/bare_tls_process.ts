@@ -15,7 +15,7 @@ const listener = await listenTls({
   port: 0,
   certificate,
   clientAuthorities: [certificate.caPem],
-  scheduler: testWorld().scheduler,
+  ...testWorld(),
   onError: () => {},
 });
 const target = { host: "127.0.0.1", port: listener.port };

@@ -1,7 +1,7 @@
 /** What the limit of open files means for connections by TCP. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { softLimitOf, tlsSessionsMax } from "../../../src/node/descriptor_limit.ts";
+import { connectionsMax, softLimitOf, tlsSessionsMax } from "../../../src/node/descriptor_limit.ts";
 
 const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
 Max processes             95846                95846                processes
@@ -19,6 +19,13 @@ test("tlsSessionsMax leaves descriptors for everything else", () => {
   assert.is(tlsSessionsMax(100, 1_024), 100);
   assert.is(tlsSessionsMax(100, 128), 0);
   assert.is(tlsSessionsMax(20_000, undefined), 20_000);
+});
+
+test("connectionsMax never takes what a node needs itself", () => {
+  assert.is(connectionsMax(64, 1_024), 64);
+  assert.is(connectionsMax(64, 128), 16);
+  assert.is(connectionsMax(64, 32), 4);
+  assert.is(connectionsMax(64, undefined), 64);
 });
 
 test.run();

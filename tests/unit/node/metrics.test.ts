@@ -21,6 +21,8 @@ const SNAPSHOT: NodeSnapshot = {
   held: { replies: 7, frames: 8 },
   sessionsEnded: new Map([["memory", 9]]),
   strangers: { count: 2, evicted: 4 },
+  portsReopened: new Map([["tls", 1]]),
+  connectionsRefused: 6,
   handshakesRefused: new Map([["anonymous", 3]]),
 };
 

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { testWorld } from "../../support/production_world.ts";
 import {
   openOpsHttp,
   type OpsHttp,
@@ -23,6 +24,7 @@ async function withPort(
     unready: () => [],
     metrics: () => Promise.resolve(METRICS),
     logger: SILENT_LOGGER,
+    scheduler: testWorld().scheduler,
     ...options,
   });
   try {

@@ -11,7 +11,7 @@ import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
 import type { ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
-import { TokenBucket } from "../../../src/serving/rate_limiter.ts";
+import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import { type ReadAnswer, ReadPath } from "../../../src/serving/read_path.ts";
 import { ReplyWriter } from "../../../src/serving/reply_writer.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../../src/record/key.ts";

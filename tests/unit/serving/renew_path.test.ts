@@ -9,7 +9,7 @@ import { AccessControl } from "../../../src/serving/access_control.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
 import { Proposer } from "../../../src/serving/proposer.ts";
-import { TokenBucket } from "../../../src/serving/rate_limiter.ts";
+import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import { RenewPath } from "../../../src/serving/renew_path.ts";
 import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import { requestFrame } from "../../support/raw_peer.ts";

@@ -38,7 +38,7 @@ import { until, within } from "../../support/until.ts";
 
 const identities = await issueTlsIdentities();
 const strangers = await issueTlsIdentities(2);
-const { scheduler } = testWorld();
+const { monotonic, scheduler } = testWorld();
 const ignoreErrors: OnError = () => {};
 const trust = { kind: "ca", pem: [identities.rootPem] } as const;
 const NO_HEADER = new Uint8Array(0);
@@ -61,6 +61,7 @@ function check(name: string, run: Run, limits = {}, register: Register = test): 
       certificate: identities.server,
       clientAuthorities: [identities.rootPem],
       scheduler,
+      monotonic,
       onError: ignoreErrors,
       limits,
     });

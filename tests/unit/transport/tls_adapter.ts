@@ -5,7 +5,7 @@ import { TcpRelay } from "../../support/tcp_relay.ts";
 import { issueTlsIdentities } from "../../support/tls_identities.ts";
 import type { Adapter, Harness, HarnessOptions } from "./adapter_suite.ts";
 
-const { scheduler } = testWorld();
+const { monotonic, scheduler } = testWorld();
 const identities = await issueTlsIdentities();
 
 /** Both ends over TCP, with a relay between them that can be severed. */
@@ -19,6 +19,7 @@ export const tls: Adapter = {
       certificate: identities.server,
       clientAuthorities: [identities.rootPem],
       scheduler,
+      monotonic,
       onError: () => {},
       ...options,
     });

@@ -1,7 +1,7 @@
 /** The token bucket: its burst, its rate, and when it lets a caller come back. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { TokenBucket } from "../../../src/serving/rate_limiter.ts";
+import { TokenBucket } from "../../../src/base/token_bucket.ts";
 
 test("TokenBucket starts with its burst and refuses after it", () => {
   const bucket = new TokenBucket({ ratePerSecond: 10, burst: 3, nowMs: 0 });
