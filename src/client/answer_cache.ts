@@ -1,9 +1,10 @@
 /**
- * Last known answers to domains: what a proxy goes by while the registry cannot be asked. A found
- * agent is given out only then, marked stale; a proven absence for as long as the registry said that
- * it holds. The least recently used goes first.
+ * A cache of the last known answers by domain, used by proxies while the registry cannot be asked.
+ * A found agent is returned only in that case and is marked stale. A proven absence is returned for
+ * as long as the registry allowed. The least recently used entry is evicted first.
  *
- * Spellings of one domain are one entry. Methods throw `invalid_argument` for what is no domain.
+ * Different spellings of one domain share an entry. Methods throw `invalid_argument` for an invalid
+ * domain.
  */
 import { RegistryError } from "../base/errors.ts";
 import { CLIENT_CACHE_ENTRIES_MAX } from "../base/limits.ts";
@@ -13,17 +14,17 @@ import type { ResolvedAgent } from "./types.ts";
 
 interface Entry {
   readonly found: ResolvedAgent | undefined;
-  /** When the registry gave the answer. */
+  /** Monotonic time at which the registry gave the answer, ms. */
   readonly atMs: number;
-  /** An absence: until when it may be given out. */
+  /** For an absence: the monotonic time until which it may be returned. */
   readonly untilMs: number;
 }
 
-/** Answers by canonical domain. */
+/** A bounded cache of answers, keyed by canonical domain. */
 export class AnswerCache {
   readonly #clock: MonotonicClock;
   readonly #entriesMax: number;
-  /** In the order of their last use. */
+  /** Entries ordered by last use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
 
   constructor(clock: MonotonicClock, entriesMax: number = CLIENT_CACHE_ENTRIES_MAX) {
@@ -31,12 +32,12 @@ export class AnswerCache {
     this.#entriesMax = entriesMax;
   }
 
-  /** How many answers are kept. */
+  /** The number of cached answers. */
   get count(): number {
     return this.#entries.size;
   }
 
-  /** Keeps what was found. */
+  /** Stores a found agent. */
   found(answer: ResolvedAgent): void {
     this.#put(canonicalDomain(answer.domain), {
       found: answer,
@@ -45,7 +46,10 @@ export class AnswerCache {
     });
   }
 
-  /** Keeps that nothing was found, for as long as the error allows; forgets what was known. */
+  /**
+   * Stores that no agent holds the domain, for `error.fields.cacheMs`; without it, removes the
+   * entry.
+   */
   absent(domain: string, error: RegistryError): void {
     const nowMs = this.#clock.nowMs();
     const untilMs = nowMs + (error.fields.cacheMs ?? 0);
@@ -54,7 +58,9 @@ export class AnswerCache {
     else this.#entries.delete(key);
   }
 
-  /** The error of a domain that is known to be held by nobody, while that may be believed. */
+  /**
+   * Returns a `not_found` error if the domain is known to be unheld and that answer is still valid.
+   */
   knownAbsent(domain: string): RegistryError | undefined {
     const key = canonicalDomain(domain);
     const entry = this.#entries.get(key);
@@ -64,11 +70,11 @@ export class AnswerCache {
       this.#entries.delete(key);
       return undefined;
     }
-    const message = `No live agent holds the domain ${domain} (known from before)`;
+    const message = `No live agent holds the domain ${domain} (cached answer)`;
     return new RegistryError("not_found", message, { cacheMs: Math.ceil(leftMs) });
   }
 
-  /** What was found last, marked stale, with its age. */
+  /** Returns the last found agent, marked stale and with its age. */
   lastKnown(domain: string): ResolvedAgent | undefined {
     const key = canonicalDomain(domain);
     const entry = this.#entries.get(key);

@@ -1,34 +1,34 @@
 /**
- * One call of the SDK's user, from its request to its answer: through waiting, sending, losing a
- * connection and trying again. It is the same object all the way, so that a repeated request is the
- * same request (a register keeps its process and sequence).
+ * One call made through the SDK, from request to answer, including waiting, sending, lost
+ * connections and retries. The same object is used throughout, so that a retry sends the same
+ * request (a register keeps its process and sequence).
  */
 import type { ResponseView } from "../../schemas/gen/wire.ts";
 import type { RegistryError } from "../base/errors.ts";
 import type { Operation } from "../wire/operations.ts";
 
 /**
- * Makes a call's result from a successful reply. `response` is a flyweight over `bytes`, which
- * `view` sees too; all three are valid during the call only.
+ * Decodes a call's result from a successful reply. `response` is a flyweight over `bytes`, and
+ * `view` covers the same buffer; all three are valid only during the call.
  *
- * @throws RegistryError `malformed`: the connection is given up then.
+ * @throws RegistryError `malformed`; the connection is then closed.
  */
 export type Decode<T> = (response: ResponseView, view: DataView, bytes: Uint8Array) => T;
 
-/** What a call is made of. */
+/** Parameters of a {@link Call}. */
 export interface CallParameters {
   readonly operation: Operation;
-  /** The plain form that the operation's request codec takes; it must not change any more. */
+  /** The plain form accepted by the operation's request codec; it must not change after this. */
   readonly body: unknown;
   readonly decode: Decode<unknown>;
   readonly maxStalenessMs: number;
-  /** By the monotonic clock. */
+  /** Deadline by the monotonic clock. */
   readonly deadlineMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: RegistryError) => void;
 }
 
-/** A call that is not answered yet, or just was. */
+/** A call that is pending or was just answered. */
 export class Call {
   readonly operation: Operation;
   readonly body: unknown;
@@ -37,19 +37,19 @@ export class Call {
   readonly deadlineMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: RegistryError) => void;
-  /** Ends the wait for the caller's signal. */
+  /** Removes the listener from the caller's abort signal. */
   unlisten: (() => void) | undefined;
-  /** The request id under which it is in flight; -1: it is not. */
+  /** Request id while the call is in flight; -1 otherwise. */
   requestId = -1;
-  /** How often it was sent, or refused before it could be. */
+  /** Number of times the call was sent, or was refused before it could be sent. */
   attempts = 0;
-  /** Not to be sent before, by the monotonic clock. */
+  /** Monotonic time before which the call must not be sent. */
   resumeAtMs = 0;
-  /** Grows from call to call of a client: what was asked first is sent first. */
+  /** Increases with each call of a client; earlier calls are sent first. */
   readonly serial: number;
-  /** True once it was resolved or rejected. */
+  /** True once the call is resolved or rejected. */
   done = false;
-  /** Why the last attempt failed. */
+  /** Error of the last attempt. */
   lastError: RegistryError | undefined;
 
   constructor(parameters: CallParameters, serial: number) {

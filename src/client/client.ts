@@ -1,9 +1,9 @@
 /**
- * The client: typed calls over one connection that mends itself, and the leases that it keeps.
+ * The SDK client: typed calls over one reconnecting connection, and the leases it keeps.
  *
- * It is composed here and does nothing by itself: dispatcher.ts carries calls, link.ts keeps the
- * connection, calls/ know the operations, lease_keeper.ts renews. It runs wherever its dialer does,
- * in a browser too.
+ * This file only composes the parts: dispatcher.ts carries calls, link.ts maintains the connection,
+ * calls/ implements the operations, lease_keeper.ts renews leases. The client runs wherever its
+ * dialer runs, including browsers.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -48,7 +48,7 @@ import type {
   ResolveGatewaysOptions,
 } from "./types.ts";
 
-/** How long `close` waits for the release of leases where it is told nothing, ms. */
+/** Default time for which `close` waits for leases to be released, ms. */
 const RELEASE_MS_DEFAULT = 2_000;
 const PROGRAM_DEFAULT = "registry-sdk";
 
@@ -75,8 +75,8 @@ const PROGRAM_DEFAULT = "registry-sdk";
  * await client.close({ releaseLeases: true });
  * ```
  *
- * @returns a client that is connected; with `options.lazy`, one that is about to be.
- * @throws RegistryError why no connection could be made within `options.connectTimeoutMs`.
+ * @returns a connected client; with `options.lazy`, a client that is still connecting.
+ * @throws RegistryError the reason if no connection was made within `options.connectTimeoutMs`.
  */
 export async function connect(parameters: ConnectParameters): Promise<Client> {
   const { options = {} } = parameters;
@@ -92,7 +92,7 @@ export async function connect(parameters: ConnectParameters): Promise<Client> {
   return client;
 }
 
-/** What {@link connect} returns. */
+/** The client returned by {@link connect}. */
 class RegistryClient implements Client {
   readonly process: number;
   readonly identities: IdentityCalls;
@@ -107,7 +107,7 @@ class RegistryClient implements Client {
   readonly #keeper: LeaseKeeper;
   #ringMap: RingMap | undefined;
   #closing: Promise<void> | undefined;
-  /** Tells the credentials that the session is over. */
+  /** Tells the credentials that the session has ended. */
   #withdraw: (() => void) | undefined;
 
   constructor(parameters: ConnectParameters) {
@@ -177,7 +177,7 @@ class RegistryClient implements Client {
     return this.#ringMap;
   }
 
-  /** Resolves when the first connection is made. */
+  /** Resolves when the first connection is established. */
   async firstConnection(timeoutMs: number): Promise<void> {
     await this.#link.first(timeoutMs);
   }
@@ -308,7 +308,9 @@ class RegistryClient implements Client {
     await this.#link.close();
   }
 
-  /** Certificates are renewed over the session while there is one. */
+  /**
+   * Offers the current session to the credentials, which renew certificates over it while it lasts.
+   */
   #offerSession(isConnected: boolean, credentials?: Credentials): void {
     this.#withdraw?.();
     this.#withdraw = isConnected && credentials?.kind === "certificate"
@@ -316,7 +318,7 @@ class RegistryClient implements Client {
       : undefined;
   }
 
-  /** Keeps the newest map. */
+  /** Stores `map` unless a newer one is known. */
   #learn(map: RingMap): void {
     const known = this.#ringMap;
     if (known === undefined || compareRingEpochs(map.epoch, known.epoch) >= 0) this.#ringMap = map;
@@ -342,9 +344,13 @@ function helloOf({ options = {} }: ConnectParameters): Hello {
 
 function checkParameters({ endpoints, options = {} }: ConnectParameters): void {
   if (endpoints.length === 0) {
-    throw new RegistryError("invalid_argument", "endpoints must name at least one: there is none", {
-      field: "endpoints",
-    });
+    throw new RegistryError(
+      "invalid_argument",
+      "endpoints must contain at least one endpoint: it is empty",
+      {
+        field: "endpoints",
+      },
+    );
   }
   const inFlightMax = options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT;
   if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > CLIENT_IN_FLIGHT_MAX) {

@@ -1,34 +1,37 @@
 /**
- * One timer for many deadlines: it wakes its owner at or shortly after the earliest, and sleeps
- * while nothing waits. Clock: monotonic; lateness: at most CLIENT_TICK_MS and the scheduler's own.
+ * One timer shared by many deadlines. It wakes its owner at or shortly after the earliest deadline
+ * and does not run while nothing waits. Clock: monotonic. Lateness: at most CLIENT_TICK_MS plus the
+ * scheduler's own.
  */
 import { CLIENT_TICK_MS } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 
-/** Calls `run` when something is due. */
+/** A timer that calls `run` when a deadline is due. */
 export class CoarseTimer {
   readonly #world: Pick<World, "monotonic" | "scheduler">;
   readonly #run: (nowMs: number) => number;
   #timer: Timer | undefined;
   #wakeAtMs = Infinity;
 
-  /** @param run does what is due, and returns when it wants to run next; Infinity: not. */
+  /**
+   * @param run handles what is due and returns the time at which to run next; Infinity for none.
+   */
   constructor(world: Pick<World, "monotonic" | "scheduler">, run: (nowMs: number) => number) {
     this.#world = world;
     this.#run = run;
   }
 
-  /** Makes sure that `run` is called within a tick after `dueMs`. Costs a comparison mostly. */
+  /** Ensures that `run` is called within a tick after `dueMs`. Usually costs one comparison. */
   want(dueMs: number, nowMs: number): void {
     if (dueMs + CLIENT_TICK_MS >= this.#wakeAtMs) return;
     this.#timer?.cancel();
-    // Half a tick later than asked, so that deadlines that are close together share a wakeup.
+    // Fires half a tick later than asked, so that deadlines close together share a wakeup.
     const delayMs = Math.max(dueMs - nowMs, 0) + CLIENT_TICK_MS / 2;
     this.#wakeAtMs = nowMs + delayMs;
     this.#timer = this.#world.scheduler.after(delayMs, () => this.#fire());
   }
 
-  /** Ends it; {@link want} starts it anew. */
+  /** Cancels the timer; {@link want} starts it again. */
   cancel(): void {
     this.#timer?.cancel();
     this.#timer = undefined;

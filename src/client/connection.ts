@@ -1,9 +1,9 @@
 /**
- * One connection: a session with its control stream and one stream of requests. Requests of one turn
- * leave in one write, all replies of a chunk are decoded where they lie, and a silent server is
+ * One connection: a session with its control stream and one request stream. All requests of one
+ * turn are sent in one write, and all replies of a chunk are decoded in place. A silent server is
  * probed and then given up, because a transport may take 45 s to notice.
  *
- * It ends once, for whatever reason: then its owner gets back every call that was not answered.
+ * A connection ends once, for any reason; its owner then gets back every unanswered call.
  */
 import {
   type Hello,
@@ -49,22 +49,22 @@ import { nextReplyBuffer } from "./read_buffer.ts";
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
 import { SessionToken } from "./session_token.ts";
 
-/** Who is told of what a connection does. */
+/** Callbacks through which a connection reports to its owner. */
 export interface ConnectionOwner {
-  /** A successful reply, decoded. */
+  /** A successful reply arrived and was decoded. */
   answered(call: Call, value: unknown): void;
-  /** A reply that is a refusal, or one that could not be decoded. */
+  /** The call was refused, or its reply could not be decoded. */
   refused(call: Call, error: RegistryError): void;
   /** The call's deadline passed. */
   late(call: Call): void;
-  /** There is room again for what waits. */
+  /** There is room for waiting calls again. */
   room(): void;
   ringMap(map: RingMap): void;
-  /** The connection is over; `unanswered` are the owner's again, the first asked first. */
+  /** The connection ended; `unanswered` returns to the owner, oldest call first. */
   ended(connection: Connection, error: RegistryError, unanswered: Call[]): void;
 }
 
-/** What a connection is made with. */
+/** Parameters of {@link openConnection}. */
 export interface ConnectionParameters {
   readonly dialer: Dialer;
   readonly endpoint: Endpoint;
@@ -73,14 +73,14 @@ export interface ConnectionParameters {
   readonly hello: Hello;
   readonly world: World;
   readonly inFlightMax: number;
-  /** From dialing to the answer to Hello, ms. */
+  /** Time limit from dialing to the reply to Hello, ms. */
   readonly timeoutMs: number;
-  /** Gives up while it is being made. */
+  /** Cancels the attempt while the connection is being established. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Dials, proves who it is, and greets.
+ * Dials an endpoint, authenticates and sends Hello.
  *
  * @throws RegistryError as `Dialer.dial`, `deadline_exceeded`, or the code of the server's goodbye.
  */
@@ -120,7 +120,7 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
   }
 }
 
-/** The header of a request, filled anew for each. */
+/** The header of a request; one object is reused for all requests. */
 interface RequestHeader {
   id: number;
   timeoutMs: number;
@@ -131,7 +131,7 @@ interface RequestHeader {
 
 const PROBE_BODY = {};
 
-/** A greeted session. */
+/** A session on which Hello was answered. */
 export class Connection {
   readonly endpoint: Endpoint;
   readonly greeting: Greeting;
@@ -154,14 +154,14 @@ export class Connection {
   #owner: ConnectionOwner | undefined;
   #flushing = false;
   #waitingForRoom = false;
-  /** No more requests: the server said goodbye, or the connection is over. */
+  /** True when no more requests may be sent: the server said goodbye, or the connection ended. */
   #closing = false;
   #ended = false;
   #drainTimer: Timer | undefined;
   #drainError: RegistryError | undefined;
-  /** Since when nothing was heard while requests were in flight. */
+  /** Start of the silence: when bytes last arrived while requests were in flight. */
   #silentSinceMs = 0;
-  /** What was asked because of it. */
+  /** The probe sent because of the silence. */
   #probe: Call | undefined;
   #probedAtMs = 0;
 
@@ -192,7 +192,7 @@ export class Connection {
     if (parts.proof !== undefined) this.#renewal.start(parts.proof);
     const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
     this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
-    // One place more than callers get: the probe's.
+    // Has one slot more than callers may use, for the probe.
     this.#table = new PendingTable(Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX));
     this.#frameBytesMax = Math.min(
       greeting.frameBytesMax || REQUEST_FRAME_BYTES_MAX,
@@ -211,7 +211,7 @@ export class Connection {
     };
   }
 
-  /** Begins to read; `owner` hears of everything from now on. */
+  /** Starts reading; from now on `owner` receives all events. */
   start(owner: ConnectionOwner): void {
     this.#owner = owner;
     owner.ringMap(this.greeting.ringMap);
@@ -227,12 +227,12 @@ export class Connection {
     this.#readReplies().catch(failed);
   }
 
-  /** Requests that wait for their replies. */
+  /** The number of requests waiting for replies. */
   get inFlight(): number {
     return this.#table.count;
   }
 
-  /** True while one more call may be sent. */
+  /** Reports whether one more call may be sent. */
   get hasRoom(): boolean {
     if (this.#closing || this.#table.count >= this.#inFlightMax) return false;
     if (this.#outbox.gatheredBytes < CLIENT_OUTBOX_BYTES) return true;
@@ -241,9 +241,9 @@ export class Connection {
   }
 
   /**
-   * Sends `call` with the requests of this turn; there must be room.
+   * Sends `call` together with the other requests of this turn. Requires {@link hasRoom}.
    *
-   * @throws RegistryError `too_large`, `invalid_argument`: it was not sent and cannot be.
+   * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent.
    */
   send(call: Call, nowMs: number): void {
     const out = this.#outbox.writer;
@@ -277,9 +277,9 @@ export class Connection {
   }
 
   /**
-   * Ends the calls that are late, and notices silence.
+   * Times out late calls and detects a silent server.
    *
-   * @returns when it has to be called next; Infinity: nothing is in flight.
+   * @returns the time at which to call this next; Infinity if nothing is in flight.
    */
   check(nowMs: number): number {
     if (this.#table.count === 0) return Infinity;
@@ -290,12 +290,12 @@ export class Connection {
     return Math.min(dueMs, this.#checkSilence(nowMs));
   }
 
-  /** Takes back all calls in flight; their replies will be ignored. */
+  /** Returns and forgets all calls in flight; their replies will be ignored. */
   forgetAll(): Call[] {
     return this.#table.drain();
   }
 
-  /** Says goodbye and ends the session; resolves when that is done. Its owner hears no more. */
+  /** Says goodbye and ends the session; resolves when that is done. The owner is not notified. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = this.#closing = true;
@@ -334,7 +334,8 @@ export class Connection {
       const answered = due - this.#table.count;
       if (this.#drainTimer !== undefined && this.#table.count === 0) this.#endDrained();
       else this.#owner?.room();
-      // More has arrived already: what was asked anew leaves first, or the server would wait for it.
+      // The buffer was full, so more data has arrived. Yields a turn first, so that new requests
+      // are sent before the next read; otherwise the server would wait for them.
       if (chunk.length === chunk.buffer.byteLength) await this.#nextTurn();
       buffer = nextReplyBuffer(chunk, answered, due);
     }
@@ -347,7 +348,7 @@ export class Connection {
   readonly #takeReply = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
     const response = this.#response.wrap(view, bytes, start + 8, end);
     const call = this.#table.take(response.id);
-    // A late reply to a call that was given up, or one to nothing at all: nobody waits for it.
+    // A late reply to an abandoned call, or a reply to an unknown id.
     if (call === undefined) return;
     if (call === this.#probe) {
       this.#probe = undefined;
@@ -375,19 +376,19 @@ export class Connection {
       this.#probedAtMs = nowMs;
       this.send(this.#probe, nowMs);
     }
-    // From the probe on, and not from the silence: this process may have been the one that slept.
+    // Counts from the probe, not from the silence: this process itself may have been suspended.
     const giveUpAtMs = this.#probedAtMs + CLIENT_SILENCE_MS;
     if (nowMs < giveUpAtMs) return giveUpAtMs;
     this.#end(
       new RegistryError(
         "connection_lost",
-        `The server said nothing for ${Math.round(silentMs)} ms`,
+        `The server sent nothing for ${Math.round(silentMs)} ms`,
       ),
     );
     return Infinity;
   }
 
-  /** A question that every living node answers at once; any answer will do. */
+  /** Returns a status request, which every live node answers at once; any answer will do. */
   #newProbe(nowMs: number): Call {
     return new Call(
       {
@@ -403,7 +404,7 @@ export class Connection {
     );
   }
 
-  /** After the server's goodbye: what is in flight may still be answered, for a while. */
+  /** Handles the server's goodbye: calls in flight may still be answered, for CLIENT_DRAIN_MS. */
   #drain(error: RegistryError | undefined): void {
     this.#closing = true;
     this.#drainError = error;
@@ -425,7 +426,7 @@ export class Connection {
     this.#token.close();
     if (error.code === "malformed" || error.code === "too_large") {
       this.#control.goodbye(error.code, error.message);
-      // Never rejects; nobody has to wait for it.
+      // Never rejects and need not be awaited.
       void this.#session.goodbye(error.code, error.message);
     } else {
       this.#session.abort(error.message);
@@ -439,7 +440,7 @@ function requestTimeoutMs(leftMs: number): number {
   return Math.min(Math.max(1, Math.ceil(leftMs)), REQUEST_TIMEOUT_MS_MAX);
 }
 
-/** What the codec refuses is the caller's mistake. */
+/** Maps errors of the codec to `invalid_argument`: they are the caller's mistake. */
 function notEncoded(error: unknown): RegistryError {
   if (error instanceof RangeError || error instanceof TypeError) {
     return new RegistryError("invalid_argument", error.message, {}, error);
@@ -447,7 +448,7 @@ function notEncoded(error: unknown): RegistryError {
   return toRegistryError(error);
 }
 
-/** The error that a refusal tells of. */
+/** Builds the error that a refusal describes. */
 function errorOf(response: ResponseView): RegistryError {
   const code = errorCodeFromWire(response.code);
   const { message, field, retryAfterMs, cacheMs, leaderHint, currentGeneration } = response;

@@ -1,6 +1,6 @@
 /**
- * The client's end of the control stream: Hello and its answer, ring maps as they change, goodbye
- * from either side (src/wire/control.ts).
+ * The client's end of the control stream: Hello and its reply, ring map updates, and goodbye from
+ * either side (src/wire/control.ts).
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { errorCodeFromWire, errorCodeToWire, RegistryError } from "../base/errors.ts";
@@ -14,14 +14,14 @@ import { Outbox } from "../../transport/outbox.ts";
 import type { Stream } from "../../transport/transport.ts";
 import { nextReadBuffer } from "./read_buffer.ts";
 
-/** What the server says on its own account. */
+/** Handler of unsolicited messages from the server. */
 export interface ControlHandler {
   ringMap(map: RingMap): void;
   /** The server ends the session; nothing more is read. */
   goodbye(error: RegistryError | undefined): void;
 }
 
-/** One control stream. */
+/** The client's end of one control stream. */
 export class ControlChannel {
   readonly #stream: Stream;
   readonly #outbox: Outbox;
@@ -34,12 +34,12 @@ export class ControlChannel {
 
   constructor(stream: Stream) {
     this.#stream = stream;
-    // A write that fails ends the stream, which the waiting read reports.
+    // A failed write ends the stream, which the pending read reports.
     this.#outbox = new Outbox(stream, { bytesMax: CONTROL_FRAME_BYTES_MAX, onFailure: () => {} });
   }
 
   /**
-   * Sends Hello and waits for its answer.
+   * Sends Hello and waits for the reply.
    *
    * @throws RegistryError the code of the server's goodbye, `connection_lost`, `malformed`.
    */
@@ -64,7 +64,7 @@ export class ControlChannel {
     }
   }
 
-  /** Tells the server that the session ends, and why: `undefined` where it ends well. */
+  /** Tells the server that the session ends, and why; `undefined` for a normal end. */
   goodbye(code: ErrorCode | undefined, message: string): void {
     const number = code === undefined ? 0 : errorCodeToWire(code);
     this.#send({ kind: "goodbye", goodbye: { code: number, message, retryAfterMs: 0 } });

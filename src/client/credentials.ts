@@ -1,7 +1,7 @@
 /**
- * What a client proves who it is with. Where certificates are configured, each session begins with
- * `registry-auth/1` on its first stream and is renewed in place before it ends; the keys stay with
- * whoever made the services. Nothing here needs more than a browser has.
+ * Credentials with which a client authenticates. With a certificate, each session begins with
+ * `registry-auth/1` on its first stream and is renewed in place before it ends. Private keys stay
+ * with whoever created the services. Everything here also runs in a browser.
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { Role } from "../base/peer.ts";
@@ -9,66 +9,73 @@ import type { HandshakeServices } from "../../identity/registry_auth/mod.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { IssuedIdentity, RenewalOrder } from "./identity_types.ts";
 
-/** What a client shows of itself. */
+/** The certificate that a client presents. */
 export interface ShownIdentity {
   /** SPIFFE URI. */
   readonly subject: string;
   readonly role: Role;
   /** SHA-256 of the leaf, 32 bytes. */
   readonly leafHash: Uint8Array;
-  /** Unix ms. */
+  /** Expiry, Unix ms. */
   readonly notAfterMs: number;
-  /** DER, the leaf first, without the root. */
+  /** DER certificates, the leaf first, without the root. */
   readonly chain: readonly Uint8Array[];
 }
 
-/** No identity: what a development node takes. */
+/** Credentials without an identity, accepted by a development node. */
 export interface DevelopmentCredentials {
   readonly kind: "development";
 }
 
-/** Tokens beside a certificate; nothing here may throw. */
+/** Tokens used in addition to a certificate. The callbacks must not throw. */
 export interface TokenUse {
-  /** The token to show; `undefined`: none. Asked at each session, and as often as one nears its end. */
+  /**
+   * Returns the token to present; `undefined` for none. Called for each session, and again whenever
+   * a token is about to expire.
+   */
   readonly current: () => string | undefined;
-  /** Told of the token that a server gives with a session. */
+  /** Called with the token that a server issues with a session. */
   readonly given?: (token: string) => void;
-  /** Told why a token adds nothing: `unauthenticated` with its fault, `connection_lost`, … */
+  /** Called when a token is rejected: `unauthenticated` with the reason, `connection_lost`, … */
   readonly refused?: (error: RegistryError) => void;
 }
 
-/** An identity that a certificate proves. */
+/** Credentials of an identity proven by a certificate. */
 export interface CertificateCredentials {
   readonly kind: "certificate";
-  /** What the client shows now; asked at each handshake, for it is renewed. */
+  /**
+   * Returns the certificate to present. Called at each handshake, because certificates are renewed.
+   */
   readonly own: () => ShownIdentity;
-  /** Signs, and judges the server. */
+  /** Services that sign for the client and verify the server. */
   readonly services: HandshakeServices;
-  /** UUID (16 bytes) of the server that is meant at an endpoint; absent or `undefined`: any. */
+  /** Returns the UUID (16 bytes) of the server expected at an endpoint; `undefined` accepts any. */
   readonly serverId?: (endpoint: Endpoint) => Uint8Array | undefined;
   readonly tokens?: TokenUse;
-  /** True: tokens go over sessions, too, whose server was not pinned. Default false. */
+  /** Whether tokens are also sent over sessions whose server was not pinned. Default false. */
   readonly trustUnpinned?: boolean;
   /**
-   * The pins that are known of the server at an endpoint by now, such as those of the newest trust
-   * bundle; tried before those of the client's trust, which are as old as the client.
+   * Returns the currently known pins of the server at an endpoint, such as those of the newest
+   * trust bundle. They are tried before the pins of the client's trust, which date from the
+   * client's start.
    */
   readonly pins?: (endpoint: Endpoint) => readonly Uint8Array[];
   /**
-   * Tells of each time that `own` shows another certificate: open sessions are proven anew at once, so
-   * that what is bound to a session's certificate is not bound to one whose key is gone.
+   * Subscribes to changes of the certificate returned by `own`. Open sessions are then
+   * authenticated again at once, so that whatever is bound to a session's certificate is not bound
+   * to one whose key is gone.
    *
-   * @returns ends the telling.
+   * @returns a function that unsubscribes.
    */
   readonly onRenewed?: (listener: () => void) => () => void;
   /**
-   * Told of each session that these credentials have proven, with the way to renew the certificate over
-   * it, so that a certificate that counts needs no session without a proof.
+   * Called for each session authenticated with these credentials, with a function that renews the
+   * certificate over that session, so that a valid certificate needs no unauthenticated session.
    *
-   * @returns called when the session is over.
+   * @returns a function that is called when the session ends.
    */
   readonly onSession?: (renew: (order: RenewalOrder) => Promise<IssuedIdentity>) => () => void;
 }
 
-/** What a caller proves who it is with. */
+/** Credentials of a client. */
 export type Credentials = DevelopmentCredentials | CertificateCredentials;

@@ -1,10 +1,10 @@
 /**
- * Carries every call from its caller to its answer: sends it where there is room, lets it wait where
- * there is none, sends it again where that is allowed, and ends it at its deadline.
+ * Carries every call from its caller to its answer: sends it when there is room, queues it
+ * otherwise, retries it where that is allowed, and fails it at its deadline.
  *
- * A call is at one place at a time: in flight on the connection, parked until its next attempt, or
- * in the queue of those that were never sent. What waits is bounded: beyond it callers hear
- * `overloaded`.
+ * A call is in one place at a time: in flight on the connection, parked until its next attempt, or
+ * in the queue of calls never sent. The number of waiting calls is bounded; calls beyond the bound
+ * are rejected with `overloaded`.
  */
 import { BoundedQueue } from "../base/bounded_queue.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
@@ -34,19 +34,19 @@ import type { CallOptions } from "./types.ts";
 const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 const NO_OPTIONS: CallOptions = {};
 
-/** What a dispatcher is made with. */
+/** Parameters of a {@link Dispatcher}. */
 export interface DispatcherOptions {
   readonly world: World;
-  /** A call's time when it names none, ms. */
+  /** Default timeout of a call, ms. */
   readonly timeoutMs: number;
   readonly onRingMap: (map: RingMap) => void;
-  /** The attached connection is over. */
+  /** Called when the attached connection has ended. */
   readonly onEnded: (connection: Connection, error: RegistryError) => void;
 }
 
-/** How operations are asked; what the typed calls stand on. */
+/** The interface through which the typed calls invoke operations. */
 export interface Invoker {
-  /** Asks `name` with `body`; `decode` makes the result. Rejects with RegistryError. */
+  /** Invokes operation `name` with `body` and decodes the reply. Rejects with RegistryError. */
   invoke<Name extends OperationName, T>(
     name: Name,
     body: Input<RequestOf<Name>>,
@@ -55,20 +55,20 @@ export interface Invoker {
   ): Promise<T>;
 }
 
-/** All calls of one client. */
+/** The dispatcher of all calls of one client. */
 export class Dispatcher implements Invoker, ConnectionOwner {
   readonly #options: DispatcherOptions;
   readonly #timer: CoarseTimer;
-  /** Never sent, in the order they came. */
+  /** Calls never sent, in order of arrival. */
   readonly #queue = new BoundedQueue<Call>(CLIENT_WAITING_MAX);
-  /** Sent or refused before, and to be sent again. */
+  /** Calls that were sent or refused before and will be sent again. */
   #parked: Call[] = [];
   #connection: Connection | undefined;
   #closed = false;
   #serial = 0;
-  /** Why there is no connection, for those whose deadline passes meanwhile. */
+  /** Error of the last connection; reported to calls whose deadline passes meanwhile. */
   connectionError: RegistryError | undefined;
-  /** Attempts that were repeated. */
+  /** The number of repeated attempts. */
   retries = 0;
 
   constructor(options: DispatcherOptions) {
@@ -76,12 +76,12 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     this.#timer = new CoarseTimer(options.world, (nowMs) => this.#tick(nowMs));
   }
 
-  /** Requests on their way. */
+  /** The number of requests in flight. */
   get inFlight(): number {
     return this.#connection?.inFlight ?? 0;
   }
 
-  /** Calls that wait for a place, a connection or their next attempt. */
+  /** The number of calls waiting for room, a connection or their next attempt. */
   get waiting(): number {
     return this.#queue.count + this.#parked.length;
   }
@@ -115,7 +115,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     });
   }
 
-  /** Sends over `connection` from now on. */
+  /** Uses `connection` for all calls from now on. */
   attach(connection: Connection): void {
     this.#connection = connection;
     this.connectionError = undefined;
@@ -123,7 +123,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     this.room();
   }
 
-  /** Refuses all calls, now and from now on. */
+  /** Rejects all calls, pending and future. */
   close(error: RegistryError): void {
     this.#closed = true;
     this.#timer.cancel();
@@ -137,7 +137,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     }
   }
 
-  // What the connection tells.
+  // Callbacks of the connection (ConnectionOwner).
 
   answered(call: Call, value: unknown): void {
     if (call.done) return;
@@ -156,7 +156,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
       this.#options.world.entropy,
       error.fields.retryAfterMs,
     );
-    // Where the next attempt would come too late, the caller hears at once what is wrong.
+    // If the next attempt would come after the deadline, reports the error now.
     if (nowMs + delayMs >= call.deadlineMs) return this.#reject(call, error);
     this.#park(call, error, nowMs + delayMs, nowMs);
   }
@@ -164,7 +164,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
   late(call: Call): void {
     if (call.done) return;
     const cause = call.lastError ?? this.connectionError;
-    const why = cause === undefined ? "" : `; the last trouble was: ${cause.message}`;
+    const why = cause === undefined ? "" : `; the last error was: ${cause.message}`;
     this.#reject(
       call,
       new RegistryError(
@@ -196,7 +196,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     this.connectionError = error;
     const lost = new RegistryError(
       "connection_lost",
-      `The connection was lost before the answer came: ${error.message}`,
+      `The connection was lost before the reply arrived: ${error.message}`,
       {},
       error,
     );
@@ -222,7 +222,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
       call,
       new RegistryError(
         "overloaded",
-        `At most ${CLIENT_WAITING_MAX} calls of a client may wait: there is no room for one more`,
+        `Waiting calls of a client must be at most ${CLIENT_WAITING_MAX}: the queue is full`,
         { retryAfterMs: CLIENT_WAITING_RETRY_MS },
         this.connectionError,
       ),
@@ -238,7 +238,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     } catch (error) {
       return this.#reject(call, toRegistryError(error));
     }
-    // Silence is noticed only while the timer runs.
+    // Silence is detected only while the timer runs.
     if (quiet) this.#timer.want(nowMs + CLIENT_SILENCE_MS, nowMs);
   }
 
@@ -249,7 +249,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     this.#timer.want(Math.min(resumeAtMs, call.deadlineMs), nowMs);
   }
 
-  /** Sends what is parked and due. */
+  /** Sends the parked calls that are due. */
   #resume(connection: Connection, nowMs: number): void {
     const parked = this.#parked;
     this.#parked = [];
@@ -280,7 +280,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     return next;
   }
 
-  /** Takes out of what waits what its callers gave up. */
+  /** Removes calls that are done from the waiting ones. */
   #forgetDone(): void {
     if (this.#parked.some((call) => call.done)) {
       this.#parked = this.#parked.filter((call) => !call.done);
@@ -291,10 +291,10 @@ export class Dispatcher implements Invoker, ConnectionOwner {
     }
   }
 
-  /** False where the signal has fired already, and the call was refused. */
+  /** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */
   #listen(call: Call, signal: AbortSignal): boolean {
     const cancel = () => {
-      // In flight it keeps its place, which the server has not given back yet; its reply is ignored.
+      // A call in flight keeps its slot, which the server has not freed yet; its reply is ignored.
       this.#reject(call, canceledError(call.operation, signal.reason));
     };
     if (signal.aborted) {

@@ -1,22 +1,21 @@
 /**
- * The ids of calls as bytes, many in one buffer: a small array of its own for each takes three times
- * as long to make as its text takes to parse. A buffer goes when the last call that points into it
- * does.
+ * Buffers that hold the ids of many calls as bytes. Allocating a small array per id takes three
+ * times as long as parsing the id's text. A buffer is freed with the last call that references it.
  */
 import type { ByteSpan } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
 import { parseUuidInto, UUID_BYTES } from "../base/uuid.ts";
 
-/** Ids of one buffer: 4 KiB, which a call that waits long may hold. */
+/** Ids per buffer: 4 KiB, which one long-waiting call may keep alive. */
 const SLAB_IDS = 256;
 
-/** Keeps ids until nobody points to them. */
+/** An allocator of id bytes that never reuses a buffer. */
 export class IdSlab {
   #bytes = new Uint8Array(SLAB_IDS * UUID_BYTES);
   #used = 0;
 
   /**
-   * The 16 bytes of an id in either form, which nobody changes any more.
+   * Returns the 16 bytes of an id given in either form; they never change afterwards.
    *
    * @throws RegistryError `invalid_argument`.
    */

@@ -1,69 +1,69 @@
-/** What the SDK passes of identities: certificates as bytes, orders and answers as plain objects. */
+/** The identity types of the SDK: certificates as bytes, requests and answers as plain objects. */
 import type { Grants } from "../base/peer.ts";
 
-/** A join token, which is shown once. */
+/** A one-time join token; the registry returns it only here. */
 export interface MadeJoinToken {
   readonly token: string;
   /** Unix ms. */
   readonly expiresAtMs: number;
 }
 
-/** A certificate that was issued. */
+/** An issued certificate. */
 export interface IssuedIdentity {
-  /** DER, the certificate first, without the root. */
+  /** DER certificates, the leaf first, without the root. */
   readonly chain: readonly Uint8Array[];
-  /** The trust bundle; empty where there is none. */
+  /** The trust bundle; empty if there is none. */
   readonly bundle: string;
 }
 
-/** The request for a first certificate, or for the next one of an administrator's key. */
+/** A request for a first certificate, or for the next certificate of an administrator's key. */
 export interface EnrolOrder {
   /** The join token; empty for an administrator, whose key the nodes know. */
   readonly token: string;
   /** SPIFFE id. */
   readonly subject: string;
-  /** A certificate request, DER. */
+  /** Certificate signing request, DER. */
   readonly request: Uint8Array;
-  /** An administrator's: Unix ms, and the proof that `identity/enrolment/renewal_proof.ts` makes. */
+  /** For an administrator: Unix ms, and the proof made by `identity/enrolment/renewal_proof.ts`. */
   readonly timeMs?: number;
   readonly proof?: Uint8Array;
 }
 
-/** The request for the next certificate; `identity/enrolment/renewal_proof.ts` makes its proof. */
+/** A request for the next certificate; `identity/enrolment/renewal_proof.ts` makes its proof. */
 export interface RenewalOrder {
   readonly chain: readonly Uint8Array[];
-  /** A certificate request, DER. */
+  /** Certificate signing request, DER. */
   readonly request: Uint8Array;
   /** Unix ms. */
   readonly timeMs: number;
   readonly proof: Uint8Array;
 }
 
-/** A token that a controller has made for somebody else. */
+/** A request by a controller for a token that somebody else will use. */
 export interface TokenIssue {
   /** SPIFFE id; the token is bound to its latest certificate. */
   readonly subject: string;
-  /** For whom it is; for sessions of a registry `spiffe://<trust-domain>/region/<region>`. */
+  /** The token's audience; for sessions of a registry `spiffe://<trust-domain>/region/<region>`. */
   readonly audience: string;
-  /** At most 15 minutes. */
+  /** Lifetime, ms; at most 15 minutes. */
   readonly lifeMs: number;
   readonly grants: Grants;
 }
 
-/** What a ban names. */
+/** The target of a ban. */
 export interface BanOrder {
   readonly kind: "subject" | "lineage" | "token";
   readonly name: string;
   readonly reason?: string;
-  /** Unix ms; absent: until it is lifted. */
+  /** End of the ban, Unix ms; absent for a ban without end. */
   readonly untilMs?: number;
 }
 
-/** What became of a ban. */
+/** The result of a ban. */
 export interface BanResult {
-  /** The name in the one spelling that is compared. */
+  /** The name in its canonical spelling, which is the one compared. */
   readonly name: string;
-  /** True where a certificate, or a token with grants, of that name is known by now. */
+  /** Whether a certificate, or a token with grants, of that name is known at this time. */
   readonly known: boolean;
 }
 
@@ -72,37 +72,37 @@ export interface ListedBan {
   readonly kind: BanOrder["kind"];
   readonly name: string;
   readonly reason: string;
-  /** Unix ms; `null`: until it is lifted. It may have passed. */
+  /** End of the ban, Unix ms, possibly in the past; `null` for a ban without end. */
   readonly untilMs: number | null;
-  /** Lineage of who made it; 0: the registry itself, or not known. */
+  /** Lineage of the ban's author; 0 if it was the registry itself or is unknown. */
   readonly writer: number;
-  /** Unix ms; 0: not known. */
+  /** Unix ms; 0 if unknown. */
   readonly madeAtMs: number;
 }
 
-/** Some bans, in the order of their making. */
+/** A page of bans, in order of creation. */
 export interface Bans {
   readonly bans: readonly ListedBan[];
-  /** Of all. */
+  /** The number of all bans. */
   readonly count: number;
 }
 
-/** Some entries of the audit log, encoded, oldest first. */
+/** A page of encoded entries of the audit log, oldest first. */
 export interface AuditEntries {
   readonly entries: readonly Uint8Array[];
-  /** Of all that were ever made. */
+  /** The number of all entries ever made. */
   readonly count: number;
-  /** The hash before the oldest that is kept, and that of the newest. */
+  /** The hash before the oldest retained entry, and the hash of the newest entry. */
   readonly anchor: Uint8Array;
   readonly head: Uint8Array;
 }
 
-/** All certificates of one owner. */
+/** A lineage: the identity to which successive certificates of one owner belong. */
 export interface LineageInfo {
   readonly subject: string;
   readonly generation: number;
-  /** `stolen`, `replaced`, `banned`, or empty. */
+  /** Reason why the lineage was stopped: `stolen`, `replaced` or `banned`; empty if it was not. */
   readonly stopped: string;
-  /** Unix ms: the end of the latest certificate. */
+  /** Unix ms: expiry of the latest certificate. */
   readonly notAfterMs: number;
 }

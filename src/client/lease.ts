@@ -1,6 +1,6 @@
 /**
- * One record that the client keeps alive: what its owner said last, the incarnation under which it
- * is held, and how the lease ends. The keeper (lease_keeper.ts) renews it with all others.
+ * One record that the client keeps alive: its latest content, the incarnation under which it is
+ * held, and how the lease ends. The keeper (lease_keeper.ts) renews it together with all others.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { TTL_MS_DEFAULT } from "../base/limits.ts";
@@ -20,18 +20,18 @@ import type {
   Reported,
 } from "./types.ts";
 
-/** What a lease needs of its client. */
+/** Services that a client provides to its leases. */
 export interface LeaseHome {
   readonly clock: MonotonicClock;
   readonly register: RegisterCalls;
   readonly own: OwnCalls;
-  /** The lease was registered again: its next renewal counts from now. */
+  /** The lease was registered again; its next renewal is scheduled from now. */
   registered(lease: HeldLease, registered: Registered): void;
-  /** The lease is over. */
+  /** The lease has ended. */
   forget(lease: HeldLease): void;
 }
 
-/** A lease, as the keeper sees it. */
+/** A lease with the methods used by the keeper. */
 export class HeldLease implements Lease {
   readonly kind: "agent" | "gateway";
   readonly id: string;
@@ -41,17 +41,20 @@ export class HeldLease implements Lease {
   #item: RegisterItem;
   #incarnation: Incarnation;
   #state: LeaseState = "active";
-  /** The lease runs at least until then, by the monotonic clock. */
+  /** Monotonic time until which the lease lasts at least. */
   #validUntilMs: number;
   #end!: (end: LeaseEnd) => void;
-  /** The release, so that a second one waits for the first. */
+  /** The pending release; a second release waits for it. */
   #releasing: Promise<void> | undefined;
-  /** Registers of this lease run one after another, so that the last word is the last applied. */
+  /**
+   * Tail of the chain of writes: registers run one at a time, so that the latest is applied last.
+   */
   #lastWrite: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param item what was registered; its id is replaced by the one that the registry named.
-   * @param sentAtMs when the register was sent: the lease counts from its arrival, not before.
+   * @param item the registered item; its id is replaced by the one the registry returned.
+   * @param sentAtMs when the register was sent. The lease starts when the request arrives, not
+   * before.
    */
   constructor(
     home: LeaseHome,
@@ -83,7 +86,7 @@ export class HeldLease implements Lease {
       : 0;
   }
 
-  /** What its owner asked for, ms. */
+  /** The requested ttl, ms. */
   get ttlMs(): number {
     const fields = this.#item.kind === "agent" ? this.#item.agent : this.#item.gateway;
     return fields.ttlMs ?? TTL_MS_DEFAULT;
@@ -118,11 +121,11 @@ export class HeldLease implements Lease {
     await this.#releasing;
   }
 
-  /** Registers it again after it expired; a failure is the keeper's to judge. */
+  /** Registers the record again after it expired. Failures are handled by the keeper. */
   async recover(options: CallOptions): Promise<void> {
     await this.#inOrder(async () => {
       if (this.#state !== "recovering") return;
-      // No takeover: whoever holds the record now took it while it was nobody's.
+      // Without takeover: another holder took the record while nobody held it.
       const registered = await this.#register(this.#item, options);
       if (this.#state !== "recovering") return;
       this.#state = "active";
@@ -130,24 +133,24 @@ export class HeldLease implements Lease {
     });
   }
 
-  /** The keeper renewed it by a request sent at `sentAtMs`. */
+  /** Records a renewal that was sent at `sentAtMs`. */
   renewed(sentAtMs: number): void {
     this.#validUntilMs = Math.max(this.#validUntilMs, sentAtMs + this.ttlMs);
     this.#tell({ kind: "renewed", remainingMs: this.remainingMs });
   }
 
-  /** A renewal failed for now. */
+  /** Reports a renewal that failed temporarily. */
   renewalFailed(error: RegistryError): void {
     this.#tell({ kind: "renewal_failed", error });
   }
 
-  /** The registry does not know it any more. */
+  /** Marks the lease as recovering: the registry no longer has the record. */
   expired(): void {
     this.#state = "recovering";
     this.#tell({ kind: "expired" });
   }
 
-  /** It is over. */
+  /** Ends the lease. Idempotent. */
   finish(end: LeaseEnd): void {
     if (this.#state === "lost" || this.#state === "released") return;
     this.#state = end.reason === "released" ? "released" : "lost";
@@ -170,13 +173,13 @@ export class HeldLease implements Lease {
   async #release(options: CallOptions & { readonly withAgents?: boolean }): Promise<void> {
     if (this.#state === "lost" || this.#state === "released") return;
     this.finish({ reason: "released", error: undefined });
-    // After a register that is under way: what that one creates must not stay.
+    // Waits for a pending register, because a record it creates must be removed too.
     await this.#inOrder(async () => {
       try {
         await this.#home.own.deregisterHeld(this.kind, this.id, this.#incarnation, true, options);
       } catch (cause) {
         const error = toRegistryError(cause);
-        // Gone, or another's by now: there is nothing of ours to remove.
+        // The record is gone or has another owner: nothing of ours is left to remove.
         if (error.code !== "not_found" && error.code !== "superseded") throw error;
       }
     });
@@ -188,14 +191,14 @@ export class HeldLease implements Lease {
       await before;
       return await run();
     })();
-    // Whoever comes next waits for the end of this one, however it ends.
+    // The next write waits for this one to settle, whether it succeeds or fails.
     this.#lastWrite = result.catch(() => {});
     return await result;
   }
 
   #checkHeld(): void {
     if (this.#state === "active" || this.#state === "recovering") return;
-    throw new RegistryError("superseded", `The lease of ${this.kind} ${this.id} is over`);
+    throw new RegistryError("superseded", `The lease of ${this.kind} ${this.id} has ended`);
   }
 
   #tell(event: LeaseEvent): void {

@@ -1,14 +1,15 @@
 /**
- * Keeps all leases of a client alive with one Renew request at a time: at the interval that the
- * server dictated last, never later than half of the shortest ttl, and at once after a reconnect.
+ * Keeps all leases of a client alive with one Renew request at a time: at the interval the server
+ * last requested, no later than half of the shortest ttl, and immediately after a reconnect.
  *
- * What a renewal says of a lease: `superseded` ends it; `not_found` means that it expired, and it is
- * registered again (lease_recovery.ts); after anything else it is renewed again. Renewals that
- * failed are repeated together, after one back-off with full jitter, however many they are. No lease
- * is given up because the registry cannot be reached: group time stands still during an outage, so a
- * record may outlive its ttl by the client's clock. A failure counts only while the lease still has
- * the incarnation that the request named. Clock: monotonic; while this machine sleeps it stands
- * still, so a lease may have expired by the time that it wakes: the renewal tells.
+ * The outcome of a renewal decides what happens to a lease: `superseded` ends it; `not_found` means
+ * that the record expired and is registered again (lease_recovery.ts); after any other error it is
+ * renewed again. All failed renewals are retried together, after one back-off with full jitter,
+ * however many they are. A lease is never given up because the registry is unreachable: group time
+ * stands still during an outage, so a record may outlive its ttl by the client's clock. A failure
+ * counts only while the lease still has the incarnation that the request named. Clock: monotonic.
+ * It stands still while this machine sleeps, so a lease may have expired on wake-up; the next
+ * renewal tells.
  */
 import { ERROR_TABLE, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
@@ -34,10 +35,10 @@ import type {
   RenewFailure,
 } from "./types.ts";
 
-/** The last tenth of an interval is drawn, so that clients do not renew in step. */
+/** The random share of an interval, which keeps clients from renewing in step. */
 const JITTER = 0.1;
 
-/** All leases of one client. */
+/** The keeper of all leases of one client. */
 export class LeaseKeeper implements LeaseHome {
   readonly clock: MonotonicClock;
   readonly register: RegisterCalls;
@@ -45,14 +46,14 @@ export class LeaseKeeper implements LeaseHome {
   readonly #world: World;
   readonly #recovery: LeaseRecovery;
   readonly #leases = new Set<HeldLease>();
-  /** Those whose last renewal failed. */
+  /** Leases whose last renewal failed. */
   readonly #failing = new Set<HeldLease>();
   #timer: Timer | undefined;
-  /** When all leases are renewed next. */
+  /** Monotonic time of the next renewal of all leases. */
   #renewAtMs = Infinity;
-  /** When those that are failing are renewed again. */
+  /** Monotonic time of the next renewal of the failing leases. */
   #retryAtMs = Infinity;
-  /** Rounds with a failure since the last one without. */
+  /** Consecutive rounds with at least one failure. */
   #failedRounds = 0;
   #renewing = false;
   #closed = false;
@@ -65,12 +66,12 @@ export class LeaseKeeper implements LeaseHome {
     this.own = calls.own;
   }
 
-  /** Leases that are held or being recovered. */
+  /** The number of leases held or being recovered. */
   get count(): number {
     return this.#leases.size;
   }
 
-  /** Registers one record and keeps it. @throws RegistryError as the register. */
+  /** Registers one record and keeps its lease. @throws RegistryError as the register. */
   async keep(item: RegisterItem, options: KeepOptions = {}): Promise<Lease> {
     this.#checkRoom(1);
     const sentAtMs = this.clock.nowMs();
@@ -85,7 +86,7 @@ export class LeaseKeeper implements LeaseHome {
     return this.#adopt(item, registered, sentAtMs, options);
   }
 
-  /** Registers many and keeps those that were accepted. */
+  /** Registers many records and keeps the leases of those accepted. */
   async keepMany(
     items: readonly RegisterItem[],
     options: KeepOptions = {},
@@ -103,14 +104,14 @@ export class LeaseKeeper implements LeaseHome {
     );
   }
 
-  /** A connection was made: renewals that were missed are caught up at once. */
+  /** Handles a new connection: missed renewals are made up immediately. */
   connected(): void {
     this.#recovery.connected();
-    // A renewal that is under way is sent again by itself.
+    // A renewal in progress is retried by the dispatcher.
     if (!this.#renewing && this.#leases.size > 0) this.#renewBy(this.clock.nowMs());
   }
 
-  /** Ends all leases; what they held expires unless it is released first. */
+  /** Ends all leases; their records expire unless they are released first. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -120,7 +121,7 @@ export class LeaseKeeper implements LeaseHome {
     }
   }
 
-  /** Releases all leases, and waits; failures are left to the ttl. */
+  /** Releases all leases and waits; where a release fails, the record expires by its ttl. */
   async releaseAll(timeoutMs: number): Promise<void> {
     await Promise.allSettled([...this.#leases].map((lease) => lease.release({ timeoutMs })));
   }
@@ -157,7 +158,7 @@ export class LeaseKeeper implements LeaseHome {
     return lease;
   }
 
-  /** Brings the next renewal of all forward where this lease needs it. */
+  /** Brings the next renewal of all leases forward if this lease needs it. */
   #renewWithin(renewAfterMs: number, ttlMs: number): void {
     this.#renewBy(this.clock.nowMs() + this.#jittered(Math.min(renewAfterMs, ttlMs / 2)));
   }
@@ -168,7 +169,7 @@ export class LeaseKeeper implements LeaseHome {
     this.#schedule();
   }
 
-  /** Sets the timer for the next round, unless one is under way, which does so at its end. */
+  /** Sets the timer for the next round. A round in progress does so itself when it ends. */
   #schedule(): void {
     if (this.#closed || this.#renewing) return;
     this.#timer?.cancel();
@@ -177,7 +178,7 @@ export class LeaseKeeper implements LeaseHome {
     this.#timer = this.#world.scheduler.after(delayMs, () => void this.#round());
   }
 
-  /** Renews what is due: all leases, or only those that are failing. */
+  /** Renews what is due: all leases, or only the failing ones. */
   async #round(): Promise<void> {
     const isForAll = this.clock.nowMs() >= this.#renewAtMs;
     if (isForAll) this.#renewAtMs = Infinity;
@@ -198,7 +199,7 @@ export class LeaseKeeper implements LeaseHome {
     this.#schedule();
   }
 
-  /** One request for all of these. */
+  /** Renews `leases` in one request. */
   async #renew(leases: readonly HeldLease[], named: readonly Incarnation[]): Promise<void> {
     const sentAtMs = this.clock.nowMs();
     const items = leases.map(({ kind, id }, index) => ({ kind, id, incarnation: named[index]! }));
@@ -237,7 +238,7 @@ export class LeaseKeeper implements LeaseHome {
     lease.renewalFailed(error);
   }
 
-  /** One delay for all leases that are failing. */
+  /** Plans one retry for all failing leases. */
   #planRetry(retryAfterMs: number | undefined): void {
     if (this.#failing.size === 0) {
       this.#failedRounds = 0;
@@ -268,8 +269,8 @@ export class LeaseKeeper implements LeaseHome {
     if (this.#leases.size + count <= CLIENT_LEASES_MAX) return;
     throw new RegistryError(
       "overloaded",
-      `A client must hold at most ${CLIENT_LEASES_MAX} leases: it holds ${this.#leases.size} ` +
-        `and ${count} more are asked for`,
+      `A client may hold at most ${CLIENT_LEASES_MAX} leases: it holds ${this.#leases.size} ` +
+        `and asks for ${count} more`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Registers expired leases again, a bounded number at a time. Unavailability is waited out: failed
- * attempts back off together with full jitter, not lease by lease, so that a client with many
- * leases asks an unavailable registry no more often than a client with one.
+ * Registers expired leases again, a bounded number at a time. While the registry is unavailable,
+ * failed attempts share one back-off with full jitter instead of one per lease, so that a client
+ * with many leases sends no more requests than a client with one.
  */
 import { ERROR_TABLE, type RegistryError, toRegistryError } from "../base/errors.ts";
 import {
@@ -16,14 +16,14 @@ import { backOffMs } from "./retry.ts";
 
 const RETRY = { baseMs: CLIENT_RENEW_RETRY_MS_BASE, capMs: CLIENT_RENEW_RETRY_MS_CAP };
 
-/** The leases of one client that expired and are to be registered again. */
+/** The recovery of expired leases of one client. */
 export class LeaseRecovery {
   readonly #world: World;
   readonly #queue: HeldLease[] = [];
   #running = 0;
-  /** Times the back-off grew since the last success. */
+  /** Number of times the back-off grew since the last success. */
   #failures = 0;
-  /** Runs while attempts are paused. */
+  /** Timer that runs while attempts are paused. */
   #pause: Timer | undefined;
   #closed = false;
 
@@ -31,13 +31,13 @@ export class LeaseRecovery {
     this.#world = world;
   }
 
-  /** Takes a lease in; its end, if it is refused, is told by the lease itself. */
+  /** Adds an expired lease. If it is refused, the lease reports its end itself. */
   add(lease: HeldLease): void {
     this.#queue.push(lease);
     this.#pump();
   }
 
-  /** Ends the pause: the registry may be available again. */
+  /** Ends the pause, because the registry may be available again. */
   connected(): void {
     this.#resume();
   }
@@ -75,7 +75,7 @@ export class LeaseRecovery {
       return lease.finish({ reason: taken ? "superseded" : "refused", error });
     }
     lease.renewalFailed(error);
-    // A lease that was released or lost meanwhile is dropped by its next attempt.
+    // A lease released or lost meanwhile is dropped by its next attempt.
     this.#queue.push(lease);
     if (this.#pause !== undefined) return;
     const { entropy, scheduler } = this.#world;

@@ -1,7 +1,7 @@
 /**
- * Keeps one connection to the registry: dials the endpoints in turn, hands each connection to the
- * dispatcher, and dials again when it is lost, for as long as the client is open. Failed attempts
- * back off with full jitter, so that a fleet does not come back at once.
+ * Maintains one connection to the registry while the client is open: dials the endpoints in turn,
+ * hands each connection to the dispatcher, and dials again when it is lost. Failed attempts back
+ * off with full jitter, so that the clients of a fleet do not all reconnect at once.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
@@ -23,7 +23,7 @@ import type { ConnectionEvent } from "./types.ts";
 
 const RECONNECT = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
 
-/** What a link is made with. */
+/** Parameters of a {@link Link}. */
 export interface LinkOptions {
   readonly endpoints: readonly Endpoint[];
   readonly dialer: Dialer;
@@ -35,13 +35,13 @@ export interface LinkOptions {
   readonly onEvent: (event: ConnectionEvent) => void;
 }
 
-/** An endpoint, and by what it is believed this time. */
-interface Way {
+/** An endpoint and the trust to use for one attempt. */
+interface DialTarget {
   readonly endpoint: Endpoint;
   readonly trust: Trust;
 }
 
-/** The connection of one client, through all its lives. */
+/** The reconnecting connection of one client. */
 export class Link {
   readonly #options: LinkOptions;
   readonly #dispatcher: Dispatcher;
@@ -49,42 +49,42 @@ export class Link {
   readonly #firstSettled: PromiseWithResolvers<void>;
   #connection: Connection | undefined;
   #connectedAtMs = 0;
-  /** Which way is tried next. */
+  /** Index of the next dial target. */
   #turn: number;
-  /** Failed attempts, and connections that did not live long, since the last good one. */
+  /** Failed attempts and short-lived connections since the last stable connection. */
   #failures = 0;
-  /** Attempts in a row that no repetition will mend. */
-  #hopeless = 0;
+  /** Consecutive attempts that failed with an error that a retry cannot fix. */
+  #unrecoverable = 0;
   #timer: Timer | undefined;
   #closed = false;
-  /** Connections that were made. */
+  /** The number of connections established. */
   connections = 0;
 
   constructor(options: LinkOptions, dispatcher: Dispatcher) {
     this.#options = options;
     this.#dispatcher = dispatcher;
     this.#firstSettled = Promise.withResolvers<void>();
-    // A lazy client has nobody who waits for the first connection.
+    // Nobody waits for the first connection of a lazy client.
     this.#firstSettled.promise.catch(() => {});
-    // Clients begin at different endpoints, so that they spread over the nodes.
+    // Clients start at random endpoints, which spreads them over the nodes.
     this.#turn = Math.floor(options.world.entropy.unit() * options.endpoints.length);
   }
 
-  /** The endpoint of the connection, while there is one. */
+  /** The endpoint of the current connection, if any. */
   get endpoint(): Endpoint | undefined {
     return this.#connection?.endpoint;
   }
 
-  /** Begins to dial. */
+  /** Starts dialing. */
   start(): void {
     void this.#attempt();
   }
 
   /**
-   * Resolves when the first connection is made.
+   * Resolves when the first connection is established.
    *
-   * @throws RegistryError why the last attempt failed: after `timeoutMs`, or at once where no
-   * endpoint can ever be used (`tls_failed`, `wrong_cluster`, …).
+   * @throws RegistryError the error of the last attempt: after `timeoutMs`, or at once if every
+   * endpoint failed with an error that a retry cannot fix (`tls_failed`, `wrong_cluster`, …).
    */
   async first(timeoutMs: number): Promise<void> {
     const timer = this.#options.world.scheduler.after(timeoutMs, () => {
@@ -92,7 +92,7 @@ export class Link {
         this.#dispatcher.connectionError ??
           new RegistryError(
             "deadline_exceeded",
-            `A connection must be made within ${timeoutMs} ms: the first attempt still runs`,
+            `A connection must be made within ${timeoutMs} ms: the first attempt is still running`,
           ),
       );
     });
@@ -103,7 +103,7 @@ export class Link {
     }
   }
 
-  /** The attached connection is over: dials again. */
+  /** Handles the end of the attached connection: dials again. */
   lost(connection: Connection, error: RegistryError): void {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
@@ -114,7 +114,7 @@ export class Link {
     this.#retry(error);
   }
 
-  /** Says goodbye, stops dialing; resolves when the session is over. */
+  /** Says goodbye and stops dialing; resolves when the session has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
@@ -126,8 +126,8 @@ export class Link {
 
   async #attempt(): Promise<void> {
     const { onEvent } = this.#options;
-    const ways = this.#ways;
-    const { endpoint, trust } = ways[this.#turn++ % ways.length]!;
+    const targets = this.#targets;
+    const { endpoint, trust } = targets[this.#turn++ % targets.length]!;
     let connection: Connection;
     try {
       connection = await openConnection({
@@ -138,34 +138,38 @@ export class Link {
         signal: this.#giveUp.signal,
       });
     } catch (cause) {
-      if (!this.#closed) this.#failed(endpoint, toRegistryError(cause), ways.length);
+      if (!this.#closed) this.#failed(endpoint, toRegistryError(cause), targets.length);
       return;
     }
     if (this.#closed) return await connection.close();
     this.#connection = connection;
     this.#connectedAtMs = this.#options.world.monotonic.nowMs();
-    this.#hopeless = 0;
+    this.#unrecoverable = 0;
     this.connections++;
     this.#dispatcher.attach(connection);
     this.#firstSettled.resolve();
     onEvent({ kind: "connected", endpoint, nodeId: connection.greeting.nodeId });
   }
 
-  /** Every endpoint in every way that it is tried, a round of the endpoints after the other. */
-  get #ways(): readonly Way[] {
+  /**
+   * Every endpoint with each of its trusts: first all endpoints with their first trust, then with
+   * their second, and so on.
+   */
+  get #targets(): readonly DialTarget[] {
     const perEndpoint = this.#options.endpoints.map((endpoint) =>
       this.#trusts(endpoint).map((trust) => ({ endpoint, trust }))
     );
-    const rounds = Math.max(...perEndpoint.map((ways) => ways.length));
+    const rounds = Math.max(...perEndpoint.map((targets) => targets.length));
     return Array.from(
       { length: rounds },
-      (_, round) => perEndpoint.flatMap((ways) => ways.slice(round, round + 1)),
+      (_, round) => perEndpoint.flatMap((targets) => targets.slice(round, round + 1)),
     ).flat();
   }
 
   /**
-   * Whoever proves an identity must know which certificate was shown, which only a single pin tells:
-   * several are tried one after the other. TLS tells by itself.
+   * Returns the trusts to try at an endpoint, one attempt each. A client that proves an identity
+   * must know which certificate the server presented. Only a single pin determines that, so several
+   * pins are tried one after the other. TLS itself reports the certificate.
    */
   #trusts(endpoint: Endpoint): readonly Trust[] {
     const { trust, credentials, dialer } = this.#options;
@@ -177,14 +181,14 @@ export class Link {
     return pins.length === 0 ? [trust] : pins.map((pin) => ({ kind: "pins", sha256: [pin] }));
   }
 
-  #failed(endpoint: Endpoint, error: RegistryError, ways: number): void {
+  #failed(endpoint: Endpoint, error: RegistryError, targets: number): void {
     this.#failures++;
-    this.#hopeless = isHopeless(error) ? this.#hopeless + 1 : 0;
-    // That one more pin is not the server's says less than why the server refused.
-    const before = this.#hopeless > 1 ? this.#dispatcher.connectionError : undefined;
+    this.#unrecoverable = isUnrecoverable(error) ? this.#unrecoverable + 1 : 0;
+    // The server's refusal says more than the mismatch of one more pin.
+    const before = this.#unrecoverable > 1 ? this.#dispatcher.connectionError : undefined;
     const told = error.code === "tls_failed" && before !== undefined ? before : error;
     this.#dispatcher.connectionError = told;
-    if (this.#hopeless >= ways) this.#firstSettled.reject(told);
+    if (this.#unrecoverable >= targets) this.#firstSettled.reject(told);
     const retryInMs = this.#retry(error);
     this.#options.onEvent({ kind: "attempt_failed", endpoint, error, retryInMs });
   }
@@ -202,12 +206,12 @@ export class Link {
   }
 }
 
-/** The time of one attempt, from dialing to the answer to Hello, after that many failures. */
+/** Returns the time limit of one attempt, from dialing to the reply to Hello, ms. */
 function attemptMs(failures: number): number {
   return Math.min(DIAL_MS_MAX, CLIENT_ATTEMPT_MS_BASE * 2 ** Math.max(0, failures - 1));
 }
 
-/** True where trying again changes nothing unless somebody acts. */
-function isHopeless(error: RegistryError): boolean {
+/** Reports whether a retry cannot succeed unless somebody acts. */
+function isUnrecoverable(error: RegistryError): boolean {
   return error.code === "tls_failed" || ERROR_TABLE[error.code].class === "caller";
 }

@@ -1,6 +1,4 @@
-/**
- * What the package's users see of the SDK; the root `mod.ts` passes it on.
- */
+/** The public interface of the SDK; the root `mod.ts` re-exports it. */
 export { connect } from "./client.ts";
 export { askAsStranger, type StrangerOptions, type StrangersOrders } from "./stranger.ts";
 export type * from "./identity_types.ts";

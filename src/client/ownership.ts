@@ -1,22 +1,22 @@
 /**
- * Who this client is to the registry: a process, random at its start, and a sequence that grows with
- * everything it says about any record. Both stay with a record, so that a delayed duplicate is told
- * from the newest word (ARCHITECTURE.md, ownership in time).
+ * The client's ownership of records: a process id, random at its start, and a sequence that grows
+ * with every write to any record. Both are stored with a record, so that a delayed duplicate is
+ * told from the newest write (ARCHITECTURE.md, ownership in time).
  */
 import { assert } from "../base/assert.ts";
 import { type Entropy, randomUint53 } from "../base/world.ts";
 
 const SEQUENCE_MAX = 0xffff_ffff;
 
-/** What stands in a register or deregistration of one's own. */
+/** The ownership fields of a register or deregistration by the owner. */
 export interface Stamp {
   readonly process: number;
   readonly sequence: number;
 }
 
-/** Hands out stamps. One for the life of a client. */
+/** A generator of stamps, one per client. */
 export class Ownership {
-  /** `[1, 2^53)`; 0 stands for nobody. */
+  /** `[1, 2^53)`; 0 stands for no process. */
   readonly process: number;
   #sequence = 0;
 
@@ -24,9 +24,9 @@ export class Ownership {
     this.process = Math.max(1, randomUint53(entropy));
   }
 
-  /** A stamp above all before it. A request that is repeated keeps its stamp. */
+  /** Returns a stamp with a new, higher sequence. A retried request keeps its stamp. */
   next(): Stamp {
-    assert(this.#sequence < SEQUENCE_MAX, "A process says fewer than 2^32 things");
+    assert(this.#sequence < SEQUENCE_MAX, "A process makes fewer than 2^32 writes");
     return { process: this.process, sequence: ++this.#sequence };
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The requests in flight on one connection, by request id: a table of slots that is used again and
- * again, so that a request costs no allocation beyond its call.
+ * The requests in flight on one connection, by request id. The slots of the table are reused, so
+ * that a request costs no allocation beyond its call.
  *
- * An id is the slot's number in its low 12 bits and the slot's use count above, so that a late reply
- * to an abandoned request is told from the reply to the next one in its slot. An abandoned request
- * keeps its slot until its reply comes or its deadline is well past: the server holds it that long,
- * and the number in flight must stay below what the server allows.
+ * An id holds the slot number in its low 12 bits and the slot's use count above, so that a late
+ * reply to an abandoned request is told from the reply to the next request in that slot. An
+ * abandoned request keeps its slot until its reply arrives or its deadline is well past: the server
+ * holds it that long, and the number in flight must stay below the server's limit.
  */
 import { CLIENT_ABANDONED_MS, CLIENT_IN_FLIGHT_MAX } from "../base/limits.ts";
 import type { Call } from "./call.ts";
@@ -14,23 +14,23 @@ const SLOT_BITS = 12;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const SLOTS_INITIAL = 16;
 
-/** Requests that wait for their replies. */
+/** A table of requests waiting for their replies. */
 export class PendingTable {
   readonly capacity: number;
-  /** Requests in flight, abandoned ones included. */
+  /** Requests in flight, including abandoned ones. */
   count = 0;
   #calls: (Call | undefined)[] = [];
-  /** The id in each used slot; of a free one, its last. */
+  /** The id in each used slot; for a free slot, its last id. */
   #ids = new Uint32Array(SLOTS_INITIAL);
   #used = new Uint8Array(SLOTS_INITIAL);
   #dueMs = new Float64Array(SLOTS_INITIAL);
-  /** The free slots below `#high`, the last freed on top. */
+  /** Stack of the free slots below `#high`. */
   #free = new Uint16Array(SLOTS_INITIAL);
   #freeCount = 0;
-  /** Slots at and beyond were never used. */
+  /** Slots from this index on were never used. */
   #high = 0;
 
-  /** @param capacity the most requests in flight, `[1, 4096]`. */
+  /** @param capacity the maximum number of requests in flight, `[1, 4096]`. */
   constructor(capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > CLIENT_IN_FLIGHT_MAX) {
       throw new RangeError(
@@ -45,13 +45,15 @@ export class PendingTable {
     return this.count === this.capacity;
   }
 
-  /** Takes `call` in and returns its request id; there must be room. */
+  /** Adds `call` and returns its request id. Throws a RangeError if the table is full. */
   add(call: Call): number {
     if (this.count === this.capacity) {
-      throw new RangeError(`Requests in flight must be at most ${this.capacity}: one more came`);
+      throw new RangeError(
+        `Requests in flight must be at most ${this.capacity}: cannot add another`,
+      );
     }
     const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#newSlot();
-    // Adding 2^12 to the slot's last id counts its uses; 32 bits wrap after a million of them.
+    // Adding 2^12 to the slot's last id counts its uses; 32 bits wrap after a million uses.
     const id = (this.#ids[slot]! + (1 << SLOT_BITS)) >>> 0;
     this.#ids[slot] = id;
     this.#used[slot] = 1;
@@ -62,7 +64,7 @@ export class PendingTable {
     return id;
   }
 
-  /** Ends the request `id`; its call, or `undefined` where it was abandoned or never was. */
+  /** Removes request `id` and returns its call; `undefined` if it was abandoned or is unknown. */
   take(id: number): Call | undefined {
     const slot = id & SLOT_MASK;
     if (slot >= this.#high || this.#ids[slot] !== id || this.#used[slot] === 0) return undefined;
@@ -71,7 +73,7 @@ export class PendingTable {
     return call;
   }
 
-  /** Forgets `call`, whose slot stays taken until its reply comes or cannot come any more. */
+  /** Forgets `call`. Its slot stays taken until its reply arrives or can no longer arrive. */
   abandon(call: Call): void {
     const slot = call.requestId & SLOT_MASK;
     if (call.requestId === -1 || this.#calls[slot] !== call) return;
@@ -81,10 +83,11 @@ export class PendingTable {
   }
 
   /**
-   * Abandons every call whose deadline has passed and hands it to `onLate`, and frees the slots of
-   * those that were abandoned long enough ago.
+   * Abandons every call whose deadline has passed and passes it to `onLate`; frees the slots of
+   * calls abandoned long enough ago.
    *
-   * @returns when it has to be called next, by the clock of `nowMs`; Infinity: nothing waits.
+   * @returns the time at which to call this next, by the clock of `nowMs`; Infinity if nothing
+   * waits.
    */
   expire(nowMs: number, onLate: (call: Call) => void): number {
     let next = Infinity;
@@ -104,7 +107,7 @@ export class PendingTable {
     return next;
   }
 
-  /** Empties the table and returns its calls, the first asked first. */
+  /** Empties the table and returns its calls, the oldest call first. */
   drain(): Call[] {
     const calls: Call[] = [];
     for (let slot = 0; slot < this.#high; slot++) {

@@ -1,10 +1,12 @@
 /**
- * The one buffer of a stream that is read: small while the stream is idle, larger with its traffic.
+ * Sizes of the buffer with which a stream is read: small while the stream is idle, larger with
+ * traffic.
  *
- * Replies are not read all at once where many are due. A client that takes them all, and then asks
- * anew, waits while the server works and works while the server waits; one that takes a share leaves
- * the server the requests of the others meanwhile. Measured with 64 in flight on two cores: 137,000
- * gets a second without shares, 266,000 with sixths; with 256 in flight the same or a little more.
+ * Where many replies are due, each read takes only a share of them. A client that reads all replies
+ * and then sends new requests alternates with the server: each waits while the other works. Reading
+ * a share leaves the server the requests of the others to work on. Measured with 64 in flight on
+ * two cores: 137,000 gets per second without shares, 266,000 with sixths; with 256 in flight the
+ * same or slightly more.
  */
 import {
   CLIENT_READ_BYTES_MAX,
@@ -13,7 +15,9 @@ import {
 } from "../base/limits.ts";
 import type { OwnedBytes } from "../../transport/transport.ts";
 
-/** The buffer for the read after the one that gave `chunk`: the same, or a larger if it was full. */
+/**
+ * Returns the buffer for the read after `chunk`: the same buffer, or a larger one if it was full.
+ */
 export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {
   const capacity = chunk.buffer.byteLength;
   if (chunk.length < capacity || capacity >= CLIENT_READ_BYTES_MAX) {
@@ -23,18 +27,19 @@ export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {
 }
 
 /**
- * The buffer for the read after one of replies: for a share of those that are due, if they are like
- * the last.
+ * Returns the buffer for the next read of replies, sized for a share of the due replies, assuming
+ * that they resemble the last ones.
  *
- * @param answered how many replies `chunk` ended; 0: it is a part of one, so the next takes more.
- * @param due how many were due before it.
+ * @param answered the number of replies `chunk` completed; 0 if it is part of one, so the next read
+ * takes more.
+ * @param due the number of replies due before `chunk`.
  */
 export function nextReplyBuffer(chunk: OwnedBytes, answered: number, due: number): OwnedBytes {
   if (answered === 0) return nextReadBuffer(chunk);
   const capacity = chunk.buffer.byteLength;
   const share = Math.ceil(chunk.length / answered * due / CLIENT_READ_SHARES);
   const wanted = Math.min(Math.max(share, CLIENT_READ_BYTES_MIN), CLIENT_READ_BYTES_MAX);
-  // A new buffer costs more than one that fits less well.
+  // Allocating a buffer costs more than reading into one of a less suitable size.
   const fits = wanted <= capacity * 1.5 && wanted * 3 >= capacity;
   return fits ? new Uint8Array(chunk.buffer) : new Uint8Array(wanted);
 }

@@ -1,6 +1,6 @@
 /**
- * Records on their way from the SDK's users (src/record/plain.ts) to the stored form that crosses the
- * wire; record_decoder.ts is the way back.
+ * Encodes records from the SDK's plain objects (src/record/plain.ts) to the stored form sent on the
+ * wire. record_decoder.ts is the reverse.
  */
 import { agentCodec, gatewayCodec } from "../../schemas/gen/record.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -21,19 +21,19 @@ export type {
 } from "../record/plain.ts";
 export type { Capacity } from "../record/validation.ts";
 
-/** The stored form of an agent to register. @throws RegistryError `invalid_argument`. */
+/** Returns the stored form of an agent to register. @throws RegistryError `invalid_argument`. */
 export function storedAgent(input: AgentInput, stamp: Stamp): Uint8Array {
   const agent = agentToStored(input, stamp);
   return encoded(() => agentCodec.encode(agent));
 }
 
-/** The stored form of a gateway to register. @throws RegistryError `invalid_argument`. */
+/** Returns the stored form of a gateway to register. @throws RegistryError `invalid_argument`. */
 export function storedGateway(input: GatewayInput, stamp: Stamp): Uint8Array {
   const gateway = gatewayToStored(input, stamp);
   return encoded(() => gatewayCodec.encode(gateway));
 }
 
-/** The registry checks what a record says; what no field can hold is refused here. */
+/** Encodes a record. Values that no field can hold fail here; the registry validates the rest. */
 function encoded(encode: () => Uint8Array): Uint8Array {
   try {
     return encode();

@@ -1,23 +1,24 @@
 /**
- * Whether a failed request may be sent again, and when: exponential back-off with full jitter (AWS
- * Architecture Blog, "Exponential Backoff And Jitter", 2015), never before the server asked for it.
+ * Decides whether a failed request may be sent again, and when: exponential back-off with full
+ * jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015), never earlier than the
+ * server requested.
  */
 import { ERROR_TABLE, type RegistryError } from "../base/errors.ts";
 import type { Entropy } from "../base/world.ts";
 import type { Operation } from "../wire/operations.ts";
 
 /**
- * True where sending the request again can help and cannot harm: the registry was unavailable, and
- * either the operation is safe to repeat or nothing was done.
+ * Reports whether sending the request again can help and cannot harm: the registry was unavailable,
+ * and either the operation is safe to repeat or it was not applied.
  */
 export function mayRepeat(operation: Operation, error: RegistryError): boolean {
   const entry = ERROR_TABLE[error.code];
-  // A deadline is the caller's, and a certificate that is not believed stays so for this request.
+  // A deadline is the caller's own, and a rejected certificate stays rejected for this request.
   if (error.code === "deadline_exceeded" || error.code === "tls_failed") return false;
   return entry.class === "unavailable" && (operation.repeatable || entry.unapplied);
 }
 
-/** True where the error tells nothing of the record: it may be there or not. */
+/** Reports whether the error leaves it unknown if the record exists. */
 export function isUnknown(error: RegistryError): boolean {
   return ERROR_TABLE[error.code].class === "unavailable";
 }
@@ -28,14 +29,14 @@ export interface BackOff {
   readonly capMs: number;
 }
 
-/** How long to wait before attempt `attempt` (1: the first repetition), ms. */
+/** Returns the delay before attempt `attempt` (1 is the first retry), ms. */
 export function backOffMs(
   attempt: number,
   { baseMs, capMs }: BackOff,
   entropy: Entropy,
   retryAfterMs = 0,
 ): number {
-  // 2^20 is far beyond every cap; a larger power would only lose the number's meaning.
+  // 2^20 is far beyond every cap; larger powers would add nothing and could overflow.
   const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 20));
   return retryAfterMs + entropy.unit() * ceiling;
 }

@@ -1,8 +1,9 @@
 /**
- * The client's proof of who it is: at the beginning of each session, and again on a stream of its own
- * before it ends, so that a session outlives the certificates it is proven with.
+ * Mutual authentication of client and server: at the start of each session, and again on a separate
+ * stream before it expires, so that a session outlives the certificates it was authenticated with.
  *
- * Over TLS there is nothing to do: TLS has proven both ends, for as long as the leaf of then counts.
+ * Over TLS nothing is done here: TLS has authenticated both ends, for as long as the leaf presented
+ * then is valid.
  */
 import { RegistryError } from "../base/errors.ts";
 import { AUTH_RENEW_RETRY_MS, GOODBYE_LINGER_MS } from "../base/limits.ts";
@@ -18,7 +19,7 @@ import { alpnOf } from "../../transport/alpn.ts";
 import type { Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
 import type { CertificateCredentials, Credentials } from "./credentials.ts";
 
-/** What a proof is made of. */
+/** Parameters of {@link proveSession}. */
 export interface ProofParameters {
   readonly endpoint: Endpoint;
   readonly trust: Trust;
@@ -26,16 +27,17 @@ export interface ProofParameters {
   readonly world: World;
 }
 
-/** How a session was proven; `undefined`: nothing was asked for. */
+/** The credentials and handshake result with which a session was authenticated. */
 export interface SessionProof {
   readonly credentials: CertificateCredentials;
   readonly result: HandshakeResult;
 }
 
 /**
- * Proves the client to the server, and the server to the client, on the session's first stream.
+ * Authenticates client and server to each other on the session's first stream.
  *
- * @throws RegistryError the handshake's code; `connection_lost` where the server ended the session.
+ * @returns `undefined` if no handshake is needed: development credentials, or TLS.
+ * @throws RegistryError the handshake's code; `connection_lost` if the server ended the session.
  */
 export async function proveSession(
   session: Session,
@@ -49,7 +51,7 @@ export async function proveSession(
   const protocol = clientProtocol({
     nonce,
     serverId: credentials.serverId?.(endpoint),
-    // Of several pins any might have been shown, so only a single one is known to have been.
+    // With several pins the server may have presented any of them; only a single pin is certain.
     pin: trust.kind === "pins" && trust.sha256.length === 1 ? trust.sha256[0] : undefined,
     alpn: alpnOf(session.transport),
     authority: authorityOf(endpoint.host, endpoint.port),
@@ -60,7 +62,10 @@ export async function proveSession(
   return { credentials, result: await runHandshake(handshake, { stream, services, ...world }) };
 }
 
-/** Why a session ended early, where the server said so; otherwise what was seen of it here. */
+/**
+ * Returns the error with which the server ended the session early, if it gave one; otherwise
+ * `seen`.
+ */
 export async function whyRefused(
   session: Session,
   seen: RegistryError,
@@ -76,8 +81,8 @@ export async function whyRefused(
 }
 
 /**
- * Renews a session's proof in place: at a random moment after half of its time, and whenever the client
- * has a new certificate to show.
+ * Renews a session's authentication in place: at a random moment after half of its lifetime, and
+ * whenever the client has a new certificate.
  */
 export class SessionRenewal {
   readonly #session: Session;
@@ -86,11 +91,11 @@ export class SessionRenewal {
   #timer: Timer | undefined;
   #over = false;
   #renewing = false;
-  /** The certificate changed while a renewal was on its way, maybe with the one before. */
+  /** The certificate changed during a renewal, which may have used the previous one. */
   #outdated = false;
   #unsubscribe: (() => void) | undefined;
 
-  /** @param onProven told of each renewal; must not throw. */
+  /** @param onProven called after each renewal; must not throw. */
   constructor(
     session: Session,
     parameters: ProofParameters,
@@ -101,13 +106,13 @@ export class SessionRenewal {
     this.#onProven = onProven;
   }
 
-  /** Plans the first one. */
+  /** Schedules the first renewal. */
   start({ credentials, result }: SessionProof): void {
     this.#plan(result);
     this.#unsubscribe = credentials.onRenewed?.(() => this.#changed());
   }
 
-  /** Ends it. */
+  /** Stops renewing. */
   close(): void {
     this.#over = true;
     this.#timer?.cancel();
@@ -130,7 +135,8 @@ export class SessionRenewal {
 
   #after(delayMs: number): void {
     if (this.#over) return;
-    // Where the certificate is not renewed, its end comes nearer and nearer: not in a busy loop.
+    // If the certificate is not renewed, the remaining time shrinks towards 0; this bounds the
+    // rate.
     const waitMs = Math.max(AUTH_RENEW_RETRY_MS, delayMs);
     this.#timer = this.#parameters.world.scheduler.after(waitMs, () => void this.#renew());
   }
@@ -146,7 +152,8 @@ export class SessionRenewal {
       else this.#plan(proof.result);
       this.#onProven(proof);
     } catch {
-      // A refusal ends the session, which its owner hears of; a full one has room again later.
+      // A refusal ends the session, which its owner is told of; a full session has room again
+      // later.
       this.#after(AUTH_RENEW_RETRY_MS);
     } finally {
       this.#renewing = false;

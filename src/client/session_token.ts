@@ -1,8 +1,8 @@
 /**
- * The token that a client shows on its session, so that what it grants counts there: before the first
- * call, after each renewal of the session's proof, and before the one in use ends, where there is
- * another by then. A session ends with its token, so one that is refused, or has no successor, is the
- * business of who provides tokens.
+ * Presents the client's token on its session, so that the token's grants apply there: before the
+ * first call, after each renewal of the session's authentication, and before the current token
+ * expires if another is available by then. A session ends with its token, so a token that is
+ * refused or has no successor is left to the provider of tokens.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_RENEW_RETRY_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
@@ -12,7 +12,7 @@ import type { Credentials, TokenUse } from "./credentials.ts";
 import type { SessionProof } from "./session_proof.ts";
 import { askOnce } from "./single_request.ts";
 
-/** What it stands on. */
+/** Parameters of a {@link SessionToken}. */
 export interface SessionTokenOptions {
   readonly session: Session;
   readonly credentials: Credentials;
@@ -31,8 +31,9 @@ export class SessionToken {
   }
 
   /**
-   * The session's proof is new: hands on the token that came with it, and shows the one of the moment.
-   * Neither where somebody could stand between, unless the credentials say otherwise. Never rejects.
+   * Handles a new authentication of the session: passes on the token that came with it and presents
+   * the current one. Does neither if somebody could be in the middle, unless the credentials allow
+   * it. Never rejects.
    */
   async proven(proof: SessionProof | undefined): Promise<void> {
     const { credentials, session } = this.#options;
@@ -47,7 +48,7 @@ export class SessionToken {
     await this.#show(tokens);
   }
 
-  /** Shows no more. */
+  /** Stops presenting tokens. */
   close(): void {
     this.#over = true;
     this.#timer?.cancel();
@@ -88,7 +89,7 @@ export class SessionToken {
       return expiresAtMs;
     } catch (error) {
       if (!isLate) throw error;
-      throw new RegistryError("deadline_exceeded", "The server did not answer to a token in time");
+      throw new RegistryError("deadline_exceeded", "The server did not answer useToken in time");
     } finally {
       timer.cancel();
       stream.abort();

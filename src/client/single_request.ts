@@ -1,6 +1,4 @@
-/**
- * One request on a stream of its own: what is asked before a connection serves calls, or beside it.
- */
+/** Sends one request on a stream of its own, before or beside the connection that serves calls. */
 import { requestCodec, responseCodec } from "../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../schemas/runtime/writer.ts";
 import { errorCodeFromWire, RegistryError } from "../base/errors.ts";
@@ -15,9 +13,10 @@ import {
 import type { Stream } from "../../transport/transport.ts";
 
 /**
- * Asks on a stream that nothing else is asked on, and waits for the answer.
+ * Sends a request on a stream that carries nothing else, and waits for the reply.
  *
- * @param timeoutMs what the server is told; who waits ends the stream by a time of its own.
+ * @param timeoutMs the timeout told to the server; the caller enforces its own by ending the
+ * stream.
  * @throws RegistryError the server's refusal; `connection_lost`, `malformed`.
  */
 export async function askOnce<Name extends OperationName>(

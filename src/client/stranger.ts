@@ -1,8 +1,9 @@
 /**
- * One request of somebody who has no identity yet, or whose certificate has ended: a session of its own
- * for it, without a proof. The server must be pinned: what is sent is worth a certificate to whoever
- * reads it first. By TLS, which a certificate is needed for, only the next one can be asked for, and that
- * is worth something to nobody else: there a CA will do.
+ * Sends one request of an unauthenticated client, which has no identity yet or whose certificate
+ * has expired, over a session of its own without authentication. The server must be pinned, because
+ * whoever reads the request first can obtain the certificate with it. TLS requires a certificate,
+ * so over TLS only the next certificate can be requested. That request is useless to anybody else,
+ * so a CA suffices there.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
@@ -11,33 +12,35 @@ import type { EnrolOrder, IssuedIdentity, RenewalOrder } from "./identity_types.
 import { whyRefused } from "./session_proof.ts";
 import { askOnce } from "./single_request.ts";
 
-/** Whoever shows a join token proves nothing else. */
+/** The proof fields of a client with a join token, which proves nothing else. */
 const UNPROVEN = { timeMs: 0, proof: new Uint8Array(0) };
 
-/** What a stranger may ask, by operation; the answer is a certificate. */
+/**
+ * The requests open to unauthenticated clients, by operation; each is answered with a certificate.
+ */
 export interface StrangersOrders {
   readonly enrol: EnrolOrder;
   readonly renewIdentity: RenewalOrder;
 }
 
-/** Where to ask. */
+/** The server to ask. */
 export interface StrangerOptions {
   readonly endpoint: Endpoint;
   readonly dialer: Dialer;
   /** Pins; a CA alone is refused, unless the dialer's transport is TLS. */
   readonly trust: Trust;
   readonly world: World;
-  /** From dialing to the answer, ms. */
+  /** Time limit from dialing to the reply, ms. */
   readonly timeoutMs: number;
-  /** Until there is a session, ms. Default: `timeoutMs`. */
+  /** Time limit for establishing the session, ms. Default: `timeoutMs`. */
   readonly dialMs?: number;
 }
 
 /**
- * Asks, and ends the session.
+ * Sends the request, waits for the reply and ends the session.
  *
- * @throws RegistryError the server's refusal; `invalid_argument` where the server is not pinned;
- * `connection_lost` and `deadline_exceeded`, the outcome not known: ask again with the same request.
+ * @throws RegistryError the server's refusal; `invalid_argument` if the server is not pinned;
+ * `connection_lost` and `deadline_exceeded` if the outcome is unknown: retry with the same request.
  */
 export async function askAsStranger<Name extends keyof StrangersOrders>(
   name: Name,
@@ -47,7 +50,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   if (trust.kind !== "pins" && !(dialer.transport === "tls" && name === "renewIdentity")) {
     throw new RegistryError(
       "invalid_argument",
-      "A certificate is asked for from a pinned server only: name its pin",
+      "A certificate can be requested from a pinned server only: pass the server's pin",
       { field: "pin" },
     );
   }
@@ -80,7 +83,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   }
 }
 
-/** A server that ends the session without a reason is, to who waits for its answer, lost. */
+/** Maps an end of the session without a reason to `connection_lost`, since the reply is missing. */
 function lostOr(error: RegistryError): RegistryError {
   if (error.code !== "canceled") return error;
   return new RegistryError("connection_lost", "The server ended the session", {}, error);

@@ -1,6 +1,6 @@
 /**
- * Resolves with the cache before and behind the registry: an absence that still holds is answered
- * from it, and what was known last stands in while the registry cannot be asked.
+ * Resolves domains through the answer cache. A cached absence that is still valid is returned
+ * without a request; the last known agent is returned while the registry cannot be asked.
  */
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import type { AnswerCache } from "../answer_cache.ts";
@@ -8,15 +8,15 @@ import { isUnknown } from "../retry.ts";
 import type { CallOptions, ResolvedAgent, ResolveOutcome } from "../types.ts";
 import type { ResolveCalls } from "./resolve.ts";
 
-/** What the cached calls stand on. */
+/** Parameters of {@link CachedResolveCalls}. */
 export interface CachedResolveOptions {
   readonly calls: ResolveCalls;
   readonly cache: AnswerCache;
-  /** False while there is no connection: then nobody waits for one who has an answer. */
+  /** Reports whether there is a connection. Without one, a cached agent is returned at once. */
   readonly isConnected: () => boolean;
 }
 
-/** ResolveAgent and ResolveMany, cached. */
+/** The calls ResolveAgent and ResolveMany, with a cache. */
 export class CachedResolveCalls {
   readonly #calls: ResolveCalls;
   readonly #cache: AnswerCache;
@@ -87,7 +87,9 @@ export class CachedResolveCalls {
     }
   }
 
-  /** @throws RegistryError `invalid_argument` for what is no domain. */
+  /**
+   * Returns the cached answer, if one may be used now. @throws RegistryError `invalid_argument`.
+   */
   #answerNow(domain: string): ResolvedAgent | RegistryError | undefined {
     const absent = this.#cache.knownAbsent(domain);
     if (absent !== undefined) return absent;

@@ -1,7 +1,6 @@
 /**
- * One record by its id: the busiest of all calls. Its reply is decoded where it lies in the chunk,
- * with views that are used again and again; the `stored` forms copy the record's bytes and decode
- * nothing.
+ * Gets one record by its id; the most frequent call. Its reply is decoded in place in the chunk,
+ * with reused views. The `stored` variants copy the record's bytes and decode nothing.
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
@@ -11,18 +10,18 @@ import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
 
-/** The receipts of a reply, as objects of their own. */
+/** Returns a copy of a reply's receipts. */
 export function receiptsOf(response: ResponseView): readonly Receipt[] {
   return response.receipts.toPlain();
 }
 
-/** Who holds a record. */
+/** The process that holds a record, and under which incarnation. */
 export interface Holder {
   readonly process: number;
   readonly incarnation: Incarnation;
 }
 
-/** GetAgent and GetGateway. */
+/** The calls GetAgent and GetGateway. */
 export class GetCalls {
   readonly #invoker: Invoker;
   readonly #ids = new IdSlab();
@@ -57,7 +56,7 @@ export class GetCalls {
     return this.#get("getGateway", id, this.#decodeStoredGateway, options);
   }
 
-  /** Under which incarnation and by which process a record is held. */
+  /** Returns the incarnation and the process under which a record is held. */
   holder(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<Holder> {
     const name = kind === "agent" ? "getAgent" : "getGateway";
     return this.#get(name, id, (response, view, bytes) => {
@@ -70,7 +69,7 @@ export class GetCalls {
     }, options);
   }
 
-  /** Not async, for that would cost a promise more. */
+  /** Sends the request. Not async, which would cost another promise. */
   #get<T>(
     name: "getAgent" | "getGateway",
     id: string | Uint8Array,

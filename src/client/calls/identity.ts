@@ -1,6 +1,6 @@
 /**
- * Identities: join tokens, certificates, tokens, bans and the audit log. What a certificate is and how
- * it is kept, `identity/` knows; here it is bytes.
+ * Calls on identities: join tokens, certificates, tokens, bans and the audit log. Certificates are
+ * opaque bytes here; `identity/` parses and stores them.
  */
 import {
   auditReplyCodec,
@@ -43,12 +43,15 @@ const KIND_NAMES: readonly (BanOrder["kind"] | undefined)[] = [
 function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedBan {
   const kind = KIND_NAMES[number];
   if (kind === undefined) {
-    throw new RegistryError("malformed", `Kind of a ban must be 1, 2 or 3: found ${number}`);
+    throw new RegistryError(
+      "malformed",
+      `Kind of a ban must be 1, 2 or 3: current value is ${number}`,
+    );
   }
   return { ...ban, kind, untilMs: untilMs === 0 ? null : untilMs, madeAtMs: unixS * 1_000 };
 }
 
-/** See `IdentityClient`. */
+/** The implementation of `IdentityClient`. */
 export class IdentityCalls implements IdentityClient {
   readonly #invoker: Invoker;
 

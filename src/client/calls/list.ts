@@ -1,6 +1,4 @@
-/**
- * Records of a region: the best gateways, and pages of agents or gateways by id.
- */
+/** Lists records of a region: the best gateways, and pages of agents or gateways ordered by id. */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { listReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
@@ -15,11 +13,11 @@ import type {
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
 
-/** Gateways of one ResolveGateways where the caller says nothing: some to choose from. */
+/** Default limit of ResolveGateways: enough gateways to choose from. */
 const RESOLVE_GATEWAYS_DEFAULT = 16;
 const NO_CURSOR = new Uint8Array(0);
 
-/** ResolveGateways, ListAgentsByRegion, ListGatewaysByRegion. */
+/** The calls ResolveGateways, ListAgentsByRegion and ListGatewaysByRegion. */
 export class ListCalls {
   readonly #invoker: Invoker;
   readonly #reply = listReplyCodec.newView();
@@ -91,7 +89,7 @@ export class ListCalls {
   };
 }
 
-/** All items of all pages: each is fetched when the one before is used up. */
+/** Yields the items of all pages; each page is fetched when the previous one is used up. */
 export async function* allPages<T>(
   fetch: (cursor: Uint8Array | undefined) => Promise<Page<T>>,
   start: Uint8Array | undefined,

@@ -1,6 +1,4 @@
-/**
- * What a node tells of itself and of the cluster.
- */
+/** Calls about the node and the cluster: status and ring map. */
 import { ringMapCodec, type RingMapView, statusReplyCodec } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
@@ -8,7 +6,7 @@ import { ringMapFromWire } from "../../wire/control.ts";
 import type { Invoker } from "../dispatcher.ts";
 import type { CallOptions, NodeStatus } from "../types.ts";
 
-/** Status and GetRingMap. */
+/** The calls Status and GetRingMap. */
 export class NodeCalls {
   readonly #invoker: Invoker;
 

@@ -1,6 +1,4 @@
-/**
- * What an owner does with its records after they were registered: renew, report, deregister.
- */
+/** Calls of an owner on its registered records: renew, report, deregister. */
 import {
   deregisterReplyCodec,
   renewReplyCodec,
@@ -27,10 +25,10 @@ import type {
 } from "../types.ts";
 import { type GetCalls, receiptsOf } from "./get.ts";
 
-/** The kinds of record that have an owner. */
+/** The kind of a record that has an owner. */
 export type OwnedKind = "agent" | "gateway";
 
-/** The stamp of one who does not own the record. */
+/** The stamp of a caller that does not own the record. */
 const NOBODY: Stamp = { process: 0, sequence: 0 };
 const STATE_ACTIVE = 0;
 const STATE_DRAINING = 1;
@@ -42,12 +40,12 @@ const NOTHING_USED: Capacity = {
   connections: 0,
 };
 
-/** The wire number of a kind. */
+/** Returns the wire number of a kind. */
 export function kindNumber(kind: OwnedKind): number {
   return kind === "agent" ? KIND_AGENT : KIND_GATEWAY;
 }
 
-/** Renew, Deregister, Report. */
+/** The calls Renew, Deregister and Report. */
 export class OwnCalls {
   readonly #invoker: Invoker;
   readonly #ownership: Ownership;
@@ -105,7 +103,7 @@ export class OwnCalls {
     return await this.deregisterHeld(kind, id, incarnation, held.own, options);
   }
 
-  /** Deregisters a record whose incarnation is known; `own`: this client registered it. */
+  /** Deregisters a record of known incarnation; `own` tells whether this client registered it. */
   deregisterHeld(
     kind: OwnedKind,
     id: string,
@@ -133,7 +131,7 @@ export class OwnCalls {
     return await this.reportHeld(kind, id, incarnation, own, options);
   }
 
-  /** Reports of a record whose incarnation is known; `own`: this client registered it. */
+  /** Reports on a record of known incarnation; `own` tells whether this client registered it. */
   async reportHeld(
     kind: OwnedKind,
     id: string,
@@ -160,13 +158,14 @@ export class OwnCalls {
     }, options);
   }
 
-  /** Under which incarnation the record is held, and whether by this client. */
+  /** Returns the record's incarnation and whether this client holds it. */
   async #held(
     kind: OwnedKind,
     id: string,
     { timeoutMs, signal }: CallOptions,
   ): Promise<{ incarnation: Incarnation; own: boolean }> {
-    // Linearizable, whatever staleness the caller allows: a fence must be the newest.
+    // Always linearizable, whatever staleness the caller allows: a fencing token must be the
+    // newest.
     const options = {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(signal === undefined ? {} : { signal }),
@@ -185,7 +184,7 @@ function decodeRenewed(response: ResponseView, start: number, count: number): Re
     if (failure.position >= count) {
       throw new RegistryError(
         "malformed",
-        `Failure must name one of ${count} items: it names ${failure.position}`,
+        `Position of a failure must be below ${count}: current value is ${failure.position}`,
       );
     }
     const code = errorCodeFromWire(failure.code);

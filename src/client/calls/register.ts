@@ -1,6 +1,6 @@
 /**
- * Registers: one record or many. The SDK adds process and sequence; a repeated request keeps them,
- * and only a takeover, which is another request, gets a new sequence.
+ * Registers one record or many. The SDK adds process and sequence. A retried request keeps them;
+ * only a takeover, which is a new request, gets a new sequence.
  */
 import {
   registerManyReplyCodec,
@@ -32,24 +32,26 @@ import type {
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
 
-/** How often a takeover is tried when others take the record over at the same time. */
+/** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
 const NO_INCARNATION: Incarnation = { generation: 0, index: 0 };
 
-/** One item on its way: its place in the caller's list, and what it takes over from. */
+/**
+ * One item of a bulk register: its index in the caller's list, and the incarnation it takes over.
+ */
 interface Entry {
   readonly position: number;
   readonly item: RegisterItem;
   readonly expected: Incarnation;
 }
 
-/** An entry as it is sent. */
+/** An entry with its encoded record. */
 interface EncodedEntry {
   readonly entry: Entry;
   readonly record: Uint8Array;
 }
 
-/** RegisterAgent, RegisterGateway, RegisterMany. */
+/** The calls RegisterAgent, RegisterGateway and RegisterMany. */
 export class RegisterCalls {
   readonly #invoker: Invoker;
   readonly #ownership: Ownership;
@@ -58,7 +60,7 @@ export class RegisterCalls {
   readonly #reply = registerReplyCodec.newView();
   readonly #manyReply = registerManyReplyCodec.newView();
 
-  /** @param timeoutMs a call's time when it names none. */
+  /** @param timeoutMs default timeout of a call. */
   constructor(
     invoker: Invoker,
     ownership: Ownership,
@@ -132,7 +134,7 @@ export class RegisterCalls {
     return storedGateway(fields, this.#ownership.next());
   }
 
-  /** Sends the entries in as few requests as their size allows; fills `outcomes` at their places. */
+  /** Sends the entries in as few requests as their sizes allow; fills `outcomes` by position. */
   async #sendAll(
     entries: readonly Entry[],
     options: CallOptions,
@@ -204,7 +206,7 @@ export class RegisterCalls {
     return outcomes;
   };
 
-  /** The same options with the time that is left of theirs, each time it is called. */
+  /** Returns a function that returns the options with the time remaining until their deadline. */
   #countdown(options: CallOptions): () => CallOptions {
     const deadlineMs = this.#clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
     let first = true;
@@ -218,17 +220,17 @@ export class RegisterCalls {
   }
 }
 
-/** The incarnation under which another process holds the record, where that is what is wrong. */
+/** Returns the incarnation under which another process holds the record, if that is the error. */
 function heldBy(error: unknown): Incarnation | undefined {
   if (!(error instanceof RegistryError) || error.code !== "incarnation_mismatch") return undefined;
   return error.fields.incarnation;
 }
 
 function unanswered(count: number): RegistryError {
-  return new RegistryError("malformed", `Reply must answer all of ${count} items: it does not`);
+  return new RegistryError("malformed", `Reply must answer all ${count} items: some are missing`);
 }
 
-/** What a reply to one register, or one outcome of many, has in common. */
+/** The fields that a reply to one register and one outcome of many share. */
 interface RegisteredView {
   readonly id: Uint8Array;
   readonly incarnationGeneration: number;

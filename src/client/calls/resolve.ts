@@ -1,6 +1,6 @@
 /**
- * Agents by their domain, with their gateways. A part that another node holds comes as its id: it is
- * fetched here, and an agent counts only if it still holds the claim that the domain names.
+ * Resolves agents by domain, with their gateways. A part that another node holds is returned as its
+ * id and fetched here; an agent counts only if it still holds the claim that the domain names.
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import {
@@ -19,11 +19,11 @@ import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
 import { receiptsOf } from "./get.ts";
 
-// How a part of the answer stands (schemas/wire.capnp, ResolveReply).
+// The states of a part of the answer (schemas/wire.capnp, ResolveReply).
 const PART_INCLUDED = 1;
 const PART_ELSEWHERE = 3;
 
-/** An answer as it came, with parts that may have to be fetched. */
+/** A received answer, some parts of which may still have to be fetched. */
 interface Parts {
   agent: AgentInfo | undefined;
   gateway: GatewayInfo | undefined;
@@ -37,10 +37,10 @@ interface Parts {
   receipts: readonly Receipt[];
 }
 
-/** A refusal among many answers. */
+/** The outcome for one of many domains: parts, or a refusal. */
 type PartsOutcome = Parts | RegistryError;
 
-/** ResolveAgent and ResolveMany. */
+/** The calls ResolveAgent and ResolveMany. */
 export class ResolveCalls {
   readonly #invoker: Invoker;
   readonly #reply = resolveReplyCodec.newView();
@@ -53,7 +53,7 @@ export class ResolveCalls {
     this.#invoker = invoker;
   }
 
-  /** See `Client.resolveAgent`; never stale. */
+  /** See `Client.resolveAgent`. The answer is never stale. */
   async agent(domain: string, options: CallOptions = {}): Promise<ResolvedAgent> {
     const parts = await this.#invoker.invoke(
       "resolveAgent",
@@ -64,7 +64,7 @@ export class ResolveCalls {
     return await this.#complete(domain, parts, options);
   }
 
-  /** See `Client.resolveAgents`; never stale. */
+  /** See `Client.resolveAgents`. Answers are never stale. */
   async agents(domains: readonly string[], options: CallOptions = {}): Promise<ResolveOutcome[]> {
     const requests: Promise<ResolveOutcome[]>[] = [];
     for (let start = 0; start < domains.length; start += RESOLVE_ITEMS_MAX) {
@@ -83,7 +83,7 @@ export class ResolveCalls {
     if (outcomes.length !== domains.length) {
       throw new RegistryError(
         "malformed",
-        `Reply must answer all of ${domains.length} domains: it answers ${outcomes.length}`,
+        `Reply must answer all ${domains.length} domains: it answers ${outcomes.length}`,
       );
     }
     const again = await this.#againTooLarge(domains, outcomes, options);
@@ -98,7 +98,7 @@ export class ResolveCalls {
     }));
   }
 
-  /** Asks again for those that did not fit into the reply; a reply has room for one at least. */
+  /** Asks again for domains that did not fit into the reply; a reply holds at least one. */
   async #againTooLarge(
     domains: readonly string[],
     outcomes: readonly PartsOutcome[],
@@ -156,7 +156,7 @@ export class ResolveCalls {
     parts.agentRemainingMs = found.remainingMs;
     parts.receipts = [...parts.receipts, ...found.receipts];
     parts.gatewayId = found.gatewayId;
-    // Only the agent says which gateway it names, so that part was not looked for yet.
+    // Only the agent says which gateway it names, so the gateway was not looked up yet.
     if (found.gatewayId !== undefined) parts.gatewayPart = PART_ELSEWHERE;
   }
 
@@ -182,7 +182,7 @@ export class ResolveCalls {
       parts.gatewayRemainingMs = found.remainingMs;
       parts.receipts = [...parts.receipts, ...found.receipts];
     } catch (error) {
-      // An agent may name a gateway that is not registered: that is an answer.
+      // An agent may name a gateway that is not registered; that is a valid answer.
       if (!(error instanceof RegistryError && error.code === "not_found")) throw error;
     }
   }
