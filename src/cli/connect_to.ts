@@ -1,6 +1,4 @@
-/**
- * The way from the command line to a node: its address and its CA, one dialer, one client.
- */
+/** Connects the command line to a node: address and trust, one dialer, one client. */
 import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import {
@@ -26,7 +24,7 @@ import type { Terminal } from "./terminal.ts";
 import { tokenGiven, USE_TOKEN_VARIABLE } from "./token_text.ts";
 
 /**
- * Connects to the registry that the options mean.
+ * Connects to the registry selected by the options.
  *
  * @throws RegistryError as `findTarget` and the client's `connect`.
  */
@@ -40,7 +38,7 @@ export async function connectTo(
   const token = shownToken(options, terminal);
   const { endpoints, timeoutMs, local } = target;
   const world = processWorld();
-  // Rejections that only the runtime sees say nothing that a call does not say too.
+  // Rejections that only the runtime sees carry nothing that a call does not report too.
   const guard = guardRejections(globalThis, () => {});
   const dialer = dialerOf(options, environment, world);
   let kept: KeptIdentity | undefined;
@@ -72,7 +70,7 @@ export async function connectTo(
       await client.close();
       await release();
     };
-    // A certificate that is due is renewed over this session: a short command waits for it.
+    // A certificate that is due is renewed over this session; even a short command waits for it.
     await kept?.settled();
     if (token.refusal !== undefined) {
       await client.close();
@@ -88,7 +86,7 @@ export async function connectTo(
   }
 }
 
-/** The token of the options, and why it was refused where it was. */
+/** The token passed by the options, and why it was refused, if it was. */
 interface ShownToken {
   readonly use: { readonly tokens?: TokenUse };
   refusal: RegistryError | undefined;
@@ -106,22 +104,25 @@ function shownToken(options: ServerOptions, terminal: Terminal): ShownToken {
   if (identityOf(options, terminal.environment) === undefined) {
     throw usageFailure(
       "--use-token needs an identity: a token is bound to a certificate",
-      "Name the folder of yours by --identity or CRS_IDENTITY.",
+      "Pass your identity folder with --identity or CRS_IDENTITY.",
       "identity",
     );
   }
   const tokens: TokenUse = {
     current: () => useToken,
     refused: ({ code, message, fields }) => {
-      const advice = "Ask a controller for another: crs identity token mint --subject makes it.";
-      shown.refusal = new CliFailure(code, `The token is refused: ${message}`, { advice, fields });
+      const advice = "Ask a controller for another one (crs identity token mint --subject).";
+      shown.refusal = new CliFailure(code, `The token was refused: ${message}`, { advice, fields });
     },
   };
   const shown: ShownToken = { use: { tokens }, refusal: undefined };
   return shown;
 }
 
-/** By QUIC, or by TLS, which shows the certificate of the identity's folder as it is then. */
+/**
+ * Returns a QUIC dialer or, with `--tls`, a TLS dialer that presents the current certificate of the
+ * identity's folder.
+ */
 export function dialerOf(
   options: ServerOptions,
   environment: Terminal["environment"],
@@ -134,23 +135,24 @@ export function dialerOf(
   return new TlsDialer({ scheduler, onError, certificate });
 }
 
-/** A node that takes certificates expects a proof where a client without one says hello. */
+/** A node that accepts certificates expects a handshake where a client without one sends Hello. */
 function identityNeeded(cause: RegistryError): CliFailure {
-  return new CliFailure("unauthenticated", "This node talks to identities that it believes only", {
-    advice: "Name the folder of yours by --identity or CRS_IDENTITY; crs identity issue makes it.",
+  return new CliFailure("unauthenticated", "This node serves authenticated clients only", {
+    advice:
+      "Pass an identity folder with --identity or CRS_IDENTITY; crs identity issue creates one.",
     cause,
   });
 }
 
-/** With what a question is carried. */
+/** The means of sending a request. */
 export interface Asking {
   readonly dialer: Dialer;
   readonly world: World;
-  /** Pins that are known by now, beside those of the target. */
+  /** Returns the currently known pins of an endpoint, in addition to those of the target. */
   readonly pinsOf?: PinsOf;
 }
 
-/** The identity of a folder, renewed where that is due. */
+/** Opens the identity of a folder and renews it if due. */
 async function openIdentity(
   folder: string,
   target: Target,
@@ -161,7 +163,7 @@ async function openIdentity(
       folder,
       ...world,
       ask: (order, pinsOf) => askAny("renewIdentity", order, target, { dialer, world, pinsOf }),
-      // Without a renewal the certificate goes on for as long as it counts.
+      // If the renewal fails, the certificate is used for as long as it is valid.
       onError: () => {},
     });
   } catch (cause) {
@@ -171,14 +173,15 @@ async function openIdentity(
   }
 }
 
-/** What to do where a certificate is renewed no more. */
+/** Advice for a certificate that can no longer be renewed. */
 export const JOIN_ANEW =
-  "Get a certificate by crs identity issue: an administrator's by its key, " +
-  "another's by a join token, which a controller makes.";
+  "Get a new certificate with crs identity issue, using the administrator's key or, " +
+  "for any other subject, a join token from a controller.";
 
 /**
- * The target with the pins that an identity's trust bundle has for it, where nothing better is known:
- * whoever proves an identity must know which certificate was shown.
+ * Returns the target with the pins its endpoints have in the identity's trust bundle, unless trust
+ * was given or pins are known already. A client that proves an identity must know which certificate
+ * the server presented.
  */
 export async function provenTarget(
   target: Target,
@@ -191,14 +194,14 @@ export async function provenTarget(
   const sha256 = endpoints.flatMap((endpoint) => [...pinsOf(known, endpoint)]);
   if (sha256.length > 0) return { ...target, trust: { kind: "pins", sha256 } };
   throw usageFailure(
-    `Cannot believe the server as the trust bundle of ${folder} does not name it`,
-    "Name the hash of its certificate by --pin (it stands in the node.json of its data folder).",
+    `Cannot verify the server as the trust bundle of ${folder} does not contain it`,
+    "Pass the hash of its certificate with --pin (see node.json in its data folder).",
     "server",
   );
 }
 
 /**
- * Asks the target as somebody without a proof: each endpoint, until one answers.
+ * Sends an unauthenticated request to the endpoints of the target in turn, until one answers.
  *
  * @throws RegistryError the last failure, or the first refusal.
  */
@@ -230,7 +233,7 @@ export async function askAny<Name extends keyof StrangersOrders>(
   throw unreachableFailure({ endpoints, connectMs }, {}, cause);
 }
 
-/** Failures that say nothing of the next server. */
+/** Failures that do not imply a failure of the next server. */
 const MAY_BE_ELSEWHERE: readonly ErrorCode[] = [
   "tls_failed",
   "connection_lost",

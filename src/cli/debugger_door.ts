@@ -1,15 +1,18 @@
 /**
  * Keeps SIGUSR1 from opening a debugger.
  *
- * Deno (from 2.9.2 on) answers SIGUSR1 with a debugger on 127.0.0.1:9229 that asks for no password, so
- * that every local user could read a node's keys out of its memory; tools that rotate logs send that
- * signal as a matter of course. A listener of ours does not prevent it. So the signal is made one that
- * the kernel ignores, which no door is opened by, not even for a moment. The listener comes first:
- * with it the runtime has installed its handler, and does not do so again half a second later.
+ * From version 2.9.2, Deno answers SIGUSR1 by opening a debugger on 127.0.0.1:9229 without a
+ * password. Every local user could then read a node's keys from its memory, and log rotation tools
+ * send that signal routinely. A signal listener does not prevent it. Therefore the kernel is told
+ * to ignore the signal, so that the debugger is never opened, not even briefly. The listener is
+ * added first: after that the runtime has installed its handler, and does not install it again half
+ * a second later.
  */
 import * as inspector from "node:inspector";
 
-/** SIGUSR1 and the C library by system; elsewhere a debugger that was opened is closed again. */
+/**
+ * SIGUSR1 and the C library by system. Where it cannot be ignored, an opened debugger is closed.
+ */
 const SYSTEMS: Readonly<Record<string, { readonly signal: number; readonly libraries: string[] }>> =
   {
     linux: {
@@ -18,22 +21,24 @@ const SYSTEMS: Readonly<Record<string, { readonly signal: number; readonly libra
     },
     darwin: { signal: 30, libraries: ["libSystem.dylib"] },
   };
-/** `SIG_IGN` of <signal.h>, on all of them. */
+/** `SIG_IGN` of <signal.h>, on all of these systems. */
 const IGNORE = 1n;
-/** How often, and for how long after a signal, a debugger is looked for where it cannot be prevented. */
+/**
+ * Interval and number of checks for an open debugger after a signal, where it cannot be prevented.
+ */
 const LOOK_MS = 5;
 const LOOKS = 400;
 
-/** Makes this process, once and for all, one that SIGUSR1 opens no debugger in. Never throws. */
-export function shutDebuggerDoor(): void {
-  // Node opens one too, but leaves the signal to whoever listens for it.
+/** Makes this process ignore SIGUSR1 permanently, so that it opens no debugger. Never throws. */
+export function ignoreDebuggerSignal(): void {
+  // Node opens one too, but leaves the signal to a listener if there is one.
   const system = SYSTEMS[globalThis.Deno?.build.os ?? ""];
   if (system === undefined) return;
   Deno.addSignalListener("SIGUSR1", () => closeDebugger(LOOKS));
   if (!ignoreSignal(system)) {
     console.error(
-      "SIGUSR1 cannot be ignored on this system (is --allow-ffi missing?): a debugger that it " +
-        "opens is closed again within milliseconds",
+      "Cannot ignore SIGUSR1 on this system (is --allow-ffi missing?): a debugger that it " +
+        "opens is closed within milliseconds",
     );
   }
 }
@@ -48,13 +53,13 @@ function ignoreSignal({ signal, libraries }: typeof SYSTEMS[string]): boolean {
       opened.close();
       return true;
     } catch {
-      // Not this one, or not allowed: the caller hears when none was.
+      // Not this library, or not allowed; the caller reports it if none works.
     }
   }
   return false;
 }
 
-/** The debugger opens in some later turn than the signal's. */
+/** Closes the debugger, which opens in some turn after that of the signal. */
 function closeDebugger(looks: number): void {
   if (inspector.url() !== undefined) inspector.close();
   if (looks > 0) setTimeout(closeDebugger, LOOK_MS, looks - 1);

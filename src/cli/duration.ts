@@ -1,6 +1,6 @@
 /**
- * Durations as people type and read them. A number alone is seconds; a unit says otherwise. All
- * that is kept is whole milliseconds.
+ * Durations as people type and read them. A number alone is in seconds unless a unit follows.
+ * Durations are kept as whole milliseconds.
  */
 import { usageFailure } from "./failure.ts";
 
@@ -13,7 +13,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Units for reading, the largest first. */
+/** Units for display, the largest first. */
 const SHOWN: readonly (readonly [string, number])[] = [
   ["d", 86_400_000],
   ["h", 3_600_000],
@@ -21,10 +21,10 @@ const SHOWN: readonly (readonly [string, number])[] = [
 ];
 
 /**
- * The milliseconds of a duration such as `30`, `0.5`, `250ms`, `5m`.
+ * Parses a duration such as `30`, `0.5`, `250ms`, `5m` and returns it in milliseconds.
  *
- * @param bounds of what is allowed, ms, `[min, max]`.
- * @param name of the flag, for the message.
+ * @param bounds allowed range, ms, `[min, max]`.
+ * @param name name of the flag, for the message.
  * @throws CliFailure `invalid_argument`.
  */
 export function parseDuration(
@@ -38,14 +38,16 @@ export function parseDuration(
     throw usageFailure(
       `${name} must be a duration from ${formatDuration(bounds.min)} to ` +
         `${formatDuration(bounds.max)}: found ${JSON.stringify(text)}`,
-      "Give seconds as a number, or a unit: 250ms, 30s, 5m, 2h.",
+      "Pass a number of seconds, or a number with a unit: 250ms, 30s, 5m, 2h.",
       name.replace(/^--/, ""),
     );
   }
   return ms;
 }
 
-/** `250 ms`, `2.4 s`, `30 s`, `5 m 10 s`, `2 d 3 h`: the two largest units, for people. */
+/**
+ * Formats a duration with its two largest units: `250 ms`, `2.4 s`, `30 s`, `5 m 10 s`, `2 d 3 h`.
+ */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 9_950) return `${Number((ms / 1_000).toFixed(1))} s`;

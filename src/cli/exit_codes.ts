@@ -1,7 +1,6 @@
 /**
- * How the command line ends: the exit code of a process by the class of the error, so that a script
- * can tell a mistake of its own from an empty answer and from a registry that cannot be reached.
- * The numbers are stable interface.
+ * Exit codes of the command line, by class of error, so that a script can distinguish its own
+ * mistake, an empty answer and an unreachable registry. The numbers are a stable interface.
  */
 import { ERROR_TABLE, type ErrorClass, type ErrorCode } from "../base/errors.ts";
 
@@ -17,13 +16,13 @@ export const EXIT_CODES = {
 const CODE_OF_CLASS: Readonly<Record<ErrorClass, number>> = {
   internal: EXIT_CODES.internal,
   caller: EXIT_CODES.caller,
-  // What another caller did first is, for a script, a request that must be changed.
+  // For a script, a conflict with another caller is a request that must be changed.
   conflict: EXIT_CODES.caller,
   not_found: EXIT_CODES.notFound,
   unavailable: EXIT_CODES.unavailable,
 };
 
-/** The exit code that tells of an error. */
+/** Returns the exit code of an error code. */
 export function exitCodeOf(code: ErrorCode): number {
   return CODE_OF_CLASS[ERROR_TABLE[code].class];
 }

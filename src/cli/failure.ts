@@ -1,7 +1,7 @@
 /**
- * Errors as the command line tells them: the code, what was wrong, what to do. For people three
- * short lines on standard error; with `--json` also one document on standard output, so that a
- * script reads exactly one document there whether a command succeeded or not.
+ * Errors as the command line prints them: the code, the problem, the remedy. People get three short
+ * lines on standard error. With `--json` there is also one document on standard output, so that a
+ * script reads exactly one document there whether or not the command succeeded.
  */
 import {
   ERROR_TABLE,
@@ -12,9 +12,9 @@ import {
 } from "../base/errors.ts";
 import { systemAdvice } from "../base/system_error.ts";
 
-/** An error whose remedy is known better here than in the table of codes. */
+/** An error with more specific advice than that of the table of codes. */
 export class CliFailure extends RegistryError {
-  /** What to do about it: whole sentences. */
+  /** Advice in whole sentences. */
   readonly advice: string;
 
   constructor(
@@ -27,7 +27,7 @@ export class CliFailure extends RegistryError {
   }
 }
 
-/** A mistake in what was typed or in a file of input. */
+/** Returns an error for a mistake in the arguments or in an input file. */
 export function usageFailure(message: string, advice: string, field?: string): CliFailure {
   return new CliFailure("invalid_argument", message, {
     advice,
@@ -36,8 +36,8 @@ export function usageFailure(message: string, advice: string, field?: string): C
 }
 
 /**
- * Any error with the code of its class; a `CliFailure` stays itself, its advice included. What the
- * file system refused is no bug of ours.
+ * Converts any error to a RegistryError. A `CliFailure` is returned unchanged, with its advice.
+ * Errors of the file system become `storage_unavailable` instead of `internal`.
  */
 export function toFailure(error: unknown): RegistryError {
   const failure = toRegistryError(error);
@@ -46,7 +46,7 @@ export function toFailure(error: unknown): RegistryError {
     : failure;
 }
 
-/** What to do about an error. */
+/** Returns the advice for an error. */
 export function adviceOf(error: RegistryError): string {
   if (error instanceof CliFailure) return error.advice;
   const local = error.code === "storage_unavailable" ? systemAdvice(error.cause) : undefined;
@@ -58,7 +58,7 @@ export function adviceOf(error: RegistryError): string {
     : advice.replace("retryAfterMs", `${Math.ceil(retryAfterMs)} ms`);
 }
 
-/** The error for people, with its final newline. A bug (`internal`) shows where it happened. */
+/** Formats an error for people, with a final newline. A bug (`internal`) includes its stack. */
 export function failureText(error: RegistryError): string {
   let text = `error: ${error.code}\n  ${indented(error.message)}\n  ${indented(adviceOf(error))}\n`;
   const cause = error.code === "internal" && error.cause instanceof Error ? error.cause : undefined;
@@ -66,7 +66,9 @@ export function failureText(error: RegistryError): string {
   return text;
 }
 
-/** The error as a document: `{"error": {"code", "class", "message", "advice", …fields}}`. */
+/**
+ * Returns the error as a document: `{"error": {"code", "class", "message", "advice", …fields}}`.
+ */
 export function failureJson(error: RegistryError): unknown {
   return {
     error: {

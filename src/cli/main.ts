@@ -1,15 +1,15 @@
 /**
- * `crs`: the registry's command line. Runs one command and ends with its exit code; see
- * `crs --help`. What a command needs is loaded when it runs, so that help is quick and a node
- * starts fast.
+ * `crs`, the registry's command line. Runs one command and exits with its exit code; see `crs
+ * --help`. Each command loads its dependencies when it runs, which keeps help and the start of a
+ * node fast.
  */
 import process from "node:process";
-import { shutDebuggerDoor } from "./debugger_door.ts";
+import { ignoreDebuggerSignal } from "./debugger_door.ts";
 import { runCli } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
 if (import.meta.main) {
-  shutDebuggerDoor();
+  ignoreDebuggerSignal();
   const terminal = processTerminal();
   const code = await runCli(process.argv.slice(2), {
     terminal,

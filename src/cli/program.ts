@@ -1,6 +1,6 @@
 /**
- * The tree of commands, and one run of it: arguments in, exit code out. Whatever goes wrong, a
- * misspelt option included, ends as a coded error here and nowhere else.
+ * Builds the command tree and runs one command: arguments in, exit code out. Every failure,
+ * including a misspelt option, is turned into a coded error here and nowhere else.
  */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
@@ -17,21 +17,21 @@ import { failureJson, failureText, toFailure, usageFailure } from "./failure.ts"
 import { jsonDocument, type Run, type Shell } from "./shell.ts";
 
 const AFTER_HELP = `
-Where the registry is:
-  --server host:port, else CRS_SERVER, else the node whose data folder this is (--data, CRS_DATA,
-  ./data). A server elsewhere is believed by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
-  A node with real keys talks to whoever proves an identity: --identity folder (CRS_IDENTITY).
+Selecting a registry:
+  --server host:port, else CRS_SERVER, else the local node of the data folder (--data, CRS_DATA,
+  ./data). A remote server is verified by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
+  A node with an authority requires an identity: --identity folder (CRS_IDENTITY).
 
 Exit codes:
   0  success
   1  internal error: report it
-  2  the caller's mistake: usage, an invalid value, or a conflict with another owner
-  3  not found: the registry was asked and has no such record
-  4  unavailable: no node, no answer in time, overloaded
+  2  error of the caller: usage, an invalid value, or a conflict with another owner
+  3  not found: the registry answered that it has no such record
+  4  unavailable: no node, no timely answer, or overloaded
 
 Output:
   Results go to standard output, everything else to standard error. With --json standard output
-  holds exactly one JSON document, also for an error: {"error": {"code", "message", "advice", …}}.
+  is exactly one JSON document, even for an error: {"error": {"code", "message", "advice", …}}.
 
 Examples:
   crs start
@@ -56,7 +56,7 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    // `crs`, `crs gateway`: help was asked for by saying nothing, and is what was printed.
+    // `crs` or `crs gateway` alone: commander printed the help instead of running a command.
     if (error instanceof CommanderError && error.code === "commander.help") {
       terminal.err(told);
       return exitCodeOf("invalid_argument");
@@ -84,7 +84,7 @@ const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
 function newProgram({ terminal }: Shell, tell: (text: string) => void): Command {
   return new Command("crs")
     .description(
-      "The central registry: who is alive, where, and under which identity. " +
+      "The central registry: which agents and gateways are alive, where, and under which identity. " +
         "One command runs a node; the others talk to one.",
     )
     .version(VERSION, "-V, --version", "prints the version")
@@ -104,14 +104,14 @@ function newProgram({ terminal }: Shell, tell: (text: string) => void): Command 
     });
 }
 
-/** Lines longer than this are hard to read however wide the terminal is. */
+/** Longer lines are hard to read, however wide the terminal is. */
 const HELP_COLUMNS_MAX = 100;
 
 function helpWidth(columns: number): number {
   return Math.min(columns, HELP_COLUMNS_MAX);
 }
 
-/** Commands that were made by themselves take output and exit from the program. */
+/** Passes the program's output and exit settings on to commands that were created separately. */
 function inheritSettings(from: Command, commands: readonly Command[]): void {
   for (const command of commands) {
     command.copyInheritedSettings(from);
@@ -120,7 +120,7 @@ function inheritSettings(from: Command, commands: readonly Command[]): void {
   }
 }
 
-/** What commander says of arguments that it cannot take, as one of our errors. */
+/** Turns commander's message about invalid arguments into a usage failure. */
 function usageMistake(told: string, program: Command, args: readonly string[]) {
   const said = told.replace(/^error: /, "").trim();
   return usageFailure(
@@ -129,7 +129,7 @@ function usageMistake(told: string, program: Command, args: readonly string[]) {
   );
 }
 
-/** The words of the command that was meant, as far as there is one. */
+/** Returns the path of the intended command, as far as its words are known. */
 function commandPath(program: Command, args: readonly string[]): string {
   let command = program;
   let path = program.name();

@@ -1,6 +1,6 @@
 /**
- * Progress of long work, on standard error so that it never mixes with results: at a terminal one
- * line that turns, elsewhere a line at the begin and one at the end.
+ * Shows the progress of long work on standard error, so that it never mixes with results: an
+ * animated line at a terminal, otherwise one line at the start and one at the end.
  */
 import { formatDuration } from "./duration.ts";
 import type { Terminal } from "./terminal.ts";
@@ -8,7 +8,7 @@ import type { Terminal } from "./terminal.ts";
 const TURN_MS = 100;
 const FRAMES = ["-", "\\", "|", "/"];
 
-/** A line at a terminal that is written over. */
+/** Text at a terminal that is redrawn in place. */
 export class LiveText {
   readonly #terminal: Terminal;
   #lines = 0;
@@ -17,13 +17,13 @@ export class LiveText {
     this.#terminal = terminal;
   }
 
-  /** Shows `text`, of whole lines, in the place of what was shown before. */
+  /** Replaces the text shown before by `text`, which consists of whole lines. */
   show(text: string): void {
     this.#terminal.err(this.#back() + text);
     this.#lines = text.split("\n").length - 1;
   }
 
-  /** Takes away what was shown. */
+  /** Removes the text. */
   clear(): void {
     this.#terminal.err(this.#back());
     this.#lines = 0;
@@ -35,7 +35,7 @@ export class LiveText {
   }
 }
 
-/** Runs `work` and shows that it goes on. */
+/** Runs `work` and shows its progress. */
 export async function withProgress<T>(
   terminal: Terminal,
   what: string,
@@ -54,7 +54,7 @@ export async function withProgress<T>(
     const elapsed = formatDuration(performance.now() - startMs);
     live.show(`${FRAMES[turn++ % FRAMES.length]} ${what} … ${elapsed}\n`);
   };
-  // At once: work that holds the thread gives no later chance.
+  // Draws at once, because work that blocks the thread leaves no later chance.
   show();
   const timer = setInterval(show, TURN_MS);
   try {

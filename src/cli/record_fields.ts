@@ -1,7 +1,8 @@
 /**
- * What is registered: a file of JSON in our words or those of other callers (src/record/vocabulary.ts),
- * and flags, which have the last word. They are checked by the registry's own rules before they are
- * sent, so that a mistake is named by its field, whatever could not even be encoded included.
+ * Builds the record to register from a JSON file, in our vocabulary or that of other callers
+ * (src/record/vocabulary.ts), and from flags, which override it. The registry's own validation runs
+ * before sending, so that every mistake is reported with its field, even a value that could not be
+ * encoded.
  */
 import { TTL_MS_MAX, TTL_MS_MIN } from "../base/limits.ts";
 import type { AgentInput, Capacity, GatewayInput } from "../client/mod.ts";
@@ -20,7 +21,7 @@ export interface RecordFlags {
   readonly address?: string;
   readonly port?: string;
   readonly region?: string;
-  /** `key=value`, each. */
+  /** Labels, each `key=value`. */
   readonly label?: readonly string[];
   readonly credentialHash?: string;
   /** A duration. */
@@ -44,18 +45,18 @@ export interface GatewayFlags extends RecordFlags {
   readonly connections?: string;
 }
 
-/** Where files are read, and what stands in for a region that nobody named. */
+/** The source of files, and the default region. */
 export interface FieldSources {
   readonly terminal: Pick<Terminal, "readText">;
   readonly region: string;
 }
 
-/** Stand in, where a record is checked, for what the registry and the client add. */
+/** Placeholders, during validation, for values that the registry and the client add. */
 const ANY_ID = "00000000-0000-4000-8000-000000000001";
 const ANY_OWNER = { process: 1, sequence: 1 };
 
 /**
- * The agent that file and flags describe.
+ * Returns the agent described by file and flags.
  *
  * @throws RegistryError `invalid_argument` with the field.
  */
@@ -70,7 +71,7 @@ export function agentFields(flags: AgentFlags, sources: FieldSources): AgentInpu
   return fields;
 }
 
-/** The gateway that file and flags describe; errors as {@link agentFields}. */
+/** Returns the gateway described by file and flags. @throws as {@link agentFields}. */
 export function gatewayFields(flags: GatewayFlags, sources: FieldSources): GatewayInput {
   const base = gatewayFromJson(jsonOf(flags, sources));
   const capacity: Partial<Capacity> = {
@@ -109,7 +110,7 @@ function commonFields(
   };
 }
 
-/** The file's object with a region, or an empty one. */
+/** Returns the object in the file, or an empty one, with the default region added. */
 function jsonOf(flags: RecordFlags, { terminal, region }: FieldSources): unknown {
   if (flags.file === undefined) return { region };
   const text = terminal.readText(flags.file);
@@ -119,13 +120,13 @@ function jsonOf(flags: RecordFlags, { terminal, region }: FieldSources): unknown
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw usageFailure(
-      `Cannot use ${flags.file} as it is no JSON: ${reason}`,
+      `Cannot use ${flags.file} as it is not JSON: ${reason}`,
       "Correct the file; examples/gateway.json is an example.",
       flags.file,
     );
   }
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  // What is no object is refused, by name, where the words are looked up.
+  // A value that is not an object is refused by name where the vocabulary is applied.
   return isObject ? { region, ...(value as object) } : value;
 }
 
@@ -136,7 +137,7 @@ function labelsOf(texts: readonly string[]): Record<string, string> {
     if (at < 1) {
       throw usageFailure(
         `--label must be key=value: found ${JSON.stringify(text)}`,
-        "Give each label as --label zone=a.",
+        "Pass each label like this: --label zone=a.",
         "label",
       );
     }
@@ -145,13 +146,13 @@ function labelsOf(texts: readonly string[]): Record<string, string> {
   return labels;
 }
 
-/** A number of a flag; its bounds are the registry's to check. */
+/** Parses the number of a flag; the registry's validation checks its bounds. */
 function quantity(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^\d{1,15}(\.\d{1,9})?$/.test(text)) {
     throw usageFailure(
       `--${name} must be a number: found ${JSON.stringify(text)}`,
-      `Give it in digits, such as --${name} 4.`,
+      `Pass digits, for example --${name} 4.`,
       name,
     );
   }

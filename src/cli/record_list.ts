@@ -1,6 +1,6 @@
 /**
  * Lists of records as replies. A table shows the columns that fit the terminal; `--wide` shows all
- * of them, uncut. A list that `--limit` cut says how to continue it.
+ * columns uncut. A list cut by `--limit` shows how to continue it.
  */
 import { fromHex, toHex } from "../base/bytes.ts";
 import type { ListedAgent, ListedGateway, Receipt } from "../client/mod.ts";
@@ -11,18 +11,18 @@ import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Items of one or several pages of a list. */
+/** Items of one or more pages of a list. */
 export interface Listed<T> {
   readonly items: readonly T[];
-  /** Where the list goes on; `undefined`: this is all of it. */
+  /** Cursor of the next page; `undefined` if the list is complete. */
   readonly nextCursor: Uint8Array | undefined;
   readonly receipts: readonly Receipt[];
 }
 
-/** How a list is shown. */
+/** Display options of a list. */
 export interface ListView {
   readonly region: string;
-  /** All columns, uncut. */
+  /** Whether all columns are shown, uncut. */
   readonly wide: boolean;
   readonly terminal: Pick<Terminal, "isOutTty" | "columns">;
 }
@@ -31,15 +31,15 @@ export interface ListView {
 interface Column<T> {
   readonly head: string;
   readonly cell: (item: T) => Cell;
-  /** Shown on terminals of at least this many columns; Infinity: by `--wide` alone. */
+  /** Minimum terminal width at which the column is shown; Infinity for `--wide` only. */
   readonly from: number;
-  /** May be cut to fit. */
+  /** Whether the column may be cut to fit. */
   readonly shrinks?: boolean;
 }
 
-/** The width that is gone by where output is no terminal: nothing is cut then. */
+/** The width assumed if the output is not a terminal; nothing is cut then. */
 const COLUMNS_PIPED = 120;
-/** From this width on there is room for an address beside id and domain. */
+/** Minimum width with room for an address beside id and domain. */
 const COLUMNS_ADDRESS = 100;
 
 const GATEWAY_COLUMNS: readonly Column<ListedGateway>[] = [
@@ -77,30 +77,30 @@ const AGENT_COLUMNS: readonly Column<ListedAgent>[] = [
   { head: "INCARNATION", from: Infinity, cell: ({ agent }) => incarnationText(agent.incarnation) },
 ];
 
-/** Some gateways of a region. */
+/** Returns a reply with some gateways of a region. */
 export function gatewaysReply(listed: Listed<ListedGateway>, view: ListView): Reply {
   const gateways = listed.items.map(({ gateway, remainingMs }) => ({ gateway, remainingMs }));
   return listReply({ gateways }, listed, GATEWAY_COLUMNS, view);
 }
 
-/** Some agents of a region. */
+/** Returns a reply with some agents of a region. */
 export function agentsReply(listed: Listed<ListedAgent>, view: ListView): Reply {
   const agents = listed.items.map(({ agent, remainingMs }) => ({ agent, remainingMs }));
   return listReply({ agents }, listed, AGENT_COLUMNS, view);
 }
 
 /**
- * Returns the cursor of `--cursor`.
+ * Parses the value of `--cursor`.
  *
- * @throws CliFailure `invalid_argument` for what no list has printed.
+ * @throws CliFailure `invalid_argument` if it is not a cursor that a list printed.
  */
 export function parseCursor(text: string | undefined): Uint8Array | undefined {
   if (text === undefined) return undefined;
   const bytes = fromHex(text);
   if (bytes !== undefined && bytes.length > 0) return bytes;
   throw usageFailure(
-    `--cursor must be what a list printed: found ${JSON.stringify(text.slice(0, 64))}`,
-    "Copy it from the list that is to be continued, or leave it out to begin anew.",
+    `--cursor must be a cursor printed by a list: found ${JSON.stringify(text.slice(0, 64))}`,
+    "Copy it from the list to continue, or omit it to start from the beginning.",
     "cursor",
   );
 }
@@ -130,7 +130,7 @@ function listReply<T>(
       );
     },
     ...(cursor === null ? {} : {
-      note: `These are ${items.length}; more ${noun} follow. Continue by the same command with ` +
+      note: `Showing ${items.length}; more ${noun} follow. To continue, repeat the command with ` +
         `--cursor ${cursor}\n`,
     }),
   };

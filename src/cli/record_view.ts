@@ -1,6 +1,6 @@
 /**
- * Answers of the registry as replies: records as facts or rows for people, and as documents whose
- * fields stay for scripts. What is absent is `null` in a document, never left out.
+ * Answers of the registry as replies: records as facts or rows for people, and as documents with
+ * stable fields for scripts. Absent values are `null` in a document, never omitted.
  */
 import type {
   AgentAnswer,
@@ -22,12 +22,12 @@ import type { Writer } from "./writer.ts";
 
 type Fact = readonly [string, Cell];
 
-/** `generation.index`. */
+/** Formats an incarnation as `generation.index`. */
 export function incarnationText({ generation, index }: Incarnation): string {
   return `${generation}.${index}`;
 }
 
-/** What a registration was answered with. */
+/** Returns the reply to a registration. */
 export function registeredReply(kind: "agent" | "gateway", registered: Registered): Reply {
   const { id, incarnation, revision, remainingMs, renewAfterMs, created, receipts } = registered;
   return {
@@ -36,14 +36,14 @@ export function registeredReply(kind: "agent" | "gateway", registered: Registere
       const { facts } = await import("./table.ts");
       return `${created ? "Registered" : "Updated"} ${kind} ${id}\n` + facts([
         ["incarnation", incarnationText(incarnation)],
-        ["lease", `${formatDuration(remainingMs)}, then it expires unless it is renewed`],
+        ["lease", `${formatDuration(remainingMs)}, then it expires unless renewed`],
         ["receipt", receiptsText(receipts)],
-      ]) + `Register it again to renew it, or let \`crs ${kind} keep\` do that.\n`;
+      ]) + `Register it again to renew it, or use \`crs ${kind} keep\`.\n`;
     },
   };
 }
 
-/** One gateway. */
+/** Returns a reply with one gateway. */
 export function gatewayReply(
   { gateway, remainingMs, receipts }: GatewayAnswer,
   writer?: Writer,
@@ -61,7 +61,7 @@ export function gatewayReply(
   };
 }
 
-/** One agent. */
+/** Returns a reply with one agent. */
 export function agentReply(
   { agent, remainingMs, receipts }: AgentAnswer,
   writer?: Writer,
@@ -79,7 +79,7 @@ export function agentReply(
   };
 }
 
-/** An agent and its gateway. */
+/** Returns a reply with an agent and its gateway. */
 export function resolvedReply(resolved: ResolvedAgent): Reply {
   const { domain, agent, gateway, gatewayId, agentRemainingMs, gatewayRemainingMs } = resolved;
   return {
@@ -107,7 +107,7 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
   };
 }
 
-/** Whether a record drains now. */
+/** Returns the reply to a change of draining. */
 export function drainedReply(
   kind: "agent" | "gateway",
   id: string,
@@ -123,7 +123,7 @@ export function drainedReply(
   };
 }
 
-/** What a deregistration came to. */
+/** Returns the reply to a deregistration. */
 export function deregisteredReply(
   kind: "agent" | "gateway",
   id: string,
@@ -132,7 +132,7 @@ export function deregisteredReply(
   return {
     json: { kind, id, removed, receipts },
     text: () => {
-      if (removed === 0) return `The ${kind} ${id} was gone already.\n`;
+      if (removed === 0) return `The ${kind} ${id} was already gone.\n`;
       const others = removed > 1 ? ` and ${removed - 1} of its agents` : "";
       return `Deregistered ${kind} ${id}${others}.\n`;
     },
@@ -157,7 +157,7 @@ function agentFacts(agent: AgentInfo, remainingMs: number): Fact[] {
   ];
 }
 
-/** By which certificate the record was written last. */
+/** Returns the certificate by which the record was last written. */
 function writerFacts(writer: Writer | undefined): Fact[] {
   if (writer === undefined) return [];
   const { subject, lineage, stopped } = writer;
@@ -180,7 +180,7 @@ function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[
   return [
     ...(labels === "" ? [] : [["labels", labels] as const]),
     ...(record.credentialHash === "" ? [] : [["credential hash", record.credentialHash] as const]),
-    // What is left may be more than the ttl: after a restart a node goes by the logged cover.
+    // May exceed the ttl: after a restart a node uses the logged cover.
     ["lease", `${formatDuration(remainingMs)} left, ttl ${formatDuration(record.ttlMs)}`],
     ["last seen", new Date(record.lastSeenUnixMs).toISOString()],
     ["incarnation", incarnationText(record.incarnation)],
@@ -188,14 +188,14 @@ function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[
   ];
 }
 
-/** `host:port`, as far as there is one. */
+/** Formats an address as `host:port`, as far as the parts exist. */
 export function addressText({ address, port }: { address: string; port: number }): string {
   if (address === "") return port === 0 ? "none" : `port ${port}`;
   const host = address.includes(":") ? `[${address}]` : address;
   return port === 0 ? host : `${host}:${port}`;
 }
 
-/** What there is of each dimension. */
+/** Formats the non-zero dimensions of a capacity. */
 export function capacityText(capacity: Capacity): string {
   const parts = [
     [capacity.cpu, "cpu"],
@@ -204,14 +204,14 @@ export function capacityText(capacity: Capacity): string {
     [capacity.bandwidthMbps, "Mbit/s"],
     [capacity.connections, "connections"],
   ].filter(([amount]) => amount !== 0).map(([amount, unit]) => `${amount} ${unit}`);
-  return parts.length === 0 ? "not said" : parts.join(", ");
+  return parts.length === 0 ? "unknown" : parts.join(", ");
 }
 
 function receiptsText(receipts: readonly Receipt[]): string {
   return receipts.map(receiptText).join("; ");
 }
 
-/** Where an answer comes from and how fresh it is, in one line. */
+/** Formats the source and freshness of an answer as one line. */
 function receiptText({ node, partition, term, appliedIndex, ageBoundMs }: Receipt): string {
   const age = ageBoundMs === 0 ? "linearizable" : `at most ${ageBoundMs} ms old`;
   return `node ${node}, partition ${partition}, term ${term}, index ${appliedIndex}, ${age}`;

@@ -1,22 +1,22 @@
 /**
- * What every command is given: the terminal, a way to the registry, and how an answer is shown. A
- * command makes a {@link Reply}; whether it is printed as text or as one JSON document is decided
- * here alone, so that `--json` means the same on every command.
+ * The environment of every command: the terminal, a connection to the registry, and the display of
+ * answers. A command returns a {@link Reply}. Only this file decides whether it is printed as text
+ * or as one JSON document, so that `--json` means the same for every command.
  */
 import type { Client, ClientOptions } from "../client/types.ts";
 import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** An answer: what a script reads, and what a person reads. */
+/** An answer, for scripts and for people. */
 export interface Reply {
-  /** Stable machine output. */
+  /** Stable machine-readable output. */
   readonly json: unknown;
-  /** Ends with a newline. */
+  /** Returns the text, which ends with a newline. */
   text(): string | Promise<string>;
-  /** What a person is told beside the text, on standard error; ends with a newline. */
+  /** A remark for people, printed on standard error; ends with a newline. */
   readonly note?: string;
-  /** Where it is not 0: the exit code of a command that answered but found something wrong. */
+  /** Exit code, if not 0, of a command that got an answer but found a problem. */
   readonly exitCode?: number;
 }
 
@@ -27,48 +27,48 @@ export interface CommonOptions {
 
 /** Options of the commands that talk to a node, as typed. */
 export interface ServerOptions extends CommonOptions {
-  /** `host:port`, several with commas. */
+  /** `host:port`, several separated by commas. */
   readonly server?: string;
   /** The data folder of a local node. */
   readonly data?: string;
-  /** A file of CAs. */
+  /** A file of CA certificates. */
   readonly ca?: string;
   /** Pins of certificates. */
   readonly pin?: readonly string[];
-  /** The folder of the identity to prove. */
+  /** The folder of the identity to use. */
   readonly identity?: string;
-  /** A token to show. */
+  /** A token to present. */
   readonly useToken?: string;
-  /** A file that holds it; `-` is standard input. */
+  /** File that contains the token; `-` is standard input. */
   readonly useTokenFile?: string;
-  /** By TLS over TCP, not by QUIC. */
+  /** Whether to use TLS over TCP instead of QUIC. */
   readonly tls?: boolean;
-  /** Time for the command's calls, a duration. */
+  /** Timeout of the command's calls, a duration. */
   readonly timeout?: string;
 }
 
-/** A connected client and what is known of where it leads. */
+/** A connected client and information about its target. */
 export interface Connected {
   readonly client: Client;
   readonly endpoints: readonly Endpoint[];
-  /** Time for a call, ms. */
+  /** Timeout of a call, ms. */
   readonly timeoutMs: number;
-  /** The region of the local node, where it was found by its data folder. */
+  /** The region of the local node, if it was found by its data folder. */
   readonly region: string | undefined;
-  /** The identity that the session was proven with, where there is one. */
+  /** The identity that authenticated the session, if any. */
   readonly identity?: KeptIdentity;
-  /** Ends the client; the process may exit then. */
+  /** Closes the client, after which the process may exit. */
   close(): Promise<void>;
 }
 
-/** What a command is given. */
+/** The environment of a command. */
 export interface Shell {
   readonly terminal: Terminal;
   /**
-   * Connects to the registry that the options mean.
+   * Connects to the registry selected by the options.
    *
-   * @param onConnection told of what the connection does.
-   * @throws RegistryError as the client's `connect`, and where no node is found.
+   * @param onConnection called on events of the connection.
+   * @throws RegistryError as the client's `connect`, and if no node is found.
    */
   connect(
     options: ServerOptions,
@@ -76,7 +76,7 @@ export interface Shell {
   ): Promise<Connected>;
 }
 
-/** Runs one action of a command and keeps its exit code for the end of the process. */
+/** Runs the action of a command and keeps its exit code for the end of the process. */
 export type Run = (action: () => Promise<number>) => Promise<void>;
 
 /** Prints a reply and returns the exit code. */
@@ -90,12 +90,12 @@ export async function showReply(
   return reply.exitCode ?? 0;
 }
 
-/** One document, for people to read too, with its newline. */
+/** Formats one document, readable for people too, with its newline. */
 export function jsonDocument(value: unknown): string {
   return JSON.stringify(value, undefined, 2) + "\n";
 }
 
-/** Runs `use` with a client and closes it after. */
+/** Runs `use` with a client and closes the client afterwards. */
 export async function withClient<T>(
   shell: Shell,
   options: ServerOptions,

@@ -1,13 +1,14 @@
 /**
- * A person's or a supervisor's wish that a long command ends: the first signal asks, a second one
- * ends the process at once.
+ * A request by a person or a supervisor to end a long-running command: the first signal requests
+ * it, a second one ends the process at once.
  *
- * ^C in a terminal goes to the whole process group, and `deno task` and `npx` pass on what they get
- * too, so one wish may arrive several times: signals shortly after the first count as the same.
+ * ^C in a terminal goes to the whole process group, and `deno task` and `npx` forward the signals
+ * they receive, so one request may arrive several times. Signals shortly after the first count as
+ * the same request.
  */
 import type { StopSignal, Terminal } from "./terminal.ts";
 
-/** Within this after the first signal another one is its echo, ms; no person is that quick. */
+/** Signals within this time after the first are its repetition, ms; no person is that quick. */
 const ECHO_MS = 300;
 
 const EXIT_CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = {
@@ -16,17 +17,17 @@ const EXIT_CODE_OF_SIGNAL: Readonly<Record<StopSignal, number>> = {
   SIGTERM: 143,
 };
 
-/** Listens from its construction until `end`. */
+/** A stop request, which listens for signals from its construction until {@link end}. */
 export class StopRequest {
   /** Resolves at the first signal. */
   readonly requested: Promise<undefined>;
-  /** Acts as if the signal had come. */
+  /** Acts as if `signal` had been received. */
   readonly request: (signal: StopSignal) => void;
   readonly #end: () => void;
   #firstMs: number | undefined;
 
   /**
-   * @param onFirst told of the first signal.
+   * @param onFirst called at the first signal.
    * @param nowMs a monotonic clock.
    */
   constructor(
@@ -53,7 +54,7 @@ export class StopRequest {
     return this.#firstMs !== undefined;
   }
 
-  /** Gives signals back to the system. */
+  /** Stops listening; signals have their default effect again. */
   end(): void {
     this.#end();
   }

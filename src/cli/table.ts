@@ -1,28 +1,28 @@
 /**
- * Tables for people: columns and two spaces between them, no lines, so that they can be read in any
- * terminal and cut by other tools.
+ * Tables for people: columns separated by two spaces, without rules, so that they can be read in
+ * any terminal and processed by other tools.
  */
 import stringWidth from "string-width";
 
-/** What may stand in a cell; numbers stand to the right. */
+/** The content of a cell; numbers are right-aligned. */
 export type Cell = string | number;
 
-/** What a table is told beside its cells. */
+/** Options of a table. */
 export interface TableOptions {
-  /** Columns from this one on are numbers, though they are passed as text. */
+  /** Index of the first column that is numeric although passed as text. */
   readonly numbersFrom?: number;
-  /** Width to fit into, characters: the cells of {@link shrinks} are cut for it. Default: no limit. */
+  /** Maximum width, characters; cells of {@link shrinks} are cut to fit. Default: no limit. */
   readonly columns?: number;
-  /** Positions of the columns that may be cut. */
+  /** Indexes of the columns that may be cut. */
   readonly shrinks?: readonly number[];
 }
 
 const GAP = "  ";
-/** No cell is cut to less than this. */
+/** Minimum width to which a cell is cut. */
 const CELL_WIDTH_MIN = 8;
 const CUT = "…";
 
-/** Rows under a head, with a newline at the end of each line. Takes time linear in their number. */
+/** Formats rows under a header, one line each. Takes time linear in the number of rows. */
 export function table(
   head: readonly string[],
   rows: readonly (readonly Cell[])[],
@@ -35,7 +35,7 @@ export function table(
   return render([head, ...rows], isNumber, { columns, shrinks });
 }
 
-/** `name  value` lines without a head, indented. */
+/** Formats indented lines of `name  value`, without a header. */
 export function facts(rows: readonly (readonly [string, Cell])[]): string {
   return render(rows.map(([name, value]) => [`  ${name}`, String(value)]), [false, false]);
 }
@@ -63,7 +63,7 @@ function render(
   ).join("");
 }
 
-/** Narrows the widest of the columns that may be cut, until all fit or none may be cut further. */
+/** Narrows the widest column that may be cut, until all fit or none can be cut further. */
 function shrink(widths: number[], columns: number, shrinks: readonly number[]): void {
   let over = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - columns;
   while (over > 0) {
@@ -77,12 +77,12 @@ function shrink(widths: number[], columns: number, shrinks: readonly number[]): 
   }
 }
 
-/** Columns of a terminal that `text` takes. */
+/** Returns the terminal columns that `text` occupies. */
 function widthOf(text: string): number {
   return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text);
 }
 
-/** `text`, or its beginning and a sign that it goes on, where it is wider than that. */
+/** Returns `text` or, if it is wider than `width`, its beginning and an ellipsis. */
 function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let shown = "";
@@ -93,11 +93,11 @@ function cut(text: string, width: number): string {
   return shown + CUT;
 }
 
-/** Text of others must not move the cursor or forge a line. */
+/** Untrusted text must not move the cursor or forge a line. */
 // deno-lint-ignore no-control-regex -- control characters are what it looks for.
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** `text` with what commands a terminal made visible. */
+/** Returns `text` with control characters escaped. */
 export function printable(text: string): string {
   return text.replace(
     CONTROLS,

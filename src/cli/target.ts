@@ -1,7 +1,7 @@
 /**
- * Which registry is meant: `--server`, else CRS_SERVER, else the node whose data folder this is. A
- * local node says in `node.json` where it listens, and its CA stands beside it; after a crash the
- * file stays, so a node that is named there need not be there.
+ * Selects the registry: `--server`, else CRS_SERVER, else the local node of the data folder. A
+ * local node writes its addresses to `node.json`, next to its CA. The file remains after a crash,
+ * so the node named there may not be running.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -29,42 +29,44 @@ import { CliFailure, usageFailure } from "./failure.ts";
 import { invocation } from "./invocation.ts";
 import type { ServerOptions } from "./shell.ts";
 
-/** Where to connect to, and by what it is believed. */
+/** The addresses to connect to, and how the server is verified. */
 export interface Target {
   readonly endpoints: readonly Endpoint[];
   readonly trust: Trust;
-  /** True where trust was named, and not only found. */
+  /** True if trust was given explicitly rather than found in a data folder. */
   readonly isTrustNamed?: boolean;
-  /** Time for a call, ms. */
+  /** Timeout of a call, ms. */
   readonly timeoutMs: number;
-  /** Time until there is a connection, ms. */
+  /** Timeout of establishing a connection, ms. */
   readonly connectMs: number;
-  /** What the local node's file says; absent where the server was named. */
+  /** Content of the local node's file; absent if the server was named. */
   readonly local?: {
     readonly folder: string;
     readonly clusterId: string;
     readonly region: string;
     readonly processId: number;
-    /** False where that process has ended, as after a crash. */
+    /** False if that process has ended, for example after a crash. */
     readonly isAlive: boolean;
-    /** A process that holds the folder and does not listen yet. */
+    /** A process that holds the folder but does not listen yet. */
     readonly starting?: StartingProcess;
   };
 }
 
-/** A process that has ended will not answer; its successor, just starting, may. */
+/**
+ * Connect timeout for a process that has ended: only a successor that is just starting may answer.
+ */
 const GONE_CONNECT_MS = 500;
 
-/** Believes nobody. */
+/** Trust in no server. */
 const NO_TRUST: Trust = { kind: "ca", pem: [] };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The registry that the options and the environment mean.
+ * Returns the registry selected by options and environment.
  *
- * @throws RegistryError `invalid_argument` for a server, pin or time that cannot be used;
- * `connection_lost` where no local node is found.
+ * @throws RegistryError `invalid_argument` for an invalid server, pin or timeout; `connection_lost`
+ * if no local node is found.
  */
 export function findTarget(
   options: ServerOptions,
@@ -74,7 +76,7 @@ export function findTarget(
   const timeoutMs = options.timeout === undefined
     ? REQUEST_TIMEOUT_MS_DEFAULT
     : parseDuration(options.timeout, "--timeout", { min: 1, max: REQUEST_TIMEOUT_MS_MAX });
-  // A variable that is set to nothing is as good as none.
+  // An empty variable counts as unset.
   const folder = options.data ?? (environment["CRS_DATA"] || SETTINGS.data.default);
   const proven = identityOf(options, environment);
   if (options.tls === true) checkTls(options, proven);
@@ -85,13 +87,13 @@ export function findTarget(
     : namedTrust(options, environment);
   if (named !== undefined) {
     const endpoints = named.split(",").map((text) => parseServer(text.trim()));
-    // Whoever names a time wants to wait that long.
+    // An explicit timeout applies to connecting too.
     const connectMs = options.timeout === undefined
       ? Math.min(timeoutMs, CLI_CONNECT_MS * endpoints.length)
       : timeoutMs;
     const times = { timeoutMs, connectMs };
     if (trust !== undefined) return { endpoints, trust, isTrustNamed: true, ...times };
-    // The trust bundle of the identity may know the server.
+    // The trust bundle of the identity may contain the server.
     const isProven = proven !== undefined;
     return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), ...times };
   }
@@ -99,14 +101,15 @@ export function findTarget(
   const starting = startingProcess(folder, isAlive);
   if (node === undefined) throw starting?.failure ?? noNode(folder, environment);
   const { clusterId, region, processId } = node;
-  // Whoever proves an identity must know which certificate was shown: its pins, not its CA.
+  // A client that proves an identity must know which certificate the server presented, so it uses
+  // the node's pins instead of its CA.
   const pins = { kind: "pins", sha256: [node.currentPin, node.nextPin] } as const;
   const isProven = proven !== undefined;
-  const way = options.tls === true ? "tls" : "quic";
-  const endpoints = node.addresses.filter(({ transport }) => transport === way)
+  const wanted = options.tls === true ? "tls" : "quic";
+  const endpoints = node.addresses.filter(({ transport }) => transport === wanted)
     .map(({ host, port }) => ({ host, port }));
-  if (endpoints.length === 0 && way === "tls") {
-    throw new CliFailure("connection_lost", `The node of ${folder} does not listen by TLS`, {
+  if (endpoints.length === 0 && wanted === "tls") {
+    throw new CliFailure("connection_lost", `The node of ${folder} does not listen for TLS`, {
       advice: "Start it with --tls on.",
     });
   }
@@ -123,13 +126,13 @@ export function findTarget(
     trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
     ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
-    // A process that lives may be busy starting.
+    // A live process may be busy starting.
     connectMs: local.isAlive ? timeoutMs : Math.min(timeoutMs, GONE_CONNECT_MS),
     local,
   };
 }
 
-/** The folder of the identity that is to be proven; `undefined`: none. */
+/** Returns the folder of the identity to use; `undefined` for none. */
 export function identityOf(
   { identity }: ServerOptions,
   environment: Environment,
@@ -137,7 +140,7 @@ export function identityOf(
   return identity ?? (environment["CRS_IDENTITY"] || undefined);
 }
 
-/** Why no connection could be made, with what to do about it where that is known. */
+/** Returns the error of a failed connection, with specific advice where possible. */
 export function unreachableFailure(
   { endpoints, local, connectMs }: Pick<Target, "endpoints" | "local" | "connectMs">,
   environment: Environment,
@@ -148,7 +151,7 @@ export function unreachableFailure(
     if (local.starting !== undefined) return local.starting.failure;
     return new CliFailure(
       "connection_lost",
-      `The node of ${local.folder} does not run: its process ${local.processId} has ended`,
+      `The node of ${local.folder} is not running: its process ${local.processId} has ended`,
       { advice: `Start it: ${startCommand(environment)}`, cause },
     );
   }
@@ -160,13 +163,13 @@ export function unreachableFailure(
     {
       advice:
         "Check host and port, that a node listens there (crs status on its machine), and that " +
-        "UDP reaches it (--tls goes by TCP); or give it more --timeout.",
+        "UDP reaches it (--tls uses TCP); or pass a longer --timeout.",
       cause,
     },
   );
 }
 
-/** A node that reads its log: it holds the folder's lock, and node.json is not its own. */
+/** A node that is reading its log: it holds the folder's lock, and node.json is not its own. */
 interface StartingProcess {
   readonly failure: CliFailure;
 }
@@ -179,20 +182,20 @@ function startingProcess(
   try {
     processId = Number.parseInt(readFileSync(`${logFolderOf(folder)}/${LOCK_FILE}`, "utf8"), 10);
   } catch {
-    // Nobody ever started here, or another user did.
+    // No node was ever started here, or it belongs to another user.
     return undefined;
   }
   if (!(processId > 0) || !isAlive(processId)) return undefined;
   const message = `The node of ${folder} is starting: its process ${processId} does not listen yet`;
-  const advice = "Wait until it is ready; its own log says what it waits for.";
+  const advice = "Wait until it is ready; its own log shows what it is waiting for.";
   return { failure: new CliFailure("connection_lost", message, { advice }) };
 }
 
 function noNode(folder: string, environment: Environment): CliFailure {
-  return new CliFailure("connection_lost", `No node is found: ${folder}/node.json is not there`, {
+  return new CliFailure("connection_lost", `No node found: ${folder}/node.json does not exist`, {
     advice:
-      `Start a node here (${startCommand(environment)}), name its data folder by --data, or ` +
-      "name a node by --server.",
+      `Start a node here (${startCommand(environment)}), pass its data folder with --data, or ` +
+      "pass a node's address with --server.",
   });
 }
 
@@ -200,7 +203,7 @@ function startCommand(environment: Environment): string {
   return `${invocation(environment).replace(/ crs$/, "")} start`;
 }
 
-/** What `--ca`, `--pin` or their variables say; flags win. */
+/** Returns the trust given by `--ca`, `--pin` or their variables; flags take precedence. */
 function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust | undefined {
   if (pin !== undefined) return trustOfPins(pin);
   if (ca !== undefined) return trustOfCaFile(ca);
@@ -209,54 +212,57 @@ function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust
   return file ? trustOfCaFile(file) : undefined;
 }
 
-/** TLS asks who comes for a certificate, and judges the server's by its CA alone. */
+/**
+ * Checks the options of `--tls`: TLS requires a client certificate and verifies the server by its
+ * CA alone.
+ */
 function checkTls({ pin }: ServerOptions, identity: string | undefined): void {
   if (identity === undefined) {
     throw usageFailure(
-      "--tls needs an identity: TLS asks for its certificate",
-      "Name the folder of yours by --identity or CRS_IDENTITY.",
+      "--tls needs an identity: TLS requires its certificate",
+      "Pass your identity folder with --identity or CRS_IDENTITY.",
       "identity",
     );
   }
   if (pin !== undefined) {
     throw usageFailure(
-      "--pin says nothing by --tls: TLS judges the server's certificate by its CA",
-      "Leave --pin away.",
+      "--pin cannot be used with --tls: TLS verifies the server's certificate by its CA",
+      "Omit --pin.",
       "pin",
     );
   }
 }
 
-/** The CA that was named by flag, else the roots of the identity. */
+/** Returns the CA given by flag, else the roots of the identity. */
 function tlsTrust({ ca }: ServerOptions, identity: string): Trust {
   return ca === undefined
     ? { kind: "ca", pem: [new IdentityFolder(identity).rootsPem] }
     : trustOfCaFile(ca);
 }
 
-/** A server that was named may be the local one, by another way: its CA is tried. */
+/** A named server may be the local one under another address, so the local CA is tried. */
 function folderTrust(folder: string): Trust {
   try {
     return trustOfDataFolder(folder);
   } catch (error) {
     if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
     throw usageFailure(
-      "Cannot believe the server as neither a CA nor a pin is known",
-      "Name the server's CA by --ca, or its certificate's hash by --pin (it stands in the " +
-        "node.json of its data folder), or the data folder itself by --data.",
+      "Cannot verify the server as neither a CA nor a pin is known",
+      "Pass the server's CA with --ca, its certificate's hash with --pin (see node.json in its " +
+        "data folder), or the data folder itself with --data.",
       "server",
     );
   }
 }
 
-/** `host`, `host:port`, `[::1]:port`; without a port the one that nodes have by default. */
+/** Parses `host`, `host:port` or `[::1]:port`; the port defaults to that of nodes. */
 function parseServer(text: string): Endpoint {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? SETTINGS.port.default);
   if (match === null || port < 1 || port > 65_535) {
     throw usageFailure(
       `--server must be host:port: found ${JSON.stringify(text)}`,
-      "Give it as 127.0.0.1:4443 or [::1]:4443, several with commas.",
+      "For example 127.0.0.1:4443 or [::1]:4443; separate several with commas.",
       "server",
     );
   }
@@ -268,7 +274,7 @@ function isProcessAlive(processId: number): boolean {
     process.kill(processId, 0);
     return true;
   } catch (error) {
-    // EPERM: it is there and belongs to somebody else.
+    // EPERM: the process exists and belongs to another user.
     const isGone = typeof error === "object" && error !== null && "code" in error &&
       error.code === "ESRCH";
     return !isGone;

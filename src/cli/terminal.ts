@@ -1,11 +1,11 @@
 /**
- * The process as the command line sees it: two outputs, an environment, files, signals. Results go
- * to standard output, everything else (logs, progress, errors for people) to standard error.
+ * The command line's interface to the process: two outputs, environment, files and signals. Results
+ * go to standard output, everything else (logs, progress, errors for people) to standard error.
  *
- * Writes are synchronous, so that nothing is lost when the process exits. A reader that went away
- * (`crs … | head`) ends a command quietly, as with other tools of a shell; a command that must end
- * in good order is told by a signal. Output that cannot be written ends a command with one line on
- * standard error and exit code 4; one that runs until it is stopped goes on and ends with that code.
+ * Writes are synchronous, so that nothing is lost when the process exits. If the reader closes the
+ * pipe (`crs … | head`), a command ends quietly, like other shell tools; a command that must shut
+ * down gracefully is sent a signal instead. If output cannot be written, a command ends with one
+ * line on standard error and exit code 4; a long-running command continues and ends with that code.
  */
 import { existsSync, writeSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
@@ -16,48 +16,50 @@ import { readBounded, readBoundedFile } from "../../identity/files/bounded_file.
 import { EXIT_CODES } from "./exit_codes.ts";
 import { usageFailure } from "./failure.ts";
 
-/** Signals that ask a command to stop: ^C, a supervisor, a terminal that was closed. */
+/** Signals that ask a command to stop: ^C, a supervisor, a closed terminal. */
 export const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** One of {@link STOP_SIGNALS}. */
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** What a command sees of the process; tests pass their own. */
+/** A command's interface to the process; tests pass their own. */
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** True where a person looks at standard output, and at standard error. */
+  /** Whether standard output, and standard error, is a terminal. */
   readonly isOutTty: boolean;
   readonly isErrTty: boolean;
   /** Width of the terminal, characters. */
   readonly columns: number;
-  /** Writes `text` as it is. */
+  /** Writes `text` unchanged to standard output; {@link err} writes to standard error. */
   out(text: string): void;
   err(text: string): void;
   /**
-   * The text of a file, of standard input for `-`.
+   * Returns the text of a file; `-` is standard input.
    *
-   * @throws CliFailure `invalid_argument` where it cannot be read or is too large.
+   * @throws CliFailure `invalid_argument` if it cannot be read or is too large.
    */
   readText(path: string): string;
-  /** Calls `stop` for each signal, instead of what the system would do. Returns how to end that. */
+  /**
+   * Calls `stop` for each signal, instead of the default action. Returns a function that ends this.
+   */
   onStop(stop: (signal: StopSignal) => void): () => void;
-  /** Calls `ended` when standard input is at its end. What is read is dropped. */
+  /** Calls `ended` at the end of standard input. The input itself is discarded. */
   onInputEnd(ended: () => void): void;
-  /** Ends the process now. */
+  /** Exits the process. */
   exit(code: number): never;
 }
 
-/** Width where none is known: that of a punched card. */
+/** Default width if none is known: that of a punched card. */
 const COLUMNS_DEFAULT = 80;
 
-/** The terminal of this process. */
+/** Returns the terminal of this process. */
 export function processTerminal(): Terminal {
   const { env, stdout, stderr } = process;
   const stops = new Set<(signal: StopSignal) => void>();
   let isReaderGone = false;
   const readerGone = () => {
     if (stops.size === 0) process.exit(EXIT_CODES.success);
-    // Once: a second signal would mean to end at once.
+    // Once only: a second signal would mean to exit at once.
     if (isReaderGone) return;
     isReaderGone = true;
     for (const stop of stops) stop("SIGHUP");
@@ -66,7 +68,7 @@ export function processTerminal(): Terminal {
   const outputFailed = (failure: unknown) => {
     if (!isOutputLost) writeAll(2, outputLostText(failure));
     isOutputLost = true;
-    // A command that runs until it is stopped has more to do than to print.
+    // A long-running command has more to do than to print.
     if (stops.size === 0) process.exit(EXIT_CODES.unavailable);
   };
   return {
@@ -79,7 +81,7 @@ export function processTerminal(): Terminal {
       if (end === "reader gone") readerGone();
       else if (end !== "written") outputFailed(end.failure);
     },
-    // Nobody reads what is said beside the result, or nobody can be told: the command goes on.
+    // If standard error cannot be written, nobody can be told: the command continues.
     err: (text) => void writeAll(2, text),
     readText: (path) => readText(path, env["INIT_CWD"]),
     onStop: (stop) => {
@@ -91,22 +93,22 @@ export function processTerminal(): Terminal {
       };
     },
     onInputEnd: (ended) => {
-      // "close" as well: an input that was never open has no end.
+      // "close" as well, because an input that was never open has no end.
       process.stdin.once("end", ended).once("close", ended).resume();
     },
     exit: (code) => process.exit(code === 0 && isOutputLost ? EXIT_CODES.unavailable : code),
   };
 }
 
-/** One line: whoever redirected the output knows the rest. */
+/** Returns one line: whoever redirected the output knows the rest. */
 function outputLostText(failure: unknown): string {
   const reason = failure instanceof Error ? failure.message : String(failure);
   const advice = systemAdvice(failure);
-  return `error: standard output cannot be written: ${reason}` +
+  return `error: cannot write standard output: ${reason}` +
     (advice === undefined ? "\n" : `; ${advice}\n`);
 }
 
-/** What became of a write. */
+/** The outcome of a write. */
 type WriteEnd = "written" | "reader gone" | { readonly failure: unknown };
 
 function writeAll(file: number, text: string): WriteEnd {
@@ -116,10 +118,10 @@ function writeAll(file: number, text: string): WriteEnd {
       written += writeSync(file, bytes, written);
     } catch (error) {
       const code = systemCodeOf(error);
-      // A pipe that its other end made non-blocking is full: its reader is at work.
+      // A non-blocking pipe is full; its reader is still working.
       if (code === "EAGAIN") continue;
       if (code === "EPIPE") return "reader gone";
-      // The terminal was closed: nobody reads, and what is under way must still end well.
+      // The terminal was closed: nobody reads, but the work in progress must still finish properly.
       if (code === "EIO") return "written";
       return { failure: error };
     }
@@ -127,7 +129,9 @@ function writeAll(file: number, text: string): WriteEnd {
   return "written";
 }
 
-/** `deno task` runs in the project's folder and tells by INIT_CWD where the person was. */
+/**
+ * Reads a file. `deno task` runs in the project's folder and passes the user's folder in INIT_CWD.
+ */
 function readText(path: string, initialFolder: string | undefined): string {
   try {
     if (path === "-") return readBounded(0, CLI_FILE_BYTES_MAX);
@@ -147,7 +151,7 @@ function unreadable(name: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
   return usageFailure(
     `Cannot read ${name}: ${isMissing ? "there is no such file" : reason}`,
-    "Name a readable file, or - for standard input; examples/gateway.json is a record's.",
+    "Pass a readable file, or - for standard input; examples/gateway.json is an example record.",
     name,
   );
 }

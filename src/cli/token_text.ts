@@ -1,34 +1,37 @@
 /**
- * Tokens from where other users of the machine do not see them: a file, standard input, a variable.
- * An argument works too, but every local user can read it while the command runs.
+ * Reads tokens from sources that other users of the machine cannot see: a file, standard input, a
+ * variable. An argument works too, but every local user can read it while the command runs.
  */
 import { usageFailure } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** The ways in which a token may be given; the first three exclude each other. */
+/**
+ * The possible sources of a token. The flag and its file flag exclude each other; the variable is
+ * used if neither is given.
+ */
 export interface TokenGiven {
-  /** What the token is called in messages. */
+  /** Name of the token in messages. */
   readonly noun: string;
-  /** The flag that takes the token itself; its file's flag has `-file` at its end. */
+  /** Flag that takes the token itself; the flag of its file has the suffix `-file`. */
   readonly flag: string;
-  /** The variable that has it where no flag does. */
+  /** Environment variable used if no flag is given. */
   readonly variable: string;
-  /** What the flag was given. */
+  /** Value of the flag. */
   readonly text: string | undefined;
-  /** What the flag of a file was given; `-` is standard input. */
+  /** Value of the file flag; `-` is standard input. */
   readonly file: string | undefined;
 }
 
-/** The variable of the access token that sessions show. */
+/** Environment variable of the access token presented on sessions. */
 export const USE_TOKEN_VARIABLE = "CRS_USE_TOKEN";
-/** The variable of the token that buys a first certificate. */
+/** Environment variable of the join token for a first certificate. */
 export const JOIN_TOKEN_VARIABLE = "CRS_JOIN_TOKEN";
 
 /**
- * Returns the token, without spaces around it; `undefined` where none is given.
+ * Returns the token without surrounding spaces; `undefined` if none is given.
  *
- * @throws CliFailure `invalid_argument` where two are given, where the file cannot be read, or where
- * what it holds is no token.
+ * @throws CliFailure `invalid_argument` if two are given, if the file cannot be read, or if its
+ * content is not a token.
  */
 export function tokenGiven(
   { noun, flag, variable, text, file }: TokenGiven,
@@ -36,8 +39,8 @@ export function tokenGiven(
 ): string | undefined {
   if (text !== undefined && file !== undefined) {
     throw usageFailure(
-      `Only one ${noun} can be taken: ${flag} and ${flag}-file are given`,
-      `Leave ${flag} away.`,
+      `Only one ${noun} can be given: found both ${flag} and ${flag}-file`,
+      `Omit ${flag}.`,
       flag.replace(/^--/, ""),
     );
   }
@@ -48,12 +51,12 @@ export function tokenGiven(
     : [variable, terminal.environment[variable] || undefined];
   if (given === undefined) return undefined;
   const token = given.trim();
-  // What it is instead is not shown: it may be another secret.
+  // The content is not shown, because it may be another secret.
   if (/^[!-~]+$/.test(token)) return token;
   throw usageFailure(
-    `${source} must give one ${noun}, a line without spaces: found ` +
+    `${source} must contain one ${noun}, a line without spaces: found ` +
       (token === "" ? "nothing" : "something else"),
-    `Put the ${noun} into a file alone, or give it on standard input by ${flag}-file -.`,
+    `Put only the ${noun} into the file, or pass it on standard input with ${flag}-file -.`,
     flag.replace(/^--/, ""),
   );
 }

@@ -1,8 +1,10 @@
-/** Whose certificate wrote a record: the lineage that stands in it, and what is known of that. */
+/**
+ * Looks up the certificate that wrote a record: the lineage stored in the record, and its subject.
+ */
 import { RegistryError } from "../base/errors.ts";
 import type { Client, LineageInfo } from "../client/mod.ts";
 
-/** Who wrote a record last. */
+/** The last writer of a record. */
 export interface Writer extends Pick<LineageInfo, "subject" | "stopped"> {
   readonly lineage: number;
 }
@@ -10,7 +12,7 @@ export interface Writer extends Pick<LineageInfo, "subject" | "stopped"> {
 /** The lineage of the development identity. */
 const DEVELOPMENT = 1;
 
-/** Asks who the writer of a record is; `undefined` where nobody may say. */
+/** Returns the writer of a record; `undefined` if there is none or this client may not ask. */
 export async function writerOf(client: Client, lineage: number): Promise<Writer | undefined> {
   if (lineage === 0) return undefined;
   if (lineage === DEVELOPMENT) {
@@ -20,10 +22,10 @@ export async function writerOf(client: Client, lineage: number): Promise<Writer 
     const { subject, stopped } = await client.identities.lineage(lineage);
     return { lineage, subject, stopped };
   } catch (error) {
-    // An agent may read its own record, and yet not ask who others are.
+    // An agent may read its own record, but not look up other identities.
     if (error instanceof RegistryError && error.code === "permission_denied") return undefined;
     if (error instanceof RegistryError && error.code === "not_found") {
-      return { lineage, subject: "an identity that is forgotten", stopped: "" };
+      return { lineage, subject: "a forgotten identity", stopped: "" };
     }
     throw error;
   }

@@ -1,4 +1,4 @@
-/** What `crs agent …` does: one call of the client each, and its answer as a reply. */
+/** Implements `crs agent …`: each command makes one client call and shows its answer. */
 import { isUuidText } from "../../base/uuid.ts";
 import type { ListOptions } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
@@ -25,7 +25,7 @@ import {
   type RegisterFlags,
 } from "./record_flags.ts";
 
-/** `crs agent register`. */
+/** Implements `crs agent register`. */
 export async function register(flags: AgentFlags & RegisterFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const reply = await withClient(shell, flags, async (connected) => {
@@ -38,7 +38,7 @@ export async function register(flags: AgentFlags & RegisterFlags, shell: Shell):
   return await showReply(reply, flags, terminal);
 }
 
-/** `crs agent keep`. */
+/** Implements `crs agent keep`. */
 export async function keep(flags: AgentFlags & KeepFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   return await keepLease(flags, shell, async (connected, options) => {
@@ -48,13 +48,13 @@ export async function keep(flags: AgentFlags & KeepFlags, shell: Shell): Promise
   });
 }
 
-/** `crs agent resolve`. */
+/** Implements `crs agent resolve`. */
 export async function resolve(domain: string, flags: ServerOptions, shell: Shell): Promise<number> {
   const resolved = await withClient(shell, flags, ({ client }) => client.resolveAgent(domain));
   return await showReply(resolvedReply(resolved), flags, shell.terminal);
 }
 
-/** `crs agent get`. */
+/** Implements `crs agent get`. */
 export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
   checkId(id);
   const reply = await withClient(shell, flags, async ({ client }) => {
@@ -64,7 +64,7 @@ export async function get(id: string, flags: ServerOptions, shell: Shell): Promi
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** `crs agent list`. */
+/** Implements `crs agent list`. */
 export async function list(flags: ListFlags, shell: Shell): Promise<number> {
   checkListFlags(flags);
   const { terminal } = shell;
@@ -76,7 +76,7 @@ export async function list(flags: ListFlags, shell: Shell): Promise<number> {
   return await showReply(reply, flags, terminal);
 }
 
-/** `crs agent drain`. */
+/** Implements `crs agent drain`. */
 export async function drain(id: string, flags: DrainFlags, shell: Shell): Promise<number> {
   checkId(id);
   const draining = flags.off !== true;
@@ -88,14 +88,14 @@ export async function drain(id: string, flags: DrainFlags, shell: Shell): Promis
   return await showReply(drainedReply("agent", id, draining, reported), flags, shell.terminal);
 }
 
-/** `crs agent deregister`. */
+/** Implements `crs agent deregister`. */
 export async function deregister(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
   checkId(id);
   const answer = await withClient(shell, flags, ({ client }) => client.deregisterAgent(id));
   return await showReply(deregisteredReply("agent", id, answer), flags, shell.terminal);
 }
 
-/** A domain in an id's place is the likeliest mistake, so it gets its own advice. */
+/** Checks an id. Passing a domain instead is the most likely mistake, so it gets its own advice. */
 function checkId(id: string): void {
   if (isUuidText(id)) return;
   throw usageFailure(

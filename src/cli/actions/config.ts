@@ -1,4 +1,4 @@
-/** Shows the settings of a node with their defaults and with what holds here. */
+/** Shows the settings of a node with their defaults and effective values. */
 import { loadConfig } from "../../node/config_file.ts";
 import { flagOf, SETTING_KEYS, SETTINGS, variableOf } from "../../node/settings.ts";
 import { type CommonOptions, showReply } from "../shell.ts";

@@ -1,4 +1,4 @@
-/** What `crs gateway …` does: one call of the client each, and its answer as a reply. */
+/** Implements `crs gateway …`: each command makes one client call and shows its answer. */
 import { RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
 import type { ListOptions } from "../../client/mod.ts";
 import { gatewayFields, type GatewayFlags } from "../record_fields.ts";
@@ -19,7 +19,7 @@ import {
   type RegisterFlags,
 } from "./record_flags.ts";
 
-/** `crs gateway register`. */
+/** Implements `crs gateway register`. */
 export async function register(flags: GatewayFlags & RegisterFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const reply = await withClient(shell, flags, async (connected) => {
@@ -32,7 +32,7 @@ export async function register(flags: GatewayFlags & RegisterFlags, shell: Shell
   return await showReply(reply, flags, terminal);
 }
 
-/** `crs gateway keep`. */
+/** Implements `crs gateway keep`. */
 export async function keep(flags: GatewayFlags & KeepFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   return await keepLease(flags, shell, async (connected, options) => {
@@ -42,7 +42,7 @@ export async function keep(flags: GatewayFlags & KeepFlags, shell: Shell): Promi
   });
 }
 
-/** `crs gateway get`. */
+/** Implements `crs gateway get`. */
 export async function get(id: string, flags: ServerOptions, shell: Shell): Promise<number> {
   const reply = await withClient(shell, flags, async ({ client }) => {
     const answer = await client.getGateway(id);
@@ -51,7 +51,7 @@ export async function get(id: string, flags: ServerOptions, shell: Shell): Promi
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** `crs gateway list`. */
+/** Implements `crs gateway list`. */
 export async function list(
   flags: ListFlags & { readonly free?: boolean },
   shell: Shell,
@@ -71,7 +71,7 @@ export async function list(
   return await showReply(reply, flags, terminal);
 }
 
-/** `crs gateway drain`. */
+/** Implements `crs gateway drain`. */
 export async function drain(id: string, flags: DrainFlags, shell: Shell): Promise<number> {
   const draining = flags.off !== true;
   const reported = await withClient(
@@ -82,7 +82,7 @@ export async function drain(id: string, flags: DrainFlags, shell: Shell): Promis
   return await showReply(drainedReply("gateway", id, draining, reported), flags, shell.terminal);
 }
 
-/** `crs gateway deregister`. */
+/** Implements `crs gateway deregister`. */
 export async function deregister(
   id: string,
   flags: DeregisterFlags,

@@ -1,6 +1,6 @@
 /**
- * Certificates by hand: makes a trust domain, join tokens, first certificates and the next ones. What
- * is secret is written to files of mode 0600, or shown once.
+ * Manages certificates by hand: creates a trust domain, join tokens, first certificates and
+ * renewals. Secrets are written to files of mode 0600 or shown once.
  */
 import { parseUuid } from "../../base/uuid.ts";
 import { ERROR_TABLE, toRegistryError } from "../../base/errors.ts";
@@ -42,7 +42,7 @@ export interface InitFlags extends CommonOptions {
   readonly out: string;
 }
 
-/** Makes a trust domain's files. */
+/** Creates the files of a trust domain. */
 export async function init(flags: InitFlags, { terminal }: Shell): Promise<number> {
   const { wall, entropy } = processWorld();
   const made = await initAuthority({
@@ -56,10 +56,10 @@ export async function init(flags: InitFlags, { terminal }: Shell): Promise<numbe
   const reply: Reply = {
     json: made,
     text: () =>
-      `Made the trust domain ${made.trustDomain} with its region ${made.region}\n` + facts([
+      `Created the trust domain ${made.trustDomain} with its region ${made.region}\n` + facts([
         ["root", `${made.rootFolder}: take it offline`],
         ["authority", `${made.authorityFolder}: for the region's nodes`],
-        ["administrator", `${made.administratorFolder}: take it offline, use it to come in`],
+        ["administrator", `${made.administratorFolder}: take it offline, use it for first access`],
         ["subject", made.administrator],
       ]) + `\nStart a node with it, then get the administrator's certificate:\n\n` +
       `  ${crs} start --authority ${made.authorityFolder} --region ${made.region}\n` +
@@ -74,7 +74,7 @@ export interface RotateFlags extends CommonOptions {
   readonly root?: string;
 }
 
-/** Makes a part of an authority folder anew. */
+/** Creates a new version of one part of an authority folder. */
 export async function rotate(
   part: string,
   flags: RotateFlags,
@@ -83,7 +83,7 @@ export async function rotate(
   const known = ROTATED_PARTS.find((one) => one === part);
   if (known === undefined) {
     throw usageFailure(
-      `What is to be made anew must be ${ROTATED_PARTS.join(", ")}: found ${part}`,
+      `<part> must be one of ${ROTATED_PARTS.join(", ")}: found ${part}`,
       "Name one of them.",
       "part",
     );
@@ -99,8 +99,8 @@ export async function rotate(
   const reply: Reply = {
     json: { part, file },
     text: () =>
-      `Made ${file}\nGive it to all nodes of the region now: they publish it within a minute, ` +
-      "and use it when everybody had time to hear of it.\n",
+      `Created ${file}\nCopy it to all nodes of the region now: they publish it within a minute ` +
+      "and use it once everybody has had time to learn of it.\n",
   };
   return await showReply(reply, flags, terminal);
 }
@@ -111,7 +111,7 @@ export interface JoinTokenFlags extends ServerOptions, GrantFlags {
   readonly region?: string;
 }
 
-/** Makes a join token. */
+/** Creates a join token. */
 export async function joinToken(
   role: string,
   flags: JoinTokenFlags,
@@ -120,7 +120,7 @@ export async function joinToken(
   const { environment } = shell.terminal;
   if (!isCertifiedRole(role)) {
     throw usageFailure(
-      `The role must be agent, gateway, proxy, controller or node: found ${role}`,
+      `<role> must be agent, gateway, proxy, controller or node: found ${role}`,
       "Name one of them.",
       "role",
     );
@@ -155,7 +155,7 @@ export async function joinToken(
         ["for", subject],
         ["until", new Date(made.expiresAtMs).toISOString()],
       ]) +
-      `\nIt is shown once and good for one certificate. On the new machine, with the token on ` +
+      `\nIt is shown once and is valid for one certificate. On the new machine, with the token on ` +
       `standard input:\n\n  ${command}\n`,
   };
   return await showReply(reply, flags, shell.terminal);
@@ -164,31 +164,31 @@ export async function joinToken(
 /** Flags of `issue`. */
 export interface IssueFlags extends ServerOptions {
   readonly token?: string;
-  /** A file that holds it; `-` is standard input. */
+  /** File that contains the token; `-` is standard input. */
   readonly tokenFile?: string;
   readonly subject?: string;
   readonly root?: string;
 }
 
-/** Gets a first certificate, or the next of an administrator's key. */
+/** Obtains a first certificate, or the next one of an administrator's key. */
 export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<number> {
   const { environment } = terminal;
   if (flags.tls === true) {
     throw usageFailure(
-      "A first certificate is not asked for by TLS, which asks for a certificate itself",
-      "Leave --tls away; afterwards commands may go by TLS.",
+      "A first certificate cannot be requested over TLS, which itself requires a certificate",
+      "Omit --tls; commands can use TLS once the certificate is issued.",
       "tls",
     );
   }
   const folder = new IdentityFolder(mustIdentity(flags, environment));
-  // All that can be wrong is found before anything is made.
+  // Everything that can be wrong is checked before anything is created.
   const subject = flags.subject ?? folder.subject;
   parseSpiffeId(subject);
   const target = findTarget(flags, environment);
   const roots = flags.root === undefined ? undefined : rootsOfFile(flags.root, terminal);
   const token = joinTokenOf(flags, terminal);
   const isNew = flags.subject !== undefined && folder.create(subject);
-  const own = await asStranger(async (asking) => {
+  const own = await unauthenticated(async (asking) => {
     const { world: { entropy, wall } } = asking;
     if (roots !== undefined) folder.keepRoots(roots);
     const key = await folder.firstKey(entropy);
@@ -202,27 +202,28 @@ export async function issue(flags: IssueFlags, { terminal }: Shell): Promise<num
       proof: await proveRenewal({ request, timeMs, purpose: "administrator" }, key),
     };
     const { chain, bundle } = await askAny("enrol", body, target, asking).catch((error) => {
-      // The next try may be for another subject; where the answer is unknown, the key is kept for it.
+      // The next attempt may be for another subject. If the outcome is unknown, the key is kept for
+      // it.
       if (isNew && ERROR_TABLE[toRegistryError(error).code].unapplied) folder.discard();
       throw error;
     });
-    // The server was pinned: who it says to believe is who it is.
+    // The server was pinned, so the roots it names are trusted.
     if (!folder.hasRoots) folder.keepRoots(rootsOf(bundle));
     return await folder.keep(chain, bundle, wall.unixMs());
   }, {
     flags,
     environment,
-    advice: "Ask a controller for a new join token: crs identity join-token makes it.",
+    advice: "Ask a controller for a new join token (crs identity join-token).",
   });
   return await showReply(identityReply("Issued", folder.path, own), flags, terminal);
 }
 
-/** Renews a certificate, one that has ended too, within the registry's grace. */
+/** Renews a certificate, even an expired one within the registry's grace period. */
 export async function renew(flags: ServerOptions, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const { environment } = terminal;
   const folder = new IdentityFolder(mustIdentity(flags, environment));
-  const own = await renewOverSession(flags, shell) ?? await asStranger(async (asking) => {
+  const own = await renewOverSession(flags, shell) ?? await unauthenticated(async (asking) => {
     const target = await provenTarget(findTarget(flags, environment), folder.path, asking.world);
     return await renewFolder(folder, {
       ...asking.world,
@@ -232,7 +233,9 @@ export async function renew(flags: ServerOptions, shell: Shell): Promise<number>
   return await showReply(identityReply("Renewed", folder.path, own), flags, terminal);
 }
 
-/** Renews over a session that the certificate proves; `undefined`: it is not believed any more. */
+/**
+ * Renews over a session authenticated by the certificate; `undefined` if it is no longer accepted.
+ */
 async function renewOverSession(
   flags: ServerOptions,
   shell: Shell,
@@ -245,8 +248,8 @@ async function renewOverSession(
   }
 }
 
-/** Asks without a proof; a refusal says how to go on. */
-async function asStranger<T>(
+/** Runs `use` for unauthenticated requests; a refusal carries `advice`. */
+async function unauthenticated<T>(
   use: (asking: Asking) => Promise<T>,
   { flags, environment, advice }: {
     readonly flags: ServerOptions;
@@ -269,26 +272,28 @@ async function asStranger<T>(
   }
 }
 
-/** The text of a file with certificates of roots. */
+/** Returns the text of a PEM file of root certificates. */
 function rootsOfFile(file: string, terminal: Terminal): string {
   const text = terminal.readText(file);
   if (decodePem("CERTIFICATE", text).some((der) => der !== undefined)) return text;
   throw usageFailure(
-    `--root must name a PEM file with a certificate: ${file} has none`,
-    "It is root.pem of the authority folder.",
+    `--root must name a PEM file with a certificate: ${file} contains none`,
+    "Pass root.pem of the authority folder.",
     "root",
   );
 }
 
-/** A mistyped token is told before anything is asked. */
-/** The join token; "" where none is given, as for an administrator. */
+/**
+ * Returns the join token; "" if none is given, as for an administrator. A mistyped token is
+ * reported before any request is sent.
+ */
 function joinTokenOf({ token: text, tokenFile: file }: IssueFlags, terminal: Terminal): string {
   const given = { noun: "join token", flag: "--token", variable: JOIN_TOKEN_VARIABLE, text, file };
   const token = tokenGiven(given, terminal);
   if (token === undefined || hashJoinToken(token) !== undefined) return token ?? "";
   throw usageFailure(
-    "A join token must be given as its whole text, crs-join-…",
-    "Copy it from what crs identity join-token showed.",
+    "The join token must be given in full, as crs-join-…",
+    "Copy it from the output of crs identity join-token.",
     "token",
   );
 }
@@ -296,8 +301,8 @@ function joinTokenOf({ token: text, tokenFile: file }: IssueFlags, terminal: Ter
 function rootsOf(bundle: string): string {
   if (bundle === "") {
     throw usageFailure(
-      "The node has no trust bundle to take the root from",
-      "Name the file of the root's certificate by --root.",
+      "The node has no trust bundle from which to take the root",
+      "Pass the file of the root's certificate with --root.",
       "root",
     );
   }
@@ -313,12 +318,12 @@ function identityReply(done: string, path: string, { identity }: OwnIdentity): R
       `${done} the certificate of ${subject}\n` + facts([
         ["folder", path],
         ["lineage", lineage],
-        ["until", `${new Date(notAfterMs).toISOString()}; commands renew it as they use it`],
+        ["until", `${new Date(notAfterMs).toISOString()}; commands renew it automatically`],
       ]),
   };
 }
 
-/** The folder of the identity that is meant. @throws CliFailure where none is named. */
+/** Returns the folder of the selected identity. @throws CliFailure if none is selected. */
 function mustIdentity(
   flags: ServerOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -326,8 +331,8 @@ function mustIdentity(
   const folder = identityOf(flags, environment);
   if (folder !== undefined) return folder;
   throw usageFailure(
-    "It must be said whose identity is meant",
-    "Name its folder by --identity, or by CRS_IDENTITY.",
+    "This command needs an identity",
+    "Pass its folder with --identity or CRS_IDENTITY.",
     "identity",
   );
 }

@@ -1,6 +1,6 @@
 /**
- * What controllers do with identities: bans, the end of another's record, and the audit log, which says
- * who did what.
+ * Commands of controllers on identities: bans, removal of others' records and members, and the
+ * audit log.
  */
 import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
@@ -20,7 +20,7 @@ export interface BanFlags extends ServerOptions {
   readonly for?: string;
 }
 
-/** Bans, or lifts a ban. */
+/** Creates or lifts a ban. */
 export async function ban(
   order: { readonly kind: string; readonly name: string; readonly lifted: boolean },
   flags: BanFlags,
@@ -30,7 +30,7 @@ export async function ban(
   if (kind !== "subject" && kind !== "lineage" && kind !== "token") {
     throw usageFailure(
       `A ban must name a subject, a lineage or a token: found ${kind}`,
-      "Say which of them the name is of, such as: ban subject spiffe://…",
+      "State the kind before the name, for example: ban subject spiffe://…",
       "kind",
     );
   }
@@ -42,7 +42,7 @@ export async function ban(
   if (lifted) {
     await withClient(shell, flags, ({ client }) => client.identities.unban(named));
     const json = { kind, name, banned: false, untilMs: null };
-    const text = () => `The ${kind} ${name} may come in again.\n`;
+    const text = () => `Lifted the ban of ${kind} ${name}.\n`;
     return await showReply({ json, text }, flags, shell.terminal);
   }
   const wanted = { ...named, ...(untilMs === undefined ? {} : { untilMs }) };
@@ -56,11 +56,11 @@ export async function ban(
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** What is said of a ban of something that the registry does not know by now. */
+/** Remarks on a ban of something the registry does not know at this time. */
 const UNKNOWN_TEXTS = {
-  subject: "No certificate was issued to it so far: the ban is kept, and nobody gets one.\n",
+  subject: "No certificate has been issued to it yet: the ban is kept, and none will be issued.\n",
   lineage: "",
-  token: "No token with grants of its own has this id: the ban is kept, and ends a session that " +
+  token: "No token with grants of its own has this id: the ban is kept and ends any session that " +
     "uses a token of this id. Check the id: it is the claim jti.\n",
 } as const;
 
@@ -102,7 +102,7 @@ export async function bans(flags: ServerOptions, shell: Shell): Promise<number> 
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** Ends another's record. */
+/** Removes another owner's record. */
 export async function removeRecord(
   kind: string,
   id: string,
@@ -110,7 +110,7 @@ export async function removeRecord(
   shell: Shell,
 ): Promise<number> {
   if (kind !== "agent" && kind !== "gateway") {
-    throw usageFailure(`A record must be of an agent or a gateway: found ${kind}`, "Name one.");
+    throw usageFailure(`<kind> must be agent or gateway: found ${kind}`, "Pass one of them.");
   }
   const removed = await withClient(
     shell,
@@ -129,7 +129,7 @@ export async function removeMember(
 ): Promise<number> {
   const nodeId = Number(number);
   if (!Number.isInteger(nodeId) || nodeId < 1 || nodeId > 0xffff_ffff) {
-    throw usageFailure(`A node has a number from 1: found ${number}`, "crs status tells it.");
+    throw usageFailure(`<node> must be a number from 1: found ${number}`, "See crs status.");
   }
   await withClient(shell, flags, ({ client }) => client.identities.removeMember(nodeId));
   const reply = { json: { nodeId, removed: 1 }, text: () => `Removed node ${nodeId}.\n` };
@@ -146,15 +146,15 @@ const ACTION_NAMES = new Map<number, string>(
   Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name]),
 );
 
-/** What a node says of its audit log. */
+/** The audit log as a node returned it. */
 interface ReadAudit {
   readonly entries: readonly Uint8Array[];
   readonly head: Uint8Array;
-  /** Why the entries do not hold together; `undefined`: they do. */
+  /** Reason why the entries do not form a valid chain; `undefined` if they do. */
   readonly fault: string | undefined;
 }
 
-/** Reads the audit log, and checks its chain. */
+/** Reads the audit log and verifies its hash chain. */
 export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
   const last = flags.last === undefined ? undefined : parseCount(flags.last);
   const { entries, head, fault } = await withClient(
@@ -163,8 +163,8 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
     ({ client }) => readAudit(client),
   );
   if (flags.verify === true && fault !== undefined) {
-    throw new CliFailure("corrupt", `The audit log does not hold together: ${fault}`, {
-      advice: "Ask another node, and keep what this one said.",
+    throw new CliFailure("corrupt", `The audit log is not a valid hash chain: ${fault}`, {
+      advice: "Read the log from another node, and keep this node's answer as evidence.",
     });
   }
   const shown = entries.slice(last === undefined ? 0 : -last)
@@ -191,13 +191,13 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
           detail,
         ]),
       ) + (flags.verify === true
-        ? `${entries.length} entries follow each other, up to ${toHex(head)}.\n`
+        ? `Verified the chain of ${entries.length} entries, up to ${toHex(head)}.\n`
         : ""),
   };
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** All pages of the log, and what is wrong with them taken together. */
+/** Reads all pages of the log and verifies them together. */
 async function readAudit({ identities }: Pick<Client, "identities">): Promise<ReadAudit> {
   const entries: Uint8Array[] = [];
   let page = await identities.audit(1, AUDIT_PAGE_ENTRIES);
@@ -213,7 +213,7 @@ async function readAudit({ identities }: Pick<Client, "identities">): Promise<Re
   const verdict = verifyAudit(anchor, entries);
   if (!verdict.ok) return { entries, head, fault: verdict.reason };
   const isNewest = bytesEqual(verdict.head, head);
-  return { entries, head, fault: isNewest ? undefined : "its last entry is not the newest" };
+  return { entries, head, fault: isNewest ? undefined : "its last entry is not the head" };
 }
 
 function actionName(action: number): string {
@@ -225,7 +225,7 @@ function parseCount(text: string): number {
   if (/^\d+$/.test(text) && count > 0 && Number.isSafeInteger(count)) return count;
   throw usageFailure(
     `--last must be a number of entries, from 1: found ${text}`,
-    "Give it as --last 20.",
+    "For example: --last 20.",
     "last",
   );
 }

@@ -1,15 +1,19 @@
-/** What a token grants, as it is typed: the same flags for join tokens and for access tokens. */
+/** Parses a token's grants from flags. Join tokens and access tokens have the same flags. */
 import type { Grants } from "../../base/peer.ts";
 import { formatUuid, parseUuid } from "../../base/uuid.ts";
 
-/** The flags. */
+/** Flags that describe grants. */
 export interface GrantFlags {
   readonly domain?: readonly string[];
   readonly gateway?: readonly string[];
   readonly credentialHashes?: boolean;
 }
 
-/** What they grant. @throws RegistryError `invalid_argument` for a gateway that is no UUID. */
+/**
+ * Returns the grants of the flags.
+ *
+ * @throws RegistryError `invalid_argument` for an invalid UUID.
+ */
 export function grantsOfFlags({ domain, gateway, credentialHashes }: GrantFlags): Grants {
   const named = {
     domains: domain ?? [],
@@ -18,7 +22,7 @@ export function grantsOfFlags({ domain, gateway, credentialHashes }: GrantFlags)
   return credentialHashes === true ? { ...named, credentialHashes } : named;
 }
 
-/** True where anything is granted. */
+/** Reports whether the flags grant anything. */
 export function hasGrants({ domain, gateway, credentialHashes }: GrantFlags): boolean {
   return domain !== undefined || gateway !== undefined || credentialHashes === true;
 }

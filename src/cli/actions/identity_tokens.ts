@@ -1,6 +1,6 @@
 /**
- * What others check identities with: tokens, the public keys of tokens, the trust bundle. Tokens are
- * checked here as whoever is served with one would.
+ * Commands on tokens and on the public data that verifies identities: the public keys of tokens and
+ * the trust bundle. Tokens are verified as a service that receives one would.
  */
 import { RegistryError } from "../../base/errors.ts";
 import { TOKEN_LIFE_MS_MAX } from "../../base/limits.ts";
@@ -28,7 +28,7 @@ export interface MintFlags extends ServerOptions, GrantFlags {
   readonly life: string;
 }
 
-/** Mints a token for the own certificate, or, as a controller, for somebody else's. */
+/** Mints a token for the caller's own certificate or, as a controller, for somebody else's. */
 export async function mint(flags: MintFlags, shell: Shell): Promise<number> {
   const lifeMs = parseDuration(flags.life, "--life", { min: 1_000, max: TOKEN_LIFE_MS_MAX });
   const ask = flags.subject === undefined
@@ -45,15 +45,15 @@ function mintOwn(flags: MintFlags, lifeMs: number): Ask {
   const { audience } = flags;
   if (audience === undefined) {
     throw usageFailure(
-      "It must be said for whom the token is",
-      "Name the audience by --audience: who is to take the token.",
+      "A token for the own certificate needs an audience",
+      "Pass the service that will accept the token with --audience.",
       "audience",
     );
   }
   if (hasGrants(flags)) {
     throw usageFailure(
-      "A token for the own certificate grants what that grants",
-      "A controller grants more, by --subject.",
+      "A token for the own certificate cannot have grants of its own",
+      "Ask a controller, who can add grants with --subject.",
       "subject",
     );
   }
@@ -73,7 +73,7 @@ export interface VerifyFlags extends ServerOptions {
   readonly jwks?: string;
 }
 
-/** Checks a token, as whoever serves it would. */
+/** Verifies a token as a service that receives it would. */
 export async function verify(token: string, flags: VerifyFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const text = (token === "-" ? terminal.readText("-") : token).trim();
@@ -85,7 +85,7 @@ export async function verify(token: string, flags: VerifyFlags, shell: Shell): P
   const form = readTokenForm(text);
   const verdict = typeof form === "string" ? form : checkToken(
     text,
-    // Whose certificate it is bound to is shown; that its holder has it, only a session proves.
+    // Shows the certificate the token is bound to. Only a session proves that its holder has it.
     form,
     {
       issuer: flags.issuer ?? `spiffe://${parseSpiffeId(form.subject).trustDomain}`,
@@ -96,15 +96,15 @@ export async function verify(token: string, flags: VerifyFlags, shell: Shell): P
     processWorld().wall.unixMs(),
   );
   if (typeof verdict === "string") {
-    throw new CliFailure("unauthenticated", `The token is refused: ${verdict}`, {
-      advice: "Serve nobody who shows it.",
+    throw new CliFailure("unauthenticated", `The token is not valid: ${verdict}`, {
+      advice: "Refuse clients that present it.",
       fields: { field: "token" },
     });
   }
   const reply: Reply = {
     json: claimsJson(text),
     text: () =>
-      "The token is good\n" + facts([
+      "The token is valid\n" + facts([
         ["subject", verdict.subject],
         ["audience", verdict.audience],
         ["certificate", formatPin(verdict.leafHash)],
@@ -121,14 +121,14 @@ function claimsJson(token: string): unknown {
   return { ...claims, leafHash: formatPin(claims.leafHash) };
 }
 
-/** Prints the public keys of tokens as they are. */
+/** Prints the public keys of tokens unchanged. */
 export async function jwks(flags: ServerOptions, shell: Shell): Promise<number> {
   const text = await withClient(shell, flags, ({ client }) => client.identities.tokenKeys());
   const reply = { json: JSON.parse(text) as unknown, text: () => `${text}\n` };
   return await showReply(reply, flags, shell.terminal);
 }
 
-/** Prints the signed trust bundle as it is. */
+/** Prints the signed trust bundle unchanged. */
 export async function bundle(flags: ServerOptions, shell: Shell): Promise<number> {
   const text = await withClient(shell, flags, ({ client }) => client.identities.trustBundle());
   if (text === "") throw new RegistryError("not_found", "This registry has no trust bundle");

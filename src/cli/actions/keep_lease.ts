@@ -1,10 +1,10 @@
 /**
- * Keeps one record alive until a signal, then deregisters it; tells what happens to its lease. For
- * people a line an event on standard output, with `--json` an object a line: the one command whose
- * output is a stream.
+ * Keeps one record alive until a signal, then deregisters it, and reports the events of its lease:
+ * one line per event on standard output, or with `--json` one object per line. This is the only
+ * command whose output is a stream.
  *
- * An outage is waited out, however long; only a node that refuses who this is, as after a ban, ends
- * the command before the lease is lost.
+ * The command waits out an outage of any length. Before the lease is lost, only repeated refusals
+ * by a node, as after a ban, end it.
  */
 import { RegistryError } from "../../base/errors.ts";
 import { KEEP_REMINDER_MS } from "../../base/limits.ts";
@@ -23,7 +23,7 @@ type Begin = (connected: Connected, options: KeepOptions) => Promise<Lease>;
 /**
  * Runs until a signal (exit code 0) or until the lease is lost.
  *
- * @throws RegistryError why it could not be registered, or why the lease was lost.
+ * @throws RegistryError why the record could not be registered, or why the lease was lost.
  */
 export async function keepLease(
   flags: ServerOptions,
@@ -50,11 +50,11 @@ export async function keepLease(
         `Registered ${lease.kind} ${lease.id}, incarnation ${
           incarnationText(lease.incarnation)
         }. ` +
-          "It is renewed until ^C.",
+          "Renewing it until ^C.",
         { kind: lease.kind, id: lease.id, incarnation: lease.incarnation },
       );
-      const end = await Promise.race([stop.requested, lease.ended, watch.hopeless]);
-      if (end instanceof RegistryError) throw hopelessFailure(lease, end);
+      const end = await Promise.race([stop.requested, lease.ended, watch.refused]);
+      if (end instanceof RegistryError) throw refusalFailure(lease, end);
       if (end !== undefined) throw lossOf(lease, end);
       await lease.release({ timeoutMs: connected.timeoutMs });
       tell("deregistered", `Deregistered ${lease.kind} ${lease.id}.`, { id: lease.id });
@@ -67,12 +67,12 @@ export async function keepLease(
 
 type Tell = (event: string, text: string, facts: Record<string, unknown>) => void;
 
-/** Tells events of a lease: to a script all of them, to a person what is new. */
+/** Reports lease events: all of them to a script, only new ones to a person. */
 class LeaseTeller {
   readonly #tell: Tell;
   readonly #isForScript: boolean;
   readonly #nowMs: () => number;
-  /** Why the last renewal failed, and when that was told. */
+  /** Reason why the last renewal failed, and when it was reported. */
   #trouble: { readonly message: string; readonly toldMs: number } | undefined;
   #isTtlOver = false;
 
@@ -82,7 +82,7 @@ class LeaseTeller {
     this.#nowMs = nowMs;
   }
 
-  /** @param remainingMs what is left of the lease by this machine's clock. */
+  /** @param remainingMs remaining lease by this machine's clock. */
   tell(event: LeaseEvent, remainingMs: number): void {
     if (event.kind === "renewal_failed") return this.#failed(event.error, remainingMs);
     this.#trouble = undefined;
@@ -99,14 +99,14 @@ class LeaseTeller {
       this.#trouble = { message, toldMs: nowMs };
       const left = remainingMs > 0 ? `, ${formatDuration(remainingMs)} left` : "";
       const facts = { ...failureJson(error) as Record<string, unknown>, remainingMs };
-      const text = `Not renewed, tried again${left}: ${error.code}, ${message}`;
+      const text = `Renewal failed, retrying${left}: ${error.code}, ${message}`;
       this.#tell("renewal_failed", text, facts);
     }
     if (remainingMs > 0 || this.#isTtlOver) return;
     this.#isTtlOver = true;
     this.#tell(
       "ttl_over",
-      "The ttl is over: the record has expired, unless the registry stood still too. It is renewed " +
+      "The ttl has passed: the record has expired, unless the registry was down too. It is renewed " +
         "or registered again as soon as the registry answers.",
       {},
     );
@@ -120,7 +120,7 @@ function tellChange(event: LeaseEvent, tell: Tell): void {
         remainingMs: event.remainingMs,
       });
     case "expired":
-      return tell(event.kind, "Expired: it is being registered again.", {});
+      return tell(event.kind, "Expired: registering it again.", {});
     case "recovered": {
       const { incarnation } = event;
       const text = `Registered again, incarnation ${incarnationText(incarnation)}.`;
@@ -128,19 +128,18 @@ function tellChange(event: LeaseEvent, tell: Tell): void {
     }
     case "renewal_failed":
     case "ended":
-      // A failure is told elsewhere, the end once, as the result of the command.
+      // Failures are reported by #failed; the end is reported once, as the command's result.
       return;
   }
 }
 
-function hopelessFailure(lease: Lease, error: RegistryError): CliFailure {
+function refusalFailure(lease: Lease, error: RegistryError): CliFailure {
   return new CliFailure(
     error.code,
     `The ${lease.kind} ${lease.id} cannot be kept: ${error.message}`,
     {
-      advice:
-        "The node refused again and again. Ask a controller whether this identity is banned " +
-        "or lacks a grant; the record ends with its ttl at the latest.",
+      advice: "The node refused repeatedly. Ask a controller whether this identity is banned " +
+        "or lacks a grant; the record expires after its ttl at the latest.",
       fields: error.fields,
       cause: error,
     },

@@ -1,7 +1,4 @@
-/**
- * What gateways and agents have in common on the command line: flags, the region that stands in for
- * a missing one, and lists with a limit.
- */
+/** Code shared by the gateway and agent commands: flags, the default region, and limited lists. */
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { ListOptions, Page, Receipt } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
@@ -11,20 +8,20 @@ import type { Terminal } from "../terminal.ts";
 
 /** Flags of a registration. */
 export interface RegisterFlags extends ServerOptions {
-  /** False by `--no-take-over`. */
+  /** False with `--no-take-over`. */
   readonly takeOver: boolean;
 }
 
-/** Flags of a registration that is kept. */
+/** Flags of a registration whose lease is kept. */
 export type KeepFlags = RegisterFlags;
 
 /** Flags of a list. */
 export interface ListFlags extends ServerOptions {
   readonly region?: string;
   readonly limit?: string;
-  /** Where another list stopped. */
+  /** Cursor at which another list stopped. */
   readonly cursor?: string;
-  /** All columns. */
+  /** Whether to show all columns. */
   readonly wide?: boolean;
 }
 
@@ -38,7 +35,7 @@ export interface DeregisterFlags extends ServerOptions {
   readonly withAgents?: boolean;
 }
 
-/** The region that is meant: the one that was named, else that of the node. */
+/** Returns the named region, or else that of the node. */
 export async function regionOf(
   named: string | undefined,
   { client, region }: Connected,
@@ -46,14 +43,14 @@ export async function regionOf(
   return named ?? region ?? (await client.nodeStatus()).region;
 }
 
-/** The most records to list; `undefined`: all. */
+/** Returns the maximum number of records to list; `undefined` for all. */
 function limitOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const limit = Number(text);
   if (!/^\d{1,9}$/.test(text) || limit < 1) {
     throw usageFailure(
       `--limit must be an integer of at least 1: found ${JSON.stringify(text)}`,
-      "Leave it out to list all.",
+      "Omit it to list all.",
       "limit",
     );
   }
@@ -61,7 +58,7 @@ function limitOf(text: string | undefined): number | undefined {
 }
 
 /**
- * Checks the flags of a list before anybody is asked.
+ * Checks the flags of a list before any request is sent.
  *
  * @throws CliFailure `invalid_argument`.
  */
@@ -70,13 +67,13 @@ export function checkListFlags(flags: ListFlags & { readonly free?: boolean }): 
   parseCursor(flags.cursor);
   if (flags.free !== true || flags.cursor === undefined) return;
   throw usageFailure(
-    "--cursor cannot continue a list by free capacity: the order changes as gateways report",
-    "Leave out --free, or give a larger --limit.",
+    "--cursor cannot continue a list ordered by free capacity: the order changes with each report",
+    "Omit --free, or pass a larger --limit.",
     "cursor",
   );
 }
 
-/** Pages of a list from `cursor` on, until there are `limit` items or no more. */
+/** Fetches the pages of a list from `cursor`, until there are `limit` items or no more. */
 export async function gather<T>(
   fetch: (options: ListOptions) => Promise<Page<T>>,
   { limit = Infinity, cursor }: { readonly limit?: number; readonly cursor?: Uint8Array },
@@ -96,7 +93,7 @@ export async function gather<T>(
   return { items, nextCursor, receipts };
 }
 
-/** What a list is asked and shown with, from its flags. */
+/** Returns the query and the view of a list, from its flags. */
 export async function listPlan(
   flags: ListFlags,
   connected: Connected,

@@ -1,7 +1,7 @@
 /**
- * Runs a node in this process: says where it is, waits for a signal, drains and closes. The first
- * signal ends it well, a second one at once. A log that takes no more writes does not end it: what
- * it holds is read on.
+ * Runs a node in this process: prints its addresses, waits for a signal, drains and closes. The
+ * first signal shuts it down gracefully, a second one exits at once. A log that accepts no more
+ * writes does not end the node, which keeps serving reads.
  */
 import { resolve } from "node:path";
 import { RegistryError } from "../../base/errors.ts";
@@ -35,8 +35,8 @@ export async function startAndWait(
     logger.info("Stopping; another signal ends the process at once", { signal });
   });
   try {
-    // A signal during the start is kept: the node is closed as soon as it is there, and a start
-    // that waits for the disk ends.
+    // A signal during the start is remembered: the node is closed as soon as it has started, and a
+    // start that waits for the disk is aborted.
     const starting = new AbortController();
     void stop.requested.then(() => starting.abort());
     const node = await startNode({
@@ -66,13 +66,13 @@ export async function startAndWait(
   }
 }
 
-/** A setting with such a name would be lost: its operator hears of it once. */
+/** Warns once about such variables: a setting with one of these names would have no effect. */
 function warnOfServiceVariables({ environment }: Terminal, logger: Logger): void {
   const variables = serviceVariables(environment);
   if (variables.length === 0) return;
   logger.warn(
-    "Ignoring variables that Kubernetes sets for a service whose name begins with crs; " +
-      "enableServiceLinks: false in the pod's spec leaves them away",
+    "Ignoring variables that Kubernetes sets for a service whose name begins with crs; set " +
+      "enableServiceLinks: false in the pod's spec to avoid them",
     { variables: variables.join(" ") },
   );
 }
@@ -96,7 +96,7 @@ function startedJson(node: RunningNode): unknown {
   };
 }
 
-/** What a person reads first: where it is, what it is, and what to try. */
+/** Returns the text shown at the start: addresses, data folder, identity, and commands to try. */
 function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
   const addresses = node.addresses.map(hostAndPort).join(", ");
   const udp = config.webtransport === "on" ? "QUIC and WebTransport" : "QUIC";
@@ -113,7 +113,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
       `gateway list --region global${where}`,
       "demo",
     ]
-    // Whoever has no identity gets nowhere: the administrator comes first.
+    // Nothing can be done without an identity, so the administrator's certificate comes first.
     : [
       `identity issue --identity <the administrator's folder>${where}`,
       `identity join-token gateway --identity <the administrator's folder>${where}`,
@@ -136,7 +136,7 @@ function hostAndPort({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** A path as a shell takes it. */
+/** Quotes a path for a shell. */
 function shellWord(text: string): string {
   return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

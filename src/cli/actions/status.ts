@@ -1,11 +1,11 @@
-/** Shows what a node tells of itself. */
+/** Shows the status of a node. */
 import type { NodeStatus } from "../../client/mod.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { facts } from "../table.ts";
 
-/** Asks the node and prints its answer. */
+/** Fetches and prints the node's status. */
 export async function status(flags: ServerOptions, shell: Shell): Promise<number> {
   const reply = await withClient(shell, flags, async ({ client }) => {
     const node = await client.nodeStatus();
@@ -42,7 +42,7 @@ function statusReply(node: NodeStatus, where: string): Reply {
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** `812 B`, `4.1 MiB`. */
+/** Formats a size: `812 B`, `4.1 MiB`. */
 function bytesText(bytes: number): string {
   let amount = bytes;
   let unit = 0;

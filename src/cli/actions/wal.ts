@@ -1,4 +1,4 @@
-/** Looks at the log on disk: the records of one file, or a check of a whole folder. */
+/** Inspects the log on disk: prints the records of one file, or verifies a whole folder. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { logFolderOf, markFolderOf } from "../../node/data_folder.ts";
@@ -17,7 +17,7 @@ import { withProgress } from "../progress.ts";
 import { type CommonOptions, type Reply, showReply } from "../shell.ts";
 import type { Terminal } from "../terminal.ts";
 
-/** `crs wal dump`. */
+/** Implements `crs wal dump`. */
 export async function dump(
   file: string,
   flags: CommonOptions,
@@ -26,13 +26,13 @@ export async function dump(
   const bytes = readable(file, () => {
     if (statSync(file).isFile()) return readFileSync(file);
     throw usageFailure(
-      `Cannot read ${file} as it is no regular file`,
-      "Name a segment or an image of a log folder.",
+      `Cannot read ${file} as it is not a regular file`,
+      "Pass a segment or an image of a log folder.",
       file,
     );
   });
   if (flags.json !== true) {
-    // A segment has up to a million records: a line each, as they are found.
+    // A segment has up to a million records, so each line is printed as its record is read.
     for (const record of inspectRecords(bytes)) terminal.out(recordLine(record));
     return EXIT_CODES.success;
   }
@@ -40,7 +40,7 @@ export async function dump(
   return await showReply(reply, flags, terminal);
 }
 
-/** `crs wal verify`. */
+/** Implements `crs wal verify`. */
 export async function verify(
   folder: string | undefined,
   flags: CommonOptions,
@@ -57,7 +57,7 @@ export async function verify(
   return await showReply(verifyReply(path, report), flags, terminal);
 }
 
-/** `52  entries  1,312 B  sequence=7 group=3 …`: a record in one line. */
+/** Formats a record as one line: `52  entries  1,312 B  sequence=7 group=3 …`. */
 function recordLine(record: RecordInfo): string {
   const { offset, size, op, crcOk, entries, ...rest } = record;
   let line = `${String(offset).padStart(10)}  ${op.padEnd(14)} ${String(size).padStart(8)} B`;
@@ -77,7 +77,7 @@ function verifyReply(path: string, report: VerifyReport): Reply {
     text: async () => {
       const { facts } = await import("../table.ts");
       const records = Object.entries(report.records).map(([op, count]) => `${count} ${op}`);
-      const verdict = report.ok ? "The log is sound" : "The log is damaged";
+      const verdict = report.ok ? "The log is intact" : "The log is damaged";
       return `${verdict}: ${path}\n` + facts([
         ["end", stateText(report)],
         ["segments", report.segments],
@@ -96,32 +96,32 @@ function verifyReply(path: string, report: VerifyReport): Reply {
 function stateText({ state, end, watermark }: VerifyReport): string {
   switch (state) {
     case "clean":
-      return `whole, at position ${end}`;
+      return `complete, at position ${end}`;
     case "cut":
-      return `at position ${end}; what follows was never acknowledged, and a start cuts it off ` +
+      return `at position ${end}; the rest was never acknowledged and is truncated at the next start ` +
         `(synced up to ${watermark})`;
     case "damaged":
-      return `damaged after position ${end}, below ${watermark}, which was known to be synced`;
+      return `damaged after position ${end}, although everything up to ${watermark} was synced`;
     case "empty":
       return "nothing was ever written";
   }
 }
 
-/** Checks the log against its mark. Where only the mark is left, all of the log is missing. */
+/** Verifies the log against its mark. If only the mark exists, the whole log is missing. */
 function verifyPlaces(log: string, mark: string): VerifyReport {
   if (!existsSync(mark)) return verifyFolder(folderReader(log));
   const reader = existsSync(log) ? folderReader(log) : { ...folderReader(log), names: () => [] };
   return verifyFolder(reader, readFileSync(mark));
 }
 
-/** Where the log and its mark are, of a data folder or of a log's own folder. */
+/** Returns the paths of the log and its mark, given a data folder or a log folder. */
 function placesOf(folder: string): { readonly log: string; readonly mark: string } {
   const isData = [logFolderOf(folder), markFolderOf(folder)].some(isFolder);
   const data = isData ? folder : dirname(resolve(folder));
   const isLog = resolve(folder) === resolve(logFolderOf(data));
   return {
     log: isData ? logFolderOf(folder) : folder,
-    // The mark of a log that was copied elsewhere stayed where it was.
+    // The mark of a log that was copied elsewhere stayed in its original place.
     mark: isData || isLog ? `${markFolderOf(data)}/${MARK_FILE}` : "",
   };
 }
@@ -130,7 +130,7 @@ function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
 }
 
-/** What `read` gives; a path that cannot be read is the caller's mistake. */
+/** Returns the result of `read`; a path that cannot be read is reported as the caller's mistake. */
 function readable<T>(path: string, read: () => T): T {
   try {
     return read();
@@ -138,12 +138,12 @@ function readable<T>(path: string, read: () => T): T {
     const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
     if (code === "ENOENT") {
       throw new CliFailure("not_found", `Cannot read ${path}: there is no such file or folder`, {
-        advice: "Name a file or folder of a log, such as data/log.",
+        advice: "Pass a file or folder of a log, such as data/log.",
         cause: error,
       });
     }
     if (typeof code !== "string" || !/^E[A-Z]+$/.test(code)) throw error;
     const reason = error instanceof Error ? error.message : code;
-    throw usageFailure(`Cannot read ${path}: ${reason}`, "Name a file that you may read.", path);
+    throw usageFailure(`Cannot read ${path}: ${reason}`, "Pass a file that you may read.", path);
   }
 }

@@ -1,4 +1,4 @@
-/** `crs gateway …`: what is said to and asked of the registry about gateways. */
+/** The command group `crs gateway …`. */
 import type { Command } from "commander";
 import type { GatewayFlags } from "../record_fields.ts";
 import type {
@@ -11,16 +11,17 @@ import type {
 import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { addRecordOptions, newGroup, newServerCommand } from "./options.ts";
 
-/** `crs gateway`. */
+/** Creates `crs gateway`. */
 export function gatewayCommand(shell: Shell, run: Run): Command {
   const act = (use: (actions: Actions) => Promise<number>) =>
     run(async () => await use(await import("../actions/gateway.ts")));
-  return newGroup("gateway", "Registers, shows and ends gateways.", [
+  return newGroup("gateway", "Registers, shows and removes gateways.", [
     addGatewayOptions(newServerCommand(
       "register",
       "Creates a gateway, or renews it with new content. The JSON of --file may use the words " +
-        "that gateways send today (gateway_ip, gateway_domain, …). Without an id it is made of the " +
-        "domain, so that the same gateway is the same record. Another process's record is taken over.",
+        "that gateways send today (gateway_ip, gateway_domain, …). Without --id the id is derived " +
+        "from the domain, so that the same gateway has the same record. Another process's record " +
+        "is taken over.",
       [
         "gateway register --file examples/gateway.json",
         "gateway register --domain eu.gateway.example --address 192.0.2.10 --port 4000 --ttl 5m",
@@ -32,8 +33,8 @@ export function gatewayCommand(shell: Shell, run: Run): Command {
       ),
     addGatewayOptions(newServerCommand(
       "keep",
-      "Registers a gateway and renews it until ^C, then deregisters it. Tells what happens to the " +
-        "lease; ends with an error when it is lost. With --json each event is one line.",
+      "Registers a gateway and renews it until ^C, then deregisters it. Reports the events of the " +
+        "lease; ends with an error if the lease is lost. With --json each event is one line.",
       ["gateway keep --file examples/gateway.json"],
     )).option("--no-take-over", "refuses to take the record over from another process")
       .action((flags: GatewayFlags & KeepFlags) => act((actions) => actions.keep(flags, shell))),
@@ -47,26 +48,30 @@ export function gatewayCommand(shell: Shell, run: Run): Command {
       "gateway list --free --limit 3 --json",
     ])
       .option("--region <name>", "region (default: that of the node)")
-      .option("--limit <count>", "the most gateways to list")
-      .option("--cursor <hex>", "continues a list that --limit cut; it is printed there")
-      .option("--wide", "all columns, however wide the terminal is")
-      .option("--free", "active ones only, the one with the most free capacity first")
+      .option("--limit <count>", "maximum number of gateways")
+      .option("--cursor <hex>", "continues a list cut by --limit, which prints the cursor")
+      .option("--wide", "shows all columns, whatever the width of the terminal")
+      .option("--free", "lists active gateways only, most free capacity first")
       .action((flags: ListFlags & { readonly free?: boolean }) =>
         act((actions) => actions.list(flags, shell))
       ),
-    newServerCommand("drain", "Says that a gateway drains: it stays, but takes nothing new.", [
-      "gateway drain <id>",
-      "gateway drain <id> --off",
-    ])
+    newServerCommand(
+      "drain",
+      "Marks a gateway as draining: it stays registered, but should receive nothing new.",
+      [
+        "gateway drain <id>",
+        "gateway drain <id> --off",
+      ],
+    )
       .argument("<id>", "UUID of the gateway")
-      .option("--off", "it takes new agents again")
+      .option("--off", "marks it as active again")
       .action((id: string, flags: DrainFlags) => act((actions) => actions.drain(id, flags, shell))),
-    newServerCommand("deregister", "Removes a gateway now, instead of when its lease ends.", [
+    newServerCommand("deregister", "Removes a gateway now, without waiting for its lease to end.", [
       "gateway deregister <id>",
       "gateway deregister <id> --with-agents",
     ])
       .argument("<id>", "UUID of the gateway")
-      .option("--with-agents", "its agents too")
+      .option("--with-agents", "removes its agents too")
       .action((id: string, flags: DeregisterFlags) =>
         act((actions) => actions.deregister(id, flags, shell))
       ),

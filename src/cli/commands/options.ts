@@ -1,74 +1,75 @@
-/**
- * Options that many commands share, so that one name means one thing everywhere.
- */
+/** Options shared by many commands, so that a name has the same meaning everywhere. */
 import { Command } from "commander";
 import type { Run, Shell } from "../shell.ts";
 
-/** What makes a command: see {@link Run}. */
+/** A function that creates a command; see {@link Run}. */
 export type MakeCommand = (shell: Shell, run: Run) => Command;
 
-/** A command with `--json`, and with its examples at the end of its help. */
+/** Creates a command with `--json`, and with its examples at the end of its help. */
 export function newCommand(name: string, description: string, examples: readonly string[]) {
   const command = new Command(name).description(description).summary(firstSentence(description));
   command.option("--json", "prints one JSON document, for scripts");
   return withExamples(command, examples);
 }
 
-/** A command that talks to a node. */
+/** Creates a command that talks to a node. */
 export function newServerCommand(name: string, description: string, examples: readonly string[]) {
   return newCommand(name, description, examples)
-    .option("--server <host:port>", "node to ask, several with commas (env: CRS_SERVER)")
+    .option(
+      "--server <host:port>",
+      "node to contact; separate several with commas (env: CRS_SERVER)",
+    )
     .option("--data <folder>", "data folder of a local node (default: ./data, env: CRS_DATA)")
-    .option("--ca <file>", "PEM file of the CA by which --server is believed (env: CRS_CA)")
+    .option("--ca <file>", "PEM file of the CA that verifies --server (env: CRS_CA)")
     .option(
       "--pin <sha256>",
-      "hash of the certificate by which --server is believed; may be repeated (env: CRS_PIN)",
+      "hash of the certificate of --server; repeatable (env: CRS_PIN)",
       collect,
     )
     .option(
       "--identity <folder>",
-      "identity to prove, made by crs identity issue (env: CRS_IDENTITY)",
+      "identity to use, created by crs identity issue (env: CRS_IDENTITY)",
     )
     .option(
       "--use-token-file <path>",
-      "file of a token whose grants count beside those of the identity; - for standard input",
+      "file that contains a token with additional grants; - for standard input",
     )
     .option(
       "--use-token <token>",
-      "the token itself, which other users of this machine see (env: CRS_USE_TOKEN)",
+      "the token itself, which other users of this machine can see (env: CRS_USE_TOKEN)",
     )
-    .option("--tls", "goes by TLS over TCP, where UDP is blocked; needs --identity")
-    .option("--timeout <duration>", "time for the answer, such as 500ms or 5 (seconds)");
+    .option("--tls", "uses TLS over TCP, for networks that block UDP; requires --identity")
+    .option("--timeout <duration>", "timeout of the command, such as 500ms or 5 (seconds)");
 }
 
-/** A command that only holds others. */
+/** Creates a command that only groups others. */
 export function newGroup(name: string, description: string, commands: readonly Command[]): Command {
   const group = new Command(name).description(description).usage("<command> [options]");
   for (const command of commands) group.addCommand(command);
   return group;
 }
 
-/** What a record is made of: a file, and flags that have the last word. */
+/** Adds the options that describe a record: a file, and flags that override it. */
 export function addRecordOptions(command: Command): Command {
   return command
-    .option("--file <path>", "JSON of the record; - for standard input; flags have the last word")
-    .option("--id <uuid>", "id (default: made of the domain)")
-    .option("--domain <name>", "domain by which it is found")
+    .option("--file <path>", "JSON file of the record; - for standard input; flags override it")
+    .option("--id <uuid>", "id (default: derived from the domain)")
+    .option("--domain <name>", "domain that resolves to it")
     .option("--address <ip>", "IPv4 or IPv6 address")
     .option("--port <number>", "port")
     .option("--region <name>", "region (default: that of the file, else of the node)")
-    .option("--label <key=value>", "label; may be repeated", collect)
+    .option("--label <key=value>", "label; repeatable", collect)
     .option("--credential-hash <hex>", "hash of its credential")
     .option("--ttl <duration>", "lease, 5s to 24h, such as 30 (seconds) or 5m (default: 30s)")
-    .option("--draining", "it takes nothing new");
+    .option("--draining", "marks it as draining: it should receive nothing new");
 }
 
-/** Gathers an option that may be repeated. */
+/** Collects the values of an option that may be repeated. */
 export function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...earlier ?? [], value];
 }
 
-/** What the list of commands shows. */
+/** Returns the summary shown in the list of commands. */
 function firstSentence(description: string): string {
   return /^.*?[.:](?= |$)/s.exec(description)![0].replace(/[.:]$/, "");
 }

@@ -1,6 +1,6 @@
 /**
- * `crs start`: runs a node. Its options are the table of settings, so that flags, variables, file
- * and help never differ.
+ * The command `crs start`: runs a node. Its options are generated from the table of settings, so
+ * that flags, variables, file and help never differ.
  */
 import { Option } from "commander";
 import {
@@ -15,12 +15,12 @@ import {
 import type { CommonOptions } from "../shell.ts";
 import { type MakeCommand, newCommand } from "./options.ts";
 
-/** `crs start`. */
+/** Creates `crs start`. */
 export const startCommand: MakeCommand = (shell, run) => {
   const command = newCommand(
     "start",
-    "Runs a node until it is told to stop. A first start makes the data folder and a development " +
-      "identity in it. SIGINT or SIGTERM drains and closes; a second one ends it at once.",
+    "Runs a node until it is told to stop. The first start creates the data folder with a " +
+      "development identity. SIGINT or SIGTERM drains and closes; a second signal exits at once.",
     [
       "start",
       "start --port 0 --ops-port 0 --data /tmp/registry",
@@ -43,12 +43,15 @@ export const startCommand: MakeCommand = (shell, run) => {
   }
   command.option(
     "--accept-data-loss",
-    "starts although acknowledged data is gone from the log: what is missing stays lost, and the " +
+    "starts although acknowledged data is missing from the log: that data stays lost, and the " +
       "cluster's generation is raised",
   );
-  // For programs that start a node and must not leave it behind, as the demonstration does.
+  // For programs that start a node and must not leave it running, such as the demonstration.
   command.addOption(
-    new Option("--stop-with-stdin", "stops when standard input ends, as with a parent that died")
+    new Option(
+      "--stop-with-stdin",
+      "stops when standard input ends, for example when the parent process dies",
+    )
       .hideHelp(),
   );
   return command.action(async (flags: Readonly<Record<string, unknown>> & CommonOptions) => {

@@ -1,12 +1,12 @@
-/** `crs status`: what a node tells of itself. */
+/** The command `crs status`: shows the status of a node. */
 import type { ServerOptions } from "../shell.ts";
 import { type MakeCommand, newServerCommand } from "./options.ts";
 
-/** `crs status`. */
+/** Creates `crs status`. */
 export const statusCommand: MakeCommand = (shell, run) =>
   newServerCommand(
     "status",
-    "Shows what a node tells of itself. A node that is not ready is told by exit code 4.",
+    "Shows the status of a node. The exit code is 4 if the node is not ready.",
     ["status", "status --server 127.0.0.1:4443 --ca data/identity/ca.pem"],
   ).action(async (flags: ServerOptions) => {
     await run(async () => {

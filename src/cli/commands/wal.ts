@@ -1,15 +1,15 @@
-/** `crs wal …`: looks at the log on disk, of a node that runs or not. */
+/** The command group `crs wal …`: inspects the log on disk, whether or not its node is running. */
 import type { Command } from "commander";
 import type { CommonOptions, Run, Shell } from "../shell.ts";
 import { newCommand, newGroup } from "./options.ts";
 
-/** `crs wal`. */
+/** Creates `crs wal`. */
 export function walCommand(shell: Shell, run: Run): Command {
-  return newGroup("wal", "Looks at the log on disk; changes nothing.", [
+  return newGroup("wal", "Inspects the log on disk; changes nothing.", [
     newCommand(
       "dump",
-      "Prints the records of one file of the log, a segment or an image, in order. A record whose " +
-        "checksum is wrong is shown as such; it may be the torn end of a log that was cut off.",
+      "Prints the records of one file of the log, a segment or an image, in order. A record with " +
+        "a wrong checksum is marked; it may be the torn end of a log.",
       ["wal dump data/log/<file>", "wal dump data/log/<file> --json"],
     ).argument("<file>", "segment or image")
       .action(async (file: string, flags: CommonOptions) => {
@@ -20,8 +20,8 @@ export function walCommand(shell: Shell, run: Run): Command {
       }),
     newCommand(
       "verify",
-      "Checks a whole log as a start would, images included. Damage ends with exit code 1, and " +
-        "each place is named by file and offset.",
+      "Verifies a whole log as a start would, including images. The exit code is 1 if the log is " +
+        "damaged; each damage is listed with file and offset.",
       ["wal verify", "wal verify /var/lib/registry/log"],
     ).argument("[folder]", "folder of the log, or the data folder (default: that of CRS_DATA)")
       .action(async (folder: string | undefined, flags: CommonOptions) => {

@@ -1,7 +1,7 @@
 /**
  * The fleet of a demonstration: gateways that keep themselves and their agents alive over one
- * connection each, and proxies that resolve agents. A few agents come and go and gateways report and
- * drain meanwhile, so that what is seen is not only reading.
+ * connection each, and proxies that resolve agents. Meanwhile a few agents come and go, and
+ * gateways report and drain, so that the demonstration shows more than reads.
  */
 import type { World } from "../../base/world.ts";
 import {
@@ -16,18 +16,18 @@ import type { Dialer, Endpoint, Trust } from "../../../transport/transport.ts";
 import type { DemoSettings } from "./settings.ts";
 import type { Tally } from "./tally.ts";
 
-/** Where all of it is. */
+/** The region of all records. */
 export const DEMO_REGION = "global";
-/** A short lease, so that a short demonstration shows renewals, ms. */
+/** A short ttl, so that a short demonstration shows renewals, ms. */
 const TTL_MS = 6_000;
-/** A gateway does something beside renewing about this often, ms. */
+/** Mean interval between a gateway's actions other than renewals, ms. */
 const CHANGE_MS = 1_000;
 /** One lookup in this many asks for the best gateways of the region instead of an agent. */
 const FIND_GATEWAYS_EVERY = 25;
-/** Connections that are made at once. */
+/** Maximum number of connections established concurrently. */
 const CONNECT_AT_ONCE = 10;
 
-/** What a fleet is made with. */
+/** Parameters of a {@link Fleet}. */
 export interface FleetOptions {
   readonly settings: DemoSettings;
   readonly endpoints: readonly Endpoint[];
@@ -46,12 +46,12 @@ interface Gateway {
   isDraining: boolean;
 }
 
-/** The domain of an agent, by its number. */
+/** Returns the domain of an agent, by its number. */
 function agentDomain(number: number): string {
   return `a${number}.demo.example`;
 }
 
-/** Gateways and proxies at work. */
+/** The gateways and proxies of a demonstration. */
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #gateways: Gateway[] = [];
@@ -73,7 +73,7 @@ export class Fleet {
     });
   }
 
-  /** Begins to work, until `stop`. */
+  /** Starts working; {@link stop} ends it. */
   run(): void {
     const owners = new Set(this.#gateways.map(({ client }) => client));
     const proxies = this.#clients.filter((client) => !owners.has(client));
@@ -83,7 +83,7 @@ export class Fleet {
     ]);
   }
 
-  /** Ends the work and says goodbye. */
+  /** Stops working and closes all clients. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#options.tally.ended = true;
@@ -148,7 +148,7 @@ export class Fleet {
     else if (event.kind === "expired") tally.fail("renew", "not_found");
   }
 
-  /** What a gateway does beside renewing: reports, drains for a while, or an agent comes and goes. */
+  /** Runs a gateway's actions other than renewals: reports, drains, and replaces agents. */
   async #change(gateway: Gateway): Promise<void> {
     const { tally, world: { entropy } } = this.#options;
     const { lease, agents, fields, client } = gateway;
@@ -175,7 +175,7 @@ export class Fleet {
     }
   }
 
-  /** What a proxy does. */
+  /** Runs the lookups of a proxy. */
   async #look(proxy: Client): Promise<void> {
     const { tally, settings, world: { entropy } } = this.#options;
     for (let turn = 1;; turn++) {
@@ -191,7 +191,7 @@ export class Fleet {
     }
   }
 
-  /** Waits; false when the fleet was stopped. */
+  /** Waits; returns false when the fleet was stopped. */
   async #pause(ms: number): Promise<boolean> {
     if (ms > 0 && !this.#isStopped) {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 /**
- * The node of a demonstration: a process of its own, so that the fleet's load does not sit in it, on
- * a temporary folder and free ports, gone with all its files afterwards. It ends with this process
- * in any case, for it watches its standard input.
+ * The node of a demonstration. It is a separate process, so that the fleet's load does not run in
+ * it; it uses a temporary folder and free ports, and its files are removed afterwards. It watches
+ * its standard input, so it always ends with this process.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,18 +9,18 @@ import { join } from "node:path";
 import { RegistryError } from "../../base/errors.ts";
 import type { Terminal } from "../terminal.ts";
 
-/** From the start of the process to its first words, ms; it takes well below 1 s. */
+/** Time limit from the start of the process to its first output, ms; it takes well below 1 s. */
 const READY_MS_MAX = 15_000;
-/** For its end in good order, ms. */
+/** Time limit for its graceful shutdown, ms. */
 const STOP_MS_MAX = 10_000;
-/** Of what it says on standard error, the last characters are kept. */
+/** Number of characters kept from the end of its standard error. */
 const SAID_CHARACTERS_MAX = 4_096;
 
 /** A running node. */
 export class NodeProcess {
   readonly dataFolder: string;
   readonly #child: Deno.ChildProcess;
-  /** What it said, to be told where it fails. */
+  /** The node's last output on standard error, reported if it fails. */
   #said = "";
 
   private constructor(dataFolder: string, child: Deno.ChildProcess) {
@@ -30,9 +30,9 @@ export class NodeProcess {
   }
 
   /**
-   * Starts a node and waits until it serves. The program is the one that runs, `crs`.
+   * Starts a node and waits until it serves. It runs the same program as this process, `crs`.
    *
-   * @throws RegistryError `internal` with what it said, where it does not.
+   * @throws RegistryError `internal` with the node's output, if it does not start.
    */
   static async start(terminal: Pick<Terminal, "environment">): Promise<NodeProcess> {
     const dataFolder = mkdtempSync(join(tmpdir(), "crs-demo-"));
@@ -44,7 +44,7 @@ export class NodeProcess {
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      // ^C is for the demonstration, which ends its node itself.
+      // ^C is for the demonstration, which stops its node itself.
       detached: true,
     }).spawn();
     const node = new NodeProcess(dataFolder, child);
@@ -57,7 +57,7 @@ export class NodeProcess {
     }
   }
 
-  /** Ends it and removes its files. */
+  /** Stops the node and removes its files. */
   async stop(): Promise<void> {
     await this.#child.stdin.close();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS_MAX);
@@ -66,7 +66,7 @@ export class NodeProcess {
     rmSync(this.dataFolder, { recursive: true, force: true });
   }
 
-  /** Waits for its first words: it prints nothing before it serves. */
+  /** Waits for the node's first output; it prints nothing before it serves. */
   async #ready(): Promise<void> {
     const reader = this.#child.stdout.getReader();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -89,7 +89,7 @@ export class NodeProcess {
   }
 }
 
-/** The environment without settings that are meant for another node. */
+/** Returns the environment without settings, which are meant for another node. */
 function withoutSettings(environment: Terminal["environment"]): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

@@ -1,28 +1,30 @@
-/** What a demonstration shows: a table while it runs, lines where nobody watches, the result. */
+/**
+ * Output of a demonstration: a table while it runs, lines where there is no terminal, the result.
+ */
 import type { NodeStatus } from "../../client/mod.ts";
 import { jsonDocument } from "../shell.ts";
 import { table } from "../table.ts";
 import type { DemoSettings } from "./settings.ts";
 import type { DemoOperation, OperationFigures, Tally } from "./tally.ts";
 
-/** A moment of a demonstration, or its end. */
+/** The state of a demonstration during its run or at its end. */
 export interface DemoMoment {
   readonly settings: DemoSettings;
   readonly tally: Tally;
-  /** Since the fleet is at work, s. */
+  /** Time since the fleet started working, s. */
   readonly elapsedS: number;
-  /** What the node last told. */
+  /** The last status the node reported. */
   readonly node: NodeStatus | undefined;
 }
 
-/** The live table. */
+/** Returns the live table. */
 export function liveText(moment: DemoMoment): string {
   const { elapsedS, settings } = moment;
   return `\n${elapsedS.toFixed(0)} s of ${settings.seconds} s, ^C to end\n${nodeLine(moment)}\n` +
     figuresTable(moment);
 }
 
-/** A line for a log. */
+/** Returns a line for a log. */
 export function lineText({ elapsedS, tally }: DemoMoment): string {
   const resolve = tally.figures("resolve");
   const { count } = tally.figures("renew");
@@ -33,7 +35,7 @@ export function lineText({ elapsedS, tally }: DemoMoment): string {
     `${grouped(count)} renewed, ${grouped(tally.failed)} failed\n`;
 }
 
-/** The result for people. */
+/** Returns the result for people. */
 export function resultText(moment: DemoMoment): string {
   const { settings, elapsedS, tally } = moment;
   const { gateways, agents, proxies } = settings;
@@ -41,10 +43,10 @@ export function resultText(moment: DemoMoment): string {
     `${grouped(proxies)} proxies, for ${elapsedS.toFixed(1)} s\n${nodeLine(moment)}\n` +
     figuresTable(moment);
   for (const [code, count] of tally.failures) text += `${grouped(count)} failed: ${code}\n`;
-  return `${text}Times as the fleet saw them; node and fleet shared this machine.\n`;
+  return `${text}Times were measured by the fleet; node and fleet shared this machine.\n`;
 }
 
-/** The result for scripts. */
+/** Returns the result for scripts. */
 export function resultJson({ settings, elapsedS, tally, node }: DemoMoment): string {
   return jsonDocument({
     settings,
@@ -87,7 +89,7 @@ function row(figures: OperationFigures, elapsedS: number): string[] {
   const times = latencyMs === null
     ? ["", "", "", ""]
     : [latencyMs.p50, latencyMs.p90, latencyMs.p99, latencyMs.max].map(shownMs);
-  // What is done before the fleet is at work has no rate.
+  // Operations done before the fleet starts working have no rate.
   const hasRate = elapsedS > 0 && !SETUP.has(operation);
   const perSecond = hasRate ? grouped(Math.round(count / elapsedS)) : "";
   return [operation, grouped(count), perSecond, grouped(notFound), grouped(failed), ...times];

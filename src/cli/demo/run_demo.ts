@@ -1,6 +1,6 @@
 /**
- * A demonstration from begin to end: starts a node, lets a fleet work on it, shows what happens, and
- * leaves nothing behind.
+ * Runs a demonstration: starts a node, runs a fleet against it, shows the progress, and removes
+ * everything afterwards.
  */
 import { guardRejections } from "../../../transport/guard.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
@@ -17,11 +17,11 @@ import { type DemoMoment, lineText, liveText, resultJson, resultText } from "./r
 import { type DemoFlags, type DemoSettings, demoSettings } from "./settings.ts";
 import { Tally } from "./tally.ts";
 
-/** How often the table is drawn anew, and how often a line is written instead, ms. */
+/** Interval between updates of the table, and between lines without a terminal, ms. */
 const LIVE_MS = 500;
 const LINE_MS = 5_000;
 
-/** `crs demo`. @throws RegistryError where the node cannot be started or reached. */
+/** Implements `crs demo`. @throws RegistryError if the node cannot be started or reached. */
 export async function runDemo(flags: DemoFlags, terminal: Terminal): Promise<number> {
   const settings = demoSettings(flags);
   const stop = new StopRequest(terminal, () => {});
@@ -71,7 +71,7 @@ async function runFleet({ settings, target, terminal, stop }: FleetRun): Promise
     const end = world.scheduler.after(settings.seconds * 1_000, () => view.end());
     stop.requested.then(() => view.end());
     while (await view.wait()) {
-      // A node too busy to tell of itself keeps its last figures; the table counts what failed.
+      // If the node is too busy to answer, its last figures stay; the table counts the failures.
       node = await observer.nodeStatus().catch(() => undefined) ?? node;
       view.show();
     }
@@ -88,7 +88,9 @@ async function runFleet({ settings, target, terminal, stop }: FleetRun): Promise
   }
 }
 
-/** Shows moments: over and over in one place at a terminal, else a line now and then. */
+/**
+ * The display of a demonstration: updated in place at a terminal, otherwise a line now and then.
+ */
 class DemoView {
   readonly #terminal: Terminal;
   readonly #moment: () => DemoMoment;
@@ -102,7 +104,7 @@ class DemoView {
     this.#live = new LiveText(terminal);
   }
 
-  /** Waits for the next moment to show; false at the end. */
+  /** Waits until the next update; returns false at the end. */
   async wait(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#terminal.isErrTty ? LIVE_MS : LINE_MS);

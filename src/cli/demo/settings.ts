@@ -1,4 +1,4 @@
-/** How large a demonstration is: flags, defaults and bounds. */
+/** The size of a demonstration: flags, defaults and bounds. */
 import { DEMO_AGENTS_MAX, DEMO_GATEWAYS_MAX, DEMO_PROXIES_MAX } from "../../base/limits.ts";
 import { usageFailure } from "../failure.ts";
 import type { CommonOptions } from "../shell.ts";
@@ -9,11 +9,11 @@ export interface DemoSettings {
   readonly gateways: number;
   readonly agents: number;
   readonly proxies: number;
-  /** Lookups of one proxy a second; 0: as fast as answers come. */
+  /** Lookups per second of one proxy; 0 for as fast as answers arrive. */
   readonly rate: number;
 }
 
-/** What holds where nothing is said. */
+/** Default sizes. */
 export const DEMO_DEFAULTS: DemoSettings = {
   seconds: 20,
   gateways: 20,
@@ -22,7 +22,7 @@ export const DEMO_DEFAULTS: DemoSettings = {
   rate: 20,
 };
 
-/** The least and the most of each. */
+/** Minimum and maximum of each size. */
 const BOUNDS: { readonly [_ in keyof DemoSettings]: readonly [number, number] } = {
   seconds: [1, 3_600],
   gateways: [1, DEMO_GATEWAYS_MAX],
@@ -34,7 +34,7 @@ const BOUNDS: { readonly [_ in keyof DemoSettings]: readonly [number, number] } 
 /** Flags as typed. */
 export type DemoFlags = CommonOptions & { readonly [_ in keyof DemoSettings]?: string };
 
-/** The sizes that the flags mean. @throws CliFailure `invalid_argument`. */
+/** Returns the sizes given by the flags. @throws CliFailure `invalid_argument`. */
 export function demoSettings(flags: DemoFlags): DemoSettings {
   const settings: Record<keyof DemoSettings, number> = { ...DEMO_DEFAULTS };
   for (const key of Object.keys(BOUNDS) as (keyof DemoSettings)[]) {
@@ -45,7 +45,7 @@ export function demoSettings(flags: DemoFlags): DemoSettings {
     if (!/^\d{1,9}$/.test(text) || value < min || value > max) {
       throw usageFailure(
         `--${key} must be an integer in [${min}, ${max}]: found ${JSON.stringify(text)}`,
-        `Leave it out for ${DEMO_DEFAULTS[key]}.`,
+        `Omit it for the default, ${DEMO_DEFAULTS[key]}.`,
         key,
       );
     }

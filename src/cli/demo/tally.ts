@@ -1,8 +1,8 @@
-/** What the fleet of a demonstration did: how often, how long, and what went wrong. */
+/** Counts, latencies and failures of a demonstration's fleet. */
 import { type ErrorCode, toRegistryError } from "../../base/errors.ts";
 import { Latencies } from "../../base/latencies.ts";
 
-/** What the fleet does, in the order in which tables list it. */
+/** The fleet's operations, in the order in which tables list them. */
 export const DEMO_OPERATIONS = [
   "connect",
   "register gateway",
@@ -18,11 +18,13 @@ export const DEMO_OPERATIONS = [
 /** One of {@link DEMO_OPERATIONS}. */
 export type DemoOperation = (typeof DEMO_OPERATIONS)[number];
 
-/** The figures of one operation. Times are ms; those of `renew`, made by the SDK, are not known. */
+/**
+ * The figures of one operation. Times are ms; those of `renew`, which the SDK sends, are unknown.
+ */
 export interface OperationFigures {
   readonly operation: DemoOperation;
   readonly count: number;
-  /** Proven answers that there is no such record, as while an agent is away. */
+  /** Proven answers that there is no such record, for example while an agent is away. */
   readonly notFound: number;
   readonly failed: number;
   readonly latencyMs:
@@ -30,16 +32,16 @@ export interface OperationFigures {
     | null;
 }
 
-/** Counts and times operations. */
+/** Counts and latencies of operations. */
 export class Tally {
   readonly #latencies = new Map<DemoOperation, Latencies>();
   readonly #counts = new Map<DemoOperation, number>();
   readonly #notFound = new Map<DemoOperation, number>();
   readonly #failed = new Map<DemoOperation, number>();
   readonly #nowMs: () => number;
-  /** Failures by code, those that say `not_found` left out. */
+  /** Failures by code, except `not_found`. */
   readonly failures = new Map<ErrorCode, number>();
-  /** Set when the demonstration ends: what is cut short then is no failure. */
+  /** Set when the demonstration ends: an operation interrupted after that is not a failure. */
   ended = false;
 
   /** @param nowMs a monotonic clock. */
@@ -47,7 +49,9 @@ export class Tally {
     this.#nowMs = nowMs;
   }
 
-  /** Runs and times one operation; what it throws is counted and gives `undefined`. */
+  /**
+   * Runs and times one operation. If it throws, the failure is counted and `undefined` returned.
+   */
   async time<T>(operation: DemoOperation, run: () => Promise<T>): Promise<T | undefined> {
     const startMs = this.#nowMs();
     try {
@@ -65,7 +69,7 @@ export class Tally {
     }
   }
 
-  /** Counts what is not timed. */
+  /** Counts an operation that is not timed. */
   count(operation: DemoOperation, times = 1): void {
     add(this.#counts, operation, times);
   }
@@ -77,12 +81,12 @@ export class Tally {
     add(this.failures, code);
   }
 
-  /** How many failed in all. */
+  /** The total number of failures. */
   get failed(): number {
     return [...this.#failed.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** The figures of one operation. */
+  /** Returns the figures of one operation. */
   figures(operation: DemoOperation): OperationFigures {
     const latencies = this.#latencies.get(operation);
     return {
@@ -99,7 +103,7 @@ export class Tally {
     };
   }
 
-  /** The figures of all operations that were used. */
+  /** Returns the figures of all operations that were used. */
   all(): OperationFigures[] {
     return DEMO_OPERATIONS.map((operation) => this.figures(operation))
       .filter(({ count, failed }) => count + failed > 0);
@@ -117,7 +121,7 @@ function add<K>(counts: Map<K, number>, key: K, times = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + times);
 }
 
-/** To a microsecond. */
+/** Rounds to a microsecond. */
 function rounded(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

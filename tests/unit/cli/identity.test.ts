@@ -165,7 +165,7 @@ test("crs identity ban says where nothing of the name is known", async () => {
   });
   assert.is(code, 0);
   assert.match(stdout, `Banned subject ${SUBJECT}.`);
-  assert.match(stdout, "No certificate was issued to it so far");
+  assert.match(stdout, "No certificate has been issued to it yet");
 });
 
 test("crs identity bans lists all pages, with whom, until when and by whom", async () => {
@@ -212,7 +212,7 @@ test("crs identity audit reads all pages; --verify tells that they hold together
   const answers = { "identities.audit": auditLog(5) };
   const { code, stdout, calls } = await crs("identity audit --verify", { answers });
   assert.equal([code, calls.length], [0, 3]);
-  assert.match(stdout, "5 entries follow each other");
+  assert.match(stdout, "Verified the chain of 5 entries");
   assert.match(stdout, /1 +2023-11-14T22:13:20.000Z +enrol +3 +spiffe/);
   const last = await crs("identity audit --last 2 --json", { answers });
   const { verified, entries } = JSON.parse(last.stdout);

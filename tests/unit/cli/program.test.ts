@@ -362,7 +362,7 @@ test("gateway deregister says what was removed", async () => {
     deregisterGateway: { removed: 0, receipts: [] },
   });
   assert.equal(gone.calls[0]?.[2], { withAgents: false });
-  assert.ok(gone.stdout.includes("gone already"));
+  assert.ok(gone.stdout.includes("already gone"));
 });
 
 test("agent get takes an id, and tells a domain's owner what to type", async () => {
@@ -536,14 +536,14 @@ test("gateway keep says once when the ttl is over, and does not repeat itself", 
   assert.is(code, 0);
   const said = stdout.trim().split("\n").slice(1, -2).map((line) => line.slice(0, 24));
   assert.equal(said, [
-    "Not renewed, tried again",
-    "The ttl is over: the rec",
-    "Not renewed, tried again",
+    "Renewal failed, retrying",
+    "The ttl has passed: the ",
+    "Renewal failed, retrying",
     "Renewed: 30 s left.",
-    "Not renewed, tried again",
-    "The ttl is over: the rec",
+    "Renewal failed, retrying",
+    "The ttl has passed: the ",
   ]);
-  assert.ok(stdout.includes("tried again, 5 s left: deadline_exceeded"), stdout);
+  assert.ok(stdout.includes("retrying, 5 s left: deadline_exceeded"), stdout);
   const script = await kept(outage, " --json");
   const events = script.stdout.trim().split("\n").map((line) => JSON.parse(line));
   assert.is(events.filter(({ event }) => event === "renewal_failed").length, 5);
@@ -577,7 +577,7 @@ test("RefusalWatch counts refused connections until one is made", async () => {
     }) as const;
   const watch = new RefusalWatch();
   let isOver = false;
-  void watch.hopeless.then(() => isOver = true);
+  void watch.refused.then(() => isOver = true);
   const refuse = (times: number) => {
     for (let time = 0; time < times; time++) watch.connection(attempt("unauthenticated"));
   };
@@ -588,7 +588,7 @@ test("RefusalWatch counts refused connections until one is made", async () => {
   await Promise.resolve();
   assert.is(isOver, false);
   refuse(1);
-  assert.is((await watch.hopeless).code, "unauthenticated");
+  assert.is((await watch.refused).code, "unauthenticated");
 });
 
 test("gateway keep ends with the reason when the lease is lost", async () => {
