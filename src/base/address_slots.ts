@@ -1,35 +1,37 @@
 /**
- * A bounded number of places for parties that have proven nothing, shared fairly between addresses.
+ * A bounded pool of slots for unauthenticated parties, shared fairly between addresses.
  *
- * Who needs a place where there is none gets that of the oldest that is idle: first among those of its
- * own address, if that has all it may have, then among all. So whoever opens and says nothing drives
- * out its own kind, and whoever speaks at once is served. Pure bookkeeping without a clock.
+ * When no slot is free, the oldest idle holder is evicted: from the same address if that address
+ * has reached its own limit, otherwise from all. Parties that open connections and stay silent
+ * therefore evict each other, and a party that sends at once is served. Pure bookkeeping, no clock.
  */
 
-/** Who holds a place. */
+/** The holder of a slot. */
 export interface SlotHolder {
-  /** True while it may be evicted: it has sent nothing, or nothing of it is being worked on. */
+  /**
+   * Reports whether it may be evicted: it has sent nothing, or none of its requests is in progress.
+   */
   isIdle(): boolean;
-  /** Called once when its place is given to another; must not throw. */
+  /** Called once when its slot is given to another holder; must not throw. */
   evict(): void;
 }
 
-/** How many places there are. */
+/** Sizes and eviction policy of an {@link AddressSlots}. */
 export interface AddressSlotsLimits {
   readonly max: number;
-  /** Of one address. */
+  /** Maximum slots held by one address. */
   readonly perAddressMax: number;
-  /** True: where nobody is idle the oldest gives way all the same. Default false. */
+  /** Whether the oldest holder is evicted even when no holder is idle. Default false. */
   readonly evictsBusy?: boolean;
 }
 
-/** A place that was taken. */
+/** A slot that was taken. */
 export interface AddressSlot {
-  /** Gives the place back. Idempotent; needless after an eviction. */
+  /** Returns the slot to the pool. Idempotent; not needed after an eviction. */
   release(): void;
 }
 
-/** Busy holders that are passed over for an idle one, where a busy one may be evicted too. */
+/** Maximum busy holders examined in search of an idle one when a busy one may be evicted too. */
 const LOOKS_MAX = 64;
 
 interface Taken {
@@ -37,7 +39,7 @@ interface Taken {
   readonly holder: SlotHolder;
 }
 
-/** The places. */
+/** A pool of slots with limits in total and per address. */
 export class AddressSlots {
   readonly #limits: AddressSlotsLimits;
   /** In the order in which they were taken. */
@@ -49,21 +51,22 @@ export class AddressSlots {
     this.#limits = limits;
   }
 
-  /** Places that are taken. */
+  /** Number of slots taken. */
   get count(): number {
     return this.#taken.size;
   }
 
-  /** Holders that were evicted so far. */
+  /** Number of holders evicted so far. */
   get evicted(): number {
     return this.#evicted;
   }
 
   /**
-   * Takes a place, evicting an idle holder where that is needed.
+   * Takes a slot, evicting an idle holder if necessary.
    *
-   * @param address whom it counts for: see `addressKey` of the transport; `undefined`: nobody.
-   * @returns `undefined` when every holder that could give way is busy.
+   * @param address the address that the slot counts against: see `addressKey` of the transport;
+   * `undefined` counts against none.
+   * @returns `undefined` when no holder can be evicted because all candidates are busy.
    */
   take(address: string | undefined, holder: SlotHolder): AddressSlot | undefined {
     const { max, perAddressMax } = this.#limits;

@@ -1,9 +1,10 @@
 /**
- * Assertions for bugs, always on. A failed assertion stops the smallest thing that can be stopped
- * whole (a session, a group); it is never a caller's mistake and never an operating condition.
+ * Assertions for bugs, always enabled. A failed assertion stops the smallest unit that can be
+ * stopped as a whole (a session, a group). Assertions are never used for caller mistakes or
+ * operating conditions.
  */
 
-/** A broken invariant of this program. Whoever owns the smallest stoppable part catches it. */
+/** A broken invariant of this program. The owner of the smallest stoppable unit catches it. */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
 }
@@ -11,7 +12,7 @@ export class InvariantError extends Error {
 /**
  * Throws {@link InvariantError} with `message` unless `condition` holds.
  *
- * @param message a function where the text is put together and the assertion is made all the time.
+ * @param message a function defers building the text, for assertions that run often.
  */
 export function assert(
   condition: boolean,
@@ -20,13 +21,13 @@ export function assert(
   if (!condition) throw new InvariantError(typeof message === "string" ? message : message());
 }
 
-/** Returns `value`, which by an invariant is there. */
+/** Returns `value`; throws {@link InvariantError} when it is null or undefined. */
 export function defined<T>(value: T | undefined | null, message: string): T {
   if (value === undefined || value === null) throw new InvariantError(message);
   return value;
 }
 
-/** The branch that the types say cannot be reached. */
+/** Marks a branch that the types rule out; throws {@link InvariantError} when it is reached. */
 export function unreachable(value: never): never {
   throw new InvariantError(`Unreachable value: ${String(value)}`);
 }

@@ -1,13 +1,13 @@
-/** A first-in, first-out queue with a limit: a full one refuses, it does not grow. */
+/** A bounded first-in, first-out queue. A full queue refuses items instead of growing. */
 
-/** A ring of at most `capacity` items. */
+/** A ring buffer of at most `capacity` items. */
 export class BoundedQueue<T> {
   readonly capacity: number;
   #items: (T | undefined)[];
   #head = 0;
   #count = 0;
 
-  /** @param capacity the most items it holds, at least 1. */
+  /** @param capacity the maximum number of items, at least 1. */
   constructor(capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw new RangeError(
@@ -18,12 +18,12 @@ export class BoundedQueue<T> {
     this.#items = new Array<T | undefined>(Math.min(capacity, 16));
   }
 
-  /** How many items wait. */
+  /** Number of queued items. */
   get count(): number {
     return this.#count;
   }
 
-  /** Adds `item` at the end; false, and nothing added, when it is full. */
+  /** Appends `item`. Returns false, and adds nothing, when the queue is full. */
   push(item: T): boolean {
     if (this.#count === this.capacity) return false;
     if (this.#count === this.#items.length) this.#grow();
@@ -32,7 +32,7 @@ export class BoundedQueue<T> {
     return true;
   }
 
-  /** Takes the oldest item, or `undefined` when none waits. */
+  /** Removes and returns the oldest item, or returns `undefined` when the queue is empty. */
   shift(): T | undefined {
     if (this.#count === 0) return undefined;
     const item = this.#items[this.#head];
@@ -42,7 +42,7 @@ export class BoundedQueue<T> {
     return item;
   }
 
-  /** The items, oldest first; the queue must not change meanwhile. */
+  /** Iterates over the items, oldest first. The queue must not change during the iteration. */
   *[Symbol.iterator](): IterableIterator<T> {
     for (let index = 0; index < this.#count; index++) {
       yield this.#items[(this.#head + index) % this.#items.length] as T;

@@ -1,6 +1,6 @@
-/** Small operations on bytes that the runtime lacks. All synchronous, none keeps its arguments. */
+/** Byte operations that the runtime lacks. All are synchronous, and none retains its arguments. */
 
-/** True when both hold the same bytes. Not for secrets: it stops at the first difference. */
+/** Reports whether both arrays hold the same bytes. Not constant-time, so not for secrets. */
 export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;
   for (let index = 0; index < left.length; index++) {
@@ -9,7 +9,9 @@ export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
   return true;
 }
 
-/** Orders by the first differing byte, then by length: negative, zero or positive. */
+/**
+ * Orders by the first differing byte, then by length. Returns a negative, zero or positive number.
+ */
 export function compareBytes(left: Uint8Array, right: Uint8Array): number {
   const shared = Math.min(left.length, right.length);
   for (let index = 0; index < shared; index++) {
@@ -19,7 +21,9 @@ export function compareBytes(left: Uint8Array, right: Uint8Array): number {
   return left.length - right.length;
 }
 
-/** True when all bytes in `[start, end)` are 0; four are looked at in one step where they can be. */
+/**
+ * Reports whether all bytes in `[start, end)` are 0. Compares four bytes at a time when aligned.
+ */
 export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
   const aligned = at + (-(bytes.byteOffset + at) & 3);
@@ -33,7 +37,7 @@ export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** One new array with all parts, in order. */
+/** Returns a new array with all parts concatenated in order. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -46,14 +50,14 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** Lower-case hexadecimal text. */
+/** Returns the bytes as lower-case hexadecimal text. */
 export function toHex(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
   return text;
 }
 
-/** The bytes of hexadecimal text, or `undefined` where it is not even-length hexadecimal. */
+/** Returns the bytes of hexadecimal text, or `undefined` when it is not even-length hexadecimal. */
 export function fromHex(text: string): Uint8Array | undefined {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(text)) return undefined;
   const bytes = new Uint8Array(text.length / 2);

@@ -1,15 +1,15 @@
 /**
- * The one closed set of error codes, and the one error that carries them.
+ * The closed set of error codes, and the error type that carries them.
  *
- * Codes are stable interface: a code keeps its name and wire number for ever, a new code takes the
- * next free number, and number 0 is success. Everything that maps a code to something else (the
+ * Codes are a stable interface: a code keeps its name and wire number for ever, a new code takes
+ * the next free number, and number 0 is success. Everything that maps a code to something else (the
  * wire, the exit code of the command line, a retry) reads {@link ERROR_TABLE}.
  */
 
-/** What kind of trouble a code tells of; the command line's exit codes follow it. */
+/** The class of an error code; it determines the exit code of the command line. */
 export type ErrorClass = "caller" | "not_found" | "conflict" | "unavailable" | "internal";
 
-/** One of the closed set of codes. */
+/** An error code of the closed set. */
 export type ErrorCode =
   | "malformed"
   | "too_large"
@@ -40,14 +40,14 @@ export type ErrorCode =
   | "tls_failed"
   | "internal";
 
-/** What is known of a code. */
+/** The properties of an error code. */
 export interface ErrorEntry {
-  /** Its number on the wire. */
+  /** Number on the wire. */
   readonly wire: number;
   readonly class: ErrorClass;
-  /** True where the server did nothing, so that even an unsafe operation may be sent again. */
+  /** True when the server applied nothing, so that even an unsafe operation may be sent again. */
   readonly unapplied: boolean;
-  /** What the person or program that sees it can do. */
+  /** Advice to the person or program that receives the error. */
   readonly advice: string;
 }
 
@@ -60,7 +60,7 @@ function entry(
   return { wire, class: errorClass, unapplied, advice };
 }
 
-/** Every code: its wire number, its class, whether nothing was done, and what to do about it. */
+/** All error codes with their wire number, class, whether nothing was applied, and advice. */
 export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   malformed: entry(1, "caller", true, "Send a frame that follows the schema."),
   too_large: entry(2, "caller", true, "Send a smaller message, or split it."),
@@ -112,21 +112,21 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   internal: entry(28, "internal", false, "Report it, with the server's log around that time."),
 };
 
-/** The structured facts that some codes carry. */
+/** Structured fields that some errors carry. */
 export interface ErrorFields {
-  /** The field of the request, the setting or the file that is meant. */
+  /** The field of the request, the setting or the file that the error refers to. */
   readonly field?: string;
-  /** After how many milliseconds a retry makes sense. */
+  /** Delay before a retry is worthwhile, ms. */
   readonly retryAfterMs?: number;
-  /** For how many milliseconds a negative answer may be cached. */
+  /** How long a negative answer may be cached, ms. */
   readonly cacheMs?: number;
-  /** The node id of the leader as last known. */
+  /** Node id of the last known leader. */
   readonly leaderHint?: number;
-  /** The incarnation that the record has now. */
+  /** Current incarnation of the record. */
   readonly incarnation?: { readonly generation: number; readonly index: number };
 }
 
-/** An operating condition or a refused request, told by a stable code. */
+/** An operating condition or a refused request, identified by a stable code. */
 export class RegistryError extends Error {
   override readonly name = "RegistryError";
   readonly code: ErrorCode;
@@ -147,17 +147,19 @@ const codeByWire: readonly (ErrorCode | undefined)[] = (() => {
   return codes;
 })();
 
-/** The wire number of a code; 0 is kept for success. */
+/** Returns the wire number of a code; 0 is reserved for success. */
 export function errorCodeToWire(code: ErrorCode): number {
   return ERROR_TABLE[code].wire;
 }
 
-/** The code of a wire number; a number from a newer version reads as `internal`. */
+/**
+ * Returns the code of a wire number; an unknown number, from a newer version, reads as `internal`.
+ */
 export function errorCodeFromWire(wire: number): ErrorCode {
   return codeByWire[wire] ?? "internal";
 }
 
-/** The error as a `RegistryError`; what was no operating condition becomes `internal`. */
+/** Returns `error` if it is a `RegistryError`, otherwise wraps it as `internal`. */
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 /**
- * Branded identifiers. Bounds are checked once, where a plain value becomes an identifier; from
- * there on the type carries the proof. All numeric identifiers are integers that a double holds
- * exactly (at most 2^53 - 1).
+ * Branded identifiers. Bounds are checked once, where a plain value becomes an identifier; after
+ * that the type is the proof. All numeric identifiers are integers that a double represents exactly
+ * (at most 2^53 - 1).
  */
 
 declare const brand: unique symbol;
@@ -13,13 +13,13 @@ export type NodeId = Brand<number, "NodeId">;
 export type GroupId = Brand<number, "GroupId">;
 /** A partition of the key space, `[0, partitionCount)`. */
 export type PartitionId = Brand<number, "PartitionId">;
-/** A replica of a group: given out once by the system group and never again. */
+/** A replica of a group: assigned by the system group, each id once only. */
 export type ReplicaId = Brand<number, "ReplicaId">;
 /** A Raft term, from 0. */
 export type Term = Brand<number, "Term">;
 /** A position in a group's log; the first entry has index 1. */
 export type LogIndex = Brand<number, "LogIndex">;
-/** Milliseconds of a group's own time: it stands still without a leader and never goes back. */
+/** A group's own time, ms: it stands still while the group has no leader and never goes back. */
 export type GroupTimeMs = Brand<number, "GroupTimeMs">;
 
 const UINT32_MAX = 0xffff_ffff;
@@ -59,23 +59,24 @@ export function term(value: number): Term {
 }
 
 /**
- * Terms of one generation. Incarnations are (generation, index) and must never be given out twice,
- * not even for indexes that a log lost and gives out again; so a loss raises the generation. It is
- * part of the term, hence of every entry, hard state and image, and all replicas agree on it.
+ * Number of terms in one generation. Incarnations are (generation, index) and must never be reused,
+ * not even for indexes that a log lost and assigns again, so every loss of log raises the
+ * generation. The generation is part of the term, and so of every entry, hard state and image, and
+ * all replicas agree on it.
  */
 const GENERATION_TERMS = 2 ** 32;
 
-/** Returns the generation, from 1, under which an entry of that term gives out incarnations. */
+/** Returns the generation, from 1, of incarnations created by an entry of that term. */
 export function generationOfTerm(value: number): number {
   return 1 + Math.floor(value / GENERATION_TERMS);
 }
 
-/** Returns the term below all but the first that a group may have under that generation. */
+/** Returns the lowest term that a group may have under that generation. */
 export function firstTermOf(generation: number): Term {
   return term((generation - 1) * GENERATION_TERMS);
 }
 
-/** Checks that `value` is a log index, `[0, 2^53)`; 0 stands before the first entry. */
+/** Checks that `value` is a log index, `[0, 2^53)`; 0 precedes the first entry. */
 export function logIndex(value: number): LogIndex {
   return checked(value, 0, Number.MAX_SAFE_INTEGER, "Log index") as LogIndex;
 }
@@ -89,17 +90,17 @@ export function groupTimeMs(value: number): GroupTimeMs {
 export const SYSTEM_GROUP: GroupId = groupId(0);
 
 /**
- * No group, but a place in the shared log for what a node must not forget, as a hard state under an
- * id that no partition has.
+ * Not a group: an id in the shared log, unused by any partition, under which a node stores its own
+ * durable state in the form of a hard state.
  */
 export const NODE_STATE_GROUP: GroupId = 0xffff as GroupId;
 
-/** The group that holds a partition. */
+/** Returns the group that holds a partition. */
 export function groupOfPartition(partition: PartitionId): GroupId {
   return (partition + 1) as GroupId;
 }
 
-/** The partition that a group holds; `undefined` for the system group. */
+/** Returns the partition that a group holds; `undefined` for the system group. */
 export function partitionOfGroup(group: GroupId): PartitionId | undefined {
   return group === SYSTEM_GROUP ? undefined : (group - 1) as PartitionId;
 }

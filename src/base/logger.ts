@@ -1,35 +1,35 @@
 /**
- * Structured logs as every room sees them: an event in a few words and the facts beside it. What
- * writes them (`src/node/logger.ts`) is passed to constructors, so that no room below depends on a
- * library. Never on the way of a single request: logs tell of changes, not of traffic.
+ * The structured logging interface: a short message and facts beside it. The implementation
+ * (`src/node/logger.ts`) is passed to constructors, so that lower folders do not depend on a
+ * library. Not used on the path of single requests: logs record changes, not traffic.
  */
 
-/** Facts beside a message: plain values by name. An `error` is written with its code and cause. */
+/** Named plain values that accompany a message. An `error` is written with its code and cause. */
 export type LogFacts = Readonly<Record<string, unknown>>;
 
-/** Levels from the most talkative to none. */
+/** Log levels from the most verbose to none. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
-/** One of the closed set of levels. */
+/** A log level. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Writes what happened. No method throws. */
+/** Writes log messages. No method throws. */
 export interface Logger {
-  /** Steps, for the one who hunts a defect. */
+  /** Individual steps, for debugging a defect. */
   trace(message: string, facts?: LogFacts): void;
-  /** Decisions that explain what the program does. */
+  /** Decisions that explain the program's behavior. */
   debug(message: string, facts?: LogFacts): void;
-  /** Changes of state that an operator wants to find again. */
+  /** State changes of interest to an operator. */
   info(message: string, facts?: LogFacts): void;
-  /** Something went wrong and was survived. */
+  /** A failure that was handled. */
   warn(message: string, facts?: LogFacts): void;
-  /** Something is broken until somebody acts. */
+  /** A failure that persists until somebody acts. */
   error(message: string, facts?: LogFacts): void;
-  /** The same log with `facts` beside every message. */
+  /** Returns a logger that adds `facts` to every message. */
   child(facts: LogFacts): Logger;
 }
 
-/** Writes nothing. */
+/** A logger that discards everything. */
 export const SILENT_LOGGER: Logger = {
   trace: () => {},
   debug: () => {},

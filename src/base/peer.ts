@@ -1,9 +1,9 @@
 /**
- * Who is at the other end of a session, whatever proved it: the development identity, a certificate
- * checked by TLS, or the handshake inside the channel. Access rules see this and nothing else.
+ * The identity at the other end of a session, however it was proven: the development identity, a
+ * certificate checked by TLS, or the handshake inside the channel. Access rules see only this.
  */
 
-/** What an identity is, and so what it may do. */
+/** The role of an identity, which determines its rights. */
 export type Role =
   | "agent"
   | "gateway"
@@ -11,51 +11,67 @@ export type Role =
   | "controller"
   | "node"
   | "development"
-  /** Has proven nothing, and may ask for a certificate. */
+  /** Unauthenticated; may only ask for a certificate. */
   | "stranger";
 
-/** What an identity may claim and name, from its certificate or token, never from a request. */
+/**
+ * Rights to claim and name, taken from an identity's certificate or token, never from a request.
+ */
 export interface Grants {
-  /** Domains an agent may claim or a gateway name: exact, or `*.` and a suffix; empty means none. */
+  /**
+   * Domains an agent may claim or a gateway may name: exact, or `*.` and a suffix; empty means
+   * none.
+   */
   readonly domains: readonly string[];
   /** Gateways (UUID text) an agent may name; empty means none. */
   readonly gateways: readonly string[];
-  /** True where the credential hashes of others' records may be read; absent: they may not. */
+  /** Whether the credential hashes of others' records may be read; absent means no. */
   readonly credentialHashes?: boolean;
 }
 
-/** An identity that may claim and name nothing, and sees no credential hash but its own. */
+/** Grants that permit no claims and names, and no credential hashes but the identity's own. */
 export const NO_GRANTS: Grants = Object.freeze({
   domains: Object.freeze([]),
   gateways: Object.freeze([]),
 });
 
-/** The proven other end of a session. */
+/** The authenticated peer of a session. */
 export interface AuthenticatedPeer {
   /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`. */
   readonly subject: string;
-  /** The UUID (16 bytes) of the subject; all zero for the development identity and strangers. */
+  /**
+   * UUID (16 bytes) of the subject; all zero for the development identity and unauthenticated
+   * clients.
+   */
   readonly subjectId: Uint8Array;
   readonly role: Role;
   readonly region: string;
-  /** SHA-256 of the leaf certificate, 32 bytes; empty for the development identity and strangers. */
+  /**
+   * SHA-256 of the leaf certificate, 32 bytes; empty for the development identity and
+   * unauthenticated clients.
+   */
   readonly leafHash: Uint8Array;
-  /** The identity's number in the system group, `[1, 2^32)`, 0 for strangers: a record's writer. */
+  /**
+   * Number of the identity in the system group, `[1, 2^32)`; 0 for unauthenticated clients. Stored
+   * as the writer of a record.
+   */
   readonly lineage: number;
   readonly grants: Grants;
-  /** The token whose grants are among these, and what the certificate grants alone. */
+  /** The token whose grants are included in `grants`, and the grants of the certificate alone. */
   readonly token?: { readonly tokenId: string; readonly certified: Grants };
-  /** Unix ms after which it counts no more. */
+  /** Expiry of the identity, Unix ms. */
   readonly expiresAtMs: number;
-  /** True when the peer checked our certificate by a pin, so that the session cannot be relayed. */
+  /**
+   * True when the peer verified our certificate by a pin, so that the session cannot be relayed.
+   */
   readonly pinned: boolean;
   /** Fires when the identity is banned or its session must end. */
   readonly revoked: AbortSignal;
 }
 
-/** Whoever has proven nothing yet. */
+/** The peer of a session that is not authenticated. */
 export const STRANGER: AuthenticatedPeer = Object.freeze({
-  subject: "a stranger",
+  subject: "an unauthenticated client",
   subjectId: new Uint8Array(16),
   role: "stranger",
   region: "",

@@ -1,14 +1,14 @@
 /**
- * A seeded generator of pseudo-random numbers (xoshiro128**, Blackman and Vigna 2018), for
- * simulations and tests. Not for secrets.
+ * A seeded pseudo-random number generator (xoshiro128**, Blackman and Vigna 2018) for simulations
+ * and tests. Not for secrets.
  */
 import type { Entropy } from "./world.ts";
 
-/** The same seed gives the same sequence on every runtime. */
+/** Seeded entropy: the same seed gives the same sequence on every runtime. */
 export class SeededEntropy implements Entropy {
   readonly #state = new Uint32Array(4);
 
-  /** @param seed any integer; its low 32 bits count. */
+  /** @param seed any integer; only its low 32 bits are used. */
   constructor(seed: number) {
     let mixed = seed >>> 0;
     for (let index = 0; index < 4; index++) {
@@ -21,7 +21,7 @@ export class SeededEntropy implements Entropy {
     }
   }
 
-  /** The next 32 bits. */
+  /** Returns the next 32 bits. */
   uint32(): number {
     const state = this.#state;
     const second = state[1]!;

@@ -1,28 +1,30 @@
 /**
- * What an operating system's refusal of a file asks for: by its code, as Node.js and Deno name it
- * on errors, and not by the words that come with it.
+ * Advice for file system errors, chosen by the error code that Node.js and Deno set, not by the
+ * message text.
  */
 
-/** What to do, as the end of a sentence, by the code of the system's error. */
+/** Advice by system error code, phrased as the end of a sentence. */
 const ADVICE: Readonly<Record<string, string>> = {
-  EROFS: "the file system is read-only: name a place on another one, or mount it for writing",
-  EACCES: "this user may not: name a place that it owns, or change its owner or mode",
-  EPERM: "this user may not: name a place that it owns, or change its owner or mode",
-  ENOSPC: "the disk is full: make room on it",
-  EDQUOT: "the disk quota of this user is used up: make room, or have it raised",
-  EMFILE: "this process has too many files open: raise its limit (ulimit -n)",
-  ENFILE: "this machine has too many files open: end some processes, or raise fs.file-max",
-  EIO: "the disk fails: look at the system's log, and restore the data elsewhere",
-  ENOENT: "it is not there: check the path",
-  ENOTDIR: "a part of the path is no folder: check the path",
-  EISDIR: "it is a folder: name a file",
-  ELOOP: "its links lead in a circle: check the path",
-  ENAMETOOLONG: "the path is too long: name a shorter one",
+  EROFS: "the file system is read-only: use a path on another one, or remount it for writing",
+  EACCES: "permission denied: use a path that this user owns, or change its owner or mode",
+  EPERM: "permission denied: use a path that this user owns, or change its owner or mode",
+  ENOSPC: "the disk is full: free space on it",
+  EDQUOT: "the disk quota of this user is exhausted: free space, or have it raised",
+  EMFILE: "this process has too many open files: raise its limit (ulimit -n)",
+  ENFILE: "this machine has too many open files: stop some processes, or raise fs.file-max",
+  EIO: "the disk reports an I/O error: check the system log, and restore the data elsewhere",
+  ENOENT: "no such file or folder: check the path",
+  ENOTDIR: "part of the path is not a folder: check the path",
+  EISDIR: "the path is a folder: use the path of a file",
+  ELOOP: "too many symbolic links: check the path for a cycle",
+  ENAMETOOLONG: "the path is too long: use a shorter one",
 };
-/** Errors that carry each other, at most: a chain may be a circle. */
+/** Maximum length of a followed cause chain, which may be circular. */
 const CAUSES_MAX = 8;
 
-/** Returns the system's code (`ENOSPC`, …) of an error or of what caused it; `undefined`: none. */
+/**
+ * Returns the system error code (`ENOSPC`, …) of an error or of its causes; `undefined` if none.
+ */
 export function systemCodeOf(error: unknown): string | undefined {
   let at = error;
   for (let depth = 0; depth < CAUSES_MAX; depth++) {
@@ -33,7 +35,7 @@ export function systemCodeOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Returns what to do about a refusal of the file system; `undefined` where its code says nothing. */
+/** Returns advice for a file system error; `undefined` when there is none for its code. */
 export function systemAdvice(error: unknown): string | undefined {
   const code = systemCodeOf(error);
   return code !== undefined && Object.hasOwn(ADVICE, code) ? ADVICE[code] : undefined;

@@ -1,6 +1,4 @@
-/**
- * UUIDs (RFC 9562) as 16 bytes inside the registry and as lower-case text at its edges.
- */
+/** UUIDs (RFC 9562): 16 bytes inside the registry, lower-case text at its edges. */
 import { RegistryError } from "./errors.ts";
 
 /** Length of a UUID in bytes. */
@@ -22,10 +20,11 @@ const hexCodes: Uint8Array = (() => {
   return codes;
 })();
 
-/** The canonical text of the UUID at `[offset, offset + 16)` of `bytes`. */
+/** Returns the canonical text of the UUID at `[offset, offset + 16)` of `bytes`. */
 export function formatUuid(bytes: Uint8Array, offset = 0): string {
   const hex = hexCodes;
-  // One call with all 36 codes takes a third of the time of joining 20 pieces: ids are everywhere.
+  // One call with all 36 codes takes a third of the time of joining 20 pieces, and ids are
+  // formatted everywhere.
   const a = bytes[offset]! << 1, b = bytes[offset + 1]! << 1;
   const c = bytes[offset + 2]! << 1, d = bytes[offset + 3]! << 1;
   const e = bytes[offset + 4]! << 1, f = bytes[offset + 5]! << 1;
@@ -45,12 +44,12 @@ export function formatUuid(bytes: Uint8Array, offset = 0): string {
   );
 }
 
-/** True for the 36-character text of a UUID, in either case. */
+/** Reports whether `text` is the 36-character text of a UUID, in either case. */
 export function isUuidText(text: string): boolean {
   return UUID_PATTERN.test(text);
 }
 
-/** The value of each hexadecimal digit by its character code below 128; -1: it is none. */
+/** Value of each hexadecimal digit by its character code below 128; -1 for other characters. */
 const digitValues: Int8Array = (() => {
   const values = new Int8Array(128).fill(-1);
   for (let value = 0; value < 16; value++) {
@@ -66,7 +65,7 @@ function digitAt(text: string, index: number): number {
 }
 
 /**
- * The 16 bytes of a UUID's text; the caller owns them.
+ * Parses the text of a UUID into 16 new bytes.
  *
  * @throws RegistryError `invalid_argument` when `text` is not a UUID.
  */
@@ -77,13 +76,13 @@ export function parseUuid(text: string, field = "id"): Uint8Array {
 }
 
 /**
- * Writes the 16 bytes of a UUID's text at `at` of `bytes`; on an error some may be written.
+ * Parses the text of a UUID into `bytes` at `at`. On an error some bytes may have been written.
  *
  * @throws RegistryError `invalid_argument` when `text` is not a UUID.
  */
 export function parseUuidInto(text: string, bytes: Uint8Array, at: number, field = "id"): void {
   if (text.length !== UUID_TEXT_LENGTH) throw notUuid(text, field);
-  // A wrong digit makes its byte negative, and `wrong` with it; so does a hyphen that is none.
+  // An invalid digit makes its byte negative, and so `wrong`; a wrong hyphen sets it directly.
   let wrong = 0;
   let from = 0;
   for (let index = 0; index < UUID_BYTES; index++) {
@@ -108,7 +107,7 @@ function notUuid(text: string, field: string): RegistryError {
   );
 }
 
-/** True where all 16 bytes are zero, which stands for "no id". */
+/** Reports whether all 16 bytes are zero, which means "no id". */
 export function isNilUuid(bytes: Uint8Array, offset = 0): boolean {
   for (let index = 0; index < UUID_BYTES; index++) {
     if (bytes[offset + index] !== 0) return false;

@@ -1,44 +1,46 @@
 /**
- * The world as the registry sees it: clocks, timers, turns and randomness, passed to constructors.
+ * The environment of the registry: clocks, timers, turns and randomness, passed to constructors.
  *
- * The production world reads the machine; the simulated one reads a seed, so that a whole cluster
- * runs inside one process and replays. Network (`transport/`) and disk (`src/storage/`) stand
- * beside it as interfaces of their own, for they live on a higher floor.
+ * The production implementation uses the machine; the simulated one derives everything from a seed,
+ * so that a whole cluster runs inside one process and can be replayed. Network (`transport/`) and
+ * disk (`src/storage/`) have interfaces of their own, because they belong to a higher layer.
  */
 
-/** Milliseconds that never go back while the process lives; stands still while a machine sleeps. */
+/**
+ * Milliseconds that never go back while the process lives. Stands still while the machine sleeps.
+ */
 export interface MonotonicClock {
   nowMs(): number;
 }
 
-/** Milliseconds since 1970; may jump. For people, and to notice a suspended machine. */
+/** Milliseconds since 1970; may jump. For display, and to detect a suspended machine. */
 export interface WallClock {
   unixMs(): number;
 }
 
-/** A scheduled call, with one owner that ends it. */
+/** A scheduled call. Its one owner cancels it. */
 export interface Timer {
-  /** Ends it; a second call, or one after it ran, does nothing. */
+  /** Cancels the call. Does nothing when called again or after the call ran. */
   cancel(): void;
 }
 
 /** Timers over the monotonic clock. */
 export interface Scheduler {
-  /** Calls `run` once, `delayMs` from now or later. */
+  /** Calls `run` once, no sooner than `delayMs` from now. */
   after(delayMs: number, run: () => void): Timer;
-  /** Calls `run` in a later turn, before any timer that is due after now. */
+  /** Calls `run` in a later turn, before any timer that becomes due after now. */
   nextTurn(run: () => void): void;
 }
 
-/** Randomness; production draws from the operating system, a simulation from its seed. */
+/** A source of randomness: the operating system in production, the seed in a simulation. */
 export interface Entropy {
   /** Fills all of `target` with unpredictable bytes. */
   fill(target: Uint8Array): void;
-  /** A uniformly distributed number in `[0, 1)`. */
+  /** Returns a uniformly distributed number in `[0, 1)`. */
   unit(): number;
 }
 
-/** All of it, by name. */
+/** All parts of the environment. */
 export interface World {
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
@@ -46,7 +48,7 @@ export interface World {
   readonly entropy: Entropy;
 }
 
-/** A random integer in `[0, 2^53)`, from 53 bits of `entropy`. */
+/** Returns a random integer in `[0, 2^53)`, from 53 bits of `entropy`. */
 export function randomUint53(entropy: Entropy): number {
   const bytes = new Uint8Array(7);
   entropy.fill(bytes);

@@ -33,7 +33,7 @@ test("a full standard output ends a command with one plain line and exit code 4"
     assert.is(lines.length, 1, stderr);
     assert.match(
       lines[0]!,
-      /^error: cannot write standard output: .*; the disk is full: make room on it$/,
+      /^error: cannot write standard output: .*; the disk is full: free space on it$/,
     );
   }
 });
