@@ -1,12 +1,13 @@
 /**
- * Who may do what (design §8). Agents touch their own record, claim the domains and name the gateways
- * that their identity grants; gateways write their own record, with a domain that their identity
- * grants, and renew the agents attached to them; both register in the region of their certificate; proxies read; nodes speak with nodes; controllers
- * administer; strangers ask for a certificate. What is not said here is denied.
+ * Access rules (design §8). Agents write their own record, claim the domains and name the gateways
+ * that their identity grants. Gateways write their own record, with a domain that their identity
+ * grants, and renew the agents attached to them. Both register in the region of their certificate.
+ * Proxies read, nodes talk to nodes, controllers administer, and unauthenticated clients ask for a
+ * certificate. Everything else is denied.
  *
- * Pure: the proven other end of a session, the operation's rule, and what is known of the key. An id
- * that a request claims is a fact about its key and never says who asks. docs/access.md shows what
- * follows for each operation.
+ * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
+ * key. An id that a request claims is a fact about its key and never identifies the caller.
+ * docs/access.md lists the consequences for each operation.
  */
 import { bytesEqual } from "../base/bytes.ts";
 import type { ErrorCode } from "../base/errors.ts";
@@ -15,10 +16,10 @@ import { formatUuid, isNilUuid } from "../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "./key.ts";
 
 /**
- * What an operation needs: `inspect` how the cluster stands; `read` records; `write` one; `renew`
- * its lease; `administer` members, placement, bans and keys; `peer` what nodes ask of each other;
- * `join` a certificate, the request being proof enough; `token` one for one's own certificate, to mint
- * or to show.
+ * The right an operation requires: `inspect` reads the state of the cluster; `read` reads records;
+ * `write` writes one; `renew` renews its lease; `administer` changes members, placement, bans and
+ * keys; `peer` is for requests between nodes; `join` asks for a certificate, the request itself
+ * being the proof; `token` mints or presents a token for the caller's own certificate.
  */
 export type AccessRule =
   | "inspect"
@@ -30,37 +31,40 @@ export type AccessRule =
   | "join"
   | "token";
 
-/** Who stands how to a record: its owner, its gateway, an agent that may name it, anybody else. */
+/**
+ * Relation of a peer to a record: its owner, its gateway, an agent that may name it, or none of
+ * them.
+ */
 export type Relation = "own" | "attached" | "granted" | "other";
 
-/** What is known of the record that an operation is about. */
+/** Known facts about the record that an operation addresses. */
 export interface KeyFacts {
   readonly kind: number;
   /** 16 bytes. */
   readonly id: Uint8Array;
-  /** The domain that a register names; "" or absent: none. */
+  /** Domain that a register names; "" or absent means none. */
   readonly domain?: string;
-  /** The gateway (16 bytes) that an agent names or is attached to; absent: not known, or none. */
+  /** Gateway (16 bytes) that an agent names or is attached to; absent means unknown or none. */
   readonly gatewayId?: Uint8Array;
-  /** The region that a register names; absent: it is none. */
+  /** Region that a register names; absent for other operations. */
   readonly region?: string;
 }
 
-/** What an operator may loosen. */
+/** Settings by which an operator may relax the rules. */
 export interface AccessPolicy {
-  /** Treats sessions that were not pinned, and so could be relayed by another server, as pinned. */
+  /** Treats sessions that were not pinned, which another server could relay, as pinned. */
   readonly trustUnpinned: boolean;
 }
 
-/** Nothing is loosened. */
+/** The policy that relaxes nothing. */
 export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false });
 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
-/** What everybody with an identity may do. */
+/** Rights of every role that has an identity. */
 const HOLDER = { inspect: ALL, join: ALL, token: ALL };
 
-/** The relations to a record in which a role may do something; none where nothing is said. */
+/** Relations to a record in which a role has a right; an absent right is denied. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
   agent: {
     ...HOLDER,
@@ -68,25 +72,25 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
     write: ["own"],
     renew: ["own"],
   },
-  // A gateway reads all, for it logs agents in by what the registry says.
+  // A gateway reads all records, because it authenticates agents by what the registry holds.
   gateway: { ...HOLDER, read: ALL, write: ["own"], renew: ["own", "attached"] },
   proxy: { ...HOLDER, read: ALL },
-  // It administers, and yet writes nobody's record: no id can be written but by its owner.
+  // Administers, but writes nobody's record: only its owner can write an id.
   controller: { ...HOLDER, read: ALL, administer: ALL },
   node: { ...HOLDER, peer: ALL },
   development: { ...HOLDER, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
   stranger: { join: ALL },
 };
 
-/** Rules that a session may use which was not pinned. */
+/** Rules allowed on a session that was not pinned. */
 const READ_ONLY: readonly AccessRule[] = ["inspect", "read", "join"];
 
 /**
- * Allows the operation, or says why not: `unauthenticated` where the identity no longer counts,
- * `permission_denied` where it is another's business.
+ * Returns "allowed", or the code of the refusal: `unauthenticated` when the identity is no longer
+ * valid, `permission_denied` when the peer lacks the right.
  *
- * @param facts absent where the operation is about no record in particular, or not yet about one: an
- * operation that only owners may use is denied then, unless the role may do it to all.
+ * @param facts absent when the operation addresses no particular record, or its record is not known
+ * yet. An operation for owners only is then denied, unless the role may perform it on all records.
  */
 export function authorize(
   peer: AuthenticatedPeer,
@@ -103,8 +107,8 @@ export function authorize(
 }
 
 /**
- * As {@link authorize}, as far as it does not hang on the record: denied is denied for every record,
- * and allowed decides nothing yet. What is asked before a request is looked into.
+ * Checks the part of {@link authorize} that does not depend on the record: a denial holds for every
+ * record, "allowed" still has to be confirmed. Called before a request is examined.
  */
 export function authorizeRole(
   peer: AuthenticatedPeer,
@@ -116,14 +120,17 @@ export function authorizeRole(
   return isTrusted(peer, policy) || READ_ONLY.includes(rule) ? "allowed" : "permission_denied";
 }
 
-/** True where the role may do it to every record, so that no facts of one are needed. */
+/**
+ * Reports whether the role has the right on every record, so that no facts about one are needed.
+ */
 export function reachesAll(role: Role, rule: AccessRule): boolean {
   return REACH[role][rule] === ALL;
 }
 
 /**
- * May the peer see the credential hash of a record that it may read? Its owner may, the gateway that
- * an agent is attached to, and whoever was granted it; over a session that can be relayed, nobody.
+ * Reports whether the peer may see the credential hash of a record that it may read. The owner, the
+ * gateway that an agent is attached to, and identities granted it may; nobody may over a session
+ * that can be relayed.
  */
 export function seesCredentialHash(
   peer: AuthenticatedPeer,
@@ -136,13 +143,13 @@ export function seesCredentialHash(
   return relation === "own" || relation === "attached";
 }
 
-/** True where {@link seesCredentialHash} is for every record. */
+/** Reports whether {@link seesCredentialHash} holds for every record. */
 export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT_POLICY): boolean {
   return peer.role === "development" ||
     peer.grants.credentialHashes === true && isTrusted(peer, policy);
 }
 
-/** How the peer stands to a record. */
+/** Returns the relation of the peer to a record. */
 export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
   const { kind, id, gatewayId } = facts;
   if (peer.role === "agent") {
@@ -162,21 +169,22 @@ function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
 }
 
 /**
- * A record stands in the region of its owner's certificate: lists and gateways are looked up by it,
- * and a region's authority answers for its own alone. An agent claims only domains, a gateway names
- * only domains, and an agent names only gateways, that its identity grants: proxies believe them.
+ * Reports whether the grants permit the record. A record must be in the region of its owner's
+ * certificate: lists and gateways are looked up by region, and a region's authority vouches only
+ * for its own. An agent may claim, and a gateway name, only domains that its identity grants, and
+ * an agent may name only gateways that its identity grants, because proxies trust them.
  */
 function isGranted({ grants, region: ownRegion }: AuthenticatedPeer, facts: KeyFacts): boolean {
   const { region } = facts;
   return (region === undefined || region === ownRegion) && grantsNames(grants, facts);
 }
 
-/** True where the grants cover all that a record names: its domain, and an agent's gateway. */
+/** Reports whether the grants cover all names in a record: its domain, and an agent's gateway. */
 export function grantsNames(grants: Grants, facts: KeyFacts): boolean {
   return missingGrant(grants, facts) === undefined;
 }
 
-/** What a record names and the grants do not cover; `undefined`: nothing. */
+/** Returns the name in a record that the grants do not cover; `undefined` if all are covered. */
 function missingGrant(
   grants: Grants,
   { kind, domain, gatewayId }: KeyFacts,
@@ -187,8 +195,8 @@ function missingGrant(
 }
 
 /**
- * What keeps a peer from writing a record, where {@link authorize} denies it: its session, the record's
- * owner, region, domain or gateway.
+ * Returns the reason why {@link authorize} denies a write: the session, or the record's owner,
+ * region, domain or gateway.
  */
 export function writeFault(
   peer: AuthenticatedPeer,
@@ -205,7 +213,7 @@ function grantsGateway(grants: Grants, gatewayId: Uint8Array): boolean {
   return grants.gateways.length > 0 && grants.gateways.includes(formatUuid(gatewayId));
 }
 
-/** True where a grant names the domain, or `*.` and a suffix of whole labels before it. */
+/** Reports whether a grant names the domain, or is `*.` and a suffix of whole labels of it. */
 export function grantsDomain(grants: Grants, domain: string): boolean {
   return grants.domains.some((granted) =>
     granted === domain ||

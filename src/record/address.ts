@@ -9,7 +9,7 @@ export const ADDRESS_BYTES = 16;
 
 const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-/** True for the 16 zero bytes that stand for no address. */
+/** Reports whether the address is 16 zero bytes, which means no address. */
 export function isNoAddress(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
@@ -19,8 +19,8 @@ function isMapped(bytes: Uint8Array): boolean {
 }
 
 /**
- * Tells what keeps an address from naming one host to others; `undefined`: nothing. Loopback may be
- * named: in development all parts share a machine.
+ * Returns the kind of an address that cannot identify one host to others; `undefined` if it can.
+ * Loopback is accepted, because in development all parts share a machine.
  */
 export function unreachableKind(bytes: Uint8Array): string | undefined {
   if (isNoAddress(bytes)) return "the unspecified address";
@@ -30,7 +30,7 @@ export function unreachableKind(bytes: Uint8Array): string | undefined {
     return isLinkLocal ? "a link-local address, which says nothing on another link" : undefined;
   }
   const [first, second] = [bytes[12]!, bytes[13]!];
-  // 0.0.0.0/8 means this host or network only as a source (RFC 6890).
+  // 0.0.0.0/8 means this host or network, and only as a source (RFC 6890).
   if (first === 0) return "an address of 0.0.0.0/8, the unspecified ones";
   if (first >= 224 && first < 240) return "a multicast address";
   if (first === 255 && second === 255 && bytes[14] === 255 && bytes[15] === 255) {
@@ -40,7 +40,7 @@ export function unreachableKind(bytes: Uint8Array): string | undefined {
   return isLinkLocal ? "a link-local address, which says nothing on another link" : undefined;
 }
 
-/** Canonical text; "" for no address. */
+/** Returns the canonical text of an address; "" for no address. */
 export function formatAddress(bytes: Uint8Array): string {
   if (isNoAddress(bytes)) return "";
   if (isMapped(bytes)) return bytes.subarray(12).join(".");
@@ -52,7 +52,7 @@ export function formatAddress(bytes: Uint8Array): string {
   return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
 }
 
-/** The first longest run of zero groups (RFC 5952 §4.2). */
+/** Returns the first longest run of zero groups (RFC 5952 §4.2). */
 function longestZeros(groups: readonly number[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
   for (let start = 0; start < groups.length; start++) {
@@ -64,9 +64,9 @@ function longestZeros(groups: readonly number[]): { start: number; length: numbe
 }
 
 /**
- * The 16 bytes of an IPv4 or IPv6 address; "" gives no address. The caller owns them.
+ * Parses an IPv4 or IPv6 address into 16 new bytes; "" gives no address.
  *
- * @throws RegistryError `invalid_argument` for anything else; zones (`%eth0`) and ports too.
+ * @throws RegistryError `invalid_argument` for anything else, including zones (`%eth0`) and ports.
  */
 export function parseAddress(text: string, field = "address"): Uint8Array {
   if (text === "") return new Uint8Array(ADDRESS_BYTES);
@@ -86,7 +86,7 @@ function parseIpv4(text: string): Uint8Array | undefined {
   bytes.set(MAPPED_PREFIX);
   for (let index = 0; index < 4; index++) {
     const part = parts[index]!;
-    // A leading zero is octal to some readers: refused (RFC 6943 §3.1.1).
+    // Refused, because some parsers read a leading zero as octal (RFC 6943 §3.1.1).
     if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
     const value = Number(part);
     if (value > 255) return undefined;
@@ -109,7 +109,7 @@ function parseIpv6(text: string): Uint8Array | undefined {
   return bytes;
 }
 
-/** The bytes of groups divided by colons; the last may be dotted where it ends the address. */
+/** Parses groups separated by colons; the last may be dotted when it ends the address. */
 function parseGroups(text: string, last: boolean): number[] | undefined {
   if (text === "") return [];
   const bytes: number[] = [];

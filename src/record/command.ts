@@ -1,8 +1,8 @@
 /**
  * The commands that groups log, and their encoding (schemas/command.capnp).
  *
- * A command says all that apply needs: the proposer's group time, the wall time and the writer
- * stand in its header. Kinds are stable: they stand in logs.
+ * A command contains everything that apply needs: its header holds the proposer's group time, the
+ * wall time and the writer. Kinds are stable, because they are stored in logs.
  */
 import {
   claimCommandCodec,
@@ -35,7 +35,7 @@ import type {
 } from "../../schemas/gen/command.ts";
 import type { Input } from "../../schemas/runtime.ts";
 
-/** What the `kind` of a command says. A partition takes 1 to 10, the system group 32 and above. */
+/** Numbers of the command kinds. Partitions use 1 to 10, the system group 32 and above. */
 export const COMMAND_KINDS = {
   put: 1,
   extend: 2,
@@ -46,7 +46,7 @@ export const COMMAND_KINDS = {
   confirm: 7,
   revoke: 8,
   release: 9,
-  /** Has no body: logs the time. */
+  /** Logs the time; has no body. */
   tick: 10,
   genesis: 32,
   putMember: 33,
@@ -56,17 +56,17 @@ export const COMMAND_KINDS = {
   auditNote: 37,
   removeMember: 38,
   grant: 39,
-  /** Stands in images only. */
+  /** Occurs only in images. */
   auditPage: 63,
 } as const;
 
-/** What every command says. */
+/** The header of every command. */
 export interface CommandHeader {
   /** The proposer's group time, ms. */
   readonly timeMs: number;
   /** Wall time, s since 1970. */
   readonly unixS: number;
-  /** Lineage of the identity that asked; 0: the registry itself. */
+  /** Lineage of the requesting identity; 0 for the registry itself. */
   readonly writer: number;
 }
 
@@ -74,12 +74,15 @@ function header(from: CommandHeader, kind: number) {
   return { timeMs: from.timeMs, unixS: from.unixS, writer: from.writer, kind };
 }
 
-/** Register: create, renew with new content, or take over. Every result is the caller's own. */
+/**
+ * Encodes a register: create, renew with new content, or take over. Like all encoders here, it
+ * returns bytes that the caller owns.
+ */
 export function encodePut(from: CommandHeader, body: Input<PutCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.put), putCommandCodec, body);
 }
 
-/** Extends covers. */
+/** Encodes an extension of covers. */
 export function encodeExtend(
   from: CommandHeader,
   items: readonly Input<ExtendItem>[],
@@ -87,12 +90,12 @@ export function encodeExtend(
   return commandCodec.encode(header(from, COMMAND_KINDS.extend), extendCommandCodec, { items });
 }
 
-/** Deregister. */
+/** Encodes a deregister. */
 export function encodeRemove(from: CommandHeader, body: Input<RemoveCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.remove), removeCommandCodec, body);
 }
 
-/** Removes what expired. */
+/** Encodes the removal of expired records. */
 export function encodeExpire(
   from: CommandHeader,
   items: readonly Input<ExpireItem>[],
@@ -100,47 +103,47 @@ export function encodeExpire(
   return commandCodec.encode(header(from, COMMAND_KINDS.expire), expireCommandCodec, { items });
 }
 
-/** A gateway's use, or a state. */
+/** Encodes a report of a gateway's use, or of a state. */
 export function encodeReport(from: CommandHeader, body: Input<ReportCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.report), reportCommandCodec, body);
 }
 
-/** A pending alias, in the domain's group. */
+/** Encodes the creation of a pending alias, in the domain's group. */
 export function encodeClaim(from: CommandHeader, body: Input<ClaimCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.claim), claimCommandCodec, body);
 }
 
-/** Makes an alias final, in the domain's group. */
+/** Encodes the confirmation that makes an alias final, in the domain's group. */
 export function encodeConfirm(from: CommandHeader, body: Input<ConfirmCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.confirm), confirmCommandCodec, body);
 }
 
-/** Refuses a claim from now on, in the agent's group, unless the agent holds it. */
+/** Encodes the refusal of a claim from now on, in the agent's group, unless the agent holds it. */
 export function encodeRevoke(from: CommandHeader, body: Input<RevokeCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.revoke), revokeCommandCodec, body);
 }
 
-/** Gives a domain up, in its group. */
+/** Encodes the release of a domain, in its group. */
 export function encodeRelease(from: CommandHeader, body: Input<ReleaseCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.release), releaseCommandCodec, body);
 }
 
-/** Logs the time, and nothing else. */
+/** Encodes a tick, which only logs the time. */
 export function encodeTick(from: CommandHeader): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.tick));
 }
 
-/** The first command of the system group. */
+/** Encodes the first command of the system group. */
 export function encodeGenesis(from: CommandHeader, body: Input<GenesisCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.genesis), genesisCommandCodec, body);
 }
 
-/** A node of the cluster, in the system group. */
+/** Encodes the addition or update of a cluster member, in the system group. */
 export function encodePutMember(from: CommandHeader, body: Input<PutMemberCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.putMember), putMemberCommandCodec, body);
 }
 
-/** Ends a node's membership. */
+/** Encodes the end of a node's membership. */
 export function encodeRemoveMember(
   from: CommandHeader,
   body: Input<RemoveMemberCommand>,

@@ -1,14 +1,15 @@
 /**
  * Domain names: the one canonical form under which they are stored, looked up, cached and granted.
  *
- * Canonical is lower-case ASCII without a final dot: labels of 1 to 63 letters, digits and hyphens,
- * with a letter or digit first and last, 253 bytes together. Source: RFC 1035 §2.3.1, RFC 1123 §2.1.
- * Only the ASCII letters are lowered: `String.toLowerCase` would make U+212A (Kelvin sign) a `k`.
+ * The canonical form is lower-case ASCII without a final dot: labels of 1 to 63 letters, digits and
+ * hyphens that start and end with a letter or digit, at most 253 bytes in total. Source: RFC 1035
+ * §2.3.1, RFC 1123 §2.1. Only ASCII letters are lowered: `String.toLowerCase` would turn U+212A
+ * (Kelvin sign) into a `k`.
  */
 import { RegistryError } from "../base/errors.ts";
 import { DOMAIN_BYTES_MAX, DOMAIN_LABEL_BYTES_MAX } from "../base/limits.ts";
 
-/** Where a canonical domain stands: bytes `[start, end)`. */
+/** The position of a canonical domain: bytes `[start, end)`. */
 export interface DomainSpan {
   readonly bytes: Uint8Array;
   readonly start: number;
@@ -17,15 +18,15 @@ export interface DomainSpan {
 
 const HYPHEN = 0x2d;
 const DOT = 0x2e;
-/** What stands for a code unit that is not ASCII: no domain holds it. */
+/** Placeholder for a code unit that is not ASCII; no domain contains it. */
 const NOT_ASCII = 0xff;
-/** Characters of a refused domain that its error shows. */
+/** Characters of a refused domain shown in its error. */
 const SHOWN_MAX = 64;
 
 /**
- * Returns the canonical form of a domain's bytes: in place, or a copy where letters are lowered.
+ * Returns the canonical form of a domain's bytes: in place, or a copy when letters are lowered.
  *
- * @throws RegistryError `invalid_argument` for anything that no record's domain can be.
+ * @throws RegistryError `invalid_argument` when it is not a valid domain.
  */
 export function canonicalDomainBytes(
   bytes: Uint8Array,
@@ -45,7 +46,7 @@ export function canonicalDomainBytes(
  * @throws RegistryError as {@link canonicalDomainBytes}.
  */
 export function canonicalDomain(text: string, field = "domain"): string {
-  // No more than is needed to see that it is too long.
+  // Only as many bytes as are needed to detect that the name is too long.
   const bytes = new Uint8Array(Math.min(text.length, DOMAIN_BYTES_MAX + 2));
   for (let at = 0; at < bytes.length; at++) {
     const unit = text.charCodeAt(at);
@@ -57,7 +58,7 @@ export function canonicalDomain(text: string, field = "domain"): string {
   return String.fromCharCode(...span.bytes);
 }
 
-/** The canonical form, in place where it can be; `undefined`: no record's domain can be that. */
+/** Returns the canonical form, in place if possible; `undefined` when it is not a valid domain. */
 function canonicalSpan(bytes: Uint8Array, start: number, length: number): DomainSpan | undefined {
   if (length > DOMAIN_BYTES_MAX + 1) return undefined;
   const isAbsolute = length > 1 && bytes[start + length - 1] === DOT;
@@ -78,7 +79,7 @@ function canonicalSpan(bytes: Uint8Array, start: number, length: number): Domain
   return isUpper ? lowered(bytes.slice(start, end)) : { bytes, start, end };
 }
 
-/** True where the letters, digits and hyphens in `[start, end)` are a label. */
+/** Reports whether the letters, digits and hyphens in `[start, end)` form a label. */
 function isLabel(bytes: Uint8Array, start: number, end: number): boolean {
   return end > start && end - start <= DOMAIN_LABEL_BYTES_MAX && bytes[start] !== HYPHEN &&
     bytes[end - 1] !== HYPHEN;

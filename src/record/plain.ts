@@ -1,6 +1,6 @@
 /**
- * Agents and gateways as people and programs see them: ids and addresses as text, labels as an
- * object, states by name; and the way to and from the stored form (schemas/record.capnp).
+ * Agents and gateways as plain values for people and programs: ids and addresses as text, labels as
+ * an object, states by name; and the conversion to and from the stored form (schemas/record.capnp).
  */
 import { fromHex, toHex } from "../base/bytes.ts";
 import { formatUuid, isNilUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
@@ -14,45 +14,45 @@ import {
   type RecordState,
 } from "./validation.ts";
 
-/** A place in a group's history; greater is later. */
+/** A position in a group's history; greater is later. */
 export interface RecordPosition {
   readonly generation: number;
   readonly index: number;
 }
 
-/** What the owner of an agent or gateway says of it. What is left out is empty, zero, or default. */
+/** Fields of an agent or gateway set by its owner. Absent ones are empty, zero, or the default. */
 interface RecordInput {
-  /** UUID text; left out: the caller's own, from its identity. */
+  /** UUID text; defaults to the id of the caller's identity. */
   readonly id?: string;
   readonly domain?: string;
-  /** IPv4 or IPv6. */
+  /** IPv4 or IPv6 text. */
   readonly address?: string;
   readonly port?: number;
   readonly region: string;
   readonly labels?: Readonly<Record<string, string>>;
   /** Hexadecimal, up to 64 bytes. */
   readonly credentialHash?: string;
-  /** 5,000 to 86,400,000; 30,000 where it is left out. */
+  /** Lease, 5,000 to 86,400,000; default 30,000. */
   readonly ttlMs?: number;
   readonly state?: RecordState;
 }
 
 /** An agent to register. */
 export interface AgentInput extends RecordInput {
-  /** UUID text of the gateway that it is attached to. */
+  /** UUID text of the gateway that the agent is attached to. */
   readonly gatewayId?: string;
 }
 
 /** A gateway to register. */
 export interface GatewayInput extends RecordInput {
   readonly wssPort?: number;
-  /** What it has; a dimension left out is not said. */
+  /** Total capacity; an absent dimension is unspecified. */
   readonly capacity?: Partial<Capacity>;
-  /** What of it is in use. */
+  /** The part of the capacity that is in use. */
   readonly used?: Partial<Capacity>;
 }
 
-/** What is known of every registered record. */
+/** Fields of every registered record. */
 interface RecordInfo {
   readonly id: string;
   readonly domain: string;
@@ -65,15 +65,15 @@ interface RecordInfo {
   readonly state: RecordState;
   readonly incarnation: RecordPosition;
   readonly revision: RecordPosition;
-  /** Wall time of the last logged sign of life, ms since 1970; for people. */
+  /** Wall time of the last logged sign of life, ms since 1970; for display. */
   readonly lastSeenUnixMs: number;
-  /** The identity that wrote it last, by its number in the system group. */
+  /** Number in the system group of the identity that wrote the record last. */
   readonly writer: number;
 }
 
 /** A registered agent. */
 export interface AgentInfo extends RecordInfo {
-  /** "" where it is attached to none. */
+  /** "" when it is attached to none. */
   readonly gatewayId: string;
 }
 
@@ -84,9 +84,11 @@ export interface GatewayInfo extends RecordInfo {
   readonly used: Readonly<Capacity>;
 }
 
-/** Who asks, in time: the owner's process and its growing sequence. */
+/**
+ * Identification of a request's place in time: the owner's process and its growing sequence number.
+ */
 export interface Ownership {
-  /** Random at each start of the owner, `[1, 2^53)`. */
+  /** Random number chosen at each start of the owner, `[1, 2^53)`. */
   readonly process: number;
   /** Grows with each request of the process, `[1, 2^32)`. */
   readonly sequence: number;
@@ -138,9 +140,9 @@ function storedOf(input: RecordInput, { process, sequence }: Ownership) {
 }
 
 /**
- * The stored form of an agent to register, still to be checked by `validateAgent`.
+ * Returns the stored form of an agent to register, to be checked by `validateAgent`.
  *
- * @throws RegistryError `invalid_argument` where text does not parse.
+ * @throws RegistryError `invalid_argument` when text does not parse.
  */
 export function agentToStored(input: AgentInput, ownership: Ownership): Agent {
   return {
@@ -150,7 +152,7 @@ export function agentToStored(input: AgentInput, ownership: Ownership): Agent {
   };
 }
 
-/** The stored form of a gateway to register, still to be checked by `validateGateway`. */
+/** Returns the stored form of a gateway to register, to be checked by `validateGateway`. */
 export function gatewayToStored(input: GatewayInput, ownership: Ownership): Gateway {
   return {
     ...storedOf(input, ownership),
@@ -179,13 +181,13 @@ function infoOf(record: Agent | Gateway): RecordInfo {
   };
 }
 
-/** An agent for people and programs. */
+/** Returns an agent as a plain value. */
 export function agentFromStored(agent: Agent): AgentInfo {
   const gatewayId = isNilUuid(agent.gatewayId) ? "" : formatUuid(agent.gatewayId);
   return { ...infoOf(agent), gatewayId };
 }
 
-/** A gateway for people and programs. */
+/** Returns a gateway as a plain value. */
 export function gatewayFromStored(gateway: Gateway): GatewayInfo {
   const { wssPort, capacity, used } = gateway;
   return {
@@ -196,7 +198,7 @@ export function gatewayFromStored(gateway: Gateway): GatewayInfo {
   };
 }
 
-/** A stored 32-bit float shows as the short decimal that it was made of. */
+/** Returns the capacity with stored 32-bit floats as the short decimals they were made from. */
 function roundedCapacity(capacity: Capacity): Capacity {
   const { cpu, bandwidthMbps } = capacity;
   return { ...capacity, cpu: shortFloat(cpu), bandwidthMbps: shortFloat(bandwidthMbps) };

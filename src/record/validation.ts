@@ -1,9 +1,9 @@
 /**
- * What a record must be before it is logged: the rules of each field, and of whole records.
+ * Validation of records before they are logged: the rules of single fields, and of whole records.
  *
- * A failure is `invalid_argument` with the field, what is wanted and what was found. What passes is
- * canonical: domains as in domain.ts, labels in the order of their keys, the
- * registry's own fields empty. Source: design §3.
+ * A failure is `invalid_argument` with the field, the expected and the found value. A valid record
+ * is returned in canonical form: domains as in domain.ts, labels ordered by key, the registry's own
+ * fields empty. Source: design §3.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
@@ -23,17 +23,17 @@ import type { Agent, Extra, Gateway, Label } from "../../schemas/gen/record.ts";
 import { formatAddress, isNoAddress, parseAddress, unreachableKind } from "./address.ts";
 import { canonicalDomain } from "./domain.ts";
 
-/** The states of an agent or gateway, by number. */
+/** The states of an agent or gateway, indexed by their number. */
 export const RECORD_STATES = ["active", "draining"] as const;
-/** A state by name. */
+/** The name of a state. */
 export type RecordState = (typeof RECORD_STATES)[number];
 
-/** What a gateway has, or what of it is in use. */
+/** A gateway's capacity, or the part of it in use. */
 export type Capacity = Gateway["capacity"];
 
 /**
- * What a sealed value begins with, before its JWE (identity/tokens/sealed_label.ts). Who stores it cannot
- * read it, and so looks at its size alone.
+ * Prefix of a sealed value, followed by its JWE (identity/tokens/sealed_label.ts). The registry
+ * cannot read sealed values, and so checks only their size.
  */
 export const SEALED_PREFIX = "sealed:";
 
@@ -42,7 +42,7 @@ const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/;
 const PORT_MAX = 0xffff;
 const NO_POSITION = { generation: 0, index: 0 };
 
-/** The error of a field: `wanted` completes "<field> must …". */
+/** Returns the error of a field: `wanted` completes "<field> must …". */
 export function invalid(field: string, wanted: string, found: unknown): RegistryError {
   const text = JSON.stringify(found) ?? String(found);
   const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
@@ -51,22 +51,22 @@ export function invalid(field: string, wanted: string, found: unknown): Registry
   });
 }
 
-/** Checks an address as it is stored: none, or one by which others may reach a single host. */
+/** Checks an address in stored form: none, or one by which others can reach a single host. */
 export function checkAddress(bytes: Uint8Array, field = "address"): Uint8Array {
   return isNoAddress(bytes) ? bytes : checkReachable(bytes, formatAddress(bytes), field);
 }
 
-/** Returns the stored form of an address as a person writes it; "" gives none. */
+/** Returns the stored form of an address in text form; "" gives none. */
 export function addressFromText(text: string, field = "address"): Uint8Array {
   const bytes = parseAddress(text, field);
-  // Before "::" is taken for no address.
+  // Checked before "::" could be taken for no address.
   return text === "" ? bytes : checkReachable(bytes, text, field);
 }
 
 function checkReachable(bytes: Uint8Array, text: string, field: string): Uint8Array {
   const kind = unreachableKind(bytes);
   if (kind === undefined) return bytes;
-  const error = invalid(field, "be the one at which others reach this host", text);
+  const error = invalid(field, "be an address at which others reach this host", text);
   throw new RegistryError(error.code, `${error.message}, ${kind}`, error.fields);
 }
 
@@ -78,7 +78,7 @@ export function checkRegion(region: string, field = "region"): string {
   return region;
 }
 
-/** Checks a port; 0 where `optional` means none. */
+/** Checks a port; 0 means none when `optional`. */
 export function checkPort(port: number, field = "port", optional = false): number {
   const min = optional ? 0 : 1;
   if (!Number.isInteger(port) || port < min || port > PORT_MAX) {
@@ -96,7 +96,7 @@ export function checkTtlMs(ttlMs: number, field = "ttlMs"): number {
   return ttlMs;
 }
 
-/** Checks capacity or use: finite and not negative, in each dimension. */
+/** Checks capacity or use: finite and not negative in each dimension. */
 export function checkCapacity(capacity: Capacity, field = "capacity"): Capacity {
   for (const [dimension, amount] of Object.entries(capacity)) {
     const float = dimension === "cpu" || dimension === "bandwidthMbps";
@@ -111,7 +111,7 @@ export function checkCapacity(capacity: Capacity, field = "capacity"): Capacity 
   return capacity;
 }
 
-/** Checks labels and puts them in the order of their keys. */
+/** Checks labels and returns them ordered by key. */
 export function canonicalLabels(labels: readonly Label[], field = "labels"): Label[] {
   if (labels.length > LABELS_MAX) {
     throw invalid(field, `be at most ${LABELS_MAX}`, labels.length);
@@ -133,7 +133,10 @@ export function canonicalLabels(labels: readonly Label[], field = "labels"): Lab
   return sorted;
 }
 
-/** Sealed values are long, so that a record has room for a few of them and not for sixteen. */
+/**
+ * Checks the total size of labels. Sealed values are long: a record has room for a few, not
+ * sixteen.
+ */
 function checkLabelsTogether(labels: readonly Label[], field: string): void {
   let bytes = 0;
   for (const { key, value } of labels) bytes += key.length + new TextEncoder().encode(value).length;
@@ -142,7 +145,7 @@ function checkLabelsTogether(labels: readonly Label[], field: string): void {
   }
 }
 
-/** True for well-formed text of at most that many bytes of UTF-8. */
+/** Reports whether `text` is well-formed and takes at most `bytesMax` bytes of UTF-8. */
 function isText(text: string, bytesMax: number): boolean {
   if (text.length > bytesMax || !text.isWellFormed()) return false;
   return text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax;
@@ -174,8 +177,8 @@ function canonicalExtra(extra: Extra | undefined): Extra | undefined {
 }
 
 /**
- * Checks an agent as its owner sends it and returns what is to be logged: canonical, the registry's
- * own fields empty.
+ * Checks an agent sent by its owner and returns the form to log: canonical, with the registry's own
+ * fields empty.
  *
  * @throws RegistryError `invalid_argument`.
  */
@@ -198,7 +201,10 @@ export function validateAgent(agent: Agent): Agent {
   };
 }
 
-/** As {@link validateAgent}, for a gateway; it must be reachable by address or domain, at a port. */
+/**
+ * Does the same as {@link validateAgent} for a gateway, which must be reachable by address or
+ * domain, at a port.
+ */
 export function validateGateway(gateway: Gateway): Gateway {
   checkOwned(gateway);
   if (gateway.domain === "" && isNoAddress(gateway.address)) {

@@ -1,9 +1,10 @@
 /**
- * The words of other callers (`gateway_ip`, `wss_port`, `verifiable_cred_hash`, …) beside our own, so
- * that JSON as gateways send it today registers unchanged (design §3). A field that is neither is
- * refused by name: a silent typo would register something else than was meant.
+ * Field names of other callers (`gateway_ip`, `wss_port`, `verifiable_cred_hash`, …), accepted
+ * beside ours so that the JSON gateways send today registers unchanged (design §3). An unknown
+ * field is refused by name: a silently ignored typo would register something other than intended.
  *
- * Foreign units: cpu in cores, memory and storage in MiB, bandwidth in Mbit/s, ttl in seconds.
+ * Units of the foreign fields: cpu in cores, memory and storage in MiB, bandwidth in Mbit/s, ttl in
+ * seconds.
  */
 import { formatUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import { concatBytes } from "../base/bytes.ts";
@@ -11,11 +12,11 @@ import type { AgentInput, GatewayInput } from "./plain.ts";
 import { canonicalDomain } from "./domain.ts";
 import { invalid } from "./validation.ts";
 
-/** How a value is taken over. */
+/** Conversion of a foreign value to ours. */
 type Convert = (value: unknown, field: string) => unknown;
 
 interface Word {
-  /** Our field. */
+  /** Our name of the field. */
   readonly field: string;
   readonly convert: Convert;
 }
@@ -113,7 +114,7 @@ function translate(
       throw invalid(name, `be one of ${[...words.keys()].join(", ")}`, key);
     }
     if (value === null || value === undefined) continue;
-    if (Object.hasOwn(ours, word.field)) throw invalid(name, `say ${word.field} only once`, value);
+    if (Object.hasOwn(ours, word.field)) throw invalid(name, `set ${word.field} only once`, value);
     ours[word.field] = word.convert(value, name);
   }
   return ours;
@@ -125,7 +126,7 @@ function withRegion(ours: Record<string, unknown>): Record<string, unknown> {
 }
 
 /**
- * A gateway from parsed JSON, in our words or theirs.
+ * Returns a gateway from parsed JSON with our field names or foreign ones.
  *
  * @throws RegistryError `invalid_argument` with the field.
  */
@@ -134,20 +135,20 @@ export function gatewayFromJson(json: unknown): GatewayInput {
   return ours as unknown as GatewayInput;
 }
 
-/** An agent from parsed JSON, in our words or theirs; errors as {@link gatewayFromJson}. */
+/** Returns an agent from parsed JSON; accepts and throws the same as {@link gatewayFromJson}. */
 export function agentFromJson(json: unknown): AgentInput {
   const ours = withRegion(translate(object(json, "agent"), AGENT_WORDS));
   return ours as unknown as AgentInput;
 }
 
-/** The namespace of ids made of domains: that of domain names (RFC 9562 §6.6). */
+/** Namespace of ids derived from domains: that of domain names (RFC 9562 §6.6). */
 const DOMAIN_NAMESPACE = parseUuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
 
 /**
- * The id of a record that has none of its own, in development: UUIDv5 of its domain, so that a retry
- * is the same record (RFC 9562 §5.5).
+ * Returns the id of a record without one of its own, in development: the UUIDv5 of its domain, so
+ * that a retry addresses the same record (RFC 9562 §5.5).
  *
- * @param sha1 SHA-1, 20 bytes: given by the caller, for this floor has no cryptography.
+ * @param sha1 SHA-1, 20 bytes; passed in, because this layer has no cryptography.
  * @returns UUID text.
  */
 export function idOfDomain(domain: string, sha1: (bytes: Uint8Array) => Uint8Array): string {

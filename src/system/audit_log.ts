@@ -1,11 +1,12 @@
 /**
- * The audit log of group 0: what was issued, renewed, banned, and done by controllers, each entry
- * chained to the one before by its hash, so that none can be changed or left out unseen.
+ * The audit log of group 0: issued and renewed certificates, bans, and actions of controllers. Each
+ * entry contains the hash of the previous one, so that no entry can be changed or removed
+ * undetected.
  *
- * Every replica makes the chain by itself, in apply. The newest `AUDIT_ENTRIES_MAX` entries are kept;
- * of older ones the hash of the last remains (the anchor), from which what is kept can be checked.
- * Whoever wants more takes the entries out before. Source: a hash chain as in RFC 9162 §2.1, without
- * its tree: the log is always read whole.
+ * Every replica builds the chain itself, in apply. The newest `AUDIT_ENTRIES_MAX` entries are kept;
+ * of older ones the hash of the last remains (the anchor), from which the kept entries can be
+ * verified. Entries needed for longer must be exported before they are dropped. Source: a hash
+ * chain as in RFC 9162 §2.1, without its tree, because the log is always read whole.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type AuditEntry, auditEntryCodec } from "../../schemas/gen/audit.ts";
@@ -14,7 +15,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { AUDIT_ENTRIES_MAX } from "../base/limits.ts";
 
-/** What an entry tells of. Numbers are stable: they stand in logs. */
+/** Numbers of audited actions. They are stable, because they are stored in logs. */
 export const AUDIT_ACTIONS = {
   joinToken: 1,
   enrol: 2,
@@ -30,26 +31,29 @@ export const AUDIT_ACTIONS = {
   token: 12,
 } as const;
 
-/** The name of an action, as people read it. */
+/** The name of an action, for display. */
 export type AuditAction = keyof typeof AUDIT_ACTIONS;
 
-/** The hash before the first entry. */
+/** The hash that precedes the first entry. */
 export const AUDIT_ORIGIN: Uint8Array = new Uint8Array(32);
 
-/** The hash that follows an entry. */
+/** Returns the hash of an entry, which the next entry contains. */
 export function auditHash(entry: Uint8Array): Uint8Array {
   return sha256(entry);
 }
 
-/** What became of a check: how many entries hold, or the first that does not. */
+/**
+ * Result of a verification: the hash of the last entry, or the position of the first invalid one.
+ */
 export type AuditVerdict =
   | { readonly ok: true; readonly head: Uint8Array }
   | { readonly ok: false; readonly at: number; readonly reason: string };
 
 /**
- * Checks that `entries` (encoded) follow each other from `anchor`, the hash before the first.
+ * Verifies that `entries` (encoded) form a chain that starts at `anchor`, the hash before the
+ * first.
  *
- * @returns the hash of the last entry, or the place of the first that does not fit.
+ * @returns the hash of the last entry, or the position of the first that does not fit.
  */
 export function verifyAudit(anchor: Uint8Array, entries: Iterable<Uint8Array>): AuditVerdict {
   let head = anchor;
@@ -57,7 +61,7 @@ export function verifyAudit(anchor: Uint8Array, entries: Iterable<Uint8Array>): 
   let at = 0;
   for (const bytes of entries) {
     const entry = decoded(bytes);
-    if (entry === undefined) return { ok: false, at, reason: "it is no entry" };
+    if (entry === undefined) return { ok: false, at, reason: "it is not an entry" };
     if (number !== undefined && entry.number !== number + 1) {
       return { ok: false, at, reason: `its number is ${entry.number}, not ${number + 1}` };
     }
@@ -83,38 +87,38 @@ function decoded(bytes: Uint8Array): AuditEntry | undefined {
   }
 }
 
-/** The log, as far as it is kept. */
+/** The kept part of the audit log. */
 export class AuditLog {
   readonly #entriesMax: number;
-  /** Ring of encoded entries. */
+  /** Ring buffer of encoded entries. */
   #entries: Uint8Array[] = [];
   #oldest = 0;
   #count = 0;
   #anchor = AUDIT_ORIGIN;
   #head = AUDIT_ORIGIN;
 
-  /** @param entriesMax how many are kept, from 1. */
+  /** @param entriesMax number of entries kept, at least 1. */
   constructor(entriesMax = AUDIT_ENTRIES_MAX) {
     assert(entriesMax > 0, "An audit log keeps at least one entry");
     this.#entriesMax = entriesMax;
   }
 
-  /** How many entries were ever made. */
+  /** Number of entries ever appended. */
   get count(): number {
     return this.#count;
   }
 
-  /** The hash of the newest entry. */
+  /** Hash of the newest entry. */
   get head(): Uint8Array {
     return this.#head;
   }
 
-  /** The hash before the oldest entry that is kept. */
+  /** Hash that precedes the oldest kept entry. */
   get anchor(): Uint8Array {
     return this.#anchor;
   }
 
-  /** Adds an entry; its number and its link are the log's own. */
+  /** Appends an entry; the log sets its number and its link. */
   append(
     { action, ...rest }: Omit<AuditEntry, "number" | "previous" | "action"> & {
       readonly action: AuditAction;
@@ -128,7 +132,7 @@ export class AuditLog {
     }));
   }
 
-  /** The entries from `first` on (a number, from 1), as many as are kept and at most `max`; views. */
+  /** Returns at most `max` kept entries from number `first` (from 1) on, as views. */
   read(first: number, max: number): Uint8Array[] {
     const kept = this.#entries.length;
     const oldest = this.#count - kept + 1;
@@ -140,9 +144,9 @@ export class AuditLog {
   }
 
   /**
-   * Takes what {@link read} and the getters gave, in place of an empty log.
+   * Restores the values that {@link read} and the getters returned into an empty log.
    *
-   * @throws RegistryError `corrupt` when the entries do not follow each other.
+   * @throws RegistryError `corrupt` when the entries do not form a chain.
    */
   restore(
     { count, anchor, entries }: {

@@ -1,6 +1,6 @@
 /**
- * Identity records and the commands of group 0 that put them, between plain values and Cap'n Proto
- * (schemas/identity.capnp). What cannot be is `malformed`.
+ * Conversion of identity records, and of the group 0 commands that put them, between plain values
+ * and Cap'n Proto (schemas/identity.capnp). Invalid values are `malformed`.
  */
 import { commandCodec } from "../../schemas/gen/command.ts";
 import {
@@ -45,12 +45,12 @@ const STOP_REASONS: readonly (StopReason | undefined)[] = [
   "banned",
 ];
 
-/** What a ban names, by its number. */
+/** Numbers of the kinds of subject a ban can name. */
 export const BAN_KINDS = { subject: 1, lineage: 2, token: 3 } as const;
-/** The documents that group 0 keeps, by number. */
+/** Numbers of the documents stored in group 0. */
 export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2 } as const;
 
-/** Puts join tokens and lineages, all or none, if what they replace still stands. */
+/** Encodes the put of join tokens and lineages, all or none, if what they replace is current. */
 export function encodeEnrolment(
   from: CommandHeader,
   change: EnrolmentChange,
@@ -66,7 +66,7 @@ export function encodeEnrolment(
   return commandCodec.encode(header(from, COMMAND_KINDS.enrolment), enrolmentCommandCodec, body);
 }
 
-/** Bans, or lifts a ban. */
+/** Encodes a ban, or the lifting of one. */
 export function encodeBan(
   from: CommandHeader,
   body: Omit<Input<BanCommand>, "detail"> & { readonly detail?: string },
@@ -75,12 +75,12 @@ export function encodeBan(
   return commandCodec.encode(header(from, COMMAND_KINDS.ban), banCommandCodec, command);
 }
 
-/** Puts a document, if the one that it replaces still stands. */
+/** Encodes the put of a document, if the one that it replaces is current. */
 export function encodeDocument(from: CommandHeader, body: Input<DocumentCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.document), documentCommandCodec, body);
 }
 
-/** Notes what a token grants beside its subject's certificate, in the audit log too. */
+/** Encodes the record of a token's grants beyond its subject's certificate; it is audited too. */
 export function encodeGrant(
   from: CommandHeader,
   { grants, ...grant }: TokenGrant,
@@ -90,7 +90,7 @@ export function encodeGrant(
   return commandCodec.encode(header(from, COMMAND_KINDS.grant), grantCommandCodec, body);
 }
 
-/** A grant as it was logged. */
+/** Returns a logged grant as a plain value. */
 export function grantFromWire({ detail: _, grants, ...rest }: GrantCommand): TokenGrant {
   if (rest.tokenId === "" || rest.tokenId.length > TOKEN_NAME_BYTES_MAX) {
     throw malformed("token without an id");
@@ -99,12 +99,12 @@ export function grantFromWire({ detail: _, grants, ...rest }: GrantCommand): Tok
   return { ...rest, grants: grantsFromWire(grants) };
 }
 
-/** Notes in the audit log what was done elsewhere. */
+/** Encodes an audit entry about an action performed elsewhere. */
 export function encodeAuditNote(from: CommandHeader, body: Input<AuditNoteCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.auditNote), auditNoteCommandCodec, body);
 }
 
-/** A page of the audit log; in images only. */
+/** Encodes a page of the audit log; used in images only. */
 export function encodeAuditPage(from: CommandHeader, body: Input<AuditPage>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.auditPage), auditPageCodec, body);
 }
@@ -139,14 +139,14 @@ function grantsToWire(grants: Grants): Input<GrantsRecord> {
   return { ...grants, credentialHashes: grants.credentialHashes ?? false };
 }
 
-/** A join token as it was logged. */
+/** Returns a logged join token as a plain value. */
 export function tokenFromWire(wire: JoinTokenRecord | undefined): JoinToken {
   const { hash, version, subject, expiresAtMs, lineage, publicKey, grants } = present(wire);
   const token = { hash, version, subject, expiresAtMs, grants: grantsFromWire(grants) };
   return lineage === 0 ? token : { ...token, spent: { lineage, publicKey } };
 }
 
-/** A lineage as it was logged. */
+/** Returns a logged lineage as a plain value. */
 export function lineageFromWire(wire: LineageRecord | undefined): Lineage {
   const { lineage, version, subject, latestUsed, stopped, ...rest } = present(wire);
   const reason = STOP_REASONS[stopped];

@@ -1,10 +1,12 @@
 /**
- * What group 0 holds about identities, as state: join tokens, lineages, bans, documents, and the audit
- * log of all their changes. Pure; each change is refused as a whole where what it replaces moved on.
+ * The identity state of group 0: join tokens, lineages, bans, documents, and the audit log of all
+ * their changes. Pure; a change is refused as a whole when a record it replaces has changed in the
+ * meantime.
  *
- * Records that nobody can use any more (a join token that ended, a lineage that was stopped and whose
- * last leaf is long over) go when room is needed; the clock for that is the command's wall time, alike
- * on every replica. A stopped lineage whose leaf could still be shown is kept, or it would look unknown.
+ * Records that nobody can use any more (an expired join token, a stopped lineage whose last leaf
+ * expired long ago) are removed when space is needed. The clock for that is the command's wall
+ * time, which is the same on every replica. A stopped lineage whose leaf could still be presented
+ * is kept, or it would appear to be unknown.
  */
 import type { AuditPage, BanCommand } from "../../schemas/gen/identity.ts";
 import {
@@ -47,28 +49,31 @@ import {
 } from "./identity_codec.ts";
 import { type TokenGrant, TokenGrants } from "./token_grants.ts";
 
-/** A document as it stands. */
+/** The current version of a document. */
 export interface Document {
   readonly version: number;
   readonly bytes: Uint8Array;
 }
 
-/** A ban as it stands. */
+/** A ban in force or expired. */
 export type Ban = Readonly<Omit<BanCommand, "lifted" | "detail">> & {
-  /** Lineage of who made it; 0: the registry itself. */
+  /** Lineage of the identity that made it; 0 for the registry itself. */
   readonly writer: number;
-  /** When it was made, s since 1970. */
+  /** Time of the ban, s since 1970. */
   readonly unixS: number;
 };
 
-/** Told, in the turn of the apply, of what ends the sessions of an identity or lets it in again. */
+/**
+ * Receiver of events that end the sessions of an identity or admit it again, called in the turn of
+ * the apply.
+ */
 export interface RevocationSink {
   banned(ban: Ban): void;
   lifted(ban: Pick<Ban, "kind" | "name">): void;
   stopped(lineage: Lineage): void;
-  /** A token grants something until it ends. */
+  /** Called when a token grants something until it expires. */
   granted(grant: TokenGrant): void;
-  /** All of the state is another's now, as after an image. */
+  /** Called when the whole state was replaced, as by an image. */
   replaced(state: IdentityState): void;
 }
 
@@ -78,71 +83,71 @@ const AUDIT_NAMES = new Map<number, AuditAction>(
 const DOCUMENT_NUMBER_MAX = 2;
 const BAN_KIND_MAX = Math.max(...Object.values(BAN_KINDS));
 
-/** Group 0's identities. */
+/** The identities in group 0. */
 export class IdentityState {
   readonly audit = new AuditLog();
-  /** What tokens grant beside certificates. */
+  /** Grants of tokens beyond those of certificates. */
   readonly grants = new TokenGrants();
   readonly #tokens = new Map<string, JoinToken>();
   readonly #lineages = new Map<number, Lineage>();
-  /** The lineage of each subject that is not stopped. */
+  /** The active lineage of each subject. */
   readonly #bySubject = new Map<string, Lineage>();
   readonly #bans = new Map<string, Ban>();
   readonly #documents = new Map<number, Document>();
-  /** Above all numbers ever given; 1 is the development identity's. */
+  /** Greater than all numbers ever assigned; 1 is the development identity's. */
   #nextLineage = 2;
-  /** Who is told; absent while nobody is. */
+  /** Receiver of revocations, if any. */
   sink: RevocationSink | undefined;
-  /** Pages of the audit log, while an image is read; then nothing is noted anew. */
+  /** Pages of the audit log while an image is loaded, during which nothing is audited. */
   #pages: AuditPage[] | undefined;
 
-  /** The join token of a hash. */
+  /** Returns the join token with that hash. */
   token(hash: Uint8Array): JoinToken | undefined {
     return this.#tokens.get(toHex(hash));
   }
 
-  /** A lineage by its number. */
+  /** Returns a lineage by its number. */
   lineage(number: number): Lineage | undefined {
     return this.#lineages.get(number);
   }
 
-  /** The lineage of a subject that is not stopped. */
+  /** Returns the active lineage of a subject. */
   lineageOf(subject: string): Lineage | undefined {
     return this.#bySubject.get(subject);
   }
 
-  /** The number for the next lineage. */
+  /** Number of the next lineage. */
   get nextLineage(): number {
     return this.#nextLineage;
   }
 
-  /** All bans that were not lifted, ended ones too. */
+  /** Returns all bans that were not lifted, including expired ones. */
   bans(): Ban[] {
     return [...this.#bans.values()];
   }
 
-  /** The ban of a name of that kind that is in force; `undefined`: there is none. */
+  /** Returns the ban in force on a name of that kind; `undefined` if none. */
   banOf(kind: number, name: string, nowMs: number): Ban | undefined {
     const ban = this.#bans.get(banKey(kind, name));
     return ban === undefined || (ban.untilMs !== 0 && ban.untilMs <= nowMs) ? undefined : ban;
   }
 
-  /** The lineages that were stopped, as far as they are kept. */
+  /** Returns the stopped lineages that are still kept. */
   *stoppedLineages(): Generator<Lineage, void, undefined> {
     for (const lineage of this.#lineages.values()) {
       if (lineage.stopped !== undefined) yield lineage;
     }
   }
 
-  /** A document by its number. */
+  /** Returns a document by its number. */
   document(name: number): Document | undefined {
     return this.#documents.get(name);
   }
 
   /**
-   * Applies a command that is about identities; false: it is not.
+   * Applies a command about identities. Returns false for other commands.
    *
-   * @throws RegistryError the code with which it is refused; then nothing was changed.
+   * @throws RegistryError the code of the refusal; nothing was changed then.
    */
   apply(command: CommandView): boolean {
     switch (command.kind) {
@@ -192,7 +197,7 @@ export class IdentityState {
     this.#record(command, audited, subject, detail);
   }
 
-  /** A subject has one lineage that counts: a second one must stop the first by the same change. */
+  /** A subject has one active lineage; a change that adds a second must also stop the first. */
   #checkOwner({ lineage, subject, stopped }: Lineage, change: readonly Lineage[]): void {
     const owner = this.#bySubject.get(subject);
     if (stopped !== undefined || owner === undefined || owner.lineage === lineage) return;
@@ -221,7 +226,7 @@ export class IdentityState {
     }
     if (this.#lineages.size + lineages > LINEAGES_MAX) {
       for (const [number, { stopped, latest }] of this.#lineages) {
-        // The highest number stays, for it says which were given out.
+        // The highest number stays, because it shows which numbers were assigned.
         if (stopped === undefined || number === this.#nextLineage - 1) continue;
         if (latest.notAfterMs + RENEWAL_GRACE_MS_MAX < nowMs) this.#lineages.delete(number);
       }
@@ -282,12 +287,15 @@ export class IdentityState {
     this.audit.append({ unixS: command.unixS, writer: command.writer, action, subject, detail });
   }
 
-  /** Notes what another command of group 0 did, as part of that. */
+  /** Audits an action of another command of group 0, as part of that command. */
   noteDone(command: CommandView, action: AuditAction, subject: string, detail: string): void {
     this.#record(command, action, subject, detail);
   }
 
-  /** The state as commands that make it again by {@link load}; the same state, the same bytes. */
+  /**
+   * Returns the state as commands from which {@link load} rebuilds it; equal states give equal
+   * bytes.
+   */
   *commands(from: CommandHeader): Generator<Uint8Array, void, undefined> {
     for (const record of this.#tokens.values()) {
       yield encodeEnrolment(from, { token: { replacedVersion: 0, record }, lineages: [] });
@@ -311,8 +319,8 @@ export class IdentityState {
   }
 
   /**
-   * Takes a command of an image; false: it is not about identities. What it notes is not noted anew:
-   * the pages of the audit log stand in the image themselves, and are put in place by {@link loaded}.
+   * Applies a command of an image. Returns false when it is not about identities. Nothing is
+   * audited: the image contains the pages of the audit log, which {@link loaded} restores.
    */
   load(command: CommandView): boolean {
     this.#pages ??= [];
@@ -321,7 +329,7 @@ export class IdentityState {
     return true;
   }
 
-  /** The image is read to its end. */
+  /** Completes the load of an image. */
   loaded(): void {
     const pages = this.#pages ?? [];
     this.#pages = undefined;
@@ -332,7 +340,7 @@ export class IdentityState {
   }
 }
 
-/** @throws RegistryError `incarnation_mismatch` where what is to be replaced moved on. */
+/** @throws RegistryError `incarnation_mismatch` when the record to be replaced has changed. */
 function expect(
   what: string,
   found: { readonly version: number } | undefined,

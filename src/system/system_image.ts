@@ -1,6 +1,6 @@
 /**
  * The image of group 0's state: applied index and ring number (two f64, little-endian), then framed
- * commands that make the state again: the genesis, each member in the order of node ids, identities.
+ * commands that rebuild the state: the genesis, each member in the order of node ids, identities.
  */
 import { RegistryError } from "../base/errors.ts";
 import { concatBytes } from "../base/bytes.ts";
@@ -8,7 +8,7 @@ import { concatBytes } from "../base/bytes.ts";
 const HEADER_BYTES = 16;
 const FRAME_TABLE_BYTES = 8;
 
-/** A segment as it stands in an image: after the table of a message of one segment. */
+/** Returns a segment framed for an image: preceded by the table of a one-segment message. */
 export function imageFrame(segment: Uint8Array): Uint8Array {
   const frame = new Uint8Array(FRAME_TABLE_BYTES + segment.length);
   new DataView(frame.buffer).setUint32(4, segment.length / 8, true);
@@ -16,14 +16,14 @@ export function imageFrame(segment: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Reads a whole image, cut anywhere. */
+/** Reads a whole image, given as chunks of any sizes. */
 export class SystemImageReader {
   readonly appliedIndex: number;
   readonly ringNumber: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
 
-  /** @throws RegistryError `corrupt` where it is too short. */
+  /** @throws RegistryError `corrupt` when it is too short. */
   constructor(chunks: Iterable<Uint8Array>) {
     this.#bytes = concatBytes([...chunks]);
     this.#view = new DataView(this.#bytes.buffer);
@@ -32,7 +32,7 @@ export class SystemImageReader {
     this.ringNumber = this.#view.getFloat64(8, true);
   }
 
-  /** The segments of the commands, in order. */
+  /** Returns the segments of the commands, in order. */
   *segments(): Generator<Uint8Array, void, undefined> {
     for (let at = HEADER_BYTES; at < this.#bytes.length;) {
       if (at + FRAME_TABLE_BYTES > this.#bytes.length) throw corrupt(at);

@@ -1,9 +1,10 @@
 /**
- * Group 0's state machine: what was fixed when the cluster was created, its members, and the ring map
- * that follows from both.
+ * Group 0's state machine: the parameters fixed at the cluster's creation, its members, and the
+ * ring map that follows from both.
  *
- * The first command is the genesis; a second one is refused, so that a node with a lost disk cannot
- * found another cluster over this one. Pure and deterministic, like a partition's. Source: design §6.
+ * The first command is the genesis. A second one is refused, so that a node with a lost disk cannot
+ * found another cluster over this one. Pure and deterministic, like a partition's. Source: design
+ * §6.
  */
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -28,12 +29,12 @@ import type { RingMap, RingNode } from "../ring/ring_map.ts";
 import { IdentityState, type RevocationSink } from "./identity_state.ts";
 import { imageFrame, SystemImageReader } from "./system_image.ts";
 
-/** What is fixed when a cluster is created. */
+/** The parameters fixed at a cluster's creation. */
 export type Genesis = Readonly<GenesisCommand>;
 /** A node of the cluster. */
 export type Member = Readonly<PutMemberCommand>;
 
-/** The answer to an entry. */
+/** The reply to an entry. */
 export type SystemReply =
   | { readonly code: "ok" }
   | { readonly code: RegistryError["code"]; readonly message: string };
@@ -45,10 +46,10 @@ export interface SystemEntry {
   readonly data: Uint8Array;
 }
 
-/** Members of a cluster: their ids and addresses must fit a control frame. */
+/** Maximum members of a cluster: their ids and addresses must fit a control frame. */
 const MEMBERS_MAX = 1_024;
 const ADDRESSES_MAX = 8;
-/** Numbers that were given up: many lives of the largest cluster. */
+/** Maximum removed node ids: enough to replace the largest cluster many times over. */
 const REMOVED_MEMBERS_MAX = 65_536;
 const OK: SystemReply = Object.freeze({ code: "ok" });
 
@@ -56,16 +57,16 @@ const OK: SystemReply = Object.freeze({ code: "ok" });
 export class SystemStore {
   #genesis: Genesis | undefined;
   readonly #members = new Map<number, Member>();
-  /** Numbers of nodes that were members and never will be again. */
+  /** Ids of removed nodes, which can never be members again. */
   readonly #removed = new Set<number>();
   #identities = new IdentityState();
   #isLoading = false;
   #timeMs = 0;
   #appliedIndex = 0;
-  /** The index of the entry that changed the ring map last: the second part of its epoch. */
+  /** Index of the last entry that changed the ring map: the second part of its epoch. */
   #ringNumber = 0;
 
-  /** What the cluster was created with; `undefined` before the genesis. */
+  /** Parameters of the cluster; `undefined` before the genesis. */
   get genesis(): Genesis | undefined {
     return this.#genesis;
   }
@@ -75,13 +76,13 @@ export class SystemStore {
     return this.#identities;
   }
 
-  /** Tells `sink` of revocations from now on, and of all that there are at once. */
+  /** Sets `sink` as the receiver of revocations, and passes it the current state at once. */
   watchRevocations(sink: RevocationSink): void {
     this.#identities.sink = sink;
     sink.replaced(this.#identities);
   }
 
-  /** Group time as last applied, ms. */
+  /** Last applied group time, ms. */
   get timeMs(): number {
     return this.#timeMs;
   }
@@ -90,12 +91,12 @@ export class SystemStore {
     return this.#appliedIndex;
   }
 
-  /** The members, by node id. */
+  /** Members, ordered by node id. */
   get members(): Member[] {
     return [...this.#members.values()].sort((left, right) => left.nodeId - right.nodeId);
   }
 
-  /** Applies the next entry. What the entry holds never makes it throw. */
+  /** Applies the next entry. No content of an entry makes it throw. */
   apply({ index, data }: SystemEntry): SystemReply {
     assert(
       index > this.#appliedIndex,
@@ -117,9 +118,9 @@ export class SystemStore {
   }
 
   /**
-   * The ring map, in which every member holds every partition.
+   * Returns the ring map, in which every member holds every partition.
    *
-   * @param leader the node id that leads all of them; 0: not known.
+   * @param leader node id of the leader of all of them; 0 if unknown.
    * @returns `undefined` before the genesis.
    */
   ringMap(leader: number): RingMap | undefined {
@@ -140,7 +141,7 @@ export class SystemStore {
     };
   }
 
-  /** The state in chunks: the commands that make it. The same state gives the same bytes. */
+  /** Returns the state as chunks of the commands that rebuild it. Equal states give equal bytes. */
   *writeImage(): Generator<Uint8Array, void, undefined> {
     const out = new FrameWriter({ bytesMax: 16 * 1024 * 1024 });
     const header = { timeMs: this.#timeMs, unixS: 0, writer: 0 };
@@ -168,7 +169,7 @@ export class SystemStore {
   }
 
   /**
-   * Takes a whole image, cut anywhere, into this state, which must be empty.
+   * Loads a whole image, given as chunks of any sizes, into this state, which must be empty.
    *
    * @throws RegistryError `corrupt`.
    */
@@ -191,7 +192,7 @@ export class SystemStore {
     this.#ringNumber = reader.ringNumber;
   }
 
-  /** Takes over all that `other` holds, which is given up. */
+  /** Replaces this state by that of `other`, which must not be used afterwards. */
   replaceBy(other: SystemStore): void {
     this.#genesis = other.#genesis;
     const { sink } = this.#identities;
@@ -267,7 +268,10 @@ export class SystemStore {
     return OK;
   }
 
-  /** A number is given out once: a node that was removed and knows nothing of it stays out. */
+  /**
+   * Removes a member. Its id is never assigned again, so that a removed node that does not know of
+   * its removal stays out.
+   */
   #removeMember(
     command: CommandView,
     { nodeId, detail }: { readonly nodeId: number; readonly detail: string },
@@ -292,7 +296,7 @@ export class SystemStore {
   }
 }
 
-/** A pin that is all zero is none. */
+/** Returns the pin, or no bytes when it is all zero, which means none. */
 function pinOf(pin: Uint8Array): Uint8Array {
   return pin.some((byte) => byte !== 0) ? pin : new Uint8Array(0);
 }

@@ -1,10 +1,11 @@
 /**
- * The tokens that grant a lineage more than its certificate does, as group 0 keeps them: what a record
- * rests on that was registered by such a token, and until when. So the end of a token, or a ban of it,
- * reaches the record wherever it is led, also after a restart.
+ * The tokens that grant a lineage more than its certificate does, stored in group 0: the rights
+ * that a record registered with such a token depends on, and until when. The end of a token, or a
+ * ban of it, therefore reaches the record whichever node leads it, also after a restart.
  *
- * Ended grants are kept for a while, so that a record that still rests on one is told from a record
- * that never needed any. The clock for that is the command's wall time, alike on every replica.
+ * Ended grants are kept for a while, so that a record that still depends on one can be told from a
+ * record that never needed any. The clock for that is the command's wall time, which is the same on
+ * every replica.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
@@ -14,41 +15,44 @@ import {
 } from "../base/limits.ts";
 import type { Grants } from "../base/peer.ts";
 
-/** What a token grants, and to whom. */
+/** The grants of a token and their holder. */
 export interface TokenGrant {
   readonly tokenId: string;
   readonly lineage: number;
   /** SPIFFE id. */
   readonly subject: string;
   readonly grants: Grants;
-  /** Unix ms from which it grants nothing. */
+  /** Expiry of the grants, Unix ms. */
   readonly untilMs: number;
 }
 
-/** How many old grants one new grant forgets: more than one, so that they cannot pile up. */
+/** Old grants dropped per new one: more than one, so that they cannot accumulate. */
 const FORGET_PER_GRANT = 4;
 
-/** The grants, in the order in which they were made. */
+/** The grants, in the order in which they were added. */
 export class TokenGrants {
   readonly #grants = new Map<string, TokenGrant>();
   readonly #ofLineage = new Map<number, readonly TokenGrant[]>();
 
-  /** The grant of a token; `undefined`: it granted nothing more, or is long over. */
+  /** Returns the grant of a token; `undefined` if it granted nothing extra, or ended long ago. */
   get(tokenId: string): TokenGrant | undefined {
     return this.#grants.get(tokenId);
   }
 
-  /** Those of a lineage, ended ones too; `undefined`: no record of it rests on any. */
+  /**
+   * Returns the grants of a lineage, including ended ones; `undefined` if no record of it depends
+   * on any.
+   */
   of(lineage: number): readonly TokenGrant[] | undefined {
     return this.#ofLineage.get(lineage);
   }
 
-  /** All of them. */
+  /** Returns all grants. */
   values(): IterableIterator<TokenGrant> {
     return this.#grants.values();
   }
 
-  /** Adds one. @throws RegistryError `overloaded`; then nothing was changed. */
+  /** Adds a grant. @throws RegistryError `overloaded`; nothing was changed then. */
   add(grant: TokenGrant, nowMs: number): void {
     const live = (this.of(grant.lineage) ?? []).filter(({ untilMs }) => untilMs > nowMs);
     if (live.length >= TOKEN_GRANTS_PER_LINEAGE_MAX) {
@@ -64,7 +68,8 @@ export class TokenGrants {
     if (this.#grants.size >= TOKEN_GRANTS_MAX) throw full(`${TOKEN_GRANTS_MAX} tokens with grants`);
     const same = this.get(grant.tokenId);
     if (same !== undefined) this.#remove(same);
-    // The new one says from now on that records of the lineage may rest on a token.
+    // Ended grants of the lineage may go: the new one now shows that its records may depend on a
+    // token.
     for (const old of this.of(grant.lineage) ?? []) if (old.untilMs <= nowMs) this.#remove(old);
     this.#grants.set(grant.tokenId, grant);
     this.#ofLineage.set(grant.lineage, [...this.of(grant.lineage) ?? [], grant]);

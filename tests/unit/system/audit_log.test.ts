@@ -50,7 +50,7 @@ test("verifyAudit finds every changed byte, a missing, a moved and an added entr
   assert.equal(verifyAudit(AUDIT_ORIGIN, [first, new Uint8Array(3)]), {
     ok: false,
     at: 1,
-    reason: "it is no entry",
+    reason: "it is not an entry",
   });
 });
 
