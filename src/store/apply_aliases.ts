@@ -1,9 +1,10 @@
 /**
- * What the commands on aliases do: claim, confirm and release in the domain's partition, revoke in
- * the agent's. A claim is named by where it was logged, partition and index, so no two are alike: an
- * agent's partition sees claims of many others. Before a domain is given up, its agent's partition is
- * asked, and a *no* is remembered there as a revocation, after which a late register with that claim
- * is refused. So two live agents never hold one domain. (Design §3.)
+ * Commands on aliases: claim, confirm and release in the domain's partition, revoke in the agent's.
+ * A claim is identified by where it was logged, partition and index, so every claim is unique: an
+ * agent's partition sees claims of many domains' partitions. Before a domain is freed, its agent's
+ * partition is asked; if the agent does not hold the claim, that partition remembers a revocation
+ * and refuses a later register with the claim. So two live agents never hold one domain. (Design
+ * §3.)
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
@@ -13,12 +14,15 @@ import type { ApplyContext } from "./apply_context.ts";
 import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, type Position, refusal, samePosition, success } from "./reply.ts";
 
-/** The state of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
+/** State of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
 export const ALIAS_PENDING = 0;
-/** The state of an alias whose agent registered with its claim. */
+/** State of an alias whose agent registered with its claim. */
 export const ALIAS_CONFIRMED = 1;
 
-/** Claims of partition p have the indexes `[p × this, (p + 1) × this)`: 8,192 times it is 2^53. */
+/**
+ * Claim indexes per partition: partition p has `[p × this, (p + 1) × this)`; 8,192 times it is
+ * 2^53.
+ */
 export const CLAIM_INDEXES_PER_PARTITION = 2 ** 40;
 
 function claimOf(alias: AliasView): Position {
@@ -32,8 +36,8 @@ function claimPosition(
 }
 
 /**
- * A pending alias for an agent, or the one that it has already. A claim that was revoked is named as
- * the one to be replaced, by another agent or by its own, whose register was refused.
+ * Creates a pending alias for an agent, or returns the one that it already has. A revoked claim is
+ * replaced by naming it, by another agent or by the agent whose register was refused.
  */
 export function applyClaim({ state, command, data, index }: ApplyContext): ApplyReply {
   const claim = command.bodyInto(state.shared.views.claim);
@@ -85,7 +89,7 @@ function put(state: PartitionState, slot: number, bytes: Uint8Array, length: num
   return slot;
 }
 
-/** True for 1 to 253 characters of lower-case letters, digits, hyphens and dots. */
+/** Reports whether the bytes are 1 to 253 lower-case letters, digits, hyphens and dots. */
 function isDomain(bytes: Uint8Array, start: number, end: number): boolean {
   if (end === start || end - start > DOMAIN_BYTES_MAX) return false;
   for (let at = start; at < end; at++) {
@@ -97,7 +101,7 @@ function isDomain(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** Makes an alias final, where it still holds the claim. */
+/** Makes an alias final if it still has the claim. */
 export function applyConfirm({ state, command, data, index }: ApplyContext): ApplyReply {
   const confirm = command.bodyInto(state.shared.views.confirm);
   const start = confirm.domainOffset;
@@ -114,7 +118,7 @@ export function applyConfirm({ state, command, data, index }: ApplyContext): App
 }
 
 function revoked(): ApplyReply {
-  return refusal("claim_revoked", "Claim must be the one that the domain has: it is not");
+  return refusal("claim_revoked", "Claim must be the current one of the domain: it is not");
 }
 
 /** Refuses a claim from now on, unless the agent's live record holds it. */
@@ -136,7 +140,7 @@ export function applyRevoke({ state, command, data }: ApplyContext): ApplyReply 
   return success({ claim, count: 1 });
 }
 
-/** Gives a domain up, after its claim was revoked; a domain that is free already stays free. */
+/** Frees a domain after its claim was revoked; succeeds when the domain is already free. */
 export function applyRelease({ state, command, data, index }: ApplyContext): ApplyReply {
   const release = command.bodyInto(state.shared.views.release);
   const start = release.domainOffset;

@@ -1,10 +1,10 @@
-/** What every command is applied with: the state, and the entry with its header read. */
+/** The context in which commands are applied: the state, and the entry with its header decoded. */
 import type { CommandView } from "../../schemas/gen/command.ts";
 import type { Leases } from "./leases.ts";
 import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, refusal } from "./reply.ts";
 
-/** One entry, with its header read. */
+/** An entry with its header decoded. */
 export interface ApplyContext {
   readonly state: PartitionState;
   readonly leases: Leases;
@@ -16,10 +16,10 @@ export interface ApplyContext {
   readonly writer: number;
 }
 
-/** The highest state of a record: 0 active, 1 draining. */
+/** Highest state of a record: 0 active, 1 draining. */
 export const RECORD_STATE_MAX = 1;
 
-/** The refusal of a field. */
+/** Returns the refusal of an invalid field. */
 export function invalid(field: string, message: string): ApplyReply {
   return refusal("invalid_argument", message, { field });
 }

@@ -1,10 +1,10 @@
 /**
- * Register: create a record, renew it with new content, or take it over.
+ * Register: creates a record, renews it with new content, or takes it over.
  *
- * All is read and checked before anything changes: first the stored form, then who may write it (a
- * process id and a growing sequence order the requests of one owner, an incarnation fences records
- * that were created anew or taken over, a tombstone remembers both for a while), then the change.
- * Source: design §3, "Ownership in time".
+ * Everything is read and checked before anything changes: first the stored form, then the right to
+ * write it (a process id and a growing sequence order the requests of one owner, an incarnation
+ * fences records that were created again or taken over, a tombstone remembers both for a while),
+ * then the change. Source: design §3, "Ownership in time".
  */
 import {
   COVER_TTLS,
@@ -41,18 +41,18 @@ import type { PartitionState, RecordView } from "./partition_state.ts";
 import { type ApplyReply, NO_POSITION, type Position, refusal, success } from "./reply.ts";
 import { FLAG_BY_COVER, FLAG_TOMBSTONE } from "./slot_table.ts";
 
-/** What a put found out before it changes anything. */
+/** The decisions of a put before it changes anything. */
 interface PutPlan {
   readonly kind: RecordKind;
-  /** The slot of the record or tombstone; -1: none. */
+  /** Slot of the record or tombstone; -1 if none. */
   readonly slot: number;
   readonly live: boolean;
-  /** True where a new incarnation begins. */
+  /** True when a new incarnation begins. */
   readonly fresh: boolean;
   readonly superseded: readonly SupersededProcess[];
 }
 
-/** Register: create, renew with new content, or take over. */
+/** Applies a register: creates a record, renews it with new content, or takes it over. */
 export function applyPut(context: ApplyContext): ApplyReply {
   const { state, command, data, view } = context;
   const { views } = state.shared;
@@ -78,7 +78,7 @@ export function applyPut(context: ApplyContext): ApplyReply {
   return "code" in plan ? plan : executePut(context, plan, incoming, start, end);
 }
 
-/** Checks what the state relies on; the edge has checked the rest. */
+/** Checks the properties that the state relies on; the edge has checked the others. */
 function checkIncoming(
   state: PartitionState,
   kind: RecordKind,
@@ -88,7 +88,8 @@ function checkIncoming(
   start: number,
 ): ApplyReply | undefined {
   const { layout } = kind === KIND_AGENT ? agentCodec : gatewayCodec;
-  // Later changes patch the form in place, so all of it must be there, right behind its root pointer.
+  // Later changes patch the form in place, so all of it must be present, right behind its root
+  // pointer.
   if (
     view.getUint32(start, true) !== 0 || view.getUint16(start + 4, true) !== layout.dataWords ||
     view.getUint16(start + 6, true) !== layout.pointerWords
@@ -109,18 +110,18 @@ function checkIncoming(
     return invalid("domain", `Domain must have at most ${DOMAIN_BYTES_MAX} bytes`);
   }
   if (record.hasExtra) {
-    // Positioning a list checks its bounds, so that a later read of it cannot fail.
+    // Positioning a list checks its bounds, so that reading it later cannot fail.
     if (record.extra.labels.count > RECORD_BYTES_MAX || record.extra.superseded.count > 0) {
       return refusal(
         "malformed",
-        "Superseded processes must be left to the registry: some are named",
+        "Superseded processes are set by the registry only: the record names some",
       );
     }
   }
   return kind === KIND_AGENT ? checkClaim(state, record as AgentView) : undefined;
 }
 
-/** An agent with a domain holds it by a claim that was not revoked. */
+/** Checks that an agent with a domain has a claim on it that was not revoked. */
 function checkClaim(state: PartitionState, agent: AgentView): ApplyReply | undefined {
   const claim = { generation: agent.claimGeneration, index: agent.claimIndex };
   if (agent.domainLength === 0) {
@@ -129,7 +130,7 @@ function checkClaim(state: PartitionState, agent: AgentView): ApplyReply | undef
   }
   if (claim.index === 0) return invalid("claim", "Claim must come with a domain: found none");
   if (!state.isRevoked(agent.id, claim)) return undefined;
-  return refusal("claim_revoked", `Claim must stand: ${describe(claim)} was revoked`, { claim });
+  return refusal("claim_revoked", `Claim ${describe(claim)} was revoked: make a new one`, { claim });
 }
 
 function planPut(
@@ -190,7 +191,8 @@ function planOverTombstone(
     return { kind, slot, live: false, fresh: true, superseded };
   }
   if (isSuperseded(superseded, process)) return supersededProcess(NO_POSITION);
-  // The process before must stay refused when this one's record, and so the tombstone, is replaced.
+  // The previous process must stay refused when this one's record, and so the tombstone, is
+  // replaced.
   return {
     kind,
     slot,
@@ -248,9 +250,10 @@ function executePut(
 }
 
 /**
- * The cover after a register at `timeMs`, ms: twice the ttl, and never shorter than before. Where the
- * ttl changes, the cover also reaches one new ttl beyond all that was promised under another ttl: so a
- * new leader, who knows covers alone, knows from the first renewal on when the lease ends (leases.ts).
+ * Returns the cover after a register at `timeMs`, ms: twice the ttl from then, and never shorter
+ * than before. When the ttl changes, the cover also reaches one new ttl beyond any lease promised
+ * under the old ttl: a new leader, which knows only covers, then knows the end of the lease from
+ * the first renewal on (leases.ts).
  */
 function coverOf(timeMs: number, ttlMs: number, before: RecordView | undefined): number {
   const coverMs = timeMs + COVER_TTLS * ttlMs;
@@ -261,7 +264,10 @@ function coverOf(timeMs: number, ttlMs: number, before: RecordView | undefined):
   return Math.max(coverMs, beforeMs, promisedMsMax + ttlMs);
 }
 
-/** Encodes the incoming record with its superseded processes into the writer; its bytes. */
+/**
+ * Encodes the incoming record with its superseded processes into the writer; returns its size in
+ * bytes.
+ */
 function encodeWithSuperseded(state: PartitionState, plan: PutPlan, incoming: RecordView): number {
   const { writer } = state.shared;
   const plain = incoming.toPlain();
@@ -276,7 +282,7 @@ function encodeWithSuperseded(state: PartitionState, plan: PutPlan, incoming: Re
   return writer.length;
 }
 
-/** Tells of a claim that a live agent is about to lose by a change. */
+/** Emits an event when a live agent is about to lose a claim by a change. */
 function dropClaim(
   state: PartitionState,
   plan: PutPlan,

@@ -1,6 +1,6 @@
 /**
- * What the other commands on agents and gateways do: extend, remove, expire, report. Items of one
- * command that name what has moved on are passed over, each by itself. Source: design §3.
+ * The other commands on agents and gateways: extend, remove, expire, report. Items of a command
+ * that refer to a record that has changed are skipped individually. Source: design §3.
  */
 import { COVER_TTLS, LEASE_TICK_MS } from "../base/limits.ts";
 import type { AgentView } from "../../schemas/gen/record.ts";
@@ -11,7 +11,7 @@ import type { PartitionState, RecordView } from "./partition_state.ts";
 import { type ApplyReply, type Position, refusal, success } from "./reply.ts";
 import { FLAG_EXPIRING, FLAG_TOMBSTONE } from "./slot_table.ts";
 
-/** True where the view's incarnation is the one that the item names. */
+/** Reports whether the record has the incarnation that the item names. */
 function sameIncarnation(
   record: RecordView,
   item: { readonly incarnationGeneration: number; readonly incarnationIndex: number },
@@ -28,7 +28,7 @@ function moved(current: Position): ApplyReply {
   );
 }
 
-/** Extends covers; items whose record moved on are skipped. */
+/** Applies an extension of covers; items whose record has changed are skipped. */
 export function applyExtend({ state, leases, command, data, unixS, index }: ApplyContext) {
   const { items } = command.bodyInto(state.shared.views.extend);
   let count = 0;
@@ -51,7 +51,7 @@ export function applyExtend({ state, leases, command, data, unixS, index }: Appl
   return success({ count });
 }
 
-/** Deregister. */
+/** Applies a deregister. */
 export function applyRemove({ state, command, data, index }: ApplyContext): ApplyReply {
   const remove = command.bodyInto(state.shared.views.remove);
   const { kind, process, sequence } = remove;
@@ -80,7 +80,7 @@ function gone(): ApplyReply {
   return refusal("not_found", "Record must be registered: it is not");
 }
 
-/** Removes what the leader saw expire; items whose record moved on are refused by themselves. */
+/** Removes records that the leader saw expire; items whose record has changed are skipped. */
 export function applyExpire({ state, command, data, index }: ApplyContext): ApplyReply {
   const { items } = command.bodyInto(state.shared.views.expire);
   let count = 0;
@@ -117,7 +117,7 @@ function buryRecord(
   state.bury(slot, sequence, superseded);
 }
 
-/** A gateway's use, or a record's state. */
+/** Applies a report of a gateway's use, or of a record's state. */
 export function applyReport({ state, command, data, index }: ApplyContext): ApplyReply {
   const { views } = state.shared;
   const report = command.bodyInto(views.report);
@@ -161,7 +161,7 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   return success({ revision, incarnation });
 }
 
-/** The same report came before: nothing changes. */
+/** Returns the reply to a report that was applied before; nothing changes. */
 function duplicateReport(record: RecordView, incarnation: Position): ApplyReply {
   const revision = { generation: record.revisionGeneration, index: record.revisionIndex };
   return success({ revision, incarnation, duplicate: true });

@@ -1,20 +1,20 @@
 /**
  * The memory of all partitions of a node: large chunks, cut into blocks of whole words.
  *
- * A block is named by a 32-bit reference that counts words (8 bytes), so 32 GiB can be named; it has
- * no header: who holds a reference knows the block's length. Freed blocks go to a list of blocks of
- * exactly their length and are taken from there first; a record renewed or registered again so finds
- * the room of its like. Near the ceiling a larger free block is split.
+ * A block is identified by a 32-bit reference that counts words (8 bytes), which addresses 32 GiB.
+ * It has no header: the holder of a reference knows the block's length. Freed blocks go to a list
+ * of blocks of exactly their length and are reused first, so a record that is renewed or registered
+ * again finds a block of its size. Near the ceiling a larger free block is split.
  *
- * The ceiling is admission's business ({@link Arena.room}): apply must succeed alike on every
- * replica, so `allocate` goes on beyond it.
+ * Admission enforces the ceiling ({@link Arena.room}). Apply must succeed alike on every replica,
+ * so `allocate` continues beyond it.
  */
 import { assert } from "../base/assert.ts";
 import { ARENA_CHUNK_BYTES } from "../base/limits.ts";
 
-/** Bytes of a word. */
+/** Size of a word, bytes. */
 export const WORD_BYTES = 8;
-/** The longest block: what ten bits can say. */
+/** Longest block: the maximum of a ten-bit length. */
 export const BLOCK_WORDS_MAX = 1_023;
 
 const CHUNK_WORDS = ARENA_CHUNK_BYTES / WORD_BYTES;
@@ -22,51 +22,51 @@ const CHUNK_SHIFT = 31 - Math.clz32(CHUNK_WORDS);
 const WORD_MASK = CHUNK_WORDS - 1;
 const CHUNKS_MAX = 2 ** (32 - CHUNK_SHIFT);
 
-/** How an arena stands, in bytes. */
+/** Memory use of an arena, bytes. */
 export interface ArenaStatistics {
-  /** In blocks that are in use. */
+  /** Bytes in blocks in use. */
   readonly usedBytes: number;
-  /** In blocks that wait to be used again. */
+  /** Bytes in free blocks. */
   readonly freeBytes: number;
-  /** Taken from the system. */
+  /** Bytes allocated from the system. */
   readonly chunkBytes: number;
-  /** Where admission stops. */
+  /** Ceiling at which admission stops. */
   readonly bytesMax: number;
 }
 
-/** Blocks of words. Reference 0 is no block. */
+/** An allocator of blocks of words. Reference 0 means no block. */
 export class Arena {
   readonly bytesMax: number;
   readonly #chunks: Uint8Array[] = [];
   readonly #views: DataView[] = [];
-  /** The first free block of each length; each holds the next in its first four bytes. */
+  /** First free block of each length; each contains the next one in its first four bytes. */
   readonly #free = new Uint32Array(BLOCK_WORDS_MAX + 1);
-  /** The next word of the newest chunk that was never given out. */
+  /** Next word of the newest chunk that was never allocated. */
   #nextWord = CHUNK_WORDS;
   #usedWords = 0;
   #freeWords = 0;
 
-  /** @param bytesMax the ceiling that {@link room} keeps. */
+  /** @param bytesMax the ceiling that {@link room} checks. */
   constructor({ bytesMax }: { bytesMax: number }) {
     this.bytesMax = bytesMax;
   }
 
-  /** The chunk that holds the block, in which it stands at {@link offsetOf}. */
+  /** Returns the chunk that holds the block, at {@link offsetOf}. */
   bytesOf(ref: number): Uint8Array {
     return this.#chunks[ref >>> CHUNK_SHIFT]!;
   }
 
-  /** The same chunk. */
+  /** Returns a view of the same chunk. */
   viewOf(ref: number): DataView {
     return this.#views[ref >>> CHUNK_SHIFT]!;
   }
 
-  /** The byte offset of the block in its chunk. */
+  /** Returns the byte offset of the block in its chunk. */
   offsetOf(ref: number): number {
     return (ref & WORD_MASK) * WORD_BYTES;
   }
 
-  /** A block of `words`, `[1, 1023]`; what it holds is arbitrary. */
+  /** Allocates a block of `words`, `[1, 1023]`, with arbitrary content. */
   allocate(words: number): number {
     assert(words >= 1 && words <= BLOCK_WORDS_MAX, `A block must have 1 to 1,023 words: ${words}`);
     this.#usedWords += words;
@@ -81,18 +81,18 @@ export class Arena {
     return ref;
   }
 
-  /** Gives a block of `words` back. */
+  /** Frees a block of `words`. */
   release(ref: number, words: number): void {
     this.#usedWords -= words;
     this.#put(ref, words);
   }
 
-  /** True where `bytes` more fit below the ceiling. */
+  /** Reports whether `bytes` more fit below the ceiling. */
   room(bytes: number): boolean {
     return this.#usedWords * WORD_BYTES + bytes <= this.bytesMax;
   }
 
-  /** How it stands. */
+  /** Returns the memory use. */
   statistics(): ArenaStatistics {
     return {
       usedBytes: this.#usedWords * WORD_BYTES,
@@ -119,7 +119,7 @@ export class Arena {
     this.#freeWords += words;
   }
 
-  /** Cuts the smallest free block that is long enough; 0 where none is. */
+  /** Splits the smallest free block that is long enough; returns 0 if there is none. */
   #split(words: number): number {
     for (let longer = words + 1; longer <= BLOCK_WORDS_MAX; longer++) {
       if (this.#free[longer] === 0) continue;
@@ -137,11 +137,14 @@ export class Arena {
     const bytes = new Uint8Array(ARENA_CHUNK_BYTES);
     this.#chunks.push(bytes);
     this.#views.push(new DataView(bytes.buffer));
-    // Reference 0 is no block.
+    // Reference 0 means no block.
     this.#nextWord = this.#chunks.length === 1 ? 1 : 0;
   }
 
-  /** Keeps the rest of the newest chunk, which is too short for the block at hand. */
+  /**
+   * Adds the rest of the newest chunk, which is too short for the requested block, to the free
+   * lists.
+   */
   #putRest(words: number): void {
     const ref = (((this.#chunks.length - 1) << CHUNK_SHIFT) | this.#nextWord) >>> 0;
     this.#put(ref, words);

@@ -1,9 +1,9 @@
 /**
- * The best few of many, without sorting the many: a binary heap of at most `limit` items whose worst
- * stands at the top and gives way to a better one.
+ * Selection of the best few of many items without sorting all: a binary heap of at most `limit`
+ * items with the worst at the top, which a better item replaces.
  */
 
-/** Keeps the `limit` items that come first in the order. */
+/** A collector of the `limit` items that come first in the order. */
 export class BoundedBest<T> {
   readonly #limit: number;
   readonly #compare: (left: T, right: T) => number;
@@ -11,14 +11,14 @@ export class BoundedBest<T> {
 
   /**
    * @param limit at least 0.
-   * @param compare negative where `left` comes before `right`; a total order.
+   * @param compare negative when `left` comes before `right`; a total order.
    */
   constructor(limit: number, compare: (left: T, right: T) => number) {
     this.#limit = limit;
     this.#compare = compare;
   }
 
-  /** The item that would give way, once as many as the limit are kept. */
+  /** The item that the next better one replaces; `undefined` while fewer than `limit` are kept. */
   get worst(): T | undefined {
     return this.#heap.length < this.#limit ? undefined : this.#heap[0];
   }
@@ -35,7 +35,7 @@ export class BoundedBest<T> {
     }
   }
 
-  /** What was kept, in order. */
+  /** Returns the kept items in order. */
   sorted(): T[] {
     return [...this.#heap].sort(this.#compare);
   }

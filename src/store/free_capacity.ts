@@ -1,15 +1,17 @@
 /**
- * How much of a gateway is free, and the order of ResolveGateways: the highest smallest free fraction
- * first, ties by id (design §3).
+ * The free capacity of gateways and the order of ResolveGateways: the highest smallest free
+ * fraction first, ties by id (design §3).
  *
- * The free fraction is the smallest of (capacity - used) / capacity over what the gateway says it has.
- * A gateway that says nothing of its capacity counts as 0: of it nothing is known to be free. A
- * draining gateway is not offered at all.
+ * The free fraction is the smallest of (capacity - used) / capacity over the dimensions that the
+ * gateway specifies. A gateway that specifies no capacity counts as 0, because nothing is known to
+ * be free. A draining gateway is not offered.
  */
 import type { GatewayView } from "../../schemas/gen/record.ts";
 import { BoundedBest } from "./bounded_best.ts";
 
-/** A gateway's smallest free fraction: at most 1; below 0 where more is in use than it has. */
+/**
+ * Returns a gateway's smallest free fraction: at most 1, below 0 when more is in use than it has.
+ */
 export function freeFraction(gateway: GatewayView): number {
   let smallest = Infinity;
   smallest = Math.min(smallest, free(gateway.capacityCpu, gateway.usedCpu));
@@ -24,13 +26,13 @@ function free(capacity: number, used: number): number {
   return capacity > 0 ? (capacity - used) / capacity : Infinity;
 }
 
-/** A gateway that was offered: where it stands, and its rank. */
+/** A candidate gateway: its position and rank. */
 export interface RankedGateway<Owner> {
   /** The partition that holds it. */
   readonly owner: Owner;
   readonly slot: number;
   readonly fraction: number;
-  /** Its id, 16 bytes. */
+  /** Id of the gateway, 16 bytes. */
   readonly id: Uint8Array;
 }
 
@@ -38,7 +40,7 @@ function compareRanks<Owner>(left: RankedGateway<Owner>, right: RankedGateway<Ow
   return right.fraction - left.fraction || compareIds(left.id, 0, right.id, 0);
 }
 
-/** Orders ids of 16 bytes as unsigned numbers. */
+/** Orders 16-byte ids as unsigned numbers. */
 export function compareIds(
   left: Uint8Array,
   leftAt: number,
@@ -52,16 +54,18 @@ export function compareIds(
   return 0;
 }
 
-/** Collects the best gateways of many partitions. What it holds is valid until the next apply. */
+/**
+ * A collector of the best gateways of many partitions. Its contents are valid until the next apply.
+ */
 export class GatewayRanking<Owner> {
   readonly #best: BoundedBest<RankedGateway<Owner>>;
 
-  /** @param limit how many gateways are wanted. */
+  /** @param limit number of gateways wanted. */
   constructor(limit: number) {
     this.#best = new BoundedBest<RankedGateway<Owner>>(limit, compareRanks);
   }
 
-  /** Offers a gateway, on which the view stands. */
+  /** Offers the gateway on which the view is positioned. */
   offer(owner: Owner, slot: number, gateway: GatewayView): void {
     const fraction = freeFraction(gateway);
     const worst = this.#best.worst;
@@ -69,7 +73,7 @@ export class GatewayRanking<Owner> {
     this.#best.add({ owner, slot, fraction, id: gateway.id });
   }
 
-  /** The best, the most free first. */
+  /** Returns the best gateways, the freest first. */
   ranked(): RankedGateway<Owner>[] {
     return this.#best.sorted();
   }

@@ -1,10 +1,10 @@
 /**
- * A partition's state as bytes, and back. The same state gives the same bytes.
+ * Encoding and decoding of a partition's state. The same state gives the same bytes.
  *
  * Layout, all numbers little-endian. Header, 32 bytes: version u32 (1), u32 0, group time f64,
- * applied index f64, slot count u32, count of what is to be forgotten u32. Then each slot in order:
- * kind u8, tombstone u8 (0 or 1), words u16, rank in the order of forgetting from 1 u32 (0: not to be
- * forgotten), then `words` * 8 bytes of stored form. Framing and checksums are the image file's.
+ * applied index f64, slot count u32, count of forgettable slots u32. Then each slot in order: kind
+ * u8, tombstone u8 (0 or 1), words u16, rank from 1 in the order of forgetting u32 (0 if not
+ * forgettable), then `words` * 8 bytes of stored form. The image file adds framing and checksums.
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";
@@ -20,10 +20,10 @@ const HEADER_BYTES = 32;
 const ITEM_HEADER_BYTES = 8;
 
 /**
- * The state in chunks of about 64 KiB; it must not change in between.
+ * Returns the state in chunks of about 64 KiB; it must not change in between.
  *
- * @param scratch at least IMAGE_CHUNK_BYTES, in which each chunk takes the place of the one before;
- * without it each chunk is the receiver's own.
+ * @param scratch at least IMAGE_CHUNK_BYTES; each chunk then overwrites the previous one. Without
+ * it the receiver owns each chunk.
  */
 export function* writeImage(
   state: PartitionState,
@@ -62,13 +62,16 @@ export function* writeImage(
   yield chunk.subarray(0, length);
 }
 
-/** Takes an image, cut anywhere, into an empty state. After an error the state is of no use. */
+/**
+ * Loads an image, given as chunks of any sizes, into an empty state. After an error the state is
+ * unusable.
+ */
 export class ImageLoader {
   readonly #state: PartitionState;
   #rest: Uint8Array = new Uint8Array(0);
   #header = false;
   #slotCount = 0;
-  /** Slots by their rank in the order of forgetting. */
+  /** Slot + 1 by rank in the order of forgetting; 0 while the rank was not read. */
   #forgettable = new Uint32Array(0);
 
   constructor(state: PartitionState) {
@@ -76,9 +79,9 @@ export class ImageLoader {
   }
 
   /**
-   * The next bytes; not kept.
+   * Reads the next bytes, which are not retained.
    *
-   * @throws RegistryError `corrupt` where they are no image.
+   * @throws RegistryError `corrupt` when they are not part of an image.
    */
   push(chunk: Uint8Array): void {
     const bytes = this.#rest.length === 0 ? chunk : concatBytes([this.#rest, chunk]);
@@ -93,14 +96,14 @@ export class ImageLoader {
     this.#rest = bytes.slice(at);
   }
 
-  /** The image is over: checks that it was whole. */
+  /** Ends the image and checks that it was complete. */
   finish(): void {
     const { table } = this.#state;
     if (!this.#header || this.#rest.length > 0 || table.count !== this.#slotCount) {
       throw corrupt(`must have ${this.#slotCount} slots`, `${table.count}`);
     }
     for (const slot of this.#forgettable) {
-      if (slot === 0) throw corrupt("must rank all that is to be forgotten", "a gap");
+      if (slot === 0) throw corrupt("must rank all forgettable slots", "a gap");
       this.#state.linkForget(slot - 1);
     }
   }

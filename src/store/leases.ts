@@ -1,14 +1,14 @@
 /**
- * What the leader of a partition knows of its leases, beside the logged covers.
+ * The leader's volatile knowledge of a partition's leases, which complements the logged covers.
  *
- * A record's cover (`leaseExpiryMs`, logged) reaches twice its ttl from a renewal on. A renewal that
- * ends inside the cover only moves the record's due time, here, in memory; covers are extended in the
- * background, gathered. The leader expires by due times; a new leader knows only the covers and goes
- * by them, so that a record may live one ttl longer, never shorter.
+ * A record's cover (`leaseExpiryMs`, logged) reaches twice its ttl from a renewal on. A renewal
+ * that ends inside the cover only moves the record's due time, here, in memory; covers are extended
+ * in the background, in batches. The leader expires records by due times. A new leader knows only
+ * the covers and uses them, so that a record may live one ttl longer, never shorter.
  *
- * Clock: group time, as the leader reckons it; it must not run faster than the drift that
- * CLOCK_DRIFT_PPM allows. A record expires no earlier than its last answered renewal + ttl, and is
- * proposed for expiry at most LEASE_TICK_MS plus the caller's cadence later. Source: design §3.
+ * Clock: group time as computed by the leader; it must not run faster than the drift that
+ * CLOCK_DRIFT_PPM allows. A record expires no earlier than its last answered renewal + ttl, and its
+ * expiry is proposed at most LEASE_TICK_MS plus the caller's cadence later. Source: design §3.
  */
 import {
   COVER_TTLS,
@@ -35,26 +35,26 @@ import {
 } from "./slot_table.ts";
 
 /**
- * An extension is wanted when less than this many ttls of cover remain at a renewal: then the next
- * one, a third of a ttl later at the most, would not end inside the cover. A hair below 4 / 3, so
- * that it is not wanted at the second renewal already by an owner who comes every ttl / 3.
+ * Remaining cover, in ttls, below which a renewal requests an extension: the next renewal, at most
+ * a third of a ttl later, would then not end inside the cover. Slightly below 4 / 3, so that an
+ * owner that renews every ttl / 3 does not request one already at its second renewal.
  */
 const EXTEND_BELOW_TTLS = 1.32;
-/** A record rides along with an extension that gains it at least this share of its ttl. */
+/** Minimum gain, in ttls, for a record to be included in an extension. */
 const EXTEND_GAIN_TTLS_MIN = 0.25;
 const RENEWED_AGO_MAX = 0xffff;
 
-/** What a renewal comes to. */
+/** The outcome of a renewal. */
 export type RenewOutcome =
   | "renewed"
   | "needs_extension"
   | "superseded"
   | "not_found"
   | "not_leader"
-  /** Its owner's right has ended. */
+  /** The owner's right to the record has ended. */
   | "permission_denied";
 
-/** The first lease tick at or after a time. */
+/** Returns the first lease tick at or after a time. */
 function tickAfter(ms: number): number {
   return Math.ceil(ms / LEASE_TICK_MS);
 }
@@ -65,19 +65,19 @@ export class Leases {
   #leading = false;
   /** No record is due before this tick. */
   #nextDueTick = Infinity;
-  /** When gathered extensions are to be proposed. */
+  /** Time to propose the gathered extensions. */
   #nextExtendMs = Infinity;
-  /** The ttl of the lease that was renewed last, ms. */
+  /** Ttl of the most recently renewed lease, ms. */
   renewedTtlMs = 0;
-  /** The leader's time, as far as it was told. */
+  /** The leader's time, as last observed. */
   #nowMs = 0;
-  /** When its owner next looks at it, group ms. */
+  /** Time of the owner's next check, group ms. */
   #plannedMs = Infinity;
-  /** That look heeds when the time is to be logged. */
+  /** True when that check takes into account when the time must be logged. */
   #isTimePlanned = false;
   readonly #onEarlier: () => void;
 
-  /** @param onEarlier called when something becomes due before the owner's next look. */
+  /** @param onEarlier called when something becomes due before the owner's next check. */
   constructor(state: PartitionState, onEarlier: () => void) {
     this.#state = state;
     this.#onEarlier = onEarlier;
@@ -87,7 +87,7 @@ export class Leases {
     return this.#leading;
   }
 
-  /** When there is next something to propose, group ms. */
+  /** Time at which something must next be proposed, group ms. */
   get nextDeadlineMs(): number {
     return this.#leading
       ? Math.min(this.#nextDueTick * LEASE_TICK_MS, this.#nextExtendMs)
@@ -95,11 +95,12 @@ export class Leases {
   }
 
   /**
-   * When the group's time is to be logged at the latest, group ms, if no other command is until then.
+   * Latest time at which the group's time must be logged, group ms, unless another command is
+   * logged before.
    *
-   * A restart goes on from the last time that was logged; what it gives away so is kept below what is
-   * left of the shortest lease. Renewals leave the known end of that too early: see
-   * {@link findNextDueMs}.
+   * A restart continues from the last logged time. The time lost by that is kept below what remains
+   * of the shortest lease. Renewals leave the known end of that lease too early: see {@link
+   * findNextDueMs}.
    */
   get timeLogMs(): number {
     if (!this.#leading || !this.#state.wantsTime) return Infinity;
@@ -108,29 +109,34 @@ export class Leases {
     return Math.ceil(timeMs + Math.min(TIME_LOG_MS_MAX, Math.max(TIME_LOG_MS_MIN, leftMs)));
   }
 
-  /** Takes note that the owner looks at it at `plannedMs`, group ms; Infinity: not before it is called. */
+  /**
+   * Records that the owner next checks at `plannedMs`, group ms; Infinity: not until it is called.
+   */
   planned(plannedMs: number): void {
     this.#plannedMs = plannedMs;
     this.#isTimePlanned = this.#state.wantsTime;
   }
 
-  /** Apply is done: the first thing to be forgotten, where no record is, makes the time matter. */
+  /**
+   * Completes an apply. The first forgettable slot in a partition without records makes the time
+   * matter.
+   */
   applied(): void {
     if (!this.#isTimePlanned && this.#leading && this.#state.wantsTime) this.#announce();
   }
 
-  /** Calls the owner where something is due before its next look. */
+  /** Calls the owner when something is due before its next check. */
   #announce(): void {
     const { nextDeadlineMs, timeLogMs } = this;
     if (nextDeadlineMs < this.#plannedMs || timeLogMs < this.#plannedMs) this.#onEarlier();
   }
 
-  /** Tells the leader's time, so that leases granted by apply count from the answer. */
+  /** Sets the leader's time, so that leases granted by apply start at the reply. */
   observe(nowMs: number): void {
     if (nowMs > this.#nowMs) this.#nowMs = nowMs;
   }
 
-  /** From now on by the covers. */
+  /** Starts leading; all leases are due at the end of their covers. */
   lead(nowMs: number): void {
     const { table } = this.#state;
     this.#leading = true;
@@ -150,7 +156,7 @@ export class Leases {
     this.#announce();
   }
 
-  /** Forgets all that was not logged. */
+  /** Stops leading and forgets everything that was not logged. */
   follow(): void {
     this.#leading = false;
     this.#nextDueTick = Infinity;
@@ -158,9 +164,9 @@ export class Leases {
   }
 
   /**
-   * Apply granted the slot a lease from `fromMs` on, or a longer cover.
+   * Records that apply granted the slot a lease from `fromMs` on, or a longer cover.
    *
-   * @param fresh false keeps a later due time: a lease that was given is never shortened.
+   * @param fresh false keeps a later due time: a granted lease is never shortened.
    */
   granted(slot: number, fromMs: number, fresh: boolean): void {
     if (!this.#leading) return;
@@ -172,10 +178,10 @@ export class Leases {
   }
 
   /**
-   * Moves a due time to the end of a lease that was just given: never back, for what was promised
-   * stays promised. Only where the due time is a mere cover it may come forward: what an earlier
-   * leader promised ends before this lease, if it was of the same ttl, or else one ttl before the
-   * cover (coverOf in apply_put.ts).
+   * Moves a due time to the end of a lease that was just granted, never back, because a promised
+   * lease stays promised. Only a due time that is merely the cover may be brought forward: a lease
+   * promised by an earlier leader ends before this one if it had the same ttl, and otherwise one
+   * ttl before the cover (coverOf in apply_put.ts).
    */
   #postpone(slot: number, untilMs: number, promisedMsMax: number): void {
     const { table } = this.#state;
@@ -189,12 +195,12 @@ export class Leases {
     this.#announce();
   }
 
-  /** The time from which a lease granted by apply counts. */
+  /** Time from which a lease granted by apply counts. */
   grantTimeMs(): number {
     return Math.max(this.#state.timeMs, this.#nowMs);
   }
 
-  /** Renews by memory alone where the cover allows it. */
+  /** Renews in memory alone if the cover permits it. */
   renew(
     kind: number,
     id: Uint8Array,
@@ -229,13 +235,13 @@ export class Leases {
     return "renewed";
   }
 
-  /** Says whether the right to a record has ended: then it is not renewed. */
+  /** Sets whether the right to a record has ended, which refuses its renewal. */
   setEnded(slot: number, ended: boolean): void {
     if (ended) this.#state.table.setFlag(slot, FLAG_ENDED);
     else this.#state.table.clearFlag(slot, FLAG_ENDED);
   }
 
-  /** The rest of a lease, ms: by the leader's knowledge, elsewhere by the cover. */
+  /** Returns the remaining lease, ms: by due time on the leader, by the cover elsewhere. */
   remainingMs(slot: number, nowMs: number): number {
     const { table } = this.#state;
     const coverMs = this.#state.recordView(slot).leaseExpiryMs;
@@ -244,7 +250,10 @@ export class Leases {
     return Math.max(0, Math.min(table.dueOf(slot) * LEASE_TICK_MS, coverMs) - nowMs);
   }
 
-  /** The earliest due time, looked up anew, group ms: renewals leave the known one too early. */
+  /**
+   * Returns the earliest due time, searched again, group ms: renewals leave the known one too
+   * early.
+   */
   findNextDueMs(): number {
     const { table } = this.#state;
     let next = Infinity;
@@ -255,7 +264,9 @@ export class Leases {
     return next * LEASE_TICK_MS;
   }
 
-  /** A command for the covers that are to be extended now; `force`: without waiting to gather. */
+  /**
+   * Returns a command that extends the covers due for it; `force` skips the wait to gather more.
+   */
   extendCommand(nowMs: number, unixS: number, force: boolean): Uint8Array | undefined {
     if (!this.#leading || (!force && nowMs < this.#nextExtendMs)) return undefined;
     const { table } = this.#state;
@@ -274,7 +285,7 @@ export class Leases {
       : encodeExtend({ timeMs: nowMs, unixS, writer: 0 }, items);
   }
 
-  /** A command that expires what is over; what it names stays marked until it is decided. */
+  /** Returns a command that expires overdue records; they stay marked until it is decided. */
   expireCommand(nowMs: number, unixS: number, limit: number): Uint8Array | undefined {
     if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return undefined;
     const { table } = this.#state;
@@ -310,7 +321,7 @@ export class Leases {
     const record = this.#state.recordView(slot);
     const ttlMs = record.ttlMs;
     if (table.hasFlag(slot, FLAG_WAITING)) return this.#extendItem(slot, record, 0);
-    // After a change of leader the due time says the cover, not the renewal: then count from now.
+    // After a change of leader the due time is the cover, not a renewal; then count from now.
     const renewedMs = Math.min(nowMs, table.dueOf(slot) * LEASE_TICK_MS - ttlMs);
     const gainMs = renewedMs + COVER_TTLS * ttlMs - record.leaseExpiryMs;
     if (gainMs < EXTEND_GAIN_TTLS_MIN * ttlMs) return undefined;

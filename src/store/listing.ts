@@ -1,6 +1,6 @@
 /**
- * Lists by region: the records of one partition in the order of their ids, and the cursor that leads
- * from page to page and from partition to partition.
+ * Lists by region: the records of one partition in the order of their ids, and the cursor that
+ * leads from page to page and from partition to partition.
  */
 import type { RecordKind } from "../record/key.ts";
 import { BoundedBest } from "./bounded_best.ts";
@@ -23,7 +23,7 @@ export function forEachInRegion(
     }
   }
   if (shared.regions.complete) return;
-  // No number was left when some records came: compare the bytes of their regions.
+  // Some records arrived when no region number was left: compare the bytes of their regions.
   for (let slot = 0; slot < table.count; slot++) {
     if (!table.matches(slot, kind, 0) || table.hasFlag(slot, FLAG_TOMBSTONE)) continue;
     const found = state.recordView(slot).regionBytes;
@@ -33,7 +33,9 @@ export function forEachInRegion(
   }
 }
 
-/** The slots of a region's records with an id after `afterId`, by id, at most `limit`. */
+/**
+ * Returns at most `limit` slots of a region's records with an id after `afterId`, ordered by id.
+ */
 export function listRegion(
   state: PartitionState,
   options: { kind: RecordKind; region: Uint8Array; afterId?: Uint8Array; limit: number },
@@ -56,14 +58,14 @@ export function listRegion(
 
 const CURSOR_BYTES = 20;
 
-/** Where a list goes on: in a partition, after an id. */
+/** The position at which a list continues: in a partition, after an id. */
 export interface ListPosition {
   readonly partition: number;
-  /** 16 bytes; all zero: from the partition's first record. */
+  /** 16 bytes; all zero starts at the partition's first record. */
   readonly afterId: Uint8Array;
 }
 
-/** The cursor that a client gives back to go on. */
+/** Encodes the cursor that a client sends back to continue a list. */
 export function encodeCursor({ partition, afterId }: ListPosition): Uint8Array {
   const cursor = new Uint8Array(CURSOR_BYTES);
   new DataView(cursor.buffer).setUint32(0, partition);
@@ -71,7 +73,7 @@ export function encodeCursor({ partition, afterId }: ListPosition): Uint8Array {
   return cursor;
 }
 
-/** The position that a cursor says; `undefined` where it is none of ours. */
+/** Decodes a cursor; returns `undefined` when it is not valid. */
 export function decodeCursor(
   cursor: Uint8Array,
   partitionCount: number,

@@ -1,28 +1,28 @@
 /**
- * Ownership in time, as far as commands share it: which processes lost a record and stay refused,
- * and the refusals that name what the record is now. Source: design §3.
+ * Ownership in time, shared by the commands: which processes lost a record and stay refused, and
+ * the refusals that report the record's current state. Source: design §3.
  */
 import { SUPERSEDED_MS, SUPERSEDED_PROCESSES_MAX } from "../base/limits.ts";
 import type { SupersededProcess } from "../../schemas/gen/record.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import { type ApplyReply, type Position, refusal } from "./reply.ts";
 
-/** No process. */
+/** An empty list of processes. */
 export const NO_PROCESSES: readonly SupersededProcess[] = [];
 
-/** The incarnation of the record or tombstone that a view stands on. */
+/** Returns the incarnation of the record or tombstone. */
 export function incarnationOf(
   record: { readonly incarnationGeneration: number; readonly incarnationIndex: number },
 ): Position {
   return { generation: record.incarnationGeneration, index: record.incarnationIndex };
 }
 
-/** A position for people. */
+/** Returns a position as text for display. */
 export function describe(position: Position): string {
   return position.index === 0 ? "none" : `${position.generation}:${position.index}`;
 }
 
-/** Those of a record's superseded processes that are still refused. */
+/** Returns the record's superseded processes that are still refused. */
 export function supersededOf(
   state: PartitionState,
   record: RecordView,
@@ -32,7 +32,7 @@ export function supersededOf(
   return superseded.count === 0 ? NO_PROCESSES : stillRefused(state, superseded.toPlain());
 }
 
-/** Those processes that are still refused. */
+/** Returns those of the processes that are still refused. */
 export function stillRefused(
   state: PartitionState,
   processes: readonly SupersededProcess[],
@@ -40,12 +40,12 @@ export function stillRefused(
   return processes.filter((superseded) => superseded.untilMs > state.timeMs);
 }
 
-/** True where the process is among them. */
+/** Reports whether the process is among them. */
 export function isSuperseded(superseded: readonly SupersededProcess[], process: number): boolean {
   return superseded.some((other) => other.process === process);
 }
 
-/** The processes that stay refused when `loser` loses the record too: the last few. */
+/** Returns the processes that stay refused after `loser` loses the record too: the last few. */
 export function supersede(
   state: PartitionState,
   before: readonly SupersededProcess[],
@@ -55,7 +55,7 @@ export function supersede(
   return [...before, added].slice(-SUPERSEDED_PROCESSES_MAX);
 }
 
-/** The refusal of a sequence that came too late. */
+/** Returns the refusal of a sequence that came too late. */
 export function stale(found: number, needed: number, incarnation: Position): ApplyReply {
   return refusal(
     "stale_sequence",
@@ -64,9 +64,9 @@ export function stale(found: number, needed: number, incarnation: Position): App
   );
 }
 
-/** The refusal of a process that lost the record. */
+/** Returns the refusal of a process that lost the record. */
 export function supersededProcess(incarnation: Position): ApplyReply {
-  return refusal("superseded", "Process must not have lost the record to another: it has", {
+  return refusal("superseded", "Another process took the record over: this one cannot write it", {
     incarnation,
   });
 }

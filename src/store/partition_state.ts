@@ -1,12 +1,12 @@
 /**
- * The state of one partition, and the few ways to change it: insert, replace, bury, remove.
+ * The state of one partition and its primitive changes: insert, replace, bury, remove.
  *
- * What counts as state (and so is alike on every replica, and in the image): group time, the slots in
- * their order with their stored forms, and the order of what is to be forgotten. Due times, flags
- * marked volatile and region numbers are not state.
+ * State (identical on every replica, and contained in the image) is: group time, the slots in their
+ * order with their stored forms, and the order of forgetting. Due times, flags marked volatile and
+ * region numbers are not state.
  *
- * Tombstones and revocations are kept for one fixed time, so the order in which they came is the
- * order in which they go: a doubly linked list through the word behind each stored form.
+ * Tombstones and revocations are all kept for the same time, so they are dropped in the order in
+ * which they were added: a doubly linked list through the word behind each stored form.
  */
 import { defined } from "../base/assert.ts";
 import { GROUP_TIME_MS_MAX, TOMBSTONE_MS } from "../base/limits.ts";
@@ -22,21 +22,21 @@ import type { EventSink, EventType, Position, StoredSpan } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE, KIND_REVOCATION, pack, SlotTable } from "./slot_table.ts";
 
-/** A view over an agent or a gateway: the fields that both have. */
+/** A view over an agent or a gateway, with the fields that both have. */
 export type RecordView = AgentView | GatewayView;
 
 const LINK_WORDS = 1;
-/** A tombstone keeps the block of a usual record, and gives back that of a long one. */
+/** Longest block, in words, that a tombstone keeps from its record; a longer one is freed. */
 const KEPT_WORDS_MAX = 48;
-/** A tombstone's root pointer, data and pointer; superseded processes follow. */
+/** Words of a tombstone's root pointer, data and pointer; superseded processes follow. */
 const TOMBSTONE_WORDS = 1 + tombstoneCodec.layout.dataWords + tombstoneCodec.layout.pointerWords;
 
 /** The state of one partition. */
 export class PartitionState {
   readonly shared: StoreShared;
-  /** The generation of the entry that is being applied: the first part of new incarnations. */
+  /** Generation of the entry being applied: the first part of new incarnations. */
   generation = 1;
-  /** Its number, from 0. */
+  /** Number of the partition, from 0. */
   readonly partition: number;
   readonly table: SlotTable;
   timeMs = 0;
@@ -44,7 +44,7 @@ export class PartitionState {
   agentCount = 0;
   gatewayCount = 0;
   aliasCount = 0;
-  /** Blocks of the first and last to be forgotten; 0: none. */
+  /** Blocks of the first and last forgettable slot; 0 if none. */
   forgetHead = 0;
   forgetTail = 0;
   forgetCount = 0;
@@ -68,13 +68,13 @@ export class PartitionState {
 
   // Reading.
 
-  /** The slot of a live agent, gateway or alias; -1: none. */
+  /** Returns the slot of a live agent, gateway or alias; -1 if none. */
   findLive(kind: number, bytes: Uint8Array, start: number, end: number): number {
     const slot = this.table.find(kind, bytes, start, end);
     return slot === -1 || this.table.hasFlag(slot, FLAG_TOMBSTONE) ? -1 : slot;
   }
 
-  /** Fills `into` with where the slot's stored form stands. */
+  /** Sets `into` to the location of the slot's stored form. */
   locate(slot: number, into: StoredSpan): StoredSpan {
     const { arena } = this.shared;
     const ref = this.table.refOf(slot);
@@ -86,7 +86,7 @@ export class PartitionState {
     return into;
   }
 
-  /** The shared view of the slot's kind, standing on its live record. */
+  /** Returns the shared view of the slot's kind, positioned on its live record. */
   recordView(slot: number): RecordView {
     const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     const { agent, gateway } = this.shared.views;
@@ -95,13 +95,13 @@ export class PartitionState {
       : gateway.wrap(view, bytes, start, end);
   }
 
-  /** The shared view on an alias. */
+  /** Returns the shared view positioned on an alias. */
   aliasView(slot: number) {
     const { bytes, view, start, end } = this.locate(slot, this.shared.span);
     return this.shared.views.alias.wrap(view, bytes, start, end);
   }
 
-  /** The shared view on a tombstone. */
+  /** Returns the shared view positioned on a tombstone. */
   tombstoneView(slot: number) {
     const { arena, views } = this.shared;
     const ref = this.table.refOf(slot);
@@ -110,7 +110,7 @@ export class PartitionState {
     return views.tombstone.wrap(arena.viewOf(ref), arena.bytesOf(ref), start, end);
   }
 
-  /** The time at which a tombstone or revocation counts no more. */
+  /** Returns the time at which a tombstone or revocation expires. */
   forgetAtMs(slot: number): number {
     if (this.table.kindOf(slot) !== KIND_REVOCATION) return this.tombstoneView(slot).forgetAtMs;
     const { bytes, view, start, end } = this.locate(slot, this.shared.span);
@@ -119,12 +119,14 @@ export class PartitionState {
 
   // Changing.
 
-  /** Moves group time on: never back. */
+  /** Advances group time; never moves it back. */
   advanceTime(timeMs: number): void {
     if (timeMs > this.timeMs) this.timeMs = Math.min(timeMs, GROUP_TIME_MS_MAX);
   }
 
-  /** Adds a record or alias whose stored form is `[start, end)` of `bytes`, and returns its slot. */
+  /**
+   * Adds a record or alias with the stored form `[start, end)` of `bytes`, and returns its slot.
+   */
   insert(kind: number, bytes: Uint8Array, start: number, end: number): number {
     const words = (end - start) / 8;
     const slot = this.table.add(this.#store(words, bytes, start, end), pack(kind, words, 0, 0));
@@ -132,7 +134,7 @@ export class PartitionState {
     return slot;
   }
 
-  /** Gives the slot of a live record, alias or tombstone another stored form of the same key. */
+  /** Replaces the stored form of a live record, alias or tombstone by another of the same key. */
   replace(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const { table, shared } = this;
     const kind = table.kindOf(slot);
@@ -151,7 +153,7 @@ export class PartitionState {
     this.#enter(slot);
   }
 
-  /** Removes whatever the slot holds, without a trace. */
+  /** Removes the content of the slot without a tombstone. */
   remove(slot: number): void {
     const { table, shared } = this;
     this.#leave(slot);
@@ -162,8 +164,8 @@ export class PartitionState {
   }
 
   /**
-   * Puts a tombstone in the place of a live record, into its own block: so a mass expiry takes no
-   * memory, and when the tombstone is forgotten, a record of the same length finds room.
+   * Replaces a live record by a tombstone in the same block: a mass expiry takes no memory, and a
+   * record of the same length finds a block when the tombstone is forgotten.
    */
   bury(slot: number, sequence: number, superseded: readonly SupersededProcess[]): void {
     const { table, shared } = this;
@@ -190,7 +192,7 @@ export class PartitionState {
     this.#enter(slot);
   }
 
-  /** Remembers a revocation; one that is known already is remembered anew. */
+  /** Adds a revocation; a known one is renewed. */
   revoke(agentId: Uint8Array, claim: Position): void {
     const { writer } = this.shared;
     writer.reset();
@@ -200,7 +202,7 @@ export class PartitionState {
     this.#addForgettable(KIND_REVOCATION, 0, writer.bytes, 0, writer.length);
   }
 
-  /** True where a revocation of the claim is remembered. */
+  /** Reports whether a revocation of the claim is in effect. */
   isRevoked(agentId: Uint8Array, claim: Position): boolean {
     if (this.shared.counts.revocations === 0) return false;
     const { writer } = this.shared;
@@ -210,7 +212,7 @@ export class PartitionState {
     return slot !== -1 && this.forgetAtMs(slot) > this.timeMs;
   }
 
-  /** Drops at most `limit` tombstones and revocations whose time is over, the oldest first. */
+  /** Drops at most `limit` expired tombstones and revocations, the oldest first. */
   forget(limit: number): void {
     for (let dropped = 0; dropped < limit && this.forgetHead !== 0; dropped++) {
       const slot = this.#slotOfBlock(this.forgetHead);
@@ -219,14 +221,14 @@ export class PartitionState {
     }
   }
 
-  /** Tells the sink, if there is one, of what happened to the slot. */
+  /** Passes an event about the slot to the sink, if there is one. */
   emit(type: EventType, slot: number, index: number): void {
     if (this.#sink === undefined) return;
     const span: StoredSpan = { ...this.shared.span };
     this.#sink.onEvent(type, this.table.kindOf(slot), this.locate(slot, span), index);
   }
 
-  /** Gives all blocks back. */
+  /** Frees all blocks. */
   release(): void {
     const { table, shared } = this;
     for (let slot = table.count - 1; slot >= 0; slot--) {
@@ -239,12 +241,12 @@ export class PartitionState {
 
   // For the image.
 
-  /** True for what is to be forgotten: tombstones and revocations. */
+  /** Reports whether the slot is forgettable: a tombstone or a revocation. */
   isForgettable(slot: number): boolean {
     return this.table.hasFlag(slot, FLAG_TOMBSTONE) || this.table.kindOf(slot) === KIND_REVOCATION;
   }
 
-  /** Adds a stored form as an image gives it; forgettable ones are linked by {@link linkForget}. */
+  /** Adds a stored form read from an image; forgettable ones are linked by {@link linkForget}. */
   restore(kind: number, tombstone: boolean, bytes: Uint8Array, start: number, end: number): number {
     const forgettable = tombstone || kind === KIND_REVOCATION;
     const words = (end - start) / 8 + (forgettable ? LINK_WORDS : 0);
@@ -276,7 +278,7 @@ export class PartitionState {
     }
   }
 
-  /** The words of the stored form; the block of a tombstone may be longer. */
+  /** Returns the words of the stored form; a tombstone's block may be longer. */
   #formWords(slot: number): number {
     if (this.table.hasFlag(slot, FLAG_TOMBSTONE)) {
       const { count } = this.tombstoneView(slot).superseded;
@@ -287,7 +289,10 @@ export class PartitionState {
     return this.table.wordsOf(slot) - link;
   }
 
-  /** Makes sure that the slot's block has `words` and is not long; else what it held is lost. */
+  /**
+   * Ensures that the slot's block has `words` and is not too long; otherwise allocates another one,
+   * whose content is arbitrary.
+   */
   #keepBlock(slot: number, words: number): void {
     const { table, shared } = this;
     const oldRef = table.refOf(slot);
@@ -310,7 +315,7 @@ export class PartitionState {
     this.#enter(this.table.add(ref, pack(kind, words, 0, flags)));
   }
 
-  /** The slot whose block is `ref`: a tombstone or revocation. */
+  /** Returns the slot of a tombstone or revocation whose block is `ref`. */
   #slotOfBlock(ref: number): number {
     const { arena, views } = this.shared;
     const bytes = arena.bytesOf(ref);
@@ -326,16 +331,16 @@ export class PartitionState {
   }
 
   #known(slot: number): number {
-    return defined(slot === -1 ? undefined : slot, "What is to be forgotten must be in the table");
+    return defined(slot === -1 ? undefined : slot, "A forgettable block must be in the table");
   }
 
-  /** Accounts for what the slot now holds. */
+  /** Accounts for the new content of the slot. */
   #enter(slot: number): void {
     this.#count(slot, 1);
     if (this.isForgettable(slot)) this.linkForget(slot);
   }
 
-  /** Accounts for what the slot will no longer hold. */
+  /** Accounts for the removal of the slot's content. */
   #leave(slot: number): void {
     this.#count(slot, -1);
     if (this.isForgettable(slot)) this.#unlinkForget(slot);

@@ -1,15 +1,16 @@
 /**
- * Numbers for region names, shared by the partitions of a node, and counts of live records by region.
+ * Numbers for region names, shared by the partitions of a node, and counts of live records by
+ * region.
  *
  * Derived state only: a number never leaves the process. A region without live records keeps its
- * number until another one needs it, so that a region which comes and goes costs nothing. Number 0
- * stands for every region that came when all numbers were in use; who needs such a region compares its
- * bytes, and new ones are refused before they are logged (src/serving/admission.ts).
+ * number until another one needs it, so that a region that comes and goes costs nothing. Number 0
+ * stands for all regions that were added when every number was in use; such a region is recognized
+ * by its bytes, and new ones are refused before they are logged (src/serving/admission.ts).
  */
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";
 
-/** Live records of one region. */
+/** Number of live records of one region. */
 export interface RegionCount {
   readonly region: string;
   readonly agents: number;
@@ -18,21 +19,21 @@ export interface RegionCount {
 
 const CELLS = 8_192;
 
-/** The table. */
+/** The table of regions. */
 export class RegionTable {
   readonly #names: Uint8Array[] = [new Uint8Array(0)];
   /** Open addressing: number by hash of the name. */
   readonly #cells = new Uint16Array(CELLS);
   readonly #agents = new Uint32Array(REGIONS_INTERNED_MAX + 1);
   readonly #gateways = new Uint32Array(REGIONS_INTERNED_MAX + 1);
-  /** Numbers of regions that have live records. */
+  /** Count of numbers whose regions have live records. */
   #inUse = 0;
-  /** The number that was given anew last. */
+  /** The number most recently reused. */
   #reused = 0;
 
   /**
-   * The number of the region `[start, end)` of `bytes`, given out now if need be; 0: none left. It is
-   * the region's until {@link add} has counted its last record away.
+   * Returns the number of the region `[start, end)` of `bytes`, assigning one if necessary; 0 if
+   * none is left. The region keeps it until {@link add} has counted its last record away.
    */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const found = this.#cells[this.#cellOf(bytes, start, end)]!;
@@ -40,27 +41,27 @@ export class RegionTable {
     const number = this.#freeNumber();
     if (number === 0) return 0;
     this.#names[number] = bytes.slice(start, end);
-    // A number that was freed may have moved the cells.
+    // Freeing a number may have moved the cells.
     this.#cells[this.#cellOf(bytes, start, end)] = number;
     return number;
   }
 
-  /** True where a region that has no number would get one. */
+  /** Whether a region without a number would get one. */
   get hasRoom(): boolean {
     return this.#inUse < REGIONS_INTERNED_MAX;
   }
 
-  /** The number of a region, 0 where it has none. */
+  /** Returns the number of a region, or 0 if it has none. */
   find(bytes: Uint8Array, start: number, end: number): number {
     return this.#cells[this.#cellOf(bytes, start, end)]!;
   }
 
-  /** True where every region has a number, so that one without stands in no record. */
+  /** True when every region has a number, so that a region without one occurs in no record. */
   get complete(): boolean {
     return this.#agents[0] === 0 && this.#gateways[0] === 0;
   }
 
-  /** A live record came to (`by` 1) or went from (`by` -1) a region. */
+  /** Counts a live record that was added to (`by` 1) or removed from (`by` -1) a region. */
   add(kind: RecordKind, number: number, by: 1 | -1): void {
     const counts = kind === KIND_AGENT ? this.#agents : this.#gateways;
     const before = this.#agents[number]! + this.#gateways[number]!;
@@ -68,7 +69,10 @@ export class RegionTable {
     if (number !== 0 && (before === 0 || before + by === 0)) this.#inUse += by;
   }
 
-  /** Live records of all regions that have any; those without a number under the name "". */
+  /**
+   * Returns the live records of all regions that have any; those without a number under the name
+   * "".
+   */
   counts(): RegionCount[] {
     const counts: RegionCount[] = [];
     const decoder = new TextDecoder();
@@ -81,7 +85,7 @@ export class RegionTable {
     return counts;
   }
 
-  /** A number that no region has, taken from one without records where it must be; 0: none. */
+  /** Returns an unused number, if necessary that of a region without records; 0 if none. */
   #freeNumber(): number {
     if (this.#names.length <= REGIONS_INTERNED_MAX) return this.#names.length;
     if (!this.hasRoom) return 0;
@@ -94,7 +98,9 @@ export class RegionTable {
     return number;
   }
 
-  /** Empties the cell of a name, and moves back those behind it that would no longer be found. */
+  /**
+   * Empties the cell of a name, and moves back the following cells that would no longer be found.
+   */
   #forget(name: Uint8Array): void {
     const mask = CELLS - 1;
     let hole = this.#cellOf(name, 0, name.length);
@@ -118,9 +124,9 @@ export class RegionTable {
   }
 }
 
-/** The cell where the search for a name begins. */
+/** Returns the cell at which the search for a name begins. */
 function homeOf(bytes: Uint8Array, start: number, end: number): number {
-  // FNV-1a: the table is bounded at half its cells, so that even a bad spread stays harmless.
+  // FNV-1a: at most half of the cells are used, so that even a poor distribution is harmless.
   let hash = 0x811c9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
   return (hash ^ (hash >>> 15)) & (CELLS - 1);

@@ -1,36 +1,36 @@
 /**
- * What a partition's state machine answers to one entry, and the events it tells of.
+ * Replies of a partition's state machine to entries, and the events it emits.
  *
  * Both are part of apply's result: the same entries give the same replies and events, in the same
  * order, on every replica. Source: design, "apply" (pinned interfaces).
  */
 import type { ErrorCode } from "../base/errors.ts";
 
-/** A place in a group's history: the fence of a record, of a claim, of a revision. */
+/** A position in a group's history: the fence of a record, of a claim, of a revision. */
 export interface Position {
   readonly generation: number;
   readonly index: number;
 }
 
-/** No position: compares below all others. */
+/** No position; compares below all others. */
 export const NO_POSITION: Position = Object.freeze({ generation: 0, index: 0 });
 
-/** True where both name one place. */
+/** Reports whether both positions are equal. */
 export function samePosition(left: Position, right: Position): boolean {
   return left.index === right.index && left.generation === right.generation;
 }
 
 /** The outcome of one entry. Every reply has every field, so that all have one shape. */
 export interface ApplyReply {
-  /** `ok`, or why nothing was changed. */
+  /** `ok`, or the reason why nothing was changed. */
   readonly code: "ok" | ErrorCode;
   /** On a refusal: what was wanted and what was found. */
   readonly message: string;
   /** On `invalid_argument`: the field. */
   readonly field: string;
   /**
-   * Put: the record's incarnation. A refusal by incarnation, process or sequence: the one that the
-   * record has now, or {@link NO_POSITION} where none is live.
+   * Put: the record's incarnation. Refusals by incarnation, process or sequence: the record's
+   * current incarnation, or {@link NO_POSITION} when no record is live.
    */
   readonly incarnation: Position;
   /** Put, report: the record's revision. */
@@ -45,11 +45,11 @@ export interface ApplyReply {
   readonly duplicate: boolean;
   /** Revoke: the agent's live record holds the claim, so it was not revoked. */
   readonly held: boolean;
-  /** Extend, expire, remove, release: how many items took effect; 0 for what was gone already. */
+  /** Extend, expire, remove, release: number of items that took effect; 0 if already gone. */
   readonly count: number;
 }
 
-/** The common shape with everything empty. */
+/** The common shape with all fields empty. */
 const EMPTY_REPLY: ApplyReply = Object.freeze({
   code: "ok",
   message: "",
@@ -64,12 +64,12 @@ const EMPTY_REPLY: ApplyReply = Object.freeze({
   count: 0,
 });
 
-/** A success; the fields that are not named are empty. */
+/** Returns a success; absent fields are empty. */
 export function success(fields: Partial<ApplyReply> = EMPTY_REPLY): ApplyReply {
   return { ...EMPTY_REPLY, ...fields };
 }
 
-/** A refusal. */
+/** Returns a refusal. */
 export function refusal(
   code: ErrorCode,
   message: string,
@@ -78,7 +78,7 @@ export function refusal(
   return { ...EMPTY_REPLY, ...fields, code, message };
 }
 
-/** What happened to a record or an alias. */
+/** The kind of a change of a record or an alias. */
 export type EventType =
   | "registered"
   | "updated"
@@ -86,13 +86,13 @@ export type EventType =
   | "extended"
   | "removed"
   | "expired"
-  /** A live agent ceased to hold its claim; `stored` is its form before. Its alias may be freed. */
+  /** A live agent gave up its claim; `stored` is its form before. Its alias may be freed. */
   | "claim_dropped"
   | "claimed"
   | "confirmed"
   | "released";
 
-/** Where a stored form stands: valid only until the state changes next. */
+/** The location of a stored form, valid only until the state's next change. */
 export interface StoredSpan {
   bytes: Uint8Array;
   view: DataView;
@@ -101,19 +101,19 @@ export interface StoredSpan {
 }
 
 /**
- * Listens to what apply does, in order, while it does it. It must not change the store, must not
- * throw, and copies what it keeps.
+ * Receives events from apply, in order, while it runs. It must not change the store, must not
+ * throw, and must copy what it keeps.
  */
 export interface EventSink {
   /**
    * @param kind of the record (see src/record/key.ts).
-   * @param stored the form after the change; where the record is gone, the form before.
+   * @param stored the form after the change; for a removed record, the form before.
    * @param index of the entry: the revision.
    */
   onEvent(type: EventType, kind: number, stored: StoredSpan, index: number): void;
 }
 
-/** A span that stands nowhere yet, for `locate` to fill again and again. */
+/** Returns an unset span for `locate` to fill repeatedly. */
 export function emptySpan(): StoredSpan {
   const bytes = new Uint8Array(0);
   return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };

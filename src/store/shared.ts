@@ -1,7 +1,7 @@
 /**
- * What the partitions of one node share: the arena, the regions, the hash of the indexes, counts,
- * and the flyweights that apply and reads move about. All of it belongs to one thread, and nothing
- * of it is state: two nodes with the same log differ here and nowhere else.
+ * Objects shared by the partitions of one node: the arena, the regions, the hash of the indexes,
+ * counts, and the flyweight views that apply and reads reposition. They belong to one thread and
+ * are not state: two nodes with the same log may differ here and nowhere else.
  */
 import {
   AgentView,
@@ -30,19 +30,19 @@ import { PagePool } from "./page_pool.ts";
 import { type RegionCount, RegionTable } from "./region_table.ts";
 import type { StoredSpan } from "./reply.ts";
 
-/** Numbers of a page of slots (32 slots of three), and of a page of index cells. */
+/** Numbers per page of slots (32 slots of three), and per page of index cells. */
 export const SLOT_PAGE_NUMBERS = 96;
 export const CELL_PAGE_NUMBERS = 128;
-/** What one registration may cost at most beside its bytes: a tombstone, slots and cells. */
+/** Maximum cost of one registration beyond its bytes: a tombstone, slots and cells. */
 const OVERHEAD_BYTES = 128;
-/** What a registration takes as a rule, for admission: a record, an alias, and their slots. */
+/** Usual size of a registration, for admission: a record, an alias, and their slots. */
 const REGISTRATION_BYTES = 512;
-/** Scratch for encoding: the largest record and then some. */
+/** Size of the scratch buffer for encoding: more than the largest record. */
 const SCRATCH_BYTES = 64 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** How the partitions of a node stand together. */
+/** Totals over the partitions of a node. */
 export interface StoreStatistics {
   readonly agents: number;
   readonly gateways: number;
@@ -51,19 +51,19 @@ export interface StoreStatistics {
   readonly revocations: number;
   /** Bytes of all stored forms. */
   readonly recordBytes: number;
-  /** Bytes taken from the system for them. */
+  /** Bytes allocated from the system for them. */
   readonly arenaBytes: number;
   readonly arenaBytesMax: number;
 }
 
-/** Where a key stands. */
+/** The location of a key. */
 export interface KeySpan {
   bytes: Uint8Array;
   start: number;
   end: number;
 }
 
-/** Counts that partitions keep together. */
+/** Counts maintained by all partitions together. */
 export interface StoreCounts {
   agents: number;
   gateways: number;
@@ -72,7 +72,7 @@ export interface StoreCounts {
   revocations: number;
 }
 
-/** Flyweights by use: no two uses that overlap share one. */
+/** Flyweight views by use; no two overlapping uses share one. */
 export class StoreViews {
   readonly agent = new AgentView();
   readonly gateway = new GatewayView();
@@ -94,7 +94,7 @@ export class StoreViews {
   readonly release = new ReleaseCommandView();
 }
 
-/** Shared by the partitions of one node. */
+/** The objects shared by the partitions of one node. */
 export class StoreShared {
   readonly arena: Arena;
   readonly regions = new RegionTable();
@@ -118,12 +118,12 @@ export class StoreShared {
     end: 0,
   };
   readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
-  /** For chunks of images, of one partition after another. */
+  /** Buffer for image chunks, used by one partition after another. */
   readonly imageScratch = new Uint8Array(IMAGE_CHUNK_BYTES);
 
   /**
    * @param bytesMax the ceiling for all records together.
-   * @param hashSeed 16 bytes that nobody outside knows, so that nobody can choose keys that collide.
+   * @param hashSeed 16 secret bytes, so that nobody can choose keys that collide.
    */
   constructor({ bytesMax, hashSeed }: { bytesMax: number; hashSeed: Uint8Array }) {
     this.arena = new Arena({ bytesMax });
@@ -132,12 +132,12 @@ export class StoreShared {
     this.hash = new SipHash(hashSeed);
   }
 
-  /** True where `count` more registrations fit below the ceiling. Renewals never ask. */
+  /** Reports whether `count` more registrations fit below the ceiling. Not called for renewals. */
   room(count: number): boolean {
     return this.arena.room(count * (REGISTRATION_BYTES + OVERHEAD_BYTES));
   }
 
-  /** True where a new record of the region would be found by the region's number. */
+  /** Reports whether a new record of the region would be found by the region's number. */
   takesRegion(region: string): boolean {
     if (this.regions.hasRoom) return true;
     const bytes = new TextEncoder().encode(region);
@@ -154,7 +154,7 @@ export class StoreShared {
     };
   }
 
-  /** Live records by region, for metrics. */
+  /** Returns the live records by region, for metrics. */
   regionCounts(): RegionCount[] {
     return this.regions.counts();
   }

@@ -1,18 +1,18 @@
 /**
- * What a partition holds, as dense slots of three 32-bit numbers, and an index over them.
+ * The contents of a partition as dense slots of three 32-bit numbers, and an index over them.
  *
- * A slot says where the stored form stands (`ref`), what it is (`packed`), and when the leader lets
- * it expire (`due`, volatile). Slots have no holes: the last one takes the place of a removed one.
- * So their order is a function of the log alone, an image in slot order restores it, and a scan is a
- * loop over one array. The index is open addressing with linear probing and backward-shift deletion
- * over cells of 24 bits of slot and 8 bits of hash. Both stand on pages of pools that the partitions
- * share; an empty table holds none.
+ * A slot contains the location of the stored form (`ref`), its nature (`packed`), and the time at
+ * which the leader lets it expire (`due`, volatile). Slots have no holes: the last one takes the
+ * place of a removed one. Their order is therefore a function of the log alone, an image in slot
+ * order restores it, and a scan is a loop over one array. The index uses open addressing with
+ * linear probing and backward-shift deletion over cells of 24 bits of slot and 8 bits of hash. Both
+ * are stored in pages of pools that the partitions share; an empty table holds none.
  */
 import { assert } from "../base/assert.ts";
 import { CELL_PAGE_NUMBERS, type KeySpan, SLOT_PAGE_NUMBERS, type StoreShared } from "./shared.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 
-/** A claim that was refused, beside the kinds of src/record/key.ts. */
+/** Kind of a refused claim, in addition to the kinds of src/record/key.ts. */
 export const KIND_REVOCATION = 4;
 
 /** Bits of `packed`: words (10), region (12), kind (3), and the flags. */
@@ -21,7 +21,7 @@ const REGION_SHIFT = 10;
 const REGION_MASK = 0xfff;
 const KIND_SHIFT = 22;
 const KIND_MASK = 0x7;
-/** What is left of a removed record. */
+/** The remainder of a removed record. */
 export const FLAG_TOMBSTONE = 1 << 25;
 /** Volatile: its expiry was proposed. */
 export const FLAG_EXPIRING = 1 << 26;
@@ -29,12 +29,12 @@ export const FLAG_EXPIRING = 1 << 26;
 export const FLAG_WAITING = 1 << 27;
 /** Volatile: it was renewed since its cover was last extended, or the extension gathered. */
 export const FLAG_RENEWED = 1 << 28;
-/** Volatile: its due time is its cover, for this leader has seen no renewal of it yet. */
+/** Volatile: its due time is its cover, because this leader has not seen a renewal of it yet. */
 export const FLAG_BY_COVER = 1 << 29;
-/** Volatile: its owner's right has ended, and it is renewed no more until it is removed. */
+/** Volatile: its owner's right has ended; it is not renewed any more until it is removed. */
 export const FLAG_ENDED = 1 << 30;
 
-/** `packed` of its parts. */
+/** Returns `packed` composed of its parts. */
 export function pack(kind: number, words: number, region: number, flags: number): number {
   return (words | (region << REGION_SHIFT) | (kind << KIND_SHIFT) | flags) >>> 0;
 }
@@ -54,7 +54,7 @@ export class SlotTable {
   #count = 0;
   readonly #slotPages: number[] = [];
   #cellPages: number[] = [];
-  /** The number of cells, a power of two, - 1; -1: none. */
+  /** Number of cells, a power of two, - 1; -1 if there are none. */
   #cellMask = -1;
   readonly #shared: StoreShared;
 
@@ -62,12 +62,12 @@ export class SlotTable {
     this.#shared = shared;
   }
 
-  /** How many slots there are: `[0, count)`. */
+  /** Number of slots, which are `[0, count)`. */
   get count(): number {
     return this.#count;
   }
 
-  /** Bytes of pages that it holds. */
+  /** Size of the pages held, bytes. */
   get tableBytes(): number {
     return 4 * (this.#slotPages.length * SLOT_PAGE_NUMBERS +
       this.#cellPages.length * CELL_PAGE_NUMBERS);
@@ -101,7 +101,7 @@ export class SlotTable {
     this.#set(slot, PACKED, this.#get(slot, PACKED) & ~flag);
   }
 
-  /** The lease tick from which on it may expire. */
+  /** Returns the lease tick from which on the slot may expire. */
   dueOf(slot: number): number {
     return this.#get(slot, DUE);
   }
@@ -110,19 +110,19 @@ export class SlotTable {
     this.#set(slot, DUE, tick);
   }
 
-  /** The slot takes another block and another nature; its key stays. */
+  /** Sets the slot's block and nature; its key stays the same. */
   update(slot: number, ref: number, packed: number): void {
     this.#set(slot, REF, ref);
     this.#set(slot, PACKED, packed);
   }
 
-  /** True where `packed` of the slot says: a live record of that kind and region. */
+  /** Reports whether the slot holds a live record of that kind and region, by `packed` alone. */
   matches(slot: number, kind: number, region: number): boolean {
     const mask = ((REGION_MASK << REGION_SHIFT) | (KIND_MASK << KIND_SHIFT) | FLAG_TOMBSTONE) >>> 0;
     return ((this.#get(slot, PACKED) & mask) >>> 0) === pack(kind, 0, region, 0);
   }
 
-  /** The slot of the key `[start, end)` of `bytes`, a tombstone's too; -1: none. */
+  /** Returns the slot of the key `[start, end)` of `bytes`, including a tombstone's; -1 if none. */
   find(kind: number, bytes: Uint8Array, start: number, end: number): number {
     if (this.#count === 0) return -1;
     const hash = this.#shared.hash;
@@ -156,14 +156,14 @@ export class SlotTable {
     return slot;
   }
 
-  /** Makes an index for `count` slots at once: a load then does not rebuild it step by step. */
+  /** Sizes the index for `count` slots, so that a load does not rebuild it step by step. */
   reserve(count: number): void {
     let cells = Math.max(CELL_PAGE_NUMBERS, this.#cellMask + 1);
     while (count * 4 > cells * 3) cells *= 2;
     if (count > 0 && cells !== this.#cellMask + 1) this.#rebuildIndex(cells);
   }
 
-  /** Removes a slot, whose block must still stand; the last slot takes its place. */
+  /** Removes a slot, whose block must still exist; the last slot takes its place. */
   remove(slot: number): void {
     this.#removeCell(this.#cellOf(slot));
     const last = this.#count - 1;
@@ -178,7 +178,8 @@ export class SlotTable {
       this.clear();
       return;
     }
-    // One spare page, so that a count that goes up and down does not take and give it each time.
+    // Keep one spare page, so that a count that goes up and down does not allocate and free it each
+    // time.
     if (last + 2 * SLOT_PAGE_MASK < this.#slotPages.length << SLOT_PAGE_SHIFT) {
       this.#shared.slotPages.release(this.#slotPages.pop()!);
     }
@@ -187,7 +188,7 @@ export class SlotTable {
     }
   }
 
-  /** Forgets all slots and gives the pages back; the blocks are the owner's business. */
+  /** Removes all slots and frees the pages; the owner frees the blocks. */
   clear(): void {
     this.#count = 0;
     for (const page of this.#slotPages) this.#shared.slotPages.release(page);
@@ -195,7 +196,7 @@ export class SlotTable {
     this.#dropIndex();
   }
 
-  /** Where the slot's key stands. */
+  /** Returns the location of the slot's key. */
   keyOf(slot: number, into: KeySpan): KeySpan {
     const { arena, views } = this.#shared;
     const ref = this.refOf(slot);
@@ -208,7 +209,7 @@ export class SlotTable {
       into.start = alias.domainOffset;
       into.end = into.start + alias.domainLength;
     } else {
-      // Every stored form has its root struct right after the root pointer, and its id first; a
+      // Every stored form has its root struct right after the root pointer, with the id first; a
       // revocation has its claim next.
       into.start = arena.offsetOf(ref) + 8;
       into.end = into.start + (kind === KIND_REVOCATION ? 32 : 16);
@@ -241,7 +242,7 @@ export class SlotTable {
     this.#setCell(at, ((high & 0xff00_0000) | (slot + 1)) >>> 0);
   }
 
-  /** The cell that names the slot. */
+  /** Returns the cell that refers to the slot. */
   #cellOf(slot: number): number {
     this.#hashOf(slot);
     const mask = this.#cellMask;
@@ -253,7 +254,7 @@ export class SlotTable {
     return at;
   }
 
-  /** Empties a cell, and moves back those behind it that would no longer be found. */
+  /** Empties a cell, and moves back the following cells that would no longer be found. */
   #removeCell(cell: number): void {
     const mask = this.#cellMask;
     let hole = cell;

@@ -1,10 +1,11 @@
 /**
- * One partition's state machine, as the rest of the node sees it.
+ * The public interface of one partition's state machine.
  *
- * `apply` is a pure function of the state and the entry: the same entries give the same state, replies
- * and events on every replica, and bytes that are no command give a reply like any other. Beside it
- * stands what only the leader knows and nothing logs: when leases are due ({@link Leases}).
- * Synchronous throughout; a slot, a span or a view is valid until the next apply. Source: design §3.
+ * `apply` is a pure function of the state and the entry: the same entries give the same state,
+ * replies and events on every replica, and bytes that are not a command give a reply like any
+ * other. Beside it is the leader's volatile knowledge, which is not logged: when leases are due
+ * ({@link Leases}). Synchronous throughout; a slot, a span or a view is valid until the next apply.
+ * Source: design §3.
  */
 import { assert } from "../base/assert.ts";
 import { generationOfTerm } from "../base/ids.ts";
@@ -40,15 +41,17 @@ export interface StoreEntry {
   readonly data: Uint8Array;
 }
 
-/** What a partition is made of. */
+/** Options of a {@link PartitionStore}. */
 export interface PartitionStoreOptions {
   readonly shared: StoreShared;
-  /** Its number, `[0, 8192)`: part of new claims, so that no two partitions give the same. */
+  /**
+   * Number of the partition, `[0, 8192)`: part of new claims, so that those of partitions differ.
+   */
   readonly partition?: number;
   readonly sink?: EventSink;
 }
 
-/** One partition. */
+/** The state machine of one partition. */
 export class PartitionStore {
   readonly #options: PartitionStoreOptions;
   #state: PartitionState;
@@ -70,12 +73,12 @@ export class PartitionStore {
     return new PartitionState(shared, partition, sink);
   }
 
-  /** Group time as last applied, ms. */
+  /** Last applied group time, ms. */
   get timeMs(): number {
     return this.#state.timeMs;
   }
 
-  /** The index of the entry applied last; 0: none. */
+  /** Index of the last applied entry; 0 if none. */
   get appliedIndex(): number {
     return this.#state.appliedIndex;
   }
@@ -92,16 +95,16 @@ export class PartitionStore {
     return this.#state.aliasCount;
   }
 
-  /** Bytes of its slots and index, beside the arena. */
+  /** Size of the slots and index, bytes, not counting the arena. */
   get tableBytes(): number {
     return this.#state.table.tableBytes;
   }
 
   /**
-   * Applies the next entry. What the entry holds never makes it throw.
+   * Applies the next entry. No content of an entry makes it throw.
    *
-   * @param leaderNowMs the leader's group time, where it is known: the lease of a registration then
-   * counts from the answer rather than from the proposal. Touches nothing that is replicated.
+   * @param leaderNowMs the leader's group time if known: the lease of a registration then starts at
+   * the reply rather than at the proposal. Does not affect replicated state.
    */
   apply(entry: StoreEntry, leaderNowMs = 0): ApplyReply {
     const { data, index, term } = entry;
@@ -136,7 +139,7 @@ export class PartitionStore {
       this.#leases.applied();
       return reply;
     } catch (error) {
-      // Bytes that are no command are refused alike on every replica; a bug stays a bug.
+      // Bytes that are not a command are refused alike on every replica; other errors are bugs.
       if (!(error instanceof RegistryError)) throw error;
       return refusal(error.code, error.message);
     }
@@ -145,7 +148,7 @@ export class PartitionStore {
   // Reads.
 
   /**
-   * The slot of a live record or alias, -1 where none is. Allocates nothing.
+   * Returns the slot of a live record or alias, or -1 if there is none. Does not allocate.
    *
    * @param key for kinds 1 and 2 the 16 bytes of the id, for kind 3 the lower-case domain, at
    * `[start, end)`.
@@ -154,41 +157,50 @@ export class PartitionStore {
     return this.#state.findLive(kind, key, start, end);
   }
 
-  /** Fills `into` with where the slot's stored form stands, root pointer first, and returns it. */
+  /** Sets `into` to the location of the slot's stored form, root pointer first, and returns it. */
   locate(slot: number, into: StoredSpan): StoredSpan {
     return this.#state.locate(slot, into);
   }
 
-  /** The shared view on an agent's slot; moved by the next use of any partition of the node. */
+  /**
+   * Returns the shared view on an agent's slot; any use of a partition of the node repositions it.
+   */
   agentView(slot: number): AgentView {
     assert(this.#state.table.kindOf(slot) === KIND_AGENT, `Slot ${slot} must hold an agent`);
     return this.#state.recordView(slot) as AgentView;
   }
 
-  /** The shared view on a gateway's slot; moved by the next use of any partition of the node. */
+  /**
+   * Returns the shared view on a gateway's slot; any use of a partition of the node repositions it.
+   */
   gatewayView(slot: number): GatewayView {
     assert(this.#state.table.kindOf(slot) === KIND_GATEWAY, `Slot ${slot} must hold a gateway`);
     return this.#state.recordView(slot) as GatewayView;
   }
 
-  /** The shared view on an alias' slot; moved by the next use of any partition of the node. */
+  /**
+   * Returns the shared view on an alias' slot; any use of a partition of the node repositions it.
+   */
   aliasView(slot: number): AliasView {
     assert(this.#state.table.kindOf(slot) === KIND_ALIAS, `Slot ${slot} must hold an alias`);
     return this.#state.aliasView(slot);
   }
 
-  /** The incarnation that the slot's agent or gateway has now. */
+  /** Returns the current incarnation of the slot's agent or gateway. */
   incarnationOf(slot: number): Position {
     const record = this.#state.recordView(slot);
     return { generation: record.incarnationGeneration, index: record.incarnationIndex };
   }
 
-  /** The rest of a lease, ms: by the leader's knowledge where it leads, else by the logged cover. */
+  /** Returns the remaining lease, ms: by due time on the leader, otherwise by the logged cover. */
   remainingMs(slot: number, nowMs: number): number {
     return this.#leases.remainingMs(slot, nowMs);
   }
 
-  /** Slots of a region's records with an id after `afterId` (16 bytes), by id, at most `limit`. */
+  /**
+   * Returns at most `limit` slots of a region's records with an id after `afterId` (16 bytes), by
+   * id.
+   */
   listRegion(
     options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
   ): number[] {
@@ -196,7 +208,7 @@ export class PartitionStore {
     return isRecordKind(kind) ? listRegion(this.#state, { ...options, kind }) : [];
   }
 
-  /** Offers the region's live gateways that do not drain. */
+  /** Offers the region's live gateways that are not draining. */
   rankGateways(region: Uint8Array, ranking: GatewayRanking<PartitionStore>): void {
     forEachInRegion(this.#state, KIND_GATEWAY, region, (slot) => {
       const gateway = this.#state.recordView(slot) as GatewayView;
@@ -204,7 +216,9 @@ export class PartitionStore {
     });
   }
 
-  /** Calls `visit` with the slot of each live record or alias of a kind; nothing may be applied. */
+  /**
+   * Calls `visit` with the slot of each live record or alias of a kind; it must not apply anything.
+   */
   forEachSlot(kind: number, visit: (slot: number) => void): void {
     const { table } = this.#state;
     for (let slot = 0; slot < table.count; slot++) {
@@ -212,23 +226,26 @@ export class PartitionStore {
     }
   }
 
-  // What only the leader knows.
+  // The leader's volatile knowledge.
 
-  /** From the first applied entry of its own term on: leases go by the covers. */
+  /**
+   * Starts leading, at the first applied entry of the leader's own term; leases are due by the
+   * covers.
+   */
   onBecomeLeader(nowMs: number): void {
     this.#leases.lead(nowMs);
   }
 
-  /** What was not logged is forgotten. */
+  /** Stops leading and forgets everything that was not logged. */
   onLoseLeadership(): void {
     this.#leases.follow();
   }
 
   /**
-   * Renews a lease by memory alone, where its cover allows that.
+   * Renews a lease in memory alone if its cover permits it.
    *
-   * `needs_extension`: nothing was promised; propose `extendCommand({ force: true })`, and once it is
-   * applied ask again. `not_found`: it expired or was removed. Allocates nothing.
+   * `needs_extension`: nothing was promised; propose `extendCommand({ force: true })`, and call
+   * again once it is applied. `not_found`: the record expired or was removed. Does not allocate.
    *
    * @param id 16 bytes at `start`.
    */
@@ -243,32 +260,41 @@ export class PartitionStore {
   }
 
   /**
-   * Says whether the right of a record's owner has ended: then {@link renew} answers
-   * `permission_denied`. Not logged, and forgotten with the leadership: whoever knows removes the record.
+   * Sets whether the right of a record's owner has ended; {@link renew} then returns
+   * `permission_denied`. Not logged, and forgotten with the leadership: the caller also removes the
+   * record.
    */
   setEnded(slot: number, ended: boolean): void {
     this.#leases.setEnded(slot, ended);
   }
 
-  /** The ttl of the lease that {@link renew} renewed last, ms: for the interval that a reply dictates. */
+  /**
+   * Ttl of the lease that {@link renew} renewed last, ms: for the renewal interval sent in a reply.
+   */
   get renewedTtlMs(): number {
     return this.#leases.renewedTtlMs;
   }
 
-  /** When `extendCommand` or `expireCommand` next has something to say, group ms; Infinity: never. */
+  /**
+   * Returns the time at which `extendCommand` or `expireCommand` next has work, group ms, or
+   * Infinity.
+   */
   nextDeadlineMs(): number {
     return this.#leases.nextDeadlineMs;
   }
 
-  /** When the first lease ends that is not renewed, group ms, looked up; Infinity: there is none. */
+  /**
+   * Searches for the first end of a lease that is not renewed, group ms; Infinity if there is none.
+   */
   findNextDueMs(): number {
     return this.#leases.findNextDueMs();
   }
 
   /**
-   * A command that extends covers, to be proposed as it is; `undefined`: none is wanted now.
+   * Returns a command that extends covers, to be proposed as it is; `undefined` if none is due.
    *
-   * @param options `force`: at once, because an owner waits; else only what was gathered long enough.
+   * @param options `force`: at once, because an owner waits; otherwise only what was gathered long
+   * enough.
    */
   extendCommand(
     { nowMs, unixS, force = false }: { nowMs: number; unixS: number; force?: boolean },
@@ -276,28 +302,36 @@ export class PartitionStore {
     return this.#leases.extendCommand(nowMs, unixS, force);
   }
 
-  /** A command that expires what is over, to be proposed as it is; `undefined`: nothing is. */
+  /**
+   * Returns a command that expires overdue records, to be proposed as it is; `undefined` if none
+   * are.
+   */
   expireCommand(
     { nowMs, unixS, limit = EXPIRE_ITEMS_MAX }: { nowMs: number; unixS: number; limit?: number },
   ): Uint8Array | undefined {
     return this.#leases.expireCommand(nowMs, unixS, limit);
   }
 
-  /** When the time is to be logged at the latest, group ms; Infinity: nothing rests on it. */
+  /**
+   * Returns the latest time at which the time must be logged, group ms; Infinity if nothing depends
+   * on it.
+   */
   timeLogMs(): number {
     return this.#leases.timeLogMs;
   }
 
   /**
-   * Has `onEarlier` called, in the midst of an apply or a renewal, whenever something is due before
-   * what {@link planned} was told last: by a deadline that moved forward or by becoming leader. It must
-   * not change the store.
+   * Sets a function that is called, during an apply or a renewal, whenever something becomes due
+   * before the time last passed to {@link planned}: by a deadline that moved forward or by becoming
+   * leader. It must not change the store.
    */
   watchDeadlines(onEarlier: () => void): void {
     this.#onEarlier = onEarlier;
   }
 
-  /** Takes note of when the leader looks at its deadlines next, group ms; Infinity: when called. */
+  /**
+   * Records when the leader next checks its deadlines, group ms; Infinity: not until it is called.
+   */
   planned(plannedMs: number): void {
     this.#leases.planned(plannedMs);
   }
@@ -305,22 +339,22 @@ export class PartitionStore {
   // Image.
 
   /**
-   * The state in chunks of about 64 KiB; it must not change in between.
+   * Returns the state in chunks of about 64 KiB; it must not change in between.
    *
-   * @param scratch of the store's shared part: each chunk then lasts until the next.
+   * @param scratch of the store's shared part: each chunk is then valid until the next.
    */
   writeImage(scratch?: Uint8Array<ArrayBuffer>): Iterable<Uint8Array> {
     return writeImage(this.#state, scratch);
   }
 
-  /** Takes an image piece by piece into this store, which must be empty. */
+  /** Returns a loader that reads an image piece by piece into this store, which must be empty. */
   imageLoader(): ImageLoader {
     assert(this.#state.table.count === 0, "A store that takes an image must be empty");
     return new ImageLoader(this.#state);
   }
 
   /**
-   * Loads a whole image, cut anywhere, into this store, which must be empty.
+   * Loads a whole image, given as chunks of any sizes, into this store, which must be empty.
    *
    * @throws RegistryError `corrupt`.
    */
@@ -331,9 +365,9 @@ export class PartitionStore {
   }
 
   /**
-   * Reads a whole image beside the present state, which stays in use; the memory of both is taken
-   * until one of the two is called. `install` puts the image in the state's place: no slot is valid
-   * any more, and what only a leader knows is gone.
+   * Reads a whole image beside the current state, which stays in use; both occupy memory until
+   * `install` or `discard` is called. `install` replaces the state by the image: no slot stays
+   * valid, and the leader's volatile knowledge is lost.
    *
    * @throws RegistryError `corrupt`.
    */
@@ -357,7 +391,7 @@ export class PartitionStore {
     };
   }
 
-  /** Gives all memory back; the store is empty afterwards. */
+  /** Frees all memory; the store is empty afterwards. */
   release(): void {
     this.#leases.follow();
     this.#state.release();
