@@ -1,6 +1,6 @@
 /**
- * The segment that is written to: one file of the log, with zeros laid down ahead of its end. The
- * next one is durable, its header and its name, before it is entered.
+ * The segment being written: the last file of the log, with zeros written ahead of its end. The
+ * next segment's header and name are durable before it is entered.
  */
 import { pageAlign, segmentName } from "../wal/segment.ts";
 import { makeSegment, type SegmentOutcome } from "./segment_maker.ts";
@@ -10,7 +10,7 @@ import { ZerosAhead } from "./zeros_ahead.ts";
 
 type Done = (failure: StorageFailure | undefined) => void;
 
-/** The last segment of one log. */
+/** The active segment of one log. */
 export class ActiveSegment {
   readonly #driver: StorageDriver;
   readonly #segmentBytes: number;
@@ -18,12 +18,12 @@ export class ActiveSegment {
   #position = -1;
   #file = "";
   #number: number;
-  /** Where the header of a segment that was made here ends. */
+  /** End of the header of a segment created here; -1 if none was. */
   #headerEnd = -1;
 
   /**
    * @param number of the last segment.
-   * @param onZeros called when zeros were laid down, or were not for want of room.
+   * @param onZeros called when writing zeros ended, successfully or for lack of space.
    */
   constructor(
     driver: StorageDriver,
@@ -39,22 +39,22 @@ export class ActiveSegment {
     this.#ahead = new ZerosAhead(driver, segmentBytes, onZeros);
   }
 
-  /** Position at which it begins; -1: there is none yet. */
+  /** Position at which the segment begins; -1 if there is none yet. */
   get position(): number {
     return this.#position;
   }
 
-  /** Its number; 0: there is none yet. */
+  /** Number of the segment; 0 if there is none yet. */
   get number(): number {
     return this.#number;
   }
 
-  /** True while zeros are being laid down: then it is neither cut nor left. */
+  /** True while zeros are being written; the segment is neither cut nor left meanwhile. */
   get isBusy(): boolean {
     return this.#ahead.isBusy;
   }
 
-  /** Goes on in the segment that recovery found, which is zero from the log's end to `allocated`. */
+  /** Continues the segment found by recovery, which is zero from the log's end to `allocated`. */
   resume(position: number, allocated: number): void {
     this.#position = position;
     this.#file = segmentName(position);
@@ -62,9 +62,9 @@ export class ActiveSegment {
   }
 
   /**
-   * True where a batch of that size may be written at `end`. One larger than a segment goes into one
-   * that is nearly empty all the same; and into one that has nothing but its header however large
-   * that is, or segments would be begun without end.
+   * Reports whether a batch of that size may be written at `end`. A batch larger than a segment
+   * still goes into one that is nearly empty, and into one that contains only its header, however
+   * large that is; otherwise segments would be created endlessly.
    */
   fits(end: number, size: number): boolean {
     const used = end - this.#position;
@@ -72,12 +72,12 @@ export class ActiveSegment {
       end === this.#headerEnd;
   }
 
-  /** True where the zeros that are being laid down do not meet a batch of that size at `end`. */
+  /** Reports whether zeros being written do not overlap a batch of that size at `end`. */
   isClear(end: number, size: number): boolean {
     return !this.#ahead.isBusy || end + pageAlign(size) <= this.#ahead.allocated;
   }
 
-  /** Writes a batch at the log's end, and more zeros ahead of it where few are left. */
+  /** Writes a batch at the log's end, and more zeros ahead of it when few are left. */
   write(position: number, bytes: Uint8Array, done: Done): void {
     const end = position + bytes.length;
     this.#ahead.wrote(end);
@@ -90,7 +90,7 @@ export class ActiveSegment {
     this.#driver.submit({ kind: "sync", file: this.#file }, done);
   }
 
-  /** Ends it at `end`, durably; no zeros are laid down until {@link layZeros}. */
+  /** Truncates the segment at `end`, durably; no zeros are written until {@link layZeros}. */
   cut(end: number, done: Done): void {
     const size = end - this.#position;
     this.#driver.submit({ kind: "truncate", file: this.#file, size }, (failure) => {
@@ -102,12 +102,12 @@ export class ActiveSegment {
     });
   }
 
-  /** There is room again. */
+  /** Resumes writing zeros, after space became available. */
   layZeros(): void {
     this.#ahead.reset(this.#ahead.allocated, true);
   }
 
-  /** Makes the segment that begins at `position`, and enters it when it is made. */
+  /** Creates the segment that begins at `position`, and enters it when it is durable. */
   next(position: number, header: Uint8Array, done: (outcome: SegmentOutcome) => void): void {
     makeSegment(this.#driver, segmentName(position), header, (outcome) => {
       if (outcome.kind === "made") this.#enter(position, position + header.length);

@@ -1,38 +1,41 @@
 /**
- * Batches before they are written: the one that gathers what is submitted, and those that are full.
- * Each record of a batch has a submission, in the same order, that is told how it ended.
+ * Batches that are not written yet: the one that gathers submissions, and full ones. Each record of
+ * a batch has a submission, in the same order, that receives its outcome.
  */
 import type { RegistryError } from "../base/errors.ts";
 import { WAL_BATCH_BYTES, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
 
-/** One record on its way. */
+/** One record being written. */
 export interface Submission {
-  /** Size of its record. */
+  /** Size of its record, bytes. */
   readonly bytes: number;
-  /** It is durable: under that sequence number, in the segment that begins at that position. */
+  /**
+   * Reports that the record is durable, under that sequence number, in the segment at that
+   * position.
+   */
   durable(sequence: number, segment: number): void;
-  /** It is not in the log. */
+  /** Reports that the record is not in the log. */
   failed(error: RegistryError): void;
 }
 
-/** The log's own watermark, which answers nobody. */
+/** Submission of the log's own watermark; nobody waits for it. */
 const WATERMARK: Submission = { bytes: 0, durable() {}, failed() {} };
 
-/** A batch and whom it answers. */
+/** A batch and its submissions. */
 export interface Slot {
   readonly batch: Batch;
   submissions: Submission[];
-  /** When the first of them came. */
+  /** Time of the first submission. */
   sinceMs: number;
-  /** Set when it is written. */
+  /** The next three are set when the batch is written. */
   sequence: number;
   segment: number;
   end: number;
 }
 
-/** The batches of one log that are not written yet, and memory for those to come. */
+/** The unwritten batches of one log, and buffers for later ones. */
 export class BatchQueue {
   readonly #clock: MonotonicClock;
   #gathering = newSlot();
@@ -44,18 +47,18 @@ export class BatchQueue {
     this.#clock = clock;
   }
 
-  /** Bytes submitted and not answered. */
+  /** Bytes submitted and not yet answered. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** The batch that is to be written next; `undefined`: nothing was submitted. */
+  /** The next batch to write; `undefined` when nothing was submitted. */
   get first(): Slot | undefined {
     if (this.#full.length > 0) return this.#full[0];
     return this.#gathering.batch.recordCount > 0 ? this.#gathering : undefined;
   }
 
-  /** The batch to add one record to; {@link push} follows. */
+  /** Returns the batch to which the caller adds one record; {@link push} follows. */
   batch(): Batch {
     if (this.#gathering.batch.byteCount >= WAL_BATCH_BYTES) {
       this.#full.push(this.#gathering);
@@ -64,7 +67,7 @@ export class BatchQueue {
     return this.#gathering.batch;
   }
 
-  /** Takes the submission whose record was just added to {@link batch}. */
+  /** Adds the submission whose record was just added to {@link batch}. */
   push(submission: Submission): void {
     const { submissions } = this.#gathering;
     if (submissions.length === 0) this.#gathering.sinceMs = this.#clock.nowMs();
@@ -78,7 +81,7 @@ export class BatchQueue {
     this.push(WATERMARK);
   }
 
-  /** Takes {@link first} out, to be written. */
+  /** Removes and returns {@link first} for writing. */
   shift(): Slot {
     const full = this.#full.shift();
     if (full !== undefined) return full;
@@ -87,12 +90,12 @@ export class BatchQueue {
     return slot;
   }
 
-  /** Puts a batch back in front, whose write failed. */
+  /** Puts a batch whose write failed back in front. */
   unshift(slot: Slot): void {
     this.#full.unshift(slot);
   }
 
-  /** Takes all out, none of which will be written. */
+  /** Removes and returns all batches; none of them will be written. */
   takeAll(): Slot[] {
     const slots = [...this.#full, this.#gathering];
     this.#full = [];
@@ -100,7 +103,7 @@ export class BatchQueue {
     return slots;
   }
 
-  /** All of the batch is durable. */
+  /** Reports to all submissions of the batch that they are durable. */
   answer(slot: Slot): void {
     let sequence = slot.sequence;
     for (const submission of slot.submissions) {
@@ -110,7 +113,7 @@ export class BatchQueue {
     this.#recycle(slot);
   }
 
-  /** Nothing of the batches is in the log. */
+  /** Reports to all submissions of the batches that they are not in the log. */
   fail(slots: readonly Slot[], error: RegistryError): void {
     for (const slot of slots) {
       for (const submission of slot.submissions) {
@@ -132,7 +135,7 @@ export class BatchQueue {
   }
 }
 
-/** True for a batch of nothing but watermarks, which needs none above it. */
+/** Reports whether the batch contains only watermarks, and so needs none above it. */
 export function isWatermark({ submissions }: Slot): boolean {
   return submissions.every((submission) => submission === WATERMARK);
 }

@@ -1,11 +1,12 @@
 /**
- * Compaction: keeps the log near its soft limit by freeing its oldest segment again and again.
+ * Compaction: keeps the log near its soft limit by repeatedly freeing its oldest segment.
  *
- * For each group that holds the segment either an image is asked of its owner, which ends the life of
- * all its entries in all segments, or, where the whole group is cold, its few live entries are moved
- * to the log's end. One group a turn with a pause between, so that requests go first; a few images
- * are under way at once, for most of an image's time is spent waiting for the disk. What is
- * still held after the images (entries above them) is moved too, so each round frees the segment.
+ * Each group that holds the segment is handled in one of two ways: its owner is asked for an image,
+ * which ends all its entries in all segments; or, if the whole group is cold, its few live entries
+ * are moved to the log's end. One group is handled per turn, with a pause between turns, so that
+ * requests go first. A few images are in progress at once, because most of an image's time is spent
+ * waiting for the disk. Entries that still hold the segment after the images (those above them) are
+ * moved too, so each round frees the segment.
  */
 import type { GroupId } from "../base/ids.ts";
 import {
@@ -18,22 +19,22 @@ import {
 import type { Scheduler, Timer } from "../base/world.ts";
 import type { LogDone, SegmentHolder, SharedLog } from "./shared_log.ts";
 
-/** What a compactor works with. */
+/** Options of a {@link Compactor}. */
 export interface CompactorOptions {
-  /** The owner calls {@link Compactor.logWritten} after each of its syncs. */
+  /** The log; its owner calls {@link Compactor.logWritten} after each of its syncs. */
   readonly log: SharedLog;
   readonly scheduler: Scheduler;
-  /** As the log's own; default `WAL_SOFT_BYTES`. */
+  /** Same as the log's soft limit; default `WAL_SOFT_BYTES`. */
   readonly softBytes?: number;
   /**
-   * Asks the owner for an image of a group: it calls `log.writeImage` with what it has applied and
-   * hands its answer, or its refusal, to `done`. An owner that cannot make one now answers with an
-   * error; the round is then given up and begun again later.
+   * Asks the owner for an image of a group: it calls `log.writeImage` with its applied state and
+   * passes the result, or the refusal, to `done`. An owner that cannot create one now reports an
+   * error; the round is then abandoned and started again later.
    */
   writeImage(group: GroupId, done: LogDone): void;
 }
 
-/** Of the soft limit, the part that moved entries of all cold groups may take together. */
+/** Maximum share of the soft limit for the moved entries of all cold groups together. */
 const COLD_PART = 1 / 4;
 
 /** Compacts one log until it is stopped; sleeps while the log is small and nothing is written. */
@@ -42,7 +43,7 @@ export class Compactor {
   readonly #softBytes: number;
   #timer: Timer | undefined;
   #stopped = false;
-  /** The log was small at the last look, and nothing was written since. */
+  /** True when the log was small at the last check and nothing was written since. */
   #isResting = false;
   #rounds = 0;
 
@@ -51,23 +52,23 @@ export class Compactor {
     this.#softBytes = options.softBytes ?? WAL_SOFT_BYTES;
   }
 
-  /** Segments that were gone through. */
+  /** Number of segments processed. */
   get rounds(): number {
     return this.#rounds;
   }
 
-  /** Begins to watch the log. */
+  /** Starts watching the log. */
   start(): void {
     this.#isResting = false;
     this.#later(COMPACTION_POLL_MS, () => this.#look());
   }
 
-  /** Tells that something was written: a log that was small may have grown. Cheap. */
+  /** Reports a write, after which a small log may have grown. Cheap. */
   logWritten(): void {
     if (this.#isResting) this.start();
   }
 
-  /** Ends it; an image that was asked for is still the owner's to finish. */
+  /** Stops compaction; the owner still completes images that were requested. */
   stop(): void {
     this.#stopped = true;
     this.#isResting = false;
@@ -92,7 +93,7 @@ export class Compactor {
     this.#images(this.#hot(holders));
   }
 
-  /** The groups that are worth an image, those that hold most first. */
+  /** Returns the groups that are worth an image, the largest holders first. */
   #hot(holders: readonly SegmentHolder[]): GroupId[] {
     const { log } = this.#options;
     const fair = this.#softBytes * COLD_PART / holders.length;
@@ -102,7 +103,9 @@ export class Compactor {
       .map(({ group }) => group);
   }
 
-  /** Asks for images of `groups`, one a turn and a few under way; then moves what is left. */
+  /**
+   * Requests images of `groups`, one per turn and a few at once, then moves the remaining entries.
+   */
   #images(groups: readonly GroupId[]): void {
     let next = 0;
     let underWay = 0;
@@ -127,7 +130,7 @@ export class Compactor {
     step();
   }
 
-  /** Moves what is still held; with nothing held the log has freed the segment by itself. */
+  /** Moves entries that still hold the segment; if there are none, the log has already freed it. */
   #move(): void {
     const { log } = this.#options;
     const left = new Set(log.oldestHolders().map(({ group }) => group));

@@ -1,10 +1,10 @@
 /**
- * The storage on a real disk, by calls that Deno and Node both have but for writes
- * (`positional_writer.ts`). Nothing here waits for the disk on the main thread once the folder is
- * open, so a disk that hangs holds up what is to be written and nothing else.
+ * Storage on a real disk, by calls that Deno and Node both have, except for writes
+ * (`positional_writer.ts`). Once the folder is open, nothing here waits for the disk on the main
+ * thread, so a hanging disk delays writes and nothing else.
  *
  * Files are opened at first use and stay open until released. Data is synced with fdatasync, which
- * writes a file's size too when it grew (POSIX.1-2017 fdatasync), the folder with fsync.
+ * also writes a file's size when it grew (POSIX.1-2017 fdatasync), the folder with fsync.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -22,14 +22,14 @@ import type {
 } from "./storage.ts";
 
 const NO_FILES: readonly StoredFile[] = [];
-/** Data may tell who connects from where: for the owner's eyes only. */
+/** Readable by the owner only, because data may reveal who connects from where. */
 const FOLDER_MODE = 0o700;
 
 /**
- * Opens a folder as a storage, making and locking it.
+ * Opens a folder as a storage; creates and locks it.
  *
  * @throws RegistryError `locked` when another process uses it, `storage_unavailable` when it cannot
- * be made or read.
+ * be created or read.
  */
 export function openFileStorage(folder: string): Storage {
   try {
@@ -227,7 +227,7 @@ class FileStorage implements Storage {
       return;
     }
     this.#finished.push({ ticket, failure, byteCount, files });
-    // A turn of its own: the callback that brought us here is one, a microtask after it too.
+    // Called directly: this runs in a turn of its own, either a callback's or a microtask after it.
     if (this.#finished.length === 1) this.#notify();
   }
 }

@@ -1,8 +1,8 @@
 /**
- * The lock of a folder against a second process. It ends with the process that holds it, however that
- * ends: on Deno it is an advisory lock of the operating system on an open file (flock). Node has no
- * such call, so there the file names the holder's process id and a lock whose holder is gone is taken
- * over; a process id that was given out anew can make such a lock look held until the file is removed.
+ * A lock of a folder against a second process. It ends with the process that holds it, however that
+ * ends. On Deno it is an advisory lock of the operating system on an open file (flock). Node has no
+ * such call, so there the file contains the holder's process id, and a lock whose holder is gone is
+ * taken over; a reused process id can make such a lock appear held until the file is removed.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ import { LOCK_FILE } from "../wal/segment.ts";
 
 /** A held lock. */
 export interface FolderLock {
-  /** Gives it back; a second call does nothing. */
+  /** Releases the lock. Idempotent. */
   release(): void;
 }
 
@@ -26,9 +26,9 @@ function held(folder: string, by: string): RegistryError {
 }
 
 /**
- * Locks `folder`, which exists.
+ * Locks `folder`, which must exist.
  *
- * @throws RegistryError `locked` when another holder, in this process too, has it.
+ * @throws RegistryError `locked` when it is already locked, also by this process.
  */
 export function lockFolder(folder: string): FolderLock {
   const file = path.join(folder, LOCK_FILE);
@@ -83,7 +83,7 @@ function isAlive(processId: number): boolean {
     process.kill(processId, 0);
     return true;
   } catch (error) {
-    // Not permitted to signal it: it is there. Anything else: it is gone.
+    // EPERM means that it exists and may not be signaled; any other error means that it is gone.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the images that the log's marks name, one after another, and hands out their chunks. An
- * image that is missing or not exactly the marked one is damage: the start is refused.
+ * Reads the images that the log's marks name, one after another, and passes on their chunks. An
+ * image that is missing or differs from its mark is corruption: the start is refused.
  */
 import { RegistryError } from "../base/errors.ts";
 import { WAL_READ_BYTES } from "../base/limits.ts";
@@ -10,12 +10,12 @@ import { imageName } from "../wal/segment.ts";
 import type { WalImage } from "../../schemas/gen/wal.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
-/** What is done with images. */
+/** Receiver of the images. */
 export interface ImageVisitor {
   start(groupId: number, image: WalImage): void;
   chunk(groupId: number, data: Uint8Array): void;
   finish(groupId: number): void;
-  /** All were read, or why not. */
+  /** Called when all images were read, or with the error that ended reading. */
   end(error: unknown): void;
 }
 
@@ -39,7 +39,7 @@ export class ImageReader {
     this.#visitor = visitor;
   }
 
-  /** Begins; `visitor.end` comes at the end, at once when there is no image. */
+  /** Starts reading; `visitor.end` is called at the end, or at once when there is no image. */
   start(): void {
     this.#group(0);
   }
@@ -69,7 +69,7 @@ export class ImageReader {
     });
   }
 
-  /** Reads on behind the `carried` bytes that wait at the buffer's start. */
+  /** Continues reading after the `carried` bytes at the buffer's start. */
   #read(
     file: string,
     decoder: ImageDecoder,

@@ -1,8 +1,8 @@
 /**
  * Writes images, one after another: temporary file, sync, rename, folder sync, then the mark in the
- * log, and only when that is durable the image counts and its predecessor may go. A crash between any
- * two of these steps leaves the former image or the new one, whole, and at most files that nothing
- * names, which the next start removes.
+ * log. Only when the mark is durable does the image count, and its predecessor may be removed. A
+ * crash between any two of these steps leaves the former image or the new one complete, and at most
+ * unreferenced files, which the next start removes.
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_WRITE_BYTES, IMAGES_AT_ONCE } from "../base/limits.ts";
@@ -15,13 +15,13 @@ import type { StorageDriver } from "./storage_driver.ts";
 
 type Done = (error: RegistryError | undefined) => void;
 
-/** What is done with an image whose file is durable: logs its mark; `done` when that is, too. */
+/** Logs the mark of an image whose file is durable; calls `done` when the mark is durable too. */
 export type LogMark = (image: WalImage, done: Done) => void;
 
 /** The log whose images are written. */
 export interface ImageLog {
   readonly isPoisoned: boolean;
-  /** A sync failed. */
+  /** Reports that a sync failed. */
   poison(failure: StorageFailure): void;
 }
 
@@ -32,12 +32,14 @@ interface Job {
   readonly done: Done;
 }
 
-/** Writes images of one log. */
+/** Writes the images of one log. */
 export class ImageWriter {
   readonly #driver: StorageDriver;
   readonly #log: ImageLog;
   readonly #jobs: Job[] = [];
-  /** Memory that images use in turn: what each would leave behind costs more than the records. */
+  /**
+   * Buffers reused by images: leaving garbage for each image costs more than encoding the records.
+   */
   readonly #scratch = newImageWriter();
   readonly #buffers: Uint8Array[] = [];
   #underWay = 0;
@@ -51,7 +53,7 @@ export class ImageWriter {
     this.#log = log;
   }
 
-  /** Encoded and not yet on the disk. */
+  /** Bytes encoded and not yet on disk. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
@@ -87,7 +89,7 @@ export class ImageWriter {
     this.#next();
   }
 
-  /** Calls `done` when no image is under way. */
+  /** Calls `done` when no image is in progress. */
   drain(done: () => void): void {
     this.#onDrained = done;
     this.#next();
@@ -147,12 +149,12 @@ export class ImageWriter {
   }
 
   #abandon(job: Job, file: string, error: RegistryError): void {
-    // Its mark may be on the disk all the same; what nothing names goes at the next start.
+    // Its mark may be on disk nevertheless; the next start removes unreferenced images.
     if (this.#log.isPoisoned) return this.#end(job, error);
     this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
   }
 
-  /** A buffer for a last piece that is worth one. */
+  /** Returns a buffer for a last piece that is large enough to deserve one. */
   #bufferFor(bytes: number): Uint8Array | undefined {
     if (bytes < IMAGE_WRITE_BYTES / 16) return undefined;
     return this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES);

@@ -1,9 +1,9 @@
 /**
- * The open log: admits submissions, keeps the ledger of what is durable, frees what is dead.
+ * The open log: admits submissions, keeps the ledger of durable records, frees dead segments.
  *
- * Two views of a group stand side by side: what was *submitted*, which decides where the next append
- * may begin, and what is *durable*, which the ledger holds. The ledger moves only when a record is
- * durable, in the order of the log, so it is at every moment what a recovery would find.
+ * A group has two views: the *submitted* state, which determines where the next append may begin,
+ * and the *durable* state, held by the ledger. The ledger changes only when a record is durable, in
+ * the order of the log, so at every moment it equals what a recovery would find.
  */
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -36,16 +36,16 @@ import type {
 import type { StorageDriver } from "./storage_driver.ts";
 import { SubmittedView } from "./submitted_view.ts";
 
-/** What an entry takes in a record beyond its data. */
+/** Size of an entry in a record beyond its data. */
 const ENTRY_OVERHEAD_BYTES = 32;
 
-/** What the engine goes on from. */
+/** The state from which the engine continues. */
 export interface EngineStart extends WriterStart {
   readonly generation: number;
-  /** `undefined`: nobody keeps a mark of this log. */
+  /** The keeper of the log's mark; `undefined` if none is kept. */
   readonly mark: LogMarkKeeper | undefined;
   readonly ledger: Ledger;
-  /** Positions at which the segments on the disk begin, ascending. */
+  /** Positions of the segments on disk, ascending. */
   readonly segments: readonly number[];
 }
 
@@ -127,7 +127,7 @@ export class LogEngine implements SharedLog {
     return this.#writer.durable;
   }
 
-  /** Makes the first segment of a new log. */
+  /** Creates the first segment of a new log. */
   begin(done: LogDone): void {
     this.#writer.begin(done);
   }
@@ -403,14 +403,15 @@ export class LogEngine implements SharedLog {
     });
   }
 
-  /** Removes segments from the oldest on as long as nothing in them is live. */
+  /** Removes segments, starting with the oldest, while nothing in them is live. */
   #free(): void {
     const oldest = this.#segments[0];
     if (this.#freeing || oldest === undefined || this.#segments.length < 2) return;
     if (this.#writer.isPoisoned || this.#ledger.tally(oldest).entries > 0) return;
     this.#freeing = true;
     this.#segments.shift();
-    // One at a time, each made durable: so a crash never leaves an older one without a newer.
+    // One at a time, each made durable, so that a crash never leaves an older segment without a
+    // newer one.
     this.#driver.submit({ kind: "remove", file: segmentName(oldest) }, () => {
       this.#driver.submit({ kind: "syncFolder" }, (failure) => {
         this.#freeing = false;

@@ -1,8 +1,8 @@
 /**
- * The images of a log's groups. At most one of a group is on its way; its mark is logged when its
- * file is durable, and when the mark is durable, too, the image that it replaces goes. An image that
- * was canceled meanwhile (its replica was forgotten, or an image from a leader came) gets no mark: it
- * would bring back what is gone.
+ * The images of a log's groups. At most one image per group is in progress; its mark is logged when
+ * its file is durable, and when the mark is durable too, the image that it replaces is removed. An
+ * image that was canceled meanwhile (its replica was forgotten, or an image from a leader arrived)
+ * gets no mark, because it would bring back deleted state.
  */
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -21,15 +21,15 @@ import type { ImagePoint, LogDone } from "./shared_log.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 import type { SubmittedView } from "./submitted_view.ts";
 
-/** An image on its way. */
+/** An image in progress. */
 interface UnderWay {
-  /** It comes from a leader and replaces the group's log. */
+  /** True for an image from a leader, which replaces the group's log. */
   readonly installs: boolean;
   readonly index: number;
   canceled: boolean;
 }
 
-/** What images are made with. */
+/** Dependencies of {@link LogImages}. */
 export interface LogImagesStart {
   readonly driver: StorageDriver;
   readonly ledger: Ledger;
@@ -59,7 +59,7 @@ export class LogImages {
     this.#files = new ImageWriter(driver, writer);
   }
 
-  /** The highest number that an image was given. */
+  /** Highest number assigned to an image. */
   get numberMax(): number {
     return this.#numberMax;
   }
@@ -72,7 +72,7 @@ export class LogImages {
     return this.#files.bytesWritten;
   }
 
-  /** Checks that an append from `first` on does not meddle with an image on its way. */
+  /** Asserts that an append from `first` on does not conflict with an image in progress. */
   checkAppend(group: number, first: number): void {
     if (this.#underWay.size === 0) return;
     const underWay = this.#underWay.get(group);
@@ -85,7 +85,7 @@ export class LogImages {
     );
   }
 
-  /** Takes an image; the caller has checked its index and that the log takes submissions. */
+  /** Writes an image; the caller has checked its index and that the log accepts submissions. */
   write(
     group: GroupId,
     point: ImagePoint,
@@ -125,7 +125,7 @@ export class LogImages {
     return undefined;
   }
 
-  /** The group's image on its way, if there is one, is not wanted any more. */
+  /** Cancels the group's image in progress, if there is one. */
   cancel(group: number): void {
     const underWay = this.#underWay.get(group);
     if (underWay === undefined) return;
@@ -133,13 +133,13 @@ export class LogImages {
     this.#underWay.delete(group);
   }
 
-  /** Removes an image that nothing names any more; at best, for the next start does it, too. */
+  /** Removes an unreferenced image, best effort: the next start does it too. */
   remove(image: WalImage | undefined): void {
     if (image === undefined) return;
     this.#driver.submit({ kind: "remove", file: imageName(image.number) }, () => {});
   }
 
-  /** Calls `done` when no image is under way. */
+  /** Calls `done` when no image is in progress. */
   drain(done: () => void): void {
     this.#files.drain(done);
   }

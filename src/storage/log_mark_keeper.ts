@@ -1,10 +1,11 @@
 /**
- * Keeps the log's mark (`src/wal/log_mark.ts`) in a storage of its own, beside the log.
+ * Maintains the log's mark (`src/wal/log_mark.ts`) in a storage of its own, beside the log.
  *
- * The mark follows the log off the way of writes: after an update it rests for `WAL_MARK_MS`, or for
- * `WAL_MARK_REST` times what the update took; after a pause it follows at once. So what a mark does
- * not know of is what was synced within that rest, and within the update itself. An update that fails is tried again
- * with the next; until then the mark claims less than it could, which is safe.
+ * The mark follows the log outside the write path. After an update it pauses for `WAL_MARK_MS`, or
+ * for `WAL_MARK_REST` times the duration of the update if that is longer; after a longer idle time
+ * it follows at once. The mark therefore lacks only what was synced during that pause and during
+ * the update itself. A failed update is retried with the next one; until then the mark claims less
+ * than it could, which is safe.
  */
 import { RegistryError } from "../base/errors.ts";
 import { WAL_MARK_MS, WAL_MARK_REST } from "../base/limits.ts";
@@ -23,19 +24,19 @@ import { StorageDriver } from "./storage_driver.ts";
 
 type Done = (failure: StorageFailure | undefined) => void;
 
-/** How far a log is durable. */
+/** A point up to which a log is durable. */
 export interface DurablePoint {
   readonly sequence: number;
   readonly position: number;
 }
 
-/** The mark of one log. */
+/** The keeper of one log's mark. */
 export class LogMarkKeeper {
   readonly #driver: StorageDriver;
   readonly #clock: MonotonicClock;
   readonly #scheduler: Scheduler;
   readonly #onFailed: (error: RegistryError) => void;
-  /** What was read or written last; `undefined`: the file is to be made. */
+  /** The mark last read or written; `undefined` if the file must be created. */
   #mark: LogMark | undefined;
   #count = 0;
   #isMade = false;
@@ -46,7 +47,7 @@ export class LogMarkKeeper {
   #timer: Timer | undefined;
   #onIdle: (() => void) | undefined;
 
-  /** @param onFailed told once of each run of updates that fail. */
+  /** @param onFailed called once per series of failed updates. */
   constructor({ storage, clock, scheduler, onFailed }: {
     readonly storage: Storage;
     readonly clock: MonotonicClock;
@@ -59,7 +60,7 @@ export class LogMarkKeeper {
     this.#onFailed = onFailed;
   }
 
-  /** Reads the mark: `none` where there never was one, `damaged` where it cannot be believed. */
+  /** Reads the mark: `none` if there never was one, `damaged` if it is invalid. */
   read(done: (found: LogMark | "none" | "damaged" | StorageFailure) => void): void {
     const target = new Uint8Array(MARK_FILE_BYTES);
     const operation = { kind: "read", file: MARK_FILE, position: 0, target } as const;
@@ -80,7 +81,10 @@ export class LogMarkKeeper {
     this.#write(mark, done);
   }
 
-  /** The log is durable up to `point`; the mark will follow. {@link put} came before. */
+  /**
+   * Reports that the log is durable up to `point`; the mark will follow. {@link put} must come
+   * before.
+   */
   advance(point: DurablePoint): void {
     this.#point = point;
     if (this.#writing || this.#timer !== undefined) return;
@@ -92,7 +96,9 @@ export class LogMarkKeeper {
     });
   }
 
-  /** Writes a last mark, of a log that is durable up to `point` and closed, then gives all back. */
+  /**
+   * Writes the final mark of a closed log that is durable up to `point`, then releases the storage.
+   */
   close(point: DurablePoint | undefined, done: () => void): void {
     this.#timer?.cancel();
     this.#timer = this.#point = undefined;
@@ -106,7 +112,7 @@ export class LogMarkKeeper {
     };
     const mark = this.#mark;
     if (mark === undefined || point === undefined) return end();
-    // A failure leaves the mark as it was: it claims less, and is true.
+    // A failure leaves the previous mark, which claims less but is true.
     this.#write({ ...mark, ...point, closed: true }, (failure) => {
       this.#tell(failure);
       end();
@@ -132,8 +138,8 @@ export class LogMarkKeeper {
     this.#failing = failure !== undefined;
     if (failure === undefined || wasFailing) return;
     const words =
-      `The log's mark cannot be written: ${failure.message}. The log goes on, but the ` +
-      "loss of what it acknowledges from now on may not be found out";
+      `The log's mark cannot be written: ${failure.message}. The log stays in use, but a loss of ` +
+      "what it acknowledges from now on may go undetected";
     this.#onFailed(new RegistryError("storage_unavailable", words));
   }
 
@@ -166,7 +172,7 @@ export class LogMarkKeeper {
   }
 }
 
-/** Overwrites the slot that is not the newest. */
+/** Returns the operations that overwrite the slot that is not the newest. */
 function inPlace(bytes: Uint8Array, count: number): StorageOperation[] {
   const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;
   return [
@@ -175,7 +181,7 @@ function inPlace(bytes: Uint8Array, count: number): StorageOperation[] {
   ];
 }
 
-/** Makes the file as a whole, so that it never stands there without a mark. */
+/** Returns the operations that create the complete file, so that it never exists without a mark. */
 function newFile(bytes: Uint8Array, count: number): StorageOperation[] {
   const file = MARK_FILE + TEMPORARY_SUFFIX;
   const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;

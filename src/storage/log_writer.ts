@@ -1,14 +1,14 @@
 /**
- * The writer: turns submissions into batches, batches into bytes on the disk, and answers in order.
+ * The log writer: gathers submissions into batches, writes batches to disk, and answers in order.
  *
- * All submissions of a turn share a batch. While one batch is being synced the next is gathered and
- * already written, so that the disk is never idle for want of bytes; a sync covers what was written
- * before it began. Order: batch n is answered before batch n + 1; a segment begins only after all
- * before it is durable, with a header of its own, synced together with the folder.
+ * All submissions of a turn share a batch. While one batch is being synced, the next is gathered
+ * and already written, so that the disk is never idle for lack of bytes; a sync covers what was
+ * written before it began. Order: batch n is answered before batch n + 1. A segment begins only
+ * after everything before it is durable, with a header of its own, synced together with the folder.
  *
- * A write that fails is cut back: its bytes are truncated away, durably, and it and everything
- * submitted after it is answered with the failure; then room is looked for every `WAL_PROBE_MS`. A
- * failed sync ends it all: the kernel may have dropped pages that it reports clean from then on.
+ * A failed write is rolled back: its bytes are truncated, durably, and it and everything submitted
+ * after it is answered with the failure; then free space is probed for every `WAL_PROBE_MS`. A
+ * failed sync is final: the kernel may have dropped pages that it reports clean from then on.
  */
 import { RegistryError } from "../base/errors.ts";
 import { WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
@@ -21,36 +21,41 @@ import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 import { WriteThrottle } from "./write_throttle.ts";
 
-/** Where the log goes on. */
+/** The position from which the log continues. */
 export interface WriterStart {
   readonly logId: Uint8Array;
   /** Sequence number of the next record. */
   readonly sequence: number;
-  /** Position of the next batch; all before it is durable. */
+  /** Position of the next batch; everything before it is durable. */
   readonly position: number;
-  /** The segment that is written to, or `undefined`: a first one is to be made. */
+  /** The active segment; `undefined` if the first one must be created. */
   readonly segment: { readonly position: number; readonly allocated: number } | undefined;
   /** Number of the last segment. */
   readonly segmentNumber: number;
 }
 
-/** What the writer asks and tells. */
+/** Services and notifications the writer needs from its owner. */
 export interface WriterOwner {
-  /** Adds the header record of a new segment to `batch`; all submitted before is durable. */
+  /** Adds the header record of a new segment to `batch`; everything submitted before is durable. */
   segmentHeader(batch: Batch, segmentNumber: number): void;
-  /** A segment was begun; it is durable. */
+  /** Called when a new segment is durable. */
   segmentBegun(position: number): void;
-  /** After a failed write, before its submissions are answered: only what is durable counts. */
+  /**
+   * Called after a failed write, before its submissions are answered: only durable records count.
+   */
   rolledBack(): void;
-  /** A sync has ended well, and its submissions were answered: all up to `durable` is on the disk. */
+  /**
+   * Called after a successful sync whose submissions were answered: everything up to `durable` is
+   * on disk.
+   */
   synced(durationMs: number, durable: DurablePoint): void;
   writable(writable: boolean): void;
   poisoned(error: RegistryError): void;
-  /** What part of its limit the log takes. */
+  /** Returns the used part of the log's limit, from 0 to 1. */
   fullness(): number;
 }
 
-/** What {@link LogWriter.stats} counts. */
+/** Counters of {@link LogWriter.stats}. */
 export interface WriterStats {
   writtenBytes: number;
   batches: number;
@@ -59,7 +64,7 @@ export interface WriterStats {
   syncMsMax: number;
 }
 
-/** Writes one log. */
+/** The writer of one log. */
 export class LogWriter {
   readonly stats: WriterStats = {
     writtenBytes: 0,
@@ -86,21 +91,21 @@ export class LogWriter {
   #writing: Slot | undefined;
   #written: Slot[] = [];
   #syncing: Slot[] = [];
-  /** The file is being cut, or the next one made. */
+  /** True while the file is being cut, or the next one created. */
   #rolling = false;
   /**
-   * A next segment was tried to be made: nothing is written to this one any more, for if the folder
-   * kept the failed one's name, recovery would end this one where that begins.
+   * Set once the creation of a next segment was attempted. Nothing is written to this one any more:
+   * if the folder kept the name of the failed one, recovery would end this one where that begins.
    */
   #rollDue = false;
   #pumpDue = false;
   #idle: Timer | undefined;
-  /** Durable records stand above the last watermark that was logged. */
+  /** True when durable records are above the last logged watermark. */
   #watermarkDue = false;
   #state: "open" | "cutting" | "waiting" | "probing" | "poisoned" = "open";
   #probe: Timer | undefined;
   #failure: StorageFailure | undefined;
-  /** Where what the failed write left behind begins. */
+  /** Position at which the remains of the failed write begin. */
   #cutAt = 0;
   #cutSequence = 0;
   #onDrained: (() => void) | undefined;
@@ -140,12 +145,12 @@ export class LogWriter {
     if (start.segment === undefined) return;
     const { position, allocated } = start.segment;
     this.#segment.resume(position, Math.max(allocated, this.#end));
-    // What recovery handed out is as good as acknowledged: it gets a watermark above it.
+    // Entries that recovery handed out count as acknowledged, so they get a watermark above them.
     this.#watermarkDue = true;
     this.#restIfIdle();
   }
 
-  /** Position after the last byte that was written. */
+  /** Position after the last byte written. */
   get end(): number {
     return this.#end;
   }
@@ -155,12 +160,12 @@ export class LogWriter {
     return { sequence: this.#durableSequence, position: this.#watermark };
   }
 
-  /** Bytes submitted and not answered. */
+  /** Bytes submitted and not yet answered. */
   get pendingBytes(): number {
     return this.#queue.pendingBytes;
   }
 
-  /** Age of the oldest record that is not durable, ms; 0: there is none. */
+  /** Age of the oldest record that is not durable, ms; 0 if there is none. */
   get oldestPendingMs(): number {
     const oldest = this.#syncing[0] ?? this.#written[0] ?? this.#writing ?? this.#queue.first;
     return oldest === undefined ? 0 : this.#clock.nowMs() - oldest.sinceMs;
@@ -174,36 +179,38 @@ export class LogWriter {
     return this.#state === "open";
   }
 
-  /** Why submissions cannot be taken now, or `undefined`. */
+  /** Returns why submissions are refused now, or `undefined`. */
   refusal(): RegistryError | undefined {
     if (this.#state === "open") return undefined;
     return this.#error();
   }
 
-  /** The batch to add one record to; {@link submit} follows in the same turn. */
+  /**
+   * Returns the batch to which the caller adds one record; {@link submit} follows in the same turn.
+   */
   batch(): Batch {
     return this.#queue.batch();
   }
 
-  /** Takes the submission whose record was just added to {@link batch}. */
+  /** Adds the submission whose record was just added to {@link batch}. */
   submit(submission: Submission): void {
     this.#queue.push(submission);
     this.#pumpSoon();
   }
 
-  /** Makes the first segment of a new log; `done` when it is durable or why not. */
+  /** Creates the first segment of a new log; calls `done` when it is durable or failed. */
   begin(done: (error: RegistryError | undefined) => void): void {
     this.#roll((error) => done(error));
   }
 
-  /** Answers all that was submitted, and when a watermark was synced too calls `done`. */
+  /** Answers all submissions, syncs a watermark, then calls `done`. */
   drain(done: () => void): void {
     this.#onDrained = done;
     this.#idle?.cancel();
     this.#pumpSoon();
   }
 
-  /** Ends all timers. */
+  /** Cancels all timers. */
   stop(): void {
     this.#idle?.cancel();
     this.#probe?.cancel();
@@ -229,7 +236,7 @@ export class LogWriter {
     });
   }
 
-  /** Starts whatever can be started now. */
+  /** Starts all work that can start now. */
   #pump(): void {
     if (this.#state === "cutting") return this.#cutWhenQuiet();
     if (this.#state === "poisoned" || this.#rolling) return this.#checkDrained();
@@ -322,7 +329,7 @@ export class LogWriter {
     stats.syncMsMax = Math.max(stats.syncMsMax, durationMs);
   }
 
-  /** Begins the next segment. All before is durable, nothing is under way. */
+  /** Starts the next segment. Everything before is durable, and nothing is in progress. */
   #roll(done: (error: RegistryError | undefined) => void): void {
     if (this.#segment.isBusy) return;
     this.#rolling = this.#rollDue = true;
@@ -358,7 +365,7 @@ export class LogWriter {
     this.#owner.segmentBegun(position);
   }
 
-  /** A write failed: nothing more is written until what it left is gone. */
+  /** Rolls back a failed write: nothing more is written until its remains are gone. */
   #beginCut(failure: StorageFailure, position: number, sequence: number): void {
     const was = this.#state;
     this.#failure = failure;
@@ -390,7 +397,7 @@ export class LogWriter {
     this.#checkDrained();
   }
 
-  /** Room is looked for with a watermark: when that is durable, the log is open again. */
+  /** Probes for free space with a watermark; when it is durable, the log is open again. */
   #probeLater(): void {
     this.#probe = this.#scheduler.after(WAL_PROBE_MS, () => {
       if (this.#state !== "waiting") return;
@@ -407,13 +414,15 @@ export class LogWriter {
     this.#owner.writable(true);
   }
 
-  /** Answers all that is not on its way, after `slot`, with the failure. */
+  /** Answers everything that is not in progress, after `slot`, with the failure. */
   #failQueued(slot?: Slot): void {
     const queued = this.#queue.takeAll();
     this.#queue.fail(slot === undefined ? queued : [slot, ...queued], this.#error());
   }
 
-  /** A sync failed, of the log or of something it relies on: nothing is acknowledged any more. */
+  /**
+   * Handles a failed sync of the log or of something it depends on: acknowledges nothing any more.
+   */
   poison(failure: StorageFailure): void {
     if (this.#state === "poisoned") return;
     const wasOpen = this.#state === "open";
@@ -427,12 +436,12 @@ export class LogWriter {
     this.#syncing = [];
     this.#written = [];
     this.#queue.fail(slots, this.#error());
-    // The batch under way is answered when its write ends, for its bytes are still in use.
+    // The batch in progress is answered when its write ends, because its bytes are still in use.
     if (this.#writing === undefined) this.#failQueued();
     this.#checkDrained();
   }
 
-  /** When nothing is under way or due, sees to it that a watermark is. */
+  /** Schedules a watermark when nothing is in progress or due. */
   #restIfIdle(): void {
     this.#idle?.cancel();
     this.#idle = undefined;

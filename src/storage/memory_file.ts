@@ -1,50 +1,50 @@
 /**
- * A file of the memory disk: what the page cache holds of it, and what is durable, page by page.
+ * A file of the memory disk: its content in the page cache and its durable content, page by page.
  *
- * Pages are never changed once they are there: a write puts new ones, a sync names the same ones as
- * durable. So a sync costs what is dirty and a page of zeros costs nothing. Of a dirty page the disk
- * may hold any state that it went through since it was durable, in pieces as small as a sector.
+ * Pages are immutable: a write puts new ones, a sync makes the same ones durable. A sync therefore
+ * costs only the dirty pages, and a page of zeros costs nothing. Of a dirty page the disk may hold
+ * any state that it went through since it was durable, in pieces as small as a sector.
  */
 import { isZero } from "../base/bytes.ts";
 import type { Entropy } from "../base/world.ts";
 
-/** What the page cache works with. */
+/** Page size of the page cache. */
 export const PAGE_BYTES = 4_096;
 
-/** The page that was written with zeros, wherever it is; a page that was not is `undefined`. */
+/** The shared page of written zeros; a page that was never written is `undefined`. */
 const ZEROS = new Uint8Array(PAGE_BYTES);
-/** Earlier states of a dirty page that are kept. */
+/** Earlier states kept of a dirty page. */
 const VERSIONS_MAX = 4;
 
-/** A page as read; `undefined`: never written, so it takes no room and reads as zeros. */
+/** Content of a page; `undefined` was never written, takes no space and reads as zeros. */
 type Page = Uint8Array | undefined;
 
-/** What a sync makes durable: the file as it was when the sync was submitted. */
+/** The state that a sync makes durable: the file as it was when the sync was submitted. */
 export interface FileCapture {
   /** Grows with each capture of a file. */
   readonly ordinal: number;
   readonly size: number;
-  /** How many sizes the file had had before. */
+  /** Number of sizes that the file had before. */
   readonly sizeCount: number;
   readonly pages: ReadonlyMap<number, Page>;
 }
 
-/** One file. */
+/** A file of the memory disk. */
 export class MemoryFile {
   #size = 0;
-  /** Sizes that it had since it was durable, oldest first, and how many were before those. */
+  /** Sizes since the file was durable, oldest first, and the number of sizes before those. */
   #sizes: number[] = [];
   #sizesBefore = 0;
   #cached: Page[] = [];
   #durableSize = 0;
   #durable: Page[] = [];
-  /** What each dirty page was since it was durable, without what it is now. */
+  /** Earlier states of each dirty page since it was durable, without the current one. */
   readonly #dirty = new Map<number, Page[]>();
   #captures = 0;
   /** The newest capture that was made durable. */
   #durableOrdinal = 0;
 
-  /** A file that has been there for ever. */
+  /** Returns a file with durable content. */
   static of(bytes: Uint8Array): MemoryFile {
     const file = new MemoryFile();
     file.write(0, bytes);
@@ -56,7 +56,7 @@ export class MemoryFile {
     return this.#size;
   }
 
-  /** Copies what is there from `position` on into `target` and returns how much that was. */
+  /** Copies bytes from `position` on into `target` and returns their number. */
   read(position: number, target: Uint8Array): number {
     const end = Math.min(position + target.length, this.#size);
     for (let at = position; at < end;) {
@@ -71,7 +71,7 @@ export class MemoryFile {
     return Math.max(0, end - position);
   }
 
-  /** Pages that a write would have to find room for. */
+  /** Returns the number of pages that a write would have to allocate. */
   pagesWanted(position: number, byteCount: number): number {
     let wanted = 0;
     const end = pagesOf(position + byteCount);
@@ -81,7 +81,7 @@ export class MemoryFile {
     return wanted;
   }
 
-  /** Pages that take room. */
+  /** Number of allocated pages. */
   get pageCount(): number {
     let count = 0;
     for (const page of this.#cached) if (page !== undefined) count++;
@@ -123,7 +123,7 @@ export class MemoryFile {
     if (cut !== this.#cached[last]) this.#put(last, cut);
   }
 
-  /** What a sync that is submitted now makes durable. */
+  /** Returns the state that a sync submitted now makes durable. */
   capture(): FileCapture {
     const pages = new Map<number, Page>();
     for (const page of this.#dirty.keys()) pages.set(page, this.#cached[page]);
@@ -131,9 +131,9 @@ export class MemoryFile {
     return { ordinal: ++this.#captures, size: this.#size, sizeCount, pages };
   }
 
-  /** The sync ended well. */
+  /** Applies a successful sync. */
   makeDurable({ ordinal, size, sizeCount, pages }: FileCapture): void {
-    // A sync that was submitted later holds all that this one does, or something newer.
+    // A sync that was submitted later contains everything in this one, or something newer.
     if (ordinal < this.#durableOrdinal) return;
     this.#durableOrdinal = ordinal;
     this.#durableSize = size;
@@ -151,21 +151,21 @@ export class MemoryFile {
   }
 
   /**
-   * The sync failed: the kernel takes its pages for clean, so that they stay in the cache and no
+   * Applies a failed sync: the kernel marks its pages clean, so that they stay in the cache and no
    * later sync writes them (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX
-   * ATC 2020, of ext4 and XFS). The size is metadata, in a journal that keeps it.
+   * ATC 2020, of ext4 and XFS). The size is metadata, kept by a journal.
    */
   dropDirty({ pages }: FileCapture): void {
     for (const [page, content] of pages) this.#clean(page, content);
   }
 
-  /** What a power cut leaves of it; without `entropy` nothing that was not synced. */
+  /** Returns what a power cut leaves; without `entropy`, only what was synced. */
   crash(entropy: Entropy | undefined, sectorBytes: number): MemoryFile {
     const left = new MemoryFile();
     left.#size = entropy === undefined ? this.#durableSize : this.#sizeLeft(entropy);
     left.#cached = this.#durable.slice(0, pagesOf(left.#size));
     if (entropy !== undefined) {
-      // Zeros over zeros change nothing, and would leave little to chance for the rest.
+      // Skip zeros over zeros: they change nothing, and would reduce the randomness of the others.
       const pages = [...this.#dirty.keys()].filter((page) => !this.#isBlank(page));
       for (const page of survivors(pages, entropy)) {
         if (page >= pagesOf(left.#size)) continue;
@@ -181,7 +181,7 @@ export class MemoryFile {
     return left;
   }
 
-  /** Turns one bit on the disk, and in the cache where that is no newer. */
+  /** Flips one bit on the disk, and in the cache if that is not newer. */
   flip(offset: number, bit: number): void {
     const page = Math.floor(offset / PAGE_BYTES);
     const before = this.#durable[page];
@@ -193,7 +193,7 @@ export class MemoryFile {
 
   #growTo(size: number): void {
     if (size <= this.#size) return;
-    // What was cut off and not synced since reads as zeros now, and on the disk it is still there.
+    // Data that was cut off and not synced since now reads as zeros, but is still on the disk.
     for (
       let page = pagesOf(this.#size);
       page < Math.min(pagesOf(size), this.#durable.length);
@@ -216,7 +216,7 @@ export class MemoryFile {
     this.#cached[page] = content;
   }
 
-  /** The page is not dirty any more up to `content`. */
+  /** Removes the states of the page up to `content` from the dirty ones. */
   #clean(page: number, content: Page): void {
     const versions = this.#dirty.get(page);
     if (versions === undefined) return;
@@ -224,7 +224,7 @@ export class MemoryFile {
     else versions.splice(0, versions.indexOf(content) + 1);
   }
 
-  /** Any size that it had since it was durable; one that it grew to perhaps in part. */
+  /** Returns any size since the file was durable; one that it grew to may be reached in part. */
   #sizeLeft(entropy: Entropy): number {
     const draw = entropy.unit();
     if (draw < 0.4) return this.#size;
@@ -261,7 +261,7 @@ function pagesOf(size: number): number {
   return Math.ceil(size / PAGE_BYTES);
 }
 
-/** Which of the dirty pages survive: none, all, all up to one, or any. */
+/** Returns the dirty pages that survive: none, all, all up to one, or any. */
 function survivors(pages: number[], entropy: Entropy): number[] {
   pages.sort((left, right) => left - right);
   const draw = entropy.unit();
@@ -272,7 +272,7 @@ function survivors(pages: number[], entropy: Entropy): number[] {
   return pages.filter(() => entropy.unit() < part);
 }
 
-/** The page with zeros from `end` on. */
+/** Returns the page with zeros from `end` on. */
 function withoutTail(page: Page, end: number): Page {
   if (page === undefined || end >= PAGE_BYTES || isZero(page, end, PAGE_BYTES)) return page;
   const cut = page.slice();

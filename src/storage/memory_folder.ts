@@ -1,6 +1,6 @@
 /**
- * The folder of the memory disk: names and files as they are seen, and as a power cut would leave
- * them. A name is durable only when the folder was synced after the change, as POSIX has it.
+ * The folder of the memory disk: names and files as currently visible, and as a power cut would
+ * leave them. A name is durable only when the folder was synced after the change, as in POSIX.
  */
 import type { Entropy } from "../base/world.ts";
 import { type FileCapture, MemoryFile, PAGE_BYTES } from "./memory_file.ts";
@@ -8,19 +8,19 @@ import type { StorageOperation, StoredFile } from "./storage.ts";
 
 type Files = Map<string, MemoryFile>;
 
-/** One change of the folder that is not durable, and the names that it is about. */
+/** A change of the folder that is not durable, and the names it affects. */
 interface FolderChange {
   readonly ordinal: number;
   readonly names: readonly string[];
   readonly apply: (files: Files) => void;
 }
 
-/** What a sync that is submitted now would make durable. */
+/** The state that a sync submitted now would make durable. */
 export type SyncCapture =
   | { readonly file: MemoryFile; readonly capture: FileCapture }
   | { readonly ordinal: number };
 
-/** What came of an operation. */
+/** The result of an operation. */
 export type Performed =
   | { readonly byteCount?: number; readonly files?: StoredFile[] }
   | "not_found"
@@ -30,7 +30,7 @@ const DONE: Performed = {};
 
 /** A folder of files. */
 export class MemoryFolder {
-  /** Room for data, bytes; what is there already may exceed it. */
+  /** Capacity for data, bytes; existing data may exceed it. */
   capacityBytes = Infinity;
   readonly #files: Files;
   readonly #durableFiles: Files;
@@ -42,7 +42,7 @@ export class MemoryFolder {
     this.#durableFiles = new Map(files);
   }
 
-  /** All files, by name. */
+  /** Returns all files, by name. */
   list(): StoredFile[] {
     return [...this.#files].map(([name, { size }]) => ({ name, size }))
       .sort((left, right) => left.name < right.name ? -1 : 1);
@@ -52,7 +52,7 @@ export class MemoryFolder {
     return this.#files.get(name);
   }
 
-  /** Puts a file there, or takes it away, as if it had always been so. */
+  /** Adds or removes a file, durably and without a recorded change. */
   set(name: string, file: MemoryFile | undefined): void {
     for (const files of [this.#files, this.#durableFiles]) {
       if (file === undefined) files.delete(name);
@@ -60,14 +60,14 @@ export class MemoryFolder {
     }
   }
 
-  /** Bytes that data takes. */
+  /** Bytes allocated to data. */
   get usedBytes(): number {
     let pages = 0;
     for (const file of this.#files.values()) pages += file.pageCount;
     return pages * PAGE_BYTES;
   }
 
-  /** What a sync makes durable is what was there when it was submitted. */
+  /** Returns the state that a sync makes durable: that at its submission. */
   capture(operation: StorageOperation): SyncCapture | undefined {
     if (operation.kind === "syncFolder") return { ordinal: this.#ordinal };
     if (operation.kind !== "sync") return undefined;
@@ -75,7 +75,7 @@ export class MemoryFolder {
     return file === undefined ? undefined : { file, capture: file.capture() };
   }
 
-  /** Carries an operation out. A sync is handed the capture of when it was submitted. */
+  /** Performs an operation. A sync is passed the capture made at its submission. */
   perform(operation: StorageOperation, captured: SyncCapture | undefined): Performed {
     switch (operation.kind) {
       case "write":
@@ -108,12 +108,15 @@ export class MemoryFolder {
     }
   }
 
-  /** A sync failed; see {@link MemoryFile.dropDirty}. The folder's changes stay to be synced. */
+  /**
+   * Applies a failed sync; see {@link MemoryFile.dropDirty}. The folder's changes can still be
+   * synced.
+   */
   failSync(captured: SyncCapture | undefined): void {
     if (captured !== undefined && "file" in captured) captured.file.dropDirty(captured.capture);
   }
 
-  /** What a power cut leaves; without `entropy` nothing that was not synced. */
+  /** Returns what a power cut leaves; without `entropy`, only what was synced. */
   crash(entropy: Entropy | undefined, sectorBytes: number): MemoryFolder {
     const files = new Map(this.#durableFiles);
     for (const { apply } of survivingChanges(this.#changes, entropy)) apply(files);
@@ -124,7 +127,7 @@ export class MemoryFolder {
     return folder;
   }
 
-  /** Writes all of it, or a part where there is no room for all. */
+  /** Writes all of `bytes`, or a part when there is not enough space. */
   #write(name: string, position: number, bytes: Uint8Array): Performed {
     const file = this.#made(name);
     const room = this.capacityBytes === Infinity ? Infinity : this.capacityBytes - this.usedBytes;
@@ -165,8 +168,8 @@ export class MemoryFolder {
 }
 
 /**
- * The changes that survive: with a journal all up to one; without, any of them, but none of a name
- * of which an earlier one is lost.
+ * Returns the surviving changes: with a journal, all up to one; without, any of them, but none of a
+ * name that lost an earlier one.
  */
 function survivingChanges(
   changes: readonly FolderChange[],

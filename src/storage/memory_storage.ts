@@ -1,11 +1,11 @@
 /**
- * The storage in memory: a disk that forgets what was not synced, for simulation and tests.
+ * Storage in memory: a disk that loses what was not synced, for simulation and tests.
  *
- * A {@link MemoryDisk} outlives the storages opened on it. Its page cache and what is durable stand
- * apart: a process that is killed leaves the cache to the next one, which sees there what a power cut
- * may still take; and a power cut leaves of all that is not durable an arbitrary part. Operations take
- * as long as the owner of the disk says, and fail when it says so. All choices come from the entropy
- * that is passed in, so a seed replays them.
+ * A {@link MemoryDisk} outlives the storages opened on it. Its page cache and its durable content
+ * are separate. A killed process leaves the cache to the next one, which then sees data that a
+ * power cut may still take; a power cut leaves an arbitrary part of everything that is not durable.
+ * Operations take as long as the owner of the disk says, and fail when it says so. All choices come
+ * from the entropy passed in, so a seed replays them.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { Entropy, Scheduler, Timer } from "../base/world.ts";
@@ -22,37 +22,38 @@ import type {
 } from "./storage.ts";
 
 /**
- * What is to happen to an operation: a failure of that kind, `hold` until
- * {@link MemoryDisk.releaseHeld}, or `undefined` for success. A write without room still writes its
- * first half; a sync that fails leaves its pages in the cache, clean, and off the disk.
+ * The injected outcome of an operation: a failure of that kind, `hold` until {@link
+ * MemoryDisk.releaseHeld}, or `undefined` for success. A write that fails for lack of space still
+ * writes its first half; a failed sync leaves its pages in the cache, clean, and off the disk.
  */
 export type Fault = "no_space" | "io" | "hold" | undefined;
 
-/** What changes names and sizes, at once or not at all. */
+/** Operations that change names and sizes, atomically. */
 const CHANGES: ReadonlySet<StorageOperation["kind"]> = new Set(["rename", "remove", "truncate"]);
 
 /** A disk with one folder. */
 export class MemoryDisk {
-  /** Asked for each operation when it is carried out; set by tests. */
+  /** Called for each operation when it is performed; set by tests. */
   intercept: (operation: StorageOperation) => Fault = () => undefined;
   /**
-   * How long an operation takes from when it is submitted, ms; Infinity: until
-   * {@link MemoryDisk.releaseHeld}. With 0 all that waits is carried out in the next turn, in order.
+   * Returns the duration of an operation from its submission, ms; Infinity holds it until {@link
+   * MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn, in
+   * order.
    */
   delayMs: (operation: StorageOperation) => number = () => 0;
-  /** When set, operations that wait together are carried out in an order drawn from it. */
+  /** When set, operations that wait together are performed in an order drawn from it. */
   reorder: Entropy | undefined;
-  /** What reaches the disk whole or not at all: 512, or 4,096. */
+  /** Unit that reaches the disk atomically: 512 or 4,096 bytes. */
   sectorBytes = 512;
   /**
-   * False: a storage goes on after a failed sync, as a bare kernel does, and tells the next one that
-   * all is well. Whoever keeps to the rules does not see the difference.
+   * When false, a storage continues after a failed sync, as a bare kernel does, and reports success
+   * of the next one. A user that follows the contract does not notice the difference.
    */
   poisons = true;
   #folder = new MemoryFolder();
   #open: MemoryStorage | undefined;
 
-  /** Room for data, bytes. */
+  /** Capacity for data, bytes. */
   get capacityBytes(): number {
     return this.#folder.capacityBytes;
   }
@@ -61,7 +62,7 @@ export class MemoryDisk {
     this.#folder.capacityBytes = capacityBytes;
   }
 
-  /** Bytes that data takes. */
+  /** Bytes allocated to data. */
   get usedBytes(): number {
     return this.#folder.usedBytes;
   }
@@ -79,17 +80,17 @@ export class MemoryDisk {
     return this.#open;
   }
 
-  /** Carries out, in a later turn, what was held back. */
+  /** Performs held operations in a later turn. */
   releaseHeld(): void {
     this.#open?.releaseHeld();
   }
 
   /**
-   * The process dies: what is open ends without a word, and the next one finds the page cache as it
-   * is.
+   * Kills the process: open storages end without notice, and the next one finds the page cache as
+   * it is.
    *
-   * @param entropy decides which operations under way were still carried out, a write perhaps in
-   * part; without it all but syncs were.
+   * @param entropy decides which operations in progress were still performed, a write possibly in
+   * part; without it all except syncs were.
    */
   kill(entropy?: Entropy): void {
     this.#open?.abandon(() => entropy === undefined ? 1 : partDone(entropy));
@@ -97,21 +98,21 @@ export class MemoryDisk {
   }
 
   /**
-   * The power fails: what is open ends without a word, and the next start finds what is durable.
+   * Cuts the power: open storages end without notice, and the next start finds what is durable.
    *
-   * @param entropy decides what of the unsynced survives; without it nothing does.
+   * @param entropy decides what of the unsynced data survives; without it nothing does.
    */
   crash(entropy?: Entropy): void {
     this.kill(entropy);
     this.#folder = this.#folder.crash(entropy, this.sectorBytes);
   }
 
-  /** Turns bit `[0, 8)` of the byte at `offset` of a file, on the disk and in a clean cache. */
+  /** Flips bit `[0, 8)` of the byte at `offset` of a file, on the disk and in a clean cache. */
   flip(file: string, offset: number, bit: number): void {
     this.#folder.file(file)?.flip(offset, bit);
   }
 
-  /** A copy of a file as it would be read now, or `undefined`. */
+  /** Returns a copy of a file as it would be read now, or `undefined`. */
   peek(file: string): Uint8Array | undefined {
     const found = this.#folder.file(file);
     if (found === undefined) return undefined;
@@ -120,28 +121,28 @@ export class MemoryDisk {
     return bytes;
   }
 
-  /** Puts a file there, durable, as if it had always been. */
+  /** Adds a durable file. */
   plant(file: string, bytes: Uint8Array): void {
     this.#folder.set(file, MemoryFile.of(bytes));
   }
 
-  /** Takes a file away, as if it had never been. */
+  /** Removes a file durably. */
   uproot(file: string): void {
     this.#folder.set(file, undefined);
   }
 
-  /** All files, by name. */
+  /** Returns all files, by name. */
   list(): StoredFile[] {
     return this.#folder.list();
   }
 
-  /** The folder, for the storage: another one after a power cut. */
+  /** The folder, for the storage; a power cut replaces it. */
   get folder(): MemoryFolder {
     return this.#folder;
   }
 }
 
-/** An operation under way. */
+/** An operation in progress. */
 interface UnderWay {
   readonly ticket: Ticket;
   readonly operation: StorageOperation;
@@ -192,7 +193,7 @@ class MemoryStorage implements Storage {
 
   close(): void {
     if (this.#closed) return;
-    // What is under way still reaches the disk, as it would from a process that exits.
+    // Operations in progress still reach the disk, as they would from a process that exits.
     this.abandon(() => 1);
     this.#onClose();
   }
@@ -203,7 +204,10 @@ class MemoryStorage implements Storage {
     for (const underWay of held) this.#take(underWay, 0);
   }
 
-  /** The process is gone; of each operation under way, but for syncs, so great a part was done. */
+  /**
+   * Abandons the storage, as if the process were gone; performs the given part of each operation in
+   * progress, except syncs.
+   */
   abandon(part: () => number): void {
     this.#closed = true;
     this.#notify = () => {};
@@ -301,7 +305,7 @@ class MemoryStorage implements Storage {
   }
 }
 
-/** How much of an operation under way was done when its process died. */
+/** Returns the part of an operation in progress that was done when its process was killed. */
 function partDone(entropy: Entropy): number {
   const draw = entropy.unit();
   if (draw < 0.4) return 0;

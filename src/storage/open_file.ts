@@ -1,16 +1,16 @@
 /**
- * One file held open: opened at its first use without holding up the event loop, closed when it was
- * released and nothing of it is under way any more.
+ * An open file: opened at its first use without blocking the event loop, closed when it was
+ * released and none of its operations is in progress.
  */
 import fs from "node:fs";
 import { type PositionalWriter, positionalWriter, type SystemError } from "./positional_writer.ts";
 
-/** Data may tell who connects from where: for the owner's eyes only. */
+/** Readable by the owner only, because data may reveal who connects from where. */
 const FILE_MODE = 0o600;
 
 type Done = (error: SystemError) => void;
 
-/** An operation that waits for the file to be open. */
+/** An operation that waits for the file to be opened. */
 interface Waiting {
   readonly create: boolean;
   readonly run: (handle: number, writer: PositionalWriter) => void;
@@ -28,13 +28,16 @@ export class OpenFile {
   #underWay = 0;
   #released = false;
 
-  /** @param onFailed called when it could not be opened and nobody waits for it any more. */
+  /**
+   * @param onFailed called when the file could not be opened and no operation waits for it any
+   * more.
+   */
   constructor(path: string, onFailed: () => void) {
     this.#path = path;
     this.#onFailed = onFailed;
   }
 
-  /** Writes all of `bytes` at `position`; makes the file if there is none. */
+  /** Writes all of `bytes` at `position`; creates the file if it does not exist. */
   write(bytes: Uint8Array, position: number, done: Done): void {
     this.#use({
       create: true,
@@ -43,7 +46,7 @@ export class OpenFile {
     });
   }
 
-  /** Fills `target` from `position`, or less of it at the file's end. */
+  /** Fills `target` from `position`, or less at the file's end. */
   read(
     target: Uint8Array,
     position: number,
@@ -67,19 +70,21 @@ export class OpenFile {
     this.#use({ create: false, run, failed: ended });
   }
 
-  /** Makes its data durable, and its size where that changed. */
+  /** Makes the file's data durable, and its size if that changed. */
   sync(done: Done): void {
     const run = (handle: number) => fs.fdatasync(handle, this.#ending(done));
     this.#use({ create: false, run, failed: done });
   }
 
-  /** Cuts it to `size`, or extends it with zeros; makes the file if there is none. */
+  /**
+   * Truncates the file to `size`, or extends it with zeros; creates the file if it does not exist.
+   */
   truncate(size: number, done: Done): void {
     const run = (handle: number) => fs.ftruncate(handle, size, this.#ending(done));
     this.#use({ create: true, run, failed: done });
   }
 
-  /** Closes it when all that is under way has ended; it is not used any more. */
+  /** Closes the file when all operations in progress have ended; it must not be used afterwards. */
   release(): void {
     this.#released = true;
     this.#closeIfDone();
@@ -113,7 +118,10 @@ export class OpenFile {
     });
   }
 
-  /** Whoever came meanwhile and may make the file still gets it. */
+  /**
+   * Fails the waiting operations, but opens again for those added meanwhile that may create the
+   * file.
+   */
   #notOpened(error: SystemError, create: boolean): void {
     const failed = this.#waiting.filter((waiting) => create || !waiting.create);
     this.#waiting = this.#waiting.filter((waiting) => !create && waiting.create);

@@ -1,17 +1,18 @@
 /**
- * Opening a log: recovery, from the bytes in the folder to an engine that goes on where they end.
+ * Opening a log: recovery, from the bytes in the folder to an engine that continues where they end.
  *
- * In this order: sync every segment and the folder, so that what is read is what a later crash would
- * leave; scan all segments (scanner.ts) and build the ledger; refuse damage, cut what was never
- * promised; write anew what no sync is known to have written (tail_rewriter.ts); hand out hard
- * states, images, and in a second pass over the segments the live entries; remove files that nothing
- * names. Nothing is changed on the disk before the log is judged sound.
+ * In this order: sync every segment and the folder, so that what is read is what a later crash
+ * would leave; scan all segments (scanner.ts) and build the ledger; refuse corruption, cut what was
+ * never acknowledged; rewrite what no sync is known to have written (tail_rewriter.ts); hand out
+ * hard states, images, and in a second pass over the segments the live entries; remove unreferenced
+ * files. Nothing is changed on disk before the log is found valid.
  *
- * A log that ends before what its mark knows (log_mark.ts) lost acknowledged data: it is refused, or,
- * where the operator accepts the loss, opened under a greater generation.
+ * A log that ends before the point recorded in its mark (log_mark.ts) lost acknowledged data: it is
+ * refused, or, if the operator accepts the loss, opened under a greater generation.
  *
- * What this cannot see: the loss, or rot, of what was synced after the mark was last written and has
- * no watermark above it. It looks like a batch that never reached the disk, and is cut.
+ * Limitation: the loss, or corruption, of data synced after the last write of the mark and with no
+ * watermark above it is not detected. It looks like a batch that never reached the disk, and is
+ * cut.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { generationOfTerm, type GroupId, type LogIndex, type Term } from "../base/ids.ts";
@@ -34,8 +35,8 @@ import { rewriteTail } from "./tail_rewriter.ts";
 const LOG_ID_BYTES = 16;
 
 /**
- * Opens the log in the storage's folder, making a new one where there is none. What is found is told
- * to `options.handlers`, then `ready` or `failed`, in later turns. After `failed` the storage is
+ * Opens the log in the storage's folder, or creates one if there is none. Findings are reported to
+ * `options.handlers`, then `ready` or `failed`, in later turns. After `failed` the storage is
  * closed.
  *
  * ```ts
@@ -53,7 +54,7 @@ export function openSharedLog(options: SharedLogOptions): void {
   new Opening(options).begin();
 }
 
-/** Entries of a relocation, kept between the two passes: they are few. */
+/** Relocated entries, kept between the two passes: they are few. */
 interface KeptEntry {
   readonly groupId: number;
   readonly index: number;
@@ -76,11 +77,11 @@ class Opening {
   /** Last index handed out, by group. */
   readonly #handedOut = new Map<number, number>();
   readonly #keeper: LogMarkKeeper | undefined;
-  /** What the mark knows of the log. */
+  /** The log's mark, if any. */
   #known: LogMark | undefined;
-  /** The greatest generation that was found. */
+  /** The greatest generation found. */
   #generation = 1;
-  /** What is gone and was accepted to be. */
+  /** Descriptions of accepted losses. */
   readonly #lost: string[] = [];
 
   constructor(options: SharedLogOptions) {
@@ -96,7 +97,7 @@ class Opening {
     if (this.#keeper === undefined) return this.#list();
     this.#keeper.read((found) => {
       if (found === "damaged") {
-        const what = "no checksum of the log's mark holds, so that a loss would not be found out";
+        const what = "no checksum of the log's mark holds, so that a loss would go undetected";
         if (!this.#lose(MARK_FILE, 0, what)) return;
       } else if (found !== "none") {
         if ("kind" in found) return this.#failStorage(found);
@@ -117,14 +118,14 @@ class Opening {
     });
   }
 
-  /** True where the operator accepts that `what` is gone; else the opening has failed. */
+  /** Returns true if the operator accepts the loss of `what`; otherwise fails the opening. */
   #lose(file: string, offset: number, what: string): boolean {
     if (this.#options.acceptDataLoss === true) this.#lost.push(what);
     else this.#fail(lostError({ file, offset, what }));
     return this.#lost.length > 0;
   }
 
-  /** A folder without a log: it gets one, unless there was a log that is gone. */
+  /** Creates a log in a folder without one, unless there was a log that is gone. */
   #found(): void {
     const images = this.#files.filter(({ name }) => imageNumber(name) !== undefined);
     if (images.length > 0 && this.#lost.length === 0) {
@@ -180,7 +181,7 @@ class Opening {
     }).start();
   }
 
-  /** Keeps the relocated entries that are live for now. */
+  /** Keeps the relocated entries that are live so far. */
   #keep(segment: number): void {
     const { entries } = this.#feed;
     const { groupId, firstIndex, origin, count } = entries;
@@ -227,17 +228,20 @@ class Opening {
     );
   }
 
-  /** Removes all from the end of belief on: later segments whole, then the rest of this one. */
+  /**
+   * Removes everything after the end of the valid log: later segments whole, then the rest of this
+   * one.
+   */
   #cut(verdict: ScanVerdict): void {
     const { end, state } = verdict;
     const operations: StorageOperation[] = [];
-    // A segment whose making was cut short has no header yet; it is made anew.
+    // A segment whose creation was interrupted has no header yet; it is created again.
     while (this.#extents.at(-1)!.position >= end) {
       operations.push({ kind: "remove", file: this.#extents.pop()!.file });
     }
     const tail = this.#extents.pop()!;
     const { file } = tail;
-    // The next batch, or segment, begins at the next page: zeros up to there are the log's.
+    // The next batch, or segment, begins at the next page: zeros up to there belong to the log.
     const whole = pageAlign(end) - tail.position;
     if (state === "cut") {
       operations.push({ kind: "truncate", file, size: end - tail.position });
@@ -301,7 +305,7 @@ class Opening {
     }).start();
   }
 
-  /** Relocated entries come first: whatever else of their group is live is newer. */
+  /** Hands out relocated entries first: all other live entries of their group are newer. */
   #handOutKept(): void {
     const kept = this.#kept.filter(({ groupId, index, origin, segment }) =>
       this.#ledger.group(groupId).isLive(index, origin, segment, true)
@@ -343,7 +347,7 @@ class Opening {
     const unnamed = this.#files.filter(({ name }) => {
       const number = imageNumber(name);
       if (number === undefined) return false;
-      // A number is never given twice, not even that of an image that nothing names.
+      // A number is never reused, not even that of an unreferenced image.
       this.#ledger.imageNumberMax = Math.max(this.#ledger.imageNumberMax, number);
       return !named.has(number);
     }).map(({ name }): StorageOperation => ({ kind: "remove", file: name }));
@@ -367,12 +371,12 @@ class Opening {
     this.#generation = Math.max(this.#generation, generationOfTerm(term));
   }
 
-  /** The generation to go on under: above all before where something is gone. */
+  /** Returns the generation to continue under: above all earlier ones if data was lost. */
   #raised(): number {
     return this.#lost.length > 0 ? this.#generation + 1 : this.#generation;
   }
 
-  /** Writes the mark where it has none, or not this generation; then the log is ready. */
+  /** Writes the mark if there is none, or not of this generation; then reports the log as ready. */
   #marked(engine: LogEngine): void {
     const { generation } = engine;
     const isLost = this.#lost.length > 0;
@@ -382,7 +386,7 @@ class Opening {
     }
     const mark = { logId: this.#logId, ...engine.durable, generation, closed: false };
     this.#keeper.put(mark, (failure) => {
-      // A generation that is not written down would be given out again.
+      // A generation that is not recorded would be used again.
       if (failure !== undefined && isLost) return this.#failStorage(failure);
       if (failure !== undefined) {
         this.#options.handlers.unmarked?.(
@@ -402,7 +406,7 @@ class Opening {
       .map(({ name }) => ({ kind: "remove", file: name }));
   }
 
-  /** Carries out operations one after another; any failure ends the opening. */
+  /** Performs operations one after another; any failure ends the opening. */
   #each(operations: readonly StorageOperation[], done: () => void, from = 0): void {
     const operation = operations[from];
     if (operation === undefined) return this.#guard(done);
@@ -412,7 +416,7 @@ class Opening {
     });
   }
 
-  /** Runs what may call a handler: if one throws, the opening has failed. */
+  /** Runs code that may call a handler: if it throws, the opening has failed. */
   #guard(run: () => void): void {
     try {
       run();

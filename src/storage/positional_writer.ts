@@ -1,22 +1,22 @@
 /**
- * Writes to one file at given positions, without holding up the event loop.
+ * Writes to one file at given positions, without blocking the event loop.
  *
- * Contract: `write` calls back once, when all bytes are written or the first error came. Writes may
- * run side by side where they do not overlap. `close` follows the last callback.
+ * Contract: `write` calls back once, when all bytes are written or with the first error. Writes
+ * that do not overlap may run concurrently. `close` must follow the last callback.
  *
- * Deno 2.9.6 runs `fs.write` of `node:fs` on the main thread, whatever its callback suggests, so one
- * slow disk write stops everything; `Deno.FsFile.write` runs on a thread of its own, at the file's
- * offset. So on Deno each write under way has a file of its own, whose offset is moved first (no
- * disk access). Node's `fs.write` uses its thread pool.
+ * Deno 2.9.6 runs `fs.write` of `node:fs` on the main thread, although it takes a callback, so one
+ * slow disk write blocks everything. `Deno.FsFile.write` runs on a thread of its own, at the file's
+ * offset. On Deno each write in progress therefore has a file of its own, whose offset is moved
+ * first (no disk access). Node's `fs.write` uses its thread pool.
  */
 import fs from "node:fs";
 
 /** Success is `null` by Node's types, and `undefined` in some of Deno's calls. */
 export type SystemError = NodeJS.ErrnoException | null | undefined;
 
-/** Where writes to one file go. */
+/** A writer to one file. */
 export interface PositionalWriter {
-  /** Writes all of `bytes`, which are the writer's until `done`. */
+  /** Writes all of `bytes`, which belong to the writer until `done`. */
   write(bytes: Uint8Array, position: number, done: (error: SystemError) => void): void;
   close(): void;
 }
@@ -26,7 +26,7 @@ export function positionalWriter(path: string, handle: number): PositionalWriter
   return "Deno" in globalThis ? new OffsetWriter(path) : new HandleWriter(handle);
 }
 
-/** Files kept open for writes: one for what is appended, one for what is laid down ahead. */
+/** Files kept open for writes: one for appended data, one for zeros written ahead. */
 const IDLE_FILES_MAX = 2;
 
 interface OffsetFile {
@@ -43,7 +43,8 @@ class OffsetWriter implements PositionalWriter {
   }
 
   write(bytes: Uint8Array, position: number, done: (error: SystemError) => void): void {
-    // The outcome is told outside of the promise: what a callback throws is not the write's error.
+    // Called outside of the promise, so that an exception in the callback does not become a write
+    // error.
     this.#write(bytes, position).then(
       () => queueMicrotask(() => done(undefined)),
       (error) => queueMicrotask(() => done(error as NodeJS.ErrnoException)),
@@ -73,7 +74,7 @@ class OffsetWriter implements PositionalWriter {
     else writer.file.close();
   }
 
-  /** Takes an idle file, one whose offset is right if there is one. */
+  /** Takes an idle file, preferably one with the right offset. */
   #take(position: number): OffsetFile | undefined {
     const right = this.#idle.findIndex(({ offset }) => offset === position);
     return this.#idle.splice(right === -1 ? 0 : right, 1)[0];
@@ -94,6 +95,6 @@ class HandleWriter implements PositionalWriter {
     });
   }
 
-  /** The handle is its owner's to close. */
+  /** Does nothing: the owner closes the handle. */
   close(): void {}
 }

@@ -1,8 +1,9 @@
 /**
- * Moves the few live entries of cold groups out of an old segment: reads the segment once more and
- * hands each record's live entries to the log's end, under their origin. An entry that dies on the
- * way does no harm, for a relocation loses to whatever is logged after it. What a truncation on its
- * way is about to end is left out: logged behind it, it would outlive the truncation's record.
+ * Moves the few live entries of cold groups out of an old segment: reads the segment again and
+ * appends each record's live entries to the log's end, under their origin. An entry that dies in
+ * the meantime does no harm, because a relocation loses to whatever is logged after it. Entries
+ * that a submitted truncation is about to end are left out: logged after it, they would outlive the
+ * truncation's record.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId } from "../base/ids.ts";
@@ -14,7 +15,7 @@ import type { WalEntry } from "../../schemas/gen/wal.ts";
 import { type SegmentBlock, type SegmentExtent, SegmentReader } from "./segment_reader.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
-/** Entries to be moved, of one origin, with ascending indexes from `first`; views of a block. */
+/** Entries to move, of one origin, with ascending indexes from `first`; views of a block. */
 export interface Relocation {
   readonly groupId: number;
   readonly first: number;
@@ -40,7 +41,7 @@ export class Relocator {
   #wholeRead = false;
   #error: RegistryError | undefined;
 
-  /** @param isDoomed true for an entry that a submitted append truncates. */
+  /** @param isDoomed returns true for an entry that a submitted append truncates. */
   constructor(
     driver: StorageDriver,
     ledger: Ledger,
@@ -55,10 +56,12 @@ export class Relocator {
     this.#relocate = relocate;
   }
 
-  /** Moves what `groups` hold in `extent`; `done` when all of it is durable elsewhere. */
+  /**
+   * Moves the live entries of `groups` in `extent`; calls `done` when all are durable elsewhere.
+   */
   run(extent: SegmentExtent, groups: ReadonlySet<GroupId>, done: Done): void {
     if (this.#done !== undefined) {
-      throw new RangeError("One relocation at a time: one is under way");
+      throw new RangeError("Relocations must run one at a time: one is in progress");
     }
     this.#done = done;
     this.#outstanding = 0;
@@ -68,7 +71,7 @@ export class Relocator {
       block: (block) => this.#block(block, groups),
       end: (failure, thrown) => {
         if (thrown !== undefined) throw thrown;
-        // Freed while it was read: then nothing in it was live any more.
+        // The segment was freed while it was read: nothing in it was live any more.
         if (failure !== undefined && failure.kind !== "not_found") {
           this.#error ??= new RegistryError("storage_unavailable", failure.message);
         }
@@ -79,7 +82,7 @@ export class Relocator {
     this.#reader.start();
   }
 
-  /** Gives up what is under way. */
+  /** Abandons the relocation in progress. */
   stop(): void {
     const done = this.#done;
     this.#reader?.stop();

@@ -1,13 +1,13 @@
-/** The making of a segment: its header written, the file synced, its name in the folder synced. */
+/** Creation of a segment: writes its header, syncs the file, and syncs its name in the folder. */
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
-/** How it ended: `unsynced` is a failed sync, after which nothing of the disk is to be believed. */
+/** The outcome; `unsynced` is a failed sync, after which the state of the disk is unknown. */
 export type SegmentOutcome =
   | { readonly kind: "made" }
   | { readonly kind: "unwritten" | "unsynced"; readonly failure: StorageFailure };
 
-/** Makes the segment `file` with `header`; what was left of a former try is overwritten. */
+/** Creates the segment `file` with `header`; overwrites the remains of an earlier attempt. */
 export function makeSegment(
   driver: StorageDriver,
   file: string,

@@ -1,22 +1,26 @@
 /**
- * Reads segments one after another in large blocks, the next one while the last is worked on.
+ * Reads segments one after another in large blocks; reads the next one while the last is processed.
  *
- * A record may lie across blocks: the visitor says how much of a block it is done with, and the rest
- * is handed in again in front of the next. So a block holds at most one read and one record.
+ * A record may extend over blocks: the visitor returns how much of a block it has processed, and
+ * the rest is passed again in front of the next one. A block therefore holds at most one read and
+ * one record.
  */
 import { WAL_PAGE_BYTES, WAL_PAYLOAD_BYTES_MAX, WAL_READ_BYTES } from "../base/limits.ts";
 import type { StorageFailure, StoredFile } from "./storage.ts";
 import { segmentPosition } from "../wal/segment.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
-/** A stretch of the log in one file: positions `[position, position + size)`, from its beginning. */
+/**
+ * A range of the log in one file: positions `[position, position + size)`, from the file's
+ * beginning.
+ */
 export interface SegmentExtent {
   readonly file: string;
   readonly position: number;
   readonly size: number;
 }
 
-/** The segments by position, each as long as up to where the next begins. */
+/** Returns the segments by position, each limited to the beginning of the next. */
 export function extentsOf(files: readonly StoredFile[]): SegmentExtent[] {
   const found = files.flatMap(({ name, size }) => {
     const position = segmentPosition(name);
@@ -32,13 +36,13 @@ export function extentsOf(files: readonly StoredFile[]): SegmentExtent[] {
   });
 }
 
-/** The file that holds the end of the log, and its offset there. */
+/** Returns the file that holds the end of the log, and its offset there. */
 export function endOf(extents: readonly SegmentExtent[], end: number): [string, number] {
   const { file, position } = extents.findLast((extent) => extent.position <= end) ?? extents[0]!;
   return [file, Math.max(0, end - position)];
 }
 
-/** A part of a segment; the bytes are the reader's and end with the call. */
+/** A part of a segment; the bytes belong to the reader and are valid during the call only. */
 export interface SegmentBlock {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -46,16 +50,16 @@ export interface SegmentBlock {
   readonly end: number;
   /** Position of the byte at `start`. */
   readonly position: number;
-  /** The segment ends at `end`. */
+  /** True when the segment ends at `end`. */
   readonly last: boolean;
   readonly extent: SegmentExtent;
 }
 
-/** What is done with blocks. */
+/** Receiver of blocks. */
 export interface SegmentVisitor {
-  /** Returns how many bytes from `start` it is done with; with `last`, the rest is dropped. */
+  /** Returns how many bytes from `start` it has processed; with `last`, the rest is dropped. */
   block(block: SegmentBlock): number;
-  /** All was read, or a read failed, or a call of `block` threw. */
+  /** Called when all was read, a read failed, or a call of `block` threw. */
   end(failure: StorageFailure | undefined, thrown: unknown): void;
 }
 
@@ -66,7 +70,7 @@ interface Buffer {
   readonly view: DataView;
 }
 
-/** Reads once through some segments. */
+/** Reads some segments once. */
 export class SegmentReader {
   readonly #driver: StorageDriver;
   readonly #visitor: SegmentVisitor;
@@ -75,7 +79,7 @@ export class SegmentReader {
   readonly #carryBytes: number;
   #buffers: [Buffer, Buffer];
   #extentAt = 0;
-  /** Bytes that wait in front of the read area of the current buffer. */
+  /** Bytes carried over in front of the read area of the current buffer. */
   #carried = 0;
   #stopped = false;
 
@@ -90,20 +94,20 @@ export class SegmentReader {
     this.#extents = extents.filter(({ size }) => size > 0);
     const largest = Math.max(1, ...this.#extents.map(({ size }) => size));
     this.#readBytes = Math.min(readBytes, largest);
-    // Segments that one read holds leave nothing over.
+    // Segments that fit in one read leave no rest.
     this.#carryBytes = largest <= readBytes ? 0 : Math.min(CARRY_BYTES_MAX, largest);
     const bufferBytes = this.#carryBytes + this.#readBytes;
     this.#buffers = [newBuffer(bufferBytes), newBuffer(bufferBytes)];
   }
 
-  /** Begins; `visitor.end` comes in a later turn when there is something to read. */
+  /** Starts reading; `visitor.end` is called in a later turn when there is something to read. */
   start(): void {
     const extent = this.#extents[0];
     if (extent === undefined) return this.#visitor.end(undefined, undefined);
     this.#read(this.#buffers[0], extent, 0, (count) => this.#work(extent, 0, count));
   }
 
-  /** Ends the reading; nothing is called any more. */
+  /** Stops reading; nothing is called any more. */
   stop(): void {
     this.#stopped = true;
   }
@@ -126,7 +130,7 @@ export class SegmentReader {
     );
   }
 
-  /** Works on the `count` bytes at `offset` of `extent` that lie in the first buffer. */
+  /** Processes the `count` bytes at `offset` of `extent` that are in the first buffer. */
   #work(extent: SegmentExtent, offset: number, count: number): void {
     const buffer = this.#buffers[0];
     // A file shorter than expected ends where it ends.
@@ -166,7 +170,7 @@ export class SegmentReader {
     else goOn();
   }
 
-  /** Puts what is left in front of what is being read into the other buffer. */
+  /** Copies the rest in front of the read area of the other buffer. */
   #carry(buffer: Buffer, from: number, to: number): void {
     this.#carried = to - from;
     this.#buffers[1].bytes.set(buffer.bytes.subarray(from, to), this.#carryBytes - this.#carried);

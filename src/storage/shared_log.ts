@@ -1,63 +1,65 @@
 /**
- * The shared log as its owner sees it: one durable log for all groups of a node, with images.
+ * The public interface of the shared log: one durable log for all groups of a node, with images.
  *
- * Contract: whatever was acknowledged is there after any crash; nothing is acknowledged before it
- * and everything submitted before it is on the disk. Callbacks, no promises; every callback comes
- * in a later turn than the call it answers. Source: design of the log record, watermarks and
- * recovery in ARCHITECTURE.md; the duties of order follow the Raft thesis §3.8 and §11.7.3
- * (entries, term and vote are durable before they are spoken of).
+ * Contract: everything acknowledged is there after any crash; nothing is acknowledged before it and
+ * everything submitted before it is on disk. Callbacks, no promises; every callback comes in a
+ * later turn than the call it answers. Source: design of the log record, watermarks and recovery in
+ * ARCHITECTURE.md; the ordering duties follow the Raft thesis §3.8 and §11.7.3 (entries, term and
+ * vote are durable before any message mentions them).
  *
- * `openSharedLog` in `open_shared_log.ts` makes one.
+ * `openSharedLog` in `open_shared_log.ts` creates one.
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
 import type { Entropy, MonotonicClock, Scheduler } from "../base/world.ts";
 import type { Storage } from "./storage.ts";
 
-/** What a group must not forget besides its entries (Raft thesis figure 3.1). */
+/** Durable state of a group besides its entries (Raft thesis figure 3.1). */
 export interface HardState {
   readonly term: Term;
-  /** Replica id voted for in `term`; 0: none. */
+  /** Replica id voted for in `term`; 0 if none. */
   readonly vote: number;
-  /** Commit index as known; a hint that may lag, for nobody need save it on its own account. */
+  /** Known commit index; a hint that may lag, because it need not be saved on its own account. */
   readonly commit: LogIndex;
 }
 
-/** One entry as handed to {@link SharedLog.append}. */
+/** An entry passed to {@link SharedLog.append}. */
 export interface LogEntry {
   readonly term: Term;
-  /** The owner's own meaning, `[0, 2^16)`: command, configuration change, empty. */
+  /** Defined by the owner, `[0, 2^16)`: command, configuration change, empty. */
   readonly kind: number;
   /** Copied before `append` returns; at most `WAL_ENTRY_BYTES_MAX` bytes. */
   readonly data: Uint8Array;
 }
 
-/** Where an image stands in its group's log. */
+/** Position of an image in its group's log. */
 export interface ImagePoint {
-  /** The last entry that the image contains. */
+  /** Index of the last entry that the image contains. */
   readonly index: LogIndex;
-  /** That entry's term. */
+  /** Term of that entry. */
   readonly term: Term;
   /** The group's configuration at `index`, opaque; empty while groups are local. */
   readonly configuration: Uint8Array;
 }
 
 /**
- * Answers one submission: `undefined` when it is durable, else why it is not. It may submit more; it
- * must not throw, for those behind it wait for their answers in the same call.
+ * Receives the outcome of one submission: `undefined` when it is durable, otherwise the error. It
+ * may submit more; it must not throw, because later submissions are answered in the same call.
  */
 export type LogDone = (error: RegistryError | undefined) => void;
 
 /**
- * What recovery tells, in this order: each `hardState`; then for each group that has one its image
- * (`imageStart`, `imageChunk`…, `imageEnd`); then each live `entry`, with ascending index and no
- * gap within a group, groups interleaved; then `ready`. Or, at any point, `failed`.
+ * Receiver of the results of recovery, in this order: each `hardState`; then for each group that
+ * has one its image (`imageStart`, `imageChunk`…, `imageEnd`); then each live `entry`, with
+ * ascending index and no gap within a group, groups interleaved; then `ready`. Or, at any point,
+ * `failed`.
  *
- * Every entry is handed out that may have been acknowledged; the last few of a group may be ones
- * that never were (the crash came before the answer), which Raft and a caller that was told nothing
- * both allow. The crash may have come between entries or an image and the hard state that went with
- * them: then its term may be below theirs, and its commit index below the image. Bytes are views that end with the call: copy what is kept. A handler that throws ends
- * the opening with `failed`.
+ * Every entry that may have been acknowledged is handed out. The last few of a group may never have
+ * been acknowledged (the crash came before the answer), which is allowed by Raft and by a caller
+ * that received no answer. The crash may have come between entries or an image and the hard state
+ * saved with them: then its term may be below theirs, and its commit index below the image. Bytes
+ * are views that are valid during the call only: copy what is kept. A handler that throws ends the
+ * opening with `failed`.
  */
 export interface SharedLogHandlers {
   hardState(group: GroupId, state: HardState): void;
@@ -65,58 +67,60 @@ export interface SharedLogHandlers {
   imageChunk(group: GroupId, chunk: Uint8Array): void;
   imageEnd(group: GroupId): void;
   entry(group: GroupId, index: LogIndex, term: Term, kind: number, data: Uint8Array): void;
-  /** The log is open for use; the last call of recovery. */
+  /** Called last by recovery: the log is open for use. */
   ready(log: SharedLog): void;
   /**
-   * The log cannot be opened: `corrupt` (file and offset in the message, the file in
+   * Called when the log cannot be opened: `corrupt` (file and offset in the message, the file in
    * `fields.field`), `storage_unavailable`, `internal`. The storage may then be closed.
    */
   failed(error: RegistryError): void;
-  /** Bytes that nobody was promised were cut from the end of the log; for the record. */
+  /** Called when unacknowledged bytes were cut from the end of the log; for information. */
   cut?(notice: CutNotice): void;
-  /** Acknowledged data is gone, and that was accepted; what, in words. */
+  /**
+   * Called when acknowledged data was lost and the loss accepted, with a description of the loss.
+   */
   lost?(what: string, generation: number): void;
-  /** The log's mark cannot be written at present; told once of each run of failures. */
+  /** Called once per series of failures to write the log's mark. */
   unmarked?(error: RegistryError): void;
-  /** A sync failed: nothing more will ever be acknowledged. Give up leaderships; restart. */
+  /** Called when a sync failed: nothing more is acknowledged. Give up leaderships and restart. */
   poisoned(error: RegistryError): void;
-  /** No room on the disk (`false`), or room again (`true`). */
+  /** Called when the disk is full (`false`), or has space again (`true`). */
   writable?(writable: boolean): void;
-  /** The time that one sync of the log took, ms. */
+  /** Called after each sync of the log with its duration, ms. */
   synced?(durationMs: number): void;
 }
 
-/** What recovery cut from the end of the log. */
+/** A cut of the end of the log by recovery. */
 export interface CutNotice {
   readonly file: string;
   readonly offset: number;
-  /** Position in the log below which all was known to be synced. */
+  /** Position in the log below which everything was known to be synced. */
   readonly watermark: number;
   readonly reason: string;
 }
 
-/** How much the log may take, and how it is laid out. All in bytes but the last. */
+/** Size limits and layout of the log, in bytes except for the last. */
 export interface SharedLogLimits {
-  /** A segment's size, `[64 KiB, 1 GiB]`; default `WAL_SEGMENT_BYTES`. */
+  /** Size of a segment, `[64 KiB, 1 GiB]`; default `WAL_SEGMENT_BYTES`. */
   readonly segmentBytes?: number;
-  /** Segments above this are freed by compaction; default `WAL_SOFT_BYTES`. */
+  /** Size of the log above which compaction frees segments; default `WAL_SOFT_BYTES`. */
   readonly softBytes?: number;
-  /** Appends are refused before segments reach this; default `WAL_HARD_BYTES`. */
+  /** Size of the log at which appends are refused; default `WAL_HARD_BYTES`. */
   readonly hardBytes?: number;
-  /** After how many ms without a write a watermark is written; default `WAL_IDLE_MS`. */
+  /** Time without a write after which a watermark is written, ms; default `WAL_IDLE_MS`. */
   readonly idleMs?: number;
 }
 
-/** Everything a log stands on. */
+/** Options of a log. */
 export interface SharedLogOptions {
-  /** Opened on the log's own folder and used by nobody else; the log closes it. */
+  /** Opened on the log's own folder, for the log's exclusive use; the log closes it. */
   readonly storage: Storage;
   /**
-   * Opened on a folder outside of the log's, for the mark by which its loss is found out; the log
-   * closes it. Default: no mark is kept, and a log that lost its end is believed.
+   * Opened on a folder outside of the log's, for the mark that detects a loss of the log; the log
+   * closes it. Default: no mark is kept, and the loss of the log's end goes undetected.
    */
   readonly markStorage?: Storage;
-  /** True: the operator accepts that acknowledged data is gone. The generation is raised then. */
+  /** True if the operator accepts the loss of acknowledged data; the generation is then raised. */
   readonly acceptDataLoss?: boolean;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
@@ -125,9 +129,9 @@ export interface SharedLogOptions {
   readonly handlers: SharedLogHandlers;
 }
 
-/** Figures for metrics; counts since the log was opened, sizes as of now. */
+/** Statistics for metrics; counts since the log was opened, current sizes. */
 export interface SharedLogStats {
-  /** Bytes handed to the disk for the log, padding included. */
+  /** Bytes written to disk for the log, including padding. */
   readonly writtenBytes: number;
   readonly imageBytesWritten: number;
   readonly imagesWritten: number;
@@ -141,18 +145,18 @@ export interface SharedLogStats {
   /** Entry records in segments that recovery would still hand out. */
   readonly liveBytes: number;
   readonly liveEntries: number;
-  /** Submitted and not yet answered. */
+  /** Bytes submitted and not yet answered. */
   readonly pendingBytes: number;
   /**
-   * Age of the oldest record not yet durable, ms by the log's clock, the log's own watermark
-   * included; 0: there is none. What grows here is a disk that is stuck, or far too slow.
+   * Age of the oldest record not yet durable, ms by the log's clock, including the log's own
+   * watermark; 0 if there is none. Growth means a stuck or far too slow disk.
    */
   readonly oldestPendingMs: number;
   readonly writable: boolean;
   readonly poisoned: boolean;
 }
 
-/** A group that keeps a segment alive. */
+/** A group whose live entries keep a segment from being freed. */
 export interface SegmentHolder {
   readonly group: GroupId;
   /** Its live entries in that segment, `[firstIndex, lastIndex]`. */
@@ -164,34 +168,35 @@ export interface SegmentHolder {
 /**
  * The open log.
  *
- * **What the owner may assume.** Submissions are answered in the order in which they were made,
- * across all groups; an image stands apart, answered when its file and its mark are durable, or with
- * an error of its own. When one is answered with an error, every one made after it and not answered
- * yet is answered with an error too, before any later one succeeds: so the entries of a group that
- * are acknowledged are always a prefix of those submitted, and no gap can come about.
+ * **Guarantees.** Submissions are answered in the order in which they were made, across all groups.
+ * Images are answered separately, when their file and their mark are durable, or with an error of
+ * their own. When a submission is answered with an error, every one made after it and not answered
+ * yet is answered with an error too, before any later one succeeds. The acknowledged entries of a
+ * group are therefore always a prefix of those submitted, without gaps.
+ *
  * After an error `storage_unavailable` the group's log ends at {@link SharedLog.lastIndex} (its
- * last acknowledged entry); what was submitted above it is gone from this log and must be
- * submitted again, from `lastIndex + 1`, by whoever still wants it. (A crash between the failure
- * and the cut may let recovery hand such an entry out none the less: its outcome is *not known*,
- * never *refused*.) Poison answers every outstanding and later submission with
- * `storage_unavailable`; there the outcome of what was outstanding is not known either.
+ * last acknowledged entry). Entries submitted above it are gone from this log and must be submitted
+ * again, from `lastIndex + 1`, if they are still wanted. (A crash between the failure and the cut
+ * may let recovery hand such an entry out nevertheless: its outcome is *not known*, never
+ * *refused*.) A failed sync answers every outstanding and later submission with
+ * `storage_unavailable`; the outcome of the outstanding ones is not known either.
  *
  * **Refusals** are returned at once (`overloaded` with `retryAfterMs`; `storage_unavailable`;
- * `too_large`; `shutting_down`): then nothing was done, `done` is never called, and the next
- * `append` of the group must start at the refused index. Bugs throw: a gap in a group's indexes is
- * an InvariantError.
+ * `too_large`; `shutting_down`): nothing was done, `done` is never called, and the next `append` of
+ * the group must start at the refused index. Bugs throw: a gap in a group's indexes is an
+ * InvariantError.
  */
 export interface SharedLog {
   /**
-   * The generation under which the groups give out incarnations; greater than any before where
-   * acknowledged data was lost and the operator accepted it. Each group begins at
-   * `firstTermOf(generation)` at least.
+   * Generation under which the groups assign incarnations; greater than any before if acknowledged
+   * data was lost and the operator accepted it. Each group's terms are at least
+   * `firstTermOf(generation)`.
    */
   readonly generation: number;
 
   /**
-   * Appends entries of a group: its log ends before `firstIndex` from now on, then come these.
-   * `firstIndex` is at most one above the last index submitted and above the image's index.
+   * Appends entries of a group: its log is truncated before `firstIndex`, then these follow.
+   * `firstIndex` is at most one above the last submitted index, and above the image's index.
    * Submissions of one turn, of all groups, share one write and one sync.
    */
   append(
@@ -201,7 +206,7 @@ export interface SharedLog {
     done: LogDone,
   ): RegistryError | undefined;
 
-  /** As `append` with one entry, without the array. */
+  /** Does the same as `append` with one entry, without the array. */
   appendOne(
     group: GroupId,
     index: LogIndex,
@@ -210,19 +215,19 @@ export interface SharedLog {
   ): RegistryError | undefined;
 
   /**
-   * Makes a group's term, vote and commit durable; the newest wins. Where it goes with entries it is
-   * saved after their append, in the same turn: a crash keeps a prefix of what was submitted, and a
-   * commit index without the entries that it speaks of would speak of those that they truncated. Both
-   * are durable before anybody is told of either.
+   * Makes a group's term, vote and commit durable; the newest wins. A hard state that belongs to
+   * entries is saved after their append, in the same turn: a crash keeps a prefix of the
+   * submissions, and a commit index without its entries would apply to the entries that they
+   * truncated. Both must be durable before any message mentions either.
    */
   saveHardState(group: GroupId, state: HardState, done?: LogDone): RegistryError | undefined;
 
   /**
    * Replaces the entries of a group up to `point.index`, which is acknowledged, by an image of the
-   * group's own state; entries above it stay. `chunks` is drained before this returns, each chunk
-   * copied, so it may read live state; recovery may hand the same bytes out cut otherwise. When
-   * `done` reports success the image is what recovery will hand out; on failure the former image
-   * and the entries stand. One image of a group at a time.
+   * group's own state; entries above it stay. `chunks` is drained before this returns and each
+   * chunk copied, so it may read live state; recovery may hand out the same bytes in different
+   * chunks. When `done` reports success, recovery will hand out this image; on failure the former
+   * image and the entries stay. One image of a group at a time.
    */
   writeImage(
     group: GroupId,
@@ -232,13 +237,13 @@ export interface SharedLog {
   ): RegistryError | undefined;
 
   /**
-   * As `writeImage`, with an image from a leader: it replaces the group's whole log, acknowledged
-   * and outstanding entries at and above `point.index` too, for they may contradict what the image
-   * contains (Raft thesis §5.1). The log goes on above it.
+   * Does the same as `writeImage` with an image from a leader: it replaces the group's whole log,
+   * including acknowledged and outstanding entries at and above `point.index`, because they may
+   * conflict with the image's content (Raft thesis §5.1). The log continues above it.
    *
-   * An image of the group that is under way ends with `canceled`. Until `done` nothing is appended to
-   * the group; and no hard state whose commit index is the image's is saved, for until then the
-   * entries that it would speak of are those that the image replaces.
+   * An image of the group that is in progress ends with `canceled`. Until `done`, nothing may be
+   * appended to the group, and no hard state with the image's commit index may be saved, because
+   * until then that index refers to the entries that the image replaces.
    */
   installImage(
     group: GroupId,
@@ -248,35 +253,37 @@ export interface SharedLog {
   ): RegistryError | undefined;
 
   /**
-   * The group's replica is gone from this node: its entries, hard state and image end, all at once.
-   * When `done` reports success no recovery hands any of it out; on failure all of it stands, but for
-   * an image under way, which ends with `canceled` either way. What is submitted for the group from
-   * the call on belongs to another replica, whose log begins at index 1 or with an image installed.
+   * Removes the group's replica from this node: its entries, hard state and image end atomically.
+   * When `done` reports success, no recovery hands any of it out; on failure all of it stays,
+   * except for an image in progress, which ends with `canceled` either way. Later submissions for
+   * the group belong to another replica, whose log begins at index 1 or with an installed image.
    */
   forget(group: GroupId, done: LogDone): RegistryError | undefined;
 
-  /** The last acknowledged index of a group, or its image's; 0 for one never seen, or forgotten. */
+  /**
+   * Returns the last acknowledged index of a group, or its image's; 0 if never seen or forgotten.
+   */
   lastIndex(group: GroupId): LogIndex;
 
-  /** The index of the group's durable image; 0: none. */
+  /** Returns the index of the group's durable image; 0 if none. */
   imageIndex(group: GroupId): LogIndex;
 
-  /** Live entries of a group that a restart would replay: count and bytes. */
+  /** Returns the count and bytes of a group's live entries, which a restart would replay. */
   live(group: GroupId): { readonly entries: number; readonly bytes: number };
 
-  /** Who holds live entries in the oldest segment that is not written to any more. */
+  /** Returns the groups with live entries in the oldest segment that is not the active one. */
   oldestHolders(): readonly SegmentHolder[];
 
   /**
-   * Copies the live entries that `groups` hold in the oldest segment to the log's end, so that
-   * the segment can go; entries that die meanwhile are left out. One call at a time.
+   * Copies the live entries that `groups` hold in the oldest segment to the log's end, so that the
+   * segment can be freed; entries that die meanwhile are left out. One call at a time.
    */
   relocateOldest(groups: ReadonlySet<GroupId>, done: LogDone): RegistryError | undefined;
 
   stats(): SharedLogStats;
 
   /**
-   * Answers all that was submitted, writes and syncs a last watermark, closes the storage. Later
+   * Answers all submissions, writes and syncs a last watermark, and closes the storage. Later
    * submissions are refused with `shutting_down`.
    */
   close(done: LogDone): void;

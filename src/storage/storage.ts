@@ -1,18 +1,18 @@
 /**
- * The disk as an interface: one folder of flat files, operations submitted, completions drained.
+ * The disk interface: one folder of flat files, operations submitted, completions drained.
  *
- * Contract: `submit` never blocks on the disk and never calls back; a completion lies in a queue
+ * Contract: `submit` never blocks on the disk and never calls back. A completion stays in a queue
  * until the owner drains it, in the order in which the operations finished. Bytes of an operation
- * belong to the storage from `submit` to its completion. Operations on one file may run side by
- * side: whoever needs an order waits for the completion. A failed sync poisons the storage for
- * good, for the kernel may have dropped the pages it could not write (Rebello et al., "Can
- * Applications Recover from fsync Failures?", USENIX ATC 2020). Two implementations, one suite:
- * `memory_storage.ts` and `file_storage.ts`.
+ * belong to the storage from `submit` to its completion. Operations on one file may run
+ * concurrently: a caller that needs an order waits for the completion. A failed sync poisons the
+ * storage for good, because the kernel may have dropped the pages that it could not write (Rebello
+ * et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). There are two
+ * implementations with one test suite: `memory_storage.ts` and `file_storage.ts`.
  */
 
 /** One operation on a file of the folder. File names have no separators. */
 export type StorageOperation =
-  /** Writes all of `bytes` at `position`; makes the file if there is none. */
+  /** Writes all of `bytes` at `position`; creates the file if it does not exist. */
   | {
     readonly kind: "write";
     readonly file: string;
@@ -26,36 +26,36 @@ export type StorageOperation =
     readonly position: number;
     readonly target: Uint8Array;
   }
-  /** Makes durable what writes that completed before this was submitted put into the file. */
+  /** Makes the data of writes durable that completed before this was submitted. */
   | { readonly kind: "sync"; readonly file: string }
-  /** Makes durable which files there are and what they are called. */
+  /** Makes the files' existence and names durable. */
   | { readonly kind: "syncFolder" }
-  /** Gives a file another name, replacing what had it. */
+  /** Renames a file, replacing one of that name. */
   | { readonly kind: "rename"; readonly file: string; readonly to: string }
   /** Removes a file. */
   | { readonly kind: "remove"; readonly file: string }
-  /** Cuts a file to `size` bytes, or extends it with zeros. */
+  /** Truncates a file to `size` bytes, or extends it with zeros. */
   | { readonly kind: "truncate"; readonly file: string; readonly size: number }
   /** Lists all files with their sizes, by ascending name. */
   | { readonly kind: "list" }
-  /** Gives back what is held open for a file; the next operation opens it again. */
+  /** Releases what is held open for a file; the next operation opens it again. */
   | { readonly kind: "release"; readonly file: string };
 
-/** Names one submitted operation; grows by one with each. */
+/** Identifier of a submitted operation; grows by one with each. */
 export type Ticket = number;
 
-/** Why an operation failed. */
+/** The reason of a failed operation. */
 export type StorageFailureKind =
-  /** No room: what was written of it is undefined, and it may be tried again. */
+  /** No space: what was written of it is undefined, and it may be retried. */
   | "no_space"
-  /** There is no such file. */
+  /** The file does not exist. */
   | "not_found"
   /** A sync failed before: terminal. */
   | "poisoned"
-  /** Anything else that the system reports. */
+  /** Any other error reported by the system. */
   | "io";
 
-/** A failed operation; `message` names the operation, the file and the system's words. */
+/** A failed operation; `message` names the operation, the file and the system's message. */
 export interface StorageFailure {
   readonly kind: StorageFailureKind;
   readonly message: string;
@@ -67,35 +67,38 @@ export interface StoredFile {
   readonly size: number;
 }
 
-/** The end of one operation. */
+/** The completion of one operation. */
 export interface StorageCompletion {
   readonly ticket: Ticket;
-  /** `undefined`: it succeeded. */
+  /** `undefined` on success. */
   readonly failure: StorageFailure | undefined;
-  /** Of a read: the bytes read. */
+  /** Of a read: number of bytes read. */
   readonly byteCount: number;
-  /** Of a list. */
+  /** Of a list: the files. */
   readonly files: readonly StoredFile[];
 }
 
 /** A folder on a disk. */
 export interface Storage {
-  /** What the folder is called in messages. */
+  /** Name of the folder in messages. */
   readonly name: string;
-  /** True once a sync failed: writing operations fail from then on, reads go on. */
+  /** True once a sync failed: operations that write fail from then on, reads continue. */
   readonly poisoned: boolean;
   /**
-   * Sets who is told that completions wait. `notify` is called in a turn of its own, once for each
-   * time that the queue stops being empty.
+   * Sets the function that is notified of waiting completions. `notify` is called in a turn of its
+   * own, once each time that the queue becomes non-empty.
    */
   attach(notify: () => void): void;
-  /** Takes an operation; its completion is drained later, even when it fails at once. */
+  /** Accepts an operation; its completion is drained later, even when it fails at once. */
   submit(operation: StorageOperation): Ticket;
-  /** Hands out what finished, in that order; what `each` submits finishes in a later drain. */
+  /**
+   * Passes on completions in the order of finishing; what `each` submits completes in a later
+   * drain.
+   */
   drain(each: (completion: StorageCompletion) => void): void;
   /**
-   * Gives the folder and its lock back. Operations under way still finish on the disk, but nothing
-   * completes any more; what is submitted later is dropped.
+   * Releases the folder and its lock. Operations in progress still finish on the disk, but nothing
+   * completes any more; later submissions are dropped.
    */
   close(): void;
 }

@@ -1,4 +1,7 @@
-/** Joins a storage to callbacks: each operation is submitted with what is to happen at its end. */
+/**
+ * A callback interface to a storage: each operation is submitted with a callback for its
+ * completion.
+ */
 import type {
   Storage,
   StorageCompletion,
@@ -7,7 +10,7 @@ import type {
   Ticket,
 } from "./storage.ts";
 
-/** The end of an operation. */
+/** Callback at the end of an operation. */
 export type OnCompletion = (
   failure: StorageFailure | undefined,
   completion: StorageCompletion,
@@ -28,17 +31,20 @@ export class StorageDriver {
     storage.attach(() => storage.drain(this.#each));
   }
 
-  /** What the folder is called. */
+  /** Name of the folder. */
   get name(): string {
     return this.#storage.name;
   }
 
-  /** Submits; `done` is called once, in a later turn, unless the driver is closed before. */
+  /**
+   * Submits an operation; `done` is called once, in a later turn, unless the driver is closed
+   * before.
+   */
   submit(operation: StorageOperation, done: OnCompletion): void {
     this.#waiting.set(this.#storage.submit(operation), done);
   }
 
-  /** Closes the storage; nothing is called back any more. */
+  /** Closes the storage; no callback is called any more. */
   close(): void {
     this.#waiting.clear();
     this.#storage.close();

@@ -1,8 +1,8 @@
 /**
- * The end of a recovered log, written once more. Where a sync failed before the last start, the
- * kernel may hold pages that it takes for clean and that are on no disk: they read well, and no sync
- * writes them (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
- * Written again they are dirty again. Below the watermark every page was synced once, and well.
+ * Rewrites the end of a recovered log. If a sync failed before the last start, the kernel may hold
+ * pages that it takes for clean and that are on no disk: they read well, and no sync writes them
+ * (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). Rewriting
+ * makes them dirty again. Below the watermark every page was once synced successfully.
  */
 import { WAL_READ_BYTES } from "../base/limits.ts";
 import type { StorageFailure } from "./storage.ts";

@@ -1,7 +1,7 @@
 /**
- * Looking at a log without opening it: the records of one file as plain objects, and a check of a
- * whole folder. Both only read, take no lock, and judge as recovery does (scanner.ts); of a log that
- * is being written they see a moment.
+ * Inspection of a log without opening it: the records of one file as plain objects, and a
+ * verification of a whole folder. Both only read, take no lock, and apply the rules of recovery
+ * (scanner.ts); a log that is being written is seen at one moment.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -41,7 +41,7 @@ import {
 import { LogScanner, type ScannedRecord, type ScanVerdict } from "../wal/scanner.ts";
 import { imageName, imageNumber, segmentName, segmentPosition } from "../wal/segment.ts";
 
-/** One record of a file; which fields are there depends on the op. */
+/** One record of a file; the op determines which fields are present. */
 export interface RecordInfo {
   /** Offset in the file. */
   readonly offset: number;
@@ -54,12 +54,12 @@ export interface RecordInfo {
   readonly position?: number;
   readonly watermark?: number;
   readonly group?: number;
-  /** Of the first entry, or of the last that an image contains. */
+  /** Index of the first entry, or of the last one that an image contains. */
   readonly index?: number;
   readonly term?: number;
   readonly vote?: number;
   readonly commit?: number;
-  /** Sequence number under which relocated entries came first. */
+  /** Sequence number under which relocated entries were first logged. */
   readonly origin?: number;
   readonly entries?: readonly EntryInfo[];
   readonly segment?: number;
@@ -77,39 +77,42 @@ export interface EntryInfo {
   readonly bytes: number;
 }
 
-/** What a check of a folder came to. */
+/** The result of verifying a folder. */
 export interface VerifyReport {
-  /** True when the log would open with nothing lost; a cut of what was never promised is fine. */
+  /** True when the log would open without loss; cutting unacknowledged bytes is not a loss. */
   readonly ok: boolean;
   readonly state: "clean" | "cut" | "damaged" | "empty";
   readonly segments: number;
   readonly records: Readonly<Partial<Record<OpName, number>>>;
   readonly groups: number;
   readonly liveEntries: number;
-  /** Position after the last believed record, and below which all is known to be synced. */
+  /**
+   * Position after the last valid record, and position below which everything is known to be
+   * synced.
+   */
   readonly end: number;
   readonly watermark: number;
-  /** What is wrong, where, in words. */
+  /** Descriptions of what is wrong and where. */
   readonly problems: readonly VerifyProblem[];
   readonly images: number;
-  /** What the log's mark knows to be durable; `undefined`: there is none. */
+  /** The durable point recorded in the log's mark; `undefined` if there is none. */
   readonly mark: Omit<LogMark, "logId"> | undefined;
 }
 
-/** One thing that is wrong. */
+/** One problem found. */
 export interface VerifyProblem {
   readonly file: string;
   readonly offset: number;
   readonly what: string;
 }
 
-/** A folder to be read; bytes are whole files. */
+/** Access to a folder; bytes are whole files. */
 export interface FolderReader {
   names(): readonly string[];
   read(file: string): Uint8Array;
 }
 
-/** A folder on this machine. */
+/** Returns a reader of a folder on this machine. */
 export function folderReader(folder: string): FolderReader {
   return {
     names: () => fs.readdirSync(folder).sort(),
@@ -118,8 +121,9 @@ export function folderReader(folder: string): FolderReader {
 }
 
 /**
- * The records of a segment's or image's bytes, in order. Where none stands it goes on at the next
- * page; a record whose CRC is wrong is given with `crcOk: false` and nothing of its payload.
+ * Returns the records in the bytes of a segment or image, in order. Where there is no record, it
+ * continues at the next page. A record with a wrong CRC is returned with `crcOk: false` and without
+ * its payload.
  */
 export function* inspectRecords(bytes: Uint8Array): Generator<RecordInfo> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -134,7 +138,7 @@ export function* inspectRecords(bytes: Uint8Array): Generator<RecordInfo> {
     const crcOk = checksumHolds(bytes, view, offset, size);
     const frame = { offset, size, op: opName(op) ?? "unknown" as const, crcOk };
     yield crcOk ? { ...frame, ...describe(op, view, bytes, offset, size) } : frame;
-    // The length of a record whose CRC is wrong may be wrong too.
+    // The length of a record with a wrong CRC may be wrong too.
     offset += crcOk ? size : WAL_PAGE_BYTES - offset % WAL_PAGE_BYTES;
   }
 }
@@ -201,10 +205,10 @@ function describeOwn(
 const NO_IMAGE = { index: 0, term: 0, number: 0, byteCount: 0, checksum: 0 };
 
 /**
- * Checks a whole folder as recovery would, images included, and changes nothing.
+ * Verifies a whole folder as recovery would, including images, and changes nothing.
  *
- * @param markBytes the log's mark file; default: there is none, and whether the log's end is gone
- * is not found out.
+ * @param markBytes the log's mark file; by default there is none, and the loss of the log's end is
+ * not detected.
  */
 export function verifyFolder(
   folder: FolderReader,
@@ -258,7 +262,7 @@ export function verifyFolder(
   };
 }
 
-/** What the log lacks of what its mark knows. */
+/** Returns what the log lacks compared to its mark. */
 function markProblems(
   found: FoundMark | "damaged" | "none",
   verdict: ScanVerdict,
@@ -273,7 +277,7 @@ function markProblems(
   return [{ file: segmentName(segment), offset: verdict.end - segment, what }];
 }
 
-/** What the believed records of a folder come to. */
+/** The state that the valid records of a folder amount to. */
 class FolderCheck {
   readonly ledger = new Ledger();
   readonly records: Partial<Record<OpName, number>> = {};
@@ -285,7 +289,7 @@ class FolderCheck {
     this.#feed.take(record);
   }
 
-  /** Gaps in groups, and images that are missing or damaged. */
+  /** Returns gaps in groups, and images that are missing or damaged. */
   problems(folder: FolderReader, logId: Uint8Array, beginning: number): VerifyProblem[] {
     const problems: VerifyProblem[] = [];
     for (const group of this.ledger.groups.values()) {

@@ -4,12 +4,12 @@
  */
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
 
-/** From this part of the limit on, writes are held back. */
+/** Part of the limit from which writes are delayed. */
 const SLOW_FROM = 0.75;
-/** The longest that one write is held back, ms, reached at the limit. */
+/** Maximum delay of a write, ms, reached at the limit. */
 const SLOW_MS_MAX = 50;
 
-/** Holds back the writes of one log. */
+/** The throttle of one log's writes. */
 export class WriteThrottle {
   readonly #clock: MonotonicClock;
   readonly #scheduler: Scheduler;
@@ -18,8 +18,8 @@ export class WriteThrottle {
   #heldUntilMs = 0;
 
   /**
-   * @param fullness what part of its limit the log takes.
-   * @param onFree called when a write that was held back may be tried again.
+   * @param fullness returns the used part of the log's limit, from 0 to 1.
+   * @param onFree called when a delayed write may be tried again.
    */
   constructor(
     { clock, scheduler, fullness, onFree }: {
@@ -35,7 +35,10 @@ export class WriteThrottle {
     this.#onFree = onFree;
   }
 
-  /** True while no write is to begin; else this one may, and the next is perhaps held back. */
+  /**
+   * Reports whether writes must wait. When it returns false, a write may begin, and the next may be
+   * delayed.
+   */
   isHeldBack(): boolean {
     const now = this.#clock.nowMs();
     if (now < this.#heldUntilMs) return true;
