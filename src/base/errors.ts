@@ -118,7 +118,7 @@ export interface ErrorFields {
   readonly field?: string;
   /** Delay before a retry is worthwhile, ms. */
   readonly retryAfterMs?: number;
-  /** How long a negative answer may be cached, ms. */
+  /** Time for which a negative answer may be cached, ms. */
   readonly cacheMs?: number;
   /** Node id of the last known leader. */
   readonly leaderHint?: number;

@@ -52,7 +52,7 @@ export const RECORD_BYTES_MAX = 8_184;
 /** Superseded processes remembered per record, and for how long they are refused, ms. */
 export const SUPERSEDED_PROCESSES_MAX = 4;
 export const SUPERSEDED_MS = 600_000;
-/** How long a removed record's process and sequence are kept to refuse delayed duplicates, ms. */
+/** Retention of a removed record's process and sequence, to refuse delayed duplicates, ms. */
 export const TOMBSTONE_MS = 600_000;
 
 // Time.
@@ -381,7 +381,7 @@ export const LISTS_WAITING_MAX = 64;
 export const REQUESTS_IN_FLIGHT_MAX = 4_096;
 /** Maximum time from a session's first stream to its Hello, ms. */
 export const HELLO_MS_MAX = 5_000;
-/** How long a negative answer may be cached, ms: shorter than anybody waits for a new agent. */
+/** Cache time of a negative answer, ms: shorter than anybody waits for a new agent. */
 export const NEGATIVE_CACHE_MS = 1_000;
 /** Bytes of records after which a page ends: with its receipts it fits a response frame. */
 export const LIST_PAGE_BYTES = 512 * 1024;
@@ -424,7 +424,7 @@ export const CLIENT_ATTEMPT_MS_BASE = 1_000;
 /** Lifetime of a connection, ms, that resets the count of failed attempts. */
 export const CLIENT_STABLE_MS = 5_000;
 /**
- * How long an abandoned request keeps its slot beyond its deadline, ms: the server still has it.
+ * Time for which an abandoned request keeps its slot after its deadline, ms: the server still has it.
  */
 export const CLIENT_ABANDONED_MS = 1_000;
 /**
@@ -596,7 +596,7 @@ export const RENEWAL_RETRY_MS_MAX = 60_000;
  * expire in the meantime.
  */
 export const RENEWAL_SESSION_LEFT_MS_MIN = 30_000;
-/** How long a due renewal waits for a client to connect, ms: as long as connecting may take. */
+/** Time for which a due renewal waits for a client to connect, ms: as long as connecting may take. */
 export const RENEWAL_SESSION_WAIT_MS = 5_000;
 /**
  * Lifetime of a region's intermediate, ms; its successor is issued at half of it, so that they
@@ -699,10 +699,10 @@ export const TOKEN_BYTES_MAX = 4 * 1024;
 export const TOKEN_GRANTS_MAX = 131_072;
 /** The same per lineage: a token every minute, each with the longest life. */
 export const TOKEN_GRANTS_PER_LINEAGE_MAX = 16;
-/** How long an ended grant is remembered, ms: records that depend on it end long before. */
+/** Retention of an ended grant, ms: records that depend on it end long before. */
 export const TOKEN_GRANT_KEPT_MS = 86_400_000;
 /**
- * How long a record outlives the token that granted it, ms: issuing the next token as the last one
+ * Time by which a record outlives the token that granted it, ms: issuing the next token as the last one
  * expires takes a moment, and the clocks of issuer and leader differ.
  */
 export const RECORD_GRANT_GRACE_MS = 10_000;

@@ -122,7 +122,7 @@ export class LogEngine implements SharedLog {
     });
   }
 
-  /** How far the log is durable. */
+  /** Point up to which the log is durable. */
   get durable(): DurablePoint {
     return this.#writer.durable;
   }

@@ -155,7 +155,7 @@ export class LogWriter {
     return this.#end;
   }
 
-  /** How far the log is durable. */
+  /** Point up to which the log is durable. */
   get durable(): DurablePoint {
     return { sequence: this.#durableSequence, position: this.#watermark };
   }

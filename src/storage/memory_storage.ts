@@ -22,8 +22,8 @@ import type {
 } from "./storage.ts";
 
 /**
- * The injected outcome of an operation: a failure of that kind, `hold` until {@link
- * MemoryDisk.releaseHeld}, or `undefined` for success. A write that fails for lack of space still
+ * The injected outcome of an operation: a failure of that kind, `hold` until
+ * {@link MemoryDisk.releaseHeld}, or `undefined` for success. A write that fails for lack of space still
  * writes its first half; a failed sync leaves its pages in the cache, clean, and off the disk.
  */
 export type Fault = "no_space" | "io" | "hold" | undefined;
@@ -36,8 +36,8 @@ export class MemoryDisk {
   /** Called for each operation when it is performed; set by tests. */
   intercept: (operation: StorageOperation) => Fault = () => undefined;
   /**
-   * Returns the duration of an operation from its submission, ms; Infinity holds it until {@link
-   * MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn, in
+   * Returns the duration of an operation from its submission, ms; Infinity holds it until
+   * {@link MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn, in
    * order.
    */
   delayMs: (operation: StorageOperation) => number = () => 0;

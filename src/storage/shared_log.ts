@@ -105,7 +105,7 @@ export interface SharedLogLimits {
   readonly segmentBytes?: number;
   /** Size of the log above which compaction frees segments; default `WAL_SOFT_BYTES`. */
   readonly softBytes?: number;
-  /** Size of the log at which appends are refused; default `WAL_HARD_BYTES`. */
+  /** Maximum size of the log, above which appends are refused; default `WAL_HARD_BYTES`. */
   readonly hardBytes?: number;
   /** Time without a write after which a watermark is written, ms; default `WAL_IDLE_MS`. */
   readonly idleMs?: number;

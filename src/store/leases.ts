@@ -99,8 +99,8 @@ export class Leases {
    * logged before.
    *
    * A restart continues from the last logged time. The time lost by that is kept below what remains
-   * of the shortest lease. Renewals leave the known end of that lease too early: see {@link
-   * findNextDueMs}.
+   * of the shortest lease. Renewals leave the known end of that lease too early: see
+   * {@link findNextDueMs}.
    */
   get timeLogMs(): number {
     if (!this.#leading || !this.#state.wantsTime) return Infinity;
