@@ -424,7 +424,8 @@ export const CLIENT_ATTEMPT_MS_BASE = 1_000;
 /** Lifetime of a connection, ms, that resets the count of failed attempts. */
 export const CLIENT_STABLE_MS = 5_000;
 /**
- * Time for which an abandoned request keeps its slot after its deadline, ms: the server still has it.
+ * Time for which an abandoned request keeps its slot after its deadline, ms: the server still has
+ * it.
  */
 export const CLIENT_ABANDONED_MS = 1_000;
 /**
@@ -596,7 +597,7 @@ export const RENEWAL_RETRY_MS_MAX = 60_000;
  * expire in the meantime.
  */
 export const RENEWAL_SESSION_LEFT_MS_MIN = 30_000;
-/** Time for which a due renewal waits for a client to connect, ms: as long as connecting may take. */
+/** Time a due renewal waits for a client to connect, ms: as long as connecting may take. */
 export const RENEWAL_SESSION_WAIT_MS = 5_000;
 /**
  * Lifetime of a region's intermediate, ms; its successor is issued at half of it, so that they
@@ -702,8 +703,8 @@ export const TOKEN_GRANTS_PER_LINEAGE_MAX = 16;
 /** Retention of an ended grant, ms: records that depend on it end long before. */
 export const TOKEN_GRANT_KEPT_MS = 86_400_000;
 /**
- * Time by which a record outlives the token that granted it, ms: issuing the next token as the last one
- * expires takes a moment, and the clocks of issuer and leader differ.
+ * Time by which a record outlives the token that granted it, ms: issuing the next token as the last
+ * one expires takes a moment, and the clocks of issuer and leader differ.
  */
 export const RECORD_GRANT_GRACE_MS = 10_000;
 /** Interval at which a leader checks whether rights of its records have ended, ms. */

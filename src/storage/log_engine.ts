@@ -215,7 +215,7 @@ export class LogEngine implements SharedLog {
     const last = this.#submitted.acknowledged(group);
     assert(
       point.index > 0 && point.index >= image && point.index <= last,
-      `Image of group ${group} must stand in [${image}, ${last}]: its index is ${point.index}`,
+      `Image of group ${group} must be in [${image}, ${last}]: its index is ${point.index}`,
     );
     const refusal = this.#refusalOfState();
     if (refusal !== undefined) return refusal;
@@ -231,7 +231,7 @@ export class LogEngine implements SharedLog {
     const image = this.#submitted.imageIndex(group);
     assert(
       point.index > 0 && point.index >= image,
-      `Image for group ${group} must not stand before ${image}: its index is ${point.index}`,
+      `Image for group ${group} must not be before ${image}: its index is ${point.index}`,
     );
     const refusal = this.#refusalOfState();
     if (refusal !== undefined) return refusal;

@@ -81,7 +81,7 @@ export class LogImages {
     assert(!installs, `Append to group ${group} must wait for the image that replaces its log`);
     assert(
       first > index,
-      `Append to group ${group} must begin above its image under way, ${index}: it begins at ${first}`,
+      `Append to group ${group} must begin above its pending image, ${index}: it begins at ${first}`,
     );
   }
 
@@ -109,7 +109,7 @@ export class LogImages {
       );
     }
     if (installs) this.cancel(group);
-    assert(!this.#underWay.has(group), `Image of group ${group} must be alone: one is under way`);
+    assert(!this.#underWay.has(group), `Image of group ${group} must wait: one is in progress`);
     const underWay: UnderWay = { installs, index, canceled: false };
     this.#underWay.set(group, underWay);
     const number = ++this.#numberMax;
@@ -150,7 +150,7 @@ export class LogImages {
 
   #mark(group: number, image: WalImage, underWay: UnderWay, done: LogDone): void {
     if (underWay.canceled) {
-      const why = `Image of group ${group} is not wanted any more`;
+      const why = `Image of group ${group} was canceled`;
       return done(new RegistryError("canceled", why));
     }
     const refusal = this.#writer.refusal();

@@ -23,8 +23,9 @@ import type {
 
 /**
  * The injected outcome of an operation: a failure of that kind, `hold` until
- * {@link MemoryDisk.releaseHeld}, or `undefined` for success. A write that fails for lack of space still
- * writes its first half; a failed sync leaves its pages in the cache, clean, and off the disk.
+ * {@link MemoryDisk.releaseHeld}, or `undefined` for success. A write that fails for lack of
+ * space still writes its first half; a failed sync leaves its pages in the cache, clean, and off
+ * the disk.
  */
 export type Fault = "no_space" | "io" | "hold" | undefined;
 
@@ -37,8 +38,8 @@ export class MemoryDisk {
   intercept: (operation: StorageOperation) => Fault = () => undefined;
   /**
    * Returns the duration of an operation from its submission, ms; Infinity holds it until
-   * {@link MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn, in
-   * order.
+   * {@link MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn,
+   * in order.
    */
   delayMs: (operation: StorageOperation) => number = () => 0;
   /** When set, operations that wait together are performed in an order drawn from it. */

@@ -130,7 +130,7 @@ function checkClaim(state: PartitionState, agent: AgentView): ApplyReply | undef
   }
   if (claim.index === 0) return invalid("claim", "Claim must come with a domain: found none");
   if (!state.isRevoked(agent.id, claim)) return undefined;
-  return refusal("claim_revoked", `Claim ${describe(claim)} was revoked: make a new one`, { claim });
+  return refusal("claim_revoked", `Claim ${describe(claim)} was revoked: make another`, { claim });
 }
 
 function planPut(

@@ -99,7 +99,7 @@ export class AuditLog {
 
   /** @param entriesMax number of entries kept, at least 1. */
   constructor(entriesMax = AUDIT_ENTRIES_MAX) {
-    assert(entriesMax > 0, "An audit log keeps at least one entry");
+    assert(entriesMax > 0, "An audit log must keep at least one entry");
     this.#entriesMax = entriesMax;
   }
 
@@ -155,7 +155,7 @@ export class AuditLog {
       readonly entries: readonly Uint8Array[];
     },
   ): void {
-    assert(this.#count === 0, "Only an empty audit log takes another's entries");
+    assert(this.#count === 0, "An audit log must be empty to be restored");
     const verdict = verifyAudit(anchor, entries);
     if (!verdict.ok) {
       throw new RegistryError("corrupt", `Audit log is broken at ${verdict.at}: ${verdict.reason}`);

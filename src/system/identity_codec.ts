@@ -93,9 +93,9 @@ export function encodeGrant(
 /** Returns a logged grant as a plain value. */
 export function grantFromWire({ detail: _, grants, ...rest }: GrantCommand): TokenGrant {
   if (rest.tokenId === "" || rest.tokenId.length > TOKEN_NAME_BYTES_MAX) {
-    throw malformed("token without an id");
+    throw malformed("a token without an id");
   }
-  if (rest.lineage < 2) throw malformed(`grant for lineage ${rest.lineage}`);
+  if (rest.lineage < 2) throw malformed(`a grant for lineage ${rest.lineage}`);
   return { ...rest, grants: grantsFromWire(grants) };
 }
 
@@ -150,7 +150,7 @@ export function tokenFromWire(wire: JoinTokenRecord | undefined): JoinToken {
 export function lineageFromWire(wire: LineageRecord | undefined): Lineage {
   const { lineage, version, subject, latestUsed, stopped, ...rest } = present(wire);
   const reason = STOP_REASONS[stopped];
-  if (stopped !== 0 && reason === undefined) throw malformed(`reason ${stopped}`);
+  if (stopped !== 0 && reason === undefined) throw malformed(`stop reason ${stopped}`);
   const { previous } = rest;
   return {
     lineage,
@@ -168,7 +168,8 @@ export function lineageFromWire(wire: LineageRecord | undefined): Lineage {
 
 function leafFromWire(leaf: LeafRecord): IssuedLeaf {
   if (leaf.generation === 0) throw malformed("generation 0");
-  if (leaf.issuerKeyId.length !== 20) throw malformed("key identifier");
+  const { length } = leaf.issuerKeyId;
+  if (length !== 20) throw malformed(`a key identifier of ${length} bytes`);
   return leaf;
 }
 
@@ -179,10 +180,10 @@ function grantsFromWire(wire: GrantsRecord | undefined): Grants {
 }
 
 function present<T>(value: T | undefined): T {
-  if (value === undefined) throw malformed("missing record");
+  if (value === undefined) throw malformed("no record");
   return value;
 }
 
 function malformed(what: string): RegistryError {
-  return new RegistryError("malformed", `Identity record must be whole: found a ${what}`);
+  return new RegistryError("malformed", `Identity record must be valid: found ${what}`);
 }

@@ -376,5 +376,5 @@ function full(what: string, max: number): RegistryError {
 }
 
 function malformed(what: string): RegistryError {
-  return new RegistryError("malformed", `Command about identities must be sound: found ${what}`);
+  return new RegistryError("malformed", `Identity command must be valid: found ${what}`);
 }

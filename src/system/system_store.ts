@@ -235,7 +235,7 @@ export class SystemStore {
 
   #create(genesis: Genesis, index: number): SystemReply {
     if (this.#genesis !== undefined) {
-      return refusal("wrong_cluster", "Cluster must not exist yet: it was created before");
+      return refusal("wrong_cluster", "Cluster must not exist yet: it was created already");
     }
     if (isNilUuid(genesis.clusterId)) return invalid("Cluster id must not be nil: it is");
     if (!isPartitionCount(genesis.partitionCount)) {
@@ -261,7 +261,7 @@ export class SystemStore {
       );
     }
     if (!this.#members.has(member.nodeId) && this.#members.size === MEMBERS_MAX) {
-      return refusal("too_large", `Members must be at most ${MEMBERS_MAX}: there are as many`);
+      return refusal("too_large", `Members must be at most ${MEMBERS_MAX}: there is no place left`);
     }
     this.#members.set(member.nodeId, Object.freeze(member));
     this.#ringNumber = index;
@@ -282,9 +282,9 @@ export class SystemStore {
       return OK;
     }
     if (!this.#members.has(nodeId)) {
-      return refusal("not_found", `Node ${nodeId} is no member`);
+      return refusal("not_found", `Node ${nodeId} is not a member`);
     }
-    if (this.#members.size === 1) return invalid("The last member must stay: it is the cluster");
+    if (this.#members.size === 1) return invalid("The last member of a cluster cannot be removed");
     if (this.#removed.size === REMOVED_MEMBERS_MAX) {
       return refusal("too_large", `At most ${REMOVED_MEMBERS_MAX} members can be removed`);
     }
