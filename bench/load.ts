@@ -165,6 +165,8 @@ function countingDialer(dialer: Dialer, counts: { written: number; read: number 
   });
   return {
     transport: dialer.transport,
+    authenticatesPeers: dialer.authenticatesPeers,
+    pinsServer: dialer.pinsServer,
     dial: async (endpoint, options): Promise<Session> => {
       const session = await dialer.dial(endpoint, options);
       return new Proxy(session, {

@@ -52,6 +52,8 @@ export interface CarrierSessionOptions {
   readonly transport: TransportName;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
+  /** Default: false. */
+  readonly authenticatesPeers?: boolean;
   readonly peerCertificate?: Uint8Array;
   readonly prefaceMsMax?: number;
   readonly scheduler: Scheduler;
@@ -74,6 +76,7 @@ export function closeMessage(text: string): string {
 export class CarrierSession implements Session, StreamOwner {
   readonly id: number;
   readonly transport: TransportName;
+  readonly authenticatesPeers: boolean;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
   declare readonly peerCertificate?: Uint8Array;
@@ -91,6 +94,7 @@ export class CarrierSession implements Session, StreamOwner {
   constructor(carrier: Carrier, options: CarrierSessionOptions) {
     this.id = options.id;
     this.transport = options.transport;
+    this.authenticatesPeers = options.authenticatesPeers ?? false;
     this.remoteAddress = options.remoteAddress;
     this.limits = options.limits;
     if (options.peerCertificate !== undefined) this.peerCertificate = options.peerCertificate;

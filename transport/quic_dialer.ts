@@ -38,6 +38,8 @@ type ConnectOptions = Deno.ConnectQuicOptions<false> & {
 /** Opens raw QUIC sessions. */
 export class QuicDialer implements Dialer {
   readonly transport = "quic";
+  readonly authenticatesPeers = false;
+  readonly pinsServer = true;
   readonly #options: QuicDialerOptions;
   readonly #sessions = new Set<CarrierSession>();
   readonly #stats = newListenerStats();

@@ -52,6 +52,8 @@ export interface TlsDialerOptions {
 /** Opens TLS sessions. */
 export class TlsDialer implements Dialer {
   readonly transport = "tls";
+  readonly authenticatesPeers = true;
+  readonly pinsServer = false;
   readonly #options: TlsDialerOptions;
   readonly #sessions = new Set<CarrierSession>();
   readonly #sockets = new Set<TLSSocket>();
@@ -148,6 +150,7 @@ export class TlsDialer implements Dialer {
     const session = new CarrierSession(carrier, {
       id: this.#nextSessionId++,
       transport: "tls",
+      authenticatesPeers: true,
       remoteAddress: addressText({
         hostname: socket.remoteAddress ?? "unknown",
         port: socket.remotePort ?? 0,

@@ -273,6 +273,7 @@ class TlsListener implements Listener {
     const session = new CarrierSession(carrier, {
       id: this.#nextSessionId++,
       transport: "tls",
+      authenticatesPeers: true,
       remoteAddress: addressText({ hostname: host, port: socket.remotePort ?? 0 }),
       limits: { streamsMax },
       peerCertificate,

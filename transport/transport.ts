@@ -84,6 +84,11 @@ export interface Session {
   /** Unique within this process; for logs. */
   readonly id: number;
   readonly transport: TransportName;
+  /**
+   * Whether the transport itself verified both sides' certificates and bound them to this connection.
+   * If not, peers authenticate by a handshake inside the session.
+   */
+  readonly authenticatesPeers: boolean;
   /** The peer's address and port as first seen, `192.0.2.1:4433` or `[2001:db8::1]:4433`. */
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
@@ -154,6 +159,10 @@ export interface DialOptions {
 /** Opens sessions. */
 export interface Dialer {
   readonly transport: TransportName;
+  /** Whether its sessions are authenticated by the transport: `Session.authenticatesPeers`. */
+  readonly authenticatesPeers: boolean;
+  /** Whether it takes pins as trust; if not, it takes CAs only. */
+  readonly pinsServer: boolean;
 
   /**
    * Connects to one endpoint.

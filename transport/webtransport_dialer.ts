@@ -31,6 +31,8 @@ export interface WebTransportDialerOptions {
 /** Opens WebTransport sessions. */
 export class WebTransportDialer implements Dialer {
   readonly transport = "webtransport";
+  readonly authenticatesPeers = false;
+  readonly pinsServer = true;
   readonly #options: WebTransportDialerOptions;
   readonly #sessions = new Set<CarrierSession>();
   readonly #stats = newListenerStats();

@@ -218,7 +218,7 @@ export async function askAny<Name extends keyof StrangersOrders>(
   let failure: RegistryError | undefined;
   for (const endpoint of endpoints) {
     const sha256 = [...pinsOf?.(endpoint) ?? [], ...given];
-    const isByCa = sha256.length === 0 || dialer.transport === "tls";
+    const isByCa = sha256.length === 0 || !dialer.pinsServer;
     const pinned: Trust = isByCa ? trust : { kind: "pins", sha256 };
     const dialMs = connectMs / endpoints.length;
     const options = { endpoint, trust: pinned, dialer, world, timeoutMs, dialMs };

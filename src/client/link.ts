@@ -169,11 +169,11 @@ export class Link {
   /**
    * Returns the trusts to try at an endpoint, one attempt each. A client that proves an identity
    * must know which certificate the server presented. Only a single pin determines that, so several
-   * pins are tried one after the other. TLS itself reports the certificate.
+   * pins are tried one after the other. A transport that takes no pins reports the certificate itself.
    */
   #trusts(endpoint: Endpoint): readonly Trust[] {
     const { trust, credentials, dialer } = this.#options;
-    if (credentials.kind === "development" || dialer.transport === "tls") return [trust];
+    if (credentials.kind === "development" || !dialer.pinsServer) return [trust];
     const known = credentials.pins?.(endpoint) ?? [];
     const given = trust.kind === "pins" ? trust.sha256 : [];
     const others = given.filter((pin) => !known.some((other) => bytesEqual(pin, other)));

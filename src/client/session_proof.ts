@@ -36,7 +36,7 @@ export interface SessionProof {
 /**
  * Authenticates client and server to each other on the session's first stream.
  *
- * @returns `undefined` if no handshake is needed: development credentials, or TLS.
+ * @returns `undefined` if no handshake is needed: development credentials, or a transport that authenticates peers.
  * @throws RegistryError the handshake's code; `connection_lost` if the server ended the session.
  */
 export async function proveSession(
@@ -45,7 +45,7 @@ export async function proveSession(
   parameters: ProofParameters,
 ): Promise<SessionProof | undefined> {
   const { credentials, endpoint, trust, world } = parameters;
-  if (credentials.kind === "development" || session.transport === "tls") return undefined;
+  if (credentials.kind === "development" || session.authenticatesPeers) return undefined;
   const nonce = new Uint8Array(32);
   world.entropy.fill(nonce);
   const protocol = clientProtocol({

@@ -38,8 +38,7 @@ export class SessionToken {
   async proven(proof: SessionProof | undefined): Promise<void> {
     const { credentials, session } = this.#options;
     if (credentials.kind === "development" || credentials.tokens === undefined) return;
-    // TLS has bound both certificates to the connection.
-    const isPinned = session.transport === "tls" || proof?.result.pinned === true;
+    const isPinned = session.authenticatesPeers || proof?.result.pinned === true;
     if (!isPinned && credentials.trustUnpinned !== true) return;
     const { tokens } = credentials;
     const given = proof?.result.token;

@@ -47,7 +47,7 @@ export async function askAsStranger<Name extends keyof StrangersOrders>(
   order: StrangersOrders[Name],
   { endpoint, dialer, trust, world, timeoutMs, dialMs = timeoutMs }: StrangerOptions,
 ): Promise<IssuedIdentity> {
-  if (trust.kind !== "pins" && !(dialer.transport === "tls" && name === "renewIdentity")) {
+  if (trust.kind !== "pins" && !(dialer.authenticatesPeers && name === "renewIdentity")) {
     throw new RegistryError(
       "invalid_argument",
       "A certificate can be requested from a pinned server only: pass the server's pin",

@@ -105,7 +105,7 @@ export class CertifiedIdentity implements SessionIdentity {
 
   async prove(session: Session, stream: Stream): Promise<Proof> {
     try {
-      if (session.transport === "tls") return await this.#proveByTls(session);
+      if (session.authenticatesPeers) return await this.#proveByTls(session);
       return await this.#shake(session, stream);
     } catch (error) {
       this.#noteRefusal(session, toRegistryError(error));

@@ -164,6 +164,8 @@ export class CertifiedRegistry {
     const shown = () => this.identity.certificates.current.pin;
     return {
       transport: inner.transport,
+      authenticatesPeers: inner.authenticatesPeers,
+      pinsServer: inner.pinsServer,
       dial: (endpoint, options) => {
         const { trust } = options;
         if (trust.kind !== "pins" || trust.sha256.some((pin) => bytesEqual(pin, shown()))) {

@@ -182,6 +182,8 @@ export class MemoryNetwork {
 
 class MemoryDialer implements Dialer {
   readonly transport = "memory";
+  readonly authenticatesPeers = false;
+  readonly pinsServer = true;
   readonly #network: MemoryNetwork;
   readonly #host: string;
   readonly #options: MemoryDialerOptions;

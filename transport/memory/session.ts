@@ -40,6 +40,7 @@ export interface MemorySessionOptions {
 export class MemorySession implements Session, MemoryStreamOwner {
   readonly id: number;
   readonly transport = "memory";
+  readonly authenticatesPeers = false;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
   readonly closed: Promise<SessionEnd>;

@@ -22,6 +22,8 @@ export interface NodeWebTransportDialerOptions {
 /** Opens WebTransport sessions from Node. */
 export class NodeWebTransportDialer implements Dialer {
   readonly transport = "webtransport";
+  readonly authenticatesPeers = false;
+  readonly pinsServer = true;
   readonly #options: NodeWebTransportDialerOptions;
   #dialer: Promise<WebTransportDialer> | undefined;
 

@@ -135,6 +135,8 @@ test("askAsStranger gives up in time, and where the session is lost", async () =
 /** Dials nobody: each pin fails as the test says. */
 class RefusingDialer implements Dialer {
   readonly transport = "quic";
+  readonly authenticatesPeers = false;
+  readonly pinsServer = true;
   readonly pins: number[] = [];
   readonly #codeOf: (pin: number) => "tls_failed" | "unauthenticated";
 

@@ -298,7 +298,10 @@ test("a session by TLS ends with its certificate, or with what the node grants",
       authorities: () => new Set(),
       bans: scene.bans,
     });
-    const session = { transport: "tls", peerCertificate: scene.gateway.chain[0]! } as Session;
+    const session = {
+      authenticatesPeers: true,
+      peerCertificate: scene.gateway.chain[0]!,
+    } as Session;
     const { peer } = await scene.world.wait(identity.prove(session, {} as Stream));
     const endMs = Math.min(notAfterMs!, expiresAtMs!);
     assert.equal([peer.subject, peer.pinned, peer.expiresAtMs], [leaf.subject, true, endMs]);

@@ -40,6 +40,8 @@ export interface Adapter {
   make(options?: HarnessOptions): Harness | Promise<Harness>;
   /** False where an abort of the dialing side is not seen by the other (denoland/deno#36822). */
   readonly dialerAbortIsSeen: boolean;
+  /** Whether its sessions are authenticated by the transport. */
+  readonly authenticatesPeers?: boolean;
 }
 
 function codeOf(error: unknown): ErrorCode {
@@ -122,6 +124,11 @@ export function adapterSuite(adapter: Adapter): void {
       const { near, far } = await connect(harness);
       assert.is(near.transport, adapter.name);
       assert.is(far.transport, adapter.name);
+      const isAuthenticated = adapter.authenticatesPeers ?? false;
+      assert.equal([near, far].map((end) => end.authenticatesPeers), [
+        isAuthenticated,
+        isAuthenticated,
+      ]);
       assert.match(near.remoteAddress, /:\d+$/);
       assert.match(far.remoteAddress, /:\d+$/);
       assert.ok(await isPending(near.closed));

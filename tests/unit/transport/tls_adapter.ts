@@ -12,6 +12,7 @@ const identities = await issueTlsIdentities();
 export const tls: Adapter = {
   name: "tls",
   dialerAbortIsSeen: true,
+  authenticatesPeers: true,
   async make(options: HarnessOptions = {}): Promise<Harness> {
     const listener = await listenTls({
       hosts: ["127.0.0.1"],
