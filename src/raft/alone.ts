@@ -1,8 +1,8 @@
 /**
- * The short way of a leader without other members: its entries are decided as soon as they are
- * durable, so that nobody need be asked or told. What happens to the log is what would happen by a
- * `Ready` and the answers of storage; only the messages in between are left out. With asynchronous
- * writes only. Source: Raft thesis §3.6.2 (a majority of one).
+ * The fast path of a leader without other members. Its entries are committed as soon as they are
+ * durable, so nothing needs to be sent or acknowledged. The log changes exactly as it would through
+ * a `Ready` and the replies of storage; only the messages in between are left out. Works with
+ * asynchronous writes only. Source: Raft thesis §3.6.2 (a majority of one).
  */
 import { entryApplied } from "./apply.ts";
 import type { Core } from "./core.ts";
@@ -10,7 +10,10 @@ import { acknowledgeOwn } from "./leader.ts";
 import { type Entry, entryBytes, NO_REPLICA } from "./message.ts";
 import { takeUncommitted } from "./proposal.ts";
 
-/** Appends an entry, handed out to be written with that; undefined: only a `Ready` can now. */
+/**
+ * Appends an entry and marks it as handed out to be written. Returns undefined where only a `Ready`
+ * can take it.
+ */
 export function appendAlone(core: Core, data: Uint8Array): Entry | undefined {
   if (!isAlone(core) || !takeUncommitted(core, data.length)) return undefined;
   const { log, term } = core;
@@ -20,7 +23,7 @@ export function appendAlone(core: Core, data: Uint8Array): Entry | undefined {
   return entry;
 }
 
-/** Whether this replica leads nobody else, and nothing of it waits for a `Ready`. */
+/** Reports whether this replica leads a group of one and nothing waits for a `Ready`. */
 function isAlone(core: Core): boolean {
   const { messages, messagesAfterAppend, progress, role, transferee } = core;
   const { hasNextEntries, snapshot } = core.log.unstable;
@@ -30,11 +33,12 @@ function isAlone(core: Core): boolean {
 }
 
 /**
- * Notes that an entry of {@link appendAlone} is durable; true where it is to be applied now, and
- * counts as handed out for that. The configuration, the role and the term may be others by now.
+ * Records that an entry of {@link appendAlone} is durable. Returns true where the entry is to be
+ * applied now; it then counts as handed out to be applied. The configuration, the role and the term
+ * may have changed since the append.
  */
 export function wroteAlone(core: Core, entry: Entry): boolean {
-  // As with any answer of an older term; see `storageAppendReply`.
+  // A reply of an older term says nothing about entries; see `storageAppendReply`.
   if (entry.term !== core.term) return false;
   if (core.role === "leader") acknowledgeOwn(core, entry.index);
   core.log.unstable.stableTo(entry.index, entry.term);
@@ -43,7 +47,7 @@ export function wroteAlone(core: Core, entry: Entry): boolean {
   return true;
 }
 
-/** Notes that it is applied. */
+/** Records that an entry of {@link appendAlone} is applied. */
 export function appliedAlone(core: Core, entry: Entry): void {
   entryApplied(core, entry);
 }

@@ -1,7 +1,9 @@
 /**
- * Messages between replicas as Cap'n Proto (`schemas/raft.capnp`). Local messages are never encoded.
+ * Encoding of messages between replicas as Cap'n Proto (`schemas/raft.capnp`). Local messages are
+ * never encoded.
  *
- * What is decoded has sound types and bounds; whether it makes sense is `inspect.ts`'s to say.
+ * Decoded messages have valid types and bounds; `inspect.ts` checks whether their contents are
+ * consistent.
  */
 import type { RaftEntry, RaftMessage, RaftSnapshot } from "../../schemas/gen/raft.ts";
 import { raftMessageCodec } from "../../schemas/gen/raft.ts";
@@ -11,7 +13,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { Entry, EntryKind, Message, MessageType, Snapshot } from "./message.ts";
 import { isStorageMessage, newMessage } from "./message.ts";
 
-/** By number; 0 is no message. Numbers stay as they are for ever. */
+/** Message types by wire number; 0 is no message. The numbers never change. */
 const TYPES: readonly (MessageType | undefined)[] = [
   undefined,
   "propose",
@@ -31,24 +33,28 @@ const TYPES: readonly (MessageType | undefined)[] = [
 ];
 const KINDS: readonly EntryKind[] = ["normal", "conf_change_v1", "conf_change"];
 
-/** Appends the segment of `message` to `out`. @throws RegistryError `too_large` when it is full. */
+/**
+ * Appends the segment of `message` to `out`.
+ *
+ * @throws RegistryError `too_large` when `out` is full.
+ */
 export function writeMessage(out: FrameWriter, message: Message): void {
   raftMessageCodec.append(out, messageToWire(message));
 }
 
 /**
- * The message that a segment holds; entries and snapshot are copies.
+ * Decodes the message that a segment holds. Entries and snapshot are copies.
  *
- * @throws RegistryError `malformed` or `too_large` where it holds none.
+ * @throws RegistryError `malformed` or `too_large` when the segment holds no message.
  */
 export function decodeMessage(segment: Uint8Array): Message {
   return messageFromWire(raftMessageCodec.decode(segment));
 }
 
-/** The plain value of the schema, for writers of larger frames. */
+/** Converts a message to the plain value of its schema, for writers of larger frames. */
 export function messageToWire(message: Message): Input<RaftMessage> {
   const { snapshot, read } = message;
-  assert(!isStorageMessage(message.type), `${message.type} never leaves its replica`);
+  assert(!isStorageMessage(message.type), `${message.type} is local and must not be encoded`);
   return {
     kind: TYPES.indexOf(message.type),
     reject: message.reject,
@@ -75,11 +81,15 @@ export function messageToWire(message: Message): Input<RaftMessage> {
   };
 }
 
-/** @throws RegistryError `malformed` where a number stands for nothing we know. */
+/**
+ * Converts a decoded value to a message.
+ *
+ * @throws RegistryError `malformed` for an unknown kind of message or entry.
+ */
 export function messageFromWire(wire: RaftMessage): Message {
   const type = TYPES[wire.kind];
   if (type === undefined) {
-    throw new RegistryError("malformed", `Unknown kind of message: ${wire.kind}`);
+    throw new RegistryError("malformed", `Unknown message type: ${wire.kind}`);
   }
   const message = newMessage(type, wire.to);
   message.from = wire.from;
@@ -101,7 +111,7 @@ export function messageFromWire(wire: RaftMessage): Message {
 
 function entryFromWire({ term, index, kind, data }: RaftEntry): Entry {
   const known = KINDS[kind];
-  if (known === undefined) throw new RegistryError("malformed", `Unknown kind of entry: ${kind}`);
+  if (known === undefined) throw new RegistryError("malformed", `Unknown entry kind: ${kind}`);
   return { term, index, kind: known, data };
 }
 

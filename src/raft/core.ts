@@ -1,11 +1,12 @@
 /**
- * The state of one replica and the few operations that every other file of this room shares:
- * sending, and who is who. What happens to it stands in the file of each concept; `raft_node.ts` is
- * the surface.
+ * The state of one replica, and the operations that all other files of this folder share: sending
+ * and looking up members. The other files hold one concept each; `raft_node.ts` is the public
+ * surface.
  *
- * Contract: a message that rests on what is not durable yet (a vote, an acknowledgement) waits in
- * `messagesAfterAppend` until it is; nothing else may stand there, and none of them in `messages`.
- * Source: thesis Figure 3.1 (state), §3.8 (what must be durable before it is said).
+ * Contract: a message that depends on state that is not durable yet (a vote, an acknowledgement)
+ * waits in `messagesAfterAppend` until it is. No other message goes there, and none of these goes
+ * to `messages`. Source: thesis Figure 3.1 (state), §3.8 (state that must be durable before a
+ * reply).
  */
 import { assert } from "../base/assert.ts";
 import { RaftLog } from "./log.ts";
@@ -15,25 +16,27 @@ import type { LeaderSupport, RaftSettings } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { Storage } from "./storage.ts";
 
-/** What a replica is at the moment. A pre-candidate asks whether it could win, and no more. */
+/** The role of a replica. A pre-candidate only asks whether it could win an election. */
 export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
 
-/** A read that may be served once all up to `index` is applied. */
+/** A read that may be served once all entries up to `index` are applied. */
 export interface ReadState {
-  /** What `readIndex` returned for it. */
+  /** The token that `readIndex` returned for this read. */
   readonly token: ReadToken;
   readonly index: number;
 }
 
 /** A read that a leader holds until a round of heartbeats confirms it. */
 export interface PendingRead {
-  /** The replica that asked. */
+  /** The replica that requested the read. */
   readonly requester: number;
-  /** The requester's own name for it. */
+  /** The requester's own token for the read. */
   readonly token: ReadToken;
 }
 
-/** A pending read with the commit index it may be served at, and the round that confirms it. */
+/**
+ * A pending read with the commit index at which it may be served, and the round that confirms it.
+ */
 export interface ConfirmingRead extends PendingRead {
   readonly index: number;
   readonly sequence: number;
@@ -43,21 +46,21 @@ export interface ConfirmingRead extends PendingRead {
 export interface LeaderReads {
   /** The number of the newest round. */
   sequence: number;
-  /** The newest round's heartbeats were not handed out yet, so that further reads may join it. */
+  /** The newest round's heartbeats were not handed out yet, so further reads may join it. */
   roundOpen: boolean;
-  /** Ascending by `sequence`. */
+  /** Reads waiting for their round, in ascending order of `sequence`. */
   confirming: ConfirmingRead[];
-  /** Wait for the first commit of the term (thesis §6.4, step 1). */
+  /** Reads waiting for the first commit of the term (thesis §6.4, step 1). */
   waiting: PendingRead[];
 }
 
 const NO_PROGRESS: readonly Progress[] = [];
 
-/** One replica. Only the files of this room change it. */
+/** The state of one replica. Only the files of this folder change it. */
 export class Core {
   readonly id: number;
   readonly settings: RaftSettings;
-  /** Undefined: there is no node liveness. */
+  /** Undefined without node liveness. */
   readonly support: LeaderSupport | undefined;
   readonly log: RaftLog;
 
@@ -65,28 +68,28 @@ export class Core {
   vote = NO_REPLICA;
   role: Role = "follower";
   lead = NO_REPLICA;
-  /** Who is to lead next, while a transfer is under way. */
+  /** The replica to become leader, while a transfer is in progress. */
   transferee = NO_REPLICA;
-  /** The last term in which this replica told another to campaign. */
+  /** The last term in which this replica sent a TimeoutNow. */
   timeoutNowTerm = 0;
 
   configuration: Configuration = EMPTY_CONFIGURATION;
-  /** The entry or snapshot that the configuration is of. */
+  /** Index of the entry or snapshot that the configuration comes from. */
   configurationIndex = 0;
-  /** How often the configuration was switched in this run. */
+  /** Count of configuration switches in this run. */
   configurationSwitches = 0;
-  /** One for each member, in ascending order of id. */
+  /** The progress of each member, in ascending order of id. */
   progress: readonly Progress[] = NO_PROGRESS;
-  /** The votes of the election under way. */
+  /** The votes received in the current election. */
   votes: Map<number, boolean> | undefined;
 
-  /** Ticks since a leader was heard of; of a leader, since it last counted its quorum. */
+  /** Ticks since the last message of a leader; for a leader, since its last check of the quorum. */
   electionElapsed = 0;
   heartbeatElapsed = 0;
-  /** In `[electionTicks, 2 × electionTicks)`, drawn anew at each change of role. */
+  /** In `[electionTicks, 2 × electionTicks)`, drawn again at each change of role. */
   electionTimeoutTicks = 0;
 
-  /** No change of the configuration may be proposed until all up to here is applied. */
+  /** No configuration change may be proposed until everything up to this index is applied. */
   pendingConfIndex = 0;
   /** Bytes of data that this leader appended and that are not applied. */
   uncommittedBytes = 0;
@@ -94,12 +97,12 @@ export class Core {
   messages: Message[] = [];
   messagesAfterAppend: Message[] = [];
 
-  /** Of a leader that was asked. */
+  /** The pending reads of a leader; undefined until it receives one. */
   reads: LeaderReads | undefined;
   readStates: ReadState[] = [];
-  /** Reads of this replica that will get no answer any more. */
+  /** Reads of this replica that will not be answered any more. */
   readsDropped: ReadToken[] = [];
-  /** Random name of this run, for its read requests; 0: none was made yet. */
+  /** Random number that identifies this run in its read requests; 0 until the first request. */
   readOrigin = 0;
   readCount = 0;
 
@@ -110,12 +113,12 @@ export class Core {
     this.log = new RaftLog(storage, settings.applyingBytesMax);
   }
 
-  /** What must be durable. */
+  /** Returns the state that must be durable. */
   hardState(): HardState {
     return { term: this.term, vote: this.vote, commit: this.log.committed };
   }
 
-  /** What is known of member `id`; undefined for no member. */
+  /** Returns the progress of member `id`, or undefined if it is not a member. */
   member(id: number): Progress | undefined {
     for (const member of this.progress) {
       if (member.id === id) return member;
@@ -123,23 +126,27 @@ export class Core {
     return undefined;
   }
 
-  /** Whether this replica may campaign: a voter whose log stands on no snapshot still to come. */
+  /** Whether this replica may campaign: it is a voter, and no snapshot is still to be written. */
   get isPromotable(): boolean {
     const self = this.member(this.id);
     return self !== undefined && !self.isLearner && this.log.unstable.snapshot === undefined;
   }
 
-  /** Whether node liveness keeps this replica from voting and campaigning. */
+  /** Whether node liveness prevents this replica from voting and campaigning. */
   get isBound(): boolean {
     return this.support?.isBound(this.lead, this.term) ?? false;
   }
 
-  /** Whether an entry of this term is committed: before, the commit index may be behind (§6.4). */
+  /**
+   * Whether an entry of this term is committed; before that, the commit index may be behind (§6.4).
+   */
   get hasCommittedInTerm(): boolean {
     return this.log.term(this.log.committed) === this.term;
   }
 
-  /** Moves to `term`, which is never an older one; a new term begins without a vote. */
+  /**
+   * Enters `term`, which must not be older than the current one. A new term starts without a vote.
+   */
   enterTerm(term: number): void {
     assert(term >= this.term, () => `The term would go back from ${this.term} to ${term}`);
     if (term === this.term) return;
@@ -147,7 +154,7 @@ export class Core {
     this.vote = NO_REPLICA;
   }
 
-  /** Votes for `candidate` in this term; a replica votes for one candidate a term (§3.4). */
+  /** Votes for `candidate` in this term; a replica votes for one candidate per term (§3.4). */
   castVote(candidate: number): void {
     assert(
       this.vote === NO_REPLICA || this.vote === candidate,
@@ -156,14 +163,17 @@ export class Core {
     this.vote = candidate;
   }
 
-  /** Sends `message` at this replica's term; see the head for when it leaves. */
+  /**
+   * Queues `message` with this replica's term; the contract at the top of this file says when it
+   * leaves.
+   */
   send(message: Message): void {
-    assert(message.term === 0, () => `The term of ${message.type} is the sender's own`);
+    assert(message.term === 0, () => `The term of ${message.type} must not be set by the caller`);
     if (message.type !== "propose" && message.type !== "read_index") message.term = this.term;
     this.#post(message);
   }
 
-  /** Sends a message of an election, which carries its own term. */
+  /** Queues an election message, which carries its own term. */
   sendForElection(message: Message, term: number): void {
     message.term = term;
     this.#post(message);
@@ -178,7 +188,7 @@ export class Core {
         this.messagesAfterAppend.push(message);
         break;
       default:
-        assert(message.to !== this.id, () => `A replica sends itself no ${message.type}`);
+        assert(message.to !== this.id, () => `A replica must not send itself ${message.type}`);
         this.messages.push(message);
     }
   }

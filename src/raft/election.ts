@@ -1,10 +1,11 @@
 /**
- * Elections: when a replica campaigns, how it asks, when it votes, and how votes are counted.
+ * Elections: when a replica campaigns, how it requests votes, when it votes, and how votes are
+ * counted.
  *
- * A vote counts, one's own too, only when it is durable (`messagesAfterAppend`). Whoever heard of a
- * leader lately, or promised to follow one, neither votes nor campaigns, unless the leader itself
- * asks for the election. Sources: thesis §3.4, §3.6.1 (the vote), §4.2.3 (disruptive servers),
- * §9.6 (pre-vote), §3.10 (transfer).
+ * A vote, the replica's own included, counts only when it is durable (`messagesAfterAppend`). A
+ * replica that heard from a leader recently, or promised to follow one, neither votes nor
+ * campaigns, unless the leader itself asked for the election. Sources: thesis §3.4, §3.6.1 (the
+ * vote), §4.2.3 (disruptive servers), §9.6 (pre-vote), §3.10 (transfer).
  */
 import type { Core } from "./core.ts";
 import type { Message } from "./message.ts";
@@ -13,10 +14,10 @@ import type { VoteResult } from "./quorum.ts";
 import { allVoters, voteResult } from "./quorum.ts";
 import { becomeCandidate, becomeFollower, becomePreCandidate } from "./roles.ts";
 
-/** Why and how an election begins. */
+/** The kind of an election campaign. */
 export type CampaignKind = "pre_vote" | "vote" | "transfer";
 
-/** What became of a wish to campaign. */
+/** The outcome of a request to campaign. */
 export type CampaignResult =
   | "accepted"
   | "already_leader"
@@ -25,13 +26,14 @@ export type CampaignResult =
   | "leader_supported";
 
 /**
- * Starts an election if this replica may: by pre-vote where that is on, unless `transfer`. That one
- * the leader of this term asked for, so that no promise to it stands against it; it holds no lease.
+ * Starts an election if this replica may. The campaign begins with a pre-vote if that is enabled,
+ * except for a `transfer`: the leader of this term asked for it, so no promise to that leader
+ * prevents it, and that leader holds no lease.
  */
 export function hup(core: Core, kind: "timeout" | "transfer"): CampaignResult {
   if (core.role === "leader") return "already_leader";
   if (!core.isPromotable) return "not_promotable";
-  // With a change still to be applied, it would ask the wrong voters.
+  // With a configuration change still to be applied, it would ask the wrong voters.
   if (core.log.applied < core.log.committed && core.log.hasUnappliedConfChange()) {
     return "conf_change_unapplied";
   }
@@ -41,7 +43,7 @@ export function hup(core: Core, kind: "timeout" | "transfer"): CampaignResult {
   return "accepted";
 }
 
-/** Asks every voter, and itself. */
+/** Requests the vote of every voter, itself included. */
 export function campaign(core: Core, kind: CampaignKind): void {
   const isPre = kind === "pre_vote";
   if (isPre) becomePreCandidate(core);
@@ -62,7 +64,7 @@ export function campaign(core: Core, kind: CampaignKind): void {
   }
 }
 
-/** One tick of whoever does not lead. */
+/** Handles one tick of a replica that does not lead. */
 export function tickElection(core: Core): void {
   core.electionElapsed++;
   if (core.electionElapsed < core.electionTimeoutTicks || !core.isPromotable) return;
@@ -71,28 +73,31 @@ export function tickElection(core: Core): void {
 }
 
 /**
- * Whether a vote request of this or a later term is not to be looked at: node liveness binds this
- * replica, or, where there is no such thing, a leader was heard of within the election timeout.
+ * Reports whether a vote request of this or a later term is ignored: because node liveness binds
+ * this replica, or, without node liveness, because it heard from a leader within the election
+ * timeout.
  */
 export function ignoresVoteRequest(core: Core, message: Message): boolean {
   if (message.transfer) return false;
-  // In a sleeping group no tick tells how long ago the leader was heard of; support alone decides.
-  // It does so in this term as well: a promise outlives the term that it was made in.
+  // In a sleeping group no tick measures how long ago the leader was heard from, so support alone
+  // decides. It applies in the current term as well: a promise outlives the term in which it was
+  // made.
   if (core.support !== undefined) return core.isBound;
   return message.term > core.term && core.lead !== NO_REPLICA && core.settings.checkQuorum &&
     core.electionElapsed < core.settings.electionTicks;
 }
 
-/** Answers a request of this term (or, for a pre-vote, of this or a later one). */
+/** Replies to a vote request of this term (or, for a pre-vote, of this or a later one). */
 export function handleVoteRequest(core: Core, message: Message): void {
   const isPre = message.type === "pre_vote";
   const mayVote = core.vote === message.from ||
     (core.vote === NO_REPLICA && core.lead === NO_REPLICA) ||
     (isPre && message.term > core.term);
   const reply = newMessage(isPre ? "pre_vote_reply" : "vote_reply", message.from);
-  // Learners vote: one that is asked was made a voter and has not learned of it yet.
+  // Learners vote too: a learner that is asked was made a voter and has not learned of it yet.
   if (mayVote && core.log.isUpToDate(message.index, message.logTerm)) {
-    // The term of the request: of a pre-vote, that is one this replica has not entered.
+    // The reply carries the term of the request; for a pre-vote, this replica has not entered that
+    // term.
     core.sendForElection(reply, message.term);
     if (isPre) return;
     core.electionElapsed = 0;
@@ -102,14 +107,15 @@ export function handleVoteRequest(core: Core, message: Message): void {
   }
 }
 
-/** Refuses a pre-vote of an older term, so that whoever asks learns of the newer one. */
+/** Refuses a pre-vote of an older term, so that the candidate learns of the newer one. */
 export function rejectPreVote(core: Core, message: Message): void {
   refuseVote(core, newMessage("pre_vote_reply", message.from));
 }
 
 /**
- * Refuses, and tells what is committed. Whoever asks may hold that entry and not know of it, and wait
- * for a vote that it does not need: a leader that was removed may have been the only one to know.
+ * Refuses a vote and reports the commit index with its term. The candidate may hold that entry
+ * without knowing that it is committed, and wait for a vote that it does not need: a leader that
+ * was removed may have been the only replica that knew.
  */
 function refuseVote(core: Core, reply: Message): void {
   reply.reject = true;
@@ -119,8 +125,8 @@ function refuseVote(core: Core, reply: Message): void {
 }
 
 /**
- * Takes from a refusal what is committed: the same entry stands here (§3.5, log matching). Where that
- * is a change of the configuration, it was the wrong voters that were asked, and the campaign ends.
+ * Takes the commit index from a refusal if this log holds the same entry (§3.5, log matching). If a
+ * configuration change gets committed by that, the campaign asked the wrong voters and ends.
  */
 export function learnCommit(core: Core, { commit, logTerm, reject }: Message): void {
   if (!reject || core.role === "leader" || !core.log.maybeCommit(commit, logTerm)) return;
@@ -129,7 +135,7 @@ export function learnCommit(core: Core, { commit, logTerm, reject }: Message): v
   }
 }
 
-/** Counts an answer; a second one of the same replica changes nothing. */
+/** Counts a reply; a second reply of the same replica changes nothing. */
 export function countVote(core: Core, message: Message): VoteResult {
   const votes = core.votes ??= new Map();
   if (!votes.has(message.from)) votes.set(message.from, !message.reject);

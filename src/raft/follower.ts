@@ -1,7 +1,7 @@
 /**
- * What a follower does with messages of its term: it takes entries that follow what it holds, the
- * commit index, and snapshots, and answers how far its log matches. Candidates use the same once a
- * leader shows itself. Source: thesis Figure 3.1 (AppendEntries), §3.5.
+ * Handling of messages by a follower in its term: it accepts entries that follow its log, the
+ * commit index, and snapshots, and replies how far its log matches. Candidates use the same
+ * functions once a leader appears. Source: thesis Figure 3.1 (AppendEntries), §3.5.
  */
 import type { Core } from "./core.ts";
 import { hup } from "./election.ts";
@@ -11,7 +11,7 @@ import type { ProposeResult } from "./proposal.ts";
 import { handleReadReply } from "./read_index.ts";
 import { handleSnapshot } from "./snapshot.ts";
 
-/** What a follower does with a message of its own term, or of none. */
+/** Handles a message to a follower of the follower's own term, or without a term. */
 export function stepFollower(core: Core, message: Message): ProposeResult {
   switch (message.type) {
     case "propose":
@@ -27,11 +27,11 @@ export function stepFollower(core: Core, message: Message): ProposeResult {
       forwardTransfer(core, message.transferee);
       return "accepted";
     case "timeout_now":
-      // Without pre-vote: the leader is known to be alive, it asked for this itself.
+      // Without pre-vote: the leader is known to be alive, and asked for this itself.
       hup(core, "transfer");
       return "accepted";
     case "read_index":
-      // Whoever asked takes this replica for the leader; it will learn better and ask again.
+      // The sender takes this replica for the leader; it will learn of the leader and ask again.
       return core.lead === NO_REPLICA ? "no_leader" : "not_leader";
     case "read_index_reply":
       handleReadReply(core, message);
@@ -41,7 +41,7 @@ export function stepFollower(core: Core, message: Message): ProposeResult {
   }
 }
 
-/** Takes an append, a heartbeat or a snapshot of the leader of this term. */
+/** Handles an append, a heartbeat or a snapshot of the leader of this term. */
 export function handleLeaderMessage(core: Core, message: Message): void {
   if (message.type === "append") handleAppend(core, message);
   else if (message.type === "heartbeat") handleHeartbeat(core, message);
@@ -57,7 +57,7 @@ function forwardProposal(core: Core, message: Message): ProposeResult {
   return "accepted";
 }
 
-/** Sends the wish for a transfer on to the leader, if there is one. */
+/** Forwards a transfer request to the leader. Returns false if no leader is known. */
 export function forwardTransfer(core: Core, transferee: number): boolean {
   if (core.lead === NO_REPLICA) return false;
   const forwarded = newMessage("transfer_leader", core.lead);
@@ -70,7 +70,7 @@ function handleAppend(core: Core, message: Message): void {
   const { log } = core;
   const reply = newMessage("append_reply", message.from);
   if (message.index < log.committed) {
-    // An old append; all that is committed matches.
+    // An old append; all committed entries match.
     reply.index = log.committed;
     reply.commit = log.committed;
     core.send(reply);
@@ -84,8 +84,8 @@ function handleAppend(core: Core, message: Message): void {
     core.send(reply);
     return;
   }
-  // Entries of ours with a higher term than the leader's at that place cannot match, so that the
-  // guess may skip them all (§3.5).
+  // Entries here with a higher term than the leader's at that index cannot match, so the guess may
+  // skip all of them (§3.5).
   const guess = log.findConflictByTerm(Math.min(message.index, log.lastIndex), message.logTerm);
   reply.index = message.index;
   reply.reject = true;

@@ -1,8 +1,9 @@
 /**
- * The appends on their way to one follower: a sliding window bounded by count and by bytes.
+ * The appends in flight to one follower: a sliding window bounded by count and by bytes.
  *
- * Each is remembered by the index of its last entry; an acknowledgement frees all up to it. The
- * window takes one message that exceeds the bytes, so that an entry larger than the limit passes.
+ * Each append is recorded by the index of its last entry; an acknowledgement frees all appends up
+ * to it. The window accepts one message that exceeds the byte limit, so an entry larger than the
+ * limit passes.
  */
 import { assert } from "../base/assert.ts";
 
@@ -12,12 +13,12 @@ export interface InflightLimits {
   readonly inflightBytesMax: number;
 }
 
-/** The window of one follower. Its arrays grow with use: a sleeping group holds none. */
+/** The window of one follower. Its arrays grow with use; a sleeping group holds none. */
 export class Inflights {
   readonly #limits: InflightLimits;
   #lastIndexes: number[] | undefined;
   #byteCounts: number[] = [];
-  /** Freed places at the front of the arrays. */
+  /** Count of freed elements at the front of the arrays. */
   #head = 0;
   #bytes = 0;
 
@@ -25,20 +26,20 @@ export class Inflights {
     this.#limits = limits;
   }
 
-  /** Messages in the window. */
+  /** Count of messages in the window. */
   get count(): number {
     return this.#lastIndexes === undefined ? 0 : this.#lastIndexes.length - this.#head;
   }
 
-  /** True when nothing more may be sent. */
+  /** Whether the window is full, so nothing more may be sent. */
   get isFull(): boolean {
     return this.count >= this.#limits.inflightMessagesMax ||
       this.#bytes >= this.#limits.inflightBytesMax;
   }
 
-  /** Adds a message that ends with the entry at `lastIndex`; indexes must ascend. */
+  /** Adds a message whose last entry is at `lastIndex`; indexes must ascend. */
   add(lastIndex: number, bytes: number): void {
-    assert(!this.isFull, "A full window takes no message");
+    assert(!this.isFull, "Cannot add a message to a full window");
     (this.#lastIndexes ??= []).push(lastIndex);
     this.#byteCounts.push(bytes);
     this.#bytes += bytes;

@@ -1,9 +1,10 @@
 /**
- * The look at a message from outside before anything is done with it: what cannot be is refused by
- * a code, without a change of state. What passes may still be old, or say nothing new.
+ * Validation of a message from outside before it takes effect. An impossible message is refused
+ * with a code, without a change of state. A message that passes may still be outdated or redundant.
  *
- * Everything here is a fault of the sender or of the way; a fault of this replica is asserted where
- * it would show. Source: bad input as in ARCHITECTURE.md; the model checks little of this.
+ * Every refusal here is a fault of the sender or of the network; faults of this replica are
+ * asserted at the place where they would show. Source: bad input as in ARCHITECTURE.md;
+ * etcd-io/raft checks little of this.
  */
 import { RegistryError } from "../base/errors.ts";
 import { confChangeOf } from "./conf_change.ts";
@@ -12,20 +13,23 @@ import { configurationFault } from "./membership.ts";
 import type { Entry, Message } from "./message.ts";
 import { isReply, isStorageMessage, isStorageThread } from "./message.ts";
 
-/** Why a message is not looked at. */
+/** The reason for which a message is refused. */
 export type InspectRefusal =
-  /** It passes only between a replica and its own storage. */
+  /** The message passes only between a replica and its own storage. */
   | "local_message"
-  /** It is for another replica. */
+  /** The message is addressed to another replica. */
   | "misdirected"
-  /** It answers, but is from no member; or its sender never was one. */
+  /** A reply from a replica that is not a member, or any message from one that never was. */
   | "unknown_peer"
-  /** Its fields contradict each other. */
+  /** The fields contradict each other. */
   | "malformed"
-  /** It speaks of an index that this replica cannot have told, or must have and has not. */
+  /**
+   * The message names an index that this replica cannot have sent, or that it must hold and does
+   * not.
+   */
   | "impossible_index";
 
-/** The reason to refuse `message`; undefined: it may be taken. */
+/** Returns the reason to refuse `message`, or undefined if it may be handled. */
 export function inspect(core: Core, message: Message): InspectRefusal | undefined {
   const { from, to, type } = message;
   if (to !== core.id) return "misdirected";
@@ -37,7 +41,7 @@ export function inspect(core: Core, message: Message): InspectRefusal | undefine
   return inspectNumbers(message) ?? inspectFields(core, message);
 }
 
-/** Whether `message` is an answer that this replica's own storage may bring. */
+/** Reports whether `message` is a reply that this replica's own storage may deliver. */
 export function isOwnAnswer(core: Core, { from, to, type }: Message): boolean {
   if (to !== core.id) return false;
   if (isStorageThread(from)) {
@@ -56,7 +60,7 @@ function inspectNumbers(message: Message): InspectRefusal | undefined {
   if (!isCount(term) || !isCount(logTerm) || !isCount(index)) return "malformed";
   if (!isCount(commit) || !isCount(rejectHint)) return "malformed";
   if (type === "propose" || type === "read_index") return term === 0 ? undefined : "malformed";
-  // A replica that never saw a term may refuse a pre-vote all the same.
+  // A replica that never entered a term may still refuse a pre-vote.
   if (term === 0 && !(type === "pre_vote_reply" && reject)) return "malformed";
   return undefined;
 }
@@ -73,8 +77,8 @@ function inspectFields(core: Core, message: Message): InspectRefusal | undefined
         ? "impossible_index"
         : undefined;
     case "heartbeat":
-      // A leader names no commit index above what this replica acknowledged to it; if it does, the
-      // acknowledged entries are gone.
+      // A leader never sends a commit index above what this replica acknowledged to it. If it does,
+      // the acknowledged entries are lost.
       return message.term >= core.term && message.commit > core.log.lastIndex
         ? "impossible_index"
         : undefined;
@@ -94,7 +98,10 @@ function isOfThisTerm(core: Core, message: Message): boolean {
   return message.term === core.term;
 }
 
-/** Entries follow each other without a gap, and their terms never go back nor beyond the sender's. */
+/**
+ * Reports whether entries follow each other without a gap, and their terms neither decrease nor
+ * exceed the sender's.
+ */
 function areEntries({ entries, index, logTerm, term }: Message): boolean {
   let previous = logTerm;
   if (logTerm > term) return false;

@@ -1,6 +1,7 @@
 /**
- * What a leader does with ticks and messages: acknowledgements move the commit index, refusals move
- * probes, silence of a quorum ends its leadership. Source: thesis §3.5, §6.2 (leaders step down).
+ * Handling of ticks and messages by a leader: acknowledgements move the commit index, rejections
+ * move probes, and silence of a quorum ends its leadership. Source: thesis §3.5, §6.2 (leaders step
+ * down).
  */
 import { assert } from "../base/assert.ts";
 import type { Core } from "./core.ts";
@@ -14,7 +15,10 @@ import { broadcastAppend, broadcastHeartbeat, maybeCommit, sendAppend } from "./
 import { becomeFollower } from "./roles.ts";
 import { continueTransfer, transferLeadership } from "./transfer.ts";
 
-/** One tick of a leader: each election timeout counts the quorum, each heartbeat timeout beats. */
+/**
+ * Handles one tick of a leader: checks the quorum at each election timeout, and sends heartbeats at
+ * each heartbeat timeout.
+ */
 export function tickLeader(core: Core): void {
   core.heartbeatElapsed++;
   core.electionElapsed++;
@@ -22,7 +26,7 @@ export function tickLeader(core: Core): void {
     core.electionElapsed = 0;
     if (core.settings.checkQuorum) checkQuorum(core);
     if (core.role !== "leader") return;
-    // A transfer that took longer than an election is given up; this leader serves on.
+    // A transfer that took longer than an election timeout is aborted; this leader continues.
     core.transferee = NO_REPLICA;
   }
   if (core.heartbeatElapsed >= core.settings.heartbeatTicks) {
@@ -31,7 +35,7 @@ export function tickLeader(core: Core): void {
   }
 }
 
-/** Steps down unless a quorum was heard of since the last time, and starts counting anew. */
+/** Steps down unless a quorum was active since the last check, and starts a new period. */
 function checkQuorum(core: Core): void {
   const active = voteResult(core.configuration, (id) => core.member(id)?.recentActive ?? false);
   if (active !== "won") becomeFollower(core, core.term, NO_REPLICA);
@@ -40,7 +44,7 @@ function checkQuorum(core: Core): void {
   }
 }
 
-/** What a leader does with a message of its own term, or of none. */
+/** Handles a message to a leader of the leader's own term, or without a term. */
 export function stepLeader(core: Core, message: Message): ProposeResult | "overloaded" {
   switch (message.type) {
     case "propose":
@@ -62,7 +66,7 @@ export function stepLeader(core: Core, message: Message): ProposeResult | "overl
   }
 }
 
-/** What the answer of this leader's own log says, as {@link handleAppendAcknowledged} takes it. */
+/** Handles an acknowledgement by this leader's own log; see {@link handleAppendAcknowledged}. */
 export function acknowledgeOwn(core: Core, index: number): void {
   const self = core.member(core.id);
   if (self === undefined) return;
@@ -78,8 +82,9 @@ function handleAppendReply(core: Core, member: Progress, message: Message): void
 }
 
 /**
- * Looks for where the logs meet. The member named its guess and the term it holds there; entries of
- * ours with a higher term cannot match, so at most one probe is spent on each term (§3.5).
+ * Searches for the index at which the logs match. The member sent its guess and the term it holds
+ * there; entries here with a higher term cannot match, so at most one probe is needed per term
+ * (§3.5).
  */
 function handleAppendRefused(core: Core, member: Progress, message: Message): void {
   let hint = message.rejectHint;
@@ -95,13 +100,13 @@ function handleAppendAcknowledged(core: Core, member: Progress, index: number): 
     !isSelf || index < core.log.unstable.offsetInProgress,
     () => `The leader counts entry ${index} of its own, which was not handed out to be written`,
   );
-  // A probe that was answered with what is known already still ends the probing.
+  // A reply to a probe ends the probing even if it acknowledges nothing new.
   const isNew = member.maybeUpdate(index);
   if (!isNew && !(member.match === index && member.state === "probe")) return;
   if (member.state === "probe") {
     member.becomeReplicate();
   } else if (member.state === "snapshot") {
-    // Whatever snapshot it took, from here on the log can catch it up.
+    // Whichever snapshot it installed, it can now catch up from the log.
     if (member.match + 1 >= core.log.firstIndex) {
       member.becomeProbe();
       member.becomeReplicate();
@@ -116,7 +121,7 @@ function handleAppendAcknowledged(core: Core, member: Progress, index: number): 
     sendAppend(core, member, true);
   }
   if (isSelf) return;
-  // The window has room again; what the log holds goes out until it is full.
+  // The window has room again; send entries until it is full.
   while (sendAppend(core, member, false));
   continueTransfer(core, member);
 }
@@ -125,8 +130,8 @@ function handleHeartbeatReply(core: Core, member: Progress, message: Message): v
   member.recentActive = true;
   member.flowPaused = false;
   member.knownCommit = Math.max(member.knownCommit, message.commit);
-  // To a full window this sends an empty append, without which one whose appends were all lost
-  // would wait for ever; to a probe, what ends the probing.
+  // A member with a full window gets an empty append: if all its appends were lost, it would wait
+  // forever without one. For a member being probed, this append can end the probing.
   if (member.match < core.log.lastIndex || member.state === "probe") {
     sendAppend(core, member, true);
   }

@@ -1,5 +1,5 @@
 /**
- * The log of one replica: what storage holds, with the unstable end above it, and three marks,
+ * The log of one replica: the entries in storage, the unstable end above them, and three indexes,
  * `applied <= applying <= committed`, none of which ever goes back.
  *
  * Sources: thesis §3.5 (log matching), §3.6.1 (which log is more up to date), §3.6.2 (commit).
@@ -23,7 +23,10 @@ export class RaftLog {
   #applyingBytes = 0;
   #applyingPaused = false;
 
-  /** @param applyingBytesMax entries handed out to be applied and not reported done. */
+  /**
+   * @param applyingBytesMax limit in bytes on entries handed out to be applied but not yet reported
+   * as applied.
+   */
   constructor(storage: Storage, applyingBytesMax: number) {
     this.#storage = storage;
     this.#applyingBytesMax = applyingBytesMax;
@@ -34,27 +37,27 @@ export class RaftLog {
     this.#applied = compacted;
   }
 
-  /** All up to here is decided for ever. */
+  /** The commit index: all entries up to it are decided for good. */
   get committed(): number {
     return this.#committed;
   }
 
-  /** All up to here was handed out to be applied. */
+  /** All entries up to this index were handed out to be applied. */
   get applying(): number {
     return this.#applying;
   }
 
-  /** All up to here is applied. */
+  /** All entries up to this index are applied. */
   get applied(): number {
     return this.#applied;
   }
 
-  /** The end that is not durable; its owner is this log. */
+  /** The end of the log that is not durable; this log owns it. */
   get unstable(): Unstable {
     return this.#unstable;
   }
 
-  /** The most bytes of entries that may be applied, or read to be looked at, at once. */
+  /** Maximum size in bytes of the entries that may be applied, or read for inspection, at once. */
   get applyingBytesMax(): number {
     return this.#applyingBytesMax;
   }
@@ -75,7 +78,7 @@ export class RaftLog {
     return defined(this.term(this.lastIndex), "The last entry has no term");
   }
 
-  /** Term of the entry at `index`; undefined: compacted or not there. */
+  /** Returns the term of the entry at `index`; undefined if it is compacted or beyond the end. */
   term(index: number): number | undefined {
     const term = this.#unstable.term(index);
     if (term !== undefined) return term;
@@ -83,20 +86,23 @@ export class RaftLog {
     return this.#storage.term(index);
   }
 
-  /** True where the entry at `index` is of `term`. */
+  /** Reports whether the entry at `index` has `term`. */
   matches(index: number, term: number): boolean {
     return this.term(index) === term;
   }
 
-  /** Whether a log that ends with (index, term) holds all that this one may have committed. */
+  /**
+   * Reports whether a log that ends with (index, term) holds everything this log may have
+   * committed.
+   */
   isUpToDate(index: number, term: number): boolean {
     const lastTerm = this.lastTerm;
     return term > lastTerm || (term === lastTerm && index >= this.lastIndex);
   }
 
   /**
-   * Takes entries that follow (prevIndex, prevTerm), and with them the commit index. Returns the
-   * last index that is now known to match; undefined where the logs do not meet at `prevIndex`.
+   * Appends entries that follow (prevIndex, prevTerm), and moves the commit index. Returns the last
+   * index now known to match, or undefined if the logs do not match at `prevIndex`.
    */
   maybeAppend(
     prev: { readonly index: number; readonly term: number },
@@ -115,7 +121,10 @@ export class RaftLog {
     return last;
   }
 
-  /** Position of the first entry that this log does not hold; `entries.length`: it holds all. */
+  /**
+   * Returns the position of the first entry that this log does not hold; `entries.length` if it
+   * holds all of them.
+   */
   #firstConflict(entries: readonly Entry[]): number {
     const last = this.lastIndex;
     for (let position = 0; position < entries.length; position++) {
@@ -125,7 +134,9 @@ export class RaftLog {
     return entries.length;
   }
 
-  /** Appends `entries`, cutting off what stood in their place; nothing committed may stand there. */
+  /**
+   * Appends `entries`, truncating from the first of them on. Must not replace a committed entry.
+   */
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const first = entries[0]!.index;
@@ -134,8 +145,9 @@ export class RaftLog {
   }
 
   /**
-   * The highest index up to `index` whose term is at most `term`, and its term: where a log that
-   * holds (index, term) may match this one. Term 0: it is not known here.
+   * Returns the highest index up to `index` whose term is at most `term`, and its term: the last
+   * point at which a log that holds (index, term) can match this one. Term 0 means that the term is
+   * unknown here.
    */
   findConflictByTerm(index: number, term: number): { index: number; term: number } {
     for (let at = index; at > 0; at--) {
@@ -146,7 +158,7 @@ export class RaftLog {
     return { index: 0, term: 0 };
   }
 
-  /** Moves the commit index up to `index`; never back. */
+  /** Moves the commit index forward to `index`; never back. */
   commitTo(index: number): void {
     if (index <= this.#committed) return;
     assert(
@@ -156,7 +168,10 @@ export class RaftLog {
     this.#committed = index;
   }
 
-  /** Commits up to `index` if that entry is of `term` (§3.6.2: never an earlier term's by count). */
+  /**
+   * Commits up to `index` if that entry is of `term` (§3.6.2: entries of earlier terms are never
+   * committed by counting). Reports whether the commit index moved.
+   */
   maybeCommit(index: number, term: number): boolean {
     if (index <= this.#committed || term === 0 || this.term(index) !== term) return false;
     this.commitTo(index);
@@ -164,33 +179,33 @@ export class RaftLog {
   }
 
   /**
-   * Starts from a recovered commit index. One that is behind the snapshot says nothing: where writes
-   * overlap, a snapshot of what was applied may be durable before the commit index is.
+   * Sets the recovered commit index. One behind the snapshot is ignored: with overlapping writes, a
+   * snapshot of applied entries may become durable before the commit index does.
    */
   recoverCommit(index: number): void {
     assert(
       index <= this.lastIndex,
-      () => `The recovered commit index is ${index}, and yet the log ends at ${this.lastIndex}`,
+      () => `The recovered commit index is ${index}, but the log ends at ${this.lastIndex}`,
     );
     this.#committed = Math.max(this.#committed, index);
   }
 
-  /** Whether anything waits to be applied; see {@link nextCommitted}. */
+  /** Reports whether entries wait to be applied; see {@link nextCommitted}. */
   hasNextCommitted(allowUnstable: boolean): boolean {
     return !this.#applyingPaused && this.#unstable.snapshot === undefined &&
       this.#applying < this.#appliable(allowUnstable);
   }
 
   /**
-   * Committed entries that were not handed out yet, within the limit of bytes but at least one.
-   * None while a snapshot waits, which comes before them.
+   * Returns committed entries that were not handed out yet, within the byte limit but at least one.
+   * Returns none while a snapshot is pending, as it comes before them.
    *
-   * @param allowUnstable also those that are not durable here (they are elsewhere).
+   * @param allowUnstable includes entries that are not durable here (they are elsewhere).
    */
   nextCommitted(allowUnstable: boolean): readonly Entry[] {
     if (!this.hasNextCommitted(allowUnstable)) return NO_ENTRIES;
     const bytesMax = this.#applyingBytesMax - this.#applyingBytes;
-    assert(bytesMax > 0, "Applying goes on above its limit");
+    assert(bytesMax > 0, "Entries must not be handed out above the applying limit");
     const entries = this.slice(this.#applying + 1, this.#appliable(allowUnstable) + 1, bytesMax);
     return defined(entries, "Committed entries that are not applied were compacted");
   }
@@ -199,13 +214,16 @@ export class RaftLog {
     return allowUnstable ? this.#committed : Math.min(this.#committed, this.#unstable.offset - 1);
   }
 
-  /** Whether `index` may be applied, and is next, with nothing handed out that is not applied. */
+  /**
+   * Reports whether the entry at `index` may be applied and is the next one, with no entry handed
+   * out that is not applied.
+   */
   isNextToApply(index: number): boolean {
     return this.#applying === index - 1 && this.#applied === index - 1 &&
       this.hasNextCommitted(false);
   }
 
-  /** Notes that entries up to `index`, of `bytes`, were handed out to be applied. */
+  /** Records that entries up to `index`, `bytes` in size, were handed out to be applied. */
   acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
     assert(
       index >= this.#applying && index <= this.#committed,
@@ -213,12 +231,12 @@ export class RaftLog {
     );
     this.#applying = index;
     this.#applyingBytes += bytes;
-    // Where the limit cut the list, the next entry would exceed it.
+    // Where the limit cut the list short, the next entry would exceed it.
     this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax ||
       index < this.#appliable(allowUnstable);
   }
 
-  /** Notes that all up to `index` is applied; `bytes` of it are no longer under way. */
+  /** Records that all entries up to `index` are applied; `bytes` of them are no longer pending. */
   appliedTo(index: number, bytes: number): void {
     assert(
       index >= this.#applied && index <= this.#committed,
@@ -230,25 +248,28 @@ export class RaftLog {
     this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
   }
 
-  /** Puts `snapshot` in place of the log; it must be ahead of what is committed. */
+  /** Replaces the log by `snapshot`, which must be ahead of the commit index. */
   restore(snapshot: Snapshot): void {
-    assert(snapshot.index > this.#committed, "A snapshot would take the commit index back");
+    assert(snapshot.index > this.#committed, "A snapshot must be ahead of the commit index");
     this.#committed = snapshot.index;
     this.#unstable.restore(snapshot);
   }
 
-  /** The snapshot to send to a member that is too far behind; undefined: none at the moment. */
+  /**
+   * Returns the snapshot to send to a member that is too far behind; undefined if none is available
+   * now.
+   */
   snapshot(): Snapshot | undefined {
     return this.#unstable.snapshot ?? this.#storage.snapshot();
   }
 
-  /** The entries from `index` on, within `bytesMax`; undefined when they are compacted. */
+  /** Returns the entries from `index` on, within `bytesMax`; undefined if they are compacted. */
   entriesFrom(index: number, bytesMax: number): readonly Entry[] | undefined {
     const last = this.lastIndex;
     return index > last ? NO_ENTRIES : this.slice(index, last + 1, bytesMax);
   }
 
-  /** The entries `[lo, hi)`, within `bytesMax` but at least one; undefined when compacted. */
+  /** Returns the entries `[lo, hi)`, within `bytesMax` but at least one; undefined if compacted. */
   slice(lo: number, hi: number, bytesMax: number): readonly Entry[] | undefined {
     if (lo < this.firstIndex) return undefined;
     if (lo === hi) return NO_ENTRIES;
@@ -264,23 +285,23 @@ export class RaftLog {
     return [...stable, ...unstable];
   }
 
-  /** Whether a committed entry that is not applied changes the configuration. */
+  /** Reports whether a committed entry that is not applied changes the configuration. */
   hasUnappliedConfChange(): boolean {
     return this.#lastConfChanges(this.#applied + 1, this.#committed).last !== 0;
   }
 
   /**
-   * Raises the commit index to the last but one change of the configuration that the log holds above
-   * it. A change is appended only when the one before is applied, so that this one is known to be
-   * committed, though a crash kept the entries and lost the commit index that came with them. Without
-   * it this replica would campaign by a configuration two changes old.
+   * Raises the commit index to the second-last configuration change in the log above it. A change
+   * is appended only after the one before it is applied, so that change is known to be committed,
+   * even if a crash kept the entries and lost the commit index written with them. Otherwise this
+   * replica would campaign with a configuration two changes old.
    */
   recoverConfChanges(): void {
     const { previous } = this.#lastConfChanges(this.#committed + 1, this.lastIndex);
     this.#committed = Math.max(this.#committed, previous);
   }
 
-  /** The last change of the configuration in `[from, to]`, and the one before it; 0: none. */
+  /** Returns the last configuration change in `[from, to]` and the one before it; 0 for none. */
   #lastConfChanges(from: number, to: number): { last: number; previous: number } {
     let [last, previous] = [0, 0];
     for (let next = from; next <= to;) {

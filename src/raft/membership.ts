@@ -1,10 +1,12 @@
 /**
- * Configurations under change: pure functions from a configuration with its members' progress and a
- * change to the next one, or to the reason why there is none. What was passed in stays as it was.
+ * Configuration changes: pure functions from a configuration, the progress of its members and a
+ * change to the next configuration, or to the reason for which there is none. The arguments are not
+ * modified.
  *
- * Invariants of each result: no replica is both voter and learner; one that is to become a learner
- * but votes in the outgoing half waits in `learnersNext`; outside of joint consensus there is no
- * outgoing half, nobody waits, and nothing leaves by itself. Source: thesis §4.1, §4.2.1, §4.3.
+ * Invariants of each result: no replica is both voter and learner; a replica that is to become a
+ * learner but votes in the outgoing half waits in `learnersNext`; outside of joint consensus the
+ * outgoing half and `learnersNext` are empty and `autoLeave` is false. Source: thesis §4.1, §4.2.1,
+ * §4.3.
  */
 import { assert } from "../base/assert.ts";
 import { RAFT_MEMBERS_MAX } from "../base/limits.ts";
@@ -15,7 +17,7 @@ import type { Configuration } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { allVoters } from "./quorum.ts";
 
-/** Why a change is not possible. */
+/** The reason for which a change is not possible. */
 export type MembershipRefusal =
   | "already_joint"
   | "not_joint"
@@ -25,15 +27,15 @@ export type MembershipRefusal =
   | "several_voters_at_once"
   | "too_many_members";
 
-/** A configuration and what is known of each of its members, in ascending order of id. */
+/** A configuration and the progress of its members, in ascending order of id. */
 export interface Members {
   readonly configuration: Configuration;
   readonly progress: readonly Progress[];
 }
 
-/** What new members start from. */
+/** The initial values of new members. */
 export interface NewMember {
-  /** The last index of the log: where probing starts. */
+  /** The last index of the log, where probing starts. */
   readonly lastIndex: number;
   readonly limits: InflightLimits;
 }
@@ -133,7 +135,10 @@ class Draft {
   }
 }
 
-/** Probing starts at the last entry; who was just added counts as active (thesis §6.2). */
+/**
+ * Creates the progress of a new member. Probing starts at the last entry; a new member counts as
+ * active (thesis §6.2).
+ */
 function newProgress(id: number, isLearner: boolean, from: NewMember): Progress {
   const next = Math.max(from.lastIndex, 1);
   return new Progress(id, { next, isLearner, recentActive: true }, from.limits);
@@ -143,7 +148,9 @@ function ascending(ids: Iterable<number>): number[] {
   return [...ids].sort((left, right) => left - right);
 }
 
-/** Enters a joint configuration whose incoming half is the present one after `changes`. */
+/**
+ * Enters a joint configuration whose incoming half is the current configuration after `changes`.
+ */
 export function enterJoint(
   members: Members,
   changes: readonly MemberChange[],
@@ -160,7 +167,7 @@ export function enterJoint(
   return draft.finish();
 }
 
-/** Leaves the joint configuration: its incoming half alone decides from now on. */
+/** Leaves the joint configuration: from now on its incoming half decides alone. */
 export function leaveJoint(members: Members, from: NewMember): Members | MembershipRefusal {
   if (!isJoint(members.configuration)) return "not_joint";
   const draft = new Draft(members, from);
@@ -168,7 +175,7 @@ export function leaveJoint(members: Members, from: NewMember): Members | Members
   return draft.finish();
 }
 
-/** Applies changes that, all together, add or remove one voter at most. */
+/** Applies changes that together add or remove at most one voter. */
 export function simpleChange(
   members: Members,
   changes: readonly MemberChange[],
@@ -186,7 +193,7 @@ export function simpleChange(
   return draft.finish();
 }
 
-/** The members after `change`, by whichever way it asks for. */
+/** Returns the members after `change`, with the transition it asks for. */
 export function changeMembers(
   members: Members,
   change: ConfChange,
@@ -198,7 +205,7 @@ export function changeMembers(
   return enterJoint(members, change.changes, { ...from, autoLeave });
 }
 
-/** The members of a configuration that was read from a snapshot: of each, nothing is known. */
+/** Returns the members of a configuration read from a snapshot, with no progress known. */
 export function restoreMembers(configuration: Configuration, from: NewMember): Members {
   const learners = ascending(configuration.learners);
   const restored: Configuration = {
@@ -217,40 +224,48 @@ export function restoreMembers(configuration: Configuration, from: NewMember): M
   return members;
 }
 
-/** True while two majorities decide. */
+/** Reports whether the configuration is joint, so that two majorities decide. */
 export function isJoint(configuration: Configuration): boolean {
   return configuration.votersOutgoing.length > 0;
 }
 
-/** What is wrong with a configuration by itself; undefined for a sound one. */
+/** Returns the fault of a configuration, or undefined if it is valid. */
 export function configurationFault(configuration: Configuration): string | undefined {
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = configuration;
   for (const ids of [voters, votersOutgoing, learners, learnersNext]) {
     if (!ids.every((id, at) => Number.isSafeInteger(id) && id > (at === 0 ? 0 : ids[at - 1]!))) {
-      return "A list of replicas does not ascend";
+      return "A list of replicas is not in ascending order";
     }
   }
   const votes = new Set([...voters, ...votersOutgoing]);
   if (votes.size + learners.length > RAFT_MEMBERS_MAX) return "There are too many members";
   if (learners.some((id) => votes.has(id))) return "A replica is both voter and learner";
   if (learnersNext.some((id) => !votersOutgoing.includes(id) || voters.includes(id))) {
-    return "A replica waits to learn that does not vote in the outgoing half alone";
+    return "A replica in learnersNext must be a voter of the outgoing half only";
   }
-  if (votersOutgoing.length === 0) return autoLeave ? "There is no joint half to leave" : undefined;
+  if (votersOutgoing.length === 0) {
+    return autoLeave ? "autoLeave is set outside of joint consensus" : undefined;
+  }
   return voters.length === 0 ? "The incoming half is empty" : undefined;
 }
 
-/** Asserts what the head of this file promises, and that the progress is that of the members. */
+/**
+ * Asserts the invariants at the top of this file, and that progress is kept for exactly the
+ * members.
+ */
 export function checkMembers({ configuration, progress }: Members): void {
   const fault = configurationFault(configuration);
-  assert(fault === undefined, `The configuration is not sound: ${fault}`);
+  assert(fault === undefined, `The configuration is invalid: ${fault}`);
   const { learners } = configuration;
   const ids = ascending([...allVoters(configuration), ...learners]);
   assert(
     ids.length === progress.length && ids.every((id, at) => progress[at]!.id === id),
-    "Progress is not kept of each member and of nobody else",
+    "Progress must be kept for exactly the members",
   );
   for (const { id, isLearner } of progress) {
-    assert(isLearner === learners.includes(id), `Replica ${id} is not tracked as what it is`);
+    assert(
+      isLearner === learners.includes(id),
+      `Progress of replica ${id} must match its role as voter or learner`,
+    );
   }
 }

@@ -1,8 +1,8 @@
 /**
- * A {@link Storage} in memory, with the writes that the owner of a core does: for simulations,
- * scenarios and measurements, and for groups that need not outlive their process.
+ * A {@link Storage} in memory, with the writes that the owner of a core performs: for simulations,
+ * scenarios and measurements, and for groups that need not survive their process.
  *
- * The first place of `#entries` stands for the snapshot's last entry, so that its term is known.
+ * The first element of `#entries` stands for the snapshot's last entry, so that its term is known.
  */
 import { assert } from "../base/assert.ts";
 import type { Configuration, Entry, HardState, Snapshot } from "./message.ts";
@@ -54,7 +54,9 @@ export class MemoryStorage implements Storage {
     this.#hardState = hardState;
   }
 
-  /** Puts `snapshot` in place of the whole log; false, and nothing done, when it is an older one. */
+  /**
+   * Replaces the whole log by `snapshot`. Returns false, and does nothing, for an older snapshot.
+   */
   applySnapshot(snapshot: Snapshot): boolean {
     if (this.#snapshot.index !== 0 && this.#snapshot.index >= snapshot.index) return false;
     this.#snapshot = snapshot;
@@ -62,12 +64,12 @@ export class MemoryStorage implements Storage {
     return true;
   }
 
-  /** Makes `snapshot`, of an entry that the log holds, the one to hand out; the log stays. */
+  /** Sets the snapshot to hand out, made at an entry that the log holds; the log stays. */
   setSnapshot(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
   }
 
-  /** Forgets the entries up to and including `index`; false when they are gone already. */
+  /** Drops the entries up to and including `index`. Returns false if they are already gone. */
   compact(index: number): boolean {
     const offset = this.#entries[0]!.index;
     if (index <= offset) return false;
@@ -78,7 +80,7 @@ export class MemoryStorage implements Storage {
     return true;
   }
 
-  /** Appends `entries` after cutting off whatever stood from the first of them on. */
+  /** Appends `entries`, truncating from the first of them on. */
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const offset = this.#entries[0]!.index;

@@ -1,50 +1,50 @@
 /**
- * The words of the protocol: entries, configurations, snapshots, hard state and messages.
+ * The types of the protocol: entries, configurations, snapshots, hard state and messages.
  *
- * Terms, indexes and replica ids are plain numbers in this room, for it counts with them all the
- * time; whoever decodes bytes checks their bounds once (`src/base/ids.ts`). A message, an entry and
- * a snapshot are never changed after they left the core, so that they may be shared.
- * Source: Ongaro, thesis, Figure 3.1 and §3.8; the kinds of message follow etcd-io/raft.
+ * Terms, indexes and replica ids are plain numbers in this folder, because it computes with them
+ * throughout; decoders check their bounds once (`src/base/ids.ts`). Messages, entries and snapshots
+ * are never changed after they left the core, so they may be shared. Source: Ongaro, thesis, Figure
+ * 3.1 and §3.8; the message types follow etcd-io/raft.
  */
 
-/** Stands for "no replica": nobody was voted for, no leader is known. */
+/** The id that stands for no replica: no vote was cast, or no leader is known. */
 export const NO_REPLICA = 0;
-/** The recipient of `storage_append`: whoever writes log and hard state. Never on the wire. */
+/** The recipient of `storage_append`: the writer of log and hard state. Never on the wire. */
 export const APPEND_THREAD = -1;
-/** The recipient of `storage_apply`: whoever applies committed entries. Never on the wire. */
+/** The recipient of `storage_apply`: the applier of committed entries. Never on the wire. */
 export const APPLY_THREAD = -2;
 
-/** What an entry holds. `conf_change_v1` is one change without joint consensus (thesis §4.1). */
+/** The kind of an entry. `conf_change_v1` is one change without joint consensus (thesis §4.1). */
 export type EntryKind = "normal" | "conf_change_v1" | "conf_change";
 
-/** One position of the log. */
+/** One entry of the log. */
 export interface Entry {
   readonly term: number;
   readonly index: number;
   readonly kind: EntryKind;
-  /** Opaque; empty for the entry that opens a term. Nobody changes these bytes. */
+  /** Opaque bytes; empty for the entry that opens a term. Must not be modified. */
   readonly data: Uint8Array;
 }
 
-/** The data of an entry that has none. */
+/** The data of an entry without data. */
 export const EMPTY_DATA: Uint8Array = new Uint8Array(0);
 
 /**
- * Who belongs to the group. Joint while `votersOutgoing` is not empty: then both majorities decide
- * (thesis §4.3). All lists ascend.
+ * The members of a group. The configuration is joint while `votersOutgoing` is not empty; decisions
+ * then need a majority of both halves (thesis §4.3). All lists are in ascending order.
  */
 export interface Configuration {
   readonly voters: readonly number[];
-  /** The voters before the change under way; empty outside of joint consensus. */
+  /** The voters before the change in progress; empty outside of joint consensus. */
   readonly votersOutgoing: readonly number[];
   readonly learners: readonly number[];
   /** Voters of the outgoing half that become learners when the joint configuration is left. */
   readonly learnersNext: readonly number[];
-  /** Whether the leader leaves the joint configuration by itself. */
+  /** Whether the leader leaves the joint configuration automatically. */
   readonly autoLeave: boolean;
 }
 
-/** The configuration of a replica that was told nothing yet. */
+/** The configuration of a replica that has not received one yet. */
 export const EMPTY_CONFIGURATION: Configuration = {
   voters: [],
   votersOutgoing: [],
@@ -53,28 +53,34 @@ export const EMPTY_CONFIGURATION: Configuration = {
   autoLeave: false,
 };
 
-/** All that stands in place of the log up to and including `index`. */
+/** A snapshot, which replaces the log up to and including `index`. */
 export interface Snapshot {
   readonly index: number;
   readonly term: number;
   readonly configuration: Configuration;
-  /** Opaque: the image, or where it is found. */
+  /** Opaque bytes: the image, or a reference to it. */
   readonly data: Uint8Array;
 }
 
-/** What must be on disk before anything that rests on it is said (Figure 3.1, persistent state). */
+/**
+ * The state that must be durable before any message that depends on it is sent (Figure 3.1,
+ * persistent state).
+ */
 export interface HardState {
   readonly term: number;
-  /** Whom this replica voted for in `term`, or {@link NO_REPLICA}. */
+  /** The replica voted for in `term`, or {@link NO_REPLICA}. */
   readonly vote: number;
-  /** Not needed for safety; kept so that a restart applies at once what was committed. */
+  /**
+   * The commit index. Not needed for safety; kept so that a restart can apply committed entries at
+   * once.
+   */
   readonly commit: number;
 }
 
 /** The hard state of a replica that never ran. */
 export const EMPTY_HARD_STATE: HardState = { term: 0, vote: NO_REPLICA, commit: 0 };
 
-/** Between replicas; the last four between a replica and its own storage. */
+/** The type of a message. The last four pass only between a replica and its own storage. */
 export type MessageType =
   | "propose"
   | "append"
@@ -96,12 +102,12 @@ export type MessageType =
   | "storage_apply_reply";
 
 /**
- * Names one round of reads, or one request to the leader.
+ * The identifier of one round of reads, or of one read request to the leader.
  *
- * On heartbeats the leader issues it: (its term, a number that only grows within the term), so that
- * no client can make two rounds look alike. On `read_index` the asking replica issues it: (a random
- * number of this run, a number that only grows), so that an answer to an earlier run of the same
- * replica answers nothing.
+ * On heartbeats the leader issues it: (its term, a number that only grows within the term), so no
+ * client can make two rounds look alike. On `read_index` the requesting replica issues it: (a
+ * random number of this run, a number that only grows), so a reply to an earlier run of the same
+ * replica is not taken for a reply to this one.
  */
 export interface ReadToken {
   readonly origin: number;
@@ -113,34 +119,39 @@ export interface Message {
   readonly type: MessageType;
   readonly to: number;
   from: number;
-  /** 0 on what belongs to no term: `propose`, `read_index`, and local messages. */
+  /**
+   * The sender's term; 0 on messages without a term: `propose`, `read_index` and local messages.
+   */
   term: number;
-  /** Term of the entry at `index`; of a refused append, of the entry at `rejectHint`. */
+  /** Term of the entry at `index`; on a rejected append, of the entry at `rejectHint`. */
   logTerm: number;
-  /** Append: the entry before `entries`. Vote: the candidate's last. Reply: the last that matches. */
+  /**
+   * On an append, the entry before `entries`; on a vote request, the candidate's last entry; on a
+   * reply, the last entry known to match.
+   */
   index: number;
-  /** The sender's commit index; on a heartbeat, no more than the recipient is known to hold. */
+  /** The sender's commit index; on a heartbeat, capped to what the recipient is known to hold. */
   commit: number;
-  /** Only on `storage_append`: the vote to be written. */
+  /** The vote to write; only on `storage_append`. */
   vote: number;
   reject: boolean;
-  /** Where the follower guesses that the logs match. */
+  /** The follower's guess of the index at which the logs match. */
   rejectHint: number;
   entries: readonly Entry[];
   snapshot: Snapshot | undefined;
-  /** Local messages only: to be delivered after the work is durable, in order. */
+  /** Local messages only: the replies to deliver, in order, after the work is durable. */
   responses: readonly Message[];
   read: ReadToken | undefined;
-  /** On `vote`: the leader itself asked for this election, so that no lease stands against it. */
+  /** On `vote`: the leader itself asked for this election, so no lease prevents it. */
   transfer: boolean;
-  /** On `transfer_leader`: who is to lead. */
+  /** On `transfer_leader`: the replica to become leader. */
   transferee: number;
 }
 
 const NO_ENTRIES: readonly Entry[] = [];
 const NO_MESSAGES: readonly Message[] = [];
 
-/** A message of which only type and recipient are set. */
+/** Creates a message with only its type and recipient set. */
 export function newMessage(type: MessageType, to: number): Message {
   return {
     type,
@@ -162,12 +173,12 @@ export function newMessage(type: MessageType, to: number): Message {
   };
 }
 
-/** True for the two recipients that stand for this replica's own storage. */
+/** Reports whether `id` stands for this replica's own storage. */
 export function isStorageThread(id: number): boolean {
   return id === APPEND_THREAD || id === APPLY_THREAD;
 }
 
-/** True for what answers a request, and so is believed only from a member. */
+/** Reports whether messages of `type` are replies, which are accepted only from members. */
 export function isReply(type: MessageType): boolean {
   switch (type) {
     case "append_reply":
@@ -183,40 +194,45 @@ export function isReply(type: MessageType): boolean {
   }
 }
 
-/** True for what passes between a replica and its own storage. */
+/** Reports whether messages of `type` pass between a replica and its own storage. */
 export function isStorageMessage(type: MessageType): boolean {
   return type === "storage_append" || type === "storage_append_reply" ||
     type === "storage_apply" || type === "storage_apply_reply";
 }
 
-/** True where all three fields are alike. */
+/** Reports whether two hard states are equal in all three fields. */
 export function hardStatesEqual(left: HardState, right: HardState): boolean {
   return left.term === right.term && left.vote === right.vote && left.commit === right.commit;
 }
 
-/** Bytes that an entry costs beside its data, on the wire and in the log: term, index, kind, frame. */
+/**
+ * Size in bytes that an entry adds to its data, on the wire and in the log: term, index, kind and
+ * framing.
+ */
 export const ENTRY_OVERHEAD_BYTES = 24;
 
-/** Bytes of an entry as limits count them. */
+/** Returns the size of an entry in bytes, as limits count it. */
 export function entryBytes(entry: Entry): number {
   return ENTRY_OVERHEAD_BYTES + entry.data.length;
 }
 
-/** The same of many. */
+/** Returns the total size of `entries` in bytes, as limits count it. */
 export function entriesBytes(entries: readonly Entry[]): number {
   let bytes = 0;
   for (const entry of entries) bytes += entryBytes(entry);
   return bytes;
 }
 
-/** Bytes of data alone: an empty entry counts nothing, so that one is never refused for its size. */
+/**
+ * Returns the size of the data alone. An empty entry counts 0, so it is never refused for its size.
+ */
 export function payloadBytes(entries: readonly Entry[]): number {
   let bytes = 0;
   for (const entry of entries) bytes += entry.data.length;
   return bytes;
 }
 
-/** How many entries from the start fit into `bytesMax`: at least one, if there is one. */
+/** Returns how many entries from the start fit into `bytesMax`: at least one if there is any. */
 export function countWithin(entries: readonly Entry[], bytesMax: number): number {
   let bytes = 0;
   for (let count = 0; count < entries.length; count++) {

@@ -1,5 +1,6 @@
 /**
- * Consensus: the face of this room. See DESIGN.md beside it for sources and deviations.
+ * Raft consensus: the public interface of this folder. Sources and deviations are listed in
+ * DESIGN.md.
  *
  * @example
  * ```ts

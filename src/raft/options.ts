@@ -1,8 +1,8 @@
 /**
- * What a core is started with: identity, clockwork, limits and rules, checked once.
+ * The options of a core: identity, timing, limits and rules, all checked once.
  *
- * Time is counted in ticks of the owner's choice; randomness is passed in, so that a seed replays
- * every election.
+ * Time is counted in ticks, whose length the owner chooses. Randomness is passed in, so a seed
+ * reproduces every election.
  */
 import {
   RAFT_APPEND_BYTES_MAX,
@@ -16,69 +16,80 @@ import type { Entropy } from "../base/world.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * What node liveness (`src/liveness/`) says about votes of one replica. While it is bound it ignores
- * vote requests and does not campaign, ticks or no ticks, whatever became of its leader and its term
- * in here; a group may so sleep without a clock of its own. Elections that the leader itself asked for
- * pass. Where this is given, ticks since the leader was heard of no longer decide about votes.
+ * Node liveness (`src/liveness/`) as seen by the votes of one replica. While a replica is bound it
+ * ignores vote requests and does not campaign, whether or not it receives ticks, and whatever
+ * became of its leader and its term in the core; so a group can sleep without a clock of its own.
+ * Elections that the leader itself asked for pass. With a LeaderSupport, the ticks since the last
+ * message of the leader no longer decide about votes.
  */
 export interface LeaderSupport {
   /**
-   * Whether a promise to vote for nobody else stands, or, of a leader, whether a quorum supports it.
+   * Reports whether a promise not to vote for anybody else stands, or, for a leader, whether a
+   * quorum supports it.
    *
-   * @param lead whom this replica follows now: itself where it leads, 0 where it knows nobody.
+   * @param lead the leader this replica follows now: itself if it leads, 0 if it knows none.
    */
   isBound(lead: number, term: number): boolean;
 }
 
-/** Whether a replica id was ever given to a member of this group, and not taken away since. */
+/**
+ * The replica ids of a group: an id is known if it was assigned to a member of this group and not
+ * withdrawn since.
+ */
 export interface ReplicaDirectory {
   knows(replica: number): boolean;
 }
 
 /**
- * How reads are confirmed. `quorum`: a round of heartbeats. `clock`: by the election timeout alone,
- * which a slow clock breaks; for scenarios only, production takes its leases from node liveness.
+ * The way in which reads are confirmed. `quorum`: by a round of heartbeats. `clock`: by the
+ * election timeout alone, which a slow clock breaks; for scenarios only. Production takes its
+ * leases from node liveness.
  */
 export type ReadMode = "quorum" | "clock";
 
-/** See each field; those with a default may be left out. */
+/** The options of a core. Optional fields have defaults. */
 export interface RaftOptions {
-  /** This replica, from 1. */
+  /** The id of this replica, from 1. */
   readonly id: number;
   readonly storage: Storage;
   readonly entropy: Entropy;
-  /** What the state machine already applied, when it outlived a restart. */
+  /** The applied index of a state machine that survived a restart. */
   readonly applied?: number;
-  /** A follower waits this long, and up to twice as long, before it campaigns. */
+  /** The election timeout: a follower waits between one and two of it before it campaigns. */
   readonly electionTicks: number;
-  /** Must be less than `electionTicks`. */
+  /** The interval between heartbeats; must be less than `electionTicks`. */
   readonly heartbeatTicks: number;
   readonly preVote?: boolean;
   readonly checkQuorum?: boolean;
-  /** Writes are told by messages and may overlap, instead of `ready` and `advance` in turn. */
+  /**
+   * Storage writes are requested by messages and may overlap, instead of alternating `ready` and
+   * `advance`.
+   */
   readonly asyncStorageWrites?: boolean;
   readonly readMode?: ReadMode;
-  /** Followers send proposals on to their leader instead of refusing them. */
+  /** Followers forward proposals to their leader instead of refusing them. */
   readonly forwardProposals?: boolean;
-  /** A leader that is removed, or made a learner, stops leading at once. */
+  /** A leader that is removed or made a learner steps down at once. */
   readonly stepDownOnRemoval?: boolean;
-  /** Lets any change of the configuration into the log; for scenarios only. */
+  /** Accepts any configuration change into the log; for scenarios only. */
   readonly skipConfChangeChecks?: boolean;
-  /** Bytes of entries in one append. */
+  /** Maximum size of the entries of one append, in bytes. */
   readonly appendBytesMax?: number;
-  /** Bytes of committed entries that may be under way to the state machine. */
+  /** Maximum size of the committed entries that are being applied, in bytes. */
   readonly applyingBytesMax?: number;
-  /** Bytes of proposals that are not committed; what goes beyond is refused. */
+  /** Maximum size of uncommitted proposals in bytes; proposals beyond it are refused. */
   readonly uncommittedBytesMax?: number;
   readonly inflightMessagesMax?: number;
   readonly inflightBytesMax?: number;
   readonly readsPendingMax?: number;
-  /** Of this replica alone; all other rules may be shared by many. */
+  /** Belongs to this replica alone; all other rules may be shared by many replicas. */
   readonly support?: LeaderSupport;
   readonly directory?: ReplicaDirectory;
 }
 
-/** The same with every default in its place; shared by all groups that are started alike. */
+/**
+ * The options with all defaults filled in; shared by all groups that start with the same options.
+ */
 export interface RaftSettings {
   readonly entropy: Entropy;
   readonly electionTicks: number;
@@ -102,7 +113,7 @@ export interface RaftSettings {
 /**
  * Fills in the defaults. A node with many groups does this once and passes the result to each.
  *
- * @throws RangeError when a field cannot be.
+ * @throws RangeError when a field is out of range.
  */
 export function raftSettings(
   options: Omit<RaftOptions, "id" | "storage" | "applied" | "support">,
@@ -141,7 +152,9 @@ function check(settings: RaftSettings): void {
     );
   }
   if (readMode === "clock" && !checkQuorum) {
-    throw new RangeError("readMode clock needs checkQuorum: a deposed leader must notice it");
+    throw new RangeError(
+      "readMode clock needs checkQuorum: a deposed leader must notice that it was deposed",
+    );
   }
   const limits = [
     "appendBytesMax",

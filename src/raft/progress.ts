@@ -1,37 +1,38 @@
 /**
- * What a leader knows of one member: how far its log matches, what to send next, and how fast.
+ * A leader's view of one member: how far its log matches, which entry to send next, and the flow
+ * control.
  *
  * A member is probed (one append at a time, until its log is known to match), replicated to (a
- * stream of appends within the window), or waits for a snapshot (no appends). `match < next` holds
- * always. Source: thesis §3.5, §5.1; the three states follow etcd-io/raft.
+ * stream of appends within the window), or waits for a snapshot (no appends). `match < next` always
+ * holds. Source: thesis §3.5, §5.1; the three states follow etcd-io/raft.
  */
 import { assert } from "../base/assert.ts";
 import type { InflightLimits } from "./inflights.ts";
 import { Inflights } from "./inflights.ts";
 
-/** How the leader treats a member. */
+/** The state of replication to a member. */
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
 /** One member as its leader sees it. */
 export class Progress {
   readonly id: number;
-  /** The log is known to match up to here. */
+  /** The log is known to match up to this index. */
   match = 0;
-  /** The next entry to send; those in `(match, next)` are on their way. */
+  /** The next entry to send; entries in `(match, next)` are in flight. */
   next: number;
   /** The highest commit index that was sent and can have taken effect. */
   sentCommit = 0;
-  /** The commit index that the member said it knows. */
+  /** The commit index that the member reported. */
   knownCommit = 0;
   state: ProgressState = "probe";
-  /** Index of the snapshot on its way; 0: none. */
+  /** Index of the snapshot in flight; 0 for none. */
   pendingSnapshot = 0;
-  /** Whether it was heard of since the last check of the quorum. */
+  /** Whether the member was heard from since the last check of the quorum. */
   recentActive: boolean;
-  /** No append until something is heard, or the next heartbeat's reply. */
+  /** Appends are held back until an acknowledgement or the next heartbeat reply. */
   flowPaused = false;
   isLearner: boolean;
-  /** The highest round of reads that it confirmed. */
+  /** The highest round of reads that the member confirmed. */
   readAcked = 0;
   readonly inflights: Inflights;
 
@@ -47,7 +48,7 @@ export class Progress {
     this.inflights = limits instanceof Inflights ? limits : new Inflights(limits);
   }
 
-  /** The same member once more, for a configuration that is only tried; shares the window. */
+  /** Copies the member for a tentative configuration; the copy shares the window. */
   copy(): Progress {
     const copy = new Progress(this.id, this, this.inflights);
     copy.match = this.match;
@@ -60,7 +61,7 @@ export class Progress {
     return copy;
   }
 
-  /** Forgets all but its identity, as a change of term or role does. */
+  /** Resets everything but the identity, as after a change of term or role. */
   reset(next: number, match: number): void {
     this.match = match;
     this.next = next;
@@ -81,7 +82,10 @@ export class Progress {
     this.inflights.clear();
   }
 
-  /** Starts probing after what matches, or after the snapshot that is known to have arrived. */
+  /**
+   * Starts probing after the last matching entry, or after the snapshot that is known to have
+   * arrived.
+   */
   becomeProbe(): void {
     const after = this.state === "snapshot" ? this.pendingSnapshot : 0;
     this.#enter("probe");
@@ -89,13 +93,13 @@ export class Progress {
     this.sentCommit = Math.min(this.sentCommit, this.next - 1);
   }
 
-  /** Starts streaming after what matches. */
+  /** Starts streaming after the last matching entry. */
   becomeReplicate(): void {
     this.#enter("replicate");
     this.next = this.match + 1;
   }
 
-  /** Waits for the snapshot at `index`. */
+  /** Starts waiting for the snapshot at `index`. */
   becomeSnapshot(index: number): void {
     this.#enter("snapshot");
     this.pendingSnapshot = index;
@@ -103,7 +107,7 @@ export class Progress {
     this.sentCommit = index;
   }
 
-  /** Notes that `count` entries of `bytes` of data were sent from `next` on. */
+  /** Records that `count` entries with `bytes` of data were sent from `next` on. */
   sentEntries(count: number, bytes: number): void {
     assert(this.state !== "snapshot", "Entries were sent to a member that waits for a snapshot");
     if (this.state === "probe") {
@@ -114,16 +118,16 @@ export class Progress {
       this.next += count;
       this.inflights.add(this.next - 1, bytes);
     }
-    // What fills the window is a probe: nothing follows it until something is heard.
+    // The append that fills the window acts as a probe: nothing follows until a reply arrives.
     this.flowPaused = this.inflights.isFull;
   }
 
-  /** Whether a commit index sent now can move the member's own. */
+  /** Reports whether a commit index sent now can move the member's own. */
   canBumpCommit(commit: number): boolean {
     return commit > this.sentCommit && this.sentCommit < this.next - 1;
   }
 
-  /** Takes an acknowledgement up to `index`; false when it says nothing new. */
+  /** Records an acknowledgement up to `index`. Returns false if it acknowledges nothing new. */
   maybeUpdate(index: number): boolean {
     if (index <= this.match) return false;
     this.match = index;
@@ -133,15 +137,15 @@ export class Progress {
   }
 
   /**
-   * Takes the refusal of an append after `rejected`; `hint` is where the logs may match. False when
-   * it is an old one, which leaves everything as it was.
+   * Records the rejection of an append after `rejected`; `hint` is the index at which the logs may
+   * match. Returns false for an outdated rejection, which changes nothing.
    */
   maybeDecrease(rejected: number, hint: number): boolean {
     if (this.state === "replicate") {
       if (rejected <= this.match) return false;
       this.next = this.match + 1;
     } else {
-      // One probe is on its way at most, so only its own refusal counts.
+      // At most one probe is in flight, so only its own rejection counts.
       if (this.next - 1 !== rejected) return false;
       this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1);
       this.flowPaused = false;

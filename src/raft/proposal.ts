@@ -1,10 +1,10 @@
 /**
- * Entries that a leader appends to its log: proposals, within the limit of what is not committed,
- * and changes of the configuration, one at a time.
+ * Entries appended by a leader: proposals, within the limit on uncommitted data, and configuration
+ * changes, one at a time.
  *
- * Beyond the model: a change that could not be applied (it would leave no voter, or change two at
- * once without joint consensus) is refused here, where the model lets it into the log and panics
- * when it is applied. Source: thesis §3.5, §4.1.
+ * Deviation from etcd-io/raft: a change that could not be applied (it would leave no voter, or
+ * change two at once without joint consensus) is refused here; etcd-io/raft logs it and panics when
+ * it is applied. Source: thesis §3.5, §4.1.
  */
 import { assert } from "../base/assert.ts";
 import type { ConfChange } from "./conf_change.ts";
@@ -15,16 +15,17 @@ import type { Entry, EntryKind } from "./message.ts";
 import { EMPTY_DATA, newMessage, NO_REPLICA } from "./message.ts";
 import { broadcastAppend } from "./replication.ts";
 
-/** What is to be appended; its place is found here. */
+/** An entry to be appended; its term and index are assigned here. */
 export interface Proposal {
   readonly kind: EntryKind;
   readonly data: Uint8Array;
 }
 
 /**
- * What became of a proposal. `accepted` says that it is in the leader's log or on its way there,
- * not that it is committed; `conf_change_ignored` that an empty entry took its place, for another
- * change is under way or it does not fit the configuration. All others: nothing happened.
+ * The outcome of a proposal. `accepted`: it is in the leader's log or on its way there, not
+ * necessarily committed. `conf_change_ignored`: an empty entry took its place, because another
+ * change is in progress or it does not fit the configuration. With all others, nothing was
+ * appended.
  */
 export type ProposeResult =
   | "accepted"
@@ -38,7 +39,10 @@ export type ProposeResult =
 
 /** Appends `proposals` to the leader's log, all or none, and sends them. */
 export function proposeAsLeader(core: Core, proposals: readonly Proposal[]): ProposeResult {
-  assert(core.role === "leader" && proposals.length > 0, "A leader proposes something");
+  assert(
+    core.role === "leader" && proposals.length > 0,
+    "Only a leader appends, at least one entry",
+  );
   if (core.member(core.id) === undefined) return "not_member";
   if (core.transferee !== NO_REPLICA) return "transferring";
   if (proposals.every(({ kind }) => kind === "normal")) {
@@ -86,7 +90,7 @@ function checkConfChanges(
   return { proposals: checked, pendingConfIndex, ignored };
 }
 
-/** Whether `change` may enter the log now, may later, or can never be applied. */
+/** Reports whether `change` may enter the log now, later, or never. */
 function fitOf(
   core: Core,
   change: ConfChange,
@@ -95,13 +99,13 @@ function fitOf(
   if (pendingConfIndex > core.log.applied) return "not_now";
   const leaves = change.changes.length === 0;
   if (isJoint(core.configuration) !== leaves) return "not_now";
-  // An empty change with a transition would enter a joint configuration while there is one.
+  // An empty change with a transition would enter a joint configuration during joint consensus.
   if (leaves && !leavesJoint(change)) return "invalid";
   const from = { lastIndex: core.log.lastIndex, limits: core.settings };
   return typeof changeMembers(core, change, from) === "string" ? "invalid" : "fits";
 }
 
-/** Appends at this term; false, and nothing done, when too much is not committed already. */
+/** Appends entries of this term. Returns false, and does nothing, if too much is uncommitted. */
 export function appendAsLeader(core: Core, proposals: readonly Proposal[]): boolean {
   const { log, term } = core;
   let bytes = 0;
@@ -109,16 +113,16 @@ export function appendAsLeader(core: Core, proposals: readonly Proposal[]): bool
   if (!takeUncommitted(core, bytes)) return false;
   let index = log.lastIndex;
   log.append(proposals.map(({ kind, data }): Entry => ({ term, index: ++index, kind, data })));
-  // The leader acknowledges to itself, too, only when its own log is durable (§10.2.1).
+  // The leader, too, acknowledges to itself only when its own log is durable (§10.2.1).
   const reply = newMessage("append_reply", core.id);
   reply.index = index;
   core.send(reply);
   return true;
 }
 
-/** Takes room for `bytes` of data that are not committed; false where that is too much. */
+/** Reserves room for `bytes` of uncommitted data. Returns false if that exceeds the limit. */
 export function takeUncommitted(core: Core, bytes: number): boolean {
-  // Some proposal must always get through, however large, and what is empty always does: the entry
+  // With nothing uncommitted, a proposal of any size passes. Empty entries always pass: the entry
   // that opens a term, and the one that leaves a joint configuration.
   const before = core.uncommittedBytes;
   if (before > 0 && bytes > 0 && before + bytes > core.settings.uncommittedBytesMax) return false;
@@ -126,8 +130,8 @@ export function takeUncommitted(core: Core, bytes: number): boolean {
   return true;
 }
 
-/** Notes that entries with `bytes` of data are applied, and so no longer count as uncommitted. */
+/** Releases the room of applied entries with `bytes` of data. */
 export function releaseUncommitted(core: Core, bytes: number): void {
-  // What an earlier leader appended was never counted, so that this may be less than `bytes`.
+  // Entries of an earlier leader were never counted, so this may be less than `bytes`.
   core.uncommittedBytes = Math.max(0, core.uncommittedBytes - bytes);
 }

@@ -1,32 +1,34 @@
 /**
- * Majorities and joint majorities: what is committed, and how a vote stands.
+ * Majorities and joint majorities: the committed index and the result of a vote.
  *
- * Pure functions over ascending lists of voters. The empty half of a configuration agrees to
- * everything, so that a joint configuration with one empty half decides like the other half.
- * Source: thesis §3.6.2 (commit by match index), §4.3 (joint consensus).
+ * Pure functions over ascending lists of voters. An empty half of a configuration agrees to
+ * everything, so a joint configuration with one empty half decides like the other half. Source:
+ * thesis §3.6.2 (commit by match index), §4.3 (joint consensus).
  */
 
-/** Where an election stands. */
+/** The result of an election so far. */
 export type VoteResult = "pending" | "lost" | "won";
 
-/** The voters of both halves; `outgoing` is empty outside of joint consensus. */
+/** The voters of both halves; `votersOutgoing` is empty outside of joint consensus. */
 export interface Voters {
   readonly voters: readonly number[];
   readonly votersOutgoing: readonly number[];
 }
 
-/** What `voter` acknowledged; 0: nothing. */
+/** Returns the index that `voter` acknowledged; 0 for none. */
 export type AckedIndex = (voter: number) => number;
 
-/** A vote: true yes, false no, undefined none yet. */
+/**
+ * Returns the vote of `voter`: true if granted, false if refused, undefined if there is none yet.
+ */
 export type VoteOf = (voter: number) => boolean | undefined;
 
-/** How many of `voterCount` make a majority. */
+/** Returns how many of `voterCount` voters form a majority. */
 export function majorityOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1;
 }
 
-/** The highest index that a majority acknowledged; infinite for no voters. */
+/** Returns the highest index that a majority acknowledged; infinity if there are no voters. */
 export function majorityCommitted(voters: readonly number[], acked: AckedIndex): number {
   const count = voters.length;
   if (count === 0) return Number.POSITIVE_INFINITY;
@@ -41,7 +43,7 @@ function medianOfThree(a: number, b: number, c: number): number {
   return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
-/** The highest index that both halves committed. */
+/** Returns the highest index that both halves committed. */
 export function committedIndex(config: Voters, acked: AckedIndex): number {
   return Math.min(
     majorityCommitted(config.voters, acked),
@@ -49,7 +51,7 @@ export function committedIndex(config: Voters, acked: AckedIndex): number {
   );
 }
 
-/** How the vote stands in one half. */
+/** Returns the result of the vote in one half. */
 export function majorityVote(voters: readonly number[], voteOf: VoteOf): VoteResult {
   if (voters.length === 0) return "won";
   let yes = 0;
@@ -64,7 +66,7 @@ export function majorityVote(voters: readonly number[], voteOf: VoteOf): VoteRes
   return yes + missing >= needed ? "pending" : "lost";
 }
 
-/** How the vote stands: won in both halves, or lost in one. */
+/** Returns the result of the vote: won if won in both halves, lost if lost in either. */
 export function voteResult(config: Voters, voteOf: VoteOf): VoteResult {
   const incoming = majorityVote(config.voters, voteOf);
   const outgoing = majorityVote(config.votersOutgoing, voteOf);
@@ -72,12 +74,12 @@ export function voteResult(config: Voters, voteOf: VoteOf): VoteResult {
   return incoming === "lost" || outgoing === "lost" ? "lost" : "pending";
 }
 
-/** True where `id` votes in either half. */
+/** Reports whether `id` votes in either half. */
 export function isVoter(config: Voters, id: number): boolean {
   return config.voters.includes(id) || config.votersOutgoing.includes(id);
 }
 
-/** All voters of both halves, ascending, each once. */
+/** Returns the voters of both halves, ascending, each once. */
 export function allVoters(config: Voters): readonly number[] {
   if (config.votersOutgoing.length === 0) return config.voters;
   const ids = new Set([...config.voters, ...config.votersOutgoing]);

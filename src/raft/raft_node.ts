@@ -1,9 +1,9 @@
 /**
- * One replica of one group: ticks, messages and proposals in, a {@link Ready} out. Synchronous, pure
- * and without a clock; nothing is sent, written or applied in here.
+ * One replica of one group: it takes ticks, messages and proposals, and returns a {@link Ready}.
+ * Synchronous, pure and without a clock; nothing is sent, written or applied here.
  *
- * A thrown InvariantError says that this replica must not go on: its owner stops the group and
- * keeps it from the others. Everything that may come from outside is answered by a code instead.
+ * A thrown InvariantError means that this replica must not continue: its owner stops the group and
+ * isolates it from the others. Invalid input from outside is answered with a code instead.
  */
 import { assert } from "../base/assert.ts";
 import { appendAlone, appliedAlone, wroteAlone } from "./alone.ts";
@@ -32,24 +32,29 @@ import { step, type StepOutcome } from "./step.ts";
 import type { Storage } from "./storage.ts";
 import { isLeaseAllowed, transferLeadership } from "./transfer.ts";
 
-/** What became of a message: taken, or the reason why not. */
+/** The outcome of a message: accepted, or the reason for which it was not. */
 export type StepResult = StepOutcome | InspectRefusal;
 
-/** What became of a wish to hand leadership over; `accepted` says that it was begun or sent on. */
+/**
+ * The outcome of a transfer request; `accepted` means that the transfer started or was forwarded.
+ */
 export type TransferResult = "accepted" | "no_leader" | "unknown_member" | "learner";
 
-/** What one replica is started with, where settings are shared by many. */
+/** The options to start one replica whose settings are shared by many. */
 export interface RaftStart {
   readonly id: number;
   readonly storage: Storage;
   readonly settings: RaftSettings;
-  /** What the state machine already applied, when it outlived a restart. */
+  /** The applied index of a state machine that survived a restart. */
   readonly applied?: number;
-  /** What node liveness says about this replica's votes. */
+  /** Node liveness as it concerns this replica's votes. */
   readonly support?: LeaderSupport;
 }
 
-/** What a Ready hands out of a list that the core goes on filling: never an empty one itself. */
+/**
+ * Returns the list to hand out in a Ready. The core goes on filling its own lists, so an empty one
+ * is never handed out itself.
+ */
 function handedOut<T>(list: T[]): readonly T[] {
   return list.length === 0 ? NOTHING : list;
 }
@@ -62,13 +67,16 @@ export class RaftNode {
   #lastLead: number;
   #lastRole: Role;
   #lastHardState: HardState;
-  /** With plain writes: what `advance` tells the core, from when a Ready is handed out. */
+  /**
+   * With synchronous writes: the replies that `advance` delivers to the core, while a Ready is
+   * handed out.
+   */
   #onAdvance: readonly Message[] | undefined;
 
   /** Recovers a replica from its storage, as a follower. */
   constructor({ id, storage, settings, applied, support }: RaftStart) {
     if (!Number.isSafeInteger(id) || id < 1) {
-      throw new RangeError(`A replica id is an integer from 1: found ${id}`);
+      throw new RangeError(`A replica id must be an integer from 1: found ${id}`);
     }
     const { hardState, configuration } = storage.initialState();
     const core = new Core(id, storage, settings, support);
@@ -80,7 +88,7 @@ export class RaftNode {
       core.vote = hardState.vote;
     }
     if (applied !== undefined) {
-      // What was applied was committed, whatever the hard state had time to say.
+      // Applied entries were committed, even if the hard state does not say so yet.
       core.log.recoverCommit(applied);
       core.log.appliedTo(applied, 0);
     }
@@ -91,7 +99,7 @@ export class RaftNode {
     this.#lastHardState = core.hardState();
   }
 
-  /** Starts one replica that shares its settings with no other. */
+  /** Starts one replica that does not share its settings. */
   static start(options: RaftOptions): RaftNode {
     const { id, storage, applied, support } = options;
     return new RaftNode({
@@ -103,7 +111,7 @@ export class RaftNode {
     });
   }
 
-  /** One tick of the owner's clock. A sleeping group gets none. */
+  /** Advances the replica by one tick of the owner's clock. A sleeping group gets none. */
   tick(): void {
     if (this.#core.role === "leader") tickLeader(this.#core);
     else tickElection(this.#core);
@@ -115,26 +123,28 @@ export class RaftNode {
   }
 
   /**
-   * Proposes entries, all or none, each of which becomes one entry of the log. The bytes must not
-   * be changed afterwards.
+   * Proposes entries, all or none; each becomes one entry of the log. The bytes must not be changed
+   * afterwards.
    */
   propose(...data: readonly Uint8Array[]): ProposeResult {
-    assert(data.length > 0, "Nothing is proposed");
+    assert(data.length > 0, "A proposal must hold at least one entry");
     return this.#propose(data.map((bytes) => ({ kind: "normal", data: bytes })));
   }
 
   /**
-   * With asynchronous writes, for a leader without other members: appends an entry by the short way of
-   * `alone.ts`. The owner writes it in its turn among the orders, and says so by {@link wroteAlone}.
-   * Undefined: nothing was done, and it is to be proposed.
+   * Appends an entry by the fast path of `alone.ts`: with asynchronous writes, for a leader without
+   * other members. The owner writes the entry in its order among the storage messages, and reports
+   * it by {@link wroteAlone}. Returns undefined if nothing was done; the entry must then be
+   * proposed.
    */
   appendAlone(data: Uint8Array): Entry | undefined {
     return this.#core.settings.asyncStorageWrites ? appendAlone(this.#core, data) : undefined;
   }
 
   /**
-   * An entry of {@link appendAlone} is durable. True: the owner applies it at once, and says so by
-   * {@link appliedAlone}; nobody is told of the commit index. False: a `Ready` tells what is next.
+   * Records that an entry of {@link appendAlone} is durable. Returns true if the owner must apply
+   * it now and report that by {@link appliedAlone}; no other replica needs the commit index.
+   * Returns false if a `Ready` says what comes next.
    */
   wroteAlone(entry: Entry): boolean {
     const isToBeApplied = wroteAlone(this.#core, entry);
@@ -142,18 +152,18 @@ export class RaftNode {
     return isToBeApplied;
   }
 
-  /** An entry is applied that {@link wroteAlone} said is to be. */
+  /** Records that an entry is applied for which {@link wroteAlone} returned true. */
   appliedAlone(entry: Entry): void {
     appliedAlone(this.#core, entry);
   }
 
-  /** Proposes a change of the configuration; `v1`: as one change that is never joint. */
+  /** Proposes a configuration change; with `v1`, as a single change that is never joint. */
   proposeConfChange(change: ConfChange, options: { readonly v1?: boolean } = {}): ProposeResult {
     return this.#propose([confChangeEntry(change, options.v1 === true)]);
   }
 
   #propose(proposals: readonly Proposal[]): ProposeResult {
-    // A leader takes it as it is; only what another may have to take becomes a message.
+    // A leader appends it directly; a message is needed only if it may have to be forwarded.
     if (this.#core.role === "leader") return proposeAsLeader(this.#core, proposals);
     const message = newMessage("propose", this.#core.id);
     message.from = this.#core.id;
@@ -163,30 +173,33 @@ export class RaftNode {
   }
 
   /**
-   * Applies the committed change of the entry at `index`; the owner calls it for each such entry,
-   * before it applies what follows, and keeps the result for its snapshots. A change that a snapshot
-   * overtook on its way changes nothing.
+   * Applies the committed change of the entry at `index`. The owner calls it for each such entry,
+   * before it applies the following entries, and keeps the result for its snapshots. A change that
+   * a snapshot has overtaken has no effect.
    */
   applyConfChange(change: ConfChange, index: number): Configuration {
     return applyConfChange(this.#core, change, index);
   }
 
-  /** Takes a message of another replica, whose `from` the owner has checked. */
+  /** Handles a message of another replica. The owner must have checked its `from`. */
   step(message: Message): StepResult {
     return inspect(this.#core, message) ?? step(this.#core, message);
   }
 
   /**
-   * With asynchronous writes: takes an answer to this replica that a `storage_append` or a
-   * `storage_apply` carried, once its work is done. Nothing that came from outside may be given here.
+   * Handles a reply carried by a `storage_append` or a `storage_apply` message, once its work is
+   * done; with asynchronous writes only. Messages from outside must not be passed here.
    */
   stepOwn(message: Message): void {
-    assert(this.#core.settings.asyncStorageWrites, "Storage is answered by advance here");
-    assert(isOwnAnswer(this.#core, message), () => `${message.type} is no answer of this storage`);
+    assert(this.#core.settings.asyncStorageWrites, "stepOwn needs asyncStorageWrites: use advance");
+    assert(
+      isOwnAnswer(this.#core, message),
+      () => `${message.type} is no reply of this replica's storage`,
+    );
     step(this.#core, message);
   }
 
-  /** Whether {@link ready} would hold anything. */
+  /** Reports whether {@link ready} would hold anything. */
   hasReady(): boolean {
     const core = this.#core;
     const { log } = core;
@@ -203,14 +216,14 @@ export class RaftNode {
     return term === last.term && vote === last.vote && log.committed === last.commit;
   }
 
-  /** With plain writes, entries are written before they are applied, in the same turn. */
+  /** With synchronous writes, entries are written before they are applied, in the same turn. */
   get #appliesUnstable(): boolean {
     return !this.#core.settings.asyncStorageWrites;
   }
 
-  /** Hands out all that is to be done; it must be done, in the order that {@link Ready} tells. */
+  /** Hands out all pending work; it must be done in the order described at {@link Ready}. */
   ready(): Ready {
-    assert(this.#onAdvance === undefined, "A Ready was handed out and not advanced");
+    assert(this.#onAdvance === undefined, "The last Ready must be advanced before the next one");
     const ready = this.#collect();
     ready.messages = this.#core.settings.asyncStorageWrites
       ? this.#withStorageMessages(ready)
@@ -248,7 +261,10 @@ export class RaftNode {
     return messages;
   }
 
-  /** With plain writes: what waits for this Ready's writes, to others now, to itself at advance. */
+  /**
+   * With synchronous writes: adds messages to others that wait for this Ready's writes, and keeps
+   * those to this replica for `advance`.
+   */
   #withWaitingMessages(ready: Ready): readonly Message[] {
     const core = this.#core;
     const others: Message[] = [];
@@ -281,21 +297,26 @@ export class RaftNode {
     core.log.acceptApplying(last.index, entriesBytes(committed), this.#appliesUnstable);
   }
 
-  /** With plain writes: says that the Ready handed out last was done, and durable where it must. */
+  /**
+   * Reports that the last Ready is done, and durable where required; with synchronous writes only.
+   */
   advance(): void {
-    assert(!this.#core.settings.asyncStorageWrites, "Storage answers by messages here");
+    assert(
+      !this.#core.settings.asyncStorageWrites,
+      "advance must not be called with asyncStorageWrites",
+    );
     const messages = this.#onAdvance;
     assert(messages !== undefined, "There is no Ready to advance");
     this.#onAdvance = undefined;
     for (const message of messages) step(this.#core, message);
   }
 
-  /** Asks for an index at which a linearizable read may be served; see `Ready.readStates`. */
+  /** Requests an index at which a linearizable read may be served; see `Ready.readStates`. */
   readIndex(): ReadResult {
     return requestRead(this.#core);
   }
 
-  /** Hands leadership to `transferee`; a follower asks its leader to. */
+  /** Transfers leadership to `transferee`; a follower forwards the request to its leader. */
   transferLeader(transferee: number): TransferResult {
     const core = this.#core;
     if (core.role !== "leader") {
@@ -311,8 +332,9 @@ export class RaftNode {
   }
 
   /**
-   * Makes a follower forget its leader, within the term, so that it votes at once when asked. False
-   * where there is nothing to forget, or where a promise or reads rest on the leader being known.
+   * Makes a follower forget its leader, within the term, so that it votes at once when asked.
+   * Returns false if there is no leader to forget, or if a promise or reads depend on the leader
+   * being known.
    */
   forgetLeader(): boolean {
     const core = this.#core;
@@ -323,8 +345,8 @@ export class RaftNode {
   }
 
   /**
-   * Ends this replica's leadership, within the term: node liveness says that no quorum supports it,
-   * or its storage is broken. False where it does not lead.
+   * Ends this replica's leadership, within the term: for a leader that no quorum supports according
+   * to node liveness, or whose storage failed. Returns false if it does not lead.
    */
   stepDown(): boolean {
     if (this.#core.role !== "leader") return false;
@@ -332,80 +354,84 @@ export class RaftNode {
     return true;
   }
 
-  /** Says that what was sent to `member` last may be lost. */
+  /** Reports that the last message to `member` may be lost. */
   reportUnreachable(member: number): void {
     const progress = this.#core.role === "leader" ? this.#core.member(member) : undefined;
     if (progress?.state === "replicate") progress.becomeProbe();
   }
 
-  /** Says whether the snapshot sent to `member` arrived. */
+  /** Reports whether the snapshot sent to `member` arrived. */
   reportSnapshot(member: number, outcome: "arrived" | "failed"): void {
     const progress = this.#core.role === "leader" ? this.#core.member(member) : undefined;
     if (progress !== undefined) snapshotReported(progress, outcome === "arrived");
   }
 
-  /** Sets after how many ticks in all this replica campaigns, until its role next changes. */
+  /** Sets the election timeout of this replica in ticks, until its role next changes. */
   setElectionTimeout(ticks: number): void {
     this.#core.electionTimeoutTicks = ticks;
   }
 
   /**
-   * Whether a lease of node liveness may serve this group's reads: leader, with an entry of its term
-   * committed, and no transfer begun in this term that could still elect another.
+   * Reports whether a lease of node liveness may serve this group's reads: this replica leads, an
+   * entry of its term is committed, and no transfer started in this term could still elect another
+   * replica.
    */
   isLeaseAllowed(): boolean {
     return isLeaseAllowed(this.#core);
   }
 
   /**
-   * Whether this replica leads and every member that `isLive` holds the whole log and knows that it
-   * is committed, with nothing else under way: then the group may sleep, without ticks or messages.
+   * Reports whether this replica leads, every member for which `isLive` is true holds the whole log
+   * and knows that it is committed, and nothing else is pending. Then the group may sleep, without
+   * ticks or messages.
    */
   maySleep(isLive: (replica: number) => boolean): boolean {
     return maySleep(this.#core, isLive);
   }
 
-  /** What this replica is. */
+  /** The current role of this replica. */
   get role(): Role {
     return this.#core.role;
   }
 
-  /** The term it is in. */
+  /** The current term. */
   get term(): number {
     return this.#core.term;
   }
 
-  /** Who leads, as far as it knows; 0: nobody. */
+  /** The leader known to this replica; 0 for none. */
   get lead(): number {
     return this.#core.lead;
   }
 
-  /** Who belongs to the group, as applied; another object once it changes. */
+  /** The members of the group, as applied; a new object after each change. */
   get configuration(): Configuration {
     return this.#core.configuration;
   }
 
-  /** The end of the log; right after an accepted proposal at the leader, its last entry. */
+  /**
+   * Index of the last entry; right after an accepted proposal at the leader, that of the proposal.
+   */
   get lastIndex(): number {
     return this.#core.log.lastIndex;
   }
 
-  /** All up to here is decided. */
+  /** The commit index. */
   get committed(): number {
     return this.#core.log.committed;
   }
 
-  /** All up to here is reported applied. */
+  /** Index of the last entry reported as applied. */
   get applied(): number {
     return this.#core.log.applied;
   }
 
-  /** The term of an entry of its log; undefined where that is compacted, or beyond the end. */
+  /** Returns the term of an entry of the log; undefined if it is compacted or beyond the end. */
   entryTerm(index: number): number | undefined {
     return this.#core.log.term(index);
   }
 
-  /** The replica as it is now. */
+  /** Returns the current status of the replica. */
   status(): RaftStatus {
     return raftStatus(this.#core);
   }

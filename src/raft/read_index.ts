@@ -1,10 +1,11 @@
 /**
- * Linearizable reads without a log entry: note the commit index, confirm by a round of heartbeats
- * that this replica still led after the read was asked for, wait until that index is applied.
+ * Linearizable reads without a log entry (ReadIndex): the leader notes its commit index, confirms
+ * by a round of heartbeats that it still led after the read was requested, and waits until that
+ * index is applied.
  *
- * Beyond the model: the leader names the rounds itself, (term, sequence), so that no two look alike
- * whatever clients send; an acknowledgement of a round confirms every earlier one; reads that come
- * before the heartbeats of a round have left join it. Source: thesis §6.4.
+ * Deviations from etcd-io/raft: the leader identifies the rounds itself by (term, sequence), so no
+ * two look alike whatever clients send; an acknowledgement of a round confirms all earlier ones;
+ * reads that come before the heartbeats of a round have left join it. Source: thesis §6.4.
  */
 import type { ConfirmingRead, Core, LeaderReads, PendingRead } from "./core.ts";
 import { newMessage, NO_REPLICA } from "./message.ts";
@@ -14,15 +15,16 @@ import { committedIndex } from "./quorum.ts";
 import { broadcastHeartbeat } from "./replication.ts";
 import { randomUint53 } from "../base/world.ts";
 
-/** What became of a request to read. The token comes back with the index, or as dropped. */
+/** The outcome of a read request. The token returns with the index, or as dropped. */
 export type ReadResult =
   | { readonly result: "accepted"; readonly token: ReadToken }
   | { readonly result: "no_leader" | "overloaded" };
 
-/** Asks for an index at which this replica may read, of itself or of its leader. */
+/** Requests an index at which this replica may read, from itself or from its leader. */
 export function requestRead(core: Core): ReadResult {
   if (core.role !== "leader" && core.lead === NO_REPLICA) return { result: "no_leader" };
-  // An answer to an earlier run of this replica in the same term must not answer this one.
+  // A reply to an earlier run of this replica in the same term must not be taken for a reply to
+  // this one.
   if (core.readOrigin === 0) core.readOrigin = randomUint53(core.settings.entropy) || 1;
   const token = { origin: core.readOrigin, sequence: core.readCount + 1 };
   if (core.role === "leader") {
@@ -36,12 +38,12 @@ export function requestRead(core: Core): ReadResult {
   return { result: "accepted", token };
 }
 
-/** Takes a read, of this replica or another; false when too many wait. */
+/** Accepts a read of this or another replica. Returns false if too many reads wait. */
 export function leaderRead(core: Core, read: PendingRead): boolean {
   const reads = core.reads ??= newReads();
   if (reads.waiting.length + reads.confirming.length >= core.settings.readsPendingMax) return false;
-  // Until an entry of this term is committed, the commit index may be behind that of the leader
-  // before, whose acknowledged writes this read must see.
+  // Until an entry of this term is committed, the commit index may be behind that of the previous
+  // leader, whose acknowledged writes this read must see.
   if (!core.hasCommittedInTerm) {
     reads.waiting.push(read);
     return true;
@@ -66,14 +68,14 @@ function newReads(): LeaderReads {
   return { sequence: 0, roundOpen: false, confirming: [], waiting: [] };
 }
 
-/** The round that heartbeats sent now belong to, while reads wait for it. */
+/** Returns the round that heartbeats sent now belong to, while reads wait for it. */
 export function currentRound(core: Core): ReadToken | undefined {
   const { reads } = core;
   if (reads === undefined || reads.confirming.length === 0) return undefined;
   return { origin: core.term, sequence: reads.sequence };
 }
 
-/** Takes the reads that waited for the term's first commit. */
+/** Processes the reads that waited for the term's first commit. */
 export function releaseWaitingReads(core: Core): void {
   const { reads } = core;
   if (reads === undefined || reads.waiting.length === 0 || !core.hasCommittedInTerm) return;
@@ -82,7 +84,9 @@ export function releaseWaitingReads(core: Core): void {
   for (const read of waiting) leaderRead(core, read);
 }
 
-/** Takes the acknowledgement of a round by `member`, and answers what a quorum has confirmed. */
+/**
+ * Records that `member` acknowledged a round, and answers the reads that a quorum has confirmed.
+ */
 export function confirmRound(core: Core, member: Progress, token: ReadToken): void {
   const { reads } = core;
   if (reads === undefined || token.origin !== core.term || token.sequence > reads.sequence) return;
@@ -113,7 +117,7 @@ function answer(core: Core, { requester, token }: PendingRead, index: number): v
   core.send(message);
 }
 
-/** Takes the leader's answer to a request of this run. */
+/** Handles the leader's reply to a request of this run. */
 export function handleReadReply(core: Core, message: Message): void {
   const token = message.read;
   if (token === undefined || token.origin !== core.readOrigin) return;

@@ -1,8 +1,8 @@
 /**
- * Takes a configuration into use: one that a committed entry asks for, or that of a snapshot or a
- * restart. A replica acts on a configuration from when it applies the entry (the model's choice; the
- * thesis acts on it from when it is appended), which is safe as no second change enters the log
- * before the first is applied. Source: thesis §4.2.2 (removing the leader), §4.3.
+ * Switching to a new configuration: of a committed entry, of a snapshot, or of a restart. A replica
+ * uses a configuration from when it applies the entry (as etcd-io/raft does; in the thesis, from
+ * when it is appended). That is safe because no second change enters the log before the first is
+ * applied. Source: thesis §4.2.2 (removing the leader), §4.3.
  */
 import { assert } from "../base/assert.ts";
 import type { ConfChange } from "./conf_change.ts";
@@ -17,8 +17,8 @@ import { broadcastAppend, maybeCommit } from "./replication.ts";
 import { becomeFollower } from "./roles.ts";
 
 /**
- * Applies the committed change of the entry at `index`, and returns the configuration of now. One
- * that a snapshot overtook, while the entry was on its way to be applied, changes nothing.
+ * Applies the committed change of the entry at `index`, and returns the current configuration. A
+ * change that a snapshot overtook, while the entry was on its way to be applied, has no effect.
  */
 export function applyConfChange(core: Core, change: ConfChange, index: number): Configuration {
   assert(index <= core.log.applying, `Entry ${index} was not handed out to be applied`);
@@ -31,7 +31,7 @@ export function applyConfChange(core: Core, change: ConfChange, index: number): 
   return core.configuration;
 }
 
-/** Starts from `configuration`, as a snapshot or storage has it of the entry at `index`. */
+/** Starts from `configuration`, which a snapshot or storage holds for the entry at `index`. */
 export function restoreConfiguration(
   core: Core,
   configuration: Configuration,

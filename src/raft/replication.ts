@@ -1,7 +1,7 @@
 /**
- * What a leader sends: appends, snapshots to those too far behind for them, and heartbeats; and
- * when an entry is committed. Members are served in ascending order of id.
- * Source: thesis §3.5 (log replication), §3.6.2 (commit), §5.1 (snapshots).
+ * Messages sent by a leader: appends, snapshots to members too far behind for them, and heartbeats;
+ * and the decision when an entry is committed. Members are served in ascending order of id. Source:
+ * thesis §3.5 (log replication), §3.6.2 (commit), §5.1 (snapshots).
  */
 import { assert } from "../base/assert.ts";
 import type { Core } from "./core.ts";
@@ -11,8 +11,9 @@ import type { Progress } from "./progress.ts";
 import { committedIndex } from "./quorum.ts";
 
 /**
- * Sends an append to `member` unless it is paused. One without entries tells the commit index, and
- * asks whether the logs match; it is sent only if `evenEmpty`. Returns whether something was sent.
+ * Sends an append to `member` unless it is paused. An append without entries carries the commit
+ * index and checks whether the logs match; it is sent only if `evenEmpty`. Reports whether
+ * something was sent.
  */
 export function sendAppend(core: Core, member: Progress, evenEmpty: boolean): boolean {
   if (member.isPaused) return false;
@@ -22,8 +23,8 @@ export function sendAppend(core: Core, member: Progress, evenEmpty: boolean): bo
   if (prevTerm === undefined) return sendSnapshot(core, member);
 
   const message = newMessage("append", member.id);
-  // With a full window only an empty append goes out: should all in the window be lost, its answer
-  // is what sets things going again.
+  // With a full window only an empty append is sent: if all appends in the window are lost, its
+  // reply restarts replication.
   if (member.state !== "replicate" || !member.inflights.isFull) {
     const entries = log.entriesFrom(member.next, core.settings.appendBytesMax);
     if (entries === undefined) return sendSnapshot(core, member);
@@ -41,11 +42,11 @@ export function sendAppend(core: Core, member: Progress, evenEmpty: boolean): bo
 }
 
 function sendSnapshot(core: Core, member: Progress): boolean {
-  // To one that is not heard of, it would be sent for nothing.
+  // A snapshot to an inactive member would be wasted.
   if (!member.recentActive) return false;
   const snapshot = core.log.snapshot();
   if (snapshot === undefined) return false;
-  assert(snapshot.index > 0, "There is no snapshot, and yet the log does not begin at its start");
+  assert(snapshot.index > 0, "The log is compacted, but there is no snapshot");
   member.becomeSnapshot(snapshot.index);
   const message = newMessage("snapshot", member.id);
   message.snapshot = snapshot;
@@ -53,19 +54,19 @@ function sendSnapshot(core: Core, member: Progress): boolean {
   return true;
 }
 
-/** Sends an append to each other member; without entries too, unless `evenEmpty` is false. */
+/** Sends an append to every other member; also without entries, unless `evenEmpty` is false. */
 export function broadcastAppend(core: Core, evenEmpty = true): void {
   for (const member of core.progress) {
     if (member.id !== core.id) sendAppend(core, member, evenEmpty);
   }
 }
 
-/** Sends a heartbeat to each other member, for the round of reads `read` if there is one. */
+/** Sends a heartbeat to every other member, for the round of reads `read` if there is one. */
 export function broadcastHeartbeat(core: Core, read: ReadToken | undefined): void {
   for (const member of core.progress) {
     if (member.id === core.id) continue;
     const message = newMessage("heartbeat", member.id);
-    // Beyond what matches, the member's log may hold something else at that index.
+    // Beyond its match index, the member's log may hold a different entry at that index.
     message.commit = Math.min(member.match, core.log.committed);
     message.read = read;
     core.send(message);
@@ -73,7 +74,7 @@ export function broadcastHeartbeat(core: Core, read: ReadToken | undefined): voi
   }
 }
 
-/** Commits what a quorum holds; true when the commit index moved. Only a leader counts. */
+/** Commits what a quorum holds. Returns true if the commit index moved. Leaders only. */
 export function maybeCommit(core: Core): boolean {
   assert(core.role === "leader", "Only a leader commits by counting");
   const index = committedIndex(core.configuration, (id) => core.member(id)?.match ?? 0);

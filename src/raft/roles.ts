@@ -1,6 +1,6 @@
 /**
- * The changes of role. Each resets what belongs to the role that ends: timers, votes, the progress
- * of others, a transfer, reads that were not confirmed. Source: thesis Figure 3.3.
+ * Role changes. Each resets the state of the previous role: timers, votes, the progress of others,
+ * a transfer, unconfirmed reads. Source: thesis Figure 3.3.
  */
 import { assert } from "../base/assert.ts";
 import type { Core } from "./core.ts";
@@ -23,13 +23,13 @@ function reset(core: Core, term: number): void {
   dropReads(core);
 }
 
-/** Randomized, so that replicas rarely campaign at once (§3.4). */
+/** Draws a random election timeout, so that replicas rarely campaign at the same time (§3.4). */
 function drawElectionTimeout(core: Core): void {
   const { electionTicks, entropy } = core.settings;
   core.electionTimeoutTicks = electionTicks + Math.floor(entropy.unit() * electionTicks);
 }
 
-/** Reads of a leader that no longer leads; those of others time out where they were asked. */
+/** Drops the reads of a leader that no longer leads; reads of other replicas time out there. */
 function dropReads(core: Core): void {
   const { reads } = core;
   if (reads === undefined) return;
@@ -39,14 +39,14 @@ function dropReads(core: Core): void {
   }
 }
 
-/** Follows `lead` (or nobody yet) in `term`. */
+/** Becomes a follower of `lead` (or of nobody yet) in `term`. */
 export function becomeFollower(core: Core, term: number, lead: number): void {
   reset(core, term);
   core.lead = lead;
   core.role = "follower";
 }
 
-/** Asks for votes in the next term, beginning with its own. */
+/** Becomes a candidate in the next term, with a vote for itself. */
 export function becomeCandidate(core: Core): void {
   assert(core.role !== "leader", "A leader does not campaign");
   reset(core, core.term + 1);
@@ -54,7 +54,7 @@ export function becomeCandidate(core: Core): void {
   core.role = "candidate";
 }
 
-/** Asks whether it would win, with term and vote as they are (§9.6). */
+/** Becomes a pre-candidate, with term and vote unchanged (§9.6). */
 export function becomePreCandidate(core: Core): void {
   assert(core.role !== "leader", "A leader does not campaign");
   core.votes = undefined;
@@ -62,17 +62,17 @@ export function becomePreCandidate(core: Core): void {
   core.role = "pre_candidate";
 }
 
-/** Leads this term. The caller appends the entry that opens it. */
+/** Becomes the leader of this term. The caller appends the entry that opens it. */
 export function becomeLeader(core: Core): void {
   assert(core.role === "candidate", `A ${core.role} cannot become leader`);
   reset(core, core.term);
   core.lead = core.id;
   core.role = "leader";
   const self = core.member(core.id);
-  assert(self !== undefined, "A leader is a member when it begins to lead");
+  assert(self !== undefined, "A new leader must be a member");
   self.becomeReplicate();
   self.recentActive = true;
-  // The log may end with a change of the configuration that is not applied; rather than look, no
-  // other is proposed until all of it is.
+  // The log may end with a configuration change that is not applied. Instead of searching for it,
+  // no further change is proposed until the whole log is applied.
   core.pendingConfIndex = core.log.lastIndex;
 }

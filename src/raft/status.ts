@@ -1,4 +1,4 @@
-/** What a replica tells of itself: for people, for tests, and for the dump of a quarantined group. */
+/** Status of a replica: for people, for tests, and for the dump of a quarantined group. */
 import type { Core, Role } from "./core.ts";
 import type { Configuration } from "./message.ts";
 import type { Progress, ProgressState } from "./progress.ts";
@@ -11,7 +11,7 @@ export interface MemberStatus {
   readonly next: number;
   readonly isLearner: boolean;
   readonly isPaused: boolean;
-  /** Index of the snapshot on its way; 0: none. */
+  /** Index of the snapshot in flight; 0 for none. */
   readonly pendingSnapshot: number;
   readonly recentActive: boolean;
   readonly inflightCount: number;
@@ -24,21 +24,21 @@ export interface RaftStatus {
   readonly role: Role;
   readonly term: number;
   readonly vote: number;
-  /** 0: not known. */
+  /** 0 if no leader is known. */
   readonly lead: number;
-  /** 0: no transfer is under way. */
+  /** 0 if no transfer is in progress. */
   readonly transferee: number;
   readonly lastIndex: number;
   readonly committed: number;
   readonly applied: number;
   readonly configuration: Configuration;
-  /** How often the configuration was switched in this run. */
+  /** Count of configuration switches in this run. */
   readonly configurationSwitches: number;
-  /** Ascending by id; empty unless this replica leads. */
+  /** In ascending order of id; empty unless this replica leads. */
   readonly members: readonly MemberStatus[];
 }
 
-/** A member as it is now. */
+/** Returns the current status of a member. */
 export function memberStatus(member: Progress): MemberStatus {
   return {
     id: member.id,
@@ -54,7 +54,7 @@ export function memberStatus(member: Progress): MemberStatus {
   };
 }
 
-/** The replica as it is now. */
+/** Returns the current status of a replica. */
 export function raftStatus(core: Core): RaftStatus {
   return {
     id: core.id,

@@ -1,5 +1,5 @@
 /**
- * One message: first its term, which may end this replica's role, then what its type asks for.
+ * Handling of one message: first its term, which may end this replica's role, then its type.
  * Source: thesis Figure 3.1 (rules for all servers), §4.2.3, §9.6.
  */
 import { entriesApplied, snapshotApplied } from "./apply.ts";
@@ -15,24 +15,29 @@ import { appendAsLeader, type ProposeResult } from "./proposal.ts";
 import { broadcastAppend } from "./replication.ts";
 import { becomeFollower, becomeLeader } from "./roles.ts";
 
-/** What was done with a message that was looked at. All but `accepted` changed no role nor log. */
+/**
+ * The outcome of a message that passed `inspect`. All but `accepted` changed neither role nor log.
+ */
 export type StepOutcome =
   | ProposeResult
-  /** Its term is over; where the sender must learn of it, it is answered. */
+  /**
+   * The message is of an older term; the sender gets a reply where it needs to learn of the newer
+   * one.
+   */
   | "older_term"
-  /** It asks for a vote while a leader is alive. */
+  /** A vote request while a leader is alive. */
   | "leader_alive"
-  /** Too many reads wait. */
+  /** Too many reads are waiting. */
   | "overloaded";
 
-/** Takes a message that `inspect` let pass. */
+/** Handles a message that passed `inspect`. */
 export function step(core: Core, message: Message): StepOutcome {
   const { term, type } = message;
   const asksForVote = type === "vote" || type === "pre_vote";
   if (asksForVote && term >= core.term && ignoresVoteRequest(core, message)) return "leader_alive";
   if (type === "vote_reply" || type === "pre_vote_reply") learnCommit(core, message);
   if (term > core.term) {
-    // A pre-vote, and the yes to one, carry a term that nobody has entered.
+    // A pre-vote, and the reply that grants one, carry a term that no replica has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);
     if (!isAhead) becomeFollower(core, term, isFromLeader(message) ? message.from : NO_REPLICA);
   } else if (term !== 0 && term < core.term) {
@@ -65,8 +70,8 @@ function stepOlder(core: Core, message: Message): void {
   switch (message.type) {
     case "append":
     case "heartbeat":
-      // With vote requests ignored while a leader is alive, a replica whose term ran ahead could
-      // never come back; this answer tells its leader of the newer term (§4.2.3).
+      // Vote requests are ignored while a leader is alive, so a replica whose term ran ahead could
+      // never rejoin; this reply tells its leader of the newer term (§4.2.3).
       if (checkQuorum || preVote || core.support !== undefined) {
         core.send(newMessage("append_reply", message.from));
       }
@@ -75,8 +80,8 @@ function stepOlder(core: Core, message: Message): void {
       rejectPreVote(core, message);
       return;
     case "storage_append_reply":
-      // Which entries it made durable is no longer certain: they may have been replaced since. A
-      // snapshot holds only what was committed, and so it stands.
+      // The entries it made durable may have been replaced since, so it is not evidence for them. A
+      // snapshot holds committed entries only, so it remains valid.
       if (message.snapshot !== undefined) snapshotApplied(core, message.snapshot);
       return;
     default:
@@ -95,7 +100,9 @@ function stepRole(core: Core, message: Message): StepOutcome {
   }
 }
 
-/** Candidates and pre-candidates; each counts only the answers to its own question. */
+/**
+ * Handles messages to candidates and pre-candidates; each counts only replies to its own requests.
+ */
 function stepCandidate(core: Core, message: Message): StepOutcome {
   const { type } = message;
   if (type === "propose" || type === "read_index") return "no_leader";
@@ -112,13 +119,14 @@ function stepCandidate(core: Core, message: Message): StepOutcome {
 
 function win(core: Core): void {
   if (core.role === "pre_candidate") {
-    // Asking promised nothing; the vote for itself must not break what was promised since.
+    // A pre-vote promises nothing, but the vote for itself must not break a promise made since.
     if (core.isBound) becomeFollower(core, core.term, NO_REPLICA);
     else campaign(core, "vote");
     return;
   }
   becomeLeader(core);
-  // The entry that opens the term: with it, all before is committed too (§3.6.2, §6.4).
+  // The entry that opens the term; once it is committed, all earlier entries are too (§3.6.2,
+  // §6.4).
   const opened = appendAsLeader(core, [{ kind: "normal", data: EMPTY_DATA }]);
   assert(opened, "The entry that opens a term is never refused");
   broadcastAppend(core);

@@ -1,17 +1,17 @@
 /**
  * The end of the log that is not known to be durable: new entries and a received snapshot, from
- * when they arrive until their write is reported done.
+ * their arrival until their write is reported done.
  *
- * `entries[i]` has index `offset + i`. Those before `offsetInProgress` were handed out to be
- * written. `offset` may lie at or below what storage holds: then the next write cuts storage off
- * there. Invariant: `offset <= offsetInProgress <= offset + entries.length`.
+ * `entries[i]` has index `offset + i`. Entries before `offsetInProgress` were handed out to be
+ * written. `offset` may be at or below the last index in storage; then the next write truncates
+ * storage there. Invariant: `offset <= offsetInProgress <= offset + entries.length`.
  */
 import { assert } from "../base/assert.ts";
 import type { Entry, Snapshot } from "./message.ts";
 
 const NONE: Entry[] = [];
 
-/** Entries and snapshot on their way to storage. */
+/** The entries and the snapshot on their way to storage. */
 export class Unstable {
   #snapshot: Snapshot | undefined;
   #snapshotInProgress = false;
@@ -35,54 +35,54 @@ export class Unstable {
     return this.#offsetInProgress;
   }
 
-  /** A snapshot whose write is not reported done. */
+  /** The snapshot whose write is not reported done, if any. */
   get snapshot(): Snapshot | undefined {
     return this.#snapshot;
   }
 
-  /** How many entries are not durable. */
+  /** Count of entries that are not durable. */
   get entryCount(): number {
     return this.#entries.length;
   }
 
-  /** The last index here; undefined where there is neither entry nor snapshot. */
+  /** The last index held here; undefined if there is neither an entry nor a snapshot. */
   get lastIndex(): number | undefined {
     if (this.#entries.length > 0) return this.#offset + this.#entries.length - 1;
     return this.#snapshot?.index;
   }
 
-  /** Term of the entry at `index`, if it stands here. */
+  /** Returns the term of the entry at `index`, if it is held here. */
   term(index: number): number | undefined {
     if (index >= this.#offset) return this.#entries[index - this.#offset]?.term;
     return this.#snapshot?.index === index ? this.#snapshot.term : undefined;
   }
 
-  /** Entries that were not handed out yet. */
+  /** Returns the entries that were not handed out yet. */
   nextEntries(): readonly Entry[] {
     const handedOut = this.#offsetInProgress - this.#offset;
     if (handedOut === this.#entries.length) return NONE;
     return handedOut === 0 ? this.#entries.slice() : this.#entries.slice(handedOut);
   }
 
-  /** True where {@link nextEntries} gives some. */
+  /** Whether {@link nextEntries} returns any entries. */
   get hasNextEntries(): boolean {
     return this.#offsetInProgress - this.#offset < this.#entries.length;
   }
 
-  /** The snapshot, unless it was handed out. */
+  /** Returns the snapshot, unless it was handed out. */
   nextSnapshot(): Snapshot | undefined {
     return this.#snapshotInProgress ? undefined : this.#snapshot;
   }
 
-  /** Notes that all of it was handed out. */
+  /** Records that all entries and the snapshot were handed out. */
   acceptInProgress(): void {
     this.#offsetInProgress = this.#offset + this.#entries.length;
     if (this.#snapshot !== undefined) this.#snapshotInProgress = true;
   }
 
   /**
-   * Notes that all up to (index, term) is durable and that no write under way can change it any
-   * more. Ignored where the entry was replaced, or is known to be durable.
+   * Records that everything up to (index, term) is durable and that no pending write can change it.
+   * Ignored if the entry was replaced, or is already known to be durable.
    */
   stableTo(index: number, term: number): void {
     if (index < this.#offset || this.term(index) !== term) return;
@@ -96,14 +96,14 @@ export class Unstable {
     this.#offsetInProgress = Math.max(this.#offsetInProgress, this.#offset);
   }
 
-  /** Notes that the snapshot at `index` is durable. */
+  /** Records that the snapshot at `index` is durable. */
   stableSnapshotTo(index: number): void {
     if (this.#snapshot?.index !== index) return;
     this.#snapshot = undefined;
     this.#snapshotInProgress = false;
   }
 
-  /** Puts `snapshot` in place of everything. */
+  /** Replaces everything by `snapshot`. */
   restore(snapshot: Snapshot): void {
     this.#offset = snapshot.index + 1;
     this.#offsetInProgress = this.#offset;
@@ -112,7 +112,7 @@ export class Unstable {
     this.#snapshotInProgress = false;
   }
 
-  /** Appends `entries`, cutting off whatever stood from the first of them on. */
+  /** Appends `entries`, truncating from the index of the first of them. */
   truncateAndAppend(entries: readonly Entry[]): void {
     const first = entries[0]!.index;
     if (first <= this.#offset) {
@@ -124,7 +124,7 @@ export class Unstable {
     const keep = first - this.#offset;
     assert(keep <= this.#entries.length, () => `Entries before ${first} are missing`);
     if (keep < this.#entries.length) {
-      // Arrays that were handed out are copies, so this one may be cut.
+      // Arrays that were handed out are copies, so this one may be truncated.
       this.#entries.length = keep;
       this.#offsetInProgress = Math.min(this.#offsetInProgress, first);
     }
@@ -132,7 +132,7 @@ export class Unstable {
     else for (const entry of entries) this.#entries.push(entry);
   }
 
-  /** The entries `[lo, hi)`, all of which stand here. */
+  /** Returns the entries `[lo, hi)`, all of which must be held here. */
   slice(lo: number, hi: number): Entry[] {
     assert(
       lo >= this.#offset && lo <= hi && hi <= this.#offset + this.#entries.length,
