@@ -1,7 +1,8 @@
 /**
- * What one node says to another about support. Regular beats and answers are alike: each carries the
- * sender's wish for support, what it gives itself, and what it heard last, so that any of them may be
- * lost. It is taken once and in the order of its sequence; what comes late or twice says nothing.
+ * Beats: the messages between two nodes about support. Regular beats and replies have the same
+ * form: each carries the sender's request for support, the support it gives, and the last beat it
+ * received, so any of them may be lost. A beat is accepted once and in order of its sequence; late
+ * or repeated beats have no effect.
  */
 import { BEAT_GROUPS_MAX } from "../base/limits.ts";
 
@@ -13,37 +14,37 @@ export interface GroupTerm {
 
 /** One beat. All numbers are integers in `[0, 2^53)`. */
 export interface Beat {
-  /** The sender's run: higher at each of its starts. From 1. */
+  /** The sender's run, higher at each of its starts. From 1. */
   readonly run: number;
-  /** Grows by one with each beat of this run to this recipient. From 1. */
+  /** Sequence number; grows by one with each beat of this run to this recipient. From 1. */
   readonly sequence: number;
-  /** The recipient's run that `echo` and `granted` are of; 0: none was heard of. */
+  /** The recipient's run that `echo` and `granted` refer to; 0 if nothing was heard from it. */
   readonly echoRun: number;
-  /** The highest sequence of the recipient that the sender took; 0: none. */
+  /** The highest sequence of the recipient that the sender accepted; 0 for none. */
   readonly echo: number;
   /** The epoch under which the sender asks for support. From 1. */
   readonly epoch: number;
-  /** The recipient's epoch that the sender supports now; 0: none. */
+  /** The recipient's epoch that the sender supports now; 0 for none. */
   readonly supports: number;
-  /** The recipient's beat that this support runs from; 0: none. Never above `echo`. */
+  /** The recipient's beat from which this support runs; 0 for none. Never above `echo`. */
   readonly granted: number;
-  /** The recipient's highest epoch that the sender will never support (again); 0: none. */
+  /** The recipient's highest epoch that the sender will never support (again); 0 for none. */
   readonly refused: number;
-  /** Promises of the recipient that the sender counts (see `digest.ts`): how many, and their hash. */
+  /** Count and hash of the recipient's promises that the sender counts (see `digest.ts`). */
   readonly promiseCount: number;
   readonly promiseHash: number;
-  /** The sender leads none of these groups in this term or an earlier one (any more). */
+  /** Groups that the sender does not lead in this term or an earlier one (any more). */
   readonly released: readonly GroupTerm[];
-  /** The sender follows the recipient in these, and asks whether it still leads. */
+  /** Groups in which the sender follows the recipient, and asks whether it still leads. */
   readonly asked: readonly GroupTerm[];
 }
 
-/** Why a beat is not taken. */
+/** The reason for which a beat is refused. */
 export type BeatRefusal = "unknown_peer" | "malformed";
 
 const UINT32_MAX = 0xffff_ffff;
 
-/** Whether the numbers of `beat` can be: in their bounds, and not against each other. */
+/** Reports whether the numbers of `beat` are within their bounds and consistent with each other. */
 export function isBeat(beat: Beat): boolean {
   const { run, sequence, echoRun, echo, epoch, supports, granted, refused } = beat;
   if (!isCount(run) || !isCount(sequence) || !isCount(echoRun) || !isCount(echo)) return false;

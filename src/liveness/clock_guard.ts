@@ -1,12 +1,12 @@
 /**
- * Notices that this process did not run as its clock says: the machine was suspended (the monotonic
- * clock stood still, the wall clock did not), or a turn came far too late (it was paused).
+ * Detection of pauses of this process: the machine was suspended (the monotonic clock stopped, the
+ * wall clock did not), or a turn came far too late (the process was paused).
  *
- * Wall and monotonic clock are compared at every look. What they part by is followed only as slowly
- * as honest clocks part, so that many short suspends add up and are noticed like one long one: hardly
- * more than `jumpMs` is ever hidden, unless a wall clock is set back while the machine is suspended.
- * One that is set otherwise looks like a suspend; that is harmless, for a false alarm costs one beat's
- * round trip of lease.
+ * The wall clock and the monotonic clock are compared at every look. The guard follows their
+ * difference only as fast as correct clocks drift apart, so many short suspends add up and are
+ * detected like one long suspend: hardly more than `jumpMs` ever stays hidden, unless the wall
+ * clock is set back while the machine is suspended. Any other step of the wall clock looks like a
+ * suspend. That is harmless: a false alarm costs one beat's round trip of lease.
  */
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import type { LivenessTiming } from "./timing.ts";
@@ -19,7 +19,7 @@ export class ClockGuard {
   readonly #turnLateMs: number;
   readonly #slewPerMs: number;
   #nowMs: number;
-  /** Wall minus monotonic, as followed. */
+  /** The followed difference, wall clock minus monotonic clock, in ms. */
   #offsetMs: number;
 
   constructor(monotonic: MonotonicClock, wall: WallClock, timing: LivenessTiming) {
@@ -32,19 +32,21 @@ export class ClockGuard {
     this.#offsetMs = wall.unixMs() - this.#nowMs;
   }
 
-  /** The own monotonic time of the last look. */
+  /** The monotonic time of the last look. */
   get nowMs(): number {
     return this.#nowMs;
   }
 
-  /** Looks at both clocks; false: nothing that rests on an earlier look may be counted on. */
+  /**
+   * Checks both clocks. Returns false if nothing that depends on an earlier look may be relied on.
+   */
   look(): boolean {
     const nowMs = this.#monotonic.nowMs();
     const elapsedMs = nowMs - this.#nowMs;
     const offsetMs = this.#wall.unixMs() - nowMs;
     const partedMs = offsetMs - this.#offsetMs;
     this.#nowMs = nowMs;
-    // A clock that went back is no clock; the comparison below is false for what is no number.
+    // A monotonic clock must not go back. NaN makes the comparison below false.
     if (!(elapsedMs >= 0 && elapsedMs <= this.#turnLateMs && Math.abs(partedMs) <= this.#jumpMs)) {
       this.#offsetMs = offsetMs;
       return false;

@@ -1,13 +1,13 @@
 /**
- * How many promises there are between two nodes, and a hash of which: supporter and supported compare
- * theirs with every beat. The hash does not depend on order, so that it is kept by adding and taking
- * away; what differs is found by asking (`led_groups.ts`).
+ * Digests of the promises between two nodes: a count and a hash. Supporter and supported node
+ * compare theirs with every beat. The hash does not depend on order, so it is updated by addition
+ * and subtraction; differences are resolved by asking (`led_groups.ts`).
  *
- * All promises of one node to another end together when the support they rest on ends. So each digest
- * belongs to a key (the epoch, or the standing), and begins anew with the next one.
+ * All promises of one node to another end together, when the support they depend on ends. So each
+ * digest belongs to a key (the epoch, or the standing), and starts again with the next key.
  */
 
-/** The promises from one node to another under one key. Keys only grow. */
+/** The digest of the promises from one node to another under one key. Keys only grow. */
 export class Digest {
   #key = 0;
   #count = 0;
@@ -20,19 +20,19 @@ export class Digest {
     this.#hash = (this.#hash + hashOf(group, term)) >>> 0;
   }
 
-  /** Takes it away; one of an earlier key is gone already. */
+  /** Removes a promise; one of an earlier key is already gone. */
   remove(key: number, group: number, term: number): void {
     if (key !== this.#key) return;
     this.#count--;
     this.#hash = (this.#hash - hashOf(group, term)) >>> 0;
   }
 
-  /** How many there are under `key`. */
+  /** Returns the count of promises under `key`. */
   count(key: number): number {
     return key === this.#key ? this.#count : 0;
   }
 
-  /** Their hash, 32 bits. */
+  /** Returns the 32-bit hash of the promises under `key`. */
   hash(key: number): number {
     return key === this.#key ? this.#hash : 0;
   }
@@ -44,7 +44,7 @@ export class Digest {
   }
 }
 
-/** 32 well mixed bits: the finalizer of MurmurHash3 over each word in turn. */
+/** Returns 32 well-mixed bits: the finalizer of MurmurHash3 over each word in turn. */
 function hashOf(group: number, term: number): number {
   return mixed(mixed(mixed(group) ^ (term >>> 0)) ^ Math.floor(term / 2 ** 32));
 }

@@ -1,13 +1,14 @@
 /**
- * One group's promises. As a follower: whom this replica promised to vote for nobody else, itself
- * included, while its node supports the leader's. As a leader: who promised that, and so how long it
- * may count on staying the leader.
+ * The promises of one group. For a follower: the leader for which this replica promised not to vote
+ * for anybody else, itself included, while its node supports the leader's node. For a leader: which
+ * members promised that, and so how long it may count on staying the leader.
  *
  * A promise is made with a reply to the leader of (leader, term) and names the supported epoch. It
- * ends only when that support ends, when the leader says that it leads no more, or when a leader of a
- * higher term is followed. Neither a higher term alone ends it, nor forgetting the leader, nor a
- * change of the configuration. An election that the leader itself asked for (TimeoutNow) passes it by
- * in the core; no lease is held in such a term. See src/raft/DESIGN.md for why that is enough.
+ * ends only when that support ends, when the leader reports that it no longer leads, or when a
+ * leader of a higher term is followed. It does not end by a higher term alone, by forgetting the
+ * leader, or by a configuration change. An election that the leader itself asked for (TimeoutNow)
+ * bypasses it in the core; no lease is held in such a term. See src/raft/DESIGN.md for why that is
+ * enough.
  */
 import { assert } from "../base/assert.ts";
 import type { CountedHalves, CountedVoter, Lease, LeaseBook } from "./lease.ts";
@@ -15,30 +16,33 @@ import { quorumUntilMs } from "./lease.ts";
 import type { Peer, Peers, ReplicaNodes } from "./peers.ts";
 import type { Standing } from "./standing.ts";
 
-/** The members of a group, as its replica applied them. The object is replaced when it changes. */
+/** The members of a group, as its replica applied them. The object is replaced at each change. */
 export interface Members {
   readonly voters: readonly number[];
   readonly votersOutgoing: readonly number[];
   readonly learners: readonly number[];
 }
 
-/** What is looked at of a replica that follows: whom, and in which term. */
+/** The view of a replica that follows. */
 export interface Follower {
   readonly role: string;
-  /** 0: nobody is known to lead. */
+  /** The known leader; 0 for none. */
   readonly lead: number;
   readonly term: number;
 }
 
-/** What is looked at of a replica that leads. */
+/** The view of a replica that leads. */
 export interface Leader {
   readonly term: number;
   readonly configuration: Members;
-  /** The core's own say: see `RaftNode.isLeaseAllowed`. */
+  /** Reports whether the core allows a lease: see `RaftNode.isLeaseAllowed`. */
   isLeaseAllowed(): boolean;
 }
 
-/** What a fortifying reply says: its sender and term, and the frame's run and supported epoch. */
+/**
+ * The content of a fortifying reply: its sender and term, and the run and supported epoch of its
+ * frame.
+ */
 export interface Fortifying {
   readonly replica: number;
   readonly term: number;
@@ -46,22 +50,25 @@ export interface Fortifying {
   readonly epoch: number;
 }
 
-/** What all groups of a node share. */
+/** The objects shared by all groups of a node. */
 export interface FortificationContext {
   readonly peers: Peers;
   readonly leases: LeaseBook;
   readonly directory: ReplicaNodes;
-  /** False: no lease is ever held, because the machine may be paused unseen. */
+  /**
+   * Whether leases are used; false if the machine may be paused unnoticed, then no lease is ever
+   * held.
+   */
   readonly areLeasesOn: boolean;
 }
 
 /**
- * What keeps a replica from voting: its promise to a leader (a replica id) of a term, one that may
- * stand since before a restart, or that it does nothing any more.
+ * The reason for which a replica may not vote: its promise to a leader (a replica id) of a term, a
+ * promise that may stand since before a restart, or that the replica has ended.
  */
 export type Bond = { readonly leader: number; readonly term: number } | "earlier_run" | "ended";
 
-/** A follower's promise. */
+/** The promise of a follower. */
 interface Promised {
   readonly leader: number;
   readonly term: number;
@@ -69,25 +76,27 @@ interface Promised {
   readonly epoch: number;
 }
 
-/** What a leader knows in one term. */
+/** The state of a leader in one term. */
 interface Leading {
   readonly term: number;
   configuration: Members;
-  /** All members but itself. */
+  /** All members except itself. */
   members: readonly number[];
-  /** What those of `members` that promised did so under. */
+  /** The standings under which members promised. */
   readonly standings: Map<number, Standing>;
   lease: Lease;
 }
 
-/** The promises of one replica of one group. Takes the place of `LeaderSupport` in the core. */
+/** The promises of one replica of one group. Serves as the core's `LeaderSupport`. */
 export class Fortification {
   readonly group: number;
   readonly replica: number;
   readonly #context: FortificationContext;
   #promise: Promised | undefined;
   #leading: Leading | undefined;
-  /** The highest term about which any member was told that it is not led here (any more). */
+  /**
+   * The highest term for which any member was told that this replica does not lead it (any more).
+   */
   #releasedTerm = 0;
 
   constructor(group: number, replica: number, context: FortificationContext) {
@@ -97,8 +106,9 @@ export class Fortification {
   }
 
   /**
-   * Whether this replica must neither vote nor campaign: a promise of its own stands, or one of an
-   * earlier run may, or it leads and a quorum supports it. `lead`, `term`: whom it follows now.
+   * Reports whether this replica must neither vote nor campaign: its own promise stands, or one of
+   * an earlier run may stand, or it leads and a quorum supports it. `lead` and `term` are what it
+   * follows now.
    */
   isBound(lead: number, term: number): boolean {
     const { peers } = this.#context;
@@ -107,7 +117,7 @@ export class Fortification {
     return this.#standingPromise(lead, term) !== undefined;
   }
 
-  /** The promise that stands, after a look at whether it does. */
+  /** Returns the standing promise, after checking that it still stands. */
   #standingPromise(lead: number, term: number): Promised | undefined {
     const promise = this.#promise;
     if (promise === undefined) return undefined;
@@ -119,9 +129,9 @@ export class Fortification {
   }
 
   /**
-   * What keeps this replica from voting at `nowMs` by the own monotonic clock: its promise, or that
-   * one of an earlier run may stand. Without a look at the clocks and without any consequence, for
-   * who looks on.
+   * Returns the reason for which this replica may not vote at `nowMs` by its own monotonic clock:
+   * its promise, or that a promise of an earlier run may stand. Checks no clock and has no side
+   * effects; for observers.
    */
   bondAt(nowMs: number): Bond | undefined {
     if (!this.#context.peers.mayVoteAt(nowMs)) return "earlier_run";
@@ -138,10 +148,10 @@ export class Fortification {
   }
 
   /**
-   * Makes the promise that `reply`, an `append_reply` or `heartbeat_reply` about to leave, shall
-   * carry; false: it carries none. `node` is the replica as it is now, `epoch` what the frame says
-   * that this node supports of the leader's: call it while that frame is put together, when nothing
-   * can come in between.
+   * Makes the promise to be carried by `reply`, an `append_reply` or `heartbeat_reply` about to
+   * leave. Returns false if the reply carries none. `node` is the replica as it is now; `epoch` is
+   * the epoch of the leader's node that the frame names as supported. Must be called while that
+   * frame is assembled, so that nothing happens in between.
    */
   fortify(
     reply: { readonly to: number; readonly term: number },
@@ -149,7 +159,7 @@ export class Fortification {
     epoch: number,
   ): boolean {
     const { to, term } = reply;
-    // A reply waits for its write; this replica may have moved on, and even have voted, meanwhile.
+    // A reply waits for its write; meanwhile this replica may have moved on, or even voted.
     if (node.role !== "follower" || node.lead !== to || node.term !== term) return false;
     const { peers, directory } = this.#context;
     const leaderNode = directory.nodeOf(to);
@@ -163,25 +173,25 @@ export class Fortification {
     return true;
   }
 
-  /** The term of the promise to a leader on `peer`, if one stands. */
+  /** Returns the term of the promise to a leader on `peer`, if one stands. */
   promisedTerm(peer: Peer): number | undefined {
     const promise = this.#promise;
     if (promise?.peer !== peer) return undefined;
     return this.#standingPromise(0, 0)?.term;
   }
 
-  /** `peer` says that it leads this group in no term up to `term` (any more). */
+  /** Handles a report by `peer` that it leads this group in no term up to `term` (any more). */
   released(peer: Peer, term: number): void {
     const promise = this.#promise;
     if (promise?.peer !== peer || promise.term > term) return;
     this.#drop();
-    // A promise that stood kept it asleep; nothing else may ever wake it.
+    // A standing promise kept the group asleep; nothing else may ever wake it.
     this.#context.peers.wake.add(this.group);
   }
 
   /**
-   * This replica leads `term`, with `configuration` applied. Called before any message of that term
-   * leaves; a leader of an earlier term is over by that.
+   * Records that this replica leads `term`, with `configuration` applied. Must be called before any
+   * message of that term leaves. Leadership of an earlier term ends.
    */
   lead(term: number, configuration: Members): void {
     const { leases } = this.#context;
@@ -197,7 +207,7 @@ export class Fortification {
     this.#leading = { term, configuration, members, standings, lease };
   }
 
-  /** This replica leads no more; all members are told until they acknowledge it. */
+  /** Records that this replica no longer leads. All members are told until they acknowledge it. */
   stopLeading(): void {
     const leading = this.#leading;
     if (leading === undefined) return;
@@ -210,33 +220,34 @@ export class Fortification {
     }
   }
 
-  /** Whether this replica leads `term`, as far as was said here. */
+  /** Reports whether this replica leads `term`, as recorded by `lead` and `stopLeading`. */
   isLeading(term: number): boolean {
     return this.#leading?.term === term;
   }
 
-  /** Tells `peer` that nothing is led here up to `term`. */
+  /** Tells `peer` that this replica leads no term up to `term`. */
   #release(peer: Peer, term: number): void {
     this.#releasedTerm = Math.max(this.#releasedTerm, term);
-    // With nothing heard of it, no promise of its can be standing.
+    // If nothing was heard from that node, no promise of it can stand.
     if (peer.standing === undefined) return;
     if (peer.releases.add(this.group, term)) peer.nextBeatMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** A reply of a member that fortifies arrived, in a frame that says what else `promise` needs. */
+  /** Records a fortifying reply of a member, with the run and epoch of its frame. */
   fortified(promise: Fortifying): void {
     const { replica, term, run, epoch } = promise;
     const peer = this.#peerOf(replica);
     const standing = peer?.standing;
-    // A promise under an earlier epoch, or from an earlier run, is over, whenever it was made.
+    // A promise under an earlier epoch, or from an earlier run, has ended, whenever it was made.
     if (peer === undefined || standing?.epoch !== epoch || standing.run !== run) return;
     const leading = this.#leading;
     if (leading?.term !== term) {
-      // Made to who led once: delayed appends can bring it about. It would bind for nothing.
+      // Made to a former leader, which delayed appends can cause. It would bind the member for
+      // nothing.
       this.#release(peer, term);
       return;
     }
-    // What was released may have been dropped there already, before or after this was said.
+    // The member may already have dropped what was released, before or after it sent this.
     if (term <= this.#releasedTerm || !leading.members.includes(replica)) return;
     if (leading.standings.get(replica) === standing) return;
     this.#forget(leading, replica);
@@ -245,14 +256,14 @@ export class Fortification {
     this.#renew(leading);
   }
 
-  /** A member on `peer` says that it promised itself to this replica for `term`. */
+  /** Handles a report that a member on `peer` has promised itself to this replica for `term`. */
   asked(peer: Peer, term: number): void {
     const leading = this.#leading;
     if (leading?.term !== term) {
       this.#release(peer, term);
       return;
     }
-    // Its next reply says it again in a way that counts; a sleeping group is woken for it.
+    // Its next reply repeats the promise in a form that counts; a sleeping group is woken for it.
     const isMissing = leading.members.some((replica) => {
       return this.#peerOf(replica) === peer && leading.standings.get(replica) !== peer.standing;
     });
@@ -303,8 +314,9 @@ export class Fortification {
   }
 
   /**
-   * Whether this replica may serve a read from its own state at `nowMs` (of `Liveness.nowMs`): it
-   * leads, the core allows a lease, and a quorum's support stands. `node` is the replica as it is now.
+   * Reports whether this replica may serve a read from its own state at `nowMs` (of
+   * `Liveness.nowMs`): it leads, the core allows a lease, and a quorum's support stands. `node` is
+   * the replica as it is now.
    */
   hasLease(node: Leader, nowMs: number): boolean {
     const leading = this.#leading;
@@ -314,7 +326,10 @@ export class Fortification {
     return this.#stands(leading, nowMs);
   }
 
-  /** Whether a quorum supports this replica as leader of `term`; a lease asks for more. */
+  /**
+   * Reports whether a quorum supports this replica as leader of `term`. A lease has further
+   * conditions.
+   */
   hasQuorum(term: number): boolean {
     const leading = this.#leading;
     if (leading?.term !== term) return false;
@@ -326,8 +341,8 @@ export class Fortification {
   }
 
   /**
-   * Whether the support of now covers a quorum of `next`: a change of the configuration to it is not
-   * proposed before, or the lease would end when it is applied.
+   * Reports whether current support covers a quorum of `next`. A configuration change to `next` is
+   * not proposed before that, or the lease would end when it is applied.
    */
   supportsIncoming(next: Members): boolean {
     const leading = this.#leading;
@@ -336,16 +351,22 @@ export class Fortification {
     return nowMs < quorumUntilMs(this.#halves(next, leading.standings));
   }
 
-  /** Whether `member` promised under the support that is counted on now. */
+  /** Reports whether `member` promised under the support that is counted on now. */
   isFortifiedBy(member: number): boolean {
     const standing = this.#leading?.standings.get(member);
     return standing !== undefined && this.#context.peers.now() < standing.untilMs;
   }
 
-  /** Ends this replica here: it is gone, and its id with it. What it leads is told as ended. */
+  /**
+   * Ends this replica, which is gone together with its id. Members of a group it leads are told
+   * that its leadership ended.
+   */
   close(): void {
     this.stopLeading();
     this.#drop();
-    assert(this.#leading === undefined && this.#promise === undefined, "A closed replica is bound");
+    assert(
+      this.#leading === undefined && this.#promise === undefined,
+      "A closed replica must hold no promise and lead nothing",
+    );
   }
 }

@@ -1,16 +1,19 @@
 /**
- * The supporter's side: which epoch of another node this one supports, and until when. It lives in
- * memory only; after a restart `Liveness.mayVote` stands in for it.
+ * Support given to another node: the supported epoch, and its end. It is kept in memory only; after
+ * a restart `Liveness.mayVote` takes its place.
  *
- * Support lasts for a fixed time from the receipt of a beat. Once anybody saw that it lapsed it is
- * withdrawn for good: that epoch, and every one before it, is refused for ever. For whoever saw the
- * lapse may have voted meanwhile, and the other node may still hold promises under the old epoch.
+ * Support lasts for a fixed time from the receipt of a beat. Once a caller has seen that it lapsed,
+ * it is withdrawn for good: that epoch and all earlier ones are refused forever. The caller that
+ * saw the lapse may have voted since, and the other node may still hold promises under the old
+ * epoch.
  */
 
-/** What became of a wish for support. `granted`: under an epoch that was not supported before. */
+/**
+ * The outcome of a request for support. `granted`: under an epoch that was not supported before.
+ */
 export type GrantOutcome = "granted" | "extended" | "refused";
 
-/** Support for one other node. */
+/** The support given to one other node. */
 export class GivenSupport {
   readonly #supportMs: number;
   #epoch = 0;
@@ -22,28 +25,28 @@ export class GivenSupport {
     this.#supportMs = supportMs;
   }
 
-  /** The epoch supported at `nowMs`; 0: none. A lapse that is seen here is final. */
+  /** Returns the epoch supported at `nowMs`; 0 for none. A lapse seen here is final. */
   epochAt(nowMs: number): number {
     if (this.#epoch !== 0 && nowMs >= this.#untilMs) this.withdraw();
     return this.#epoch;
   }
 
-  /** Whether `epoch` is supported at `nowMs`, without any consequence: for who looks on. */
+  /** Reports whether `epoch` is supported at `nowMs`. Has no side effects; for observers. */
   isGivenAt(epoch: number, nowMs: number): boolean {
     return epoch === this.#epoch && nowMs < this.#untilMs;
   }
 
-  /** The sequence of the other's beat that the support runs from; 0: none is given. */
+  /** The sequence of the other node's beat from which the support runs; 0 if none is given. */
   get granted(): number {
     return this.#granted;
   }
 
-  /** The highest epoch that is never supported (again). */
+  /** The highest epoch that will never be supported (again). */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Supports `epoch`, as beat `sequence` asked at `nowMs`, unless it is refused. */
+  /** Supports `epoch`, requested by beat `sequence` at `nowMs`, unless it is refused. */
   grant(epoch: number, sequence: number, nowMs: number): GrantOutcome {
     const current = this.epochAt(nowMs);
     if (epoch <= this.#refused) return "refused";
@@ -59,7 +62,7 @@ export class GivenSupport {
     return "granted";
   }
 
-  /** Ends the support for good. Returns whether there was any. */
+  /** Ends the support for good. Reports whether there was any. */
   withdraw(): boolean {
     if (this.#epoch === 0) return false;
     this.#refused = this.#epoch;

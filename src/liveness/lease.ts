@@ -1,16 +1,16 @@
 /**
- * Leader leases: until when a quorum of support stands. The quorum minimum, over both halves of a
- * joint configuration, of how long each voter that promised is counted on; the leader itself counts
- * without an end.
+ * Leader leases: the time until which a quorum's support stands. It is the quorum minimum, over
+ * both halves of a joint configuration, of the time until which each voter that promised is counted
+ * on; the leader counts itself without limit.
  *
- * Groups with the same voters' standings share one lease, so that thousands of groups cost a few
- * comparisons. There is no timer: a lease is compared with the clock at each read.
- * Source: thesis §6.4.1, by support of nodes instead of heartbeats of groups.
+ * Groups whose voters have the same standings share one lease, so thousands of groups cost a few
+ * comparisons. There is no timer: a lease is compared with the clock at each read. Source: thesis
+ * §6.4.1, with support between nodes instead of heartbeats of groups.
  */
 import type { Peers } from "./peers.ts";
 import type { Standing } from "./standing.ts";
 
-/** A voter as a lease counts it: the leader itself, one that promised, one that did not. */
+/** A voter as a lease counts it: the leader itself, one that promised, or one that did not. */
 export type CountedVoter = "self" | Standing | undefined;
 
 /** The voters of both halves; the second is empty outside of joint consensus. */
@@ -21,23 +21,25 @@ function untilOf(voter: CountedVoter): number {
   return voter?.untilMs ?? Number.NEGATIVE_INFINITY;
 }
 
-/** Until when a majority of `half` stands; an empty half asks for nothing. */
+/** Returns the time until which a majority of `half` stands; an empty half sets no limit. */
 function majorityUntilMs(half: readonly CountedVoter[]): number {
   if (half.length === 0) return Number.POSITIVE_INFINITY;
   const untils = half.map(untilOf).sort((left, right) => right - left);
   return untils[Math.floor(half.length / 2)]!;
 }
 
-/** Until when a quorum stands; -Infinity: it does not, or there are no voters. */
+/**
+ * Returns the time until which a quorum stands; -Infinity if none does, or if there are no voters.
+ */
 export function quorumUntilMs([incoming, outgoing]: CountedHalves): number {
   if (incoming.length === 0) return Number.NEGATIVE_INFINITY;
   return Math.min(majorityUntilMs(incoming), majorityUntilMs(outgoing));
 }
 
-/** One quorum of support, shared by all groups that count the same. */
+/** The support of one quorum, shared by all groups that count the same voters. */
 export class Lease {
   readonly key: string;
-  /** How many groups hold it. */
+  /** Count of groups that hold the lease. */
   holders = 0;
   readonly #peers: Peers;
   readonly #halves: CountedHalves;
@@ -50,7 +52,10 @@ export class Lease {
     this.#halves = halves;
   }
 
-  /** Until when the quorum stands, by the own monotonic clock; infinite for a group of one. */
+  /**
+   * The time until which the quorum stands, by this node's monotonic clock; infinity for a group of
+   * one.
+   */
   get untilMs(): number {
     const { revision } = this.#peers;
     if (revision !== this.#revision) {
@@ -70,12 +75,12 @@ export class LeaseBook {
     this.#peers = peers;
   }
 
-  /** How many different leases there are. */
+  /** Count of different leases. */
   get size(): number {
     return this.#leases.size;
   }
 
-  /** The lease for these voters; the holder gives it back by {@link release}. */
+  /** Returns the lease for these voters; the holder returns it by {@link release}. */
   acquire(halves: CountedHalves): Lease {
     const key = keyOf(halves);
     let lease = this.#leases.get(key);
@@ -87,7 +92,7 @@ export class LeaseBook {
     return lease;
   }
 
-  /** One holder less. */
+  /** Removes one holder of `lease`. */
   release(lease: Lease): void {
     lease.holders--;
     if (lease.holders === 0) this.#leases.delete(lease.key);

@@ -1,10 +1,10 @@
 /**
- * All groups of one node, and what beats say about their promises: which are released, whether both
- * sides count the same ones, and, where they do not, what the follower asks.
+ * The groups of one node, and the handling of what beats say about their promises: which are
+ * released, whether both sides count the same ones, and, if they do not, what the follower asks.
  *
- * A release that was never sent, or a promise made to who leads no more (a delayed append can bring it
- * about), would bind a follower for as long as the other node lives. So both digests are compared with
- * each beat, and what the follower then asks is answered by a release, or by waking the group.
+ * A release that was never sent, or a promise made to a former leader (a delayed append can cause
+ * it), would bind a follower for as long as the other node lives. So both digests are compared with
+ * each beat, and the follower's questions are answered by a release, or by waking the group.
  */
 import type { GroupId, ReplicaId } from "../base/ids.ts";
 import { ASK_AGAIN_MS, BEAT_GROUPS_MAX } from "../base/limits.ts";
@@ -25,23 +25,23 @@ export class LedGroups {
     this.#peers = context.peers;
   }
 
-  /** Begins the promises of `replica`; a group has one replica on a node. */
+  /** Starts the promises of `replica`; a group has one replica on a node. */
   add(group: GroupId, replica: ReplicaId): Fortification {
     if (this.#groups.has(group)) {
-      throw new RangeError(`Group ${group} cannot be added as it is there already`);
+      throw new RangeError(`Cannot add group ${group}: it was already added`);
     }
     const fortification = new Fortification(group, replica, this.#context);
     this.#groups.set(group, fortification);
     return fortification;
   }
 
-  /** Ends those of the replica of `group`, which is gone for good. */
+  /** Ends the promises of the replica of `group`, which is gone for good. */
   remove(group: GroupId): void {
     this.#groups.get(group)?.close();
     this.#groups.delete(group);
   }
 
-  /** Takes what a beat of `peer` says about groups. */
+  /** Handles what a beat of `peer` says about groups. */
   take(peer: Peer, beat: Beat): void {
     for (const { group, term } of beat.released) this.#groups.get(group)?.released(peer, term);
     for (const { group, term } of beat.asked) {
@@ -57,20 +57,24 @@ export class LedGroups {
   }
 
   #digestOff(peer: Peer, { echoRun, epoch, promiseCount, promiseHash }: Beat): string | undefined {
-    // A beat of another epoch speaks of other promises.
+    // A beat of another epoch refers to other promises.
     if (this.#peers.supportedEpoch(peer) !== epoch || echoRun !== this.#peers.run) return undefined;
     const [count, hash] = [peer.made.count(epoch), peer.made.hash(epoch)];
     if (count === promiseCount && hash === promiseHash) return undefined;
     return `${count}:${hash} ${promiseCount}:${promiseHash}`;
   }
 
-  /** What to ask `peer` with a regular beat: a page of what is promised to it, if digests differ. */
+  /**
+   * Returns the groups to ask `peer` about in a regular beat: a page of the promises made to it, if
+   * the digests differ.
+   */
   ask(peer: Peer): readonly GroupTerm[] {
     const { digestOff } = peer;
     if (digestOff === undefined) return NONE;
-    // The next beat of the other side decides anew.
+    // The next beat of the other side decides again.
     peer.digestOff = undefined;
-    // What asking does not settle (a promise counted there that was dropped here) must not go on.
+    // A difference that asking does not resolve (a promise counted there but dropped here) must not
+    // cause questions forever.
     const nowMs = this.#peers.now();
     if (digestOff === peer.digestAsked && nowMs < peer.askAgainMs) return NONE;
     const page: GroupTerm[] = [];

@@ -1,13 +1,14 @@
 /**
- * Liveness of nodes: who supports whom, and what of it this node may count on. One beat for each pair
- * of nodes stands in for the heartbeats of all their groups.
+ * Node liveness: which nodes support each other, and which support this node may count on. One beat
+ * per pair of nodes replaces the heartbeats of all their groups.
  *
- * This node asks each other one for support under an epoch, with every beat. The other supports it for
- * a fixed time from the receipt of a beat that echoes one of its own lately sent (a link that carries
- * one way only gives no support), and says so in its next beat; the asker counts on it from when the
- * answered beat was sent. Support that lapsed is withdrawn for good, and goes on only under a higher
- * epoch. Pure: it takes beats and gives them, over passed clocks; there are no timers. Clock
- * assumptions: `timing.ts`. Source: design notes in src/raft/DESIGN.md ("Why two leaders…").
+ * With every beat, this node asks each other node for support under an epoch. The other node
+ * supports it for a fixed time from the receipt of a beat that echoes a beat it sent recently (a
+ * link that works in one direction only gives no support), and says so in its next beat. The asking
+ * node counts on that support from when it sent the beat that was answered. Lapsed support is
+ * withdrawn for good, and continues only under a higher epoch. Pure: it takes and returns beats,
+ * and reads the clocks passed to it; there are no timers. Clock assumptions: `timing.ts`. Source:
+ * design notes in src/raft/DESIGN.md ("Why two leaders…").
  */
 import { assert } from "../base/assert.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
@@ -19,41 +20,50 @@ import { LedGroups } from "./led_groups.ts";
 import { type Peer, Peers, type ReplicaNodes } from "./peers.ts";
 import { countedMs, LIVENESS_TIMING, type LivenessTiming } from "./timing.ts";
 
-/** What liveness is made with. */
+/** The options of {@link Liveness}. */
 export interface LivenessOptions {
   readonly self: NodeId;
   /**
-   * This start of the node: from 1, drawn from the node's counter, and durable before the first beat.
-   * All epochs are drawn from the same counter, each durable before {@link Liveness.raiseEpoch}.
+   * The number of this start of the node: from 1, drawn from the node's counter, and durable before
+   * the first beat. All epochs are drawn from the same counter, each durable before
+   * {@link Liveness.raiseEpoch}.
    */
   readonly run: number;
   /**
-   * Whether an earlier run may have supported anybody. The owner makes that true durably before it
+   * Whether an earlier run may have supported any node. The owner makes this durable before it
    * calls {@link Liveness.addPeer} for the first time.
    */
   readonly mayHaveSupported: boolean;
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
   readonly directory: ReplicaNodes;
-  /** False: no leases at all, for machines that may be paused with both clocks. Default true. */
+  /**
+   * Whether leases are used; false for machines that may be paused together with both clocks.
+   * Default true.
+   */
   readonly areLeasesOn?: boolean;
   readonly timing?: LivenessTiming;
 }
 
-/** What happened since the last poll. */
+/** The changes since the last poll. */
 export interface LivenessNews {
-  /** This node's support of these lapsed: groups led from there wake, and campaign. */
+  /** Nodes whose support by this node lapsed: groups led from there wake up and campaign. */
   readonly withdrawn: readonly NodeId[];
-  /** Support began anew, given or counted on: groups with a member there wake. */
+  /**
+   * Nodes with which support started again, given or counted on: groups with a member there wake
+   * up.
+   */
   readonly returned: readonly NodeId[];
-  /** Support of these is not counted on any more: groups led here with a voter there wake. */
+  /** Nodes whose support no longer counts: groups led here with a voter there wake up. */
   readonly lost: readonly NodeId[];
   /**
-   * These groups lack, where they are led here, a promise that a member made, which is to come again;
-   * or were released from their own: they wake.
+   * Groups to wake: groups led here that miss a promise a member made, which must be sent again,
+   * and groups released from their own promise.
    */
   readonly wake: readonly GroupId[];
-  /** The clocks say that this node stood still: all support from before is void. */
+  /**
+   * Whether the clocks show that this node did not run for a while: all earlier support is void.
+   */
   readonly voided: boolean;
 }
 
@@ -81,7 +91,7 @@ export class Liveness {
   }
 
   /**
-   * Begins to ask `node` for support, and may support it.
+   * Starts to ask `node` for support; from now on this node may support it.
    *
    * @throws RegistryError `overloaded` beyond `LIVENESS_PEERS_MAX` nodes.
    */
@@ -90,12 +100,12 @@ export class Liveness {
     this.#peers.add(node);
   }
 
-  /** Asks `node` no more. What was promised to it is held until it lapses. */
+  /** Stops asking `node` for support. Promises made to it are kept until its support lapses. */
   removePeer(node: NodeId): void {
     this.#peers.remove(node);
   }
 
-  /** Nodes to which a regular beat is due now; none while this node is stalled. */
+  /** Returns the nodes to which a regular beat is due now; none while this node is stalled. */
   dueBeats(): NodeId[] {
     const due: NodeId[] = [];
     if (this.#peers.isStalled) return due;
@@ -107,7 +117,7 @@ export class Liveness {
   }
 
   /**
-   * The regular beat to send to `node` now; notes its send time.
+   * Returns the regular beat to send to `node` now, and records its send time.
    *
    * @throws RangeError for a node that was not added.
    */
@@ -141,9 +151,9 @@ export class Liveness {
   }
 
   /**
-   * Takes a beat of `node`, which the owner knows it to be from. Returns the answer to send at once,
-   * if there is one, or by a code why the beat was not taken; one that is late or repeated says
-   * nothing. Never throws for what it holds.
+   * Handles a beat of `node`; the owner must have authenticated the sender. Returns the reply to
+   * send at once, if there is one, or a code for a refused beat; a late or repeated beat has no
+   * effect. Never throws, whatever the beat contains.
    */
   receive(node: NodeId, beat: Beat): Beat | BeatRefusal | undefined {
     const peer = this.#peers.find(node);
@@ -163,12 +173,12 @@ export class Liveness {
     return this.#answer(peer, beat, isNews);
   }
 
-  /** Whether what `beat` says of this run's beats and epochs can be: it was all sent. */
+  /** Reports whether the beats and epochs of this run that `beat` names were all sent. */
   #isPossible(peer: Peer, { echo, refused, supports }: Beat): boolean {
     return echo <= peer.sent.last && refused <= peer.epoch && supports <= peer.epoch;
   }
 
-  /** What it says about support for this node. */
+  /** Handles the part of a beat about support for this node. */
   #takeAnswer(peer: Peer, beat: Beat): void {
     if (peer.releases.acknowledge(beat.echo) && !peer.releases.isEmpty) {
       peer.nextBeatMs = Number.NEGATIVE_INFINITY;
@@ -177,13 +187,13 @@ export class Liveness {
       peer.isEpochRefused = true;
       this.#peers.uncount(peer);
     } else if (beat.supports === peer.epoch && peer.standing !== undefined) {
-      assert(peer.standing.run === beat.run, "Support of an earlier run is counted on");
+      assert(peer.standing.run === beat.run, "Support of an earlier run must not be counted");
       const sentMs = peer.sent.sentMs(beat.granted);
       this.#peers.extend(peer.standing, sentMs + this.#countedMs);
     }
   }
 
-  /** Its wish for support. Returns whether something changed of what is given. */
+  /** Handles the sender's request for support. Reports whether the given support changed. */
   #consider(peer: Peer, beat: Beat, nowMs: number): boolean {
     const before = this.#peers.supportedEpoch(peer);
     if (!this.#isHeard(peer, beat, nowMs)) return false;
@@ -194,16 +204,17 @@ export class Liveness {
     return true;
   }
 
-  /** Whether `beat` shows that its sender lately heard this node. */
+  /** Reports whether `beat` shows that its sender heard from this node recently. */
   #isHeard(peer: Peer, beat: Beat, nowMs: number): boolean {
     return beat.echoRun === this.#peers.run &&
       nowMs - peer.sent.sentMs(beat.echo) <= this.#peers.timing.echoMsMax;
   }
 
   /**
-   * An answer leaves when what is given changed, and else at most once between two regular beats, to
-   * who is not supported: it learns the reason, or gets a beat to echo. So answers do not go on for
-   * ever, and two nodes that support each other exchange regular beats only.
+   * Returns an immediate reply if the given support changed. Otherwise it replies at most once
+   * between two regular beats, to a node that is not supported: that node learns the reason, or
+   * gets a beat to echo. So replies do not go on forever, and two nodes that support each other
+   * exchange regular beats only.
    */
   #answer(peer: Peer, beat: Beat, isNews: boolean): Beat | undefined {
     if (this.#peers.isStalled) return undefined;
@@ -214,7 +225,10 @@ export class Liveness {
     return this.#compose(peer, nowMs, NO_GROUPS);
   }
 
-  /** Nodes that refuse the epoch asked under: each needs a higher one, durable before it is used. */
+  /**
+   * Returns the nodes that refused the current epoch: each needs a higher one, durable before it is
+   * used.
+   */
   epochsWanted(): NodeId[] {
     const wanted: NodeId[] = [];
     for (const peer of this.#peers.active()) {
@@ -223,12 +237,18 @@ export class Liveness {
     return wanted;
   }
 
-  /** Asks `node` under `epoch` from now on; it is durable, and above all that were drawn before. */
+  /**
+   * Asks `node` for support under `epoch` from now on. The epoch must be durable, and higher than
+   * all that were drawn before.
+   */
   raiseEpoch(node: NodeId, epoch: number): void {
     this.#peers.raiseEpoch(node, epoch);
   }
 
-  /** Notices lapses, suspends and late turns. Called once a turn that matters, and with beats. */
+  /**
+   * Detects lapses, suspends and late turns, and returns the changes. Called in each turn that
+   * depends on support, and with beats.
+   */
   poll(): LivenessNews {
     const nowMs = this.#peers.now();
     const { returned, wake, withdrawn } = this.#peers;
@@ -255,46 +275,57 @@ export class Liveness {
     return news;
   }
 
-  /** The own monotonic time, after a look at both clocks: what leases are compared with, once a turn. */
+  /**
+   * Returns this node's monotonic time, after a check of both clocks. Leases are compared with it;
+   * call it once per turn.
+   */
   nowMs(): number {
     return this.#peers.now();
   }
 
-  /** The epoch of `node` that this node supports; 0: none. Asking is what makes a lapse final. */
+  /**
+   * Returns the epoch of `node` that this node supports; 0 for none. This call makes a lapse final.
+   */
   supportedEpoch(node: NodeId): number {
     return this.#peers.supportedEpochOf(node);
   }
 
-  /** False until the longest support that an earlier run may have given has run out. */
+  /** Reports whether the longest support that an earlier run may have given has run out. */
   mayVote(): boolean {
     return this.#peers.mayVote();
   }
 
-  /** What a promise of `node` must name to count; undefined: nothing was heard of it. */
+  /**
+   * Returns the epoch and run that a promise of `node` must name to count; undefined if nothing was
+   * heard from it.
+   */
   standing(node: NodeId): { readonly epoch: number; readonly run: number } | undefined {
     return this.#peers.find(node)?.standing;
   }
 
-  /** Until when this node may count on `node`, by its own monotonic clock; -Infinity: it may not. */
+  /**
+   * Returns the time until which this node may count on `node`, by its own monotonic clock;
+   * -Infinity if it may not.
+   */
   supportUntilMs(node: NodeId): number {
     this.#peers.now();
     return this.#peers.find(node)?.standing?.untilMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /**
-   * Says that something this node rests on is stuck (a sync, the turn of a group), or goes on again.
-   * Meanwhile it sends no beat and holds no lease, so that others may take over.
+   * Records whether something this node depends on is stuck (a sync, the turn of a group). A
+   * stalled node sends no beats and holds no leases, so that others may take over.
    */
   stall(isStalled: boolean): void {
     this.#peers.isStalled = isStalled;
   }
 
-  /** Begins the promises of this node's replica of `group`. */
+  /** Starts the promises of this node's replica of `group`. */
   addGroup(group: GroupId, replica: ReplicaId): Fortification {
     return this.#groups.add(group, replica);
   }
 
-  /** Ends them: the replica is gone, and its id is never used again. */
+  /** Ends the promises of a replica that is gone; its id is never used again. */
   removeGroup(group: GroupId): void {
     this.#groups.remove(group);
   }

@@ -1,20 +1,23 @@
 /**
- * Liveness of nodes: the face of this room. See `liveness.ts` for the idea, src/raft/DESIGN.md for
- * why two leaders of one group never both hold a lease.
+ * Node liveness: the public interface of this folder. `liveness.ts` describes the protocol;
+ * src/raft/DESIGN.md explains why two leaders of one group never both hold a lease.
  *
- * What the owner owes:
+ * Duties of the owner:
  *
- * 1. Each start draws a run from the node's counter, durable before the first beat; each epoch is
- *    drawn from the same counter, durable before `raiseEpoch`. Two processes never run on one folder.
- * 2. That this node may support others is durable before the first `addPeer`; the next start passes
- *    it as `mayHaveSupported`.
- * 3. Beats go to whom `dueBeats` names, looked at every `BEAT_MS` or less, in frames that say nothing
- *    else about their sender than they do. `receive` is given only what its sender is known to have sent.
- * 4. `Fortification` is the core's `LeaderSupport`. `lead` is called before any message of that term
- *    leaves, and after each change of the configuration; `stopLeading` when leadership ended.
- * 5. `fortify` is called for each reply while its frame is put together, with the epoch that the
- *    frame says this node supports; nothing else is done in between.
- * 6. A read from a leader's own state asks `hasLease` in the turn in which it reads.
+ * 1. Each start draws a run from the node's counter and makes it durable before the first beat.
+ *    Each epoch is drawn from the same counter and made durable before `raiseEpoch`. Two processes
+ *    never run on one folder.
+ * 2. The fact that this node may support others is durable before the first `addPeer`; the next
+ *    start passes it as `mayHaveSupported`.
+ * 3. The owner calls `dueBeats` every `BEAT_MS` or more often, and sends a beat to each node it
+ *    returns, in frames that make no other statement about their sender. It passes to `receive`
+ *    only beats whose sender is authenticated.
+ * 4. `Fortification` is the core's `LeaderSupport`. The owner calls `lead` before any message of
+ *    that term leaves, and after each configuration change; it calls `stopLeading` when leadership
+ *    ended.
+ * 5. The owner calls `fortify` for each reply while it assembles the reply's frame, with the epoch
+ *    that the frame names as supported by this node; nothing else happens in between.
+ * 6. A read from a leader's own state calls `hasLease` in the turn in which it reads.
  */
 export type { Beat, BeatRefusal, GroupTerm } from "./beat.ts";
 export type { Bond, Follower, Fortifying, Leader, Members } from "./fortification.ts";

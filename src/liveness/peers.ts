@@ -1,9 +1,9 @@
 /**
- * What this node knows of each other node, and the one look at the clocks that everything here is
- * judged by. Shared by support, leases and promises; `liveness.ts` is the surface.
+ * The state kept about each other node, and the one check of the clocks that everything here is
+ * based on. Shared by support, leases and promises; `liveness.ts` is the public surface.
  *
- * A node that is removed is not forgotten in this run: what was promised to it must be held until it
- * lapses, and what was withdrawn from it must stay withdrawn should it be added again.
+ * A removed node is not forgotten in this run: promises made to it are kept until they lapse, and
+ * support withdrawn from it must stay withdrawn if it is added again.
  */
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -18,27 +18,29 @@ import { SentBeats } from "./sent_beats.ts";
 import { Standing } from "./standing.ts";
 import { checkTiming, type LivenessTiming, restartWaitMs } from "./timing.ts";
 
-/** Which node a replica lives on; ids are given out once and never again. */
+/** The node of each replica. Replica ids are assigned once and never reused. */
 export interface ReplicaNodes {
   nodeOf(replica: number): NodeId | undefined;
 }
 
-/** Another node. */
+/** The state kept about another node. */
 export class Peer {
   readonly node: NodeId;
-  /** Its run, as last heard of; 0: never. */
+  /** Its run, as last heard; 0 for never. */
   run = 0;
-  /** The highest sequence of its beats in that run that was taken; 0: none. */
+  /** The highest sequence of its beats in that run that was accepted; 0 for none. */
   seen = 0;
-  /** Under which this node asks for its support. */
+  /** The epoch under which this node asks for its support. */
   epoch: number;
-  /** It refused that epoch, so that a higher one is needed. */
+  /** Whether it refused that epoch, so that a higher one is needed. */
   isEpochRefused = false;
   isRemoved = false;
-  /** Since the last regular beat it was answered at once, without anything having changed. */
+  /** Whether it got an immediate reply since the last regular beat although nothing had changed. */
   isAnswered = false;
   nextBeatMs: number;
-  /** How this node stands with it; undefined: nothing was heard of it, or it is removed. */
+  /**
+   * The standing of this node with it; undefined if nothing was heard from it, or it is removed.
+   */
   standing: Standing | undefined;
   readonly sent = new SentBeats();
   readonly given: GivenSupport;
@@ -47,14 +49,19 @@ export class Peer {
   /** Promises of groups there to leaders here that count, by standing. */
   readonly heard = new Digest();
   readonly releases = new PendingReleases();
-  /** What it counts of `made`, by its last beat, where that is not ours; undefined: it is. */
+  /**
+   * The difference between its count of `made` in its last beat and ours; undefined if they agree.
+   */
   digestOff: string | undefined;
-  /** The same when all was asked last, and until when it is not asked again. */
+  /**
+   * The difference at the time when everything was last asked, and the time before which it is not
+   * asked again.
+   */
   digestAsked: string | undefined;
   askAgainMs = Number.NEGATIVE_INFINITY;
-  /** Where the next page of what is asked begins. */
+  /** Position at which the next page of questions starts. */
   askFrom = 0;
-  /** What was counted on at the last poll. */
+  /** The standing that counted at the last poll. */
   counted: Standing | undefined;
 
   constructor(node: NodeId, epoch: number, supportMs: number, nowMs: number) {
@@ -65,7 +72,7 @@ export class Peer {
   }
 }
 
-/** What a table of peers is made with. */
+/** The options of {@link Peers}. */
 export interface PeersOptions {
   readonly run: number;
   readonly mayHaveSupported: boolean;
@@ -84,18 +91,23 @@ export class Peers {
   #standings = 0;
   #revision = 0;
   #isVoided = false;
-  /** Nodes that this one withdrew its support from, or supports anew, since the last poll. */
+  /**
+   * Nodes that lost this node's support, and nodes with which support started again, since the last
+   * poll.
+   */
   readonly withdrawn = new Set<NodeId>();
   readonly returned = new Set<NodeId>();
-  /** Groups led here in which a member's promise is missing that it made; since the last poll. */
+  /** Groups led here that miss a promise a member made, since the last poll. */
   readonly wake = new Set<number>();
-  /** Something that this node rests on is stuck: it neither beats nor holds a lease. */
+  /**
+   * Whether something this node depends on is stuck: it then sends no beats and holds no leases.
+   */
   isStalled = false;
 
   constructor({ run, mayHaveSupported, monotonic, wall, timing }: PeersOptions) {
     checkTiming(timing);
     if (!Number.isSafeInteger(run) || run < 1) {
-      throw new RangeError(`A run is an integer from 1: found ${run}`);
+      throw new RangeError(`A run must be an integer from 1: found ${run}`);
     }
     this.run = run;
     this.timing = timing;
@@ -105,7 +117,10 @@ export class Peers {
       : Number.NEGATIVE_INFINITY;
   }
 
-  /** The own monotonic time now. When the clocks say that this node did not run, all is void. */
+  /**
+   * Returns the current monotonic time. If the clocks show that this node did not run, all support
+   * is void.
+   */
   now(): number {
     if (!this.#guard.look()) this.#void();
     return this.#guard.nowMs;
@@ -116,24 +131,24 @@ export class Peers {
     this.#revision++;
     for (const peer of this.#peers.values()) {
       peer.standing?.void();
-      // What is on its way back counts from a send time that this clock cannot place any more.
+      // Replies still on their way count from a send time that this clock can no longer place.
       peer.sent.forget();
     }
   }
 
-  /** Whether all was void since this was last asked. */
+  /** Reports whether all support became void since the last call. */
   takeVoided(): boolean {
     const isVoided = this.#isVoided;
     this.#isVoided = false;
     return isVoided;
   }
 
-  /** Changes whenever any standing does. */
+  /** A number that changes whenever any standing does. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** Whether the promises of earlier runs have run out. */
+  /** Reports whether the promises of earlier runs have run out. */
   mayVote(): boolean {
     if (this.#voteFromMs === Number.NEGATIVE_INFINITY) return true;
     if (this.now() < this.#voteFromMs) return false;
@@ -141,30 +156,30 @@ export class Peers {
     return true;
   }
 
-  /** The same at `nowMs`, without any consequence: for who looks on. */
+  /** Reports the same at `nowMs`, without side effects; for observers. */
   mayVoteAt(nowMs: number): boolean {
     return nowMs >= this.#voteFromMs;
   }
 
-  /** Of all nodes that are not removed. */
+  /** Returns the nodes that are not removed. */
   *active(): Iterable<Peer> {
     for (const peer of this.#peers.values()) {
       if (!peer.isRemoved) yield peer;
     }
   }
 
-  /** All of them, those that were removed too. */
+  /** Returns all nodes, including removed ones. */
   known(): Iterable<Peer> {
     return this.#peers.values();
   }
 
-  /** A node that is not removed. */
+  /** Returns the state of a node that is not removed. */
   find(node: NodeId): Peer | undefined {
     const peer = this.#peers.get(node);
     return peer?.isRemoved === true ? undefined : peer;
   }
 
-  /** Adds a node, or takes one that was removed back as it was left. */
+  /** Adds a node; a removed node returns with the state it had. */
   add(node: NodeId): void {
     const known = this.#peers.get(node);
     if (known !== undefined) {
@@ -177,14 +192,14 @@ export class Peers {
     if (this.#peers.size >= LIVENESS_PEERS_MAX) {
       throw new RegistryError(
         "overloaded",
-        `No further node can be added: ${LIVENESS_PEERS_MAX} were known in this run`,
+        `Cannot add a node: this run already knew ${LIVENESS_PEERS_MAX} nodes`,
       );
     }
-    // The run is drawn from the same counter as all epochs, and so above every earlier one.
+    // The run is drawn from the same counter as all epochs, so it is above every earlier epoch.
     this.#peers.set(node, new Peer(node, this.run, this.timing.supportMs, this.now()));
   }
 
-  /** Counts on a node no more, and supports it no longer than it was promised. */
+  /** Stops counting on a node. Support promised to it is kept until it lapses. */
   remove(node: NodeId): void {
     const peer = this.find(node);
     if (peer === undefined) return;
@@ -208,13 +223,13 @@ export class Peers {
     this.#stand(peer);
   }
 
-  /** Notes that a higher run of `peer` was heard of: what belonged to the earlier one is over. */
+  /** Records a higher run of `peer`: everything that belonged to the earlier run has ended. */
   enterRun(peer: Peer, run: number): void {
     assert(run > peer.run, `The run must grow from ${peer.run}: found ${run}`);
     peer.run = run;
     peer.seen = 0;
     peer.isAnswered = false;
-    // Whatever led there is not leading any more, and whatever it promised waits out its restart.
+    // The leaders there no longer lead, and the promises made there wait out that node's restart.
     this.withdraw(peer);
     peer.releases.clear();
     this.#stand(peer);
@@ -229,17 +244,17 @@ export class Peers {
       : new Standing({ node, epoch, run, id: ++this.#standings });
   }
 
-  /** The epoch of `peer` that is supported now; 0: none. */
+  /** Returns the epoch of `peer` that is supported now; 0 for none. */
   supportedEpoch(peer: Peer): number {
     const { given } = peer;
-    // Nothing is given to most nodes that are gone; then no clock need be asked.
+    // Most nodes that are gone have no support; for them the clock need not be read.
     if (given.granted === 0) return 0;
     const epoch = given.epochAt(this.now());
     if (epoch === 0) this.withdrawn.add(peer.node);
     return epoch;
   }
 
-  /** The same of a node, removed or not. */
+  /** Returns the supported epoch of a node, removed or not. */
   supportedEpochOf(node: NodeId): number {
     const peer = this.#peers.get(node);
     return peer === undefined ? 0 : this.supportedEpoch(peer);
@@ -257,7 +272,7 @@ export class Peers {
     this.#revision++;
   }
 
-  /** Counts on `peer` no more, until its next answer. */
+  /** Stops counting on `peer`, until its next reply. */
   uncount(peer: Peer): void {
     peer.standing?.void();
     this.#revision++;

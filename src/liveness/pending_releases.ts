@@ -1,12 +1,13 @@
 /**
- * What one node still has to hear: groups that this node does not lead (any more). Told with every
- * beat until one that told it is echoed; what is told names a term, so that it may come late or twice.
+ * Releases that one node has not acknowledged: groups that this node does not lead (any more). They
+ * are sent with every beat until a beat that carried them is echoed. A release names a term, so it
+ * may arrive late or twice.
  */
 import { BEAT_GROUPS_MAX } from "../base/limits.ts";
 import type { GroupTerm } from "./beat.ts";
 
 interface Release extends GroupTerm {
-  /** The first beat that told it, since when every beat did; 0: none yet. */
+  /** The first beat that carried it; every later beat did too. 0 for none yet. */
   firstSequence: number;
 }
 
@@ -17,22 +18,25 @@ export class PendingReleases {
   /** By group, oldest first. */
   readonly #releases = new Map<number, Release>();
 
-  /** Whether there is anything to tell. */
+  /** Whether there is nothing to send. */
   get isEmpty(): boolean {
     return this.#releases.size === 0;
   }
 
-  /** Adds that nothing is led in `group` up to `term`. Returns whether that is new. */
+  /** Adds that this node leads `group` in no term up to `term`. Reports whether that is new. */
   add(group: number, term: number): boolean {
     const pending = this.#releases.get(group);
     if (pending !== undefined && pending.term >= term) return false;
-    // To the end: what was told so far is less than this.
+    // Moves to the end: the releases sent so far did not cover this term.
     this.#releases.delete(group);
     this.#releases.set(group, { group, term, firstSequence: 0 });
     return true;
   }
 
-  /** What beat `sequence` tells. The oldest come first, so that each stays until it is echoed. */
+  /**
+   * Returns the releases for beat `sequence`. The oldest come first, so each stays until it is
+   * echoed.
+   */
   page(sequence: number): readonly GroupTerm[] {
     if (this.#releases.size === 0) return NONE;
     const page: GroupTerm[] = [];
@@ -44,18 +48,21 @@ export class PendingReleases {
     return page;
   }
 
-  /** Drops what beat `echo` told, which was taken. Returns whether anything was dropped. */
+  /**
+   * Drops the releases that beat `echo` carried, which was accepted. Reports whether any was
+   * dropped.
+   */
   acknowledge(echo: number): boolean {
     let isAny = false;
     for (const [group, { firstSequence }] of this.#releases) {
-      // Those told form the front of the list.
+      // The releases that were sent form the front of the list.
       if (firstSequence === 0 || firstSequence > echo) break;
       isAny = this.#releases.delete(group);
     }
     return isAny;
   }
 
-  /** Nobody needs to hear any of it. */
+  /** Drops all releases. */
   clear(): void {
     this.#releases.clear();
   }

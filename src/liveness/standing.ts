@@ -1,18 +1,19 @@
 /**
- * The supported node's side: how this node stands with another, under one epoch of its own and in one
- * run of the other. A promise counts while the standing that it was made under is the one of now.
+ * Support received from another node: the standing of this node with it, under one epoch of this
+ * node and in one run of the other. A promise counts only while the standing under which it was
+ * made is the current one.
  *
- * The object is the name: when epoch or run changes it is replaced and dead for ever, so that whoever
- * still holds it counts on nothing, without having been told.
+ * The object serves as the identity: when the epoch or the run changes it is replaced and
+ * permanently dead, so holders of the old object count on nothing without having to be notified.
  */
 import type { NodeId } from "../base/ids.ts";
 
-/** One pair of (epoch of this node, run of the other). */
+/** The standing for one pair of (epoch of this node, run of the other). */
 export class Standing {
   readonly node: NodeId;
   readonly epoch: number;
   readonly run: number;
-  /** Unlike that of any other standing of this process. */
+  /** Unique among the standings of this process. */
   readonly id: number;
   #untilMs = Number.NEGATIVE_INFINITY;
   #isDead = false;
@@ -24,22 +25,25 @@ export class Standing {
     this.id = id;
   }
 
-  /** Until when this node may count on it, by its own monotonic clock; -Infinity: it may not. */
+  /**
+   * The time until which this node may count on it, by its own monotonic clock; -Infinity if it may
+   * not.
+   */
   get untilMs(): number {
     return this.#untilMs;
   }
 
-  /** Counts on it until `untilMs`, or longer if it does already. */
+  /** Counts on it until `untilMs`; never shortens it. */
   extend(untilMs: number): void {
     if (!this.#isDead && untilMs > this.#untilMs) this.#untilMs = untilMs;
   }
 
-  /** Nothing that was answered until now counts any more. */
+  /** Voids it: replies received so far no longer count. */
   void(): void {
     this.#untilMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Another standing takes its place. */
+  /** Ends it, as another standing takes its place. */
   end(): void {
     this.#isDead = true;
     this.#untilMs = Number.NEGATIVE_INFINITY;

@@ -355,7 +355,7 @@ test("more groups than one beat names are released and asked for page by page, u
 
 test("a group is added once, and gone when it is removed", () => {
   const { nodes, groups } = ledGroup();
-  assert.throws(() => nodes.node(1).add(1), /there already/);
+  assert.throws(() => nodes.node(1).add(1), /already added/);
   nodes.node(1).liveness.removeGroup(groupId(1));
   assert.not.ok(groups[0]!.isLeading(4));
   const beat = nodes.node(1).liveness.beat(TWO) as Beat;
