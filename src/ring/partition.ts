@@ -1,15 +1,15 @@
 /**
- * Key -> partition: SipHash-2-4 under the cluster's hash key, over the kind as one byte and the
- * canonical key (16 bytes of id, or the lower-case domain). Frozen: where a key lives must never
- * change while a cluster exists (tests/vectors/partition.json).
+ * Mapping of keys to partitions: SipHash-2-4 under the cluster's hash key, over the kind as one
+ * byte and the canonical key (16 bytes of id, or the lower-case domain). Frozen: the partition of a
+ * key must never change while a cluster exists (tests/vectors/partition.json).
  */
 import type { PartitionId } from "../base/ids.ts";
 import { SipHash } from "./siphash.ts";
 
-/** Bounds of a cluster's partition count, a power of two. */
+/** Maximum partition count of a cluster. */
 export const PARTITION_COUNT_MAX = 8_192;
 
-/** True for a partition count that a cluster may have. */
+/** Reports whether a cluster may have `count` partitions: a power of two up to the maximum. */
 export function isPartitionCount(count: number): boolean {
   return Number.isInteger(count) && count >= 1 && count <= PARTITION_COUNT_MAX &&
     (count & (count - 1)) === 0;
@@ -21,8 +21,8 @@ export class Partitioner {
   readonly #hash: SipHash;
 
   /**
-   * @param hashKey 16 bytes, the cluster's; copied.
-   * @param partitionCount a power of two, `[1, 8192]`.
+   * @param hashKey the cluster's key, 16 bytes; copied.
+   * @param partitionCount a power of two in `[1, 8192]`.
    */
   constructor(hashKey: Uint8Array, partitionCount: number) {
     if (!isPartitionCount(partitionCount)) {
@@ -35,13 +35,15 @@ export class Partitioner {
     this.#hash = new SipHash(hashKey);
   }
 
-  /** The partition of the key of `kind` whose canonical bytes are `[start, end)` of `bytes`. */
+  /**
+   * Returns the partition of the key of `kind` whose canonical bytes are `[start, end)` of `bytes`.
+   */
   partitionOf(kind: number, bytes: Uint8Array, start: number, end: number): PartitionId {
     this.#hash.hash(kind, bytes, start, end);
     return (this.#hash.low & (this.partitionCount - 1)) as PartitionId;
   }
 
-  /** The partition of a whole key: its kind as the first byte, then the canonical bytes. */
+  /** Returns the partition of a whole key: its kind as the first byte, then the canonical bytes. */
   partitionOfKey(key: Uint8Array): PartitionId {
     this.#hash.hash(-1, key, 0, key.length);
     return (this.#hash.low & (this.partitionCount - 1)) as PartitionId;

@@ -1,16 +1,16 @@
 /**
- * The ring map: which partitions there are, who holds and who leads each, and where those nodes
- * are reached. A hint: the Raft configuration is the authority. Served by a single node too.
+ * The ring map: the partitions, the replicas and the leader of each, and the addresses of their
+ * nodes. It is a hint; the Raft configuration is the authority. A single node serves one too.
  */
 import { defined } from "../base/assert.ts";
 
-/** Orders ring maps: a greater generation, then a greater number, is newer. */
+/** The version of a ring map: a map with a greater generation, then a greater number, is newer. */
 export interface RingEpoch {
   readonly generation: number;
   readonly number: number;
 }
 
-/** One way to reach a node. */
+/** One address of a node. */
 export interface RingAddress {
   /** `quic`, `webtransport` or `tls`. */
   readonly transport: string;
@@ -18,39 +18,42 @@ export interface RingAddress {
   readonly port: number;
 }
 
-/** A node and how it is reached. */
+/** A node and its addresses. */
 export interface RingNode {
   readonly nodeId: number;
   readonly addresses: readonly RingAddress[];
-  /** SHA-256 of the certificate that it shows now, and of its next; empty: not known. */
+  /** SHA-256 of the current certificate and of the next one; empty if not known. */
   readonly currentPin: Uint8Array;
   readonly nextPin: Uint8Array;
 }
 
-/** Who holds a partition. */
+/** The nodes of a partition. */
 export interface Placement {
-  /** Node id; 0: not known. */
+  /** The node id of the leader; 0 if not known. */
   readonly leader: number;
   readonly replicas: readonly number[];
 }
 
-/** The map. Not changed after it was made. */
+/** A ring map. Immutable. */
 export interface RingMap {
   readonly epoch: RingEpoch;
   readonly partitionCount: number;
   /** 16 bytes. */
   readonly hashKey: Uint8Array;
   readonly nodes: readonly RingNode[];
-  /** One entry where all partitions stand alike, else one a partition. */
+  /** One placement shared by all partitions, or one per partition. */
   readonly placements: readonly Placement[];
 }
 
-/** Negative, zero or positive, as `left` is older than, as old as or newer than `right`. */
+/**
+ * Returns a negative number, zero or a positive number if `left` is older than, equal to or newer
+ * than `right`.
+ */
 export function compareRingEpochs(left: RingEpoch, right: RingEpoch): number {
   return left.generation - right.generation || left.number - right.number;
 }
 
-/** Who holds `partition`, `[0, map.partitionCount)`. */
+/** Returns the placement of `partition`, which must be in `[0, map.partitionCount)`. */
 export function placementOf(map: RingMap, partition: number): Placement {
   if (!(partition >= 0 && partition < map.partitionCount)) {
     throw new RangeError(
@@ -58,10 +61,10 @@ export function placementOf(map: RingMap, partition: number): Placement {
     );
   }
   const placement = map.placements[map.placements.length === 1 ? 0 : partition];
-  return defined(placement, "A ring map has one placement, or one for each partition");
+  return defined(placement, "A ring map must have one placement, or one per partition");
 }
 
-/** The node of that id, if the map names it. */
+/** Returns the node with that id, or undefined if the map does not contain it. */
 export function nodeOf(map: RingMap, nodeId: number): RingNode | undefined {
   return map.nodes.find((node) => node.nodeId === nodeId);
 }

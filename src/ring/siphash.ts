@@ -1,11 +1,11 @@
 /**
- * SipHash-2-4 with a 64-bit result, over 32-bit halves: no BigInt, no allocation.
+ * SipHash-2-4 with a 64-bit result, computed in 32-bit halves: no BigInt, no allocation.
  *
  * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012); checked against the
- * authors' vectors. Its result decides where a key lives, so it is frozen.
+ * authors' vectors. The result decides the partition of a key, so it is frozen.
  */
 
-/** Length of a SipHash key. */
+/** Length of a SipHash key, in bytes. */
 export const SIPHASH_KEY_BYTES = 16;
 
 /** A keyed SipHash-2-4. Each call of {@link hash} leaves its result in `low` and `high`. */
@@ -32,10 +32,7 @@ export class SipHash {
     this.#k1High = view.getInt32(12, true);
   }
 
-  /**
-   * Hashes the message that is `prefix` as one byte (none where it is -1), then `[start, end)` of
-   * `bytes`.
-   */
+  /** Hashes a message: `prefix` as one byte (none if it is -1), then `[start, end)` of `bytes`. */
   hash(prefix: number, bytes: Uint8Array, start: number, end: number): void {
     let v0l = this.#k0Low ^ 0x70736575, v0h = this.#k0High ^ 0x736f6d65;
     let v1l = this.#k1Low ^ 0x6e646f6d, v1h = this.#k1High ^ 0x646f7261;
@@ -44,7 +41,7 @@ export class SipHash {
     const prefixed = prefix >= 0 ? 1 : 0;
     const length = end - start + prefixed;
     const blocks = (length >> 3) + 1;
-    // The byte of the message at position p stands at p + shift of `bytes`.
+    // The byte of the message at position p is at p + shift in `bytes`.
     const shift = start - prefixed;
 
     for (let block = 0; block <= blocks; block++) {
@@ -74,8 +71,8 @@ export class SipHash {
         v3h ^= mh;
       }
       for (let round = 0; round < rounds; round++) {
-        // Signed 32-bit integers throughout, for they are twice as fast as unsigned ones here: the
-        // carry of a + b is the top bit of (a & b) | ((a | b) & ~sum).
+        // Signed 32-bit integers throughout, because they are twice as fast here as unsigned ones.
+        // The carry of a + b is the top bit of (a & b) | ((a | b) & ~sum).
         let sum = (v0l + v1l) | 0;
         v0h = (v0h + v1h + (((v0l & v1l) | ((v0l | v1l) & ~sum)) >>> 31)) | 0;
         v0l = sum;
