@@ -1,7 +1,8 @@
 /**
  * The control stream: the first stream of a session, opened by the client. The client sends Hello;
- * the server answers HelloReply, or Goodbye and a code; later it sends ring maps as they change, and
- * either side ends the session with Goodbye. Nothing else is served before the Hello was answered.
+ * the server answers HelloReply, or Goodbye with a code. Later the server sends ring maps as they
+ * change, and either side ends the session with Goodbye. No request is served before the Hello was
+ * answered.
  */
 import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import {
@@ -18,21 +19,21 @@ import {
 import { RegistryError } from "../base/errors.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 
-/** Kinds of control frames. */
+/** The kind of a Hello frame. */
 export const CONTROL_HELLO = 1;
-/** See {@link CONTROL_HELLO}. */
+/** The kind of a HelloReply frame. */
 export const CONTROL_HELLO_REPLY = 2;
-/** See {@link CONTROL_HELLO}. */
+/** The kind of a Goodbye frame. */
 export const CONTROL_GOODBYE = 3;
-/** See {@link CONTROL_HELLO}. */
+/** The kind of a RingMap frame. */
 export const CONTROL_RING_MAP = 4;
 
-/** The versions of the protocol that this program speaks, `[min, max]`. */
+/** The lowest protocol version that this program supports. */
 export const PROTOCOL_VERSION_MIN = 1;
-/** See {@link PROTOCOL_VERSION_MIN}. */
+/** The highest protocol version that this program supports. */
 export const PROTOCOL_VERSION_MAX = 1;
 
-/** The server's greeting, with its ring map in the registry's own form. */
+/** The server's HelloReply, with its ring map as the registry's own type. */
 export interface Greeting extends Omit<HelloReply, "ringMap"> {
   readonly ringMap: RingMap;
 }
@@ -74,8 +75,8 @@ export function writeControl(out: FrameWriter, message: ControlMessage): void {
 }
 
 /**
- * Reads the control frame `[start, end)` of `bytes`, table included. `undefined` for a kind that a
- * later version added: it is skipped.
+ * Reads the control frame `[start, end)` of `bytes`, table included. Returns `undefined` for a kind
+ * that a later version added, which is to be skipped.
  *
  * @throws RegistryError `malformed`.
  */
@@ -114,9 +115,9 @@ function greetingFromWire(wire: HelloReply): Greeting {
 }
 
 /**
- * The ring map of a wire message, checked.
+ * Converts and validates the ring map of a wire message.
  *
- * @throws RegistryError `malformed` when its parts do not fit each other.
+ * @throws RegistryError `malformed` when its parts are inconsistent.
  */
 export function ringMapFromWire(wire: WireRingMap): RingMap {
   const count = wire.partitionCount;

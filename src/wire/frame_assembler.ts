@@ -1,15 +1,15 @@
 /**
- * Cuts a stream's bytes into frames. Whole frames of a chunk are handed out where they lie; only a
- * frame that a chunk boundary splits is copied, into a buffer that grows with what arrives and not
- * with what a header claims.
+ * Splits a stream's bytes into frames. Frames that lie whole in a chunk are handed out in place;
+ * only a frame split by a chunk boundary is copied, into a buffer that grows with the bytes
+ * received, not with the size that a header claims.
  *
- * An error is final: the stream's framing is lost, so its owner throws assembler and stream away.
+ * An error is final: the stream's framing is lost, so the owner discards both assembler and stream.
  */
 import { FRAME_INCOMPLETE, type FrameLimits, inspectFrame } from "../../schemas/runtime/frame.ts";
 
 /**
- * Takes one whole frame, `[start, end)` of `bytes`, table included. The bytes are valid during the
- * call only; `view` sees exactly `bytes`.
+ * Handles one whole frame, `[start, end)` of `bytes`, table included. The bytes are valid only
+ * during the call; `view` covers exactly `bytes`.
  */
 export type FrameHandler = (
   view: DataView,
@@ -18,9 +18,9 @@ export type FrameHandler = (
   end: number,
 ) => void;
 
-/** The first buffer for a split frame; most fit. */
+/** Initial size of the buffer for a split frame, in bytes; most frames fit. */
 const PARTIAL_BYTES_INITIAL = 512;
-/** A table of 16 segments. */
+/** Size of a table of 16 segments, in bytes. */
 const TABLE_BYTES_MAX = 72;
 
 const NO_BYTES = new Uint8Array(0);
@@ -36,15 +36,15 @@ export class FrameAssembler {
     this.#limits = limits;
   }
 
-  /** Bytes of a frame that has not arrived whole. */
+  /** Count of buffered bytes of a frame that has not arrived completely. */
   get partialBytes(): number {
     return this.#partialLength;
   }
 
   /**
-   * Hands every frame that `chunk` completes to `onFrame`, in order, and keeps a copy of the rest.
+   * Passes every frame that `chunk` completes to `onFrame`, in order, and keeps a copy of the rest.
    *
-   * @throws RegistryError `too_large`, `malformed`: the stream cannot be read any further.
+   * @throws RegistryError `too_large` or `malformed`: the stream cannot be read any further.
    */
   push(chunk: Uint8Array, onFrame: FrameHandler): void {
     let at = this.#partialLength === 0 ? 0 : this.#complete(chunk, onFrame);
@@ -61,12 +61,13 @@ export class FrameAssembler {
     }
   }
 
-  /** Fills the split frame from `chunk`; returns how many of its bytes belonged to it. */
+  /** Completes the split frame from `chunk`; returns how many bytes of the chunk belonged to it. */
   #complete(chunk: Uint8Array, onFrame: FrameHandler): number {
     let used = 0;
     for (;;) {
       const size = inspectFrame(this.#partialView, 0, this.#partialLength, this.#limits);
-      // Until the table is whole, it alone is completed: what follows it may be another frame.
+      // Until the table is complete, only the table is filled: the bytes after it may be another
+      // frame.
       const wanted = size === FRAME_INCOMPLETE ? this.#tableBytes() : size;
       const taken = Math.min(wanted - this.#partialLength, chunk.length - used);
       this.#keep(chunk, used, used + taken);
@@ -79,7 +80,7 @@ export class FrameAssembler {
     }
   }
 
-  /** How many bytes tell the size of the split frame. */
+  /** Returns how many bytes are needed to know the size of the split frame. */
   #tableBytes(): number {
     if (this.#partialLength < 4) return 4;
     const segments = this.#partialView.getUint32(0, true) + 1;

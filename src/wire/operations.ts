@@ -1,9 +1,9 @@
 /**
- * The operation table: every operation once, with all that dispatch, SDK, command line and
- * documentation need to know of it. An id is stable for ever; a new operation takes the next.
+ * The operation table: each operation once, with everything that dispatch, SDK, command line and
+ * documentation need to know about it. Ids never change; a new operation takes the next id.
  *
- * To add one: its structs in `schemas/wire.capnp`, its line here, its handler in the node's read or
- * write path, its method in the client.
+ * To add an operation, add its structs to `schemas/wire.capnp`, its entry here, its handler in the
+ * node's read or write path, and its method in the client.
  */
 import {
   auditReplyCodec,
@@ -54,21 +54,21 @@ import type { ErrorCode } from "../base/errors.ts";
 import type { AccessRule } from "../record/access.ts";
 
 /**
- * Where an operation goes: to the one partition of its key, to several, to the system group, or to
- * this node.
+ * The target of an operation: the one partition of its key, several partitions, the system group,
+ * or this node.
  */
 export type KeyRule = "agent_id" | "gateway_id" | "domain" | "record" | "many" | "system" | "node";
 
-/** What is known of one operation. */
+/** The description of one operation. */
 export interface Operation {
-  /** On the wire. */
+  /** The id on the wire. */
   readonly id: number;
   readonly name: string;
   readonly kind: "read" | "write";
   readonly key: KeyRule;
   /**
-   * True where sending it twice has the effect of sending it once, so that a client may repeat it
-   * when an answer is lost. Registers are: they carry their process and sequence.
+   * Whether sending it twice has the same effect as sending it once, so that a client may repeat it
+   * when a reply is lost. Registers are repeatable: they carry their process and sequence.
    */
   readonly repeatable: boolean;
   readonly access: AccessRule;
@@ -76,13 +76,13 @@ export interface Operation {
   readonly request: StructCodec<any, any>;
   // deno-lint-ignore no-explicit-any -- as above.
   readonly reply: StructCodec<any, any>;
-  /** Tokens it costs of its caller's rate, besides one for each item that it names. */
+  /** Cost in tokens of the caller's rate limit, in addition to one token per item it names. */
   readonly cost: number;
-  /** Codes of its own, besides those that every operation may answer. */
+  /** Error codes specific to this operation, in addition to {@link COMMON_CODES}. */
   readonly codes: readonly ErrorCode[];
 }
 
-/** Codes that every operation may answer. */
+/** Error codes that every operation may return. */
 export const COMMON_CODES: readonly ErrorCode[] = [
   "malformed",
   "invalid_argument",
@@ -483,13 +483,13 @@ export const OPERATIONS = {
 /** The name of an operation. */
 export type OperationName = keyof typeof OPERATIONS;
 
-/** The plain form that a codec reads and writes. */
+/** The plain type that a codec reads and writes. */
 type PlainOf<C> = C extends { readonly layout: StructLayout<infer T, infer _V> } ? T : never;
 
-/** What an operation is asked with. */
+/** The request type of an operation. */
 export type RequestOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["request"]>;
 
-/** What an operation answers. */
+/** The reply type of an operation. */
 export type ReplyOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["reply"]>;
 
 const operationById: readonly (Operation | undefined)[] = (() => {
@@ -498,10 +498,10 @@ const operationById: readonly (Operation | undefined)[] = (() => {
   return byId;
 })();
 
-/** One more than the highest operation id; 0 is none. */
+/** One more than the highest operation id; id 0 is not used. */
 export const OPERATION_IDS_END = operationById.length;
 
-/** The operation with that id, if this version knows it. */
+/** Returns the operation with that id, or undefined if this version does not know it. */
 export function operationOfId(id: number): Operation | undefined {
   return operationById[id];
 }

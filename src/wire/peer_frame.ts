@@ -1,9 +1,10 @@
 /**
- * Frames between nodes (`schemas/peer.capnp`): what all groups of one node have to say to another, in
- * one turn. Cap'n Proto stream framing, so that a stream can carry them as they are.
+ * Frames between nodes (`schemas/peer.capnp`): the messages of all groups of one node to another
+ * node, collected in one turn. They use Cap'n Proto stream framing, so a stream can carry them
+ * unchanged.
  *
- * What is decoded has sound types and bounds; whether it makes sense is for liveness and the groups
- * to say. A frame that is malformed anywhere is refused as a whole.
+ * Decoded frames have valid types and bounds; liveness and the groups check whether their contents
+ * are consistent. A frame that is malformed anywhere is refused as a whole.
  */
 import {
   type PeerBeat as WireBeat,
@@ -21,25 +22,30 @@ import { entryBytes, type Message, messageFromWire, messageToWire } from "../raf
 /** A message of one group. */
 export interface GroupMessage {
   readonly groupId: GroupId;
-  /** Of a reply: its sender promises to vote for nobody else while it supports the recipient. */
+  /**
+   * On a reply: whether its sender promises to vote for nobody else while its node supports the
+   * recipient's.
+   */
   readonly fortifies: boolean;
   readonly message: Message;
 }
 
-/** What one node says to another. */
+/** One frame from one node to another. */
 export interface PeerFrame {
   /** The sender's run. */
   readonly run: number;
-  /** The recipient's epoch that the sender supports; 0: none. */
+  /** The recipient's epoch that the sender supports; 0 for none. */
   readonly supports: number;
-  /** Of the sender's run. */
+  /** A beat of the sender's run. */
   readonly beat: Beat | undefined;
   readonly messages: readonly GroupMessage[];
 }
 
 const MESSAGE_BYTES = 160;
 
-/** Bytes that a message takes in a frame, about: never less than it does. */
+/**
+ * Returns an upper bound on the size of a message in a frame, in bytes, close to its actual size.
+ */
 export function groupMessageBytes({ entries, snapshot }: Message): number {
   let bytes = MESSAGE_BYTES;
   for (const entry of entries) bytes += entryBytes(entry) + 16;
@@ -51,7 +57,7 @@ export function groupMessageBytes({ entries, snapshot }: Message): number {
   return bytes;
 }
 
-/** Most frames are small: what a large one needed is given back. */
+/** Most frames are small, so the buffer of a large one is released. */
 const WRITER_BYTES_KEPT = 64 * 1024;
 
 function newWriter(): FrameWriter {
@@ -60,7 +66,11 @@ function newWriter(): FrameWriter {
 
 let writer = newWriter();
 
-/** The bytes of a frame, table included, which the caller owns. @throws RegistryError `too_large`. */
+/**
+ * Encodes a frame, table included. The caller owns the result.
+ *
+ * @throws RegistryError `too_large`.
+ */
 export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): Uint8Array {
   if (writer.bytes.length > WRITER_BYTES_KEPT) writer = newWriter();
   writer.reset();
@@ -76,9 +86,9 @@ export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): U
 }
 
 /**
- * The frame that `bytes` are; it shares nothing with them.
+ * Decodes the frame in `bytes`; the result shares nothing with them.
  *
- * @throws RegistryError `malformed` or `too_large` where they are none.
+ * @throws RegistryError `malformed` or `too_large` when they hold no frame.
  */
 export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -87,7 +97,9 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
     segmentsMax: 1,
   });
   if (size === FRAME_INCOMPLETE || size !== bytes.length) {
-    throw malformed(`Frame must have the size that it says: it has ${bytes.length} bytes`);
+    throw malformed(
+      `Frame must have the size that its header claims: it has ${bytes.length} bytes`,
+    );
   }
   const frame = peerFrameCodec.newView().wrap(view, bytes, 8, bytes.length);
   const { count } = frame.messages;
@@ -132,7 +144,7 @@ function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][nu
   if (message === undefined) throw malformed("A group's message is missing");
   const decoded = messageFromWire(message);
   if (decoded.entries.some(({ data }) => data.length > WAL_ENTRY_BYTES_MAX)) {
-    throw malformed("An entry is larger than any log takes");
+    throw malformed(`An entry must have at most ${WAL_ENTRY_BYTES_MAX} bytes: found a larger one`);
   }
   return { groupId: knownGroupId(id), fortifies, message: decoded };
 }
@@ -141,7 +153,7 @@ function knownGroupId(id: number): GroupId {
   try {
     return groupId(id);
   } catch (error) {
-    throw malformed(error instanceof Error ? error.message : "No group has that id");
+    throw malformed(error instanceof Error ? error.message : "The group id is invalid");
   }
 }
 
