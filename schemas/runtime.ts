@@ -2,10 +2,10 @@
  * The runtime of the generated codecs: bounds-checked readers and writers of Cap'n Proto messages
  * over plain bytes, and the stream framing.
  *
- * Every byte that is read is hostile until checked: pointers stay inside their segment, lists are
- * capped before they are believed, text is UTF-8, and the work that a message can cause is bounded
- * by a constant times its size. Whatever breaks this is a RegistryError `malformed` or `too_large`.
- * Source: https://capnproto.org/encoding.html
+ * All input bytes are untrusted until checked: pointers must stay inside their segment, list
+ * lengths are bounded before they are used, text must be UTF-8, and the work that a message can
+ * cause is bounded by a constant times its size. Violations throw a RegistryError `malformed` or
+ * `too_large`. Source: https://capnproto.org/encoding.html
  */
 export { EnvelopeCodec, StructCodec, type StructLayout } from "./runtime/codec.ts";
 export { Cursor, ListCursor, traversalStepsMax, WORD_BYTES } from "./runtime/cursor.ts";

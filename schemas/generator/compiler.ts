@@ -1,19 +1,22 @@
-/** Runs the `capnp` program, the only outside program that the generator needs. */
+/** Runs the `capnp` program, the only external program that the generator needs. */
 
-/** Debian's package that brings `capnp`. */
+/** The Debian package that provides `capnp`. */
 export const CAPNP_PACKAGE = "capnproto";
 
-/** Holds annotations only. */
+/** A schema file that holds annotations only. */
 const ANNOTATIONS_FILE = "codec.capnp";
 
-/** What `capnp` said; `undefined` where the machine does not have it. */
+/** The output of `capnp`. */
 export interface CompilerOutput {
   readonly success: boolean;
   readonly stdout: Uint8Array;
   readonly stderr: string;
 }
 
-/** The schemas of the folder `schemas/` under `root`, relative to it, in the order of their names. */
+/**
+ * Returns the schema files in the folder `schemas/` under `root`, relative to `root`, sorted by
+ * name.
+ */
 export function schemaFiles(root: URL): string[] {
   return [...Deno.readDirSync(new URL("schemas/", root))]
     .map((file) => file.name)
@@ -22,7 +25,10 @@ export function schemaFiles(root: URL): string[] {
     .map((name) => `schemas/${name}`);
 }
 
-/** Compiles `files`, relative to `root`, to the bytes of a CodeGeneratorRequest. */
+/**
+ * Compiles `files`, relative to `root`, to the bytes of a CodeGeneratorRequest. Returns undefined
+ * if `capnp` is not installed.
+ */
 export function compileSchemas(root: URL, files: readonly string[]): CompilerOutput | undefined {
   try {
     const { success, stdout, stderr } = new Deno.Command("capnp", {

@@ -1,7 +1,7 @@
 /**
- * From the model of a schema file to its TypeScript: for each struct `Foo` an interface `Foo`, a
- * flyweight `FooView`, a function that writes it, and `fooCodec`. What structs share is in the
- * runtime; what is written here is offsets and names.
+ * Generates TypeScript from the model of a schema file: for each struct `Foo` an interface `Foo`, a
+ * flyweight `FooView`, a function that writes it, and `fooCodec`. Code common to all structs is in
+ * the runtime; the generated code holds offsets and names only.
  */
 import {
   type FieldModel,
@@ -14,7 +14,7 @@ import {
 import { emitView } from "./emit_view.ts";
 import { codecName, comment, viewName } from "./names.ts";
 
-/** The text of `schemas/gen/<name>.ts`. */
+/** Returns the text of `schemas/gen/<name>.ts`. */
 export function emitFile(file: FileModel): string {
   const body = file.structs.map(emitStruct).join("\n");
   return [
@@ -32,7 +32,7 @@ function header({ name, doc }: FileModel): string {
   return comment(lines, "");
 }
 
-/** What generated code may need of the runtime; a type has a mark before it. */
+/** The runtime exports that generated code may import; types are prefixed with `type`. */
 const RUNTIME_NAMES = [
   "DataList",
   "EnvelopeCodec",
@@ -92,7 +92,7 @@ function emitStruct(struct: StructModel): string {
   ].join("\n");
 }
 
-// The plain type.
+// Emits the plain type.
 
 function emitInterface({ name, doc, fields }: StructModel): string {
   const lines = doc === "" ? [] : [comment(doc.split("\n"), "").trimEnd()];
@@ -141,7 +141,7 @@ function plainType(field: FieldModel): string {
   }
 }
 
-// The writer.
+// Emits the function that writes the struct.
 
 function emitPut(struct: StructModel): string {
   const { name, dataWords } = struct;
@@ -169,7 +169,7 @@ function emitPut(struct: StructModel): string {
 
 interface PutField {
   readonly field: FieldModel;
-  /** The expression of its value. */
+  /** The expression that reads its value. */
   readonly from: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The flyweight of a struct: getters and setters by offset, with groups opened (`capacity.cpu` is
- * `capacityCpu`), and the plain object that it makes.
+ * Generates the flyweight of a struct: getters and setters by offset, with groups flattened
+ * (`capacity.cpu` becomes `capacityCpu`), and the method that makes the plain object.
  */
 import {
   type ElementModel,
@@ -11,10 +11,10 @@ import {
 } from "./model.ts";
 import { capital, joinName, viewName } from "./names.ts";
 
-/** Names that the runtime's StructView has taken. */
+/** Names used by the runtime's StructView. */
 const VIEW_NAMES = ["constructor", "toPlain", "wrap"];
 
-/** The class `FooView` of a struct. */
+/** Returns the class `FooView` of a struct. */
 export function emitView(struct: StructModel): string {
   const name = viewName(struct.name);
   const members = viewMembers(struct.fields, "");
@@ -39,7 +39,7 @@ export function emitView(struct: StructModel): string {
 interface ViewMember {
   readonly names: readonly string[];
   readonly lines: readonly string[];
-  /** The declaration of the flyweight that the member hands out. */
+  /** The declaration of the flyweight that the member returns. */
   readonly child?: string;
 }
 
@@ -213,8 +213,8 @@ interface Range {
 }
 
 /**
- * The range of the data section that holds all fixed byte strings, where there are several: one copy
- * of it for all of them costs a fraction of an array for each.
+ * Returns the range of the data section that holds all fixed byte strings, if there are several:
+ * one copy of the range for all of them costs a fraction of one array each.
  */
 function fixedRange(fields: readonly FieldModel[]): Range | undefined {
   const strings = flatFields(fields).flatMap((field) => (field.kind === "bytes" ? [field] : []));

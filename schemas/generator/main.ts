@@ -1,7 +1,8 @@
 /**
- * `deno task generate`: compiles schemas/*.capnp and writes schemas/gen/*.ts; with `--check` it
- * writes nothing and exits 1 when something is out of date. Exits 3 when the `capnp` program is
- * missing, 2 when a schema is wrong or not supported. A tool: nothing of the registry imports it.
+ * `deno task generate`: compiles schemas/*.capnp and writes schemas/gen/*.ts. With `--check` it
+ * writes nothing and exits with 1 when a file is out of date. Exits with 3 when the `capnp` program
+ * is missing, and with 2 when a schema is invalid or not supported. A tool: no module of the
+ * registry imports it.
  */
 import { CAPNP_PACKAGE, compileSchemas, schemaFiles } from "./compiler.ts";
 import { emitFile } from "./emit.ts";
@@ -36,7 +37,7 @@ function generate(): Map<string, string> {
   }
 }
 
-/** The generated files as they are now. */
+/** Returns the generated files as they are now. */
 function present(folder: URL): Map<string, string> {
   Deno.mkdirSync(folder, { recursive: true });
   const names = [...Deno.readDirSync(folder)].map((file) => file.name);

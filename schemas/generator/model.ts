@@ -1,17 +1,17 @@
 /**
- * From the compiler's CodeGeneratorRequest to what the generator writes down: structs and fields
- * with byte offsets. Whatever the runtime does not do is refused here, by name, so that a schema
- * either works whole or does not generate.
+ * Converts the compiler's CodeGeneratorRequest to the model that the generator emits: structs and
+ * fields with byte offsets. Declarations that the runtime does not support are refused by name, so
+ * a schema is either generated completely or not at all.
  *
  * Source: schema.capnp of Cap'n Proto, decoded with capnp-es.
  */
 import { Message } from "capnp-es";
 import { CodeGeneratorRequest, type Field, Node, Type } from "capnp-es/capnp/schema";
 
-/** `$bytes` of codec.capnp. */
+/** The id of `$bytes` in codec.capnp. */
 const BYTES_ANNOTATION_ID = 0xe1f0a9b8c7d6e5f4n;
 
-/** A schema that asks for what is not supported. */
+/** The error of a schema that uses an unsupported feature. */
 export class UnsupportedSchemaError extends Error {
   override readonly name = "UnsupportedSchemaError";
 }
@@ -28,17 +28,17 @@ export type NumberType =
   | "float32"
   | "float64";
 
-/** What a list holds. */
+/** The element type of a list. */
 export type ElementModel =
   | { readonly kind: "number"; readonly type: NumberType }
   | { readonly kind: "text" }
   | { readonly kind: "data" }
   | { readonly kind: "struct"; readonly struct: StructRef };
 
-/** Where a struct is declared. */
+/** A reference to a declared struct. */
 export interface StructRef {
   readonly name: string;
-  /** The schema's name without folder and ending. */
+  /** The schema's name without folder and extension. */
   readonly file: string;
 }
 
@@ -47,7 +47,10 @@ interface FieldBase {
   readonly doc: string;
 }
 
-/** A field; `offset` is in bytes from the data section, `pointer` counts pointers. */
+/**
+ * A field; `offset` is in bytes from the data section, `pointer` is an index into the pointer
+ * section.
+ */
 export type FieldModel =
   & FieldBase
   & (
@@ -74,7 +77,7 @@ export interface StructModel {
 
 /** A schema file. */
 export interface FileModel {
-  /** Without folder and ending. */
+  /** Without folder and extension. */
   readonly name: string;
   readonly doc: string;
   readonly structs: readonly StructModel[];
@@ -103,7 +106,7 @@ const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * The requested files of a CodeGeneratorRequest, in the order of their names.
+ * Reads the requested files of a CodeGeneratorRequest, sorted by name.
  *
  * @throws UnsupportedSchemaError naming the first declaration that is not supported.
  */
@@ -228,7 +231,7 @@ class RequestReader {
   }
 }
 
-/** A `$bytes` group as one field. */
+/** Converts a `$bytes` group to one field. */
 function bytesField(node: Node, base: FieldBase, members: readonly FieldModel[]): FieldModel {
   const first = members[0];
   if (first?.kind !== "number") {
@@ -245,7 +248,7 @@ function bytesField(node: Node, base: FieldBase, members: readonly FieldModel[])
   return { kind: "bytes", ...base, offset: first.offset, length: 8 * members.length };
 }
 
-/** All fields that hold something, groups opened. */
+/** Returns all fields that hold a value, with groups flattened. */
 export function flatFields(fields: readonly FieldModel[]): FieldModel[] {
   return fields.flatMap((field) => field.kind === "group" ? flatFields(field.fields) : [field]);
 }

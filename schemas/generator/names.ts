@@ -1,26 +1,26 @@
-/** The names of what is generated, and its comments. */
+/** Names and comments of generated code. */
 
-/** The class of a struct's flyweight. */
+/** Returns the class name of a struct's flyweight. */
 export function viewName(struct: string): string {
   return `${struct}View`;
 }
 
-/** The constant of a struct's codec. */
+/** Returns the constant name of a struct's codec. */
 export function codecName(struct: string): string {
   return `${struct[0]!.toLowerCase()}${struct.slice(1)}Codec`;
 }
 
-/** `name` with a capital first letter. */
+/** Returns `name` with a capital first letter. */
 export function capital(name: string): string {
   return name[0]!.toUpperCase() + name.slice(1);
 }
 
-/** The name of a group's member in a view, where groups are opened. */
+/** Returns the name of a group's member in a view, where groups are flattened. */
 export function joinName(prefix: string, name: string): string {
   return prefix === "" ? name : prefix + capital(name);
 }
 
-/** A doc comment of `lines`. */
+/** Returns a doc comment of `lines`. */
 export function comment(lines: readonly string[], indent: string): string {
   const safe = lines.map((line) => line.trimEnd().replaceAll("*/", "* /"));
   if (safe.length === 1) return `${indent}/** ${safe[0]} */\n`;

@@ -1,16 +1,16 @@
 /**
- * Codecs: what the generated code of one struct offers, as one value, so that tables of operations
- * can hold it. A codec keeps no state and may be shared.
+ * Codecs: the generated code of one struct as one value, so that operation tables can hold it. A
+ * codec has no state and may be shared.
  *
  * A *segment* is the words of one message without a segment table, root pointer first; a *frame* is
- * a segment with its table before it, as it crosses a stream.
+ * a segment preceded by its table, as it is sent on a stream.
  */
 import { SEGMENT_BYTES_MAX } from "../../src/base/limits.ts";
 import { WORD_BYTES } from "./cursor.ts";
 import type { StructView } from "./view.ts";
 import { FrameWriter, type Input, type WriteLayout } from "./writer.ts";
 
-/** How one struct is laid out. */
+/** The layout of one struct. */
 export interface StructLayout<T, V extends StructView<T>> extends WriteLayout<T> {
   readonly name: string;
   readonly newView: () => V;
@@ -24,12 +24,12 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
     this.layout = layout;
   }
 
-  /** A new view, which stands on nothing yet and reads as defaults. */
+  /** Creates a view that is not positioned yet and reads as defaults. */
   newView(): V {
     return this.layout.newView();
   }
 
-  /** A new value with all fields at their defaults. */
+  /** Creates a value with all fields at their defaults. */
   empty(): T {
     return this.decode(new Uint8Array(WORD_BYTES));
   }
@@ -37,7 +37,7 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
   /**
    * Appends the segment of `value` to `out`. On an error nothing is appended.
    *
-   * @throws RangeError when a field holds what its type cannot.
+   * @throws RangeError when a field holds a value outside its type.
    * @throws RegistryError `too_large` when `out` is full.
    */
   append(out: FrameWriter, value: Input<T>): void {
@@ -50,7 +50,7 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
     }
   }
 
-  /** Appends the frame of `value` to `out`; errors as {@link append}. */
+  /** Appends the frame of `value` to `out`. Errors are those of {@link append}. */
   write(out: FrameWriter, value: Input<T>): void {
     const start = out.length;
     try {
@@ -62,7 +62,9 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
     finishFrame(out, start);
   }
 
-  /** The segment of `value`, which the caller owns; where speed matters use {@link append}. */
+  /**
+   * Encodes `value` to a segment, which the caller owns. Where speed matters use {@link append}.
+   */
   encode(value: Input<T>): Uint8Array {
     const out = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
     this.append(out, value);
@@ -70,9 +72,9 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
   }
 
   /**
-   * The value of the segment `[start, end)` of `bytes`; it shares nothing with them.
+   * Decodes the segment `[start, end)` of `bytes`. The result shares nothing with them.
    *
-   * @throws RegistryError `malformed` when this is no such segment.
+   * @throws RegistryError `malformed` when they hold no such segment.
    */
   decode(bytes: Uint8Array, start = 0, end: number = bytes.length): T {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -86,9 +88,15 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
   }
 }
 
-/** The codec of a struct whose last pointer is an AnyPointer, its body: any other struct. */
+/**
+ * The codec of a struct whose last pointer is an AnyPointer, its body, which may be any other
+ * struct.
+ */
 export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends StructCodec<T, V> {
-  /** As {@link StructCodec.append}, with `body` encoded by `codec`; without a codec, no body. */
+  /**
+   * Appends a segment as {@link StructCodec.append} does, with `body` encoded by `codec`. Without a
+   * codec there is no body.
+   */
   override append<B>(
     out: FrameWriter,
     value: Input<T>,
@@ -104,7 +112,10 @@ export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends S
     }
   }
 
-  /** As {@link StructCodec.write}, with `body` encoded by `codec`; without a codec, no body. */
+  /**
+   * Appends a frame as {@link StructCodec.write} does, with `body` encoded by `codec`. Without a
+   * codec there is no body.
+   */
   override write<B>(
     out: FrameWriter,
     value: Input<T>,
@@ -122,7 +133,10 @@ export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends S
     finishFrame(out, start);
   }
 
-  /** As {@link StructCodec.encode}, with `body` encoded by `codec`; without a codec, no body. */
+  /**
+   * Encodes a segment as {@link StructCodec.encode} does, with `body` encoded by `codec`. Without a
+   * codec there is no body.
+   */
   override encode<B>(
     value: Input<T>,
     codec?: StructCodec<B>,
@@ -151,7 +165,7 @@ export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends S
   }
 }
 
-/** Writes the segment table of the frame that begins at `start` and ends where `out` ends. */
+/** Writes the segment table of the frame that starts at `start` and ends at the end of `out`. */
 function finishFrame(out: FrameWriter, start: number): void {
   // The first half of the table is 0: one segment.
   out.view.setUint32(start + 4, (out.length - start - WORD_BYTES) / WORD_BYTES, true);

@@ -1,13 +1,13 @@
 /**
- * What every reader of a message shares: the bytes it stands on, how deep it is, and the budget that
- * bounds the work a message may cause.
+ * The state shared by all readers of a message: the bytes it is positioned on, its depth, and the
+ * budget that bounds the work a message may cause.
  *
- * Pointers of a hostile message may overlap, so that a small frame unfolds into a huge tree. Hence
- * each step that a reader takes along a pointer or through a list is paid from one budget, which is
- * a constant times the size of the message; a message that wants more is `malformed`. (Cap'n Proto
- * encoding, "Security considerations": amplification and deep nesting.)
+ * Pointers of a malicious message may overlap, so that a small frame expands to a huge tree.
+ * Therefore each step that a reader takes along a pointer or through a list is charged to one
+ * budget, which is a constant times the size of the message; a message that needs more is
+ * `malformed`. (Cap'n Proto encoding, "Security considerations": amplification and deep nesting.)
  *
- * Members that begin with `$` belong to the runtime and the generated code.
+ * Members whose names start with `$` belong to the runtime and the generated code.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import {
@@ -16,33 +16,33 @@ import {
   TRAVERSAL_STEPS_PER_WORD,
 } from "../../src/base/limits.ts";
 
-/** What one plain object costs, in steps: it is far dearer than a step of a flyweight. */
+/** Cost of one plain object in steps; it is far more expensive than a step of a flyweight. */
 export const PLAIN_OBJECT_STEPS = 8;
 
-/** Bytes of a word. */
+/** Size of a word in bytes. */
 export const WORD_BYTES = 8;
 
-/** The steps that a message of `bytes` bytes may cost. */
+/** Returns the maximum number of steps for a message of `bytes` bytes. */
 export function traversalStepsMax(bytes: number): number {
   return TRAVERSAL_STEPS_MIN + TRAVERSAL_STEPS_PER_WORD * (bytes / WORD_BYTES);
 }
 
-/** What the showing of `length` bytes in place costs: whoever gets them will look at them. */
+/** Returns the cost in steps of returning `length` bytes in place; the caller will read them. */
 export function byteSteps(length: number): number {
   return 1 + (length >> 5);
 }
 
-/** What the decoding or copying of `length` bytes costs. */
+/** Returns the cost in steps of decoding or copying `length` bytes. */
 export function copySteps(length: number): number {
   return 1 + (length >> 3);
 }
 
-/** The error of bytes that follow no schema. */
+/** Creates the error for bytes that follow no schema. */
 export function malformed(message: string): RegistryError {
   return new RegistryError("malformed", message);
 }
 
-/** What a message may still cost; shared by all that reads it. */
+/** The remaining steps of a message; shared by all its readers. */
 export interface TraversalBudget {
   left: number;
 }
@@ -51,17 +51,17 @@ const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
 const NO_BUDGET: TraversalBudget = Object.freeze({ left: 0 });
 
-/** A position inside one segment `[$start, $end)` of `$bytes`; `$view` sees the same bytes. */
+/** A position inside one segment `[$start, $end)` of `$bytes`; `$view` covers the same bytes. */
 export abstract class Cursor {
   $view: DataView = NO_VIEW;
   $bytes: Uint8Array = NO_BYTES;
   $start = 0;
   $end = 0;
-  /** How many more pointers may be followed from here. */
+  /** Count of pointers that may still be followed from here. */
   $depth = POINTER_DEPTH_MAX;
   $budget: TraversalBudget = NO_BUDGET;
 
-  /** Pays `steps` from the message's budget. */
+  /** Charges `steps` to the message's budget. */
   $spend(steps: number): void {
     const budget = this.$budget;
     if (budget.left < steps) {
@@ -74,7 +74,7 @@ export abstract class Cursor {
     budget.left -= steps;
   }
 
-  /** Stands on the segment of `parent`, one pointer deeper. */
+  /** Moves to the segment of `parent`, one pointer deeper. */
   $descend(parent: Cursor): void {
     if (parent.$depth === 0) {
       throw malformed(`Pointers must nest at most ${POINTER_DEPTH_MAX} deep: these go deeper`);
@@ -88,9 +88,11 @@ export abstract class Cursor {
   }
 }
 
-/** A list that stands on a pointer of a struct. */
+/** A list positioned on a pointer of a struct. */
 export abstract class ListCursor extends Cursor {
-  /** Stands on the list at the pointer at byte `pointerAt`; -1 means there is no such pointer. */
+  /**
+   * Moves to the list at the pointer at byte `pointerAt`; -1 means that there is no such pointer.
+   */
   abstract $position(parent: Cursor, pointerAt: number): void;
 }
 
@@ -99,21 +101,21 @@ export const POINTER_STRUCT = 0;
 export const POINTER_LIST = 1;
 export const POINTER_FAR = 2;
 
-/** The sizes of a list's elements. */
+/** The size codes of a list's elements. */
 export const SIZE_BYTE = 2;
 export const SIZE_POINTER = 6;
 export const SIZE_COMPOSITE = 7;
 
 const POINTER_KINDS = ["struct", "list", "far", "capability"] as const;
 
-/** The name of the kind of a pointer whose low half is `low`. */
+/** Returns the name of the kind of a pointer whose low half is `low`. */
 function kindName(low: number): string {
   return POINTER_KINDS[(low & 3) as 0 | 1 | 2 | 3];
 }
 
 /**
- * The byte offset that the pointer at `pointerAt` points to, or -1 for a null pointer. The caller
- * checks that what stands there ends inside the segment.
+ * Returns the byte offset that the pointer at `pointerAt` points to, or -1 for a null pointer. The
+ * caller checks that the target ends inside the segment.
  */
 export function pointerTarget(from: Cursor, pointerAt: number, kind: 0 | 1): number {
   const low = from.$view.getInt32(pointerAt, true);
@@ -130,7 +132,7 @@ export function pointerTarget(from: Cursor, pointerAt: number, kind: 0 | 1): num
   return target;
 }
 
-/** The error of a pointer to `[lo, hi)`, which leaves the segment. */
+/** Creates the error for a pointer to `[lo, hi)`, which is outside the segment. */
 export function outside(from: Cursor, pointerAt: number, lo: number, hi: number): RegistryError {
   const start = from.$start;
   return malformed(
@@ -141,8 +143,8 @@ export function outside(from: Cursor, pointerAt: number, lo: number, hi: number)
 }
 
 /**
- * The byte offset of the elements of the list at `pointerAt`, whose elements must have the size
- * `size` (a code of the encoding, not composite) of `elementBytes`; -1 for a null pointer.
+ * Returns the byte offset of the elements of the list at `pointerAt`; -1 for a null pointer. The
+ * elements must have the size code `size` of the encoding (not composite) and `elementBytes` bytes.
  */
 export function listElements(
   from: Cursor,
@@ -165,7 +167,7 @@ export function listElements(
   return target;
 }
 
-/** The element count of the list at `pointerAt`, as it claims. */
+/** Returns the element count that the list at `pointerAt` claims. */
 export function listCount(from: Cursor, pointerAt: number): number {
   return from.$view.getUint32(pointerAt + 4, true) >>> 3;
 }

@@ -2,9 +2,10 @@
  * Cap'n Proto's stream framing: `[segment count - 1][words of each segment…][padding][segments…]`,
  * all 32-bit little-endian (Cap'n Proto encoding, "Serialization Over a Stream").
  *
- * A frame is judged by its table alone, before a byte is allocated for it: a peer that claims 2^27
- * segments or 16 GiB is refused after its first bytes. Messages of several segments, which only
- * foreign tools write, are joined into one by `joinSegments`; everything else reads one segment.
+ * A frame is checked by its table alone, before any memory is allocated for it: a peer that claims
+ * 2^27 segments or 16 GiB is refused after its first bytes. Messages of several segments, which
+ * only other implementations write, are joined into one by `joinSegments`; everything else reads
+ * one segment.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { FRAME_SEGMENTS_MAX, POINTER_DEPTH_MAX } from "../../src/base/limits.ts";
@@ -18,26 +19,29 @@ import {
   WORD_BYTES,
 } from "./cursor.ts";
 
-/** What {@link inspectFrame} returns while the table is not whole yet. */
+/** Returned by {@link inspectFrame} while the table is incomplete. */
 export const FRAME_INCOMPLETE = 0;
 
-/** What a stream accepts. */
+/** The limits of a stream. */
 export interface FrameLimits {
-  /** The most bytes of a frame, table included. */
+  /** Maximum size of a frame in bytes, table included. */
   readonly frameBytesMax: number;
-  /** The most segments of a message, `[1, 16]`. */
+  /** Maximum count of segments of a message, `[1, 16]`. */
   readonly segmentsMax: number;
 }
 
-/** The bytes of the table of a frame of `segments` segments: where its first segment begins. */
+/**
+ * Returns the size in bytes of the table of a frame of `segments` segments, which is the offset of
+ * its first segment.
+ */
 export function frameTableBytes(segments: number): number {
   return (4 + 4 * segments + 7) & ~7;
 }
 
 /**
- * The size in bytes, table included, of the frame that begins at `start` of `view`, of which the
- * bytes `[start, end)` have arrived, or {@link FRAME_INCOMPLETE} when more bytes are needed to tell.
- * The frame has arrived whole when `start + size <= end`.
+ * Returns the size in bytes, table included, of the frame that starts at `start` of `view`, of
+ * which the bytes `[start, end)` have arrived, or {@link FRAME_INCOMPLETE} when more bytes are
+ * needed to know it. The frame is complete when `start + size <= end`.
  *
  * @throws RegistryError `too_large` beyond the limits, `malformed` for a frame without a root.
  */
@@ -56,7 +60,7 @@ export function inspectFrame(
     );
   }
   const tableBytes = frameTableBytes(segments);
-  // The table is judged as far as it has arrived, so that a refusal comes as early as it can.
+  // The table is checked as far as it has arrived, so that a frame is refused as early as possible.
   const known = Math.min(segments, (end - start - 4) >> 2);
   let words = 0;
   for (let index = 0; index < known; index++) {
@@ -75,26 +79,27 @@ export function inspectFrame(
   return known < segments ? FRAME_INCOMPLETE : size;
 }
 
-/** How many segments the whole frame at `start` has. */
+/** Returns the segment count of the complete frame at `start`. */
 export function frameSegments(view: DataView, start: number): number {
   return view.getUint32(start, true) + 1;
 }
 
 interface Segments {
-  /** All segments, one after another; `starts` has one more entry, their end. */
+  /** All segments, one after another; `starts` has one more element, their end. */
   readonly view: DataView;
   readonly starts: readonly number[];
-  /** How many more pointers may be looked at: no honest message has more than words. */
+  /** Count of pointers that may still be visited: a valid message has at most one per word. */
   left: number;
 }
 
 /**
- * The message of the whole frame `[start, end)` of `bytes` as one segment, which the caller owns:
- * its segments in their order, with the far pointers between them made near.
+ * Joins the message of the complete frame `[start, end)` of `bytes` into one segment, which the
+ * caller owns: its segments in their order, with the far pointers between them replaced by near
+ * ones.
  *
- * Costs one copy and at most one step for each word of the frame.
+ * Costs one copy and at most one step per word of the frame.
  *
- * @throws RegistryError `malformed` when a pointer on the way leads nowhere.
+ * @throws RegistryError `malformed` when a pointer on the way is invalid.
  */
 export function joinSegments(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const table = new DataView(bytes.buffer, bytes.byteOffset + start, end - start);
@@ -118,7 +123,7 @@ export function joinSegments(bytes: Uint8Array, start: number, end: number): Uin
   return joined;
 }
 
-/** Makes the pointer at `at`, in `segment`, near, and all that hang on it. */
+/** Makes the pointer at `at`, in `segment`, and all pointers below it near. */
 function joinPointer(segments: Segments, at: number, segment: number, depth: number): void {
   const { view } = segments;
   if (segments.left-- === 0) throw malformed("Pointers must not overlap: these do");
@@ -148,7 +153,7 @@ function joinPointer(segments: Segments, at: number, segment: number, depth: num
     if ((low & 3) > POINTER_LIST) throw badPad(pad);
   }
   const pointers = children(segments, { low, high, target, home });
-  // A struct of no words may stand anywhere; before its own pointer is where the encoding puts it.
+  // A struct of no words has no required position; the encoding puts it before its own pointer.
   const empty = (low & 3) === POINTER_STRUCT && high === 0;
   const offset = empty ? -1 : (target - at - WORD_BYTES) >> 3;
   view.setInt32(at, (offset << 2) | (low & 3), true);
@@ -179,7 +184,9 @@ interface Children {
 const NO_CHILDREN: Children = { first: 0, elements: 0, stride: 0, count: 0 };
 const LIST_ELEMENT_BITS = [0, 1, 8, 16, 32, 64, 64, 64] as const;
 
-/** The pointers inside what a near pointer points to, which must lie inside segment `home`. */
+/**
+ * Returns the pointers inside the target of a near pointer, which must lie inside segment `home`.
+ */
 function children(segments: Segments, { low, high, target, home }: Target): Children {
   const lo = segments.starts[home]!;
   const hi = segments.starts[home + 1]!;
@@ -218,7 +225,10 @@ function children(segments: Segments, { low, high, target, home }: Target): Chil
   return { first, elements: tag >>> 2, stride, count: sizes >>> 16 };
 }
 
-/** Where the landing pad, or for the pad of a double-far pointer the content, of `at` stands. */
+/**
+ * Returns the position of the landing pad of `at`, or of the content for the pad of a double-far
+ * pointer.
+ */
 function farTarget(segments: Segments, at: number): number {
   const low = segments.view.getUint32(at, true);
   const segment = segments.view.getUint32(at + 4, true);

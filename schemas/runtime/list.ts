@@ -1,10 +1,10 @@
 /**
  * Lists of a message as flyweights: `count` and `at(index)`.
  *
- * A list is checked as a whole when it is positioned: its elements lie inside the segment, and
- * elements that take no bytes are paid from the traversal budget at once, so that a count may be
- * believed. Each `at` costs one step of that budget. An index beyond `[0, count)` is the caller's
- * mistake and a RangeError.
+ * A list is checked as a whole when it is positioned: its elements must lie inside the segment, and
+ * elements of zero bytes are charged to the traversal budget at once, so a count can be relied on.
+ * Each `at` costs one step of that budget. An index outside `[0, count)` is the caller's mistake
+ * and throws a RangeError.
  */
 import {
   byteSteps,
@@ -26,15 +26,15 @@ import type { Scalar } from "./scalar.ts";
 import { decodeText } from "./text.ts";
 import { checkTerminated, type StructView } from "./view.ts";
 
-/** What all lists share. */
+/** The base of all lists. */
 abstract class ElementList extends ListCursor {
-  /** How many elements it has. */
+  /** Count of elements. */
   count = 0;
-  /** Byte offset of the first element, and the distance from one to the next. */
+  /** Byte offset of the first element, and the distance from one element to the next. */
   $elements = 0;
   $stride = 0;
 
-  /** The byte offset of an element, paid for. */
+  /** Charges one step, and returns the byte offset of an element. */
   $at(index: number): number {
     if (!(index >= 0 && index < this.count)) {
       throw new RangeError(
@@ -45,7 +45,7 @@ abstract class ElementList extends ListCursor {
     return this.$elements + index * this.$stride;
   }
 
-  /** Stands on a list of elements of one fixed size. */
+  /** Moves to a list of elements of one fixed size. */
   protected $positionFlat(parent: Cursor, pointerAt: number, size: number, stride: number): void {
     this.$descend(parent);
     this.count = 0;
@@ -60,7 +60,7 @@ export class StructList<Plain, V extends StructView<Plain>> extends ElementList 
   readonly #element: V;
   #dataBytes = 0;
 
-  /** @param element the view that `at` moves when it is given no other. */
+  /** @param element the view that `at` moves when no other is passed. */
   constructor(element: V) {
     super();
     this.#element = element;
@@ -76,7 +76,7 @@ export class StructList<Plain, V extends StructView<Plain>> extends ElementList 
     return into;
   }
 
-  /** All elements, as objects that share nothing with the message. */
+  /** Returns all elements, as objects that share nothing with the message. */
   toPlain(): Plain[] {
     const plain: Plain[] = [];
     for (let index = 0; index < this.count; index++) plain.push(this.at(index).toPlain());
@@ -124,12 +124,12 @@ export class ScalarList extends ElementList {
     this.#scalar = scalar;
   }
 
-  /** An element. */
+  /** Returns an element. */
   at(index: number): number {
     return this.#scalar.read(this.$view, this.$at(index));
   }
 
-  /** All elements. */
+  /** Returns all elements. */
   toPlain(): number[] {
     const plain: number[] = [];
     for (let index = 0; index < this.count; index++) plain.push(this.at(index));
@@ -143,7 +143,7 @@ export class ScalarList extends ElementList {
 
 /** A list of Text or Data: each element is a pointer to bytes. */
 abstract class ByteStringList extends ElementList {
-  /** The bytes of an element in place, without the final NUL where it is Text. */
+  /** Returns the bytes of an element in place, without the final NUL of a Text. */
   protected $bytesAt(index: number, text: boolean): Uint8Array {
     const pointerAt = this.$at(index);
     const at = listElements(this, pointerAt, SIZE_BYTE, 1);
@@ -161,19 +161,23 @@ abstract class ByteStringList extends ElementList {
 
 /** A list of Text. */
 export class TextList extends ByteStringList {
-  /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
+  /**
+   * Returns an element.
+   *
+   * @throws RegistryError `malformed` when it is not UTF-8 terminated by NUL.
+   */
   at(index: number): string {
     const bytes = this.bytesAt(index);
     this.$spend(copySteps(bytes.length));
     return decodeText(bytes, 0, bytes.length);
   }
 
-  /** The bytes of an element in place, without its final NUL; not checked to be UTF-8. */
+  /** Returns the bytes of an element in place, without its final NUL; not checked to be UTF-8. */
   bytesAt(index: number): Uint8Array {
     return this.$bytesAt(index, true);
   }
 
-  /** All elements. */
+  /** Returns all elements. */
   toPlain(): string[] {
     const plain: string[] = [];
     for (let index = 0; index < this.count; index++) plain.push(this.at(index));
@@ -183,12 +187,12 @@ export class TextList extends ByteStringList {
 
 /** A list of Data. */
 export class DataList extends ByteStringList {
-  /** The bytes of an element in place. */
+  /** Returns the bytes of an element in place. */
   at(index: number): Uint8Array {
     return this.$bytesAt(index, false);
   }
 
-  /** Copies of all elements. */
+  /** Returns copies of all elements. */
   toPlain(): Uint8Array[] {
     const plain: Uint8Array[] = [];
     for (let index = 0; index < this.count; index++) {

@@ -1,25 +1,26 @@
 /**
- * The numbers of a message: how each type is read, written and kept inside its range.
+ * The numeric types of a message: how each is read, written and range-checked.
  *
- * 64-bit integers are JavaScript numbers, so only safe ones cross: a larger one found in a message
- * is `malformed`, and any value that its type cannot hold is the writer's mistake, a RangeError.
+ * 64-bit integers are JavaScript numbers, so only safe integers are accepted: a larger one in a
+ * message is `malformed`, and writing a value outside its type's range is the caller's mistake, a
+ * RangeError.
  */
 import { malformed } from "./cursor.ts";
 
-/** A type of number, as the elements of a list and the fields of a data section know it. */
+/** A numeric type, for the elements of a list and the fields of a data section. */
 export interface Scalar {
   /** The code of the element size in a list pointer. */
   readonly size: number;
   readonly bytes: number;
   /** Reads at a byte offset that the caller has checked. */
   readonly read: (view: DataView, at: number) => number;
-  /** Writes at a byte offset that the caller has checked; `name` is for the error. */
+  /** Writes at a byte offset that the caller has checked; `name` is used in the error message. */
   readonly write: (view: DataView, at: number, value: number, name: string) => void;
 }
 
 const UINT32_COUNT = 0x1_0000_0000;
 
-/** Returns `value` unless it is outside `[min, max]` or no integer. */
+/** Returns `value`, or throws a RangeError if it is no integer in `[min, max]`. */
 function integer(value: number, min: number, max: number, name: string): number {
   if (!(value >= min && value <= max) || Math.floor(value) !== value) {
     throw new RangeError(

@@ -1,18 +1,22 @@
 /**
- * Text: UTF-8 that is checked both ways. Most text here is short ASCII (domains, regions, keys), for
- * which plain loops beat TextDecoder and TextEncoder several times; anything else goes to them.
+ * Text: UTF-8, validated when it is read and when it is written. Most text here is short ASCII
+ * (domains, regions, keys), for which plain loops are several times faster than TextDecoder and
+ * TextEncoder; all other text goes to them.
  */
 import { malformed } from "./cursor.ts";
 
-/** Text up to this many bytes is tried as ASCII first; above it the platform's coders win. */
+/**
+ * Text up to this many bytes is tried as ASCII first; for longer text the platform's coders are
+ * faster.
+ */
 export const ASCII_BYTES_MAX = 64;
 
-// Without ignoreBOM a leading byte order mark would be dropped in silence.
+// Without ignoreBOM a leading byte order mark would be dropped silently.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /**
- * The text of `[at, at + length)` of `bytes`.
+ * Decodes the text of `[at, at + length)` of `bytes`.
  *
  * @throws RegistryError `malformed` when it is not UTF-8.
  */
@@ -53,8 +57,8 @@ function decodeAscii(bytes: Uint8Array, lo: number, hi: number): string | undefi
 }
 
 /**
- * Writes ASCII `text` at `at` of `bytes`, which has room for it; false when it is not ASCII, and
- * then some of the room may have been written.
+ * Writes ASCII `text` at `at` of `bytes`, which must have room for it. Returns false when `text` is
+ * not ASCII; part of the room may have been written then.
  */
 export function encodeAscii(text: string, bytes: Uint8Array, at: number): boolean {
   const length = text.length;
@@ -67,9 +71,9 @@ export function encodeAscii(text: string, bytes: Uint8Array, at: number): boolea
 }
 
 /**
- * The UTF-8 of `text`; the caller owns it.
+ * Encodes `text` as UTF-8. The caller owns the result.
  *
- * @throws RangeError when `text` holds half a surrogate pair, which UTF-8 cannot say.
+ * @throws RangeError when `text` holds a lone surrogate, which UTF-8 cannot represent.
  */
 export function encodeText(text: string): Uint8Array {
   if (!text.isWellFormed()) {

@@ -2,11 +2,11 @@
  * The base of every generated view: a flyweight over one struct of a message.
  *
  * A view allocates nothing when it is positioned and nothing when a number is read. A field beyond
- * the end of a shorter data or pointer section (written by an older version, or by a tool that cuts
- * trailing zeros) reads as its default. Every pointer is checked against the segment before it is
- * followed. A view holds the bytes it was positioned on, not a copy: their owner must keep them as
- * they are while it is in use. Lists and structs that a view hands out are flyweights too, owned by
- * it and moved by the next use of the same getter.
+ * the end of a shorter data or pointer section (written by an older version, or by a tool that
+ * truncates trailing zeros) reads as its default. Every pointer is checked against the segment
+ * before it is followed. A view references the bytes it was positioned on and does not copy them:
+ * their owner must not change them while it is in use. Lists and structs returned by a view are
+ * flyweights too; the view owns them, and the next call of the same getter moves them.
  */
 import { POINTER_DEPTH_MAX } from "../../src/base/limits.ts";
 import {
@@ -50,15 +50,15 @@ export abstract class StructView<Plain = unknown> extends Cursor {
   /** The length of the byte string that was located last. */
   #length = 0;
 
-  /** The struct as an object that shares nothing with the message. */
+  /** Returns the struct as an object that shares nothing with the message. */
   abstract toPlain(): Plain;
 
   /**
-   * Stands on the root struct of the segment `[start, end)` of `bytes`: the words after a frame's
-   * segment table, or a stored record. Begins a new traversal budget.
+   * Moves to the root struct of the segment `[start, end)` of `bytes`: the words after a frame's
+   * segment table, or a stored record. Starts a new traversal budget.
    *
-   * @param view sees exactly the bytes of `bytes`.
-   * @throws RegistryError `malformed` when no struct of this message is there.
+   * @param view covers exactly the bytes of `bytes`.
+   * @throws RegistryError `malformed` when they hold no struct.
    */
   wrap(view: DataView, bytes: Uint8Array, start: number, end: number): this {
     if (start < 0 || end > bytes.length || start > end) {
@@ -81,9 +81,10 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return this;
   }
 
-  /** Stands on the struct that the pointer at `pointerAt` of the own segment points to. */
+  /** Moves to the struct that the pointer at `pointerAt` of this segment points to. */
   $follow(pointerAt: number): void {
-    // Also where the pointer is refused: a view never stands on offsets of another message.
+    // Set first, so that a view whose pointer is refused does not keep the offsets of another
+    // message.
     this.$data = this.$pointers = this.$limit = this.$start;
     const target = pointerAt === -1 ? -1 : pointerTarget(this, pointerAt, POINTER_STRUCT);
     if (target === -1) return;
@@ -96,20 +97,22 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     this.$limit = limit;
   }
 
-  /** The byte offset of a pointer of this struct, -1 where its section is too short. */
+  /** Returns the byte offset of a pointer of this struct; -1 if its section is too short. */
   $pointerAt(index: number): number {
     const at = this.$pointers + index * WORD_BYTES;
     return at + WORD_BYTES <= this.$limit ? at : -1;
   }
 
-  /** False for a null pointer and for one beyond the section. */
+  /** Reports whether the pointer exists and is not null. */
   $has(index: number): boolean {
     const at = this.$pointerAt(index);
     return at !== -1 && (this.$view.getInt32(at, true) !== 0 ||
       this.$view.getInt32(at + 4, true) !== 0);
   }
 
-  /** Moves `child` to the struct at a pointer; all its fields read as defaults where none is. */
+  /**
+   * Moves `child` to the struct at a pointer; if there is none, all its fields read as defaults.
+   */
   $struct<V extends StructView>(index: number, child: V): V {
     this.$spend(1);
     child.$descend(this);
@@ -117,7 +120,7 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return child;
   }
 
-  /** Moves `list` to the list at a pointer; it is empty where none is. */
+  /** Moves `list` to the list at a pointer; if there is none, it is empty. */
   $list<L extends ListCursor>(index: number, list: L): L {
     list.$position(this, this.$pointerAt(index));
     return list;
@@ -156,13 +159,21 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return this.$uint32(offset) | 0;
   }
 
-  /** @throws RegistryError `malformed` above 2^53 - 1, which a number cannot hold. */
+  /**
+   * Reads an unsigned 64-bit integer.
+   *
+   * @throws RegistryError `malformed` above 2^53 - 1, which a number cannot represent.
+   */
   $uint64(offset: number): number {
     const at = this.$data + offset;
     return at + 8 <= this.$pointers ? UINT64.read(this.$view, at) : 0;
   }
 
-  /** @throws RegistryError `malformed` beyond ±(2^53 - 1). */
+  /**
+   * Reads a signed 64-bit integer.
+   *
+   * @throws RegistryError `malformed` beyond ±(2^53 - 1).
+   */
   $int64(offset: number): number {
     const at = this.$data + offset;
     return at + 8 <= this.$pointers ? INT64.read(this.$view, at) : 0;
@@ -180,7 +191,7 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   // Fixed byte strings (`$bytes` groups).
 
-  /** Where a fixed byte string stands in `$bytes`. */
+  /** Returns the offset of a fixed byte string in `$bytes`. */
   $fixedOffset(offset: number, length: number): number {
     const at = this.$data + offset;
     if (at + length > this.$pointers) {
@@ -191,7 +202,7 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return at;
   }
 
-  /** A copy; what is beyond the section is zero. */
+  /** Returns a copy of a fixed byte string; bytes beyond the section are zero. */
   $fixed(offset: number, length: number): Uint8Array {
     const copy = new Uint8Array(length);
     const at = this.$data + offset;
@@ -200,7 +211,7 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return copy;
   }
 
-  /** True where the string equals `[otherAt, otherAt + length)` of `other`. */
+  /** Reports whether the string equals `[otherAt, otherAt + length)` of `other`. */
   $fixedEquals(offset: number, length: number, other: Uint8Array, otherAt: number): boolean {
     const at = this.$data + offset;
     const count = Math.min(length, this.$pointers - at);
@@ -212,52 +223,56 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   // Text and Data: byte strings behind a pointer.
 
-  /** Where the bytes of a Data stand in `$bytes`. */
+  /** Returns the offset of the bytes of a Data in `$bytes`. */
   $dataOffset(index: number): number {
     const offset = this.#locate(index, false);
     this.$spend(byteSteps(this.#length));
     return offset;
   }
 
-  /** The length of a Data in bytes; 0 where none is. */
+  /** Returns the length of a Data in bytes; 0 if there is none. */
   $dataLength(index: number): number {
     this.#locate(index, false);
     return this.#length;
   }
 
-  /** The bytes of a Data in place. */
+  /** Returns the bytes of a Data in place. */
   $dataBytes(index: number): Uint8Array {
     const offset = this.$dataOffset(index);
     return this.$bytes.subarray(offset, offset + this.#length);
   }
 
-  /** A copy of a Data. */
+  /** Returns a copy of a Data. */
   $dataCopy(index: number): Uint8Array {
     const length = this.$dataLength(index);
     this.$spend(copySteps(length));
     return length === 0 ? new Uint8Array(0) : this.$dataBytes(index).slice();
   }
 
-  /** Where the bytes of a Text stand in `$bytes`; its final NUL was seen. */
+  /** Returns the offset of the bytes of a Text in `$bytes`, after checking its final NUL. */
   $textOffset(index: number): number {
     const offset = this.#locate(index, true);
     this.$spend(byteSteps(this.#length));
     return offset;
   }
 
-  /** The length of a Text in bytes, without its final NUL. */
+  /** Returns the length of a Text in bytes, without its final NUL. */
   $textLength(index: number): number {
     this.#locate(index, true);
     return this.#length;
   }
 
-  /** The bytes of a Text in place, without its final NUL; not checked to be UTF-8. */
+  /** Returns the bytes of a Text in place, without its final NUL; not checked to be UTF-8. */
   $textBytes(index: number): Uint8Array {
     const offset = this.$textOffset(index);
     return this.$bytes.subarray(offset, offset + this.#length);
   }
 
-  /** @throws RegistryError `malformed` when it is not UTF-8 that ends with NUL. */
+  /**
+   * Returns a Text.
+   *
+   * @throws RegistryError `malformed` when it is not UTF-8 terminated by NUL.
+   */
   $text(index: number): string {
     const offset = this.#locate(index, true);
     const length = this.#length;
@@ -266,7 +281,9 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return decodeText(this.$bytes, offset, length);
   }
 
-  /** The offset of a byte string, whose length, without a Text's NUL, is left in `#length`. */
+  /**
+   * Returns the offset of a byte string, and sets `#length` to its length, without a Text's NUL.
+   */
   #locate(index: number, text: boolean): number {
     this.#length = 0;
     const at = this.$pointerAt(index);
@@ -277,12 +294,12 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     return target;
   }
 
-  /** Pays for the object that {@link toPlain} makes. */
+  /** Charges the object that {@link toPlain} makes to the budget. */
   $payPlain(): void {
     this.$spend(PLAIN_OBJECT_STEPS);
   }
 
-  // Patching in place: only what the data section holds.
+  // Updates in place, of fields in the data section only.
 
   $setBool(offset: number, mask: number, value: boolean): void {
     const at = this.#patch(offset, 1);
@@ -351,7 +368,11 @@ export abstract class StructView<Plain = unknown> extends Cursor {
   }
 }
 
-/** Refuses the byte list at `pointerAt`, whose elements stand at `at`, unless it ends with NUL. */
+/**
+ * Checks that the byte list at `pointerAt`, whose elements are at `at`, ends with NUL.
+ *
+ * @throws RegistryError `malformed` when it does not.
+ */
 export function checkTerminated(from: Cursor, pointerAt: number, at: number): void {
   const count = listCount(from, pointerAt);
   if (count === 0 || from.$bytes[at + count - 1] !== 0) {

@@ -1,18 +1,18 @@
 /**
- * The buffer that messages are written to: one growing byte array, bounded, used again and again.
+ * The buffer that messages are written to: one growing, bounded and reusable byte array.
  *
- * What is appended is laid out in preorder (a struct, then what its first pointer points to, and so
- * on), which is Cap'n Proto's canonical order; only trailing zeros are never cut, so that a field
- * can be patched in place later. Bytes at and beyond `length` are always zero.
+ * Appended messages are laid out in preorder (a struct, then the target of its first pointer, and
+ * so on), which is Cap'n Proto's canonical order; but trailing zeros are never truncated, so that a
+ * field can be updated in place later. Bytes at and beyond `length` are always zero.
  *
- * Members that begin with `$` belong to the generated code.
+ * Members whose names start with `$` belong to the generated code.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { SIZE_BYTE, SIZE_COMPOSITE, SIZE_POINTER, WORD_BYTES } from "./cursor.ts";
 import type { Scalar } from "./scalar.ts";
 import { ASCII_BYTES_MAX, encodeAscii, encodeText } from "./text.ts";
 
-/** A range of somebody's bytes, to be copied once: spares a caller the making of a subarray. */
+/** A range of a caller's bytes, to be copied once; avoids creating a subarray. */
 export interface ByteSpan {
   readonly bytes: Uint8Array;
   readonly start: number;
@@ -22,16 +22,16 @@ export interface ByteSpan {
 /** Bytes to be written: an array, or a range of one. */
 export type ByteSource = Uint8Array | ByteSpan;
 
-/** What a message is written from: like its plain form, with any {@link ByteSource} for bytes. */
+/** The input of a writer: like the plain form, with any {@link ByteSource} for bytes. */
 export type Input<T> = T extends Uint8Array ? ByteSource
   : T extends readonly (infer E)[] ? readonly Input<E>[]
   : T extends object ? { readonly [K in keyof T]: Input<T[K]> }
   : T;
 
-/** Writes the fields of a struct whose sections stand at `at`. */
+/** Writes the fields of a struct whose sections are at `at`. */
 export type Put<T> = (out: FrameWriter, at: number, value: Input<T>) => void;
 
-/** How a struct is written. */
+/** The layout of a struct to be written. */
 export interface WriteLayout<T> {
   readonly dataWords: number;
   readonly pointerWords: number;
@@ -40,22 +40,22 @@ export interface WriteLayout<T> {
 
 const LIST_ELEMENTS_MAX = 0x1fff_ffff;
 
-/** The most bytes that any writer may hold; offsets of pointers reach further. */
+/** Maximum size of any writer in bytes; offsets of pointers reach further. */
 const WRITER_BYTES_MAX = 0x7fff_fff8;
 
 /** A growing buffer of frames or segments. */
 export class FrameWriter {
-  /** All of the buffer; what is written is `[0, length)`. Replaced when it grows. */
+  /** The whole buffer; the written bytes are `[0, length)`. Replaced when it grows. */
   bytes: Uint8Array;
-  /** The same bytes. */
+  /** A view of the same bytes. */
   view: DataView;
-  /** How many bytes are written. */
+  /** Count of bytes written. */
   length = 0;
   readonly #bytesMax: number;
 
   /**
-   * @param bytesMax the most bytes it holds, after which an append is refused with `too_large`.
-   * @param bytesInitial what it starts with.
+   * @param bytesMax maximum size in bytes; appends beyond it are refused with `too_large`.
+   * @param bytesInitial initial size in bytes.
    */
   constructor({ bytesMax, bytesInitial = 1_024 }: { bytesMax: number; bytesInitial?: number }) {
     if (!Number.isInteger(bytesMax) || bytesMax < WORD_BYTES || bytesMax > WRITER_BYTES_MAX) {
@@ -69,17 +69,17 @@ export class FrameWriter {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  /** What was written, in place: valid until the next append or reset. */
+  /** The written bytes, in place: valid until the next append or reset. */
   get written(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }
 
-  /** Forgets all that was written. */
+  /** Discards everything written. */
   reset(): void {
     this.truncate(0);
   }
 
-  /** Forgets what was written at and after `length`. */
+  /** Discards the bytes at and after `length`. */
   truncate(length: number): void {
     this.bytes.fill(0, length, this.length);
     this.length = length;
@@ -115,14 +115,15 @@ export class FrameWriter {
   $struct(pointerAt: number, dataWords: number, pointerWords: number): number {
     const at = this.allocate((dataWords + pointerWords) * WORD_BYTES);
     const view = this.view;
-    // A struct of no words points before itself, so that it differs from a null pointer.
+    // A pointer to a struct of no words points before itself, so that it differs from a null
+    // pointer.
     const offset = dataWords + pointerWords === 0 ? -1 : (at - pointerAt - WORD_BYTES) >> 3;
     view.setInt32(pointerAt, offset << 2, true);
     view.setUint32(pointerAt + 4, (dataWords | (pointerWords << 16)) >>> 0, true);
     return at;
   }
 
-  /** Appends `bytes` for a list of `count` elements, and returns their offset. */
+  /** Appends `bytes` bytes for a list of `count` elements, and returns their offset. */
   $list(pointerAt: number, size: number, count: number, bytes: number): number {
     if (count > LIST_ELEMENTS_MAX) {
       throw new RegistryError(
@@ -137,7 +138,7 @@ export class FrameWriter {
     return at;
   }
 
-  /** Writes Text; an empty one is a null pointer. */
+  /** Writes a Text; an empty one is a null pointer. */
   $text(pointerAt: number, text: string): void {
     const length = text.length;
     if (length === 0) return;
@@ -153,7 +154,7 @@ export class FrameWriter {
     this.bytes.set(encoded, at);
   }
 
-  /** Writes Data by one copy; an empty one is a null pointer. */
+  /** Writes a Data with one copy; an empty one is a null pointer. */
   $data(pointerAt: number, source: ByteSource): void {
     if (source instanceof Uint8Array) {
       const length = source.length;
@@ -241,7 +242,7 @@ function spanLength({ bytes, start, end }: ByteSpan): number {
   return end - start;
 }
 
-/** Below this many bytes a loop is faster than the making of a subarray. */
+/** Below this many bytes a loop is faster than creating a subarray. */
 const LOOP_BYTES_MAX = 64;
 
 function copySpan({ bytes, start, end }: ByteSpan, target: Uint8Array, at: number): void {
