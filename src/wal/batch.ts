@@ -1,9 +1,9 @@
 /**
- * A batch: the records that are written and synced together.
+ * A batch: records that are written and synced together.
  *
- * Records are encoded as they are handed in; where they will stand is known only when the batch is
- * sealed, so sequence, position and watermark are patched then and the CRCs computed last. A sealed
- * batch begins at a page boundary and is padded with zeros to the next.
+ * Records are encoded as they are added. Their place is known only when the batch is sealed; then
+ * sequence, position and watermark are patched in, and the CRCs are computed last. A sealed batch
+ * starts at a page boundary and is padded with zeros to the next one.
  */
 import { WAL_PAYLOAD_BYTES_MAX } from "../base/limits.ts";
 import { FrameWriter, type Input } from "../../schemas/runtime.ts";
@@ -33,23 +33,26 @@ import {
 } from "./record.ts";
 import { pageAlign } from "./segment.ts";
 
-/** The largest batch that one record alone can make, padding included, above what is gathered. */
+/**
+ * The largest batch that a single record can cause, padding included, on top of the records already
+ * gathered; in bytes.
+ */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 
-/** What is patched into each record of a batch. */
+/** The values patched into each record of a batch. */
 export interface BatchSeal {
   readonly logId: Uint8Array;
-  /** Of the first record; the others count on from it. */
+  /** The sequence of the first record; later records count up from it. */
   readonly sequence: number;
-  /** Of the first record; a multiple of `WAL_PAGE_BYTES`. */
+  /** The position of the first record; a multiple of `WAL_PAGE_BYTES`. */
   readonly position: number;
   readonly watermark: number;
 }
 
-/** The five fields before they are known. */
+/** Placeholders for the shared fields that are patched in later. */
 const UNSEALED = { logId: new Uint8Array(16), sequence: 0, position: 0, watermark: 0 };
 
-/** Records on their way to the disk; used again after {@link reset}. */
+/** Records to be written to disk; reusable after {@link reset}. */
 export class Batch {
   readonly #out = new FrameWriter({ bytesMax: BATCH_BYTES_MAX, bytesInitial: 64 * 1024 });
   readonly #prefix = new WalWatermarkView();
@@ -66,13 +69,13 @@ export class Batch {
     return this.#out.length;
   }
 
-  /** Empties it. */
+  /** Empties the batch. */
   reset(): void {
     this.#out.reset();
     this.#recordCount = 0;
   }
 
-  /** Returns the size of the record that was added, as every other method that adds one. */
+  /** Adds an append record. Returns the size of the added record, as all methods that add one. */
   append(groupId: number, firstIndex: number, entries: readonly Input<WalEntry>[]): number {
     const value: Input<WalAppend> = { ...UNSEALED, firstIndex, groupId, entries };
     const at = beginRecord(this.#out, OP.append);
@@ -85,7 +88,7 @@ export class Batch {
     return this.#end(at);
   }
 
-  /** As {@link append}, with one entry. */
+  /** Adds an append record with one entry; see {@link append}. */
   appendOne(groupId: number, index: number, entry: Input<WalEntry>): number {
     this.#oneEntry[0] = entry;
     const size = this.append(groupId, index, this.#oneEntry);
@@ -117,7 +120,7 @@ export class Batch {
     return this.#end(at);
   }
 
-  /** @param installs true for an image from a leader, which ends the group's log. */
+  /** @param installs true for an image received from a leader, which ends the group's log. */
   imageMark(groupId: number, image: WalImage, installs: boolean): number {
     const at = beginRecord(this.#out, installs ? OP.imageInstall : OP.imageMark);
     walImageMarkCodec.append(this.#out, { ...UNSEALED, groupId, image });
@@ -136,7 +139,10 @@ export class Batch {
     return this.#end(at);
   }
 
-  /** Completes all records and the padding; the bytes are the batch's own until {@link reset}. */
+  /**
+   * Completes all records and the padding. The batch owns the returned bytes, valid until
+   * {@link reset}.
+   */
   seal({ logId, sequence, position, watermark }: BatchSeal): Uint8Array {
     const out = this.#out;
     const end = out.length;

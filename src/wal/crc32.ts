@@ -1,7 +1,8 @@
 /**
  * CRC-32 (IEEE 802.3, reflected, as in zlib and PNG), by slicing-by-16 (Kounavis and Berry, "A
  * Systematic Approach to Building High Performance, Software-based, CRC Generators", 2005): sixteen
- * bytes a step, one table look-up a byte. About 1.7 GB/s here; recovery checks every byte with it.
+ * bytes per step, one table look-up per byte. About 1.7 GB/s here; recovery checks every byte with
+ * it.
  */
 
 const SLICES = 16;
@@ -26,10 +27,10 @@ const TABLE: Uint32Array = (() => {
 })();
 
 /**
- * The CRC-32 of bytes `[start, end)`, `[0, 2^32)`.
+ * Returns the CRC-32 of the bytes `[start, end)`, in `[0, 2^32)`.
  *
- * @param view sees exactly the bytes of `bytes`.
- * @param before the CRC of what came before, to go on from; 0 at the start.
+ * @param view covers exactly the bytes of `bytes`.
+ * @param before the CRC of the preceding bytes, to continue from; 0 at the start.
  */
 export function crc32(
   bytes: Uint8Array,

@@ -1,7 +1,7 @@
 /**
- * Append and relocation records as one thing: entries of a group from an index on, with the sequence
- * number that brought them. For the second pass over bytes that a scan has believed before: frames
- * are walked, CRCs are not computed again.
+ * A common view of append and relocation records: entries of a group from an index on, with the
+ * sequence number of the append that first logged them. Used for the second pass over bytes that a
+ * scan has already validated: frames are walked, CRCs are not computed again.
  */
 import { WalAppendView, type WalEntryView, WalRelocateView } from "../../schemas/gen/wal.ts";
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
@@ -22,14 +22,14 @@ export class EntryRecord {
   #current: WalAppendView | WalRelocateView = this.#append;
   groupId = 0;
   firstIndex = 0;
-  /** Sequence number of the append that brought the entries first. */
+  /** Sequence number of the append that first logged the entries. */
   origin = 0;
   count = 0;
   relocated = false;
-  /** Size of the record with its frame. */
+  /** Size of the record including its frame, in bytes. */
   size = 0;
 
-  /** Stands on the payload `[start, end)` of a record; false when its op has no entries. */
+  /** Moves to the payload `[start, end)` of a record. Returns false if its op has no entries. */
   wrap(
     op: number,
     view: DataView,
@@ -56,13 +56,13 @@ export class EntryRecord {
     return true;
   }
 
-  /** An entry, `[0, count)`, in place; moved by the next call. */
+  /** Returns an entry, `[0, count)`, in place; the next call moves it. */
   entryAt(ordinal: number): WalEntryView {
     return this.#current.entries.at(ordinal);
   }
 }
 
-/** A stretch of believed bytes. */
+/** A range of validated bytes. */
 export interface BelievedBytes {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -73,8 +73,8 @@ export interface BelievedBytes {
 }
 
 /**
- * Visits each record with entries in `[start, end)` and returns how many bytes were gone over: the
- * rest is the beginning of a record that goes on beyond.
+ * Visits each record with entries in `[start, end)` and returns how many bytes were processed; the
+ * rest is the start of a record that continues beyond `end`.
  */
 export function forEachEntryRecord(
   { bytes, view, start, end, position }: BelievedBytes,
@@ -86,7 +86,7 @@ export function forEachEntryRecord(
     const size = inspectRecord(view, at, end);
     if (size === RECORD_INCOMPLETE && bytes[at] !== 0) break;
     if (size === RECORD_INCOMPLETE || size === RECORD_INVALID) {
-      // Believed bytes that are no record are padding up to the next page.
+      // Validated bytes that are not a record are padding up to the next page.
       at = Math.min(end, at + WAL_PAGE_BYTES - (position + at - start) % WAL_PAGE_BYTES);
       continue;
     }

@@ -1,9 +1,10 @@
 /**
  * An image file: one header record, chunk records, one end record, framed like the log's records.
  *
- * Each record carries the image's number and the chunks their offset, so that a piece of another
- * image is noticed; the *checksum* of the whole, kept in the log's image mark, is the CRC-32 over the
- * crc32 fields of all records in order. A reader that was interrupted resumes at a chunk's offset.
+ * Each record carries the image's number, and each chunk its offset, so that a piece of another
+ * image is detected. The *checksum* of the whole image, stored in the log's image mark, is the
+ * CRC-32 over the crc32 fields of all records in order. An interrupted reader resumes at a chunk's
+ * offset.
  */
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -35,10 +36,10 @@ import {
   sealRecord,
 } from "./record.ts";
 
-/** Room for a full chunk beside what is gathered. */
+/** Maximum size of the writer in bytes: a full chunk on top of the bytes already gathered. */
 const WRITER_BYTES_MAX = 4 * IMAGE_CHUNK_BYTES_MAX;
 
-/** The checksum of checksums, record by record. */
+/** The checksum over the checksums of records. */
 class ImageChecksum {
   value = 0;
   readonly #bytes = new Uint8Array(4);
@@ -50,7 +51,7 @@ class ImageChecksum {
   }
 }
 
-/** Makes the bytes of an image. */
+/** Encodes an image. */
 export class ImageEncoder {
   readonly #out: FrameWriter;
   readonly #checksum = new ImageChecksum();
@@ -58,7 +59,10 @@ export class ImageEncoder {
   #contentBytes = 0;
   #fileBytes = 0;
 
-  /** @param out to encode into, the encoder's until the image is finished; a new one by default. */
+  /**
+   * @param out the buffer to encode into, used by the encoder until the image is finished; a new
+   * one by default.
+   */
   constructor(header: ImageHeader, out: FrameWriter = newImageWriter()) {
     out.reset();
     this.#out = out;
@@ -68,12 +72,12 @@ export class ImageEncoder {
     this.#seal(at);
   }
 
-  /** Encoded bytes not taken yet. */
+  /** Count of encoded bytes that were not taken yet. */
   get pendingBytes(): number {
     return this.#out.length;
   }
 
-  /** Adds content, at most `IMAGE_CHUNK_BYTES_MAX` bytes, copied; an empty chunk adds nothing. */
+  /** Adds content of at most `IMAGE_CHUNK_BYTES_MAX` bytes, copied. An empty chunk adds nothing. */
   chunk(data: Uint8Array): void {
     if (data.length > IMAGE_CHUNK_BYTES_MAX) {
       throw new RangeError(
@@ -88,7 +92,7 @@ export class ImageEncoder {
     this.#seal(at);
   }
 
-  /** What was encoded since the last call, copied into `into` where it has room. */
+  /** Returns the bytes encoded since the last call, copied into `into` if they fit. */
   take(into?: Uint8Array): Uint8Array {
     const { written } = this.#out;
     const fits = into !== undefined && written.length <= into.length;
@@ -99,7 +103,7 @@ export class ImageEncoder {
     return taken;
   }
 
-  /** Ends the image; what is left is to be taken before the mark is used. */
+  /** Ends the image. The remaining bytes must be taken before the mark is used. */
   finish(): void {
     const at = beginRecord(this.#out, OP.imageEnd);
     imageEndCodec.append(this.#out, {
@@ -109,7 +113,7 @@ export class ImageEncoder {
     this.#seal(at);
   }
 
-  /** What the log says of the finished image. */
+  /** Returns the image mark of the finished image, for the log. */
   mark(): WalImage {
     const { index, term, number, configuration } = this.#header;
     const checksum = this.#checksum.value;
@@ -122,27 +126,29 @@ export class ImageEncoder {
   }
 }
 
-/** What an {@link ImageEncoder} encodes into; it may be used again and again. */
+/** Creates the buffer of an {@link ImageEncoder}; it may be reused. */
 export function newImageWriter(): FrameWriter {
   return new FrameWriter({ bytesMax: WRITER_BYTES_MAX });
 }
 
-/** What a reader tells of a piece of an image. */
+/** Receives the parts of an image from a decoder. */
 export interface ImageSink {
-  /** The header, checked against what was expected. */
+  /** Receives the header, after it was checked against the expected one. */
   header(header: ImageHeader): void;
-  /** Content in order; a view that ends with the call. */
+  /** Receives content in order. The view is valid only during the call. */
   chunk(data: Uint8Array): void;
 }
 
-/** Whose image is expected. */
+/** The identity of the expected image. */
 export interface ImageExpectation {
   readonly logId: Uint8Array;
   readonly groupId: number;
   readonly image: WalImage;
 }
 
-/** Reads one image, fed in pieces of any size, and refuses all that is not exactly the marked one. */
+/**
+ * Decodes one image, passed in pieces of any size, and refuses any image other than the marked one.
+ */
 export class ImageDecoder {
   readonly #expected: ImageExpectation;
   readonly #sink: ImageSink;
@@ -163,8 +169,8 @@ export class ImageDecoder {
   }
 
   /**
-   * Decodes the whole records in `[start, end)` of `bytes` and returns how many bytes they took; the
-   * rest is to be handed in again with what follows.
+   * Decodes the complete records in `[start, end)` of `bytes` and returns how many bytes they took.
+   * The rest must be passed again, followed by further bytes.
    *
    * @throws RegistryError `corrupt`, with the offset in its message.
    */
@@ -174,7 +180,7 @@ export class ImageDecoder {
     while (at < end) {
       const size = inspectRecord(view, at, end);
       if (size === RECORD_INCOMPLETE) break;
-      if (size === RECORD_INVALID) throw this.#corrupt("no record stands there");
+      if (size === RECORD_INVALID) throw this.#corrupt("there is no record");
       if (!checksumHolds(bytes, view, at, size)) throw this.#corrupt("the record's CRC is wrong");
       this.#record(bytes, view, at, size);
       this.#checksum.add(recordChecksum(view, at, size));
@@ -184,10 +190,14 @@ export class ImageDecoder {
     return at - start;
   }
 
-  /** @throws RegistryError `corrupt` unless the image was whole and the marked one. */
+  /**
+   * Checks that the image was complete and is the marked one.
+   *
+   * @throws RegistryError `corrupt` otherwise.
+   */
   finish(): void {
     const { checksum, byteCount } = this.#expected.image;
-    if (this.#state !== "ended") throw this.#corrupt("the image is cut short");
+    if (this.#state !== "ended") throw this.#corrupt("the image is truncated");
     if (this.#offset !== byteCount) throw this.#corrupt(`it must have ${byteCount} bytes`);
     if (this.#checksum.value !== checksum) {
       throw this.#corrupt("its checksum is not the marked one");
@@ -207,7 +217,7 @@ export class ImageDecoder {
     } else if (this.#state === "chunks" && op === OP.imageChunk) {
       const chunk = this.#chunk.wrap(view, bytes, start, end);
       if (chunk.number !== number || chunk.offset !== this.#contentBytes) {
-        throw this.#corrupt("the chunk belongs elsewhere");
+        throw this.#corrupt("the chunk has the wrong image number or offset");
       }
       const data = chunk.data;
       this.#contentBytes += data.length;
@@ -219,7 +229,7 @@ export class ImageDecoder {
       }
       this.#state = "ended";
     } else {
-      throw this.#corrupt(`op ${op} does not stand there`);
+      throw this.#corrupt(`op ${op} is not allowed there`);
     }
   }
 

@@ -1,13 +1,13 @@
 /**
  * The ledger: which entries of which group are live, in which segment, and each group's hard state
- * and newest image. Recovery and the running log feed it the same records in the same order, so
- * what is freed while running is exactly what a recovery would not have handed out.
+ * and newest image. Recovery and the running log feed it the same records in the same order, so the
+ * running log frees exactly what a recovery would not return.
  *
- * The meaning of the records: an append ends its group's log before its first index; a relocation
- * never does, and loses to whatever was appended at or below its index after its origin; an image
- * mark ends the life of all entries up to its index, one that installs the image of all entries; a
- * forget leaves nothing of its group. Live entries of a group lie in *runs*: adjacent
- * indexes in one segment that no truncation came between. Over all runs of a group, index and
+ * The meaning of the records: an append ends its group's log before its first index. A relocation
+ * never does, and loses to any append at or below its index that came after its origin. An image
+ * mark ends the life of all entries up to its index; a mark that installs the image, of all
+ * entries. A forget leaves nothing of its group. Live entries of a group form *runs*: adjacent
+ * indexes in one segment with no truncation in between. Over all runs of a group, index and
  * sequence number ascend together.
  */
 import { assert } from "../base/assert.ts";
@@ -15,31 +15,34 @@ import type { WalGroupState, WalImage } from "../../schemas/gen/wal.ts";
 
 /** Adjacent live entries of a group in one segment, `[first, last]`. */
 export interface Run {
-  /** Position at which the segment begins. */
+  /** Position at which the segment starts. */
   readonly segment: number;
   readonly relocated: boolean;
   first: number;
   last: number;
-  /** Sequence numbers of the appends that brought them: those of relocated ones are the origins. */
+  /** Sequence numbers of the appends that logged them; for relocated entries, the origins. */
   sequenceFirst: number;
   sequenceLast: number;
-  /** Sizes of their records; shared out evenly when a run is cut. */
+  /** Total size of their records; divided evenly when a run is cut. */
   bytes: number;
-  /** What followed it was truncated, so it must not grow: an old and a new entry would look alike. */
+  /**
+   * Whether entries after it were truncated. It must then not grow, or old and new entries would be
+   * indistinguishable.
+   */
   closed: boolean;
 }
 
-/** A group's vote and term, as logged. */
+/** A group's vote, term and commit index, as logged. */
 export interface HardStateRecord {
   readonly term: number;
   readonly vote: number;
   readonly commit: number;
 }
 
-/** What is known of one group. */
+/** The state of one group. */
 export class GroupLedger {
   readonly groupId: number;
-  /** By ascending index. */
+  /** In ascending order of index. */
   runs: Run[] = [];
   hardState: HardStateRecord | undefined;
   image: WalImage | undefined;
@@ -48,18 +51,18 @@ export class GroupLedger {
     this.groupId = groupId;
   }
 
-  /** The index of the image; 0: none. */
+  /** The index of the image; 0 for none. */
   get imageIndex(): number {
     return this.image?.index ?? 0;
   }
 
-  /** The last live entry's index, else the image's. */
+  /** The index of the last live entry, or else of the image. */
   get lastIndex(): number {
     const last = this.runs[this.runs.length - 1];
     return last === undefined ? this.imageIndex : Math.max(last.last, this.imageIndex);
   }
 
-  /** True where the live entry at `index` is the one that `sequence` brought to `segment`. */
+  /** Reports whether the live entry at `index` is the one that `sequence` logged in `segment`. */
   isLive(index: number, sequence: number, segment: number, relocated: boolean): boolean {
     const runs = this.runs;
     for (let at = runs.length - 1; at >= 0; at--) {
@@ -72,7 +75,7 @@ export class GroupLedger {
     return false;
   }
 
-  /** The first index that is missing between the image and the last live entry, or 0: none. */
+  /** Returns the first index missing between the image and the last live entry; 0 for none. */
   firstGap(): number {
     let expected = this.imageIndex + 1;
     for (const run of this.runs) {
@@ -83,13 +86,13 @@ export class GroupLedger {
   }
 }
 
-/** Live entries of one segment. */
+/** Totals of the live entries of one segment. */
 export interface LiveTally {
   entries: number;
   bytes: number;
 }
 
-/** A group that holds live entries in a segment. */
+/** A group that has live entries in a segment. */
 export interface Holder {
   readonly groupId: number;
   readonly first: number;
@@ -100,12 +103,12 @@ export interface Holder {
 /** The ledger of all groups. */
 export class Ledger {
   readonly groups = new Map<number, GroupLedger>();
-  /** By the position at which the segment begins; a segment without live entries is not in it. */
+  /** By the position at which the segment starts; segments without live entries are absent. */
   readonly #tallies = new Map<number, LiveTally>();
   readonly #total: LiveTally = { entries: 0, bytes: 0 };
   imageNumberMax = 0;
 
-  /** The group of that id, made when it is seen first. */
+  /** Returns the group with that id, creating it on first use. */
   group(groupId: number): GroupLedger {
     const known = this.groups.get(groupId);
     if (known !== undefined) return known;
@@ -114,17 +117,17 @@ export class Ledger {
     return group;
   }
 
-  /** Live entries of a segment. */
+  /** Returns the totals of the live entries of a segment. */
   tally(segment: number): Readonly<LiveTally> {
     return this.#tallies.get(segment) ?? { entries: 0, bytes: 0 };
   }
 
-  /** Live entries of all segments. */
+  /** Returns the totals of the live entries of all segments. */
   total(): Readonly<LiveTally> {
     return this.#total;
   }
 
-  /** The groups that hold live entries in a segment. */
+  /** Returns the groups that have live entries in a segment. */
   holders(segment: number): Holder[] {
     const holders: Holder[] = [];
     for (const { groupId, runs } of this.groups.values()) {
@@ -140,7 +143,7 @@ export class Ledger {
     return holders;
   }
 
-  /** An append of `count` entries from `first`, whose record has `bytes` bytes. */
+  /** Records an append of `count` entries from `first`, whose record has `bytes` bytes. */
   append(
     groupId: number,
     first: number,
@@ -174,7 +177,7 @@ export class Ledger {
     });
   }
 
-  /** A relocation of `count` entries from `first` that the append `origin` brought. */
+  /** Records a relocation of `count` entries from `first` that the append `origin` logged. */
   relocate(
     groupId: number,
     first: number,
@@ -195,7 +198,10 @@ export class Ledger {
     this.group(groupId).hardState = { term, vote, commit };
   }
 
-  /** An image: entries up to its index are dead; all of them when it `installs` a leader's state. */
+  /**
+   * Records an image: entries up to its index are dead; all entries are if it `installs` a leader's
+   * state.
+   */
   imageMark(groupId: number, image: WalImage, installs = false): void {
     const group = this.group(groupId);
     if (installs) this.#truncate(group, 0);
@@ -212,7 +218,7 @@ export class Ledger {
     if (head !== undefined && head.first <= image.index) this.#cutHead(head, image.index + 1);
   }
 
-  /** A replica that is gone: nothing of the group is left. */
+  /** Removes everything about a group whose replica is gone. */
   forget(groupId: number): void {
     const group = this.groups.get(groupId);
     if (group === undefined) return;
@@ -220,7 +226,7 @@ export class Ledger {
     this.groups.delete(groupId);
   }
 
-  /** A segment header: what older segments said besides entries. */
+  /** Records a segment header, which repeats the state of older segments except entries. */
   segmentHeader(imageNumberMax: number, states: readonly WalGroupState[]): void {
     this.imageNumberMax = Math.max(this.imageNumberMax, imageNumberMax);
     for (const state of states) {
@@ -231,7 +237,7 @@ export class Ledger {
     }
   }
 
-  /** What a segment header says of all groups. */
+  /** Returns the group states for a segment header. */
   states(): WalGroupState[] {
     const states: WalGroupState[] = [];
     for (const { groupId, hardState, image } of this.groups.values()) {
@@ -248,7 +254,7 @@ export class Ledger {
     return states;
   }
 
-  /** Removes all from `first` on. */
+  /** Removes all entries from `first` on. */
   #truncate(group: GroupLedger, first: number): void {
     const runs = group.runs;
     let truncated = false;
@@ -277,7 +283,7 @@ export class Ledger {
     run.first = first;
   }
 
-  /** True unless something was appended at or below `index` after `origin`. */
+  /** Reports whether nothing was appended at or below `index` after `origin`. */
   #yields(group: GroupLedger, index: number, origin: number): boolean {
     const runs = group.runs;
     for (let at = runs.length - 1; at >= 0; at--) {
@@ -290,7 +296,10 @@ export class Ledger {
     return true;
   }
 
-  /** Takes the entry at `index` out of the run that holds it; true when it closed that run. */
+  /**
+   * Removes the entry at `index` from its run. Returns true if it was the last entry of a closed
+   * run.
+   */
   #take(group: GroupLedger, index: number): boolean {
     const runs = group.runs;
     const at = runs.findIndex((run) => run.first <= index && index <= run.last);
@@ -329,7 +338,10 @@ export class Ledger {
     while (at > 0 && runs[at - 1]!.first > index) at--;
     this.#count(segment, 1, bytes);
     const before = runs[at - 1];
-    assert(before === undefined || before.last < index, "Relocated entry must have been taken out");
+    assert(
+      before === undefined || before.last < index,
+      "Relocated entry must have been removed first",
+    );
     const follows = before?.relocated && !before.closed && before.segment === segment &&
       before.last + 1 === index;
     if (follows) {
@@ -363,7 +375,7 @@ export class Ledger {
     this.#total.bytes += bytes;
     assert(tally.entries >= 0, `Live entries of a segment must not be negative: ${tally.entries}`);
     if (tally.entries > 0) return;
-    // What is left of the bytes of a segment without entries is what sharing them out rounded.
+    // The remaining bytes of a segment without entries are the rounding error of dividing sizes.
     this.#total.bytes -= tally.bytes;
     this.#tallies.delete(segment);
   }

@@ -1,4 +1,4 @@
-/** From scanned records to the ledger: the one place where recovery gives each op its meaning. */
+/** Applies scanned records to the ledger: the only place in recovery that interprets each op. */
 import {
   WalForgetView,
   WalHardStateView,
@@ -12,7 +12,7 @@ import type { ScannedRecord } from "./scanner.ts";
 
 /** Feeds one ledger. */
 export class LedgerFeed {
-  /** The record taken last, where it had entries. */
+  /** The last record taken, if it had entries. */
   readonly entries = new EntryRecord();
   readonly #ledger: Ledger;
   readonly #hardState = new WalHardStateView();
@@ -25,12 +25,14 @@ export class LedgerFeed {
     this.#ledger = ledger;
   }
 
-  /** Number of the last segment that began; 0: none. */
+  /** Number of the last segment that started; 0 for none. */
   get segmentNumber(): number {
     return this.#segmentNumber;
   }
 
-  /** Takes a believed record; true for a relocation, on which `entries` then stands. */
+  /**
+   * Applies a validated record. Returns true for a relocation; `entries` is then positioned on it.
+   */
   take({ bytes, view, start, end, op, sequence, segment, size }: ScannedRecord): boolean {
     const ledger = this.#ledger;
     if (this.entries.wrap(op, view, bytes, { start, end })) {

@@ -1,12 +1,14 @@
 /**
- * The log's mark: what is known to be durable of a log, kept outside of its folder. Whatever the log
- * lost, by a truncated or removed segment or as a whole, is found out by comparing the two.
+ * The log mark: how much of a log is known to be durable, stored outside of the log's folder.
+ * Comparing the two detects whatever the log lost, be it by a truncated or removed segment or as a
+ * whole.
  *
- * A mark never claims more than what was synced when it was written, so a sound log never falls
- * short of it. What was written after the mark it cannot speak of.
+ * A mark never claims more than what was synced when it was written, so an intact log always
+ * reaches it. It says nothing about records written later.
  *
- * Its file holds two slots at page boundaries, written in turn, each whole in one sector: whichever
- * write a crash tears, the other slot stands. A slot is one line of JSON that ends with its CRC.
+ * Its file holds two slots at page boundaries, written alternately, each within one sector: if a
+ * crash tears the write of one slot, the other is still valid. A slot is one line of JSON followed
+ * by its CRC.
  */
 import { bytesEqual, fromHex, isZero, toHex } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -14,32 +16,32 @@ import { crc32 } from "./crc32.ts";
 import type { ScanVerdict } from "./scanner.ts";
 import { pageAlign } from "./segment.ts";
 
-/** The mark's file in its folder. */
+/** The name of the mark file in its folder. */
 export const MARK_FILE = "mark";
-/** Bytes of one slot: a sector. */
+/** Size of a slot in bytes: one sector. */
 export const MARK_SLOT_BYTES = 512;
-/** Where each slot begins. */
+/** The offset of each slot in bytes. */
 export const MARK_SLOT_OFFSETS = [0, 4096] as const;
-/** Bytes of the file. */
+/** Size of the file in bytes. */
 export const MARK_FILE_BYTES = MARK_SLOT_OFFSETS[1] + MARK_SLOT_BYTES;
 
 const LOG_ID_BYTES = 16;
 const GENERATION_MAX = 0xffff_ffff;
 
-/** What is known of a log. */
+/** The recorded state of a log. */
 export interface LogMark {
   readonly logId: Uint8Array;
-  /** Sequence number of the last record that is known to be durable. */
+  /** Sequence number of the last record known to be durable. */
   readonly sequence: number;
   /** Position in the log at which that record's batch ends. */
   readonly position: number;
-  /** The generation under which incarnations are given out. */
+  /** The generation under which incarnations are assigned. */
   readonly generation: number;
-  /** Written after the last record, by a log that was closed. */
+  /** Whether it was written after the last record, when the log was closed. */
   readonly closed: boolean;
 }
 
-/** The bytes of a slot; `count` grows by one with each mark written, and selects the slot. */
+/** Encodes a slot. `count` grows by one with each mark written, and selects the slot. */
 export function encodeMark(mark: LogMark, count: number): Uint8Array {
   const { logId, sequence, position, generation, closed } = mark;
   const body = JSON.stringify({
@@ -60,7 +62,7 @@ export interface FoundMark {
   readonly count: number;
 }
 
-/** Reads the bytes of a mark's file: its newest mark, `damaged`, or `none` where it was never written. */
+/** Decodes a mark file. Returns its newest mark, `damaged`, or `none` if it was never written. */
 export function decodeMarks(bytes: Uint8Array): FoundMark | "damaged" | "none" {
   if (isZero(bytes, 0, bytes.length)) return "none";
   const found = MARK_SLOT_OFFSETS
@@ -73,10 +75,10 @@ export function decodeMarks(bytes: Uint8Array): FoundMark | "damaged" | "none" {
 const NOTHING_FOUND = { logId: undefined, sequence: 0, end: 0 };
 
 /**
- * Returns what a recovered log lacks of what its mark knows, in words, or `undefined` where it lacks
- * nothing.
+ * Describes what a recovered log is missing according to its mark. Returns `undefined` if nothing
+ * is missing.
  *
- * @param verdict default: no log was found.
+ * @param verdict the result of the scan; by default that no log was found.
  */
 export function missingOf(
   mark: LogMark,
@@ -84,26 +86,26 @@ export function missingOf(
 ): string | undefined {
   const { logId, sequence, end } = verdict;
   if (sequence > 0 && (logId === undefined || !bytesEqual(logId, mark.logId))) {
-    return `it is log ${toHex(logId ?? new Uint8Array())}, and the mark was made for log ` +
+    return `it is log ${toHex(logId ?? new Uint8Array())}, but the mark belongs to log ` +
       toHex(mark.logId);
   }
   if (sequence >= mark.sequence) return undefined;
   const records = mark.sequence - sequence;
   const bytes = mark.position - Math.min(end, mark.position);
-  const known = mark.closed ? "it ended, when the node was stopped," : "its synced part ended";
+  const known = mark.closed ? "when the node was stopped it ended" : "its synced part ended";
   return `the log ends at position ${end} with record ${sequence}, but ${known} at position ` +
     `${mark.position} with record ${mark.sequence}: ${records} records in ${bytes} bytes are missing`;
 }
 
-/** The error of a log that lost what its mark knows. */
+/** Creates the error for a log that lost records covered by its mark. */
 export function lostError(
   { file, offset, what }: { readonly file: string; readonly offset: number; readonly what: string },
 ): RegistryError {
   return new RegistryError(
     "corrupt",
     `Cannot open the log as ${file} is damaged at offset ${offset}: ${what}. Restore the data ` +
-      "folder from a copy, or the file from a sound disk; or start with --accept-data-loss, which " +
-      "goes on without what is missing, under a new generation",
+      "folder from a copy, or the file from an intact disk, or start with --accept-data-loss, " +
+      "which continues without the missing records, under a new generation",
     { field: file },
   );
 }
@@ -117,7 +119,7 @@ function decodeSlot(slot: Uint8Array): FoundMark | undefined {
   try {
     read = JSON.parse(body);
   } catch {
-    // Not JSON although the CRC holds: no mark of ours.
+    // Not JSON although the CRC is right: not a mark written by this project.
     return undefined;
   }
   return typeof read === "object" && read !== null ? checkedMark({ ...read }) : undefined;

@@ -1,8 +1,8 @@
 /**
- * The frame around every record of the log and of an image:
- * `[magic 2 = CA FE][version 1][op 1][length 4, big-endian][payload][crc32 4, big-endian]`, the CRC-32
- * over all that precedes it. The payload is one Cap'n Proto segment (schemas/wal.capnp, image.capnp),
- * so `length` is a multiple of 8. Frozen: tests/vectors/wal.
+ * The frame of every record of the log and of an image: `[magic 2 = CA FE][version 1][op 1][length
+ * 4, big-endian][payload][crc32 4, big-endian]`, with the CRC-32 over everything before it. The
+ * payload is one Cap'n Proto segment (schemas/wal.capnp, image.capnp), so `length` is a multiple of
+ * 8. Frozen: tests/vectors/wal.
  */
 import { WAL_PAYLOAD_BYTES_MAX } from "../base/limits.ts";
 import type { FrameWriter } from "../../schemas/runtime.ts";
@@ -10,13 +10,13 @@ import { crc32 } from "./crc32.ts";
 
 export const RECORD_HEADER_BYTES = 8;
 export const RECORD_TRAILER_BYTES = 4;
-/** What a record takes beyond its payload. */
+/** Size of a record beyond its payload, in bytes. */
 export const RECORD_OVERHEAD_BYTES = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
 
 const MAGIC = 0xcafe;
 const VERSION = 1;
 
-/** What a record says; the numbers are format. */
+/** The ops of records; the numbers are part of the format. */
 export const OP = {
   append: 1,
   relocate: 2,
@@ -31,24 +31,24 @@ export const OP = {
   imageEnd: 18,
 } as const;
 
-/** A record's op by name. */
+/** The name of an op. */
 export type OpName = keyof typeof OP;
 
 const NAME_BY_OP: ReadonlyMap<number, OpName> = new Map(
   (Object.keys(OP) as OpName[]).map((name) => [OP[name], name]),
 );
 
-/** The name of an op, or `undefined` for one that this version does not know. */
+/** Returns the name of an op, or `undefined` for one that this version does not know. */
 export function opName(op: number): OpName | undefined {
   return NAME_BY_OP.get(op);
 }
 
-/** True for a record of the log that this version knows; the others known are an image's. */
+/** Reports whether `op` is known and belongs to the log; the other known ops belong to images. */
 export function isLogOp(op: number): boolean {
   return opName(op) !== undefined && op < OP.imageHeader;
 }
 
-/** Begins a record at the end of `out` and returns its offset; the payload is appended next. */
+/** Starts a record at the end of `out` and returns its offset. The payload is appended next. */
 export function beginRecord(out: FrameWriter, op: number): number {
   const at = out.allocate(RECORD_HEADER_BYTES);
   out.view.setUint16(at, MAGIC);
@@ -57,7 +57,7 @@ export function beginRecord(out: FrameWriter, op: number): number {
   return at;
 }
 
-/** Ends the record at `at`: writes its length and leaves room for its CRC; returns its size. */
+/** Ends the record at `at`: writes its length and reserves room for its CRC. Returns its size. */
 export function endRecord(out: FrameWriter, at: number): number {
   out.view.setUint32(at + 4, out.length - at - RECORD_HEADER_BYTES);
   out.allocate(RECORD_TRAILER_BYTES);
@@ -71,14 +71,15 @@ export function sealRecord(bytes: Uint8Array, view: DataView, at: number, size: 
   return crc;
 }
 
-/** {@link inspectRecord}: no record begins here. */
+/** Returned by {@link inspectRecord}: no record starts here. */
 export const RECORD_INVALID = -1;
-/** {@link inspectRecord}: as far as the bytes go it may be one; more are needed to tell. */
+/** Returned by {@link inspectRecord}: more bytes are needed to decide. */
 export const RECORD_INCOMPLETE = 0;
 
 /**
- * The size of the record at `at` of which the bytes up to `end` are there, judged by its header
- * alone, or {@link RECORD_INVALID} or {@link RECORD_INCOMPLETE}. Its CRC is not looked at.
+ * Returns the size of the record at `at`, of which the bytes up to `end` are available, according
+ * to its header alone, or {@link RECORD_INVALID} or {@link RECORD_INCOMPLETE}. Does not check the
+ * CRC.
  */
 export function inspectRecord(view: DataView, at: number, end: number): number {
   if (end - at < RECORD_HEADER_BYTES) return RECORD_INCOMPLETE;
@@ -89,22 +90,22 @@ export function inspectRecord(view: DataView, at: number, end: number): number {
   return at + size > end ? RECORD_INCOMPLETE : size;
 }
 
-/** The size that the header of a record claims that {@link inspectRecord} did not refuse. */
+/** Returns the size claimed by the header of a record that {@link inspectRecord} did not refuse. */
 export function claimedSize(view: DataView, at: number): number {
   return view.getUint32(at + 4) + RECORD_OVERHEAD_BYTES;
 }
 
-/** The op of a record. */
+/** Returns the op of a record. */
 export function recordOp(view: DataView, at: number): number {
   return view.getUint8(at + 3);
 }
 
-/** The CRC that a record carries. */
+/** Returns the CRC stored in a record. */
 export function recordChecksum(view: DataView, at: number, size: number): number {
   return view.getUint32(at + size - RECORD_TRAILER_BYTES);
 }
 
-/** True when the CRC of the record of `size` bytes at `at` is right. */
+/** Reports whether the CRC of the record of `size` bytes at `at` is right. */
 export function checksumHolds(
   bytes: Uint8Array,
   view: DataView,

@@ -1,12 +1,12 @@
 /**
- * The scanner: finds out of the log's bytes, fed segment by segment, what is to be believed.
+ * The scanner: decides which bytes of the log are valid. It is fed segment by segment.
  *
- * It reads records one after another and believes each whose frame and CRC hold, whose log id and
- * position are its own, and whose sequence number follows. At the first that fails it stops
- * believing and from there looks only at page boundaries for records of this log, not to use them
- * but for their watermarks: a watermark above the failed place proves that the place was synced
- * once, so that its bytes are *damaged*; without one they were never promised to anybody and are
- * *cut*. Bytes inside a record are never taken for a record while the record around them holds.
+ * It reads records one after another and accepts each whose frame and CRC are right, whose log id
+ * and position match, and whose sequence number follows the previous one. After the first record
+ * that fails it accepts nothing more, and only looks for records of this log at page boundaries,
+ * for their watermarks: a watermark above the failed place proves that the place was once synced,
+ * so its bytes are *damaged*; without one they were never acknowledged and are *cut*. Bytes inside
+ * a record are never taken for a record while the record around them is valid.
  */
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
 import { bytesEqual, isZero } from "../base/bytes.ts";
@@ -25,46 +25,46 @@ import {
   recordOp,
 } from "./record.ts";
 
-/** A record that the scanner believes; its bytes are the scanned ones and stay the caller's. */
+/** An accepted record; its bytes are the scanned ones and belong to the caller. */
 export interface ScannedRecord {
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** Payload, `[start, end)` of `bytes`. */
+  /** The payload, `[start, end)` of `bytes`. */
   readonly start: number;
   readonly end: number;
   readonly op: number;
   readonly sequence: number;
   readonly position: number;
-  /** Size with frame. */
+  /** Size including the frame, in bytes. */
   readonly size: number;
-  /** Position at which its segment begins. */
+  /** Position at which its segment starts. */
   readonly segment: number;
 }
 
-/** The place where belief ended. */
+/** The place of the first invalid record. */
 export interface Fault {
-  /** Position at which the believed records end. */
+  /** Position at which the accepted records end. */
   readonly position: number;
-  /** Position at which its segment begins. */
+  /** Position at which its segment starts. */
   readonly segment: number;
   readonly reason: string;
 }
 
-/** What the scan came to. */
+/** The result of a scan. */
 export interface ScanVerdict {
   /**
-   * `clean`: all is believed. `cut`: what follows `end` was never promised and must be cut away.
-   * `damaged`: bytes below the watermark are wrong. `empty`: no record of any log was found.
+   * `clean`: everything is valid. `cut`: the bytes after `end` were never acknowledged and must be
+   * cut. `damaged`: bytes below the watermark are invalid. `empty`: no record of any log was found.
    */
   readonly state: "clean" | "cut" | "damaged" | "empty";
-  /** Position after the last believed record. */
+  /** Position after the last accepted record. */
   readonly end: number;
   /** The highest watermark found. */
   readonly watermark: number;
-  /** Sequence number of the last believed record; 0: none. */
+  /** Sequence number of the last accepted record; 0 for none. */
   readonly sequence: number;
   readonly logId: Uint8Array | undefined;
-  /** With `cut` and `damaged`. */
+  /** Set with `cut` and `damaged`. */
   readonly fault: Fault | undefined;
 }
 
@@ -75,34 +75,34 @@ export class LogScanner {
   #logId: Uint8Array | undefined;
   #segment = 0;
   #end = -1;
-  /** The end of the last believed record, without padding, and its segment. */
+  /** The end of the last accepted record, without padding, and its segment. */
   #recordEnd = 0;
   #recordSegment = 0;
   #sequence = 0;
   #watermark = 0;
   #fault: Fault | undefined;
-  /** True once something other than zeros stood after the fault. */
+  /** Whether bytes other than zeros were found after the fault. */
   #residue = false;
 
-  /** @param visit takes each believed record; its views end with the call. */
+  /** @param visit receives each accepted record; its views are valid only during the call. */
   constructor(visit: (record: ScannedRecord) => void) {
     this.#visit = visit;
   }
 
-  /** Begins the segment at `position`; segments come by ascending position. */
+  /** Starts the segment at `position`; segments must come in ascending order of position. */
   beginSegment(position: number): void {
     if (this.#end === -1) this.#end = position;
     else if (this.#fault === undefined && position !== this.#end) {
-      this.#fail(`the next segment begins at position ${position}: the log ends before it`);
+      this.#fail(`the next segment starts at position ${position}, but the log ends before it`);
     }
     if (this.#fault !== undefined) this.#residue = true;
     this.#segment = position;
   }
 
   /**
-   * Scans `[start, end)` of `bytes`, of which the first stands at `position`, and returns how many
-   * bytes it is done with: the caller hands the rest in again, with what follows. With `last`, the
-   * segment ends there and all is scanned.
+   * Scans `[start, end)` of `bytes`, the first of which is at `position`, and returns how many
+   * bytes it has consumed. The caller passes the rest again, followed by further bytes. With
+   * `last`, the segment ends there and everything is scanned.
    */
   scan(
     bytes: Uint8Array,
@@ -126,7 +126,7 @@ export class LogScanner {
     return at - start;
   }
 
-  /** What it all came to, after the last segment. */
+  /** Returns the result, after the last segment. */
   finish(): ScanVerdict {
     const fault = this.#fault;
     const end = Math.max(0, this.#end);
@@ -143,12 +143,15 @@ export class LogScanner {
       fault: state === "clean" ? undefined : fault ?? {
         position: end,
         segment: this.#segment,
-        reason: "the log ends before what was known to be synced",
+        reason: "the log ends before the position known to be synced",
       },
     };
   }
 
-  /** One step of belief at `at`; where to go on, or -1 when more bytes are needed. */
+  /**
+   * Validates the record or padding at `at`. Returns where to continue, or -1 if more bytes are
+   * needed.
+   */
   #believe(
     bytes: Uint8Array,
     view: DataView,
@@ -165,11 +168,11 @@ export class LogScanner {
     if (size === RECORD_INCOMPLETE && !last) return -1;
     if (size === RECORD_INCOMPLETE || size === RECORD_INVALID) {
       const blank = isZero(bytes, at, Math.min(end, at + RECORD_HEADER_BYTES));
-      this.#fail(blank ? "no record stands there" : "the record's header is wrong or cut short");
+      this.#fail(blank ? "there is no record" : "the record's header is wrong or truncated");
       return at;
     }
     if (!checksumHolds(bytes, view, at, size)) {
-      this.#fail("the record's CRC does not hold");
+      this.#fail("the record's CRC is wrong");
       return at;
     }
     const reason = this.#judge(bytes, view, at, size, position);
@@ -182,7 +185,7 @@ export class LogScanner {
     return at + size;
   }
 
-  /** Takes a record whose CRC holds; or says why it is not believed. */
+  /** Accepts a record whose CRC is right, or returns the reason to reject it. */
   #judge(
     bytes: Uint8Array,
     view: DataView,
@@ -193,7 +196,7 @@ export class LogScanner {
     const prefix = this.#prefix;
     const start = at + RECORD_HEADER_BYTES;
     const end = at + size - RECORD_TRAILER_BYTES;
-    if (!this.#stand(bytes, view, at, size)) return "its payload follows no schema";
+    if (!this.#stand(bytes, view, at, size)) return "its payload is malformed";
     if (this.#logId !== undefined && !prefix.logIdEquals(this.#logId)) {
       return "it belongs to another log";
     }
@@ -201,20 +204,21 @@ export class LogScanner {
     if (found !== position) return `it was written for position ${found}`;
     const op = recordOp(view, at);
     if (!isLogOp(op)) {
-      // Written by a later version, and possibly acknowledged: never to be cut.
+      // Written by a later version, and possibly acknowledged: it must never be cut.
       this.#watermark = Math.max(this.#watermark, position + size);
-      return `its op ${op} is not known to this version`;
+      return `its op ${op} is unknown to this version`;
     }
     this.#logId ??= prefix.logId;
     const sequence = prefix.sequence;
     if (this.#sequence !== 0 && sequence !== this.#sequence + 1) {
-      // What is missing stood where zeros were taken for padding: belief ends before those.
+      // Zeros taken for padding replaced the missing records: the valid log ends before those
+      // zeros.
       this.#end = this.#recordEnd;
       this.#segment = this.#recordSegment;
       return `its sequence number must be ${this.#sequence + 1}: found ${sequence}`;
     }
     if ((op === OP.segmentHeader) !== (position === this.#segment)) {
-      return "a segment begins with a header, and has no other";
+      return "a segment must have exactly one header, at its start";
     }
     this.#sequence = sequence;
     this.#watermark = Math.max(this.#watermark, prefix.watermark);
@@ -222,7 +226,7 @@ export class LogScanner {
     return undefined;
   }
 
-  /** Goes over the zeros up to the next page boundary. */
+  /** Skips the zeros up to the next page boundary. */
   #skipPadding(
     bytes: Uint8Array,
     at: number,
@@ -234,15 +238,15 @@ export class LogScanner {
     if (boundary > end && !last) return -1;
     const stop = Math.min(boundary, end);
     if (!isZero(bytes, at, stop)) {
-      this.#fail("what follows the last record of a batch is not zero");
+      this.#fail("the bytes after the last record of a batch are not zero");
       return at;
     }
-    // The end stays behind the record: a cut there keeps the padding's page whole all the same.
+    // The end moves past the padding, so a cut there keeps the page of the padding whole.
     this.#end = position + (stop - at);
     return stop;
   }
 
-  /** One step of the search at `at`. */
+  /** Performs one step of the search at `at`. */
   #search(
     bytes: Uint8Array,
     view: DataView,
@@ -270,7 +274,10 @@ export class LogScanner {
     return stop;
   }
 
-  /** False when what is there of a record already shows that it is none of this log. */
+  /**
+   * Returns false if the available part of a record already shows that it does not belong to this
+   * log.
+   */
   #mayBeOurs(
     bytes: Uint8Array,
     view: DataView,
@@ -284,7 +291,9 @@ export class LogScanner {
       claimedSize(view, at) > 0;
   }
 
-  /** True for a record of this log at its own position whose CRC holds; then stands on it. */
+  /**
+   * Reports whether a record of this log with a valid CRC is at its own position; then moves to it.
+   */
   #isOurs(
     bytes: Uint8Array,
     view: DataView,
@@ -295,19 +304,19 @@ export class LogScanner {
     if (size < RECORD_HEADER_BYTES + PREFIX_BYTES + RECORD_TRAILER_BYTES) return false;
     if (positionAt(view, at) !== position || !this.#sameLog(bytes, at)) return false;
     if (!checksumHolds(bytes, view, at, size) || !this.#stand(bytes, view, at, size)) return false;
-    // When the first header is the damaged one, the log's id is learned from what follows it.
+    // If the first header is the damaged one, the log's id is taken from a later record.
     this.#logId ??= this.#prefix.logId;
     return true;
   }
 
-  /** Stands on the shared fields of a record whose CRC holds; false where there are none. */
+  /** Moves to the shared fields of a record whose CRC is right. Returns false if it has none. */
   #stand(bytes: Uint8Array, view: DataView, at: number, size: number): boolean {
     const start = at + RECORD_HEADER_BYTES;
     try {
       const prefix = this.#prefix.wrap(view, bytes, start, at + size - RECORD_TRAILER_BYTES);
       return prefix.sequence > 0 && prefix.watermark <= prefix.position;
     } catch (error) {
-      // A record that somebody forged inside of entry data may have any payload.
+      // A record forged inside entry data may have any payload.
       if (error instanceof RegistryError) return false;
       throw error;
     }
@@ -325,11 +334,14 @@ export class LogScanner {
 }
 
 const ROOT_POINTER_BYTES = 8;
-/** The root pointer and the five fields that all records share. */
+/** Size of the root pointer and the five words that all records share. */
 const PREFIX_BYTES = ROOT_POINTER_BYTES + 16 + 3 * 8;
 const POSITION_OFFSET = RECORD_HEADER_BYTES + ROOT_POINTER_BYTES + 24;
 
-/** The position in a payload as our writer lays it out, before its CRC was checked. */
+/**
+ * Returns the position in a payload as this project's writer lays it out, before its CRC was
+ * checked.
+ */
 function positionAt(view: DataView, at: number): number {
   return view.getUint32(at + POSITION_OFFSET + 4, true) * 0x1_0000_0000 +
     view.getUint32(at + POSITION_OFFSET, true);

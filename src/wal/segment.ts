@@ -1,19 +1,19 @@
 /**
- * How the log lies in its folder.
+ * The layout of the log in its folder.
  *
- * The log is one sequence of bytes; a *position* is an offset in it from its beginning, and never
- * used twice. It lies in segments: files named by the position at which they begin, each beginning
- * where the one before ends. A batch begins at a multiple of `WAL_PAGE_BYTES`, and zeros fill what is
- * left of its last page. A segment may be longer than what it holds: zeros laid down ahead.
+ * The log is one sequence of bytes; a *position* is an offset from its start, and is never reused.
+ * It is stored in segments: files named by the position at which they start, each starting where
+ * the previous one ends. A batch starts at a multiple of `WAL_PAGE_BYTES`, and zeros fill the rest
+ * of its last page. A segment file may be longer than its content: it is preallocated with zeros.
  */
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
 
 const SEGMENT_NAME = /^log-([0-9a-f]{16})\.wal$/;
 const IMAGE_NAME = /^image-([0-9a-f]{16})\.img$/;
 
-/** What a file is called that is still being written; removed when it is found at a start. */
+/** The suffix of a file that is still being written; such files are removed at a start. */
 export const TEMPORARY_SUFFIX = ".tmp";
-/** The file that a process holds locked while it uses the folder. */
+/** The file that a process keeps locked while it uses the folder. */
 export const LOCK_FILE = "lock";
 
 function hex(value: number): string {
@@ -27,27 +27,29 @@ function numberOf(name: string, pattern: RegExp): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** The file of the segment that begins at `position`. */
+/** Returns the file name of the segment that starts at `position`. */
 export function segmentName(position: number): string {
   return `log-${hex(position)}.wal`;
 }
 
-/** The position at which the segment of that name begins, or `undefined` for another file. */
+/**
+ * Returns the position at which the segment of that name starts, or `undefined` for another file.
+ */
 export function segmentPosition(name: string): number | undefined {
   return numberOf(name, SEGMENT_NAME);
 }
 
-/** The file of the image of that number. */
+/** Returns the file name of the image with that number. */
 export function imageName(number: number): string {
   return `image-${hex(number)}.img`;
 }
 
-/** The number of the image of that name, or `undefined` for another file. */
+/** Returns the number of the image of that name, or `undefined` for another file. */
 export function imageNumber(name: string): number | undefined {
   return numberOf(name, IMAGE_NAME);
 }
 
-/** The first page boundary at or after `position`. */
+/** Returns the first page boundary at or after `position`. */
 export function pageAlign(position: number): number {
   return Math.ceil(position / WAL_PAGE_BYTES) * WAL_PAGE_BYTES;
 }

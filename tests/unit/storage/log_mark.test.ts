@@ -134,7 +134,7 @@ test("an emptied segment, a removed log and another log are refused", () => {
   foreign.markDisk.uproot(MARK_FILE);
   written(foreign).close();
   foreign.markDisk.plant(MARK_FILE, defined(h.markDisk.peek(MARK_FILE), "A mark"));
-  assert.match(foreign.refused().message, /the mark was made for log/);
+  assert.match(foreign.refused().message, /the mark belongs to log/);
 });
 
 test("the operator's word starts a log that lost its end under a greater generation, each time again", () => {

@@ -82,7 +82,7 @@ test("image decoder refuses a whole image that is not the marked one", () => {
 
 test("image decoder refuses what follows the end", () => {
   const { bytes, image } = encode();
-  assert.throws(() => decode(concatBytes([bytes, bytes]), image), /does not stand there/);
+  assert.throws(() => decode(concatBytes([bytes, bytes]), image), /is not allowed there/);
 });
 
 test("image encoder refuses a chunk beyond its limit", () => {
