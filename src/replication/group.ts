@@ -7,7 +7,7 @@
  * turn; all work is done in {@link RaftGroup.work}, so that everything that happened in a turn is one
  * step. Only a group without other members, which nobody waits for, works at once. A broken invariant
  * ends this group and no other.
- * Sources: `src/raft/DESIGN.md` (what the owner owes), Raft thesis §3.8, §6.4, §8, §10.2.1.
+ * Sources: `src/raft/DESIGN.md` (duties of the owner), Raft thesis §3.8, §6.4, §8, §10.2.1.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, GroupTimeMs, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";

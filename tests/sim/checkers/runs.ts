@@ -1,6 +1,6 @@
 /**
  * Each start of a node has a run that is above all before it: by that others know that what it promised
- * is over. It is durable before anybody is told of it. Source: `src/liveness/`, what the owner owes.
+ * is over. It is durable before anybody is told of it. Source: `src/liveness/`, duties of the owner.
  */
 import { type Checker, Finding } from "../history.ts";
 
