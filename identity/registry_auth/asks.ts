@@ -1,6 +1,7 @@
 /**
- * The asks of a protocol as calls with typed answers: `const signature = yield* ask.sign(signing)`.
- * The machine guarantees that the answer is of the kind of the ask.
+ * Typed generator helpers for the requests of a protocol: `const signature = yield*
+ * ask.sign(signing)`. The state machine guarantees that the answer has the type that belongs to the
+ * request.
  */
 import type { FrameType } from "./frames.ts";
 import type { Ask } from "./handshake.ts";
@@ -9,32 +10,32 @@ import type { Signing } from "./transcript.ts";
 
 type Asking<Answer> = Generator<Ask, Answer, unknown>;
 
-/** Waits for a whole frame. */
+/** Waits for a complete frame of the given type. */
 export function* receive(type: FrameType): Asking<Uint8Array> {
   return (yield { kind: "receive", type }) as Uint8Array;
 }
 
-/** Has bytes written. */
+/** Requests that bytes are written. */
 export function* send(bytes: Uint8Array): Asking<void> {
   yield { kind: "send", bytes };
 }
 
-/** Has this end's key sign. */
+/** Requests a signature by this end's key. */
 export function* sign(signing: Signing): Asking<Uint8Array> {
   return (yield { kind: "sign", signing }) as Uint8Array;
 }
 
-/** Has a chain judged, and the signature of its leaf; a refusal ends the handshake. */
+/** Requests validation of a chain and of its leaf's signature; a refusal ends the handshake. */
 export function* authenticate(authentication: Authentication): Asking<ProvenIdentity> {
   return (yield { kind: "authenticate", authentication }) as ProvenIdentity;
 }
 
-/** Has a client admitted; a refusal ends the handshake. */
+/** Requests admission of a client; a refusal ends the handshake. */
 export function* admit(candidate: Candidate): Asking<Admittance> {
   return (yield { kind: "admit", candidate }) as Admittance;
 }
 
-/** Has a signature of a proven key checked. */
+/** Requests verification of a signature by a key that has already been proven. */
 export function* verify(
   publicKey: Uint8Array,
   signing: Signing,

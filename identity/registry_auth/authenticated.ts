@@ -1,13 +1,15 @@
 /**
- * From a proven identity to the one `AuthenticatedPeer` that access rules take, alike whether the
- * handshake in the channel proved it or TLS itself.
+ * Converts a proven identity into the `AuthenticatedPeer` that access rules take. The result is the
+ * same whether the handshake in the channel or TLS itself proved the identity.
  */
 import type { AuthenticatedPeer } from "../../src/base/peer.ts";
 import type { ProvenIdentity } from "./step.ts";
 
-/** What a session adds to an identity. */
+/** Properties that a session adds to an identity. */
 export interface SessionFacts {
-  /** True where nobody can stand between: the client knew the server's TLS leaf, or TLS checked both. */
+  /**
+   * Whether a relay is excluded: the client knew the server's TLS leaf, or TLS checked both ends.
+   */
   readonly pinned: boolean;
   /** Unix ms at which the session ends. */
   readonly expiresAtMs: number;
@@ -15,7 +17,10 @@ export interface SessionFacts {
   readonly revoked: AbortSignal;
 }
 
-/** The peer of a session. */
+/**
+ * Returns the authenticated peer of a session. It expires when the session or the identity ends,
+ * whichever comes first.
+ */
 export function authenticatedPeer(
   identity: ProvenIdentity,
   { pinned, expiresAtMs, revoked }: SessionFacts,

@@ -1,14 +1,17 @@
 /**
- * The body of a handshake frame, part by part: numbers big-endian, fixed bytes, bytes and visible
- * ASCII with a length before them. The reader throws {@link HandshakeError} for what a peer may have
- * done, the writer `RangeError` for what its caller did.
+ * Reader and writer for the body of a handshake frame. Fields are big-endian numbers, fixed bytes,
+ * and length-prefixed bytes or visible ASCII. The reader throws {@link HandshakeError} for faults
+ * that a peer can cause, the writer `RangeError` for mistakes of its caller.
  */
 import { HandshakeError } from "./fault.ts";
 
-/** Text is visible ASCII, so that it has one spelling and can be logged as it is. */
+/** Text is restricted to visible ASCII, so that it has one spelling and can be logged unescaped. */
 const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
 
-/** Reads the body of a whole frame, header included; what it gives are views. */
+/**
+ * Reads the body of a complete frame that includes its header. Returned arrays are views of the
+ * frame.
+ */
 export class BodyReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -31,7 +34,7 @@ export class BodyReader {
     return this.#view.getUint32(this.#take(4));
   }
 
-  /** Eight bytes that hold a number below 2^53. */
+  /** Reads eight bytes as a number below 2^53. */
   uint53(): number {
     const at = this.#take(8);
     const high = this.#view.getUint32(at);
@@ -44,31 +47,31 @@ export class BodyReader {
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** Fixed bytes of which all zero stands for none. */
+  /** Reads fixed bytes; all zero means absent and returns `undefined`. */
   optional(length: number): Uint8Array | undefined {
     const bytes = this.fixed(length);
     return bytes.every((byte) => byte === 0) ? undefined : bytes;
   }
 
-  /** Bytes behind two bytes of length, `[min, max]`. */
+  /** Reads bytes with a two-byte length prefix; their number must be in `[min, max]`. */
   bytes16(min: number, max: number): Uint8Array {
     return this.#bounded(this.uint16(), min, max);
   }
 
-  /** Text behind one byte of length. */
+  /** Reads text with a one-byte length prefix. */
   ascii8(min: number, max: number): string {
     return text(this.#bounded(this.uint8(), min, max));
   }
 
-  /** Text behind two bytes of length. */
+  /** Reads text with a two-byte length prefix. */
   ascii16(min: number, max: number): string {
     return text(this.#bounded(this.uint16(), min, max));
   }
 
-  /** Nothing may be left. */
+  /** Refuses a frame with bytes left over. */
   finish(): void {
     const left = this.#bytes.length - this.#at;
-    if (left > 0) throw new HandshakeError("malformed", `A frame ends ${left} bytes too late`);
+    if (left > 0) throw new HandshakeError("malformed", `A frame has ${left} trailing bytes`);
   }
 
   #bounded(length: number, min: number, max: number): Uint8Array {
@@ -95,7 +98,7 @@ function text(bytes: Uint8Array): string {
   let read = "";
   for (const byte of bytes) read += String.fromCharCode(byte);
   if (!VISIBLE_ASCII.test(read)) {
-    throw new HandshakeError("malformed", "Text must be visible ASCII: it is not");
+    throw new HandshakeError("malformed", "Text must be visible ASCII: found other bytes");
   }
   return read;
 }
@@ -141,7 +144,9 @@ export class BodyWriter {
   }
 
   optional(bytes: Uint8Array | undefined, length: number): void {
-    if (bytes?.every((byte) => byte === 0)) throw new RangeError("All zero stands for none");
+    if (bytes?.every((byte) => byte === 0)) {
+      throw new RangeError("An optional part must not be all zero");
+    }
     this.fixed(bytes ?? new Uint8Array(length), length);
   }
 
@@ -163,7 +168,7 @@ export class BodyWriter {
     this.#append(ascii(value, min, max));
   }
 
-  /** The frame; its header counts `more` bytes that will follow. */
+  /** Returns the frame; its header counts `more` bytes that will follow. */
   finish(more = 0): Uint8Array {
     const frame = new Uint8Array(4 + this.#length);
     new DataView(frame.buffer).setUint32(0, this.#type * 2 ** 24 + this.#length + more);
@@ -183,7 +188,7 @@ export class BodyWriter {
 
 function whole(value: number, max: number): number {
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`A number must be a whole one in [0, ${max}]: found ${value}`);
+    throw new RangeError(`A number must be an integer in [0, ${max}]: found ${value}`);
   }
   return value;
 }

@@ -1,10 +1,11 @@
 /**
- * The client's part of `registry-auth/1`. It says what it wants and which TLS leaf it saw (M1), checks
- * who answers and that the answer was made for it (M2), proves itself (M3), and is told that it was
- * accepted as itself (M4).
+ * The client's side of `registry-auth/1`. The client states its role and the TLS leaf that it saw
+ * (M1), checks the server's identity and that the answer was made for this request (M2), proves its
+ * own identity (M3), and learns that the server accepted that identity (M4).
  *
- * With a pin nobody can stand between: the server signs that the pinned leaf is its own. Without one
- * another server of the same trust domain could relay, so the result says so.
+ * With a pin a relay is impossible: the server signs that the pinned leaf is its own. Without a pin
+ * another server of the same trust domain could relay the session, so the result says so (`pinned`
+ * is false).
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import type { Role } from "../../src/base/peer.ts";
@@ -26,19 +27,21 @@ import {
 import { type Protocol, Transcript } from "./handshake.ts";
 import type { ProvenIdentity } from "./step.ts";
 
-/** What a client knows when it connects. */
+/** Inputs of a client's handshake. */
 export interface ClientHandshakeOptions {
-  /** 32 unpredictable bytes, used once. */
+  /** Nonce: 32 unpredictable bytes, used once. */
   readonly nonce: Uint8Array;
-  /** UUID of the server that is meant; `undefined`: any node of the trust domain. */
+  /** UUID of the wanted server; `undefined`: any node of the trust domain. */
   readonly serverId: Uint8Array | undefined;
-  /** SHA-256 of the one TLS leaf that the channel can have been made with; `undefined`: unknown. */
+  /**
+   * SHA-256 of the only TLS leaf with which the channel can have been made; `undefined`: unknown.
+   */
   readonly pin: Uint8Array | undefined;
-  /** The protocol that the channel speaks. */
+  /** ALPN protocol of the channel. */
   readonly alpn: string;
   /** Host and port as dialed, see `authorityOf`. */
   readonly authority: string;
-  /** What the client itself is. */
+  /** The client's own identity. */
   readonly own: {
     readonly role: Role;
     readonly subject: string;
@@ -49,7 +52,9 @@ export interface ClientHandshakeOptions {
   };
 }
 
-/** The exchange as a client sees it; run it with `new Handshake(clientProtocol(…), nowMs)`. */
+/**
+ * Returns the client's side of the exchange; run it with `new Handshake(clientProtocol(…), nowMs)`.
+ */
 export function* clientProtocol(options: ClientHandshakeOptions): Protocol {
   const { own } = options;
   const transcript = new Transcript();
@@ -88,7 +93,7 @@ export function* clientProtocol(options: ClientHandshakeOptions): Protocol {
   const done = decodeServerDone(m4);
   const signing = transcript.with("server-done", withoutSignature(m4));
   if (!(yield* ask.verify(server.publicKey, signing, done.signature))) {
-    throw new HandshakeError("signature", "The server's acceptance is not signed by the server");
+    throw new HandshakeError("signature", "The server did not sign its acceptance");
   }
   checkDone(done, options);
 
@@ -111,10 +116,10 @@ function checkServerHello(hello: ServerHello, { pin }: ClientHandshakeOptions): 
     );
   }
   if (hello.sessionMsMax === 0) {
-    throw new HandshakeError("malformed", "A session of no length is none");
+    throw new HandshakeError("malformed", "A session must last at least 1 ms: found 0");
   }
   if (pin !== undefined && !bytesEqual(hello.tlsLeaf, pin)) {
-    throw new HandshakeError("pin", "The server owns to another TLS certificate than the pinned");
+    throw new HandshakeError("pin", "The server names another TLS certificate than the pinned one");
   }
 }
 
@@ -123,18 +128,21 @@ function checkServer(server: ProvenIdentity, { serverId, own }: ClientHandshakeO
     throw new HandshakeError("role", `A server must be a node: found ${server.role}`);
   }
   if (server.subject === own.subject) {
-    throw new HandshakeError("reflection", "The server shows this client's own identity");
+    throw new HandshakeError("reflection", "The server presents this client's own identity");
   }
   if (serverId !== undefined && !bytesEqual(server.subjectId, serverId)) {
-    throw new HandshakeError("server_id", `Another server answers: ${server.subject}`);
+    throw new HandshakeError("server_id", `Another server answered: ${server.subject}`);
   }
 }
 
 function checkDone(done: ServerDone, { own }: ClientHandshakeOptions): void {
   if (done.subject !== own.subject || !bytesEqual(done.leafHash, own.leafHash)) {
-    throw new HandshakeError("acceptance", `The server accepted another: ${done.subject}`);
+    throw new HandshakeError("acceptance", `The server accepted another identity: ${done.subject}`);
   }
   if (done.expiresAtMs > own.notAfterMs) {
-    throw new HandshakeError("acceptance", "The server accepted it for longer than it lives");
+    throw new HandshakeError(
+      "acceptance",
+      "The server accepted the identity for longer than it is valid",
+    );
   }
 }

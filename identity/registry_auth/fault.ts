@@ -1,52 +1,59 @@
 /**
- * Why a handshake ends without a session, by code: for tests, counters and logs. The peer is told the
- * `ErrorCode` and the words, as a TLS alert would: they name what it sent, and nothing else.
+ * Reasons why a handshake ends without a session, by code: for tests, counters and logs. The peer
+ * receives the `ErrorCode` and the message, as with a TLS alert; they describe only what the peer
+ * sent.
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
 
-/** The closed set of reasons. */
+/** The closed set of handshake faults. */
 export type HandshakeFault =
-  /** The client began without a handshake, or TLS saw no certificate of it. */
+  /** The client sent no handshake, or TLS received no client certificate. */
   | "anonymous"
-  /** Bytes that are no frame of this protocol, a length that does not fit, text that is none. */
+  /**
+   * Bytes that are not a frame of this protocol, a length that does not fit, or text that is not
+   * visible ASCII.
+   */
   | "malformed"
-  /** A frame or a part of one beyond its limit. */
+  /** A frame, or a part of one, exceeds its limit. */
   | "too_large"
-  /** A frame of another kind than the one that is due, or one that nobody waits for. */
+  /** A frame of another type than expected, or one that was not expected at all. */
   | "out_of_order"
-  /** A version or a suite that this side does not speak, or not the one that was asked for. */
+  /** A version or suite that this end does not support, or another one than was requested. */
   | "version"
-  /** Another role than M1 said, or one that cannot stand at this end. */
+  /** A role that differs from the one in M1, or one that this end may not have. */
   | "role"
-  /** The client looks for another server. */
+  /** The client wants another server. */
   | "server_id"
   | "alpn"
   | "authority"
-  /** The client saw another TLS certificate than this server's, or the server owns to another. */
+  /** The client saw another TLS certificate than this server's, or the server names another one. */
   | "pin"
-  /** The chain leads to nothing that is trusted, or its leaf may not be used so. */
+  /** The chain does not lead to a trusted CA, or its leaf may not be used for this purpose. */
   | "certificate"
   | "signature"
-  /** The peer shows this side's own identity. */
+  /** The peer presents this end's own identity. */
   | "reflection"
   | "banned"
-  /** The server accepted another identity, or longer than the identity lives. */
+  /** The server accepted another identity, or for longer than the identity is valid. */
   | "acceptance"
   | "deadline"
-  /** Too many handshakes are under way. */
+  /** Too many handshakes are in progress. */
   | "overloaded"
-  /** A service of this side failed. */
+  /** A service of this end failed. */
   | "internal";
 
-/** A refusal. */
+/** A handshake failure. */
 export interface HandshakeFailure {
   readonly fault: HandshakeFault;
   readonly code: ErrorCode;
-  /** What is wrong, for people; never more than a line. */
+  /** Description for people; at most one line. */
   readonly message: string;
 }
 
-/** Thrown by decoders inside the machine, which turns it into a failure; it never leaves it. */
+/**
+ * Error that decoders throw inside the state machine, which turns it into a failure; it never
+ * leaves the machine.
+ */
 export class HandshakeError extends Error {
   override readonly name = "HandshakeError";
   readonly fault: HandshakeFault;
@@ -78,7 +85,7 @@ const CODES: Readonly<Record<HandshakeFault, ErrorCode>> = {
   internal: "internal",
 };
 
-/** The failure of a fault. */
+/** Returns the failure for a fault. */
 export function handshakeFailure(fault: HandshakeFault, message: string): HandshakeFailure {
   return { fault, code: CODES[fault], message };
 }

@@ -1,24 +1,25 @@
 /**
- * Gathers one frame of a handshake from the chunks of a stream. The type is checked with the first
- * byte and the length with the fourth, before anything is kept for them; what is kept grows with what
- * arrives, not with what a header claims. No byte may follow: each side waits for the other's answer.
+ * Assembles one handshake frame from the chunks of a stream. The type is checked on the first byte
+ * and the length on the fourth, before any memory is set aside for them; the buffer grows with the
+ * bytes received, not with the length that a header claims. Bytes after the frame are refused: each
+ * end waits for the other's answer.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
 import { HandshakeError } from "./fault.ts";
 import { FRAME, FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES, type FrameType } from "./frames.ts";
 
-/** Most frames fit at once. */
+/** Most frames fit without growing. */
 const BUFFER_BYTES_INITIAL = 512;
 
 /**
- * The first byte of a registry's frame, as of the Hello of a client that has no identity: no frame of a
- * handshake has this type.
+ * First byte of a registry frame, such as the Hello of a client without an identity. No handshake
+ * frame has this type.
  */
 const REGISTRY_FRAME = 0;
 const ANONYMOUS =
-  "This node serves clients that prove an identity only, and this one began without a proof";
+  "This node serves clients that prove an identity only: this client began without a proof";
 
-/** Reads one frame of one type. */
+/** Reader for one frame of a given type. */
 export class FrameReader {
   readonly #type: FrameType;
   #buffer: Uint8Array = new Uint8Array(0);
@@ -29,16 +30,17 @@ export class FrameReader {
     this.#type = type;
   }
 
-  /** Bytes that it holds on to. */
+  /** Bytes of memory currently held. */
   get heldBytes(): number {
     return this.#buffer.length;
   }
 
   /**
-   * Takes the next bytes; they are copied.
+   * Adds the next chunk, which is copied.
    *
-   * @returns the whole frame once it is there, the caller's.
-   * @throws HandshakeError `out_of_order`, `too_large`, `malformed`; the stream is lost then.
+   * @returns the complete frame, owned by the caller, or `undefined` while bytes are missing.
+   * @throws HandshakeError `out_of_order`, `too_large` or `malformed`; the stream cannot be used
+   * afterwards.
    */
   push(chunk: Uint8Array): Uint8Array | undefined {
     let at = 0;
@@ -73,12 +75,12 @@ export class FrameReader {
     if (this.#buffer[0] !== this.#type) {
       throw new HandshakeError(
         "out_of_order",
-        `Frame ${this.#type} of the handshake is due: found ${this.#buffer[0]}`,
+        `Frame ${this.#type} of the handshake must follow: found ${this.#buffer[0]}`,
       );
     }
   }
 
-  /** The whole frame's bytes, from its header. */
+  /** Returns the size of the frame in bytes, header included. */
   #checkLength(): number {
     const length = this.#buffer[1]! * 65_536 + this.#buffer[2]! * 256 + this.#buffer[3]!;
     const max = FRAME_BODY_BYTES_MAX[this.#type];

@@ -1,7 +1,7 @@
 /**
- * The four frames of `registry-auth/1` as bytes: a fixed layout of its own, big-endian, frozen by
- * tests/vectors/registry_auth.json. A frame is one byte of type, three of the body's length, and the
- * body; M2 to M4 end with their signature, so that "this frame without its signature" is all but the
+ * Encoding of the four frames of `registry-auth/1`: a fixed big-endian layout, frozen by
+ * tests/vectors/registry_auth.json. A frame is one byte of type, three bytes of body length, and
+ * the body. M2 to M4 end with their signature, so "this frame without its signature" is all but the
  * last 64 bytes.
  *
  * ```
@@ -13,9 +13,9 @@
  * M4  leaf hash 32 · expiry 8 · subject 2+n · token 2+n · signature 64
  * ```
  *
- * All zero stands for "none" in server id, pin and next leaf; a token of no bytes is none. Every
- * value has one encoding: a decoded frame encodes to the same bytes. Every size is checked before
- * anything is allocated for it.
+ * All zero means "none" in server id, pin and next leaf; an empty token means none. Every value has
+ * one encoding: a decoded frame encodes to the same bytes. Every size is checked before anything is
+ * allocated for it.
  */
 import {
   AUTH_ALPN_BYTES_MAX,
@@ -30,30 +30,30 @@ import type { Role } from "../../src/base/peer.ts";
 import { BodyReader, BodyWriter } from "./body.ts";
 import { HandshakeError } from "./fault.ts";
 
-/** The version of the handshake; the only one. */
+/** The handshake's version, the only one. */
 export const AUTH_VERSION = 1;
-/** The suite: Ed25519 and SHA-256; the only one. */
+/** The cipher suite, the only one: Ed25519 and SHA-256. */
 export const AUTH_SUITE = 1;
 
-/** Bytes of a nonce, of a hash, of a server id, of a signature. */
+/** Size of a nonce in bytes. */
 export const NONCE_BYTES = 32;
-/** See {@link NONCE_BYTES}. */
+/** Size of a hash in bytes. */
 export const HASH_BYTES = 32;
-/** See {@link NONCE_BYTES}. */
+/** Size of a server id in bytes. */
 export const SERVER_ID_BYTES = 16;
-/** See {@link NONCE_BYTES}. */
+/** Size of a signature in bytes. */
 export const SIGNATURE_BYTES = 64;
 
-/** The types of frames, in the order in which they come. */
+/** Frame types, in the order of the exchange. */
 export const FRAME = { clientHello: 1, serverHello: 2, clientProof: 3, serverDone: 4 } as const;
-/** One of {@link FRAME}. */
+/** A frame type of {@link FRAME}. */
 export type FrameType = typeof FRAME[keyof typeof FRAME];
 
-/** Bytes before a body. */
+/** Bytes of a frame's header. */
 export const FRAME_HEADER_BYTES = 4;
 
 const CHAIN_BODY_BYTES_MAX = 1 + 2 * AUTH_CHAIN_CERTIFICATES_MAX + AUTH_CHAIN_BYTES_MAX;
-/** The longest body of each type. */
+/** Maximum body size of each frame type, in bytes. */
 export const FRAME_BODY_BYTES_MAX: Readonly<Record<FrameType, number>> = {
   1: 3 + 32 + 16 + 32 + 1 + AUTH_ALPN_BYTES_MAX + 2 + AUTH_AUTHORITY_BYTES_MAX,
   2: 2 + 32 + 32 + 32 + 4 + CHAIN_BODY_BYTES_MAX + SIGNATURE_BYTES,
@@ -61,7 +61,7 @@ export const FRAME_BODY_BYTES_MAX: Readonly<Record<FrameType, number>> = {
   4: 32 + 8 + 2 + SPIFFE_ID_BYTES_MAX + 2 + AUTH_TOKEN_BYTES_MAX + SIGNATURE_BYTES,
 };
 
-/** Roles by their number on the wire. */
+/** Roles by number on the wire. */
 const ROLES: readonly (Role | undefined)[] = [
   undefined,
   "agent",
@@ -71,43 +71,43 @@ const ROLES: readonly (Role | undefined)[] = [
   "node",
 ];
 
-/** M1: what the client wants, and what it believes about the channel. */
+/** M1: the client's request and its view of the channel. */
 export interface ClientHello {
   readonly version: number;
   readonly suite: number;
   readonly role: Role;
   readonly nonce: Uint8Array;
-  /** UUID of the server's identity; `undefined`: any of the trust domain. */
+  /** UUID of the wanted server's identity; `undefined`: any server of the trust domain. */
   readonly serverId: Uint8Array | undefined;
-  /** SHA-256 of the TLS leaf that the channel was made with; `undefined` where only a CA is known. */
+  /** SHA-256 of the TLS leaf with which the channel was made; `undefined` if only a CA is known. */
   readonly pin: Uint8Array | undefined;
   readonly alpn: string;
   /** Host and port as dialed, see `authorityOf`. */
   readonly authority: string;
 }
 
-/** M2: who the server is, bound to M1 and to its TLS leaf. */
+/** M2: the server's identity, bound to M1 and to its TLS leaf. */
 export interface ServerHello {
   readonly version: number;
   readonly suite: number;
   readonly nonce: Uint8Array;
   readonly tlsLeaf: Uint8Array;
   readonly tlsLeafNext: Uint8Array | undefined;
-  /** The longest that a session may last before it is renewed, ms, `[1, 2^32)`. */
+  /** Maximum duration of a session before it is renewed, ms, `[1, 2^32)`. */
   readonly sessionMsMax: number;
   /** DER, the leaf first. */
   readonly chain: readonly Uint8Array[];
   readonly signature: Uint8Array;
 }
 
-/** M3: who the client is, bound to M1 and M2. */
+/** M3: the client's identity, bound to M1 and M2. */
 export interface ClientProof {
   readonly role: Role;
   readonly chain: readonly Uint8Array[];
   readonly signature: Uint8Array;
 }
 
-/** M4: that the server accepted it, and until when. */
+/** M4: the server's acceptance and its expiry. */
 export interface ServerDone {
   readonly leafHash: Uint8Array;
   /** Unix ms. */
@@ -118,7 +118,9 @@ export interface ServerDone {
   readonly signature: Uint8Array;
 }
 
-/** A frame's body with a chain: checked before it is sent, for the other side is as strict. */
+/**
+ * Writes a chain. The limits are checked before sending, as the other end enforces the same ones.
+ */
 function writeChain(body: BodyWriter, chain: readonly Uint8Array[]): void {
   if (chain.length < 1 || chain.length > AUTH_CHAIN_CERTIFICATES_MAX) {
     throw new RangeError(
@@ -176,7 +178,7 @@ function readRole(body: BodyReader): Role {
   return role;
 }
 
-/** M1, whole. */
+/** Encodes a complete M1. */
 export function encodeClientHello(hello: ClientHello): Uint8Array {
   const body = new BodyWriter(FRAME.clientHello);
   body.uint8(hello.version);
@@ -191,18 +193,18 @@ export function encodeClientHello(hello: ClientHello): Uint8Array {
 }
 
 /**
- * Reads M1. Arrays are views of `frame`.
+ * Decodes M1. Arrays are views of `frame`.
  *
  * @throws HandshakeError
  */
 export function decodeClientHello(frame: Uint8Array): ClientHello {
   const body = new BodyReader(frame);
   const version = body.uint8();
-  // What follows is this version's: another one's is not read.
+  // The rest of the layout belongs to this version; other versions are not parsed.
   if (version !== AUTH_VERSION) {
     throw new HandshakeError(
       "version",
-      `Version ${AUTH_VERSION} of the handshake is spoken here: found ${version}`,
+      `The handshake must have version ${AUTH_VERSION}: found ${version}`,
     );
   }
   const hello: ClientHello = {
@@ -219,7 +221,7 @@ export function decodeClientHello(frame: Uint8Array): ClientHello {
   return hello;
 }
 
-/** M2 without its signature, though with the length that it will have. */
+/** Encodes M2 without its signature; the header's length already counts the signature. */
 export function encodeServerHello(hello: Omit<ServerHello, "signature">): Uint8Array {
   const body = new BodyWriter(FRAME.serverHello);
   body.uint8(hello.version);
@@ -232,7 +234,7 @@ export function encodeServerHello(hello: Omit<ServerHello, "signature">): Uint8A
   return body.finish(SIGNATURE_BYTES);
 }
 
-/** Reads M2. Arrays are views of `frame`. @throws HandshakeError */
+/** Decodes M2. Arrays are views of `frame`. @throws HandshakeError */
 export function decodeServerHello(frame: Uint8Array): ServerHello {
   const body = new BodyReader(frame);
   const hello: ServerHello = {
@@ -249,7 +251,7 @@ export function decodeServerHello(frame: Uint8Array): ServerHello {
   return hello;
 }
 
-/** M3 without its signature, though with the length that it will have. */
+/** Encodes M3 without its signature; the header's length already counts the signature. */
 export function encodeClientProof(proof: Omit<ClientProof, "signature">): Uint8Array {
   const body = new BodyWriter(FRAME.clientProof);
   writeRole(body, proof.role);
@@ -257,7 +259,7 @@ export function encodeClientProof(proof: Omit<ClientProof, "signature">): Uint8A
   return body.finish(SIGNATURE_BYTES);
 }
 
-/** Reads M3. Arrays are views of `frame`. @throws HandshakeError */
+/** Decodes M3. Arrays are views of `frame`. @throws HandshakeError */
 export function decodeClientProof(frame: Uint8Array): ClientProof {
   const body = new BodyReader(frame);
   const proof: ClientProof = {
@@ -269,7 +271,7 @@ export function decodeClientProof(frame: Uint8Array): ClientProof {
   return proof;
 }
 
-/** M4 without its signature, though with the length that it will have. */
+/** Encodes M4 without its signature; the header's length already counts the signature. */
 export function encodeServerDone(done: Omit<ServerDone, "signature">): Uint8Array {
   const body = new BodyWriter(FRAME.serverDone);
   body.fixed(done.leafHash, HASH_BYTES);
@@ -279,7 +281,7 @@ export function encodeServerDone(done: Omit<ServerDone, "signature">): Uint8Arra
   return body.finish(SIGNATURE_BYTES);
 }
 
-/** Reads M4. Arrays are views of `frame`. @throws HandshakeError */
+/** Decodes M4. Arrays are views of `frame`. @throws HandshakeError */
 export function decodeServerDone(frame: Uint8Array): ServerDone {
   const body = new BodyReader(frame);
   const leafHash = body.fixed(HASH_BYTES);
@@ -291,7 +293,7 @@ export function decodeServerDone(frame: Uint8Array): ServerDone {
   return { leafHash, expiresAtMs, subject, token: token === "" ? undefined : token, signature };
 }
 
-/** The frame with its signature: `unsigned` and 64 bytes more. */
+/** Returns a new frame: `unsigned` followed by the 64 bytes of its signature. */
 export function withSignature(unsigned: Uint8Array, signature: Uint8Array): Uint8Array {
   if (signature.length !== SIGNATURE_BYTES) {
     throw new RangeError(`A signature must have ${SIGNATURE_BYTES} bytes: ${signature.length}`);
@@ -302,7 +304,7 @@ export function withSignature(unsigned: Uint8Array, signature: Uint8Array): Uint
   return frame;
 }
 
-/** The frame without its signature: a view of it. */
+/** Returns the frame without its signature, as a view. */
 export function withoutSignature(frame: Uint8Array): Uint8Array {
   return frame.subarray(0, frame.length - SIGNATURE_BYTES);
 }

@@ -1,21 +1,21 @@
 /**
- * The handshakes of a node that are not through. Their number is bounded, in all and for each address;
- * where one more comes, the oldest that has sent nothing gives way, else the oldest. An honest handshake
- * is through in milliseconds, so that who only opens and waits (10,000 of them, say) drives out its own
- * kind, and others are served.
+ * Limits the unfinished handshakes of a node, in total and per address. Beyond a limit a new
+ * handshake evicts the oldest one that has sent nothing, or else the oldest one. Honest handshakes
+ * finish in milliseconds, so clients that only open connections and wait (10,000 of them, say)
+ * evict each other while honest clients are served.
  */
 import { AddressSlots } from "../../src/base/address_slots.ts";
 import { AUTH_HALF_OPEN_MAX, AUTH_HALF_OPEN_PER_ADDRESS_MAX } from "../../src/base/limits.ts";
 
-/** Who is at the other end of a handshake. */
+/** The remote end of a handshake. */
 export interface HalfOpenPeer {
-  /** Whom it counts for; absent: it counts in all alone. */
+  /** Address to which the handshake is counted; absent: it counts toward the total only. */
   readonly address?: string;
-  /** True while nothing came from it. Absent: something did. */
+  /** Reports whether the peer has sent nothing yet. Absent: it has sent something. */
   readonly isSilent?: () => boolean;
 }
 
-/** All of a node. */
+/** The unfinished handshakes of a node. */
 export class HalfOpenHandshakes {
   readonly #slots: AddressSlots;
 
@@ -26,20 +26,20 @@ export class HalfOpenHandshakes {
     this.#slots = new AddressSlots({ max, perAddressMax, evictsBusy: true });
   }
 
-  /** How many are under way. */
+  /** Number of unfinished handshakes. */
   get count(): number {
     return this.#slots.count;
   }
 
-  /** How many gave way so far. */
+  /** Number of handshakes evicted so far. */
   get evicted(): number {
     return this.#slots.evicted;
   }
 
   /**
-   * Runs one; beyond a limit another is told to stop.
+   * Runs a handshake; beyond a limit another one is evicted.
    *
-   * @param run gets the signal that it gave way.
+   * @param run receives a signal that aborts when this handshake is evicted.
    */
   async run<T>(run: (signal: AbortSignal) => Promise<T>, peer: HalfOpenPeer = {}): Promise<T> {
     const controller = new AbortController();

@@ -1,13 +1,14 @@
 /**
- * The machine of `registry-auth/1`: bytes, answers and the time go in, one {@link Step} comes out. It
- * is synchronous, keeps no timer and calls nobody. The two protocols (`client_protocol.ts`,
- * `server_protocol.ts`) are generators that read like the exchange itself; this class feeds them,
- * gathers frames, keeps the transcript and holds every stage to its time.
+ * The state machine of `registry-auth/1`: it takes bytes, answers and the time, and returns one
+ * {@link Step}. It is synchronous, keeps no timer and makes no calls. The two protocols
+ * (`client_protocol.ts`, `server_protocol.ts`) are generators that read like the exchange itself;
+ * this class drives them, assembles frames, keeps the transcript and enforces the deadline of each
+ * stage.
  *
- * Whatever bytes a peer sends, the outcome is a step; the owner's own mistakes throw.
+ * Any bytes from a peer lead to a step, never to an exception; mistakes of the owner throw.
  *
- * Clock assumption: `nowMs` is one monotonic clock's. A clock that stands still (a suspended machine)
- * lengthens a stage and nothing else.
+ * Clock assumption: all `nowMs` come from one monotonic clock. If that clock stops (a suspended
+ * machine), stages last longer; there is no other effect.
  */
 import { assert } from "../../src/base/assert.ts";
 import { concatBytes } from "../../src/base/bytes.ts";
@@ -18,67 +19,80 @@ import type { FrameType } from "./frames.ts";
 import type { Answers, HandshakeResult, Step } from "./step.ts";
 import type { SignatureContext, Signing } from "./transcript.ts";
 
-/** What a protocol yields: a step that wants an answer, or the type of the frame it waits for. */
+/**
+ * A request that a protocol yields: a step that needs an answer, or the type of the frame it waits
+ * for.
+ */
 export type Ask =
   | Extract<Step, { readonly kind: keyof Answers }>
   | { readonly kind: "receive"; readonly type: FrameType };
 
-/** One end's part of the exchange. It throws `HandshakeError` to refuse. */
+/** One end's side of the exchange. It throws `HandshakeError` to refuse the peer. */
 export type Protocol = Generator<Ask, HandshakeResult, unknown>;
 
-/** All frames so far, in order. */
+/** The frames exchanged so far, in order. */
 export class Transcript {
   #frames: Uint8Array = new Uint8Array(0);
 
-  /** Takes a whole frame, of either side. */
+  /** Appends a complete frame of either end. */
   add(frame: Uint8Array): void {
     this.#frames = concatBytes([this.#frames, frame]);
   }
 
-  /** What a signature in `context` is over: all so far, and a frame without its signature. */
+  /**
+   * Returns the content of a signature in `context`: all frames so far and a frame without its
+   * signature.
+   */
   with(context: SignatureContext, unsigned: Uint8Array): Signing {
     return { context, transcript: concatBytes([this.#frames, unsigned]) };
   }
 }
 
-/** A handshake of one end, from its first byte to its result. */
+/** A handshake of one end, from the first byte to the result. */
 export class Handshake {
   readonly #protocol: Protocol;
   #step: Step = { kind: "receive" };
   #reader: FrameReader | undefined;
   #deadlineMs = 0;
 
-  /** @param protocol of one end, not begun. */
+  /**
+   * Starts the protocol.
+   *
+   * @param protocol of one end, not yet started.
+   */
   constructor(protocol: Protocol, nowMs: number) {
     this.#protocol = protocol;
     this.#advance(undefined, nowMs);
   }
 
-  /** What is to be done now; the same until it was done. */
+  /** The current step; it stays the same until it is completed. */
   get step(): Step {
     return this.#step;
   }
 
-  /** When the stage ends by which the current step must be done; a protocol that is over has none. */
+  /**
+   * Deadline of the current stage, in ms of the monotonic clock; `Infinity` once the handshake is
+   * over.
+   */
   get deadlineMs(): number {
     return this.over ? Infinity : this.#deadlineMs;
   }
 
-  /** True once it is done or has failed. */
+  /** Whether the handshake has completed or failed. */
   get over(): boolean {
     return this.#step.kind === "done" || this.#step.kind === "failed";
   }
 
-  /** Bytes that it keeps of an unfinished frame. */
+  /** Bytes buffered of an unfinished frame. */
   get heldBytes(): number {
     return this.#reader?.heldBytes ?? 0;
   }
 
-  /** Takes bytes of the peer, which are copied. Bytes that nobody waits for end the handshake. */
+  /** Takes bytes from the peer, which are copied. Unexpected bytes end the handshake. */
   receive(chunk: Uint8Array, nowMs: number): Step {
     if (this.over || this.#isLate(nowMs) || chunk.length === 0) return this.#step;
     if (this.#reader === undefined) {
-      return this.#fail("out_of_order", "Bytes came before their turn");
+      return this.#fail("out_of_order", "Bytes arrived while none were expected");
     }
     let frame: Uint8Array | undefined;
     try {
@@ -89,7 +103,7 @@ export class Handshake {
     return frame === undefined ? this.#step : this.#advance(frame, nowMs);
   }
 
-  /** Gives the answer to the current step. After the end, a late answer changes nothing. */
+  /** Completes the current step with its answer. Answers after the end are ignored. */
   complete<Kind extends keyof Answers>(kind: Kind, answer: Answers[Kind], nowMs: number): Step {
     if (this.over || this.#isLate(nowMs)) return this.#step;
     assert(this.#step.kind === kind, `The step is ${this.#step.kind}: the answer is to ${kind}`);
@@ -100,13 +114,13 @@ export class Handshake {
     return this.#advance(answer, nowMs);
   }
 
-  /** Ends the handshake where its stage took too long. */
+  /** Ends the handshake if the deadline of its stage has passed. */
   tick(nowMs: number): Step {
     if (!this.over) this.#isLate(nowMs);
     return this.#step;
   }
 
-  /** Ends it for a reason of the owner's. */
+  /** Ends the handshake with a fault of the owner's choice. */
   abandon(fault: HandshakeFault, message: string): Step {
     return this.over ? this.#step : this.#fail(fault, message);
   }
@@ -129,7 +143,7 @@ export class Handshake {
     } catch (error) {
       return this.#refuse(error);
     }
-    // Each stage counts from here: bytes that drip in do not lengthen it.
+    // Each stage's time starts here; partial frames do not extend it.
     this.#deadlineMs = nowMs + AUTH_STAGE_MS_MAX;
     return this.#step;
   }

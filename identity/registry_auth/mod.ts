@@ -1,7 +1,8 @@
 /**
- * `registry-auth/1`: how two programs prove who they are inside a channel whose TLS checks no client
- * certificates (QUIC, WebTransport). Four frames on the session's first stream; the machine, its two
- * protocols, and what runs them over a stream.
+ * `registry-auth/1`: mutual authentication of two programs inside a channel whose TLS checks no
+ * client certificates (QUIC, WebTransport). The exchange is four frames on the session's first
+ * stream. This folder holds the state machine, its two protocols, and the code that runs them over
+ * a stream.
  */
 export { authenticatedPeer, type SessionFacts } from "./authenticated.ts";
 export { authorityOf } from "./authority.ts";

@@ -1,7 +1,7 @@
 /**
- * Runs a handshake over a stream: reads and writes, has steps done by the services of its end, holds
- * each stage to its time. The services are the only way to keys, trust and bans, so that a simulation
- * passes its own.
+ * Runs a handshake over a stream: it reads and writes, delegates steps to the services of its end,
+ * and enforces the deadline of each stage. Keys, trust and bans are reached through the services
+ * only, so that a simulation can pass its own.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import type { MonotonicClock, Scheduler } from "../../src/base/world.ts";
@@ -10,45 +10,46 @@ import type { Handshake } from "./handshake.ts";
 import type { Admittance, Candidate, HandshakeResult, ProvenIdentity, Step } from "./step.ts";
 import { type Sha256, signedContent } from "./transcript.ts";
 
-/** The stream as far as the handshake needs it; a transport's stream fits. */
+/** The part of a stream that the handshake uses; a transport's stream satisfies it. */
 export interface HandshakeStream {
   read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** What an end can do. A service that rejects ends the handshake with `internal`. */
+/** Services of one end. A service that rejects ends the handshake with `internal`. */
 export interface HandshakeServices {
   readonly sha256: Sha256;
-  /** Signs with this end's identity key: 64 bytes. */
+  /** Signs with this end's identity key and returns 64 bytes. */
   sign(content: Uint8Array): Promise<Uint8Array>;
-  /** Strict Ed25519; any bytes give a verdict. */
+  /** Reports whether a signature is valid by strict Ed25519; any bytes give a verdict. */
   verify(
     publicKey: Uint8Array,
     content: Uint8Array,
     signature: Uint8Array,
   ): boolean | Promise<boolean>;
   /**
-   * Judges a chain: path, usage for that end, one SPIFFE id, ban list. Any bytes give a verdict.
+   * Validates a chain: path, usage for that end, exactly one SPIFFE id, ban list. Any bytes give a
+   * verdict.
    */
   judge(
     end: "client" | "server",
     chain: readonly Uint8Array[],
   ): Promise<ProvenIdentity | HandshakeFailure>;
-  /** On a server: whether, and for how long, a proven client may come in. */
+  /** On a server: decides whether, and for how long, a proven client is admitted. */
   admit(candidate: Candidate): Promise<Admittance | HandshakeFailure>;
 }
 
-/** What running needs. */
+/** Options of {@link runHandshake}. */
 export interface RunHandshakeOptions {
   readonly stream: HandshakeStream;
   readonly services: HandshakeServices;
   readonly monotonic: MonotonicClock;
   readonly scheduler: Scheduler;
-  /** Ends it from outside: its owner was told why. */
+  /** Aborts the handshake, because later ones replace it (see `HalfOpenHandshakes`). */
   readonly signal?: AbortSignal;
 }
 
-/** Told with the failure, to count it; then the error is thrown. */
+/** Error of a refused handshake; it carries the failure so that the owner can count it. */
 export class HandshakeRefused extends RegistryError {
   readonly failure: HandshakeFailure;
 
@@ -63,8 +64,8 @@ const READ_BYTES = 1_024;
 /**
  * Runs `handshake` to its end.
  *
- * @throws HandshakeRefused when it failed; `connection_lost` when the stream ended before. The
- * session is to be ended then, with the code.
+ * @throws HandshakeRefused if it failed; RegistryError `connection_lost` if the stream ended first.
+ * The caller must then end the session with that code.
  */
 export async function runHandshake(
   handshake: Handshake,
@@ -73,14 +74,16 @@ export async function runHandshake(
   const { monotonic, signal } = options;
   const buffer = { bytes: new Uint8Array(READ_BYTES) };
   for (let step = handshake.step;;) {
-    if (signal?.aborted) step = handshake.abandon("overloaded", "It gave way to later ones");
+    if (signal?.aborted) {
+      step = handshake.abandon("overloaded", "It was evicted in favor of later handshakes");
+    }
     if (step.kind === "done") return step.result;
     if (step.kind === "failed") throw new HandshakeRefused(step.failure);
     try {
       const complete = await withinStage(handshake, options, perform(step, options, buffer));
       if (signal?.aborted) continue;
       step = complete === undefined
-        // A timer may run a little early; the stage is over all the same.
+        // The timer may fire slightly early; the stage is over nevertheless.
         ? handshake.tick(Math.max(handshake.deadlineMs, monotonic.nowMs()))
         : complete(handshake, monotonic.nowMs());
     } catch (error) {
@@ -90,10 +93,10 @@ export async function runHandshake(
   }
 }
 
-/** How the outcome of a step is given to the machine. */
+/** Passes the outcome of a step to the state machine. */
 type Complete = (handshake: Handshake, nowMs: number) => Step;
 
-/** Does what a step asks. */
+/** Performs a step. */
 async function perform(
   step: Exclude<Step, { kind: "done" | "failed" }>,
   { stream, services }: RunHandshakeOptions,
@@ -103,7 +106,7 @@ async function perform(
     case "receive": {
       const chunk = await stream.read(buffer.bytes);
       if (chunk === undefined) {
-        throw new RegistryError("connection_lost", "The stream ended within the handshake");
+        throw new RegistryError("connection_lost", "The stream ended during the handshake");
       }
       buffer.bytes = new Uint8Array(chunk.buffer as ArrayBuffer);
       return (handshake, nowMs) => handshake.receive(chunk, nowMs);
@@ -141,12 +144,15 @@ async function authenticate(
   if ("fault" in identity) return identity;
   const content = await signedContent(signing, services.sha256);
   if (await services.verify(identity.publicKey, content, signature)) return identity;
-  return handshakeFailure("signature", `The ${end} has not the key of the certificate it shows`);
+  return handshakeFailure(
+    "signature",
+    `The ${end} does not hold the key of the certificate it presents`,
+  );
 }
 
 /**
- * The outcome of a step, or `undefined` when its stage is over first or the owner ended it. What is
- * late is dropped, failure included.
+ * Returns the outcome of a step, or `undefined` if its stage ends first or the owner aborts. A late
+ * outcome is dropped, failures included.
  */
 function withinStage<T>(
   handshake: Handshake,

@@ -1,7 +1,8 @@
 /**
- * The server's part of `registry-auth/1`. It takes only a client that means it and saw its own TLS
- * leaf (M1), proves itself (M2), has the client prove itself (M3), and tells it that it was accepted,
- * and for how long (M4). Nothing is done for the client before M4 was sent.
+ * The server's side of `registry-auth/1`. The server accepts only a client that wants this server
+ * and saw its TLS leaf (M1), proves its own identity (M2), requires the client's proof (M3), and
+ * tells the client that it is accepted and for how long (M4). The server does nothing else for the
+ * client before M4 is sent.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import * as ask from "./asks.ts";
@@ -21,28 +22,28 @@ import {
 import { type Protocol, Transcript } from "./handshake.ts";
 import type { ProvenIdentity } from "./step.ts";
 
-/** The TLS leaves of a server by hash, in the order in which they are shown. */
+/** Hashes of a server's TLS leaves, in the order in which they are served. */
 export interface TlsLeaves {
-  /** The one shown before, as long as a connection may have been made with it. */
+  /** The preceding leaf, while connections made with it may still exist. */
   readonly previous?: Uint8Array;
   readonly current: Uint8Array;
   readonly next?: Uint8Array;
 }
 
-/** What a server knows when a client connects. */
+/** Inputs of a server's handshake. */
 export interface ServerHandshakeOptions {
-  /** 32 unpredictable bytes, used once. */
+  /** Nonce: 32 unpredictable bytes, used once. */
   readonly nonce: Uint8Array;
-  /** The protocol that the channel speaks. */
+  /** ALPN protocol of the channel. */
   readonly alpn: string;
-  /** Under which hosts and ports it may be dialed, as `authorityOf` writes them. */
+  /** Hosts and ports under which clients may dial this server, as `authorityOf` writes them. */
   readonly authorities: ReadonlySet<string>;
   readonly tlsLeaves: TlsLeaves;
-  /** The longest that a session may last before it is renewed, ms. */
+  /** Maximum duration of a session before it is renewed, ms. */
   readonly sessionMsMax: number;
-  /** Whether tokens go into sessions that may be relayed too. */
+  /** Whether tokens are also sent over sessions that could be relayed. */
   readonly unpinnedTokens: boolean;
-  /** What the server itself is. */
+  /** The server's own identity. */
   readonly own: {
     readonly subject: string;
     /** UUID of its identity, 16 bytes. */
@@ -53,7 +54,9 @@ export interface ServerHandshakeOptions {
   };
 }
 
-/** The exchange as a server sees it; run it with `new Handshake(serverProtocol(…), nowMs)`. */
+/**
+ * Returns the server's side of the exchange; run it with `new Handshake(serverProtocol(…), nowMs)`.
+ */
 export function* serverProtocol(options: ServerHandshakeOptions): Protocol {
   const { own, sessionMsMax } = options;
   const transcript = new Transcript();
@@ -80,7 +83,10 @@ export function* serverProtocol(options: ServerHandshakeOptions): Protocol {
   const m3 = yield* ask.receive(FRAME.clientProof);
   const proof = decodeClientProof(m3);
   if (proof.role !== hello.role) {
-    throw new HandshakeError("role", `The client said ${hello.role} first: then ${proof.role}`);
+    throw new HandshakeError(
+      "role",
+      `The client must keep its role ${hello.role}: found ${proof.role}`,
+    );
   }
   const client = yield* ask.authenticate({
     end: "client",
@@ -93,7 +99,8 @@ export function* serverProtocol(options: ServerHandshakeOptions): Protocol {
 
   const pinned = hello.pin !== undefined;
   const admittance = yield* ask.admit({ identity: client, pinned });
-  // The client ends it with the server's leaf too; saying so spares it a lost session.
+  // The client ends the session when the server's leaf expires; announcing that time avoids an
+  // unexpected loss of the session.
   const expiresAtMs = Math.min(admittance.expiresAtMs, client.notAfterMs, own.notAfterMs);
   const m4 = encodeServerDone({
     leafHash: client.leafHash,
@@ -115,22 +122,26 @@ export function* serverProtocol(options: ServerHandshakeOptions): Protocol {
 
 function checkClientHello(hello: ClientHello, options: ServerHandshakeOptions): void {
   if (hello.suite !== AUTH_SUITE) {
-    throw new HandshakeError("version", `Suite ${AUTH_SUITE} is spoken here: not ${hello.suite}`);
+    throw new HandshakeError("version", `The suite must be ${AUTH_SUITE}: found ${hello.suite}`);
   }
   if (hello.alpn !== options.alpn) {
-    throw new HandshakeError("alpn", `This channel speaks ${options.alpn}: not ${hello.alpn}`);
+    throw new HandshakeError(
+      "alpn",
+      `The channel's protocol is ${options.alpn}: the client named ${hello.alpn}`,
+    );
   }
   if (!options.authorities.has(hello.authority)) {
     throw new HandshakeError("authority", `This server is not ${hello.authority}`);
   }
   if (hello.serverId !== undefined && !bytesEqual(hello.serverId, options.own.subjectId)) {
-    throw new HandshakeError("server_id", "The client looks for another server");
+    throw new HandshakeError("server_id", "The client wants another server");
   }
 }
 
 /**
- * The leaf that this channel was made with, and the one after it. A channel made just before a
- * rotation names the leaf before; one that is still to come cannot have been seen.
+ * Returns the leaf with which this channel was made, and the leaf after it. A client whose channel
+ * was made just before a rotation names the previous leaf; the next leaf has not been served yet,
+ * so it is refused.
  */
 function leavesFor(
   pin: Uint8Array | undefined,
@@ -140,7 +151,7 @@ function leavesFor(
   if (previous !== undefined && bytesEqual(pin, previous)) {
     return { tlsLeaf: previous, tlsLeafNext: current };
   }
-  throw new HandshakeError("pin", "The client's channel ends at another TLS certificate");
+  throw new HandshakeError("pin", "The client's channel was made with another TLS certificate");
 }
 
 function checkClient(
@@ -149,9 +160,12 @@ function checkClient(
   { own }: ServerHandshakeOptions,
 ): void {
   if (client.role !== hello.role) {
-    throw new HandshakeError("role", `The client is ${client.role}: it said ${hello.role}`);
+    throw new HandshakeError(
+      "role",
+      `The client must have the role ${hello.role} that it named: found ${client.role}`,
+    );
   }
   if (client.subject === own.subject) {
-    throw new HandshakeError("reflection", "The client shows this server's own identity");
+    throw new HandshakeError("reflection", "The client presents this server's own identity");
   }
 }

@@ -1,17 +1,17 @@
 /**
- * What a handshake asks of its owner, one thing at a time, and what it wants back. The machine itself
- * has no clock, no key and no socket: whoever runs it reads and writes the stream, signs, verifies and
- * decides, so that a node, a client and a simulation run the same machine.
+ * Steps that a handshake requests from its owner, one at a time, and their answers. The state
+ * machine has no clock, key or socket: its owner reads and writes the stream, signs, verifies and
+ * decides. Node, client and simulation therefore run the same machine.
  */
 import type { Grants, Role } from "../../src/base/peer.ts";
 import type { HandshakeFailure } from "./fault.ts";
 import type { Signing } from "./transcript.ts";
 
-/** What a certificate says of its holder, once its path, usage and standing were checked. */
+/** The identity that a certificate proves once its path, usage and ban status are checked. */
 export interface ProvenIdentity {
   /** SPIFFE URI. */
   readonly subject: string;
-  /** Its UUID, 16 bytes. */
+  /** UUID of the subject, 16 bytes. */
   readonly subjectId: Uint8Array;
   readonly role: Role;
   readonly region: string;
@@ -21,63 +21,69 @@ export interface ProvenIdentity {
   readonly leafHash: Uint8Array;
   /** The leaf's Ed25519 key, 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** Unix ms after which the leaf counts no more. */
+  /** Unix ms after which the leaf is invalid. */
   readonly notAfterMs: number;
 }
 
-/** A chain to be judged, and a signature that its leaf must have made. */
+/** A chain to validate, and a signature that its leaf must have made. */
 export interface Authentication {
-  /** The end that the chain speaks for; its leaf must be allowed to. */
+  /** The end that presented the chain; the leaf must be allowed to act as that end. */
   readonly end: "client" | "server";
-  /** DER, the leaf first; bounded in number and size, otherwise as the peer sent it. */
+  /** DER, the leaf first; its number and size are bounded, its content is as the peer sent it. */
   readonly chain: readonly Uint8Array[];
   readonly signing: Signing;
   readonly signature: Uint8Array;
 }
 
-/** A client that proved who it is, for the server to decide about. */
+/** A client with a proven identity, for the server to admit or refuse. */
 export interface Candidate {
   readonly identity: ProvenIdentity;
-  /** False where the client knew only a CA: such a session may be relayed. */
+  /**
+   * Whether the client knew the server's TLS leaf; if it knew only a CA, the session could be
+   * relayed.
+   */
   readonly pinned: boolean;
 }
 
-/** What the server gives a client that it accepts. */
+/** The server's grant to an admitted client. */
 export interface Admittance {
-  /** Unix ms at which the session ends; never later than the identity. */
+  /** Unix ms at which the session ends; never later than the identity's expiry. */
   readonly expiresAtMs: number;
-  /** A token bound to the client's leaf. */
+  /** Token bound to the client's leaf. */
   readonly token?: string;
 }
 
-/** How a handshake ended well, on either side. */
+/** Result of a successful handshake, on either end. */
 export interface HandshakeResult {
   /** The other end's identity. */
   readonly peer: ProvenIdentity;
-  /** True where the client knew the server's TLS leaf, so that nobody can stand between. */
+  /** Whether the client knew the server's TLS leaf, which excludes a relay. */
   readonly pinned: boolean;
-  /** Unix ms at which the session ends: the earliest of both leaves, the token, the server's limit. */
+  /**
+   * Unix ms at which the session ends: the earliest of both leaves' expiry, the token's expiry and
+   * the server's limit.
+   */
   readonly expiresAtMs: number;
-  /** From now on, the longest that the session may last by a clock of one's own, ms. */
+  /** Maximum duration of the session from now on, by the local clock, ms. */
   readonly sessionMsMax: number;
-  /** On the client: what the server sent. */
+  /** On the client: the token that the server sent. */
   readonly token: string | undefined;
-  /** On the client: the server's TLS leaf of now and the one that comes next. */
+  /** On the client: the server's current and next TLS leaf. */
   readonly tlsLeaves: { readonly current: Uint8Array; readonly next: Uint8Array | undefined };
 }
 
-/** What is to be done now. */
+/** The next action of the owner. */
 export type Step =
-  /** Give the next bytes of the stream to `Handshake.receive`. */
+  /** Pass the next bytes of the stream to `Handshake.receive`. */
   | { readonly kind: "receive" }
-  /** Write these bytes, before anything else; then complete. */
+  /** Write these bytes before anything else, then complete the step. */
   | { readonly kind: "send"; readonly bytes: Uint8Array }
   | { readonly kind: "sign"; readonly signing: Signing }
-  /** Judge a chain and the signature of its leaf. */
+  /** Validate a chain and its leaf's signature. */
   | { readonly kind: "authenticate"; readonly authentication: Authentication }
-  /** Decide whether a client that is who it says may come in, and for how long. */
+  /** Decide whether a client with a proven identity is admitted, and for how long. */
   | { readonly kind: "admit"; readonly candidate: Candidate }
-  /** Check a signature of a key that was proven before. */
+  /** Verify a signature by a key that has already been proven. */
   | {
     readonly kind: "verify";
     readonly publicKey: Uint8Array;
@@ -85,13 +91,13 @@ export type Step =
     readonly signature: Uint8Array;
   }
   | { readonly kind: "done"; readonly result: HandshakeResult }
-  /** End the session with the code; nothing was given to the peer. */
+  /** End the session with this code; nothing has been given to the peer. */
   | { readonly kind: "failed"; readonly failure: HandshakeFailure };
 
-/** What completes a step of each kind. */
+/** Answers that complete a step of each kind. */
 export interface Answers {
   readonly send: undefined;
-  /** 64 bytes. */
+  /** Signature, 64 bytes. */
   readonly sign: Uint8Array;
   readonly authenticate: ProvenIdentity | HandshakeFailure;
   readonly admit: Admittance | HandshakeFailure;
