@@ -1,18 +1,18 @@
 /**
- * Certificates of one's own as a server needs them: a key and its chain in PEM, the pin, the validity.
- * Those of others are read by `certificate_reader.ts`.
+ * A server's own certificates: a key and its chain in PEM, the pin, the validity. Certificates of
+ * others are read by `certificate_reader.ts`.
  *
- * A pin is the SHA-256 of the whole certificate in DER: the `serverCertificateHashes` of the
+ * A pin is the SHA-256 of the whole certificate in DER, as in `serverCertificateHashes` of the
  * WebTransport specification.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { RegistryError } from "../../src/base/errors.ts";
 import { fromHex, toHex } from "../../src/base/bytes.ts";
 
-/** Bytes of a pin. */
+/** Size of a pin in bytes. */
 export const PIN_BYTES = 32;
 
-/** A certificate and its private key, checked to belong together. */
+/** A certificate and its matching private key. */
 export interface KeyedCertificate {
   /** PEM, the certificate alone. */
   readonly certificatePem: string;
@@ -25,7 +25,7 @@ export interface KeyedCertificate {
   readonly notAfterMs: number;
 }
 
-/** What a server shows: its leaf with its chain. A `transport/` listener takes it as it is. */
+/** A server certificate: its leaf with its chain. A `transport/` listener takes it unchanged. */
 export interface ServerCertificate extends KeyedCertificate {
   /** PEM, the leaf first, then its CA. */
   readonly chainPem: string;
@@ -34,15 +34,15 @@ export interface ServerCertificate extends KeyedCertificate {
 const KEY_PATTERN = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n?/;
 const CERTIFICATE_PATTERN = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/g;
 
-/** The certificates in a PEM text, each with its newline. */
+/** Returns the certificates in a PEM text, each with its newline. */
 export function certificatesOf(pem: string): readonly string[] {
   return pem.match(CERTIFICATE_PATTERN) ?? [];
 }
 
 /**
- * Reads a text that holds one key and one certificate in PEM.
+ * Parses a PEM text that holds one private key and one certificate.
  *
- * @returns the pair, or in words what is wrong with it.
+ * @returns the pair, or a description of what is wrong with the text.
  */
 export function parseKeyedCertificate(pem: string): KeyedCertificate | string {
   const keyPem = KEY_PATTERN.exec(pem)?.[0];
@@ -63,7 +63,7 @@ export function parseKeyedCertificate(pem: string): KeyedCertificate | string {
   return { certificatePem, keyPem, ...factsOf(certificate) };
 }
 
-/** True where the certificate is signed by the CA's key and names it as its issuer. */
+/** Reports whether the certificate is signed by the CA's key and names the CA as its issuer. */
 export function isIssuedBy(certificatePem: string, caPem: string): boolean {
   const certificate = new X509Certificate(certificatePem);
   const ca = new X509Certificate(caPem);
@@ -82,16 +82,16 @@ function factsOf(
   return { pin, notBeforeMs, notAfterMs };
 }
 
-/** A pin as text, `sha256:` and 64 hexadecimal digits. */
+/** Formats a pin as `sha256:` and 64 hexadecimal digits. */
 export function formatPin(pin: Uint8Array): string {
   return "sha256:" + toHex(pin);
 }
 
 /**
- * The pin of a text: `sha256:` (may be left out) and 64 hexadecimal digits, colons allowed between
- * them as other tools print them. The caller owns the bytes.
+ * Parses a pin: an optional `sha256:` and 64 hexadecimal digits, with colons allowed between them
+ * as other tools print them. The caller owns the bytes.
  *
- * @throws RegistryError `invalid_argument` where it is none.
+ * @throws RegistryError `invalid_argument` if the text is not a pin.
  */
 export function parsePin(text: string, field = "pin"): Uint8Array {
   const pin = fromHex(text.replace(/^sha256:/i, "").replaceAll(":", ""));

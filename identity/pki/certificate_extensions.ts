@@ -1,6 +1,7 @@
 /**
- * Reads the extensions of a certificate (RFC 5280 §4.2): those that path validation judges by, and the
- * names of critical ones that are not understood. Strict, like everything that reads certificates.
+ * Reads the extensions of a certificate (RFC 5280 §4.2): those that path validation uses, and the
+ * object identifiers of unknown critical ones. The reader is strict, like all code here that reads
+ * certificates.
  */
 import { CERTIFICATE_EXTENSIONS_MAX, CERTIFICATE_NAMES_MAX } from "../../src/base/limits.ts";
 import { OID } from "./certificate_profile.ts";
@@ -13,10 +14,10 @@ import {
   readNameConstraints,
 } from "./name_constraints.ts";
 
-/** The extensions that are understood; absent ones are `undefined`. */
+/** The known extensions of a certificate; absent ones are `undefined`. */
 export interface CertificateExtensions {
   readonly isCa: boolean;
-  /** How many CAs may follow below this one; `undefined`: any number. */
+  /** Maximum number of CAs below this one; `undefined`: unlimited. */
   readonly pathLength: number | undefined;
   /** Bits of `KEY_USAGE`. */
   readonly keyUsage: number | undefined;
@@ -26,7 +27,7 @@ export interface CertificateExtensions {
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
   readonly registryIdentity: RegistryIdentity | undefined;
-  /** Object identifiers of critical extensions that are not understood. */
+  /** Object identifiers of unknown critical extensions. */
   readonly unknownCritical: readonly string[];
 }
 
@@ -53,10 +54,10 @@ export function readExtensions(list: DerReader): CertificateExtensions {
     if (seen.size === CERTIFICATE_EXTENSIONS_MAX) throw new DerError("it has too many extensions");
     const extension = list.inside(DER_TAG.sequence);
     const oid = extension.oid();
-    if (seen.has(oid)) throw new DerError(`extension ${oid} is there twice`);
+    if (seen.has(oid)) throw new DerError(`extension ${oid} occurs twice`);
     seen.add(oid);
     const critical = extension.nextTag === DER_TAG.boolean;
-    if (critical && !extension.boolean()) throw new DerError("a default is written out");
+    if (critical && !extension.boolean()) throw new DerError("a default value is encoded");
     const value = extension.content(DER_TAG.octetString);
     extension.finish();
     readExtension(found, oid, critical, value);
@@ -101,7 +102,7 @@ function readExtension(
       found.registryIdentity = readRegistryIdentity(reader.whole(DER_TAG.sequence));
       break;
     default:
-      // What is not understood is passed over, unless it must not be.
+      // Unknown extensions are ignored unless they are critical.
       if (critical) found.unknownCritical = [...found.unknownCritical, oid];
       return;
   }
@@ -111,10 +112,10 @@ function readExtension(
 function readBasicConstraints(found: MutableExtensions, fields: DerReader): void {
   if (fields.nextTag === DER_TAG.boolean) {
     found.isCa = fields.boolean();
-    if (!found.isCa) throw new DerError("a default is written out");
+    if (!found.isCa) throw new DerError("a default value is encoded");
   }
   if (!fields.done) {
-    if (!found.isCa) throw new DerError("only a CA has a path length");
+    if (!found.isCa) throw new DerError("only a CA may have a path length");
     found.pathLength = fields.unsigned(255);
   }
   fields.finish();
@@ -141,7 +142,7 @@ function readNames(list: DerReader): CertificateNames {
     switch (list.nextTag) {
       case GENERAL_NAME_TAG.dns: {
         const name = list.ascii(GENERAL_NAME_TAG.dns);
-        // No certificate of ours has a wildcard, so no rule is needed for what one covers.
+        // The registry issues no wildcard names, so no rule for matching them is needed.
         if (!HOST_NAME.test(name)) throw new DerError("a DNS name must be a host name");
         dns.push(name);
         break;
@@ -151,12 +152,14 @@ function readNames(list: DerReader): CertificateNames {
         break;
       case GENERAL_NAME_TAG.ip: {
         const address = list.content(GENERAL_NAME_TAG.ip);
-        if (address.length !== 4 && address.length !== 16) throw new DerError("an IP name is cut");
+        if (address.length !== 4 && address.length !== 16) {
+          throw new DerError("an IP name must have 4 or 16 bytes");
+        }
         ips.push(address);
         break;
       }
       default:
-        throw new DerError("it has a name of a form that is not understood");
+        throw new DerError("it has a name of an unknown form");
     }
   } while (!list.done);
   return { dns, ips, uris };

@@ -1,6 +1,6 @@
 /**
- * Private keys of CAs and leaves: made, opened from PEM, used to sign. Handles cannot be read back;
- * the PEM is the caller's to keep in a private file.
+ * Private keys of CAs and leaves: creating them, opening them from PEM, signing. Handles are not
+ * exportable; the caller keeps the PEM in a private file.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
@@ -10,13 +10,13 @@ import { SEED_BYTES, signingKeyOfSeed } from "./ed25519.ts";
 import { decodePem, encodePem } from "./pem.ts";
 import type { PublicKey } from "./signed_structure.ts";
 
-/** A private key that signs certificates or requests; its handle need not be readable. */
+/** A private key that signs certificates or requests; its handle need not be exportable. */
 export interface CertificateKey {
   readonly publicKey: PublicKey;
   readonly handle: CryptoKey;
 }
 
-/** Signs bytes. @returns 64 bytes: Ed25519 as it is, ECDSA as r ‖ s. */
+/** Signs bytes. @returns 64 bytes: an Ed25519 signature unchanged, an ECDSA signature as r ‖ s. */
 export async function signWith(
   { publicKey, handle }: CertificateKey,
   bytes: Uint8Array,
@@ -25,14 +25,14 @@ export async function signWith(
   return new Uint8Array(await crypto.subtle.sign(algorithm, handle, new Uint8Array(bytes)));
 }
 
-/** What WebCrypto calls the way to sign with such a key. */
+/** Returns the WebCrypto parameters for signing with such a key. */
 export function signingAlgorithm(algorithm: KeyAlgorithm) {
   return algorithm === "Ed25519"
     ? { name: "Ed25519" }
     : { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 }
 
-/** A new key, and its PEM for the caller to keep in a private file. */
+/** Generates a key. @returns the key, and its PEM, which the caller must keep in a private file. */
 export async function createKey(
   algorithm: KeyAlgorithm,
   entropy: Entropy,
@@ -46,10 +46,13 @@ export async function createKey(
   return { key: { publicKey: { algorithm, bytes: verifying.bytes }, handle }, keyPem };
 }
 
-/** `PrivateKeyInfo` of an Ed25519 seed up to the seed itself (RFC 8410 §7). */
+/** DER prefix of an Ed25519 `PrivateKeyInfo`; the seed follows (RFC 8410 §7). */
 const ED25519_PKCS8_PREFIX = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
-/** From the runtime's own randomness: WebCrypto takes no seed for this kind. */
+/**
+ * Generates a P-256 key from the runtime's own randomness, as WebCrypto takes no seed for this
+ * algorithm.
+ */
 async function createP256Key(): Promise<{ readonly key: CertificateKey; readonly keyPem: string }> {
   const { subtle } = crypto;
   const algorithm = { name: "ECDSA", namedCurve: "P-256" };
@@ -63,13 +66,13 @@ async function createP256Key(): Promise<{ readonly key: CertificateKey; readonly
 }
 
 /**
- * Opens the private key of a PEM text, which must be that of `publicKey`.
+ * Opens the private key of a PEM text and checks that it belongs to `publicKey`.
  *
  * @throws RegistryError `corrupt`.
  */
 export async function openKey(keyPem: string, publicKey: PublicKey): Promise<CertificateKey> {
   const [der] = decodePem("PRIVATE KEY", keyPem);
-  if (der === undefined) throw corrupt("its key is no PEM");
+  if (der === undefined) throw corrupt("it holds no PEM key");
   const algorithm = signingAlgorithm(publicKey.algorithm);
   try {
     const handle = await crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
@@ -79,11 +82,11 @@ export async function openKey(keyPem: string, publicKey: PublicKey): Promise<Cer
     const signed = { signedBytes, signatureAlgorithm: publicKey.algorithm, signature };
     if (await isSignedBy(signed, publicKey)) return key;
   } catch (error) {
-    throw corrupt("its key is not of the kind that its certificate names", error);
+    throw corrupt("its algorithm differs from that of its certificate", error);
   } finally {
     der.fill(0);
   }
-  throw corrupt("its key does not belong to its certificate");
+  throw corrupt("it does not belong to its certificate");
 }
 
 function corrupt(reason: string, cause?: unknown): RegistryError {

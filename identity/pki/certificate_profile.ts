@@ -1,7 +1,7 @@
 /**
- * What each certificate of the registry is: one table that issuing follows and path validation holds
- * strangers to. Sources: RFC 5280 §4.2; the SPIFFE X509-SVID specification; the WebTransport
- * specification (certificates that are pinned: P-256, at most 14 days).
+ * Certificate profiles of the registry: one table that issuing follows and path validation
+ * enforces. Sources: RFC 5280 §4.2; the SPIFFE X509-SVID specification; the WebTransport
+ * specification (pinned certificates: P-256, at most 14 days).
  *
  * | profile      | key             | signs            | usage                    | life       |
  * | ------------ | --------------- | ---------------- | ------------------------ | ---------- |
@@ -18,17 +18,20 @@ import {
   SERVER_CERTIFICATE_LIFE_MS_MAX,
 } from "../../src/base/limits.ts";
 
-/** Keys that are taken, each with one way to sign: Ed25519, and ECDSA on P-256 with SHA-256. */
+/**
+ * Accepted key algorithms, each with one signature algorithm: Ed25519, and ECDSA on P-256 with
+ * SHA-256.
+ */
 export type KeyAlgorithm = "Ed25519" | "P-256";
 
-/** Bits of the key usage (RFC 5280 §4.2.1.3). */
+/** Key usage bits (RFC 5280 §4.2.1.3). */
 export const KEY_USAGE = {
   digitalSignature: 1 << 0,
   keyCertSign: 1 << 5,
   crlSign: 1 << 6,
 } as const;
 
-/** Object identifiers. Those under 2.25 are UUIDs, which nobody gives out (X.667). */
+/** Object identifiers. Those under 2.25 are UUIDs, which need no registration (X.667). */
 export const OID = {
   ed25519: "1.3.101.112",
   ecdsaWithSha256: "1.2.840.10045.4.3.2",
@@ -44,25 +47,28 @@ export const OID = {
   extendedKeyUsage: "2.5.29.37",
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
-  /** Our extension: lineage, generation and grants. */
+  /** Extension of the registry: lineage, generation and grants. */
   registryIdentity: "2.25.104914295032054983565447968617056093477",
-  /** Our usage: signs trust bundles. */
+  /** Extended key usage of the registry: signs trust bundles. */
   bundleSigning: "2.25.274094079929056292162484558201466252888",
 } as const;
 
-/** The profiles of certificates that sign no others. */
+/** Profiles of certificates that sign no other certificates. */
 export type LeafProfileName = "identity" | "server" | "bundleSigner";
 
-/** What a leaf must be. */
+/** Requirements for a leaf. */
 export interface LeafProfile {
   readonly keyAlgorithm: KeyAlgorithm;
-  /** The one extended key usage. */
+  /** The only extended key usage. */
   readonly extendedKeyUsage: string;
-  /** The longest time from its first to its last moment, ms. */
+  /** Maximum time from the start to the end of its validity, ms. */
   readonly lifeMsMax: number;
 }
 
-/** Every leaf signs things (digitalSignature) and nothing else; the table has what differs. */
+/**
+ * Profiles by name. Every leaf has the key usage digitalSignature and no other; the table holds the
+ * differences.
+ */
 export const LEAF_PROFILES: Readonly<Record<LeafProfileName, LeafProfile>> = {
   identity: {
     keyAlgorithm: "Ed25519",

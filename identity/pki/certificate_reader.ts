@@ -1,11 +1,12 @@
 /**
- * Reads one certificate (RFC 5280 §4.1) from bytes of a stranger into the facts that path validation
- * judges. What is not strict DER, not version 3, or not of the two kinds of key that are taken is
- * refused here, by code; whether what is read may be believed is decided in `path_validation.ts`.
+ * Reads one certificate (RFC 5280 §4.1) from untrusted bytes into the facts that path validation
+ * uses. Input that is not strict DER, not version 3, or does not have one of the two supported
+ * kinds of key is refused here, by code. Whether the certificate is trusted is decided in
+ * `path_validation.ts`.
  *
- * The library that writes certificates does not read those of strangers: it takes BER for DER, parts
- * too many, and one extension twice, all without a word (the tests have each), it cannot tell the
- * extensions that UUIDs name from one another, and it needs some eighty times as long.
+ * The library that writes certificates does not read untrusted ones: it silently accepts BER,
+ * trailing parts and duplicate extensions (the tests show each), it cannot tell extensions named by
+ * UUIDs apart, and it is about eighty times slower.
  */
 import { bytesEqual, toHex } from "../../src/base/bytes.ts";
 import { CERTIFICATE_BYTES_MAX } from "../../src/base/limits.ts";
@@ -21,12 +22,12 @@ import {
   type SignedStructure,
 } from "./signed_structure.ts";
 
-/** What a certificate says. Arrays are views of `der`, which nobody changes. */
+/** A parsed certificate. Arrays are views of `der`, which must not be modified. */
 export interface ParsedCertificate extends SignedStructure {
   readonly der: Uint8Array;
-  /** Hexadecimal, without leading zeros. */
+  /** Serial number in hexadecimal, without leading zeros. */
   readonly serialNumber: string;
-  /** Names in DER, compared as bytes. */
+  /** Names in DER, compared bytewise. */
   readonly issuer: Uint8Array;
   readonly subject: Uint8Array;
   /** Unix ms; valid in `[notBeforeMs, notAfterMs]`. */
@@ -37,9 +38,10 @@ export interface ParsedCertificate extends SignedStructure {
 }
 
 /**
- * Reads a certificate; any bytes give facts or a refusal, in time proportional to their number.
+ * Parses a certificate. Any bytes give a certificate or a refusal, in time proportional to their
+ * number.
  *
- * @param der kept by the result, so nobody may change it.
+ * @param der kept by the result; must not be modified.
  */
 export function readCertificate(der: Uint8Array): ParsedCertificate | CertificateRefusal {
   return readStructure(der, CERTIFICATE_BYTES_MAX, (signed) => readFields(der, signed));
@@ -55,14 +57,14 @@ function readFields(der: Uint8Array, signed: OpenStructure): ParsedCertificate {
     throw new DerError("the serial number must have 1 to 20 bytes and not be zero");
   }
   if (!bytesEqual(fields.whole(DER_TAG.sequence), algorithmBytes)) {
-    throw new DerError("it names two algorithms");
+    throw new DerError("it names two different signature algorithms");
   }
   const issuer = readName(fields);
   const validity = fields.inside(DER_TAG.sequence);
   const notBeforeMs = validity.time();
   const notAfterMs = validity.time();
   validity.finish();
-  if (notAfterMs < notBeforeMs) throw new DerError("it ends before it begins");
+  if (notAfterMs < notBeforeMs) throw new DerError("its validity ends before it begins");
   const subject = readName(fields);
   const publicKey = readPublicKey(fields);
   const wrapper = fields.inside(contextConstructed(3));

@@ -1,64 +1,64 @@
 /**
- * Why a certificate is not believed, by code: for tests, counters and logs. Whoever showed it gets
- * `unauthenticated` and the words.
+ * Reasons why a certificate is not trusted, by code: for tests, counters and logs. The peer that
+ * presented it receives `unauthenticated` and the message.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 
-/** The closed set of reasons. */
+/** The closed set of certificate faults. */
 export type CertificateFault =
-  /** Beyond a limit of size or number. */
+  /** A size or number exceeds its limit. */
   | "too_large"
-  /** Not strict DER, or not a certificate of version 3. */
+  /** Not strict DER, or not an X.509 version 3 certificate. */
   | "malformed"
-  /** A key or a signature of a kind that is not taken. */
+  /** A key or signature of an unsupported algorithm. */
   | "algorithm"
-  /** A key under which one signature fits many messages. */
+  /** A key under which one signature is valid for many messages. */
   | "weak_key"
-  /** No certificate at all, or more than a path may have. */
+  /** No certificate, or more than a path may have. */
   | "path_size"
-  /** Not signed by what follows it, or by anything that is trusted. */
+  /** Issued neither by the certificate that follows it nor by a trusted CA. */
   | "unknown_issuer"
-  /** The signature is not that of the issuer's key. */
+  /** The signature was not made by the issuer's key. */
   | "signature"
   | "not_yet_valid"
   | "expired"
-  /** Lives longer than its kind may, or than its issuer. */
+  /** Valid for longer than its profile allows, or beyond its issuer's expiry. */
   | "lifetime"
-  /** A certificate that signs another, but is no CA. */
+  /** A certificate that signs another one but is not a CA. */
   | "not_a_ca"
-  /** A CA where a leaf must be. */
+  /** A CA in the place of the leaf. */
   | "leaf_is_ca"
   | "path_length"
   | "key_usage"
   | "extended_key_usage"
   | "critical_extension"
   | "name_constraints"
-  /** Not exactly one SPIFFE id, or names that its kind does not have. */
+  /** Not exactly one SPIFFE id, or names that the profile does not allow. */
   | "names"
   | "trust_domain"
-  /** The issuer speaks for another region. */
+  /** The issuer belongs to another region. */
   | "region";
 
-/** A refusal. */
+/** A refused certificate. */
 export interface CertificateRefusal {
   readonly fault: CertificateFault;
-  /** What is wrong, for people; never more than a line. */
+  /** Description for people; at most one line. */
   readonly message: string;
 }
 
-/** Makes a refusal. */
+/** Creates a refusal. */
 export function refusal(fault: CertificateFault, message: string): CertificateRefusal {
   return { fault, message };
 }
 
-/** True for a refusal, false for what was read or found instead. */
+/** Reports whether a result is a refusal. */
 export function isRefusal<T extends object>(
   result: T | CertificateRefusal,
 ): result is CertificateRefusal {
   return "fault" in result;
 }
 
-/** The refusal as it is told to whoever showed the certificate. */
+/** Converts a refusal to the error for the peer that presented the certificate. */
 export function refusedCertificate({ fault, message }: CertificateRefusal): RegistryError {
   return new RegistryError("unauthenticated", `Certificate is refused (${fault}): ${message}`, {
     field: "certificate",

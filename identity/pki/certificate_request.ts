@@ -1,8 +1,7 @@
 /**
- * Certificate requests (PKCS #10, RFC 2986): the public key that a certificate is wanted for, signed by
- * its private one, so that nobody is given a certificate for a key that is not theirs. Everything
- * else that a certificate says is the authority's to decide: a request's subject is empty, and its
- * attributes are not looked at.
+ * Certificate requests (PKCS #10, RFC 2986): a public key signed by its private key, so that nobody
+ * gets a certificate for a key that they do not hold. The authority decides everything else in a
+ * certificate: a request's subject is empty and its attributes are ignored.
  */
 import { CERTIFICATE_REQUEST_BYTES_MAX } from "../../src/base/limits.ts";
 import { type CertificateRefusal, isRefusal, refusal } from "./certificate_refusal.ts";
@@ -17,17 +16,17 @@ import {
   readStructure,
 } from "./signed_structure.ts";
 
-/** Makes the request for a key. @returns DER, which the caller owns. */
+/** Creates the certificate request for a key. @returns DER, owned by the caller. */
 export async function createCertificateRequest(key: SigningKey): Promise<Uint8Array> {
-  // Whoever only checks requests does without the library.
+  // Loaded on demand, so that code that only checks requests does not load the library.
   const { writeCertificateRequest } = await import("./certificate_writer.ts");
   return await writeCertificateRequest(key);
 }
 
 /**
- * The key of a request that its owner signed.
+ * Checks that a request is signed by the key that it contains.
  *
- * @returns 32 bytes of an Ed25519 key, which the caller owns, or why there is none.
+ * @returns the Ed25519 key, 32 bytes owned by the caller, or the reason for refusal.
  */
 export async function checkCertificateRequest(
   der: Uint8Array,
@@ -42,7 +41,7 @@ export async function checkCertificateRequest(
   const fault = publicKeyFault(bytes);
   if (fault !== undefined) return refusal("weak_key", `its key is ${fault}`);
   if (!(await isSignedBy(request, request.publicKey))) {
-    return refusal("signature", "it is not signed by the key that it is for");
+    return refusal("signature", "it is not signed by the key that it contains");
   }
   return { publicKey: bytes.slice() };
 }

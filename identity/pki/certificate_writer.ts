@@ -1,10 +1,11 @@
 /**
- * Makes certificates and requests for them, by `@peculiar/x509`: what `certificate_reader.ts` and
- * `certificate_request.ts` read, signed. Equal contents under an Ed25519 key give equal bytes, so that
- * a certificate can be made again instead of being kept; frozen vectors hold the library to that.
+ * Creates and signs certificates and certificate requests with `@peculiar/x509`, in the form that
+ * `certificate_reader.ts` and `certificate_request.ts` read. Equal contents under an Ed25519 key
+ * give equal bytes, so a certificate can be recreated instead of being stored; frozen vectors
+ * verify that of the library.
  *
- * Every choice is passed in. Where a serial number or a validity were missing, the library would take
- * the machine's chance and clock.
+ * The caller supplies every value. Without a serial number or a validity the library would use its
+ * own randomness and the machine's clock.
  */
 import { assert } from "../../src/base/assert.ts";
 import { concatBytes, fromHex, toHex } from "../../src/base/bytes.ts";
@@ -20,26 +21,26 @@ import {
   X509CertificateGenerator,
 } from "./x509_library.ts";
 
-/** What a certificate is to say. */
+/** Contents of a certificate to create. */
 export interface CertificateContents {
-  /** 1 to 20 bytes, the first of them in `[01, 7f]`. */
+  /** Serial number: 1 to 20 bytes, the first of them in `[01, 7f]`. */
   readonly serialNumber: Uint8Array;
-  /** The common name of its subject, at most 64 characters. */
+  /** Common name of the subject, at most 64 characters. */
   readonly commonName: string;
   /** Unix ms, whole seconds. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly publicKey: PublicKey;
-  /** What is left out is not in the certificate; the key identifiers are filled in. */
+  /** Extensions; omitted ones are not written. The key identifiers are added. */
   readonly extensions: ExtensionContents;
 }
 
 /**
- * Makes and signs a certificate.
+ * Creates and signs a certificate.
  *
- * @param issuer the CA whose key it is; `undefined`: the certificate is signed by its own key.
- * @returns DER, which the caller owns.
- * @throws RegistryError `invalid_argument` for grants that are none.
+ * @param issuer the CA that owns `key`; `undefined`: the certificate is self-signed.
+ * @returns DER, owned by the caller.
+ * @throws RegistryError `invalid_argument` for invalid grants.
  */
 export async function writeCertificate(
   contents: CertificateContents,
@@ -47,7 +48,10 @@ export async function writeCertificate(
   issuer?: ParsedCertificate,
 ): Promise<Uint8Array> {
   const { length, 0: first = 0 } = contents.serialNumber;
-  assert(length <= 20 && first > 0 && first < 0x80, "A serial number is positive and in bounds");
+  assert(
+    length <= 20 && first > 0 && first < 0x80,
+    "A serial number must be positive and have at most 20 bytes",
+  );
   const subject = nameOf(contents.commonName);
   const certificate = await X509CertificateGenerator.create({
     serialNumber: toHex(contents.serialNumber),
@@ -66,7 +70,10 @@ export async function writeCertificate(
   return new Uint8Array(certificate.rawData);
 }
 
-/** Makes the request for a key, without subject or attributes. @returns DER, which the caller owns. */
+/**
+ * Creates the certificate request for a key, without subject or attributes. @returns DER, owned by
+ * the caller.
+ */
 export async function writeCertificateRequest(key: SigningKey): Promise<Uint8Array> {
   const request = await Pkcs10CertificateRequestGenerator.create({
     keys: { publicKey: key.verifying.handle, privateKey: key.handle },
@@ -75,18 +82,21 @@ export async function writeCertificateRequest(key: SigningKey): Promise<Uint8Arr
   return new Uint8Array(request.rawData);
 }
 
-/** A key's identifier: the first 160 bits of the SHA-256 of its bytes (RFC 7093 §2, method 1). */
+/**
+ * Returns a key's identifier: the first 160 bits of the SHA-256 of its bytes (RFC 7093 §2, method
+ * 1).
+ */
 export async function keyIdOf(key: PublicKey): Promise<Uint8Array> {
   const hash = await crypto.subtle.digest("SHA-256", new Uint8Array(key.bytes));
   return new Uint8Array(hash, 0, 20);
 }
 
-/** A name of one common name; empty text gives the empty name. */
+/** Returns a name with one common name, or the empty name for an empty text. */
 function nameOf(commonName: string): Name {
   return new Name(commonName === "" ? [] : [{ [OID.commonName]: [{ utf8String: commonName }] }]);
 }
 
-/** SubjectPublicKeyInfo up to the key's bytes (RFC 8410 §4, RFC 5480 §2.1.1). */
+/** DER prefixes of SubjectPublicKeyInfo; the key's bytes follow (RFC 8410 §4, RFC 5480 §2.1.1). */
 const SPKI_PREFIX: Readonly<Record<KeyAlgorithm, Uint8Array>> = {
   "Ed25519": fromHex("302a300506032b6570032100")!,
   "P-256": fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200")!,

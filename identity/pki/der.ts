@@ -1,11 +1,12 @@
 /**
- * A strict reader of DER (X.690 §10): definite lengths in their shortest form, nothing beyond the
- * end, one encoding a value. Certificates come from strangers, and libraries that also read BER see
- * two meanings in one certificate, or a thousand levels of nesting. This one looks at each byte once,
- * allocates nothing but results, and refuses by {@link DerError}. What we write, a library writes.
+ * A strict DER reader (X.690 §10): definite lengths in their shortest form, nothing beyond the end,
+ * one encoding for each value. Certificates are untrusted input; a library that also accepts BER
+ * can read one certificate in two ways, or descend a thousand levels of nesting. This reader visits
+ * each byte once, allocates only results, and reports faults by {@link DerError}. DER is written by
+ * a library.
  */
 
-/** Universal tags, and those of constructed values. */
+/** Universal tags; those of SEQUENCE and SET include the constructed bit. */
 export const DER_TAG = {
   boolean: 0x01,
   integer: 0x02,
@@ -19,22 +20,25 @@ export const DER_TAG = {
   set: 0x31,
 } as const;
 
-/** The context-specific tag `[number]`, primitive. */
+/** Returns the primitive context-specific tag `[number]`. */
 export function contextTag(number: number): number {
   return 0x80 | number;
 }
 
-/** The context-specific tag `[number]`, constructed. */
+/** Returns the constructed context-specific tag `[number]`. */
 export function contextConstructed(number: number): number {
   return 0xa0 | number;
 }
 
-/** The bytes are not DER, or not what was expected there. Caught where a structure is read whole. */
+/**
+ * Error for bytes that are not DER, or not the expected element. Callers that read a complete
+ * structure catch it.
+ */
 export class DerError extends Error {
   override readonly name = "DerError";
 }
 
-/** An element: its tag, and where its header, its content and its end are. */
+/** An element: its tag, and the offsets of its header, content and end. */
 export interface DerElement {
   readonly tag: number;
   readonly start: number;
@@ -42,10 +46,10 @@ export interface DerElement {
   readonly end: number;
 }
 
-/** Longest object identifier, in bytes: arcs of UUIDs take 19. */
+/** Maximum size of an object identifier in bytes; a UUID arc takes 19. */
 const OID_BYTES_MAX = 32;
 
-/** Reads the elements of `[lo, hi)` in order. The bytes stay the caller's. */
+/** Reader of the elements in `[lo, hi)`, in order. The caller keeps ownership of the bytes. */
 export class DerReader {
   readonly bytes: Uint8Array;
   #at: number;
@@ -57,22 +61,22 @@ export class DerReader {
     this.#hi = hi;
   }
 
-  /** True where nothing is left. */
+  /** Whether all elements have been read. */
   get done(): boolean {
     return this.#at === this.#hi;
   }
 
-  /** The tag of the next element; -1 where nothing is left. */
+  /** The tag of the next element; -1 at the end. */
   get nextTag(): number {
     return this.done ? -1 : this.bytes[this.#at]!;
   }
 
-  /** Refuses what is left over. */
+  /** Refuses bytes that are left over. */
   finish(): void {
-    if (!this.done) throw new DerError(`${this.#hi - this.#at} bytes too many`);
+    if (!this.done) throw new DerError(`${this.#hi - this.#at} trailing bytes`);
   }
 
-  /** The next element, which must have this tag. */
+  /** Reads the next element, which must have this tag. */
   element(tag: number): DerElement {
     const start = this.#at;
     if (this.nextTag !== tag) {
@@ -80,35 +84,37 @@ export class DerReader {
     }
     const contentStart = this.#lengthEnd(start + 1);
     this.#at = contentStart + this.#length;
-    if (this.#at > this.#hi) throw new DerError(`the element at byte ${start} ends too late`);
+    if (this.#at > this.#hi) {
+      throw new DerError(`the element at byte ${start} exceeds its container`);
+    }
     return { tag, start, contentStart, end: this.#at };
   }
 
-  /** The next element, whatever its tag. */
+  /** Reads the next element, whatever its tag. */
   any(): DerElement {
     if (this.done) throw new DerError("an element is missing");
-    // Tags above 30 take more bytes; nothing that is read here has one.
+    // Tags above 30 take more bytes; no structure read here has one.
     if ((this.nextTag & 0x1f) === 0x1f) throw new DerError(`byte ${this.#at} is a long tag`);
     return this.element(this.nextTag);
   }
 
-  /** A reader of the next element's content. */
+  /** Returns a reader of the next element's content. */
   inside(tag: number): DerReader {
     return this.within(this.element(tag));
   }
 
-  /** A reader of an element's content. */
+  /** Returns a reader of an element's content. */
   within({ contentStart, end }: DerElement): DerReader {
     return new DerReader(this.bytes, contentStart, end);
   }
 
-  /** The content of the next element: a view. */
+  /** Returns the content of the next element, as a view. */
   content(tag: number): Uint8Array {
     const { contentStart, end } = this.element(tag);
     return this.bytes.subarray(contentStart, end);
   }
 
-  /** The next element with its header: a view. */
+  /** Returns the next element with its header, as a view. */
   whole(tag: number): Uint8Array {
     const { start, end } = this.element(tag);
     return this.bytes.subarray(start, end);
@@ -122,18 +128,18 @@ export class DerReader {
     return content[0] === 0xff;
   }
 
-  /** The bytes of an integer that is not negative, without the leading zero: a view. */
+  /** Returns the bytes of an integer that is not negative, without the leading zero, as a view. */
   unsignedBytes(tag: number = DER_TAG.integer): Uint8Array {
     const content = this.content(tag);
     if (content.length === 0 || content[0]! >= 0x80) throw new DerError("an integer is negative");
     if (content.length > 1 && content[0] === 0) {
-      if (content[1]! < 0x80) throw new DerError("an integer has a needless zero");
+      if (content[1]! < 0x80) throw new DerError("an integer has a redundant leading zero");
       return content.subarray(1);
     }
     return content;
   }
 
-  /** An integer in `[0, max]`; `max` at most 2^48. */
+  /** Reads an integer in `[0, max]`; `max` is at most 2^48. */
   unsigned(max: number): number {
     const bytes = this.unsignedBytes();
     let value = bytes.length > 6 ? Infinity : 0;
@@ -142,19 +148,21 @@ export class DerReader {
     return value;
   }
 
-  /** An object identifier in dotted form. */
+  /** Reads an object identifier in dotted form. */
   oid(): string {
     return formatOid(this.content(DER_TAG.oid));
   }
 
-  /** The bytes of a bit string with no unused bits: a view. */
+  /** Returns the bytes of a bit string without unused bits, as a view. */
   bitStringBytes(): Uint8Array {
     const content = this.content(DER_TAG.bitString);
     if (content[0] !== 0) throw new DerError("a bit string must have whole bytes");
     return content.subarray(1);
   }
 
-  /** A named bit list of up to 16 bits (X.690 §11.2.2): the first bit is bit 0 of the result. */
+  /**
+   * Reads a named bit list of up to 16 bits (X.690 §11.2.2); the first bit is bit 0 of the result.
+   */
   namedBits(): number {
     const content = this.content(DER_TAG.bitString);
     const unused = content[0];
@@ -172,7 +180,7 @@ export class DerReader {
     return bits;
   }
 
-  /** Text of printable ASCII without spaces (IA5String as names use it). */
+  /** Reads printable ASCII text without spaces (IA5String as names use it). */
   ascii(tag: number): string {
     const content = this.content(tag);
     let text = "";
@@ -183,7 +191,10 @@ export class DerReader {
     return text;
   }
 
-  /** A time as RFC 5280 §4.1.2.5 wants it: UTCTime until 2049, GeneralizedTime from 2050; Unix ms. */
+  /**
+   * Reads a time as RFC 5280 §4.1.2.5 requires: UTCTime until 2049, GeneralizedTime from 2050.
+   * Returns Unix ms.
+   */
   time(): number {
     const isShort = this.nextTag === DER_TAG.utcTime;
     const text = this.ascii(isShort ? DER_TAG.utcTime : DER_TAG.generalizedTime);
@@ -197,14 +208,14 @@ export class DerReader {
     const [month, day, hour, minute, second] = text.slice(digits - 10, digits).match(/../g)!;
     const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
     const unixMs = Date.parse(iso);
-    // A date that does not exist (30 February) is carried over by some parsers.
+    // Some parsers carry a date that does not exist (30 February) over to the next month.
     if (Number.isNaN(unixMs) || new Date(unixMs).toISOString() !== iso) throw notATime(text);
     return unixMs;
   }
 
   #length = 0;
 
-  /** Reads the length at `at` into `#length`; where the content begins. */
+  /** Reads the length at `at` into `#length` and returns the offset of the content. */
   #lengthEnd(at: number): number {
     const first = at < this.#hi ? this.bytes[at]! : -1;
     if (first >= 0 && first < 0x80) {
@@ -212,7 +223,7 @@ export class DerReader {
       return at + 1;
     }
     const count = first - 0x80;
-    // 0x80 is the indefinite length of BER; three bytes hold more than any limit allows.
+    // 0x80 is the indefinite length of BER; three bytes already express more than any limit allows.
     if (count < 1 || count > 3 || at + count >= this.#hi) {
       throw new DerError(`byte ${at} must be a definite length`);
     }
@@ -226,7 +237,7 @@ export class DerReader {
   }
 }
 
-/** The dotted form of an object identifier's content. */
+/** Returns the dotted form of an object identifier's content. */
 function formatOid(content: Uint8Array): string {
   if (content.length === 0 || content.length > OID_BYTES_MAX) {
     throw new DerError(`an object identifier must have 1 to ${OID_BYTES_MAX} bytes`);
@@ -242,7 +253,7 @@ function formatOid(content: Uint8Array): string {
     arcs.push(arc);
     arc = 0n;
   }
-  if (!isFirst) throw new DerError("an object identifier is cut");
+  if (!isFirst) throw new DerError("an object identifier is truncated");
   const [head, ...rest] = arcs;
   const root = head! < 80n ? head! / 40n : 2n;
   return [root, head! - root * 40n, ...rest].join(".");

@@ -1,17 +1,18 @@
 /**
- * Ed25519 (RFC 8032), with one verdict everywhere. Libraries disagree about encodings that are not
- * canonical, points of small order and the cofactor, so each input is first held to what none of
- * them disputes: `S < L`, `A` and `R` encoded canonically and not of small order. Past that check
- * the runtime decides, by the equation without cofactor, [S]B = R + [k]A, on Deno and Node alike.
+ * Ed25519 (RFC 8032) with the same verdict on every runtime. Libraries disagree about encodings
+ * that are not canonical, points of small order and the cofactor. Each input is therefore first
+ * restricted to the subset on which they agree: `S < L`, and `A` and `R` encoded canonically and
+ * not of small order. Inputs that pass are decided by the runtime, on Deno and Node alike, by the
+ * equation without cofactor: [S]B = R + [k]A.
  *
- * Private keys stay in WebCrypto, which never gives them back. Signatures are verified by
- * `node:crypto`, at once: WebCrypto would take them to another thread and back, which doubles the
- * cost, and whose turn that is no simulation can decide.
+ * Private keys stay in WebCrypto and cannot be exported. Signatures are verified synchronously by
+ * `node:crypto`: WebCrypto would pass them to another thread, which doubles the cost, and a
+ * simulation could not control the order of completion.
  *
- * {@link verifyAgreed} gives the same verdict from pure arithmetic, for what replicas must agree on
- * whatever they run on. Public keys with a component of small order are refused where a key is
- * enrolled ({@link publicKeyFault}): that check costs a multiplication, and a signer that makes such
- * a key harms nobody else.
+ * {@link verifyAgreed} gives the same verdict by pure arithmetic, for decisions on which replicas
+ * must agree whatever runtime they use. Public keys with a component of small order are refused
+ * when a key is enrolled ({@link publicKeyFault}) and not at each verification: the check costs a
+ * multiplication, and a signer who makes such a key harms nobody else.
  */
 import { Point } from "@noble/ed25519";
 import { Buffer } from "node:buffer";
@@ -21,17 +22,17 @@ import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
 import { decodeBase64url } from "../tokens/base64url.ts";
 
-/** Bytes of a public key, of the seed that a private key is, and of a signature. */
+/** Sizes in bytes of a public key, of the seed that is the private key, and of a signature. */
 export const PUBLIC_KEY_BYTES = 32;
 export const SEED_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 
 const ALGORITHM = "Ed25519";
-/** The order of the base point, and the prime of the field. */
+/** The order of the base point and the prime of the field. */
 const L = 0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3edn;
 const P = 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffedn;
 
-/** What is wrong with an encoded point. */
+/** Faults of an encoded point. */
 export type PointFault =
   | "length"
   | "not_canonical"
@@ -39,23 +40,23 @@ export type PointFault =
   | "not_on_curve"
   | "mixed_order";
 
-/** A public key, and its handle for libraries; {@link verifyMessage} needs the bytes alone. */
+/** A public key with its WebCrypto handle; {@link verifyMessage} needs the bytes alone. */
 export interface VerifyingKey {
-  /** 32 bytes; nobody changes them. */
+  /** 32 bytes; must not be modified. */
   readonly bytes: Uint8Array;
   readonly handle: CryptoKey;
 }
 
-/** A private key, which no code can read back, with its public one. */
+/** A private key that cannot be exported, with its public key. */
 export interface SigningKey {
   readonly verifying: VerifyingKey;
   readonly handle: CryptoKey;
 }
 
 /**
- * A new key from 32 bytes of `entropy`.
+ * Generates a key from 32 bytes of `entropy`.
  *
- * @returns the key, and its seed for the caller to keep in a private file or to overwrite.
+ * @returns the key, and its seed, which the caller must store in a private file or overwrite.
  */
 export async function generateSigningKey(
   entropy: Entropy,
@@ -66,7 +67,7 @@ export async function generateSigningKey(
 }
 
 /**
- * The key of a seed (RFC 8032 §5.1.5).
+ * Returns the key of a seed (RFC 8032 §5.1.5).
  *
  * @param seed 32 bytes, copied.
  */
@@ -88,18 +89,18 @@ export async function signingKeyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   }
 }
 
-/** `PrivateKeyInfo` of an Ed25519 seed up to the seed itself (RFC 8410 §7). */
+/** DER prefix of an Ed25519 `PrivateKeyInfo`; the seed follows (RFC 8410 §7). */
 const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32);
 
 /**
- * A public key from its 32 bytes, copied.
+ * Imports a public key from its 32 bytes, which are copied.
  *
- * @throws RegistryError `unauthenticated` where the encoding is not canonical, the point of small
- * order, or no point at all.
+ * @throws RegistryError `unauthenticated` if the encoding is not canonical, the point is of small
+ * order, or the bytes are not a point.
  */
 export async function verifyingKey(bytes: Uint8Array): Promise<VerifyingKey> {
   let fault = encodedPointFault(bytes);
-  // Some runtimes take 32 bytes that are no point, and refuse each signature instead.
+  // Some runtimes accept 32 bytes that are not a point, and then reject every signature.
   if (fault === undefined && decodePoint(bytes) === undefined) fault = "not_on_curve";
   if (fault !== undefined) {
     throw new RegistryError(
@@ -113,15 +114,15 @@ export async function verifyingKey(bytes: Uint8Array): Promise<VerifyingKey> {
   return { bytes: own, handle };
 }
 
-/** Signs a message. @returns 64 bytes that the caller owns. */
+/** Signs a message. @returns 64 bytes, owned by the caller. */
 export async function signMessage(key: SigningKey, message: Uint8Array): Promise<Uint8Array> {
   const own = new Uint8Array(message);
   return new Uint8Array(await crypto.subtle.sign(ALGORITHM, key.handle, own));
 }
 
 /**
- * True where `signature` is the key's over `message`. Any bytes give a verdict, never an error.
- * Synchronous; some 50 µs.
+ * Reports whether `signature` is a valid signature of `message` by the key. Any bytes give a
+ * verdict, never an error. Synchronous; about 50 µs.
  */
 export function verifyMessage(
   publicKey: Uint8Array,
@@ -135,7 +136,7 @@ export function verifyMessage(
   return key !== undefined && verify(null, message, key, signature);
 }
 
-/** `SubjectPublicKeyInfo` of an Ed25519 key up to the key itself (RFC 8410 §4). */
+/** DER prefix of an Ed25519 `SubjectPublicKeyInfo`; the key follows (RFC 8410 §4). */
 const SPKI_PREFIX = Uint8Array.of(48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0);
 
 function openPublicKey(bytes: Uint8Array): KeyObject | undefined {
@@ -143,14 +144,15 @@ function openPublicKey(bytes: Uint8Array): KeyObject | undefined {
   try {
     return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
   } catch {
-    // Some runtimes take bytes that are no point of the curve, and refuse its signatures instead.
+    // Some runtimes reject bytes that are not a point here; others accept them and reject each
+    // signature.
     return undefined;
   }
 }
 
 /**
- * The verdict of {@link verifyMessage} from arithmetic alone, at some ten times its cost: for what
- * every replica must decide alike, whatever runtime it has. Synchronous.
+ * Returns the verdict of {@link verifyMessage} by arithmetic alone, at about ten times the cost:
+ * for decisions that every replica must make alike, whatever its runtime. Synchronous.
  */
 export function verifyAgreed(
   publicKey: Uint8Array,
@@ -171,8 +173,8 @@ export function verifyAgreed(
 }
 
 /**
- * What forbids a public key to be enrolled, `undefined` where nothing does: beyond what a signature's
- * check refuses, a component of small order.
+ * Returns the fault that forbids enrolling a public key, or `undefined`. In addition to the checks
+ * made when a signature is verified, it refuses keys with a component of small order.
  */
 export function publicKeyFault(bytes: Uint8Array): PointFault | undefined {
   const fault = encodedPointFault(bytes);
@@ -182,7 +184,10 @@ export function publicKeyFault(bytes: Uint8Array): PointFault | undefined {
   return point.isTorsionFree() ? undefined : "mixed_order";
 }
 
-/** What is wrong with a signature before any arithmetic; `undefined`: nothing. */
+/**
+ * Returns the fault of a signature that its bytes alone reveal, without curve arithmetic, or
+ * `undefined`.
+ */
 export function signatureFault(signature: Uint8Array): PointFault | "scalar" | undefined {
   if (signature.length !== SIGNATURE_BYTES) return "length";
   if (!isBelow(signature, 32, ORDER_BYTES)) return "scalar";
@@ -190,15 +195,16 @@ export function signatureFault(signature: Uint8Array): PointFault | "scalar" | u
 }
 
 /**
- * What is wrong with an encoded point as far as its bytes tell: its length, a coordinate that is not
- * reduced, or one of the eight points of small order, under either sign.
+ * Returns the fault of an encoded point that its bytes alone reveal: a wrong length, a coordinate
+ * that is not reduced, or one of the eight points of small order, with either sign.
  */
 export function encodedPointFault(bytes: Uint8Array): PointFault | undefined {
   if (bytes.length !== PUBLIC_KEY_BYTES) return "length";
   const y = new Uint8Array(bytes);
   y[31]! &= 0x7f;
   if (!isBelow(y, 0, PRIME_BYTES)) return "not_canonical";
-  // That zero has no sign matters for y = 1 and y = -1 alone, which are of small order anyway.
+  // The rule that zero has no sign concerns only y = 1 and y = -1, which are refused as small
+  // order.
   for (const small of SMALL_ORDER_Y) {
     if (small.every((byte, index) => byte === y[index])) return "small_order";
   }
@@ -209,12 +215,12 @@ function decodePoint(bytes: Uint8Array): Point | undefined {
   try {
     return Point.fromBytes(bytes, false);
   } catch {
-    // It throws where no point has that coordinate, which is an answer here and not an error.
+    // It throws if no point has that coordinate; that is a verdict, not an error.
     return undefined;
   }
 }
 
-/** True where the 32 bytes at `start`, least significant first, are below `bound`. */
+/** Reports whether the 32 bytes at `start`, least significant first, are below `bound`. */
 function isBelow(bytes: Uint8Array, start: number, bound: Uint8Array): boolean {
   for (let index = 31; index >= 0; index--) {
     const difference = bytes[start + index]! - bound[index]!;
@@ -241,7 +247,10 @@ function bytesOf(value: bigint): Uint8Array {
 
 const ORDER_BYTES = bytesOf(L);
 const PRIME_BYTES = bytesOf(P);
-/** y of the points of order 1, 2, 4 and 8 (two of each sign share one); CCTV, Ed25519, README. */
+/**
+ * y of the points of order 1, 2, 4 and 8; points that differ only in sign share one. Source: CCTV,
+ * Ed25519, README.
+ */
 const SMALL_ORDER_Y: readonly Uint8Array[] = [
   1n,
   P - 1n,

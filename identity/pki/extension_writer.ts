@@ -1,8 +1,9 @@
 /**
- * The extensions of a certificate as the library takes them: what `certificate_extensions.ts` reads,
- * the other way. Its own classes make those that it has in the form wanted. Names it takes as text
- * and would make addresses anew of it, and name constraints and our own extension it does not know:
- * these are put together of its ASN.1 elements.
+ * Converts certificate contents to the extension objects of the library; the inverse of
+ * `certificate_extensions.ts`. The library's own classes are used where they produce the wanted
+ * form. Names, name constraints and the registry's extension are built from its ASN.1 elements: the
+ * library takes names as text only and would reformat addresses, and it does not know the other
+ * two.
  */
 import {
   type BaseBlock,
@@ -34,7 +35,7 @@ import {
   SubjectKeyIdentifierExtension,
 } from "./x509_library.ts";
 
-/** What the extensions of a certificate are to say. */
+/** Contents of a certificate's extensions. */
 export type ExtensionContents = {
   readonly [
     Name in Exclude<
@@ -44,16 +45,17 @@ export type ExtensionContents = {
   ]?: CertificateExtensions[Name] | undefined;
 };
 
-/** Whose key a certificate is for, and whose key signs it; `undefined`: it signs itself. */
+/** Key identifiers of the subject and of the issuer; issuer `undefined`: self-signed. */
 export interface KeyIds {
   readonly subject: Uint8Array;
   readonly issuer: Uint8Array | undefined;
 }
 
 /**
- * The extensions in the order in which they are written; what is left out of `contents` is not there.
+ * Returns the extensions in the order in which they are written; those absent from `contents` are
+ * omitted.
  *
- * @throws RegistryError `invalid_argument` for grants that are none.
+ * @throws RegistryError `invalid_argument` for invalid grants.
  */
 export function extensionsOf(contents: ExtensionContents, keyIds: KeyIds): Extension[] {
   const { extendedKeyUsage, keyUsage, names, nameConstraints, registryIdentity } = contents;
@@ -98,7 +100,7 @@ function subtreesOf({ permitted, excluded }: NameConstraints): Sequence {
   return new Sequence({ value: [...list(0, permitted), ...list(1, excluded)] });
 }
 
-/** What the library calls the class of context-specific tags. */
+/** The library's number of the context-specific tag class. */
 const CONTEXT_CLASS = 3;
 
 function generalName(form: keyof typeof GENERAL_NAME_TAG, value: string | Uint8Array): Primitive {
@@ -109,7 +111,7 @@ function generalName(form: keyof typeof GENERAL_NAME_TAG, value: string | Uint8A
   });
 }
 
-/** RegistryIdentity, as `identity_extension.ts` gives it. */
+/** Returns the RegistryIdentity structure defined in `identity_extension.ts`. */
 function registryIdentityOf({ lineage, generation, grants }: RegistryIdentity): Sequence {
   const { domains, gateways, credentialHashes } = checkGrants(grants);
   return new Sequence({

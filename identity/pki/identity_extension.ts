@@ -1,7 +1,7 @@
 /**
- * The extension by which a leaf says what the registry knows of its owner: the lineage, its
- * generation, and the grants. Not critical, so that TLS stacks pass over it; path validation wants it
- * in every identity.
+ * The certificate extension with the registry's data about the holder: the lineage, its generation,
+ * and the grants. It is not critical, so that TLS stacks ignore it; path validation requires it in
+ * every identity.
  *
  * ```
  * RegistryIdentity ::= SEQUENCE {
@@ -19,11 +19,11 @@ import { formatUuid, parseUuid, UUID_BYTES } from "../../src/base/uuid.ts";
 import { canonicalDomain } from "../../src/record/domain.ts";
 import { DER_TAG, DerError, DerReader } from "./der.ts";
 
-/** What the extension says. */
+/** Contents of the extension. */
 export interface RegistryIdentity {
-  /** The identity's number in the system group, `[1, 2^32)`. */
+  /** Number of the identity in the system group, `[1, 2^32)`. */
   readonly lineage: number;
-  /** How many leaves of the lineage were issued before, plus 1. */
+  /** Number of leaves of the lineage issued before, plus 1. */
   readonly generation: number;
   readonly grants: Grants;
 }
@@ -32,8 +32,8 @@ const IA5_STRING = 0x16;
 const UINT32_MAX = 0xffff_ffff;
 
 /**
- * Checks grants as a token or certificate may carry them: domains in canonical form, after `*.` where
- * they stand for all below; gateways as lower-case UUIDs; neither too many.
+ * Returns `grants` if a token or certificate may carry them: domains in canonical form, prefixed by
+ * `*.` for all names below; gateways as lower-case UUIDs; neither list beyond its limit.
  *
  * @throws RegistryError `invalid_argument`.
  */
@@ -61,11 +61,13 @@ export function readRegistryIdentity(bytes: Uint8Array): RegistryIdentity {
   outer.finish();
   const lineage = fields.unsigned(UINT32_MAX);
   const generation = fields.unsigned(UINT32_MAX);
-  if (lineage === 0 || generation === 0) throw new DerError("lineage and generation begin at 1");
+  if (lineage === 0 || generation === 0) {
+    throw new DerError("lineage and generation must be at least 1");
+  }
   const domains = readList(fields, GRANT_DOMAINS_MAX, (list) => list.ascii(IA5_STRING));
   const gateways = readList(fields, GRANT_GATEWAYS_MAX, readGateway);
   const credentialHashes = !fields.done;
-  if (credentialHashes && !fields.boolean()) throw new DerError("a default is written out");
+  if (credentialHashes && !fields.boolean()) throw new DerError("a default value is encoded");
   fields.finish();
   try {
     const grants = { domains, gateways, ...(credentialHashes && { credentialHashes }) };
@@ -86,7 +88,9 @@ function readList<T>(fields: DerReader, max: number, read: (list: DerReader) => 
   const list = fields.inside(DER_TAG.sequence);
   const items: T[] = [];
   while (!list.done) {
-    if (items.length === max) throw new DerError(`a list of grants has more than ${max}`);
+    if (items.length === max) {
+      throw new DerError(`a list of grants must have at most ${max} entries`);
+    }
     items.push(read(list));
   }
   return items;

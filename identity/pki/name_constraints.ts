@@ -1,7 +1,7 @@
 /**
- * Name constraints (RFC 5280 §4.2.1.10): which names a CA may speak for. Host names, IP addresses and
- * the hosts of URIs are understood; a constraint of any other form is refused whole, for a rule that
- * is not understood cannot be kept.
+ * Name constraints (RFC 5280 §4.2.1.10): the names for which a CA may issue certificates. Host
+ * names, IP addresses and hosts of URIs are supported. A constraint of any other form is refused,
+ * because a rule that is not understood cannot be enforced.
  */
 import { CERTIFICATE_NAMES_MAX } from "../../src/base/limits.ts";
 import { contextConstructed, contextTag, DER_TAG, DerError, DerReader } from "./der.ts";
@@ -14,18 +14,21 @@ export interface CertificateNames {
   readonly uris: readonly string[];
 }
 
-/** One subtree. An IP subtree is address and mask, 8 or 32 bytes. */
+/** A subtree of names. An IP subtree is an address and a mask, 8 or 32 bytes. */
 export type NameSubtree =
   | { readonly form: "dns" | "uri"; readonly base: string }
   | { readonly form: "ip"; readonly base: Uint8Array };
 
-/** What a CA may speak for: nothing excluded, and of each form with permitted subtrees one of them. */
+/**
+ * Name constraints of a CA: no name may be in an excluded subtree, and a name of a form that has
+ * permitted subtrees must be in one of them.
+ */
 export interface NameConstraints {
   readonly permitted: readonly NameSubtree[];
   readonly excluded: readonly NameSubtree[];
 }
 
-/** The tags of the general names that are understood (RFC 5280 §4.2.1.6). */
+/** Tags of the supported general names (RFC 5280 §4.2.1.6). */
 export const GENERAL_NAME_TAG = {
   dns: contextTag(2),
   uri: contextTag(6),
@@ -55,7 +58,7 @@ function readSubtrees(fields: DerReader, tag: number): NameSubtree[] {
   while (!list.done) {
     const subtree = list.inside(DER_TAG.sequence);
     subtrees.push(readBase(subtree));
-    // Minimum is zero and so left out; a maximum is never there.
+    // The minimum is zero and therefore omitted; a maximum never occurs.
     subtree.finish();
   }
   return subtrees;
@@ -69,15 +72,20 @@ function readBase(subtree: DerReader): NameSubtree {
       return { form: "uri", base: subtree.ascii(GENERAL_NAME_TAG.uri).toLowerCase() };
     case GENERAL_NAME_TAG.ip: {
       const base = subtree.content(GENERAL_NAME_TAG.ip);
-      if (base.length !== 8 && base.length !== 32) throw new DerError("an IP subtree is cut");
+      if (base.length !== 8 && base.length !== 32) {
+        throw new DerError("an IP subtree must have 8 or 32 bytes");
+      }
       return { form: "ip", base: base.slice() };
     }
     default:
-      throw new DerError("a name constraint of this form is not understood");
+      throw new DerError("a name constraint has an unknown form");
   }
 }
 
-/** The first name that the constraints forbid, as text; `undefined` where they allow all. */
+/**
+ * Returns the first name that the constraints forbid, as text, or `undefined` if they allow all
+ * names.
+ */
 export function forbiddenName(
   names: CertificateNames,
   constraints: NameConstraints,
@@ -93,7 +101,10 @@ export function forbiddenName(
   return names.uris.find((uri) => isForbiddenUri(uri, constraints));
 }
 
-/** A URI without a host name is forbidden where URIs are constrained at all (RFC 5280 §4.2.1.10). */
+/**
+ * Reports whether a URI is forbidden. A URI without a host name is forbidden if any constraint
+ * concerns URIs (RFC 5280 §4.2.1.10).
+ */
 function isForbiddenUri(uri: string, constraints: NameConstraints): boolean {
   const host = /^[a-z][a-z0-9+.-]*:\/\/([a-z0-9.-]+)(\/|$)/.exec(uri)?.[1];
   if (host === undefined) {
@@ -117,13 +128,19 @@ function isForbidden(
     !permitted.some((subtree) => ofForm(subtree) && covers(subtree.base));
 }
 
-/** `example.com` covers itself and all below it; `.example.com` only what is below; "" everything. */
+/**
+ * Reports whether a subtree contains a host name: `example.com` contains itself and all names below
+ * it, `.example.com` only the names below it, "" every name.
+ */
 function coversDns(base: string, name: string): boolean {
   if (base === "" || name === base) return true;
   return name.endsWith(base.startsWith(".") ? base : `.${base}`);
 }
 
-/** `example.com` covers that host alone; `.example.com` the hosts below it. */
+/**
+ * Reports whether a subtree contains the host of a URI: `example.com` contains only that host,
+ * `.example.com` the hosts below it.
+ */
 function coversHost(base: string, host: string): boolean {
   return base.startsWith(".") ? host.endsWith(base) : host === base;
 }

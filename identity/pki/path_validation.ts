@@ -1,11 +1,12 @@
 /**
- * Whether a chain of certificates is to be believed, and who it then speaks of (RFC 5280 §6, narrowed
- * to what the registry issues). A chain is a leaf and, in order, what signed it; it ends at, or just
- * below, a CA of the trust store. Nothing is searched or fetched, so the work is bounded: at most
- * four certificates are read and three signatures verified, the cheap rules first.
+ * Certificate path validation (RFC 5280 §6, restricted to what the registry issues): decides
+ * whether a chain is trusted and returns the identity it proves. A chain is a leaf followed, in
+ * order, by its issuers; it ends at, or just below, a CA of the trust store. Nothing is searched or
+ * fetched, so the work is bounded: at most four certificates are read and three signatures
+ * verified, after the cheaper rules.
  *
- * Clock assumption: the caller's wall clock decides validity. One that is behind believes expired
- * certificates for so long; one that is ahead refuses good ones.
+ * Clock assumption: the caller's wall clock decides validity. A clock that is behind accepts
+ * expired certificates for as long as it lags; one that is ahead refuses valid ones.
  */
 import { defined } from "../../src/base/assert.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
@@ -21,35 +22,35 @@ import { sha256 } from "./sha256.ts";
 import { parseRegionScope, parseSpiffeId, type SpiffeId } from "./spiffe.ts";
 import { mayHaveIssued, type TrustStore } from "../trust/trust_store.ts";
 
-/** What is asked of a chain. */
+/** Options of path validation. */
 export interface PathOptions {
-  /** Certificates in DER, the leaf first; kept by the result, so nobody may change them. */
+  /** Certificates in DER, the leaf first; kept by the result, so they must not be modified. */
   readonly chain: readonly Uint8Array[];
   readonly trust: TrustStore;
   /** Unix ms. */
   readonly nowMs: number;
   readonly profile: LeafProfileName;
   /**
-   * For renewals alone: a leaf that expired at most this many ms ago is taken, judged as of its last
-   * moment. Default 0.
+   * For renewals only: a leaf that expired at most this many ms ago is accepted and judged as of
+   * its last valid moment. Default 0.
    */
   readonly graceMs?: number;
 }
 
-/** A leaf that is believed. */
+/** A validated leaf. */
 export interface ValidatedLeaf {
   readonly certificate: ParsedCertificate;
   /** SHA-256 of the leaf in DER: `leafHash`, and `cnf.x5t#S256` of tokens. */
   readonly sha256: Uint8Array;
-  /** Unix ms: the end of the leaf or of a CA above it, whichever comes first. */
+  /** Unix ms at which the leaf or a CA above it expires, whichever comes first. */
   readonly expiresAtMs: number;
-  /** True where it was taken by the grace alone. */
+  /** Whether the leaf is expired and was accepted because of the grace period only. */
   readonly expired: boolean;
 }
 
-/** An identity that is believed. */
+/** A validated identity. */
 export interface ValidatedIdentity extends ValidatedLeaf {
-  /** The SPIFFE id's text, and its parts. */
+  /** The SPIFFE id as text, and its parts. */
   readonly subject: string;
   readonly spiffe: SpiffeId;
   readonly lineage: number;
@@ -59,7 +60,10 @@ export interface ValidatedIdentity extends ValidatedLeaf {
   readonly publicKey: Uint8Array;
 }
 
-/** Validates the chain of an identity leaf: one SPIFFE id, of this trust domain, in its CA's region. */
+/**
+ * Validates the chain of an identity leaf: it must have one SPIFFE id, of this trust domain, in the
+ * region of its CA.
+ */
 export async function validateIdentity(
   options: Omit<PathOptions, "profile">,
 ): Promise<ValidatedIdentity | CertificateRefusal> {
@@ -71,7 +75,10 @@ export async function validateIdentity(
   return isRefusal(leaf) ? leaf : { ...leaf, ...identity };
 }
 
-/** Validates the chain of a leaf of any profile; who an identity is, {@link validateIdentity} says. */
+/**
+ * Validates the chain of a leaf of any profile. Names are not checked; for identities use {@link
+ * validateIdentity}.
+ */
 export async function validatePath(
   options: PathOptions,
 ): Promise<ValidatedLeaf | CertificateRefusal> {
@@ -79,9 +86,12 @@ export async function validatePath(
   return isRefusal(path) ? path : await finishPath(path, options.trust);
 }
 
-/** A path that keeps all rules but the signatures, which cost most and so come last. */
+/**
+ * A path that satisfies all rules except the signatures, which cost most and are therefore checked
+ * last.
+ */
 interface Path {
-  /** From the leaf to the root. */
+  /** Certificates from the leaf to the root. */
   readonly certificates: readonly ParsedCertificate[];
   readonly expiresAtMs: number;
   readonly expired: boolean;
@@ -110,7 +120,7 @@ function readChain(
 ): readonly ParsedCertificate[] | CertificateRefusal {
   if (chain.length === 0 || chain.length > CERTIFICATE_PATH_MAX) {
     const wanted = `1 to ${CERTIFICATE_PATH_MAX}`;
-    return refusal("path_size", `it has ${chain.length} certificates: ${wanted} are taken`);
+    return refusal("path_size", `it has ${chain.length} certificates: ${wanted} are needed`);
   }
   const shown: ParsedCertificate[] = [];
   for (const [index, der] of chain.entries()) {
@@ -122,8 +132,9 @@ function readChain(
 }
 
 /**
- * The path from the leaf to a root. What the store has for an issuer is taken from the store; what is
- * shown must be just that, or, where the store is open, may stand in its place.
+ * Builds the path from the leaf to a root. An issuer that the trust store holds is taken from the
+ * store. A certificate of the chain at that place must equal it; if the store is open, the chain
+ * may supply issuers that the store does not hold.
  */
 function joinToTrust(
   shown: readonly ParsedCertificate[],
@@ -137,10 +148,13 @@ function joinToTrust(
     if (
       path.length === CERTIFICATE_PATH_MAX || issuer === undefined || !mayHaveIssued(issuer, top)
     ) {
-      return at(path.length - 1, refusal("unknown_issuer", "nothing that is trusted issued it"));
+      return at(path.length - 1, refusal("unknown_issuer", "no trusted CA issued it"));
     }
     if (following !== undefined && !bytesEqual(following.der, issuer.der)) {
-      return at(path.length, refusal("unknown_issuer", "it is not the issuer of the one before"));
+      return at(
+        path.length,
+        refusal("unknown_issuer", "it is not the issuer of the preceding certificate"),
+      );
     }
     top = issuer;
   }
@@ -150,7 +164,7 @@ function joinToTrust(
   return path;
 }
 
-/** Verifies the signatures that the store did not verify when it was opened, from the top down. */
+/** Verifies the signatures that the store did not verify when it was opened, from the root down. */
 async function finishPath(
   { certificates, expiresAtMs, expired }: Path,
   trust: TrustStore,
@@ -159,7 +173,7 @@ async function finishPath(
     const certificate = certificates[index]!;
     if (trust.holds(certificate)) continue;
     if (!(await isSignedBy(certificate, certificates[index + 1]!.publicKey))) {
-      return at(index, refusal("signature", "its signature is not its issuer's"));
+      return at(index, refusal("signature", "it is not signed by its issuer's key"));
     }
   }
   const certificate = certificates[0]!;
@@ -177,25 +191,28 @@ function leafFault(
     return refusal("algorithm", `its key is ${leaf.publicKey.algorithm}: needed ${keyAlgorithm}`);
   }
   if (keyUsage !== KEY_USAGE.digitalSignature) {
-    return refusal("key_usage", "it must be for signatures and for nothing else");
+    return refusal("key_usage", "its key usage must be digitalSignature alone");
   }
   if (usages?.length !== 1 || usages[0] !== extendedKeyUsage) {
     return refusal("extended_key_usage", `it must be for ${extendedKeyUsage} (${profile}) alone`);
   }
   const lifeMs = leaf.notAfterMs - leaf.notBeforeMs;
   if (lifeMs > lifeMsMax) {
-    return refusal("lifetime", `it lives for ${lifeMs} ms: at most ${lifeMsMax}`);
+    return refusal("lifetime", `it is valid for ${lifeMs} ms: at most ${lifeMsMax} are allowed`);
   }
   return undefined;
 }
 
-/** A leaf never outlives its CA: who believes it to its end must not find the CA gone before. */
+/**
+ * Refuses a leaf that expires after its CA, since the CA could become untrusted while the leaf is
+ * still valid.
+ */
 function outlivesFault(
   leaf: ParsedCertificate,
   issuer: ParsedCertificate | undefined,
 ): CertificateRefusal | undefined {
   return issuer !== undefined && leaf.notAfterMs > issuer.notAfterMs
-    ? refusal("lifetime", "it outlives its issuer")
+    ? refusal("lifetime", "it expires after its issuer")
     : undefined;
 }
 
@@ -217,10 +234,12 @@ function criticalFault({ extensions }: ParsedCertificate): CertificateRefusal | 
   const [unknown] = extensions.unknownCritical;
   return unknown === undefined
     ? undefined
-    : refusal("critical_extension", `its critical extension ${unknown} is not understood`);
+    : refusal("critical_extension", `its critical extension ${unknown} is unknown`);
 }
 
-/** What forbids the certificate at `index` of the path to stand above those below it. */
+/**
+ * Returns the reason why the certificate at `index` may not issue those below it, or `undefined`.
+ */
 function authorityFault(
   path: readonly ParsedCertificate[],
   index: number,
@@ -228,34 +247,38 @@ function authorityFault(
 ): CertificateRefusal | undefined {
   if (index === 0) return undefined;
   const { extensions } = path[index]!;
-  if (!extensions.isCa) return refusal("not_a_ca", "it signs a certificate but is no CA");
+  if (!extensions.isCa) return refusal("not_a_ca", "it signs a certificate but is not a CA");
   if (((extensions.keyUsage ?? 0) & KEY_USAGE.keyCertSign) === 0) {
     return refusal("key_usage", "its key is not for signing certificates");
   }
-  // Self-issued CAs count here too, unlike RFC 5280: none of ours is in the middle of a path.
+  // Unlike RFC 5280, self-issued CAs count here: the registry never issues one in the middle of a
+  // path.
   const authoritiesBelow = index - 1;
   if (extensions.pathLength !== undefined && authoritiesBelow > extensions.pathLength) {
     return refusal(
       "path_length",
-      `${authoritiesBelow} CAs below it: at most ${extensions.pathLength}`,
+      `it has ${authoritiesBelow} CAs below it: at most ${extensions.pathLength} are allowed`,
     );
   }
   const { extendedKeyUsage } = LEAF_PROFILES[profile];
   if (extensions.extendedKeyUsage?.includes(extendedKeyUsage) === false) {
-    return refusal("extended_key_usage", `it signs none for ${extendedKeyUsage} (${profile})`);
+    return refusal(
+      "extended_key_usage",
+      `it may not issue certificates for ${extendedKeyUsage} (${profile})`,
+    );
   }
   const { nameConstraints } = extensions;
   if (nameConstraints === undefined) return undefined;
   for (const { extensions: below } of path.slice(0, index)) {
     const name = forbiddenName(below.names, nameConstraints);
     if (name !== undefined) {
-      return refusal("name_constraints", `it may not speak for ${name.slice(0, 128)}`);
+      return refusal("name_constraints", `it may not issue for the name ${name.slice(0, 128)}`);
     }
   }
   return undefined;
 }
 
-/** Who an identity leaf speaks of, held to the trust domain and to the region of its CA. */
+/** Returns the identity of a leaf, checked against the trust domain and the region of its CA. */
 function readIdentity(
   { certificates }: Path,
   { trustDomain }: TrustStore,
@@ -274,7 +297,7 @@ function readIdentity(
   const [scopeText = ""] = certificates[1]?.extensions.names.uris ?? [];
   const scope = parsed(() => parseRegionScope(scopeText, "its issuer's name"));
   if (isRefusal(scope) || scope.trustDomain !== trustDomain || scope.region !== spiffe.region) {
-    return refusal("region", `its issuer does not speak for region ${spiffe.region}`);
+    return refusal("region", `its issuer may not issue for region ${spiffe.region}`);
   }
   if (registryIdentity === undefined) return refusal("names", "it names no lineage");
   return { subject, spiffe, ...registryIdentity, publicKey: leaf.publicKey.bytes };
@@ -300,7 +323,7 @@ function firstFault(
   return undefined;
 }
 
-/** Says which certificate of the path is meant. */
+/** Prefixes the message with the certificate's position in the path. */
 function at(index: number, { fault, message }: CertificateRefusal): CertificateRefusal {
   return refusal(fault, `certificate ${index + 1} of the path: ${message}`);
 }

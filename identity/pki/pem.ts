@@ -1,18 +1,18 @@
 /**
- * PEM (RFC 7468): the text form of certificates and keys in files. What is written has one form; what
- * is read may have other text around and other line lengths, for people join files by hand.
+ * PEM (RFC 7468): the text form of certificates and keys in files. Output has one fixed form. Input
+ * may contain other text and other line lengths, because files are often joined by hand.
  */
 
-/** The labels that the registry's files have. */
+/** Labels in the registry's files. */
 export type PemLabel = "CERTIFICATE" | "PRIVATE KEY" | "CERTIFICATE REQUEST";
 
-/** The text of some DER, with a newline at its end. */
+/** Encodes DER as PEM, with a trailing newline. */
 export function encodePem(label: PemLabel, der: Uint8Array): string {
   const lines = encodeBase64(der).replace(/.{64}/g, "$&\n").trimEnd();
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-/** The DER of each part with this label, in order; a part that is no base64 is `undefined`. */
+/** Decodes each part with this label, in order; a part that is not base64 gives `undefined`. */
 export function decodePem(label: PemLabel, text: string): (Uint8Array<ArrayBuffer> | undefined)[] {
   const pattern = new RegExp(`-----BEGIN ${label}-----([^-]*)-----END ${label}-----`, "g");
   return [...text.matchAll(pattern)].map(([, body]) => decodeBase64(body!.replace(/\s/g, "")));

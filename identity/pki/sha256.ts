@@ -1,7 +1,10 @@
-/** SHA-256 where its few microseconds would be lost in the way to another thread, as WebCrypto has it. */
+/**
+ * Synchronous SHA-256. WebCrypto would pass the bytes to another thread, which costs more than the
+ * few microseconds of the digest.
+ */
 import { createHash } from "node:crypto";
 
-/** The digest, 32 bytes that the caller owns. */
+/** Returns the digest: 32 bytes, owned by the caller. */
 export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }

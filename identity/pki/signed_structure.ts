@@ -1,30 +1,31 @@
 /**
- * What certificates and requests for them have in common: something signed, its algorithm, the
- * signature (RFC 5280 §4.1.1), keys and names. Of algorithms two are taken, Ed25519 and ECDSA on P-256
- * with SHA-256; anything else is refused here, and so are Ed25519 keys that verifiers disagree about.
+ * The common structure of certificates and certificate requests: signed content, its algorithm, the
+ * signature (RFC 5280 §4.1.1), keys and names. Two algorithms are accepted, Ed25519 and ECDSA on
+ * P-256 with SHA-256. All others are refused here, and so are Ed25519 keys about which verifiers
+ * disagree.
  */
 import { type KeyAlgorithm, OID } from "./certificate_profile.ts";
 import { type CertificateRefusal, refusal } from "./certificate_refusal.ts";
 import { DER_TAG, DerError, DerReader } from "./der.ts";
 import { encodedPointFault, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "./ed25519.ts";
 
-/** A public key in the form in which WebCrypto imports it as `raw`. */
+/** A public key in the form that WebCrypto imports as `raw`. */
 export interface PublicKey {
   readonly algorithm: KeyAlgorithm;
   /** Ed25519: 32 bytes; P-256: 65, uncompressed. */
   readonly bytes: Uint8Array;
 }
 
-/** Something signed. Arrays are views of its bytes. */
+/** A signed structure. Arrays are views of its bytes. */
 export interface SignedStructure {
-  /** What the signature is over, and its content. */
+  /** The signed bytes. */
   readonly signedBytes: Uint8Array;
   readonly signatureAlgorithm: KeyAlgorithm;
-  /** 64 bytes: Ed25519 as it is, ECDSA as r ‖ s. */
+  /** 64 bytes: an Ed25519 signature unchanged, an ECDSA signature as r ‖ s. */
   readonly signature: Uint8Array;
 }
 
-/** The bytes hold something that is not taken, though it may be DER. */
+/** Error for input that is refused although it may be valid DER. */
 class Refused extends Error {
   readonly refusal: CertificateRefusal;
   constructor(refused: CertificateRefusal) {
@@ -34,8 +35,8 @@ class Refused extends Error {
 }
 
 /**
- * Reads a whole structure; any bytes give what `read` makes of them or a refusal, in time proportional
- * to their number.
+ * Parses a complete structure. Any bytes give the result of `read` or a refusal, in time
+ * proportional to their number.
  */
 export function readStructure<T>(
   der: Uint8Array,
@@ -54,10 +55,10 @@ export function readStructure<T>(
   }
 }
 
-/** Something signed whose content is read next. */
+/** A signed structure whose content has not been read yet. */
 export interface OpenStructure extends SignedStructure {
   readonly fields: DerReader;
-  /** AlgorithmIdentifier in DER, for what names it twice. */
+  /** AlgorithmIdentifier in DER, for structures that contain it twice. */
   readonly algorithmBytes: Uint8Array;
 }
 
@@ -87,11 +88,11 @@ function readSignatureAlgorithm(bytes: Uint8Array): KeyAlgorithm {
   if (fields.done && oid === OID.ed25519) return "Ed25519";
   if (fields.done && oid === OID.ecdsaWithSha256) return "P-256";
   throw new Refused(
-    refusal("algorithm", `it is signed by ${oid}: Ed25519 or ECDSA P-256 is taken`),
+    refusal("algorithm", `it is signed with ${oid}: Ed25519 or ECDSA P-256 is needed`),
   );
 }
 
-/** Reads a name, with its structure checked: SEQUENCE OF SET OF SEQUENCE { type, value }. */
+/** Reads a name and checks its structure: SEQUENCE OF SET OF SEQUENCE { type, value }. */
 export function readName(fields: DerReader): Uint8Array {
   const name = fields.element(DER_TAG.sequence);
   const parts = fields.within(name);
@@ -107,7 +108,10 @@ export function readName(fields: DerReader): Uint8Array {
   return fields.bytes.subarray(name.start, name.end);
 }
 
-/** Reads a SubjectPublicKeyInfo. @throws DerError, or within {@link readStructure}. */
+/**
+ * Reads a SubjectPublicKeyInfo. @throws DerError, or an error that {@link readStructure} turns into
+ * a refusal.
+ */
 export function readPublicKey(fields: DerReader): PublicKey {
   const info = fields.inside(DER_TAG.sequence);
   const algorithm = info.inside(DER_TAG.sequence);
@@ -115,28 +119,32 @@ export function readPublicKey(fields: DerReader): PublicKey {
   const curve = oid === OID.ecPublicKey ? algorithm.oid() : undefined;
   if (oid !== OID.ed25519 && curve !== OID.p256) {
     throw new Refused(
-      refusal("algorithm", `its key is of ${curve ?? oid}: Ed25519 or P-256 is taken`),
+      refusal("algorithm", `its key is of type ${curve ?? oid}: Ed25519 or P-256 is needed`),
     );
   }
   algorithm.finish();
   const bytes = info.bitStringBytes();
   info.finish();
   if (oid === OID.ed25519) {
-    if (bytes.length !== PUBLIC_KEY_BYTES) throw new DerError("an Ed25519 key has 32 bytes");
+    if (bytes.length !== PUBLIC_KEY_BYTES) throw new DerError("an Ed25519 key must have 32 bytes");
     const fault = encodedPointFault(bytes);
     if (fault !== undefined) throw new Refused(refusal("weak_key", `its key is ${fault}`));
     return { algorithm: "Ed25519", bytes };
   }
-  if (bytes.length !== 65 || bytes[0] !== 4) throw new DerError("a P-256 key has 65 bytes");
+  if (bytes.length !== 65 || bytes[0] !== 4) {
+    throw new DerError("a P-256 key must have 65 bytes and be uncompressed");
+  }
   return { algorithm: "P-256", bytes };
 }
 
 function readEd25519Signature(bytes: Uint8Array): Uint8Array {
-  if (bytes.length !== SIGNATURE_BYTES) throw new DerError("an Ed25519 signature has 64 bytes");
+  if (bytes.length !== SIGNATURE_BYTES) {
+    throw new DerError("an Ed25519 signature must have 64 bytes");
+  }
   return bytes;
 }
 
-/** ECDSA-Sig-Value as r ‖ s, the form of WebCrypto. */
+/** Converts an ECDSA-Sig-Value to r ‖ s, the form of WebCrypto. */
 function readEcdsaSignature(bytes: Uint8Array): Uint8Array {
   const outer = new DerReader(bytes);
   const fields = outer.inside(DER_TAG.sequence);

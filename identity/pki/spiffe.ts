@@ -1,7 +1,7 @@
 /**
  * SPIFFE ids of the registry: `spiffe://<trust-domain>/region/<region>/<role>/<uuid>`, the one name
- * that a certificate carries. Strict both ways: `parse(format(id))` is `id`, and a text has one
- * spelling, so that comparing texts compares identities. Source: SPIFFE-ID §2, design §8.
+ * in an identity certificate. Parsing is strict: `parse(format(id))` is `id`, and each id has one
+ * spelling, so comparing texts compares identities. Source: SPIFFE-ID §2, design §8.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { SPIFFE_ID_BYTES_MAX, TRUST_DOMAIN_BYTES_MAX } from "../../src/base/limits.ts";
@@ -9,7 +9,7 @@ import type { Role } from "../../src/base/peer.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../src/base/uuid.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 
-/** The roles that a certificate may give: those of whoever has none are not among them. */
+/** Roles that a certificate may give; those of unauthenticated peers are excluded. */
 export type CertifiedRole = Exclude<Role, "development" | "stranger">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [
@@ -20,25 +20,25 @@ const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "node",
 ];
 
-/** Who a certificate speaks of. */
+/** The parts of a SPIFFE id. */
 export interface SpiffeId {
   readonly trustDomain: string;
   readonly region: string;
   readonly role: CertifiedRole;
-  /** The UUID, 16 bytes, not all zero. */
+  /** UUID of the subject, 16 bytes, not all zero. */
   readonly subjectId: Uint8Array;
 }
 
 const PREFIX = "spiffe://";
-/** Labels of a host name, in lower case, so that name constraints can speak of them too. */
+/** Labels of a host name in lower case, so that name constraints can match them. */
 const TRUST_DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-/** True for a role that a certificate may give. */
+/** Reports whether a text is a role that a certificate may give. */
 export function isCertifiedRole(text: string): text is CertifiedRole {
   return (CERTIFIED_ROLES as readonly string[]).includes(text);
 }
 
-/** Checks a trust domain. @throws RegistryError `invalid_argument`. */
+/** Returns `text` if it is a valid trust domain. @throws RegistryError `invalid_argument`. */
 export function checkTrustDomain(text: string, field = "trustDomain"): string {
   if (text.length > TRUST_DOMAIN_BYTES_MAX || !TRUST_DOMAIN.test(text)) {
     throw invalid(field, "be a host name in lower case such as registry.example", text);
@@ -47,9 +47,10 @@ export function checkTrustDomain(text: string, field = "trustDomain"): string {
 }
 
 /**
- * The parts of a SPIFFE id's text; the caller owns them.
+ * Parses a SPIFFE id; the caller owns the result.
  *
- * @throws RegistryError `invalid_argument` where it is not exactly what {@link formatSpiffeId} writes.
+ * @throws RegistryError `invalid_argument` if the text is not exactly what {@link formatSpiffeId}
+ * returns.
  */
 export function parseSpiffeId(text: string, field = "subject"): SpiffeId {
   const parts = text.length <= SPIFFE_ID_BYTES_MAX && text.startsWith(PREFIX)
@@ -68,13 +69,13 @@ export function parseSpiffeId(text: string, field = "subject"): SpiffeId {
     role,
     subjectId: parseUuid(uuid, field),
   };
-  if (isNilUuid(id.subjectId)) throw invalid(field, "name a UUID that is not zero", text);
+  if (isNilUuid(id.subjectId)) throw invalid(field, "contain a UUID that is not zero", text);
   // Upper-case digits of a UUID would be a second spelling of one identity.
   if (formatSpiffeId(id) !== text) throw invalid(field, "be in lower case", text);
   return id;
 }
 
-/** The text of an id. */
+/** Formats a SPIFFE id. */
 export function formatSpiffeId(id: SpiffeId): string {
   return `${PREFIX}${id.trustDomain}/region/${id.region}/${id.role}/${formatUuid(id.subjectId)}`;
 }
@@ -85,12 +86,12 @@ export interface RegionScope {
   readonly region: string;
 }
 
-/** The text of a scope. */
+/** Formats a scope. */
 export function formatRegionScope({ trustDomain, region }: RegionScope): string {
   return `${PREFIX}${trustDomain}/region/${region}`;
 }
 
-/** The parts of a scope's text. @throws RegistryError `invalid_argument`. */
+/** Parses a scope. @throws RegistryError `invalid_argument`. */
 export function parseRegionScope(text: string, field = "scope"): RegionScope {
   const parts = text.length <= SPIFFE_ID_BYTES_MAX && text.startsWith(PREFIX)
     ? text.slice(PREFIX.length).split("/")

@@ -1,10 +1,11 @@
 /**
- * `@peculiar/x509`, which writes certificates and requests, with one thing mended. Whoever imports this
- * file loads the library, some 120 ms and 10 MB at first; those who read alone do without.
+ * `@peculiar/x509`, which writes certificates and requests, with one fix. Importing this file loads
+ * the library, which takes about 120 ms and 10 MB at first, so code that only reads certificates
+ * does not import it.
  *
- * The library writes everything twice: it reads its own bytes back and writes what it read. An arc of
- * 2^53 and more, as each UUID is one, it reads as `{hex}`, which it then cannot write: the arc would
- * be gone, in silence. So object identifiers are read by our reader, to all their digits.
+ * The library parses its own output and encodes the result again. It reads an arc of 2^53 or more,
+ * such as every UUID, as `{hex}`, which it cannot encode, and so drops the arc silently. Here
+ * object identifiers are parsed by {@link DerReader}, which keeps all digits.
  */
 import "reflect-metadata";
 import { AsnObjectIdentifierConverter } from "@peculiar/asn1-schema";
