@@ -1,13 +1,13 @@
 /**
- * Labels that the registry stores and cannot read: their values are sealed by a client for named
- * recipients, and opened by one of them. A sealed value is `sealed:` and a JWE in its general form
- * (RFC 7516 §7.2.1), in canonical JSON (RFC 8785): ECDH-ES+A256KW over X25519 for each recipient,
- * A256GCM for the value. Its additional data names the record and the label, so that a value that is
- * moved elsewhere does not open there.
+ * Sealed labels: label values that the registry stores but cannot read. A client encrypts a value
+ * for named recipients, each of whom can decrypt it. A sealed value is `sealed:` and a JWE in
+ * general form (RFC 7516 §7.2.1), in canonical JSON (RFC 8785): ECDH-ES+A256KW over X25519 for each
+ * recipient, A256GCM for the value. The additional data names the record and the label, so a value
+ * that is moved to another place does not open there.
  *
- * What it does not give: anybody may seal, so an opened value is no proof of who wrote it (that is
- * who may write the record); and its length shows. What is not of exactly this form is refused before
- * a key touches it: `jose` would take other algorithms, compression and headers of many shapes.
+ * Limitations: anybody may seal, so an opened value does not prove who wrote it (that is whoever
+ * may write the record); and its length is visible. Values not of exactly this form are refused
+ * before a key is used: `jose` would accept other algorithms, compression and many header shapes.
  */
 import { flattenedDecrypt, GeneralEncrypt } from "jose";
 import { bytesEqual } from "../../src/base/bytes.ts";
@@ -26,7 +26,7 @@ import { type OpeningKey, type SealingKey, x25519Fault } from "./x25519.ts";
 const KEY_ALGORITHM = "ECDH-ES+A256KW";
 const CONTENT_ALGORITHM = "A256GCM";
 
-/** Where a label stands. */
+/** The place of a label. */
 export interface LabelPlace {
   /** 16 bytes. */
   readonly recordId: Uint8Array;
@@ -34,7 +34,7 @@ export interface LabelPlace {
   readonly label: string;
 }
 
-/** Why a sealed value is not opened. */
+/** Reasons why a sealed value cannot be opened. */
 export type SealedFault =
   | "not_sealed"
   | "too_large"
@@ -47,20 +47,20 @@ export type SealedFault =
   | "not_a_recipient"
   | "damaged";
 
-/** A value that was opened, or why not. */
+/** An opened value, or the reason why it cannot be opened. */
 export type Opened = { readonly value: string } | { readonly fault: SealedFault };
 
-/** True for a value that is meant to be sealed; whether it opens only a recipient can tell. */
+/** Reports whether a value has the sealed prefix. Only a recipient can tell whether it opens. */
 export function isSealedLabel(value: string): boolean {
   return value.startsWith(SEALED_PREFIX);
 }
 
 /**
- * Seals a value.
+ * Seals a value for its recipients.
  *
  * @param value text of at most `LABEL_VALUE_BYTES_MAX` bytes.
- * @param recipients who can open it, 1 to `SEALED_RECIPIENTS_MAX`, each once.
- * @returns what to register as the label's value.
+ * @param recipients keys that can open it, 1 to `SEALED_RECIPIENTS_MAX`, each once.
+ * @returns the value to register for the label.
  * @throws RegistryError `invalid_argument`, `too_large`.
  */
 export async function sealLabel(
@@ -93,7 +93,7 @@ export async function sealLabel(
   return sealed;
 }
 
-/** Opens a value that stands at `place`, with the key of one of its recipients. */
+/** Opens the sealed value at `place` with the key of one of its recipients. */
 export async function openLabel(
   sealed: string,
   place: LabelPlace,
@@ -116,19 +116,19 @@ export async function openLabel(
     );
     return { value: UTF8.decode(plaintext) };
   } catch {
-    // The form has passed, so it is the key's wrapping or the content that does not authenticate.
+    // The form is valid, so either the wrapped key or the content failed authentication.
     return { fault: "damaged" };
   }
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What is authenticated beside the value: version of this form, record, label. */
+/** Returns the additional authenticated data: version of this form, record, label. */
 function placeBytes({ recordId, label }: LabelPlace): Uint8Array {
   return new TextEncoder().encode(`registry-sealed-label/1 ${formatUuid(recordId)} ${label}`);
 }
 
-/** The members that are text. */
+/** The text members of the JWE. */
 interface SealedJwe {
   readonly aad: string;
   readonly ciphertext: string;
@@ -144,12 +144,12 @@ interface SealedRecipient {
 
 interface SealedMessage {
   readonly jwe: SealedJwe;
-  /** The additional data. */
+  /** The additional authenticated data. */
   readonly place: Uint8Array;
   readonly recipients: readonly SealedRecipient[];
 }
 
-/** The parts of a sealed value in its one form. */
+/** Parses a sealed value in canonical form. */
 function readSealed(sealed: string): SealedMessage | SealedFault {
   if (!isSealedLabel(sealed)) return "not_sealed";
   if (sealed.length > SEALED_LABEL_BYTES_MAX) return "too_large";
@@ -171,12 +171,12 @@ function readSealed(sealed: string): SealedMessage | SealedFault {
 }
 
 const MESSAGE_MEMBERS = ["aad", "ciphertext", "iv", "protected", "recipients", "tag"] as const;
-/** A wrapped key of 256 bits (RFC 3394): 8 bytes more. */
+/** Size of a wrapped 256-bit key (RFC 3394): 8 bytes more than the key. */
 const WRAPPED_BYTES = 40;
 
 /**
- * The recipients, where each is what it must be. Each has an ephemeral key of its own in its header;
- * that of a single one stands in the protected header, where jose puts it.
+ * Validates the recipients. Each has an ephemeral key in its own header; a single recipient's
+ * ephemeral key is in the protected header, where jose puts it.
  */
 function recipientsOf(items: unknown[], protectedText: string): SealedRecipient[] | SealedFault {
   if (items.length < 1 || items.length > SEALED_RECIPIENTS_MAX) return "wrong_form";
@@ -199,7 +199,9 @@ function recipientsOf(items: unknown[], protectedText: string): SealedRecipient[
   return items as SealedRecipient[];
 }
 
-/** The members of the protected header, whose text is compact JSON without duplicates. */
+/**
+ * Returns the members of the protected header, whose text must be compact JSON without duplicates.
+ */
 function protectedOf(
   text: string,
   names: readonly string[],
@@ -209,7 +211,7 @@ function protectedOf(
     const value: unknown = JSON.parse(json);
     return JSON.stringify(value) === json ? membersOf(value, names) : undefined;
   } catch {
-    // It throws for what is no JSON; the caller names the fault.
+    // The text is not JSON or not UTF-8; the caller names the fault.
     return undefined;
   }
 }
@@ -223,7 +225,7 @@ function ephemeralFault(epk: unknown): SealedFault | undefined {
   return x25519Fault(bytes) === undefined ? undefined : "unsound_key";
 }
 
-/** The bytes of base64url text, of that length where one is given. */
+/** Decodes base64url text, which must have `length` bytes if given. */
 function bytesOf(text: unknown, length?: number): Uint8Array | undefined {
   const bytes = typeof text === "string" ? decodeBase64url(text) : undefined;
   return length === undefined || bytes?.length === length ? bytes : undefined;

@@ -1,18 +1,18 @@
 /**
- * JSON that has one spelling: the canonical form of RFC 8785, and objects with exactly the members
- * that are expected. Parsers differ in what they do with duplicate names, numbers beyond their range
- * and names like `__proto__`; none of these survives the comparison with the canonical form.
+ * JSON with one spelling per value: the canonical form of RFC 8785, and objects with exactly the
+ * expected members. Parsers disagree about duplicate names, numbers beyond their range and names
+ * such as `__proto__`; the comparison with the canonical form refuses all of these.
  */
 import canonicalize from "canonicalize";
 
-/** The canonical form of a value that JSON can hold. */
+/** Returns the canonical form of a JSON value. */
 export function canonicalJson(value: object): string {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError("Only JSON values have a canonical form");
   return text;
 }
 
-/** The value of a text, where the text is the canonical form of that value. */
+/** Parses a text that must be the canonical form of its value. */
 export function readCanonicalJson(
   text: string,
 ): { readonly value: unknown } | "not_json" | "not_canonical" {
@@ -25,12 +25,12 @@ export function readCanonicalJson(
   try {
     return canonicalize(value) === text ? { value } : "not_canonical";
   } catch {
-    // Numbers beyond all bounds and lone surrogates have no canonical form.
+    // Infinite numbers and lone surrogates have no canonical form.
     return "not_canonical";
   }
 }
 
-/** The value as an object with exactly these members; `undefined` where it is anything else. */
+/** Returns the value if it is an object with exactly these members, or `undefined`. */
 export function membersOf<Name extends string>(
   value: unknown,
   names: readonly Name[],

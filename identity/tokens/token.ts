@@ -1,11 +1,11 @@
 /**
- * Access tokens: JWTs (RFC 7519) signed with EdDSA (RFC 8037), of one form only. The header is
- * `alg`, `kid`, `typ`; the payload one audience, the holder's certificate (`cnf`, RFC 8705 §3.1), the
- * grants, integer times, an id; both in canonical JSON (RFC 8785). There is one issuer, so whatever
- * deviates is somebody else's work (token_check.ts).
+ * Access tokens: JWTs (RFC 7519) signed with EdDSA (RFC 8037), in one fixed form. The header is
+ * `alg`, `kid`, `typ`. The payload holds one audience, the holder's certificate (`cnf`, RFC 8705
+ * §3.1), the grants, integer times and an id. Both are canonical JSON (RFC 8785). There is only one
+ * issuer, so any deviation is refused (token_check.ts).
  *
- * A token is worth something only together with the private key of the certificate that it names,
- * and may be used again with it until it ends.
+ * A token is usable only together with the private key of the certificate that it names, and may be
+ * reused with it until it expires.
  */
 import { CompactSign } from "jose";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -18,52 +18,54 @@ import type { SigningKey } from "../pki/ed25519.ts";
 import { parseSpiffeId } from "../pki/spiffe.ts";
 import { canonicalJson } from "./strict_json.ts";
 
-/** The signature's algorithm, as JOSE names it. */
+/** Signature algorithm, by its JOSE name. */
 export const TOKEN_ALGORITHM = "EdDSA";
-/** Tells these tokens from all others that a key of ours could ever sign (RFC 8725 §3.11). */
+/** Distinguishes these tokens from all others that the same key might sign (RFC 8725 §3.11). */
 export const TOKEN_TYPE = "registry+jwt";
-/** Bytes of a certificate's hash. */
+/** Size of a certificate's hash in bytes. */
 export const LEAF_HASH_BYTES = 32;
 
-/** What a token says. */
+/** Claims of a token. */
 export interface TokenClaims {
   readonly issuer: string;
   readonly audience: string;
   /** SPIFFE id of the holder. */
   readonly subject: string;
-  /** UUID text, one a token; what a ban names. */
+  /** UUID text, unique per token; bans name it. */
   readonly tokenId: string;
-  /** Unix ms, whole seconds; it counts within `[issuedAtMs, expiresAtMs)`. */
+  /** Unix ms, whole seconds; the token is valid within `[issuedAtMs, expiresAtMs)`. */
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   /** SHA-256 of the holder's Ed25519 leaf, 32 bytes. */
   readonly leafHash: Uint8Array;
   readonly grants: Grants;
-  /** The key that signed it. */
+  /** Id of the signing key. */
   readonly keyId: string;
 }
 
-/** A key that signs tokens, under its public name. */
+/** A key that signs tokens, with its public id. */
 export interface TokenSigningKey {
   readonly keyId: string;
   readonly key: SigningKey;
 }
 
-/** A token to make: as {@link TokenClaims}, with the start and length of its life. */
+/**
+ * A token to create: the fields of {@link TokenClaims}, with start and duration of its validity.
+ */
 export interface TokenOrder {
   readonly issuer: string;
   readonly audience: string;
   readonly subject: string;
   readonly tokenId: string;
-  /** Unix ms; cut to whole seconds. */
+  /** Unix ms; rounded down to whole seconds. */
   readonly nowMs: number;
-  /** `[1,000, TOKEN_LIFE_MS_MAX]`; cut to whole seconds. */
+  /** `[1,000, TOKEN_LIFE_MS_MAX]`; rounded down to whole seconds. */
   readonly lifeMs: number;
   readonly leafHash: Uint8Array;
   readonly grants: Grants;
 }
 
-/** The payload as JSON has it. */
+/** The payload in its JSON form. */
 export interface TokenPayload {
   readonly aud: string;
   readonly cnf: { readonly "x5t#S256": string };
@@ -81,10 +83,10 @@ export interface TokenPayload {
 }
 
 /**
- * Makes a token.
+ * Creates and signs a token.
  *
- * @throws RegistryError `invalid_argument` where the order is none that a check would take,
- * `too_large` where its grants do not fit.
+ * @throws RegistryError `invalid_argument` for an order whose token no check would accept,
+ * `too_large` if its grants do not fit.
  */
 export async function mintToken(order: TokenOrder, signer: TokenSigningKey): Promise<string> {
   const header = { alg: TOKEN_ALGORITHM, kid: signer.keyId, typ: TOKEN_TYPE };
@@ -128,12 +130,12 @@ function payloadOf(order: TokenOrder): TokenPayload {
   };
 }
 
-/** True for the id of a token: a UUID in its one spelling. */
+/** Reports whether a text is a token's id: a UUID in lower case. */
 export function isTokenId(text: string): boolean {
   return isUuidText(text) && text === text.toLowerCase();
 }
 
-/** True for the name of an issuer or an audience. */
+/** Reports whether a text is a valid name of an issuer or audience. */
 export function isTokenName(text: string): boolean {
   return text.length >= 1 && text.length <= TOKEN_NAME_BYTES_MAX && text.isWellFormed();
 }

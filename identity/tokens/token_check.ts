@@ -1,14 +1,16 @@
 /**
- * The check of a token, in two steps. First, without any cryptography, that it has the one form that
- * our issuer writes: size, base64url that encodes to itself, canonical JSON, exactly the fields that
- * belong there, integer times, a bounded life. Then that it is for us, now, of this holder. Last the
- * signature over just these bytes (RFC 7515 §5.2, RFC 8037). A token that passes is one that jose
- * takes, as tests show; by itself jose would take duplicate names, times beyond all bounds, embedded
- * keys and loose base64 too (RFC 8725), and wait for another thread. Synchronous; some 80 µs.
+ * Token validation in three steps. First, without any cryptography, the token's form: size,
+ * base64url that encodes back to itself, canonical JSON, exactly the expected fields, integer
+ * times, a bounded life. Then its claims: issuer, audience, bearer, validity and bans. Last its
+ * signature over exactly these bytes (RFC 7515 §5.2, RFC 8037). Tests show that jose accepts every
+ * token that passes here. Jose alone would also accept duplicate names, unbounded times, embedded
+ * keys and lenient base64 (RFC 8725), and would pass the work to another thread. Synchronous; about
+ * 80 µs.
  *
- * A verdict is a value, not an exception, and has one name for each fault, so that refusals can be
- * counted. Time comes in as an argument: the wall clock of who checks, which must agree with the
- * issuer's within `TOKEN_SKEW_MS`; where it is behind by more, a token counts for that much longer.
+ * A verdict is a value, not an exception, with one name per fault, so that refusals can be counted.
+ *
+ * Clock assumption: the wall clock of the checker, passed as an argument, agrees with the issuer's
+ * within `TOKEN_SKEW_MS`. If it lags by more, a token stays valid for that much longer.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -28,7 +30,7 @@ import {
   type TokenClaims,
 } from "./token.ts";
 
-/** Why a token is refused. */
+/** Reasons why a token is refused. */
 export type TokenFault =
   | "too_large"
   | "not_three_parts"
@@ -49,28 +51,28 @@ export type TokenFault =
   | "expired"
   | "banned";
 
-/** Keys by id; `version` changes with every change of them. */
+/** Public keys by id; `version` changes with every change of the keys. */
 export interface TokenKeys {
   readonly version: number;
-  /** Ed25519, 32 bytes. */
+  /** Returns the Ed25519 key of an id, 32 bytes. */
   get(keyId: string): Uint8Array | undefined;
 }
 
-/** What is banned; `version` changes with every change of it. */
+/** Bans that concern tokens; `version` changes with every change of the bans. */
 export interface TokenBans {
   readonly version: number;
   isBanned(identity: { readonly subject: string; readonly tokenId: string }): boolean;
 }
 
-/** Who shows a token: what its session has proven. */
+/** The bearer of a token, as its session has proven. */
 export interface TokenBearer {
   /** SPIFFE id. */
   readonly subject: string;
-  /** SHA-256 of its leaf. */
+  /** SHA-256 of the bearer's leaf. */
   readonly leafHash: Uint8Array;
 }
 
-/** What a check holds tokens to. */
+/** Rules against which tokens are checked. */
 export interface TokenRules {
   readonly issuer: string;
   readonly audience: string;
@@ -78,17 +80,17 @@ export interface TokenRules {
   readonly bans: TokenBans;
 }
 
-/** The error of a refused token, for whoever showed it. */
+/** Returns the error of a refused token, for the peer that presented it. */
 export function tokenRefused(fault: TokenFault): RegistryError {
   return new RegistryError("unauthenticated", `The token is refused: ${fault}`, { field: "token" });
 }
 
 /**
- * The claims of a token in its one form, or its fault. Says nothing of its signature, nor of whose
- * it is and when: no claim may be believed before {@link checkToken}.
+ * Parses a token and returns its claims or its fault. Only the form is checked, neither signature,
+ * bearer nor validity: no claim may be trusted before {@link checkToken}.
  */
 export function readTokenForm(token: string): TokenClaims | TokenFault {
-  // All characters are ASCII where the parts pass, so that length counts bytes.
+  // All characters are ASCII if the parts pass, so the length counts bytes.
   if (token.length > TOKEN_BYTES_MAX) return "too_large";
   const parts = token.split(".");
   const [headerText, payloadText, signatureText] = parts;
@@ -110,7 +112,7 @@ export function readTokenForm(token: string): TokenClaims | TokenFault {
   return signatureFault(signature) === undefined ? claims : "signature_form";
 }
 
-/** The claims of a token that `bearer` may use at `nowMs` (Unix ms), or its fault. */
+/** Returns the claims of a token that `bearer` may use at `nowMs` (Unix ms), or its fault. */
 export function checkToken(
   token: string,
   bearer: TokenBearer,
@@ -131,8 +133,9 @@ export function checkToken(
 }
 
 /**
- * Why claims do not count here, now and for this bearer; `undefined`: they do, if they are signed.
- * Asked before the signature, for it costs a hundredth.
+ * Returns why the claims are not valid for these rules, this bearer and this time, or `undefined`
+ * if they are valid provided that the signature is. Checked before the signature, as it costs a
+ * hundredth of it.
  */
 function claimsFault(
   claims: TokenClaims,
@@ -149,7 +152,7 @@ function claimsFault(
   return rules.bans.isBanned(claims) ? "banned" : undefined;
 }
 
-/** The tokens of one session: the one that it showed last is not verified again. */
+/** The tokens of one session. The token that was presented last is not verified again. */
 export class SessionTokens {
   readonly #bearer: TokenBearer;
   readonly #rules: TokenRules;
@@ -163,7 +166,10 @@ export class SessionTokens {
     this.#rules = rules;
   }
 
-  /** The claims of a token, or its fault; as {@link checkToken}, from memory where that is enough. */
+  /**
+   * Returns the claims of a token or its fault, as {@link checkToken}; uses the last verdict if it
+   * still holds.
+   */
   check(token: string, nowMs: number): TokenClaims | TokenFault {
     const known = this.#known(token, nowMs);
     if (known !== undefined) return known;
@@ -176,7 +182,7 @@ export class SessionTokens {
     return claims;
   }
 
-  /** The claims of the token that was checked last, if it is this one and still counts. */
+  /** Returns the claims of the token that was checked last, if it is this token and still valid. */
   #known(token: string, nowMs: number): TokenClaims | undefined {
     const claims = this.#claims;
     const { keys, bans } = this.#rules;
@@ -189,14 +195,14 @@ export class SessionTokens {
   }
 }
 
-/** The value of a part, where its text is the canonical form of that value. */
+/** Returns the decoded value of a part if its text is the canonical form of that value. */
 function readPart(part: string): { readonly value: unknown } | TokenFault {
   const bytes = decodeBase64url(part);
   if (bytes === undefined) return "not_base64url";
   try {
     return readCanonicalJson(UTF8.decode(bytes));
   } catch {
-    // It throws for what is no UTF-8.
+    // decode() throws for invalid UTF-8.
     return "not_json";
   }
 }
@@ -204,13 +210,13 @@ function readPart(part: string): { readonly value: unknown } | TokenFault {
 const UTF8_ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The key that a header names, where it is exactly `alg`, `kid`, `typ`. */
+/** Returns the key id of a header with exactly the members `alg`, `kid` and `typ`. */
 function keyIdOf(header: unknown): string | undefined {
   const members = membersOf(header, ["alg", "kid", "typ"]);
   if (members === undefined) return undefined;
   const { alg, kid, typ } = members;
   if (alg !== TOKEN_ALGORITHM || typ !== TOKEN_TYPE || typeof kid !== "string") return undefined;
-  // The thumbprint of a key (RFC 7638): anything else names none of ours.
+  // A key id of this issuer is the thumbprint of a key (RFC 7638); others are unknown.
   return decodeBase64url(kid)?.length === 32 ? kid : undefined;
 }
 
@@ -241,7 +247,10 @@ function claimsOf(payload: unknown, keyId: string): TokenClaims | undefined {
   };
 }
 
-/** Whole seconds whose milliseconds are exact: up to the year 9999. */
+/**
+ * Reports whether a value is a whole number of seconds that is exact in milliseconds: up to the
+ * year 9999.
+ */
 function isUnixSeconds(value: unknown): value is number {
   return Number.isInteger(value) && value as number >= 0 && value as number < 253_402_300_800;
 }

@@ -1,6 +1,7 @@
 /**
- * What a token adds to a session: its grants beside those of the certificate, until the first of the
- * two ends. Whoever uses it also names the token to the session's ban watch (`BanWatch.useToken`).
+ * Applies a token to a session: its grants are added to those of the certificate until the earlier
+ * of the two expires. The caller must also name the token to the session's ban watch
+ * (`BanWatch.useToken`).
  */
 import { assert } from "../../src/base/assert.ts";
 import type { AuthenticatedPeer } from "../../src/base/peer.ts";
@@ -8,11 +9,11 @@ import { type AccessPolicy, STRICT_POLICY } from "../../src/record/access.ts";
 import type { TokenClaims } from "./token.ts";
 
 /**
- * The peer with what a token grants it.
+ * Returns the peer with the grants of a token added.
  *
- * @param peer as its certificate alone makes it.
+ * @param peer as its certificate alone defines it.
  * @param claims of a token that was checked for this very peer (token_check.ts).
- * @returns `undefined` over a session that could be relayed, which gets nothing of a token.
+ * @returns `undefined` over a session that could be relayed, to which tokens grant nothing.
  */
 export function withToken(
   peer: AuthenticatedPeer,

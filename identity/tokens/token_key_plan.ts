@@ -1,24 +1,25 @@
 /**
- * The plan of the token keys as group 0 keeps it: canonical JSON, public halves only. A node whose
- * folder holds a key that the plan lacks adds it; so a rotation is one more file in the folder.
+ * Encoding of the token key plan as group 0 stores it: JSON with the public halves only. A node
+ * whose folder holds a key that the plan lacks adds it, so a rotation only takes another file in
+ * the folder.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { keyIdOf, type PlannedKey } from "./token_keys.ts";
 
-/** The form in group 0. */
+/** Encodes a plan for group 0. */
 export function planToBytes(plan: readonly PlannedKey[]): Uint8Array {
   const keys = plan.map(({ publicKey, publishedAtMs, signsFromMs, signsUntilMs }) => ({
     publicKey: encodeBase64url(publicKey),
     publishedAtMs,
     signsFromMs,
-    // JSON has no infinity.
+    // JSON cannot represent Infinity.
     signsUntilMs: signsUntilMs === Infinity ? null : signsUntilMs,
   }));
   return new TextEncoder().encode(JSON.stringify({ keys }));
 }
 
-/** @throws RegistryError `corrupt`. */
+/** Decodes a plan of group 0. @throws RegistryError `corrupt`. */
 export function planFromBytes(bytes: Uint8Array): PlannedKey[] {
   try {
     const { keys } = JSON.parse(new TextDecoder().decode(bytes)) as {
@@ -31,7 +32,7 @@ export function planFromBytes(bytes: Uint8Array): PlannedKey[] {
     };
     return keys.map(({ publicKey, publishedAtMs, signsFromMs, signsUntilMs }) => {
       const key = decodeBase64url(publicKey);
-      if (key?.length !== 32) throw new Error("a key has 32 bytes");
+      if (key?.length !== 32) throw new Error("a key must have 32 bytes");
       return {
         keyId: keyIdOf(key),
         publicKey: key,

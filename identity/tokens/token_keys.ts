@@ -1,10 +1,10 @@
 /**
- * The keys of tokens and how they follow one another. A new key is published before it signs, so
- * that everybody knows it when its first token comes; the old one is kept until the last token that
- * it signed has ended. The plan is plain data over passed times, for group 0 to hold; the set that
- * tokens are checked with comes from its published form, a JWK Set (RFC 7517 §5, RFC 8037 §2).
+ * Token signing keys and their rotation. A new key is published before it signs, so that every
+ * checker knows it when its first token arrives; an old key stays published until the last token
+ * that it signed has expired. The plan is plain data with times passed in, stored by group 0.
+ * Checkers use its published form, a JWK Set (RFC 7517 §5, RFC 8037 §2).
  *
- * Clock assumption: who plans and who checks agree on the wall clock within `TOKEN_SKEW_MS`.
+ * Clock assumption: the wall clocks of planners and checkers agree within `TOKEN_SKEW_MS`.
  */
 import { createHash } from "node:crypto";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -21,32 +21,39 @@ import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
 import { TOKEN_ALGORITHM } from "./token.ts";
 import type { TokenKeys } from "./token_check.ts";
 
-/** One key of the plan. */
+/** A key of the plan. */
 export interface PlannedKey {
-  /** Its thumbprint ({@link keyIdOf}). */
+  /** Thumbprint of the key ({@link keyIdOf}). */
   readonly keyId: string;
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** Unix ms from which it is published. */
+  /** Unix ms from which the key is published. */
   readonly publishedAtMs: number;
-  /** Unix ms; it signs within `[signsFromMs, signsUntilMs)`. The newest signs until the next comes. */
+  /**
+   * Unix ms; the key signs within `[signsFromMs, signsUntilMs)`. The newest key signs until its
+   * successor does.
+   */
   readonly signsFromMs: number;
   readonly signsUntilMs: number;
 }
 
-/** The id of an Ed25519 key: its JWK thumbprint, SHA-256 (RFC 7638 §3, RFC 8037 appendix A.3). */
+/**
+ * Returns the id of an Ed25519 key: its JWK thumbprint, SHA-256 (RFC 7638 §3, RFC 8037 appendix
+ * A.3).
+ */
 export function keyIdOf(publicKey: Uint8Array): string {
   const members = { crv: "Ed25519", kty: "OKP", x: encodeBase64url(publicKey) };
   return encodeBase64url(createHash("sha256").update(canonicalJson(members)).digest());
 }
 
 /**
- * The plan with one more key, the last to sign: published now, signing after `TOKEN_KEY_LEAD_MS`.
- * The first of all signs at once, for nobody has an older set that lacks it.
+ * Returns the plan with one more key, which signs last: it is published now and signs after
+ * `TOKEN_KEY_LEAD_MS`. The very first key signs at once, since nobody holds an older set that lacks
+ * it.
  *
  * @param nowMs Unix ms, not before that of an earlier call.
- * @throws RegistryError `invalid_argument` for a key that is no sound one or is there already,
- * `overloaded` where rotations came so fast that no more keys fit.
+ * @throws RegistryError `invalid_argument` for an unsound key or one already in the plan,
+ * `overloaded` if recent rotations have filled the plan.
  */
 export function withKey(
   plan: readonly PlannedKey[],
@@ -67,14 +74,14 @@ export function withKey(
     const retryAfterMs = Math.min(...kept.map((key) => endOf(key))) - nowMs;
     throw new RegistryError(
       "overloaded",
-      `At most ${TOKEN_KEYS_MAX} token keys may be in use: wait for the last tokens of one to end`,
+      `At most ${TOKEN_KEYS_MAX} token keys may be in use: wait until the tokens of one expire`,
       { retryAfterMs },
     );
   }
   const signsFromMs = kept.length === 0 ? nowMs : nowMs + TOKEN_KEY_LEAD_MS;
   const relieved = kept.map((key) => ({
     ...key,
-    // A key that never came to sign when the next is published never will.
+    // A key that has not started to sign when its successor is published never will.
     signsUntilMs: Math.max(key.signsFromMs, Math.min(key.signsUntilMs, signsFromMs)),
   }));
   const newest = { keyId, publicKey: publicKey.slice(), publishedAtMs: nowMs, signsFromMs };
@@ -82,8 +89,9 @@ export function withKey(
 }
 
 /**
- * The plan without a key whose private half is lost or known to others: its tokens end with the next
- * publication. Where it was the one that signs, the newest of the others signs from now on.
+ * Returns the plan without a key whose private half is lost or compromised: its tokens become
+ * invalid with the next publication. If it was the signing key, the newest of the others signs from
+ * now on.
  */
 export function withoutKey(
   plan: readonly PlannedKey[],
@@ -97,22 +105,22 @@ export function withoutKey(
   return [...kept.slice(0, -1), { ...newest, signsFromMs, signsUntilMs: Infinity }];
 }
 
-/** The key that signs at a time; `undefined` where there is none. */
+/** Returns the key that signs at a time, or `undefined` if there is none. */
 export function signingKeyAt(plan: readonly PlannedKey[], nowMs: number): PlannedKey | undefined {
   return plan.findLast((key) => key.signsFromMs <= nowMs && nowMs < key.signsUntilMs);
 }
 
-/** The plan without the keys whose last token has ended. */
+/** Returns the plan without the keys whose last token has expired. */
 export function withoutEnded(plan: readonly PlannedKey[], nowMs: number): PlannedKey[] {
   return plan.filter((key) => nowMs < endOf(key));
 }
 
-/** Unix ms from which no token of the key counts anywhere. */
+/** Returns the Unix ms from which no token of the key is valid for any checker. */
 function endOf(key: PlannedKey): number {
   return key.signsUntilMs + TOKEN_LIFE_MS_MAX + 2 * TOKEN_SKEW_MS;
 }
 
-/** What is published at a time: a JWK Set in canonical JSON. */
+/** Returns the key set published at a time: a JWK Set in canonical JSON. */
 export function publishedKeys(plan: readonly PlannedKey[], nowMs: number): string {
   const keys = withoutEnded(plan, nowMs).map(({ keyId, publicKey }) => ({
     alg: TOKEN_ALGORITHM,
@@ -126,9 +134,9 @@ export function publishedKeys(plan: readonly PlannedKey[], nowMs: number): strin
 }
 
 /**
- * The public keys of a published set, by id. As strict as the check of tokens: only Ed25519 keys for
- * `EdDSA` signatures, exactly these members, each under its own thumbprint, none twice. A set that
- * holds anything else is refused whole; what a stranger's key beside ours would mean is not asked.
+ * Parses a published set and returns its public keys by id. It is as strict as token validation:
+ * only Ed25519 keys for `EdDSA` signatures, exactly these members, each under its own thumbprint,
+ * no duplicates. A set with anything else is refused as a whole.
  *
  * @throws RegistryError `corrupt`.
  */
@@ -137,13 +145,13 @@ export function parsePublishedKeys(text: string): Map<string, Uint8Array> {
   const read = readCanonicalJson(text);
   if (typeof read === "string") throw badSet(`it is ${read}`);
   const keys = membersOf(read.value, ["keys"])?.keys;
-  if (!Array.isArray(keys)) throw badSet("it is no set of keys");
+  if (!Array.isArray(keys)) throw badSet("it is not a set of keys");
   if (keys.length > TOKEN_KEYS_MAX) throw badSet(`it has more than ${TOKEN_KEYS_MAX} keys`);
   const found = new Map<string, Uint8Array>();
   for (const key of keys) {
     const publicKey = publicKeyOf(key);
     const keyId = keyIdOf(publicKey);
-    if (key.kid !== keyId) throw badSet("a key's kid is not its thumbprint");
+    if (key.kid !== keyId) throw badSet("the kid of a key is not its thumbprint");
     if (found.has(keyId)) throw badSet("it names a key twice");
     found.set(keyId, publicKey);
   }
@@ -160,7 +168,7 @@ function publicKeyOf(key: unknown): Uint8Array {
     throw badSet(`a key is not for signatures by ${TOKEN_ALGORITHM} over Ed25519`);
   }
   const publicKey = typeof x === "string" ? decodeBase64url(x) : undefined;
-  const fault = publicKey === undefined ? "no base64url" : publicKeyFault(publicKey);
+  const fault = publicKey === undefined ? "not base64url" : publicKeyFault(publicKey);
   if (publicKey === undefined || fault !== undefined) throw badSet(`a key is unsound: ${fault}`);
   return publicKey;
 }
@@ -171,7 +179,7 @@ function badSet(why: string): RegistryError {
   });
 }
 
-/** The keys that tokens are checked with, as last published. */
+/** The token keys as last published, used to check tokens. */
 export class PublishedTokenKeys implements TokenKeys {
   #keys: ReadonlyMap<string, Uint8Array> = new Map();
   #version = 0;
@@ -186,10 +194,10 @@ export class PublishedTokenKeys implements TokenKeys {
   }
 
   /**
-   * Takes a newer set in place of the one before.
+   * Replaces the current set.
    *
-   * @param text as {@link publishedKeys} gives it.
-   * @throws RegistryError `corrupt`; the set before stays then.
+   * @param text as {@link publishedKeys} returns it.
+   * @throws RegistryError `corrupt`; the current set then stays.
    */
   replace(text: string): void {
     if (text === this.#text) return;

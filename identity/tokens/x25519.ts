@@ -1,7 +1,7 @@
 /**
- * X25519 keys (RFC 7748, RFC 8037): to agree on a secret with somebody who is not there. Public keys
- * have one encoding, reduced and without the unused bit, and none of small order is taken, with which
- * a secret would be zero whoever holds the other key. Portable: a browser seals and opens, too.
+ * X25519 keys (RFC 7748, RFC 8037), for key agreement with a recipient that is offline. Public keys
+ * must be canonical: reduced and without the unused bit. Keys of small order are refused, since the
+ * shared secret would be zero for every peer. Portable: it also runs in a browser.
  */
 import { calculateJwkThumbprint } from "jose";
 import { concatBytes } from "../../src/base/bytes.ts";
@@ -9,30 +9,31 @@ import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 
-/** Bytes of a public key, of a private one, and of a secret. */
+/** Size in bytes of a public key, a private key and a shared secret. */
 export const X25519_BYTES = 32;
 
 const ALGORITHM = "X25519";
 
-/** A public key to seal for. */
+/** A recipient's public key. */
 export interface SealingKey {
-  /** Its thumbprint (RFC 7638). */
+  /** Thumbprint of the key (RFC 7638). */
   readonly keyId: string;
   /** 32 bytes. */
   readonly bytes: Uint8Array;
   readonly handle: CryptoKey;
 }
 
-/** The private key that opens, which no code can read back. */
+/** A recipient's private key, which cannot be exported. */
 export interface OpeningKey {
   readonly sealing: SealingKey;
   readonly handle: CryptoKey;
 }
 
 /**
- * A new key from 32 bytes of `entropy`.
+ * Generates a key from 32 bytes of `entropy`.
  *
- * @returns the key, and its private bytes for the caller to keep in a private file or to overwrite.
+ * @returns the key, and its private bytes, which the caller must store in a private file or
+ * overwrite.
  */
 export async function generateOpeningKey(
   entropy: Entropy,
@@ -42,7 +43,7 @@ export async function generateOpeningKey(
   return { key: await openingKeyOf(secret), secret };
 }
 
-/** The key of 32 private bytes, copied. */
+/** Imports a private key from its 32 bytes, which are copied. */
 export async function openingKeyOf(secret: Uint8Array): Promise<OpeningKey> {
   if (secret.length !== X25519_BYTES) {
     throw new RangeError(`A private key must have ${X25519_BYTES} bytes: found ${secret.length}`);
@@ -61,13 +62,13 @@ export async function openingKeyOf(secret: Uint8Array): Promise<OpeningKey> {
   }
 }
 
-/** `PrivateKeyInfo` of an X25519 key up to the key itself (RFC 8410 §7). */
+/** DER prefix of an X25519 `PrivateKeyInfo`; the key follows (RFC 8410 §7). */
 const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 110, 4, 34, 4, 32);
 
 /**
- * A public key from its 32 bytes, copied.
+ * Imports a public key from its 32 bytes, which are copied.
  *
- * @throws RegistryError `invalid_argument` where it is not canonical or of small order.
+ * @throws RegistryError `invalid_argument` if it is not canonical or of small order.
  */
 export async function sealingKeyOf(bytes: Uint8Array): Promise<SealingKey> {
   const fault = x25519Fault(bytes);
@@ -85,9 +86,9 @@ export async function sealingKeyOf(bytes: Uint8Array): Promise<SealingKey> {
 }
 
 /**
- * The secret of two keys.
+ * Returns the shared secret of two keys.
  *
- * @throws RegistryError `invalid_argument` for a public key that is not sound.
+ * @throws RegistryError `invalid_argument` for an unsound public key.
  */
 export async function sharedSecret(key: OpeningKey, publicKey: Uint8Array): Promise<Uint8Array> {
   const { handle } = await sealingKeyOf(publicKey);
@@ -95,7 +96,7 @@ export async function sharedSecret(key: OpeningKey, publicKey: Uint8Array): Prom
   return new Uint8Array(await crypto.subtle.deriveBits(agreed, key.handle, 8 * X25519_BYTES));
 }
 
-/** What forbids a public key, `undefined` where nothing does. */
+/** Returns the fault of a public key, or `undefined`. */
 export function x25519Fault(
   bytes: Uint8Array,
 ): "length" | "not_canonical" | "small_order" | undefined {
