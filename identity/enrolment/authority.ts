@@ -1,11 +1,11 @@
 /**
- * The authority: an offline root signs one or two intermediates of each region, and an intermediate
- * signs leaves (`certificate_profile.ts` has what each is). No certificate is made that outlives the
- * one above it. When an intermediate may sign, `intermediate_schedule.ts` says; who gets a leaf,
- * `enrolment.ts`.
+ * The certificate authority: an offline root signs one or two intermediates of each region, and an
+ * intermediate signs leaves (profiles: `certificate_profile.ts`). No certificate outlives its
+ * issuer. `intermediate_schedule.ts` decides when an intermediate signs, `enrolment.ts` who gets a
+ * leaf.
  *
- * The root's key is used on a machine of its own, by the command line; a node holds the key of its
- * region's intermediate and nothing above it.
+ * The root's key is used by the command line on a separate machine; a node holds only the key of
+ * its region's intermediate.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { assert } from "../../src/base/assert.ts";
@@ -21,31 +21,31 @@ import type { CertificateNames, NameConstraints } from "../pki/name_constraints.
 import { decodePem, encodePem } from "../pki/pem.ts";
 import { formatRegionScope, type RegionScope } from "../pki/spiffe.ts";
 
-/** A certificate and its key as files hold them. */
+/** A certificate and its key in PEM. */
 export interface PemPair {
   readonly certificatePem: string;
   /** PKCS #8. */
   readonly keyPem: string;
 }
 
-/** From when to when, Unix ms; both are cut to the second that X.509 can express. */
+/** Validity, Unix ms; both times are rounded down to the second, the precision of X.509. */
 export interface Validity {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 
-/** A new CA's making. */
+/** Options of {@link createRoot}. */
 export interface RootOptions extends Validity {
-  /** Its common name; a number of its own follows, so that two of one name are told apart. */
+  /** Common name; a random number is appended, so that two roots of one name are distinct. */
   readonly name: string;
   readonly algorithm?: KeyAlgorithm;
-  /** CAs that may follow below it; default 1: the intermediates. */
+  /** Maximum number of CAs below it; default 1: the intermediates. */
   readonly pathLength?: number;
   readonly nameConstraints?: NameConstraints;
   readonly entropy: Entropy;
 }
 
-/** An identity leaf as it was decided. */
+/** Contents of an identity leaf. */
 export interface IdentityLeaf extends Validity {
   /** 16 bytes, the first of them in `[01, 7f]`. */
   readonly serialNumber: Uint8Array;
@@ -56,7 +56,7 @@ export interface IdentityLeaf extends Validity {
   readonly registryIdentity: RegistryIdentity;
 }
 
-/** Makes a root with a new key. */
+/** Creates a root with a new key. */
 export async function createRoot(options: RootOptions): Promise<PemPair> {
   const { entropy, pathLength = 1, nameConstraints, algorithm = "Ed25519" } = options;
   const { key, keyPem } = await createKey(algorithm, entropy);
@@ -76,7 +76,7 @@ export async function createRoot(options: RootOptions): Promise<PemPair> {
   return { certificatePem: encodePem("CERTIFICATE", der), keyPem };
 }
 
-/** A CA with its key: signs what stands below it. */
+/** A CA with its key, which signs the certificates below it. */
 export class CertificateAuthority {
   readonly certificate: ParsedCertificate;
   readonly #key: CertificateKey;
@@ -89,13 +89,14 @@ export class CertificateAuthority {
   /**
    * Opens the CA of a pair.
    *
-   * @throws RegistryError `corrupt` where certificate or key cannot be read, or is no CA's.
+   * @throws RegistryError `corrupt` if certificate or key cannot be read, or the certificate is not
+   * a CA's.
    */
   static async open(pair: PemPair): Promise<CertificateAuthority> {
     const [der] = decodePem("CERTIFICATE", pair.certificatePem);
     const certificate = der === undefined ? undefined : readCertificate(der);
     if (certificate === undefined || isRefusal(certificate)) {
-      throw corrupt(`its certificate cannot be read: ${certificate?.message ?? "it is no PEM"}`);
+      throw corrupt(`its certificate cannot be read: ${certificate?.message ?? "it is not PEM"}`);
     }
     if (!certificate.extensions.isCa) throw corrupt("its certificate is not that of a CA");
     return new CertificateAuthority(
@@ -104,7 +105,9 @@ export class CertificateAuthority {
     );
   }
 
-  /** Makes an intermediate of a region with a new key. @throws RegistryError `invalid_argument`. */
+  /**
+   * Creates an intermediate of a region with a new key. @throws RegistryError `invalid_argument`.
+   */
   async createIntermediate(
     options: Validity & { readonly scope: RegionScope; readonly entropy: Entropy },
   ): Promise<PemPair> {
@@ -126,15 +129,15 @@ export class CertificateAuthority {
   }
 
   /**
-   * Makes an identity's leaf. The same leaf gives the same bytes.
+   * Creates an identity's leaf. Equal leaves give equal bytes.
    *
-   * @returns DER, which the caller owns.
-   * @throws RegistryError `invalid_argument` where it would outlive the CA.
+   * @returns DER, owned by the caller.
+   * @throws RegistryError `invalid_argument` if it would outlive the CA.
    */
   async issueIdentity(leaf: IdentityLeaf): Promise<Uint8Array> {
     return await this.#issue({
       serialNumber: leaf.serialNumber,
-      // A subject of its own adds nothing to the SPIFFE id, and is of one length.
+      // The subject adds nothing to the SPIFFE id, so a short name of bounded length suffices.
       commonName: `Registry identity ${leaf.registryIdentity.lineage}`,
       ...wholeSeconds(leaf),
       publicKey: { algorithm: "Ed25519", bytes: leaf.publicKey },
@@ -147,7 +150,10 @@ export class CertificateAuthority {
     });
   }
 
-  /** Makes a server's TLS certificate with a new P-256 key. @throws RegistryError `invalid_argument`. */
+  /**
+   * Creates a server's TLS certificate with a new P-256 key. @throws RegistryError
+   * `invalid_argument`.
+   */
   async createServer(
     options: Validity & {
       readonly commonName: string;
@@ -170,7 +176,7 @@ export class CertificateAuthority {
     return { certificatePem: encodePem("CERTIFICATE", der), keyPem };
   }
 
-  /** Makes the certificate of a key that signs trust bundles. @throws RegistryError `invalid_argument`. */
+  /** Creates a trust bundle signer with a new key. @throws RegistryError `invalid_argument`. */
   async createBundleSigner(options: Validity & { readonly entropy: Entropy }): Promise<PemPair> {
     const { key, keyPem } = await createKey("Ed25519", options.entropy);
     const der = await this.#issue({
@@ -192,7 +198,7 @@ export class CertificateAuthority {
       throw new RegistryError(
         "invalid_argument",
         `A certificate must be valid within [${iso(notBeforeMs)}, ${iso(notAfterMs)}], as its CA ` +
-          `is: it would be within [${iso(contents.notBeforeMs)}, ${iso(contents.notAfterMs)}]`,
+          `is: found [${iso(contents.notBeforeMs)}, ${iso(contents.notAfterMs)}]`,
         { field: "validity" },
       );
     }
@@ -201,25 +207,26 @@ export class CertificateAuthority {
 }
 
 /**
- * Makes a certificate, and reads it as strangers will before anybody has it: names that no reader
- * takes, and what the library leaves out or makes anew, must not be found out by them.
+ * Creates a certificate and parses it with the strict reader before anybody gets it, so that names
+ * that no reader accepts, and anything that the library omits or rewrites, are noticed here.
  *
- * @throws RegistryError `invalid_argument` where nobody would believe it, `corrupt` where the library
- * cannot write the CA's name as it stands.
+ * @throws RegistryError `invalid_argument` if nobody would accept it, `corrupt` if the library
+ * cannot reproduce the CA's name exactly.
  */
 async function writeChecked(
   contents: CertificateContents,
   key: CertificateKey,
   issuer?: ParsedCertificate,
 ): Promise<Uint8Array> {
-  // Nodes that open a CA and issue nothing do without the library, and so do all who only verify.
+  // Loaded on demand: nodes that open a CA without issuing, and all that only verify, do not need
+  // the library.
   const { writeCertificate } = await import("../pki/certificate_writer.ts");
   const der = await writeCertificate(contents, key, issuer);
   const written = readCertificate(der);
   if (isRefusal(written)) {
     throw new RegistryError(
       "invalid_argument",
-      `Cannot make a certificate that is refused (${written.fault}): ${written.message}`,
+      `Cannot create a certificate that would be refused (${written.fault}): ${written.message}`,
       { field: "certificate" },
     );
   }
@@ -229,7 +236,7 @@ async function writeChecked(
   const { registryIdentity } = contents.extensions;
   assert(
     registryIdentity?.lineage === written.extensions.registryIdentity?.lineage,
-    "A certificate names the lineage that it was made for",
+    "A certificate must name the lineage of its contents",
   );
   return der;
 }
@@ -239,7 +246,7 @@ function wholeSeconds({ notBeforeMs, notAfterMs }: Validity): Validity {
   return { notBeforeMs: cut(notBeforeMs), notAfterMs: cut(notAfterMs) };
 }
 
-/** 127 random bits, positive and not zero (RFC 5280 §4.1.2.2). */
+/** Returns a serial number of 126 random bits, positive and not zero (RFC 5280 §4.1.2.2). */
 function randomSerialNumber(entropy: Entropy): Uint8Array {
   const bytes = new Uint8Array(16);
   entropy.fill(bytes);

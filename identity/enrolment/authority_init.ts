@@ -1,6 +1,6 @@
 /**
- * Makes all that a new trust domain needs, once, on a machine that may go offline after: a root, a
- * region's authority (`authority_folder.ts`), and an administrator's key.
+ * Creates a new trust domain, once, on a machine that may go offline afterwards: a root, a region's
+ * authority (`authority_folder.ts`), and an administrator's key.
  */
 import { existsSync, rmSync, statSync } from "node:fs";
 import { toHex } from "../../src/base/bytes.ts";
@@ -37,9 +37,9 @@ import {
 } from "../files/private_file.ts";
 import { checkTrustDomain, formatSpiffeId } from "../pki/spiffe.ts";
 
-/** What is to be made. */
+/** Options of {@link initAuthority}. */
 export interface InitOptions {
-  /** Made where it does not exist; must not hold a trust domain yet. */
+  /** Created if it does not exist; must not contain a trust domain yet. */
   readonly folder: string;
   readonly trustDomain: string;
   readonly region: string;
@@ -47,15 +47,15 @@ export interface InitOptions {
   readonly entropy: Entropy;
 }
 
-/** Where everything is. */
+/** Created folders. */
 export interface InitResult {
   readonly trustDomain: string;
   readonly region: string;
-  /** The root's key: goes offline. */
+  /** Holds the root's key; to be kept offline. */
   readonly rootFolder: string;
   /** For the nodes of the region. */
   readonly authorityFolder: string;
-  /** The administrator's identity: goes offline too. */
+  /** Holds the administrator's identity; to be kept offline. */
   readonly administratorFolder: string;
   readonly administrator: string;
 }
@@ -64,11 +64,11 @@ export interface InitResult {
 const PARTS = ["root", "authority", "administrator"] as const;
 
 /**
- * Makes everything, or nothing: all is checked first, made in a draft folder, opened as a node would
- * open it, and only then put in its place.
+ * Creates everything or nothing: all options are checked first, the files are written to a draft
+ * folder and opened as a node would open them, and only then moved to their place.
  *
- * @throws RegistryError `invalid_argument` for a name that no node takes, or where there is something
- * already; `storage_unavailable`.
+ * @throws RegistryError `invalid_argument` for a name that no node accepts, or if the folder
+ * already contains a trust domain; `storage_unavailable`.
  */
 export async function initAuthority(options: InitOptions): Promise<InitResult> {
   const { entropy } = options;
@@ -92,7 +92,7 @@ export async function initAuthority(options: InitOptions): Promise<InitResult> {
   }
 }
 
-/** True where the folder exists already. @throws RegistryError where it cannot be used. */
+/** Reports whether the folder exists. @throws RegistryError if it cannot be used. */
 function checkPlace(folder: string): boolean {
   if (folder === "") throw unusable("out must name a folder: it is empty");
   const found = statSync(folder, { throwIfNoEntry: false });
@@ -101,12 +101,12 @@ function checkPlace(folder: string): boolean {
   const taken = PARTS.find((part) => existsSync(`${folder}/${part}`));
   if (taken === undefined) return true;
   throw unusable(
-    `${folder} must not hold a trust domain yet: it has ${taken}. Name another folder, or move ` +
+    `${folder} must not hold a trust domain yet: found ${taken}. Name another folder, or move ` +
       `this one away`,
   );
 }
 
-/** Puts the parts into a folder that exists: all of them, or none. */
+/** Moves the parts into an existing folder: all of them, or none. */
 function moveParts(draft: string, folder: string): void {
   const moved: string[] = [];
   try {
@@ -142,13 +142,14 @@ async function write(draft: string, options: InitOptions): Promise<string> {
   return await writeAdministrator({ authorityFolder, administratorFolder }, options);
 }
 
-/** Writes what a node of the region signs by. */
+/** Writes the signing keys of a node of the region. */
 async function writeSigners(
   folder: string,
   authority: CertificateAuthority,
   { trustDomain, region, nowMs, entropy }: InitOptions,
 ): Promise<void> {
-  // The second one's time begins at half of the first one's: until then it is only published.
+  // The second intermediate becomes valid at half of the first one's life; until then it is only
+  // published.
   for (const [index, startMs] of [nowMs, nowMs + INTERMEDIATE_LIFE_MS / 2].entries()) {
     const intermediate = await authority.createIntermediate({
       ...intermediateValidity(startMs),
@@ -168,7 +169,9 @@ async function writeSigners(
   secret(`${folder}/${tokenKeyFile(1)}`, tokenKey.keyPem);
 }
 
-/** Writes the administrator's identity, and tells the authority of its key. @returns its SPIFFE id. */
+/**
+ * Writes the administrator's identity and adds its key to the authority. @returns its SPIFFE id.
+ */
 async function writeAdministrator(
   { authorityFolder, administratorFolder }: Pick<
     InitResult,

@@ -1,8 +1,8 @@
 /**
- * New keys for a region's authority folder (`authority_folder.ts`), beside those that are there: the
- * nodes find them within a minute, publish them before they use them, and withdraw the old ones when
- * nothing that they signed counts any more. What a root signs is made where the root's key is; then
- * the folder goes to all nodes of the region before the new key's time has come.
+ * Adds new keys to a region's authority folder (`authority_folder.ts`). The nodes find them within
+ * a minute, publish them before use, and withdraw the old ones when nothing that they signed is
+ * valid any more. Certificates that the root signs are created where the root's key is; the folder
+ * must then reach all nodes of the region before the new key comes into use.
  */
 import { existsSync } from "node:fs";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -22,28 +22,28 @@ import { keyedPem } from "./development_authority.ts";
 import { intermediateValidity } from "./intermediate_schedule.ts";
 import { PRIVATE_FILE_MODE, readKeyFile, replaceFile } from "../files/private_file.ts";
 
-/** What can be made anew. */
+/** Parts of an authority folder that can be rotated. */
 export const ROTATED_PARTS = ["token-key", "intermediate", "bundle-signer"] as const;
 
-/** One of {@link ROTATED_PARTS}. */
+/** A part of {@link ROTATED_PARTS}. */
 export type RotatedPart = (typeof ROTATED_PARTS)[number];
 
-/** What is to be made, and of what. */
+/** Options of {@link rotateAuthority}. */
 export interface RotateOptions {
   readonly part: RotatedPart;
   readonly authorityFolder: string;
-  /** The root's key; token keys need none. */
+  /** Folder of the root's key; token keys need none. */
   readonly rootFolder?: string;
   readonly nowMs: number;
   readonly entropy: Entropy;
 }
 
 /**
- * Makes one part anew.
+ * Creates a new key for one part.
  *
- * @returns the file that was written.
- * @throws RegistryError `invalid_configuration` where a folder cannot be used, `invalid_argument` where
- * the root's is needed and not named.
+ * @returns the path of the file written.
+ * @throws RegistryError `invalid_configuration` if a folder cannot be used, `invalid_argument` if
+ * the root's folder is needed and not named.
  */
 export async function rotateAuthority(options: RotateOptions): Promise<string> {
   const { part, authorityFolder, nowMs, entropy } = options;
@@ -77,7 +77,7 @@ async function openRoot({ rootFolder }: RotateOptions): Promise<CertificateAutho
   if (rootFolder === undefined) {
     throw new RegistryError(
       "invalid_argument",
-      "The root must sign this: name the folder of its key (--root)",
+      "The root must sign this part: name the folder of its key (--root)",
       {
         field: "root",
       },
@@ -86,9 +86,13 @@ async function openRoot({ rootFolder }: RotateOptions): Promise<CertificateAutho
   const path = `${rootFolder}/${ROOT_KEY_FILE}`;
   const text = readKeyFile(path);
   if (text === undefined) {
-    throw new RegistryError("invalid_argument", `There is no root's key: ${path} is missing`, {
-      field: "root",
-    });
+    throw new RegistryError(
+      "invalid_argument",
+      `The root's key must be in ${path}: the file is missing`,
+      {
+        field: "root",
+      },
+    );
   }
   return await CertificateAuthority.open(pairOf(text));
 }
@@ -99,7 +103,7 @@ function write({ authorityFolder }: RotateOptions, file: string, text: string): 
   return path;
 }
 
-/** The first name of a numbered kind that is not taken. */
+/** Returns the first unused name of a numbered kind of file. */
 function free(folder: string, fileOf: (number: number) => string): string {
   let number = 1;
   while (existsSync(`${folder}/${fileOf(number)}`)) number++;

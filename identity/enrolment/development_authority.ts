@@ -1,9 +1,10 @@
 /**
- * Makes the certificates of a development identity: a root that may speak for this machine's loopback
- * names alone, and server certificates that can be pinned by hash. The same authority as everywhere
- * (`authority.ts`), with everything made on the spot and no intermediate between.
+ * Issues the certificates of a development identity: a root restricted to this machine's loopback
+ * names, and server certificates that can be pinned by hash. It uses the production authority
+ * (`authority.ts`), with all keys generated locally and no intermediate.
  *
- * The root's key is P-256 like the servers', for TLS stacks that know no Ed25519 check chains up to it.
+ * The root's key is P-256 like the servers' keys, because TLS stacks without Ed25519 verify chains
+ * up to it.
  */
 import { DEVELOPMENT_CA_LIFE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../../src/base/limits.ts";
 import type { Entropy } from "../../src/base/world.ts";
@@ -11,9 +12,9 @@ import { CertificateAuthority, createRoot, type PemPair, type Validity } from ".
 import { type KeyedCertificate, parseKeyedCertificate } from "../pki/certificate.ts";
 import type { CertificateNames, NameConstraints } from "../pki/name_constraints.ts";
 
-/** The start of a validity and where its randomness comes from. */
+/** Start of the validity and source of randomness. */
 export interface IssueOptions {
-  /** Unix ms, cut to the second that X.509 can express. */
+  /** Unix ms, rounded down to the second, the precision of X.509. */
   readonly notBeforeMs: number;
   readonly entropy: Entropy;
 }
@@ -25,7 +26,7 @@ const LOOPBACK_NAMES: CertificateNames = {
   ips: [LOOPBACK_4, LOOPBACK_6],
   uris: [],
 };
-/** The same names, and nothing else: each address with a mask of all its bits. */
+/** The same names only: each address has a mask of all bits. */
 const LOOPBACK_CONSTRAINTS: NameConstraints = {
   permitted: [
     { form: "dns", base: "localhost" },
@@ -37,10 +38,11 @@ const LOOPBACK_CONSTRAINTS: NameConstraints = {
   excluded: [],
 };
 
-/** Makes a CA for this machine's loopback names. */
+/** Issues a CA for this machine's loopback names. */
 export async function issueAuthority(options: IssueOptions): Promise<KeyedCertificate> {
   const pair = await createRoot({
-    // It gets a number of its own: two CAs of one name on one machine would be taken for each other.
+    // A random number follows the name, so that two CAs on one machine are not mistaken for each
+    // other.
     name: "Registry development CA",
     ...validity(options.notBeforeMs, DEVELOPMENT_CA_LIFE_MS),
     algorithm: "P-256",
@@ -51,7 +53,7 @@ export async function issueAuthority(options: IssueOptions): Promise<KeyedCertif
   return keyed(pair);
 }
 
-/** Makes a server certificate for `localhost`, `127.0.0.1` and `::1`, signed by `authority`. */
+/** Issues a server certificate for `localhost`, `127.0.0.1` and `::1`, signed by `authority`. */
 export async function issueServer(
   authority: KeyedCertificate,
   options: IssueOptions,
@@ -66,7 +68,7 @@ export async function issueServer(
   return keyed(pair);
 }
 
-/** The file form of a pair: key, then certificate. */
+/** Returns the file form of a pair: the key, then the certificate. */
 export function keyedPem(pair: PemPair): string {
   return pair.keyPem + pair.certificatePem;
 }
@@ -74,7 +76,7 @@ export function keyedPem(pair: PemPair): string {
 function keyed(pair: PemPair): KeyedCertificate {
   const certificate = parseKeyedCertificate(keyedPem(pair));
   if (typeof certificate === "string") {
-    throw new Error(`A certificate was made wrongly: ${certificate}`);
+    throw new Error(`An issued certificate is unusable: ${certificate}`);
   }
   return certificate;
 }

@@ -1,14 +1,15 @@
 /**
- * The identity of a development node: a CA and two server certificates in one private folder, made
- * on the first start, loaded on later ones, replaced long before they expire.
+ * The identity of a development node: a CA and two server certificates in one private folder,
+ * created on the first start, loaded on later ones, and replaced long before they expire.
  *
- * Two, because clients pin certificates by hash: the one that is shown now (`server.pem`) and the
- * one that comes next (`server-next.pem`) are both known in advance, so that ring maps carry both
- * pins. Each file holds a key with its certificate, so a replacement is one rename and a crash
- * leaves no half. `ca.pem` is a copy of the CA's certificate for clients to read.
+ * There are two server certificates because clients pin certificates by hash: the one served now
+ * (`server.pem`) and the next one (`server-next.pem`) are both known in advance, so ring maps carry
+ * both pins. Each file holds a key with its certificate, so a replacement is one rename and a crash
+ * leaves no partial file. `ca.pem` is a copy of the CA's certificate for clients to read.
  *
- * Clock assumptions: validity and rotation follow the wall clock, for that is what clients judge
- * certificates by. A clock that jumps beyond all validities makes new certificates, not an outage.
+ * Clock assumptions: validity and rotation follow the wall clock, because clients judge
+ * certificates by theirs. A clock that jumps beyond all validities leads to new certificates, not
+ * to an outage.
  */
 import type { Entropy, WallClock } from "../../src/base/world.ts";
 import { assert, defined } from "../../src/base/assert.ts";
@@ -39,24 +40,27 @@ const CA_KEY_FILE = "ca-key.pem";
 const SERVER_FILE = "server.pem";
 const NEXT_FILE = "server-next.pem";
 
-/** The next one is valid from this part of the current one's life: before any rotation. */
+/**
+ * The next certificate is valid from this fraction of the current one's life, which is before any
+ * rotation.
+ */
 const NEXT_FRACTION = 0.4;
 
-/** What a development identity needs. */
+/** Options of {@link DevelopmentIdentity}. */
 export interface DevelopmentIdentityOptions {
-  /** `<data>/identity`; made with mode 0700. The caller holds the lock of the data folder. */
+  /** `<data>/identity`; created with mode 0700. The caller holds the lock of the data folder. */
   readonly folder: string;
   readonly wall: WallClock;
   readonly entropy: Entropy;
 }
 
-/** What is to be done with the certificates at a moment. */
+/** Action due for the certificates. */
 export type RotationStep = "keep" | "promote" | "renew";
 
 /**
- * Decides what to do with the certificates: keep, show the next one, or make both anew.
+ * Decides what to do with the certificates: keep them, serve the next one, or create both anew.
  *
- * @param options.rotateAtMs Unix ms at which the current one has been shown long enough.
+ * @param options.rotateAtMs Unix ms at which the current certificate is due for rotation.
  */
 export function rotationStep(options: {
   readonly nowMs: number;
@@ -71,7 +75,9 @@ export function rotationStep(options: {
   return currentValid ? "keep" : "renew";
 }
 
-/** A development identity on disk and in memory. One owner calls it, one call at a time. */
+/**
+ * A development identity on disk and in memory. It has one owner, which makes one call at a time.
+ */
 export class DevelopmentIdentity {
   readonly #options: DevelopmentIdentityOptions;
   #authority: KeyedCertificate;
@@ -93,11 +99,11 @@ export class DevelopmentIdentity {
   }
 
   /**
-   * Loads the identity of a folder; makes what is missing, replaces what has expired.
+   * Loads the identity of a folder, creates missing certificates and replaces expired ones.
    *
-   * @throws RegistryError `corrupt` where a file is damaged or does not fit the others,
-   * `storage_unavailable` where the folder cannot be read or written; both name the file and say
-   * what to do.
+   * @throws RegistryError `corrupt` if a file is damaged or does not match the others,
+   * `storage_unavailable` if the folder cannot be read or written; both messages name the file and
+   * the remedy.
    */
   static async open(options: DevelopmentIdentityOptions): Promise<DevelopmentIdentity> {
     ensurePrivateFolder(options.folder);
@@ -109,17 +115,17 @@ export class DevelopmentIdentity {
     return identity;
   }
 
-  /** The CA's certificate, PEM: what a client that verifies by CA needs. */
+  /** The CA's certificate, PEM, for clients that verify by CA. */
   get caPem(): string {
     return this.#authority.certificatePem;
   }
 
-  /** The certificate to show now. */
+  /** The certificate to serve now. */
   get current(): ServerCertificate {
     return this.#withChain(this.#current);
   }
 
-  /** The certificate that is shown after the next rotation. */
+  /** The certificate to serve after the next rotation. */
   get next(): ServerCertificate {
     return this.#withChain(this.#next);
   }
@@ -130,10 +136,11 @@ export class DevelopmentIdentity {
   }
 
   /**
-   * Rotates where it is time to; on disk first, then in memory.
+   * Rotates the certificates if due: on disk first, then in memory.
    *
-   * @returns true where `current` is another one now.
-   * @throws RegistryError `storage_unavailable`; what is shown stays then, and a later call retries.
+   * @returns whether `current` changed.
+   * @throws RegistryError `storage_unavailable`; the current certificate then stays, and a later
+   * call retries.
    */
   async check(): Promise<boolean> {
     assert(!this.#busy, "The identity is checked by one caller at a time");
@@ -166,7 +173,8 @@ export class DevelopmentIdentity {
       notBeforeMs: nextStartMs(this.#next, nowMs),
       entropy,
     });
-    // A crash between the two leaves no next one, and the following start makes it.
+    // After a crash between the two steps there is no next certificate; the following start creates
+    // it.
     moveFile(`${folder}/${NEXT_FILE}`, `${folder}/${SERVER_FILE}`);
     replaceFile(`${folder}/${NEXT_FILE}`, keyedPem(following), PRIVATE_FILE_MODE);
     this.#current = this.#next;
@@ -195,14 +203,14 @@ interface ServerPair {
   readonly next: KeyedCertificate;
 }
 
-/** The CA of the folder, or a new one where there is none or it ends too soon. */
+/** Returns the CA of the folder, or a new one if there is none or it expires too soon. */
 async function openAuthority(options: DevelopmentIdentityOptions): Promise<KeyedCertificate> {
   const { folder, wall } = options;
   const loaded = load(folder, CA_KEY_FILE);
   if (loaded === undefined) {
     for (const file of [SERVER_FILE, NEXT_FILE]) {
       if (readFile(`${folder}/${file}`) !== undefined) {
-        throw corrupt(folder, CA_KEY_FILE, `it is missing, though ${file} is there`);
+        throw corrupt(folder, CA_KEY_FILE, `it is missing although ${file} exists`);
       }
     }
   }
@@ -219,7 +227,10 @@ async function openAuthority(options: DevelopmentIdentityOptions): Promise<Keyed
   return loaded;
 }
 
-/** A new CA; what the old one signed goes first, so that a crash leaves nothing that is at odds. */
+/**
+ * Creates a new CA. Certificates signed by the old one are removed first, so that a crash leaves no
+ * mismatched files.
+ */
 async function replaceAuthority(options: DevelopmentIdentityOptions): Promise<KeyedCertificate> {
   const { folder, wall, entropy } = options;
   const authority = await issueAuthority({
@@ -233,7 +244,7 @@ async function replaceAuthority(options: DevelopmentIdentityOptions): Promise<Ke
   return authority;
 }
 
-/** Both server certificates; `undefined` where one is missing, as a crash may leave it. */
+/** Loads both server certificates; `undefined` if one is missing, as a crash may leave it. */
 function loadServers(folder: string, authority: KeyedCertificate): ServerPair | undefined {
   const [current, next] = [SERVER_FILE, NEXT_FILE].map((file) => {
     const certificate = load(folder, file);
@@ -245,7 +256,7 @@ function loadServers(folder: string, authority: KeyedCertificate): ServerPair | 
   return current && next ? { current, next } : undefined;
 }
 
-/** Makes and stores both; one that is there and valid is kept as the current one. */
+/** Creates and stores both certificates; a valid stored one is kept as the current one. */
 async function issueServers(
   options: DevelopmentIdentityOptions,
   authority: KeyedCertificate,
@@ -290,15 +301,16 @@ function isValid(
   return certificate.notBeforeMs <= nowMs && nowMs < certificate.notAfterMs;
 }
 
-/** True where the CA is valid now and for as long as any certificate that it signs next. */
+/** Reports whether the CA is valid now and for as long as any certificate that it signs next. */
 function outlives(authority: KeyedCertificate, nowMs: number): boolean {
   return authority.notBeforeMs <= nowMs &&
     nowMs + 2 * SERVER_CERTIFICATE_LIFE_MS < authority.notAfterMs;
 }
 
 /**
- * Unix ms from which the next certificate is valid: before the current one is replaced, and never with
- * a part of its life already over, or it would be replaced as soon as it is shown.
+ * Returns the Unix ms from which the next certificate is valid: before the current one is replaced,
+ * and never with a part of its life already over, as it would then be due for replacement as soon
+ * as it is served.
  */
 export function nextStartMs(
   current: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">,

@@ -1,22 +1,25 @@
 /**
- * Who is at the other end where no identities are configured: the development identity, one for
- * everybody who reaches the loopback address. Its role alone decides: access rules allow the role
- * `development` everything, which is why its grants are empty and name nothing.
+ * The peer of sessions on a node without configured identities: the development identity, shared by
+ * everybody who reaches the loopback address. Access rules allow the role `development` everything,
+ * so its grants are empty.
  */
 import { type AuthenticatedPeer, NO_GRANTS } from "../../src/base/peer.ts";
 import { UUID_BYTES } from "../../src/base/uuid.ts";
 
-/** The development identity's number: the first lineage of every cluster. */
+/** Lineage of the development identity: the first of every cluster. */
 export const DEVELOPMENT_LINEAGE = 1;
 
-/** What a session with the development identity is. */
+/** Options of {@link developmentPeer}. */
 export interface DevelopmentPeerOptions {
   readonly region: string;
-  /** Fires when the session must end. One signal may serve all sessions of a node. */
+  /** Fires when the session must end. All sessions of a node may share one signal. */
   readonly revoked: AbortSignal;
 }
 
-/** The peer of every session of a node without configured identities; it may be shared by all. */
+/**
+ * Returns the peer of every session of a node without configured identities; all sessions may share
+ * it.
+ */
 export function developmentPeer(options: DevelopmentPeerOptions): AuthenticatedPeer {
   const id = "00000000-0000-0000-0000-000000000000";
   return {
@@ -28,7 +31,7 @@ export function developmentPeer(options: DevelopmentPeerOptions): AuthenticatedP
     lineage: DEVELOPMENT_LINEAGE,
     grants: NO_GRANTS,
     expiresAtMs: Number.MAX_SAFE_INTEGER,
-    // Nothing is proven, so nothing can be relayed: nobody gains by a false server what they lack.
+    // Nothing is proven, so a relay gains nothing that it could not do directly.
     pinned: true,
     revoked: options.revoked,
   };

@@ -1,18 +1,20 @@
 /**
- * Who gets a leaf: the rules of joining and renewing, as pure decisions over records of group 0.
+ * Rules for issuing leaves to identities that join or renew, as pure decisions over records of
+ * group 0.
  *
- * A decision is made on records as read, and its change is committed only if they still stand
- * (`enrolment_records.ts`); the leaf is made *after* that, from the committed record alone. So of two
- * that race for a token one is served; and when a reply was lost, or its node died, any node of the
- * region answers the same request with the same bytes.
+ * A decision is made on records as read, and its change is committed only if they are unchanged by
+ * then (`enrolment_records.ts`). The leaf is created *after* the commit, from the committed record
+ * alone. So of two concurrent requests with one token only one is served; and if a reply is lost,
+ * or its node fails, any node of the region answers the same request with the same bytes.
  *
- * **A stolen leaf is noticed at the next renewal.** Each leaf has a generation. The rightful owner goes
- * on with the newest one, so an old generation that asks for a certificate of *another* key has a
- * second holder, and the lineage is stopped for both: better to join anew than to share an identity. An
- * owner must therefore keep a new key on disk before it asks for its certificate, and ask again with
- * the same one.
+ * **A stolen leaf is noticed at the next renewal.** Each leaf has a generation. The rightful owner
+ * continues with the newest one. A request by an old generation for a certificate of *another* key
+ * therefore comes from a second holder, and the lineage is stopped for both: joining anew is better
+ * than sharing an identity. An owner must therefore store a new key on disk before it requests its
+ * certificate, and repeat the request with the same key.
  *
- * Clock assumption: `nowMs` is the deciding node's wall clock; a token or a grace ends by that.
+ * Clock assumption: `nowMs` is the deciding node's wall clock; tokens and grace periods expire by
+ * it.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import {
@@ -33,35 +35,38 @@ import type {
 import type { IdentityLeaf, Validity } from "./authority.ts";
 import { type CertifiedRole, parseSpiffeId } from "../pki/spiffe.ts";
 
-/** Why nobody gets a leaf. */
+/** Reasons why no leaf is issued. */
 export type EnrolmentFault =
   | "unknown_token"
   | "token_spent"
   | "token_expired"
-  /** The token is for somebody else than the request says. */
+  /** The token is for another subject than the request names. */
   | "wrong_subject"
-  /** The subject belongs to a region that this authority does not sign for. */
+  /** The subject belongs to a region for which this authority does not sign. */
   | "wrong_region"
   | "unknown_lineage"
-  /** The lineage is, or by this very request was, stopped. */
+  /** The lineage is stopped, possibly by this very request. */
   | "lineage_stopped"
-  /** The leaf is of a generation that group 0 never gave out: it was restored from an older state. */
+  /**
+   * The leaf has a generation that group 0 never issued: group 0 was restored from an older state.
+   */
   | "unknown_generation"
-  /** The newest leaf was used already: the owner has it and needs no repetition. */
+  /** The newest leaf has been used, so the owner has it and needs no repetition. */
   | "superseded"
-  /** The leaf ended longer ago than the grace allows. */
+  /** The leaf expired longer ago than the grace period. */
   | "expired"
-  /** The intermediate ends too soon to sign anything of use. */
+  /** The intermediate expires too soon to sign a useful leaf. */
   | "signer_ending";
 
-/** A leaf to be made by the intermediate that the record names. */
+/** A leaf to be signed by the intermediate that the record names. */
 export interface DecidedLeaf extends IdentityLeaf {
   readonly issuerKeyId: Uint8Array;
 }
 
 /**
- * A decision. `issue`: commit the change, then make the leaf. `repeat`: make the leaf again, nothing
- * changes. `refuse`: make none; where there is a change, commit it (the lineage is stopped).
+ * A decision. `issue`: commit the change, then create the leaf. `repeat`: create the same leaf
+ * again, without a change. `refuse`: create none; if there is a change, commit it (the lineage is
+ * stopped).
  */
 export type EnrolmentDecision =
   | { readonly kind: "issue"; readonly change: EnrolmentChange; readonly leaf: DecidedLeaf }
@@ -72,44 +77,47 @@ export type EnrolmentDecision =
     readonly change?: EnrolmentChange;
   };
 
-/** The intermediate that signs now. */
+/** The currently signing intermediate. */
 export interface Signer extends Validity {
-  /** 20 bytes. */
+  /** Key identifier, 20 bytes. */
   readonly keyId: Uint8Array;
   readonly region: string;
 }
 
-/** How long after its end a leaf may be renewed, ms, at most `RENEWAL_GRACE_MS_MAX`. */
+/**
+ * Grace periods: time after its expiry during which a leaf may be renewed, ms, at most
+ * `RENEWAL_GRACE_MS_MAX`.
+ */
 export interface RenewalGrace {
-  /** Agents and gateways. */
+  /** For agents and gateways. */
   readonly recordMs: number;
-  /** Nodes whose key stands in the member list. */
+  /** For nodes whose key is in the member list. */
   readonly memberMs: number;
 }
 
-/** The grace unless it is configured. */
+/** Default grace periods. */
 export const DEFAULT_RENEWAL_GRACE: RenewalGrace = Object.freeze({
   recordMs: RENEWAL_GRACE_MS_DEFAULT,
   memberMs: MEMBER_RENEWAL_GRACE_MS_DEFAULT,
 });
 
-/** A request to join. */
+/** A join request. */
 export interface JoinRequest {
-  /** The token of the hash; `undefined`: there is none. */
+  /** The stored token of the presented hash; `undefined`: there is none. */
   readonly token: JoinToken | undefined;
-  /** Whom the requester takes the token to be for. */
+  /** Subject for which the requester believes the token to be. */
   readonly subject: string;
   /** The key of the certificate request, proven to be the requester's. */
   readonly publicKey: Uint8Array;
-  /** The lineage that the subject has, or `undefined`. */
+  /** Current lineage of the subject, if any. */
   readonly existing: Lineage | undefined;
-  /** The number for a new lineage. */
+  /** Number for a new lineage. */
   readonly nextLineage: number;
   readonly signer: Signer;
   readonly nowMs: number;
 }
 
-/** Decides on a request to join by a token. */
+/** Decides a join request. */
 export function decideJoin(request: JoinRequest): EnrolmentDecision {
   const { token, existing, nowMs, publicKey } = request;
   if (token === undefined) return refuse("unknown_token");
@@ -128,7 +136,7 @@ export function decideJoin(request: JoinRequest): EnrolmentDecision {
   };
   const spent = { publicKey, lineage: lineage.lineage };
   const lineages: RecordChange<Lineage>[] = [{ replacedVersion: 0, record: lineage }];
-  // One subject has one owner: who joins anew takes the place of the one before.
+  // A subject has one owner: a new join replaces the previous lineage.
   if (existing !== undefined && existing.stopped === undefined) {
     lineages.push(stopped(existing, "replaced"));
   }
@@ -139,7 +147,10 @@ export function decideJoin(request: JoinRequest): EnrolmentDecision {
   };
 }
 
-/** A spent token serves again only the request that it was spent on, until its leaf was used. */
+/**
+ * Repeats the answer for a spent token: only for the request on which it was spent, and only until
+ * its leaf was used.
+ */
 function repeatJoin(
   spent: NonNullable<JoinToken["spent"]>,
   { publicKey, existing }: JoinRequest,
@@ -152,11 +163,11 @@ function repeatJoin(
     : refuse("token_spent");
 }
 
-/** A request to renew, by a leaf whose path was validated, with the grace. */
+/** A renewal request with a leaf whose path was validated, grace period included. */
 export interface RenewalRequest {
-  /** The lineage that the leaf names; `undefined`: there is none. */
+  /** The lineage that the leaf names; `undefined`: it does not exist. */
   readonly lineage: Lineage | undefined;
-  /** What the leaf says; its holder proved to have its key. */
+  /** Contents of the leaf; the requester proved possession of its key. */
   readonly presented: {
     readonly subject: string;
     readonly generation: number;
@@ -165,14 +176,14 @@ export interface RenewalRequest {
   };
   /** The key of the certificate request, proven to be the requester's. */
   readonly publicKey: Uint8Array;
-  /** The key that stands for a node of the member list; `undefined`: none. */
+  /** Key of the node in the member list, if any. */
   readonly memberKey: Uint8Array | undefined;
   readonly signer: Signer;
   readonly grace: RenewalGrace;
   readonly nowMs: number;
 }
 
-/** Decides on a request to renew. */
+/** Decides a renewal request. */
 export function decideRenewal(request: RenewalRequest): EnrolmentDecision {
   const { lineage, presented, publicKey } = request;
   if (lineage === undefined || lineage.subject !== presented.subject) {
@@ -182,12 +193,12 @@ export function decideRenewal(request: RenewalRequest): EnrolmentDecision {
   const { latest, previous } = lineage;
   if (presented.generation > latest.generation) return refuse("unknown_generation");
   const shown = [latest, previous].find((leaf) => leaf?.generation === presented.generation);
-  // Two leaves of one generation: somebody else signs with our authority's key.
+  // Two leaves of one generation exist: somebody else signs with the authority's key.
   if (shown !== undefined && !bytesEqual(shown.publicKey, presented.publicKey)) {
     return stop(lineage);
   }
   const isForLatestKey = bytesEqual(latest.publicKey, publicKey);
-  // Before the question of time: a thief who shows an old leaf is to be noticed all the same.
+  // Checked before expiry, so that a thief who presents an old leaf is noticed in any case.
   if (shown !== latest && !isForLatestKey) return stop(lineage);
   if (request.nowMs > presented.notAfterMs + graceMsOf(request)) return refuse("expired");
   if (shown === undefined) return refuse("superseded");
@@ -199,7 +210,7 @@ function renew(lineage: Lineage, request: RenewalRequest): EnrolmentDecision {
   const { latest } = lineage;
   const issued = issue(lineage.subject, latest.generation + 1, request);
   if (typeof issued === "string") return refuse(issued);
-  // That the latest was shown proves that its owner has it; now it is the one before.
+  // The request with the latest leaf proves that its owner has it; it becomes the previous one.
   const renewed = { ...lineage, latest: issued, latestUsed: false, previous: latest };
   const change = replaced(lineage, renewed);
   return {
@@ -210,8 +221,8 @@ function renew(lineage: Lineage, request: RenewalRequest): EnrolmentDecision {
 }
 
 /**
- * What changes when a leaf of a generation opens a session: `undefined` unless it is the first use of
- * the latest one. From then on the leaf before it is an old one.
+ * Returns the change when a leaf of `generation` opens a session: `undefined` unless it is the
+ * first use of the latest leaf. From then on the previous leaf counts as an old one.
  */
 export function decideUse(lineage: Lineage, generation: number): EnrolmentChange | undefined {
   const { latest, latestUsed, stopped: reason } = lineage;
@@ -220,12 +231,12 @@ export function decideUse(lineage: Lineage, generation: number): EnrolmentChange
   return { lineages: [replaced(lineage, { ...rest, latestUsed: true })] };
 }
 
-/** What changes when an operator bans a lineage; `undefined` where it is stopped already. */
+/** Returns the change when an operator bans a lineage, or `undefined` if it is already stopped. */
 export function decideBan(lineage: Lineage): EnrolmentChange | undefined {
   return lineage.stopped === undefined ? { lineages: [stopped(lineage, "banned")] } : undefined;
 }
 
-/** The leaf of a record, the same whenever and wherever it is made. */
+/** Returns the leaf of a record; the result is the same on every node at any time. */
 export function leafOf(lineage: Lineage, issued: IssuedLeaf): DecidedLeaf {
   return {
     serialNumber: serialNumberOf(lineage.lineage, issued),
@@ -242,7 +253,10 @@ export function leafOf(lineage: Lineage, issued: IssuedLeaf): DecidedLeaf {
   };
 }
 
-/** Lineage and generation, which no two leaves share, after a mark and a part of the key. */
+/**
+ * Returns the serial number: 8 bytes of the key with marker bits, then lineage and generation,
+ * which together are unique per leaf.
+ */
 function serialNumberOf(lineage: number, { generation, publicKey }: IssuedLeaf): Uint8Array {
   const serial = new Uint8Array(16);
   serial.set(publicKey.subarray(0, 8));
@@ -253,7 +267,7 @@ function serialNumberOf(lineage: number, { generation, publicKey }: IssuedLeaf):
   return serial;
 }
 
-/** What a new leaf is made from, or why none can be. */
+/** Returns the data of a new leaf, or the reason why none can be issued. */
 function issue(
   subject: string,
   generation: number,
@@ -266,7 +280,7 @@ function issue(
   return { generation, publicKey, notBeforeMs, notAfterMs, issuerKeyId: signer.keyId };
 }
 
-/** Whole seconds, as X.509 has them. */
+/** Rounds down to whole seconds, the precision of X.509. */
 function cut(unixMs: number): number {
   return Math.floor(unixMs / 1_000) * 1_000;
 }
@@ -275,7 +289,7 @@ function graceMsOf({ presented, publicKey, memberKey, grace }: RenewalRequest): 
   const role: CertifiedRole = parseSpiffeId(presented.subject).role;
   if (role === "agent" || role === "gateway") return grace.recordMs;
   if (role !== "node" || memberKey === undefined) return 0;
-  // The requester has both keys; the leaf's is the one before where the last reply was lost.
+  // The requester holds both keys; if the last reply was lost, the leaf's key is the previous one.
   const isMember = [presented.publicKey, publicKey].some((key) => bytesEqual(key, memberKey));
   return isMember ? grace.memberMs : 0;
 }

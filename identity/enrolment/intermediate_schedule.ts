@@ -1,7 +1,7 @@
 /**
- * The life of a region's intermediates: made, published in the trust bundle, used, superseded,
- * withdrawn. A pure function of when each was published, so that all nodes of a region agree without
- * another word.
+ * Lifecycle of a region's intermediates: created, published in the trust bundle, used, superseded,
+ * withdrawn. It is a pure function of the time at which each was published, so that all nodes of a
+ * region agree without further communication.
  *
  * ```
  * first    |--lead--|-- signs ----------------|-- its leaves end, and may be renewed --| withdrawn
@@ -9,8 +9,9 @@
  *          published                  published
  * ```
  *
- * Clock assumption: nodes' wall clocks differ by less than the lead less the time that a bundle takes
- * to reach everybody; else a node may sign by an intermediate that some have not heard of.
+ * Clock assumption: the wall clocks of nodes differ by less than the lead minus the time that a
+ * bundle takes to reach everybody. Otherwise a node may sign with an intermediate that some peers
+ * do not know yet.
  */
 import {
   CERTIFICATE_BACKDATE_MS,
@@ -22,36 +23,36 @@ import {
 import type { Validity } from "./authority.ts";
 import type { Signer } from "./enrolment.ts";
 
-/** An intermediate and its place in the trust bundle. */
+/** An intermediate and the time of its publication. */
 export interface Intermediate extends Signer {
-  /** Unix ms at which a bundle carried it first; `undefined`: none did yet. */
+  /** Unix ms at which a bundle first contained it; `undefined`: none has yet. */
   readonly publishedAtMs: number | undefined;
 }
 
-/** What is to be done about a region's intermediates. */
+/** Actions due for a region's intermediates. */
 export interface IntermediateSteps {
-  /** Signs now; `undefined`: none may. */
+  /** The intermediate that signs now; `undefined`: none may. */
   readonly signer: Intermediate | undefined;
-  /** To be named by the next bundle, those that are named already among them. */
+  /** Intermediates for the next bundle, including those already published. */
   readonly named: readonly Intermediate[];
-  /** True where the root must sign a new one: no follower of the signer is there. */
+  /** Whether the root must sign a new intermediate, because the signer has no successor. */
   readonly needsFollower: boolean;
 }
 
 /**
- * The longest time after its last signature for which something that an intermediate signed counts: a
- * leaf that may be renewed, or a server's certificate.
+ * Maximum time after an intermediate's last signature for which something that it signed is valid:
+ * a leaf that may be renewed, or a server's certificate.
  */
 const AFTERLIFE_MS = Math.max(RENEWAL_GRACE_MS_MAX, SERVER_CERTIFICATE_LIFE_MS_MAX) + 3_600_000;
 
-/** The validity of an intermediate that is made now. */
+/** Returns the validity of an intermediate created now. */
 export function intermediateValidity(nowMs: number): Validity {
   const notBeforeMs = nowMs - CERTIFICATE_BACKDATE_MS;
   return { notBeforeMs, notAfterMs: notBeforeMs + INTERMEDIATE_LIFE_MS };
 }
 
 /**
- * What is to be done at a time.
+ * Returns the actions due at a time.
  *
  * @param intermediates those of one region, in any order.
  */
@@ -65,7 +66,7 @@ export function intermediateSteps(
   const named = byAge.filter((intermediate, index) => {
     if (nowMs > intermediate.notAfterMs + AFTERLIFE_MS) return false;
     const follower = byAge.slice(index + 1).find((later) => isUsable(later, nowMs));
-    // Since the follower was usable, this one has signed nothing.
+    // Once its successor became usable, this intermediate signed nothing more.
     return follower === undefined || nowMs <= usableFromMs(follower) + AFTERLIFE_MS;
   });
   const newest = byAge.at(-1);
@@ -78,7 +79,7 @@ function isUsable(intermediate: Intermediate, nowMs: number): boolean {
   return usableFromMs(intermediate) <= nowMs && nowMs < intermediate.notAfterMs;
 }
 
-/** From when it may sign: never, while no bundle carries it. */
+/** Returns the Unix ms from which it may sign: never, until a bundle contains it. */
 function usableFromMs({ publishedAtMs = Infinity, notBeforeMs }: Intermediate): number {
   return Math.max(publishedAtMs + INTERMEDIATE_LEAD_MS, notBeforeMs);
 }

@@ -1,7 +1,7 @@
 /**
- * Join tokens: 32 random bytes that entitle whoever shows them first to one certificate, of a subject
- * that was fixed when the token was made. The registry keeps the hash alone, so that nobody who reads
- * its state can join by it.
+ * Join tokens: 32 random bytes that entitle the first to present them to one certificate, for a
+ * subject fixed when the token is created. The registry stores only the hash, so reading its state
+ * does not allow joining.
  */
 import { JOIN_TOKEN_LIFE_MS } from "../../src/base/limits.ts";
 import type { Grants } from "../../src/base/peer.ts";
@@ -15,20 +15,20 @@ import { formatSpiffeId, type SpiffeId } from "../pki/spiffe.ts";
 const PREFIX = "crs-join-";
 const SECRET_BYTES = 32;
 
-/** What a token is made of. */
+/** Options of {@link createJoinToken}. */
 export interface JoinTokenOptions {
   readonly subject: SpiffeId;
   readonly grants: Grants;
-  /** Unix ms; it lives for {@link JOIN_TOKEN_LIFE_MS} from then. */
+  /** Unix ms; the token is valid for {@link JOIN_TOKEN_LIFE_MS} from then. */
   readonly nowMs: number;
   readonly entropy: Entropy;
 }
 
 /**
- * Makes a token.
+ * Creates a join token.
  *
- * @returns its text, to be shown once and not kept, and the record for group 0.
- * @throws RegistryError `invalid_argument` for grants that are none.
+ * @returns its text, to be displayed once and not stored, and the record for group 0.
+ * @throws RegistryError `invalid_argument` for invalid grants.
  */
 export function createJoinToken(
   options: JoinTokenOptions,
@@ -47,7 +47,10 @@ export function createJoinToken(
   return { text, record };
 }
 
-/** The hash by which group 0 knows the token of a text; `undefined` where it is no token's text. */
+/**
+ * Returns the hash under which group 0 stores the token, or `undefined` if the text is not a join
+ * token.
+ */
 export function hashJoinToken(text: string): Uint8Array | undefined {
   if (text.length > 64 || !text.startsWith(PREFIX)) return undefined;
   const secret = decodeBase64url(text.slice(PREFIX.length));

@@ -1,8 +1,9 @@
 /**
- * The proof that a request for renewal comes from the holder of the current certificate: that key's
- * signature over the time and the certificate request. It works where a session cannot be proven any
- * more because the certificate ended, and is worth nothing a few minutes later. An administrator proves
- * its key alike, by which it comes in when nobody's certificate counts any more.
+ * Proof that a renewal request comes from the holder of the current certificate: a signature by its
+ * key over the time and the certificate request. It works after the certificate has expired, when
+ * it can no longer prove a session, and is worthless a few minutes later. An administrator proves
+ * possession of its key in the same way, and so gains access even when no certificate is valid any
+ * more.
  *
  * Clock assumption: the owner's and the node's wall clocks differ by less than `RENEWAL_PROOF_MS`.
  */
@@ -11,24 +12,24 @@ import { RENEWAL_PROOF_MS } from "../../src/base/limits.ts";
 import { type SigningKey, signMessage, verifyMessage } from "../pki/ed25519.ts";
 import { sha256 } from "../pki/sha256.ts";
 
-/** Keeps such a signature from being one over anything else. */
+/** Signature contexts, which prevent the signature from being valid for anything else. */
 const CONTEXTS = {
   renewal: new TextEncoder().encode(" ".repeat(64) + "registry renewal/1\0"),
-  /** An administrator's, whose key stands in the nodes' files: it needs no certificate before. */
+  /** For an administrator, whose key is in the nodes' files and needs no prior certificate. */
   administrator: new TextEncoder().encode(" ".repeat(64) + "registry administrator/1\0"),
 };
 
-/** What is signed. */
+/** Signed content of a proof. */
 export interface RenewalProofContent {
   /** DER. */
   readonly request: Uint8Array;
   /** Unix ms of the owner's wall clock. */
   readonly timeMs: number;
-  /** What the request is for. Default `renewal`. */
+  /** Purpose of the request. Default `renewal`. */
   readonly purpose?: keyof typeof CONTEXTS;
 }
 
-/** Signs by the key of the current certificate. */
+/** Signs with the key of the current certificate. */
 export async function proveRenewal(
   content: RenewalProofContent,
   key: SigningKey,
@@ -36,7 +37,7 @@ export async function proveRenewal(
   return await signMessage(key, signedBytes(content));
 }
 
-/** True for a fresh signature of that key (Ed25519, 32 bytes). */
+/** Reports whether `proof` is a recent signature by that key (Ed25519, 32 bytes). */
 export function isRenewalProven(
   content: RenewalProofContent,
   proof: Uint8Array,

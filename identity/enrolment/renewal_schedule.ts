@@ -1,19 +1,19 @@
 /**
- * When an owner renews its certificate: at half of its life, and a bit later by chance, so that a fleet
- * that was started at once does not renew at once; then again and again, ever more slowly, until it
- * works. Pure: time and chance come in as arguments.
+ * Schedule of certificate renewal. A certificate is renewed at half of its life plus a random
+ * delay, so that a fleet started at once does not renew at once. Failed renewals are retried, at
+ * growing intervals, until one succeeds. Pure: time and randomness are arguments.
  *
- * Clock assumption: the owner's wall clock. One that is behind by less than half a life renews late
- * but in time.
+ * Clock assumption: the owner's wall clock. If it lags by less than half of a life, the renewal is
+ * late but still in time.
  */
 import { RENEWAL_RETRY_MS_MAX, RENEWAL_RETRY_MS_MIN } from "../../src/base/limits.ts";
 import type { Entropy } from "../../src/base/world.ts";
 
-/** A certificate is used until this part of its life, plus up to {@link JITTER_PART} more. */
+/** Fraction of its life after which a certificate is renewed, plus up to {@link JITTER_PART}. */
 const RENEW_PART = 0.5;
 const JITTER_PART = 0.1;
 
-/** Unix ms at which a certificate is to be replaced, in `[50 %, 60 %)` of its life. */
+/** Returns the Unix ms at which to renew a certificate, in `[50 %, 60 %)` of its life. */
 export function renewAtMs(
   { notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number },
   entropy: Entropy,
@@ -22,10 +22,10 @@ export function renewAtMs(
 }
 
 /**
- * How long to wait before the next try, ms: doubled with each failure, and then a random part of that,
- * so that those who failed together do not try together.
+ * Returns the delay before the next attempt, ms: a random part of an interval that doubles with
+ * each failure, so that clients that failed together do not retry together.
  *
- * @param failures tries that failed in a row, from 1.
+ * @param failures consecutive failed attempts, from 1.
  */
 export function renewalRetryMs(failures: number, entropy: Entropy): number {
   const longest = Math.min(

@@ -1,7 +1,8 @@
 /**
- * Identities whose key stands in a node's own files: the node itself, and the administrators, who may
- * come in when nobody else can. They need no join token, for whoever shows their key is who they are;
- * each certificate that they get is one more generation of the same key, and is audited as any other.
+ * Identities whose key is in a node's own files: the node itself, and the administrators, who keep
+ * access when nobody else has it. They need no join token, because possession of the key identifies
+ * them. Each certificate that they get is another generation for the same key, and is audited like
+ * any other.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { IDENTITY_LIFE_MS } from "../../src/base/limits.ts";
@@ -16,28 +17,28 @@ import {
   type Signer,
 } from "./enrolment.ts";
 
-/** A request for the next certificate of a standing key. */
+/** A request for the next certificate of such a key. */
 export interface StandingRequest {
   readonly subject: string;
-  /** The key, proven to be the requester's. */
+  /** The requester's key, with possession proven. */
   readonly publicKey: Uint8Array;
-  /** The lineage that the subject has, or `undefined`. */
+  /** Current lineage of the subject, if any. */
   readonly existing: Lineage | undefined;
-  /** The number for a new lineage. */
+  /** Number for a new lineage. */
   readonly nextLineage: number;
   readonly signer: Signer;
   readonly nowMs: number;
 }
 
 /**
- * Decides on a standing key: the certificate that it has, while half of its life is left, so that a
- * request that is played again changes nothing; else the next. Another key in the files takes the
- * place of the one before.
+ * Decides a request: repeats the current certificate while half of its life is left, so that a
+ * replayed request changes nothing; otherwise issues the next. A different key in the files
+ * replaces the previous one.
  */
 export function decideStanding(request: StandingRequest): EnrolmentDecision {
   const { existing, publicKey, subject, signer, nowMs } = request;
   if (existing === undefined || !bytesEqual(existing.latest.publicKey, publicKey)) {
-    // A token that never was in group 0, spent in the change that first puts it there.
+    // A token that never was in group 0; it is spent in the same change.
     const token = {
       hash: publicKey,
       version: 0,

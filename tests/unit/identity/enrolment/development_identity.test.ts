@@ -206,7 +206,7 @@ test("open refuses files that do not fit together", () =>
     Deno.copyFileSync(`${folder}/server.pem`, `${folder}/ca-key.pem`);
     assert.match((await refusal(() => open(folder, time))).message, /not that of a CA/);
     Deno.removeSync(`${folder}/ca-key.pem`);
-    assert.match((await refusal(() => open(folder, time))).message, /missing, though server.pem/);
+    assert.match((await refusal(() => open(folder, time))).message, /missing although server.pem/);
   }));
 
 test("open refuses a folder in a file's place as corrupt, a file in a folder's as unusable", () =>
