@@ -1,15 +1,17 @@
 /**
- * The folder of a region's authority, made by `crs identity init` and given to its nodes:
+ * The folder of a region's authority, created by `crs identity init` and given to the region's
+ * nodes:
  *
- * | file                 | what it is                                                       |
+ * | file                 | contents                                                         |
  * | -------------------- | ---------------------------------------------------------------- |
  * | `authority.json`     | trust domain, region, the public keys of the administrators      |
- * | `root.pem`           | the roots' certificates; their keys are not here                 |
+ * | `root.pem`           | the roots' certificates, without their keys                      |
  * | `intermediate-*.pem` | a key and its certificate, two that overlap (mode 0600)          |
- * | `bundle-signer.pem`  | key and certificate of who signs trust bundles (mode 0600)       |
- * | `token-key-*.pem`    | keys that sign tokens, followed in the order of names (0600)     |
+ * | `bundle-signer.pem`  | key and certificate of the trust bundle signer (mode 0600)       |
+ * | `token-key-*.pem`    | keys that sign tokens, used in the order of their numbers (0600) |
  *
- * Keys that others may read are refused. Who signs when, group 0 and the schedules decide.
+ * Key files that others can read are refused. Group 0 and the schedules decide which key signs
+ * when.
  */
 import { readdirSync } from "node:fs";
 import { bytesEqual } from "../../src/base/bytes.ts";
@@ -29,14 +31,14 @@ import { isRefusal } from "../pki/certificate_refusal.ts";
 /** Files of the folder. */
 export const AUTHORITY_FILE = "authority.json";
 export const ROOT_FILE = "root.pem";
-/** Of the root's own folder: its key and certificate. */
+/** In the root's own folder: its key and certificate. */
 export const ROOT_KEY_FILE = "root-key.pem";
 export const BUNDLE_SIGNER_FILE = "bundle-signer.pem";
-/** Names of the numbered ones, from 1. */
+/** Names of the numbered files, from 1. */
 export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;
 export const tokenKeyFile = (number: number): string => `token-key-${number}.pem`;
 
-/** Who may come in by a key that stands in the folder. */
+/** An administrator whose key is in the folder. */
 export interface Administrator {
   /** SPIFFE id of a controller. */
   readonly subject: string;
@@ -44,13 +46,13 @@ export interface Administrator {
   readonly publicKey: Uint8Array;
 }
 
-/** A key that signs tokens. */
+/** A private key that signs tokens. */
 export interface HeldTokenKey {
   readonly keyId: string;
   readonly key: SigningKey;
 }
 
-/** What a node of the region holds. */
+/** Keys and certificates of a region's node. */
 export interface RegionAuthority {
   readonly trustDomain: string;
   readonly region: string;
@@ -63,10 +65,10 @@ export interface RegionAuthority {
 }
 
 /**
- * Reads the folder, and checks that its parts belong together.
+ * Reads the folder and checks that its parts belong together.
  *
- * @throws RegistryError `invalid_configuration` where a file is missing, unsound or open to others;
- * the file is named.
+ * @throws RegistryError `invalid_configuration` if a file is missing, unsound or accessible to
+ * others; the message names the file.
  */
 export async function openAuthorityFolder(folder: string): Promise<RegionAuthority> {
   const settings = readSettings(folder);
@@ -94,7 +96,7 @@ export async function openAuthorityFolder(folder: string): Promise<RegionAuthori
   return { ...settings, roots, intermediates, bundleSigner, tokenKeys };
 }
 
-/** Makes the leaf that was decided, by the intermediate that it names. @returns the chain, leaf first. */
+/** Creates a decided leaf with the intermediate that it names. @returns the chain, leaf first. */
 export async function issueByKeyId(
   { intermediates }: Pick<RegionAuthority, "intermediates">,
   leaf: IdentityLeaf & { readonly issuerKeyId: Uint8Array },
@@ -112,7 +114,7 @@ export async function issueByKeyId(
   return [await issuer.issueIdentity(leaf), issuer.certificate.der];
 }
 
-/** The key identifier of a CA of ours, 20 bytes. */
+/** Returns the key identifier of a CA that the registry issued, 20 bytes. */
 export function keyIdentifierOf(certificate: CertificateAuthority["certificate"]): Uint8Array {
   const { subjectKeyId } = certificate.extensions;
   if (subjectKeyId === undefined) {
@@ -121,10 +123,10 @@ export function keyIdentifierOf(certificate: CertificateAuthority["certificate"]
   return subjectKeyId;
 }
 
-/** The Ed25519 key of a PEM text (PKCS #8); `undefined` where it holds none. */
+/** Returns the Ed25519 key of a PEM text (PKCS #8), or `undefined` if it holds none. */
 export async function keyOfPem(text: string): Promise<SigningKey | undefined> {
   const [der] = decodePem("PRIVATE KEY", text);
-  // The form of RFC 8410 §7 without attributes: 16 bytes, then the seed.
+  // RFC 8410 §7 without attributes: 16 bytes, then the seed.
   if (der === undefined || der.length !== 16 + SEED_BYTES) return undefined;
   try {
     return await signingKeyOfSeed(der.subarray(16));
@@ -133,7 +135,7 @@ export async function keyOfPem(text: string): Promise<SigningKey | undefined> {
   }
 }
 
-/** Key and certificate of one text. */
+/** Returns the pair of a text that holds both key and certificate. */
 export function pairOf(text: string): PemPair {
   return { keyPem: text, certificatePem: text };
 }
@@ -152,7 +154,7 @@ function readSettings(
     const administrators = value.administrators.map(({ subject, publicKey }) => {
       const key = decodeBase64url(publicKey);
       if (parseSpiffeId(subject).role !== "controller" || key?.length !== 32) {
-        throw new Error(`${subject} is no controller with an Ed25519 key`);
+        throw new Error(`${subject} must be a controller with an Ed25519 key`);
       }
       return { subject, publicKey: key };
     });
@@ -162,7 +164,7 @@ function readSettings(
   }
 }
 
-/** Files `<kind>-<n>.pem`, by number. */
+/** Returns the files `<kind>-<n>.pem`, ordered by number. */
 function numbered(folder: string, kind: string): string[] {
   const pattern = new RegExp(`^${kind}-(\\d{1,6})\\.pem$`);
   const numberOf = (file: string) => Number(pattern.exec(file)![1]);

@@ -1,11 +1,12 @@
 /**
- * Reads of files that somebody else named or wrote: regular files alone, so that a device, a pipe or
- * a socket neither blocks nor goes on without end, and no more than a bound, whatever size the file
- * system tells. Text is UTF-8; a byte-order mark at its beginning is dropped, for every file alike.
+ * Bounded reads of files that others named or wrote. Only regular files are read, so that a device,
+ * pipe or socket neither blocks nor continues without end, and at most a given number of bytes,
+ * whatever size the file system reports. Text is UTF-8; a leading byte-order mark is dropped from
+ * every file.
  */
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 
-/** A file that is there and may be read, but not taken. */
+/** A file that exists and is readable, but unsuitable. */
 export class UnfitFile extends Error {
   override readonly name = "UnfitFile";
 }
@@ -13,15 +14,15 @@ export class UnfitFile extends Error {
 /**
  * Returns the text of a regular file.
  *
- * @param check is given the mode of the open file before it is read; what it throws is passed on.
- * @throws UnfitFile "it is a folder", "it has more than … bytes"; else the system's error.
+ * @param check receives the mode of the open file before it is read; its exceptions are passed on.
+ * @throws UnfitFile "it is a folder", "it has more than … bytes"; otherwise the system's error.
  */
 export function readBoundedFile(
   path: string,
   bytesMax: number,
   check: (mode: number) => void = () => {},
 ): string {
-  // Before it is opened, too: opening a pipe waits for a writer.
+  // Also checked before opening, because opening a pipe waits for a writer.
   checkRegular(statSync(path));
   const file = openSync(path, "r");
   try {
@@ -35,9 +36,9 @@ export function readBoundedFile(
 }
 
 /**
- * Returns the text of what is open as `file`, to its end.
+ * Returns the text of the open file `file`, from its position to its end.
  *
- * @throws UnfitFile where it goes on beyond `bytesMax`; else the system's error.
+ * @throws UnfitFile if there are more than `bytesMax` bytes; otherwise the system's error.
  */
 export function readBounded(file: number, bytesMax: number): string {
   const bytes = new Uint8Array(bytesMax + 1);

@@ -1,17 +1,17 @@
 /**
- * The folder of one identity, as a program or a person keeps it:
+ * The folder of one identity, kept by a program or a person:
  *
- * | file              | what it is                                                  |
+ * | file              | contents                                                    |
  * | ----------------- | ----------------------------------------------------------- |
- * | `identity.json`   | whose it is                                                 |
+ * | `identity.json`   | the subject                                                 |
  * | `key.pem`         | the key of the current certificate (mode 0600)              |
- * | `next-key.pem`    | the key that the next one is asked for (mode 0600)          |
+ * | `next-key.pem`    | the key for the next certificate (mode 0600)                |
  * | `certificate.pem` | the current certificate and its intermediate                |
- * | `root.pem`        | the roots by which servers are believed                     |
+ * | `root.pem`        | the roots by which servers are verified                     |
  * | `bundle.json`     | the newest trust bundle                                     |
  *
- * A key is on the disk before its certificate is asked for, so that a reply that was lost is asked
- * for again with the same key (`enrolment.ts`).
+ * A key is on disk before its certificate is requested, so that after a lost reply the request is
+ * repeated with the same key (`enrolment.ts`).
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
@@ -44,17 +44,17 @@ const NEXT_KEY_FILE = "next-key.pem";
 const CERTIFICATE_FILE = "certificate.pem";
 const ROOTS_FILE = "root.pem";
 const BUNDLE_FILE = "bundle.json";
-/** What stands there before the first certificate. */
+/** Files that exist before the first certificate. */
 const FIRST_FILES = [IDENTITY_SETTINGS_FILE, IDENTITY_KEY_FILE, ROOTS_FILE];
 
-/** What is known of trust in the folder. */
+/** Trust anchors of a folder. */
 export interface FolderTrust {
   readonly store: TrustStore;
-  /** The newest bundle that counts now. */
+  /** The newest bundle that is valid now. */
   readonly bundle: TrustBundle | undefined;
 }
 
-/** An identity's folder. */
+/** The folder of an identity. */
 export class IdentityFolder {
   readonly path: string;
 
@@ -63,9 +63,10 @@ export class IdentityFolder {
   }
 
   /**
-   * Makes the folder for an identity that has none yet; one of the same subject may be there.
+   * Creates the folder for an identity without a certificate; it may already exist for the same
+   * subject.
    *
-   * @returns true where nothing of an identity was there.
+   * @returns whether the folder held nothing of an identity before.
    * @throws RegistryError `invalid_argument`.
    */
   create(subject: string): boolean {
@@ -86,24 +87,30 @@ export class IdentityFolder {
     return isNew;
   }
 
-  /** Takes back what was made in a new folder before its first certificate, unless that is there. */
+  /**
+   * Removes the files that were created in a new folder before its first certificate, unless that
+   * certificate exists.
+   */
   discard(): void {
     if (this.chain !== undefined) return;
     for (const file of FIRST_FILES) removeFile(`${this.path}/${file}`);
     removeEmptyFolder(this.path);
   }
 
-  /** Keeps the roots by which servers are believed; those that are there stay. */
+  /** Stores the roots by which servers are verified; existing ones stay. */
   keepRoots(pem: string): void {
     if (this.#read(ROOTS_FILE) === undefined) this.#write(ROOTS_FILE, pem);
   }
 
-  /** True where it is known by which roots servers are believed. */
+  /** Whether the folder has roots by which servers are verified. */
   get hasRoots(): boolean {
     return this.#read(ROOTS_FILE) !== undefined;
   }
 
-  /** The roots by which servers are believed. @throws RegistryError `invalid_argument` without any. */
+  /**
+   * The roots by which servers are verified. @throws RegistryError `invalid_argument` if there are
+   * none.
+   */
   get rootsPem(): string {
     return this.#must(ROOTS_FILE);
   }
@@ -120,30 +127,30 @@ export class IdentityFolder {
     }
   }
 
-  /** The key that stands here before there is any certificate; made where there is none. */
+  /** Returns the key for the first certificate; creates it if there is none. */
   async firstKey(entropy: Entropy): Promise<SigningKey> {
     return await this.#keyOf(IDENTITY_KEY_FILE) ?? await this.#newKey(IDENTITY_KEY_FILE, entropy);
   }
 
-  /** The key for the next certificate; made where there is none. */
+  /** Returns the key for the next certificate; creates it if there is none. */
   async nextKey(entropy: Entropy): Promise<SigningKey> {
     return await this.#keyOf(NEXT_KEY_FILE) ?? await this.#newKey(NEXT_KEY_FILE, entropy);
   }
 
-  /** The chain as it stands, DER, the leaf first; `undefined`: there is none. */
+  /** The stored chain, DER, the leaf first; `undefined`: there is none. */
   get chain(): readonly Uint8Array[] | undefined {
     const text = this.#read(CERTIFICATE_FILE);
     return text === undefined ? undefined : ders(text);
   }
 
-  /** Chain and key as they stand. @throws RegistryError `invalid_argument` where one is missing. */
+  /** The stored chain and key. @throws RegistryError `invalid_argument` if one is missing. */
   get pem(): { readonly chainPem: string; readonly keyPem: string } {
     const keyPem = readKeyFile(`${this.path}/${IDENTITY_KEY_FILE}`);
     if (keyPem === undefined) throw this.#unusable(IDENTITY_KEY_FILE, "it is missing");
     return { chainPem: this.#must(CERTIFICATE_FILE), keyPem };
   }
 
-  /** The current key. @throws RegistryError `invalid_argument` where there is none. */
+  /** Returns the current key. @throws RegistryError `invalid_argument` if there is none. */
   async key(): Promise<SigningKey> {
     const key = await this.#keyOf(IDENTITY_KEY_FILE);
     if (key === undefined) throw this.#unusable(IDENTITY_KEY_FILE, "it is missing");
@@ -151,9 +158,9 @@ export class IdentityFolder {
   }
 
   /**
-   * Keeps a first certificate, or the next of the same key.
+   * Stores a first certificate, or the next one of the same key.
    *
-   * @throws RegistryError `unauthenticated` where it is not to be believed.
+   * @throws RegistryError `unauthenticated` if the certificate is not trusted.
    */
   async keep(chain: readonly Uint8Array[], bundle: string, nowMs: number): Promise<OwnIdentity> {
     const own = await this.#check(chain, await this.key(), nowMs);
@@ -162,7 +169,7 @@ export class IdentityFolder {
     return own;
   }
 
-  /** Keeps the certificate of {@link nextKey}, which takes the current one's place. */
+  /** Stores the certificate of {@link nextKey}, which replaces the current one. */
   async keepNext(
     chain: readonly Uint8Array[],
     bundle: string,
@@ -171,14 +178,15 @@ export class IdentityFolder {
     const key = await this.#keyOf(NEXT_KEY_FILE);
     if (key === undefined) throw this.#unusable(NEXT_KEY_FILE, "it is missing");
     const own = await this.#check(chain, key, nowMs);
-    // A crash between the two leaves a key without its certificate: `open` then looks at the next.
+    // A crash between the two steps leaves a key without its certificate; `open` then tries the
+    // next key.
     this.#write(CERTIFICATE_FILE, pemOf(own.chain));
     moveFile(`${this.path}/${NEXT_KEY_FILE}`, `${this.path}/${IDENTITY_KEY_FILE}`);
     if (bundle !== "") await this.keepBundle(bundle, nowMs);
     return own;
   }
 
-  /** Keeps a newer bundle; one that is not to be believed is refused. */
+  /** Stores a newer bundle; one that is not trusted is refused. */
   async keepBundle(text: string, nowMs: number): Promise<void> {
     const before = this.#read(BUNDLE_FILE);
     const known = before === undefined ? undefined : await this.#openBundle(before, nowMs);
@@ -193,7 +201,7 @@ export class IdentityFolder {
     this.#write(BUNDLE_FILE, text);
   }
 
-  /** The identity, to be shown. @throws RegistryError `unauthenticated` where it has ended. */
+  /** Opens the identity. @throws RegistryError `unauthenticated` if it has expired. */
   async open(nowMs: number): Promise<OwnIdentity> {
     const { chain } = this;
     if (chain === undefined) throw this.#unusable(CERTIFICATE_FILE, "it is missing");
@@ -209,7 +217,7 @@ export class IdentityFolder {
     }
   }
 
-  /** By what servers are believed: the bundle where one counts, else the roots. */
+  /** Returns the trust anchors for servers: the bundle if it is valid, otherwise the roots. */
   async trust(nowMs: number): Promise<FolderTrust> {
     const text = this.#read(BUNDLE_FILE);
     const opened = text === undefined ? undefined : await this.#openBundle(text, nowMs);
@@ -239,7 +247,8 @@ export class IdentityFolder {
     key: SigningKey,
     nowMs: number,
   ): Promise<OwnIdentity> {
-    // By the roots alone: a bundle may be older than the intermediate that signed this.
+    // Checked by the roots alone: the bundle may be older than the intermediate that signed this
+    // certificate.
     const trust = await TrustStore.open({ trustDomain: this.#trustDomain, roots: this.#roots });
     if (isRefusal(trust)) throw refusedCertificate(trust);
     const own = await openOwnIdentity({ chain, key, trust, nowMs });
@@ -264,7 +273,7 @@ export class IdentityFolder {
     const { keyPem } = await createKey("Ed25519", entropy);
     replaceFile(`${this.path}/${file}`, keyPem, PRIVATE_FILE_MODE);
     const key = await this.#keyOf(file);
-    if (key === undefined) throw this.#unusable(file, "it was removed as it was made");
+    if (key === undefined) throw this.#unusable(file, "it was removed while it was being created");
     return key;
   }
 

@@ -1,8 +1,9 @@
 /**
- * The identity of a program that runs for longer than its certificate: opened from its folder, shown at
- * each handshake, renewed at half of its life, and ever again until that works. It is renewed over the
- * session that a client has proven with it; without one, or where that fails, by a question of its own.
- * A certificate that ended while nobody ran is renewed first, as long as the registry's grace lasts.
+ * The identity of a program that runs for longer than its certificate is valid: opened from its
+ * folder, presented at each handshake, and renewed at half of its life, with retries until renewal
+ * succeeds. It is renewed over a session that a client has proven with it; without one, or if that
+ * fails, by a separate request. A certificate that expired while the program was down is renewed
+ * first, within the registry's grace period.
  */
 import { ERROR_TABLE, RegistryError, toRegistryError } from "../../src/base/errors.ts";
 import {
@@ -21,10 +22,10 @@ import { authorityOf, type HandshakeServices, type ProvenIdentity } from "../reg
 import { proveRenewal } from "../enrolment/renewal_proof.ts";
 import { renewalRetryMs, renewAtMs } from "../enrolment/renewal_schedule.ts";
 
-/** Tells the pins that are known of a server by now; none: it is not known. */
+/** Returns the currently known pins of a server; empty: the server is unknown. */
 export type PinsOf = (server: DialedServer) => readonly Uint8Array[];
 
-/** The request for the next certificate. */
+/** A renewal request. */
 export interface RenewalRequest {
   readonly chain: Uint8Array[];
   readonly request: Uint8Array;
@@ -32,64 +33,64 @@ export interface RenewalRequest {
   readonly proof: Uint8Array;
 }
 
-/** A certificate that was renewed, and the trust bundle that came with it. */
+/** A renewed certificate, and the trust bundle that came with it. */
 export interface RenewedCertificate {
   readonly chain: readonly Uint8Array[];
   readonly bundle: string;
 }
 
 /**
- * Asks a node for the next certificate: `RenewIdentity`, over a session without a proof. Called only
- * where no client has a session that is proven by the certificate.
+ * Requests the next certificate from a node: `RenewIdentity`, over an unauthenticated session.
+ * Called only if the certificate cannot be renewed over a client's proven session.
  *
- * @param pinsOf those of the newest trust bundle: others grow old while a program runs.
+ * @param pinsOf pins of the newest trust bundle; other pins become outdated while a program runs.
  */
 export type AskRenewal = (order: RenewalRequest, pinsOf: PinsOf) => Promise<RenewedCertificate>;
 
-/** Asks the same over a session that a client has proven. */
+/** Requests the next certificate over a session that a client has proven. */
 export type RenewOverSession = (order: RenewalRequest) => Promise<RenewedCertificate>;
 
-/** What keeping needs. */
+/** Options of {@link KeptIdentity}. */
 export interface KeptIdentityOptions {
   readonly folder: string;
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
   readonly ask: AskRenewal;
-  /** Told of a renewal that failed; another follows. Must not throw. */
+  /** Receives the error of a failed renewal, which is retried. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
-/** What a client proves who it is with; fits `CertificateCredentials` of the SDK. */
+/** Credentials of a client; satisfies `CertificateCredentials` of the SDK. */
 export interface KeptCredentials {
   readonly kind: "certificate";
   readonly own: () => ProvenIdentity & { readonly chain: readonly Uint8Array[] };
   readonly services: HandshakeServices;
   readonly pins: PinsOf;
   readonly onRenewed: (listener: () => void) => () => void;
-  /** Takes a proven session to renew over, and returns what gives it back when it is over. */
+  /** Registers a proven session for renewals; returns a function that unregisters it. */
   readonly onSession: (renew: RenewOverSession) => () => void;
 }
 
-/** Where a server is dialed. */
+/** Address at which a server is dialed. */
 export interface DialedServer {
   readonly host: string;
   readonly port: number;
 }
 
-/** An identity that lasts. */
+/** An identity that is kept valid by renewal. */
 export class KeptIdentity {
   readonly #options: KeptIdentityOptions;
   readonly #folder: IdentityFolder;
   readonly #listeners = new Set<() => void>();
-  /** Of clients that are connected, the latest last. */
+  /** Sessions of connected clients, the latest last. */
   readonly #sessions = new Set<RenewOverSession>();
   #own: OwnIdentity;
   #trust: FolderTrust;
   #renewAtMs = 0;
   #failures = 0;
   #timer: Timer | undefined;
-  /** The renewal under way. */
+  /** The renewal in progress. */
   #renewing: Promise<void> | undefined;
   #renewals = 0;
   #closed = false;
@@ -108,11 +109,12 @@ export class KeptIdentity {
   }
 
   /**
-   * Opens the folder's identity. One that has ended, or is just about to, is renewed first; one that is
-   * due as soon as a client is connected with it, or a few seconds later without one.
+   * Opens the folder's identity. A certificate that has expired, or is about to, is renewed first.
+   * One that is due for renewal is renewed as soon as a client has connected with it, or after a
+   * few seconds without one.
    *
-   * @throws RegistryError `invalid_argument` where the folder has none, `unauthenticated` where it can
-   * neither be shown nor renewed.
+   * @throws RegistryError `invalid_argument` if the folder has no certificate, `unauthenticated` if
+   * it can be neither presented nor renewed.
    */
   static async open(options: KeptIdentityOptions): Promise<KeptIdentity> {
     const folder = new IdentityFolder(options.folder);
@@ -126,7 +128,7 @@ export class KeptIdentity {
         renewals++;
       } catch (error) {
         options.onError(error);
-        // It may count still; if not, that it could not be renewed is what is to be told.
+        // The certificate may still be valid; if not, the failed renewal is the error to report.
         if (nowMs > notAfterMs) throw error;
         own = await folder.open(nowMs);
       }
@@ -136,12 +138,15 @@ export class KeptIdentity {
     return kept;
   }
 
-  /** The certificate as it is now. */
+  /** The current certificate. */
   get own(): OwnIdentity {
     return this.#own;
   }
 
-  /** What a client proves who it is with: asked at each handshake, for it is renewed. */
+  /**
+   * Credentials for a client. Their functions are called at each handshake, because the certificate
+   * changes.
+   */
   get credentials(): KeptCredentials {
     return {
       kind: "certificate",
@@ -164,18 +169,18 @@ export class KeptIdentity {
     };
   }
 
-  /** What a TLS client shows: the certificate of now with its chain, and its key, in PEM. */
+  /** The current certificate with its chain, and its key, in PEM, for a TLS client. */
   get tlsCertificate(): { readonly chainPem: string; readonly keyPem: string } {
     return this.#folder.pem;
   }
 
-  /** Resolves when no renewal is under way; what became of it, `onError` was told. */
+  /** Resolves when no renewal is in progress; failures are reported to `onError` only. */
   async settled(): Promise<void> {
     await this.#renewing;
   }
 
   /**
-   * Renews at once, unless it was renewed since it was opened.
+   * Renews at once, unless the certificate has been renewed since it was opened.
    *
    * @throws RegistryError as the node answers.
    */
@@ -185,7 +190,7 @@ export class KeptIdentity {
     return this.#own;
   }
 
-  /** Ends the renewals. */
+  /** Stops renewing. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -198,7 +203,7 @@ export class KeptIdentity {
   #plan(): void {
     const { notBeforeMs, notAfterMs } = validityOf(this.#folder);
     this.#renewAtMs = renewAtMs({ notBeforeMs, notAfterMs }, this.#options.entropy);
-    // A client that is just connecting brings a session to renew over.
+    // A client that is connecting now will provide a session over which to renew.
     this.#arm(this.#isDue ? RENEWAL_SESSION_WAIT_MS : 0);
   }
 
@@ -207,13 +212,13 @@ export class KeptIdentity {
     const { wall, scheduler, entropy } = this.#options;
     const delayMs = this.#failures > 0
       ? renewalRetryMs(this.#failures, entropy)
-      // Clocks are set, and machines sleep: the clock is looked at now and then.
+      // Clocks are adjusted and machines sleep, so the clock is checked from time to time.
       : Math.min(Math.max(this.#renewAtMs - wall.unixMs(), delayMsMin), RENEWAL_RETRY_MS_MAX);
     this.#timer?.cancel();
     this.#timer = scheduler.after(delayMs, () => this.#look());
   }
 
-  /** Renews where it is due, and arms the next look. */
+  /** Renews if due, and schedules the next check. */
   #look(): void {
     if (this.#renewing !== undefined) return;
     if (!this.#isDue) return this.#arm();
@@ -237,13 +242,16 @@ export class KeptIdentity {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Over a proven session, the latest first, and only then without one. */
+  /**
+   * Requests renewal over the proven sessions, latest first, and without one only if all of them
+   * fail.
+   */
   async #ask(order: RenewalRequest, pinsOf: PinsOf): Promise<RenewedCertificate> {
     for (const renew of [...this.#sessions].reverse()) {
       try {
         return await renew(order);
       } catch (error) {
-        // A refusal stands, however it is asked; a session that is over or stuck says nothing.
+        // A refusal is final over any session; a closed or stuck session proves nothing.
         if (ERROR_TABLE[toRegistryError(error).code].class !== "unavailable") throw error;
       }
     }
@@ -251,7 +259,7 @@ export class KeptIdentity {
   }
 }
 
-/** The pins that a bundle has for a server; none: it does not name it. */
+/** Returns the pins of a server in the trust bundle; empty: the bundle does not name the server. */
 export function pinsOf(
   { bundle }: FolderTrust,
   { host, port }: DialedServer,
@@ -262,7 +270,7 @@ export function pinsOf(
 }
 
 /**
- * Renews the certificate of a folder once, for a key that is on its disk before it is asked for.
+ * Renews the certificate of a folder once, for a key that is stored on disk before the request.
  *
  * @throws RegistryError as the node answers.
  */
@@ -272,9 +280,13 @@ export async function renewFolder(
 ): Promise<OwnIdentity> {
   const { chain } = folder;
   if (chain === undefined) {
-    throw new RegistryError("invalid_argument", `${folder.path} has no certificate to renew`, {
-      field: "identity",
-    });
+    throw new RegistryError(
+      "invalid_argument",
+      `${folder.path} must hold a certificate to renew: found none`,
+      {
+        field: "identity",
+      },
+    );
   }
   const key = await folder.key();
   const next = await folder.nextKey(entropy);

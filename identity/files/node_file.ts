@@ -1,8 +1,8 @@
 /**
- * `<data>/node.json`: where a running node is reached, for programs of the same machine that share
+ * `<data>/node.json`: the addresses of a running node, for programs on the same machine that share
  * its data folder; the command line finds a development node by it. The node writes it when it
- * listens, again when a pin changes, and removes it when it stops. After a crash it stays, so a
- * reader must be ready to find nobody there.
+ * starts to listen and when a pin changes, and removes it when it stops. After a crash the file
+ * remains, so readers must expect that nobody listens there.
  */
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -12,19 +12,19 @@ import { PUBLIC_FILE_MODE, readFile, removeFile, replaceFile } from "./private_f
 
 /** The file's name in the data folder. */
 export const NODE_FILE = "node.json";
-/** The form that this version writes and reads. */
+/** Version of the file's format. */
 const NODE_FILE_VERSION = 1;
 
 /** One address of a node. */
 export interface NodeAddress {
-  /** `quic` or `webtransport`, or the name of a later one. */
+  /** `quic` or `webtransport`, or the name of a later transport. */
   readonly transport: string;
   /** A literal IP address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
 }
 
-/** What a node says of itself. */
+/** Contents of the file. */
 export interface NodeFile {
   /** The operating system's process id. */
   readonly processId: number;
@@ -35,14 +35,17 @@ export interface NodeFile {
   readonly nodeId: number;
   readonly region: string;
   readonly addresses: readonly NodeAddress[];
-  /** Where `/healthz`, `/readyz` and `/metrics` are. */
+  /** Address of `/healthz`, `/readyz` and `/metrics`. */
   readonly ops: { readonly host: string; readonly port: number };
-  /** SHA-256 of the certificate that is shown now, and of the one that comes next; 32 bytes. */
+  /** SHA-256 of the certificate served now and of the next one, 32 bytes each. */
   readonly currentPin: Uint8Array;
   readonly nextPin: Uint8Array;
 }
 
-/** Writes the file as a whole. @throws RegistryError `storage_unavailable`. */
+/**
+ * Writes the file atomically, or in place if the disk has no room. @throws RegistryError
+ * `storage_unavailable`.
+ */
 export function writeNodeFile(dataFolder: string, node: NodeFile): void {
   const value = {
     version: NODE_FILE_VERSION,
@@ -55,12 +58,15 @@ export function writeNodeFile(dataFolder: string, node: NodeFile): void {
   try {
     replaceFile(path, text, PUBLIC_FILE_MODE);
   } catch (error) {
-    // No room for another file: the one of the last run is overwritten where it stands.
+    // There is no room for another file: the file of the last run is overwritten in place.
     if (!overwrite(path, text)) throw error;
   }
 }
 
-/** True where an existing file holds `text` now; spaces take the place of what was longer. */
+/**
+ * Overwrites an existing file with `text`, padded with spaces to the old length. Reports whether
+ * that succeeded.
+ */
 function overwrite(path: string, text: string): boolean {
   try {
     const file = openSync(path, "r+");
@@ -71,20 +77,21 @@ function overwrite(path: string, text: string): boolean {
       closeSync(file);
     }
   } catch {
-    // There is none, or it cannot be written either: the caller has the first error.
+    // The file does not exist or cannot be written either; the caller reports the first error.
     return false;
   }
 }
 
-/** Removes the file if it is there. @throws RegistryError `storage_unavailable`. */
+/** Removes the file if it exists. @throws RegistryError `storage_unavailable`. */
 export function removeNodeFile(dataFolder: string): void {
   removeFile(`${dataFolder}/${NODE_FILE}`);
 }
 
 /**
- * Reads the file; `undefined` where there is none.
+ * Reads the file; returns `undefined` if it does not exist.
  *
- * @throws RegistryError `corrupt` where it is not what a node writes, `storage_unavailable`.
+ * @throws RegistryError `corrupt` if it is not in the form that a node writes,
+ * `storage_unavailable`.
  */
 export function readNodeFile(dataFolder: string): NodeFile | undefined {
   const path = `${dataFolder}/${NODE_FILE}`;
@@ -93,7 +100,7 @@ export function readNodeFile(dataFolder: string): NodeFile | undefined {
 }
 
 /**
- * Checks and types the text of a node file.
+ * Parses the text of a node file.
  *
  * @param path named in errors.
  * @throws RegistryError `corrupt`.
@@ -126,14 +133,14 @@ function parseJson(text: string, path: string): unknown {
   } catch (error) {
     throw new RegistryError(
       "corrupt",
-      `Cannot read ${path} as it is no JSON: remove it and start the node again`,
+      `Cannot read ${path} as it is not JSON: remove it and start the node again`,
       { field: path },
       error,
     );
   }
 }
 
-/** The fields of one JSON object, each checked where it is taken. */
+/** Fields of a JSON object, each validated when it is read. */
 class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
   readonly #path: string;
@@ -183,8 +190,8 @@ class Fields {
   refuse(name: string, wanted: string): never {
     throw new RegistryError(
       "corrupt",
-      `Cannot use ${this.#path} as ${name} must be ${wanted}: start the node again, it writes the ` +
-        "file anew",
+      `Cannot use ${this.#path} as ${name} must be ${wanted}: start the node again, which ` +
+        "rewrites the file",
       { field: name },
     );
   }

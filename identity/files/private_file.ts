@@ -1,6 +1,6 @@
 /**
- * Files that must be whole and, where they hold keys, private: written beside their place, synced,
- * renamed, folder synced, so that a crash leaves the old or the new one and never a part.
+ * Atomic and, for keys, private file writes: a file is written beside its place, synced and
+ * renamed, and its folder synced, so that a crash leaves the old or the new file and never a part.
  */
 import {
   chmodSync,
@@ -21,14 +21,17 @@ import { IDENTITY_FILE_BYTES_MAX } from "../../src/base/limits.ts";
 import { systemAdvice, systemCodeOf } from "../../src/base/system_error.ts";
 import { readBoundedFile, UnfitFile } from "./bounded_file.ts";
 
-/** Mode of a file with a key: its owner alone. */
+/** Mode of a file with a key: accessible to its owner only. */
 export const PRIVATE_FILE_MODE = 0o600;
-/** Mode of a file for every reader. */
+/** Mode of a file that everybody may read. */
 export const PUBLIC_FILE_MODE = 0o644;
 /** Mode of a folder with keys. */
 export const PRIVATE_FOLDER_MODE = 0o700;
 
-/** Makes a folder that its owner alone enters, with its parents; an existing one is narrowed. */
+/**
+ * Creates a folder that only its owner may enter, with its parents. The mode of an existing folder
+ * is narrowed.
+ */
 export function ensurePrivateFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: PRIVATE_FOLDER_MODE });
@@ -39,15 +42,15 @@ export function ensurePrivateFolder(path: string): void {
 }
 
 /**
- * Replaces a file as a whole, durably.
+ * Replaces a file atomically and durably.
  *
- * @throws RegistryError `storage_unavailable` where the disk refuses; the old file is left then.
+ * @throws RegistryError `storage_unavailable` if the disk refuses; the old file then stays.
  */
 export function replaceFile(path: string, text: string, mode: number): void {
   const draft = `${path}.new`;
   try {
     rmSync(draft, { force: true });
-    // "wx": a draft that somebody placed there meanwhile, a link for instance, is not followed.
+    // "wx": a file or link that another process has placed there meanwhile is not followed.
     const file = openSync(draft, "wx", mode);
     try {
       const bytes = new TextEncoder().encode(text);
@@ -66,7 +69,7 @@ export function replaceFile(path: string, text: string, mode: number): void {
   }
 }
 
-/** Renames durably. @throws RegistryError `storage_unavailable` where the disk refuses. */
+/** Renames durably. @throws RegistryError `storage_unavailable` if the disk refuses. */
 export function moveFile(from: string, to: string): void {
   try {
     renameSync(from, to);
@@ -76,7 +79,7 @@ export function moveFile(from: string, to: string): void {
   }
 }
 
-/** Removes a file if it is there. @throws RegistryError `storage_unavailable`. */
+/** Removes a file if it exists. @throws RegistryError `storage_unavailable`. */
 export function removeFile(path: string): void {
   try {
     rmSync(path, { force: true });
@@ -85,7 +88,7 @@ export function removeFile(path: string): void {
   }
 }
 
-/** Removes a folder unless something is in it. @throws RegistryError `storage_unavailable`. */
+/** Removes a folder if it is empty. @throws RegistryError `storage_unavailable`. */
 export function removeEmptyFolder(path: string): void {
   try {
     if (readdirSync(path).length === 0) rmdirSync(path);
@@ -95,16 +98,16 @@ export function removeEmptyFolder(path: string): void {
 }
 
 /**
- * The text of a file, or `undefined` where there is none.
+ * Returns the text of a file, or `undefined` if it does not exist.
  *
- * @throws RegistryError `storage_unavailable` where it cannot be read, `corrupt` where it is far
- * too large or no regular file.
+ * @throws RegistryError `storage_unavailable` if it cannot be read, `corrupt` if it is far too
+ * large or not a regular file.
  */
 export function readFile(path: string): string | undefined {
   return readChecked(path, () => {});
 }
 
-/** The text of a file with a key; its mode is narrowed to its owner first. */
+/** Returns the text of a file with a key, after narrowing the file's mode to its owner. */
 export function readPrivateFile(path: string): string | undefined {
   const text = readFile(path);
   if (text !== undefined) {
@@ -118,20 +121,21 @@ export function readPrivateFile(path: string): string | undefined {
 }
 
 /**
- * The text of a file with a production key; `undefined` where there is none. One that others may read
- * is refused, not narrowed: who could read it may have, and only the operator knows.
+ * Returns the text of a file with a production key, or `undefined` if it does not exist. A file
+ * that others may read is refused, not narrowed: the key may already have been read, which only the
+ * operator can judge.
  *
- * @throws RegistryError `invalid_configuration` where its mode lets others in, `storage_unavailable`,
- * `corrupt` where it is far too large.
+ * @throws RegistryError `invalid_configuration` if its mode gives others access,
+ * `storage_unavailable`, `corrupt` if it is far too large.
  */
 export function readKeyFile(path: string): string | undefined {
-  // Of the open file, so that what is checked is what is read.
+  // The mode is that of the open file, so the file that is checked is the file that is read.
   return readChecked(path, (mode) => {
     if ((mode & 0o077) === 0) return;
     throw new RegistryError(
       "invalid_configuration",
-      `Cannot use ${path} as others may open it (mode ${(mode & 0o777).toString(8)}): if nobody ` +
-        `did, make it private by chmod 600; else have a new key made`,
+      `Cannot use ${path} as other users may open it (mode ${(mode & 0o777).toString(8)}): if ` +
+        `nobody has, make it private by chmod 600; otherwise create a new key`,
       { field: path },
     );
   });
