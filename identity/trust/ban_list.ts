@@ -1,10 +1,10 @@
 /**
- * Who is banned: an identity by its subject or its lineage, or one token by its id. The list is what
- * a node knows of group 0's; whoever applies a change there applies it here in the same turn, and the
- * sessions that it concerns are told at once by their signals.
+ * Bans: of an identity by its subject or lineage, or of one token by its id. The list is a node's
+ * copy of group 0's list. Code that applies a change to group 0 also applies it here in the same
+ * turn, and the sessions concerned are notified at once by their signals.
  *
- * Bounded: at `LISTED_BANS_MAX` a further ban is refused, never an older one forgotten. A ban may have an
- * end, as that of a token does; times are Unix ms, passed in.
+ * Bounded: beyond `LISTED_BANS_MAX` a new ban is refused; an older one is never dropped for it. A
+ * ban may have an end, as that of a token does. Times are Unix ms, passed in.
  */
 import { assert } from "../../src/base/assert.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../src/base/limits.ts";
 import type { TokenBans } from "../tokens/token_check.ts";
 
-/** What a ban names. */
+/** Kinds of names that a ban can have. */
 export type BanKind = "subject" | "lineage" | "token";
 
 /** A ban. */
@@ -23,33 +23,38 @@ export interface Ban {
   readonly kind: BanKind;
   /** The SPIFFE id, the lineage's number in decimal, or the token's id. */
   readonly name: string;
-  /** In words, for the audit and for whoever is refused. */
+  /** Description for the audit log and for the peer that is refused. */
   readonly reason: string;
-  /** Unix ms from which {@link BanList.dropEnded} drops it; absent: until it is lifted. */
+  /** Unix ms from which {@link BanList.dropEnded} removes it; absent: until it is lifted. */
   readonly untilMs?: number;
 }
 
-/** What a session has proven, as far as a ban can name it. */
+/** The parts of a session's identity that a ban can name. */
 export interface BannableIdentity {
   readonly subject: string;
   readonly lineage?: number;
-  /** The tokens that it uses. */
+  /** Tokens in use. */
   readonly tokenIds?: readonly string[];
 }
 
-/** A session that is to be told. Ended by its owner. */
+/** A session's subscription to bans. Its owner must close it. */
 export interface BanWatch {
-  /** Fires with a ban, its `reason` a RegistryError `unauthenticated`. Fired already: it is banned. */
+  /**
+   * Fires when a ban applies, with a RegistryError `unauthenticated` as `reason`. It has already
+   * fired if the identity is banned at the start.
+   */
   readonly signal: AbortSignal;
-  /** Names the token that the session uses from now on; the one before concerns it no more. */
+  /**
+   * Sets the token that the session uses from now on; bans of the previous token no longer apply.
+   */
   useToken(tokenId: string): void;
-  /** The session is over. */
+  /** Ends the subscription. */
   close(): void;
 }
 
 type Key = `${BanKind} ${string}`;
 
-/** The bans that a node knows. */
+/** The bans known to a node. */
 export class BanList implements TokenBans {
   readonly #bans = new Map<Key, Ban>();
   readonly #watchers = new Map<Key, Set<AbortController>>();
@@ -60,20 +65,20 @@ export class BanList implements TokenBans {
     return this.#version;
   }
 
-  /** Bans in force and ended ones that nobody has dropped yet. */
+  /** Number of bans, including expired ones that have not been dropped yet. */
   get size(): number {
     return this.#bans.size;
   }
 
-  /** All of them, in the order of their making. */
+  /** Returns all bans in insertion order. */
   entries(): Ban[] {
     return [...this.#bans.values()];
   }
 
   /**
-   * Bans, and tells the sessions concerned. A ban of the same name is replaced.
+   * Adds a ban and notifies the sessions concerned. A ban of the same name is replaced.
    *
-   * @throws RegistryError `invalid_argument`, `overloaded` where the list is full.
+   * @throws RegistryError `invalid_argument`, or `overloaded` if the list is full.
    */
   ban(ban: Ban): void {
     checkBan(ban);
@@ -81,7 +86,7 @@ export class BanList implements TokenBans {
     if (!this.#bans.has(key) && this.#bans.size >= LISTED_BANS_MAX) {
       throw new RegistryError(
         "overloaded",
-        `At most ${LISTED_BANS_MAX} bans are kept: lift some, or withdraw what they name`,
+        `At most ${LISTED_BANS_MAX} bans are kept: lift some, or withdraw the banned names`,
       );
     }
     this.#bans.set(key, { ...ban });
@@ -92,21 +97,21 @@ export class BanList implements TokenBans {
     for (const watcher of watchers) watcher.abort(bannedError(ban));
   }
 
-  /** Lifts a ban; false where there was none. Sessions that it ended stay ended. */
+  /** Lifts a ban; returns false if there was none. Sessions that it ended stay ended. */
   unban(kind: BanKind, name: string): boolean {
     const found = this.#bans.delete(`${kind} ${name}`);
     if (found) this.#version++;
     return found;
   }
 
-  /** Makes the list what group 0 holds, after an image of it. */
+  /** Replaces the list by that of group 0, after an image of it was installed. */
   replaceAll(bans: Iterable<Ban>): void {
     this.#bans.clear();
     this.#version++;
     for (const ban of bans) this.ban(ban);
   }
 
-  /** Drops bans that have ended; returns how many. */
+  /** Removes expired bans and returns their number. */
   dropEnded(nowMs: number): number {
     const before = this.#bans.size;
     for (const [key, ban] of this.#bans) {
@@ -116,7 +121,7 @@ export class BanList implements TokenBans {
     return before - this.#bans.size;
   }
 
-  /** The ban of an identity or of one of its tokens; `undefined`: it has none. */
+  /** Returns the ban of an identity or of one of its tokens, or `undefined`. */
   banOf(identity: BannableIdentity): Ban | undefined {
     if (this.#bans.size === 0) return undefined;
     for (const key of keysOf(identity)) {
@@ -130,15 +135,15 @@ export class BanList implements TokenBans {
     return this.banOf({ subject: token.subject, tokenIds: [token.tokenId] }) !== undefined;
   }
 
-  /** Watches for bans of a session's identity, until it is closed. */
+  /** Subscribes to bans of a session's identity, until the subscription is closed. */
   watch(identity: BannableIdentity): BanWatch {
     const controller = new AbortController();
     const keys = new Set<Key>();
     let open = true;
     const add = (key: Key) => {
-      assert(open, "A session that is over uses nothing more");
+      assert(open, "A closed session must not use a token");
       const ban = this.#bans.get(key);
-      // Whoever hears of it may close the watch at once.
+      // The listener may close the watch at once.
       if (ban !== undefined) return controller.abort(bannedError(ban));
       if (keys.has(key)) return;
       keys.add(key);
@@ -173,7 +178,7 @@ export class BanList implements TokenBans {
     if (watchers.size === 0) this.#watchers.delete(key);
   }
 
-  /** Names that sessions are watched under: what a test of leaks looks at. */
+  /** Number of watched names, for tests of leaks. */
   get watchedNames(): number {
     return this.#watchers.size;
   }

@@ -1,7 +1,8 @@
 /**
- * The trust bundle as group 0 keeps it: its text, and when each intermediate stood in one first, for an
- * intermediate signs nothing before everybody had time to hear of it (`intermediate_schedule.ts`). Each
- * node makes the next bundle from the one that is there and from what it holds itself.
+ * The trust bundle as group 0 stores it: its text, and when each intermediate was first published,
+ * because an intermediate signs nothing before everybody had time to learn of it
+ * (`intermediate_schedule.ts`). Each node creates the next bundle from the current one and from its
+ * own folder.
  */
 import { bytesEqual, toHex } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -19,23 +20,25 @@ import { decodePem } from "../pki/pem.ts";
 import { createTrustBundle } from "./trust_bundle.ts";
 import { bundleFromJson, type TrustBundle, type TrustedServer } from "./trust_bundle_content.ts";
 
-/** What group 0 keeps. */
+/** State in group 0. */
 export interface BundlePublication {
   readonly text: string;
   readonly bundle: TrustBundle;
-  /** Unix ms of the first bundle with it, by key identifier in hexadecimal. */
+  /**
+   * Unix ms of the first bundle that contained an intermediate, by key identifier in hexadecimal.
+   */
   readonly publishedAtMs: Readonly<Record<string, number>>;
 }
 
-/** An intermediate with what it signs by. */
+/** An intermediate with its key. */
 export type HeldIntermediate = Intermediate & { readonly authority: CertificateAuthority };
 
-/** The form in group 0. */
+/** Encodes a publication for group 0. */
 export function publicationToBytes({ text, publishedAtMs }: BundlePublication): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ text, publishedAtMs }));
 }
 
-/** @throws RegistryError `corrupt`. */
+/** Decodes a publication of group 0. @throws RegistryError `corrupt`. */
 export function publicationFromBytes(bytes: Uint8Array): BundlePublication {
   try {
     const { text, publishedAtMs } = JSON.parse(new TextDecoder().decode(bytes)) as {
@@ -49,7 +52,7 @@ export function publicationFromBytes(bytes: Uint8Array): BundlePublication {
   }
 }
 
-/** The region's intermediates that a node holds, with their places in bundles. */
+/** Returns the region's intermediates that a node holds, with their publication times. */
 export function heldIntermediates(
   { intermediates, region }: RegionAuthority,
   known: BundlePublication | undefined,
@@ -58,13 +61,14 @@ export function heldIntermediates(
   const published = intermediates.map((authority) =>
     known?.publishedAtMs[toHex(keyIdentifierOf(authority.certificate))]
   );
-  // Where no bundle names any that has not ended, nobody can be served by another meanwhile.
+  // If no bundle contains one that is still valid, no other intermediate can serve anybody
+  // meanwhile.
   const isFirst = intermediates.every(({ certificate }, index) =>
     published[index] === undefined || certificate.notAfterMs <= nowMs
   );
   return intermediates.map((authority, index) => {
     const { notBeforeMs, notAfterMs } = authority.certificate;
-    // The first have no lead to wait for: they sign from the start of their validity on.
+    // The first intermediates need no lead: they sign from the start of their validity.
     const firstMs = Math.min(notBeforeMs, nowMs) - INTERMEDIATE_LEAD_MS;
     const atMs = published[index] ?? (isFirst ? firstMs : nowMs);
     const keyId = keyIdentifierOf(authority.certificate);
@@ -73,10 +77,9 @@ export function heldIntermediates(
 }
 
 /**
- * The bundle that is to follow, or `undefined` where the one that is there still says everything and
- * is young enough.
+ * Returns the next bundle, or `undefined` if the current one is complete and young enough.
  *
- * @param server what is to be said of this node.
+ * @param server this node's entry.
  */
 export async function nextPublication(
   { authority, known, server, nowMs }: {
@@ -147,7 +150,7 @@ function hasEnded(der: Uint8Array, nowMs: number): boolean {
   return isRefusal(certificate) || certificate.notAfterMs < nowMs;
 }
 
-/** The certificate of who signs bundles; none of them is believed for longer. */
+/** Returns the bundle signer's certificate; no bundle is valid for longer than it. */
 export function bundleSignerCertificate(
   { bundleSigner }: Pick<RegionAuthority, "bundleSigner">,
 ): ParsedCertificate {

@@ -1,58 +1,58 @@
 /**
- * Rotates a node's certificate while it runs. The wall clock decides when, and is looked at every half
- * minute: timers stand still while a machine sleeps, and clocks are set, so that a certificate may
- * end from one moment to the next. A look compares numbers alone. A rotation that fails (a full disk)
- * is reported and tried again; the shown certificate has days left then, or `onValidity` says that it
- * has not.
+ * Rotates a node's certificate at run time. The wall clock decides when; it is checked every half
+ * minute, because timers stop while a machine sleeps and clocks are adjusted, so that a certificate
+ * may expire from one moment to the next. A check only compares numbers. A rotation that fails (a
+ * full disk) is reported and retried; the served certificate is then usually valid for days, and
+ * otherwise `onValidity` reports that it is not.
  */
 import { ROTATION_LOOK_MS, ROTATION_RETRY_MS } from "../../src/base/limits.ts";
 import type { Scheduler, Timer, WallClock } from "../../src/base/world.ts";
 import type { ServerCertificate } from "../pki/certificate.ts";
 
-/** Holds certificates and knows when they change; a `DevelopmentIdentity` is one. */
+/** Certificates that rotate, such as a `DevelopmentIdentity`. */
 export interface RotatingCertificates {
   readonly current: ServerCertificate;
   readonly next: ServerCertificate;
   /** Unix ms from which `check` rotates. */
   readonly rotateAtMs: number;
-  /** Rotates where it is time to; true where `current` is another one now. */
+  /** Rotates the certificates if due; returns whether `current` changed. */
   check(): Promise<boolean>;
 }
 
-/** What a rotation needs. */
+/** Options of {@link CertificateRotation}. */
 export interface CertificateRotationOptions {
   readonly certificates: RotatingCertificates;
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
-  /** Shows the certificate from now on (the listener's `rotate`) and publishes the pins. */
+  /** Serves the certificate from now on (the listener's `rotate`) and publishes the pins. */
   readonly onRotate: (current: ServerCertificate, next: ServerCertificate) => void;
-  /** Whether the shown certificate is valid by the clock; told when that changes. */
+  /** Receives whether the served certificate is valid by the clock, when that changes. */
   readonly onValidity?: (valid: boolean) => void;
-  /** Told of what failed: `check` or `onRotate`. Must not throw. */
+  /** Receives errors of `check` and `onRotate`. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Runs from `start` to `stop`. */
+/** Certificate rotation, active from `start` to `stop`. */
 export class CertificateRotation {
   readonly #options: CertificateRotationOptions;
   #timer: Timer | undefined;
   #stopped = false;
-  /** The current certificate was made but `onRotate` has not taken it yet. */
+  /** The current certificate exists but `onRotate` has not accepted it yet. */
   #owed = false;
   #valid = true;
-  /** Looks to let pass after a failure. */
+  /** Number of checks to skip after a failure. */
   #pause = 0;
 
   constructor(options: CertificateRotationOptions) {
     this.#options = options;
   }
 
-  /** Schedules the first look at the clock. */
+  /** Schedules the first check of the clock. */
   start(): void {
     this.#arm();
   }
 
-  /** Ends it; a check in progress finishes on disk and tells nobody. */
+  /** Stops the rotation; a check in progress finishes on disk without notifying anybody. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -74,8 +74,7 @@ export class CertificateRotation {
 
   #tellValidity(nowMs: number): void {
     const { notBeforeMs, notAfterMs } = this.#options.certificates.current;
-    // What was made but is not shown yet helps nobody.
-    // One that was made but that the listener has not taken yet mends nothing.
+    // A certificate that exists but that the listener does not serve yet does not restore validity.
     const valid = nowMs >= notBeforeMs && nowMs < notAfterMs && (this.#valid || !this.#owed);
     if (valid === this.#valid || this.#stopped) return;
     this.#valid = valid;

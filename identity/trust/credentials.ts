@@ -1,42 +1,43 @@
 /**
- * What a client needs to believe a server: the CA, or the pins of its certificates. The shape is
- * that of `Trust` in `transport/transport.ts`, on the same floor, so that one fits the other.
+ * Trust anchors of a client: the CA of a server, or the pins of its certificates. The type matches
+ * `Trust` in `transport/transport.ts`, which is on the same floor, so that one is assignable to the
+ * other.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { certificatesOf, parsePin } from "../pki/certificate.ts";
 import { CA_FILE } from "../enrolment/development_identity.ts";
 import { readFile } from "../files/private_file.ts";
 
-/** By what a server's certificate is believed. */
+/** Anchors by which a server's certificate is verified. */
 export type ServerTrust =
   | { readonly kind: "pins"; readonly sha256: readonly Uint8Array[] }
   | { readonly kind: "ca"; readonly pem: readonly string[] };
 
-/** The folder of a node's identity in its data folder. */
+/** Returns the identity folder within a node's data folder. */
 export function identityFolder(dataFolder: string): string {
   return `${dataFolder}/identity`;
 }
 
 /**
- * Trust in the development node that owns `dataFolder`: its CA. It holds across rotations.
+ * Returns trust in the CA of the development node that owns `dataFolder`. It stays valid across
+ * rotations.
  *
- * @throws RegistryError `not_found` where no node ever started there, `corrupt`,
+ * @throws RegistryError `not_found` if no node has started there yet, `corrupt`,
  * `storage_unavailable`.
  */
 export function trustOfDataFolder(dataFolder: string): ServerTrust {
   return trustOfCaFile(`${identityFolder(dataFolder)}/${CA_FILE}`);
 }
 
-/** True where a node with the development identity keeps its CA in `dataFolder`. */
+/** Reports whether a node with the development identity keeps its CA in `dataFolder`. */
 export function hasCa(dataFolder: string): boolean {
   return readFile(`${identityFolder(dataFolder)}/${CA_FILE}`) !== undefined;
 }
 
 /**
- * Trust in the CAs of a PEM file.
+ * Returns trust in the CAs of a PEM file.
  *
- * @throws RegistryError `not_found`, `corrupt` where it holds no certificate,
- * `storage_unavailable`.
+ * @throws RegistryError `not_found`, `corrupt` if it holds no certificate, `storage_unavailable`.
  */
 export function trustOfCaFile(path: string): ServerTrust {
   const text = readFile(path);
@@ -59,7 +60,7 @@ export function trustOfCaFile(path: string): ServerTrust {
 }
 
 /**
- * Trust in exactly these certificates.
+ * Returns trust in exactly the certificates with these pins.
  *
  * @param pins as `parsePin` reads them; at least one.
  * @throws RegistryError `invalid_argument`.

@@ -1,6 +1,6 @@
 /**
- * What a handshake is done with in production: this end's key, our own path validation under the trust
- * of the moment, the ban list.
+ * Production services of a handshake: this end's key, path validation with the current trust store,
+ * the ban list.
  */
 import type { WallClock } from "../../src/base/world.ts";
 import type { BanList } from "./ban_list.ts";
@@ -20,20 +20,20 @@ import {
 import { sha256 } from "../pki/sha256.ts";
 import type { TrustStore } from "./trust_store.ts";
 
-/** What the services stand on. */
+/** Options of {@link handshakeServices}. */
 export interface HandshakeServicesOptions {
-  /** What this end shows; asked at each handshake, for it is renewed. */
+  /** Returns this end's identity; called at each handshake, because it is renewed. */
   readonly own: () => OwnIdentity;
-  /** What it believes; asked at each handshake, for bundles follow each other. */
+  /** Returns the trust store; called at each handshake, because bundles are replaced. */
   readonly trust: () => TrustStore;
   readonly wall: WallClock;
   readonly bans?: BanList;
-  /** On a server: how long a session may last, ms, and what its client gets. */
+  /** On a server: the maximum duration of a session, ms, and the token that its client gets. */
   readonly sessionMsMax?: number;
   readonly mintToken?: (candidate: Candidate, expiresAtMs: number) => Promise<string | undefined>;
 }
 
-/** The services of one end. */
+/** Returns the services of one end. */
 export function handshakeServices(options: HandshakeServicesOptions): HandshakeServices {
   const { own } = options;
   return {
@@ -45,7 +45,7 @@ export function handshakeServices(options: HandshakeServicesOptions): HandshakeS
   };
 }
 
-/** What a chain proves, bans included, or why it proves nothing. */
+/** Returns the identity that a chain proves, unless banned, or the reason why it proves none. */
 async function judge(
   chain: readonly Uint8Array[],
   { trust, wall, bans }: HandshakeServicesOptions,

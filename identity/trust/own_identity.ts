@@ -1,6 +1,6 @@
 /**
- * What a program is: its identity leaf with the chain that leads to a root, and the key. Read and
- * checked once, when it is loaded or renewed, so that a handshake only shows it.
+ * A program's own identity: its leaf with the chain to a root, and the key. It is checked once,
+ * when it is loaded or renewed, so that a handshake only presents it.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -20,11 +20,11 @@ export interface OwnIdentity {
 }
 
 /**
- * Checks that a chain is believed and that the key is its leaf's.
+ * Checks that a chain is trusted and that the key belongs to its leaf.
  *
- * @param chain DER, the leaf first; kept. A root at its end is left out.
- * @throws RegistryError `unauthenticated` where peers would refuse it; `invalid_argument` where the
- * key belongs to another certificate.
+ * @param chain DER, the leaf first; kept. A root at its end is omitted.
+ * @throws RegistryError `unauthenticated` if peers would refuse the chain; `invalid_argument` if
+ * the key belongs to another certificate.
  */
 export async function openOwnIdentity(options: {
   readonly chain: readonly Uint8Array[];

@@ -1,8 +1,8 @@
-/** From a validated leaf to the identity that handshake and TLS alike hand to a session. */
+/** Converts a validated leaf to the identity that both the handshake and TLS give to a session. */
 import type { ValidatedIdentity } from "../pki/path_validation.ts";
 import type { ProvenIdentity } from "../registry_auth/mod.ts";
 
-/** What the leaf says of its holder. It counts until it or a CA above it ends. */
+/** Returns the identity of a leaf. It expires when the leaf or a CA above it does. */
 export function provenIdentity(leaf: ValidatedIdentity): ProvenIdentity {
   const { subject, spiffe, lineage, grants, sha256, publicKey, expiresAtMs } = leaf;
   return {

@@ -1,10 +1,10 @@
 /**
- * The TLS certificates of a node with a real authority: the one that is shown now and the one that comes
- * next, both signed by the region's intermediate and kept on the disk, so that their pins outlive a
- * restart. As with the development identity (`development_identity.ts`), the next one is known, and
- * its pin published, long before it is shown.
+ * The TLS certificates of a node with an authority: the current and the next one, both signed by
+ * the region's intermediate and stored on disk, so that their pins survive a restart. As with the
+ * development identity (`development_identity.ts`), the next certificate is known, and its pin
+ * published, long before it is served.
  *
- * Clock assumption: the wall clock decides, for clients judge certificates by theirs.
+ * Clock assumption: the wall clock decides, because clients judge certificates by theirs.
  */
 import { assert } from "../../src/base/assert.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
@@ -35,24 +35,24 @@ import { renewAtMs } from "../enrolment/renewal_schedule.ts";
 
 const CURRENT_FILE = "tls.pem";
 const NEXT_FILE = "tls-next.pem";
-/** Drafts of the two, until they take their places. */
+/** Drafts of the two, until they are renamed. */
 const RENEWED_FILE = "tls-renewed.pem";
 const FOLLOWING_FILE = "tls-following.pem";
 
-/** What the certificates are made from. */
+/** Options of {@link ServerCertificates}. */
 export interface ServerCertificatesOptions {
-  /** Made with mode 0700. The caller holds the lock of the data folder. */
+  /** Created with mode 0700. The caller holds the lock of the data folder. */
   readonly folder: string;
   readonly names: Omit<CertificateNames, "uris">;
-  /** The intermediate that signs now; asked each time. */
+  /** Returns the intermediate that signs now; called for each certificate. */
   readonly signer: () => CertificateAuthority;
-  /** All that the node holds: what they signed is kept. */
+  /** Returns all intermediates that the node holds; certificates that they signed are kept. */
   readonly authorities: () => readonly CertificateAuthority[];
   readonly wall: WallClock;
   readonly entropy: Entropy;
 }
 
-/** Both certificates. One owner calls it, one call at a time. */
+/** The current and the next certificate. They have one owner, which makes one call at a time. */
 export class ServerCertificates implements RotatingCertificates {
   readonly #options: ServerCertificatesOptions;
   #current: ServerCertificate;
@@ -70,7 +70,7 @@ export class ServerCertificates implements RotatingCertificates {
     this.#rotateAtMs = renewAtMs(current, options.entropy);
   }
 
-  /** Loads both, makes what is missing or not to be shown any more. @throws RegistryError */
+  /** Loads both certificates and replaces missing or expired ones. @throws RegistryError */
   static async open(options: ServerCertificatesOptions): Promise<ServerCertificates> {
     ensurePrivateFolder(options.folder);
     const nowMs = options.wall.unixMs();
@@ -108,7 +108,7 @@ export class ServerCertificates implements RotatingCertificates {
       next: this.#next,
     });
     if (step === "keep") return false;
-    // What can fail, a full disk, fails before anything that is shown was touched.
+    // Steps that can fail (on a full disk) come before any change to the served certificate.
     const current = step === "promote"
       ? this.#next
       : await make(options, RENEWED_FILE, nowMs - CERTIFICATE_BACKDATE_MS);
@@ -123,8 +123,8 @@ export class ServerCertificates implements RotatingCertificates {
 }
 
 /**
- * The certificate of a file; `undefined` where there is none that one of the authorities signed, for
- * the addresses and names by which the node is dialed now.
+ * Loads the certificate of a file; `undefined` if there is none, or if none of the authorities
+ * signed it, or if it lacks a name or address by which the node is dialed now.
  */
 function load(options: ServerCertificatesOptions, file: string): ServerCertificate | undefined {
   const text = readKeyFile(`${options.folder}/${file}`);
@@ -164,7 +164,7 @@ async function make(
   });
   const text = keyedPem(pair);
   const parsed = parseKeyedCertificate(text);
-  assert(typeof parsed !== "string", "A certificate that was made can be read");
+  assert(typeof parsed !== "string", "An issued certificate must be readable");
   replaceFile(`${options.folder}/${file}`, text, PRIVATE_FILE_MODE);
   return withChain(parsed, issuer);
 }

@@ -1,10 +1,11 @@
 /**
- * How long a session's identity counts: until its leaf, the token that it uses, its session or a ban
- * ends it, whichever is first. The peer that it makes carries one signal for all of them.
+ * The validity of a session's identity: it ends with its leaf, the token in use, the session's
+ * limit or a ban, whichever comes first. The peer that it provides carries one signal for all of
+ * these.
  *
- * Clock assumptions: leaves, tokens and sessions end by the wall clock, which is looked at once a
- * minute at least, so that a clock that was set or a machine that slept is noticed; the session's
- * longest time also runs by the monotonic clock of the scheduler, which no one can set.
+ * Clock assumptions: leaves, tokens and sessions expire by the wall clock, which is checked at
+ * least once a minute, so that an adjusted clock or a machine that slept is noticed. The session's
+ * maximum duration also runs by the monotonic clock of the scheduler, which cannot be adjusted.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { SESSION_LIFE_CHECK_MS } from "../../src/base/limits.ts";
@@ -17,32 +18,32 @@ import type { TokenClaims } from "../tokens/token.ts";
 import { SessionTokens, tokenRefused, type TokenRules } from "../tokens/token_check.ts";
 import { withToken } from "../tokens/token_grants.ts";
 
-/** What tokens on a session are held to. */
+/** Rules for tokens on a session. */
 export interface TokenAcceptance {
   readonly rules: TokenRules;
-  /** Whether tokens count over sessions that could be relayed too. */
+  /** Whether tokens are also valid over sessions that could be relayed. */
   readonly policy: AccessPolicy;
 }
 
-/** What a life is made of. */
+/** Options of {@link SessionLife}. */
 export interface SessionLifeOptions {
   readonly identity: ProvenIdentity;
   readonly pinned: boolean;
   /** Unix ms. */
   readonly expiresAtMs: number;
-  /** From now on, by the monotonic clock, ms. */
+  /** Maximum duration from now on, by the monotonic clock, ms. */
   readonly sessionMsMax: number;
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
   readonly bans?: BanList;
-  /** Absent: no token is taken. */
+  /** Absent: no tokens are accepted. */
   readonly tokens?: TokenAcceptance;
 }
 
-/** The identity of one session, while it counts. */
+/** The identity of one session, while it is valid. */
 export class SessionLife {
   readonly #options: SessionLifeOptions;
-  /** What the certificate alone makes of it. */
+  /** The peer as defined by the certificate alone. */
   readonly #certified: AuthenticatedPeer;
   readonly #watch: BanWatch | undefined;
   readonly #revoking = new AbortController();
@@ -77,7 +78,7 @@ export class SessionLife {
     this.#look();
   }
 
-  /** Who it is, with what the token in use adds. */
+  /** The peer, including the grants of the token in use. */
   get peer(): AuthenticatedPeer {
     return this.#peer;
   }
@@ -88,17 +89,16 @@ export class SessionLife {
   }
 
   /**
-   * Takes up a token in place of the one before. The one that is in use already is not verified
-   * again.
+   * Replaces the token in use. The token already in use is not verified again.
    *
    * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied` over a
-   * session that could be relayed, `invalid_configuration` where no tokens are taken; the session
-   * goes on as it was.
+   * session that could be relayed, `invalid_configuration` if the node accepts no tokens; the
+   * session then continues unchanged.
    */
   useToken(text: string): AuthenticatedPeer {
     const { tokens, wall } = this.#options;
     if (tokens === undefined) {
-      throw new RegistryError("invalid_configuration", "This node takes no tokens");
+      throw new RegistryError("invalid_configuration", "This node accepts no tokens");
     }
     this.#tokens ??= new SessionTokens(this.#certified, tokens.rules);
     const claims = this.#tokens.check(text, wall.unixMs());
@@ -106,7 +106,9 @@ export class SessionLife {
     return claims === this.#token?.claims ? this.#peer : this.#take(text, claims, tokens);
   }
 
-  /** The session is over, or a new life follows: the signal fires no more. */
+  /**
+   * Ends the life because the session is over or a new life follows; the signal no longer fires.
+   */
   close(): void {
     this.#over = true;
     for (const close of this.#close.splice(0)) close();
@@ -117,17 +119,20 @@ export class SessionLife {
     if (peer === undefined) {
       throw new RegistryError(
         "permission_denied",
-        "No token is taken over a session whose server was not pinned: name its pin",
+        "No token is accepted over a session whose server was not pinned: name its pin",
       );
     }
     if (this.#over) {
-      throw new RegistryError("unauthenticated", "The session was proven anew: show it again");
+      throw new RegistryError(
+        "unauthenticated",
+        "The session has been authenticated anew: present the token again",
+      );
     }
     this.#peer = peer;
     this.#token = { text, claims };
     this.#timer?.cancel();
     this.#look();
-    // Last of all: a token that was banned meanwhile ends the session here.
+    // This comes last: if the token was banned meanwhile, it ends the session here.
     this.#watch?.useToken(claims.tokenId);
     return peer;
   }

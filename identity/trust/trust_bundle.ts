@@ -1,17 +1,19 @@
 /**
- * The trust bundle: what a client or node must know to believe the others, in one signed file that it
- * can be given by anybody. Roots, the intermediates that count, and the TLS pins of the servers.
+ * The trust bundle: one signed file with everything that a client or node must know to verify the
+ * others: roots, valid intermediates, and the TLS pins of the servers. It may be received from
+ * anybody.
  *
- * Canonical JSON (RFC 8785) of ASCII text and whole numbers, so that one content has one text. It is
- * signed by a key whose certificate a root itself signed (`certificate_profile.ts`, bundleSigner). Its
- * sequence never goes back: an older bundle would bring back what was withdrawn. Who has no bundle yet
- * is held to its end of validity alone.
+ * It is canonical JSON (RFC 8785) of ASCII text and whole numbers, so that one content has one
+ * text. Its signing key has a certificate signed directly by a root (`certificate_profile.ts`,
+ * bundleSigner). Its sequence never decreases: an older bundle would restore trust in withdrawn
+ * certificates. For receivers without an earlier bundle the expiry is the only protection against
+ * old ones.
  *
- * Clock assumption: the clocks of who signs and who checks differ by at most IDENTITY_BACKDATE_MS, as
- * certificates assume too.
+ * Clock assumption: the clocks of signer and receiver differ by at most IDENTITY_BACKDATE_MS, as
+ * for certificates.
  *
- * A bundle may name new roots, so that roots can be rotated: for as long as its certificate lives, the
- * signer is believed as the root is.
+ * A bundle may name new roots, so that roots can be rotated: while its certificate is valid, the
+ * signer is trusted like the root.
  */
 import canonicalize from "canonicalize";
 import { defined } from "../../src/base/assert.ts";
@@ -29,62 +31,62 @@ import { decodePem } from "../pki/pem.ts";
 import { bundleFromJson, bundleToJson, type TrustBundle } from "./trust_bundle_content.ts";
 import { TrustStore } from "./trust_store.ts";
 
-/** Keeps a signature over a bundle from being one over anything else. */
+/** Signature context, which prevents the signature from being valid for anything else. */
 const CONTEXT = new TextEncoder().encode(" ".repeat(64) + "registry trust-bundle/1\0");
 
-/** Why a bundle is not taken. */
+/** Reasons why a bundle is refused. */
 export type BundleFault =
   | "too_large"
   | "malformed"
   | "trust_domain"
-  /** Not signed by a key that a known root certified for bundles. */
+  /** The signing key has no bundle signer certificate from a known root. */
   | "signer"
   | "signature"
   /** Its CAs cannot be read, or are not signed by its roots. */
   | "authorities"
   | "not_yet_valid"
   | "expired"
-  /** Older than the one that is known, or of its age and different. */
+  /** Older than the known bundle, or a different bundle with the same sequence. */
   | "rolled_back";
 
-/** A refusal. */
+/** A refused bundle. */
 export interface BundleRefusal {
   readonly fault: BundleFault;
   readonly message: string;
 }
 
-/** A bundle that is believed. */
+/** A verified bundle. */
 export interface OpenBundle {
   readonly bundle: TrustBundle;
-  /** Its CAs, closed: what the bundle does not name is not believed. */
+  /** Its CAs, as a closed store: intermediates not in the bundle are not trusted. */
   readonly trust: TrustStore;
-  /** The text that it came as, to be kept. */
+  /** The original text, for storage. */
   readonly text: string;
 }
 
-/** How a bundle is checked. */
+/** Options of {@link openTrustBundle}. */
 export interface OpenBundleOptions {
   readonly text: string;
   readonly trustDomain: string;
-  /** The roots known so far, DER: of the bundle before, or given by hand. */
+  /** The roots known so far, DER: from the previous bundle, or configured. */
   readonly roots: readonly Uint8Array[];
-  /** The newest bundle that was believed before. */
+  /** The newest bundle that was verified before. */
   readonly known?: OpenBundle | undefined;
   readonly nowMs: number;
   /**
-   * True where the bundle is only read to be followed by a newly signed one: it may have ended, and its
-   * signer's certificate may have ended since it was issued. All other checks stay. Nobody is believed
-   * by a bundle that was opened so. Default false.
+   * True if the bundle is only read to be replaced by a newly signed one: it and its signer's
+   * certificate may have expired since it was issued. All other checks remain. A bundle opened in
+   * this way must not be used for verification. Default false.
    */
   readonly toSupersede?: boolean;
 }
 
 /**
- * Makes a bundle's text.
+ * Creates the signed text of a bundle.
  *
  * @param signer a pair of `CertificateAuthority.createBundleSigner`.
- * @throws RegistryError `corrupt` where the pair cannot be used, `malformed` where the bundle says what
- * none can.
+ * @throws RegistryError `corrupt` if the pair cannot be used, `malformed` if the bundle has invalid
+ * contents.
  */
 export async function createTrustBundle(bundle: TrustBundle, signer: PemPair): Promise<string> {
   const [der] = decodePem("CERTIFICATE", signer.certificatePem);
@@ -93,12 +95,12 @@ export async function createTrustBundle(bundle: TrustBundle, signer: PemPair): P
     throw new RegistryError("corrupt", "Cannot use a bundle signer: its certificate is damaged");
   }
   const key = await openKey(signer.keyPem, certificate.publicKey);
-  // What nobody could read is not signed.
+  // A bundle that no receiver could parse is not signed.
   bundleFromJson(bundleToJson(bundle));
   return envelope(bundle, await signWith(key, signedBytes(bundle)), certificate.der);
 }
 
-/** Checks a bundle's text; any text gives a bundle or a refusal. @throws RegistryError never */
+/** Verifies a bundle's text. Any text gives a bundle or a refusal. @throws RegistryError never */
 export async function openTrustBundle(
   options: OpenBundleOptions,
 ): Promise<OpenBundle | BundleRefusal> {
@@ -107,15 +109,15 @@ export async function openTrustBundle(
   if (isBundleRefusal(parts)) return parts;
   const { bundle } = parts;
   if (bundle.trustDomain !== options.trustDomain) {
-    return refused("trust_domain", `it is of ${bundle.trustDomain}`);
+    return refused("trust_domain", `it is of ${bundle.trustDomain}: needed ${options.trustDomain}`);
   }
   const forged = await signatureFault(parts, options);
   if (forged !== undefined) return forged;
   if (nowMs + IDENTITY_BACKDATE_MS < bundle.issuedAtMs) {
-    return refused("not_yet_valid", `it was issued later than now, at ${iso(bundle.issuedAtMs)}`);
+    return refused("not_yet_valid", `it was issued in the future, at ${iso(bundle.issuedAtMs)}`);
   }
   if (nowMs >= bundle.expiresAtMs && !toSupersede) {
-    return refused("expired", `it ended at ${iso(bundle.expiresAtMs)}`);
+    return refused("expired", `it expired at ${iso(bundle.expiresAtMs)}`);
   }
   if (known !== undefined && known.text !== text && bundle.sequence <= known.bundle.sequence) {
     const needed = `more than ${known.bundle.sequence} is needed`;
@@ -125,7 +127,7 @@ export async function openTrustBundle(
   return isRefusal(trust) ? refused("authorities", trust.message) : { bundle, trust, text };
 }
 
-/** True for a refusal. */
+/** Reports whether a result is a refusal. */
 export function isBundleRefusal<T extends object>(
   result: T | BundleRefusal,
 ): result is BundleRefusal {
@@ -138,7 +140,7 @@ interface Envelope {
   readonly signer: Uint8Array;
 }
 
-/** The parts of a text that is exactly the canonical text of its parts. */
+/** Parses a text that must be the canonical text of its parts. */
 function readEnvelope(text: string): Envelope | BundleRefusal {
   if (text.length > TRUST_BUNDLE_BYTES_MAX) {
     const wanted = `at most ${TRUST_BUNDLE_BYTES_MAX}`;
@@ -149,13 +151,16 @@ function readEnvelope(text: string): Envelope | BundleRefusal {
     const bundle = bundleFromJson(value["bundle"]);
     const signature = decodeBase64url(String(value["signature"]));
     const signer = decodeBase64url(String(value["signer"]));
-    // Whatever was read twice, passed over or written otherwise makes the texts differ.
+    // Duplicate or unknown members and other spellings make the texts differ.
     if (signature !== undefined && signer !== undefined) {
       if (envelope(bundle, signature, signer) === text) return { bundle, signature, signer };
     }
   } catch (error) {
-    // Text that is no JSON, JSON that is null, or a member that a bundle cannot have.
-    return refused("malformed", error instanceof Error ? error.message.slice(0, 200) : "no JSON");
+    // The text is not JSON, the JSON is null, or a member is invalid.
+    return refused(
+      "malformed",
+      error instanceof Error ? error.message.slice(0, 200) : "it is not JSON",
+    );
   }
   return refused("malformed", "it is not the canonical text of a signed bundle");
 }
@@ -172,7 +177,7 @@ async function signatureFault(
   { bundle, signature, signer }: Envelope,
   { trustDomain, roots, nowMs, toSupersede = false }: OpenBundleOptions,
 ): Promise<BundleRefusal | undefined> {
-  // No intermediates: a signer's certificate is signed by a root itself.
+  // No intermediates: a root signs a signer's certificate directly.
   const trust = await TrustStore.open({ trustDomain, roots, intermediates: [] });
   if (isRefusal(trust)) return refused("signer", trust.message);
   const leaf = await validatePath({
@@ -189,7 +194,7 @@ async function signatureFault(
   } as const;
   return await isSignedBy(signed, leaf.certificate.publicKey)
     ? undefined
-    : refused("signature", "its signature is not its signer's");
+    : refused("signature", "it is not signed by its signer's key");
 }
 
 function signedBytes(bundle: TrustBundle): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * What a trust bundle says, and its form in JSON: ASCII text, whole numbers, bytes as base64url.
+ * Contents of a trust bundle and their JSON form: ASCII text, whole numbers, bytes as base64url.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import {
@@ -11,29 +11,29 @@ import {
 import { decodeBase64url, encodeBase64url } from "../tokens/base64url.ts";
 import { checkTrustDomain, parseSpiffeId } from "../pki/spiffe.ts";
 
-/** Bytes of a pin: the SHA-256 of a certificate in DER. */
+/** Size in bytes of a pin: the SHA-256 of a certificate in DER. */
 const PIN_BYTES = 32;
 const VERSION = 1;
-/** Longest text of a bundle: a certificate in base64url. */
+/** Maximum length of a text in a bundle: a certificate in base64url. */
 const TEXT_LENGTH_MAX = 2 * CERTIFICATE_BYTES_MAX;
 
-/** How a server is known before it can say anything itself. */
+/** A server's identity and pins, known before the first connection. */
 export interface TrustedServer {
   /** The SPIFFE id of the node. */
   readonly subject: string;
   /** `host:port` as clients dial them. */
   readonly authorities: readonly string[];
-  /** The pins of the TLS certificate that it shows now, and of the one that comes next. */
+  /** Pins of the current and of the next TLS certificate. */
   readonly currentPin: Uint8Array;
   readonly nextPin: Uint8Array;
 }
 
-/** What a bundle says. Certificates are in DER. */
+/** Contents of a bundle. Certificates are in DER. */
 export interface TrustBundle {
   readonly trustDomain: string;
-  /** Grows with each bundle of the trust domain. */
+  /** Increases with each bundle of the trust domain. */
   readonly sequence: number;
-  /** Unix ms: from when to when it is to be believed. */
+  /** Validity, Unix ms. */
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   readonly roots: readonly Uint8Array[];
@@ -41,7 +41,7 @@ export interface TrustBundle {
   readonly servers: readonly TrustedServer[];
 }
 
-/** The bundle as JSON. */
+/** Converts a bundle to its JSON value. */
 export function bundleToJson(bundle: TrustBundle): Readonly<Record<string, unknown>> {
   return {
     version: VERSION,
@@ -61,7 +61,7 @@ export function bundleToJson(bundle: TrustBundle): Readonly<Record<string, unkno
 }
 
 /**
- * The bundle of a JSON value, each member checked; what a bundle does not have is passed over.
+ * Parses a JSON value and validates each member; unknown members are ignored.
  *
  * @throws RegistryError `malformed`.
  */
@@ -96,7 +96,7 @@ function object(value: unknown): Readonly<Record<string, unknown>> {
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Visible ASCII that JSON writes as it is. */
+/** Returns visible ASCII text that needs no escapes in JSON. */
 function text(value: unknown): string {
   if (
     typeof value !== "string" || value.length > TEXT_LENGTH_MAX ||
@@ -132,5 +132,5 @@ function pin(value: unknown): Uint8Array {
 }
 
 function malformed(wanted: string): RegistryError {
-  return new RegistryError("malformed", `Trust bundle lacks ${wanted}`);
+  return new RegistryError("malformed", `A trust bundle has an invalid member: needed ${wanted}`);
 }

@@ -1,9 +1,10 @@
 /**
- * The CAs that are believed: roots, and the intermediates that a trust bundle publishes. Their own
- * paths are checked once, when the store is opened, so that a handshake costs one signature.
+ * The trusted CAs: roots, and the intermediates that a trust bundle publishes. Their own paths are
+ * verified once, when the store is opened, so that a handshake costs one signature.
  *
- * A store of a bundle is closed: an intermediate that the bundle does not publish, or no longer, is
- * not believed even though a root signed it. A store of roots alone takes what a peer shows.
+ * A store opened from a bundle is closed: an intermediate that the bundle does not contain, or no
+ * longer contains, is not trusted even if a root signed it. A store with roots alone is open: peers
+ * supply intermediates.
  */
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { TRUST_AUTHORITIES_MAX } from "../../src/base/limits.ts";
@@ -12,20 +13,23 @@ import { type CertificateRefusal, isRefusal, refusal } from "../pki/certificate_
 import { isSignedBy } from "../pki/certificate_signature.ts";
 import { checkTrustDomain } from "../pki/spiffe.ts";
 
-/** What a store is made of; certificates in DER. */
+/** Contents of a store; certificates in DER. */
 export interface TrustStoreOptions {
   readonly trustDomain: string;
   readonly roots: readonly Uint8Array[];
-  /** What a bundle publishes; `undefined`: there is none, and peers show their intermediates. */
+  /**
+   * Intermediates of a bundle; `undefined`: there is no bundle, and peers supply their
+   * intermediates.
+   */
   readonly intermediates?: readonly Uint8Array[];
 }
 
-/** Believed CAs. Immutable. */
+/** Trusted CAs. Immutable. */
 export class TrustStore {
   readonly trustDomain: string;
   readonly roots: readonly ParsedCertificate[];
   readonly intermediates: readonly ParsedCertificate[];
-  /** True where a peer may show intermediates of its own. */
+  /** Whether peers may supply intermediates. */
   readonly isOpen: boolean;
 
   private constructor(
@@ -40,8 +44,8 @@ export class TrustStore {
   }
 
   /**
-   * Reads the CAs and checks that each intermediate is signed by a root. Whether they are valid now,
-   * and what they may sign, is judged with each path.
+   * Parses the CAs and checks that each intermediate is signed by a root. Their validity now, and
+   * what they may sign, is checked with each path.
    *
    * @throws RegistryError `invalid_argument` for the trust domain.
    */
@@ -62,25 +66,28 @@ export class TrustStore {
     return new TrustStore(trustDomain, roots, intermediates);
   }
 
-  /** True for a root, compared whole. */
+  /** Reports whether a certificate is a root of the store, by comparing all bytes. */
   isRoot(certificate: ParsedCertificate): boolean {
     return this.roots.some(({ der }) => bytesEqual(der, certificate.der));
   }
 
-  /** True for a CA of the store, compared whole. */
+  /** Reports whether a certificate is a CA of the store, by comparing all bytes. */
   holds(certificate: ParsedCertificate): boolean {
     return this.isRoot(certificate) ||
       this.intermediates.some(({ der }) => bytesEqual(der, certificate.der));
   }
 
-  /** The CA of the store that the certificate names as its issuer; the signature is not checked. */
+  /**
+   * Returns the CA of the store that the certificate names as its issuer; the signature is not
+   * checked.
+   */
   issuerOf(certificate: ParsedCertificate): ParsedCertificate | undefined {
     return this.intermediates.find((candidate) => mayHaveIssued(candidate, certificate)) ??
       this.roots.find((candidate) => mayHaveIssued(candidate, certificate));
   }
 }
 
-/** True where name and key identifier of the issuer are those that the certificate names. */
+/** Reports whether name and key identifier of the issuer are those that the certificate names. */
 export function mayHaveIssued(issuer: ParsedCertificate, certificate: ParsedCertificate): boolean {
   if (!bytesEqual(issuer.subject, certificate.issuer)) return false;
   const { subjectKeyId } = issuer.extensions;
@@ -93,7 +100,10 @@ function readAuthorities(
   list: readonly Uint8Array[],
 ): readonly ParsedCertificate[] | CertificateRefusal {
   if (list.length > TRUST_AUTHORITIES_MAX) {
-    return refusal("too_large", `${list.length} CAs: at most ${TRUST_AUTHORITIES_MAX}`);
+    return refusal(
+      "too_large",
+      `there are ${list.length} CAs: at most ${TRUST_AUTHORITIES_MAX} are allowed`,
+    );
   }
   const authorities: ParsedCertificate[] = [];
   for (const [index, der] of list.entries()) {
@@ -101,7 +111,9 @@ function readAuthorities(
     if (isRefusal(certificate)) {
       return refusal(certificate.fault, `CA ${index + 1}: ${certificate.message}`);
     }
-    if (!certificate.extensions.isCa) return refusal("not_a_ca", `CA ${index + 1} is none`);
+    if (!certificate.extensions.isCa) {
+      return refusal("not_a_ca", `certificate ${index + 1} is not a CA`);
+    }
     authorities.push(certificate);
   }
   return authorities;
