@@ -1,6 +1,7 @@
 /**
- * The access rules as a table, made by asking them: each operation, each relation to its record, each
- * role. What stands in docs/access.md is what is served, for it comes from the same functions.
+ * The access rules as tables, computed by calling the rule functions for each operation, each
+ * relation to its record and each role. docs/access.md therefore shows exactly the rules that a
+ * node enforces.
  */
 import type { AuthenticatedPeer, Role } from "../src/base/peer.ts";
 import { formatUuid } from "../src/base/uuid.ts";
@@ -13,7 +14,7 @@ import {
 import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
 import { type Operation, OPERATIONS } from "../src/wire/operations.ts";
 
-/** The columns. */
+/** Roles, in the order of the columns. */
 export const ROLES: readonly Role[] = [
   "agent",
   "gateway",
@@ -24,11 +25,11 @@ export const ROLES: readonly Role[] = [
   "stranger",
 ];
 
-/** A row: what is asked, of which record, and who may. */
+/** A row: an operation or rule, a record, and the roles that are allowed. */
 export interface AccessRow {
   readonly what: string;
   readonly record: string;
-  /** The roles that may, in the order of {@link ROLES}. */
+  /** Allowed roles, in the order of {@link ROLES}. */
   readonly allowed: readonly Role[];
 }
 
@@ -38,7 +39,7 @@ const OTHER = new Uint8Array(16).fill(3);
 const REGION = "eu";
 const GRANTED_DOMAIN = "granted.example";
 
-/** A peer of a role whose own record, granted domain and granted gateway are those above. */
+/** Returns a peer of a role with the own record, granted domain and granted gateway above. */
 function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): AuthenticatedPeer {
   return {
     subject: `spiffe://registry.example/region/${REGION}/${role}/${formatUuid(OWN)}`,
@@ -55,7 +56,7 @@ function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): Authentica
   };
 }
 
-/** A record, and how it is told of. */
+/** A record and its description in the table. */
 interface Case {
   readonly record: string;
   readonly facts?: KeyFacts;
@@ -121,7 +122,7 @@ const GATEWAY_WRITES: readonly Case[] = [
   },
 ];
 
-/** The records that an operation may be about, as far as its access hangs on them. */
+/** Returns the records that an operation may concern, as far as access depends on them. */
 function casesOf(operation: Operation): readonly Case[] {
   switch (operation.name) {
     case "getAgent":
@@ -149,7 +150,7 @@ function rolesThat(may: (role: Role) => boolean): Role[] {
   return ROLES.filter(may);
 }
 
-/** Each operation, with each record that it may be about. */
+/** Returns a row for each operation and each record that it may concern. */
 export function operationRows(): AccessRow[] {
   return Object.values<Operation>(OPERATIONS).flatMap((operation) =>
     casesOf(operation).map(({ record, facts }) => ({
@@ -161,17 +162,17 @@ export function operationRows(): AccessRow[] {
 }
 
 const RULES: readonly { rule: AccessRule; record: string }[] = [
-  { rule: "inspect", record: "how the cluster stands" },
+  { rule: "inspect", record: "state of the cluster" },
   { rule: "read", record: "any record" },
   { rule: "write", record: "own record" },
   { rule: "renew", record: "own record" },
   { rule: "administer", record: "members, placement, bans, keys" },
   { rule: "peer", record: "traffic between nodes" },
-  { rule: "join", record: "a certificate, by join token or by the one before" },
-  { rule: "token", record: "a token for the own certificate" },
+  { rule: "join", record: "a certificate, by join token or previous certificate" },
+  { rule: "token", record: "a token bound to the own certificate" },
 ];
 
-/** Each rule for a record of the peer's own, over sessions that are pinned or not. */
+/** Returns a row for each rule, for a peer's own record, over sessions that are pinned or not. */
 export function ruleRows(pinned: boolean): AccessRow[] {
   return RULES.map(({ rule, record }) => ({
     what: rule,
@@ -185,7 +186,7 @@ export function ruleRows(pinned: boolean): AccessRow[] {
   }));
 }
 
-/** Whose credential hash is shown in a record that is read. */
+/** Returns rows for the visibility of credential hashes in records that are read. */
 export function credentialRows(): AccessRow[] {
   const cases = [...AGENTS, ...OWNED_GATEWAYS];
   const rows = (what: string, fields: Partial<AuthenticatedPeer>) =>

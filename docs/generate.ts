@@ -1,6 +1,6 @@
 /**
- * Writes the pages of the documentation that follow from the code: `deno task docs`. With `--check`
- * it writes nothing and fails where a page is not what it would write.
+ * Writes the documentation pages that are generated from the code: `deno task docs`. With `--check`
+ * it writes nothing and fails if a page differs from what it would write.
  */
 import { RECORD_GRANT_GRACE_MS } from "../src/base/limits.ts";
 import { type AccessRow, credentialRows, operationRows, ROLES, ruleRows } from "./access_table.ts";
@@ -19,54 +19,56 @@ function table(first: string, rows: readonly AccessRow[]): string {
   return text;
 }
 
-/** The page about access. */
+/** Returns the page about access in Markdown. */
 function accessPage(): string {
-  return `# Who may do what
+  return `# Access rules
 
-This page is made from the access rules (\`src/record/access.ts\`) by \`deno task docs\`. What is not
-said is denied. The role, the own record and the grants come from the certificate or token that a
-session proved, never from a request; _development_ is the identity of a node that has no others, a
-_stranger_ whoever has none yet and asks for a certificate.
+This page is generated from the access rules (\`src/record/access.ts\`) by \`deno task docs\`.
+Operations that are not allowed here are denied. A peer's role, its own record and its grants come
+from the certificate or token that its session has proven, never from a request. _development_ is
+the identity of every session on a node without configured identities; a _stranger_ is an
+unauthenticated client, which may only request a certificate.
 
-A record is _own_ where its id is the identity's, _attached_ where it is an agent that names the own
-gateway, _granted_ where the identity names it. A record is registered in the region of the
-certificate; an agent's and a gateway's domain, and an agent's gateway, must be granted.
+A record is _own_ if its id is the peer's, _attached_ if it is an agent that names the peer as its
+gateway, and _granted_ if the peer's grants name it. Records are registered in the region of the
+certificate. The domain of an agent or gateway, and the gateway of an agent, must be granted.
 
 ## Operations
 
 ${table("operation", operationRows())}
-A gateway that deregisters itself may take the agents that are attached to it along.
+A gateway that deregisters itself may also remove the agents attached to it.
 
 ## When a right ends
 
-A record ends with what it rests on, whatever is left of its lease, by a logged command of its
-partition's leader; its renewals are refused with \`permission_denied\` from then on.
+A record ends when the right on which it depends ends, even if its lease has not expired: the leader
+of its partition logs a command that removes it. From then on its renewals are refused with
+\`permission_denied\`.
 
-| what ends                                       | which records end                              |
+| event                                           | records that end                               |
 | ----------------------------------------------- | ---------------------------------------------- |
 | ban of a subject                                | the agent or gateway of that id                |
-| ban of a lineage                                | the same, where that lineage wrote it last     |
-| a lineage with two holders                      | the same                                       |
-| ban of a token                                  | what the token granted, unless something else grants it too |
-| end of a token                                  | the same, ${
+| ban of a lineage                                | the same, if that lineage wrote it last        |
+| a lineage found to have two holders             | the same                                       |
+| ban of a token                                  | records granted by the token alone             |
+| expiry of a token                               | the same, ${
     RECORD_GRANT_GRACE_MS / 1_000
   } s later                            |
-| a certificate that can be renewed no more       | none at once; its gateway renews it no more    |
+| a certificate that can no longer be renewed     | none at once; its gateway stops renewing it    |
 
-The agents of a gateway that was banned stay, and are resolved without it. Whoever is let in again
-registers anew.
+The agents of a banned gateway stay and are resolved without it. An identity whose ban is lifted
+must register again.
 
 ## Rules
 
-By rule, over a session whose server was pinned:
+Rights by rule, over a session whose server was pinned:
 
 ${table("rule", ruleRows(true))}
-A session that was not pinned could be relayed by another server, so it is read-only:
+A session whose server was not pinned could be relayed by another server, so it is read-only:
 
 ${table("rule", ruleRows(false))}
 ## Credential hashes
 
-A record is shown without its credential hash to who may read it and yet may not see that.
+Peers that may read a record but not its credential hash receive it without the hash.
 
 ${table("session", credentialRows())}`;
 }
@@ -81,7 +83,7 @@ async function formatted(markdown: string): Promise<string> {
   await writer.write(new TextEncoder().encode(markdown));
   await writer.close();
   const { success, stdout } = await child.output();
-  if (!success) throw new Error("deno fmt refused the page");
+  if (!success) throw new Error("deno fmt must accept the page: it failed");
   return new TextDecoder().decode(stdout);
 }
 
@@ -92,7 +94,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (await Deno.readTextFile(ACCESS_PAGE) === page) return 0;
-  console.error("docs/access.md is not what the rules say: run deno task docs");
+  console.error("docs/access.md differs from the access rules: run deno task docs");
   return 1;
 }
 

@@ -84,14 +84,14 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
-  inspect: { "how the cluster stands": "agpcnd_" },
+  inspect: { "state of the cluster": "agpcnd_" },
   read: { "any record": "_gpc_d_" },
   write: { "own record": "ag___d_" },
   renew: { "own record": "ag___d_" },
   administer: { "members, placement, bans, keys": "___c_d_" },
   peer: { "traffic between nodes": "____nd_" },
-  join: { "a certificate, by join token or by the one before": "agpcnds" },
-  token: { "a token for the own certificate": "agpcnd_" },
+  join: { "a certificate, by join token or previous certificate": "agpcnds" },
+  token: { "a token bound to the own certificate": "agpcnd_" },
 };
 const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   ...PINNED_RULES,
@@ -99,7 +99,7 @@ const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   renew: { "own record": "_____d_" },
   administer: { "members, placement, bans, keys": "_____d_" },
   peer: { "traffic between nodes": "_____d_" },
-  token: { "a token for the own certificate": "_____d_" },
+  token: { "a token bound to the own certificate": "_____d_" },
 };
 
 const SHOWN: Expected = {
