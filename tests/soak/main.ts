@@ -18,6 +18,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   never_read: () => import("./never_read.ts"),
   renewal_retries: () => import("./renewal_retries.ts"),
   strangers: () => import("./strangers.ts"),
+  tls_strangers: () => import("./tls_strangers.ts"),
   truncations: () => import("./truncations.ts"),
   pause: () => import("./pause.ts"),
   stalled_write: () => import("./stalled_write.ts"),
