@@ -1,30 +1,31 @@
 /**
- * How fast each remote address may connect: a token bucket for each address that connected lately,
- * IPv6 by /64, loopback excepted as in `Admission`. Their number is limited: where it is reached the
- * address that is known for longest is forgotten, and starts with a full bucket when it returns.
+ * Limits the rate at which each remote address may connect: a token bucket for each address that
+ * connected recently, IPv6 by /64, except loopback as in `Admission`. The number of addresses is
+ * bounded: at the limit, the address known for longest is forgotten and starts with a full bucket
+ * when it returns.
  */
 import { CONNECTION_RATE_ADDRESSES_MAX } from "../src/base/limits.ts";
 import { TokenBucket } from "../src/base/token_bucket.ts";
 import { addressKey, isLoopback } from "./admission.ts";
 
-/** The rate of one address. */
+/** The rate limit of one address. */
 export interface AddressRate {
   readonly perSecond: number;
-  /** Connections at once after a time without any. */
+  /** Number of connections allowed at once after a time without any. */
   readonly burst: number;
 }
 
-/** The buckets of one listener. Time is passed in, monotonic ms. */
+/** The token buckets of one listener. Time is passed in, monotonic ms. */
 export class AddressRates {
   readonly #rate: AddressRate;
-  /** In the order in which the addresses became known. */
+  /** Buckets in the order in which the addresses became known. */
   readonly #buckets = new Map<string, TokenBucket>();
 
   constructor(rate: AddressRate) {
     this.#rate = rate;
   }
 
-  /** Counts a connection from `host`; false where the address connects too fast. */
+  /** Counts a connection from `host`; returns false if the address connects too fast. */
   take(host: string, nowMs: number): boolean {
     if (isLoopback(host)) return true;
     const key = addressKey(host);
@@ -39,7 +40,7 @@ export class AddressRates {
     return bucket.take(1);
   }
 
-  /** Addresses that are known now; for tests. */
+  /** The number of addresses known now; for tests. */
   get addressCount(): number {
     return this.#buckets.size;
   }

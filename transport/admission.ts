@@ -1,7 +1,7 @@
 /**
- * Counts what a listener holds and says whether there is room for one more: sessions, sessions of
- * one remote address, handshakes in progress. What is beyond a limit is refused at once, never kept
- * waiting. Pure bookkeeping, without clock or network.
+ * Counts the sessions of a listener, its sessions per remote address and its handshakes in
+ * progress, and reports whether there is room for one more. Connections beyond a limit are refused
+ * at once, never queued. Pure bookkeeping, without clock or network.
  */
 import type { ListenerStats } from "./transport.ts";
 
@@ -12,7 +12,7 @@ export interface AdmissionLimits {
   readonly handshakesMax: number;
 }
 
-/** Fresh counters. */
+/** Returns counters set to 0. */
 export function newListenerStats(): ListenerStats {
   return {
     sessions: 0,
@@ -26,7 +26,7 @@ export function newListenerStats(): ListenerStats {
   };
 }
 
-/** The admission of one listener. */
+/** The admission control of one listener. */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #stats: ListenerStats;
@@ -37,7 +37,7 @@ export class Admission {
     this.#stats = stats;
   }
 
-  /** Whether one more connection may begin its handshake; counts a refusal. */
+  /** Reports whether one more connection may start its handshake; counts a refusal if not. */
   mayBegin(): boolean {
     const { sessions, handshakes } = this.#stats;
     const room = handshakes < this.#limits.handshakesMax &&
@@ -46,7 +46,9 @@ export class Admission {
     return room;
   }
 
-  /** Counts a handshake in progress from `host`; false, and a refusal, when it has too many. */
+  /**
+   * Counts a handshake from `host`. If the host has too many, counts a refusal and returns false.
+   */
   begin(host: string): boolean {
     const key = addressKey(host);
     const count = this.#perAddress.get(key) ?? 0;
@@ -59,27 +61,27 @@ export class Admission {
     return true;
   }
 
-  /** A handshake that began has become a session. */
+  /** Records that a handshake completed and became a session. */
   complete(): void {
     this.#stats.handshakes--;
     this.#stats.sessions++;
     this.#stats.accepted++;
   }
 
-  /** A handshake that began came to nothing. */
+  /** Records that a handshake failed. */
   fail(host: string): void {
     this.#stats.handshakes--;
     this.#stats.handshakeFailures++;
     this.#forget(host);
   }
 
-  /** A session is over. */
+  /** Records that a session ended. */
   end(host: string): void {
     this.#stats.sessions--;
     this.#forget(host);
   }
 
-  /** Addresses that are counted now; for tests. */
+  /** The number of addresses counted now; for tests. */
   get addressCount(): number {
     return this.#perAddress.size;
   }
@@ -92,12 +94,14 @@ export class Admission {
   }
 }
 
-/** True for an address of this machine itself, whose processes are limited by other means. */
+/**
+ * Reports whether `host` is an address of this machine, whose processes are limited by other means.
+ */
 export function isLoopback(host: string): boolean {
   return host === "::1" || host === "localhost" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-/** What one party is taken to have: an IPv4 address, or the /64 that an IPv6 site is given. */
+/** Returns the key by which one party is counted: its IPv4 address, or the /64 of an IPv6 site. */
 export function addressKey(host: string): string {
   if (!host.includes(":")) return host;
   const [head = "", tail] = host.split("%")[0]!.split("::");

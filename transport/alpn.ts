@@ -1,14 +1,14 @@
 /**
- * The protocol that a channel agreed on (ALPN), by its transport: what both ends of a handshake in
- * the channel bind themselves to.
+ * The application protocol (ALPN) negotiated on a channel, by transport. Both ends of a handshake
+ * inside the channel bind themselves to it.
  */
 import type { TransportName } from "./transport.ts";
 
-/** The names of ALPN. */
+/** ALPN protocol names. */
 export const ALPN_REGISTRY = "crs";
 export const ALPN_HTTP3 = "h3";
 
-/** The name that sessions of a transport go by; memory has no TLS and yet a name. */
+/** Returns the protocol name for a transport. Memory has no TLS but has a name too. */
 export function alpnOf(transport: TransportName): string {
   switch (transport) {
     case "quic":

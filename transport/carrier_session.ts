@@ -1,11 +1,11 @@
 /**
- * A session over a connection that carries pairs of web streams: Deno's QUIC, a WebTransport session
- * on a Deno server (raw streams with three header bytes, see quic_carrier.ts), the standard
+ * A session over a connection that carries pairs of web streams: Deno's QUIC, a WebTransport
+ * session on a Deno server (raw streams with three header bytes, see quic_carrier.ts), the standard
  * WebTransport of a client, and our own streams over TLS (tls_carrier.ts).
  *
- * The connection's own `closed` is the one truth about the session's end. Streams are counted here;
- * the prefaces of incoming ones are read side by side, each with a deadline, so that one half-sent
- * preface holds up nobody.
+ * The connection's own `closed` is the only source for the session's end. Streams are counted here.
+ * The prefaces of incoming streams are read concurrently, each with a deadline, so that an
+ * incomplete preface blocks no other stream.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeFromWire, errorCodeToWire, RegistryError } from "../src/base/errors.ts";
@@ -32,21 +32,21 @@ import type {
   TransportName,
 } from "./transport.ts";
 
-/** The connection of a runtime, as far as a session needs it. */
+/** The part of a runtime's connection that a session needs. */
 export interface Carrier {
-  /** Bytes before the preface of each stream, to write and to check; empty in most cases. */
+  /** Bytes written and checked before the preface of each stream; usually empty. */
   readonly header: Uint8Array;
-  /** Opens a pair; rejects when the connection is over or the peer allows no more. */
+  /** Opens a pair; rejects if the connection has ended or the peer allows no more. */
   open(): Promise<BytePair>;
-  /** The pairs that the peer opens; called once. */
+  /** Returns the pairs that the peer opens; called once. */
   incoming(): ReadableStream<BytePair>;
-  /** Resolves with what the closing side said, rejects when the peer vanished. */
+  /** Resolves with the code and reason of the closing side; rejects if the peer vanished. */
   readonly closed: Promise<{ closeCode?: number | undefined; reason?: string | undefined }>;
-  /** Closes at once; what was not acknowledged yet is dropped. May throw when it is over. */
+  /** Closes at once and drops unacknowledged data. May throw if the connection has ended. */
   close(closeCode: number, reason: string): void;
 }
 
-/** What a session is made with. */
+/** Parameters of a {@link CarrierSession}. */
 export interface CarrierSessionOptions {
   readonly id: number;
   readonly transport: TransportName;
@@ -58,13 +58,13 @@ export interface CarrierSessionOptions {
   readonly prefaceMsMax?: number;
   readonly scheduler: Scheduler;
   readonly onError: OnError;
-  /** Shared counters; the session keeps `streams` of it and adds to others. */
+  /** Shared counters; the session maintains `streams` and increments others. */
   readonly stats: ListenerStats;
-  /** Called once, when the session is over. */
+  /** Called once, when the session has ended. */
   readonly onEnd?: (session: CarrierSession) => void;
 }
 
-/** Cuts a text so that its UTF-8 form fits a close frame. */
+/** Truncates a text so that its UTF-8 form fits a close frame. */
 export function closeMessage(text: string): string {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= CLOSE_MESSAGE_BYTES_MAX) return text;
@@ -152,7 +152,7 @@ export class CarrierSession implements Session, StreamOwner {
     this.#close("canceled", reason);
   }
 
-  /** Ends it at once with a code; what `abort` is, for a listener that knows why. */
+  /** Ends the session at once with a code; like `abort`, for a listener that knows the reason. */
   refuse(code: ErrorCode, message: string): void {
     this.#close(code, message);
   }
@@ -191,7 +191,7 @@ export class CarrierSession implements Session, StreamOwner {
         void this.#admit(pair);
       }
     } catch (error) {
-      // A vanished peer ends the iteration with an error; `closed` tells the same and more.
+      // A vanished peer ends the iteration with an error; `closed` reports it in more detail.
       if (!this.#ended) this.#options.onError("accept", error);
     }
   }
@@ -245,7 +245,7 @@ export class CarrierSession implements Session, StreamOwner {
     if (!this.ended && lingerMs > 0) await within(lingerMs, ignore);
     this.#close(code, message);
     await this.closed;
-    // The close frame leaves in a later turn of the runtime: an exit before it would swallow it.
+    // The close frame is sent in a later turn of the runtime; exiting earlier would drop it.
     await new Promise<void>((resolve) => scheduler.after(1, resolve));
   }
 
@@ -286,7 +286,7 @@ export class CarrierSession implements Session, StreamOwner {
   }
 
   #lost(cause: unknown): RegistryError {
-    return new RegistryError("connection_lost", "The session is over", {}, cause);
+    return new RegistryError("connection_lost", "The session has ended", {}, cause);
   }
 
   #openFailed(error: unknown): RegistryError {
@@ -298,7 +298,7 @@ export class CarrierSession implements Session, StreamOwner {
   }
 }
 
-/** Reads one preface and not a byte more; `undefined` when it is no preface or ends too early. */
+/** Reads exactly one preface; `undefined` if it is invalid or the stream ends too early. */
 async function readStreamKind(
   reader: ReadableStreamBYOBReader,
   header: Uint8Array,

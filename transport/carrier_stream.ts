@@ -1,53 +1,53 @@
 /**
- * A stream over a pair of web streams, as Deno's QUIC and every WebTransport give them.
+ * A stream over a pair of web streams, as provided by Deno's QUIC and by every WebTransport.
  *
- * One promise a call on top of the runtime's own. Bytes are not copied: the caller must not change
- * them before the write settles, and by then the runtime has taken them over (measured: no slice is
- * needed, and without it large echoes take two thirds of the time). A write settles when the
- * runtime's send buffer took the bytes; with a peer that does not read, QUIC lets some 1.25 MB a
- * stream out to the peer and up to 10 MB a session into the send buffer before writes wait.
- * The end of either direction ends both: nothing depends on half-open streams (denoland/deno#36822).
+ * Each call costs one promise on top of the runtime's own. Bytes are not copied: the caller must
+ * not change them before the write settles, by which time the runtime has taken them over
+ * (measured: no slice is needed, and without it large echoes take two thirds of the time). A write
+ * settles when the runtime's send buffer has taken the bytes. If the peer does not read, QUIC sends
+ * about 1.25 MB per stream to the peer and buffers up to 10 MB per session before writes wait. The
+ * end of either direction ends both: nothing depends on half-open streams (denoland/deno#36822).
  */
 import { assert } from "../src/base/assert.ts";
 import { RegistryError } from "../src/base/errors.ts";
 import type { OwnedBytes, Stream, StreamKind } from "./transport.ts";
 
-/** Two web streams that belong together. */
+/** The two web streams of one bidirectional stream. */
 export interface BytePair {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** What a stream tells its session. */
+/** Callbacks of a stream to its session. */
 export interface StreamOwner {
-  /** True once the session is over. */
+  /** True once the session has ended. */
   readonly ended: boolean;
-  /** A write was handed to the runtime. */
+  /** A write was passed to the runtime. */
   writeStarted(): void;
-  /** It settled. */
+  /** That write settled. */
   writeSettled(): void;
-  /** The stream is over; called once. */
+  /** The stream has ended; called once. */
   streamReleased(): void;
 }
 
 /** Drops both directions of a pair that nobody reads or writes. */
 export function dropPair(pair: BytePair): void {
-  // Both fail only where the pair is over already, which is what is wanted.
+  // These fail only if the pair has ended already, which is the desired state.
   pair.readable.cancel().catch(ignore);
   pair.writable.abort().catch(ignore);
 }
 
-/** For failures that mean that something is over already, where it is being ended. */
+/** Ignores failures of closing something that has ended already. */
 export function ignore(): void {}
 
-/** True where an error tells of one stream, the peer having reset or stopped it. */
+/** Reports whether an error concerns one stream only, which the peer has reset or stopped. */
 function isStreamReset(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === "ConnectionReset") return true;
   return (error as { source?: unknown }).source === "stream";
 }
 
-/** A stream whose preface is done with. */
+/** A stream whose preface was written or read. */
 export class CarrierStream implements Stream {
   readonly kind: StreamKind;
   readonly #owner: StreamOwner;
@@ -68,7 +68,7 @@ export class CarrierStream implements Stream {
   }
 
   read(into: OwnedBytes): Promise<OwnedBytes | undefined> {
-    assert(into.length > 0, "A read needs room for a byte, in a buffer that was not given away");
+    assert(into.length > 0, "A read needs room for a byte, in a buffer that is not detached");
     return this.#reader.read(into).then(this.#onRead, this.#onReadFailed);
   }
 
@@ -112,6 +112,6 @@ export class CarrierStream implements Stream {
 
   #lost(cause: unknown): RegistryError {
     const what = this.#owner.ended ? "session" : "stream";
-    return new RegistryError("connection_lost", `The ${what} is over`, {}, cause);
+    return new RegistryError("connection_lost", `The ${what} has ended`, {}, cause);
   }
 }

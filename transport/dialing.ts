@@ -1,6 +1,6 @@
 /**
- * Bounds an attempt to connect in time, and turns a runtime's failure into a code. What a runtime
- * cannot stop is left behind, and closed when it succeeds after all.
+ * Bounds the duration of a connection attempt, and maps a runtime's failure to a code. An attempt
+ * that the runtime cannot cancel is abandoned, and its connection closed if it succeeds later.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { DIAL_MS_MAX } from "../src/base/limits.ts";
@@ -9,10 +9,10 @@ import { ignore } from "./carrier_stream.ts";
 import type { DialOptions, Endpoint } from "./transport.ts";
 
 /**
- * Starts `attempt` and waits for it, at most as long as the options say.
+ * Starts `attempt` and waits for it, at most for the time given by the options.
  *
- * @param discard ends what an abandoned attempt yields in the end.
- * @throws RegistryError as `Dialer.dial` says.
+ * @param discard closes the eventual result of an abandoned attempt.
+ * @throws RegistryError as `Dialer.dial`.
  */
 export function boundedDial<T>(
   attempt: () => Promise<T>,
@@ -23,7 +23,7 @@ export function boundedDial<T>(
 ): Promise<T> {
   const { signal, timeoutMs = DIAL_MS_MAX } = options;
   const target = `${endpoint.host} port ${endpoint.port}`;
-  const givenUp = () => new RegistryError("canceled", `Connecting to ${target} was given up`);
+  const givenUp = () => new RegistryError("canceled", `Connecting to ${target} was canceled`);
   if (signal?.aborted) return Promise.reject(givenUp());
   const attempting = attempt();
   return new Promise<T>((resolve, reject) => {
@@ -56,7 +56,7 @@ export function boundedDial<T>(
   });
 }
 
-/** The code of a runtime's failure to connect; runtimes tell them apart by their text alone. */
+/** Maps a runtime's failure to connect to a code; runtimes distinguish failures by text only. */
 export function dialError(error: unknown, target: string): RegistryError {
   if (error instanceof RegistryError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -70,7 +70,7 @@ export function dialError(error: unknown, target: string): RegistryError {
     return new RegistryError("tls_failed", text, {}, error);
   }
   if (/handshake|certificate/i.test(message)) {
-    const text = `Cannot believe ${target}: ${message}`;
+    const text = `Cannot verify ${target}: ${message}`;
     return new RegistryError("tls_failed", text, {}, error);
   }
   return new RegistryError("connection_lost", `Cannot reach ${target}: ${message}`, {}, error);

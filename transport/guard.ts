@@ -1,38 +1,38 @@
 /**
- * The last net under promises that nobody awaits. Deno's QUIC and WebTransport reject some that no
- * code of ours can reach, and one of those would end the process; here each is
- * counted, told, and survived. It is installed by the composition of a program and nowhere else, and
- * its counter is no place for known failures: those are caught where they arise.
+ * A last resort for unhandled promise rejections. Deno's QUIC and WebTransport reject some promises
+ * that our code cannot reach, and one such rejection would end the process. The guard counts,
+ * reports and survives each. Only the composition root of a program installs it. Its counter is not
+ * meant for known failures, which are caught where they occur.
  */
 import type { OnError } from "./transport.ts";
 
-/** The part of a runtime's global scope that the guard listens on. */
+/** The part of a runtime's global scope on which the guard listens. */
 export interface RejectionEvents {
   addEventListener(type: "unhandledrejection", listener: (event: RejectionEvent) => void): void;
   removeEventListener(type: "unhandledrejection", listener: (event: RejectionEvent) => void): void;
 }
 
-/** The event of a rejection that nobody handles. */
+/** The event of an unhandled rejection. */
 export interface RejectionEvent {
   readonly reason: unknown;
   preventDefault(): void;
 }
 
-/** A guard at work. */
+/** An installed guard. */
 export interface RejectionGuard {
-  /** Rejections survived so far. */
+  /** The number of rejections survived so far. */
   readonly count: number;
-  /** Takes it away. */
+  /** Uninstalls the guard. */
   remove(): void;
 }
 
 /**
- * Survives every unhandled rejection, and tells `onError` of it with the stage `unhandled`.
+ * Survives every unhandled rejection and reports it to `onError` with the stage `unhandled`.
  *
- * A broken invariant (`InvariantError`) is told like the others; whoever must stop for one decides
- * in `onError`.
+ * A broken invariant (`InvariantError`) is reported like the others; a program that must stop for
+ * one decides so in `onError`.
  *
- * @param scope where to listen; `globalThis` in a program.
+ * @param scope the scope to listen on; `globalThis` in a program.
  */
 export function guardRejections(scope: RejectionEvents, onError: OnError): RejectionGuard {
   let count = 0;

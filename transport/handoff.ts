@@ -1,6 +1,6 @@
 /**
- * Hands items from a producer to one consumer that waits: the queue behind every `accept`. It is
- * bounded, and a full or closed one refuses, so that the producer drops what nobody takes.
+ * Passes items from a producer to one waiting consumer: the queue behind every `accept`. The queue
+ * is bounded. If it is full or closed it refuses items, and the producer drops them.
  */
 import { assert } from "../src/base/assert.ts";
 import { BoundedQueue } from "../src/base/bounded_queue.ts";
@@ -12,12 +12,12 @@ export class Handoff<T> {
   #waiting: ((item: T | undefined) => void) | undefined;
   #closed = false;
 
-  /** @param capacity items that may wait while nobody takes. */
+  /** @param capacity maximum number of items that may wait. */
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  /** Gives `item` to whoever waits, or keeps it; false when full or closed. */
+  /** Passes `item` to the waiting consumer or queues it; returns false if full or closed. */
   push(item: T): boolean {
     if (this.#closed) return false;
     const waiting = this.#waiting;
@@ -30,7 +30,7 @@ export class Handoff<T> {
     return this.#items.push(item);
   }
 
-  /** The next item; `undefined` once closed and empty. One take may wait at a time. */
+  /** Returns the next item; `undefined` once closed and empty. One take may wait at a time. */
   take(): Promise<T | undefined> {
     assert(this.#waiting === undefined, "One accept may wait at a time");
     const item = this.#items?.shift();
@@ -41,7 +41,7 @@ export class Handoff<T> {
     });
   }
 
-  /** Refuses from now on, ends a waiting take, and gives back what nobody took. */
+  /** Refuses further items, ends a waiting take, and returns the items not taken. */
   close(): T[] {
     this.#closed = true;
     this.#waiting?.(undefined);

@@ -1,11 +1,11 @@
 /**
- * The few bytes of HTTP/3 that carry a WebTransport session (RFC 9114, RFC 9204, RFC 9220,
- * draft-ietf-webtrans-http3): SETTINGS both ways, and one extended CONNECT with its answer.
+ * The minimum of HTTP/3 that carries a WebTransport session (RFC 9114, RFC 9204, RFC 9220,
+ * draft-ietf-webtrans-http3): SETTINGS both ways, and one extended CONNECT with its response.
  *
- * Our SETTINGS allow no dynamic table, so a header block refers to the static one alone. Nothing of a
- * request matters but that it is a CONNECT for WebTransport; names and values are compared in the two
- * forms that they can have, as they are and Huffman-coded, so that no Huffman decoder is needed.
- * Bytes in, verdicts out: everything that a stranger sends is bounded by the caller and checked here.
+ * Our SETTINGS allow no dynamic table, so a header block refers to the static table only. The only
+ * property of a request that matters is that it is a CONNECT for WebTransport. Names and values are
+ * compared in both possible encodings, plain and Huffman, so that no Huffman decoder is needed. The
+ * functions are pure: they check bytes from unauthenticated peers, which the caller has bounded.
  */
 import { RegistryError } from "../src/base/errors.ts";
 
@@ -16,16 +16,16 @@ const FRAME_SETTINGS = 0x04;
 const ENABLE_CONNECT_PROTOCOL = 0x08;
 const H3_DATAGRAM = 0x33;
 const H3_DATAGRAM_BEFORE = 0xffd277;
-/** The name that WebTransport's permission has now, and two by which drafts before called it. */
+/** The current setting that permits WebTransport, and two names of earlier drafts. */
 const WEBTRANSPORT_SESSIONS_MAX = 0xc671706a;
 const WEBTRANSPORT_SESSIONS_MAX_BEFORE = 0x2b603743;
 const WEBTRANSPORT_ENABLED_BEFORE = 0x2b603742;
 
-/** The static table's `:method: CONNECT`, the first of seven methods (RFC 9204, appendix A). */
+/** `:method: CONNECT` in the static table, the first of seven methods (RFC 9204, appendix A). */
 const STATIC_METHOD_CONNECT = 15;
 const STATIC_METHOD_LAST = 21;
 
-/** What a server sends first, on a stream of its own that stays open. */
+/** The server's first bytes, on its own unidirectional stream, which stays open. */
 export const SERVER_SETTINGS: Uint8Array = settingsStream([
   [WEBTRANSPORT_SESSIONS_MAX, 1],
   [WEBTRANSPORT_SESSIONS_MAX_BEFORE, 1],
@@ -38,15 +38,15 @@ export const SERVER_SETTINGS: Uint8Array = settingsStream([
 /** HEADERS with `:status: 200` of the static table. */
 export const CONNECT_ACCEPTED: Uint8Array = new Uint8Array([FRAME_HEADERS, 3, 0, 0, 0xd9]);
 
-/** What the first bytes of a one-way stream are. */
+/** The classification of the first bytes of a unidirectional stream. */
 export type StreamStart = "more" | "settings" | "other";
 
 /**
- * Reads how a peer's one-way stream begins: as the control stream with SETTINGS that allow
- * WebTransport, as another stream, or too short to say.
+ * Classifies a peer's unidirectional stream: a control stream whose SETTINGS allow WebTransport,
+ * another stream, or too short to tell.
  *
- * @throws RegistryError `malformed` for a control stream that begins otherwise, or SETTINGS without
- * WebTransport.
+ * @throws RegistryError `malformed` if a control stream does not start with SETTINGS, or its
+ * SETTINGS do not allow WebTransport.
  */
 export function readStreamStart(bytes: Uint8Array): StreamStart {
   const reader = new VarintReader(bytes);
@@ -55,7 +55,7 @@ export function readStreamStart(bytes: Uint8Array): StreamStart {
   if (kind !== CONTROL_STREAM) return "other";
   const type = reader.next();
   if (type === undefined) return "more";
-  if (type !== FRAME_SETTINGS) throw malformed(`SETTINGS come first: found frame type ${type}`);
+  if (type !== FRAME_SETTINGS) throw malformed(`First frame must be SETTINGS: found type ${type}`);
   const settings = reader.frame();
   if (settings === undefined) return "more";
   if (!allowsWebTransport(settings)) throw malformed("The client does not allow WebTransport");
@@ -63,7 +63,8 @@ export function readStreamStart(bytes: Uint8Array): StreamStart {
 }
 
 /**
- * True when `bytes` hold the whole request for a WebTransport session; false while they are too short.
+ * Reports whether `bytes` contain the complete request for a WebTransport session; false if they
+ * are too short.
  *
  * @throws RegistryError `malformed` for anything else.
  */
@@ -77,9 +78,9 @@ export function readConnect(bytes: Uint8Array): boolean {
       if (isWebTransportConnect(frame)) return true;
       throw malformed("The request is not for WebTransport");
     }
-    // Reserved types exist to be skipped (RFC 9114 §7.2.8).
+    // Frames of reserved types must be skipped (RFC 9114 §7.2.8).
     if (type! < 0x21 || (type! - 0x21) % 0x1f !== 0) {
-      throw malformed(`A request begins with HEADERS: found frame type ${type}`);
+      throw malformed(`First frame of a request must be HEADERS: found type ${type}`);
     }
   }
 }
@@ -90,7 +91,7 @@ function allowsWebTransport(settings: Uint8Array): boolean {
   while (!reader.done) {
     const name = reader.next();
     const value = name === undefined ? undefined : reader.next();
-    if (name === undefined || value === undefined) throw malformed("SETTINGS end within a setting");
+    if (name === undefined || value === undefined) throw malformed("SETTINGS are truncated");
     const isPermission = name === WEBTRANSPORT_SESSIONS_MAX ||
       name === WEBTRANSPORT_SESSIONS_MAX_BEFORE || name === WEBTRANSPORT_ENABLED_BEFORE;
     if (isPermission && value > 0) allowed = true;
@@ -98,7 +99,7 @@ function allowsWebTransport(settings: Uint8Array): boolean {
   return allowed;
 }
 
-/** Reads a header block (RFC 9204 §4.5). */
+/** Parses a header block (RFC 9204 §4.5). */
 function isWebTransportConnect(block: Uint8Array): boolean {
   const reader = new FieldReader(block);
   // Required insert count and base: there is no dynamic table to refer to.
@@ -124,7 +125,7 @@ function isWebTransportConnect(block: Uint8Array): boolean {
   return isConnect && isWebTransport;
 }
 
-/** Reads the integers of RFC 9000 §16. */
+/** A reader of variable-length integers (RFC 9000 §16). */
 class VarintReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -137,7 +138,7 @@ class VarintReader {
     return this.#at === this.#bytes.length;
   }
 
-  /** The next integer; `undefined` where the bytes end before it does. */
+  /** Returns the next integer; `undefined` if it is incomplete. */
   next(): number | undefined {
     const first = this.#bytes[this.#at];
     if (first === undefined) return undefined;
@@ -151,7 +152,7 @@ class VarintReader {
     return value;
   }
 
-  /** A length and as many bytes; `undefined` where they are not there yet. */
+  /** Reads a length and that many bytes; `undefined` if they are incomplete. */
   frame(): Uint8Array | undefined {
     const length = this.next();
     if (length === undefined || length > this.#bytes.length - this.#at) return undefined;
@@ -159,7 +160,7 @@ class VarintReader {
   }
 }
 
-/** Reads the integers and texts of a header block (RFC 9204 §4.1). */
+/** A reader of the integers and strings of a header block (RFC 9204 §4.1). */
 class FieldReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -172,14 +173,17 @@ class FieldReader {
     return this.#at === this.#bytes.length;
   }
 
-  /** The byte that comes next. */
+  /** Returns the next byte without consuming it. */
   peek(): number {
     const byte = this.#bytes[this.#at];
     if (byte === undefined) throw malformed("A header block ends too early");
     return byte;
   }
 
-  /** An integer in the low `prefixBits` of the next byte, and in further ones where it is larger. */
+  /**
+   * Reads an integer from the low `prefixBits` of the next byte, and from further bytes if it is
+   * larger.
+   */
   integer(prefixBits: number): number {
     const max = 2 ** prefixBits - 1;
     let value = this.peek() & max;
@@ -194,7 +198,10 @@ class FieldReader {
     throw malformed("An integer of a header block is too large");
   }
 
-  /** Passes over a text; true where it is the expected one. The bit above its length is Huffman's. */
+  /**
+   * Skips a string and reports whether it is the expected one. The bit above its length is the
+   * Huffman flag.
+   */
   text(lengthBits: number, expected: KnownText): boolean {
     const isCoded = (this.peek() & 2 ** lengthBits) !== 0;
     const length = this.integer(lengthBits);
@@ -205,13 +212,13 @@ class FieldReader {
   }
 }
 
-/** A text in both of its forms. */
+/** A string in both encodings. */
 interface KnownText {
   readonly plain: Uint8Array;
   readonly coded: Uint8Array;
 }
 
-/** The codes of the letters that the known texts have (RFC 7541, appendix B): value, bits. */
+/** The Huffman codes of the letters in the known strings (RFC 7541, appendix B): value, bits. */
 const HUFFMAN: Readonly<Record<string, readonly [number, number]>> = {
   ":": [0x5c, 7],
   C: [0x5e, 7],
@@ -243,7 +250,7 @@ function knownText(text: string): KnownText {
     const [value, length] = HUFFMAN[letter]!;
     bits += value.toString(2).padStart(length, "0");
   }
-  // Filled up with ones, the beginning of the code that ends a text.
+  // Padded with ones, the prefix of the end-of-string code.
   const padded = bits.padEnd(8 * Math.ceil(bits.length / 8), "1");
   const coded = Uint8Array.from(padded.match(/.{8}/g)!, (byte) => parseInt(byte, 2));
   return { plain: new TextEncoder().encode(text), coded };

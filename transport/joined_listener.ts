@@ -1,12 +1,12 @@
 /**
- * Several listeners as one: sessions of all of them come from one `accept`, and a certificate is
- * rotated in all. Each listener keeps its own limits.
+ * Combines several listeners: one `accept` returns the sessions of all of them, and `rotate`
+ * applies to all. Each listener keeps its own limits.
  */
 import { assert, defined } from "../src/base/assert.ts";
 import { newListenerStats } from "./admission.ts";
 import type { Endpoint, Listener, ListenerStats, ServerCertificate, Session } from "./transport.ts";
 
-/** Joins listeners, at least one; they are its own from now on. Its port is the first one's. */
+/** Joins one or more listeners and takes ownership of them. The port is that of the first. */
 export function joinListeners(listeners: readonly Listener[]): Listener {
   const [first] = listeners;
   return listeners.length === 1 ? first! : new JoinedListener(listeners);
@@ -16,17 +16,20 @@ class JoinedListener implements Listener {
   readonly addresses: readonly Endpoint[];
   readonly port: number;
   readonly #listeners: readonly Listener[];
-  /** Those whose next session is waited for. */
+  /** Listeners whose next session has been requested. */
   readonly #asked = new Set<Listener>();
   readonly #over = new Set<Listener>();
-  /** At most one of each listener, which is asked for no more before it was taken. */
+  /**
+   * Holds at most one session per listener, which is asked for another only after that one is
+   * taken.
+   */
   readonly #arrived: Session[] = [];
   #waiting: ((session: Session | undefined) => void) | undefined;
 
   constructor(listeners: readonly Listener[]) {
     this.#listeners = listeners;
     this.addresses = listeners.flatMap(({ addresses }) => addresses);
-    this.port = defined(listeners[0], "A joined listener has a first one").port;
+    this.port = defined(listeners[0], "A joined listener has at least one listener").port;
   }
 
   get stats(): ListenerStats {

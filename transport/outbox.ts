@@ -1,27 +1,28 @@
 /**
- * What is written to a stream: frames gather in one buffer while one write is under way, and leave
- * in the next. A wakeup of the transport costs far more than a frame, so the number of writes
- * follows the peer's pace, not the number of frames.
+ * An output buffer for a stream. Frames are gathered in one buffer while a write is in progress and
+ * leave with the next write. Waking the transport costs far more than a frame, so the number of
+ * writes follows the peer's pace rather than the number of frames.
  *
- * Two buffers take turns: the stream owns the one that it writes, frames go to the other. The first
- * failure ends the outbox: what gathers after it is dropped, and the owner is told once.
+ * There are two buffers: the stream owns the one being written, and frames are appended to the
+ * other. The first failure ends the outbox: later frames are dropped, and the owner is notified
+ * once.
  */
 import { FrameWriter } from "../schemas/runtime/writer.ts";
 import { toRegistryError } from "../src/base/errors.ts";
 import type { RegistryError } from "../src/base/errors.ts";
 
-/** Where an outbox writes. The bytes are the stream's until the promise settles. */
+/** The destination of an outbox. It owns the bytes until the promise settles. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** A buffer larger than this is given back after its write, so that a burst does not stay. */
+/** A larger buffer is released after its write, so that a burst does not keep memory. */
 const BUFFER_BYTES_KEPT = 64 * 1024;
 
-/** A buffer that stays with an idle stream. */
+/** Size of the buffer kept by an idle stream. */
 const BUFFER_BYTES_IDLE = 1_024;
 
-/** Gathers frames and writes them, one write at a time. */
+/** A buffer that gathers frames and writes them, one write at a time. */
 export class Outbox {
   readonly #sink: ByteSink;
   readonly #bytesMax: number;
@@ -31,18 +32,18 @@ export class Outbox {
   #gathering: FrameWriter;
   #spare: FrameWriter | undefined;
   #writing = false;
-  /** Of the buffer that is being written, what is not taken yet. */
+  /** Bytes of the write in progress that the sink has not taken. */
   #leavingBytes = 0;
   #writes = 0;
   #failure: RegistryError | undefined;
   #wakeups: (() => void)[] = [];
 
   /**
-   * @param bytesMax what may gather; a frame beyond it is refused with `too_large`, so the owner
-   *   keeps well below it by waiting for {@link drained}.
+   * @param bytesMax maximum of gathered bytes. A frame beyond it is refused with `too_large`, so
+   * the owner stays well below it by waiting for {@link drained}.
    * @param onFailure called once, when a write fails.
    * @param onTaken called after each write that the sink took; must not throw.
-   * @param writeBytesMax the most that goes with one write. Default: all that gathered.
+   * @param writeBytesMax maximum size of one write. Default: everything gathered.
    */
   constructor(
     sink: ByteSink,
@@ -61,27 +62,27 @@ export class Outbox {
     this.#gathering = this.#newWriter();
   }
 
-  /** Where to append whole frames, in this turn; call {@link flush} after. */
+  /** The writer to which whole frames are appended in this turn; call {@link flush} afterwards. */
   get writer(): FrameWriter {
     return this.#gathering;
   }
 
-  /** Bytes that wait for the write under way to end. */
+  /** Bytes waiting for the write in progress to end. */
   get gatheredBytes(): number {
     return this.#gathering.length;
   }
 
-  /** Bytes that the sink has not taken: gathered, and of the write under way. */
+  /** Bytes that the sink has not taken: those gathered and those of the write in progress. */
   get pendingBytes(): number {
     return this.#gathering.length + this.#leavingBytes;
   }
 
-  /** Writes that the sink took so far. */
+  /** The number of writes that the sink has taken. */
   get writes(): number {
     return this.#writes;
   }
 
-  /** Gives back buffers that a burst left; called where nothing is pending. */
+  /** Releases buffers left by a burst; called when nothing is pending. */
   trim(): void {
     this.#spare = undefined;
     if (this.#gathering.length === 0 && this.#gathering.bytes.length > BUFFER_BYTES_IDLE) {
@@ -89,7 +90,7 @@ export class Outbox {
     }
   }
 
-  /** Begins a write of what has gathered, unless one is under way: then it follows that one. */
+  /** Starts writing what was gathered. If a write is in progress, that happens when it ends. */
   flush(): void {
     if (this.#failure !== undefined) {
       this.#gathering.reset();
@@ -104,21 +105,21 @@ export class Outbox {
     this.#write(leaving, leaving.written);
   }
 
-  /** Resolves when at most `bytes` wait, or the outbox has failed. */
+  /** Resolves when at most `bytes` are waiting, or the outbox has failed. */
   async drained(bytes: number): Promise<void> {
     while (this.#failure === undefined && this.#gathering.length > bytes) {
       await new Promise<void>((resolve) => this.#wakeups.push(resolve));
     }
   }
 
-  /** Resolves when nothing waits and no write is under way, or the outbox has failed. */
+  /** Resolves when nothing waits and no write is in progress, or the outbox has failed. */
   async idle(): Promise<void> {
     while (this.#failure === undefined && (this.#writing || this.#gathering.length > 0)) {
       await new Promise<void>((resolve) => this.#wakeups.push(resolve));
     }
   }
 
-  /** Writes `bytes`, which are the rest of `leaving`. */
+  /** Writes `bytes`, the rest of `leaving`. */
   #write(leaving: FrameWriter, bytes: Uint8Array): void {
     const count = Math.min(bytes.length, this.#writeBytesMax);
     const isLast = count === bytes.length;

@@ -1,15 +1,16 @@
 /**
- * The first 24 bytes of every stream: one Cap'n Proto frame that says what the stream is for.
+ * The first 24 bytes of every stream: one Cap'n Proto frame that states the purpose of the stream.
  *
- * `StreamPreface` of schemas/wire.capnp in standard stream framing (one segment of two words), built
- * once as constant bytes, because nothing but three numbers is ever in it. A peer that sends
- * anything else speaks another protocol, and its stream is dropped before a byte more is read.
+ * This is `StreamPreface` of schemas/wire.capnp in standard stream framing (one segment of two
+ * words). It is built once as constant bytes, because it only ever contains three numbers. A peer
+ * that sends anything else speaks another protocol; its stream is dropped before another byte is
+ * read.
  */
 import type { StreamKind } from "./transport.ts";
 
-/** Bytes of a preface. */
+/** Size of a preface. */
 export const PREFACE_BYTES = 24;
-/** "ARCS" in memory order, read as a little-endian number. */
+/** "ARCS" in memory order, as a little-endian number. */
 const MAGIC = 0x41435253;
 const VERSION = 1;
 const KINDS: readonly StreamKind[] = ["control", "request", "peer", "bulk"];
@@ -33,7 +34,7 @@ const prefaces: ReadonlyMap<StreamKind, OwnedPreface> = new Map(
   KINDS.map((kind, index) => [kind, encodePreface(index + 1)]),
 );
 
-/** A fresh copy of the preface for `kind`, with `header` before it; the caller owns it. */
+/** Returns a new copy of the preface for `kind`, preceded by `header`; the caller owns it. */
 export function prefaceOf(kind: StreamKind, header: Uint8Array): OwnedPreface {
   const bytes = new Uint8Array(header.length + PREFACE_BYTES);
   bytes.set(header);
@@ -42,8 +43,8 @@ export function prefaceOf(kind: StreamKind, header: Uint8Array): OwnedPreface {
 }
 
 /**
- * The kind that a whole preface behind `header` names; `undefined` when it is not one, or not of
- * this version.
+ * Returns the kind named by a whole preface behind `header`; `undefined` if it is not a preface or
+ * has another version.
  *
  * @param bytes exactly `header.length + PREFACE_BYTES` bytes.
  */

@@ -1,9 +1,10 @@
 /**
- * Dials raw QUIC (ALPN `crs`) with Deno: nodes among each other and native clients.
+ * Dials raw QUIC (ALPN `crs`) with Deno, between nodes and from native clients.
  *
- * All sessions of a dialer share one UDP socket. A certificate is believed anew on each connection:
- * a TLS ticket taken under one trust is not honoured under another (there is a test for it).
- * A literal IP address is best: a name is resolved by the runtime, blocking, to its first address.
+ * All sessions of a dialer share one UDP socket. The certificate is verified anew on each
+ * connection: a TLS ticket obtained under one trust is not accepted under another (there is a test
+ * for it). Literal IP addresses are preferable: the runtime resolves a name synchronously, to its
+ * first address.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import {
@@ -19,23 +20,23 @@ import { boundedDial } from "./dialing.ts";
 import { addressText, QuicCarrier } from "./quic_carrier.ts";
 import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
 
-/** What a {@link QuicDialer} needs. */
+/** Parameters of a {@link QuicDialer}. */
 export interface QuicDialerOptions {
   readonly scheduler: Scheduler;
   readonly onError: OnError;
-  /** How often a silent session is kept alive, ms. Default `CLIENT_KEEP_ALIVE_MS`. */
+  /** Keep-alive interval of a silent session, ms. Default `CLIENT_KEEP_ALIVE_MS`. */
   readonly keepAliveMs?: number;
-  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
   readonly idleMs?: number;
   readonly streamsPerSessionMax?: number;
 }
 
-/** `serverCertificateHashes` works at run time and is missing from the types. */
+/** `serverCertificateHashes` works at run time but is missing from the types. */
 type ConnectOptions = Deno.ConnectQuicOptions<false> & {
   serverCertificateHashes?: { algorithm: string; value: Uint8Array }[];
 };
 
-/** Opens raw QUIC sessions. */
+/** A dialer of raw QUIC sessions. */
 export class QuicDialer implements Dialer {
   readonly transport = "quic";
   readonly authenticatesPeers = false;
@@ -52,7 +53,7 @@ export class QuicDialer implements Dialer {
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
     const { scheduler } = this.#options;
     const connection = await boundedDial(
       () => this.#connect(endpoint, options.trust),
@@ -72,7 +73,7 @@ export class QuicDialer implements Dialer {
     const sessions = [...this.#sessions];
     for (const session of sessions) session.abort("the dialer was closed");
     await Promise.all(sessions.map((session) => session.closed));
-    // Close frames leave in a later turn; closing the endpoint first would swallow them.
+    // Close frames are sent in a later turn; closing the endpoint first would drop them.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
     this.#endpoint?.close();
   }
@@ -122,7 +123,7 @@ export class QuicDialer implements Dialer {
   }
 }
 
-/** A socket for both address families, or for IPv4 where the machine has no IPv6. */
+/** Binds a socket for both address families, or for IPv4 if the machine has no IPv6. */
 function bindClient(): Deno.QuicEndpoint {
   try {
     return new Deno.QuicEndpoint({ hostname: "::", port: 0 });

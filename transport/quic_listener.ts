@@ -1,12 +1,12 @@
 /**
  * Listens for raw QUIC (ALPN `crs`) and WebTransport (ALPN `h3`) on one UDP port with Deno.
  *
- * A connection passes three stages: begin (limits), handshake, upgrade (`h3` only); each is counted
- * and the last two share a deadline. It is accepted in its half-open form, `zeroRtt`, because only
- * that yields a connection which a deadline can close; nothing is read from it before the handshake
- * is complete. `incoming` has no other property read than `accept` and `refuse`: the rest consume it
- * (tests/unit/transport/platform.test.ts). Replaced Deno listeners stay referenced until the end, for
- * a collected one stops its endpoint.
+ * A connection passes three stages: begin (limits), handshake, and upgrade (`h3` only). Each is
+ * counted, and the last two share a deadline. The connection is accepted in its half-open form,
+ * `zeroRtt`, because only that yields a connection which a deadline can close; nothing is read from
+ * it before the handshake is complete. Of `incoming`, only `accept` and `refuse` are used: reading
+ * any other property consumes it (tests/unit/transport/platform.test.ts). Replaced Deno listeners
+ * stay referenced until the end, because collecting one stops its endpoint.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
@@ -39,33 +39,33 @@ import type {
 import { UnseenMemory } from "./unseen_memory.ts";
 import { acceptWebTransport, type HeldStreams } from "./webtransport_acceptor.ts";
 
-/** What {@link listenQuic} needs. */
+/** Parameters of {@link listenQuic}. */
 export interface QuicListenOptions {
   /**
-   * Literal IP addresses, each bound on the same port; the first must be there, a later one that
-   * this machine does not have is reported and left out. Development uses 127.0.0.1 and ::1, for
-   * browsers take `localhost` for [::1] first; production binds `::`, which takes IPv4 too.
+   * Literal IP addresses, all bound to the same port. The first must be available; later addresses
+   * that this machine does not have are reported and skipped. Development uses 127.0.0.1 and ::1,
+   * because browsers try [::1] first for `localhost`; production binds `::`, which includes IPv4.
    */
   readonly hosts: readonly string[];
-  /** 0 chooses a free port. */
+  /** The port; 0 chooses a free one. */
   readonly port: number;
   readonly certificate: ServerCertificate;
   readonly scheduler: Scheduler;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
-  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
   readonly idleMs?: number;
   /** Whether to serve WebTransport too. Default true. */
   readonly webtransport?: boolean;
 }
 
-/** After a failed accept, ms before the next: a broken socket must not take the processor. */
+/** Delay after a failed accept, ms, so that a broken socket does not occupy the processor. */
 const ACCEPT_RETRY_MS = 100;
-/** Tries at finding a port that is free on all addresses. */
+/** Maximum number of attempts to find a port that is free on all addresses. */
 const BIND_TRIES_MAX = 16;
 
 /**
- * Binds all addresses and starts to accept.
+ * Binds all addresses and starts accepting.
  *
  * @throws RegistryError `invalid_configuration` for an address that cannot be bound;
  * `invalid_argument` for a certificate that cannot be used.
@@ -74,7 +74,7 @@ export function listenQuic(options: QuicListenOptions): Listener {
   return new QuicListener(bindAll(options), options);
 }
 
-/** One bound address, with every Deno listener that ever stood on it; the last one counts. */
+/** One bound address with all Deno listeners ever created on it; the last one is current. */
 interface Bound {
   readonly endpoint: Deno.QuicEndpoint;
   readonly listeners: Deno.QuicListener[];
@@ -90,7 +90,7 @@ class QuicListener implements Listener {
   readonly #unseen = new UnseenMemory();
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
-  /** In handshake or upgrade. */
+  /** Connections in handshake or upgrade. */
   readonly #establishing = new Set<Deno.QuicConn>();
   #certificate: ServerCertificate;
   #nextSessionId = 1;
@@ -130,7 +130,8 @@ class QuicListener implements Listener {
     try {
       for (const bound of this.#bound) bound.listeners.push(this.#listen(bound.endpoint));
     } catch (error) {
-      // The key pair is checked before anything is replaced, so the first one throws or none.
+      // The key pair is checked before anything is replaced, so either the first call throws or
+      // none.
       this.#certificate = before;
       throw error;
     }
@@ -146,7 +147,7 @@ class QuicListener implements Listener {
     const sessions = [...this.#sessions];
     for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
     await Promise.all(sessions.map((session) => session.closed));
-    // Close frames leave in a later turn; closing the endpoint first would swallow them.
+    // Close frames are sent in a later turn; closing the endpoint first would drop them.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
     for (const bound of this.#bound) bound.endpoint.close();
   }
@@ -217,7 +218,7 @@ class QuicListener implements Listener {
     }
   }
 
-  /** Handshake and upgrade, within one deadline; `undefined` when they fail. */
+  /** Performs handshake and upgrade within one deadline; returns `undefined` if they fail. */
   async #establish(
     connection: Deno.QuicConn,
     host: string,
@@ -232,7 +233,7 @@ class QuicListener implements Listener {
     });
     try {
       await connection.handshake;
-      // It resolves for a connection that failed, too; that is known one turn later.
+      // The promise also resolves for a failed connection; the failure is known one turn later.
       await new Promise<void>((resolve) => scheduler.nextTurn(resolve));
       if (over) return undefined;
       if (connection.protocol !== ALPN_HTTP3) return this.#session(connection, host, undefined);
@@ -281,11 +282,11 @@ function closeQuietly(
   try {
     connection.close({ closeCode: code === undefined ? 0 : errorCodeToWire(code), reason });
   } catch {
-    // It is over already, which is what is wanted.
+    // It has ended already, which is the desired state.
   }
 }
 
-/** Binds every host on one port; with port 0 the first host chooses it. */
+/** Binds every host to one port; with port 0 the first host chooses it. */
 function bindAll(options: QuicListenOptions): Deno.QuicEndpoint[] {
   const [first, ...others] = options.hosts;
   if (first === undefined) throw new RangeError("At least one address to listen on is needed");
@@ -311,14 +312,14 @@ function bind(host: string, port: number): Deno.QuicEndpoint {
   } catch (error) {
     const where = `${addressText({ hostname: host, port })} by UDP`;
     const advice = error instanceof Deno.errors.AddrInUse
-      ? ": stop the program that has the port, or choose another"
+      ? ": stop the program that uses the port, or choose another"
       : "";
     const message = `Cannot listen on ${where} (${describe(error)})${advice}`;
     throw new RegistryError("invalid_configuration", message, { field: "port" }, error);
   }
 }
 
-/** Binds one of several addresses; one that this machine does not have is left out. */
+/** Binds one of several addresses; one that this machine does not have is skipped. */
 function bindOptional(host: string, port: number, onError: OnError): Deno.QuicEndpoint | undefined {
   try {
     return bind(host, port);

@@ -1,14 +1,15 @@
 /**
  * A listening TCP address that keeps accepting.
  *
- * On Deno 2.9.6 one moment without file descriptors ends the accept loop of a server for good: there is
- * no event, and `listening` stays true. So whenever nothing was accepted between two looks, a
- * connection is made to the address from here. If it is not accepted, twice in a row, the address is
- * bound again. A burst of connections may have taken the last descriptor, so the look after it comes
- * soon. While the process has no descriptors nothing is bound, and the next look comes soon.
+ * On Deno 2.9.6, running out of file descriptors once ends the accept loop of a server permanently:
+ * there is no event, and `listening` stays true. Therefore, if nothing was accepted between two
+ * checks, a connection is made to the address from here. If it is not accepted twice in a row, the
+ * address is bound again. A burst of connections may have taken the last descriptor, so the check
+ * after a burst comes soon. While the process has no descriptors nothing is bound, and the next
+ * check comes soon.
  *
- * Each bind again makes the next one wait longer until something is accepted, so that a firewall which
- * drops these connections does not cause a bind at every look.
+ * Each rebind increases the delay of the next one until something is accepted, so that a firewall
+ * that drops these connections does not cause a rebind at every check.
  */
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import {
@@ -20,9 +21,9 @@ import {
 } from "../src/base/limits.ts";
 import type { Scheduler, Timer } from "../src/base/world.ts";
 
-/** Told of an address that stopped accepting. Its methods must not throw. */
+/** An observer of an address that stops accepting. Its methods must not throw. */
 export interface AcceptObserver {
-  /** Nothing is accepted until further notice: there are no descriptors, or the bind failed. */
+  /** Nothing is accepted for now: there are no descriptors, or the bind failed. */
   failing(error: unknown): void;
   /** The address was bound again. */
   reopened(): void;
@@ -30,56 +31,58 @@ export interface AcceptObserver {
   accepting(): void;
 }
 
-/** What {@link TcpAcceptor.bind} needs. */
+/** Parameters of {@link TcpAcceptor.bind}. */
 export interface TcpAcceptorOptions {
   readonly host: string;
-  /** 0 chooses a free port. */
+  /** The port; 0 chooses a free one. */
   readonly port: number;
   /**
-   * Returns a server with its handlers that does not listen yet; called for each bind. A server that
-   * counts its connections calls `unlessOwn` for each: it leaves out those that are made from here.
+   * Returns a server with its handlers that does not listen yet; called for each bind. A server
+   * that counts its connections calls `unlessOwn` for each, which excludes those made from here.
    */
   readonly makeServer: (unlessOwn: UnlessOwn) => Server;
   readonly scheduler: Scheduler;
   readonly observer?: AcceptObserver | undefined;
 }
 
-/** Calls `take`, now or some ms later, unless the connection is the acceptor's own, which it ends. */
+/**
+ * Calls `take`, now or some ms later, unless the connection is the acceptor's own, which is closed.
+ */
 export type UnlessOwn = (socket: Socket, take: () => void) => void;
 
-/** How an attempt to connect ended. */
+/** The outcome of a connection attempt. */
 type Probe = "accepted" | "unanswered" | "no_descriptors";
 
-/** One address. */
+/** The acceptor of one address. */
 export class TcpAcceptor {
   readonly #options: TcpAcceptorOptions;
   #address: AddressInfo = { address: "", family: "", port: 0 };
-  /** Resolve when replaced servers and their connections are closed. */
+  /** Promises that resolve when replaced servers and their connections are closed. */
   readonly #replaced = new Set<Promise<void>>();
-  /** Connections that came while a look's own was on its way, until its port is known. */
+  /** Connections that arrived during a probe, held until the probe's local port is known. */
   readonly #held = new Map<Socket, () => void>();
   #isProbing = false;
   #ownPort: number | undefined;
   #server: Server;
-  /** Connections since the start, and as many of them as the last look knew. */
+  /** Connections since the start, and their number at the last check. */
   #accepted = 0;
   #acceptedAtLook = 0;
-  /** Binds in a row after which nothing was accepted. */
+  /** Consecutive binds after which nothing was accepted. */
   #vainBinds = 0;
   #isTroubled = false;
   #timer: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   /**
-   * Binds an address and starts to accept.
+   * Binds an address and starts accepting.
    *
-   * @throws Error of the system where it cannot be bound.
+   * @throws Error of the system if it cannot be bound.
    */
   static async bind(options: TcpAcceptorOptions): Promise<TcpAcceptor> {
     const acceptor = new TcpAcceptor(options);
     await listen(acceptor.#server, options.host, options.port);
     acceptor.#address = acceptor.#server.address() as AddressInfo;
-    // The first look is at once, for `warmStackTraces`.
+    // The first check is immediate, for `warmStackTraces`.
     acceptor.#lookIn(0);
     return acceptor;
   }
@@ -126,7 +129,7 @@ export class TcpAcceptor {
     else take();
   }
 
-  /** The port of a look's connection is known, or never will be. */
+  /** Releases the held connections, once the probe's port is known or never will be. */
   #releaseHeld(): void {
     for (const [socket, take] of this.#held) {
       if (socket.remotePort === this.#ownPort) socket.destroy();
@@ -139,19 +142,20 @@ export class TcpAcceptor {
     this.#timer = this.#options.scheduler.after(delayMs, () => void this.#look());
   }
 
-  /** Brings the next look forward; one that is under way is left alone. */
+  /** Brings the next check forward, unless one is in progress. */
   #lookSoon(): void {
     if (this.#timer === undefined || this.#closing !== undefined) return;
     this.#timer.cancel();
     this.#lookIn(ACCEPT_RETRY_MS);
   }
 
-  /** Looks whether the address accepts, and binds it again where it does not. Never rejects. */
+  /** Checks whether the address accepts, and binds it again if not. Never rejects. */
   async #look(): Promise<void> {
     this.#timer = undefined;
     const accepted = this.#accepted - this.#acceptedAtLook;
     let probe: Probe = accepted > 0 && accepted < ACCEPT_BURST ? "accepted" : await this.#probe();
-    // A process that was stopped sees its timers before its connections: one failure proves nothing.
+    // A process that was stopped sees its timers before its connections: one failure proves
+    // nothing.
     if (probe === "unanswered") probe = await this.#probe();
     this.#acceptedAtLook = this.#accepted;
     if (this.#closing !== undefined) return;
@@ -185,7 +189,7 @@ export class TcpAcceptor {
     else server.close();
   }
 
-  /** Connects to the address; any connection that is accepted meanwhile will do. */
+  /** Connects to the address; any connection accepted meanwhile counts as success. */
   async #probe(): Promise<Probe> {
     this.#isProbing = true;
     this.#ownPort = undefined;
@@ -226,21 +230,22 @@ export class TcpAcceptor {
 }
 
 /**
- * Makes Deno 2.9.6 load the source maps of the files on this stack. It does so when an error of a file
- * is first shown, and where it cannot open the map for want of descriptors, the process may end.
+ * Makes Deno 2.9.6 load the source maps of the files on this stack. It otherwise does so when an
+ * error of a file is first shown, and if it cannot open the map for lack of descriptors, the
+ * process may end.
  */
 function warmStackTraces(): void {
   void new Error().stack;
 }
 
-/** By what an unspecified address is reached. */
+/** The loopback address by which an unspecified address is reached. */
 const LOOPBACK_OF: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 function lacksDescriptors(error: Error & { readonly code?: string }): boolean {
   return error.code === "EMFILE" || error.code === "ENFILE" || /os error 2[34]/.test(error.message);
 }
 
-/** Resolves also for a server that does not listen. */
+/** Closes a server; also resolves if it is not listening. */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => void server.close(() => resolve()));
 }

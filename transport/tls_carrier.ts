@@ -1,10 +1,10 @@
 /**
- * A TLS connection (`node:tls`, on Deno and Node) as the carrier of a session: streams, credit, beats
- * and close frames over one socket (tls_frame.ts).
+ * A TLS connection (`node:tls`, on Deno and Node) as the carrier of a session: streams, credit,
+ * pings and close frames over one socket (tls_frame.ts).
  *
- * Reading is never paused for want of room to write: two peers that both did so would wait for each
- * other for ever. Data is bounded by credit, and by waiting for the socket to drain; a peer that sends
- * and does not read at all ends its connection.
+ * Reading never pauses for lack of room to write, because two peers that both did so would
+ * deadlock. Data is bounded by credit and by waiting for the socket to drain. A peer that sends but
+ * never reads loses its connection.
  */
 import type { Buffer } from "node:buffer";
 import type { TLSSocket } from "node:tls";
@@ -36,28 +36,32 @@ import {
 } from "./tls_frame.ts";
 import { TlsStreamEnd, type TlsStreamPort } from "./tls_stream.ts";
 
-/** What a carrier is made with. */
+/** Parameters of a {@link TlsCarrier}. */
 export interface TlsCarrierOptions {
   /** True on the side that dialed. */
   readonly dialed: boolean;
-  /** After what silence the connection is given up, ms; the shorter of both sides counts. */
+  /**
+   * Silence after which the connection is given up, ms; the shorter of both sides' values applies.
+   */
   readonly idleMs: number;
-  /** How often a silent connection is kept alive, ms; `undefined`: the other side does. */
+  /**
+   * Keep-alive interval of a silent connection, ms; `undefined` if the other side keeps it alive.
+   */
   readonly keepAliveMs?: number;
-  /** Streams that the peer may have open at once. */
+  /** Maximum number of streams that the peer may have open. */
   readonly streamsMax: number;
   readonly scheduler: Scheduler;
 }
 
-/** Silence is counted in so many parts of the idle time. */
+/** Number of intervals into which the idle time is divided to measure silence. */
 const IDLE_PARTS = 4;
 const STREAM_ID_MAX = 2 ** 32 - 2;
 
-/** A connection whose TLS handshake is done. */
+/** A connection whose TLS handshake is complete. */
 export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   readonly header: Uint8Array = new Uint8Array(0);
   readonly closed: Promise<{ closeCode: number; reason: string }>;
-  /** Resolves with the peer's first frame; rejects when the connection ends before. */
+  /** Resolves with the peer's first frame; rejects if the connection ends first. */
   readonly ready: Promise<void>;
   readonly #socket: TLSSocket;
   readonly #options: TlsCarrierOptions;
@@ -70,7 +74,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   #arriving!: ReadableStreamDefaultController<BytePair>;
   #peer: TlsSettings | undefined;
   #nextStream: number;
-  /** The highest number that the peer has used. */
+  /** The highest stream number used by the peer. */
   #peerStream = 0;
   #draining: PromiseWithResolvers<void> | undefined;
   #heard = true;
@@ -89,7 +93,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
       start: (controller) => {
         this.#arriving = controller;
       },
-      // More than twice as many that nobody took come from a peer that opens and resets them.
+      // A peer that exceeds twice this number of streams not taken opens and resets them in a loop.
     }, { highWaterMark: 2 * options.streamsMax });
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#onBytes(chunk));
@@ -107,7 +111,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   open(): Promise<BytePair> {
     const { dialed } = this.#options;
     if (this.#over || this.#nextStream > STREAM_ID_MAX) {
-      return Promise.reject(new RegistryError("connection_lost", "The session is over"));
+      return Promise.reject(new RegistryError("connection_lost", "The session has ended"));
     }
     if (this.#count(dialed) >= (this.#peer?.streamsMax ?? 0)) {
       return Promise.reject(new RangeError("The peer allows no more streams"));
@@ -126,7 +130,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     this.#finish();
     this.#readying.reject(new RegistryError("connection_lost", reason));
     const settle = () => this.#closing.resolve({ closeCode, reason });
-    // Settled once the system has the frame, so that a process may exit then.
+    // Settles once the system has the frame, after which the process may exit.
     this.#socket.end(closeFrame(closeCode, reason), settle);
     const timer = this.#options.scheduler.after(
       GOODBYE_WRITES_MS_MAX,
@@ -136,7 +140,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     this.#socket.once("close", settle);
   }
 
-  // What arrives.
+  // Handlers of incoming frames (TlsFrameHandler).
 
   onSettings(settings: TlsSettings): void {
     this.#peer = settings;
@@ -155,13 +159,16 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   onData(id: number, bytes: Uint8Array): void {
     const stream = this.#streams.get(id) ?? this.#arrive(id);
     if (stream?.onData(bytes) === false) {
-      throw new RegistryError("malformed", `Stream ${id} was sent more than its window`);
+      throw new RegistryError(
+        "malformed",
+        `Stream ${id} received more bytes than its window allows`,
+      );
     }
   }
 
   onCredit(id: number, bytes: number): void {
     if (this.#streams.get(id)?.onCredit(bytes) === false) {
-      throw new RegistryError("malformed", `Stream ${id} was given too much credit`);
+      throw new RegistryError("malformed", `Stream ${id} received too much credit`);
     }
   }
 
@@ -185,7 +192,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     this.#send(beatFrame("pong"));
   }
 
-  // What leaves.
+  // Outgoing frames (TlsStreamPort).
 
   sendData(id: number, bytes: Uint8Array): void {
     this.#send(dataFrame(id, bytes));
@@ -219,7 +226,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   }
 
   #onBytes(chunk: Uint8Array): void {
-    // After the end what arrives is read and dropped, so that the close frame gets through.
+    // After the end, incoming data is read and dropped, so that the close frame gets through.
     if (this.#over) return;
     this.#heard = true;
     try {
@@ -230,22 +237,24 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     }
   }
 
-  /** A stream that the peer opens by its first bytes; `undefined` for what was reset here meanwhile. */
+  /**
+   * Opens a stream at the peer's first bytes; `undefined` for a stream that was reset here already.
+   */
   #arrive(id: number): TlsStreamEnd | undefined {
     const { dialed, streamsMax } = this.#options;
     const isMine = (id % 2 === 1) === dialed;
     if (isMine ? id < this.#nextStream : id <= this.#peerStream) return undefined;
-    if (isMine) throw new RegistryError("malformed", `Stream ${id} is not the peer's to open`);
+    if (isMine) throw new RegistryError("malformed", `Stream ${id} may not be opened by the peer`);
     this.#peerStream = id;
     if (this.#count(!dialed) >= streamsMax || (this.#arriving.desiredSize ?? 0) <= 0) {
-      throw new RegistryError("malformed", "The peer opened more streams than it may");
+      throw new RegistryError("malformed", "The peer opened too many streams");
     }
     const stream = this.#newStream(id);
     this.#arriving.enqueue(stream.pair);
     return stream;
   }
 
-  /** Streams that are open and were opened by one side. */
+  /** Returns the number of open streams opened by one side. */
   #count(byDialer: boolean): number {
     let count = 0;
     for (const id of this.#streams.keys()) if ((id % 2 === 1) === byDialer) count++;
@@ -263,7 +272,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     return stream;
   }
 
-  /** Counts parts of the idle time in which nothing came; a clock is not needed. */
+  /** Counts the consecutive intervals of the idle time without data, which needs no clock. */
   #watchSilence(idleMs: number): void {
     this.#timers.get("idle")?.cancel();
     this.#quietParts = 0;
@@ -291,7 +300,7 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     this.#timers.get("destroy")?.cancel();
   }
 
-  /** Ends all that hangs on the connection, but the socket. */
+  /** Ends everything attached to the connection, except the socket. */
   #finish(): void {
     this.#over = true;
     this.#reader.stop();

@@ -1,11 +1,11 @@
 /**
- * Dials TLS over TCP (ALPN `crs`) with `node:tls`: where UDP is blocked, and where certificates must
- * be checked by TLS itself. The client certificate is asked for anew on each connection, so that a
- * renewed one is shown from the next on.
+ * Dials TLS over TCP (ALPN `crs`) with `node:tls`, for networks that block UDP and where TLS itself
+ * must verify certificates. The client certificate is requested anew for each connection, so that a
+ * renewed one is presented from the next connection on.
  *
- * Only CAs are taken as trust: a runtime that is told to ignore whom it cannot verify may ignore the
- * server's signature too, and a pin would then prove nothing. Whoever knows a pin compares it with
- * the session's `peerCertificate` before anything is sent.
+ * Only CAs are accepted as trust. A runtime told to ignore verification failures may also ignore
+ * the server's signature, and a pin would then prove nothing. A client that knows a pin compares it
+ * with the session's `peerCertificate` before it sends anything.
  */
 import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
@@ -33,23 +33,23 @@ import type {
   Trust,
 } from "./transport.ts";
 
-/** A client's certificate with its chain, and its key: what a server shows, shown by a client. */
+/** A client's certificate chain and key, in the form of a server certificate. */
 export type ClientCertificate = ServerCertificate;
 
-/** What a {@link TlsDialer} needs. */
+/** Parameters of a {@link TlsDialer}. */
 export interface TlsDialerOptions {
   readonly scheduler: Scheduler;
   readonly onError: OnError;
-  /** The client certificate of now. */
+  /** Returns the current client certificate. */
   readonly certificate: () => ClientCertificate;
-  /** How often a silent session is kept alive, ms. Default `CLIENT_KEEP_ALIVE_MS`. */
+  /** Keep-alive interval of a silent session, ms. Default `CLIENT_KEEP_ALIVE_MS`. */
   readonly keepAliveMs?: number;
-  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
   readonly idleMs?: number;
   readonly streamsPerSessionMax?: number;
 }
 
-/** Opens TLS sessions. */
+/** A dialer of TLS sessions. */
 export class TlsDialer implements Dialer {
   readonly transport = "tls";
   readonly authenticatesPeers = true;
@@ -66,9 +66,9 @@ export class TlsDialer implements Dialer {
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
     if (options.signal?.aborted) {
-      throw new RegistryError("canceled", "Connecting was given up before it began");
+      throw new RegistryError("canceled", "Connecting was canceled before it began");
     }
     const socket = this.#connect(endpoint, options.trust);
     try {
@@ -102,7 +102,7 @@ export class TlsDialer implements Dialer {
     if (trust.kind !== "ca") {
       throw new RegistryError(
         "invalid_argument",
-        "TLS needs a CA to believe a server: compare a pin with the session's certificate after",
+        "TLS needs a CA to verify a server: compare a pin with the session's certificate afterwards",
         { field: "trust" },
       );
     }
@@ -112,7 +112,8 @@ export class TlsDialer implements Dialer {
       ...TLS_PROTOCOL,
       host: endpoint.host,
       port: endpoint.port,
-      // An address is no server name (RFC 6066 §3); it is compared with the certificate all the same.
+      // An address is not a server name (RFC 6066 §3), but it is still compared with the
+      // certificate.
       ...(isIP(name) === 0 ? { servername: name } : {}),
       ca: [...trust.pem],
       cert: chainPem,
@@ -125,7 +126,7 @@ export class TlsDialer implements Dialer {
     return socket;
   }
 
-  /** Waits for the TLS handshake and the server's first frame, with which it takes the client. */
+  /** Waits for the TLS handshake and the server's first frame, which accepts the client. */
   async #establish(socket: TLSSocket): Promise<CarrierSession> {
     await new Promise<void>((resolve, reject) => {
       socket.once("secureConnect", resolve);
@@ -134,7 +135,10 @@ export class TlsDialer implements Dialer {
     });
     const certificate = leafOf(socket);
     if (certificate === undefined || !speaksRegistry(socket)) {
-      throw new RegistryError("tls_failed", "The server shows no certificate, or no `crs` in ALPN");
+      throw new RegistryError(
+        "tls_failed",
+        "The server presents no certificate, or does not offer ALPN `crs`",
+      );
     }
     const { scheduler, idleMs = CLIENT_IDLE_MS, onError } = this.#options;
     const { keepAliveMs = CLIENT_KEEP_ALIVE_MS } = this.#options;

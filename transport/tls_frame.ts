@@ -1,26 +1,27 @@
 /**
- * The frames by which one TLS connection carries many streams. Eight bytes of header, big-endian:
+ * The frames that multiplex streams over one TLS connection, with a header of eight bytes,
+ * big-endian:
  *
  * ```
  * type 1 · payload length 3 · stream 4 · payload
  *
  * 1 settings  version 1 · idle ms 4 · window 4 · streams 2      first, once, from each side
  * 2 data      bytes of a stream; the first ones open it
- * 3 credit    bytes 4: so many more may be sent on the stream
+ * 3 credit    bytes 4: the number of further bytes that may be sent on the stream
  * 4 reset     the stream is over, in both directions
  * 5 close     code 2 · message (UTF-8); nothing follows
  * 6 ping      answered by
  * 7 pong
  * ```
  *
- * Streams of the side that dialed are odd, those of the other even; each side's numbers grow. Data is
- * bounded by credit, stream by stream. The reader hands out data as it arrives and keeps at most one
- * small frame, so that it needs no limit of memory but its own.
+ * The side that dialed opens odd streams, the other side even ones; each side's numbers increase.
+ * Data is bounded by credit per stream. The reader delivers data as it arrives and buffers at most
+ * one small frame, so its memory is bounded.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { CLOSE_MESSAGE_BYTES_MAX, TLS_FRAME_BYTES_MAX } from "../src/base/limits.ts";
 
-/** The types of frames. */
+/** Frame types. */
 export const TLS_FRAME = {
   settings: 1,
   data: 2,
@@ -31,20 +32,20 @@ export const TLS_FRAME = {
   pong: 7,
 } as const;
 
-/** What a side tells the other before anything else. */
+/** The settings that each side sends before anything else. */
 export interface TlsSettings {
-  /** After what silence it gives the connection up, ms. */
+  /** Silence after which the sender gives the connection up, ms. */
   readonly idleMs: number;
   /** Bytes that may be sent on a stream before the first credit. */
   readonly windowBytes: number;
-  /** Streams of the other side that may be open at once. */
+  /** Maximum number of streams that the other side may have open. */
   readonly streamsMax: number;
 }
 
-/** Takes frames in their order. Views are valid during the call. */
+/** A handler of frames, called in their order. Views are valid only during the call. */
 export interface TlsFrameHandler {
   onSettings(settings: TlsSettings): void;
-  /** A piece of a stream's bytes, at least one. */
+  /** Handles part of a stream's bytes, at least one. */
   onData(stream: number, bytes: Uint8Array): void;
   onCredit(stream: number, bytes: number): void;
   onReset(stream: number): void;
@@ -70,7 +71,7 @@ function bytesOf(view: DataView<ArrayBuffer>): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** A settings frame. */
+/** Returns a settings frame. */
 export function settingsFrame({ idleMs, windowBytes, streamsMax }: TlsSettings): Uint8Array {
   const view = frame(TLS_FRAME.settings, CONNECTION, SETTINGS_BYTES);
   view.setUint8(8, VERSION);
@@ -80,26 +81,26 @@ export function settingsFrame({ idleMs, windowBytes, streamsMax }: TlsSettings):
   return bytesOf(view);
 }
 
-/** A data frame with a copy of `bytes`, of which there are at most `TLS_FRAME_BYTES_MAX`. */
+/** Returns a data frame with a copy of `bytes`, which are at most `TLS_FRAME_BYTES_MAX`. */
 export function dataFrame(stream: number, bytes: Uint8Array): Uint8Array {
   const whole = bytesOf(frame(TLS_FRAME.data, stream, bytes.length));
   whole.set(bytes, HEADER_BYTES);
   return whole;
 }
 
-/** A credit frame. */
+/** Returns a credit frame. */
 export function creditFrame(stream: number, bytes: number): Uint8Array {
   const view = frame(TLS_FRAME.credit, stream, 4);
   view.setUint32(HEADER_BYTES, bytes);
   return bytesOf(view);
 }
 
-/** A reset frame. */
+/** Returns a reset frame. */
 export function resetFrame(stream: number): Uint8Array {
   return bytesOf(frame(TLS_FRAME.reset, stream, 0));
 }
 
-/** A close frame; the message is cut by its maker. */
+/** Returns a close frame; the caller has truncated the message. */
 export function closeFrame(code: number, message: string): Uint8Array {
   const text = new TextEncoder().encode(message);
   const view = frame(TLS_FRAME.close, CONNECTION, 2 + text.length);
@@ -109,19 +110,19 @@ export function closeFrame(code: number, message: string): Uint8Array {
   return whole;
 }
 
-/** A ping or pong frame. */
+/** Returns a ping or pong frame. */
 export function beatFrame(type: "ping" | "pong"): Uint8Array {
   return bytesOf(frame(TLS_FRAME[type], CONNECTION, 0));
 }
 
-/** Cuts the bytes of a connection into frames. */
+/** Splits the bytes of a connection into frames. */
 export class TlsFrameReader {
   readonly #handler: TlsFrameHandler;
-  /** Header, and the payload of all frames but data. */
+  /** The header, and the payload of all frames except data. */
   readonly #kept = new Uint8Array(HEADER_BYTES + CLOSE_BYTES_MAX);
   readonly #view = new DataView(this.#kept.buffer);
   #keptBytes = 0;
-  /** Of the data frame that is being handed out: what is still to come. */
+  /** Remaining bytes of the data frame in progress. */
   #dataLeft = 0;
   #dataStream = 0;
   #isSettled = false;
@@ -131,15 +132,16 @@ export class TlsFrameReader {
     this.#handler = handler;
   }
 
-  /** Hands out nothing more, not even of the chunk at hand. */
+  /** Delivers nothing more, not even from the current chunk. */
   stop(): void {
     this.#stopped = true;
   }
 
   /**
-   * Takes the next bytes.
+   * Processes the next bytes.
    *
-   * @throws RegistryError `malformed`, `too_large`, `unsupported_version`: the connection is lost.
+   * @throws RegistryError `malformed`, `too_large`, `unsupported_version`; the connection is then
+   * lost.
    */
   push(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length && !this.#stopped;) {
@@ -171,7 +173,7 @@ export class TlsFrameReader {
     return this.#view.getUint32(4);
   }
 
-  /** Checks what the header claims; a data frame is handed out from here. */
+  /** Checks the header; for a data frame, starts delivering its bytes. */
   #onHeader(): void {
     const type = this.#kept[0]!;
     const length = this.#payloadBytes;
@@ -180,13 +182,18 @@ export class TlsFrameReader {
     }
     const [min, max] = lengthsOf(type);
     if (length > max) {
-      throw new RegistryError("too_large", `A frame of type ${type} has ${length} bytes: ${max}`);
+      throw new RegistryError(
+        "too_large",
+        `Frame of type ${type} must have at most ${max} bytes: it has ${length}`,
+      );
     }
-    if (length < min) throw malformed(`A frame of type ${type} has ${length} bytes: ${min}`);
+    if (length < min) {
+      throw malformed(`Frame of type ${type} must have at least ${min} bytes: it has ${length}`);
+    }
     const isOfStream = type === TLS_FRAME.data || type === TLS_FRAME.credit ||
       type === TLS_FRAME.reset;
     if (isOfStream !== (this.#stream !== CONNECTION)) {
-      throw malformed(`A frame of type ${type} names stream ${this.#stream}`);
+      throw malformed(`Frame of type ${type} must not name stream ${this.#stream}`);
     }
     if (type === TLS_FRAME.data) {
       this.#dataLeft = length;
@@ -220,12 +227,15 @@ export class TlsFrameReader {
     const view = this.#view;
     const version = view.getUint8(8);
     if (version !== VERSION) {
-      throw new RegistryError("unsupported_version", `Version ${VERSION} is known: ${version}`);
+      throw new RegistryError(
+        "unsupported_version",
+        `Version must be ${VERSION}: current value is ${version}`,
+      );
     }
-    if (this.#isSettled) throw malformed("Settings come once");
+    if (this.#isSettled) throw malformed("Settings must be sent only once");
     this.#isSettled = true;
     const idleMs = view.getUint32(9);
-    if (idleMs === 0) throw malformed("A connection must be allowed to be silent for a while");
+    if (idleMs === 0) throw malformed("Idle time of a connection must be above 0 ms: it is 0");
     this.#handler.onSettings({
       idleMs,
       windowBytes: view.getUint32(13),
@@ -234,7 +244,7 @@ export class TlsFrameReader {
   }
 }
 
-/** The payload's bytes that a type allows, `[min, max]`. */
+/** Returns the allowed payload sizes of a type, `[min, max]`. */
 function lengthsOf(type: number): readonly [number, number] {
   switch (type) {
     case TLS_FRAME.settings:
@@ -250,7 +260,7 @@ function lengthsOf(type: number): readonly [number, number] {
     case TLS_FRAME.close:
       return [2, CLOSE_BYTES_MAX];
     default:
-      throw malformed(`Frames of type ${type} are not known`);
+      throw malformed(`Frame type ${type} is unknown`);
   }
 }
 

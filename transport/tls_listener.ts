@@ -1,14 +1,15 @@
 /**
- * Listens for TLS over TCP (ALPN `crs`) with `node:net` and `node:tls`, on Deno and Node. A client certificate under
- * one of the given authorities is required, and verified by TLS; the session carries the leaf, so
- * that its owner can validate it by the registry's own rules too.
+ * Listens for TLS over TCP (ALPN `crs`) with `node:net` and `node:tls`, on Deno and Node. TLS
+ * requires and verifies a client certificate issued under one of the given authorities. The session
+ * carries the leaf, so that its owner can also validate it by the registry's own rules.
  *
- * The TLS of each connection is made here, not by `tls.Server`: on Deno 2.9.6 that one keeps some 17 KB
- * of each connection whose handshake failed, for good (tests/cluster/transport/bare_tls.test.ts).
+ * The TLS of each connection is created here rather than by `tls.Server`, which on Deno 2.9.6 leaks
+ * about 17 KB for each connection whose handshake failed
+ * (tests/cluster/transport/bare_tls.test.ts).
  *
- * A connection passes the rate of its address and the limits, then the TLS handshake and the client's first frame, which share a
- * deadline. Where there is no room for a session, a few connections at a time are taken that far all
- * the same, to be told so.
+ * A connection passes the rate limit of its address and the other limits, then the TLS handshake and
+ * the client's first frame, which share a deadline. If there is no room for a session, a few
+ * connections at a time are still taken that far, so that they can be told.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
@@ -46,30 +47,30 @@ import type {
 } from "./transport.ts";
 import { UnseenMemory } from "./unseen_memory.ts";
 
-/** What {@link listenTls} needs. */
+/** Parameters of {@link listenTls}. */
 export interface TlsListenOptions {
-  /** Literal IP addresses, each bound on the same port. */
+  /** Literal IP addresses, all bound to the same port. */
   readonly hosts: readonly string[];
-  /** 0 chooses a free port. */
+  /** The port; 0 chooses a free one. */
   readonly port: number;
   readonly certificate: ServerCertificate;
-  /** PEM of the roots that clients' certificates lead to; clients send what is between. */
+  /** PEM of the roots of clients' certificates; clients send the intermediates. */
   readonly clientAuthorities: readonly string[];
   readonly scheduler: Scheduler;
   readonly monotonic: MonotonicClock;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
-  /** Returns who is told when an address stops accepting; called for each address. */
+  /** Returns the observer of an address, told when it stops accepting; called for each address. */
   readonly observe?: () => AcceptObserver;
-  /** After what silence a session is given up, ms; the shorter of both sides counts. */
+  /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
   readonly idleMs?: number;
 }
 
-/** Tries at finding a port that is free on all addresses. */
+/** Maximum number of attempts to find a port that is free on all addresses. */
 const BIND_TRIES_MAX = 16;
 
 /**
- * Binds all addresses and starts to accept.
+ * Binds all addresses and starts accepting.
  *
  * @throws RegistryError `invalid_configuration` for an address that cannot be bound;
  * `invalid_argument` for a certificate that cannot be used.
@@ -98,7 +99,10 @@ export async function listenTls(options: TlsListenOptions): Promise<Listener> {
 interface Incoming {
   readonly raw: Socket;
   readonly host: string;
-  /** `handshake` until a session stands; `refusal`: there is no room, and it is to be told so. */
+  /**
+   * `handshake` until there is a session; `refusal` if there is no room and the client will be
+   * told.
+   */
   stage: "handshake" | "refusal" | "session";
   readonly deadline: Timer;
 }
@@ -135,7 +139,7 @@ class TlsListener implements Listener {
     }, this.stats);
   }
 
-  /** Takes over the addresses; called once. */
+  /** Takes ownership of the bound addresses; called once. */
   begin(acceptors: readonly TcpAcceptor[]): void {
     this.#acceptors = acceptors;
   }
@@ -178,7 +182,7 @@ class TlsListener implements Listener {
     await Promise.all(closed);
   }
 
-  /** Admits a connection before anything of it is read. */
+  /** Admits a connection before anything is read from it. */
   #begin(raw: Socket): void {
     raw.on("error", (error: Error) => this.#options.onError("handshake", error));
     const { remoteAddress } = raw;
@@ -213,13 +217,13 @@ class TlsListener implements Listener {
     });
   }
 
-  /** Ends a connection of which nothing was read. */
+  /** Closes a connection from which nothing was read. */
   #drop(raw: Socket): void {
     raw.destroy();
     this.#unseen.connectionEnded();
   }
 
-  /** Begins the TLS of a connection. */
+  /** Starts the TLS of a connection. */
   #secure(incoming: Incoming): TLSSocket {
     const { raw } = incoming;
     const socket = new TLSSocket(raw, {
@@ -242,11 +246,11 @@ class TlsListener implements Listener {
     return socket;
   }
 
-  /** TLS is done; waits for the client's first frame. Never rejects. */
+  /** Waits for the client's first frame after the TLS handshake. Never rejects. */
   async #secured(socket: TLSSocket, incoming: Incoming): Promise<void> {
     readLeafOnly(socket);
     const peerCertificate = verifyClient(socket) ? leafOf(socket) : undefined;
-    // TLS has refused whom it does not believe; what is left is a client without our protocol.
+    // TLS has refused invalid certificates; the remaining case is a client with another protocol.
     const isWelcome = peerCertificate !== undefined && speaksRegistry(socket);
     if (!this.#incoming.has(incoming) || !isWelcome) {
       socket.destroy();
@@ -255,7 +259,7 @@ class TlsListener implements Listener {
     const { limits = {}, scheduler, onError, idleMs = CLIENT_IDLE_MS } = this.#options;
     const streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
     if (incoming.stage === "refusal") {
-      // Without settings before it, so that the client never takes it for a session.
+      // No settings precede it, so that the client never takes it for a session.
       socket.end(closeFrame(errorCodeToWire("overloaded"), "there is no room for a session"));
       return void socket.resume();
     }
@@ -296,13 +300,13 @@ class TlsListener implements Listener {
   }
 }
 
-/** Checked here, because Deno takes anything and fails with the next connection. */
+/** Checks and loads the certificate. Deno accepts any and fails only with the next connection. */
 function contextOf({ certificate, clientAuthorities }: TlsListenOptions): SecureContext {
   const { chainPem, keyPem } = certificate;
   try {
     const leaf = new X509Certificate(chainPem);
     if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) {
-      throw new Error("the key does not belong to it");
+      throw new Error("the key does not match the certificate");
     }
   } catch (error) {
     const message = `Cannot use the server certificate: ${describe(error)}`;

@@ -1,11 +1,11 @@
 /**
- * What both ends of a TLS connection have in common: the protocol version, the name of ALPN, and the
- * peer's certificate.
+ * Shared by both ends of a TLS connection: the protocol version, the ALPN name and the peer's
+ * certificate.
  *
- * On Deno 2.9.6 `getPeerCertificate(true)`, which its own client calls after each handshake, parses
- * the whole chain and throws out of every handler for one junk certificate in it, which ends the
- * process. The chain was verified by then, and only the leaf is asked for here; so the socket is made
- * to look at the leaf alone.
+ * On Deno 2.9.6, `getPeerCertificate(true)`, which Deno's own client calls after each handshake,
+ * parses the whole chain. One malformed certificate in the chain makes it throw outside every
+ * handler, which ends the process. By then the chain was verified, and only the leaf is needed
+ * here, so the socket is changed to read the leaf alone.
  */
 import type { TLSSocket } from "node:tls";
 import { ALPN_REGISTRY } from "./alpn.ts";
@@ -13,33 +13,33 @@ import { ALPN_REGISTRY } from "./alpn.ts";
 /** Options that dialer and listener share. */
 export const TLS_PROTOCOL = { minVersion: "TLSv1.3", ALPNProtocols: [ALPN_REGISTRY] } as const;
 
-/** Keeps the socket from ever parsing more of a chain than the leaf. */
+/** Changes the socket to never parse more of a chain than the leaf. */
 export function readLeafOnly(socket: TLSSocket): void {
   const read = socket.getPeerCertificate.bind(socket);
   socket.getPeerCertificate = ((_detailed?: boolean) => {
     try {
       return read(false);
     } catch {
-      // What cannot be read is none; whoever needs one refuses the peer.
+      // An unreadable certificate counts as none; a caller that needs one refuses the peer.
       return {};
     }
   }) as TLSSocket["getPeerCertificate"];
 }
 
 /**
- * True where the client of a finished handshake showed a certificate that TLS believes; what a
- * `tls.Server` does for its sockets. A runtime that cannot say has not verified it.
+ * Reports whether the client of a completed handshake presented a certificate that TLS has
+ * verified, as `tls.Server` does for its sockets. A runtime that cannot tell has not verified it.
  */
 export function verifyClient(socket: TLSSocket): boolean {
   const { _handle: handle } = socket as unknown as {
     readonly _handle?: { verifyError?(): unknown };
   };
-  // From here on errors are the socket's own again, and end it.
+  // From here on errors belong to the socket again and end it.
   (socket as unknown as { _releaseControl?(): boolean })._releaseControl?.();
   return handle?.verifyError !== undefined && !handle.verifyError();
 }
 
-/** The verified peer's leaf (DER), the caller's own; `undefined` where it showed none. */
+/** Returns the verified peer's leaf (DER), owned by the caller; `undefined` if there is none. */
 export function leafOf(socket: TLSSocket): Uint8Array | undefined {
   try {
     const { raw } = socket.getPeerCertificate(false) ?? {};
@@ -49,7 +49,7 @@ export function leafOf(socket: TLSSocket): Uint8Array | undefined {
   }
 }
 
-/** True where the two ends agreed on our protocol. */
+/** Reports whether both ends negotiated our protocol. */
 export function speaksRegistry(socket: TLSSocket): boolean {
   return socket.alpnProtocol === ALPN_REGISTRY;
 }

@@ -1,35 +1,35 @@
 /**
- * One stream over a TLS connection, as a pair of web streams. What the peer sends waits here in one
- * buffer, which never holds more than the window; credit goes back as it is read. What is written
- * leaves as far as the peer's credit goes, and waits for more. Either side's reset ends both
- * directions; what had arrived may still be read.
+ * One stream over a TLS connection, as a pair of web streams. The peer's bytes wait here in one
+ * buffer, which never holds more than the window; credit is returned as they are read. Written
+ * bytes are sent as far as the peer's credit allows; the rest waits for more credit. A reset by
+ * either side ends both directions; bytes that had arrived may still be read.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { TLS_FRAME_BYTES_MAX } from "../src/base/limits.ts";
 import type { BytePair } from "./carrier_stream.ts";
 
-/** The connection, as far as a stream needs it. */
+/** The part of the connection that a stream needs. */
 export interface TlsStreamPort {
-  /** Sends at most a frame of bytes, copied. */
+  /** Sends at most one frame of bytes, which are copied. */
   sendData(stream: number, bytes: Uint8Array): void;
   sendCredit(stream: number, bytes: number): void;
   /** Sends a reset and forgets the stream. */
   reset(stream: number): void;
-  /** Resolves once there is room to send; `undefined`: there is. */
+  /** Resolves once there is room to send; `undefined` if there is room now. */
   room(): Promise<void> | undefined;
 }
 
-/** What a stream is made with. */
+/** Parameters of a {@link TlsStreamEnd}. */
 export interface TlsStreamOptions {
   readonly id: number;
   readonly port: TlsStreamPort;
-  /** What may be sent before the first credit. */
+  /** Bytes that may be sent before the first credit. */
   readonly creditBytes: number;
-  /** What the peer may send before the first credit. */
+  /** Bytes that the peer may send before the first credit. */
   readonly windowBytes: number;
 }
 
-/** A peer's sum of credit beyond this is nonsense. */
+/** Upper bound on a peer's total credit. */
 const CREDIT_BYTES_MAX = 2 ** 31;
 
 /** One end of a stream. */
@@ -41,10 +41,10 @@ export class TlsStreamEnd {
   readonly #arrived = new ReceiveBuffer();
   #readable!: ReadableByteStreamController;
   #writable!: WritableStreamDefaultController;
-  /** What may still be sent. */
+  /** Bytes that may still be sent. */
   #creditBytes: number;
   #onCredit: (() => void) | undefined;
-  /** Of the window: arrived and not read, or read and not yet credited. */
+  /** The used part of the window: bytes not yet read, or read and not yet credited. */
   #owedBytes = 0;
   #readBytes = 0;
   #peerReset = false;
@@ -74,7 +74,7 @@ export class TlsStreamEnd {
     };
   }
 
-  /** A piece of the peer's bytes, copied; false where it is more than the window allows. */
+  /** Handles bytes from the peer, copying them; returns false if they exceed the window. */
   onData(bytes: Uint8Array): boolean {
     if (this.#over || this.#peerReset) return true;
     this.#owedBytes += bytes.length;
@@ -84,14 +84,14 @@ export class TlsStreamEnd {
     return true;
   }
 
-  /** The peer allows more; false where its sum is nonsense. */
+  /** Handles credit from the peer; returns false if its total exceeds the bound. */
   onCredit(bytes: number): boolean {
     this.#creditBytes += bytes;
     this.#onCredit?.();
     return this.#creditBytes <= CREDIT_BYTES_MAX;
   }
 
-  /** The peer ended the stream. */
+  /** Handles the peer's reset of the stream. */
   onReset(): void {
     if (this.#over || this.#peerReset) return;
     this.#peerReset = true;
@@ -100,7 +100,7 @@ export class TlsStreamEnd {
     this.#serveRead();
   }
 
-  /** The connection is over. */
+  /** Handles the end of the connection. */
   fail(): void {
     if (this.#over) return;
     this.#over = true;
@@ -110,7 +110,7 @@ export class TlsStreamEnd {
     this.#onCredit?.();
   }
 
-  /** This side gave it up, by either direction. */
+  /** Ends the stream on this side, through either direction. */
   #abort(): void {
     if (this.#over) return;
     this.#over = true;
@@ -121,7 +121,7 @@ export class TlsStreamEnd {
     this.#writable.error(lost("stream"));
   }
 
-  /** Fills the read that waits, if one does, from what has arrived. */
+  /** Fills the waiting read, if any, from what has arrived. */
   #serveRead(): void {
     if (this.#over) return;
     if (this.#arrived.length > 0) {
@@ -133,7 +133,7 @@ export class TlsStreamEnd {
     }
   }
 
-  /** Gives `bytes` to the read that waits; how many it took. */
+  /** Passes `bytes` to the waiting read and returns how many it took. */
   #fillRead(bytes: Uint8Array): number {
     const request = this.#readable.byobRequest;
     const view = request?.view;
@@ -145,7 +145,7 @@ export class TlsStreamEnd {
     return count;
   }
 
-  /** Credit goes back in steps of a quarter of the window, so that reads cost few frames. */
+  /** Returns credit in steps of a quarter of the window, so that reads cause few frames. */
   #read(count: number): void {
     this.#readBytes += count;
     if (this.#readBytes < this.#windowBytes / 4 || this.#peerReset) return;
@@ -175,10 +175,10 @@ export class TlsStreamEnd {
 }
 
 function lost(what: "stream" | "session"): RegistryError {
-  return new RegistryError("connection_lost", `The ${what} is over`);
+  return new RegistryError("connection_lost", `The ${what} has ended`);
 }
 
-/** Bytes in their order, in one buffer that grows with what waits and is given up when it is empty. */
+/** A FIFO of bytes in one buffer, which grows as needed and is released when empty. */
 class ReceiveBuffer {
   #buffer = new Uint8Array(0);
   #start = 0;
@@ -188,7 +188,7 @@ class ReceiveBuffer {
     return this.#end - this.#start;
   }
 
-  /** A view of all that waits, until the next append. */
+  /** A view of all waiting bytes, valid until the next append. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }

@@ -1,85 +1,91 @@
 /**
- * How bytes travel: sessions between two programs, streams inside a session.
+ * The transport interfaces: sessions between two programs, and streams inside a session.
  *
- * Every adapter (memory, QUIC, WebTransport, TLS) keeps this contract and runs one shared suite. Nothing
- * here carries meaning in the end of a stream: runtimes lose, invent and delay it, so whoever needs
- * an end sends a frame that says so. No type of a runtime appears here, so that node, client and
- * simulation are written once. Every failure that a caller can meet is a `RegistryError`:
- * `connection_lost` when the session or stream went away, `tls_failed`, `deadline_exceeded`,
- * `canceled`, `overloaded`, `shutting_down` and `invalid_argument` where a method names them.
+ * Every adapter (memory, QUIC, WebTransport, TLS) implements this contract and is tested by one
+ * shared suite. The end of a stream carries no meaning, because runtimes lose, invent and delay it;
+ * a protocol that needs an end sends a frame for it. No runtime type appears here, so that node,
+ * client and simulation are written once. Every failure that a caller can encounter is a
+ * `RegistryError`: `connection_lost` if the session or stream ended, and `tls_failed`,
+ * `deadline_exceeded`, `canceled`, `overloaded`, `shutting_down` and `invalid_argument` where a
+ * method lists them.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 
-/** What a stream is for; written in its first frame. A stream never changes its kind. */
+/** The purpose of a stream, stated in its first frame. A stream never changes its kind. */
 export type StreamKind = "control" | "request" | "peer" | "bulk";
 
 /** The adapter that carries a session. */
 export type TransportName = "memory" | "quic" | "webtransport" | "tls";
 
-/** Bytes whose buffer may be handed over (detached); never a view of shared memory. */
+/** Bytes whose buffer may be transferred (detached); never a view of shared memory. */
 export type OwnedBytes = Uint8Array<ArrayBuffer>;
 
 /**
- * A two-way flow of bytes, in order. One read may wait at a time; writes may overlap and keep their
- * order, but one write in flight, with all that is ready in it, is by far the cheapest.
+ * A bidirectional, ordered stream of bytes. One read may wait at a time. Writes may overlap and
+ * keep their order, but one write at a time with everything that is ready is by far the cheapest.
  */
 export interface Stream {
   readonly kind: StreamKind;
 
   /**
-   * Waits for bytes. The stream takes `into` (its buffer may be detached) and gives back a view of
-   * the filled part, whose `.buffer` is as long as the one passed in and the caller's again.
+   * Waits for bytes. The stream takes ownership of `into` (its buffer may be detached) and returns
+   * a view of the filled part, whose `.buffer` is as long as the one passed in and belongs to the
+   * caller again.
    *
-   * @param into where to read to, at least 1 byte; the result starts at its offset.
-   * @returns at least 1 byte, or `undefined` when the peer ended or aborted the stream, or when
-   * `abort` was called here. Bytes that arrived before may be lost then, and the stream is over in
-   * both directions: no further call is needed.
-   * @throws RegistryError `connection_lost` when the session ended in any way.
+   * @param into destination, at least 1 byte; the result starts at its offset.
+   * @returns at least 1 byte, or `undefined` if the peer ended or aborted the stream, or if `abort`
+   * was called here. Bytes that arrived before may be lost in that case, and the stream has ended
+   * in both directions: no further call is needed.
+   * @throws RegistryError `connection_lost` if the session ended for any reason.
    */
   read(into: OwnedBytes): Promise<OwnedBytes | undefined>;
 
   /**
-   * Sends bytes. The stream owns `bytes` until the promise settles: they must not change before,
-   * and may be used again after. The promise resolves when the transport took them over, not when
-   * the peer has them, and stays pending while the peer reads too slowly: that is back-pressure.
+   * Sends bytes. The stream owns `bytes` until the promise settles: they must not change before
+   * then, and may be reused afterwards. The promise resolves when the transport has taken them
+   * over, not when the peer has them, and stays pending while the peer reads too slowly
+   * (back-pressure).
    *
-   * @throws RegistryError `connection_lost` when the stream or its session is over.
+   * @throws RegistryError `connection_lost` if the stream or its session has ended.
    */
   write(bytes: Uint8Array): Promise<void>;
 
-  /** Gives the stream up at once, in both directions; unsent bytes may be dropped. Idempotent. */
+  /** Ends the stream at once in both directions; unsent bytes may be dropped. Idempotent. */
   abort(): void;
 }
 
-/** How a session ended. */
+/** The end of a session. */
 export interface SessionEnd {
-  /** `local`: this side closed it; `peer`: the other side did; `lost`: nothing was heard any more. */
+  /**
+   * `local`: closed by this side; `peer`: closed by the other side; `lost`: the peer fell silent.
+   */
   readonly by: "local" | "peer" | "lost";
   /**
-   * Why, as the closing side said; `undefined` where it ended well. `connection_lost` when lost, or
-   * when a peer closed before it was able to say why.
+   * The reason given by the closing side; `undefined` for a normal end. `connection_lost` if lost,
+   * or if a peer closed before it could give a reason.
    */
   readonly code: ErrorCode | undefined;
-  /** For people; empty when nothing was said. */
+  /** Explanation for people; may be empty. */
   readonly message: string;
 }
 
-/** What a session allows, as this side was configured. */
+/** The limits of a session, as configured on this side. */
 export interface SessionLimits {
-  /** Streams of both sides together that may be open at once. */
+  /** Maximum number of open streams, counting both sides together. */
   readonly streamsMax: number;
 }
 
-/** What `Session.goodbye` may be told. */
+/** Options of `Session.goodbye`. */
 export interface GoodbyeOptions {
   /**
-   * After the last write was taken over, ms to wait for the peer to close first, so that bytes on
-   * their way (a goodbye frame) arrive: closing drops what is not yet acknowledged. Default 50.
+   * Time to wait, after the last write was taken over, for the peer to close first, ms. It lets
+   * bytes in transit (a goodbye frame) arrive, because closing drops unacknowledged data. Default
+   * 50.
    */
   readonly lingerMs?: number;
 }
 
-/** A connection between two programs, with streams in it. */
+/** A connection between two programs that carries streams. */
 export interface Session {
   /** Unique within this process; for logs. */
   readonly id: number;
@@ -93,43 +99,44 @@ export interface Session {
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
   /**
-   * The certificate (DER) that the peer showed and TLS verified: its client certificate on a server,
-   * the server's on a client. `undefined` where the transport does not tell, as QUIC does not.
+   * The certificate (DER) that the peer presented and TLS verified: the client certificate on a
+   * server, the server's on a client. `undefined` if the transport does not expose it, as with
+   * QUIC.
    */
   readonly peerCertificate?: Uint8Array;
 
   /**
    * Opens a stream and sends its preface.
    *
-   * @throws RegistryError `overloaded` when `limits.streamsMax` are open; `connection_lost`.
+   * @throws RegistryError `overloaded` if `limits.streamsMax` are open; `connection_lost`.
    */
   open(kind: StreamKind): Promise<Stream>;
 
   /**
-   * Waits for a stream of the peer whose preface was read and checked; `undefined` when the session
-   * is over. A stream with a bad or late preface is dropped and counted, and never appears here.
-   * Streams come in the order in which their prefaces became whole, which over a lossy path is not
-   * always that of their opening. One accept may wait at a time.
+   * Waits for a stream opened by the peer whose preface was read and checked; `undefined` when the
+   * session has ended. A stream with an invalid or late preface is dropped and counted, and never
+   * returned. Streams are returned in the order in which their prefaces became complete, which over
+   * a lossy path may differ from the order of opening. One accept may wait at a time.
    */
   accept(): Promise<Stream | undefined>;
 
   /**
-   * Ends the session in good order: waits a bounded time for pending writes, then closes with
-   * `code` and `message`, which a peer may or may not see. Never rejects; resolves when all is done
-   * and the process may exit. Whoever needs the peer to know sends a goodbye frame first.
+   * Ends the session gracefully: waits a bounded time for pending writes, then closes with `code`
+   * and `message`, which the peer may or may not see. Never rejects; resolves when everything is
+   * done and the process may exit. If the peer must know, send a goodbye frame first.
    *
-   * @param code why, or `undefined` where it ends well.
+   * @param code the reason, or `undefined` for a normal end.
    */
   goodbye(code: ErrorCode | undefined, message: string, options?: GoodbyeOptions): Promise<void>;
 
   /** Ends the session at once; `reason` is for people. Idempotent. */
   abort(reason: string): void;
 
-  /** Resolves once, when the session is over in whatever way; never rejects. */
+  /** Resolves once, when the session has ended for any reason; never rejects. */
   readonly closed: Promise<SessionEnd>;
 }
 
-/** Where to dial. */
+/** The address to dial. */
 export interface Endpoint {
   /** A literal IP address (IPv6 without brackets) or a host name. */
   readonly host: string;
@@ -137,26 +144,26 @@ export interface Endpoint {
 }
 
 /**
- * By what a server's certificate is believed.
+ * The rule by which a server's certificate is verified.
  *
- * `pins`: SHA-256 of the whole certificate (DER), 32 bytes each; any of them will do. Only with
- * exactly one pin is it known which certificate was shown. The certificate must be ECDSA P-256 and
- * valid for at most 14 days, and its names are not looked at. `ca`: PEM certificates of roots.
+ * `pins`: SHA-256 hashes of whole certificates (DER), 32 bytes each; any match is accepted. Only
+ * with exactly one pin is it known which certificate was presented. The certificate must be ECDSA
+ * P-256 and valid for at most 14 days; its names are ignored. `ca`: PEM certificates of roots.
  */
 export type Trust =
   | { readonly kind: "pins"; readonly sha256: readonly Uint8Array[] }
   | { readonly kind: "ca"; readonly pem: readonly string[]; readonly serverName?: string };
 
-/** What `Dialer.dial` may be told. */
+/** Options of `Dialer.dial`. */
 export interface DialOptions {
   readonly trust: Trust;
-  /** The most that connecting may take, ms. Default `DIAL_MS_MAX`. */
+  /** Connect timeout, ms. Default `DIAL_MS_MAX`. */
   readonly timeoutMs?: number;
-  /** Gives up: the dial rejects with `canceled`. */
+  /** Cancels the dial, which then rejects with `canceled`. */
   readonly signal?: AbortSignal;
 }
 
-/** Opens sessions. */
+/** A dialer opens sessions. */
 export interface Dialer {
   readonly transport: TransportName;
   /** Whether its sessions are authenticated by the transport: `Session.authenticatesPeers`. */
@@ -167,17 +174,17 @@ export interface Dialer {
   /**
    * Connects to one endpoint.
    *
-   * @throws RegistryError `tls_failed` when the certificate is not believed; `deadline_exceeded`;
-   * `canceled`; `connection_lost` when nobody answers or the peer refused; `invalid_argument` when
-   * the endpoint or the trust cannot be used with this transport.
+   * @throws RegistryError `tls_failed` if the certificate is not accepted; `deadline_exceeded`;
+   * `canceled`; `connection_lost` if nobody answers or the peer refused; `invalid_argument` if the
+   * endpoint or the trust cannot be used with this transport.
    */
   dial(endpoint: Endpoint, options: DialOptions): Promise<Session>;
 
-  /** Aborts all sessions it opened and frees what it holds. Resolves when the process may exit. */
+  /** Aborts all sessions it opened and frees its resources. Resolves when the process may exit. */
   close(): Promise<void>;
 }
 
-/** What a server shows. */
+/** A server's certificate chain and key. */
 export interface ServerCertificate {
   /** PEM, the leaf first. */
   readonly chainPem: string;
@@ -185,21 +192,21 @@ export interface ServerCertificate {
   readonly keyPem: string;
 }
 
-/** What a listener may allow; every field has a default in `src/base/limits.ts`. */
+/** The limits of a listener; every field has a default in `src/base/limits.ts`. */
 export interface ListenerLimits {
   readonly sessionsMax?: number;
   readonly sessionsPerAddressMax?: number;
   readonly sessionsBacklogMax?: number;
   readonly streamsPerSessionMax?: number;
   readonly handshakesMax?: number;
-  /** Connections by TLS at once that are only taken to be told that there is no room. */
+  /** Maximum number of concurrent TLS connections accepted only to be told that there is no room. */
   readonly refusalsMax?: number;
-  /** ms for the TLS handshake and the HTTP/3 upgrade together. */
+  /** Time limit of the TLS handshake and the HTTP/3 upgrade together, ms. */
   readonly handshakeMsMax?: number;
   readonly prefaceMsMax?: number;
 }
 
-/** Counters of a listener; all grow but the first three. */
+/** Counters of a listener. All except the first three only increase. */
 export interface ListenerStats {
   /** Sessions open now. */
   sessions: number;
@@ -207,19 +214,19 @@ export interface ListenerStats {
   streams: number;
   /** Handshakes and upgrades in progress now. */
   handshakes: number;
-  /** Sessions that were ever ready. */
+  /** Sessions that became ready. */
   accepted: number;
-  /** Connections refused because a limit was reached. */
+  /** Connections refused because of a limit. */
   refused: number;
-  /** Handshakes that failed: bad ALPN, a certificate not believed, a peer that went away. */
+  /** Failed handshakes: wrong ALPN, a certificate not accepted, or a peer that disconnected. */
   handshakeFailures: number;
-  /** Handshakes, upgrades and prefaces that took longer than their deadline. */
+  /** Handshakes, upgrades and prefaces that exceeded their deadline. */
   deadlines: number;
   /** Streams dropped for a malformed preface or header, or beyond the limit. */
   streamsRefused: number;
 }
 
-/** Where something was caught; the label of a counter. */
+/** The stage at which an error was caught; the label of a counter. */
 export type ErrorStage =
   | "bind"
   | "listen"
@@ -233,12 +240,12 @@ export type ErrorStage =
   | "close"
   | "unhandled";
 
-/** Told of every error that was caught and survived: to count and to log. It must not throw. */
+/** Called with every error that was caught and survived, to count and log it. It must not throw. */
 export type OnError = (stage: ErrorStage, error: unknown) => void;
 
-/** Accepts sessions, of every protocol that the adapter knows, from all addresses it is bound to. */
+/** A listener accepts sessions of all protocols of its adapter, on all addresses it is bound to. */
 export interface Listener {
-  /** What it is bound to, in the order asked for. */
+  /** The bound addresses, in the order requested. */
   readonly addresses: readonly Endpoint[];
   /** The port that all addresses share. */
   readonly port: number;
@@ -251,9 +258,9 @@ export interface Listener {
   accept(): Promise<Session | undefined>;
 
   /**
-   * Shows another certificate to connections from now on; sessions that are open stay.
+   * Presents another certificate to new connections; open sessions are unaffected.
    *
-   * @throws RegistryError `invalid_argument` when it cannot be used; the old one stays then.
+   * @throws RegistryError `invalid_argument` if it cannot be used; the old one remains in use.
    */
   rotate(certificate: ServerCertificate): void;
 

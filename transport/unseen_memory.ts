@@ -1,31 +1,31 @@
 /**
- * Makes V8 collect what connections leave behind.
+ * Makes V8 collect the memory of ended connections.
  *
- * A QUIC or TLS connection that is over holds tens of KB of native memory until its JavaScript object
- * is collected, and of those the collector sees some hundred bytes: 20,000 connections that came and
- * went held 600 MB before it looked. It counts the bytes of array buffers, though, and begins to mark
- * when many were made. So for every few hundred connections that ended, one large buffer is made and
- * dropped. No page of it is ever touched, so it takes no memory; what follows is an incremental
- * collection, with pauses of 10 to 20 ms at most on a small heap.
+ * An ended QUIC or TLS connection holds tens of KB of native memory until its JavaScript object is
+ * collected, but the collector sees only a few hundred bytes of it: 20,000 connections that came
+ * and went held 600 MB before it ran. It does count the bytes of array buffers, and starts marking
+ * when many were allocated. Therefore one large buffer is allocated and dropped for every few
+ * hundred ended connections. None of its pages is ever touched, so it uses no memory. The result is
+ * an incremental collection, with pauses of at most 10 to 20 ms on a small heap.
  */
 
-/** More than the 64 MiB of new array buffers from which V8 begins to mark. */
+/** More than the 64 MiB of new array buffers at which V8 starts marking. */
 const BUFFER_BYTES = 96 * 1024 * 1024;
-/** Connections over which nothing is done: some 16 MB of what they hold. */
+/** Number of ended connections that are left uncollected: about 16 MB of memory. */
 const CONNECTIONS_MAX = 512;
 
-/** Counts the connections of one listener that ended. */
+/** Counts the ended connections of one listener. */
 export class UnseenMemory {
   #ended = 0;
 
-  /** A connection is over, whatever became of it. */
+  /** Records the end of a connection, whatever its outcome. */
   connectionEnded(): void {
     if (++this.#ended < CONNECTIONS_MAX) return;
     this.#ended = 0;
     try {
       new ArrayBuffer(BUFFER_BYTES);
     } catch {
-      // A machine that promises no memory beyond what it has: the collector comes by itself, later.
+      // The machine does not overcommit memory; the collector runs by itself, later.
     }
   }
 }

@@ -1,30 +1,31 @@
 /**
- * Accepts WebTransport on a QUIC connection with ALPN `h3`, with streams of the connection alone.
+ * Accepts WebTransport on a QUIC connection with ALPN `h3`, using only the connection's streams.
  *
- * `Deno.upgradeWebTransport` (2.9.6) does the same, but opens its SETTINGS stream before it has heard
- * of the client and forgets that stream when the client never sends its own, and with it the whole
- * connection: 31 KB for each stranger that connects and goes. Every stream that is taken or opened
- * here is closed by the runtime with its connection (tests/unit/transport/quic_traps.test.ts).
+ * `Deno.upgradeWebTransport` (2.9.6) does the same, but opens its SETTINGS stream before it has
+ * heard from the client. If the client never sends its own SETTINGS, that stream is leaked together
+ * with the whole connection: 31 KB for each unauthenticated client that connects and leaves. Every
+ * stream accepted or opened here is closed by the runtime with its connection
+ * (tests/unit/transport/quic_traps.test.ts).
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { HTTP3_START_BYTES_MAX, UNIDIRECTIONAL_STREAMS_MAX } from "../src/base/limits.ts";
 import { CONNECT_ACCEPTED, readConnect, readStreamStart, SERVER_SETTINGS } from "./http3.ts";
 
-/** Capsules on a CONNECT stream are dropped, so little at a time is enough. */
+/** Capsules on a CONNECT stream are discarded, so a small buffer is enough. */
 const DRAIN_BYTES = 64;
 
-/** What keeps an accepted session alive: the runtime ends a stream that nobody refers to any more. */
+/** References that keep an accepted session alive: the runtime ends a stream that is collected. */
 export type HeldStreams = readonly unknown[];
 
 /**
- * Waits for a client's SETTINGS and its CONNECT, and answers. The caller holds a deadline and closes
- * the connection at it, which ends this too, and keeps what is returned for as long as the session
- * lasts.
+ * Waits for a client's SETTINGS and CONNECT, and responds. The caller sets a deadline and closes
+ * the connection when it passes, which ends this call too, and keeps the result referenced for as
+ * long as the session lasts.
  *
- * @param onEnd called when the client ends the session in good order; of a connection that is lost
- * the connection itself tells.
- * @throws RegistryError `malformed` for a client that speaks otherwise; whatever the runtime throws
- * where the connection ends meanwhile.
+ * @param onEnd called when the client ends the session gracefully. The loss of a connection is
+ * reported by the connection itself.
+ * @throws RegistryError `malformed` for a client that violates the protocol; any error of the
+ * runtime if the connection ends meanwhile.
  */
 export async function acceptWebTransport(
   connection: Deno.QuicConn,
@@ -47,12 +48,14 @@ export async function acceptWebTransport(
 async function sendSettings(connection: Deno.QuicConn): Promise<WritableStreamDefaultWriter> {
   const control = await connection.createUnidirectionalStream();
   const writer = control.getWriter();
-  // Never closed: the end of a control stream is the end of its connection (RFC 9114 §6.2.1).
+  // Never closed: the end of a control stream ends its connection (RFC 9114 §6.2.1).
   await writer.write(SERVER_SETTINGS);
   return writer;
 }
 
-/** Takes one-way streams until one is the control stream; none is read further. */
+/**
+ * Accepts unidirectional streams until one is the control stream; reads no further in any of them.
+ */
 async function takeSettings(connection: Deno.QuicConn): Promise<HeldStreams> {
   const streams = connection.incomingUnidirectionalStreams.getReader();
   const held: unknown[] = [];
@@ -72,7 +75,7 @@ async function takeSettings(connection: Deno.QuicConn): Promise<HeldStreams> {
   throw new RegistryError("malformed", "The client opened no control stream");
 }
 
-/** Reads until `isWhole` says so; what came with it is dropped. */
+/** Reads until `isWhole` returns true; bytes beyond that are dropped. */
 async function readWhole(
   reader: ReadableStreamBYOBReader,
   isWhole: (bytes: Uint8Array) => boolean,
@@ -81,7 +84,8 @@ async function readWhole(
   let filled = 0;
   do {
     if (filled === HTTP3_START_BYTES_MAX) {
-      const message = `A stream of HTTP/3 begins with at most ${HTTP3_START_BYTES_MAX} bytes`;
+      const message =
+        `Start of an HTTP/3 stream must fit in ${HTTP3_START_BYTES_MAX} bytes: it is longer`;
       throw new RegistryError("malformed", message);
     }
     const { value, done } = await reader.read(new Uint8Array(buffer, filled));
@@ -91,7 +95,7 @@ async function readWhole(
   } while (!isWhole(new Uint8Array(buffer, 0, filled)));
 }
 
-/** Reads the CONNECT stream to its end, which is the session's; never rejects. */
+/** Reads the CONNECT stream to its end, which is the session's end; never rejects. */
 async function drain(request: ReadableStreamBYOBReader, onEnd: () => void): Promise<void> {
   let buffer = new ArrayBuffer(DRAIN_BYTES);
   try {
@@ -101,10 +105,10 @@ async function drain(request: ReadableStreamBYOBReader, onEnd: () => void): Prom
       buffer = value.buffer;
     }
   } catch {
-    // The connection ended first, and tells so itself.
+    // The connection ended first and reports that itself.
   }
 }
 
 function tooShort(): RegistryError {
-  return new RegistryError("malformed", "A stream of HTTP/3 ended too early");
+  return new RegistryError("malformed", "An HTTP/3 stream ended too early");
 }

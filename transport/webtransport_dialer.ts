@@ -1,12 +1,13 @@
 /**
- * Dials WebTransport through the standard `WebTransport` of a browser or of Deno; nothing else of a
- * runtime is used here.
+ * Dials WebTransport through the standard `WebTransport` of a browser or of Deno; no other runtime
+ * feature is used here.
  *
- * What differs from raw QUIC, by the runtimes' doing: timers are theirs (Deno: kept alive every 4 s,
- * given up after 10 s); Deno believes pins only and ignores other roots, and cannot dial a literal
- * IPv6 address; an `abort` of a stream may never be seen by the peer (denoland/deno#36822); a
- * browser's close does not end the connection, so a server learns of it by a goodbye frame or not
- * before the idle time; an attempt that was given up goes on until it succeeds or fails by itself.
+ * Differences from raw QUIC, caused by the runtimes: They control the timers (Deno sends a
+ * keep-alive every 4 s and gives up after 10 s). Deno accepts pins only, ignores other roots, and
+ * cannot dial a literal IPv6 address. The peer may never notice an `abort` of a stream
+ * (denoland/deno#36822). A browser's close does not end the connection, so a server learns of it
+ * from a goodbye frame or only after the idle time. A canceled attempt continues until it succeeds
+ * or fails by itself.
  */
 import { RegistryError } from "../src/base/errors.ts";
 import { STREAMS_PER_SESSION_MAX } from "../src/base/limits.ts";
@@ -19,16 +20,16 @@ import { ignore } from "./carrier_stream.ts";
 import { boundedDial } from "./dialing.ts";
 import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
 
-/** What a {@link WebTransportDialer} needs. */
+/** Parameters of a {@link WebTransportDialer}. */
 export interface WebTransportDialerOptions {
   readonly scheduler: Scheduler;
   readonly onError: OnError;
   readonly streamsPerSessionMax?: number;
-  /** The constructor of another implementation; the global one by default. */
+  /** The constructor of another implementation. Default: the global one. */
   readonly WebTransport?: typeof WebTransport;
 }
 
-/** Opens WebTransport sessions. */
+/** A dialer of WebTransport sessions. */
 export class WebTransportDialer implements Dialer {
   readonly transport = "webtransport";
   readonly authenticatesPeers = false;
@@ -44,7 +45,7 @@ export class WebTransportDialer implements Dialer {
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
     const connection = await boundedDial(
       () => this.#connect(endpoint, options.trust),
       options,
@@ -63,7 +64,7 @@ export class WebTransportDialer implements Dialer {
     const sessions = [...this.#sessions];
     for (const session of sessions) session.abort("the dialer was closed");
     await Promise.all(sessions.map((session) => session.closed));
-    // Close frames leave in a later turn of the runtime.
+    // Close frames are sent in a later turn of the runtime.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
   }
 
@@ -97,7 +98,7 @@ export class WebTransportDialer implements Dialer {
   }
 }
 
-/** A client's end of WebTransport: the runtime writes and strips the stream headers itself. */
+/** A client's end of WebTransport: the runtime itself writes and removes the stream headers. */
 class WebTransportCarrier implements Carrier {
   readonly header = new Uint8Array(0);
   readonly closed: Carrier["closed"];
@@ -130,7 +131,7 @@ function webTransportOptions(trust: Trust): WebTransportOptions {
     return { serverCertificateHashes };
   }
   if (trust.pem.length > 0) {
-    const message = "WebTransport takes pins, or the runtime's own roots; it cannot be given a CA";
+    const message = "WebTransport accepts pins or the runtime's own roots: a CA cannot be used";
     throw new RegistryError("invalid_argument", message, { field: "trust" });
   }
   return {};

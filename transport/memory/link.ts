@@ -1,31 +1,31 @@
 /**
- * One direction between two hosts of a memory network: how long bytes travel, how often they are
- * lost, and whether the link is cut. Losses are repaired by sending again, as a transport does, so a
- * lost chunk is a late one, and what follows it on its stream is late too.
+ * One direction between two hosts of a memory network: its delay, its loss rate and whether it is
+ * cut. A lost chunk is sent again, as a real transport does, so a loss is a delay of that chunk and
+ * of those after it on its stream.
  */
 import type { Entropy, MonotonicClock, Scheduler } from "../../src/base/world.ts";
 
-/** What a link does to bytes. */
+/** The delay and loss of a link. */
 export interface LinkQuality {
-  /** Travel time, uniformly in `[delayMsMin, delayMsMax]`. */
+  /** Delay, uniformly distributed in `[delayMsMin, delayMsMax]`. */
   readonly delayMsMin: number;
   readonly delayMsMax: number;
-  /** Chance in `[0, 1)` that a chunk is lost and sent again, each time it is sent. */
+  /** Probability in `[0, 1)` that a chunk is lost and sent again, each time it is sent. */
   readonly lossRate: number;
 }
 
-/** What the whole network runs on. */
+/** The clock, scheduler and entropy of the whole network. */
 export interface NetworkWorld {
   readonly monotonic: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
 }
 
-/** A lost chunk is sent again after this many ms, and twice as long each further time. */
+/** Delay before a lost chunk is sent again, ms; doubled each further time. */
 const RESEND_MS = 20;
 const RESENDS_MAX = 8;
 
-/** A direction; cut ones keep what is sent until they heal or the session is given up. */
+/** One direction. While cut it keeps what is sent until it heals or the session is given up. */
 export class Link {
   quality: LinkQuality;
   cutAtMs: number | undefined;
@@ -37,7 +37,7 @@ export class Link {
     this.quality = quality;
   }
 
-  /** Draws a travel time, losses included. */
+  /** Draws a delay, including that of losses. */
   drawDelayMs(): number {
     const { delayMsMin, delayMsMax, lossRate } = this.quality;
     const { entropy } = this.world;
@@ -52,12 +52,12 @@ export class Link {
     return delayMs;
   }
 
-  /** Cuts it; what has not arrived stays on the way. */
+  /** Cuts the link; events that have not arrived stay in transit. */
   cut(): void {
     this.cutAtMs ??= this.world.monotonic.nowMs();
   }
 
-  /** Mends it, and sends again what was held. */
+  /** Heals the link and resends what was held. */
   heal(): void {
     if (this.cutAtMs === undefined) return;
     this.cutAtMs = undefined;
@@ -66,13 +66,16 @@ export class Link {
     for (const run of waiting) run();
   }
 
-  /** Calls `run` once it is healed. */
+  /** Calls `run` once the link is healed. */
   onceHealed(run: () => void): void {
     this.#whenHealed.push(run);
   }
 }
 
-/** Events that leave in order over a link and arrive in order: one stream's, or a session's own. */
+/**
+ * Events sent in order over a link that arrive in order: those of one stream, or of a session
+ * itself.
+ */
 export class Channel {
   readonly #link: Link;
   readonly #queue: { readonly deliver: () => void; dueMs: number }[] = [];
@@ -91,7 +94,7 @@ export class Channel {
     if (!this.#pumping) this.#pump();
   }
 
-  /** Drops what is on the way. */
+  /** Drops the events in transit. */
   end(): void {
     this.#ended = true;
     this.#queue.length = 0;

@@ -1,9 +1,9 @@
 /**
- * A network inside one process, for simulation and tests: named hosts, listeners on ports, links
- * with delay, loss and cuts in each direction. Driven by the clock, scheduler and entropy passed in
- * and nothing else, so that the same seed gives the same run.
+ * A network inside one process, for simulation and tests: named hosts, listeners on ports, and
+ * links with delay, loss and cuts in each direction. It is driven only by the clock, scheduler and
+ * entropy passed in, so the same seed gives the same run.
  *
- * There is no TLS in it: trust and certificates are taken and not looked at.
+ * There is no TLS: trust and certificates are accepted and ignored.
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import {
@@ -30,20 +30,20 @@ import type { LinkQuality, NetworkWorld } from "./link.ts";
 import { Channel, Link } from "./link.ts";
 import { MemorySession } from "./session.ts";
 
-/** As much as QUIC lets out to a peer that does not read. */
+/** The amount that QUIC sends to a peer that does not read. */
 const WINDOW_BYTES = 1_250_000;
 const PORT_MIN_EPHEMERAL = 49_152;
 
-/** What a listener of a memory network may be told. */
+/** Options of a listener of a memory network. */
 export interface MemoryListenOptions {
   readonly host: string;
-  /** 0 chooses one. */
+  /** The port; 0 chooses one. */
   readonly port: number;
   readonly limits?: ListenerLimits;
   readonly idleMs?: number;
 }
 
-/** What a dialer of a memory network may be told. */
+/** Options of a dialer of a memory network. */
 export interface MemoryDialerOptions {
   readonly idleMs?: number;
   readonly streamsPerSessionMax?: number;
@@ -55,24 +55,24 @@ export class MemoryNetwork {
   readonly #quality: LinkQuality;
   readonly #links = new Map<string, Link>();
   readonly #listeners = new Map<string, MemoryListener>();
-  /** Session ends by host, in the order they were made. */
+  /** The session ends of each host, in order of creation. */
   readonly #ends = new Map<string, Map<MemorySession, string>>();
   #nextPort = PORT_MIN_EPHEMERAL;
   #nextSessionId = 1;
 
-  /** @param quality of every link that is not given another; no delay, no loss by default. */
+  /** @param quality default quality of all links: no delay and no loss unless given. */
   constructor(world: NetworkWorld, quality: Partial<LinkQuality> = {}) {
     this.world = world;
     const { delayMsMin = 0, delayMsMax = delayMsMin, lossRate = 0 } = quality;
     this.#quality = { delayMsMin, delayMsMax, lossRate };
   }
 
-  /** Listens on a port of a host; `invalid_configuration` when it is taken. */
+  /** Listens on a port of a host. @throws RegistryError `invalid_configuration` if it is taken. */
   listen(options: MemoryListenOptions): Listener {
     const port = options.port === 0 ? this.#nextPort++ : options.port;
     const key = `${options.host} ${port}`;
     if (this.#listeners.has(key)) {
-      const message = `Cannot listen on ${options.host} port ${port}: it is taken`;
+      const message = `Cannot listen on ${options.host} port ${port}: it is in use`;
       throw new RegistryError("invalid_configuration", message, { field: "listen" });
     }
     const listener = new MemoryListener(options, port, () => this.#listeners.delete(key));
@@ -80,12 +80,12 @@ export class MemoryNetwork {
     return listener;
   }
 
-  /** A dialer whose sessions come from `host`. */
+  /** Returns a dialer whose sessions come from `host`. */
   dialer(host: string, options: MemoryDialerOptions = {}): Dialer {
     return new MemoryDialer(this, host, options);
   }
 
-  /** The direction `from` → `to`. */
+  /** Returns the direction `from` → `to`. */
   link(from: string, to: string): Link {
     const key = `${from} ${to}`;
     let link = this.#links.get(key);
@@ -93,7 +93,9 @@ export class MemoryNetwork {
     return link;
   }
 
-  /** Cuts the direction `from` → `to`: what is on the way is held, and sides give up when idle. */
+  /**
+   * Cuts the direction `from` → `to`: events in transit are held, and both sides give up when idle.
+   */
   cut(from: string, to: string): void {
     const link = this.link(from, to);
     if (link.cutAtMs !== undefined) return;
@@ -103,12 +105,12 @@ export class MemoryNetwork {
     }
   }
 
-  /** Mends the direction `from` → `to`. */
+  /** Heals the direction `from` → `to`. */
   heal(from: string, to: string): void {
     this.link(from, to).heal();
   }
 
-  /** Takes a host away at once: its listeners and sessions are gone, and nobody is told. */
+  /** Removes a host at once: its listeners and sessions are gone, and nobody is notified. */
   crash(host: string): void {
     for (const [key, listener] of [...this.#listeners]) {
       if (key.startsWith(`${host} `)) listener.vanish();
@@ -116,7 +118,7 @@ export class MemoryNetwork {
     for (const session of [...this.#endsOf(host).keys()]) session.lose("crashed");
   }
 
-  /** Makes both ends of a session; for {@link Dialer.dial} of this network. */
+  /** Creates both ends of a session; for {@link Dialer.dial} of this network. */
   connect(from: string, to: Endpoint, options: MemoryDialerOptions): Promise<Session> {
     const there = new Channel(this.link(from, to.host));
     const back = new Channel(this.link(to.host, from));
@@ -259,18 +261,18 @@ class MemoryListener implements Listener {
     await Promise.all(sessions.map((session) => session.closed));
   }
 
-  /** Stops accepting, without a word to anybody. */
+  /** Stops accepting, without notifying anybody. */
   vanish(): void {
     this.#onClose();
     this.#ready.close();
   }
 
-  /** Counts a session from `host`; false when there is no room. */
+  /** Counts a session from `host`; returns false if there is no room. */
   admit(host: string): boolean {
     return this.#admission.mayBegin() && this.#admission.begin(host);
   }
 
-  /** A session that was admitted is there. */
+  /** Adds a session that was admitted. */
   onSession(session: MemorySession): void {
     this.#admission.complete();
     this.#sessions.add(session);

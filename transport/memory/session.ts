@@ -1,8 +1,8 @@
 /**
- * One end of a session of a memory network: streams, orderly and silent ends.
+ * One end of a session of a memory network: streams, orderly ends and silent ends.
  *
- * A side notices that the other is gone only by silence, as over a real network: whoever is lost
- * tells nobody, and the peer gives up one idle time later.
+ * As over a real network, a side notices only by silence that the other is gone: a lost end
+ * notifies nobody, and its peer gives up one idle time later.
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -22,21 +22,21 @@ import { Channel } from "./link.ts";
 import type { MemoryStreamOwner } from "./stream.ts";
 import { MemoryStream } from "./stream.ts";
 
-/** What an end of a session is made with. */
+/** Parameters of a {@link MemorySession}. */
 export interface MemorySessionOptions {
   readonly id: number;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
   /** The direction away from this end. */
   readonly link: Link;
-  /** After what silence a side gives up, ms. */
+  /** Silence after which a side gives up, ms. */
   readonly idleMs: number;
   readonly windowBytes: number;
   readonly stats: ListenerStats;
   readonly onEnd: (session: MemorySession) => void;
 }
 
-/** One end; {@link MemorySession.join} gives it its peer. */
+/** One end of a session; {@link MemorySession.join} connects it to its peer. */
 export class MemorySession implements Session, MemoryStreamOwner {
   readonly id: number;
   readonly transport = "memory";
@@ -80,7 +80,7 @@ export class MemorySession implements Session, MemoryStreamOwner {
 
   open(kind: StreamKind): Promise<Stream> {
     if (this.ended) {
-      return Promise.reject(new RegistryError("connection_lost", "The session is over"));
+      return Promise.reject(new RegistryError("connection_lost", "The session has ended"));
     }
     if (this.#streams.size >= this.limits.streamsMax) {
       const message =
@@ -116,7 +116,7 @@ export class MemorySession implements Session, MemoryStreamOwner {
     this.close("canceled", reason);
   }
 
-  /** Ends it at once and tells the peer. */
+  /** Ends the session at once and tells the peer. */
   close(code: ErrorCode | undefined, message: string): void {
     if (this.ended) return;
     const peer = this.#peer!;
@@ -124,7 +124,7 @@ export class MemorySession implements Session, MemoryStreamOwner {
     this.#finish({ by: "local", code, message });
   }
 
-  /** Ends it without a word, as a crash or a silence does; the peer notices an idle time later. */
+  /** Ends the session silently, like a crash or a timeout; the peer notices one idle time later. */
   lose(message: string): void {
     if (this.ended) return;
     this.#finish({ by: "lost", code: "connection_lost", message });
@@ -134,7 +134,10 @@ export class MemorySession implements Session, MemoryStreamOwner {
     link.world.scheduler.after(idleMs, () => peer.lose("timed out"));
   }
 
-  /** The link towards this end was cut now: gives up after an idle time, unless it healed before. */
+  /**
+   * Handles a cut of the link towards this end: gives up after an idle time unless the link heals
+   * first.
+   */
   onInboundCut(inbound: Link): void {
     const { scheduler } = inbound.world;
     const cutAtMs = inbound.cutAtMs;

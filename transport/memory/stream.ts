@@ -1,15 +1,15 @@
 /**
  * One end of a stream of a memory network. It is as strict as the real ones: a read detaches the
- * buffer it was given, so that a caller that goes on using it fails here first, and a write is
- * copied when it is taken over. Unread bytes count against a window, as in QUIC, and writes wait
- * beyond it.
+ * buffer passed to it, so that a caller that keeps using the buffer fails here first, and a write
+ * copies its bytes when it accepts them. Unread bytes count against a window, as in QUIC; beyond it
+ * writes wait.
  */
 import { assert } from "../../src/base/assert.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { OwnedBytes, Stream, StreamKind } from "../transport.ts";
 import type { Channel } from "./link.ts";
 
-/** What a stream end needs of its session end. */
+/** Services that a session end provides to its streams. */
 export interface MemoryStreamOwner {
   readonly ended: boolean;
   /** Sends a session event to the peer's end. */
@@ -32,16 +32,16 @@ interface WaitingRead {
   readonly reject: (error: RegistryError) => void;
 }
 
-/** One end; {@link MemoryStream.join} gives it its peer. */
+/** One end of a stream; {@link MemoryStream.join} connects it to its peer. */
 export class MemoryStream implements Stream {
   readonly kind: StreamKind;
   readonly #owner: MemoryStreamOwner;
   readonly #windowBytes: number;
   #channel: Channel | undefined;
   #peer: MemoryStream | undefined;
-  /** Sent and not yet known to be read by the peer. */
+  /** Bytes sent that the peer is not yet known to have read. */
   #unreadBytes = 0;
-  /** Read here and not yet told to the peer. */
+  /** Bytes read here that the peer has not been told of. */
   #creditBytes = 0;
   #arrived: Uint8Array[] = [];
   #writes: QueuedWrite[] = [];
@@ -55,7 +55,7 @@ export class MemoryStream implements Stream {
     this.#windowBytes = windowBytes;
   }
 
-  /** Connects it: what it sends goes over `channel` and arrives at `peer`. */
+  /** Connects this end: what it sends goes over `channel` to `peer`. */
   join(peer: MemoryStream, channel: Channel): void {
     this.#peer = peer;
     this.#channel = channel;
@@ -63,7 +63,7 @@ export class MemoryStream implements Stream {
 
   read(into: OwnedBytes): Promise<OwnedBytes | undefined> {
     assert(this.#reading === undefined, "One read of a stream may wait at a time");
-    assert(into.length > 0, "A read needs room for a byte, in a buffer that was not given away");
+    assert(into.length > 0, "A read needs room for a byte, in a buffer that is not detached");
     const { byteOffset: offset, length } = into;
     const buffer = into.buffer.transfer();
     return new Promise((resolve, reject) => {
@@ -91,14 +91,14 @@ export class MemoryStream implements Stream {
     this.#release();
   }
 
-  /** Bytes of the peer arrived. */
+  /** Handles bytes from the peer. */
   onArrival(bytes: Uint8Array): void {
     if (this.#released) return;
     this.#arrived.push(bytes);
     this.#serveRead();
   }
 
-  /** The peer ended it; what arrived before may still be read. */
+  /** Handles the peer's end of the stream; what arrived before may still be read. */
   onPeerEnd(): void {
     if (this.#released) return;
     this.#peerEnded = true;
@@ -106,7 +106,7 @@ export class MemoryStream implements Stream {
     this.#serveRead();
   }
 
-  /** The peer has read `count` more bytes. */
+  /** Handles the news that the peer has read `count` more bytes. */
   onCredit(count: number): void {
     this.#unreadBytes -= count;
     while (this.#writes.length > 0 && this.#unreadBytes < this.#windowBytes) {
@@ -117,7 +117,7 @@ export class MemoryStream implements Stream {
     }
   }
 
-  /** The session is over: everything that waits fails. */
+  /** Handles the end of the session: all waiting reads and writes fail. */
   onSessionEnd(): void {
     this.#arrived = [];
     this.#channel?.end();
@@ -162,7 +162,7 @@ export class MemoryStream implements Stream {
     reading.resolve(filled.subarray(0, count));
   }
 
-  /** Tells the peer in steps of a quarter of the window, so that reads cost few events. */
+  /** Grants credit in steps of a quarter of the window, so that reads cause few events. */
   #giveCredit(count: number): void {
     this.#creditBytes += count;
     if (this.#creditBytes < this.#windowBytes / 4) return;
@@ -192,6 +192,6 @@ export class MemoryStream implements Stream {
 
   #lost(): RegistryError {
     const what = this.#owner.ended ? "session" : "stream";
-    return new RegistryError("connection_lost", `The ${what} is over`);
+    return new RegistryError("connection_lost", `The ${what} has ended`);
   }
 }
