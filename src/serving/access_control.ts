@@ -1,7 +1,7 @@
 /**
- * Access as the paths ask for it: the rules of src/record/access.ts, with the facts of the record
- * that is there or is to be written. Every request is asked at admission; a write again where its
- * record is known, before anything is logged.
+ * Access control for the request paths. Applies the rules of src/record/access.ts to the facts of
+ * the stored record or of the record to be written. Every request is checked at admission; a write
+ * is checked again once its record is known, before anything is logged.
  */
 import { idRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { type ErrorCode, RegistryError } from "../base/errors.ts";
@@ -23,27 +23,28 @@ import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
 import type { RecordRights } from "./record_rights.ts";
 
-/** What somebody is told who may, but not over this session. */
+/** Suffix of the refusal when the role is sufficient but the session is not pinned. */
 const UNPINNED =
   " over a session whose server was not pinned: name its pin, or get the trust bundle";
 
-/** Grants that a refusal lists. */
+/** Maximum number of grants that a refusal lists. */
 const GRANTS_SHOWN_MAX = 4;
 
-/** Asks the access rules. */
+/** Checks requests against the access policy. */
 export class AccessControl {
   readonly policy: AccessPolicy;
   readonly #idRequest = idRequestCodec.newView();
   readonly #rights: RecordRights | undefined;
 
-  /** @param rights absent: no record rests on anybody's certificate. */
+  /** @param rights absent: no record depends on a writer's certificate. */
   constructor(policy: AccessPolicy = STRICT_POLICY, rights?: RecordRights) {
     this.policy = policy;
     this.#rights = rights;
   }
 
   /**
-   * May the peer ask for this at all? A read is decided here; of a write, what its role forbids.
+   * Checks that the peer may send this request. Decides reads completely; for a write it checks
+   * only the role of the peer.
    *
    * @throws RegistryError `permission_denied`, `unauthenticated`.
    */
@@ -56,26 +57,29 @@ export class AccessControl {
     demand(answer, peer, `${operation.name}${this.#isForPin(peer, access) ? UNPINNED : ""}`);
   }
 
-  /** True where the role may, and only the missing pin is in the way. */
+  /** Reports whether the role is sufficient and only the missing pin prevents access. */
   #isForPin(peer: AuthenticatedPeer, access: AccessRule): boolean {
     return !peer.pinned && authorizeRole({ ...peer, pinned: true }, access) === "allowed" &&
       authorizeRole(peer, access, this.policy) !== "allowed";
   }
 
-  /** The record that a read names; `undefined` where it names none, or several. */
+  /** Returns the record that a read names; `undefined` if it names none or several. */
   #keyOf(operation: Operation, request: RequestView): KeyFacts | undefined {
     if (operation.key !== "agent_id" && operation.key !== "gateway_id") return undefined;
     const kind = operation.key === "agent_id" ? KIND_AGENT : KIND_GATEWAY;
     return { kind, id: request.bodyInto(this.#idRequest).id };
   }
 
-  /** May the peer register this record, with that domain, region, gateway? Throws as {@link admit}. */
+  /**
+   * Checks that the peer may register this record with its domain, region and gateway. Throws as
+   * {@link admit} does.
+   */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
     const { id, domain, gatewayId, region } = record;
     this.#checkWrite(peer, { kind, id, domain, gatewayId, region });
   }
 
-  /** May the peer change or remove the record of that id? Throws as {@link admit}. */
+  /** Checks that the peer may change or remove the record `id`. Throws as {@link admit} does. */
   checkOwner(peer: AuthenticatedPeer, kind: RecordKind, id: Uint8Array): void {
     this.#checkWrite(peer, { kind, id });
   }
@@ -94,7 +98,7 @@ export class AccessControl {
     );
   }
 
-  /** The code with which a renewal is refused; `undefined`: it is allowed. */
+  /** Returns the code with which a renewal is refused; `undefined` if it is allowed. */
   refuseRenewal(
     peer: AuthenticatedPeer,
     kind: number,
@@ -113,19 +117,19 @@ export class AccessControl {
     if (answer !== "allowed") return answer;
     const { store } = partition;
     const slot = store.find(KIND_AGENT, bytes, start, end);
-    // What is gone the gateway is told by the renewal itself.
+    // The renewal itself reports a missing agent to the gateway.
     if (slot === -1) return undefined;
     const agent = store.agentView(slot);
     if (!agent.gatewayIdEquals(peer.subjectId)) return "permission_denied";
-    // A gateway keeps agents alive, but not beyond what they could be by themselves.
+    // A gateway must not keep an agent alive for longer than the agent itself could renew.
     return this.#rights?.hasLapsed(agent.writer) === true ? "permission_denied" : undefined;
   }
 }
 
-/** What keeps somebody from writing a record, beside the session itself. */
+/** Reason, other than the session, for which a peer may not write a record. */
 type RecordFault = Exclude<ReturnType<typeof writeFault>, "session">;
 
-/** The field of a record that is in the way. */
+/** Record field that each fault refers to. */
 const FAULT_FIELDS: Readonly<Record<RecordFault, string>> = {
   owner: "id",
   region: "region",
@@ -133,7 +137,7 @@ const FAULT_FIELDS: Readonly<Record<RecordFault, string>> = {
   gateway: "gatewayId",
 };
 
-/** Why, and what would be allowed. */
+/** Returns the reason for a refusal and, for missing grants, how to obtain them. */
 function reasonOf(
   fault: RecordFault,
   { role, region, subjectId, grants }: AuthenticatedPeer,
@@ -155,7 +159,7 @@ function reasonOf(
   }
 }
 
-/** How a grant is come by. */
+/** Advice on how to obtain a missing grant. */
 const GRANT_ADVICE =
   "A controller grants it with a join token (crs identity join-token … <grant>) or an access token " +
   "(crs identity token mint --subject … <grant>)";

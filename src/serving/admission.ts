@@ -1,40 +1,41 @@
 /**
- * Admission: what every request passes before it is served. Is the operation known, does the node
- * take requests, has the caller some of its rate left, and is there room. Whether the caller may do
- * it is asked after that, of a write where its key is known (access_control.ts).
+ * Admission control, passed by every request before it is served. Checks that the operation is
+ * known, that the node accepts requests, that the caller is within its rate, and that there is
+ * capacity. Access rights are checked afterwards, for a write once its key is known
+ * (access_control.ts).
  *
- * Refusals come long before anything breaks: new registrations stop at the ceilings on records and
- * memory, renewals never do.
+ * Limits are set well below the point of failure: new registrations are refused at the ceilings on
+ * records and memory, renewals never are.
  */
 import { RegistryError } from "../base/errors.ts";
 import { REGIONS_INTERNED_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import { type Operation, operationOfId } from "../wire/operations.ts";
 import type { RequestStream } from "./request_stream.ts";
 
-/** What admission asks about the process; refreshed a few times a second. */
+/** Limits of the process. */
 export interface Ceilings {
   readonly recordsMax: number;
   readonly memoryBytesMax: number;
 }
 
-/** What is used of the ceilings. */
+/** Current usage, compared with the {@link Ceilings}; refreshed a few times a second. */
 export interface Usage {
   /** Live records, aliases included. */
   records(): number;
-  /** Bytes of the process that are resident, as last sampled. */
+  /** Resident bytes of the process, as last sampled. */
   memoryBytes(): number;
-  /** True where so many more records fit into the memory that is set aside for them. */
+  /** Reports whether `count` more records fit into the memory reserved for records. */
   room(count: number): boolean;
-  /** True where a record of the region may come: it has some already, or there are not too many regions. */
+  /** Reports whether the region already has records, or the limit on regions is not reached. */
   takesRegion(region: string): boolean;
 }
 
-/** The gate. One for all streams of a node. */
+/** Admission control of a node, shared by all its streams. */
 export class Admission {
   readonly #ceilings: Ceilings;
   readonly #usage: Usage;
   #draining = false;
-  /** Records that were admitted and are not logged yet. */
+  /** Number of records admitted and not logged yet. */
   #underWay = 0;
 
   constructor(ceilings: Ceilings, usage: Usage) {
@@ -42,13 +43,13 @@ export class Admission {
     this.#usage = usage;
   }
 
-  /** From now on every request is refused with `shutting_down`. */
+  /** Refuses every later request with `shutting_down`. */
   drain(): void {
     this.#draining = true;
   }
 
   /**
-   * The operation of a request that may go on.
+   * Admits a request and returns its operation.
    *
    * @throws RegistryError `unknown_operation`, `shutting_down`, `overloaded`.
    */
@@ -83,8 +84,8 @@ export class Admission {
   }
 
   /**
-   * Room for `count` records that are not there yet? Those admitted count until
-   * {@link newRecordsDone} is told, so that many at once cannot pass the ceiling together.
+   * Reserves capacity for `count` new records. The reservation is held until {@link newRecordsDone}
+   * releases it, so that concurrent registrations cannot exceed the ceiling together.
    *
    * @throws RegistryError `overloaded` at a ceiling.
    */
@@ -111,9 +112,9 @@ export class Admission {
   }
 
   /**
-   * Checks that a record that is not there yet may come to its region.
+   * Checks that a new record may be added to its region.
    *
-   * @throws RegistryError `overloaded` where the region would be one too many.
+   * @throws RegistryError `overloaded` if the region would exceed the limit on regions.
    */
   admitRegion(region: string): void {
     if (this.#usage.takesRegion(region)) return;
@@ -125,7 +126,7 @@ export class Admission {
     );
   }
 
-  /** Of the records admitted, `count` are logged by now, or never will be. */
+  /** Releases the reservation of `count` records that are logged, or never will be. */
   newRecordsDone(count: number): void {
     this.#underWay -= count;
   }

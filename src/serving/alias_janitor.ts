@@ -1,11 +1,11 @@
 /**
- * Puts aliases right that a crash, an expiry or a change of domain left behind: a pending one whose
- * agent registered is confirmed; one whose agent does not hold its claim is given up. Nobody waits
- * for it: resolving asks the agent's record in any case, and a claim on a held domain asks too. It
- * only gives memory back, so it goes round slowly, a few partitions a tick.
+ * Repairs aliases left behind by a crash, an expiry or a change of domain. Confirms a pending alias
+ * whose agent registered, and gives up an alias whose agent does not hold its claim. No request
+ * depends on it: resolving always checks the agent's record, and so does a claim on a held domain.
+ * It only reclaims memory and therefore runs slowly, a few partitions a tick.
  *
- * After a whole round that found every alias as it should be, it sleeps until an event of the stores
- * says that an alias was claimed or an agent dropped its claim.
+ * After a complete round without findings it sleeps until a store event reports that an alias was
+ * claimed or that an agent dropped its claim.
  */
 import { toRegistryError } from "../base/errors.ts";
 import {
@@ -23,18 +23,18 @@ import { type EventType, type Position, samePosition } from "../store/reply.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 
-/** What the janitor stands on. */
+/** Dependencies of an {@link AliasJanitor}. */
 export interface AliasJanitorOptions {
   readonly table: PartitionTable;
   readonly claims: DomainClaims;
-  /** How many aliases the node holds. */
+  /** Returns the number of aliases that the node holds. */
   readonly aliasCount: () => number;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
 
-/** An alias that is not as it should be. */
+/** Repair of one inconsistent alias. */
 interface Repair {
   readonly domain: string;
   readonly agentId: Uint8Array;
@@ -42,16 +42,18 @@ interface Repair {
   readonly confirm: boolean;
 }
 
-/** Goes round all partitions, each once in ALIAS_SWEEP_MS. */
+/** Visits every partition once in ALIAS_SWEEP_MS. */
 export class AliasJanitor {
   readonly #options: AliasJanitorOptions;
-  /** Pending claims without a register, as the last round found them. */
+  /** Pending claims without a register, as found by the last round. */
   readonly #suspects = new Map<string, Position>();
   #next = 0;
-  /** Partitions in a row, up to the last one, whose aliases are all as they should be. */
+  /**
+   * Number of consecutive partitions, up to the last one visited, without an inconsistent alias.
+   */
   #soundCount = 0;
   #isStarted = false;
-  /** Partitions that are to be looked at by now. */
+  /** Number of partitions that are due for a visit; may be fractional. */
   #owed = 0;
   #repairing = 0;
   #timer: Timer | undefined;
@@ -60,20 +62,20 @@ export class AliasJanitor {
     this.#options = options;
   }
 
-  /** Begins its rounds. */
+  /** Starts the rounds. */
   start(): void {
     this.#isStarted = true;
     this.#later();
   }
 
-  /** Hears of an event of a store; one that may leave an alias behind begins another round. */
+  /** Handles a store event; starts another round if the event may leave an alias behind. */
   heed(type: EventType): void {
     if (type !== "claimed" && type !== "claim_dropped") return;
     this.#soundCount = 0;
     this.#later();
   }
 
-  /** Ends its rounds; what it proposed is committed or not, as any other. */
+  /** Stops the rounds. Commands already proposed are committed or not, as any others. */
   stop(): void {
     this.#isStarted = false;
     this.#timer?.cancel();
@@ -85,14 +87,15 @@ export class AliasJanitor {
     this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
       this.#timer = undefined;
       const count = this.#options.table.partitioner.partitionCount;
-      // However few partitions there are, a round takes its time: a pending claim gets all of it.
+      // A round takes ALIAS_SWEEP_MS for any number of partitions, so that a pending claim has that
+      // time.
       this.#owed += count * GROUP_TICK_MS / ALIAS_SWEEP_MS;
       for (; this.#owed >= 1; this.#owed--) this.#sweepNext(count);
       if (this.#soundCount < count && this.#options.aliasCount() > 0) this.#later();
     });
   }
 
-  /** Looks at every alias once, now; resolves when what it found is repaired or was refused. */
+  /** Checks every alias once; resolves when each repair is done or was refused. */
   async sweepAll(): Promise<void> {
     for (const partition of this.#options.table) {
       const { repairs } = this.#find(partition);
@@ -115,8 +118,8 @@ export class AliasJanitor {
   }
 
   /**
-   * The aliases of a partition that want repair, at most ALIAS_REPAIRS_MAX, and whether each of its
-   * aliases was looked at and is as it should be.
+   * Returns the aliases of a partition that need repair, at most ALIAS_REPAIRS_MAX, and whether all
+   * its aliases were checked and are consistent.
    */
   #find(partition: Partition): { readonly repairs: Repair[]; readonly isSound: boolean } {
     const repairs: Repair[] = [];
@@ -141,7 +144,10 @@ export class AliasJanitor {
     return { repairs, isSound };
   }
 
-  /** A pending claim may belong to a register under way, so it is left alone for one round. */
+  /**
+   * Reports whether the previous round found the same pending claim. A pending claim may belong to
+   * a register in progress, so it is left alone for one round.
+   */
   #seenBefore(domain: string, claim: Position): boolean {
     const suspect = this.#suspects.get(domain);
     if (suspect !== undefined && samePosition(suspect, claim)) return true;
@@ -159,7 +165,7 @@ export class AliasJanitor {
       if (repair.confirm) await claims.confirm(domain, agentId, claim, deadlineMs);
       else await claims.giveUp(domain, agentId, claim, deadlineMs);
     } catch (error) {
-      // It is found again in the next round.
+      // The next round finds it again.
       logger.debug("An alias was not repaired", { code: toRegistryError(error).code });
     } finally {
       this.#repairing--;

@@ -1,9 +1,11 @@
 /**
- * From group 0 to the sessions and records: what is applied there ends sessions here, in the same turn,
- * and has the records looked at (`rights_enforcer.ts`). A lineage that was stopped counts as banned for
- * as long as a leaf of it could be shown.
+ * Applies bans and stopped lineages of group 0 to sessions and records. A change applied in group 0
+ * ends the affected sessions of this node in the same turn and has the affected records checked
+ * (`rights_enforcer.ts`). A stopped lineage counts as banned for as long as one of its leaves could
+ * be presented.
  *
- * Clock assumption: the wall clock decides when a ban has ended; one that is behind keeps it longer.
+ * Clock assumption: the wall clock decides when a ban has ended; a clock that is behind keeps the
+ * ban longer.
  */
 import { IDENTITY_CHECK_MS, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -19,7 +21,7 @@ const KINDS = new Map<number, BanKind>(
   Object.entries(BAN_KINDS).map(([kind, number]) => [number, kind as BanKind]),
 );
 
-/** Keeps a ban list what group 0 says. */
+/** Keeps a ban list in step with group 0. */
 export class BanFeed implements RevocationSink {
   readonly #bans: BanList;
   readonly #wall: WallClock;
@@ -43,7 +45,7 @@ export class BanFeed implements RevocationSink {
     this.#records = options.records;
   }
 
-  /** Begins to drop bans that have ended. */
+  /** Starts removing ended bans periodically. */
   start(): void {
     this.#timer = this.#scheduler.after(IDENTITY_CHECK_MS, () => {
       this.#bans.dropEnded(this.#wall.unixMs());
@@ -51,7 +53,7 @@ export class BanFeed implements RevocationSink {
     });
   }
 
-  /** Ends that. */
+  /** Stops removing ended bans. */
   stop(): void {
     this.#timer?.cancel();
   }
@@ -65,7 +67,7 @@ export class BanFeed implements RevocationSink {
     const found = KINDS.get(kind);
     if (found === undefined) return;
     this.#bans.unban(found, name);
-    // What was stopped for another reason stays so.
+    // A lineage that was stopped for another reason stays stopped.
     const lineage = found === "lineage" ? this.#state?.lineage(Number(name)) : undefined;
     if (lineage?.stopped !== undefined) this.#stop(lineage);
     this.#records.suspectOf({ kind, name });
@@ -105,7 +107,7 @@ export class BanFeed implements RevocationSink {
     try {
       this.#bans.ban(ban);
     } catch (error) {
-      // Apply must go on; the log tells what is not enforced here.
+      // Apply must go on; the log says which ban is not enforced on this node.
       this.#logger.error("A ban cannot be enforced", { kind: ban.kind, name: ban.name, error });
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The names of bans: checked and brought to the one spelling that sessions, certificates and tokens are
- * compared by, so that no ban is taken that could never match.
+ * Validation and normalization of ban names. A name is brought to the spelling with which sessions,
+ * certificates and tokens are compared, so that no ban is accepted that could never match.
  */
 import { RegistryError } from "../base/errors.ts";
 import { isUuidText } from "../base/uuid.ts";
@@ -9,16 +9,17 @@ import type { IdentityState } from "../system/identity_state.ts";
 import type { BanKind } from "../../identity/trust/ban_list.ts";
 import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
 
-/** What a ban names. */
+/** Kind and name of a ban's target. */
 export interface BanName {
   readonly kind: BanKind;
   readonly name: string;
 }
 
 /**
- * The name as it is kept: a SPIFFE id or a token's UUID in lower case, a lineage in decimal.
+ * Returns the stored spelling of a name: a SPIFFE id or a token's UUID in lower case, a lineage in
+ * decimal.
  *
- * @param trustDomain that of the node; absent: it has none of its own, and any is taken.
+ * @param trustDomain trust domain of the node; absent: the node has none, and any is accepted.
  * @throws RegistryError `invalid_argument`.
  */
 export function canonicalBanName({ kind, name }: BanName, trustDomain?: string): string {
@@ -39,7 +40,7 @@ export function canonicalBanName({ kind, name }: BanName, trustDomain?: string):
   }
 }
 
-/** True where group 0 knows something of that name: a certificate, or a token with grants. */
+/** Reports whether group 0 knows a certificate, or a token with grants, of that name. */
 export function isKnownName({ kind, name }: BanName, state: IdentityState): boolean {
   switch (kind) {
     case "subject":
@@ -52,14 +53,17 @@ export function isKnownName({ kind, name }: BanName, state: IdentityState): bool
   }
 }
 
-/** The name of a ban that is to be lifted: one that was kept as it is written, or the canonical one. */
+/**
+ * Returns the stored name of a ban to be lifted: the name as given if a ban with it is stored,
+ * otherwise the canonical name.
+ */
 export function keptBanName(ban: BanName, state: IdentityState): string {
-  // Names that no session can have were taken once, and are to be lifted like others.
+  // Earlier versions accepted names that no session can have; those bans must be liftable too.
   const isKept = state.banOf(BAN_KINDS[ban.kind], ban.name, 0) !== undefined;
   return isKept ? ban.name : canonicalBanName(ban);
 }
 
-/** What the audit log says of a ban. */
+/** Returns the description of a ban for the audit log. */
 export function banDetail(
   { kind, reason, untilMs, lifted }: {
     readonly kind: BanKind;

@@ -1,16 +1,17 @@
-/** A session as admission sees it: who calls, and how much of its rate is left. */
+/** The caller of a session, as admission sees it: its identity and its rate limit. */
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { TokenBucket } from "../base/token_bucket.ts";
 
-/** One session's caller. */
+/** Caller of one session. */
 export interface Caller {
   readonly sessionId: number;
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
   /**
-   * Takes up a token for the session, in place of the one before. Absent where nothing was proven.
+   * Uses a token for the session, replacing the previous one. Absent for an unauthenticated
+   * session.
    *
-   * @returns Unix ms at which the session ends with it.
+   * @returns Unix ms at which the token, and with it the session, ends.
    * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied`.
    */
   readonly useToken?: (token: string) => number;

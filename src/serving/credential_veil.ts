@@ -1,8 +1,8 @@
 /**
- * What of a record a caller is not shown: its credential hash, unless the access rules say that it
- * may see it. Stored forms are embedded in replies as they are, so a record with a hash is copied and
- * the hash taken out of the copy: its pointer becomes null and its bytes zero. Readers pass over the
- * room that is left. Nothing is copied for a record without a hash, nor for who may see all.
+ * Redaction of credential hashes in replies, for callers to whom the access rules do not show them.
+ * Stored forms are embedded in replies unchanged, so a record with a hash is copied and the hash
+ * removed from the copy: its pointer becomes null and its bytes zero. Readers skip the unused space
+ * that remains. Records without a hash, and callers who may see all hashes, cost no copy.
  */
 import { agentCodec, type AgentView, gatewayCodec } from "../../schemas/gen/record.ts";
 import type { GatewayView } from "../../schemas/gen/record.ts";
@@ -19,7 +19,7 @@ import {
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";
 import type { StoredSpan } from "../store/reply.ts";
 
-/** Covers credential hashes. One for all streams of a node. */
+/** Redacts credential hashes. One instance serves all streams of a node. */
 export class CredentialVeil {
   readonly #policy: AccessPolicy;
   readonly #agent = agentCodec.newView();
@@ -31,7 +31,7 @@ export class CredentialVeil {
     this.#policy = policy;
   }
 
-  /** The stored form as `peer` may see it: the span itself, or a copy without its hash. */
+  /** Returns the stored form as `peer` may see it: the span itself, or a copy without its hash. */
   cover(peer: AuthenticatedPeer, kind: RecordKind, span: StoredSpan): ByteSource {
     if (seesAllCredentialHashes(peer, this.#policy)) return span;
     const { view, bytes, start, end } = span;
@@ -55,8 +55,9 @@ export class CredentialVeil {
   }
 
   /**
-   * A copy in the current chunk, which its owner may keep: a full chunk is left to its copies, and
-   * no byte of a chunk is given out twice. An array of its own for each would cost a microsecond.
+   * Copies a span into the current chunk. The receiver may keep the copy: a full chunk is left to
+   * its copies, and no byte of a chunk is handed out twice. A separate array per copy would cost a
+   * microsecond.
    */
   #copyOf({ bytes, start, end }: StoredSpan): ByteSpan {
     const length = end - start;
@@ -70,7 +71,10 @@ export class CredentialVeil {
     return copy;
   }
 
-  /** Spares the facts of a record to those who have none of their own: most readers are proxies. */
+  /**
+   * Reports whether the role can own records. Avoids the facts lookup for proxies, most of the
+   * readers.
+   */
   #mayOwn({ role }: AuthenticatedPeer): boolean {
     return role === "agent" || role === "gateway";
   }
@@ -81,7 +85,7 @@ function factsOf(kind: RecordKind, record: AgentView | GatewayView): KeyFacts {
   return "gatewayId" in record ? { kind, id, gatewayId: record.gatewayId } : { kind, id };
 }
 
-/** `Extra.credentialHash` is the first of its pointers (schemas/record.capnp). */
+/** Index of the pointer `Extra.credentialHash`, the first one (schemas/record.capnp). */
 const CREDENTIAL_HASH_POINTER = 0;
-/** Some 200 records. */
+/** Room for about 200 records. */
 const CHUNK_BYTES = 64 * 1024;

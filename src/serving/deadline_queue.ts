@@ -1,33 +1,33 @@
 /**
- * Items in the order of their deadlines: a binary heap that knows where each item stands, so that a
- * deadline can be moved. Items are numbers `[0, count)`, each in the queue at most once. Setting and
- * taking cost O(log n), looking at the earliest O(1); nothing is allocated after the constructor.
+ * Priority queue of items by deadline: a binary heap that tracks the place of each item, so that a
+ * deadline can be changed. Items are numbers `[0, count)`, each in the queue at most once. Setting
+ * and taking cost O(log n), reading the earliest O(1); nothing is allocated after the constructor.
  */
 
 const ABSENT = -1;
 
-/** A queue of items by deadline. */
+/** Queue of items ordered by deadline. */
 export class DeadlineQueue {
   readonly #deadlines: Float64Array;
-  /** Items, the parent of place `p` at `(p - 1) >> 1`. */
+  /** Items in heap order; the parent of place `p` is at `(p - 1) >> 1`. */
   readonly #heap: Int32Array;
-  /** By item: its place in the heap. */
+  /** Place in the heap, by item. */
   readonly #places: Int32Array;
   #size = 0;
 
-  /** @param count how many items there are. */
+  /** @param count number of items. */
   constructor(count: number) {
     this.#deadlines = new Float64Array(count);
     this.#heap = new Int32Array(count);
     this.#places = new Int32Array(count).fill(ABSENT);
   }
 
-  /** The earliest deadline; Infinity: the queue is empty. */
+  /** The earliest deadline; Infinity if the queue is empty. */
   get nextMs(): number {
     return this.#size === 0 ? Infinity : this.#deadlines[this.#heap[0]!]!;
   }
 
-  /** Adds an item, or moves it. An item with deadline Infinity leaves. */
+  /** Adds an item, or changes its deadline. The deadline Infinity removes the item. */
   set(item: number, deadlineMs: number): void {
     if (deadlineMs === Infinity) return this.#remove(item);
     let place = this.#places[item]!;
@@ -37,7 +37,7 @@ export class DeadlineQueue {
     this.#settle(place);
   }
 
-  /** Takes out the earliest item whose deadline is at or before `nowMs`; undefined: there is none. */
+  /** Removes and returns the earliest item due at or before `nowMs`; undefined if there is none. */
   takeDue(nowMs: number): number | undefined {
     if (this.nextMs > nowMs) return undefined;
     const item = this.#heap[0]!;
@@ -55,7 +55,7 @@ export class DeadlineQueue {
     this.#settle(place);
   }
 
-  /** Moves the item of a place, whose deadline is new there, up or down to where it belongs. */
+  /** Restores the heap order after the deadline at place `from` changed. */
   #settle(from: number): void {
     const heap = this.#heap;
     const item = heap[from]!;
@@ -76,7 +76,7 @@ export class DeadlineQueue {
     this.#place(item, place);
   }
 
-  /** The place of the child with the earlier deadline; at or above the size: there is none. */
+  /** Returns the place of the child with the earlier deadline; a place >= the size means none. */
   #earlierChild(place: number): number {
     const left = 2 * place + 1;
     const right = left + 1;

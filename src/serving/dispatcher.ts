@@ -1,7 +1,7 @@
 /**
- * From a request to its answer: admission, the path that serves it, the reply, the count. Reads are
- * answered in the turn of their chunk, unless a group has to be asked for permission first; writes
- * are answered when their group has.
+ * Dispatches a request to the path that serves it: admission, path, reply, metrics. Reads are
+ * answered in the turn of their chunk unless a group must first grant permission to read; writes
+ * are answered once their group has answered.
  */
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
@@ -22,7 +22,7 @@ import type { RequestHandler, RequestStream } from "./request_stream.ts";
 import type { WriteReply } from "./write_context.ts";
 import type { WritePath } from "./write_path.ts";
 
-/** Everything a dispatcher hands requests to. */
+/** Components of a {@link Dispatcher}. */
 export interface DispatcherParts {
   readonly admission: Admission;
   readonly access: AccessControl;
@@ -37,14 +37,14 @@ export interface DispatcherParts {
   readonly requestTimeoutMsDefault: number;
 }
 
-/** Operations that are worked in turns: each reads records of every partition. */
+/** Operations served in turns, because each reads records of every partition. */
 const LISTS: ReadonlySet<number> = new Set([
   OPERATIONS.resolveGateways.id,
   OPERATIONS.listAgentsByRegion.id,
   OPERATIONS.listGatewaysByRegion.id,
 ]);
 
-/** Serves the requests of all streams. */
+/** Request handler of all streams. */
 export class Dispatcher implements RequestHandler {
   readonly #parts: DispatcherParts;
 
@@ -79,7 +79,7 @@ export class Dispatcher implements RequestHandler {
     else this.#readLater(answer, operation, request, stream, arrivedMs);
   }
 
-  /** Appends the answer of a read, or returns what it waits for. */
+  /** Appends the answer of a read, or returns the barrier that it waits for. */
   #answerRead(operation: Operation, request: RequestView, stream: RequestStream): ReadAnswer {
     const { reads, lists, node } = this.#parts;
     const out = stream.writer;
@@ -102,7 +102,9 @@ export class Dispatcher implements RequestHandler {
     }
   }
 
-  /** Lists take turns with those of other sessions, and are answered in one of them. */
+  /**
+   * Queues a list; lists share turns with those of other sessions and are answered in one of them.
+   */
   #list(
     operation: Operation,
     request: RequestView,
@@ -160,7 +162,7 @@ export class Dispatcher implements RequestHandler {
     }
   }
 
-  /** Writes, and what asks the system group: answered when that has answered. */
+  /** Serves writes and operations of the system group, which are answered asynchronously. */
   #later(
     path: WritePath | IdentityPath,
     operation: Operation,
@@ -194,7 +196,7 @@ export class Dispatcher implements RequestHandler {
     try {
       replies.success(stream.writer, operation.reply, reply.body);
     } catch (error) {
-      // A refusal would say that nothing was done.
+      // The write is done: a refusal would claim that it is not.
       return stream.drop(operation.id, toRegistryError(error).code, arrivedMs);
     }
     stream.answered(operation.id, "ok", arrivedMs);
@@ -217,7 +219,7 @@ function readDeadline(): RegistryError {
   return new RegistryError("deadline_exceeded", "No permission to read came in time");
 }
 
-/** The same request over bytes of its own, for after its chunk is gone. */
+/** Copies a request into bytes of its own, so that it outlives its chunk. */
 function ownRequest(request: RequestView): RequestView {
   const bytes = request.$bytes.slice(request.$start, request.$end);
   return requestCodec.newView().wrap(new DataView(bytes.buffer), bytes, 0, bytes.length);

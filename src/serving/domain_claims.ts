@@ -1,14 +1,15 @@
 /**
- * How an agent comes to hold a domain, when agent and domain live in different groups.
+ * Claims of agents on domains, where agent and domain live in different groups.
  *
- * Three logged commands, each safe to be the last one before a crash:
- * 1. *claim* in the domain's group: a pending alias with a claim that no other has;
+ * A claim takes three logged commands; a crash after any of them is safe:
+ * 1. *claim* in the domain's group: a pending alias with a unique claim;
  * 2. *register* in the agent's group, with that claim (the write path);
  * 3. *confirm* in the domain's group.
  * A domain resolves when the agent's live record holds the alias' claim, pending or not. Before an
- * alias is taken from an agent, a *revoke* is logged in that agent's group: it either finds the
- * claim held, and nothing happens, or makes sure that it never will be. So two live agents never
- * hold one domain, whatever crashes and whatever is delayed. Clients never renew aliases.
+ * alias is taken from an agent, a *revoke* is logged in that agent's group: if the claim is held
+ * the revoke has no effect, otherwise it ensures that the claim never will be held. Therefore two
+ * live agents never hold one domain, whichever process crashes and whichever message is delayed.
+ * Clients never renew aliases.
  */
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -22,14 +23,14 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 import { notReplica } from "./read_path.ts";
 
-/** A claim that its agent may register with. */
+/** Claim that its agent may register with. */
 export interface HeldClaim {
   readonly claim: Position;
-  /** False once the alias is confirmed: nothing is left to do after the register. */
+  /** False once the alias is confirmed: the register needs no step after it. */
   readonly pending: boolean;
 }
 
-/** An alias as it stands. */
+/** Current state of an alias. */
 interface FoundAlias {
   readonly agentId: Uint8Array;
   readonly claim: Position;
@@ -47,11 +48,12 @@ export class DomainClaims {
   }
 
   /**
-   * A claim of `agentId` on `domain` (canonical): the one it has, or a new one.
+   * Obtains a claim of `agentId` on `domain` (canonical): its existing claim, or a new one.
    *
-   * @param yields true for who lost a claim to another a moment ago: it does not take that one's
-   * pending claim in turn, or both might lose theirs for ever.
-   * @throws RegistryError `domain_taken` when a live agent holds it; `overloaded` where it yields.
+   * @param yields true for an agent that just lost its claim to another one: it does not take over
+   * that agent's pending claim in turn, as otherwise both could lose theirs forever.
+   * @throws RegistryError `domain_taken` if a live agent holds it; `overloaded` if this agent
+   * yields.
    */
   async hold(
     domain: string,
@@ -85,7 +87,7 @@ export class DomainClaims {
           outcome.message,
         );
       }
-      // Somebody else was faster: ask that agent's group in turn.
+      // Another agent claimed it first: revoke that claim in its agent's group.
       const holder = { agentId: outcome.holder, claim: outcome.claim, pending: true };
       await this.#revoke(domain, holder, writer, deadlineMs);
       replaces = holder.claim;
@@ -93,7 +95,7 @@ export class DomainClaims {
     throw claimedByOthers(domain);
   }
 
-  /** Makes the alias final, after the agent's group logged the register with its claim. */
+  /** Confirms the alias, after the agent's group logged the register with its claim. */
   async confirm(
     domain: string,
     agentId: Uint8Array,
@@ -106,8 +108,9 @@ export class DomainClaims {
   }
 
   /**
-   * Gives an alias up if its agent does not hold it: the revocation first, then the release. True
-   * when the alias is gone.
+   * Gives up an alias unless its agent holds it: logs the revocation, then the release.
+   *
+   * @returns true if the alias is gone.
    */
   async giveUp(
     domain: string,
@@ -126,8 +129,9 @@ export class DomainClaims {
   }
 
   /**
-   * Frees a domain from a claim whose revocation is logged. True when the alias is gone; false when
-   * the domain has another claim by now.
+   * Frees a domain from a claim whose revocation is logged.
+   *
+   * @returns true if the alias is gone; false if the domain has another claim by now.
    */
   async release(domain: string, claim: Position, deadlineMs: number): Promise<boolean> {
     const home = this.#homeOf(domain);
@@ -136,13 +140,16 @@ export class DomainClaims {
     return outcome.code === "ok";
   }
 
-  /** True where the domain (canonical) has an alias for that agent, pending or not. */
+  /** Reports whether the domain (canonical) has an alias for that agent, pending or not. */
   isClaimedBy(domain: string, agentId: Uint8Array): boolean {
     const found = this.#find(this.#homeOf(domain), domain);
     return found !== undefined && bytesEqual(found.agentId, agentId);
   }
 
-  /** True when the agent's live record holds the claim, as far as it can be told without asking. */
+  /**
+   * Reports whether the agent's live record holds the claim; `undefined` if this node cannot tell
+   * without asking the agent's group.
+   */
   holds(agentId: Uint8Array, claim: Position): boolean | undefined {
     const home = this.#table.of(KIND_AGENT, agentId);
     if (home?.group.readPoint(0) === undefined) return undefined;
@@ -152,7 +159,7 @@ export class DomainClaims {
     return agent.claimIndex === claim.index && agent.claimGeneration === claim.generation;
   }
 
-  /** Logs the *no* in the agent's group, so that nobody can register with this claim any more. */
+  /** Logs the revocation in the agent's group, after which no register with this claim succeeds. */
   async #revoke(
     domain: string,
     alias: FoundAlias,
@@ -160,7 +167,7 @@ export class DomainClaims {
     deadlineMs: number,
   ): Promise<void> {
     const { agentId, claim } = alias;
-    // Spares the log where the answer is plain; the command decides in all other cases.
+    // Avoids a log entry where the claim is known to be held; the command decides all other cases.
     if (this.holds(agentId, claim) === true) throw domainTaken(domain, agentId);
     const home = this.#table.of(KIND_AGENT, agentId);
     if (home === undefined) throw notReplica();
@@ -190,7 +197,7 @@ export class DomainClaims {
 }
 
 function claimedByOthers(domain: string): RegistryError {
-  return new RegistryError("overloaded", `Others claim the domain ${domain} at the same time`, {
+  return new RegistryError("overloaded", `Concurrent claims on the domain ${domain}: try again`, {
     retryAfterMs: 100,
   });
 }

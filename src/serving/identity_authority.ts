@@ -1,7 +1,7 @@
 /**
- * The keys by which a node issues: those of its region's authority folder, as far as group 0 says that
- * they sign now. It publishes what others must know before: intermediates in the trust bundle, token
- * keys in their plan.
+ * Keys with which a node issues certificates and tokens: those of its region's authority folder
+ * that group 0 currently allows to sign. Publishes in advance what peers must know: intermediates
+ * in the trust bundle, token keys in the key plan.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { WallClock } from "../base/world.ts";
@@ -37,20 +37,20 @@ import {
 import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
 import type { TrustStore } from "../../identity/trust/trust_store.ts";
 
-/** The document to be put next, and why. */
+/** Document to be published next, and the reason. */
 export interface DueDocument {
   readonly bytes: Uint8Array;
   readonly detail: string;
 }
 
-/** A region's authority in use. */
+/** Authority of a region, in use by a node. */
 export class IdentityAuthority {
   readonly #folder: string;
   readonly #wall: WallClock;
   #held: RegionAuthority;
-  /** The newest bundle of group 0, also where it has ended. */
+  /** Newest bundle of group 0, even if it has ended. */
   #known: BundlePublication | undefined;
-  /** The newest bundle that was valid when it was read. */
+  /** Newest bundle that was valid when it was read. */
   #believed: OpenBundle | undefined;
 
   private constructor(folder: string, wall: WallClock, held: RegionAuthority) {
@@ -59,7 +59,7 @@ export class IdentityAuthority {
     this.#held = held;
   }
 
-  /** Reads the folder. @throws RegistryError `invalid_configuration`. */
+  /** Opens the authority folder. @throws RegistryError `invalid_configuration`. */
   static async open(folder: string, wall: WallClock): Promise<IdentityAuthority> {
     return new IdentityAuthority(folder, wall, await openAuthorityFolder(folder));
   }
@@ -72,12 +72,12 @@ export class IdentityAuthority {
     return this.#held.region;
   }
 
-  /** The region's intermediates, those that sign no more among them. */
+  /** Intermediates of the region, including those that no longer sign. */
   get held(): readonly CertificateAuthority[] {
     return this.#held.intermediates;
   }
 
-  /** The issuer's name in tokens. */
+  /** Name of the issuer in tokens. */
   get issuer(): string {
     return `spiffe://${this.#held.trustDomain}`;
   }
@@ -86,16 +86,20 @@ export class IdentityAuthority {
     return this.#held.administrators;
   }
 
-  /** PEM files of keys may have been added since. @throws RegistryError `invalid_configuration`. */
+  /**
+   * Reads the folder again, as PEM files of keys may have been added.
+   *
+   * @throws RegistryError `invalid_configuration`.
+   */
   async reload(): Promise<void> {
     this.#held = await openAuthorityFolder(this.#folder);
   }
 
   /**
-   * Takes the bundle of group 0 as it is now; nobody is believed before. One that has ended, as after
-   * a long downtime, makes nobody believed: it is what {@link dueBundle} continues from.
+   * Adopts the current bundle of group 0; no peer is trusted before. A bundle that has ended, for
+   * example after a long downtime, makes no peer trusted; {@link dueBundle} continues from it.
    *
-   * @throws RegistryError `invalid_configuration` where the clock is behind the bundle, `corrupt`.
+   * @throws RegistryError `invalid_configuration` if the clock is behind the bundle, `corrupt`.
    */
   async learn(state: IdentityState): Promise<void> {
     const document = state.document(DOCUMENTS.trustBundle);
@@ -125,8 +129,8 @@ export class IdentityAuthority {
   /**
    * Checks that the folder can sign what a node needs now.
    *
-   * @throws RegistryError `invalid_configuration`, naming every part that only the root can make anew,
-   * or the clock where that is behind the certificates.
+   * @throws RegistryError `invalid_configuration`, naming every part that only the root can renew,
+   * or the clock if it is behind the certificates.
    */
   checkSigners(): void {
     const nowMs = this.#wall.unixMs();
@@ -156,13 +160,17 @@ export class IdentityAuthority {
     );
   }
 
-  /** By what peers are believed. */
+  /**
+   * Trust store that peers are verified with.
+   *
+   * @throws RegistryError `unauthenticated` before a bundle is trusted.
+   */
   get trust(): TrustStore {
     if (this.#believed !== undefined) return this.#believed.trust;
     throw new RegistryError("unauthenticated", "No trust bundle is believed here yet");
   }
 
-  /** The bundle to be put, if one is due. */
+  /** Returns the trust bundle to be published, if one is due. */
   async dueBundle(server: TrustedServer): Promise<DueDocument | undefined> {
     const nowMs = this.#wall.unixMs();
     if (nowMs >= bundleSignerCertificate(this.#held).notAfterMs) this.checkSigners();
@@ -176,7 +184,7 @@ export class IdentityAuthority {
     return { bytes: publicationToBytes(next), detail: `sequence ${next.bundle.sequence}` };
   }
 
-  /** The plan of token keys to be put, if a key of the folder is not in it. */
+  /** Returns the token key plan to be published, if a key of the folder is not in it. */
   duePlan(plan: readonly PlannedKey[]): DueDocument | undefined {
     const newest = this.#held.tokenKeys.at(-1);
     if (newest === undefined || plan.some(({ keyId }) => keyId === newest.keyId)) return undefined;
@@ -184,7 +192,11 @@ export class IdentityAuthority {
     return { bytes: planToBytes(next), detail: `key ${newest.keyId}` };
   }
 
-  /** The intermediate that signs at a time. @throws RegistryError `invalid_configuration`. */
+  /**
+   * Returns the intermediate that signs at `nowMs`.
+   *
+   * @throws RegistryError `invalid_configuration`.
+   */
   signer(nowMs: number): HeldIntermediate {
     const held = heldIntermediates(this.#held, this.#known, nowMs);
     const { signer } = intermediateSteps(held, nowMs);
@@ -197,7 +209,7 @@ export class IdentityAuthority {
     );
   }
 
-  /** What the root should sign anew: half of the life of what is there is over. */
+  /** Returns the parts that the root should sign again: those past half of their lifetime. */
   dueOfRoot(nowMs: number): readonly RotatedPart[] {
     const held = heldIntermediates(this.#held, this.#known, nowMs);
     const { notBeforeMs, notAfterMs } = bundleSignerCertificate(this.#held);
@@ -207,12 +219,12 @@ export class IdentityAuthority {
     ];
   }
 
-  /** Makes a leaf. @returns the chain, the leaf first. @throws RegistryError */
+  /** Issues a leaf certificate. @returns the chain, leaf first. @throws RegistryError */
   async issue(leaf: DecidedLeaf): Promise<readonly Uint8Array[]> {
     return await issueByKeyId(this.#held, leaf);
   }
 
-  /** The token key that signs at a time. @throws RegistryError `invalid_configuration`. */
+  /** Returns the token key that signs at `nowMs`. @throws RegistryError `invalid_configuration`. */
   tokenSigner(plan: readonly PlannedKey[], nowMs: number): TokenSigningKey {
     const planned = signingKeyAt(plan, nowMs);
     const held = this.#held.tokenKeys.find(({ keyId }) => keyId === planned?.keyId);

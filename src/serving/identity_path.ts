@@ -1,4 +1,4 @@
-/** Operations on identities, between the wire and the service. */
+/** Request path of operations on identities: decodes a request and calls the identity service. */
 import {
   auditRequestCodec,
   banRequestCodec,
@@ -22,7 +22,7 @@ import type { BanKind } from "../../identity/trust/ban_list.ts";
 import type { IdentityService } from "./identity_service.ts";
 import type { WriteContext, WriteReply } from "./write_context.ts";
 
-/** Serves operations on identities. One for all streams of a node. */
+/** Serves operations on identities. One instance serves all streams of a node. */
 export class IdentityPath {
   readonly #service: IdentityService;
 
@@ -31,9 +31,9 @@ export class IdentityPath {
   }
 
   /**
-   * Serves one. All that is needed of the request is taken from its bytes before the first wait.
+   * Serves one operation. Reads all it needs from the bytes of the request before the first await.
    *
-   * @throws RegistryError why it was refused.
+   * @throws RegistryError with the reason of a refusal.
    */
   async serve(
     operation: Operation,
@@ -161,7 +161,7 @@ function useTokenOf({ useToken }: WriteContext): NonNullable<WriteContext["useTo
   if (useToken !== undefined) return useToken;
   throw new RegistryError(
     "permission_denied",
-    "This session has proven nothing a token could add to",
+    "This session is not authenticated, so it cannot use a token",
   );
 }
 

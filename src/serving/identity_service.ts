@@ -1,9 +1,10 @@
 /**
- * Identities as this node serves them: decisions on what group 0 holds (`identity/enrolment/enrolment.ts`), each
- * committed as a conditional change before its certificate is made from the committed record; what
- * came in between makes it decide anew, a bounded number of times.
+ * Identity service of a node: enrolment, renewal, tokens, bans and documents. It decides on the
+ * state of group 0 (`identity/enrolment/enrolment.ts`) and commits each decision as a conditional
+ * change before it makes the certificate from the committed record. If another change was committed
+ * in between, it decides again, a bounded number of times.
  *
- * What is granted is audited by the very command that grants it; what is refused is not, but counted.
+ * A grant is audited by the command that grants it; a refusal is not audited but counted.
  */
 import { createHash } from "node:crypto";
 import { defined } from "../base/assert.ts";
@@ -56,7 +57,7 @@ import type { IdentityAuthority } from "./identity_authority.ts";
 import { nodeSubjectId } from "./node_subject.ts";
 import type { Refusals } from "./refusals.ts";
 
-/** What the service stands on. */
+/** Dependencies of an {@link IdentityService}. */
 export interface IdentityServiceParts {
   readonly group: Group<SystemReply>;
   readonly store: SystemStore;
@@ -69,19 +70,19 @@ export interface IdentityServiceParts {
   readonly logger: Logger;
 }
 
-/** A certificate that was issued, the leaf first, and the trust bundle ("": there is none). */
+/** Issued certificate chain, leaf first, and the trust bundle ("" if there is none). */
 export interface Issued {
   readonly chain: readonly Uint8Array[];
   readonly bundle: string;
 }
 
-/** A command for group 0, made for a header. */
+/** Encoder of a command for group 0, given its header. */
 type Command = (header: CommandHeader) => Uint8Array;
 
-/** Group 0 is asked whether it may be read within this, ms. */
+/** Timeout of a read barrier or a background proposal of group 0, ms. */
 const READ_MS = 3_000;
 
-/** Serves identities on what group 0 holds. */
+/** Serves identities from the state of group 0. */
 export class IdentityService {
   readonly #parts: IdentityServiceParts;
   #authority: IdentityAuthority | undefined;
@@ -91,17 +92,17 @@ export class IdentityService {
     this.#parts = parts;
   }
 
-  /** Group 0's identities as they are applied here. */
+  /** Identities of group 0, as applied on this node. */
   get state(): IdentityState {
     return this.#parts.store.identities;
   }
 
-  /** From now on certificates and tokens are made by these keys. */
+  /** Sets the authority that makes certificates and tokens from now on. */
   useAuthority(authority: IdentityAuthority): void {
     this.#authority = authority;
   }
 
-  /** A one-time token for whoever is to become `subject`. @throws RegistryError */
+  /** Creates a one-time join token for the future holder of `subject`. @throws RegistryError */
   async createJoinToken(
     order: { readonly subject: string; readonly grants: Grants },
     writer: number,
@@ -129,7 +130,8 @@ export class IdentityService {
   }
 
   /**
-   * The first certificate of a subject, for a join token, or, without one, for an administrator's key.
+   * Issues the first certificate of a subject for a join token or, without one, for the key of an
+   * administrator.
    *
    * @throws RegistryError `unauthenticated`, `invalid_argument`, and those of a commit.
    */
@@ -150,7 +152,8 @@ export class IdentityService {
         one.subject === subject && bytesEqual(one.publicKey, publicKey)
       );
       if (!known) throw this.#refuse("unknown_key", subject);
-      // The request alone could be played again by whoever saw it, for as long as the key stands.
+      // Without a fresh proof an observer could replay the request for as long as the key is
+      // listed.
       const nowMs = this.#parts.wall.unixMs();
       const content = { ...proven, purpose: "administrator" } as const;
       const isFresh = isRenewalProven(content, proven.proof, { publicKey, nowMs });
@@ -178,7 +181,7 @@ export class IdentityService {
     );
   }
 
-  /** The next certificate of a key that stands in this node's files. @throws RegistryError */
+  /** Issues the next certificate for a key listed in this node's files. @throws RegistryError */
   async enrolStanding(
     { subject, publicKey, detail }: { subject: string; publicKey: Uint8Array; detail: string },
     deadlineMs: number,
@@ -200,7 +203,7 @@ export class IdentityService {
   }
 
   /**
-   * The next certificate of whoever holds the current one.
+   * Issues the next certificate to the holder of the current one.
    *
    * @throws RegistryError `unauthenticated`, and those of a commit.
    */
@@ -249,7 +252,7 @@ export class IdentityService {
     );
   }
 
-  /** Notes the first use of a certificate, after which the one before it is old. Never rejects. */
+  /** Records the first use of a certificate, which supersedes the previous one. Never rejects. */
   async noteUse({ lineage: number, publicKey, notAfterMs }: ProvenIdentity): Promise<void> {
     const lineage = this.state.lineage(number);
     if (lineage === undefined || lineage.latestUsed) return;
@@ -260,14 +263,15 @@ export class IdentityService {
     try {
       await this.#propose((header) => encodeEnrolment(header, change), 0, this.#soon());
     } catch (error) {
-      // Somebody else noted it, or the next session will.
+      // Another node recorded it, or the next session will.
       this.#parts.logger.debug("The first use of a certificate was not noted", { error });
     }
   }
 
   /**
-   * A token for the certificate that the peer's session was proven by, with what that grants: what
-   * a token adds to a session goes into no further token, or it would outlive its ban.
+   * Mints a token bound to the certificate of the peer's session, with the grants of the
+   * certificate. Grants that a token added to the session are left out, as otherwise they would
+   * outlive that token's ban.
    *
    * @throws RegistryError
    */
@@ -275,7 +279,7 @@ export class IdentityService {
     if (peer.leafHash.length === 0) {
       throw new RegistryError(
         "permission_denied",
-        "A token is bound to a certificate: there is none",
+        "A token is bound to a certificate, and this session has none",
       );
     }
     const { subject, leafHash, expiresAtMs } = peer;
@@ -283,7 +287,11 @@ export class IdentityService {
     return await this.#mint({ subject, leafHash, grants, audience, lifeMs }, expiresAtMs);
   }
 
-  /** As {@link mint}, for a session that begins; its longest life. @throws RegistryError */
+  /**
+   * Mints a token as {@link mint} does, for a new session, with the longest lifetime.
+   *
+   * @throws RegistryError
+   */
   async mintForSession(
     { subject, leafHash, grants }: ProvenIdentity,
     audience: string,
@@ -294,9 +302,9 @@ export class IdentityService {
   }
 
   /**
-   * A token for somebody's latest certificate, with what a controller grants it; audited.
+   * Issues a token for a subject's latest certificate, with grants given by a controller; audited.
    *
-   * @throws RegistryError `not_found` where the subject has no certificate, and those of a commit.
+   * @throws RegistryError `not_found` if the subject has no certificate, and those of a commit.
    */
   async issueToken(
     { subject, grants, ...order }: {
@@ -311,10 +319,10 @@ export class IdentityService {
     await this.current();
     const lineage = this.state.lineageOf(subject);
     if (lineage === undefined) {
-      throw new RegistryError("not_found", `${subject} has no certificate that counts`);
+      throw new RegistryError("not_found", `${subject} has no valid certificate`);
     }
     const { latest } = lineage;
-    // A leaf is made from its record again and again the same.
+    // A leaf made again from its record has the same bytes.
     const [leaf] = await this.#must().issue(leafOf(lineage, latest));
     const hash = createHash("sha256").update(defined(leaf, "A chain has a leaf")).digest();
     const leafHash = new Uint8Array(hash);
@@ -327,7 +335,8 @@ export class IdentityService {
     const detail = `token ${tokenId}: ${grantsText(grants)}`;
     const untilMs = Math.ceil(endsAtMs / 1_000) * 1_000;
     const grant = { tokenId, lineage: lineage.lineage, subject, grants, untilMs };
-    // Known to group 0 before anybody has it: records that rest on it end with it.
+    // Group 0 knows the grant before the token is handed out: records that depend on it end with
+    // it.
     const isForRegistry = order.audience === formatRegionScope(this.#must());
     if (isForRegistry && grants.domains.length + grants.gateways.length > 0) {
       await this.#propose((header) => encodeGrant(header, grant, detail), writer, deadlineMs);
@@ -358,23 +367,23 @@ export class IdentityService {
     return formatUuid(bytes);
   }
 
-  /** The public keys of tokens, a JWK Set. */
+  /** Returns the public keys of tokens as a JWK Set. */
   tokenKeys(): string {
     return publishedKeys(planFromState(this.state), this.#parts.wall.unixMs());
   }
 
-  /** The trust bundle; "" where there is none. */
+  /** Returns the trust bundle; "" if there is none. */
   trustBundle(): string {
     const document = this.state.document(DOCUMENTS.trustBundle);
     return document === undefined ? "" : publicationFromBytes(document.bytes).text;
   }
 
   /**
-   * Bans, or lifts a ban.
+   * Bans a name, or lifts a ban.
    *
-   * @returns the name as it is kept, and whether something of that name is known by now.
-   * @throws RegistryError `not_found` where there is none to lift, or no such lineage;
-   * `invalid_argument` for a name that nobody can have, or an end that has passed.
+   * @returns the stored name, and whether group 0 knows something of that name.
+   * @throws RegistryError `not_found` if there is no ban to lift, or no such lineage;
+   * `invalid_argument` for a name that no peer can have, or an end in the past.
    */
   async ban(
     ban: { kind: BanKind; name: string; reason: string; untilMs: number; lifted: boolean },
@@ -388,7 +397,7 @@ export class IdentityService {
       : canonicalBanName(ban, this.#authority?.trustDomain);
     const known = isKnownName({ kind, name }, this.state);
     if (!lifted && kind === "lineage" && !known) {
-      throw new RegistryError("not_found", `There is no lineage ${name}, and so nobody to ban`);
+      throw new RegistryError("not_found", `There is no lineage ${name} to ban`);
     }
     if (!lifted && untilMs !== 0 && untilMs <= this.#parts.wall.unixMs()) {
       throw invalid("untilMs", "be later than now");
@@ -399,8 +408,8 @@ export class IdentityService {
   }
 
   /**
-   * Ends a node's membership for good, and its certificates with it; audited. What it held is placed
-   * elsewhere by whoever looks after placement.
+   * Ends a node's membership and its certificates permanently; audited. Placement moves the
+   * replicas of the node to other nodes.
    *
    * @throws RegistryError `not_found`, `invalid_argument` for the last member.
    */
@@ -427,7 +436,11 @@ export class IdentityService {
     );
   }
 
-  /** Notes what an administrator does elsewhere, before it is done. @throws RegistryError */
+  /**
+   * Audits an action of an administrator that takes place elsewhere, before it is done.
+   *
+   * @throws RegistryError
+   */
   async note(
     note: { readonly action: AuditAction; readonly subject: string; readonly detail: string },
     writer: number,
@@ -437,7 +450,7 @@ export class IdentityService {
     await this.#propose((header) => encodeAuditNote(header, body), writer, deadlineMs);
   }
 
-  /** Puts a document in the place of the one that was read. @throws RegistryError as a commit */
+  /** Replaces the current version of a document. @throws RegistryError as a commit does. */
   async putDocument(
     name: keyof typeof DOCUMENTS,
     bytes: Uint8Array,
@@ -449,7 +462,11 @@ export class IdentityService {
     await this.#propose((header) => encodeDocument(header, body), 0, this.#soon());
   }
 
-  /** Waits until what was committed before is applied here. @throws RegistryError */
+  /**
+   * Waits until all previously committed changes are applied on this node.
+   *
+   * @throws RegistryError
+   */
   async current(): Promise<void> {
     const { group } = this.#parts;
     if (group.readPoint(0) !== undefined) return;
@@ -461,8 +478,8 @@ export class IdentityService {
     if (this.#authority !== undefined) return this.#authority;
     throw new RegistryError(
       "invalid_configuration",
-      "This node has the development identity and issues none: make real ones by " +
-        "`crs identity init`, and start it with --authority",
+      "This node has the development identity and issues none: create a real one with " +
+        "`crs identity init`, and start the node with --authority",
       { field: "authority" },
     );
   }
@@ -472,12 +489,12 @@ export class IdentityService {
   }
 
   #nextLineage(): number {
-    // Of those that are decided at once each takes a number of its own; gaps do no harm.
+    // Concurrent decisions each take a number of their own; gaps are harmless.
     this.#reserved = Math.max(this.state.nextLineage, this.#reserved + 1);
     return this.#reserved;
   }
 
-  /** The key of the newest certificate of a node that is a member; `undefined` for everybody else. */
+  /** Returns the key of the newest certificate of a member node; `undefined` for other subjects. */
   #memberKeyOf(subject: string): Uint8Array | undefined {
     const { role, subjectId } = parseSpiffeId(subject);
     const { genesis, members } = this.#parts.store;
@@ -500,11 +517,13 @@ export class IdentityService {
       subject,
       ...(lineage === undefined ? {} : { lineage: lineage.lineage }),
     });
-    // A lineage that was stopped is in that list too, and has a better reason of its own.
+    // The ban list contains stopped lineages too; their refusal has a more precise reason.
     if (ban !== undefined && lineage?.stopped === undefined) throw this.#refuse("banned", subject);
   }
 
-  /** Decides, commits and makes the leaf; decides anew where another came first. */
+  /**
+   * Decides, commits and makes the leaf; decides again if a concurrent change was committed first.
+   */
   async #decide(
     decide: (nowMs: number) => EnrolmentDecision,
     audit: { readonly action: AuditAction; readonly detail: string; readonly subject: string },
@@ -566,7 +585,7 @@ export class IdentityService {
     if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
   }
 
-  /** Notes a refusal. */
+  /** Counts a refusal and returns its error. */
   #refuse(fault: EnrolmentFault | string, subject: string): RegistryError {
     this.#parts.refusals.note("A request for an identity was refused", fault, { subject });
     const reason = FAULT_TEXTS[fault as EnrolmentFault] ?? fault;
@@ -575,7 +594,7 @@ export class IdentityService {
   }
 }
 
-/** Why nobody gets a certificate, in words. */
+/** Reasons for refusing a certificate. */
 const FAULT_TEXTS: Readonly<Record<EnrolmentFault, string>> = {
   unknown_token: "there is no such join token",
   token_spent: "the join token was used",

@@ -1,18 +1,18 @@
 /**
- * What a leader does by itself as time passes, for every group it leads: expires what is over,
- * extends covers in the background, and logs the time.
+ * Time-driven commands of the groups that this node leads: expires leases that are over, extends
+ * covers in the background, and logs the time.
  *
- * Each is a logged command like any other; while one is under way for a partition, no second one of
- * its kind is proposed. Time is the group's (src/replication/group_interface.ts), so nothing expires while
- * there is no leader or the leader is out (available_time.ts); and what is due by a time that may yet
- * turn out to be an outage's is not expired before that is known.
+ * Each is a logged command like any other; a partition has at most one of each kind in progress.
+ * Time is the group's (src/replication/group_interface.ts), so nothing expires while there is no
+ * leader or the leader is out (available_time.ts). A lease that ended at a time that may yet prove
+ * to be part of an outage does not expire until that is settled.
  *
- * Partitions wait in one queue by what is due first in them, so a partition with nothing due costs
- * nothing, and a node without any sleeps. A store says when something becomes due earlier than it was
- * planned (a new lease, a cover to extend, a new leadership); deadlines that move later, as renewals
- * do, are found out when the earlier one comes. Deadlines in group time are reckoned as moments of
- * available time, which group time runs from: where that stood still, a look finds nothing and is
- * planned anew.
+ * One queue orders the partitions by their earliest deadline, so a partition with nothing due costs
+ * nothing, and a node without any sleeps. A store notifies the driver when something becomes due
+ * earlier than planned (a new lease, a cover to extend, a new leadership); deadlines that move
+ * later, as renewals move them, are discovered when the earlier deadline comes. Deadlines in group
+ * time are converted to available time, from which group time runs: if group time stood still, the
+ * check finds nothing due and is scheduled again.
  */
 import {
   EXPIRE_ITEMS_MAX,
@@ -30,7 +30,7 @@ import type { GroupClock } from "../replication/group_interface.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
-/** What a driver stands on. */
+/** Dependencies of a {@link LeaseDriver}. */
 export interface LeaseDriverOptions {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
@@ -39,10 +39,10 @@ export interface LeaseDriverOptions {
   readonly logger: Logger;
 }
 
-/** One partition, and which commands are under way for it. */
+/** State of one partition: which of its commands are in progress. */
 interface Driven {
   readonly partition: Partition;
-  /** Its item in the queue. */
+  /** Index of the partition in the queue. */
   readonly item: number;
   extending: boolean;
   expiring: boolean;
@@ -54,13 +54,16 @@ export class LeaseDriver {
   readonly #options: LeaseDriverOptions;
   readonly #driven: readonly Driven[];
   readonly #queue: DeadlineQueue;
-  /** Extensions and times logged in the background since the start: what renewals cost the log. */
+  /**
+   * Extensions and times logged in the background since the start: the log entries that renewals
+   * cost.
+   */
   extensionsProposed = 0;
-  /** Partitions that were looked at since the start. */
+  /** Number of checks of partitions since the start. */
   looks = 0;
   #isStarted = false;
   #timer: Timer | undefined;
-  /** When the timer fires, available ms; Infinity: there is none. */
+  /** Time at which the timer fires, available ms; Infinity if it is not set. */
   #wakeMs = Infinity;
 
   constructor(options: LeaseDriverOptions) {
@@ -78,23 +81,23 @@ export class LeaseDriver {
     }
   }
 
-  /** Begins to drive. */
+  /** Starts the driver. */
   start(): void {
     this.#isStarted = true;
     for (const driven of this.#driven) this.#plan(driven);
   }
 
-  /** Ends it; commands under way are committed or not, as any other. */
+  /** Stops the driver; commands in progress are committed or not, as any others. */
   stop(): void {
     this.#isStarted = false;
     this.#timer?.cancel();
   }
 
-  /** Puts a partition where its next look belongs, not before `notBeforeMs`, available ms. */
+  /** Schedules the next check of a partition, not before `notBeforeMs`, available ms. */
   #plan(driven: Driven, notBeforeMs = -Infinity): void {
     const { store, group } = driven.partition;
     let atMs = Infinity;
-    // Who leads no more has nothing due; leading again plans anew.
+    // A group that is not led has nothing due; a new leadership schedules again.
     if (group.isLeading) {
       const nowMs = group.timeMs();
       const deadlineMs = Math.min(store.nextDeadlineMs(), this.#timeLogMs(driven, nowMs));
@@ -105,7 +108,7 @@ export class LeaseDriver {
     this.#wakeLater();
   }
 
-  /** Sets the timer to the first look; looks are gathered for a tick, so that many share a turn. */
+  /** Sets the timer to the first check, at least a tick away, so that many checks share a turn. */
   #wakeLater(): void {
     if (!this.#isStarted || this.#queue.nextMs === Infinity) return;
     const nowMs = this.#options.availableTime.nowMs();
@@ -116,7 +119,7 @@ export class LeaseDriver {
     this.#timer = this.#options.scheduler.after(wakeMs - nowMs, () => this.#wake());
   }
 
-  /** Looks at what is due: so much a turn, that requests are served in between. */
+  /** Checks due partitions, a limited number a turn, so that requests are served in between. */
   #wake(): void {
     if (!this.#isStarted) return;
     const unixS = this.#options.proposer.unixS();
@@ -130,7 +133,7 @@ export class LeaseDriver {
       }
       const driven = this.#driven[item]!;
       this.looks++;
-      // A lease is not asked for: what a leader proposes that is none any more is not committed.
+      // The leader lease is not checked: commands of a deposed leader are not committed.
       if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);
       this.#plan(driven, nowMs + GROUP_TICK_MS);
     }
@@ -157,7 +160,7 @@ export class LeaseDriver {
 
   #logTime(driven: Driven, nowMs: number): void {
     if (nowMs < this.#timeLogMs(driven, nowMs)) return;
-    // Renewals leave the known end of the shortest lease too early.
+    // After renewals the known end of the shortest lease is too early: search for it again.
     driven.partition.store.findNextDueMs();
     if (nowMs < this.#timeLogMs(driven, nowMs)) return;
     const header = this.#options.proposer.header(driven.partition, 0);
@@ -165,8 +168,9 @@ export class LeaseDriver {
   }
 
   /**
-   * When a partition's time is to be logged, group ms: somewhat earlier than it must be where that is
-   * a moment which other partitions share, so that idle ones log together, with one sync.
+   * Returns the group time, ms, at which a partition's time is to be logged: earlier than necessary
+   * if that is a moment shared with other partitions, so that idle partitions log together, with
+   * one sync.
    */
   #timeLogMs({ partition, ticking }: Driven, nowMs: number): number {
     const { store } = partition;
@@ -187,7 +191,7 @@ export class LeaseDriver {
     driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT).then((proposed) => {
       driven[flag] = false;
       this.#plan(driven);
-      // What was not done is seen again at a later look.
+      // A later check tries again.
       if (!proposed.ok) {
         this.#options.logger.debug("A lease command was not committed", {
           partition: driven.partition.id,

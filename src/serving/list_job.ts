@@ -1,6 +1,6 @@
 /**
- * One list on its way: its steps are taken in the turns that lists get, and its answer is written when
- * the last of them is done. What was read so far is copied before anything else may change the store.
+ * A list in progress. Its steps run in the turns given to lists, and its answer is written after
+ * the last step. Records read so far are copied before the store may change.
  */
 import type { RequestView } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
@@ -9,21 +9,23 @@ import type { ListWork } from "./list_turns.ts";
 import type { ReadBarrier } from "./read_path.ts";
 import type { RequestStream } from "./request_stream.ts";
 
-/** The steps of a list: each yields what has to be waited for, or nothing; the last is the answer. */
+/**
+ * Steps of a list. Each yields a barrier to wait for, or nothing; the answer follows the last step.
+ */
 export interface ListSteps {
-  /** @throws RegistryError why the list is refused. */
+  /** Takes one step. @throws RegistryError with the reason if the list is refused. */
   next(): { readonly done?: boolean; readonly value: ReadBarrier | undefined | void };
-  /** Copies what was read, so that it outlives this turn. */
+  /** Copies the records read so far, so that they outlive this turn. */
   keep(): void;
   /** Appends the answer. */
   answer(): void;
 }
 
-/** What a job is made of. */
+/** Parameters of a {@link ListJob}. */
 export interface ListJobOptions {
   readonly steps: ListSteps;
   readonly operationId: number;
-  /** Over bytes of its own. */
+  /** Request over bytes of its own. */
   readonly request: RequestView;
   readonly stream: RequestStream;
   readonly clock: MonotonicClock;
@@ -31,7 +33,7 @@ export interface ListJobOptions {
   readonly deadlineMs: number;
 }
 
-/** A list under way. */
+/** Work item of one list. */
 export class ListJob implements ListWork {
   readonly #options: ListJobOptions;
   #refusal: RegistryError | undefined;
@@ -54,7 +56,7 @@ export class ListJob implements ListWork {
     const { steps, operationId, stream, clock, arrivedMs, deadlineMs } = this.#options;
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
-      if (stream.isOver) throw new RegistryError("connection_lost", "The stream is over");
+      if (stream.isOver) throw new RegistryError("connection_lost", "The stream has ended");
       for (;;) {
         const { done, value } = steps.next();
         if (done === true) {

@@ -1,10 +1,10 @@
 /**
  * Reads of many keys: lists by region, gateways by free capacity, many domains at once.
  *
- * Such an answer is not one snapshot: each record is read with the permission and the receipt of its
- * own partition. A list goes through the partitions in order; its cursor says where it stopped, and
- * a page ends when it is full, by count or by bytes. Lists are made in steps, between which others are
- * served.
+ * Such an answer is not one snapshot: each record is read with the permission and the receipt of
+ * its own partition. A list visits the partitions in order; its cursor holds the position where it
+ * stopped, and a page ends when it is full, by count or by bytes. Lists run in steps, between which
+ * other requests are served.
  */
 import {
   listReplyCodec,
@@ -55,19 +55,19 @@ import type { ReplyWriter } from "./reply_writer.ts";
 const NO_CURSOR = new Uint8Array(0);
 const FIRST_ID = new Uint8Array(UUID_BYTES);
 
-/** A page while it is gathered. */
+/** Page under construction. */
 interface Page {
   readonly kind: RecordKind;
   readonly peer: AuthenticatedPeer;
   readonly items: Input<RecordReply>[];
   readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
   bytes: number;
-  /** Items, from the first, whose bytes are copies. */
+  /** Number of leading items whose bytes are copies. */
   kept: number;
   nextCursor: Uint8Array;
 }
 
-/** The best gateways of a region, valid in this turn. */
+/** Best gateways of a region, valid in this turn only. */
 interface Ranked {
   readonly best: readonly {
     readonly partition: Partition;
@@ -76,7 +76,7 @@ interface Ranked {
   }[];
 }
 
-/** Answers reads of many keys. One for all streams of a node. */
+/** Answers reads of many keys. One instance serves all streams of a node. */
 export class ListPath {
   readonly #table: PartitionTable;
   readonly #reads: ReadPath;
@@ -97,10 +97,10 @@ export class ListPath {
   }
 
   /**
-   * ListAgentsByRegion, ListGatewaysByRegion, a partition a step.
+   * Starts ListAgentsByRegion or ListGatewaysByRegion; each step reads one partition.
    *
-   * @param request over bytes of its own: it is read until the last step.
-   * @param writer where the answer goes, as it is then.
+   * @param request over bytes of its own, as it is read until the last step.
+   * @param writer returns the writer to which the answer is appended at that time.
    */
   list(
     kind: RecordKind,
@@ -129,7 +129,7 @@ export class ListPath {
         point = partition.group.readPoint(request.maxStalenessMs);
       }
       const wanted = limit - page.items.length;
-      // One more than wanted tells whether a page follows.
+      // One more than wanted shows whether another page follows.
       const slots = partition.store.listRegion({
         kind: page.kind,
         region,
@@ -148,7 +148,10 @@ export class ListPath {
     }
   }
 
-  /** ResolveGateways: live gateways of a region, the freest first; in one step, but for permissions. */
+  /**
+   * Starts ResolveGateways: live gateways of a region, most free capacity first. Takes one step,
+   * apart from waiting for permissions to read.
+   */
   resolveGateways(
     request: RequestView,
     writer: () => FrameWriter,
@@ -205,8 +208,8 @@ export class ListPath {
   }
 
   /**
-   * ResolveMany: each domain as if it had been asked alone. What no longer fits into the answer is
-   * refused with `too_large`, to be asked again.
+   * Answers ResolveMany: each domain as if it had been requested alone. Domains that no longer fit
+   * into the answer are refused with `too_large`, and the caller is to request them again.
    */
   resolveMany(
     request: RequestView,
@@ -232,14 +235,14 @@ export class ListPath {
       items.push(outcome);
       bytes += spanBytes(outcome.reply?.agent) + spanBytes(outcome.reply?.gateway);
     }
-    // Taken once it is clear that the answer goes out in this turn, so that nobody pays twice.
+    // Taken once the answer is certain to be sent in this turn, so that no caller is charged twice.
     bucket.take(count);
     this.#replies.begin(request.id);
     this.#replies.success(out, resolveManyReplyCodec, { items });
     return "ok";
   }
 
-  /** One of many domains: found, refused with its own code, or who must be asked first. */
+  /** Resolves one of many domains: returns its reply, its own refusal, or the group to wait for. */
   #resolveOne(
     text: Uint8Array,
     maxStalenessMs: number,
@@ -265,7 +268,7 @@ export class ListPath {
     };
   }
 
-  /** Adds records to a page, at most `wanted` and as long as it has room; returns how many. */
+  /** Adds records to a page, at most `wanted` and while it has room; returns the number added. */
   #takeSlots(
     partition: Partition,
     slots: readonly number[],
@@ -298,7 +301,9 @@ function newPage(kind: RecordKind, peer: AuthenticatedPeer): Page {
   return { kind, peer, items: [], receipts: [], bytes: 0, kept: 0, nextCursor: NO_CURSOR };
 }
 
-/** Copies the records of a page that still lie in the store, which may move them in another turn. */
+/**
+ * Copies the records of a page that are still in the store, which may move them in another turn.
+ */
 function keepItems(page: Page): void {
   const { items, kept } = page;
   let bytes = 0;
@@ -318,7 +323,7 @@ function keepItems(page: Page): void {
   page.kept = items.length;
 }
 
-/** Beyond a page's bytes: to be asked again, with fewer. */
+/** Outcome of a domain beyond a page's bytes: to be requested again, with fewer domains. */
 const NO_ROOM = refusedDomain("too_large");
 
 function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
@@ -330,7 +335,7 @@ function spanBytes(source: ByteSource | undefined): number {
   return source instanceof Uint8Array ? source.length : source.end - source.start;
 }
 
-/** The id of a record: the first field of an agent's and of a gateway's stored form. */
+/** Returns the id of a record: the first field of an agent's and of a gateway's stored form. */
 function idOfSlot(partition: Partition, slot: number): Uint8Array {
   const span = partition.store.locate(slot, emptySpan());
   const at = span.start + WORD_BYTES;
@@ -358,7 +363,7 @@ function checkedCursor(cursor: Uint8Array, partitionCount: number): ListPosition
   if (position !== undefined) return position;
   throw new RegistryError(
     "invalid_argument",
-    "cursor must be one that an earlier page of this cluster gave",
+    "cursor must be one that an earlier page of this cluster returned",
     { field: "cursor" },
   );
 }

@@ -1,42 +1,43 @@
 /**
- * The turns of lists. A list reads many records, so it is worked in slices: each turn of the event loop
- * gives lists a little time, and sessions take it one after the other. What else arrives is served in
- * between, however many lists are asked for; and no page is made that its peer has no room for.
+ * Scheduling of lists. A list reads many records, so it runs in slices: each turn of the event loop
+ * gives lists a limited time, which sessions share in round-robin order. Other requests are served
+ * in between, regardless of the number of lists, and no page is made while its peer has no room for
+ * it.
  */
 import { LIST_TURN_MS } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
 
-/** A list under way. */
+/** List in progress. */
 export interface ListWork {
-  /** True while its answer may be made: the peer takes what it is sent. */
+  /** True while the answer may be made, as the peer reads what it is sent. */
   readonly hasRoom: boolean;
-  /** Resolves when that may be so again, or the session is over. */
+  /** Resolves when {@link hasRoom} may be true again, or the session is over. */
   room(): Promise<void>;
   /**
-   * Works, at most until `untilMs` and at least one step. Never throws.
+   * Works until `untilMs` at most, and at least one step. Never throws.
    *
-   * @returns true when it is done, false when there is more to do, a promise while it has to wait.
+   * @returns true when done, false if more work remains, a promise while it has to wait.
    */
   work(untilMs: number): boolean | Promise<void>;
 }
 
-/** What the turns stand on. */
+/** Dependencies of {@link ListTurns}. */
 export interface ListTurnsOptions {
   readonly scheduler: Scheduler;
   readonly clock: MonotonicClock;
 }
 
-/** The lists of one session, in their order. */
+/** Queue of the lists of one session. */
 interface Lane {
   readonly session: object;
   readonly works: ListWork[];
 }
 
-/** Works the lists of all sessions. */
+/** Runs the lists of all sessions. */
 export class ListTurns {
   readonly #options: ListTurnsOptions;
   readonly #lanes = new Map<object, Lane>();
-  /** Lanes that may go on; the others wait for room, or for permission to read. */
+  /** Lanes that may proceed; the others wait for room, or for permission to read. */
   #ready: Lane[] = [];
   #scheduled = false;
 
@@ -44,7 +45,9 @@ export class ListTurns {
     this.#options = options;
   }
 
-  /** Works `work` after the other lists of `session`, from the next turn on. */
+  /**
+   * Queues `work` behind the other lists of `session`; it starts in the next turn at the earliest.
+   */
   add(session: object, work: ListWork): void {
     const lane = this.#lanes.get(session);
     if (lane !== undefined) return void lane.works.push(work);

@@ -1,4 +1,4 @@
-/** Reads that concern the node itself: its status, and the ring map. */
+/** Read path of the node itself: its status, and the ring map. */
 import {
   type RequestView,
   ringMapCodec,
@@ -10,7 +10,7 @@ import type { RingMap } from "../ring/ring_map.ts";
 import type { ReadAnswer } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 
-/** Answers about the node. */
+/** Answers requests about the node. */
 export class NodePath {
   readonly #replies: ReplyWriter;
   readonly #status: () => StatusReply;
@@ -25,14 +25,14 @@ export class NodePath {
     this.#ringMap = facts.ringMap;
   }
 
-  /** Status. */
+  /** Answers Status. */
   status(request: RequestView, out: FrameWriter): ReadAnswer {
     this.#replies.begin(request.id);
     this.#replies.success(out, statusReplyCodec, this.#status());
     return "ok";
   }
 
-  /** GetRingMap. */
+  /** Answers GetRingMap. */
   ringMap(request: RequestView, out: FrameWriter): ReadAnswer {
     this.#replies.begin(request.id);
     this.#replies.success(out, ringMapCodec, this.#ringMap());

@@ -1,8 +1,11 @@
-/** Who a node is in its certificate. */
+/** Subject of a node in its certificate. */
 import { createHash } from "node:crypto";
 import { concatBytes } from "../base/bytes.ts";
 
-/** The UUID of a node (version 8, RFC 9562 §5.8): of its cluster and number, so that it stays. */
+/**
+ * Returns the UUID of a node (version 8, RFC 9562 §5.8), derived from its cluster and its number
+ * and therefore stable.
+ */
 export function nodeSubjectId(clusterId: Uint8Array, nodeId: number): Uint8Array {
   const text = new TextEncoder().encode(`registry node ${nodeId} of `);
   const hash = createHash("sha256").update(concatBytes([text, clusterId])).digest();

@@ -1,6 +1,6 @@
 /**
- * The partitions of the key space, as far as this node holds them: the router of both paths. A key
- * leads to a partition by hash, a partition to its group and its state.
+ * The partitions of the key space that this node holds; routes the requests of the read and the
+ * write path. The hash of a key selects its partition; a partition has a group and a store.
  */
 import type { PartitionId } from "../base/ids.ts";
 import type { Partitioner } from "../ring/partition.ts";
@@ -8,19 +8,19 @@ import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { Group } from "../replication/group_interface.ts";
 
-/** A partition that this node holds. */
+/** Partition held by this node. */
 export interface Partition {
   readonly id: PartitionId;
   readonly group: Group<ApplyReply>;
   readonly store: PartitionStore;
 }
 
-/** Which partitions are here, and which one a key belongs to. */
+/** Lookup of the partitions held by this node, by key and by number. */
 export class PartitionTable {
   readonly partitioner: Partitioner;
   readonly #partitions: readonly (Partition | undefined)[];
 
-  /** @param partitions one place for each partition, empty where another node holds it. */
+  /** @param partitions one element for each partition, undefined if another node holds it. */
   constructor(partitioner: Partitioner, partitions: readonly (Partition | undefined)[]) {
     if (partitions.length !== partitioner.partitionCount) {
       throw new RangeError(
@@ -31,17 +31,17 @@ export class PartitionTable {
     this.#partitions = partitions;
   }
 
-  /** The partition of a key, where this node holds it. */
+  /** Returns the partition of a key; undefined if this node does not hold it. */
   of(kind: number, key: Uint8Array, start = 0, end: number = key.length): Partition | undefined {
     return this.#partitions[this.partitioner.partitionOf(kind, key, start, end)];
   }
 
-  /** The partition of that number, where this node holds it. */
+  /** Returns the partition of that number; undefined if this node does not hold it. */
   at(id: number): Partition | undefined {
     return this.#partitions[id];
   }
 
-  /** All that are here, in ascending order. */
+  /** Iterates over the partitions that this node holds, in ascending order. */
   *[Symbol.iterator](): IterableIterator<Partition> {
     for (const partition of this.#partitions) if (partition !== undefined) yield partition;
   }

@@ -1,6 +1,6 @@
 /**
- * Proposing a command and reading its outcome as the write path does: a header with the group's time
- * and the writer, the rest of the caller's time, and refusals as errors.
+ * Proposes commands for the write path: builds the header from the group's time and the writer,
+ * applies the caller's deadline, and converts refusals to errors.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { MonotonicClock, WallClock } from "../base/world.ts";
@@ -9,7 +9,7 @@ import type { ApplyReply } from "../store/reply.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Partition } from "./partitions.ts";
 
-/** An outcome that changed or confirmed something, and where. */
+/** Outcome of a committed command, and its place in the log. */
 export interface Applied {
   readonly outcome: ApplyReply;
   readonly point: ReadPoint;
@@ -25,25 +25,27 @@ export class Proposer {
     this.#wall = clocks.wall;
   }
 
-  /** The header of a command of `writer` (a lineage; 0: the registry itself), proposed now. */
+  /**
+   * Returns the header of a command of `writer` (a lineage; 0: the registry itself), proposed now.
+   */
   header(partition: Partition, writer: number): CommandHeader {
     return { timeMs: Math.floor(partition.group.timeMs()), unixS: this.unixS(), writer };
   }
 
-  /** Wall time, s since 1970, as commands carry it. */
+  /** Returns the wall time, s since 1970, as commands carry it. */
   unixS(): number {
     return Math.min(0xffff_ffff, Math.floor(this.#wall.unixMs() / 1_000));
   }
 
-  /** What is left until a deadline by the node's monotonic clock, ms. */
+  /** Returns the time left until a deadline on the node's monotonic clock, ms. */
   leftMs(deadlineMs: number): number {
     return Math.max(0, deadlineMs - this.#monotonic.nowMs());
   }
 
   /**
-   * Proposes, and gives the outcome whatever its code.
+   * Proposes a command and returns its outcome, whatever its code.
    *
-   * @throws RegistryError when the command was not committed, or it is not known whether it was.
+   * @throws RegistryError if the command was not committed, or it is unknown whether it was.
    */
   async propose(partition: Partition, command: Uint8Array, deadlineMs: number): Promise<Applied> {
     const leftMs = this.leftMs(deadlineMs);
@@ -60,7 +62,7 @@ export class Proposer {
   }
 }
 
-/** The error of an outcome that refused. */
+/** Returns the error of an outcome that refused. */
 export function refusalOf(outcome: ApplyReply): RegistryError {
   const code = outcome.code === "ok" ? "internal" : outcome.code;
   return new RegistryError(code, outcome.message, {

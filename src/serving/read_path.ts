@@ -1,11 +1,12 @@
 /**
  * The read path: request → partition → permission to read now → the stored bytes, embedded with a
  * receipt. Nothing is decoded and nothing is allocated for a record; a reply is appended to the
- * stream's buffer and leaves with its chunk (request_stream.ts).
+ * stream's buffer and is sent with its chunk (request_stream.ts).
  *
- * A handler that lacks a group's permission writes nothing and returns that group: the dispatcher
- * waits for its barrier and asks again. Every part of an answer carries the receipt of the partition
- * it came from; a part that another node holds is named by its id, for the client to fetch.
+ * A handler that lacks a group's permission writes nothing and returns that group; the dispatcher
+ * waits for its barrier and calls the handler again. Every part of an answer carries the receipt of
+ * the partition it came from; a part held by another node is given as its id, for the client to
+ * fetch.
  */
 import { agentCodec, aliasCodec } from "../../schemas/gen/record.ts";
 import {
@@ -31,13 +32,13 @@ import type { CredentialVeil } from "./credential_veil.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 
-/** A group whose permission a read lacks. */
+/** Group whose permission a read lacks. */
 export type ReadBarrier = Pick<Group<unknown>, "readBarrier">;
 
-/** What came of a read: it was answered so, or nothing was written and the group must be asked. */
+/** Result of a read: the code of the answer, or the group to wait for; then nothing was written. */
 export type ReadAnswer = "ok" | "not_found" | ReadBarrier;
 
-/** How a part of a composite answer stands (schemas/wire.capnp, ResolveReply). */
+/** Status of a part of a composite answer (schemas/wire.capnp, ResolveReply). */
 export const PART_NONE = 0;
 /** See {@link PART_NONE}. */
 export const PART_INCLUDED = 1;
@@ -46,12 +47,14 @@ export const PART_NOT_FOUND = 2;
 /** See {@link PART_NONE}. */
 export const PART_ELSEWHERE = 3;
 
-/** The answer to a domain, filled anew each time, with room for its stored forms. */
+/** Answer for a domain, reused between requests, with room for its stored forms. */
 export interface Resolution {
   readonly reply: Mutable<Input<ResolveReply>>;
   readonly agent: StoredSpan;
   readonly gateway: StoredSpan;
-  /** Where the parts were read: alias, agent, gateway, as far as they were asked here. */
+  /**
+   * Partitions in which the parts were read: alias, agent, gateway, as far as this node holds them.
+   */
   readonly partitions: number[];
   readonly points: ReadPoint[];
 }
@@ -61,7 +64,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const NO_BYTES = new Uint8Array(0);
 const NIL_ID = new Uint8Array(UUID_BYTES);
 
-/** A resolution with nothing in it. */
+/** Returns an empty resolution. */
 export function newResolution(): Resolution {
   return {
     reply: {
@@ -82,7 +85,7 @@ export function newResolution(): Resolution {
   };
 }
 
-/** Answers reads of one key. One for all streams of a node. */
+/** Answers reads of one key. One instance serves all streams of a node. */
 export class ReadPath {
   readonly #table: PartitionTable;
   readonly #replies: ReplyWriter;
@@ -101,7 +104,7 @@ export class ReadPath {
     this.#veil = veil;
   }
 
-  /** GetAgent, GetGateway. */
+  /** Answers GetAgent and GetGateway. */
   get(
     kind: RecordKind,
     request: RequestView,
@@ -130,7 +133,7 @@ export class ReadPath {
     return "ok";
   }
 
-  /** ResolveAgent: the agent that holds a domain, and its gateway. */
+  /** Answers ResolveAgent: the agent that holds a domain, and its gateway. */
   resolve(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
     const body = request.bodyInto(this.#resolveRequest);
     const { bytes, start, end } = canonicalDomainBytes(
@@ -154,7 +157,10 @@ export class ReadPath {
     return "ok";
   }
 
-  /** Fills `into` for the canonical domain `[start, end)` of `bytes`, or returns who must be asked. */
+  /**
+   * Fills `into` for the canonical domain `[start, end)` of `bytes`, or returns the group to wait
+   * for.
+   */
   find(
     bytes: Uint8Array,
     start: number,
@@ -176,7 +182,7 @@ export class ReadPath {
     return this.#findAgent(maxStalenessMs, peer, into);
   }
 
-  /** The agent that the alias names, if it holds the alias' claim. */
+  /** Finds the agent that the alias names, if it holds the alias' claim. */
   #findAgent(
     maxStalenessMs: number,
     peer: AuthenticatedPeer,
@@ -209,7 +215,7 @@ export class ReadPath {
     return this.#findGateway(maxStalenessMs, peer, into);
   }
 
-  /** The gateway that the agent names. */
+  /** Finds the gateway that the agent names. */
   #findGateway(
     maxStalenessMs: number,
     peer: AuthenticatedPeer,
@@ -245,13 +251,13 @@ export class ReadPath {
 
 const NOT_FOUND_FIELDS = { cacheMs: NEGATIVE_CACHE_MS };
 
-/** What is left of a lease, whole ms, as a reply says it. */
+/** Returns the remaining time of a lease, whole ms, as replies carry it. */
 export function leaseRemainingMs(partition: Partition, slot: number): number {
   const remaining = partition.store.remainingMs(slot, partition.group.timeMs());
   return Math.min(0xffff_ffff, Math.max(0, Math.floor(remaining)));
 }
 
-/** The refusal of a request whose partition is not here. */
+/** Returns the refusal of a request whose partition this node does not hold. */
 export function notReplica(): RegistryError {
   return new RegistryError("not_replica", "This node does not hold the partition of that key");
 }

@@ -1,5 +1,5 @@
 /**
- * From the bytes of a caller to what is logged: decoded, given its id, validated, and encoded anew,
+ * Intake of records: decodes the bytes of a caller, assigns the id, validates, and encodes again,
  * so that a stored form is always the canonical one that our own codec writes.
  */
 import { createHash } from "node:crypto";
@@ -14,17 +14,17 @@ import { validateAgent, validateGateway } from "../record/validation.ts";
 import { idOfDomain } from "../record/vocabulary.ts";
 import type { Position } from "../store/reply.ts";
 
-/** A record that may be logged. */
+/** Validated record, ready to be logged. */
 export type AcceptedRecord =
   | { readonly kind: typeof KIND_AGENT; readonly agent: Agent } & RecordFacts
   | { readonly kind: 2; readonly gateway: Gateway } & RecordFacts;
 
 interface RecordFacts {
   readonly id: Uint8Array;
-  /** Canonical; "": none. */
+  /** Canonical; "" if there is none. */
   readonly domain: string;
   readonly region: string;
-  /** Of an agent; all zero: none. */
+  /** Gateway of an agent; all zero if there is none. */
   readonly gatewayId: Uint8Array;
   readonly ttlMs: number;
 }
@@ -32,7 +32,7 @@ interface RecordFacts {
 const NIL_ID = new Uint8Array(16);
 
 /**
- * The record that a caller sent.
+ * Decodes and validates the record that a caller sent.
  *
  * @throws RegistryError `malformed`, `too_large`, `invalid_argument`.
  */
@@ -58,7 +58,7 @@ export function acceptRecord(
   return { kind, gateway, id, domain, region, gatewayId: NIL_ID, ttlMs };
 }
 
-/** The stored form that is logged; `claim` is that of an agent's domain. */
+/** Returns the stored form to be logged; `claim` is the claim on an agent's domain. */
 export function encodeRecord(record: AcceptedRecord, claim: Position): Uint8Array {
   return record.kind === KIND_AGENT
     ? agentCodec.encode({ ...record.agent, claim })
@@ -66,8 +66,9 @@ export function encodeRecord(record: AcceptedRecord, claim: Position): Uint8Arra
 }
 
 /**
- * An owner that names no id means its own: its identity's, or with the development identity, which
- * has none, one made of its domain, so that a retry is the same record.
+ * Returns the record with its id. An owner that gives no id means its own: the one of its identity
+ * or, as the development identity has none, one derived from its domain, so that a retry writes the
+ * same record.
  */
 function withId<R extends Agent | Gateway>(record: R, peer: AuthenticatedPeer): R {
   if (!isNilUuid(record.id)) return record;

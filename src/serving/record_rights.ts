@@ -1,9 +1,9 @@
 /**
- * What a record rests on, beside its lease: the identity that wrote it, and the grants by which that
- * may name the record's domain and gateway. All of it stands in group 0, so that every leader comes to
- * the same answer, also after a restart.
+ * Rights of stored records. Besides its lease, a record depends on the identity that wrote it and
+ * on the grants that allow this identity to name the record's domain and gateway. All of this is
+ * state of group 0, so every leader decides the same, also after a restart.
  *
- * A record loses its right when its owner's subject or lineage is banned, when two holders of the
+ * A record loses its rights when its owner's subject or lineage is banned, when two holders of the
  * lineage were seen, or when a token that granted its domain or gateway has ended (and
  * RECORD_GRANT_GRACE_MS have passed) or is banned, and nothing else grants them.
  *
@@ -20,16 +20,19 @@ import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { IdentityState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
 
-/** Why a record has no right any more. */
+/** Reason for which a record has lost its rights. */
 export type RightsFault = "banned" | "grant_ended";
 
-/** Tells what records rest on. */
+/** Decides whether records still have their rights. */
 export class RecordRights {
   readonly #state: () => IdentityState;
   readonly #wall: WallClock;
   readonly #renewalGraceMs: number;
 
-  /** @param parts `renewalGraceMs`: for how long after its end an owner's certificate may be renewed. */
+  /**
+   * @param parts `renewalGraceMs`: time after its end for which an owner's certificate may be
+   * renewed.
+   */
   constructor(parts: { state: () => IdentityState; wall: WallClock; renewalGraceMs: number }) {
     this.#state = parts.state;
     this.#wall = parts.wall;
@@ -37,8 +40,8 @@ export class RecordRights {
   }
 
   /**
-   * True where a lineage can get no certificate any more, for its last one ended too long ago: its
-   * records may end, and nobody keeps them for it. Allocates nothing.
+   * Reports whether a lineage can no longer obtain a certificate, because its last one ended too
+   * long ago. Its records may then end, and no other peer may renew them for it. Allocates nothing.
    */
   hasLapsed(lineage: number): boolean {
     const found = this.#state().lineage(lineage);
@@ -46,11 +49,13 @@ export class RecordRights {
       found.latest.notAfterMs + this.#renewalGraceMs < this.#wall.unixMs();
   }
 
-  /** Why the record of a slot may not stay; `undefined`: it may. */
+  /**
+   * Returns the reason for which the record of a slot must be removed; `undefined` if it may stay.
+   */
   faultOf(kind: RecordKind, store: PartitionStore, slot: number): RightsFault | undefined {
     const record = kind === KIND_AGENT ? store.agentView(slot) : store.gatewayView(slot);
     const state = this.#state();
-    // Unknown: written by the development identity, or by a lineage that is long forgotten.
+    // Unknown: written by the development identity, or by a lineage that is no longer stored.
     const lineage = state.lineage(record.writer);
     if (lineage === undefined) return undefined;
     const nowMs = this.#wall.unixMs();
@@ -75,7 +80,7 @@ export class RecordRights {
 
 function isBanned(state: IdentityState, lineage: Lineage, nowMs: number): boolean {
   const { subject, stopped } = lineage;
-  // One that was replaced has an owner still, who joined anew.
+  // The owner of a replaced lineage still exists: it joined again.
   if (stopped === "stolen" || stopped === "banned") return true;
   return state.banOf(BAN_KINDS.subject, subject, nowMs) !== undefined ||
     state.banOf(BAN_KINDS.lineage, String(lineage.lineage), nowMs) !== undefined;

@@ -1,13 +1,13 @@
 /**
- * Identities that were refused: handshakes and requests for certificates. Counted by reason for the
- * metrics, and now and then logged, here and not in group 0: a stranger must be able to fill neither
- * the audit log nor the disk.
+ * Refused handshakes and certificate requests. They are counted by reason for the metrics, and a
+ * sample is logged, on this node and not in group 0: unauthenticated clients must not be able to
+ * fill the audit log or the disk.
  */
 import { REFUSAL_REASONS_MAX, REFUSAL_SAMPLE_MS } from "../base/limits.ts";
 import type { LogFacts, Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
 
-/** Counts and samples refusals. One for a node. */
+/** Counts and samples refusals. One instance for a node. */
 export class Refusals {
   readonly #monotonic: MonotonicClock;
   readonly #logger: Logger;
@@ -20,27 +20,27 @@ export class Refusals {
     this.#logger = logger;
   }
 
-  /** Refusals since the start, by reason. */
+  /** Number of refusals since the start, by reason. */
   get counts(): ReadonlyMap<string, number> {
     return this.#counts;
   }
 
-  /** Those of them that ended a handshake. */
+  /** Number of refused handshakes since the start, by reason; included in {@link counts}. */
   get handshakes(): ReadonlyMap<string, number> {
     return this.#handshakes;
   }
 
-  /** As {@link note}, of somebody who wanted to prove an identity. */
+  /** Counts a refused handshake; otherwise as {@link note}. */
   noteHandshake(reason: string, facts: LogFacts): void {
     countIn(this.#handshakes, reason);
     this.note("A handshake was refused", reason, facts);
   }
 
   /**
-   * Counts one, and logs it unless another was logged just before.
+   * Counts a refusal, and logs it unless another was logged within the last REFUSAL_SAMPLE_MS.
    *
-   * @param what in a sentence.
-   * @param reason one of a closed set of words; beyond `REFUSAL_REASONS_MAX` all are `other`.
+   * @param what log message, a sentence.
+   * @param reason one of a closed set of words; beyond `REFUSAL_REASONS_MAX` all count as `other`.
    */
   note(what: string, reason: string, facts: LogFacts): void {
     const count = countIn(this.#counts, reason);
@@ -51,7 +51,7 @@ export class Refusals {
   }
 }
 
-/** Counts one more and returns how many there are. */
+/** Increments the count of a reason and returns it. */
 function countIn(counts: Map<string, number>, reason: string): number {
   const key = counts.has(reason) || counts.size < REFUSAL_REASONS_MAX ? reason : "other";
   const count = (counts.get(key) ?? 0) + 1;

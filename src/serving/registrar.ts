@@ -1,6 +1,7 @@
 /**
- * Registers one record: its domain first where it has one, then the record, then the confirmation
- * (domain_claims.ts says why in this order), each a logged command of its own group.
+ * Registration of one record: claims its domain if it has one, then writes the record, then
+ * confirms the claim (domain_claims.ts gives the reason for this order), each a logged command of
+ * its own group.
  */
 import type { RegisterReply } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -20,22 +21,22 @@ import { leaseRemainingMs, notReplica } from "./read_path.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
 import type { PartReceipt, WriteContext } from "./write_context.ts";
 
-/** What a caller asks to register. */
+/** Registration requested by a caller. */
 export interface Registration {
   readonly kind: RecordKind;
-  /** The stored form as the caller sent it. */
+  /** Stored form as the caller sent it. */
   readonly stored: Uint8Array;
-  /** The incarnation that is taken over from; zero: none. */
+  /** Incarnation to take over from; zero if none. */
   readonly expected: Position;
 }
 
-/** A registration that is durable. */
+/** Durable registration. */
 export interface Registered {
   readonly reply: RegisterReply;
   readonly receipt: PartReceipt;
 }
 
-/** What the registrar stands on. */
+/** Dependencies of a {@link Registrar}. */
 export interface RegistrarParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
@@ -56,9 +57,9 @@ export class Registrar {
   }
 
   /**
-   * Creates, renews with new content, or takes over.
+   * Creates a record, renews it with new content, or takes it over.
    *
-   * @throws RegistryError why it was refused, or that its outcome is not known.
+   * @throws RegistryError with the reason of a refusal, or if the outcome is unknown.
    */
   async register(registration: Registration, context: WriteContext): Promise<Registered> {
     const { access, table } = this.#parts;
@@ -93,15 +94,15 @@ export class Registrar {
       if (code !== "claim_revoked" || held === undefined || tries === REGISTER_TRIES_MAX) {
         throw refusalOf(applied.outcome);
       }
-      // The claim was revoked between the two commands, or its release was never logged: the domain
-      // is freed of it, and a new claim is made.
+      // The claim was revoked between the two commands, or its release was never logged: release
+      // the domain from it and make a new claim.
       await this.#parts.claims.release(record.domain, held.claim, context.deadlineMs);
     }
   }
 
   /**
-   * Removes the agents of a gateway that is gone; returns how many there were. All agents are looked
-   * at, which takes 50 ms and more of a million: others have their turn between two partitions.
+   * Removes the agents of a gateway that is gone; returns their number. All agents are scanned,
+   * which takes at least 50 ms for a million, so it yields the event loop between partitions.
    */
   async removeAgentsOf(gatewayId: Uint8Array, context: WriteContext): Promise<number> {
     let removed = 0;
@@ -140,8 +141,8 @@ export class Registrar {
   }
 
   /**
-   * What is not there yet needs room, a record as well as the alias of its domain; what is there never
-   * does. Returns how many it adds.
+   * Admits the new entries of a registration: the record, and the alias of its domain. Entries that
+   * exist need no capacity. Returns the number of new ones.
    */
   #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): number {
     const { admission, claims } = this.#parts;
@@ -185,7 +186,9 @@ export class Registrar {
     return await proposer.propose(partition, command, context.deadlineMs);
   }
 
-  /** Nobody waits for it: a pending alias whose agent holds its claim resolves like any other. */
+  /**
+   * Confirms in the background: a pending alias whose agent holds its claim resolves as any other.
+   */
   #confirm(record: AcceptedRecord, held: HeldClaim, context: WriteContext): void {
     const { claims, logger } = this.#parts;
     claims.confirm(record.domain, record.id, held.claim, context.deadlineMs).catch((error) => {
@@ -216,8 +219,9 @@ export class Registrar {
 }
 
 /**
- * A delayed duplicate must not claim a domain that its agent has left since: what the put would
- * refuse anyway is refused before the claim, as far as it can be told without asking.
+ * Refuses a delayed duplicate before its claim, as it must not claim a domain that its agent has
+ * since left. The put would refuse it too; this check covers what is known without asking the
+ * group.
  */
 function refuseDelayed(partition: Partition, record: AcceptedRecord): void {
   if (record.kind !== KIND_AGENT || partition.group.readPoint(0) === undefined) return;

@@ -1,8 +1,9 @@
 /**
- * Renewals: many leases in one request. A renewal that ends inside its cover is answered from the
- * leader's memory and logs nothing; only where a cover is too short does an owner wait for the log,
- * together with all of its partition that wait. Memory may be answered from where a read may: a leader
- * without a lease has to be confirmed first, for another may lead already and have removed the record.
+ * Renewal of leases, many in one request. A renewal that ends within its cover is answered from the
+ * leader's memory and logs nothing; only if its cover is too short does an owner wait for the log,
+ * together with all others waiting in the same partition. Answers from memory follow the rule of
+ * reads: a leader without a leader lease must first be confirmed, as another node may already lead
+ * and may have removed the record.
  */
 import { type RenewFailure, renewRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../base/errors.ts";
@@ -18,7 +19,7 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 import type { WriteContext, WriteReply } from "./write_context.ts";
 
-/** A renewal that waits: for its leader to be confirmed, or for its cover. */
+/** Renewal that waits for its leader to be confirmed, or for its cover. */
 interface Waiting {
   readonly position: number;
   readonly kind: number;
@@ -28,13 +29,13 @@ interface Waiting {
 
 type ByPartition = Map<Partition, Waiting[]>;
 
-/** What the failures of one request are gathered in. */
+/** Result of a request under construction: its failures and its shortest lease. */
 interface Tally {
   readonly failures: RenewFailure[];
   ttlMsMin: number;
 }
 
-/** Serves Renew. One for all streams of a node. */
+/** Serves Renew. One instance serves all streams of a node. */
 export class RenewPath {
   readonly #table: PartitionTable;
   readonly #proposer: Proposer;
@@ -42,7 +43,7 @@ export class RenewPath {
   readonly #entropy: Entropy;
   readonly #request = renewRequestCodec.newView();
   readonly #incarnation = { generation: 0, index: 0 };
-  /** Since the start: renewals answered well, and extensions that their owners waited for. */
+  /** Counts since the start: successful renewals, and extensions that owners waited for. */
   renewed = 0;
   extensionsProposed = 0;
 
@@ -58,7 +59,7 @@ export class RenewPath {
     this.#entropy = parts.entropy;
   }
 
-  /** Renews all items of a request; what was not renewed is named by its position. */
+  /** Renews all items of a request; the reply lists failed items by their position. */
   async serve(request: RequestView, context: WriteContext): Promise<WriteReply> {
     const { items } = request.bodyInto(this.#request);
     const count = items.count;
@@ -88,7 +89,7 @@ export class RenewPath {
     };
   }
 
-  /** Renews by memory what can be, and sorts the rest by what it waits for. */
+  /** Renews from memory where possible, and sorts the other items by what they wait for. */
   #renewNow(
     context: WriteContext,
     tally: Tally,
@@ -130,7 +131,7 @@ export class RenewPath {
     }
   }
 
-  /** The same where a quorum has to say first that this node leads. */
+  /** Renews items of partitions whose leadership a quorum must confirm first. */
   async #renewConfirmed(
     unconfirmed: ByPartition,
     context: WriteContext,
@@ -150,7 +151,9 @@ export class RenewPath {
     }));
   }
 
-  /** Renews one by memory, or says why not; false where its cover is too short. */
+  /**
+   * Renews one item from memory or records its failure; returns false if its cover is too short.
+   */
   #renew(
     partition: Partition,
     { position, kind, id, incarnation }: Waiting,
@@ -179,13 +182,13 @@ export class RenewPath {
   }
 
   /**
-   * Extends the covers of all that wait in a partition; the code where that was not logged. Where an
-   * extension is under way already, an entry after it shows that it was applied.
+   * Extends the covers of all waiting items of a partition; returns the code if that was not
+   * logged. If an extension is already in progress, a later entry proves that it was applied.
    */
   async #extend(partition: Partition, context: WriteContext): Promise<ErrorCode | undefined> {
     const at = { nowMs: partition.group.timeMs(), unixS: this.#proposer.unixS(), force: true };
     const commands: Uint8Array[] = [];
-    // One command holds so many items; more may wait in this partition.
+    // A command holds a limited number of items; more may wait in this partition.
     for (
       let command = partition.store.extendCommand(at);
       command !== undefined;

@@ -1,6 +1,6 @@
 /**
- * How answers are written: the envelope, its receipts, and a body. One writer serves all requests of
- * a node in turn; it keeps its objects and fills them anew, so that an answer allocates nothing.
+ * Writer of replies: the envelope, its receipts, and a body. One writer serves all requests of a
+ * node in turn; it reuses its objects, so that a reply allocates nothing.
  */
 import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wire.ts";
 import type { StructCodec } from "../../schemas/runtime/codec.ts";
@@ -10,10 +10,10 @@ import type { ReadPoint } from "../replication/group_interface.ts";
 
 const NO_POSITION = { generation: 0, index: 0 };
 
-/** The plain form of a response, filled anew for each answer. */
+/** Plain form of a response, reused for each reply. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Writes responses; `begin`, then receipts, then `success` or `refusal`. */
+/** Writes responses: call `begin`, then `addReceipt`, then `success` or `refusal`. */
 export class ReplyWriter {
   readonly #nodeId: number;
   readonly #receipts: Receipt[] = [];
@@ -34,7 +34,7 @@ export class ReplyWriter {
     this.#nodeId = nodeId;
   }
 
-  /** Begins the answer to a request: no receipts yet. */
+  /** Begins the reply to a request, without receipts. */
   begin(requestId: number): void {
     this.#response.id = requestId;
     while (this.#receipts.length > 0) this.#spare.push(this.#receipts.pop()!);
@@ -47,7 +47,7 @@ export class ReplyWriter {
     this.#receipts.push(receipt);
   }
 
-  /** A receipt of its own, for answers that carry many. */
+  /** Returns a newly allocated receipt, for replies that carry many. */
   receiptOf(partition: number, point: ReadPoint): Receipt {
     const receipt = newReceipt();
     fillReceipt(receipt, this.#nodeId, partition, point);

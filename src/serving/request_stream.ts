@@ -1,12 +1,13 @@
 /**
  * One request stream of a session: bytes in, requests out, replies back. The cost of a stream is
- * per wakeup, so all whole frames of a chunk are served in one turn and their replies leave in one
- * write (ARCHITECTURE.md, the read path).
+ * per wakeup, so all whole frames of a chunk are served in one turn and their replies are sent in
+ * one write (ARCHITECTURE.md, the read path).
  *
- * A frame that is whole but wrong is answered with its code, and the stream goes on; where framing
- * itself is lost, the stream ends. A peer that does not read its replies is not read from, and what
- * it sent already waits; one that takes nothing for long, or does not finish a frame, loses its session.
- * What a stream holds for its peer is counted in the session's account.
+ * A complete but invalid frame is answered with its error code, and the stream continues; if
+ * framing itself is lost, the stream ends. While a peer does not read its replies, nothing is read
+ * from it and its received requests wait. A peer that takes no replies for too long, or does not
+ * finish a frame, loses its session. Memory that a stream holds for its peer is counted in the
+ * session's account.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { type ErrorCode, type RegistryError, toRegistryError } from "../base/errors.ts";
@@ -29,22 +30,22 @@ import type { ReplyWriter } from "./reply_writer.ts";
 import type { SessionAccount } from "./session_budget.ts";
 import type { StallWatch, Watched } from "./stall_watch.ts";
 
-/** Counts requests: the metrics, or nothing. */
+/** Observer of completed requests, such as the metrics. */
 export interface RequestObserver {
   /** `code`: `ok` or an error code; `durationMs`: from the arrival of the chunk to the answer. */
   requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void;
 }
 
-/** Where requests of all streams go. */
+/** Handler of the requests of all streams. */
 export interface RequestHandler {
   /**
-   * Serves one request, at once or later; always answers, exactly once, through `stream`. The view
-   * and its bytes are valid during the call only.
+   * Serves one request, synchronously or later; always answers, exactly once, through `stream`. The
+   * view and its bytes are valid during the call only.
    */
   serve(request: RequestView, stream: RequestStream): void;
 }
 
-/** What a stream stands on. */
+/** Dependencies of a {@link RequestStream}. */
 export interface RequestStreamOptions {
   readonly stream: Stream;
   readonly caller: Caller;
@@ -52,7 +53,7 @@ export interface RequestStreamOptions {
   readonly replies: ReplyWriter;
   readonly clock: HeldClock;
   readonly observer: RequestObserver;
-  /** Of its session. */
+  /** Account of the stream's session. */
   readonly account: SessionAccount;
   readonly watch: StallWatch;
 }
@@ -60,11 +61,13 @@ export interface RequestStreamOptions {
 /** One request stream, from its first byte to its last. */
 export class RequestStream implements Watched {
   readonly caller: Caller;
-  /** When the chunk that is being served arrived, monotonic ms. */
+  /** Arrival time of the chunk being served, monotonic ms. */
   arrivedMs = 0;
-  /** When its requests are served: later, where they had to wait for the peer to read. */
+  /**
+   * Time at which its requests are served, monotonic ms: later if they waited for the peer to read.
+   */
   servedMs = 0;
-  /** Requests that were taken and not yet answered. */
+  /** Number of requests accepted and not yet answered. */
   inFlight = 0;
   readonly #stream: Stream;
   readonly #outbox: Outbox;
@@ -79,27 +82,29 @@ export class RequestStream implements Watched {
   readonly #observer: RequestObserver;
   readonly #account: SessionAccount;
   readonly #watch: StallWatch;
-  /** What is counted in the account, bytes. */
+  /** Bytes counted in the account. */
   #repliesBytes = 0;
   #frameBytes = 0;
-  /** Requests that came, ever: a frame that was finished. */
+  /** Number of requests received since the start, that is of finished frames. */
   #requests = 0;
-  /** What the watch saw: writes and requests of then, and since when each stood still. */
+  /**
+   * State at the last look of the watch: writes, requests, and since when each has not advanced.
+   */
   #isWatched = false;
   #seenWrites = -1;
   #seenRequests = -1;
   #repliesSinceMs = 0;
   #frameSinceMs = 0;
-  /** Lists that wait for their turn. */
+  /** Number of lists that wait for their turn. */
   #lists = 0;
   #listDone: (() => void) | undefined;
-  /** True while it waits for its peer, and so reads nothing. */
+  /** True while the stream waits for its peer and therefore reads nothing. */
   #isWaiting = false;
   #isOver = false;
-  /** Frames of the chunk, copied, that wait until the peer has read. */
+  /** Copied frames of the chunk that wait until the peer has read. */
   #deferred: Uint8Array[] = [];
   #inChunk = false;
-  /** Answered in the chunk being served: they leave together. */
+  /** Requests answered in the chunk being served, whose replies are sent together. */
   readonly #answeredOperations: number[] = [];
   readonly #answeredCodes: ("ok" | ErrorCode)[] = [];
 
@@ -123,12 +128,12 @@ export class RequestStream implements Watched {
     });
   }
 
-  /** True while a large answer may be made: the peer takes what it is sent. */
+  /** True while a large answer may be made, as the peer reads what it is sent. */
   get hasRoom(): boolean {
     return !this.#account.isFull && this.#outbox.pendingBytes < REPLY_BACKLOG_BYTES_HIGH;
   }
 
-  /** True once nobody waits for answers any more. */
+  /** True once no peer waits for answers any more. */
   get isOver(): boolean {
     return this.#isOver || this.#account.isClosed;
   }
@@ -138,27 +143,27 @@ export class RequestStream implements Watched {
     return this.#account.room();
   }
 
-  /** A list waits for its turn: with too many of them nothing more is read. */
+  /** Registers a list that waits for its turn; at LISTS_WAITING_MAX of them, reading stops. */
   listBegun(): void {
     this.#lists++;
   }
 
-  /** One of them was answered. */
+  /** Unregisters a list that was answered. */
   listEnded(): void {
     this.#lists--;
     this.#listDone?.();
   }
 
-  /** Where a reply is appended; {@link answered} comes after. */
+  /** Writer to which a reply is appended, before the call of {@link answered}. */
   get writer(): Outbox["writer"] {
     return this.#outbox.writer;
   }
 
   /**
-   * Counts a request as answered and sends what was appended: with its chunk, or at once where it
-   * was answered later.
+   * Counts a request as answered and sends the appended reply: with its chunk, or immediately if
+   * the request is answered later.
    *
-   * @param arrivedMs when the request came.
+   * @param arrivedMs arrival time of the request.
    */
   answered(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
     this.inFlight--;
@@ -183,15 +188,15 @@ export class RequestStream implements Watched {
     try {
       this.#replies.refusal(this.writer, error.code, error.message, error.fields);
     } catch {
-      // Not even a refusal fits behind what the peer has not read.
+      // Not even a refusal fits behind the replies that the peer has not read.
       return this.drop(operationId, error.code, arrivedMs);
     }
     this.answered(operationId, error.code, arrivedMs);
   }
 
   /**
-   * Ends the stream in the place of an answer that does not fit: its peer cannot be told the truth
-   * any more, and must take the outcome of all that it waits for as not known.
+   * Ends the stream because an answer does not fit. The peer cannot be told the outcome any more,
+   * and must treat the outcome of all its outstanding requests as unknown.
    */
   drop(operationId: number, code: ErrorCode, arrivedMs: number): void {
     this.#stream.abort();
@@ -199,7 +204,7 @@ export class RequestStream implements Watched {
   }
 
   /**
-   * Reads and serves until the stream ends. Resolves then; rejects with the code that ended it when
+   * Reads and serves until the stream ends. Resolves then; rejects with the code that ended it if
    * the peer broke the framing.
    */
   async run(): Promise<void> {
@@ -222,7 +227,7 @@ export class RequestStream implements Watched {
     }
   }
 
-  /** As the watch asks: ends the session of a peer that stands still for too long. */
+  /** Implements {@link Watched.look}: ends the session of a peer that stalls for too long. */
   look(nowMs: number): boolean {
     this.#countHeld();
     const writes = this.#outbox.writes;
@@ -244,7 +249,7 @@ export class RequestStream implements Watched {
     return this.#isWatched;
   }
 
-  /** Counts what the stream holds now. */
+  /** Updates the account with the bytes that the stream holds. */
   #countHeld(): void {
     if (this.#isOver) return;
     const repliesBytes = this.#outbox.pendingBytes;
@@ -265,12 +270,12 @@ export class RequestStream implements Watched {
     return this.#account.isFull || this.#lists >= LISTS_WAITING_MAX;
   }
 
-  /** A chunk of small requests may ask for more than a peer that does not read should be given. */
+  /** True if further requests must wait: small ones may produce more than the peer is reading. */
   get #mustDefer(): boolean {
     return this.#outbox.pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked;
   }
 
-  /** Waits until the peer has taken enough, and its lists had their turns. */
+  /** Waits until the peer has read enough replies, and enough of its lists were served. */
   async #unblocked(): Promise<void> {
     this.#isWaiting = true;
     while (this.#isBlocked && !this.#isOver) {
@@ -280,14 +285,14 @@ export class RequestStream implements Watched {
     this.#isWaiting = false;
   }
 
-  /** Waits until half of its lists had their turns, so that it is not woken for each of them. */
+  /** Waits until half of the allowed lists remain, so that not every list wakes the stream. */
   async #listsServed(): Promise<void> {
     while (this.#lists > LISTS_WAITING_MAX / 2) {
       await new Promise<void>((resolve) => this.#listDone = resolve);
     }
   }
 
-  /** Once the peer has read, serves what waits, as far as replies may gather again. */
+  /** Serves deferred requests once the peer has read, until replies reach the limit again. */
   async #serveDeferred(): Promise<void> {
     await this.#unblocked();
     const frames = this.#deferred;
@@ -301,7 +306,7 @@ export class RequestStream implements Watched {
     });
   }
 
-  /** Serves requests whose replies leave together. */
+  /** Serves requests whose replies are sent together. */
   #serve(requests: () => void): void {
     this.#inChunk = true;
     try {
@@ -318,7 +323,10 @@ export class RequestStream implements Watched {
     }
   }
 
-  /** What left with one chunk took as long, whatever its place in it. */
+  /**
+   * Observes the requests of a chunk; all have the same duration, as their replies are sent
+   * together.
+   */
   #countAnswered(): void {
     const durationMs = this.#clock.nowMs() - this.arrivedMs;
     const operations = this.#answeredOperations;
@@ -329,7 +337,7 @@ export class RequestStream implements Watched {
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
-    // What was deferred goes first.
+    // Deferred frames are served first.
     if (this.#deferred.length > 0 || this.#mustDefer) {
       this.#deferred.push(bytes.slice(start, end));
     } else this.#serveNow(view, bytes, start, end);
@@ -350,10 +358,12 @@ export class RequestStream implements Watched {
   }
 }
 
-const REPLIES_LATE = `Replies must be taken within ${PEER_STALL_MS} ms: none of them was`;
-const FRAME_LATE = `A request's frame must be whole within ${PEER_STALL_MS} ms: it was not`;
+const REPLIES_LATE = `Replies must be read within ${PEER_STALL_MS} ms: none of them was`;
+const FRAME_LATE = `A request's frame must be complete within ${PEER_STALL_MS} ms: it was not`;
 
-/** A read that filled its buffer asks for more next time; one that left it empty, for less. */
+/**
+ * Returns the buffer of the next read: larger after a full read, smaller after a nearly empty one.
+ */
 export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {
   const capacity = chunk.buffer.byteLength;
   if (chunk.length === capacity && capacity < STREAM_READ_BYTES_MAX) {

@@ -1,11 +1,12 @@
 /**
- * Ends records whose owners have lost their right to them ({@link RecordRights}): refuses their
- * renewals at once, and removes them by a logged command, so that they are gone on all replicas and
- * after a restart. Each node does so for the partitions that it leads.
+ * Removal of records whose owners have lost their rights to them ({@link RecordRights}). Their
+ * renewals are refused immediately, and a logged command removes them, so that they are gone on all
+ * replicas and after a restart. Each node does so for the partitions that it leads.
  *
- * Whoever may have lost a right is a suspect, looked at for a while, because a register may be under
- * way and a proposal may fail. All that group 0 has is looked through once a minute too: whoever leads
- * a partition since then may have missed something.
+ * A subject that may have lost a right is a suspect and is checked repeatedly for a while, because
+ * a register may be in progress and a proposal may fail. In addition every subject that group 0
+ * lists as banned, stopped or granted is checked once a minute, as a new leader of a partition may
+ * have missed a change.
  */
 import { toRegistryError } from "../base/errors.ts";
 import {
@@ -28,13 +29,13 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 import type { RecordRights, RightsFault } from "./record_rights.ts";
 
-/** What an enforcer stands on. */
+/** Dependencies of a {@link RightsEnforcer}. */
 export interface RightsEnforcerParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
   readonly rights: RecordRights;
   readonly state: () => IdentityState;
-  /** Notes in the audit log that a record was removed. */
+  /** Audits the removal of a record. */
   readonly note: (
     note: { readonly action: AuditAction; readonly subject: string; readonly detail: string },
     writer: number,
@@ -46,7 +47,7 @@ export interface RightsEnforcerParts {
   readonly logger: Logger;
 }
 
-/** A record that a suspect owns. */
+/** Record owned by a suspect. */
 interface Owned {
   readonly partition: Partition;
   readonly kind: RecordKind;
@@ -54,17 +55,17 @@ interface Owned {
   readonly slot: number;
 }
 
-/** Ends what has lost its right. */
+/** Removes records that have lost their rights. */
 export class RightsEnforcer {
   readonly #parts: RightsEnforcerParts;
-  /** Subjects that are looked at, until when by the monotonic clock, ms. */
+  /** Suspects, and until when each is checked, monotonic ms. */
   readonly #suspects = new Map<string, number>();
   readonly #removing = new Set<string>();
-  /** Grants that ended before this were looked at, Unix ms. */
+  /** Grants that ended before this time were checked, Unix ms. */
   #endedBeforeMs = 0;
   #nextRoundMs = 0;
   #isRunning = false;
-  /** When the timer fires, monotonic ms. */
+  /** Time at which the timer fires, monotonic ms. */
   #lookAtMs = Infinity;
   #timer: Timer | undefined;
 
@@ -72,19 +73,19 @@ export class RightsEnforcer {
     this.#parts = parts;
   }
 
-  /** Begins. */
+  /** Starts the checks. */
   start(): void {
     this.#isRunning = true;
     this.#plan(RECORD_RIGHTS_CHECK_MS);
   }
 
-  /** Ends; what was proposed is committed or not, as any other. */
+  /** Stops the checks; commands already proposed are committed or not, as any others. */
   stop(): void {
     this.#isRunning = false;
     this.#timer?.cancel();
   }
 
-  /** The rights of a subject may have changed. */
+  /** Checks a subject whose rights may have changed. */
   suspect(subject: string): void {
     this.#suspects.set(subject, this.#parts.monotonic.nowMs() + 2 * REQUEST_TIMEOUT_MS_DEFAULT);
     if (!this.#isRunning) return;
@@ -92,19 +93,19 @@ export class RightsEnforcer {
     this.#plan(RECORD_RIGHTS_CHECK_MS);
   }
 
-  /** Whom a ban concerns may have lost a right, or got it back. */
+  /** Checks the subject of a ban, which may have lost a right or regained it. */
   suspectOf({ kind, name }: Pick<Ban, "kind" | "name">): void {
     const subject = subjectOf(this.#parts.state(), kind, name);
     if (subject !== undefined) this.suspect(subject);
   }
 
-  /** Everybody may have lost a right. */
+  /** Schedules a check of all subjects. */
   suspectAll(): void {
     this.#nextRoundMs = 0;
     if (this.#isRunning) this.#plan(RECORD_RIGHTS_CHECK_MS);
   }
 
-  /** A grant ends at a time, Unix ms. */
+  /** Schedules a check for a grant that ends at `untilMs`, Unix ms. */
   endsAt(untilMs: number): void {
     if (!this.#isRunning) return;
     const leftMs = untilMs + RECORD_GRANT_GRACE_MS - this.#parts.wall.unixMs();
@@ -132,7 +133,7 @@ export class RightsEnforcer {
     if (this.#isRunning) this.#plan(this.#delayMs());
   }
 
-  /** Until there is something to look at: a suspect, the end of a grant, the next round. */
+  /** Returns the delay until the next check: of a suspect, an ended grant, or the next round. */
   #delayMs(): number {
     if (this.#suspects.size > 0) return RECORD_RIGHTS_CHECK_MS;
     const roundMs = this.#nextRoundMs - this.#parts.monotonic.nowMs();
@@ -144,7 +145,7 @@ export class RightsEnforcer {
     return Math.max(RECORD_RIGHTS_CHECK_MS, Math.min(roundMs, grantMs));
   }
 
-  /** Grants whose grace has ended since the last look make suspects. */
+  /** Adds the subjects of grants whose grace has ended since the last check to the suspects. */
   #suspectEnded(): void {
     const beforeMs = this.#parts.wall.unixMs() - RECORD_GRANT_GRACE_MS;
     for (const { subject, untilMs } of this.#parts.state().grants.values()) {
@@ -155,7 +156,7 @@ export class RightsEnforcer {
     this.#endedBeforeMs = beforeMs;
   }
 
-  /** Looks at all, some a turn. */
+  /** Checks all subjects, a limited number a turn. */
   #round(subjects: Iterator<string>): void {
     for (let count = 0; count < RECORD_RIGHTS_AT_ONCE; count++) {
       const next = subjects.next();
@@ -174,7 +175,7 @@ export class RightsEnforcer {
     if (fault !== undefined && !this.#removing.has(subject)) void this.#end(subject, owned, fault);
   }
 
-  /** The record of a subject, where this node leads its partition. */
+  /** Returns the record of a subject, if this node leads its partition. */
   #recordOf(subject: string): Owned | undefined {
     const owner = ownerOf(subject);
     if (owner === undefined) return undefined;
@@ -204,38 +205,38 @@ export class RightsEnforcer {
       const { outcome } = await proposer.propose(partition, command, deadlineMs);
       if (outcome.code !== "ok" || outcome.count === 0) return;
       logger.info("A record ended with its owner's right to it", { record: name, subject, fault });
-      // The end of a token was foreseen when it was issued, which is audited.
+      // The end of a token was known when it was issued, which is audited.
       if (fault !== "banned") return;
       const detail = `${subject} was banned, or its token`;
       await note({ action: "removeRecord", subject: name, detail }, 0, deadlineMs);
     } catch (error) {
-      // It is looked at again, and not renewed meanwhile.
+      // It is checked again, and is not renewed meanwhile.
       const { code } = toRegistryError(error);
-      logger.debug("A record was not removed, or that was not noted", { record: name, code });
+      logger.debug("A record was not removed, or its removal not audited", { record: name, code });
     } finally {
       this.#removing.delete(subject);
     }
   }
 }
 
-/** The parts of a subject; `undefined` for the name of a ban that is no SPIFFE id. */
+/** Parses a subject; returns `undefined` for the name of a ban that is not a SPIFFE id. */
 function ownerOf(subject: string): SpiffeId | undefined {
   try {
     return parseSpiffeId(subject);
   } catch {
-    // Bans of such names were taken once.
+    // Earlier versions accepted bans of such names.
     return undefined;
   }
 }
 
-/** Whom a ban of a name concerns; `undefined`: nobody that group 0 knows. */
+/** Returns the subject of a ban; `undefined` if group 0 knows none of that name. */
 function subjectOf(state: IdentityState, kind: number, name: string): string | undefined {
   if (kind === BAN_KINDS.subject) return name;
   if (kind === BAN_KINDS.lineage) return state.lineage(Number(name))?.subject;
   return state.grants.get(name)?.subject;
 }
 
-/** All whose rights may have ended. */
+/** Yields all subjects whose rights may have ended. */
 function* allSuspects(state: IdentityState): Generator<string, void, undefined> {
   for (const { kind, name } of state.bans()) {
     const subject = subjectOf(state, kind, name);

@@ -1,9 +1,11 @@
 /**
- * Memory that peers make the node hold: replies that they have not taken, and frames that they have
- * not finished. Counted for each session, each identity and the node, by additions alone.
+ * Limits on the memory that peers make the node hold: replies that they have not taken, and frames
+ * that they have not finished. Counted for each session, each identity and the node, by additions
+ * alone.
  *
- * A session whose replies wait is not served further. Where an identity or the node holds too much all
- * the same, the session that holds most is ended, and its bytes count no more from that moment.
+ * A session with too many pending replies is not served further. If an identity or the node still
+ * exceeds its limit, the session that holds most is ended; its bytes no longer count from that
+ * moment.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import {
@@ -13,17 +15,17 @@ import {
   REPLY_BACKLOG_BYTES_LOW,
 } from "../base/limits.ts";
 
-/** Why the node ended a session; a label of its metrics. */
+/** Reason for which the node ended a session; a label of its metrics. */
 export type EndReason = "replies_not_taken" | "frame_not_finished" | "memory";
 
-/** Ends a session, telling its peer why. Must not throw. */
+/** Callback that ends a session and tells its peer the reason. Must not throw. */
 export type EndSession = (code: ErrorCode, message: string) => void;
 
-/** The limits, bytes. */
+/** Limits of a {@link SessionBudget}, bytes. */
 export interface BudgetLimits {
   readonly nodeBytesMax: number;
   readonly identityBytesMax: number;
-  /** Replies of a session above which it is not served, until they are down to `Low`. */
+  /** Pending replies at which a session is no longer served, until they are down to `Low`. */
   readonly sessionRepliesHigh: number;
   readonly sessionRepliesLow: number;
 }
@@ -35,41 +37,41 @@ const LIMITS: BudgetLimits = {
   sessionRepliesLow: REPLY_BACKLOG_BYTES_LOW,
 };
 
-/** What all sessions of one identity hold. */
+/** Usage of all sessions of one identity. */
 interface Owner {
   readonly name: string;
   readonly accounts: Set<SessionAccount>;
   heldBytes: number;
 }
 
-/** The budget of a node. */
+/** Memory budget of a node. */
 export class SessionBudget {
   readonly limits: BudgetLimits;
   readonly #owners = new Map<string, Owner>();
   readonly #accounts = new Set<SessionAccount>();
   readonly #ended = new Map<EndReason, number>();
-  /** Replies not taken, of all sessions. */
+  /** Replies not taken, of all sessions, bytes. */
   repliesBytes = 0;
-  /** Frames not finished, of all sessions. */
+  /** Frames not finished, of all sessions, bytes. */
   framesBytes = 0;
 
   constructor(limits: BudgetLimits = LIMITS) {
     this.limits = limits;
   }
 
-  /** Sessions that were ended since the start, by reason. */
+  /** Number of sessions ended since the start, by reason. */
   get ended(): ReadonlyMap<EndReason, number> {
     return this.#ended;
   }
 
-  /** The account of a session that begins. */
+  /** Opens the account of a new session. */
   open(end: EndSession): SessionAccount {
     const account = new SessionAccount(this, end);
     this.#accounts.add(account);
     return account;
   }
 
-  /** The owner of a name, made where there is none. */
+  /** Returns the owner of a name, creating it if necessary. */
   ownerOf(name: string): Owner {
     const known = this.#owners.get(name);
     if (known !== undefined) return known;
@@ -78,7 +80,7 @@ export class SessionBudget {
     return owner;
   }
 
-  /** An account holds nothing any more. */
+  /** Removes an account that no longer holds anything. */
   forget(account: SessionAccount, owner: Owner | undefined): void {
     this.#accounts.delete(account);
     if (owner === undefined) return;
@@ -86,7 +88,7 @@ export class SessionBudget {
     if (owner.accounts.size === 0) this.#owners.delete(owner.name);
   }
 
-  /** Ends whoever holds most, of an identity or of all, until what is held fits. */
+  /** Ends the largest sessions, of an identity and then of the node, until the limits are kept. */
   shed(owner: Owner | undefined): void {
     const { identityBytesMax, nodeBytesMax } = this.limits;
     while (owner !== undefined && owner.heldBytes > identityBytesMax) {
@@ -101,12 +103,15 @@ export class SessionBudget {
     }
   }
 
-  /** Counts a session that was ended. */
+  /** Counts an ended session. */
   countEnded(reason: EndReason): void {
     this.#ended.set(reason, (this.#ended.get(reason) ?? 0) + 1);
   }
 
-  /** Of the identity that holds most, the session that does; those without one stand for themselves. */
+  /**
+   * Returns the largest session of the identity that holds most; a session without an identity
+   * counts as an identity of its own.
+   */
   #largestOffender(): SessionAccount | undefined {
     let largest: SessionAccount | undefined;
     let largestBytes = 0;
@@ -121,7 +126,7 @@ export class SessionBudget {
   }
 }
 
-/** What one session holds. */
+/** Account of one session. */
 export class SessionAccount {
   readonly #budget: SessionBudget;
   readonly #end: EndSession;
@@ -142,22 +147,22 @@ export class SessionAccount {
     return this.#repliesBytes + this.#framesBytes;
   }
 
-  /** What its identity holds; `undefined` where it has none. */
+  /** Usage of its identity; `undefined` if it has none. */
   get owner(): { readonly heldBytes: number; readonly accounts: Set<SessionAccount> } | undefined {
     return this.#owner;
   }
 
-  /** True while so many replies wait that no further request is served. */
+  /** True while so many replies are pending that no further request is served. */
   get isFull(): boolean {
     return this.#isFull;
   }
 
-  /** True once the session is over, or about to be. */
+  /** True once the session is over or ending. */
   get isClosed(): boolean {
     return this.#closed;
   }
 
-  /** Counts it for an identity from now on. */
+  /** Assigns the account to an identity, from now on. */
   identify(name: string): void {
     if (this.#closed || this.#owner !== undefined) return;
     this.#owner = this.#budget.ownerOf(name);
@@ -165,7 +170,7 @@ export class SessionAccount {
     this.#owner.heldBytes += this.heldBytes;
   }
 
-  /** Adds what is held from now on, or held no more. */
+  /** Adds the changes, which may be negative, to the held bytes; may end the largest sessions. */
   change(repliesBytes: number, framesBytes: number): void {
     if (this.#closed) return;
     const budget = this.#budget;
@@ -190,7 +195,7 @@ export class SessionAccount {
     while (this.#isFull) await new Promise<void>((resolve) => this.#wakeups.push(resolve));
   }
 
-  /** Ends the session for what it holds; that counts no more from now on. */
+  /** Ends the session because of what it holds, which no longer counts from now on. */
   end(reason: EndReason, code: ErrorCode, message: string): void {
     if (this.#closed) return;
     this.close();
@@ -198,7 +203,7 @@ export class SessionAccount {
     this.#end(code, message);
   }
 
-  /** The session is over. Idempotent. */
+  /** Closes the account of a session that is over. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.change(-this.#repliesBytes, -this.#framesBytes);
@@ -224,6 +229,6 @@ function largestOf(accounts: Iterable<SessionAccount>): SessionAccount | undefin
 }
 
 function tooMuch({ heldBytes }: SessionAccount, whose: string, bytesMax: number): string {
-  return `Of at most ${bytesMax} bytes that ${whose} may hold for its sessions, ` +
-    `this one held the most: ${heldBytes}`;
+  return `The sessions of ${whose} may hold at most ${bytesMax} bytes: ` +
+    `this one held the most, ${heldBytes}`;
 }

@@ -1,28 +1,28 @@
 /**
- * Deadlines of what streams hold: replies that their peer does not take, and frames that it does not
- * finish. Streams that hold something are looked at now and then by one timer, so that a request costs
- * none, and a node that holds nothing sleeps.
+ * Deadlines of streams that hold memory: replies that their peer does not take, and frames that it
+ * does not finish. One timer periodically checks the streams that hold something, so that a request
+ * sets no timer, and a node that holds nothing sleeps.
  */
 import { STALL_LOOK_MS } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 
-/** A stream as the watch sees it. */
+/** Stream as the watch sees it. */
 export interface Watched {
   /**
-   * Looks at what it holds, and ends its session where that stands still for too long.
+   * Checks what the stream holds, and ends its session if that has not advanced for too long.
    *
-   * @returns false when it holds nothing, and so is watched no more.
+   * @returns false if it holds nothing, which ends the watching.
    */
   look(nowMs: number): boolean;
 }
 
-/** What the watch stands on. */
+/** Dependencies of a {@link StallWatch}. */
 export interface StallWatchOptions {
   readonly scheduler: Scheduler;
   readonly clock: MonotonicClock;
 }
 
-/** Watches the streams of a node. */
+/** Periodic check of the streams of a node. */
 export class StallWatch {
   readonly #options: StallWatchOptions;
   readonly #watched = new Set<Watched>();
@@ -32,13 +32,13 @@ export class StallWatch {
     this.#options = options;
   }
 
-  /** Looks at `stream` until it holds nothing. */
+  /** Watches `stream` until it holds nothing. */
   add(stream: Watched): void {
     this.#watched.add(stream);
     this.#timer ??= this.#options.scheduler.after(STALL_LOOK_MS, this.#look);
   }
 
-  /** Ends it. */
+  /** Stops watching all streams. */
   close(): void {
     this.#watched.clear();
     this.#timer?.cancel();

@@ -1,9 +1,9 @@
 /**
- * The write path: request → what it says, checked → may the caller, is there room → command →
+ * The write path: request → decoded and validated → access and admission → command →
  * `group.propose` → applied once durable → the reply with its receipt.
  *
- * Nothing is answered before its group has it on the disk. One file for the gate and the single
- * record; batches, renewals and domains have files of their own beside it.
+ * No write is answered before its group has it on disk. This file holds the entry point and the
+ * writes of a single record; batches, renewals and domains have their own files.
  */
 import {
   deregisterRequestCodec,
@@ -29,7 +29,7 @@ import type { PartReceipt, WriteContext, WriteReply } from "./write_context.ts";
 import type { Registrar } from "./registrar.ts";
 import type { RenewPath } from "./renew_path.ts";
 
-/** What the write path hands requests to. */
+/** Components of a {@link WritePath}. */
 export interface WritePathParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
@@ -39,7 +39,7 @@ export interface WritePathParts {
   readonly identities: IdentityService;
 }
 
-/** Serves writes. One for all streams of a node. */
+/** Serves writes. One instance serves all streams of a node. */
 export class WritePath {
   readonly #parts: WritePathParts;
 
@@ -48,10 +48,9 @@ export class WritePath {
   }
 
   /**
-   * Serves one write. All that is needed of the request is taken from its bytes before the first
-   * wait.
+   * Serves one write. Reads all it needs from the bytes of the request before the first await.
    *
-   * @throws RegistryError why it was refused.
+   * @throws RegistryError with the reason of a refusal.
    */
   async serve(
     operation: Operation,
@@ -93,7 +92,7 @@ export class WritePath {
     return { body: reply, receipts: [receipt] };
   }
 
-  /** Each item as if it had come alone; all of them share the log's next writes. */
+  /** Registers each item as if it had come alone; all items share the log's next writes. */
   async #registerMany(request: RequestView, context: WriteContext): Promise<WriteReply> {
     const { items } = request.bodyInto(registerManyRequestCodec.newView()).toPlain();
     if (items.length > REGISTER_ITEMS_MAX) {
@@ -151,7 +150,7 @@ export class WritePath {
     };
   }
 
-  /** An administrator ends another's record; what is meant to be done is audited before it is. */
+  /** Removes another owner's record for an administrator; the intention is audited first. */
   async #forceRemoval(request: RequestView, context: WriteContext): Promise<WriteReply> {
     const { kind, id } = request.bodyInto(removeRecordRequestCodec.newView()).toPlain();
     if (!isRecordKind(kind)) throw unknownKind(kind);
