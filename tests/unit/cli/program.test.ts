@@ -416,7 +416,7 @@ test("the advice for an overload says how long to wait", async () => {
 
 test("the advice for a file system that refuses goes by its code", async () => {
   const refused = (code: string) => Object.assign(new Error(`${code}: refused`), { code });
-  for (const [code, words] of [["EROFS", "is read-only"], ["ENOSPC", "make room"]] as const) {
+  for (const [code, words] of [["EROFS", "is read-only"], ["ENOSPC", "free space"]] as const) {
     const opened = new RegistryError("storage_unavailable", "Cannot open", {}, refused(code));
     for (const unreachable of [opened, refused(code)]) {
       const failed = await crs("status --json", {}, { unreachable });
