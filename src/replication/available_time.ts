@@ -1,20 +1,20 @@
 /**
  * Available time: the node's monotonic time without the stretches in which the node could neither
- * serve nor log. The time of every group that this node leads runs from it, so no lease ends because
- * of an outage of the node itself.
+ * serve nor log. It drives the time of every group that this node leads, so no lease ends because of
+ * an outage of the node itself.
  *
- * An outage is a turn of the event loop that came far too late (the process was stopped, or one turn
- * took that long), a suspended machine, a log that refuses writes (no room, or poisoned), and a write
- * or sync that takes too long, counted from when it was handed over. After each outage a grace is left
- * out too, in which owners get through again: requests wait in sockets, and clients whose sessions
- * died are backing off before they connect again.
+ * An outage is a turn of the event loop that starts far too late (the process was stopped, or one turn
+ * took that long), a suspended machine, a log that refuses writes (disk full, or poisoned), or a write
+ * or sync that takes too long, counted from when it was submitted. After each outage a grace period is
+ * excluded too, in which owners can reach the node again: requests wait in sockets, and clients whose
+ * sessions died are backing off before they reconnect.
  *
- * Contract: readings never go back and never run faster than the monotonic clock, so what a lease
- * gains is at most too much. Readings go on even if outages recur: an outage by a late turn or a
- * pending write begins one pulse after the last one ended at the earliest, and graces are paid from a
- * credit that only running time refills, at half its rate. Hence a dead owner's lease ends as long as
- * turns happen and writes complete. Raft and liveness must not use this clock: what two nodes promise
- * each other rests on true time, which goes on at the other node.
+ * Contract: readings never decrease and never run faster than the monotonic clock, so a lease can only
+ * last longer than its term, never shorter. Readings advance even if outages recur: an outage by a
+ * late turn or a pending write starts one pulse after the end of the previous one at the earliest, and
+ * graces are paid from a credit that only running time refills, at half its rate. Hence a dead owner's
+ * lease ends as long as turns happen and writes complete. Raft and liveness must not use this clock:
+ * the promises between two nodes depend on true time, which advances at the other node.
  */
 import {
   AVAILABLE_PULSE_MS,
@@ -28,29 +28,29 @@ import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.
 import type { SharedLog } from "../storage/shared_log.ts";
 import type { GroupClock } from "./group_interface.ts";
 
-/** A client's back-off doubles, so it waits for at most about twice as long as the outage lasted. */
+/** A client's back-off doubles, so it waits at most about twice as long as the outage lasted. */
 const GRACE_PER_OUTAGE = 2;
 /** Share of running time by which the credit for graces grows. */
 const CREDIT_PER_RUN = 0.5;
-/** The same write is still the oldest if its handover moved by no more than this, ms. */
+/** The oldest write is still the same one if its submission time moved by at most this, ms. */
 const SAME_WRITE_MS = 1;
 
-/** When an outage is one, and how long owners get after it; all ms. */
+/** Thresholds that define an outage, and the grace after it; all ms. */
 export interface OutageTiming {
-  /** Between two looks at the clocks and the log. */
+  /** The interval between two checks of the clocks and the log. */
   readonly pulseMs: number;
-  /** A pulse this late, or a wall clock this far ahead, means that the node stood still. */
+  /** A pulse this late, or a wall clock this far ahead, means that the node was stopped. */
   readonly turnLateMs: number;
-  /** A write pending for longer than this stalls. */
+  /** A write that is pending for longer than this is stalled. */
   readonly stallMs: number;
-  /** The least and the most grace after an outage. */
+  /** The shortest and the longest grace after an outage. */
   readonly graceMsMin: number;
   readonly graceMsMax: number;
-  /** The most credit for graces. */
+  /** The maximum credit for graces. */
   readonly graceCreditMs: number;
 }
 
-/** The timing of production. */
+/** The timing used in production. */
 export const OUTAGE_TIMING: OutageTiming = {
   pulseMs: AVAILABLE_PULSE_MS,
   turnLateMs: TURN_LATE_MS,
@@ -60,7 +60,7 @@ export const OUTAGE_TIMING: OutageTiming = {
   graceCreditMs: OUTAGE_GRACE_CREDIT_MS,
 };
 
-/** What available time is reckoned from. */
+/** The inputs of available time. */
 export interface AvailableTimeOptions {
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
@@ -69,10 +69,10 @@ export interface AvailableTimeOptions {
   readonly timing?: OutageTiming;
 }
 
-/** An outage of the log that goes on. */
+/** An ongoing outage of the log. */
 interface LogOutage {
   readonly fromMs: number;
-  /** When the write that stalls was handed over; undefined: the log refuses writes. */
+  /** When the stalled write was submitted; undefined if the log refuses writes. */
   readonly handedOverMs: number | undefined;
 }
 
@@ -86,16 +86,16 @@ export class AvailableTime implements GroupClock {
   #timer: Timer | undefined;
   /** The last reading. */
   #shownMs: number;
-  /** What is left out of the monotonic clock; Infinity while an outage of the log goes on. */
+  /** The time excluded from the monotonic clock; Infinity during an outage of the log. */
   #lostMs = 0;
-  /** A reading later than this shows that the pulse is far too late; Infinity: it does not run. */
+  /** A reading later than this means that the pulse is far too late; Infinity if no pulse runs. */
   #lateFromMs = Infinity;
   #pulseDueMs = Infinity;
-  /** Wall minus monotonic clock at the last look. */
+  /** Wall clock minus monotonic clock at the last check. */
   #offsetMs = 0;
   #outage: LogOutage | undefined;
   #lostBeforeOutageMs = 0;
-  /** When the last outage ended, and when the grace after it does. */
+  /** When the last outage ended, and when its grace ends. */
   #upSinceMs: number;
   #graceUntilMs: number;
   #creditMs: number;
@@ -112,10 +112,10 @@ export class AvailableTime implements GroupClock {
   }
 
   /**
-   * Starts to look for outages.
+   * Starts to detect outages.
    *
-   * @param isRestart whether owners may hold leases from an earlier run: the node was out until now,
-   *   for nobody knows how long.
+   * @param isRestart whether owners may hold leases from an earlier run: then the node was down until
+   *   now, for an unknown time.
    */
   start(isRestart: boolean): void {
     const nowMs = this.#clock.nowMs();
@@ -124,16 +124,16 @@ export class AvailableTime implements GroupClock {
     this.#arm(nowMs);
   }
 
-  /** Ends it: from now on no outage is noticed. */
+  /** Stops detecting outages. */
   stop(): void {
     this.#timer?.cancel();
     this.#lateFromMs = Infinity;
   }
 
-  /** Available time, ms. */
+  /** Returns the available time, ms. */
   nowMs(): number {
     const nowMs = this.#clock.nowMs();
-    // Whatever runs first after the process stood still must not see that time as passed.
+    // The first code to run after the process was stopped must not see that time as passed.
     if (nowMs > this.#lateFromMs) this.#look(nowMs);
     const readingMs = nowMs - this.#lostMs;
     if (readingMs > this.#shownMs) this.#shownMs = readingMs;
@@ -141,10 +141,10 @@ export class AvailableTime implements GroupClock {
   }
 
   /**
-   * How much of the current reading may yet be left out, ms: nothing may expire that was not due that
-   * long ago. A write that is pending may turn out to stall, and then the time since its handover does
-   * not count; the same holds for what was shown before a stall was noticed, until the clock has
-   * caught up. Infinity: nothing may expire now.
+   * Returns how much of the current reading may still be excluded, ms: nothing may expire unless it
+   * was due that long ago. A pending write may turn out to stall, and then the time since its
+   * submission does not count; the same holds for readings taken before a stall was noticed, until the
+   * clock has caught up. With Infinity nothing may expire now.
    */
   unsettledMs(): number {
     const shownMs = this.nowMs();
@@ -153,7 +153,7 @@ export class AvailableTime implements GroupClock {
     return Math.max(0, aheadMs) + this.#log.stats().oldestPendingMs;
   }
 
-  /** The log refuses writes from now on. */
+  /** Records that the log refuses writes from now on. */
   logRefuses(): void {
     const nowMs = this.#clock.nowMs();
     this.#look(nowMs);
@@ -175,7 +175,7 @@ export class AvailableTime implements GroupClock {
     this.#lateFromMs = this.#pulseDueMs + this.#timing.turnLateMs;
   }
 
-  /** Notices a late turn and a suspended machine. */
+  /** Detects a late turn and a suspended machine. */
   #look(nowMs: number): void {
     const { turnLateMs } = this.#timing;
     const offsetMs = this.#wall.unixMs() - nowMs;
@@ -184,19 +184,19 @@ export class AvailableTime implements GroupClock {
     const lateMs = nowMs - this.#pulseDueMs;
     const isLate = nowMs > this.#lateFromMs;
     if (isLate) this.#expectPulse(nowMs);
-    // An outage of the log that goes on covers this one.
+    // An ongoing outage of the log covers this one.
     if (this.#outage !== undefined) return;
     const isSuspended = suspendedMs > turnLateMs;
     if (!isLate && !isSuspended) return;
-    // The monotonic clock stood still during a suspend. A wall clock that was set looks like one;
+    // The monotonic clock does not run during a suspend. Setting the wall clock looks like a suspend;
     // that only costs a grace.
     const lengthMs = (isLate ? lateMs : 0) + (isSuspended ? suspendedMs : 0);
     this.#leaveOut(isLate ? this.#stoppedFromMs(nowMs, nowMs - lateMs) : nowMs, nowMs, lengthMs);
   }
 
   /**
-   * From when on a late turn is left out: when it was due, or when the oldest write was handed over
-   * that may have stalled before. One pulse after the last outage counts in any case.
+   * Returns when the time excluded for a late turn begins: when the turn was due, or when the oldest
+   * write, which may have stalled before, was submitted. One pulse after the last outage always counts.
    */
   #stoppedFromMs(nowMs: number, dueMs: number): number {
     const { oldestPendingMs } = this.#log.stats();
@@ -204,7 +204,7 @@ export class AvailableTime implements GroupClock {
     return Math.max(fromMs, Math.min(dueMs, this.#upSinceMs + this.#timing.pulseMs));
   }
 
-  /** Notices the begin and the end of an outage of the log. */
+  /** Detects the start and the end of an outage of the log. */
   #watchLog(nowMs: number): void {
     const { oldestPendingMs, poisoned, writable } = this.#log.stats();
     const refuses = poisoned || !writable;
@@ -212,7 +212,7 @@ export class AvailableTime implements GroupClock {
     const handedOverMs = nowMs - oldestPendingMs;
     const outage = this.#outage;
     if (outage !== undefined) {
-      // If another write is the oldest now, the one that stalled has completed.
+      // If another write is the oldest now, the stalled one has completed.
       const isSameWrite = outage.handedOverMs !== undefined &&
         handedOverMs <= outage.handedOverMs + SAME_WRITE_MS;
       if (refuses || (stalls && isSameWrite)) return;
@@ -232,13 +232,13 @@ export class AvailableTime implements GroupClock {
     }
   }
 
-  /** Leaves `[fromMs, toMs)` out, and a grace by how long the outage lasted. */
+  /** Excludes `[fromMs, toMs)`, and a grace that depends on how long the outage lasted. */
   #leaveOut(fromMs: number, toMs: number, lengthMs: number): void {
     const { graceCreditMs, graceMsMax, graceMsMin } = this.#timing;
     this.#shownMs = Math.max(this.#shownMs, fromMs - this.#lostMs);
     const ranMs = Math.max(0, fromMs - Math.max(this.#upSinceMs, this.#graceUntilMs));
     this.#creditMs = Math.min(graceCreditMs, this.#creditMs + CREDIT_PER_RUN * ranMs);
-    // What an outage takes of an earlier grace is still owed after it.
+    // The part of an earlier grace that this outage overlaps is still owed after it.
     const owedMs = Math.max(0, this.#graceUntilMs - fromMs);
     const wantedMs = Math.min(graceMsMax, graceMsMin + GRACE_PER_OUTAGE * lengthMs);
     const givenMs = Math.min(this.#creditMs, Math.max(0, wantedMs - owedMs));

@@ -1,12 +1,13 @@
 /**
- * One group's loop: what happens to it is told to its core, and what the core wants done is done, in
- * one step at a time. Entries and votes go to the shared log, messages to other nodes, committed
- * entries to the state machine; their answers go back to the core.
+ * The loop of one group: feeds events to the Raft core and carries out the core's orders, one step at
+ * a time. Entries and votes go to the shared log, messages to other nodes, and committed entries to
+ * the state machine; the results go back to the core.
  *
- * Events (a proposal, a message, a tick, a write that is durable) only change the core and ask for a
- * turn; all work is done in {@link RaftGroup.work}, so that everything that happened in a turn is one
- * step. Only a group without other members, which nobody waits for, works at once. A broken invariant
- * ends this group and no other.
+ * Events (a proposal, a message, a tick, a durable write) only change the core and ask for a turn. All
+ * work is done in {@link RaftGroup.work}, so that the events of a turn share one step. Only a group
+ * without other members works at once, as no other node waits for it. A broken invariant ends this
+ * group and no other.
+ *
  * Sources: `src/raft/DESIGN.md` (duties of the owner), Raft thesis §3.8, §6.4, §8, §10.2.1.
  */
 import { RegistryError } from "../base/errors.ts";
@@ -55,12 +56,12 @@ import { encodeConfiguration, isSoleVoter } from "./log_entry.ts";
 import { ReplicaLog, type ReplicaLogStart } from "./replica_log.ts";
 import type { StateMachine } from "./state_machine.ts";
 
-/** What a group starts from: how recovery left it. */
+/** The initial state of a group, as recovery left it. */
 export interface GroupStart<Outcome> {
   readonly id: GroupId;
   readonly replica: ReplicaId;
   readonly machine: StateMachine<Outcome>;
-  /** Where recovery left the machine. */
+  /** Index of the last entry that recovery applied to the machine. */
   readonly appliedIndex: LogIndex;
   readonly appliedTerm: Term;
   readonly log: ReplicaLogStart;
@@ -78,18 +79,18 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   readonly #support: GroupSupport;
   readonly #leadership: GroupLeadership;
   readonly #proposals: GroupProposals;
-  /** Made when a read first waits. */
+  /** Created when a read first waits. */
   #reads: GroupReads | undefined;
-  /** Made when an image is first sent or received. */
+  /** Created when an image is first sent or received. */
   #images: GroupImages | undefined;
   readonly #openedIndex: number;
   #end: GroupEnd | undefined;
   #configuration: Configuration;
   #isSole: boolean;
-  /** Neither voters nor learners beside this replica. */
+  /** Whether this replica is the only member: no other voters and no learners. */
   #isAlone: boolean;
   #isWorking = false;
-  /** The set looks after the deadlines of those that wait. */
+  /** Whether the set sweeps this group for passed deadlines. */
   #isSwept = false;
   #appliedIndex: LogIndex;
   #appliedTerm: Term;
@@ -133,7 +134,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#openedIndex = this.#node.lastIndex;
   }
 
-  // As the rest of the node sees it.
+  // The interface to the rest of the node.
 
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>> {
     const { length } = command;
@@ -149,7 +150,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
       this.#propose<Outcome>(timeoutMs, () => this.#node.propose(command));
   }
 
-  /** Proposes a change of the configuration; settles with the one it led to. */
+  /** Proposes a configuration change; settles with the resulting configuration. */
   proposeConfChange(change: ConfChange, timeoutMs: number): Promise<Proposed<Configuration>> {
     if (this.#leadership.term !== 0 && !this.#support.coversChange(change)) {
       return refused(overloadedError(`Group ${this.id} waits for the new voters' support`));
@@ -164,8 +165,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   readPoint(_maxStalenessMs: number): ReadPoint | undefined {
     if (!this.#leadership.isServing) return this.#mayReadRecovered() ? this.#point : undefined;
     if (this.#isSole) return this.#point;
-    // What is committed and not applied here, because this disk is slower than the others', a follower
-    // may have shown already.
+    // A follower may already have served entries that are committed but not applied here, because this
+    // disk is slower than the others.
     const isBehind = this.#appliedIndex < this.#node.committed;
     return isBehind || !this.#support.hasLease(this.#node) ? undefined : this.#point;
   }
@@ -185,9 +186,9 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   /**
-   * A replica that decides alone may show what it recovered while its log takes no entry of its own
-   * term: all in its log is durable, hence committed (a majority of one) and applied, and nobody else
-   * can have decided anything since. The group's time stands still meanwhile.
+   * Reports whether a sole voter may serve its recovered state while its log takes no entry of its own
+   * term. Everything in its log is durable, hence committed (a majority of one) and applied, and no
+   * other replica can have committed anything since. Group time stands still meanwhile.
    */
   #mayReadRecovered(): boolean {
     return this.#isSole && this.#end === undefined && this.#appliedIndex >= this.#openedIndex &&
@@ -214,9 +215,9 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#ends("closed");
   }
 
-  // As whoever runs the cluster sees it.
+  // The interface for operating the cluster.
 
-  /** Hands leadership to another voter; a follower asks its leader to. */
+  /** Transfers leadership to another voter; a follower asks its leader to do so. */
   transferLeader(replica: number): TransferResult {
     let result: TransferResult = "no_leader";
     this.#guarded(() => result = this.#node.transferLeader(replica));
@@ -231,38 +232,38 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return result;
   }
 
-  /** The replica as its core has it. */
+  /** Returns the status of the Raft core. */
   raftStatus(): RaftStatus {
     return this.#node.status();
   }
 
-  /** What keeps it from voting at `nowMs` by the node's monotonic clock, looked at without consequences. */
+  /** Returns what binds its vote at `nowMs` of the node's monotonic clock, without side effects. */
   bondAt(nowMs: number): Bond | undefined {
     return this.#end !== undefined ? "ended" : this.#support.promises.bondAt(nowMs);
   }
 
-  /** The term of an entry of its log, as far as that is in memory; undefined: it is not. */
+  /** Returns the term of a log entry; undefined if the entry is not in memory. */
   entryTerm(index: number): number | undefined {
     return this.#node.entryTerm(index);
   }
 
-  /** Who belongs to the group, as far as this replica has applied it. */
+  /** The group's configuration, as applied by this replica. */
   get configuration(): Configuration {
     return this.#configuration;
   }
 
-  /** Entries that were appended since it was opened. */
+  /** The number of entries appended since the group was opened. */
   get entriesAppended(): number {
     return this.#node.lastIndex - this.#openedIndex;
   }
 
-  /** Replaces the log up to the applied index by an image of the state; `done` tells how it went. */
+  /** Replaces the log up to the applied index by an image of the state, then calls `done`. */
   writeImage(done: LogDone): void {
-    // A broken invariant may have left half a change, which must not become durable; and an image
-    // that is on its way from a leader must not be overtaken by an older one.
+    // A broken invariant may have left half a change, which must not become durable; and an older
+    // image must not overtake one from a leader that is being installed.
     if (this.#end !== undefined) return done(endedError(this.id, this.#end));
     if (this.#images?.isInstalling) {
-      return done(overloadedError(`Group ${this.id} takes an image`));
+      return done(overloadedError(`Group ${this.id} is installing an image`));
     }
     const point: ImagePoint = {
       index: this.#appliedIndex,
@@ -273,7 +274,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (refusal !== undefined) done(refusal);
   }
 
-  // As the set of groups sees it.
+  // The interface to the set of groups.
 
   get wantsTicks(): boolean {
     if (this.#end !== undefined || (this.#isAlone && this.#leadership.term !== 0)) return false;
@@ -303,7 +304,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (this.#end !== undefined) return "closed";
     if (snapshot.index > this.#node.committed) {
       const images = this.#images ??= new GroupImages(this.#host, this);
-      // Its leader finds out what this replica lacks once the other one is durable, and sends anew.
+      // Once the other image is durable, the leader learns what this replica lacks and sends again.
       if (images.isTaking) return "overloaded";
       images.read(snapshot, this.#machine);
     }
@@ -357,8 +358,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   /**
-   * A leader that others can replace stops; one that decides alone goes on answering reads of what is
-   * durable.
+   * Ends the group if other voters can replace its leader; a sole voter keeps serving reads of durable
+   * data.
    */
   logPoisoned(error: RegistryError): void {
     if (this.#end !== undefined) return;
@@ -390,7 +391,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (this.#node.hasReady()) this.#host.wantsTurn(this);
   }
 
-  /** Something is to be done: by a group that tells nobody else of it, now. */
+  /** Schedules work; a group without other members works at once. */
   #wantsWork(): void {
     if (this.#isAlone && !this.#isWorking) this.work();
     else this.#host.wantsTurn(this);
@@ -420,7 +421,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#reads?.permit(this.#point);
   }
 
-  /** An order of the core is durable: its answers may be given, here and to others. */
+  /** Delivers the responses of a durable order, to this core and to other replicas. */
   #stored({ responses }: Message): void {
     if (this.#end !== undefined) return;
     try {
@@ -435,7 +436,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     if (!this.#isWorking) this.#wantsWork();
   }
 
-  /** An entry of the short way is durable, and so decided, unless something came in between. */
+  /** Applies an entry of the fast path, which is durable and so committed, unless the core changed. */
   #storedAlone(entry: Entry): void {
     if (this.#end !== undefined) return;
     try {
@@ -452,7 +453,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   #storageFailed(error: RegistryError): void {
-    // Nobody else can make these durable; what becomes of them is not known until there is room.
+    // No other replica can make these durable; their outcome is unknown until the log takes writes.
     if (this.#isSole) this.#proposals.answerAll(error);
     this.#host.isBlocked(this);
   }
@@ -491,14 +492,14 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     this.#isSole = isSoleVoter(configuration, this.replica);
     const wasAlone = this.#isAlone;
     this.#isAlone = this.#isSole && configuration.learners.length === 0;
-    // The set has to look whether it wants ticks: what is said to the first other may be lost.
+    // The set must check whether ticks are needed: messages to the first other member may be lost.
     if (wasAlone !== this.#isAlone) this.#host.wantsTurn(this);
-    // A leader that was removed leads no more.
+    // A removed leader no longer leads.
     this.#noticeRole();
     this.#support.configured(configuration, this.#leadership.term);
   }
 
-  /** Lets go of applied entries that nobody is waiting for. */
+  /** Compacts applied entries that no member needs. */
   #letGo(): void {
     const log = this.#replicaLog;
     if (this.#isAlone) return log.compactTo(this.#appliedIndex);
@@ -509,8 +510,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   /**
-   * Up to where every member that is heard of holds the log, or gets it by an image. Without ticks the
-   * core itself never misses anybody, so that liveness has its say.
+   * Returns the index up to which every reachable member has the log, or gets it by an image. Without
+   * ticks the core never notices that a member is silent, so node liveness is checked as well.
    */
   #matchedIndex(): number {
     let index = Infinity;
@@ -523,17 +524,17 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   // Leading.
 
-  /** After each step: begins and ends what belongs to one term of leading. */
+  /** Called after each step: begins and ends the state of one term of leadership. */
   #noticeRole(): void {
     if (!this.#leadership.follow(this.#node)) return;
-    // Who works in the calling turn is given one in which the set looks whether it wants ticks.
+    // A group that works in the calling turn still needs a turn, in which the set checks its ticks.
     if (this.#isAlone) this.#host.wantsTurn(this);
     this.#support.leads(this.#leadership.term);
     this.#proposals.leadershipLost();
     this.#leadership.retire();
   }
 
-  /** An entry of the term that this replica leads is applied, and so is all before it. */
+  /** Begins to serve: an entry of the led term is applied, and so are all before it. */
   #serve(): void {
     this.#leadership.serve();
     if (this.#isSole) this.#reads?.permitAll(this.#point);
@@ -556,7 +557,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return proposed;
   }
 
-  /** The short way of a group without other members; undefined: it is to be proposed. */
+  /** The fast path of a group without other members; undefined if the command must be proposed. */
   #proposeAlone<Result>(
     command: Uint8Array,
     timeoutMs: number,
@@ -595,7 +596,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     const isCovered = this.#leadership.isServing && this.#support.hasLease(this.#node);
     if (isCovered) return reads.covered(this.#node.committed);
     const asked = this.#node.readIndex();
-    // Without a leader, or with too many waiting, they are asked for again at the next sweep.
+    // Without a leader, or with too many waiting, the next sweep asks for them again.
     if (asked.result === "accepted") {
       reads.asked(asked.token.sequence, this.#host.clock.nowMs());
     }
@@ -622,7 +623,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     });
   }
 
-  /** A snapshot is durable, in place of the whole log: from here on it is the state. */
+  /** Makes a durable snapshot, which replaced the whole log, the state. */
   #installed({ index, term, configuration }: Snapshot): void {
     this.#images?.install();
     this.#advance(index, term);
@@ -641,12 +642,12 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #proposalRefusal(): RegistryError | undefined {
     if (this.#end !== undefined) return endedError(this.id, this.#end);
     if (this.#leadership.term === 0) {
-      // Who decides alone and does not lead yet waits for the log, and so would its callers.
+      // A sole voter that does not lead yet waits for the log, so the log's refusal is the reason.
       return (this.#isSole ? this.#host.writeRefusal() : undefined) ?? this.#notLeader();
     }
     const { count } = this.#proposals;
     if (count >= GROUP_PROPOSALS_MAX) {
-      return overloadedError(`Group ${this.id} has ${count} commands under way, its limit`);
+      return overloadedError(`Group ${this.id} has ${count} commands in progress, its limit`);
     }
     return this.#host.writeRefusal() ?? this.#storage.blocked;
   }
@@ -656,7 +657,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return notLeaderError(this.id, leader === this.#host.nodeId ? undefined : leader);
   }
 
-  /** Runs one step of the core; what it throws ends this group. */
+  /** Runs one step of the core; an exception ends this group. */
   #guarded(run: () => void): void {
     if (this.#end !== undefined) return;
     try {
@@ -670,7 +671,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   #quarantine(error: unknown): void {
     const replica = this.#node.status();
     this.#ends("failed");
-    this.#host.logger.error("A group broke an invariant and does nothing more", {
+    this.#host.logger.error("A group broke an invariant and was stopped", {
       group: this.id,
       error,
       replica,

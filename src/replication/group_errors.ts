@@ -1,13 +1,13 @@
-/** What a group answers where it does not do what was asked, by code. */
+/** The errors that a group answers with, by code. */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
 import { GROUP_RETRY_MS } from "../base/limits.ts";
 import type { ProposeResult } from "../raft/mod.ts";
 
-/** How a group ended: by its owner, by a broken invariant, or with its log. */
+/** The reason why a group ended: closed by its owner, a broken invariant, or the loss of its log. */
 export type GroupEnd = "closed" | "failed" | "given_up";
 
-/** Why a group that ended does nothing. */
+/** Returns the answer of a group that ended. */
 export function endedError(group: GroupId, end: GroupEnd): RegistryError {
   switch (end) {
     case "closed":
@@ -19,7 +19,10 @@ export function endedError(group: GroupId, end: GroupEnd): RegistryError {
   }
 }
 
-/** What a proposal is told that waits when its group ends: it may be in a log, here or elsewhere. */
+/**
+ * Returns the answer to proposals that are open when their group ends. Their entries may be in a log,
+ * here or elsewhere.
+ */
 export function openProposalError(group: GroupId, end: GroupEnd): RegistryError {
   if (end !== "closed") return endedError(group, end);
   return new RegistryError(
@@ -28,7 +31,7 @@ export function openProposalError(group: GroupId, end: GroupEnd): RegistryError 
   );
 }
 
-/** @param leader as far as it is known, and unless it is this node. */
+/** Returns `not_leader`. @param leader the leader's node, if known and not this node. */
 export function notLeaderError(group: GroupId, leader: NodeId | undefined): RegistryError {
   if (leader === undefined) {
     return new RegistryError("not_leader", `Group ${group} has no leader here yet`);
@@ -38,12 +41,12 @@ export function notLeaderError(group: GroupId, leader: NodeId | undefined): Regi
   });
 }
 
-/** Too much of something; nothing was done, and it may be tried again soon. */
+/** Returns `overloaded`: nothing was done, and the caller may retry soon. */
 export function overloadedError(message: string): RegistryError {
   return new RegistryError("overloaded", message, { retryAfterMs: GROUP_RETRY_MS });
 }
 
-/** Why a proposal was not taken; undefined: it was. `notLeader` is asked where that is why. */
+/** Returns why a proposal was refused; undefined if accepted. `notLeader` makes that error lazily. */
 export function proposalError(
   group: GroupId,
   result: ProposeResult,
@@ -57,14 +60,18 @@ export function proposalError(
     case "not_member":
       return notLeader();
     case "transferring":
-      return overloadedError(`Group ${group} hands its leadership over`);
+      return overloadedError(`Group ${group} is transferring its leadership`);
     case "over_limit":
-      return overloadedError(`Group ${group} has too much that is not committed`);
+      return overloadedError(`Group ${group} has too much uncommitted data`);
     case "conf_change_ignored":
       return overloadedError(`Group ${group} is changing its configuration`);
     case "conf_change_invalid":
-      return new RegistryError("invalid_argument", "The configuration cannot be changed so", {
-        field: "change",
-      });
+      return new RegistryError(
+        "invalid_argument",
+        "The configuration cannot be changed in this way",
+        {
+          field: "change",
+        },
+      );
   }
 }

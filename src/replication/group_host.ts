@@ -1,6 +1,6 @@
 /**
- * What a group asks of the node that it runs on: clocks, the shared log, a way to other nodes, a turn
- * of its own when there is something to do. `group_set.ts` is the one that answers.
+ * The services that a node provides to its groups (clocks, the shared log, links to other nodes,
+ * scheduling of turns), and the interface of a group to its host. `group_set.ts` implements the host.
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
@@ -11,14 +11,14 @@ import type { SharedLog } from "../storage/shared_log.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 
-/** The way to the other nodes. Nothing of it calls back in the calling turn. */
+/** Links to the other nodes. No method calls back in the calling turn. */
 export interface PeerLinks {
-  /** Sends a frame, which may be lost, repeated and overtaken. Its bytes belong to the link now. */
+  /** Sends a frame, which may be lost, duplicated or reordered. The link owns the bytes from now on. */
   send(to: NodeId, frame: Uint8Array): void;
   /**
-   * Sends something large on a stream of its own. The bytes belong to the link now.
+   * Sends an image on a stream of its own. The link owns the bytes from now on.
    *
-   * @param done called once, in a later turn: whether it arrived whole, as far as is known.
+   * @param done called once, in a later turn, with whether the image is known to have arrived whole.
    */
   sendImage(
     to: NodeId,
@@ -28,83 +28,84 @@ export interface PeerLinks {
   ): void;
 }
 
-/** A group as the set that hosts it sees it. None of it throws. */
+/** The interface of a group to the set that hosts it. No method throws unless it says so. */
 export interface HostedGroup {
   readonly id: GroupId;
-  /** Whether time has to be told to it: it may be that nothing can come of that. */
+  /** Whether the group needs ticks. */
   readonly wantsTicks: boolean;
-  /** Whether this node's replica decides alone, and so may lead at once. */
+  /** Whether this node's replica is the only voter, and so may lead at once. */
   readonly isSole: boolean;
-  /** This node's replica. */
+  /** The id of this node's replica. */
   readonly replica: ReplicaId;
-  /** Does all that is due. */
+  /** Does all work that is due. */
   work(): void;
-  /** One tick of the set's clock. */
+  /** Advances the group's clock by one tick. */
   tick(): void;
   /** Starts an election. */
   campaign(): CampaignResult;
-  /** Takes a message whose sender was checked; what became of it. */
+  /** Steps a message whose sender was checked, and returns the result. */
   step(message: Message): StepResult | "closed";
   /**
-   * Takes a snapshot, whose data is a whole image; `overloaded` while another one is being taken.
+   * Steps a snapshot whose data is a whole image; returns `overloaded` while another is in progress.
    *
-   * @throws RegistryError `corrupt` where the image cannot be read; then nothing was done.
+   * @throws RegistryError `corrupt` if the image cannot be read; then nothing was changed.
    */
   stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed";
   /**
-   * Whether this reply, about to leave in a frame that says which epoch of the recipient is supported,
-   * carries a promise.
+   * Reports whether this reply carries a promise. It is about to leave in a frame that names `epoch`,
+   * the supported epoch of the recipient.
    */
   fortify(reply: Message, epoch: number): boolean;
-  /** A reply that carries one was taken, from a frame of that run that names that epoch. */
+  /** Records a reply with a promise, taken from a frame of run `run` that names `epoch`. */
   fortified(reply: Message, run: number, epoch: number): void;
-  /** This node supports `node` no more, which may lead. */
+  /** Handles the end of this node's support for `node`, which may be the leader's. */
   supportEnded(node: NodeId): void;
   /**
-   * Answers what waited too long, and asks anew for reads asked for before `askAnewBeforeMs`. False
-   * where nothing waits any more: then it need not be swept until it says so.
+   * Answers requests whose deadline has passed, and repeats read requests made before
+   * `askAnewBeforeMs`. Returns false if nothing waits any more; then no sweep is needed until the
+   * group calls {@link GroupHost.hasWaiters}.
    */
   sweep(nowMs: number, askAnewBeforeMs: number): boolean;
-  /** Tries again what the log refused. */
+  /** Retries the writes that the log refused. */
   retryStorage(): void;
-  /** What was sent last to replicas of a node may be lost. */
+  /** Handles the loss of a session: the last messages to the node's replicas may be lost. */
   peerLost(isOnNode: (replica: number) => boolean): void;
-  /** The log takes no writes at present, or none any more. */
+  /** Handles a log that takes no writes, for now or for good. */
   logRefuses(): void;
-  /** The log acknowledges nothing any more. */
+  /** Handles a poisoned log, which acknowledges nothing any more. */
   logPoisoned(error: RegistryError): void;
   close(): void;
 }
 
-/** One for all groups of a node. */
+/** The services of a node, shared by all of its groups. */
 export interface GroupHost {
   readonly nodeId: NodeId;
   readonly clock: MonotonicClock;
-  /** What group time runs from at a leader. */
+  /** The clock that drives group time at a leader. */
   readonly availableTime: MonotonicClock;
   readonly log: SharedLog;
   readonly logger: Logger;
   readonly raft: RaftSettings;
   readonly directory: ReplicaDirectory;
   readonly liveness: NodeLiveness;
-  /** Whether a lease serves reads. */
+  /** Whether reads may be served by a lease. */
   readonly areLeasesOn: boolean;
-  /** Why the log takes no writes, and so nothing new is begun; undefined: it does. */
+  /** Returns why the log takes no writes, so that no new work may start; undefined if it takes them. */
   writeRefusal(): RegistryError | undefined;
-  /** The group has something to do in the next turn. */
+  /** Schedules the group for the next turn. */
   wantsTurn(group: HostedGroup): void;
-  /** The group is to be swept: something waits whose time will be up. */
+  /** Has the group swept from now on: it has requests with deadlines. */
   hasWaiters(group: HostedGroup): void;
-  /** The group's writes were refused, to be tried again. */
+  /** Records that the group's writes were refused and must be retried. */
   isBlocked(group: HostedGroup): void;
-  /** Sends a message that is no snapshot to the replica that it names, at the end of this turn. */
+  /** Sends a message other than a snapshot to the replica it names, at the end of this turn. */
   send(group: HostedGroup, message: Message): void;
-  /** Sends a snapshot; `done` tells in a later turn whether it arrived. */
+  /** Sends a snapshot; `done` is called in a later turn with whether it arrived. */
   sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void;
-  /** Takes a place among the images on their way; false: there is none. */
+  /** Takes one of the node's image slots; returns false if none is free. */
   takeImagePlace(): boolean;
-  /** Gives such a place back. */
+  /** Releases an image slot. */
   giveImagePlace(): void;
-  /** The group broke an invariant and does nothing more. */
+  /** Reports that the group broke an invariant and has stopped. */
   failed(group: HostedGroup, error: unknown): void;
 }

@@ -1,7 +1,7 @@
 /**
- * Images between the replicas of one group: made of the state as it is, sent, and received. One that
- * is received is read before anything rests on it; it becomes the state when it is durable, whole and
- * at once. Source: Raft thesis §5.1, §5.3.
+ * Images exchanged between the replicas of one group. An image is made from the current state. A
+ * received image is decoded before anything depends on it, and replaces the state atomically once it
+ * is durable. Source: Raft thesis §5.1, §5.3.
  */
 import { assert } from "../base/assert.ts";
 import { concatBytes } from "../base/bytes.ts";
@@ -9,17 +9,17 @@ import type { Message, Snapshot } from "../raft/mod.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import type { PreparedImage, StateMachine } from "./state_machine.ts";
 
-/** The images of one group on their way. */
+/** The images of one group that are being sent or received. */
 export class GroupImages {
   readonly #host: GroupHost;
   readonly #group: HostedGroup;
-  /** Read, and not handed out by the core yet. */
+  /** The image that was read and that the core has not handed out yet. */
   #read: { readonly snapshot: Snapshot; readonly image: PreparedImage } | undefined;
-  /** Handed out by the core, on its way to the disk. */
+  /** The image that the core handed out and that is being written to disk. */
   #installing: PreparedImage | undefined;
-  /** Places taken among the node's images under way. */
+  /** The number of the node's image slots in use by this group. */
   #places = 0;
-  /** How many were sent to each member: what is reported of an earlier one says nothing. */
+  /** The number of images sent to each member, used to ignore reports about earlier images. */
   readonly #sent = new Map<number, number>();
 
   constructor(host: GroupHost, group: HostedGroup) {
@@ -27,19 +27,19 @@ export class GroupImages {
     this.#group = group;
   }
 
-  /** Whether one is on its way to the disk. */
+  /** Whether an image is being written to disk. */
   get isInstalling(): boolean {
     return this.#installing !== undefined;
   }
 
-  /** The bytes of the machine's state; undefined: too many images are under way. */
+  /** Returns an image of the machine's state; undefined if too many images are in transit. */
   make(machine: StateMachine<unknown>): Uint8Array | undefined {
     if (!this.#host.takeImagePlace()) return undefined;
     this.#places++;
     return concatBytes(Array.from(machine.writeImage(), (chunk) => chunk.slice()));
   }
 
-  /** Sends a snapshot that {@link make} made; `report` tells what became of the newest one. */
+  /** Sends a snapshot that {@link make} made; `report` is called only for the newest one. */
   send(message: Message, report: (delivered: boolean) => void): void {
     const { to } = message;
     const number = (this.#sent.get(to) ?? 0) + 1;
@@ -50,28 +50,28 @@ export class GroupImages {
     });
   }
 
-  /** Whether one was read that the core may have taken, or is on its way to the disk. */
+  /** Whether an image was read that the core may have accepted, or is being written to disk. */
   get isTaking(): boolean {
     return this.#read !== undefined || this.#installing !== undefined;
   }
 
   /**
-   * Reads one that arrived, while no other is being taken: two of them would be in memory twice over.
+   * Reads an image that arrived. No other image may be in progress, as two would both be in memory.
    *
-   * @throws RegistryError `corrupt`, and nothing is changed.
+   * @throws RegistryError `corrupt` if the image cannot be read; nothing is changed then.
    */
   read(snapshot: Snapshot, machine: StateMachine<unknown>): void {
     assert(!this.isTaking, "An image was read while another is being taken");
     this.#read = { snapshot, image: machine.readImage(snapshot.data) };
   }
 
-  /** The core does not want the one that was read. */
+  /** Discards the image that was read; the core did not accept it. */
   discardRead(): void {
     this.#read?.image.discard();
     this.#read = undefined;
   }
 
-  /** The core hands `snapshot` out: it is on its way to the disk. */
+  /** Records that the core handed out `snapshot`, which is now being written to disk. */
   beginInstall(snapshot: Snapshot): void {
     assert(this.#read?.snapshot === snapshot, "A snapshot was taken that nobody read");
     assert(this.#installing === undefined, "Two images are on their way to the disk");
@@ -79,14 +79,14 @@ export class GroupImages {
     this.#read = undefined;
   }
 
-  /** It is durable, and becomes the state. */
+  /** Makes the image, which is durable now, the state. */
   install(): void {
     assert(this.#installing !== undefined, "An image was installed that nobody read");
     this.#installing.install();
     this.#installing = undefined;
   }
 
-  /** Gives up all that is under way. */
+  /** Discards the images in progress and releases their slots. */
   close(): void {
     this.discardRead();
     this.#installing?.discard();

@@ -1,33 +1,34 @@
 /**
- * A replicated state machine as the rest of the node sees it (ARCHITECTURE.md, the write path).
+ * The interface of a replicated state machine to the rest of the node (ARCHITECTURE.md, the write
+ * path).
  *
- * Nothing is decided synchronously, entries carry term and index, and reads ask for permission.
+ * No decision is synchronous, entries carry a term and an index, and reads need permission.
  * Sources: Raft thesis §6.4 (reads), §8 (clients).
  */
 import type { GroupId, GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import type { RegistryError } from "../base/errors.ts";
 
-/** What came of a proposal. `outcome` is the state machine's own reply, ordered by `index`. */
+/** The result of a proposal. `outcome` is the state machine's own reply, ordered by `index`. */
 export type Proposed<Outcome> =
   | { readonly ok: true; readonly index: LogIndex; readonly term: Term; readonly outcome: Outcome }
   | { readonly ok: false; readonly error: RegistryError };
 
-/** Permission to read the applied state now, and what it is worth. */
+/** Permission to read the applied state now, with the state's position and age. */
 export interface ReadPoint {
   readonly appliedIndex: LogIndex;
   readonly term: Term;
-  /** The state's proven age, ms; 0 is linearizable. */
+  /** Proven upper bound of the state's age, ms; 0 is linearizable. */
   readonly ageBoundMs: number;
 }
 
-/** A group as an operator sees it. */
+/** The status of a group, for operators. */
 export interface GroupStatus {
   readonly id: GroupId;
   readonly role: "leader" | "follower" | "starting" | "failed" | "closed";
   readonly term: Term;
   readonly appliedIndex: LogIndex;
   readonly lastIndex: LogIndex;
-  /** Node id of the leader as known; 0 when unknown. */
+  /** Node id of the leader as known here; 0 if unknown. */
   readonly leader: number;
 }
 
@@ -36,55 +37,56 @@ export interface Group<Outcome> {
   readonly id: GroupId;
 
   /**
-   * It leads and has applied an entry of its own term, as far as it knows: another may lead already,
-   * and then nothing that it proposes is committed.
+   * Whether this replica believes that it leads, and has applied an entry of its own term. Another
+   * replica may lead already; then nothing that this one proposes is committed.
    */
   readonly isLeading: boolean;
 
   /**
-   * Logs `command`, whose bytes the group owns from here, and applies it once committed. Never
-   * settles in the calling turn, and never rejects. A failed proposal with a code whose table entry
-   * says `unapplied` did nothing; with any other the outcome is not known.
+   * Logs `command` and applies it once it is committed. The group owns the bytes from now on. Never
+   * settles in the calling turn, and never rejects. If a proposal fails with a code whose table entry
+   * says `unapplied`, it had no effect; with any other code the outcome is unknown.
    *
-   * @param timeoutMs after which the answer is `deadline_exceeded`, the outcome not known.
+   * @param timeoutMs time after which the answer is `deadline_exceeded` and the outcome unknown.
    */
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>>;
 
   /**
-   * Permission to read now, without waiting: the leader's lease covers this moment, or the applied
-   * state is proven younger than `maxStalenessMs` (0: linearizable). `undefined`: ask
-   * {@link readBarrier}. The point is valid in this turn only.
+   * Returns permission to read now, without waiting, if the leader's lease covers this moment or the
+   * applied state is proven younger than `maxStalenessMs` (0: linearizable). If it returns
+   * `undefined`, call {@link readBarrier}. The point is valid in this turn only.
    */
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
 
-  /** Settles when a read is permitted, or with the code why it cannot be; never rejects. */
+  /** Waits for permission to read; settles with an error if there is none. Never rejects. */
   readBarrier(
     maxStalenessMs: number,
     timeoutMs: number,
   ): Promise<ReadPoint | RegistryError>;
 
   /**
-   * Group time, whole ms: that of the last command applied, and at a leader, from when it applied the
-   * first entry of its own term, the node's available time since (available_time.ts). It stands still
-   * while there is no leader or the leader can neither serve nor log. When a leader loses its place it
-   * goes back to what was logged: nothing rests on the rest.
+   * Returns the group time, whole ms: the time of the last command applied. At a leader that has
+   * applied an entry of its own term, the node's available time since then is added
+   * (available_time.ts). Group time stands still while there is no leader or the leader can neither
+   * serve nor log. When a leader loses its leadership, its group time returns to the logged time;
+   * nothing depends on the difference.
    */
   timeMs(): GroupTimeMs;
 
   status(): GroupStatus;
 
-  /** Ends it. Proposals that wait are answered `connection_lost`, for they may be applied yet. */
+  /** Closes the group. Open proposals are answered `connection_lost`, as they may still be applied. */
   close(): void;
 }
 
-/** The node's available time (available_time.ts), from which the time of every led group runs. */
+/** The node's available time (available_time.ts), which drives the time of every group it leads. */
 export interface GroupClock {
-  /** Available time, ms; never goes back. */
+  /** Returns the available time, ms; never decreases. */
   nowMs(): number;
 
   /**
-   * How much of the current reading may yet be left out, ms: nothing may expire that was not due that
-   * long ago. Infinity: nothing may expire now.
+   * Returns how much of the current reading may still be excluded, ms. Nothing may expire unless it
+   * was due that long ago; with Infinity nothing may expire now.
    */
   unsettledMs(): number;
 }

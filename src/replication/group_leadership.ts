@@ -1,21 +1,21 @@
 /**
- * What a replica is as its group's leader: which term it leads, from when on it serves, and the
- * group's time meanwhile. It serves once an entry of its own term is applied, and with it all that
- * was acknowledged before (Raft thesis §6.4, §8).
+ * The leadership of one replica: the term it leads, whether it serves, and the group's time while it
+ * does. A leader serves once an entry of its own term is applied, and thereby everything that was
+ * acknowledged before (Raft thesis §6.4, §8).
  */
 import type { GroupTimeMs } from "../base/ids.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { StateMachine } from "./state_machine.ts";
 
-/** One replica's leadership. */
+/** The leadership of one replica. */
 export class GroupLeadership {
   /** The node's available time. */
   readonly #clock: MonotonicClock;
   readonly #machine: StateMachine<unknown>;
   #term = 0;
   #isServing = false;
-  /** Group time when it began to serve, and when that was. */
+  /** Group time when it began to serve, and the available time of that moment. */
   #timeBaseMs = 0;
   #timeSinceMs = 0;
 
@@ -24,24 +24,24 @@ export class GroupLeadership {
     this.#machine = machine;
   }
 
-  /** The term that is led, as of the last step; 0: none. */
+  /** The term that this replica leads, as of the last step; 0 if it does not lead. */
   get term(): number {
     return this.#term;
   }
 
-  /** Whether an entry of the term that is led is applied. */
+  /** Whether an entry of the led term is applied. */
   get isServing(): boolean {
     return this.#isServing;
   }
 
-  /** Group time: see `Group.timeMs`. */
+  /** Returns the group time; see `Group.timeMs`. */
   timeMs(): GroupTimeMs {
     if (!this.#isServing) return this.#machine.timeMs;
     const runMs = this.#clock.nowMs() - this.#timeSinceMs;
     return Math.floor(this.#timeBaseMs + runMs) as GroupTimeMs;
   }
 
-  /** Looks at the core after a step; true where it leads another term than before, or none any more. */
+  /** Follows the core after a step; returns true if the led term changed or leadership ended. */
   follow(node: RaftNode): boolean {
     const term = node.role === "leader" ? node.term : 0;
     if (term === this.#term) return false;
@@ -49,7 +49,7 @@ export class GroupLeadership {
     return true;
   }
 
-  /** An entry of the term that is led is applied. */
+  /** Begins to serve: an entry of the led term is applied. */
   serve(): void {
     this.#isServing = true;
     this.#timeBaseMs = this.#machine.timeMs;
@@ -57,14 +57,14 @@ export class GroupLeadership {
     this.#machine.onBecomeLeader(this.timeMs());
   }
 
-  /** The term in which it served is over. */
+  /** Ends serving: the term in which it served is over. */
   retire(): void {
     if (!this.#isServing) return;
     this.#isServing = false;
     this.#machine.onLoseLeadership();
   }
 
-  /** The replica does nothing more, and its machine is told nothing. */
+  /** Ends serving for good, without notifying the machine. */
   end(): void {
     this.#isServing = false;
   }

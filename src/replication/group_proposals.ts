@@ -1,46 +1,46 @@
 /**
- * The proposals of one group that are not answered. One is answered when the entry at its index is
- * applied: with its outcome where that entry is of its own term, else with `not_leader`, for then it
- * never will be applied; or when its time is up, its outcome not known.
+ * The open proposals of one group. A proposal is answered when the entry at its index is applied: with
+ * its outcome if that entry is of the proposal's term, otherwise with `not_leader`, because it will
+ * never be applied. It is also answered at its deadline; then the outcome is unknown.
  *
- * Those of a leader ascend in index. When it leads no more, what is open stays open: whether an entry
- * is lost is decided only by what is committed in its place.
+ * The proposals of a leader ascend in index. When its leadership ends they stay open: an entry is
+ * lost only when another one is committed in its place.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
 import type { Proposed } from "./group_interface.ts";
 
-/** A proposal that waits. */
+/** An open proposal. */
 interface Proposal {
   readonly index: number;
   readonly term: number;
   readonly deadlineMs: number;
-  /** Cleared when something else answered first; the entry may be applied all the same. */
+  /** Cleared once it was answered; the entry may still be applied. */
   settle: ((proposed: Proposed<never>) => void) | undefined;
-  /** The one proposed after it, in its term. */
+  /** The next proposal of the same term. */
   next: Proposal | undefined;
 }
 
 /** The open proposals of one group. */
 export class GroupProposals {
   readonly #id: GroupId;
-  /** Of the term that this replica leads, ascending: a chain, for there is mostly one or none. */
+  /** Proposals of the term that this replica leads, ascending: a linked list, mostly of one or none. */
   #first: Proposal | undefined;
   #last: Proposal | undefined;
   #ledCount = 0;
-  /** Of terms that it led before. */
+  /** Proposals of terms that this replica led before. */
   #former: Proposal[] = [];
 
   constructor(id: GroupId) {
     this.#id = id;
   }
 
-  /** How many entries are proposed and not seen applied. */
+  /** The number of entries that were proposed and not seen applied. */
   get count(): number {
     return this.#ledCount + this.#former.length;
   }
 
-  /** Notes a proposal of the term that is led now, above all before. */
+  /** Adds a proposal of the current term; its index must be above all earlier ones. */
   add<Outcome>(
     { index, term, deadlineMs }: { index: number; term: number; deadlineMs: number },
   ): Promise<Proposed<Outcome>> {
@@ -53,7 +53,7 @@ export class GroupProposals {
     });
   }
 
-  /** The entry at `index`, of `term`, is applied, and this came of it. */
+  /** Answers the proposals at `index`, whose entry, of `term`, was applied with `outcome`. */
   applied(index: number, term: number, outcome: unknown): void {
     const led = this.#first;
     if (led !== undefined && led.index === index) {
@@ -69,15 +69,15 @@ export class GroupProposals {
     }
   }
 
-  /** An image took the place of all entries up to `index`: what became of them is not known. */
+  /** Answers proposals up to `index`, which an image replaced: their outcomes are unknown. */
   overtaken(index: number): void {
     this.leadershipLost();
     this.#takeFormer(({ index: at }) => at <= index, (one) => {
-      refuse(one, unknown(`Group ${this.#id} took an image in place of its log`));
+      refuse(one, unknown(`Group ${this.#id} replaced its log by an image`));
     });
   }
 
-  /** This replica leads no more. */
+  /** Records that this replica's leadership ended. */
   leadershipLost(): void {
     for (const proposal of this.#led()) this.#former.push(proposal);
     this.#first = undefined;
@@ -85,18 +85,18 @@ export class GroupProposals {
     this.#ledCount = 0;
   }
 
-  /** Answers those whose time is up; their entries may be applied all the same. */
+  /** Answers proposals whose deadline has passed; their entries may still be applied. */
   expire(nowMs: number): void {
     if (this.count === 0) return;
     for (const proposal of this.#waiting()) {
       if (proposal.settle === undefined || proposal.deadlineMs > nowMs) continue;
       refuse(proposal, unknown(`Group ${this.#id} could not commit the command in time`));
     }
-    // An entry whose fate may never be seen here must not be remembered for ever.
+    // The fate of such an entry may never be seen here, so it must not be kept forever.
     this.#former = this.#former.filter(({ settle }) => settle !== undefined);
   }
 
-  /** Answers all with `error`; they are still counted until their entries are applied. */
+  /** Answers all with `error`; those of the current term count until their entries are applied. */
   answerAll(error: RegistryError): void {
     for (const proposal of this.#waiting()) refuse(proposal, error);
     this.#former = [];
@@ -125,7 +125,7 @@ function decide(id: GroupId, proposal: Proposal, term: number, outcome: unknown)
   if (proposal.term !== term) {
     return refuse(
       proposal,
-      new RegistryError("not_leader", `Group ${id} has another leader, which did not take it over`),
+      new RegistryError("not_leader", `Group ${id} has a new leader, which replaced the entry`),
     );
   }
   const { index, settle } = proposal;

@@ -1,7 +1,7 @@
 /**
- * The reads of one group that wait for permission. Those of one turn ask together; each request to
- * the core comes back with an index, and its reads are permitted once all up to there is applied
- * (Raft thesis §6.4). All have a deadline, and there is a limit to them.
+ * The reads of one group that wait for permission. Reads of one turn share one request to the core.
+ * The core answers a request with an index; its reads are permitted once all entries up to that index
+ * are applied (Raft thesis §6.4). Each read has a deadline, and their number is limited.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId } from "../base/ids.ts";
@@ -13,12 +13,12 @@ interface Waiter {
   readonly settle: (result: ReadPoint | RegistryError) => void;
 }
 
-/** Reads that asked together. */
+/** Reads that share one request. */
 interface Round {
-  /** How the core calls the request; 0: it was not asked. */
+  /** The core's sequence number of the request; 0 if the core was not asked. */
   sequence: number;
   readonly askedMs: number;
-  /** Infinity: not known yet. */
+  /** The index to be applied first; Infinity if it is not known yet. */
   index: number;
   waiters: Waiter[];
 }
@@ -26,7 +26,7 @@ interface Round {
 /** The waiting reads of one group. */
 export class GroupReads {
   readonly #id: GroupId;
-  /** Not asked for yet. */
+  /** Reads that no request was made for yet. */
   #wanted: Waiter[] = [];
   #rounds: Round[] = [];
   #count = 0;
@@ -35,17 +35,17 @@ export class GroupReads {
     this.#id = id;
   }
 
-  /** How many wait. */
+  /** The number of waiting reads. */
   get count(): number {
     return this.#count;
   }
 
-  /** Whether some were not asked for yet. */
+  /** Whether a request must be made for some of the reads. */
   get areWanted(): boolean {
     return this.#wanted.length > 0;
   }
 
-  /** Adds one; the code where there are too many. */
+  /** Adds a read; settles with `overloaded` if too many wait. */
   add(deadlineMs: number): Promise<ReadPoint | RegistryError> {
     if (this.#count >= GROUP_READS_MAX) {
       return Promise.resolve(
@@ -60,25 +60,25 @@ export class GroupReads {
     return new Promise((settle) => void this.#wanted.push({ deadlineMs, settle }));
   }
 
-  /** All that were wanted are asked for now, under this name. */
+  /** Records that the request `sequence` was made for all reads without one. */
   asked(sequence: number, nowMs: number): void {
     this.#rounds.push({ sequence, askedMs: nowMs, index: Infinity, waiters: this.#wanted });
     this.#wanted = [];
   }
 
-  /** All that were wanted are permitted once `index` is applied: a lease covers this moment. */
+  /** Permits all reads without a request once `index` is applied; a lease must cover this moment. */
   covered(index: number): void {
     this.#rounds.push({ sequence: 0, askedMs: 0, index, waiters: this.#wanted });
     this.#wanted = [];
   }
 
-  /** The core permits a request once `index` is applied. */
+  /** Records the core's answer: the request is permitted once `index` is applied. */
   confirmed(sequence: number, index: number): void {
     const round = this.#rounds.find((known) => known.sequence === sequence);
     if (round !== undefined) round.index = index;
   }
 
-  /** The core will not answer a request any more. */
+  /** Answers the reads of a request that the core dropped with `error`. */
   dropped(sequence: number, error: RegistryError): void {
     const round = this.#rounds.find((known) => known.sequence === sequence);
     if (round === undefined) return;
@@ -86,7 +86,7 @@ export class GroupReads {
     for (const waiter of round.waiters) this.#settle(waiter, error);
   }
 
-  /** Permits what may be read at `point`. */
+  /** Permits the reads whose index is applied at `point`. */
   permit(point: ReadPoint): void {
     if (this.#rounds.length === 0) return;
     const permitted = this.#rounds.filter(({ index }) => index <= point.appliedIndex);
@@ -95,12 +95,12 @@ export class GroupReads {
     for (const { waiters } of permitted) for (const waiter of waiters) this.#settle(waiter, point);
   }
 
-  /** Permits all: the group may serve any read now. */
+  /** Permits all reads; the group must be able to serve any read now. */
   permitAll(point: ReadPoint): void {
     this.#settleAll(point);
   }
 
-  /** Requests from before `sinceMs` that nobody answered are asked for anew: one was lost. */
+  /** Marks reads whose request is from `sinceMs` or before and unanswered, hence lost, to ask again. */
   askAnew(sinceMs: number): void {
     const lost = this.#rounds.filter(({ index, askedMs }) => {
       return index === Infinity && askedMs <= sinceMs;
@@ -110,7 +110,7 @@ export class GroupReads {
     for (const { waiters } of lost) this.#wanted.push(...waiters);
   }
 
-  /** Answers those whose time is up. */
+  /** Answers the reads whose deadline has passed. */
   expire(nowMs: number): void {
     if (this.#count === 0) return;
     this.#wanted = this.#unexpired(this.#wanted, nowMs);
@@ -118,7 +118,7 @@ export class GroupReads {
     this.#rounds = this.#rounds.filter(({ waiters }) => waiters.length > 0);
   }
 
-  /** Answers all with `error`. */
+  /** Answers all reads with `error`. */
   refuseAll(error: RegistryError): void {
     this.#settleAll(error);
   }
@@ -129,7 +129,7 @@ export class GroupReads {
       if (waiter.deadlineMs > nowMs) return true;
       this.#settle(
         waiter,
-        new RegistryError("deadline_exceeded", `Group ${this.#id} gave no permission in time`),
+        new RegistryError("deadline_exceeded", `Group ${this.#id} did not permit the read in time`),
       );
       return false;
     });

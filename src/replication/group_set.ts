@@ -1,11 +1,11 @@
 /**
- * All groups of a node over one log: gives each its turn, ticks those that are awake, looks after
- * deadlines, and joins what they say to another node into one frame a turn. Production and the
- * simulator run this very loop.
+ * All groups of a node over one log. Schedules their turns, ticks the groups that are awake, enforces
+ * deadlines, and joins their messages to another node into one frame per turn. Production and the
+ * simulator run the same loop.
  *
- * Contract: whatever happens, groups are worked in a turn of their own (`Scheduler.nextTurn`), each
- * once, and then one frame leaves for each node that anything is said to. What comes from outside
- * changes nothing but its own group, and what is wrong with it is counted by code, never thrown.
+ * Contract: groups always work in a turn of their own (`Scheduler.nextTurn`), each once; then one frame
+ * leaves for each node that there are messages for. Input from other nodes affects only the group that
+ * it names, and invalid input is counted by code, never thrown.
  */
 import { assert, defined } from "../base/assert.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
@@ -51,49 +51,49 @@ import type { StateMachine } from "./state_machine.ts";
 export type { PeerLinks } from "./group_host.ts";
 export type { ReplicaDirectory } from "./replica_directory.ts";
 
-/** How groups are driven; each has a default. */
+/** Settings of groups; each has a default. */
 export interface GroupSettings
   extends Partial<Omit<RaftOptions, "id" | "storage" | "entropy" | "directory" | "support">> {
-  /** A tick of the groups that are awake, ms. */
+  /** The tick interval of the groups that are awake, ms. */
   readonly tickMs?: number;
-  /** Times of support between nodes. */
+  /** The timing of support between nodes. */
   readonly liveness?: LivenessTiming;
-  /** When an outage of this node is one, and the grace after it. */
+  /** The thresholds of an outage of this node, and the grace after it. */
   readonly outages?: OutageTiming;
 }
 
-/** Everything a set stands on. */
+/** The dependencies of a set. */
 export interface GroupSetOptions {
   readonly nodeId: NodeId;
   readonly world: World;
-  /** What available time, deadlines and leases go by; default: the world's. */
+  /** The clock for available time, deadlines and leases; default: the world's. */
   readonly clock?: MonotonicClock;
   readonly logger: Logger;
-  /** Open, and told of by {@link GroupSet.logWritable} and {@link GroupSet.logPoisoned}. */
+  /** The open log; its owner calls {@link GroupSet.logWritable} and {@link GroupSet.logPoisoned}. */
   readonly log: SharedLog;
   readonly peers: PeerLinks;
   readonly directory: ReplicaDirectory;
-  /** As recovery found it in the log. */
+  /** The node state recovered from the log. */
   readonly nodeState: NodeState;
   readonly settings?: GroupSettings;
   /**
-   * False: no read is served by a lease, for machines that may be paused with both clocks. Default
+   * If false, no lease serves reads: for machines whose clocks may both stop during a pause. Default
    * true.
    */
   readonly leases?: boolean;
-  /** Told when a group broke an invariant; it serves nothing from then on. */
+  /** Called when a group broke an invariant; the group serves nothing from then on. */
   readonly onFailure?: (group: GroupId, error: unknown) => void;
 }
 
-/** What a group is added with. */
+/** The parts of a group to be added. */
 export interface GroupParts<Outcome> {
   readonly id: GroupId;
-  /** This node's replica of it. */
+  /** The id of this node's replica. */
   readonly replica: ReplicaId;
   readonly machine: StateMachine<Outcome>;
-  /** How recovery left machine and log. */
+  /** The recovered state of machine and log. */
   readonly recovered: RecoveredState;
-  /** Where nothing was recovered: begin as the only voter, instead of waiting to be taken in. */
+  /** If nothing was recovered: whether to start as the only voter instead of waiting to be added. */
   readonly founds?: boolean;
 }
 
@@ -102,29 +102,29 @@ export class GroupSet {
   readonly #options: GroupSetOptions;
   readonly #clock: MonotonicClock;
   readonly #liveness: NodeLiveness;
-  /** What the time of every group that is led here runs from. */
+  /** The clock that drives the time of every group led here. */
   readonly availableTime: AvailableTime;
   readonly #host: GroupHost;
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
-  /** Groups whose former replica the log does not know to be gone, and who waits for that. */
+  /** Groups whose former replica is not yet removed from the log, with the callback for that. */
   readonly #leaving = new Map<GroupId, LogDone>();
-  /** Those of them that the log is to be asked about again. */
+  /** Those of them whose removal must be retried. */
   readonly #lingering = new Set<GroupId>();
   readonly #refusals = new Map<string, number>();
   readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
-  /** Those that are swept. */
+  /** The groups that are swept for passed deadlines. */
   #waiting: HostedGroup[] = [];
   #turnDue = false;
   #started = false;
-  /** Something was recovered: owners may hold leases from an earlier run. */
+  /** Whether something was recovered, so that owners may hold leases from an earlier run. */
   #isRestart = false;
   #closed = false;
   #poisoned: RegistryError | undefined;
-  /** Why the log takes no writes. */
+  /** The reason why the log takes no writes. */
   #unwritable: RegistryError | undefined;
   #imagesOut = 0;
   #timer: Timer | undefined;
@@ -155,22 +155,22 @@ export class GroupSet {
     this.#host = this.#newHost(areLeasesOn);
   }
 
-  /** Why what came from other nodes was not taken, and how often. */
+  /** The number of refused inputs from other nodes, by code. */
   get refusals(): ReadonlyMap<string, number> {
     return this.#refusals;
   }
 
-  /** The group of that id, if it is here. */
+  /** Returns the group with that id; undefined if it is not on this node. */
   group(id: GroupId): HostedGroup | undefined {
     return this.#groups.get(id);
   }
 
-  /** All that are here. */
+  /** All groups of this node. */
   get groups(): Iterable<HostedGroup> {
     return this.#groups.values();
   }
 
-  /** Adds a group as recovery left it. */
+  /** Adds a group with its recovered state. */
   add<Outcome>(parts: GroupParts<Outcome>): RaftGroup<Outcome> {
     const { replica, recovered, founds = false } = parts;
     const { log } = recovered;
@@ -198,8 +198,8 @@ export class GroupSet {
   }
 
   /**
-   * Founds a group of several voters, alike on each of their nodes, and adds it: an image of the
-   * empty machine, at index 1 and term 1, carries the configuration. `done` in a later turn.
+   * Founds a group of several voters and adds it; each voter's node does the same. An image of the
+   * empty machine, at index 1 and term 1, carries the configuration. `done` is called in a later turn.
    */
   found<Outcome>(
     parts: Omit<GroupParts<Outcome>, "recovered" | "founds"> & { configuration: Configuration },
@@ -209,7 +209,7 @@ export class GroupSet {
     this.#assertAbsent(id);
     const { log } = this.#options;
     const point = { index: 1 as LogIndex, term: 1 as Term };
-    // A leader of the image's own term would take that entry for one of its own.
+    // A leader of term 1 would mistake the image's entry for one of its own.
     const hardState = { term: point.term, vote: 0, commit: 0 as LogIndex };
     const image = { ...point, configuration: encodeConfiguration(configuration) };
     const answered = (error: RegistryError | undefined) => {
@@ -234,12 +234,12 @@ export class GroupSet {
   }
 
   /**
-   * Ends a group's replica here for good, and forgets what the log has of it; where the log cannot
-   * be written, as soon as it can be.
+   * Removes a group's replica from this node for good, and from the log as soon as the log can be
+   * written.
    *
-   * @param done is told in a later turn: without an error the replica is forgotten for good, and only
-   *   then may another one of the group be added. With one (the log is poisoned, or all ends) a
-   *   restart may still find it, and it is to be removed then.
+   * @param done called in a later turn. Without an error the replica is removed for good, and only then
+   *   may another one of the group be added. With an error (the log is poisoned, or the set is closed)
+   *   a restart may still find the replica, and it must be removed then.
    */
   remove(id: GroupId, done: LogDone): void {
     assert(!this.#leaving.has(id), `Group ${id} is being removed already`);
@@ -272,13 +272,13 @@ export class GroupSet {
     done(error);
   }
 
-  /** Nothing is asked of the log any more. */
+  /** Ends pending removals with `error`, without retrying them. */
   #abandonRemovals(error: RegistryError): void {
     for (const id of this.#lingering) this.#removed(id, error);
     this.#lingering.clear();
   }
 
-  /** Begins: groups that decide alone lead at once, the others by their ticks. */
+  /** Starts all groups. Sole voters lead at once; the others hold elections as their ticks pass. */
   start(): void {
     this.#started = true;
     this.availableTime.start(this.#isRestart);
@@ -286,7 +286,7 @@ export class GroupSet {
     this.#tickLater();
   }
 
-  /** Takes a frame of `from`, whose session proved that it is that node. */
+  /** Takes a frame from `from`, whose session has proven that it is that node. */
   receive(from: NodeId, frame: Uint8Array): void {
     const decoded = this.#decoded(frame);
     if (decoded === undefined) return;
@@ -311,7 +311,7 @@ export class GroupSet {
     this.#turnSoon();
   }
 
-  /** Takes an image of `from` with its header; the image's bytes belong to this call and its group. */
+  /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
   receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
     if (image.length > PEER_IMAGE_BYTES_MAX) return this.#refuse("too_large");
     const decoded = this.#decoded(header);
@@ -326,13 +326,13 @@ export class GroupSet {
     this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
   }
 
-  /** A session with the node was opened. */
+  /** Records that a session with the node was opened. */
   peerConnected(node: NodeId): void {
     this.#liveness.connected(node);
     this.#tickLater();
   }
 
-  /** A session with the node ended: what was on its way there may be lost. */
+  /** Records that a session with the node ended; messages in transit to it may be lost. */
   peerLost(node: NodeId): void {
     this.#liveness.disconnected(node);
     const { directory } = this.#options;
@@ -340,7 +340,7 @@ export class GroupSet {
     for (const group of this.#groups.values()) group.peerLost(isThere);
   }
 
-  /** The log takes writes again, or takes none. */
+  /** Records whether the log takes writes. */
   logWritable(writable: boolean): void {
     this.#unwritable = writable ? undefined : logUnwritable();
     if (!writable) this.availableTime.logRefuses();
@@ -348,7 +348,7 @@ export class GroupSet {
     else for (const group of this.#groups.values()) group.logRefuses();
   }
 
-  /** The log acknowledges nothing any more. */
+  /** Handles a poisoned log, which acknowledges nothing any more. */
   logPoisoned(error: RegistryError): void {
     this.#poisoned = error;
     for (const group of this.#groups.values()) {
@@ -360,7 +360,10 @@ export class GroupSet {
     this.#abandonRemovals(error);
   }
 
-  /** Ends all groups here; what waits is answered `shutting_down`. The log is the caller's. */
+  /**
+   * Closes all groups: waiting reads are answered `shutting_down`, open proposals `connection_lost`.
+   * The caller keeps the log.
+   */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -449,7 +452,7 @@ export class GroupSet {
     if (this.#dirty.size > 0) this.#turnSoon();
   }
 
-  /** A frame to `to`, whose replies promise what the very same frame names. */
+  /** Makes a frame to `to`. Promises in its replies refer to the epoch that the same frame names. */
   #frame(to: NodeId, { beat, messages }: FrameContent): PeerFrame {
     const supports = this.#liveness.supportedEpoch(to);
     const { run } = this.#liveness;
@@ -463,7 +466,7 @@ export class GroupSet {
     return { run, supports, beat, messages: promised };
   }
 
-  /** Support came or went: those that it concerns get ticks again, or none. */
+  /** Handles changes of support: starts or stops the ticks of the groups concerned. */
   #heed({ withdrawn }: LivenessNews): void {
     for (const group of this.#groups.values()) {
       for (const node of withdrawn) group.supportEnded(node);
@@ -482,7 +485,7 @@ export class GroupSet {
     this.#dirty.delete(group);
   }
 
-  /** Sees to it that a tick comes, where there is anything to tick for; else the node may sleep. */
+  /** Schedules a tick if anything needs one; otherwise the node may sleep. */
   #tickLater(): void {
     if (this.#closed || this.#timer !== undefined || !this.#wantsTicks) return;
     this.#timer = this.#options.world.scheduler.after(this.#tickMs, () => this.#tick());
@@ -516,7 +519,7 @@ export class GroupSet {
     const lingering = [...this.#lingering];
     this.#blocked.clear();
     this.#lingering.clear();
-    // Those that are refused again ask for another try.
+    // Writes that are refused again ask for another retry.
     for (const group of blocked) group.retryStorage();
     for (const id of lingering) this.#forgetInLog(id);
   }
@@ -563,7 +566,7 @@ export class GroupSet {
     { groupId, message }: GroupMessage,
     step: (group: HostedGroup) => StepResult | "closed",
   ): void {
-    // A node speaks for its own replicas alone.
+    // A node may send messages only for its own replicas.
     if (this.#options.directory.nodeOf(message.from) !== from) return this.#refuse("unknown_peer");
     const group = this.#groups.get(groupId);
     if (group === undefined) return this.#refuse("unknown_group");

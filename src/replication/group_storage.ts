@@ -1,10 +1,11 @@
 /**
- * The way of one group's writes into the shared log: orders of its core (`storage_append`) are
- * written in their order, and what each carries is handed out once it is durable, in that order too.
+ * Writes one group's data to the shared log. The core's orders (`storage_append`) are written in the
+ * order in which they came, and their responses are released in that order, each once its order is
+ * durable.
  *
- * What the log refused or could not write is tried again, from the oldest order on, until it is
- * durable: an order that was taken is never dropped. The commit index goes along with entries and
- * after them, so that it never speaks of what is not there. Source: Raft thesis §3.8, §10.2.1.
+ * Writes that the log refused or that failed are retried, from the oldest order on, until they are
+ * durable: an accepted order is never dropped. The commit index is written with entries and after
+ * them, so that it never points past the log. Source: Raft thesis §3.8, §10.2.1.
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
@@ -13,32 +14,32 @@ import type { ImagePoint, SharedLog } from "../storage/shared_log.ts";
 import { encodeConfiguration, logEntryOf } from "./log_entry.ts";
 import type { ReplicaLog } from "./replica_log.ts";
 
-/** What storage asks of its group, and tells it. None of it may throw. */
+/** The callbacks of storage to its group. None of them may throw. */
 export interface GroupStorageOwner {
-  /** Whether this replica alone decides: then a restart finds the commit index by itself. */
+  /** Whether this replica is the only voter: then a restart derives the commit index from the log. */
   isSole(): boolean;
-  /** The snapshot is durable, in place of the whole log. */
+  /** Called when the snapshot, which replaces the whole log, is durable. */
   installed(snapshot: Snapshot): void;
-  /** All that the order speaks of is durable: what it carries may go out. */
+  /** Called when the whole order is durable: its responses may be sent. */
   stored(order: Message): void;
-  /** An entry of {@link GroupStorage.append} is durable, and all before it was handed out. */
+  /** Called when an entry of {@link GroupStorage.append} is durable and all earlier steps are done. */
   storedAlone(entry: Entry): void;
-  /** Something could not be written; it will be tried again. */
+  /** Called when a write failed; it will be retried. */
   failed(error: RegistryError): void;
 }
 
-/** One step of writing, and what of it is not durable. */
+/** One step of writing, with the parts that are not durable yet. */
 interface Step {
-  /** The order that is done with this step. */
+  /** The order that this step completes. */
   readonly order: Message | undefined;
-  /** An entry that no order brought. */
+  /** An entry that came from {@link GroupStorage.append}, not from an order. */
   readonly alone: Entry | undefined;
   entries: readonly Entry[];
   hardState: HardState | undefined;
   snapshot: Snapshot | undefined;
-  /** Submissions that are not answered. */
+  /** The number of unanswered submissions. */
   outstanding: number;
-  /** The step after it. */
+  /** The next step. */
   next: Step | undefined;
 }
 
@@ -50,16 +51,16 @@ export class GroupStorage {
   readonly #log: SharedLog;
   readonly #replicaLog: ReplicaLog;
   readonly #owner: GroupStorageOwner;
-  /** In the order in which they came; those before {@link #due} are with the log. */
+  /** The oldest step. Steps are in order of arrival; those before {@link #due} are with the log. */
   #first: Step | undefined;
   #last: Step | undefined;
-  /** The first that is not with the log. */
+  /** The first step that was not submitted to the log. */
   #due: Step | undefined;
-  /** The last that is, or was. */
+  /** The last step that was submitted. */
   #submitted: Step | undefined;
-  /** Saved last, or on its way there. */
+  /** The hard state last saved or submitted. */
   #saved: HardState;
-  /** As the core has it. */
+  /** The hard state of the core. */
   #known: HardState;
   #blocked: RegistryError | undefined;
   #closed = false;
@@ -75,20 +76,20 @@ export class GroupStorage {
     this.#saved = this.#known = parts.replicaLog.initialState().hardState;
   }
 
-  /** Why nothing can be written at the moment; undefined: it can. */
+  /** The reason why nothing can be written now; undefined if writing is possible. */
   get blocked(): RegistryError | undefined {
     return this.#blocked;
   }
 
-  /** Takes an order. What it carries is handed out by {@link release} or by the log, not here. */
+  /** Takes an order. Its responses are released by {@link release} or by the log, never here. */
   order(order: Message): void {
     const { entries, snapshot, term } = order;
     if (term !== 0) this.#known = { term, vote: order.vote, commit: order.commit };
-    // A commit index alone: it goes along with the next entries, and nobody waits for it.
+    // A commit index alone is written with the next entries, as nobody waits for it.
     const isIdle = entries.length === 0 && snapshot === undefined && order.responses.length === 0;
     if (isIdle && hasVoteOf(this.#saved, this.#known)) return;
     if (snapshot !== undefined) {
-      // Entries that came with it follow it.
+      // Entries that came with the snapshot follow it.
       const last = entries.length === 0 ? order : undefined;
       this.#push({ order: last, entries: NO_ENTRIES, snapshot });
     }
@@ -98,15 +99,15 @@ export class GroupStorage {
     this.#submitDue();
   }
 
-  /** Takes an entry that the core appended by itself (`RaftNode.appendAlone`), in its turn. */
+  /** Takes an entry of `RaftNode.appendAlone`, to be written after all earlier steps. */
   append(entry: Entry): void {
     this.#enqueue(newStep({ alone: entry, entries: [entry] }));
     this.#submitDue();
   }
 
   /**
-   * Saves on its own account that all up to `commit` is committed: a change of the configuration is
-   * applied there. A restart would else go by the one before, and wait for members that are gone.
+   * Saves the commit index `commit` at once, because a configuration change was applied there.
+   * Otherwise a restart would use the previous configuration and wait for members that are gone.
    */
   saveCommit(commit: number): void {
     if (this.#closed || commit <= this.#saved.commit) return;
@@ -115,14 +116,17 @@ export class GroupStorage {
     this.#submitDue();
   }
 
-  /** Hands out what is durable; what needs no write is, once all before it is. */
+  /**
+   * Releases the durable steps at the head of the queue. Steps that need no write complete once all
+   * earlier steps are durable.
+   */
   release(): void {
     while (this.#first !== this.#due && isDurable(this.#first!)) {
       const step = this.#first!;
       const { order, alone } = step;
       this.#first = step.next;
       if (step === this.#last) this.#last = undefined;
-      // Its bytes are not to be remembered.
+      // Do not keep its bytes in memory.
       if (step === this.#submitted) this.#submitted = undefined;
       if (alone !== undefined) this.#owner.storedAlone(alone);
       else if (order !== undefined) this.#owner.stored(order);
@@ -130,10 +134,10 @@ export class GroupStorage {
     }
   }
 
-  /** Tries again what was refused or failed. */
+  /** Retries writes that were refused or failed. */
   retry(): void {
     if (this.#blocked === undefined) return;
-    // What is still with the log is answered before anything may follow it.
+    // Steps that are still with the log must be answered before anything may follow them.
     for (let step = this.#first; step !== undefined; step = step.next) {
       if (step.outstanding > 0) return;
     }
@@ -144,7 +148,7 @@ export class GroupStorage {
     this.release();
   }
 
-  /** Nothing more is written or handed out. */
+  /** Stops writing and releasing. */
   close(): void {
     this.#closed = true;
     this.#first =
@@ -169,8 +173,9 @@ export class GroupStorage {
   }
 
   /**
-   * Term and vote are saved whenever they are new; the commit index only where entries are written
-   * anyway, and not beside a snapshot, before which it would speak of what that replaces.
+   * Returns the hard state to save with this step, if any. Term and vote are saved whenever they
+   * changed. The commit index is saved only together with entries, and not beside a snapshot: until
+   * the snapshot is durable, it would refer to the log that the snapshot replaces.
    */
   #hardStateDue({ entries, snapshot }: Pick<Step, "entries" | "snapshot">): HardState | undefined {
     const { term, vote, commit } = this.#known;
@@ -184,7 +189,7 @@ export class GroupStorage {
 
   #submitDue(): void {
     while (this.#blocked === undefined && this.#due !== undefined) {
-      // Nothing is appended until the image in place of the whole log is durable.
+      // Nothing is appended until the image that replaces the whole log is durable.
       if (this.#submitted?.snapshot !== undefined) return;
       const step = this.#due;
       const refused = this.#submit(step);
@@ -255,7 +260,7 @@ export class GroupStorage {
     if (this.#closed) return;
     if (error !== undefined) this.#block(error);
     this.release();
-    // A try that came while this was with the log was put off until here.
+    // A retry that was asked for while this was with the log was postponed until now.
     if (error === undefined) this.retry();
   }
 

@@ -1,7 +1,7 @@
 /**
- * One group and the liveness of nodes: until when its leader may serve by a lease, when it needs no
- * ticks, when it ends its leadership, and who campaigns first when a leader's node is supported no
- * more. See `src/liveness/` for what stands behind it.
+ * Connects one group to node liveness. Decides whether the leader may serve by a lease, whether the
+ * group needs ticks, when a leader steps down, and which replica campaigns first when the leader's
+ * node loses its support. The protocol is in `src/liveness/`.
  */
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import { RANK_TICKS } from "../base/limits.ts";
@@ -10,15 +10,15 @@ import type { ConfChange, Configuration, Message, RaftNode } from "../raft/mod.t
 import type { GroupHost } from "./group_host.ts";
 import { configurationAfter } from "./log_entry.ts";
 
-/** What one replica rests on of node liveness. */
+/** Node liveness as one replica uses it. */
 export class GroupSupport {
   readonly #host: GroupHost;
   readonly #id: GroupId;
   readonly #replica: ReplicaId;
-  /** What binds the core. */
+  /** The promises that bind the core. */
   readonly promises: Fortification;
   #configuration: Configuration;
-  /** Ticks since the support of a quorum was lost that this leader had; -1: it never had it. */
+  /** Ticks since this leader lost the support of a quorum; -1 if it never had it. */
   #unsupportedTicks = -1;
 
   constructor(host: GroupHost, id: GroupId, replica: ReplicaId, configuration: Configuration) {
@@ -30,7 +30,7 @@ export class GroupSupport {
     host.liveness.configured(id, configuration);
   }
 
-  /** The configuration is this one from now on. @param ledTerm what this replica leads; 0: nothing. */
+  /** Sets the configuration. @param ledTerm the term that this replica leads; 0 if it does not lead. */
   configured(configuration: Configuration, ledTerm: number): void {
     this.#configuration = configuration;
     this.#host.liveness.configured(this.#id, configuration);
@@ -38,8 +38,8 @@ export class GroupSupport {
   }
 
   /**
-   * This replica leads `term`, or (0) nothing. Told before any message of that term leaves, and as
-   * soon as another may be elected.
+   * Records that this replica leads `term`, or no term if 0. Must be called before any message of
+   * that term leaves, and as soon as another replica may be elected.
    */
   leads(term: number): void {
     this.#unsupportedTicks = -1;
@@ -47,7 +47,7 @@ export class GroupSupport {
     else this.promises.lead(term, this.#configuration);
   }
 
-  /** Whether a lease covers this moment. */
+  /** Reports whether the leader holds a lease now. */
   hasLease(node: RaftNode): boolean {
     const leader: Leader = {
       term: node.term,
@@ -58,8 +58,9 @@ export class GroupSupport {
   }
 
   /**
-   * Whether no time has to be told to the replica. A leader: nobody that lives lacks anything, and all
-   * of them promised. Others: it promised to wait for its leader as long as that node is supported.
+   * Reports whether the replica needs no ticks. A leader may sleep if every live member has the whole
+   * log and has promised. Any other replica may sleep if it has promised to wait for its leader as
+   * long as the leader's node is supported.
    */
   maySleep(node: RaftNode): boolean {
     const { liveness } = this.#host;
@@ -76,40 +77,40 @@ export class GroupSupport {
     return maySleep && arePromised;
   }
 
-  /** Whether the node of a member is counted on now. */
+  /** Reports whether the node of a member is counted on now. */
   isCountedOn(replica: number): boolean {
     const node = this.#host.directory.nodeOf(replica);
     return node !== undefined && this.#host.liveness.isCountedOn(node);
   }
 
-  /** Ends a leadership whose quorum's support is gone; the core itself only hears of silence. */
+  /** Steps down a leader that lost its quorum's support; the core itself notices only silence. */
   tickLeader(node: RaftNode): void {
     if (this.promises.hasQuorum(node.term)) this.#unsupportedTicks = 0;
     else if (this.#unsupportedTicks >= 0) this.#unsupportedTicks++;
     if (this.#unsupportedTicks > this.#host.raft.electionTicks) node.stepDown();
   }
 
-  /** Whether the lease would stand on once the change is applied; where there are no leases, yes. */
+  /** Reports whether the lease would survive the change; true if leases are off. */
   coversChange(change: ConfChange): boolean {
     if (!this.#host.areLeasesOn || change.changes.length === 0) return true;
     const next = configurationAfter(this.#configuration, change);
-    // What cannot be is refused by the core, which says why.
+    // The core refuses an invalid change and gives the reason.
     return typeof next === "string" || this.promises.supportsIncoming(next);
   }
 
-  /** Whether a reply that is about to leave carries a promise; see `Fortification.fortify`. */
+  /** Reports whether a reply that is about to leave carries a promise; see `Fortification.fortify`. */
   fortify(reply: Message, node: RaftNode, epoch: number): boolean {
     return this.promises.fortify(reply, node, epoch);
   }
 
-  /** A reply that carries one arrived, in a frame of that run that names that epoch. */
+  /** Records a received reply that carries a promise, from a frame of run `run` naming `epoch`. */
   fortified({ from: replica, term }: Message, run: number, epoch: number): void {
     this.promises.fortified({ replica, term, run, epoch });
   }
 
   /**
-   * The support of `leaderNode` ended: its followers campaign one after another, beginning with
-   * another one in each group. False where this replica does not follow there.
+   * Handles the end of support for `leaderNode`: its followers campaign one after another, and the
+   * first one differs from group to group. Returns false if this replica does not follow that node.
    */
   leaderLost(node: RaftNode, leaderNode: NodeId): boolean {
     const { role, lead } = node;
@@ -124,7 +125,7 @@ export class GroupSupport {
     return true;
   }
 
-  /** The replica is gone from here. */
+  /** Removes the replica's group from node liveness. */
   close(): void {
     this.#host.liveness.removeGroup(this.#id);
   }

@@ -1,7 +1,7 @@
 /**
- * Raft's entries and configurations as the shared log keeps them. Kinds are stable: they stand in
- * logs. A group that was founded before groups had configurations has none in its images and begins
- * with its founder alone.
+ * The encoding of Raft's entries and configurations in the shared log. The numbers of kinds are
+ * stable, as logs contain them. A group founded before configurations existed has none in its images
+ * and starts with its founder as the only voter.
  */
 import { raftConfigurationCodec } from "../../schemas/gen/raft.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -19,19 +19,19 @@ import {
 } from "../raft/mod.ts";
 import type { LogEntry } from "../storage/shared_log.ts";
 
-/** What an entry of a group's log holds. */
+/** The kind of an entry without content. */
 export const ENTRY_EMPTY = 0;
-/** See {@link ENTRY_EMPTY}. */
+/** The kind of an entry with a command for the state machine. */
 export const ENTRY_COMMAND = 1;
-/** See {@link ENTRY_EMPTY}. */
+/** The kind of an entry with a configuration change, version 1. */
 export const ENTRY_CONF_CHANGE_V1 = 2;
-/** See {@link ENTRY_EMPTY}. */
+/** The kind of an entry with a configuration change. */
 export const ENTRY_CONF_CHANGE = 3;
 
-/** The replica that founds a group; no other is ever given this id. */
+/** The id of the replica that founds a group; no other replica ever gets it. */
 export const FOUNDER_REPLICA = 1;
 
-/** The entry as the log takes it. */
+/** Converts a Raft entry to an entry of the shared log. */
 export function logEntryOf({ term, kind, data }: Entry): LogEntry {
   return { term: term as Term, kind: kindNumber(kind, data), data };
 }
@@ -47,7 +47,7 @@ function kindNumber(kind: EntryKind, data: Uint8Array): number {
   }
 }
 
-/** What the kind of a logged entry says. @throws RegistryError `corrupt` for one nobody writes. */
+/** Returns the Raft kind of a logged entry's kind. @throws RegistryError `corrupt` if it is unknown. */
 export function entryKindOf(kind: number): EntryKind {
   switch (kind) {
     case ENTRY_EMPTY:
@@ -62,15 +62,15 @@ export function entryKindOf(kind: number): EntryKind {
   }
 }
 
-/** The configuration as an image carries it. */
+/** Encodes a configuration for an image. */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return raftConfigurationCodec.encode(configuration);
 }
 
 /**
- * The configuration of an image; undefined where it has none.
+ * Decodes the configuration of an image; returns undefined if it has none.
  *
- * @throws RegistryError `corrupt` where the bytes are none.
+ * @throws RegistryError `corrupt` if the bytes are not a valid configuration.
  */
 export function decodeConfiguration(bytes: Uint8Array): Configuration | undefined {
   if (bytes.length === 0) return undefined;
@@ -82,21 +82,21 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration | undefine
   }
   const fault = configurationFault(configuration);
   if (fault === undefined) return configuration;
-  throw new RegistryError("corrupt", `An image's configuration cannot be: ${fault}`);
+  throw new RegistryError("corrupt", `An image's configuration is invalid: ${fault}`);
 }
 
-/** The configuration of one voter alone. */
+/** Returns the configuration with `replica` as the only voter. */
 export function soleConfiguration(replica: number): Configuration {
   return { ...EMPTY_CONFIGURATION, voters: [replica] };
 }
 
-/** Whether `replica` alone decides. */
+/** Reports whether `replica` is the only voter. */
 export function isSoleVoter(configuration: Configuration, replica: number): boolean {
   const { voters, votersOutgoing } = configuration;
   return voters.length === 1 && voters[0] === replica && votersOutgoing.length === 0;
 }
 
-/** The configuration that a change leads to, or why it cannot be made. */
+/** Returns the configuration after a change, or why the change cannot be made. */
 export function configurationAfter(
   configuration: Configuration,
   change: ConfChange,

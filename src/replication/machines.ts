@@ -1,6 +1,6 @@
 /**
- * The state machines of a node's groups, as groups see them: the system group's, and one for each
- * partition. Entries that hold no command never reach them.
+ * The state machines of a node's groups: one for the system group and one for each partition.
+ * Entries without a command never reach them.
  */
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import type { ApplyReply } from "../store/reply.ts";
@@ -9,7 +9,7 @@ import { type SystemReply, SystemStore } from "../system/system_store.ts";
 import type { ImageTarget, RestorableMachine } from "./recovery.ts";
 import type { PreparedImage } from "./state_machine.ts";
 
-/** The system group's machine over its store. */
+/** The state machine of the system group, over its store. */
 export class SystemMachine implements RestorableMachine {
   readonly store: SystemStore;
 
@@ -25,10 +25,10 @@ export class SystemMachine implements RestorableMachine {
     return this.store.apply({ index, term, data: command });
   }
 
-  /** It has nothing that only a leader knows. */
+  /** Does nothing: this machine has no leader-only state. */
   onBecomeLeader(): void {}
 
-  /** See {@link onBecomeLeader}. */
+  /** Does nothing; see {@link onBecomeLeader}. */
   onLoseLeadership(): void {}
 
   writeImage(): Iterable<Uint8Array> {
@@ -41,7 +41,7 @@ export class SystemMachine implements RestorableMachine {
     return { install: () => this.store.replaceBy(read), discard: () => {} };
   }
 
-  /** It is small: its image is loaded as a whole. */
+  /** Returns a loader that collects the whole image before loading it, as the image is small. */
   imageLoader(): ImageTarget {
     const chunks: Uint8Array[] = [];
     return {
@@ -51,13 +51,13 @@ export class SystemMachine implements RestorableMachine {
   }
 }
 
-/** A partition's machine over its store. */
+/** The state machine of a partition, over its store. */
 export class PartitionMachine implements RestorableMachine {
   readonly store: PartitionStore;
 
   readonly #imageScratch: Uint8Array<ArrayBuffer>;
 
-  /** @param imageScratch that the partitions of a node share: an image is written in one turn. */
+  /** @param imageScratch buffer shared by a node's partitions, as an image is written in one turn. */
   constructor(store: PartitionStore, imageScratch: Uint8Array<ArrayBuffer>) {
     this.store = store;
     this.#imageScratch = imageScratch;

@@ -1,10 +1,10 @@
 /**
- * Liveness of this node as its groups use it: joins `src/liveness` to the log (numbers that must be
+ * The liveness of this node for its groups. Connects `src/liveness` to the log (numbers that must be
  * durable before they are used), to the frames between nodes (beats and promises), and to the groups
- * (who wakes, and why). Its owner calls {@link NodeLiveness.tick} at least every `BEAT_MS`.
+ * (which group to wake, and why). Its owner calls {@link NodeLiveness.tick} at least every `BEAT_MS`.
  *
- * Nothing is asked of the disk, and no beat is sent, until there is another node; so a node alone
- * starts at once and pays nothing. Duties: see `src/liveness/mod.ts`, by number.
+ * Nothing is written to disk and no beat is sent until there is another node, so a single node starts
+ * at once and has no cost. The duties are numbered in `src/liveness/mod.ts`.
  */
 import type { GroupId, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import { type LogIndex, NODE_STATE_GROUP } from "../base/ids.ts";
@@ -23,15 +23,15 @@ import type { SharedLog } from "../storage/shared_log.ts";
 import type { NodeState } from "./recovery.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 
-/** What it stands on. */
+/** The dependencies of node liveness. */
 export interface NodeLivenessOptions {
   readonly nodeId: NodeId;
   readonly world: World;
   readonly log: SharedLog;
   readonly directory: ReplicaDirectory;
-  /** As recovered from the log. */
+  /** The node state recovered from the log. */
   readonly nodeState: NodeState;
-  /** False: reads are never served by a lease, for machines that may be paused with both clocks. */
+  /** If false, no lease serves reads: for machines whose clocks may both stop during a pause. */
   readonly areLeasesOn: boolean;
   readonly timing?: LivenessTiming;
 }
@@ -41,18 +41,18 @@ export class NodeLiveness {
   readonly #options: NodeLivenessOptions;
   readonly #liveness: Liveness;
   readonly #run: number;
-  /** The highest number drawn. */
+  /** The highest number given to a run or an epoch. */
   #counter: number;
-  /** The log has this run, and that support may be given (duties 1 and 2). */
+  /** Whether it is durable that this run exists and that support may be given (duties 1 and 2). */
   #isBegun = false;
   #isSaving = false;
   #isStalled = false;
-  /** Something happened that liveness itself does not tell of. */
+  /** Whether there is news that liveness itself does not report. */
   #hasNews = false;
-  /** Nodes with which groups here share members, and how many do. */
+  /** Number of groups here that have a member on each other node. */
   readonly #shared = new Map<NodeId, number>();
   readonly #membersOf = new Map<GroupId, ReadonlySet<NodeId>>();
-  /** Nodes with open sessions, and how many there are. */
+  /** Number of open sessions with each node. */
   readonly #connected = new Map<NodeId, number>();
   #answers: { readonly to: NodeId; readonly beat: Beat }[] = [];
 
@@ -73,53 +73,53 @@ export class NodeLiveness {
     });
   }
 
-  /** This run, as frames name it; 0 until the log has it. */
+  /** The number of this run, as frames name it; 0 until it is durable. */
   get run(): number {
     return this.#isBegun ? this.#run : 0;
   }
 
-  /** Whether there is another node to look after. */
+  /** Whether there has been another node since the start. */
   get hasPeers(): boolean {
     return this.#isBegun;
   }
 
-  /** Whether {@link tick} has anything to do: not on a node that shares no group and has no session. */
+  /** Whether {@link tick} has anything to do: false on a node that never had a peer. */
   get wantsTicks(): boolean {
     return this.#isBegun || this.#shared.size + this.#connected.size > 0;
   }
 
-  /** The own monotonic time, after a look at both clocks. */
+  /** Returns this node's monotonic time after checking both clocks. */
   nowMs(): number {
     return this.#liveness.nowMs();
   }
 
-  /** False while an earlier run's promises may stand. */
+  /** Reports whether this node may vote: false while promises of an earlier run may be in force. */
   mayVote(): boolean {
     return this.#liveness.mayVote();
   }
 
-  /** The epoch of `node` that this node supports; 0: none. */
+  /** Returns the epoch of `node` that this node supports; 0 if none. */
   supportedEpoch(node: NodeId): number {
     return this.#liveness.supportedEpoch(node);
   }
 
-  /** Whether `node` is counted on now. */
+  /** Reports whether `node` is counted on now. */
   isCountedOn(node: NodeId): boolean {
     return this.#liveness.nowMs() < this.#liveness.supportUntilMs(node);
   }
 
-  /** Begins the promises of this node's replica of a group. */
+  /** Adds a group, and returns the promises of this node's replica of it. */
   addGroup(group: GroupId, replica: ReplicaId): Fortification {
     return this.#liveness.addGroup(group, replica);
   }
 
-  /** Ends them. */
+  /** Removes a group and ends its promises. */
   removeGroup(group: GroupId): void {
     this.#setMembers(group, new Set());
     this.#liveness.removeGroup(group);
   }
 
-  /** Whose members the group has: their nodes are asked for support, and may be given it. */
+  /** Sets a group's members. This node asks their nodes for support, and may support them. */
   configured(group: GroupId, { voters, votersOutgoing, learners }: Configuration): void {
     const nodes = new Set<NodeId>();
     for (const members of [voters, votersOutgoing, learners]) {
@@ -131,13 +131,13 @@ export class NodeLiveness {
     this.#setMembers(group, nodes);
   }
 
-  /** A session with `node` is open: it may be about to take a replica of this node in. */
+  /** Records an opened session with `node`, which may be about to add a replica of this node. */
   connected(node: NodeId): void {
     this.#connected.set(node, (this.#connected.get(node) ?? 0) + 1);
     this.#add(node);
   }
 
-  /** A session with `node` ended: with the last one it is asked no more, unless a group is shared. */
+  /** Records the end of a session with `node`. After the last, only shared groups keep it a peer. */
   disconnected(node: NodeId): void {
     const count = (this.#connected.get(node) ?? 0) - 1;
     if (count > 0) {
@@ -147,7 +147,7 @@ export class NodeLiveness {
     }
   }
 
-  /** Takes a beat of `from`; by a code why it was not taken. */
+  /** Takes a beat of `from`; returns a code if it was refused. */
   receive(from: NodeId, beat: Beat): BeatRefusal | undefined {
     const answer = this.#liveness.receive(from, beat);
     if (answer === undefined || typeof answer === "string") return answer;
@@ -155,7 +155,7 @@ export class NodeLiveness {
     return undefined;
   }
 
-  /** Hands out the beats to be sent at the end of this turn. */
+  /** Passes the beats that are due at the end of this turn to `send`. */
   takeBeats(send: (to: NodeId, beat: Beat) => void): void {
     const answers = this.#answers;
     this.#answers = [];
@@ -164,7 +164,7 @@ export class NodeLiveness {
     for (const node of this.#liveness.dueBeats()) send(node, this.#liveness.beat(node));
   }
 
-  /** What happened since it was last asked; undefined: nothing. */
+  /** Returns the news since the last call; undefined if there is none. */
   poll(): LivenessNews | undefined {
     if (!this.#isBegun) return undefined;
     const news = this.#liveness.poll();
@@ -175,7 +175,7 @@ export class NodeLiveness {
     return hasNews ? news : undefined;
   }
 
-  /** Looks at the disk, and has numbers made durable that are wanted. */
+  /** Checks the disk for stalls, and makes wanted numbers durable. */
   tick(): void {
     if (this.#isBegun) {
       const { oldestPendingMs, poisoned } = this.#options.log.stats();
@@ -238,7 +238,7 @@ export class NodeLiveness {
     });
   }
 
-  /** Makes the counter durable, and with it that support may be given; refused, it is tried again. */
+  /** Makes the counter durable, and that support may be given. A refused write is retried by a tick. */
   #save(saved: () => void): void {
     if (this.#isSaving) return;
     const state = { term: this.#counter as Term, vote: 1, commit: 0 as LogIndex };

@@ -1,14 +1,14 @@
 /**
- * What a node has to say to other nodes, gathered during a turn: its groups' messages, and beats. One
- * frame a node where all of it fits into one. What is beyond a turn's limit is dropped, as a network
- * may.
+ * Collects the messages of a node's groups, and beats, to other nodes during a turn. All content for
+ * one node goes into one frame if it fits. Messages beyond a turn's limit are dropped, as a network
+ * may drop them.
  */
 import type { NodeId } from "../base/ids.ts";
 import { PEER_FRAME_BYTES, PEER_TURN_BYTES_MAX } from "../base/limits.ts";
 import type { Beat } from "../liveness/mod.ts";
 import { type GroupMessage, groupMessageBytes } from "../wire/peer_frame.ts";
 
-/** What one frame holds. */
+/** The content of one frame. */
 export interface FrameContent {
   readonly beat: Beat | undefined;
   readonly messages: readonly GroupMessage[];
@@ -16,7 +16,7 @@ export interface FrameContent {
 
 interface Gathered {
   readonly beats: Beat[];
-  /** Frame by frame; the last one is being filled. */
+  /** The messages of each frame; the last frame is being filled. */
   readonly frames: GroupMessage[][];
   frameBytes: number;
   turnBytes: number;
@@ -26,7 +26,7 @@ interface Gathered {
 export class PeerOutbox {
   #gathered = new Map<NodeId, Gathered>();
 
-  /** Adds a message; false where too much is to be sent to that node already. */
+  /** Adds a message; returns false if the limit of a turn to that node is reached. */
   add(to: NodeId, message: GroupMessage): boolean {
     const gathered = this.#of(to);
     const bytes = groupMessageBytes(message.message);
@@ -34,7 +34,7 @@ export class PeerOutbox {
     gathered.turnBytes += bytes;
     const { length } = gathered.frames;
     const last = gathered.frames[length - 1];
-    // So many bytes are never more messages than a frame may have.
+    // The limit on a frame's bytes also keeps it below the limit on a frame's messages.
     if (last !== undefined && gathered.frameBytes + bytes <= PEER_FRAME_BYTES) {
       last.push(message);
       gathered.frameBytes += bytes;
@@ -45,12 +45,12 @@ export class PeerOutbox {
     return true;
   }
 
-  /** Adds a beat, which goes before all messages. */
+  /** Adds a beat; beats are sent before all messages. */
   addBeat(to: NodeId, beat: Beat): void {
     this.#of(to).beats.push(beat);
   }
 
-  /** Hands out what was gathered, frame by frame, in the order in which it was added. */
+  /** Passes the collected content to `send`, frame by frame, in the order in which it was added. */
   drain(send: (to: NodeId, content: FrameContent) => void): void {
     if (this.#gathered.size === 0) return;
     const gathered = this.#gathered;

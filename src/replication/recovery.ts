@@ -1,12 +1,12 @@
 /**
- * From the folder to the state machines: takes what the shared log recovers, group by group, and
- * builds each group's machine from its image and the entries that are known to be committed. The
- * others are kept for the group's core to decide. Synchronous and in one pass; nothing is served
- * before it is done.
+ * Rebuilds the state machines from the data folder: takes the data that the shared log recovers, group
+ * by group, and builds each group's machine from its image and the entries that are known to be
+ * committed. All other entries are kept for the group's core to decide. Recovery is synchronous and
+ * takes one pass; nothing is served before it is done.
  *
- * Committed is what the hard state says, and, as long as this node's replica decides alone, all that
- * is in its log (Raft thesis §3.6.2: a majority of one). A group without a configuration was founded
- * by one replica alone.
+ * Entries up to the hard state's commit index are committed. While this node's replica is the only
+ * voter, all entries in its log are (Raft thesis §3.6.2: a majority of one). A group without a
+ * configuration was founded by a single replica.
  */
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -45,61 +45,61 @@ import {
 import type { ReplicaLogStart } from "./replica_log.ts";
 import type { StateMachine } from "./state_machine.ts";
 
-/** Takes an image piece by piece, cut anywhere. */
+/** Loads an image from chunks, which may be split anywhere. */
 export interface ImageTarget {
   /** The bytes are valid during the call only. */
   push(chunk: Uint8Array): void;
   finish(): void;
 }
 
-/** A machine that can be restored. */
+/** A state machine that can be restored from an image. */
 export interface RestorableMachine extends StateMachine<unknown> {
   /** Begins to load an image into the machine, which is empty. */
   imageLoader(): ImageTarget;
 }
 
-/** How a group begins, apart from its machine. */
+/** The recovered state of a group, apart from its machine. */
 export interface RecoveredState {
-  /** Where the machine stands. */
+  /** Index of the last entry applied to the machine. */
   readonly appliedIndex: LogIndex;
   readonly appliedTerm: Term;
   readonly log: ReplicaLogStart;
 }
 
-/** What this node must not forget about itself: a hard state of `NODE_STATE_GROUP`. */
+/** The durable state of the node itself: a hard state of `NODE_STATE_GROUP`. */
 export interface NodeState {
-  /** The highest number given to a run or an epoch; 0: none was. */
+  /** The highest number given to a run or an epoch; 0 if none was. */
   readonly counter: number;
-  /** Whether it may have promised its support to another node. */
+  /** Whether the node may have promised its support to another node. */
   readonly mayHaveSupported: boolean;
 }
 
-/** What the open log tells after its recovery. */
+/** The events of the open log after its recovery. */
 export interface LogEvents {
   cut(notice: CutNotice): void;
   poisoned(error: RegistryError): void;
   writable(writable: boolean): void;
   synced(durationMs: number): void;
-  /** Acknowledged data is gone, which the operator accepts; the log goes on under `generation`. */
+  /** Acknowledged data is lost and the operator accepts that; the log continues as `generation`. */
   lost?(what: string, generation: number): void;
-  /** The loss of what is acknowledged from now on may not be found out. */
+  /** A later loss of data acknowledged from now on may go undetected. */
   unmarked?(error: RegistryError): void;
 }
 
 /** A group that is being recovered. */
 export class RecoveredGroup<Machine extends RestorableMachine> implements RecoveredState {
   readonly machine: Machine;
-  /** It begins at this term at least: the first of the log's generation. */
+  /** The lowest term that the group may start with: the first of the log's generation. */
   termMin = 0;
   readonly #replica: number;
   appliedIndex = 0 as LogIndex;
   appliedTerm = 0 as Term;
   #hardState: HardState = EMPTY_HARD_STATE;
   #configuration: Configuration = EMPTY_CONFIGURATION;
-  /** The entry below those that are kept. */
+  /** Index of the entry below those that are kept. */
   #keptIndex = 0;
   #keptTerm = 0;
-  /** Those not decided, and before them some that others may lack. */
+  /** The undecided entries, and before them some applied ones that other members may lack. */
   #kept: Entry[] = [];
   #keptBytes = 0;
   #lastIndex = 0;
@@ -112,7 +112,7 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
 
   get log(): ReplicaLogStart {
     const { term, vote, commit } = this.#hardState;
-    // The crash may have come between entries, or an image, and the hard state that goes with them.
+    // A crash may have happened between writing entries, or an image, and writing their hard state.
     const known = Math.max(term, this.#lastTerm, this.termMin);
     return {
       hardState: {
@@ -139,9 +139,9 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
     this.#dropped(index, term);
   }
 
-  /** @param data is copied where it is kept. */
+  /** @param data copied if it is kept. */
   entry(index: number, term: number, kind: number, data: Uint8Array): void {
-    // Only what a founder logged alone stands before any configuration.
+    // Only a sole founder logs entries before there is a configuration.
     if (index === 1) this.#configuration = soleConfiguration(FOUNDER_REPLICA);
     const entryKind = entryKindOf(kind);
     const isNext = this.#lastIndex === this.appliedIndex;
@@ -166,7 +166,7 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   #configure(data: Uint8Array): void {
     const changed = configurationAfter(this.#configuration, decodeConfChange(data));
     if (typeof changed === "string") {
-      throw new RegistryError("corrupt", `A committed configuration cannot be: ${changed}`);
+      throw new RegistryError("corrupt", `A committed configuration is invalid: ${changed}`);
     }
     this.#configuration = changed;
   }
@@ -187,7 +187,7 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
     }
   }
 
-  /** All up to here is in the machine and nowhere else. */
+  /** Drops the kept entries: everything up to `index` is only in the machine. */
   #dropped(index: number, term: number): void {
     this.#kept = [];
     this.#keptBytes = 0;
@@ -196,11 +196,11 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   }
 }
 
-/** Gathers recovered groups; `ready` and `failed` of the handlers settle {@link done}. */
+/** Collects recovered groups; the handlers `ready` and `failed` settle {@link done}. */
 export class Recovery<Machine extends RestorableMachine> {
   readonly groups = new Map<GroupId, RecoveredGroup<Machine>>();
   readonly handlers: SharedLogHandlers;
-  /** The open log, once all that it holds has been applied. */
+  /** Resolves to the open log once all of its content has been recovered. */
   readonly done: Promise<SharedLog>;
   nodeState: NodeState = { counter: 0, mayHaveSupported: false };
   readonly #newMachine: (group: GroupId) => Machine;
@@ -209,8 +209,8 @@ export class Recovery<Machine extends RestorableMachine> {
   #image: { readonly point: ImagePoint; readonly target: ImageTarget } | undefined;
 
   /**
-   * @param newMachine makes the empty machine of a group.
-   * @param replicaOf this node's replica of a group; default: the founder's.
+   * @param newMachine creates the empty machine of a group.
+   * @param replicaOf returns this node's replica of a group; default: the founder.
    */
   constructor(
     newMachine: (group: GroupId) => Machine,
@@ -238,7 +238,7 @@ export class Recovery<Machine extends RestorableMachine> {
     };
   }
 
-  /** The group of that id, empty where the log did not know it. */
+  /** Returns the group with that id; an empty one if the log has none. */
   take(group: GroupId): RecoveredGroup<Machine> {
     let recovered = this.groups.get(group);
     if (recovered === undefined) {
@@ -249,7 +249,10 @@ export class Recovery<Machine extends RestorableMachine> {
     return recovered;
   }
 
-  /** Numbers of this node, like terms of its groups, are never given twice: a loss skips many. */
+  /**
+   * Raises terms and the node's counter to `termMin`. Neither may be used twice, so after a loss of
+   * data many are skipped.
+   */
   #beginAt(termMin: Term): void {
     this.#termMin = termMin;
     for (const recovered of this.groups.values()) recovered.termMin = termMin;

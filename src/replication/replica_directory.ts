@@ -1,8 +1,11 @@
-/** Whose replicas are whose: what the system group knows, as groups ask for it. */
+/** The assignment of replicas to nodes, which the system group maintains and groups look up. */
 import type { NodeId } from "../base/ids.ts";
 
-/** Which node a replica is of. Ids are given out once and never again. */
+/** Maps replica ids to nodes. An id is assigned once and never reused. */
 export interface ReplicaDirectory {
-  /** Undefined: no replica has that id, or not any more; nothing is believed of it. */
+  /**
+   * Returns the node of a replica; undefined if no replica has that id now. Messages of such a replica
+   * must not be trusted.
+   */
   nodeOf(replica: number): NodeId | undefined;
 }

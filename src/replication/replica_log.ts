@@ -1,42 +1,42 @@
 /**
- * The log of one replica as its core reads it: the entries above some index, in memory. What is
- * below that index is in the state machine, and a member that lacks it gets an image.
+ * The in-memory log of one replica, as its core reads it: the entries above some index. Entries at or
+ * below that index are in the state machine, and a member that lacks them gets an image.
  *
- * Entries stand here from when they are submitted to the shared log; the core reads them only once
- * they are durable (`src/raft/storage.ts`). They stay at least until they are applied.
+ * Entries are added when they are submitted to the shared log; the core reads them only once they are
+ * durable (`src/raft/storage.ts`). They stay at least until they are applied.
  */
 import { assert } from "../base/assert.ts";
 import type { Configuration, Entry, HardState, Snapshot } from "../raft/mod.ts";
 import { entryBytes, type Storage } from "../raft/mod.ts";
 
-/** What a replica's log starts from. */
+/** The initial state of a replica's log. */
 export interface ReplicaLogStart {
   readonly hardState: HardState;
   readonly configuration: Configuration;
-  /** The entry below the first one that is kept; 0: none. */
+  /** Index of the entry below the first one that is kept; 0 if there is none. */
   readonly index: number;
   readonly term: number;
-  /** What follows it, without a gap. */
+  /** The entries that follow it, without a gap. */
   readonly entries: readonly Entry[];
 }
 
-/** Places of entries that were let go stay in the array until they are so many, or all of them. */
+/** Freed slots stay in the array until there are more of them than this, or all are free. */
 const SLACK = 64;
 
 /** The log of one replica, in memory. */
 export class ReplicaLog implements Storage {
   readonly #start: Pick<ReplicaLogStart, "hardState" | "configuration">;
   readonly #makeSnapshot: () => Snapshot | undefined;
-  /** The entry below the first one kept. */
+  /** Index of the entry below the first one kept. */
   #offset: number;
   #offsetTerm: number;
-  /** Positions `[#head, #end)` are in use: an array that is filled anew is not made anew. */
+  /** Positions `[#head, #end)` are in use, so that the array can be reused. */
   #entries: (Entry | undefined)[];
   #head = 0;
   #end = 0;
   #byteCount = 0;
 
-  /** @param makeSnapshot the state applied now as a snapshot; undefined: not at the moment. */
+  /** @param makeSnapshot returns the applied state as a snapshot; undefined if it cannot right now. */
   constructor(start: ReplicaLogStart, makeSnapshot: () => Snapshot | undefined) {
     this.#start = { hardState: start.hardState, configuration: start.configuration };
     this.#makeSnapshot = makeSnapshot;
@@ -46,7 +46,7 @@ export class ReplicaLog implements Storage {
     this.append(start.entries);
   }
 
-  /** Bytes of the entries kept. */
+  /** The size of the entries kept, bytes. */
   get byteCount(): number {
     return this.#byteCount;
   }
@@ -87,7 +87,7 @@ export class ReplicaLog implements Storage {
     return this.#makeSnapshot();
   }
 
-  /** Appends `entries` after cutting off whatever stood from the first of them on. */
+  /** Removes existing entries from the first new index on, then appends `entries`. */
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     const first = entries[0]!.index;
@@ -103,10 +103,10 @@ export class ReplicaLog implements Storage {
     }
   }
 
-  /** Lets go of the entries up to `index`, which are applied. */
+  /** Removes the entries up to `index`, which must be applied. */
   compactTo(index: number): void {
     if (index <= this.#offset) return;
-    assert(index <= this.lastIndex(), () => `Cannot let go up to ${index}: the log ends before`);
+    assert(index <= this.lastIndex(), () => `Cannot compact up to ${index}: the log ends before`);
     const position = this.#position(index);
     this.#offsetTerm = this.#entries[position]!.term;
     this.#offset = index;
@@ -123,7 +123,7 @@ export class ReplicaLog implements Storage {
     }
   }
 
-  /** The index up to which entries must go for what is kept to fit into `bytesMax`. */
+  /** Returns the index up to which entries must be removed so that the rest fits into `bytesMax`. */
   excessIndex(bytesMax: number): number {
     let bytes = this.#byteCount;
     let position = this.#head;
@@ -131,7 +131,7 @@ export class ReplicaLog implements Storage {
     return this.#offset + position - this.#head;
   }
 
-  /** Puts a snapshot, of (index, term), in place of everything. */
+  /** Replaces the whole log by a snapshot at (index, term). */
   restore(index: number, term: number): void {
     this.#truncate(this.#head);
     this.#clear();
@@ -151,7 +151,7 @@ export class ReplicaLog implements Storage {
     this.#end = position;
   }
 
-  /** No position is in use any more. */
+  /** Marks all positions as free. */
   #clear(): void {
     if (this.#entries.length > SLACK) this.#entries = [];
     this.#head = 0;

@@ -1,37 +1,37 @@
 /**
- * What a group replicates: pure, so that the same entries give the same state everywhere. Beside
- * the state it may know what only a leader knows, which ends with the leadership.
+ * The interface of a replicated state machine. It is deterministic: the same entries give the same
+ * state on every replica. It may also hold leader-only state, which ends with the leadership.
  */
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 
-/** The state of an image, read and not yet in use. One of the two is called, once. */
+/** A decoded image that is not in use yet. Exactly one of the two methods is called, once. */
 export interface PreparedImage {
-  /** Takes the place of all that the machine held. */
+  /** Replaces the machine's whole state by the image. */
   install(): void;
-  /** It is not wanted after all. */
+  /** Discards the image. */
   discard(): void;
 }
 
-/** A replicated state. */
+/** A replicated state machine. */
 export interface StateMachine<Outcome> {
   /**
-   * Applies one command; throws only on a broken invariant. The bytes are the caller's.
+   * Applies one command; throws only on a broken invariant. The caller keeps the bytes.
    *
-   * @param leaderNowMs the leader's group time, 0 where it is not known: not part of the state.
+   * @param leaderNowMs the leader's group time, 0 if unknown; not part of the state.
    */
   apply(index: LogIndex, term: Term, command: Uint8Array, leaderNowMs: number): Outcome;
-  /** The group leads from now on, at this group time. */
+  /** Called when this replica begins to serve as leader, at this group time. */
   onBecomeLeader(nowMs: GroupTimeMs): void;
-  /** It leads no more: what only a leader knows is forgotten. */
+  /** Called when leadership ends: drops leader-only state. */
   onLoseLeadership(): void;
   /** The time of the last command applied, ms. */
   readonly timeMs: GroupTimeMs;
-  /** The state as chunks; valid until the next apply. */
+  /** Returns the state as chunks, which are valid until the next apply. */
   writeImage(): Iterable<Uint8Array>;
   /**
-   * Reads an image beside the present state, which stays as it is. The bytes are the caller's.
+   * Reads an image without changing the present state. The caller keeps the bytes.
    *
-   * @throws RegistryError `corrupt` where they are no image.
+   * @throws RegistryError `corrupt` if the bytes are not an image.
    */
   readImage(image: Uint8Array): PreparedImage;
 }

@@ -422,7 +422,7 @@ test("apply: a broken invariant ends its group alone, everywhere alike, and the 
   for (const node of nodes) {
     assert.is(node.group(1).status().role, "failed");
     assert.equal(node.failures.map(({ group }) => group), [1]);
-    assert.equal(node.errors, ["A group broke an invariant and does nothing more"]);
+    assert.equal(node.errors, ["A group broke an invariant and was stopped"]);
     assert.equal(node.journal(1).applied, []);
   }
   assert.ok((await world.wait(other.propose("a", { id: 2 }))).ok);
