@@ -69,14 +69,14 @@ export class Admission {
     if (!bucket.take(operation.cost)) {
       throw new RegistryError(
         "overloaded",
-        "The caller is above its rate of requests",
+        "The caller exceeds its request rate",
         { retryAfterMs: bucket.retryAfterMs() },
       );
     }
     if (stream.inFlight > REQUESTS_IN_FLIGHT_MAX) {
       throw new RegistryError(
         "overloaded",
-        `At most ${REQUESTS_IN_FLIGHT_MAX} requests of one stream may be under way`,
+        `At most ${REQUESTS_IN_FLIGHT_MAX} requests of one stream may be in progress`,
         { retryAfterMs: 20 },
       );
     }
@@ -94,8 +94,8 @@ export class Admission {
     if (records + count > this.#ceilings.recordsMax) {
       throw new RegistryError(
         "overloaded",
-        `This node holds ${records} records, of at most ${this.#ceilings.recordsMax}: ` +
-          "it takes renewals, and no new ones",
+        `This node holds ${records} of at most ${this.#ceilings.recordsMax} records: ` +
+          "it accepts renewals only, no new records",
         { retryAfterMs: 5_000 },
       );
     }
@@ -103,8 +103,8 @@ export class Admission {
     if (bytes > this.#ceilings.memoryBytesMax || !this.#usage.room(this.#underWay + count)) {
       throw new RegistryError(
         "overloaded",
-        `This node uses ${bytes} bytes of memory, of at most ${this.#ceilings.memoryBytesMax}: ` +
-          "it takes renewals, and no new records",
+        `This node uses ${bytes} of at most ${this.#ceilings.memoryBytesMax} bytes of memory: ` +
+          "it accepts renewals only, no new records",
         { retryAfterMs: 5_000 },
       );
     }
@@ -120,7 +120,7 @@ export class Admission {
     if (this.#usage.takesRegion(region)) return;
     throw new RegistryError(
       "overloaded",
-      `This node holds records of ${REGIONS_INTERNED_MAX} regions, its limit: it takes none of ` +
+      `This node holds records of ${REGIONS_INTERNED_MAX} regions, its limit: it accepts none of ` +
         `region ${region}. Register in a region that is in use, or remove all records of another one`,
       { field: "region", retryAfterMs: 5_000 },
     );

@@ -211,12 +211,12 @@ export class Dispatcher implements RequestHandler {
 function servedLate(): RegistryError {
   return new RegistryError(
     "deadline_exceeded",
-    "The request's time was up while earlier replies waited to be read",
+    "The request's deadline passed while earlier replies waited to be read",
   );
 }
 
 function readDeadline(): RegistryError {
-  return new RegistryError("deadline_exceeded", "No permission to read came in time");
+  return new RegistryError("deadline_exceeded", "The deadline passed before a read was permitted");
 }
 
 /** Copies a request into bytes of its own, so that it outlives its chunk. */

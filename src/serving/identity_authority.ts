@@ -154,8 +154,8 @@ export class IdentityAuthority {
     const commands = ended.map(({ part }) => `crs identity rotate ${part}`).join(" and ");
     throw new RegistryError(
       "invalid_configuration",
-      `The authority folder can sign nothing new, for certificates in it have ended: ${parts}. ` +
-        `The root makes the next ones: ${commands}, with --authority ${this.#folder} and --root`,
+      `The authority folder can sign nothing new, as certificates in it have expired: ${parts}. ` +
+        `Renew them with the root: ${commands}, with --authority ${this.#folder} and --root`,
       { field: "authority" },
     );
   }
@@ -167,7 +167,7 @@ export class IdentityAuthority {
    */
   get trust(): TrustStore {
     if (this.#believed !== undefined) return this.#believed.trust;
-    throw new RegistryError("unauthenticated", "No trust bundle is believed here yet");
+    throw new RegistryError("unauthenticated", "This node has no valid trust bundle yet");
   }
 
   /** Returns the trust bundle to be published, if one is due. */
@@ -204,7 +204,7 @@ export class IdentityAuthority {
     if (found !== undefined) return found;
     throw new RegistryError(
       "invalid_configuration",
-      "No intermediate may sign now: each has ended, or was published less than an hour ago",
+      "No intermediate may sign now: each has expired, or was published less than an hour ago",
       { field: "authority" },
     );
   }

@@ -571,7 +571,7 @@ export class IdentityService {
     if (leftMs <= 0) {
       throw new RegistryError(
         "deadline_exceeded",
-        "The request's time was up before it was logged",
+        "The request's deadline passed before it was logged",
       );
     }
     const header = {
@@ -597,16 +597,16 @@ export class IdentityService {
 /** Reasons for refusing a certificate. */
 const FAULT_TEXTS: Readonly<Record<EnrolmentFault, string>> = {
   unknown_token: "there is no such join token",
-  token_spent: "the join token was used",
-  token_expired: "the join token has ended",
+  token_spent: "the join token was already used",
+  token_expired: "the join token has expired",
   wrong_subject: "the join token is for another subject",
   wrong_region: "the subject is of another region",
-  unknown_lineage: "the certificate's lineage is not known",
-  lineage_stopped: "the certificate's lineage was stopped: its owner must join anew",
-  unknown_generation: "the certificate is newer than all that were issued",
+  unknown_lineage: "the certificate's lineage is unknown",
+  lineage_stopped: "the certificate's lineage was stopped: its owner must join again",
+  unknown_generation: "the certificate is newer than any issued one",
   superseded: "a newer certificate is in use",
-  expired: "the certificate ended too long ago: join anew",
-  signer_ending: "the intermediate is about to end: give the nodes a new one",
+  expired: "the certificate expired too long ago: join again",
+  signer_ending: "the intermediate is about to expire: give the nodes a new one",
 };
 
 function planFromState(state: IdentityState) {

@@ -96,5 +96,5 @@ export class ListJob implements ListWork {
 }
 
 function tooLate(): RegistryError {
-  return new RegistryError("deadline_exceeded", "The list's time was up before it was complete");
+  return new RegistryError("deadline_exceeded", "The deadline passed before the list was done");
 }

@@ -52,7 +52,7 @@ export class Proposer {
     if (leftMs === 0) {
       throw new RegistryError(
         "deadline_exceeded",
-        "The request's time was up before it was logged",
+        "The request's deadline passed before it was logged",
       );
     }
     const proposed = await partition.group.propose(command, leftMs);
