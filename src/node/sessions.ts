@@ -60,6 +60,8 @@ export interface SessionsOptions {
   readonly clock: HeldClock;
   readonly observer: RequestObserver;
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
+  /** Default: the limits of a node. */
+  readonly budget?: SessionBudget;
 }
 
 /** How often a drain looks whether requests are still under way, ms. */
@@ -96,12 +98,13 @@ export class Sessions {
   /** Sessions of those who have proven nothing. */
   readonly strangers: Strangers;
   /** What sessions make the node hold, and which it ended for that. */
-  readonly budget = new SessionBudget();
+  readonly budget: SessionBudget;
   readonly #watch: StallWatch;
   #closing = false;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.budget = options.budget ?? new SessionBudget();
     const { clock, world: { scheduler } } = options;
     this.strangers = new Strangers(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
@@ -231,12 +234,7 @@ export class Sessions {
   }
 
   #requestStream({ account }: OpenSession, stream: Stream, caller: Caller): RequestStream {
-    const { handler, replies, clock, observer } = this.#options;
-    const watch = this.#watch;
-    return new RequestStream({
-      ...{ stream, caller, account, watch },
-      ...{ handler, replies, clock, observer },
-    });
+    return new RequestStream({ ...this.#options, stream, caller, account, watch: this.#watch });
   }
 
   #newBucket(): TokenBucket {

@@ -16,7 +16,6 @@ import {
   LISTS_WAITING_MAX,
   PEER_STALL_MS,
   REPLY_BACKLOG_BYTES_HIGH,
-  REPLY_BACKLOG_BYTES_MAX,
   REPLY_WRITE_BYTES_MAX,
   REQUEST_FRAME_BYTES_MAX,
   STREAM_READ_BYTES_MAX,
@@ -118,7 +117,7 @@ export class RequestStream implements Watched {
     this.#account = options.account;
     this.#watch = options.watch;
     this.#outbox = new Outbox(options.stream, {
-      bytesMax: REPLY_BACKLOG_BYTES_MAX,
+      bytesMax: options.account.limits.streamRepliesMax,
       writeBytesMax: REPLY_WRITE_BYTES_MAX,
       onTaken: () => this.#countHeld(),
       onFailure: () => {

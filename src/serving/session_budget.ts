@@ -13,6 +13,7 @@ import {
   NODE_HELD_BYTES_MAX,
   REPLY_BACKLOG_BYTES_HIGH,
   REPLY_BACKLOG_BYTES_LOW,
+  REPLY_BACKLOG_BYTES_MAX,
 } from "../base/limits.ts";
 
 /** Reason for which the node ended a session; a label of its metrics. */
@@ -28,13 +29,17 @@ export interface BudgetLimits {
   /** Pending replies at which a session is no longer served, until they are down to `Low`. */
   readonly sessionRepliesHigh: number;
   readonly sessionRepliesLow: number;
+  /** Replies that one stream may gather; beyond it the stream ends. */
+  readonly streamRepliesMax: number;
 }
 
-const LIMITS: BudgetLimits = {
+/** Limits of a node. */
+export const NODE_BUDGET_LIMITS: BudgetLimits = {
   nodeBytesMax: NODE_HELD_BYTES_MAX,
   identityBytesMax: IDENTITY_HELD_BYTES_MAX,
   sessionRepliesHigh: REPLY_BACKLOG_BYTES_HIGH,
   sessionRepliesLow: REPLY_BACKLOG_BYTES_LOW,
+  streamRepliesMax: REPLY_BACKLOG_BYTES_MAX,
 };
 
 /** Usage of all sessions of one identity. */
@@ -55,7 +60,7 @@ export class SessionBudget {
   /** Frames not finished, of all sessions, bytes. */
   framesBytes = 0;
 
-  constructor(limits: BudgetLimits = LIMITS) {
+  constructor(limits: BudgetLimits = NODE_BUDGET_LIMITS) {
     this.limits = limits;
   }
 
@@ -140,6 +145,10 @@ export class SessionAccount {
   constructor(budget: SessionBudget, end: EndSession) {
     this.#budget = budget;
     this.#end = end;
+  }
+
+  get limits(): BudgetLimits {
+    return this.#budget.limits;
   }
 
   /** Replies not taken and frames not finished, bytes. */

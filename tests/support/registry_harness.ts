@@ -17,6 +17,11 @@ import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
 import { Registry } from "../../src/node/registry.ts";
 import type { SessionIdentity } from "../../src/node/session_identity.ts";
 import { Sessions } from "../../src/node/sessions.ts";
+import {
+  type BudgetLimits,
+  NODE_BUDGET_LIMITS,
+  SessionBudget,
+} from "../../src/serving/session_budget.ts";
 import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
@@ -38,6 +43,8 @@ export interface HarnessOptions {
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
   readonly logLimits?: SharedLogLimits;
+  /** What of the limits on memory held for peers differs from a node's. */
+  readonly budgetLimits?: Partial<BudgetLimits>;
   /** Who is at the other end of the session that begins now. */
   readonly peer?: (revoked: AbortSignal) => AuthenticatedPeer;
   /** How peers prove who they are; by default they do not. */
@@ -272,6 +279,7 @@ export class RegistryHarness {
           this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
         },
       },
+      budget: new SessionBudget({ ...NODE_BUDGET_LIMITS, ...this.#options.budgetLimits }),
       rate: this.#options.rate ?? { requestsPerSecond: 1e8, burst: 1e8 },
     });
   }

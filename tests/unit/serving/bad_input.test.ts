@@ -333,17 +333,19 @@ test("a request that waited too long for its peer to read is answered deadline_e
 });
 
 test("replies to writes that outgrow the backlog of a peer that does not read cost it its stream", async () => {
-  const harness = await RegistryHarness.open();
+  // The largest limit that a node has takes ten seconds to outgrow.
+  const streamRepliesMax = 1024 * 1024;
+  const harness = await RegistryHarness.open({ budgetLimits: { streamRepliesMax } });
   const peer = await harness.stranger();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
-  // Answers of some 100 KB each, all given in one turn: 100 MB and more.
+  // Answers of some 49 KB each, all given in one turn: more than 2 MB.
   harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
   const good = { ...agentRequest({ number: 1, sequence: 1 }), kind: 1 };
   const bad = { record: new Uint8Array(0), expected: NONE, kind: 9 };
   const items = [good, ...new Array(REGISTER_ITEMS_MAX - 1).fill(bad)];
   const frame = requestFrame(1, "registerMany", { items }, { timeoutMs: 60_000 });
-  for (let count = 0; count < 1_600; count++) {
+  for (let count = 0; count < 60; count++) {
     stream.write(frame).catch(() => {});
     if (count % 50 === 0) await harness.world.settle();
   }

@@ -9,6 +9,7 @@ const LIMITS = {
   identityBytesMax: 500,
   sessionRepliesHigh: 100,
   sessionRepliesLow: 20,
+  streamRepliesMax: 200,
 };
 
 class Scene {
