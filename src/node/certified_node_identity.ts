@@ -1,7 +1,7 @@
 /**
- * The identity of a node with its region's authority: its TLS certificates, its own leaf, the trust
- * bundle and the token keys. All of it is looked after once a minute; what others must know stands in
- * group 0, and is put there before it is used.
+ * The identity of a node that has its region's authority: its TLS certificates, its leaf certificate,
+ * the trust bundle and the token keys. All of them are checked once a minute. The parts that others
+ * must know are published in group 0 before they are used.
  */
 import { isIP } from "node:net";
 import { defined } from "../base/assert.ts";
@@ -32,23 +32,23 @@ import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
 import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
 
-/** What it stands on. */
+/** The dependencies and settings of a certified node's identity. */
 export interface CertifiedNodeOptions {
-  /** The folder that `crs identity init` made. */
+  /** Path of the folder that `crs identity init` created. */
   readonly authority: string;
   readonly data: string;
-  /** What clients dial: addresses and names. */
+  /** Addresses and names that clients connect to. */
   readonly hosts: readonly string[];
   readonly nodeId: number;
   readonly region: string;
-  /** Of the token that each session is given; "": none is. */
+  /** Audience of the token that each session gets; "" for no token. */
   readonly sessionTokenAudience: string;
   readonly registry: Registry;
   readonly world: World;
   readonly logger: Logger;
 }
 
-/** Opens it. @throws RegistryError `invalid_configuration` where the folder cannot be used. */
+/** Opens the identity. @throws RegistryError `invalid_configuration` if the folder cannot be used. */
 export async function openCertifiedIdentity(options: CertifiedNodeOptions): Promise<NodeIdentity> {
   const { world, region, registry, data } = options;
   const authority = await IdentityAuthority.open(options.authority, world.wall);
@@ -145,7 +145,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
       services: {
         ...services,
         admit: (candidate) => {
-          // Not waited for: a session need not wait for group 0.
+          // Not awaited: a session need not wait for group 0.
           void this.#service.noteUse(candidate.identity);
           return admit(candidate);
         },
@@ -162,7 +162,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     });
   }
 
-  /** The token that a session is given, where the operator wants one; the session begins without too. */
+  /** Returns the token of a new session, if the operator wants one. On failure there is no token. */
   async #tokenFor(
     { identity, pinned }: Candidate,
     expiresAtMs: number,
@@ -194,7 +194,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => void this.#check());
   }
 
-  /** What is due is done, each apart from the others; what fails is tried again at the next look. */
+  /** Does the tasks that are due, each on its own; a failed one is retried at the next check. */
   async #check(): Promise<void> {
     const { wall } = this.#options.world;
     await this.#attempt("The authority folder cannot be used", () => this.#authority.reload());
@@ -202,7 +202,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     if (wall.unixMs() >= this.#renewAtMs) {
       await this.#attempt("The node's certificate was not renewed", () => this.#renewOwn());
     }
-    await this.#attempt("The root could not be asked for", () => this.#remind(wall.unixMs()));
+    await this.#attempt("The root's tasks could not be checked", () => this.#remind(wall.unixMs()));
     this.#plan();
   }
 
@@ -214,17 +214,17 @@ class CertifiedNodeIdentity implements NodeIdentity {
     }
   }
 
-  /** Says once a day what only the root can make. */
+  /** Logs, once a day, what only the root's key can sign. */
   #remind(nowMs: number): void {
     if (nowMs < this.#remindAtMs) return;
     for (const part of this.#authority.dueOfRoot(nowMs)) {
       this.#remindAtMs = nowMs + ROOT_REMINDER_MS;
-      const advice = `crs identity rotate ${part} makes it where the root's key is`;
+      const advice = `run crs identity rotate ${part} where the root's key is`;
       this.#options.logger.warn("The root must sign something anew", { part, advice });
     }
   }
 
-  /** Puts bundle and token keys into group 0 where something is due, and takes what is there. */
+  /** Publishes bundle and token keys in group 0 if they are due, and adopts the published ones. */
   async #publish(): Promise<void> {
     await this.#service.current();
     const { state } = this.#service;
@@ -266,7 +266,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
   }
 }
 
-/** The names of the TLS certificates: this machine's own, and what clients dial. */
+/** Returns the names for the TLS certificates: this machine's, and the hosts that clients dial. */
 function namesOf(hosts: readonly string[]): { readonly dns: string[]; readonly ips: Uint8Array[] } {
   const all = [...new Set(["localhost", "127.0.0.1", "::1", ...hosts])];
   return {
@@ -275,7 +275,7 @@ function namesOf(hosts: readonly string[]): { readonly dns: string[]; readonly i
   };
 }
 
-/** 4 bytes, or 16. */
+/** Returns the address as 4 bytes (IPv4) or 16 (IPv6). */
 function literalBytes(text: string): Uint8Array {
   const bytes = parseAddress(text);
   return text.includes(":") ? bytes : bytes.slice(-4);

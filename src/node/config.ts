@@ -1,8 +1,8 @@
 /**
- * What a node is told: flags before environment before file before defaults, checked as a whole.
- * Every value of every source is checked, even one that a stronger source hides, and one error
- * lists every mistake, so that a person corrects them in one go. Pure: `config_file.ts` reads the
- * file, the caller passes flags and environment.
+ * The configuration of a node. Flags override the environment, which overrides the file, which
+ * overrides defaults. Every value of every source is checked, even if another source overrides it, and
+ * one error lists every mistake, so that all can be corrected at once. This module is pure:
+ * `config_file.ts` reads the file, and the caller passes flags and environment.
  */
 import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
@@ -29,41 +29,41 @@ type ValueOf<S extends Setting> = S extends IntegerSetting ? number
 /** The checked settings of a node, by the keys of the table in `settings.ts`. */
 export type NodeConfig = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]> };
 
-/** Where settings come from, the strongest first. */
+/** The sources of settings, the one with the highest precedence first. */
 export interface ConfigSources {
-  /** By key (`memoryBytesMax`), as text or of the right type; `undefined` stands for not given. */
+  /** Values by key (`memoryBytesMax`), as text or of the right type; `undefined` if not given. */
   readonly flags: Readonly<Record<string, unknown>>;
   /**
-   * The process's environment; only names that begin with `CRS_` are looked at, and those that
-   * Kubernetes sets for a service are not.
+   * The process's environment. Only names that begin with `CRS_` are read, except those that
+   * Kubernetes sets for a service.
    */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The parsed file, if there is one. */
   readonly file?: ConfigFile;
-  /** What went wrong before, with the file itself for example. */
+  /** Mistakes found earlier, for example in reading the file. */
   readonly mistakes?: readonly ConfigMistake[];
 }
 
-/** A file of settings, parsed as JSON. */
+/** A settings file, parsed as JSON. */
 export interface ConfigFile {
   readonly path: string;
   readonly value: unknown;
 }
 
-/** One thing to correct. */
+/** A mistake in the configuration. */
 export interface ConfigMistake {
-  /** The key of the setting, or what stands in its place. */
+  /** The key of the setting, or the unknown name. */
   readonly setting: string;
-  /** Where it was found: `--port`, `CRS_PORT`, `file crs.json`. */
+  /** The place of the mistake: `--port`, `CRS_PORT`, `file crs.json`. */
   readonly source: string;
   readonly found: string;
   readonly wanted: string;
 }
 
 /**
- * The settings of a node.
+ * Resolves the settings of a node from their sources.
  *
- * @throws RegistryError `invalid_configuration` that lists every mistake, one a line.
+ * @throws RegistryError `invalid_configuration` that lists every mistake, one per line.
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export interface ConfigMistake {
  */
 export function resolveConfig(sources: ConfigSources): NodeConfig {
   const mistakes: ConfigMistake[] = [...sources.mistakes ?? []];
-  // The weakest first: a later source overwrites.
+  // In order of precedence, the lowest first: a later source overwrites.
   const values: Record<string, unknown> = {};
   for (const key of SETTING_KEYS) values[key] = SETTINGS[key].default;
   const found: Partial<Record<SettingKey, string>> = {};
@@ -118,7 +118,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       setting: "advertise",
       source: found.advertise ?? "default",
       found: shown(config.advertise),
-      wanted: "none, or an authority: without one clients are on this machine",
+      wanted: "none, or an authority: without one, clients must be on this machine",
     });
   }
   if (config.tls === "on" && config.authority === "") {
@@ -133,7 +133,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   return config;
 }
 
-/** One error of all mistakes, one a line. */
+/** Returns one error that lists all mistakes, one per line. */
 export function configError(mistakes: readonly ConfigMistake[]): RegistryError {
   const count = mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`;
   const lines = mistakes.map((mistake) =>
@@ -209,7 +209,7 @@ function unknownSetting(
   return { setting: name, source, found: "an unknown setting", wanted };
 }
 
-/** The value, or `undefined` where `raw` is none. `typed`: JSON, where a number is no text. */
+/** Parses a value; `undefined` if invalid. @param typed whether `raw` is JSON: numbers are not text. */
 function parseSetting(
   setting: Setting,
   raw: unknown,
@@ -268,7 +268,7 @@ function inBounds(setting: IntegerSetting, value: number | undefined): number | 
   return value;
 }
 
-/** Where the node may listen depends on its authority too, which {@link resolveConfig} looks at. */
+/** Checks the form only; {@link resolveConfig} checks the address against the authority setting. */
 function isAddress(text: string): boolean {
   return isLoopbackHost(text) || isIP(text) !== 0;
 }
@@ -279,7 +279,7 @@ function areHosts(text: string, bytesMax: number): boolean {
     hosts.every((host) => isIP(host) !== 0 || HOST_NAME.test(host));
 }
 
-/** Labels of letters, digits and hyphens (RFC 1123 §2.1), not all digits: that would be an address. */
+/** Labels of letters, digits and hyphens (RFC 1123 §2.1); all-digit labels would be an address. */
 const HOST_NAME =
   /^(?!\d+(\.\d+)*$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 

@@ -1,6 +1,6 @@
 /**
- * The file of settings (`--config`, else `CRS_CONFIG`): JSON, read once at start. What is wrong with
- * the file itself is one more mistake in the one list of `config.ts`.
+ * The settings file (`--config`, otherwise `CRS_CONFIG`): JSON, read once at the start. If the file
+ * cannot be read, that is another mistake in the list of `config.ts`.
  */
 import { readBoundedFile } from "../../identity/files/bounded_file.ts";
 import { CONFIG_FILE_BYTES_MAX } from "../base/limits.ts";
@@ -14,9 +14,9 @@ import {
 import { CONFIG_FLAG, CONFIG_VARIABLE } from "./settings.ts";
 
 /**
- * The settings of a node from flags, environment and the file that these name.
+ * Loads the settings of a node from flags, environment and the file that these name.
  *
- * @throws RegistryError `invalid_configuration` that lists every mistake, one a line.
+ * @throws RegistryError `invalid_configuration` that lists every mistake, one per line.
  */
 export function loadConfig(sources: Pick<ConfigSources, "flags" | "environment">): NodeConfig {
   const flag = sources.flags[CONFIG_FLAG];

@@ -1,11 +1,11 @@
-/** The control frames of a session's first stream, one by one. */
+/** Reader of the control frames of a session's first stream. */
 import { HELLO_BYTES_MAX } from "../base/limits.ts";
 import { type ControlMessage, readControl } from "../wire/control.ts";
 import { FrameAssembler } from "../wire/frame_assembler.ts";
 import type { Stream } from "../../transport/transport.ts";
 import { nextReadBuffer } from "../serving/request_stream.ts";
 
-/** Reads what a client sends on its control stream. */
+/** Reads the messages that a client sends on its control stream. */
 export class ControlReader {
   readonly #stream: Stream;
   readonly #assembler = new FrameAssembler({ frameBytesMax: HELLO_BYTES_MAX, segmentsMax: 1 });
@@ -15,7 +15,7 @@ export class ControlReader {
     this.#stream = stream;
   }
 
-  /** The next message; `undefined` when the stream is over. */
+  /** Returns the next message; `undefined` at the end of the stream. */
   async next(): Promise<ControlMessage | undefined> {
     let buffer = new Uint8Array(512);
     while (this.#arrived.length === 0) {

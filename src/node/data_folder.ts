@@ -1,6 +1,6 @@
 /**
- * The node's data folder: `log/` holds the log, `log-mark/` what is known to be durable of it, so
- * that the loss of one is found out by the other.
+ * The node's data folder: `log/` holds the log, and `log-mark/` records how much of it is durable, so
+ * that the loss of one is detected by the other.
  */
 import { existsSync } from "node:fs";
 import { RegistryError } from "../base/errors.ts";
@@ -11,32 +11,32 @@ import { identityFolder } from "../../identity/trust/credentials.ts";
 const LOG_FOLDER = "log";
 const MARK_FOLDER = "log-mark";
 
-/** Returns where a data folder holds its log. */
+/** Returns the path of the log in a data folder. */
 export function logFolderOf(data: string): string {
   return `${data}/${LOG_FOLDER}`;
 }
 
-/** Returns where a data folder holds its log's mark. */
+/** Returns the path of the log's mark in a data folder. */
 export function markFolderOf(data: string): string {
   return `${data}/${MARK_FOLDER}`;
 }
 
-/** What the log stands on; whoever gets it closes both. */
+/** The storages of the log; the receiver closes both. */
 export interface LogStorages {
   readonly storage: Storage;
   readonly markStorage: Storage;
 }
 
 /**
- * Opens and locks the folders of the log, making what is missing.
+ * Opens and locks the folders of the log, creating missing ones.
  *
- * @param acceptDataLoss true: makes a log even where there is proof of one that is gone.
- * @throws RegistryError `corrupt` when the log's folder is gone from a folder that had one; `locked`,
+ * @param acceptDataLoss whether to create a log even if there is proof that an earlier one was lost.
+ * @throws RegistryError `corrupt` if the data folder had a log folder that is gone; `locked`,
  * `storage_unavailable`.
  */
 export function openLogStorages(data: string, acceptDataLoss: boolean): LogStorages {
   const log = logFolderOf(data);
-  // A first start makes the log's folder before the identity.
+  // A first start creates the log's folder before the identity.
   if (!acceptDataLoss && !existsSync(log) && existsSync(identityFolder(data))) {
     throw new RegistryError(
       "corrupt",

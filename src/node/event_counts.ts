@@ -1,8 +1,8 @@
-/** Counts what apply tells of, for metrics. */
+/** Counters of events that apply reports, for metrics. */
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import type { EventSink, EventType, StoredSpan } from "../store/reply.ts";
 
-/** Expiries since the start, by kind. */
+/** The number of expiries since the start, by kind. */
 export class EventCounts implements EventSink {
   agentsExpired = 0;
   gatewaysExpired = 0;

@@ -1,11 +1,11 @@
 /**
- * Counts durations in fixed buckets, for many series at once, in typed arrays: a recording costs a
- * few nanoseconds and allocates nothing, where a metrics library looks labels up each time. What was
- * counted is read when somebody scrapes (`metrics.ts`).
+ * Histograms of durations with fixed buckets, for many series at once, in typed arrays. Recording
+ * takes a few nanoseconds and allocates nothing, while a metrics library looks up labels each time.
+ * The counts are read at each scrape (`metrics.ts`).
  */
 import { assert } from "../base/assert.ts";
 
-/** Upper bounds of the buckets, ms, 50 µs to 5 s in steps of 1, 2, 5; one more takes the rest. */
+/** Upper bounds of the buckets, ms: 50 µs to 5 s in steps of 1, 2, 5. One more bucket has no bound. */
 export const LATENCY_BOUNDS_MS: readonly number[] = [
   0.05,
   0.1,
@@ -27,7 +27,7 @@ export const LATENCY_BOUNDS_MS: readonly number[] = [
 
 const BUCKETS = LATENCY_BOUNDS_MS.length + 1;
 
-/** Histograms of one shape, numbered `[0, seriesCount)`. */
+/** Histograms with the same buckets, numbered `[0, seriesCount)`. */
 export class LatencyHistogram {
   readonly seriesCount: number;
   readonly #bounds = Float64Array.from(LATENCY_BOUNDS_MS);
@@ -41,17 +41,17 @@ export class LatencyHistogram {
     this.#sumsMs = new Float64Array(seriesCount);
   }
 
-  /** Counts one duration; a negative one, as a clock step may make it, counts as none. */
+  /** Counts one duration. A negative one, possible after a clock step, adds nothing to the sum. */
   record(series: number, durationMs: number): void {
     const bounds = this.#bounds;
     let bucket = 0;
-    // Nearly all durations end in the first few buckets, so a search by halves would be slower.
+    // Nearly all durations fall into the first few buckets, so a binary search would be slower.
     while (bucket < bounds.length && durationMs > bounds[bucket]!) bucket++;
     this.#counts[series * BUCKETS + bucket]!++;
     if (durationMs > 0) this.#sumsMs[series]! += durationMs;
   }
 
-  /** How many durations a series has. */
+  /** Returns the number of durations in a series. */
   count(series: number): number {
     let count = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
@@ -60,12 +60,12 @@ export class LatencyHistogram {
     return count;
   }
 
-  /** The sum of a series' durations, ms. */
+  /** Returns the sum of a series' durations, ms. */
   sumMs(series: number): number {
     return this.#sumsMs[series]!;
   }
 
-  /** Durations at or below each bound, in the order of the bounds, and all of them last. */
+  /** Returns the count of durations at or below each bound, in the bounds' order, then of all. */
   cumulative(series: number): readonly number[] {
     const counts: number[] = [];
     let count = 0;

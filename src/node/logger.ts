@@ -1,23 +1,23 @@
 /**
- * The log of a process, by pino: JSON lines on standard error for programs, or one readable line an
- * event for a person at a terminal. Lines are written synchronously, so that nothing is lost when
- * the process ends; that is why nothing on the way of a request logs.
+ * The log of a process, written by pino: JSON lines on standard error for programs, or one readable
+ * line per event for a person at a terminal. Lines are written synchronously, so that none is lost
+ * when the process ends; for that reason the request path never logs.
  */
 import { pino } from "pino";
 import type { LogFacts, Logger, LogLevel } from "../base/logger.ts";
 import { LOG_ERROR_CAUSES_MAX } from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
 
-/** How lines look: `json` for programs, `text` for people. */
+/** The format of log lines: `json` for programs, `text` for people. */
 export type LogFormat = "json" | "text";
 
-/** The form for a setting: `auto` is text where a person reads, else JSON. */
+/** Returns the format for a setting: `auto` is text at a terminal, otherwise JSON. */
 export function logFormatOf(setting: "auto" | LogFormat, isTerminal: boolean): LogFormat {
   if (setting !== "auto") return setting;
   return isTerminal ? "text" : "json";
 }
 
-/** What {@link createLogger} needs. */
+/** The options of {@link createLogger}. */
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
@@ -57,7 +57,7 @@ class PinoLogger implements Logger {
   }
 }
 
-/** A logger that writes lines of at least `level`. */
+/** Creates a logger that writes lines of at least `level`. */
 export function createLogger(options: LoggerOptions): Logger {
   const write = options.write ?? writeToStandardError();
   const destination = options.format === "json"
@@ -76,14 +76,14 @@ export function createLogger(options: LoggerOptions): Logger {
 
 function writeToStandardError(): (line: string) => void {
   const stream = pino.destination({ fd: 2, sync: true });
-  // Standard error may be closed by whoever read it; a node that cannot log goes on serving.
+  // The reader of standard error may close it; a node that cannot log keeps serving.
   stream.on("error", () => {});
   return (line) => {
     stream.write(line);
   };
 }
 
-/** The facts of an error, its causes included: name, code, message, and the stack of a bug. */
+/** Returns an error's name, code and message, its stack if it is a bug, and those of its causes. */
 export function errorFacts(error: unknown, causesLeft = LOG_ERROR_CAUSES_MAX): unknown {
   if (!(error instanceof Error)) return String(error);
   const facts: Record<string, unknown> = { name: error.name, message: error.message };
@@ -99,7 +99,7 @@ export function errorFacts(error: unknown, causesLeft = LOG_ERROR_CAUSES_MAX): u
   return facts;
 }
 
-/** `12:34:56.789 warn  message  key=value key={"a":1}`, from a JSON line. */
+/** Formats a JSON line as `12:34:56.789 warn  message  key=value  key={"a":1}`. */
 function readableLine(line: string): string {
   const { time, level, msg, ...facts } = JSON.parse(line) as Record<string, unknown>;
   let text = `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(msg)}`;
@@ -109,7 +109,7 @@ function readableLine(line: string): string {
   return text.replace(CONTROLS, escapeControl) + "\n";
 }
 
-/** What would break a line, forge another one, or command a terminal. */
+/** Characters that would break a line, forge another one, or control a terminal. */
 // deno-lint-ignore no-control-regex -- control characters are what it looks for.
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
@@ -117,7 +117,7 @@ function escapeControl(character: string): string {
   return "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0");
 }
 
-/** A word as it is; anything else quoted. */
+/** Returns a single word as it is, anything else quoted. */
 function plainText(value: string): string {
   return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
 }

@@ -1,7 +1,7 @@
 /**
- * What a node is to others, and how it tells who they are: the development identity, made on the spot
- * and believing everybody, or real certificates of its region's authority. One shape for both, so that
- * a node starts, listens and rotates alike.
+ * The identity of a node, and how it authenticates its peers: either the development identity, which
+ * is created on the spot and trusts everyone, or certificates of the region's authority. Both have the
+ * same interface, so that starting, listening and rotating are the same.
  */
 import type { World } from "../base/world.ts";
 import type { RotatingCertificates } from "../../identity/trust/certificate_rotation.ts";
@@ -12,23 +12,23 @@ import { DEVELOPMENT_NOTICE } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { type SessionIdentity, takeForGranted } from "./session_identity.ts";
 
-/** A node's identity, from its listening on. */
+/** The identity of a node. */
 export interface NodeIdentity {
-  /** What TLS shows now and next. */
+  /** The TLS certificates, current and next. */
   readonly certificates: RotatingCertificates;
-  /** What the operator must know of who may connect. */
+  /** A notice for the operator about who may connect. */
   readonly notice: string;
-  /** PEM of the roots that clients' certificates lead to; none: clients have no certificates. */
+  /** The roots of clients' certificates, PEM; empty if clients have no certificates. */
   readonly clientAuthorities: readonly string[];
-  /** Called once, when the addresses are known. @returns how peers prove who they are. */
+  /** Begins once the addresses are known. Called once. @returns how sessions are authenticated. */
   begin(addresses: readonly Endpoint[]): Promise<SessionIdentity>;
-  /** TLS shows another certificate now, or is about to: those who pin it are told. */
+  /** Publishes the new pins after a rotation of the TLS certificate. */
   rotated(): Promise<void>;
-  /** Ends what goes on by itself. */
+  /** Stops the periodic work. */
   stop(): void;
 }
 
-/** The identity of a node that is given none. */
+/** Opens the development identity, for a node without an authority. */
 export async function openDevelopmentIdentity(
   { data, region, world }: { data: string; region: string; world: World },
 ): Promise<NodeIdentity> {

@@ -1,12 +1,12 @@
 /**
- * The operator's HTTP port: `/healthz` (the process answers), `/readyz` (it serves, or why not) and
- * `/metrics`. What it tells needs no identity: on loopback it is for this machine, and a request whose
- * `Host` is another is refused, so that a web page cannot read it by rebinding a name; on another
- * address it is for whoever reaches it. Everything is bounded: header size, time, connections; only
- * GET and HEAD are served. Where all places for connections are taken, the one that has been idle for
- * longest gives way, so that a probe always gets through.
+ * The operator's HTTP port: `/healthz` (the process answers), `/readyz` (the node serves, or why not)
+ * and `/metrics`. Reading it needs no identity. On loopback it is for this machine only, and a request
+ * whose `Host` names another machine is refused, so that a web page cannot read it by DNS rebinding;
+ * on another address anyone who can reach it may read it. Header size, time and connections are
+ * bounded; only GET and HEAD are served. When the limit of connections is reached, the one that has
+ * been idle for longest is closed, so that a probe always gets through.
  *
- * By `node:http`, which both runtimes have and which keeps these bounds on both.
+ * Uses `node:http`, which both runtimes have and which enforces these bounds on both.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -31,31 +31,31 @@ const JSON_TYPE = "application/json; charset=utf-8";
 
 /** One reason why a node is not ready. */
 export interface UnreadyReason {
-  /** A word for programs: `starting`, `storage_poisoned`, `disk_full`, `draining`. */
+  /** Machine-readable word: `starting`, `storage_poisoned`, `disk_full`, `draining` and others. */
   readonly reason: string;
-  /** For people: what is wrong and what to do. */
+  /** Text for people: what is wrong and what to do. */
   readonly message: string;
 }
 
-/** What the port needs. */
+/** The options of the operator's port. */
 export interface OpsHttpOptions {
   /** A literal address, or `localhost`. */
   readonly host: string;
-  /** 0: the system chooses. */
+  /** TCP port; 0 lets the system choose. */
   readonly port: number;
-  /** Why the node is not ready; empty where it is. Asked at each `/readyz`. */
+  /** Returns why the node is not ready, empty if it is ready. Called for each `/readyz`. */
   readonly unready: () => readonly UnreadyReason[];
-  /** `NodeMetrics.render`. */
+  /** Returns the metrics: `NodeMetrics.render`. */
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
-  /** Connections at once. Default {@link OPS_CONNECTIONS_MAX}. */
+  /** The limit of concurrent connections. Default {@link OPS_CONNECTIONS_MAX}. */
   readonly connectionsMax?: number;
-  /** Told when the port stopped accepting. */
+  /** Notified when the port stops or resumes accepting. */
   readonly observer?: AcceptObserver;
 }
 
-/** A port that is open. */
+/** An open operator's port. */
 export interface OpsHttp {
   readonly host: string;
   readonly port: number;
@@ -66,7 +66,7 @@ export interface OpsHttp {
 /**
  * Opens the port.
  *
- * @throws RegistryError `invalid_configuration` where the address cannot be bound.
+ * @throws RegistryError `invalid_configuration` if the address cannot be bound.
  */
 export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
   const { scheduler, observer } = options;
@@ -97,15 +97,15 @@ function serverOf(options: OpsHttpOptions, places: Places): Server {
     void serve(options, request, response);
   });
   server.on("connection", (socket: Socket) => places.take(socket));
-  // A malformed, oversized or slow request: whoever sent it finds the connection closed.
+  // On a malformed, oversized or slow request the connection is closed.
   server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("error", (error) => options.logger.warn("operator's HTTP port failed", { error }));
+  server.on("error", (error) => options.logger.warn("The operator's HTTP port failed", { error }));
   return server;
 }
 
-/** The connections that are open, up to a number. */
+/** The open connections, up to a limit. */
 class Places {
-  /** Those that wait for a request, the longest first. */
+  /** Connections that wait for a request, the longest idle first. */
   readonly #idle = new Set<Socket>();
   readonly #all = new Set<Socket>();
   readonly #max: number;
@@ -131,7 +131,7 @@ class Places {
     socket.once("close", () => this.#leave(socket));
   }
 
-  /** A request arrived; its answer makes the connection an idle one again. */
+  /** Marks a connection as busy until the response is finished. */
   busy(socket: Socket, response: ServerResponse): void {
     this.#idle.delete(socket);
     response.once("finish", () => {
@@ -176,7 +176,7 @@ async function serve(
     });
     response.end(request.method === "HEAD" ? undefined : answer.text);
   } catch (error) {
-    options.logger.warn("an operator's request failed", { path: request.url, error });
+    options.logger.warn("An operator's request failed", { path: request.url, error });
     if (!response.headersSent) response.writeHead(500, { "content-type": JSON_TYPE });
     response.end(JSON.stringify({ code: "internal", message: "see the node's log" }) + "\n");
   }
@@ -197,7 +197,7 @@ async function answerOf(options: OpsHttpOptions, request: IncomingMessage): Prom
     });
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
-    const refusal = { code: "invalid_argument", message: "only GET is served here" };
+    const refusal = { code: "invalid_argument", message: "only GET and HEAD are served" };
     return { ...json(405, refusal), headers: { allow: "GET, HEAD", connection: "close" } };
   }
   switch ((request.url ?? "").split("?", 1)[0]) {
@@ -214,7 +214,7 @@ async function answerOf(options: OpsHttpOptions, request: IncomingMessage): Prom
     default:
       return json(404, {
         code: "not_found",
-        message: "served here: /healthz, /readyz and /metrics",
+        message: "this port serves /healthz, /readyz and /metrics only",
       });
   }
 }
@@ -223,7 +223,7 @@ function json(status: number, value: unknown): Answer {
   return { status, contentType: JSON_TYPE, text: JSON.stringify(value) + "\n" };
 }
 
-/** True where a `Host` header names this machine, with any port: it may have been forwarded. */
+/** Reports whether a `Host` header names this machine. Any port will do: it may be forwarded. */
 function isLocalHost(header: string | undefined): boolean {
   const host = /^(\[[^\]]*\]|[^:]*)(:\d{1,5})?$/.exec(header ?? "")?.[1]?.toLowerCase();
   return host !== undefined && isLoopbackHost(host.replace(/^\[(.*)\]$/, "$1"));

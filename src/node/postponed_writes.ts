@@ -1,13 +1,13 @@
 /**
- * Writes that a start can do without: on a full disk reads are served all the same, and what could
- * not be written is written when there is room.
+ * Writes of a node's start that may be postponed. On a full disk the node still starts and serves
+ * reads; writes that failed are retried when there is room on the disk.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 
 type Write = () => Promise<void> | void;
 
-/** The writes of one node's start. */
+/** The postponed writes of one node. */
 export class PostponedWrites {
   readonly #logger: Logger;
   #postponed: { readonly what: string; readonly write: Write }[] = [];
@@ -17,9 +17,9 @@ export class PostponedWrites {
   }
 
   /**
-   * Writes now, or later where the disk refuses.
+   * Runs `write`, or postpones it if the disk refuses it (`storage_unavailable`).
    *
-   * @param what in words, what is not written then.
+   * @param what description of the write, for the log.
    */
   async attempt(what: string, write: Write): Promise<void> {
     try {
@@ -28,11 +28,11 @@ export class PostponedWrites {
       const isRefused = error instanceof RegistryError && error.code === "storage_unavailable";
       if (!isRefused) throw error;
       this.#postponed.push({ what, write });
-      this.#logger.warn(`Not written until there is room on the disk: ${what}`, { error });
+      this.#logger.warn(`Write postponed until there is room on the disk: ${what}`, { error });
     }
   }
 
-  /** There is room: writes what was postponed. True where something was. */
+  /** Retries the postponed writes; returns true if there were any. Call it when there is room. */
   async retry(): Promise<boolean> {
     const postponed = this.#postponed;
     this.#postponed = [];

@@ -1,19 +1,19 @@
 /**
  * The production world: the machine's clocks, timers and randomness behind `src/base/world.ts`.
  *
- * Clock assumptions: `performance.now()` never goes back while the process lives and stands still
- * while a Linux machine sleeps; `Date.now()` follows the system clock and may jump. Timers of the
- * runtimes may fire a little early by that clock and take at most 2^31 - 1 ms: both are mended
- * here, so that `after` keeps its promise.
+ * Clock assumptions: `performance.now()` never decreases while the process lives and stands still
+ * while a Linux machine sleeps; `Date.now()` follows the system clock and may jump. The runtimes'
+ * timers may fire slightly early by that clock and take at most 2^31 - 1 ms. Both are corrected here,
+ * so that `after` keeps its contract.
  */
 import { setImmediate } from "node:timers";
 import type { Entropy, Scheduler, Timer, World } from "../base/world.ts";
 
-/** The longest delay that `setTimeout` takes; a longer one would fire at once. */
+/** The longest delay that `setTimeout` accepts; a longer one would fire at once. */
 const TIMEOUT_MS_MAX = 0x7fff_ffff;
-/** Random words drawn from the operating system at once: one call serves 512 `unit()`s. */
+/** Random words drawn from the operating system per call: one call serves 512 `unit()`s. */
 const POOL_WORDS = 1_024;
-/** The most that one `getRandomValues` fills (Web Cryptography API §10.1.1). */
+/** The most bytes that one `getRandomValues` fills (Web Cryptography API §10.1.1). */
 const RANDOM_BYTES_MAX = 65_536;
 
 class ProcessTimer implements Timer {
@@ -53,7 +53,7 @@ class ProcessScheduler implements Scheduler {
     return new ProcessTimer(delayMs, run);
   }
 
-  /** `setImmediate` is the cheapest turn of both runtimes (1 µs; a `MessageChannel` takes 2). */
+  /** Uses `setImmediate`, the cheapest turn in both runtimes (1 µs; a `MessageChannel` takes 2 µs). */
   nextTurn(run: () => void): void {
     setImmediate(run);
   }
@@ -82,7 +82,7 @@ class ProcessEntropy implements Entropy {
   }
 }
 
-/** The world of this process. Its timers keep the process alive until they ran or were cancelled. */
+/** Returns the world of this process. Its timers keep the process alive until run or cancelled. */
 export function processWorld(): World {
   return {
     monotonic: { nowMs: () => performance.now() },

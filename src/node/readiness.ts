@@ -1,7 +1,7 @@
-/** Why a node is not ready: a set of conditions that come and go, asked by `/readyz` and status. */
+/** The conditions that make a node not ready, as reported by `/readyz` and the status operation. */
 import type { UnreadyReason } from "./ops_http.ts";
 
-/** The words of conditions, for programs. */
+/** Machine-readable names of conditions. */
 export type Condition =
   | "starting"
   | "storage_poisoned"
@@ -11,35 +11,35 @@ export type Condition =
   | "draining";
 
 const MESSAGES: Readonly<Record<Condition, string>> = {
-  starting: "The node recovers its log: wait.",
+  starting: "The node is recovering its log: wait.",
   storage_poisoned:
     "A sync of the log failed: nothing is acknowledged any more. Check the disk, then restart.",
   disk_full: "The log cannot grow: writes are refused until there is room on the disk.",
   certificate_invalid:
-    "The node's TLS certificate is not valid by its clock: it is being renewed. " +
-    "Compare the clock with others.",
+    "The node's TLS certificate is not valid by the node's clock: it is being renewed. " +
+    "Check the clock.",
   port_closed:
     "A TCP port accepts no connections, as there are no file descriptors or it cannot be bound: " +
-    "raise ulimit -n (LimitNOFILE). It is tried again all the time.",
-  draining: "The node is shutting down: use another.",
+    "raise ulimit -n (LimitNOFILE). The node keeps retrying.",
+  draining: "The node is shutting down: use another node.",
 };
 
-/** The conditions that hold now. A node starts with `starting`. */
+/** The set of conditions that hold now. Initially `starting`. */
 export class Readiness {
   readonly #conditions = new Set<Condition>(["starting"]);
 
-  /** True when nothing stands against it. */
+  /** Whether the node is ready: no condition holds. */
   get ready(): boolean {
     return this.#conditions.size === 0;
   }
 
-  /** Says whether a condition holds. */
+  /** Sets or clears a condition. */
   set(condition: Condition, holds: boolean): void {
     if (holds) this.#conditions.add(condition);
     else this.#conditions.delete(condition);
   }
 
-  /** What stands against it, in the order in which it came. */
+  /** Returns the conditions that hold, in the order in which they were set. */
   reasons(): readonly UnreadyReason[] {
     return Array.from(this.#conditions, (reason) => ({ reason, message: MESSAGES[reason] }));
   }

@@ -1,8 +1,8 @@
 /**
- * Variables that Kubernetes sets in every pod for a service, as for Docker links: for one named
- * `crs`, `CRS_PORT=tcp://10.0.0.1:4443`, `CRS_SERVICE_HOST`, `CRS_PORT_4443_UDP_ADDR` and others;
- * for one named `crs-ops`, `CRS_OPS_PORT`. They are told from settings by their names, or where a
- * setting has the same name, by their value, which no setting takes.
+ * Variables that Kubernetes sets in every pod for a service, as for Docker links. For a service named
+ * `crs` they are `CRS_PORT=tcp://10.0.0.1:4443`, `CRS_SERVICE_HOST`, `CRS_PORT_4443_UDP_ADDR` and
+ * others; for one named `crs-ops`, `CRS_OPS_PORT`. They are distinguished from settings by their
+ * names, or, if a setting has the same name, by their value, which no setting accepts.
  * Source: Kubernetes, "Discovering services: environment variables".
  */
 
@@ -13,13 +13,13 @@ const NAMES = [
 const LINK_NAME = /^CRS_(?:[A-Z0-9_]+_)?PORT$/;
 const LINK_VALUE = /^(?:tcp|udp|sctp):\/\//;
 
-/** True for a variable that tells of a service and sets nothing. */
+/** Reports whether a variable describes a service and is no setting. */
 export function isServiceVariable(name: string, value: string): boolean {
   return NAMES.some((pattern) => pattern.test(name)) ||
     (LINK_NAME.test(name) && LINK_VALUE.test(value));
 }
 
-/** Returns the names of all variables that tell of a service, in order. */
+/** Returns the names of all variables that describe a service, sorted. */
 export function serviceVariables(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {

@@ -1,7 +1,7 @@
 /**
- * Who is at the other end of a session, proven before anything is done for it. One shape for every
- * way of proving it: the handshake in the session's first stream, the client certificate that TLS has
- * verified, or the development identity, which proves nothing.
+ * Authentication of a session's peer, before anything is done for it. One interface for all methods:
+ * the handshake in the session's first stream, the client certificate that TLS has verified, or the
+ * development identity, which proves nothing.
  */
 import { type RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
@@ -30,66 +30,66 @@ import type { Session, Stream } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
 import type { Refusals } from "../serving/refusals.ts";
 
-/** A proof that counts for a while. */
+/** A proof of identity that is valid for a limited time. */
 export interface Proof {
-  /** Its signal, the same throughout, fires when it counts no more. */
+  /** The proven peer. Its `revoked` signal never changes, and fires when the proof becomes invalid. */
   readonly peer: AuthenticatedPeer;
-  /** The token in use. */
+  /** The token in use, if any. */
   readonly token?: string | undefined;
-  /** Takes up a token, as `SessionLife.useToken` does; absent: none adds anything. */
+  /** Applies a token, as `SessionLife.useToken` does; absent if tokens add nothing. */
   useToken?(token: string): AuthenticatedPeer;
-  /** The session is over, or another proof took its place. */
+  /** Closes the proof: the session is over, or another proof replaced it. */
   close(): void;
 }
 
-/** Proves who is at the other end. */
+/** Authenticates the peers of sessions. */
 export interface SessionIdentity {
   /**
-   * Called with the session's first stream, before a byte of it was read, and again with a further
-   * control stream, by which a client renews its proof in place.
+   * Authenticates the peer. Called with the session's first stream, before a byte of it was read, and
+   * again with another control stream when the client renews its proof in place.
    *
-   * @throws RegistryError `unauthenticated` and others, with which the session ends.
+   * @throws RegistryError `unauthenticated` or another code; the session ends with it.
    */
   prove(session: Session, stream: Stream): Promise<Proof>;
 }
 
-/** Takes everybody for one and the same peer: the development identity. */
+/** Returns an identity that treats every client as `peer` without proof: the development identity. */
 export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
   const proof: Proof = { peer, close() {} };
   return { prove: () => Promise.resolve(proof) };
 }
 
-/** What proving by certificates needs. */
+/** The options of authentication by certificates. */
 export interface CertifiedIdentityOptions {
   readonly world: World;
-  /** Keys, trust and admittance: `handshakeServices` in production, a simulation's own elsewhere. */
+  /** Keys, trust and admission: `handshakeServices` in production, the simulator has its own. */
   readonly services: HandshakeServices;
-  /** What this node shows; asked at each handshake, for it is renewed. */
+  /** Returns this node's own certificate; called at each handshake, as it is renewed. */
   readonly own: () => {
     readonly identity: ProvenIdentity;
     /** DER, the leaf first, without the root. */
     readonly chain: readonly Uint8Array[];
   };
   readonly tlsLeaves: () => TlsLeaves;
-  /** Under which hosts and ports it may be dialed, as `authorityOf` writes them. */
+  /** Returns the hosts and ports by which clients may dial this node, as `authorityOf` writes them. */
   readonly authorities: () => ReadonlySet<string>;
   readonly bans: BanList;
-  /** The longest that a session lasts before it must be renewed, ms. */
+  /** The maximum time before a session must be renewed, ms. */
   readonly sessionMsMax?: number;
-  /** What tokens are held to; absent: none is taken or given. */
+  /** The rules for tokens; if absent, tokens are neither accepted nor issued. */
   readonly tokens?: TokenAcceptance;
-  /** Told of who was refused. */
+  /** Records refused handshakes. */
   readonly refusals?: Refusals;
 }
 
-/** What a TLS client hears that shows none. */
+/** The message to a TLS client without a certificate. */
 const NO_CERTIFICATE =
   "This node serves clients that prove an identity only, and TLS saw no client certificate";
 
-/** What a handshake, or TLS, says of a session's life. */
+/** The options of a session's life that the handshake or TLS determines. */
 type ProvenField = "identity" | "pinned" | "expiresAtMs" | "sessionMsMax";
 
-/** Proves peers by their certificates: in TLS where TLS did, by `registry-auth/1` elsewhere. */
+/** Authenticates peers by certificate: by TLS if TLS verified one, otherwise by `registry-auth/1`. */
 export class CertifiedIdentity implements SessionIdentity {
   readonly #options: CertifiedIdentityOptions;
   readonly #halfOpen = new HalfOpenHandshakes();
@@ -98,7 +98,7 @@ export class CertifiedIdentity implements SessionIdentity {
     this.#options = options;
   }
 
-  /** Handshakes under way. */
+  /** The number of handshakes in progress. */
   get handshakes(): number {
     return this.#halfOpen.count;
   }
@@ -113,7 +113,7 @@ export class CertifiedIdentity implements SessionIdentity {
     }
   }
 
-  /** Counts and samples it, unless the peer went away by itself. */
+  /** Counts and samples a refusal, unless the peer disconnected. */
   #noteRefusal({ remoteAddress, transport }: Session, error: RegistryError): void {
     if (error.code === "connection_lost") return;
     const isByHandshake = error instanceof HandshakeRefused;
@@ -157,7 +157,7 @@ export class CertifiedIdentity implements SessionIdentity {
     return this.#live({ ...result, identity: result.peer });
   }
 
-  /** TLS verified the chain and the key; what the leaf says is judged by our own rules too. */
+  /** Authenticates by TLS, which verified chain and key; the leaf is also checked by our own rules. */
   async #proveByTls({ peerCertificate }: Session): Promise<Proof> {
     const { services } = this.#options;
     if (peerCertificate === undefined) {
@@ -165,7 +165,7 @@ export class CertifiedIdentity implements SessionIdentity {
     }
     const identity = await services.judge("client", [peerCertificate]);
     if ("fault" in identity) throw new HandshakeRefused(identity);
-    // TLS bound both certificates to the connection: nobody can stand between.
+    // TLS bound both certificates to the connection, which rules out a man in the middle.
     const candidate = { identity, pinned: true };
     const admittance = await services.admit(candidate);
     if ("fault" in admittance) throw new HandshakeRefused(admittance);

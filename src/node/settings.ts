@@ -1,7 +1,7 @@
 /**
- * The table of settings: the one source for flags, environment, file keys, defaults, bounds, the
- * help of the command line and the README. `memoryBytesMax` is the key in the file,
- * `--memory-bytes-max` the flag and `CRS_MEMORY_BYTES_MAX` the variable; nothing is named twice.
+ * The table of settings: the single source for flags, environment variables, file keys, defaults,
+ * bounds, the help of the command line and the README. `memoryBytesMax` is the key in the file,
+ * `--memory-bytes-max` the flag and `CRS_MEMORY_BYTES_MAX` the variable; all derive from one key.
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
@@ -28,12 +28,12 @@ export interface IntegerSetting {
   readonly default: number;
   readonly min: number;
   readonly max: number;
-  /** Beyond the bounds: a power of two. */
+  /** Whether the value must also be a power of two. */
   readonly powerOfTwo?: true;
   readonly description: string;
 }
 
-/** One of a few words. */
+/** One of a fixed set of words. */
 export interface ChoiceSetting {
   readonly kind: "choice";
   readonly default: string;
@@ -58,7 +58,7 @@ export const SETTINGS = {
     kind: "address",
     default: "127.0.0.1",
     bytesMax: 255,
-    description: "address for QUIC and WebTransport; with an authority any that clients dial",
+    description: "address for QUIC and WebTransport; with an authority, any that clients can reach",
   },
   port: {
     kind: "integer",
@@ -71,22 +71,22 @@ export const SETTINGS = {
     kind: "choice",
     default: "on",
     choices: ["off", "on"],
-    description: "whether browsers and others may come by WebTransport (ALPN h3) on the UDP port",
+    description: "whether clients may connect by WebTransport (ALPN h3) on the UDP port",
   },
   advertise: {
     kind: "hosts",
     default: "",
     bytesMax: 512,
     description:
-      "hosts that clients dial, with commas, where they are not the address that the node " +
-      "listens on, as behind a translation of addresses; needs an authority",
+      "hosts that clients connect to, separated by commas, if they differ from the address that " +
+      "the node listens on, for example behind NAT; needs an authority",
   },
   tls: {
     kind: "choice",
     default: "off",
     choices: ["off", "on"],
-    description: "whether clients with certificates may come by TLS over TCP too, where UDP is " +
-      "blocked; needs an authority",
+    description: "whether clients with certificates may also connect by TLS over TCP, for " +
+      "networks that block UDP; needs an authority",
   },
   tlsPort: {
     kind: "integer",
@@ -100,8 +100,8 @@ export const SETTINGS = {
     default: "127.0.0.1",
     bytesMax: 255,
     description:
-      "address for /healthz, /readyz and /metrics; whoever reaches it reads health and " +
-      "metrics, and nothing else",
+      "address for /healthz, /readyz and /metrics; anyone who can reach it can read health and " +
+      "metrics, nothing else",
   },
   opsPort: {
     kind: "integer",
@@ -114,41 +114,41 @@ export const SETTINGS = {
     kind: "path",
     default: "./data",
     bytesMax: 4_096,
-    description: "folder for log, images and identity",
+    description: "folder for the log, images and the node's identity",
   },
   authority: {
     kind: "path",
     default: "",
     bytesMax: 4_096,
-    description: "folder of the region's keys, made by crs identity init; none: everybody who " +
-      "reaches the node may do everything",
+    description: "folder of the region's keys, created by crs identity init; without one, anyone " +
+      "who reaches the node may do everything",
   },
   unpinnedSessions: {
     kind: "choice",
     default: "read-only",
     choices: ["read-only", "trusted"],
-    description: "what clients may do that know the node's CA and no pin, so that another node " +
-      "could stand between; trusted: as much as pinned ones",
+    description: "rights of clients that know the node's CA but no pin, so that another node " +
+      "could be a man in the middle; trusted: the same as pinned clients",
   },
   sessionTokenAudience: {
     kind: "audience",
     default: "",
     bytesMax: TOKEN_NAME_BYTES_MAX,
-    description: "audience of the token that each session is given; none: sessions get none",
+    description: "audience of the token that each session gets; empty: sessions get no token",
   },
   renewalGraceMs: {
     kind: "milliseconds",
     default: RENEWAL_GRACE_MS_DEFAULT,
     min: 0,
     max: RENEWAL_GRACE_MS_MAX,
-    description: "time after the end of its certificate in which an agent or gateway may renew it",
+    description: "time after its certificate expired in which an agent or gateway may renew it",
   },
   memberRenewalGraceMs: {
     kind: "milliseconds",
     default: MEMBER_RENEWAL_GRACE_MS_DEFAULT,
     min: 0,
     max: RENEWAL_GRACE_MS_MAX,
-    description: "the same for a node that is a member of the cluster",
+    description: "the same time for a node that is a member of the cluster",
   },
   partitions: {
     kind: "integer",
@@ -156,13 +156,13 @@ export const SETTINGS = {
     min: 1,
     max: 8_192,
     powerOfTwo: true,
-    description: "partitions of the key space; fixed when the data folder is made",
+    description: "partitions of the key space; fixed when the data folder is created",
   },
   region: {
     kind: "name",
     default: "global",
     bytesMax: REGION_BYTES_MAX,
-    description: "region this node serves",
+    description: "region that this node serves",
   },
   nodeId: {
     kind: "integer",
@@ -175,34 +175,34 @@ export const SETTINGS = {
     kind: "choice",
     default: "info",
     choices: LOG_LEVELS,
-    description: "least level that is logged",
+    description: "lowest level that is logged",
   },
   logFormat: {
     kind: "choice",
     default: "auto",
     choices: ["auto", "json", "text"],
-    description: "form of log lines; auto is text at a terminal, else JSON",
+    description: "format of log lines; auto is text at a terminal, otherwise JSON",
   },
   memoryBytesMax: {
     kind: "bytes",
     default: 2 * GIB,
     min: 128 * MIB,
     max: 64 * GIB,
-    description: "resident memory beyond which new registrations are refused",
+    description: "resident memory above which new registrations are refused",
   },
   recordsMax: {
     kind: "integer",
     default: 4_000_000,
     min: 1,
     max: 100_000_000,
-    description: "records beyond which new registrations are refused",
+    description: "number of records above which new registrations are refused",
   },
   sessionsMax: {
     kind: "integer",
     default: 20_000,
     min: 1,
     max: 1_000_000,
-    description: "client sessions beyond which new ones are refused",
+    description: "number of client sessions above which new ones are refused",
   },
   sessionsPerAddressMax: {
     kind: "integer",
@@ -210,50 +210,50 @@ export const SETTINGS = {
     min: 1,
     max: 1_000_000,
     description:
-      "the same of one address (IPv6: one /64), loopback excepted; raise it for clients " +
-      "that share one address",
+      "the same limit per address (IPv6: per /64), except loopback; raise it for clients that " +
+      "share one address",
   },
   callerRequestsPerSecondMax: {
     kind: "integer",
     default: 500_000,
     min: 1,
     max: 100_000_000,
-    description: "requests (items, where a request carries many) of one caller a second",
+    description: "requests per second of one caller (items, if a request has several)",
   },
   callerBurstMax: {
     kind: "integer",
     default: 100_000,
     min: 1,
     max: 100_000_000,
-    description: "requests of one caller at once, before its rate counts",
+    description: "requests that one caller may send in a burst above its rate",
   },
   logBytesSoft: {
     kind: "bytes",
     default: WAL_SOFT_BYTES,
     min: 64 * MIB,
     max: 1_024 * GIB,
-    description: "log on disk beyond which images take its place; a restart replays as much",
+    description: "size of the log on disk above which images replace it; a restart replays as much",
   },
   logBytesHard: {
     kind: "bytes",
     default: WAL_HARD_BYTES,
     min: 128 * MIB,
     max: 1_024 * GIB,
-    description: "log on disk beyond which writes are refused; near it they slow down",
+    description: "size of the log on disk above which writes are refused; near it they slow down",
   },
   requestTimeoutMs: {
     kind: "milliseconds",
     default: REQUEST_TIMEOUT_MS_DEFAULT,
     min: 1,
     max: REQUEST_TIMEOUT_MS_MAX,
-    description: "time of a request that names none",
+    description: "timeout of a request that specifies none",
   },
   drainMs: {
     kind: "milliseconds",
     default: 5_000,
     min: 0,
     max: 600_000,
-    description: "time that requests in progress get when the node is told to stop",
+    description: "time that requests in progress get to finish when the node stops",
   },
 } as const satisfies Record<string, Setting>;
 
@@ -263,11 +263,11 @@ export type SettingKey = keyof typeof SETTINGS;
 /** All keys, in the order of the table. */
 export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 
-/** The flag that names the file of settings, and the variable that does. */
+/** The flag that names the settings file, and the variable of the same meaning. */
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "CRS_CONFIG";
 
-/** Variables with our prefix that the command line reads: its server, trust, identity and tokens. */
+/** `CRS_` variables that only the command line reads: server, trust, identity and tokens. */
 export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_SERVER",
   "CRS_CA",
@@ -278,17 +278,17 @@ export const FOREIGN_VARIABLES: readonly string[] = [
   CONFIG_VARIABLE,
 ];
 
-/** `memoryBytesMax` → `--memory-bytes-max`. */
+/** Returns the flag of a setting: `memoryBytesMax` → `--memory-bytes-max`. */
 export function flagOf(key: SettingKey): string {
   return "--" + key.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
 }
 
-/** `memoryBytesMax` → `CRS_MEMORY_BYTES_MAX`. */
+/** Returns the variable of a setting: `memoryBytesMax` → `CRS_MEMORY_BYTES_MAX`. */
 export function variableOf(key: SettingKey): string {
   return "CRS_" + key.replace(/[A-Z]/g, (letter) => "_" + letter).toUpperCase();
 }
 
-/** What a setting takes, in words: for help and for mistakes. */
+/** Describes the values that a setting takes, for help and error messages. */
 export function wantedOf(setting: Setting): string {
   switch (setting.kind) {
     case "integer":
@@ -302,9 +302,9 @@ export function wantedOf(setting: Setting): string {
     case "address":
       return "127.0.0.1, ::1 or localhost; with an authority a literal address of this machine";
     case "host":
-      return "localhost or a literal address of this machine; 0.0.0.0 and :: are all of them";
+      return "localhost or a literal address of this machine; 0.0.0.0 and :: mean all of them";
     case "hosts":
-      return `1 to ${ADVERTISED_HOSTS_MAX} addresses or lower-case names, with commas`;
+      return `1 to ${ADVERTISED_HOSTS_MAX} addresses or lower-case names, separated by commas`;
     case "path":
       return `a path of 1 to ${setting.bytesMax} bytes`;
     case "audience":

@@ -1,4 +1,4 @@
-/** What the rooms of a node count themselves, gathered when somebody asks for the metrics. */
+/** The counts that a node's parts keep themselves, collected for each scrape of the metrics. */
 import type { Listener } from "../../transport/transport.ts";
 import type { EventCounts } from "./event_counts.ts";
 import type { NodeSnapshot } from "./metrics.ts";
@@ -6,7 +6,7 @@ import type { Registry } from "./registry.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TcpPorts } from "./tcp_ports.ts";
 
-/** The parts of a node, as far as they are up. */
+/** The parts of a node; undefined if they are not up yet. */
 export interface SnapshotParts {
   readonly registry: Registry | undefined;
   readonly listener: Listener | undefined;
@@ -16,7 +16,7 @@ export interface SnapshotParts {
   readonly tcpPorts: TcpPorts;
 }
 
-/** The figures as they are now. */
+/** Collects the current counts. */
 export function snapshotOf(
   { registry, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
 ): NodeSnapshot {

@@ -1,6 +1,7 @@
 /**
- * Sessions of those who have proven nothing and may only ask for a certificate: each for a short time,
- * few of one address, and only as long as nobody needs the place of one that asks for nothing.
+ * Anonymous sessions: their clients have not authenticated and may only request a certificate. Each
+ * lasts for a short time, their number per address is limited, and an idle one is closed when another
+ * client needs its slot.
  */
 import { AddressSlots } from "../base/address_slots.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -15,7 +16,7 @@ import type { Session } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
 import type { RequestStream } from "../serving/request_stream.ts";
 
-/** All of a node. */
+/** The anonymous sessions of a node. */
 export class Strangers {
   readonly #scheduler: Scheduler;
   readonly #slots = new AddressSlots({
@@ -27,32 +28,32 @@ export class Strangers {
     this.#scheduler = scheduler;
   }
 
-  /** Sessions that are open now. */
+  /** The number of open anonymous sessions. */
   get count(): number {
     return this.#slots.count;
   }
 
-  /** Sessions that were ended for others since the start: none of them was waiting for an answer. */
+  /** The number of idle sessions closed for others since the start; none was waiting for an answer. */
   get evicted(): number {
     return this.#slots.evicted;
   }
 
   /**
-   * Serves the one stream of a session until it ends, its time is up, or its place is needed.
+   * Serves the only stream of a session until it ends, its time is up, or its slot is needed.
    *
-   * @throws RegistryError `overloaded` where as many as may be are waiting for their answers.
+   * @throws RegistryError `overloaded` if all slots are taken by sessions that wait for an answer.
    */
   async serve(session: Session, requests: RequestStream): Promise<void> {
     const slot = this.#slots.take(addressOf(session), {
       isIdle: () => requests.inFlight === 0,
-      evict: () => void session.goodbye("overloaded", "Others who ask needed the place"),
+      evict: () => void session.goodbye("overloaded", "The slot of this idle session was needed"),
     });
     if (slot === undefined) {
-      throw new RegistryError("overloaded", "Too many ask for a certificate at once", {
+      throw new RegistryError("overloaded", "Too many clients request a certificate at once", {
         retryAfterMs: STRANGERS_RETRY_MS,
       });
     }
-    const late = () => session.abort("The time to ask for a certificate was up");
+    const late = () => session.abort("The time to request a certificate was up");
     const timer = this.#scheduler.after(STRANGER_SESSION_MS, late);
     try {
       await requests.run();
