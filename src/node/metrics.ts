@@ -1,9 +1,9 @@
 /**
- * What a node counts, for Prometheus. On the way of a request only typed arrays are touched; names,
- * labels and text are made when somebody scrapes, by prom-client. What other rooms count themselves
- * (records, log, sessions) is asked for at that time through one snapshot.
+ * The metrics of a node, for Prometheus. The request path only updates typed arrays; prom-client makes
+ * names, labels and text at each scrape. The counts that other parts keep themselves (records, log,
+ * sessions) are read at that time through one snapshot.
  *
- * Series are bounded: operations and codes are closed sets, regions beyond a limit are summed.
+ * Series are bounded: operations and codes are closed sets, and regions beyond a limit are summed.
  */
 import process from "node:process";
 import { type Metric, Registry } from "prom-client";
@@ -13,72 +13,72 @@ import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts
 import type { MonotonicClock } from "../base/world.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 
-/** An operation as metrics name it. */
+/** An operation, as named in metrics. */
 export interface MeasuredOperation {
-  /** As on the wire, `[0, 1024)`. */
+  /** The operation id on the wire, `[0, 1024)`. */
   readonly id: number;
   readonly name: string;
 }
 
-/** What the rooms of a node count themselves, as it is now. Counters only grow. */
+/** The current counts of a node's parts. Counters never decrease. */
 export interface NodeSnapshot {
   readonly ready: boolean;
-  /** Live records. */
+  /** The number of live records. */
   readonly records: readonly {
     readonly kind: "agent" | "gateway" | "alias";
     readonly region: string;
     readonly count: number;
   }[];
-  /** Records that ended by expiry since the start. */
+  /** The number of records that expired since the start. */
   readonly expiries: readonly {
     readonly kind: "agent" | "gateway" | "alias";
     readonly count: number;
   }[];
   readonly log: {
-    /** On disk now. */
+    /** The size on disk now. */
     readonly bytes: number;
     readonly segments: number;
-    /** Since the start. */
+    /** Appended since the start. */
     readonly appendedBytes: number;
     readonly appendedEntries: number;
-    /** A failed sync: nothing is acknowledged until a restart. */
+    /** Whether a sync failed: nothing is acknowledged until a restart. */
     readonly poisoned: boolean;
   };
-  /** By transport, now. */
+  /** The number of open sessions, by transport. */
   readonly sessions: readonly { readonly transport: string; readonly count: number }[];
   readonly streams: number;
-  /** Since the start: renewals answered, and log entries that extended covers or told the time. */
+  /** Since the start: renewals answered, and log entries that extended covers or logged the time. */
   readonly renewals: number;
   readonly renewalsLogged: number;
-  /** Identities that were refused since the start, by a closed set of reasons. */
+  /** The number of identities refused since the start, by a closed set of reasons. */
   readonly refusals: ReadonlyMap<string, number>;
-  /** Those of them that ended a handshake. */
+  /** The number of them that ended a handshake. */
   readonly handshakesRefused: ReadonlyMap<string, number>;
-  /** What sessions make the node hold now, bytes. */
+  /** The memory that sessions make the node hold now, bytes. */
   readonly held: { readonly replies: number; readonly frames: number };
-  /** Sessions that the node ended since the start, by a closed set of reasons. */
+  /** The number of sessions that the node ended since the start, by a closed set of reasons. */
   readonly sessionsEnded: ReadonlyMap<string, number>;
-  /** Sessions without a proof: now, and those that gave way to others since the start. */
+  /** Anonymous sessions: those open now, and those closed for others since the start. */
   readonly strangers: { readonly count: number; readonly evicted: number };
-  /** Since the start, by port: binds of a TCP port that had stopped to accept. */
+  /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
-  /** Connections that a limit or their address's rate refused since the start. */
+  /** The number of connections refused by a limit or their address's rate since the start. */
   readonly connectionsRefused: number;
 }
 
-/** What {@link NodeMetrics} needs. */
+/** The options of {@link NodeMetrics}. */
 export interface NodeMetricsOptions {
   readonly operations: readonly MeasuredOperation[];
   readonly monotonic: MonotonicClock;
-  /** Told with the metrics, as labels of `crs_build_info`. */
+  /** Version, node id and region are the labels of `crs_build_info`. */
   readonly version: string;
   readonly nodeId: number;
   readonly region: string;
-  /** Asked at each scrape. */
+  /** Returns the current counts; called at each scrape. */
   readonly snapshot: () => NodeSnapshot;
 }
 
-/** Wire numbers of codes are below it; 0 is success. */
+/** One more than the highest wire number of a code; 0 is success. */
 const CODES = 1 + Math.max(...Object.values(ERROR_TABLE).map(({ wire }) => wire));
 const CODE_NAMES: readonly string[] = (() => {
   const names = new Array<string>(CODES).fill("");
@@ -87,19 +87,19 @@ const CODE_NAMES: readonly string[] = (() => {
   return names;
 })();
 
-/** The counters of one node. */
+/** The metrics of one node. */
 export class NodeMetrics {
   readonly #options: NodeMetricsOptions;
   readonly #startedMs: number;
   readonly #registry = new Registry();
-  /** By operation id, the row of the arrays; 0 is the row of unknown operations. */
+  /** The row of the arrays by operation id; row 0 is for unknown operations. */
   readonly #rows: Uint16Array;
   readonly #names: readonly string[];
   readonly #requests: Float64Array;
   readonly #latencies: LatencyHistogram;
   readonly #syncs = new LatencyHistogram(1);
   readonly #errors = new Map<string, number>();
-  /** Taken once a scrape: it may cost a walk over all partitions. */
+  /** Taken once per scrape, as it may iterate over all partitions. */
   #snapshot: NodeSnapshot | undefined;
 
   constructor(options: NodeMetricsOptions) {
@@ -112,16 +112,16 @@ export class NodeMetrics {
     this.#requests = new Float64Array(this.#names.length * CODES);
     this.#latencies = new LatencyHistogram(this.#names.length);
     for (const family of this.#families()) {
-      // The registry asks no more of a metric than its name and `get`.
+      // prom-client's registry uses only the name and `get` of a metric.
       this.#registry.registerMetric(family as unknown as Metric);
     }
   }
 
   /**
-   * Counts one answered request: the dispatcher's `RequestObserver`.
+   * Counts one answered request. Implements the dispatcher's `RequestObserver`.
    *
-   * @param operationId as on the wire; one that the table lacks is counted as `unknown`.
-   * @param durationMs from the arrival of its bytes to its answer.
+   * @param operationId the id on the wire; an id missing from the table is counted as `unknown`.
+   * @param durationMs time from the arrival of the request's bytes to its answer.
    */
   requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void {
     const row = operationId < this.#rows.length ? this.#rows[operationId]! : 0;
@@ -135,9 +135,9 @@ export class NodeMetrics {
   }
 
   /**
-   * Counts an error that was caught and survived.
+   * Counts an error that was caught and handled.
    *
-   * @param stage where: one of a small closed set of words.
+   * @param stage where it was caught: one of a small closed set of words.
    */
   recordError(stage: string): void {
     const known = this.#errors.has(stage) || this.#errors.size < METRICS_ERROR_STAGES_MAX;
@@ -145,7 +145,7 @@ export class NodeMetrics {
     this.#errors.set(label, (this.#errors.get(label) ?? 0) + 1);
   }
 
-  /** All metrics in Prometheus' text form, and its media type. */
+  /** Returns all metrics in the Prometheus text format, and its media type. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
     this.#snapshot = this.#options.snapshot();
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
@@ -158,12 +158,12 @@ export class NodeMetrics {
       ...stateFamilies(snapshot),
       histogram(
         "crs_log_sync_seconds",
-        "Time of one sync of the log to the disk.",
+        "Duration of one sync of the log to disk.",
         () => latencySamples("crs_log_sync_seconds", {}, this.#syncs, 0),
       ),
       counter(
         "crs_errors_caught_total",
-        "Errors that were caught and survived, by place.",
+        "Errors that were caught and handled, by place.",
         () => [...this.#errors].map(([stage, value]) => ({ labels: { stage }, value })),
       ),
       ...this.#processFamilies(),
@@ -198,7 +198,11 @@ export class NodeMetrics {
     const { version, nodeId, region, monotonic } = this.#options;
     const labels = { version, node: String(nodeId), region };
     return [
-      gauge("crs_build_info", "Always 1; its labels tell what runs.", () => [{ labels, value: 1 }]),
+      gauge(
+        "crs_build_info",
+        "Always 1; its labels identify the build.",
+        () => [{ labels, value: 1 }],
+      ),
       gauge(
         "crs_uptime_seconds",
         "Time since the start.",
@@ -224,7 +228,7 @@ export class NodeMetrics {
 
 function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
   return [
-    gauge("crs_ready", "1 where /readyz answers 200.", () => single(Number(snapshot().ready))),
+    gauge("crs_ready", "1 if /readyz answers 200.", () => single(Number(snapshot().ready))),
     gauge("crs_records", "Live records by kind and region.", () => recordSamples(snapshot())),
     counter(
       "crs_expiries_total",
@@ -234,10 +238,10 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
     counter("crs_renewals_total", "Renewals answered.", () => single(snapshot().renewals)),
     counter(
       "crs_renewals_logged_total",
-      "Log entries that renewals cost: covers extended, times logged.",
+      "Log entries written for renewals: covers extended, times logged.",
       () => single(snapshot().renewalsLogged),
     ),
-    gauge("crs_log_bytes", "Log on disk.", () => single(snapshot().log.bytes)),
+    gauge("crs_log_bytes", "Size of the log on disk.", () => single(snapshot().log.bytes)),
     gauge("crs_log_segments", "Segments of the log.", () => single(snapshot().log.segments)),
     counter(
       "crs_log_appended_bytes_total",
@@ -276,33 +280,33 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
     ),
     counter(
       "crs_sessions_ended_total",
-      "Sessions that the node ended for what they made it hold, by reason: replies_not_taken, " +
+      "Sessions that the node ended for the memory they held, by reason: replies_not_taken, " +
         "frame_not_finished, memory.",
       () => [...snapshot().sessionsEnded].map(([reason, value]) => ({ labels: { reason }, value })),
     ),
     gauge(
       "crs_sessions_held_bytes",
-      "Replies that peers have not taken, and frames that they have not finished.",
+      "Bytes of replies that peers have not read, and of frames that they have not finished.",
       () => Object.entries(snapshot().held).map(([kind, value]) => ({ labels: { kind }, value })),
     ),
     gauge(
       "crs_strangers",
-      "Open sessions that may only ask for a certificate.",
+      "Open anonymous sessions, which may only request a certificate.",
       () => single(snapshot().strangers.count),
     ),
     counter(
       "crs_strangers_evicted_total",
-      "Such sessions that were idle and gave way to others.",
+      "Idle anonymous sessions that were closed to make room for others.",
       () => single(snapshot().strangers.evicted),
     ),
     counter(
       "crs_ports_reopened_total",
-      "Binds of a TCP port that accepted nothing any more, as after a lack of file descriptors.",
+      "Rebinds of a TCP port that had stopped accepting, as after a lack of file descriptors.",
       () => [...snapshot().portsReopened].map(([port, value]) => ({ labels: { port }, value })),
     ),
     counter(
       "crs_connections_refused_total",
-      "Connections that a limit, or the rate of their address, refused.",
+      "Connections refused by a limit or by the rate of their address.",
       () => single(snapshot().connectionsRefused),
     ),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
@@ -323,10 +327,10 @@ function recordSamples(snapshot: NodeSnapshot): Sample[] {
   return [...samples.values()];
 }
 
-// Metrics as prom-client's registry writes them: a name, and samples when asked.
+// Metrics in the form that prom-client's registry renders: a name, and samples on demand.
 
 interface Sample {
-  /** Where it differs from the family's: the parts of a histogram. */
+  /** The name if it differs from the family's: the parts of a histogram. */
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;

@@ -1,10 +1,10 @@
 /**
- * A node: the registry joined to its folder, its identity, its network and its operator's port.
+ * A node: connects the registry to its folder, its identity, its network and its operator's port.
  *
- * Start: lock the folder, load or make the identity, open the operator's port, recover the log, lead,
- * listen, say where (`node.json`), serve. Stop: refuse new work, let what is under way finish within
- * its time, say goodbye, close the log, free the folder; the operator's port goes last, so that
- * `/readyz` tells of both. Nothing here is on the way of a request.
+ * Start: lock the folder, load or create the identity, open the operator's port, recover the log, lead
+ * the groups, listen, write the addresses (`node.json`), serve. Stop: refuse new work, let requests in
+ * progress finish within the drain time, say goodbye, close the log, free the folder. The operator's
+ * port closes last, so that `/readyz` reports both phases. Nothing here is on the request path.
  */
 import process from "node:process";
 import type { RegistryError } from "../base/errors.ts";
@@ -38,32 +38,32 @@ import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { TcpPorts } from "./tcp_ports.ts";
 
-/** What a node is started with. */
+/** The options of {@link startNode}. */
 export interface StartNodeOptions {
   readonly config: NodeConfig;
   readonly world: World;
   readonly logger: Logger;
-  /** True: starts although acknowledged data is gone, under a greater generation. */
+  /** Whether to start although acknowledged data is lost, under a higher generation. */
   readonly acceptDataLoss?: boolean;
-  /** Ends a start that waits for the disk. */
+  /** Aborts a start that waits for the disk. */
   readonly signal?: AbortSignal;
 }
 
-/** A node that serves. */
+/** A running node. */
 export interface RunningNode {
   readonly nodeId: number;
-  /** UUID text. */
+  /** The cluster's UUID as text. */
   readonly clusterId: string;
-  /** Where QUIC and WebTransport listen. */
+  /** The addresses of QUIC and WebTransport. */
   readonly addresses: readonly Endpoint[];
-  /** Where TLS listens; empty: it does not. */
+  /** The addresses of TLS; empty if TLS is off. */
   readonly tlsAddresses: readonly Endpoint[];
-  /** Where `/healthz`, `/readyz` and `/metrics` are. */
+  /** The address of `/healthz`, `/readyz` and `/metrics`. */
   readonly ops: { readonly host: string; readonly port: number };
   readonly dataFolder: string;
-  /** True when the cluster was created by this start. */
+  /** Whether this start created the cluster. */
   readonly created: boolean;
-  /** What the operator must know of who may connect. */
+  /** A notice for the operator about who may connect. */
   readonly notice: string;
   /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
   stop(): Promise<void>;
@@ -85,7 +85,7 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode>
   return node.running();
 }
 
-/** The parts of a node as they come up, taken down in reverse. */
+/** The parts of a node, started one after another and closed in reverse order. */
 class Node {
   readonly #config: NodeConfig;
   readonly #world: World;
@@ -99,13 +99,13 @@ class Node {
   readonly #tcpPorts: TcpPorts;
   readonly #memory: MemorySampler;
   readonly #metrics: NodeMetrics;
-  /** Ends each part, the last one begun first. */
+  /** Functions that close the parts, in order of start; called in reverse. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   #identity: NodeIdentity | undefined;
   #registry: Registry | undefined;
   #quic: Listener | undefined;
   #tls: Listener | undefined;
-  /** Both as one. */
+  /** QUIC and TLS joined into one listener. */
   #listener: Listener | undefined;
   #sessions: Sessions | undefined;
   #ops: OpsHttp | undefined;
@@ -142,7 +142,7 @@ class Node {
   async start(): Promise<void> {
     const { config } = this;
     this.#guard();
-    // The log's folder is locked first: identity and node.json belong to whoever holds it.
+    // The log's folder is locked first: the holder of the lock owns the identity and node.json.
     const storages = openLogStorages(config.data, this.#acceptDataLoss);
     try {
       if (config.authority === "") {
@@ -151,14 +151,14 @@ class Node {
       }
       await this.#openOps();
     } catch (error) {
-      // Until the registry has it, nobody else gives the folder back.
+      // The registry does not own the folder yet, so it is released here.
       storages.storage.close();
       storages.markStorage.close();
       throw error;
     }
     this.#registry = await this.#openRegistry(storages);
     this.#closers.push(() => this.#registry!.close());
-    // What it signs by stands in group 0, so it comes after the registry.
+    // This identity's signing state is in group 0, so it is opened after the registry.
     this.#identity ??= await openCertifiedIdentity({
       ...config,
       hosts: dialedHosts(config.host, config.advertise),
@@ -173,7 +173,7 @@ class Node {
     await this.#postponed.attempt("node.json", () => this.#sayWhere());
     this.#closers.push(() => this.#sayNoMore());
     this.#readiness.set("starting", false);
-    // Told last of all, and only of a node that served.
+    // Logged last, and only for a node that served.
     this.#closers.unshift(() => this.#logger.info("Stopped"));
     this.#logger.info("Ready", {
       clusterId: formatUuid(this.#registry.cluster.clusterId),
@@ -212,11 +212,11 @@ class Node {
     this.#logger.debug("An error was caught", { stage, error });
   };
 
-  /** Promises of the runtime that nobody can await must not end the process. */
+  /** Keeps rejections of the runtime's own promises from ending the process: nobody can await them. */
   #guard(): void {
     const guard: RejectionGuard = guardRejections(globalThis, (stage, error) => {
       this.#metrics.recordError(stage);
-      this.#logger.error("A rejection was not handled", { error });
+      this.#logger.error("Unhandled rejection", { error });
     });
     this.#closers.push(() => guard.remove());
   }
@@ -242,7 +242,10 @@ class Node {
       logEvents: {
         cut: (notice) => this.#logger.warn("The log's end was cut", { ...notice }),
         lost: (what, generation) =>
-          this.#logger.warn("Acknowledged data is gone, as was accepted", { what, generation }),
+          this.#logger.warn("Acknowledged data is lost, as the operator accepted", {
+            what,
+            generation,
+          }),
         unmarked: (error) => this.#logger.warn("The log's mark cannot be written", { error }),
         poisoned: (error) => this.#poisoned(error),
         writable: (writable) => this.#writable(writable),
@@ -259,7 +262,7 @@ class Node {
     });
   }
 
-  /** Opens the ports. */
+  /** Opens the ports of QUIC, WebTransport and TLS. */
   async #bind(): Promise<Listener> {
     const { host, port, tls, tlsPort, webtransport } = this.#config;
     const { sessionsMax, sessionsPerAddressMax } = this.#config;
@@ -285,7 +288,7 @@ class Node {
     return joinListeners([this.#quic, this.#tls]);
   }
 
-  /** Opens the ports, tells the system group where they are, and serves. */
+  /** Opens the ports, publishes their addresses in the system group, and serves. */
   async #listen(): Promise<void> {
     const registry = this.#registry!;
     this.#listener = await this.#bind();
@@ -343,7 +346,7 @@ class Node {
     return [...udp, ...tcp];
   }
 
-  /** By what clients dial a port that was bound. */
+  /** Returns the hosts and ports by which clients dial a bound port. */
   #dialed(bound: readonly Endpoint[]): readonly Endpoint[] {
     const { host, advertise } = this.#config;
     const [first] = bound;
@@ -367,9 +370,9 @@ class Node {
       },
       onValidity: (valid) => {
         this.#readiness.set("certificate_invalid", !valid);
-        if (valid) this.#logger.info("The node shows a certificate that is valid by its clock");
+        if (valid) this.#logger.info("The node's certificate is valid by its clock");
         else {this.#logger.error(
-            "The node's certificate is not valid by its clock: look at the clock",
+            "The node's certificate is not valid by its clock: check the clock",
           );}
       },
       onError: (error) => {
@@ -393,7 +396,7 @@ class Node {
       observer: this.#tcpPorts.observer("ops"),
     });
     if (!isLoopbackHost(this.#config.opsHost)) {
-      this.#logger.warn("Whoever reaches the operator's port reads health and metrics, no more", {
+      this.#logger.warn("Anyone who reaches the operator's port can read health and metrics", {
         host: this.#ops.host,
         port: this.#ops.port,
       });
@@ -415,32 +418,32 @@ class Node {
     });
   }
 
-  /** On a full disk its file stays, as after a crash: the next start could not make another. */
+  /** Removes node.json. On a full disk it stays, as after a crash: a start could not write another. */
   #sayNoMore(): void {
     const { writable, poisoned } = this.#registry!.log.stats();
     if (writable || poisoned) removeNodeFile(this.#config.data);
   }
 
-  /** The node goes on: reads are served, `/readyz` says why nothing is written. */
+  /** Handles a poisoned log: the node keeps serving reads, and `/readyz` reports the reason. */
   #poisoned(error: RegistryError): void {
     this.#readiness.set("storage_poisoned", true);
     this.#logger.error("The log is poisoned: restart the node", { error });
   }
 
   #writable(writable: boolean): void {
-    // A poisoned log cannot be written either, but room on the disk does not help it.
+    // A poisoned log cannot be written either, but more room on the disk does not help.
     if (this.#registry?.log.stats().poisoned === true) return;
     this.#readiness.set("disk_full", !writable);
     if (writable) {
-      this.#logger.info("The log can be written again");
+      this.#logger.info("The log is writable again");
       this.#postponed.retry().then(
         (wasPostponed) => void (wasPostponed && this.#sessions?.pushRingMap()),
         (error) => this.#onError("postponed_write", error),
       );
-    } else this.#logger.error("The log cannot be written: make room on its disk");
+    } else this.#logger.error("The log cannot be written: free space on its disk");
   }
 
-  /** Refuses new work, waits for what is under way, and says goodbye. */
+  /** Refuses new work, waits for requests in progress, and says goodbye. */
   async #drain(): Promise<void> {
     this.#readiness.set("draining", true);
     this.#registry?.admission.drain();
@@ -452,7 +455,7 @@ class Node {
       try {
         await close();
       } catch (error) {
-        this.#logger.warn("A part of the node did not close well", { error });
+        this.#logger.warn("A part of the node failed to close", { error });
       }
     }
   }

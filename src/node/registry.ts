@@ -1,7 +1,7 @@
 /**
- * The registry without its network: from an empty or a full log to groups that lead and paths that
- * serve. Everything it stands on is passed in, so that it runs alike on the machine and in a
- * simulation; node.ts joins it to transport, identity and HTTP.
+ * The registry without its network: recovers an empty or existing log, starts the groups, and connects
+ * the paths that serve requests. All dependencies are passed in, so that it runs the same in production
+ * and in the simulator; node.ts connects it to transport, identity and HTTP.
  */
 import type { StatusReply } from "../../schemas/gen/wire.ts";
 import { assert, defined } from "../base/assert.ts";
@@ -71,37 +71,37 @@ import { ReplyWriter } from "../serving/reply_writer.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { WritePath } from "../serving/write_path.ts";
 
-/** The most that leading all groups may take at a start, ms: two syncs of a disk that is very slow. */
+/** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
 const START_MS_MAX = 60_000;
 
-/** What a registry stands on. */
+/** The dependencies and settings of a registry. */
 export interface RegistryOptions {
   /** The log's own folder; the registry closes it. */
   readonly storage: Storage;
   /** A folder beside the log's, for the log's mark; the registry closes it. */
   readonly markStorage?: Storage;
-  /** True: starts although acknowledged data is gone, under a greater generation. */
+  /** Whether to start although acknowledged data is lost, under a higher generation. */
   readonly acceptDataLoss?: boolean;
   readonly world: World;
   readonly logger: Logger;
   readonly nodeId: number;
   readonly region: string;
-  /** Fixed when the cluster is created; another number than the log's is refused. */
+  /** The number of partitions: fixed when the cluster is created; another one is refused. */
   readonly partitionCount: number;
   readonly ceilings: Ceilings;
   readonly memoryBytes: () => number;
   readonly logLimits?: SharedLogLimits;
   readonly requestTimeoutMs: number;
   readonly logEvents: LogEvents;
-  /** What the operator loosens of the access rules; default: nothing. */
+  /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
-  /** How long after their end certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
+  /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
   readonly renewalGrace?: RenewalGrace;
-  /** Ends a start that waits for the log. */
+  /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
-  /** Told of everything that apply does, after recovery. */
+  /** Receives the events of apply after recovery. */
   readonly events?: EventSink;
-  /** What status tells beside what the registry knows. */
+  /** Returns the parts of the status that the registry does not know. */
   readonly facts: () => Pick<
     StatusReply,
     "sessions" | "uptimeMs" | "memoryBytes" | "version" | "ready" | "reason"
@@ -110,14 +110,14 @@ export interface RegistryOptions {
 
 /** An open registry. */
 export class Registry {
-  /** What was fixed when the cluster was created. */
+  /** The parameters that were fixed when the cluster was created. */
   readonly cluster: Genesis;
-  /** True when the cluster was created by this start. */
+  /** Whether this start created the cluster. */
   readonly created: boolean;
   readonly table: PartitionTable;
   readonly dispatcher: Dispatcher;
   readonly replies: ReplyWriter;
-  /** What groups and requests go by. */
+  /** The clock of groups and requests. */
   readonly clock: HeldClock;
   readonly admission: Admission;
   readonly shared: StoreShared;
@@ -126,11 +126,11 @@ export class Registry {
   readonly leases: LeaseDriver;
   readonly renewals: RenewPath;
   readonly identities: IdentityService;
-  /** Identities that this node refused. */
+  /** Counts and samples of the identities that this node refused. */
   readonly refusals: Refusals;
-  /** Who is banned, as group 0 says; sessions are ended by it. */
+  /** The banned identities, from group 0; a ban ends their sessions. */
   readonly bans = new BanList();
-  /** What the operator loosened of the access rules. */
+  /** The relaxations of the access rules by the operator. */
   readonly policy: AccessPolicy;
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
@@ -261,10 +261,10 @@ export class Registry {
   }
 
   /**
-   * Recovers the log, leads every group, and creates the cluster where there is none.
+   * Recovers the log, leads every group, and creates the cluster if there is none.
    *
-   * @throws RegistryError `corrupt`, `locked`, `storage_unavailable`; `invalid_configuration` when
-   * the partition count is not the cluster's.
+   * @throws RegistryError `corrupt`, `locked`, `storage_unavailable`; `invalid_configuration` if the
+   * partition count differs from the cluster's.
    */
   static async open(options: RegistryOptions): Promise<Registry> {
     const opened = await openLog(options);
@@ -276,23 +276,23 @@ export class Registry {
       if (created) await createCluster(options, groups, opened.log.generation);
       return new Registry(options, opened, groups, created);
     } catch (error) {
-      // The folder must be free for the next try.
+      // The folder must be free for the next attempt.
       await closeLog(opened.log);
       throw error;
     }
   }
 
-  /** Entries appended to all groups' logs since they were opened. */
+  /** The number of entries appended to all groups' logs since they were opened. */
   get entriesAppended(): number {
     return this.#groups.entriesAppended();
   }
 
-  /** Log entries that renewals have cost since the start. */
+  /** The number of log entries written for renewals since the start. */
   get extensionsProposed(): number {
     return this.leases.extensionsProposed + this.renewals.extensionsProposed;
   }
 
-  /** Begins to expire, extend, repair and compact. */
+  /** Starts the background work: expiry, extension, repair and compaction. */
   start(): void {
     this.leases.start();
     this.janitor.start();
@@ -301,16 +301,16 @@ export class Registry {
     this.#compactor.start();
   }
 
-  /** The map that clients route by. */
+  /** Returns the ring map by which clients route. */
   ringMap(): RingMap {
     const { store } = this.#groups.system;
     const map = defined(store.ringMap(this.#options.nodeId), "A cluster was created");
-    // Numbers that were lost are given out again, so the epoch carries the raised generation.
+    // Lost numbers are assigned again, so the epoch includes the raised generation.
     const generation = Math.max(map.epoch.generation, this.log.generation);
     return { ...map, epoch: { ...map.epoch, generation } };
   }
 
-  /** Logs where this node is reached, if that is news; the ring map changes with it. */
+  /** Logs this node's addresses and pins if they changed; the ring map changes with them. */
   async putMember(member: Member): Promise<void> {
     const { store, group } = this.#groups.system;
     if (store.members.some((known) => sameMember(known, member))) return;
@@ -326,7 +326,7 @@ export class Registry {
     systemApplied(proposed);
   }
 
-  /** The registry as an operator sees it. */
+  /** Returns the status of the registry, for operators. */
   status(): StatusReply {
     const statistics = this.shared.statistics();
     return {
@@ -343,7 +343,7 @@ export class Registry {
     };
   }
 
-  /** Answers what is under way, and closes the log; resolves when the folder is free. */
+  /** Answers requests in progress and closes the log; resolves when the folder is free. */
   async close(): Promise<void> {
     this.leases.stop();
     this.janitor.stop();
@@ -359,7 +359,7 @@ function closeLog(log: SharedLog): Promise<void> {
   return new Promise((resolve) => log.close(() => resolve()));
 }
 
-/** Whom the log and the stores tell, once there is somebody. */
+/** The receivers of events from the log and the stores; undefined until they exist. */
 interface LogWatch {
   set: GroupSet | undefined;
   compactor: Compactor | undefined;
@@ -407,7 +407,7 @@ async function openLog(options: RegistryOptions): Promise<OpenedLog> {
   return { watch, clock, log: await recovery.done, shared, recovery };
 }
 
-/** The log's events, of which the groups hear first. */
+/** Returns handlers of the log's events that notify the groups and the compactor first. */
 function watchedEvents(events: LogEvents, watch: LogWatch): LogEvents {
   return {
     ...events,
@@ -426,7 +426,7 @@ function watchedEvents(events: LogEvents, watch: LogWatch): LogEvents {
   };
 }
 
-/** What apply does, of which the janitor hears too. */
+/** Returns a sink of apply's events that also notifies the janitor. */
 function watchedSink(events: EventSink | undefined, watch: LogWatch): EventSink {
   return {
     onEvent: (type, kind, stored, index) => {
@@ -440,13 +440,13 @@ function checkPartitionCount(cluster: Genesis | undefined, configured: number): 
   if (cluster === undefined || cluster.partitionCount === configured) return;
   throw new RegistryError(
     "invalid_configuration",
-    `partitions must be ${cluster.partitionCount}, with which this data folder was made: ` +
+    `partitions must be ${cluster.partitionCount}, with which this data folder was created: ` +
       `current value is ${configured}`,
     { field: "partitions" },
   );
 }
 
-/** The first command of the system group: what is fixed from now on. */
+/** Proposes the first command of the system group, which fixes the cluster's parameters. */
 async function createCluster(
   options: RegistryOptions,
   groups: Groups,
@@ -459,7 +459,7 @@ async function createCluster(
   const proposed = await groups.system.group.propose(
     encodeGenesis({ timeMs: 0, unixS, writer: 0 }, {
       clusterId,
-      // Keys are spread by the cluster's own id, so that nobody can choose keys that collide.
+      // Keys are hashed with the cluster's own id, so that nobody can choose colliding keys.
       hashKey: clusterId,
       partitionCount,
       generation,
@@ -486,7 +486,7 @@ function sameMember(left: Member, right: Member): boolean {
     });
 }
 
-/** All groups of a node. */
+/** The groups of a node. */
 class Groups {
   readonly system: { readonly group: RaftGroup<SystemReply>; readonly store: SystemStore };
   readonly partitions: readonly Partition[];
@@ -523,15 +523,17 @@ class Groups {
   }
 
   /**
-   * Leads every group; their first terms share one write of the log. Where the log refuses it, the
-   * groups serve what they recovered and lead when it takes writes again.
+   * Leads every group; their first terms share one write of the log. If the log refuses it, the groups
+   * serve their recovered state and lead once the log takes writes again.
    *
-   * @throws RegistryError `shutting_down` when `signal` says so.
+   * @throws RegistryError `shutting_down` if `signal` is aborted.
    */
   async start(signal?: AbortSignal): Promise<void> {
     const stopped = Promise.withResolvers<RegistryError>();
     const stop = () =>
-      stopped.resolve(new RegistryError("shutting_down", "Node was stopped while it started"));
+      stopped.resolve(
+        new RegistryError("shutting_down", "The node was stopped while it was starting"),
+      );
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted === true) stop();
     try {
@@ -545,7 +547,7 @@ class Groups {
     }
   }
 
-  /** What the time of all groups runs from. */
+  /** The clock that drives the time of all groups. */
   get availableTime(): AvailableTime {
     return this.#set.availableTime;
   }
@@ -566,7 +568,7 @@ class Groups {
   }
 }
 
-/** This node's place in a group that it founded, or founds. */
+/** Returns the id and replica of a group that this node founded or founds. */
 function founder(id: GroupId) {
   return { id, replica: replicaId(FOUNDER_REPLICA), founds: true };
 }
@@ -586,7 +588,7 @@ function newGroupSet(options: RegistryOptions, { clock, log, recovery }: OpenedL
   });
 }
 
-/** A node that knows no other. */
+/** The links of a node that has no peers. */
 const NO_PEERS: PeerLinks = {
   send: () => {},
   sendImage: () => {},

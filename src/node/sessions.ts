@@ -1,13 +1,13 @@
 /**
- * Sessions: accept, prove, greet, serve, say goodbye.
+ * Sessions: accepts them, authenticates the peer, exchanges Hello, serves requests, and says goodbye.
  *
- * A session's first stream is the control stream; nothing is done for a peer before it has proven who
- * it is and its Hello was checked. Each stage has a deadline, each session a limit of streams (the
- * transport's), and whatever a peer sends ends at most its own session. By a further control stream a
- * client renews its proof in place.
+ * A session's first stream is the control stream. Nothing is done for a peer before it has proven its
+ * identity and its Hello was checked. Each stage has a deadline, each session a limit of streams (the
+ * transport's), and nothing that a peer sends can end more than its own session. A client renews its
+ * proof in place by opening another control stream.
  *
- * A session that begins with a request stream is a stranger's, who has no identity yet: it may ask
- * for a certificate, within a short time, and for nothing else.
+ * A session that begins with a request stream is anonymous: its client has no identity yet. It may
+ * request a certificate, within a short time, and nothing else.
  */
 import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
@@ -43,10 +43,10 @@ import { type SessionAccount, SessionBudget } from "../serving/session_budget.ts
 import { StallWatch } from "../serving/stall_watch.ts";
 import { Strangers } from "./strangers.ts";
 
-/** What the node says of itself in every HelloReply. */
+/** The facts about the node in every HelloReply. */
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
 
-/** Everything the sessions of a node stand on. */
+/** The dependencies of a node's sessions. */
 export interface SessionsOptions {
   readonly listener: Listener;
   readonly world: World;
@@ -64,7 +64,7 @@ export interface SessionsOptions {
   readonly budget?: SessionBudget;
 }
 
-/** How often a drain looks whether requests are still under way, ms. */
+/** The interval at which a drain checks for requests in progress, ms. */
 const DRAIN_LOOK_MS = 10;
 
 /** A caller whose proof is renewed in place. */
@@ -74,20 +74,20 @@ interface RenewableCaller extends Caller {
 
 interface OpenSession {
   readonly session: Session;
-  /** What it makes the node hold. */
+  /** The memory that the session makes the node hold. */
   readonly account: SessionAccount;
   readonly streams: Set<RequestStream>;
   control: Outbox | undefined;
-  /** Who is at the other end, once that is proven; renewed in place. */
+  /** The proof of the peer's identity, once there is one; renewed in place. */
   proof: Proof | undefined;
-  /** When that was, by the monotonic clock. */
+  /** When the peer was last authenticated, by the monotonic clock. */
   provenAtMs: number;
   caller: RenewableCaller | undefined;
-  /** True once Hello was answered: ring maps come after. */
+  /** Whether Hello was answered; ring maps may be sent only after that. */
   greeted: boolean;
-  /** True while a new proof is under way: one at a time. */
+  /** Whether a renewal is in progress; there is at most one at a time. */
   renewing: boolean;
-  /** Fires when the session is over, so that nothing outside keeps hold of it. */
+  /** Aborted when the session is over, so that nothing outside keeps a reference to it. */
   readonly ended: AbortController;
 }
 
@@ -95,9 +95,9 @@ interface OpenSession {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #open = new Set<OpenSession>();
-  /** Sessions of those who have proven nothing. */
+  /** The anonymous sessions. */
   readonly strangers: Strangers;
-  /** What sessions make the node hold, and which it ended for that. */
+  /** The memory that sessions make the node hold, and the count of those ended for that. */
   readonly budget: SessionBudget;
   readonly #watch: StallWatch;
   #closing = false;
@@ -110,12 +110,12 @@ export class Sessions {
     this.#watch = new StallWatch({ scheduler, clock });
   }
 
-  /** Sessions that are open now. */
+  /** The number of open sessions. */
   get count(): number {
     return this.#open.size;
   }
 
-  /** The same, by transport. */
+  /** Returns the number of open sessions by transport. */
   countByTransport(): { readonly transport: string; readonly count: number }[] {
     const counts = new Map<string, number>([["quic", 0], ["webtransport", 0]]);
     for (const { session: { transport } } of this.#open) {
@@ -133,7 +133,7 @@ export class Sessions {
     }
   }
 
-  /** Tells every client where partitions are now. */
+  /** Sends the current ring map to every client. */
   pushRingMap(): void {
     const ringMap = this.#options.ringMap();
     for (const { session, control, greeted } of this.#open) {
@@ -145,19 +145,22 @@ export class Sessions {
   }
 
   /**
-   * Waits for what is under way, at most `drainMs`, says goodbye to all and ends their sessions;
-   * resolves when that is done.
+   * Waits at most `drainMs` for requests in progress, then says goodbye to all clients and ends their
+   * sessions; resolves when that is done.
    */
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
     await this.#settled(drainMs);
     await Promise.all(
-      Array.from(this.#open, (open) => this.#goodbye(open, "shutting_down", "The node stops")),
+      Array.from(
+        this.#open,
+        (open) => this.#goodbye(open, "shutting_down", "The node is stopping"),
+      ),
     );
     this.#watch.close();
   }
 
-  /** Resolves when no request is under way, or the time is up. */
+  /** Resolves when no request is in progress, or after `drainMs`. */
   #settled(drainMs: number): Promise<void> {
     const { scheduler, monotonic } = this.#options.world;
     const untilMs = monotonic.nowMs() + drainMs;
@@ -187,7 +190,7 @@ export class Sessions {
     };
     this.#open.add(open);
     try {
-      if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node stops");
+      if (this.#closing) return await this.#goodbye(open, "shutting_down", "The node is stopping");
       const control = await this.#prove(open);
       if (control === undefined) return;
       const caller = await this.#greet(open, control);
@@ -207,7 +210,10 @@ export class Sessions {
     }
   }
 
-  /** Waits for the control stream and the peer's proof; `undefined` when the session ended before. */
+  /**
+   * Waits for the control stream and the peer's proof; returns `undefined` if the session ended before,
+   * or was an anonymous one and has been served.
+   */
   async #prove(open: OpenSession): Promise<Stream | undefined> {
     const { identity } = this.#options;
     const { session } = open;
@@ -224,7 +230,7 @@ export class Sessions {
     return stream;
   }
 
-  /** Serves the one stream of somebody who has proven nothing; the rules of access say what. */
+  /** Serves the only stream of an anonymous session; the access rules decide what it may do. */
   async #serveStranger(open: OpenSession, stream: Stream): Promise<void> {
     const { session } = open;
     const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
@@ -246,7 +252,7 @@ export class Sessions {
     });
   }
 
-  /** Waits for Hello; `undefined` when the session ended before. */
+  /** Waits for Hello and answers it; returns `undefined` if the session ended before. */
   async #greet(open: OpenSession, stream: Stream): Promise<Caller | undefined> {
     const { facts, ringMap } = this.#options;
     const { session } = open;
@@ -268,7 +274,7 @@ export class Sessions {
     const reply: Greeting = { ...facts, version, ringMap: ringMap() };
     send(open.control, { kind: "hello_reply", reply });
     open.greeted = true;
-    // All that come without certificates are one peer, whose sessions have nothing in common.
+    // All clients without certificates are one peer, but their sessions have nothing in common.
     if (peer.role !== "development") open.account.identify(peer.subject);
     this.#followControl(open, control);
     open.caller = {
@@ -280,7 +286,7 @@ export class Sessions {
     return open.caller;
   }
 
-  /** The outcome of a stage; a session whose peer takes too long for it is ended. */
+  /** Waits for a stage; ends the session if the peer takes too long. */
   async #inTime<T>(session: Session, late: string, stage: Promise<T>): Promise<T> {
     const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => session.abort(late));
     try {
@@ -290,13 +296,13 @@ export class Sessions {
     }
   }
 
-  /** Takes a proof in place of the one before, and ends the session when it counts no more. */
+  /** Replaces the session's proof, and ends the session when the new one becomes invalid. */
   #hold(open: OpenSession, proof: Proof): void {
     open.proof?.close();
     open.proof = proof;
     open.provenAtMs = this.#options.world.monotonic.nowMs();
     if (open.caller !== undefined) open.caller.peer = proof.peer;
-    // One signal may serve very many sessions: each takes its listener away when it ends.
+    // One signal may serve very many sessions, so each removes its listener when it ends.
     const { signal } = open.ended;
     const onRevoked = () => {
       if (open.proof === proof) this.#revoke(open);
@@ -304,7 +310,7 @@ export class Sessions {
     proof.peer.revoked.addEventListener("abort", onRevoked, { once: true, signal });
   }
 
-  /** Takes up a token; the caller is the peer that it makes. */
+  /** Applies a token: the caller becomes the peer that the token makes it. Returns its expiry. */
   #useToken(open: OpenSession, token: string): number {
     const { proof, caller } = open;
     if (proof?.useToken === undefined || caller === undefined) {
@@ -314,7 +320,7 @@ export class Sessions {
     return caller.peer.expiresAtMs;
   }
 
-  /** One renewal at a time, and not too often: it costs more than any request. */
+  /** Begins a renewal: one at a time and not too often, as it costs more than any request. */
   #beginRenewal(open: OpenSession, stream: Stream): void {
     const nowMs = this.#options.world.monotonic.nowMs();
     if (open.renewing || nowMs < open.provenAtMs + AUTH_RENEW_MS_MIN) return stream.abort();
@@ -324,7 +330,7 @@ export class Sessions {
       .finally(() => open.renewing = false);
   }
 
-  /** A client proves anew who it is: the same subject, and bound to the channel no less than before. */
+  /** Renews the proof. It must have the same subject and be pinned to the channel as before. */
   async #renew(open: OpenSession, stream: Stream): Promise<void> {
     const before = open.proof!.peer;
     const proof = await this.#options.identity.prove(open.session, stream);
@@ -332,18 +338,21 @@ export class Sessions {
     const isSame = subject === before.subject && pinned === before.pinned;
     if (!isSame || revoked.aborted || open.ended.signal.aborted) {
       proof.close();
-      throw new RegistryError("unauthenticated", "A session is renewed by who began it alone");
+      throw new RegistryError(
+        "unauthenticated",
+        "A session can be renewed only by the identity that began it",
+      );
     }
     this.#keepToken(open, proof);
     this.#hold(open, proof);
-    // The client ends the stream: it has read all then. Not every transport tells of that.
+    // The client ends the stream once it has read everything. Not every transport reports that.
     const timer = this.#options.world.scheduler.after(HELLO_MS_MAX, () => stream.abort());
     await stream.read(new Uint8Array(1));
     timer.cancel();
     stream.abort();
   }
 
-  /** The token in use goes on with a proof by the same certificate; with another it counts no more. */
+  /** Keeps the token in use if the new proof is by the same certificate; drops it otherwise. */
   #keepToken(open: OpenSession, proof: Proof): void {
     const token = open.proof?.token;
     if (token === undefined) return;
@@ -354,7 +363,7 @@ export class Sessions {
     }
   }
 
-  /** The version that both speak. */
+  /** Checks versions and cluster; returns the protocol version that both sides speak. */
   #checkHello(hello: Hello): number {
     const version = Math.min(hello.versionMax, PROTOCOL_VERSION_MAX);
     if (version < hello.versionMin || version < PROTOCOL_VERSION_MIN) {
@@ -371,14 +380,14 @@ export class Sessions {
     return version;
   }
 
-  /** After the Hello a client only says goodbye on its control stream. */
+  /** Reads the control stream after the Hello; the client may only say goodbye on it. */
   #followControl(open: OpenSession, control: ControlReader): void {
     const follow = async () => {
       for (;;) {
         const message = await control.next();
         if (message === undefined) return;
         if (message.kind === "goodbye") {
-          // The side that hears a goodbye closes: its peer waits for that.
+          // The side that receives a goodbye closes the session; its peer waits for that.
           await open.session.goodbye(undefined, "", { lingerMs: 0 });
           return;
         }
@@ -420,7 +429,7 @@ export class Sessions {
     }
   }
 
-  /** Framing was lost, or the session: the first ends the session, for its peer is not to be trusted. */
+  /** Handles a failed stream. Lost framing ends the session, as its peer cannot be trusted. */
   #streamFailed(open: OpenSession, stream: Stream, error: unknown): void {
     const { code, message } = toRegistryError(error);
     if (code === "connection_lost") return;
@@ -435,7 +444,7 @@ export class Sessions {
 
   async #goodbye(open: OpenSession, code: ErrorCode, message: string): Promise<void> {
     const goodbye: Goodbye = { code: errorCodeToWire(code), message, retryAfterMs: 0 };
-    // Who has not read what is there already will not read this.
+    // A client that has not read the data already sent will not read this either.
     if (open.control !== undefined && open.control.gatheredBytes <= CONTROL_FRAME_BYTES_MAX) {
       send(open.control, { kind: "goodbye", goodbye });
     }
