@@ -220,7 +220,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     for (const part of this.#authority.dueOfRoot(nowMs)) {
       this.#remindAtMs = nowMs + ROOT_REMINDER_MS;
       const advice = `run crs identity rotate ${part} where the root's key is`;
-      this.#options.logger.warn("The root must sign something anew", { part, advice });
+      this.#options.logger.warn("The root must sign a renewal", { part, advice });
     }
   }
 

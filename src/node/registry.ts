@@ -560,7 +560,7 @@ class Groups {
     group: GroupId,
     done: LogDone,
   ): void {
-    defined(this.#all[group], "The log holds no group that is not here").writeImage(done);
+    defined(this.#all[group], "Every group in the log is on this node").writeImage(done);
   }
 
   close(): void {

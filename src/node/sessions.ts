@@ -261,7 +261,7 @@ export class Sessions {
       onFailure: () => session.abort("The control stream failed"),
     });
     const control = new ControlReader(stream);
-    const first = await this.#inTime(session, "No Hello came in time", control.next());
+    const first = await this.#inTime(session, "No Hello arrived in time", control.next());
     if (first === undefined) return undefined;
     if (first.kind !== "hello") {
       throw new RegistryError("malformed", "The first control frame must be a Hello");

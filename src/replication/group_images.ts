@@ -61,7 +61,7 @@ export class GroupImages {
    * @throws RegistryError `corrupt` if the image cannot be read; nothing is changed then.
    */
   read(snapshot: Snapshot, machine: StateMachine<unknown>): void {
-    assert(!this.isTaking, "An image was read while another is being taken");
+    assert(!this.isTaking, "An image was read while another is in progress");
     this.#read = { snapshot, image: machine.readImage(snapshot.data) };
   }
 
@@ -73,15 +73,15 @@ export class GroupImages {
 
   /** Records that the core handed out `snapshot`, which is now being written to disk. */
   beginInstall(snapshot: Snapshot): void {
-    assert(this.#read?.snapshot === snapshot, "A snapshot was taken that nobody read");
-    assert(this.#installing === undefined, "Two images are on their way to the disk");
+    assert(this.#read?.snapshot === snapshot, "A snapshot was accepted without being read");
+    assert(this.#installing === undefined, "Two images are being installed");
     this.#installing = this.#read.image;
     this.#read = undefined;
   }
 
   /** Makes the image, which is durable now, the state. */
   install(): void {
-    assert(this.#installing !== undefined, "An image was installed that nobody read");
+    assert(this.#installing !== undefined, "An image was installed without being read");
     this.#installing.install();
     this.#installing = undefined;
   }

@@ -229,8 +229,8 @@ export class GroupSet {
   }
 
   #assertAbsent(id: GroupId): void {
-    assert(!this.#groups.has(id), `Group ${id} is here already`);
-    assert(!this.#leaving.has(id), `A former replica of group ${id} is not forgotten yet`);
+    assert(!this.#groups.has(id), `Group ${id} exists on this node already`);
+    assert(!this.#leaving.has(id), `A former replica of group ${id} is not removed yet`);
   }
 
   /**
@@ -586,7 +586,7 @@ export class GroupSet {
 }
 
 function logUnwritable(): RegistryError {
-  return new RegistryError("storage_unavailable", "The log takes no writes at the moment", {
+  return new RegistryError("storage_unavailable", "The log takes no writes now", {
     retryAfterMs: WAL_PROBE_MS,
   });
 }

@@ -198,7 +198,7 @@ test("what only the root can make is asked for once a day, from half of its life
     assert.equal(asked(), []);
     await skip(node, 2 * DAY_MS);
     await node.world.pass(10 * MINUTE_MS);
-    assert.equal(asked(), ["The root must sign something anew: bundle-signer"]);
+    assert.equal(asked(), ["The root must sign a renewal: bundle-signer"]);
     await skip(node, DAY_MS);
     assert.is(asked().length, 1);
     await rotate(node, "bundle-signer");
