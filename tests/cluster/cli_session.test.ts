@@ -1,9 +1,11 @@
 /**
- * A new user's session with real processes: start, register, lose the node to kill -9, start again,
- * resolve. And what a script relies on: documents, exit codes, a clean end.
+ * A new user's session with real nodes: start, register, lose the node to kill -9, start again,
+ * resolve. And what a script relies on: documents, exit codes, a clean end. readme.test.ts runs the
+ * plain commands as processes; here they run within the test, unless the process is what is tested.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { crsInProcess } from "../support/crs_in_process.ts";
 import { crs, CrsProcess, startCrs } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
 
@@ -34,9 +36,26 @@ async function inFolder(
 
 /** The document of a command that must succeed. */
 async function document<T>(folder: string, ...args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await crs([...args, "--data", folder, "--json"]);
+  const { code, stdout, stderr } = await crsInProcess([...args, "--data", folder, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}`);
   return JSON.parse(stdout) as T;
+}
+
+/** Asserts that `crs wal dump` prints the records of each file of a log. */
+async function assertDumpsEachFile(log: string): Promise<void> {
+  let files = 0;
+  for await (const { name } of Deno.readDir(log)) {
+    if (!name.endsWith(".wal")) continue;
+    files++;
+    const { code, stdout } = await crsInProcess(["wal", "dump", `${log}/${name}`, "--json"]);
+    assert.is(code, 0);
+    const { records } = JSON.parse(stdout) as { records: { op: string; crcOk: boolean }[] };
+    assert.is(records[0]?.op, "segmentHeader");
+    assert.ok(records.every(({ crcOk }) => crcOk));
+    const text = await crsInProcess(["wal", "dump", `${log}/${name}`]);
+    assert.is(text.stdout.trim().split("\n").length, records.length);
+  }
+  assert.ok(files > 0);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -51,7 +70,8 @@ async function exists(path: string): Promise<boolean> {
 
 test("crs loses nothing to kill -9 between register and resolve", () =>
   inFolder(async (folder, processes) => {
-    const first = await startCrs(folder);
+    const few = { flags: ["--partitions", "8"] };
+    const first = await startCrs(folder, few);
     processes.push(first.process);
     assert.is(first.node.created, true);
     const gateway = await document<Registered>(folder, "gateway", "register", "--file", EXAMPLE);
@@ -64,7 +84,7 @@ test("crs loses nothing to kill -9 between register and resolve", () =>
 
     first.process.kill("SIGKILL");
     await first.process.ended();
-    const second = await startCrs(folder);
+    const second = await startCrs(folder, few);
     processes.push(second.process);
     assert.equal([second.node.created, second.node.clusterId], [false, first.node.clusterId]);
 
@@ -94,9 +114,10 @@ test("crs loses nothing to kill -9 between register and resolve", () =>
     second.process.kill("SIGTERM");
     assert.is((await second.process.ended()).code, 0, "SIGTERM drains and closes");
     assert.is(await exists(`${folder}/node.json`), false);
-    const verified = await crs(["wal", "verify", folder, "--json"]);
+    const verified = await crsInProcess(["wal", "verify", folder, "--json"]);
     assert.is(verified.code, 0, verified.stderr);
     assert.is(JSON.parse(verified.stdout).ok, true);
+    await assertDumpsEachFile(`${folder}/log`);
   }));
 
 test("crs start serves reads on after a failed sync, says so, and a restart has all that was acknowledged", () =>
@@ -108,9 +129,10 @@ test("crs start serves reads on after a failed sync, says so, and a restart has 
     });
     processes.push(broken.process);
     const register = ["agent", "register", "--data", folder, "--ttl", "5m", "--json", "--domain"];
-    assert.is((await crs([...register, "a1.example"])).code, 0);
+    assert.is((await crsInProcess([...register, "a1.example"])).code, 0);
     await Deno.writeTextFile(trigger, "");
-    assert.is((await crs([...register, "a2.example", "--timeout", "500ms"])).code, 4);
+    const refused = (domain: string) => crsInProcess([...register, domain, "--timeout", "500ms"]);
+    assert.is((await refused("a2.example")).code, 4);
 
     await document(folder, "agent", "resolve", "a1.example");
     const { host, port } = broken.node.ops;
@@ -120,24 +142,11 @@ test("crs start serves reads on after a failed sync, says so, and a restart has 
     assert.equal(reasons.map(({ reason }) => reason), ["storage_poisoned"]);
 
     await Deno.remove(trigger);
-    assert.is((await crs([...register, "a3.example", "--timeout", "500ms"])).code, 4, "For good");
+    assert.is((await refused("a3.example")).code, 4, "For good");
     broken.process.kill("SIGTERM");
     assert.is((await broken.process.ended()).code, 0);
     processes.push((await startCrs(folder)).process);
     await document(folder, "agent", "resolve", "a1.example");
-  }));
-
-test("crs gateway register again from another process takes over", () =>
-  inFolder(async (folder, processes) => {
-    processes.push((await startCrs(folder)).process);
-    const register = ["gateway", "register", "--file", EXAMPLE];
-    const first = await document<Registered>(folder, ...register);
-    const second = await document<Registered>(folder, ...register);
-    assert.is(second.id, first.id);
-    assert.ok(second.incarnation.index > first.incarnation.index);
-    const refused = await crs([...register, "--data", folder, "--no-take-over", "--json"]);
-    assert.is(refused.code, 2);
-    assert.is(JSON.parse(refused.stdout).error.code, "incarnation_mismatch");
   }));
 
 test("crs tells a mistake, an absence and an unreachable node apart by exit code", () =>
@@ -163,7 +172,6 @@ test("crs tells a mistake, an absence and an unreachable node apart by exit code
       [JSON.parse(bad.stdout).error.code, JSON.parse(bad.stdout).error.field],
       ["invalid_argument", "port"],
     );
-    assert.is((await crs(["gateway", "lst"])).code, 2);
 
     const locked = await crs(["start", "--data", folder, "--port", "0", "--ops-port", "0"]);
     assert.is(locked.code, 2);
@@ -174,14 +182,26 @@ test("crs tells a mistake, an absence and an unreachable node apart by exit code
 
     process.kill("SIGKILL");
     await process.ended();
-    const gone = await crs(["status", "--data", folder, "--json"]);
+    const gone = await crsInProcess(["status", "--data", folder, "--json"]);
     assert.is(gone.code, 4);
     assert.ok(gone.stderr.includes("has ended"), gone.stderr);
   }));
 
-test("crs gateway keep renews until ^C, and ends when another process takes over", () =>
+test("crs gateway register again takes over; keep renews until ^C, and ends when another takes over", () =>
   inFolder(async (folder, processes) => {
     processes.push((await startCrs(folder)).process);
+    const register = ["gateway", "register", "--file", EXAMPLE];
+    const holder = await document<Registered>(folder, ...register);
+    const successor = await document<Registered>(folder, ...register);
+    assert.is(successor.id, holder.id);
+    assert.ok(successor.incarnation.index > holder.incarnation.index);
+    const refused = await crsInProcess([
+      ...register,
+      ...["--data", folder, "--no-take-over", "--json"],
+    ]);
+    assert.is(refused.code, 2);
+    assert.is(JSON.parse(refused.stdout).error.code, "incarnation_mismatch");
+
     const args = ["gateway", "keep", "--file", EXAMPLE, "--ttl", "5", "--data", folder, "--json"];
     const events = (stdout: string) =>
       stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line));
@@ -206,30 +226,7 @@ test("crs gateway keep renews until ^C, and ends when another process takes over
     const ended = await second.ended();
     assert.is(ended.code, 0, ended.stderr);
     assert.is(events(ended.stdout).at(-1).event, "deregistered");
-    assert.is((await crs(["gateway", "get", id, "--data", folder])).code, 3);
-  }));
-
-test("crs wal dump prints the records of each file of the log", () =>
-  inFolder(async (folder, processes) => {
-    const { process } = await startCrs(folder, { flags: ["--partitions", "8"] });
-    processes.push(process);
-    await document<Registered>(folder, "gateway", "register", "--file", EXAMPLE);
-    process.kill("SIGTERM");
-    await process.ended();
-    let files = 0;
-    for await (const { name } of Deno.readDir(`${folder}/log`)) {
-      if (!name.endsWith(".wal")) continue;
-      files++;
-      const path = `${folder}/log/${name}`;
-      const { code, stdout } = await crs(["wal", "dump", path, "--json"]);
-      assert.is(code, 0);
-      const { records } = JSON.parse(stdout) as { records: { op: string; crcOk: boolean }[] };
-      assert.is(records[0]?.op, "segmentHeader");
-      assert.ok(records.every(({ crcOk }) => crcOk));
-      const text = await crs(["wal", "dump", path]);
-      assert.is(text.stdout.trim().split("\n").length, records.length);
-    }
-    assert.ok(files > 0);
+    assert.is((await crsInProcess(["gateway", "get", id, "--data", folder])).code, 3);
   }));
 
 test("crs demo runs a node and a fleet, and leaves nothing behind", () =>

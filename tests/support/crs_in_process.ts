@@ -1,0 +1,35 @@
+/**
+ * The command line within the test's own process: the same program over the same connections, without
+ * the half second of processor time that a process takes to start. For tests of what a node answers;
+ * what is about the process itself (signals, pipes, exit codes) takes crs_process.ts.
+ */
+import { connectTo } from "../../src/cli/connect_to.ts";
+import { runCli } from "../../src/cli/program.ts";
+import { cleanEnvironment, type CrsResult } from "./crs_process.ts";
+import { FakeTerminal } from "./fake_terminal.ts";
+
+/** A terminal in memory that reads files from the disk; `-` is the given input. */
+class DiskTerminal extends FakeTerminal {
+  override readText(path: string): string {
+    return path === "-" ? super.readText(path) : Deno.readTextFileSync(path);
+  }
+}
+
+/** Runs a command to its end. It must be one that ends by itself, and not `start`. */
+export async function crsInProcess(
+  args: readonly string[],
+  { env = {}, input }: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly input?: string;
+  } = {},
+): Promise<CrsResult> {
+  const terminal = new DiskTerminal({
+    environment: cleanEnvironment(env),
+    files: input === undefined ? {} : { "-": input },
+  });
+  const code = await runCli(args, {
+    terminal,
+    connect: (options, onConnection) => connectTo(options, terminal, onConnection),
+  });
+  return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+}
