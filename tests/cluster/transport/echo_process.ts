@@ -26,6 +26,9 @@ export class EchoProcess {
     const script = new URL("./echo_server.ts", import.meta.url);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--v8-flags=--expose-gc", script.pathname],
+      // One arena of glibc's. With one for each thread, what was freed is used again only where the
+      // same thread allocates, and memory grows for 10,000 sessions instead of 6,000.
+      env: { MALLOC_ARENA_MAX: "1" },
       stdin: "piped",
       stdout: "piped",
     }).spawn();

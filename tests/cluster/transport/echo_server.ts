@@ -20,6 +20,9 @@ export interface EchoServerStats {
   readonly errors: Record<string, number>;
   readonly unhandled: number;
   readonly residentKiB: number;
+  /** Of V8's heap: what is used, and what is reserved for it. */
+  readonly heapUsedKiB: number;
+  readonly heapTotalKiB: number;
 }
 
 const READ_BYTES = 1_024;
@@ -55,6 +58,15 @@ function residentKiB(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? 0);
 }
 
+function memory() {
+  const { heapTotal, heapUsed } = Deno.memoryUsage();
+  return {
+    residentKiB: residentKiB(),
+    heapUsedKiB: Math.round(heapUsed / 1_024),
+    heapTotalKiB: Math.round(heapTotal / 1_024),
+  };
+}
+
 function collect(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }
@@ -76,7 +88,7 @@ async function main(): Promise<void> {
     for (const command of text.split("\n")) {
       if (command === "stats") {
         collect();
-        say({ ...listener.stats, errors, unhandled: guard.count, residentKiB: residentKiB() });
+        say({ ...listener.stats, errors, unhandled: guard.count, ...memory() });
       } else if (command === "rotate") {
         listener.rotate(certificate);
         collect();
