@@ -20,7 +20,7 @@ const LOAD_FROM_MS = 100;
 const FAULTS_FROM_MS = 1_000;
 /** Operations of clients that a safety phase holds at the least, and its length at the most, ms. */
 const OPERATIONS_MIN = 500;
-const SAFETY_MS_MAX = 20_000;
+const SAFETY_MS_MAX = 24_000;
 /** For how long clients go on in the healed cluster, ms. */
 const HEALED_LOAD_MS = 1_000;
 /** Within this time after the last fault everything must have converged, ms. */
