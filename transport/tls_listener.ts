@@ -11,7 +11,6 @@
  * the client's first frame, which share a deadline. If there is no room for a session, a few
  * connections at a time are still taken that far, so that they can be told.
  */
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
@@ -32,6 +31,7 @@ import { Admission, newListenerStats } from "./admission.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { Handoff } from "./handoff.ts";
 import { addressText, plainHost } from "./quic_carrier.ts";
+import { checkServerCertificate } from "./server_certificate.ts";
 import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "./tcp_acceptor.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
 import { closeFrame } from "./tls_frame.ts";
@@ -302,16 +302,8 @@ class TlsListener implements Listener {
 
 /** Checks and loads the certificate. Deno accepts any and fails only with the next connection. */
 function contextOf({ certificate, clientAuthorities }: TlsListenOptions): SecureContext {
+  checkServerCertificate(certificate);
   const { chainPem, keyPem } = certificate;
-  try {
-    const leaf = new X509Certificate(chainPem);
-    if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) {
-      throw new Error("the key does not match the certificate");
-    }
-  } catch (error) {
-    const message = `Cannot use the server certificate: ${describe(error)}`;
-    throw new RegistryError("invalid_argument", message, { field: "certificate" }, error);
-  }
   const { minVersion } = TLS_PROTOCOL;
   return createSecureContext({
     minVersion,

@@ -10,14 +10,14 @@ import { type BytePair, ignore } from "../carrier_stream.ts";
 import { wholePair } from "./library_stream.ts";
 import type { LibrarySession } from "./webtransport_library.ts";
 
-/** How a session's connection is watched. */
+/** Options of {@link SessionLife}. */
 export interface SessionLifeOptions {
   readonly idleMs: number;
   readonly keepAliveMs: number;
   readonly scheduler: Scheduler;
 }
 
-/** What the closing side said. */
+/** The code and reason that the closing side gave. */
 export interface CloseInfo {
   readonly closeCode?: number | undefined;
   readonly reason?: string | undefined;

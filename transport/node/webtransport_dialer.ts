@@ -9,7 +9,7 @@ import { WebTransportDialer } from "../webtransport_dialer.ts";
 import { NodeWebTransport } from "./node_webtransport.ts";
 import { loadWebTransportLibrary, type WebTransportLibrary } from "./webtransport_library.ts";
 
-/** What a {@link NodeWebTransportDialer} needs. */
+/** Options of {@link NodeWebTransportDialer}. */
 export interface NodeWebTransportDialerOptions {
   readonly scheduler: Scheduler;
   readonly onError: OnError;

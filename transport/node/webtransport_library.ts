@@ -50,7 +50,7 @@ export interface LibraryServerSession extends LibrarySession {
   readonly peerAddress: string;
 }
 
-/** What a client opens: the session, and around it the standard's interface. */
+/** A session that a client opened, inside an object with the standard interface. */
 export interface LibraryClientSession {
   readonly ready: Promise<void>;
   /** Internal to the library. */
@@ -114,7 +114,7 @@ export interface WebTransportLibrary {
   listen(options: LibraryServerOptions): LibraryServer;
 }
 
-/** What the library calls when a client asks for a session; its own handler is not told who asks. */
+/** A request for a session; the library does not pass the peer to its own handler. */
 interface SessionRequest {
   readonly peerAddress: string;
 }

@@ -6,7 +6,7 @@
  * the ready session, as on every listener. Over HTTP/3 the library accepts connections itself, so
  * limits apply to sessions only. Each connection carries one session.
  */
-import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { errorCodeToWire, RegistryError } from "../../src/base/errors.ts";
 import {
@@ -26,6 +26,7 @@ import { type Carrier, CarrierSession } from "../carrier_session.ts";
 import { ignore } from "../carrier_stream.ts";
 import { Handoff } from "../handoff.ts";
 import { addressText, plainHost } from "../quic_carrier.ts";
+import { checkServerCertificate } from "../server_certificate.ts";
 import type {
   Endpoint,
   Listener,
@@ -50,7 +51,7 @@ import {
   type WebTransportLibrary,
 } from "./webtransport_library.ts";
 
-/** What {@link listenNodeWebTransport} needs. */
+/** Options of {@link listenNodeWebTransport}. */
 export interface NodeWebTransportListenOptions {
   /** Literal IP addresses, each bound on the same port. */
   readonly hosts: readonly string[];
@@ -82,7 +83,7 @@ export async function listenNodeWebTransport(
   if (options.hosts.length === 0) {
     throw new RangeError("At least one address to listen on is needed");
   }
-  checkCertificate(options.certificate);
+  checkServerCertificate(options.certificate);
   const library = await loadWebTransportLibrary();
   const servers: LibraryServer[] = [];
   try {
@@ -144,7 +145,7 @@ class NodeWebTransportListener implements Listener {
   }
 
   rotate(certificate: ServerCertificate): void {
-    checkCertificate(certificate);
+    checkServerCertificate(certificate);
     for (const server of this.#servers) {
       server.updateCert(certificate.chainPem, certificate.keyPem, true);
     }
@@ -284,17 +285,6 @@ function portOf(peer: string): number {
 
 function connectionKey({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress}:${remotePort}`;
-}
-
-function checkCertificate({ chainPem, keyPem }: ServerCertificate): void {
-  try {
-    if (!new X509Certificate(chainPem).checkPrivateKey(createPrivateKey(keyPem))) {
-      throw new Error("the key does not belong to it");
-    }
-  } catch (error) {
-    const message = `Cannot use the server certificate: ${describe(error)}`;
-    throw new RegistryError("invalid_argument", message, { field: "certificate" }, error);
-  }
 }
 
 async function bind(
