@@ -69,10 +69,11 @@ test("listener: 10,000 sessions opened and dropped leave nothing behind", () =>
     }
     assert.is(after.accepted, 10_000);
     assert.equal([after.streams, after.handshakes, after.unhandled], [0, 0, 0]);
-    // Two or three rounds fill the allocator's pools. A leak of 4 KB a session would be 16 MB after, and
-    // in the heap, which has no such pools, one of 200 bytes 1.2 MB.
-    const grownKiB = otherKiB[4]! - otherKiB[2]!;
-    assert.ok(grownKiB < 12 * 1_024, `Memory outside of the heap grew: ${otherKiB} KiB`);
+    // Outside of the heap the runtime's allocator grows by steps of some 20 MB, in some rounds and not in
+    // others; a leak grows in every round. The round that grew least therefore bounds it: 3 KB a
+    // session are 6,000 KB. In the heap, which has no such steps, 200 bytes a session are 1.2 MB.
+    const grownKiB = [2, 3, 4].map((round) => otherKiB[round]! - otherKiB[round - 1]!);
+    assert.ok(Math.min(...grownKiB) < 6_000, `Memory outside of the heap grew: ${otherKiB} KiB`);
     assert.ok(heapKiB[4]! - heapKiB[1]! < 1_024, `The heap grew: ${heapKiB} KiB`);
     await assertEcho(await bench.dial());
   }));
