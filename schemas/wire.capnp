@@ -107,6 +107,8 @@ struct Response {
   # The field that was wrong.
   receipts @9 :List(Receipt);
   body @10 :AnyPointer;
+  leaderTerm @11 :UInt64;
+  # The term in which leaderHint leads; 0: not known. The hint with the higher term wins.
 }
 
 struct Receipt {
@@ -274,13 +276,17 @@ struct ResolveOutcome {
 struct ResolveGatewaysRequest {
   region @0 :Text;
   limit @1 :UInt32;
+  cursor @2 :Data;
+  # Of src/wire/list_cursor.ts: the partitions that are wanted, and the reply's cursor names those
+  # elsewhere. Empty: all, and the request is refused if one is elsewhere.
 }
 
 struct ListRequest {
   # ListAgentsByRegion, ListGatewaysByRegion.
   region @0 :Text;
   cursor @1 :Data;
-  # Empty: from the start.
+  # Empty: from the start, and the request is refused if a partition is elsewhere. A client that
+  # asks several nodes sends a cursor of src/wire/list_cursor.ts, which names those elsewhere.
   limit @2 :UInt32;
 }
 

@@ -561,6 +561,8 @@ export interface Response {
   /** The field that was wrong. */
   field: string;
   receipts: Receipt[];
+  /** The term in which leaderHint leads; 0: not known. The hint with the higher term wins. */
+  leaderTerm: number;
 }
 
 /** A flyweight over {@link Response}. */
@@ -592,6 +594,8 @@ export class ResponseView extends StructView<Response> {
   get receipts(): StructList<Receipt, ReceiptView> { return this.$list(2, this.#receipts ??= new StructList(new ReceiptView())); }
   get hasBody(): boolean { return this.$has(3); }
   bodyInto<V extends StructView>(view: V): V { return this.$struct(3, view); }
+  get leaderTerm(): number { return this.$uint64(32); }
+  set leaderTerm(value: number) { this.$setUint64(32, value); }
 
   override toPlain(): Response {
     this.$payPlain();
@@ -608,6 +612,7 @@ export class ResponseView extends StructView<Response> {
       message: this.message,
       field: this.field,
       receipts: this.receipts.toPlain(),
+      leaderTerm: this.leaderTerm,
     };
   }
 }
@@ -621,15 +626,16 @@ function putResponse(out: FrameWriter, at: number, value: Input<Response>): void
   UINT32.write(view, at + 16, value.current.generation, "current.generation");
   UINT64.write(view, at + 24, value.current.index, "current.index");
   UINT16.write(view, at + 20, value.code, "code");
-  out.$text(at + 32, value.message);
-  out.$text(at + 40, value.field);
-  out.$structs<Receipt>(at + 48, value.receipts, receiptCodec.layout);
+  UINT64.write(view, at + 32, value.leaderTerm, "leaderTerm");
+  out.$text(at + 40, value.message);
+  out.$text(at + 48, value.field);
+  out.$structs<Receipt>(at + 56, value.receipts, receiptCodec.layout);
 }
 
 /** Encodes and decodes {@link Response}. */
 export const responseCodec = new EnvelopeCodec<Response, ResponseView>({
   name: "Response",
-  dataWords: 4,
+  dataWords: 5,
   pointerWords: 4,
   put: putResponse,
   newView: () => new ResponseView(),
@@ -1743,6 +1749,11 @@ export const resolveOutcomeCodec = new StructCodec<ResolveOutcome, ResolveOutcom
 export interface ResolveGatewaysRequest {
   region: string;
   limit: number;
+  /**
+   * Of src/wire/list_cursor.ts: the partitions that are wanted, and the reply's cursor names those
+   * elsewhere. Empty: all, and the request is refused if one is elsewhere.
+   */
+  cursor: Uint8Array;
 }
 
 /** A flyweight over {@link ResolveGatewaysRequest}. */
@@ -1753,12 +1764,16 @@ export class ResolveGatewaysRequestView extends StructView<ResolveGatewaysReques
   get regionLength(): number { return this.$textLength(0); }
   get limit(): number { return this.$uint32(0); }
   set limit(value: number) { this.$setUint32(0, value); }
+  get cursor(): Uint8Array { return this.$dataBytes(1); }
+  get cursorOffset(): number { return this.$dataOffset(1); }
+  get cursorLength(): number { return this.$dataLength(1); }
 
   override toPlain(): ResolveGatewaysRequest {
     this.$payPlain();
     return {
       region: this.region,
       limit: this.limit,
+      cursor: this.$dataCopy(1),
     };
   }
 }
@@ -1767,13 +1782,14 @@ function putResolveGatewaysRequest(out: FrameWriter, at: number, value: Input<Re
   const view = out.view;
   UINT32.write(view, at + 0, value.limit, "limit");
   out.$text(at + 8, value.region);
+  out.$data(at + 16, value.cursor);
 }
 
 /** Encodes and decodes {@link ResolveGatewaysRequest}. */
 export const resolveGatewaysRequestCodec = new StructCodec<ResolveGatewaysRequest, ResolveGatewaysRequestView>({
   name: "ResolveGatewaysRequest",
   dataWords: 1,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putResolveGatewaysRequest,
   newView: () => new ResolveGatewaysRequestView(),
 });
@@ -1781,7 +1797,10 @@ export const resolveGatewaysRequestCodec = new StructCodec<ResolveGatewaysReques
 /** ListAgentsByRegion, ListGatewaysByRegion. */
 export interface ListRequest {
   region: string;
-  /** Empty: from the start. */
+  /**
+   * Empty: from the start, and the request is refused if a partition is elsewhere. A client that
+   * asks several nodes sends a cursor of src/wire/list_cursor.ts, which names those elsewhere.
+   */
   cursor: Uint8Array;
   limit: number;
 }

@@ -122,6 +122,8 @@ export interface ErrorFields {
   readonly cacheMs?: number;
   /** Node id of the last known leader. */
   readonly leaderHint?: number;
+  /** Term in which that leader was elected; absent if it is not known. */
+  readonly leaderTerm?: number;
   /** Current incarnation of the record. */
   readonly incarnation?: { readonly generation: number; readonly index: number };
 }

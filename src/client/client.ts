@@ -1,7 +1,7 @@
 /**
  * The SDK client: typed calls over one reconnecting connection, and the leases it keeps.
  *
- * This file only composes the parts: dispatcher.ts carries calls, link.ts maintains the connection,
+ * This file only composes the parts: call_queue.ts carries calls, link.ts maintains the connection,
  * calls/ implements the operations, lease_keeper.ts renews leases. The client runs wherever its
  * dialer runs, including browsers.
  */
@@ -25,8 +25,8 @@ import { NodeCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
+import { CallQueue } from "./call_queue.ts";
 import type { Credentials } from "./credentials.ts";
-import { Dispatcher } from "./dispatcher.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { Link } from "./link.ts";
 import { Ownership } from "./ownership.ts";
@@ -96,7 +96,7 @@ export async function connect(parameters: ConnectParameters): Promise<Client> {
 class RegistryClient implements Client {
   readonly process: number;
   readonly identities: IdentityCalls;
-  readonly #dispatcher: Dispatcher;
+  readonly #queue: CallQueue;
   readonly #link: Link;
   readonly #get: GetCalls;
   readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
@@ -115,23 +115,23 @@ class RegistryClient implements Client {
     const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
     const ownership = new Ownership(world.entropy);
     this.process = ownership.process;
-    this.#dispatcher = new Dispatcher({
+    this.#queue = new CallQueue({
       world,
       timeoutMs,
       onRingMap: (map) => this.#learn(map),
       onEnded: (connection, error) => this.#link.lost(connection, error),
     });
-    this.#get = new GetCalls(this.#dispatcher);
-    this.#list = new ListCalls(this.#dispatcher);
-    this.#node = new NodeCalls(this.#dispatcher);
-    this.identities = new IdentityCalls(this.#dispatcher);
-    this.#own = new OwnCalls(this.#dispatcher, ownership, this.#get);
-    this.#register = new RegisterCalls(this.#dispatcher, ownership, {
+    this.#get = new GetCalls(this.#queue);
+    this.#list = new ListCalls(this.#queue);
+    this.#node = new NodeCalls(this.#queue);
+    this.identities = new IdentityCalls(this.#queue);
+    this.#own = new OwnCalls(this.#queue, ownership, this.#get);
+    this.#register = new RegisterCalls(this.#queue, ownership, {
       clock: world.monotonic,
       timeoutMs,
     });
     this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
-    const resolve = new ResolveCalls(this.#dispatcher);
+    const resolve = new ResolveCalls(this.#queue);
     this.#resolve = options.cache === true
       ? new CachedResolveCalls({
         calls: resolve,
@@ -154,7 +154,7 @@ class RegistryClient implements Client {
           options.onConnection?.(event);
         },
       },
-      this.#dispatcher,
+      this.#queue,
     );
     this.#link.start();
   }
@@ -165,11 +165,11 @@ class RegistryClient implements Client {
     return {
       state: this.#closing === undefined ? open : "closed",
       endpoint,
-      inFlight: this.#dispatcher.inFlight,
-      waiting: this.#dispatcher.waiting,
+      inFlight: this.#queue.inFlight,
+      waiting: this.#queue.waiting,
       leases: this.#keeper.count,
       connections: this.#link.connections,
-      retries: this.#dispatcher.retries,
+      retries: this.#queue.retries,
     };
   }
 
@@ -304,7 +304,7 @@ class RegistryClient implements Client {
     }
     this.#keeper.close();
     this.#offerSession(false);
-    this.#dispatcher.close(new RegistryError("shutting_down", "The client is closed"));
+    this.#queue.close(new RegistryError("shutting_down", "The client is closed"));
     await this.#link.close();
   }
 

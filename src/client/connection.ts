@@ -456,7 +456,10 @@ function errorOf(response: ResponseView): RegistryError {
   if (field !== "") fields.field = field;
   if (retryAfterMs > 0) fields.retryAfterMs = retryAfterMs;
   if (cacheMs > 0) fields.cacheMs = cacheMs;
-  if (leaderHint > 0) fields.leaderHint = leaderHint;
+  if (leaderHint > 0) {
+    fields.leaderHint = leaderHint;
+    if (response.leaderTerm > 0) fields.leaderTerm = response.leaderTerm;
+  }
   if (currentGeneration > 0 || response.currentIndex > 0) {
     fields.incarnation = { generation: currentGeneration, index: response.currentIndex };
   }

@@ -107,7 +107,7 @@ export class LeaseKeeper implements LeaseHome {
   /** Handles a new connection: missed renewals are made up immediately. */
   connected(): void {
     this.#recovery.connected();
-    // A renewal in progress is retried by the dispatcher.
+    // A renewal in progress is retried by the call queue.
     if (!this.#renewing && this.#leases.size > 0) this.#renewBy(this.clock.nowMs());
   }
 

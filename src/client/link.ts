@@ -1,6 +1,6 @@
 /**
  * Maintains one connection to the registry while the client is open: dials the endpoints in turn,
- * hands each connection to the dispatcher, and dials again when it is lost. Failed attempts back
+ * hands each connection to the queue of calls, and dials again when it is lost. Failed attempts back
  * off with full jitter, so that the clients of a fleet do not all reconnect at once.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
@@ -15,9 +15,9 @@ import {
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
+import type { CallQueue } from "./call_queue.ts";
 import type { Credentials } from "./credentials.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import type { Dispatcher } from "./dispatcher.ts";
 import { backOffMs } from "./retry.ts";
 import type { ConnectionEvent } from "./types.ts";
 
@@ -44,7 +44,7 @@ interface DialTarget {
 /** The reconnecting connection of one client. */
 export class Link {
   readonly #options: LinkOptions;
-  readonly #dispatcher: Dispatcher;
+  readonly #calls: CallQueue;
   readonly #giveUp = new AbortController();
   readonly #firstSettled: PromiseWithResolvers<void>;
   #connection: Connection | undefined;
@@ -60,9 +60,9 @@ export class Link {
   /** The number of connections established. */
   connections = 0;
 
-  constructor(options: LinkOptions, dispatcher: Dispatcher) {
+  constructor(options: LinkOptions, calls: CallQueue) {
     this.#options = options;
-    this.#dispatcher = dispatcher;
+    this.#calls = calls;
     this.#firstSettled = Promise.withResolvers<void>();
     // Nobody waits for the first connection of a lazy client.
     this.#firstSettled.promise.catch(() => {});
@@ -89,7 +89,7 @@ export class Link {
   async first(timeoutMs: number): Promise<void> {
     const timer = this.#options.world.scheduler.after(timeoutMs, () => {
       this.#firstSettled.reject(
-        this.#dispatcher.connectionError ??
+        this.#calls.connectionError ??
           new RegistryError(
             "deadline_exceeded",
             `A connection must be made within ${timeoutMs} ms: the first attempt is still running`,
@@ -146,7 +146,7 @@ export class Link {
     this.#connectedAtMs = this.#options.world.monotonic.nowMs();
     this.#unrecoverable = 0;
     this.connections++;
-    this.#dispatcher.attach(connection);
+    this.#calls.attach(connection);
     this.#firstSettled.resolve();
     onEvent({ kind: "connected", endpoint, nodeId: connection.greeting.nodeId });
   }
@@ -185,9 +185,9 @@ export class Link {
     this.#failures++;
     this.#unrecoverable = isUnrecoverable(error) ? this.#unrecoverable + 1 : 0;
     // The server's refusal says more than the mismatch of one more pin.
-    const before = this.#unrecoverable > 1 ? this.#dispatcher.connectionError : undefined;
+    const before = this.#unrecoverable > 1 ? this.#calls.connectionError : undefined;
     const told = error.code === "tls_failed" && before !== undefined ? before : error;
-    this.#dispatcher.connectionError = told;
+    this.#calls.connectionError = told;
     if (this.#unrecoverable >= targets) this.#firstSettled.reject(told);
     const retryInMs = this.#retry(error);
     this.#options.onEvent({ kind: "attempt_failed", endpoint, error, retryInMs });

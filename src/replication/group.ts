@@ -654,7 +654,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
 
   #notLeader(): RegistryError {
     const leader = this.#host.directory.nodeOf(this.#node.lead);
-    return notLeaderError(this.id, leader === this.#host.nodeId ? undefined : leader);
+    const known = leader === this.#host.nodeId ? undefined : leader;
+    return notLeaderError(this.id, known, this.#node.term);
   }
 
   /** Runs one step of the core; an exception ends this group. */

@@ -31,13 +31,23 @@ export function openProposalError(group: GroupId, end: GroupEnd): RegistryError 
   );
 }
 
-/** Returns `not_leader`. @param leader the leader's node, if known and not this node. */
-export function notLeaderError(group: GroupId, leader: NodeId | undefined): RegistryError {
+/**
+ * Returns `not_leader`.
+ *
+ * @param leader the leader's node, if known and not this node.
+ * @param term the term in which it leads.
+ */
+export function notLeaderError(
+  group: GroupId,
+  leader: NodeId | undefined,
+  term: number,
+): RegistryError {
   if (leader === undefined) {
     return new RegistryError("not_leader", `Group ${group} has no leader here yet`);
   }
   return new RegistryError("not_leader", `Group ${group} is led by node ${leader}`, {
     leaderHint: leader,
+    leaderTerm: term,
   });
 }
 

@@ -23,6 +23,7 @@ export class ReplyWriter {
     retryAfterMs: 0,
     cacheMs: 0,
     leaderHint: 0,
+    leaderTerm: 0,
     current: NO_POSITION,
     code: 0,
     message: "",
@@ -61,6 +62,7 @@ export class ReplyWriter {
       response.cacheMs =
       response.retryAfterMs =
       response.leaderHint =
+      response.leaderTerm =
         0;
     response.current = NO_POSITION;
     response.message = response.field = "";
@@ -76,6 +78,7 @@ export class ReplyWriter {
     response.cacheMs = fields.cacheMs ?? 0;
     response.retryAfterMs = fields.retryAfterMs ?? 0;
     response.leaderHint = fields.leaderHint ?? 0;
+    response.leaderTerm = fields.leaderTerm ?? 0;
     response.current = fields.incarnation ?? NO_POSITION;
     responseCodec.write(out, response);
   }

@@ -18,7 +18,7 @@ import { NodeCalls } from "../../src/client/calls/node.ts";
 import { OwnCalls } from "../../src/client/calls/own.ts";
 import { RegisterCalls } from "../../src/client/calls/register.ts";
 import { ResolveCalls } from "../../src/client/calls/resolve.ts";
-import type { Invoker } from "../../src/client/dispatcher.ts";
+import type { Invoker } from "../../src/client/invoker.ts";
 import { Ownership } from "../../src/client/ownership.ts";
 import { agentToStored, gatewayToStored } from "../../src/record/plain.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations.ts";
@@ -83,6 +83,7 @@ function segmentOf(name: OperationName): Uint8Array {
     retryAfterMs: 0,
     cacheMs: 0,
     leaderHint: 0,
+    leaderTerm: 0,
     current: PLACE,
     code: 0,
     message: "",

@@ -36,7 +36,7 @@ function frames(number: number): Uint8Array[] {
     requestFrame(2, "getGateway", { id }),
     requestFrame(3, "resolveAgent", { domain: `d${number}.example` }),
     requestFrame(4, "resolveAgents", { domains: ["a.example", `d${number}.example`] }),
-    requestFrame(5, "resolveGateways", { region: "global", limit: 4 }),
+    requestFrame(5, "resolveGateways", { region: "global", limit: 4, cursor: new Uint8Array(0) }),
     requestFrame(6, "listAgentsByRegion", region),
     requestFrame(7, "listGatewaysByRegion", region),
     requestFrame(8, "registerAgent", agent),

@@ -4,7 +4,7 @@
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import { IdSlab } from "../id_slab.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";

@@ -17,7 +17,7 @@ import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import { deregisterReplyCodec } from "../../../schemas/gen/wire.ts";
 import type { Grants } from "../../base/peer.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import type {
   AuditEntries,
   BanOrder,

@@ -2,7 +2,7 @@
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { listReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type {
   ListedAgent,
@@ -30,7 +30,7 @@ export class ListCalls {
 
   /** See `Client.resolveGateways`. */
   bestGateways(region: string, options: ResolveGatewaysOptions = {}): Promise<Page<ListedGateway>> {
-    const body = { region, limit: options.limit ?? RESOLVE_GATEWAYS_DEFAULT };
+    const body = { region, limit: options.limit ?? RESOLVE_GATEWAYS_DEFAULT, cursor: NO_CURSOR };
     return this.#invoker.invoke("resolveGateways", body, this.#decodeGateways, options);
   }
 

@@ -3,7 +3,7 @@ import { ringMapCodec, type RingMapView, statusReplyCodec } from "../../../schem
 import { formatUuid } from "../../base/uuid.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
 import { ringMapFromWire } from "../../wire/control.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import type { CallOptions, NodeStatus } from "../types.ts";
 
 /** The calls Status and GetRingMap. */

@@ -9,7 +9,7 @@ import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import { IdSlab } from "../id_slab.ts";
 import type { Ownership, Stamp } from "../ownership.ts";
 import type { Capacity, Incarnation } from "../records.ts";

@@ -13,7 +13,7 @@ import { CLIENT_REGISTER_BYTES_MAX, REGISTER_ITEMS_MAX } from "../../base/limits
 import { formatUuid } from "../../base/uuid.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import type { Ownership } from "../ownership.ts";
 import {
   type AgentInput,

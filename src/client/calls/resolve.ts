@@ -13,7 +13,7 @@ import {
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { RESOLVE_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
-import type { Invoker } from "../dispatcher.ts";
+import type { Invoker } from "../invoker.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";

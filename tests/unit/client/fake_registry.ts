@@ -102,6 +102,7 @@ export class FakeRequest {
       retryAfterMs: fields.retryAfterMs ?? 0,
       cacheMs: fields.cacheMs ?? 0,
       leaderHint: fields.leaderHint ?? 0,
+      leaderTerm: fields.leaderTerm ?? 0,
       current: fields.incarnation ?? NO_POSITION,
     });
     this.session.replies!.flush();
@@ -150,6 +151,7 @@ export class FakeRequest {
       retryAfterMs: 0,
       cacheMs: 0,
       leaderHint: 0,
+      leaderTerm: 0,
       current: NO_POSITION,
       code: 0,
       message: "",

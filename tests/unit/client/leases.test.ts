@@ -350,7 +350,7 @@ test("1,000 expired leases are registered again 32 at a time, and back off toget
   await registry.settle();
   assert.is(registry.requests.length, 32);
   let asked = 0;
-  // Longer than a call may take, so that its dispatcher does not repeat it.
+  // Longer than a call may take, so that its call queue does not repeat it.
   const refuse = (request: FakeRequest) => {
     asked++;
     request.refuse("overloaded", { retryAfterMs: 6_000 });

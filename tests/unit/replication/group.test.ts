@@ -80,6 +80,7 @@ test("propose: not_leader names the node that leads, and nobody where nobody is 
   const refused = await cluster.world.wait(follower!.propose("a"));
   assert.ok(!refused.ok && refused.error.code === "not_leader");
   assert.is(!refused.ok && refused.error.fields.leaderHint, leader.id);
+  assert.is(!refused.ok && refused.error.fields.leaderTerm, leader.group().status().term);
 
   const unled = new GroupCluster();
   const node = unled.node(1);

@@ -216,7 +216,7 @@ test("an agent reads its own record and its gateway, and no others, nor lists of
     await agent.ask("getGateway", { id: idOf(77) }),
     await agent.ask("resolveAgent", { domain: "a1.example" }),
     await agent.ask("resolveAgents", { domains: ["a1.example"] }),
-    await agent.ask("resolveGateways", { region: "global", limit: 0 }),
+    await agent.ask("resolveGateways", { region: "global", limit: 0, cursor: new Uint8Array(0) }),
     await agent.ask("listAgentsByRegion", {
       region: "global",
       limit: 0,
@@ -279,7 +279,11 @@ async function hashesSeen(peer: RawPeer): Promise<Record<string, string[]>> {
     domains: ["a1.example", "a2.example"],
   });
   const one = await peer.must("resolveAgent", { domain: "a1.example" });
-  const { items: gateways } = await peer.must("resolveGateways", { region: "global", limit: 0 });
+  const { items: gateways } = await peer.must("resolveGateways", {
+    region: "global",
+    limit: 0,
+    cursor: new Uint8Array(0),
+  });
   const { items: agentsListed } = await peer.must("listAgentsByRegion", list);
   const { items: gatewaysListed } = await peer.must("listGatewaysByRegion", list);
   type Item = { record: Uint8Array };

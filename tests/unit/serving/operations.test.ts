@@ -280,7 +280,11 @@ test("resolveGateways orders by the highest smallest free fraction, then by id",
   await peer.must("registerGateway", gatewayRequest({ number: 6, region: "eu", capacity }));
   await peer.must("registerGateway", gatewayRequest({ number: 7, state: 1, capacity }));
   const order = async (limit: number) => {
-    const { items } = await peer.must("resolveGateways", { region: "global", limit });
+    const { items } = await peer.must("resolveGateways", {
+      region: "global",
+      limit,
+      cursor: new Uint8Array(0),
+    });
     const slots: number[] = [];
     for (const { record } of items) {
       slots.push(new DataView(record.buffer, record.byteOffset + 20).getUint32(0));

@@ -28,14 +28,15 @@ import type { Input } from "../../schemas/runtime/writer.ts";
 import { Call, type Decode } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
+import type { Invoker } from "./invoker.ts";
 import { backOffMs, mayRepeat } from "./retry.ts";
 import type { CallOptions } from "./types.ts";
 
 const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 const NO_OPTIONS: CallOptions = {};
 
-/** Parameters of a {@link Dispatcher}. */
-export interface DispatcherOptions {
+/** Parameters of a {@link CallQueue}. */
+export interface CallQueueOptions {
   readonly world: World;
   /** Default timeout of a call, ms. */
   readonly timeoutMs: number;
@@ -44,20 +45,9 @@ export interface DispatcherOptions {
   readonly onEnded: (connection: Connection, error: RegistryError) => void;
 }
 
-/** The interface through which the typed calls invoke operations. */
-export interface Invoker {
-  /** Invokes operation `name` with `body` and decodes the reply. Rejects with RegistryError. */
-  invoke<Name extends OperationName, T>(
-    name: Name,
-    body: Input<RequestOf<Name>>,
-    decode: Decode<T>,
-    options?: CallOptions,
-  ): Promise<T>;
-}
-
-/** The dispatcher of all calls of one client. */
-export class Dispatcher implements Invoker, ConnectionOwner {
-  readonly #options: DispatcherOptions;
+/** The calls of one client. */
+export class CallQueue implements Invoker, ConnectionOwner {
+  readonly #options: CallQueueOptions;
   readonly #timer: CoarseTimer;
   /** Calls never sent, in order of arrival. */
   readonly #queue = new BoundedQueue<Call>(CLIENT_WAITING_MAX);
@@ -71,7 +61,7 @@ export class Dispatcher implements Invoker, ConnectionOwner {
   /** The number of repeated attempts. */
   retries = 0;
 
-  constructor(options: DispatcherOptions) {
+  constructor(options: CallQueueOptions) {
     this.#options = options;
     this.#timer = new CoarseTimer(options.world, (nowMs) => this.#tick(nowMs));
   }
