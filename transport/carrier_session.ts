@@ -42,7 +42,11 @@ export interface Carrier {
   incoming(): ReadableStream<BytePair>;
   /** Resolves with the code and reason of the closing side; rejects if the peer vanished. */
   readonly closed: Promise<{ closeCode?: number | undefined; reason?: string | undefined }>;
-  /** Closes at once and drops unacknowledged data. May throw if the connection has ended. */
+  /**
+   * Closes at once and drops unacknowledged data. May throw if the connection has ended. While the
+   * peer has not acknowledged a full congestion window, Deno 2.9.6 never sends the close frame
+   * (quinn-rs/quinn#2785): the peer learns of it by its next packet or its idle timeout.
+   */
   close(closeCode: number, reason: string): void;
 }
 

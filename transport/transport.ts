@@ -80,7 +80,7 @@ export interface GoodbyeOptions {
   /**
    * Time to wait, after the last write was taken over, for the peer to close first, ms. It lets
    * bytes in transit (a goodbye frame) arrive, because closing drops unacknowledged data. Default
-   * 50.
+   * `GOODBYE_LINGER_MS`.
    */
   readonly lingerMs?: number;
 }

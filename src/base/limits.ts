@@ -181,8 +181,18 @@ export const CLIENT_IDLE_MS = 45_000;
  * Time for pending writes when a session says goodbye, ms, so that a stuck peer cannot delay us.
  */
 export const GOODBYE_WRITES_MS_MAX = 1_000;
-/** Time for the last bytes in flight after that, unless the peer closes first, ms. */
-export const GOODBYE_LINGER_MS = 50;
+/**
+ * Time for the last bytes in flight after that, unless the peer closes first, ms. Closing a QUIC
+ * connection discards whatever the peer has not acknowledged: this covers several round trips of a
+ * path between continents and the scheduling delays of a loaded machine. A peer that follows the
+ * protocol closes as soon as it has read the goodbye.
+ */
+export const GOODBYE_LINGER_MS = 1_000;
+/**
+ * The same for a session that ends without replies in flight, or whose peer must not keep it: the
+ * code of the close says the same as a goodbye frame that does not arrive.
+ */
+export const REFUSAL_LINGER_MS = 50;
 /** Unread bytes in flight per TLS stream; 16 streams make 8 MB per session. */
 export const TLS_STREAM_WINDOW_BYTES = 512 * 1024;
 /**

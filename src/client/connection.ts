@@ -23,6 +23,7 @@ import {
   CLIENT_OUTBOX_BYTES,
   CLIENT_READ_BYTES_MIN,
   CLIENT_SILENCE_MS,
+  REFUSAL_LINGER_MS,
   REQUEST_FRAME_BYTES_MAX,
   REQUEST_TIMEOUT_MS_MAX,
   RESPONSE_FRAME_BYTES_MAX,
@@ -303,7 +304,8 @@ export class Connection {
     this.#renewal.close();
     this.#token.close();
     this.#control.goodbye(undefined, "");
-    await this.#session.goodbye(undefined, "The client closed");
+    // Every answer that the caller waited for has arrived; a server that is gone must not hold it.
+    await this.#session.goodbye(undefined, "The client closed", { lingerMs: REFUSAL_LINGER_MS });
   }
 
   readonly #flush = (): void => {

@@ -6,7 +6,7 @@
  * then is valid.
  */
 import { RegistryError } from "../base/errors.ts";
-import { AUTH_RENEW_RETRY_MS, GOODBYE_LINGER_MS } from "../base/limits.ts";
+import { AUTH_RENEW_RETRY_MS, REFUSAL_LINGER_MS } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import {
   authorityOf,
@@ -73,7 +73,7 @@ export async function whyRefused(
 ): Promise<RegistryError> {
   if (seen.code !== "connection_lost") return seen;
   const patience = new Promise<undefined>((resolve) =>
-    world.scheduler.after(GOODBYE_LINGER_MS, () => resolve(undefined))
+    world.scheduler.after(REFUSAL_LINGER_MS, () => resolve(undefined))
   );
   const end = await Promise.race([session.closed, patience]);
   if (end?.by !== "peer" || end.code === undefined) return seen;

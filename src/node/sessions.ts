@@ -13,7 +13,13 @@ import type { Goodbye, Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import { AUTH_RENEW_MS_MIN, CONTROL_FRAME_BYTES_MAX, HELLO_MS_MAX } from "../base/limits.ts";
+import {
+  AUTH_RENEW_MS_MIN,
+  CONTROL_FRAME_BYTES_MAX,
+  GOODBYE_LINGER_MS,
+  HELLO_MS_MAX,
+  REFUSAL_LINGER_MS,
+} from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { type AuthenticatedPeer, STRANGER } from "../base/peer.ts";
 import { isNilUuid } from "../base/uuid.ts";
@@ -444,11 +450,14 @@ export class Sessions {
 
   async #goodbye(open: OpenSession, code: ErrorCode, message: string): Promise<void> {
     const goodbye: Goodbye = { code: errorCodeToWire(code), message, retryAfterMs: 0 };
+    let lingerMs = REFUSAL_LINGER_MS;
     // A client that has not read the data already sent will not read this either.
     if (open.control !== undefined && open.control.gatheredBytes <= CONTROL_FRAME_BYTES_MAX) {
       send(open.control, { kind: "goodbye", goodbye });
+      // Its last replies may be in flight: it closes once it has read them and the goodbye.
+      if (code === "shutting_down") lingerMs = GOODBYE_LINGER_MS;
     }
-    await open.session.goodbye(code, message);
+    await open.session.goodbye(code, message, { lingerMs });
   }
 }
 

@@ -6,6 +6,7 @@
 import { AddressSlots } from "../base/address_slots.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
+  REFUSAL_LINGER_MS,
   STRANGER_SESSION_MS,
   STRANGERS_MAX,
   STRANGERS_PER_ADDRESS_MAX,
@@ -46,7 +47,10 @@ export class Strangers {
   async serve(session: Session, requests: RequestStream): Promise<void> {
     const slot = this.#slots.take(addressOf(session), {
       isIdle: () => requests.inFlight === 0,
-      evict: () => void session.goodbye("overloaded", "The slot of this idle session was needed"),
+      evict: () =>
+        void session.goodbye("overloaded", "The slot of this idle session was needed", {
+          lingerMs: REFUSAL_LINGER_MS,
+        }),
     });
     if (slot === undefined) {
       throw new RegistryError("overloaded", "Too many clients request a certificate at once", {

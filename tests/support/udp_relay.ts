@@ -10,6 +10,8 @@ export class UdpRelay {
   dropToServer = false;
   /** While true, what the server sends is dropped. */
   dropToClient = false;
+  /** What every datagram takes from one side to the other, ms. */
+  delayMs = 0;
   /** Datagrams that the client has sent. */
   fromClientCount = 0;
   readonly #front: Deno.DatagramConn;
@@ -45,7 +47,7 @@ export class UdpRelay {
       for await (const [bytes, from] of this.#front) {
         this.fromClientCount++;
         const back = this.#backOf((from as Deno.NetAddr).port);
-        if (!this.dropToServer) await back.send(bytes, this.#address(this.#serverPort));
+        if (!this.dropToServer) await this.#send(back, bytes, this.#serverPort);
       }
     } catch {
       // The relay was closed.
@@ -65,14 +67,20 @@ export class UdpRelay {
   async #runBack(back: Deno.DatagramConn, clientPort: number): Promise<void> {
     try {
       for await (const [bytes] of back) {
-        if (!this.dropToClient) await this.#front.send(bytes, this.#address(clientPort));
+        if (!this.dropToClient) await this.#send(this.#front, bytes, clientPort);
       }
     } catch {
       // The relay was closed.
     }
   }
 
-  #address(port: number): Deno.NetAddr {
-    return { transport: "udp", hostname: "127.0.0.1", port };
+  async #send(from: Deno.DatagramConn, bytes: Uint8Array, port: number): Promise<void> {
+    const to: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port };
+    if (this.delayMs === 0) {
+      await from.send(bytes, to);
+      return;
+    }
+    // What is late for a relay that was closed meanwhile goes the way of a lost datagram.
+    setTimeout(() => from.send(bytes, to).catch(() => {}), this.delayMs);
   }
 }

@@ -1,7 +1,7 @@
 /** A node as its operator sees it from outside, while it comes and goes. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { GOODBYE_LINGER_MS } from "../../../src/base/limits.ts";
+import { REFUSAL_LINGER_MS } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { Scheduler, World } from "../../../src/base/world.ts";
 import { resolveConfig } from "../../../src/node/config.ts";
@@ -16,7 +16,7 @@ function lingeringWorld(): { world: World; letGo: () => void } {
   const held: (() => void)[] = [];
   const scheduler: Scheduler = {
     after: (ms, run) => {
-      if (ms !== GOODBYE_LINGER_MS) return world.scheduler.after(ms, run);
+      if (ms !== REFUSAL_LINGER_MS) return world.scheduler.after(ms, run);
       held.push(run);
       return { cancel: () => {} };
     },

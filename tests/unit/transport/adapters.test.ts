@@ -59,6 +59,9 @@ function overUdp(options: HarnessOptions, dialer: Dialer): Harness {
     dial: (dial) => dialer.dial({ host: "127.0.0.1", port: relay.port }, { trust, ...dial }),
     sever: () => relay.sever(),
     heal: () => relay.heal(),
+    delay: (ms) => {
+      relay.delayMs = ms;
+    },
     async close() {
       await dialer.close();
       await listener.close();

@@ -1,6 +1,7 @@
 /** The memory network: delay, loss, cuts and crashes, driven by a clock that the test moves. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { GOODBYE_LINGER_MS, GOODBYE_WRITES_MS_MAX } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import type { LinkQuality } from "../../../transport/memory/link.ts";
@@ -173,7 +174,7 @@ test("goodbye waits a bounded time for a peer that does not read", async () => {
   const outcomes = Promise.all(writes.map((write) => write.then(() => "taken", (e) => e.code)));
   const far = watch(all.far);
   const leaving = all.near.goodbye("overloaded", "");
-  await all.time.advance(999);
+  await all.time.advance(GOODBYE_WRITES_MS_MAX + GOODBYE_LINGER_MS - 1);
   assert.is(far.end, undefined);
   await all.time.advance(100);
   await leaving;

@@ -424,4 +424,36 @@ test("listenQuic without WebTransport refuses h3 in the handshake", async () => 
   await listener.close();
 });
 
+// quinn-rs/quinn#2785: if this fails, the runtime has been repaired and Carrier.close says so.
+test("a close while the congestion window is full reaches the peer by no frame", async () => {
+  const listener = listenQuic({
+    hosts: ["127.0.0.1"],
+    port: 0,
+    certificate,
+    scheduler,
+    onError: () => {},
+    idleMs: 700,
+  });
+  const relay = new UdpRelay(listener.port);
+  const dialer = new QuicDialer({ scheduler, onError: () => {} });
+  try {
+    const near = await dialer.dial(
+      { host: "127.0.0.1", port: relay.port },
+      { trust: pinned(certificate) },
+    );
+    const far = await within("the far session", listener.accept());
+    const stream = await near.open("request");
+    const farStream = await within("its stream", far!.accept());
+    relay.dropToClient = true;
+    await stream.write(new Uint8Array(100_000));
+    await within("the first bytes", farStream!.read(new Uint8Array(1)));
+    near.abort("no more");
+    assert.is((await within("the far end", far!.closed)).by, "lost");
+  } finally {
+    await dialer.close();
+    await listener.close();
+    relay.close();
+  }
+});
+
 test.run();
