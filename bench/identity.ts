@@ -10,7 +10,7 @@ import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../src/base/peer.t
 import { AccessControl } from "../src/serving/access_control.ts";
 import { CredentialVeil } from "../src/serving/credential_veil.ts";
 import { KIND_AGENT } from "../src/record/key.ts";
-import { OPERATIONS } from "../src/wire/operations.ts";
+import { OPERATIONS } from "../src/wire/operations/mod.ts";
 import { BanList } from "../identity/trust/ban_list.ts";
 import { decodeBase64url } from "../identity/tokens/base64url.ts";
 import { signingKeyOfSeed, verifyingKey } from "../identity/pki/ed25519.ts";

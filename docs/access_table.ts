@@ -11,8 +11,8 @@ import {
   type KeyFacts,
   seesCredentialHash,
 } from "../src/record/access.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
-import { type Operation, OPERATIONS } from "../src/wire/operations.ts";
+import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../src/record/key.ts";
+import { type Operation, OPERATION_LIST } from "../src/wire/operations/mod.ts";
 
 /** Roles, in the order of the columns. */
 export const ROLES: readonly Role[] = [
@@ -122,28 +122,22 @@ const GATEWAY_WRITES: readonly Case[] = [
   },
 ];
 
+/** Cases of a kind of record: named by a read, named by its owner, and carried by a request. */
+const CASES: Readonly<
+  Record<RecordKind, Readonly<Record<"read" | "owned" | "carried", readonly Case[]>>>
+> = {
+  [KIND_AGENT]: { read: AGENTS, owned: AGENTS, carried: AGENT_WRITES },
+  [KIND_GATEWAY]: { read: GATEWAYS, owned: OWNED_GATEWAYS, carried: GATEWAY_WRITES },
+};
+
 /** Returns the records that an operation may concern, as far as access depends on them. */
-function casesOf(operation: Operation): readonly Case[] {
-  switch (operation.name) {
-    case "getAgent":
-    case "deregisterAgent":
-      return AGENTS;
-    case "getGateway":
-      return GATEWAYS;
-    case "registerAgent":
-      return AGENT_WRITES;
-    case "registerGateway":
-      return GATEWAY_WRITES;
-    case "deregisterGateway":
-      return OWNED_GATEWAYS;
-    case "registerMany":
-      return [...AGENT_WRITES, ...GATEWAY_WRITES];
-    case "renew":
-    case "report":
-      return [...AGENTS, ...OWNED_GATEWAYS];
-    default:
-      return [{ record: "any" }];
-  }
+function casesOf({ access, records }: Operation): readonly Case[] {
+  const isOwnersOnly = access === "write" || access === "renew";
+  // A read of records that the request does not name is for roles that may read all of them.
+  const isOfNamed = access === "read" && records?.keyOf !== undefined;
+  if (records === undefined || !isOwnersOnly && !isOfNamed) return [{ record: "any" }];
+  const relation = records.carried === true ? "carried" : isOfNamed ? "read" : "owned";
+  return records.kinds.flatMap((kind) => CASES[kind][relation]);
 }
 
 function rolesThat(may: (role: Role) => boolean): Role[] {
@@ -152,7 +146,7 @@ function rolesThat(may: (role: Role) => boolean): Role[] {
 
 /** Returns a row for each operation and each record that it may concern. */
 export function operationRows(): AccessRow[] {
-  return Object.values<Operation>(OPERATIONS).flatMap((operation) =>
+  return OPERATION_LIST.flatMap((operation) =>
     casesOf(operation).map(({ record, facts }) => ({
       what: operation.name,
       record,

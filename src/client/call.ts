@@ -5,7 +5,7 @@
  */
 import type { ResponseView } from "../../schemas/gen/wire.ts";
 import type { RegistryError } from "../base/errors.ts";
-import type { Operation } from "../wire/operations.ts";
+import type { Operation } from "../wire/operations/mod.ts";
 
 /**
  * Decodes a call's result from a successful reply. `response` is a flyweight over `bytes`, and

@@ -23,7 +23,7 @@ import {
   type OperationName,
   OPERATIONS,
   type RequestOf,
-} from "../wire/operations.ts";
+} from "../wire/operations/mod.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { Call, type Decode } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";

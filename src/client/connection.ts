@@ -32,7 +32,7 @@ import type { Timer, World } from "../base/world.ts";
 import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
 import type { Greeting } from "../wire/control.ts";
 import { FrameAssembler } from "../wire/frame_assembler.ts";
-import { OPERATIONS } from "../wire/operations.ts";
+import { OPERATIONS } from "../wire/operations/mod.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type {
   Dialer,

@@ -1,6 +1,6 @@
 /** The interface through which the typed calls invoke operations. */
 import type { Input } from "../../schemas/runtime/writer.ts";
-import type { OperationName, RequestOf } from "../wire/operations.ts";
+import type { OperationName, RequestOf } from "../wire/operations/mod.ts";
 import type { Decode } from "./call.ts";
 import type { CallOptions } from "./types.ts";
 

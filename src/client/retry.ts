@@ -5,7 +5,7 @@
  */
 import { ERROR_TABLE, type RegistryError } from "../base/errors.ts";
 import type { Entropy } from "../base/world.ts";
-import type { Operation } from "../wire/operations.ts";
+import type { Operation } from "../wire/operations/mod.ts";
 
 /**
  * Reports whether sending the request again can help and cannot harm: the registry was unavailable,

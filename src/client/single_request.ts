@@ -9,7 +9,7 @@ import {
   OPERATIONS,
   type ReplyOf,
   type RequestOf,
-} from "../wire/operations.ts";
+} from "../wire/operations/mod.ts";
 import type { Stream } from "../../transport/transport.ts";
 
 /**

@@ -118,7 +118,7 @@ export class NodeMetrics {
   }
 
   /**
-   * Counts one answered request. Implements the dispatcher's `RequestObserver`.
+   * Counts one answered request. Implements the streams' `RequestObserver`.
    *
    * @param operationId the id on the wire; an id missing from the table is counted as `unknown`.
    * @param durationMs time from the arrival of the request's bytes to its answer.

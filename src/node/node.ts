@@ -14,7 +14,7 @@ import type { Logger } from "../base/logger.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { VERSION } from "../base/version.ts";
 import type { World } from "../base/world.ts";
-import { OPERATIONS } from "../wire/operations.ts";
+import { OPERATION_LIST } from "../wire/operations/mod.ts";
 import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
 import { bindAddress, dialedHosts, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/files/node_file.ts";
@@ -122,7 +122,7 @@ class Node {
     this.#startedMs = world.monotonic.nowMs();
     this.#memory = new MemorySampler(world.monotonic);
     this.#metrics = new NodeMetrics({
-      operations: Object.values(OPERATIONS),
+      operations: OPERATION_LIST,
       monotonic: world.monotonic,
       version: VERSION,
       nodeId: config.nodeId,
@@ -309,7 +309,7 @@ class Node {
         requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
       },
       ringMap: () => registry.ringMap(),
-      handler: registry.dispatcher,
+      handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
       observer: this.#metrics,

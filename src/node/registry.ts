@@ -40,16 +40,16 @@ import {
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import { AccessControl } from "../serving/access_control.ts";
-import { Admission, type Ceilings } from "../serving/admission.ts";
 import type { Proposed } from "../replication/group_interface.ts";
 import { AliasJanitor } from "../serving/alias_janitor.ts";
 import type { AvailableTime } from "../replication/available_time.ts";
 import { BanFeed } from "../serving/ban_feed.ts";
 import { CredentialVeil } from "../serving/credential_veil.ts";
-import { Dispatcher } from "../serving/dispatcher.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
 import { HeldClock } from "../serving/held_clock.ts";
-import { IdentityPath } from "../serving/identity_path.ts";
+import { identityHandlers } from "../serving/handlers/identities.ts";
+import { nodeHandlers } from "../serving/handlers/node.ts";
+import { recordHandlers } from "../serving/handlers/records.ts";
 import { IdentityService } from "../serving/identity_service.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPath } from "../serving/list_path.ts";
@@ -58,7 +58,6 @@ import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
 import type { RaftGroup } from "../replication/group.ts";
 import { GroupSet, type PeerLinks } from "../replication/group_set.ts";
 import { PartitionMachine, SystemMachine } from "../replication/machines.ts";
-import { NodePath } from "../serving/node_path.ts";
 import { type Partition, PartitionTable } from "../serving/partitions.ts";
 import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
@@ -68,6 +67,8 @@ import { Refusals } from "../serving/refusals.ts";
 import { Registrar } from "../serving/registrar.ts";
 import { RenewPath } from "../serving/renew_path.ts";
 import { ReplyWriter } from "../serving/reply_writer.ts";
+import { type Ceilings, RequestAdmission } from "../serving/request_admission.ts";
+import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { WritePath } from "../serving/write_path.ts";
 
@@ -115,11 +116,11 @@ export class Registry {
   /** Whether this start created the cluster. */
   readonly created: boolean;
   readonly table: PartitionTable;
-  readonly dispatcher: Dispatcher;
+  readonly router: RequestRouter;
   readonly replies: ReplyWriter;
   /** The clock of groups and requests. */
   readonly clock: HeldClock;
-  readonly admission: Admission;
+  readonly admission: RequestAdmission;
   readonly shared: StoreShared;
   readonly log: SharedLog;
   readonly janitor: AliasJanitor;
@@ -169,7 +170,7 @@ export class Registry {
     const access = new AccessControl(this.policy, rights);
     const claims = new DomainClaims(table, proposer);
     this.replies = new ReplyWriter(nodeId);
-    this.admission = new Admission(options.ceilings, {
+    this.admission = new RequestAdmission(options.ceilings, {
       records: () => recordCount(shared),
       memoryBytes: options.memoryBytes,
       room: (count) => shared.room(count),
@@ -211,25 +212,20 @@ export class Registry {
       refusals: this.refusals,
       logger,
     });
-    this.dispatcher = new Dispatcher({
+    this.router = new RequestRouter({
       admission: this.admission,
       access,
-      reads,
-      lists: new ListPath(table, reads, this.replies, veil),
+      handlers: {
+        ...recordHandlers({
+          reads,
+          lists: new ListPath(table, reads, this.replies, veil),
+          writes: new WritePath({ table, proposer, registrar, identities: this.identities }),
+          renewals: this.renewals,
+        }),
+        ...nodeHandlers({ status: () => this.status(), ringMap: () => this.ringMap() }),
+        ...identityHandlers(this.identities),
+      },
       turns: new ListTurns({ scheduler: world.scheduler, clock: world.monotonic }),
-      node: new NodePath(this.replies, {
-        status: () => this.status(),
-        ringMap: () => this.ringMap(),
-      }),
-      writes: new WritePath({
-        table,
-        proposer,
-        access,
-        registrar,
-        renewals: this.renewals,
-        identities: this.identities,
-      }),
-      identities: new IdentityPath(this.identities),
       replies: this.replies,
       clock,
       requestTimeoutMsDefault: options.requestTimeoutMs,

@@ -3,7 +3,8 @@
  * the stored record or of the record to be written. Every request is checked at admission; a write
  * is checked again once its record is known, before anything is logged.
  */
-import { idRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
+import type { RequestView } from "../../schemas/gen/wire.ts";
+import type { StructView } from "../../schemas/runtime/view.ts";
 import { type ErrorCode, RegistryError } from "../base/errors.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
@@ -17,8 +18,8 @@ import {
   STRICT_POLICY,
   writeFault,
 } from "../record/access.ts";
-import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
-import type { Operation } from "../wire/operations.ts";
+import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import type { Operation } from "../wire/operations/mod.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
 import type { RecordRights } from "./record_rights.ts";
@@ -33,7 +34,8 @@ const GRANTS_SHOWN_MAX = 4;
 /** Checks requests against the access policy. */
 export class AccessControl {
   readonly policy: AccessPolicy;
-  readonly #idRequest = idRequestCodec.newView();
+  /** Views on the bodies of requests that name a record, by operation id. */
+  readonly #bodies: StructView[] = [];
   readonly #rights: RecordRights | undefined;
 
   /** @param rights absent: no record depends on a writer's certificate. */
@@ -43,8 +45,8 @@ export class AccessControl {
   }
 
   /**
-   * Checks that the peer may send this request. Decides reads completely; for a write it checks
-   * only the role of the peer.
+   * Checks that the peer may send this request. Decides completely unless the request carries
+   * records or names several; then it checks only the role of the peer.
    *
    * @throws RegistryError `permission_denied`, `unauthenticated`.
    */
@@ -53,8 +55,12 @@ export class AccessControl {
     const answer = kind === "write" || reachesAll(peer.role, access)
       ? authorizeRole(peer, access, this.policy)
       : authorize(peer, access, this.#keyOf(operation, request), this.policy);
-    if (answer === "allowed") return;
-    demand(answer, peer, `${operation.name}${this.#isForPin(peer, access) ? UNPINNED : ""}`);
+    if (answer !== "allowed") {
+      demand(answer, peer, `${operation.name}${this.#isForPin(peer, access) ? UNPINNED : ""}`);
+    }
+    if (access !== "write") return;
+    const facts = this.#keyOf(operation, request);
+    if (facts !== undefined) this.#checkWrite(peer, facts);
   }
 
   /** Reports whether the role is sufficient and only the missing pin prevents access. */
@@ -63,11 +69,11 @@ export class AccessControl {
       authorizeRole(peer, access, this.policy) !== "allowed";
   }
 
-  /** Returns the record that a read names; `undefined` if it names none or several. */
-  #keyOf(operation: Operation, request: RequestView): KeyFacts | undefined {
-    if (operation.key !== "agent_id" && operation.key !== "gateway_id") return undefined;
-    const kind = operation.key === "agent_id" ? KIND_AGENT : KIND_GATEWAY;
-    return { kind, id: request.bodyInto(this.#idRequest).id };
+  /** Returns the one record that a request names; `undefined` if it names none or several. */
+  #keyOf({ id, request: codec, records }: Operation, request: RequestView): KeyFacts | undefined {
+    if (records?.keyOf === undefined) return undefined;
+    const body = this.#bodies[id] ??= codec.newView();
+    return records.keyOf(request.bodyInto(body));
   }
 
   /**
@@ -77,11 +83,6 @@ export class AccessControl {
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
     const { id, domain, gatewayId, region } = record;
     this.#checkWrite(peer, { kind, id, domain, gatewayId, region });
-  }
-
-  /** Checks that the peer may change or remove the record `id`. Throws as {@link admit} does. */
-  checkOwner(peer: AuthenticatedPeer, kind: RecordKind, id: Uint8Array): void {
-    this.#checkWrite(peer, { kind, id });
   }
 
   #checkWrite(peer: AuthenticatedPeer, facts: KeyFacts): void {

@@ -19,9 +19,8 @@ import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../reco
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
+import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
-import { notReplica } from "./read_path.ts";
 
 /** Claim that its agent may register with. */
 export interface HeldClaim {

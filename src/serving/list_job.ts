@@ -6,7 +6,7 @@ import type { RequestView } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { ListWork } from "./list_turns.ts";
-import type { ReadBarrier } from "./read_path.ts";
+import type { ReadBarrier } from "./read_answer.ts";
 import type { RequestStream } from "./request_stream.ts";
 
 /**

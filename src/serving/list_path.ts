@@ -40,17 +40,12 @@ import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Caller } from "./caller.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import type { ListSteps } from "./list_job.ts";
+import { leaseRemainingMs } from "./lease_times.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
-import {
-  leaseRemainingMs,
-  newResolution,
-  PART_ELSEWHERE,
-  PART_INCLUDED,
-  type ReadAnswer,
-  type ReadBarrier,
-  type ReadPath,
-} from "./read_path.ts";
+import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
+import type { ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
+import { newResolution, PART_ELSEWHERE, PART_INCLUDED } from "./resolution.ts";
 
 const NO_CURSOR = new Uint8Array(0);
 const FIRST_ID = new Uint8Array(UUID_BYTES);

@@ -2,6 +2,7 @@
  * The partitions of the key space that this node holds; routes the requests of the read and the
  * write path. The hash of a key selects its partition; a partition has a group and a store.
  */
+import { RegistryError } from "../base/errors.ts";
 import type { PartitionId } from "../base/ids.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import type { ApplyReply } from "../store/reply.ts";
@@ -45,4 +46,9 @@ export class PartitionTable {
   *[Symbol.iterator](): IterableIterator<Partition> {
     for (const partition of this.#partitions) if (partition !== undefined) yield partition;
   }
+}
+
+/** Returns the refusal of a request whose partition this node does not hold. */
+export function notReplica(): RegistryError {
+  return new RegistryError("not_replica", "This node does not hold the partition of that key");
 }

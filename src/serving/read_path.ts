@@ -3,7 +3,7 @@
  * receipt. Nothing is decoded and nothing is allocated for a record; a reply is appended to the
  * stream's buffer and is sent with its chunk (request_stream.ts).
  *
- * A handler that lacks a group's permission writes nothing and returns that group; the dispatcher
+ * A handler that lacks a group's permission writes nothing and returns that group; the router
  * waits for its barrier and calls the handler again. Every part of an answer carries the receipt of
  * the partition it came from; a part held by another node is given as its id, for the client to
  * fetch.
@@ -14,76 +14,32 @@ import {
   type RecordReply,
   recordReplyCodec,
   type RequestView,
-  type ResolveReply,
   resolveReplyCodec,
   resolveRequestCodec,
 } from "../../schemas/gen/wire.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
-import { RegistryError } from "../base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
-import type { StoredSpan } from "../store/reply.ts";
 import { emptySpan } from "../store/reply.ts";
-import type { Group, ReadPoint } from "../replication/group_interface.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
+import { leaseRemainingMs } from "./lease_times.ts";
+import { notReplica, type PartitionTable } from "./partitions.ts";
+import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
-
-/** Group whose permission a read lacks. */
-export type ReadBarrier = Pick<Group<unknown>, "readBarrier">;
-
-/** Result of a read: the code of the answer, or the group to wait for; then nothing was written. */
-export type ReadAnswer = "ok" | "not_found" | ReadBarrier;
-
-/** Status of a part of a composite answer (schemas/wire.capnp, ResolveReply). */
-export const PART_NONE = 0;
-/** See {@link PART_NONE}. */
-export const PART_INCLUDED = 1;
-/** See {@link PART_NONE}. */
-export const PART_NOT_FOUND = 2;
-/** See {@link PART_NONE}. */
-export const PART_ELSEWHERE = 3;
-
-/** Answer for a domain, reused between requests, with room for its stored forms. */
-export interface Resolution {
-  readonly reply: Mutable<Input<ResolveReply>>;
-  readonly agent: StoredSpan;
-  readonly gateway: StoredSpan;
-  /**
-   * Partitions in which the parts were read: alias, agent, gateway, as far as this node holds them.
-   */
-  readonly partitions: number[];
-  readonly points: ReadPoint[];
-}
+import {
+  clearResolution,
+  newResolution,
+  noteRead,
+  PART_ELSEWHERE,
+  PART_INCLUDED,
+  PART_NOT_FOUND,
+  type Resolution,
+} from "./resolution.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-const NO_BYTES = new Uint8Array(0);
-const NIL_ID = new Uint8Array(UUID_BYTES);
-
-/** Returns an empty resolution. */
-export function newResolution(): Resolution {
-  return {
-    reply: {
-      agent: NO_BYTES,
-      gateway: NO_BYTES,
-      agentId: NIL_ID,
-      gatewayId: NIL_ID,
-      agentRemainingMs: 0,
-      gatewayRemainingMs: 0,
-      agentPart: PART_NONE,
-      gatewayPart: PART_NONE,
-      claim: { generation: 0, index: 0 },
-    },
-    agent: emptySpan(),
-    gateway: emptySpan(),
-    partitions: [],
-    points: [],
-  };
-}
 
 /** Answers reads of one key. One instance serves all streams of a node. */
 export class ReadPath {
@@ -169,12 +125,12 @@ export class ReadPath {
     peer: AuthenticatedPeer,
     into: Resolution,
   ): ReadBarrier | undefined {
-    clear(into);
+    clearResolution(into);
     const home = this.#table.of(KIND_ALIAS, bytes, start, end);
     if (home === undefined) throw notReplica();
     const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
-    note(into, home, point);
+    noteRead(into, home, point);
     const slot = home.store.find(KIND_ALIAS, bytes, start, end);
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, this.#span);
@@ -200,7 +156,7 @@ export class ReadPath {
     }
     const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
-    note(into, home, point);
+    noteRead(into, home, point);
     reply.agentPart = PART_NOT_FOUND;
     const slot = home.store.find(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
     if (slot === -1) return undefined;
@@ -233,7 +189,7 @@ export class ReadPath {
     }
     const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
-    note(into, home, point);
+    noteRead(into, home, point);
     const slot = home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
     reply.gatewayPart = slot === -1 ? PART_NOT_FOUND : PART_INCLUDED;
     if (slot === -1) return undefined;
@@ -251,17 +207,6 @@ export class ReadPath {
 
 const NOT_FOUND_FIELDS = { cacheMs: NEGATIVE_CACHE_MS };
 
-/** Returns the remaining time of a lease, whole ms, as replies carry it. */
-export function leaseRemainingMs(partition: Partition, slot: number): number {
-  const remaining = partition.store.remainingMs(slot, partition.group.timeMs());
-  return Math.min(0xffff_ffff, Math.max(0, Math.floor(remaining)));
-}
-
-/** Returns the refusal of a request whose partition this node does not hold. */
-export function notReplica(): RegistryError {
-  return new RegistryError("not_replica", "This node does not hold the partition of that key");
-}
-
 function asciiText(bytes: Uint8Array, start: number, end: number): string {
   return String.fromCharCode(...bytes.subarray(start, end));
 }
@@ -269,21 +214,3 @@ function asciiText(bytes: Uint8Array, start: number, end: number): string {
 function idSpan(bytes: Uint8Array, start: number) {
   return { bytes, start, end: start + UUID_BYTES };
 }
-
-function note(into: Resolution, home: Partition, point: ReadPoint): void {
-  into.partitions.push(home.id);
-  into.points.push(point);
-}
-
-function clear(resolution: Resolution): void {
-  const reply = resolution.reply;
-  resolution.partitions.length = 0;
-  resolution.points.length = 0;
-  reply.agent = reply.gateway = NO_BYTES;
-  reply.agentId = reply.gatewayId = NIL_ID;
-  reply.agentRemainingMs = reply.gatewayRemainingMs = 0;
-  reply.agentPart = reply.gatewayPart = PART_NONE;
-  reply.claim = NO_CLAIM;
-}
-
-const NO_CLAIM = { generation: 0, index: 0 };

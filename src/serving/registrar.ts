@@ -12,14 +12,13 @@ import { encodePut, encodeRemove } from "../record/command.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
-import type { Admission } from "./admission.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
-import { renewAfterMs } from "./lease_interval.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
+import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";
+import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
-import { leaseRemainingMs, notReplica } from "./read_path.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
-import type { PartReceipt, WriteContext } from "./write_context.ts";
+import type { RequestAdmission } from "./request_admission.ts";
+import type { PartReceipt, RequestContext } from "./request_context.ts";
 
 /** Registration requested by a caller. */
 export interface Registration {
@@ -42,7 +41,7 @@ export interface RegistrarParts {
   readonly proposer: Proposer;
   readonly claims: DomainClaims;
   readonly access: AccessControl;
-  readonly admission: Admission;
+  readonly admission: RequestAdmission;
   readonly entropy: Entropy;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -61,7 +60,7 @@ export class Registrar {
    *
    * @throws RegistryError with the reason of a refusal, or if the outcome is unknown.
    */
-  async register(registration: Registration, context: WriteContext): Promise<Registered> {
+  async register(registration: Registration, context: RequestContext): Promise<Registered> {
     const { access, table } = this.#parts;
     const { kind } = registration;
     const record = acceptRecord(kind, registration.stored, context.peer);
@@ -80,7 +79,7 @@ export class Registrar {
     partition: Partition,
     registration: Registration,
     record: AcceptedRecord,
-    context: WriteContext,
+    context: RequestContext,
   ): Promise<Registered> {
     const { kind } = registration;
     for (let tries = 1;; tries++) {
@@ -104,7 +103,7 @@ export class Registrar {
    * Removes the agents of a gateway that is gone; returns their number. All agents are scanned,
    * which takes at least 50 ms for a million, so it yields the event loop between partitions.
    */
-  async removeAgentsOf(gatewayId: Uint8Array, context: WriteContext): Promise<number> {
+  async removeAgentsOf(gatewayId: Uint8Array, context: RequestContext): Promise<number> {
     let removed = 0;
     for (const partition of this.#parts.table) {
       if (partition.store.agentCount === 0) continue;
@@ -122,7 +121,7 @@ export class Registrar {
     return removed;
   }
 
-  #removalsOf(gatewayId: Uint8Array, partition: Partition, context: WriteContext): Uint8Array[] {
+  #removalsOf(gatewayId: Uint8Array, partition: Partition, context: RequestContext): Uint8Array[] {
     const { store } = partition;
     const commands: Uint8Array[] = [];
     const header = this.#parts.proposer.header(partition, context.peer.lineage);
@@ -158,7 +157,7 @@ export class Registrar {
   async #hold(
     partition: Partition,
     record: AcceptedRecord,
-    context: WriteContext,
+    context: RequestContext,
     yields: boolean,
   ): Promise<HeldClaim | undefined> {
     if (record.kind !== KIND_AGENT || record.domain === "") return undefined;
@@ -175,7 +174,7 @@ export class Registrar {
     registration: Registration,
     record: AcceptedRecord,
     held: HeldClaim | undefined,
-    context: WriteContext,
+    context: RequestContext,
   ): Promise<Applied> {
     const { proposer } = this.#parts;
     const command = encodePut(proposer.header(partition, context.peer.lineage), {
@@ -189,7 +188,7 @@ export class Registrar {
   /**
    * Confirms in the background: a pending alias whose agent holds its claim resolves as any other.
    */
-  #confirm(record: AcceptedRecord, held: HeldClaim, context: WriteContext): void {
+  #confirm(record: AcceptedRecord, held: HeldClaim, context: RequestContext): void {
     const { claims, logger } = this.#parts;
     claims.confirm(record.domain, record.id, held.claim, context.deadlineMs).catch((error) => {
       // The janitor confirms it in its next round.

@@ -5,7 +5,7 @@
  * reads: a leader without a leader lease must first be confirmed, as another node may already lead
  * and may have removed the record.
  */
-import { type RenewFailure, renewRequestCodec, type RequestView } from "../../schemas/gen/wire.ts";
+import type { RenewFailure, RenewReply, RenewRequestView } from "../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../base/limits.ts";
@@ -14,10 +14,10 @@ import { encodeTick } from "../record/command.ts";
 import type { Position } from "../store/reply.ts";
 import type { RenewOutcome } from "../store/leases.ts";
 import type { AccessControl } from "./access_control.ts";
-import { renewAfterMs } from "./lease_interval.ts";
+import { renewAfterMs } from "./lease_times.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
-import type { WriteContext, WriteReply } from "./write_context.ts";
+import type { RequestContext } from "./request_context.ts";
 
 /** Renewal that waits for its leader to be confirmed, or for its cover. */
 interface Waiting {
@@ -41,7 +41,6 @@ export class RenewPath {
   readonly #proposer: Proposer;
   readonly #access: AccessControl;
   readonly #entropy: Entropy;
-  readonly #request = renewRequestCodec.newView();
   readonly #incarnation = { generation: 0, index: 0 };
   /** Counts since the start: successful renewals, and extensions that owners waited for. */
   renewed = 0;
@@ -59,9 +58,11 @@ export class RenewPath {
     this.#entropy = parts.entropy;
   }
 
-  /** Renews all items of a request; the reply lists failed items by their position. */
-  async serve(request: RequestView, context: WriteContext): Promise<WriteReply> {
-    const { items } = request.bodyInto(this.#request);
+  /**
+   * Renews all items of a request; the reply lists failed items by their position. Reads the request
+   * before the first await.
+   */
+  async serve({ items }: RenewRequestView, context: RequestContext): Promise<RenewReply> {
     const count = items.count;
     if (count > RENEW_ITEMS_MAX) {
       throw new RegistryError(
@@ -74,28 +75,25 @@ export class RenewPath {
     const tally: Tally = { failures: [], ttlMsMin: Infinity };
     const unconfirmed: ByPartition = new Map();
     const waiting: ByPartition = new Map();
-    this.#renewNow(context, tally, { unconfirmed, waiting });
+    this.#renewNow(items, context, tally, { unconfirmed, waiting });
     if (unconfirmed.size > 0) await this.#renewConfirmed(unconfirmed, context, tally, waiting);
     if (waiting.size > 0) await this.#renewWaiting(waiting, context, tally);
     const renewed = count - tally.failures.length;
     this.renewed += renewed;
     return {
-      body: {
-        renewAfterMs: renewAfterMs(tally.ttlMsMin, this.#entropy),
-        renewed,
-        failures: tally.failures,
-      },
-      receipts: [],
+      renewAfterMs: renewAfterMs(tally.ttlMsMin, this.#entropy),
+      renewed,
+      failures: tally.failures,
     };
   }
 
   /** Renews from memory where possible, and sorts the other items by what they wait for. */
   #renewNow(
-    context: WriteContext,
+    items: RenewRequestView["items"],
+    context: RequestContext,
     tally: Tally,
     { unconfirmed, waiting }: { unconfirmed: ByPartition; waiting: ByPartition },
   ): void {
-    const { items } = this.#request;
     const incarnation = this.#incarnation;
     for (let position = 0; position < items.count; position++) {
       const item = items.at(position);
@@ -134,7 +132,7 @@ export class RenewPath {
   /** Renews items of partitions whose leadership a quorum must confirm first. */
   async #renewConfirmed(
     unconfirmed: ByPartition,
-    context: WriteContext,
+    context: RequestContext,
     tally: Tally,
     waiting: ByPartition,
   ): Promise<void> {
@@ -169,7 +167,7 @@ export class RenewPath {
 
   async #renewWaiting(
     waiting: ByPartition,
-    context: WriteContext,
+    context: RequestContext,
     tally: Tally,
   ): Promise<void> {
     await Promise.all(Array.from(waiting, async ([partition, list]) => {
@@ -185,7 +183,7 @@ export class RenewPath {
    * Extends the covers of all waiting items of a partition; returns the code if that was not
    * logged. If an extension is already in progress, a later entry proves that it was applied.
    */
-  async #extend(partition: Partition, context: WriteContext): Promise<ErrorCode | undefined> {
+  async #extend(partition: Partition, context: RequestContext): Promise<ErrorCode | undefined> {
     const at = { nowMs: partition.group.timeMs(), unixS: this.#proposer.unixS(), force: true };
     const commands: Uint8Array[] = [];
     // A command holds a limited number of items; more may wait in this partition.

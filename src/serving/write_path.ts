@@ -2,40 +2,40 @@
  * The write path: request → decoded and validated → access and admission → command →
  * `group.propose` → applied once durable → the reply with its receipt.
  *
- * No write is answered before its group has it on disk. This file holds the entry point and the
- * writes of a single record; batches, renewals and domains have their own files.
+ * No write is answered before its group has it on disk. This file holds the writes of a single
+ * record, whose owner was checked at admission, and batches of registrations; renewals and domains
+ * have their own files.
  */
-import {
-  deregisterRequestCodec,
-  registerManyRequestCodec,
-  type RegisterOutcome,
-  registerRequestCodec,
-  removeRecordRequestCodec,
-  reportRequestCodec,
-  type RequestView,
+import type {
+  DeregisterReply,
+  DeregisterRequest,
+  RegisterManyReply,
+  RegisterManyRequest,
+  RegisterOutcome,
+  RegisterReply,
+  RegisterRequest,
+  RemoveRecordRequest,
+  ReportReply,
+  ReportRequest,
 } from "../../schemas/gen/wire.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
 import { formatUuid } from "../base/uuid.ts";
-import { encodeRemove, encodeReport } from "../record/command.ts";
-import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
-import { type Operation, OPERATIONS } from "../wire/operations.ts";
-import type { AccessControl } from "./access_control.ts";
+import { type CommandHeader, encodeRemove, encodeReport } from "../record/command.ts";
+import { isRecordKind, KIND_GATEWAY, type RecordKind, recordKindName } from "../record/key.ts";
+import { OPERATIONS } from "../wire/operations/mod.ts";
+import { unknownKind } from "../wire/operations/operation.ts";
 import type { IdentityService } from "./identity_service.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
-import { type Proposer, refusalOf } from "./proposer.ts";
-import { notReplica } from "./read_path.ts";
-import type { PartReceipt, WriteContext, WriteReply } from "./write_context.ts";
+import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
+import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import type { Registrar } from "./registrar.ts";
-import type { RenewPath } from "./renew_path.ts";
+import type { RequestContext } from "./request_context.ts";
 
 /** Components of a {@link WritePath}. */
 export interface WritePathParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
-  readonly access: AccessControl;
   readonly registrar: Registrar;
-  readonly renewals: RenewPath;
   readonly identities: IdentityService;
 }
 
@@ -47,54 +47,27 @@ export class WritePath {
     this.#parts = parts;
   }
 
-  /**
-   * Serves one write. Reads all it needs from the bytes of the request before the first await.
-   *
-   * @throws RegistryError with the reason of a refusal.
-   */
-  async serve(
-    operation: Operation,
-    request: RequestView,
-    context: WriteContext,
-  ): Promise<WriteReply> {
-    switch (operation.id) {
-      case OPERATIONS.registerAgent.id:
-        return await this.#register(KIND_AGENT, request, context);
-      case OPERATIONS.registerGateway.id:
-        return await this.#register(KIND_GATEWAY, request, context);
-      case OPERATIONS.registerMany.id:
-        return await this.#registerMany(request, context);
-      case OPERATIONS.renew.id:
-        return await this.#parts.renewals.serve(request, context);
-      case OPERATIONS.deregisterAgent.id:
-        return await this.#deregister(KIND_AGENT, request, context);
-      case OPERATIONS.deregisterGateway.id:
-        return await this.#deregister(KIND_GATEWAY, request, context);
-      case OPERATIONS.report.id:
-        return await this.#report(request, context);
-      case OPERATIONS.removeRecord.id:
-        return await this.#forceRemoval(request, context);
-      default:
-        throw new RegistryError("unknown_operation", `No path serves ${operation.name}`);
-    }
-  }
-
-  async #register(
+  /** Serves RegisterAgent and RegisterGateway. */
+  async register(
     kind: RecordKind,
-    request: RequestView,
-    context: WriteContext,
-  ): Promise<WriteReply> {
-    const { record, expected } = request.bodyInto(registerRequestCodec.newView()).toPlain();
+    { record, expected }: RegisterRequest,
+    context: RequestContext,
+  ): Promise<RegisterReply> {
     const { reply, receipt } = await this.#parts.registrar.register(
       { kind, stored: record, expected },
       context,
     );
-    return { body: reply, receipts: [receipt] };
+    context.receipts.push(receipt);
+    return reply;
   }
 
-  /** Registers each item as if it had come alone; all items share the log's next writes. */
-  async #registerMany(request: RequestView, context: WriteContext): Promise<WriteReply> {
-    const { items } = request.bodyInto(registerManyRequestCodec.newView()).toPlain();
+  /**
+   * Serves RegisterMany: each item as if it had come alone; all items share the log's next writes.
+   */
+  async registerMany(
+    { items }: RegisterManyRequest,
+    context: RequestContext,
+  ): Promise<RegisterManyReply> {
     if (items.length > REGISTER_ITEMS_MAX) {
       throw new RegistryError(
         "too_large",
@@ -103,7 +76,6 @@ export class WritePath {
       );
     }
     context.bucket.take(OPERATIONS.registerMany.cost * items.length);
-    const receipts: PartReceipt[] = [];
     const outcomes = await Promise.all(
       items.map(async ({ kind, record, expected }): Promise<RegisterOutcome> => {
         try {
@@ -112,95 +84,92 @@ export class WritePath {
             { kind, stored: record, expected },
             context,
           );
-          receipts.push(receipt);
+          context.receipts.push(receipt);
           return { ...reply, code: 0, message: "" };
         } catch (error) {
           return refusedOutcome(toRegistryError(error));
         }
       }),
     );
-    return { body: { items: outcomes }, receipts };
+    return { items: outcomes };
   }
 
-  async #deregister(
+  /** Serves DeregisterAgent and DeregisterGateway. */
+  async deregister(
     kind: RecordKind,
-    request: RequestView,
-    context: WriteContext,
-  ): Promise<WriteReply> {
-    const { id, incarnation, process, sequence, withAgents } = request
-      .bodyInto(deregisterRequestCodec.newView()).toPlain();
-    const partition = this.#homeOf(kind, id);
-    this.#parts.access.checkOwner(context.peer, kind, id);
-    const command = encodeRemove(this.#header(partition, context), {
-      id,
-      incarnation,
-      process,
-      sequence,
+    { id, incarnation, process, sequence, withAgents }: DeregisterRequest,
+    context: RequestContext,
+  ): Promise<DeregisterReply> {
+    const removal = { id, incarnation, process, sequence, kind };
+    const { count } = await this.#change(
       kind,
-    });
-    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
-    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
-    let removed = applied.outcome.count;
-    if (kind === KIND_GATEWAY && withAgents) {
-      removed += await this.#parts.registrar.removeAgentsOf(id, context);
-    }
-    return {
-      body: { removed },
-      receipts: [{ partition: partition.id, point: applied.point }],
-    };
+      id,
+      context,
+      (header) => encodeRemove(header, removal),
+    );
+    if (kind !== KIND_GATEWAY || !withAgents) return { removed: count };
+    return { removed: count + await this.#parts.registrar.removeAgentsOf(id, context) };
   }
 
-  /** Removes another owner's record for an administrator; the intention is audited first. */
-  async #forceRemoval(request: RequestView, context: WriteContext): Promise<WriteReply> {
-    const { kind, id } = request.bodyInto(removeRecordRequestCodec.newView()).toPlain();
+  /** Serves Report. */
+  async report(request: ReportRequest, context: RequestContext): Promise<ReportReply> {
+    const { kind, id } = request;
+    const { revision } = await this.#change(
+      kind,
+      id,
+      context,
+      (header) => encodeReport(header, request),
+    );
+    return { revision };
+  }
+
+  /**
+   * Serves RemoveRecord: removes another owner's record for an administrator; the intention is
+   * audited first.
+   */
+  async removeRecord(
+    { kind, id }: RemoveRecordRequest,
+    context: RequestContext,
+  ): Promise<DeregisterReply> {
     if (!isRecordKind(kind)) throw unknownKind(kind);
-    const partition = this.#homeOf(kind, id);
+    const { store } = this.#homeOf(kind, id);
     const { lineage } = context.peer;
-    const name = `${kind === KIND_AGENT ? "agent" : "gateway"} ${formatUuid(id)}`;
+    const name = `${recordKindName(kind)} ${formatUuid(id)}`;
     const note = { action: "removeRecord", subject: name, detail: context.peer.subject } as const;
     await this.#parts.identities.note(note, lineage, context.deadlineMs);
-    const { store } = partition;
     const slot = store.find(kind, id, 0, id.length);
     if (slot === -1) throw new RegistryError("not_found", `The ${name} is not registered`);
-    const record = kind === KIND_AGENT ? store.agentView(slot) : store.gatewayView(slot);
-    const command = encodeRemove(this.#header(partition, context), {
-      id,
-      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
-      process: 0,
-      sequence: 0,
+    const incarnation = store.incarnationOf(slot);
+    const removal = { id, incarnation, process: 0, sequence: 0, kind };
+    const { count } = await this.#change(
       kind,
-    });
-    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
-    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
-    return {
-      body: { removed: applied.outcome.count },
-      receipts: [{ partition: partition.id, point: applied.point }],
-    };
+      id,
+      context,
+      (header) => encodeRemove(header, removal),
+    );
+    return { removed: count };
   }
 
-  async #report(request: RequestView, context: WriteContext): Promise<WriteReply> {
-    const body = request.bodyInto(reportRequestCodec.newView()).toPlain();
-    const { kind, id } = body;
-    if (!isRecordKind(kind)) throw unknownKind(kind);
+  /** Logs the command of one record, and adds its receipt to the reply. */
+  async #change(
+    kind: number,
+    id: Uint8Array,
+    context: RequestContext,
+    command: (header: CommandHeader) => Uint8Array,
+  ): Promise<Applied["outcome"]> {
+    const { proposer } = this.#parts;
     const partition = this.#homeOf(kind, id);
-    this.#parts.access.checkOwner(context.peer, kind, id);
-    const command = encodeReport(this.#header(partition, context), body);
-    const applied = await this.#parts.proposer.propose(partition, command, context.deadlineMs);
+    const header = proposer.header(partition, context.peer.lineage);
+    const applied = await proposer.propose(partition, command(header), context.deadlineMs);
     if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
-    return {
-      body: { revision: applied.outcome.revision },
-      receipts: [{ partition: partition.id, point: applied.point }],
-    };
+    context.receipts.push({ partition: partition.id, point: applied.point });
+    return applied.outcome;
   }
 
-  #homeOf(kind: RecordKind, id: Uint8Array): Partition {
+  #homeOf(kind: number, id: Uint8Array): Partition {
     const partition = this.#parts.table.of(kind, id);
     if (partition === undefined) throw notReplica();
     return partition;
-  }
-
-  #header(partition: Partition, context: WriteContext) {
-    return this.#parts.proposer.header(partition, context.peer.lineage);
   }
 }
 
@@ -218,10 +187,4 @@ function refusedOutcome(error: RegistryError): RegisterOutcome {
     created: false,
     message: error.message,
   };
-}
-
-function unknownKind(kind: number): RegistryError {
-  return new RegistryError("invalid_argument", `kind must be 1 or 2: found ${kind}`, {
-    field: "kind",
-  });
 }

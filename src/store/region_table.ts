@@ -5,7 +5,7 @@
  * Derived state only: a number never leaves the process. A region without live records keeps its
  * number until another one needs it, so that a region that comes and goes costs nothing. Number 0
  * stands for all regions that were added when every number was in use; such a region is recognized
- * by its bytes, and new ones are refused before they are logged (src/serving/admission.ts).
+ * by its bytes, and new ones are refused before they are logged (src/serving/request_admission.ts).
  */
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
 import { KIND_AGENT, type RecordKind } from "../record/key.ts";

@@ -21,7 +21,7 @@ import { ResolveCalls } from "../../src/client/calls/resolve.ts";
 import type { Invoker } from "../../src/client/invoker.ts";
 import { Ownership } from "../../src/client/ownership.ts";
 import { agentToStored, gatewayToStored } from "../../src/record/plain.ts";
-import { type OperationName, OPERATIONS } from "../../src/wire/operations.ts";
+import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
 
 const ID = "11111111-1111-4111-8111-111111111111";
 const ID_BYTES = new Uint8Array(16).fill(0x11);

@@ -196,7 +196,7 @@ export class CertifiedNode {
           requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
         },
         ringMap: () => registry.ringMap(),
-        handler: registry.dispatcher,
+        handler: registry.router,
         replies: registry.replies,
         clock: registry.clock,
         observer: { requestDone() {} },

@@ -266,7 +266,7 @@ export class CertifiedRegistry {
         requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
       },
       ringMap: () => registry.ringMap(),
-      handler: registry.dispatcher,
+      handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
       observer: { requestDone() {} },

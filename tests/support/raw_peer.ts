@@ -19,7 +19,7 @@ import {
   OPERATIONS,
   type ReplyOf,
   type RequestOf,
-} from "../../src/wire/operations.ts";
+} from "../../src/wire/operations/mod.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 import type { SteppedWorld } from "./stepped_world.ts";
 

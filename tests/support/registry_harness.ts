@@ -270,7 +270,7 @@ export class RegistryHarness {
         requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
       },
       ringMap: () => registry.ringMap(),
-      handler: registry.dispatcher,
+      handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
       observer: {

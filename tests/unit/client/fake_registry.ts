@@ -21,8 +21,12 @@ import type { World } from "../../../src/base/world.ts";
 import type { RingEpoch, RingMap } from "../../../src/ring/ring_map.ts";
 import { type ControlMessage, readControl, writeControl } from "../../../src/wire/control.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
-import { type OperationName, operationOfId, type ReplyOf } from "../../../src/wire/operations.ts";
-import { OPERATIONS } from "../../../src/wire/operations.ts";
+import {
+  type OperationName,
+  operationOfId,
+  type ReplyOf,
+} from "../../../src/wire/operations/mod.ts";
+import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { MemoryNetwork } from "../../../transport/memory/network.ts";
 import { Outbox } from "../../../transport/outbox.ts";
 import type { Listener, Session, Stream } from "../../../transport/transport.ts";

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { Call } from "../../../src/client/call.ts";
 import { PendingTable } from "../../../src/client/pending.ts";
-import { OPERATIONS } from "../../../src/wire/operations.ts";
+import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
 
 function newCall(serial: number, deadlineMs = 1_000): Call {
   return new Call({

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { backOffMs, mayRepeat } from "../../../src/client/retry.ts";
-import { type Operation, OPERATIONS } from "../../../src/wire/operations.ts";
+import { type Operation, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 
 const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
 const once: Operation = { ...OPERATIONS.report, repeatable: false };

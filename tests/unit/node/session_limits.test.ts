@@ -11,7 +11,7 @@ import {
   STALL_LOOK_MS,
   STREAMS_PER_SESSION_MAX,
 } from "../../../src/base/limits.ts";
-import { OPERATIONS } from "../../../src/wire/operations.ts";
+import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import type { RawPeer } from "../../support/raw_peer.ts";
 import { requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";

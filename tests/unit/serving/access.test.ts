@@ -6,7 +6,7 @@ import { developmentPeer } from "../../../identity/enrolment/development_peer.ts
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
-import { OPERATIONS } from "../../../src/wire/operations.ts";
+import { OPERATION_LIST } from "../../../src/wire/operations/mod.ts";
 import {
   agentRequest,
   gatewayRequest,
@@ -302,8 +302,8 @@ async function hashesSeen(peer: RawPeer): Promise<Record<string, string[]>> {
 }
 
 const lastByte = (...numbers: number[]) => numbers.map((number) => `${idOf(number).at(-1)}`);
-const READS = Object.values(OPERATIONS).filter(({ access, key }) =>
-  access === "read" && key !== "system"
+const READS = OPERATION_LIST.filter(({ access, records }) =>
+  access === "read" && records !== undefined
 ).map(({ name }) => name);
 
 test("no read shows a proxy any credential hash, and each read shows them all with the grant", async () => {

@@ -18,7 +18,7 @@ import {
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
-import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations.ts";
+import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
 import { controlFrame, GOOD_HELLO, type RawPeer, requestFrame } from "../../support/raw_peer.ts";
 import {

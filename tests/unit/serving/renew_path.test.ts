@@ -1,7 +1,7 @@
 /** Renewals at a leader that has no lease: memory answers once a quorum has confirmed that it leads. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { requestCodec } from "../../../schemas/gen/wire.ts";
+import { type RenewReply, renewRequestCodec } from "../../../schemas/gen/wire.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { defined } from "../../../src/base/assert.ts";
 import { errorCodeFromWire, RegistryError } from "../../../src/base/errors.ts";
@@ -12,7 +12,6 @@ import { Proposer } from "../../../src/serving/proposer.ts";
 import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import { RenewPath } from "../../../src/serving/renew_path.ts";
 import { KIND_GATEWAY } from "../../../src/record/key.ts";
-import { requestFrame } from "../../support/raw_peer.ts";
 import { gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
 
@@ -51,21 +50,22 @@ async function asked(isLeading: boolean) {
     entropy: world.entropy,
   });
   const renew = (id: Uint8Array, named = incarnation) => {
-    const frame = requestFrame(1, "renew", {
+    const bytes = renewRequestCodec.encode({
       items: [{ id, incarnation: named, kind: KIND_GATEWAY }],
     });
-    const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
+    const request = renewRequestCodec.newView()
+      .wrap(new DataView(bytes.buffer, bytes.byteOffset), bytes, 0, bytes.length);
     const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
     const deadlineMs = world.monotonic.nowMs() + LEFT_MS;
-    return path.serve(request, { peer: PEER, bucket, deadlineMs });
+    const useToken = undefined;
+    return path.serve(request, { peer: PEER, bucket, useToken, deadlineMs, receipts: [] });
   };
   return { renew, asks, answer: (permission: ReadPoint | RegistryError) => answer(permission) };
 }
 
-// deno-lint-ignore no-explicit-any -- a test knows what it asks for and gets.
-const outcome = ({ body }: { body: any }) => [
-  body.renewed,
-  ...body.failures.map(({ code }: { code: number }) => errorCodeFromWire(code)),
+const outcome = ({ renewed, failures }: RenewReply) => [
+  renewed,
+  ...failures.map(({ code }) => errorCodeFromWire(code)),
 ];
 const POINT = { appliedIndex: 1, term: 1, ageBoundMs: 0 } as unknown as ReadPoint;
 

@@ -9,7 +9,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import { REGIONS_INTERNED_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
-import { type Operation, operationOfId } from "../wire/operations.ts";
+import { type Operation, operationOfId } from "../wire/operations/mod.ts";
 import type { RequestStream } from "./request_stream.ts";
 
 /** Limits of the process. */
@@ -31,7 +31,7 @@ export interface Usage {
 }
 
 /** Admission control of a node, shared by all its streams. */
-export class Admission {
+export class RequestAdmission {
   readonly #ceilings: Ceilings;
   readonly #usage: Usage;
   #draining = false;

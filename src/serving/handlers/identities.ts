@@ -1,0 +1,93 @@
+/** Handlers of the operations on identities, which the identity service decides. */
+import { RegistryError } from "../../base/errors.ts";
+import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
+import type { Grants } from "../../base/peer.ts";
+import { BAN_KINDS } from "../../system/identity_codec.ts";
+import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
+import type { BanKind } from "../../../identity/trust/ban_list.ts";
+import type { Handlers } from "../handler.ts";
+import type { IdentityService } from "../identity_service.ts";
+
+/** Returns the handlers of the operations on identities. */
+export function identityHandlers(service: IdentityService): Handlers<typeof IDENTITY_OPERATIONS> {
+  return {
+    createJoinToken: ({ subject, ...grants }, { peer, deadlineMs }) =>
+      service.createJoinToken({ subject, grants: grantsOf(grants) }, peer.lineage, deadlineMs),
+    enrol: (request, { deadlineMs }) => service.enrol(request, deadlineMs),
+    renewIdentity: (request, { deadlineMs }) => service.renew(request, deadlineMs),
+    mintToken: async ({ audience, lifeMs }, { peer }) => ({
+      text: await service.mint(peer, audience, lifeMs),
+    }),
+    issueToken: async ({ subject, audience, lifeMs, ...grants }, { peer, deadlineMs }) => {
+      const order = { subject, audience, lifeMs, grants: grantsOf(grants) };
+      return { text: await service.issueToken(order, peer.lineage, deadlineMs) };
+    },
+    useToken: ({ token }, { useToken }) => {
+      if (useToken === undefined) throw unauthenticatedSession();
+      return { expiresAtMs: Math.floor(useToken(token)) };
+    },
+    removeMember: async ({ nodeId }, { peer, deadlineMs }) => {
+      await service.removeMember(nodeId, peer, deadlineMs);
+      return {};
+    },
+    ban: ({ kind, ...ban }, { peer, deadlineMs }) =>
+      service.ban({ ...ban, kind: banKind(kind), lifted: false }, peer.lineage, deadlineMs),
+    unban: ({ kind, ...ban }, { peer, deadlineMs }) =>
+      service.ban({ ...ban, kind: banKind(kind), lifted: true }, peer.lineage, deadlineMs),
+    listBans: async ({ first, limit }) => {
+      await service.current();
+      const bans = service.state.bans();
+      return {
+        bans: bans.slice(first, first + Math.min(limit, BANS_PAGE_MAX)),
+        count: bans.length,
+      };
+    },
+    getTokenKeys: async () => {
+      await service.current();
+      return { text: service.tokenKeys() };
+    },
+    getTrustBundle: async () => {
+      await service.current();
+      return { text: service.trustBundle() };
+    },
+    readAudit: async ({ first, limit }) => {
+      await service.current();
+      const { audit } = service.state;
+      return {
+        entries: audit.read(first, Math.min(limit, AUDIT_PAGE_ENTRIES)),
+        count: audit.count,
+        anchor: audit.anchor,
+        head: audit.head,
+      };
+    },
+    getLineage: async ({ lineage: number }) => {
+      await service.current();
+      const lineage = service.state.lineage(number);
+      if (lineage === undefined) {
+        throw new RegistryError("not_found", `There is no lineage ${number}`);
+      }
+      const { subject, latest: { generation, notAfterMs }, stopped = "" } = lineage;
+      return { subject, generation, notAfterMs, stopped };
+    },
+  };
+}
+
+function banKind(kind: number): BanKind {
+  const name = Object.entries(BAN_KINDS).find(([, number]) => number === kind)?.[0];
+  if (name !== undefined) return name as BanKind;
+  throw new RegistryError("invalid_argument", `kind must be 1, 2 or 3: found ${kind}`, {
+    field: "kind",
+  });
+}
+
+function unauthenticatedSession(): RegistryError {
+  return new RegistryError(
+    "permission_denied",
+    "This session is not authenticated, so it cannot use a token",
+  );
+}
+
+function grantsOf({ domains, gateways, credentialHashes }: Grants): Grants {
+  const named = { domains, gateways };
+  return credentialHashes === true ? { ...named, credentialHashes } : named;
+}

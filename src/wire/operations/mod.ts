@@ -1,0 +1,54 @@
+/**
+ * The operation table: all operations of all subjects. ARCHITECTURE.md, "Where to add things",
+ * says how to add one.
+ */
+import { assert } from "../../base/assert.ts";
+import type { StructCodec } from "../../../schemas/runtime/codec.ts";
+import { IDENTITY_OPERATIONS } from "./identities.ts";
+import { NODE_OPERATIONS } from "./node.ts";
+import { joined, type Operation } from "./operation.ts";
+import { RECORD_OPERATIONS } from "./records.ts";
+
+export { COMMON_CODES, type Operation, type OperationTable } from "./operation.ts";
+
+/** All operations, by name. */
+export const OPERATIONS = joined(RECORD_OPERATIONS, NODE_OPERATIONS, IDENTITY_OPERATIONS);
+
+/** The name of an operation. */
+export type OperationName = keyof typeof OPERATIONS;
+
+/** The plain type that a codec reads and writes. */
+type PlainOf<C> = C extends StructCodec<infer T, infer _V> ? T : never;
+
+/** The view that a codec reads with. */
+type ViewOf<C> = C extends StructCodec<infer _T, infer V> ? V : never;
+
+/** The request type of an operation. */
+export type RequestOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["request"]>;
+
+/** The reply type of an operation. */
+export type ReplyOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["reply"]>;
+
+/** The view of an operation's reply. */
+export type ReplyViewOf<Name extends OperationName> = ViewOf<(typeof OPERATIONS)[Name]["reply"]>;
+
+/** All operations, by ascending id. */
+export const OPERATION_LIST: readonly Operation[] = Object.values<Operation>(OPERATIONS)
+  .sort((one, other) => one.id - other.id);
+
+const operationById: readonly (Operation | undefined)[] = (() => {
+  const byId: (Operation | undefined)[] = [];
+  for (const operation of OPERATION_LIST) {
+    assert(byId[operation.id] === undefined, `Operation id ${operation.id} must be used once`);
+    byId[operation.id] = operation;
+  }
+  return byId;
+})();
+
+/** One more than the highest operation id; id 0 is not used. */
+export const OPERATION_IDS_END = operationById.length;
+
+/** Returns the operation with that id, or undefined if this version does not know it. */
+export function operationOfId(id: number): Operation | undefined {
+  return operationById[id];
+}

@@ -1,0 +1,134 @@
+/**
+ * The description of an operation: what dispatch, access control, the metrics, the SDK and the
+ * generated pages need to know about it. A subject's file (records.ts, node.ts, identities.ts)
+ * describes each operation once; src/serving/handlers registers its handler once.
+ */
+import type { StructCodec } from "../../../schemas/runtime/codec.ts";
+import type { StructView } from "../../../schemas/runtime/view.ts";
+import { type ErrorCode, RegistryError } from "../../base/errors.ts";
+import type { AccessRule, KeyFacts } from "../../record/access.ts";
+import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../../record/key.ts";
+
+/** The records that a request concerns. */
+export interface ConcernedRecords<View> {
+  /** The kinds of record that it may concern. */
+  readonly kinds: readonly RecordKind[];
+  /**
+   * Extracts the key of the one record that a request names; access to it is then decided before
+   * the handler runs. Absent if the request names several records, carries them, or names none.
+   *
+   * @throws RegistryError `invalid_argument` if the request names no such record.
+   */
+  readonly keyOf?: (body: View) => KeyFacts;
+  /** Whether the request carries the records, so that access depends on their content. */
+  readonly carried?: boolean;
+}
+
+/** An operation without its name, as a subject's file writes it. */
+export interface OperationRow<Q, QV extends StructView<Q>, R, RV extends StructView<R>> {
+  /** The id on the wire. Ids never change, and a new operation takes the next one. */
+  readonly id: number;
+  readonly kind: "read" | "write";
+  /**
+   * Whether sending it twice has the same effect as sending it once, so that a client may repeat it
+   * when a reply is lost. Registers are repeatable: they carry their process and sequence.
+   */
+  readonly repeatable: boolean;
+  readonly access: AccessRule;
+  readonly request: StructCodec<Q, QV>;
+  readonly reply: StructCodec<R, RV>;
+  /** Cost in tokens of the caller's rate limit, in addition to one token per item it names. */
+  readonly cost: number;
+  /**
+   * Codes with which a reply, or an item of it, may refuse, in addition to {@link COMMON_CODES}.
+   */
+  readonly codes: readonly ErrorCode[];
+  /** Absent if the operation concerns no records. */
+  readonly records?: ConcernedRecords<QV> | undefined;
+}
+
+/** The description of one operation. */
+export interface Operation<
+  // deno-lint-ignore no-explicit-any -- readers of the whole table accept codecs of all types.
+  Q = any,
+  // deno-lint-ignore no-explicit-any -- as above.
+  QV extends StructView<Q> = any,
+  // deno-lint-ignore no-explicit-any -- as above.
+  R = any,
+  // deno-lint-ignore no-explicit-any -- as above.
+  RV extends StructView<R> = any,
+> extends OperationRow<Q, QV, R, RV> {
+  readonly name: string;
+  readonly records: ConcernedRecords<QV> | undefined;
+}
+
+/** Describes one operation. All descriptions have one shape, as each request reads its own. */
+export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<R>>(
+  row: OperationRow<Q, QV, R, RV>,
+): Operation<Q, QV, R, RV> {
+  const { id, kind, repeatable, access, request, reply, cost, codes, records } = row;
+  return { id, name: "", kind, repeatable, access, request, reply, cost, codes, records };
+}
+
+/** Operations by name. */
+export type OperationTable = Readonly<Record<string, Operation>>;
+
+/** Names each operation of a subject after its property. */
+export function named<T extends OperationTable>(rows: T): T {
+  const entries = Object.entries(rows).map(([name, row]) => [name, { ...row, name }] as const);
+  return Object.fromEntries(entries) as T;
+}
+
+/** A type without the properties of `T`. */
+type Without<T> = { readonly [Name in keyof T]?: never };
+
+/** Joins the tables of three subjects; a name that two of them use does not compile. */
+export function joined<
+  A extends OperationTable,
+  B extends OperationTable & Without<A>,
+  C extends OperationTable & Without<A & B>,
+>(first: A, second: B, third: C): A & B & C {
+  return { ...first, ...second, ...third };
+}
+
+/** Error codes that every operation may return. */
+export const COMMON_CODES: readonly ErrorCode[] = [
+  "malformed",
+  "invalid_argument",
+  "unauthenticated",
+  "permission_denied",
+  "deadline_exceeded",
+  "overloaded",
+  "not_leader",
+  "not_replica",
+  "shutting_down",
+  "internal",
+];
+
+/** Requests that name one agent by its id. */
+export const ONE_AGENT: ConcernedRecords<{ readonly id: Uint8Array }> = {
+  kinds: [KIND_AGENT],
+  keyOf: ({ id }) => ({ kind: KIND_AGENT, id }),
+};
+
+/** Requests that name one gateway by its id. */
+export const ONE_GATEWAY: ConcernedRecords<{ readonly id: Uint8Array }> = {
+  kinds: [KIND_GATEWAY],
+  keyOf: ({ id }) => ({ kind: KIND_GATEWAY, id }),
+};
+
+/** Requests that name one record by its kind and id. */
+export const ONE_RECORD: ConcernedRecords<{ readonly kind: number; readonly id: Uint8Array }> = {
+  kinds: [KIND_AGENT, KIND_GATEWAY],
+  keyOf: ({ kind, id }) => {
+    if (isRecordKind(kind)) return { kind, id };
+    throw unknownKind(kind);
+  },
+};
+
+/** Returns the refusal of a request that names a kind without records of its own. */
+export function unknownKind(kind: number): RegistryError {
+  return new RegistryError("invalid_argument", `kind must be 1 or 2: found ${kind}`, {
+    field: "kind",
+  });
+}
