@@ -182,7 +182,7 @@ function benchImage(stores: PartitionStore[]): void {
     bytes,
     writeMs,
     loadMs,
-    records: shared.counts.agents + shared.counts.gateways,
+    records: shared.counts.records[KIND_AGENT]! + shared.counts.records[KIND_GATEWAY]!,
   });
   for (const store of loaded) store.release();
 }

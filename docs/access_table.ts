@@ -11,7 +11,8 @@ import {
   type KeyFacts,
   seesCredentialHash,
 } from "../src/record/access.ts";
-import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../src/record/key.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
+import type { RecordKind } from "../src/record/kinds.ts";
 import { type Operation, OPERATION_LIST } from "../src/wire/operations/mod.ts";
 
 /** Roles, in the order of the columns. */

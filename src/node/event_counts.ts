@@ -1,15 +1,19 @@
 /** Counters of events that apply reports, for metrics. */
-import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
+import { RECORD_KINDS } from "../record/kinds.ts";
 import type { EventSink, EventType, StoredSpan } from "../store/reply.ts";
 
 /** The number of expiries since the start, by kind. */
 export class EventCounts implements EventSink {
-  agentsExpired = 0;
-  gatewaysExpired = 0;
+  readonly #expired: number[] = [];
 
   onEvent(type: EventType, kind: number, _stored: StoredSpan, _index: number): void {
     if (type !== "expired") return;
-    if (kind === KIND_AGENT) this.agentsExpired++;
-    else if (kind === KIND_GATEWAY) this.gatewaysExpired++;
+    this.#expired[kind] = (this.#expired[kind] ?? 0) + 1;
+  }
+
+  /** Returns the expiries of each kind that has a lease, by name. */
+  byKind(): { kind: string; count: number }[] {
+    return RECORD_KINDS.rows.filter(({ hasLease }) => hasLease)
+      .map(({ number, name }) => ({ kind: name, count: this.#expired[number] ?? 0 }));
   }
 }

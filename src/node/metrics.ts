@@ -25,13 +25,15 @@ export interface NodeSnapshot {
   readonly ready: boolean;
   /** The number of live records. */
   readonly records: readonly {
-    readonly kind: "agent" | "gateway" | "alias";
+    /** Name of a kind of record, or `alias`. */
+    readonly kind: string;
     readonly region: string;
     readonly count: number;
   }[];
   /** The number of records that expired since the start. */
   readonly expiries: readonly {
-    readonly kind: "agent" | "gateway" | "alias";
+    /** Name of a kind of record, or `alias`. */
+    readonly kind: string;
     readonly count: number;
   }[];
   readonly log: {

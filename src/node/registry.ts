@@ -23,6 +23,7 @@ import type { World } from "../base/world.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
 import { encodeGenesis, encodePutMember } from "../record/command.ts";
 import { Partitioner } from "../ring/partition.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import { Compactor } from "../storage/compaction.ts";
 import { openSharedLog } from "../storage/open_shared_log.ts";
@@ -329,8 +330,8 @@ export class Registry {
       nodeId: this.#options.nodeId,
       partitionCount: this.cluster.partitionCount,
       clusterId: this.cluster.clusterId,
-      agents: statistics.agents,
-      gateways: statistics.gateways,
+      agents: statistics.records[KIND_AGENT]!,
+      gateways: statistics.records[KIND_GATEWAY]!,
       aliases: statistics.aliases,
       recordBytes: statistics.recordBytes,
       logBytes: this.log.stats().segmentBytes,
@@ -591,5 +592,5 @@ const NO_PEERS: PeerLinks = {
 };
 
 function recordCount(shared: StoreShared): number {
-  return shared.counts.agents + shared.counts.gateways + shared.counts.aliases;
+  return shared.counts.records.reduce((sum, count) => sum + count, shared.counts.aliases);
 }

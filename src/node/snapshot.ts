@@ -21,20 +21,12 @@ export function snapshotOf(
   { registry, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
 ): NodeSnapshot {
   const log = registry?.log.stats();
-  const records = (registry?.shared.regionCounts() ?? []).flatMap((
-    { region, agents, gateways },
-  ) => [
-    { kind: "agent" as const, region, count: agents },
-    { kind: "gateway" as const, region, count: gateways },
-  ]);
+  const records = registry?.shared.regionCounts() ?? [];
   const aliases = registry?.shared.counts.aliases ?? 0;
   return {
     ready,
     records: [...records, { kind: "alias", region: "", count: aliases }],
-    expiries: [
-      { kind: "agent", count: events.agentsExpired },
-      { kind: "gateway", count: events.gatewaysExpired },
-    ],
+    expiries: events.byKind(),
     log: {
       bytes: log?.segmentBytes ?? 0,
       segments: log?.segments ?? 0,

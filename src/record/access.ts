@@ -13,7 +13,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { AuthenticatedPeer, Grants, Role } from "../base/peer.ts";
 import { formatUuid, isNilUuid } from "../base/uuid.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "./key.ts";
+import { RECORD_KINDS } from "./kinds.ts";
 
 /**
  * The right an operation requires: `inspect` reads the state of the cluster; `read` reads records;
@@ -44,7 +44,10 @@ export interface KeyFacts {
   readonly id: Uint8Array;
   /** Domain that a register names; "" or absent means none. */
   readonly domain?: string;
-  /** Gateway (16 bytes) that an agent names or is attached to; absent means unknown or none. */
+  /**
+   * Gateway (16 bytes) that the record names or is attached to (KindRow.attachedTo); absent means
+   * unknown or none.
+   */
   readonly gatewayId?: Uint8Array;
   /** Region that a register names; absent for other operations. */
   readonly region?: string;
@@ -151,14 +154,13 @@ export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT
 
 /** Returns the relation of the peer to a record. */
 export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
-  const { kind, id, gatewayId } = facts;
-  if (peer.role === "agent") {
-    if (kind === KIND_AGENT && bytesEqual(peer.subjectId, id)) return "own";
-    return kind === KIND_GATEWAY && grantsGateway(peer.grants, id) ? "granted" : "other";
-  }
-  if (peer.role !== "gateway") return "other";
-  if (kind === KIND_GATEWAY && bytesEqual(peer.subjectId, id)) return "own";
-  const attached = kind === KIND_AGENT && gatewayId !== undefined &&
+  const { id, gatewayId } = facts;
+  const row = RECORD_KINDS.find(facts.kind);
+  // Nobody has a right to a record of an unknown kind but those who have it to all records.
+  if (row === undefined) return "other";
+  if (peer.role === row.owner && bytesEqual(peer.subjectId, id)) return "own";
+  if (peer.role === row.namedBy && grantsGateway(peer.grants, id)) return "granted";
+  const attached = peer.role === row.attachedTo?.role && gatewayId !== undefined &&
     bytesEqual(peer.subjectId, gatewayId);
   return attached ? "attached" : "other";
 }
@@ -190,7 +192,8 @@ function missingGrant(
   { kind, domain, gatewayId }: KeyFacts,
 ): "domain" | "gateway" | undefined {
   if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return "domain";
-  if (kind !== KIND_AGENT || gatewayId === undefined || isNilUuid(gatewayId)) return undefined;
+  if (RECORD_KINDS.find(kind)?.attachedTo === undefined) return undefined;
+  if (gatewayId === undefined || isNilUuid(gatewayId)) return undefined;
   return grantsGateway(grants, gatewayId) ? undefined : "gateway";
 }
 

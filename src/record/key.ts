@@ -1,8 +1,9 @@
 /**
  * Record keys: they identify a record and determine its partition.
  *
- * A canonical key is the kind as one byte, then 16 bytes of id (agent, gateway) or the domain in
- * lower-case ASCII (alias). Kinds are stable, because they are stored in logs, images and hashes.
+ * A canonical key is the kind as one byte, then 16 bytes of id (kinds of record, see kinds.ts) or
+ * the domain in lower-case ASCII (alias). Kinds are stable, because they are stored in logs, images
+ * and hashes.
  */
 import { concatBytes } from "../base/bytes.ts";
 
@@ -12,22 +13,13 @@ export const KIND_AGENT = 1;
 export const KIND_GATEWAY = 2;
 /** A domain's alias for an agent. */
 export const KIND_ALIAS = 3;
+/** A refused claim, which only a partition's own table holds. */
+export const KIND_REVOCATION = 4;
+/** Highest number of a kind: a slot has four bits for it (src/store/slot_table.ts). */
+export const KIND_MAX = 15;
 
-/** The kinds of record that have an owner and a lease. */
-export type RecordKind = typeof KIND_AGENT | typeof KIND_GATEWAY;
-
-/** Reports whether the kind has an owner and a lease. */
-export function isRecordKind(kind: number): kind is RecordKind {
-  return kind === KIND_AGENT || kind === KIND_GATEWAY;
-}
-
-/** Returns the display name of a kind of record. */
-export function recordKindName(kind: RecordKind): "agent" | "gateway" {
-  return kind === KIND_AGENT ? "agent" : "gateway";
-}
-
-/** Returns the canonical key of an agent or gateway; the caller owns it. */
-export function keyOfId(kind: RecordKind, id: Uint8Array): Uint8Array {
+/** Returns the canonical key of a record; the caller owns it. */
+export function keyOfId(kind: number, id: Uint8Array): Uint8Array {
   return concatBytes([Uint8Array.of(kind), id]);
 }
 

@@ -6,10 +6,7 @@
  * Units of the foreign fields: cpu in cores, memory and storage in MiB, bandwidth in Mbit/s, ttl in
  * seconds.
  */
-import { formatUuid, parseUuid, UUID_BYTES } from "../base/uuid.ts";
-import { concatBytes } from "../base/bytes.ts";
 import type { AgentInput, GatewayInput } from "./plain.ts";
-import { canonicalDomain } from "./domain.ts";
 import { invalid } from "./validation.ts";
 
 /** Conversion of a foreign value to ours. */
@@ -139,22 +136,4 @@ export function gatewayFromJson(json: unknown): GatewayInput {
 export function agentFromJson(json: unknown): AgentInput {
   const ours = withRegion(translate(object(json, "agent"), AGENT_WORDS));
   return ours as unknown as AgentInput;
-}
-
-/** Namespace of ids derived from domains: that of domain names (RFC 9562 §6.6). */
-const DOMAIN_NAMESPACE = parseUuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
-
-/**
- * Returns the id of a record without one of its own, in development: the UUIDv5 of its domain, so
- * that a retry addresses the same record (RFC 9562 §5.5).
- *
- * @param sha1 SHA-1, 20 bytes; passed in, because this layer has no cryptography.
- * @returns UUID text.
- */
-export function idOfDomain(domain: string, sha1: (bytes: Uint8Array) => Uint8Array): string {
-  const name = new TextEncoder().encode(canonicalDomain(domain));
-  const id = sha1(concatBytes([DOMAIN_NAMESPACE, name])).slice(0, UUID_BYTES);
-  id[6] = (id[6]! & 0x0f) | 0x50;
-  id[8] = (id[8]! & 0x3f) | 0x80;
-  return formatUuid(id);
 }

@@ -18,7 +18,8 @@ import {
   STRICT_POLICY,
   writeFault,
 } from "../record/access.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { KIND_AGENT } from "../record/key.ts";
+import type { RecordKind } from "../record/kinds.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";

@@ -4,8 +4,6 @@
  * removed from the copy: its pointer becomes null and its bytes zero. Readers skip the unused space
  * that remains. Records without a hash, and callers who may see all hashes, cost no copy.
  */
-import { agentCodec, type AgentView, gatewayCodec } from "../../schemas/gen/record.ts";
-import type { GatewayView } from "../../schemas/gen/record.ts";
 import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { ByteSource, ByteSpan } from "../../schemas/runtime/writer.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
@@ -16,28 +14,28 @@ import {
   seesCredentialHash,
   STRICT_POLICY,
 } from "../record/access.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { attachedIdOf, type OwnedView } from "../record/kind_row.ts";
+import { kindOwnedBy, RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { StoredSpan } from "../store/reply.ts";
 
 /** Redacts credential hashes. One instance serves all streams of a node. */
 export class CredentialVeil {
   readonly #policy: AccessPolicy;
-  readonly #agent = agentCodec.newView();
-  readonly #gateway = gatewayCodec.newView();
+  /** By the number of the kind. */
+  readonly #views: OwnedView[] = [];
   #chunk = new Uint8Array(0);
   #used = 0;
 
   constructor(policy: AccessPolicy = STRICT_POLICY) {
     this.#policy = policy;
+    for (const { number, codec } of RECORD_KINDS.rows) this.#views[number] = codec.newView();
   }
 
   /** Returns the stored form as `peer` may see it: the span itself, or a copy without its hash. */
   cover(peer: AuthenticatedPeer, kind: RecordKind, span: StoredSpan): ByteSource {
     if (seesAllCredentialHashes(peer, this.#policy)) return span;
     const { view, bytes, start, end } = span;
-    const record: AgentView | GatewayView = kind === KIND_AGENT
-      ? this.#agent.wrap(view, bytes, start, end)
-      : this.#gateway.wrap(view, bytes, start, end);
+    const record = this.#views[kind]!.wrap(view, bytes, start, end);
     if (!record.hasExtra) return span;
     const { extra } = record;
     const length = extra.credentialHashLength;
@@ -76,13 +74,14 @@ export class CredentialVeil {
    * readers.
    */
   #mayOwn({ role }: AuthenticatedPeer): boolean {
-    return role === "agent" || role === "gateway";
+    return kindOwnedBy(role) !== undefined;
   }
 }
 
-function factsOf(kind: RecordKind, record: AgentView | GatewayView): KeyFacts {
+function factsOf(kind: RecordKind, record: OwnedView): KeyFacts {
   const { id } = record;
-  return "gatewayId" in record ? { kind, id, gatewayId: record.gatewayId } : { kind, id };
+  const gatewayId = attachedIdOf(RECORD_KINDS.row(kind), record);
+  return gatewayId === undefined ? { kind, id } : { kind, id, gatewayId };
 }
 
 /** Index of the pointer `Extra.credentialHash`, the first one (schemas/record.capnp). */

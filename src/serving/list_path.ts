@@ -30,7 +30,8 @@ import {
 } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
-import { KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { KIND_GATEWAY } from "../record/key.ts";
+import type { RecordKind } from "../record/kinds.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
 import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
@@ -176,7 +177,7 @@ export class ListPath {
     const ranking = new GatewayRanking<PartitionStore>(limit);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
     for (const partition of this.#table) {
-      if (partition.store.gatewayCount === 0) continue;
+      if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
       const point = partition.group.readPoint(maxStalenessMs);
       if (point === undefined) return partition.group;
       asked.set(partition.store, { partition, point });

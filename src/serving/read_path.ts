@@ -22,7 +22,8 @@ import { NEGATIVE_CACHE_MS } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
-import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
+import { type RecordKind, recordKindName } from "../record/kinds.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
@@ -80,8 +81,8 @@ export class ReadPath {
     this.#replies.addReceipt(partition.id, point);
     const slot = partition.store.find(kind, bytes, start, end);
     if (slot === -1) {
-      const noun = kind === KIND_AGENT ? "agent" : "gateway";
-      return this.#notFound(out, `No ${noun} has the id ${formatUuid(bytes, start)}`);
+      const id = formatUuid(bytes, start);
+      return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
     }
     this.#record.record = this.#veil.cover(peer, kind, partition.store.locate(slot, this.#span));
     this.#record.remainingMs = leaseRemainingMs(partition, slot);

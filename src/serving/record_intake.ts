@@ -3,28 +3,27 @@
  * so that a stored form is always the canonical one that our own codec writes.
  */
 import { createHash } from "node:crypto";
-import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../schemas/gen/record.ts";
+import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { RECORD_BYTES_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import { isNilUuid, parseUuid } from "../base/uuid.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { formatUuid, isNilUuid, parseUuid } from "../base/uuid.ts";
+import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
-import { validateAgent, validateGateway } from "../record/validation.ts";
-import { idOfDomain } from "../record/vocabulary.ts";
+import { attachedIdOf, type OwnedRecord } from "../record/kind_row.ts";
+import { type AnyKindRow, RECORD_KINDS } from "../record/kinds.ts";
+import { invalid } from "../record/validation.ts";
 import type { Position } from "../store/reply.ts";
 
 /** Validated record, ready to be logged. */
-export type AcceptedRecord =
-  | { readonly kind: typeof KIND_AGENT; readonly agent: Agent } & RecordFacts
-  | { readonly kind: 2; readonly gateway: Gateway } & RecordFacts;
-
-interface RecordFacts {
+export interface AcceptedRecord {
+  readonly row: AnyKindRow;
+  readonly record: OwnedRecord;
   readonly id: Uint8Array;
   /** Canonical; "" if there is none. */
   readonly domain: string;
   readonly region: string;
-  /** Gateway of an agent; all zero if there is none. */
+  /** Id of the record that it is attached to; all zero if there is none. */
   readonly gatewayId: Uint8Array;
   readonly ttlMs: number;
 }
@@ -37,7 +36,7 @@ const NIL_ID = new Uint8Array(16);
  * @throws RegistryError `malformed`, `too_large`, `invalid_argument`.
  */
 export function acceptRecord(
-  kind: RecordKind,
+  kind: number,
   stored: Uint8Array,
   peer: AuthenticatedPeer,
 ): AcceptedRecord {
@@ -48,29 +47,25 @@ export function acceptRecord(
       { field: "record" },
     );
   }
-  if (kind === KIND_AGENT) {
-    const agent = validateAgent(withId(agentCodec.decode(stored), peer));
-    const { id, domain, region, gatewayId, ttlMs } = agent;
-    return { kind, agent, id, domain, region, gatewayId, ttlMs };
-  }
-  const gateway = validateGateway(withId(gatewayCodec.decode(stored), peer));
-  const { id, domain, region, ttlMs } = gateway;
-  return { kind, gateway, id, domain, region, gatewayId: NIL_ID, ttlMs };
+  const row = RECORD_KINDS.row(kind);
+  const record = row.validate(withId(row, row.codec.decode(stored), peer));
+  const { id, domain, region, ttlMs } = record;
+  return { row, record, id, domain, region, gatewayId: attachedIdOf(row, record) ?? NIL_ID, ttlMs };
 }
 
-/** Returns the stored form to be logged; `claim` is the claim on an agent's domain. */
-export function encodeRecord(record: AcceptedRecord, claim: Position): Uint8Array {
-  return record.kind === KIND_AGENT
-    ? agentCodec.encode({ ...record.agent, claim })
-    : gatewayCodec.encode(record.gateway);
+/** Returns the stored form to be logged; `claim` is the claim of a kind that claims its domain. */
+export function encodeRecord({ row, record }: AcceptedRecord, claim: Position): Uint8Array {
+  return row.codec.encode(row.claimsDomain ? { ...record, claim } as OwnedRecord : record);
 }
 
 /**
- * Returns the record with its id. An owner that gives no id means its own: the one of its identity
- * or, as the development identity has none, one derived from its domain, so that a retry writes the
- * same record.
+ * Returns the record with its id. A record that another system names has the id of its key. An
+ * owner that gives no id means its own: the one of its identity or, as the development identity has
+ * none, one derived from its domain, so that a retry writes the same record.
  */
-function withId<R extends Agent | Gateway>(record: R, peer: AuthenticatedPeer): R {
+function withId(row: AnyKindRow, record: OwnedRecord, peer: AuthenticatedPeer): OwnedRecord {
+  const key = row.foreignKey?.(record);
+  if (key !== undefined) return { ...record, id: keyedId(record.id, key) };
   if (!isNilUuid(record.id)) return record;
   if (!isNilUuid(peer.subjectId)) return { ...record, id: peer.subjectId };
   if (record.domain === "") {
@@ -78,9 +73,16 @@ function withId<R extends Agent | Gateway>(record: R, peer: AuthenticatedPeer): 
       field: "id",
     });
   }
-  return { ...record, id: parseUuid(idOfDomain(canonicalDomain(record.domain), sha1)) };
+  return { ...record, id: parseUuid(idOfDomain(canonicalDomain(record.domain), hash("sha1"))) };
 }
 
-function sha1(bytes: Uint8Array): Uint8Array {
-  return createHash("sha1").update(bytes).digest();
+/** Returns the id of a foreign key; an id that was given must be the same. */
+function keyedId(given: Uint8Array, key: readonly string[]): Uint8Array {
+  const id = idOfForeignKey(key, hash("sha256"));
+  if (isNilUuid(given) || bytesEqual(given, id)) return id;
+  throw invalid("id", `be absent, or ${formatUuid(id)} as derived from its key`, formatUuid(given));
+}
+
+function hash(algorithm: "sha1" | "sha256"): (bytes: Uint8Array) => Uint8Array {
+  return (bytes) => createHash(algorithm).update(bytes).digest();
 }

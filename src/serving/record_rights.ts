@@ -13,7 +13,8 @@ import { RECORD_GRANT_GRACE_MS } from "../base/limits.ts";
 import type { Grants } from "../base/peer.ts";
 import type { WallClock } from "../base/world.ts";
 import { grantsNames, type KeyFacts } from "../record/access.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { attachedIdOf } from "../record/kind_row.ts";
+import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
@@ -53,7 +54,7 @@ export class RecordRights {
    * Returns the reason for which the record of a slot must be removed; `undefined` if it may stay.
    */
   faultOf(kind: RecordKind, store: PartitionStore, slot: number): RightsFault | undefined {
-    const record = kind === KIND_AGENT ? store.agentView(slot) : store.gatewayView(slot);
+    const record = store.recordView(slot);
     const state = this.#state();
     // Unknown: written by the development identity, or by a lineage that is no longer stored.
     const lineage = state.lineage(record.writer);
@@ -62,11 +63,12 @@ export class RecordRights {
     if (isBanned(state, lineage, nowMs)) return "banned";
     const granted = state.grants.of(lineage.lineage);
     if (granted === undefined) return undefined;
+    const gatewayId = attachedIdOf(RECORD_KINDS.row(kind), record);
     const facts: KeyFacts = {
       kind,
       id: record.id,
       domain: record.domain,
-      ...(kind === KIND_AGENT ? { gatewayId: store.agentView(slot).gatewayId } : {}),
+      ...(gatewayId === undefined ? {} : { gatewayId }),
     };
     const isLive = ({ untilMs }: TokenGrant) => untilMs + RECORD_GRANT_GRACE_MS > nowMs;
     const live = granted.filter(isLive);

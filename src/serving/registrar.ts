@@ -9,7 +9,8 @@ import { REGISTER_TRIES_MAX, REMOVE_AGENTS_AT_ONCE } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Entropy, Scheduler } from "../base/world.ts";
 import { encodePut, encodeRemove } from "../record/command.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import { KIND_AGENT } from "../record/key.ts";
+import type { RecordKind } from "../record/kinds.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
@@ -106,7 +107,7 @@ export class Registrar {
   async removeAgentsOf(gatewayId: Uint8Array, context: RequestContext): Promise<number> {
     let removed = 0;
     for (const partition of this.#parts.table) {
-      if (partition.store.agentCount === 0) continue;
+      if (partition.store.countOf(KIND_AGENT) === 0) continue;
       await new Promise<void>((resolve) => this.#parts.scheduler.nextTurn(resolve));
       const commands = this.#removalsOf(gatewayId, partition, context);
       for (let at = 0; at < commands.length; at += REMOVE_AGENTS_AT_ONCE) {
@@ -146,7 +147,7 @@ export class Registrar {
   #admit(partition: Partition, kind: RecordKind, record: AcceptedRecord): number {
     const { admission, claims } = this.#parts;
     const isNew = partition.store.find(kind, record.id, 0, record.id.length) === -1;
-    const wantsAlias = kind === KIND_AGENT && record.domain !== "" &&
+    const wantsAlias = record.row.claimsDomain && record.domain !== "" &&
       !claims.isClaimedBy(record.domain, record.id);
     if (isNew) admission.admitRegion(record.region);
     const count = Number(isNew) + Number(wantsAlias);
@@ -160,7 +161,7 @@ export class Registrar {
     context: RequestContext,
     yields: boolean,
   ): Promise<HeldClaim | undefined> {
-    if (record.kind !== KIND_AGENT || record.domain === "") return undefined;
+    if (!record.row.claimsDomain || record.domain === "") return undefined;
     refuseDelayed(partition, record);
     return await this.#parts.claims.hold(record.domain, record.id, {
       writer: context.peer.lineage,
@@ -210,7 +211,10 @@ export class Registrar {
       incarnation,
       revision,
       remainingMs: slot === -1 ? 0 : leaseRemainingMs(partition, slot),
-      renewAfterMs: renewAfterMs(record.ttlMs, this.#parts.entropy),
+      renewAfterMs: renewAfterMs(
+        record.row.hasLease ? record.ttlMs : Infinity,
+        this.#parts.entropy,
+      ),
       created,
     };
     return { reply, receipt: { partition: partition.id, point: applied.point } };
@@ -223,11 +227,11 @@ export class Registrar {
  * group.
  */
 function refuseDelayed(partition: Partition, record: AcceptedRecord): void {
-  if (record.kind !== KIND_AGENT || partition.group.readPoint(0) === undefined) return;
-  const slot = partition.store.find(KIND_AGENT, record.id, 0, record.id.length);
+  if (partition.group.readPoint(0) === undefined) return;
+  const slot = partition.store.find(record.row.number, record.id, 0, record.id.length);
   if (slot === -1) return;
-  const { process, sequence } = record.agent;
-  const current = partition.store.agentView(slot);
+  const { process, sequence } = record.record;
+  const current = partition.store.recordView(slot);
   if (process !== current.process || sequence >= current.sequence) return;
   throw new RegistryError(
     "stale_sequence",

@@ -20,7 +20,7 @@ import type { Logger } from "../base/logger.ts";
 import { formatUuid } from "../base/uuid.ts";
 import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.ts";
 import { encodeRemove } from "../record/command.ts";
-import { KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../record/key.ts";
+import { kindOwnedBy, type RecordKind, recordKindName } from "../record/kinds.ts";
 import type { AuditAction } from "../system/audit_log.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
 import type { Ban, IdentityState } from "../system/identity_state.ts";
@@ -180,8 +180,8 @@ export class RightsEnforcer {
     const owner = ownerOf(subject);
     if (owner === undefined) return undefined;
     const { role, subjectId: id } = owner;
-    if (role !== "agent" && role !== "gateway") return undefined;
-    const kind = role === "agent" ? KIND_AGENT : KIND_GATEWAY;
+    const kind = kindOwnedBy(role);
+    if (kind === undefined) return undefined;
     const partition = this.#parts.table.of(kind, id);
     if (partition === undefined || !partition.group.isLeading) return undefined;
     const slot = partition.store.find(kind, id, 0, id.length);
@@ -192,7 +192,7 @@ export class RightsEnforcer {
     const { proposer, logger, monotonic, note } = this.#parts;
     const { partition, kind, id, slot } = owned;
     const deadlineMs = monotonic.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT;
-    const name = `${kind === KIND_AGENT ? "agent" : "gateway"} ${formatUuid(id)}`;
+    const name = `${recordKindName(kind)} ${formatUuid(id)}`;
     const command = encodeRemove(proposer.header(partition, 0), {
       id,
       incarnation: partition.store.incarnationOf(slot),

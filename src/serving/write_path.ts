@@ -22,9 +22,9 @@ import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.
 import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { type CommandHeader, encodeRemove, encodeReport } from "../record/command.ts";
-import { isRecordKind, KIND_GATEWAY, type RecordKind, recordKindName } from "../record/key.ts";
+import { KIND_GATEWAY } from "../record/key.ts";
+import { type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
-import { unknownKind } from "../wire/operations/operation.ts";
 import type { IdentityService } from "./identity_service.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
@@ -79,9 +79,8 @@ export class WritePath {
     const outcomes = await Promise.all(
       items.map(async ({ kind, record, expected }): Promise<RegisterOutcome> => {
         try {
-          if (!isRecordKind(kind)) throw unknownKind(kind);
           const { reply, receipt } = await this.#parts.registrar.register(
-            { kind, stored: record, expected },
+            { kind: recordKind(kind), stored: record, expected },
             context,
           );
           context.receipts.push(receipt);
@@ -131,7 +130,6 @@ export class WritePath {
     { kind, id }: RemoveRecordRequest,
     context: RequestContext,
   ): Promise<DeregisterReply> {
-    if (!isRecordKind(kind)) throw unknownKind(kind);
     const { store } = this.#homeOf(kind, id);
     const { lineage } = context.peer;
     const name = `${recordKindName(kind)} ${formatUuid(id)}`;

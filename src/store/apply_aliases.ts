@@ -8,7 +8,7 @@
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
-import { aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
+import { type AgentView, aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import type { PartitionState } from "./partition_state.ts";
@@ -131,8 +131,7 @@ export function applyRevoke({ state, command, data }: ApplyContext): ApplyReply 
   }
   const slot = state.findLive(KIND_AGENT, data, idAt, idAt + 16);
   if (slot !== -1) {
-    state.recordView(slot);
-    if (samePosition(claimPosition(state.shared.views.agent), claim)) {
+    if (samePosition(claimPosition(state.recordView(slot) as AgentView), claim)) {
       return success({ held: true, claim });
     }
   }

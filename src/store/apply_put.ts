@@ -15,16 +15,8 @@ import {
   TTL_MS_MIN,
 } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
-import {
-  type Agent,
-  agentCodec,
-  type AgentView,
-  type Extra,
-  type Gateway,
-  gatewayCodec,
-  type SupersededProcess,
-} from "../../schemas/gen/record.ts";
-import { isRecordKind, KIND_AGENT, type RecordKind } from "../record/key.ts";
+import type { AgentView, Extra, SupersededProcess } from "../../schemas/gen/record.ts";
+import type { AnyKindRow } from "../record/kinds.ts";
 import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
 import {
   describe,
@@ -43,7 +35,7 @@ import { FLAG_BY_COVER, FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** The decisions of a put before it changes anything. */
 interface PutPlan {
-  readonly kind: RecordKind;
+  readonly row: AnyKindRow;
   /** Slot of the record or tombstone; -1 if none. */
   readonly slot: number;
   readonly live: boolean;
@@ -55,12 +47,10 @@ interface PutPlan {
 /** Applies a register: creates a record, renews it with new content, or takes it over. */
 export function applyPut(context: ApplyContext): ApplyReply {
   const { state, command, data, view } = context;
-  const { views } = state.shared;
+  const { views, kinds } = state.shared;
   const put = command.bodyInto(views.put);
-  const kind = put.kind;
-  if (!isRecordKind(kind)) {
-    return invalid("kind", `Kind must be 1 (agent) or 2 (gateway): found ${kind}`);
-  }
+  const row = kinds.find(put.kind);
+  if (row === undefined) return invalid("kind", kinds.expected(put.kind));
   const start = put.recordOffset;
   const end = start + put.recordLength;
   const expected = { generation: put.expectedGeneration, index: put.expectedIndex };
@@ -70,24 +60,23 @@ export function applyPut(context: ApplyContext): ApplyReply {
       `Record must have at most ${RECORD_BYTES_MAX} bytes: ${end - start}`,
     );
   }
-  const incoming = (kind === KIND_AGENT ? views.agentIn : views.gatewayIn)
-    .wrap(view, data, start, end);
-  const refused = checkIncoming(state, kind, incoming, data, view, start);
+  const incoming = views.incoming[row.number]!.wrap(view, data, start, end);
+  const refused = checkIncoming(state, row, incoming, data, view, start);
   if (refused !== undefined) return refused;
-  const plan = planPut(state, kind, incoming, data, expected);
+  const plan = planPut(state, row, incoming, data, expected);
   return "code" in plan ? plan : executePut(context, plan, incoming, start, end);
 }
 
 /** Checks the properties that the state relies on; the edge has checked the others. */
 function checkIncoming(
   state: PartitionState,
-  kind: RecordKind,
+  row: AnyKindRow,
   record: RecordView,
   data: Uint8Array,
   view: DataView,
   start: number,
 ): ApplyReply | undefined {
-  const { layout } = kind === KIND_AGENT ? agentCodec : gatewayCodec;
+  const { layout } = row.codec;
   // Later changes patch the form in place, so all of it must be present, right behind its root
   // pointer.
   if (
@@ -96,8 +85,9 @@ function checkIncoming(
   ) return refusal("malformed", "Record must be in the stored form: its root struct is not");
   if (isNilUuid(data, record.idOffset)) return invalid("id", "Id must not be nil: it is");
   const { ttlMs, state: recordState } = record;
-  if (ttlMs < TTL_MS_MIN || ttlMs > TTL_MS_MAX) {
-    return invalid("ttlMs", `ttlMs must be in [${TTL_MS_MIN}, ${TTL_MS_MAX}]: found ${ttlMs}`);
+  const [ttlMsMin, ttlMsMax] = row.hasLease ? [TTL_MS_MIN, TTL_MS_MAX] : [0, 0];
+  if (ttlMs < ttlMsMin || ttlMs > ttlMsMax) {
+    return invalid("ttlMs", `ttlMs must be in [${ttlMsMin}, ${ttlMsMax}]: found ${ttlMs}`);
   }
   if (recordState > RECORD_STATE_MAX) {
     return invalid("state", `State must be 0 or 1: found ${recordState}`);
@@ -118,7 +108,7 @@ function checkIncoming(
       );
     }
   }
-  return kind === KIND_AGENT ? checkClaim(state, record as AgentView) : undefined;
+  return row.claimsDomain ? checkClaim(state, record as AgentView) : undefined;
 }
 
 /** Checks that an agent with a domain has a claim on it that was not revoked. */
@@ -135,7 +125,7 @@ function checkClaim(state: PartitionState, agent: AgentView): ApplyReply | undef
 
 function planPut(
   state: PartitionState,
-  kind: RecordKind,
+  row: AnyKindRow,
   incoming: RecordView,
   data: Uint8Array,
   expected: Position,
@@ -143,9 +133,9 @@ function planPut(
   const { table } = state;
   const idAt = incoming.idOffset;
   const { process, sequence } = incoming;
-  const slot = table.find(kind, data, idAt, idAt + 16);
-  if (slot === -1) return { kind, slot, live: false, fresh: true, superseded: NO_PROCESSES };
-  if (table.hasFlag(slot, FLAG_TOMBSTONE)) return planOverTombstone(state, kind, slot, incoming);
+  const slot = table.find(row.number, data, idAt, idAt + 16);
+  if (slot === -1) return { row, slot, live: false, fresh: true, superseded: NO_PROCESSES };
+  if (table.hasFlag(slot, FLAG_TOMBSTONE)) return planOverTombstone(state, row, slot, incoming);
 
   const current = state.recordView(slot);
   const incarnation = incarnationOf(current);
@@ -159,7 +149,7 @@ function planPut(
         duplicate: true,
       });
     }
-    return { kind, slot, live: true, fresh: false, superseded };
+    return { row, slot, live: true, fresh: false, superseded };
   }
   if (isSuperseded(superseded, process)) return supersededProcess(incarnation);
   if (expected.index !== incarnation.index || expected.generation !== incarnation.generation) {
@@ -171,30 +161,30 @@ function planPut(
       { incarnation },
     );
   }
-  return { kind, slot, live: true, fresh: true, superseded: supersede(state, superseded, current) };
+  return { row, slot, live: true, fresh: true, superseded: supersede(state, superseded, current) };
 }
 
 function planOverTombstone(
   state: PartitionState,
-  kind: RecordKind,
+  row: AnyKindRow,
   slot: number,
   incoming: RecordView,
 ): PutPlan | ApplyReply {
   const { process, sequence } = incoming;
   const tombstone = state.tombstoneView(slot);
   if (tombstone.forgetAtMs <= state.timeMs) {
-    return { kind, slot, live: false, fresh: true, superseded: NO_PROCESSES };
+    return { row, slot, live: false, fresh: true, superseded: NO_PROCESSES };
   }
   const superseded = stillRefused(state, tombstone.superseded.toPlain());
   if (process === tombstone.process) {
     if (sequence <= tombstone.sequence) return stale(sequence, tombstone.sequence, NO_POSITION);
-    return { kind, slot, live: false, fresh: true, superseded };
+    return { row, slot, live: false, fresh: true, superseded };
   }
   if (isSuperseded(superseded, process)) return supersededProcess(NO_POSITION);
   // The previous process must stay refused when this one's record, and so the tombstone, is
   // replaced.
   return {
-    kind,
+    row,
     slot,
     live: false,
     fresh: true,
@@ -217,7 +207,7 @@ function executePut(
   const dueBefore = plan.live ? table.dueOf(plan.slot) : 0;
   const byCover = plan.live && table.hasFlag(plan.slot, FLAG_BY_COVER);
   const kept = plan.fresh ? undefined : before;
-  const leaseExpiryMs = coverOf(state.timeMs, incoming.ttlMs, kept);
+  const leaseExpiryMs = plan.row.hasLease ? coverOf(state.timeMs, incoming.ttlMs, kept) : 0;
 
   let bytes = context.data;
   if (plan.superseded.length > 0) {
@@ -231,7 +221,7 @@ function executePut(
   }
   if (before !== undefined) dropClaim(state, plan, incoming, index);
   let slot = plan.slot;
-  if (slot === -1) slot = state.insert(plan.kind, bytes, start, end);
+  if (slot === -1) slot = state.insert(plan.row.number, bytes, start, end);
   else state.replace(slot, bytes, start, end);
 
   const record = state.recordView(slot);
@@ -277,8 +267,7 @@ function encodeWithSuperseded(state: PartitionState, plan: PutPlan, incoming: Re
     superseded: [...plan.superseded],
   };
   writer.reset();
-  if (plan.kind === KIND_AGENT) agentCodec.append(writer, { ...(plain as Agent), extra });
-  else gatewayCodec.append(writer, { ...(plain as Gateway), extra });
+  plan.row.codec.append(writer, { ...plain, extra });
   return writer.length;
 }
 
@@ -289,7 +278,7 @@ function dropClaim(
   incoming: RecordView,
   index: number,
 ): void {
-  if (plan.kind !== KIND_AGENT) return;
+  if (!plan.row.claimsDomain) return;
   const before = state.recordView(plan.slot) as AgentView;
   const after = incoming as AgentView;
   if (before.claimIndex === 0) return;

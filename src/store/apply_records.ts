@@ -3,8 +3,7 @@
  * that refer to a record that has changed are skipped individually. Source: design §3.
  */
 import { COVER_TTLS, LEASE_TICK_MS } from "../base/limits.ts";
-import type { AgentView } from "../../schemas/gen/record.ts";
-import { isRecordKind, KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
+import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
 import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
 import { describe, incarnationOf, stale, supersededOf } from "./ownership.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
@@ -35,7 +34,7 @@ export function applyExtend({ state, leases, command, data, unixS, index }: Appl
   for (let position = 0; position < items.count; position++) {
     const item = items.at(position);
     const idAt = item.idOffset;
-    if (!isRecordKind(item.kind)) continue;
+    if (!state.shared.kinds.hasLease(item.kind)) continue;
     const slot = state.findLive(item.kind, data, idAt, idAt + 16);
     if (slot === -1) continue;
     const record = state.recordView(slot);
@@ -55,7 +54,8 @@ export function applyExtend({ state, leases, command, data, unixS, index }: Appl
 export function applyRemove({ state, command, data, index }: ApplyContext): ApplyReply {
   const remove = command.bodyInto(state.shared.views.remove);
   const { kind, process, sequence } = remove;
-  if (!isRecordKind(kind)) return invalid("kind", `Kind must be 1 or 2: found ${kind}`);
+  const { kinds } = state.shared;
+  if (kinds.find(kind) === undefined) return invalid("kind", kinds.expected(kind));
   const idAt = remove.idOffset;
   const slot = state.table.find(kind, data, idAt, idAt + 16);
   if (slot === -1) return gone();
@@ -87,7 +87,7 @@ export function applyExpire({ state, command, data, index }: ApplyContext): Appl
   for (let position = 0; position < items.count; position++) {
     const item = items.at(position);
     const idAt = item.idOffset;
-    if (!isRecordKind(item.kind)) continue;
+    if (!state.shared.kinds.hasLease(item.kind)) continue;
     const slot = state.findLive(item.kind, data, idAt, idAt + 16);
     if (slot === -1) continue;
     const record = state.recordView(slot);
@@ -110,7 +110,7 @@ function buryRecord(
 ): void {
   const superseded = supersededOf(state, state.recordView(slot));
   state.emit(type, slot, index);
-  if (state.table.kindOf(slot) === KIND_AGENT) {
+  if (state.shared.kinds.row(state.table.kindOf(slot)).claimsDomain) {
     const agent = state.recordView(slot) as AgentView;
     if (agent.claimIndex !== 0) state.emit("claim_dropped", slot, index);
   }
@@ -119,15 +119,19 @@ function buryRecord(
 
 /** Applies a report of a gateway's use, or of a record's state. */
 export function applyReport({ state, command, data, index }: ApplyContext): ApplyReply {
-  const { views } = state.shared;
+  const { views, kinds } = state.shared;
   const report = command.bodyInto(views.report);
   const { kind } = report;
-  if (!isRecordKind(kind)) return invalid("kind", `Kind must be 1 or 2: found ${kind}`);
+  const row = kinds.find(kind);
+  if (row === undefined) return invalid("kind", kinds.expected(kind));
   if (report.setState && report.state > RECORD_STATE_MAX) {
     return invalid("state", `State must be 0 or 1: found ${report.state}`);
   }
-  if (report.setUsed && kind !== KIND_GATEWAY) {
-    return invalid("used", "Use must be reported of a gateway: the record is an agent");
+  if (report.setUsed && !row.reportsUse) {
+    return invalid(
+      "used",
+      `Use must be of a record with a capacity: the record is of kind ${row.name}`,
+    );
   }
   const { usedCpu, usedBandwidthMbps } = report;
   if (!isAmount(usedCpu) || !isAmount(usedBandwidthMbps)) {
@@ -147,7 +151,7 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   }
   if (report.setState) record.state = report.state;
   if (report.setUsed) {
-    const gateway = views.gateway;
+    const gateway = record as GatewayView;
     gateway.usedCpu = usedCpu;
     gateway.usedMemoryMiB = report.usedMemoryMiB;
     gateway.usedStorageMiB = report.usedStorageMiB;

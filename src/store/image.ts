@@ -9,11 +9,11 @@
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";
 import { concatBytes } from "../base/bytes.ts";
-import { KIND_AGENT } from "../record/key.ts";
+import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
 import { BLOCK_WORDS_MAX } from "./arena.ts";
 import type { PartitionState } from "./partition_state.ts";
 import type { StoredSpan } from "./reply.ts";
-import { FLAG_TOMBSTONE, KIND_REVOCATION } from "./slot_table.ts";
+import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
 const VERSION = 1;
 const HEADER_BYTES = 32;
@@ -127,10 +127,11 @@ export class ImageLoader {
     const tombstone = view.getUint8(at + 1) === 1;
     const words = (end - at - ITEM_HEADER_BYTES) / 8;
     const rank = view.getUint32(at + 4, true);
-    if (
-      kind < KIND_AGENT || kind > KIND_REVOCATION || words < 1 || words > BLOCK_WORDS_MAX ||
-      rank > this.#forgettable.length
-    ) throw corrupt("must hold known kinds, in bounds", `kind ${kind} of ${words} words`);
+    const isKnown = kind === KIND_ALIAS || kind === KIND_REVOCATION ||
+      this.#state.shared.kinds.find(kind) !== undefined;
+    if (!isKnown || words < 1 || words > BLOCK_WORDS_MAX || rank > this.#forgettable.length) {
+      throw corrupt("must hold known kinds, in bounds", `kind ${kind} of ${words} words`);
+    }
     try {
       const slot = this.#state.restore(kind, tombstone, bytes, at + ITEM_HEADER_BYTES, end);
       if (rank > 0) this.#forgettable[rank - 1] = slot + 1;

@@ -22,7 +22,6 @@ import {
 } from "../base/limits.ts";
 import type { ExpireItem, ExtendItem } from "../../schemas/gen/command.ts";
 import { encodeExpire, encodeExtend } from "../record/command.ts";
-import { isRecordKind, type RecordKind } from "../record/key.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import type { Position } from "./reply.ts";
 import {
@@ -169,8 +168,8 @@ export class Leases {
    * @param fresh false keeps a later due time: a granted lease is never shortened.
    */
   granted(slot: number, fromMs: number, fresh: boolean): void {
-    if (!this.#leading) return;
-    const { table } = this.#state;
+    const { table, shared } = this.#state;
+    if (!this.#leading || !shared.kinds.hasLease(table.kindOf(slot))) return;
     const { ttlMs, leaseExpiryMs } = this.#state.recordView(slot);
     if (fresh) table.setDue(slot, 0);
     this.#postpone(slot, Math.min(fromMs + ttlMs, leaseExpiryMs), leaseExpiryMs - ttlMs);
@@ -210,7 +209,7 @@ export class Leases {
   ): RenewOutcome {
     if (!this.#leading) return "not_leader";
     const { table } = this.#state;
-    if (!isRecordKind(kind)) return "not_found";
+    if (!this.#state.shared.kinds.hasLease(kind)) return "not_found";
     const slot = this.#state.findLive(kind, id, start, start + 16);
     if (slot === -1) return "not_found";
     const record = this.#state.recordView(slot);
@@ -241,9 +240,13 @@ export class Leases {
     else this.#state.table.clearFlag(slot, FLAG_ENDED);
   }
 
-  /** Returns the remaining lease, ms: by due time on the leader, by the cover elsewhere. */
+  /**
+   * Returns the remaining lease, ms: by due time on the leader, by the cover elsewhere; Infinity for
+   * a record without a lease.
+   */
   remainingMs(slot: number, nowMs: number): number {
-    const { table } = this.#state;
+    const { table, shared } = this.#state;
+    if (!shared.kinds.hasLease(table.kindOf(slot))) return Infinity;
     const coverMs = this.#state.recordView(slot).leaseExpiryMs;
     if (!this.#leading) return Math.max(0, coverMs - nowMs);
     if (table.hasFlag(slot, FLAG_EXPIRING)) return 0;
@@ -313,7 +316,8 @@ export class Leases {
 
   #isLease(slot: number): boolean {
     const { table } = this.#state;
-    return isRecordKind(table.kindOf(slot)) && !table.hasFlag(slot, FLAG_TOMBSTONE);
+    return this.#state.shared.kinds.hasLease(table.kindOf(slot)) &&
+      !table.hasFlag(slot, FLAG_TOMBSTONE);
   }
 
   #extension(slot: number, nowMs: number): ExtendItem | undefined {
@@ -332,7 +336,7 @@ export class Leases {
     return {
       id: record.id,
       incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
-      kind: this.#state.table.kindOf(slot) as RecordKind,
+      kind: this.#state.table.kindOf(slot),
       renewedAgo: Math.min(agoTicks, RENEWED_AGO_MAX),
     };
   }
@@ -343,7 +347,7 @@ export class Leases {
       id: record.id,
       incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
       leaseExpiryMs: record.leaseExpiryMs,
-      kind: this.#state.table.kindOf(slot) as RecordKind,
+      kind: this.#state.table.kindOf(slot),
     };
   }
 }

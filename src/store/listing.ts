@@ -2,7 +2,6 @@
  * Lists by region: the records of one partition in the order of their ids, and the cursor that
  * leads from page to page and from partition to partition.
  */
-import type { RecordKind } from "../record/key.ts";
 import { BoundedBest } from "./bounded_best.ts";
 import { compareIds } from "./free_capacity.ts";
 import type { PartitionState } from "./partition_state.ts";
@@ -11,7 +10,7 @@ import { FLAG_TOMBSTONE } from "./slot_table.ts";
 /** Calls `visit` for the slot of each live record of a kind in a region. */
 export function forEachInRegion(
   state: PartitionState,
-  kind: RecordKind,
+  kind: number,
   region: Uint8Array,
   visit: (slot: number) => void,
 ): void {
@@ -38,7 +37,7 @@ export function forEachInRegion(
  */
 export function listRegion(
   state: PartitionState,
-  options: { kind: RecordKind; region: Uint8Array; afterId?: Uint8Array; limit: number },
+  options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
 ): number[] {
   const { table, shared } = state;
   const { arena } = shared;

@@ -10,20 +10,20 @@
  */
 import { defined } from "../base/assert.ts";
 import { GROUP_TIME_MS_MAX, TOMBSTONE_MS } from "../base/limits.ts";
-import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
 import {
   revocationCodec,
   type SupersededProcess,
   supersededProcessCodec,
   tombstoneCodec,
 } from "../../schemas/gen/record.ts";
-import { isRecordKind, KIND_AGENT, KIND_ALIAS, type RecordKind } from "../record/key.ts";
+import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
+import type { OwnedView } from "../record/kind_row.ts";
 import type { EventSink, EventType, Position, StoredSpan } from "./reply.ts";
-import type { StoreShared } from "./shared.ts";
-import { FLAG_TOMBSTONE, KIND_REVOCATION, pack, SlotTable } from "./slot_table.ts";
+import { newCounts, type StoreShared } from "./shared.ts";
+import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
 
-/** A view over an agent or a gateway, with the fields that both have. */
-export type RecordView = AgentView | GatewayView;
+/** A view over a record of any kind. */
+export type RecordView = OwnedView;
 
 const LINK_WORDS = 1;
 /** Longest block, in words, that a tombstone keeps from its record; a longer one is freed. */
@@ -41,8 +41,10 @@ export class PartitionState {
   readonly table: SlotTable;
   timeMs = 0;
   appliedIndex = 0;
-  agentCount = 0;
-  gatewayCount = 0;
+  /** Live records, by the number of their kind. */
+  readonly counts: number[] = newCounts();
+  /** Live records of kinds with a lease. */
+  leaseCount = 0;
   aliasCount = 0;
   /** Blocks of the first and last forgettable slot; 0 if none. */
   forgetHead = 0;
@@ -52,7 +54,7 @@ export class PartitionState {
 
   /** True while something could expire or be forgotten, so that the time must be logged. */
   get wantsTime(): boolean {
-    return this.agentCount + this.gatewayCount + this.forgetCount > 0;
+    return this.leaseCount + this.forgetCount > 0;
   }
 
   constructor(
@@ -89,10 +91,8 @@ export class PartitionState {
   /** Returns the shared view of the slot's kind, positioned on its live record. */
   recordView(slot: number): RecordView {
     const { bytes, view, start, end } = this.locate(slot, this.shared.span);
-    const { agent, gateway } = this.shared.views;
-    return this.table.kindOf(slot) === KIND_AGENT
-      ? agent.wrap(view, bytes, start, end)
-      : gateway.wrap(view, bytes, start, end);
+    // A slot holds a record only if its kind has a row: inserts and images check it.
+    return this.shared.views.records[this.table.kindOf(slot)]!.wrap(view, bytes, start, end);
   }
 
   /** Returns the shared view positioned on an alias. */
@@ -350,22 +350,18 @@ export class PartitionState {
     const { table, shared } = this;
     const kind = table.kindOf(slot);
     if (table.hasFlag(slot, FLAG_TOMBSTONE)) shared.counts.tombstones += by;
-    else if (isRecordKind(kind)) this.#countRecord(slot, kind, by);
+    else if (shared.kinds.find(kind) !== undefined) this.#countRecord(slot, kind, by);
     else if (kind === KIND_ALIAS) {
       this.aliasCount += by;
       shared.counts.aliases += by;
     } else shared.counts.revocations += by;
   }
 
-  #countRecord(slot: number, kind: RecordKind, by: 1 | -1): void {
+  #countRecord(slot: number, kind: number, by: 1 | -1): void {
     const { table, shared } = this;
-    if (kind === KIND_AGENT) {
-      this.agentCount += by;
-      shared.counts.agents += by;
-    } else {
-      this.gatewayCount += by;
-      shared.counts.gateways += by;
-    }
+    this.counts[kind]! += by;
+    shared.counts.records[kind]! += by;
+    if (shared.kinds.hasLease(kind)) this.leaseCount += by;
     if (by === 1) {
       const record = this.recordView(slot);
       const start = record.regionOffset;

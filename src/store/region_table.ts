@@ -8,13 +8,15 @@
  * by its bytes, and new ones are refused before they are logged (src/serving/request_admission.ts).
  */
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
-import { KIND_AGENT, type RecordKind } from "../record/key.ts";
+import type { KindTable } from "../record/kinds.ts";
+import { RECORD_KINDS } from "../record/kinds.ts";
 
-/** Number of live records of one region. */
+/** Number of live records of one kind in one region. */
 export interface RegionCount {
   readonly region: string;
-  readonly agents: number;
-  readonly gateways: number;
+  /** Name of the kind. */
+  readonly kind: string;
+  readonly count: number;
 }
 
 const CELLS = 8_192;
@@ -24,12 +26,22 @@ export class RegionTable {
   readonly #names: Uint8Array[] = [new Uint8Array(0)];
   /** Open addressing: number by hash of the name. */
   readonly #cells = new Uint16Array(CELLS);
-  readonly #agents = new Uint32Array(REGIONS_INTERNED_MAX + 1);
-  readonly #gateways = new Uint32Array(REGIONS_INTERNED_MAX + 1);
+  readonly #kinds: KindTable;
+  /** Live records by region, for each number of a kind. */
+  readonly #counts: (Uint32Array | undefined)[] = [];
+  /** Live records of all kinds by region. */
+  readonly #totals = new Uint32Array(REGIONS_INTERNED_MAX + 1);
   /** Count of numbers whose regions have live records. */
   #inUse = 0;
   /** The number most recently reused. */
   #reused = 0;
+
+  constructor(kinds: KindTable = RECORD_KINDS) {
+    this.#kinds = kinds;
+    for (const { number } of kinds.rows) {
+      this.#counts[number] = new Uint32Array(REGIONS_INTERNED_MAX + 1);
+    }
+  }
 
   /**
    * Returns the number of the region `[start, end)` of `bytes`, assigning one if necessary; 0 if
@@ -58,29 +70,30 @@ export class RegionTable {
 
   /** True when every region has a number, so that a region without one occurs in no record. */
   get complete(): boolean {
-    return this.#agents[0] === 0 && this.#gateways[0] === 0;
+    return this.#totals[0] === 0;
   }
 
   /** Counts a live record that was added to (`by` 1) or removed from (`by` -1) a region. */
-  add(kind: RecordKind, number: number, by: 1 | -1): void {
-    const counts = kind === KIND_AGENT ? this.#agents : this.#gateways;
-    const before = this.#agents[number]! + this.#gateways[number]!;
-    counts[number]! += by;
+  add(kind: number, number: number, by: 1 | -1): void {
+    const before = this.#totals[number]!;
+    this.#totals[number]! += by;
+    this.#counts[kind]![number]! += by;
     if (number !== 0 && (before === 0 || before + by === 0)) this.#inUse += by;
   }
 
   /**
-   * Returns the live records of all regions that have any; those without a number under the name
-   * "".
+   * Returns the live records of all regions that have any, kind by kind; those without a number
+   * under the name "".
    */
   counts(): RegionCount[] {
     const counts: RegionCount[] = [];
     const decoder = new TextDecoder();
     for (let number = 0; number < this.#names.length; number++) {
-      const agents = this.#agents[number]!;
-      const gateways = this.#gateways[number]!;
-      if (agents + gateways === 0) continue;
-      counts.push({ region: decoder.decode(this.#names[number]), agents, gateways });
+      if (this.#totals[number] === 0) continue;
+      const region = decoder.decode(this.#names[number]);
+      for (const { number: kind, name } of this.#kinds.rows) {
+        counts.push({ region, kind: name, count: this.#counts[kind]![number]! });
+      }
     }
     return counts;
   }
@@ -91,7 +104,7 @@ export class RegionTable {
     if (!this.hasRoom) return 0;
     let number = this.#reused;
     do number = number % REGIONS_INTERNED_MAX + 1; while (
-      this.#agents[number]! + this.#gateways[number]! > 0
+      this.#totals[number]! > 0
     );
     this.#reused = number;
     this.#forget(this.#names[number]!);

@@ -3,13 +3,7 @@
  * counts, and the flyweight views that apply and reads reposition. They belong to one thread and
  * are not state: two nodes with the same log may differ here and nowhere else.
  */
-import {
-  AgentView,
-  AliasView,
-  GatewayView,
-  RevocationView,
-  TombstoneView,
-} from "../../schemas/gen/record.ts";
+import { AliasView, RevocationView, TombstoneView } from "../../schemas/gen/record.ts";
 import {
   ClaimCommandView,
   CommandView,
@@ -24,6 +18,9 @@ import {
 } from "../../schemas/gen/command.ts";
 import { FrameWriter } from "../../schemas/runtime.ts";
 import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";
+import type { OwnedView } from "../record/kind_row.ts";
+import { KIND_MAX } from "../record/key.ts";
+import { type AnyKindRow, type KindTable, RECORD_KINDS } from "../record/kinds.ts";
 import { SipHash } from "../ring/siphash.ts";
 import { Arena } from "./arena.ts";
 import { PagePool } from "./page_pool.ts";
@@ -44,8 +41,8 @@ const NO_BYTES = new Uint8Array(0);
 
 /** Totals over the partitions of a node. */
 export interface StoreStatistics {
-  readonly agents: number;
-  readonly gateways: number;
+  /** Live records, by the number of their kind. */
+  readonly records: readonly number[];
   readonly aliases: number;
   readonly tombstones: number;
   readonly revocations: number;
@@ -65,19 +62,23 @@ export interface KeySpan {
 
 /** Counts maintained by all partitions together. */
 export interface StoreCounts {
-  agents: number;
-  gateways: number;
+  /** Live records, by the number of their kind. */
+  readonly records: number[];
   aliases: number;
   tombstones: number;
   revocations: number;
 }
 
+/** Returns counts of 0, by the number of a kind. */
+export function newCounts(): number[] {
+  return Array.from({ length: KIND_MAX + 1 }, () => 0);
+}
+
 /** Flyweight views by use; no two overlapping uses share one. */
 export class StoreViews {
-  readonly agent = new AgentView();
-  readonly gateway = new GatewayView();
-  readonly agentIn = new AgentView();
-  readonly gatewayIn = new GatewayView();
+  /** By the number of the kind: on stored records, and on records in commands. */
+  readonly records: readonly (OwnedView | undefined)[];
+  readonly incoming: readonly (OwnedView | undefined)[];
   readonly alias = new AliasView();
   readonly aliasKey = new AliasView();
   readonly tombstone = new TombstoneView();
@@ -92,20 +93,34 @@ export class StoreViews {
   readonly confirm = new ConfirmCommandView();
   readonly revoke = new RevokeCommandView();
   readonly release = new ReleaseCommandView();
+
+  constructor(kinds: KindTable) {
+    const newViews = () => byNumber(kinds, ({ codec }) => codec.newView());
+    this.records = newViews();
+    this.incoming = newViews();
+  }
+}
+
+/** Returns one value for each kind, at the index of its number. */
+function byNumber<T>(kinds: KindTable, make: (row: AnyKindRow) => T): (T | undefined)[] {
+  return Array.from({ length: KIND_MAX + 1 }, (_, number) => {
+    const row = kinds.find(number);
+    return row === undefined ? undefined : make(row);
+  });
 }
 
 /** The objects shared by the partitions of one node. */
 export class StoreShared {
   readonly arena: Arena;
-  readonly regions = new RegionTable();
+  readonly kinds: KindTable;
+  readonly regions: RegionTable;
   /** Pages of slots and of index cells (see SlotTable). */
   readonly slotPages: PagePool;
   readonly cellPages: PagePool;
-  readonly views = new StoreViews();
+  readonly views: StoreViews;
   readonly hash: SipHash;
   readonly counts: StoreCounts = {
-    agents: 0,
-    gateways: 0,
+    records: newCounts(),
     aliases: 0,
     tombstones: 0,
     revocations: 0,
@@ -124,8 +139,18 @@ export class StoreShared {
   /**
    * @param bytesMax the ceiling for all records together.
    * @param hashSeed 16 secret bytes, so that nobody can choose keys that collide.
+   * @param kinds the kinds of record; a test may bring others.
    */
-  constructor({ bytesMax, hashSeed }: { bytesMax: number; hashSeed: Uint8Array }) {
+  constructor(
+    { bytesMax, hashSeed, kinds = RECORD_KINDS }: {
+      bytesMax: number;
+      hashSeed: Uint8Array;
+      kinds?: KindTable;
+    },
+  ) {
+    this.kinds = kinds;
+    this.regions = new RegionTable(kinds);
+    this.views = new StoreViews(kinds);
     this.arena = new Arena({ bytesMax });
     this.slotPages = new PagePool(SLOT_PAGE_NUMBERS);
     this.cellPages = new PagePool(CELL_PAGE_NUMBERS);
@@ -148,6 +173,7 @@ export class StoreShared {
     const arena = this.arena.statistics();
     return {
       ...this.counts,
+      records: [...this.counts.records],
       recordBytes: arena.usedBytes,
       arenaBytes: arena.chunkBytes,
       arenaBytesMax: arena.bytesMax,

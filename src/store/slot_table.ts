@@ -10,29 +10,26 @@
  */
 import { assert } from "../base/assert.ts";
 import { CELL_PAGE_NUMBERS, type KeySpan, SLOT_PAGE_NUMBERS, type StoreShared } from "./shared.ts";
-import { KIND_ALIAS } from "../record/key.ts";
+import { KIND_ALIAS, KIND_MAX, KIND_REVOCATION } from "../record/key.ts";
 
-/** Kind of a refused claim, in addition to the kinds of src/record/key.ts. */
-export const KIND_REVOCATION = 4;
-
-/** Bits of `packed`: words (10), region (12), kind (3), and the flags. */
+/** Bits of `packed`, which is not stored: words (10), region (12), kind (4), and the flags. */
 const WORDS_MASK = 0x3ff;
 const REGION_SHIFT = 10;
 const REGION_MASK = 0xfff;
 const KIND_SHIFT = 22;
-const KIND_MASK = 0x7;
+const KIND_MASK = KIND_MAX;
 /** The remainder of a removed record. */
-export const FLAG_TOMBSTONE = 1 << 25;
+export const FLAG_TOMBSTONE = 1 << 26;
 /** Volatile: its expiry was proposed. */
-export const FLAG_EXPIRING = 1 << 26;
+export const FLAG_EXPIRING = 1 << 27;
 /** Volatile: its owner waits for an extension of its cover. */
-export const FLAG_WAITING = 1 << 27;
+export const FLAG_WAITING = 1 << 28;
 /** Volatile: it was renewed since its cover was last extended, or the extension gathered. */
-export const FLAG_RENEWED = 1 << 28;
+export const FLAG_RENEWED = 1 << 29;
 /** Volatile: its due time is its cover, because this leader has not seen a renewal of it yet. */
-export const FLAG_BY_COVER = 1 << 29;
+export const FLAG_BY_COVER = 1 << 30;
 /** Volatile: its owner's right has ended; it is not renewed any more until it is removed. */
-export const FLAG_ENDED = 1 << 30;
+export const FLAG_ENDED = 1 << 31;
 
 /** Returns `packed` composed of its parts. */
 export function pack(kind: number, words: number, region: number, flags: number): number {

@@ -13,7 +13,9 @@ import { RegistryError } from "../base/errors.ts";
 import { EXPIRE_ITEMS_MAX, FORGET_PER_ENTRY_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
 import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
-import { isRecordKind, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
+import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
+import type { OwnedView } from "../record/kind_row.ts";
+import type { RecordKind } from "../record/kinds.ts";
 import { applyClaim, applyConfirm, applyRelease, applyRevoke } from "./apply_aliases.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import { applyPut } from "./apply_put.ts";
@@ -83,12 +85,9 @@ export class PartitionStore {
     return this.#state.appliedIndex;
   }
 
-  get agentCount(): number {
-    return this.#state.agentCount;
-  }
-
-  get gatewayCount(): number {
-    return this.#state.gatewayCount;
+  /** Returns the number of live records of a kind. */
+  countOf(kind: RecordKind): number {
+    return this.#state.counts[kind]!;
   }
 
   get aliasCount(): number {
@@ -186,7 +185,15 @@ export class PartitionStore {
     return this.#state.aliasView(slot);
   }
 
-  /** Returns the current incarnation of the slot's agent or gateway. */
+  /**
+   * Returns the shared view on a slot's record of any kind; any use of a partition of the node
+   * repositions it.
+   */
+  recordView(slot: number): OwnedView {
+    return this.#state.recordView(slot);
+  }
+
+  /** Returns the current incarnation of the slot's record. */
   incarnationOf(slot: number): Position {
     const record = this.#state.recordView(slot);
     return { generation: record.incarnationGeneration, index: record.incarnationIndex };
@@ -204,8 +211,9 @@ export class PartitionStore {
   listRegion(
     options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
   ): number[] {
-    const { kind } = options;
-    return isRecordKind(kind) ? listRegion(this.#state, { ...options, kind }) : [];
+    return this.#state.shared.kinds.find(options.kind) === undefined
+      ? []
+      : listRegion(this.#state, options);
   }
 
   /** Offers the region's live gateways that are not draining. */

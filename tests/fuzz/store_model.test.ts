@@ -142,7 +142,7 @@ function compareStates(harness: StoreHarness, model: StoreModel): void {
     assert.is(alias?.state === 1, expected?.confirmed ?? false);
   }
   const statistics = harness.shared.statistics();
-  assert.is(statistics.agents + statistics.gateways, model.records.size);
+  assert.is(statistics.records.reduce((sum, count) => sum + count), model.records.size);
   assert.is(statistics.tombstones, model.tombstones.size);
   assert.is(statistics.revocations, model.revoked.size);
   assert.is(statistics.aliases, model.aliases.size);

@@ -5,9 +5,10 @@
  */
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { StructView } from "../../../schemas/runtime/view.ts";
-import { type ErrorCode, RegistryError } from "../../base/errors.ts";
+import type { ErrorCode } from "../../base/errors.ts";
 import type { AccessRule, KeyFacts } from "../../record/access.ts";
-import { isRecordKind, KIND_AGENT, KIND_GATEWAY, type RecordKind } from "../../record/key.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { RECORD_KINDS, type RecordKind, recordKind } from "../../record/kinds.ts";
 
 /** The records that a request concerns. */
 export interface ConcernedRecords<View> {
@@ -117,18 +118,13 @@ export const ONE_GATEWAY: ConcernedRecords<{ readonly id: Uint8Array }> = {
   keyOf: ({ id }) => ({ kind: KIND_GATEWAY, id }),
 };
 
+/** The kinds of record. */
+export const ALL_KINDS: readonly RecordKind[] = RECORD_KINDS.rows.map(({ number }) =>
+  recordKind(number)
+);
+
 /** Requests that name one record by its kind and id. */
 export const ONE_RECORD: ConcernedRecords<{ readonly kind: number; readonly id: Uint8Array }> = {
-  kinds: [KIND_AGENT, KIND_GATEWAY],
-  keyOf: ({ kind, id }) => {
-    if (isRecordKind(kind)) return { kind, id };
-    throw unknownKind(kind);
-  },
+  kinds: ALL_KINDS,
+  keyOf: ({ kind, id }) => ({ kind: recordKind(kind), id }),
 };
-
-/** Returns the refusal of a request that names a kind without records of its own. */
-export function unknownKind(kind: number): RegistryError {
-  return new RegistryError("invalid_argument", `kind must be 1 or 2: found ${kind}`, {
-    field: "kind",
-  });
-}

@@ -23,7 +23,7 @@ import {
 } from "../../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import { named, ONE_AGENT, ONE_GATEWAY, ONE_RECORD, operation } from "./operation.ts";
+import { ALL_KINDS, named, ONE_AGENT, ONE_GATEWAY, ONE_RECORD, operation } from "./operation.ts";
 
 const REGISTER_CODES: readonly ErrorCode[] = [
   "superseded",
@@ -36,7 +36,7 @@ const REGISTER_CODES: readonly ErrorCode[] = [
 
 const AGENTS = { kinds: [KIND_AGENT] } as const;
 const GATEWAYS = { kinds: [KIND_GATEWAY] } as const;
-const RECORDS = { kinds: [KIND_AGENT, KIND_GATEWAY] } as const;
+const RECORDS = { kinds: ALL_KINDS };
 
 /** Operations on records: reads, registrations, renewals and removals. */
 export const RECORD_OPERATIONS = named({

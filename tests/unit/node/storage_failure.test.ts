@@ -1,4 +1,5 @@
 /** A whole registry whose disk is full, fails, or loses power: what is answered, what is kept. */
+import { KIND_AGENT } from "../../../src/record/key.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -172,7 +173,7 @@ test("compaction goes by the limit that was set, and a restart from images finds
   assert.ok(stats.segmentBytes <= 3 * limits.softBytes, String(stats.segmentBytes));
   const before = harness.agent(idOf(7));
   await harness.restart(5);
-  assert.is(harness.registry.shared.counts.agents, 50);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 50);
   assert.equal(harness.agent(idOf(7)), before);
 });
 

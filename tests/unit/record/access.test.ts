@@ -52,6 +52,20 @@ test("authorize: agents and gateways write and renew their own record, and no ot
   }
 });
 
+test("authorize: a record of an unknown kind is nobody's own, attached or granted", () => {
+  for (const kind of [0, 3, 5, 0xffff]) {
+    for (const role of ["agent", "gateway"] as const) {
+      for (const rule of ["write", "renew"] as const) {
+        assert.is(
+          authorize(peer(role), rule, { kind, id: OWN, gatewayId: OWN }),
+          "permission_denied",
+        );
+      }
+    }
+    assert.is(authorize(peer("agent"), "read", { kind, id: OTHER }), "permission_denied");
+  }
+});
+
 test("authorize: a record is registered in the region of its owner's certificate", () => {
   const facts = (region: string) => ({ ...gatewayFacts(OWN), region });
   assert.is(authorize(peer("gateway"), "write", facts("eu")), "allowed");

@@ -1,5 +1,4 @@
 /** The words of other callers, and the way to and from the stored form. */
-import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -11,17 +10,13 @@ import {
   gatewayToStored,
 } from "../../../src/record/plain.ts";
 import { validateAgent, validateGateway } from "../../../src/record/validation.ts";
-import { agentFromJson, gatewayFromJson, idOfDomain } from "../../../src/record/vocabulary.ts";
+import { agentFromJson, gatewayFromJson } from "../../../src/record/vocabulary.ts";
 
 /** As gateways send it today. */
 const TODAY =
   '{"region":"global","gateway_ip":"12.34.56.78","gateway_domain":"global.gateway.agnistack.online","gateway_port":4000,"capacity":{"cpu":1,"bandwidth":20,"memory":4096,"storage":40960}}';
 const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 const OWNERSHIP = { process: 77, sequence: 3 };
-
-function sha1(bytes: Uint8Array): Uint8Array {
-  return createHash("sha1").update(bytes).digest();
-}
 
 function refusal(run: () => unknown): RegistryError {
   try {
@@ -97,11 +92,6 @@ test("gatewayFromJson refuses by name what it does not know, of a wrong type, or
     refusal(() => agentFromJson({ region: "eu", labels: { a: 1 } })).fields.field,
     "labels.a",
   );
-});
-
-test("idOfDomain is UUIDv5 of the canonical domain (RFC 9562, appendix A.4)", () => {
-  assert.is(idOfDomain("www.example.com", sha1), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
-  assert.is(idOfDomain("WWW.Example.com.", sha1), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
 });
 
 test("a gateway survives the way through the stored form", () => {

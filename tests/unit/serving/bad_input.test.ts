@@ -1,4 +1,5 @@
 /** What no honest client sends: each gets its code, and nobody else notices. */
+import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { responseCodec } from "../../../schemas/gen/wire.ts";
@@ -16,7 +17,6 @@ import {
   RESPONSE_FRAME_BYTES_MAX,
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
 import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
@@ -97,7 +97,7 @@ test("fields that are wrong are refused by name, and the connection goes on", as
     assert.is(code, "invalid_argument", field);
     assert.is(response.field, field);
   }
-  assert.is(harness.registry.shared.counts.agents, 0);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 0);
   assert.is(harness.registry.shared.counts.aliases, 0, "no domain was claimed for a bad record");
   await served(peer);
 });
@@ -253,7 +253,7 @@ test("10,000 writes at once on one connection: those above the limit are overloa
   }
   assert.is(codes.get("ok"), REQUESTS_IN_FLIGHT_MAX);
   assert.is(codes.get("overloaded"), 10_000 - REQUESTS_IN_FLIGHT_MAX);
-  assert.is(harness.registry.shared.counts.agents, REQUESTS_IN_FLIGHT_MAX);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, REQUESTS_IN_FLIGHT_MAX);
   await served(peer);
 });
 
@@ -397,7 +397,7 @@ test("at the ceiling of records new ones are refused, even many at once; renewal
   const codes: number[] = outcomes.map(({ code }: { code: number }) => code);
   assert.is(codes.filter((code) => code === 0).length, 10);
   assert.is(codes.filter((code) => code === 16).length, 30);
-  assert.is(harness.registry.shared.counts.agents, 10);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 10);
   const { incarnation, id } = outcomes[0]!;
   assert.is((await peer.must("renew", { items: [{ id, incarnation, kind: 1 }] })).renewed, 1);
   assert.is((await peer.ask("registerAgent", agentRequest({ number: 1, sequence: 2 }))).code, "ok");

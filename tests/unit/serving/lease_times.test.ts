@@ -81,9 +81,9 @@ test("many records that are over at once are all gone within a second", async ()
     assert.ok(outcomes.every(({ code }: { code: number }) => code === 0));
   }
   await harness.world.pass(4_990);
-  assert.is(harness.registry.shared.counts.agents, 3_000);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 3_000);
   await harness.world.pass(1_012);
-  assert.is(harness.registry.shared.counts.agents, 0);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 0);
 });
 
 test("no record expires before its last answered renewal + ttl, whatever is renewed and crashes", async () => {
@@ -280,7 +280,7 @@ async function entriesPerRenewal(
       await harness.world.pass(stepMs);
     }
   }
-  assert.is(harness.registry.shared.counts.agents, records);
+  assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, records);
   return (harness.logged - before) / renewals;
 }
 

@@ -52,8 +52,10 @@ test("listRegion and counts follow a record that moves to another region", () =>
   assert.equal(listed(harness, "eu", 9), [2]);
   assert.equal(listed(harness, "us", 9), [1]);
   assert.equal(harness.shared.regionCounts(), [
-    { region: "eu", agents: 1, gateways: 1 },
-    { region: "us", agents: 1, gateways: 0 },
+    { region: "eu", kind: "agent", count: 1 },
+    { region: "eu", kind: "gateway", count: 1 },
+    { region: "us", kind: "agent", count: 1 },
+    { region: "us", kind: "gateway", count: 0 },
   ]);
   harness.store.release();
   assert.equal(harness.shared.regionCounts(), []);
@@ -73,7 +75,7 @@ test("listRegion finds regions beyond those that have a number", () => {
   harness.remove(KIND_AGENT, 3, incarnation);
   assert.equal(listed(harness, "eu", 9), [1]);
   assert.equal(listed(harness, "asia", 9), []);
-  assert.equal(harness.shared.regionCounts()[0], { region: "", agents: 2, gateways: 0 });
+  assert.equal(harness.shared.regionCounts()[0], { region: "", kind: "agent", count: 2 });
   // Its number is given back by the last record of another region, and the next one gets it.
   regions.add(KIND_GATEWAY, 7, -1);
   harness.putAgent({ number: 4, region: "eu" });
@@ -190,7 +192,7 @@ test("room refuses beyond the ceiling, and apply does not", () => {
   assert.ok(harness.shared.room(1));
   for (let number = 1; number <= 60; number++) harness.putAgent({ number });
   assert.not(harness.shared.room(1));
-  assert.is(harness.store.agentCount, 60);
+  assert.is(harness.store.countOf(KIND_AGENT), 60);
 });
 
 test("loadImage refuses what is no image", () => {

@@ -166,7 +166,7 @@ test("remove names the incarnation that it believes in: superseded when that mov
   assert.equal(reply.incarnation, second.incarnation);
   assert.is(harness.remove(KIND_GATEWAY, 1, second.incarnation).count, 1);
   assert.is(harness.gateway(1), undefined);
-  assert.is(harness.store.gatewayCount, 0);
+  assert.is(harness.store.countOf(KIND_GATEWAY), 0);
 });
 
 test("remove with a lower sequence of the record's process is stale", () => {

@@ -1,0 +1,125 @@
+/**
+ * The description of one kind of record: a row of the table in kinds.ts. Store, serving, client and
+ * command line read what they need to know about a kind from its row, and name no kind themselves
+ * unless a rule is about that kind alone.
+ *
+ * The stored forms of all kinds begin with the id and have the fields of {@link OwnedRecord}, under
+ * the same names. A kind without a lease leaves `ttlMs` and `leaseExpiryMs` 0; a kind without
+ * domains leaves `domain` empty.
+ */
+import type { Role } from "../base/peer.ts";
+import type { Extra, ExtraView } from "../../schemas/gen/record.ts";
+import type { FrameWriter, Input, StructView } from "../../schemas/runtime.ts";
+
+/** A position in a group's history; greater is later. */
+export interface RecordPosition {
+  readonly generation: number;
+  readonly index: number;
+}
+
+/** Fields that the stored forms of all kinds have. */
+export interface OwnedRecord {
+  readonly id: Uint8Array;
+  readonly process: number;
+  readonly sequence: number;
+  readonly leaseExpiryMs: number;
+  readonly incarnation: RecordPosition;
+  readonly revision: RecordPosition;
+  readonly ttlMs: number;
+  readonly lastSeenUnixS: number;
+  readonly writer: number;
+  readonly state: number;
+  readonly domain: string;
+  readonly region: string;
+  readonly extra: Extra | undefined;
+}
+
+/** Fields that the views of all kinds have; the store patches the ones that are not read-only. */
+export interface OwnedView extends StructView<OwnedRecord> {
+  readonly id: Uint8Array;
+  readonly idOffset: number;
+  readonly process: number;
+  sequence: number;
+  leaseExpiryMs: number;
+  incarnationGeneration: number;
+  incarnationIndex: number;
+  revisionGeneration: number;
+  revisionIndex: number;
+  readonly ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  state: number;
+  readonly domain: string;
+  readonly domainLength: number;
+  readonly region: string;
+  readonly regionBytes: Uint8Array;
+  readonly regionOffset: number;
+  readonly regionLength: number;
+  readonly hasExtra: boolean;
+  readonly extra: ExtraView;
+}
+
+/** The generated codec of a kind's stored form (schemas/record.capnp). */
+export interface RecordCodec<Stored, View> {
+  readonly layout: { readonly dataWords: number; readonly pointerWords: number };
+  newView(): View;
+  /** @throws RegistryError `malformed`. */
+  decode(bytes: Uint8Array): Stored;
+  /** @throws RangeError when a field holds a value outside its type. */
+  encode(record: Input<Stored>): Uint8Array;
+  append(out: FrameWriter, record: Input<Stored>): void;
+}
+
+/** One kind of record. */
+export interface KindRow<Stored = OwnedRecord, View = OwnedView> {
+  /** Number in logs, images, hashes and requests, `[1, 15]`; never reused. */
+  readonly number: number;
+  /** Name in messages, JSON, metrics and commands. */
+  readonly name: string;
+  /** The name of several. */
+  readonly plural: string;
+  readonly codec: RecordCodec<Stored, View>;
+  /**
+   * Checks a record sent by its owner and returns the form to log: canonical, with the registry's
+   * own fields empty.
+   *
+   * @throws RegistryError `invalid_argument`.
+   */
+  validate(record: Stored): Stored;
+  /** Role of the identities that own such records, each the one with the id of its subject. */
+  readonly owner?: Role;
+  /**
+   * Whether a record ends unless it is renewed. A kind without a lease is never renewed and never
+   * expires: it lasts until it is removed.
+   */
+  readonly hasLease: boolean;
+  /** Whether its domain is claimed for it by an alias, so that the domain resolves to it. */
+  readonly claimsDomain: boolean;
+  /** Whether its owner reports how much of its capacity is in use. */
+  readonly reportsUse: boolean;
+  /** Role of identities that may name such a record in theirs if a grant allows it. */
+  readonly namedBy?: Role;
+  /** The record of another kind that it is attached to. */
+  readonly attachedTo?: Attachment<Stored | View>;
+  /**
+   * Returns the parts of the key of a record that another system names. Its id is derived from them
+   * (idOfForeignKey in derived_id.ts), so that it is stored and found like any other.
+   */
+  foreignKey?(record: Stored): readonly string[];
+}
+
+/** The relation of a record to another one, whose owner may renew and read it. */
+export interface Attachment<Source> {
+  /** Role of the owner of the other record. */
+  readonly role: Role;
+  /** Returns the id of the other record, 16 bytes; all zero if there is none. */
+  idOf(record: Source): Uint8Array;
+}
+
+/** Returns the id of the record that `record` is attached to; `undefined` for kinds without that. */
+export function attachedIdOf(
+  row: KindRow,
+  record: OwnedRecord | OwnedView,
+): Uint8Array | undefined {
+  return row.attachedTo?.idOf(record);
+}

@@ -1,0 +1,97 @@
+/**
+ * The table of record kinds: one row each. A kind that has no row is refused wherever a kind is
+ * read, from a request, a log or an image; it is never taken for another one.
+ */
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
+import type { Role } from "../base/peer.ts";
+import { AGENT } from "./agent.ts";
+import { GATEWAY } from "./gateway.ts";
+import { KIND_ALIAS, KIND_MAX, KIND_REVOCATION } from "./key.ts";
+import type { KindRow } from "./kind_row.ts";
+
+const ROWS = { agent: AGENT, gateway: GATEWAY } as const;
+
+type Rows = typeof ROWS;
+/** The name of a kind. */
+export type RecordKindName = keyof Rows;
+/** The number of a kind. */
+export type RecordKind = Rows[RecordKindName]["number"];
+/** A row of any kind. */
+export type AnyKindRow = KindRow;
+
+/** Rows of kinds by number and by name. */
+export class KindTable {
+  readonly rows: readonly AnyKindRow[];
+  readonly #byNumber: (AnyKindRow | undefined)[];
+
+  constructor(rows: readonly AnyKindRow[]) {
+    this.rows = rows;
+    this.#byNumber = Array.from({ length: KIND_MAX + 1 }, () => undefined);
+    for (const row of rows) {
+      const { number, name } = row;
+      const isFree = number > 0 && number <= KIND_MAX && number !== KIND_ALIAS &&
+        number !== KIND_REVOCATION && this.#byNumber[number] === undefined;
+      assert(isFree, `Number ${number} of kind ${name} must be free, and at most ${KIND_MAX}`);
+      this.#byNumber[number] = row;
+    }
+  }
+
+  /** Returns the row of a number; `undefined` if there is none. */
+  find(kind: number): AnyKindRow | undefined {
+    return kind <= KIND_MAX ? this.#byNumber[kind] : undefined;
+  }
+
+  /** Returns the row of a number. @throws RegistryError `invalid_argument` if there is none. */
+  row(kind: number): AnyKindRow {
+    return this.find(kind) ?? refuse(this.expected(kind));
+  }
+
+  /** Reports whether records of the kind have a lease; false for an unknown kind. */
+  hasLease(kind: number): boolean {
+    return this.find(kind)?.hasLease === true;
+  }
+
+  /** Returns the message that refuses a number which names no kind. */
+  expected(kind: number): string {
+    const known = this.rows.map(({ number, name }) => `${number} (${name})`);
+    return `Kind must be ${known.join(" or ")}: found ${kind}`;
+  }
+}
+
+/** The kinds of this registry. */
+export const RECORD_KINDS: KindTable = new KindTable(Object.values(ROWS));
+
+/** Reports whether the number names a kind of record. */
+export function isRecordKind(kind: number): kind is RecordKind {
+  return RECORD_KINDS.find(kind) !== undefined;
+}
+
+/** Returns the number. @throws RegistryError `invalid_argument` if it names no kind. */
+export function recordKind(kind: number): RecordKind {
+  return RECORD_KINDS.row(kind).number as RecordKind;
+}
+
+/** Returns the row of a kind by its name, with the types of that kind. */
+export function kindNamed<Name extends RecordKindName>(name: Name): Rows[Name] {
+  return ROWS[name];
+}
+
+/** Returns the name of a kind. @throws RegistryError `invalid_argument` if there is none. */
+export function recordKindName(kind: number): RecordKindName {
+  return RECORD_KINDS.row(kind).name as RecordKindName;
+}
+
+/** Reports whether a text is the name of a kind. */
+export function isRecordKindName(name: string): name is RecordKindName {
+  return Object.hasOwn(ROWS, name);
+}
+
+/** Returns the kind that identities of a role own; `undefined` if they own none. */
+export function kindOwnedBy(role: Role): RecordKind | undefined {
+  return RECORD_KINDS.rows.find(({ owner }) => owner === role)?.number as RecordKind | undefined;
+}
+
+function refuse(message: string): never {
+  throw new RegistryError("invalid_argument", message, { field: "kind" });
+}
