@@ -89,12 +89,6 @@ export function groupTimeMs(value: number): GroupTimeMs {
 /** The system group. */
 export const SYSTEM_GROUP: GroupId = groupId(0);
 
-/**
- * Not a group: an id in the shared log, unused by any partition, under which a node stores its own
- * durable state in the form of a hard state.
- */
-export const NODE_STATE_GROUP: GroupId = 0xffff as GroupId;
-
 /** Returns the group that holds a partition. */
 export function groupOfPartition(partition: PartitionId): GroupId {
   return (partition + 1) as GroupId;

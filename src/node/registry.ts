@@ -1,49 +1,29 @@
 /**
- * The registry without its network: recovers an empty or existing log, starts the groups, and connects
- * the paths that serve requests. All dependencies are passed in, so that it runs the same in production
+ * The registry without its network: opens the node's groups, and connects the paths that serve
+ * requests. All dependencies are passed in, so that it runs the same in production
  * and in the simulator; node.ts connects it to transport, identity and HTTP.
  */
 import type { StatusReply } from "../../schemas/gen/wire.ts";
-import { assert, defined } from "../base/assert.ts";
+import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
-import { RegistryError } from "../base/errors.ts";
-import {
-  type GroupId,
-  groupOfPartition,
-  type NodeId,
-  nodeId,
-  partitionId,
-  partitionOfGroup,
-  replicaId,
-  SYSTEM_GROUP,
-} from "../base/ids.ts";
+import { nodeId } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
-import { encodeGenesis, encodePutMember } from "../record/command.ts";
+import { encodePutMember } from "../record/command.ts";
 import { Partitioner } from "../ring/partition.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import { Compactor } from "../storage/compaction.ts";
-import { openSharedLog } from "../storage/open_shared_log.ts";
-import type { LogDone, SharedLog, SharedLogLimits } from "../storage/shared_log.ts";
+import type { SharedLog, SharedLogLimits } from "../storage/shared_log.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { ApplyReply, EventSink } from "../store/reply.ts";
+import type { EventSink } from "../store/reply.ts";
 import { StoreShared } from "../store/shared.ts";
-import { PartitionStore } from "../store/store.ts";
-import {
-  type Genesis,
-  type Member,
-  type SystemReply,
-  SystemStore,
-} from "../system/system_store.ts";
+import type { Genesis, Member } from "../system/system_store.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import { AccessControl } from "../serving/access_control.ts";
-import type { Proposed } from "../replication/group_interface.ts";
 import { AliasJanitor } from "../serving/alias_janitor.ts";
-import type { AvailableTime } from "../replication/available_time.ts";
 import { BanFeed } from "../serving/ban_feed.ts";
 import { CredentialVeil } from "../serving/credential_veil.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
@@ -55,14 +35,9 @@ import { IdentityService } from "../serving/identity_service.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
-import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
-import type { RaftGroup } from "../replication/group.ts";
-import { GroupSet, type PeerLinks } from "../replication/group_set.ts";
-import { PartitionMachine, SystemMachine } from "../replication/machines.ts";
-import { type Partition, PartitionTable } from "../serving/partitions.ts";
+import { PartitionTable } from "../serving/partitions.ts";
 import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
-import { type LogEvents, Recovery } from "../replication/recovery.ts";
 import { RecordRights } from "../serving/record_rights.ts";
 import { Refusals } from "../serving/refusals.ts";
 import { Registrar } from "../serving/registrar.ts";
@@ -72,9 +47,9 @@ import { type Ceilings, RequestAdmission } from "../serving/request_admission.ts
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { WritePath } from "../serving/write_path.ts";
-
-/** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
-const START_MS_MAX = 60_000;
+import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
+import type { PeerLinks } from "../replication/group_host.ts";
+import type { LogEvents } from "../replication/recovery.ts";
 
 /** The dependencies and settings of a registry. */
 export interface RegistryOptions {
@@ -137,26 +112,19 @@ export class Registry {
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
-  readonly #groups: Groups;
+  readonly #groups: ClusterGroups;
   readonly #proposer: Proposer;
-  readonly #compactor: Compactor;
 
-  private constructor(
-    options: RegistryOptions,
-    opened: OpenedLog,
-    groups: Groups,
-    created: boolean,
-  ) {
+  private constructor(options: RegistryOptions, opened: Opened) {
     const { world, logger, nodeId } = options;
-    const { log, shared } = opened;
-    const clock = opened.clock;
+    const { groups, shared, clock } = opened;
     this.clock = clock;
     this.policy = options.policy ?? STRICT_POLICY;
     this.#options = options;
     this.#groups = groups;
-    this.created = created;
+    this.created = groups.created;
     this.shared = shared;
-    this.log = log;
+    this.log = groups.nodes.log;
     this.cluster = defined(groups.system.store.genesis, "A cluster was created");
     this.table = new PartitionTable(
       new Partitioner(this.cluster.hashKey, this.cluster.partitionCount),
@@ -234,7 +202,7 @@ export class Registry {
     this.leases = new LeaseDriver({
       table,
       proposer,
-      availableTime: groups.availableTime,
+      availableTime: groups.nodes.set.availableTime,
       scheduler: world.scheduler,
       logger,
     });
@@ -246,15 +214,7 @@ export class Registry {
       scheduler: world.scheduler,
       logger,
     });
-    const softBytes = options.logLimits?.softBytes;
-    this.#compactor = new Compactor({
-      log,
-      ...(softBytes === undefined ? {} : { softBytes }),
-      scheduler: world.scheduler,
-      writeImage: (group, done) => groups.writeImage(group, done),
-    });
-    opened.watch.compactor = this.#compactor;
-    opened.watch.janitor = this.janitor;
+    opened.heeds.janitor = this.janitor;
   }
 
   /**
@@ -264,24 +224,12 @@ export class Registry {
    * partition count differs from the cluster's.
    */
   static async open(options: RegistryOptions): Promise<Registry> {
-    const opened = await openLog(options);
-    try {
-      const groups = new Groups(options, opened);
-      checkPartitionCount(groups.system.store.genesis, options.partitionCount);
-      await groups.start(options.signal);
-      const created = groups.system.store.genesis === undefined;
-      if (created) await createCluster(options, groups, opened.log.generation);
-      return new Registry(options, opened, groups, created);
-    } catch (error) {
-      // The folder must be free for the next attempt.
-      await closeLog(opened.log);
-      throw error;
-    }
+    return new Registry(options, await openGroups(options));
   }
 
   /** The number of entries appended to all groups' logs since they were opened. */
   get entriesAppended(): number {
-    return this.#groups.entriesAppended();
+    return this.#groups.entriesAppended;
   }
 
   /** The number of log entries written for renewals since the start. */
@@ -295,7 +243,7 @@ export class Registry {
     this.janitor.start();
     this.#banFeed.start();
     this.#rights.start();
-    this.#compactor.start();
+    this.#groups.nodes.startCompaction();
   }
 
   /** Returns the ring map by which clients route. */
@@ -346,131 +294,57 @@ export class Registry {
     this.janitor.stop();
     this.#banFeed.stop();
     this.#rights.stop();
-    this.#compactor.stop();
-    await closeLog(this.log);
-    this.#groups.close();
+    await this.#groups.nodes.close();
   }
 }
 
-function closeLog(log: SharedLog): Promise<void> {
-  return new Promise((resolve) => log.close(() => resolve()));
-}
-
-/** The receivers of events from the log and the stores; undefined until they exist. */
-interface LogWatch {
-  set: GroupSet | undefined;
-  compactor: Compactor | undefined;
-  janitor: AliasJanitor | undefined;
-}
-
-interface OpenedLog {
-  readonly watch: LogWatch;
+/** A registry's groups, and what was made for them. */
+interface Opened {
+  readonly groups: ClusterGroups;
   readonly clock: HeldClock;
-  readonly log: SharedLog;
   readonly shared: StoreShared;
-  readonly recovery: Recovery<PartitionMachine | SystemMachine>;
+  /** Receivers of the stores' events; undefined until they exist. */
+  readonly heeds: { janitor: AliasJanitor | undefined };
 }
 
-async function openLog(options: RegistryOptions): Promise<OpenedLog> {
-  const { world, ceilings, storage, markStorage, logLimits } = options;
+async function openGroups(options: RegistryOptions): Promise<Opened> {
+  const { world, logger, ceilings, storage, markStorage, logLimits, logEvents, signal } = options;
+  const { region, partitionCount } = options;
   const hashSeed = new Uint8Array(16);
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
-  const watch: LogWatch = { set: undefined, compactor: undefined, janitor: undefined };
-  const sink = watchedSink(options.events, watch);
-  const recovery = new Recovery<PartitionMachine | SystemMachine>((group) => {
-    const partition = partitionOfGroup(group);
-    if (partition === undefined) return new SystemMachine(new SystemStore());
-    return new PartitionMachine(
-      new PartitionStore({
-        shared,
-        partition,
-        sink,
-      }),
-      shared.imageScratch,
-    );
-  }, watchedEvents(options.logEvents, watch));
-  openSharedLog({
-    storage,
-    ...(markStorage === undefined ? {} : { markStorage }),
-    acceptDataLoss: options.acceptDataLoss === true,
-    clock: world.monotonic,
-    scheduler: world.scheduler,
-    entropy: world.entropy,
-    handlers: recovery.handlers,
-    ...(logLimits === undefined ? {} : { limits: logLimits }),
-  });
   const clock = new HeldClock(world.monotonic);
-  return { watch, clock, log: await recovery.done, shared, recovery };
-}
-
-/** Returns handlers of the log's events that notify the groups and the compactor first. */
-function watchedEvents(events: LogEvents, watch: LogWatch): LogEvents {
-  return {
-    ...events,
-    poisoned: (error) => {
-      watch.set?.logPoisoned(error);
-      events.poisoned(error);
+  const heeds: Opened["heeds"] = { janitor: undefined };
+  const groups = await ClusterGroups.open({
+    nodeId: nodeId(options.nodeId),
+    world,
+    clock,
+    logger,
+    log: {
+      storage,
+      acceptDataLoss: options.acceptDataLoss === true,
+      ...(markStorage === undefined ? {} : { markStorage }),
+      ...(logLimits === undefined ? {} : { limits: logLimits }),
     },
-    writable: (writable) => {
-      watch.set?.logWritable(writable);
-      events.writable(writable);
-    },
-    synced: (durationMs) => {
-      watch.compactor?.logWritten();
-      events.synced(durationMs);
-    },
-  };
+    logEvents,
+    peers: NO_PEERS,
+    shared,
+    sink: watchedSink(options.events, heeds),
+    region,
+    partitionCount,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return { groups, clock, shared, heeds };
 }
 
 /** Returns a sink of apply's events that also notifies the janitor. */
-function watchedSink(events: EventSink | undefined, watch: LogWatch): EventSink {
+function watchedSink(events: EventSink | undefined, heeds: Opened["heeds"]): EventSink {
   return {
     onEvent: (type, kind, stored, index) => {
-      watch.janitor?.heed(type);
+      heeds.janitor?.heed(type);
       events?.onEvent(type, kind, stored, index);
     },
   };
-}
-
-function checkPartitionCount(cluster: Genesis | undefined, configured: number): void {
-  if (cluster === undefined || cluster.partitionCount === configured) return;
-  throw new RegistryError(
-    "invalid_configuration",
-    `partitions must be ${cluster.partitionCount}, with which this data folder was created: ` +
-      `current value is ${configured}`,
-    { field: "partitions" },
-  );
-}
-
-/** Proposes the first command of the system group, which fixes the cluster's parameters. */
-async function createCluster(
-  options: RegistryOptions,
-  groups: Groups,
-  generation: number,
-): Promise<void> {
-  const { world, region, partitionCount } = options;
-  const clusterId = new Uint8Array(16);
-  world.entropy.fill(clusterId);
-  const unixS = Math.floor(world.wall.unixMs() / 1_000);
-  const proposed = await groups.system.group.propose(
-    encodeGenesis({ timeMs: 0, unixS, writer: 0 }, {
-      clusterId,
-      // Keys are hashed with the cluster's own id, so that nobody can choose colliding keys.
-      hashKey: clusterId,
-      partitionCount,
-      generation,
-      region,
-    }),
-    REQUEST_TIMEOUT_MS_DEFAULT,
-  );
-  systemApplied(proposed);
-}
-
-function systemApplied(proposed: Proposed<SystemReply>): void {
-  if (!proposed.ok) throw proposed.error;
-  const { outcome } = proposed;
-  if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
 }
 
 function sameMember(left: Member, right: Member): boolean {
@@ -481,108 +355,6 @@ function sameMember(left: Member, right: Member): boolean {
       return address.transport === other.transport && address.host === other.host &&
         address.port === other.port;
     });
-}
-
-/** The groups of a node. */
-class Groups {
-  readonly system: { readonly group: RaftGroup<SystemReply>; readonly store: SystemStore };
-  readonly partitions: readonly Partition[];
-  readonly #set: GroupSet;
-  readonly #all: readonly (RaftGroup<ApplyReply> | RaftGroup<SystemReply>)[];
-
-  constructor(options: RegistryOptions, opened: OpenedLog) {
-    const { recovery } = opened;
-    this.#set = newGroupSet(options, opened);
-    opened.watch.set = this.#set;
-    const system = recovery.take(SYSTEM_GROUP);
-    assert(system.machine instanceof SystemMachine, "Group 0 holds the system");
-    this.system = {
-      group: this.#set.add({
-        ...founder(SYSTEM_GROUP),
-        machine: system.machine,
-        recovered: system,
-      }),
-      store: system.machine.store,
-    };
-    const all: (RaftGroup<ApplyReply> | RaftGroup<SystemReply>)[] = [this.system.group];
-    const partitions: Partition[] = [];
-    for (let number = 0; number < options.partitionCount; number++) {
-      const id = partitionId(number);
-      const recovered = recovery.take(groupOfPartition(id));
-      const { machine } = recovered;
-      assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
-      const group = this.#set.add({ ...founder(groupOfPartition(id)), machine, recovered });
-      partitions.push({ id, group, store: machine.store });
-      all.push(group);
-    }
-    this.partitions = partitions;
-    this.#all = all;
-  }
-
-  /**
-   * Leads every group; their first terms share one write of the log. If the log refuses it, the groups
-   * serve their recovered state and lead once the log takes writes again.
-   *
-   * @throws RegistryError `shutting_down` if `signal` is aborted.
-   */
-  async start(signal?: AbortSignal): Promise<void> {
-    const stopped = Promise.withResolvers<RegistryError>();
-    const stop = () =>
-      stopped.resolve(
-        new RegistryError("shutting_down", "The node was stopped while it was starting"),
-      );
-    signal?.addEventListener("abort", stop, { once: true });
-    if (signal?.aborted === true) stop();
-    try {
-      this.#set.start();
-      for (const group of this.#all) {
-        const led = await Promise.race([stopped.promise, group.readBarrier(0, START_MS_MAX)]);
-        if (led instanceof RegistryError) throw led;
-      }
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
-  }
-
-  /** The clock that drives the time of all groups. */
-  get availableTime(): AvailableTime {
-    return this.#set.availableTime;
-  }
-
-  entriesAppended(): number {
-    return this.#all.reduce((sum, group) => sum + group.entriesAppended, 0);
-  }
-
-  writeImage(
-    group: GroupId,
-    done: LogDone,
-  ): void {
-    defined(this.#all[group], "Every group in the log is on this node").writeImage(done);
-  }
-
-  close(): void {
-    this.#set.close();
-  }
-}
-
-/** Returns the id and replica of a group that this node founded or founds. */
-function founder(id: GroupId) {
-  return { id, replica: replicaId(FOUNDER_REPLICA), founds: true };
-}
-
-function newGroupSet(options: RegistryOptions, { clock, log, recovery }: OpenedLog): GroupSet {
-  const { world, logger } = options;
-  const self: NodeId = nodeId(options.nodeId);
-  return new GroupSet({
-    nodeId: self,
-    world,
-    clock,
-    logger,
-    log,
-    peers: NO_PEERS,
-    directory: { nodeOf: (replica) => replica === FOUNDER_REPLICA ? self : undefined },
-    nodeState: recovery.nodeState,
-  });
 }
 
 /** The links of a node that has no peers. */

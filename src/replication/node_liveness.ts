@@ -6,8 +6,7 @@
  * Nothing is written to disk and no beat is sent until there is another node, so a single node starts
  * at once and has no cost. The duties are numbered in `src/liveness/mod.ts`.
  */
-import type { GroupId, NodeId, ReplicaId, Term } from "../base/ids.ts";
-import { type LogIndex, NODE_STATE_GROUP } from "../base/ids.ts";
+import type { GroupId, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import { STALL_MS } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import {
@@ -20,6 +19,7 @@ import {
 } from "../liveness/mod.ts";
 import type { Configuration } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
+import { NODE_STATE_GROUP } from "./log_ids.ts";
 import type { NodeState } from "./recovery.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 

@@ -14,7 +14,7 @@ import {
   firstTermOf,
   type GroupId,
   type LogIndex,
-  NODE_STATE_GROUP,
+  type ReplicaId,
   type Term,
 } from "../base/ids.ts";
 import { REPLICA_LOG_BYTES } from "../base/limits.ts";
@@ -31,7 +31,6 @@ import type {
   CutNotice,
   HardState as LoggedHardState,
   ImagePoint,
-  SharedLog,
   SharedLogHandlers,
 } from "../storage/shared_log.ts";
 import {
@@ -42,6 +41,7 @@ import {
   isSoleVoter,
   soleConfiguration,
 } from "./log_entry.ts";
+import { decodeOwner, groupOfOwnerRecord, NODE_STATE_GROUP } from "./log_ids.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
 import type { StateMachine } from "./state_machine.ts";
 
@@ -91,7 +91,8 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   readonly machine: Machine;
   /** The lowest term that the group may start with: the first of the log's generation. */
   termMin = 0;
-  readonly #replica: number;
+  /** This node's replica, to which the log's content of the group belongs. */
+  replica: number;
   appliedIndex = 0 as LogIndex;
   appliedTerm = 0 as Term;
   #hardState: HardState = EMPTY_HARD_STATE;
@@ -107,7 +108,12 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
 
   constructor(machine: Machine, replica: number) {
     this.machine = machine;
-    this.#replica = replica;
+    this.replica = replica;
+  }
+
+  /** Whether the log has entries or an image of the group. */
+  get isInLog(): boolean {
+    return this.#lastIndex > 0;
   }
 
   get log(): ReplicaLogStart {
@@ -160,7 +166,7 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   }
 
   get #isSole(): boolean {
-    return isSoleVoter(this.#configuration, this.#replica);
+    return isSoleVoter(this.#configuration, this.replica);
   }
 
   #configure(data: Uint8Array): void {
@@ -196,31 +202,30 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   }
 }
 
-/** Collects recovered groups; the handlers `ready` and `failed` settle {@link done}. */
+/** Collects recovered groups. */
 export class Recovery<Machine extends RestorableMachine> {
   readonly groups = new Map<GroupId, RecoveredGroup<Machine>>();
-  readonly handlers: SharedLogHandlers;
-  /** Resolves to the open log once all of its content has been recovered. */
-  readonly done: Promise<SharedLog>;
+  /** The replicas that owner records name, by group. */
+  readonly owners = new Map<GroupId, ReplicaId>();
+  /** The log's handlers; the owner adds those for the end of the opening. */
+  readonly handlers: Omit<SharedLogHandlers, "ready" | "failed">;
   nodeState: NodeState = { counter: 0, mayHaveSupported: false };
   readonly #newMachine: (group: GroupId) => Machine;
-  readonly #replicaOf: (group: GroupId) => number;
+  readonly #ownerDefault: number;
   #termMin = 0;
   #image: { readonly point: ImagePoint; readonly target: ImageTarget } | undefined;
 
   /**
    * @param newMachine creates the empty machine of a group.
-   * @param replicaOf returns this node's replica of a group; default: the founder.
+   * @param ownerDefault this node's replica of a group that has no owner record; default: the founder.
    */
   constructor(
     newMachine: (group: GroupId) => Machine,
     events: LogEvents,
-    replicaOf: (group: GroupId) => number = () => FOUNDER_REPLICA,
+    ownerDefault: number = FOUNDER_REPLICA,
   ) {
     this.#newMachine = newMachine;
-    this.#replicaOf = replicaOf;
-    const { promise, resolve, reject } = Promise.withResolvers<SharedLog>();
-    this.done = promise;
+    this.#ownerDefault = ownerDefault;
     this.handlers = {
       hardState: (group, state) => this.#hardState(group, state),
       imageStart: (group, point) => {
@@ -229,20 +234,20 @@ export class Recovery<Machine extends RestorableMachine> {
       imageChunk: (_group, chunk) => defined(this.#image, "An image began").target.push(chunk),
       imageEnd: (group) => this.#imageEnd(group),
       entry: (group, index, term, kind, data) => this.take(group).entry(index, term, kind, data),
-      ready: (log) => {
-        this.#beginAt(firstTermOf(log.generation));
-        resolve(log);
-      },
-      failed: reject,
       ...events,
     };
+  }
+
+  /** Returns the replica to which the log's content of a group belongs. */
+  ownerOf(group: GroupId): number {
+    return this.owners.get(group) ?? this.#ownerDefault;
   }
 
   /** Returns the group with that id; an empty one if the log has none. */
   take(group: GroupId): RecoveredGroup<Machine> {
     let recovered = this.groups.get(group);
     if (recovered === undefined) {
-      recovered = new RecoveredGroup(this.#newMachine(group), this.#replicaOf(group));
+      recovered = new RecoveredGroup(this.#newMachine(group), this.ownerOf(group));
       recovered.termMin = this.#termMin;
       this.groups.set(group, recovered);
     }
@@ -250,10 +255,11 @@ export class Recovery<Machine extends RestorableMachine> {
   }
 
   /**
-   * Raises terms and the node's counter to `termMin`. Neither may be used twice, so after a loss of
-   * data many are skipped.
+   * Completes the recovery of a log that continues under `generation`: raises terms and the node's
+   * counter to its first term. Neither may be used twice, so after a loss of data many are skipped.
    */
-  #beginAt(termMin: Term): void {
+  finish(generation: number): void {
+    const termMin = firstTermOf(generation);
     this.#termMin = termMin;
     for (const recovered of this.groups.values()) recovered.termMin = termMin;
     const { counter, mayHaveSupported } = this.nodeState;
@@ -263,9 +269,15 @@ export class Recovery<Machine extends RestorableMachine> {
   #hardState(group: GroupId, state: LoggedHardState): void {
     if (group === NODE_STATE_GROUP) {
       this.nodeState = { counter: state.term, mayHaveSupported: state.vote !== 0 };
-    } else {
-      this.take(group).hardState(state);
+      return;
     }
+    const owned = groupOfOwnerRecord(group);
+    if (owned === undefined) return this.take(group).hardState(state);
+    const owner = decodeOwner(state);
+    this.owners.set(owned, owner);
+    // Hard states come in any order, but before everything that depends on the owner.
+    const recovered = this.groups.get(owned);
+    if (recovered !== undefined) recovered.replica = owner;
   }
 
   #imageEnd(group: GroupId): void {

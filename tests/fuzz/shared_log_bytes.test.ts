@@ -5,7 +5,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../src/base/assert.ts";
-import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../src/base/ids.ts";
+import { groupId, logIndex, term } from "../../src/base/ids.ts";
+import { NODE_STATE_GROUP } from "../../src/replication/log_ids.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { verifyFolder } from "../../src/storage/wal_inspect.ts";
 import { LogHarness } from "../support/log_harness.ts";

@@ -9,18 +9,20 @@ import { AgentView } from "../../schemas/gen/record.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { GroupId, NodeId, ReplicaId } from "../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
-import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/replication/group_set.ts";
+import {
+  type HostedReplica,
+  NodeGroups,
+  type PeerInput,
+} from "../../src/replication/assembly/node_groups.ts";
+import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
 import type { Group } from "../../src/replication/group_interface.ts";
 import { LeaseDriver } from "../../src/serving/lease_driver.ts";
 import { type Partition, PartitionTable } from "../../src/serving/partitions.ts";
 import { Proposer } from "../../src/serving/proposer.ts";
-import { RecoveredGroup, Recovery } from "../../src/replication/recovery.ts";
 import { EMPTY_CONFIGURATION, type MessageType } from "../../src/raft/mod.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import { Partitioner } from "../../src/ring/partition.ts";
-import { Compactor } from "../../src/storage/compaction.ts";
-import { openSharedLog } from "../../src/storage/open_shared_log.ts";
 import type { LogDone, SharedLog, SharedLogHandlers } from "../../src/storage/shared_log.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import type { ApplyReply, EventSink } from "../../src/store/reply.ts";
@@ -108,12 +110,9 @@ export class NodeRun {
   readonly service: NodeService;
   readonly replicas: RunningReplica[] = [];
   isServing = false;
-  log: SharedLog | undefined;
-  #groups: GroupSet | undefined;
-  #compactor: Compactor | undefined;
+  #groups: NodeGroups<WatchedMachine> | undefined;
   readonly #options: NodeRunOptions;
   readonly #mirror: LogMirror;
-  readonly #recovery: Recovery<WatchedMachine>;
   readonly #shared = new StoreShared({ bytesMax: STORE_BYTES_MAX, hashSeed: HASH_SEED });
   readonly #proposer: Proposer;
   readonly #view = new AgentView();
@@ -121,8 +120,9 @@ export class NodeRun {
   readonly #refs: Map<number, PlacedReplica>;
   /** Groups whose former replica is not forgotten for sure: a restart may find its entries. */
   readonly #forgetting = new Set<number>();
+  /** Groups with a replica that is about to be taken in. */
+  readonly #joining = new Set<number>();
   readonly #drivers = new Map<RunningReplica, LeaseDriver>();
-  readonly #imaging = new Set<number>();
   #hasToldRun = false;
   #imageHash = EMPTY_HASH;
 
@@ -137,16 +137,6 @@ export class NodeRun {
       imaged: events.imaged,
       imageDurable: events.imageDurable,
     });
-    this.#recovery = new Recovery<WatchedMachine>(
-      (group) => this.#newMachine(group),
-      {
-        cut: () => {},
-        poisoned: (error) => this.#poisoned(error),
-        writable: (writable) => this.#groups?.logWritable(writable),
-        synced: () => this.#compactor?.logWritten(),
-      },
-      (group) => this.#refs.get(group)?.replica ?? 0,
-    );
     this.#proposer = new Proposer({ monotonic: process.monotonic, wall: process.wall });
     this.service = new NodeService({
       process,
@@ -162,15 +152,45 @@ export class NodeRun {
 
   /** Opens the folder; `started` or `refused` tells how it went. */
   open(): void {
-    const { process, storage } = this.#options;
-    openSharedLog({
-      storage,
-      clock: process.monotonic,
-      scheduler: process.scheduler,
-      entropy: process.entropy,
-      limits: { segmentBytes: SEGMENT_BYTES, softBytes: SOFT_BYTES },
-      handlers: this.#handlers(),
-    });
+    const { events, leases, nodeId, peers, placement, process, settings, storage } = this.#options;
+    NodeGroups.open<WatchedMachine>({
+      nodeId: nodeId as NodeId,
+      world: process,
+      logger: SILENT_LOGGER,
+      log: { storage, limits: { segmentBytes: SEGMENT_BYTES, softBytes: SOFT_BYTES } },
+      logEvents: {
+        cut: () => {},
+        poisoned: () => events.poisoned(),
+        writable: () => {},
+        synced: () => {},
+      },
+      logTap: {
+        handlers: (handlers) => this.#tapped(handlers),
+        log: (log) => this.#mirror.inFrontOf(log),
+      },
+      newMachine: (group) => this.#newMachine(group),
+      peers: {
+        send: (to, frame) => {
+          this.#hear(frame);
+          peers.send(to, frame);
+        },
+        sendImage: (to, header, image, done) => peers.sendImage(to, header, image, done),
+      },
+      directory: placement,
+      settings,
+      leases,
+      onFailure: (group, error) => {
+        const replica = this.replicaOf(group);
+        if (replica === undefined) return;
+        replica.isFailed = true;
+        events.failed(replica.ref, error);
+      },
+    }, (opened) => opened instanceof RegistryError ? events.refused(opened) : this.#ready(opened));
+  }
+
+  /** The log, once it is open. */
+  get log(): SharedLog | undefined {
+    return this.#groups?.log;
   }
 
   /** The replica of a group, while it is here. */
@@ -179,19 +199,29 @@ export class NodeRun {
   }
 
   /** Passes on what came from another node. */
-  get peers():
-    | Pick<GroupSet, "receive" | "receiveImage" | "peerConnected" | "peerLost">
-    | undefined {
-    return this.#groups;
+  get peers(): PeerInput | undefined {
+    return this.#groups?.input;
   }
 
   /** Takes a replica in that was placed here, once a former one of its group is forgotten. */
   take(ref: PlacedReplica): void {
-    if (this.#groups === undefined || this.replicaOf(ref.group) !== undefined) return;
-    if (this.#forgetting.has(ref.group)) return;
+    const groups = this.#groups;
+    if (groups === undefined || this.replicaOf(ref.group) !== undefined) return;
+    if (this.#forgetting.has(ref.group) || this.#joining.has(ref.group)) return;
     this.#own(ref);
-    const machine = this.#newMachine(ref.group);
-    this.#add(ref, machine, new RecoveredGroup(machine, ref.replica));
+    const place = placeOf(ref);
+    if (groups.ownerOf(place.group) === ref.replica) {
+      return this.#watch(ref, groups.open(place, "empty"));
+    }
+    this.#joining.add(ref.group);
+    groups.join(place, (joined) => {
+      this.#joining.delete(ref.group);
+      // A log that failed is opened anew at the next start, and the replica joins then.
+      if (joined instanceof RegistryError) return;
+      this.#watch(ref, joined);
+      // It may have been removed from its group meanwhile.
+      if (!this.#options.placement.has(ref)) this.drop(ref);
+    });
   }
 
   /** Ends a replica that was removed from its group, and forgets what the log has of it. */
@@ -208,19 +238,13 @@ export class NodeRun {
   image(group: number, done: LogDone): void {
     const replica = this.replicaOf(group);
     const imaged = this.log?.imageIndex(group as GroupId) ?? 0;
-    if (replica === undefined || this.#imaging.has(group) || replica.applied <= imaged) {
+    if (replica === undefined || replica.applied <= imaged) {
       return done(new RegistryError("overloaded", `Group ${group} makes no image now`));
     }
-    this.#imaging.add(group);
-    replica.group.writeImage((error) => {
-      this.#imaging.delete(group);
-      done(error);
-    });
+    this.#groups!.writeImage(group as GroupId, done);
   }
 
-  #handlers(): SharedLogHandlers {
-    const { handlers } = this.#recovery;
-    const { events } = this.#options;
+  #tapped(handlers: SharedLogHandlers): SharedLogHandlers {
     let point: Parameters<SharedLogHandlers["imageStart"]>[1] | undefined;
     return {
       ...handlers,
@@ -245,8 +269,6 @@ export class NodeRun {
         this.#mirror.recoveredEntry(group, index, { term, kind, data });
         handlers.entry(group, index, term, kind, data);
       },
-      ready: (log) => this.#ready(log),
-      failed: (error) => events.refused(error),
     };
   }
 
@@ -274,51 +296,21 @@ export class NodeRun {
     });
   }
 
-  #ready(opened: SharedLog): void {
-    const { events, leases, nodeId, peers, placement, process, settings } = this.#options;
-    const log = this.#mirror.inFrontOf(opened);
-    this.log = log;
-    this.#groups = new GroupSet({
-      nodeId: nodeId as NodeId,
-      world: process,
-      logger: SILENT_LOGGER,
-      log,
-      peers: {
-        send: (to, frame) => {
-          this.#hear(frame);
-          peers.send(to, frame);
-        },
-        sendImage: (to, header, image, done) => peers.sendImage(to, header, image, done),
-      },
-      directory: placement,
-      nodeState: this.#recovery.nodeState,
-      settings,
-      leases,
-      onFailure: (group, error) => {
-        const replica = this.replicaOf(group);
-        if (replica === undefined) return;
-        replica.isFailed = true;
-        events.failed(replica.ref, error);
-      },
-    });
+  #ready(groups: NodeGroups<WatchedMachine>): void {
+    const { events, nodeId, placement } = this.#options;
+    this.#groups = groups;
     const placed = new Map(placement.onNode(nodeId).map((ref) => [ref.group, ref]));
-    for (const group of this.#recovery.groups.keys()) {
+    for (const group of [...groups.unclaimed]) {
       const owner = this.#refs.get(group);
       // It was removed from its group while this node was down.
       if (owner !== undefined && owner !== placed.get(group)) this.#forget(owner);
     }
     for (const ref of placed.values()) {
-      if (!this.#forgetting.has(ref.group)) this.#restore(ref, log);
+      if (!this.#forgetting.has(ref.group)) this.#restore(ref, groups.log);
     }
-    this.#groups.start();
+    groups.start();
     this.isServing = true;
-    this.#compactor = new Compactor({
-      log,
-      softBytes: SOFT_BYTES,
-      scheduler: process.scheduler,
-      writeImage: (group, done) => this.image(group, done),
-    });
-    this.#compactor.start();
+    groups.startCompaction();
     events.started();
   }
 
@@ -357,47 +349,22 @@ export class NodeRun {
   }
 
   #restore(ref: PlacedReplica, log: SharedLog): void {
-    const id = ref.group as GroupId;
-    const isKnown = this.#refs.get(ref.group) === ref;
-    this.#own(ref);
-    if (ref.isFounding && log.imageIndex(id) === 0) return this.#found(ref);
-    const recovered = isKnown ? this.#recovery.take(id) : undefined;
-    if (recovered === undefined) return this.take(ref);
-    this.#add(ref, recovered.machine, recovered);
+    if (ref.isFounding && log.imageIndex(ref.group as GroupId) === 0) this.#found(ref);
+    else this.take(ref);
   }
 
   #found(ref: PlacedReplica): void {
-    const { placement } = this.#options;
-    const machine = this.#newMachine(ref.group);
-    const founders = placement.foundersOf(ref.group);
-    const parts = {
-      id: ref.group as GroupId,
-      replica: ref.replica as ReplicaId,
-      machine,
-      configuration: { ...EMPTY_CONFIGURATION, voters: founders },
-    };
-    this.#groups!.found<ApplyReply>(parts, (group) => {
+    this.#own(ref);
+    const voters = this.#options.placement.foundersOf(ref.group);
+    this.#groups!.found(placeOf(ref), { ...EMPTY_CONFIGURATION, voters }, (founded) => {
       // A log that failed is opened anew at the next start, and the group founded then.
-      if (!(group instanceof RegistryError)) this.#watch(ref, machine, group);
+      if (!(founded instanceof RegistryError)) this.#watch(ref, founded);
     });
   }
 
-  #add(
-    ref: PlacedReplica,
-    machine: WatchedMachine,
-    recovered: RecoveredGroup<WatchedMachine>,
-  ): void {
-    const parts = {
-      id: ref.group as GroupId,
-      replica: ref.replica as ReplicaId,
-      machine,
-      recovered,
-    };
-    this.#watch(ref, machine, this.#groups!.add<ApplyReply>(parts));
-  }
-
-  #watch(ref: PlacedReplica, machine: WatchedMachine, group: RaftGroup<ApplyReply>): void {
+  #watch(ref: PlacedReplica, hosted: HostedReplica<WatchedMachine>): void {
     const { process, stepOf } = this.#options;
+    const { machine, raft: group } = hosted;
     const mirror = this.#mirror;
     const clock = process.monotonic;
     const replica = new RunningReplica({ ref, group, machine, mirror, clock, stepOf });
@@ -410,7 +377,7 @@ export class NodeRun {
     const driver = new LeaseDriver({
       table: new PartitionTable(new Partitioner(HASH_SEED, 1), [partition]),
       proposer: this.#proposer,
-      availableTime: this.#groups!.availableTime,
+      availableTime: this.#groups!.set.availableTime,
       scheduler: process.scheduler,
       logger: SILENT_LOGGER,
     });
@@ -460,9 +427,8 @@ export class NodeRun {
       if (next !== undefined) this.take(next);
     });
   }
+}
 
-  #poisoned(error: RegistryError): void {
-    this.#groups?.logPoisoned(error);
-    this.#options.events.poisoned();
-  }
+function placeOf({ group, replica }: PlacedReplica) {
+  return { group: group as GroupId, replica: replica as ReplicaId };
 }

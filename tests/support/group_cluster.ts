@@ -17,12 +17,16 @@ import {
 import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import type { Proposed } from "../../src/replication/group_interface.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
-import { GroupSet, type GroupSettings, type PeerLinks } from "../../src/replication/group_set.ts";
-import { Recovery, type RestorableMachine } from "../../src/replication/recovery.ts";
+import {
+  type HostedReplica,
+  NodeGroups,
+  type PeerInput,
+} from "../../src/replication/assembly/node_groups.ts";
+import type { GroupSet, GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
+import type { RestorableMachine } from "../../src/replication/recovery.ts";
 import type { PreparedImage } from "../../src/replication/state_machine.ts";
 import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
-import { openSharedLog } from "../../src/storage/open_shared_log.ts";
 import type { SharedLog, SharedLogLimits } from "../../src/storage/shared_log.ts";
 import { decodePeerFrame, type GroupMessage } from "../../src/wire/peer_frame.ts";
 import { Process, SteppedWorld } from "./stepped_world.ts";
@@ -96,9 +100,7 @@ export interface Sent {
 /** What runs on a node from its start to its crash. */
 interface Running {
   readonly process: Process;
-  readonly log: SharedLog;
-  readonly set: GroupSet;
-  readonly recovery: Recovery<Journal>;
+  readonly host: NodeGroups<Journal>;
 }
 
 /** One node: its disk outlives its runs. */
@@ -116,12 +118,16 @@ export class ClusterNode {
     this.id = nodeId(id);
   }
 
+  get host(): NodeGroups<Journal> {
+    return this.#parts.host;
+  }
+
   get set(): GroupSet {
-    return this.#parts.set;
+    return this.host.set;
   }
 
   get log(): SharedLog {
-    return this.#parts.log;
+    return this.host.log;
   }
 
   get isRunning(): boolean {
@@ -137,76 +143,63 @@ export class ClusterNode {
   }
 
   journal(id = 1): Journal {
-    return this.#parts.recovery.take(groupId(id)).machine;
+    return defined(this.host.hosted(groupId(id)), "The group must be here").machine;
   }
 
-  /** Opens the log; groups are added by the caller, and then the set is started. */
+  /** Opens the log; groups are added by the caller, and then they are started. */
   async open(): Promise<void> {
     const { world, options } = this.#cluster;
     const process = new Process(world);
-    const opened: { set?: GroupSet } = {};
-    const recovery = new Recovery(
-      () => new Journal(),
-      {
-        cut: () => {},
-        poisoned: (error) => opened.set?.logPoisoned(error),
-        writable: (writable) => opened.set?.logWritable(writable),
-        synced: () => {},
-      },
-      () => this.id,
-    );
-    openSharedLog({
-      storage: this.disk.open(process),
-      clock: process.monotonic,
-      scheduler: process,
-      entropy: process.entropy,
-      handlers: recovery.handlers,
-      ...(options.logLimits === undefined ? {} : { limits: options.logLimits }),
-    });
-    const log = await world.wait(recovery.done);
     const logger: Logger = {
       ...SILENT_LOGGER,
       error: (message) => void this.errors.push(message),
       child: () => logger,
     };
-    const set = opened.set = new GroupSet({
-      nodeId: this.id,
-      world: process,
-      logger,
-      log,
-      peers: this.#cluster.linksOf(this),
-      directory: { nodeOf: (replica) => this.#cluster.nodeOf(replica) },
-      nodeState: recovery.nodeState,
-      leases: options.leases ?? true,
-      ...(options.settings === undefined ? {} : { settings: options.settings }),
-      onFailure: (group, error) => void this.failures.push({ group, error }),
+    const opened = new Promise<NodeGroups<Journal>>((resolve, reject) => {
+      NodeGroups.open<Journal>({
+        nodeId: this.id,
+        world: process,
+        logger,
+        log: {
+          storage: this.disk.open(process),
+          ...(options.logLimits === undefined ? {} : { limits: options.logLimits }),
+        },
+        logEvents: { cut: () => {}, poisoned: () => {}, writable: () => {}, synced: () => {} },
+        newMachine: () => new Journal(),
+        peers: this.#cluster.linksOf(this),
+        directory: { nodeOf: (replica) => this.#cluster.nodeOf(replica) },
+        leases: options.leases ?? true,
+        ...(options.settings === undefined ? {} : { settings: options.settings }),
+        ownerDefault: this.id,
+        onFailure: (group, error) => void this.failures.push({ group, error }),
+      }, (groups) => groups instanceof RegistryError ? reject(groups) : resolve(groups));
     });
-    this.#running = { process, log, set, recovery };
+    this.#running = { process, host: await world.wait(opened) };
     this.groups.clear();
   }
 
   /** Adds a group as recovered; `founds`: where there is none, as its only voter. */
   add(id = 1, founds = false): RaftGroup<string> {
-    const recovered = this.#parts.recovery.take(groupId(id));
-    const { machine } = recovered;
-    const parts = { id: groupId(id), replica: replicaId(this.id), machine, recovered, founds };
-    const group = this.set.add<string>(parts as Parameters<GroupSet["add"]>[0] as never);
-    this.groups.set(id, group as RaftGroup<unknown>);
-    return group;
+    const place = { group: groupId(id), replica: replicaId(this.id) };
+    return this.#added(this.host.open(place, founds ? "sole voter" : "empty"));
   }
 
   /** Founds a group of these voters, here. */
   async found(voters: readonly number[], id = 1): Promise<void> {
-    const { machine } = this.#parts.recovery.take(groupId(id));
-    const founded = new Promise<RaftGroup<unknown>>((resolve, reject) => {
-      this.set.found({
-        id: groupId(id),
-        replica: replicaId(this.id),
-        machine,
-        configuration: { ...EMPTY_CONFIGURATION, voters },
-      }, (group) => group instanceof RegistryError ? reject(group) : resolve(group));
+    const place = { group: groupId(id), replica: replicaId(this.id) };
+    const founded = new Promise<HostedReplica<Journal>>((resolve, reject) => {
+      this.host.found(
+        place,
+        { ...EMPTY_CONFIGURATION, voters },
+        (hosted) => hosted instanceof RegistryError ? reject(hosted) : resolve(hosted),
+      );
     });
-    this.groups.set(id, await this.#cluster.world.wait(founded));
+    this.#added(await this.#cluster.world.wait(founded));
+  }
+
+  #added({ group, raft }: HostedReplica<Journal>): RaftGroup<string> {
+    this.groups.set(group, raft);
+    return raft;
   }
 
   /** It ends between two turns; what of the unsynced is left, the disk decides. */
@@ -222,7 +215,7 @@ export class ClusterNode {
     if (this.#running !== undefined) this.crash();
     await this.open();
     for (const id of ids) this.add(id);
-    this.set.start();
+    this.host.start();
     await this.#cluster.world.settle();
   }
 
@@ -247,6 +240,8 @@ export class GroupCluster {
   readonly world: SteppedWorld;
   readonly options: ClusterOptions;
   readonly nodes: readonly ClusterNode[];
+  /** Replicas with an id other than their node's. */
+  readonly moved = new Map<number, NodeId>();
   /** Replicas that nobody knows any more. */
   readonly forgotten = new Set<number>();
   /** Asked for everything that is sent: false drops it. Images that are dropped are reported so. */
@@ -268,7 +263,7 @@ export class GroupCluster {
     for (const node of cluster.nodes) {
       await node.open();
       await node.found(cluster.nodes.map(({ id }) => id));
-      node.set.start();
+      node.host.start();
     }
     await cluster.leader();
     return cluster;
@@ -280,7 +275,7 @@ export class GroupCluster {
 
   nodeOf(replica: number): NodeId | undefined {
     if (this.forgotten.has(replica)) return undefined;
-    return this.nodes[replica - 1]?.id;
+    return this.moved.get(replica) ?? this.nodes[replica - 1]?.id;
   }
 
   /** The node that leads a group and serves; waits until there is one. */
@@ -314,14 +309,14 @@ export class GroupCluster {
     return {
       send: (to, frame) => {
         const { messages } = decodePeerFrame(frame);
-        this.#post({ from: from.id, to, messages, image: false }, (set) => {
-          set.receive(from.id, frame);
+        this.#post({ from: from.id, to, messages, image: false }, (input) => {
+          input.receive(from.id, frame);
         });
       },
       sendImage: (to, header, image, done) => {
         const { messages } = decodePeerFrame(header);
-        const arrived = this.#post({ from: from.id, to, messages, image: true }, (set) => {
-          set.receiveImage(from.id, header, image);
+        const arrived = this.#post({ from: from.id, to, messages, image: true }, (input) => {
+          input.receiveImage(from.id, header, image);
         });
         this.world.after(2 * this.#delayMs, () => done(arrived));
       },
@@ -332,12 +327,12 @@ export class GroupCluster {
     return this.options.delayMs ?? 1;
   }
 
-  #post(sent: Sent, receive: (set: GroupSet) => void): boolean {
+  #post(sent: Sent, receive: (input: PeerInput) => void): boolean {
     this.sent.push(sent);
     if (!this.deliver(sent)) return false;
     this.world.after(this.#delayMs, () => {
       const to = this.node(sent.to);
-      if (to.isRunning) receive(to.set);
+      if (to.isRunning) receive(to.host.input);
     });
     return true;
   }

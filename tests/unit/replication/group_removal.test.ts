@@ -17,7 +17,7 @@ async function alone(): Promise<{ cluster: GroupCluster; node: ClusterNode; answ
 }
 
 function remove({ node, answers }: Awaited<ReturnType<typeof alone>>): void {
-  node.set.remove(GROUP, (error?: RegistryError) => void answers.push(error?.code ?? "forgotten"));
+  node.host.remove(GROUP, (error?: RegistryError) => void answers.push(error?.code ?? "forgotten"));
 }
 
 test("a removed group is gone at once, and forgotten over restarts", async () => {

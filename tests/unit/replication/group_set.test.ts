@@ -1,6 +1,7 @@
 /** All groups of a node: one frame a node and turn, who gets ticks, and what is refused at the door. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { HostedReplica } from "../../../src/replication/assembly/node_groups.ts";
 import { InvariantError } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { groupId, nodeId, replicaId } from "../../../src/base/ids.ts";
@@ -16,7 +17,7 @@ import {
   type ClusterNode,
   GroupCluster,
   idOfGroup,
-  Journal,
+  type Journal,
   type Sent,
   word,
 } from "../../support/group_cluster.ts";
@@ -236,24 +237,13 @@ test("what is for a replica that was removed reaches neither it nor the one afte
   const cluster = await ledByFirst(2);
   const third = cluster.node(3);
   const { term } = third.group().status();
-  const removed = new Promise((done) => third.set.remove(groupId(1), done));
+  const removed = new Promise((done) => third.host.remove(groupId(1), done));
   third.set.receive(nodeId(1), frameOf(heartbeat(1, third, term)));
   assert.equal(refusals(third), { unknown_group: 1 });
   await cluster.world.wait(removed);
-  const machine = new Journal();
-  const log = {
-    hardState: { term: 0, vote: 0, commit: 0 },
-    configuration: EMPTY_CONFIGURATION,
-    index: 0,
-    term: 0,
-    entries: [],
-  };
-  const next = third.set.add({
-    id: groupId(1),
-    replica: replicaId(8),
-    machine,
-    recovered: { appliedIndex: 0, appliedTerm: 0, log } as never,
-  });
+  const place = { group: groupId(1), replica: replicaId(8) };
+  const joined = new Promise((done) => third.host.join(place, done));
+  const next = (await cluster.world.wait(joined) as HostedReplica<Journal>).raft;
   third.set.receive(nodeId(1), frameOf(heartbeat(1, third, term)));
   assert.is(refusals(third).misdirected, 1);
   assert.is(next.status().term, 0);

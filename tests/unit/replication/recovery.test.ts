@@ -8,9 +8,10 @@ import {
   type GroupId,
   groupId,
   type LogIndex,
-  NODE_STATE_GROUP,
+  replicaId,
   type Term,
 } from "../../../src/base/ids.ts";
+import { encodeOwner, NODE_STATE_GROUP, ownerRecordOf } from "../../../src/replication/log_ids.ts";
 import { REPLICA_LOG_BYTES } from "../../../src/base/limits.ts";
 import {
   encodeConfiguration,
@@ -28,7 +29,6 @@ import {
   encodeConfChange,
   entryBytes,
 } from "../../../src/raft/mod.ts";
-import type { SharedLog } from "../../../src/storage/shared_log.ts";
 import { Journal } from "../../support/group_cluster.ts";
 
 const encoder = new TextEncoder();
@@ -41,7 +41,7 @@ class Harness {
 
   constructor(replica = 1) {
     const events = { cut: () => {}, poisoned: () => {}, writable: () => {}, synced: () => {} };
-    this.recovery = new Recovery(() => new Journal(), events, () => replica);
+    this.recovery = new Recovery(() => new Journal(), events, replica);
   }
 
   get group(): RecoveredGroup<Journal> {
@@ -218,25 +218,41 @@ test("what is not decided is kept whatever it takes, and so are its bytes", () =
   assert.ok(entries.every((entry) => entry.data[0] === 7));
 });
 
-test("the node's own state is no group; done is the open log", async () => {
+test("the node's own state is no group", () => {
   const harness = new Harness().state(17, 1, 0, NODE_STATE_GROUP).state(1, 1, 0);
   assert.equal(harness.recovery.nodeState, { counter: 17, mayHaveSupported: true });
   assert.equal([...harness.recovery.groups.keys()], [ID]);
-  const log = { generation: 1 } as SharedLog;
-  harness.recovery.handlers.ready(log);
-  assert.is(await harness.recovery.done, log);
+  harness.recovery.finish(1);
   assert.is(harness.recovery.take(ID).log.hardState.term, 1);
+  assert.equal(new Harness().recovery.nodeState, { counter: 0, mayHaveSupported: false });
+});
 
-  const fresh = new Harness();
-  assert.equal(fresh.recovery.nodeState, { counter: 0, mayHaveSupported: false });
-  fresh.recovery.handlers.failed(new RegistryError("corrupt", "rot"));
-  const failure = await fresh.recovery.done.catch((error: RegistryError) => error.code);
-  assert.is(failure, "corrupt");
+test("an owner record is no group; content belongs to the replica that it names", () => {
+  for (const isFirst of [true, false]) {
+    const harness = new Harness();
+    const owner = encodeOwner(replicaId(2 ** 40));
+    if (isFirst) harness.recovery.handlers.hardState(ownerRecordOf(ID), owner);
+    harness.state(3, 0, 0);
+    if (!isFirst) harness.recovery.handlers.hardState(ownerRecordOf(ID), owner);
+    assert.equal([...harness.recovery.groups.keys()], [ID]);
+    assert.is(harness.recovery.ownerOf(ID), 2 ** 40);
+    assert.is(harness.recovery.ownerOf(groupId(2)), 1);
+    // Replica 2^40 is one of several voters, so that nothing is applied without a commit index.
+    const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 3, 2 ** 40] };
+    harness.image(10, 3, encodeConfiguration(configuration), "a").entry(11, 3, "b");
+    assert.equal(harness.group.machine.applied, ["a"]);
+  }
+  const sole = new Harness();
+  sole.recovery.handlers.hardState(ownerRecordOf(ID), encodeOwner(replicaId(7)));
+  sole.image(10, 3, encodeConfiguration(soleConfiguration(7)), "a").entry(11, 3, "b");
+  assert.equal(sole.group.machine.applied, ["a", "b"]);
+  const nobody = { term: 0 as Term, vote: 0, commit: 0 as LogIndex };
+  assert.throws(() => sole.recovery.handlers.hardState(ownerRecordOf(ID), nobody), isCorrupt);
 });
 
 test("under a raised generation all groups begin at its terms, without a vote there, and so do numbers", () => {
   const harness = new Harness().state(17, 1, 0, NODE_STATE_GROUP).state(3, 1, 0);
-  harness.recovery.handlers.ready({ generation: 2 } as SharedLog);
+  harness.recovery.finish(2);
   const { term, vote } = harness.recovery.take(ID).log.hardState;
   assert.equal({ term, vote }, { term: firstTermOf(2), vote: 0 });
   const unknown = harness.recovery.take(groupId(ID + 1)).log.hardState;

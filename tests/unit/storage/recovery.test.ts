@@ -2,7 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
-import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../../src/base/ids.ts";
+import { groupId, logIndex, term } from "../../../src/base/ids.ts";
+import { NODE_STATE_GROUP } from "../../../src/replication/log_ids.ts";
 import { Batch } from "../../../src/wal/batch.ts";
 import { LogHarness } from "../../support/log_harness.ts";
 

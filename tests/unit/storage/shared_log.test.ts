@@ -2,7 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
-import { groupId, logIndex, NODE_STATE_GROUP, term } from "../../../src/base/ids.ts";
+import { groupId, logIndex, term } from "../../../src/base/ids.ts";
+import { NODE_STATE_GROUP } from "../../../src/replication/log_ids.ts";
 import type { Fault } from "../../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../../src/storage/storage.ts";
 import { LogHarness, textEntry } from "../../support/log_harness.ts";
