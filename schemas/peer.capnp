@@ -6,6 +6,7 @@
 # Every UInt64 holds an integer below 2^53.
 
 using Raft = import "raft.capnp";
+using import "codec.capnp".bytes;
 
 struct PeerFrame {
   run @0 :UInt64;
@@ -44,4 +45,51 @@ struct PeerMessage {
   fortifies @1 :Bool;
   # Of a follower's reply: while it supports the recipient's node it votes for nobody else.
   message @2 :Raft.RaftMessage;
+}
+
+struct PeerControl {
+  # The control stream of a session between two nodes, after the handshake, both ways.
+  kind @0 :UInt16;
+  # 1 and 2 PeerHello (of the node that dialed, and the answer), 3 and 4 PeerPing (and the answer),
+  # 5 PeerGoodbye.
+  body @1 :AnyPointer;
+}
+
+struct PeerHello {
+  versionMin @0 :UInt16;
+  versionMax @1 :UInt16;
+  # Of the protocol between nodes.
+  nodeId @2 :UInt32;
+  features @3 :UInt64;
+  clusterId :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  folderId :group $bytes { high @6 :UInt64; low @7 :UInt64; }
+  # Random, of the data folder.
+  processId :group $bytes { high @8 :UInt64; low @9 :UInt64; }
+  # Random, of this run of the program.
+  generation @10 :UInt32;
+  partitionCount @11 :UInt32;
+  region @12 :Text;
+}
+
+struct PeerPing {
+  sequence @0 :UInt64;
+}
+
+struct PeerGoodbye {
+  code @0 :UInt16;
+  # An error code, or 0 for a session that ends well.
+  message @1 :Text;
+}
+
+struct PeerImage {
+  # The beginning of a bulk stream between nodes; `bytes` bytes of image follow.
+  bytes @0 :UInt64;
+  header @1 :Data;
+  # A PeerFrame with its table.
+}
+
+struct PeerImageReply {
+  # The answer to an image.
+  code @0 :UInt16;
+  # An error code, or 0 when it arrived whole.
 }

@@ -1,5 +1,5 @@
 /**
- * Dials raw QUIC (ALPN `crs`) with Deno, between nodes and from native clients.
+ * Dials raw QUIC with Deno: from native clients (ALPN `crs`) and between nodes (`crs-peer`).
  *
  * All sessions of a dialer share one UDP socket. The certificate is verified anew on each
  * connection: a TLS ticket obtained under one trust is not accepted under another (there is a test
@@ -29,6 +29,8 @@ export interface QuicDialerOptions {
   /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
   readonly idleMs?: number;
   readonly streamsPerSessionMax?: number;
+  /** Application protocol. Default `crs`. */
+  readonly alpn?: string;
 }
 
 /** `serverCertificateHashes` works at run time but is missing from the types. */
@@ -85,7 +87,7 @@ export class QuicDialer implements Dialer {
       endpoint: this.#endpoint,
       hostname: endpoint.host,
       port: endpoint.port,
-      alpnProtocols: [ALPN_REGISTRY],
+      alpnProtocols: [this.#options.alpn ?? ALPN_REGISTRY],
       keepAliveInterval: keepAliveMs,
       maxIdleTimeout: idleMs,
       maxConcurrentBidirectionalStreams: this.#streamsMax,

@@ -57,6 +57,8 @@ export interface QuicListenOptions {
   readonly idleMs?: number;
   /** Whether to serve WebTransport too. Default true. */
   readonly webtransport?: boolean;
+  /** Application protocol of raw QUIC. Default `crs`. */
+  readonly alpn?: string;
 }
 
 /** Delay after a failed accept, ms, so that a broken socket does not occupy the processor. */
@@ -153,12 +155,13 @@ class QuicListener implements Listener {
   }
 
   #listen(endpoint: Deno.QuicEndpoint): Deno.QuicListener {
-    const { limits = {}, idleMs = CLIENT_IDLE_MS, webtransport = true } = this.#options;
+    const { limits = {}, idleMs = CLIENT_IDLE_MS, webtransport = true, alpn = ALPN_REGISTRY } =
+      this.#options;
     try {
       return endpoint.listen({
         cert: this.#certificate.chainPem,
         key: this.#certificate.keyPem,
-        alpnProtocols: webtransport ? [ALPN_REGISTRY, ALPN_HTTP3] : [ALPN_REGISTRY],
+        alpnProtocols: webtransport ? [alpn, ALPN_HTTP3] : [alpn],
         maxIdleTimeout: idleMs,
         // One more for the CONNECT stream of WebTransport.
         maxConcurrentBidirectionalStreams: (limits.streamsPerSessionMax ??

@@ -9,9 +9,11 @@
  */
 
 import {
+  EnvelopeCodec,
   StructCodec,
   StructList,
   StructView,
+  UINT16,
   UINT32,
   UINT64,
   type FrameWriter,
@@ -233,4 +235,272 @@ export const peerMessageCodec = new StructCodec<PeerMessage, PeerMessageView>({
   pointerWords: 1,
   put: putPeerMessage,
   newView: () => new PeerMessageView(),
+});
+
+/** The control stream of a session between two nodes, after the handshake, both ways. */
+export interface PeerControl {
+  /**
+   * 1 and 2 PeerHello (of the node that dialed, and the answer), 3 and 4 PeerPing (and the answer),
+   * 5 PeerGoodbye.
+   */
+  kind: number;
+}
+
+/** A flyweight over {@link PeerControl}. */
+export class PeerControlView extends StructView<PeerControl> {
+  get kind(): number { return this.$uint16(0); }
+  set kind(value: number) { this.$setUint16(0, value); }
+  get hasBody(): boolean { return this.$has(0); }
+  bodyInto<V extends StructView>(view: V): V { return this.$struct(0, view); }
+
+  override toPlain(): PeerControl {
+    this.$payPlain();
+    return {
+      kind: this.kind,
+    };
+  }
+}
+
+function putPeerControl(out: FrameWriter, at: number, value: Input<PeerControl>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link PeerControl}. */
+export const peerControlCodec = new EnvelopeCodec<PeerControl, PeerControlView>({
+  name: "PeerControl",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putPeerControl,
+  newView: () => new PeerControlView(),
+});
+
+export interface PeerHello {
+  versionMin: number;
+  /** Of the protocol between nodes. */
+  versionMax: number;
+  nodeId: number;
+  features: number;
+  clusterId: Uint8Array;
+  /** Random, of the data folder. */
+  folderId: Uint8Array;
+  /** Random, of this run of the program. */
+  processId: Uint8Array;
+  generation: number;
+  partitionCount: number;
+  region: string;
+}
+
+/** A flyweight over {@link PeerHello}. */
+export class PeerHelloView extends StructView<PeerHello> {
+  get versionMin(): number { return this.$uint16(0); }
+  set versionMin(value: number) { this.$setUint16(0, value); }
+  get versionMax(): number { return this.$uint16(2); }
+  set versionMax(value: number) { this.$setUint16(2, value); }
+  get nodeId(): number { return this.$uint32(4); }
+  set nodeId(value: number) { this.$setUint32(4, value); }
+  get features(): number { return this.$uint64(8); }
+  set features(value: number) { this.$setUint64(8, value); }
+  get clusterId(): Uint8Array { return this.$fixed(16, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(16, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get folderId(): Uint8Array { return this.$fixed(32, 16); }
+  set folderId(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get folderIdOffset(): number { return this.$fixedOffset(32, 16); }
+  folderIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get processId(): Uint8Array { return this.$fixed(48, 16); }
+  set processId(value: Uint8Array) { this.$setFixed(48, 16, value); }
+  get processIdOffset(): number { return this.$fixedOffset(48, 16); }
+  processIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(48, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(64); }
+  set generation(value: number) { this.$setUint32(64, value); }
+  get partitionCount(): number { return this.$uint32(68); }
+  set partitionCount(value: number) { this.$setUint32(68, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+
+  override toPlain(): PeerHello {
+    this.$payPlain();
+    const fixed = this.$fixed(16, 48);
+    return {
+      versionMin: this.versionMin,
+      versionMax: this.versionMax,
+      nodeId: this.nodeId,
+      features: this.features,
+      clusterId: fixed.subarray(0, 16),
+      folderId: fixed.subarray(16, 32),
+      processId: fixed.subarray(32, 48),
+      generation: this.generation,
+      partitionCount: this.partitionCount,
+      region: this.region,
+    };
+  }
+}
+
+function putPeerHello(out: FrameWriter, at: number, value: Input<PeerHello>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.versionMin, "versionMin");
+  UINT16.write(view, at + 2, value.versionMax, "versionMax");
+  UINT32.write(view, at + 4, value.nodeId, "nodeId");
+  UINT64.write(view, at + 8, value.features, "features");
+  out.$fixed(at + 16, 16, value.clusterId);
+  out.$fixed(at + 32, 16, value.folderId);
+  out.$fixed(at + 48, 16, value.processId);
+  UINT32.write(view, at + 64, value.generation, "generation");
+  UINT32.write(view, at + 68, value.partitionCount, "partitionCount");
+  out.$text(at + 72, value.region);
+}
+
+/** Encodes and decodes {@link PeerHello}. */
+export const peerHelloCodec = new StructCodec<PeerHello, PeerHelloView>({
+  name: "PeerHello",
+  dataWords: 9,
+  pointerWords: 1,
+  put: putPeerHello,
+  newView: () => new PeerHelloView(),
+});
+
+export interface PeerPing {
+  sequence: number;
+}
+
+/** A flyweight over {@link PeerPing}. */
+export class PeerPingView extends StructView<PeerPing> {
+  get sequence(): number { return this.$uint64(0); }
+  set sequence(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): PeerPing {
+    this.$payPlain();
+    return {
+      sequence: this.sequence,
+    };
+  }
+}
+
+function putPeerPing(out: FrameWriter, at: number, value: Input<PeerPing>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.sequence, "sequence");
+}
+
+/** Encodes and decodes {@link PeerPing}. */
+export const peerPingCodec = new StructCodec<PeerPing, PeerPingView>({
+  name: "PeerPing",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putPeerPing,
+  newView: () => new PeerPingView(),
+});
+
+export interface PeerGoodbye {
+  /** An error code, or 0 for a session that ends well. */
+  code: number;
+  message: string;
+}
+
+/** A flyweight over {@link PeerGoodbye}. */
+export class PeerGoodbyeView extends StructView<PeerGoodbye> {
+  get code(): number { return this.$uint16(0); }
+  set code(value: number) { this.$setUint16(0, value); }
+  get message(): string { return this.$text(0); }
+  get messageBytes(): Uint8Array { return this.$textBytes(0); }
+  get messageOffset(): number { return this.$textOffset(0); }
+  get messageLength(): number { return this.$textLength(0); }
+
+  override toPlain(): PeerGoodbye {
+    this.$payPlain();
+    return {
+      code: this.code,
+      message: this.message,
+    };
+  }
+}
+
+function putPeerGoodbye(out: FrameWriter, at: number, value: Input<PeerGoodbye>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.code, "code");
+  out.$text(at + 8, value.message);
+}
+
+/** Encodes and decodes {@link PeerGoodbye}. */
+export const peerGoodbyeCodec = new StructCodec<PeerGoodbye, PeerGoodbyeView>({
+  name: "PeerGoodbye",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putPeerGoodbye,
+  newView: () => new PeerGoodbyeView(),
+});
+
+/** The beginning of a bulk stream between nodes; `bytes` bytes of image follow. */
+export interface PeerImage {
+  bytes: number;
+  /** A PeerFrame with its table. */
+  header: Uint8Array;
+}
+
+/** A flyweight over {@link PeerImage}. */
+export class PeerImageView extends StructView<PeerImage> {
+  get bytes(): number { return this.$uint64(0); }
+  set bytes(value: number) { this.$setUint64(0, value); }
+  get header(): Uint8Array { return this.$dataBytes(0); }
+  get headerOffset(): number { return this.$dataOffset(0); }
+  get headerLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): PeerImage {
+    this.$payPlain();
+    return {
+      bytes: this.bytes,
+      header: this.$dataCopy(0),
+    };
+  }
+}
+
+function putPeerImage(out: FrameWriter, at: number, value: Input<PeerImage>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.bytes, "bytes");
+  out.$data(at + 8, value.header);
+}
+
+/** Encodes and decodes {@link PeerImage}. */
+export const peerImageCodec = new StructCodec<PeerImage, PeerImageView>({
+  name: "PeerImage",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putPeerImage,
+  newView: () => new PeerImageView(),
+});
+
+/** The answer to an image. */
+export interface PeerImageReply {
+  /** An error code, or 0 when it arrived whole. */
+  code: number;
+}
+
+/** A flyweight over {@link PeerImageReply}. */
+export class PeerImageReplyView extends StructView<PeerImageReply> {
+  get code(): number { return this.$uint16(0); }
+  set code(value: number) { this.$setUint16(0, value); }
+
+  override toPlain(): PeerImageReply {
+    this.$payPlain();
+    return {
+      code: this.code,
+    };
+  }
+}
+
+function putPeerImageReply(out: FrameWriter, at: number, value: Input<PeerImageReply>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.code, "code");
+}
+
+/** Encodes and decodes {@link PeerImageReply}. */
+export const peerImageReplyCodec = new StructCodec<PeerImageReply, PeerImageReplyView>({
+  name: "PeerImageReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putPeerImageReply,
+  newView: () => new PeerImageReplyView(),
 });

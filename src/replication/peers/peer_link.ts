@@ -1,0 +1,82 @@
+/** The link to one other member: its present session, and the counts that outlive sessions. */
+import type { NodeId } from "../../base/ids.ts";
+import type { Logger } from "../../base/logger.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { PeerCounts } from "./peer_counts.ts";
+import type { PeerMember } from "./peer_member.ts";
+import type { PeerSession } from "./peer_session.ts";
+
+/** Told when a session with a node is established, and when one ended. */
+export interface PeerLinkEvents {
+  peerConnected(node: NodeId): void;
+  peerLost(node: NodeId): void;
+}
+
+/** The link to one node. */
+export class PeerLink {
+  readonly node: NodeId;
+  readonly counts = new PeerCounts();
+  /** The member as it is now. */
+  member: PeerMember;
+  readonly #events: PeerLinkEvents;
+  readonly #logger: Logger;
+  #session: PeerSession | undefined;
+  /** The code of the last refusal that was logged; refusals repeat until somebody acts. */
+  #logged: string | undefined;
+  #isClosed = false;
+
+  constructor(member: PeerMember, events: PeerLinkEvents, logger: Logger) {
+    this.node = member.nodeId;
+    this.member = member;
+    this.#events = events;
+    this.#logger = logger.child({ peer: member.nodeId });
+  }
+
+  /** The present session; undefined if there is none. */
+  get session(): PeerSession | undefined {
+    return this.#session;
+  }
+
+  /** Whether the node is no member any more, or this node stops. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Takes an established session, which replaces the present one. */
+  adopt(session: PeerSession): void {
+    if (this.#isClosed) return session.end(shuttingDown());
+    const before = this.#session;
+    this.#session = session;
+    this.counts.sessions++;
+    this.#logged = undefined;
+    this.#logger.info("Connected to a node", { address: session.remoteAddress });
+    this.#events.peerConnected(this.node);
+    void session.ended.then((reason) => this.#lost(session, reason));
+    before?.end(undefined);
+  }
+
+  /** Logs a refusal or a failed dial, once until the code changes or a session is established. */
+  warn(message: string, error: RegistryError): void {
+    if (this.#logged === error.code) return;
+    this.#logged = error.code;
+    this.#logger.warn(message, { error });
+  }
+
+  /** Ends the link. */
+  close(reason: RegistryError): void {
+    this.#isClosed = true;
+    this.#session?.end(reason);
+  }
+
+  #lost(session: PeerSession, reason: RegistryError | undefined): void {
+    if (this.#session === session) {
+      this.#session = undefined;
+      this.#logger.info("Lost the session with a node", { reason: reason?.message ?? "goodbye" });
+    }
+    this.#events.peerLost(this.node);
+  }
+}
+
+function shuttingDown(): RegistryError {
+  return new RegistryError("shutting_down", "The node is stopping");
+}

@@ -1,0 +1,273 @@
+/**
+ * The links of a node to all other members: one session to each, over which frames, images and
+ * operations pass. Production and tests in memory run the same code.
+ *
+ * The node with the lower number dials. Both ends authenticate with their node identities, and agree
+ * on cluster, generation, region and partition count. Members are an input, and may change at any
+ * time; a session with a node that is no member any more, or whose identity is banned, ends at once.
+ * Raft tolerates every loss here: what cannot be sent is dropped and counted, never kept waiting.
+ */
+import { RegistryError } from "../../base/errors.ts";
+import type { NodeId } from "../../base/ids.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
+import type { World } from "../../base/world.ts";
+import type { Dialer, Endpoint, Listener, Session, Stream } from "../../../transport/transport.ts";
+import type { PeerLinks } from "../group_host.ts";
+import { PeerAcceptor } from "./peer_acceptor.ts";
+import { PeerAuthentication, type PeerCredentials } from "./peer_authentication.ts";
+import type { PeerCounts } from "./peer_counts.ts";
+import { PeerDialer } from "./peer_dialer.ts";
+import type { PeerFacts } from "./peer_hello.ts";
+import { PeerLink, type PeerLinkEvents } from "./peer_link.ts";
+import { type PeerMember, PeerMembers } from "./peer_member.ts";
+import { ImagePlaces, type PeerSessionOptions } from "./peer_session.ts";
+
+/** Takes what other nodes send; a group set does. `from` is the node that the session proved to be. */
+export interface PeerInput extends PeerLinkEvents {
+  /** Takes a frame; its bytes are valid during the call only. */
+  receive(from: NodeId, frame: Uint8Array): void;
+  /** Takes an image, whose bytes it owns from now on, and its header. */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void;
+}
+
+/** Serves a stream of operations of another node until it ends. */
+export type ServeRequests = (
+  from: NodeId,
+  peer: AuthenticatedPeer,
+  stream: Stream,
+) => Promise<void>;
+
+/** The dependencies of a {@link PeerNetwork}. */
+export interface PeerNetworkOptions {
+  readonly facts: PeerFacts;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly dialer: Dialer;
+  readonly credentials: PeerCredentials;
+  /** Serves operations of other nodes; absent: their streams are refused. */
+  readonly serveRequests?: ServeRequests;
+}
+
+/** The state of the link to one node. */
+export interface PeerStatus {
+  readonly node: NodeId;
+  readonly isConnected: boolean;
+  /** The address of the present session. */
+  readonly remoteAddress: string | undefined;
+  readonly roundTripMs: number | undefined;
+  /** Bytes of frames that the peer has not read. */
+  readonly backlogBytes: number;
+  readonly counts: PeerCounts;
+}
+
+/** A link, and its dialer where this node dials. */
+interface Kept {
+  readonly link: PeerLink;
+  readonly dialer: PeerDialer | undefined;
+}
+
+/** The links to all other members. */
+export class PeerNetwork implements PeerLinks {
+  readonly #options: PeerNetworkOptions;
+  readonly #authentication: PeerAuthentication;
+  readonly #acceptor: PeerAcceptor;
+  readonly #places = new ImagePlaces();
+  readonly #kept = new Map<NodeId, Kept>();
+  #members = new PeerMembers([]);
+  #input: PeerInput | undefined;
+  #isClosed = false;
+
+  constructor(options: PeerNetworkOptions) {
+    this.#options = options;
+    const { world, logger, facts, credentials } = options;
+    this.#authentication = new PeerAuthentication(world, credentials);
+    this.#acceptor = new PeerAcceptor({
+      facts,
+      world,
+      logger,
+      authentication: this.#authentication,
+      addresses: () => this.#ownAddresses,
+      linkOf: (subjectId) => this.#linkOfSubject(subjectId),
+      sessionParts: (link) => this.#sessionParts(link),
+    });
+  }
+
+  /** Input of peers that were not known to be members, by reason. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#acceptor.counts.rejected;
+  }
+
+  /** Begins to exchange frames with the members, and to dial those with higher node ids. */
+  start(input: PeerInput, members: readonly PeerMember[]): void {
+    this.#input = input;
+    this.update(members);
+  }
+
+  /**
+   * Accepts sessions of other nodes until the listener is closed. The caller owns the listener, whose
+   * streams per session must allow for the images and operations of a node.
+   */
+  async listen(listener: Listener): Promise<void> {
+    for (;;) {
+      const session = await listener.accept();
+      if (session === undefined) return;
+      void this.accept(session);
+    }
+  }
+
+  /** Takes a session that a peer opened, before anything of it was read. Never rejects. */
+  async accept(session: Session): Promise<void> {
+    if (this.#isClosed || this.#input === undefined) {
+      return await session.goodbye("shutting_down", "The node does not serve other nodes now");
+    }
+    await this.#acceptor.accept(session);
+  }
+
+  /**
+   * Replaces the members, which include this node.
+   *
+   * @throws RangeError if they contradict each other.
+   */
+  update(members: readonly PeerMember[]): void {
+    this.#members = new PeerMembers(members);
+    for (const [node, { link, dialer }] of this.#kept) {
+      const member = this.#members.of(node);
+      if (member === undefined || !isSameIdentity(member, link.member)) {
+        this.#kept.delete(node);
+        link.close(new RegistryError("permission_denied", `Node ${node} is no member any more`));
+        dialer?.hurry();
+      } else {
+        link.member = member;
+      }
+    }
+    if (!this.#isClosed) { for (const member of this.#members.all) this.#keep(member); }
+  }
+
+  send(to: NodeId, frame: Uint8Array): void {
+    const link = this.#kept.get(to)?.link;
+    if (link !== undefined && !(link.session?.send(frame) ?? false)) link.counts.framesDropped++;
+  }
+
+  sendImage(
+    to: NodeId,
+    header: Uint8Array,
+    image: Uint8Array,
+    done: (delivered: boolean) => void,
+  ): void {
+    const link = this.#kept.get(to)?.link;
+    const sent = link?.session?.sendImage(header, image) ?? Promise.resolve(false);
+    void sent.then((delivered) => {
+      if (delivered && link !== undefined) link.counts.imagesOut++;
+      else if (link !== undefined) link.counts.imagesLost++;
+      this.#options.world.scheduler.nextTurn(() => done(delivered));
+    });
+  }
+
+  /**
+   * Opens a stream of operations to a node. The caller ends it.
+   *
+   * @throws RegistryError `connection_lost` if there is no session with the node; `overloaded`.
+   */
+  async openRequests(to: NodeId): Promise<Stream> {
+    const session = this.#kept.get(to)?.link.session;
+    if (session === undefined) {
+      throw new RegistryError("connection_lost", `There is no session with node ${to} now`);
+    }
+    return await session.openRequests();
+  }
+
+  /** Counts a refused message of a node, by its code; a group set reports them. */
+  refusedMessage(from: NodeId, code: string): void {
+    this.#kept.get(from)?.link.counts.reject(code);
+  }
+
+  /** Counts a liveness beat of a node; a group set reports them. */
+  beatReceived(from: NodeId): void {
+    const counts = this.#kept.get(from)?.link.counts;
+    if (counts !== undefined) counts.beatsIn++;
+  }
+
+  /** Returns the state of every link, ordered by node id. */
+  status(): PeerStatus[] {
+    const links = Array.from(this.#kept.values(), ({ link }) => link);
+    return links.sort((a, b) => a.node - b.node).map(({ node, session, counts }) => ({
+      node,
+      isConnected: session !== undefined,
+      remoteAddress: session?.remoteAddress,
+      roundTripMs: session?.roundTripMs,
+      backlogBytes: session?.backlogBytes ?? 0,
+      counts,
+    }));
+  }
+
+  /** Ends all sessions, and resolves when they are over. The caller closes dialer and listener. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const over: Promise<unknown>[] = [];
+    for (const { link, dialer } of this.#kept.values()) {
+      if (link.session !== undefined) over.push(link.session.closed);
+      link.close(new RegistryError("shutting_down", "The node is stopping"));
+      dialer?.hurry();
+    }
+    await Promise.all(over);
+  }
+
+  get #ownAddresses(): readonly Endpoint[] {
+    return this.#members.of(this.#options.facts.nodeId)?.addresses ?? [];
+  }
+
+  #linkOfSubject(subjectId: Uint8Array): PeerLink | undefined {
+    const member = this.#members.ofSubject(subjectId);
+    return member === undefined ? undefined : this.#kept.get(member.nodeId)?.link;
+  }
+
+  #keep(member: PeerMember): void {
+    const { facts, world, dialer, logger } = this.#options;
+    const { nodeId } = member;
+    if (nodeId === facts.nodeId || this.#kept.has(nodeId)) return;
+    const link = new PeerLink(member, this.#events, logger);
+    const dials = facts.nodeId < nodeId;
+    const peerDialer = dials
+      ? new PeerDialer(link, {
+        facts,
+        world,
+        dialer,
+        authentication: this.#authentication,
+        sessionParts: (of) => this.#sessionParts(of),
+      })
+      : undefined;
+    this.#kept.set(nodeId, { link, dialer: peerDialer });
+    void peerDialer?.run();
+  }
+
+  readonly #events: PeerLinkEvents = {
+    peerConnected: (node) => this.#input?.peerConnected(node),
+    peerLost: (node) => this.#input?.peerLost(node),
+  };
+
+  #sessionParts(link: PeerLink): Pick<PeerSessionOptions, "places" | "handlers"> {
+    const { serveRequests } = this.#options;
+    return {
+      places: this.#places,
+      handlers: {
+        onFrame: (frame) => {
+          if (!link.isClosed) this.#input?.receive(link.node, frame);
+        },
+        onImage: (header, image) => {
+          if (!link.isClosed) this.#input?.receiveImage(link.node, header, image);
+        },
+        onRequests: serveRequests === undefined
+          ? undefined
+          : (peer, stream) => serveRequests(link.node, peer, stream),
+      },
+    };
+  }
+}
+
+/** Reports whether two entries are of the same node: a number given to another folder is another. */
+function isSameIdentity(a: PeerMember, b: PeerMember): boolean {
+  const isSame = (left: Uint8Array, right: Uint8Array) =>
+    left.length === right.length && left.every((byte, at) => byte === right[at]);
+  return isSame(a.subjectId, b.subjectId) && isSame(a.folderId, b.folderId);
+}

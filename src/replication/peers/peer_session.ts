@@ -1,0 +1,425 @@
+/**
+ * An established session with another node, after handshake and hello: frames on one stream, images
+ * on bulk streams, operations on request streams, and on the control stream pings, by which silence
+ * is noticed and the round trip is measured.
+ *
+ * Contract: nothing of the peer is handed on after the session was ended here. Everything it may
+ * make this node hold is bounded: a frame, the images of {@link ImagePlaces}, a few streams.
+ */
+import {
+  errorCodeFromWire,
+  errorCodeToWire,
+  RegistryError,
+  toRegistryError,
+} from "../../base/errors.ts";
+import {
+  PEER_FRAME_BYTES_MAX,
+  PEER_IMAGE_BYTES_MAX,
+  PEER_IMAGES_AT_ONCE,
+  PEER_IMAGES_IN_PER_NODE_MAX,
+  PEER_PING_MS,
+  PEER_REQUEST_STREAMS_MAX,
+  PEER_SILENCE_MS,
+  PEER_STALL_MS,
+  REFUSAL_LINGER_MS,
+  STREAM_READ_BYTES_MAX,
+} from "../../base/limits.ts";
+import type { NodeId } from "../../base/ids.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
+import type { Timer, World } from "../../base/world.ts";
+import { FrameAssembler } from "../../wire/frame_assembler.ts";
+import {
+  encodePeerControl,
+  type PeerControlMessage,
+  type PeerGoodbye,
+} from "../../wire/peer_control.ts";
+import type { SessionLife } from "../../../identity/trust/session_life.ts";
+import type { OwnedBytes, Session, Stream } from "../../../transport/transport.ts";
+import type { PeerControlReader } from "./control_reader.ts";
+import { FrameQueue } from "./frame_queue.ts";
+import { readImage, readImageHeader, replyToImage, writeImage } from "./image_stream.ts";
+import type { PeerCounts } from "./peer_counts.ts";
+
+/** Takes what a peer sends. */
+export interface PeerSessionHandlers {
+  /** Takes a frame; its bytes are valid during the call only. */
+  onFrame(frame: Uint8Array): void;
+  onImage(header: Uint8Array, image: Uint8Array): void;
+  /** Takes a stream of operations, which the handler ends; `undefined` if none are served. */
+  readonly onRequests:
+    | ((peer: AuthenticatedPeer, stream: Stream) => Promise<void>)
+    | undefined;
+}
+
+/** The images that a node is receiving from all others. */
+export class ImagePlaces {
+  #count = 0;
+  #bytes = 0;
+
+  /** Takes a place for an image of `bytes`; returns false if there is none. */
+  take(bytes: number): boolean {
+    const isFull = this.#count >= PEER_IMAGES_AT_ONCE ||
+      this.#bytes + bytes > PEER_IMAGE_BYTES_MAX;
+    if (isFull) return false;
+    this.#count++;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Gives back the place of an image of `bytes`. */
+  give(bytes: number): void {
+    this.#count--;
+    this.#bytes -= bytes;
+  }
+}
+
+/** The parts of a session. */
+export interface PeerSessionOptions {
+  readonly node: NodeId;
+  /** The process at the other end, from its hello. */
+  readonly processId: Uint8Array;
+  readonly session: Session;
+  readonly control: Stream;
+  readonly reader: PeerControlReader;
+  readonly life: SessionLife;
+  readonly world: World;
+  readonly counts: PeerCounts;
+  readonly places: ImagePlaces;
+  readonly handlers: PeerSessionHandlers;
+}
+
+/** A session with another node. */
+export class PeerSession {
+  readonly node: NodeId;
+  readonly processId: Uint8Array;
+  readonly remoteAddress: string;
+  /** Resolves with the reason as soon as nothing passes any more; never rejects. */
+  readonly ended: Promise<RegistryError | undefined>;
+  /** Resolves when the transport's session is closed, too; never rejects. */
+  readonly closed: Promise<void>;
+  readonly #options: PeerSessionOptions;
+  readonly #ready = Promise.withResolvers<boolean>();
+  readonly #ended = Promise.withResolvers<RegistryError | undefined>();
+  readonly #probes: ((alive: boolean) => void)[] = [];
+  #frames: FrameQueue | undefined;
+  #over = false;
+  #timer: Timer | undefined;
+  /** Whether anything has arrived since the last ping. */
+  #isHeard = true;
+  /** Pings in a row without anything heard. They count time in which this process ran. */
+  #silentPings = 0;
+  #pingSequence = 0;
+  #pingSentMs = 0;
+  #roundTripMs: number | undefined;
+  #isWritingControl = false;
+  #imagesIn = 0;
+  #requestStreams = 0;
+
+  constructor(options: PeerSessionOptions) {
+    this.#options = options;
+    this.node = options.node;
+    this.processId = options.processId;
+    const { session, life } = options;
+    this.remoteAddress = session.remoteAddress;
+    this.ended = this.#ended.promise;
+    this.closed = session.closed.then(({ by, code, message }) => {
+      if (code === undefined) return this.#finish(undefined);
+      const told = by === "peer" ? `The node ended the session: ${message}` : message;
+      this.#finish(new RegistryError(code, told));
+    });
+    const { revoked } = life.peer;
+    if (revoked.aborted) this.end(toRegistryError(revoked.reason));
+    else revoked.addEventListener("abort", () => this.end(toRegistryError(revoked.reason)));
+  }
+
+  /** The last measured round trip, ms; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+
+  /** Bytes of frames that the peer has not read. */
+  get backlogBytes(): number {
+    return this.#frames?.bytes ?? 0;
+  }
+
+  /** Whether the session is over, or about to be. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Opens the stream for frames; the node that dialed does. @throws RegistryError `connection_lost`. */
+  async open(): Promise<void> {
+    this.#run();
+    this.#takeFrames(await this.#options.session.open("peer"));
+  }
+
+  /** Waits for the peer to open the stream for frames; returns false if the session ended first. */
+  async opened(): Promise<boolean> {
+    this.#run();
+    return await this.#ready.promise;
+  }
+
+  /** Sends a frame, which the session owns from now on; returns false if it was dropped. */
+  send(frame: Uint8Array): boolean {
+    if (this.#over || !(this.#frames?.push(frame) ?? false)) return false;
+    this.#options.counts.framesOut++;
+    this.#options.counts.bytesOut += frame.length;
+    return true;
+  }
+
+  /** Sends an image; resolves with whether it arrived whole, and never rejects. */
+  async sendImage(header: Uint8Array, image: Uint8Array): Promise<boolean> {
+    const { session, world, counts } = this.#options;
+    let stream: Stream;
+    try {
+      stream = await session.open("bulk");
+    } catch {
+      // The session is over or has no room: the image did not arrive.
+      return false;
+    }
+    return await writeImage(stream, { header, image }, world.scheduler, (count) => {
+      counts.bytesOut += count;
+    });
+  }
+
+  /** Opens a stream of operations. @throws RegistryError `connection_lost`, `overloaded`. */
+  openRequests(): Promise<Stream> {
+    return this.#options.session.open("request");
+  }
+
+  /** Resolves with whether the process at the other end answers a ping within `withinMs`. */
+  probe(withinMs: number): Promise<boolean> {
+    if (this.#over) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const timer = this.#options.world.scheduler.after(withinMs, () => resolve(false));
+      this.#probes.push((alive) => {
+        timer.cancel();
+        resolve(alive);
+      });
+      this.#ping();
+    });
+  }
+
+  /** Ends the session, and tells the peer the reason if it can still be told. Idempotent. */
+  end(reason: RegistryError | undefined): void {
+    if (this.#over) return;
+    this.#finish(reason);
+    const { session, control } = this.#options;
+    const message = reason?.message ?? "";
+    const code = reason === undefined ? 0 : errorCodeToWire(reason.code);
+    const goodbye = encodePeerControl({ kind: "goodbye", goodbye: { code, message } });
+    // A peer that reads nothing is not waited for: `goodbye` bounds the time of pending writes.
+    control.write(goodbye).catch(() => {});
+    void session.goodbye(reason?.code, message, { lingerMs: REFUSAL_LINGER_MS });
+  }
+
+  #finish(reason: RegistryError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#frames?.close();
+    this.#options.life.close();
+    this.#ready.resolve(false);
+    this.#answerProbes(false);
+    this.#ended.resolve(reason);
+  }
+
+  /** Gives the session up without waiting for the peer, which does not answer or not read. */
+  #giveUp(message: string): void {
+    if (this.#over) return;
+    this.#finish(new RegistryError("connection_lost", message));
+    this.#options.session.abort(message);
+  }
+
+  #run(): void {
+    this.#pingLater();
+    this.#guard(this.#readControl());
+    this.#guard(this.#acceptStreams());
+  }
+
+  /** Ends the session when one of its readers fails, as its framing is lost then. */
+  #guard(reading: Promise<void>): void {
+    reading.catch((error) => {
+      const { code } = toRegistryError(error);
+      if (this.#over || code === "connection_lost") return;
+      this.end(this.#options.counts.rejectError(error));
+    });
+  }
+
+  // Pings.
+
+  #pingLater(): void {
+    this.#timer = this.#options.world.scheduler.after(PEER_PING_MS, () => this.#tick());
+  }
+
+  #tick(): void {
+    if (this.#over) return;
+    this.#silentPings = this.#isHeard ? 0 : this.#silentPings + 1;
+    this.#isHeard = false;
+    if (this.#silentPings * PEER_PING_MS >= PEER_SILENCE_MS) {
+      return this.#giveUp(`Nothing was heard for ${PEER_SILENCE_MS} ms`);
+    }
+    if ((this.#frames?.stalledMs ?? 0) > PEER_STALL_MS) {
+      return this.#giveUp(`The node has read no frame for ${PEER_STALL_MS} ms`);
+    }
+    this.#ping();
+    this.#pingLater();
+  }
+
+  #ping(): void {
+    const isSent = this.#writeControl({ kind: "ping", sequence: this.#pingSequence + 1 });
+    if (!isSent) return;
+    this.#pingSequence++;
+    this.#pingSentMs = this.#options.world.monotonic.nowMs();
+  }
+
+  /** Writes a control frame unless another one is being written; pings and answers are few. */
+  #writeControl(message: PeerControlMessage): boolean {
+    if (this.#over || this.#isWritingControl) return false;
+    this.#isWritingControl = true;
+    const written = () => void (this.#isWritingControl = false);
+    // A write that fails ended the session, which its own `closed` reports.
+    this.#options.control.write(encodePeerControl(message)).then(written, written);
+    return true;
+  }
+
+  async #readControl(): Promise<void> {
+    for (;;) {
+      const message = await this.#options.reader.next();
+      if (message === undefined || this.#over) return;
+      this.#isHeard = true;
+      switch (message.kind) {
+        case "ping":
+          this.#writeControl({ kind: "pong", sequence: message.sequence });
+          break;
+        case "pong":
+          this.#ponged(message.sequence);
+          break;
+        case "goodbye":
+          this.#finish(reasonOf(message.goodbye));
+          // The side that receives a goodbye closes the session; its peer waits for that.
+          return await this.#options.session.goodbye(undefined, "", { lingerMs: 0 });
+        default:
+          throw new RegistryError("malformed", "A node says hello once per session");
+      }
+    }
+  }
+
+  #ponged(sequence: number): void {
+    if (sequence !== this.#pingSequence) return;
+    this.#roundTripMs = this.#options.world.monotonic.nowMs() - this.#pingSentMs;
+    this.#answerProbes(true);
+  }
+
+  #answerProbes(alive: boolean): void {
+    for (const answer of this.#probes.splice(0)) answer(alive);
+  }
+
+  // Streams.
+
+  async #acceptStreams(): Promise<void> {
+    for (;;) {
+      const stream = await this.#options.session.accept();
+      if (stream === undefined) return;
+      if (!this.#admit(stream)) {
+        this.#options.counts.reject("unexpected_stream");
+        stream.abort();
+      }
+    }
+  }
+
+  #admit(stream: Stream): boolean {
+    if (this.#over) return false;
+    switch (stream.kind) {
+      case "peer":
+        if (this.#frames !== undefined) return false;
+        this.#takeFrames(stream);
+        return true;
+      case "bulk":
+        if (this.#imagesIn >= PEER_IMAGES_IN_PER_NODE_MAX) return false;
+        void this.#takeImage(stream);
+        return true;
+      case "request":
+        return this.#takeRequests(stream);
+      case "control":
+        return false;
+    }
+  }
+
+  #takeFrames(stream: Stream): void {
+    this.#frames = new FrameQueue(
+      stream,
+      () => this.#options.world.monotonic.nowMs(),
+      (error) => this.#giveUp(toRegistryError(error).message),
+    );
+    this.#guard(this.#readFrames(stream));
+    this.#ready.resolve(true);
+  }
+
+  async #readFrames(stream: Stream): Promise<void> {
+    const { counts, handlers } = this.#options;
+    const limits = { frameBytesMax: PEER_FRAME_BYTES_MAX, segmentsMax: 1 };
+    const assembler = new FrameAssembler(limits);
+    let buffer: OwnedBytes = new Uint8Array(STREAM_READ_BYTES_MAX);
+    for (;;) {
+      const chunk = await stream.read(buffer);
+      if (chunk === undefined) return this.#giveUp("The node ended the stream for frames");
+      counts.bytesIn += chunk.length;
+      this.#isHeard = true;
+      assembler.push(chunk, (_view, bytes, start, end) => {
+        if (this.#over) return;
+        counts.framesIn++;
+        handlers.onFrame(bytes.subarray(start, end));
+      });
+      buffer = new Uint8Array(chunk.buffer);
+    }
+  }
+
+  async #takeImage(stream: Stream): Promise<void> {
+    const { world: { scheduler }, counts, places, handlers } = this.#options;
+    this.#imagesIn++;
+    let taken: number | undefined;
+    try {
+      const { header, bytes } = await readImageHeader(stream, scheduler);
+      if (!places.take(bytes)) {
+        const refusal = new RegistryError("overloaded", "Too many images arrive at this node");
+        counts.rejectError(refusal);
+        return await replyToImage(stream, scheduler, refusal);
+      }
+      taken = bytes;
+      const image = await readImage(stream, bytes, scheduler, (count) => {
+        counts.bytesIn += count;
+        this.#isHeard = true;
+      });
+      if (this.#over) return;
+      counts.imagesIn++;
+      handlers.onImage(header, image);
+      await replyToImage(stream, scheduler);
+    } catch (error) {
+      counts.reject(`image_${toRegistryError(error).code}`);
+      stream.abort();
+    } finally {
+      if (taken !== undefined) places.give(taken);
+      this.#imagesIn--;
+    }
+  }
+
+  #takeRequests(stream: Stream): boolean {
+    const { handlers: { onRequests }, life, counts } = this.#options;
+    if (onRequests === undefined || this.#requestStreams >= PEER_REQUEST_STREAMS_MAX) return false;
+    this.#requestStreams++;
+    onRequests(life.peer, stream)
+      .catch((error) => {
+        if (toRegistryError(error).code !== "connection_lost") counts.rejectError(error);
+        stream.abort();
+      })
+      .finally(() => this.#requestStreams--);
+    return true;
+  }
+}
+
+/** Returns the reason that a goodbye states; undefined if the session ended well. */
+function reasonOf({ code, message }: PeerGoodbye): RegistryError | undefined {
+  if (code === 0) return undefined;
+  return new RegistryError(errorCodeFromWire(code), `The node ended the session: ${message}`);
+}
