@@ -467,6 +467,24 @@ export const CLIENT_ABANDONED_MS = 1_000;
  * up, ms.
  */
 export const CLIENT_SILENCE_MS = 1_000;
+/** The same where other nodes can answer instead, ms: waiting longer would only cost time. */
+export const CLIENT_NODE_SILENCE_MS = 300;
+/**
+ * Time for a first connection to a node, ms, after which the calls for it are sent to others: as
+ * long as a silent node takes to be given up.
+ */
+export const CLIENT_NODE_PATIENCE_MS = 2 * CLIENT_NODE_SILENCE_MS;
+/** Nodes to which a client connects: those of the largest cluster. */
+export const CLIENT_NODES_MAX = 64;
+/** Time without calls after which the connection to a node is closed, ms. */
+export const CLIENT_NODE_IDLE_MS = 60_000;
+/**
+ * Nodes asked at once for one call before it pauses: the leader, a node that knows a newer one, and
+ * that one, with one to spare.
+ */
+export const CLIENT_HOPS_MAX = 4;
+/** Minimum interval of fetching the ring map because nodes refused calls, ms. */
+export const CLIENT_MAP_REFRESH_MS = 250;
 /** Time for a server that said goodbye to answer the requests in flight, ms. */
 export const CLIENT_DRAIN_MS = 1_000;
 /** Last known answers cached by a client, about 1 KB each. */

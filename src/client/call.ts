@@ -26,6 +26,20 @@ export interface CallParameters {
   readonly deadlineMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: RegistryError) => void;
+  /** The partition whose leader serves the call, if it is not that of the operation's key. */
+  readonly partition?: number | undefined;
+}
+
+/** The history of a call that the first node asked did not serve. */
+export class Detour {
+  /** Node id named by the last hint; 0 for none. */
+  target = 0;
+  /** Ids of the nodes asked since the last pause; none of them is asked again before the next. */
+  readonly asked: number[] = [];
+  /** Pauses so far. */
+  pauses = 0;
+  /** Rotates through the replicas, so that each is asked in turn. */
+  turn = 0;
 }
 
 /** A call that is pending or was just answered. */
@@ -51,6 +65,10 @@ export class Call {
   done = false;
   /** Error of the last attempt. */
   lastError: RegistryError | undefined;
+  /** The partition whose leader serves the call; undefined until it is routed. */
+  partition: number | undefined;
+  /** Set once a node did not serve the call. */
+  detour: Detour | undefined;
 
   constructor(parameters: CallParameters, serial: number) {
     this.operation = parameters.operation;
@@ -60,6 +78,15 @@ export class Call {
     this.deadlineMs = parameters.deadlineMs;
     this.resolve = parameters.resolve;
     this.reject = parameters.reject;
+    this.partition = parameters.partition;
     this.serial = serial;
   }
+}
+
+/** Rejects a call, unless it is done. */
+export function rejectCall(call: Call, error: RegistryError): void {
+  if (call.done) return;
+  call.done = true;
+  call.unlisten?.();
+  call.reject(error);
 }

@@ -1,6 +1,7 @@
 /**
- * Carries every call from its caller to its answer: sends it when there is room, queues it
- * otherwise, retries it where that is allowed, and fails it at its deadline.
+ * Carries the calls for one node: sends them when there is room, queues them otherwise, and fails
+ * them at their deadline. A call that the node refused for now is sent again after a pause, unless
+ * the owner sends it to another node.
  *
  * A call is in one place at a time: in flight on the connection, parked until its next attempt, or
  * in the queue of calls never sent. The number of waiting calls is bounded; calls beyond the bound
@@ -14,40 +15,38 @@ import {
   CLIENT_SILENCE_MS,
   CLIENT_WAITING_MAX,
   CLIENT_WAITING_RETRY_MS,
-  REQUEST_TIMEOUT_MS_MAX,
 } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
-import type { RingMap } from "../ring/ring_map.ts";
-import {
-  type Operation,
-  type OperationName,
-  OPERATIONS,
-  type RequestOf,
-} from "../wire/operations/mod.ts";
-import type { Input } from "../../schemas/runtime/writer.ts";
-import { Call, type Decode } from "./call.ts";
+import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
+import type { Call } from "./call.ts";
+import { rejectCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { Invoker } from "./invoker.ts";
 import { backOffMs, mayRepeat } from "./retry.ts";
-import type { CallOptions } from "./types.ts";
 
 const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
-const NO_OPTIONS: CallOptions = {};
 
-/** Parameters of a {@link CallQueue}. */
-export interface CallQueueOptions {
-  readonly world: World;
-  /** Default timeout of a call, ms. */
-  readonly timeoutMs: number;
-  readonly onRingMap: (map: RingMap) => void;
-  /** Called when the attached connection has ended. */
-  readonly onEnded: (connection: Connection, error: RegistryError) => void;
+/** Callbacks through which a queue reports to its owner. */
+export interface CallQueueOwner {
+  ringMap(map: RingMap): void;
+  /** Called before a call that may be repeated is parked; true if the owner took it over. */
+  refused(queue: CallQueue, call: Call, error: RegistryError): boolean;
+  /** Called before a call whose reply cannot arrive any more is parked; true as above. */
+  lost(queue: CallQueue, call: Call, error: RegistryError): boolean;
+  /** A call was answered that another node had refused. */
+  answeredAfterDetour(queue: CallQueue, call: Call): void;
+  /** The attached connection is about to end; its unanswered calls are reported next. */
+  ending(queue: CallQueue): void;
+  /** The attached connection has ended. */
+  ended(connection: Connection, error: RegistryError): void;
+  /** The number of calls that wait in other places of this client. */
+  waitingBeside(queue: CallQueue): number;
 }
 
-/** The calls of one client. */
-export class CallQueue implements Invoker, ConnectionOwner {
-  readonly #options: CallQueueOptions;
+/** The calls for one node. */
+export class CallQueue implements ConnectionOwner {
+  readonly #world: World;
+  readonly #owner: CallQueueOwner;
   readonly #timer: CoarseTimer;
   /** Calls never sent, in order of arrival. */
   readonly #queue = new BoundedQueue<Call>(CLIENT_WAITING_MAX);
@@ -55,15 +54,16 @@ export class CallQueue implements Invoker, ConnectionOwner {
   #parked: Call[] = [];
   #connection: Connection | undefined;
   #closed = false;
-  #serial = 0;
+  #silenceMs = CLIENT_SILENCE_MS;
   /** Error of the last connection; reported to calls whose deadline passes meanwhile. */
   connectionError: RegistryError | undefined;
   /** The number of repeated attempts. */
   retries = 0;
 
-  constructor(options: CallQueueOptions) {
-    this.#options = options;
-    this.#timer = new CoarseTimer(options.world, (nowMs) => this.#tick(nowMs));
+  constructor(world: World, owner: CallQueueOwner) {
+    this.#world = world;
+    this.#owner = owner;
+    this.#timer = new CoarseTimer(world, (nowMs) => this.#tick(nowMs));
   }
 
   /** The number of requests in flight. */
@@ -76,41 +76,58 @@ export class CallQueue implements Invoker, ConnectionOwner {
     return this.#queue.count + this.#parked.length;
   }
 
-  invoke<Name extends OperationName, T>(
-    name: Name,
-    body: Input<RequestOf<Name>>,
-    decode: Decode<T>,
-    options: CallOptions = NO_OPTIONS,
-  ): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-      if (!(timeoutMs > 0 && timeoutMs <= REQUEST_TIMEOUT_MS_MAX)) {
-        return reject(badTimeout(timeoutMs));
-      }
-      const nowMs = this.#options.world.monotonic.nowMs();
-      const call = new Call(
-        {
-          operation: OPERATIONS[name],
-          body,
-          decode,
-          maxStalenessMs: options.maxStalenessMs ?? 0,
-          deadlineMs: nowMs + timeoutMs,
-          resolve: resolve as (value: unknown) => void,
-          reject,
-        },
-        this.#serial++,
-      );
-      if (options.signal !== undefined && !this.#listen(call, options.signal)) return;
-      this.#submit(call, nowMs);
-    });
+  /** The id of the connected node; 0 if there is no connection. */
+  get nodeId(): number {
+    return this.#connection?.greeting.nodeId ?? 0;
+  }
+
+  /** Whether there is a connection. */
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** Silence after which the node is probed, and after the same again given up, ms. */
+  set silenceMs(silenceMs: number) {
+    this.#silenceMs = silenceMs;
+    if (this.#connection !== undefined) this.#connection.silenceMs = silenceMs;
+  }
+
+  /** The epoch of the newest ring map that the client knows. */
+  set ringEpoch(epoch: RingEpoch) {
+    if (this.#connection !== undefined) this.#connection.ringEpoch = epoch;
+  }
+
+  /** Sends `call`, now or when there is room. */
+  submit(call: Call, nowMs: number): void {
+    if (this.#closed) return rejectCall(call, closedError(this.connectionError));
+    this.#timer.want(call.deadlineMs, nowMs);
+    const connection = this.#connection;
+    if (connection !== undefined && this.#queue.count === 0 && connection.hasRoom) {
+      return this.#send(connection, call, nowMs);
+    }
+    const beside = this.#owner.waitingBeside(this);
+    if (this.waiting + beside >= CLIENT_WAITING_MAX) this.#forgetDone();
+    if (this.waiting + beside < CLIENT_WAITING_MAX && this.#queue.push(call)) return;
+    rejectCall(call, tooManyWaiting(this.connectionError));
   }
 
   /** Uses `connection` for all calls from now on. */
   attach(connection: Connection): void {
     this.#connection = connection;
     this.connectionError = undefined;
+    connection.silenceMs = this.#silenceMs;
     connection.start(this);
     this.room();
+  }
+
+  /** Returns and forgets all calls that wait, the oldest first. */
+  takeWaiting(): Call[] {
+    const calls = this.#parked;
+    this.#parked = [];
+    for (let call = this.#queue.shift(); call !== undefined; call = this.#queue.shift()) {
+      calls.push(call);
+    }
+    return calls.filter(({ done }) => !done).sort((left, right) => left.serial - right.serial);
   }
 
   /** Rejects all calls, pending and future. */
@@ -118,13 +135,8 @@ export class CallQueue implements Invoker, ConnectionOwner {
     this.#closed = true;
     this.#timer.cancel();
     this.connectionError = error;
-    for (const call of this.#connection?.forgetAll() ?? []) this.#reject(call, error);
-    const parked = this.#parked;
-    this.#parked = [];
-    for (const call of parked) this.#reject(call, error);
-    for (let call = this.#queue.shift(); call !== undefined; call = this.#queue.shift()) {
-      this.#reject(call, error);
-    }
+    for (const call of this.#connection?.forgetAll() ?? []) rejectCall(call, error);
+    for (const call of this.takeWaiting()) rejectCall(call, error);
   }
 
   // Callbacks of the connection (ConnectionOwner).
@@ -133,43 +145,30 @@ export class CallQueue implements Invoker, ConnectionOwner {
     if (call.done) return;
     call.done = true;
     if (call.unlisten !== undefined) call.unlisten();
+    if (call.detour !== undefined) this.#owner.answeredAfterDetour(this, call);
     call.resolve(value);
   }
 
   refused(call: Call, error: RegistryError): void {
     if (call.done) return;
-    if (!mayRepeat(call.operation, error)) return this.#reject(call, error);
-    const nowMs = this.#options.world.monotonic.nowMs();
-    const delayMs = backOffMs(
-      call.attempts,
-      RETRY,
-      this.#options.world.entropy,
-      error.fields.retryAfterMs,
-    );
+    if (!mayRepeat(call.operation, error)) return rejectCall(call, error);
+    if (this.#owner.refused(this, call, error)) return;
+    const nowMs = this.#world.monotonic.nowMs();
+    const { retryAfterMs } = error.fields;
+    const delayMs = backOffMs(call.attempts, RETRY, this.#world.entropy, retryAfterMs);
     // If the next attempt would come after the deadline, reports the error now.
-    if (nowMs + delayMs >= call.deadlineMs) return this.#reject(call, error);
+    if (nowMs + delayMs >= call.deadlineMs) return rejectCall(call, error);
     this.#park(call, error, nowMs + delayMs, nowMs);
   }
 
   late(call: Call): void {
-    if (call.done) return;
-    const cause = call.lastError ?? this.connectionError;
-    const why = cause === undefined ? "" : `; the last error was: ${cause.message}`;
-    this.#reject(
-      call,
-      new RegistryError(
-        "deadline_exceeded",
-        `${call.operation.name} must be answered in time: it was not${why}`,
-        {},
-        cause,
-      ),
-    );
+    if (!call.done) rejectCall(call, lateError(call, this.connectionError));
   }
 
   room(): void {
     const connection = this.#connection;
     if (connection === undefined || this.waiting === 0) return;
-    const nowMs = this.#options.world.monotonic.nowMs();
+    const nowMs = this.#world.monotonic.nowMs();
     if (this.#parked.length > 0) this.#resume(connection, nowMs);
     while (this.#queue.count > 0 && connection.hasRoom) {
       const call = this.#queue.shift();
@@ -178,11 +177,14 @@ export class CallQueue implements Invoker, ConnectionOwner {
   }
 
   ringMap(map: RingMap): void {
-    this.#options.onRingMap(map);
+    this.#owner.ringMap(map);
   }
 
   ended(connection: Connection, error: RegistryError, unanswered: Call[]): void {
-    if (this.#connection === connection) this.#connection = undefined;
+    if (this.#connection === connection) {
+      this.#owner.ending(this);
+      this.#connection = undefined;
+    }
     this.connectionError = error;
     const lost = new RegistryError(
       "connection_lost",
@@ -190,33 +192,13 @@ export class CallQueue implements Invoker, ConnectionOwner {
       {},
       error,
     );
-    const nowMs = this.#options.world.monotonic.nowMs();
+    const nowMs = this.#world.monotonic.nowMs();
     for (const call of unanswered) {
       if (call.done) continue;
-      if (!this.#closed && mayRepeat(call.operation, lost)) this.#park(call, lost, nowMs, nowMs);
-      else this.#reject(call, lost);
+      if (this.#closed || !mayRepeat(call.operation, lost)) rejectCall(call, lost);
+      else if (!this.#owner.lost(this, call, lost)) this.#park(call, lost, nowMs, nowMs);
     }
-    this.#options.onEnded(connection, error);
-  }
-
-  #submit(call: Call, nowMs: number): void {
-    if (this.#closed) return this.#reject(call, closedError(this.connectionError));
-    this.#timer.want(call.deadlineMs, nowMs);
-    const connection = this.#connection;
-    if (connection !== undefined && this.#queue.count === 0 && connection.hasRoom) {
-      return this.#send(connection, call, nowMs);
-    }
-    if (this.waiting >= CLIENT_WAITING_MAX) this.#forgetDone();
-    if (this.waiting < CLIENT_WAITING_MAX && this.#queue.push(call)) return;
-    this.#reject(
-      call,
-      new RegistryError(
-        "overloaded",
-        `Waiting calls of a client must be at most ${CLIENT_WAITING_MAX}: the queue is full`,
-        { retryAfterMs: CLIENT_WAITING_RETRY_MS },
-        this.connectionError,
-      ),
-    );
+    this.#owner.ended(connection, error);
   }
 
   #send(connection: Connection, call: Call, nowMs: number): void {
@@ -226,10 +208,10 @@ export class CallQueue implements Invoker, ConnectionOwner {
     try {
       connection.send(call, nowMs);
     } catch (error) {
-      return this.#reject(call, toRegistryError(error));
+      return rejectCall(call, toRegistryError(error));
     }
     // Silence is detected only while the timer runs.
-    if (quiet) this.#timer.want(nowMs + CLIENT_SILENCE_MS, nowMs);
+    if (quiet) this.#timer.want(nowMs + this.#silenceMs, nowMs);
   }
 
   #park(call: Call, error: RegistryError, resumeAtMs: number, nowMs: number): void {
@@ -280,42 +262,30 @@ export class CallQueue implements Invoker, ConnectionOwner {
       if (call !== undefined && !call.done) this.#queue.push(call);
     }
   }
+}
 
-  /** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */
-  #listen(call: Call, signal: AbortSignal): boolean {
-    const cancel = () => {
-      // A call in flight keeps its slot, which the server has not freed yet; its reply is ignored.
-      this.#reject(call, canceledError(call.operation, signal.reason));
-    };
-    if (signal.aborted) {
-      cancel();
-      return false;
-    }
-    signal.addEventListener("abort", cancel, { once: true });
-    call.unlisten = () => signal.removeEventListener("abort", cancel);
-    return true;
-  }
+/** Returns the error of a call whose deadline passed. */
+export function lateError(call: Call, connectionError: RegistryError | undefined): RegistryError {
+  const cause = call.lastError ?? connectionError;
+  const why = cause === undefined ? "" : `; the last error was: ${cause.message}`;
+  return new RegistryError(
+    "deadline_exceeded",
+    `${call.operation.name} must be answered in time: it was not${why}`,
+    {},
+    cause,
+  );
+}
 
-  #reject(call: Call, error: RegistryError): void {
-    if (call.done) return;
-    call.done = true;
-    call.unlisten?.();
-    call.reject(error);
-  }
+/** Returns the error of a call for which no place to wait is left. */
+export function tooManyWaiting(cause: RegistryError | undefined): RegistryError {
+  return new RegistryError(
+    "overloaded",
+    `Waiting calls of a client must be at most ${CLIENT_WAITING_MAX}: the queue is full`,
+    { retryAfterMs: CLIENT_WAITING_RETRY_MS },
+    cause,
+  );
 }
 
 function closedError(cause: RegistryError | undefined): RegistryError {
   return new RegistryError("shutting_down", "The client is closed", {}, cause);
-}
-
-function canceledError(operation: Operation, reason: unknown): RegistryError {
-  return new RegistryError("canceled", `${operation.name} was canceled by its caller`, {}, reason);
-}
-
-function badTimeout(timeoutMs: number): RegistryError {
-  return new RegistryError(
-    "invalid_argument",
-    `timeoutMs must be in (0, ${REQUEST_TIMEOUT_MS_MAX}]: current value is ${timeoutMs}`,
-    { field: "timeoutMs" },
-  );
 }

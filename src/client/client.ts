@@ -1,8 +1,8 @@
 /**
- * The SDK client: typed calls over one reconnecting connection, and the leases it keeps.
+ * The SDK client: typed calls to the nodes of a cluster, and the leases it keeps.
  *
- * This file only composes the parts: call_queue.ts carries calls, link.ts maintains the connection,
- * calls/ implements the operations, lease_keeper.ts renews leases. The client runs wherever its
+ * This file only composes the parts: router.ts sends calls to nodes, node_links.ts keeps the
+ * connections to them, calls/ implements the operations, lease_keeper.ts renews leases. The client runs wherever its
  * dialer runs, including browsers.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
@@ -14,7 +14,7 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
 import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
-import { compareRingEpochs, type RingMap } from "../ring/ring_map.ts";
+import type { RingMap } from "../ring/ring_map.ts";
 import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
@@ -25,12 +25,11 @@ import { NodeCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
-import { CallQueue } from "./call_queue.ts";
 import type { Credentials } from "./credentials.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
-import { Link } from "./link.ts";
 import { Ownership } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
+import { Router } from "./router.ts";
 import type {
   CallOptions,
   Client,
@@ -96,8 +95,7 @@ export async function connect(parameters: ConnectParameters): Promise<Client> {
 class RegistryClient implements Client {
   readonly process: number;
   readonly identities: IdentityCalls;
-  readonly #queue: CallQueue;
-  readonly #link: Link;
+  readonly #router: Router;
   readonly #get: GetCalls;
   readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
   readonly #list: ListCalls;
@@ -107,7 +105,7 @@ class RegistryClient implements Client {
   readonly #keeper: LeaseKeeper;
   #ringMap: RingMap | undefined;
   #closing: Promise<void> | undefined;
-  /** Tells the credentials that the session has ended. */
+  /** Tells the credentials that no session is left. */
   #withdraw: (() => void) | undefined;
 
   constructor(parameters: ConnectParameters) {
@@ -115,61 +113,55 @@ class RegistryClient implements Client {
     const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
     const ownership = new Ownership(world.entropy);
     this.process = ownership.process;
-    this.#queue = new CallQueue({
+    this.#router = new Router({
+      endpoints: parameters.endpoints,
+      dialer: parameters.dialer,
+      trust: parameters.trust,
+      credentials: parameters.credentials ?? { kind: "development" },
       world,
+      hello: helloOf(parameters),
+      inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
       timeoutMs,
-      onRingMap: (map) => this.#learn(map),
-      onEnded: (connection, error) => this.#link.lost(connection, error),
+      onRingMap: (map) => this.#ringMap = map,
+      onEvent: (event, isRegained) => {
+        if (isRegained) this.#keeper.connected();
+        this.#offerSession(parameters.credentials);
+        options.onConnection?.(event);
+      },
     });
-    this.#get = new GetCalls(this.#queue);
-    this.#list = new ListCalls(this.#queue);
-    this.#node = new NodeCalls(this.#queue);
-    this.identities = new IdentityCalls(this.#queue);
-    this.#own = new OwnCalls(this.#queue, ownership, this.#get);
-    this.#register = new RegisterCalls(this.#queue, ownership, {
+    this.#get = new GetCalls(this.#router);
+    this.#list = new ListCalls(this.#router);
+    this.#node = new NodeCalls(this.#router);
+    this.identities = new IdentityCalls(this.#router);
+    this.#own = new OwnCalls(this.#router, ownership, this.#get);
+    this.#register = new RegisterCalls(this.#router, ownership, {
       clock: world.monotonic,
       timeoutMs,
     });
     this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
-    const resolve = new ResolveCalls(this.#queue);
+    const resolve = new ResolveCalls(this.#router);
     this.#resolve = options.cache === true
       ? new CachedResolveCalls({
         calls: resolve,
         cache: new AnswerCache(world.monotonic),
-        isConnected: () => this.#link.endpoint !== undefined,
+        isConnected: () => this.#router.links.connected !== undefined,
       })
       : resolve;
-    this.#link = new Link(
-      {
-        endpoints: parameters.endpoints,
-        dialer: parameters.dialer,
-        trust: parameters.trust,
-        credentials: parameters.credentials ?? { kind: "development" },
-        world,
-        hello: helloOf(parameters),
-        inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
-        onEvent: (event) => {
-          if (event.kind === "connected") this.#keeper.connected();
-          this.#offerSession(event.kind === "connected", parameters.credentials);
-          options.onConnection?.(event);
-        },
-      },
-      this.#queue,
-    );
-    this.#link.start();
+    this.#router.start();
   }
 
   get status(): ClientStatus {
-    const { endpoint } = this.#link;
-    const open = endpoint === undefined ? "connecting" : "connected";
+    const { links } = this.#router;
+    const { connected } = links;
+    const open = connected === undefined ? "connecting" : "connected";
     return {
       state: this.#closing === undefined ? open : "closed",
-      endpoint,
-      inFlight: this.#queue.inFlight,
-      waiting: this.#queue.waiting,
+      endpoint: connected?.link.endpoint,
+      inFlight: this.#router.inFlight,
+      waiting: this.#router.waiting,
       leases: this.#keeper.count,
-      connections: this.#link.connections,
-      retries: this.#queue.retries,
+      nodes: links.status,
+      ...links.counts,
     };
   }
 
@@ -179,7 +171,7 @@ class RegistryClient implements Client {
 
   /** Resolves when the first connection is established. */
   async firstConnection(timeoutMs: number): Promise<void> {
-    await this.#link.first(timeoutMs);
+    await this.#router.links.seed.link.first(timeoutMs);
   }
 
   getAgent(id: string | Uint8Array, options?: CallOptions) {
@@ -285,7 +277,7 @@ class RegistryClient implements Client {
 
   async ringMap(options?: CallOptions): Promise<RingMap> {
     const map = await this.#node.ringMap(options);
-    this.#learn(map);
+    this.#router.ringMap(map);
     return map;
   }
 
@@ -303,25 +295,20 @@ class RegistryClient implements Client {
       await this.#keeper.releaseAll(options.timeoutMs ?? RELEASE_MS_DEFAULT);
     }
     this.#keeper.close();
-    this.#offerSession(false);
-    this.#queue.close(new RegistryError("shutting_down", "The client is closed"));
-    await this.#link.close();
+    this.#offerSession();
+    await this.#router.close(new RegistryError("shutting_down", "The client is closed"));
   }
 
   /**
-   * Offers the current session to the credentials, which renew certificates over it while it lasts.
+   * Offers the sessions to the credentials while there is one; certificates are renewed over it.
    */
-  #offerSession(isConnected: boolean, credentials?: Credentials): void {
+  #offerSession(credentials?: Credentials): void {
+    const isOpen = this.#closing === undefined && this.#router.links.connected !== undefined;
+    if (isOpen === (this.#withdraw !== undefined)) return;
     this.#withdraw?.();
-    this.#withdraw = isConnected && credentials?.kind === "certificate"
+    this.#withdraw = isOpen && credentials?.kind === "certificate"
       ? credentials.onSession?.((order) => this.identities.renew(order))
       : undefined;
-  }
-
-  /** Stores `map` unless a newer one is known. */
-  #learn(map: RingMap): void {
-    const known = this.#ringMap;
-    if (known === undefined || compareRingEpochs(map.epoch, known.epoch) >= 0) this.#ringMap = map;
   }
 }
 

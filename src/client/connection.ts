@@ -160,6 +160,8 @@ export class Connection {
   #ended = false;
   #drainTimer: Timer | undefined;
   #drainError: RegistryError | undefined;
+  /** Silence after which the server is probed, and after the same again given up, ms. */
+  silenceMs: number = CLIENT_SILENCE_MS;
   /** Start of the silence: when bytes last arrived while requests were in flight. */
   #silentSinceMs = 0;
   /** The probe sent because of the silence. */
@@ -218,7 +220,6 @@ export class Connection {
     owner.ringMap(this.greeting.ringMap);
     const handler = {
       ringMap: (map: RingMap) => {
-        this.#header.ringEpoch = map.epoch;
         owner.ringMap(map);
       },
       goodbye: (error: RegistryError | undefined) => this.#drain(error),
@@ -226,6 +227,11 @@ export class Connection {
     const failed = (error: unknown) => this.#end(toRegistryError(error));
     this.#control.follow(handler).catch(failed);
     this.#readReplies().catch(failed);
+  }
+
+  /** The epoch of the newest ring map that the client knows, sent with every request. */
+  set ringEpoch(epoch: RingEpoch) {
+    this.#header.ringEpoch = epoch;
   }
 
   /** The number of requests waiting for replies. */
@@ -372,14 +378,14 @@ export class Connection {
 
   #checkSilence(nowMs: number): number {
     const silentMs = nowMs - this.#silentSinceMs;
-    if (silentMs < CLIENT_SILENCE_MS) return this.#silentSinceMs + CLIENT_SILENCE_MS;
+    if (silentMs < this.silenceMs) return this.#silentSinceMs + this.silenceMs;
     if (this.#probe === undefined && !this.#table.full) {
       this.#probe = this.#newProbe(nowMs);
       this.#probedAtMs = nowMs;
       this.send(this.#probe, nowMs);
     }
     // Counts from the probe, not from the silence: this process itself may have been suspended.
-    const giveUpAtMs = this.#probedAtMs + CLIENT_SILENCE_MS;
+    const giveUpAtMs = this.#probedAtMs + this.silenceMs;
     if (nowMs < giveUpAtMs) return giveUpAtMs;
     this.#end(
       new RegistryError(
@@ -398,7 +404,7 @@ export class Connection {
         body: PROBE_BODY,
         decode: () => undefined,
         maxStalenessMs: 0,
-        deadlineMs: nowMs + 2 * CLIENT_SILENCE_MS,
+        deadlineMs: nowMs + 2 * this.silenceMs,
         resolve: () => {},
         reject: () => {},
       },

@@ -1,6 +1,6 @@
 /**
- * Maintains one connection to the registry while the client is open: dials the endpoints in turn,
- * hands each connection to the queue of calls, and dials again when it is lost. Failed attempts back
+ * Maintains one connection while it is wanted: dials the endpoints in turn, hands each connection
+ * to the queue of calls, and dials again when it is lost. Failed attempts back
  * off with full jitter, so that the clients of a fleet do not all reconnect at once.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
@@ -25,7 +25,12 @@ const RECONNECT = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS
 
 /** Parameters of a {@link Link}. */
 export interface LinkOptions {
-  readonly endpoints: readonly Endpoint[];
+  /** The endpoints to dial now; at least one. */
+  readonly endpoints: () => readonly Endpoint[];
+  /** Pins of the one node at these endpoints, from the ring map. */
+  readonly pins?: () => readonly Uint8Array[];
+  /** The node that must answer at these endpoints; absent if any may. */
+  readonly nodeId?: number;
   readonly dialer: Dialer;
   readonly trust: Trust;
   readonly credentials: Credentials;
@@ -41,7 +46,7 @@ interface DialTarget {
   readonly trust: Trust;
 }
 
-/** The reconnecting connection of one client. */
+/** A reconnecting connection. */
 export class Link {
   readonly #options: LinkOptions;
   readonly #calls: CallQueue;
@@ -67,12 +72,17 @@ export class Link {
     // Nobody waits for the first connection of a lazy client.
     this.#firstSettled.promise.catch(() => {});
     // Clients start at random endpoints, which spreads them over the nodes.
-    this.#turn = Math.floor(options.world.entropy.unit() * options.endpoints.length);
+    this.#turn = Math.floor(options.world.entropy.unit() * options.endpoints().length);
   }
 
   /** The endpoint of the current connection, if any. */
   get endpoint(): Endpoint | undefined {
     return this.#connection?.endpoint;
+  }
+
+  /** The id of the cluster of the current connection, 16 bytes. */
+  get clusterId(): Uint8Array | undefined {
+    return this.#connection?.greeting.clusterId;
   }
 
   /** Starts dialing. */
@@ -142,13 +152,19 @@ export class Link {
       return;
     }
     if (this.#closed) return await connection.close();
+    const { nodeId } = connection.greeting;
+    const expected = this.#options.nodeId ?? nodeId;
+    if (nodeId !== expected) {
+      this.#failed(endpoint, wrongNode(expected, nodeId), targets.length);
+      return await connection.close();
+    }
     this.#connection = connection;
     this.#connectedAtMs = this.#options.world.monotonic.nowMs();
     this.#unrecoverable = 0;
     this.connections++;
     this.#calls.attach(connection);
     this.#firstSettled.resolve();
-    onEvent({ kind: "connected", endpoint, nodeId: connection.greeting.nodeId });
+    onEvent({ kind: "connected", endpoint, nodeId });
   }
 
   /**
@@ -156,7 +172,7 @@ export class Link {
    * their second, and so on.
    */
   get #targets(): readonly DialTarget[] {
-    const perEndpoint = this.#options.endpoints.map((endpoint) =>
+    const perEndpoint = this.#options.endpoints().map((endpoint) =>
       this.#trusts(endpoint).map((trust) => ({ endpoint, trust }))
     );
     const rounds = Math.max(...perEndpoint.map((targets) => targets.length));
@@ -170,14 +186,20 @@ export class Link {
    * Returns the trusts to try at an endpoint, one attempt each. A client that proves an identity
    * must know which certificate the server presented. Only a single pin determines that, so several
    * pins are tried one after the other. A transport that takes no pins reports the certificate itself.
+   *
+   * Pins of the ring map come from a node that was verified, so they count like those of the caller;
+   * a client without an identity that trusts a CA needs none.
    */
   #trusts(endpoint: Endpoint): readonly Trust[] {
     const { trust, credentials, dialer } = this.#options;
-    if (credentials.kind === "development" || !dialer.pinsServer) return [trust];
-    const known = credentials.pins?.(endpoint) ?? [];
+    if (!dialer.pinsServer) return [trust];
+    const ofNode = this.#options.pins?.() ?? [];
     const given = trust.kind === "pins" ? trust.sha256 : [];
-    const others = given.filter((pin) => !known.some((other) => bytesEqual(pin, other)));
-    const pins = [...known, ...others];
+    if (credentials.kind === "development") {
+      if (trust.kind === "ca" || ofNode.length === 0) return [trust];
+      return [{ kind: "pins", sha256: distinct([...ofNode, ...given]) }];
+    }
+    const pins = distinct([...ofNode, ...credentials.pins?.(endpoint) ?? [], ...given]);
     return pins.length === 0 ? [trust] : pins.map((pin) => ({ kind: "pins", sha256: [pin] }));
   }
 
@@ -214,4 +236,15 @@ function attemptMs(failures: number): number {
 /** Reports whether a retry cannot succeed unless somebody acts. */
 function isUnrecoverable(error: RegistryError): boolean {
   return error.code === "tls_failed" || ERROR_TABLE[error.code].class === "caller";
+}
+
+function distinct(pins: readonly Uint8Array[]): readonly Uint8Array[] {
+  return pins.filter((pin, index) => pins.findIndex((other) => bytesEqual(pin, other)) === index);
+}
+
+function wrongNode(expected: number, found: number): RegistryError {
+  return new RegistryError(
+    "connection_lost",
+    `Node ${expected} must answer at the address that the ring map gives it: node ${found} does`,
+  );
 }

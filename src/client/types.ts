@@ -374,6 +374,16 @@ export type KeepOutcome =
   | { readonly lease: Lease; readonly error?: undefined }
   | { readonly lease?: undefined; readonly error: RegistryError };
 
+/** The state of one connection of a client. */
+export interface NodeLinkStatus {
+  /** Id of the node; 0 for a connection to the given endpoints that is not established. */
+  readonly nodeId: number;
+  readonly state: "connecting" | "connected";
+  readonly endpoint: Endpoint | undefined;
+  readonly inFlight: number;
+  readonly waiting: number;
+}
+
 /** The state of the client, for people and metrics. */
 export interface ClientStatus {
   readonly state: "connecting" | "connected" | "closed";
@@ -383,6 +393,8 @@ export interface ClientStatus {
   /** The number of calls waiting for room, a connection or their next attempt. */
   readonly waiting: number;
   readonly leases: number;
+  /** One entry per connection, that to the given endpoints first. */
+  readonly nodes: readonly NodeLinkStatus[];
   /** Connections established and attempts repeated since the client's start. */
   readonly connections: number;
   readonly retries: number;

@@ -16,6 +16,7 @@ import {
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/base/errors.ts";
+import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
 import type { RingEpoch, RingMap } from "../../../src/ring/ring_map.ts";
@@ -40,6 +41,8 @@ export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
 export const HOST = "node";
 export const PORT = 4100;
 const NO_POSITION = { generation: 0, index: 0 };
+/** By which a probe of a silent node is told from a status that a test asks for. */
+const PROBE_TIMEOUTS_MS = new Set([2 * CLIENT_SILENCE_MS, 2 * CLIENT_NODE_SILENCE_MS]);
 
 /** The ring map that the fake shows. */
 export function fakeRingMap(number = 1): RingMap {
@@ -252,12 +255,12 @@ export class FakeSession {
       reply: {
         version: 1,
         features: 0,
-        clusterId: CLUSTER_ID,
-        nodeId: 1,
+        clusterId: this.registry.clusterId,
+        nodeId: this.registry.nodeId,
         region: "global",
         frameBytesMax: 256 * 1024,
         requestsInFlightMax: this.registry.requestsInFlightMax,
-        ringMap: fakeRingMap(),
+        ringMap: this.registry.ringMap(),
       },
     });
   }
@@ -283,10 +286,14 @@ export class FakeSession {
 
 /** The fake, its network and its time. */
 export class FakeRegistry {
-  readonly time = new ManualTime(1_700_000_000_000);
+  readonly time: ManualTime;
   readonly entropy = new SeededEntropy(1);
   readonly world: World;
   readonly network: MemoryNetwork;
+  readonly host: string;
+  nodeId = 1;
+  clusterId: Uint8Array = CLUSTER_ID;
+  ringMap: () => RingMap = () => fakeRingMap();
   readonly sessions: FakeSession[] = [];
   /** Requests that no test took yet, oldest first; probes are answered and not listed. */
   readonly requests: FakeRequest[] = [];
@@ -299,19 +306,22 @@ export class FakeRegistry {
   silentHello = false;
   #listener: Listener | undefined;
 
-  constructor() {
-    this.world = {
+  /** @param beside another node, whose time and network this one shares. */
+  constructor(beside?: FakeRegistry, host = HOST) {
+    this.time = beside?.time ?? new ManualTime(1_700_000_000_000);
+    this.host = host;
+    this.world = beside?.world ?? {
       monotonic: this.time,
       wall: this.time,
       scheduler: this.time,
       entropy: this.entropy,
     };
-    this.network = new MemoryNetwork(this.world);
+    this.network = beside?.network ?? new MemoryNetwork(this.world);
     this.listen();
   }
 
   listen(): void {
-    const listener = this.network.listen({ host: HOST, port: PORT });
+    const listener = this.network.listen({ host: this.host, port: PORT });
     this.#listener = listener;
     const accept = async () => {
       for (;;) {
@@ -336,7 +346,8 @@ export class FakeRegistry {
 
   take(request: FakeRequest): void {
     if (!this.alive) return;
-    if (request.name === "status" && request.timeoutMs === 2_000) return request.refuse("internal");
+    const isProbe = request.name === "status" && PROBE_TIMEOUTS_MS.has(request.timeoutMs);
+    if (isProbe) return request.refuse("internal");
     if (!this.answer(request)) this.requests.push(request);
   }
 

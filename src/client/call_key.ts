@@ -1,0 +1,98 @@
+/**
+ * The partition whose leader serves a call, found from the operation's description and the request
+ * body. A wrong answer costs a trip, never correctness: the node refuses what it does not serve.
+ */
+import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
+import type { ByteSource } from "../../schemas/runtime/writer.ts";
+import { isNilUuid, UUID_BYTES } from "../base/uuid.ts";
+import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
+import { canonicalDomainBytes } from "../record/domain.ts";
+import { KIND_ALIAS } from "../record/key.ts";
+import type { Partitioner } from "../ring/partition.ts";
+import { IDENTITY_OPERATIONS } from "../wire/operations/identities.ts";
+import type { Operation } from "../wire/operations/mod.ts";
+import { ANY_NODE, SYSTEM_GROUP } from "./partition_leaders.ts";
+
+/** The fields of request bodies that name a key. */
+interface KeyedBody {
+  readonly record?: ByteSource;
+  readonly domain?: string;
+}
+
+/** Placeholder for a code unit that is not ASCII; no domain contains it. */
+const NOT_ASCII = 0xff;
+
+/** Returns the partition of a call's key; `ANY_NODE` if it has none, or `SYSTEM_GROUP`. */
+export function partitionOfCall(
+  partitioner: Partitioner,
+  operation: Operation,
+  body: unknown,
+): number {
+  const { records, name } = operation;
+  if (records === undefined) return isOfSystemGroup(name) ? SYSTEM_GROUP : ANY_NODE;
+  if (records.keyOf !== undefined) return partitionOfNamed(partitioner, records.keyOf, body);
+  const { record, domain } = body as KeyedBody;
+  if (record !== undefined) return partitionOfRecord(partitioner, records.kinds[0]!, record);
+  return domain === undefined ? ANY_NODE : partitionOfDomain(partitioner, domain);
+}
+
+/** Identities are state of the system group; a token is used by the session that shows it. */
+function isOfSystemGroup(name: string): boolean {
+  return name in IDENTITY_OPERATIONS && name !== "useToken";
+}
+
+function partitionOfNamed(
+  partitioner: Partitioner,
+  keyOf: (body: unknown) => { readonly kind: number; readonly id: ByteSource },
+  body: unknown,
+): number {
+  try {
+    const { kind, id } = keyOf(body);
+    return partitionOfId(partitioner, kind, id, 0);
+  } catch {
+    // The node refuses the body, and its message names the mistake.
+    return ANY_NODE;
+  }
+}
+
+/** Returns the partition of a stored record; `ANY_NODE` if its id is left to the registry. */
+export function partitionOfRecord(
+  partitioner: Partitioner,
+  kind: number,
+  record: ByteSource,
+): number {
+  // The id is the first field of the root struct of an agent and of a gateway.
+  return partitionOfId(partitioner, kind, record, WORD_BYTES);
+}
+
+/** Returns the partition of the id at offset `at`; `ANY_NODE` if it is missing or all zero. */
+export function partitionOfId(
+  partitioner: Partitioner,
+  kind: number,
+  source: ByteSource | undefined,
+  at: number,
+): number {
+  if (source === undefined) return ANY_NODE;
+  const bytes = source instanceof Uint8Array ? source : source.bytes;
+  const start = (source instanceof Uint8Array ? 0 : source.start) + at;
+  const end = start + UUID_BYTES;
+  if (end > bytes.length || isNilUuid(bytes, start)) return ANY_NODE;
+  return partitioner.partitionOf(kind, bytes, start, end);
+}
+
+/** Returns the partition of a domain's alias; `ANY_NODE` for an invalid domain, which is refused. */
+export function partitionOfDomain(partitioner: Partitioner, domain: string): number {
+  // Only as many bytes as are needed to detect that the name is too long.
+  const text = new Uint8Array(Math.min(domain.length, DOMAIN_BYTES_MAX + 2));
+  for (let at = 0; at < text.length; at++) {
+    const unit = domain.charCodeAt(at);
+    text[at] = unit < 0x80 ? unit : NOT_ASCII;
+  }
+  try {
+    const { bytes, start, end } = canonicalDomainBytes(text, 0, text.length);
+    return partitioner.partitionOf(KIND_ALIAS, bytes, start, end);
+  } catch {
+    // The node refuses the domain, and its message names the mistake.
+    return ANY_NODE;
+  }
+}

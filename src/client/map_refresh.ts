@@ -1,0 +1,45 @@
+/**
+ * Fetches the ring map when nodes refuse calls that it routed to them. One fetch runs at a time, and
+ * not more often than every CLIENT_MAP_REFRESH_MS. Clock: monotonic.
+ */
+import { ringMapCodec, type RingMapView } from "../../schemas/gen/wire.ts";
+import { CLIENT_MAP_REFRESH_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { MonotonicClock } from "../base/world.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+import { ringMapFromWire } from "../wire/control.ts";
+import type { Invoker } from "./invoker.ts";
+
+/** The fetching of ring maps for one client. */
+export class MapRefresh {
+  readonly #invoker: Invoker;
+  readonly #clock: MonotonicClock;
+  readonly #onRingMap: (map: RingMap) => void;
+  #isRunning = false;
+  #lastMs = -Infinity;
+
+  constructor(invoker: Invoker, clock: MonotonicClock, onRingMap: (map: RingMap) => void) {
+    this.#invoker = invoker;
+    this.#clock = clock;
+    this.#onRingMap = onRingMap;
+  }
+
+  /** Starts a fetch, unless one is running or was just done. */
+  want(): void {
+    const nowMs = this.#clock.nowMs();
+    if (this.#isRunning || nowMs - this.#lastMs < CLIENT_MAP_REFRESH_MS) return;
+    this.#isRunning = true;
+    this.#lastMs = nowMs;
+    const done = () => void (this.#isRunning = false);
+    this.#invoker.invoke(
+      "getRingMap",
+      {},
+      (response) =>
+        ringMapFromWire(response.bodyInto<RingMapView>(ringMapCodec.newView()).toPlain()),
+      { timeoutMs: REQUEST_TIMEOUT_MS_DEFAULT },
+    ).then((map) => {
+      done();
+      this.#onRingMap(map);
+      // A failed fetch changes nothing: the calls that wanted it go on without.
+    }, done);
+  }
+}

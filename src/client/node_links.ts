@@ -1,0 +1,235 @@
+/**
+ * The connections of a client: one to a node of the endpoints that the caller gave, and one to each
+ * further node of the cluster that calls need.
+ *
+ * A node whose connection was lost or could not be made is down until the next connection to it;
+ * meanwhile its calls go to others, and it is dialed in the background. A connection without calls
+ * is closed after a while, except that to the given endpoints.
+ */
+import type { Hello } from "../../schemas/gen/wire.ts";
+import type { RegistryError } from "../base/errors.ts";
+import { CLIENT_NODE_IDLE_MS, CLIENT_NODE_PATIENCE_MS, CLIENT_NODES_MAX } from "../base/limits.ts";
+import type { Timer, World } from "../base/world.ts";
+import type { RingNode } from "../ring/ring_map.ts";
+import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
+import { CallQueue, type CallQueueOwner } from "./call_queue.ts";
+import type { Connection } from "./connection.ts";
+import type { Credentials } from "./credentials.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import type { ConnectionEvent, NodeLinkStatus } from "./types.ts";
+
+/** What every connection of a client shares. */
+export interface NodeLinksOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly dialer: Dialer;
+  readonly trust: Trust;
+  readonly credentials: Credentials;
+  readonly world: World;
+  readonly hello: Hello;
+  readonly inFlightMax: number;
+  readonly onEvent: (event: ConnectionEvent, link: NodeLink) => void;
+  /** A node does not answer; `link` may hold calls that wait for it. */
+  readonly onDown: (link: NodeLink) => void;
+}
+
+/** A link and the calls that it carries. */
+export interface NodeLink {
+  readonly calls: CallQueue;
+  readonly link: Link;
+  /** The node that it dials; 0 for the link to the given endpoints. */
+  readonly nodeId: number;
+  /** Monotonic time of the last call. */
+  usedAtMs: number;
+  /** Ends the time in which calls wait for the first connection. */
+  patience: Timer | undefined;
+}
+
+/** The links of one client. */
+export class NodeLinks {
+  /** The link to the endpoints that the caller gave. */
+  readonly seed: NodeLink;
+  readonly #options: NodeLinksOptions;
+  readonly #owner: CallQueueOwner;
+  readonly #links = new Map<number, NodeLink>();
+  readonly #down = new Set<number>();
+  /** The cluster that the first node belongs to; further nodes must belong to it too. */
+  #clusterId: Uint8Array | undefined;
+  #sweeper: Timer | undefined;
+  /** Counts of the links that were closed. */
+  #past = { connections: 0, retries: 0 };
+
+  constructor(options: NodeLinksOptions, owner: CallQueueOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.seed = this.#newLink(0, { endpoints: () => options.endpoints }, options.hello);
+  }
+
+  /** All links, that to the given endpoints first. */
+  *[Symbol.iterator](): IterableIterator<NodeLink> {
+    yield this.seed;
+    yield* this.#links.values();
+  }
+
+  /** The numbers of connections made and of attempts repeated since the client's start. */
+  get counts(): { readonly connections: number; readonly retries: number } {
+    let { connections, retries } = this.#past;
+    for (const { calls, link } of this) {
+      connections += link.connections;
+      retries += calls.retries;
+    }
+    return { connections, retries };
+  }
+
+  /** The state of each link, for people. */
+  get status(): readonly NodeLinkStatus[] {
+    return Array.from(this, ({ calls, link, nodeId }) => ({
+      nodeId: calls.nodeId || nodeId,
+      state: calls.isConnected ? "connected" : "connecting",
+      endpoint: link.endpoint,
+      inFlight: calls.inFlight,
+      waiting: calls.waiting,
+    }));
+  }
+
+  /** Returns a link that is connected, preferably that to the given endpoints. */
+  get connected(): NodeLink | undefined {
+    for (const link of this) if (link.calls.isConnected) return link;
+    return undefined;
+  }
+
+  /** Reports whether the node answered last, or was not asked yet. */
+  isUp(nodeId: number): boolean {
+    return !this.#down.has(nodeId);
+  }
+
+  /**
+   * Returns the link to a node, opened if there is none.
+   *
+   * @param find returns the node as the newest ring map has it; undefined if it has none.
+   * @returns undefined if the node has no address for this transport, or the limit is reached.
+   */
+  to(nodeId: number, find: (nodeId: number) => RingNode | undefined): NodeLink | undefined {
+    if (this.seed.calls.nodeId === nodeId) return this.seed;
+    const known = this.#links.get(nodeId);
+    if (known !== undefined) return known;
+    const { dialer: { transport }, world, hello } = this.#options;
+    let last = endpointsOf(find(nodeId), transport);
+    if (last.length === 0 || !this.#hasRoom()) return undefined;
+    const endpoints = () => {
+      const now = endpointsOf(find(nodeId), transport);
+      // A node that left the ring map may still be asked for what it holds.
+      return last = now.length > 0 ? now : last;
+    };
+    const pins = () => pinsOf(find(nodeId));
+    const clusterId = this.#clusterId ?? hello.clusterId;
+    const link = this.#newLink(nodeId, { endpoints, pins, nodeId }, { ...hello, clusterId });
+    this.#links.set(nodeId, link);
+    link.link.start();
+    link.patience = world.scheduler.after(CLIENT_NODE_PATIENCE_MS, () => {
+      if (!link.calls.isConnected) this.#failed(link);
+    });
+    this.#sweepLater();
+    return link;
+  }
+
+  /** Marks the node down whose connection `calls` had. */
+  lose(calls: CallQueue): void {
+    if (calls.nodeId !== 0) this.#down.add(calls.nodeId);
+  }
+
+  /** Tells the link of `connection` that it ended. */
+  ended(connection: Connection, error: RegistryError): void {
+    for (const { link } of this) link.lost(connection, error);
+  }
+
+  /** Closes all links; resolves when the sessions have ended. */
+  async close(error: RegistryError): Promise<void> {
+    this.#sweeper?.cancel();
+    const links = [...this];
+    for (const { calls, patience } of links) {
+      patience?.cancel();
+      calls.close(error);
+    }
+    await Promise.all(links.map(({ link }) => link.close()));
+  }
+
+  #newLink(
+    nodeId: number,
+    target: Pick<LinkOptions, "endpoints" | "pins" | "nodeId">,
+    hello: Hello,
+  ): NodeLink {
+    const calls = new CallQueue(this.#options.world, this.#owner);
+    const onEvent = (event: ConnectionEvent) => this.#heard(event, made);
+    const link = new Link({ ...this.#options, ...target, hello, onEvent }, calls);
+    const made: NodeLink = {
+      calls,
+      link,
+      nodeId,
+      usedAtMs: this.#options.world.monotonic.nowMs(),
+      patience: undefined,
+    };
+    return made;
+  }
+
+  #heard(event: ConnectionEvent, link: NodeLink): void {
+    if (event.kind === "connected") {
+      this.#down.delete(event.nodeId);
+      this.#down.delete(link.nodeId);
+      this.#clusterId ??= link.link.clusterId;
+    }
+    if (event.kind === "attempt_failed") this.#failed(link);
+    this.#options.onEvent(event, link);
+  }
+
+  #failed(link: NodeLink): void {
+    if (link.nodeId !== 0) this.#down.add(link.nodeId);
+    this.#options.onDown(link);
+  }
+
+  /** Makes room for one more link; the one that was idle for longest is closed if need be. */
+  #hasRoom(): boolean {
+    if (this.#links.size < CLIENT_NODES_MAX) return true;
+    const idle = [...this.#links.values()].filter(isIdle)
+      .sort((left, right) => left.usedAtMs - right.usedAtMs);
+    if (idle.length === 0) return false;
+    this.#drop(idle[0]!);
+    return true;
+  }
+
+  #sweepLater(): void {
+    this.#sweeper ??= this.#options.world.scheduler.after(CLIENT_NODE_IDLE_MS / 2, () => {
+      this.#sweeper = undefined;
+      const idleSinceMs = this.#options.world.monotonic.nowMs() - CLIENT_NODE_IDLE_MS;
+      for (const link of [...this.#links.values()]) {
+        if (isIdle(link) && link.usedAtMs <= idleSinceMs) this.#drop(link);
+      }
+      if (this.#links.size > 0) this.#sweepLater();
+    });
+  }
+
+  #drop(link: NodeLink): void {
+    this.#links.delete(link.nodeId);
+    this.#down.delete(link.nodeId);
+    link.patience?.cancel();
+    this.#past.connections += link.link.connections;
+    this.#past.retries += link.calls.retries;
+    // Never rejects and need not be awaited.
+    void link.link.close();
+  }
+}
+
+function isIdle({ calls }: NodeLink): boolean {
+  return calls.inFlight === 0 && calls.waiting === 0;
+}
+
+/** Returns the addresses of a node for a transport; the memory network carries all of them. */
+function endpointsOf(node: RingNode | undefined, transport: string): readonly Endpoint[] {
+  return (node?.addresses ?? [])
+    .filter((address) => transport === "memory" || address.transport === transport)
+    .map(({ host, port }) => ({ host, port }));
+}
+
+function pinsOf(node: RingNode | undefined): readonly Uint8Array[] {
+  if (node === undefined) return [];
+  return [node.currentPin, node.nextPin].filter((pin) => pin.length > 0);
+}

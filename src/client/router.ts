@@ -1,0 +1,338 @@
+/**
+ * Sends every call to the node that can serve it: by its key to the partition, by the ring map and
+ * by hints to the partition's leader, and over the link to that node. A call without a key goes to
+ * any connected node.
+ *
+ * A node that does not lead or hold the partition says so, with a hint where it has one: the call is
+ * then sent there at once, or to another replica, to at most CLIENT_HOPS_MAX nodes in a row; after
+ * that it pauses with jitter and starts again, until its deadline. A call whose node is lost goes to
+ * another one if it may be repeated. Reads with `maxStalenessMs` go to the leader too.
+ *
+ * Until a ring map with several nodes is known, all calls use the link to the given endpoints, and
+ * nothing is looked up.
+ */
+import type { Input } from "../../schemas/runtime/writer.ts";
+import { RegistryError } from "../base/errors.ts";
+import {
+  CLIENT_HOPS_MAX,
+  CLIENT_NODE_SILENCE_MS,
+  CLIENT_RETRY_MS_BASE,
+  CLIENT_RETRY_MS_CAP,
+  CLIENT_WAITING_MAX,
+  REQUEST_TIMEOUT_MS_MAX,
+} from "../base/limits.ts";
+import type { World } from "../base/world.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+import {
+  type Operation,
+  type OperationName,
+  OPERATIONS,
+  type RequestOf,
+} from "../wire/operations/mod.ts";
+import { Call, type Decode, Detour, rejectCall } from "./call.ts";
+import { partitionOfCall } from "./call_key.ts";
+import { type CallQueue, type CallQueueOwner, tooManyWaiting } from "./call_queue.ts";
+import type { Connection } from "./connection.ts";
+import type { Invoker } from "./invoker.ts";
+import { MapRefresh } from "./map_refresh.ts";
+import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts";
+import { ParkedCalls } from "./parked_calls.ts";
+import { ANY_NODE, PartitionLeaders } from "./partition_leaders.ts";
+import { backOffMs } from "./retry.ts";
+import type { CallOptions, ConnectionEvent } from "./types.ts";
+
+const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
+const NO_OPTIONS: CallOptions = {};
+
+/** Parameters of a {@link Router}. */
+export interface RouterOptions extends Omit<NodeLinksOptions, "onEvent" | "onDown"> {
+  /** Default timeout of a call, ms. */
+  readonly timeoutMs: number;
+  readonly onRingMap: (map: RingMap) => void;
+  /**
+   * Called on events of all connections.
+   *
+   * @param isRegained whether a node can be asked that could not be asked before.
+   */
+  readonly onEvent: (event: ConnectionEvent, isRegained: boolean) => void;
+}
+
+/** The router of one client. */
+export class Router implements Invoker, CallQueueOwner {
+  readonly leaders = new PartitionLeaders();
+  readonly links: NodeLinks;
+  readonly #options: RouterOptions;
+  readonly #world: World;
+  readonly #parked: ParkedCalls;
+  readonly #refresh: MapRefresh;
+  /** Mirrors `leaders.isCluster`, for the path of every call. */
+  #isCluster = false;
+  /** The link of the last call without a key. */
+  #sticky: NodeLink | undefined;
+  #closed: RegistryError | undefined;
+  #serial = 0;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    this.#world = options.world;
+    this.#parked = new ParkedCalls(options.world, (call, nowMs) => this.#route(call, nowMs));
+    this.#refresh = new MapRefresh(this, options.world.monotonic, (map) => this.ringMap(map));
+    this.links = new NodeLinks({
+      ...options,
+      onEvent: (event, link) => this.#heard(event, link),
+      onDown: (link) => this.#rerouteWaiting(link),
+    }, this);
+  }
+
+  /** Starts connecting to the given endpoints. */
+  start(): void {
+    this.links.seed.link.start();
+  }
+
+  /** The number of requests in flight. */
+  get inFlight(): number {
+    let count = 0;
+    for (const { calls } of this.links) count += calls.inFlight;
+    return count;
+  }
+
+  /** The number of calls waiting for room, a connection or their next attempt. */
+  get waiting(): number {
+    let count = this.#parked.count;
+    for (const { calls } of this.links) count += calls.waiting;
+    return count;
+  }
+
+  invoke<Name extends OperationName, T>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    decode: Decode<T>,
+    options: CallOptions = NO_OPTIONS,
+    partition?: number,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+      if (!(timeoutMs > 0 && timeoutMs <= REQUEST_TIMEOUT_MS_MAX)) {
+        return reject(badTimeout(timeoutMs));
+      }
+      const nowMs = this.#world.monotonic.nowMs();
+      const call = new Call(
+        {
+          operation: OPERATIONS[name],
+          body,
+          decode,
+          maxStalenessMs: options.maxStalenessMs ?? 0,
+          deadlineMs: nowMs + timeoutMs,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+          partition,
+        },
+        this.#serial++,
+      );
+      if (options.signal !== undefined && !listen(call, options.signal)) return;
+      if (this.#isCluster) this.#route(call, nowMs);
+      else this.links.seed.calls.submit(call, nowMs);
+    });
+  }
+
+  /** Fetches the ring map soon, because what is known of it did not help. */
+  refreshMap(): void {
+    this.#refresh.want();
+  }
+
+  /** Rejects all calls, pending and future, and closes all connections. */
+  async close(error: RegistryError): Promise<void> {
+    this.#closed = error;
+    for (const call of this.#parked.takeAll()) rejectCall(call, error);
+    await this.links.close(error);
+  }
+
+  // Callbacks of the queues (CallQueueOwner).
+
+  ringMap(map: RingMap): void {
+    const order = this.leaders.learn(map);
+    if (order === "older") return;
+    this.#options.onRingMap(map);
+    const wasCluster = this.#isCluster;
+    this.#isCluster = this.leaders.isCluster;
+    for (const { calls } of this.links) {
+      calls.ringEpoch = map.epoch;
+      if (this.#isCluster) calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+    }
+    if (this.#isCluster && !wasCluster) this.#rerouteWaiting(this.links.seed);
+    if (order === "newer") this.#parked.wake(this.#world.monotonic.nowMs());
+  }
+
+  refused(queue: CallQueue, call: Call, error: RegistryError): boolean {
+    if (!this.#isCluster) return false;
+    const { code } = error;
+    if (code !== "not_leader" && code !== "not_replica" && code !== "shutting_down") return false;
+    const { leaderHint = 0, leaderTerm = 0 } = error.fields;
+    const detour = call.detour ??= new Detour();
+    const partition = call.partition ?? ANY_NODE;
+    detour.asked.push(queue.nodeId);
+    detour.target = 0;
+    if (partition === ANY_NODE) detour.target = leaderHint;
+    else {
+      this.leaders.refuted(partition, queue.nodeId);
+      if (leaderHint !== 0) this.leaders.hinted(partition, leaderHint, leaderTerm);
+    }
+    const isUseful = leaderHint !== 0 && this.leaders.nodeOf(leaderHint) !== undefined;
+    if (code !== "shutting_down" && !isUseful) this.refreshMap();
+    this.#again(call, error);
+    return true;
+  }
+
+  lost(queue: CallQueue, call: Call, error: RegistryError): boolean {
+    if (!this.#isCluster) return false;
+    call.detour ??= new Detour();
+    call.detour.asked.push(queue.nodeId);
+    this.#again(call, error);
+    return true;
+  }
+
+  answeredAfterDetour(queue: CallQueue, { partition = ANY_NODE }: Call): void {
+    if (partition !== ANY_NODE) this.leaders.confirmed(partition, queue.nodeId);
+  }
+
+  ending(queue: CallQueue): void {
+    this.links.lose(queue);
+  }
+
+  ended(connection: Connection, error: RegistryError): void {
+    this.links.ended(connection, error);
+  }
+
+  waitingBeside(queue: CallQueue): number {
+    return this.#isCluster ? this.waiting - queue.waiting : 0;
+  }
+
+  /** Sends a call to the node that it needs, or parks it until one can be asked. */
+  #route(call: Call, nowMs: number): void {
+    if (this.#closed !== undefined) return rejectCall(call, this.#closed);
+    call.partition ??= partitionOfCall(this.leaders.partitioner, call.operation, call.body);
+    const link = this.#choose(call.partition, call.detour);
+    if (link === undefined) {
+      call.detour ??= new Detour();
+      return this.#pause(call, call.lastError ?? unreachable(), nowMs);
+    }
+    link.usedAtMs = nowMs;
+    link.calls.submit(call, nowMs);
+  }
+
+  /** Returns the link for a partition: to its leader if that is known and up, else to a replica. */
+  #choose(partition: number, detour: Detour | undefined): NodeLink | undefined {
+    const leader = partition === ANY_NODE ? 0 : this.leaders.leaderOf(partition);
+    const target = detour?.target || leader;
+    if (target !== 0) {
+      const link = this.#linkTo(target, detour);
+      if (link !== undefined) return link;
+    }
+    if (partition < 0 && detour === undefined) return this.#anyLink();
+    const nodes = this.leaders.replicasOf(partition);
+    const turn = detour?.turn ?? this.#serial;
+    for (let step = 0; step < nodes.length; step++) {
+      const link = this.#linkTo(nodes[(turn + step) % nodes.length]!, detour);
+      if (link === undefined) continue;
+      if (detour !== undefined) detour.turn = turn + step + 1;
+      return link;
+    }
+    // No replica can be asked: any other node may know a newer configuration.
+    const other = this.links.connected;
+    return other === undefined || detour?.asked.includes(other.calls.nodeId) ? undefined : other;
+  }
+
+  /**
+   * Returns the link to a node; undefined if it was asked since the last pause, or is down. A node
+   * that is down is dialed meanwhile.
+   */
+  #linkTo(nodeId: number, detour: Detour | undefined): NodeLink | undefined {
+    if (detour?.asked.includes(nodeId)) return undefined;
+    const link = this.links.to(nodeId, (id) => this.leaders.nodeOf(id));
+    return link !== undefined && (link.calls.isConnected || this.links.isUp(nodeId))
+      ? link
+      : undefined;
+  }
+
+  /** Returns the link for calls that any node serves: the same one as long as it is connected. */
+  #anyLink(): NodeLink | undefined {
+    if (this.#sticky?.calls.isConnected === true) return this.#sticky;
+    this.#sticky = this.links.connected;
+    if (this.#sticky !== undefined) return this.#sticky;
+    for (const nodeId of this.leaders.nodeIds) {
+      const link = this.#linkTo(nodeId, undefined);
+      if (link !== undefined) return link;
+    }
+    return undefined;
+  }
+
+  /** Sends a call to the next node, or parks it after as many as may be asked at once. */
+  #again(call: Call, error: RegistryError): void {
+    call.lastError = error;
+    const nowMs = this.#world.monotonic.nowMs();
+    if (call.detour!.asked.length < CLIENT_HOPS_MAX) this.#route(call, nowMs);
+    else this.#pause(call, error, nowMs);
+  }
+
+  #pause(call: Call, error: RegistryError, nowMs: number): void {
+    const detour = call.detour!;
+    detour.asked.length = 0;
+    detour.target = 0;
+    const { retryAfterMs } = error.fields;
+    const delayMs = backOffMs(++detour.pauses, RETRY, this.#world.entropy, retryAfterMs);
+    call.lastError = error;
+    call.resumeAtMs = nowMs + delayMs;
+    if (call.deadlineMs <= call.resumeAtMs) return rejectCall(call, error);
+    if (this.waiting >= CLIENT_WAITING_MAX) return rejectCall(call, tooManyWaiting(error));
+    this.#parked.add(call, nowMs);
+  }
+
+  /** Routes the calls again that wait for a node that does not answer. */
+  #rerouteWaiting(link: NodeLink): void {
+    if (!this.#isCluster) return;
+    const nowMs = this.#world.monotonic.nowMs();
+    for (const call of link.calls.takeWaiting()) this.#route(call, nowMs);
+  }
+
+  #heard(event: ConnectionEvent, link: NodeLink): void {
+    const isRegained = event.kind === "connected" &&
+      (link === this.links.seed || link.link.connections > 1);
+    if (event.kind === "connected") {
+      if (this.#isCluster) link.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+      this.#parked.wake(this.#world.monotonic.nowMs());
+    }
+    if (event.kind === "lost") this.#rerouteWaiting(link);
+    this.#options.onEvent(event, isRegained);
+  }
+}
+
+/** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */
+function listen(call: Call, signal: AbortSignal): boolean {
+  const cancel = () => {
+    // A call in flight keeps its slot, which the server has not freed yet; its reply is ignored.
+    rejectCall(call, canceledError(call.operation, signal.reason));
+  };
+  if (signal.aborted) {
+    cancel();
+    return false;
+  }
+  signal.addEventListener("abort", cancel, { once: true });
+  call.unlisten = () => signal.removeEventListener("abort", cancel);
+  return true;
+}
+
+function canceledError(operation: Operation, reason: unknown): RegistryError {
+  return new RegistryError("canceled", `${operation.name} was canceled by its caller`, {}, reason);
+}
+
+function badTimeout(timeoutMs: number): RegistryError {
+  return new RegistryError(
+    "invalid_argument",
+    `timeoutMs must be in (0, ${REQUEST_TIMEOUT_MS_MAX}]: current value is ${timeoutMs}`,
+    { field: "timeoutMs" },
+  );
+}
+
+function unreachable(): RegistryError {
+  return new RegistryError("connection_lost", "No node of the cluster can be reached");
+}

@@ -1,0 +1,261 @@
+/** Calls to a cluster: which node is asked, and what happens when it is the wrong one or is gone. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { CLIENT_NODE_IDLE_MS } from "../../../src/base/limits.ts";
+import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
+import { FakeRegistry, GATEWAY_ID, rejection } from "./fake_registry.ts";
+
+/** Answers every get that reaches the right node. */
+function serveGets(cluster: FakeCluster): void {
+  for (const node of cluster.nodes) {
+    const refuse = node.answer;
+    node.answer = (request) => {
+      if (refuse(request)) return true;
+      if (request.name !== "getAgent") return false;
+      request.replyAgent();
+      return true;
+    };
+  }
+}
+
+const gets = (cluster: FakeCluster) => cluster.asked.filter((one) => one.endsWith("getAgent"));
+
+test("Router sends a get to the leader of its key, and opens links only to nodes it needs", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  assert.is(client.status.nodes.length, 1);
+  for (const partition of [0, 3, 1, 4]) {
+    await cluster.seed.wait(client.getAgent(cluster.idIn(partition)));
+  }
+  assert.equal(gets(cluster), ["1 getAgent", "1 getAgent", "2 getAgent", "2 getAgent"]);
+  assert.equal(client.status.nodes.map(({ nodeId, state }) => `${nodeId} ${state}`), [
+    "1 connected",
+    "2 connected",
+  ]);
+  await cluster.seed.wait(client.close());
+  assert.is(cluster.seed.time.timerCount, 0);
+});
+
+test("Router leaves everything to one connection where the ring map has one node", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const answer = client.getAgent(GATEWAY_ID);
+  (await registry.next("getAgent")).refuse("not_leader", { leaderHint: 2 });
+  await registry.pass(100);
+  (await registry.next("getAgent")).replyAgent();
+  await registry.wait(answer);
+  assert.is(client.status.nodes.length, 1);
+  await registry.wait(client.close());
+});
+
+test("Router follows a hint at once and remembers it", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[0] = 3;
+  const startMs = cluster.seed.time.nowMs();
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.equal(gets(cluster), ["1 getAgent", "3 getAgent"]);
+  assert.is(cluster.seed.time.nowMs(), startMs);
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.equal(gets(cluster).slice(2), ["3 getAgent"]);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router prefers the hint of the higher term", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[0] = 3;
+  cluster.termOf = () => 7;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  // Node 3 names node 2 by an older term: it stays the one that is believed to lead.
+  cluster.leaders[0] = 1;
+  cluster.hintOf = () => 2;
+  cluster.termOf = () => 8;
+  cluster.asked.length = 0;
+  const hops: string[] = [];
+  cluster.node(2).answer = (request) => {
+    hops.push(request.name);
+    request.refuse("not_leader", { leaderHint: 3, leaderTerm: 5 });
+    return true;
+  };
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.is(hops.length >= 1, true);
+  assert.equal(gets(cluster).at(-1), "1 getAgent");
+  await cluster.seed.wait(client.close());
+});
+
+test("Router does not believe a hint beyond the epoch in which it was given", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[0] = 3;
+  cluster.termOf = () => 99;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  cluster.leaders[0] = 2;
+  cluster.map = cluster.newMap(2);
+  cluster.seed.sessions[0]!.say({ kind: "ring_map", ringMap: cluster.map });
+  await cluster.seed.settle();
+  cluster.asked.length = 0;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.equal(gets(cluster), ["2 getAgent"]);
+  // An older map changes nothing any more.
+  const { epoch, ...old } = cluster.newMap(1);
+  cluster.seed.sessions[0]!.say({ kind: "ring_map", ringMap: { ...old, epoch } });
+  await cluster.seed.settle();
+  assert.is(client.lastRingMap?.epoch.number, 2);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router bounds the hops of nodes that name each other, pauses, and gives up in time", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  cluster.leaders[0] = 0;
+  cluster.hintOf = (_, by) => 1 + by % 3;
+  const startMs = cluster.seed.time.nowMs();
+  const error = await rejection(
+    cluster.seed,
+    client.getAgent(cluster.idIn(0), { timeoutMs: 3_000 }),
+  );
+  assert.is(error.code, "not_leader");
+  const count = gets(cluster).length;
+  assert.ok(count > 5 && count < 5 * 40, `${count}`);
+  assert.ok(cluster.seed.time.nowMs() - startMs <= 3_100);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router asks the other replicas where no leader is known", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  cluster.hintOf = () => 0;
+  const client = await cluster.connect();
+  cluster.leaders[0] = 3;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.is(gets(cluster)[0], "1 getAgent");
+  assert.is(gets(cluster).at(-1), "3 getAgent");
+  assert.ok(gets(cluster).length <= 3);
+  cluster.asked.length = 0;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
+  assert.equal(gets(cluster), ["3 getAgent"]);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router sends the calls of a killed node to others, inside their deadline", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  const id = cluster.idIn(1);
+  const answers = [client.getAgent(id), client.getAgent(id)];
+  await cluster.node(2).next("getAgent");
+  cluster.kill(2);
+  cluster.leaders[1] = 3;
+  serveGets(cluster);
+  const startMs = cluster.seed.time.nowMs();
+  await cluster.seed.wait(Promise.all(answers));
+  assert.ok(cluster.seed.time.nowMs() - startMs <= 1_500);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router gives a silent node up after 600 ms and answers what may not be repeated", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  const id = cluster.idIn(1);
+  const answer = client.getAgent(id);
+  await cluster.node(2).next("getAgent");
+  cluster.node(2).alive = false;
+  cluster.leaders[1] = 1;
+  serveGets(cluster);
+  const startMs = cluster.seed.time.nowMs();
+  let endMs = 0;
+  answer.then(() => endMs = cluster.seed.time.nowMs());
+  await cluster.seed.pass(900);
+  await answer;
+  assert.ok(endMs - startMs >= 590 && endMs - startMs <= 700, `${endMs - startMs}`);
+
+  const order = { subject: "x", domains: [], gateways: [] };
+  const token = client.identities.createJoinToken("x", order);
+  const request = await cluster.seed.next("createJoinToken");
+  request.session.drop();
+  assert.is((await rejection(cluster.seed, token)).code, "connection_lost");
+  await cluster.seed.wait(client.close());
+});
+
+test("Router does not wait long for a node that it cannot connect to", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  cluster.seed.network.cut("client", "node2");
+  const client = await cluster.connect();
+  cluster.leaders[1] = 3;
+  const startMs = cluster.seed.time.nowMs();
+  let endMs = 0;
+  const answer = client.getAgent(cluster.idIn(1)).then(() => endMs = cluster.seed.time.nowMs());
+  await cluster.seed.wait(answer);
+  assert.ok(endMs - startMs <= 800, `${endMs - startMs}`);
+  // The node is known to be down now: nothing waits for it.
+  cluster.asked.length = 0;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+  assert.is(gets(cluster).length, 1);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router sends calls without a key to any node when the given endpoint is gone", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  const first = rejection(cluster.seed, client.nodeStatus());
+  await cluster.seed.next("status");
+  cluster.kill(1);
+  await cluster.seed.pass(700);
+  const taken = cluster.node(2).requests.length + cluster.node(3).requests.length;
+  assert.is(taken, 1);
+  assert.is(client.status.state, "connected");
+  await cluster.seed.wait(client.close());
+  assert.is((await first).code, "shutting_down");
+});
+
+test("Router closes a link that was idle for a minute, and not before", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+  await cluster.seed.pass(CLIENT_NODE_IDLE_MS - 1_000);
+  assert.is(client.status.nodes.length, 2);
+  await cluster.seed.pass(CLIENT_NODE_IDLE_MS);
+  assert.is(client.status.nodes.length, 1);
+  assert.is(client.status.connections, 2);
+  await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+  assert.is(client.status.connections, 3);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router refuses a node that is not the one at its address, and one of another cluster", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  cluster.node(2).nodeId = 7;
+  const errors: string[] = [];
+  const client = await cluster.connect({}, (event) => {
+    if (event.kind === "attempt_failed") errors.push(event.error.message);
+  });
+  cluster.leaders[1] = 3;
+  await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+  assert.match(errors[0] ?? "", /Node 2 must answer .* node 7 does/);
+  await cluster.seed.wait(client.getAgent(cluster.idIn(2)));
+  const [hello] = cluster.node(3).sessions[0]!.heard;
+  assert.ok(hello?.kind === "hello");
+  assert.equal(hello.hello.clusterId, cluster.seed.clusterId);
+  await cluster.seed.wait(client.close());
+});
+
+test("Router spreads a thousand gets over all partitions' leaders without a wrong guess", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  const ids = Array.from({ length: PARTITIONS }, (_, partition) => cluster.idIn(partition));
+  const answers = Array.from({ length: 1_000 }, (_, n) => client.getAgent(ids[n % PARTITIONS]!));
+  await cluster.seed.wait(Promise.all(answers));
+  assert.is(gets(cluster).length, 1_000);
+  assert.is(client.status.retries, 0);
+  await cluster.seed.wait(client.close());
+});
+
+test.run();
