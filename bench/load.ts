@@ -140,6 +140,8 @@ async function frameSizes(
   const counts = { written: 0, read: 0 };
   const client = await server.connect({}, countingDialer(dialer, counts));
   const ask = askOf(client);
+  await ask(0);
+  counts.written = counts.read = 0;
   for (let number = 0; number < SIZED_CALLS; number++) await ask(number);
   const words = (bytes: number) => Math.max(16, Math.round(bytes / SIZED_CALLS / 8) * 8);
   const sizes = { requestBytes: words(counts.written), replyBytes: words(counts.read) };
@@ -148,7 +150,7 @@ async function frameSizes(
   return sizes;
 }
 
-/** Counts the bytes of request streams. */
+/** Counts the bytes of the calls, which are those of a session's first stream after its greeting. */
 function countingDialer(dialer: Dialer, counts: { written: number; read: number }): Dialer {
   const countStream = (stream: Stream): Stream => ({
     kind: stream.kind,
@@ -174,7 +176,7 @@ function countingDialer(dialer: Dialer, counts: { written: number; read: number 
           if (name === "open") {
             return async (kind: Stream["kind"]) => {
               const stream = await target.open(kind);
-              return kind === "request" ? countStream(stream) : stream;
+              return kind === "control" ? countStream(stream) : stream;
             };
           }
           const value: unknown = Reflect.get(target, name, target);

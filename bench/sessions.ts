@@ -1,7 +1,6 @@
 /**
- * What an idle client costs: thousands of sessions, each greeted and with its request stream open,
- * from processes of their own, and the growth of the node's resident memory. Beside it, in the same
- * run, what the runtime itself takes: bare QUIC connections, without a stream and with the two that
+ * What an idle client costs: thousands of sessions, each greeted, from processes of their own, and the growth of the node's resident memory. Beside it, in the same
+ * run, what the runtime itself takes: bare QUIC connections, without a stream and with the one that
  * a session has.
  */
 import { type ResultFile, ServerProcess } from "./harness.ts";
@@ -26,7 +25,7 @@ function script(name: string, ...args: readonly (string | number)[]): Promise<Se
 
 /** Measures resident memory a session. */
 export async function benchSessions(file: ResultFile): Promise<void> {
-  const floor = [await floorBytes(0), await floorBytes(2)];
+  const floor = [await floorBytes(0), await floorBytes(1)];
   const server = await RegistryServer.start();
   const loads: ServerProcess[] = [];
   try {
@@ -45,7 +44,7 @@ export async function benchSessions(file: ResultFile): Promise<void> {
       fullMiB: Math.round(fullBytes / 2 ** 20),
       bytesPerSession: Math.round((fullBytes - emptyBytes) / SESSIONS),
       bareConnectionBytes: floor[0]!,
-      bareConnectionTwoStreamsBytes: floor[1]!,
+      bareConnectionOneStreamBytes: floor[1]!,
       connectsPerSecond: Math.round(SESSIONS / connectSeconds),
     });
   } finally {

@@ -1,5 +1,10 @@
 @0xa8e5b3f07c26d194;
 # What crosses a session: standard Cap'n Proto stream framing, one segment a message from clients.
+#
+# A session's first stream (kind control) carries the proof of identity, Hello, and HelloReply; from
+# then on control frames and requests in one direction, control frames and responses in the other. A
+# frame whose root struct has one word of data and one pointer is a ControlFrame. Further streams
+# (kind request) carry requests and responses only; clients open one for answers that are large.
 
 using import "codec.capnp".bytes;
 
@@ -13,7 +18,7 @@ struct StreamPreface {
 }
 
 struct ControlFrame {
-  # The control stream, both ways.
+  # The first stream, both ways. This struct never grows: its size tells it from the others.
   kind @0 :UInt16;
   # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap.
   body @1 :AnyPointer;

@@ -9,7 +9,7 @@
 export const REQUEST_FRAME_BYTES_MAX = 256 * 1024;
 /** Response frame: a page of 1,000 records of 200 bytes fits with room to spare. */
 export const RESPONSE_FRAME_BYTES_MAX = 1024 * 1024;
-/** Frame on the control stream: a ring map of 8,192 placements of three replicas fits. */
+/** Control frame of a server: a ring map of 8,192 placements of three replicas fits. */
 export const CONTROL_FRAME_BYTES_MAX = 1024 * 1024;
 /** Segments accepted per message from foreign writers; our own writers use one. */
 export const FRAME_SEGMENTS_MAX = 16;
@@ -379,7 +379,7 @@ export const GROUP_TIME_MS_MAX = 2 ** 48;
 /** Approximate size of an image's chunk. */
 export const IMAGE_CHUNK_BYTES = 64 * 1024;
 
-// Request streams of the node.
+// Streams of the node that carry requests.
 
 /** Read buffer of an idle stream: most requests fit, and ten thousand of them take 10 MB. */
 export const IDLE_READ_BYTES = 1_024;

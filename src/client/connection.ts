@@ -1,52 +1,29 @@
 /**
- * One connection: a session with its control stream and one request stream. All requests of one
- * turn are sent in one write, and all replies of a chunk are decoded in place. A silent server is
+ * One connection: a session whose first stream carries the handshake, control frames and requests.
+ * Calls with large replies share a second stream, which the first of them opens. A silent server is
  * probed and then given up, because a transport may take 45 s to notice.
  *
  * A connection ends once, for any reason; its owner then gets back every unanswered call.
  */
-import {
-  type Hello,
-  requestCodec,
-  responseCodec,
-  type ResponseView,
-} from "../../schemas/gen/wire.ts";
-import {
-  errorCodeFromWire,
-  type ErrorFields,
-  RegistryError,
-  toRegistryError,
-} from "../base/errors.ts";
+import type { Hello } from "../../schemas/gen/wire.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   CLIENT_DRAIN_MS,
   CLIENT_IN_FLIGHT_MAX,
   CLIENT_OUTBOX_BYTES,
-  CLIENT_READ_BYTES_MIN,
   CLIENT_SILENCE_MS,
   REFUSAL_LINGER_MS,
   REQUEST_FRAME_BYTES_MAX,
-  REQUEST_TIMEOUT_MS_MAX,
-  RESPONSE_FRAME_BYTES_MAX,
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
-import type { Greeting } from "../wire/control.ts";
-import { FrameAssembler } from "../wire/frame_assembler.ts";
-import { OPERATIONS } from "../wire/operations/mod.ts";
-import { Outbox } from "../../transport/outbox.ts";
-import type {
-  Dialer,
-  Endpoint,
-  OwnedBytes,
-  Session,
-  Stream,
-  Trust,
-} from "../../transport/transport.ts";
+import type { ControlMessage, Greeting } from "../wire/control.ts";
+import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
+import type { Dialer, Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
 import { Call } from "./call.ts";
 import type { Credentials } from "./credentials.ts";
-import { ControlChannel } from "./control_channel.ts";
-import { PendingTable } from "./pending.ts";
-import { nextReplyBuffer } from "./read_buffer.ts";
+import { goodbyeError, goodbyeOf, greet, type Greeted } from "./greeting.ts";
+import { type ChannelOptions, RequestChannel, type RequestHeader } from "./request_channel.ts";
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
 import { SessionToken } from "./session_token.ts";
 
@@ -97,13 +74,11 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
   const cancel = () => session.abort("The client gave up");
   signal.addEventListener("abort", cancel);
   try {
-    const first = await session.open("control");
-    const proof = await proveSession(session, first, parameters);
-    const control = new ControlChannel(first);
-    const greeting = await control.greet(hello);
+    const stream = await session.open("control");
+    const proof = await proveSession(session, stream, parameters);
+    const greeted = await greet(stream, hello);
     await token.proven(proof);
-    const stream = await session.open("request");
-    return new Connection(parameters, { session, control, stream, greeting, proof, token });
+    return new Connection(parameters, { session, stream, greeted, proof, token });
   } catch (error) {
     const refusal = await whyRefused(session, toRegistryError(error), world);
     token.close();
@@ -121,14 +96,16 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
   }
 }
 
-/** The header of a request; one object is reused for all requests. */
-interface RequestHeader {
-  id: number;
-  timeoutMs: number;
-  ringEpoch: RingEpoch;
-  maxStalenessMs: number;
-  operation: number;
-}
+/**
+ * Operations whose replies are large: they have a stream of their own, so that the replies to other
+ * requests do not wait behind them.
+ */
+const BULK: ReadonlySet<Operation> = new Set([
+  OPERATIONS.listAgentsByRegion,
+  OPERATIONS.listGatewaysByRegion,
+  OPERATIONS.listBans,
+  OPERATIONS.readAudit,
+]);
 
 const PROBE_BODY = {};
 
@@ -138,22 +115,17 @@ export class Connection {
   readonly greeting: Greeting;
   readonly #world: World;
   readonly #session: Session;
-  readonly #control: ControlChannel;
-  readonly #stream: Stream;
   readonly #renewal: SessionRenewal;
   readonly #token: SessionToken;
-  readonly #outbox: Outbox;
-  readonly #table: PendingTable;
   readonly #inFlightMax: number;
   readonly #frameBytesMax: number;
-  readonly #assembler = new FrameAssembler({
-    frameBytesMax: RESPONSE_FRAME_BYTES_MAX,
-    segmentsMax: 1,
-  });
-  readonly #response: ResponseView = responseCodec.newView();
   readonly #header: RequestHeader;
+  readonly #later: readonly ControlMessage[];
+  /** The first stream. */
+  readonly #main: RequestChannel;
+  /** The stream for large replies; opened with the first such call, and kept. */
+  #bulk: RequestChannel | undefined;
   #owner: ConnectionOwner | undefined;
-  #flushing = false;
   #waitingForRoom = false;
   /** True when no more requests may be sent: the server said goodbye, or the connection ended. */
   #closing = false;
@@ -172,39 +144,27 @@ export class Connection {
     parameters: ConnectionParameters,
     parts: {
       readonly session: Session;
-      readonly control: ControlChannel;
       readonly stream: Stream;
-      readonly greeting: Greeting;
+      readonly greeted: Greeted;
       readonly proof: SessionProof | undefined;
       readonly token: SessionToken;
     },
   ) {
-    const { greeting } = parts;
+    const { session, stream, greeted: { greeting, assembler, later }, proof, token } = parts;
     this.endpoint = parameters.endpoint;
     this.greeting = greeting;
     this.#world = parameters.world;
-    this.#session = parts.session;
-    this.#control = parts.control;
-    this.#stream = parts.stream;
-    this.#token = parts.token;
-    this.#renewal = new SessionRenewal(
-      parts.session,
-      parameters,
-      (proof) => void this.#token.proven(proof),
-    );
-    if (parts.proof !== undefined) this.#renewal.start(parts.proof);
+    this.#session = session;
+    this.#later = later;
+    this.#token = token;
+    this.#renewal = new SessionRenewal(session, parameters, (proof) => void token.proven(proof));
+    if (proof !== undefined) this.#renewal.start(proof);
     const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
     this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
-    // Has one slot more than callers may use, for the probe.
-    this.#table = new PendingTable(Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX));
     this.#frameBytesMax = Math.min(
       greeting.frameBytesMax || REQUEST_FRAME_BYTES_MAX,
       REQUEST_FRAME_BYTES_MAX,
     );
-    this.#outbox = new Outbox(parts.stream, {
-      bytesMax: CLIENT_OUTBOX_BYTES + 2 * REQUEST_FRAME_BYTES_MAX,
-      onFailure: (error) => this.#end(error),
-    });
     this.#header = {
       id: 0,
       timeoutMs: 0,
@@ -212,21 +172,16 @@ export class Connection {
       maxStalenessMs: 0,
       operation: 0,
     };
+    const onFailure = (error: RegistryError) => this.#end(error);
+    this.#main = this.#newChannel(stream, { assembler, onFailure });
   }
 
   /** Starts reading; from now on `owner` receives all events. */
   start(owner: ConnectionOwner): void {
     this.#owner = owner;
     owner.ringMap(this.greeting.ringMap);
-    const handler = {
-      ringMap: (map: RingMap) => {
-        owner.ringMap(map);
-      },
-      goodbye: (error: RegistryError | undefined) => this.#drain(error),
-    };
-    const failed = (error: unknown) => this.#end(toRegistryError(error));
-    this.#control.follow(handler).catch(failed);
-    this.#readReplies().catch(failed);
+    for (const message of this.#later) this.#control(message);
+    this.#main.run().catch((error) => this.#end(toRegistryError(error)));
   }
 
   /** The epoch of the newest ring map that the client knows, sent with every request. */
@@ -236,13 +191,14 @@ export class Connection {
 
   /** The number of requests waiting for replies. */
   get inFlight(): number {
-    return this.#table.count;
+    const bulk = this.#bulk;
+    return bulk === undefined ? this.#main.table.count : this.#main.table.count + bulk.table.count;
   }
 
   /** Reports whether one more call may be sent. */
   get hasRoom(): boolean {
-    if (this.#closing || this.#table.count >= this.#inFlightMax) return false;
-    if (this.#outbox.gatheredBytes < CLIENT_OUTBOX_BYTES) return true;
+    if (this.#closing || this.inFlight >= this.#inFlightMax) return false;
+    if (this.#main.gatheredBytes < CLIENT_OUTBOX_BYTES) return true;
     this.#awaitRoom();
     return false;
   }
@@ -253,34 +209,12 @@ export class Connection {
    * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent.
    */
   send(call: Call, nowMs: number): void {
-    const out = this.#outbox.writer;
-    const start = out.length;
-    const header = this.#header;
-    if (this.#table.count === 0) {
+    if (this.inFlight === 0) {
       this.#silentSinceMs = nowMs;
       this.#probe = undefined;
     }
-    header.id = this.#table.add(call);
-    header.timeoutMs = requestTimeoutMs(call.deadlineMs - nowMs);
-    header.maxStalenessMs = call.maxStalenessMs;
-    header.operation = call.operation.id;
-    try {
-      requestCodec.write(out, header, call.operation.request, call.body);
-      const size = out.length - start;
-      if (size > this.#frameBytesMax) {
-        out.truncate(start);
-        throw new RegistryError(
-          "too_large",
-          `Request must have at most ${this.#frameBytesMax} bytes: it has ${size}`,
-        );
-      }
-    } catch (error) {
-      this.#table.take(header.id);
-      throw notEncoded(error);
-    }
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(this.#flush);
+    const channel = BULK.has(call.operation) ? this.#bulk ??= this.#openBulk() : this.#main;
+    channel.send(call, nowMs);
   }
 
   /**
@@ -289,97 +223,104 @@ export class Connection {
    * @returns the time at which to call this next; Infinity if nothing is in flight.
    */
   check(nowMs: number): number {
-    if (this.#table.count === 0) return Infinity;
-    const dueMs = this.#table.expire(nowMs, (call) => {
-      if (call !== this.#probe) this.#owner?.late(call);
-    });
-    if (this.#table.count === 0) return Infinity;
+    let dueMs = Infinity;
+    for (const channel of [this.#main, this.#bulk]) {
+      if (channel === undefined || channel.table.count === 0) continue;
+      const nextMs = channel.table.expire(nowMs, (call) => {
+        if (call !== this.#probe) this.#owner?.late(call);
+      });
+      dueMs = Math.min(dueMs, nextMs);
+    }
+    if (this.inFlight === 0) return Infinity;
     return Math.min(dueMs, this.#checkSilence(nowMs));
   }
 
   /** Returns and forgets all calls in flight; their replies will be ignored. */
   forgetAll(): Call[] {
-    return this.#table.drain();
+    const calls = this.#main.table.drain();
+    if (this.#bulk === undefined) return calls;
+    return [...calls, ...this.#bulk.table.drain()].sort((a, b) => a.serial - b.serial);
   }
 
   /** Says goodbye and ends the session; resolves when that is done. The owner is not notified. */
   async close(): Promise<void> {
     if (this.#ended) return;
-    this.#ended = this.#closing = true;
-    this.#drainTimer?.cancel();
-    this.#renewal.close();
-    this.#token.close();
-    this.#control.goodbye(undefined, "");
+    this.#stop();
+    this.#main.say(goodbyeOf(undefined, ""));
     // Every answer that the caller waited for has arrived; a server that is gone must not hold it.
     await this.#session.goodbye(undefined, "The client closed", { lingerMs: REFUSAL_LINGER_MS });
   }
 
-  readonly #flush = (): void => {
-    this.#flushing = false;
-    this.#outbox.flush();
-  };
+  #newChannel(
+    stream: Stream | Promise<Stream>,
+    options: Pick<ChannelOptions, "assembler" | "onFailure">,
+  ): RequestChannel {
+    return new RequestChannel({
+      ...options,
+      stream,
+      header: this.#header,
+      // One more than callers may use, for the probe.
+      capacity: Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX),
+      frameBytesMax: this.#frameBytesMax,
+      owner: {
+        heard: () => void (this.#silentSinceMs = this.#world.monotonic.nowMs()),
+        answered: (call, value) => {
+          if (call === this.#probe) this.#probe = undefined;
+          else this.#owner?.answered(call, value);
+        },
+        refused: (call, error) => {
+          if (call === this.#probe) this.#probe = undefined;
+          else this.#owner?.refused(call, error);
+        },
+        control: (message) => this.#control(message),
+        served: () => {
+          if (this.#drainTimer !== undefined && this.inFlight === 0) this.#endDrained();
+          else this.#owner?.room();
+        },
+        nextTurn: () => new Promise((resolve) => this.#world.scheduler.nextTurn(resolve)),
+      },
+    });
+  }
+
+  #openBulk(): RequestChannel {
+    // A failed write ends the stream, which its pending read reports.
+    const channel = this.#newChannel(this.#session.open("request"), { onFailure: () => {} });
+    channel.run().catch((error) => this.#bulkFailed(channel, toRegistryError(error)));
+    return channel;
+  }
+
+  /** Handles the end of the stream for large replies: a later call opens another one. */
+  #bulkFailed(channel: RequestChannel, error: RegistryError): void {
+    if (this.#ended) return;
+    if (error.code === "malformed" || error.code === "too_large") return this.#end(error);
+    channel.close();
+    this.#bulk = undefined;
+    const nowMs = this.#world.monotonic.nowMs();
+    for (const call of channel.table.drain()) {
+      // Without room for another stream, the first one carries the large replies too.
+      if (error.code === "overloaded") this.#main.send(call, nowMs);
+      else this.#owner?.refused(call, error);
+    }
+  }
+
+  #control(message: ControlMessage): void {
+    if (message.kind === "ring_map") this.#owner?.ringMap(message.ringMap);
+    else if (message.kind === "goodbye") this.#drain(goodbyeError(message.goodbye));
+  }
 
   #awaitRoom(): void {
     if (this.#waitingForRoom) return;
     this.#waitingForRoom = true;
-    this.#outbox.drained(CLIENT_OUTBOX_BYTES / 2).then(() => {
+    this.#main.drained(CLIENT_OUTBOX_BYTES / 2).then(() => {
       this.#waitingForRoom = false;
       if (!this.#ended) this.#owner?.room();
     });
   }
 
-  async #readReplies(): Promise<void> {
-    let buffer: OwnedBytes = new Uint8Array(CLIENT_READ_BYTES_MIN);
-    for (;;) {
-      const chunk = await this.#stream.read(buffer);
-      if (chunk === undefined) {
-        throw new RegistryError("connection_lost", "The server ended the request stream");
-      }
-      if (this.#ended) return;
-      this.#silentSinceMs = this.#world.monotonic.nowMs();
-      const due = this.#table.count;
-      this.#assembler.push(chunk, this.#takeReply);
-      const answered = due - this.#table.count;
-      if (this.#drainTimer !== undefined && this.#table.count === 0) this.#endDrained();
-      else this.#owner?.room();
-      // The buffer was full, so more data has arrived. Yields a turn first, so that new requests
-      // are sent before the next read; otherwise the server would wait for them.
-      if (chunk.length === chunk.buffer.byteLength) await this.#nextTurn();
-      buffer = nextReplyBuffer(chunk, answered, due);
-    }
-  }
-
-  #nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.#world.scheduler.nextTurn(resolve));
-  }
-
-  readonly #takeReply = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
-    const response = this.#response.wrap(view, bytes, start + 8, end);
-    const call = this.#table.take(response.id);
-    // A late reply to an abandoned call, or a reply to an unknown id.
-    if (call === undefined) return;
-    if (call === this.#probe) {
-      this.#probe = undefined;
-      return;
-    }
-    if (response.code !== 0) {
-      this.#owner?.refused(call, errorOf(response));
-      return;
-    }
-    let value: unknown;
-    try {
-      value = call.decode(response, view, bytes);
-    } catch (error) {
-      this.#owner?.refused(call, toRegistryError(error));
-      throw error;
-    }
-    this.#owner?.answered(call, value);
-  };
-
   #checkSilence(nowMs: number): number {
     const silentMs = nowMs - this.#silentSinceMs;
     if (silentMs < this.silenceMs) return this.#silentSinceMs + this.silenceMs;
-    if (this.#probe === undefined && !this.#table.full) {
+    if (this.#probe === undefined && !this.#main.table.full) {
       this.#probe = this.#newProbe(nowMs);
       this.#probedAtMs = nowMs;
       this.send(this.#probe, nowMs);
@@ -416,7 +357,7 @@ export class Connection {
   #drain(error: RegistryError | undefined): void {
     this.#closing = true;
     this.#drainError = error;
-    if (this.#table.count === 0) return this.#endDrained();
+    if (this.inFlight === 0) return this.#endDrained();
     this.#drainTimer = this.#world.scheduler.after(CLIENT_DRAIN_MS, () => this.#endDrained());
   }
 
@@ -428,48 +369,25 @@ export class Connection {
 
   #end(error: RegistryError): void {
     if (this.#ended) return;
-    this.#ended = this.#closing = true;
-    this.#drainTimer?.cancel();
-    this.#renewal.close();
-    this.#token.close();
+    this.#stop();
     if (error.code === "malformed" || error.code === "too_large") {
-      this.#control.goodbye(error.code, error.message);
+      this.#main.say(goodbyeOf(error.code, error.message));
       // Never rejects and need not be awaited.
       void this.#session.goodbye(error.code, error.message);
     } else {
       this.#session.abort(error.message);
     }
-    const unanswered = this.#table.drain().filter((call) => call !== this.#probe);
+    const unanswered = this.forgetAll().filter((call) => call !== this.#probe);
     this.#owner?.ended(this, error, unanswered);
   }
-}
 
-function requestTimeoutMs(leftMs: number): number {
-  return Math.min(Math.max(1, Math.ceil(leftMs)), REQUEST_TIMEOUT_MS_MAX);
-}
-
-/** Maps errors of the codec to `invalid_argument`: they are the caller's mistake. */
-function notEncoded(error: unknown): RegistryError {
-  if (error instanceof RangeError || error instanceof TypeError) {
-    return new RegistryError("invalid_argument", error.message, {}, error);
+  /** Stops everything but the session. */
+  #stop(): void {
+    this.#ended = this.#closing = true;
+    this.#drainTimer?.cancel();
+    this.#renewal.close();
+    this.#token.close();
+    this.#main.close();
+    this.#bulk?.close();
   }
-  return toRegistryError(error);
-}
-
-/** Builds the error that a refusal describes. */
-function errorOf(response: ResponseView): RegistryError {
-  const code = errorCodeFromWire(response.code);
-  const { message, field, retryAfterMs, cacheMs, leaderHint, currentGeneration } = response;
-  const fields: { -readonly [K in keyof ErrorFields]: ErrorFields[K] } = {};
-  if (field !== "") fields.field = field;
-  if (retryAfterMs > 0) fields.retryAfterMs = retryAfterMs;
-  if (cacheMs > 0) fields.cacheMs = cacheMs;
-  if (leaderHint > 0) {
-    fields.leaderHint = leaderHint;
-    if (response.leaderTerm > 0) fields.leaderTerm = response.leaderTerm;
-  }
-  if (currentGeneration > 0 || response.currentIndex > 0) {
-    fields.incarnation = { generation: currentGeneration, index: response.currentIndex };
-  }
-  return new RegistryError(code, message || `The registry answered ${code}`, fields);
 }

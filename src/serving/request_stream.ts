@@ -1,7 +1,8 @@
 /**
- * One request stream of a session: bytes in, requests out, replies back. The cost of a stream is
- * per wakeup, so all whole frames of a chunk are served in one turn and their replies are sent in
- * one write (ARCHITECTURE.md, the read path).
+ * One stream of a session that carries requests: bytes in, requests out, replies back. The cost of
+ * a stream is per wakeup, so all whole frames of a chunk are served in one turn and their replies
+ * are sent in one write (ARCHITECTURE.md, the read path). A session's first stream carries control
+ * frames too, in both directions.
  *
  * A complete but invalid frame is answered with its error code, and the stream continues; if
  * framing itself is lost, the stream ends. While a peer does not read its replies, nothing is read
@@ -10,8 +11,9 @@
  * session's account.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
-import { type ErrorCode, type RegistryError, toRegistryError } from "../base/errors.ts";
+import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
+  HELLO_BYTES_MAX,
   IDLE_READ_BYTES,
   LISTS_WAITING_MAX,
   PEER_STALL_MS,
@@ -20,7 +22,8 @@ import {
   REQUEST_FRAME_BYTES_MAX,
   STREAM_READ_BYTES_MAX,
 } from "../base/limits.ts";
-import { FrameAssembler } from "../wire/frame_assembler.ts";
+import { type ControlMessage, isControlFrame, readControl, writeControl } from "../wire/control.ts";
+import { FrameAssembler, type FrameHandler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
 import type { Caller } from "./caller.ts";
@@ -55,6 +58,11 @@ export interface RequestStreamOptions {
   /** Account of the stream's session. */
   readonly account: SessionAccount;
   readonly watch: StallWatch;
+  /**
+   * Receives the control messages of a session's first stream. It may throw, which ends the
+   * session. Absent for the other streams, on which a control frame is a malformed request.
+   */
+  readonly onControl?: (message: ControlMessage) => void;
 }
 
 /** One request stream, from its first byte to its last. */
@@ -81,6 +89,9 @@ export class RequestStream implements Watched {
   readonly #observer: RequestObserver;
   readonly #account: SessionAccount;
   readonly #watch: StallWatch;
+  readonly #onControl: ((message: ControlMessage) => void) | undefined;
+  /** Makes the message that waits until the peer has read. */
+  #owedMessage: (() => ControlMessage) | undefined;
   /** Bytes counted in the account. */
   #repliesBytes = 0;
   #frameBytes = 0;
@@ -116,12 +127,16 @@ export class RequestStream implements Watched {
     this.#observer = options.observer;
     this.#account = options.account;
     this.#watch = options.watch;
+    this.#onControl = options.onControl;
     this.#outbox = new Outbox(options.stream, {
       bytesMax: options.account.limits.streamRepliesMax,
       writeBytesMax: REPLY_WRITE_BYTES_MAX,
-      onTaken: () => this.#countHeld(),
+      onTaken: () => {
+        if (this.#owedMessage !== undefined && this.hasRoom) this.#sayOwed(this.#owedMessage);
+        this.#countHeld();
+      },
       onFailure: () => {
-        options.stream.abort();
+        this.#stream.abort();
         this.#countHeld();
       },
     });
@@ -200,6 +215,36 @@ export class RequestStream implements Watched {
   drop(operationId: number, code: ErrorCode, arrivedMs: number): void {
     this.#stream.abort();
     this.answered(operationId, code, arrivedMs);
+  }
+
+  /** Sends a control message behind the replies already made, unless they leave no room for it. */
+  say(message: ControlMessage): void {
+    const { writer } = this.#outbox;
+    const start = writer.length;
+    try {
+      writeControl(writer, message);
+    } catch (error) {
+      // Only a peer that reads nothing has so much pending; its session ends for that.
+      writer.truncate(start);
+      if (toRegistryError(error).code !== "too_large") throw error;
+    }
+    if (this.#inChunk) return;
+    this.#outbox.flush();
+    this.#countHeld();
+  }
+
+  /**
+   * Sends a control message now, or once the peer has read enough replies. A message that is still
+   * waiting is replaced by a later one.
+   */
+  sayWhenRoom(message: () => ControlMessage): void {
+    if (this.hasRoom) this.#sayOwed(message);
+    else this.#owedMessage = message;
+  }
+
+  #sayOwed(message: () => ControlMessage): void {
+    this.#owedMessage = undefined;
+    this.say(message());
   }
 
   /**
@@ -336,11 +381,30 @@ export class RequestStream implements Watched {
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
+    if (this.#onControl !== undefined && isControlFrame(view, start)) {
+      return this.#takeControl(this.#onControl, view, bytes, start, end);
+    }
     // Deferred frames are served first.
     if (this.#deferred.length > 0 || this.#mustDefer) {
       this.#deferred.push(bytes.slice(start, end));
     } else this.#serveNow(view, bytes, start, end);
   };
+
+  /** Takes a control frame. It overtakes deferred requests, as a goodbye ends them too. */
+  #takeControl(
+    onControl: (message: ControlMessage) => void,
+    ...[view, bytes, start, end]: Parameters<FrameHandler>
+  ): void {
+    if (end - start > HELLO_BYTES_MAX) {
+      throw new RegistryError(
+        "too_large",
+        `Control frame must have at most ${HELLO_BYTES_MAX} bytes: it has ${end - start}`,
+      );
+    }
+    this.#requests++;
+    const message = readControl(view, bytes, start, end);
+    if (message !== undefined) onControl(message);
+  }
 
   #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): void {
     this.#requests++;

@@ -1,8 +1,8 @@
 /**
- * The control stream: the first stream of a session, opened by the client. The client sends Hello;
- * the server answers HelloReply, or Goodbye with a code. Later the server sends ring maps as they
- * change, and either side ends the session with Goodbye. No request is served before the Hello was
- * answered.
+ * The control frames of a session's first stream, which the client opens. The client sends Hello;
+ * the server answers HelloReply, or Goodbye with a code. From then on the stream carries requests
+ * and responses too: the server sends ring maps as they change, and either side ends the session
+ * with Goodbye. No request is served before the Hello was answered.
  */
 import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import {
@@ -28,10 +28,25 @@ export const CONTROL_GOODBYE = 3;
 /** The kind of a RingMap frame. */
 export const CONTROL_RING_MAP = 4;
 
-/** The lowest protocol version that this program supports. */
-export const PROTOCOL_VERSION_MIN = 1;
+/**
+ * The lowest protocol version that this program supports. In version 1 requests had a stream of
+ * their own: such a client would never read the replies on the first stream.
+ */
+export const PROTOCOL_VERSION_MIN = 2;
 /** The highest protocol version that this program supports. */
-export const PROTOCOL_VERSION_MAX = 1;
+export const PROTOCOL_VERSION_MAX = 2;
+
+/** The sizes of a ControlFrame's root struct, as its pointer holds them: one data word, one pointer. */
+const CONTROL_ROOT_SIZES = 0x0001_0001;
+
+/**
+ * Reports whether the complete frame that begins at `start` is a control frame. Requests and
+ * responses have larger root structs, even if a peer's encoder truncates them: an operation lies
+ * beyond the first data word, and the body of a response is its fourth pointer.
+ */
+export function isControlFrame(view: DataView, start: number): boolean {
+  return view.getUint32(start + 12, true) === CONTROL_ROOT_SIZES;
+}
 
 /** The server's HelloReply, with its ring map as the registry's own type. */
 export interface Greeting extends Omit<HelloReply, "ringMap"> {

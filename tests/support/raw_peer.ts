@@ -8,6 +8,7 @@ import { type ErrorCode, errorCodeFromWire, toRegistryError } from "../../src/ba
 import { RESPONSE_FRAME_BYTES_MAX } from "../../src/base/limits.ts";
 import {
   type ControlMessage,
+  isControlFrame,
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
   readControl,
@@ -77,7 +78,7 @@ export function controlFrame(message: ControlMessage): Uint8Array {
   return out.written.slice();
 }
 
-/** One session of a raw peer, with its control stream and one request stream. */
+/** One session of a raw peer: its first stream, and further request streams if a test opens them. */
 export class RawPeer {
   readonly session: Session;
   readonly control: Stream;
@@ -109,10 +110,9 @@ export class RawPeer {
     return undefined;
   }
 
-  /** Opens the request stream and begins to read its replies. */
+  /** Sends requests on a stream of their own from now on, and reads its replies. */
   async openRequests(): Promise<void> {
-    this.requests = await this.session.open("request");
-    this.#readReplies(this.requests).catch(ended);
+    this.useRequests(await this.session.open("request"));
   }
 
   /** Takes a stream that is open already as the request stream. */
@@ -161,15 +161,22 @@ export class RawPeer {
 
   /** Sends bytes on the request stream as they are. */
   write(bytes: Uint8Array): void {
-    this.requests!.write(bytes).catch(ended);
+    (this.requests ?? this.control).write(bytes).catch(ended);
+  }
+
+  /** Reads what was left on the way. */
+  resume(): void {
+    this.reads = true;
+    this.#listen().catch(ended);
   }
 
   async #listen(): Promise<void> {
     const assembler = new FrameAssembler({ frameBytesMax: 1 << 20, segmentsMax: 1 });
-    for (;;) {
-      const chunk = await this.control.read(new Uint8Array(4_096));
+    while (this.reads) {
+      const chunk = await this.control.read(new Uint8Array(64 * 1024));
       if (chunk === undefined) return;
       assembler.push(chunk, (view, bytes, start, end) => {
+        if (!isControlFrame(view, start)) return this.#arrived(view, bytes, start, end);
         const message = readControl(view, bytes, start, end);
         if (message !== undefined) this.heard.push(message);
       });

@@ -177,11 +177,10 @@ export class RegistryHarness {
     return new RawPeer(this.world, session, await this.world.wait(session.open("control")));
   }
 
-  /** A raw peer whose Hello was answered, with a request stream. */
+  /** A raw peer whose Hello was answered. */
   async peer(hello: ControlMessage = { kind: "hello", hello: GOOD_HELLO }): Promise<RawPeer> {
     const peer = await this.stranger();
     await this.world.wait(peer.control.write(controlFrame(hello)));
-    await peer.openRequests();
     await this.world.settle();
     return peer;
   }

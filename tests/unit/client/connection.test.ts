@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { connect } from "../../../src/client/client.ts";
+import { PROTOCOL_VERSION_MIN } from "../../../src/wire/control.ts";
 import type { ConnectionEvent } from "../../../src/client/types.ts";
 import {
   AGENT_ID,
@@ -27,7 +28,7 @@ test("connect says who it is and which versions it speaks", async () => {
   assert.is(first.hello.agent, "crs/0.1");
   assert.is(first.hello.region, "eu-1");
   assert.equal(first.hello.clusterId, CLUSTER_ID);
-  assert.is(first.hello.versionMin, 1);
+  assert.is(first.hello.versionMin, PROTOCOL_VERSION_MIN);
   await registry.wait(client.close());
 });
 
@@ -369,7 +370,7 @@ test("bytes that are no frame end the connection", async () => {
   const client = await registry.connect();
   const answer = client.getAgent(AGENT_ID);
   const request = await registry.next();
-  const { replies } = request.session;
+  const replies = request.session.control;
   replies!.writer.allocate(8);
   replies!.writer.view.setUint32(0, 0x7fff_fff0, true);
   replies!.flush();
@@ -377,6 +378,56 @@ test("bytes that are no frame end the connection", async () => {
   (await registry.next()).replyAgent();
   await registry.wait(answer);
   assert.is(registry.sessions.length, 2);
+  await registry.wait(client.close());
+});
+
+const EMPTY_PAGE = { items: [], nextCursor: new Uint8Array(0) };
+
+test("lists have a stream of their own, on which no other reply waits behind them", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const lists = [client.listAgents("global"), client.listAgents("eu-1")];
+  const [first, second] = [await registry.next(), await registry.next()];
+  const get = client.getAgent(AGENT_ID);
+  const other = await registry.next("getAgent");
+  assert.is(first.stream, second.stream);
+  assert.is(first.stream.kind, "request");
+  assert.is(other.stream.kind, "control", "the session's first stream");
+  other.replyAgent();
+  await registry.wait(get);
+  first.reply("listAgentsByRegion", EMPTY_PAGE);
+  second.reply("listAgentsByRegion", EMPTY_PAGE);
+  await registry.wait(Promise.all(lists));
+  await registry.wait(client.close());
+});
+
+test("a list is sent on the first stream where the session has no room for another", async () => {
+  const registry = new FakeRegistry();
+  registry.streamsPerSessionMax = 1;
+  const client = await registry.connect();
+  const list = client.listAgents("global");
+  const request = await registry.next("listAgentsByRegion");
+  assert.is(request.stream.kind, "control");
+  request.reply("listAgentsByRegion", EMPTY_PAGE);
+  await registry.wait(list);
+  await registry.wait(client.close());
+});
+
+test("a list whose stream ends is asked again on another one, in the same session", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const list = client.listAgents("global");
+  const get = client.getAgent(AGENT_ID);
+  const requests = [await registry.next(), await registry.next()];
+  const [first, other] = requests.toSorted((a, b) => a.name < b.name ? 1 : -1);
+  first!.stream.abort();
+  await registry.pass(1_000);
+  const again = await registry.next("listAgentsByRegion");
+  assert.is(again.stream.kind, "request");
+  again.reply("listAgentsByRegion", EMPTY_PAGE);
+  other!.replyAgent();
+  await registry.wait(Promise.all([list, get]));
+  assert.is(registry.sessions.length, 1);
   await registry.wait(client.close());
 });
 

@@ -20,8 +20,14 @@ import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/lim
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
 import type { RingEpoch, RingMap } from "../../../src/ring/ring_map.ts";
-import { type ControlMessage, readControl, writeControl } from "../../../src/wire/control.ts";
-import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
+import {
+  type ControlMessage,
+  isControlFrame,
+  PROTOCOL_VERSION_MAX,
+  readControl,
+  writeControl,
+} from "../../../src/wire/control.ts";
+import { FrameAssembler, type FrameHandler } from "../../../src/wire/frame_assembler.ts";
 import {
   type OperationName,
   operationOfId,
@@ -71,8 +77,19 @@ export class FakeRequest {
   readonly session: FakeSession;
   readonly atMs: number;
 
-  constructor(session: FakeSession, view: DataView, bytes: Uint8Array, start: number, end: number) {
+  readonly stream: Stream;
+  /** What its reply is written to. */
+  readonly #replies: Outbox;
+
+  constructor(
+    session: FakeSession,
+    stream: Stream,
+    replies: Outbox,
+    [view, bytes, start, end]: Parameters<FrameHandler>,
+  ) {
     const request = requestCodec.newView().wrap(view, bytes, start + 8, end);
+    this.stream = stream;
+    this.#replies = replies;
     const operation = operationOfId(request.operation)!;
     this.session = session;
     this.id = request.id;
@@ -95,13 +112,13 @@ export class FakeRequest {
     };
     // The table's codec is that of the operation, which the union of all codecs does not show.
     const codec = OPERATIONS[name].reply as StructCodec<unknown>;
-    responseCodec.write(this.session.replies!.writer, response, codec, body);
-    this.session.replies!.flush();
+    responseCodec.write(this.#replies.writer, response, codec, body);
+    this.#replies.flush();
   }
 
   /** Answers with a refusal. */
   refuse(code: ErrorCode, fields: ErrorFields = {}, message = `It is ${code}`): void {
-    responseCodec.write(this.session.replies!.writer, {
+    responseCodec.write(this.#replies.writer, {
       ...this.#envelope(),
       code: errorCodeToWire(code),
       message,
@@ -112,7 +129,7 @@ export class FakeRequest {
       leaderTerm: fields.leaderTerm ?? 0,
       current: fields.incarnation ?? NO_POSITION,
     });
-    this.session.replies!.flush();
+    this.#replies.flush();
   }
 
   /** Answers a get with an agent. */
@@ -200,7 +217,6 @@ export class FakeSession {
   readonly registry: FakeRegistry;
   readonly session: Session;
   control: Outbox | undefined;
-  replies: Outbox | undefined;
   readonly heard: ControlMessage[] = [];
 
   constructor(registry: FakeRegistry, session: Session) {
@@ -230,15 +246,11 @@ export class FakeSession {
       const stream = await this.session.accept();
       if (stream === undefined) return;
       const outbox = new Outbox(stream, { bytesMax: 4 * 1024 * 1024, onFailure: () => {} });
-      if (stream.kind === "control") {
-        this.control = outbox;
-        this.#follow(stream, (...frame) => this.#hear(...frame));
-      } else {
-        this.replies = outbox;
-        this.#follow(stream, (view, bytes, start, end) => {
-          this.registry.take(new FakeRequest(this, view, bytes, start, end));
-        });
-      }
+      if (stream.kind === "control") this.control = outbox;
+      this.#follow(stream, (view, bytes, start, end) => {
+        if (isControlFrame(view, start)) this.#hear(view, bytes, start, end);
+        else this.registry.take(new FakeRequest(this, stream, outbox, [view, bytes, start, end]));
+      });
     }
   }
 
@@ -253,7 +265,7 @@ export class FakeSession {
     this.say({
       kind: "hello_reply",
       reply: {
-        version: 1,
+        version: PROTOCOL_VERSION_MAX,
         features: 0,
         clusterId: this.registry.clusterId,
         nodeId: this.registry.nodeId,
@@ -302,6 +314,7 @@ export class FakeRegistry {
   /** False: the fake is as silent as a stopped process, towards probes too. */
   alive = true;
   requestsInFlightMax = 4_096;
+  streamsPerSessionMax: number | undefined;
   refuseHello: ErrorCode | undefined;
   silentHello = false;
   #listener: Listener | undefined;
@@ -358,7 +371,9 @@ export class FakeRegistry {
   ): Promise<Client> {
     return await this.wait(connect({
       endpoints: [{ host: HOST, port: PORT }],
-      dialer: this.network.dialer("client"),
+      dialer: this.network.dialer("client", {
+        ...(this.streamsPerSessionMax && { streamsPerSessionMax: this.streamsPerSessionMax }),
+      }),
       trust: { kind: "pins", sha256: [] },
       world: this.world,
       options: { onConnection, ...options },

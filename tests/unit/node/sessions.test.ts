@@ -1,6 +1,7 @@
 /** Sessions: greeting, what ends them and what does not, and how a node says goodbye. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { concatBytes } from "../../../src/base/bytes.ts";
 import {
   GOODBYE_LINGER_MS,
   HELLO_BYTES_MAX,
@@ -9,10 +10,11 @@ import {
   STRANGERS_PER_ADDRESS_MAX,
 } from "../../../src/base/limits.ts";
 import type { Hello } from "../../../schemas/gen/wire.ts";
+import { PROTOCOL_VERSION_MAX } from "../../../src/wire/control.ts";
 import type { StreamKind } from "../../../transport/transport.ts";
 import { controlFrame, GOOD_HELLO, RawPeer, requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
-import { idOf } from "../../support/store.ts";
+import { extraOf, idOf } from "../../support/store.ts";
 
 const GET = { id: idOf(1) };
 
@@ -45,7 +47,7 @@ test("a Hello is answered with the node's facts and its ring map", async () => {
   const first = peer.heard[0]!;
   assert.is(first.kind, "hello_reply");
   if (first.kind !== "hello_reply") return;
-  assert.is(first.reply.version, 1);
+  assert.is(first.reply.version, PROTOCOL_VERSION_MAX);
   assert.equal(first.reply.clusterId, harness.registry.cluster.clusterId);
   assert.is(first.reply.ringMap.partitionCount, 8);
   assert.is(harness.sessions.count, 1);
@@ -70,7 +72,7 @@ test("a session without a Hello in time is ended, and one that is just in time i
 test("a Hello of another version or cluster is refused with its code", async () => {
   const harness = await RegistryHarness.open();
   const cases: [Partial<Hello>, string][] = [
-    [{ versionMin: 2, versionMax: 9 }, "unsupported_version"],
+    [{ versionMin: PROTOCOL_VERSION_MAX + 1, versionMax: 9 }, "unsupported_version"],
     [{ versionMin: 0, versionMax: 0 }, "unsupported_version"],
     [{ clusterId: new Uint8Array(16).fill(9) }, "wrong_cluster"],
   ];
@@ -239,16 +241,14 @@ test("sessions that ended take their revocation listeners with them", async () =
   const { signal } = harness.revocation;
   let listeners = 0;
   const add = signal.addEventListener.bind(signal);
-  signal.addEventListener = (
-    type: string,
-    listener: EventListenerOrEventListenerObject,
-    options?: boolean | AddEventListenerOptions,
-  ) => {
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (type: string, listener: EventListenerOrEventListenerObject) => {
     listeners++;
-    if (typeof options === "object") {
-      options.signal?.addEventListener("abort", () => listeners--);
-    }
-    add(type, listener, options);
+    add(type, listener);
+  };
+  signal.removeEventListener = (type: string, listener: EventListenerOrEventListenerObject) => {
+    listeners--;
+    remove(type, listener);
   };
   for (let count = 0; count < 20; count++) {
     const peer = await harness.peer();
@@ -279,6 +279,65 @@ test("a new ring map goes to those that were greeted, and to nobody before its H
   await harness.world.settle();
   assert.equal(greeted.heard.map(({ kind }) => kind), ["hello_reply", "ring_map"]);
   assert.equal(stranger.heard, []);
+});
+
+test("a ring map waits for a peer that does not read its replies, and only the latest is sent", async () => {
+  const harness = await RegistryHarness.open({ partitions: 2 });
+  const writer = await harness.peer();
+  for (let number = 1; number <= 500; number++) {
+    void writer.send(
+      "registerAgent",
+      agentRequest({ number, extra: extraOf({ k: "v".repeat(250) }) }),
+    );
+  }
+  await harness.world.settle();
+  const slow = await harness.stranger();
+  slow.reads = false;
+  say(slow, hello());
+  await harness.world.settle();
+  const list = { region: "global", cursor: new Uint8Array(0), limit: 500 };
+  for (let id = 1; id <= 20; id++) slow.write(requestFrame(id, "listAgentsByRegion", list));
+  await harness.world.settle();
+  for (let count = 0; count < 100; count++) harness.sessions.pushRingMap();
+  slow.resume();
+  await harness.world.settle();
+  const maps = slow.heard.filter(({ kind }) => kind === "ring_map").length;
+  assert.is(slow.replies.length, 20);
+  assert.ok(maps >= 1 && maps < 100, `${maps} ring maps`);
+});
+
+test("a client must wait for the reply to its Hello", async () => {
+  const harness = await RegistryHarness.open();
+  for (const early of [requestFrame(1, "getAgent", GET), Uint8Array.of(0), hello()]) {
+    const peer = await harness.stranger();
+    say(peer, concatBytes([hello(), early]));
+    assert.equal(await over(harness, peer), { end: "malformed", goodbye: "malformed" });
+  }
+  await othersServed(harness);
+});
+
+test("a client's session has one stream, and one more from its first list on", async () => {
+  const harness = await RegistryHarness.open();
+  const client = await harness.client();
+  const { stats } = harness.listener;
+  await harness.world.wait(client.nodeStatus());
+  assert.is(stats.streams, 1);
+  for (let count = 0; count < 3; count++) {
+    await harness.world.wait(client.listAgents("global"));
+    await harness.world.wait(client.listGateways("global"));
+    assert.is(stats.streams, 2);
+  }
+  await harness.world.wait(client.close());
+});
+
+test("the end of a session's first stream ends the session", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  await harness.world.wait(peer.openRequests());
+  assert.is((await peer.ask("getAgent", GET)).code, "not_found");
+  peer.control.abort();
+  await over(harness, peer);
+  assert.is(harness.sessions.count, 0);
 });
 
 test("a drain waits for writes under way, answers them, refuses new ones and says goodbye", async () => {

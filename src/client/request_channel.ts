@@ -1,0 +1,234 @@
+/**
+ * One stream of a connection that carries requests: encodes calls, sends all those of a turn in one
+ * write, and passes each reply to its call. The first stream of a session carries control frames
+ * too.
+ */
+import { requestCodec, responseCodec, type ResponseView } from "../../schemas/gen/wire.ts";
+import {
+  errorCodeFromWire,
+  type ErrorFields,
+  RegistryError,
+  toRegistryError,
+} from "../base/errors.ts";
+import {
+  CLIENT_OUTBOX_BYTES,
+  CLIENT_READ_BYTES_MIN,
+  REQUEST_FRAME_BYTES_MAX,
+  REQUEST_TIMEOUT_MS_MAX,
+} from "../base/limits.ts";
+import type { RingEpoch } from "../ring/ring_map.ts";
+import { type ControlMessage, isControlFrame, readControl, writeControl } from "../wire/control.ts";
+import { FrameAssembler } from "../wire/frame_assembler.ts";
+import { Outbox } from "../../transport/outbox.ts";
+import type { OwnedBytes, Stream } from "../../transport/transport.ts";
+import type { Call } from "./call.ts";
+import { SERVER_FRAME_LIMITS } from "./greeting.ts";
+import { PendingTable } from "./pending.ts";
+import { nextReplyBuffer } from "./read_buffer.ts";
+
+/** The header of a request; one object is reused for all requests of a connection. */
+export interface RequestHeader {
+  id: number;
+  timeoutMs: number;
+  ringEpoch: RingEpoch;
+  maxStalenessMs: number;
+  operation: number;
+}
+
+/** Callbacks of a channel to its connection. */
+export interface ChannelOwner {
+  /** Bytes arrived. */
+  heard(): void;
+  answered(call: Call, value: unknown): void;
+  refused(call: Call, error: RegistryError): void;
+  /** A control message arrived; only on the first stream. */
+  control(message: ControlMessage): void;
+  /** A chunk of replies was passed on. */
+  served(): void;
+  /** Resolves in the next turn of the event loop. */
+  nextTurn(): Promise<void>;
+}
+
+/** Parameters of a {@link RequestChannel}. */
+export interface ChannelOptions {
+  /** The stream, or the stream that is being opened; requests wait for it. */
+  readonly stream: Stream | Promise<Stream>;
+  /** The assembler of the first stream, which carries control frames too. */
+  readonly assembler?: FrameAssembler;
+  readonly header: RequestHeader;
+  /** Maximum number of requests in flight. */
+  readonly capacity: number;
+  /** Maximum size of a request's frame. */
+  readonly frameBytesMax: number;
+  readonly owner: ChannelOwner;
+  /** Called once, when a write fails. */
+  readonly onFailure: (error: RegistryError) => void;
+}
+
+/** The requests and replies of one stream. */
+export class RequestChannel {
+  /** The requests in flight on this stream. */
+  readonly table: PendingTable;
+  readonly #stream: Stream | Promise<Stream>;
+  readonly #outbox: Outbox;
+  readonly #assembler: FrameAssembler;
+  readonly #isFirst: boolean;
+  readonly #response: ResponseView = responseCodec.newView();
+  readonly #header: RequestHeader;
+  readonly #frameBytesMax: number;
+  readonly #owner: ChannelOwner;
+  #flushing = false;
+  #isOver = false;
+
+  constructor(options: ChannelOptions) {
+    const { stream } = options;
+    this.#stream = stream;
+    this.#isFirst = options.assembler !== undefined;
+    this.#assembler = options.assembler ?? new FrameAssembler(SERVER_FRAME_LIMITS);
+    this.#header = options.header;
+    this.#frameBytesMax = options.frameBytesMax;
+    this.#owner = options.owner;
+    this.table = new PendingTable(options.capacity);
+    const sink = stream instanceof Promise
+      ? { write: async (bytes: Uint8Array) => await (await stream).write(bytes) }
+      : stream;
+    this.#outbox = new Outbox(sink, {
+      bytesMax: CLIENT_OUTBOX_BYTES + 2 * REQUEST_FRAME_BYTES_MAX,
+      onFailure: options.onFailure,
+    });
+  }
+
+  /** Bytes of requests that wait for the write in progress. */
+  get gatheredBytes(): number {
+    return this.#outbox.gatheredBytes;
+  }
+
+  /** Resolves when at most `bytes` of requests are waiting. */
+  drained(bytes: number): Promise<void> {
+    return this.#outbox.drained(bytes);
+  }
+
+  /**
+   * Sends `call` together with the other requests of this turn.
+   *
+   * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent.
+   */
+  send(call: Call, nowMs: number): void {
+    const out = this.#outbox.writer;
+    const start = out.length;
+    const header = this.#header;
+    header.id = this.table.add(call);
+    header.timeoutMs = requestTimeoutMs(call.deadlineMs - nowMs);
+    header.maxStalenessMs = call.maxStalenessMs;
+    header.operation = call.operation.id;
+    try {
+      requestCodec.write(out, header, call.operation.request, call.body);
+      const size = out.length - start;
+      if (size > this.#frameBytesMax) {
+        out.truncate(start);
+        throw new RegistryError(
+          "too_large",
+          `Request must have at most ${this.#frameBytesMax} bytes: it has ${size}`,
+        );
+      }
+    } catch (error) {
+      this.table.take(header.id);
+      throw notEncoded(error);
+    }
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(this.#flush);
+  }
+
+  /** Sends a control message behind the requests of this turn. */
+  say(message: ControlMessage): void {
+    writeControl(this.#outbox.writer, message);
+    this.#outbox.flush();
+  }
+
+  /** Reads replies until the stream ends, which rejects: `connection_lost`, `malformed`. */
+  async run(): Promise<void> {
+    const stream = await this.#stream;
+    let buffer: OwnedBytes = new Uint8Array(CLIENT_READ_BYTES_MIN);
+    for (;;) {
+      const chunk = await stream.read(buffer);
+      if (chunk === undefined) {
+        throw new RegistryError("connection_lost", "The server ended a stream of the session");
+      }
+      if (this.#isOver) return;
+      this.#owner.heard();
+      const due = this.table.count;
+      this.#assembler.push(chunk, this.#takeFrame);
+      const answered = due - this.table.count;
+      this.#owner.served();
+      // The buffer was full, so more data has arrived. Yields a turn first, so that new requests
+      // are sent before the next read; otherwise the server would wait for them.
+      if (chunk.length === chunk.buffer.byteLength) await this.#owner.nextTurn();
+      buffer = nextReplyBuffer(chunk, answered, due);
+    }
+  }
+
+  /** Drops what arrives from now on. */
+  close(): void {
+    this.#isOver = true;
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    this.#outbox.flush();
+  };
+
+  readonly #takeFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
+    if (this.#isFirst && isControlFrame(view, start)) {
+      const message = readControl(view, bytes, start, end);
+      if (message !== undefined) this.#owner.control(message);
+      return;
+    }
+    const response = this.#response.wrap(view, bytes, start + 8, end);
+    const call = this.table.take(response.id);
+    // A late reply to an abandoned call, or a reply to an unknown id.
+    if (call === undefined) return;
+    if (response.code !== 0) {
+      this.#owner.refused(call, errorOf(response));
+      return;
+    }
+    let value: unknown;
+    try {
+      value = call.decode(response, view, bytes);
+    } catch (error) {
+      this.#owner.refused(call, toRegistryError(error));
+      throw error;
+    }
+    this.#owner.answered(call, value);
+  };
+}
+
+function requestTimeoutMs(leftMs: number): number {
+  return Math.min(Math.max(1, Math.ceil(leftMs)), REQUEST_TIMEOUT_MS_MAX);
+}
+
+/** Maps errors of the codec to `invalid_argument`: they are the caller's mistake. */
+function notEncoded(error: unknown): RegistryError {
+  if (error instanceof RangeError || error instanceof TypeError) {
+    return new RegistryError("invalid_argument", error.message, {}, error);
+  }
+  return toRegistryError(error);
+}
+
+/** Builds the error that a refusal describes. */
+function errorOf(response: ResponseView): RegistryError {
+  const code = errorCodeFromWire(response.code);
+  const { message, field, retryAfterMs, cacheMs, leaderHint, currentGeneration } = response;
+  const fields: { -readonly [K in keyof ErrorFields]: ErrorFields[K] } = {};
+  if (field !== "") fields.field = field;
+  if (retryAfterMs > 0) fields.retryAfterMs = retryAfterMs;
+  if (cacheMs > 0) fields.cacheMs = cacheMs;
+  if (leaderHint > 0) {
+    fields.leaderHint = leaderHint;
+    if (response.leaderTerm > 0) fields.leaderTerm = response.leaderTerm;
+  }
+  if (currentGeneration > 0 || response.currentIndex > 0) {
+    fields.incarnation = { generation: currentGeneration, index: response.currentIndex };
+  }
+  return new RegistryError(code, message || `The registry answered ${code}`, fields);
+}
