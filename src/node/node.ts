@@ -14,6 +14,7 @@ import type { Logger } from "../base/logger.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { VERSION } from "../base/version.ts";
 import type { World } from "../base/world.ts";
+import { ListedCodes, UNLISTED_CODE } from "../serving/listed_codes.ts";
 import { OPERATION_LIST } from "../wire/operations/mod.ts";
 import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
 import { bindAddress, dialedHosts, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
@@ -312,7 +313,10 @@ class Node {
       handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
-      observer: this.#metrics,
+      observer: new ListedCodes(this.#metrics, (operation, code) => {
+        this.#metrics.recordError("unlisted_code");
+        this.#logger.error(UNLISTED_CODE, { operation, code });
+      }),
       rate: {
         requestsPerSecond: this.#config.callerRequestsPerSecondMax,
         burst: this.#config.callerBurstMax,

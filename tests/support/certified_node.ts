@@ -22,6 +22,7 @@ import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { listenQuic } from "../../transport/quic_listener.ts";
 import { listenTls } from "../../transport/tls.ts";
 import type { Dialer, Listener, ServerCertificate, Trust } from "../../transport/transport.ts";
+import { listedCodes } from "./listed_codes.ts";
 import { testWorld } from "./production_world.ts";
 import { issueTlsIdentities, type TestClient, type TlsIdentities } from "./tls_identities.ts";
 
@@ -199,7 +200,7 @@ export class CertifiedNode {
         handler: registry.router,
         replies: registry.replies,
         clock: registry.clock,
-        observer: { requestDone() {} },
+        observer: listedCodes(),
         rate: { requestsPerSecond: 1e6, burst: 1e6 },
       });
       sessions.run().catch((error) => onError("listen", error));

@@ -25,6 +25,7 @@ import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Endpoint, Listener, Trust } from "../../transport/transport.ts";
 import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
+import { listedCodes } from "./listed_codes.ts";
 import { SteppedWorld } from "./stepped_world.ts";
 
 export const TRUST_DOMAIN = "registry.example";
@@ -269,7 +270,7 @@ export class CertifiedRegistry {
       handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
-      observer: { requestDone() {} },
+      observer: listedCodes(),
       rate: { requestsPerSecond: 1e6, burst: 1e6 },
     });
     registry.start();

@@ -1,4 +1,6 @@
 /** The command line as real processes: one command and its end, or a node that runs. */
+import { UNLISTED_CODE } from "../../src/serving/listed_codes.ts";
+import { failFile } from "./listed_codes.ts";
 import { within } from "./until.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
@@ -72,6 +74,7 @@ export class CrsProcess {
     const err = this.#gather(this.child.stderr, (text) => this.stderr += text);
     this.#ended = Promise.all([this.child.status, out, err]).then(([{ code }]) => {
       for (const check of this.#waiting) check();
+      if (this.stderr.includes(UNLISTED_CODE)) failFile(this.stderr);
       return { code, stdout: this.stdout, stderr: this.stderr };
     });
     if (input !== undefined) void this.#feed(input);

@@ -22,6 +22,7 @@ import {
   type RequestOf,
 } from "../../src/wire/operations/mod.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
+import { checkItemCodes } from "./listed_codes.ts";
 import type { SteppedWorld } from "./stepped_world.ts";
 
 /** An answer as it came. */
@@ -202,6 +203,7 @@ export class RawPeer {
     const body = code !== "ok" || name === undefined
       ? undefined
       : response.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
+    if (name !== undefined && body !== undefined) checkItemCodes(name, body);
     const reply = { code, response: response.toPlain(), body, bytes: end - start } as const;
     const resolve = this.#waiting.get(response.id);
     this.#waiting.delete(response.id);

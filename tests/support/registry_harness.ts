@@ -26,6 +26,7 @@ import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
 import type { ControlMessage } from "../../src/wire/control.ts";
+import { listedCodes } from "./listed_codes.ts";
 import { controlFrame, GOOD_HELLO, RawPeer } from "./raw_peer.ts";
 import { Process, SteppedWorld } from "./stepped_world.ts";
 import { idOf } from "./store.ts";
@@ -272,12 +273,12 @@ export class RegistryHarness {
       handler: registry.router,
       replies: registry.replies,
       clock: registry.clock,
-      observer: {
+      observer: listedCodes({
         requestDone: (id, code) => {
           const key = `${id} ${code}`;
           this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
         },
-      },
+      }),
       budget: new SessionBudget({ ...NODE_BUDGET_LIMITS, ...this.#options.budgetLimits }),
       rate: this.#options.rate ?? { requestsPerSecond: 1e8, burst: 1e8 },
     });

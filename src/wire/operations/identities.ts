@@ -33,7 +33,7 @@ export const IDENTITY_OPERATIONS = named({
     request: joinTokenRequestCodec,
     reply: joinTokenReplyCodec,
     cost: 100,
-    codes: ["storage_unavailable"],
+    codes: ["invalid_configuration", "incarnation_mismatch"],
   }),
   enrol: operation({
     id: 18,
@@ -43,7 +43,7 @@ export const IDENTITY_OPERATIONS = named({
     request: enrolRequestCodec,
     reply: identityReplyCodec,
     cost: 100,
-    codes: ["unauthenticated", "invalid_configuration", "storage_unavailable"],
+    codes: ["invalid_configuration", "incarnation_mismatch"],
   }),
   renewIdentity: operation({
     id: 19,
@@ -53,7 +53,7 @@ export const IDENTITY_OPERATIONS = named({
     request: renewIdentityRequestCodec,
     reply: identityReplyCodec,
     cost: 100,
-    codes: ["unauthenticated", "invalid_configuration", "storage_unavailable"],
+    codes: ["invalid_configuration", "incarnation_mismatch"],
   }),
   mintToken: operation({
     id: 20,
@@ -63,7 +63,7 @@ export const IDENTITY_OPERATIONS = named({
     request: mintTokenRequestCodec,
     reply: textReplyCodec,
     cost: 100,
-    codes: ["invalid_configuration", "too_large"],
+    codes: ["invalid_configuration"],
   }),
   getTokenKeys: operation({
     id: 21,
@@ -83,7 +83,7 @@ export const IDENTITY_OPERATIONS = named({
     request: emptyCodec,
     reply: textReplyCodec,
     cost: 100,
-    codes: ["not_found"],
+    codes: [],
   }),
   ban: operation({
     id: 23,
@@ -93,7 +93,7 @@ export const IDENTITY_OPERATIONS = named({
     request: banRequestCodec,
     reply: banReplyCodec,
     cost: 100,
-    codes: ["not_found", "storage_unavailable"],
+    codes: ["not_found"],
   }),
   unban: operation({
     id: 24,
@@ -103,7 +103,7 @@ export const IDENTITY_OPERATIONS = named({
     request: banRequestCodec,
     reply: banReplyCodec,
     cost: 100,
-    codes: ["not_found", "storage_unavailable"],
+    codes: ["not_found"],
   }),
   readAudit: operation({
     id: 25,
@@ -133,7 +133,7 @@ export const IDENTITY_OPERATIONS = named({
     request: useTokenRequestCodec,
     reply: useTokenReplyCodec,
     cost: 10,
-    codes: ["unauthenticated", "invalid_configuration"],
+    codes: ["invalid_configuration"],
   }),
   issueToken: operation({
     id: 29,
@@ -143,7 +143,7 @@ export const IDENTITY_OPERATIONS = named({
     request: issueTokenRequestCodec,
     reply: textReplyCodec,
     cost: 100,
-    codes: ["not_found", "invalid_configuration", "too_large", "storage_unavailable"],
+    codes: ["not_found", "invalid_configuration"],
   }),
   removeMember: operation({
     id: 30,
@@ -153,7 +153,7 @@ export const IDENTITY_OPERATIONS = named({
     request: removeMemberRequestCodec,
     reply: emptyCodec,
     cost: 100,
-    codes: ["not_found", "invalid_configuration", "storage_unavailable"],
+    codes: ["not_found"],
   }),
   listBans: operation({
     id: 31,

@@ -92,19 +92,30 @@ export function joined<
   return { ...first, ...second, ...third };
 }
 
-/** Error codes that every operation may return. */
+/**
+ * Error codes that every operation may return. With `connection_lost` a group was closed before the
+ * outcome was known, or the session ended before the reply could be sent.
+ */
 export const COMMON_CODES: readonly ErrorCode[] = [
   "malformed",
+  "too_large",
   "invalid_argument",
   "unauthenticated",
   "permission_denied",
   "deadline_exceeded",
   "overloaded",
+  "storage_unavailable",
   "not_leader",
   "not_replica",
   "shutting_down",
+  "connection_lost",
   "internal",
 ];
+
+/** Reports whether a reply of the operation, or an item of it, may have this code. */
+export function mayAnswer({ codes }: Pick<Operation, "codes">, code: ErrorCode): boolean {
+  return codes.includes(code) || COMMON_CODES.includes(code);
+}
 
 /** Requests that name one agent by its id. */
 export const ONE_AGENT: ConcernedRecords<{ readonly id: Uint8Array }> = {

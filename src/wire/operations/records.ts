@@ -31,7 +31,6 @@ const REGISTER_CODES: readonly ErrorCode[] = [
   "incarnation_mismatch",
   "domain_taken",
   "claim_revoked",
-  "storage_unavailable",
 ];
 
 const AGENTS = { kinds: [KIND_AGENT] } as const;
@@ -81,7 +80,7 @@ export const RECORD_OPERATIONS = named({
     request: resolveManyRequestCodec,
     reply: resolveManyReplyCodec,
     cost: 2,
-    codes: ["too_large", "too_stale"],
+    codes: ["not_found", "too_stale"],
     records: AGENTS,
   }),
   resolveGateways: operation({
@@ -147,7 +146,7 @@ export const RECORD_OPERATIONS = named({
     request: registerManyRequestCodec,
     reply: registerManyReplyCodec,
     cost: 10,
-    codes: ["too_large", ...REGISTER_CODES],
+    codes: REGISTER_CODES,
     records: { ...RECORDS, carried: true },
   }),
   renew: operation({
@@ -158,7 +157,7 @@ export const RECORD_OPERATIONS = named({
     request: renewRequestCodec,
     reply: renewReplyCodec,
     cost: 1,
-    codes: ["too_large", "storage_unavailable"],
+    codes: ["not_found", "superseded"],
     records: RECORDS,
   }),
   deregisterAgent: operation({
@@ -169,7 +168,7 @@ export const RECORD_OPERATIONS = named({
     request: deregisterRequestCodec,
     reply: deregisterReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
+    codes: ["not_found", "superseded", "stale_sequence"],
     records: ONE_AGENT,
   }),
   deregisterGateway: operation({
@@ -180,7 +179,7 @@ export const RECORD_OPERATIONS = named({
     request: deregisterRequestCodec,
     reply: deregisterReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
+    codes: ["not_found", "superseded", "stale_sequence"],
     records: ONE_GATEWAY,
   }),
   report: operation({
@@ -191,7 +190,7 @@ export const RECORD_OPERATIONS = named({
     request: reportRequestCodec,
     reply: reportReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence", "storage_unavailable"],
+    codes: ["not_found", "superseded", "stale_sequence"],
     records: ONE_RECORD,
   }),
   removeRecord: operation({
@@ -202,7 +201,7 @@ export const RECORD_OPERATIONS = named({
     request: removeRecordRequestCodec,
     reply: deregisterReplyCodec,
     cost: 100,
-    codes: ["not_found", "storage_unavailable"],
+    codes: ["not_found", "superseded"],
     records: ONE_RECORD,
   }),
 });

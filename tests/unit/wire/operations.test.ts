@@ -1,0 +1,71 @@
+/** The operation table: its ids, which never change, its names, and the codes of its replies. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { OPERATION_LIST, operationOfId, OPERATIONS } from "../../../src/wire/operations/mod.ts";
+import { joined, mayAnswer, type Operation } from "../../../src/wire/operations/operation.ts";
+
+/** Operations by id, from 1. */
+const NAMES = [
+  "getAgent",
+  "getGateway",
+  "resolveAgent",
+  "resolveAgents",
+  "resolveGateways",
+  "listAgentsByRegion",
+  "listGatewaysByRegion",
+  "registerAgent",
+  "registerGateway",
+  "registerMany",
+  "renew",
+  "deregisterAgent",
+  "deregisterGateway",
+  "report",
+  "status",
+  "getRingMap",
+  "createJoinToken",
+  "enrol",
+  "renewIdentity",
+  "mintToken",
+  "getTokenKeys",
+  "getTrustBundle",
+  "ban",
+  "unban",
+  "readAudit",
+  "getLineage",
+  "removeRecord",
+  "useToken",
+  "issueToken",
+  "removeMember",
+  "listBans",
+];
+
+test("operations keep their ids", () => {
+  const named = OPERATION_LIST.map(({ id, name }) => `${id} ${name}`);
+  assert.equal(named.slice(0, NAMES.length), NAMES.map((name, index) => `${index + 1} ${name}`));
+});
+
+test("operation ids have no gaps, and each operation has the name of its property", () => {
+  OPERATION_LIST.forEach((operation, index) => {
+    assert.is(operation.id, index + 1);
+    assert.is(operationOfId(operation.id), operation);
+    assert.is(OPERATIONS[operation.name as keyof typeof OPERATIONS], operation);
+  });
+});
+
+test("joined: an operation of two subjects does not compile", () => {
+  const row: Operation = OPERATIONS.status;
+  assert.equal(Object.keys(joined({ a: row }, { b: row }, { c: row })), ["a", "b", "c"]);
+  // @ts-expect-error "a" is of the first and the second subject.
+  joined({ a: row }, { a: row }, { c: row });
+  // @ts-expect-error "b" is of the second and the third subject.
+  joined({ a: row }, { b: row }, { b: row });
+});
+
+test("mayAnswer: an operation answers its own codes and the common ones", () => {
+  assert.ok(mayAnswer(OPERATIONS.registerAgent, "domain_taken"));
+  assert.ok(mayAnswer(OPERATIONS.status, "overloaded"));
+  assert.not(mayAnswer(OPERATIONS.status, "domain_taken"));
+  assert.not(mayAnswer(OPERATIONS.status, "unknown_operation"));
+});
+
+test.run();
