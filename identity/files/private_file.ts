@@ -6,6 +6,7 @@ import {
   chmodSync,
   closeSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -50,23 +51,54 @@ export function replaceFile(path: string, text: string, mode: number): void {
   const draft = `${path}.new`;
   try {
     rmSync(draft, { force: true });
-    // "wx": a file or link that another process has placed there meanwhile is not followed.
-    const file = openSync(draft, "wx", mode);
-    try {
-      const bytes = new TextEncoder().encode(text);
-      for (let written = 0; written < bytes.length;) {
-        written += writeSync(file, bytes, written);
-      }
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    chmodSync(draft, mode);
+    writeDraft(draft, text, mode);
     renameSync(draft, path);
     syncFolder(dirname(path));
   } catch (error) {
     throw unusable(path, "written", error);
   }
+}
+
+/**
+ * Creates a file atomically and durably, unless it exists, as when another process creates it at the
+ * same time.
+ *
+ * @param tag distinguishes the drafts of concurrent writers.
+ * @returns whether this call created it.
+ * @throws RegistryError `storage_unavailable` if the disk refuses.
+ */
+export function createFileOnce(path: string, text: string, mode: number, tag: string): boolean {
+  const draft = `${path}.${tag}.new`;
+  try {
+    writeDraft(draft, text, mode);
+    try {
+      linkSync(draft, path);
+    } catch (error) {
+      if (systemCodeOf(error) === "EEXIST") return false;
+      throw error;
+    } finally {
+      rmSync(draft, { force: true });
+    }
+    syncFolder(dirname(path));
+    return true;
+  } catch (error) {
+    throw unusable(path, "created", error);
+  }
+}
+
+/** Writes and syncs a new file. "wx": a file or link that another process placed there fails it. */
+function writeDraft(path: string, text: string, mode: number): void {
+  const file = openSync(path, "wx", mode);
+  try {
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) {
+      written += writeSync(file, bytes, written);
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  chmodSync(path, mode);
 }
 
 /** Renames durably. @throws RegistryError `storage_unavailable` if the disk refuses. */
