@@ -9,15 +9,8 @@ import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import type { Partitioner } from "../ring/partition.ts";
-import { IDENTITY_OPERATIONS } from "../wire/operations/identities.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 import { ANY_NODE, SYSTEM_GROUP } from "./partition_leaders.ts";
-
-/** The fields of request bodies that name a key. */
-interface KeyedBody {
-  readonly record?: ByteSource;
-  readonly domain?: string;
-}
 
 /** Placeholder for a code unit that is not ASCII; no domain contains it. */
 const NOT_ASCII = 0xff;
@@ -28,17 +21,12 @@ export function partitionOfCall(
   operation: Operation,
   body: unknown,
 ): number {
-  const { records, name } = operation;
-  if (records === undefined) return isOfSystemGroup(name) ? SYSTEM_GROUP : ANY_NODE;
-  if (records.keyOf !== undefined) return partitionOfNamed(partitioner, records.keyOf, body);
-  const { record, domain } = body as KeyedBody;
-  if (record !== undefined) return partitionOfRecord(partitioner, records.kinds[0]!, record);
-  return domain === undefined ? ANY_NODE : partitionOfDomain(partitioner, domain);
-}
-
-/** Identities are state of the system group; a token is used by the session that shows it. */
-function isOfSystemGroup(name: string): boolean {
-  return name in IDENTITY_OPERATIONS && name !== "useToken";
+  const { records, system } = operation;
+  if (records === undefined) return system ? SYSTEM_GROUP : ANY_NODE;
+  const { kinds, keyOf, recordOf, domainOf } = records;
+  if (keyOf !== undefined) return partitionOfNamed(partitioner, keyOf, body);
+  if (recordOf !== undefined) return partitionOfRecord(partitioner, kinds[0]!, recordOf(body));
+  return domainOf === undefined ? ANY_NODE : partitionOfDomain(partitioner, domainOf(body));
 }
 
 function partitionOfNamed(

@@ -16,6 +16,8 @@ import {
 import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
+import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
@@ -26,6 +28,7 @@ import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
 import type { Credentials } from "./credentials.ts";
+import { ask } from "./invoker.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { Ownership } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
@@ -279,6 +282,14 @@ class RegistryClient implements Client {
     const map = await this.#node.ringMap(options);
     this.#router.ringMap(map);
     return map;
+  }
+
+  call<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<Name>> {
+    return ask(this.#router, name, body, options);
   }
 
   async close(

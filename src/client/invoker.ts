@@ -1,8 +1,14 @@
 /** The interface through which the typed calls invoke operations. */
 import type { Input } from "../../schemas/runtime/writer.ts";
-import type { OperationName, RequestOf } from "../wire/operations/mod.ts";
+import {
+  type Operation,
+  type OperationName,
+  OPERATIONS,
+  type ReplyOf,
+  type RequestOf,
+} from "../wire/operations/mod.ts";
 import type { Decode } from "./call.ts";
-import type { CallOptions } from "./types.ts";
+import type { CallOptions } from "./call_options.ts";
 
 /** Invokes operations and decodes their replies. */
 export interface Invoker {
@@ -18,4 +24,20 @@ export interface Invoker {
     options?: CallOptions,
     partition?: number,
   ): Promise<T>;
+}
+
+/** Invokes operation `name` with `body` and returns its reply, decoded as its description says. */
+export function ask<Name extends OperationName>(
+  invoker: Invoker,
+  name: Name,
+  body: Input<RequestOf<Name>>,
+  options?: CallOptions,
+): Promise<ReplyOf<Name>> {
+  const { reply }: Operation = OPERATIONS[name];
+  return invoker.invoke(
+    name,
+    body,
+    (response) => response.bodyInto(reply.newView()).toPlain() as ReplyOf<Name>,
+    options,
+  );
 }

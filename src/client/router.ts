@@ -39,7 +39,8 @@ import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts
 import { ParkedCalls } from "./parked_calls.ts";
 import { ANY_NODE, PartitionLeaders } from "./partition_leaders.ts";
 import { backOffMs } from "./retry.ts";
-import type { CallOptions, ConnectionEvent } from "./types.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { ConnectionEvent } from "./types.ts";
 
 const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 const NO_OPTIONS: CallOptions = {};

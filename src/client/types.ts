@@ -5,21 +5,13 @@
  * (`unavailable`).
  */
 import type { RegistryError } from "../base/errors.ts";
-import type { Grants } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { IdentityClient } from "./calls/identity.ts";
 import type { Credentials } from "./credentials.ts";
-import type {
-  AuditEntries,
-  BanOrder,
-  BanResult,
-  Bans,
-  IssuedIdentity,
-  LineageInfo,
-  MadeJoinToken,
-  RenewalOrder,
-  TokenIssue,
-} from "./identity_types.ts";
+import type { Input } from "../../schemas/runtime/writer.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type {
   AgentInfo,
@@ -29,6 +21,9 @@ import type {
   GatewayInput,
   Incarnation,
 } from "./records.ts";
+
+export type { CallOptions } from "./call_options.ts";
+export type { IdentityClient } from "./calls/identity.ts";
 
 /** An event of the connection, reported to {@link ClientOptions.onConnection}. */
 export type ConnectionEvent =
@@ -79,16 +74,6 @@ export interface ConnectParameters {
   /** Credentials of the client. Default: none, which a development node accepts. */
   readonly credentials?: Credentials;
   readonly options?: ClientOptions;
-}
-
-/** Options of every call, always the last parameter. */
-export interface CallOptions {
-  /** Timeout of the call including retries, `[1, 60000]` ms. Default: the client's. */
-  readonly timeoutMs?: number;
-  /** Cancels the call, which then rejects with `canceled`. */
-  readonly signal?: AbortSignal;
-  /** For reads: the maximum age of the answer, ms. 0 (default) for linearizable reads. */
-  readonly maxStalenessMs?: number;
 }
 
 /** The source and freshness of an answer or a part of it. */
@@ -400,48 +385,6 @@ export interface ClientStatus {
   readonly retries: number;
 }
 
-/** The operations on identities. All methods reject with `RegistryError`. */
-export interface IdentityClient {
-  /** Creates a one-time token for a subject's first certificate. Controllers only. */
-  createJoinToken(subject: string, grants: Grants, options?: CallOptions): Promise<MadeJoinToken>;
-  /** Issues the next certificate to the holder of the current one, who must prove possession. */
-  renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity>;
-  /** Mints a token bound to this client's certificate. @param lifeMs at most 15 minutes. */
-  mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string>;
-  /** Returns the public keys that verify tokens, as a JWK Set. */
-  tokenKeys(options?: CallOptions): Promise<string>;
-  /** Returns the signed trust bundle; empty if there is none. */
-  trustBundle(options?: CallOptions): Promise<string>;
-  /**
-   * Bans a subject, lineage or token: ends its sessions everywhere and refuses new ones.
-   * Controllers only.
-   */
-  ban(order: BanOrder, options?: CallOptions): Promise<BanResult>;
-  /**
-   * Returns a page of the bans not lifted, starting at index `first` (from 0). Controllers only.
-   */
-  bans(first: number, limit: number, options?: CallOptions): Promise<Bans>;
-  /** Lifts a ban. Controllers only. @throws RegistryError `not_found` if there is no such ban. */
-  unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void>;
-  /**
-   * Returns a page of the audit log, from entry number `first` (counted from 1). Controllers only.
-   */
-  audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries>;
-  /** Returns a lineage, for example that of a record's writer. */
-  lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
-  /** Removes another owner's record, by right of administration; audited. Controllers only. */
-  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number>;
-  /** Ends a node's membership and its certificates permanently; audited. Controllers only. */
-  removeMember(nodeId: number, options?: CallOptions): Promise<void>;
-  /**
-   * Issues a token with its own grants for a subject's latest certificate; audited. Controllers
-   * only.
-   *
-   * @throws RegistryError `not_found` if the subject has no certificate.
-   */
-  issueToken(order: TokenIssue, options?: CallOptions): Promise<string>;
-}
-
 /**
  * A reconnecting connection to the registry and the calls over it. Any number of calls may be in
  * flight; answers arrive in any order. All methods reject with `RegistryError`.
@@ -519,6 +462,18 @@ export interface Client {
   ringMap(options?: CallOptions): Promise<RingMap>;
   /** The newest ring map received; `undefined` before the first connection. */
   readonly lastRingMap: RingMap | undefined;
+
+  /**
+   * Invokes an operation by its name and returns its reply as it is on the wire: for operations
+   * without a method of their own.
+   *
+   * @throws RegistryError one of the operation's codes (src/wire/operations).
+   */
+  call<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<Name>>;
 
   /** Operations on join tokens, certificates, tokens, bans and the audit log. */
   readonly identities: IdentityClient;

@@ -3,7 +3,8 @@
  * with reused views. The `stored` variants copy the record's bytes and decode nothing.
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import { recordReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
+import type { ResponseView } from "../../../schemas/gen/wire.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
 import { IdSlab } from "../id_slab.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
@@ -25,7 +26,7 @@ export interface Holder {
 export class GetCalls {
   readonly #invoker: Invoker;
   readonly #ids = new IdSlab();
-  readonly #reply = recordReplyCodec.newView();
+  readonly #reply = OPERATIONS.getAgent.reply.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
 

@@ -2,22 +2,14 @@
  * Calls on identities: join tokens, certificates, tokens, bans and the audit log. Certificates are
  * opaque bytes here; `identity/` parses and stores them.
  */
-import {
-  auditReplyCodec,
-  type BanEntry,
-  banReplyCodec,
-  bansReplyCodec,
-  identityReplyCodec,
-  joinTokenReplyCodec,
-  lineageReplyCodec,
-  textReplyCodec,
-} from "../../../schemas/gen/wire.ts";
+import type { BanEntry } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
+import type { Grants } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import { deregisterReplyCodec } from "../../../schemas/gen/wire.ts";
-import type { Grants } from "../../base/peer.ts";
-import type { Invoker } from "../invoker.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
+import type { CallOptions } from "../call_options.ts";
+import { ask, type Invoker } from "../invoker.ts";
 import type {
   AuditEntries,
   BanOrder,
@@ -30,7 +22,48 @@ import type {
   RenewalOrder,
   TokenIssue,
 } from "../identity_types.ts";
-import type { CallOptions, IdentityClient } from "../types.ts";
+
+/** The operations on identities. All methods reject with `RegistryError`. */
+export interface IdentityClient {
+  /** Creates a one-time token for a subject's first certificate. Controllers only. */
+  createJoinToken(subject: string, grants: Grants, options?: CallOptions): Promise<MadeJoinToken>;
+  /** Issues the next certificate to the holder of the current one, who must prove possession. */
+  renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity>;
+  /** Mints a token bound to this client's certificate. @param lifeMs at most 15 minutes. */
+  mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string>;
+  /** Returns the public keys that verify tokens, as a JWK Set. */
+  tokenKeys(options?: CallOptions): Promise<string>;
+  /** Returns the signed trust bundle; empty if there is none. */
+  trustBundle(options?: CallOptions): Promise<string>;
+  /**
+   * Bans a subject, lineage or token: ends its sessions everywhere and refuses new ones.
+   * Controllers only.
+   */
+  ban(order: BanOrder, options?: CallOptions): Promise<BanResult>;
+  /**
+   * Returns a page of the bans not lifted, starting at index `first` (from 0). Controllers only.
+   */
+  bans(first: number, limit: number, options?: CallOptions): Promise<Bans>;
+  /** Lifts a ban. Controllers only. @throws RegistryError `not_found` if there is no such ban. */
+  unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void>;
+  /**
+   * Returns a page of the audit log, from entry number `first` (counted from 1). Controllers only.
+   */
+  audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries>;
+  /** Returns a lineage, for example that of a record's writer. */
+  lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
+  /** Removes another owner's record, by right of administration; audited. Controllers only. */
+  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number>;
+  /** Ends a node's membership and its certificates permanently; audited. Controllers only. */
+  removeMember(nodeId: number, options?: CallOptions): Promise<void>;
+  /**
+   * Issues a token with its own grants for a subject's latest certificate; audited. Controllers
+   * only.
+   *
+   * @throws RegistryError `not_found` if the subject has no certificate.
+   */
+  issueToken(order: TokenIssue, options?: CallOptions): Promise<string>;
+}
 
 const KINDS = { subject: 1, lineage: 2, token: 3 } as const;
 const KIND_NAMES: readonly (BanOrder["kind"] | undefined)[] = [
@@ -51,7 +84,7 @@ function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedB
   return { ...ban, kind, untilMs: untilMs === 0 ? null : untilMs, madeAtMs: unixS * 1_000 };
 }
 
-/** The implementation of `IdentityClient`. */
+/** Implements {@link IdentityClient} by an invoker. */
 export class IdentityCalls implements IdentityClient {
   readonly #invoker: Invoker;
 
@@ -66,50 +99,39 @@ export class IdentityCalls implements IdentityClient {
   ): Promise<MadeJoinToken> {
     const { domains, gateways, credentialHashes = false } = grants;
     const body = { subject, domains, gateways, credentialHashes };
-    return this.#invoker.invoke(
-      "createJoinToken",
-      body,
-      (response) => response.bodyInto(joinTokenReplyCodec.newView()).toPlain(),
-      options,
-    );
+    return ask(this.#invoker, "createJoinToken", body, options);
   }
 
   renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity> {
-    return this.#invoker.invoke(
-      "renewIdentity",
-      order,
-      (response) => response.bodyInto(identityReplyCodec.newView()).toPlain(),
-      options,
-    );
+    return ask(this.#invoker, "renewIdentity", order, options);
   }
 
-  mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string> {
-    return this.#text("mintToken", { audience, lifeMs }, options);
+  async mintToken(audience: string, lifeMs: number, options?: CallOptions): Promise<string> {
+    const { text } = await ask(this.#invoker, "mintToken", { audience, lifeMs }, options);
+    return text;
   }
 
-  tokenKeys(options?: CallOptions): Promise<string> {
-    return this.#text("getTokenKeys", {}, options);
+  async tokenKeys(options?: CallOptions): Promise<string> {
+    const { text } = await ask(this.#invoker, "getTokenKeys", {}, options);
+    return text;
   }
 
-  trustBundle(options?: CallOptions): Promise<string> {
-    return this.#text("getTrustBundle", {}, options);
+  async trustBundle(options?: CallOptions): Promise<string> {
+    const { text } = await ask(this.#invoker, "getTrustBundle", {}, options);
+    return text;
   }
 
   ban(order: BanOrder, options?: CallOptions): Promise<BanResult> {
-    return this.#invoker.invoke(
-      "ban",
-      banBody(order),
-      (response) => response.bodyInto(banReplyCodec.newView()).toPlain(),
-      options,
-    );
+    return ask(this.#invoker, "ban", banBody(order), options);
   }
 
   bans(first: number, limit: number, options?: CallOptions): Promise<Bans> {
+    // Decoded by hand, so that a reply with an unknown kind ends the connection as malformed.
     return this.#invoker.invoke(
       "listBans",
       { first, limit },
       (response) => {
-        const { bans, count } = response.bodyInto(bansReplyCodec.newView()).toPlain();
+        const { bans, count } = response.bodyInto(OPERATIONS.listBans.reply.newView()).toPlain();
         return { bans: bans.map(banOfEntry), count };
       },
       options,
@@ -117,58 +139,36 @@ export class IdentityCalls implements IdentityClient {
   }
 
   async unban(order: Omit<BanOrder, "untilMs">, options?: CallOptions): Promise<void> {
-    await this.#invoker.invoke("unban", banBody(order), () => {}, options);
+    await ask(this.#invoker, "unban", banBody(order), options);
   }
 
   audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries> {
-    return this.#invoker.invoke(
-      "readAudit",
-      { first, limit },
-      (response) => response.bodyInto(auditReplyCodec.newView()).toPlain(),
-      options,
-    );
+    return ask(this.#invoker, "readAudit", { first, limit }, options);
   }
 
   lineage(lineage: number, options?: CallOptions): Promise<LineageInfo> {
-    return this.#invoker.invoke(
-      "getLineage",
-      { lineage },
-      (response) => response.bodyInto(lineageReplyCodec.newView()).toPlain(),
-      options,
-    );
+    return ask(this.#invoker, "getLineage", { lineage }, options);
   }
 
-  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number> {
+  async removeRecord(
+    kind: "agent" | "gateway",
+    id: string,
+    options?: CallOptions,
+  ): Promise<number> {
     const body = { kind: kind === "agent" ? KIND_AGENT : KIND_GATEWAY, id: parseUuid(id) };
-    return this.#invoker.invoke(
-      "removeRecord",
-      body,
-      (response) => response.bodyInto(deregisterReplyCodec.newView()).removed,
-      options,
-    );
+    const { removed } = await ask(this.#invoker, "removeRecord", body, options);
+    return removed;
   }
 
   async removeMember(nodeId: number, options?: CallOptions): Promise<void> {
-    await this.#invoker.invoke("removeMember", { nodeId }, () => {}, options);
+    await ask(this.#invoker, "removeMember", { nodeId }, options);
   }
 
-  issueToken({ grants, ...order }: TokenIssue, options?: CallOptions): Promise<string> {
+  async issueToken({ grants, ...order }: TokenIssue, options?: CallOptions): Promise<string> {
     const { domains, gateways, credentialHashes = false } = grants;
-    return this.#text("issueToken", { ...order, domains, gateways, credentialHashes }, options);
-  }
-
-  #text(
-    name: "mintToken" | "issueToken" | "getTokenKeys" | "getTrustBundle",
-    body: unknown,
-    options: CallOptions | undefined,
-  ): Promise<string> {
-    return this.#invoker.invoke(
-      name,
-      // deno-lint-ignore no-explicit-any -- each caller passes the body of its operation.
-      body as any,
-      (response) => response.bodyInto(textReplyCodec.newView()).toPlain().text,
-      options,
-    );
+    const body = { ...order, domains, gateways, credentialHashes };
+    const { text } = await ask(this.#invoker, "issueToken", body, options);
+    return text;
   }
 }
 

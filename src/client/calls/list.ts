@@ -1,7 +1,8 @@
 /** Lists records of a region: the best gateways, and pages of agents or gateways ordered by id. */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import { listReplyCodec, type ResponseView } from "../../../schemas/gen/wire.ts";
+import type { ResponseView } from "../../../schemas/gen/wire.ts";
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type {
@@ -20,7 +21,7 @@ const NO_CURSOR = new Uint8Array(0);
 /** The calls ResolveGateways, ListAgentsByRegion and ListGatewaysByRegion. */
 export class ListCalls {
   readonly #invoker: Invoker;
-  readonly #reply = listReplyCodec.newView();
+  readonly #reply = OPERATIONS.listAgentsByRegion.reply.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
 

@@ -1,9 +1,9 @@
 /** Calls about the node and the cluster: status and ring map. */
-import { ringMapCodec, type RingMapView, statusReplyCodec } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
 import { ringMapFromWire } from "../../wire/control.ts";
-import type { Invoker } from "../invoker.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
+import { ask, type Invoker } from "../invoker.ts";
 import type { CallOptions, NodeStatus } from "../types.ts";
 
 /** The calls Status and GetRingMap. */
@@ -15,21 +15,17 @@ export class NodeCalls {
   }
 
   /** See `Client.nodeStatus`. */
-  status(options?: CallOptions): Promise<NodeStatus> {
-    return this.#invoker.invoke("status", {}, (response) => {
-      const plain = response.bodyInto(statusReplyCodec.newView()).toPlain();
-      return { ...plain, clusterId: formatUuid(plain.clusterId) };
-    }, options);
+  async status(options?: CallOptions): Promise<NodeStatus> {
+    const status = await ask(this.#invoker, "status", {}, options);
+    return { ...status, clusterId: formatUuid(status.clusterId) };
   }
 
   /** See `Client.ringMap`. */
   ringMap(options?: CallOptions): Promise<RingMap> {
-    return this.#invoker.invoke(
-      "getRingMap",
-      {},
-      (response) =>
-        ringMapFromWire(response.bodyInto<RingMapView>(ringMapCodec.newView()).toPlain()),
-      options,
-    );
+    // Decoded by hand, so that an invalid map ends the connection as malformed.
+    return this.#invoker.invoke("getRingMap", {}, (response) => {
+      const map = response.bodyInto(OPERATIONS.getRingMap.reply.newView()).toPlain();
+      return ringMapFromWire(map);
+    }, options);
   }
 }

@@ -1,14 +1,10 @@
 /** Calls of an owner on its registered records: renew, report, deregister. */
-import {
-  deregisterReplyCodec,
-  renewReplyCodec,
-  reportReplyCodec,
-  type ResponseView,
-} from "../../../schemas/gen/wire.ts";
+import type { ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
 import { IdSlab } from "../id_slab.ts";
 import type { Ownership, Stamp } from "../ownership.ts";
@@ -116,7 +112,7 @@ export class OwnCalls {
       kind === "agent" ? "deregisterAgent" : "deregisterGateway",
       { id: parseUuid(id), incarnation, ...stamp, withAgents: options.withAgents ?? false },
       (response) => ({
-        removed: response.bodyInto(deregisterReplyCodec.newView()).removed,
+        removed: response.bodyInto(OPERATIONS.deregisterAgent.reply.newView()).removed,
         receipts: receiptsOf(response),
       }),
       options,
@@ -150,7 +146,7 @@ export class OwnCalls {
       kind: kindNumber(kind),
     };
     return await this.#invoker.invoke("report", body, (response) => {
-      const reply = response.bodyInto(reportReplyCodec.newView());
+      const reply = response.bodyInto(OPERATIONS.report.reply.newView());
       return {
         revision: { generation: reply.revisionGeneration, index: reply.revisionIndex },
         receipts: receiptsOf(response),
@@ -176,7 +172,7 @@ export class OwnCalls {
 }
 
 function decodeRenewed(response: ResponseView, start: number, count: number): Renewed {
-  const reply = response.bodyInto(renewReplyCodec.newView());
+  const reply = response.bodyInto(OPERATIONS.renew.reply.newView());
   const failures: RenewFailure[] = [];
   const found = reply.failures;
   for (let index = 0; index < found.count; index++) {

@@ -2,17 +2,13 @@
  * Registers one record or many. The SDK adds process and sequence. A retried request keeps them;
  * only a takeover, which is a new request, gets a new sequence.
  */
-import {
-  registerManyReplyCodec,
-  type RegisterOutcomeView,
-  registerReplyCodec,
-  type ResponseView,
-} from "../../../schemas/gen/wire.ts";
+import type { RegisterOutcomeView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { CLIENT_REGISTER_BYTES_MAX, REGISTER_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
 import type { Ownership } from "../ownership.ts";
 import {
@@ -57,8 +53,8 @@ export class RegisterCalls {
   readonly #ownership: Ownership;
   readonly #clock: MonotonicClock;
   readonly #timeoutMs: number;
-  readonly #reply = registerReplyCodec.newView();
-  readonly #manyReply = registerManyReplyCodec.newView();
+  readonly #reply = OPERATIONS.registerAgent.reply.newView();
+  readonly #manyReply = OPERATIONS.registerMany.reply.newView();
 
   /** @param timeoutMs default timeout of a call. */
   constructor(

@@ -3,16 +3,11 @@
  * id and fetched here; an agent counts only if it still holds the claim that the domain names.
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import {
-  recordReplyCodec,
-  resolveManyReplyCodec,
-  resolveReplyCodec,
-  type ResolveReplyView,
-  type ResponseView,
-} from "../../../schemas/gen/wire.ts";
+import type { ResolveReplyView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { RESOLVE_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
@@ -43,9 +38,9 @@ type PartsOutcome = Parts | RegistryError;
 /** The calls ResolveAgent and ResolveMany. */
 export class ResolveCalls {
   readonly #invoker: Invoker;
-  readonly #reply = resolveReplyCodec.newView();
-  readonly #manyReply = resolveManyReplyCodec.newView();
-  readonly #recordReply = recordReplyCodec.newView();
+  readonly #reply = OPERATIONS.resolveAgent.reply.newView();
+  readonly #manyReply = OPERATIONS.resolveAgents.reply.newView();
+  readonly #recordReply = OPERATIONS.getAgent.reply.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
 

@@ -34,6 +34,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: joinTokenReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
+    system: true,
   }),
   enrol: operation({
     id: 18,
@@ -44,6 +45,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: identityReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
+    system: true,
   }),
   renewIdentity: operation({
     id: 19,
@@ -54,6 +56,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: identityReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
+    system: true,
   }),
   mintToken: operation({
     id: 20,
@@ -64,6 +67,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: ["invalid_configuration"],
+    system: true,
   }),
   getTokenKeys: operation({
     id: 21,
@@ -74,6 +78,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 10,
     codes: [],
+    system: true,
   }),
   getTrustBundle: operation({
     id: 22,
@@ -84,6 +89,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: [],
+    system: true,
   }),
   ban: operation({
     id: 23,
@@ -94,6 +100,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: banReplyCodec,
     cost: 100,
     codes: ["not_found"],
+    system: true,
   }),
   unban: operation({
     id: 24,
@@ -104,6 +111,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: banReplyCodec,
     cost: 100,
     codes: ["not_found"],
+    system: true,
   }),
   readAudit: operation({
     id: 25,
@@ -114,6 +122,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: auditReplyCodec,
     cost: 200,
     codes: [],
+    system: true,
   }),
   getLineage: operation({
     id: 26,
@@ -124,6 +133,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: lineageReplyCodec,
     cost: 1,
     codes: ["not_found"],
+    system: true,
   }),
   useToken: operation({
     id: 28,
@@ -144,6 +154,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: ["not_found", "invalid_configuration"],
+    system: true,
   }),
   removeMember: operation({
     id: 30,
@@ -154,6 +165,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["not_found"],
+    system: true,
   }),
   listBans: operation({
     id: 31,
@@ -164,5 +176,6 @@ export const IDENTITY_OPERATIONS = named({
     reply: bansReplyCodec,
     cost: 200,
     codes: [],
+    system: true,
   }),
 });

@@ -5,6 +5,7 @@
  */
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { StructView } from "../../../schemas/runtime/view.ts";
+import type { ByteSource } from "../../../schemas/runtime/writer.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import type { AccessRule, KeyFacts } from "../../record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
@@ -21,8 +22,12 @@ export interface ConcernedRecords<View> {
    * @throws RegistryError `invalid_argument` if the request names no such record.
    */
   readonly keyOf?: (body: View) => KeyFacts;
+  /** Extracts the domain by which a request names one record. */
+  readonly domainOf?: (body: View) => string;
   /** Whether the request carries the records, so that access depends on their content. */
   readonly carried?: boolean;
+  /** Extracts the stored form of the one record that a request carries. */
+  readonly recordOf?: (body: View) => ByteSource;
 }
 
 /** An operation without its name, as a subject's file writes it. */
@@ -46,6 +51,8 @@ export interface OperationRow<Q, QV extends StructView<Q>, R, RV extends StructV
   readonly codes: readonly ErrorCode[];
   /** Absent if the operation concerns no records. */
   readonly records?: ConcernedRecords<QV> | undefined;
+  /** Whether the leader of the system group serves it. Default: false. */
+  readonly system?: boolean;
 }
 
 /** The description of one operation. */
@@ -61,14 +68,28 @@ export interface Operation<
 > extends OperationRow<Q, QV, R, RV> {
   readonly name: string;
   readonly records: ConcernedRecords<QV> | undefined;
+  readonly system: boolean;
 }
 
 /** Describes one operation. All descriptions have one shape, as each request reads its own. */
 export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<R>>(
   row: OperationRow<Q, QV, R, RV>,
 ): Operation<Q, QV, R, RV> {
-  const { id, kind, repeatable, access, request, reply, cost, codes, records } = row;
-  return { id, name: "", kind, repeatable, access, request, reply, cost, codes, records };
+  const { id, kind, repeatable, access, request, reply, cost, codes, records, system = false } =
+    row;
+  return {
+    id,
+    name: "",
+    kind,
+    repeatable,
+    access,
+    request,
+    reply,
+    cost,
+    codes,
+    records,
+    system,
+  };
 }
 
 /** Operations by name. */

@@ -70,7 +70,7 @@ export const RECORD_OPERATIONS = named({
     reply: resolveReplyCodec,
     cost: 2,
     codes: ["not_found", "too_stale"],
-    records: AGENTS,
+    records: { ...AGENTS, domainOf: ({ domain }) => domain },
   }),
   resolveAgents: operation({
     id: 4,
@@ -125,7 +125,7 @@ export const RECORD_OPERATIONS = named({
     reply: registerReplyCodec,
     cost: 10,
     codes: REGISTER_CODES,
-    records: { ...AGENTS, carried: true },
+    records: { ...AGENTS, carried: true, recordOf: ({ record }) => record },
   }),
   registerGateway: operation({
     id: 9,
@@ -136,7 +136,7 @@ export const RECORD_OPERATIONS = named({
     reply: registerReplyCodec,
     cost: 10,
     codes: REGISTER_CODES,
-    records: { ...GATEWAYS, carried: true },
+    records: { ...GATEWAYS, carried: true, recordOf: ({ record }) => record },
   }),
   registerMany: operation({
     id: 10,

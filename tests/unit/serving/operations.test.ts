@@ -1,9 +1,10 @@
 /** Every operation against a whole registry, through the client and as frames. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { gatewayCodec } from "../../../schemas/gen/record.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
-import { formatUuid } from "../../../src/base/uuid.ts";
+import { formatUuid, parseUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import {
@@ -83,6 +84,8 @@ test("every operation is served through the client", async () => {
   assert.is(status.agents, 2);
   assert.is(status.aliases, 2);
   assert.is((await wait(client.ringMap())).partitionCount, 8);
+  const { record } = await wait(client.call("getGateway", { id: parseUuid(gateway.id) }));
+  assert.is(gatewayCodec.decode(record).domain, "g1.example");
   assert.is((await wait(client.deregisterAgent(agent.id))).removed, 1);
   assert.is((await refused(wait(client.getAgent(agent.id)))).code, "not_found");
   assert.is((await refused(wait(client.resolveAgent("a1.example")))).code, "not_found");
