@@ -6,6 +6,7 @@
 import type { ResponseView } from "../../schemas/gen/wire.ts";
 import type { RegistryError } from "../base/errors.ts";
 import type { Operation } from "../wire/operations/mod.ts";
+import type { Part } from "./cluster_routing.ts";
 
 /**
  * Decodes a call's result from a successful reply. `response` is a flyweight over `bytes`, and
@@ -26,8 +27,8 @@ export interface CallParameters {
   readonly deadlineMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: RegistryError) => void;
-  /** The partition whose leader serves the call, if it is not that of the operation's key. */
-  readonly partition?: number | undefined;
+  /** Set for one of several requests of a call. */
+  readonly part?: Part | undefined;
 }
 
 /** The history of a call that the first node asked did not serve. */
@@ -65,6 +66,7 @@ export class Call {
   done = false;
   /** Error of the last attempt. */
   lastError: RegistryError | undefined;
+  readonly part: Part | undefined;
   /** The partition whose leader serves the call; undefined until it is routed. */
   partition: number | undefined;
   /** Set once a node did not serve the call. */
@@ -78,7 +80,8 @@ export class Call {
     this.deadlineMs = parameters.deadlineMs;
     this.resolve = parameters.resolve;
     this.reject = parameters.reject;
-    this.partition = parameters.partition;
+    this.part = parameters.part;
+    this.partition = parameters.part?.partition;
     this.serial = serial;
   }
 }

@@ -145,6 +145,7 @@ export class CallQueue implements ConnectionOwner {
     if (call.done) return;
     call.done = true;
     if (call.unlisten !== undefined) call.unlisten();
+    if (call.part !== undefined) call.part.servedBy = this.nodeId;
     if (call.detour !== undefined) this.#owner.answeredAfterDetour(this, call);
     call.resolve(value);
   }

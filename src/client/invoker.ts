@@ -9,21 +9,25 @@ import {
 } from "../wire/operations/mod.ts";
 import type { Decode } from "./call.ts";
 import type { CallOptions } from "./call_options.ts";
+import type { ClusterRouting, Part } from "./cluster_routing.ts";
 
 /** Invokes operations and decodes their replies. */
 export interface Invoker {
   /**
    * Invokes operation `name` with `body` and decodes the reply. Rejects with RegistryError.
    *
-   * @param partition the partition whose leader is asked. Default: that of the operation's key.
+   * @param part where to send one of several requests. Default: by the operation's key.
    */
   invoke<Name extends OperationName, T>(
     name: Name,
     body: Input<RequestOf<Name>>,
     decode: Decode<T>,
     options?: CallOptions,
-    partition?: number,
+    part?: Part,
   ): Promise<T>;
+
+  /** Routing of calls of many partitions; absent or undefined if the cluster has one node. */
+  readonly cluster?: ClusterRouting | undefined;
 }
 
 /** Invokes operation `name` with `body` and returns its reply, decoded as its description says. */

@@ -32,6 +32,8 @@ import {
 import { Call, type Decode, Detour, rejectCall } from "./call.ts";
 import { partitionOfCall } from "./call_key.ts";
 import { type CallQueue, type CallQueueOwner, tooManyWaiting } from "./call_queue.ts";
+import { ClusterRoutes } from "./cluster_routes.ts";
+import type { ClusterRouting, Part } from "./cluster_routing.ts";
 import type { Connection } from "./connection.ts";
 import type { Invoker } from "./invoker.ts";
 import { MapRefresh } from "./map_refresh.ts";
@@ -66,6 +68,7 @@ export class Router implements Invoker, CallQueueOwner {
   readonly #world: World;
   readonly #parked: ParkedCalls;
   readonly #refresh: MapRefresh;
+  readonly #routes: ClusterRoutes;
   /** Mirrors `leaders.isCluster`, for the path of every call. */
   #isCluster = false;
   /** The link of the last call without a key. */
@@ -83,11 +86,23 @@ export class Router implements Invoker, CallQueueOwner {
       onEvent: (event, link) => this.#heard(event, link),
       onDown: (link) => this.#rerouteWaiting(link),
     }, this);
+    this.#routes = new ClusterRoutes({
+      ...options,
+      leaders: this.leaders,
+      links: this.links,
+      refreshMap: () => this.#refresh.want(),
+      isOpen: () => this.#closed === undefined,
+    });
   }
 
   /** Starts connecting to the given endpoints. */
   start(): void {
     this.links.seed.link.start();
+  }
+
+  /** Routing of calls of many partitions; undefined if the cluster has one node. */
+  get cluster(): ClusterRouting | undefined {
+    return this.#isCluster ? this.#routes : undefined;
   }
 
   /** The number of requests in flight. */
@@ -109,7 +124,7 @@ export class Router implements Invoker, CallQueueOwner {
     body: Input<RequestOf<Name>>,
     decode: Decode<T>,
     options: CallOptions = NO_OPTIONS,
-    partition?: number,
+    part?: Part,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
@@ -126,7 +141,7 @@ export class Router implements Invoker, CallQueueOwner {
           deadlineMs: nowMs + timeoutMs,
           resolve: resolve as (value: unknown) => void,
           reject,
-          partition,
+          part,
         },
         this.#serial++,
       );
@@ -134,11 +149,6 @@ export class Router implements Invoker, CallQueueOwner {
       if (this.#isCluster) this.#route(call, nowMs);
       else this.links.seed.calls.submit(call, nowMs);
     });
-  }
-
-  /** Fetches the ring map soon, because what is known of it did not help. */
-  refreshMap(): void {
-    this.#refresh.want();
   }
 
   /** Rejects all calls, pending and future, and closes all connections. */
@@ -168,6 +178,11 @@ export class Router implements Invoker, CallQueueOwner {
     if (!this.#isCluster) return false;
     const { code } = error;
     if (code !== "not_leader" && code !== "not_replica" && code !== "shutting_down") return false;
+    if (isOfMany(call)) {
+      call.part!.servedBy = queue.nodeId;
+      rejectCall(call, error);
+      return true;
+    }
     const { leaderHint = 0, leaderTerm = 0 } = error.fields;
     const detour = call.detour ??= new Detour();
     const partition = call.partition ?? ANY_NODE;
@@ -179,13 +194,17 @@ export class Router implements Invoker, CallQueueOwner {
       if (leaderHint !== 0) this.leaders.hinted(partition, leaderHint, leaderTerm);
     }
     const isUseful = leaderHint !== 0 && this.leaders.nodeOf(leaderHint) !== undefined;
-    if (code !== "shutting_down" && !isUseful) this.refreshMap();
+    if (code !== "shutting_down" && !isUseful) this.#refresh.want();
     this.#again(call, error);
     return true;
   }
 
   lost(queue: CallQueue, call: Call, error: RegistryError): boolean {
     if (!this.#isCluster) return false;
+    if (isOfMany(call)) {
+      rejectCall(call, error);
+      return true;
+    }
     call.detour ??= new Detour();
     call.detour.asked.push(queue.nodeId);
     this.#again(call, error);
@@ -212,7 +231,7 @@ export class Router implements Invoker, CallQueueOwner {
   #route(call: Call, nowMs: number): void {
     if (this.#closed !== undefined) return rejectCall(call, this.#closed);
     call.partition ??= partitionOfCall(this.leaders.partitioner, call.operation, call.body);
-    const link = this.#choose(call.partition, call.detour);
+    const link = this.#choose(call.partition, call.detour, call.part?.nodeId ?? 0);
     if (link === undefined) {
       call.detour ??= new Detour();
       return this.#pause(call, call.lastError ?? unreachable(), nowMs);
@@ -222,9 +241,13 @@ export class Router implements Invoker, CallQueueOwner {
   }
 
   /** Returns the link for a partition: to its leader if that is known and up, else to a replica. */
-  #choose(partition: number, detour: Detour | undefined): NodeLink | undefined {
+  #choose(
+    partition: number,
+    detour: Detour | undefined,
+    planned: number,
+  ): NodeLink | undefined {
     const leader = partition === ANY_NODE ? 0 : this.leaders.leaderOf(partition);
-    const target = detour?.target || leader;
+    const target = detour?.target || (detour === undefined && planned) || leader;
     if (target !== 0) {
       const link = this.#linkTo(target, detour);
       if (link !== undefined) return link;
@@ -292,7 +315,10 @@ export class Router implements Invoker, CallQueueOwner {
   #rerouteWaiting(link: NodeLink): void {
     if (!this.#isCluster) return;
     const nowMs = this.#world.monotonic.nowMs();
-    for (const call of link.calls.takeWaiting()) this.#route(call, nowMs);
+    for (const call of link.calls.takeWaiting()) {
+      if (isOfMany(call)) rejectCall(call, call.lastError ?? unreachable());
+      else this.#route(call, nowMs);
+    }
   }
 
   #heard(event: ConnectionEvent, link: NodeLink): void {
@@ -305,6 +331,14 @@ export class Router implements Invoker, CallQueueOwner {
     if (event.kind === "lost") this.#rerouteWaiting(link);
     this.#options.onEvent(event, isRegained);
   }
+}
+
+/**
+ * Reports whether a call concerns several partitions. Then it is not known which of them a refusal
+ * is about, and the caller asks for each again where it belongs now (parts.ts).
+ */
+function isOfMany({ part }: Call): boolean {
+  return part !== undefined && !part.isExact;
 }
 
 /** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */

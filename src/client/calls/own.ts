@@ -5,7 +5,10 @@ import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
+import { partitionOfId } from "../call_key.ts";
+import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
+import { askInParts } from "../parts.ts";
 import { IdSlab } from "../id_slab.ts";
 import type { Ownership, Stamp } from "../ownership.ts";
 import type { Capacity, Incarnation } from "../records.ts";
@@ -56,9 +59,53 @@ export class OwnCalls {
 
   /** See `Client.renew`. */
   async renew(items: readonly RenewItem[], options?: CallOptions): Promise<Renewed> {
+    const { cluster } = this.#invoker;
+    if (cluster !== undefined) return await this.#renewInParts(cluster, items, options);
+    return await this.#renewAll(items, options);
+  }
+
+  /** Renews items by the nodes that lead them; the failure of a node is told for its items. */
+  async #renewInParts(
+    cluster: ClusterRouting,
+    items: readonly RenewItem[],
+    options: CallOptions = {},
+  ): Promise<Renewed> {
+    const { partitioner } = cluster;
+    const partitions = items.map(({ kind, id }) =>
+      partitionOfId(partitioner, kindNumber(kind), parseUuid(id), 0)
+    );
+    const outcomes = await askInParts<number>(cluster, {
+      count: items.length,
+      partitionOf: (position) => partitions[position]!,
+      ask: async (positions, left, part) => {
+        const some = positions.map((position) => items[position]!);
+        const { renewAfterMs, failures } = await this.#renewAll(some, left, part);
+        const answers: (number | RegistryError)[] = some.map(() => renewAfterMs);
+        for (const { position, error } of failures) answers[position] = error;
+        return answers;
+      },
+      options,
+    });
+    const failures = outcomes.flatMap((outcome, position): RenewFailure[] =>
+      outcome instanceof RegistryError ? [{ position, error: outcome }] : []
+    );
+    const renewAfterMs = outcomes.reduce<number>(
+      (min, outcome) => outcome instanceof RegistryError ? min : Math.min(min, outcome),
+      Infinity,
+    );
+    return { renewed: items.length - failures.length, renewAfterMs, failures };
+  }
+
+  /** Renews items in as few requests as the limit allows. */
+  async #renewAll(
+    items: readonly RenewItem[],
+    options?: CallOptions,
+    part?: Part,
+  ): Promise<Renewed> {
     const requests: Promise<Renewed>[] = [];
     for (let start = 0; start < items.length; start += RENEW_ITEMS_MAX) {
-      requests.push(this.#renewBatch(items.slice(start, start + RENEW_ITEMS_MAX), start, options));
+      const some = items.slice(start, start + RENEW_ITEMS_MAX);
+      requests.push(this.#renewBatch(some, start, options, part));
     }
     const answers = await Promise.all(requests);
     return {
@@ -72,6 +119,7 @@ export class OwnCalls {
     items: readonly RenewItem[],
     start: number,
     options: CallOptions | undefined,
+    part: Part | undefined,
   ): Promise<Renewed> {
     const body = {
       items: items.map(({ kind, id, incarnation }) => ({
@@ -85,6 +133,7 @@ export class OwnCalls {
       body,
       (response) => decodeRenewed(response, start, items.length),
       options,
+      part,
     );
   }
 

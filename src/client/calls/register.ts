@@ -7,9 +7,11 @@ import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/er
 import { CLIENT_REGISTER_BYTES_MAX, REGISTER_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { MonotonicClock } from "../../base/world.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
+import { partitionOfRecord } from "../call_key.ts";
+import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
+import { askInParts } from "../parts.ts";
 import type { Ownership } from "../ownership.ts";
 import {
   type AgentInput,
@@ -27,6 +29,7 @@ import type {
   RegisterOutcome,
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
+import { kindNumber } from "./own.ts";
 
 /** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
@@ -130,58 +133,103 @@ export class RegisterCalls {
     return storedGateway(fields, this.#ownership.next());
   }
 
-  /** Sends the entries in as few requests as their sizes allow; fills `outcomes` by position. */
+  /** Sends the entries to the nodes that lead them; fills `outcomes` by position. */
   async #sendAll(
     entries: readonly Entry[],
     options: CallOptions,
     outcomes: RegisterOutcome[],
   ): Promise<void> {
+    const encoded: EncodedEntry[] = [];
+    for (const entry of entries) {
+      try {
+        const record = entry.item.kind === "agent"
+          ? this.#encodeAgent(entry.item.agent)
+          : this.#encodeGateway(entry.item.gateway);
+        encoded.push({ entry, record });
+      } catch (error) {
+        outcomes[entry.position] = { error: toRegistryError(error) };
+      }
+    }
+    const { cluster } = this.#invoker;
+    const answers = cluster === undefined
+      ? await this.#sendSome(encoded, options)
+      : await this.#sendInParts(cluster, encoded, options);
+    encoded.forEach(({ entry }, index) => {
+      outcomes[entry.position] = answers[index] ?? { error: unanswered(encoded.length) };
+    });
+  }
+
+  async #sendInParts(
+    cluster: ClusterRouting,
+    encoded: readonly EncodedEntry[],
+    options: CallOptions,
+  ): Promise<RegisterOutcome[]> {
+    const { partitioner } = cluster;
+    const partitions = encoded.map(({ entry, record }) =>
+      partitionOfRecord(partitioner, kindNumber(entry.item.kind), record)
+    );
+    const outcomes = await askInParts<Registered>(cluster, {
+      count: encoded.length,
+      partitionOf: (position) => partitions[position]!,
+      ask: async (positions, left, part) => {
+        const some = positions.map((position) => encoded[position]!);
+        const answers = await this.#sendSome(some, left, part);
+        return answers.map(({ registered, error }) => registered ?? error);
+      },
+      options,
+    });
+    return outcomes.map((outcome) =>
+      outcome instanceof RegistryError ? { error: outcome } : { registered: outcome }
+    );
+  }
+
+  /** Sends entries in as few requests as their sizes allow; returns an outcome for each. */
+  async #sendSome(
+    encoded: readonly EncodedEntry[],
+    options: CallOptions,
+    part?: Part,
+  ): Promise<RegisterOutcome[]> {
     const batches: EncodedEntry[][] = [];
     let batch: EncodedEntry[] = [];
     let bytes = 0;
-    for (const entry of entries) {
-      let record: Uint8Array;
-      try {
-        record = entry.item.kind === "agent"
-          ? this.#encodeAgent(entry.item.agent)
-          : this.#encodeGateway(entry.item.gateway);
-      } catch (error) {
-        outcomes[entry.position] = { error: toRegistryError(error) };
-        continue;
-      }
+    for (const one of encoded) {
       const full = batch.length === REGISTER_ITEMS_MAX ||
-        bytes + record.length > CLIENT_REGISTER_BYTES_MAX;
+        bytes + one.record.length > CLIENT_REGISTER_BYTES_MAX;
       if (full || batch.length === 0) {
         batch = [];
         batches.push(batch);
         bytes = 0;
       }
-      batch.push({ entry, record });
-      bytes += record.length;
+      batch.push(one);
+      bytes += one.record.length;
     }
-    await Promise.all(batches.map((some) => this.#sendBatch(some, options, outcomes)));
+    const answers = await Promise.all(batches.map((some) => this.#sendBatch(some, options, part)));
+    return answers.flat();
   }
 
   async #sendBatch(
     batch: readonly EncodedEntry[],
     options: CallOptions,
-    outcomes: RegisterOutcome[],
-  ): Promise<void> {
+    part: Part | undefined,
+  ): Promise<RegisterOutcome[]> {
     const items = batch.map(({ entry, record }) => ({
       record,
       expected: entry.expected,
-      kind: entry.item.kind === "agent" ? KIND_AGENT : KIND_GATEWAY,
+      kind: kindNumber(entry.item.kind),
     }));
-    let answers: readonly RegisterOutcome[];
     try {
-      answers = await this.#invoker.invoke("registerMany", { items }, this.#decodeMany, options);
+      const answers = await this.#invoker.invoke(
+        "registerMany",
+        { items },
+        this.#decodeMany,
+        options,
+        part,
+      );
+      return batch.map((_, index) => answers[index] ?? { error: unanswered(batch.length) });
     } catch (error) {
       const refusal = { error: toRegistryError(error) };
-      answers = batch.map(() => refusal);
+      return batch.map(() => refusal);
     }
-    batch.forEach(({ entry }, index) => {
-      outcomes[entry.position] = answers[index] ?? { error: unanswered(batch.length) };
-    });
   }
 
   readonly #decode = (response: ResponseView): Registered => {

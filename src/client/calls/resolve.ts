@@ -1,36 +1,30 @@
 /**
  * Resolves agents by domain, with their gateways. A part that another node holds is returned as its
- * id and fetched here; an agent counts only if it still holds the claim that the domain names.
+ * id and fetched by resolve_completion.ts.
  */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import type { ResolveReplyView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { RESOLVE_ITEMS_MAX } from "../../base/limits.ts";
-import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
+import { formatUuid } from "../../base/uuid.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
+import { partitionOfDomain } from "../call_key.ts";
+import type { Part } from "../cluster_routing.ts";
+import type { Deadline } from "../deadline.ts";
 import type { Invoker } from "../invoker.ts";
+import { askInParts } from "../parts.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
-import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
+import type { AgentInfo, GatewayInfo } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
 import { receiptsOf } from "./get.ts";
-
-// The states of a part of the answer (schemas/wire.capnp, ResolveReply).
-const PART_INCLUDED = 1;
-const PART_ELSEWHERE = 3;
-
-/** A received answer, some parts of which may still have to be fetched. */
-interface Parts {
-  agent: AgentInfo | undefined;
-  gateway: GatewayInfo | undefined;
-  agentId: string;
-  gatewayId: string | undefined;
-  agentRemainingMs: number;
-  gatewayRemainingMs: number;
-  agentPart: number;
-  gatewayPart: number;
-  claim: Incarnation;
-  receipts: readonly Receipt[];
-}
+import {
+  gatewayIdOf,
+  isComplete,
+  PART_INCLUDED,
+  type Parts,
+  ResolveCompletion,
+  resolvedOf,
+} from "./resolve_completion.ts";
 
 /** The outcome for one of many domains: parts, or a refusal. */
 type PartsOutcome = Parts | RegistryError;
@@ -40,7 +34,6 @@ export class ResolveCalls {
   readonly #invoker: Invoker;
   readonly #reply = OPERATIONS.resolveAgent.reply.newView();
   readonly #manyReply = OPERATIONS.resolveAgents.reply.newView();
-  readonly #recordReply = OPERATIONS.getAgent.reply.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
 
@@ -50,30 +43,60 @@ export class ResolveCalls {
 
   /** See `Client.resolveAgent`. The answer is never stale. */
   async agent(domain: string, options: CallOptions = {}): Promise<ResolvedAgent> {
-    const parts = await this.#invoker.invoke(
-      "resolveAgent",
-      { domain },
-      this.#decodeOne,
-      options,
-    );
-    return await this.#complete(domain, parts, options);
+    const deadline = this.#invoker.cluster?.deadline(options);
+    const parts = await this.#ask(domain, options);
+    if (isComplete(parts)) return resolvedOf(domain, parts);
+    return await this.#completion(options, deadline).complete(domain, parts);
   }
 
   /** See `Client.resolveAgents`. Answers are never stale. */
   async agents(domains: readonly string[], options: CallOptions = {}): Promise<ResolveOutcome[]> {
+    const { cluster } = this.#invoker;
+    if (cluster === undefined) return await this.#askAll(domains, options);
+    const { partitioner } = cluster;
+    const partitions = domains.map((domain) => partitionOfDomain(partitioner, domain));
+    const outcomes = await askInParts<ResolvedAgent>(cluster, {
+      count: domains.length,
+      partitionOf: (position) => partitions[position]!,
+      ask: async (positions, left, part) => {
+        const some = positions.map((position) => domains[position]!);
+        return (await this.#askAll(some, left, part)).map(({ found, error }) => found ?? error);
+      },
+      options,
+    });
+    return outcomes.map((outcome, index): ResolveOutcome => {
+      const domain = domains[index]!;
+      return outcome instanceof RegistryError
+        ? { domain, error: outcome }
+        : { domain, found: outcome };
+    });
+  }
+
+  /** Resolves domains in as few requests as the limit allows. */
+  async #askAll(
+    domains: readonly string[],
+    options: CallOptions,
+    part?: Part,
+  ): Promise<ResolveOutcome[]> {
     const requests: Promise<ResolveOutcome[]>[] = [];
     for (let start = 0; start < domains.length; start += RESOLVE_ITEMS_MAX) {
-      requests.push(this.#batch(domains.slice(start, start + RESOLVE_ITEMS_MAX), options));
+      requests.push(this.#batch(domains.slice(start, start + RESOLVE_ITEMS_MAX), options, part));
     }
     return (await Promise.all(requests)).flat();
   }
 
-  async #batch(domains: readonly string[], options: CallOptions): Promise<ResolveOutcome[]> {
+  async #batch(
+    domains: readonly string[],
+    options: CallOptions,
+    part: Part | undefined,
+  ): Promise<ResolveOutcome[]> {
+    const completion = this.#completion(options, this.#invoker.cluster?.deadline(options));
     const outcomes = await this.#invoker.invoke(
       "resolveAgents",
       { domains },
       this.#decodeMany,
       options,
+      part,
     );
     if (outcomes.length !== domains.length) {
       throw new RegistryError(
@@ -81,12 +104,13 @@ export class ResolveCalls {
         `Reply must answer all ${domains.length} domains: it answers ${outcomes.length}`,
       );
     }
-    const again = await this.#againTooLarge(domains, outcomes, options);
+    const again = await this.#againTooLarge(domains, outcomes, options, part);
     return await Promise.all(domains.map(async (domain, index): Promise<ResolveOutcome> => {
       const outcome = outcomes[index]!;
       if (outcome instanceof RegistryError) return again.get(index) ?? { domain, error: outcome };
       try {
-        return { domain, found: await this.#complete(domain, outcome, options) };
+        if (isComplete(outcome)) return { domain, found: resolvedOf(domain, outcome) };
+        return { domain, found: await completion.complete(domain, outcome) };
       } catch (error) {
         return { domain, error: toRegistryError(error) };
       }
@@ -98,88 +122,27 @@ export class ResolveCalls {
     domains: readonly string[],
     outcomes: readonly PartsOutcome[],
     options: CallOptions,
+    part: Part | undefined,
   ): Promise<ReadonlyMap<number, ResolveOutcome>> {
     const left = domains.flatMap((_, index) => {
       const outcome = outcomes[index];
       return outcome instanceof RegistryError && outcome.code === "too_large" ? [index] : [];
     });
     if (left.length === 0 || left.length === domains.length) return new Map();
-    const answers = await this.#batch(left.map((index) => domains[index]!), options);
+    const answers = await this.#batch(left.map((index) => domains[index]!), options, part);
     return new Map(left.map((index, position) => [index, answers[position]!]));
   }
 
-  async #complete(domain: string, parts: Parts, options: CallOptions): Promise<ResolvedAgent> {
-    if (parts.agentPart === PART_ELSEWHERE) await this.#fetchAgent(domain, parts, options);
-    if (parts.gatewayPart === PART_ELSEWHERE) await this.#fetchGateway(parts, options);
-    if (parts.agent === undefined) throw noHolder(domain);
-    return {
-      domain,
-      agent: parts.agent,
-      gateway: parts.gateway,
-      gatewayId: parts.gatewayId,
-      agentRemainingMs: parts.agentRemainingMs,
-      gatewayRemainingMs: parts.gatewayRemainingMs,
-      stale: false,
-      ageMs: 0,
-      receipts: parts.receipts,
-    };
+  #ask(domain: string, options: CallOptions): Promise<Parts> {
+    return this.#invoker.invoke("resolveAgent", { domain }, this.#decodeOne, options);
   }
 
-  async #fetchAgent(domain: string, parts: Parts, options: CallOptions): Promise<void> {
-    const found = await this.#invoker.invoke(
-      "getAgent",
-      { id: parseUuid(parts.agentId) },
-      (response, view, bytes) => {
-        const reply = response.bodyInto(this.#recordReply);
-        const start = reply.recordOffset;
-        const agent = this.#agent.wrap(view, bytes, start, start + reply.recordLength);
-        return {
-          agent: agentOf(agent),
-          gatewayId: gatewayIdOf(agent.gatewayId),
-          claim: { generation: agent.claimGeneration, index: agent.claimIndex },
-          remainingMs: reply.remainingMs,
-          receipts: receiptsOf(response),
-        };
-      },
-      options,
+  #completion(options: CallOptions, deadline: Deadline | undefined): ResolveCompletion {
+    return new ResolveCompletion(
+      this.#invoker,
+      () => deadline?.options() ?? options,
+      (domain, left) => this.#ask(domain, left),
     );
-    const { claim } = found;
-    if (claim.generation !== parts.claim.generation || claim.index !== parts.claim.index) {
-      throw noHolder(domain);
-    }
-    parts.agent = found.agent;
-    parts.agentRemainingMs = found.remainingMs;
-    parts.receipts = [...parts.receipts, ...found.receipts];
-    parts.gatewayId = found.gatewayId;
-    // Only the agent says which gateway it names, so the gateway was not looked up yet.
-    if (found.gatewayId !== undefined) parts.gatewayPart = PART_ELSEWHERE;
-  }
-
-  async #fetchGateway(parts: Parts, options: CallOptions): Promise<void> {
-    if (parts.gatewayId === undefined) return;
-    try {
-      const found = await this.#invoker.invoke(
-        "getGateway",
-        { id: parseUuid(parts.gatewayId) },
-        (response, view, bytes) => {
-          const reply = response.bodyInto(this.#recordReply);
-          const start = reply.recordOffset;
-          const gateway = this.#gateway.wrap(view, bytes, start, start + reply.recordLength);
-          return {
-            gateway: gatewayOf(gateway),
-            remainingMs: reply.remainingMs,
-            receipts: receiptsOf(response),
-          };
-        },
-        options,
-      );
-      parts.gateway = found.gateway;
-      parts.gatewayRemainingMs = found.remainingMs;
-      parts.receipts = [...parts.receipts, ...found.receipts];
-    } catch (error) {
-      // An agent may name a gateway that is not registered; that is a valid answer.
-      if (!(error instanceof RegistryError && error.code === "not_found")) throw error;
-    }
   }
 
   readonly #decodeOne = (response: ResponseView, view: DataView, bytes: Uint8Array): Parts =>
@@ -234,14 +197,6 @@ export class ResolveCalls {
       receipts,
     };
   }
-}
-
-function gatewayIdOf(id: Uint8Array): string | undefined {
-  return isNilUuid(id) ? undefined : formatUuid(id);
-}
-
-function noHolder(domain: string): RegistryError {
-  return new RegistryError("not_found", `No live agent holds the domain ${domain}`);
 }
 
 function refusedDomain(wireCode: number, cacheMs: number): RegistryError {

@@ -135,14 +135,31 @@ test("resolveAgent fetches parts that are held elsewhere and checks the claim", 
   assert.is(found.gateway?.id, GATEWAY_ID);
   assert.is(found.receipts.length, 3);
 
-  // Another claim: the agent gave the domain up meanwhile.
+  // Another claim: the agent gave the domain up, and the alias still names the old claim.
+  const claimed = { ...elsewhere, claim: { generation: 0, index: 3 } };
   const gone = client.resolveAgent("a1.example");
-  (await registry.next()).reply("resolveAgent", {
-    ...elsewhere,
-    claim: { generation: 0, index: 3 },
-  });
+  (await registry.next()).reply("resolveAgent", claimed);
   (await registry.next("getAgent")).replyAgent();
+  (await registry.next()).reply("resolveAgent", claimed);
   assert.is((await rejection(registry, gone)).code, "not_found");
+
+  // The domain changed hands between the two reads: its new holder is found.
+  const moved = client.resolveAgent("a1.example");
+  (await registry.next()).reply("resolveAgent", claimed);
+  (await registry.next("getAgent")).refuse("not_found");
+  (await registry.next()).reply("resolveAgent", elsewhere);
+  (await registry.next("getAgent")).replyAgent({ port: 77 });
+  assert.is((await registry.wait(moved)).agent.port, 77);
+
+  // It changes hands at every read: nothing is known of who holds it.
+  const busy = client.resolveAgent("a1.example", { timeoutMs: 60_000 });
+  for (let index = 3; index < 6; index++) {
+    const claim = { generation: 0, index };
+    (await registry.next("resolveAgent")).reply("resolveAgent", { ...elsewhere, claim });
+    (await registry.next("getAgent")).refuse("not_found");
+  }
+  (await registry.next("resolveAgent")).reply("resolveAgent", elsewhere);
+  assert.is((await rejection(registry, busy)).code, "overloaded");
   await registry.wait(client.close());
 });
 

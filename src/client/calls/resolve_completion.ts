@@ -1,0 +1,208 @@
+/**
+ * Completes answers for domains whose parts are held by several nodes: the agent that an alias names
+ * and the gateway that the agent names are fetched by their ids, at most two trips one after the
+ * other, and those of many domains in parallel.
+ *
+ * An agent counts only if it holds the claim that the alias names. If it does not, the domain may
+ * have changed hands between the two reads, so the alias is read again: if it still names the same
+ * claim, nobody holds the domain.
+ */
+import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
+import { recordReplyCodec } from "../../../schemas/gen/wire.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
+import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
+import type { Invoker } from "../invoker.ts";
+import { agentOf, gatewayOf } from "../record_decoder.ts";
+import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
+import type { CallOptions, Receipt, ResolvedAgent } from "../types.ts";
+import { receiptsOf } from "./get.ts";
+
+// The states of a part of the answer (schemas/wire.capnp, ResolveReply).
+export const PART_INCLUDED = 1;
+export const PART_ELSEWHERE = 3;
+
+/** Reads of an alias whose domain changes hands again and again. */
+const TRIES_MAX = 3;
+
+/** A received answer, some parts of which may still have to be fetched. */
+export interface Parts {
+  readonly agent: AgentInfo | undefined;
+  readonly gateway: GatewayInfo | undefined;
+  readonly agentId: string;
+  readonly gatewayId: string | undefined;
+  readonly agentRemainingMs: number;
+  readonly gatewayRemainingMs: number;
+  readonly agentPart: number;
+  readonly gatewayPart: number;
+  readonly claim: Incarnation;
+  readonly receipts: readonly Receipt[];
+}
+
+/** A gateway that was fetched by its id. */
+interface FetchedGateway {
+  readonly gateway: GatewayInfo;
+  readonly remainingMs: number;
+  readonly receipts: readonly Receipt[];
+}
+
+/** Reports whether nothing has to be fetched. */
+export function isComplete({ agentPart, gatewayPart }: Parts): boolean {
+  return agentPart !== PART_ELSEWHERE && gatewayPart !== PART_ELSEWHERE;
+}
+
+/** Returns the answer made of complete parts. @throws RegistryError `not_found` without an agent. */
+export function resolvedOf(domain: string, parts: Parts): ResolvedAgent {
+  if (parts.agent === undefined) throw noHolder(domain);
+  return {
+    domain,
+    agent: parts.agent,
+    gateway: parts.gateway,
+    gatewayId: parts.gatewayId,
+    agentRemainingMs: parts.agentRemainingMs,
+    gatewayRemainingMs: parts.gatewayRemainingMs,
+    stale: false,
+    ageMs: 0,
+    receipts: parts.receipts,
+  };
+}
+
+/** Returns the gateway that an agent names; `undefined` if none. */
+export function gatewayIdOf(id: Uint8Array): string | undefined {
+  return isNilUuid(id) ? undefined : formatUuid(id);
+}
+
+/** The completion of the answers of one call. */
+export class ResolveCompletion {
+  readonly #invoker: Invoker;
+  readonly #options: () => CallOptions;
+  readonly #again: (domain: string, options: CallOptions) => Promise<Parts>;
+  /** The gateways fetched so far; many agents share one. */
+  readonly #gateways = new Map<string, Promise<FetchedGateway | undefined>>();
+
+  /**
+   * @param options returns the options of the next request.
+   * @param again reads the alias of a domain again.
+   */
+  constructor(
+    invoker: Invoker,
+    options: () => CallOptions,
+    again: (domain: string, options: CallOptions) => Promise<Parts>,
+  ) {
+    this.#invoker = invoker;
+    this.#options = options;
+    this.#again = again;
+  }
+
+  /** Fetches what is missing. @throws RegistryError `not_found` if nobody holds the domain. */
+  async complete(domain: string, first: Parts): Promise<ResolvedAgent> {
+    let parts = first;
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const completed = parts.agentPart === PART_ELSEWHERE ? await this.#withAgent(parts) : parts;
+      if (completed !== undefined) return resolvedOf(domain, await this.#withGateway(completed));
+      const again = await this.#again(domain, this.#options());
+      if (again.agentPart === PART_ELSEWHERE && isSameClaim(again, parts)) throw noHolder(domain);
+      parts = again;
+    }
+    throw new RegistryError(
+      "overloaded",
+      `The domain ${domain} changed hands at each of ${TRIES_MAX} reads`,
+      { retryAfterMs: CLIENT_RETRY_MS_BASE },
+    );
+  }
+
+  /** Fetches the agent; returns undefined if it does not hold the claim. */
+  async #withAgent(parts: Parts): Promise<Parts | undefined> {
+    try {
+      const found = await this.#fetchAgent(parts.agentId);
+      if (!isSameIncarnation(found.claim, parts.claim)) return undefined;
+      const { agent, gatewayId, remainingMs, receipts } = found;
+      return {
+        ...parts,
+        agent,
+        gatewayId,
+        agentPart: PART_INCLUDED,
+        agentRemainingMs: remainingMs,
+        // Only the agent says which gateway it names, so the gateway was not looked up yet.
+        gatewayPart: gatewayId === undefined ? parts.gatewayPart : PART_ELSEWHERE,
+        receipts: [...parts.receipts, ...receipts],
+      };
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === "not_found") return undefined;
+      throw error;
+    }
+  }
+
+  async #withGateway(parts: Parts): Promise<Parts> {
+    const { gatewayId, gatewayPart } = parts;
+    if (gatewayPart !== PART_ELSEWHERE || gatewayId === undefined) return parts;
+    let fetched = this.#gateways.get(gatewayId);
+    if (fetched === undefined) {
+      this.#gateways.set(gatewayId, fetched = this.#fetchGateway(gatewayId));
+    }
+    const found = await fetched;
+    // An agent may name a gateway that is not registered; that is a valid answer.
+    if (found === undefined) return parts;
+    return {
+      ...parts,
+      gateway: found.gateway,
+      gatewayRemainingMs: found.remainingMs,
+      receipts: [...parts.receipts, ...found.receipts],
+    };
+  }
+
+  #fetchAgent(id: string) {
+    return this.#invoker.invoke(
+      "getAgent",
+      { id: parseUuid(id) },
+      (response, view, bytes) => {
+        const reply = response.bodyInto(recordReplyCodec.newView());
+        const start = reply.recordOffset;
+        const agent = agentCodec.newView().wrap(view, bytes, start, start + reply.recordLength);
+        return {
+          agent: agentOf(agent),
+          gatewayId: gatewayIdOf(agent.gatewayId),
+          claim: { generation: agent.claimGeneration, index: agent.claimIndex },
+          remainingMs: reply.remainingMs,
+          receipts: receiptsOf(response),
+        };
+      },
+      this.#options(),
+    );
+  }
+
+  async #fetchGateway(id: string): Promise<FetchedGateway | undefined> {
+    try {
+      return await this.#invoker.invoke(
+        "getGateway",
+        { id: parseUuid(id) },
+        (response, view, bytes) => {
+          const reply = response.bodyInto(recordReplyCodec.newView());
+          const start = reply.recordOffset;
+          const end = start + reply.recordLength;
+          return {
+            gateway: gatewayOf(gatewayCodec.newView().wrap(view, bytes, start, end)),
+            remainingMs: reply.remainingMs,
+            receipts: receiptsOf(response),
+          };
+        },
+        this.#options(),
+      );
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === "not_found") return undefined;
+      throw error;
+    }
+  }
+}
+
+function isSameClaim(left: Parts, right: Parts): boolean {
+  return left.agentId === right.agentId && isSameIncarnation(left.claim, right.claim);
+}
+
+function isSameIncarnation(left: Incarnation, right: Incarnation): boolean {
+  return left.generation === right.generation && left.index === right.index;
+}
+
+function noHolder(domain: string): RegistryError {
+  return new RegistryError("not_found", `No live agent holds the domain ${domain}`);
+}

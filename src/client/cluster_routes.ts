@@ -1,0 +1,98 @@
+/**
+ * Routing of calls that concern many partitions: which partitions are asked in one request, and
+ * what to learn when a node does not serve one of them.
+ */
+import { CLIENT_RETRY_MS_BASE, CLIENT_RETRY_MS_CAP } from "../base/limits.ts";
+import type { World } from "../base/world.ts";
+import type { Partitioner } from "../ring/partition.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { ClusterRouting, Part, PlannedPart } from "./cluster_routing.ts";
+import { Deadline } from "./deadline.ts";
+import type { NodeLinks } from "./node_links.ts";
+import { ANY_NODE, type PartitionLeaders } from "./partition_leaders.ts";
+import { backOffMs } from "./retry.ts";
+
+const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
+/** Rounds without a pause: the believed leaders, those that they name, and one more replica. */
+const ROUNDS_AT_ONCE = 3;
+
+/** The routing of one client's calls of many partitions. */
+export class ClusterRoutes implements ClusterRouting {
+  readonly #world: World;
+  readonly #leaders: PartitionLeaders;
+  readonly #links: NodeLinks;
+  readonly #timeoutMs: number;
+  readonly #refreshMap: () => void;
+  readonly #isOpen: () => boolean;
+
+  constructor(parts: {
+    readonly world: World;
+    readonly leaders: PartitionLeaders;
+    readonly links: NodeLinks;
+    /** Default timeout of a call, ms. */
+    readonly timeoutMs: number;
+    readonly refreshMap: () => void;
+    readonly isOpen: () => boolean;
+  }) {
+    this.#world = parts.world;
+    this.#leaders = parts.leaders;
+    this.#links = parts.links;
+    this.#timeoutMs = parts.timeoutMs;
+    this.#refreshMap = parts.refreshMap;
+    this.#isOpen = parts.isOpen;
+  }
+
+  get partitioner(): Partitioner {
+    return this.#leaders.partitioner;
+  }
+
+  deadline(options: CallOptions): Deadline {
+    return new Deadline(this.#world.monotonic, options, this.#timeoutMs);
+  }
+
+  plan(
+    positions: readonly number[],
+    partitionOf: (position: number) => number,
+    round: number,
+    alone: ReadonlySet<number>,
+  ): PlannedPart[] {
+    const parts = new Map<number, { part: Part; positions: number[] }>();
+    for (const position of positions) {
+      const partition = partitionOf(position);
+      const nodeId = this.#nodeOf(partition, round);
+      const isExact = alone.has(partition);
+      // Node ids are not negative; partitions are at least ANY_NODE, which is -1.
+      const key = isExact ? -2 - partition : nodeId;
+      const known = parts.get(key);
+      if (known === undefined) {
+        parts.set(key, {
+          part: { partition, isExact, nodeId, servedBy: 0 },
+          positions: [position],
+        });
+      } else known.positions.push(position);
+    }
+    return [...parts.values()];
+  }
+
+  refused(partition: number, nodeId: number): void {
+    if (partition !== ANY_NODE) this.#leaders.refuted(partition, nodeId);
+    this.#refreshMap();
+  }
+
+  async pause(round: number, deadline: Deadline): Promise<boolean> {
+    if (!this.#isOpen()) return false;
+    if (round < ROUNDS_AT_ONCE) return deadline.leftMs > 0;
+    const delayMs = backOffMs(round - ROUNDS_AT_ONCE + 1, RETRY, this.#world.entropy);
+    if (delayMs >= deadline.leftMs) return false;
+    await new Promise<void>((resolve) => this.#world.scheduler.after(delayMs, resolve));
+    return true;
+  }
+
+  /** Returns the node to ask: the believed leader if it is up, else a replica; 0 for any node. */
+  #nodeOf(partition: number, round: number): number {
+    const leader = partition === ANY_NODE ? 0 : this.#leaders.leaderOf(partition);
+    if (leader !== 0 && this.#links.isUp(leader)) return leader;
+    const replicas = this.#leaders.replicasOf(partition).filter((id) => this.#links.isUp(id));
+    return replicas[round % replicas.length] ?? 0;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Sends a call of many items in parts, one for each node that leads some of them, in parallel, and
+ * joins the outcomes in the order of the items.
+ *
+ * A part that fails affects its own items only. Items that a node did not serve are asked again
+ * elsewhere, at once and then with pauses, until the deadline.
+ */
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { type ClusterRouting, isForOthers, type Part } from "./cluster_routing.ts";
+import type { CallOptions } from "./call_options.ts";
+
+/** The outcome of one item. */
+export type ItemOutcome<T> = T | RegistryError;
+
+/** A call of many items. */
+export interface PartedCall<T> {
+  /** The number of items. */
+  readonly count: number;
+  readonly partitionOf: (position: number) => number;
+  /** Sends the items at `positions`, and returns their outcomes in the same order. */
+  readonly ask: (
+    positions: readonly number[],
+    options: CallOptions,
+    part: Part,
+  ) => Promise<readonly ItemOutcome<T>[]>;
+  readonly options: CallOptions;
+}
+
+/** Returns the outcome of each item. Never rejects. */
+export async function askInParts<T>(
+  routes: ClusterRouting,
+  { count, partitionOf, ask, options }: PartedCall<T>,
+): Promise<ItemOutcome<T>[]> {
+  const deadline = routes.deadline(options);
+  const outcomes: ItemOutcome<T>[] = [];
+  const alone = new Set<number>();
+  let open = Array.from({ length: count }, (_, position) => position);
+  for (let round = 0; open.length > 0; round++) {
+    if (round > 0 && !await routes.pause(round, deadline)) break;
+    const parts = routes.plan(open, partitionOf, round, alone);
+    open = [];
+    await Promise.all(parts.map(async ({ part, positions }) => {
+      const found = await outcomesOf(ask(positions, deadline.options(), part), positions.length);
+      positions.forEach((position, index) => {
+        const outcome = outcomes[position] = found[index]!;
+        if (!(outcome instanceof RegistryError) || !isForOthers(outcome)) return;
+        open.push(position);
+        routes.refused(partitionOf(position), part.servedBy);
+        // A whole part was refused, and it is not known for which of its partitions.
+        if (found.isWhole) alone.add(partitionOf(position));
+      });
+    }));
+  }
+  return outcomes;
+}
+
+/** Waits for the outcomes of a part; its failure is the outcome of each of its items. */
+async function outcomesOf<T>(
+  asked: Promise<readonly ItemOutcome<T>[]>,
+  count: number,
+): Promise<{ readonly [index: number]: ItemOutcome<T>; readonly isWhole: boolean }> {
+  try {
+    const found = await asked;
+    const missing = new RegistryError(
+      "malformed",
+      `Reply must answer all ${count} items: it answers ${found.length}`,
+    );
+    const all = Array.from({ length: count }, (_, index) => found[index] ?? missing);
+    return Object.assign(all, { isWhole: false });
+  } catch (cause) {
+    const error = toRegistryError(cause);
+    const isWhole = error.code === "not_leader" || error.code === "not_replica";
+    return Object.assign(Array.from({ length: count }, () => error), { isWhole });
+  }
+}

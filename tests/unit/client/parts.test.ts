@@ -1,0 +1,258 @@
+/** Calls of many items in a cluster: split by leader, sent in parallel, joined in order. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { agentCodec } from "../../../schemas/gen/record.ts";
+import { formatUuid } from "../../../src/base/uuid.ts";
+import type { ErrorCode } from "../../../src/base/errors.ts";
+import type { RegisterItem, RenewItem } from "../../../src/client/types.ts";
+import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
+import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_registry.ts";
+
+const INCARNATION = { generation: 1, index: 1 };
+const NONE = { generation: 0, index: 0 };
+
+/** Renews the items that the node leads, and refuses the others one by one. */
+function serveRenewals(cluster: FakeCluster): { sizes: Map<number, number[]> } {
+  const sizes = new Map<number, number[]>();
+  for (const node of cluster.nodes) {
+    const route = node.answer;
+    node.answer = (request) => {
+      if (request.name !== "renew") return route(request);
+      const items = request.body.items as { id: Uint8Array; kind: number }[];
+      sizes.set(node.nodeId, [...sizes.get(node.nodeId) ?? [], items.length]);
+      const failures = items.flatMap(({ id, kind }, position) => {
+        const partition = cluster.partitioner.partitionOf(kind, id, 0, 16);
+        const isHere = cluster.leaders[partition] === node.nodeId;
+        return isHere ? [] : [{ position, code: "not_leader" as ErrorCode }];
+      });
+      request.replyRenewed(failures, 1_000 * node.nodeId);
+      return true;
+    };
+  }
+  return { sizes };
+}
+
+const itemsOf = (cluster: FakeCluster): RenewItem[] =>
+  Array.from({ length: PARTITIONS }, (_, partition) => ({
+    kind: "agent",
+    id: formatUuid(cluster.idIn(partition)),
+    incarnation: INCARNATION,
+  }));
+
+test("renew is split by the nodes that lead, and takes the shortest interval of all", async () => {
+  const cluster = new FakeCluster();
+  const { sizes } = serveRenewals(cluster);
+  const client = await cluster.connect();
+  const { renewed, renewAfterMs, failures } = await cluster.seed.wait(
+    client.renew(itemsOf(cluster)),
+  );
+  assert.is(renewed, PARTITIONS);
+  assert.is(renewAfterMs, 1_000);
+  assert.equal(failures, []);
+  assert.equal([...sizes].sort(), [[1, [3]], [2, [3]], [3, [2]]]);
+  await cluster.seed.wait(client.close());
+});
+
+test("renew asks again, where they belong now, for items that a node does not lead any more", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[0] = 3;
+  cluster.leaders[4] = 1;
+  const { renewed, failures } = await cluster.seed.wait(client.renew(itemsOf(cluster)));
+  assert.is(renewed, PARTITIONS);
+  assert.equal(failures, []);
+  await cluster.seed.wait(client.close());
+});
+
+test("renew tells the failure of one node for its items, and loses no other", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  cluster.node(2).answer = (request) => {
+    request.refuse("permission_denied");
+    return true;
+  };
+  const client = await cluster.connect();
+  const { renewed, failures } = await cluster.seed.wait(client.renew(itemsOf(cluster)));
+  assert.is(renewed, PARTITIONS - 3);
+  assert.equal(failures.map(({ position, error }) => [position, error.code]), [
+    [1, "permission_denied"],
+    [4, "permission_denied"],
+    [7, "permission_denied"],
+  ]);
+  await cluster.seed.wait(client.close());
+});
+
+test("renew sends the items of a killed node to the others", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  const silent = cluster.node(2);
+  silent.alive = false;
+  const client = await cluster.connect();
+  const answer = client.renew(itemsOf(cluster));
+  await cluster.seed.pass(300);
+  cluster.kill(2);
+  for (const partition of [1, 4, 7]) cluster.leaders[partition] = 3;
+  const { renewed, failures } = await cluster.seed.wait(answer);
+  assert.is(renewed, PARTITIONS);
+  assert.equal(failures, []);
+  await cluster.seed.wait(client.close());
+});
+
+test("renew ends at its deadline with the items that nobody leads", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[5] = 0;
+  const startMs = cluster.seed.time.nowMs();
+  const { renewed, failures } = await cluster.seed.wait(
+    client.renew(itemsOf(cluster), { timeoutMs: 2_000 }),
+  );
+  assert.is(renewed, PARTITIONS - 1);
+  assert.equal(failures.map(({ position, error }) => [position, error.code]), [[5, "not_leader"]]);
+  assert.ok(cluster.seed.time.nowMs() - startMs <= 2_100);
+  await cluster.seed.wait(client.close());
+});
+
+test("registerMany keeps the order of items over several nodes", async () => {
+  const cluster = new FakeCluster();
+  for (const node of cluster.nodes) {
+    const route = node.answer;
+    node.answer = (request) => {
+      if (request.name !== "registerMany") return route(request);
+      const items = request.body.items as { record: Uint8Array }[];
+      request.reply("registerMany", {
+        items: items.map(({ record }) => ({
+          id: record.subarray(8, 24),
+          incarnation: { generation: 1, index: node.nodeId },
+          revision: NONE,
+          remainingMs: 1,
+          renewAfterMs: 1,
+          created: true,
+          code: 0,
+          message: "",
+        })),
+      });
+      return true;
+    };
+  }
+  const client = await cluster.connect();
+  const items = itemsOf(cluster).map(({ id }): RegisterItem => ({
+    kind: "agent",
+    agent: { id, region: "global" },
+  }));
+  items.push({ kind: "agent", agent: { region: "global", port: -1 } });
+  const outcomes = await cluster.seed.wait(client.registerMany(items));
+  assert.equal(
+    outcomes.slice(0, PARTITIONS).map(({ registered }) => registered?.id),
+    itemsOf(cluster).map(({ id }) => id),
+  );
+  assert.equal(
+    outcomes.slice(0, PARTITIONS).map(({ registered }) => registered?.incarnation.index),
+    cluster.leaders,
+  );
+  assert.is(outcomes[PARTITIONS]?.error?.code, "invalid_argument");
+  await cluster.seed.wait(client.close());
+});
+
+/** Resolves domains at the node that leads their alias; agent and gateway are elsewhere. */
+function serveComposites(cluster: FakeCluster, agentId: Uint8Array, gatewayId: Uint8Array) {
+  const asked: string[] = [];
+  const claim = { generation: 1, index: 6 };
+  const reply = (code = 0) => ({
+    reply: {
+      agent: new Uint8Array(0),
+      gateway: new Uint8Array(0),
+      agentId,
+      gatewayId: new Uint8Array(16),
+      agentRemainingMs: 0,
+      gatewayRemainingMs: 0,
+      agentPart: 3,
+      gatewayPart: 0,
+      claim,
+    },
+    code,
+    cacheMs: 0,
+    receipts: [],
+  });
+  const serve = (request: FakeRequest): boolean => {
+    asked.push(request.name);
+    if (request.name === "getAgent") {
+      const record = storedAgentBytes({
+        id: formatUuid(agentId),
+        gatewayId: formatUuid(gatewayId),
+      });
+      request.reply("getAgent", { record: withClaim(record, claim), remainingMs: 5 });
+    } else if (request.name === "getGateway") {
+      request.reply("getGateway", { record: storedGatewayBytes(), remainingMs: 5 });
+    } else if (request.name === "resolveAgent") {
+      request.reply("resolveAgent", reply().reply);
+    } else if (request.name === "resolveAgents") {
+      request.reply("resolveAgents", { items: request.body.domains.map(() => reply()) });
+    } else return false;
+    return true;
+  };
+  for (const node of cluster.nodes) {
+    const route = node.answer;
+    node.answer = (request) => request.name !== "resolveAgents" && route(request) || serve(request);
+  }
+  return asked;
+}
+
+/** Returns the stored form of an agent with another claim. */
+function withClaim(record: Uint8Array, claim: { generation: number; index: number }): Uint8Array {
+  return agentCodec.encode({ ...agentCodec.decode(record), claim });
+}
+
+test("resolveAgent completes parts that other nodes lead, with the receipts of all", async () => {
+  const cluster = new FakeCluster();
+  const asked = serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2));
+  const client = await cluster.connect();
+  const found = await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
+  assert.is(found.agent.id, formatUuid(cluster.idIn(1)));
+  assert.ok(found.gateway);
+  assert.is(found.receipts.length, 3);
+  assert.equal(asked, ["resolveAgent", "getAgent", "getGateway"]);
+  await cluster.seed.wait(client.close());
+});
+
+test("resolveAgents is split by alias, and fetches a shared gateway once a request", async () => {
+  const cluster = new FakeCluster();
+  const asked = serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2));
+  const client = await cluster.connect();
+  const domains = Array.from({ length: PARTITIONS }, (_, partition) => cluster.domainIn(partition));
+  const outcomes = await cluster.seed.wait(client.resolveAgents(domains));
+  assert.equal(outcomes.map(({ domain }) => domain), domains);
+  assert.ok(outcomes.every(({ found }) => found?.gateway !== undefined));
+  const count = (name: string) => asked.filter((one) => one === name).length;
+  assert.is(count("resolveAgents"), 3);
+  assert.is(count("getAgent"), PARTITIONS);
+  assert.is(count("getGateway"), 3);
+  await cluster.seed.wait(client.close());
+});
+
+test("resolveAgents asks for each partition alone after a node refused all of a request", async () => {
+  const cluster = new FakeCluster();
+  const asked = serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2));
+  const serve = cluster.node(1).answer;
+  const sizes: number[] = [];
+  cluster.node(1).answer = (request) => {
+    if (request.name !== "resolveAgents") return serve(request);
+    sizes.push(request.body.domains.length);
+    if (request.body.domains.includes(cluster.domainIn(3))) {
+      request.refuse("not_leader", { leaderHint: 2, leaderTerm: 9 });
+      return true;
+    }
+    return serve(request);
+  };
+  const client = await cluster.connect();
+  const domains = Array.from({ length: PARTITIONS }, (_, partition) => cluster.domainIn(partition));
+  const outcomes = await cluster.seed.wait(client.resolveAgents(domains));
+  assert.ok(outcomes.every(({ found }) => found !== undefined));
+  assert.is(sizes[0], 3);
+  assert.ok(sizes.slice(1).every((size) => size === 1), `${sizes}`);
+  assert.ok(asked.length > 0);
+  await cluster.seed.wait(client.close());
+});
+
+test.run();
