@@ -4,11 +4,11 @@ import { VERSION } from "../base/version.ts";
 import {
   askAsStranger,
   type ClientOptions,
-  connect,
   type IssuedIdentity,
   type StrangersOrders,
   type TokenUse,
 } from "../client/mod.ts";
+import { connectCaller } from "../client/client.ts";
 import { IdentityFolder } from "../../identity/files/identity_folder.ts";
 import { KeptIdentity, type PinsOf, pinsOf } from "../../identity/files/kept_identity.ts";
 import type { World } from "../base/world.ts";
@@ -52,7 +52,7 @@ export async function connectTo(
     const proven = folder === undefined ? target : await provenTarget(target, folder, world);
     if (folder !== undefined) kept = await openIdentity(folder, proven, { dialer, world });
     const { trust } = proven;
-    const client = await connect({
+    const client = await connectCaller({
       endpoints,
       trust,
       dialer,

@@ -3,6 +3,7 @@
  * answers. A command returns a {@link Reply}. Only this file decides whether it is printed as text
  * or as one JSON document, so that `--json` means the same for every command.
  */
+import type { OperationCaller } from "../client/invoker.ts";
 import type { Client, ClientOptions } from "../client/types.ts";
 import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
@@ -49,7 +50,7 @@ export interface ServerOptions extends CommonOptions {
 
 /** A connected client and information about its target. */
 export interface Connected {
-  readonly client: Client;
+  readonly client: Client & OperationCaller;
   readonly endpoints: readonly Endpoint[];
   /** Timeout of a call, ms. */
   readonly timeoutMs: number;

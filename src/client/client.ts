@@ -28,7 +28,7 @@ import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
 import type { Credentials } from "./credentials.ts";
-import { ask } from "./invoker.ts";
+import { ask, type OperationCaller } from "./invoker.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { Ownership } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
@@ -81,6 +81,13 @@ const PROGRAM_DEFAULT = "registry-sdk";
  * @throws RegistryError the reason if no connection was made within `options.connectTimeoutMs`.
  */
 export async function connect(parameters: ConnectParameters): Promise<Client> {
+  return await connectCaller(parameters);
+}
+
+/** Connects as {@link connect} does; the client also invokes operations by their names. */
+export async function connectCaller(
+  parameters: ConnectParameters,
+): Promise<Client & OperationCaller> {
   const { options = {} } = parameters;
   checkParameters(parameters);
   const client = new RegistryClient(parameters);
@@ -95,7 +102,7 @@ export async function connect(parameters: ConnectParameters): Promise<Client> {
 }
 
 /** The client returned by {@link connect}. */
-class RegistryClient implements Client {
+class RegistryClient implements Client, OperationCaller {
   readonly process: number;
   readonly identities: IdentityCalls;
   readonly #router: Router;

@@ -30,6 +30,21 @@ export interface Invoker {
   readonly cluster?: ClusterRouting | undefined;
 }
 
+/** Client that invokes any operation by its name; used by the command line. */
+export interface OperationCaller {
+  /**
+   * Invokes an operation by its name and returns its reply as it is on the wire: for operations
+   * without a method of their own.
+   *
+   * @throws RegistryError one of the operation's codes (src/wire/operations).
+   */
+  call<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<Name>>;
+}
+
 /** Invokes operation `name` with `body` and returns its reply, decoded as its description says. */
 export function ask<Name extends OperationName>(
   invoker: Invoker,

@@ -7,11 +7,9 @@
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Input } from "../../schemas/runtime/writer.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type {
   AgentInfo,
@@ -462,18 +460,6 @@ export interface Client {
   ringMap(options?: CallOptions): Promise<RingMap>;
   /** The newest ring map received; `undefined` before the first connection. */
   readonly lastRingMap: RingMap | undefined;
-
-  /**
-   * Invokes an operation by its name and returns its reply as it is on the wire: for operations
-   * without a method of their own.
-   *
-   * @throws RegistryError one of the operation's codes (src/wire/operations).
-   */
-  call<Name extends OperationName>(
-    name: Name,
-    body: Input<RequestOf<Name>>,
-    options?: CallOptions,
-  ): Promise<ReplyOf<Name>>;
 
   /** Operations on join tokens, certificates, tokens, bans and the audit log. */
   readonly identities: IdentityClient;

@@ -2,6 +2,7 @@
  * A client in memory: notes each call and answers what the test set for it. A call that the test did
  * not foresee fails.
  */
+import type { OperationCaller } from "../../src/client/invoker.ts";
 import type { Client } from "../../src/client/mod.ts";
 
 /** A call with its arguments. */
@@ -10,7 +11,7 @@ export type Call = readonly [name: string, ...args: unknown[]];
 /** A client for tests. */
 export class FakeClient {
   readonly calls: Call[] = [];
-  readonly client: Client;
+  readonly client: Client & OperationCaller;
 
   /**
    * @param answers by the name of the method, `identities.…` among them: what it resolves with; a
@@ -25,7 +26,7 @@ export class FakeClient {
       return typeof answer === "function" ? answer(...args) : Promise.resolve(answer);
     };
     const identities = new Proxy({}, { get: (_, name: string) => method(`identities.${name}`) });
-    this.client = new Proxy({} as Client, {
+    this.client = new Proxy({} as Client & OperationCaller, {
       get: (_, name: string) => {
         if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
         return name === "identities" ? identities : method(name);

@@ -8,7 +8,8 @@ import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import type { AuthenticatedPeer } from "../../src/base/peer.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
-import { connect } from "../../src/client/client.ts";
+import { connectCaller } from "../../src/client/client.ts";
+import type { OperationCaller } from "../../src/client/invoker.ts";
 import type { Client, ClientOptions } from "../../src/client/types.ts";
 import type { AccessPolicy } from "../../src/record/access.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
@@ -156,8 +157,8 @@ export class RegistryHarness {
   }
 
   /** A client of the SDK, connected. Each has a host of its own. */
-  async client(options: ClientOptions = {}): Promise<Client> {
-    return await this.world.wait(connect({
+  async client(options: ClientOptions = {}): Promise<Client & OperationCaller> {
+    return await this.world.wait(connectCaller({
       endpoints: [{ host: HOST, port: PORT }],
       dialer: this.dialer(),
       trust: { kind: "pins", sha256: [] },
