@@ -353,6 +353,21 @@ export const RAFT_APPLYING_BYTES_MAX = 2 * 1024 * 1024;
 export const RAFT_READS_PENDING_MAX = 16_384;
 /** Members named in one configuration change. */
 export const RAFT_CHANGES_MAX = 64;
+/** Members of a cluster: their ids and addresses must fit a control frame. */
+export const MEMBERS_MAX = 1_024;
+
+/** Bytes of the name of a zone or a host: those of a DNS label. */
+export const MEMBER_NAME_BYTES_MAX = 63;
+
+/** Replica ids assigned by one command: those of all partitions for one step of a usual plan. */
+export const REPLICAS_ASSIGNED_MAX = 1_024;
+
+/** Replicas that exist at once: three of each of 8,192 partitions, and as many in the middle of a move. */
+export const REPLICAS_MAX = 65_536;
+
+/** Replicas in one placement: seven voters, all being replaced at once, and a learner. */
+export const PLACED_REPLICAS_MAX = 15;
+
 /** Replicas per group, including learners and both halves of a joint configuration. */
 export const RAFT_MEMBERS_MAX = 64;
 

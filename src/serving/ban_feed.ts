@@ -12,7 +12,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer, WallClock } from "../base/world.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
 import { BAN_KINDS } from "../system/identity_codec.ts";
-import type { Ban, IdentityState, RevocationSink } from "../system/identity_state.ts";
+import type { Ban, RevocationSink, RevocationState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
 import type { Ban as ListedBan, BanKind, BanList } from "../../identity/trust/ban_list.ts";
 import type { RightsEnforcer } from "./rights_enforcer.ts";
@@ -28,7 +28,7 @@ export class BanFeed implements RevocationSink {
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
   readonly #records: RightsEnforcer;
-  #state: IdentityState | undefined;
+  #state: RevocationState | undefined;
   #timer: Timer | undefined;
 
   constructor(options: {
@@ -82,7 +82,7 @@ export class BanFeed implements RevocationSink {
     this.#records.endsAt(untilMs);
   }
 
-  replaced(state: IdentityState): void {
+  replaced(state: RevocationState): void {
     this.#state = state;
     this.#bans.replaceAll([]);
     for (const ban of state.bans()) this.#enforce(ban);

@@ -1,0 +1,229 @@
+/**
+ * The members of the cluster: node ids, data folders, failure domains, addresses and pins.
+ *
+ * A node is admitted under a number that no other node had, and bound to the random id of its data
+ * folder: a number with one folder is never taken by another folder, so that two living nodes cannot
+ * have one number, and a node that lost its disk returns as a new one. The number of a removed node is
+ * never assigned again. A node that was put without having been admitted (a cluster of one node) is
+ * bound to the first folder that is admitted under its number.
+ */
+import {
+  commandCodec,
+  type CommandView,
+  type PutMemberCommand,
+  putMemberCommandCodec,
+  PutMemberCommandView,
+  removeMemberCommandCodec,
+  RemoveMemberCommandView,
+} from "../../../schemas/gen/command.ts";
+import {
+  type AdmitMemberCommand,
+  admitMemberCommandCodec,
+  AdmitMemberCommandView,
+} from "../../../schemas/gen/system.ts";
+import type { Input } from "../../../schemas/runtime.ts";
+import { bytesEqual } from "../../base/bytes.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { MEMBER_NAME_BYTES_MAX, MEMBERS_MAX, RAFT_MEMBERS_MAX } from "../../base/limits.ts";
+import { isNilUuid } from "../../base/uuid.ts";
+import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
+import type { FoundingState } from "../founding/founding_state.ts";
+import type { AuditState } from "../identities/audit_state.ts";
+import { type Effect, invalid, type SubMachine } from "../sub_machine.ts";
+
+/** Kind of the command that admits a member. */
+export const ADMIT_MEMBER = 40;
+
+const ADDRESSES_MAX = 8;
+/** Maximum removed node ids: enough to replace the largest cluster many times over. */
+const REMOVED_MEMBERS_MAX = 65_536;
+const NODE_ID_MAX = 0xffff_ffff;
+const NO_PIN = new Uint8Array(32);
+
+/** The addresses and pins of a node. */
+export type Member = Readonly<PutMemberCommand>;
+
+/** The description of a node that was admitted. */
+export type Admission = Readonly<Omit<AdmitMemberCommand, "detail">>;
+
+/** Encodes the admission of a member; `nodeId` 0 asks for the next number. */
+export function encodeAdmitMember(
+  from: CommandHeader,
+  body: Omit<Input<AdmitMemberCommand>, "detail"> & { readonly detail?: string },
+): Uint8Array {
+  const command = { detail: "", ...body };
+  return commandCodec.encode({ ...from, kind: ADMIT_MEMBER }, admitMemberCommandCodec, command);
+}
+
+/** The members of a cluster. */
+export class MemberState implements SubMachine {
+  readonly section = 2;
+  readonly kinds = [COMMAND_KINDS.putMember, COMMAND_KINDS.removeMember, ADMIT_MEMBER];
+  readonly #founding: FoundingState;
+  readonly #audit: AuditState;
+  readonly #members = new Map<number, Member>();
+  readonly #admissions = new Map<number, Admission>();
+  /** Ids of removed nodes, which can never be members again. */
+  readonly #removed = new Set<number>();
+
+  constructor(founding: FoundingState, audit: AuditState) {
+    this.#founding = founding;
+    this.#audit = audit;
+  }
+
+  /** Members, ordered by node id. */
+  get all(): Member[] {
+    return [...this.#members.values()].sort((left, right) => left.nodeId - right.nodeId);
+  }
+
+  /** Reports whether the node is a member now. */
+  has(nodeId: number): boolean {
+    return this.#members.has(nodeId);
+  }
+
+  /** Returns the description of a member; undefined if it never was admitted. */
+  admission(nodeId: number): Admission | undefined {
+    return this.#admissions.get(nodeId);
+  }
+
+  /** Returns the highest apply version that all members support. */
+  get applyVersionMax(): number {
+    let max = Infinity;
+    for (const nodeId of this.#members.keys()) {
+      max = Math.min(max, this.#admissions.get(nodeId)?.applyVersionMax ?? 1);
+    }
+    return max === Infinity ? 1 : max;
+  }
+
+  apply(command: CommandView): Effect {
+    switch (command.kind) {
+      case COMMAND_KINDS.putMember:
+        return this.#put(command.bodyInto(new PutMemberCommandView()).toPlain());
+      case COMMAND_KINDS.removeMember: {
+        const { nodeId, detail } = command.bodyInto(new RemoveMemberCommandView()).toPlain();
+        return this.#remove(command, nodeId, detail);
+      }
+      default:
+        return this.#admit(command, command.bodyInto(new AdmitMemberCommandView()).toPlain());
+    }
+  }
+
+  #put(member: Member): Effect {
+    this.#founding.checkCreated();
+    const { nodeId, addresses } = member;
+    if (nodeId === 0) throw invalid("Node id must be at least 1: found 0");
+    this.#checkNotRemoved(nodeId);
+    if (addresses.length > ADDRESSES_MAX) {
+      throw invalid(`Addresses must be at most ${ADDRESSES_MAX}: found ${addresses.length}`);
+    }
+    this.#checkPlace(nodeId);
+    this.#members.set(nodeId, Object.freeze(member));
+    return { changesRing: true };
+  }
+
+  #admit(command: CommandView, { detail, ...admission }: AdmitMemberCommand): Effect {
+    this.#founding.checkCreated();
+    const { folderId, zone, host, applyVersionMax } = admission;
+    if (isNilUuid(folderId)) throw invalid("Folder id must not be nil: it is");
+    if (applyVersionMax === 0) throw invalid("Apply version must be at least 1: found 0");
+    if (zone.length > MEMBER_NAME_BYTES_MAX || host.length > MEMBER_NAME_BYTES_MAX) {
+      throw invalid(`Zone and host must have at most ${MEMBER_NAME_BYTES_MAX} bytes each`);
+    }
+    const known = this.#numberOf(folderId);
+    const nodeId = admission.nodeId !== 0 ? admission.nodeId : known ?? this.#nextNumber();
+    this.#checkNotRemoved(nodeId);
+    if (known !== undefined && known !== nodeId) {
+      throw invalid(`The data folder is that of node ${known}: it cannot be node ${nodeId} too`);
+    }
+    const before = this.#admissions.get(nodeId);
+    if (before !== undefined && !bytesEqual(before.folderId, folderId)) {
+      throw new RegistryError(
+        "locked",
+        `Node ${nodeId} is a member with another data folder: join under another number`,
+      );
+    }
+    this.#checkPlace(nodeId, RAFT_MEMBERS_MAX);
+    this.#admissions.set(nodeId, Object.freeze({ ...admission, nodeId }));
+    if (!this.#members.has(nodeId)) {
+      this.#members.set(
+        nodeId,
+        Object.freeze({ nodeId, addresses: [], pin: NO_PIN, nextPin: NO_PIN }),
+      );
+    }
+    if (before === undefined) this.#audit.record(command, "member", `node ${nodeId}`, detail);
+    return { changesRing: true, assigned: nodeId };
+  }
+
+  /**
+   * Removes a member. Its id is never assigned again, so that a removed node that does not know of
+   * its removal stays out.
+   */
+  #remove(command: CommandView, nodeId: number, detail: string): Effect {
+    if (!this.#members.has(nodeId)) {
+      throw new RegistryError("not_found", `Node ${nodeId} is not a member`);
+    }
+    if (this.#members.size === 1) {
+      throw invalid("The last member of a cluster cannot be removed");
+    }
+    if (this.#removed.size === REMOVED_MEMBERS_MAX) {
+      throw new RegistryError("too_large", `At most ${REMOVED_MEMBERS_MAX} members can be removed`);
+    }
+    this.#members.delete(nodeId);
+    this.#admissions.delete(nodeId);
+    this.#removed.add(nodeId);
+    this.#audit.record(command, "removeMember", `node ${nodeId}`, detail);
+    return { changesRing: true };
+  }
+
+  #checkNotRemoved(nodeId: number): void {
+    if (!this.#removed.has(nodeId)) return;
+    throw new RegistryError(
+      "not_replica",
+      `Node ${nodeId} was removed: join under another number`,
+    );
+  }
+
+  /** Every admitted node is a member of group 0's configuration, which limits their number. */
+  #checkPlace(nodeId: number, max = MEMBERS_MAX): void {
+    if (this.#members.has(nodeId) || this.#members.size < max) return;
+    throw new RegistryError("too_large", `Members must be at most ${max}: there is no place left`);
+  }
+
+  #numberOf(folderId: Uint8Array): number | undefined {
+    for (const admission of this.#admissions.values()) {
+      if (bytesEqual(admission.folderId, folderId)) return admission.nodeId;
+    }
+    return undefined;
+  }
+
+  /** Returns the number above all that are or were assigned. */
+  #nextNumber(): number {
+    let last = 0;
+    for (const nodeId of this.#members.keys()) last = Math.max(last, nodeId);
+    for (const nodeId of this.#removed) last = Math.max(last, nodeId);
+    if (last === NODE_ID_MAX) {
+      throw new RegistryError("too_large", "No node id is left: name a free one");
+    }
+    return last + 1;
+  }
+
+  *segments(from: CommandHeader): Generator<Uint8Array, void, undefined> {
+    for (const member of this.all) {
+      const header = { ...from, kind: COMMAND_KINDS.putMember };
+      yield commandCodec.encode(header, putMemberCommandCodec, member);
+      const admission = this.#admissions.get(member.nodeId);
+      if (admission !== undefined) yield encodeAdmitMember(from, admission);
+    }
+    for (const nodeId of [...this.#removed].sort((left, right) => left - right)) {
+      const header = { ...from, kind: COMMAND_KINDS.removeMember };
+      yield commandCodec.encode(header, removeMemberCommandCodec, { nodeId, detail: "" });
+    }
+  }
+
+  load(command: CommandView): void {
+    if (command.kind !== COMMAND_KINDS.removeMember) this.apply(command);
+    else this.#removed.add(command.bodyInto(new RemoveMemberCommandView()).nodeId);
+  }
+
+  loaded(): void {}
+}

@@ -1,0 +1,35 @@
+/** The parts of group 0's state, in the order of their sections in images. A new part gets a line here. */
+import { FoundingState } from "./founding/founding_state.ts";
+import { AuditState } from "./identities/audit_state.ts";
+import { IdentityState } from "./identity_state.ts";
+import { MemberState } from "./members/member_state.ts";
+import { PlacementState } from "./placement/placement_state.ts";
+import { ReplicaState } from "./replicas/replica_state.ts";
+import type { SubMachine } from "./sub_machine.ts";
+import { VersionState } from "./versions/version_state.ts";
+
+/** The whole state of group 0 but for its position and time. */
+export class SystemState {
+  readonly audit = new AuditState();
+  readonly founding = new FoundingState();
+  readonly members = new MemberState(this.founding, this.audit);
+  readonly identities = new IdentityState(this.audit);
+  readonly replicas: ReplicaState = new ReplicaState(
+    this.founding,
+    this.members,
+    (replica) => this.placement.isPlaced(replica),
+  );
+  readonly placement: PlacementState = new PlacementState(this.founding, this.replicas);
+  readonly versions = new VersionState(this.founding, this.members);
+
+  /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
+  readonly parts: readonly SubMachine[] = [
+    this.founding,
+    this.members,
+    ...this.identities.parts,
+    this.audit,
+    this.replicas,
+    this.placement,
+    this.versions,
+  ];
+}

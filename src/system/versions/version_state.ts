@@ -1,0 +1,117 @@
+/**
+ * The apply version and the generation of a group, as logged state.
+ *
+ * *Apply version:* the meaning of commands changes only at an entry, and so at the same point on every
+ * replica. It is raised once all members support it, never lowered. *Generation:* incarnations are
+ * (generation, index); a restore or an unsafe recovery raises it, so that lost indexes can be assigned
+ * again. Lower is refused.
+ */
+import { commandCodec, type CommandView } from "../../../schemas/gen/command.ts";
+import {
+  raiseApplyVersionCommandCodec,
+  RaiseApplyVersionCommandView,
+  raiseGenerationCommandCodec,
+  RaiseGenerationCommandView,
+} from "../../../schemas/gen/system.ts";
+import { InvariantError } from "../../base/assert.ts";
+import type { CommandHeader } from "../../record/command.ts";
+import type { FoundingState } from "../founding/founding_state.ts";
+import type { MemberState } from "../members/member_state.ts";
+import { type Effect, invalid, moved, type SubMachine } from "../sub_machine.ts";
+
+/** Kinds of the commands about versions. */
+export const VERSION_KINDS = { raiseApplyVersion: 44, raiseGeneration: 45 } as const;
+
+/** The apply version of a group that never raised it. */
+export const FIRST_APPLY_VERSION = 1;
+/** The highest apply version of this program. Version 2 adds members, replicas, and placement. */
+export const APPLY_VERSION_MAX = 2;
+
+/** Encodes a raise of the apply version. */
+export function encodeRaiseApplyVersion(from: CommandHeader, version: number): Uint8Array {
+  const header = { ...from, kind: VERSION_KINDS.raiseApplyVersion };
+  return commandCodec.encode(header, raiseApplyVersionCommandCodec, { version });
+}
+
+/** Encodes a raise of the generation. */
+export function encodeRaiseGeneration(from: CommandHeader, generation: number): Uint8Array {
+  const header = { ...from, kind: VERSION_KINDS.raiseGeneration };
+  return commandCodec.encode(header, raiseGenerationCommandCodec, { generation });
+}
+
+/** The versions of group 0. */
+export class VersionState implements SubMachine {
+  readonly section = 10;
+  readonly kinds = Object.values(VERSION_KINDS);
+  readonly #founding: FoundingState;
+  readonly #members: MemberState;
+  #applyVersion = FIRST_APPLY_VERSION;
+  #raisedGeneration = 0;
+
+  constructor(founding: FoundingState, members: MemberState) {
+    this.#founding = founding;
+    this.#members = members;
+  }
+
+  /** The version by which commands are applied. */
+  get applyVersion(): number {
+    return this.#applyVersion;
+  }
+
+  /** The generation: that of the genesis until it is raised; 0 before the genesis. */
+  get generation(): number {
+    return Math.max(this.#raisedGeneration, this.#founding.genesis?.generation ?? 0);
+  }
+
+  apply(command: CommandView): Effect {
+    this.#founding.checkCreated();
+    if (command.kind === VERSION_KINDS.raiseGeneration) {
+      const { generation } = command.bodyInto(new RaiseGenerationCommandView());
+      if (generation <= this.generation) {
+        throw moved(`Generation must be above ${this.generation}: found ${generation}`);
+      }
+      this.#raisedGeneration = generation;
+      return { changesRing: true };
+    }
+    const { version } = command.bodyInto(new RaiseApplyVersionCommandView());
+    if (version <= this.#applyVersion) {
+      throw moved(`Apply version must be above ${this.#applyVersion}: found ${version}`);
+    }
+    // Members that support it agreed to it, so this replica runs an older program than its node said.
+    if (version > APPLY_VERSION_MAX && version <= this.#members.applyVersionMax) {
+      throw new InvariantError(laterVersion(version));
+    }
+    const { applyVersionMax } = this.#members;
+    if (version > applyVersionMax) {
+      throw invalid(
+        `Apply version must be supported by all members: found ${version}, they support ` +
+          `${applyVersionMax}`,
+      );
+    }
+    this.#applyVersion = version;
+    return {};
+  }
+
+  *segments(from: CommandHeader): Generator<Uint8Array, void, undefined> {
+    if (this.#applyVersion > FIRST_APPLY_VERSION) {
+      yield encodeRaiseApplyVersion(from, this.#applyVersion);
+    }
+    if (this.#raisedGeneration > 0) yield encodeRaiseGeneration(from, this.#raisedGeneration);
+  }
+
+  load(command: CommandView): void {
+    if (command.kind === VERSION_KINDS.raiseGeneration) this.apply(command);
+    // Members that joined later, or left, do not change which version applies.
+    else {
+      const { version } = command.bodyInto(new RaiseApplyVersionCommandView());
+      if (version > APPLY_VERSION_MAX) throw invalid(laterVersion(version));
+      this.#applyVersion = version;
+    }
+  }
+
+  loaded(): void {}
+}
+
+function laterVersion(version: number): string {
+  return `Apply version must be at most ${APPLY_VERSION_MAX} for this program: found ${version}`;
+}

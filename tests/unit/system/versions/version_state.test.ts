@@ -1,0 +1,47 @@
+/** Apply version and generation: raised by the log, when all members support it, and never lowered. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { InvariantError } from "../../../../src/base/assert.ts";
+import {
+  APPLY_VERSION_MAX,
+  encodeRaiseApplyVersion,
+  encodeRaiseGeneration,
+} from "../../../../src/system/versions/version_state.ts";
+import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
+
+test("VersionState raises the apply version when every member supports it", () => {
+  const harness = new SystemHarness();
+  const raise = (version: number) => harness.apply(encodeRaiseApplyVersion(HEADER, version));
+  assert.is(raise(2), "invalid_argument", "no member said so");
+  harness.admit(1);
+  harness.put(2);
+  assert.is(raise(2), "invalid_argument", "one did not say so");
+  harness.admit(2, 2);
+  assert.is(raise(2), "ok");
+  assert.is(raise(2), "incarnation_mismatch");
+  harness.put(3);
+  harness.reload();
+  assert.is(harness.state.versions.applyVersion, 2, "also beside a member that came later");
+});
+
+test("VersionState: a version that this program does not know stops the replica", () => {
+  const harness = new SystemHarness();
+  const later = APPLY_VERSION_MAX + 1;
+  harness.admit(1, 0, later);
+  const raise = () => harness.apply(encodeRaiseApplyVersion(HEADER, later));
+  assert.throws(raise, (error: Error) => error instanceof InvariantError);
+});
+
+test("VersionState raises the generation, and refuses a lower one", () => {
+  const harness = new SystemHarness();
+  const raise = (generation: number) => harness.apply(encodeRaiseGeneration(HEADER, generation));
+  assert.is(harness.state.versions.generation, 2, "that of the genesis");
+  assert.is(raise(2), "incarnation_mismatch");
+  assert.is(raise(5), "ok");
+  assert.is(raise(4), "incarnation_mismatch");
+  harness.reload();
+  assert.is(harness.state.versions.generation, 5);
+  assert.is(harness.store.ringMap(0)!.epoch.generation, 5);
+});
+
+test.run();
