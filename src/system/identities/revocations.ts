@@ -6,6 +6,8 @@ import type { Ban } from "./ban.ts";
 /** What a state says about revocations. */
 export interface RevocationState {
   readonly grants: TokenGrants;
+  /** Returns a lineage by its number. */
+  lineage(number: number): Lineage | undefined;
   /** Returns all bans that were not lifted, including expired ones. */
   bans(): Ban[];
   /** Returns the stopped lineages that are still kept. */
