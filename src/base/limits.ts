@@ -351,6 +351,8 @@ export const RAFT_UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 export const RAFT_APPLYING_BYTES_MAX = 2 * 1024 * 1024;
 /** Reads per group waiting for a round of heartbeats, or for the term's first commit. */
 export const RAFT_READS_PENDING_MAX = 16_384;
+/** Terms by which a message may be ahead of its recipient: 256 generations of 2^32 terms. */
+export const RAFT_TERM_AHEAD_MAX = 2 ** 40;
 /** Members named in one configuration change. */
 export const RAFT_CHANGES_MAX = 64;
 /** Members of a cluster: their ids and addresses must fit a control frame. */

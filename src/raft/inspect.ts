@@ -7,6 +7,7 @@
  * etcd-io/raft checks little of this.
  */
 import { RegistryError } from "../base/errors.ts";
+import { RAFT_TERM_AHEAD_MAX } from "../base/limits.ts";
 import { confChangeOf } from "./conf_change.ts";
 import type { Core } from "./core.ts";
 import { configurationFault } from "./membership.ts";
@@ -23,6 +24,8 @@ export type InspectRefusal =
   | "unknown_peer"
   /** The fields contradict each other. */
   | "malformed"
+  /** The term is so far ahead that no election can have led to it. */
+  | "term_too_far"
   /**
    * The message names an index that this replica cannot have sent, or that it must hold and does
    * not.
@@ -38,6 +41,8 @@ export function inspect(core: Core, message: Message): InspectRefusal | undefine
   const { directory } = core.settings;
   if (directory !== undefined && !directory.knows(from)) return "unknown_peer";
   if (isReply(type) && core.member(from) === undefined) return "unknown_peer";
+  // A term near 2^53 would be the last one: no replica that adopted it could ever campaign again.
+  if (message.term > core.term + RAFT_TERM_AHEAD_MAX) return "term_too_far";
   return inspectNumbers(message) ?? inspectFields(core, message);
 }
 

@@ -26,6 +26,10 @@ export interface PeerLinks {
     image: Uint8Array,
     done: (delivered: boolean) => void,
   ): void;
+  /** Counts a beat of a node. */
+  beatReceived?(from: NodeId): void;
+  /** Counts a refused message of a node, by code. */
+  messageRefused?(from: NodeId, code: string): void;
 }
 
 /** The interface of a group to the set that hosts it. No method throws unless it says so. */

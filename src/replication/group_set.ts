@@ -288,13 +288,13 @@ export class GroupSet {
 
   /** Takes a frame from `from`, whose session has proven that it is that node. */
   receive(from: NodeId, frame: Uint8Array): void {
-    const decoded = this.#decoded(frame);
+    const decoded = this.#decoded(from, frame);
     if (decoded === undefined) return;
     const { run, supports, beat, messages } = decoded;
     if (beat !== undefined) this.#receiveBeat(from, beat);
     for (const message of messages) {
       if (message.message.type === "snapshot") {
-        this.#refuse("malformed");
+        this.#refuse(from, "malformed");
         continue;
       }
       this.#stepFrom(from, message, (group) => {
@@ -307,19 +307,20 @@ export class GroupSet {
 
   #receiveBeat(from: NodeId, beat: Beat): void {
     const refused = this.#liveness.receive(from, beat);
-    if (refused !== undefined) this.#refuse(refused);
+    if (refused !== undefined) this.#refuse(from, refused);
+    else this.#options.peers.beatReceived?.(from);
     this.#turnSoon();
   }
 
   /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
   receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
-    if (image.length > PEER_IMAGE_BYTES_MAX) return this.#refuse("too_large");
-    const decoded = this.#decoded(header);
+    if (image.length > PEER_IMAGE_BYTES_MAX) return this.#refuse(from, "too_large");
+    const decoded = this.#decoded(from, header);
     if (decoded === undefined) return;
     const [only, ...others] = decoded.messages;
     const snapshot = only?.message.snapshot;
     if (only === undefined || others.length > 0 || snapshot === undefined) {
-      return this.#refuse("malformed");
+      return this.#refuse(from, "malformed");
     }
     const whole = { ...snapshot, data: image };
     const message = { ...only.message, snapshot: whole };
@@ -548,15 +549,15 @@ export class GroupSet {
 
   // From other nodes.
 
-  #decoded(bytes: Uint8Array): PeerFrame | undefined {
+  #decoded(from: NodeId, bytes: Uint8Array): PeerFrame | undefined {
     if (this.#closed || this.#poisoned !== undefined) {
-      this.#refuse("closed");
+      this.#refuse(from, "closed");
       return undefined;
     }
     try {
       return decodePeerFrame(bytes);
     } catch (error) {
-      this.#refuse(toRegistryError(error).code);
+      this.#refuse(from, toRegistryError(error).code);
       return undefined;
     }
   }
@@ -567,21 +568,24 @@ export class GroupSet {
     step: (group: HostedGroup) => StepResult | "closed",
   ): void {
     // A node may send messages only for its own replicas.
-    if (this.#options.directory.nodeOf(message.from) !== from) return this.#refuse("unknown_peer");
+    if (this.#options.directory.nodeOf(message.from) !== from) {
+      return this.#refuse(from, "unknown_peer");
+    }
     const group = this.#groups.get(groupId);
-    if (group === undefined) return this.#refuse("unknown_group");
+    if (group === undefined) return this.#refuse(from, "unknown_group");
     try {
       const result = step(group);
-      if (result !== "accepted") this.#refuse(result);
+      if (result !== "accepted") this.#refuse(from, result);
     } catch (error) {
       const { code } = toRegistryError(error);
-      this.#refuse(code);
+      this.#refuse(from, code);
       this.#options.logger.error("An image from another node was refused", { groupId, error });
     }
   }
 
-  #refuse(code: string): void {
+  #refuse(from: NodeId, code: string): void {
     this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+    this.#options.peers.messageRefused?.(from, code);
   }
 }
 

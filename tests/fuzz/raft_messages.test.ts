@@ -76,6 +76,7 @@ const REFUSALS = new Set([
   "misdirected",
   "unknown_peer",
   "malformed",
+  "term_too_far",
   "impossible_index",
   "leader_alive",
   "overloaded",

@@ -68,6 +68,8 @@ export interface PeerNodeChanges {
   readonly host?: string;
   readonly serveRequests?: PeerNetworkOptions["serveRequests"];
   readonly sessionMsMax?: number;
+  /** Whether the test itself starts the links, with another input. */
+  readonly waits?: boolean;
 }
 
 /** Nodes of one cluster. */
@@ -135,7 +137,7 @@ export class PeerNodes {
     });
     const input = new Journaled();
     const listener = this.network.listen({ host, port: PORT, idleMs: PEER_SILENCE_MS });
-    peers.start(input, this.members);
+    if (changes.waits !== true) peers.start(input, this.members);
     void peers.listen(listener);
     return { id: nodeId(id), process, peers, input, listener, warnings };
   }

@@ -177,12 +177,10 @@ export class PeerNetwork implements PeerLinks {
     return await session.openRequests();
   }
 
-  /** Counts a refused message of a node, by its code; a group set reports them. */
-  refusedMessage(from: NodeId, code: string): void {
+  messageRefused(from: NodeId, code: string): void {
     this.#kept.get(from)?.link.counts.reject(code);
   }
 
-  /** Counts a liveness beat of a node; a group set reports them. */
   beatReceived(from: NodeId): void {
     const counts = this.#kept.get(from)?.link.counts;
     if (counts !== undefined) counts.beatsIn++;

@@ -205,6 +205,27 @@ test("a node speaks for its own replicas, to groups that are here, and for no re
   assert.equal(second.group().raftStatus(), before);
 });
 
+test("a term of 2^53 - 1 is refused whoever sends it, and the group goes on and elects", async () => {
+  const cluster = await ledByFirst(1);
+  const [first, second, third] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
+  const term = Number.MAX_SAFE_INTEGER;
+  const types = ["heartbeat", "append", "vote", "pre_vote", "timeout_now"] as const;
+  for (const type of types) {
+    const message = { ...newMessage(type, second.id), from: 1, term };
+    second.set.receive(first.id, frameOf(message));
+  }
+  const reply = { ...newMessage("append_reply", first.id), from: 3, term };
+  first.set.receive(third.id, frameOf(reply));
+  assert.equal(refusals(second), { term_too_far: types.length });
+  assert.equal(refusals(first), { term_too_far: 1 });
+  assert.is((await cluster.world.wait(first.propose("one"))).ok, true);
+  first.crash();
+  await cluster.world.pass(10_000);
+  const leader = [second, third].find((node) => node.group().isLeading);
+  assert.ok(leader !== undefined, "A group without its leader elects another one");
+  assert.is((await cluster.world.wait(leader.propose("two"))).ok, true);
+});
+
 test("a beat that cannot be, or of a node that nobody shares anything with, is refused by a code", async () => {
   const cluster = await ledByFirst(1);
   const second = cluster.node(2);
