@@ -25,8 +25,8 @@ import { planFromBytes } from "../../identity/tokens/token_key_plan.ts";
 import { PublishedTokenKeys } from "../../identity/tokens/token_keys.ts";
 import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import { IdentityAuthority } from "../serving/identity_authority.ts";
-import type { IdentityService } from "../serving/identity_service.ts";
+import { IdentityAuthority } from "../serving/identities/identity_authority.ts";
+import type { IdentityService } from "../serving/identities/identity_service.ts";
 import type { NodeIdentity } from "./node_identity.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
@@ -59,10 +59,10 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
       { field: "region" },
     );
   }
-  await registry.identities.current();
-  await authority.learn(registry.identities.state);
+  await registry.identities.group.current();
+  await authority.learn(registry.identities.group.state);
   authority.checkSigners();
-  registry.identities.useAuthority(authority);
+  registry.identities.group.knownAuthority = authority;
   const certificates = await ServerCertificates.open({
     folder: identityFolder(data),
     names: namesOf(options.hosts),
@@ -146,7 +146,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
         ...services,
         admit: (candidate) => {
           // Not awaited: a session need not wait for group 0.
-          void this.#service.noteUse(candidate.identity);
+          void this.#service.enrolment.noteUse(candidate.identity);
           return admit(candidate);
         },
       },
@@ -170,7 +170,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     const { sessionTokenAudience: audience, registry, logger } = this.#options;
     if (audience === "" || !(pinned || registry.policy.trustUnpinned)) return undefined;
     try {
-      return await this.#service.mintForSession(identity, audience, expiresAtMs);
+      return await this.#service.tokens.mintForSession(identity, audience, expiresAtMs);
     } catch (error) {
       logger.warn("A session got no token", { subject: identity.subject, error });
       return undefined;
@@ -226,20 +226,22 @@ class CertifiedNodeIdentity implements NodeIdentity {
 
   /** Publishes bundle and token keys in group 0 if they are due, and adopts the published ones. */
   async #publish(): Promise<void> {
-    await this.#service.current();
-    const { state } = this.#service;
+    await this.#service.group.current();
+    const { state } = this.#service.group;
     await this.#authority.learn(state);
     const bundle = await this.#authority.dueBundle(this.#server);
     if (bundle !== undefined) {
-      await this.#service.putDocument("trustBundle", bundle.bytes, bundle.detail);
+      await this.#service.group.putDocument("trustBundle", bundle.bytes, bundle.detail);
       await this.#authority.learn(state);
     }
     const document = state.document(DOCUMENTS.tokenKeys);
     const due = this.#authority.duePlan(
       document === undefined ? [] : planFromBytes(document.bytes),
     );
-    if (due !== undefined) await this.#service.putDocument("tokenKeys", due.bytes, due.detail);
-    this.#tokenKeys.replace(this.#service.tokenKeys());
+    if (due !== undefined) {
+      await this.#service.group.putDocument("tokenKeys", due.bytes, due.detail);
+    }
+    this.#tokenKeys.replace(this.#service.tokens.keys());
   }
 
   get #server(): TrustedServer {
@@ -254,13 +256,13 @@ class CertifiedNodeIdentity implements NodeIdentity {
   async #renewOwn(): Promise<void> {
     const { world } = this.#options;
     const key = await this.#folder.firstKey(world.entropy);
-    const { chain, bundle } = await this.#service.enrolStanding(
+    const { chain, bundle } = await this.#service.enrolment.enrolStanding(
       { subject: this.#subject, publicKey: key.verifying.bytes, detail: "node" },
       world.monotonic.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT,
     );
     const own = await this.#folder.keep(chain, bundle, world.wall.unixMs());
     this.#own = own;
-    const lineage = this.#service.state.lineage(own.identity.lineage);
+    const lineage = this.#service.group.state.lineage(own.identity.lineage);
     const { latest } = defined(lineage, "The certificate was made from its lineage");
     this.#renewAtMs = renewAtMs(latest, world.entropy);
   }

@@ -31,7 +31,7 @@ import { HeldClock } from "../serving/held_clock.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
-import { IdentityService } from "../serving/identity_service.ts";
+import { IdentityService } from "../serving/identities/identity_service.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
@@ -163,7 +163,7 @@ export class Registry {
       proposer,
       rights,
       state,
-      note: (...note) => this.identities.note(...note),
+      note: (...note) => this.identities.group.note(...note),
       monotonic: clock,
       wall: world.wall,
       scheduler: world.scheduler,
@@ -188,7 +188,7 @@ export class Registry {
         ...recordHandlers({
           reads,
           lists: new ListPath(table, reads, this.replies, veil),
-          writes: new WritePath({ table, proposer, registrar, identities: this.identities }),
+          writes: new WritePath({ table, proposer, registrar, identities: this.identities.group }),
           renewals: this.renewals,
         }),
         ...nodeHandlers({ status: () => this.status(), ringMap: () => this.ringMap() }),

@@ -25,7 +25,7 @@ import { type CommandHeader, encodeRemove, encodeReport } from "../record/comman
 import { KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
-import type { IdentityService } from "./identity_service.ts";
+import type { IdentityGroup } from "./identities/identity_group.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import type { Registrar } from "./registrar.ts";
@@ -36,7 +36,7 @@ export interface WritePathParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
   readonly registrar: Registrar;
-  readonly identities: IdentityService;
+  readonly identities: IdentityGroup;
 }
 
 /** Serves writes. One instance serves all streams of a node. */

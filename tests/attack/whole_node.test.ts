@@ -58,7 +58,7 @@ const agentRecord = (digit: number) => ({
 });
 
 function audited(action: keyof typeof AUDIT_ACTIONS): string[] {
-  return registry.identities.state.audit.read(1, Infinity)
+  return registry.identities.group.state.audit.read(1, Infinity)
     .map((bytes) => auditEntryCodec.decode(bytes))
     .filter((entry) => entry.action === AUDIT_ACTIONS[action])
     .map(({ subject, detail }) => `${subject} ${detail}`);
@@ -152,7 +152,11 @@ test("a token is of use to whom it was issued alone, until it is banned", async 
   for (const client of [admin, plain, thief, holder]) await world.wait(client.close());
   // For another service it says nothing here.
   const foreign = await world.wait(
-    registry.identities.issueToken({ ...order, audience: "api.example" }, 0, world.nowMs() + 5_000),
+    registry.identities.tokens.issue(
+      { ...order, audience: "api.example" },
+      0,
+      world.nowMs() + 5_000,
+    ),
   );
   const client = await withToken(agent, foreign, refused);
   assert.match(refused[2]!, "wrong_audience");
@@ -253,7 +257,7 @@ test("whoever is banned gets no certificate, by a join token or by the one befor
   const deadlineMs = () => world.nowMs() + 5_000;
   const ban = { kind: "subject", name: subject, reason: "", untilMs: 0 } as const;
   const { token } = await world.wait(
-    identities.createJoinToken({ subject, grants: NO_GRANTS }, 0, deadlineMs()),
+    identities.enrolment.createJoinToken({ subject, grants: NO_GRANTS }, 0, deadlineMs()),
   );
   const anew = new IdentityFolder(`${folder}/anew`);
   anew.create(subject);
@@ -263,14 +267,18 @@ test("whoever is banned gets no certificate, by a join token or by the one befor
     renewFolder(new IdentityFolder(`${folder}/${id(6)}`), {
       wall: world,
       entropy: world.entropy,
-      ask: (renewing) => identities.renew(renewing, deadlineMs()),
+      ask: (renewing) => identities.enrolment.renew(renewing, deadlineMs()),
     });
-  await world.wait(identities.ban({ ...ban, lifted: false }, 0, deadlineMs()));
-  assert.is(await code(identities.enrol(order, deadlineMs())), "unauthenticated");
+  await world.wait(identities.administration.ban({ ...ban, lifted: false }, 0, deadlineMs()));
+  assert.is(await code(identities.enrolment.enrol(order, deadlineMs())), "unauthenticated");
   assert.is(await code(renewal()), "unauthenticated");
-  await world.wait(identities.ban({ ...ban, lifted: true }, 0, deadlineMs()));
+  await world.wait(identities.administration.ban({ ...ban, lifted: true }, 0, deadlineMs()));
   assert.is(await code(renewal()), "ok");
-  assert.is(await code(identities.enrol(order, deadlineMs())), "ok", "The token was not spent");
+  assert.is(
+    await code(identities.enrolment.enrol(order, deadlineMs())),
+    "ok",
+    "The token was not spent",
+  );
   victim.close();
 });
 
@@ -285,9 +293,10 @@ test("a renewal whose reply was lost is answered again, until its certificate wa
     wall: world,
     entropy: world.entropy,
     ask: async (order) => {
-      again = async () => void issued.push(await identities.renew(order, world.nowMs() + 5_000));
+      again = async () =>
+        void issued.push(await identities.enrolment.renew(order, world.nowMs() + 5_000));
       await again();
-      return issued[0] as Awaited<ReturnType<typeof identities.renew>>;
+      return issued[0] as Awaited<ReturnType<typeof identities.enrolment.renew>>;
     },
   }));
   assert.is(await code(again()), "ok");
@@ -303,19 +312,19 @@ test("whoever is refused is counted and now and then logged, and fills no audit 
   const { refusals, identities } = registry;
   const handshakes = refusals.counts.get("banned") ?? 0;
   assert.ok(handshakes >= 2, "Handshakes of the banned one");
-  const { count } = identities.state.audit;
+  const { count } = identities.group.state.audit;
   node.troubles.length = 0;
   const thief = new IdentityFolder(`${folder}/thief`);
   const request = await createCertificateRequest(await thief.key());
   const unknown = refusals.counts.get("unknown_token") ?? 0;
   for (let attempt = 0; attempt < 200; attempt++) {
     const order = { token: "x", subject: thief.subject, request, timeMs: 0, proof: request };
-    const asked = identities.enrol(order, world.nowMs() + 5_000);
+    const asked = identities.enrolment.enrol(order, world.nowMs() + 5_000);
     assert.is(await code(asked), "unauthenticated");
   }
   assert.is(refusals.counts.get("unknown_token"), unknown + 200);
   assert.ok(node.troubles.length <= 1, String(node.troubles.length));
-  assert.is(identities.state.audit.count, count);
+  assert.is(identities.group.state.audit.count, count);
 });
 
 test("all ends", async () => {

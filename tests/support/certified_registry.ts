@@ -108,13 +108,17 @@ export class CertifiedRegistry {
     const { identities } = this.registry;
     const subject = `spiffe://${TRUST_DOMAIN}/region/${REGION}/${role}/${id}`;
     const deadlineMs = this.world.nowMs() + FAR_MS;
-    const { token } = await identities.createJoinToken({ subject, grants }, 0, deadlineMs);
+    const { token } = await identities.enrolment.createJoinToken(
+      { subject, grants },
+      0,
+      deadlineMs,
+    );
     const path = `${this.folder}/${id}`;
     const folder = new IdentityFolder(path);
     folder.create(subject);
     folder.keepRoots(Deno.readTextFileSync(`${this.authority}/root.pem`));
     const request = await createCertificateRequest(await folder.firstKey(this.world.entropy));
-    const { chain, bundle } = await identities.enrol(
+    const { chain, bundle } = await identities.enrolment.enrol(
       { token, subject, request, timeMs: 0, proof: new Uint8Array(0) },
       deadlineMs,
     );

@@ -117,7 +117,7 @@ class Load {
   async minute(minute: number): Promise<void> {
     const { world, registry } = this.#node;
     const keys = new PublishedTokenKeys();
-    keys.replace(registry.identities.tokenKeys());
+    keys.replace(registry.identities.tokens.keys());
     const work = this.#workers.map(async (worker, index) => {
       if ((index + minute) % 40 === 0) await this.#reconnect(worker);
       await this.#count("write", () => this.#write(worker));
@@ -138,8 +138,8 @@ class Load {
     const { intermediates } = await openAuthorityFolder(authority);
     const newest = toHex(keyIdentifierOf(intermediates.at(-1)!.certificate));
     const leaves = this.#workers.map(({ kept }) => kept.own.chain[0]!);
-    const { keys } = JSON.parse(registry.identities.tokenKeys()) as { keys: unknown[] };
-    const audit = registry.identities.state;
+    const { keys } = JSON.parse(registry.identities.tokens.keys()) as { keys: unknown[] };
+    const audit = registry.identities.group.state;
     const nodeLineage = [...Array(audit.nextLineage).keys()].map((number) => audit.lineage(number))
       .find((lineage) => lineage?.subject.includes("/node/"));
     for (const worker of this.#workers) worker.isClosing = true;

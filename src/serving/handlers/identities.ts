@@ -6,53 +6,65 @@ import { BAN_KINDS } from "../../system/identity_codec.ts";
 import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
 import type { BanKind } from "../../../identity/trust/ban_list.ts";
 import type { Handlers } from "../handler.ts";
-import type { IdentityService } from "../identity_service.ts";
+import type { IdentityService } from "../identities/identity_service.ts";
 
 /** Returns the handlers of the operations on identities. */
 export function identityHandlers(service: IdentityService): Handlers<typeof IDENTITY_OPERATIONS> {
   return {
     createJoinToken: ({ subject, ...grants }, { peer, deadlineMs }) =>
-      service.createJoinToken({ subject, grants: grantsOf(grants) }, peer.lineage, deadlineMs),
-    enrol: (request, { deadlineMs }) => service.enrol(request, deadlineMs),
-    renewIdentity: (request, { deadlineMs }) => service.renew(request, deadlineMs),
+      service.enrolment.createJoinToken(
+        { subject, grants: grantsOf(grants) },
+        peer.lineage,
+        deadlineMs,
+      ),
+    enrol: (request, { deadlineMs }) => service.enrolment.enrol(request, deadlineMs),
+    renewIdentity: (request, { deadlineMs }) => service.enrolment.renew(request, deadlineMs),
     mintToken: async ({ audience, lifeMs }, { peer }) => ({
-      text: await service.mint(peer, audience, lifeMs),
+      text: await service.tokens.mint(peer, audience, lifeMs),
     }),
     issueToken: async ({ subject, audience, lifeMs, ...grants }, { peer, deadlineMs }) => {
       const order = { subject, audience, lifeMs, grants: grantsOf(grants) };
-      return { text: await service.issueToken(order, peer.lineage, deadlineMs) };
+      return { text: await service.tokens.issue(order, peer.lineage, deadlineMs) };
     },
     useToken: ({ token }, { useToken }) => {
       if (useToken === undefined) throw unauthenticatedSession();
       return { expiresAtMs: Math.floor(useToken(token)) };
     },
     removeMember: async ({ nodeId }, { peer, deadlineMs }) => {
-      await service.removeMember(nodeId, peer, deadlineMs);
+      await service.administration.removeMember(nodeId, peer, deadlineMs);
       return {};
     },
     ban: ({ kind, ...ban }, { peer, deadlineMs }) =>
-      service.ban({ ...ban, kind: banKind(kind), lifted: false }, peer.lineage, deadlineMs),
+      service.administration.ban(
+        { ...ban, kind: banKind(kind), lifted: false },
+        peer.lineage,
+        deadlineMs,
+      ),
     unban: ({ kind, ...ban }, { peer, deadlineMs }) =>
-      service.ban({ ...ban, kind: banKind(kind), lifted: true }, peer.lineage, deadlineMs),
+      service.administration.ban(
+        { ...ban, kind: banKind(kind), lifted: true },
+        peer.lineage,
+        deadlineMs,
+      ),
     listBans: async ({ first, limit }) => {
-      await service.current();
-      const bans = service.state.bans();
+      await service.group.current();
+      const bans = service.group.state.bans();
       return {
         bans: bans.slice(first, first + Math.min(limit, BANS_PAGE_MAX)),
         count: bans.length,
       };
     },
     getTokenKeys: async () => {
-      await service.current();
-      return { text: service.tokenKeys() };
+      await service.group.current();
+      return { text: service.tokens.keys() };
     },
     getTrustBundle: async () => {
-      await service.current();
-      return { text: service.trustBundle() };
+      await service.group.current();
+      return { text: service.group.trustBundle };
     },
     readAudit: async ({ first, limit }) => {
-      await service.current();
-      const { audit } = service.state;
+      await service.group.current();
+      const { audit } = service.group.state;
       return {
         entries: audit.read(first, Math.min(limit, AUDIT_PAGE_ENTRIES)),
         count: audit.count,
@@ -61,8 +73,8 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       };
     },
     getLineage: async ({ lineage: number }) => {
-      await service.current();
-      const lineage = service.state.lineage(number);
+      await service.group.current();
+      const lineage = service.group.state.lineage(number);
       if (lineage === undefined) {
         throw new RegistryError("not_found", `There is no lineage ${number}`);
       }

@@ -62,17 +62,19 @@ async function skip(node: CertifiedRegistry, ms: number): Promise<void> {
 }
 
 function bundle(node: CertifiedRegistry): TrustBundle {
-  const text = node.registry.identities.trustBundle();
+  const text = node.registry.identities.group.trustBundle;
   return bundleFromJson((JSON.parse(text) as { bundle: unknown }).bundle);
 }
 
 function tokenKeys(node: CertifiedRegistry): string[] {
-  const { keys } = JSON.parse(node.registry.identities.tokenKeys()) as { keys: { kid: string }[] };
+  const { keys } = JSON.parse(node.registry.identities.tokens.keys()) as {
+    keys: { kid: string }[];
+  };
   return keys.map(({ kid }) => kid);
 }
 
 function nodeLeaf(node: CertifiedRegistry) {
-  const { state } = node.registry.identities;
+  const { state } = node.registry.identities.group;
   const lineages = Array.from({ length: state.nextLineage }, (_, number) => state.lineage(number));
   const found = lineages.find((lineage) => lineage?.subject.includes("/node/"));
   assert.ok(found);
@@ -237,12 +239,12 @@ for (const recordMs of [DAY_MS, HOUR_MS]) {
       for (const id of [listed, stranger, removed]) await join("node", id);
       const by = developmentPeer({ region: REGION, revoked: new AbortController().signal });
       const deadlineMs = () => world.nowMs() + MINUTE_MS;
-      await world.wait(registry.identities.removeMember(4, by, deadlineMs()));
+      await world.wait(registry.identities.administration.removeMember(4, by, deadlineMs()));
       const comeBack = (id: string) => {
         const renewed = renewFolder(new IdentityFolder(`${node.folder}/${id}`), {
           wall: world,
           entropy: world.entropy,
-          ask: (order) => registry.identities.renew(order, deadlineMs()),
+          ask: (order) => registry.identities.enrolment.renew(order, deadlineMs()),
         });
         return world.wait(renewed.then(() => "renewed", (error: RegistryError) => error.code));
       };

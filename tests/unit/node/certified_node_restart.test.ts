@@ -46,7 +46,7 @@ async function startAgain(node: CertifiedRegistry): Promise<RegistryError | unde
 }
 
 function bundle(node: CertifiedRegistry): TrustBundle {
-  const text = node.registry.identities.trustBundle();
+  const text = node.registry.identities.group.trustBundle;
   return bundleFromJson((JSON.parse(text) as { bundle: unknown }).bundle);
 }
 
@@ -181,7 +181,7 @@ test("an administrator comes in by its key after a year", () =>
     assert.is(await startAgain(node), undefined);
     const folder = new IdentityFolder(`${node.folder}/pki/administrator`);
     const key = await folder.key();
-    const issued = await node.world.wait(node.registry.identities.enrolStanding(
+    const issued = await node.world.wait(node.registry.identities.enrolment.enrolStanding(
       { subject: folder.subject, publicKey: key.verifying.bytes, detail: "administrator" },
       node.world.nowMs() + MINUTE_MS,
     ));

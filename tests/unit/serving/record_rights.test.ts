@@ -65,7 +65,7 @@ class House {
   }
 
   async token(grants: Partial<Grants>, lifeMs: number, audience = REGISTRY): Promise<string> {
-    return await this.world.wait(this.node.registry.identities.issueToken(
+    return await this.world.wait(this.node.registry.identities.tokens.issue(
       {
         subject: subjectOf("agent", AGENT_ID),
         audience,
@@ -80,7 +80,7 @@ class House {
   async ban(kind: BanKind, name: string, lifted = false): Promise<void> {
     const order = { kind, name, reason: "", untilMs: 0, lifted };
     await this.world.wait(
-      this.node.registry.identities.ban(order, 0, this.world.nowMs() + MINUTE_MS),
+      this.node.registry.identities.administration.ban(order, 0, this.world.nowMs() + MINUTE_MS),
     );
   }
 
@@ -113,7 +113,7 @@ class House {
   }
 
   auditOf(subject: string): number {
-    return this.node.registry.identities.state.audit.read(1, Infinity)
+    return this.node.registry.identities.group.state.audit.read(1, Infinity)
       .filter((entry) => new TextDecoder().decode(entry).includes(subject)).length;
   }
 
@@ -206,7 +206,7 @@ for (const kind of ["subject", "lineage", "token"] as const) {
       const registered = await house.register(await house.connect(house.agent, token));
       assert.is(await house.keep(registered, 10 * SECOND_MS), "renewed");
       const subject = subjectOf("agent", AGENT_ID);
-      const { state } = node.registry.identities;
+      const { state } = node.registry.identities.group;
       const lineage = state.lineageOf(subject)!.lineage;
       const { tokenId } = state.grants.of(lineage)![0]!;
       const before = house.auditOf(AGENT_ID);
@@ -239,7 +239,7 @@ test("a ban of others, or of the lineage before, ends nothing", () =>
   inHouse(async (house) => {
     const { node, world } = house;
     const subject = subjectOf("agent", AGENT_ID);
-    const old = node.registry.identities.state.lineageOf(subject)!.lineage;
+    const old = node.registry.identities.group.state.lineageOf(subject)!.lineage;
     Deno.removeSync(`${node.folder}/${AGENT_ID}`, { recursive: true });
     house.agent.close();
     house.agent = await world.wait(

@@ -37,7 +37,7 @@ test("a session is given a token for its certificate, which others check by the 
   const { given, close } = await session(node.pins);
   assert.is(given.length, 1);
   const keys = new PublishedTokenKeys();
-  keys.replace(node.registry.identities.tokenKeys());
+  keys.replace(node.registry.identities.tokens.keys());
   const rules = {
     issuer: `spiffe://${TRUST_DOMAIN}`,
     audience: AUDIENCE,

@@ -1,11 +1,11 @@
 /** The names of bans: one spelling, and nothing that nobody can have. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { BanKind } from "../../../identity/trust/ban_list.ts";
-import { RegistryError } from "../../../src/base/errors.ts";
-import { banDetail, canonicalBanName } from "../../../src/serving/ban_names.ts";
-import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../support/certified_registry.ts";
-import { MINUTE_MS } from "../../support/test_pki.ts";
+import type { BanKind } from "../../../../identity/trust/ban_list.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
+import { banDetail, canonicalBanName } from "../../../../src/serving/identities/ban_names.ts";
+import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../../support/certified_registry.ts";
+import { MINUTE_MS } from "../../../support/test_pki.ts";
 
 const ID = "aaaaaaaa-1111-4111-8111-11111111111a";
 const SUBJECT = `spiffe://${TRUST_DOMAIN}/region/${REGION}/gateway/${ID}`;
@@ -53,7 +53,7 @@ test("a ban in capitals keeps its subject out, and junk is refused by every door
   const { world, registry: { identities } } = node;
   const ban = (kind: BanKind, name: string, more: { untilMs?: number; lifted?: boolean } = {}) =>
     world.wait(
-      identities.ban(
+      identities.administration.ban(
         { kind, name, reason: "", untilMs: 0, lifted: false, ...more },
         3,
         world.nowMs() + MINUTE_MS,
@@ -72,7 +72,7 @@ test("a ban in capitals keeps its subject out, and junk is refused by every door
   assert.is(await ban("lineage", "999"), "not_found");
   assert.is(await ban("token", "nope"), "invalid_argument");
   assert.is(await ban("token", ID, { untilMs: world.unixMs() - 1 }), "invalid_argument");
-  const [listed, ...others] = identities.state.bans();
+  const [listed, ...others] = identities.group.state.bans();
   assert.equal(others, []);
   assert.equal([listed!.writer, listed!.unixS > 0], [3, true]);
   await node.close();

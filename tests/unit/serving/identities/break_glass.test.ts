@@ -4,16 +4,16 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
-import { createCertificateRequest } from "../../../identity/pki/certificate_request.ts";
-import { generateSigningKey, type SigningKey } from "../../../identity/pki/ed25519.ts";
-import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
-import { proveRenewal } from "../../../identity/enrolment/renewal_proof.ts";
-import { bytesEqual } from "../../../src/base/bytes.ts";
-import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
-import type { Client } from "../../../src/client/types.ts";
-import { AUDIT_ACTIONS, verifyAudit } from "../../../src/system/audit_log.ts";
-import { CertifiedRegistry } from "../../support/certified_registry.ts";
+import { auditEntryCodec } from "../../../../schemas/gen/audit.ts";
+import { createCertificateRequest } from "../../../../identity/pki/certificate_request.ts";
+import { generateSigningKey, type SigningKey } from "../../../../identity/pki/ed25519.ts";
+import { IdentityFolder } from "../../../../identity/files/identity_folder.ts";
+import { proveRenewal } from "../../../../identity/enrolment/renewal_proof.ts";
+import { bytesEqual } from "../../../../src/base/bytes.ts";
+import { type ErrorCode, RegistryError } from "../../../../src/base/errors.ts";
+import type { Client } from "../../../../src/client/types.ts";
+import { AUDIT_ACTIONS, verifyAudit } from "../../../../src/system/audit_log.ts";
+import { CertifiedRegistry } from "../../../support/certified_registry.ts";
 
 const HOUR_MS = 3_600_000;
 const GATEWAY_ID = "11111111-1111-4111-8111-111111111111";
@@ -24,7 +24,7 @@ const { identities } = registry;
 const administrator = new IdentityFolder(`${folder}/pki/administrator`);
 const key = await administrator.key();
 
-type Order = Parameters<typeof identities.enrol>[0];
+type Order = Parameters<typeof identities.enrolment.enrol>[0];
 
 async function order(signer: SigningKey = key, subject = administrator.subject): Promise<Order> {
   const request = await createCertificateRequest(signer);
@@ -33,7 +33,7 @@ async function order(signer: SigningKey = key, subject = administrator.subject):
   return { token: "", subject, request, timeMs, proof };
 }
 
-const ask = (made: Order) => world.wait(identities.enrol(made, world.nowMs() + 5_000));
+const ask = (made: Order) => world.wait(identities.enrolment.enrol(made, world.nowMs() + 5_000));
 
 function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
   return promise.then(() => "ok" as const, (error) => {
@@ -44,7 +44,7 @@ function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
 
 /** What the audit log says, the newest last: `action subject detail`. */
 function audited(): string[] {
-  const { audit } = registry.identities.state;
+  const { audit } = registry.identities.group.state;
   const entries = audit.read(1, Infinity);
   assert.ok(verifyAudit(audit.anchor, entries).ok);
   return entries.map((bytes) => {
@@ -143,7 +143,10 @@ test("it ends a node's membership for good, and the node's certificate", async (
   await world.wait(client.identities.removeMember(2));
   assert.equal((await world.wait(client.ringMap())).nodes.map(({ nodeId }) => nodeId), [1]);
   assert.is(await code(world.wait(registry.putMember(member))), "not_replica");
-  assert.is(await code(world.wait(client.identities.removeMember(1))), "invalid_argument");
+  assert.is(
+    await code(world.wait(client.identities.removeMember(1))),
+    "invalid_argument",
+  );
   const [removed, banned] = audited().slice(-2);
   assert.is(removed, `removeMember node 2 ${administrator.subject}`);
   assert.match(banned!, /^ban spiffe:\/\/registry\.example\/region\/eu-1\/node\//);
@@ -153,7 +156,9 @@ test("it ends a node's membership for good, and the node's certificate", async (
 test("one that is banned stays out", async () => {
   const client = await comeIn();
   const name = administrator.subject;
-  await world.wait(client.identities.ban({ kind: "subject", name, reason: "key lost" }));
+  await world.wait(
+    client.identities.ban({ kind: "subject", name, reason: "key lost" }),
+  );
   assert.is(await code(ask(await order())), "unauthenticated");
 });
 

@@ -3,18 +3,18 @@
  * that group 0 currently allows to sign. Publishes in advance what peers must know: intermediates
  * in the trust bundle, token keys in the key plan.
  */
-import { RegistryError } from "../base/errors.ts";
-import type { WallClock } from "../base/world.ts";
-import { DOCUMENTS } from "../system/identity_codec.ts";
-import type { IdentityState } from "../system/identity_state.ts";
-import type { CertificateAuthority } from "../../identity/enrolment/authority.ts";
+import { RegistryError } from "../../base/errors.ts";
+import type { WallClock } from "../../base/world.ts";
+import { DOCUMENTS } from "../../system/identity_codec.ts";
+import type { IdentityState } from "../../system/identity_state.ts";
+import type { CertificateAuthority } from "../../../identity/enrolment/authority.ts";
 import {
   type Administrator,
   issueByKeyId,
   openAuthorityFolder,
   type RegionAuthority,
-} from "../../identity/files/authority_folder.ts";
-import type { RotatedPart } from "../../identity/enrolment/authority_rotation.ts";
+} from "../../../identity/files/authority_folder.ts";
+import type { RotatedPart } from "../../../identity/enrolment/authority_rotation.ts";
 import {
   type BundlePublication,
   bundleSignerCertificate,
@@ -23,19 +23,19 @@ import {
   nextPublication,
   publicationFromBytes,
   publicationToBytes,
-} from "../../identity/trust/bundle_publication.ts";
-import type { DecidedLeaf } from "../../identity/enrolment/enrolment.ts";
-import { intermediateSteps } from "../../identity/enrolment/intermediate_schedule.ts";
-import type { TokenSigningKey } from "../../identity/tokens/token.ts";
-import { planToBytes } from "../../identity/tokens/token_key_plan.ts";
-import { type PlannedKey, signingKeyAt, withKey } from "../../identity/tokens/token_keys.ts";
+} from "../../../identity/trust/bundle_publication.ts";
+import type { DecidedLeaf } from "../../../identity/enrolment/enrolment.ts";
+import { intermediateSteps } from "../../../identity/enrolment/intermediate_schedule.ts";
+import type { TokenSigningKey } from "../../../identity/tokens/token.ts";
+import { planToBytes } from "../../../identity/tokens/token_key_plan.ts";
+import { type PlannedKey, signingKeyAt, withKey } from "../../../identity/tokens/token_keys.ts";
 import {
   isBundleRefusal,
   type OpenBundle,
   openTrustBundle,
-} from "../../identity/trust/trust_bundle.ts";
-import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
-import type { TrustStore } from "../../identity/trust/trust_store.ts";
+} from "../../../identity/trust/trust_bundle.ts";
+import type { TrustedServer } from "../../../identity/trust/trust_bundle_content.ts";
+import type { TrustStore } from "../../../identity/trust/trust_store.ts";
 
 /** Document to be published next, and the reason. */
 export interface DueDocument {

@@ -2,12 +2,12 @@
  * Validation and normalization of ban names. A name is brought to the spelling with which sessions,
  * certificates and tokens are compared, so that no ban is accepted that could never match.
  */
-import { RegistryError } from "../base/errors.ts";
-import { isUuidText } from "../base/uuid.ts";
-import { BAN_KINDS } from "../system/identity_codec.ts";
-import type { IdentityState } from "../system/identity_state.ts";
-import type { BanKind } from "../../identity/trust/ban_list.ts";
-import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { isUuidText } from "../../base/uuid.ts";
+import { BAN_KINDS } from "../../system/identity_codec.ts";
+import type { IdentityState } from "../../system/identity_state.ts";
+import type { BanKind } from "../../../identity/trust/ban_list.ts";
+import { parseSpiffeId } from "../../../identity/pki/spiffe.ts";
 
 /** Kind and name of a ban's target. */
 export interface BanName {

@@ -1,0 +1,80 @@
+/** Administration of identities: bans, and the end of a node's membership; both are audited. */
+import { RegistryError } from "../../base/errors.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
+import type { WallClock } from "../../base/world.ts";
+import { encodeRemoveMember } from "../../record/command.ts";
+import { BAN_KINDS, encodeBan } from "../../system/identity_codec.ts";
+import { formatSpiffeId } from "../../../identity/pki/spiffe.ts";
+import type { BanKind } from "../../../identity/trust/ban_list.ts";
+import { nodeSubjectId } from "../node_subject.ts";
+import { banDetail, canonicalBanName, isKnownName, keptBanName } from "./ban_names.ts";
+import { type IdentityGroup, invalid } from "./identity_group.ts";
+
+/** Bans identities and removes members. */
+export class IdentityAdministration {
+  readonly #group: IdentityGroup;
+  readonly #wall: WallClock;
+
+  constructor(group: IdentityGroup, wall: WallClock) {
+    this.#group = group;
+    this.#wall = wall;
+  }
+
+  /**
+   * Bans a name, or lifts a ban.
+   *
+   * @returns the stored name, and whether group 0 knows something of that name.
+   * @throws RegistryError `not_found` if there is no ban to lift, or no such lineage;
+   * `invalid_argument` for a name that no peer can have, or an end in the past.
+   */
+  async ban(
+    ban: { kind: BanKind; name: string; reason: string; untilMs: number; lifted: boolean },
+    writer: number,
+    deadlineMs: number,
+  ): Promise<{ readonly name: string; readonly known: boolean }> {
+    const { kind, lifted, untilMs } = ban;
+    await this.#group.current();
+    const name = lifted
+      ? keptBanName(ban, this.#group.state)
+      : canonicalBanName(ban, this.#group.knownAuthority?.trustDomain);
+    const known = isKnownName({ kind, name }, this.#group.state);
+    if (!lifted && kind === "lineage" && !known) {
+      throw new RegistryError("not_found", `There is no lineage ${name} to ban`);
+    }
+    if (!lifted && untilMs !== 0 && untilMs <= this.#wall.unixMs()) {
+      throw invalid("untilMs", "be later than now");
+    }
+    const body = { ...ban, name, kind: BAN_KINDS[kind], detail: banDetail(ban) };
+    await this.#group.propose((header) => encodeBan(header, body), writer, deadlineMs);
+    return { name, known };
+  }
+
+  /**
+   * Ends a node's membership and its certificates permanently; audited. Placement moves the
+   * replicas of the node to other nodes.
+   *
+   * @throws RegistryError `not_found`, `invalid_argument` for the last member.
+   */
+  async removeMember(
+    nodeId: number,
+    { subject, lineage }: AuthenticatedPeer,
+    deadlineMs: number,
+  ): Promise<void> {
+    await this.#group.propose(
+      (header) => encodeRemoveMember(header, { nodeId, detail: subject }),
+      lineage,
+      deadlineMs,
+    );
+    const { genesis } = this.#group.store;
+    if (this.#group.knownAuthority === undefined || genesis === undefined) return;
+    const { trustDomain, region } = this.#group.knownAuthority;
+    const subjectId = nodeSubjectId(genesis.clusterId, nodeId);
+    const name = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
+    const reason = "it was removed from the cluster";
+    await this.ban(
+      { kind: "subject", name, reason, untilMs: 0, lifted: false },
+      lineage,
+      deadlineMs,
+    );
+  }
+}
