@@ -6,15 +6,19 @@ import type { RequestView } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { ListWork } from "./list_turns.ts";
-import type { ReadBarrier } from "./read_answer.ts";
 import type { RequestStream } from "./request_stream.ts";
+
+/** Permission that a list waits for; a RegistryError refuses the list. */
+export interface ListBarrier {
+  readBarrier(maxStalenessMs: number, timeoutMs: number): Promise<unknown>;
+}
 
 /**
  * Steps of a list. Each yields a barrier to wait for, or nothing; the answer follows the last step.
  */
 export interface ListSteps {
   /** Takes one step. @throws RegistryError with the reason if the list is refused. */
-  next(): { readonly done?: boolean; readonly value: ReadBarrier | undefined | void };
+  next(): { readonly done?: boolean; readonly value: ListBarrier | undefined | void };
   /** Copies the records read so far, so that they outlive this turn. */
   keep(): void;
   /** Appends the answer. */
@@ -83,7 +87,7 @@ export class ListJob implements ListWork {
   }
 
   /** Waits for a group's permission to read. */
-  async #permitted(group: ReadBarrier, leftMs: number): Promise<void> {
+  async #permitted(group: ListBarrier, leftMs: number): Promise<void> {
     const permitted = await group.readBarrier(this.#options.request.maxStalenessMs, leftMs);
     if (permitted instanceof RegistryError) this.#refusal = permitted;
   }

@@ -33,23 +33,22 @@ import { UUID_BYTES } from "../base/uuid.ts";
 import { KIND_GATEWAY } from "../record/key.ts";
 import type { RecordKind } from "../record/kinds.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
-import { decodeCursor, encodeCursor, type ListPosition } from "../store/listing.ts";
 import { emptySpan } from "../store/reply.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Caller } from "./caller.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
-import type { ListSteps } from "./list_job.ts";
+import type { ListBarrier, ListSteps } from "./list_job.ts";
+import { type ListScope, listScope } from "./list_scope.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
+import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { newResolution, PART_ELSEWHERE, PART_INCLUDED } from "./resolution.ts";
 
 const NO_CURSOR = new Uint8Array(0);
-const FIRST_ID = new Uint8Array(UUID_BYTES);
 
 /** Page under construction. */
 interface Page {
@@ -70,6 +69,8 @@ interface Ranked {
     readonly point: ReadPoint;
     readonly slot: number;
   }[];
+  /** The partitions that were read. */
+  readonly read: readonly number[];
 }
 
 /** Answers reads of many keys. One instance serves all streams of a node. */
@@ -109,21 +110,22 @@ export class ListPath {
     return this.#stepsOf(steps, request, writer, page);
   }
 
-  *#listSteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+  *#listSteps(request: RequestView, page: Page): Generator<ListBarrier | undefined, void> {
     const body = request.bodyInto(listRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
     const { partitionCount } = this.#table.partitioner;
-    const cursor = checkedCursor(body.cursor, partitionCount);
-    let afterId = cursor.afterId;
-    for (let id = cursor.partition; id < partitionCount; id++) {
+    const scope = listScope(body.cursor, partitionCount);
+    for (let id = 0; id < partitionCount; id++) {
+      if (!scope.wants(id)) continue;
       const partition = this.#table.at(id);
-      if (partition === undefined) continue;
-      let point = partition.group.readPoint(request.maxStalenessMs);
-      while (point === undefined) {
-        yield partition.group;
-        point = partition.group.readPoint(request.maxStalenessMs);
+      if (partition === undefined) {
+        scope.leaveOut(id, notReplica());
+        continue;
       }
+      const point = yield* permission(partition, request.maxStalenessMs, scope);
+      if (point === undefined) continue;
+      const afterId = scope.afterId(id);
       const wanted = limit - page.items.length;
       // One more than wanted shows whether another page follows.
       const slots = partition.store.listRegion({
@@ -135,13 +137,13 @@ export class ListPath {
       const taken = this.#takeSlots(partition, slots, wanted, page);
       if (taken > 0) page.receipts.push({ partition: id, point });
       if (taken < slots.length) {
-        if (taken > 0) afterId = idOfSlot(partition, slots[taken - 1]!);
-        page.nextCursor = encodeCursor({ partition: id, afterId });
-        return;
+        scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
+        break;
       }
-      afterId = FIRST_ID;
+      scope.finish(id);
       yield undefined;
     }
+    page.nextCursor = scope.nextCursor();
   }
 
   /**
@@ -158,28 +160,46 @@ export class ListPath {
     return this.#stepsOf(steps, request, writer, page);
   }
 
-  *#gatewaySteps(request: RequestView, page: Page): Generator<ReadBarrier | undefined, void> {
+  *#gatewaySteps(request: RequestView, page: Page): Generator<ListBarrier | undefined, void> {
     const body = request.bodyInto(resolveGatewaysRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
-    let ranked = this.#rank(region, limit, request.maxStalenessMs);
-    while ("readBarrier" in ranked) {
-      yield ranked;
-      ranked = this.#rank(region, limit, request.maxStalenessMs);
+    const scope = listScope(body.cursor, this.#table.partitioner.partitionCount);
+    let ranked = this.#rank(region, limit, request.maxStalenessMs, scope);
+    while ("group" in ranked) {
+      yield* permission(ranked, request.maxStalenessMs, scope);
+      ranked = this.#rank(region, limit, request.maxStalenessMs, scope);
     }
     for (const { partition, point, slot } of ranked.best) {
       if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
       page.receipts.push({ partition: partition.id, point });
     }
+    for (const id of ranked.read) scope.finish(id);
+    page.nextCursor = scope.nextCursor();
   }
 
-  #rank(region: Uint8Array, limit: number, maxStalenessMs: number): Ranked | ReadBarrier {
+  /** Returns the best gateways, or the partition that does not permit a read yet. */
+  #rank(
+    region: Uint8Array,
+    limit: number,
+    maxStalenessMs: number,
+    scope: ListScope,
+  ): Ranked | Partition {
     const ranking = new GatewayRanking<PartitionStore>(limit);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
-    for (const partition of this.#table) {
-      if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
+    const read: number[] = [];
+    for (let id = 0; id < this.#table.partitioner.partitionCount; id++) {
+      if (!scope.wants(id)) continue;
+      const partition = this.#table.at(id);
+      if (partition === undefined) {
+        scope.leaveOut(id, notReplica());
+        continue;
+      }
+      // Needed even where no gateway is: the leader may have one that is not here yet.
       const point = partition.group.readPoint(maxStalenessMs);
-      if (point === undefined) return partition.group;
+      if (point === undefined) return partition;
+      read.push(id);
+      if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
       asked.set(partition.store, { partition, point });
       partition.store.rankGateways(region, ranking);
     }
@@ -187,11 +207,11 @@ export class ListPath {
       ...defined(asked.get(owner), "A ranked partition was asked"),
       slot,
     }));
-    return { best };
+    return { best, read };
   }
 
   #stepsOf(
-    steps: Generator<ReadBarrier | undefined, void>,
+    steps: Generator<ListBarrier | undefined, void>,
     request: RequestView,
     writer: () => FrameWriter,
     page: Page,
@@ -354,12 +374,39 @@ function checkedLimit(limit: number, max: number): number {
   });
 }
 
-function checkedCursor(cursor: Uint8Array, partitionCount: number): ListPosition {
-  const position = decodeCursor(cursor, partitionCount);
-  if (position !== undefined) return position;
-  throw new RegistryError(
-    "invalid_argument",
-    "cursor must be one that an earlier page of this cluster returned",
-    { field: "cursor" },
-  );
+/**
+ * Waits until a partition permits a read. Returns undefined if it is left out of the list, because
+ * another node leads it.
+ */
+function* permission(
+  partition: Partition,
+  maxStalenessMs: number,
+  scope: ListScope,
+): Generator<ListBarrier | undefined, ReadPoint | undefined> {
+  const { id, group } = partition;
+  for (;;) {
+    const point = group.readPoint(maxStalenessMs);
+    if (point !== undefined) return point;
+    if (!scope.isPartial) {
+      yield group;
+      continue;
+    }
+    let refusal: RegistryError | undefined;
+    yield {
+      async readBarrier(stalenessMs, timeoutMs) {
+        const permitted = await group.readBarrier(stalenessMs, timeoutMs);
+        if (!isOfAnother(permitted)) return permitted;
+        refusal = permitted;
+        return undefined;
+      },
+    };
+    if (refusal === undefined) continue;
+    scope.leaveOut(id, refusal);
+    return undefined;
+  }
+}
+
+function isOfAnother(permitted: ReadPoint | RegistryError): permitted is RegistryError {
+  return permitted instanceof RegistryError &&
+    (permitted.code === "not_leader" || permitted.code === "not_replica");
 }

@@ -8,7 +8,7 @@ import { developmentPeer } from "../../../identity/enrolment/development_peer.ts
 import { defined } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
-import type { ListSteps } from "../../../src/serving/list_job.ts";
+import type { ListBarrier, ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
 import { TokenBucket } from "../../../src/base/token_bucket.ts";
@@ -25,7 +25,7 @@ const DOMAIN = "a.example";
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 
 /** Takes all steps of a list, or those up to the group that must be asked. */
-function listed(steps: ListSteps): ReadAnswer {
+function listed(steps: ListSteps): ReadAnswer | ListBarrier {
   for (;;) {
     const { done, value } = steps.next();
     if (value !== undefined) return value;
@@ -46,7 +46,7 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   const lists = new ListPath(table, reads, replies, veil);
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
-  const answer: ReadAnswer = name === "resolveAgent"
+  const answer: ReadAnswer | ListBarrier = name === "resolveAgent"
     ? reads.resolve(request, out, PEER)
     : name === "resolveAgents"
     ? lists.resolveMany(request, out, { peer: PEER, bucket })

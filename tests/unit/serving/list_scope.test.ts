@@ -1,0 +1,170 @@
+/** Lists where partitions are on several nodes: complete, or naming what is missing. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { agentCodec } from "../../../schemas/gen/record.ts";
+import { requestCodec, responseCodec } from "../../../schemas/gen/wire.ts";
+import { FrameWriter } from "../../../schemas/runtime/writer.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
+import { toHex } from "../../../src/base/bytes.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { KIND_AGENT } from "../../../src/record/key.ts";
+import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
+import type { ListSteps } from "../../../src/serving/list_job.ts";
+import { ListPath } from "../../../src/serving/list_path.ts";
+import { listScope } from "../../../src/serving/list_scope.ts";
+import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
+import { ReadPath } from "../../../src/serving/read_path.ts";
+import { ReplyWriter } from "../../../src/serving/reply_writer.ts";
+import {
+  decodeListCursor,
+  encodeListCursor,
+  type ListCursor,
+  newListCursor,
+} from "../../../src/wire/list_cursor.ts";
+import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
+import { requestFrame } from "../../support/raw_peer.ts";
+import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
+
+const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
+const AGENTS = 40;
+
+/** A registry with records, and tables of nodes that hold or lead some of its partitions. */
+async function scene() {
+  const harness = await RegistryHarness.open();
+  const { table } = harness.registry;
+  const peer = await harness.peer();
+  for (let number = 1; number <= AGENTS; number++) {
+    await peer.must("registerAgent", agentRequest({ number, region: "eu" }));
+  }
+  for (let number = 101; number <= 110; number++) {
+    await peer.must("registerGateway", gatewayRequest({ number, region: "eu" }));
+  }
+  const replaced = (replace: (partition: Partition) => Partition | undefined) =>
+    new PartitionTable(table.partitioner, Array.from(table, replace));
+  return {
+    count: harness.partitionCount,
+    /** The table of a node that holds the partitions for which `holds` is true. */
+    holding: (holds: (id: number) => boolean) =>
+      replaced((partition) => holds(partition.id) ? partition : undefined),
+    /** The table of a node that holds all and leads those for which `leads` is true. */
+    leading: (leads: (id: number) => boolean) =>
+      replaced((partition) =>
+        leads(partition.id) ? partition : {
+          ...partition,
+          group: {
+            readPoint: () => undefined,
+            readBarrier: () => Promise.resolve(new RegistryError("not_leader", "another leads")),
+            timeMs: () => partition.group.timeMs(),
+          },
+        } as unknown as Partition
+      ),
+  };
+}
+
+type ListName = "listAgentsByRegion" | "resolveGateways";
+
+/** Asks a node for a page. Throws the refusal. */
+async function ask(table: PartitionTable, name: ListName, cursor: Uint8Array, limit = 7) {
+  const frame = requestFrame(5, name, { region: "eu", cursor, limit });
+  const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
+  const replies = new ReplyWriter(1);
+  const veil = new CredentialVeil();
+  const lists = new ListPath(table, new ReadPath(table, replies, veil), replies, veil);
+  const out = new FrameWriter({ bytesMax: 1 << 20 });
+  const steps: ListSteps = name === "resolveGateways"
+    ? lists.resolveGateways(request, () => out, PEER)
+    : lists.list(KIND_AGENT, request, () => out, PEER);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) break;
+    if (value === undefined) continue;
+    steps.keep();
+    const permitted = await value.readBarrier(0, 1_000);
+    if (permitted instanceof RegistryError) throw permitted;
+  }
+  steps.answer();
+  const bytes = out.written.slice();
+  const view = responseCodec.newView().wrap(new DataView(bytes.buffer), bytes, 8, bytes.length);
+  return view.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
+}
+
+const idsOf = (items: readonly { record: Uint8Array }[]) =>
+  items.map(({ record }) => toHex(agentCodec.decode(record).id));
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return (error as RegistryError).code;
+  }
+  return "ok";
+}
+
+test("a list without a cursor of several nodes is refused where a partition is elsewhere", async () => {
+  const { holding, leading } = await scene();
+  const none = new Uint8Array(0);
+  for (const name of ["listAgentsByRegion", "resolveGateways"] as const) {
+    assert.is(await codeOf(ask(holding((id) => id !== 3), name, none, 200)), "not_replica", name);
+    assert.is(await codeOf(ask(leading((id) => id !== 3), name, none, 200)), "not_leader", name);
+    assert.is(await codeOf(ask(holding(() => true), name, none, 200)), "ok", name);
+  }
+});
+
+test("a list over two nodes has each record once, though partitions move between pages", async () => {
+  const { count, holding, leading } = await scene();
+  for (const tableOf of [holding, leading]) {
+    const seen: string[] = [];
+    let cursor: ListCursor | undefined = newListCursor(count);
+    let pages = 0;
+    for (; cursor !== undefined && pages < 200; pages++) {
+      // At every page the nodes hold other partitions, and the next node is asked.
+      const here = (id: number) => (id + pages) % 3 !== 0;
+      const page = await ask(tableOf(here), "listAgentsByRegion", encodeListCursor(cursor));
+      assert.ok(page.items.length <= 7);
+      seen.push(...idsOf(page.items));
+      cursor = page.nextCursor.length === 0 ? undefined : decodeListCursor(page.nextCursor, count)!;
+      if (cursor === undefined || page.items.length === 7) continue;
+      // A page that ended early names every partition that is not finished.
+      for (let id = 0; id < count; id++) {
+        assert.is(cursor.elsewhere.has(id), !cursor.finished.has(id), `${id}`);
+      }
+    }
+    assert.is(cursor, undefined);
+    assert.is(seen.length, AGENTS);
+    assert.is(new Set(seen).size, AGENTS);
+  }
+});
+
+test("resolveGateways of a part names what is elsewhere, and the parts have all gateways", async () => {
+  const { count, holding, leading } = await scene();
+  for (const tableOf of [holding, leading]) {
+    const seen: string[] = [];
+    let cursor = newListCursor(count);
+    for (const parity of [0, 1]) {
+      const table = tableOf((id) => id % 2 === parity);
+      const page = await ask(table, "resolveGateways", encodeListCursor(cursor), 100);
+      seen.push(...idsOf(page.items));
+      if (parity === 1) assert.is(page.nextCursor.length, 0);
+      else cursor = decodeListCursor(page.nextCursor, count)!;
+    }
+    assert.is(cursor.elsewhere.count, count / 2);
+    assert.is(new Set(seen).size, 10);
+    assert.is(seen.length, 10);
+  }
+});
+
+test("listScope refuses a cursor that is none of this cluster", () => {
+  const bad = [
+    encodeListCursor(newListCursor(8)),
+    encodeListCursor(newListCursor(16)).subarray(1),
+    new Uint8Array(20).fill(9),
+  ];
+  for (const cursor of bad) {
+    assert.throws(
+      () => listScope(cursor, 16),
+      (error: unknown) => error instanceof RegistryError && error.code === "invalid_argument",
+    );
+  }
+});
+
+test.run();
