@@ -1,9 +1,9 @@
 /**
  * Rotates a node's certificate at run time. The wall clock decides when; it is checked every half
- * minute, because timers stop while a machine sleeps and clocks are adjusted, so that a certificate
- * may expire from one moment to the next. A check only compares numbers. A rotation that fails (a
- * full disk) is reported and retried; the served certificate is then usually valid for days, and
- * otherwise `onValidity` reports that it is not.
+ * minute, and at once when it was set (`clockStepped`), because a certificate may then have expired
+ * from one moment to the next. A check only compares numbers. A rotation that fails (a full disk) is
+ * reported and retried; the served certificate is then usually valid for days, and otherwise
+ * `onValidity` reports that it is not.
  */
 import { ROTATION_LOOK_MS, ROTATION_RETRY_MS } from "../../src/base/limits.ts";
 import type { Scheduler, Timer, WallClock } from "../../src/base/world.ts";
@@ -42,6 +42,10 @@ export class CertificateRotation {
   #valid = true;
   /** Number of checks to skip after a failure. */
   #pause = 0;
+  /** A check is in progress. */
+  #looking = false;
+  /** The clock was set during a check. */
+  #stepped = false;
 
   constructor(options: CertificateRotationOptions) {
     this.#options = options;
@@ -58,6 +62,17 @@ export class CertificateRotation {
     this.#timer?.cancel();
   }
 
+  /** Checks now: the wall clock was set, or the machine was suspended. */
+  clockStepped(): void {
+    this.#pause = 0;
+    if (this.#looking) {
+      this.#stepped = true;
+      return;
+    }
+    this.#timer?.cancel();
+    if (!this.#stopped) void this.#look();
+  }
+
   #arm(): void {
     if (this.#stopped) return;
     this.#timer = this.#options.scheduler.after(ROTATION_LOOK_MS, () => void this.#look());
@@ -65,10 +80,15 @@ export class CertificateRotation {
 
   async #look(): Promise<void> {
     const { certificates, wall } = this.#options;
-    const nowMs = wall.unixMs();
-    this.#tellValidity(nowMs);
-    if (this.#pause > 0) this.#pause--;
-    else if (this.#owed || !this.#valid || nowMs >= certificates.rotateAtMs) await this.#check();
+    this.#looking = true;
+    do {
+      this.#stepped = false;
+      const nowMs = wall.unixMs();
+      this.#tellValidity(nowMs);
+      if (this.#pause > 0) this.#pause--;
+      else if (this.#owed || !this.#valid || nowMs >= certificates.rotateAtMs) await this.#check();
+    } while (this.#stepped && !this.#stopped);
+    this.#looking = false;
     this.#arm();
   }
 

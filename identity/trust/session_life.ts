@@ -35,6 +35,11 @@ export interface SessionLifeOptions {
   readonly sessionMsMax: number;
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
+  /**
+   * Calls a listener when the wall clock was set, until the returned function is called. Absent:
+   * the session looks at the clock once a minute.
+   */
+  readonly onClockStep?: (listener: () => void) => () => void;
   readonly bans?: BanList;
   /** Absent: no tokens are accepted. */
   readonly tokens?: TokenAcceptance;
@@ -75,6 +80,8 @@ export class SessionLife {
     }
     const longest = scheduler.after(sessionMsMax, () => this.#end(expired()));
     this.#close.push(() => longest.cancel(), () => this.#timer?.cancel());
+    const deaf = options.onClockStep?.(() => this.#look());
+    if (deaf !== undefined) this.#close.push(deaf);
     this.#look();
   }
 
@@ -141,6 +148,7 @@ export class SessionLife {
     const { wall, scheduler } = this.#options;
     const leftMs = this.#peer.expiresAtMs - wall.unixMs();
     if (leftMs <= 0) return this.#end(expired());
+    this.#timer?.cancel();
     this.#timer = scheduler.after(
       Math.min(leftMs, SESSION_LIFE_CHECK_MS),
       () => this.#look(),

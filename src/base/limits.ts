@@ -573,6 +573,13 @@ export const REMOVE_AGENTS_AT_ONCE = 256;
  * MB in it.
  */
 export const MEMORY_SAMPLE_MS = 250;
+/**
+ * Interval at which a node compares the wall clock with the monotonic one, ms: what depends on the
+ * wall clock is notified of a step within it.
+ */
+export const WALL_LOOK_MS = 2_000;
+/** A difference of this much is a step of the wall clock, ms; NTP slews by 0.5 ms a second. */
+export const WALL_STEP_MS = 1_000;
 
 // Command line.
 

@@ -90,6 +90,11 @@ class CertifiedNodeIdentity implements NodeIdentity {
   #shownPin: Uint8Array;
   #remindAtMs = 0;
   #stopped = false;
+  /** Settles when the last publication has ended. */
+  #published: Promise<void> = Promise.resolve();
+  #checking = false;
+  /** The clock was set during a check. */
+  #stepped = false;
   #timer: Timer | undefined;
 
   constructor(
@@ -124,6 +129,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     await this.#renewOwn();
     this.#plan();
     const { world, registry } = this.#options;
+    registry.wallWatch.onStep(() => this.#clockStepped());
     const own = () => defined(this.#own, "A node has a certificate before it listens to peers");
     const services = handshakeServices({
       own,
@@ -141,6 +147,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
     };
     return new CertifiedIdentity({
       world,
+      onClockStep: registry.wallWatch.onStep,
       tokens: { rules, policy: registry.policy },
       services: {
         ...services,
@@ -194,8 +201,29 @@ class CertifiedNodeIdentity implements NodeIdentity {
     this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => void this.#check());
   }
 
-  /** Does the tasks that are due, each on its own; a failed one is retried at the next check. */
+  /** Bundle, leaf or token keys may have ended by the clock as it was set. */
+  #clockStepped(): void {
+    if (this.#checking) {
+      this.#stepped = true;
+      return;
+    }
+    this.#timer?.cancel();
+    if (!this.#stopped) void this.#check();
+  }
+
+  /** Does the tasks that are due, and again if the clock was set meanwhile. */
   async #check(): Promise<void> {
+    this.#checking = true;
+    do {
+      this.#stepped = false;
+      await this.#doTasks();
+    } while (this.#stepped && !this.#stopped);
+    this.#checking = false;
+    this.#plan();
+  }
+
+  /** Does the tasks that are due, each on its own; a failed one is retried at the next check. */
+  async #doTasks(): Promise<void> {
     const { wall } = this.#options.world;
     await this.#attempt("The authority folder cannot be used", () => this.#authority.reload());
     await this.#attempt("Trust could not be published", () => this.#publish());
@@ -203,7 +231,6 @@ class CertifiedNodeIdentity implements NodeIdentity {
       await this.#attempt("The node's certificate was not renewed", () => this.#renewOwn());
     }
     await this.#attempt("The root's tasks could not be checked", () => this.#remind(wall.unixMs()));
-    this.#plan();
   }
 
   async #attempt(trouble: string, run: () => Promise<void> | void): Promise<void> {
@@ -224,8 +251,18 @@ class CertifiedNodeIdentity implements NodeIdentity {
     }
   }
 
-  /** Publishes bundle and token keys in group 0 if they are due, and adopts the published ones. */
-  async #publish(): Promise<void> {
+  /**
+   * Publishes bundle and token keys in group 0 if they are due, and adopts the published ones. One
+   * at a time: a check and a rotation may fall together, and would publish the same version twice.
+   */
+  #publish(): Promise<void> {
+    const publishing = this.#published.then(() => this.#publishNow());
+    // The caller handles the failure; the next one starts afresh.
+    this.#published = publishing.catch(() => {});
+    return publishing;
+  }
+
+  async #publishNow(): Promise<void> {
     await this.#service.group.current();
     const { state } = this.#service.group;
     await this.#authority.learn(state);

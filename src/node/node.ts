@@ -385,6 +385,7 @@ class Node {
       },
     });
     rotation.start();
+    this.#registry!.wallWatch.onStep(() => rotation.clockStepped());
     this.#closers.push(() => rotation.stop());
   }
 

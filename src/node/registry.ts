@@ -46,6 +46,7 @@ import { ReplyWriter } from "../serving/reply_writer.ts";
 import { type Ceilings, RequestAdmission } from "../serving/request_admission.ts";
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { WallWatch } from "./wall_watch.ts";
 import { WritePath } from "../serving/write_path.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
@@ -109,6 +110,8 @@ export class Registry {
   readonly bans = new BanList();
   /** The relaxations of the access rules by the operator. */
   readonly policy: AccessPolicy;
+  /** Tells what depends on the wall clock when the clock was set. */
+  readonly wallWatch: WallWatch;
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
@@ -171,6 +174,8 @@ export class Registry {
     });
     this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger, records: this.#rights });
     groups.system.store.watchRevocations(this.#banFeed);
+    this.wallWatch = new WallWatch(world);
+    this.wallWatch.onStep(() => this.#banFeed.clockStepped());
     this.refusals = new Refusals({ monotonic: clock, logger });
     this.identities = new IdentityService({
       ...groups.system,
@@ -243,6 +248,7 @@ export class Registry {
     this.janitor.start();
     this.#banFeed.start();
     this.#rights.start();
+    this.wallWatch.start();
     this.#groups.nodes.startCompaction();
   }
 
@@ -292,6 +298,7 @@ export class Registry {
   async close(): Promise<void> {
     this.leases.stop();
     this.janitor.stop();
+    this.wallWatch.stop();
     this.#banFeed.stop();
     this.#rights.stop();
     await this.#groups.nodes.close();

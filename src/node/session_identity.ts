@@ -73,6 +73,8 @@ export interface CertifiedIdentityOptions {
   readonly tlsLeaves: () => TlsLeaves;
   /** Returns the hosts and ports by which clients may dial this node, as `authorityOf` writes them. */
   readonly authorities: () => ReadonlySet<string>;
+  /** Calls a listener when the wall clock was set, as `SessionLifeOptions.onClockStep`. */
+  readonly onClockStep?: SessionLifeOptions["onClockStep"];
   readonly bans: BanList;
   /** The maximum time before a session must be renewed, ms. */
   readonly sessionMsMax?: number;
@@ -174,11 +176,12 @@ export class CertifiedIdentity implements SessionIdentity {
   }
 
   #live(proven: Pick<SessionLifeOptions, ProvenField>): SessionLife {
-    const { bans, tokens, world: { wall, scheduler } } = this.#options;
+    const { bans, tokens, onClockStep, world: { wall, scheduler } } = this.#options;
     return new SessionLife({
       ...proven,
       wall,
       scheduler,
+      ...(onClockStep === undefined ? {} : { onClockStep }),
       bans,
       ...(tokens === undefined ? {} : { tokens }),
     });

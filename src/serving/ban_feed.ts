@@ -53,6 +53,11 @@ export class BanFeed implements RevocationSink {
     });
   }
 
+  /** Enforces what holds by the wall clock as it was set; one that was set back revives bans. */
+  clockStepped(): void {
+    if (this.#state !== undefined) this.replaced(this.#state);
+  }
+
   /** Stops removing ended bans. */
   stop(): void {
     this.#timer?.cancel();

@@ -46,7 +46,7 @@ export class CertifiedRegistry {
   readonly world: SteppedWorld;
   readonly folder: string;
   readonly network: MemoryNetwork;
-  readonly #disk = new MemoryDisk();
+  readonly disk = new MemoryDisk();
   readonly #options: CertifiedRegistryOptions;
   readonly #region: string;
   /** What the node's log said at level `warn` or above, and errors of sessions and rotations. */
@@ -212,7 +212,7 @@ export class CertifiedRegistry {
       void this.troubles.push(`${message}: ${String(facts["error"] ?? facts["part"] ?? "")}`);
     const logger: Logger = { ...SILENT_LOGGER, warn: note, error: note, child: () => logger };
     this.registry = await Registry.open({
-      storage: this.#disk.open(world),
+      storage: this.disk.open(world),
       world,
       logger,
       nodeId: 1,
@@ -286,6 +286,7 @@ export class CertifiedRegistry {
       onError: this.#trouble("rotation"),
     });
     this.#rotation.start();
+    registry.wallWatch.onStep(() => this.#rotation.clockStepped());
   }
 }
 

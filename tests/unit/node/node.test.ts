@@ -1,7 +1,7 @@
 /** A node as its operator sees it from outside, while it comes and goes. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { REFUSAL_LINGER_MS } from "../../../src/base/limits.ts";
+import { REFUSAL_LINGER_MS, WALL_LOOK_MS } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { Scheduler, World } from "../../../src/base/world.ts";
 import { resolveConfig } from "../../../src/node/config.ts";
@@ -9,6 +9,7 @@ import { startNode } from "../../../src/node/node.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
 import { trustOfDataFolder } from "../../../identity/trust/credentials.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
+import { until } from "../../support/until.ts";
 
 /** The world of this process in which a goodbye lingers until it is let go. */
 function lingeringWorld(): { world: World; letGo: () => void } {
@@ -50,6 +51,48 @@ test("startNode: a node that stops is told of by /readyz until its sessions are 
     session.abort("done");
     await stopped;
   } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** The world of this process, whose wall clock a test moves and which looks at it all the time. */
+function movedWorld(): { world: World; move: (ms: number) => void } {
+  const world = processWorld();
+  let offsetMs = 0;
+  const scheduler: Scheduler = {
+    after: (ms, run) => world.scheduler.after(ms === WALL_LOOK_MS ? 10 : ms, run),
+    nextTurn: (run) => world.scheduler.nextTurn(run),
+  };
+  const wall = { unixMs: () => world.wall.unixMs() + offsetMs };
+  return { world: { ...world, scheduler, wall }, move: (ms) => void (offsetMs += ms) };
+}
+
+test("startNode: a step of the clock beyond its certificate's end renews it at once, or /readyz tells", async () => {
+  const folder = await Deno.makeTempDir();
+  const { world, move } = movedWorld();
+  const config = resolveConfig({
+    flags: { data: folder, port: "0", opsPort: "0", partitions: "2" },
+    environment: {},
+  });
+  const node = await startNode({ config, world, logger: SILENT_LOGGER });
+  try {
+    const reasons = async () => {
+      const { reasons = [] } = await (await fetch(`http://127.0.0.1:${node.ops.port}/readyz`))
+        .json() as { reasons?: { reason: string }[] };
+      return reasons.map(({ reason }) => reason).join(" ");
+    };
+    const pin = () => JSON.parse(Deno.readTextFileSync(`${folder}/node.json`)).currentPin;
+    const first = pin();
+    move(90 * 24 * 3_600_000);
+    await until("another certificate", () => pin() !== first);
+    assert.is(await reasons(), "");
+    // Where no certificate can be made, the node says that it shows one that is not valid.
+    Deno.renameSync(`${folder}/identity`, `${folder}/moved`);
+    Deno.writeTextFileSync(`${folder}/identity`, "");
+    move(90 * 24 * 3_600_000);
+    await until("the reason", async () => await reasons() === "certificate_invalid");
+  } finally {
+    await node.stop();
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -198,6 +198,60 @@ test("a token that ended while the node was down ends its record after the start
     assert.is(node.registry.shared.counts.records[KIND_AGENT]!, 0);
   }));
 
+test("a grant that ended by a step of the clock ends its record within seconds", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    const token = await house.token({ domains: [DOMAIN] }, 10 * MINUTE_MS);
+    await house.register(await house.connect(house.agent, token), 60 * MINUTE_MS);
+    // Past the checks that follow a start.
+    await world.pass(5 * SECOND_MS);
+    world.wallOffsetMs += 11 * MINUTE_MS;
+    await world.pass(4 * SECOND_MS);
+    assert.is(node.registry.shared.counts.records[KIND_AGENT]!, 0);
+  }));
+
+test("renewals of a banned owner's record are refused while its removal is not on disk", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    const registered = await house.register(await house.connect(house.agent));
+    // The ban itself is logged; what follows it waits.
+    const banned = house.ban("subject", subjectOf("agent", AGENT_ID));
+    node.disk.intercept = ({ kind }) =>
+      kind === "sync" && node.registry.identities.group.state.bans().length > 0
+        ? "hold"
+        : undefined;
+    await banned;
+    const renewing = house.asGateway.renew([
+      { kind: "agent", id: AGENT_ID, incarnation: registered.incarnation },
+    ]);
+    const { failures } = await world.wait(renewing);
+    assert.is(failures[0]?.error.code, "permission_denied");
+    node.disk.intercept = () => undefined;
+    node.disk.releaseHeld();
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test("a lineage that two hold ends its record, whoever renews", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    const registered = await house.register(await house.connect(house.agent), 60 * MINUTE_MS);
+    const [own, stolen] = [`${node.folder}/${AGENT_ID}`, `${node.folder}/stolen`];
+    Deno.mkdirSync(stolen, { mode: 0o700 });
+    for (const { name } of Deno.readDirSync(own)) {
+      Deno.copyFileSync(`${own}/${name}`, `${stolen}/${name}`);
+    }
+    const thief = await world.wait(node.keep(stolen, () => {}));
+    const theftMs = world.nowMs();
+    const { state } = node.registry.identities.group;
+    const { lineage } = state.lineageOf(subjectOf("agent", AGENT_ID))!;
+    const isStopped = () => state.lineage(lineage)?.stopped === "stolen";
+    // Both renew before their certificate ends, each with a key of its own.
+    while (!isStopped() && world.nowMs() < theftMs + 60 * MINUTE_MS) await world.pass(MINUTE_MS);
+    assert.ok(isStopped());
+    await world.pass(2 * SECOND_MS);
+    assert.is(await house.renew(registered), "not_found");
+    thief.close();
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
 for (const kind of ["subject", "lineage", "token"] as const) {
   test(`a ban of a ${kind} ends the record, however its gateway renews it`, () =>
     inHouse(async (house) => {

@@ -12,6 +12,7 @@ class NumberedCertificates {
   readonly #time: ManualTime;
   shown = 1;
   checks = 0;
+  notBeforeMs = 0;
   failing = false;
 
   constructor(time: ManualTime) {
@@ -46,7 +47,7 @@ class NumberedCertificates {
       certificatePem: text,
       keyPem: text,
       pin,
-      notBeforeMs: 0,
+      notBeforeMs: this.notBeforeMs,
       notAfterMs: (number * 24 + 12) * HOUR_MS,
     };
   }
@@ -116,6 +117,38 @@ test("CertificateRotation rotates within half a minute after the wall clock jump
   time.jumpWall(30 * HOUR_MS);
   await pass(time, 31_000, 1_000);
   assert.equal(shown, [[2, 3]]);
+});
+
+test("CertificateRotation rotates at once when it is told that the clock was set", async () => {
+  const { time, rotation, shown, errors, certificates } = bench();
+  rotation.start();
+  await pass(time, HOUR_MS);
+  time.jumpWall(30 * HOUR_MS);
+  rotation.clockStepped();
+  // A step during a check is looked at when that is done.
+  time.jumpWall(24 * HOUR_MS);
+  rotation.clockStepped();
+  await pass(time, 2, 1);
+  assert.equal(shown, [[2, 3], [3, 4]]);
+  // The pause after a failure ends with a step.
+  certificates.failing = true;
+  await pass(time, 24 * HOUR_MS);
+  assert.ok(errors.length > 0);
+  certificates.failing = false;
+  rotation.clockStepped();
+  await pass(time, 2, 1);
+  assert.equal(shown.at(-1), [4, 5]);
+  rotation.stop();
+  rotation.clockStepped();
+});
+
+test("CertificateRotation asks for another certificate while the shown one is not valid yet", async () => {
+  const { time, certificates, rotation, valid } = bench();
+  certificates.notBeforeMs = 2 * HOUR_MS;
+  rotation.start();
+  await pass(time, 31_000, 1_000);
+  assert.equal(valid, [false]);
+  assert.is(certificates.checks, 1);
 });
 
 test("CertificateRotation tells while the shown certificate is not valid by the clock", async () => {

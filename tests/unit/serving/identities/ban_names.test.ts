@@ -72,6 +72,8 @@ test("a ban in capitals keeps its subject out, and junk is refused by every door
   assert.is(await ban("lineage", "999"), "not_found");
   assert.is(await ban("token", "nope"), "invalid_argument");
   assert.is(await ban("token", ID, { untilMs: world.unixMs() - 1 }), "invalid_argument");
+  assert.is(await ban("token", ID), false, "no token with grants has this id");
+  assert.is(await ban("token", ID, { lifted: true }), false);
   const [listed, ...others] = identities.group.state.bans();
   assert.equal(others, []);
   assert.equal([listed!.writer, listed!.unixS > 0], [3, true]);
