@@ -52,9 +52,11 @@ export interface Group<Outcome> {
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>>;
 
   /**
-   * Returns permission to read now, without waiting, if the leader's lease covers this moment or the
-   * applied state is proven younger than `maxStalenessMs` (0: linearizable). If it returns
-   * `undefined`, call {@link readBarrier}. The point is valid in this turn only.
+   * Returns permission to read now, without waiting, if the leader's lease covers this moment. If it
+   * returns `undefined`, call {@link readBarrier}. The point is valid in this turn only.
+   *
+   * @param maxStalenessMs the age that the reader accepts, 0 for none. Followers prove no ages, so a
+   * read with a bound gets the same permission as one without, and its point says what is proven: age 0.
    */
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
 

@@ -97,7 +97,7 @@ export class AliasJanitor {
 
   /** Checks every alias once; resolves when each repair is done or was refused. */
   async sweepAll(): Promise<void> {
-    for (const partition of this.#options.table) {
+    for (const partition of this.#options.table.here()) {
       const { repairs } = this.#find(partition);
       await Promise.all(repairs.map((repair) => this.#repair(repair)));
     }
@@ -107,7 +107,7 @@ export class AliasJanitor {
     const partition = this.#options.table.at(this.#next);
     this.#next = (this.#next + 1) % count;
     this.#soundCount++;
-    if (partition === undefined) return;
+    if (!partition.isHere) return;
     if (this.#repairing >= ALIAS_REPAIRS_MAX) {
       this.#soundCount = 0;
       return;

@@ -19,7 +19,7 @@ import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../reco
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
-import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
 /** Claim that its agent may register with. */
@@ -151,7 +151,7 @@ export class DomainClaims {
    */
   holds(agentId: Uint8Array, claim: Position): boolean | undefined {
     const home = this.#table.of(KIND_AGENT, agentId);
-    if (home?.group.readPoint(0) === undefined) return undefined;
+    if (!home.isHere || home.group.readPoint(0) === undefined) return undefined;
     const slot = home.store.find(KIND_AGENT, agentId, 0, agentId.length);
     if (slot === -1) return false;
     const agent = home.store.agentView(slot);
@@ -168,8 +168,7 @@ export class DomainClaims {
     const { agentId, claim } = alias;
     // Avoids a log entry where the claim is known to be held; the command decides all other cases.
     if (this.holds(agentId, claim) === true) throw domainTaken(domain, agentId);
-    const home = this.#table.of(KIND_AGENT, agentId);
-    if (home === undefined) throw notReplica();
+    const home = this.#table.held(KIND_AGENT, agentId);
     const command = encodeRevoke(this.#proposer.header(home, writer), { agentId, claim });
     const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
     if (outcome.held) throw domainTaken(domain, agentId);
@@ -189,9 +188,7 @@ export class DomainClaims {
   }
 
   #homeOf(domain: string): Partition {
-    const home = this.#table.of(KIND_ALIAS, domainBytes(domain));
-    if (home === undefined) throw notReplica();
-    return home;
+    return this.#table.held(KIND_ALIAS, domainBytes(domain));
   }
 }
 

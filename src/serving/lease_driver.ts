@@ -14,6 +14,7 @@
  * time are converted to available time, from which group time runs: if group time stood still, the
  * check finds nothing due and is scheduled again.
  */
+import { defined } from "../base/assert.ts";
 import {
   EXPIRE_ITEMS_MAX,
   GROUP_TICK_MS,
@@ -27,7 +28,7 @@ import type { Scheduler, Timer } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
 import type { GroupClock } from "../replication/group_interface.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
+import type { Partition, PartitionElsewhere, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
 /** Dependencies of a {@link LeaseDriver}. */
@@ -42,17 +43,16 @@ export interface LeaseDriverOptions {
 /** State of one partition: which of its commands are in progress. */
 interface Driven {
   readonly partition: Partition;
-  /** Index of the partition in the queue. */
-  readonly item: number;
   extending: boolean;
   expiring: boolean;
   ticking: boolean;
 }
 
-/** Drives the leases of all partitions of a node. */
+/** Drives the leases of all partitions that a node holds, as replicas come and go. */
 export class LeaseDriver {
   readonly #options: LeaseDriverOptions;
-  readonly #driven: readonly Driven[];
+  /** By partition, which is also the index in the queue. */
+  readonly #driven: (Driven | undefined)[] = [];
   readonly #queue: DeadlineQueue;
   /**
    * Extensions and times logged in the background since the start: the log entries that renewals
@@ -68,23 +68,28 @@ export class LeaseDriver {
 
   constructor(options: LeaseDriverOptions) {
     this.#options = options;
-    this.#driven = Array.from(options.table, (partition, item) => ({
-      partition,
-      item,
-      extending: false,
-      expiring: false,
-      ticking: false,
-    }));
-    this.#queue = new DeadlineQueue(this.#driven.length);
-    for (const driven of this.#driven) {
-      driven.partition.store.watchDeadlines(() => this.#plan(driven));
-    }
+    const { table } = options;
+    this.#queue = new DeadlineQueue(table.partitioner.partitionCount);
+    for (const partition of table.here()) this.#take(partition);
+    table.watch((place) => place.isHere ? this.#take(place) : this.#drop(place));
+  }
+
+  #take(partition: Partition): void {
+    const driven = { partition, extending: false, expiring: false, ticking: false };
+    this.#driven[partition.id] = driven;
+    partition.store.watchDeadlines(() => this.#plan(driven));
+    if (this.#isStarted) this.#plan(driven);
+  }
+
+  #drop({ id }: PartitionElsewhere): void {
+    this.#driven[id] = undefined;
+    this.#queue.set(id, Infinity);
   }
 
   /** Starts the driver. */
   start(): void {
     this.#isStarted = true;
-    for (const driven of this.#driven) this.#plan(driven);
+    for (const driven of this.#driven) if (driven !== undefined) this.#plan(driven);
   }
 
   /** Stops the driver; commands in progress are committed or not, as any others. */
@@ -95,7 +100,9 @@ export class LeaseDriver {
 
   /** Schedules the next check of a partition, not before `notBeforeMs`, available ms. */
   #plan(driven: Driven, notBeforeMs = -Infinity): void {
-    const { store, group } = driven.partition;
+    const { id, store, group } = driven.partition;
+    // What a replica that is gone reports late concerns nobody.
+    if (this.#driven[id] !== driven) return;
     let atMs = Infinity;
     // A group that is not led has nothing due; a new leadership schedules again.
     if (group.isLeading) {
@@ -104,7 +111,7 @@ export class LeaseDriver {
       store.planned(deadlineMs);
       atMs = Math.max(notBeforeMs, this.#options.availableTime.nowMs() + deadlineMs - nowMs);
     }
-    this.#queue.set(driven.item, atMs);
+    this.#queue.set(id, atMs);
     this.#wakeLater();
   }
 
@@ -131,7 +138,7 @@ export class LeaseDriver {
         this.#wakeMs = Infinity;
         return this.#wakeLater();
       }
-      const driven = this.#driven[item]!;
+      const driven = defined(this.#driven[item], "Only driven partitions are in the queue");
       this.looks++;
       // The leader lease is not checked: commands of a deposed leader are not committed.
       if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);

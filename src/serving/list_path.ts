@@ -119,8 +119,8 @@ export class ListPath {
     for (let id = 0; id < partitionCount; id++) {
       if (!scope.wants(id)) continue;
       const partition = this.#table.at(id);
-      if (partition === undefined) {
-        scope.leaveOut(id, notReplica());
+      if (!partition.isHere) {
+        scope.leaveOut(id, notReplica(partition));
         continue;
       }
       const point = yield* permission(partition, request.maxStalenessMs, scope);
@@ -191,8 +191,8 @@ export class ListPath {
     for (let id = 0; id < this.#table.partitioner.partitionCount; id++) {
       if (!scope.wants(id)) continue;
       const partition = this.#table.at(id);
-      if (partition === undefined) {
-        scope.leaveOut(id, notReplica());
+      if (!partition.isHere) {
+        scope.leaveOut(id, notReplica(partition));
         continue;
       }
       // Needed even where no gateway is: the leader may have one that is not here yet.

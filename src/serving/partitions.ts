@@ -1,6 +1,8 @@
 /**
- * The partitions of the key space that this node holds; routes the requests of the read and the
- * write path. The hash of a key selects its partition; a partition has a group and a store.
+ * The partitions of the key space and where they are, as this node knows it; routes the requests of the
+ * read and the write path. The hash of a key selects its partition. A partition is either here, with a
+ * group and a store, or elsewhere, with the nodes that hold it: a request for one that is elsewhere is
+ * refused with a hint, and never answered without it.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { PartitionId } from "../base/ids.ts";
@@ -9,46 +11,104 @@ import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { Group } from "../replication/group_interface.ts";
 
-/** Partition held by this node. */
+/** A partition of which this node holds a replica. */
 export interface Partition {
+  readonly isHere: true;
   readonly id: PartitionId;
   readonly group: Group<ApplyReply>;
   readonly store: PartitionStore;
 }
 
-/** Lookup of the partitions held by this node, by key and by number. */
+/** A partition that only other nodes hold. */
+export interface PartitionElsewhere {
+  readonly isHere: false;
+  readonly id: PartitionId;
+  /** Ids of the nodes that hold it; empty if none is known. */
+  readonly nodes: readonly number[];
+  /** The node that leads it, as known here; 0 if unknown. */
+  readonly leader: number;
+}
+
+/** The place of a partition. */
+export type PartitionPlace = Partition | PartitionElsewhere;
+
+/** Lookup of partitions, by key and by number. Places change as replicas come and go. */
 export class PartitionTable {
   readonly partitioner: Partitioner;
-  readonly #partitions: readonly (Partition | undefined)[];
+  readonly #places: PartitionPlace[];
+  readonly #watchers: ((place: PartitionPlace) => void)[] = [];
+  #elsewhereCount = 0;
 
-  /** @param partitions one element for each partition, undefined if another node holds it. */
-  constructor(partitioner: Partitioner, partitions: readonly (Partition | undefined)[]) {
-    if (partitions.length !== partitioner.partitionCount) {
+  /** @param places one for each partition, in ascending order. */
+  constructor(partitioner: Partitioner, places: readonly PartitionPlace[]) {
+    if (places.length !== partitioner.partitionCount) {
       throw new RangeError(
-        `Partition table must have ${partitioner.partitionCount} places: found ${partitions.length}`,
+        `Partition table must have ${partitioner.partitionCount} places: found ${places.length}`,
       );
     }
     this.partitioner = partitioner;
-    this.#partitions = partitions;
+    this.#places = [...places];
+    for (const { isHere } of places) if (!isHere) this.#elsewhereCount++;
   }
 
-  /** Returns the partition of a key; undefined if this node does not hold it. */
-  of(kind: number, key: Uint8Array, start = 0, end: number = key.length): Partition | undefined {
-    return this.#partitions[this.partitioner.partitionOf(kind, key, start, end)];
+  /** Returns the place of a key's partition. */
+  of(kind: number, key: Uint8Array, start = 0, end: number = key.length): PartitionPlace {
+    return this.#places[this.partitioner.partitionOf(kind, key, start, end)]!;
   }
 
-  /** Returns the partition of that number; undefined if this node does not hold it. */
-  at(id: number): Partition | undefined {
-    return this.#partitions[id];
+  /**
+   * Returns the partition of a key.
+   *
+   * @throws RegistryError `not_replica` if this node does not hold it.
+   */
+  held(kind: number, key: Uint8Array, start = 0, end: number = key.length): Partition {
+    const place = this.of(kind, key, start, end);
+    if (!place.isHere) throw notReplica(place);
+    return place;
+  }
+
+  /** Returns the place of the partition of that number, which must be below the partition count. */
+  at(id: number): PartitionPlace {
+    const place = this.#places[id];
+    if (place !== undefined) return place;
+    throw new RangeError(`Partition must be below ${this.#places.length}: current value is ${id}`);
+  }
+
+  /** Changes the place of a partition, and tells the watchers. */
+  put(place: PartitionPlace): void {
+    if (!this.at(place.id).isHere) this.#elsewhereCount--;
+    if (!place.isHere) this.#elsewhereCount++;
+    this.#places[place.id] = place;
+    for (const watcher of this.#watchers) watcher(place);
+  }
+
+  /** Calls `watcher` after each change of a place, for as long as the table lives. */
+  watch(watcher: (place: PartitionPlace) => void): void {
+    this.#watchers.push(watcher);
   }
 
   /** Iterates over the partitions that this node holds, in ascending order. */
-  *[Symbol.iterator](): IterableIterator<Partition> {
-    for (const partition of this.#partitions) if (partition !== undefined) yield partition;
+  *here(): IterableIterator<Partition> {
+    for (const place of this.#places) if (place.isHere) yield place;
+  }
+
+  /**
+   * Checks that this node holds all partitions, which an answer about all of them requires.
+   *
+   * @throws RegistryError `not_replica` that names the first one that is elsewhere.
+   */
+  checkAllHere(): void {
+    if (this.#elsewhereCount === 0) return;
+    for (const place of this.#places) if (!place.isHere) throw notReplica(place);
   }
 }
 
-/** Returns the refusal of a request whose partition this node does not hold. */
-export function notReplica(): RegistryError {
-  return new RegistryError("not_replica", "This node does not hold the partition of that key");
+/** Returns the refusal of a request that needs a partition that is elsewhere. */
+export function notReplica({ id, nodes, leader }: PartitionElsewhere): RegistryError {
+  const holders = nodes.length === 0 ? "no node is known to" : `nodes ${nodes.join(", ")} do`;
+  return new RegistryError(
+    "not_replica",
+    `This node does not hold partition ${id}: ${holders}`,
+    leader === 0 ? {} : { leaderHint: leader },
+  );
 }

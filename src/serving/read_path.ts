@@ -27,7 +27,7 @@ import { type RecordKind, recordKindName } from "../record/kinds.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
-import { notReplica, type PartitionTable } from "./partitions.ts";
+import type { PartitionTable } from "./partitions.ts";
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import {
@@ -72,8 +72,7 @@ export class ReadPath {
     const bytes = body.$bytes;
     const start = body.idOffset;
     const end = start + UUID_BYTES;
-    const partition = this.#table.of(kind, bytes, start, end);
-    if (partition === undefined) throw notReplica();
+    const partition = this.#table.held(kind, bytes, start, end);
     const point = partition.group.readPoint(request.maxStalenessMs);
     if (point === undefined) return partition.group;
 
@@ -127,8 +126,7 @@ export class ReadPath {
     into: Resolution,
   ): ReadBarrier | undefined {
     clearResolution(into);
-    const home = this.#table.of(KIND_ALIAS, bytes, start, end);
-    if (home === undefined) throw notReplica();
+    const home = this.#table.held(KIND_ALIAS, bytes, start, end);
     const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
     noteRead(into, home, point);
@@ -151,7 +149,7 @@ export class ReadPath {
     reply.agentId = idSpan(alias.$bytes, idAt);
     reply.claim = { generation: alias.claimGeneration, index: alias.claimIndex };
     const home = this.#table.of(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
-    if (home === undefined) {
+    if (!home.isHere) {
       reply.agentPart = PART_ELSEWHERE;
       return undefined;
     }
@@ -184,7 +182,7 @@ export class ReadPath {
     if (isNilUuid(agent.$bytes, idAt)) return undefined;
     reply.gatewayId = idSpan(agent.$bytes, idAt);
     const home = this.#table.of(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
-    if (home === undefined) {
+    if (!home.isHere) {
       reply.gatewayPart = PART_ELSEWHERE;
       return undefined;
     }

@@ -15,7 +15,7 @@ import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
 import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";
-import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
 import type { RequestAdmission } from "./request_admission.ts";
@@ -66,8 +66,7 @@ export class Registrar {
     const { kind } = registration;
     const record = acceptRecord(kind, registration.stored, context.peer);
     access.checkRegistration(context.peer, kind, record);
-    const partition = table.of(kind, record.id);
-    if (partition === undefined) throw notReplica();
+    const partition = table.held(kind, record.id);
     const added = this.#admit(partition, kind, record);
     try {
       return await this.#claimAndPut(partition, registration, record, context);
@@ -106,7 +105,7 @@ export class Registrar {
    */
   async removeAgentsOf(gatewayId: Uint8Array, context: RequestContext): Promise<number> {
     let removed = 0;
-    for (const partition of this.#parts.table) {
+    for (const partition of this.#parts.table.here()) {
       if (partition.store.countOf(KIND_AGENT) === 0) continue;
       await new Promise<void>((resolve) => this.#parts.scheduler.nextTurn(resolve));
       const commands = this.#removalsOf(gatewayId, partition, context);

@@ -101,7 +101,7 @@ export class RenewPath {
       const start = item.idOffset;
       const kind = item.kind;
       const partition = this.#table.of(kind, bytes, start, start + 16);
-      if (partition === undefined) {
+      if (!partition.isHere) {
         fail(tally, position, "not_replica");
         continue;
       }

@@ -183,7 +183,7 @@ export class RightsEnforcer {
     const kind = kindOwnedBy(role);
     if (kind === undefined) return undefined;
     const partition = this.#parts.table.of(kind, id);
-    if (partition === undefined || !partition.group.isLeading) return undefined;
+    if (!partition.isHere || !partition.group.isLeading) return undefined;
     const slot = partition.store.find(kind, id, 0, id.length);
     return slot === -1 ? undefined : { partition, kind, id, slot };
   }

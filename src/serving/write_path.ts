@@ -26,7 +26,7 @@ import { KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
 import type { IdentityGroup } from "./identities/identity_group.ts";
-import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import type { Registrar } from "./registrar.ts";
 import type { RequestContext } from "./request_context.ts";
@@ -99,6 +99,8 @@ export class WritePath {
     { id, incarnation, process, sequence, withAgents }: DeregisterRequest,
     context: RequestContext,
   ): Promise<DeregisterReply> {
+    // Refused before the gateway is removed, or agents elsewhere would be left without it.
+    if (kind === KIND_GATEWAY && withAgents) this.#parts.table.checkAllHere();
     const removal = { id, incarnation, process, sequence, kind };
     const { count } = await this.#change(
       kind,
@@ -165,9 +167,7 @@ export class WritePath {
   }
 
   #homeOf(kind: number, id: Uint8Array): Partition {
-    const partition = this.#parts.table.of(kind, id);
-    if (partition === undefined) throw notReplica();
-    return partition;
+    return this.#parts.table.held(kind, id);
   }
 }
 

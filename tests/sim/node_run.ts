@@ -370,6 +370,7 @@ export class NodeRun {
     const replica = new RunningReplica({ ref, group, machine, mirror, clock, stepOf });
     this.replicas.push(replica);
     const partition: Partition = {
+      isHere: true,
       id: 0 as Partition["id"],
       group: this.#awaited(group),
       store: machine.store,

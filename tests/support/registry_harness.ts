@@ -189,20 +189,20 @@ export class RegistryHarness {
 
   /** The live record or alias as it is stored; `undefined`: there is none. */
   agent(id: Uint8Array): Agent | undefined {
-    const home = this.registry.table.of(KIND_AGENT, id)!;
+    const home = this.registry.table.held(KIND_AGENT, id);
     const slot = home.store.find(KIND_AGENT, id, 0, 16);
     return slot === -1 ? undefined : home.store.agentView(slot).toPlain();
   }
 
   gateway(id: Uint8Array): Gateway | undefined {
-    const home = this.registry.table.of(KIND_GATEWAY, id)!;
+    const home = this.registry.table.held(KIND_GATEWAY, id);
     const slot = home.store.find(KIND_GATEWAY, id, 0, 16);
     return slot === -1 ? undefined : home.store.gatewayView(slot).toPlain();
   }
 
   alias(domain: string) {
     const key = domainBytes(domain);
-    const home = this.registry.table.of(KIND_ALIAS, key)!;
+    const home = this.registry.table.held(KIND_ALIAS, key);
     const slot = home.store.find(KIND_ALIAS, key, 0, key.length);
     return slot === -1 ? undefined : home.store.aliasView(slot).toPlain();
   }
@@ -210,7 +210,7 @@ export class RegistryHarness {
   /** Entries in the logs of all partitions, ever. */
   get logged(): number {
     let entries = 0;
-    for (const { group } of this.registry.table) entries += group.status().lastIndex;
+    for (const { group } of this.registry.table.here()) entries += group.status().lastIndex;
     return entries;
   }
 

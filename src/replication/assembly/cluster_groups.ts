@@ -47,6 +47,7 @@ export interface HostedSystem {
 
 /** A partition on this node. */
 export interface HostedPartition {
+  readonly isHere: true;
   readonly id: PartitionId;
   readonly group: RaftGroup<ApplyReply>;
   readonly store: PartitionStore;
@@ -206,7 +207,7 @@ function openPartition(
 ): HostedPartition {
   const { machine, raft } = nodes.open(founder(groupOfPartition(id)), ifAbsent);
   assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
-  return { id, group: raft as RaftGroup<ApplyReply>, store: machine.store };
+  return { isHere: true, id, group: raft as RaftGroup<ApplyReply>, store: machine.store };
 }
 
 /** Returns the replica by which a group was founded. */

@@ -202,6 +202,7 @@ test("readPoint: a leader with a lease serves at once, a follower and a leader w
   assert.equal(leader.group().readPoint(0), { appliedIndex, term, ageBoundMs: 0 });
   for (const follower of cluster.followers(leader)) {
     assert.is(follower.group().readPoint(0), undefined);
+    assert.is(follower.group().readPoint(60_000), undefined, "no age is proven");
   }
   cluster.isolate(leader);
   await cluster.world.pass(2_100);

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes, fromHex, toHex } from "../../../src/base/bytes.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
+import type { Partition } from "../../../src/serving/partitions.ts";
 import { idOf } from "../../support/store.ts";
 
 interface Vector {
@@ -39,7 +40,9 @@ async function opened(): Promise<RegistryHarness> {
 
 async function checkState(harness: RegistryHarness): Promise<void> {
   for (const expected of vector.groups) {
-    const { store, group } = harness.registry.table.at(expected.partition)!;
+    const place = harness.registry.table.at(expected.partition);
+    if (!place.isHere) assert.unreachable("all are here");
+    const { store, group } = place as Partition;
     const image = concatBytes(Array.from(store.writeImage(), (chunk) => chunk.slice()));
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", image as BufferSource));
     assert.is(toHex(digest), expected.imageSha256, `state of partition ${expected.partition}`);

@@ -40,10 +40,10 @@ async function resolved(peer: RawPeer): Promise<number | undefined> {
 /** Two agents whose partitions, and that of the domain, are three different ones. */
 function twoAgents(harness: RegistryHarness): [number, number] {
   const { table } = harness.registry;
-  const taken = new Set([table.of(KIND_ALIAS, domainBytes(DOMAIN))!.id]);
+  const taken = new Set([table.held(KIND_ALIAS, domainBytes(DOMAIN)).id]);
   const numbers: number[] = [];
   for (let number = 1; numbers.length < 2; number++) {
-    const { id } = table.of(KIND_AGENT, idOf(number))!;
+    const { id } = table.held(KIND_AGENT, idOf(number));
     if (taken.has(id)) continue;
     taken.add(id);
     numbers.push(number);
@@ -156,7 +156,7 @@ test("two agents that wait for one stuck disk: a revocation behind the other's r
   const harness = await RegistryHarness.open();
   const [first, second] = twoAgents(harness);
   const { table } = harness.registry;
-  const home = table.of(KIND_AGENT, idOf(first))!;
+  const home = table.held(KIND_AGENT, idOf(first));
   const [mine, yours] = [await harness.peer(), await harness.peer()];
   const { lastIndex } = home.group.status();
   const one = mine.send("registerAgent", agentRequest({ number: first, domain: DOMAIN }));
@@ -192,7 +192,7 @@ test("a late register with a revoked claim is refused, and tried again with a ne
   const { table } = harness.registry;
   const header = { timeMs: 0, unixS: 0, writer: 0 };
   // A claim was logged, its release was not: the revocation stands in the agent's partition.
-  const alias = table.of(KIND_ALIAS, domainBytes(DOMAIN))!;
+  const alias = table.held(KIND_ALIAS, domainBytes(DOMAIN));
   const claimed = await harness.world.wait(
     alias.group.propose(
       encodeClaim(header, { domain: DOMAIN, agentId: idOf(first), replaces: NONE }),
@@ -201,7 +201,7 @@ test("a late register with a revoked claim is refused, and tried again with a ne
   );
   assert.ok(claimed.ok);
   const { claim } = claimed.ok ? claimed.outcome : { claim: NONE };
-  const home = table.of(KIND_AGENT, idOf(first))!;
+  const home = table.held(KIND_AGENT, idOf(first));
   const command = encodeRevoke(header, { agentId: idOf(first), claim });
   assert.ok((await harness.world.wait(home.group.propose(command, 1_000))).ok);
 
@@ -278,7 +278,7 @@ test("the janitor confirms what was registered and gives up what never was", asy
   const peer = await harness.peer();
   // A claim whose register never came.
   const header = { timeMs: 0, unixS: 0, writer: 0 };
-  const home = table.of(KIND_ALIAS, domainBytes("lost.example"))!;
+  const home = table.held(KIND_ALIAS, domainBytes("lost.example"));
   const claim = encodeClaim(header, { domain: "lost.example", agentId: idOf(9), replaces: NONE });
   await harness.world.wait(home.group.propose(claim, 1_000));
   // A register whose confirmation was lost: the power fails before it is on the disk.

@@ -12,7 +12,11 @@ import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
 import type { ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import { listScope } from "../../../src/serving/list_scope.ts";
-import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
+import {
+  type Partition,
+  type PartitionPlace,
+  PartitionTable,
+} from "../../../src/serving/partitions.ts";
 import { ReadPath } from "../../../src/serving/read_path.ts";
 import { ReplyWriter } from "../../../src/serving/reply_writer.ts";
 import {
@@ -39,13 +43,16 @@ async function scene() {
   for (let number = 101; number <= 110; number++) {
     await peer.must("registerGateway", gatewayRequest({ number, region: "eu" }));
   }
-  const replaced = (replace: (partition: Partition) => Partition | undefined) =>
-    new PartitionTable(table.partitioner, Array.from(table, replace));
+  const replaced = (replace: (partition: Partition) => PartitionPlace) =>
+    new PartitionTable(table.partitioner, Array.from(table.here(), replace));
   return {
     count: harness.partitionCount,
     /** The table of a node that holds the partitions for which `holds` is true. */
     holding: (holds: (id: number) => boolean) =>
-      replaced((partition) => holds(partition.id) ? partition : undefined),
+      replaced((partition) => {
+        const { id } = partition;
+        return holds(id) ? partition : { isHere: false, id, nodes: [2], leader: 2 };
+      }),
     /** The table of a node that holds all and leads those for which `leads` is true. */
     leading: (leads: (id: number) => boolean) =>
       replaced((partition) =>

@@ -126,7 +126,7 @@ test("deregisterGateway looks for agents in one partition a turn, so that others
     return turn();
   };
   const scannedIn: number[] = [];
-  for (const { store } of harness.registry.table) {
+  for (const { store } of harness.registry.table.here()) {
     const forEachSlot = store.forEachSlot.bind(store);
     store.forEachSlot = (kind, visit) => {
       if (kind === KIND_AGENT) scannedIn.push(turns);

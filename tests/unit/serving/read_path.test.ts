@@ -5,12 +5,15 @@ import { agentCodec } from "../../../schemas/gen/record.ts";
 import { requestCodec, type Response, responseCodec } from "../../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
-import { defined } from "../../../src/base/assert.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
 import type { ListBarrier, ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
-import { type Partition, PartitionTable } from "../../../src/serving/partitions.ts";
+import {
+  type Partition,
+  type PartitionPlace,
+  PartitionTable,
+} from "../../../src/serving/partitions.ts";
 import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import type { ReadAnswer } from "../../../src/serving/read_answer.ts";
 import { ReadPath } from "../../../src/serving/read_path.ts";
@@ -68,31 +71,35 @@ function read(table: PartitionTable, name: OperationName, body: any) {
 async function apart() {
   const harness = await RegistryHarness.open();
   const { table } = harness.registry;
-  const alias = defined(table.of(KIND_ALIAS, domainBytes(DOMAIN)), "All is local").id;
+  const alias = table.of(KIND_ALIAS, domainBytes(DOMAIN)).id;
   let number = 1;
   const away = (kind: number, others: number[]) => {
-    while (others.includes(table.of(kind, idOf(number))!.id)) number++;
+    while (others.includes(table.of(kind, idOf(number)).id)) number++;
     return number++;
   };
   const agent = away(KIND_AGENT, [alias]);
-  const agentPartition = table.of(KIND_AGENT, idOf(agent))!.id;
+  const agentPartition = table.of(KIND_AGENT, idOf(agent)).id;
   const gateway = away(KIND_GATEWAY, [alias, agentPartition]);
-  const gatewayPartition = table.of(KIND_GATEWAY, idOf(gateway))!.id;
+  const gatewayPartition = table.of(KIND_GATEWAY, idOf(gateway)).id;
   const peer = await harness.peer();
   await peer.must("registerGateway", gatewayRequest({ number: gateway }));
   await peer.must(
     "registerAgent",
     agentRequest({ number: agent, domain: DOMAIN, gatewayId: idOf(gateway) }),
   );
-  const replaced = (replace: (partition: Partition) => Partition | undefined) =>
-    new PartitionTable(table.partitioner, Array.from(table, replace));
+  const replaced = (replace: (partition: Partition) => PartitionPlace) =>
+    new PartitionTable(table.partitioner, Array.from(table.here(), replace));
   return {
     agent: idOf(agent),
     gateway: idOf(gateway),
     places: { alias, agent: agentPartition, gateway: gatewayPartition },
     /** The table without those partitions. */
     without: (...ids: number[]) =>
-      replaced((partition) => ids.includes(partition.id) ? undefined : partition),
+      replaced((partition) =>
+        ids.includes(partition.id)
+          ? { isHere: false, id: partition.id, nodes: [2, 3], leader: 3 }
+          : partition
+      ),
     /** The table with that partition's group to be asked first. */
     asking: (id: number) =>
       replaced((partition) =>

@@ -3,7 +3,6 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type RenewReply, renewRequestCodec } from "../../../schemas/gen/wire.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
-import { defined } from "../../../src/base/assert.ts";
 import { errorCodeFromWire, RegistryError } from "../../../src/base/errors.ts";
 import { AccessControl } from "../../../src/serving/access_control.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
@@ -24,7 +23,7 @@ async function asked(isLeading: boolean) {
   const peer = await harness.peer();
   const { incarnation } = await peer.must("registerGateway", gatewayRequest({ number: 1 }));
   const { table } = harness.registry;
-  const home = defined(table.of(KIND_GATEWAY, idOf(1)), "All is local");
+  const home = table.held(KIND_GATEWAY, idOf(1));
   const { world } = harness;
   const asks: number[] = [];
   let answer: (permission: ReadPoint | RegistryError) => void = () => {};
@@ -41,7 +40,7 @@ async function asked(isLeading: boolean) {
     table: new PartitionTable(
       table.partitioner,
       Array.from(
-        table,
+        table.here(),
         (each) => each === home ? { ...each, group } as unknown as Partition : each,
       ),
     ),
