@@ -124,6 +124,8 @@ export interface ErrorFields {
   readonly leaderHint?: number;
   /** Term in which that leader was elected; absent if it is not known. */
   readonly leaderTerm?: number;
+  /** The partitions that an incomplete answer lacks. */
+  readonly partitions?: readonly number[];
   /** Current incarnation of the record. */
   readonly incarnation?: { readonly generation: number; readonly index: number };
 }

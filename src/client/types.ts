@@ -408,12 +408,18 @@ export interface Client {
   resolveAgent(domain: string, options?: CallOptions): Promise<ResolvedAgent>;
   /** Resolves many domains, with outcomes in their order; more than 256 take several requests. */
   resolveAgents(domains: readonly string[], options?: CallOptions): Promise<ResolveOutcome[]>;
-  /** Returns live gateways of a region, the one with the largest minimum free fraction first. */
+  /**
+   * Returns live gateways of a region, the one with the largest minimum free fraction first. It is
+   * refused, with the missing `partitions`, while some cannot be read.
+   */
   resolveGateways(region: string, options?: ResolveGatewaysOptions): Promise<Page<ListedGateway>>;
 
-  /** Returns one page of a region's agents, ordered by id. */
+  /**
+   * Returns one page of a region's agents. A list is complete when its last page has no
+   * `nextCursor`; a page that cannot be read is refused, with the missing `partitions`.
+   */
   listAgents(region: string, options?: ListOptions): Promise<Page<ListedAgent>>;
-  /** Returns one page of a region's gateways, ordered by id. */
+  /** Like {@link listAgents}, for gateways. */
   listGateways(region: string, options?: ListOptions): Promise<Page<ListedGateway>>;
   /** Iterates over all agents of a region, page by page. */
   allAgents(region: string, options?: ListOptions): AsyncIterableIterator<ListedAgent>;

@@ -44,6 +44,10 @@ export class PartitionSet {
     this.bytes[partition >> 3]! |= 1 << (partition & 7);
   }
 
+  delete(partition: number): void {
+    this.bytes[partition >> 3]! &= ~(1 << (partition & 7));
+  }
+
   /** Iterates over the partitions in ascending order. */
   *[Symbol.iterator](): IterableIterator<number> {
     for (let partition = 0; partition < this.partitionCount; partition++) {

@@ -83,3 +83,20 @@ export function decodeListCursor(
   }
   return { finished, elsewhere: bitmap(HEADER_BYTES + bitmapBytes), begun };
 }
+
+/**
+ * Returns the cursor that continues where a list on a single node stopped; `undefined` if `bytes` is
+ * no such cursor. Form: the partition (4 bytes, big-endian), and the id in it.
+ */
+export function listCursorOfSingle(
+  bytes: Uint8Array,
+  partitionCount: number,
+): ListCursor | undefined {
+  if (bytes.length !== 4 + UUID_BYTES) return undefined;
+  const at = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0);
+  if (at >= partitionCount) return undefined;
+  const cursor = newListCursor(partitionCount);
+  for (let partition = 0; partition < at; partition++) cursor.finished.add(partition);
+  cursor.begun.set(at, bytes.slice(4));
+  return cursor;
+}

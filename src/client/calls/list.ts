@@ -1,15 +1,34 @@
-/** Lists records of a region: the best gateways, and pages of agents or gateways ordered by id. */
+/**
+ * Lists records of a region: the best gateways, and pages of agents or gateways. On a single node a
+ * page is ordered by partition and id; in a cluster its nodes are asked in parallel, and the order
+ * is that of their answers.
+ */
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import type { ResponseView } from "../../../schemas/gen/wire.ts";
-import { LIST_ITEMS_MAX } from "../../base/limits.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
+import {
+  decodeListCursor,
+  encodeListCursor,
+  isListCursor,
+  type ListCursor,
+  listCursorOfSingle,
+  newListCursor,
+} from "../../wire/list_cursor.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
+import type { Decode } from "../call.ts";
+import type { ClusterRouting } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
 import { agentOf, gatewayOf } from "../record_decoder.ts";
+import type { GatewayInfo } from "../records.ts";
+import { scatter, type ScatteredRead } from "../scatter.ts";
 import type {
+  CallOptions,
   ListedAgent,
   ListedGateway,
   ListOptions,
   Page,
+  Receipt,
   ResolveGatewaysOptions,
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
@@ -17,6 +36,9 @@ import { receiptsOf } from "./get.ts";
 /** Default limit of ResolveGateways: enough gateways to choose from. */
 const RESOLVE_GATEWAYS_DEFAULT = 16;
 const NO_CURSOR = new Uint8Array(0);
+/** Rounds of requests after which a page ends early. */
+const PAGE_ROUNDS_MAX = 4;
+const CAPACITIES = ["cpu", "memoryMiB", "storageMiB", "bandwidthMbps", "connections"] as const;
 
 /** The calls ResolveGateways, ListAgentsByRegion and ListGatewaysByRegion. */
 export class ListCalls {
@@ -31,28 +53,69 @@ export class ListCalls {
 
   /** See `Client.resolveGateways`. */
   bestGateways(region: string, options: ResolveGatewaysOptions = {}): Promise<Page<ListedGateway>> {
-    const body = { region, limit: options.limit ?? RESOLVE_GATEWAYS_DEFAULT, cursor: NO_CURSOR };
+    const limit = options.limit ?? RESOLVE_GATEWAYS_DEFAULT;
+    const { cluster } = this.#invoker;
+    if (cluster !== undefined) return this.#bestInCluster(cluster, region, limit, options);
+    const body = { region, limit, cursor: NO_CURSOR };
     return this.#invoker.invoke("resolveGateways", body, this.#decodeGateways, options);
   }
 
   /** See `Client.listAgents`. */
   agents(region: string, options: ListOptions = {}): Promise<Page<ListedAgent>> {
-    return this.#invoker.invoke(
-      "listAgentsByRegion",
-      listRequest(region, options),
-      this.#decodeAgents,
-      options,
-    );
+    return this.#page("listAgentsByRegion", region, options, this.#decodeAgents);
   }
 
   /** See `Client.listGateways`. */
   gateways(region: string, options: ListOptions = {}): Promise<Page<ListedGateway>> {
-    return this.#invoker.invoke(
-      "listGatewaysByRegion",
-      listRequest(region, options),
-      this.#decodeGateways,
-      options,
+    return this.#page("listGatewaysByRegion", region, options, this.#decodeGateways);
+  }
+
+  #page<T>(
+    name: "listAgentsByRegion" | "listGatewaysByRegion",
+    region: string,
+    options: ListOptions,
+    decode: Decode<Page<T>>,
+  ): Promise<Page<T>> {
+    const { cursor = NO_CURSOR, limit = LIST_ITEMS_MAX } = options;
+    const { cluster } = this.#invoker;
+    if (cluster === undefined) {
+      return this.#invoker.invoke(name, { region, cursor, limit }, decode, options);
+    }
+    return pageOfCluster(
+      cluster,
+      { cursor, limit, options },
+      (request, left, part) =>
+        this.#invoker.invoke(name, { region, ...request }, decode, left, part),
     );
+  }
+
+  async #bestInCluster(
+    cluster: ClusterRouting,
+    region: string,
+    asked: number,
+    options: CallOptions,
+  ): Promise<Page<ListedGateway>> {
+    const limit = checkedLimit(asked, RESOLVE_GATEWAYS_MAX);
+    const pages: Page<ListedGateway>[] = [];
+    await scatter<Page<ListedGateway>>(cluster, {
+      cursor: newListCursor(cluster.partitioner.partitionCount),
+      options,
+      // Each node may have all of the best.
+      wanted: (nodes) => nodes * limit,
+      ask: ({ cursor }, left, part) => {
+        const body = { region, limit, cursor };
+        return this.#invoker.invoke("resolveGateways", body, this.#decodeGateways, left, part);
+      },
+      take: (page) => pages.push(page),
+    });
+    const items = pages.flatMap((page) => page.items)
+      .map((item) => ({ item, free: freeFraction(item.gateway) }))
+      .sort((left, right) =>
+        right.free - left.free || (left.item.gateway.id < right.item.gateway.id ? -1 : 1)
+      )
+      .slice(0, limit)
+      .map(({ item }) => item);
+    return { items, nextCursor: undefined, receipts: pages.flatMap(({ receipts }) => receipts) };
   }
 
   readonly #decodeAgents = (
@@ -103,8 +166,66 @@ export async function* allPages<T>(
   } while (cursor !== undefined);
 }
 
-function listRequest(region: string, { cursor = NO_CURSOR, limit = LIST_ITEMS_MAX }: ListOptions) {
-  return { region, cursor, limit };
+/** Reads one page of a list over all nodes of a cluster. */
+async function pageOfCluster<T>(
+  cluster: ClusterRouting,
+  { cursor: start, limit: asked, options }: {
+    readonly cursor: Uint8Array;
+    readonly limit: number;
+    readonly options: CallOptions;
+  },
+  ask: ScatteredRead<Page<T>>["ask"],
+): Promise<Page<T>> {
+  const limit = checkedLimit(asked, LIST_ITEMS_MAX);
+  const cursor = cursorIn(start, cluster.partitioner.partitionCount);
+  const items: T[] = [];
+  const receipts: Receipt[] = [];
+  let rounds = 0;
+  await scatter<Page<T>>(cluster, {
+    cursor,
+    options,
+    // A page may have fewer records than its limit, but not none while there are some.
+    wanted: () => rounds++ >= PAGE_ROUNDS_MAX && items.length > 0 ? 0 : limit - items.length,
+    ask,
+    take: (page) => {
+      items.push(...page.items);
+      receipts.push(...page.receipts);
+    },
+  });
+  const nextCursor = cursor.finished.isFull ? undefined : encodeListCursor(cursor);
+  return { items, nextCursor, receipts };
+}
+
+/** Returns the position of a cursor of this cluster, or of one from when it had a single node. */
+function cursorIn(bytes: Uint8Array, partitionCount: number): ListCursor {
+  if (bytes.length === 0) return newListCursor(partitionCount);
+  const cursor = isListCursor(bytes)
+    ? decodeListCursor(bytes, partitionCount)
+    : listCursorOfSingle(bytes, partitionCount);
+  if (cursor !== undefined) return cursor;
+  throw new RegistryError(
+    "invalid_argument",
+    "cursor must be one that an earlier page of this cluster returned",
+    { field: "cursor" },
+  );
+}
+
+/** Returns the limit of a page, as a node reads it: 0 asks for its default. */
+function checkedLimit(limit: number, max: number): number {
+  if (Number.isInteger(limit) && limit >= 0 && limit <= max) return limit || Math.min(100, max);
+  throw new RegistryError(
+    "invalid_argument",
+    `limit must be an integer in [0, ${max}]: current value is ${limit}`,
+    { field: "limit" },
+  );
+}
+
+/** Returns the smallest free fraction of a gateway's capacities, by which gateways are ranked. */
+function freeFraction({ capacity, used }: GatewayInfo): number {
+  const fractions = CAPACITIES.flatMap((name) =>
+    capacity[name] > 0 ? [(capacity[name] - used[name]) / capacity[name]] : []
+  );
+  return fractions.length === 0 ? 0 : Math.min(...fractions);
 }
 
 function cursorOf(bytes: Uint8Array): Uint8Array | undefined {
