@@ -47,4 +47,18 @@ test("a reader that went away, and a full standard error, end nothing badly", as
   assert.equal([muted.code, muted.stderr], [2, ""]);
 });
 
+test("a node whose output is lost serves until it is told to end, and ends with exit code 4", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const node = `start --data ${folder} --port 0 --ops-port 0 --partitions 2 --stop-with-stdin`;
+    // Its standard input is at its end as soon as it has started.
+    const { code, stderr } = await inShell(node, ">/dev/full");
+    assert.is(code, 4, stderr);
+    assert.match(stderr, /"Stopped"/);
+    assert.is(stderr.match(/cannot write standard output/g)?.length, 1, stderr);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 test.run();

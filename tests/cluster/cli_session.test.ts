@@ -71,9 +71,12 @@ async function exists(path: string): Promise<boolean> {
 test("crs loses nothing to kill -9 between register and resolve", () =>
   inFolder(async (folder, processes) => {
     const few = { flags: ["--partitions", "8"] };
-    const first = await startCrs(folder, few);
+    // As Kubernetes sets them for a service named crs; the second start is without them.
+    const env = { CRS_PORT: "tcp://10.0.0.1:4443", CRS_SERVICE_HOST: "10.0.0.1" };
+    const first = await startCrs(folder, { ...few, env });
     processes.push(first.process);
     assert.is(first.node.created, true);
+    assert.is(first.process.stderr.match(/CRS_PORT CRS_SERVICE_HOST/g)?.length, 1);
     const gateway = await document<Registered>(folder, "gateway", "register", "--file", EXAMPLE);
     assert.is(gateway.created, true);
     assert.ok(gateway.remainingMs >= 29_000, "The lease of 30 s");
@@ -87,6 +90,7 @@ test("crs loses nothing to kill -9 between register and resolve", () =>
     const second = await startCrs(folder, few);
     processes.push(second.process);
     assert.equal([second.node.created, second.node.clusterId], [false, first.node.clusterId]);
+    assert.not.match(second.process.stderr, /Kubernetes/);
 
     const resolved = await document<{
       agent: { id: string; incarnation: unknown };

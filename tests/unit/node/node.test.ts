@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { REFUSAL_LINGER_MS, WALL_LOOK_MS } from "../../../src/base/limits.ts";
-import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { type Logger, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { Scheduler, World } from "../../../src/base/world.ts";
 import { resolveConfig } from "../../../src/node/config.ts";
 import { startNode } from "../../../src/node/node.ts";
@@ -94,6 +94,26 @@ test("startNode: a step of the clock beyond its certificate's end renews it at o
   } finally {
     await node.stop();
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("startNode warns where others reach the operator's port, and nowhere else", async () => {
+  for (const [opsHost, warns] of [["0.0.0.0", true], ["localhost", false]] as const) {
+    const folder = await Deno.makeTempDir();
+    const warned: string[] = [];
+    const logger: Logger = {
+      ...SILENT_LOGGER,
+      warn: (message) => void warned.push(message),
+      child: () => logger,
+    };
+    const config = resolveConfig({
+      flags: { data: folder, port: "0", opsPort: "0", opsHost, partitions: "2" },
+      environment: {},
+    });
+    const node = await startNode({ config, world: processWorld(), logger });
+    await node.stop();
+    await Deno.remove(folder, { recursive: true });
+    assert.is(warned.some((text) => text.includes("can read health and metrics")), warns, opsHost);
   }
 });
 

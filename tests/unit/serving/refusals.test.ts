@@ -38,4 +38,14 @@ test("Refusals keeps a bounded number of reasons", () => {
   assert.is(refusals.counts.get("reason 0"), 2);
 });
 
+test("Refusals counts refused handshakes on their own and with all others", () => {
+  const { logged, refusals } = tally();
+  refusals.noteHandshake("anonymous", { from: "a" });
+  refusals.noteHandshake("anonymous", { from: "a" });
+  refusals.note("Refused", "banned", {});
+  assert.equal([...refusals.handshakes], [["anonymous", 2]]);
+  assert.equal([...refusals.counts], [["anonymous", 2], ["banned", 1]]);
+  assert.equal(logged, [{ from: "a", reason: "anonymous", count: 1 }]);
+});
+
 test.run();

@@ -102,7 +102,10 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
   Deno.writeTextFileSync(`${folder}/notes.txt`, "mine");
   assert.is(await code(init(`${folder}/notes.txt`)), "invalid_argument");
   assert.is(await code(init("")), "invalid_argument");
-  // It fails half-way: the place of one part cannot be taken.
+  const refused = () => {
+    throw new RegistryError("storage_unavailable", "A part could not be moved");
+  };
+  // It fails half-way, when half of the files are written.
   let fills = 0;
   const failing = {
     unit: () => entropy.unit(),
@@ -114,6 +117,14 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
   const options = { folder, trustDomain: "a.example", region: "eu-1", nowMs: NOW_MS };
   assert.is(await code(initAuthority({ ...options, entropy: failing })), "internal");
   assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
+  // The place of the last part is taken by what nobody sees: a link to nowhere.
+  Deno.symlinkSync("nowhere", `${folder}/administrator`);
+  assert.is.not(await code(initAuthority({ ...options, entropy }).catch(refused)), "ok");
+  assert.equal(
+    [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
+    ["administrator", "notes.txt"],
+  );
+  Deno.removeSync(`${folder}/administrator`);
   assert.is(await code(initAuthority({ ...options, entropy })), "ok");
   assert.equal(
     [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
