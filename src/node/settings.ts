@@ -274,6 +274,7 @@ export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_PIN",
   "CRS_IDENTITY",
   "CRS_USE_TOKEN",
+  "CRS_VERIFY_TOKEN",
   "CRS_JOIN_TOKEN",
   CONFIG_VARIABLE,
 ];

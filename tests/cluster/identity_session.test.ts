@@ -172,7 +172,15 @@ test("a token is minted, and checked with the published keys", async () => {
   );
   const keys = await done(["identity", "jwks", ...asGateway]);
   await Deno.writeTextFile(`${folder}/keys.json`, JSON.stringify(keys));
-  const verify = ["identity", "token", "verify", "-", "--jwks", `${folder}/keys.json`];
+  const verify = [
+    "identity",
+    "token",
+    "verify",
+    "--token-file",
+    "-",
+    "--jwks",
+    `${folder}/keys.json`,
+  ];
   const claims = await done<{ subject: string }>(
     [...verify, "--audience", "api.example"],
     { input: token },

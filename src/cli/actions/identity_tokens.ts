@@ -19,6 +19,8 @@ import { parseDuration } from "../duration.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { facts } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
+import { tokenGiven, VERIFY_TOKEN_VARIABLE } from "../token_text.ts";
 import { type GrantFlags, grantsOfFlags, hasGrants } from "./identity_grants.ts";
 
 /** Flags of `token mint`. */
@@ -71,12 +73,21 @@ export interface VerifyFlags extends ServerOptions {
   readonly audience: string;
   readonly issuer?: string;
   readonly jwks?: string;
+  readonly tokenFile?: string;
 }
 
-/** Verifies a token as a service that receives it would. */
-export async function verify(token: string, flags: VerifyFlags, shell: Shell): Promise<number> {
+/**
+ * Verifies a token as a service that receives it would.
+ *
+ * @param token the token itself; `-` for standard input; absent: `--token-file` or the variable.
+ */
+export async function verify(
+  token: string | undefined,
+  flags: VerifyFlags,
+  shell: Shell,
+): Promise<number> {
   const { terminal } = shell;
-  const text = (token === "-" ? terminal.readText("-") : token).trim();
+  const text = verifiedText(token, flags, terminal);
   const jwks = flags.jwks === undefined
     ? await withClient(shell, flags, ({ client }) => client.identities.tokenKeys())
     : terminal.readText(flags.jwks).trim();
@@ -113,6 +124,27 @@ export async function verify(token: string, flags: VerifyFlags, shell: Shell): P
       ]),
   };
   return await showReply(reply, flags, terminal);
+}
+
+function verifiedText(
+  token: string | undefined,
+  { tokenFile }: VerifyFlags,
+  terminal: Terminal,
+): string {
+  const isInput = token === "-" && tokenFile === undefined;
+  const text = tokenGiven({
+    noun: "token",
+    flag: "--token",
+    variable: VERIFY_TOKEN_VARIABLE,
+    text: isInput ? undefined : token,
+    file: isInput ? "-" : tokenFile,
+  }, terminal);
+  if (text !== undefined) return text;
+  throw usageFailure(
+    "A token to verify is needed: found none",
+    `Pass it with --token-file (- is standard input) or by ${VERIFY_TOKEN_VARIABLE}.`,
+    "token",
+  );
 }
 
 function claimsJson(token: string): unknown {

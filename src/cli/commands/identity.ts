@@ -107,14 +107,18 @@ export function identityCommand(shell: Shell, run: Run): Command {
         .option("--life <duration>", "lifetime, at most 15m", "5m")
         .action((flags: MintFlags) => check((actions) => actions.mint(flags, shell))),
       newServerCommand("verify", "Verifies a token as a service that receives it would.", [
-        "identity token verify <token> --audience api.example",
-        "identity token verify - --audience api.example --jwks keys.json < token",
+        "identity token verify --token-file token --audience api.example",
+        "identity token verify --token-file - --audience api.example --jwks keys.json < token",
       ])
-        .argument("<token>", "the token; - for standard input")
+        .argument(
+          "[token]",
+          "the token itself, which other users of this machine can see (env: CRS_VERIFY_TOKEN)",
+        )
+        .option("--token-file <path>", "file that contains the token; - for standard input")
         .requiredOption("--audience <name>", "required audience")
         .option("--issuer <name>", "required issuer (default: its trust domain)")
         .option("--jwks <file>", "public keys (default: those of the node)")
-        .action((token: string, flags: VerifyFlags) =>
+        .action((token: string | undefined, flags: VerifyFlags) =>
           check((actions) => actions.verify(token, flags, shell))
         ),
     ]),

@@ -271,6 +271,29 @@ test("crs identity token verify checks a token by a file of keys, without a node
   assert.match(other.stderr, "wrong_audience");
   const issuer = await crs(`${verify} api.example --issuer spiffe://other.example`, { files });
   assert.is(issuer.code, 2);
+  // By every way that other users of the machine cannot see, and by the one that they can.
+  const named = { "keys.json": files["keys.json"], "token.txt": `${token}\n` };
+  const rest = "--jwks keys.json --audience api.example";
+  const ways: [string, Record<string, string>][] = [
+    ["--token-file token.txt", {}],
+    ["", { CRS_VERIFY_TOKEN: token }],
+    [token, {}],
+  ];
+  for (const [way, environment] of ways) {
+    const { code, stderr } = await crs(`identity token verify ${way} ${rest}`.replace("  ", " "), {
+      files: named,
+      environment,
+    });
+    assert.is(code, 0, `${way} ${stderr}`);
+  }
+  const twice = await crs(`identity token verify ${token} --token-file token.txt ${rest}`, {
+    files: named,
+  });
+  assert.is(twice.code, 2);
+  assert.match(twice.stderr, "Only one token");
+  const none = await crs(`identity token verify ${rest}`, { files: named });
+  assert.is(none.code, 2);
+  assert.match(none.stderr, "CRS_VERIFY_TOKEN");
   const nonsense = await crs(`${verify} api.example`, { files: { ...files, "-": "a.b.c" } });
   assert.is(nonsense.code, 2);
 });
