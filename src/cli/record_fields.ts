@@ -1,48 +1,24 @@
 /**
  * Builds the record to register from a JSON file, in our vocabulary or that of other callers
- * (src/record/vocabulary.ts), and from flags, which override it. The registry's own validation runs
- * before sending, so that every mistake is reported with its field, even a value that could not be
- * encoded.
+ * (src/record/vocabulary.ts), and from flags, which override it. The flags are those of the fields
+ * in the kind's row. The registry's own validation runs before sending, so that every mistake is
+ * reported with its field, even a value that could not be encoded.
  */
 import { TTL_MS_MAX, TTL_MS_MIN } from "../base/limits.ts";
-import type { AgentInput, Capacity, GatewayInput } from "../client/mod.ts";
-import { agentToStored, gatewayToStored } from "../record/plain.ts";
-import { validateAgent, validateGateway } from "../record/validation.ts";
-import { agentFromJson, gatewayFromJson } from "../record/vocabulary.ts";
+import type { Field } from "../record/field.ts";
+import { type AnyKindRow, type InputOf, kindNamed, type RecordKindName } from "../record/kinds.ts";
+import type { RecordInput } from "../record/plain.ts";
+import { toStored, validated } from "../record/stored_form.ts";
+import { recordFromJson } from "../record/vocabulary.ts";
 import { parseDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Flags of every record, as typed. */
+/** The flags of a record's fields, as typed, under the names that commander gives them. */
 export interface RecordFlags {
   readonly file?: string;
-  readonly id?: string;
-  readonly domain?: string;
-  readonly address?: string;
-  readonly port?: string;
   readonly region?: string;
-  /** Labels, each `key=value`. */
-  readonly label?: readonly string[];
-  readonly credentialHash?: string;
-  /** A duration. */
-  readonly ttl?: string;
-  readonly draining?: boolean;
-}
-
-/** Flags of an agent. */
-export interface AgentFlags extends RecordFlags {
-  /** UUID of its gateway. */
-  readonly gateway?: string;
-}
-
-/** Flags of a gateway. */
-export interface GatewayFlags extends RecordFlags {
-  readonly wssPort?: string;
-  readonly cpu?: string;
-  readonly memory?: string;
-  readonly storage?: string;
-  readonly bandwidth?: string;
-  readonly connections?: string;
+  readonly [flag: string]: unknown;
 }
 
 /** The source of files, and the default region. */
@@ -56,58 +32,65 @@ const ANY_ID = "00000000-0000-4000-8000-000000000001";
 const ANY_OWNER = { process: 1, sequence: 1 };
 
 /**
- * Returns the agent described by file and flags.
+ * Returns the record of a kind described by file and flags.
  *
  * @throws RegistryError `invalid_argument` with the field.
  */
-export function agentFields(flags: AgentFlags, sources: FieldSources): AgentInput {
-  const base = agentFromJson(jsonOf(flags, sources));
-  const fields = {
-    ...base,
-    ...commonFields(flags, base.labels),
-    ...given("gatewayId", flags.gateway),
-  };
-  validateAgent(agentToStored({ id: ANY_ID, ...fields }, ANY_OWNER));
-  return fields;
-}
-
-/** Returns the gateway described by file and flags. @throws as {@link agentFields}. */
-export function gatewayFields(flags: GatewayFlags, sources: FieldSources): GatewayInput {
-  const base = gatewayFromJson(jsonOf(flags, sources));
-  const capacity: Partial<Capacity> = {
-    ...base.capacity,
-    ...given("cpu", quantity("cpu", flags.cpu)),
-    ...given("memoryMiB", quantity("memory", flags.memory)),
-    ...given("storageMiB", quantity("storage", flags.storage)),
-    ...given("bandwidthMbps", quantity("bandwidth", flags.bandwidth)),
-    ...given("connections", quantity("connections", flags.connections)),
-  };
-  const fields = {
-    ...base,
-    ...commonFields(flags, base.labels),
-    ...given("wssPort", quantity("wss-port", flags.wssPort)),
-    ...(Object.keys(capacity).length === 0 ? {} : { capacity }),
-  };
-  validateGateway(gatewayToStored({ id: ANY_ID, ...fields }, ANY_OWNER));
-  return fields;
-}
-
-function commonFields(
+export function recordFields<Name extends RecordKindName>(
+  kind: Name,
   flags: RecordFlags,
-  labels: Readonly<Record<string, string>> | undefined,
-): Partial<AgentInput> {
-  const ttl = { min: TTL_MS_MIN, max: TTL_MS_MAX };
-  return {
-    ...given("id", flags.id),
-    ...given("domain", flags.domain),
-    ...given("address", flags.address),
-    ...given("port", quantity("port", flags.port)),
-    ...given("region", flags.region),
-    ...given("credentialHash", flags.credentialHash),
-    ...(flags.label === undefined ? {} : { labels: { ...labels, ...labelsOf(flags.label) } }),
-    ...(flags.ttl === undefined ? {} : { ttlMs: parseDuration(flags.ttl, "--ttl", ttl) }),
-    ...(flags.draining === true ? { state: "draining" as const } : {}),
-  };
+  sources: FieldSources,
+): InputOf<Name> {
+  const row: AnyKindRow = kindNamed(kind);
+  const record = recordFromJson(row, jsonOf(flags, sources));
+  for (const field of [...row.sharedFields, ...row.ownFields]) {
+    const value = valueOf(field, flags, record[field.name]);
+    if (value !== undefined) record[field.name] = value;
+  }
+  const input = { id: ANY_ID, ...record } as unknown as RecordInput;
+  validated(row, toStored(row, input, ANY_OWNER));
+  return record as unknown as InputOf<Name>;
+}
+
+/** Returns the value that the flags give to a field; `undefined` if they give none. */
+function valueOf({ type, flags = [] }: Field, typed: RecordFlags, base: unknown): unknown {
+  const given = flags.flatMap(({ flag, part }) => {
+    const name = nameOf(flag);
+    const value = typed[attributeOf(name)];
+    return value === undefined ? [] : [{ name, part, value }];
+  });
+  const [first] = given;
+  if (first === undefined) return undefined;
+  const { name, value } = first;
+  switch (type.form) {
+    case "text":
+      return value;
+    case "number":
+      return quantity(name, value as string);
+    case "duration":
+      return parseDuration(value as string, `--${name}`, { min: TTL_MS_MIN, max: TTL_MS_MAX });
+    case "draining":
+      return value === true ? "draining" : undefined;
+    case "labels":
+      return { ...base as object | undefined, ...labelsOf(value as readonly string[]) };
+    case "amounts":
+      return {
+        ...base as object | undefined,
+        ...Object.fromEntries(
+          given.map((one) => [one.part, quantity(one.name, one.value as string)]),
+        ),
+      };
+  }
+}
+
+/** Returns the long name of a flag such as `--wss-port <number>`. */
+function nameOf(flag: string): string {
+  return /^--([a-z-]+)/.exec(flag)![1]!;
+}
+
+/** Returns the property under which commander stores a flag. */
+function attributeOf(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Returns the object in the file, or an empty one, with the default region added. */
@@ -147,8 +130,7 @@ function labelsOf(texts: readonly string[]): Record<string, string> {
 }
 
 /** Parses the number of a flag; the registry's validation checks its bounds. */
-function quantity(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+function quantity(name: string, text: string): number {
   if (!/^\d{1,15}(\.\d{1,9})?$/.test(text)) {
     throw usageFailure(
       `--${name} must be a number: found ${JSON.stringify(text)}`,
@@ -157,8 +139,4 @@ function quantity(name: string, text: string | undefined): number | undefined {
     );
   }
   return Number(text);
-}
-
-function given<K extends string, V>(key: K, value: V | undefined): { [_ in K]?: V } {
-  return value === undefined ? {} : { [key]: value } as { [_ in K]: V };
 }

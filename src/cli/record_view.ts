@@ -3,19 +3,18 @@
  * stable fields for scripts. Absent values are `null` in a document, never omitted.
  */
 import type {
-  AgentAnswer,
-  AgentInfo,
-  Capacity,
   Deregistered,
-  GatewayAnswer,
-  GatewayInfo,
   Incarnation,
   Receipt,
   Registered,
   Reported,
   ResolvedAgent,
 } from "../client/mod.ts";
+import type { Field } from "../record/field.ts";
+import { kindNamed, type RecordKindName } from "../record/kinds.ts";
+import type { RecordInfo } from "../record/plain.ts";
 import { formatDuration } from "./duration.ts";
+import type { Leased } from "./record_calls.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
 import type { Writer } from "./writer.ts";
@@ -28,7 +27,7 @@ export function incarnationText({ generation, index }: Incarnation): string {
 }
 
 /** Returns the reply to a registration. */
-export function registeredReply(kind: "agent" | "gateway", registered: Registered): Reply {
+export function registeredReply(kind: RecordKindName, registered: Registered): Reply {
   const { id, incarnation, revision, remainingMs, renewAfterMs, created, receipts } = registered;
   return {
     json: { kind, id, incarnation, revision, remainingMs, renewAfterMs, created, receipts },
@@ -43,35 +42,18 @@ export function registeredReply(kind: "agent" | "gateway", registered: Registere
   };
 }
 
-/** Returns a reply with one gateway. */
-export function gatewayReply(
-  { gateway, remainingMs, receipts }: GatewayAnswer,
+/** Returns a reply with one record. */
+export function recordReply(
+  kind: RecordKindName,
+  { record, remainingMs, receipts }: Leased & { readonly receipts: readonly Receipt[] },
   writer?: Writer,
 ): Reply {
   return {
-    json: { gateway, remainingMs, receipts, writer: writer ?? null },
+    json: { [kind]: record, remainingMs, receipts, writer: writer ?? null },
     text: async () => {
       const { facts } = await import("./table.ts");
       return facts([
-        ...gatewayFacts(gateway, remainingMs),
-        ...writerFacts(writer),
-        ["receipt", receiptsText(receipts)],
-      ]);
-    },
-  };
-}
-
-/** Returns a reply with one agent. */
-export function agentReply(
-  { agent, remainingMs, receipts }: AgentAnswer,
-  writer?: Writer,
-): Reply {
-  return {
-    json: { agent, remainingMs, receipts, writer: writer ?? null },
-    text: async () => {
-      const { facts } = await import("./table.ts");
-      return facts([
-        ...agentFacts(agent, remainingMs),
+        ...recordFacts(kind, record, remainingMs),
         ...writerFacts(writer),
         ["receipt", receiptsText(receipts)],
       ]);
@@ -99,9 +81,11 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
       const missing = gatewayId === undefined
         ? "  none: the agent names no gateway\n"
         : `  ${gatewayId} is not registered, or its lease has ended\n`;
-      return `Agent of ${domain}\n` + facts(agentFacts(agent, agentRemainingMs)) +
+      return `Agent of ${domain}\n` + facts(recordFacts("agent", agent, agentRemainingMs)) +
         "Gateway\n" +
-        (gateway === undefined ? missing : facts(gatewayFacts(gateway, gatewayRemainingMs))) +
+        (gateway === undefined
+          ? missing
+          : facts(recordFacts("gateway", gateway, gatewayRemainingMs))) +
         `Receipts\n` + resolved.receipts.map((receipt) => `  ${receiptText(receipt)}\n`).join("");
     },
   };
@@ -109,7 +93,7 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
 
 /** Returns the reply to a change of draining. */
 export function drainedReply(
-  kind: "agent" | "gateway",
+  kind: RecordKindName,
   id: string,
   draining: boolean,
   { revision, receipts }: Reported,
@@ -125,7 +109,7 @@ export function drainedReply(
 
 /** Returns the reply to a deregistration. */
 export function deregisteredReply(
-  kind: "agent" | "gateway",
+  kind: RecordKindName,
   id: string,
   { removed, receipts }: Deregistered,
 ): Reply {
@@ -139,22 +123,30 @@ export function deregisteredReply(
   };
 }
 
-function gatewayFacts(gateway: GatewayInfo, remainingMs: number): Fact[] {
+function recordFacts(kind: RecordKindName, record: RecordInfo, remainingMs: number): Fact[] {
   return [
-    ...recordFacts(gateway),
-    ...(gateway.wssPort === 0 ? [] : [["wss port", gateway.wssPort] as const]),
-    ["capacity", capacityText(gateway.capacity)],
-    ["used", capacityText(gateway.used)],
-    ...ownedFacts(gateway, remainingMs),
+    ["id", record.id],
+    ["domain", record.domain === "" ? "none" : record.domain],
+    ["address", addressText(record)],
+    ["region", record.region],
+    ["state", record.state],
+    ...kindNamed(kind).ownFields.flatMap((field) => ownFact(field, record)),
+    ...ownedFacts(record, remainingMs),
   ];
 }
 
-function agentFacts(agent: AgentInfo, remainingMs: number): Fact[] {
-  return [
-    ...recordFacts(agent),
-    ["gateway", agent.gatewayId === "" ? "none" : agent.gatewayId],
-    ...ownedFacts(agent, remainingMs),
-  ];
+/** Returns the value of a field that only this kind has. */
+function ownFact(field: Field, record: RecordInfo): Fact[] {
+  const { view } = field;
+  if (view === undefined) return [];
+  const shown = shownField(field, record);
+  if (shown !== "") return [[view.label, shown]];
+  return view.omitsEmpty === true ? [] : [[view.label, "none"]];
+}
+
+/** Returns a field of a record for people; "" if it is empty. */
+export function shownField({ name, type }: Field, record: RecordInfo): Cell {
+  return type.show((record as unknown as Readonly<Record<string, unknown>>)[name]);
 }
 
 /** Returns the certificate by which the record was last written. */
@@ -165,17 +157,7 @@ function writerFacts(writer: Writer | undefined): Fact[] {
   return [["written by", `${subject}, lineage ${lineage}${state}`]];
 }
 
-function recordFacts(record: AgentInfo | GatewayInfo): Fact[] {
-  return [
-    ["id", record.id],
-    ["domain", record.domain === "" ? "none" : record.domain],
-    ["address", addressText(record)],
-    ["region", record.region],
-    ["state", record.state],
-  ];
-}
-
-function ownedFacts(record: AgentInfo | GatewayInfo, remainingMs: number): Fact[] {
+function ownedFacts(record: RecordInfo, remainingMs: number): Fact[] {
   const labels = Object.entries(record.labels).map(([key, value]) => `${key}=${value}`).join(" ");
   return [
     ...(labels === "" ? [] : [["labels", labels] as const]),
@@ -193,18 +175,6 @@ export function addressText({ address, port }: { address: string; port: number }
   if (address === "") return port === 0 ? "none" : `port ${port}`;
   const host = address.includes(":") ? `[${address}]` : address;
   return port === 0 ? host : `${host}:${port}`;
-}
-
-/** Formats the non-zero dimensions of a capacity. */
-export function capacityText(capacity: Capacity): string {
-  const parts = [
-    [capacity.cpu, "cpu"],
-    [capacity.memoryMiB, "MiB memory"],
-    [capacity.storageMiB, "MiB storage"],
-    [capacity.bandwidthMbps, "Mbit/s"],
-    [capacity.connections, "connections"],
-  ].filter(([amount]) => amount !== 0).map(([amount, unit]) => `${amount} ${unit}`);
-  return parts.length === 0 ? "unknown" : parts.join(", ");
 }
 
 function receiptsText(receipts: readonly Receipt[]): string {

@@ -235,11 +235,11 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   registerAgent(agent: AgentInput, options?: RegisterOptions) {
-    return this.#register.agent(agent, options);
+    return this.#register.one({ kind: "agent", agent }, options);
   }
 
   registerGateway(gateway: GatewayInput, options?: RegisterOptions) {
-    return this.#register.gateway(gateway, options);
+    return this.#register.one({ kind: "gateway", gateway }, options);
   }
 
   registerMany(

@@ -8,6 +8,7 @@ import type { MonotonicClock } from "../base/world.ts";
 import type { OwnCalls } from "./calls/own.ts";
 import type { RegisterCalls } from "./calls/register.ts";
 import type { AgentInput, Capacity, GatewayInput, Incarnation } from "./records.ts";
+import { fieldsOf, withFields } from "./register_item.ts";
 import type {
   CallOptions,
   KeepOptions,
@@ -33,7 +34,7 @@ export interface LeaseHome {
 
 /** A lease with the methods used by the keeper. */
 export class HeldLease implements Lease {
-  readonly kind: "agent" | "gateway";
+  readonly kind: RegisterItem["kind"];
   readonly id: string;
   readonly ended: Promise<LeaseEnd>;
   readonly #home: LeaseHome;
@@ -88,8 +89,7 @@ export class HeldLease implements Lease {
 
   /** The requested ttl, ms. */
   get ttlMs(): number {
-    const fields = this.#item.kind === "agent" ? this.#item.agent : this.#item.gateway;
-    return fields.ttlMs ?? TTL_MS_DEFAULT;
+    return fieldsOf(this.#item).ttlMs ?? TTL_MS_DEFAULT;
   }
 
   async update(
@@ -161,9 +161,7 @@ export class HeldLease implements Lease {
 
   async #register(item: RegisterItem, options: CallOptions): Promise<Registered> {
     const sentAtMs = this.#home.clock.nowMs();
-    const registered = item.kind === "agent"
-      ? await this.#home.register.agent(item.agent, options)
-      : await this.#home.register.gateway(item.gateway, options);
+    const registered = await this.#home.register.one(item, options);
     this.#incarnation = registered.incarnation;
     this.#validUntilMs = sentAtMs + registered.remainingMs;
     this.#home.registered(this, registered);
@@ -204,13 +202,4 @@ export class HeldLease implements Lease {
   #tell(event: LeaseEvent): void {
     this.#onEvent?.(event, this);
   }
-}
-
-function withFields(
-  item: RegisterItem,
-  fields: Partial<AgentInput> | Partial<GatewayInput>,
-): RegisterItem {
-  return item.kind === "agent"
-    ? { kind: "agent", agent: { ...item.agent, ...(fields as Partial<AgentInput>) } }
-    : { kind: "gateway", gateway: { ...item.gateway, ...(fields as Partial<GatewayInput>) } };
 }

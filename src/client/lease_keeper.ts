@@ -80,9 +80,7 @@ export class LeaseKeeper implements LeaseHome {
       takeOver: options.takeOver ?? true,
       ...(item.expected === undefined ? {} : { expected: item.expected }),
     };
-    const registered = item.kind === "agent"
-      ? await this.register.agent(item.agent, registerOptions)
-      : await this.register.gateway(item.gateway, registerOptions);
+    const registered = await this.register.one(item, registerOptions);
     return this.#adopt(item, registered, sentAtMs, options);
   }
 

@@ -6,6 +6,7 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
+import type { InputOf, RecordKindName } from "../record/kinds.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
@@ -197,10 +198,12 @@ export interface Registered {
   readonly receipts: readonly Receipt[];
 }
 
-/** One record of a bulk register. */
-export type RegisterItem =
-  | { readonly kind: "agent"; readonly agent: AgentInput; readonly expected?: Incarnation }
-  | { readonly kind: "gateway"; readonly gateway: GatewayInput; readonly expected?: Incarnation };
+/** One record of a bulk register: its kind, and its fields under the name of the kind. */
+export type RegisterItem = {
+  [Kind in RecordKindName]:
+    & { readonly kind: Kind; readonly expected?: Incarnation }
+    & { readonly [Record in Kind]: InputOf<Kind> };
+}[RecordKindName];
 
 /** The outcome for one item of a bulk register, at the item's index. */
 export type RegisterOutcome =
@@ -209,7 +212,7 @@ export type RegisterOutcome =
 
 /** A record to renew. */
 export interface RenewItem {
-  readonly kind: "agent" | "gateway";
+  readonly kind: RecordKindName;
   readonly id: string;
   readonly incarnation: Incarnation;
 }
@@ -316,7 +319,7 @@ export interface KeepOptions extends CallOptions {
 
 /** A record that its client keeps alive until it is released or lost. */
 export interface Lease {
-  readonly kind: "agent" | "gateway";
+  readonly kind: RecordKindName;
   /** UUID of the record. */
   readonly id: string;
   /** Changes only when the record is registered again after it expired. */

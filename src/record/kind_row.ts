@@ -9,13 +9,9 @@
  */
 import type { Role } from "../base/peer.ts";
 import type { Extra, ExtraView } from "../../schemas/gen/record.ts";
-import type { FrameWriter, Input, StructView } from "../../schemas/runtime.ts";
-
-/** A position in a group's history; greater is later. */
-export interface RecordPosition {
-  readonly generation: number;
-  readonly index: number;
-}
+import type { FrameWriter, Input as Encoded, StructView } from "../../schemas/runtime.ts";
+import type { Field, FieldDescription } from "./field.ts";
+import type { RecordInfo, RecordInput, RecordPosition } from "./plain.ts";
 
 /** Fields that the stored forms of all kinds have. */
 export interface OwnedRecord {
@@ -66,12 +62,22 @@ export interface RecordCodec<Stored, View> {
   /** @throws RegistryError `malformed`. */
   decode(bytes: Uint8Array): Stored;
   /** @throws RangeError when a field holds a value outside its type. */
-  encode(record: Input<Stored>): Uint8Array;
-  append(out: FrameWriter, record: Input<Stored>): void;
+  encode(record: Encoded<Stored>): Uint8Array;
+  append(out: FrameWriter, record: Encoded<Stored>): void;
 }
 
+/** The descriptions of the fields that a kind has in addition to the shared ones. */
+export type OwnFields<Input> = Readonly<
+  Record<Exclude<keyof Input, keyof RecordInput>, FieldDescription>
+>;
+
 /** One kind of record. */
-export interface KindRow<Stored = OwnedRecord, View = OwnedView> {
+export interface KindRow<
+  Stored = OwnedRecord,
+  View = OwnedView,
+  Input = RecordInput,
+  Info = RecordInfo,
+> {
   /** Number in logs, images, hashes and requests, `[1, 15]`; never reused. */
   readonly number: number;
   /** Name in messages, JSON, metrics and commands. */
@@ -79,13 +85,25 @@ export interface KindRow<Stored = OwnedRecord, View = OwnedView> {
   /** The name of several. */
   readonly plural: string;
   readonly codec: RecordCodec<Stored, View>;
+  /** The record with all fields at their defaults. */
+  readonly empty: Stored;
+  /** The fields that it shares with other kinds (shared_fields.ts). */
+  readonly sharedFields: readonly Field[];
+  /** The fields of this kind alone. */
+  readonly ownFields: readonly Field[];
   /**
-   * Checks a record sent by its owner and returns the form to log: canonical, with the registry's
-   * own fields empty.
+   * Returns a copy of the record at `view` for users. Written out for each kind, since every read of
+   * the SDK runs it. @throws RegistryError `malformed`.
+   */
+  decode(view: View): Info;
+  /**
+   * Checks what involves several fields of a record to register.
    *
    * @throws RegistryError `invalid_argument`.
    */
-  validate(record: Stored): Stored;
+  check?(record: Stored): void;
+  /** Never set: carries the type of the plain value. */
+  readonly input?: Input;
   /** Role of the identities that own such records, each the one with the id of its subject. */
   readonly owner?: Role;
   /**
@@ -107,6 +125,18 @@ export interface KindRow<Stored = OwnedRecord, View = OwnedView> {
    */
   foreignKey?(record: Stored): readonly string[];
 }
+
+/** The part of a row that reading records needs. */
+export interface ReadableKind<View, Info> {
+  readonly codec: { newView(): View };
+  decode(view: View): Info;
+}
+
+/** A row whose type tells its number and its name. */
+export type Named<Row, Number extends number, Name extends string> = Row & {
+  readonly number: Number;
+  readonly name: Name;
+};
 
 /** The relation of a record to another one, whose owner may renew and read it. */
 export interface Attachment<Source> {

@@ -17,6 +17,8 @@ type Rows = typeof ROWS;
 export type RecordKindName = keyof Rows;
 /** The number of a kind. */
 export type RecordKind = Rows[RecordKindName]["number"];
+/** The plain value with which a record of a kind is registered. */
+export type InputOf<Name extends RecordKindName> = NonNullable<Rows[Name]["input"]>;
 /** A row of any kind. */
 export type AnyKindRow = KindRow;
 

@@ -1,13 +1,10 @@
 /**
- * Validation of records before they are logged: the rules of single fields, and of whole records.
- *
- * A failure is `invalid_argument` with the field, the expected and the found value. A valid record
- * is returned in canonical form: domains as in domain.ts, labels ordered by key, the registry's own
- * fields empty. Source: design §3.
+ * The rules of single fields of records; stored_form.ts applies them to whole records before they
+ * are logged. A failure is `invalid_argument` with the field, the expected and the found value.
+ * Labels are returned in canonical form, ordered by key. Source: design §3.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
-  CREDENTIAL_HASH_BYTES_MAX,
   LABEL_KEY_BYTES_MAX,
   LABEL_VALUE_BYTES_MAX,
   LABELS_BYTES_MAX,
@@ -18,18 +15,8 @@ import {
   TTL_MS_MAX,
   TTL_MS_MIN,
 } from "../base/limits.ts";
-import { isNilUuid } from "../base/uuid.ts";
-import type { Agent, Extra, Gateway, Label } from "../../schemas/gen/record.ts";
+import type { Gateway, Label } from "../../schemas/gen/record.ts";
 import { formatAddress, isNoAddress, parseAddress, unreachableKind } from "./address.ts";
-import { canonicalDomain } from "./domain.ts";
-
-/** The states of an agent or gateway, indexed by their number. */
-export const RECORD_STATES = ["active", "draining"] as const;
-/** The name of a state. */
-export type RecordState = (typeof RECORD_STATES)[number];
-
-/** A gateway's capacity, or the part of it in use. */
-export type Capacity = Gateway["capacity"];
 
 /**
  * Prefix of a sealed value, followed by its JWE (identity/tokens/sealed_label.ts). The registry
@@ -40,7 +27,6 @@ export const SEALED_PREFIX = "sealed:";
 const REGION = /^[a-z0-9-]+$/;
 const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/;
 const PORT_MAX = 0xffff;
-const NO_POSITION = { generation: 0, index: 0 };
 
 /** Returns the error of a field: `wanted` completes "<field> must …". */
 export function invalid(field: string, wanted: string, found: unknown): RegistryError {
@@ -97,7 +83,10 @@ export function checkTtlMs(ttlMs: number, field = "ttlMs"): number {
 }
 
 /** Checks capacity or use: finite and not negative in each dimension. */
-export function checkCapacity(capacity: Capacity, field = "capacity"): Capacity {
+export function checkCapacity(
+  capacity: Gateway["capacity"],
+  field = "capacity",
+): Gateway["capacity"] {
   for (const [dimension, amount] of Object.entries(capacity)) {
     const float = dimension === "cpu" || dimension === "bandwidthMbps";
     if (!Number.isFinite(amount) || amount < 0) {
@@ -149,82 +138,4 @@ function checkLabelsTogether(labels: readonly Label[], field: string): void {
 function isText(text: string, bytesMax: number): boolean {
   if (text.length > bytesMax || !text.isWellFormed()) return false;
   return text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax;
-}
-
-function checkOwned(record: Agent | Gateway): void {
-  if (isNilUuid(record.id)) throw invalid("id", "not be all zero", "00000000-…");
-  if (record.process === 0) {
-    throw invalid("process", "be a random number that is not 0", record.process);
-  }
-  if (record.state >= RECORD_STATES.length) {
-    throw invalid("state", "be 0 (active) or 1 (draining)", record.state);
-  }
-}
-
-function canonicalExtra(extra: Extra | undefined): Extra | undefined {
-  if (extra === undefined) return undefined;
-  const { credentialHash } = extra;
-  if (credentialHash.length > CREDENTIAL_HASH_BYTES_MAX) {
-    throw invalid(
-      "credentialHash",
-      `have at most ${CREDENTIAL_HASH_BYTES_MAX} bytes`,
-      credentialHash.length,
-    );
-  }
-  const labels = canonicalLabels(extra.labels);
-  if (credentialHash.length === 0 && labels.length === 0) return undefined;
-  return { credentialHash, labels, superseded: [] };
-}
-
-/**
- * Checks an agent sent by its owner and returns the form to log: canonical, with the registry's own
- * fields empty.
- *
- * @throws RegistryError `invalid_argument`.
- */
-export function validateAgent(agent: Agent): Agent {
-  checkOwned(agent);
-  return {
-    ...agent,
-    domain: agent.domain === "" ? "" : canonicalDomain(agent.domain),
-    region: checkRegion(agent.region),
-    ttlMs: checkTtlMs(agent.ttlMs),
-    address: checkAddress(agent.address),
-    port: checkPort(agent.port, "port", true),
-    extra: canonicalExtra(agent.extra),
-    leaseExpiryMs: 0,
-    incarnation: NO_POSITION,
-    revision: NO_POSITION,
-    claim: NO_POSITION,
-    lastSeenUnixS: 0,
-    writer: 0,
-  };
-}
-
-/**
- * Does the same as {@link validateAgent} for a gateway, which must be reachable by address or
- * domain, at a port.
- */
-export function validateGateway(gateway: Gateway): Gateway {
-  checkOwned(gateway);
-  if (gateway.domain === "" && isNoAddress(gateway.address)) {
-    throw invalid("address", "be given where no domain is", "");
-  }
-  return {
-    ...gateway,
-    domain: gateway.domain === "" ? "" : canonicalDomain(gateway.domain),
-    region: checkRegion(gateway.region),
-    ttlMs: checkTtlMs(gateway.ttlMs),
-    address: checkAddress(gateway.address),
-    port: checkPort(gateway.port),
-    wssPort: checkPort(gateway.wssPort, "wssPort", true),
-    capacity: checkCapacity(gateway.capacity),
-    used: checkCapacity(gateway.used, "used"),
-    extra: canonicalExtra(gateway.extra),
-    leaseExpiryMs: 0,
-    incarnation: NO_POSITION,
-    revision: NO_POSITION,
-    lastSeenUnixS: 0,
-    writer: 0,
-  };
 }

@@ -12,6 +12,7 @@ import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { attachedIdOf, type OwnedRecord } from "../record/kind_row.ts";
 import { type AnyKindRow, RECORD_KINDS } from "../record/kinds.ts";
+import { validated } from "../record/stored_form.ts";
 import { invalid } from "../record/validation.ts";
 import type { Position } from "../store/reply.ts";
 
@@ -48,7 +49,7 @@ export function acceptRecord(
     );
   }
   const row = RECORD_KINDS.row(kind);
-  const record = row.validate(withId(row, row.codec.decode(stored), peer));
+  const record = validated(row, withId(row, row.codec.decode(stored), peer));
   const { id, domain, region, ttlMs } = record;
   return { row, record, id, domain, region, gatewayId: attachedIdOf(row, record) ?? NIL_ID, ttlMs };
 }

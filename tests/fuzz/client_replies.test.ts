@@ -20,17 +20,19 @@ import { RegisterCalls } from "../../src/client/calls/register.ts";
 import { ResolveCalls } from "../../src/client/calls/resolve.ts";
 import type { Invoker } from "../../src/client/invoker.ts";
 import { Ownership } from "../../src/client/ownership.ts";
-import { agentToStored, gatewayToStored } from "../../src/record/plain.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
+import { AGENT } from "../../src/record/agent.ts";
+import { GATEWAY } from "../../src/record/gateway.ts";
+import { toStored } from "../../src/record/stored_form.ts";
 
 const ID = "11111111-1111-4111-8111-111111111111";
 const ID_BYTES = new Uint8Array(16).fill(0x11);
 const PLACE = { generation: 1, index: 9 };
 const STAMP = { process: 5, sequence: 1 };
 const INPUT = { id: ID, region: "r1", domain: "a.example", labels: { tier: "gold" } };
-const AGENT = agentCodec.encode(agentToStored({ ...INPUT, gatewayId: ID }, STAMP));
-const GATEWAY = gatewayCodec.encode(
-  gatewayToStored({ ...INPUT, address: "192.0.2.1", port: 4000 }, STAMP),
+const AGENT_BYTES = agentCodec.encode(toStored(AGENT, { ...INPUT, gatewayId: ID }, STAMP));
+const GATEWAY_BYTES = gatewayCodec.encode(
+  toStored(GATEWAY, { ...INPUT, address: "192.0.2.1", port: 4000 }, STAMP),
 );
 
 const REGISTERED = {
@@ -42,8 +44,8 @@ const REGISTERED = {
   created: true,
 };
 const RESOLVED = {
-  agent: AGENT,
-  gateway: GATEWAY,
+  agent: AGENT_BYTES,
+  gateway: GATEWAY_BYTES,
   agentId: ID_BYTES,
   gatewayId: ID_BYTES,
   agentRemainingMs: 1,
@@ -56,12 +58,15 @@ const RECEIPTS = [{ appliedIndex: 1, term: 1, node: 1, partition: 1, ageBoundMs:
 
 /** Whole replies, as a registry would write them. */
 const BODIES: Readonly<Partial<Record<OperationName, unknown>>> = {
-  getAgent: { record: AGENT, remainingMs: 5 },
-  getGateway: { record: GATEWAY, remainingMs: 5 },
+  getAgent: { record: AGENT_BYTES, remainingMs: 5 },
+  getGateway: { record: GATEWAY_BYTES, remainingMs: 5 },
   resolveAgent: RESOLVED,
   resolveAgents: { items: [{ reply: RESOLVED, code: 0, cacheMs: 0, receipts: RECEIPTS }] },
-  listAgentsByRegion: { items: [{ record: AGENT, remainingMs: 1 }], nextCursor: ID_BYTES },
-  listGatewaysByRegion: { items: [{ record: GATEWAY, remainingMs: 1 }], nextCursor: ID_BYTES },
+  listAgentsByRegion: { items: [{ record: AGENT_BYTES, remainingMs: 1 }], nextCursor: ID_BYTES },
+  listGatewaysByRegion: {
+    items: [{ record: GATEWAY_BYTES, remainingMs: 1 }],
+    nextCursor: ID_BYTES,
+  },
   registerAgent: REGISTERED,
   registerMany: { items: [{ ...REGISTERED, code: 0, message: "" }] },
   renew: { renewAfterMs: 1, renewed: 0, failures: [{ position: 0, code: 9, current: PLACE }] },
@@ -127,7 +132,7 @@ const CALLS: readonly [OperationName, () => Promise<unknown>][] = [
   ["resolveAgents", () => resolve.agents(["a.example"])],
   ["listAgentsByRegion", () => list.agents("r1")],
   ["listGatewaysByRegion", () => list.gateways("r1")],
-  ["registerAgent", () => register.agent(INPUT)],
+  ["registerAgent", () => register.one({ kind: "agent", agent: INPUT })],
   ["registerMany", () => register.many([{ kind: "agent", agent: INPUT }])],
   ["renew", () => own.renew([item])],
   ["report", () => own.report("agent", ID, { incarnation: PLACE, draining: true })],

@@ -9,10 +9,11 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { RECORD_BYTES_MAX } from "../../src/base/limits.ts";
 import { agentCodec, gatewayCodec } from "../../schemas/gen/record.ts";
 import { formatAddress, parseAddress } from "../../src/record/address.ts";
-import { agentToStored, gatewayToStored } from "../../src/record/plain.ts";
 import { canonicalDomain, canonicalDomainBytes } from "../../src/record/domain.ts";
-import { validateAgent, validateGateway } from "../../src/record/validation.ts";
 import { agentFromJson, gatewayFromJson } from "../../src/record/vocabulary.ts";
+import { AGENT } from "../../src/record/agent.ts";
+import { GATEWAY } from "../../src/record/gateway.ts";
+import { toStored, validated } from "../../src/record/stored_form.ts";
 
 const OWNERSHIP = { process: 1, sequence: 1 };
 
@@ -104,21 +105,21 @@ test("any JSON is a record that encodes within its limit, or a coded error", () 
   fc.assert(
     fc.property(json, (value) => {
       const gateway = attempt(() =>
-        validateGateway({
-          ...gatewayToStored(gatewayFromJson(value), OWNERSHIP),
+        validated(GATEWAY, {
+          ...toStored(GATEWAY, gatewayFromJson(value), OWNERSHIP),
           id: new Uint8Array(16).fill(1),
         })
       );
       const agent = attempt(() =>
-        validateAgent({
-          ...agentToStored(agentFromJson(value), OWNERSHIP),
+        validated(AGENT, {
+          ...toStored(AGENT, agentFromJson(value), OWNERSHIP),
           id: new Uint8Array(16).fill(1),
         })
       );
       if (typeof gateway !== "string") {
         const bytes = gatewayCodec.encode(gateway);
         assert.ok(bytes.length <= RECORD_BYTES_MAX);
-        assert.equal(validateGateway(gatewayCodec.decode(bytes)), gatewayCodec.decode(bytes));
+        assert.equal(validated(GATEWAY, gatewayCodec.decode(bytes)), gatewayCodec.decode(bytes));
         accepted++;
       }
       if (typeof agent !== "string") {
@@ -152,7 +153,7 @@ test("a mutated stored form is a valid record or a coded error", () => {
     fc.property(fc.array(mutation, { maxLength: 4 }), (mutations) => {
       const bytes = seed.slice();
       for (const { at, to } of mutations) bytes[at] = to;
-      const gateway = attempt(() => validateGateway(gatewayCodec.decode(bytes)));
+      const gateway = attempt(() => validated(GATEWAY, gatewayCodec.decode(bytes)));
       if (typeof gateway !== "string") {
         assert.ok(gatewayCodec.encode(gateway).length <= RECORD_BYTES_MAX);
       }

@@ -2,6 +2,7 @@
  * Commands of controllers on identities: bans, removal of others' records and members, and the
  * audit log.
  */
+import { isRecordKindName } from "../../record/kinds.ts";
 import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
@@ -109,7 +110,7 @@ export async function removeRecord(
   flags: ServerOptions,
   shell: Shell,
 ): Promise<number> {
-  if (kind !== "agent" && kind !== "gateway") {
+  if (!isRecordKindName(kind)) {
     throw usageFailure(`<kind> must be agent or gateway: found ${kind}`, "Pass one of them.");
   }
   const removed = await withClient(

@@ -49,21 +49,6 @@ export function newGroup(name: string, description: string, commands: readonly C
   return group;
 }
 
-/** Adds the options that describe a record: a file, and flags that override it. */
-export function addRecordOptions(command: Command): Command {
-  return command
-    .option("--file <path>", "JSON file of the record; - for standard input; flags override it")
-    .option("--id <uuid>", "id (default: derived from the domain)")
-    .option("--domain <name>", "domain that resolves to it")
-    .option("--address <ip>", "IPv4 or IPv6 address")
-    .option("--port <number>", "port")
-    .option("--region <name>", "region (default: that of the file, else of the node)")
-    .option("--label <key=value>", "label; repeatable", collect)
-    .option("--credential-hash <hex>", "hash of its credential")
-    .option("--ttl <duration>", "lease, 5s to 24h, such as 30 (seconds) or 5m (default: 30s)")
-    .option("--draining", "marks it as draining: it should receive nothing new");
-}
-
 /** Collects the values of an option that may be repeated. */
 export function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...earlier ?? [], value];

@@ -2,13 +2,18 @@
  * Gets one record by its id; the most frequent call. Its reply is decoded in place in the chunk,
  * with reused views. The `stored` variants copy the record's bytes and decode nothing.
  */
-import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import type { ResponseView } from "../../../schemas/gen/wire.ts";
+import { AGENT } from "../../record/agent.ts";
+import { GATEWAY } from "../../record/gateway.ts";
+import type { OwnedView, ReadableKind } from "../../record/kind_row.ts";
+import { kindNamed, RECORD_KINDS } from "../../record/kinds.ts";
+import { infoOf } from "../../record/stored_form.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Invoker } from "../invoker.ts";
+import type { Decode } from "../call.ts";
 import { IdSlab } from "../id_slab.ts";
-import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
+import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
 import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
 
 /** Returns a copy of a reply's receipts. */
@@ -27,8 +32,22 @@ export class GetCalls {
   readonly #invoker: Invoker;
   readonly #ids = new IdSlab();
   readonly #reply = OPERATIONS.getAgent.reply.newView();
-  readonly #agent = agentCodec.newView();
-  readonly #gateway = gatewayCodec.newView();
+  /** By the number of the kind. */
+  readonly #views = new Map<number, OwnedView>(
+    RECORD_KINDS.rows.map(({ number, codec }) => [number, codec.newView()]),
+  );
+  readonly #agent = this.#decoder(AGENT, (agent, remainingMs, receipts) => ({
+    agent,
+    remainingMs,
+    receipts,
+  }));
+  readonly #gateway = this.#decoder(GATEWAY, (gateway, remainingMs, receipts) => ({
+    gateway,
+    remainingMs,
+    receipts,
+  }));
+  readonly #agentStored = this.#storedDecoder(AGENT);
+  readonly #gatewayStored = this.#storedDecoder(GATEWAY);
 
   constructor(invoker: Invoker) {
     this.#invoker = invoker;
@@ -36,17 +55,17 @@ export class GetCalls {
 
   /** See `Client.getAgent`. */
   agent(id: string | Uint8Array, options?: CallOptions): Promise<AgentAnswer> {
-    return this.#get("getAgent", id, this.#decodeAgent, options);
+    return this.#get("agent", id, this.#agent, options);
   }
 
   /** See `Client.getGateway`. */
   gateway(id: string | Uint8Array, options?: CallOptions): Promise<GatewayAnswer> {
-    return this.#get("getGateway", id, this.#decodeGateway, options);
+    return this.#get("gateway", id, this.#gateway, options);
   }
 
   /** See `Client.getAgentStored`. */
   agentStored(id: string | Uint8Array, options?: CallOptions): Promise<StoredAnswer<AgentInfo>> {
-    return this.#get("getAgent", id, this.#decodeStoredAgent, options);
+    return this.#get("agent", id, this.#agentStored, options);
   }
 
   /** See `Client.getGatewayStored`. */
@@ -54,17 +73,16 @@ export class GetCalls {
     id: string | Uint8Array,
     options?: CallOptions,
   ): Promise<StoredAnswer<GatewayInfo>> {
-    return this.#get("getGateway", id, this.#decodeStoredGateway, options);
+    return this.#get("gateway", id, this.#gatewayStored, options);
   }
 
   /** Returns the incarnation and the process under which a record is held. */
-  holder(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<Holder> {
-    const name = kind === "agent" ? "getAgent" : "getGateway";
-    return this.#get(name, id, (response, view, bytes) => {
+  holder(kind: ServedKind, id: string, options?: CallOptions): Promise<Holder> {
+    const read = this.#views.get(kindNamed(kind).number)!;
+    return this.#get(kind, id, (response, view, bytes) => {
       const reply = response.bodyInto(this.#reply);
       const start = reply.recordOffset;
-      const record = (kind === "agent" ? this.#agent : this.#gateway)
-        .wrap(view, bytes, start, start + reply.recordLength);
+      const record = read.wrap(view, bytes, start, start + reply.recordLength);
       const { process, incarnationGeneration: generation, incarnationIndex: index } = record;
       return { process, incarnation: { generation, index } };
     }, options);
@@ -72,9 +90,9 @@ export class GetCalls {
 
   /** Sends the request. Not async, which would cost another promise. */
   #get<T>(
-    name: "getAgent" | "getGateway",
+    kind: ServedKind,
     id: string | Uint8Array,
-    decode: (response: ResponseView, view: DataView, bytes: Uint8Array) => T,
+    decode: Decode<T>,
     options: CallOptions | undefined,
   ): Promise<T> {
     let body;
@@ -83,70 +101,32 @@ export class GetCalls {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#invoker.invoke(name, body, decode, options);
+    return this.#invoker.invoke(KIND_OPERATIONS[kind].get, body, decode, options);
   }
 
-  readonly #decodeAgent = (
-    response: ResponseView,
-    view: DataView,
-    bytes: Uint8Array,
-  ): AgentAnswer => {
-    const reply = response.bodyInto(this.#reply);
-    const start = reply.recordOffset;
-    const agent = this.#agent.wrap(view, bytes, start, start + reply.recordLength);
-    return {
-      agent: agentOf(agent),
-      remainingMs: reply.remainingMs,
-      receipts: receiptsOf(response),
+  /** Returns a function that decodes a reply in place; `answer` gives it its shape. */
+  #decoder<View extends OwnedView, Info, Answer>(
+    row: ReadableKind<View, Info>,
+    answer: (info: Info, remainingMs: number, receipts: readonly Receipt[]) => Answer,
+  ): Decode<Answer> {
+    const record = row.codec.newView();
+    return (response, view, bytes) => {
+      const reply = response.bodyInto(this.#reply);
+      const start = reply.recordOffset;
+      const info = row.decode(record.wrap(view, bytes, start, start + reply.recordLength));
+      return answer(info, reply.remainingMs, receiptsOf(response));
     };
-  };
+  }
 
-  readonly #decodeGateway = (
-    response: ResponseView,
-    view: DataView,
-    bytes: Uint8Array,
-  ): GatewayAnswer => {
-    const reply = response.bodyInto(this.#reply);
-    const start = reply.recordOffset;
-    const gateway = this.#gateway.wrap(view, bytes, start, start + reply.recordLength);
-    return {
-      gateway: gatewayOf(gateway),
-      remainingMs: reply.remainingMs,
-      receipts: receiptsOf(response),
+  #storedDecoder<View extends OwnedView, Info>(
+    row: ReadableKind<View, Info>,
+  ): Decode<StoredAnswer<Info>> {
+    const from = (bytes: Uint8Array) => infoOf(row, bytes);
+    return (response) => {
+      const reply = response.bodyInto(this.#reply);
+      return new StoredRecord(reply.record.slice(), reply.remainingMs, receiptsOf(response), from);
     };
-  };
-
-  readonly #decodeStoredAgent = (response: ResponseView): StoredAnswer<AgentInfo> => {
-    const reply = response.bodyInto(this.#reply);
-    return new StoredRecord(
-      reply.record.slice(),
-      reply.remainingMs,
-      receiptsOf(response),
-      agentFrom,
-    );
-  };
-
-  readonly #decodeStoredGateway = (response: ResponseView): StoredAnswer<GatewayInfo> => {
-    const reply = response.bodyInto(this.#reply);
-    return new StoredRecord(
-      reply.record.slice(),
-      reply.remainingMs,
-      receiptsOf(response),
-      gatewayFrom,
-    );
-  };
-}
-
-function agentFrom(bytes: Uint8Array): AgentInfo {
-  return agentOf(agentCodec.newView().wrap(viewOf(bytes), bytes, 0, bytes.length));
-}
-
-function gatewayFrom(bytes: Uint8Array): GatewayInfo {
-  return gatewayOf(gatewayCodec.newView().wrap(viewOf(bytes), bytes, 0, bytes.length));
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
 }
 
 class StoredRecord<T> implements StoredAnswer<T> {

@@ -6,7 +6,7 @@ import type { BanEntry } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { Grants } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { CallOptions } from "../call_options.ts";
 import { ask, type Invoker } from "../invoker.ts";
@@ -53,7 +53,7 @@ export interface IdentityClient {
   /** Returns a lineage, for example that of a record's writer. */
   lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
   /** Removes another owner's record, by right of administration; audited. Controllers only. */
-  removeRecord(kind: "agent" | "gateway", id: string, options?: CallOptions): Promise<number>;
+  removeRecord(kind: RecordKindName, id: string, options?: CallOptions): Promise<number>;
   /** Ends a node's membership and its certificates permanently; audited. Controllers only. */
   removeMember(nodeId: number, options?: CallOptions): Promise<void>;
   /**
@@ -151,11 +151,11 @@ export class IdentityCalls implements IdentityClient {
   }
 
   async removeRecord(
-    kind: "agent" | "gateway",
+    kind: RecordKindName,
     id: string,
     options?: CallOptions,
   ): Promise<number> {
-    const body = { kind: kind === "agent" ? KIND_AGENT : KIND_GATEWAY, id: parseUuid(id) };
+    const body = { kind: kindNamed(kind).number, id: parseUuid(id) };
     const { removed } = await ask(this.#invoker, "removeRecord", body, options);
     return removed;
   }

@@ -3,10 +3,11 @@
  * page is ordered by partition and id; in a cluster its nodes are asked in parallel, and the order
  * is that of their answers.
  */
-import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import type { ResponseView } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
+import { AGENT } from "../../record/agent.ts";
+import { GATEWAY } from "../../record/gateway.ts";
+import type { OwnedView, ReadableKind } from "../../record/kind_row.ts";
 import {
   decodeListCursor,
   encodeListCursor,
@@ -19,7 +20,6 @@ import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { Decode } from "../call.ts";
 import type { ClusterRouting } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
-import { agentOf, gatewayOf } from "../record_decoder.ts";
 import type { GatewayInfo } from "../records.ts";
 import { scatter, type ScatteredRead } from "../scatter.ts";
 import type {
@@ -44,8 +44,8 @@ const CAPACITIES = ["cpu", "memoryMiB", "storageMiB", "bandwidthMbps", "connecti
 export class ListCalls {
   readonly #invoker: Invoker;
   readonly #reply = OPERATIONS.listAgentsByRegion.reply.newView();
-  readonly #agent = agentCodec.newView();
-  readonly #gateway = gatewayCodec.newView();
+  readonly #agents = this.#decoder(AGENT, (agent, remainingMs) => ({ agent, remainingMs }));
+  readonly #gateways = this.#decoder(GATEWAY, (gateway, remainingMs) => ({ gateway, remainingMs }));
 
   constructor(invoker: Invoker) {
     this.#invoker = invoker;
@@ -57,17 +57,17 @@ export class ListCalls {
     const { cluster } = this.#invoker;
     if (cluster !== undefined) return this.#bestInCluster(cluster, region, limit, options);
     const body = { region, limit, cursor: NO_CURSOR };
-    return this.#invoker.invoke("resolveGateways", body, this.#decodeGateways, options);
+    return this.#invoker.invoke("resolveGateways", body, this.#gateways, options);
   }
 
   /** See `Client.listAgents`. */
   agents(region: string, options: ListOptions = {}): Promise<Page<ListedAgent>> {
-    return this.#page("listAgentsByRegion", region, options, this.#decodeAgents);
+    return this.#page("listAgentsByRegion", region, options, this.#agents);
   }
 
   /** See `Client.listGateways`. */
   gateways(region: string, options: ListOptions = {}): Promise<Page<ListedGateway>> {
-    return this.#page("listGatewaysByRegion", region, options, this.#decodeGateways);
+    return this.#page("listGatewaysByRegion", region, options, this.#gateways);
   }
 
   #page<T>(
@@ -104,7 +104,7 @@ export class ListCalls {
       wanted: (nodes) => nodes * limit,
       ask: ({ cursor }, left, part) => {
         const body = { region, limit, cursor };
-        return this.#invoker.invoke("resolveGateways", body, this.#decodeGateways, left, part);
+        return this.#invoker.invoke("resolveGateways", body, this.#gateways, left, part);
       },
       take: (page) => pages.push(page),
     });
@@ -118,39 +118,24 @@ export class ListCalls {
     return { items, nextCursor: undefined, receipts: pages.flatMap(({ receipts }) => receipts) };
   }
 
-  readonly #decodeAgents = (
-    response: ResponseView,
-    view: DataView,
-    bytes: Uint8Array,
-  ): Page<ListedAgent> => {
-    const reply = response.bodyInto(this.#reply);
-    const items: ListedAgent[] = [];
-    const found = reply.items;
-    for (let index = 0; index < found.count; index++) {
-      const item = found.at(index);
-      const start = item.recordOffset;
-      const agent = this.#agent.wrap(view, bytes, start, start + item.recordLength);
-      items.push({ agent: agentOf(agent), remainingMs: item.remainingMs });
-    }
-    return { items, nextCursor: cursorOf(reply.nextCursor), receipts: receiptsOf(response) };
-  };
-
-  readonly #decodeGateways = (
-    response: ResponseView,
-    view: DataView,
-    bytes: Uint8Array,
-  ): Page<ListedGateway> => {
-    const reply = response.bodyInto(this.#reply);
-    const items: ListedGateway[] = [];
-    const found = reply.items;
-    for (let index = 0; index < found.count; index++) {
-      const item = found.at(index);
-      const start = item.recordOffset;
-      const gateway = this.#gateway.wrap(view, bytes, start, start + item.recordLength);
-      items.push({ gateway: gatewayOf(gateway), remainingMs: item.remainingMs });
-    }
-    return { items, nextCursor: cursorOf(reply.nextCursor), receipts: receiptsOf(response) };
-  };
+  #decoder<View extends OwnedView, Info, Item>(
+    row: ReadableKind<View, Info>,
+    listed: (info: Info, remainingMs: number) => Item,
+  ): Decode<Page<Item>> {
+    const record = row.codec.newView();
+    return (response, view, bytes) => {
+      const reply = response.bodyInto(this.#reply);
+      const items: Item[] = [];
+      const found = reply.items;
+      for (let index = 0; index < found.count; index++) {
+        const item = found.at(index);
+        const start = item.recordOffset;
+        const info = row.decode(record.wrap(view, bytes, start, start + item.recordLength));
+        items.push(listed(info, item.remainingMs));
+      }
+      return { items, nextCursor: cursorOf(reply.nextCursor), receipts: receiptsOf(response) };
+    };
+  }
 }
 
 /** Yields the items of all pages; each page is fetched when the previous one is used up. */

@@ -3,7 +3,7 @@ import type { ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
+import { kindNamed } from "../../record/kinds.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import { partitionOfId } from "../call_key.ts";
 import type { ClusterRouting, Part } from "../cluster_routing.ts";
@@ -23,9 +23,7 @@ import type {
   ReportOptions,
 } from "../types.ts";
 import { type GetCalls, receiptsOf } from "./get.ts";
-
-/** The kind of a record that has an owner. */
-export type OwnedKind = "agent" | "gateway";
+import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
 
 /** The stamp of a caller that does not own the record. */
 const NOBODY: Stamp = { process: 0, sequence: 0 };
@@ -38,11 +36,6 @@ const NOTHING_USED: Capacity = {
   bandwidthMbps: 0,
   connections: 0,
 };
-
-/** Returns the wire number of a kind. */
-export function kindNumber(kind: OwnedKind): number {
-  return kind === "agent" ? KIND_AGENT : KIND_GATEWAY;
-}
 
 /** The calls Renew, Deregister and Report. */
 export class OwnCalls {
@@ -72,7 +65,7 @@ export class OwnCalls {
   ): Promise<Renewed> {
     const { partitioner } = cluster;
     const partitions = items.map(({ kind, id }) =>
-      partitionOfId(partitioner, kindNumber(kind), parseUuid(id), 0)
+      partitionOfId(partitioner, kindNamed(kind).number, parseUuid(id), 0)
     );
     const outcomes = await askInParts<number>(cluster, {
       count: items.length,
@@ -125,7 +118,7 @@ export class OwnCalls {
       items: items.map(({ kind, id, incarnation }) => ({
         id: this.#ids.keep(id),
         incarnation,
-        kind: kindNumber(kind),
+        kind: kindNamed(kind).number,
       })),
     };
     return await this.#invoker.invoke(
@@ -139,7 +132,7 @@ export class OwnCalls {
 
   /** See `Client.deregisterAgent`, `Client.deregisterGateway`. */
   async deregister(
-    kind: OwnedKind,
+    kind: ServedKind,
     id: string,
     options: DeregisterOptions = {},
   ): Promise<Deregistered> {
@@ -150,7 +143,7 @@ export class OwnCalls {
 
   /** Deregisters a record of known incarnation; `own` tells whether this client registered it. */
   deregisterHeld(
-    kind: OwnedKind,
+    kind: ServedKind,
     id: string,
     incarnation: Incarnation,
     own: boolean,
@@ -158,7 +151,7 @@ export class OwnCalls {
   ): Promise<Deregistered> {
     const stamp = own ? this.#ownership.next() : NOBODY;
     return this.#invoker.invoke(
-      kind === "agent" ? "deregisterAgent" : "deregisterGateway",
+      KIND_OPERATIONS[kind].deregister,
       { id: parseUuid(id), incarnation, ...stamp, withAgents: options.withAgents ?? false },
       (response) => ({
         removed: response.bodyInto(OPERATIONS.deregisterAgent.reply.newView()).removed,
@@ -169,7 +162,7 @@ export class OwnCalls {
   }
 
   /** See `Client.reportAgent`, `Client.reportGateway`. */
-  async report(kind: OwnedKind, id: string, options: ReportOptions): Promise<Reported> {
+  async report(kind: ServedKind, id: string, options: ReportOptions): Promise<Reported> {
     const { incarnation, own } = options.incarnation === undefined
       ? await this.#held(kind, id, options)
       : { incarnation: options.incarnation, own: false };
@@ -178,7 +171,7 @@ export class OwnCalls {
 
   /** Reports on a record of known incarnation; `own` tells whether this client registered it. */
   async reportHeld(
-    kind: OwnedKind,
+    kind: ServedKind,
     id: string,
     incarnation: Incarnation,
     own: boolean,
@@ -192,7 +185,7 @@ export class OwnCalls {
       state: options.draining === true ? STATE_DRAINING : STATE_ACTIVE,
       setUsed: options.used !== undefined,
       setState: options.draining !== undefined,
-      kind: kindNumber(kind),
+      kind: kindNamed(kind).number,
     };
     return await this.#invoker.invoke("report", body, (response) => {
       const reply = response.bodyInto(OPERATIONS.report.reply.newView());
@@ -205,7 +198,7 @@ export class OwnCalls {
 
   /** Returns the record's incarnation and whether this client holds it. */
   async #held(
-    kind: OwnedKind,
+    kind: ServedKind,
     id: string,
     { timeoutMs, signal }: CallOptions,
   ): Promise<{ incarnation: Incarnation; own: boolean }> {

@@ -13,13 +13,9 @@ import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
 import type { Ownership } from "../ownership.ts";
-import {
-  type AgentInput,
-  type GatewayInput,
-  type Incarnation,
-  storedAgent,
-  storedGateway,
-} from "../records.ts";
+import { kindNamed } from "../../record/kinds.ts";
+import type { Incarnation } from "../records.ts";
+import { storedRecord } from "../register_item.ts";
 import type {
   CallOptions,
   Receipt,
@@ -29,7 +25,7 @@ import type {
   RegisterOutcome,
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
-import { kindNumber } from "./own.ts";
+import { KIND_OPERATIONS } from "./kind_operations.ts";
 
 /** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
@@ -71,14 +67,23 @@ export class RegisterCalls {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** See `Client.registerAgent`. */
-  agent(fields: AgentInput, options: RegisterOptions = {}): Promise<Registered> {
-    return this.#register("registerAgent", () => this.#encodeAgent(fields), options);
-  }
-
-  /** See `Client.registerGateway`. */
-  gateway(fields: GatewayInput, options: RegisterOptions = {}): Promise<Registered> {
-    return this.#register("registerGateway", () => this.#encodeGateway(fields), options);
+  /** See `Client.registerAgent`, `Client.registerGateway`. */
+  async one(item: RegisterItem, options: RegisterOptions = {}): Promise<Registered> {
+    const left = this.#countdown(options);
+    let expected = options.expected ?? NO_INCARNATION;
+    for (let takeOvers = 0;; takeOvers++) {
+      try {
+        const { register } = KIND_OPERATIONS[item.kind];
+        const body = { record: this.#encode(item), expected };
+        return await this.#invoker.invoke(register, body, this.#decode, left());
+      } catch (error) {
+        const held = heldBy(error);
+        if (options.takeOver !== true || held === undefined || takeOvers === TAKE_OVERS_MAX) {
+          throw error;
+        }
+        expected = held;
+      }
+    }
   }
 
   /** See `Client.registerMany`. */
@@ -104,33 +109,8 @@ export class RegisterCalls {
     return outcomes;
   }
 
-  async #register(
-    name: "registerAgent" | "registerGateway",
-    encode: () => Uint8Array,
-    options: RegisterOptions,
-  ): Promise<Registered> {
-    const left = this.#countdown(options);
-    let expected = options.expected ?? NO_INCARNATION;
-    for (let takeOvers = 0;; takeOvers++) {
-      try {
-        const body = { record: encode(), expected };
-        return await this.#invoker.invoke(name, body, this.#decode, left());
-      } catch (error) {
-        const held = heldBy(error);
-        if (options.takeOver !== true || held === undefined || takeOvers === TAKE_OVERS_MAX) {
-          throw error;
-        }
-        expected = held;
-      }
-    }
-  }
-
-  #encodeAgent(fields: AgentInput): Uint8Array {
-    return storedAgent(fields, this.#ownership.next());
-  }
-
-  #encodeGateway(fields: GatewayInput): Uint8Array {
-    return storedGateway(fields, this.#ownership.next());
+  #encode(item: RegisterItem): Uint8Array {
+    return storedRecord(item, this.#ownership.next());
   }
 
   /** Sends the entries to the nodes that lead them; fills `outcomes` by position. */
@@ -142,10 +122,7 @@ export class RegisterCalls {
     const encoded: EncodedEntry[] = [];
     for (const entry of entries) {
       try {
-        const record = entry.item.kind === "agent"
-          ? this.#encodeAgent(entry.item.agent)
-          : this.#encodeGateway(entry.item.gateway);
-        encoded.push({ entry, record });
+        encoded.push({ entry, record: this.#encode(entry.item) });
       } catch (error) {
         outcomes[entry.position] = { error: toRegistryError(error) };
       }
@@ -166,7 +143,7 @@ export class RegisterCalls {
   ): Promise<RegisterOutcome[]> {
     const { partitioner } = cluster;
     const partitions = encoded.map(({ entry, record }) =>
-      partitionOfRecord(partitioner, kindNumber(entry.item.kind), record)
+      partitionOfRecord(partitioner, kindNamed(entry.item.kind).number, record)
     );
     const outcomes = await askInParts<Registered>(cluster, {
       count: encoded.length,
@@ -215,7 +192,7 @@ export class RegisterCalls {
     const items = batch.map(({ entry, record }) => ({
       record,
       expected: entry.expected,
-      kind: kindNumber(entry.item.kind),
+      kind: kindNamed(entry.item.kind).number,
     }));
     try {
       const answers = await this.#invoker.invoke(

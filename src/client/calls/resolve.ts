@@ -13,7 +13,8 @@ import type { Part } from "../cluster_routing.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
-import { agentOf, gatewayOf } from "../record_decoder.ts";
+import { AGENT } from "../../record/agent.ts";
+import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
 import { receiptsOf } from "./get.ts";
@@ -178,11 +179,11 @@ export class ResolveCalls {
     let gateway: GatewayInfo | undefined;
     if (agentPart === PART_INCLUDED) {
       const start = reply.agentOffset;
-      agent = agentOf(this.#agent.wrap(view, bytes, start, start + reply.agentLength));
+      agent = AGENT.decode(this.#agent.wrap(view, bytes, start, start + reply.agentLength));
     }
     if (gatewayPart === PART_INCLUDED) {
       const start = reply.gatewayOffset;
-      gateway = gatewayOf(this.#gateway.wrap(view, bytes, start, start + reply.gatewayLength));
+      gateway = GATEWAY.decode(this.#gateway.wrap(view, bytes, start, start + reply.gatewayLength));
     }
     return {
       agent,

@@ -13,7 +13,8 @@ import { RegistryError } from "../../base/errors.ts";
 import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
 import type { Invoker } from "../invoker.ts";
-import { agentOf, gatewayOf } from "../record_decoder.ts";
+import { AGENT } from "../../record/agent.ts";
+import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent } from "../types.ts";
 import { receiptsOf } from "./get.ts";
@@ -160,7 +161,7 @@ export class ResolveCompletion {
         const start = reply.recordOffset;
         const agent = agentCodec.newView().wrap(view, bytes, start, start + reply.recordLength);
         return {
-          agent: agentOf(agent),
+          agent: AGENT.decode(agent),
           gatewayId: gatewayIdOf(agent.gatewayId),
           claim: { generation: agent.claimGeneration, index: agent.claimIndex },
           remainingMs: reply.remainingMs,
@@ -181,7 +182,7 @@ export class ResolveCompletion {
           const start = reply.recordOffset;
           const end = start + reply.recordLength;
           return {
-            gateway: gatewayOf(gatewayCodec.newView().wrap(view, bytes, start, end)),
+            gateway: GATEWAY.decode(gatewayCodec.newView().wrap(view, bytes, start, end)),
             remainingMs: reply.remainingMs,
             receipts: receiptsOf(response),
           };

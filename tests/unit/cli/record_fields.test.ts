@@ -1,8 +1,8 @@
 /** From a file and flags to the fields of a record. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { agentFields, gatewayFields } from "../../../src/cli/record_fields.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { recordFields } from "../../../src/cli/record_fields.ts";
 
 /** As gateways send it today (ARCHITECTURE.md: the vocabulary). */
 const GATEWAY_JSON = JSON.stringify({
@@ -26,7 +26,7 @@ function refuses(run: () => unknown, field: string): void {
 }
 
 test("gatewayFields takes the JSON that gateways send today unchanged", () => {
-  assert.equal(gatewayFields({ file: "g.json" }, sources({ "g.json": GATEWAY_JSON })), {
+  assert.equal(recordFields("gateway", { file: "g.json" }, sources({ "g.json": GATEWAY_JSON })), {
     region: "global",
     address: "12.34.56.78",
     domain: "global.gateway.agnistack.online",
@@ -43,7 +43,7 @@ test("gatewayFields takes the shipped example, which is that JSON", async () => 
 });
 
 test("gatewayFields gives flags the last word", () => {
-  const fields = gatewayFields({
+  const fields = recordFields("gateway", {
     file: "g.json",
     domain: "other.example",
     port: "1",
@@ -70,7 +70,7 @@ test("gatewayFields gives flags the last word", () => {
 
 test("agentFields takes flags alone, and the node's region where none is named", () => {
   const gateway = "93fec554-3756-5eb2-b890-56a0bac8eab3";
-  assert.equal(agentFields({ domain: "a1.example", gateway, ttl: "30" }, sources()), {
+  assert.equal(recordFields("agent", { domain: "a1.example", gateway, ttl: "30" }, sources()), {
     region: "eu-1",
     domain: "a1.example",
     gatewayId: gateway,
@@ -80,48 +80,48 @@ test("agentFields takes flags alone, and the node's region where none is named",
 
 test("agentFields leaves the region of the file, and adds the node's where it has none", () => {
   const files = { "a.json": `{"region":"x"}`, "b.json": `{"agent_domain":"b.example"}` };
-  assert.is(agentFields({ file: "a.json" }, sources(files)).region, "x");
-  assert.is(agentFields({ file: "b.json" }, sources(files)).region, "eu-1");
+  assert.is(recordFields("agent", { file: "a.json" }, sources(files)).region, "x");
+  assert.is(recordFields("agent", { file: "b.json" }, sources(files)).region, "eu-1");
 });
 
 test("agentFields adds labels of flags to those of the file", () => {
   const files = { "a.json": `{"labels":{"zone":"a","rack":"1"}}` };
-  const { labels } = agentFields({ file: "a.json", label: ["zone=b"] }, sources(files));
+  const { labels } = recordFields("agent", { file: "a.json", label: ["zone=b"] }, sources(files));
   assert.equal(labels, { zone: "b", rack: "1" });
 });
 
 test("agentFields refuses what is no JSON, no object, or an unknown word, by name", () => {
   const files = { "a": "{", "b": "[]", "c": `{"gatway_id":"x"}`, "d": "null" };
-  refuses(() => agentFields({ file: "a" }, sources(files)), "a");
-  refuses(() => agentFields({ file: "b" }, sources(files)), "agent");
-  refuses(() => agentFields({ file: "c" }, sources(files)), "gatway_id");
-  refuses(() => agentFields({ file: "d" }, sources(files)), "agent");
-  refuses(() => agentFields({ file: "none" }, sources(files)), "none");
+  refuses(() => recordFields("agent", { file: "a" }, sources(files)), "a");
+  refuses(() => recordFields("agent", { file: "b" }, sources(files)), "agent");
+  refuses(() => recordFields("agent", { file: "c" }, sources(files)), "gatway_id");
+  refuses(() => recordFields("agent", { file: "d" }, sources(files)), "agent");
+  refuses(() => recordFields("agent", { file: "none" }, sources(files)), "none");
 });
 
 test("gatewayFields refuses flags that are no numbers, labels or durations", () => {
-  refuses(() => gatewayFields({ port: "http" }, sources()), "port");
-  refuses(() => gatewayFields({ wssPort: "-1" }, sources()), "wss-port");
-  refuses(() => gatewayFields({ cpu: "1e9" }, sources()), "cpu");
-  refuses(() => gatewayFields({ label: ["zone"] }, sources()), "label");
-  refuses(() => gatewayFields({ label: ["=a"] }, sources()), "label");
-  refuses(() => gatewayFields({ ttl: "1" }, sources()), "ttl");
+  refuses(() => recordFields("gateway", { port: "http" }, sources()), "port");
+  refuses(() => recordFields("gateway", { wssPort: "-1" }, sources()), "wss-port");
+  refuses(() => recordFields("gateway", { cpu: "1e9" }, sources()), "cpu");
+  refuses(() => recordFields("gateway", { label: ["zone"] }, sources()), "label");
+  refuses(() => recordFields("gateway", { label: ["=a"] }, sources()), "label");
+  refuses(() => recordFields("gateway", { ttl: "1" }, sources()), "ttl");
 });
 
 test("gatewayFields refuses by the registry's rules what could not even be encoded", () => {
   const files = { "g": `{"gateway_domain":"g.example","gateway_port":70000}` };
-  refuses(() => gatewayFields({ file: "g" }, sources(files)), "port");
-  refuses(() => gatewayFields({ domain: "g.example" }, sources()), "port");
+  refuses(() => recordFields("gateway", { file: "g" }, sources(files)), "port");
+  refuses(() => recordFields("gateway", { domain: "g.example" }, sources()), "port");
   refuses(
-    () => gatewayFields({ domain: "g.example", port: "1", memory: "5e9" }, sources()),
+    () => recordFields("gateway", { domain: "g.example", port: "1", memory: "5e9" }, sources()),
     "memory",
   );
   const tooMuch = { domain: "g.example", port: "1", memory: "5000000000" };
-  refuses(() => gatewayFields(tooMuch, sources()), "capacity.memoryMiB");
-  refuses(() => agentFields({ domain: "a_b" }, sources()), "domain");
-  refuses(() => agentFields({ id: "x" }, sources()), "id");
-  refuses(() => agentFields({ gateway: "x" }, sources()), "gatewayId");
-  refuses(() => agentFields({ address: "1.2.3" }, sources()), "address");
+  refuses(() => recordFields("gateway", tooMuch, sources()), "capacity.memoryMiB");
+  refuses(() => recordFields("agent", { domain: "a_b" }, sources()), "domain");
+  refuses(() => recordFields("agent", { id: "x" }, sources()), "id");
+  refuses(() => recordFields("agent", { gateway: "x" }, sources()), "gatewayId");
+  refuses(() => recordFields("agent", { address: "1.2.3" }, sources()), "address");
 });
 
 test.run();

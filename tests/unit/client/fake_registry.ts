@@ -4,8 +4,6 @@
  * it wants.
  */
 import { setImmediate } from "node:timers";
-import { type AgentInput, agentToStored } from "../../../src/record/plain.ts";
-import { type GatewayInput, gatewayToStored } from "../../../src/record/plain.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import {
   type Goodbye,
@@ -40,6 +38,9 @@ import type { Listener, Session, Stream } from "../../../transport/transport.ts"
 import { connect } from "../../../src/client/client.ts";
 import type { Client, ClientOptions, ConnectionEvent } from "../../../src/client/types.ts";
 import { ManualTime } from "../../support/manual_time.ts";
+import { AGENT, type AgentInput } from "../../../src/record/agent.ts";
+import { GATEWAY, type GatewayInput } from "../../../src/record/gateway.ts";
+import { toStored } from "../../../src/record/stored_form.ts";
 
 export const CLUSTER_ID = new Uint8Array(16).fill(7);
 export const AGENT_ID = "11111111-1111-4111-8111-111111111111";
@@ -193,7 +194,7 @@ export function registeredRecord(request: FakeRequest) {
 
 /** The stored form of an agent. */
 export function storedAgentBytes(input: Partial<AgentInput> = {}, process = 5): Uint8Array {
-  const agent = agentToStored({ id: AGENT_ID, region: "global", ...input }, {
+  const agent = toStored(AGENT, { id: AGENT_ID, region: "global", ...input }, {
     process,
     sequence: 1,
   });
@@ -202,7 +203,7 @@ export function storedAgentBytes(input: Partial<AgentInput> = {}, process = 5): 
 
 /** The stored form of a gateway. */
 export function storedGatewayBytes(input: Partial<GatewayInput> = {}, process = 5): Uint8Array {
-  const gateway = gatewayToStored({
+  const gateway = toStored(GATEWAY, {
     id: GATEWAY_ID,
     region: "global",
     address: "192.0.2.7",

@@ -5,16 +5,16 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { RECORD_BYTES_MAX } from "../../../src/base/limits.ts";
 import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { formatAddress, parseAddress } from "../../../src/record/address.ts";
-import { agentToStored, gatewayToStored } from "../../../src/record/plain.ts";
 import {
   addressFromText,
   canonicalLabels,
   checkPort,
   checkRegion,
   checkTtlMs,
-  validateAgent,
-  validateGateway,
 } from "../../../src/record/validation.ts";
+import { AGENT } from "../../../src/record/agent.ts";
+import { GATEWAY } from "../../../src/record/gateway.ts";
+import { toStored, validated } from "../../../src/record/stored_form.ts";
 
 function refused(run: () => unknown, field: string, found: string): void {
   try {
@@ -68,22 +68,22 @@ test("addressFromText takes what others can reach, and loopback, and refuses the
   for (const text of ["::", "0:0::0", ...UNREACHABLE]) {
     refused(() => addressFromText(text), "address", text);
     refused(
-      () => gatewayToStored({ region: "eu", address: text, port: 1 }, agent),
+      () => toStored(GATEWAY, { region: "eu", address: text, port: 1 }, agent),
       "address",
       text,
     );
-    refused(() => agentToStored({ region: "eu", address: text }, agent), "address", text);
+    refused(() => toStored(AGENT, { region: "eu", address: text }, agent), "address", text);
   }
 });
 
 test("validateAgent and validateGateway refuse stored addresses that name no host", () => {
   for (const text of UNREACHABLE) {
     const address = parseAddress(text);
-    refused(() => validateAgent({ ...agent, address }), "address", "others reach");
-    refused(() => validateGateway({ ...gateway, address }), "address", "others reach");
+    refused(() => validated(AGENT, { ...agent, address }), "address", "others reach");
+    refused(() => validated(GATEWAY, { ...gateway, address }), "address", "others reach");
   }
   const loopback = parseAddress("127.0.0.1");
-  assert.equal(validateGateway({ ...gateway, address: loopback }).address, loopback);
+  assert.equal(validated(GATEWAY, { ...gateway, address: loopback }).address, loopback);
 });
 
 test("checkRegion takes 1 to 63 of a-z, 0-9 and hyphen", () => {
@@ -126,7 +126,7 @@ test("canonicalLabels sorts by key and refuses duplicates, bad keys, long values
 
 test("validateAgent returns the canonical record with the registry's fields empty", () => {
   const position = { generation: 3, index: 4 };
-  const valid = validateAgent({
+  const valid = validated(AGENT, {
     ...agent,
     domain: "A.Example.",
     claim: position,
@@ -145,28 +145,28 @@ test("validateAgent returns the canonical record with the registry's fields empt
 });
 
 test("validateAgent refuses a nil id, no process, an unknown state, a long credential hash", () => {
-  refused(() => validateAgent({ ...agent, id: new Uint8Array(16) }), "id", "0000");
-  refused(() => validateAgent({ ...agent, process: 0 }), "process", "0");
-  refused(() => validateAgent({ ...agent, state: 2 }), "state", "2");
+  refused(() => validated(AGENT, { ...agent, id: new Uint8Array(16) }), "id", "0000");
+  refused(() => validated(AGENT, { ...agent, process: 0 }), "process", "0");
+  refused(() => validated(AGENT, { ...agent, state: 2 }), "state", "2");
   const extra = { credentialHash: new Uint8Array(65), labels: [], superseded: [] };
-  refused(() => validateAgent({ ...agent, extra }), "credentialHash", "65");
+  refused(() => validated(AGENT, { ...agent, extra }), "credentialHash", "65");
 });
 
 test("validateGateway wants a port, a domain or an address, and sane capacity", () => {
-  assert.equal(validateGateway(gateway), { ...gateway, ttlMs: 30_000 });
-  refused(() => validateGateway({ ...gateway, port: 0 }), "port", "0");
-  refused(() => validateGateway({ ...gateway, domain: "" }), "address", "");
+  assert.equal(validated(GATEWAY, gateway), { ...gateway, ttlMs: 30_000 });
+  refused(() => validated(GATEWAY, { ...gateway, port: 0 }), "port", "0");
+  refused(() => validated(GATEWAY, { ...gateway, domain: "" }), "address", "");
   const capacity = gateway.capacity;
   for (const cpu of [-1, Number.NaN, Infinity, 1e39]) {
     refused(
-      () => validateGateway({ ...gateway, capacity: { ...capacity, cpu } }),
+      () => validated(GATEWAY, { ...gateway, capacity: { ...capacity, cpu } }),
       "capacity.cpu",
       "",
     );
   }
   for (const memoryMiB of [-1, 1.5, 2 ** 32]) {
     const used = { ...capacity, memoryMiB };
-    refused(() => validateGateway({ ...gateway, used }), "used.memoryMiB", `${memoryMiB}`);
+    refused(() => validated(GATEWAY, { ...gateway, used }), "used.memoryMiB", `${memoryMiB}`);
   }
 });
 
@@ -177,7 +177,7 @@ test("the largest record that validation lets through fits a record's limit with
   }));
   const domain = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
   const extra = { credentialHash: new Uint8Array(64), labels, superseded: [] };
-  const largest = validateGateway({ ...gateway, domain, region: "r".repeat(63), extra });
+  const largest = validated(GATEWAY, { ...gateway, domain, region: "r".repeat(63), extra });
   const superseded = Array.from({ length: 4 }, () => ({ process: 1, untilMs: 1 }));
   const stored = gatewayCodec.encode({ ...largest, extra: { ...extra, superseded } });
   assert.ok(stored.length <= RECORD_BYTES_MAX, `${stored.length}`);
@@ -205,7 +205,7 @@ test("the largest record with sealed labels fits a record's limit, too", () => {
   ];
   const domain = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
   const extra = { credentialHash: new Uint8Array(64), labels, superseded: [] };
-  const largest = validateGateway({ ...gateway, domain, region: "r".repeat(63), extra });
+  const largest = validated(GATEWAY, { ...gateway, domain, region: "r".repeat(63), extra });
   assert.is(largest.extra?.labels.length, 16);
   const superseded = Array.from({ length: 4 }, () => ({ process: 1, untilMs: 1 }));
   const stored = gatewayCodec.encode({ ...largest, extra: { ...extra, superseded } });

@@ -3,14 +3,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import {
-  agentFromStored,
-  agentToStored,
-  gatewayFromStored,
-  gatewayToStored,
-} from "../../../src/record/plain.ts";
-import { validateAgent, validateGateway } from "../../../src/record/validation.ts";
 import { agentFromJson, gatewayFromJson } from "../../../src/record/vocabulary.ts";
+import { AGENT } from "../../../src/record/agent.ts";
+import { GATEWAY } from "../../../src/record/gateway.ts";
+import { infoOf, toStored, validated } from "../../../src/record/stored_form.ts";
 
 /** As gateways send it today. */
 const TODAY =
@@ -101,35 +97,38 @@ test("a gateway survives the way through the stored form", () => {
     labels: { zone: "b", arch: "arm" },
     credentialHash: "ab12",
   };
-  const bytes = gatewayCodec.encode(validateGateway(gatewayToStored(input, OWNERSHIP)));
+  const bytes = gatewayCodec.encode(validated(GATEWAY, toStored(GATEWAY, input, OWNERSHIP)));
   assert.ok(bytes.length <= 320);
   const stored = gatewayCodec.decode(bytes);
   assert.is(stored.process, 77);
   assert.is(stored.sequence, 3);
-  assert.equal(gatewayFromStored({ ...stored, capacity: { ...stored.capacity, cpu: 1.1 } }), {
-    id: ID,
-    domain: "global.gateway.agnistack.online",
-    address: "12.34.56.78",
-    port: 4000,
-    wssPort: 0,
-    region: "global",
-    labels: { arch: "arm", zone: "b" },
-    credentialHash: "ab12",
-    ttlMs: 30_000,
-    state: "active",
-    capacity: { cpu: 1.1, memoryMiB: 4096, storageMiB: 40960, bandwidthMbps: 20, connections: 0 },
-    used: { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },
-    incarnation: { generation: 0, index: 0 },
-    revision: { generation: 0, index: 0 },
-    lastSeenUnixMs: 0,
-    writer: 0,
-  });
+  assert.equal(
+    infoOf(GATEWAY, gatewayCodec.encode({ ...stored, capacity: { ...stored.capacity, cpu: 1.1 } })),
+    {
+      id: ID,
+      domain: "global.gateway.agnistack.online",
+      address: "12.34.56.78",
+      port: 4000,
+      wssPort: 0,
+      region: "global",
+      labels: { arch: "arm", zone: "b" },
+      credentialHash: "ab12",
+      ttlMs: 30_000,
+      state: "active",
+      capacity: { cpu: 1.1, memoryMiB: 4096, storageMiB: 40960, bandwidthMbps: 20, connections: 0 },
+      used: { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },
+      incarnation: { generation: 0, index: 0 },
+      revision: { generation: 0, index: 0 },
+      lastSeenUnixMs: 0,
+      writer: 0,
+    },
+  );
 });
 
-test("gatewayFromStored shows 32-bit floats as the decimals they were made of", () => {
+test("GATEWAY.decode shows 32-bit floats as the decimals they were made of", () => {
   const gateway = gatewayCodec.empty();
   const capacity = { ...gateway.capacity, cpu: Math.fround(0.1), bandwidthMbps: Math.fround(2.7) };
-  const info = gatewayFromStored({ ...gateway, capacity });
+  const info = infoOf(GATEWAY, gatewayCodec.encode({ ...gateway, capacity }));
   assert.is(info.capacity.cpu, 0.1);
   assert.is(info.capacity.bandwidthMbps, 2.7);
 });
@@ -143,17 +142,17 @@ test("an agent survives the way through the stored form", () => {
     port: 9,
     ttlMs: 7_000,
   };
-  const bytes = agentCodec.encode(validateAgent(agentToStored(input, OWNERSHIP)));
-  const { id, gatewayId, domain, address, ttlMs } = agentFromStored(agentCodec.decode(bytes));
+  const bytes = agentCodec.encode(validated(AGENT, toStored(AGENT, input, OWNERSHIP)));
+  const { id, gatewayId, domain, address, ttlMs } = infoOf(AGENT, bytes);
   assert.equal(
     { id, gatewayId, domain, address, ttlMs },
     { id: ID, gatewayId: ID, domain: "a1.example", address: "", ttlMs: 7_000 },
   );
 });
 
-test("agentToStored refuses text that does not parse, by field", () => {
+test("toStored refuses text that does not parse, by field", () => {
   const to = (fields: Record<string, unknown>) => () =>
-    agentToStored({ region: "eu", ...fields }, OWNERSHIP);
+    toStored(AGENT, { region: "eu", ...fields }, OWNERSHIP);
   assert.is(refusal(to({ id: "x" })).fields.field, "id");
   assert.is(refusal(to({ gatewayId: "x" })).fields.field, "gatewayId");
   assert.is(refusal(to({ address: "x" })).fields.field, "address");

@@ -1,0 +1,110 @@
+/** The commands that every kind of record has; the text of each kind is in a file of its own. */
+import { type Command, Option } from "commander";
+import { kindNamed } from "../../record/kinds.ts";
+import type { DeregisterFlags, DrainFlags, KeepFlags, ListFlags } from "../actions/record_flags.ts";
+import type { CommandKind } from "../record_calls.ts";
+import type { RecordFlags } from "../record_fields.ts";
+import type { Run, ServerOptions, Shell } from "../shell.ts";
+import { collect, newServerCommand } from "./options.ts";
+
+/** What the commands of one kind say, and what they do differently. */
+export interface KindCommands {
+  readonly kind: CommandKind;
+  /** The name of the kind with its article. */
+  readonly one: string;
+  /** The description of `register`. */
+  readonly register: string;
+  readonly examples: {
+    readonly register: readonly string[];
+    readonly keep: readonly string[];
+    readonly list: readonly string[];
+    readonly deregister: readonly string[];
+  };
+  /** What `get` says of its id in addition. */
+  readonly idHint?: string;
+  /** Checks an id before a node is asked. @throws CliFailure `invalid_argument`. */
+  readonly checkId?: (id: string) => Promise<void>;
+}
+
+type Actions = typeof import("../actions/record.ts");
+
+/** Creates the commands of one kind. */
+export function recordCommands(commands: KindCommands, shell: Shell, run: Run) {
+  const { kind, one, examples, idHint = "", checkId } = commands;
+  const { plural } = kindNamed(kind);
+  const act = (use: (actions: Actions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/record.ts")));
+  const onId = (id: string, use: (actions: Actions) => Promise<number>) =>
+    act(async (actions) => {
+      await checkId?.(id);
+      return await use(actions);
+    });
+  return {
+    register: addRecordOptions(
+      kind,
+      newServerCommand("register", commands.register, examples.register),
+    ).action((flags: RecordFlags & KeepFlags) =>
+      act((actions) => actions.register(kind, flags, shell))
+    ),
+    keep: addRecordOptions(
+      kind,
+      newServerCommand(
+        "keep",
+        `Registers ${one} and renews it until ^C, then deregisters it. Reports the events of the ` +
+          "lease; ends with an error if the lease is lost. With --json each event is one line.",
+        examples.keep,
+      ),
+    ).action((flags: RecordFlags & KeepFlags) =>
+      act((actions) => actions.keep(kind, flags, shell))
+    ),
+    get: newServerCommand("get", `Shows one ${kind}.`, [`${kind} get <id>`])
+      .argument("<id>", `UUID of the ${kind}${idHint}`)
+      .action((id: string, flags: ServerOptions) =>
+        onId(id, (actions) => actions.get(kind, id, flags, shell))
+      ),
+    list: newServerCommand("list", `Lists the ${plural} of a region, by id.`, examples.list)
+      .option("--region <name>", "region (default: that of the node)")
+      .option("--limit <count>", `maximum number of ${plural}`)
+      .option("--cursor <hex>", "continues a list cut by --limit, which prints the cursor")
+      .option("--wide", "shows all columns, whatever the width of the terminal")
+      .action((flags: ListFlags) => act((actions) => actions.list(kind, flags, shell))),
+    drain: newServerCommand(
+      "drain",
+      `Marks ${one} as draining: it stays registered, but should receive nothing new.`,
+      [`${kind} drain <id>`, `${kind} drain <id> --off`],
+    )
+      .argument("<id>", `UUID of the ${kind}`)
+      .option("--off", "marks it as active again")
+      .action((id: string, flags: DrainFlags) =>
+        onId(id, (actions) => actions.drain(kind, id, flags, shell))
+      ),
+    deregister: newServerCommand(
+      "deregister",
+      `Removes ${one} now, without waiting for its lease to end.`,
+      examples.deregister,
+    )
+      .argument("<id>", `UUID of the ${kind}`)
+      .action((id: string, flags: DeregisterFlags) =>
+        onId(id, (actions) => actions.deregister(kind, id, flags, shell))
+      ),
+  };
+}
+
+/** Adds the options that describe a record: a file, and the flags of its fields, which override it. */
+function addRecordOptions(kind: CommandKind, command: Command): Command {
+  command.option(
+    "--file <path>",
+    "JSON file of the record; - for standard input; flags override it",
+  );
+  const { sharedFields, ownFields } = kindNamed(kind);
+  for (const { type, flags = [] } of [...sharedFields, ...ownFields]) {
+    for (const { flag, help } of flags) {
+      const option = new Option(flag, help);
+      command.addOption(type.form === "labels" ? option.argParser(collect) : option);
+    }
+  }
+  return command.option(
+    "--no-take-over",
+    "refuses to take the record over from another process",
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * The record of an item to register, whatever its kind: its fields, and the stored form sent on the
+ * wire. The row of the kind decodes it again (src/record/kind_row.ts).
+ */
+import { RegistryError } from "../base/errors.ts";
+import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
+import type { RecordInput } from "../record/plain.ts";
+import { toStored } from "../record/stored_form.ts";
+import type { Stamp } from "./ownership.ts";
+import type { RegisterItem } from "./types.ts";
+
+/** Returns the fields of the record that an item registers. */
+export function fieldsOf(item: RegisterItem): RecordInput {
+  return (item as unknown as Readonly<Record<RecordKindName, RecordInput>>)[item.kind];
+}
+
+/** Returns the item with some fields of its record changed. */
+export function withFields(item: RegisterItem, fields: Partial<RecordInput>): RegisterItem {
+  return {
+    kind: item.kind,
+    [item.kind]: { ...fieldsOf(item), ...fields },
+  } as unknown as RegisterItem;
+}
+
+/** Returns the stored form of a record to register. @throws RegistryError `invalid_argument`. */
+export function storedRecord(item: RegisterItem, stamp: Stamp): Uint8Array {
+  const row: AnyKindRow = kindNamed(item.kind);
+  const record = toStored(row, fieldsOf(item), stamp);
+  try {
+    return row.codec.encode(record);
+  } catch (error) {
+    // Values that no field can hold fail here; the registry validates the rest.
+    if (!(error instanceof RangeError)) throw error;
+    throw new RegistryError("invalid_argument", error.message, {}, error);
+  }
+}
