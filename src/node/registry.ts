@@ -6,7 +6,7 @@
 import type { StatusReply } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
-import { nodeId } from "../base/ids.ts";
+import { nodeId, partitionId } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -35,7 +35,7 @@ import { IdentityService } from "../serving/identities/identity_service.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
-import { PartitionTable } from "../serving/partitions.ts";
+import { type PartitionPlace, PartitionTable } from "../serving/partitions.ts";
 import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
 import { RecordRights } from "../serving/record_rights.ts";
@@ -48,7 +48,12 @@ import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { WallWatch } from "./wall_watch.ts";
 import { WritePath } from "../serving/write_path.ts";
-import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
+import {
+  ClusterGroups,
+  type JoinedCluster,
+  systemApplied,
+} from "../replication/assembly/cluster_groups.ts";
+import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import type { LogEvents } from "../replication/recovery.ts";
 
@@ -71,6 +76,14 @@ export interface RegistryOptions {
   readonly logLimits?: SharedLogLimits;
   readonly requestTimeoutMs: number;
   readonly logEvents: LogEvents;
+  /** Links to the other nodes; default: there are none. */
+  readonly peers?: PeerLinks;
+  /** Called once, before the groups start, with the input for what other nodes send. */
+  readonly connect?: (input: PeerInput) => void;
+  /** If false, no lease of a group of several voters serves reads; default true. */
+  readonly leases?: boolean;
+  /** Set on a node that joined a cluster: it never founds one. */
+  readonly joined?: JoinedCluster;
   /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
@@ -131,7 +144,7 @@ export class Registry {
     this.cluster = defined(groups.system.store.genesis, "A cluster was created");
     this.table = new PartitionTable(
       new Partitioner(this.cluster.hashKey, this.cluster.partitionCount),
-      groups.partitions,
+      placesOf(groups, this.cluster.partitionCount),
     );
     this.#proposer = new Proposer({ monotonic: clock, wall: world.wall });
     const { table } = this;
@@ -232,6 +245,11 @@ export class Registry {
     return new Registry(options, await openGroups(options));
   }
 
+  /** The node's groups. */
+  get groups(): ClusterGroups {
+    return this.#groups;
+  }
+
   /** The number of entries appended to all groups' logs since they were opened. */
   get entriesAppended(): number {
     return this.#groups.entriesAppended;
@@ -301,7 +319,7 @@ export class Registry {
     this.wallWatch.stop();
     this.#banFeed.stop();
     this.#rights.stop();
-    await this.#groups.nodes.close();
+    await this.#groups.close();
   }
 }
 
@@ -334,7 +352,10 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
       ...(logLimits === undefined ? {} : { limits: logLimits }),
     },
     logEvents,
-    peers: NO_PEERS,
+    peers: options.peers ?? NO_PEERS,
+    ...(options.leases === undefined ? {} : { leases: options.leases }),
+    ...(options.joined === undefined ? {} : { joined: options.joined }),
+    ...(options.connect === undefined ? {} : { connect: options.connect }),
     shared,
     sink: watchedSink(options.events, heeds),
     region,
@@ -342,6 +363,14 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
     ...(signal === undefined ? {} : { signal }),
   });
   return { groups, clock, shared, heeds };
+}
+
+/** Returns where each partition is. */
+function placesOf(groups: ClusterGroups, partitionCount: number): PartitionPlace[] {
+  return Array.from({ length: partitionCount }, (_, number) => {
+    const id = partitionId(number);
+    return groups.partition(id) ?? { isHere: false, id, nodes: groups.nodesOf(id), leader: 0 };
+  });
 }
 
 /** Returns a sink of apply's events that also notifies the janitor. */

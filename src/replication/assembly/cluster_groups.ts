@@ -13,25 +13,34 @@ import { RegistryError } from "../../base/errors.ts";
 import {
   type GroupId,
   groupOfPartition,
-  type NodeId,
   type PartitionId,
   partitionId,
   partitionOfGroup,
+  type ReplicaId,
   replicaId,
   SYSTEM_GROUP,
 } from "../../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import { encodeGenesis } from "../../record/command.ts";
+import type { LogDone } from "../../storage/shared_log.ts";
 import type { ApplyReply, EventSink } from "../../store/reply.ts";
 import type { StoreShared } from "../../store/shared.ts";
 import { PartitionStore } from "../../store/store.ts";
+import type { SystemState } from "../../system/system_state.ts";
 import { type SystemReply, SystemStore } from "../../system/system_store.ts";
 import type { RaftGroup } from "../group.ts";
 import type { Proposed } from "../group_interface.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import { PartitionMachine, SystemMachine } from "../machines.ts";
 import type { ReplicaDirectory } from "../replica_directory.ts";
-import { type IfAbsent, NodeGroups, type NodeGroupsOptions } from "./node_groups.ts";
+import {
+  type HostedReplica,
+  type IfAbsent,
+  NodeGroups,
+  type NodeGroupsOptions,
+  type PeerInput,
+} from "./node_groups.ts";
+import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
 
 /** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
 const START_MS_MAX = 60_000;
@@ -65,31 +74,62 @@ export interface ClusterGroupsOptions
   readonly partitionCount: number;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
+  /**
+   * Called once, before the groups start, with the input for what other nodes send. A node that has just
+   * joined waits for that input, so that it comes before {@link ClusterGroups.open} resolves.
+   */
+  readonly connect?: (input: PeerInput) => void;
+  /** Set on a node that joined a cluster: it never founds one. Default: the node founds. */
+  readonly joined?: JoinedCluster;
+}
+
+/** What a node was told when it joined, which it stores durably outside of its log. */
+export interface JoinedCluster {
+  /** The id of its replica of group 0. */
+  readonly replica: ReplicaId;
+  /**
+   * Whether the log may have nothing of that replica: until {@link ClusterGroups.open} has resolved
+   * once. A replica that was in the log and is not any more is `corrupt`, as it may have voted.
+   */
+  readonly isNew: boolean;
+  /** Group 0's replicas at that time; used until group 0's own table is here. */
+  readonly directory: ReplicaDirectory;
 }
 
 /** The groups of a node in its cluster. */
 export class ClusterGroups {
   readonly nodes: NodeGroups<ClusterMachine>;
   readonly system: HostedSystem;
-  readonly partitions: readonly HostedPartition[];
+  readonly #options: ClusterGroupsOptions;
+  readonly #partitions = new Map<PartitionId, HostedPartition>();
+  #isStarted = false;
   /** Whether this start created the cluster. */
   readonly created: boolean;
 
-  private constructor(nodes: NodeGroups<ClusterMachine>, options: ClusterGroupsOptions) {
+  private constructor(
+    nodes: NodeGroups<ClusterMachine>,
+    system: HostedSystem,
+    options: ClusterGroupsOptions,
+  ) {
     this.nodes = nodes;
-    const ifAbsent: IfAbsent = nodes.isInLog(SYSTEM_GROUP) ? "corrupt" : "sole voter";
-    this.system = openSystem(nodes, ifAbsent);
-    const { genesis } = this.system.store;
-    this.created = genesis === undefined;
-    const partitionCount = genesis?.partitionCount ?? options.partitionCount;
-    checkPartitionCount(partitionCount, options.partitionCount);
-    const isLossAccepted = genesis !== undefined && options.log.acceptDataLoss === true &&
-      nodes.log.generation > genesis.generation;
-    const mayFound = this.created || isLossAccepted;
-    this.partitions = Array.from({ length: partitionCount }, (_, number) => {
-      return openPartition(nodes, partitionId(number), mayFound ? "sole voter" : "corrupt");
-    });
-    if (this.created) checkEmpty(this.partitions);
+    this.system = system;
+    this.#options = options;
+    this.created = system.group.replica === FOUNDER_REPLICA && system.store.genesis === undefined;
+  }
+
+  /** The partitions that this node hosts. */
+  get partitions(): Iterable<HostedPartition> {
+    return this.#partitions.values();
+  }
+
+  /** Returns a partition that this node hosts; undefined if it is elsewhere. */
+  partition(id: PartitionId): HostedPartition | undefined {
+    return this.#partitions.get(id);
+  }
+
+  /** Returns the nodes that hold a partition, as group 0 says. */
+  nodesOf(id: PartitionId): number[] {
+    return nodesOf(this.system.store.state, id);
   }
 
   /**
@@ -99,11 +139,17 @@ export class ClusterGroups {
    * aborted; `invalid_configuration` if the partition count differs from the cluster's.
    */
   static async open(options: ClusterGroupsOptions): Promise<ClusterGroups> {
-    const nodes = await openNodeGroups(options);
+    const opened: { system?: HostedSystem } = {};
+    const directory = directoryOf(options, () => opened.system?.store.state);
+    const nodes = await openNodeGroups(options, directory);
     try {
-      const groups = new ClusterGroups(nodes, options);
-      await groups.#lead(options.signal);
-      if (groups.created) await groups.#create(options);
+      const system = opened.system = await openSystem(nodes, options.joined);
+      const groups = new ClusterGroups(nodes, system, options);
+      // A node that joined a moment ago learns from group 0 what it has to host.
+      if (system.store.genesis === undefined && !groups.created) await groups.#lead();
+      groups.#openPartitions();
+      await groups.#lead();
+      if (groups.created) await groups.#create();
       return groups;
     } catch (error) {
       // The folder must be free for the next attempt.
@@ -120,10 +166,76 @@ export class ClusterGroups {
   }
 
   /**
-   * Leads every group; their first terms share one write of the log. If the log refuses it, the groups
-   * serve their recovered state and lead once the log takes writes again.
+   * Takes in a replica of a partition under an id that group 0 assigned and no replica had before.
+   *
+   * @param done called in a later turn. With an error (the log failed) nothing is hosted.
    */
-  async #lead(signal: AbortSignal | undefined): Promise<void> {
+  join(
+    id: PartitionId,
+    replica: ReplicaId,
+    done: (partition: HostedPartition | RegistryError) => void,
+  ): void {
+    this.nodes.join({ group: groupOfPartition(id), replica }, (joined) => {
+      done(joined instanceof RegistryError ? joined : this.#hosted(id, joined));
+    });
+  }
+
+  /**
+   * Removes this node's replica of a partition for good.
+   *
+   * @param done called in a later turn; with an error a restart may find the replica still.
+   */
+  remove(id: PartitionId, done: LogDone): void {
+    this.#partitions.delete(id);
+    this.nodes.remove(groupOfPartition(id), done);
+  }
+
+  /** Closes log and groups; resolves when the folder is free. */
+  close(): Promise<void> {
+    return this.nodes.close();
+  }
+
+  /** Opens the partitions that are placed on this node. */
+  #openPartitions(): void {
+    const { nodeId, log, partitionCount: configured } = this.#options;
+    const { genesis, state } = this.system.store;
+    const partitionCount = genesis?.partitionCount ?? configured;
+    checkPartitionCount(partitionCount, configured);
+    const isLossAccepted = genesis !== undefined && log.acceptDataLoss === true &&
+      this.nodes.log.generation > genesis.generation;
+    for (let number = 0; number < partitionCount; number++) {
+      const id = partitionId(number);
+      const placed = placedHere(state, id, nodeId);
+      if (placed === undefined) continue;
+      const isFounder = placed.replica === FOUNDER_REPLICA;
+      const mayFound = isFounder && (this.created || isLossAccepted);
+      this.#open(id, placed, mayFound ? "sole voter" : placed.isJoining ? "empty" : "corrupt");
+    }
+    if (this.created) checkEmpty(this.partitions);
+  }
+
+  #open(id: PartitionId, placed: PlacedHere, ifAbsent: IfAbsent): void {
+    // One that is still to join, because the node stopped before it recorded the new owner.
+    const isToJoin = ifAbsent === "empty" && this.nodes.ownerOf(placed.group) !== placed.replica;
+    if (!isToJoin) this.#hosted(id, this.nodes.open(placed, ifAbsent));
+  }
+
+  #hosted(id: PartitionId, { machine, raft }: HostedReplica<ClusterMachine>): HostedPartition {
+    assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
+    const group = raft as RaftGroup<ApplyReply>;
+    const partition = { isHere: true, id, group, store: machine.store } as const;
+    this.#partitions.set(id, partition);
+    return partition;
+  }
+
+  /**
+   * Starts the groups, and waits until those that this node decides alone are led; their first terms
+   * share one write of the log. If the log refuses it, the groups serve their recovered state and lead
+   * once the log takes writes again. Groups of several voters are not waited for, but for group 0 while
+   * nothing of it is here.
+   */
+  async #lead(): Promise<void> {
+    const { signal } = this.#options;
     const stopped = Promise.withResolvers<RegistryError>();
     const stop = () =>
       stopped.resolve(
@@ -132,8 +244,10 @@ export class ClusterGroups {
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted === true) stop();
     try {
-      this.nodes.start();
-      for (const { raft } of this.nodes.all) {
+      this.#start();
+      for (const { group, raft } of this.nodes.all) {
+        const isWanted = group === SYSTEM_GROUP && this.system.store.genesis === undefined;
+        if (!raft.isSole && !isWanted) continue;
         const led = await Promise.race([stopped.promise, raft.readBarrier(0, START_MS_MAX)]);
         if (led instanceof RegistryError) throw led;
       }
@@ -142,8 +256,16 @@ export class ClusterGroups {
     }
   }
 
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#options.connect?.(this.nodes.input);
+    this.nodes.start();
+  }
+
   /** Proposes the first command of group 0, which fixes the cluster's parameters. */
-  async #create({ world, region, partitionCount }: ClusterGroupsOptions): Promise<void> {
+  async #create(): Promise<void> {
+    const { world, region, partitionCount } = this.#options;
     const clusterId = new Uint8Array(16);
     world.entropy.fill(clusterId);
     const unixS = Math.floor(world.wall.unixMs() / 1_000);
@@ -170,7 +292,10 @@ export function systemApplied(proposed: Proposed<SystemReply>): SystemReply & { 
   throw new RegistryError(outcome.code, outcome.message);
 }
 
-function openNodeGroups(options: ClusterGroupsOptions): Promise<NodeGroups<ClusterMachine>> {
+function openNodeGroups(
+  options: ClusterGroupsOptions,
+  directory: ReplicaDirectory,
+): Promise<NodeGroups<ClusterMachine>> {
   const newMachine = (group: GroupId): ClusterMachine => {
     const { shared, sink } = options;
     const partition = partitionOfGroup(group);
@@ -180,44 +305,55 @@ function openNodeGroups(options: ClusterGroupsOptions): Promise<NodeGroups<Clust
       shared.imageScratch,
     );
   };
-  const { nodeId } = options;
   return new Promise((resolve, reject) => {
     NodeGroups.open<ClusterMachine>(
-      { ...options, newMachine, directory: soleDirectory(nodeId) },
+      { ...options, newMachine, directory },
       (opened) => opened instanceof RegistryError ? reject(opened) : resolve(opened),
     );
   });
 }
 
-/** Returns the directory of a cluster of one node. */
-function soleDirectory(self: NodeId): ReplicaDirectory {
-  return { nodeOf: (replica) => replica === FOUNDER_REPLICA ? self : undefined };
+/** Returns the directory that group 0 maintains, and before its state is here what the node was told. */
+function directoryOf(
+  { nodeId, joined }: ClusterGroupsOptions,
+  stateOf: () => SystemState | undefined,
+): ReplicaDirectory {
+  return {
+    nodeOf: (replica) => {
+      const state = stateOf();
+      if (state !== undefined && state.members.all.length > 0) {
+        return nodeOfReplica(state, replica) ?? joined?.directory.nodeOf(replica);
+      }
+      if (joined !== undefined) return joined.directory.nodeOf(replica);
+      return replica === FOUNDER_REPLICA ? nodeId : undefined;
+    },
+  };
 }
 
-function openSystem(nodes: NodeGroups<ClusterMachine>, ifAbsent: IfAbsent): HostedSystem {
-  const { machine, raft } = nodes.open(founder(SYSTEM_GROUP), ifAbsent);
+/** Opens group 0: from the log, as the founder of a cluster, or as a replica that joined one. */
+async function openSystem(
+  nodes: NodeGroups<ClusterMachine>,
+  joined: JoinedCluster | undefined,
+): Promise<HostedSystem> {
+  const group = SYSTEM_GROUP;
+  // Without being told, a node continues as the replica that it was: only the founder may found.
+  const replica = joined?.replica ?? replicaId(nodes.ownerOf(group));
+  const mayFound = joined === undefined && replica === FOUNDER_REPLICA;
+  const ifAbsent = mayFound ? "sole voter" : joined?.isNew === true ? "empty" : "corrupt";
+  const hosted = await new Promise<HostedReplica<ClusterMachine> | RegistryError>((done) => {
+    if (ifAbsent === "empty" && nodes.ownerOf(group) !== replica) {
+      nodes.join({ group, replica }, done);
+    } else done(nodes.open({ group, replica }, ifAbsent));
+  });
+  if (hosted instanceof RegistryError) throw hosted;
+  const { machine, raft } = hosted;
   assert(machine instanceof SystemMachine, "Group 0 holds the system");
   return { group: raft as RaftGroup<SystemReply>, store: machine.store };
 }
 
-function openPartition(
-  nodes: NodeGroups<ClusterMachine>,
-  id: PartitionId,
-  ifAbsent: IfAbsent,
-): HostedPartition {
-  const { machine, raft } = nodes.open(founder(groupOfPartition(id)), ifAbsent);
-  assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
-  return { isHere: true, id, group: raft as RaftGroup<ApplyReply>, store: machine.store };
-}
-
-/** Returns the replica by which a group was founded. */
-function founder(group: GroupId) {
-  return { group, replica: replicaId(FOUNDER_REPLICA) };
-}
-
 /** Checks that no partition has state before there is a cluster: its keys would be hashed anew. */
-function checkEmpty(partitions: readonly HostedPartition[]): void {
-  const found = partitions.find(({ store }) => store.appliedIndex > 0);
+function checkEmpty(partitions: Iterable<HostedPartition>): void {
+  const found = [...partitions].find(({ store }) => store.appliedIndex > 0);
   if (found === undefined) return;
   throw new RegistryError(
     "corrupt",

@@ -76,6 +76,15 @@ export class MemberState implements SubMachine {
     return [...this.#members.values()].sort((left, right) => left.nodeId - right.nodeId);
   }
 
+  /**
+   * Returns the node that founded the cluster: the one with the lowest number ever given. Undefined if
+   * it is not a member any more.
+   */
+  get founder(): number | undefined {
+    const founder = this.#lowest();
+    return this.#members.has(founder) ? founder : undefined;
+  }
+
   /** Reports whether the node is a member now. */
   has(nodeId: number): boolean {
     return this.#members.has(nodeId);
@@ -132,6 +141,9 @@ export class MemberState implements SubMachine {
     const known = this.#numberOf(folderId);
     const nodeId = admission.nodeId !== 0 ? admission.nodeId : known ?? this.#nextNumber();
     this.#checkNotRemoved(nodeId);
+    if (nodeId < this.#lowest()) {
+      throw invalid(`Node id must be above the founder's, ${this.#lowest()}: found ${nodeId}`);
+    }
     if (known !== undefined && known !== nodeId) {
       throw invalid(`The data folder is that of node ${known}: it cannot be node ${nodeId} too`);
     }
@@ -194,6 +206,14 @@ export class MemberState implements SubMachine {
       if (bytesEqual(admission.folderId, folderId)) return admission.nodeId;
     }
     return undefined;
+  }
+
+  /** Returns the lowest number that is or was given to a node; 0 if there is none. */
+  #lowest(): number {
+    let lowest = Infinity;
+    for (const nodeId of this.#members.keys()) lowest = Math.min(lowest, nodeId);
+    for (const nodeId of this.#removed) lowest = Math.min(lowest, nodeId);
+    return lowest === Infinity ? 0 : lowest;
   }
 
   /** Returns the number above all that are or were assigned. */

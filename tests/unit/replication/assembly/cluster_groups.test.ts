@@ -3,10 +3,31 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { type GroupId, groupId, SYSTEM_GROUP } from "../../../../src/base/ids.ts";
+import {
+  type NodeId,
+  nodeId as toNodeId,
+  partitionId,
+  replicaId,
+} from "../../../../src/base/ids.ts";
+import { SILENT_LOGGER } from "../../../../src/base/logger.ts";
+import { EMPTY_DATA } from "../../../../src/raft/mod.ts";
+import { encodePutMember } from "../../../../src/record/command.ts";
+import {
+  ClusterGroups,
+  type JoinedCluster,
+  systemApplied,
+} from "../../../../src/replication/assembly/cluster_groups.ts";
+import type { PeerInput } from "../../../../src/replication/assembly/node_groups.ts";
+import type { RaftGroup } from "../../../../src/replication/group.ts";
+import { MemoryDisk } from "../../../../src/storage/memory_storage.ts";
+import { StoreShared } from "../../../../src/store/shared.ts";
+import { encodeAdmitMember } from "../../../../src/system/members/member_state.ts";
+import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
+import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
 import { openSharedLog } from "../../../../src/storage/open_shared_log.ts";
 import type { SharedLog } from "../../../../src/storage/shared_log.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
-import { Process } from "../../../support/stepped_world.ts";
+import { Process, SteppedWorld } from "../../../support/stepped_world.ts";
 import { idOf } from "../../../support/store.ts";
 
 /** Removes groups from the log of a registry that is stopped, as if they had never been there. */
@@ -92,6 +113,127 @@ test("ClusterGroups: a creation that a crash interrupted at any write is repeate
     assert.ok(harness.agent(idOf(1)) !== undefined);
   }
   assert.unreachable("a start needs fewer writes");
+});
+
+/** Nodes that reach each other, over one stepped world. */
+class Nodes {
+  readonly world = new SteppedWorld(1);
+  readonly disks = [new MemoryDisk(), new MemoryDisk()];
+  readonly inputs: (PeerInput | undefined)[] = [];
+  readonly processes: Process[] = [];
+
+  open(nodeId: number, joined?: JoinedCluster): Promise<ClusterGroups> {
+    const process = this.processes[nodeId] = new Process(this.world);
+    return ClusterGroups.open({
+      nodeId: toNodeId(nodeId),
+      world: process,
+      logger: SILENT_LOGGER,
+      log: { storage: this.disks[nodeId - 1]!.open(process) },
+      logEvents: { cut: () => {}, poisoned: () => {}, writable: () => {}, synced: () => {} },
+      peers: {
+        send: (to, frame) => {
+          this.world.after(1, () => this.inputs[to]?.receive(toNodeId(nodeId), frame));
+        },
+        sendImage: (to, header, image, done) => {
+          this.world.after(1, () => {
+            this.inputs[to]?.receiveImage(toNodeId(nodeId), header, image);
+            done(true);
+          });
+        },
+      },
+      connect: (input) => {
+        this.inputs[nodeId] = input;
+        input.peerConnected(toNodeId(3 - nodeId));
+      },
+      shared: new StoreShared({ bytesMax: 2 ** 26, hashSeed: new Uint8Array(16) }),
+      sink: { onEvent: () => {} },
+      region: "eu",
+      partitionCount: 2,
+      ...(joined === undefined ? {} : { joined }),
+    });
+  }
+
+  /** The node dies; its disk stays. */
+  crash(nodeId: number): void {
+    this.processes[nodeId]!.kill();
+    this.inputs[nodeId] = undefined;
+    this.disks[nodeId - 1]!.crash();
+  }
+}
+
+const HEADER = { timeMs: 0, unixS: 1, writer: 0 };
+const NO_PIN = new Uint8Array(32);
+
+test("ClusterGroups: a node joins, hosts what is placed on it, and comes back as what it was", async () => {
+  const nodes = new Nodes();
+  const { world } = nodes;
+  const first = await world.wait(nodes.open(1));
+  assert.ok(first.created);
+  const tell = async (command: Uint8Array) => {
+    return systemApplied(await world.wait(first.system.group.propose(command, 5_000))).assigned;
+  };
+  const change = async (group: RaftGroup<unknown>, kind: "add_learner" | "add_voter") => {
+    const changes = [{ kind, replica: group.id + 2 }];
+    const step = { transition: "auto", changes, context: EMPTY_DATA } as const;
+    const proposed = await world.wait(group.proposeConfChange(step, 20_000));
+    assert.ok(proposed.ok);
+  };
+  await tell(encodePutMember(HEADER, { nodeId: 1, addresses: [], pin: NO_PIN, nextPin: NO_PIN }));
+  const folderId = new Uint8Array(16).fill(2);
+  const node = { nodeId: 0, folderId, zone: "b", host: "", applyVersionMax: 2 };
+  assert.is(await tell(encodeAdmitMember(HEADER, node)), 2);
+  const places = [0, 1].map((groupId) => ({ groupId, nodeId: 2 }));
+  assert.is(await tell(encodeAssignReplicas(HEADER, places)), 2);
+  const steps = { partition: 0, replacedRevision: 0, configurationIndex: 0 };
+  await tell(encodePutPlacement(HEADER, {
+    ...steps,
+    replicas: [{ replica: 1, role: "voter" }, { replica: 3, role: "joining" }],
+  }));
+
+  const joined = {
+    replica: replicaId(2),
+    isNew: true,
+    directory: { nodeOf: (replica: number) => [1, 2].find((id) => id === replica) as NodeId },
+  };
+  const opening = nodes.open(2, joined);
+  await change(first.system.group, "add_learner");
+  const second = await world.wait(opening);
+  assert.not(second.created);
+  assert.equal(second.system.store.genesis, first.system.store.genesis);
+  // Nothing is hosted before it joined under the id that group 0 assigned.
+  assert.equal([...second.partitions], []);
+  assert.equal(second.nodesOf(partitionId(0)), [1, 2]);
+  const hosted = new Promise((done) => second.join(partitionId(0), replicaId(3), done));
+  assert.not.instance(await world.wait(hosted), RegistryError);
+  const { group } = first.partition(partitionId(0))!;
+  await change(group, "add_learner");
+  await world.pass(1_000);
+  await change(group, "add_voter");
+  await world.pass(1_000);
+  const { revision } = first.system.store.state.placement.of(0)!;
+  await tell(encodePutPlacement(HEADER, {
+    ...steps,
+    replacedRevision: revision,
+    replicas: [{ replica: 1, role: "voter" }, { replica: 3, role: "voter" }],
+  }));
+  await world.pass(1_000);
+
+  // It founds nothing at its next start, and what it has is what it had.
+  nodes.crash(2);
+  const again = await world.wait(nodes.open(2));
+  assert.not(again.created);
+  assert.is(again.system.group.replica, 2);
+  assert.equal([...again.partitions].map(({ id }) => id), [0]);
+  const { group: voter } = again.partition(partitionId(0))!;
+  assert.equal([voter.replica, voter.configuration.voters], [3, [1, 3]]);
+  await world.pass(5_000);
+  assert.is(voter.status().role, "follower");
+
+  // A voter that is in no log is a loss, and not a new replica.
+  nodes.crash(2);
+  nodes.disks[1] = new MemoryDisk();
+  const error = await refusalOf(world.wait(nodes.open(2, { ...joined, isNew: false })));
+  assert.is(error.code, "corrupt");
 });
 
 test.run();

@@ -49,6 +49,18 @@ test("MemberState gives the number of a removed node to nobody", () => {
   assert.is(harness.admit(2), 3);
 });
 
+test("MemberState knows the founder by its number, which is the lowest for good", () => {
+  const harness = new SystemHarness();
+  assert.is(harness.state.members.founder, undefined);
+  harness.put(4);
+  assert.is(harness.state.members.founder, 4);
+  assert.is(harness.admit(1, 3), "invalid_argument", "below the founder's");
+  assert.is(harness.admit(1), 5);
+  assert.is(harness.apply(encodeRemoveMember(HEADER, { nodeId: 4, detail: "" })), "ok");
+  harness.reload();
+  assert.is(harness.state.members.founder, undefined, "nobody else becomes it");
+});
+
 test("MemberState refuses what it cannot keep, and no more nodes than a group has members", () => {
   const harness = new SystemHarness();
   assert.is(harness.admit(0), "invalid_argument", "a nil folder");
