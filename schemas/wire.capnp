@@ -89,6 +89,7 @@ struct Request {
   timeoutMs @1 :UInt32;
   # From its arrival; 0: the server's own limit.
   ringEpoch :group { generation @2 :UInt32; number @3 :UInt64; }
+  # Not used, and 0: ring maps are pushed as they change, and fetched after a refusal.
   maxStalenessMs @4 :UInt32;
   # 0: linearizable.
   operation @5 :UInt16;

@@ -487,6 +487,7 @@ export interface Request {
   id: number;
   /** From its arrival; 0: the server's own limit. */
   timeoutMs: number;
+  /** Not used, and 0: ring maps are pushed as they change, and fetched after a refusal. */
   ringEpoch: {
     generation: number;
     number: number;

@@ -17,7 +17,7 @@ import {
   CLIENT_WAITING_RETRY_MS,
 } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
-import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
+import type { RingMap } from "../ring/ring_map.ts";
 import type { Call } from "./call.ts";
 import { rejectCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
@@ -90,11 +90,6 @@ export class CallQueue implements ConnectionOwner {
   set silenceMs(silenceMs: number) {
     this.#silenceMs = silenceMs;
     if (this.#connection !== undefined) this.#connection.silenceMs = silenceMs;
-  }
-
-  /** The epoch of the newest ring map that the client knows. */
-  set ringEpoch(epoch: RingEpoch) {
-    if (this.#connection !== undefined) this.#connection.ringEpoch = epoch;
   }
 
   /** Sends `call`, now or when there is room. */

@@ -108,6 +108,7 @@ const BULK: ReadonlySet<Operation> = new Set([
 ]);
 
 const PROBE_BODY = {};
+const NO_EPOCH: RingEpoch = { generation: 0, number: 0 };
 
 /** A session on which Hello was answered. */
 export class Connection {
@@ -168,7 +169,7 @@ export class Connection {
     this.#header = {
       id: 0,
       timeoutMs: 0,
-      ringEpoch: greeting.ringMap.epoch,
+      ringEpoch: NO_EPOCH,
       maxStalenessMs: 0,
       operation: 0,
     };
@@ -182,11 +183,6 @@ export class Connection {
     owner.ringMap(this.greeting.ringMap);
     for (const message of this.#later) this.#control(message);
     this.#main.run().catch((error) => this.#end(toRegistryError(error)));
-  }
-
-  /** The epoch of the newest ring map that the client knows, sent with every request. */
-  set ringEpoch(epoch: RingEpoch) {
-    this.#header.ringEpoch = epoch;
   }
 
   /** The number of requests waiting for replies. */

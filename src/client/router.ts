@@ -167,7 +167,6 @@ export class Router implements Invoker, CallQueueOwner {
     const wasCluster = this.#isCluster;
     this.#isCluster = this.leaders.isCluster;
     for (const { calls } of this.links) {
-      calls.ringEpoch = map.epoch;
       if (this.#isCluster) calls.silenceMs = CLIENT_NODE_SILENCE_MS;
     }
     if (this.#isCluster && !wasCluster) this.#rerouteWaiting(this.links.seed);

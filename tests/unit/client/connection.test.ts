@@ -451,17 +451,12 @@ test("after the server's goodbye what is in flight is awaited and what is new go
   await registry.wait(client.close());
 });
 
-test("a newer ring map is kept and named by requests; an older one is not kept", async () => {
+test("a newer ring map is kept, and an older one is not", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
   registry.sessions[0]!.say({ kind: "ring_map", ringMap: fakeRingMap(4) });
   await registry.settle();
   assert.is(client.lastRingMap?.epoch.number, 4);
-  const answer = client.getAgent(AGENT_ID);
-  const request = await registry.next();
-  assert.equal(request.ringEpoch, { generation: 1, number: 4 });
-  request.replyAgent();
-  await registry.wait(answer);
   registry.sessions[0]!.say({ kind: "ring_map", ringMap: fakeRingMap(2) });
   await registry.settle();
   assert.is(client.lastRingMap?.epoch.number, 4);

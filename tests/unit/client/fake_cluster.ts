@@ -7,6 +7,7 @@ import { connect } from "../../../src/client/client.ts";
 import { partitionOfCall } from "../../../src/client/call_key.ts";
 import type { Client, ClientOptions, ConnectionEvent } from "../../../src/client/types.ts";
 import { Partitioner } from "../../../src/ring/partition.ts";
+import type { Trust } from "../../../transport/transport.ts";
 import type { Placement, RingMap } from "../../../src/ring/ring_map.ts";
 import { operationOfId, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 
@@ -68,11 +69,26 @@ export class FakeCluster {
   async connect(
     options: ClientOptions = {},
     onConnection: (event: ConnectionEvent) => void = () => {},
+    { trust = { kind: "pins", sha256: [] }, dialed }: {
+      readonly trust?: Trust;
+      /** Takes what every dial was asked. */
+      readonly dialed?: { readonly host: string; readonly trust: Trust }[];
+    } = {},
   ): Promise<Client> {
+    const dialer = this.seed.network.dialer("client");
     return await this.seed.wait(connect({
       endpoints: [{ host: hostOf(1), port: PORT }],
-      dialer: this.seed.network.dialer("client"),
-      trust: { kind: "pins", sha256: [] },
+      dialer: {
+        transport: dialer.transport,
+        authenticatesPeers: dialer.authenticatesPeers,
+        pinsServer: true,
+        dial: (endpoint, options) => {
+          dialed?.push({ host: endpoint.host, trust: options.trust });
+          return dialer.dial(endpoint, options);
+        },
+        close: () => dialer.close(),
+      },
+      trust,
       world: this.seed.world,
       options: { onConnection, ...options },
     }));

@@ -17,7 +17,7 @@ import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/
 import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
-import type { RingEpoch, RingMap } from "../../../src/ring/ring_map.ts";
+import type { RingMap } from "../../../src/ring/ring_map.ts";
 import {
   type ControlMessage,
   isControlFrame,
@@ -71,7 +71,6 @@ export class FakeRequest {
   readonly name: OperationName;
   readonly timeoutMs: number;
   readonly maxStalenessMs: number;
-  readonly ringEpoch: RingEpoch;
   // deno-lint-ignore no-explicit-any -- a test knows which operation it asked for.
   readonly body: any;
   /** Which of the registry's sessions it came by, from 0. */
@@ -97,10 +96,6 @@ export class FakeRequest {
     this.name = operation.name as OperationName;
     this.timeoutMs = request.timeoutMs;
     this.maxStalenessMs = request.maxStalenessMs;
-    this.ringEpoch = {
-      generation: request.ringEpochGeneration,
-      number: request.ringEpochNumber,
-    };
     this.body = request.bodyInto(operation.request.newView()).toPlain();
     this.atMs = session.registry.time.nowMs();
   }

@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLIENT_NODE_IDLE_MS } from "../../../src/base/limits.ts";
+import type { Trust } from "../../../transport/transport.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { FakeRegistry, GATEWAY_ID, rejection } from "./fake_registry.ts";
 
@@ -244,6 +245,29 @@ test("Router refuses a node that is not the one at its address, and one of anoth
   assert.ok(hello?.kind === "hello");
   assert.equal(hello.hello.clusterId, cluster.seed.clusterId);
   await cluster.seed.wait(client.close());
+});
+
+test("Router pins a node by the ring map beside the caller's pins, and trusts a CA without", async () => {
+  const given = new Uint8Array(32).fill(1);
+  const current = new Uint8Array(32).fill(2);
+  const next = new Uint8Array(32).fill(3);
+  const pins = { kind: "pins", sha256: [given] } as const;
+  const ca = { kind: "ca", pem: ["a CA"] } as const;
+  for (const trust of [pins, ca]) {
+    const cluster = new FakeCluster();
+    serveGets(cluster);
+    cluster.map = {
+      ...cluster.map,
+      nodes: cluster.map.nodes.map((node) => ({ ...node, currentPin: current, nextPin: next })),
+    };
+    const dialed: { host: string; trust: Trust }[] = [];
+    const client = await cluster.connect({}, () => {}, { trust, dialed });
+    await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+    assert.equal(dialed[0]?.trust, trust);
+    const ofNode = { kind: "pins", sha256: [current, next, given] } as const;
+    assert.equal(dialed[1], { host: "node2", trust: trust === ca ? ca : ofNode });
+    await cluster.seed.wait(client.close());
+  }
 });
 
 test("Router spreads a thousand gets over all partitions' leaders without a wrong guess", async () => {
