@@ -13,6 +13,8 @@ export interface AddressRate {
   readonly perSecond: number;
   /** Number of connections allowed at once after a time without any. */
   readonly burst: number;
+  /** Whether the limit holds for loopback too. Default false. */
+  readonly limitsLoopback?: boolean;
 }
 
 /** The token buckets of one listener. Time is passed in, monotonic ms. */
@@ -27,7 +29,7 @@ export class AddressRates {
 
   /** Counts a connection from `host`; returns false if the address connects too fast. */
   take(host: string, nowMs: number): boolean {
-    if (isLoopback(host)) return true;
+    if (this.#rate.limitsLoopback !== true && isLoopback(host)) return true;
     const key = addressKey(host);
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {

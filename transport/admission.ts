@@ -10,6 +10,8 @@ export interface AdmissionLimits {
   readonly sessionsMax: number;
   readonly sessionsPerAddressMax: number;
   readonly handshakesMax: number;
+  /** Whether the limit per address holds for loopback too. Default false. */
+  readonly limitsLoopback?: boolean;
 }
 
 /** Returns counters set to 0. */
@@ -52,7 +54,8 @@ export class Admission {
   begin(host: string): boolean {
     const key = addressKey(host);
     const count = this.#perAddress.get(key) ?? 0;
-    if (count >= this.#limits.sessionsPerAddressMax && !isLoopback(host)) {
+    const { sessionsPerAddressMax, limitsLoopback = false } = this.#limits;
+    if (count >= sessionsPerAddressMax && (limitsLoopback || !isLoopback(host))) {
       this.#stats.refused++;
       return false;
     }

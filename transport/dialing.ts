@@ -64,6 +64,12 @@ export function dialError(error: unknown, target: string): RegistryError {
     const text = `${target} has no room for another session`;
     return new RegistryError("overloaded", text, {}, error);
   }
+  // Before the handshake is confirmed a server cannot send its own code (RFC 9000 §10.2.3).
+  if (/application.*closed during the handshake/i.test(message)) {
+    const text = `${target} ended the connection before the session began: it has no room for ` +
+      "another session, or is shutting down";
+    return new RegistryError("connection_lost", text, {}, error);
+  }
   if (/certificate.*(expired|not valid|notvalidyet)|certificate has expired/i.test(message)) {
     const text = `${target} shows a certificate that is not valid at this time (${message}): the ` +
       "server or a clock is at fault, not your identity. Compare the clocks of both machines";

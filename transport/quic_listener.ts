@@ -12,6 +12,7 @@ import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
+  CONNECTION_RATE_SHARE,
   HANDSHAKE_MS_MAX,
   HANDSHAKES_MAX,
   SESSIONS_BACKLOG_MAX,
@@ -21,7 +22,8 @@ import {
   UNIDIRECTIONAL_STREAMS_MAX,
   WEBTRANSPORT_END_MS,
 } from "../src/base/limits.ts";
-import type { Scheduler } from "../src/base/world.ts";
+import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
+import { AddressRates } from "./address_rates.ts";
 import { Admission, newListenerStats } from "./admission.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
 import { CarrierSession } from "./carrier_session.ts";
@@ -51,6 +53,8 @@ export interface QuicListenOptions {
   readonly port: number;
   readonly certificate: ServerCertificate;
   readonly scheduler: Scheduler;
+  /** Times the rate at which an address may connect; absent: the rate is not limited. */
+  readonly monotonic?: MonotonicClock;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
   /** Silence after which a session is given up, ms; the shorter of both sides' values applies. */
@@ -89,6 +93,7 @@ class QuicListener implements Listener {
   readonly #options: QuicListenOptions;
   readonly #bound: readonly Bound[];
   readonly #admission: Admission;
+  readonly #rates: AddressRates;
   readonly #unseen = new UnseenMemory();
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
@@ -105,11 +110,19 @@ class QuicListener implements Listener {
     this.addresses = endpoints.map(({ addr }) => ({ host: addr.hostname, port: addr.port }));
     this.port = this.addresses[0]!.port;
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
+    const sessionsPerAddressMax = limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX;
+    const limitsLoopback = limits.limitsLoopback ?? false;
     this.#admission = new Admission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
+      sessionsPerAddressMax,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+      limitsLoopback,
     }, this.stats);
+    this.#rates = new AddressRates({
+      perSecond: sessionsPerAddressMax * CONNECTION_RATE_SHARE,
+      burst: sessionsPerAddressMax,
+      limitsLoopback,
+    });
     try {
       this.#bound = endpoints.map((endpoint) => ({
         endpoint,
@@ -204,6 +217,11 @@ class QuicListener implements Listener {
       this.stats.handshakeFailures++;
       this.#options.onError("handshake", error);
       return;
+    }
+    const { monotonic } = this.#options;
+    if (monotonic !== undefined && !this.#rates.take(host, monotonic.nowMs())) {
+      this.stats.refused++;
+      return closeQuietly(connection, "overloaded", "this address connects too fast");
     }
     if (!this.#admission.begin(host)) {
       return closeQuietly(connection, "overloaded", "too many sessions of one address");

@@ -131,11 +131,13 @@ class TlsListener implements Listener {
     this.#rates = new AddressRates({
       perSecond: sessionsPerAddressMax * CONNECTION_RATE_SHARE,
       burst: sessionsPerAddressMax,
+      limitsLoopback: limits.limitsLoopback ?? false,
     });
     this.#admission = new Admission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
       sessionsPerAddressMax,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
+      limitsLoopback: limits.limitsLoopback ?? false,
     }, this.stats);
   }
 

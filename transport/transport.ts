@@ -204,6 +204,11 @@ export interface ListenerLimits {
   /** Time limit of the TLS handshake and the HTTP/3 upgrade together, ms. */
   readonly handshakeMsMax?: number;
   readonly prefaceMsMax?: number;
+  /**
+   * Whether limits per remote address hold for loopback too, as in tests. Default false: programs of
+   * the same machine share its address.
+   */
+  readonly limitsLoopback?: boolean;
 }
 
 /** Counters of a listener. All except the first three only increase. */

@@ -174,7 +174,7 @@ export const WEBTRANSPORT_END_MS = 100;
 /** Handshakes in progress, some 50 KB each: more than two cores complete in a second. */
 export const HANDSHAKES_MAX = 2_048;
 /**
- * TLS connections that one address may start per second, as a share of the sessions it may have (64
+ * QUIC or TLS connections that one address may start per second, as a share of the sessions it may have (64
  * of 1,024), after a burst of all of them: a fleet behind one NAT reconnects at once, and an
  * unauthenticated client then costs a tenth of a core.
  */

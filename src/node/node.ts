@@ -274,7 +274,12 @@ class Node {
       onError: this.#onError,
       limits: { sessionsMax, sessionsPerAddressMax },
     };
-    this.#quic = listenQuic({ ...listen, port, webtransport: webtransport === "on" });
+    this.#quic = listenQuic({
+      ...listen,
+      port,
+      monotonic: this.#world.monotonic,
+      webtransport: webtransport === "on",
+    });
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
     if (tls === "off") return this.#quic;
     const { clientAuthorities } = this.#identity!;
