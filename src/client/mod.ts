@@ -4,6 +4,7 @@ export { askAsStranger, type StrangerOptions, type StrangersOrders } from "./str
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
+export type { RecordKindName } from "../record/kinds.ts";
 export type {
   AgentInfo,
   AgentInput,

@@ -6,22 +6,39 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
-import type { InputOf, RecordKindName } from "../record/kinds.ts";
 import type { RingMap } from "../ring/ring_map.ts";
+import type {
+  AgentAnswer,
+  Deregistered,
+  DeregisterOptions,
+  GatewayAnswer,
+  ListedAgent,
+  ListedGateway,
+  ListOptions,
+  Page,
+  Registered,
+  RegisterItem,
+  RegisterOptions,
+  RegisterOutcome,
+  Renewed,
+  RenewItem,
+  Reported,
+  ReportOptions,
+  ResolvedAgent,
+  ResolveGatewaysOptions,
+  ResolveOutcome,
+  StoredAnswer,
+} from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
-import type {
-  AgentInfo,
-  AgentInput,
-  Capacity,
-  GatewayInfo,
-  GatewayInput,
-  Incarnation,
-} from "./records.ts";
+import type { KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
+import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
 
+export type * from "./answer_types.ts";
 export type { CallOptions } from "./call_options.ts";
+export type * from "./lease_types.ts";
 export type { IdentityClient } from "./calls/identity.ts";
 
 /** An event of the connection, reported to {@link ClientOptions.onConnection}. */
@@ -75,194 +92,6 @@ export interface ConnectParameters {
   readonly options?: ClientOptions;
 }
 
-/** The source and freshness of an answer or a part of it. */
-export interface Receipt {
-  /** Node id. */
-  readonly node: number;
-  readonly partition: number;
-  readonly term: number;
-  readonly appliedIndex: number;
-  /** Upper bound on the answer's age when it was sent, ms; 0 for linearizable. */
-  readonly ageBoundMs: number;
-}
-
-/** The result of `getAgent`. */
-export interface AgentAnswer {
-  readonly agent: AgentInfo;
-  /** Remaining lease when the answer was sent, ms. */
-  readonly remainingMs: number;
-  readonly receipts: readonly Receipt[];
-}
-
-/** The result of `getGateway`. */
-export interface GatewayAnswer {
-  readonly gateway: GatewayInfo;
-  /** Remaining lease when the answer was sent, ms. */
-  readonly remainingMs: number;
-  readonly receipts: readonly Receipt[];
-}
-
-/** The result of `getAgentStored` and `getGatewayStored`: the record's undecoded bytes. */
-export interface StoredAnswer<T> {
-  /** The stored form (schemas/record.capnp), a copy that the caller owns. */
-  readonly bytes: Uint8Array;
-  readonly remainingMs: number;
-  readonly receipts: readonly Receipt[];
-  /** Decodes the bytes, anew at each call. @throws RegistryError `malformed`. */
-  decode(): T;
-}
-
-/** An agent and its gateway, found by the agent's domain. */
-export interface ResolvedAgent {
-  readonly domain: string;
-  readonly agent: AgentInfo;
-  /** The gateway; `undefined` if the agent names none or the named one is not registered. */
-  readonly gateway: GatewayInfo | undefined;
-  /** UUID of the gateway that the agent names; `undefined` if none. */
-  readonly gatewayId: string | undefined;
-  /** Remaining lease of the agent when the answer was sent, ms. */
-  readonly agentRemainingMs: number;
-  /** Remaining lease of the gateway, ms; 0 if there is none. */
-  readonly gatewayRemainingMs: number;
-  /** True for a last known answer, returned because the registry could not be asked. */
-  readonly stale: boolean;
-  /** Time since the registry gave the answer, ms; 0 if it was asked now. */
-  readonly ageMs: number;
-  readonly receipts: readonly Receipt[];
-}
-
-/**
- * The result for one of many domains: an agent, or why not (`not_found` is proven, `unavailable`
- * means unknown).
- */
-export type ResolveOutcome =
-  | { readonly domain: string; readonly found: ResolvedAgent; readonly error?: undefined }
-  | { readonly domain: string; readonly found?: undefined; readonly error: RegistryError };
-
-/** A page of records of a region. */
-export interface Page<T> {
-  readonly items: readonly T[];
-  /** Start of the next page; `undefined` if this was the last. */
-  readonly nextCursor: Uint8Array | undefined;
-  readonly receipts: readonly Receipt[];
-}
-
-/** An agent in a list. */
-export interface ListedAgent {
-  readonly agent: AgentInfo;
-  readonly remainingMs: number;
-}
-
-/** A gateway in a list. */
-export interface ListedGateway {
-  readonly gateway: GatewayInfo;
-  readonly remainingMs: number;
-}
-
-/** Options of a list. */
-export interface ListOptions extends CallOptions {
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: Uint8Array;
-  /** Records per page, `[1, 1000]`. Default 1000. */
-  readonly limit?: number;
-}
-
-/** Options of `resolveGateways`. */
-export interface ResolveGatewaysOptions extends CallOptions {
-  /** Maximum number of gateways, `[1, 256]`. Default 16. */
-  readonly limit?: number;
-}
-
-/** Options of a register. */
-export interface RegisterOptions extends CallOptions {
-  /**
-   * The incarnation to take over from another process; absent to create or update one's own record.
-   */
-  readonly expected?: Incarnation;
-  /** Whether to take over a record that another process holds. Default false. */
-  readonly takeOver?: boolean;
-}
-
-/** The result of a register. */
-export interface Registered {
-  readonly id: string;
-  /** The fencing token that renewals, reports and deregistrations name. */
-  readonly incarnation: Incarnation;
-  readonly revision: Incarnation;
-  /** Remaining lease when the answer was sent, ms. */
-  readonly remainingMs: number;
-  /** Time after the answer at which the server wants the first renewal, ms. */
-  readonly renewAfterMs: number;
-  /** False if a live record of the same process was updated. */
-  readonly created: boolean;
-  readonly receipts: readonly Receipt[];
-}
-
-/** One record of a bulk register: its kind, and its fields under the name of the kind. */
-export type RegisterItem = {
-  [Kind in RecordKindName]:
-    & { readonly kind: Kind; readonly expected?: Incarnation }
-    & { readonly [Record in Kind]: InputOf<Kind> };
-}[RecordKindName];
-
-/** The outcome for one item of a bulk register, at the item's index. */
-export type RegisterOutcome =
-  | { readonly registered: Registered; readonly error?: undefined }
-  | { readonly registered?: undefined; readonly error: RegistryError };
-
-/** A record to renew. */
-export interface RenewItem {
-  readonly kind: RecordKindName;
-  readonly id: string;
-  readonly incarnation: Incarnation;
-}
-
-/** A record that was not renewed: `not_found` (it expired), `superseded`, or another error. */
-export interface RenewFailure {
-  /** Index of the record among the items. */
-  readonly position: number;
-  readonly error: RegistryError;
-}
-
-/** The result of a renewal. */
-export interface Renewed {
-  readonly renewed: number;
-  /** Time after the answer at which the server wants the next renewal, ms; Infinity for none. */
-  readonly renewAfterMs: number;
-  readonly failures: readonly RenewFailure[];
-}
-
-/** Options of a deregistration. */
-export interface DeregisterOptions extends CallOptions {
-  /** The incarnation to deregister. Default: the record's current one, which is read first. */
-  readonly incarnation?: Incarnation;
-  /** For a gateway: whether to deregister its agents too. Default false. */
-  readonly withAgents?: boolean;
-}
-
-/** The result of a deregistration. */
-export interface Deregistered {
-  /** The number of records removed; 0 if it was already gone. */
-  readonly removed: number;
-  readonly receipts: readonly Receipt[];
-}
-
-/** Options of a report. */
-export interface ReportOptions extends CallOptions {
-  /** The incarnation to report on. Default: the record's current one, which is read first. */
-  readonly incarnation?: Incarnation;
-  /** For a gateway: the capacity in use. */
-  readonly used?: Capacity;
-  /** Whether the record is draining: it stays, but should receive nothing new. */
-  readonly draining?: boolean;
-}
-
-/** The result of a report. */
-export interface Reported {
-  readonly revision: Incarnation;
-  readonly receipts: readonly Receipt[];
-}
-
 /** The status that a node reports of itself. */
 export interface NodeStatus {
   readonly nodeId: number;
@@ -283,82 +112,6 @@ export interface NodeStatus {
   readonly logBytes: number;
   readonly memoryBytes: number;
 }
-
-/** The state of a lease. `lost` and `released` are final. */
-export type LeaseState = "active" | "recovering" | "lost" | "released";
-
-/** The end of a lease and its reason. */
-export interface LeaseEnd {
-  /**
-   * `released`: by its owner, or with its client. `superseded`: another process took the record
-   * over. `refused`: the record had expired and could not be registered again.
-   */
-  readonly reason: "released" | "superseded" | "refused";
-  readonly error: RegistryError | undefined;
-}
-
-/** An event of a lease, reported to {@link KeepOptions.onEvent}. */
-export type LeaseEvent =
-  /** A renewal was answered; the lease lasts at least `remainingMs`. */
-  | { readonly kind: "renewed"; readonly remainingMs: number }
-  /** The record had expired and is being registered again. */
-  | { readonly kind: "expired" }
-  /** The record was registered again, under a new incarnation. */
-  | { readonly kind: "recovered"; readonly incarnation: Incarnation }
-  /** A renewal failed temporarily and is retried. */
-  | { readonly kind: "renewal_failed"; readonly error: RegistryError }
-  | { readonly kind: "ended"; readonly end: LeaseEnd };
-
-/** Options of the `keep` methods. */
-export interface KeepOptions extends CallOptions {
-  /** Whether to take the record over from another process. Default true. */
-  readonly takeOver?: boolean;
-  /** Called on events of the lease, after its state has changed. It must not throw. */
-  readonly onEvent?: (event: LeaseEvent, lease: Lease) => void;
-}
-
-/** A record that its client keeps alive until it is released or lost. */
-export interface Lease {
-  readonly kind: RecordKindName;
-  /** UUID of the record. */
-  readonly id: string;
-  /** Changes only when the record is registered again after it expired. */
-  readonly incarnation: Incarnation;
-  readonly state: LeaseState;
-  /** Minimum time the record lives without another renewal, ms, by this machine's clock. */
-  readonly remainingMs: number;
-  /** Resolves once, when the lease has ended; never rejects. */
-  readonly ended: Promise<LeaseEnd>;
-
-  /**
-   * Registers the record with these fields changed, under the same lease.
-   *
-   * @throws RegistryError as a register; `superseded` if the lease has ended.
-   */
-  update(
-    fields: Partial<AgentInput> | Partial<GatewayInput>,
-    options?: CallOptions,
-  ): Promise<Registered>;
-
-  /** Reports usage and draining. @throws RegistryError as `report`. */
-  report(
-    report: { readonly used?: Capacity; readonly draining?: boolean },
-    options?: CallOptions,
-  ): Promise<Reported>;
-
-  /**
-   * Stops renewing and deregisters the record; for a gateway, its agents too if requested.
-   * Idempotent.
-   *
-   * @throws RegistryError if the deregistration failed; the record then ends with its lease.
-   */
-  release(options?: CallOptions & { readonly withAgents?: boolean }): Promise<void>;
-}
-
-/** The outcome for one item of `keepMany`, at the item's index. */
-export type KeepOutcome =
-  | { readonly lease: Lease; readonly error?: undefined }
-  | { readonly lease?: undefined; readonly error: RegistryError };
 
 /** The state of one connection of a client. */
 export interface NodeLinkStatus {

@@ -11,7 +11,7 @@ import { IDENTITY_CHECK_MS, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer, WallClock } from "../base/world.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
-import { BAN_KINDS } from "../system/identity_codec.ts";
+import { BAN_KINDS } from "../record/ban_kind.ts";
 import type { Ban, RevocationSink, RevocationState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
 import type { Ban as ListedBan, BanKind, BanList } from "../../identity/trust/ban_list.ts";

@@ -6,6 +6,7 @@
  * stopped, and a page ends when it is full, by count or by bytes. Lists run in steps, between which
  * other requests are served.
  */
+import { PART_ELSEWHERE, PART_INCLUDED } from "../wire/resolve_parts.ts";
 import {
   listReplyCodec,
   listRequestCodec,
@@ -46,7 +47,7 @@ import { notReplica, type Partition, type PartitionTable } from "./partitions.ts
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
-import { newResolution, PART_ELSEWHERE, PART_INCLUDED } from "./resolution.ts";
+import { newResolution } from "./resolution.ts";
 
 const NO_CURSOR = new Uint8Array(0);
 

@@ -8,6 +8,7 @@
  * the partition it came from; a part held by another node is given as its id, for the client to
  * fetch.
  */
+import { PART_ELSEWHERE, PART_INCLUDED, PART_NOT_FOUND } from "../wire/resolve_parts.ts";
 import { agentCodec, aliasCodec } from "../../schemas/gen/record.ts";
 import {
   idRequestCodec,
@@ -30,15 +31,7 @@ import { leaseRemainingMs } from "./lease_times.ts";
 import type { PartitionTable } from "./partitions.ts";
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
-import {
-  clearResolution,
-  newResolution,
-  noteRead,
-  PART_ELSEWHERE,
-  PART_INCLUDED,
-  PART_NOT_FOUND,
-  type Resolution,
-} from "./resolution.ts";
+import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

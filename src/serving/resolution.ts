@@ -6,17 +6,9 @@ import type { ResolveReply } from "../../schemas/gen/wire.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
+import { PART_NONE } from "../wire/resolve_parts.ts";
 import { emptySpan, type StoredSpan } from "../store/reply.ts";
 import type { Partition } from "./partitions.ts";
-
-/** Status of a part of a composite answer (schemas/wire.capnp, ResolveReply). */
-export const PART_NONE = 0;
-/** See {@link PART_NONE}. */
-export const PART_INCLUDED = 1;
-/** See {@link PART_NONE}. */
-export const PART_NOT_FOUND = 2;
-/** See {@link PART_NONE}. */
-export const PART_ELSEWHERE = 3;
 
 /** Answer for a domain, reused between requests, with room for its stored forms. */
 export interface Resolution {

@@ -22,7 +22,7 @@ import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.
 import { encodeRemove } from "../record/command.ts";
 import { kindOwnedBy, type RecordKind, recordKindName } from "../record/kinds.ts";
 import type { AuditAction } from "../system/audit_log.ts";
-import { BAN_KINDS } from "../system/identity_codec.ts";
+import { BAN_KINDS } from "../record/ban_kind.ts";
 import type { Ban, IdentityState } from "../system/identity_state.ts";
 import { parseSpiffeId, type SpiffeId } from "../../identity/pki/spiffe.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";

@@ -45,8 +45,6 @@ const STOP_REASONS: readonly (StopReason | undefined)[] = [
   "banned",
 ];
 
-/** Numbers of the kinds of subject a ban can name. */
-export const BAN_KINDS = { subject: 1, lineage: 2, token: 3 } as const;
 /** Numbers of the documents stored in group 0. */
 export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2 } as const;
 

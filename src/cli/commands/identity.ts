@@ -12,13 +12,27 @@ type Administration = typeof import("../actions/identity_administration.ts");
 
 /** Creates `crs identity`. */
 export function identityCommand(shell: Shell, run: Run): Command {
-  const act = (use: (actions: Certificates) => Promise<number>) =>
+  const act: Act<Certificates> = (use) =>
     run(async () => await use(await import("../actions/identity.ts")));
-  const check = (use: (actions: Tokens) => Promise<number>) =>
+  const check: Act<Tokens> = (use) =>
     run(async () => await use(await import("../actions/identity_tokens.ts")));
-  const administer = (use: (actions: Administration) => Promise<number>) =>
+  const administer: Act<Administration> = (use) =>
     run(async () => await use(await import("../actions/identity_administration.ts")));
   return newGroup("identity", "Creates, renews, verifies and bans identities.", [
+    ...trustDomainCommands(shell, act),
+    ...certificateCommands(shell, act),
+    ...tokenCommands(shell, check),
+    ...banCommands(shell, administer),
+    ...administrationCommands(shell, administer),
+  ]);
+}
+
+/** Loads the actions of a command and runs one of them. */
+type Act<Actions> = (use: (actions: Actions) => Promise<number>) => Promise<void>;
+
+/** Creates the commands that write the keys of a trust domain. */
+function trustDomainCommands(shell: Shell, act: Act<Certificates>): Command[] {
+  return [
     newCommand(
       "init",
       "Creates a trust domain: an offline root, the authority of a region and an administrator. " +
@@ -45,6 +59,12 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .action((part: string, flags: RotateFlags) =>
         act((actions) => actions.rotate(part, flags, shell))
       ),
+  ];
+}
+
+/** Creates the commands that obtain certificates. */
+function certificateCommands(shell: Shell, act: Act<Certificates>): Command[] {
+  return [
     addGrantOptions(newServerCommand(
       "join-token",
       "Creates a one-time token for a subject's first certificate. It is shown once and is valid " +
@@ -86,6 +106,12 @@ export function identityCommand(shell: Shell, run: Run): Command {
         "Commands do so automatically after half of its lifetime.",
       ["identity renew --identity ./gateway"],
     ).action((flags: ServerOptions) => act((actions) => actions.renew(flags, shell))),
+  ];
+}
+
+/** Creates the commands on access tokens and on what verifies them. */
+function tokenCommands(shell: Shell, check: Act<Tokens>): Command[] {
+  return [
     newGroup("token", "Mints and verifies access tokens.", [
       addGrantOptions(newServerCommand(
         "mint",
@@ -126,6 +152,12 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .action((flags: ServerOptions) => check((actions) => actions.jwks(flags, shell))),
     newServerCommand("bundle", "Prints the signed trust bundle.", ["identity bundle > bundle.json"])
       .action((flags: ServerOptions) => check((actions) => actions.bundle(flags, shell))),
+  ];
+}
+
+/** Creates the commands on bans. */
+function banCommands(shell: Shell, administer: Act<Administration>): Command[] {
+  return [
     ...(["ban", "unban"] as const).map((name) =>
       newServerCommand(
         name,
@@ -150,6 +182,12 @@ export function identityCommand(shell: Shell, run: Run): Command {
       "Lists the bans that were not lifted, with their end, author and reason. Requires a controller.",
       ["identity bans", "identity bans --json"],
     ).action((flags: ServerOptions) => administer((actions) => actions.bans(flags, shell))),
+  ];
+}
+
+/** Creates the other commands of an administrator. */
+function administrationCommands(shell: Shell, administer: Act<Administration>): Command[] {
+  return [
     newServerCommand(
       "remove-record",
       "Removes another owner's record, by right of administration; recorded in the audit log.",
@@ -178,7 +216,7 @@ export function identityCommand(shell: Shell, run: Run): Command {
       .option("--verify", "verifies the hash chain; exit code 1 if it is broken")
       .option("--last <count>", "shows only the newest entries")
       .action((flags: AuditFlags) => administer((actions) => actions.audit(flags, shell))),
-  ]);
+  ];
 }
 
 /** Adds the options that describe a token's grants. */

@@ -6,6 +6,7 @@ import type { BanEntry } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { Grants } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
+import { BAN_KINDS, banKindName } from "../../record/ban_kind.ts";
 import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { CallOptions } from "../call_options.ts";
@@ -65,16 +66,8 @@ export interface IdentityClient {
   issueToken(order: TokenIssue, options?: CallOptions): Promise<string>;
 }
 
-const KINDS = { subject: 1, lineage: 2, token: 3 } as const;
-const KIND_NAMES: readonly (BanOrder["kind"] | undefined)[] = [
-  undefined,
-  "subject",
-  "lineage",
-  "token",
-];
-
 function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedBan {
-  const kind = KIND_NAMES[number];
+  const kind = banKindName(number);
   if (kind === undefined) {
     throw new RegistryError(
       "malformed",
@@ -173,5 +166,5 @@ export class IdentityCalls implements IdentityClient {
 }
 
 function banBody({ kind, name, reason = "", untilMs = 0 }: BanOrder) {
-  return { kind: KINDS[kind], name, reason, untilMs };
+  return { kind: BAN_KINDS[kind], name, reason, untilMs };
 }

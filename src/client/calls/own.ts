@@ -4,6 +4,7 @@ import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { kindNamed } from "../../record/kinds.ts";
+import { RECORD_STATES } from "../../record/plain.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import { partitionOfId } from "../call_key.ts";
 import type { ClusterRouting, Part } from "../cluster_routing.ts";
@@ -27,8 +28,6 @@ import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
 
 /** The stamp of a caller that does not own the record. */
 const NOBODY: Stamp = { process: 0, sequence: 0 };
-const STATE_ACTIVE = 0;
-const STATE_DRAINING = 1;
 const NOTHING_USED: Capacity = {
   cpu: 0,
   memoryMiB: 0,
@@ -182,7 +181,7 @@ export class OwnCalls {
       incarnation,
       ...(own ? this.#ownership.next() : NOBODY),
       used: options.used ?? NOTHING_USED,
-      state: options.draining === true ? STATE_DRAINING : STATE_ACTIVE,
+      state: RECORD_STATES.indexOf(options.draining === true ? "draining" : "active"),
       setUsed: options.used !== undefined,
       setState: options.draining !== undefined,
       kind: kindNamed(kind).number,

@@ -2,6 +2,7 @@
  * Resolves agents by domain, with their gateways. A part that another node holds is returned as its
  * id and fetched by resolve_completion.ts.
  */
+import { PART_INCLUDED } from "../../wire/resolve_parts.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import type { ResolveReplyView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
@@ -21,7 +22,6 @@ import { receiptsOf } from "./get.ts";
 import {
   gatewayIdOf,
   isComplete,
-  PART_INCLUDED,
   type Parts,
   ResolveCompletion,
   resolvedOf,

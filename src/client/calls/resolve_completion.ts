@@ -7,6 +7,7 @@
  * have changed hands between the two reads, so the alias is read again: if it still names the same
  * claim, nobody holds the domain.
  */
+import { PART_ELSEWHERE, PART_INCLUDED } from "../../wire/resolve_parts.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -18,10 +19,6 @@ import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent } from "../types.ts";
 import { receiptsOf } from "./get.ts";
-
-// The states of a part of the answer (schemas/wire.capnp, ResolveReply).
-export const PART_INCLUDED = 1;
-export const PART_ELSEWHERE = 3;
 
 /** Reads of an alias whose domain changes hands again and again. */
 const TRIES_MAX = 3;

@@ -2,7 +2,7 @@
 import { RegistryError } from "../../base/errors.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import type { Grants } from "../../base/peer.ts";
-import { BAN_KINDS } from "../../system/identity_codec.ts";
+import { BAN_KINDS } from "../../record/ban_kind.ts";
 import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
 import type { BanKind } from "../../../identity/trust/ban_list.ts";
 import type { Handlers } from "../handler.ts";

@@ -4,7 +4,7 @@
  */
 import { RegistryError } from "../../base/errors.ts";
 import { isUuidText } from "../../base/uuid.ts";
-import { BAN_KINDS } from "../../system/identity_codec.ts";
+import { BAN_KINDS } from "../../record/ban_kind.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import type { BanKind } from "../../../identity/trust/ban_list.ts";
 import { parseSpiffeId } from "../../../identity/pki/spiffe.ts";

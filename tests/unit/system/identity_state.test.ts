@@ -7,8 +7,8 @@ import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { encodeGenesis } from "../../../src/record/command.ts";
 import { AUDIT_ACTIONS, verifyAudit } from "../../../src/system/audit_log.ts";
 import type { JoinToken, Lineage } from "../../../src/system/enrolment_records.ts";
+import { BAN_KINDS } from "../../../src/record/ban_kind.ts";
 import {
-  BAN_KINDS,
   DOCUMENTS,
   encodeAuditNote,
   encodeAuditPage,
