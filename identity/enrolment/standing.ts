@@ -52,7 +52,9 @@ export function decideStanding(request: StandingRequest): EnrolmentDecision {
   }
   const { latest } = existing;
   const isSignersOwn = bytesEqual(latest.issuerKeyId, signer.keyId);
-  if (isSignersOwn && latest.notAfterMs - nowMs > IDENTITY_LIFE_MS / 2) {
+  const leftMs = latest.notAfterMs - nowMs;
+  // One with more than a whole life left was issued while the clock was ahead, and is not valid yet.
+  if (isSignersOwn && leftMs > IDENTITY_LIFE_MS / 2 && leftMs <= IDENTITY_LIFE_MS) {
     return { kind: "repeat", leaf: leafOf(existing, latest) };
   }
   return decideRenewal({

@@ -46,6 +46,8 @@ export interface CertifiedNodeOptions {
   readonly registry: Registry;
   readonly world: World;
   readonly logger: Logger;
+  /** Whether a trust bundle of the future is replaced: the clock was ahead, and is right now. */
+  readonly acceptClockSetBack?: boolean;
 }
 
 /** Opens the identity. @throws RegistryError `invalid_configuration` if the folder cannot be used. */
@@ -60,7 +62,7 @@ export async function openCertifiedIdentity(options: CertifiedNodeOptions): Prom
     );
   }
   await registry.identities.group.current();
-  await authority.learn(registry.identities.group.state);
+  await authority.learn(registry.identities.group.state, options.acceptClockSetBack);
   authority.checkSigners();
   registry.identities.group.knownAuthority = authority;
   const certificates = await ServerCertificates.open({

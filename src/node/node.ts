@@ -46,6 +46,8 @@ export interface StartNodeOptions {
   readonly logger: Logger;
   /** Whether to start although acknowledged data is lost, under a higher generation. */
   readonly acceptDataLoss?: boolean;
+  /** Whether to replace a trust bundle that was issued while the clock was ahead. Default false. */
+  readonly acceptClockSetBack?: boolean;
   /** Aborts a start that waits for the disk. */
   readonly signal?: AbortSignal;
 }
@@ -92,6 +94,7 @@ class Node {
   readonly #world: World;
   readonly #logger: Logger;
   readonly #acceptDataLoss: boolean;
+  readonly #acceptClockSetBack: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #postponed: PostponedWrites;
   readonly #startedMs: number;
@@ -112,10 +115,20 @@ class Node {
   #ops: OpsHttp | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ config, world, logger, acceptDataLoss = false, signal }: StartNodeOptions) {
+  constructor(
+    {
+      config,
+      world,
+      logger,
+      acceptDataLoss = false,
+      acceptClockSetBack = false,
+      signal,
+    }: StartNodeOptions,
+  ) {
     this.#signal = signal;
     this.#postponed = new PostponedWrites(logger);
     this.#acceptDataLoss = acceptDataLoss;
+    this.#acceptClockSetBack = acceptClockSetBack;
     this.#config = config;
     this.#world = world;
     this.#logger = logger;
@@ -163,6 +176,7 @@ class Node {
     this.#identity ??= await openCertifiedIdentity({
       ...config,
       hosts: dialedHosts(config.host, config.advertise),
+      acceptClockSetBack: this.#acceptClockSetBack,
       registry: this.#registry,
       world: this.#world,
       logger: this.#logger,

@@ -45,6 +45,19 @@ testWith(program("faketime", "faketime"))(
     const { error } = JSON.parse(behind.stdout) as { error: { code: string; message: string } };
     assert.is(error.code, "invalid_configuration");
     assert.match(error.message, "The clock of this machine must not be behind");
+    assert.match(error.message, "--accept-clock-set-back");
+
+    // The operator says that the clock was ahead, and is right now.
+    const back = await startCrs(data, { flags: [...flags, "--accept-clock-set-back"] });
+    const anew = await crs([...issue, "--data", data]);
+    assert.is(anew.code, 0, anew.stderr);
+    assert.ok(JSON.parse(anew.stdout).notAfterMs < Date.now() + DAY_MS);
+    back.process.kill("SIGTERM");
+    assert.is((await back.process.ended()).code, 0);
+    // Once is enough.
+    const again = await startCrs(data, { flags });
+    again.process.kill("SIGTERM");
+    assert.is((await again.process.ended()).code, 0);
     await Deno.remove(folder, { recursive: true });
   },
 );

@@ -44,6 +44,7 @@ export async function startAndWait(
       world: processWorld(),
       logger,
       acceptDataLoss: flags["acceptDataLoss"] === true,
+      acceptClockSetBack: flags["acceptClockSetBack"] === true,
       signal: starting.signal,
     });
     if (!stop.isRequested) {

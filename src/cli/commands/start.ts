@@ -46,6 +46,11 @@ export const startCommand: MakeCommand = (shell, run) => {
     "starts although acknowledged data is missing from the log: that data stays lost, and the " +
       "cluster's generation is raised",
   );
+  command.option(
+    "--accept-clock-set-back",
+    "replaces a trust bundle that was issued in the future, while this machine's clock was ahead; " +
+      "certificates of that time are valid once their time has come",
+  );
   // For programs that start a node and must not leave it running, such as the demonstration.
   command.addOption(
     new Option(

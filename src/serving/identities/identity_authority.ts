@@ -99,9 +99,11 @@ export class IdentityAuthority {
    * Adopts the current bundle of group 0; no peer is trusted before. A bundle that has ended, for
    * example after a long downtime, makes no peer trusted; {@link dueBundle} continues from it.
    *
+   * @param isFutureAccepted whether a bundle that was issued in the future is treated in the same way:
+   * the operator says that the clock was ahead then and is right now.
    * @throws RegistryError `invalid_configuration` if the clock is behind the bundle, `corrupt`.
    */
-  async learn(state: IdentityState): Promise<void> {
+  async learn(state: IdentityState, isFutureAccepted = false): Promise<void> {
     const document = state.document(DOCUMENTS.trustBundle);
     if (document === undefined) return;
     const publication = publicationFromBytes(document.bytes);
@@ -115,11 +117,15 @@ export class IdentityAuthority {
       this.#believed = opened;
       return;
     }
-    const ended = await openTrustBundle({ ...options, toSupersede: true });
+    const { issuedAtMs } = publication.bundle;
+    const ended = await openTrustBundle({
+      ...options,
+      toSupersede: true,
+      nowMs: isFutureAccepted ? Math.max(nowMs, issuedAtMs) : nowMs,
+    });
     if (isBundleRefusal(ended)) {
-      const { issuedAtMs } = publication.bundle;
       if (ended.fault === "not_yet_valid") {
-        throw clockBehind(nowMs, "the trust bundle was issued", issuedAtMs);
+        throw clockBehind(nowMs, "the trust bundle was issued", issuedAtMs, SET_BACK);
       }
       throw new RegistryError("corrupt", `Group 0's trust bundle is refused: ${ended.message}`);
     }
@@ -237,11 +243,15 @@ export class IdentityAuthority {
   }
 }
 
-function clockBehind(nowMs: number, what: string, atMs: number): RegistryError {
+/** Advice where the clock may have been wrong before, and not now. */
+const SET_BACK = "; or, if the clock was ahead then and is right now, start once with " +
+  "--accept-clock-set-back";
+
+function clockBehind(nowMs: number, what: string, atMs: number, advice = ""): RegistryError {
   return new RegistryError(
     "invalid_configuration",
     `The clock of this machine must not be behind: it shows ${iso(nowMs)}, and ${what} at ` +
-      `${iso(atMs)}. Set the clock and start again`,
+      `${iso(atMs)}. Set the clock and start again${advice}`,
     { field: "authority" },
   );
 }
