@@ -66,10 +66,10 @@ export class PartitionLeaders {
       this.#hints = new Int32Array(map.partitionCount + 1);
       this.#terms = new Float64Array(map.partitionCount + 1);
     }
-    if (order > 0) {
+    if (order > 0 || known === undefined) {
       this.#hints.fill(NO_HINT);
       this.#terms.fill(0);
-    }
+    } else this.#keepLeaders(known, map);
     this.#map = map;
     this.#nodes = new Map(map.nodes.map((node) => [node.nodeId, node]));
     this.#nodeIds = map.nodes.map(({ nodeId }) => nodeId);
@@ -117,6 +117,15 @@ export class PartitionLeaders {
     const index = this.#indexOf(partition);
     if (index >= this.#hints.length) return;
     if (this.leaderOf(partition) === node) this.#hints[index] = NOBODY;
+  }
+
+  /** Keeps the leaders that `known` names and `map`, of the same epoch but another node, does not. */
+  #keepLeaders(known: RingMap, map: RingMap): void {
+    for (let partition = 0; partition < map.partitionCount; partition++) {
+      if (this.#hints[partition] !== NO_HINT || placementOf(map, partition).leader !== 0) continue;
+      const { leader } = placementOf(known, partition);
+      if (leader !== 0) this.#hints[partition] = leader;
+    }
   }
 
   #indexOf(partition: number): number {

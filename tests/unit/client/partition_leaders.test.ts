@@ -60,6 +60,16 @@ test("PartitionLeaders forgets hints with a newer epoch, and keeps them with the
   assert.is(leaders.hinted(0, 1, 1), true);
 });
 
+test("PartitionLeaders keeps a leader that a node of the same epoch does not know", () => {
+  const leaders = new PartitionLeaders();
+  leaders.learn(mapOf(1, [2, 1]));
+  leaders.learn(mapOf(1, [0, 3]));
+  assert.is(leaders.leaderOf(0), 2);
+  assert.is(leaders.leaderOf(1), 3);
+  leaders.learn(mapOf(2, [0, 3]));
+  assert.is(leaders.leaderOf(0), 0);
+});
+
 test("PartitionLeaders refutes only the node that is believed to lead", () => {
   const leaders = new PartitionLeaders();
   leaders.learn(mapOf(1, [1, 1]));
