@@ -10,6 +10,7 @@ import { RegistryError } from "../base/errors.ts";
 import { CLIENT_CACHE_ENTRIES_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { canonicalDomain } from "../record/domain.ts";
+import { LruMap } from "./lru_map.ts";
 import type { ResolvedAgent } from "./types.ts";
 
 interface Entry {
@@ -23,13 +24,11 @@ interface Entry {
 /** A bounded cache of answers, keyed by canonical domain. */
 export class AnswerCache {
   readonly #clock: MonotonicClock;
-  readonly #entriesMax: number;
-  /** Entries ordered by last use, the least recent first. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: LruMap<Entry>;
 
   constructor(clock: MonotonicClock, entriesMax: number = CLIENT_CACHE_ENTRIES_MAX) {
     this.#clock = clock;
-    this.#entriesMax = entriesMax;
+    this.#entries = new LruMap(entriesMax);
   }
 
   /** The number of cached answers. */
@@ -39,7 +38,7 @@ export class AnswerCache {
 
   /** Stores a found agent. */
   found(answer: ResolvedAgent): void {
-    this.#put(canonicalDomain(answer.domain), {
+    this.#entries.put(canonicalDomain(answer.domain), {
       found: answer,
       atMs: this.#clock.nowMs(),
       untilMs: 0,
@@ -54,7 +53,7 @@ export class AnswerCache {
     const nowMs = this.#clock.nowMs();
     const untilMs = nowMs + (error.fields.cacheMs ?? 0);
     const key = canonicalDomain(domain);
-    if (untilMs > nowMs) this.#put(key, { found: undefined, atMs: nowMs, untilMs });
+    if (untilMs > nowMs) this.#entries.put(key, { found: undefined, atMs: nowMs, untilMs });
     else this.#entries.delete(key);
   }
 
@@ -63,7 +62,7 @@ export class AnswerCache {
    */
   knownAbsent(domain: string): RegistryError | undefined {
     const key = canonicalDomain(domain);
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.peek(key);
     if (entry === undefined || entry.found !== undefined) return undefined;
     const leftMs = entry.untilMs - this.#clock.nowMs();
     if (leftMs <= 0) {
@@ -76,10 +75,8 @@ export class AnswerCache {
 
   /** Returns the last found agent, marked stale and with its age. */
   lastKnown(domain: string): ResolvedAgent | undefined {
-    const key = canonicalDomain(domain);
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.use(canonicalDomain(domain));
     if (entry?.found === undefined) return undefined;
-    this.#put(key, entry);
     const ageMs = this.#clock.nowMs() - entry.atMs;
     return {
       ...entry.found,
@@ -89,13 +86,5 @@ export class AnswerCache {
       stale: true,
       ageMs,
     };
-  }
-
-  #put(key: string, entry: Entry): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    if (this.#entries.size <= this.#entriesMax) return;
-    const oldest = this.#entries.keys().next();
-    if (oldest.done !== true) this.#entries.delete(oldest.value);
   }
 }

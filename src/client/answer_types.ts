@@ -15,8 +15,16 @@ export interface Receipt {
   readonly ageBoundMs: number;
 }
 
+/** The mark of a last known answer, returned because the registry could not be asked. */
+export interface LastKnown {
+  /** True for such an answer; absent otherwise. */
+  readonly stale?: boolean;
+  /** Time since the registry gave it, ms. */
+  readonly ageMs?: number;
+}
+
 /** The result of `getAgent`. */
-export interface AgentAnswer {
+export interface AgentAnswer extends LastKnown {
   readonly agent: AgentInfo;
   /** Remaining lease when the answer was sent, ms. */
   readonly remainingMs: number;
@@ -24,7 +32,7 @@ export interface AgentAnswer {
 }
 
 /** The result of `getGateway`. */
-export interface GatewayAnswer {
+export interface GatewayAnswer extends LastKnown {
   readonly gateway: GatewayInfo;
   /** Remaining lease when the answer was sent, ms. */
   readonly remainingMs: number;
@@ -69,7 +77,7 @@ export type ResolveOutcome =
   | { readonly domain: string; readonly found?: undefined; readonly error: RegistryError };
 
 /** A page of records of a region. */
-export interface Page<T> {
+export interface Page<T> extends LastKnown {
   readonly items: readonly T[];
   /** Start of the next page; `undefined` if this was the last. */
   readonly nextCursor: Uint8Array | undefined;

@@ -19,6 +19,7 @@ import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
+import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
 import { IdentityCalls } from "./calls/identity.ts";
@@ -109,6 +110,8 @@ class RegistryClient implements Client, OperationCaller {
   readonly #get: GetCalls;
   readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
   readonly #list: ListCalls;
+  /** Set if last known answers are kept. */
+  readonly #cached: CachedReads | undefined;
   readonly #register: RegisterCalls;
   readonly #own: OwnCalls;
   readonly #node: NodeCalls;
@@ -150,13 +153,15 @@ class RegistryClient implements Client, OperationCaller {
     });
     this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
     const resolve = new ResolveCalls(this.#router);
-    this.#resolve = options.cache === true
-      ? new CachedResolveCalls({
-        calls: resolve,
-        cache: new AnswerCache(world.monotonic),
-        isConnected: () => this.#router.links.connected !== undefined,
-      })
+    const clock = world.monotonic;
+    const isConnected = () => this.#router.links.connected !== undefined;
+    const isCached = options.cache === true;
+    this.#resolve = isCached
+      ? new CachedResolveCalls({ calls: resolve, cache: new AnswerCache(clock), isConnected })
       : resolve;
+    this.#cached = isCached
+      ? new CachedReads({ get: this.#get, list: this.#list, clock, isConnected })
+      : undefined;
     this.#router.start();
   }
 
@@ -185,11 +190,11 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   getAgent(id: string | Uint8Array, options?: CallOptions) {
-    return this.#get.agent(id, options);
+    return (this.#cached ?? this.#get).agent(id, options);
   }
 
   getGateway(id: string | Uint8Array, options?: CallOptions) {
-    return this.#get.gateway(id, options);
+    return (this.#cached ?? this.#get).gateway(id, options);
   }
 
   getAgentStored(id: string | Uint8Array, options?: CallOptions) {
@@ -209,7 +214,7 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   resolveGateways(region: string, options?: ResolveGatewaysOptions) {
-    return this.#list.bestGateways(region, options);
+    return (this.#cached ?? this.#list).bestGateways(region, options);
   }
 
   listAgents(region: string, options?: ListOptions) {

@@ -71,7 +71,11 @@ export interface ClientOptions {
    * Maximum number of requests in flight, `[1, 4096]`; the server may allow fewer. Default 1024.
    */
   readonly inFlightMax?: number;
-  /** Whether to cache the last known answers of `resolveAgent`, and negative ones while valid. */
+  /**
+   * Whether to keep the last answers of `resolveAgent`, `getAgent`, `getGateway` and
+   * `resolveGateways`, and to return them, marked stale, while the registry cannot be asked. Negative
+   * answers of `resolveAgent` are kept while they are valid. Default false.
+   */
   readonly cache?: boolean;
   /** Called on events of the connection. It must not throw. */
   readonly onConnection?: (event: ConnectionEvent) => void;

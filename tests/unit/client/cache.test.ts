@@ -6,12 +6,15 @@ import { parseUuid } from "../../../src/base/uuid.ts";
 import { AnswerCache } from "../../../src/client/answer_cache.ts";
 import type { ResolvedAgent } from "../../../src/client/types.ts";
 import { ManualTime } from "../../support/manual_time.ts";
+import { FakeCluster } from "./fake_cluster.ts";
 import {
   AGENT_ID,
   FakeRegistry,
   type FakeRequest,
+  GATEWAY_ID,
   rejection,
   storedAgentBytes,
+  storedGatewayBytes,
 } from "./fake_registry.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -141,6 +144,74 @@ test("AnswerCache drops the least recently used beyond its limit", () => {
   cache.absent("e", new RegistryError("not_found", "", { cacheMs: 5 }));
   assert.is(cache.count, 3);
   assert.is(cache.lastKnown("c"), undefined);
+});
+
+test("gets and the best gateways with cache are answered by the last known answer, marked", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const answered = async <T>(promise: Promise<T>, reply: (request: FakeRequest) => void) => {
+    reply(await registry.next());
+    return await registry.wait(promise);
+  };
+  const gateway = { record: storedGatewayBytes(), remainingMs: 9_000 };
+  const agent = await answered(client.getAgent(AGENT_ID), (request) => request.replyAgent());
+  assert.is(agent.stale, undefined);
+  await answered(client.getGateway(GATEWAY_ID), (request) => request.reply("getGateway", gateway));
+  await answered(
+    client.resolveGateways("eu"),
+    (request) => request.reply("resolveGateways", { items: [gateway], nextCursor: NOTHING }),
+  );
+  await registry.pass(4_000);
+  await registry.stop();
+  const known = await registry.wait(client.getAgent(AGENT_ID.toUpperCase()));
+  assert.is(known.stale, true);
+  assert.is(known.agent.id, AGENT_ID);
+  assert.is(known.remainingMs, 20_000 - known.ageMs!);
+  assert.ok(known.ageMs! >= 4_000);
+  assert.is((await registry.wait(client.getGateway(parseUuid(GATEWAY_ID)))).stale, true);
+  const best = await registry.wait(client.resolveGateways("eu"));
+  assert.is(best.stale, true);
+  assert.is(best.items[0]?.remainingMs, 9_000 - best.ageMs!);
+  // What was never asked is unknown, and a list is never answered from memory.
+  const other = await rejection(registry, client.resolveGateways("us", { timeoutMs: 50 }));
+  assert.is(other.code, "deadline_exceeded");
+  const list = await rejection(registry, client.listAgents("eu", { timeoutMs: 50 }));
+  assert.is(list.code, "deadline_exceeded");
+  await registry.wait(client.close());
+});
+
+test("a get with cache forgets a record that is proven to be gone", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const first = client.getAgent(AGENT_ID);
+  (await registry.next()).replyAgent();
+  await registry.wait(first);
+  const second = client.getAgent(AGENT_ID);
+  (await registry.next()).refuse("not_found");
+  assert.is((await rejection(registry, second)).code, "not_found");
+  const third = client.getAgent(AGENT_ID, { timeoutMs: 100 });
+  (await registry.next()).refuse("storage_unavailable", { retryAfterMs: 1_000 });
+  assert.is((await rejection(registry, third)).code, "storage_unavailable");
+  await registry.wait(client.close());
+});
+
+test("resolveAgent with cache is answered at once when every node of a cluster is gone", async () => {
+  const cluster = new FakeCluster();
+  const domain = cluster.domainIn(0);
+  const client = await cluster.connect({ cache: true });
+  const first = client.resolveAgent(domain);
+  replyResolved(await cluster.seed.next("resolveAgent"));
+  await cluster.seed.wait(first);
+  for (const { nodeId } of cluster.nodes) cluster.kill(nodeId);
+  // The nodes went without a word: the first call notices it.
+  const noticed = await cluster.seed.wait(client.resolveAgent(domain, { timeoutMs: 3_000 }));
+  assert.is(noticed.stale, true);
+  assert.is(client.status.state, "connecting");
+  const startMs = cluster.seed.time.nowMs();
+  const known = await cluster.seed.wait(client.resolveAgent(domain));
+  assert.is(known.stale, true);
+  assert.is(cluster.seed.time.nowMs(), startMs);
+  await cluster.seed.wait(client.close());
 });
 
 test.run();
