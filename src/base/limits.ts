@@ -125,6 +125,11 @@ export const PEER_PING_MS = 1_000;
 export const PEER_SILENCE_MS = 3_000;
 /** Time for which a process answers a ping, ms, before another process may take its node number. */
 export const PEER_PROBE_MS = 500;
+/**
+ * Time for which a node is dialed, ms: QUIC sends its first packet again after 1 s, and a node that
+ * starts meanwhile is reached by the next attempt at the latest.
+ */
+export const PEER_DIAL_MS = 2_000;
 /** Longest delay before the first attempt to dial a node again, ms; doubled with each failure. */
 export const PEER_REDIAL_MS = 50;
 /** The same after many failures: a node that returns is reached within a second. */

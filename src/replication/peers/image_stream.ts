@@ -12,6 +12,7 @@ import {
   PEER_STALL_MS,
   PEER_WRITE_BYTES,
   REFUSAL_LINGER_MS,
+  STREAM_READ_BYTES_MAX,
 } from "../../base/limits.ts";
 import type { Scheduler, Timer } from "../../base/world.ts";
 import type { OwnedBytes, Stream } from "../../../transport/transport.ts";
@@ -168,23 +169,31 @@ async function readExactly(
   progress: Progress,
   onBytes: (count: number) => void = () => {},
 ): Promise<OwnedBytes> {
-  let buffer = new ArrayBuffer(Math.min(length, IMAGE_BYTES_INITIAL));
-  let filled = 0;
-  while (filled < length) {
-    if (filled === buffer.byteLength) {
-      buffer = buffer.transfer(Math.min(length, 2 * buffer.byteLength));
-    }
-    const chunk = await stream.read(new Uint8Array(buffer, filled));
+  let target = new Uint8Array(Math.min(length, IMAGE_BYTES_INITIAL));
+  // A read costs as much as its buffer is long, so bytes are read into a small one and copied.
+  let buffer = new ArrayBuffer(Math.min(length, STREAM_READ_BYTES_MAX));
+  for (let filled = 0; filled < length;) {
+    const wanted = Math.min(buffer.byteLength, length - filled);
+    const chunk = await stream.read(new Uint8Array(buffer, 0, wanted));
     if (chunk === undefined) {
       throw new RegistryError(
         "connection_lost",
         `A stream ended after ${filled} of ${length} bytes`,
       );
     }
-    buffer = chunk.buffer;
+    if (filled + chunk.length > target.length) target = grown(target, length);
+    target.set(chunk, filled);
     filled += chunk.length;
+    buffer = chunk.buffer;
     onBytes(chunk.length);
     progress.moved();
   }
-  return new Uint8Array(buffer, 0, length);
+  return target;
+}
+
+/** Returns a copy of `bytes` of twice the size, or of `lengthMax`. */
+function grown(bytes: Uint8Array, lengthMax: number): OwnedBytes {
+  const twice = new Uint8Array(Math.min(lengthMax, 2 * bytes.length));
+  twice.set(bytes);
+  return twice;
 }

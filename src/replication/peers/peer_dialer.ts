@@ -6,6 +6,7 @@
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import {
   HELLO_MS_MAX,
+  PEER_DIAL_MS,
   PEER_REDIAL_MS,
   PEER_REDIAL_MS_MAX,
   PEER_SILENCE_MS,
@@ -120,7 +121,7 @@ export class PeerDialer {
 
   async #establish(endpoint: Endpoint, trust: Trust): Promise<Established> {
     const { dialer, world } = this.#options;
-    const session = await dialer.dial(endpoint, { trust });
+    const session = await dialer.dial(endpoint, { trust, timeoutMs: PEER_DIAL_MS });
     const late = world.scheduler.after(
       HELLO_MS_MAX,
       () => session.abort("The hello took too long"),

@@ -52,7 +52,7 @@ export class PeerLink {
     this.#logger.info("Connected to a node", { address: session.remoteAddress });
     this.#events.peerConnected(this.node);
     void session.ended.then((reason) => this.#lost(session, reason));
-    before?.end(undefined);
+    before?.retire();
   }
 
   /** Logs a refusal or a failed dial, once until the code changes or a session is established. */

@@ -113,6 +113,9 @@ export class PeerSession {
   #roundTripMs: number | undefined;
   #isWritingControl = false;
   #imagesIn = 0;
+  #imagesOut = 0;
+  /** Whether another session has replaced this one. */
+  #isRetired = false;
   #requestStreams = 0;
 
   constructor(options: PeerSessionOptions) {
@@ -177,9 +180,13 @@ export class PeerSession {
       // The session is over or has no room: the image did not arrive.
       return false;
     }
-    return await writeImage(stream, { header, image }, world.scheduler, (count) => {
+    this.#imagesOut++;
+    const isWhole = await writeImage(stream, { header, image }, world.scheduler, (count) => {
       counts.bytesOut += count;
     });
+    this.#imagesOut--;
+    this.#endRetired();
+    return isWhole;
   }
 
   /** Opens a stream of operations. @throws RegistryError `connection_lost`, `overloaded`. */
@@ -198,6 +205,16 @@ export class PeerSession {
       });
       this.#ping();
     });
+  }
+
+  /** Ends the session once the images on it have passed: another session has replaced it. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#endRetired();
+  }
+
+  #endRetired(): void {
+    if (this.#isRetired && this.#imagesIn + this.#imagesOut === 0) this.end(undefined);
   }
 
   /** Ends the session, and tells the peer the reason if it can still be told. Idempotent. */
@@ -401,6 +418,7 @@ export class PeerSession {
     } finally {
       if (taken !== undefined) places.give(taken);
       this.#imagesIn--;
+      this.#endRetired();
     }
   }
 

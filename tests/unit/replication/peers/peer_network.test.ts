@@ -143,6 +143,22 @@ test("PeerNetwork replaces a session before its identity expires, and keeps the 
   assert.is(two!.peers.status()[0]!.isConnected, true);
 });
 
+test("PeerNetwork lets an image pass whole while its session is replaced", async () => {
+  const nodes = new PeerNodes();
+  const [one, two] = await nodes.startAll({ sessionMsMax: 10_000 });
+  // A window of 1.25 MB per round trip of 0.5 s.
+  nodes.network.link("host1", "host2").quality = { delayMsMin: 500, delayMsMax: 500, lossRate: 0 };
+  const delivered: boolean[] = [];
+  const image = filled(7, 20_000_000);
+  const before = statusOf(one!, 2).counts.sessions;
+  one!.peers.sendImage(nodeId(2), new Uint8Array(1), image, (whole) => void delivered.push(whole));
+  while (statusOf(one!, 2).counts.sessions === before) await nodes.world.pass(100);
+  assert.equal(delivered, [], "It is on its way when its session is replaced");
+  await nodes.world.pass(10_000);
+  assert.equal(delivered, [true]);
+  assert.is(two!.input.images[0]?.bytes, image.length);
+});
+
 test("PeerNetwork ends its sessions in an orderly way when it closes", async () => {
   const nodes = new PeerNodes();
   const [one, two] = await nodes.startAll();
