@@ -82,8 +82,8 @@ interface Leading {
   configuration: Members;
   /** All members except itself. */
   members: readonly number[];
-  /** The standings under which members promised. */
-  readonly standings: Map<number, Standing>;
+  /** The standings under which members promised; absent until one does, as most groups are alone. */
+  standings: Map<number, Standing> | undefined;
   lease: Lease;
 }
 
@@ -201,10 +201,9 @@ export class Fortification {
     }
     this.stopLeading();
     this.#drop();
-    const standings = new Map<number, Standing>();
-    const lease = leases.acquire(this.#halves(configuration, standings));
+    const lease = leases.acquire(this.#halves(configuration, undefined));
     const members = this.#others(configuration);
-    this.#leading = { term, configuration, members, standings, lease };
+    this.#leading = { term, configuration, members, standings: undefined, lease };
   }
 
   /** Records that this replica no longer leads. All members are told until they acknowledge it. */
@@ -249,8 +248,9 @@ export class Fortification {
     }
     // The member may already have dropped what was released, before or after it sent this.
     if (term <= this.#releasedTerm || !leading.members.includes(replica)) return;
-    if (leading.standings.get(replica) === standing) return;
+    if (leading.standings?.get(replica) === standing) return;
     this.#forget(leading, replica);
+    leading.standings ??= new Map();
     leading.standings.set(replica, standing);
     peer.heard.add(standing.id, this.group, term);
     this.#renew(leading);
@@ -265,15 +265,15 @@ export class Fortification {
     }
     // Its next reply repeats the promise in a form that counts; a sleeping group is woken for it.
     const isMissing = leading.members.some((replica) => {
-      return this.#peerOf(replica) === peer && leading.standings.get(replica) !== peer.standing;
+      return this.#peerOf(replica) === peer && leading.standings?.get(replica) !== peer.standing;
     });
     if (isMissing) this.#context.peers.wake.add(this.group);
   }
 
   #forget(leading: Leading, replica: number): void {
-    const standing = leading.standings.get(replica);
+    const standing = leading.standings?.get(replica);
     if (standing === undefined) return;
-    leading.standings.delete(replica);
+    leading.standings?.delete(replica);
     this.#peerOf(replica)?.heard.remove(standing.id, this.group, leading.term);
   }
 
@@ -295,9 +295,9 @@ export class Fortification {
     leading.lease = lease;
   }
 
-  #halves(members: Members, standings: ReadonlyMap<number, Standing>): CountedHalves {
+  #halves(members: Members, standings: Leading["standings"]): CountedHalves {
     const counted = (replica: number): CountedVoter => {
-      return replica === this.replica ? "self" : standings.get(replica);
+      return replica === this.replica ? "self" : standings?.get(replica);
     };
     return [members.voters.map(counted), members.votersOutgoing.map(counted)];
   }
@@ -353,7 +353,7 @@ export class Fortification {
 
   /** Reports whether `member` promised under the support that is counted on now. */
   isFortifiedBy(member: number): boolean {
-    const standing = this.#leading?.standings.get(member);
+    const standing = this.#leading?.standings?.get(member);
     return standing !== undefined && this.#context.peers.now() < standing.untilMs;
   }
 

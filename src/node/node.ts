@@ -50,6 +50,8 @@ export interface StartNodeOptions {
   readonly acceptClockSetBack?: boolean;
   /** Aborts a start that waits for the disk. */
   readonly signal?: AbortSignal;
+  /** Called when everything is open, before the node reports that it is ready. */
+  readonly onOpened?: () => void;
 }
 
 /** A running node. */
@@ -96,6 +98,7 @@ class Node {
   readonly #acceptDataLoss: boolean;
   readonly #acceptClockSetBack: boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #onOpened: (() => void) | undefined;
   readonly #postponed: PostponedWrites;
   readonly #startedMs: number;
   readonly #readiness = new Readiness();
@@ -115,17 +118,11 @@ class Node {
   #ops: OpsHttp | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(
-    {
-      config,
-      world,
-      logger,
-      acceptDataLoss = false,
-      acceptClockSetBack = false,
-      signal,
-    }: StartNodeOptions,
-  ) {
+  constructor(options: StartNodeOptions) {
+    const { config, world, logger, signal, onOpened } = options;
+    const { acceptDataLoss = false, acceptClockSetBack = false } = options;
     this.#signal = signal;
+    this.#onOpened = onOpened;
     this.#postponed = new PostponedWrites(logger);
     this.#acceptDataLoss = acceptDataLoss;
     this.#acceptClockSetBack = acceptClockSetBack;
@@ -187,6 +184,7 @@ class Node {
     this.#rotateCertificates();
     await this.#postponed.attempt("node.json", () => this.#sayWhere());
     this.#closers.push(() => this.#sayNoMore());
+    this.#onOpened?.();
     this.#readiness.set("starting", false);
     // Logged last, and only for a node that served.
     this.#closers.unshift(() => this.#logger.info("Stopped"));

@@ -11,6 +11,7 @@ import type { Soak } from "./soak.ts";
 
 /** Every soak by name, loaded only when asked for. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
+  fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),
   identity_rotation: () => import("./identity_rotation.ts"),
   idle: () => import("./idle.ts"),

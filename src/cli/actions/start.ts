@@ -11,6 +11,7 @@ import type { NodeConfig } from "../../node/config.ts";
 import { createLogger } from "../../node/logger.ts";
 import type { Logger } from "../../base/logger.ts";
 import { type RunningNode, startNode } from "../../node/node.ts";
+import { releaseMemory } from "../../node/memory_release.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { serviceVariables } from "../../node/service_variables.ts";
 import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
@@ -46,6 +47,7 @@ export async function startAndWait(
       acceptDataLoss: flags["acceptDataLoss"] === true,
       acceptClockSetBack: flags["acceptClockSetBack"] === true,
       signal: starting.signal,
+      onOpened: releaseMemory,
     });
     if (!stop.isRequested) {
       terminal.out(
