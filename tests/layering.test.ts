@@ -65,8 +65,8 @@ const HOUSE: House = {
     // Parts of the cluster that a node does not start yet; each line goes with the import of it.
     "identity/enrolment/development_nodes.ts",
     "src/replication/peers/peer_network.ts",
-    "src/ring/leader_spread.ts",
-    "src/ring/placement.ts",
+    "src/replication/placement/joining.ts",
+    "src/replication/placement/placement_work.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

@@ -378,6 +378,30 @@ export const PLACED_REPLICAS_MAX = 15;
 /** Replicas per group, including learners and both halves of a joint configuration. */
 export const RAFT_MEMBERS_MAX = 64;
 
+/** Voters of group 0: two of them may be lost. */
+export const SYSTEM_VOTERS_MAX = 5;
+
+/** How often a node compares its part of the placement with group 0, ms. */
+export const PLACEMENT_LOOK_MS = 100;
+
+/** Partitions that move at the same time: their joint configurations cost two quorums a write. */
+export const PLACEMENT_MOVES_AT_ONCE = 512;
+
+/** Groups that this node reconfigures at the same time. */
+export const RECONFIGURATIONS_AT_ONCE = 256;
+
+/** How often leaderships are spread, ms. */
+export const LEADER_BALANCE_MS = 500;
+
+/** For how long no node must have come or gone before leaderships are spread, ms. */
+export const LEADER_BALANCE_CALM_MS = 2_000;
+
+/** The difference between two nodes' numbers of leaderships that is left alone, as a part of a share. */
+export const LEADER_BALANCE_TOLERANCE = 0.05;
+
+/** Leaderships handed over at once by one node: each stops its group's writes for a round trip. */
+export const LEADER_TRANSFERS_AT_ONCE = 64;
+
 // The store.
 
 /** Size of a memory allocation: large enough that few are needed, small enough to waste little. */

@@ -81,6 +81,11 @@ export class SystemStore {
     return this.#appliedIndex;
   }
 
+  /** Index of the last entry that changed members or placements. */
+  get ringNumber(): number {
+    return this.#ringNumber;
+  }
+
   /** Members, ordered by node id. */
   get members(): Member[] {
     return this.#state.members.all;

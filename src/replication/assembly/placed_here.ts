@@ -5,6 +5,7 @@
  * that of the node which founded the cluster.
  */
 import { groupOfPartition, type NodeId, type PartitionId, replicaId } from "../../base/ids.ts";
+import type { PartitionPlacement } from "../../system/placement/placement_state.ts";
 import type { SystemState } from "../../system/system_state.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ReplicaPlace } from "./node_groups.ts";
@@ -42,10 +43,18 @@ export function placedHere(
   return { group, replica: replicaId(here.replica), isJoining: here.role === "joining" };
 }
 
+/** Returns the placement of a partition; without one it has the replica that founded it. */
+export function placementOf(state: SystemState, partition: PartitionId): PartitionPlacement {
+  return state.placement.of(partition) ?? {
+    partition,
+    revision: 0,
+    configurationIndex: 0,
+    replicas: [{ replica: FOUNDER_REPLICA, role: "voter" }],
+  };
+}
+
 /** Returns the nodes that hold a partition, in the order of its placement. */
 export function nodesOf(state: SystemState, partition: PartitionId): number[] {
-  const placement = state.placement.of(partition);
-  const replicas = placement?.replicas ?? [{ replica: FOUNDER_REPLICA }];
-  return replicas.map(({ replica }) => nodeOfReplica(state, replica))
+  return placementOf(state, partition).replicas.map(({ replica }) => nodeOfReplica(state, replica))
     .filter((node) => node !== undefined);
 }

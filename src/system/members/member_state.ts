@@ -85,6 +85,11 @@ export class MemberState implements SubMachine {
     return this.#members.has(founder) ? founder : undefined;
   }
 
+  /** The number of members. */
+  get count(): number {
+    return this.#members.size;
+  }
+
   /** Reports whether the node is a member now. */
   has(nodeId: number): boolean {
     return this.#members.has(nodeId);

@@ -59,6 +59,11 @@ export type PlacementStep = Omit<PartitionPlacement, "revision"> & {
   readonly replacedRevision: number;
 };
 
+/** Reports whether a change of the placement is in progress. */
+export function isChanging({ replicas }: Pick<PartitionPlacement, "replicas">): boolean {
+  return replicas.some(({ role }) => role === "joining" || role === "leaving");
+}
+
 /** Encodes a step of a plan. */
 export function encodePutPlacement(from: CommandHeader, step: PlacementStep): Uint8Array {
   const body: Input<PutPlacementCommand> = { ...step, replicas: toWire(step.replicas) };
@@ -73,6 +78,7 @@ export class PlacementState implements SubMachine {
   readonly #founding: FoundingState;
   readonly #replicas: ReplicaState;
   readonly #placements = new Map<number, PartitionPlacement>();
+  readonly #changing = new Set<number>();
 
   constructor(founding: FoundingState, replicas: ReplicaState) {
     this.#founding = founding;
@@ -82,6 +88,11 @@ export class PlacementState implements SubMachine {
   /** Returns the placement of a partition; undefined if it has the replicas it was founded with. */
   of(partition: number): PartitionPlacement | undefined {
     return this.#placements.get(partition);
+  }
+
+  /** The partitions whose change is in progress. */
+  get changing(): ReadonlySet<number> {
+    return this.#changing;
   }
 
   /** Reports whether the placement of its partition names the replica. */
@@ -138,6 +149,8 @@ export class PlacementState implements SubMachine {
       throw invalid(`Partition ${partition} must have one replica a node: found two`);
     }
     this.#placements.set(partition, Object.freeze(placement));
+    if (isChanging(placement)) this.#changing.add(partition);
+    else this.#changing.delete(partition);
   }
 
   *segments(from: CommandHeader): Generator<Uint8Array, void, undefined> {

@@ -1,0 +1,194 @@
+/**
+ * Takes new nodes into the cluster, at the leader of group 0: a number bound to the random id of the
+ * node's data folder, its addresses, and a replica id of group 0. The runner then makes the replica a
+ * learner of group 0, from which the node learns everything else.
+ *
+ * Repeating a join has no further effect, so that a node that crashed before it stored the answer asks
+ * again. A folder keeps its number and its replica.
+ */
+import { bytesEqual } from "../../base/bytes.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { SYSTEM_GROUP } from "../../base/ids.ts";
+import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
+import { formatUuid, isNilUuid } from "../../base/uuid.ts";
+import type { WallClock } from "../../base/world.ts";
+import { type CommandHeader, encodePutMember } from "../../record/command.ts";
+import {
+  type Admission,
+  encodeAdmitMember,
+  type Member,
+} from "../../system/members/member_state.ts";
+import { encodeAssignReplicas } from "../../system/replicas/replica_state.ts";
+import type { Genesis } from "../../system/system_store.ts";
+import { type ClusterGroups, systemApplied } from "../assembly/cluster_groups.ts";
+import { FOUNDER_REPLICA } from "../log_entry.ts";
+
+/** The description by which a node asks to join. */
+export interface JoinRequest {
+  /** The wished number; 0 for the next free one. */
+  readonly nodeId: number;
+  /** Random, made with the data folder, 16 bytes. */
+  readonly folderId: Uint8Array;
+  /** The cluster that the folder belongs to; zeros for none. */
+  readonly clusterId: Uint8Array;
+  readonly region: string;
+  readonly partitionCount: number;
+  readonly zone: string;
+  readonly host: string;
+  readonly applyVersionMax: number;
+  readonly addresses: Member["addresses"];
+  readonly pin: Uint8Array;
+  readonly nextPin: Uint8Array;
+}
+
+/** A replica of group 0 and its node. */
+export interface SystemReplica {
+  readonly replica: number;
+  readonly nodeId: number;
+}
+
+/** What a node must know to take part. */
+export interface JoinReply {
+  readonly nodeId: number;
+  /** The id of its replica of group 0. */
+  readonly replica: number;
+  readonly genesis: Genesis;
+  /** The generation of the cluster now. */
+  readonly generation: number;
+  readonly members: readonly Member[];
+  readonly admissions: readonly Admission[];
+  readonly systemReplicas: readonly SystemReplica[];
+}
+
+/** Takes nodes into the cluster. */
+export class Joining {
+  readonly #groups: ClusterGroups;
+  readonly #wall: WallClock;
+
+  constructor(groups: ClusterGroups, wall: WallClock) {
+    this.#groups = groups;
+    this.#wall = wall;
+  }
+
+  /**
+   * Makes a node a member, or describes a member anew.
+   *
+   * @throws RegistryError `not_leader`; `wrong_cluster` for the folder of another cluster;
+   * `invalid_configuration` for another region or partition count, or no zone where members have zones;
+   * `locked` for a number that another folder has; `not_replica` for the number of a removed node.
+   */
+  async join(request: JoinRequest): Promise<JoinReply> {
+    const { system } = this.#groups;
+    const { genesis, state } = system.store;
+    if (!system.group.isLeading || genesis === undefined) throw notLeader(this.#groups);
+    const refusal = refusalOf(request, genesis, this.#hasZones(request.folderId));
+    if (refusal !== undefined) throw refusal;
+    const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
+    const admission = { nodeId: request.nodeId, folderId, zone, host, applyVersionMax };
+    const { assigned } = await this.#propose(encodeAdmitMember(this.#header(), admission));
+    const nodeId = assigned ?? request.nodeId;
+    await this.#propose(
+      encodePutMember(this.#header(), { nodeId, addresses, pin, nextPin }),
+    );
+    const isFounder = state.members.founder === nodeId;
+    const replica = this.#systemReplica(nodeId) ??
+      (isFounder ? FOUNDER_REPLICA : await this.#assign(nodeId));
+    return this.#reply(nodeId, replica, genesis);
+  }
+
+  #reply(nodeId: number, replica: number, genesis: Genesis): JoinReply {
+    const { members, replicas, versions } = this.#groups.system.store.state;
+    const systemReplicas: SystemReplica[] = [];
+    if (members.founder !== undefined) {
+      systemReplicas.push({ replica: FOUNDER_REPLICA, nodeId: members.founder });
+    }
+    for (const member of members.all) {
+      for (const { replica, groupId } of replicas.onNode(member.nodeId)) {
+        if (groupId === SYSTEM_GROUP) systemReplicas.push({ replica, nodeId: member.nodeId });
+      }
+    }
+    const admissions = members.all.map((member) => members.admission(member.nodeId))
+      .filter((admission) => admission !== undefined);
+    const { generation } = versions;
+    return {
+      nodeId,
+      replica,
+      genesis,
+      generation,
+      members: members.all,
+      admissions,
+      systemReplicas,
+    };
+  }
+
+  #systemReplica(nodeId: number): number | undefined {
+    for (const { replica, groupId } of this.#groups.system.store.state.replicas.onNode(nodeId)) {
+      if (groupId === SYSTEM_GROUP) return replica;
+    }
+    return undefined;
+  }
+
+  async #assign(nodeId: number): Promise<number> {
+    const places = [{ groupId: SYSTEM_GROUP, nodeId }];
+    const { assigned } = await this.#propose(encodeAssignReplicas(this.#header(), places));
+    if (assigned === undefined) throw new RegistryError("internal", "No replica id was assigned");
+    // Two requests of one node that crossed get the same replica; the other id is never used.
+    return this.#systemReplica(nodeId) ?? assigned;
+  }
+
+  /** Reports whether members other than that of the folder have zones. */
+  #hasZones(folderId: Uint8Array): boolean {
+    const { members } = this.#groups.system.store.state;
+    return members.all.some(({ nodeId }) => {
+      const admission = members.admission(nodeId);
+      return admission !== undefined && admission.zone !== "" &&
+        !bytesEqual(admission.folderId, folderId);
+    });
+  }
+
+  async #propose(command: Uint8Array): Promise<{ readonly assigned?: number }> {
+    const { group } = this.#groups.system;
+    return systemApplied(await group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT));
+  }
+
+  #header(): CommandHeader {
+    const unixS = Math.min(0xffff_ffff, Math.floor(this.#wall.unixMs() / 1_000));
+    return { timeMs: Math.floor(this.#groups.system.group.timeMs()), unixS, writer: 0 };
+  }
+}
+
+function notLeader({ system }: ClusterGroups): RegistryError {
+  const { leader } = system.group.status();
+  const message = "This node does not lead group 0, which decides who joins";
+  return new RegistryError("not_leader", message, leader === 0 ? {} : { leaderHint: leader });
+}
+
+function refusalOf(
+  request: JoinRequest,
+  genesis: Genesis,
+  hasZones: boolean,
+): RegistryError | undefined {
+  const { clusterId, region, partitionCount, zone } = request;
+  const wrong = (field: string, message: string) =>
+    new RegistryError("invalid_configuration", message, { field });
+  if (!isNilUuid(clusterId) && !bytesEqual(clusterId, genesis.clusterId)) {
+    return new RegistryError(
+      "wrong_cluster",
+      `The data folder belongs to cluster ${formatUuid(clusterId)}: to join cluster ` +
+        `${formatUuid(genesis.clusterId)}, start with an empty data folder`,
+    );
+  }
+  if (region !== genesis.region) {
+    return wrong("region", `Region must be ${genesis.region}, the cluster's: found ${region}`);
+  }
+  if (partitionCount !== genesis.partitionCount) {
+    return wrong(
+      "partitions",
+      `Partitions must be ${genesis.partitionCount}, the cluster's: found ${partitionCount}`,
+    );
+  }
+  if (zone === "" && hasZones) {
+    return wrong("zone", "Zone must be given, because other nodes have one: it is empty");
+  }
+  return undefined;
+}

@@ -1,0 +1,93 @@
+/**
+ * The work that keeps a node's part of the placement up to date, on one timer: hosts what is placed here,
+ * reconfigures the groups that this node leads, spreads leaderships, and at the leader of group 0 carries
+ * the plan out. A node without peers has nothing of that to do but look.
+ */
+import type { NodeId } from "../../base/ids.ts";
+import { LEADER_BALANCE_MS, PLACEMENT_LOOK_MS } from "../../base/limits.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Timer, World } from "../../base/world.ts";
+import type { ClusterGroups } from "../assembly/cluster_groups.ts";
+import { LeaderBalance } from "./leader_balance.ts";
+import type { MadeChange } from "./plan.ts";
+import { PlacementRunner } from "./placement_runner.ts";
+import { Reconfigurer } from "./reconfigurer.ts";
+import { ReplicaHost, type ReplicaHostOptions } from "./replica_host.ts";
+
+/** The dependencies of the work. */
+export interface PlacementWorkOptions {
+  readonly groups: ClusterGroups;
+  readonly self: NodeId;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly onPlace: ReplicaHostOptions["onPlace"];
+  /** Reports changes that were made to the node that leads group 0. */
+  readonly report: (node: NodeId, made: readonly MadeChange[]) => Promise<void>;
+  /** Reports whether there is a session with the node now. */
+  readonly isConnected: (node: number) => boolean;
+}
+
+/** A node's part of the placement. */
+export class PlacementWork {
+  readonly runner: PlacementRunner;
+  readonly balance: LeaderBalance;
+  readonly #options: PlacementWorkOptions;
+  readonly #host: ReplicaHost;
+  readonly #reconfigurer: Reconfigurer;
+  #timer: Timer | undefined;
+  #isStopped = false;
+  #balancedAtMs = 0;
+
+  constructor(options: PlacementWorkOptions) {
+    const { groups, self, world, logger, isConnected } = options;
+    this.#options = options;
+    this.runner = new PlacementRunner({ groups, wall: world.wall, logger });
+    this.#host = new ReplicaHost(options);
+    this.#reconfigurer = new Reconfigurer({
+      groups,
+      logger,
+      report: (made) => this.#report(made),
+    });
+    this.balance = new LeaderBalance({
+      groups,
+      self,
+      monotonic: world.monotonic,
+      isReachable: (node) => node === self || isConnected(node),
+    });
+  }
+
+  /** Starts the timer. */
+  start(): void {
+    this.#look();
+  }
+
+  /** Stops the timer. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  #look(): void {
+    if (this.#isStopped) return;
+    const { scheduler, monotonic } = this.#options.world;
+    // One member: everything is here.
+    if (this.#options.groups.system.store.state.members.count > 1) {
+      this.#host.run();
+      this.#reconfigurer.run();
+      void this.runner.run();
+      const nowMs = monotonic.nowMs();
+      if (nowMs - this.#balancedAtMs >= LEADER_BALANCE_MS) {
+        this.#balancedAtMs = nowMs;
+        this.balance.run();
+      }
+    }
+    this.#timer = scheduler.after(PLACEMENT_LOOK_MS, () => this.#look());
+  }
+
+  async #report(made: readonly MadeChange[]): Promise<void> {
+    const { groups, self, report } = this.#options;
+    const leader = groups.system.group.status().leader as NodeId;
+    if (leader === self) await this.runner.confirm(made);
+    else await report(leader, made);
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The next steps towards the wished placement of partitions, and the wished voters of group 0. Pure:
+ * every leader of group 0 that sees the same state plans the same.
+ *
+ * A partition moves in one change: replicas on new nodes are placed as `joining` and superfluous ones as
+ * `leaving`; the partition's leader then reconfigures its group (reconfigurer.ts), and the placement is
+ * confirmed. A partition whose change is in progress is left alone, so that two plans never overlap.
+ */
+import { partitionId } from "../../base/ids.ts";
+import { REPLICAS_ASSIGNED_MAX, SYSTEM_VOTERS_MAX } from "../../base/limits.ts";
+import { type PlacementNode, placePartitions } from "../../ring/placement.ts";
+import {
+  isChanging,
+  type PartitionPlacement,
+  type PlacementStep,
+} from "../../system/placement/placement_state.ts";
+import type { SystemState } from "../../system/system_state.ts";
+import { nodeOfReplica, placementOf } from "../assembly/placed_here.ts";
+
+/** A partition that is to get replicas on other nodes. */
+export interface PlannedMove {
+  readonly placement: PartitionPlacement;
+  /** Nodes that get a new replica. */
+  readonly joining: readonly number[];
+  /** Nodes whose replica leaves. */
+  readonly leaving: readonly number[];
+}
+
+/** The parameters of {@link planMoves}. */
+export interface PlanOptions {
+  readonly state: SystemState;
+  /** The nodes that may hold replicas. */
+  readonly nodes: readonly PlacementNode[];
+  /** Changes that may be in progress at once. */
+  readonly movesMax: number;
+}
+
+/** Returns the partitions that are to move next: none while enough changes are in progress. */
+export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[] {
+  const { genesis } = state.founding;
+  if (genesis === undefined || nodes.length === 0) return [];
+  const { partitionCount, hashKey } = genesis;
+  const wished = placePartitions({ nodes, partitionCount, hashKey });
+  const moves: PlannedMove[] = [];
+  let inProgress = 0;
+  let replicas = 0;
+  for (let number = 0; number < partitionCount; number++) {
+    const placement = placementOf(state, partitionId(number));
+    if (isChanging(placement)) {
+      inProgress++;
+      continue;
+    }
+    const held: number[] = placement.replicas.map(({ replica }) =>
+      nodeOfReplica(state, replica) ?? 0
+    );
+    const joining = wished[number]!.filter((node) => !held.includes(node));
+    const leaving = held.filter((node) => !wished[number]!.includes(node));
+    if (joining.length + leaving.length === 0) continue;
+    replicas += joining.length;
+    if (replicas > REPLICAS_ASSIGNED_MAX) break;
+    moves.push({ placement, joining, leaving });
+  }
+  return moves.slice(0, Math.max(0, movesMax - inProgress));
+}
+
+/**
+ * Returns the command that begins a move.
+ *
+ * @param assigned the new replica ids, one for each joining node.
+ */
+export function beginMove(
+  state: SystemState,
+  { placement, leaving }: PlannedMove,
+  assigned: readonly number[],
+): PlacementStep {
+  const kept = placement.replicas.map((placed) => {
+    const node = nodeOfReplica(state, placed.replica) ?? 0;
+    return leaving.includes(node) ? { ...placed, role: "leaving" as const } : placed;
+  });
+  const { partition, revision, configurationIndex } = placement;
+  const joining = assigned.map((replica) => ({ replica, role: "joining" as const }));
+  return {
+    partition,
+    configurationIndex,
+    replacedRevision: revision,
+    replicas: [...kept, ...joining],
+  };
+}
+
+/** A change that the leader of a partition has made: every joining replica votes, no leaving one is left. */
+export interface MadeChange {
+  readonly partition: number;
+  /** Revision of the placement that asked for it. */
+  readonly revision: number;
+  /** An index at which the new configuration was in force. */
+  readonly configurationIndex: number;
+}
+
+/** Returns the command that ends a move; undefined if the placement has moved on. */
+export function endMove(state: SystemState, made: MadeChange): PlacementStep | undefined {
+  const placement = state.placement.of(made.partition);
+  if (placement?.revision !== made.revision || !isChanging(placement)) return undefined;
+  const replicas = placement.replicas.filter(({ role }) => role !== "leaving")
+    .map(({ replica, role }) => ({ replica, role: role === "joining" ? "voter" as const : role }));
+  const configurationIndex = Math.max(made.configurationIndex, placement.configurationIndex);
+  return {
+    partition: made.partition,
+    configurationIndex,
+    replacedRevision: made.revision,
+    replicas,
+  };
+}
+
+/**
+ * Returns the nodes that are to vote in group 0: up to five, an odd number of them where there are more
+ * than two nodes, spread over zones. Nodes that vote now are preferred, so that voters seldom change.
+ */
+export function wishedSystemVoters(
+  nodes: readonly PlacementNode[],
+  voting: ReadonlySet<number>,
+): number[] {
+  const few = Math.min(nodes.length, SYSTEM_VOTERS_MAX);
+  const count = few > 2 && few % 2 === 0 ? few - 1 : few;
+  const left = [...nodes].sort((a, b) =>
+    Number(voting.has(b.nodeId)) - Number(voting.has(a.nodeId)) || a.nodeId - b.nodeId
+  );
+  const perZone = new Map<string, number>();
+  const chosen: number[] = [];
+  while (chosen.length < count) {
+    let best = 0;
+    left.forEach(({ zone }, at) => {
+      if ((perZone.get(zone) ?? 0) < (perZone.get(left[best]!.zone) ?? 0)) best = at;
+    });
+    const [node] = left.splice(best, 1);
+    perZone.set(node!.zone, (perZone.get(node!.zone) ?? 0) + 1);
+    chosen.push(node!.nodeId);
+  }
+  return chosen;
+}

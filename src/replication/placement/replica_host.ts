@@ -1,0 +1,83 @@
+/**
+ * Hosts on this node what its own copy of group 0 places here: a replica that is placed joins, and one
+ * that no placement names any more is removed. The copy may be behind, never ahead; a replica is removed
+ * only after the placement without it was confirmed, and so after no configuration names it.
+ */
+import { RegistryError } from "../../base/errors.ts";
+import { groupOfPartition, type NodeId, type PartitionId, partitionId } from "../../base/ids.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
+import { placedHere } from "../assembly/placed_here.ts";
+
+/** A partition that only other nodes hold, and those nodes. */
+export interface PlacedElsewhere {
+  readonly isHere: false;
+  readonly id: PartitionId;
+  readonly nodes: readonly number[];
+  readonly leader: number;
+}
+
+/** The dependencies of a host. */
+export interface ReplicaHostOptions {
+  readonly groups: ClusterGroups;
+  readonly self: NodeId;
+  readonly logger: Logger;
+  /** Called when the place of a partition, as this node sees it, has changed. */
+  readonly onPlace: (place: HostedPartition | PlacedElsewhere) => void;
+}
+
+/** Hosts the replicas that are placed here. */
+export class ReplicaHost {
+  readonly #options: ReplicaHostOptions;
+  /** Partitions with a replica on its way here or away. */
+  readonly #busy = new Set<PartitionId>();
+  #seenRing = -1;
+
+  constructor(options: ReplicaHostOptions) {
+    this.#options = options;
+  }
+
+  /** Compares what is hosted with what is placed, if placements have changed since the last time. */
+  run(): void {
+    const { store } = this.#options.groups.system;
+    if (store.ringNumber === this.#seenRing && this.#busy.size === 0) return;
+    this.#seenRing = store.ringNumber;
+    const count = store.genesis?.partitionCount ?? 0;
+    for (let number = 0; number < count; number++) this.#settle(partitionId(number));
+  }
+
+  #settle(id: PartitionId): void {
+    if (this.#busy.has(id)) return;
+    const { groups, self } = this.#options;
+    const placed = placedHere(groups.system.store.state, id, self);
+    const hosted = groups.partition(id);
+    if (hosted !== undefined && hosted.group.replica !== placed?.replica) return this.#remove(id);
+    if (hosted === undefined && placed !== undefined) {
+      this.#busy.add(id);
+      groups.join(id, placed.replica, (joined) => {
+        this.#busy.delete(id);
+        if (joined instanceof RegistryError) this.#failed("A replica cannot join now", id, joined);
+        else this.#options.onPlace(joined);
+      });
+    } else if (hosted === undefined) this.#elsewhere(id);
+  }
+
+  #remove(id: PartitionId): void {
+    const { groups } = this.#options;
+    this.#busy.add(id);
+    groups.remove(id, (error) => {
+      this.#busy.delete(id);
+      if (error !== undefined) this.#failed("A replica cannot be removed now", id, error);
+    });
+    this.#elsewhere(id);
+  }
+
+  #elsewhere(id: PartitionId): void {
+    const nodes = this.#options.groups.nodesOf(id);
+    this.#options.onPlace({ isHere: false, id, nodes, leader: 0 });
+  }
+
+  #failed(message: string, id: PartitionId, { code }: RegistryError): void {
+    this.#options.logger.warn(message, { group: groupOfPartition(id), code });
+  }
+}
