@@ -12,7 +12,7 @@ import {
   seesCredentialHash,
 } from "../src/record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
-import type { RecordKind } from "../src/record/kinds.ts";
+import { kindOwnedBy, RECORD_KINDS, type RecordKind } from "../src/record/kinds.ts";
 import { type Operation, OPERATION_LIST } from "../src/wire/operations/mod.ts";
 
 /** Roles, in the order of the columns. */
@@ -124,12 +124,21 @@ const GATEWAY_WRITES: readonly Case[] = [
 ];
 
 /** Cases of a kind of record: named by a read, named by its owner, and carried by a request. */
-const CASES: Readonly<
-  Record<RecordKind, Readonly<Record<"read" | "owned" | "carried", readonly Case[]>>>
-> = {
+type KindCases = Readonly<Record<"read" | "owned" | "carried", readonly Case[]>>;
+
+/** The cases of the kinds whose access depends on more than their owner. */
+const CASES: Readonly<Partial<Record<RecordKind, KindCases>>> = {
   [KIND_AGENT]: { read: AGENTS, owned: AGENTS, carried: AGENT_WRITES },
   [KIND_GATEWAY]: { read: GATEWAYS, owned: OWNED_GATEWAYS, carried: GATEWAY_WRITES },
 };
+
+/** Returns the cases of a kind whose access depends on its owner alone. */
+function plainCases(kind: RecordKind): KindCases {
+  const { name, owner } = RECORD_KINDS.row(kind);
+  const own = owner === undefined ? [] : [{ record: `own ${name}`, facts: { kind, id: OWN } }];
+  const cases = [...own, { record: `other ${name}`, facts: { kind, id: OTHER } }];
+  return { read: cases, owned: cases, carried: cases };
+}
 
 /** Returns the records that an operation may concern, as far as access depends on them. */
 function casesOf({ access, records }: Operation): readonly Case[] {
@@ -138,7 +147,7 @@ function casesOf({ access, records }: Operation): readonly Case[] {
   const isOfNamed = access === "read" && records?.keyOf !== undefined;
   if (records === undefined || !isOwnersOnly && !isOfNamed) return [{ record: "any" }];
   const relation = records.carried === true ? "carried" : isOfNamed ? "read" : "owned";
-  return records.kinds.flatMap((kind) => CASES[kind][relation]);
+  return records.kinds.flatMap((kind) => (CASES[kind] ?? plainCases(kind))[relation]);
 }
 
 function rolesThat(may: (role: Role) => boolean): Role[] {
@@ -173,7 +182,7 @@ export function ruleRows(pinned: boolean): AccessRow[] {
     what: rule,
     record,
     allowed: rolesThat((role) => {
-      const own = { kind: role === "gateway" ? KIND_GATEWAY : KIND_AGENT, id: OWN };
+      const own = { kind: kindOwnedBy(role) ?? KIND_AGENT, id: OWN };
       const peer = peerOf(role, { pinned });
       const facts = rule === "write" || rule === "renew" ? own : undefined;
       return authorize(peer, rule, facts) === "allowed";

@@ -136,11 +136,11 @@ export interface Registered {
 }
 
 /** One record of a bulk register: its kind, and its fields under the name of the kind. */
-export type RegisterItem = {
-  [Kind in RecordKindName]:
+export type RegisterItem<Name extends RecordKindName = RecordKindName> = {
+  [Kind in Name]:
     & { readonly kind: Kind; readonly expected?: Incarnation }
     & { readonly [Record in Kind]: InputOf<Kind> };
-}[RecordKindName];
+}[Name];
 
 /** The outcome for one item of a bulk register, at the item's index. */
 export type RegisterOutcome =

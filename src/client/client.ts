@@ -40,6 +40,7 @@ import type {
   ClientStatus,
   ConnectParameters,
   DeregisterOptions,
+  KeepItem,
   KeepOptions,
   ListedAgent,
   ListedGateway,
@@ -282,7 +283,7 @@ class RegistryClient implements Client, OperationCaller {
     return this.#keeper.keep({ kind: "gateway", gateway }, options);
   }
 
-  keepMany(items: readonly RegisterItem[], options?: KeepOptions) {
+  keepMany(items: readonly KeepItem[], options?: KeepOptions) {
     return this.#keeper.keepMany(items, options);
   }
 

@@ -5,19 +5,20 @@
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { TTL_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import type { ServedKind } from "./calls/kind_operations.ts";
 import type { OwnCalls } from "./calls/own.ts";
 import type { RegisterCalls } from "./calls/register.ts";
 import type { AgentInput, Capacity, GatewayInput, Incarnation } from "./records.ts";
 import { fieldsOf, withFields } from "./register_item.ts";
 import type {
   CallOptions,
+  KeepItem,
   KeepOptions,
   Lease,
   LeaseEnd,
   LeaseEvent,
   LeaseState,
   Registered,
-  RegisterItem,
   Reported,
 } from "./types.ts";
 
@@ -34,12 +35,12 @@ export interface LeaseHome {
 
 /** A lease with the methods used by the keeper. */
 export class HeldLease implements Lease {
-  readonly kind: RegisterItem["kind"];
+  readonly kind: ServedKind;
   readonly id: string;
   readonly ended: Promise<LeaseEnd>;
   readonly #home: LeaseHome;
   readonly #onEvent: KeepOptions["onEvent"];
-  #item: RegisterItem;
+  #item: KeepItem;
   #incarnation: Incarnation;
   #state: LeaseState = "active";
   /** Monotonic time until which the lease lasts at least. */
@@ -59,7 +60,7 @@ export class HeldLease implements Lease {
    */
   constructor(
     home: LeaseHome,
-    item: RegisterItem,
+    item: KeepItem,
     registered: Registered,
     { sentAtMs, onEvent }: { sentAtMs: number; onEvent: KeepOptions["onEvent"] },
   ) {
@@ -159,7 +160,7 @@ export class HeldLease implements Lease {
     this.#tell({ kind: "ended", end });
   }
 
-  async #register(item: RegisterItem, options: CallOptions): Promise<Registered> {
+  async #register(item: KeepItem, options: CallOptions): Promise<Registered> {
     const sentAtMs = this.#home.clock.nowMs();
     const registered = await this.#home.register.one(item, options);
     this.#incarnation = registered.incarnation;

@@ -27,11 +27,11 @@ import { LeaseRecovery } from "./lease_recovery.ts";
 import type { Incarnation } from "./records.ts";
 import { backOffMs } from "./retry.ts";
 import type {
+  KeepItem,
   KeepOptions,
   KeepOutcome,
   Lease,
   Registered,
-  RegisterItem,
   RenewFailure,
 } from "./types.ts";
 
@@ -72,7 +72,7 @@ export class LeaseKeeper implements LeaseHome {
   }
 
   /** Registers one record and keeps its lease. @throws RegistryError as the register. */
-  async keep(item: RegisterItem, options: KeepOptions = {}): Promise<Lease> {
+  async keep(item: KeepItem, options: KeepOptions = {}): Promise<Lease> {
     this.#checkRoom(1);
     const sentAtMs = this.clock.nowMs();
     const registerOptions = {
@@ -86,7 +86,7 @@ export class LeaseKeeper implements LeaseHome {
 
   /** Registers many records and keeps the leases of those accepted. */
   async keepMany(
-    items: readonly RegisterItem[],
+    items: readonly KeepItem[],
     options: KeepOptions = {},
   ): Promise<KeepOutcome[]> {
     this.#checkRoom(items.length);
@@ -141,7 +141,7 @@ export class LeaseKeeper implements LeaseHome {
   }
 
   #adopt(
-    item: RegisterItem,
+    item: KeepItem,
     registered: Registered,
     sentAtMs: number,
     { onEvent }: KeepOptions,

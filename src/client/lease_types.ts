@@ -1,8 +1,8 @@
 /** Leases that a client keeps, and how they end. */
 import type { RegistryError } from "../base/errors.ts";
-import type { RecordKindName } from "../record/kinds.ts";
-import type { Registered, Reported } from "./answer_types.ts";
+import type { Registered, RegisterItem, Reported } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
+import type { ServedKind } from "./calls/kind_operations.ts";
 import type { AgentInput, Capacity, GatewayInput, Incarnation } from "./records.ts";
 
 /** The state of a lease. `lost` and `released` are final. */
@@ -30,6 +30,9 @@ export type LeaseEvent =
   | { readonly kind: "renewal_failed"; readonly error: RegistryError }
   | { readonly kind: "ended"; readonly end: LeaseEnd };
 
+/** A record to register and to keep alive. */
+export type KeepItem = RegisterItem<ServedKind>;
+
 /** Options of the `keep` methods. */
 export interface KeepOptions extends CallOptions {
   /** Whether to take the record over from another process. Default true. */
@@ -40,7 +43,7 @@ export interface KeepOptions extends CallOptions {
 
 /** A record that its client keeps alive until it is released or lost. */
 export interface Lease {
-  readonly kind: RecordKindName;
+  readonly kind: ServedKind;
   /** UUID of the record. */
   readonly id: string;
   /** Changes only when the record is registered again after it expired. */

@@ -15,11 +15,14 @@ export function fieldsOf(item: RegisterItem): RecordInput {
 }
 
 /** Returns the item with some fields of its record changed. */
-export function withFields(item: RegisterItem, fields: Partial<RecordInput>): RegisterItem {
+export function withFields<Item extends RegisterItem>(
+  item: Item,
+  fields: Partial<RecordInput>,
+): Item {
   return {
     kind: item.kind,
     [item.kind]: { ...fieldsOf(item), ...fields },
-  } as unknown as RegisterItem;
+  } as unknown as Item;
 }
 
 /** Returns the stored form of a record to register. @throws RegistryError `invalid_argument`. */

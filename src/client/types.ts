@@ -33,7 +33,7 @@ import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
-import type { KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
+import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
 import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
 
 export type * from "./answer_types.ts";
@@ -218,7 +218,7 @@ export interface Client {
   /** Registers a gateway and keeps it alive; rejects as {@link registerGateway}. */
   keepGateway(gateway: GatewayInput, options?: KeepOptions): Promise<Lease>;
   /** Registers many records and keeps the accepted ones alive; outcomes in the items' order. */
-  keepMany(items: readonly RegisterItem[], options?: KeepOptions): Promise<KeepOutcome[]>;
+  keepMany(items: readonly KeepItem[], options?: KeepOptions): Promise<KeepOutcome[]>;
 
   /** Returns the status of the node this client is connected to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;

@@ -15,7 +15,12 @@ import {
   TTL_MS_MIN,
 } from "../base/limits.ts";
 import { isNilUuid } from "../base/uuid.ts";
-import type { AgentView, Extra, SupersededProcess } from "../../schemas/gen/record.ts";
+import {
+  type AgentView,
+  type Extra,
+  extraCodec,
+  type SupersededProcess,
+} from "../../schemas/gen/record.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
 import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
 import {
@@ -262,8 +267,7 @@ function encodeWithSuperseded(state: PartitionState, plan: PutPlan, incoming: Re
   const { writer } = state.shared;
   const plain = incoming.toPlain();
   const extra: Extra = {
-    credentialHash: plain.extra?.credentialHash ?? new Uint8Array(0),
-    labels: plain.extra?.labels ?? [],
+    ...plain.extra ?? extraCodec.empty(),
     superseded: [...plan.superseded],
   };
   writer.reset();

@@ -25,7 +25,7 @@ import type {
   RegisterOutcome,
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
-import { KIND_OPERATIONS } from "./kind_operations.ts";
+import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
 
 /** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
@@ -68,7 +68,7 @@ export class RegisterCalls {
   }
 
   /** See `Client.registerAgent`, `Client.registerGateway`. */
-  async one(item: RegisterItem, options: RegisterOptions = {}): Promise<Registered> {
+  async one(item: RegisterItem<ServedKind>, options: RegisterOptions = {}): Promise<Registered> {
     const left = this.#countdown(options);
     let expected = options.expected ?? NO_INCARNATION;
     for (let takeOvers = 0;; takeOvers++) {
