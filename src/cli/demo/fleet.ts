@@ -8,9 +8,9 @@ import {
   type AgentInput,
   type Client,
   connect,
+  type KeepItem,
   type Lease,
   type LeaseEvent,
-  type RegisterItem,
 } from "../../client/mod.ts";
 import type { Dialer, Endpoint, Trust } from "../../../transport/transport.ts";
 import type { DemoSettings } from "./settings.ts";
@@ -128,7 +128,7 @@ export class Fleet {
         ttlMs: TTL_MS,
       });
     }
-    const items: RegisterItem[] = fields.map((agent) => ({ kind: "agent", agent }));
+    const items: KeepItem[] = fields.map((agent) => ({ kind: "agent", agent }));
     const outcomes = await tally.time(
       "register a batch",
       () => client.keepMany(items, { onEvent }),
