@@ -40,6 +40,10 @@ import { FrameQueue } from "./frame_queue.ts";
 import { readImage, readImageHeader, replyToImage, writeImage } from "./image_stream.ts";
 import type { PeerCounts } from "./peer_counts.ts";
 
+/** Interval of looking for silence, ms: it is noticed that much late at the most. */
+const LOOK_MS = PEER_PING_MS / 2;
+const LOOKS_PER_PING = 2;
+
 /** Takes what a peer sends. */
 export interface PeerSessionHandlers {
   /** Takes a frame; its bytes are valid during the call only. */
@@ -104,10 +108,11 @@ export class PeerSession {
   #frames: FrameQueue | undefined;
   #over = false;
   #timer: Timer | undefined;
-  /** Whether anything has arrived since the last ping. */
+  /** Whether anything has arrived since the last look. */
   #isHeard = true;
-  /** Pings in a row without anything heard. They count time in which this process ran. */
-  #silentPings = 0;
+  /** Looks, and those in a row without anything heard; they count time in which this process ran. */
+  #looks = 0;
+  #silentLooks = 0;
   #pingSequence = 0;
   #pingSentMs = 0;
   #roundTripMs: number | undefined;
@@ -249,7 +254,7 @@ export class PeerSession {
   }
 
   #run(): void {
-    this.#pingLater();
+    this.#lookLater();
     this.#guard(this.#readControl());
     this.#guard(this.#acceptStreams());
   }
@@ -265,22 +270,22 @@ export class PeerSession {
 
   // Pings.
 
-  #pingLater(): void {
-    this.#timer = this.#options.world.scheduler.after(PEER_PING_MS, () => this.#tick());
+  #lookLater(): void {
+    this.#timer = this.#options.world.scheduler.after(LOOK_MS, () => this.#look());
   }
 
-  #tick(): void {
+  #look(): void {
     if (this.#over) return;
-    this.#silentPings = this.#isHeard ? 0 : this.#silentPings + 1;
+    this.#silentLooks = this.#isHeard ? 0 : this.#silentLooks + 1;
     this.#isHeard = false;
-    if (this.#silentPings * PEER_PING_MS >= PEER_SILENCE_MS) {
+    if (this.#silentLooks * LOOK_MS >= PEER_SILENCE_MS) {
       return this.#giveUp(`Nothing was heard for ${PEER_SILENCE_MS} ms`);
     }
     if ((this.#frames?.stalledMs ?? 0) > PEER_STALL_MS) {
       return this.#giveUp(`The node has read no frame for ${PEER_STALL_MS} ms`);
     }
-    this.#ping();
-    this.#pingLater();
+    if (++this.#looks % LOOKS_PER_PING === 0) this.#ping();
+    this.#lookLater();
   }
 
   #ping(): void {

@@ -70,7 +70,7 @@ test("a node that stays silent is given up after 3 s, although its transport is 
   const { nodes, two } = await attack();
   await nodes.world.pass(2_900);
   assert.equal(two.input.take(), []);
-  await nodes.world.pass(1_200);
+  await nodes.world.pass(700);
   assert.equal(two.input.take(), ["1 lost"]);
 });
 
