@@ -69,7 +69,7 @@ export class PartitionLeaders {
     if (order > 0 || known === undefined) {
       this.#hints.fill(NO_HINT);
       this.#terms.fill(0);
-    } else this.#keepLeaders(known, map);
+    } else this.#merge(known, map);
     this.#map = map;
     this.#nodes = new Map(map.nodes.map((node) => [node.nodeId, node]));
     this.#nodeIds = map.nodes.map(({ nodeId }) => nodeId);
@@ -119,12 +119,17 @@ export class PartitionLeaders {
     if (this.leaderOf(partition) === node) this.#hints[index] = NOBODY;
   }
 
-  /** Keeps the leaders that `known` names and `map`, of the same epoch but another node, does not. */
-  #keepLeaders(known: RingMap, map: RingMap): void {
+  /**
+   * Prepares for a map of the same epoch, which names the leaders that another node knows, or knows
+   * now: leaders that it does not know are kept, and one that replaces a refuted leader counts.
+   */
+  #merge(known: RingMap, map: RingMap): void {
     for (let partition = 0; partition < map.partitionCount; partition++) {
-      if (this.#hints[partition] !== NO_HINT || placementOf(map, partition).leader !== 0) continue;
-      const { leader } = placementOf(known, partition);
-      if (leader !== 0) this.#hints[partition] = leader;
+      const hint = this.#hints[partition];
+      const { leader } = placementOf(map, partition);
+      const { leader: before } = placementOf(known, partition);
+      if (hint === NO_HINT && leader === 0 && before !== 0) this.#hints[partition] = before;
+      if (hint === NOBODY && leader !== 0 && leader !== before) this.#hints[partition] = NO_HINT;
     }
   }
 

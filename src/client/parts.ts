@@ -45,9 +45,9 @@ export async function askInParts<T>(
         const outcome = outcomes[position] = found[index]!;
         if (!(outcome instanceof RegistryError) || !isForOthers(outcome)) return;
         open.push(position);
-        routes.refused(partitionOf(position), part.servedBy);
         // A whole part was refused, and it is not known for which of its partitions.
         if (found.isWhole) alone.add(partitionOf(position));
+        else routes.refused(partitionOf(position), part.servedBy);
       });
     }));
   }

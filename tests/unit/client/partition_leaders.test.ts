@@ -70,6 +70,16 @@ test("PartitionLeaders keeps a leader that a node of the same epoch does not kno
   assert.is(leaders.leaderOf(0), 0);
 });
 
+test("PartitionLeaders believes a map of the same epoch that replaces a refuted leader", () => {
+  const leaders = new PartitionLeaders();
+  leaders.learn(mapOf(1, [1, 1]));
+  leaders.refuted(0, 1);
+  leaders.learn(mapOf(1, [1, 1]));
+  assert.is(leaders.leaderOf(0), 0);
+  leaders.learn(mapOf(1, [3, 1]));
+  assert.is(leaders.leaderOf(0), 3);
+});
+
 test("PartitionLeaders refutes only the node that is believed to lead", () => {
   const leaders = new PartitionLeaders();
   leaders.learn(mapOf(1, [1, 1]));
