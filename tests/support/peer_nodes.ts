@@ -77,6 +77,8 @@ export class PeerNodes {
   readonly world = new SteppedWorld(3);
   readonly realm = new Realm();
   readonly bans = new BanList();
+  /** Called when the wall clock was set. */
+  readonly onClockStep = new Set<() => void>();
   readonly network: MemoryNetwork;
   readonly members: readonly PeerMember[];
   #processes = 0;
@@ -131,6 +133,10 @@ export class PeerNodes {
         own: () => identity,
         tlsLeaves: () => ({ current: tlsLeaf(identity, "current") }),
         bans: this.bans,
+        onClockStep: (listener) => {
+          this.onClockStep.add(listener);
+          return () => void this.onClockStep.delete(listener);
+        },
         ...(changes.sessionMsMax === undefined ? {} : { sessionMsMax: changes.sessionMsMax }),
       },
       ...(serveRequests === undefined ? {} : { serveRequests }),

@@ -19,7 +19,7 @@ import {
   type TlsLeaves,
 } from "../../../identity/registry_auth/mod.ts";
 import type { BanList } from "../../../identity/trust/ban_list.ts";
-import { SessionLife } from "../../../identity/trust/session_life.ts";
+import { SessionLife, type SessionLifeOptions } from "../../../identity/trust/session_life.ts";
 import { peerAlpnOf } from "../../../transport/alpn.ts";
 import type { Endpoint, Session, Stream, Trust } from "../../../transport/transport.ts";
 import type { PeerMember } from "./peer_member.ts";
@@ -39,6 +39,8 @@ export interface PeerCredentials {
   readonly bans?: BanList;
   /** The longest time for which a session lasts, ms. */
   readonly sessionMsMax?: number;
+  /** Calls a listener when the wall clock was set, as `SessionLifeOptions.onClockStep`. */
+  readonly onClockStep?: SessionLifeOptions["onClockStep"];
 }
 
 /** Both ends of authentication between nodes. */
@@ -118,7 +120,7 @@ export class PeerAuthentication {
   /** Returns the life of a session: its signal fires when a certificate expires, or at a ban. */
   lifeOf(result: HandshakeResult): SessionLife {
     const { wall, scheduler } = this.#world;
-    const { bans } = this.#credentials;
+    const { bans, onClockStep } = this.#credentials;
     return new SessionLife({
       identity: result.peer,
       pinned: result.pinned,
@@ -127,6 +129,7 @@ export class PeerAuthentication {
       wall,
       scheduler,
       ...(bans === undefined ? {} : { bans }),
+      ...(onClockStep === undefined ? {} : { onClockStep }),
     });
   }
 

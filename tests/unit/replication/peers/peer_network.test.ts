@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nodeId } from "../../../../src/base/ids.ts";
 import { PEER_SILENCE_MS } from "../../../../src/base/limits.ts";
-import { filled } from "../../../support/auth_realm.ts";
+import { filled, NOT_AFTER_MS } from "../../../support/auth_realm.ts";
 import { PeerNodes, statusOf } from "../../../support/peer_nodes.ts";
 
 /** A frame of that many words, as far as the framing is concerned. */
@@ -141,6 +141,18 @@ test("PeerNetwork replaces a session before its identity expires, and keeps the 
     );
   }
   assert.is(two!.peers.status()[0]!.isConnected, true);
+});
+
+test("PeerNetwork ends a session at once when the wall clock is set beyond its certificates", async () => {
+  const nodes = new PeerNodes();
+  const [one] = await nodes.startAll();
+  assert.is(nodes.onClockStep.size, 2);
+  nodes.world.wallOffsetMs = NOT_AFTER_MS;
+  for (const listener of [...nodes.onClockStep]) listener();
+  await nodes.world.settle();
+  assert.equal(one!.input.take(), ["2 lost"]);
+  await nodes.world.pass(5_000);
+  assert.is(nodes.onClockStep.size, 0, "A session that ended listens no more");
 });
 
 test("PeerNetwork lets an image pass whole while its session is replaced", async () => {
