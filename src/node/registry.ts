@@ -6,103 +6,42 @@
 import type { StatusReply } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
-import { nodeId, partitionId } from "../base/ids.ts";
+import { nodeId } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
-import type { World } from "../base/world.ts";
-import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
+import type { AccessPolicy } from "../record/access.ts";
 import { encodePutMember } from "../record/command.ts";
-import { Partitioner } from "../ring/partition.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import type { SharedLog, SharedLogLimits } from "../storage/shared_log.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { SharedLog } from "../storage/shared_log.ts";
 import type { EventSink } from "../store/reply.ts";
 import { StoreShared } from "../store/shared.ts";
 import type { Genesis, Member } from "../system/system_store.ts";
-import { BanList } from "../../identity/trust/ban_list.ts";
-import { DEFAULT_RENEWAL_GRACE, type RenewalGrace } from "../../identity/enrolment/enrolment.ts";
-import { AccessControl } from "../serving/access_control.ts";
-import { AliasJanitor } from "../serving/alias_janitor.ts";
-import { BanFeed } from "../serving/ban_feed.ts";
-import { CredentialVeil } from "../serving/credential_veil.ts";
-import { DomainClaims } from "../serving/domain_claims.ts";
+import type { BanList } from "../../identity/trust/ban_list.ts";
+import type { AliasJanitor } from "../serving/alias_janitor.ts";
+import type { BanFeed } from "../serving/ban_feed.ts";
 import { HeldClock } from "../serving/held_clock.ts";
-import { identityHandlers } from "../serving/handlers/identities.ts";
-import { nodeHandlers } from "../serving/handlers/node.ts";
-import { recordHandlers } from "../serving/handlers/records.ts";
-import { IdentityService } from "../serving/identities/identity_service.ts";
-import { LeaseDriver } from "../serving/lease_driver.ts";
-import { ListPath } from "../serving/list_path.ts";
-import { ListTurns } from "../serving/list_turns.ts";
-import { type PartitionPlace, PartitionTable } from "../serving/partitions.ts";
-import { Proposer } from "../serving/proposer.ts";
-import { ReadPath } from "../serving/read_path.ts";
-import { RecordRights } from "../serving/record_rights.ts";
-import { Refusals } from "../serving/refusals.ts";
-import { Registrar } from "../serving/registrar.ts";
-import { RenewPath } from "../serving/renew_path.ts";
-import { ReplyWriter } from "../serving/reply_writer.ts";
-import { type Ceilings, RequestAdmission } from "../serving/request_admission.ts";
-import { RequestRouter } from "../serving/request_router.ts";
-import { RightsEnforcer } from "../serving/rights_enforcer.ts";
-import { WallWatch } from "./wall_watch.ts";
-import { WritePath } from "../serving/write_path.ts";
-import {
-  ClusterGroups,
-  type JoinedCluster,
-  systemApplied,
-} from "../replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../replication/assembly/node_groups.ts";
+import type { IdentityService } from "../serving/identities/identity_service.ts";
+import type { LeaseDriver } from "../serving/lease_driver.ts";
+import type { PartitionTable } from "../serving/partitions.ts";
+import type { Proposer } from "../serving/proposer.ts";
+import type { Refusals } from "../serving/refusals.ts";
+import type { RenewPath } from "../serving/renew_path.ts";
+import type { ReplyWriter } from "../serving/reply_writer.ts";
+import type { RequestAdmission } from "../serving/request_admission.ts";
+import type { RequestRouter } from "../serving/request_router.ts";
+import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import type { WallWatch } from "./wall_watch.ts";
+import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
-import type { LogEvents } from "../replication/recovery.ts";
-
-/** The dependencies and settings of a registry. */
-export interface RegistryOptions {
-  /** The log's own folder; the registry closes it. */
-  readonly storage: Storage;
-  /** A folder beside the log's, for the log's mark; the registry closes it. */
-  readonly markStorage?: Storage;
-  /** Whether to start although acknowledged data is lost, under a higher generation. */
-  readonly acceptDataLoss?: boolean;
-  readonly world: World;
-  readonly logger: Logger;
-  readonly nodeId: number;
-  readonly region: string;
-  /** The number of partitions: fixed when the cluster is created; another one is refused. */
-  readonly partitionCount: number;
-  readonly ceilings: Ceilings;
-  readonly memoryBytes: () => number;
-  readonly logLimits?: SharedLogLimits;
-  readonly requestTimeoutMs: number;
-  readonly logEvents: LogEvents;
-  /** Links to the other nodes; default: there are none. */
-  readonly peers?: PeerLinks;
-  /** Called once, before the groups start, with the input for what other nodes send. */
-  readonly connect?: (input: PeerInput) => void;
-  /** If false, no lease of a group of several voters serves reads; default true. */
-  readonly leases?: boolean;
-  /** Set on a node that joined a cluster: it never founds one. */
-  readonly joined?: JoinedCluster;
-  /** The relaxations of the access rules by the operator; default: none. */
-  readonly policy?: AccessPolicy;
-  /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
-  readonly renewalGrace?: RenewalGrace;
-  /** Aborts a start that waits for the log. */
-  readonly signal?: AbortSignal;
-  /** Receives the events of apply after recovery. */
-  readonly events?: EventSink;
-  /** Returns the parts of the status that the registry does not know. */
-  readonly facts: () => Pick<
-    StatusReply,
-    "sessions" | "uptimeMs" | "memoryBytes" | "version" | "ready" | "reason"
-  >;
-}
+import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
+import type { RegistryOptions } from "./registry_options.ts";
 
 /** An open registry. */
 export class Registry {
   /** The parameters that were fixed when the cluster was created. */
   readonly cluster: Genesis;
+  /** The node's groups. */
+  readonly groups: ClusterGroups;
   /** Whether this start created the cluster. */
   readonly created: boolean;
   readonly table: PartitionTable;
@@ -120,7 +59,7 @@ export class Registry {
   /** Counts and samples of the identities that this node refused. */
   readonly refusals: Refusals;
   /** The banned identities, from group 0; a ban ends their sessions. */
-  readonly bans = new BanList();
+  readonly bans: BanList;
   /** The relaxations of the access rules by the operator. */
   readonly policy: AccessPolicy;
   /** Tells what depends on the wall clock when the clock was set. */
@@ -128,111 +67,40 @@ export class Registry {
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
-  readonly #groups: ClusterGroups;
   readonly #proposer: Proposer;
 
   private constructor(options: RegistryOptions, opened: Opened) {
-    const { world, logger, nodeId } = options;
-    const { groups, shared, clock } = opened;
-    this.clock = clock;
-    this.policy = options.policy ?? STRICT_POLICY;
+    const { groups, shared, clock, heeds } = opened;
     this.#options = options;
-    this.#groups = groups;
+    this.groups = groups;
     this.created = groups.created;
     this.shared = shared;
+    this.clock = clock;
     this.log = groups.nodes.log;
     this.cluster = defined(groups.system.store.genesis, "A cluster was created");
-    this.table = new PartitionTable(
-      new Partitioner(this.cluster.hashKey, this.cluster.partitionCount),
-      placesOf(groups, this.cluster.partitionCount),
-    );
-    this.#proposer = new Proposer({ monotonic: clock, wall: world.wall });
-    const { table } = this;
-    const proposer = this.#proposer;
-    const state = () => groups.system.store.identities;
-    const grace = options.renewalGrace ?? DEFAULT_RENEWAL_GRACE;
-    const rights = new RecordRights({ state, wall: world.wall, renewalGraceMs: grace.recordMs });
-    const access = new AccessControl(this.policy, rights);
-    const claims = new DomainClaims(table, proposer);
-    this.replies = new ReplyWriter(nodeId);
-    this.admission = new RequestAdmission(options.ceilings, {
-      records: () => recordCount(shared),
-      memoryBytes: options.memoryBytes,
-      room: (count) => shared.room(count),
-      takesRegion: (region) => shared.takesRegion(region),
+    const parts = sharedParts(options, opened);
+    this.table = parts.table;
+    this.policy = parts.policy;
+    this.admission = parts.admission;
+    this.replies = parts.replies;
+    this.#proposer = parts.proposer;
+    const identity = identityParts(parts);
+    this.bans = identity.bans;
+    this.refusals = identity.refusals;
+    this.identities = identity.identities;
+    this.wallWatch = identity.wallWatch;
+    this.#banFeed = identity.banFeed;
+    this.#rights = identity.enforcer;
+    const { router, renewals } = requestParts(parts, identity, {
+      status: () => this.status(),
+      ringMap: () => this.ringMap(),
     });
-    const veil = new CredentialVeil(access.policy);
-    const reads = new ReadPath(table, this.replies, veil);
-    const registrar = new Registrar({
-      table,
-      proposer,
-      claims,
-      access,
-      admission: this.admission,
-      entropy: world.entropy,
-      scheduler: world.scheduler,
-      logger,
-    });
-    this.renewals = new RenewPath({ table, proposer, access, entropy: world.entropy });
-    this.#rights = new RightsEnforcer({
-      table,
-      proposer,
-      rights,
-      state,
-      note: (...note) => this.identities.group.note(...note),
-      monotonic: clock,
-      wall: world.wall,
-      scheduler: world.scheduler,
-      logger,
-    });
-    this.#banFeed = new BanFeed({ bans: this.bans, ...world, logger, records: this.#rights });
-    groups.system.store.watchRevocations(this.#banFeed);
-    this.wallWatch = new WallWatch(world);
-    this.wallWatch.onStep(() => this.#banFeed.clockStepped());
-    this.refusals = new Refusals({ monotonic: clock, logger });
-    this.identities = new IdentityService({
-      ...groups.system,
-      ...world,
-      monotonic: clock,
-      bans: this.bans,
-      grace,
-      refusals: this.refusals,
-      logger,
-    });
-    this.router = new RequestRouter({
-      admission: this.admission,
-      access,
-      handlers: {
-        ...recordHandlers({
-          reads,
-          lists: new ListPath(table, reads, this.replies, veil),
-          writes: new WritePath({ table, proposer, registrar, identities: this.identities.group }),
-          renewals: this.renewals,
-        }),
-        ...nodeHandlers({ status: () => this.status(), ringMap: () => this.ringMap() }),
-        ...identityHandlers(this.identities),
-      },
-      turns: new ListTurns({ scheduler: world.scheduler, clock: world.monotonic }),
-      replies: this.replies,
-      clock,
-      requestTimeoutMsDefault: options.requestTimeoutMs,
-    });
-    this.leases = new LeaseDriver({
-      table,
-      proposer,
-      availableTime: groups.nodes.set.availableTime,
-      scheduler: world.scheduler,
-      logger,
-    });
-    this.janitor = new AliasJanitor({
-      table,
-      claims,
-      aliasCount: () => shared.counts.aliases,
-      clock,
-      scheduler: world.scheduler,
-      logger,
-    });
-    opened.heeds.janitor = this.janitor;
+    this.router = router;
+    this.renewals = renewals;
+    const { leases, janitor } = backgroundParts(parts);
+    this.leases = leases;
+    this.janitor = janitor;
+    heeds.janitor = janitor;
   }
 
   /**
@@ -245,14 +113,9 @@ export class Registry {
     return new Registry(options, await openGroups(options));
   }
 
-  /** The node's groups. */
-  get groups(): ClusterGroups {
-    return this.#groups;
-  }
-
   /** The number of entries appended to all groups' logs since they were opened. */
   get entriesAppended(): number {
-    return this.#groups.entriesAppended;
+    return this.groups.entriesAppended;
   }
 
   /** The number of log entries written for renewals since the start. */
@@ -267,12 +130,12 @@ export class Registry {
     this.#banFeed.start();
     this.#rights.start();
     this.wallWatch.start();
-    this.#groups.nodes.startCompaction();
+    this.groups.nodes.startCompaction();
   }
 
   /** Returns the ring map by which clients route. */
   ringMap(): RingMap {
-    const { store } = this.#groups.system;
+    const { store } = this.groups.system;
     const map = defined(store.ringMap(this.#options.nodeId), "A cluster was created");
     // Lost numbers are assigned again, so the epoch includes the raised generation.
     const generation = Math.max(map.epoch.generation, this.log.generation);
@@ -281,7 +144,7 @@ export class Registry {
 
   /** Logs this node's addresses and pins if they changed; the ring map changes with them. */
   async putMember(member: Member): Promise<void> {
-    const { store, group } = this.#groups.system;
+    const { store, group } = this.groups.system;
     if (store.members.some((known) => sameMember(known, member))) return;
     const header = {
       timeMs: group.timeMs(),
@@ -319,7 +182,7 @@ export class Registry {
     this.wallWatch.stop();
     this.#banFeed.stop();
     this.#rights.stop();
-    await this.#groups.close();
+    await this.groups.close();
   }
 }
 
@@ -365,14 +228,6 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   return { groups, clock, shared, heeds };
 }
 
-/** Returns where each partition is. */
-function placesOf(groups: ClusterGroups, partitionCount: number): PartitionPlace[] {
-  return Array.from({ length: partitionCount }, (_, number) => {
-    const id = partitionId(number);
-    return groups.partition(id) ?? { isHere: false, id, nodes: groups.nodesOf(id), leader: 0 };
-  });
-}
-
 /** Returns a sink of apply's events that also notifies the janitor. */
 function watchedSink(events: EventSink | undefined, heeds: Opened["heeds"]): EventSink {
   return {
@@ -398,7 +253,3 @@ const NO_PEERS: PeerLinks = {
   send: () => {},
   sendImage: () => {},
 };
-
-function recordCount(shared: StoreShared): number {
-  return shared.counts.records.reduce((sum, count) => sum + count, shared.counts.aliases);
-}

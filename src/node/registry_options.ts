@@ -1,0 +1,56 @@
+/** What a registry is opened with. */
+import type { StatusReply } from "../../schemas/gen/wire.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import type { AccessPolicy } from "../record/access.ts";
+import type { SharedLogLimits } from "../storage/shared_log.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { EventSink } from "../store/reply.ts";
+import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
+import type { Ceilings } from "../serving/request_admission.ts";
+import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
+import type { PeerInput } from "../replication/assembly/node_groups.ts";
+import type { PeerLinks } from "../replication/group_host.ts";
+import type { LogEvents } from "../replication/recovery.ts";
+
+/** The dependencies and settings of a registry. */
+export interface RegistryOptions {
+  /** The log's own folder; the registry closes it. */
+  readonly storage: Storage;
+  /** A folder beside the log's, for the log's mark; the registry closes it. */
+  readonly markStorage?: Storage;
+  /** Whether to start although acknowledged data is lost, under a higher generation. */
+  readonly acceptDataLoss?: boolean;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly nodeId: number;
+  readonly region: string;
+  /** The number of partitions: fixed when the cluster is created; another one is refused. */
+  readonly partitionCount: number;
+  readonly ceilings: Ceilings;
+  readonly memoryBytes: () => number;
+  readonly logLimits?: SharedLogLimits;
+  readonly requestTimeoutMs: number;
+  readonly logEvents: LogEvents;
+  /** Links to the other nodes; default: there are none. */
+  readonly peers?: PeerLinks;
+  /** Called once, before the groups start, with the input for what other nodes send. */
+  readonly connect?: (input: PeerInput) => void;
+  /** If false, no lease of a group of several voters serves reads; default true. */
+  readonly leases?: boolean;
+  /** Set on a node that joined a cluster: it never founds one. */
+  readonly joined?: JoinedCluster;
+  /** The relaxations of the access rules by the operator; default: none. */
+  readonly policy?: AccessPolicy;
+  /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
+  readonly renewalGrace?: RenewalGrace;
+  /** Aborts a start that waits for the log. */
+  readonly signal?: AbortSignal;
+  /** Receives the events of apply after recovery. */
+  readonly events?: EventSink;
+  /** Returns the parts of the status that the registry does not know. */
+  readonly facts: () => Pick<
+    StatusReply,
+    "sessions" | "uptimeMs" | "memoryBytes" | "version" | "ready" | "reason"
+  >;
+}

@@ -1,0 +1,212 @@
+/**
+ * Creates the parts of a registry and connects them, in four steps: what all parts share, the work
+ * with identities, the paths that serve requests, and the work in the background.
+ */
+import type { StatusReply } from "../../schemas/gen/wire.ts";
+import { DEFAULT_RENEWAL_GRACE } from "../../identity/enrolment/enrolment.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
+import { defined } from "../base/assert.ts";
+import { partitionId } from "../base/ids.ts";
+import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
+import { Partitioner } from "../ring/partition.ts";
+import type { RingMap } from "../ring/ring_map.ts";
+import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
+import { AccessControl } from "../serving/access_control.ts";
+import { AliasJanitor } from "../serving/alias_janitor.ts";
+import { BanFeed } from "../serving/ban_feed.ts";
+import { CredentialVeil } from "../serving/credential_veil.ts";
+import { DomainClaims } from "../serving/domain_claims.ts";
+import { identityHandlers } from "../serving/handlers/identities.ts";
+import { nodeHandlers } from "../serving/handlers/node.ts";
+import { recordHandlers } from "../serving/handlers/records.ts";
+import type { HeldClock } from "../serving/held_clock.ts";
+import { IdentityService } from "../serving/identities/identity_service.ts";
+import { LeaseDriver } from "../serving/lease_driver.ts";
+import { ListPath } from "../serving/list_path.ts";
+import { ListTurns } from "../serving/list_turns.ts";
+import { type PartitionPlace, PartitionTable } from "../serving/partitions.ts";
+import { Proposer } from "../serving/proposer.ts";
+import { ReadPath } from "../serving/read_path.ts";
+import { RecordRights } from "../serving/record_rights.ts";
+import { Refusals } from "../serving/refusals.ts";
+import { Registrar } from "../serving/registrar.ts";
+import { RenewPath } from "../serving/renew_path.ts";
+import { ReplyWriter } from "../serving/reply_writer.ts";
+import { RequestAdmission } from "../serving/request_admission.ts";
+import { RequestRouter } from "../serving/request_router.ts";
+import { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { WallWatch } from "./wall_watch.ts";
+import { WritePath } from "../serving/write_path.ts";
+import type { StoreShared } from "../store/shared.ts";
+import type { RegistryOptions } from "./registry_options.ts";
+
+/** What all parts of a registry share. */
+export interface SharedParts {
+  readonly options: RegistryOptions;
+  readonly groups: ClusterGroups;
+  readonly shared: StoreShared;
+  readonly clock: HeldClock;
+  readonly policy: AccessPolicy;
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly claims: DomainClaims;
+  readonly rights: RecordRights;
+  readonly access: AccessControl;
+  readonly admission: RequestAdmission;
+  readonly replies: ReplyWriter;
+}
+
+/** The work with identities. */
+export interface IdentityParts {
+  readonly bans: BanList;
+  readonly refusals: Refusals;
+  readonly identities: IdentityService;
+  readonly banFeed: BanFeed;
+  readonly enforcer: RightsEnforcer;
+  readonly wallWatch: WallWatch;
+}
+
+/** Creates what all parts share. */
+export function sharedParts(
+  options: RegistryOptions,
+  { groups, shared, clock }: Pick<SharedParts, "groups" | "shared" | "clock">,
+): SharedParts {
+  const { world, nodeId, policy = STRICT_POLICY } = options;
+  const { hashKey, partitionCount } = defined(groups.system.store.genesis, "A cluster was created");
+  const table = new PartitionTable(
+    new Partitioner(hashKey, partitionCount),
+    placesOf(groups, partitionCount),
+  );
+  const proposer = new Proposer({ monotonic: clock, wall: world.wall });
+  const rights = new RecordRights({
+    state: () => groups.system.store.identities,
+    wall: world.wall,
+    renewalGraceMs: (options.renewalGrace ?? DEFAULT_RENEWAL_GRACE).recordMs,
+  });
+  return {
+    options,
+    groups,
+    shared,
+    clock,
+    policy,
+    table,
+    proposer,
+    claims: new DomainClaims(table, proposer),
+    rights,
+    access: new AccessControl(policy, rights),
+    admission: new RequestAdmission(options.ceilings, {
+      records: () => recordCount(shared),
+      memoryBytes: options.memoryBytes,
+      room: (count) => shared.room(count),
+      takesRegion: (region) => shared.takesRegion(region),
+    }),
+    replies: new ReplyWriter(nodeId),
+  };
+}
+
+/** Creates the work with identities, and connects it with group 0. */
+export function identityParts(parts: SharedParts): IdentityParts {
+  const { options: { world, logger, renewalGrace }, groups, clock, table, proposer, rights } =
+    parts;
+  const bans = new BanList();
+  const refusals = new Refusals({ monotonic: clock, logger });
+  const identities = new IdentityService({
+    ...groups.system,
+    ...world,
+    monotonic: clock,
+    bans,
+    grace: renewalGrace ?? DEFAULT_RENEWAL_GRACE,
+    refusals,
+    logger,
+  });
+  const enforcer = new RightsEnforcer({
+    table,
+    proposer,
+    rights,
+    state: () => groups.system.store.identities,
+    note: (...note) => identities.group.note(...note),
+    monotonic: clock,
+    wall: world.wall,
+    scheduler: world.scheduler,
+    logger,
+  });
+  const banFeed = new BanFeed({ bans, ...world, logger, records: enforcer });
+  groups.system.store.watchRevocations(banFeed);
+  const wallWatch = new WallWatch(world);
+  wallWatch.onStep(() => banFeed.clockStepped());
+  return { bans, refusals, identities, banFeed, enforcer, wallWatch };
+}
+
+/** Creates the paths that serve requests. */
+export function requestParts(
+  parts: SharedParts,
+  { identities }: IdentityParts,
+  node: { readonly status: () => StatusReply; readonly ringMap: () => RingMap },
+): { readonly router: RequestRouter; readonly renewals: RenewPath } {
+  const { options, clock, table, proposer, claims, access, admission, replies } = parts;
+  const { world, logger } = options;
+  const { entropy, scheduler } = world;
+  const veil = new CredentialVeil(access.policy);
+  const reads = new ReadPath(table, replies, veil);
+  const renewals = new RenewPath({ table, proposer, access, entropy });
+  const registrar = new Registrar({
+    table,
+    proposer,
+    claims,
+    access,
+    admission,
+    entropy,
+    scheduler,
+    logger,
+  });
+  const router = new RequestRouter({
+    admission,
+    access,
+    handlers: {
+      ...recordHandlers({
+        reads,
+        lists: new ListPath(table, reads, replies, veil),
+        writes: new WritePath({ table, proposer, registrar, identities: identities.group }),
+        renewals,
+      }),
+      ...nodeHandlers(node),
+      ...identityHandlers(identities),
+    },
+    turns: new ListTurns({ scheduler, clock: world.monotonic }),
+    replies,
+    clock,
+    requestTimeoutMsDefault: options.requestTimeoutMs,
+  });
+  return { router, renewals };
+}
+
+/** Creates the work in the background. */
+export function backgroundParts(
+  { options: { world: { scheduler }, logger }, groups, shared, clock, table, proposer, claims }:
+    SharedParts,
+): { readonly leases: LeaseDriver; readonly janitor: AliasJanitor } {
+  const { availableTime } = groups.nodes.set;
+  return {
+    leases: new LeaseDriver({ table, proposer, availableTime, scheduler, logger }),
+    janitor: new AliasJanitor({
+      table,
+      claims,
+      aliasCount: () => shared.counts.aliases,
+      clock,
+      scheduler,
+      logger,
+    }),
+  };
+}
+
+/** Returns where each partition is. */
+function placesOf(groups: ClusterGroups, partitionCount: number): PartitionPlace[] {
+  return Array.from({ length: partitionCount }, (_, number) => {
+    const id = partitionId(number);
+    return groups.partition(id) ?? { isHere: false, id, nodes: groups.nodesOf(id), leader: 0 };
+  });
+}
+
+function recordCount(shared: StoreShared): number {
+  return shared.counts.records.reduce((sum, count) => sum + count, shared.counts.aliases);
+}
