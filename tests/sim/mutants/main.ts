@@ -1,6 +1,7 @@
 /**
- * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it; every
- * one must be caught again, by any checker, and the sound source must pass those very seeds.
+ * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it, or runs
+ * the test file that does; every one must be caught again, by any checker, and the sound source must
+ * pass those very seeds. (That it passes the test files is what `deno task test` shows.)
  *
  * `deno task mutants --search [name…]`: looks for a seed that catches each (or those named, or, with
  * `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options: `--from`.
@@ -127,6 +128,10 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
   const runs: { mutant: Mutant | undefined; seeds: number[] }[] = [];
   const seeds = new Set<number>();
   for (const mutant of mutants) {
+    if (mutant.test !== undefined) {
+      runs.push({ mutant, seeds: [] });
+      continue;
+    }
     const result: Result | undefined = results[mutant.name];
     if (result === undefined) {
       fail(mutant.name, `no seed is known that catches it: --search ${mutant.name}`);
@@ -138,6 +143,12 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
   // What is caught must be the mutant: the source as it is passes the same seeds.
   runs.unshift({ mutant: undefined, seeds: [...seeds] });
   await inWorkshops(runs, jobs, async (workshop, { mutant, seeds }) => {
+    if (mutant?.test !== undefined) {
+      const failed = await workshop.test(mutant, mutant.test);
+      if (failed === undefined) fail(mutant.name, `${mutant.test} finds nothing`);
+      else say("caught", mutant.name, `${mutant.test}: ${failed}`);
+      return;
+    }
     const outcome = await workshop.run(mutant, seeds);
     if (mutant === undefined) {
       if (outcome.caught !== undefined) fail("the sound source", describe(outcome));
@@ -157,7 +168,8 @@ for (const name of wishes.names) {
   throw new RangeError(`No mutant is called ${name}`);
 }
 const known = readResults();
-const wanted = MUTANTS.filter(({ name }) => {
+const wanted = MUTANTS.filter(({ name, test }) => {
+  if (wishes.isSearch && test !== undefined) return false;
   if (wishes.isMissingOnly && known[name] !== undefined) return false;
   return wishes.names.length === 0 || wishes.names.includes(name);
 });

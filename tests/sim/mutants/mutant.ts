@@ -18,6 +18,11 @@ export interface Edit {
 export interface Mutant {
   /** Seeds that can show it at all, by their plan; the others are not searched. Default: all. */
   readonly shows?: (plan: Plan) => boolean;
+  /**
+   * The test file that catches it, relative to the root, in place of a seed: for rules of what the
+   * simulator has not (identities), or that no run of a few simulated seconds shows.
+   */
+  readonly test?: string;
   /** Snake case; names it in the table and on the command line. */
   readonly name: string;
   /** The rule that it breaks, in one sentence. */

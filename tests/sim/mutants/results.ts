@@ -34,9 +34,10 @@ export function writeResults(mutants: readonly Mutant[], results: Results): void
 
 /** The table of all mutants: what each breaks, who caught it, and with which seed. */
 export function tableOf(mutants: readonly Mutant[], results: Results): string {
-  const rows = mutants.map(({ name, breaks }) => {
+  const rows = mutants.map(({ name, breaks, test }) => {
     const result = results[name];
-    return [`\`${name}\``, breaks, result?.checker ?? "not caught", `${result?.seed ?? ""}`];
+    const catcher = test === undefined ? result?.checker : `\`${test.split("/").at(-1)}\``;
+    return [`\`${name}\``, breaks, catcher ?? "not caught", `${result?.seed ?? ""}`];
   });
   const header = ["mutant", "breaks", "caught by", "seed"];
   const widths = header.map((title, column) =>

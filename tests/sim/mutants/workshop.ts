@@ -6,8 +6,8 @@
 import { fileURLToPath } from "node:url";
 import { type Mutant, rewrite } from "./mutant.ts";
 
-/** What of the house a simulation needs. */
-const FOLDERS = ["src", "schemas", "tests/sim", "tests/support"];
+/** What of the house a simulation needs, or a test file that catches a mutant. */
+const FOLDERS = ["src", "schemas", "identity", "transport", "tests/sim", "tests/support"];
 const FILES = ["deno.json", "deno.lock", "package.json"];
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const WORKSHOPS = `${ROOT}tmp/mutants`;
@@ -84,6 +84,28 @@ export class Workshop {
       );
     }
     return JSON.parse(line) as Outcome;
+  }
+
+  /** Runs a test file with `mutant` planted. @returns the first test that fails; undefined for none */
+  async test(mutant: Mutant, file: string): Promise<string | undefined> {
+    await this.#furnish(rewrite(mutant, (path) => Deno.readTextFileSync(ROOT + path)));
+    const path = `${this.#folder}/${file}`;
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.copyFile(ROOT + file, path);
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--no-lock", file],
+      cwd: this.#folder,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+    });
+    const { success, stdout, stderr } = await command.output();
+    if (success) return undefined;
+    const said = new TextDecoder().decode(stdout);
+    const [, failed] = /FAIL {2}"(.*)"/.exec(said) ?? [];
+    if (failed !== undefined) return failed;
+    throw new Error(
+      `${file} broke under ${mutant.name}:\n${said}${new TextDecoder().decode(stderr)}`,
+    );
   }
 
   /** Makes the folder hold the house with `planted` in it, and nothing else. */

@@ -6,6 +6,7 @@ import { LEASE_MUTANTS } from "./leases.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
+import { RIGHTS_MUTANTS } from "./rights.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 
 /** Every planted bug. */
@@ -17,4 +18,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECORD_LEASE_MUTANTS,
   ...GROUP_LOOP_MUTANTS,
   ...STORAGE_MUTANTS,
+  ...RIGHTS_MUTANTS,
 ];
