@@ -392,6 +392,10 @@ function* permission(
       yield group;
       continue;
     }
+    if (!group.isLeading) {
+      scope.leaveOut(id, notLeading(id));
+      return undefined;
+    }
     let refusal: RegistryError | undefined;
     yield {
       async readBarrier(stalenessMs, timeoutMs) {
@@ -410,4 +414,8 @@ function* permission(
 function isOfAnother(permitted: ReadPoint | RegistryError): permitted is RegistryError {
   return permitted instanceof RegistryError &&
     (permitted.code === "not_leader" || permitted.code === "not_replica");
+}
+
+function notLeading(partition: number): RegistryError {
+  return new RegistryError("not_leader", `Another node leads partition ${partition}`);
 }

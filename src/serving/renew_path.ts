@@ -108,9 +108,11 @@ export class RenewPath {
       incarnation.generation = item.incarnationGeneration;
       incarnation.index = item.incarnationIndex;
       const { store, group } = partition;
-      if (group.readPoint(0) === undefined && group.isLeading) {
+      if (group.readPoint(0) === undefined) {
         const one = { position, kind, id: item.id, incarnation: { ...incarnation } };
-        add(unconfirmed, partition, one);
+        // A replica that does not lead may be behind: its state does not even say who may renew.
+        if (group.isLeading) add(unconfirmed, partition, one);
+        else fail(tally, position, "not_leader");
         continue;
       }
       const refused = this.#access.refuseRenewal(context.peer, kind, bytes, start, partition);

@@ -94,9 +94,10 @@ test("renew: what the state says counts as of the confirmation", async () => {
   assert.equal(outcome(await renewing), [0, "superseded"]);
 });
 
-test("renew: who does not lead is asked nothing more", async () => {
+test("renew: a replica that does not lead renews nothing, and says nothing of its state", async () => {
   const { asks, renew } = await asked(false);
-  await renew(idOf(1));
+  assert.equal(outcome(await renew(idOf(1))), [0, "not_leader"]);
+  assert.equal(outcome(await renew(idOf(1), { generation: 1, index: 999 })), [0, "not_leader"]);
   assert.equal(asks, []);
 });
 
