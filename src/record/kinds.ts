@@ -26,16 +26,20 @@ export type AnyKindRow = KindRow;
 export class KindTable {
   readonly rows: readonly AnyKindRow[];
   readonly #byNumber: (AnyKindRow | undefined)[];
+  /** By number, beside the rows because every renewal asks. */
+  readonly #hasLease: boolean[];
 
   constructor(rows: readonly AnyKindRow[]) {
     this.rows = rows;
     this.#byNumber = Array.from({ length: KIND_MAX + 1 }, () => undefined);
+    this.#hasLease = Array.from({ length: KIND_MAX + 1 }, () => false);
     for (const row of rows) {
       const { number, name } = row;
       const isFree = number > 0 && number <= KIND_MAX && number !== KIND_ALIAS &&
         number !== KIND_REVOCATION && this.#byNumber[number] === undefined;
       assert(isFree, `Number ${number} of kind ${name} must be free, and at most ${KIND_MAX}`);
       this.#byNumber[number] = row;
+      this.#hasLease[number] = row.hasLease;
     }
   }
 
@@ -51,7 +55,7 @@ export class KindTable {
 
   /** Reports whether records of the kind have a lease; false for an unknown kind. */
   hasLease(kind: number): boolean {
-    return this.find(kind)?.hasLease === true;
+    return kind <= KIND_MAX && this.#hasLease[kind]!;
   }
 
   /** Returns the message that refuses a number which names no kind. */

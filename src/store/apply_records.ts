@@ -27,15 +27,23 @@ function moved(current: Position): ApplyReply {
   );
 }
 
+/** Returns the slot of a live record with a lease that an item names; -1 if there is none. */
+function leasedSlot(
+  state: PartitionState,
+  data: Uint8Array,
+  { kind, idOffset }: { readonly kind: number; readonly idOffset: number },
+): number {
+  if (!state.shared.kinds.hasLease(kind)) return -1;
+  return state.findLive(kind, data, idOffset, idOffset + 16);
+}
+
 /** Applies an extension of covers; items whose record has changed are skipped. */
 export function applyExtend({ state, leases, command, data, unixS, index }: ApplyContext) {
   const { items } = command.bodyInto(state.shared.views.extend);
   let count = 0;
   for (let position = 0; position < items.count; position++) {
     const item = items.at(position);
-    const idAt = item.idOffset;
-    if (!state.shared.kinds.hasLease(item.kind)) continue;
-    const slot = state.findLive(item.kind, data, idAt, idAt + 16);
+    const slot = leasedSlot(state, data, item);
     if (slot === -1) continue;
     const record = state.recordView(slot);
     if (!sameIncarnation(record, item)) continue;
@@ -86,9 +94,7 @@ export function applyExpire({ state, command, data, index }: ApplyContext): Appl
   let count = 0;
   for (let position = 0; position < items.count; position++) {
     const item = items.at(position);
-    const idAt = item.idOffset;
-    if (!state.shared.kinds.hasLease(item.kind)) continue;
-    const slot = state.findLive(item.kind, data, idAt, idAt + 16);
+    const slot = leasedSlot(state, data, item);
     if (slot === -1) continue;
     const record = state.recordView(slot);
     if (!sameIncarnation(record, item) || record.leaseExpiryMs !== item.leaseExpiryMs) {
