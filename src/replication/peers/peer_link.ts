@@ -1,7 +1,7 @@
 /** The link to one other member: its present session, and the counts that outlive sessions. */
 import type { NodeId } from "../../base/ids.ts";
 import type { Logger } from "../../base/logger.ts";
-import { RegistryError } from "../../base/errors.ts";
+import type { RegistryError } from "../../base/errors.ts";
 import { PeerCounts } from "./peer_counts.ts";
 import type { PeerMember } from "./peer_member.ts";
 import type { PeerSession } from "./peer_session.ts";
@@ -23,7 +23,8 @@ export class PeerLink {
   #session: PeerSession | undefined;
   /** The code of the last refusal that was logged; refusals repeat until somebody acts. */
   #logged: string | undefined;
-  #isClosed = false;
+  /** Why no session is taken any more. */
+  #closedFor: RegistryError | undefined;
 
   constructor(member: PeerMember, events: PeerLinkEvents, logger: Logger) {
     this.node = member.nodeId;
@@ -39,12 +40,12 @@ export class PeerLink {
 
   /** Whether the node is no member any more, or this node stops. */
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#closedFor !== undefined;
   }
 
   /** Takes an established session, which replaces the present one. */
   adopt(session: PeerSession): void {
-    if (this.#isClosed) return session.end(shuttingDown());
+    if (this.#closedFor !== undefined) return session.end(this.#closedFor);
     const before = this.#session;
     this.#session = session;
     this.counts.sessions++;
@@ -64,7 +65,7 @@ export class PeerLink {
 
   /** Ends the link. */
   close(reason: RegistryError): void {
-    this.#isClosed = true;
+    this.#closedFor = reason;
     this.#session?.end(reason);
   }
 
@@ -75,8 +76,4 @@ export class PeerLink {
     }
     this.#events.peerLost(this.node);
   }
-}
-
-function shuttingDown(): RegistryError {
-  return new RegistryError("shutting_down", "The node is stopping");
 }

@@ -180,6 +180,36 @@ test("PeerNetwork ends its sessions in an orderly way when it closes", async () 
   assert.is(two!.peers.status()[0]!.isConnected, false);
 });
 
+test("PeerNetwork dials within 50 ms after a session that lasted, whatever failed before it", async () => {
+  const nodes = new PeerNodes();
+  const one = nodes.start(1);
+  await nodes.world.pass(30_000);
+  const two = nodes.start(2);
+  await nodes.world.pass(2_000);
+  for (let round = 0; round < 5; round++) {
+    await nodes.world.pass(10_000);
+    one.input.take();
+    two.peers.update(nodes.members.slice(1));
+    await nodes.world.pass(5);
+    two.peers.update(nodes.members);
+    await nodes.world.pass(100);
+    assert.equal(one.input.take(), ["2 lost", "2 connected"]);
+  }
+});
+
+test("PeerNetwork does not take a session of a node that was removed while it was dialed", async () => {
+  const nodes = new PeerNodes();
+  const two = nodes.start(2);
+  nodes.network.link("host1", "host2").quality = { delayMsMin: 50, delayMsMax: 50, lossRate: 0 };
+  const one = nodes.start(1);
+  await nodes.world.pass(120);
+  one.peers.update(nodes.members.slice(0, 1));
+  await nodes.world.pass(2_000);
+  assert.equal(one.input.take(), []);
+  assert.is(two.peers.status()[0]!.isConnected, false);
+  assert.is(two.listener.stats.sessions, 0);
+});
+
 test("PeerNetwork follows its members: it dials a new one, and ends the session of a removed one", async () => {
   const nodes = new PeerNodes(3);
   const [one, , three] = await nodes.startAll();
