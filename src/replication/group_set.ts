@@ -7,12 +7,11 @@
  * leaves for each node that there are messages for. Input from other nodes affects only the group that
  * it names, and invalid input is counted by code, never thrown.
  */
-import { assert, defined } from "../base/assert.ts";
-import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
 import {
   GROUP_READ_AGAIN_MS,
-  PEER_IMAGE_BYTES_MAX,
   PEER_IMAGES_AT_ONCE,
   RAFT_ELECTION_TICKS,
   RAFT_HEARTBEAT_TICKS,
@@ -28,20 +27,16 @@ import {
   type Message,
   type RaftOptions,
   raftSettings,
-  type StepResult,
 } from "../raft/mod.ts";
 import type { LogDone, SharedLog } from "../storage/shared_log.ts";
-import {
-  decodePeerFrame,
-  encodePeerFrame,
-  type GroupMessage,
-  type PeerFrame,
-} from "../wire/peer_frame.ts";
+import { encodePeerFrame, type PeerFrame } from "../wire/peer_frame.ts";
 import { AvailableTime, type OutageTiming } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
 import type { GroupHost, HostedGroup, PeerLinks } from "./group_host.ts";
 import { encodeConfiguration, soleConfiguration } from "./log_entry.ts";
+import { GroupRemovals } from "./group_removals.ts";
 import { NodeLiveness } from "./node_liveness.ts";
+import { PeerInput } from "./peer_input.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
 import type { NodeState, RecoveredState } from "./recovery.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
@@ -109,11 +104,8 @@ export class GroupSet {
   readonly #outbox = new PeerOutbox();
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
-  /** Groups whose former replica is not yet removed from the log, with the callback for that. */
-  readonly #leaving = new Map<GroupId, LogDone>();
-  /** Those of them whose removal must be retried. */
-  readonly #lingering = new Set<GroupId>();
-  readonly #refusals = new Map<string, number>();
+  readonly #removals: GroupRemovals;
+  readonly #input: PeerInput;
   readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
   /** The groups that are swept for passed deadlines. */
@@ -153,11 +145,25 @@ export class GroupSet {
       ...(outages === undefined ? {} : { timing: outages }),
     });
     this.#host = this.#newHost(areLeasesOn);
+    this.#removals = new GroupRemovals({
+      log,
+      scheduler: world.scheduler,
+      isFinal: () => this.#closed || this.#poisoned !== undefined,
+      lingers: () => this.#tickLater(),
+    });
+    this.#input = new PeerInput({
+      directory,
+      logger: options.logger,
+      peers: options.peers,
+      groupOf: (id) => this.#groups.get(id),
+      receiveBeat: (from, beat) => this.#receiveBeat(from, beat),
+      isClosed: () => this.#closed || this.#poisoned !== undefined,
+    });
   }
 
   /** The number of refused inputs from other nodes, by code. */
   get refusals(): ReadonlyMap<string, number> {
-    return this.#refusals;
+    return this.#input.refusals;
   }
 
   /** Returns the group with that id; undefined if it is not on this node. */
@@ -230,7 +236,7 @@ export class GroupSet {
 
   #assertAbsent(id: GroupId): void {
     assert(!this.#groups.has(id), `Group ${id} exists on this node already`);
-    assert(!this.#leaving.has(id), `A former replica of group ${id} is not removed yet`);
+    assert(!this.#removals.has(id), `A former replica of group ${id} is not removed yet`);
   }
 
   /**
@@ -242,40 +248,14 @@ export class GroupSet {
    *   a restart may still find the replica, and it must be removed then.
    */
   remove(id: GroupId, done: LogDone): void {
-    assert(!this.#leaving.has(id), `Group ${id} is being removed already`);
+    assert(!this.#removals.has(id), `Group ${id} is being removed already`);
     const group = this.#groups.get(id);
     if (group !== undefined) {
       group.close();
       this.#forget(group);
       this.#groups.delete(id);
     }
-    this.#leaving.set(id, done);
-    this.#forgetInLog(id);
-  }
-
-  #forgetInLog(id: GroupId): void {
-    const answered = (error: RegistryError | undefined) => {
-      const isFinal = error === undefined || this.#closed || this.#poisoned !== undefined;
-      if (isFinal) this.#removed(id, error);
-      else {
-        this.#lingering.add(id);
-        this.#tickLater();
-      }
-    };
-    const refused = this.#options.log.forget(id, answered);
-    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => answered(refused));
-  }
-
-  #removed(id: GroupId, error: RegistryError | undefined): void {
-    const done = defined(this.#leaving.get(id), "Its removal was asked for");
-    this.#leaving.delete(id);
-    done(error);
-  }
-
-  /** Ends pending removals with `error`, without retrying them. */
-  #abandonRemovals(error: RegistryError): void {
-    for (const id of this.#lingering) this.#removed(id, error);
-    this.#lingering.clear();
+    this.#removals.add(id, done);
   }
 
   /** Starts all groups. Sole voters lead at once; the others hold elections as their ticks pass. */
@@ -288,43 +268,19 @@ export class GroupSet {
 
   /** Takes a frame from `from`, whose session has proven that it is that node. */
   receive(from: NodeId, frame: Uint8Array): void {
-    const decoded = this.#decoded(from, frame);
-    if (decoded === undefined) return;
-    const { run, supports, beat, messages } = decoded;
-    if (beat !== undefined) this.#receiveBeat(from, beat);
-    for (const message of messages) {
-      if (message.message.type === "snapshot") {
-        this.#refuse(from, "malformed");
-        continue;
-      }
-      this.#stepFrom(from, message, (group) => {
-        const result = group.step(message.message);
-        if (message.fortifies) group.fortified(message.message, run, supports);
-        return result;
-      });
-    }
+    this.#input.receive(from, frame);
   }
 
   #receiveBeat(from: NodeId, beat: Beat): void {
     const refused = this.#liveness.receive(from, beat);
-    if (refused !== undefined) this.#refuse(from, refused);
+    if (refused !== undefined) this.#input.refuse(from, refused);
     else this.#options.peers.beatReceived?.(from);
     this.#turnSoon();
   }
 
   /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
   receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
-    if (image.length > PEER_IMAGE_BYTES_MAX) return this.#refuse(from, "too_large");
-    const decoded = this.#decoded(from, header);
-    if (decoded === undefined) return;
-    const [only, ...others] = decoded.messages;
-    const snapshot = only?.message.snapshot;
-    if (only === undefined || others.length > 0 || snapshot === undefined) {
-      return this.#refuse(from, "malformed");
-    }
-    const whole = { ...snapshot, data: image };
-    const message = { ...only.message, snapshot: whole };
-    this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
+    this.#input.receiveImage(from, header, image);
   }
 
   /** Records that a session with the node was opened. */
@@ -358,7 +314,7 @@ export class GroupSet {
       this.#settleAwake(group);
     }
     this.#blocked.clear();
-    this.#abandonRemovals(error);
+    this.#removals.abandon(error);
   }
 
   /**
@@ -374,7 +330,7 @@ export class GroupSet {
     this.#awake.clear();
     this.#waiting = [];
     this.#blocked.clear();
-    this.#abandonRemovals(new RegistryError("shutting_down", "The groups are closed"));
+    this.#removals.abandon(new RegistryError("shutting_down", "The groups are closed"));
   }
 
   #newHost(areLeasesOn: boolean): GroupHost {
@@ -493,9 +449,8 @@ export class GroupSet {
   }
 
   get #wantsTicks(): boolean {
-    return this.#awake.size + this.#waiting.length + this.#blocked.size + this.#lingering.size >
-        0 ||
-      this.#liveness.wantsTicks;
+    return this.#awake.size + this.#waiting.length + this.#blocked.size > 0 ||
+      this.#removals.areWaiting || this.#liveness.wantsTicks;
   }
 
   #tick(): void {
@@ -517,12 +472,10 @@ export class GroupSet {
 
   #retryBlocked(): void {
     const blocked = [...this.#blocked];
-    const lingering = [...this.#lingering];
     this.#blocked.clear();
-    this.#lingering.clear();
     // Writes that are refused again ask for another retry.
     for (const group of blocked) group.retryStorage();
-    for (const id of lingering) this.#forgetInLog(id);
+    this.#removals.retry();
   }
 
   // To other nodes.
@@ -545,47 +498,6 @@ export class GroupSet {
     const messages = [{ groupId: group.id, fortifies: false, message: bare }];
     const frame = this.#frame(to, { beat: undefined, messages });
     this.#options.peers.sendImage(to, encodePeerFrame(frame), snapshot.data, done);
-  }
-
-  // From other nodes.
-
-  #decoded(from: NodeId, bytes: Uint8Array): PeerFrame | undefined {
-    if (this.#closed || this.#poisoned !== undefined) {
-      this.#refuse(from, "closed");
-      return undefined;
-    }
-    try {
-      return decodePeerFrame(bytes);
-    } catch (error) {
-      this.#refuse(from, toRegistryError(error).code);
-      return undefined;
-    }
-  }
-
-  #stepFrom(
-    from: NodeId,
-    { groupId, message }: GroupMessage,
-    step: (group: HostedGroup) => StepResult | "closed",
-  ): void {
-    // A node may send messages only for its own replicas.
-    if (this.#options.directory.nodeOf(message.from) !== from) {
-      return this.#refuse(from, "unknown_peer");
-    }
-    const group = this.#groups.get(groupId);
-    if (group === undefined) return this.#refuse(from, "unknown_group");
-    try {
-      const result = step(group);
-      if (result !== "accepted") this.#refuse(from, result);
-    } catch (error) {
-      const { code } = toRegistryError(error);
-      this.#refuse(from, code);
-      this.#options.logger.error("An image from another node was refused", { groupId, error });
-    }
-  }
-
-  #refuse(from: NodeId, code: string): void {
-    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
-    this.#options.peers.messageRefused?.(from, code);
   }
 }
 

@@ -1,0 +1,115 @@
+/**
+ * What other nodes send: decodes frames and images, and passes each message to the group that it names.
+ * Invalid input affects no group; it is counted by code, never thrown.
+ */
+import { toRegistryError } from "../base/errors.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
+import { PEER_IMAGE_BYTES_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Beat } from "../liveness/mod.ts";
+import type { StepResult } from "../raft/mod.ts";
+import { decodePeerFrame, type GroupMessage, type PeerFrame } from "../wire/peer_frame.ts";
+import type { HostedGroup, PeerLinks } from "./group_host.ts";
+import type { ReplicaDirectory } from "./replica_directory.ts";
+
+/** The dependencies of the input. */
+export interface PeerInputOptions {
+  readonly directory: ReplicaDirectory;
+  readonly logger: Logger;
+  /** Told what was refused. */
+  readonly peers: Pick<PeerLinks, "messageRefused">;
+  readonly groupOf: (id: GroupId) => HostedGroup | undefined;
+  /** Takes a beat; the input goes on with the messages of the same frame. */
+  readonly receiveBeat: (from: NodeId, beat: Beat) => void;
+  /** Returns whether nothing is taken any more. */
+  readonly isClosed: () => boolean;
+}
+
+/** The input of a node's groups. */
+export class PeerInput {
+  readonly #options: PeerInputOptions;
+  readonly #refusals = new Map<string, number>();
+
+  constructor(options: PeerInputOptions) {
+    this.#options = options;
+  }
+
+  /** The number of refused inputs, by code. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#refusals;
+  }
+
+  /** Takes a frame from `from`, whose session has proven that it is that node. */
+  receive(from: NodeId, frame: Uint8Array): void {
+    const decoded = this.#decoded(from, frame);
+    if (decoded === undefined) return;
+    const { run, supports, beat, messages } = decoded;
+    if (beat !== undefined) this.#options.receiveBeat(from, beat);
+    for (const message of messages) {
+      if (message.message.type === "snapshot") {
+        this.refuse(from, "malformed");
+        continue;
+      }
+      this.#stepFrom(from, message, (group) => {
+        const result = group.step(message.message);
+        if (message.fortifies) group.fortified(message.message, run, supports);
+        return result;
+      });
+    }
+  }
+
+  /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
+    if (image.length > PEER_IMAGE_BYTES_MAX) return this.refuse(from, "too_large");
+    const decoded = this.#decoded(from, header);
+    if (decoded === undefined) return;
+    const [only, ...others] = decoded.messages;
+    const snapshot = only?.message.snapshot;
+    if (only === undefined || others.length > 0 || snapshot === undefined) {
+      return this.refuse(from, "malformed");
+    }
+    const whole = { ...snapshot, data: image };
+    const message = { ...only.message, snapshot: whole };
+    this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
+  }
+
+  /** Counts an input that was refused. */
+  refuse(from: NodeId, code: string): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+    this.#options.peers.messageRefused?.(from, code);
+  }
+
+  #decoded(from: NodeId, bytes: Uint8Array): PeerFrame | undefined {
+    if (this.#options.isClosed()) {
+      this.refuse(from, "closed");
+      return undefined;
+    }
+    try {
+      return decodePeerFrame(bytes);
+    } catch (error) {
+      this.refuse(from, toRegistryError(error).code);
+      return undefined;
+    }
+  }
+
+  #stepFrom(
+    from: NodeId,
+    { groupId, message }: GroupMessage,
+    step: (group: HostedGroup) => StepResult | "closed",
+  ): void {
+    // A node may send messages only for its own replicas.
+    if (this.#options.directory.nodeOf(message.from) !== from) {
+      return this.refuse(from, "unknown_peer");
+    }
+    const group = this.#options.groupOf(groupId);
+    if (group === undefined) return this.refuse(from, "unknown_group");
+    try {
+      const result = step(group);
+      if (result !== "accepted") this.refuse(from, result);
+    } catch (error) {
+      const { code } = toRegistryError(error);
+      this.refuse(from, code);
+      this.#options.logger.error("An image from another node was refused", { groupId, error });
+    }
+  }
+}
