@@ -5,7 +5,7 @@
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { TTL_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
-import type { ServedKind } from "./calls/kind_operations.ts";
+import type { ServedKind } from "./served_kind.ts";
 import type { OwnCalls } from "./calls/own.ts";
 import type { RegisterCalls } from "./calls/register.ts";
 import type { AgentInput, Capacity, GatewayInput, Incarnation } from "./records.ts";

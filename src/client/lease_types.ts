@@ -2,7 +2,7 @@
 import type { RegistryError } from "../base/errors.ts";
 import type { Registered, RegisterItem, Reported } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
-import type { ServedKind } from "./calls/kind_operations.ts";
+import type { ServedKind } from "./served_kind.ts";
 import type { AgentInput, Capacity, GatewayInput, Incarnation } from "./records.ts";
 
 /** The state of a lease. `lost` and `released` are final. */

@@ -13,7 +13,8 @@ import type { Invoker } from "../invoker.ts";
 import type { Decode } from "../call.ts";
 import { IdSlab } from "../id_slab.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
-import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
+import type { ServedKind } from "../served_kind.ts";
+import { KIND_OPERATIONS } from "./kind_operations.ts";
 import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
 
 /** Returns a copy of a reply's receipts. */

@@ -1,6 +1,6 @@
-/** The operations of each kind of record. */
-import type { RecordKindName } from "../../record/kinds.ts";
+/** The operations of each kind of record that has some of its own. */
 import type { OperationName } from "../../wire/operations/mod.ts";
+import type { ServedKind } from "../served_kind.ts";
 
 /** Names of the operations on records of one kind. */
 export const KIND_OPERATIONS = {
@@ -16,7 +16,4 @@ export const KIND_OPERATIONS = {
     register: "registerGateway",
     deregister: "deregisterGateway",
   },
-} as const satisfies Partial<Record<RecordKindName, Readonly<Record<string, OperationName>>>>;
-
-/** The name of a kind that has operations of its own. */
-export type ServedKind = keyof typeof KIND_OPERATIONS;
+} as const satisfies Record<ServedKind, Readonly<Record<string, OperationName>>>;

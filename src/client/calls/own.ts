@@ -24,7 +24,8 @@ import type {
   ReportOptions,
 } from "../types.ts";
 import { type GetCalls, receiptsOf } from "./get.ts";
-import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
+import type { ServedKind } from "../served_kind.ts";
+import { KIND_OPERATIONS } from "./kind_operations.ts";
 
 /** The stamp of a caller that does not own the record. */
 const NOBODY: Stamp = { process: 0, sequence: 0 };

@@ -25,7 +25,8 @@ import type {
   RegisterOutcome,
 } from "../types.ts";
 import { receiptsOf } from "./get.ts";
-import { KIND_OPERATIONS, type ServedKind } from "./kind_operations.ts";
+import type { ServedKind } from "../served_kind.ts";
+import { KIND_OPERATIONS } from "./kind_operations.ts";
 
 /** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
