@@ -9,7 +9,7 @@ import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
 
-export { COMMON_CODES, type Operation, type OperationTable } from "./operation.ts";
+export type { Operation, OperationTable } from "./operation.ts";
 
 /** All operations, by name. */
 export const OPERATIONS = joined(RECORD_OPERATIONS, NODE_OPERATIONS, IDENTITY_OPERATIONS);
