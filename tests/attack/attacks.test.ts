@@ -155,7 +155,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
   ],
   "break-glass request played again": [
     [
-      "unit/serving/break_glass.test.ts",
+      "unit/serving/identities/break_glass.test.ts",
       "a request that is played again gets nothing new, and soon nothing at all",
     ],
   ],
