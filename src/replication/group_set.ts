@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
 import {
   GROUP_READ_AGAIN_MS,
   PEER_IMAGES_AT_ONCE,
@@ -18,79 +18,26 @@ import {
   RAFT_TICK_MS,
   WAL_PROBE_MS,
 } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
-import type { MonotonicClock, Timer, World } from "../base/world.ts";
-import type { Beat, LivenessNews, LivenessTiming } from "../liveness/mod.ts";
-import {
-  type Configuration,
-  EMPTY_DATA,
-  type Message,
-  type RaftOptions,
-  raftSettings,
-} from "../raft/mod.ts";
-import type { LogDone, SharedLog } from "../storage/shared_log.ts";
+import type { MonotonicClock, Timer } from "../base/world.ts";
+import type { Beat, LivenessNews } from "../liveness/mod.ts";
+import { type Configuration, EMPTY_DATA, type Message, raftSettings } from "../raft/mod.ts";
+import type { LogDone } from "../storage/shared_log.ts";
 import { encodePeerFrame, type PeerFrame } from "../wire/peer_frame.ts";
-import { AvailableTime, type OutageTiming } from "./available_time.ts";
+import { AvailableTime } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
-import type { GroupHost, HostedGroup, PeerLinks } from "./group_host.ts";
-import { encodeConfiguration, soleConfiguration } from "./log_entry.ts";
+import { FOUNDING_POINT, logFounding } from "./group_founding.ts";
+import type { GroupHost, HostedGroup } from "./group_host.ts";
+import { soleConfiguration } from "./log_entry.ts";
 import { GroupRemovals } from "./group_removals.ts";
+import type { GroupParts, GroupSetOptions } from "./group_set_options.ts";
 import { NodeLiveness } from "./node_liveness.ts";
 import { PeerInput } from "./peer_input.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
-import type { NodeState, RecoveredState } from "./recovery.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
-import type { ReplicaDirectory } from "./replica_directory.ts";
-import type { StateMachine } from "./state_machine.ts";
 
 export type { PeerLinks } from "./group_host.ts";
 export type { ReplicaDirectory } from "./replica_directory.ts";
-
-/** Settings of groups; each has a default. */
-export interface GroupSettings
-  extends Partial<Omit<RaftOptions, "id" | "storage" | "entropy" | "directory" | "support">> {
-  /** The tick interval of the groups that are awake, ms. */
-  readonly tickMs?: number;
-  /** The timing of support between nodes. */
-  readonly liveness?: LivenessTiming;
-  /** The thresholds of an outage of this node, and the grace after it. */
-  readonly outages?: OutageTiming;
-}
-
-/** The dependencies of a set. */
-export interface GroupSetOptions {
-  readonly nodeId: NodeId;
-  readonly world: World;
-  /** The clock for available time, deadlines and leases; default: the world's. */
-  readonly clock?: MonotonicClock;
-  readonly logger: Logger;
-  /** The open log; its owner calls {@link GroupSet.logWritable} and {@link GroupSet.logPoisoned}. */
-  readonly log: SharedLog;
-  readonly peers: PeerLinks;
-  readonly directory: ReplicaDirectory;
-  /** The node state recovered from the log. */
-  readonly nodeState: NodeState;
-  readonly settings?: GroupSettings;
-  /**
-   * If false, no lease serves reads: for machines whose clocks may both stop during a pause. Default
-   * true.
-   */
-  readonly leases?: boolean;
-  /** Called when a group broke an invariant; the group serves nothing from then on. */
-  readonly onFailure?: (group: GroupId, error: unknown) => void;
-}
-
-/** The parts of a group to be added. */
-export interface GroupParts<Outcome> {
-  readonly id: GroupId;
-  /** The id of this node's replica. */
-  readonly replica: ReplicaId;
-  readonly machine: StateMachine<Outcome>;
-  /** The recovered state of machine and log. */
-  readonly recovered: RecoveredState;
-  /** If nothing was recovered: whether to start as the only voter instead of waiting to be added. */
-  readonly founds?: boolean;
-}
+export type { GroupParts, GroupSetOptions, GroupSettings } from "./group_set_options.ts";
 
 /** The groups of one node. */
 export class GroupSet {
@@ -211,27 +158,14 @@ export class GroupSet {
     parts: Omit<GroupParts<Outcome>, "recovered" | "founds"> & { configuration: Configuration },
     done: (group: RaftGroup<Outcome> | RegistryError) => void,
   ): void {
-    const { id, machine, configuration } = parts;
-    this.#assertAbsent(id);
-    const { log } = this.#options;
-    const point = { index: 1 as LogIndex, term: 1 as Term };
-    // A leader of term 1 would mistake the image's entry for one of its own.
-    const hardState = { term: point.term, vote: 0, commit: 0 as LogIndex };
-    const image = { ...point, configuration: encodeConfiguration(configuration) };
-    const answered = (error: RegistryError | undefined) => {
-      if (error !== undefined) return done(error);
-      const start = {
-        hardState: { ...hardState, commit: 1 },
-        configuration,
-        ...point,
-        entries: [],
-      };
-      const recovered = { appliedIndex: point.index, appliedTerm: point.term, log: start };
-      done(this.#add({ ...parts, recovered }, start));
-    };
-    const refused = log.saveHardState(id, hardState) ??
-      log.installImage(id, image, machine.writeImage(), answered);
-    if (refused !== undefined) this.#options.world.scheduler.nextTurn(() => done(refused));
+    this.#assertAbsent(parts.id);
+    const { log, world } = this.#options;
+    logFounding(log, parts, (founded) => {
+      if (founded instanceof RegistryError) return done(founded);
+      const { index: appliedIndex, term: appliedTerm } = FOUNDING_POINT;
+      const recovered = { appliedIndex, appliedTerm, log: founded };
+      done(this.#add({ ...parts, recovered }, founded));
+    }, world.scheduler);
   }
 
   #assertAbsent(id: GroupId): void {
