@@ -27,15 +27,18 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     await registerFleet(client, { start: 0, end: records, ttlMs: TTL_MS, withDomain: false });
     const before = await gets(client, BEFORE_SECONDS);
     const { addresses, currentPin } = readNodeFile(server.folder)!;
+    const endpoint = addresses.find(({ transport }) => transport === "quic")!;
     const crowd = await startCrowd({
       kind: "lists",
-      endpoint: addresses.find(({ transport }) => transport === "quic")!,
+      endpoint,
       pin: currentPin,
       sessions: SESSIONS,
       region: agentInput(1, TTL_MS, false).region,
     });
     const [pagesBefore, cpuBefore] = await counted(server);
+    const droppedBefore = datagramsDropped(endpoint.port);
     const during = await gets(client, seconds);
+    const droppedAfter = datagramsDropped(endpoint.port);
     const [pagesAfter, cpuAfter] = await counted(server);
     const asked = pagesAfter - pagesBefore;
     const nodeCpuPercent = Math.round(100 * (cpuAfter - cpuBefore) / seconds);
@@ -48,6 +51,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       seconds,
       pagesPerSecond,
       nodeCpuPercent,
+      nodeDropped: droppedAfter - droppedBefore,
       before,
       during,
     };
@@ -55,6 +59,20 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   } finally {
     await server.stop();
   }
+}
+
+/**
+ * Datagrams that a UDP port of this machine has dropped, as its receive buffer was full (proc(5)). The
+ * runtime cannot size that buffer: `net.core.rmem_default` does.
+ */
+function datagramsDropped(port: number): number {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return ["/proc/net/udp", "/proc/net/udp6"].flatMap((file) =>
+    Deno.readTextFileSync(file).trimEnd().split("\n").slice(1).map((line) =>
+      line.trim().split(/\s+/)
+    )
+  ).filter(([, local]) => local!.endsWith(suffix))
+    .reduce((sum, fields) => sum + Number(fields.at(-1)), 0);
 }
 
 /** Requests that a node answered, and the seconds of processor time that it took. */

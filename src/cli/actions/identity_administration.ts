@@ -93,7 +93,7 @@ export async function bans(flags: ServerOptions, shell: Shell): Promise<number> 
         shown.map(({ kind, name, untilMs, ended, writer, madeAtMs, reason }) => [
           kind,
           name,
-          untilMs === null ? "lifted" : `${time(untilMs)}${ended ? " (over)" : ""}`,
+          untilMs === null ? "it is lifted" : `${time(untilMs)}${ended ? " (over)" : ""}`,
           writer === 0 ? "-" : String(writer),
           madeAtMs === 0 ? "-" : time(madeAtMs),
           reason,
