@@ -531,6 +531,13 @@ export const CLIENT_NODE_IDLE_MS = 60_000;
 export const CLIENT_HOPS_MAX = 4;
 /** Minimum interval of fetching the ring map because nodes refused calls, ms. */
 export const CLIENT_MAP_REFRESH_MS = 250;
+/**
+ * Delay between a change of placement and the push of the ring map to all sessions, ms, and what each
+ * session adds to it: a map of 1,024 partitions has about 40 KB, so pushes stay below 10 MB/s. Until
+ * then clients follow hints.
+ */
+export const RING_PUSH_MS = 1_000;
+export const RING_PUSH_SESSION_MS = 4;
 /** Time for a server that said goodbye to answer the requests in flight, ms. */
 export const CLIENT_DRAIN_MS = 1_000;
 /** Last known answers cached by a client, about 1 KB each. */

@@ -340,6 +340,7 @@ class Node {
       },
     });
     this.#closers.push(() => this.#drain());
+    registry.table.watch(() => this.#sessions?.pushRingMapSoon());
     this.#sessions.run().catch((error) => this.#onError("listen", error));
   }
 

@@ -30,6 +30,7 @@ import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { RequestAdmission } from "../serving/request_admission.ts";
 import type { RequestRouter } from "../serving/request_router.ts";
 import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { clusterMap } from "./cluster_map.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
@@ -136,7 +137,8 @@ export class Registry {
   /** Returns the ring map by which clients route. */
   ringMap(): RingMap {
     const { store } = this.groups.system;
-    const map = defined(store.ringMap(this.#options.nodeId), "A cluster was created");
+    const { nodeId } = this.#options;
+    const map = defined(clusterMap(store, this.table, nodeId), "A cluster was created");
     // Lost numbers are assigned again, so the epoch includes the raised generation.
     const generation = Math.max(map.epoch.generation, this.log.generation);
     return { ...map, epoch: { ...map.epoch, generation } };

@@ -2,7 +2,9 @@
  * The sessions of a node: accepts them, lets each serve itself (open_session.ts), sends them ring
  * maps, and ends them all when the node stops.
  */
+import { RING_PUSH_MS, RING_PUSH_SESSION_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
+import type { Timer } from "../base/world.ts";
 import type { Listener, Session } from "../../transport/transport.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
@@ -31,6 +33,7 @@ export class Sessions {
   readonly budget: SessionBudget;
   readonly #watch: StallWatch;
   #closing = false;
+  #ringPush: Timer | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -65,6 +68,16 @@ export class Sessions {
     }
   }
 
+  /** Sends the ring map to every client soon, together with what changes until then. */
+  pushRingMapSoon(): void {
+    if (this.#closing || this.#ringPush !== undefined) return;
+    const delayMs = RING_PUSH_MS + this.#open.size * RING_PUSH_SESSION_MS;
+    this.#ringPush = this.#options.world.scheduler.after(delayMs, () => {
+      this.#ringPush = undefined;
+      this.pushRingMap();
+    });
+  }
+
   /** Sends the current ring map to every client. */
   pushRingMap(): void {
     for (const open of this.#open) open.pushRingMap();
@@ -76,6 +89,7 @@ export class Sessions {
    */
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
+    this.#ringPush?.cancel();
     await this.#settled(drainMs);
     await Promise.all(Array.from(this.#open, sayStopping));
     this.#watch.close();
