@@ -11,7 +11,7 @@ import { formatUuid, isNilUuid, parseUuid } from "../base/uuid.ts";
 import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { attachedIdOf, type OwnedRecord } from "../record/kind_row.ts";
-import { type AnyKindRow, RECORD_KINDS } from "../record/kinds.ts";
+import type { AnyKindRow } from "../record/kinds.ts";
 import { validated } from "../record/stored_form.ts";
 import { invalid } from "../record/validation.ts";
 import type { Position } from "../store/reply.ts";
@@ -37,7 +37,7 @@ const NIL_ID = new Uint8Array(16);
  * @throws RegistryError `malformed`, `too_large`, `invalid_argument`.
  */
 export function acceptRecord(
-  kind: number,
+  row: AnyKindRow,
   stored: Uint8Array,
   peer: AuthenticatedPeer,
 ): AcceptedRecord {
@@ -48,7 +48,6 @@ export function acceptRecord(
       { field: "record" },
     );
   }
-  const row = RECORD_KINDS.row(kind);
   const record = validated(row, withId(row, row.codec.decode(stored), peer));
   const { id, domain, region, ttlMs } = record;
   return { row, record, id, domain, region, gatewayId: attachedIdOf(row, record) ?? NIL_ID, ttlMs };

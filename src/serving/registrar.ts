@@ -10,7 +10,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Entropy, Scheduler } from "../base/world.ts";
 import { encodePut, encodeRemove } from "../record/command.ts";
 import { KIND_AGENT } from "../record/key.ts";
-import type { RecordKind } from "../record/kinds.ts";
+import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
@@ -64,7 +64,7 @@ export class Registrar {
   async register(registration: Registration, context: RequestContext): Promise<Registered> {
     const { access, table } = this.#parts;
     const { kind } = registration;
-    const record = acceptRecord(kind, registration.stored, context.peer);
+    const record = acceptRecord(RECORD_KINDS.row(kind), registration.stored, context.peer);
     access.checkRegistration(context.peer, kind, record);
     const partition = table.held(kind, record.id);
     const added = this.#admit(partition, kind, record);
