@@ -41,7 +41,10 @@ export type { CallOptions } from "./call_options.ts";
 export type * from "./lease_types.ts";
 export type { IdentityClient } from "./calls/identity.ts";
 
-/** An event of the connection, reported to {@link ClientOptions.onConnection}. */
+/**
+ * An event of a connection, reported to {@link ClientOptions.onConnection}. A client of a cluster has
+ * a connection for each node that it needs.
+ */
 export type ConnectionEvent =
   | { readonly kind: "connected"; readonly endpoint: Endpoint; readonly nodeId: number }
   | { readonly kind: "lost"; readonly endpoint: Endpoint; readonly error: RegistryError }
@@ -77,7 +80,7 @@ export interface ClientOptions {
    * answers of `resolveAgent` are kept while they are valid. Default false.
    */
   readonly cache?: boolean;
-  /** Called on events of the connection. It must not throw. */
+  /** Called on events of all connections. It must not throw. */
   readonly onConnection?: (event: ConnectionEvent) => void;
 }
 

@@ -155,6 +155,40 @@ test("registerMany keeps the order of items over several nodes", async () => {
   await cluster.seed.wait(client.close());
 });
 
+test("leases on several nodes are renewed by each, and outlive the loss of one", async () => {
+  const cluster = new FakeCluster();
+  const { sizes } = serveRenewals(cluster);
+  for (const node of cluster.nodes) {
+    const route = node.answer;
+    node.answer = (request) => {
+      if (route(request)) return true;
+      if (request.name !== "registerGateway") return false;
+      request.replyRegistered({ index: 1, ttlMs: 8_000, renewAfterMs: 2_000 });
+      return true;
+    };
+  }
+  const client = await cluster.connect();
+  const leases = await cluster.seed.wait(Promise.all(
+    Array.from({ length: PARTITIONS }, (_, partition) =>
+      client.keepGateway({
+        id: formatUuid(cluster.idIn(partition, 2)),
+        region: "eu",
+        address: "192.0.2.1",
+        port: 1,
+        ttlMs: 8_000,
+      })),
+  ));
+  await cluster.seed.pass(3_000);
+  assert.equal([...sizes.keys()].sort(), [1, 2, 3]);
+  cluster.kill(2);
+  await cluster.seed.pass(2_000);
+  for (const partition of [1, 4, 7]) cluster.leaders[partition] = 1;
+  await cluster.seed.pass(20_000);
+  assert.equal(leases.map(({ state }) => state), leases.map(() => "active"));
+  assert.ok(leases.every(({ remainingMs }) => remainingMs > 3_000));
+  await cluster.seed.wait(client.close());
+});
+
 /** Resolves domains at the node that leads their alias; agent and gateway are elsewhere. */
 function serveComposites(cluster: FakeCluster, agentId: Uint8Array, gatewayId: Uint8Array) {
   const asked: string[] = [];
