@@ -8,19 +8,30 @@ import type { MonotonicClock } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import { ringMapFromWire } from "../wire/control.ts";
 import type { Invoker } from "./invoker.ts";
+import { ANY_NODE } from "./partition_leaders.ts";
 
 /** The fetching of ring maps for one client. */
 export class MapRefresh {
   readonly #invoker: Invoker;
   readonly #clock: MonotonicClock;
   readonly #onRingMap: (map: RingMap) => void;
+  readonly #nextNode: () => number;
   #isRunning = false;
   #lastMs = -Infinity;
 
-  constructor(invoker: Invoker, clock: MonotonicClock, onRingMap: (map: RingMap) => void) {
+  /** @param nextNode returns the node to ask next; one alone may be cut off from the others. */
+  constructor(
+    invoker: Invoker,
+    { clock, onRingMap, nextNode }: {
+      readonly clock: MonotonicClock;
+      readonly onRingMap: (map: RingMap) => void;
+      readonly nextNode: () => number;
+    },
+  ) {
     this.#invoker = invoker;
     this.#clock = clock;
     this.#onRingMap = onRingMap;
+    this.#nextNode = nextNode;
   }
 
   /** Starts a fetch, unless one is running or was just done. */
@@ -36,6 +47,7 @@ export class MapRefresh {
       (response) =>
         ringMapFromWire(response.bodyInto<RingMapView>(ringMapCodec.newView()).toPlain()),
       { timeoutMs: REQUEST_TIMEOUT_MS_DEFAULT },
+      { partition: ANY_NODE, isExact: true, nodeId: this.#nextNode(), servedBy: 0 },
     ).then((map) => {
       done();
       this.#onRingMap(map);

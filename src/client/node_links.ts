@@ -99,7 +99,7 @@ export class NodeLinks {
 
   /** Reports whether the node answered last, or was not asked yet. */
   isUp(nodeId: number): boolean {
-    return !this.#down.has(nodeId);
+    return !this.#down.has(nodeId) || this.seed.calls.nodeId === nodeId;
   }
 
   /**
@@ -209,7 +209,6 @@ export class NodeLinks {
 
   #drop(link: NodeLink): void {
     this.#links.delete(link.nodeId);
-    this.#down.delete(link.nodeId);
     link.patience?.cancel();
     this.#past.connections += link.link.connections;
     this.#past.retries += link.calls.retries;

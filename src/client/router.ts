@@ -75,12 +75,17 @@ export class Router implements Invoker, CallQueueOwner {
   #sticky: NodeLink | undefined;
   #closed: RegistryError | undefined;
   #serial = 0;
+  #nodeTurn = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     this.#world = options.world;
     this.#parked = new ParkedCalls(options.world, (call, nowMs) => this.#route(call, nowMs));
-    this.#refresh = new MapRefresh(this, options.world.monotonic, (map) => this.ringMap(map));
+    this.#refresh = new MapRefresh(this, {
+      clock: options.world.monotonic,
+      onRingMap: (map) => this.ringMap(map),
+      nextNode: () => this.#nextNode(),
+    });
     this.links = new NodeLinks({
       ...options,
       onEvent: (event, link) => this.#heard(event, link),
@@ -275,6 +280,16 @@ export class Router implements Invoker, CallQueueOwner {
     return link !== undefined && (link.calls.isConnected || this.links.isUp(nodeId))
       ? link
       : undefined;
+  }
+
+  /** Returns another node that is up than the last time; 0 if none is. */
+  #nextNode(): number {
+    const nodes = this.leaders.nodeIds;
+    for (let step = 0; step < nodes.length; step++) {
+      const nodeId = nodes[this.#nodeTurn++ % nodes.length]!;
+      if (this.links.isUp(nodeId)) return nodeId;
+    }
+    return 0;
   }
 
   /** Returns the link for calls that any node serves: the same one as long as it is connected. */

@@ -127,6 +127,18 @@ test("Router bounds the hops of nodes that name each other, pauses, and gives up
   await cluster.seed.wait(client.close());
 });
 
+test("Router fetches the ring map from one node after the other, as one may be cut off", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  cluster.leaders[0] = 0;
+  cluster.hintOf = () => 0;
+  await rejection(cluster.seed, client.getAgent(cluster.idIn(0), { timeoutMs: 4_000 }));
+  const fetched = cluster.asked.filter((one) => one.endsWith("getRingMap"));
+  assert.ok(fetched.length >= 3 && fetched.length <= 16, `${fetched.length}`);
+  assert.is(new Set(fetched).size, 3);
+  await cluster.seed.wait(client.close());
+});
+
 test("Router asks the other replicas where no leader is known", async () => {
   const cluster = new FakeCluster();
   serveGets(cluster);
