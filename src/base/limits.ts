@@ -249,8 +249,8 @@ export const WAL_BATCH_BYTES = 2 * 1024 * 1024;
  * Bytes submitted and not yet durable, about a second of disk writes; above it appends are refused.
  */
 export const WAL_PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** Batches written and not yet synced: one for the running sync, one for the next. */
-export const WAL_WRITTEN_BATCHES_MAX = 2;
+/** Buffers of batches kept for reuse: one batch is committed while the next one is gathered. */
+export const WAL_SPARE_BATCHES_MAX = 2;
 /**
  * Size of a segment: small enough to be freed often, large enough to make its creation negligible.
  */
@@ -267,11 +267,11 @@ export const WAL_PREALLOCATE_BYTES = 2 * 1024 * 1024;
 /** Idle time without a write, ms, after which a watermark is written. */
 export const WAL_IDLE_MS = 200;
 /**
- * Minimum pause between two updates of the log's mark under load, ms: each update is a write and a
- * sync of one sector, which then take 1 % of a core. A loss of entries acknowledged during the
- * pause may go undetected.
+ * Minimum pause between two updates of the mark beside the log under load, ms: each update is a
+ * write and a sync of one sector. If a power cut takes the tail mark, a loss of entries that were
+ * acknowledged during the pause may go undetected.
  */
-export const WAL_MARK_MS = 25;
+export const WAL_MARK_MS = 100;
 /** Minimum pause as a multiple of the duration of the last update, to keep a slow disk free. */
 export const WAL_MARK_REST = 10;
 /** Interval of probing for free space on a full disk, ms. */

@@ -160,7 +160,7 @@ export class NodeMetrics {
       ...stateFamilies(snapshot),
       histogram(
         "crs_log_sync_seconds",
-        "Duration of one sync of the log to disk.",
+        "Duration of the write and sync of one batch of the log.",
         () => latencySamples("crs_log_sync_seconds", {}, this.#syncs, 0),
       ),
       counter(

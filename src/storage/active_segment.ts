@@ -3,6 +3,7 @@
  * next segment's header and name are durable before it is entered.
  */
 import { pageAlign, segmentName } from "../wal/segment.ts";
+import type { MarkWrite } from "./commit.ts";
 import { makeSegment, type SegmentOutcome } from "./segment_maker.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
@@ -77,17 +78,16 @@ export class ActiveSegment {
     return !this.#ahead.isBusy || end + pageAlign(size) <= this.#ahead.allocated;
   }
 
-  /** Writes a batch at the log's end, and more zeros ahead of it when few are left. */
-  write(position: number, bytes: Uint8Array, done: Done): void {
+  /**
+   * Writes a batch at the log's end, syncs it and then writes `mark`; writes more zeros ahead when
+   * few are left.
+   */
+  commit(position: number, bytes: Uint8Array, mark: MarkWrite, done: Done): void {
     const end = position + bytes.length;
     this.#ahead.wrote(end);
     const at = position - this.#position;
-    this.#driver.submit({ kind: "write", file: this.#file, position: at, bytes }, done);
+    this.#driver.submit({ kind: "commit", file: this.#file, position: at, bytes, mark }, done);
     this.#ahead.extend(this.#file, this.#position, end);
-  }
-
-  sync(done: Done): void {
-    this.#driver.submit({ kind: "sync", file: this.#file }, done);
   }
 
   /** Truncates the segment at `end`, durably; no zeros are written until {@link layZeros}. */
@@ -95,7 +95,7 @@ export class ActiveSegment {
     const size = end - this.#position;
     this.#driver.submit({ kind: "truncate", file: this.#file, size }, (failure) => {
       if (failure !== undefined) return done(failure);
-      this.sync((syncFailure) => {
+      this.#driver.submit({ kind: "sync", file: this.#file }, (syncFailure) => {
         if (syncFailure === undefined) this.#ahead.reset(end, false);
         done(syncFailure);
       });

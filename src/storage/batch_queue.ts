@@ -3,7 +3,7 @@
  * a batch has a submission, in the same order, that receives its outcome.
  */
 import type { RegistryError } from "../base/errors.ts";
-import { WAL_BATCH_BYTES, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
+import { WAL_BATCH_BYTES, WAL_SPARE_BATCHES_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
 
@@ -131,7 +131,7 @@ export class BatchQueue {
   #recycle(slot: Slot): void {
     slot.submissions = [];
     slot.batch.reset();
-    if (this.#free.length < WAL_WRITTEN_BATCHES_MAX + 2) this.#free.push(slot);
+    if (this.#free.length < WAL_SPARE_BATCHES_MAX) this.#free.push(slot);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Storage on a real disk, by calls that Deno and Node both have, except for writes
- * (`positional_writer.ts`). Once the folder is open, nothing here waits for the disk on the main
+ * (`positional_writer.ts`) and, where there is one, the commit thread (`commit_thread.ts`). Once the folder is open, nothing here waits for the disk on the main
  * thread, so a hanging disk delays writes and nothing else.
  *
  * Files are opened at first use and stay open until released. Data is synced with fdatasync, which
@@ -9,6 +9,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import { RegistryError } from "../base/errors.ts";
+import { type CommitOperation, type CommitStep, commitStep, stepAfter } from "./commit.ts";
+import { CommitThread } from "./commit_thread.ts";
 import { type FolderLock, lockFolder } from "./folder_lock.ts";
 import { OpenFile } from "./open_file.ts";
 import type { SystemError } from "./positional_writer.ts";
@@ -51,6 +53,8 @@ class FileStorage implements Storage {
   readonly name: string;
   readonly #lock: FolderLock;
   readonly #open = new Map<string, OpenFile>();
+  /** Started with the first commit; `null` where the runtime has none. */
+  #thread: CommitThread | null | undefined;
   #notify: () => void = () => {};
   #finished: StorageCompletion[] = [];
   #lastTicket = 0;
@@ -100,6 +104,7 @@ class FileStorage implements Storage {
   #closeAll(): void {
     for (const file of this.#open.values()) file.release();
     this.#open.clear();
+    this.#thread?.close();
     this.#lock.release();
   }
 
@@ -122,6 +127,9 @@ class FileStorage implements Storage {
           (error, byteCount) =>
             this.#finish(ticket, this.#failure(operation, error), { byteCount }),
         );
+        return;
+      case "commit":
+        this.#commit(ticket, operation);
         return;
       case "sync":
         this.#file(operation.file).sync(done);
@@ -155,8 +163,40 @@ class FileStorage implements Storage {
     }
   }
 
+  #commit(ticket: Ticket, operation: CommitOperation): void {
+    if (this.#thread === undefined) this.#thread = CommitThread.start() ?? null;
+    const paths = { log: this.#path(operation.file), mark: this.#path(operation.mark.file) };
+    const isRunning = this.#thread?.run(paths, operation, (error) => {
+      this.#finish(ticket, error && this.#commitFailure(operation, error.step, error));
+    }) ?? false;
+    if (!isRunning) this.#step(ticket, operation, "write");
+  }
+
+  /** Performs `step` of a commit and those after it, as operations of their own. */
+  #step(ticket: Ticket, operation: CommitOperation, step: CommitStep): void {
+    const done = (error: SystemError) => {
+      const failure = error ? this.#commitFailure(operation, step, error) : undefined;
+      const next = failure === undefined ? stepAfter(step) : undefined;
+      if (next === undefined) this.#finish(ticket, failure);
+      else this.#step(ticket, operation, next);
+    };
+    const part = commitStep(operation, step);
+    const file = this.#file(part.file);
+    if (part.kind === "sync") file.sync(done);
+    else file.write(part.bytes, part.position, done);
+  }
+
+  #commitFailure(
+    operation: CommitOperation,
+    step: CommitStep,
+    error: { readonly code?: string | undefined; readonly message: string },
+  ): StorageFailure {
+    return { ...this.#describe(commitStep(operation, step), error), step };
+  }
+
   #path(file: string): string {
-    return path.join(this.name, file);
+    // File names have no separators.
+    return `${this.name}${path.sep}${file}`;
   }
 
   #file(name: string): OpenFile {
@@ -172,6 +212,7 @@ class FileStorage implements Storage {
   #release(name: string): void {
     this.#open.get(name)?.release();
     this.#open.delete(name);
+    this.#thread?.reopen();
   }
 
   #syncFolder(done: (error: SystemError) => void): void {
@@ -203,7 +244,13 @@ class FileStorage implements Storage {
   }
 
   #failure(operation: StorageOperation, error: SystemError): StorageFailure | undefined {
-    if (!error) return undefined;
+    return error ? this.#describe(operation, error) : undefined;
+  }
+
+  #describe(
+    operation: StorageOperation,
+    error: { readonly code?: string | undefined; readonly message: string },
+  ): StorageFailure {
     const { kind } = operation;
     const file = "file" in operation ? ` ${operation.file}` : "";
     const message = `Cannot ${kind}${file} in ${this.name}: ${error.message}`;

@@ -41,7 +41,6 @@ const ENTRY_OVERHEAD_BYTES = 32;
 
 /** The state from which the engine continues. */
 export interface EngineStart extends WriterStart {
-  readonly generation: number;
   /** The keeper of the log's mark; `undefined` if none is kept. */
   readonly mark: LogMarkKeeper | undefined;
   readonly ledger: Ledger;
@@ -96,6 +95,7 @@ export class LogEngine implements SharedLog {
           this.#mark?.advance(durable);
           handlers.synced?.(durationMs);
         },
+        unmarked: (error) => handlers.unmarked?.(error),
         writable: (writable) => handlers.writable?.(writable),
         poisoned: (error) => handlers.poisoned(error),
         fullness: () => this.#diskBytes / this.#hardBytes,

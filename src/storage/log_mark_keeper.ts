@@ -10,16 +10,9 @@
 import { RegistryError } from "../base/errors.ts";
 import { WAL_MARK_MS, WAL_MARK_REST } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
-import {
-  decodeMarks,
-  encodeMark,
-  type LogMark,
-  MARK_FILE,
-  MARK_FILE_BYTES,
-  MARK_SLOT_OFFSETS,
-} from "../wal/log_mark.ts";
-import { TEMPORARY_SUFFIX } from "../wal/segment.ts";
-import type { Storage, StorageFailure, StorageOperation } from "./storage.ts";
+import { type LogMark, MARK_FILE } from "../wal/log_mark.ts";
+import { MarkFile } from "./mark_file.ts";
+import type { Storage, StorageFailure } from "./storage.ts";
 import { StorageDriver } from "./storage_driver.ts";
 
 type Done = (failure: StorageFailure | undefined) => void;
@@ -33,13 +26,12 @@ export interface DurablePoint {
 /** The keeper of one log's mark. */
 export class LogMarkKeeper {
   readonly #driver: StorageDriver;
+  readonly #file: MarkFile;
   readonly #clock: MonotonicClock;
   readonly #scheduler: Scheduler;
   readonly #onFailed: (error: RegistryError) => void;
-  /** The mark last read or written; `undefined` if the file must be created. */
+  /** The mark last read or written. */
   #mark: LogMark | undefined;
-  #count = 0;
-  #isMade = false;
   #point: DurablePoint | undefined;
   #writing = false;
   #failing = false;
@@ -55,6 +47,7 @@ export class LogMarkKeeper {
     readonly onFailed: (error: RegistryError) => void;
   }) {
     this.#driver = new StorageDriver(storage);
+    this.#file = new MarkFile(this.#driver, MARK_FILE);
     this.#clock = clock;
     this.#scheduler = scheduler;
     this.#onFailed = onFailed;
@@ -62,17 +55,9 @@ export class LogMarkKeeper {
 
   /** Reads the mark: `none` if there never was one, `damaged` if it is invalid. */
   read(done: (found: LogMark | "none" | "damaged" | StorageFailure) => void): void {
-    const target = new Uint8Array(MARK_FILE_BYTES);
-    const operation = { kind: "read", file: MARK_FILE, position: 0, target } as const;
-    this.#driver.submit(operation, (failure, { byteCount }) => {
-      if (failure?.kind === "not_found") return done("none");
-      if (failure !== undefined) return done(failure);
-      const found = decodeMarks(target.subarray(0, byteCount));
-      if (typeof found === "string") return done(found);
-      this.#isMade = true;
-      this.#mark = found.mark;
-      this.#count = found.count;
-      done(found.mark);
+    this.#file.read((found) => {
+      if (typeof found !== "string" && !("kind" in found)) this.#mark = found;
+      done(found);
     });
   }
 
@@ -137,60 +122,27 @@ export class LogMarkKeeper {
     const wasFailing = this.#failing;
     this.#failing = failure !== undefined;
     if (failure === undefined || wasFailing) return;
-    const words =
-      `The log's mark cannot be written: ${failure.message}. The log stays in use, but a loss of ` +
-      "what it acknowledges from now on may go undetected";
-    this.#onFailed(new RegistryError("storage_unavailable", words));
+    this.#onFailed(unmarkedError(failure));
   }
 
   #write(mark: LogMark, done: Done): void {
     this.#writing = true;
     this.#mark = mark;
-    const count = this.#count + 1;
-    const bytes = encodeMark(mark, count);
-    const operations = this.#isMade ? inPlace(bytes, count) : newFile(bytes, count);
     const startMs = this.#clock.nowMs();
-    this.#each(operations, 0, (failure) => {
+    this.#file.write(mark, (failure) => {
       this.#writing = false;
       const endMs = this.#clock.nowMs();
       this.#restsUntilMs = endMs + Math.max(WAL_MARK_MS, WAL_MARK_REST * (endMs - startMs));
-      if (failure === undefined) {
-        this.#isMade = true;
-        this.#count = count;
-      }
       done(failure);
     });
   }
-
-  #each(operations: readonly StorageOperation[], at: number, done: Done): void {
-    const operation = operations[at];
-    if (operation === undefined) return done(undefined);
-    this.#driver.submit(operation, (failure) => {
-      if (failure !== undefined) done(failure);
-      else this.#each(operations, at + 1, done);
-    });
-  }
 }
 
-/** Returns the operations that overwrite the slot that is not the newest. */
-function inPlace(bytes: Uint8Array, count: number): StorageOperation[] {
-  const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;
-  return [
-    { kind: "write", file: MARK_FILE, position, bytes },
-    { kind: "sync", file: MARK_FILE },
-  ];
-}
-
-/** Returns the operations that create the complete file, so that it never exists without a mark. */
-function newFile(bytes: Uint8Array, count: number): StorageOperation[] {
-  const file = MARK_FILE + TEMPORARY_SUFFIX;
-  const position = MARK_SLOT_OFFSETS[count % MARK_SLOT_OFFSETS.length]!;
-  return [
-    { kind: "truncate", file, size: 0 },
-    { kind: "truncate", file, size: MARK_FILE_BYTES },
-    { kind: "write", file, position, bytes },
-    { kind: "sync", file },
-    { kind: "rename", file, to: MARK_FILE },
-    { kind: "syncFolder" },
-  ];
+/** Returns the error for a mark that could not be written. */
+export function unmarkedError({ message }: StorageFailure): RegistryError {
+  return new RegistryError(
+    "storage_unavailable",
+    `The log's mark cannot be written: ${message}. The log stays in use, but a loss of what it ` +
+      "acknowledges from now on may go undetected",
+  );
 }

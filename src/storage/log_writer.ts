@@ -1,21 +1,24 @@
 /**
- * The log writer: gathers submissions into batches, writes batches to disk, and answers in order.
+ * The log writer: gathers submissions into batches, commits batches to disk, and answers in order.
  *
- * All submissions of a turn share a batch. While one batch is being synced, the next is gathered
- * and already written, so that the disk is never idle for lack of bytes; a sync covers what was
- * written before it began. Order: batch n is answered before batch n + 1. A segment begins only
- * after everything before it is durable, with a header of its own, synced together with the folder.
+ * All submissions of a turn share a batch. One batch is committed at a time (commit.ts): written,
+ * synced, recorded in the tail mark, then answered; meanwhile the next one is gathered. The tail
+ * mark therefore covers everything that was ever acknowledged, also after the process was killed,
+ * and nothing that is not durable. A segment begins only after everything before it is durable, with
+ * a header of its own, synced together with the folder.
  *
  * A failed write is rolled back: its bytes are truncated, durably, and it and everything submitted
  * after it is answered with the failure; then free space is probed for every `WAL_PROBE_MS`. A
  * failed sync is final: the kernel may have dropped pages that it reports clean from then on.
  */
 import { RegistryError } from "../base/errors.ts";
-import { WAL_PROBE_MS, WAL_WRITTEN_BATCHES_MAX } from "../base/limits.ts";
+import { WAL_PROBE_MS } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { Batch } from "../wal/batch.ts";
 import { ActiveSegment } from "./active_segment.ts";
+import { BatchCommitter } from "./batch_committer.ts";
 import type { DurablePoint } from "./log_mark_keeper.ts";
+import type { MarkFile } from "./mark_file.ts";
 import { BatchQueue, isWatermark, type Slot, type Submission } from "./batch_queue.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
@@ -24,6 +27,9 @@ import { WriteThrottle } from "./write_throttle.ts";
 /** The position from which the log continues. */
 export interface WriterStart {
   readonly logId: Uint8Array;
+  readonly generation: number;
+  /** The file of the tail mark, written with each batch. */
+  readonly tail: MarkFile;
   /** Sequence number of the next record. */
   readonly sequence: number;
   /** Position of the next batch; everything before it is durable. */
@@ -45,10 +51,12 @@ export interface WriterOwner {
    */
   rolledBack(): void;
   /**
-   * Called after a successful sync whose submissions were answered: everything up to `durable` is
-   * on disk.
+   * Called after a successful commit whose submissions were answered: everything up to `durable`
+   * is on disk.
    */
   synced(durationMs: number, durable: DurablePoint): void;
+  /** Called once per series of batches whose tail mark could not be written. */
+  unmarked(error: RegistryError): void;
   writable(writable: boolean): void;
   poisoned(error: RegistryError): void;
   /** Returns the used part of the log's limit, from 0 to 1. */
@@ -79,18 +87,16 @@ export class LogWriter {
   readonly #logId: Uint8Array;
   readonly #idleMs: number;
   #sequence: number;
-  /** Position after the last batch that was written or is being written. */
+  /** Position after the last batch that was committed or is being committed. */
   #end: number;
   #watermark: number;
   /** Sequence number of the last durable record. */
   #durableSequence: number;
   readonly #segment: ActiveSegment;
-
+  readonly #committer: BatchCommitter;
   readonly #throttle: WriteThrottle;
   readonly #queue: BatchQueue;
-  #writing: Slot | undefined;
-  #written: Slot[] = [];
-  #syncing: Slot[] = [];
+  #committing: Slot | undefined;
   /** True while the file is being cut, or the next one created. */
   #rolling = false;
   /**
@@ -142,6 +148,11 @@ export class LogWriter {
       number: start.segmentNumber,
       onZeros: () => this.#pump(),
     });
+    this.#committer = new BatchCommitter({
+      ...start,
+      segment: this.#segment,
+      onUnmarked: (error) => owner.unmarked(error),
+    });
     if (start.segment === undefined) return;
     const { position, allocated } = start.segment;
     this.#segment.resume(position, Math.max(allocated, this.#end));
@@ -167,7 +178,7 @@ export class LogWriter {
 
   /** Age of the oldest record that is not durable, ms; 0 if there is none. */
   get oldestPendingMs(): number {
-    const oldest = this.#syncing[0] ?? this.#written[0] ?? this.#writing ?? this.#queue.first;
+    const oldest = this.#committing ?? this.#queue.first;
     return oldest === undefined ? 0 : this.#clock.nowMs() - oldest.sinceMs;
   }
 
@@ -240,84 +251,49 @@ export class LogWriter {
   #pump(): void {
     if (this.#state === "cutting") return this.#cutWhenQuiet();
     if (this.#state === "poisoned" || this.#rolling) return this.#checkDrained();
-    this.#startWrite();
-    this.#startSync();
+    this.#startCommit();
     this.#restIfIdle();
     this.#checkDrained();
   }
 
-  get #isQuiet(): boolean {
-    return this.#writing === undefined && this.#written.length === 0 && this.#syncing.length === 0;
-  }
-
-  #startWrite(): void {
+  #startCommit(): void {
     const slot = this.#queue.first;
-    if (this.#writing !== undefined || slot === undefined || this.#throttle.isHeldBack()) return;
-    if (this.#written.length + this.#syncing.length >= WAL_WRITTEN_BATCHES_MAX) return;
+    if (this.#committing !== undefined || slot === undefined || this.#throttle.isHeldBack()) return;
     const size = slot.batch.byteCount;
-    if (this.#rollDue || !this.#segment.fits(this.#end, size)) {
-      if (this.#isQuiet) this.#roll(() => this.#pump());
-      return;
-    }
-    if (this.#segment.isClear(this.#end, size)) this.#write(this.#queue.shift());
+    if (this.#rollDue || !this.#segment.fits(this.#end, size)) this.#roll(() => this.#pump());
+    else if (this.#segment.isClear(this.#end, size)) this.#commit(this.#queue.shift());
   }
 
-  #write(slot: Slot): void {
-    const position = this.#end;
-    slot.sequence = this.#sequence;
-    slot.segment = this.#segment.position;
-    const bytes = slot.batch.seal({
-      logId: this.#logId,
-      sequence: slot.sequence,
-      position,
-      watermark: this.#watermark,
+  #commit(slot: Slot): void {
+    const place = { sequence: this.#sequence, position: this.#end, watermark: this.#watermark };
+    const startMs = this.#clock.nowMs();
+    const bytes = this.#committer.commit(slot, place, (outcome) => {
+      this.#committing = undefined;
+      if (this.#state === "poisoned") {
+        this.#failQueued(slot);
+        this.#checkDrained();
+      } else if (outcome.kind === "durable") {
+        this.#acknowledge(slot, this.#clock.nowMs() - startMs);
+      } else {
+        this.#queue.unshift(slot);
+        if (outcome.kind === "unsynced") this.poison(outcome.failure);
+        else this.#beginCut(outcome.failure, place.position, place.sequence);
+      }
     });
-    slot.end = position + bytes.length;
+    this.#committing = slot;
     this.#sequence += slot.batch.recordCount;
     this.#end = slot.end;
-    this.#writing = slot;
     this.stats.batches++;
-    this.stats.writtenBytes += bytes.length;
-    this.#segment.write(position, bytes, (failure) => this.#wrote(slot, position, failure));
+    this.stats.writtenBytes += bytes;
   }
 
-  #wrote(slot: Slot, position: number, failure: StorageFailure | undefined): void {
-    this.#writing = undefined;
-    if (this.#state === "poisoned") {
-      this.#failQueued(slot);
-      return this.#checkDrained();
-    }
-    if (failure !== undefined) {
-      this.#queue.unshift(slot);
-      return this.#beginCut(failure, position, slot.sequence);
-    }
-    this.#written.push(slot);
-    this.#pump();
-  }
-
-  #startSync(): void {
-    if (this.#syncing.length > 0 || this.#written.length === 0) return;
-    this.#syncing = this.#written;
-    this.#written = [];
-    const startMs = this.#clock.nowMs();
-    this.#segment.sync((failure) => {
-      if (failure !== undefined) return this.poison(failure);
-      if (this.#state === "poisoned") return;
-      this.#synced(this.#clock.nowMs() - startMs);
-    });
-  }
-
-  #synced(durationMs: number): void {
+  #acknowledge(slot: Slot, durationMs: number): void {
     this.#countSync(durationMs);
-    const slots = this.#syncing;
-    this.#syncing = [];
-    for (const slot of slots) {
-      this.#watermark = slot.end;
-      this.#durableSequence = slot.sequence + slot.batch.recordCount - 1;
-      this.#watermarkDue = !isWatermark(slot);
-      if (this.#state === "probing") this.#reopen();
-      this.#queue.answer(slot);
-    }
+    this.#watermark = slot.end;
+    this.#durableSequence = slot.sequence + slot.batch.recordCount - 1;
+    this.#watermarkDue = !isWatermark(slot);
+    if (this.#state === "probing") this.#reopen();
+    this.#queue.answer(slot);
     this.#owner.synced(durationMs, this.durable);
     this.#pump();
   }
@@ -377,8 +353,7 @@ export class LogWriter {
   }
 
   #cutWhenQuiet(): void {
-    this.#startSync();
-    if (!this.#isQuiet || this.#segment.isBusy || this.#rolling) return;
+    if (this.#committing !== undefined || this.#segment.isBusy || this.#rolling) return;
     this.#rolling = true;
     this.#segment.cut(this.#cutAt, (failure) => {
       this.#rolling = false;
@@ -432,12 +407,8 @@ export class LogWriter {
     this.stop();
     if (wasOpen) this.#owner.writable(false);
     this.#owner.poisoned(this.#error());
-    const slots = [...this.#syncing, ...this.#written];
-    this.#syncing = [];
-    this.#written = [];
-    this.#queue.fail(slots, this.#error());
-    // The batch in progress is answered when its write ends, because its bytes are still in use.
-    if (this.#writing === undefined) this.#failQueued();
+    // The batch in progress is answered when its commit ends, because its bytes are still in use.
+    if (this.#committing === undefined) this.#failQueued();
     this.#checkDrained();
   }
 
@@ -452,7 +423,7 @@ export class LogWriter {
   }
 
   get #isIdle(): boolean {
-    return this.#isQuiet && this.#queue.first === undefined;
+    return this.#committing === undefined && this.#queue.first === undefined;
   }
 
   #writeWatermark(): void {
@@ -466,7 +437,7 @@ export class LogWriter {
     const done = this.#onDrained;
     if (done === undefined) return;
     const ended = this.#state === "poisoned" || this.#state === "waiting";
-    if (!this.#isQuiet || this.#rolling || this.#segment.isBusy) return;
+    if (this.#committing !== undefined || this.#rolling || this.#segment.isBusy) return;
     if (!ended && (!this.#isIdle || this.#watermarkDue)) return;
     this.#onDrained = undefined;
     this.stop();

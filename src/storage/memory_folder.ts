@@ -4,7 +4,7 @@
  */
 import type { Entropy } from "../base/world.ts";
 import { type FileCapture, MemoryFile, PAGE_BYTES } from "./memory_file.ts";
-import type { StorageOperation, StoredFile } from "./storage.ts";
+import type { SingleOperation, StoredFile } from "./storage.ts";
 
 type Files = Map<string, MemoryFile>;
 
@@ -68,7 +68,7 @@ export class MemoryFolder {
   }
 
   /** Returns the state that a sync makes durable: that at its submission. */
-  capture(operation: StorageOperation): SyncCapture | undefined {
+  capture(operation: SingleOperation): SyncCapture | undefined {
     if (operation.kind === "syncFolder") return { ordinal: this.#ordinal };
     if (operation.kind !== "sync") return undefined;
     const file = this.#files.get(operation.file);
@@ -76,7 +76,7 @@ export class MemoryFolder {
   }
 
   /** Performs an operation. A sync is passed the capture made at its submission. */
-  perform(operation: StorageOperation, captured: SyncCapture | undefined): Performed {
+  perform(operation: SingleOperation, captured: SyncCapture | undefined): Performed {
     switch (operation.kind) {
       case "write":
         return this.#write(operation.file, operation.position, operation.bytes);

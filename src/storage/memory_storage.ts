@@ -9,9 +9,11 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import type { Entropy, Scheduler, Timer } from "../base/world.ts";
+import { type CommitOperation, type CommitStep, commitStep, stepAfter } from "./commit.ts";
 import { MemoryFile } from "./memory_file.ts";
-import { MemoryFolder, type SyncCapture } from "./memory_folder.ts";
+import { MemoryFolder, type Performed, type SyncCapture } from "./memory_folder.ts";
 import type {
+  SingleOperation,
   Storage,
   StorageCompletion,
   StorageFailure,
@@ -30,18 +32,18 @@ import type {
 export type Fault = "no_space" | "io" | "hold" | undefined;
 
 /** Operations that change names and sizes, atomically. */
-const CHANGES: ReadonlySet<StorageOperation["kind"]> = new Set(["rename", "remove", "truncate"]);
+const CHANGES: ReadonlySet<SingleOperation["kind"]> = new Set(["rename", "remove", "truncate"]);
 
 /** A disk with one folder. */
 export class MemoryDisk {
-  /** Called for each operation when it is performed; set by tests. */
-  intercept: (operation: StorageOperation) => Fault = () => undefined;
+  /** Called for each operation, or step of a commit, when it is performed; set by tests. */
+  intercept: (operation: SingleOperation) => Fault = () => undefined;
   /**
    * Returns the duration of an operation from its submission, ms; Infinity holds it until
    * {@link MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn,
    * in order.
    */
-  delayMs: (operation: StorageOperation) => number = () => 0;
+  delayMs: (operation: SingleOperation) => number = () => 0;
   /** When set, operations that wait together are performed in an order drawn from it. */
   reorder: Entropy | undefined;
   /** Unit that reaches the disk atomically: 512 or 4,096 bytes. */
@@ -146,8 +148,16 @@ export class MemoryDisk {
 /** An operation in progress. */
 interface UnderWay {
   readonly ticket: Ticket;
-  readonly operation: StorageOperation;
+  /** Of a commit: its current step. */
+  readonly operation: SingleOperation;
   readonly captured: SyncCapture | undefined;
+  readonly part: CommitPart | undefined;
+}
+
+/** A commit in progress. */
+interface CommitPart {
+  readonly commit: CommitOperation;
+  readonly step: CommitStep;
 }
 
 class MemoryStorage implements Storage {
@@ -181,8 +191,8 @@ class MemoryStorage implements Storage {
   submit(operation: StorageOperation): Ticket {
     const ticket = ++this.#lastTicket;
     if (this.#closed) return ticket;
-    const captured = this.#disk.folder.capture(operation);
-    this.#take({ ticket, operation, captured }, this.#disk.delayMs(operation));
+    if (operation.kind === "commit") this.#step(ticket, operation, "write");
+    else this.#begin(ticket, operation, undefined);
     return ticket;
   }
 
@@ -228,6 +238,15 @@ class MemoryStorage implements Storage {
         this.#disk.folder.perform(operation, undefined);
       }
     }
+  }
+
+  #step(ticket: Ticket, commit: CommitOperation, step: CommitStep): void {
+    this.#begin(ticket, commitStep(commit, step), { commit, step });
+  }
+
+  #begin(ticket: Ticket, operation: SingleOperation, part: CommitPart | undefined): void {
+    const captured = this.#disk.folder.capture(operation);
+    this.#take({ ticket, operation, captured, part }, this.#disk.delayMs(operation));
   }
 
   #take(underWay: UnderWay, delayMs: number): void {
@@ -282,8 +301,14 @@ class MemoryStorage implements Storage {
     } else {
       const result = this.#disk.folder.perform(operation, captured);
       if (typeof result === "string") this.#fail(underWay, result);
-      else this.#finish(underWay.ticket, undefined, result);
+      else this.#performed(underWay, result);
     }
+  }
+
+  #performed({ ticket, part }: UnderWay, result: Exclude<Performed, string>): void {
+    const next = part && stepAfter(part.step);
+    if (part === undefined || next === undefined) this.#finish(ticket, undefined, result);
+    else this.#step(ticket, part.commit, next);
   }
 
   #failSync(captured: SyncCapture | undefined): void {
@@ -291,10 +316,13 @@ class MemoryStorage implements Storage {
     this.#poisoned = this.#disk.poisons;
   }
 
-  #fail({ ticket, operation }: UnderWay, kind: StorageFailureKind): void {
+  #fail({ ticket, operation, part }: UnderWay, kind: StorageFailureKind): void {
     const file = "file" in operation ? ` ${operation.file}` : "";
     const message = `Cannot ${operation.kind}${file} in ${this.name}: ${kind}`;
-    this.#finish(ticket, { kind, message });
+    this.#finish(
+      ticket,
+      part === undefined ? { kind, message } : { kind, message, step: part.step },
+    );
   }
 
   #finish(

@@ -7,25 +7,28 @@
  * hard states, images, and in a second pass over the segments the live entries; remove unreferenced
  * files. Nothing is changed on disk before the log is found valid.
  *
- * A log that ends before the point recorded in its mark (log_mark.ts) lost acknowledged data: it is
+ * A log that ends before the point recorded in its marks (log_mark.ts) lost acknowledged data: it is
  * refused, or, if the operator accepts the loss, opened under a greater generation.
  *
- * Limitation: the loss, or corruption, of data synced after the last write of the mark and with no
- * watermark above it is not detected. It looks like a batch that never reached the disk, and is
- * cut.
+ * Limitation: after a power cut the tail mark may be lost. The loss, or corruption, of data synced
+ * after the last write of the mark beside the log and with no watermark above it is then not
+ * detected: it looks like a batch that never reached the disk, and is cut.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { generationOfTerm, type GroupId, type LogIndex, type Term } from "../base/ids.ts";
 import { WAL_PAGE_BYTES } from "../base/limits.ts";
-import { type EntryRecord, forEachEntryRecord } from "../wal/entry_record.ts";
+import { forEachEntryRecord } from "../wal/entry_record.ts";
 import { Ledger } from "../wal/ledger.ts";
 import { LedgerFeed } from "../wal/ledger_feed.ts";
-import { type LogMark, lostError, MARK_FILE, missingOf } from "../wal/log_mark.ts";
+import { type LogMark, lostError, MARK_FILE, missingOfAny, TAIL_FILE } from "../wal/log_mark.ts";
 import { LogScanner, type ScanVerdict } from "../wal/scanner.ts";
 import { imageNumber, pageAlign, segmentName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
+import { EntryHandOut } from "./entry_hand_out.ts";
+import { readMarks } from "./found_marks.ts";
 import { ImageReader } from "./image_reader.ts";
 import { LogEngine } from "./log_engine.ts";
-import { LogMarkKeeper } from "./log_mark_keeper.ts";
+import { LogMarkKeeper, unmarkedError } from "./log_mark_keeper.ts";
+import { MarkFile } from "./mark_file.ts";
 import { endOf, extentsOf, type SegmentExtent, SegmentReader } from "./segment_reader.ts";
 import type { SharedLogOptions } from "./shared_log.ts";
 import type { StorageFailure, StorageOperation, StoredFile } from "./storage.ts";
@@ -54,31 +57,21 @@ export function openSharedLog(options: SharedLogOptions): void {
   new Opening(options).begin();
 }
 
-/** Relocated entries, kept between the two passes: they are few. */
-interface KeptEntry {
-  readonly groupId: number;
-  readonly index: number;
-  readonly origin: number;
-  readonly segment: number;
-  readonly term: number;
-  readonly kind: number;
-  readonly data: Uint8Array;
-}
-
 class Opening {
   readonly #options: SharedLogOptions;
   readonly #driver: StorageDriver;
   readonly #ledger = new Ledger();
-  readonly #kept: KeptEntry[] = [];
   readonly #feed = new LedgerFeed(this.#ledger);
   #files: readonly StoredFile[] = [];
   #extents: SegmentExtent[] = [];
   #logId: Uint8Array = new Uint8Array(LOG_ID_BYTES);
-  /** Last index handed out, by group. */
-  readonly #handedOut = new Map<number, number>();
+  readonly #entries: EntryHandOut;
   readonly #keeper: LogMarkKeeper | undefined;
-  /** The log's mark, if any. */
-  #known: LogMark | undefined;
+  readonly #tail: MarkFile;
+  /** The log's marks. */
+  #marks: readonly LogMark[] = [];
+  /** The generation of the mark beside the log. */
+  #markGeneration: number | undefined;
   /** The greatest generation found. */
   #generation = 1;
   /** Descriptions of accepted losses. */
@@ -88,23 +81,28 @@ class Opening {
     this.#options = options;
     this.#driver = new StorageDriver(options.storage);
     const { markStorage: storage, clock, scheduler, handlers } = options;
+    this.#tail = new MarkFile(this.#driver, TAIL_FILE);
+    this.#entries = new EntryHandOut({
+      ledger: this.#ledger,
+      onEntry: (group, index, term, kind, data) => {
+        this.#seeTerm(term);
+        handlers.entry(group, index, term, kind, data);
+      },
+      gapError: (what) => corrupt(segmentName(this.#extents[0]!.position), 0, what),
+    });
     if (storage === undefined) return;
     const onFailed = (error: RegistryError) => handlers.unmarked?.(error);
     this.#keeper = new LogMarkKeeper({ storage, clock, scheduler, onFailed });
   }
 
   begin(): void {
-    if (this.#keeper === undefined) return this.#list();
-    this.#keeper.read((found) => {
-      if (found === "damaged") {
-        const what = "no checksum of the log's mark holds, so that a loss would go undetected";
-        if (!this.#lose(MARK_FILE, 0, what)) return;
-      } else if (found !== "none") {
-        if ("kind" in found) return this.#failStorage(found);
-        this.#known = found;
-        this.#generation = found.generation;
-      }
-      this.#list();
+    readMarks({ keeper: this.#keeper, tail: this.#tail }, (found) => {
+      if ("kind" in found) return this.#failStorage(found);
+      this.#marks = found.marks;
+      this.#markGeneration = found.generation;
+      this.#generation = Math.max(1, ...found.marks.map(({ generation }) => generation));
+      const what = "no checksum of the log's mark holds, so that a loss would go undetected";
+      if (!found.isDamaged || this.#lose(MARK_FILE, 0, what)) this.#list();
     });
   }
 
@@ -132,8 +130,9 @@ class Opening {
       const what = "there are images but the log that names them is gone";
       if (!this.#lose(images[0]!.name, 0, what)) return;
     }
-    if (this.#known !== undefined && this.#lost.length === 0) {
-      const what = `the whole log is gone: ${missingOf(this.#known)}`;
+    const gone = missingOfAny(this.#marks);
+    if (gone !== undefined && this.#lost.length === 0) {
+      const what = `the whole log is gone: ${gone}`;
       if (!this.#lose(segmentName(0), 0, what)) return;
     }
     const leftover = [...this.#extents.map(({ file }) => file), ...images.map(({ name }) => name)]
@@ -149,6 +148,7 @@ class Opening {
         segment: undefined,
         segmentNumber: 0,
         generation: this.#raised(),
+        tail: this.#tail,
         mark: this.#keeper,
       });
       engine.begin((error) => error === undefined ? this.#marked(engine) : this.#fail(error));
@@ -162,7 +162,7 @@ class Opening {
 
   #scan(): void {
     const scanner = new LogScanner((record) => {
-      if (this.#feed.take(record)) this.#keep(record.segment);
+      if (this.#feed.take(record)) this.#entries.keep(this.#feed.entries, record.segment);
     });
     let current: SegmentExtent | undefined;
     new SegmentReader(this.#driver, this.#extents, {
@@ -181,19 +181,6 @@ class Opening {
     }).start();
   }
 
-  /** Keeps the relocated entries that are live so far. */
-  #keep(segment: number): void {
-    const { entries } = this.#feed;
-    const { groupId, firstIndex, origin, count } = entries;
-    const group = this.#ledger.group(groupId);
-    for (let ordinal = 0; ordinal < count; ordinal++) {
-      const index = firstIndex + ordinal;
-      if (!group.isLive(index, origin, segment, true)) continue;
-      const { term, kind, data } = entries.entryAt(ordinal);
-      this.#kept.push({ groupId, index, origin, segment, term, kind, data: data.slice() });
-    }
-  }
-
   #judge(verdict: ScanVerdict): void {
     const { state, fault, end, watermark } = verdict;
     const beginning = this.#extents[0]!.position;
@@ -206,8 +193,8 @@ class Opening {
       const below = state === "empty" ? "" : `; all below position ${watermark} was synced once`;
       if (!this.#lose(segmentName(segment), offset, reason + below)) return;
       if (state === "empty") return this.#found();
-    } else if (this.#known !== undefined) {
-      const missing = missingOf(this.#known, verdict);
+    } else {
+      const missing = missingOfAny(this.#marks, verdict);
       const [file, at] = endOf(this.#extents, end);
       if (missing !== undefined && !this.#lose(file, at, missing)) return;
     }
@@ -289,13 +276,13 @@ class Opening {
   }
 
   #handOutEntries(verdict: ScanVerdict): void {
-    this.#handOutKept();
+    this.#entries.handOutKept();
     const live = this.#extents.filter(({ position }) => this.#ledger.tally(position).entries > 0)
       .map((extent) => ({ ...extent, size: Math.min(extent.size, verdict.end - extent.position) }));
     new SegmentReader(this.#driver, live, {
       block: (block) =>
         forEachEntryRecord(block, (record) => {
-          if (!record.relocated) this.#handOutRecord(record, block.extent.position);
+          if (!record.relocated) this.#entries.handOutRecord(record, block.extent.position);
         }),
       end: (failure, thrown) => {
         if (failure !== undefined) this.#failStorage(failure);
@@ -303,41 +290,6 @@ class Opening {
         else this.#guard(() => this.#finish(verdict));
       },
     }).start();
-  }
-
-  /** Hands out relocated entries first: all other live entries of their group are newer. */
-  #handOutKept(): void {
-    const kept = this.#kept.filter(({ groupId, index, origin, segment }) =>
-      this.#ledger.group(groupId).isLive(index, origin, segment, true)
-    );
-    kept.sort((left, right) => left.groupId - right.groupId || left.index - right.index);
-    for (const { groupId, index, term, kind, data } of kept) {
-      if (this.#handedOut.get(groupId) === index) continue;
-      this.#entry(groupId, index, term, kind, data);
-    }
-    this.#kept.length = 0;
-  }
-
-  #handOutRecord(record: EntryRecord, segment: number): void {
-    const { groupId, firstIndex, origin, count } = record;
-    const group = this.#ledger.group(groupId);
-    for (let ordinal = 0; ordinal < count; ordinal++) {
-      const index = firstIndex + ordinal;
-      if (!group.isLive(index, origin, segment, false)) continue;
-      const { term, kind, data } = record.entryAt(ordinal);
-      this.#entry(groupId, index, term, kind, data);
-    }
-  }
-
-  #entry(groupId: number, index: number, term: number, kind: number, data: Uint8Array): void {
-    const before = this.#handedOut.get(groupId) ?? this.#ledger.group(groupId).imageIndex;
-    if (index !== before + 1) {
-      const what = `entry ${index} of group ${groupId} follows entry ${before}`;
-      throw corrupt(segmentName(this.#extents[0]!.position), 0, what);
-    }
-    this.#handedOut.set(groupId, index);
-    this.#seeTerm(term);
-    this.#options.handlers.entry(groupId as GroupId, index as LogIndex, term as Term, kind, data);
   }
 
   #finish(verdict: ScanVerdict): void {
@@ -361,6 +313,7 @@ class Opening {
         segment: { position: active.position, allocated: active.position + active.size },
         segmentNumber: this.#feed.segmentNumber,
         generation: this.#raised(),
+        tail: this.#tail,
         mark: this.#keeper,
       });
       this.#marked(engine);
@@ -376,25 +329,30 @@ class Opening {
     return this.#lost.length > 0 ? this.#generation + 1 : this.#generation;
   }
 
-  /** Writes the mark if there is none, or not of this generation; then reports the log as ready. */
+  /**
+   * Writes the tail mark, and the one beside the log if it is missing or of another generation;
+   * then reports the log as ready.
+   */
   #marked(engine: LogEngine): void {
     const { generation } = engine;
     const isLost = this.#lost.length > 0;
     if (isLost) this.#options.handlers.lost?.(this.#lost.join("; "), generation);
-    if (this.#keeper === undefined || (!isLost && this.#known?.generation === generation)) {
-      return this.#ready(engine);
-    }
     const mark = { logId: this.#logId, ...engine.durable, generation, closed: false };
-    this.#keeper.put(mark, (failure) => {
+    // After a loss, no mark may be left that claims what was lost.
+    const done = (next: () => void) => (failure: StorageFailure | undefined) => {
+      if (failure === undefined) return next();
       // A generation that is not recorded would be used again.
-      if (failure !== undefined && isLost) return this.#failStorage(failure);
-      if (failure !== undefined) {
-        this.#options.handlers.unmarked?.(
-          new RegistryError("storage_unavailable", failure.message),
-        );
-      }
-      this.#ready(engine);
-    });
+      if (isLost) return this.#failStorage(failure);
+      this.#options.handlers.unmarked?.(unmarkedError(failure));
+      next();
+    };
+    const markBeside = () => {
+      const isCurrent = !isLost && this.#markGeneration === generation;
+      if (this.#keeper === undefined || isCurrent) this.#ready(engine);
+      else this.#keeper.put(mark, done(() => this.#ready(engine)));
+    };
+    if (isLost) this.#tail.replace(mark, done(markBeside));
+    else this.#tail.write(mark, done(markBeside));
   }
 
   #ready(engine: LogEngine): void {

@@ -86,7 +86,7 @@ export interface SharedLogHandlers {
   poisoned(error: RegistryError): void;
   /** Called when the disk is full (`false`), or has space again (`true`). */
   writable?(writable: boolean): void;
-  /** Called after each sync of the log with its duration, ms. */
+  /** Called after each commit of a batch with the duration of its write, sync and tail mark, ms. */
   synced?(durationMs: number): void;
 }
 
@@ -116,8 +116,9 @@ export interface SharedLogOptions {
   /** Opened on the log's own folder, for the log's exclusive use; the log closes it. */
   readonly storage: Storage;
   /**
-   * Opened on a folder outside of the log's, for the mark that detects a loss of the log; the log
-   * closes it. Default: no mark is kept, and the loss of the log's end goes undetected.
+   * Opened on a folder outside of the log's, for the synced mark that detects a loss of the log; the
+   * log closes it. Default: only the tail mark in the log's folder is kept, which a power cut may
+   * take.
    */
   readonly markStorage?: Storage;
   /** True if the operator accepts the loss of acknowledged data; the generation is then raised. */

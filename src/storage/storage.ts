@@ -9,9 +9,16 @@
  * et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). There are two
  * implementations with one test suite: `memory_storage.ts` and `file_storage.ts`.
  */
+import type { CommitOperation, CommitStep } from "./commit.ts";
 
-/** One operation on a file of the folder. File names have no separators. */
+/** One operation on files of the folder. File names have no separators. */
 export type StorageOperation =
+  | SingleOperation
+  /** Writes a batch, syncs it, then writes a mark. */
+  | CommitOperation;
+
+/** An operation of one step. */
+export type SingleOperation =
   /** Writes all of `bytes` at `position`; creates the file if it does not exist. */
   | {
     readonly kind: "write";
@@ -59,6 +66,8 @@ export type StorageFailureKind =
 export interface StorageFailure {
   readonly kind: StorageFailureKind;
   readonly message: string;
+  /** Of a commit: the step that failed; the steps before it succeeded, those after it were skipped. */
+  readonly step?: CommitStep;
 }
 
 /** A file of the folder. */

@@ -36,10 +36,12 @@ import {
   type FoundMark,
   type LogMark,
   MARK_FILE,
-  missingOf,
+  missingOfAny,
+  TAIL_FILE,
 } from "../wal/log_mark.ts";
-import { LogScanner, type ScannedRecord, type ScanVerdict } from "../wal/scanner.ts";
+import { LogScanner, type ScannedRecord } from "../wal/scanner.ts";
 import { imageName, imageNumber, segmentName, segmentPosition } from "../wal/segment.ts";
+import { type FileContent, judged } from "./found_marks.ts";
 
 /** One record of a file; the op determines which fields are present. */
 export interface RecordInfo {
@@ -95,7 +97,7 @@ export interface VerifyReport {
   /** Descriptions of what is wrong and where. */
   readonly problems: readonly VerifyProblem[];
   readonly images: number;
-  /** The durable point recorded in the log's mark; `undefined` if there is none. */
+  /** The durable point recorded in the mark beside the log; `undefined` if there is none. */
   readonly mark: Omit<LogMark, "logId"> | undefined;
 }
 
@@ -232,6 +234,9 @@ export function verifyFolder(
   const { state, fault, end, watermark, logId } = verdict;
   const images = names.some((name) => imageNumber(name) !== undefined);
   const isEmpty = state === "empty" && (segments[0] ?? 0) === 0 && !images;
+  const beside = decodeMarks(markBytes);
+  const tailBytes = names.includes(TAIL_FILE) ? folder.read(TAIL_FILE) : new Uint8Array(0);
+  const found = judged(contentOf(beside), contentOf(decodeMarks(tailBytes)));
   const problems: VerifyProblem[] = [];
   if (state === "damaged" || (state === "empty" && !isEmpty)) {
     const segment = fault?.segment ?? segments[0] ?? 0;
@@ -239,9 +244,15 @@ export function verifyFolder(
     problems.push({ file: segmentName(segment), offset: (fault?.position ?? end) - segment, what });
   } else {
     problems.push(...check.problems(folder, logId ?? new Uint8Array(16), segments[0] ?? 0));
+    const what = missingOfAny(found.marks, verdict);
+    const segment = segments.findLast((at) => at <= end) ?? 0;
+    if (what !== undefined) {
+      problems.push({ file: segmentName(segment), offset: end - segment, what });
+    }
   }
-  const found = decodeMarks(markBytes);
-  problems.push(...markProblems(found, verdict, segments.findLast((at) => at <= end) ?? 0));
+  if (found.isDamaged) {
+    problems.push({ file: MARK_FILE, offset: 0, what: "no checksum of the log's mark holds" });
+  }
   return {
     ok: problems.length === 0,
     state,
@@ -252,29 +263,17 @@ export function verifyFolder(
     end,
     watermark,
     problems,
-    mark: typeof found === "string" ? undefined : {
-      sequence: found.mark.sequence,
-      position: found.mark.position,
-      generation: found.mark.generation,
-      closed: found.mark.closed,
-    },
+    mark: typeof beside === "string" ? undefined : withoutId(beside.mark),
     images: [...check.ledger.groups.values()].filter(({ image }) => image !== undefined).length,
   };
 }
 
-/** Returns what the log lacks compared to its mark. */
-function markProblems(
-  found: FoundMark | "damaged" | "none",
-  verdict: ScanVerdict,
-  segment: number,
-): VerifyProblem[] {
-  if (found === "none") return [];
-  const what = found === "damaged"
-    ? "no checksum of the log's mark holds"
-    : missingOf(found.mark, verdict);
-  if (what === undefined) return [];
-  if (found === "damaged") return [{ file: MARK_FILE, offset: 0, what }];
-  return [{ file: segmentName(segment), offset: verdict.end - segment, what }];
+function contentOf(found: FoundMark | "damaged" | "none"): FileContent {
+  return typeof found === "string" ? found : found.mark;
+}
+
+function withoutId({ sequence, position, generation, closed }: LogMark): VerifyReport["mark"] {
+  return { sequence, position, generation, closed };
 }
 
 /** The state that the valid records of a folder amount to. */

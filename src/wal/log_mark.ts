@@ -1,10 +1,16 @@
 /**
- * The log mark: how much of a log is known to be durable, stored outside of the log's folder.
- * Comparing the two detects whatever the log lost, be it by a truncated or removed segment or as a
- * whole.
+ * The log mark: how much of a log is known to be durable. Comparing the two detects whatever the
+ * log lost, be it by a truncated or removed segment or as a whole. There are two:
+ *
+ * - the *mark beside the log*, in a folder of its own, is synced and follows after a pause
+ *   (`log_mark_keeper.ts`);
+ * - the *tail mark*, in the log's folder, is written after the sync of each batch and before its
+ *   acknowledgement (`batch_committer.ts`), and never synced. It survives the process, so after kill
+ *   -9 it covers everything that was acknowledged; a power cut may leave an earlier one.
  *
  * A mark never claims more than what was synced when it was written, so an intact log always
- * reaches it. It says nothing about records written later.
+ * reaches it, whatever became of page caches, mounts, copies or the machine. It says nothing about
+ * records written later.
  *
  * Its file holds two slots at page boundaries, written alternately, each within one sector: if a
  * crash tears the write of one slot, the other is still valid. A slot is one line of JSON followed
@@ -16,8 +22,10 @@ import { crc32 } from "./crc32.ts";
 import type { ScanVerdict } from "./scanner.ts";
 import { pageAlign } from "./segment.ts";
 
-/** The name of the mark file in its folder. */
+/** The name of the file of the mark beside the log. */
 export const MARK_FILE = "mark";
+/** The name of the file of the tail mark. */
+export const TAIL_FILE = "tail";
 /** Size of a slot in bytes: one sector. */
 export const MARK_SLOT_BYTES = 512;
 /** The offset of each slot in bytes. */
@@ -25,6 +33,7 @@ export const MARK_SLOT_OFFSETS = [0, 4096] as const;
 /** Size of the file in bytes. */
 export const MARK_FILE_BYTES = MARK_SLOT_OFFSETS[1] + MARK_SLOT_BYTES;
 
+const NEWLINE = 0x0a;
 const LOG_ID_BYTES = 16;
 const GENERATION_MAX = 0xffff_ffff;
 
@@ -41,19 +50,32 @@ export interface LogMark {
   readonly closed: boolean;
 }
 
-/** Encodes a slot. `count` grows by one with each mark written, and selects the slot. */
-export function encodeMark(mark: LogMark, count: number): Uint8Array {
-  const { logId, sequence, position, generation, closed } = mark;
-  const body = JSON.stringify({
-    count,
-    logId: toHex(logId),
-    sequence,
-    position,
-    generation,
-    closed,
-  });
-  const line = `${body} ${checksum(body)}\n`;
-  return new TextEncoder().encode(line.padEnd(MARK_SLOT_BYTES, "\n"));
+/** Encodes slots, one per batch of a log: without allocations but those of short strings. */
+export class MarkEncoder {
+  readonly #slot = new Uint8Array(MARK_SLOT_BYTES);
+  readonly #view = new DataView(this.#slot.buffer);
+  #logId: Uint8Array | undefined;
+  #logIdHex = "";
+
+  /**
+   * Encodes a slot. `count` grows by one with each mark written, and selects the slot. The returned
+   * bytes are valid until the next call.
+   */
+  encode(mark: LogMark, count: number): Uint8Array {
+    const { logId, sequence, position, generation, closed } = mark;
+    if (logId !== this.#logId) {
+      this.#logId = logId;
+      this.#logIdHex = toHex(logId);
+    }
+    // As JSON.stringify would write it, in a tenth of the time.
+    const body = `{"count":${count},"logId":"${this.#logIdHex}","sequence":${sequence},` +
+      `"position":${position},"generation":${generation},"closed":${closed}}`;
+    const slot = this.#slot;
+    const end = writeAscii(slot, body, 0);
+    const checksum = hexOf(crc32(slot, this.#view, 0, end));
+    slot.fill(NEWLINE, writeAscii(slot, ` ${checksum}`, end));
+    return slot;
+  }
 }
 
 /** The newest mark of a file, and its count. */
@@ -95,6 +117,19 @@ export function missingOf(
   const known = mark.closed ? "when the node was stopped it ended" : "its synced part ended";
   return `the log ends at position ${end} with record ${sequence}, but ${known} at position ` +
     `${mark.position} with record ${mark.sequence}: ${records} records in ${bytes} bytes are missing`;
+}
+
+/** Describes what a recovered log is missing according to any of its marks; see {@link missingOf}. */
+export function missingOfAny(
+  marks: readonly LogMark[],
+  verdict?: Parameters<typeof missingOf>[1],
+): string | undefined {
+  const byClaim = marks.toSorted((left, right) => right.sequence - left.sequence);
+  for (const mark of byClaim) {
+    const missing = missingOf(mark, verdict);
+    if (missing !== undefined) return missing;
+  }
+  return undefined;
 }
 
 /** Creates the error for a log that lost records covered by its mark. */
@@ -143,5 +178,15 @@ function wholeNumber(value: unknown): number | undefined {
 
 function checksum(body: string): string {
   const bytes = new TextEncoder().encode(body);
-  return crc32(bytes, new DataView(bytes.buffer), 0, bytes.length).toString(16).padStart(8, "0");
+  return hexOf(crc32(bytes, new DataView(bytes.buffer), 0, bytes.length));
+}
+
+function hexOf(crc: number): string {
+  return crc.toString(16).padStart(8, "0");
+}
+
+/** Writes ASCII text at `at` and returns its end. */
+function writeAscii(target: Uint8Array, text: string, at: number): number {
+  for (let index = 0; index < text.length; index++) target[at + index] = text.charCodeAt(index);
+  return at + text.length;
 }

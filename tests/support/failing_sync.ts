@@ -1,12 +1,15 @@
 /**
  * Loaded before a process (`deno run --preload`): makes its syncs of file data fail, as those of a
- * broken disk do, as long as the file exists that `FAILING_SYNC` names.
+ * broken disk do, as long as the file exists that `FAILING_SYNC` names. There are no workers in such a
+ * process, so that all syncs are those of the main thread.
  */
 import fs from "node:fs";
 import process from "node:process";
 
 const trigger = process.env["FAILING_SYNC"] ?? "";
 const fdatasync = fs.fdatasync;
+
+delete (globalThis as { Worker?: unknown }).Worker;
 
 fs.fdatasync = ((fd: number, done: (error: NodeJS.ErrnoException | null) => void) => {
   if (!fs.existsSync(trigger)) return fdatasync(fd, done);

@@ -7,7 +7,8 @@ import * as assert from "uvu/assert";
 import { defined } from "../../../src/base/assert.ts";
 import { WAL_IDLE_MS, WAL_MARK_MS } from "../../../src/base/limits.ts";
 import { verifyFolder } from "../../../src/storage/wal_inspect.ts";
-import { MARK_FILE, MARK_SLOT_OFFSETS } from "../../../src/wal/log_mark.ts";
+import type { SingleOperation } from "../../../src/storage/storage.ts";
+import { MARK_FILE, MARK_SLOT_OFFSETS, TAIL_FILE } from "../../../src/wal/log_mark.ts";
 import { LogHarness } from "../../support/log_harness.ts";
 
 const LOG = "log-0000000000000000.wal";
@@ -83,25 +84,125 @@ test("a log cut anywhere after a clean stop is refused, and the check of its fol
   assert.is(whole.texts(7).length, 15);
 });
 
-test("a log cut after kill -9 is refused where its mark knows what is gone; the rest is cut and said", () => {
+test("a log cut anywhere after kill -9 is refused, also where the mark beside it rests", () => {
   const h = marked(written());
   h.put(7, 16, "the mark follows at once");
   h.world.settle();
-  h.put(7, 17, "acknowledged, and the mark does not know of it yet");
+  h.put(7, 17, "acknowledged, and the mark beside the log does not know of it yet");
   h.world.settle();
   assert.is(h.acknowledged.length, 17);
   const end = endOf(h);
   h.kill();
-  const known = endOf(marked(written()));
-  for (const size of lossySizes(known)) {
+  for (const size of lossySizes(end)) {
     const cut = truncated(h, size);
     assert.is(cut.refused().code, "corrupt", `cut to ${size}`);
     assert.is(verified(truncated(h, size)).ok, false);
   }
-  const late = truncated(h, end - 1);
-  late.open();
-  assert.is(late.texts(7).length, 16);
-  assert.is(late.cuts.length, 1);
+  const whole = truncated(h, end);
+  whole.open();
+  assert.is(whole.texts(7).length, 17);
+});
+
+/** Runs `each` after every number of turns of a load, with the harness as it then stands. */
+function atEveryTurn(each: (h: LogHarness, turns: number) => void): void {
+  for (let turnsMax = 0;; turnsMax++) {
+    const h = new LogHarness({ segmentBytes: 64 * 1024 });
+    h.open();
+    let turns = 0;
+    let index = 0;
+    for (; turns < turnsMax; turns++) {
+      if (turns % 3 === 0 && index < 8) h.put(7, ++index, "x".repeat(9_000));
+      if (!h.world.turn() && index === 8) break;
+    }
+    each(h, turns);
+    if (turns < turnsMax) return;
+  }
+}
+
+test("a process killed at any turn leaves a log that opens, and that without its end is refused", () => {
+  let refused = 0;
+  atEveryTurn((h, turns) => {
+    const acknowledged = h.acknowledged.length;
+    h.kill(turns);
+    const whole = h.disk.list().findLast(({ name }) => name.startsWith("log-"))!;
+    const bytes = bytesOf(h, whole.name);
+    const copy = (size: number) => {
+      const copied = new LogHarness({ segmentBytes: 64 * 1024 });
+      for (const { name } of h.disk.list()) copied.disk.plant(name, bytesOf(h, name));
+      copied.disk.plant(whole.name, bytes.slice(0, size));
+      copied.markDisk.plant(MARK_FILE, defined(h.markDisk.peek(MARK_FILE), "A mark"));
+      return copied;
+    };
+    const opened = copy(bytes.length);
+    opened.open();
+    assert.ok(opened.texts(7).length >= acknowledged, `${turns} turns`);
+    for (let size = 0; size < bytes.length; size += 4_096) {
+      const cut = copy(size);
+      cut.start();
+      cut.world.settle();
+      if (cut.error !== undefined) refused++;
+      else assert.ok(cut.texts(7).length >= acknowledged, `${turns} turns, cut to ${size}`);
+    }
+  });
+  assert.ok(refused > 0);
+});
+
+test("a power cut at any turn leaves a log that opens: no mark claims more than was synced", () => {
+  for (let seed = 1; seed < 12; seed++) {
+    atEveryTurn((h, turns) => {
+      const acknowledged = h.acknowledged.length;
+      h.crash(seed * 1_000 + turns);
+      h.open();
+      assert.ok(h.texts(7).length >= acknowledged, `seed ${seed}, ${turns} turns`);
+    });
+  }
+});
+
+test("a tail mark of which no slot holds proves nothing, and is made anew", () => {
+  const h = written();
+  h.kill();
+  const torn = truncated(h, bytesOf(h, LOG).length);
+  for (const at of MARK_SLOT_OFFSETS) torn.disk.flip(TAIL_FILE, at + 20, 3);
+  torn.open();
+  torn.put(7, 16, "acknowledged");
+  torn.world.settle();
+  torn.kill();
+  assert.is(truncated(torn, endOf(torn) - 1).refused().code, "corrupt");
+});
+
+test("a tail mark that cannot be written is told once, and the log goes on", () => {
+  const h = new LogHarness();
+  h.open();
+  const isTail = (operation: SingleOperation) =>
+    operation.kind === "write" && operation.file === TAIL_FILE;
+  h.disk.intercept = (operation) => isTail(operation) ? "io" : undefined;
+  for (let index = 1; index < 5; index++) {
+    h.put(7, index, `entry ${index}`);
+    h.world.settle();
+  }
+  assert.is(h.acknowledged.length, 4);
+  assert.is(h.unmarked.length, 1);
+  h.disk.intercept = () => undefined;
+  h.put(7, 5, "entry 5");
+  h.world.settle();
+  h.kill();
+  assert.is(truncated(h, endOf(h) - 1).refused().code, "corrupt");
+});
+
+test("the operator's word removes a tail mark that claims what is gone, also through a power cut", () => {
+  const h = written();
+  h.kill();
+  const cut = truncated(h, LAST_BATCH);
+  cut.acceptDataLoss = true;
+  cut.open();
+  assert.is(cut.lost.length, 1);
+  cut.acceptDataLoss = false;
+  for (let seed = 1; seed < 20; seed++) {
+    cut.crash(seed);
+    cut.open();
+    cut.put(7, cut.texts(7).length + 1, "another", 2 ** 32 + 1);
+    cut.world.settle();
+  }
 });
 
 test("the mark follows within its interval under load, and after a pause at once", () => {
@@ -131,6 +232,7 @@ test("an emptied segment, a removed log and another log are refused", () => {
   const foreign = written();
   foreign.close();
   foreign.disk.uproot(LOG);
+  foreign.disk.uproot(TAIL_FILE);
   foreign.markDisk.uproot(MARK_FILE);
   written(foreign).close();
   foreign.markDisk.plant(MARK_FILE, defined(h.markDisk.peek(MARK_FILE), "A mark"));

@@ -5,6 +5,7 @@ import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
 import { groupId, logIndex, term } from "../../../src/base/ids.ts";
 import { NODE_STATE_GROUP } from "../../../src/replication/log_ids.ts";
 import { Batch } from "../../../src/wal/batch.ts";
+import { TAIL_FILE } from "../../../src/wal/log_mark.ts";
 import { LogHarness } from "../../support/log_harness.ts";
 
 const LOG = "log-0000000000000000.wal";
@@ -33,6 +34,10 @@ function content(h: LogHarness): Uint8Array {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;
   return bytes.slice(0, Math.ceil(end / PAGE) * PAGE);
+}
+
+function segmentsOf(h: LogHarness) {
+  return h.disk.list().filter(({ name }) => name.startsWith("log-"));
 }
 
 /** Opens the log on these bytes alone. */
@@ -110,13 +115,13 @@ test("recovery that refuses changes nothing on the disk", () => {
 });
 
 test("recovery cuts two outstanding appends of which only the later reached the disk", () => {
+  const earlier = "e".repeat(PAGE);
   const h = new LogHarness();
   h.open();
   h.put(1, 1, "acknowledged");
   h.world.settle();
   h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
-  h.put(1, 2, "earlier");
-  h.world.settle();
+  h.put(1, 2, earlier);
   h.put(1, 3, "later");
   h.world.settle();
   assert.equal(h.acknowledged, ["acknowledged"]);
@@ -268,7 +273,7 @@ test("recovery refuses a log whose end is gone below a watermark that a later se
     h.world.settle();
   }
   h.close();
-  const files = h.disk.list();
+  const files = segmentsOf(h);
   assert.is(files.length, 2);
   const first = h.disk.peek(files[0]!.name)!;
   h.disk.plant(files[0]!.name, first.subarray(0, 500_000));
@@ -331,7 +336,7 @@ test("recovery removes temporary files and images that nothing names, and gives 
   h.disk.plant("image-0000000000000009.img", encoder.encode("nobody names it"));
   h.disk.plant("image-000000000000000a.img.tmp", encoder.encode("half written"));
   const log = h.open();
-  assert.equal(h.disk.list().map(({ name }) => name), [LOG]);
+  assert.equal(h.disk.list().map(({ name }) => name), [LOG, TAIL_FILE]);
   log.writeImage(
     groupId(1),
     { index: logIndex(4), term: term(1), configuration: new Uint8Array(0) },
@@ -426,11 +431,12 @@ test("recovery syncs every segment and the folder before it believes them", () =
   const h = written({ closed: false });
   const operations: string[] = [];
   h.disk.intercept = (operation) => {
-    operations.push(operation.kind);
+    const isTail = "file" in operation && operation.file === TAIL_FILE;
+    operations.push(`${operation.kind}${isTail ? " tail" : ""}`);
     return undefined;
   };
   h.open();
-  assert.equal(operations.slice(0, 4), ["list", "sync", "syncFolder", "read"]);
+  assert.equal(operations.slice(0, 5), ["read tail", "list", "sync", "syncFolder", "read"]);
 });
 
 test("recovery that cannot sync refuses to start", () => {

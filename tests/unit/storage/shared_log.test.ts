@@ -55,7 +55,7 @@ test("SharedLog answers in the order of submission, and nothing before its sync"
   assert.equal(h.acknowledged, ["a", "b", "c"]);
 });
 
-test("SharedLog writes the next batch while a sync is under way", () => {
+test("SharedLog gathers the next batch while one is committed", () => {
   const h = new LogHarness();
   h.open();
   const written: number[] = [];
@@ -68,11 +68,13 @@ test("SharedLog writes the next batch while a sync is under way", () => {
     h.put(1, at + 1, name);
     h.world.settle();
   }
-  // The header takes the first page; two batches are out, and the third gathers the rest.
-  assert.equal(written, [4096, 8192]);
-  h.disk.intercept = () => undefined;
+  // The header takes the first page.
+  assert.equal(written, [4096]);
+  const recorded = h.disk.intercept;
+  h.disk.intercept = (operation) => operation.kind === "sync" ? undefined : recorded(operation);
   h.disk.releaseHeld();
   h.world.settle();
+  assert.equal(written, [4096, 8192]);
   assert.equal(h.acknowledged, ["a", "b", "c", "d"]);
 });
 
@@ -268,17 +270,13 @@ test("SharedLog with a full disk fails the batch and all after it, cuts back, re
 test("SharedLog with a full disk still answers what was written before", () => {
   const h = new LogHarness();
   h.open();
-  let writes = 0;
-  h.disk.intercept = (operation) => {
-    if (operation.kind === "sync" && writes < 2) return "hold";
-    if (operation.kind !== "write" || operation.bytes[0] !== 0xca) return undefined;
-    return ++writes === 2 ? "no_space" : undefined;
-  };
+  h.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
   h.put(1, 1, "first");
   h.world.settle();
   h.put(1, 2, "second");
   h.world.settle();
-  h.disk.intercept = () => undefined;
+  h.disk.intercept = (operation) =>
+    operation.kind === "write" && operation.bytes[0] === 0xca ? "no_space" : undefined;
   h.disk.releaseHeld();
   h.world.settle();
   assert.equal(h.answers.map(({ name, error }) => [name, error?.code]), [

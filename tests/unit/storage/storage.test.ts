@@ -142,6 +142,24 @@ for (const [kind, newPlace] of PLACES) {
     assert.is(decoder.decode(target), "1234\0");
   });
 
+  check("commits: writes, syncs, then writes the mark", async (_, all) => {
+    await all(
+      { kind: "write", file: "log", position: 0, bytes: encoder.encode("first") },
+      { kind: "write", file: "tail", position: 0, bytes: encoder.encode("mark of none") },
+    );
+    const bytes = encoder.encode(" and second");
+    const mark = { file: "tail", position: 8, bytes: encoder.encode("two ") };
+    const [commit] = await all({ kind: "commit", file: "log", position: 5, bytes, mark });
+    assert.is(commit!.failure, undefined);
+    const [found, tail] = [new Uint8Array(16), new Uint8Array(12)];
+    await all(
+      { kind: "read", file: "log", position: 0, target: found },
+      { kind: "read", file: "tail", position: 0, target: tail },
+    );
+    assert.is(decoder.decode(found), "first and second");
+    assert.is(decoder.decode(tail), "mark of two ");
+  });
+
   check("answers not_found for a file that is not there, unpoisoned", async (storage, all) => {
     const completions = await all(
       { kind: "read", file: "none", position: 0, target: new Uint8Array(1) },
