@@ -106,6 +106,8 @@ export interface NodeRunOptions {
 
 /** A run of a node. */
 export class NodeRun {
+  /** A mark of the log could not be written: what is lost from then on may go unseen. */
+  isUnmarked = false;
   /** Serves requests, once it has started. */
   readonly service: NodeService;
   readonly replicas: RunningReplica[] = [];
@@ -163,6 +165,7 @@ export class NodeRun {
         poisoned: () => events.poisoned(),
         writable: () => {},
         synced: () => {},
+        unmarked: () => this.isUnmarked = true,
       },
       logTap: {
         handlers: (handlers) => this.#tapped(handlers),

@@ -7,6 +7,7 @@ import type { NodeId } from "../../src/base/ids.ts";
 import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../src/storage/storage.ts";
+import { checkLostTail } from "./lost_tail.ts";
 import type { NodeOutage, NodeState, NodeView, ReplicaView } from "./history.ts";
 import { Machine, type MachineClock } from "./machine.ts";
 import type { NetworkEnd, SimNetwork } from "./network.ts";
@@ -61,6 +62,8 @@ export class SimNode implements NodeView, NetworkEnd {
   repairs: (() => void)[] = [];
   readonly #options: SimNodeOptions;
   readonly #entropy: SeededEntropy;
+  /** Of its own, so that what is drawn from it changes nothing else of the run. */
+  readonly #lossEntropy: SeededEntropy;
   #diskFactor = 1;
   /** When a sync of the log began that does not come back, by the machine's clock. */
   #stuckSinceMs: number | undefined;
@@ -75,6 +78,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.id = id;
     this.#outages = new OutageWatch(id, options.outage);
     this.#entropy = new SeededEntropy(seed);
+    this.#lossEntropy = new SeededEntropy(~seed >>> 0);
     this.machine = new Machine(world, {
       id,
       clock,
@@ -147,8 +151,21 @@ export class SimNode implements NodeView, NetworkEnd {
   kill(): void {
     if (this.state === "down") return;
     this.#note("is killed");
+    const isAnswered = this.#isAnswered;
     this.#stop();
     this.disk.kill(this.#entropy);
+    if (isAnswered) {
+      const { world } = this.#options;
+      world.guard(() => checkLostTail(this.disk, this.id, this.#lossEntropy));
+    }
+  }
+
+  /** True while all that was handed to the log is acknowledged, and so must be kept. */
+  get #isAnswered(): boolean {
+    const { isUnmarked, log } = this.program ?? {};
+    if (log === undefined || isUnmarked) return false;
+    const { pendingBytes, poisoned, writable } = log.stats();
+    return pendingBytes === 0 && writable && !poisoned;
   }
 
   /** The power fails: of what was not synced any part survives. */

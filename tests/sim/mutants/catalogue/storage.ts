@@ -6,16 +6,10 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     name: "acknowledged_before_fsync",
     breaks: "A submission is answered once its bytes are synced",
     edits: [{
-      file: "src/storage/log_writer.ts",
-      anchor: `      if (failure !== undefined) return this.poison(failure);
-      if (this.#state === "poisoned") return;
-      this.#synced(this.#clock.nowMs() - startMs);
-    });
-`,
-      replacement: `      if (failure !== undefined) return this.poison(failure);
-    });
-    this.#synced(this.#clock.nowMs() - startMs);
-`,
+      file: "src/storage/commit.ts",
+      anchor: "  return COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];",
+      replacement:
+        `  return step === "write" ? undefined : COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];`,
     }],
   },
   {
@@ -24,16 +18,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "src/storage/log_writer.ts",
-        anchor: `      if (failure !== undefined) return this.poison(failure);
-      if (this.#state === "poisoned") return;
-      this.#synced`,
-        replacement: `      if (failure !== undefined) {
-        this.#written = [...this.#syncing, ...this.#written];
-        this.#syncing = [];
-        return this.#pump();
-      }
-      if (this.#state === "poisoned") return;
-      this.#synced`,
+        anchor: `if (outcome.kind === "unsynced") this.poison(outcome.failure);`,
+        replacement: `if (outcome.kind === "unsynced") this.#acknowledge(this.#queue.shift(), 0);`,
       },
       {
         file: "src/storage/memory_storage.ts",
@@ -41,6 +27,34 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
         replacement: "  poisons = false;\n",
       },
     ],
+  },
+  {
+    name: "tail_mark_ahead_of_sync",
+    breaks: "The tail mark claims a batch only once that is synced",
+    edits: [{
+      file: "src/storage/commit.ts",
+      anchor: `["write", "sync", "mark"]`,
+      replacement: `["write", "mark", "sync"]`,
+    }],
+  },
+  {
+    name: "acknowledged_before_tail_mark",
+    breaks: "A batch is acknowledged once the tail mark claims it",
+    edits: [{
+      file: "src/storage/commit.ts",
+      anchor: "  return COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];",
+      replacement:
+        `  return step === "sync" ? undefined : COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];`,
+    }],
+  },
+  {
+    name: "tail_mark_not_compared",
+    breaks: "A log that ends before its tail mark is refused",
+    edits: [{
+      file: "src/storage/found_marks.ts",
+      anchor: "...counts ? [tail] : []",
+      replacement: "...counts && tail.closed ? [tail] : []",
+    }],
   },
   {
     name: "torn_tail_taken_for_rot",
@@ -65,14 +79,10 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "A watermark speaks only of what is synced",
     edits: [{
       file: "src/storage/log_writer.ts",
-      anchor: `      position,
-      watermark: this.#watermark,
-    });
-    slot.end`,
-      replacement: `      position,
-      watermark: position,
-    });
-    slot.end`,
+      anchor:
+        "const place = { sequence: this.#sequence, position: this.#end, watermark: this.#watermark };",
+      replacement:
+        "const place = { sequence: this.#sequence, position: this.#end, watermark: this.#end };",
     }],
   },
   {
