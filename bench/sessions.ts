@@ -9,8 +9,6 @@ import { settledBytes } from "./settled.ts";
 
 const SESSIONS = 10_000;
 const PROCESSES = 2;
-/** The floor needs no more to be known. */
-const FLOOR_SESSIONS = 2_000;
 /** Sessions before anything is measured, so that code is compiled; they stay. */
 const WARM_UP_SESSIONS = 500;
 const CONNECTED_MS_MAX = 120_000;
@@ -23,9 +21,26 @@ function script(name: string, ...args: readonly (string | number)[]): Promise<Se
   });
 }
 
+/** Figures of {@link measureSessions}. */
+export interface SessionFigures {
+  readonly sessions: number;
+  readonly emptyMiB: number;
+  readonly fullMiB: number;
+  readonly bytesPerSession: number;
+  readonly bareConnectionBytes: number;
+  readonly bareConnectionOneStreamBytes: number;
+  readonly connectsPerSecond: number;
+}
+
 /** Measures resident memory a session. */
 export async function benchSessions(file: ResultFile): Promise<void> {
-  const floor = [await floorBytes(0), await floorBytes(1)];
+  file.write({ bench: "sessions", ...await measureSessions(SESSIONS) });
+}
+
+/** Measures so many idle sessions, and as many bare connections, one server after the other. */
+export async function measureSessions(sessions: number): Promise<SessionFigures> {
+  const bareConnectionBytes = await floorBytes(0, sessions);
+  const bareConnectionOneStreamBytes = await floorBytes(1, sessions);
   const server = await RegistryServer.start();
   const loads: ServerProcess[] = [];
   try {
@@ -33,20 +48,19 @@ export async function benchSessions(file: ResultFile): Promise<void> {
     const emptyBytes = await settledBytes(server.process);
     const startMs = performance.now();
     for (let process = 0; process < PROCESSES; process++) {
-      loads.push(await script("session_load.ts", server.folder, SESSIONS / PROCESSES));
+      loads.push(await script("session_load.ts", server.folder, sessions / PROCESSES));
     }
     const connectSeconds = (performance.now() - startMs) / 1_000;
     const fullBytes = await settledBytes(server.process);
-    file.write({
-      bench: "sessions",
+    return {
       sessions: await server.metric("crs_sessions") - WARM_UP_SESSIONS,
       emptyMiB: Math.round(emptyBytes / 2 ** 20),
       fullMiB: Math.round(fullBytes / 2 ** 20),
-      bytesPerSession: Math.round((fullBytes - emptyBytes) / SESSIONS),
-      bareConnectionBytes: floor[0]!,
-      bareConnectionOneStreamBytes: floor[1]!,
-      connectsPerSecond: Math.round(SESSIONS / connectSeconds),
-    });
+      bytesPerSession: Math.round((fullBytes - emptyBytes) / sessions),
+      bareConnectionBytes,
+      bareConnectionOneStreamBytes,
+      connectsPerSecond: Math.round(sessions / connectSeconds),
+    };
   } finally {
     await Promise.all(loads.map((load) => load.stop("SIGKILL")));
     await server.stop();
@@ -54,7 +68,7 @@ export async function benchSessions(file: ResultFile): Promise<void> {
 }
 
 /** Resident memory of a bare server for each connection with so many streams. */
-async function floorBytes(streams: number): Promise<number> {
+async function floorBytes(streams: number, connections: number): Promise<number> {
   const server = await script("session_floor.ts", "serve");
   const { port, cert } = JSON.parse(server.readyLine) as { port: number; cert: string };
   const path = Deno.makeTempFileSync({ suffix: ".pem" });
@@ -66,8 +80,8 @@ async function floorBytes(streams: number): Promise<number> {
     };
     await open(WARM_UP_SESSIONS);
     const emptyBytes = await settledBytes(server);
-    await open(FLOOR_SESSIONS);
-    return Math.round((await settledBytes(server) - emptyBytes) / FLOOR_SESSIONS);
+    await open(connections);
+    return Math.round((await settledBytes(server) - emptyBytes) / connections);
   } finally {
     await Promise.all(loads.map((load) => load.stop("SIGKILL")));
     await server.stop("SIGKILL");

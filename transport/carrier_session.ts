@@ -138,7 +138,7 @@ export class CarrierSession implements Session, StreamOwner {
     if (this.#accepted === undefined) {
       this.#accepted = new Handoff(this.limits.streamsMax);
       if (this.ended) this.#accepted.close();
-      else void this.#pump(this.#carrier.incoming().getReader());
+      else this.#pump(this.#carrier.incoming().getReader());
     }
     return this.#accepted.take();
   }
@@ -181,23 +181,28 @@ export class CarrierSession implements Session, StreamOwner {
     this.#options.stats.streams++;
   }
 
-  async #pump(pairs: ReadableStreamDefaultReader<BytePair>): Promise<void> {
-    try {
-      for (;;) {
-        const { value: pair, done } = await pairs.read();
-        if (done) return;
-        if (this.ended || this.#streams >= this.limits.streamsMax) {
-          this.#options.stats.streamsRefused++;
-          dropPair(pair);
-          continue;
-        }
+  /**
+   * Admits the pairs that the peer opens. Callbacks, as an asynchronous function that waits in every
+   * idle session would take more memory.
+   */
+  #pump(pairs: ReadableStreamDefaultReader<BytePair>): void {
+    const next = (): void => void pairs.read().then(admit, failed);
+    const admit = ({ value: pair, done }: ReadableStreamReadResult<BytePair>): void => {
+      if (done) return;
+      if (this.ended || this.#streams >= this.limits.streamsMax) {
+        this.#options.stats.streamsRefused++;
+        dropPair(pair);
+      } else {
         this.#retainStream();
         void this.#admit(pair);
       }
-    } catch (error) {
+      next();
+    };
+    const failed = (error: unknown): void => {
       // A vanished peer ends the iteration with an error; `closed` reports it in more detail.
       if (!this.#ended) this.#options.onError("accept", error);
-    }
+    };
+    next();
   }
 
   /** Reads and checks the preface of one incoming pair; never rejects. */

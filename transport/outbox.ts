@@ -19,9 +19,6 @@ export interface ByteSink {
 /** A larger buffer is released after its write, so that a burst does not keep memory. */
 const BUFFER_BYTES_KEPT = 64 * 1024;
 
-/** Size of the buffer kept by an idle stream. */
-const BUFFER_BYTES_IDLE = 1_024;
-
 /** A buffer that gathers frames and writes them, one write at a time. */
 export class Outbox {
   readonly #sink: ByteSink;
@@ -29,7 +26,8 @@ export class Outbox {
   readonly #onFailure: (error: RegistryError) => void;
   readonly #onTaken: (() => void) | undefined;
   readonly #writeBytesMax: number;
-  #gathering: FrameWriter;
+  /** Absent while the stream is idle. */
+  #gathering: FrameWriter | undefined;
   #spare: FrameWriter | undefined;
   #writing = false;
   /** Bytes of the write in progress that the sink has not taken. */
@@ -59,22 +57,21 @@ export class Outbox {
     this.#onFailure = options.onFailure;
     this.#onTaken = options.onTaken;
     this.#writeBytesMax = options.writeBytesMax ?? Infinity;
-    this.#gathering = this.#newWriter();
   }
 
   /** The writer to which whole frames are appended in this turn; call {@link flush} afterwards. */
   get writer(): FrameWriter {
-    return this.#gathering;
+    return this.#gathering ??= this.#newWriter();
   }
 
   /** Bytes waiting for the write in progress to end. */
   get gatheredBytes(): number {
-    return this.#gathering.length;
+    return this.#gathering?.length ?? 0;
   }
 
   /** Bytes that the sink has not taken: those gathered and those of the write in progress. */
   get pendingBytes(): number {
-    return this.#gathering.length + this.#leavingBytes;
+    return this.gatheredBytes + this.#leavingBytes;
   }
 
   /** The number of writes that the sink has taken. */
@@ -82,24 +79,23 @@ export class Outbox {
     return this.#writes;
   }
 
-  /** Releases buffers left by a burst; called when nothing is pending. */
+  /** Releases the buffers; called when nothing is pending. */
   trim(): void {
     this.#spare = undefined;
-    if (this.#gathering.length === 0 && this.#gathering.bytes.length > BUFFER_BYTES_IDLE) {
-      this.#gathering = this.#newWriter();
-    }
+    if (this.gatheredBytes === 0) this.#gathering = undefined;
   }
 
   /** Starts writing what was gathered. If a write is in progress, that happens when it ends. */
   flush(): void {
+    const leaving = this.#gathering;
+    if (leaving === undefined || leaving.length === 0) return;
     if (this.#failure !== undefined) {
-      this.#gathering.reset();
+      leaving.reset();
       return;
     }
-    if (this.#writing || this.#gathering.length === 0) return;
+    if (this.#writing) return;
     this.#writing = true;
-    const leaving = this.#gathering;
-    this.#gathering = this.#spare ?? this.#newWriter();
+    this.#gathering = this.#spare;
     this.#spare = undefined;
     this.#leavingBytes = leaving.length;
     this.#write(leaving, leaving.written);
@@ -107,14 +103,14 @@ export class Outbox {
 
   /** Resolves when at most `bytes` are waiting, or the outbox has failed. */
   async drained(bytes: number): Promise<void> {
-    while (this.#failure === undefined && this.#gathering.length > bytes) {
+    while (this.#failure === undefined && this.gatheredBytes > bytes) {
       await new Promise<void>((resolve) => this.#wakeups.push(resolve));
     }
   }
 
   /** Resolves when nothing waits and no write is in progress, or the outbox has failed. */
   async idle(): Promise<void> {
-    while (this.#failure === undefined && (this.#writing || this.#gathering.length > 0)) {
+    while (this.#failure === undefined && (this.#writing || this.gatheredBytes > 0)) {
       await new Promise<void>((resolve) => this.#wakeups.push(resolve));
     }
   }
@@ -149,7 +145,7 @@ export class Outbox {
   #fail(error: RegistryError): void {
     this.#writing = false;
     this.#failure = error;
-    this.#gathering.reset();
+    this.#gathering?.reset();
     this.#leavingBytes = 0;
     this.#wake();
     this.#onFailure(error);

@@ -207,10 +207,14 @@ class QuicListener implements Listener {
   async #begin(incoming: Deno.QuicIncoming): Promise<void> {
     let connection: Deno.QuicConn;
     let host: string;
+    const life = { isOver: false };
     try {
       if (!this.#admission.mayBegin()) return incoming.refuse();
       connection = incoming.accept({ zeroRtt: true });
-      const over = () => this.#unseen.connectionEnded();
+      const over = () => {
+        life.isOver = true;
+        this.#unseen.connectionEnded();
+      };
       connection.closed.then(over, over);
       host = plainHost(connection.remoteAddr.hostname);
     } catch (error) {
@@ -227,7 +231,7 @@ class QuicListener implements Listener {
       return closeQuietly(connection, "overloaded", "too many sessions of one address");
     }
     this.#establishing.add(connection);
-    const session = await this.#establish(connection, host);
+    const session = await this.#establish(connection, host, life);
     this.#establishing.delete(connection);
     if (session === undefined) return this.#admission.fail(host);
     this.#admission.complete();
@@ -243,10 +247,9 @@ class QuicListener implements Listener {
   async #establish(
     connection: Deno.QuicConn,
     host: string,
+    life: { readonly isOver: boolean },
   ): Promise<CarrierSession | undefined> {
     let stage: "handshake" | "upgrade" = "handshake";
-    let over = false;
-    connection.closed.then(() => over = true, () => over = true);
     const { scheduler, limits = {} } = this.#options;
     const deadline = scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
       this.stats.deadlines++;
@@ -256,13 +259,13 @@ class QuicListener implements Listener {
       await connection.handshake;
       // The promise also resolves for a failed connection; the failure is known one turn later.
       await new Promise<void>((resolve) => scheduler.nextTurn(resolve));
-      if (over) return undefined;
+      if (life.isOver) return undefined;
       if (connection.protocol !== ALPN_HTTP3) return this.#session(connection, host, undefined);
       stage = "upgrade";
       const held = await acceptWebTransport(connection, () => {
         scheduler.after(WEBTRANSPORT_END_MS, () => closeQuietly(connection, undefined, ""));
       });
-      return over ? undefined : this.#session(connection, host, held);
+      return life.isOver ? undefined : this.#session(connection, host, held);
     } catch (error) {
       this.#options.onError(stage, error);
       closeQuietly(connection, "malformed", `${stage} failed`);

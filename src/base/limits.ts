@@ -427,8 +427,8 @@ export const IMAGE_CHUNK_BYTES = 64 * 1024;
 
 // Streams of the node that carry requests.
 
-/** Read buffer of an idle stream: most requests fit, and ten thousand of them take 10 MB. */
-export const IDLE_READ_BYTES = 1_024;
+/** Read buffer of an idle stream: a get fits; after a full read the next buffer is larger. */
+export const IDLE_READ_BYTES = 256;
 /** Read buffer of a busy stream: a larger one yields no more frames per wakeup. */
 export const STREAM_READ_BYTES_MAX = 64 * 1024;
 /**

@@ -85,10 +85,17 @@ export class OpenSession {
   /** Whether a renewal is in progress; there is at most one at a time. */
   #renewing = false;
   #isOver = false;
+  readonly #onOver: (open: OpenSession) => void;
 
-  constructor(session: Session, services: SessionServices) {
+  /** @param onOver called once, when the session is over. */
+  constructor(
+    session: Session,
+    services: SessionServices,
+    onOver: (open: OpenSession) => void,
+  ) {
     this.session = session;
     this.#services = services;
+    this.#onOver = onOver;
     this.#account = services.budget.open((code, message) => void this.goodbye(code, message));
   }
 
@@ -99,19 +106,26 @@ export class OpenSession {
     return count;
   }
 
-  /** Serves the session until it is over; never rejects. */
-  async serve(): Promise<void> {
+  /**
+   * Authenticates and greets the peer, and begins to serve it; never rejects. An idle session is
+   * then a few callbacks and no suspended function, which would take half a kilobyte each.
+   */
+  async begin(): Promise<void> {
     try {
       const stream = await this.#prove();
-      if (stream !== undefined && await this.#greet(stream)) await this.#serveStreams();
+      if (stream !== undefined && await this.#greet(stream)) return this.#serveStreams();
     } catch (error) {
       await this.#failed("session", error);
-    } finally {
-      this.#isOver = true;
-      this.#account.close();
-      this.#drop(this.#proof);
-      this.session.abort("The session is over");
     }
+    this.#end();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#account.close();
+    this.#drop(this.#proof);
+    this.session.abort("The session is over");
+    this.#onOver(this);
   }
 
   /** Sends the current ring map, once the peer has read enough replies. */
@@ -221,23 +235,28 @@ export class OpenSession {
   }
 
   /** Serves the first stream and those that the peer opens, until the session ends. */
-  async #serveStreams(): Promise<void> {
-    const { session } = this;
+  #serveStreams(): void {
+    const ended = () => this.session.abort("The first stream of the session has ended");
     // The first stream stays open when it fails, as the goodbye is sent on it.
-    void this.#main!.run().catch((error) => this.#failed("stream", error))
-      .then(() => session.abort("The first stream of the session has ended"));
-    for (;;) {
-      const stream = await session.accept();
-      if (stream === undefined) return;
-      if (stream.kind === "control") this.#beginRenewal(stream);
-      else if (stream.kind === "request") this.#beginRequests(stream);
-      else {
-        const message = `A client may open request streams, not ${stream.kind}`;
-        this.#services.onError("stream", new RegistryError("malformed", message));
-        stream.abort();
-      }
-    }
+    this.#main!.run().then(ended, (error) => void this.#failed("stream", error).then(ended));
+    this.#acceptNext();
   }
+
+  #acceptNext(): void {
+    this.session.accept().then(this.#onStream);
+  }
+
+  readonly #onStream = (stream: Stream | undefined): void => {
+    if (stream === undefined) return this.#end();
+    if (stream.kind === "control") this.#beginRenewal(stream);
+    else if (stream.kind === "request") this.#beginRequests(stream);
+    else {
+      const message = `A client may open request streams, not ${stream.kind}`;
+      this.#services.onError("stream", new RegistryError("malformed", message));
+      stream.abort();
+    }
+    this.#acceptNext();
+  };
 
   #beginRequests(stream: Stream): void {
     const others = this.#others ??= new Set();

@@ -64,7 +64,7 @@ export class Sessions {
     for (;;) {
       const session = await this.#options.listener.accept();
       if (session === undefined) return;
-      this.#serve(session).catch((error) => this.#options.onError("session", error));
+      this.#begin(session);
     }
   }
 
@@ -110,15 +110,14 @@ export class Sessions {
     });
   }
 
-  async #serve(session: Session): Promise<void> {
-    const open = new OpenSession(session, this.#services);
+  #begin(session: Session): void {
+    const open = new OpenSession(session, this.#services, this.#onOver);
+    if (this.#closing) return void sayStopping(open);
     this.#open.add(open);
-    try {
-      await (this.#closing ? sayStopping(open) : open.serve());
-    } finally {
-      this.#open.delete(open);
-    }
+    void open.begin();
   }
+
+  readonly #onOver = (open: OpenSession): void => void this.#open.delete(open);
 }
 
 function sayStopping(open: OpenSession): Promise<void> {

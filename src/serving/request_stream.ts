@@ -65,6 +65,8 @@ export interface RequestStreamOptions {
   readonly onControl?: (message: ControlMessage) => void;
 }
 
+const REQUEST_LIMITS = { frameBytesMax: REQUEST_FRAME_BYTES_MAX, segmentsMax: 1 };
+
 /** One request stream, from its first byte to its last. */
 export class RequestStream implements Watched {
   readonly caller: Caller;
@@ -78,10 +80,7 @@ export class RequestStream implements Watched {
   inFlight = 0;
   readonly #stream: Stream;
   readonly #outbox: Outbox;
-  readonly #assembler = new FrameAssembler({
-    frameBytesMax: REQUEST_FRAME_BYTES_MAX,
-    segmentsMax: 1,
-  });
+  readonly #assembler = new FrameAssembler(REQUEST_LIMITS);
   readonly #request = requestCodec.newView();
   readonly #handler: RequestHandler;
   readonly #replies: ReplyWriter;

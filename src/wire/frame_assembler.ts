@@ -24,12 +24,13 @@ const PARTIAL_BYTES_INITIAL = 512;
 const TABLE_BYTES_MAX = 72;
 
 const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
 
 /** The frames of one stream. */
 export class FrameAssembler {
   readonly #limits: FrameLimits;
   #partial: Uint8Array = NO_BYTES;
-  #partialView = new DataView(NO_BYTES.buffer);
+  #partialView = NO_VIEW;
   #partialLength = 0;
 
   constructor(limits: FrameLimits) {
@@ -58,6 +59,7 @@ export class FrameAssembler {
     if (at < chunk.length) this.#keep(chunk, at, chunk.length);
     else if (this.#partialLength === 0 && this.#partial.length > PARTIAL_BYTES_INITIAL) {
       this.#partial = NO_BYTES;
+      this.#partialView = NO_VIEW;
     }
   }
 

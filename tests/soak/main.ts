@@ -13,6 +13,7 @@ import type { Soak } from "./soak.ts";
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),
+  idle_sessions: () => import("./idle_sessions.ts"),
   identity_rotation: () => import("./identity_rotation.ts"),
   idle: () => import("./idle.ts"),
   list_flood: () => import("./list_flood.ts"),
