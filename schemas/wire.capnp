@@ -484,3 +484,61 @@ struct RemoveRecordRequest {
   kind @2 :UInt16;
   # 1 agent, 2 gateway.
 }
+
+struct JoinClusterRequest {
+  # A node that wants to become a member, or describes itself anew.
+  nodeId @0 :UInt32;
+  # 0: the next free number.
+  partitionCount @1 :UInt32;
+  applyVersionMax @2 :UInt32;
+  folderId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
+  # Random, made with the data folder.
+  clusterId :group $bytes { high @5 :UInt64; low @6 :UInt64; }
+  # The cluster that the folder belongs to; zeros: none.
+  region @7 :Text;
+  zone @8 :Text;
+  host @9 :Text;
+  # The failure domains; empty: none is known.
+  addresses @10 :List(RingAddress);
+  pin @11 :Data;
+  nextPin @12 :Data;
+}
+
+struct JoinClusterReply {
+  nodeId @0 :UInt32;
+  generation @1 :UInt32;
+  replica @2 :UInt64;
+  # Its replica of group 0.
+  clusterId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
+  partitionCount @5 :UInt32;
+  region @6 :Text;
+  members @7 :List(ClusterMember);
+  systemReplicas @8 :List(SystemReplica);
+  # The replicas of group 0.
+}
+
+struct ClusterMember {
+  nodeId @0 :UInt32;
+  addresses @1 :List(RingAddress);
+  pin @2 :Data;
+  nextPin @3 :Data;
+  folderId :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+}
+
+struct SystemReplica {
+  replica @0 :UInt64;
+  nodeId @1 :UInt32;
+}
+
+struct ReportPlacementRequest {
+  # Changes of placements that the leaders of the partitions have made.
+  changes @0 :List(MadeChange);
+}
+
+struct MadeChange {
+  partition @0 :UInt32;
+  revision @1 :UInt64;
+  # Of the placement that asked for the change.
+  configurationIndex @2 :UInt64;
+  # An index at which the new configuration was in force.
+}

@@ -62,11 +62,6 @@ const HOUSE: House = {
     "src/cli/main.ts",
     "schemas/generator/main.ts",
     "docs/generate.ts",
-    // Parts of the cluster that a node does not start yet; each line goes with the import of it.
-    "identity/enrolment/development_nodes.ts",
-    "src/replication/peers/peer_network.ts",
-    "src/replication/placement/joining.ts",
-    "src/replication/placement/placement_work.ts",
   ],
   worlds: ["src/node/process_world.ts"],
 };

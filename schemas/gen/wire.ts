@@ -2941,3 +2941,343 @@ export const removeRecordRequestCodec = new StructCodec<RemoveRecordRequest, Rem
   put: putRemoveRecordRequest,
   newView: () => new RemoveRecordRequestView(),
 });
+
+/** A node that wants to become a member, or describes itself anew. */
+export interface JoinClusterRequest {
+  /** 0: the next free number. */
+  nodeId: number;
+  partitionCount: number;
+  applyVersionMax: number;
+  /** Random, made with the data folder. */
+  folderId: Uint8Array;
+  /** The cluster that the folder belongs to; zeros: none. */
+  clusterId: Uint8Array;
+  region: string;
+  zone: string;
+  /** The failure domains; empty: none is known. */
+  host: string;
+  addresses: RingAddress[];
+  pin: Uint8Array;
+  nextPin: Uint8Array;
+}
+
+/** A flyweight over {@link JoinClusterRequest}. */
+export class JoinClusterRequestView extends StructView<JoinClusterRequest> {
+  #addresses: StructList<RingAddress, RingAddressView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get partitionCount(): number { return this.$uint32(4); }
+  set partitionCount(value: number) { this.$setUint32(4, value); }
+  get applyVersionMax(): number { return this.$uint32(8); }
+  set applyVersionMax(value: number) { this.$setUint32(8, value); }
+  get folderId(): Uint8Array { return this.$fixed(16, 16); }
+  set folderId(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get folderIdOffset(): number { return this.$fixedOffset(16, 16); }
+  folderIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get clusterId(): Uint8Array { return this.$fixed(32, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(32, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get zone(): string { return this.$text(1); }
+  get zoneBytes(): Uint8Array { return this.$textBytes(1); }
+  get zoneOffset(): number { return this.$textOffset(1); }
+  get zoneLength(): number { return this.$textLength(1); }
+  get host(): string { return this.$text(2); }
+  get hostBytes(): Uint8Array { return this.$textBytes(2); }
+  get hostOffset(): number { return this.$textOffset(2); }
+  get hostLength(): number { return this.$textLength(2); }
+  get addresses(): StructList<RingAddress, RingAddressView> { return this.$list(3, this.#addresses ??= new StructList(new RingAddressView())); }
+  get pin(): Uint8Array { return this.$dataBytes(4); }
+  get pinOffset(): number { return this.$dataOffset(4); }
+  get pinLength(): number { return this.$dataLength(4); }
+  get nextPin(): Uint8Array { return this.$dataBytes(5); }
+  get nextPinOffset(): number { return this.$dataOffset(5); }
+  get nextPinLength(): number { return this.$dataLength(5); }
+
+  override toPlain(): JoinClusterRequest {
+    this.$payPlain();
+    const fixed = this.$fixed(16, 32);
+    return {
+      nodeId: this.nodeId,
+      partitionCount: this.partitionCount,
+      applyVersionMax: this.applyVersionMax,
+      folderId: fixed.subarray(0, 16),
+      clusterId: fixed.subarray(16, 32),
+      region: this.region,
+      zone: this.zone,
+      host: this.host,
+      addresses: this.addresses.toPlain(),
+      pin: this.$dataCopy(4),
+      nextPin: this.$dataCopy(5),
+    };
+  }
+}
+
+function putJoinClusterRequest(out: FrameWriter, at: number, value: Input<JoinClusterRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
+  UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
+  out.$fixed(at + 16, 16, value.folderId);
+  out.$fixed(at + 32, 16, value.clusterId);
+  out.$text(at + 48, value.region);
+  out.$text(at + 56, value.zone);
+  out.$text(at + 64, value.host);
+  out.$structs<RingAddress>(at + 72, value.addresses, ringAddressCodec.layout);
+  out.$data(at + 80, value.pin);
+  out.$data(at + 88, value.nextPin);
+}
+
+/** Encodes and decodes {@link JoinClusterRequest}. */
+export const joinClusterRequestCodec = new StructCodec<JoinClusterRequest, JoinClusterRequestView>({
+  name: "JoinClusterRequest",
+  dataWords: 6,
+  pointerWords: 6,
+  put: putJoinClusterRequest,
+  newView: () => new JoinClusterRequestView(),
+});
+
+export interface JoinClusterReply {
+  nodeId: number;
+  generation: number;
+  /** Its replica of group 0. */
+  replica: number;
+  clusterId: Uint8Array;
+  partitionCount: number;
+  region: string;
+  members: ClusterMember[];
+  /** The replicas of group 0. */
+  systemReplicas: SystemReplica[];
+}
+
+/** A flyweight over {@link JoinClusterReply}. */
+export class JoinClusterReplyView extends StructView<JoinClusterReply> {
+  #members: StructList<ClusterMember, ClusterMemberView> | undefined;
+  #systemReplicas: StructList<SystemReplica, SystemReplicaView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get generation(): number { return this.$uint32(4); }
+  set generation(value: number) { this.$setUint32(4, value); }
+  get replica(): number { return this.$uint64(8); }
+  set replica(value: number) { this.$setUint64(8, value); }
+  get clusterId(): Uint8Array { return this.$fixed(16, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(16, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get partitionCount(): number { return this.$uint32(32); }
+  set partitionCount(value: number) { this.$setUint32(32, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get members(): StructList<ClusterMember, ClusterMemberView> { return this.$list(1, this.#members ??= new StructList(new ClusterMemberView())); }
+  get systemReplicas(): StructList<SystemReplica, SystemReplicaView> { return this.$list(2, this.#systemReplicas ??= new StructList(new SystemReplicaView())); }
+
+  override toPlain(): JoinClusterReply {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      generation: this.generation,
+      replica: this.replica,
+      clusterId: this.clusterId,
+      partitionCount: this.partitionCount,
+      region: this.region,
+      members: this.members.toPlain(),
+      systemReplicas: this.systemReplicas.toPlain(),
+    };
+  }
+}
+
+function putJoinClusterReply(out: FrameWriter, at: number, value: Input<JoinClusterReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.generation, "generation");
+  UINT64.write(view, at + 8, value.replica, "replica");
+  out.$fixed(at + 16, 16, value.clusterId);
+  UINT32.write(view, at + 32, value.partitionCount, "partitionCount");
+  out.$text(at + 40, value.region);
+  out.$structs<ClusterMember>(at + 48, value.members, clusterMemberCodec.layout);
+  out.$structs<SystemReplica>(at + 56, value.systemReplicas, systemReplicaCodec.layout);
+}
+
+/** Encodes and decodes {@link JoinClusterReply}. */
+export const joinClusterReplyCodec = new StructCodec<JoinClusterReply, JoinClusterReplyView>({
+  name: "JoinClusterReply",
+  dataWords: 5,
+  pointerWords: 3,
+  put: putJoinClusterReply,
+  newView: () => new JoinClusterReplyView(),
+});
+
+export interface ClusterMember {
+  nodeId: number;
+  addresses: RingAddress[];
+  pin: Uint8Array;
+  nextPin: Uint8Array;
+  folderId: Uint8Array;
+}
+
+/** A flyweight over {@link ClusterMember}. */
+export class ClusterMemberView extends StructView<ClusterMember> {
+  #addresses: StructList<RingAddress, RingAddressView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get addresses(): StructList<RingAddress, RingAddressView> { return this.$list(0, this.#addresses ??= new StructList(new RingAddressView())); }
+  get pin(): Uint8Array { return this.$dataBytes(1); }
+  get pinOffset(): number { return this.$dataOffset(1); }
+  get pinLength(): number { return this.$dataLength(1); }
+  get nextPin(): Uint8Array { return this.$dataBytes(2); }
+  get nextPinOffset(): number { return this.$dataOffset(2); }
+  get nextPinLength(): number { return this.$dataLength(2); }
+  get folderId(): Uint8Array { return this.$fixed(8, 16); }
+  set folderId(value: Uint8Array) { this.$setFixed(8, 16, value); }
+  get folderIdOffset(): number { return this.$fixedOffset(8, 16); }
+  folderIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(8, 16, bytes, offset); }
+
+  override toPlain(): ClusterMember {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      addresses: this.addresses.toPlain(),
+      pin: this.$dataCopy(1),
+      nextPin: this.$dataCopy(2),
+      folderId: this.folderId,
+    };
+  }
+}
+
+function putClusterMember(out: FrameWriter, at: number, value: Input<ClusterMember>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  out.$fixed(at + 8, 16, value.folderId);
+  out.$structs<RingAddress>(at + 24, value.addresses, ringAddressCodec.layout);
+  out.$data(at + 32, value.pin);
+  out.$data(at + 40, value.nextPin);
+}
+
+/** Encodes and decodes {@link ClusterMember}. */
+export const clusterMemberCodec = new StructCodec<ClusterMember, ClusterMemberView>({
+  name: "ClusterMember",
+  dataWords: 3,
+  pointerWords: 3,
+  put: putClusterMember,
+  newView: () => new ClusterMemberView(),
+});
+
+export interface SystemReplica {
+  replica: number;
+  nodeId: number;
+}
+
+/** A flyweight over {@link SystemReplica}. */
+export class SystemReplicaView extends StructView<SystemReplica> {
+  get replica(): number { return this.$uint64(0); }
+  set replica(value: number) { this.$setUint64(0, value); }
+  get nodeId(): number { return this.$uint32(8); }
+  set nodeId(value: number) { this.$setUint32(8, value); }
+
+  override toPlain(): SystemReplica {
+    this.$payPlain();
+    return {
+      replica: this.replica,
+      nodeId: this.nodeId,
+    };
+  }
+}
+
+function putSystemReplica(out: FrameWriter, at: number, value: Input<SystemReplica>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.replica, "replica");
+  UINT32.write(view, at + 8, value.nodeId, "nodeId");
+}
+
+/** Encodes and decodes {@link SystemReplica}. */
+export const systemReplicaCodec = new StructCodec<SystemReplica, SystemReplicaView>({
+  name: "SystemReplica",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putSystemReplica,
+  newView: () => new SystemReplicaView(),
+});
+
+/** Changes of placements that the leaders of the partitions have made. */
+export interface ReportPlacementRequest {
+  changes: MadeChange[];
+}
+
+/** A flyweight over {@link ReportPlacementRequest}. */
+export class ReportPlacementRequestView extends StructView<ReportPlacementRequest> {
+  #changes: StructList<MadeChange, MadeChangeView> | undefined;
+
+  get changes(): StructList<MadeChange, MadeChangeView> { return this.$list(0, this.#changes ??= new StructList(new MadeChangeView())); }
+
+  override toPlain(): ReportPlacementRequest {
+    this.$payPlain();
+    return {
+      changes: this.changes.toPlain(),
+    };
+  }
+}
+
+function putReportPlacementRequest(out: FrameWriter, at: number, value: Input<ReportPlacementRequest>): void {
+  out.$structs<MadeChange>(at + 0, value.changes, madeChangeCodec.layout);
+}
+
+/** Encodes and decodes {@link ReportPlacementRequest}. */
+export const reportPlacementRequestCodec = new StructCodec<ReportPlacementRequest, ReportPlacementRequestView>({
+  name: "ReportPlacementRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putReportPlacementRequest,
+  newView: () => new ReportPlacementRequestView(),
+});
+
+export interface MadeChange {
+  partition: number;
+  /** Of the placement that asked for the change. */
+  revision: number;
+  /** An index at which the new configuration was in force. */
+  configurationIndex: number;
+}
+
+/** A flyweight over {@link MadeChange}. */
+export class MadeChangeView extends StructView<MadeChange> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get revision(): number { return this.$uint64(8); }
+  set revision(value: number) { this.$setUint64(8, value); }
+  get configurationIndex(): number { return this.$uint64(16); }
+  set configurationIndex(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): MadeChange {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      revision: this.revision,
+      configurationIndex: this.configurationIndex,
+    };
+  }
+}
+
+function putMadeChange(out: FrameWriter, at: number, value: Input<MadeChange>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT64.write(view, at + 8, value.revision, "revision");
+  UINT64.write(view, at + 16, value.configurationIndex, "configurationIndex");
+}
+
+/** Encodes and decodes {@link MadeChange}. */
+export const madeChangeCodec = new StructCodec<MadeChange, MadeChangeView>({
+  name: "MadeChange",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putMadeChange,
+  newView: () => new MadeChangeView(),
+});

@@ -378,6 +378,24 @@ export const PLACED_REPLICAS_MAX = 15;
 /** Replicas per group, including learners and both halves of a joint configuration. */
 export const RAFT_MEMBERS_MAX = 64;
 
+/** Requests per second of another node; each is on a stream of its own. */
+export const NODE_REQUESTS_PER_SECOND = 100_000;
+
+/** Requests that another node may send in a burst above that. */
+export const NODE_REQUESTS_BURST = 100_000;
+
+/** How often a node that is not described in group 0 as it is tells the leader again, ms. */
+export const ANNOUNCE_RETRY_MS = 500;
+
+/** How long a node tries to join before its start fails, ms. */
+export const JOIN_MS_MAX = 60_000;
+
+/** The delay between attempts to join, ms. */
+export const JOIN_RETRY_MS = 500;
+
+/** How often the members that a node dials are compared with group 0, ms. */
+export const MEMBERS_LOOK_MS = 200;
+
 /** Voters of group 0: two of them may be lost. */
 export const SYSTEM_VOTERS_MAX = 5;
 

@@ -11,6 +11,7 @@ import { isLoopbackHost, refusedListenHost } from "../../identity/trust/listen_r
 import {
   CONFIG_FLAG,
   flagOf,
+  type FlagSetting,
   FOREIGN_VARIABLES,
   type IntegerSetting,
   type Setting,
@@ -20,9 +21,12 @@ import {
   variableOf,
   wantedOf,
 } from "./settings.ts";
+import { parsePin } from "../../identity/pki/certificate.ts";
+import type { Endpoint } from "../../transport/transport.ts";
 import { isServiceVariable } from "./service_variables.ts";
 
 type ValueOf<S extends Setting> = S extends IntegerSetting ? number
+  : S extends FlagSetting ? boolean
   : S extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
   : string;
 
@@ -129,8 +133,31 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       wanted: "off, or an authority: TLS asks clients for certificates, which only one can issue",
     });
   }
+  mistakes.push(...clusterMistakes(config, found));
   if (mistakes.length > 0) throw configError(mistakes);
   return config;
+}
+
+/** Returns the mistakes in the settings of clusters, which depend on each other. */
+function clusterMistakes(
+  config: NodeConfig,
+  found: Partial<Record<SettingKey, string>>,
+): ConfigMistake[] {
+  const mistakes: ConfigMistake[] = [];
+  const wrong = (setting: SettingKey, wanted: string) =>
+    mistakes.push({
+      setting,
+      source: found[setting] ?? "default",
+      found: shown(config[setting]),
+      wanted,
+    });
+  if (config.found && config.join !== "") {
+    wrong("join", "none with --found: a node creates a cluster or joins one");
+  }
+  if (config.join !== "" && config.pin === "") {
+    wrong("pin", "the pin of the node to join, as it prints at its start");
+  }
+  return mistakes;
 }
 
 /** Returns one error that lists all mistakes, one per line. */
@@ -214,8 +241,14 @@ function parseSetting(
   setting: Setting,
   raw: unknown,
   typed: boolean,
-): number | string | undefined {
+): number | string | boolean | undefined {
   switch (setting.kind) {
+    case "flag":
+      return typeof raw === "boolean" ? raw : ({ true: true, false: false } as const)[String(raw)];
+    case "endpoint":
+      return typeof raw === "string" && parseEndpoint(raw) !== undefined ? raw : undefined;
+    case "pin":
+      return typeof raw === "string" && parsePin(raw) !== undefined ? raw : undefined;
     case "integer":
       return inBounds(setting, typed && typeof raw === "string" ? undefined : quantity(raw, {}));
     case "bytes":
@@ -282,6 +315,19 @@ function areHosts(text: string, bytesMax: number): boolean {
 /** Labels of letters, digits and hyphens (RFC 1123 §2.1); all-digit labels would be an address. */
 const HOST_NAME =
   /^(?!\d+(\.\d+)*$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+
+/** Parses `host:port`, with an IPv6 address in brackets; undefined if it is neither. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/i.exec(text);
+  const [, literal, name, digits] = match ?? [];
+  const host = literal ?? name;
+  const port = Number(digits);
+  if (host === undefined || port < 1 || port > 65_535) return undefined;
+  const isHost = literal === undefined
+    ? areHosts(host, 255) || host === "localhost"
+    : isIP(host) === 6;
+  return isHost ? { host, port } : undefined;
+}
 
 function isPath(text: string, bytesMax: number): boolean {
   return text !== "" && !text.includes("\0") && new TextEncoder().encode(text).length <= bytesMax;

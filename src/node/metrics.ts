@@ -74,7 +74,7 @@ export interface NodeMetricsOptions {
   readonly monotonic: MonotonicClock;
   /** Version, node id and region are the labels of `crs_build_info`. */
   readonly version: string;
-  readonly nodeId: number;
+  readonly nodeId: () => number;
   readonly region: string;
   /** Returns the current counts; called at each scrape. */
   readonly snapshot: () => NodeSnapshot;
@@ -198,7 +198,7 @@ export class NodeMetrics {
 
   #processFamilies(): readonly Family[] {
     const { version, nodeId, region, monotonic } = this.#options;
-    const labels = { version, node: String(nodeId), region };
+    const labels = { version, node: String(nodeId()), region };
     return [
       gauge(
         "crs_build_info",

@@ -6,6 +6,7 @@
  * progress finish within the drain time, say goodbye, close the log, free the folder. The operator's
  * port closes last, so that `/readyz` reports both phases. Nothing here is on the request path.
  */
+import { existsSync } from "node:fs";
 import process from "node:process";
 import type { RegistryError } from "../base/errors.ts";
 import { nodeId } from "../base/ids.ts";
@@ -26,13 +27,14 @@ import { listenTls } from "../../transport/tls.ts";
 import type { Endpoint, Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_node_identity.ts";
 import type { NodeConfig } from "./config.ts";
-import { type LogStorages, openLogStorages } from "./data_folder.ts";
+import { logFolderOf, type LogStorages, openLogStorages } from "./data_folder.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
+import { NodeCluster } from "./node_cluster.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
 import { Sessions } from "./sessions.ts";
@@ -90,6 +92,9 @@ export async function startNode(options: StartNodeOptions): Promise<RunningNode>
   return node.running();
 }
 
+/** The name of the write by which a node states its addresses. */
+const MEMBER_WRITE = "this node's addresses, in group 0";
+
 /** The parts of a node, started one after another and closed in reverse order. */
 class Node {
   readonly #config: NodeConfig;
@@ -116,6 +121,8 @@ class Node {
   #listener: Listener | undefined;
   #sessions: Sessions | undefined;
   #ops: OpsHttp | undefined;
+  /** This node's part in a cluster of several nodes; undefined for a node that is alone. */
+  #cluster: NodeCluster | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: StartNodeOptions) {
@@ -136,7 +143,7 @@ class Node {
       operations: OPERATION_LIST,
       monotonic: world.monotonic,
       version: VERSION,
-      nodeId: config.nodeId,
+      nodeId: () => this.#nodeId,
       region: config.region,
       snapshot: () =>
         snapshotOf({
@@ -154,6 +161,7 @@ class Node {
     const { config } = this;
     this.#guard();
     // The log's folder is locked first: the holder of the lock owns the identity and node.json.
+    const hasLog = existsSync(logFolderOf(config.data));
     const storages = openLogStorages(config.data, this.#acceptDataLoss);
     try {
       if (config.authority === "") {
@@ -161,6 +169,7 @@ class Node {
         this.#identity = await openDevelopmentIdentity({ data, region, world: this.#world });
       }
       await this.#openOps();
+      await this.#enterCluster(hasLog);
     } catch (error) {
       // The registry does not own the folder yet, so it is released here.
       storages.storage.close();
@@ -199,7 +208,7 @@ class Node {
 
   running(): RunningNode {
     return {
-      nodeId: this.#config.nodeId,
+      nodeId: this.#nodeId,
       clusterId: formatUuid(this.#registry!.cluster.clusterId),
       addresses: this.#quic!.addresses,
       tlsAddresses: this.#tls?.addresses ?? [],
@@ -242,7 +251,8 @@ class Node {
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
       world: this.#world,
       logger: this.#logger,
-      nodeId: config.nodeId,
+      nodeId: this.#nodeId,
+      ...this.#cluster?.registryOptions,
       region: config.region,
       partitionCount: config.partitions,
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
@@ -273,6 +283,29 @@ class Node {
         reason: this.#readiness.reasons().map(({ message }) => message).join(" "),
       }),
     });
+  }
+
+  /** Joins a cluster or returns to it, if the node is one of several. */
+  async #enterCluster(hasLog: boolean): Promise<void> {
+    const identity = this.#identity;
+    if (identity === undefined) return;
+    this.#cluster = NodeCluster.open({
+      config: this.#config,
+      identity,
+      world: this.#world,
+      logger: this.#logger,
+      onError: this.#onError,
+      onRing: () => this.#sessions?.pushRingMap(),
+    }, hasLog);
+    if (this.#cluster === undefined) return;
+    this.#closers.push(() => this.#cluster!.close());
+    this.#listener = await this.#bind();
+    await this.#cluster.enter(this.#addresses(), this.#signal);
+  }
+
+  /** The number of this node in its cluster. */
+  get #nodeId(): number {
+    return this.#cluster?.nodeId ?? (this.#config.nodeId || 1);
   }
 
   /** Opens the ports of QUIC, WebTransport and TLS. */
@@ -309,31 +342,31 @@ class Node {
   /** Opens the ports, publishes their addresses in the system group, and serves. */
   async #listen(): Promise<void> {
     const registry = this.#registry!;
-    this.#listener = await this.#bind();
-    await this.#postponed.attempt("this node's addresses, in group 0", () => this.#putMember());
+    this.#listener ??= await this.#bind();
+    const observer = new ListedCodes(this.#metrics, (operation, code) => {
+      this.#metrics.recordError("unlisted_code");
+      this.#logger.error(UNLISTED_CODE, { operation, code });
+    });
+    const { router: handler, replies, clock } = registry;
+    const services = { world: this.#world, handler, replies, clock, observer };
+    if (this.#cluster !== undefined) await this.#cluster.opened(registry, services);
+    else await this.#postponed.attempt(MEMBER_WRITE, () => this.#putMember());
     const identity = await this.#identity!.begin(this.#addresses());
     this.#sessions = new Sessions({
+      ...services,
       listener: this.#listener,
-      world: this.#world,
       logger: this.#logger,
       onError: this.#onError,
       identity,
       facts: {
         features: 0,
         clusterId: registry.cluster.clusterId,
-        nodeId: this.#config.nodeId,
+        nodeId: this.#nodeId,
         region: registry.cluster.region,
         frameBytesMax: REQUEST_FRAME_BYTES_MAX,
         requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
       },
       ringMap: () => registry.ringMap(),
-      handler: registry.router,
-      replies: registry.replies,
-      clock: registry.clock,
-      observer: new ListedCodes(this.#metrics, (operation, code) => {
-        this.#metrics.recordError("unlisted_code");
-        this.#logger.error(UNLISTED_CODE, { operation, code });
-      }),
       rate: {
         requestsPerSecond: this.#config.callerRequestsPerSecondMax,
         burst: this.#config.callerBurstMax,
@@ -350,8 +383,9 @@ class Node {
   }
 
   async #putMember(): Promise<void> {
+    if (this.#cluster !== undefined) return await this.#cluster.announce();
     await this.#registry!.putMember({
-      nodeId: nodeId(this.#config.nodeId),
+      nodeId: nodeId(this.#nodeId),
       addresses: this.#addresses(),
       pin: this.#identity!.certificates.current.pin,
       nextPin: this.#identity!.certificates.next.pin,
@@ -383,6 +417,7 @@ class Node {
       scheduler: this.#world.scheduler,
       onRotate: () => {
         this.#listener!.rotate(this.#serverCertificate());
+        this.#cluster?.rotate();
         this.#sayWhere();
         const published = Promise.all([this.#putMember(), this.#identity!.rotated()]);
         published.then(
@@ -432,7 +467,7 @@ class Node {
       processId: process.pid,
       startedAtMs: this.#world.wall.unixMs(),
       clusterId: formatUuid(this.#registry!.cluster.clusterId),
-      nodeId: this.#config.nodeId,
+      nodeId: this.#nodeId,
       region: this.#config.region,
       addresses: this.#addresses(),
       ops: { host: this.#ops!.host, port: this.#ops!.port },

@@ -33,6 +33,8 @@ import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { clusterMap } from "./cluster_map.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
+import { Joining } from "../replication/placement/joining.ts";
+import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
@@ -65,6 +67,10 @@ export class Registry {
   readonly policy: AccessPolicy;
   /** Tells what depends on the wall clock when the clock was set. */
   readonly wallWatch: WallWatch;
+  /** Takes nodes into the cluster. */
+  readonly joining: Joining;
+  /** This node's part of the placement. */
+  readonly placement: PlacementWork;
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
@@ -95,9 +101,22 @@ export class Registry {
     const { router, renewals } = requestParts(parts, identity, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
+      join: (request) => this.joining.join(request),
+      confirmPlacement: (changes) => this.placement.runner.confirm(changes),
     });
     this.router = router;
     this.renewals = renewals;
+    const { world, logger, placement } = options;
+    this.joining = new Joining(groups, world.wall);
+    this.placement = new PlacementWork({
+      groups,
+      self: nodeId(options.nodeId),
+      world,
+      logger,
+      onPlace: (place) => this.table.put(place),
+      report: placement?.report ?? (() => Promise.resolve()),
+      isConnected: placement?.isConnected ?? (() => false),
+    });
     const { leases, janitor } = backgroundParts(parts);
     this.leases = leases;
     this.janitor = janitor;
@@ -132,6 +151,7 @@ export class Registry {
     this.#rights.start();
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
+    this.placement.start();
   }
 
   /** Returns the ring map by which clients route. */
@@ -179,6 +199,7 @@ export class Registry {
 
   /** Answers requests in progress and closes the log; resolves when the folder is free. */
   async close(): Promise<void> {
+    this.placement.stop();
     this.leases.stop();
     this.janitor.stop();
     this.wallWatch.stop();

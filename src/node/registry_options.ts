@@ -8,6 +8,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { EventSink } from "../store/reply.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
+import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
@@ -40,6 +41,8 @@ export interface RegistryOptions {
   readonly leases?: boolean;
   /** Set on a node that joined a cluster: it never founds one. */
   readonly joined?: JoinedCluster;
+  /** How placement reaches other nodes; default: there are none. */
+  readonly placement?: Pick<PlacementWorkOptions, "report" | "isConnected">;
   /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */

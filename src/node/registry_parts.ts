@@ -2,14 +2,12 @@
  * Creates the parts of a registry and connects them, in four steps: what all parts share, the work
  * with identities, the paths that serve requests, and the work in the background.
  */
-import type { StatusReply } from "../../schemas/gen/wire.ts";
 import { DEFAULT_RENEWAL_GRACE } from "../../identity/enrolment/enrolment.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { defined } from "../base/assert.ts";
 import { partitionId } from "../base/ids.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
 import { Partitioner } from "../ring/partition.ts";
-import type { RingMap } from "../ring/ring_map.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
 import { AccessControl } from "../serving/access_control.ts";
 import { AliasJanitor } from "../serving/alias_janitor.ts";
@@ -17,7 +15,7 @@ import { BanFeed } from "../serving/ban_feed.ts";
 import { CredentialVeil } from "../serving/credential_veil.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
-import { nodeHandlers } from "../serving/handlers/node.ts";
+import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
 import { IdentityService } from "../serving/identities/identity_service.ts";
@@ -141,7 +139,7 @@ export function identityParts(parts: SharedParts): IdentityParts {
 export function requestParts(
   parts: SharedParts,
   { identities }: IdentityParts,
-  node: { readonly status: () => StatusReply; readonly ringMap: () => RingMap },
+  node: NodeDuties,
 ): { readonly router: RequestRouter; readonly renewals: RenewPath } {
   const { options, clock, table, proposer, claims, access, admission, replies } = parts;
   const { world, logger } = options;

@@ -6,6 +6,7 @@
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
   ADVERTISED_HOSTS_MAX,
+  MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
   RENEWAL_GRACE_MS_DEFAULT,
@@ -43,14 +44,21 @@ export interface ChoiceSetting {
 
 /** An address to listen on, a path, or a name. */
 export interface TextSetting {
-  readonly kind: "address" | "host" | "hosts" | "path" | "name" | "audience";
+  readonly kind: "address" | "host" | "hosts" | "path" | "name" | "audience" | "endpoint" | "pin";
   readonly default: string;
   readonly bytesMax: number;
   readonly description: string;
 }
 
+/** A switch: on the command line its flag takes no value. */
+export interface FlagSetting {
+  readonly kind: "flag";
+  readonly default: boolean;
+  readonly description: string;
+}
+
 /** One setting. */
-export type Setting = IntegerSetting | ChoiceSetting | TextSetting;
+export type Setting = IntegerSetting | ChoiceSetting | TextSetting | FlagSetting;
 
 /** Every setting by its key, in the order in which help lists them. */
 export const SETTINGS = {
@@ -166,10 +174,58 @@ export const SETTINGS = {
   },
   nodeId: {
     kind: "integer",
-    default: 1,
-    min: 1,
+    default: 0,
+    min: 0,
     max: 0xffff_ffff,
-    description: "number of this node in its cluster",
+    description:
+      "number of this node in its cluster; 0: 1 for the node that creates the cluster, " +
+      "and the next free number for one that joins it",
+  },
+  found: {
+    kind: "flag",
+    default: false,
+    description: "creates a cluster that other nodes may join, if the data folder is empty",
+  },
+  join: {
+    kind: "endpoint",
+    default: "",
+    bytesMax: 300,
+    description: "a node of the cluster to join, if the data folder is empty",
+  },
+  pin: {
+    kind: "pin",
+    default: "",
+    bytesMax: 80,
+    description: "pin of the certificate of the node to join, as it prints at its start",
+  },
+  zone: {
+    kind: "name",
+    default: "",
+    bytesMax: MEMBER_NAME_BYTES_MAX,
+    description:
+      "failure domain of this node, such as a data center: the replicas of a partition " +
+      "are spread over zones",
+  },
+  machine: {
+    kind: "name",
+    default: "",
+    bytesMax: MEMBER_NAME_BYTES_MAX,
+    description: "failure domain within a zone, for nodes that share a machine",
+  },
+  peerPort: {
+    kind: "integer",
+    default: 4444,
+    min: 0,
+    max: 65_535,
+    description: "UDP port for the other nodes of a cluster; 0 lets the system choose",
+  },
+  nodeCa: {
+    kind: "path",
+    default: "",
+    bytesMax: 4_096,
+    description:
+      "folder of the CA by which the nodes of a development cluster recognize each other; " +
+      "all of them name the same one (default: node-ca in the data folder)",
   },
   logLevel: {
     kind: "choice",
@@ -271,7 +327,6 @@ export const CONFIG_VARIABLE = "CRS_CONFIG";
 export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_SERVER",
   "CRS_CA",
-  "CRS_PIN",
   "CRS_IDENTITY",
   "CRS_USE_TOKEN",
   "CRS_VERIFY_TOKEN",
@@ -308,6 +363,12 @@ export function wantedOf(setting: Setting): string {
       return `1 to ${ADVERTISED_HOSTS_MAX} addresses or lower-case names, separated by commas`;
     case "path":
       return `a path of 1 to ${setting.bytesMax} bytes`;
+    case "flag":
+      return "true or false";
+    case "endpoint":
+      return "host:port, an IPv6 address in brackets";
+    case "pin":
+      return "sha256: and 64 hexadecimal digits";
     case "audience":
       return `1 to ${setting.bytesMax} visible ASCII characters`;
     case "name":

@@ -10,6 +10,9 @@ export interface RingEpoch {
   readonly number: number;
 }
 
+/** The name under which members state their addresses for other nodes; clients do not see those. */
+export const PEER_TRANSPORT = "peer";
+
 /** One address of a node. */
 export interface RingAddress {
   /** `quic`, `webtransport` or `tls`. */

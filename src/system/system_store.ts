@@ -11,7 +11,7 @@ import { RegistryError } from "../base/errors.ts";
 import { GROUP_TIME_MS_MAX } from "../base/limits.ts";
 import { CommandView } from "../../schemas/gen/command.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
-import type { RingMap, RingNode } from "../ring/ring_map.ts";
+import { PEER_TRANSPORT, type RingMap, type RingNode } from "../ring/ring_map.ts";
 import type { Genesis } from "./founding/founding_state.ts";
 import type { IdentityState, RevocationSink } from "./identity_state.ts";
 import type { Member } from "./members/member_state.ts";
@@ -141,7 +141,7 @@ export class SystemStore {
     if (genesis === undefined) return undefined;
     const nodes: RingNode[] = this.members.map((member) => ({
       nodeId: member.nodeId,
-      addresses: member.addresses,
+      addresses: member.addresses.filter(({ transport }) => transport !== PEER_TRANSPORT),
       currentPin: pinOf(member.pin),
       nextPin: pinOf(member.nextPin),
     }));

@@ -2,6 +2,7 @@
  * Nodes of one cluster over a stepped world, with everything between a join and balanced leaders, but
  * no network: frames, images and reports pass through memory, and a test may cut or kill nodes.
  */
+import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../../src/base/assert.ts";
 import { nodeId as toNodeId, partitionId, replicaId } from "../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
@@ -10,11 +11,7 @@ import {
   type JoinedCluster,
 } from "../../src/replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../../src/replication/assembly/node_groups.ts";
-import {
-  Joining,
-  type JoinReply,
-  type JoinRequest,
-} from "../../src/replication/placement/joining.ts";
+import { Joining } from "../../src/replication/placement/joining.ts";
 import { PlacementWork } from "../../src/replication/placement/placement_work.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { StoreShared } from "../../src/store/shared.ts";
@@ -45,7 +42,7 @@ export class PlacedNodes {
   readonly cut = new Set<string>();
   readonly #disks = new Map<number, MemoryDisk>();
   readonly #processes = new Map<number, Running>();
-  readonly #joined = new Map<number, JoinReply>();
+  readonly #joined = new Map<number, JoinClusterReply>();
 
   constructor({ seed = 1, partitionCount = 8 } = {}) {
     this.world = new SteppedWorld(seed);
@@ -117,7 +114,7 @@ export class PlacedNodes {
     );
   }
 
-  #request(id: number, zone: string): JoinRequest {
+  #request(id: number, zone: string): JoinClusterRequest {
     return {
       nodeId: 0,
       folderId: new Uint8Array(16).fill(id),
@@ -190,7 +187,7 @@ export class PlacedNodes {
   }
 }
 
-function joinedOf(reply: JoinReply, isNew: boolean): JoinedCluster {
+function joinedOf(reply: JoinClusterReply, isNew: boolean): JoinedCluster {
   const nodes = new Map(reply.systemReplicas.map(({ replica, nodeId }) => [replica, nodeId]));
   return {
     replica: replicaId(reply.replica),

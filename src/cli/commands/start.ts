@@ -7,6 +7,7 @@ import {
   CONFIG_FLAG,
   CONFIG_VARIABLE,
   flagOf,
+  type Setting,
   SETTING_KEYS,
   SETTINGS,
   variableOf,
@@ -14,6 +15,12 @@ import {
 } from "../../node/settings.ts";
 import type { CommonOptions } from "../shell.ts";
 import { type MakeCommand, newCommand } from "./options.ts";
+
+/** Returns the placeholder of a flag's value in help; a switch has none. */
+function valueOf({ kind }: Setting): string {
+  if (kind === "flag") return "";
+  return ` <${kind === "integer" ? "number" : kind}>`;
+}
 
 /** Creates `crs start`. */
 export const startCommand: MakeCommand = (shell, run) => {
@@ -35,7 +42,7 @@ export const startCommand: MakeCommand = (shell, run) => {
     const setting = SETTINGS[key];
     command.addOption(
       new Option(
-        `${flagOf(key)} <${setting.kind === "integer" ? "number" : setting.kind}>`,
+        `${flagOf(key)}${valueOf(setting)}`,
         `${setting.description}: ${wantedOf(setting)} ` +
           `(default: ${setting.default}, env: ${variableOf(key)})`,
       ),

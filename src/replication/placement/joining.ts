@@ -6,6 +6,12 @@
  * Repeating a join has no further effect, so that a node that crashed before it stored the answer asks
  * again. A folder keeps its number and its replica.
  */
+import type {
+  ClusterMember,
+  JoinClusterReply,
+  JoinClusterRequest,
+  SystemReplica,
+} from "../../../schemas/gen/wire.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { SYSTEM_GROUP } from "../../base/ids.ts";
@@ -13,52 +19,14 @@ import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import { formatUuid, isNilUuid } from "../../base/uuid.ts";
 import type { WallClock } from "../../base/world.ts";
 import { type CommandHeader, encodePutMember } from "../../record/command.ts";
-import {
-  type Admission,
-  encodeAdmitMember,
-  type Member,
-} from "../../system/members/member_state.ts";
+import { encodeAdmitMember } from "../../system/members/member_state.ts";
 import { encodeAssignReplicas } from "../../system/replicas/replica_state.ts";
 import type { Genesis } from "../../system/system_store.ts";
 import { type ClusterGroups, systemApplied } from "../assembly/cluster_groups.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 
-/** The description by which a node asks to join. */
-export interface JoinRequest {
-  /** The wished number; 0 for the next free one. */
-  readonly nodeId: number;
-  /** Random, made with the data folder, 16 bytes. */
-  readonly folderId: Uint8Array;
-  /** The cluster that the folder belongs to; zeros for none. */
-  readonly clusterId: Uint8Array;
-  readonly region: string;
-  readonly partitionCount: number;
-  readonly zone: string;
-  readonly host: string;
-  readonly applyVersionMax: number;
-  readonly addresses: Member["addresses"];
-  readonly pin: Uint8Array;
-  readonly nextPin: Uint8Array;
-}
-
-/** A replica of group 0 and its node. */
-export interface SystemReplica {
-  readonly replica: number;
-  readonly nodeId: number;
-}
-
-/** What a node must know to take part. */
-export interface JoinReply {
-  readonly nodeId: number;
-  /** The id of its replica of group 0. */
-  readonly replica: number;
-  readonly genesis: Genesis;
-  /** The generation of the cluster now. */
-  readonly generation: number;
-  readonly members: readonly Member[];
-  readonly admissions: readonly Admission[];
-  readonly systemReplicas: readonly SystemReplica[];
-}
+/** The folder id of a member that did not describe itself. */
+const NO_FOLDER = new Uint8Array(16);
 
 /** Takes nodes into the cluster. */
 export class Joining {
@@ -77,7 +45,7 @@ export class Joining {
    * `invalid_configuration` for another region or partition count, or no zone where members have zones;
    * `locked` for a number that another folder has; `not_replica` for the number of a removed node.
    */
-  async join(request: JoinRequest): Promise<JoinReply> {
+  async join(request: JoinClusterRequest): Promise<JoinClusterReply> {
     const { system } = this.#groups;
     const { genesis, state } = system.store;
     if (!system.group.isLeading || genesis === undefined) throw notLeader(this.#groups);
@@ -96,8 +64,9 @@ export class Joining {
     return this.#reply(nodeId, replica, genesis);
   }
 
-  #reply(nodeId: number, replica: number, genesis: Genesis): JoinReply {
-    const { members, replicas, versions } = this.#groups.system.store.state;
+  /** Returns the members and the replicas of group 0, as this node's copy of group 0 has them. */
+  describe(): { readonly members: ClusterMember[]; readonly systemReplicas: SystemReplica[] } {
+    const { members, replicas } = this.#groups.system.store.state;
     const systemReplicas: SystemReplica[] = [];
     if (members.founder !== undefined) {
       systemReplicas.push({ replica: FOUNDER_REPLICA, nodeId: members.founder });
@@ -107,17 +76,24 @@ export class Joining {
         if (groupId === SYSTEM_GROUP) systemReplicas.push({ replica, nodeId: member.nodeId });
       }
     }
-    const admissions = members.all.map((member) => members.admission(member.nodeId))
-      .filter((admission) => admission !== undefined);
-    const { generation } = versions;
+    const described = members.all.map((member) => ({
+      ...member,
+      folderId: members.admission(member.nodeId)?.folderId ?? NO_FOLDER,
+    }));
+    return { members: described, systemReplicas };
+  }
+
+  #reply(nodeId: number, replica: number, genesis: Genesis): JoinClusterReply {
+    const { generation } = this.#groups.system.store.state.versions;
+    const { clusterId, partitionCount, region } = genesis;
     return {
       nodeId,
-      replica,
-      genesis,
       generation,
-      members: members.all,
-      admissions,
-      systemReplicas,
+      replica,
+      clusterId,
+      partitionCount,
+      region,
+      ...this.describe(),
     };
   }
 
@@ -164,7 +140,7 @@ function notLeader({ system }: ClusterGroups): RegistryError {
 }
 
 function refusalOf(
-  request: JoinRequest,
+  request: JoinClusterRequest,
   genesis: Genesis,
   hasZones: boolean,
 ): RegistryError | undefined {

@@ -81,6 +81,8 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   useToken: { any: "agpcnd_" },
   issueToken: { any: "___c_d_" },
   removeMember: { any: "___c_d_" },
+  joinCluster: { any: "____nd_" },
+  reportPlacement: { any: "____nd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

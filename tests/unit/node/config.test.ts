@@ -49,7 +49,7 @@ test("resolveConfig takes flags before environment before file before defaults",
   assert.is(config.port, 1);
   assert.is(config.opsPort, 3);
   assert.is(config.region, "eu-1");
-  assert.is(config.nodeId, 1);
+  assert.is(config.nodeId, 0);
   assert.is(resolveConfig({ ...sources, flags: { port: undefined } }).port, 2);
 });
 
@@ -134,7 +134,7 @@ test("resolveConfig takes any address to listen on where it is said what clients
 
 test("resolveConfig counts its mistakes and names their settings in the error's field", () => {
   const error = refusal(() =>
-    resolveConfig({ flags: { port: "x" }, environment: { CRS_NODE_ID: "0" } })
+    resolveConfig({ flags: { port: "x" }, environment: { CRS_NODE_ID: "-1" } })
   );
   assert.match(error.message, /has 2 mistakes:\n/);
   assert.is(error.fields.field, "nodeId,port");

@@ -34,7 +34,7 @@ function metrics(snapshot: () => NodeSnapshot = () => SNAPSHOT) {
       operations: [{ id: 1, name: "getAgent" }, { id: 32, name: "renew" }],
       monotonic: time,
       version: "0.1.0",
-      nodeId: 7,
+      nodeId: () => 7,
       region: 'a"b\\c\nd',
       snapshot,
     }),
