@@ -68,11 +68,6 @@ export class KindTable {
 /** The kinds of this registry. */
 export const RECORD_KINDS: KindTable = new KindTable(Object.values(ROWS));
 
-/** Reports whether the number names a kind of record. */
-export function isRecordKind(kind: number): kind is RecordKind {
-  return RECORD_KINDS.find(kind) !== undefined;
-}
-
 /** Returns the number. @throws RegistryError `invalid_argument` if it names no kind. */
 export function recordKind(kind: number): RecordKind {
   return RECORD_KINDS.row(kind).number as RecordKind;

@@ -149,7 +149,7 @@ export class PartitionStore {
   /**
    * Returns the slot of a live record or alias, or -1 if there is none. Does not allocate.
    *
-   * @param key for kinds 1 and 2 the 16 bytes of the id, for kind 3 the lower-case domain, at
+   * @param key for a record the 16 bytes of its id, for an alias the lower-case domain, at
    * `[start, end)`.
    */
   find(kind: number, key: Uint8Array, start: number, end: number): number {

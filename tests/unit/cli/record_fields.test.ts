@@ -25,7 +25,7 @@ function refuses(run: () => unknown, field: string): void {
   });
 }
 
-test("gatewayFields takes the JSON that gateways send today unchanged", () => {
+test("recordFields takes the JSON that gateways send today unchanged", () => {
   assert.equal(recordFields("gateway", { file: "g.json" }, sources({ "g.json": GATEWAY_JSON })), {
     region: "global",
     address: "12.34.56.78",
@@ -35,14 +35,14 @@ test("gatewayFields takes the JSON that gateways send today unchanged", () => {
   });
 });
 
-test("gatewayFields takes the shipped example, which is that JSON", async () => {
+test("recordFields takes the shipped example, which is that JSON", async () => {
   const example = await Deno.readTextFile(
     new URL("../../../examples/gateway.json", import.meta.url),
   );
   assert.equal(JSON.parse(example), JSON.parse(GATEWAY_JSON));
 });
 
-test("gatewayFields gives flags the last word", () => {
+test("recordFields gives flags the last word", () => {
   const fields = recordFields("gateway", {
     file: "g.json",
     domain: "other.example",
@@ -68,7 +68,7 @@ test("gatewayFields gives flags the last word", () => {
   });
 });
 
-test("agentFields takes flags alone, and the node's region where none is named", () => {
+test("recordFields takes flags alone, and the node's region where none is named", () => {
   const gateway = "93fec554-3756-5eb2-b890-56a0bac8eab3";
   assert.equal(recordFields("agent", { domain: "a1.example", gateway, ttl: "30" }, sources()), {
     region: "eu-1",
@@ -78,19 +78,19 @@ test("agentFields takes flags alone, and the node's region where none is named",
   });
 });
 
-test("agentFields leaves the region of the file, and adds the node's where it has none", () => {
+test("recordFields leaves the region of the file, and adds the node's where it has none", () => {
   const files = { "a.json": `{"region":"x"}`, "b.json": `{"agent_domain":"b.example"}` };
   assert.is(recordFields("agent", { file: "a.json" }, sources(files)).region, "x");
   assert.is(recordFields("agent", { file: "b.json" }, sources(files)).region, "eu-1");
 });
 
-test("agentFields adds labels of flags to those of the file", () => {
+test("recordFields adds labels of flags to those of the file", () => {
   const files = { "a.json": `{"labels":{"zone":"a","rack":"1"}}` };
   const { labels } = recordFields("agent", { file: "a.json", label: ["zone=b"] }, sources(files));
   assert.equal(labels, { zone: "b", rack: "1" });
 });
 
-test("agentFields refuses what is no JSON, no object, or an unknown word, by name", () => {
+test("recordFields refuses what is no JSON, no object, or an unknown word, by name", () => {
   const files = { "a": "{", "b": "[]", "c": `{"gatway_id":"x"}`, "d": "null" };
   refuses(() => recordFields("agent", { file: "a" }, sources(files)), "a");
   refuses(() => recordFields("agent", { file: "b" }, sources(files)), "agent");
@@ -99,7 +99,7 @@ test("agentFields refuses what is no JSON, no object, or an unknown word, by nam
   refuses(() => recordFields("agent", { file: "none" }, sources(files)), "none");
 });
 
-test("gatewayFields refuses flags that are no numbers, labels or durations", () => {
+test("recordFields refuses flags that are no numbers, labels or durations", () => {
   refuses(() => recordFields("gateway", { port: "http" }, sources()), "port");
   refuses(() => recordFields("gateway", { wssPort: "-1" }, sources()), "wss-port");
   refuses(() => recordFields("gateway", { cpu: "1e9" }, sources()), "cpu");
@@ -108,7 +108,7 @@ test("gatewayFields refuses flags that are no numbers, labels or durations", () 
   refuses(() => recordFields("gateway", { ttl: "1" }, sources()), "ttl");
 });
 
-test("gatewayFields refuses by the registry's rules what could not even be encoded", () => {
+test("recordFields refuses by the registry's rules what could not even be encoded", () => {
   const files = { "g": `{"gateway_domain":"g.example","gateway_port":70000}` };
   refuses(() => recordFields("gateway", { file: "g" }, sources(files)), "port");
   refuses(() => recordFields("gateway", { domain: "g.example" }, sources()), "port");

@@ -76,7 +76,7 @@ test("addressFromText takes what others can reach, and loopback, and refuses the
   }
 });
 
-test("validateAgent and validateGateway refuse stored addresses that name no host", () => {
+test("validated refuses stored addresses that name no host", () => {
   for (const text of UNREACHABLE) {
     const address = parseAddress(text);
     refused(() => validated(AGENT, { ...agent, address }), "address", "others reach");
@@ -124,7 +124,7 @@ test("canonicalLabels sorts by key and refuses duplicates, bad keys, long values
   refused(() => canonicalLabels(many), "labels", "17");
 });
 
-test("validateAgent returns the canonical record with the registry's fields empty", () => {
+test("validated returns the canonical record with the registry's fields empty", () => {
   const position = { generation: 3, index: 4 };
   const valid = validated(AGENT, {
     ...agent,
@@ -144,7 +144,7 @@ test("validateAgent returns the canonical record with the registry's fields empt
   assert.equal(valid, { ...agent, domain: "a.example", ttlMs: 30_000 });
 });
 
-test("validateAgent refuses a nil id, no process, an unknown state, a long credential hash", () => {
+test("validated refuses a nil id, no process, an unknown state, a long credential hash", () => {
   refused(() => validated(AGENT, { ...agent, id: new Uint8Array(16) }), "id", "0000");
   refused(() => validated(AGENT, { ...agent, process: 0 }), "process", "0");
   refused(() => validated(AGENT, { ...agent, state: 2 }), "state", "2");
@@ -152,7 +152,7 @@ test("validateAgent refuses a nil id, no process, an unknown state, a long crede
   refused(() => validated(AGENT, { ...agent, extra }), "credentialHash", "65");
 });
 
-test("validateGateway wants a port, a domain or an address, and sane capacity", () => {
+test("validated wants of a gateway a port, a domain or an address, and sane capacity", () => {
   assert.equal(validated(GATEWAY, gateway), { ...gateway, ttlMs: 30_000 });
   refused(() => validated(GATEWAY, { ...gateway, port: 0 }), "port", "0");
   refused(() => validated(GATEWAY, { ...gateway, domain: "" }), "address", "");
