@@ -127,6 +127,21 @@ test("Router bounds the hops of nodes that name each other, pauses, and gives up
   await cluster.seed.wait(client.close());
 });
 
+test("Router follows the hint for a record whose id the registry chooses, and keeps no hint of it", async () => {
+  const cluster = new FakeCluster();
+  const client = await cluster.connect();
+  const input = { region: "eu", domain: "g.example", address: "192.0.2.1", port: 1 };
+  for (let round = 0; round < 2; round++) {
+    const answer = client.registerGateway(input);
+    (await cluster.seed.next("registerGateway")).refuse("not_leader", { leaderHint: 3 });
+    await cluster.seed.settle();
+    const request = cluster.node(3).requests.shift()!;
+    request.replyRegistered();
+    await cluster.seed.wait(answer);
+  }
+  await cluster.seed.wait(client.close());
+});
+
 test("Router fetches the ring map from one node after the other, as one may be cut off", async () => {
   const cluster = new FakeCluster();
   const client = await cluster.connect();
