@@ -112,3 +112,19 @@ export function notReplica({ id, nodes, leader }: PartitionElsewhere): RegistryE
     leader === 0 ? {} : { leaderHint: leader },
   );
 }
+
+/**
+ * Returns the group that a read of a partition's key must wait for.
+ *
+ * @throws RegistryError `not_leader` if another node is known to lead: the caller is to ask that one,
+ * as every read through this node would cost it a trip to the leader.
+ */
+export function barrierOf({ id, group }: Partition): Group<ApplyReply> {
+  if (group.isLeading) return group;
+  const { role, leader, term } = group.status();
+  if (role !== "follower" || leader === 0) return group;
+  throw new RegistryError("not_leader", `Partition ${id} is led by node ${leader}`, {
+    leaderHint: leader,
+    leaderTerm: term,
+  });
+}

@@ -28,7 +28,7 @@ import { type RecordKind, recordKindName } from "../record/kinds.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
-import type { PartitionTable } from "./partitions.ts";
+import { barrierOf, type PartitionTable } from "./partitions.ts";
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
@@ -67,7 +67,7 @@ export class ReadPath {
     const end = start + UUID_BYTES;
     const partition = this.#table.held(kind, bytes, start, end);
     const point = partition.group.readPoint(request.maxStalenessMs);
-    if (point === undefined) return partition.group;
+    if (point === undefined) return barrierOf(partition);
 
     this.#replies.begin(request.id);
     this.#replies.addReceipt(partition.id, point);
@@ -121,7 +121,7 @@ export class ReadPath {
     clearResolution(into);
     const home = this.#table.held(KIND_ALIAS, bytes, start, end);
     const point = home.group.readPoint(maxStalenessMs);
-    if (point === undefined) return home.group;
+    if (point === undefined) return barrierOf(home);
     noteRead(into, home, point);
     const slot = home.store.find(KIND_ALIAS, bytes, start, end);
     if (slot === -1) return undefined;

@@ -100,12 +100,14 @@ async function apart() {
           ? { isHere: false, id: partition.id, nodes: [2, 3], leader: 3 }
           : partition
       ),
-    /** The table with that partition's group to be asked first. */
-    asking: (id: number) =>
+    /** The table with that partition's group to be asked first; node `leader` leads it, if any. */
+    asking: (id: number, leader = 0) =>
       replaced((partition) =>
         partition.id !== id ? partition : {
           ...partition,
           group: {
+            isLeading: leader === 0,
+            status: () => ({ role: "follower", leader, term: 7 }),
             readPoint: () => undefined,
             readBarrier: () => Promise.resolve(new RegistryError("not_leader", "asked")),
             timeMs: () => partition.group.timeMs(),
@@ -211,6 +213,28 @@ test("a read that lacks permission writes nothing and names the group to ask", a
     assert.type(answer, "object", name);
     assert.is(response, undefined);
   }
+});
+
+test("a read of a key whose partition another node leads is refused, and names that node", async () => {
+  const { asking, agent, places } = await apart();
+  const cases: [number, OperationName, unknown][] = [
+    [places.alias, "resolveAgent", { domain: DOMAIN }],
+    [places.agent, "getAgent", { id: agent }],
+  ];
+  for (const [place, name, body] of cases) {
+    assert.throws(
+      () => read(asking(place, 3), name, body),
+      (error: unknown) =>
+        error instanceof RegistryError && error.code === "not_leader" &&
+        error.fields.leaderHint === 3 && error.fields.leaderTerm === 7,
+      name,
+    );
+  }
+  // One of many domains is refused alone.
+  const { reply } = read(asking(places.alias, 3), "resolveAgents", { domains: [DOMAIN] });
+  assert.is(reply.items[0].code, 18);
+  // A part of a composite answer is read here: it has a replica here.
+  assert.type(read(asking(places.agent, 3), "resolveAgent", { domain: DOMAIN }).answer, "object");
 });
 
 test("a list whose steps are turns apart holds what it read, whatever becomes of the store", async () => {
