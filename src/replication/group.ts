@@ -171,6 +171,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return isBehind || !this.#support.hasLease(this.#node) ? undefined : this.#point;
   }
 
+  notLeading(): RegistryError | undefined {
+    const isLeader = this.#end !== undefined || this.#leadership.term !== 0 || this.#isSole;
+    return isLeader ? undefined : this.#notLeader();
+  }
+
   readBarrier(
     maxStalenessMs: number,
     timeoutMs: number,

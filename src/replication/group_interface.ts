@@ -60,7 +60,16 @@ export interface Group<Outcome> {
    */
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
 
-  /** Waits for permission to read; settles with an error if there is none. Never rejects. */
+  /**
+   * Returns `not_leader`, with the leader as the hint if it is known; undefined if this replica leads,
+   * or is the sole voter and will. A request for the leader is refused with it at once.
+   */
+  notLeading(): RegistryError | undefined;
+
+  /**
+   * Waits for permission to read; settles with an error if there is none. Never rejects. A follower asks
+   * its leader.
+   */
   readBarrier(
     maxStalenessMs: number,
     timeoutMs: number,

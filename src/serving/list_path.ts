@@ -388,13 +388,14 @@ function* permission(
   for (;;) {
     const point = group.readPoint(maxStalenessMs);
     if (point !== undefined) return point;
+    const elsewhere = group.notLeading();
+    if (elsewhere !== undefined) {
+      scope.leaveOut(id, elsewhere);
+      return undefined;
+    }
     if (!scope.isPartial) {
       yield group;
       continue;
-    }
-    if (!group.isLeading) {
-      scope.leaveOut(id, notLeading(id));
-      return undefined;
     }
     let refusal: RegistryError | undefined;
     yield {
@@ -414,8 +415,4 @@ function* permission(
 function isOfAnother(permitted: ReadPoint | RegistryError): permitted is RegistryError {
   return permitted instanceof RegistryError &&
     (permitted.code === "not_leader" || permitted.code === "not_replica");
-}
-
-function notLeading(partition: number): RegistryError {
-  return new RegistryError("not_leader", `Another node leads partition ${partition}`);
 }

@@ -67,6 +67,19 @@ export class PartitionTable {
     return place;
   }
 
+  /**
+   * Returns the partition of a key, which this node leads or is about to lead. Whether it still leads is
+   * settled by what is logged.
+   *
+   * @throws RegistryError `not_replica`; `not_leader`, with the leader as the hint if it is known.
+   */
+  led(kind: number, key: Uint8Array): Partition {
+    const partition = this.held(kind, key);
+    const refusal = partition.group.notLeading();
+    if (refusal !== undefined) throw refusal;
+    return partition;
+  }
+
   /** Returns the place of the partition of that number, which must be below the partition count. */
   at(id: number): PartitionPlace {
     const place = this.#places[id];
@@ -111,20 +124,4 @@ export function notReplica({ id, nodes, leader }: PartitionElsewhere): RegistryE
     `This node does not hold partition ${id}: ${holders}`,
     leader === 0 ? {} : { leaderHint: leader },
   );
-}
-
-/**
- * Returns the group that a read of a partition's key must wait for.
- *
- * @throws RegistryError `not_leader` if another node is known to lead: the caller is to ask that one,
- * as every read through this node would cost it a trip to the leader.
- */
-export function barrierOf({ id, group }: Partition): Group<ApplyReply> {
-  if (group.isLeading) return group;
-  const { role, leader, term } = group.status();
-  if (role !== "follower" || leader === 0) return group;
-  throw new RegistryError("not_leader", `Partition ${id} is led by node ${leader}`, {
-    leaderHint: leader,
-    leaderTerm: term,
-  });
 }

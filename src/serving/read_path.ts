@@ -4,8 +4,9 @@
  * stream's buffer and is sent with its chunk (request_stream.ts).
  *
  * A handler that lacks a group's permission writes nothing and returns that group; the router
- * waits for its barrier and calls the handler again. Every part of an answer carries the receipt of
- * the partition it came from; a part held by another node is given as its id, for the client to
+ * waits for its barrier and calls the handler again. Where another node leads the partition of the key,
+ * the read is refused with that node as the hint. Every part of an answer carries the receipt of the
+ * partition it came from; a part that another node holds or leads is given as its id, for the client to
  * fetch.
  */
 import { PART_ELSEWHERE, PART_INCLUDED, PART_NOT_FOUND } from "../wire/resolve_parts.ts";
@@ -28,8 +29,8 @@ import { type RecordKind, recordKindName } from "../record/kinds.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
-import { barrierOf, type PartitionTable } from "./partitions.ts";
-import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
+import type { PartitionTable } from "./partitions.ts";
+import { permitting, type ReadAnswer, type ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
 
@@ -67,7 +68,7 @@ export class ReadPath {
     const end = start + UUID_BYTES;
     const partition = this.#table.held(kind, bytes, start, end);
     const point = partition.group.readPoint(request.maxStalenessMs);
-    if (point === undefined) return barrierOf(partition);
+    if (point === undefined) return permitting(partition.group);
 
     this.#replies.begin(request.id);
     this.#replies.addReceipt(partition.id, point);
@@ -121,7 +122,7 @@ export class ReadPath {
     clearResolution(into);
     const home = this.#table.held(KIND_ALIAS, bytes, start, end);
     const point = home.group.readPoint(maxStalenessMs);
-    if (point === undefined) return barrierOf(home);
+    if (point === undefined) return permitting(home.group);
     noteRead(into, home, point);
     const slot = home.store.find(KIND_ALIAS, bytes, start, end);
     if (slot === -1) return undefined;
@@ -142,11 +143,11 @@ export class ReadPath {
     reply.agentId = idSpan(alias.$bytes, idAt);
     reply.claim = { generation: alias.claimGeneration, index: alias.claimIndex };
     const home = this.#table.of(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
-    if (!home.isHere) {
+    const point = home.isHere ? home.group.readPoint(maxStalenessMs) : undefined;
+    if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
       reply.agentPart = PART_ELSEWHERE;
       return undefined;
     }
-    const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
     noteRead(into, home, point);
     reply.agentPart = PART_NOT_FOUND;
@@ -175,11 +176,11 @@ export class ReadPath {
     if (isNilUuid(agent.$bytes, idAt)) return undefined;
     reply.gatewayId = idSpan(agent.$bytes, idAt);
     const home = this.#table.of(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
-    if (!home.isHere) {
+    const point = home.isHere ? home.group.readPoint(maxStalenessMs) : undefined;
+    if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
       reply.gatewayPart = PART_ELSEWHERE;
       return undefined;
     }
-    const point = home.group.readPoint(maxStalenessMs);
     if (point === undefined) return home.group;
     noteRead(into, home, point);
     const slot = home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);

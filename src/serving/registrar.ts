@@ -66,7 +66,8 @@ export class Registrar {
     const { kind } = registration;
     const record = acceptRecord(RECORD_KINDS.row(kind), registration.stored, context.peer);
     access.checkRegistration(context.peer, kind, record);
-    const partition = table.held(kind, record.id);
+    // Refused before anything is claimed for it elsewhere.
+    const partition = table.led(kind, record.id);
     const added = this.#admit(partition, kind, record);
     try {
       return await this.#claimAndPut(partition, registration, record, context);

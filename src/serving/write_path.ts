@@ -167,7 +167,7 @@ export class WritePath {
   }
 
   #homeOf(kind: number, id: Uint8Array): Partition {
-    return this.#parts.table.held(kind, id);
+    return this.#parts.table.led(kind, id);
   }
 }
 

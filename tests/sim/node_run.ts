@@ -404,6 +404,7 @@ export class NodeRun {
         return proposed;
       },
       readPoint: (ageMs) => group.readPoint(ageMs),
+      notLeading: () => group.notLeading(),
       readBarrier: (ageMs, timeoutMs) => group.readBarrier(ageMs, timeoutMs),
       timeMs: () => group.timeMs(),
       status: () => group.status(),

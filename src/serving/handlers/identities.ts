@@ -47,7 +47,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
         deadlineMs,
       ),
     listBans: async ({ first, limit }) => {
-      await service.group.current();
+      await service.group.currentAtLeader();
       const bans = service.group.state.bans();
       return {
         bans: bans.slice(first, first + Math.min(limit, BANS_PAGE_MAX)),
@@ -55,15 +55,15 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       };
     },
     getTokenKeys: async () => {
-      await service.group.current();
+      await service.group.currentAtLeader();
       return { text: service.tokens.keys() };
     },
     getTrustBundle: async () => {
-      await service.group.current();
+      await service.group.currentAtLeader();
       return { text: service.group.trustBundle };
     },
     readAudit: async ({ first, limit }) => {
-      await service.group.current();
+      await service.group.currentAtLeader();
       const { audit } = service.group.state;
       return {
         entries: audit.read(first, Math.min(limit, AUDIT_PAGE_ENTRIES)),
@@ -73,7 +73,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       };
     },
     getLineage: async ({ lineage: number }) => {
-      await service.group.current();
+      await service.group.currentAtLeader();
       const lineage = service.group.state.lineage(number);
       if (lineage === undefined) {
         throw new RegistryError("not_found", `There is no lineage ${number}`);

@@ -34,7 +34,7 @@ export class IdentityAdministration {
     deadlineMs: number,
   ): Promise<{ readonly name: string; readonly known: boolean }> {
     const { kind, lifted, untilMs } = ban;
-    await this.#group.current();
+    await this.#group.currentAtLeader();
     const name = lifted
       ? keptBanName(ban, this.#group.state)
       : canonicalBanName(ban, this.#group.knownAuthority?.trustDomain);

@@ -77,6 +77,18 @@ export class IdentityGroup {
     if (permitted instanceof RegistryError) throw permitted;
   }
 
+  /**
+   * Waits until all previously committed changes are applied on this node, for a request that is for
+   * the leader of group 0.
+   *
+   * @throws RegistryError `not_leader`, with the leader as the hint if it is known.
+   */
+  async currentAtLeader(): Promise<void> {
+    const refusal = this.#parts.group.notLeading();
+    if (refusal !== undefined) throw refusal;
+    await this.current();
+  }
+
   /** Returns the deadline of a proposal in the background, monotonic ms. */
   soon(): number {
     return this.#parts.monotonic.nowMs() + READ_MS;

@@ -280,6 +280,19 @@ test("readBarrier: a request that was lost is asked again, within the deadline",
   assert.ok(isLost && !(read instanceof RegistryError));
 });
 
+test("notLeading: a follower names its leader and the term; a leader, and a sole voter, are not refused", async () => {
+  const { cluster, leader } = await served();
+  const { term } = leader.group().status();
+  assert.is(leader.group().notLeading(), undefined);
+  for (const follower of cluster.followers(leader)) {
+    const refusal = follower.group().notLeading();
+    assert.is(refusal?.code, "not_leader");
+    assert.equal(refusal?.fields, { leaderHint: leader.id, leaderTerm: term });
+  }
+  const { node } = await alone();
+  assert.is(node.group().notLeading(), undefined);
+});
+
 test("timeMs: a leader's runs with the clock, a follower's stands at the last command", async () => {
   const { cluster, leader } = await served();
   await cluster.world.wait(leader.propose("time 5000"));

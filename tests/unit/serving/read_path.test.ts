@@ -100,15 +100,14 @@ async function apart() {
           ? { isHere: false, id: partition.id, nodes: [2, 3], leader: 3 }
           : partition
       ),
-    /** The table with that partition's group to be asked first; node `leader` leads it, if any. */
-    asking: (id: number, leader = 0) =>
+    /** The table with that partition's group to be asked first, or led by the node that `refusal` names. */
+    asking: (id: number, refusal?: RegistryError) =>
       replaced((partition) =>
         partition.id !== id ? partition : {
           ...partition,
           group: {
-            isLeading: leader === 0,
-            status: () => ({ role: "follower", leader, term: 7 }),
             readPoint: () => undefined,
+            notLeading: () => refusal,
             readBarrier: () => Promise.resolve(new RegistryError("not_leader", "asked")),
             timeMs: () => partition.group.timeMs(),
           },
@@ -215,26 +214,31 @@ test("a read that lacks permission writes nothing and names the group to ask", a
   }
 });
 
-test("a read of a key whose partition another node leads is refused, and names that node", async () => {
-  const { asking, agent, places } = await apart();
-  const cases: [number, OperationName, unknown][] = [
+test("a key whose partition another node leads is refused at once, with that node as the hint", async () => {
+  const { asking, agent, gateway, places } = await apart();
+  const hint = new RegistryError("not_leader", "led by 2", { leaderHint: 2, leaderTerm: 7 });
+  const asked: [number, OperationName, unknown][] = [
     [places.alias, "resolveAgent", { domain: DOMAIN }],
     [places.agent, "getAgent", { id: agent }],
+    [places.gateway, "getGateway", { id: gateway }],
+    [places.agent, "listAgentsByRegion", { region: "global", cursor: new Uint8Array(0), limit: 5 }],
   ];
-  for (const [place, name, body] of cases) {
-    assert.throws(
-      () => read(asking(place, 3), name, body),
-      (error: unknown) =>
-        error instanceof RegistryError && error.code === "not_leader" &&
-        error.fields.leaderHint === 3 && error.fields.leaderTerm === 7,
-      name,
-    );
+  for (const [place, name, body] of asked) {
+    assert.throws(() => read(asking(place, hint), name, body), (error: unknown) => error === hint);
   }
-  // One of many domains is refused alone.
-  const { reply } = read(asking(places.alias, 3), "resolveAgents", { domains: [DOMAIN] });
-  assert.is(reply.items[0].code, 18);
-  // A part of a composite answer is read here: it has a replica here.
-  assert.type(read(asking(places.agent, 3), "resolveAgent", { domain: DOMAIN }).answer, "object");
+  const { items } = read(asking(places.alias, hint), "resolveAgents", { domains: [DOMAIN] }).reply;
+  assert.is(items[0].code, 18);
+});
+
+test("resolve names the parts that another node leads, as it does those held elsewhere", async () => {
+  const { asking, agent, gateway, places } = await apart();
+  const hint = new RegistryError("not_leader", "led by 2", { leaderHint: 2, leaderTerm: 7 });
+  const first = read(asking(places.agent, hint), "resolveAgent", { domain: DOMAIN });
+  assert.equal([first.answer, first.reply.agentPart, first.reply.agentId], ["ok", 3, agent]);
+  assert.is(first.response!.receipts.length, 1);
+  const second = read(asking(places.gateway, hint), "resolveAgent", { domain: DOMAIN });
+  assert.equal([second.reply.agentPart, second.reply.gatewayPart], [1, 3]);
+  assert.equal(second.reply.gatewayId, gateway);
 });
 
 test("a list whose steps are turns apart holds what it read, whatever becomes of the store", async () => {
