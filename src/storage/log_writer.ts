@@ -192,8 +192,7 @@ export class LogWriter {
 
   /** Returns why submissions are refused now, or `undefined`. */
   refusal(): RegistryError | undefined {
-    if (this.#state === "open") return undefined;
-    return this.#error();
+    return this.#state === "open" ? undefined : this.#error();
   }
 
   /**
@@ -230,10 +229,8 @@ export class LogWriter {
   #error(): RegistryError {
     const why = this.#failure?.message ?? "the log is not writable";
     if (this.#state === "poisoned") {
-      return new RegistryError(
-        "storage_unavailable",
-        `Log is closed to writes until a restart as a sync failed: ${why}`,
-      );
+      const words = `Log is closed to writes until a restart as a sync failed: ${why}`;
+      return new RegistryError("storage_unavailable", words);
     }
     return notWritten(this.#failure ?? { kind: "io", message: why });
   }
