@@ -1,0 +1,85 @@
+/** Limits of the SDK. */
+
+/** Requests in flight per connection: as many as 12 bits of a request id distinguish. */
+export const CLIENT_IN_FLIGHT_MAX = 4_096;
+/** Default of the same: keeps a connection busy at 150,000/s and a round trip of 6 ms. */
+export const CLIENT_IN_FLIGHT_DEFAULT = 1_024;
+/** Calls waiting for a slot, a connection or their next attempt; above it: `overloaded`. */
+export const CLIENT_WAITING_MAX = 16_384;
+/** Retry hint when that limit is reached, ms. */
+export const CLIENT_WAITING_RETRY_MS = 100;
+/** Bytes queued behind a write in progress above which calls wait: some ms of a slow link. */
+export const CLIENT_OUTBOX_BYTES = 1024 * 1024;
+/** Read buffer: an idle connection posts the minimum, a busy one grows to the maximum. */
+export const CLIENT_READ_BYTES_MIN = 1_024;
+export const CLIENT_READ_BYTES_MAX = 64 * 1024;
+/** Number of turns over which due replies are read, so that client and server work concurrently. */
+export const CLIENT_READ_SHARES = 6;
+/** Resolution of deadlines and retries, ms: one timer per connection, not one per call. */
+export const CLIENT_TICK_MS = 10;
+/** Back-off of a repeated request, ms: full jitter up to base × 2^attempt, at most the cap. */
+export const CLIENT_RETRY_MS_BASE = 25;
+export const CLIENT_RETRY_MS_CAP = 1_000;
+/**
+ * Back-off of a new connection, ms, by the same rule, so that a fleet does not reconnect at once.
+ */
+export const CLIENT_RECONNECT_MS_BASE = 100;
+export const CLIENT_RECONNECT_MS_CAP = 10_000;
+/**
+ * Timeout of the first attempt to connect, ms; it doubles with each further attempt up to
+ * `DIAL_MS_MAX`. Packets to a server that is just restarting are lost, and a new attempt comes
+ * sooner than a resend.
+ */
+export const CLIENT_ATTEMPT_MS_BASE = 1_000;
+/** Lifetime of a connection, ms, that resets the count of failed attempts. */
+export const CLIENT_STABLE_MS = 5_000;
+/**
+ * Time for which an abandoned request keeps its slot after its deadline, ms: the server still has
+ * it.
+ */
+export const CLIENT_ABANDONED_MS = 1_000;
+/**
+ * Silence with requests in flight after which the server is probed, and after the same again given
+ * up, ms.
+ */
+export const CLIENT_SILENCE_MS = 1_000;
+/** The same where other nodes can answer instead, ms: waiting longer would only cost time. */
+export const CLIENT_NODE_SILENCE_MS = 300;
+/**
+ * Time for a first connection to a node, ms, after which the calls for it are sent to others: as
+ * long as a silent node takes to be given up.
+ */
+export const CLIENT_NODE_PATIENCE_MS = 2 * CLIENT_NODE_SILENCE_MS;
+/** Nodes to which a client connects: those of the largest cluster. */
+export const CLIENT_NODES_MAX = 64;
+/** Time without calls after which the connection to a node is closed, ms. */
+export const CLIENT_NODE_IDLE_MS = 60_000;
+/**
+ * Nodes asked at once for one call before it pauses: the leader, a node that knows a newer one, and
+ * that one, with one to spare.
+ */
+export const CLIENT_HOPS_MAX = 4;
+/** Minimum interval of fetching the ring map because nodes refused calls, ms. */
+export const CLIENT_MAP_REFRESH_MS = 250;
+/** Time for a server that said goodbye to answer the requests in flight, ms. */
+export const CLIENT_DRAIN_MS = 1_000;
+/** Last known answers cached by a client, about 1 KB each. */
+export const CLIENT_CACHE_ENTRIES_MAX = 4_096;
+/** Leases per client: two renewal requests of the largest size a second at the shortest ttl. */
+export const CLIENT_LEASES_MAX = 32_768;
+/**
+ * Back-off of failed renewals, ms, by the same rule. It is shared by all leases of a client, and
+ * half of the shortest ttl is a second bound, so that a lease is renewed in time when the server
+ * returns.
+ */
+export const CLIENT_RENEW_RETRY_MS_BASE = 1_000;
+export const CLIENT_RENEW_RETRY_MS_CAP = 10_000;
+/**
+ * Expired leases that a client registers again concurrently, so that a returning registry is not
+ * flooded.
+ */
+export const CLIENT_RECOVERIES_MAX = 32;
+/** Stored bytes in one RegisterMany: its frame stays below the server's limit. */
+export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
+/** Attempts of a claim after losing to a concurrent one. */
+export const DOMAIN_CLAIM_TRIES_MAX = 4;

@@ -1,0 +1,49 @@
+/** Limits of a cluster: its members, joining, the placement of replicas, leaderships. */
+
+/** Members of a cluster. */
+export const CLUSTER_NODES_MAX = 64;
+/** Members of a cluster: their ids and addresses must fit a control frame. */
+export const MEMBERS_MAX = 1_024;
+/** Bytes of the name of a zone or a host: those of a DNS label. */
+export const MEMBER_NAME_BYTES_MAX = 63;
+/** Replica ids assigned by one command: those of all partitions for one step of a usual plan. */
+export const REPLICAS_ASSIGNED_MAX = 1_024;
+/** Replicas that exist at once: three of each of 8,192 partitions, and as many in the middle of a move. */
+export const REPLICAS_MAX = 65_536;
+/** Replicas in one placement: seven voters, all being replaced at once, and a learner. */
+export const PLACED_REPLICAS_MAX = 15;
+/** Requests per second of another node; each is on a stream of its own. */
+export const NODE_REQUESTS_PER_SECOND = 100_000;
+/** Requests that another node may send in a burst above that. */
+export const NODE_REQUESTS_BURST = 100_000;
+/** How often a node that is not described in group 0 as it is tells the leader again, ms. */
+export const ANNOUNCE_RETRY_MS = 500;
+/** How long a node tries to join before its start fails, ms. */
+export const JOIN_MS_MAX = 60_000;
+/** The delay between attempts to join, ms. */
+export const JOIN_RETRY_MS = 500;
+/** How often the members that a node dials are compared with group 0, ms. */
+export const MEMBERS_LOOK_MS = 200;
+/** Voters of group 0: two of them may be lost. */
+export const SYSTEM_VOTERS_MAX = 5;
+/** How often a node compares its part of the placement with group 0, ms. */
+export const PLACEMENT_LOOK_MS = 100;
+/** Partitions that move at the same time: their joint configurations cost two quorums a write. */
+export const PLACEMENT_MOVES_AT_ONCE = 512;
+/** Groups that this node reconfigures at the same time. */
+export const RECONFIGURATIONS_AT_ONCE = 256;
+/** How often leaderships are spread, ms. */
+export const LEADER_BALANCE_MS = 500;
+/** For how long no node must have come or gone before leaderships are spread, ms. */
+export const LEADER_BALANCE_CALM_MS = 2_000;
+/** The difference between two nodes' numbers of leaderships that is left alone, as a part of a share. */
+export const LEADER_BALANCE_TOLERANCE = 0.05;
+/** Leaderships handed over at once by one node: each stops its group's writes for a round trip. */
+export const LEADER_TRANSFERS_AT_ONCE = 64;
+/**
+ * Delay between a change of placement and the push of the ring map to all sessions, ms, and what each
+ * session adds to it: a map of 1,024 partitions has about 40 KB, so pushes stay below 10 MB/s. Until
+ * then clients follow hints.
+ */
+export const RING_PUSH_MS = 1_000;
+export const RING_PUSH_SESSION_MS = 4;

@@ -1,0 +1,41 @@
+/** Limits of sessions between nodes. */
+
+/** Size at which a frame to another node is closed. */
+export const PEER_FRAME_BYTES = 1024 * 1024;
+/** Largest frame to another node: one entry of the largest size, with room to spare. */
+export const PEER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/** Messages per frame between nodes: several for each group. */
+export const PEER_MESSAGES_MAX = 32_768;
+/** Bytes sent to one node in one turn; messages beyond it count as lost. */
+export const PEER_TURN_BYTES_MAX = 64 * 1024 * 1024;
+/** Images in transfer from one node to others, in total. */
+export const PEER_IMAGES_AT_ONCE = 4;
+/** Largest image accepted from another node: a partition of several million records. */
+export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
+/** Interval of pings on a session between two nodes, ms, and of the keep-alives of its transport. */
+export const PEER_PING_MS = 1_000;
+/** Silence after which a session between two nodes is given up, ms: three pings. */
+export const PEER_SILENCE_MS = 3_000;
+/** Time for which a process answers a ping, ms, before another process may take its node number. */
+export const PEER_PROBE_MS = 500;
+/**
+ * Time for which a node is dialed, ms: QUIC sends its first packet again after 1 s, and a node that
+ * starts meanwhile is reached by the next attempt at the latest.
+ */
+export const PEER_DIAL_MS = 2_000;
+/** Longest delay before the first attempt to dial a node again, ms; doubled with each failure. */
+export const PEER_REDIAL_MS = 50;
+/** The same after many failures: a node that returns is reached within a second. */
+export const PEER_REDIAL_MS_MAX = 1_000;
+/** Frames queued for a node that does not read, bytes: 0.2 s of a link of 100 MB/s. */
+export const PEER_BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+/** Size of one write of queued frames: larger writes cost no less per byte. */
+export const PEER_WRITE_BYTES = 256 * 1024;
+/** Control frame between nodes: the largest is a hello. */
+export const PEER_CONTROL_BYTES_MAX = 4_096;
+/** Header of an image between nodes: one message without data, which may name 64 members. */
+export const PEER_IMAGE_HEADER_BYTES_MAX = 64 * 1024;
+/** Images that one node may be sending to another at once; the others have places left. */
+export const PEER_IMAGES_IN_PER_NODE_MAX = 2;
+/** Streams of operations that one node may have open on another. */
+export const PEER_REQUEST_STREAMS_MAX = 4;
