@@ -1,6 +1,6 @@
 @0xb57c0e92d4f1a683;
-# What a partition's group logs: one command an entry. A command says all that apply needs, so that
-# apply is a pure function of the state and the entry.
+# Commands that a partition's group logs, one per entry. A command contains everything that apply
+# needs, so that apply is a pure function of the state and the entry.
 
 using import "codec.capnp".bytes;
 
@@ -8,26 +8,26 @@ struct Command {
   timeMs @0 :UInt64;
   # The proposer's group time. Apply never lets the group's time go back.
   unixS @1 :UInt32;
-  # Wall time, for lastSeen.
+  # Wall-clock time, for lastSeen.
   writer @2 :UInt32;
-  # Lineage of the identity that asked; 0: the registry itself.
+  # Lineage of the requesting identity; 0: the registry itself.
   kind @3 :UInt16;
-  # Which command `body` holds; see src/record/command.ts.
+  # Type of the command in `body`; see src/record/command.ts.
   body @4 :AnyPointer;
 }
 
 struct PutCommand {
-  # Register: create, renew with new content, or take over.
+  # Registers a record: creates it, renews it with new content, or takes it over.
   record @0 :Data;
   # The stored form of an Agent or Gateway; fields that the registry adds are ignored.
   kind @1 :UInt16;
-  # The kind of record.
+  # Kind of the record.
   expected :group { generation @2 :UInt32; index @3 :UInt64; }
-  # The incarnation taken over from; zero: none named.
+  # The incarnation to take over from; zero: none given.
 }
 
 struct ExtendCommand {
-  # Extends the covers of many records at once: each to the time of its renewal + twice its ttl.
+  # Extends the covers of many records at once: each to its renewal time + twice its ttl.
   items @0 :List(ExtendItem);
 }
 
@@ -36,22 +36,23 @@ struct ExtendItem {
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
   kind @4 :UInt16;
   renewedAgo @5 :UInt16;
-  # How long before the command's time its owner renewed it, in steps of 250 ms rounded down, at most
-  # 65,535: the cover counts from the renewal, so that a gathered extension gives nothing away.
+  # Age of the owner's renewal at the command's time, in steps of 250 ms rounded down, at most
+  # 65,535. The cover counts from the renewal, so that gathering extensions never lengthens a cover.
 }
 
 struct RemoveCommand {
-  # Deregister.
+  # Deregisters a record.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
   process @4 :UInt64;
-  # 0: somebody other than the owner's process.
+  # 0: the request does not come from the owner's process.
   sequence @5 :UInt32;
   kind @6 :UInt16;
 }
 
 struct ExpireCommand {
-  # Removes what the leader saw expire; an item whose record moved on is refused by itself.
+  # Removes records that the leader saw expire. An item whose record has changed since is refused
+  # individually.
   items @0 :List(ExpireItem);
 }
 
@@ -64,7 +65,7 @@ struct ExpireItem {
 }
 
 struct ReportCommand {
-  # A gateway's use and state.
+  # A gateway's usage and state.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
   used :group {
@@ -79,13 +80,13 @@ struct ReportCommand {
   setState @11 :Bool;
   kind @12 :UInt16;
   process @13 :UInt64;
-  # 0: somebody other than the owner's process, whose word has no place in the owner's order.
+  # 0: the request does not come from the owner's process and has no place in the owner's order.
   sequence @14 :UInt32;
 }
 
 struct ClaimCommand {
-  # In the domain's group: a pending alias. Its claim is (generation, 2^40 x partition + index of
-  # this entry).
+  # In the domain's group: creates a pending alias. Its claim is (generation, 2^40 x partition +
+  # index of this entry).
   domain @0 :Text;
   agentId :group $bytes { high @1 :UInt64; low @2 :UInt64; }
   replaces :group { generation @3 :UInt32; index @4 :UInt64; }
@@ -93,7 +94,8 @@ struct ClaimCommand {
 }
 
 struct ConfirmCommand {
-  # In the domain's group, after the agent's group logged the register with this claim.
+  # In the domain's group: confirms the alias, after the agent's group logged the register with this
+  # claim.
   domain @0 :Text;
   agentId :group $bytes { high @1 :UInt64; low @2 :UInt64; }
   claim :group { generation @3 :UInt32; index @4 :UInt64; }
@@ -106,13 +108,13 @@ struct RevokeCommand {
 }
 
 struct ReleaseCommand {
-  # In the domain's group, after the claim was revoked: gives the domain up.
+  # In the domain's group: releases the domain, after the claim was revoked.
   domain @0 :Text;
   claim :group { generation @1 :UInt32; index @2 :UInt64; }
 }
 
 struct GenesisCommand {
-  # The first entry of the system group: what is fixed when a cluster is created.
+  # The first entry of the system group, with the values fixed when a cluster is created.
   clusterId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   hashKey :group $bytes { high @2 :UInt64; low @3 :UInt64; }
   partitionCount @4 :UInt32;
@@ -121,7 +123,7 @@ struct GenesisCommand {
 }
 
 struct PutMemberCommand {
-  # System group: a node and where it is reached.
+  # System group: stores a node and its addresses.
   nodeId @0 :UInt32;
   addresses @1 :List(MemberAddress);
   pin :group $bytes { a @2 :UInt64; b @3 :UInt64; c @4 :UInt64; d @5 :UInt64; }
@@ -129,7 +131,7 @@ struct PutMemberCommand {
 }
 
 struct RemoveMemberCommand {
-  # System group: a node is no member any more, nor ever again under this number.
+  # System group: removes a member; its node id is never used again.
   nodeId @0 :UInt32;
   detail @1 :Text;
   # For the audit log.

@@ -1,15 +1,16 @@
 @0xe6b1d0c93f7a2854;
-# What group 0 logs about identities: join tokens, lineages, bans, and documents such as the trust
-# bundle. A put names the version of what it replaces and is refused where that moved on.
+# Group 0's log entries about identities: join tokens, lineages, bans, and documents such as the
+# trust bundle. A put names the version that it replaces and is refused if that version is no longer
+# current.
 
 using import "codec.capnp".bytes;
 
 struct EnrolmentCommand {
-  # All of it or none.
+  # Applied as a whole or not at all.
   tokens @0 :List(JoinTokenChange);
   lineages @1 :List(LineageChange);
   action @2 :UInt16;
-  # What the audit log says of it; see src/system/audit_log.ts. 0: nothing.
+  # Action code for the audit log; see src/system/audit_log.ts. 0: no audit entry.
   detail @3 :Text;
 }
 
@@ -23,9 +24,9 @@ struct JoinTokenRecord {
   hash :group $bytes { a @0 :UInt64; b @1 :UInt64; c @2 :UInt64; d @3 :UInt64; }
   version @4 :UInt32;
   lineage @5 :UInt32;
-  # What it was spent on; 0: it was not.
+  # The lineage created with the token; 0: the token is unused.
   publicKey :group $bytes { e @6 :UInt64; f @7 :UInt64; g @8 :UInt64; h @9 :UInt64; }
-  # Of whom it was spent by.
+  # The public key that used the token.
   expiresAtMs @10 :UInt64;
   subject @11 :Text;
   grants @12 :GrantsRecord;
@@ -73,17 +74,17 @@ struct BanCommand {
   untilMs @3 :UInt64;
   # Unix ms; 0: until it is lifted.
   lifted @4 :Bool;
-  # The ban is over; reason and end say nothing.
+  # Lifts the ban; reason and untilMs are ignored.
   detail @5 :Text;
   # For the audit log; empty: the reason.
 }
 
 struct GrantCommand {
-  # A token was issued that grants a lineage more than its certificate does.
+  # Records a token that grants a lineage more than its certificate does.
   tokenId @0 :Text;
   lineage @1 :UInt32;
   untilMs @2 :UInt64;
-  # Unix ms from which it grants nothing.
+  # The end of the grant, Unix ms.
   subject @3 :Text;
   grants @4 :GrantsRecord;
   detail @5 :Text;
@@ -91,7 +92,7 @@ struct GrantCommand {
 }
 
 struct DocumentCommand {
-  # A document that group 0 keeps for everybody.
+  # A document that group 0 stores for all nodes.
   name @0 :UInt16;
   # 1 trust bundle, 2 plan of the token keys.
   replacedVersion @1 :UInt32;
@@ -101,7 +102,7 @@ struct DocumentCommand {
 }
 
 struct AuditNoteCommand {
-  # Something that was done elsewhere, for the audit log alone.
+  # Records an action that changed no state of group 0, in the audit log only.
   action @0 :UInt16;
   subject @1 :Text;
   detail @2 :Text;
@@ -111,6 +112,6 @@ struct AuditPage {
   # In images only: entries of the audit log, oldest first.
   anchor :group $bytes { a @0 :UInt64; b @1 :UInt64; c @2 :UInt64; d @3 :UInt64; }
   count @4 :UInt64;
-  # Of all entries ever made, those of this page included.
+  # Count of all entries ever written, including those of this page.
   entries @5 :List(Data);
 }

@@ -1,6 +1,6 @@
 @0xb94e2f7d63a1c058;
 # Payloads of an image file's records, framed like those of the log (see wal.capnp): one header,
-# then chunks, then one end. What the chunks hold, one after another, is the group's own matter.
+# then chunks, then one end. The group alone interprets the joined data of the chunks.
 
 using import "codec.capnp".bytes;
 
@@ -18,9 +18,9 @@ struct ImageHeader {
 struct ImageChunk {
   # Op 17.
   number @0 :UInt64;
-  # The image's number, as in the header: a chunk of another image is none of this one.
+  # The image's number, as in the header; chunks with another number do not belong to this image.
   offset @1 :UInt64;
-  # Of the chunk's first byte in all chunks joined; a reader that was interrupted resumes there.
+  # Offset of the chunk's first byte in the joined data; an interrupted reader resumes there.
   data @2 :Data;
 }
 
@@ -28,5 +28,5 @@ struct ImageEnd {
   # Op 18.
   number @0 :UInt64;
   byteCount @1 :UInt64;
-  # Of all chunks joined.
+  # Size of the joined data.
 }

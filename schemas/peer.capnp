@@ -1,7 +1,7 @@
 @0xc7a41d8e5b3f6092;
-# What the nodes of a cluster say to each other, on their peer stream: in each turn one frame to a
-# node that anything is to be said to. A snapshot goes on a stream of its own: its header is such a
-# frame with one message, whose snapshot has no data, and the image follows.
+# Messages between the nodes of a cluster, on their peer stream. In each turn a node sends at most
+# one frame to each node that it has messages for. A snapshot is sent on a stream of its own: its
+# header is a PeerFrame with one message, whose snapshot has no data, and the image follows.
 #
 # Every UInt64 holds an integer below 2^53.
 
@@ -10,21 +10,23 @@ using import "codec.capnp".bytes;
 
 struct PeerFrame {
   run @0 :UInt64;
-  # The sender's run: a number of its own that is higher at each start.
+  # The sender's run number, which increases with each start of the node.
   supports @1 :UInt64;
-  # The recipient's epoch that the sender supports; 0: none. What fortifies in this frame names it.
+  # The recipient's epoch that the sender supports; 0: none. Messages in this frame that fortify
+  # refer to this epoch.
   messages @2 :List(PeerMessage);
   beat @3 :PeerBeat;
 }
 
 struct PeerBeat {
-  # What one node says to another about support; see src/liveness/beat.ts. Its run is the frame's.
+  # Heartbeat about support between two nodes; see src/liveness/beat.ts. Its run is that of the
+  # frame.
   sequence @0 :UInt64;
   echoRun @1 :UInt64;
-  # The recipient's run that echo and granted are of; 0: none was heard of.
+  # The recipient's run to which echo and granted refer; 0: none is known.
   echo @2 :UInt64;
   epoch @3 :UInt64;
-  # Under which the sender asks for support.
+  # The epoch under which the sender asks for support.
   supports @4 :UInt64;
   # The recipient's epoch that the sender supports; 0: none.
   granted @5 :UInt64;
@@ -43,29 +45,31 @@ struct PeerGroupTerm {
 struct PeerMessage {
   groupId @0 :UInt32;
   fortifies @1 :Bool;
-  # Of a follower's reply: while it supports the recipient's node it votes for nobody else.
+  # On a follower's reply: while the follower supports the recipient's node, it votes for no other
+  # replica.
   message @2 :Raft.RaftMessage;
 }
 
 struct PeerControl {
-  # The control stream of a session between two nodes, after the handshake, both ways.
+  # A message on the control stream of a session between two nodes, after the handshake, in both
+  # directions.
   kind @0 :UInt16;
-  # 1 and 2 PeerHello (of the node that dialed, and the answer), 3 and 4 PeerPing (and the answer),
-  # 5 PeerGoodbye.
+  # 1 PeerHello of the dialing node, 2 PeerHello in reply, 3 PeerPing, 4 PeerPing in reply, 5
+  # PeerGoodbye.
   body @1 :AnyPointer;
 }
 
 struct PeerHello {
   versionMin @0 :UInt16;
   versionMax @1 :UInt16;
-  # Of the protocol between nodes.
+  # Version range of the protocol between nodes.
   nodeId @2 :UInt32;
   features @3 :UInt64;
   clusterId :group $bytes { high @4 :UInt64; low @5 :UInt64; }
   folderId :group $bytes { high @6 :UInt64; low @7 :UInt64; }
-  # Random, of the data folder.
+  # Random id of the data folder.
   processId :group $bytes { high @8 :UInt64; low @9 :UInt64; }
-  # Random, of this run of the program.
+  # Random id of this run of the program.
   generation @10 :UInt32;
   partitionCount @11 :UInt32;
   region @12 :Text;
@@ -77,19 +81,19 @@ struct PeerPing {
 
 struct PeerGoodbye {
   code @0 :UInt16;
-  # An error code, or 0 for a session that ends well.
+  # An error code; 0: the session ends without an error.
   message @1 :Text;
 }
 
 struct PeerImage {
-  # The beginning of a bulk stream between nodes; `bytes` bytes of image follow.
+  # The header of a bulk stream between nodes; `bytes` bytes of image follow.
   bytes @0 :UInt64;
   header @1 :Data;
-  # A PeerFrame with its table.
+  # A PeerFrame with its segment table.
 }
 
 struct PeerImageReply {
-  # The answer to an image.
+  # The reply to an image.
   code @0 :UInt16;
-  # An error code, or 0 when it arrived whole.
+  # An error code; 0: the whole image has arrived.
 }

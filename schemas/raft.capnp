@@ -1,5 +1,5 @@
 @0x8f3c91d6a0e57b24;
-# What replicas of one group say to each other. Entries stay opaque bytes. Local messages, between a
+# Messages between the replicas of one group. Entries stay opaque bytes. Local messages, between a
 # replica and its own storage, are never encoded.
 #
 # Every UInt64 holds an integer below 2^53.
@@ -53,12 +53,12 @@ struct RaftConfiguration {
 }
 
 struct RaftConfChange {
-  # The data of an entry that changes the configuration. No data at all: leave the joint one.
+  # The data of an entry that changes the configuration. Empty data: leave the joint configuration.
   transition @0 :UInt16;
-  # 0 auto, 1 joint and left by itself, 2 joint until it is told to leave.
+  # 0 auto, 1 joint and left automatically, 2 joint until explicitly left.
   changes @1 :List(RaftMemberChange);
   context @2 :Data;
-  # The proposer's own.
+  # Opaque data of the proposer.
 }
 
 struct RaftMemberChange {

@@ -1,33 +1,33 @@
 @0xc9a3f6d1b8e24570;
-# What a partition stores. The stored form of a record is one canonical segment, root pointer first,
-# without a segment table; a reply embeds these bytes as they are.
+# Data that a partition stores. The stored form of a record is one canonical segment, root pointer
+# first, without a segment table; replies embed these bytes unchanged.
 #
 # Every UInt64 holds an integer below 2^53. Times named `…Ms` without another word are group time.
 
 using import "codec.capnp".bytes;
 
 struct Agent {
-  # An agent: what its owner said, and what the registry adds. 15 words of data, 3 pointers.
+  # An agent: its owner's data and the fields that the registry adds. 15 words of data, 3 pointers.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   gatewayId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
   # The gateway it is attached to; all zero: none.
   address :group $bytes { high @4 :UInt64; low @5 :UInt64; }
   # IPv6, or IPv4 mapped into it (RFC 4291 §2.5.5.2); all zero: none.
   process @6 :UInt64;
-  # The owner's process, random at each of its starts; 0: none.
+  # Id of the owner's process, random for each start; 0: none.
   leaseExpiryMs @7 :UInt64;
   # The logged cover, in group time: the record does not expire before.
   incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
   revision :group { generation @10 :UInt32; index @11 :UInt64; }
   claim :group { generation @12 :UInt32; index @13 :UInt64; }
-  # The claim by which it holds its domain; zero: no domain.
+  # The claim that binds its domain; zero: no domain.
   sequence @14 :UInt32;
-  # Grows with each request of the process.
+  # Increases with each request of the process.
   ttlMs @15 :UInt32;
   lastSeenUnixS @16 :UInt32;
-  # Wall time, for people.
+  # Wall-clock time, for people.
   writer @17 :UInt32;
-  # Lineage of the identity that wrote it last.
+  # Lineage of the identity of the last write.
   port @18 :UInt16;
   state @19 :UInt16;
   # 0 active, 1 draining.
@@ -48,7 +48,7 @@ struct Gateway {
   lastSeenUnixS @12 :UInt32;
   writer @13 :UInt32;
   capacity :group {
-    # What it has. Zero: not said.
+    # Total capacity. Zero: not stated.
     cpu @14 :Float32;
     # Cores.
     memoryMiB @15 :UInt32;
@@ -57,7 +57,7 @@ struct Gateway {
     connections @18 :UInt32;
   }
   used :group {
-    # What of it is in use.
+    # The part of the capacity that is in use.
     cpu @19 :Float32;
     memoryMiB @20 :UInt32;
     storageMiB @21 :UInt32;
@@ -73,12 +73,13 @@ struct Gateway {
 }
 
 struct Extra {
-  # What most records do not have.
+  # Fields that most records leave empty.
   credentialHash @0 :Data;
   labels @1 :List(Label);
-  # In ascending order of key, no key twice.
+  # In ascending order of key, without duplicates.
   superseded @2 :List(SupersededProcess);
-  # The last processes that lost the record, the newest last; they stay refused for a while.
+  # The last processes that lost the record, the newest last; their requests are refused until
+  # untilMs.
 }
 
 struct Label {
@@ -92,17 +93,17 @@ struct SupersededProcess {
 }
 
 struct Alias {
-  # domain -> agent, in the domain's own partition.
+  # Maps a domain to its agent, in the domain's own partition.
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
-  # Where the claim was logged, 2^40 x partition + index: no two claims are alike.
+  # Position at which the claim was logged, 2^40 x partition + index, and therefore unique.
   state @4 :UInt16;
   # 0 pending, 1 confirmed.
   domain @5 :Text;
 }
 
 struct Tombstone {
-  # What is kept of a removed agent or gateway, so that a delayed duplicate cannot revive it.
+  # The remains of a removed agent or gateway, which prevent a delayed duplicate from recreating it.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   process @2 :UInt64;
   forgetAtMs @3 :UInt64;
@@ -114,7 +115,7 @@ struct Tombstone {
 }
 
 struct Revocation {
-  # A "no" to a claim, in the agent's partition: a late register with that claim is refused.
+  # A revoked claim, in the agent's partition: a late register with that claim is refused.
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
   forgetAtMs @4 :UInt64;

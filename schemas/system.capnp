@@ -1,26 +1,27 @@
 @0xc4a19d27e8f5036b;
-# What group 0 logs about nodes, replicas, placement and versions. A put names the revision of what it
-# replaces and is refused where that moved on.
+# Group 0's log entries about nodes, replicas, placement and versions. A put names the revision that
+# it replaces and is refused if that revision is no longer current.
 
 using import "codec.capnp".bytes;
 
 struct AdmitMemberCommand {
-  # A node becomes a member, or a member describes itself anew.
+  # Admits a node as a member, or updates a member's description of itself.
   nodeId @0 :UInt32;
-  # 0: the next free one.
+  # 0: the next free number.
   applyVersionMax @1 :UInt32;
   # The highest apply version that the node supports.
   folderId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
-  # Random, made with the node's data folder.
+  # Random, created with the node's data folder.
   zone @4 :Text;
   host @5 :Text;
-  # Failure domains, the larger one first; empty: none is known.
+  # Failure domains, the larger one first; empty: not known.
   detail @6 :Text;
   # For the audit log.
 }
 
 struct AssignReplicasCommand {
-  # Each place gets a replica id that no replica had before. Ids ascend in the order of the list.
+  # Assigns to each place a replica id that was never used before. Ids ascend in the order of the
+  # list.
   places @0 :List(ReplicaPlace);
 }
 
@@ -30,7 +31,7 @@ struct ReplicaPlace {
 }
 
 struct RetireReplicasCommand {
-  # The replicas are members of no configuration any more, and never will be again.
+  # Retires replicas that are no longer in any configuration; their ids are never used again.
   replicas @0 :List(UInt64);
 }
 
@@ -42,18 +43,18 @@ struct ReplicaRecord {
 }
 
 struct ReplicaTableCommand {
-  # In images only: the next id, and a part of the table.
+  # In images only: the next id, and part of the table.
   next @0 :UInt64;
   replicas @1 :List(ReplicaRecord);
 }
 
 struct PutPlacementCommand {
-  # Which replicas a partition has, and in which step of which change.
+  # The replicas of a partition, and the current step of a change of them.
   partition @0 :UInt32;
   replacedRevision @1 :UInt64;
   # 0: there is no placement of the partition yet.
   configurationIndex @2 :UInt64;
-  # Index of the group's configuration that the placement describes or leads away from.
+  # Index of the group's configuration that the placement describes or is changing.
   replicas @3 :List(PlacedReplica);
 }
 
@@ -72,11 +73,11 @@ struct PlacementRecord {
 }
 
 struct RaiseApplyVersionCommand {
-  # From here on the group applies commands as this version defines them.
+  # From this entry on the group applies commands as this version defines them.
   version @0 :UInt32;
 }
 
 struct RaiseGenerationCommand {
-  # After a restore or an unsafe recovery; lower is refused.
+  # Raises the generation after a restore or an unsafe recovery; a lower value is refused.
   generation @0 :UInt32;
 }

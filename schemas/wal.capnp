@@ -1,17 +1,17 @@
 @0xe7d1c85a09b3f246;
-# Payloads of the shared log's records. Around each stands [CA FE][version][op][length 4][payload]
-# [crc32 4]; the op names the struct. The payload is one bare segment, root pointer first, without a
-# segment table: `capnp decode --flat schemas/wal.capnp WalAppend < payload`.
+# Payloads of the shared log's records. Each is framed as [CA FE][version][op][length 4][payload]
+# [crc32 4]; the op selects the struct. The payload is one bare segment, root pointer first, without
+# a segment table: `capnp decode --flat schemas/wal.capnp WalAppend < payload`.
 #
-# Every struct of a record begins with the same five fields, so that they stand at the same offsets
-# whatever the op: the log's id; the record's sequence number, one more than that of the record
-# before; its own position, the offset of its first byte in the log; and the watermark, the position
-# below which all was known to be synced when it was written.
+# Every struct of a record begins with the same five fields, at the same offsets for each op: the
+# log's id; the record's sequence number, one more than that of the previous record; the record's
+# position, the offset of its first byte in the log; and the watermark, a position below which
+# everything was known to be synced when the record was written.
 
 using import "codec.capnp".bytes;
 
 struct WalAppend {
-  # Op 1. The group's log ends before firstIndex; then come these entries.
+  # Op 1. Truncates the group's log at firstIndex, then appends these entries.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -24,27 +24,27 @@ struct WalAppend {
 struct WalEntry {
   term @0 :UInt64;
   kind @1 :UInt16;
-  # The owner's own meaning.
+  # Meaning defined by the owner of the log.
   data @2 :Data;
 }
 
 struct WalRelocate {
-  # Op 2. Entries of an older segment once more. Truncates nothing, and an entry loses to whatever
-  # was appended at or below its index after its origin. None is written whose entries an op 7 or 8
-  # before it ended.
+  # Op 2. Copies of entries from an older segment. Truncates nothing; an entry that was appended
+  # after origin at or below the same index takes precedence. Entries that an earlier op 7 or 8
+  # ended are never relocated.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
   watermark @4 :UInt64;
   firstIndex @5 :UInt64;
   origin @6 :UInt64;
-  # Sequence number of the WalAppend that brought these entries.
+  # Sequence number of the WalAppend that first wrote these entries.
   groupId @7 :UInt32;
   entries @8 :List(WalEntry);
 }
 
 struct WalHardState {
-  # Op 3. The newest of a group wins.
+  # Op 3. The newest hard state of a group takes precedence.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -57,8 +57,8 @@ struct WalHardState {
 }
 
 struct WalSegmentHeader {
-  # Op 4. The first record of each segment: all that older segments say besides entries, so that
-  # they can go.
+  # Op 4. The first record of each segment. Repeats everything that older segments state besides
+  # entries, so that those segments can be deleted.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -66,7 +66,7 @@ struct WalSegmentHeader {
   segment @5 :UInt64;
   # Number of this segment, from 1, without gaps.
   imageNumberMax @6 :UInt64;
-  # The highest number that an image was given.
+  # The highest image number assigned so far.
   groups @7 :List(WalGroupState);
 }
 
@@ -82,7 +82,7 @@ struct WalGroupState {
 }
 
 struct WalImage {
-  # Where an image is and how it is recognized.
+  # Identifies an image and its file.
   index @0 :UInt64;
   # The last entry that it contains.
   term @1 :UInt64;
@@ -95,8 +95,8 @@ struct WalImage {
 }
 
 struct WalImageMark {
-  # Op 5. From here on the group's log begins after this image. Op 8: and ends there, for the image
-  # came from a leader and stands in for all that the group had.
+  # Op 5: the group's log now begins after this image. Op 8: the log also ends there, because the
+  # image came from a leader and replaces everything that the group had.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -106,8 +106,8 @@ struct WalImageMark {
 }
 
 struct WalForget {
-  # Op 7. The group's entries, hard state and image end: its replica is gone from this node. What
-  # comes later is another replica's.
+  # Op 7. Ends the group's entries, hard state and image: the group's replica was removed from this
+  # node. Later records belong to another replica.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;
@@ -116,7 +116,7 @@ struct WalForget {
 }
 
 struct WalWatermark {
-  # Op 6. Nothing but the watermark.
+  # Op 6. Carries only the watermark.
   logId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   sequence @2 :UInt64;
   position @3 :UInt64;

@@ -1,10 +1,11 @@
 @0xa8e5b3f07c26d194;
-# What crosses a session: standard Cap'n Proto stream framing, one segment a message from clients.
+# Messages of a session, in standard Cap'n Proto stream framing; clients send one segment per
+# message.
 #
-# A session's first stream (kind control) carries the proof of identity, Hello, and HelloReply; from
-# then on control frames and requests in one direction, control frames and responses in the other. A
-# frame whose root struct has one word of data and one pointer is a ControlFrame. Further streams
-# (kind request) carry requests and responses only; clients open one for answers that are large.
+# A session's first stream (kind control) carries the proof of identity, Hello, and HelloReply;
+# after these, control frames and requests in one direction, and control frames and responses in the
+# other. A frame whose root struct has one word of data and one pointer is a ControlFrame. Further
+# streams (kind request) carry requests and responses only; clients open one for large answers.
 
 using import "codec.capnp".bytes;
 
@@ -18,7 +19,8 @@ struct StreamPreface {
 }
 
 struct ControlFrame {
-  # The first stream, both ways. This struct never grows: its size tells it from the others.
+  # A frame of the first stream, in both directions. This struct never grows: its size distinguishes
+  # it from requests and responses.
   kind @0 :UInt16;
   # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap.
   body @1 :AnyPointer;
@@ -48,7 +50,7 @@ struct HelloReply {
 
 struct Goodbye {
   code @0 :UInt16;
-  # An error code, or 0 for a session that ends well.
+  # An error code; 0: the session ends without an error.
   message @1 :Text;
   retryAfterMs @2 :UInt32;
 }
@@ -59,14 +61,14 @@ struct RingMap {
   hashKey :group $bytes { high @3 :UInt64; low @4 :UInt64; }
   nodes @5 :List(RingNode);
   placements @6 :List(Placement);
-  # One entry where all partitions stand alike, else one a partition.
+  # One entry if all partitions have the same placement, otherwise one per partition.
 }
 
 struct RingNode {
   nodeId @0 :UInt32;
   addresses @1 :List(RingAddress);
   currentPin @2 :Data;
-  # SHA-256 of the certificate that it shows now.
+  # SHA-256 of the certificate that the node currently presents.
   nextPin @3 :Data;
 }
 
@@ -85,11 +87,11 @@ struct Placement {
 
 struct Request {
   id @0 :UInt32;
-  # Chosen by the client, unique among those it waits for on this stream.
+  # Chosen by the client; unique among its pending requests on this stream.
   timeoutMs @1 :UInt32;
-  # From its arrival; 0: the server's own limit.
+  # Counted from the arrival of the request; 0: the server's own limit.
   ringEpoch :group { generation @2 :UInt32; number @3 :UInt64; }
-  # Not used, and 0: ring maps are pushed as they change, and fetched after a refusal.
+  # Unused, always 0: ring maps are pushed when they change, and fetched after a refusal.
   maxStalenessMs @4 :UInt32;
   # 0: linearizable.
   operation @5 :UInt16;
@@ -100,17 +102,17 @@ struct Response {
   id @0 :UInt32;
   retryAfterMs @1 :UInt32;
   cacheMs @2 :UInt32;
-  # For how long a negative answer may be cached.
+  # Time for which a negative answer may be cached.
   leaderHint @3 :UInt32;
   # Node id; 0: not known.
   current :group { generation @4 :UInt32; index @5 :UInt64; }
-  # incarnation_mismatch, superseded: the incarnation that the record has now.
+  # For incarnation_mismatch and superseded: the record's current incarnation.
   code @6 :UInt16;
   # 0: success, else an error code.
   message @7 :Text;
-  # What was wrong, for people.
+  # Description of the error, for people.
   field @8 :Text;
-  # The field that was wrong.
+  # The field that caused the error.
   receipts @9 :List(Receipt);
   body @10 :AnyPointer;
   leaderTerm @11 :UInt64;
@@ -118,7 +120,7 @@ struct Response {
 }
 
 struct Receipt {
-  # Where and how fresh: one for each part of an answer.
+  # Source and maximum age of one part of an answer.
   appliedIndex @0 :UInt64;
   term @1 :UInt64;
   node @2 :UInt32;
@@ -127,7 +129,7 @@ struct Receipt {
 }
 
 struct IdRequest {
-  # GetAgent, GetGateway.
+  # Request of GetAgent and GetGateway.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
 }
 
@@ -138,9 +140,10 @@ struct RecordReply {
 }
 
 struct RegisterRequest {
-  # RegisterAgent, RegisterGateway.
+  # Request of RegisterAgent and RegisterGateway.
   record @0 :Data;
-  # The stored form; what the registry adds is ignored. An id of zeros asks for the caller's own.
+  # The stored form; fields that the registry adds are ignored. An id of zeros selects the caller's
+  # own id.
   expected :group { generation @1 :UInt32; index @2 :UInt64; }
 }
 
@@ -172,7 +175,7 @@ struct RegisterOutcome {
   # One for each item, in the same order.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
-  # On a refusal: the incarnation that the record has now.
+  # On a refusal: the record's current incarnation.
   revision :group { generation @4 :UInt32; index @5 :UInt64; }
   remainingMs @6 :UInt32;
   renewAfterMs @7 :UInt32;
@@ -193,15 +196,15 @@ struct RenewItem {
 
 struct RenewReply {
   renewAfterMs @0 :UInt32;
-  # When to send the next renewal of all these.
+  # Time until the next renewal of all items is due.
   renewed @1 :UInt32;
   failures @2 :List(RenewFailure);
-  # Those that were not renewed.
+  # The items that were not renewed.
 }
 
 struct RenewFailure {
   position @0 :UInt32;
-  # In the request's list.
+  # Index in the request's list.
   code @1 :UInt16;
   current :group { generation @2 :UInt32; index @3 :UInt64; }
 }
@@ -212,16 +215,16 @@ struct DeregisterRequest {
   process @4 :UInt64;
   sequence @5 :UInt32;
   withAgents @6 :Bool;
-  # A gateway: its agents too.
+  # For a gateway: removes its agents too.
 }
 
 struct DeregisterReply {
   removed @0 :UInt32;
-  # 0 when it was gone already.
+  # 0 if the record was already gone.
 }
 
 struct ReportRequest {
-  # A gateway's use, and whether it drains.
+  # Reports a gateway's usage, and whether a gateway or agent is draining.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   incarnation :group { generation @2 :UInt32; index @3 :UInt64; }
   used :group {
@@ -249,7 +252,8 @@ struct ResolveRequest {
 }
 
 struct ResolveReply {
-  # The agent and its gateway. Receipts: domain, agent, gateway, as far as they were asked here.
+  # An agent and its gateway. Receipts: domain, agent, gateway, as far as this node was asked for
+  # them.
   agent @0 :Data;
   gateway @1 :Data;
   agentId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
@@ -257,10 +261,10 @@ struct ResolveReply {
   agentRemainingMs @6 :UInt32;
   gatewayRemainingMs @7 :UInt32;
   agentPart @8 :UInt16;
-  # 0 none, 1 included, 2 not found, 3 held elsewhere: fetch it by its id.
+  # 0 none, 1 included, 2 not found, 3 held by another node: fetch it by its id.
   gatewayPart @9 :UInt16;
   claim :group { generation @10 :UInt32; index @11 :UInt64; }
-  # The alias' claim: an agent fetched elsewhere must hold the same.
+  # The alias' claim; an agent fetched from another node must have the same claim.
 }
 
 struct ResolveManyRequest {
@@ -283,21 +287,23 @@ struct ResolveGatewaysRequest {
   region @0 :Text;
   limit @1 :UInt32;
   cursor @2 :Data;
-  # Of src/wire/list_cursor.ts: the partitions that are wanted, and the reply's cursor names those
-  # elsewhere. Empty: all, and the request is refused if one is elsewhere.
+  # A cursor of src/wire/list_cursor.ts that names the wanted partitions; the reply's cursor names
+  # those held by other nodes. Empty: all partitions; the request is refused if another node holds
+  # one of them.
 }
 
 struct ListRequest {
-  # ListAgentsByRegion, ListGatewaysByRegion.
+  # Request of ListAgentsByRegion and ListGatewaysByRegion.
   region @0 :Text;
   cursor @1 :Data;
-  # Empty: from the start, and the request is refused if a partition is elsewhere. A client that
-  # asks several nodes sends a cursor of src/wire/list_cursor.ts, which names those elsewhere.
+  # Empty: from the start; the request is refused if another node holds a partition. A client that
+  # asks several nodes sends a cursor of src/wire/list_cursor.ts, which names the partitions held by
+  # other nodes.
   limit @2 :UInt32;
 }
 
 struct ListReply {
-  # ResolveGateways, ListAgentsByRegion, ListGatewaysByRegion.
+  # Reply of ResolveGateways, ListAgentsByRegion and ListGatewaysByRegion.
   items @0 :List(RecordReply);
   nextCursor @1 :Data;
   # Empty: this was the last page.
@@ -320,14 +326,14 @@ struct StatusReply {
   region @12 :Text;
   ready @13 :Bool;
   reason @14 :Text;
-  # Why it is not ready.
+  # Reason why the node is not ready.
   recordBytes @15 :UInt64;
 }
 
 struct JoinTokenRequest {
-  # CreateJoinToken.
+  # Request of CreateJoinToken.
   subject @0 :Text;
-  # The SPIFFE id that it is for.
+  # The SPIFFE id for which the token is valid.
   domains @1 :List(Text);
   gateways @2 :List(Text);
   credentialHashes @3 :Bool;
@@ -341,14 +347,14 @@ struct JoinTokenReply {
 
 struct EnrolRequest {
   token @0 :Text;
-  # Empty: the key is that of an administrator, which needs none.
+  # Empty: the key is an administrator's, which needs no token.
   subject @1 :Text;
   request @2 :Data;
   # A certificate request (PKCS #10).
   timeMs @3 :UInt64;
-  # An administrator: when it was made, Unix ms.
+  # For an administrator: creation time of the request, Unix ms.
   proof @4 :Data;
-  # An administrator: signature of the key over time and request.
+  # For an administrator: signature of the key over time and request.
 }
 
 struct RenewIdentityRequest {
@@ -357,17 +363,17 @@ struct RenewIdentityRequest {
   request @1 :Data;
   # A certificate request, for the same key or another.
   timeMs @2 :UInt64;
-  # When it was made, Unix ms.
+  # Creation time of the request, Unix ms.
   proof @3 :Data;
   # Signature of the current certificate's key over time and request.
 }
 
 struct IdentityReply {
-  # Enrol, RenewIdentity.
+  # Reply of Enrol and RenewIdentity.
   chain @0 :List(Data);
   # The certificate first, without the root.
   bundle @1 :Text;
-  # The trust bundle; empty where there is none.
+  # The trust bundle; empty if there is none.
 }
 
 struct MintTokenRequest {
@@ -376,7 +382,7 @@ struct MintTokenRequest {
 }
 
 struct IssueTokenRequest {
-  # For somebody else, by a controller.
+  # Issues a token for another identity; sent by a controller.
   subject @0 :Text;
   # Its SPIFFE id; the token is bound to its latest certificate.
   audience @1 :Text;
@@ -387,22 +393,22 @@ struct IssueTokenRequest {
 }
 
 struct UseTokenRequest {
-  # On the session that asks, until it ends or shows another.
+  # Applies to the session of the request, until it ends or presents another token.
   token @0 :Text;
 }
 
 struct UseTokenReply {
   expiresAtMs @0 :UInt64;
-  # When the session ends with it, Unix ms.
+  # Time at which the token and with it the session end, Unix ms.
 }
 
 struct TextReply {
-  # MintToken, IssueToken, GetTokenKeys, GetTrustBundle.
+  # Reply of MintToken, IssueToken, GetTokenKeys and GetTrustBundle.
   text @0 :Text;
 }
 
 struct BanRequest {
-  # Ban, Unban.
+  # Request of Ban and Unban.
   name @0 :Text;
   # A SPIFFE id, a lineage's number in decimal, or a token's id.
   reason @1 :Text;
@@ -413,23 +419,23 @@ struct BanRequest {
 }
 
 struct BanReply {
-  # Ban.
+  # Reply of Ban.
   name @0 :Text;
-  # As it is kept: in the one spelling that is compared.
+  # The name as stored, in its normalized spelling.
   known @1 :Bool;
-  # Something of that name is known: a certificate was issued, or a token with grants.
+  # Whether the name is known: a certificate, or a token with grants, was issued for it.
 }
 
 struct BansRequest {
   first @0 :UInt32;
-  # How many bans, in the order of their making, are passed over.
+  # Count of bans to skip, in the order of their creation.
   limit @1 :UInt32;
 }
 
 struct BansReply {
   bans @0 :List(BanEntry);
   count @1 :UInt32;
-  # Of all bans.
+  # Count of all bans.
 }
 
 struct BanEntry {
@@ -440,14 +446,14 @@ struct BanEntry {
   kind @3 :UInt16;
   # 1 subject, 2 lineage, 3 token.
   writer @4 :UInt32;
-  # Lineage of who made it; 0: the registry itself, or a version that did not keep it.
+  # Lineage of its author; 0: the registry itself, or a version that did not record it.
   unixS @5 :UInt32;
-  # When it was made; 0: not known.
+  # Creation time; 0: not known.
 }
 
 struct AuditRequest {
   first @0 :UInt64;
-  # Number of the first entry that is wanted, from 1.
+  # Number of the first wanted entry, from 1.
   limit @1 :UInt32;
 }
 
@@ -455,11 +461,11 @@ struct AuditReply {
   entries @0 :List(Data);
   # As in audit.capnp, oldest first.
   count @1 :UInt64;
-  # Of all entries ever made.
+  # Count of all entries ever written.
   anchor :group $bytes { a @2 :UInt64; b @3 :UInt64; c @4 :UInt64; d @5 :UInt64; }
-  # The hash before the oldest entry that is kept.
+  # The hash of the entry before the oldest stored entry.
   head :group $bytes { e @6 :UInt64; f @7 :UInt64; g @8 :UInt64; h @9 :UInt64; }
-  # The hash of the newest.
+  # The hash of the newest entry.
 }
 
 struct LineageRequest {
@@ -470,9 +476,9 @@ struct LineageReply {
   subject @0 :Text;
   generation @1 :UInt32;
   stopped @2 :Text;
-  # stolen, replaced, banned; empty: it is not.
+  # stolen, replaced or banned; empty: not stopped.
   notAfterMs @3 :UInt64;
-  # Of its latest certificate, Unix ms.
+  # End of its latest certificate, Unix ms.
 }
 
 struct RemoveMemberRequest {
@@ -486,19 +492,19 @@ struct RemoveRecordRequest {
 }
 
 struct JoinClusterRequest {
-  # A node that wants to become a member, or describes itself anew.
+  # Admits a node as a member, or updates a member's description of itself.
   nodeId @0 :UInt32;
   # 0: the next free number.
   partitionCount @1 :UInt32;
   applyVersionMax @2 :UInt32;
   folderId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
-  # Random, made with the data folder.
+  # Random, created with the data folder.
   clusterId :group $bytes { high @5 :UInt64; low @6 :UInt64; }
   # The cluster that the folder belongs to; zeros: none.
   region @7 :Text;
   zone @8 :Text;
   host @9 :Text;
-  # The failure domains; empty: none is known.
+  # Failure domains; empty: not known.
   addresses @10 :List(RingAddress);
   pin @11 :Data;
   nextPin @12 :Data;
@@ -508,7 +514,7 @@ struct JoinClusterReply {
   nodeId @0 :UInt32;
   generation @1 :UInt32;
   replica @2 :UInt64;
-  # Its replica of group 0.
+  # The node's replica of group 0.
   clusterId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
   partitionCount @5 :UInt32;
   region @6 :Text;
@@ -531,14 +537,14 @@ struct SystemReplica {
 }
 
 struct ReportPlacementRequest {
-  # Changes of placements that the leaders of the partitions have made.
+  # Placement changes that the leaders of the partitions have completed.
   changes @0 :List(MadeChange);
 }
 
 struct MadeChange {
   partition @0 :UInt32;
   revision @1 :UInt64;
-  # Of the placement that asked for the change.
+  # Revision of the placement that requested the change.
   configurationIndex @2 :UInt64;
   # An index at which the new configuration was in force.
 }
