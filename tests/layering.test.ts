@@ -67,7 +67,7 @@ const HOUSE: House = {
 };
 
 /** Folders of the root that hold no sources of the house. */
-const NO_SOURCES = new Set(["node_modules", "data", "tmp"]);
+const NO_SOURCES = new Set(["node_modules", "cluster", "data", "tmp"]);
 
 async function readSources(root: URL, folder = ""): Promise<Map<string, string>> {
   const sources = new Map<string, string>();

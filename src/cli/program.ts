@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
 import { agentCommand } from "./commands/agent.ts";
+import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
@@ -75,6 +76,7 @@ const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
   gatewayCommand,
   agentCommand,
   statusCommand,
+  clusterCommand,
   identityCommand,
   demoCommand,
   walCommand,

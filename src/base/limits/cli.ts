@@ -18,3 +18,5 @@ export const CLI_FILE_BYTES_MAX = 256 * 1024;
 export const DEMO_GATEWAYS_MAX = 200;
 export const DEMO_AGENTS_MAX = 100_000;
 export const DEMO_PROXIES_MAX = 1_000;
+/** Nodes of a development cluster on one machine, each with three ports. */
+export const LOCAL_NODES_MAX = 9;

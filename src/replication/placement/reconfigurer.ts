@@ -10,7 +10,7 @@ import { toRegistryError } from "../../base/errors.ts";
 import { RECONFIGURATIONS_AT_ONCE, REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import { type ConfChange, EMPTY_DATA, type MemberChange } from "../../raft/mod.ts";
-import type { PartitionPlacement } from "../../system/placement/placement_state.ts";
+import type { PartitionPlacement, PlacedReplica } from "../../system/placement/placement_state.ts";
 import { partitionId } from "../../base/ids.ts";
 import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
 import type { MadeChange } from "./plan.ts";
@@ -48,7 +48,11 @@ export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): N
   const unknown = joining.filter((replica) => !learners.includes(replica));
   const add = (kind: "add_learner" | "add_voter") => (replica: number) => ({ kind, replica });
   if (unknown.length > 0) return { kind: "propose", changes: unknown.map(add("add_learner")) };
-  const isReady = (replica: number) => (matches.get(replica) ?? 0) + LAG_MAX >= committed;
+  // A replica with nothing of the log is never ready, however short the log is.
+  const isReady = (replica: number) => {
+    const match = matches.get(replica) ?? 0;
+    return match > 0 && match + LAG_MAX >= committed;
+  };
   if (!joining.every(isReady)) return { kind: "none" };
   const present = leaving.filter((replica) =>
     voters.includes(replica) || learners.includes(replica)
@@ -58,7 +62,12 @@ export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): N
     const removals = removed.map((replica) => ({ kind: "remove" as const, replica }));
     return { kind: "propose", changes: [...joining.map(add("add_voter")), ...removals] };
   }
-  if (present.length === 0) return { kind: "made" };
+  if (present.length === 0) {
+    // A node whose replica votes by its placement refuses to start without the replica's log.
+    const isHeld = ({ replica, role }: PlacedReplica) =>
+      role === "leaving" || replica === self || (matches.get(replica) ?? 0) > 0;
+    return { kind: replicas.every(isHeld) ? "made" : "none" };
+  }
   const heir = voters.find((replica) => !leaving.includes(replica) && isReady(replica));
   return heir === undefined ? { kind: "none" } : { kind: "transfer", replica: heir };
 }

@@ -1,0 +1,139 @@
+/**
+ * Runs a development cluster on this machine until it is told to stop. A node that ends by itself is
+ * reported and not started again, so that the loss of a node can be tried; the others go on.
+ */
+import { resolve } from "node:path";
+import { VERSION } from "../../base/version.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { CliFailure } from "../failure.ts";
+import { invocation } from "../invocation.ts";
+import { withProgress } from "../progress.ts";
+import { jsonDocument } from "../shell.ts";
+import { StopRequest } from "../stop_request.ts";
+import { table } from "../table.ts";
+import type { Terminal } from "../terminal.ts";
+import { LocalCluster, type RunningNode } from "./local_cluster.ts";
+import {
+  CLUSTER_FOLDER_DEFAULT,
+  type ClusterFlags,
+  type ClusterSettings,
+  clusterSettings,
+  type LocalNode,
+  nodeFlags,
+} from "./settings.ts";
+
+/**
+ * Implements `crs cluster start`. Returns 0 after a requested stop.
+ *
+ * @throws RegistryError if a node does not start, or `connection_lost` once no node is left.
+ */
+export async function runCluster(flags: ClusterFlags, terminal: Terminal): Promise<number> {
+  const settings = clusterSettings(flags);
+  const cluster = new LocalCluster(settings, terminal, {
+    onLine: ({ name }, line) => terminal.err(`${name}  ${line}\n`),
+    onDeath: (node, { code, signal, processId }) => {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+      const again = restartCommand(node, settings, terminal);
+      terminal.err(
+        `${node.name} (process ${processId}) ended ${how}; the others go on. ` +
+          `To start it again, in another terminal:\n  ${again}\n`,
+      );
+    },
+  });
+  const stop = new StopRequest(terminal, () => terminal.err("Stopping all nodes\n"));
+  try {
+    if (flags.stopWithStdin === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
+    const starting = withProgress(
+      terminal,
+      `Starting ${settings.nodes.length} nodes`,
+      () => cluster.start(),
+    );
+    // A start that is stopped fails, because its nodes end before they serve.
+    starting.catch(() => {});
+    const begun = await Promise.race([starting, stop.requested]);
+    if (begun === undefined) {
+      await cluster.stop();
+      return EXIT_CODES.success;
+    }
+    terminal.out(
+      flags.json === true
+        ? jsonDocument(startedJson(begun, settings))
+        : startedText(begun, settings, terminal),
+    );
+    const isOver = await Promise.race([stop.requested, cluster.allEnded.then(() => true)]);
+    await cluster.stop();
+    if (isOver === true) throw noNodeLeft(settings);
+    return EXIT_CODES.success;
+  } finally {
+    stop.end();
+  }
+}
+
+function noNodeLeft({ folder }: ClusterSettings): CliFailure {
+  return new CliFailure("connection_lost", "No node of the cluster is left: all have ended", {
+    advice: `Start the cluster again: its data is in ${folder}.`,
+  });
+}
+
+function startedJson(running: readonly RunningNode[], settings: ClusterSettings): unknown {
+  return {
+    version: VERSION,
+    clusterId: running[0]?.started.clusterId,
+    dataFolder: resolve(settings.folder),
+    nodes: running.map(({ node, processId, started, pin }) => ({
+      name: node.name,
+      nodeId: started.nodeId,
+      processId,
+      zone: node.zone,
+      addresses: started.addresses,
+      peerPort: node.peerPort,
+      ops: started.ops,
+      pin,
+      dataFolder: resolve(node.folder),
+    })),
+  };
+}
+
+/** Returns the text shown at the start: the nodes, and commands to try. */
+function startedText(
+  running: readonly RunningNode[],
+  settings: ClusterSettings,
+  terminal: Terminal,
+): string {
+  const rows = running.map(({ node, processId, started: { nodeId, addresses, ops } }) => [
+    node.name,
+    nodeId,
+    processId,
+    addresses.map(({ host, port }) => `${host}:${port}`).join(", "),
+    `http://${ops.host}:${ops.port}`,
+    node.folder,
+  ]);
+  const crs = invocation(terminal.environment);
+  const victim = running.at(-1)!;
+  const where = settings.folder === CLUSTER_FOLDER_DEFAULT
+    ? ""
+    : ` --data ${running[0]!.node.folder}`;
+  const list = table(["node", "id", "process", "clients", "operators", "data"], rows);
+  const next = [
+    `${crs} cluster status${where}`,
+    `${crs} gateway register --file examples/gateway.json${where}`,
+    `${crs} agent register --domain a1.example --gateway <id> --ttl 600${where}`,
+    `${crs} partition show a1.example${where}`,
+    `kill -9 ${victim.processId}    # ${victim.node.name}: reads and writes go on`,
+    `${crs} agent resolve a1.example${where}`,
+  ];
+  return `Central registry ${VERSION}: ${running.length} nodes, one cluster
+
+${list.replaceAll(/^(?=.)/gm, "  ")}
+Try next, in a second terminal:
+
+${next.map((command) => `  ${command}\n`).join("")}
+Stop all nodes with ^C. Their data stays in ${settings.folder}.
+`;
+}
+
+/** Returns the command that starts one node of the cluster. */
+function restartCommand(node: LocalNode, settings: ClusterSettings, terminal: Terminal): string {
+  const start = invocation(terminal.environment).replace(/ crs$/, " start");
+  return `${start} ${nodeFlags(node, settings).join(" ")}`;
+}

@@ -1,0 +1,47 @@
+/** The command group `crs cluster …`: runs several nodes on this machine, and shows a cluster. */
+import { type Command, Option } from "commander";
+import { LOG_LEVELS } from "../../base/logger.ts";
+import { CLUSTER_BOUNDS, CLUSTER_FOLDER_DEFAULT, type ClusterFlags } from "../cluster/settings.ts";
+import type { Run, Shell } from "../shell.ts";
+import { newCommand, newGroup } from "./options.ts";
+
+/** Creates `crs cluster`. */
+export function clusterCommand(shell: Shell, run: Run): Command {
+  return newGroup("cluster", "Runs nodes of one cluster on this machine.", [
+    startCommand(shell, run),
+  ]);
+}
+
+function startCommand(shell: Shell, run: Run): Command {
+  const { nodes, port, partitions } = CLUSTER_BOUNDS;
+  return newCommand(
+    "start",
+    "Runs nodes of one cluster on this machine until it is told to stop, with a development " +
+      "identity. Each is a process with a folder of its own; at the next start they return as " +
+      "they were. A node that ends is reported, and not started again.",
+    ["cluster start", "cluster start --data /tmp/cluster --partitions 64"],
+  )
+    .option("--data <folder>", `folder of the nodes' data (default: ${CLUSTER_FOLDER_DEFAULT})`)
+    .option("--nodes <count>", `number of nodes, up to ${nodes.max} (default: ${nodes.default})`)
+    .option(
+      "--partitions <count>",
+      `number of partitions of a new cluster (default: ${partitions.default})`,
+    )
+    .option(
+      "--port <number>",
+      `UDP port of the first node; those of the other nodes follow it, then ports between nodes ` +
+        `and for operators (default: ${port.default})`,
+    )
+    .addOption(
+      new Option("--log-level <level>", "what the nodes log (default: warn)").choices(LOG_LEVELS),
+    )
+    .addOption(
+      new Option("--stop-with-stdin", "stops when standard input ends").hideHelp(),
+    )
+    .action(async (flags: ClusterFlags) => {
+      await run(async () => {
+        const { runCluster } = await import("../cluster/run_cluster.ts");
+        return await runCluster(flags, shell.terminal);
+      });
+    });
+}

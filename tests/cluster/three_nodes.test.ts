@@ -1,0 +1,51 @@
+/** Three real nodes on this machine, started by one command. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { ThreeNodes } from "../support/three_nodes.ts";
+import { until } from "../support/until.ts";
+
+test("crs cluster start runs one cluster, reports a node that dies, and returns as it was", async () => {
+  await ThreeNodes.run(async (cluster) => {
+    const first = await cluster.start();
+    assert.equal(first.nodes.map(({ nodeId }) => nodeId).sort(), [1, 2, 3]);
+    assert.is(new Set(first.nodes.map(({ zone }) => zone)).size, 3);
+
+    const [, , third] = first.nodes;
+    Deno.kill(third!.processId, "SIGKILL");
+    const told = `node-3 (process ${third!.processId}) ended by SIGKILL; the others go on`;
+    await until("the death is reported", () => first.process.stderr.includes(told));
+    first.process.kill("SIGTERM");
+    assert.is((await first.process.ended()).code, 0);
+
+    const second = await cluster.start();
+    assert.is(second.clusterId, first.clusterId);
+    const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
+    assert.equal(ids(second.nodes), ids(first.nodes));
+  });
+});
+
+test("crs cluster start ends with code 4 once all its nodes have ended", async () => {
+  await ThreeNodes.run(async (cluster) => {
+    const { process, nodes } = await cluster.start("--nodes", "1");
+    Deno.kill(nodes[0]!.processId, "SIGKILL");
+    const { code, stderr } = await process.ended();
+    assert.is(code, 4);
+    assert.match(stderr, "No node of the cluster is left");
+  });
+});
+
+test("crs cluster start fails with the error of a node that does not start", async () => {
+  await ThreeNodes.run(async (cluster) => {
+    await cluster.start("--nodes", "1");
+    const second = await cluster.process(
+      ...["cluster", "start", "--nodes", "1", "--data", cluster.folder],
+      ...["--port", String(cluster.port), "--partitions", "16", "--json"],
+    ).ended();
+    assert.is(second.code, 2);
+    const { error } = JSON.parse(second.stdout);
+    assert.is(error.code, "locked");
+    assert.match(error.message, "node-1: ");
+  });
+});
+
+test.run();

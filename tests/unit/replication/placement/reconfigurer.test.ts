@@ -1,0 +1,46 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type LedGroup, nextChange } from "../../../../src/replication/placement/reconfigurer.ts";
+import type { PartitionPlacement } from "../../../../src/system/placement/placement_state.ts";
+
+/** Replicas 2 and 3 join the founder's. */
+const GROWTH: PartitionPlacement = {
+  partition: 0,
+  revision: 1,
+  configurationIndex: 0,
+  replicas: [
+    { replica: 1, role: "voter" },
+    { replica: 2, role: "joining" },
+    { replica: 3, role: "joining" },
+  ],
+};
+
+/** A short log, led by replica 1, of which each replica has as much as `matches` says. */
+function led(group: Partial<LedGroup>): LedGroup {
+  return {
+    self: 1,
+    committed: 3,
+    voters: [1],
+    votersOutgoing: [],
+    learners: [],
+    matches: new Map(),
+    ...group,
+  };
+}
+
+test("nextChange makes no voter of a learner that has nothing of a short log", () => {
+  const learners = [2, 3];
+  const matches = new Map([[1, 3], [2, 3], [3, 0]]);
+  assert.equal(nextChange(GROWTH, led({ learners, matches })), { kind: "none" });
+  const { kind } = nextChange(GROWTH, led({ learners, matches: matches.set(3, 3) }));
+  assert.is(kind, "propose");
+});
+
+test("nextChange reports a change as made only once every replica has something of the log", () => {
+  const voters = [1, 2, 3];
+  const matches = new Map([[1, 3], [2, 3], [3, 0]]);
+  assert.equal(nextChange(GROWTH, led({ voters, matches })), { kind: "none" });
+  assert.equal(nextChange(GROWTH, led({ voters, matches: matches.set(3, 2) })), { kind: "made" });
+});
+
+test.run();
