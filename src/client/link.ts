@@ -187,8 +187,8 @@ export class Link {
    * must know which certificate the server presented. Only a single pin determines that, so several
    * pins are tried one after the other. A transport that takes no pins reports the certificate itself.
    *
-   * Pins of the ring map come from a node that was verified, so they count like those of the caller;
-   * a client without an identity that trusts a CA needs none.
+   * Pins of the ring map come from a node that was verified, so they count like those of the caller.
+   * The CA of a development node has signed that node's certificate alone, so it comes after them.
    */
   #trusts(endpoint: Endpoint): readonly Trust[] {
     const { trust, credentials, dialer } = this.#options;
@@ -196,8 +196,9 @@ export class Link {
     const ofNode = this.#options.pins?.() ?? [];
     const given = trust.kind === "pins" ? trust.sha256 : [];
     if (credentials.kind === "development") {
-      if (trust.kind === "ca" || ofNode.length === 0) return [trust];
-      return [{ kind: "pins", sha256: distinct([...ofNode, ...given]) }];
+      if (ofNode.length === 0) return [trust];
+      const pins: Trust = { kind: "pins", sha256: distinct([...ofNode, ...given]) };
+      return trust.kind === "ca" ? [pins, trust] : [pins];
     }
     const pins = distinct([...ofNode, ...credentials.pins?.(endpoint) ?? [], ...given]);
     return pins.length === 0 ? [trust] : pins.map((pin) => ({ kind: "pins", sha256: [pin] }));

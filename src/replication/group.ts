@@ -230,6 +230,14 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
     return result;
   }
 
+  /**
+   * Whether this replica leads a term in which no lease can serve reads any more: a transfer of the
+   * leadership was tried and did not succeed. Another leader, or another term, ends that.
+   */
+  get isLeaseSpent(): boolean {
+    return this.#leadership.isServing && !this.#node.isLeaseAllowed();
+  }
+
   campaign(): CampaignResult {
     let result: CampaignResult = "not_promotable";
     this.#guarded(() => result = this.#node.campaign());

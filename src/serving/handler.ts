@@ -14,7 +14,7 @@ import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { Operation, OperationTable } from "../wire/operations/mod.ts";
 import type { Caller } from "./caller.ts";
 import type { ListSteps } from "./list_job.ts";
-import type { ReadAnswer } from "./read_answer.ts";
+import type { ReadAnswer, ReadPermits } from "./read_answer.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /**
@@ -37,9 +37,15 @@ export interface ViewHandler<QV, R> {
 export interface InPlaceHandler {
   /**
    * Appends the reply, and returns its code. A handler that lacks a group's permission to read
-   * appends nothing and returns that group; it is called again once the group permits it.
+   * appends nothing and returns that group; it is called again once the group permits it, with all
+   * permissions that the request has waited for.
    */
-  readonly inPlace: (request: RequestView, out: FrameWriter, caller: Caller) => ReadAnswer;
+  readonly inPlace: (
+    request: RequestView,
+    out: FrameWriter,
+    caller: Caller,
+    permits?: ReadPermits,
+  ) => ReadAnswer;
 }
 
 /** A handler that works in steps, which share turns with those of other sessions. */

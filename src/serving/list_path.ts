@@ -44,8 +44,8 @@ import type { ListBarrier, ListSteps } from "./list_job.ts";
 import { type ListScope, listScope } from "./list_scope.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
-import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
-import type { ReadPath } from "./read_path.ts";
+import { pointOf, type ReadAnswer, type ReadBarrier, type ReadPermits } from "./read_answer.ts";
+import type { ReadBy, ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { newResolution } from "./resolution.ts";
 
@@ -166,10 +166,13 @@ export class ListPath {
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
     const scope = listScope(body.cursor, this.#table.partitioner.partitionCount);
-    let ranked = this.#rank(region, limit, request.maxStalenessMs, scope);
+    const permits = new Map<ReadBarrier, ReadPoint>();
+    const by = { maxStalenessMs: request.maxStalenessMs, permits };
+    let ranked = this.#rank(region, limit, by, scope);
     while ("group" in ranked) {
-      yield* permission(ranked, request.maxStalenessMs, scope);
-      ranked = this.#rank(region, limit, request.maxStalenessMs, scope);
+      const point = yield* permission(ranked, request.maxStalenessMs, scope);
+      if (point !== undefined) permits.set(ranked.group, point);
+      ranked = this.#rank(region, limit, by, scope);
     }
     for (const { partition, point, slot } of ranked.best) {
       if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
@@ -183,7 +186,7 @@ export class ListPath {
   #rank(
     region: Uint8Array,
     limit: number,
-    maxStalenessMs: number,
+    by: ReadBy,
     scope: ListScope,
   ): Ranked | Partition {
     const ranking = new GatewayRanking<PartitionStore>(limit);
@@ -197,7 +200,7 @@ export class ListPath {
         continue;
       }
       // Needed even where no gateway is: the leader may have one that is not here yet.
-      const point = partition.group.readPoint(maxStalenessMs);
+      const point = pointOf(partition.group, by.maxStalenessMs, by.permits);
       if (point === undefined) return partition;
       read.push(id);
       if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
@@ -232,6 +235,7 @@ export class ListPath {
     request: RequestView,
     out: FrameWriter,
     { peer, bucket }: Pick<Caller, "peer" | "bucket">,
+    permits?: ReadPermits,
   ): ReadAnswer {
     const domains = request.bodyInto(this.#manyRequest).domains;
     const count = domains.count;
@@ -243,10 +247,11 @@ export class ListPath {
       );
     }
     const items: Input<ResolveOutcome>[] = [];
+    const by = { maxStalenessMs: request.maxStalenessMs, permits };
     let bytes = 0;
     for (let index = 0; index < count; index++) {
       const outcome = bytes < LIST_PAGE_BYTES
-        ? this.#resolveOne(domains.bytesAt(index), request.maxStalenessMs, peer)
+        ? this.#resolveOne(domains.bytesAt(index), by, peer)
         : NO_ROOM;
       if ("readBarrier" in outcome) return outcome;
       items.push(outcome);
@@ -262,13 +267,13 @@ export class ListPath {
   /** Resolves one of many domains: returns its reply, its own refusal, or the group to wait for. */
   #resolveOne(
     text: Uint8Array,
-    maxStalenessMs: number,
+    by: ReadBy,
     peer: AuthenticatedPeer,
   ): Input<ResolveOutcome> | ReadBarrier {
     const resolution = newResolution();
     try {
       const { bytes, start, end } = canonicalDomainBytes(text, 0, text.length);
-      const waiting = this.#reads.find(bytes, start, end, maxStalenessMs, peer, resolution);
+      const waiting = this.#reads.find(bytes, start, end, by, peer, resolution);
       if (waiting !== undefined) return waiting;
     } catch (error) {
       return refusedDomain(toRegistryError(error).code);
@@ -393,21 +398,16 @@ function* permission(
       scope.leaveOut(id, elsewhere);
       return undefined;
     }
-    if (!scope.isPartial) {
-      yield group;
-      continue;
-    }
-    let refusal: RegistryError | undefined;
+    let permitted: ReadPoint | RegistryError | undefined;
     yield {
       async readBarrier(stalenessMs, timeoutMs) {
-        const permitted = await group.readBarrier(stalenessMs, timeoutMs);
-        if (!isOfAnother(permitted)) return permitted;
-        refusal = permitted;
-        return undefined;
+        permitted = await group.readBarrier(stalenessMs, timeoutMs);
+        return scope.isPartial && isOfAnother(permitted) ? undefined : permitted;
       },
     };
-    if (refusal === undefined) continue;
-    scope.leaveOut(id, refusal);
+    if (permitted !== undefined && !(permitted instanceof RegistryError)) return permitted;
+    if (permitted === undefined) continue;
+    scope.leaveOut(id, permitted);
     return undefined;
   }
 }

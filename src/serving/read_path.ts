@@ -30,11 +30,23 @@ import { emptySpan } from "../store/reply.ts";
 import type { CredentialVeil } from "./credential_veil.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import type { PartitionTable } from "./partitions.ts";
-import { permitting, type ReadAnswer, type ReadBarrier } from "./read_answer.ts";
+import {
+  permitting,
+  pointOf,
+  type ReadAnswer,
+  type ReadBarrier,
+  type ReadPermits,
+} from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** How a read is permitted. */
+export interface ReadBy {
+  readonly maxStalenessMs: number;
+  readonly permits: ReadPermits | undefined;
+}
 
 /** Answers reads of one key. One instance serves all streams of a node. */
 export class ReadPath {
@@ -61,13 +73,14 @@ export class ReadPath {
     request: RequestView,
     out: FrameWriter,
     peer: AuthenticatedPeer,
+    permits?: ReadPermits,
   ): ReadAnswer {
     const body = request.bodyInto(this.#idRequest);
     const bytes = body.$bytes;
     const start = body.idOffset;
     const end = start + UUID_BYTES;
     const partition = this.#table.held(kind, bytes, start, end);
-    const point = partition.group.readPoint(request.maxStalenessMs);
+    const point = pointOf(partition.group, request.maxStalenessMs, permits);
     if (point === undefined) return permitting(partition.group);
 
     this.#replies.begin(request.id);
@@ -84,7 +97,12 @@ export class ReadPath {
   }
 
   /** Answers ResolveAgent: the agent that holds a domain, and its gateway. */
-  resolve(request: RequestView, out: FrameWriter, peer: AuthenticatedPeer): ReadAnswer {
+  resolve(
+    request: RequestView,
+    out: FrameWriter,
+    peer: AuthenticatedPeer,
+    permits?: ReadPermits,
+  ): ReadAnswer {
     const body = request.bodyInto(this.#resolveRequest);
     const { bytes, start, end } = canonicalDomainBytes(
       body.$bytes,
@@ -92,7 +110,8 @@ export class ReadPath {
       body.domainLength,
     );
     const resolution = this.#resolution;
-    const waiting = this.find(bytes, start, end, request.maxStalenessMs, peer, resolution);
+    const by = { maxStalenessMs: request.maxStalenessMs, permits };
+    const waiting = this.find(bytes, start, end, by, peer, resolution);
     if (waiting !== undefined) return waiting;
 
     this.#replies.begin(request.id);
@@ -115,25 +134,25 @@ export class ReadPath {
     bytes: Uint8Array,
     start: number,
     end: number,
-    maxStalenessMs: number,
+    by: ReadBy,
     peer: AuthenticatedPeer,
     into: Resolution,
   ): ReadBarrier | undefined {
     clearResolution(into);
     const home = this.#table.held(KIND_ALIAS, bytes, start, end);
-    const point = home.group.readPoint(maxStalenessMs);
+    const point = pointOf(home.group, by.maxStalenessMs, by.permits);
     if (point === undefined) return permitting(home.group);
     noteRead(into, home, point);
     const slot = home.store.find(KIND_ALIAS, bytes, start, end);
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, this.#span);
     this.#alias.wrap(span.view, span.bytes, span.start, span.end);
-    return this.#findAgent(maxStalenessMs, peer, into);
+    return this.#findAgent(by, peer, into);
   }
 
   /** Finds the agent that the alias names, if it holds the alias' claim. */
   #findAgent(
-    maxStalenessMs: number,
+    by: ReadBy,
     peer: AuthenticatedPeer,
     into: Resolution,
   ): ReadBarrier | undefined {
@@ -143,7 +162,7 @@ export class ReadPath {
     reply.agentId = idSpan(alias.$bytes, idAt);
     reply.claim = { generation: alias.claimGeneration, index: alias.claimIndex };
     const home = this.#table.of(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
-    const point = home.isHere ? home.group.readPoint(maxStalenessMs) : undefined;
+    const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
     if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
       reply.agentPart = PART_ELSEWHERE;
       return undefined;
@@ -161,12 +180,12 @@ export class ReadPath {
     reply.agentPart = PART_INCLUDED;
     reply.agent = this.#veil.cover(peer, KIND_AGENT, span);
     reply.agentRemainingMs = leaseRemainingMs(home, slot);
-    return this.#findGateway(maxStalenessMs, peer, into);
+    return this.#findGateway(by, peer, into);
   }
 
   /** Finds the gateway that the agent names. */
   #findGateway(
-    maxStalenessMs: number,
+    by: ReadBy,
     peer: AuthenticatedPeer,
     into: Resolution,
   ): ReadBarrier | undefined {
@@ -176,7 +195,7 @@ export class ReadPath {
     if (isNilUuid(agent.$bytes, idAt)) return undefined;
     reply.gatewayId = idSpan(agent.$bytes, idAt);
     const home = this.#table.of(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
-    const point = home.isHere ? home.group.readPoint(maxStalenessMs) : undefined;
+    const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
     if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
       reply.gatewayPart = PART_ELSEWHERE;
       return undefined;

@@ -18,6 +18,7 @@ import {
 } from "./handler.ts";
 import { ListJob } from "./list_job.ts";
 import type { ListTurns } from "./list_turns.ts";
+import type { ReadPoint } from "../replication/group_interface.ts";
 import type { ReadAnswer, ReadBarrier } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { RequestAdmission } from "./request_admission.ts";
@@ -86,6 +87,7 @@ export class RequestRouter implements RequestHandler {
     const requestId = request.id;
     const deadlineMs = arrivedMs + this.#timeoutMs(request);
     const copy = ownRequest(request);
+    const permits = new Map<ReadBarrier, ReadPoint>();
     let answer: ReadAnswer = first;
     try {
       while (typeof answer !== "string") {
@@ -93,7 +95,8 @@ export class RequestRouter implements RequestHandler {
         if (leftMs <= 0) throw readDeadline();
         const permitted = await answer.readBarrier(copy.maxStalenessMs, leftMs);
         if (permitted instanceof RegistryError) throw permitted;
-        answer = handler(copy, stream.writer, stream.caller);
+        permits.set(answer, permitted);
+        answer = handler(copy, stream.writer, stream.caller, permits);
       }
       stream.answered(operation.id, answer, arrivedMs);
     } catch (error) {

@@ -54,21 +54,36 @@ export class LeaderBalance {
       leaders.push(here?.group.status().leader ?? 0);
       if (here !== undefined && here.group.isLeading) led.push(here);
     }
-    if (!isUneven(leaders, placements)) return;
-    const wished = spreadLeaders({ placements, leaders });
+    const wished = isUneven(leaders, placements)
+      ? spreadLeaders({ placements, leaders })
+      : undefined;
     let transfers = 0;
-    for (const { id, group } of led) {
-      const to = wished[id] ?? 0;
-      if (to === 0 || to === self) continue;
-      const status = group.raftStatus();
-      const heir = status.members.find((member) =>
-        nodeOfReplica(groups.system.store.state, member.id) === to && !member.isLearner
-      );
-      const isFit = heir !== undefined && heir.recentActive && heir.match >= status.committed;
-      if (!isFit || status.transferee !== 0) continue;
-      group.transferLeader(heir.id);
-      if (++transfers === LEADER_TRANSFERS_AT_ONCE) return;
+    for (const partition of led) {
+      const { id, group } = partition;
+      const to = wished?.[id] ?? self;
+      // A leader whose transfer failed has no lease in its term: any other voter is better.
+      const heirs = to !== 0 && to !== self
+        ? [to]
+        : group.isLeaseSpent
+        ? placements[id]!.filter((node) => node !== self)
+        : [];
+      if (heirs.length > 0 && this.#transfer(partition, heirs)) transfers++;
+      if (transfers === LEADER_TRANSFERS_AT_ONCE) return;
     }
+  }
+
+  /** Hands the leadership to a voter on one of the nodes; returns false if none of them is fit now. */
+  #transfer({ group }: HostedPartition, nodes: readonly number[]): boolean {
+    const { members, committed, transferee } = group.raftStatus();
+    if (transferee !== 0) return false;
+    const { state } = this.#options.groups.system.store;
+    const heir = members.find(({ id, isLearner, recentActive, match }) =>
+      !isLearner && recentActive && match >= committed &&
+      nodes.includes(nodeOfReplica(state, id) ?? 0)
+    );
+    if (heir === undefined) return false;
+    group.transferLeader(heir.id);
+    return true;
   }
 
   #voters({ group }: HostedPartition): number[] {

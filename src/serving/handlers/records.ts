@@ -21,13 +21,19 @@ export function recordHandlers(
 ): Handlers<typeof RECORD_OPERATIONS> {
   return {
     getAgent: {
-      inPlace: (request, out, { peer }) => reads.get(KIND_AGENT, request, out, peer),
+      inPlace: (request, out, { peer }, permits) =>
+        reads.get(KIND_AGENT, request, out, peer, permits),
     },
     getGateway: {
-      inPlace: (request, out, { peer }) => reads.get(KIND_GATEWAY, request, out, peer),
+      inPlace: (request, out, { peer }, permits) =>
+        reads.get(KIND_GATEWAY, request, out, peer, permits),
     },
-    resolveAgent: { inPlace: (request, out, { peer }) => reads.resolve(request, out, peer) },
-    resolveAgents: { inPlace: (request, out, caller) => lists.resolveMany(request, out, caller) },
+    resolveAgent: {
+      inPlace: (request, out, { peer }, permits) => reads.resolve(request, out, peer, permits),
+    },
+    resolveAgents: {
+      inPlace: (request, out, caller, permits) => lists.resolveMany(request, out, caller, permits),
+    },
     resolveGateways: {
       inSteps: (request, writer, peer) => lists.resolveGateways(request, writer, peer),
     },

@@ -274,7 +274,7 @@ test("Router refuses a node that is not the one at its address, and one of anoth
   await cluster.seed.wait(client.close());
 });
 
-test("Router pins a node by the ring map beside the caller's pins, and trusts a CA without", async () => {
+test("Router pins a node by the ring map, beside the caller's pins or before its CA", async () => {
   const given = new Uint8Array(32).fill(1);
   const current = new Uint8Array(32).fill(2);
   const next = new Uint8Array(32).fill(3);
@@ -291,8 +291,8 @@ test("Router pins a node by the ring map beside the caller's pins, and trusts a 
     const client = await cluster.connect({}, () => {}, { trust, dialed });
     await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
     assert.equal(dialed[0]?.trust, trust);
-    const ofNode = { kind: "pins", sha256: [current, next, given] } as const;
-    assert.equal(dialed[1], { host: "node2", trust: trust === ca ? ca : ofNode });
+    const known = trust === ca ? [current, next] : [current, next, given];
+    assert.equal(dialed[1], { host: "node2", trust: { kind: "pins", sha256: known } });
     await cluster.seed.wait(client.close());
   }
 });
