@@ -1,6 +1,7 @@
 /**
- * What certificates cost: making a leaf, a whole renewal (request checked, decided, leaf made), reading
- * one, and believing a chain. In one process, for it is computing alone.
+ * Measures the cost of certificates: issuing a leaf, a whole renewal (request checked, decided,
+ * leaf issued), parsing a certificate, and verifying a chain. Runs in one process, because only
+ * computation is measured.
  */
 import { NO_GRANTS } from "../src/base/peer.ts";
 import { SeededEntropy } from "../src/base/prng.ts";
@@ -28,7 +29,7 @@ const NOW_MS = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
 const ROUNDS = 9;
 
-/** Microseconds a call, the median of some rounds after one to warm up. */
+/** Returns the microseconds per call: the median of some rounds, after one round to warm up. */
 async function usPerCall(calls: number, run: () => unknown): Promise<number> {
   const found: number[] = [];
   for (let round = 0; round <= ROUNDS; round++) {
@@ -44,7 +45,7 @@ function sound<T extends object>(result: T | CertificateRefusal): T {
   return result;
 }
 
-/** All of it. */
+/** Runs all of these measurements. */
 export async function benchAuthority(file: ResultFile): Promise<void> {
   const entropy = new SeededEntropy(1);
   const validity = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 90 * DAY_MS };

@@ -1,6 +1,6 @@
 /**
- * A throw-away certificate for the raw echo, so that the floor shares no code with what is measured
- * against it: self-signed, ECDSA P-256, a day.
+ * Temporary certificate for the raw echo, so that the baseline shares no code with the registry
+ * that is compared with it: self-signed, ECDSA P-256, valid for a day.
  */
 import "reflect-metadata";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";

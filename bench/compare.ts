@@ -1,10 +1,11 @@
 /**
- * Compares this checkout with another one, in turns, so that both see the same machine:
+ * Compares this checkout with another one in alternating turns, so that both run under the same
+ * conditions of the machine:
  *
  *     deno task compare <folder of the other checkout> [rounds] [operation …]
  *
  * Prints for each operation the medians over all rounds, and the median ratio of neighbouring turns
- * (this checkout / the other): time an operation, p50, CPU time of the node. Results go to
+ * (this checkout / the other): time per operation, p50, CPU time of the node. Results go to
  * `bench/results/compare.ndjson`.
  */
 import type { Order, Turn } from "./compare_side.ts";
@@ -16,7 +17,7 @@ const ALL_ORDERS: readonly Order[] = ["get", "resolve", "register"].flatMap((ope
 ]).concat([{ operation: "renew", depth: 4, seconds: 1 }]);
 const ROUNDS_DEFAULT = 8;
 
-/** A side in a process of its own. */
+/** One side of the comparison, in its own process. */
 class Side {
   readonly #child: Deno.ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -25,7 +26,7 @@ class Side {
   constructor(root: string) {
     const program = new URL("compare_side.ts", import.meta.url).pathname;
     this.#child = new Deno.Command(Deno.execPath(), {
-      // The packages of a checkout are those of its own manifest.
+      // Each checkout uses the packages of its own manifest.
       args: ["run", "-A", "--no-check", `--config=${root}/deno.json`, program, `--root=${root}`],
       stdin: "piped",
       stdout: "piped",
@@ -35,7 +36,7 @@ class Side {
     this.#writer = this.#child.stdin.getWriter();
   }
 
-  /** Waits until its node holds the records. */
+  /** Waits until the side's node holds the records. */
   async ready(): Promise<void> {
     await this.#next();
   }
@@ -102,7 +103,7 @@ await Promise.all(sides.map((side) => side.ready()));
 const turns = ORDERS.map(() => [[], []] as [Turn[], Turn[]]);
 for (let number = 0; number < Number(rounds); number++) {
   for (const [index, order] of ORDERS.entries()) {
-    // Whoever goes first alternates.
+    // The side that goes first alternates.
     for (const side of number % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
       turns[index]![side].push(await sides[side].turn(order));
     }

@@ -1,7 +1,7 @@
 /**
- * One side of a comparison (compare.ts): a node and a client of one checkout, which run an operation
- * for a while whenever a line of standard input asks for it. Everything measured comes from that
- * checkout; this file alone is shared by both sides.
+ * One side of a comparison (compare.ts): a node and a client of one checkout, which run an
+ * operation for some time for each line of standard input. All measured code comes from that
+ * checkout; only this file is shared by both sides.
  */
 import type { Client } from "../src/client/mod.ts";
 import type { RenewItem } from "../src/client/types.ts";
@@ -11,7 +11,7 @@ import type * as Latency from "./latency.ts";
 import type * as Load from "./load.ts";
 import type * as Servers from "./registry.ts";
 
-/** A line of standard input. */
+/** An order: a line of standard input. */
 export interface Order {
   readonly operation: string;
   /** Requests in flight. */
@@ -19,18 +19,18 @@ export interface Order {
   readonly seconds: number;
 }
 
-/** The answer to an order, a line of standard output. */
+/** The result of an order: a line of standard output. */
 export interface Turn {
   readonly microsecondsEach: number;
   readonly p50Us: number;
-  /** CPU time of the node, user and system, for each operation, µs. */
+  /** CPU time of the node, user and system, per operation, µs. */
   readonly nodeCpuUs: number;
 }
 
 const RECORDS = 10_000;
 const TTL_MS = 3_600_000;
 const RENEW_ITEMS = 1_000;
-/** Clock ticks a second in /proc/<pid>/stat (Linux, USER_HZ). */
+/** Clock ticks per second in /proc/<pid>/stat (Linux, USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
 const { root } = parseFlags(Deno.args, { root: "" });

@@ -1,7 +1,7 @@
 /**
- * The load for the raw echo: one connection, one stream, a fixed number of requests in flight, one
- * write in flight and the next gathered meanwhile. Starts `echo_server.ts` as a second process and
- * prints a line of JSON for each depth. Frozen, as the server is.
+ * Load for the raw echo: one connection, one stream, a fixed number of requests in flight, and one
+ * write in flight while the next is gathered. Starts `echo_server.ts` as a second process and
+ * prints a line of JSON for each depth. Frozen, like the server.
  *
  *     deno run -A bench/echo_client.ts --request-bytes=200 --reply-bytes=360 --depths=1,64,256
  */
@@ -9,14 +9,14 @@ import { echoFrameBytes, FrameBatch, readFrames } from "./echo_frame.ts";
 import { parseFlags, ServerProcess } from "./harness.ts";
 import { LatencyHistogram } from "./latency.ts";
 
-/** What is asked of one measurement. */
+/** Parameters of one measurement. */
 export interface EchoLoad {
-  /** Sizes of the frames, multiples of 8, table included. */
+  /** Sizes of the frames in bytes, multiples of 8, segment table included. */
   readonly requestBytes: number;
   readonly replyBytes: number;
   /** Requests in flight. */
   readonly depth: number;
-  /** How long is measured, after a warm-up of a fifth of it, s. */
+  /** Duration of the measurement, after a warm-up of a fifth of it, s. */
   readonly seconds: number;
 }
 
@@ -27,7 +27,7 @@ export interface EchoResult extends EchoLoad, ReturnType<LatencyHistogram["summa
   readonly perSecond: number;
 }
 
-/** The echo server in its process, and a connection to it. */
+/** An echo server in its own process, and a connection to it. */
 export class Echo {
   readonly #server: ServerProcess;
   readonly #connection: Deno.QuicConn;
@@ -58,7 +58,7 @@ export class Echo {
     }
   }
 
-  /** Measures once, on a stream of its own; adds the latencies to `histogram` where one is given. */
+  /** Measures once, on a new stream; adds the latencies to `histogram` if one is given. */
   measure(load: EchoLoad, histogram?: LatencyHistogram): Promise<EchoResult> {
     return measure(this.#connection, load, histogram ?? new LatencyHistogram());
   }

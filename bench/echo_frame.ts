@@ -9,7 +9,7 @@
 export const TABLE_BYTES = 8;
 /** Smallest frame: the table and one word. */
 export const ECHO_FRAME_BYTES_MIN = TABLE_BYTES + 8;
-/** Read at once, and the largest frame; 16 KiB and 32 KiB were no faster. */
+/** Size of each read, and of the largest frame; 16 KiB and 32 KiB were no faster. */
 export const READ_BYTES = 64 * 1024;
 
 /** Checks the size of a frame: a multiple of 8 in `[16, 65536]`. */
@@ -22,11 +22,11 @@ export function echoFrameBytes(value: number, name: string): number {
 }
 
 /**
- * Reads whole frames from a stream, with one buffer that is passed to each read and comes back
- * (BYOB), and calls `take` for each and `chunkEnd` once per chunk, which may end the
- * reading with `"stop"`.
+ * Reads whole frames from a stream with one buffer that is passed to each read and returned by it
+ * (BYOB). Calls `take` for each frame and `chunkEnd` once per chunk; `chunkEnd` stops the reading
+ * by returning `"stop"`.
  *
- * @returns when the peer ends the stream or `chunkEnd` stopped; throws what the stream throws.
+ * @returns when the peer ends the stream or `chunkEnd` stopped; rethrows errors of the stream.
  */
 export async function readFrames(
   readable: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -45,7 +45,11 @@ export async function readFrames(
     let offset = 0;
     while (filled - offset >= TABLE_BYTES) {
       const frameBytes = TABLE_BYTES + view.getUint32(offset + 4, true) * 8;
-      if (frameBytes > READ_BYTES) throw new RangeError(`A frame of ${frameBytes} bytes came`);
+      if (frameBytes > READ_BYTES) {
+        throw new RangeError(
+          `Cannot read frame as it has ${frameBytes} bytes: at most ${READ_BYTES} are supported`,
+        );
+      }
       if (filled - offset < frameBytes) break;
       take(view, offset, frameBytes);
       offset += frameBytes;
@@ -56,13 +60,13 @@ export async function readFrames(
   }
 }
 
-/** Frames that are gathered for one write. */
+/** Frames gathered for one write. */
 export class FrameBatch {
   #bytes = new Uint8Array(256 * 1024);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
-  /** Bytes gathered. */
+  /** The count of gathered bytes. */
   get length(): number {
     return this.#length;
   }
@@ -72,7 +76,8 @@ export class FrameBatch {
     const end = this.#length + frameBytes;
     if (end > this.#bytes.length) this.#grow(end);
     const view = this.#view;
-    // A reply is written as a whole: a floor that left old bytes in place would do less than a codec.
+    // Write the whole reply: a baseline that left old bytes in place would do less work than a
+    // codec.
     this.#bytes.fill(0x5a, this.#length + ECHO_FRAME_BYTES_MIN, end);
     view.setUint32(this.#length, 0, true);
     view.setUint32(this.#length + 4, (frameBytes - TABLE_BYTES) / 8, true);
@@ -81,7 +86,7 @@ export class FrameBatch {
     this.#length = end;
   }
 
-  /** A copy of what was gathered, for `write`, and an empty batch. */
+  /** Returns a copy of the gathered bytes for `write`, and empties the batch. */
   take(): Uint8Array<ArrayBuffer> {
     const copy = this.#bytes.slice(0, this.#length);
     this.#length = 0;

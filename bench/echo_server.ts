@@ -1,9 +1,11 @@
 /**
- * The floor: a raw Deno QUIC echo in its fastest known form, with nothing of this project in it.
- * One recycled BYOB buffer, all whole frames of a chunk, all their replies in one write.
+ * The baseline: a raw Deno QUIC echo in its fastest known form, without any code of this project.
+ * It uses one recycled BYOB buffer, handles all whole frames of a chunk together, and sends all
+ * their replies in one write.
  *
- * It is frozen: a registry is measured beside it in the same run, and a slower floor would flatter.
- * Prints one line of JSON, `{"port":…,"cert":"<PEM>"}`, and serves until it is killed.
+ * It is frozen: the registry is measured against it in the same run, and a slower baseline would
+ * make the registry look better. Prints one line of JSON, `{"port":…,"cert":"<PEM>"}`, and serves
+ * until it is killed.
  */
 import { makeEchoCertificate } from "./certificate.ts";
 import { FrameBatch, readFrames } from "./echo_frame.ts";
@@ -18,8 +20,8 @@ async function serveStream(stream: Deno.QuicBidirectionalStream): Promise<void> 
       replies.append(view.getUint32(offset + 8, true), replyBytes, replyBytes);
     },
     () => {
-      // Reading goes on meanwhile (some 5 % faster than waiting); what may wait to be written is
-      // bounded by the client's depth. A failed write fails the next read too.
+      // Reading continues meanwhile, which is some 5 % faster than waiting; the client's depth
+      // bounds the bytes that wait to be written. After a failed write the next read fails too.
       if (replies.length > 0) writer.write(replies.take()).catch(() => {});
       return undefined;
     },
@@ -29,7 +31,7 @@ async function serveStream(stream: Deno.QuicBidirectionalStream): Promise<void> 
 async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
   const connection = await incoming.accept();
   for await (const stream of connection.incomingBidirectionalStreams) {
-    // A client that leaves breaks its reads and writes; that is how a bench ends.
+    // A client that disconnects fails its reads and writes; a bench ends that way.
     serveStream(stream).catch(() => {});
   }
 }
@@ -46,7 +48,7 @@ if (import.meta.main) {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
-    // As with streams: the end of a bench ends its connections.
+    // As with streams, connections end with the bench.
     serveConnection(incoming).catch(() => {});
   }
 }

@@ -1,25 +1,25 @@
 /**
- * The records that benches register: one gateway to so many agents, in a few regions, with ids that
- * a number gives again, so that a million of them need no memory in the load's process.
+ * The records that benches register: gateways with many agents each, in a few regions. Ids are
+ * derived from a record's number, so that a million of them need no memory in the load's process.
  */
 import type { AgentInput, Client, GatewayInput, Incarnation } from "../src/client/mod.ts";
 import type { RegisterItem } from "../src/client/types.ts";
 
 const REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-1", "global"] as const;
-/** Of such lengths that a record without a domain, which needs padding for it, takes 180 bytes. */
+/** The lengths make a record without a domain, which is padded, take 180 bytes. */
 const LONG_REGIONS = [
   "eu-central-frankfurt-1",
   "us-east-virginia-1-a",
   "asia-southeast-singapore-1",
   "africa-south-johannesburg-1",
 ] as const;
-/** One record of this many is a gateway, the others are its agents. */
+/** One of this many records is a gateway, the others are its agents. */
 export const RECORDS_PER_GATEWAY = 50;
-/** Records of one RegisterMany, and requests in flight while a fleet is registered. */
+/** Records per RegisterMany, and requests in flight while a fleet is registered. */
 const REGISTER_ITEMS = 256;
 const REGISTER_DEPTH = 8;
 
-/** A spread UUID, the same for the same number; `kind` keeps series apart. */
+/** Returns a spread UUID, the same for the same number; `kind` separates series of ids. */
 export function spreadId(kind: number, number: number): string {
   const words = [
     Math.imul(number + 1, 0x9e3779b1) ^ kind,
@@ -33,7 +33,7 @@ export function spreadId(kind: number, number: number): string {
   }`;
 }
 
-/** The id of the gateway of a fleet's record. */
+/** Returns the id of the gateway to which a fleet's record belongs. */
 export function gatewayIdOf(number: number): string {
   return spreadId(2, number - number % RECORDS_PER_GATEWAY);
 }
@@ -67,23 +67,21 @@ export function domainOf(number: number): string {
   return `agent-${number}.example`;
 }
 
-/** A record of a fleet as it was registered. */
+/** A registered record of a fleet. */
 export interface Registered {
   readonly kind: "agent" | "gateway";
   readonly id: string;
   readonly incarnation: Incarnation;
 }
 
-/** The kind and id of a fleet's record. */
+/** Returns the kind and id of a fleet's record. */
 export function identityOf(number: number): { kind: "agent" | "gateway"; id: string } {
   return number % RECORDS_PER_GATEWAY === 0
     ? { kind: "gateway", id: gatewayIdOf(number) }
     : { kind: "agent", id: spreadId(1, number) };
 }
 
-/**
- * Registers the records `[start, end)`; `take` is told of each. Throws where one was refused.
- */
+/** Registers the records `[start, end)` and calls `take` for each. Throws if one is refused. */
 export async function registerFleet(
   client: Client,
   { start, end, ttlMs, withDomain = false }: {

@@ -1,8 +1,9 @@
 /**
- * From dialing to the first reply with a proof of identity at both ends, over loopback: what a client
- * waits for at each new session. By QUIC with `registry-auth/1` and a pin, and by TLS with client
- * certificates; beside them QUIC without identities, which tells what the proof costs. One session after
- * the other, in turns; node and client are two processes.
+ * Measures the time from dialing to the first reply, with a proof of identity at both ends, over
+ * loopback: the time that a client waits for each new session. Measures QUIC with `registry-auth/1`
+ * and a pin, and TLS with client certificates; for comparison also QUIC without identities, which
+ * shows the cost of the proof. Sessions run one after the other, in turns; node and client are two
+ * processes.
  */
 import { initAuthority } from "../identity/enrolment/authority_init.ts";
 import { createCertificateRequest } from "../identity/pki/certificate_request.ts";
@@ -19,13 +20,13 @@ import { newDialer, RegistryServer } from "./registry.ts";
 
 const REGION = "eu-1";
 const SESSIONS = 200;
-/** Sessions at first that do not count: code is compiled in them. */
+/** Count of initial sessions that are not measured, because code is compiled during them. */
 const WARM_UP = 50;
 const TIMEOUT_MS = 5_000;
 
 const world = processWorld();
 
-/** Measures each way. */
+/** Measures each kind of session. */
 export async function benchHandshake(file: ResultFile): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "crs-bench-" });
   const quic = newDialer();
@@ -88,7 +89,7 @@ export async function benchHandshake(file: ResultFile): Promise<void> {
   }
 }
 
-/** The administrator's certificate, by its key. */
+/** Issues the administrator's certificate, requested with its key. */
 async function issueAdministrator(
   path: string,
   endpoint: Endpoint,

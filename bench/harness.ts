@@ -1,13 +1,13 @@
 /**
- * What every bench needs: a server in a second process, its resident memory, a results file that
- * names the machine, and a table for the README.
+ * Common parts of the benches: a server in a second process, its resident memory, a results file
+ * that describes the machine, and a table for the README.
  *
  * Load and server never share a process. Results go to `bench/results/<name>.ndjson`: a first line
- * that describes the machine and the run, then a line for each measurement.
+ * that describes the machine and the run, then one line per measurement.
  */
 import { cpus } from "node:os";
 
-/** The machine and the runtime, as they stand in each results file. */
+/** The machine and the runtime, as recorded in each results file. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -29,19 +29,19 @@ export function describeMachine(): Machine {
   };
 }
 
-/** The machine in one sentence, for the README. */
+/** Returns a sentence that describes the machine, for the README. */
 export function machineSentence(machine: Machine): string {
   return `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryMiB / 1024).toFixed(1)} GiB, ` +
     `${machine.os}, Deno ${machine.deno}`;
 }
 
-/** The results of one bench; a new run replaces those of the last. */
+/** The results of one bench; a new run replaces the results of the previous one. */
 export class ResultFile {
   readonly path: string;
 
   /**
    * @param name the file's name without `.ndjson`.
-   * @param date when the run was made, as it shall stand in the file (ISO 8601).
+   * @param date date of the run, as recorded in the file (ISO 8601).
    */
   constructor(name: string, date: string, folder: URL = new URL("results/", import.meta.url)) {
     Deno.mkdirSync(folder, { recursive: true });
@@ -50,7 +50,7 @@ export class ResultFile {
     Deno.writeTextFileSync(this.path, JSON.stringify(head) + "\n");
   }
 
-  /** Adds one measurement, in the file at once, and prints it. */
+  /** Writes one measurement to the file immediately, and prints it. */
   write(result: object): void {
     const line = JSON.stringify(result);
     Deno.writeTextFileSync(this.path, line + "\n", { append: true });
@@ -58,27 +58,27 @@ export class ResultFile {
   }
 }
 
-/** How a server is started. */
+/** Options to start a server. */
 export interface ServerOptions {
   /** Arguments for deno, `run` and its flags included. */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** True for the line of its standard output that says it serves. */
+  /** Reports whether a line of the server's standard output announces that it serves. */
   readonly isReady?: (line: string) => boolean;
-  /** How long it may take until then, ms. */
+  /** Maximum time until that line, ms. */
   readonly readyMsMax?: number;
 }
 
-/** Deadline for a server's first line, ms: dependencies are there, and a start takes < 1 s. */
+/** Deadline for a server's first line, ms: dependencies are installed, and a start takes < 1 s. */
 const READY_MS_MAX = 30_000;
-/** How long a server may take to end by itself when told to, ms. */
+/** Time that a server has to end after a signal, ms. */
 const STOP_MS_MAX = 10_000;
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export class ServerProcess {
-  /** The line by which it said that it serves. */
+  /** The line that announced that the server serves. */
   readonly readyLine: string;
-  /** From the start of the process to that line, ms. */
+  /** Time from the start of the process to that line, ms. */
   readonly readyMs: number;
   readonly #child: Deno.ChildProcess;
 
@@ -89,9 +89,9 @@ export class ServerProcess {
   }
 
   /**
-   * Starts it and waits until it serves. Its standard error goes to ours.
+   * Starts a server and waits until it serves. Its standard error is inherited.
    *
-   * @throws Error when it ends or says nothing in time.
+   * @throws Error when it ends, or does not announce in time that it serves.
    */
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const startMs = performance.now();
@@ -104,11 +104,14 @@ export class ServerProcess {
     }).spawn();
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const readyMsMax = options.readyMsMax ?? READY_MS_MAX;
-    const timer = setTimeout(() => reject(new Error("It said nothing in time")), readyMsMax);
+    const timer = setTimeout(
+      () => reject(new Error("The server did not report in time that it serves")),
+      readyMsMax,
+    );
     const isReady = options.isReady ?? (() => true);
     readLines(child.stdout, (line) => {
       if (isReady(line)) resolve(line);
-    }).then(() => reject(new Error("It ended")), reject);
+    }).then(() => reject(new Error("The server ended")), reject);
     try {
       const line = await promise;
       return new ServerProcess(child, line, performance.now() - startMs);
@@ -125,12 +128,12 @@ export class ServerProcess {
     return this.#child.pid;
   }
 
-  /** Its resident memory now, bytes. */
+  /** Returns the current resident memory of the server, bytes. */
   residentBytes(): number {
     return residentBytes(this.pid);
   }
 
-  /** Ends it with `signal` and waits for its end; one that will not go is killed. */
+  /** Ends the server with `signal` and waits for its end; kills it if it does not end in time. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
     killIfAlive(this.#child, signal);
     const timer = setTimeout(() => killIfAlive(this.#child, "SIGKILL"), STOP_MS_MAX);
@@ -144,12 +147,13 @@ function killIfAlive(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch (error) {
-    // It has ended already, which deno tells by a TypeError; its status says how.
+    // The process has already ended, for which deno throws a TypeError; its status tells the
+    // outcome.
     if (!(error instanceof TypeError)) throw error;
   }
 }
 
-/** Calls `take` for each line, to the end, so that a full pipe never stops the writer. */
+/** Calls `take` for each line until the end, so that a full pipe never blocks the writer. */
 async function readLines(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   take: (line: string) => void,
@@ -162,15 +166,15 @@ async function readLines(
   }
 }
 
-/** Resident memory of a process, bytes (VmRSS; Linux). */
+/** Returns the resident memory of a process, bytes (VmRSS; Linux). */
 export function residentBytes(pid: number = Deno.pid): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  if (kibibytes === undefined) throw new Error(`Process ${pid} tells no resident memory`);
+  if (kibibytes === undefined) throw new Error(`No resident memory found for process ${pid}`);
   return Number(kibibytes) * 1024;
 }
 
-/** `--name=value` arguments with defaults; what is not among the defaults is refused. */
+/** Parses `--name=value` arguments with defaults; refuses names that have no default. */
 export function parseFlags<T extends Record<string, string>>(
   args: readonly string[],
   defaults: T,
@@ -187,7 +191,7 @@ export function parseFlags<T extends Record<string, string>>(
   return flags as T;
 }
 
-/** A table in Markdown; the first row is its head, numbers stand to the right. */
+/** Returns a Markdown table; the first row is the head, and numbers are aligned to the right. */
 export function markdownTable(rows: readonly (readonly (string | number)[])[]): string {
   const cells = rows.map((row) => row.map((cell) => formatCell(cell)));
   const widths = cells[0]!.map((_, column) =>

@@ -1,7 +1,7 @@
 /**
- * What identity costs where it is on everybody's way: the check of a token, first and repeated; the
- * access rules that each request is asked, and what hides a credential hash. In one process, as
- * nothing of it waits for another.
+ * Measures the cost of identity on hot paths: checking a token for the first time and again, the
+ * access rules that are evaluated for each request, and the redaction of credential hashes. Runs in
+ * one process, because nothing here waits for another.
  */
 import { idRequestCodec, requestCodec } from "../schemas/gen/wire.ts";
 import { agentCodec } from "../schemas/gen/record.ts";
@@ -31,10 +31,10 @@ import type { ResultFile } from "./harness.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 
-/** Rounds whose median is the result. */
+/** Count of rounds; the result is their median. */
 const ROUNDS = 9;
 
-/** Microseconds a call, the median of some rounds after one to warm up. */
+/** Returns the microseconds per call: the median of some rounds, after one round to warm up. */
 async function usPerCall(calls: number, run: () => unknown): Promise<number> {
   const found: number[] = [];
   for (let round = 0; round <= ROUNDS; round++) {
@@ -48,7 +48,7 @@ async function usPerCall(calls: number, run: () => unknown): Promise<number> {
   return found.sort((left, right) => left - right)[ROUNDS >> 1]!;
 }
 
-/** A token, who shows it, and what it is held to. */
+/** Returns a token, its bearer, and the rules it is checked by. */
 async function tokenCase(): Promise<{ token: string; bearer: TokenBearer; rules: TokenRules }> {
   const key = await signingKeyOfSeed(new Uint8Array(32).fill(1));
   const publicKey = key.verifying.bytes;
@@ -70,7 +70,7 @@ async function tokenCase(): Promise<{ token: string; bearer: TokenBearer; rules:
   return { token, bearer, rules: { issuer, audience, keys, bans: new BanList() } };
 }
 
-/** All of it. */
+/** Runs all of these measurements. */
 export async function benchIdentity(file: ResultFile): Promise<void> {
   await benchTokens(file);
   await benchAdmission(file);
@@ -93,7 +93,7 @@ function peerOf(role: Role): AuthenticatedPeer {
   };
 }
 
-/** A GetAgent as it stands in a stream's buffer. */
+/** Returns a function that reads a GetAgent request from a stream's buffer. */
 function getAgentRequest() {
   const out = new FrameWriter({ bytesMax: 1 << 16 });
   const envelope = { ...requestCodec.empty(), id: 1, operation: OPERATIONS.getAgent.id };
@@ -101,11 +101,11 @@ function getAgentRequest() {
   const bytes = out.written.slice();
   const view = new DataView(bytes.buffer);
   const request = requestCodec.newView();
-  // Wrapped anew for each use, as a stream does: what reading a message may cost is bounded.
+  // Wrapped for each use, as a stream does: the work that reading a message may cause is bounded.
   return () => request.wrap(view, bytes, 0, bytes.length);
 }
 
-/** The access rules for a read by each role, and a record with a hash shown to a proxy. */
+/** Measures the access rules for a read by each role, and a record with a hash sent to a proxy. */
 async function benchAdmission(file: ResultFile): Promise<void> {
   const access = new AccessControl();
   const request = getAgentRequest();
@@ -137,23 +137,23 @@ async function benchAdmission(file: ResultFile): Promise<void> {
   });
 }
 
-/** Tokens, as they are first seen and as they are repeated. */
+/** Measures the check of new tokens and of repeated tokens. */
 async function benchTokens(file: ResultFile): Promise<void> {
   const { token, bearer, rules } = await tokenCase();
   const first = await usPerCall(1_000, () => {
-    // A session of its own each time: nothing is remembered but the key.
+    // Use a new session each time, so that nothing but the key is cached.
     return new SessionTokens(bearer, rules).check(token, NOW_MS);
   });
   const session = new SessionTokens(bearer, rules);
   await session.check(token, NOW_MS);
-  // Another string each time, as from a decoder: equal, and not the same object.
+  // Use a different string each time, as a decoder does: equal, but not the same object.
   const copies = Array.from({ length: 64 }, () => ["", ...token].join(""));
   let copy = 0;
   const repeated = await usPerCall(
     20_000,
     () => session.check(copies[copy++ & 63]!, NOW_MS),
   );
-  // What jose's check would wait for: WebCrypto's, which is a way to another thread and back.
+  // jose's check would wait for WebCrypto, which means a round trip to another thread.
   const { keyId } = readTokenForm(token) as TokenClaims;
   const { handle } = await verifyingKey(rules.keys.get(keyId)!);
   const signed = new TextEncoder().encode(token.slice(0, token.lastIndexOf(".")));

@@ -1,5 +1,5 @@
 /**
- * Latencies in constant memory and a few nanoseconds each: a log-linear histogram, in the manner of
+ * Records latencies in constant memory, in a few nanoseconds each: a log-linear histogram like
  * HdrHistogram. A percentile is at most 0.8 % too high, never too low, and never above the maximum.
  */
 
@@ -8,7 +8,7 @@ const SUB_BUCKETS = 128;
 const SUB_BITS = 7;
 /** The unit of the buckets, µs: 10 ns. */
 const UNIT_US = 0.01;
-/** 2^31 units are 21 s; what is longer counts as that, and shows in the maximum. */
+/** 2^31 units are 21 s; longer latencies count as 21 s, and appear in the maximum. */
 const UNITS_MAX = 0x7fff_ffff;
 
 /** A recorder of latencies. */
@@ -18,25 +18,25 @@ export class LatencyHistogram {
   #sumUs = 0;
   #maxUs = 0;
 
-  /** How many were recorded. */
+  /** The count of recorded latencies. */
   get count(): number {
     return this.#count;
   }
 
-  /** The longest, µs, as it was. */
+  /** The longest latency, µs, exact. */
   get maxUs(): number {
     return this.#maxUs;
   }
 
-  /** The mean, µs; 0 when none was recorded. */
+  /** The mean, µs; 0 if nothing was recorded. */
   get meanUs(): number {
     return this.#count === 0 ? 0 : this.#sumUs / this.#count;
   }
 
-  /** Adds one latency, µs; what is below 0 counts as 0. */
+  /** Records one latency, µs; negative values count as 0. */
   record(us: number): void {
     const units = Math.min(UNITS_MAX, Math.max(0, us / UNIT_US)) | 0;
-    // Below 2 * SUB_BUCKETS each unit has its bucket; above, each power of two has SUB_BUCKETS.
+    // Below 2 * SUB_BUCKETS each unit has its own bucket; above, each power of two has SUB_BUCKETS.
     const shift = Math.max(0, 31 - Math.clz32(units | 1) - SUB_BITS);
     this.#counts[shift * SUB_BUCKETS + (units >>> shift)]!++;
     this.#count++;
@@ -44,7 +44,9 @@ export class LatencyHistogram {
     if (us > this.#maxUs) this.#maxUs = us;
   }
 
-  /** The latency that `percent` in `[0, 100]` of all do not exceed, µs; 0 when there is none. */
+  /**
+   * Returns the latency that `percent` in `[0, 100]` of all do not exceed, µs; 0 if there is none.
+   */
   percentileUs(percent: number): number {
     const rank = Math.max(1, Math.ceil((percent / 100) * this.#count));
     let seen = 0;
@@ -59,7 +61,7 @@ export class LatencyHistogram {
     return 0;
   }
 
-  /** The figures of a result line, µs, to two decimals. */
+  /** Returns the figures of a result line, µs, to two decimals. */
   summary(): { p50Us: number; p90Us: number; p99Us: number; p999Us: number; maxUs: number } {
     const round = (us: number) => Math.round(us * 100) / 100;
     return {

@@ -1,6 +1,7 @@
 /**
- * Closed loops through the SDK: so many callers, each of which asks again when it was answered; and
- * the same beside the raw echo, in turns, so that both see the same machine.
+ * Closed-loop load through the SDK: a number of callers, each of which sends its next request after
+ * the previous reply; and the same load on the raw echo in alternating turns, so that both run
+ * under the same conditions of the machine.
  */
 import type { Client } from "../src/client/mod.ts";
 import type { Dialer, Session, Stream } from "../transport/transport.ts";
@@ -8,10 +9,10 @@ import type { Echo } from "./echo_client.ts";
 import { LatencyHistogram } from "./latency.ts";
 import { newDialer, type RegistryServer } from "./registry.ts";
 
-/** One call; its promise settles with the answer. `number` counts calls. */
+/** Makes one call; its promise settles with the reply. `number` counts the calls. */
 export type Ask = (number: number) => Promise<unknown>;
 
-/** What a loop measured. */
+/** The results of one loop. */
 export interface LoopResult {
   readonly operations: number;
   readonly seconds: number;
@@ -40,17 +41,17 @@ export async function closedLoop(
   return { operations: histogram.count - before, seconds };
 }
 
-/** An operation to be measured beside the echo. */
+/** An operation to be compared with the echo. */
 export interface Comparison {
   readonly bench: string;
   readonly depths: readonly number[];
-  /** Seconds of each turn, and how many turns each side has. */
+  /** Duration of each turn in seconds, and the number of turns of each side. */
   readonly seconds: number;
   readonly rounds: number;
   readonly ask: (client: Client) => Ask;
 }
 
-/** One line of results: an operation at one depth, and the echo of its sizes beside it. */
+/** One line of results: an operation at one depth, and the echo with frames of the same sizes. */
 export interface ComparisonResult {
   readonly bench: string;
   readonly depth: number;
@@ -64,13 +65,13 @@ export interface ComparisonResult {
   readonly echoPerSecond: number;
   readonly echoP50Us: number;
   readonly echoP99Us: number;
-  /** Ours to the echo's: of latencies, lower is better; of rates, higher. */
+  /** The registry's figure / the echo's: for latencies lower is better, for rates higher. */
   readonly p50Ratio: number;
   readonly p99Ratio: number;
   readonly rateRatio: number;
 }
 
-/** Measures an operation at each depth, in turns with the echo. */
+/** Measures an operation at each depth, alternating with the echo. */
 export async function compareWithEcho(
   server: RegistryServer,
   echo: Echo,
@@ -128,10 +129,10 @@ function resultOf(
   };
 }
 
-/** Calls from which the sizes of frames are taken. */
+/** Count of calls from which the sizes of frames are determined. */
 const SIZED_CALLS = 64;
 
-/** The mean sizes of an operation's frames, as they cross a stream, in whole words. */
+/** Returns the mean sizes of an operation's frames on the stream, in whole words. */
 async function frameSizes(
   server: RegistryServer,
   askOf: (client: Client) => Ask,
@@ -150,7 +151,9 @@ async function frameSizes(
   return sizes;
 }
 
-/** Counts the bytes of the calls, which are those of a session's first stream after its greeting. */
+/**
+ * Counts the bytes of the calls, which are those of a session's first stream after its handshake.
+ */
 function countingDialer(dialer: Dialer, counts: { written: number; read: number }): Dialer {
   const countStream = (stream: Stream): Stream => ({
     kind: stream.kind,

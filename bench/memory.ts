@@ -1,10 +1,12 @@
 /**
- * What records cost: resident memory of the node beyond a node of few records, its start with all of
- * them after a kill, and the size of records as they are in practice. Load comes from this process.
+ * Measures the memory of records: resident memory of the node beyond that of a node with few
+ * records, the time of its start with all of them after a kill, and the size of typical records.
+ * Load comes from this process.
  *
- * Memory a record is a slope: resident memory with all records less that with `WARM_UP` of them,
- * which were registered often, over the records between. An alias is the difference of two such slopes, agents with and without a
- * domain, less the domain in the agent's own record.
+ * Memory per record is a slope: resident memory with all records less that with the first `WARM_UP`
+ * of them, which were registered repeatedly, divided by the number of records in between. Memory
+ * per alias is the difference of two such slopes, of agents with and without a domain, less the
+ * bytes of the domain in the agent's own record.
  */
 import type { Client } from "../src/client/mod.ts";
 import { identityOf, registerFleet } from "./fleet.ts";
@@ -14,20 +16,23 @@ import { settledBytes } from "./settled.ts";
 
 const RECORDS = 1_000_000;
 /**
- * Registered again and again before the first look, so that code is compiled, buffers are there and
- * the runtime's heap has the size that the load gives it.
+ * Count of records that are registered repeatedly before the first measurement, so that code is
+ * compiled, buffers are allocated and the runtime's heap has the size that the load requires.
  */
 const WARM_UP = 20_000;
 const WARM_UP_ROUNDS = 12;
-/** Agents with a domain: three commands each, so fewer of them; the first warm that path up. */
+/**
+ * Count of agents with a domain: fewer, because each costs three commands; the first ones warm that
+ * path up.
+ */
 const ALIASED = 600_000;
 const ALIASED_WARM_UP = 100_000;
 const TTL_MS = 86_400_000;
-/** Records whose stored form is read back for the average. */
+/** Count of records whose stored form is read back for the average. */
 const SAMPLES = 2_000;
 const SAMPLE_STRIDE = 7_919;
 
-/** Measures memory a record. */
+/** Measures the memory per record. */
 export async function benchMemory(file: ResultFile, records: number = RECORDS): Promise<void> {
   const server = await RegistryServer.start();
   try {
@@ -84,7 +89,9 @@ export async function benchRestart(file: ResultFile): Promise<void> {
   }
 }
 
-/** Measures memory an alias, and the average record of agents with domains and their gateways. */
+/**
+ * Measures the memory per alias, and the average record of agents with domains and their gateways.
+ */
 export async function benchAliases(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   try {
@@ -127,11 +134,11 @@ async function warmUp(client: Client): Promise<void> {
   }
 }
 
-/** The mean stored form of some records of `[start, end)`, bytes. */
+/** Returns the mean size of the stored form of some records of `[start, end)`, bytes. */
 async function meanStoredBytes(client: Client, end: number, start = 0): Promise<number> {
   let bytes = 0;
   for (let sample = 0; sample < SAMPLES; sample++) {
-    // A stride that is prime visits gateways as often as they are.
+    // A prime stride samples gateways in proportion to their number.
     const { kind, id } = identityOf(start + (sample * SAMPLE_STRIDE) % (end - start));
     const stored = kind === "agent" ? client.getAgentStored(id) : client.getGatewayStored(id);
     bytes += (await stored).bytes.length;

@@ -1,11 +1,12 @@
 /**
- * How fast the consensus core is by itself, and what a group costs at rest: three replicas in one
- * process, storage in memory, no network and no disk, entries of 100 bytes proposed in batches.
+ * Measures the throughput of the consensus core alone, and the memory of an idle group: three
+ * replicas in one process, storage in memory, no network and no disk, entries of 100 bytes proposed
+ * in batches.
  *
  *   deno run -A --v8-flags=--expose-gc bench/raft_core.ts
  *
- * Writes `bench/results/raft_core.ndjson`. The goals: 300,000 entries a second from proposal to commit on
- * one core, and 2 KiB of heap for a group that was just started.
+ * Writes `bench/results/raft_core.ndjson`. The goals: 300,000 entries per second from proposal to
+ * commit on one core, and 2 KiB of heap for a newly started group.
  */
 import { ResultFile } from "./harness.ts";
 import { SeededEntropy } from "../src/base/prng.ts";
@@ -20,7 +21,7 @@ import {
 } from "../src/raft/mod.ts";
 
 const ENTRY_BYTES = 100;
-/** Entries proposed at once, and how many in all. */
+/** Entries per proposal, and entries in total. */
 const RUNS = [
   { batchEntries: 1, entries: 200_000 },
   { batchEntries: 16, entries: 600_000 },
@@ -56,7 +57,7 @@ function write(replica: Replica, entries: readonly Entry[]): void {
   if (compactTo > replica.storage.firstIndex() + COMPACT_EVERY) replica.storage.compact(compactTo);
 }
 
-/** Does all that is to be done, until nothing is. */
+/** Processes all pending work of the replicas until none is left. */
 function settle(replicas: readonly Replica[]): void {
   let isBusy = true;
   while (isBusy) {
@@ -120,7 +121,9 @@ function measureHeap(): void {
   }
   const bytes = Math.round((heapBytes() - before) / GROUPS);
   results.write({ what: "fresh_group", groups: GROUPS, heapBytes: bytes });
-  if (nodes.some((node) => node.status().role !== "follower")) throw new Error("Nobody campaigned");
+  if (nodes.some((node) => node.status().role !== "follower")) {
+    throw new Error("No replica campaigned");
+  }
 }
 
 measureHeap();

@@ -1,4 +1,7 @@
-/** Get and resolve, one at a time and many in flight, beside the raw echo. */
+/**
+ * Measures get and resolve, sequentially and with many requests in flight, compared with the raw
+ * echo.
+ */
 import type { Client } from "../src/client/mod.ts";
 import { Echo } from "./echo_client.ts";
 import { domainOf, RECORDS_PER_GATEWAY, registerFleet, spreadId } from "./fleet.ts";
@@ -6,10 +9,10 @@ import type { ResultFile } from "./harness.ts";
 import { type Ask, compareWithEcho } from "./load.ts";
 import { RegistryServer } from "./registry.ts";
 
-/** Records that are read, all of them in turn. */
+/** Count of records, which are read in turn. */
 const RECORDS = 10_000;
 const TTL_MS = 3_600_000;
-/** A stride that visits agents alone, in no order that a cache would like. */
+/** A stride that visits only agents, in an order that does not favour caches. */
 const AGENTS = RECORDS - RECORDS / RECORDS_PER_GATEWAY;
 const STRIDE = 7_919;
 
@@ -18,7 +21,7 @@ function agentNumber(call: number): number {
   return agent + Math.floor(agent / (RECORDS_PER_GATEWAY - 1)) + 1;
 }
 
-/** Measures reads; a line of results for each operation and depth. */
+/** Measures reads; writes a line of results for each operation and depth. */
 export async function benchReads(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   const echo = await Echo.start();

@@ -1,6 +1,6 @@
 /**
- * The registry under load: a node in a process of its own, started as an operator starts it, and
- * clients of this process that speak to it through the SDK.
+ * The registry under load: a node in its own process, started as an operator starts it, and clients
+ * in this process that use the SDK.
  */
 import { trustOfDataFolder } from "../identity/trust/credentials.ts";
 import { readNodeFile } from "../identity/files/node_file.ts";
@@ -12,23 +12,25 @@ import { ServerProcess } from "./harness.ts";
 
 /** The root of the project. */
 const ROOT = new URL("..", import.meta.url);
-/** How often a node that starts is asked whether it is ready, ms. */
+/** Interval of the readiness checks of a starting node, ms. */
 const READY_POLL_MS = 5;
 const READY_MS_MAX = 60_000;
 
 const world = processWorld();
 
-/** Errors of the transport that no call reports; a bench that loses its server fails by its calls. */
+/**
+ * Ignores transport errors that no call reports; a bench that loses its server fails by its calls.
+ */
 const onError = (): void => {};
 
-/** A dialer of the bench's process. */
+/** Creates a dialer for the bench's process. */
 export function newDialer(): QuicDialer {
   return new QuicDialer({ scheduler: world.scheduler, onError });
 }
 
-/** How a node is started beside the defaults. */
+/** Options of a node that differ from the defaults. */
 export interface RegistryOptions {
-  /** Its data folder. Default: a temporary one, removed in the end. */
+  /** The data folder. Default: a temporary one, removed at the end. */
   readonly folder?: string;
   /** Flags of the command line, such as `--partitions`, each followed by its value. */
   readonly flags?: readonly string[];
@@ -38,7 +40,7 @@ export interface RegistryOptions {
 export class RegistryServer {
   readonly process: ServerProcess;
   readonly folder: string;
-  /** From the start of its process to the first `/readyz` that says so, ms. */
+  /** Time from the start of the process to the first successful `/readyz`, ms. */
   readonly readyMs: number;
   readonly #isTemporary: boolean;
   readonly #dialer = newDialer();
@@ -65,12 +67,12 @@ export class RegistryServer {
     return new RegistryServer(process, folder, readyMs, options.folder === undefined);
   }
 
-  /** A client over a connection of its own. */
+  /** Connects a client over its own connection. */
   connect(options: ClientOptions = {}, dialer: Dialer = this.#dialer): Promise<Client> {
     return connectTo(this.folder, dialer, options);
   }
 
-  /** The sum of a metric over all its labels. */
+  /** Returns the sum of a metric over all its labels. */
   async metric(name: string): Promise<number> {
     const { host, port } = readNodeFile(this.folder)!.ops;
     const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
@@ -79,7 +81,7 @@ export class RegistryServer {
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
-  /** Ends it, by SIGKILL unless told otherwise, and removes a temporary folder. */
+  /** Ends the node, with SIGKILL by default, and removes a temporary folder. */
   async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
     await this.#dialer.close();
     await this.process.stop(signal);
@@ -87,7 +89,7 @@ export class RegistryServer {
   }
 }
 
-/** What `deno task start` runs, for a process in any folder. */
+/** Returns the arguments of `deno task start`, for a process in any folder. */
 function startArguments(): string[] {
   const config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT))) as {
     tasks: { start: string };
@@ -96,7 +98,7 @@ function startArguments(): string[] {
   return words.map((word) => word.endsWith(".ts") ? new URL(word, ROOT).pathname : word);
 }
 
-/** A client of the node that serves `folder`. */
+/** Connects a client to the node that serves `folder`. */
 export async function connectTo(
   folder: string,
   dialer: Dialer,
@@ -113,7 +115,7 @@ export async function connectTo(
   });
 }
 
-/** Polls `/readyz`; returns the time from `startMs` to its first yes, ms. */
+/** Polls `/readyz`; returns the time from `startMs` to its first success, ms. */
 async function untilReady(folder: string, startMs: number): Promise<number> {
   while (performance.now() - startMs < READY_MS_MAX) {
     const { host, port } = readNodeFile(folder)!.ops;

@@ -1,6 +1,6 @@
 /**
- * Renewals, 1,000 uniformly spread ids a request: as many as the node can take, and what they cost
- * the log where every record is renewed once in a third of its ttl, as owners do.
+ * Measures renewals with 1,000 uniformly spread ids per request: the maximum rate that the node can
+ * take, and the cost in the log if every record is renewed once per third of its ttl, as owners do.
  */
 import type { RenewItem } from "../src/client/types.ts";
 import type { Client, Incarnation } from "../src/client/mod.ts";
@@ -12,14 +12,14 @@ import { RegistryServer } from "./registry.ts";
 
 const RECORDS = 100_000;
 const ITEMS = 1_000;
-/** The shorter the ttl, the less time there is to gather extensions: 12 s is on the safe side. */
+/** A shorter ttl leaves less time to gather extensions, so 12 s gives a conservative result. */
 const TTL_MS = 12_000;
 const PACED_SECONDS = 24;
-/** Requests in flight where they are not paced. */
+/** Requests in flight when the load is not paced. */
 const DEPTH = 4;
 const UNPACED = { depth: DEPTH, seconds: 5 } as const;
 
-/** Measures renewals: a paced and an unpaced line of results. */
+/** Measures renewals; writes a paced and an unpaced line of results. */
 export async function benchRenew(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   try {
@@ -34,7 +34,7 @@ export async function benchRenew(file: ResultFile): Promise<void> {
   }
 }
 
-/** Registers the records; batch `b` of `n` renews every n-th of them, from the b-th on. */
+/** Registers the records; batch `b` of `n` renews every n-th of them, starting with the b-th. */
 async function registerBatches(client: Client): Promise<RenewItem[][]> {
   const batches: RenewItem[][] = Array.from({ length: RECORDS / ITEMS }, () => []);
   const fleet = { start: 0, end: RECORDS, ttlMs: TTL_MS };
@@ -44,7 +44,7 @@ async function registerBatches(client: Client): Promise<RenewItem[][]> {
   return batches;
 }
 
-/** Renews each batch once in a third of the ttl, evenly spread, for `durationMs`. */
+/** Renews each batch once per third of the ttl, evenly spread, for `durationMs`. */
 async function renewPaced(
   client: Client,
   batches: readonly RenewItem[][],

@@ -1,9 +1,10 @@
 /**
- * Runs the benches and prints their tables. Load and server are processes of their own; results go
- * to `bench/results/<name>.ndjson`. All of them take some eight minutes.
+ * Runs the benches and prints their tables. Load and server are separate processes; results go to
+ * `bench/results/<name>.ndjson`. All benches together take some eight minutes.
  *
- *     deno task bench [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake …]
- *     deno task bench table        prints the tables of the results that are there
+ *     deno task bench
+ * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake …]
+ *     deno task bench table        prints the tables of the stored results
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
@@ -31,7 +32,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   handshake: benchHandshake,
 };
 
-/** What is on file, the newest machine last. */
+/** Returns the stored results, those of the newest machine last. */
 function readResults(): { machine: Machine; lines: Line[] } | undefined {
   const lines: Line[] = [];
   let machine: Machine | undefined;

@@ -1,6 +1,6 @@
 /**
- * What an idle connection costs where there is nothing of this project: a bare Deno QUIC server, and
- * the load for it. Two roles in one file, each a process of its own.
+ * Measures the cost of an idle connection without any code of this project: a bare Deno QUIC
+ * server, and its load. The file has two roles, each in its own process.
  *
  *     deno run -A bench/session_floor.ts serve
  *     deno run -A bench/session_floor.ts load <port> <certificate file> <connections> <streams>
@@ -10,9 +10,9 @@ import { makeEchoCertificate } from "./certificate.ts";
 
 const ALPN = ["crs-floor"];
 const IDLE = { keepAliveInterval: 15_000, maxIdleTimeout: 45_000 };
-/** Handshakes at once, as `session_load.ts` does. */
+/** Concurrent handshakes, as in `session_load.ts`. */
 const CONCURRENCY = 32;
-/** Each stream says so much once, and then waits with a read of the registry's size. */
+/** Bytes that each stream sends once before it waits with a read of the registry's size. */
 const MESSAGE_BYTES = 200;
 const READ_BYTES = 1_024;
 
@@ -29,7 +29,7 @@ async function serve(): Promise<void> {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
-    // The end of the load ends its connections; nothing else can go wrong here that matters.
+    // The end of the load ends its connections; no other relevant error can occur here.
     serveConnection(incoming).catch(() => {});
   }
 }
@@ -73,7 +73,7 @@ async function load(port: number, certificate: string, count: number, streams: n
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, opener));
   console.log("connected");
-  // Holds them until it is killed.
+  // Hold the connections until the process is killed.
   await new Promise(() => setInterval(() => connections.length, 60_000));
 }
 

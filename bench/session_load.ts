@@ -1,12 +1,12 @@
 /**
- * A process that opens so many idle sessions to the node of a data folder, says so in one line, and
- * holds them until it is told to stop.
+ * Opens idle sessions to the node of a data folder, announces them in one line, and holds them
+ * until it is told to stop.
  *
  *     deno run -A bench/session_load.ts <data folder> <sessions>
  */
 import { connectTo, newDialer } from "./registry.ts";
 
-/** Handshakes at once: more would only wait on each other. */
+/** Concurrent handshakes: more would only wait for each other. */
 const CONCURRENCY = 32;
 
 if (import.meta.main) {

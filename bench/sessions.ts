@@ -1,7 +1,8 @@
 /**
- * What an idle client costs: thousands of sessions, each greeted, from processes of their own, and the growth of the node's resident memory. Beside it, in the same
- * run, what the runtime itself takes: bare QUIC connections, without a stream and with the one that
- * a session has.
+ * Measures the memory of idle clients: thousands of sessions past their handshake, from separate
+ * processes, and the growth of the node's resident memory. Measures in the same run the share of
+ * the runtime itself: bare QUIC connections, without a stream and with the one stream that a
+ * session has.
  */
 import { type ResultFile, ServerProcess } from "./harness.ts";
 import { RegistryServer } from "./registry.ts";
@@ -9,7 +10,7 @@ import { settledBytes } from "./settled.ts";
 
 const SESSIONS = 10_000;
 const PROCESSES = 2;
-/** Sessions before anything is measured, so that code is compiled; they stay. */
+/** Sessions opened before the first measurement, so that code is compiled; they stay open. */
 const WARM_UP_SESSIONS = 500;
 const CONNECTED_MS_MAX = 120_000;
 
@@ -32,12 +33,12 @@ export interface SessionFigures {
   readonly connectsPerSecond: number;
 }
 
-/** Measures resident memory a session. */
+/** Measures the resident memory per session. */
 export async function benchSessions(file: ResultFile): Promise<void> {
   file.write({ bench: "sessions", ...await measureSessions(SESSIONS) });
 }
 
-/** Measures so many idle sessions, and as many bare connections, one server after the other. */
+/** Measures idle sessions, and as many bare connections, one server after the other. */
 export async function measureSessions(sessions: number): Promise<SessionFigures> {
   const bareConnectionBytes = await floorBytes(0, sessions);
   const bareConnectionOneStreamBytes = await floorBytes(1, sessions);
@@ -67,7 +68,7 @@ export async function measureSessions(sessions: number): Promise<SessionFigures>
   }
 }
 
-/** Resident memory of a bare server for each connection with so many streams. */
+/** Returns the resident memory of a bare server per connection with `streams` streams. */
 async function floorBytes(streams: number, connections: number): Promise<number> {
   const server = await script("session_floor.ts", "serve");
   const { port, cert } = JSON.parse(server.readyLine) as { port: number; cert: string };

@@ -1,13 +1,13 @@
-/** Resident memory that has stopped to move: after a load, collectors still give pages back. */
+/** Resident memory after it has settled: collectors still return pages after a load has ended. */
 import type { ServerProcess } from "./harness.ts";
 
 const SAMPLE_MS = 500;
-/** It has settled when it fell by less than this between two looks. */
+/** Memory has settled when it fell by less than this between two measurements. */
 const STEP_BYTES = 512 * 1024;
 const SETTLE_MS_MIN = 3_000;
 const SETTLE_MS_MAX = 15_000;
 
-/** The resident memory of a process that has nothing to do, bytes. */
+/** Returns the settled resident memory of an idle process, bytes. */
 export async function settledBytes(process: ServerProcess): Promise<number> {
   const startMs = performance.now();
   let last = process.residentBytes();

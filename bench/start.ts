@@ -1,10 +1,13 @@
-/** From the start of the process to ready, with nothing in it: the first start and later ones. */
+/**
+ * Measures the time from the start of the process to ready, without records: the first start and
+ * later ones.
+ */
 import type { ResultFile } from "./harness.ts";
 import { RegistryServer } from "./registry.ts";
 
 const STARTS = 5;
 
-/** Measures starts; the median of a few. */
+/** Measures starts; the result is the median of a few. */
 export async function benchStart(file: ResultFile): Promise<void> {
   const firstMs: number[] = [];
   const againMs: number[] = [];

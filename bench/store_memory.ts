@@ -1,9 +1,9 @@
 /**
- * What the store costs, in memory and in time, with a million records in one process.
+ * Measures the memory and time of the store with a million records in one process.
  *
- * Run: `deno run -A --v8-flags=--expose-gc bench/store_memory.ts [records] [partitions]`, with a third
- * argument `aliases` for aliases alone. Resident memory is measured beyond that of the empty store,
- * after a collection. No log, no network: bytes in, apply, bytes out.
+ * Run: `deno run -A --v8-flags=--expose-gc bench/store_memory.ts [records] [partitions]`, with a
+ * third argument `aliases` for aliases alone. Resident memory is measured relative to that of the
+ * empty store, after a collection. No log, no network: bytes in, apply, bytes out.
  */
 import { agentCodec, gatewayCodec } from "../schemas/gen/record.ts";
 import { encodeClaim, encodePut, encodeTick } from "../src/record/command.ts";
@@ -38,7 +38,7 @@ function residentBytes(): number {
   return Deno.memoryUsage().rss;
 }
 
-/** The nanoseconds of one of `count` calls. */
+/** Returns the nanoseconds per call over `count` calls. */
 function perCall(count: number, run: () => void): number {
   const start = performance.now();
   run();
@@ -47,7 +47,7 @@ function perCall(count: number, run: () => void): number {
 
 const id = new Uint8Array(16);
 const idView = new DataView(id.buffer);
-/** A spread id that a number gives again. */
+/** Sets the id to a spread one that is derived from the number. */
 function setId(number: number): void {
   idView.setUint32(0, Math.imul(number, 0x9e3779b1));
   idView.setUint32(4, Math.imul(number, 0x85ebca6b) ^ 0x5bd1e995);
@@ -67,8 +67,9 @@ const gateway = {
 };
 
 /**
- * Commands that register a record of 23 words (184 bytes; long names of regions make both kinds so),
- * made once and patched, so that what is measured is the store's memory and not the bench's.
+ * Creates a command that registers a record of 23 words (184 bytes; long names of regions make both
+ * kinds that long). Commands are created once and patched, so that the store's memory is measured
+ * and not the bench's.
  */
 const header = { timeMs: 0, unixS: 1_700_000_000, writer: 1 };
 const templates = Array.from({ length: 2 * REGIONS }, (_, index) => {
@@ -78,11 +79,11 @@ const templates = Array.from({ length: 2 * REGIONS }, (_, index) => {
     ? agentCodec.encode({ ...agent, region: region.padEnd(31, "x") })
     : gatewayCodec.encode({ ...gateway, region: region.padEnd(15, "x") });
   const command = encodePut(header, { record, kind, expected: NO_POSITION });
-  // The id is the first field of the record, which ends the command.
+  // The id is the first field of the record, which is the last part of the command.
   return { command, idAt: command.length - record.length + 8 };
 });
 
-/** Such a command, valid until the next call. */
+/** Returns a command for the record, valid until the next call. */
 function register(number: number): Uint8Array {
   setId(number);
   const { command, idAt } = templates[(number % REGIONS) * 2 + kindOf(number) - KIND_AGENT]!;
@@ -219,7 +220,7 @@ function benchAliases(): void {
   const shared = new StoreShared({ bytesMax: 8 * 1024 ** 3, hashSeed: HASH_SEED });
   const stores = newStores(shared);
   const emptyBytes = residentBytes();
-  // One command, patched: only digits of the domain and the agent's id differ.
+  // One command is patched: only digits of the domain and the agent's id differ.
   const domain = "a0000000.agents.example";
   const marker = new Uint8Array(16).fill(0xab);
   const command = encodeClaim(header, { domain, agentId: marker, replaces: NO_POSITION });
@@ -259,7 +260,7 @@ function benchEmpty(): void {
 }
 
 if (Deno.args[2] === "aliases") {
-  // Twice: the second time the heap of the process has the size that it needs for any such load.
+  // Run twice: the second time the heap of the process has the size that such a load requires.
   benchAliases();
   benchAliases();
 } else {

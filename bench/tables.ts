@@ -1,10 +1,13 @@
-/** The README's tables, made of result lines. */
+/** Tables of the README, made from result lines. */
 import { markdownTable } from "./harness.ts";
 
 /** A line of a results file. */
 export type Line = Readonly<Record<string, string | number>>;
 
-/** Latencies and rates beside the raw echo, then what else was measured beside its goal. */
+/**
+ * Returns a table of latencies and rates compared with the raw echo, then a table of the other
+ * figures and their goals.
+ */
 export function tables(lines: readonly Line[]): string {
   const compared = lines.filter((line) => "echoP50Us" in line);
   const rows = compared.map((line) => [

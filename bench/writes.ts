@@ -1,6 +1,7 @@
 /**
- * Durable registers, one at a time and many in flight, beside the raw echo of the same sizes, which
- * writes nothing to a disk: the ratio shows what durability and three commands for a domain cost.
+ * Measures durable registers, sequentially and with many requests in flight, compared with the raw
+ * echo of the same sizes, which writes nothing to a disk: the ratio shows the cost of durability
+ * and of the three commands for a domain.
  */
 import type { Client } from "../src/client/mod.ts";
 import { Echo } from "./echo_client.ts";
@@ -12,11 +13,11 @@ import { RegistryServer } from "./registry.ts";
 const TTL_MS = 3_600_000;
 const DEPTHS = [1, 64] as const;
 
-/** Measures registers; a line of results for each kind and depth. */
+/** Measures registers; writes a line of results for each kind and depth. */
 export async function benchWrites(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   const echo = await Echo.start();
-  // Every call creates a record that was not there.
+  // Every call creates a new record.
   let next = 0;
   const register = (withDomain: boolean) => (client: Client): Ask => () =>
     client.registerAgent({ ...agentInput(next, TTL_MS, withDomain), id: spreadId(3, next++) });

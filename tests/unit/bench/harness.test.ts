@@ -29,7 +29,7 @@ test("ServerProcess waits for its ready line, reads its memory and ends it", asy
   await server.stop();
 });
 
-test("ServerProcess refuses a server that ends or stays silent", async () => {
+test("ServerProcess refuses a server that ends or does not become ready", async () => {
   const failed = async (source: string, readyMsMax: number) => {
     try {
       await ServerProcess.start({ ...evaluate(source), readyMsMax });
@@ -38,8 +38,11 @@ test("ServerProcess refuses a server that ends or stays silent", async () => {
       return String((error as Error).cause);
     }
   };
-  assert.match(await failed("Deno.exit(3)", 20_000), "It ended");
-  assert.match(await failed("setInterval(() => {}, 1000)", 300), "It said nothing in time");
+  assert.match(await failed("Deno.exit(3)", 20_000), "The server ended");
+  assert.match(
+    await failed("setInterval(() => {}, 1000)", 300),
+    "The server did not report in time that it serves",
+  );
 });
 
 test("residentBytes reads this process", () => {
