@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { RegistryError } from "../base/errors.ts";
+import type { Scheduler } from "../base/world.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
@@ -34,7 +35,11 @@ export interface LogStorages {
  * @throws RegistryError `corrupt` if the data folder had a log folder that is gone; `locked`,
  * `storage_unavailable`.
  */
-export function openLogStorages(data: string, acceptDataLoss: boolean): LogStorages {
+export function openLogStorages(
+  data: string,
+  acceptDataLoss: boolean,
+  scheduler: Scheduler,
+): LogStorages {
   const log = logFolderOf(data);
   // A first start creates the log's folder before the identity.
   if (!acceptDataLoss && !existsSync(log) && existsSync(identityFolder(data))) {
@@ -46,7 +51,7 @@ export function openLogStorages(data: string, acceptDataLoss: boolean): LogStora
       { field: log },
     );
   }
-  const storage = openFileStorage(log);
+  const storage = openFileStorage(log, scheduler);
   try {
     return { storage, markStorage: openFileStorage(markFolderOf(data)) };
   } catch (error) {

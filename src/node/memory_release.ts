@@ -1,16 +1,20 @@
 /**
- * Returns memory that the process no longer uses to the system. The start of a node leaves a third
- * of its resident memory behind as garbage: V8 keeps the pages of its young generation until memory
- * is short, and the C library keeps freed pages between used ones.
+ * Returns memory that the process no longer uses to the system. The start of a node leaves half of
+ * its resident memory behind: V8 keeps the pages of its young generation until memory is short, the
+ * C library keeps freed pages between used ones, and the code that only a start runs stays mapped.
  *
- * Measured on Deno 2.9.6 after the start of a node: 136 to 99 MB, with 8,192 partitions 230 to
- * 134 MB. Without V8's collector or glibc's `malloc_trim` it does less or nothing, and says nothing.
+ * Measured on Deno 2.9.6 after the start of a node: 137 to 77 MiB, with 8,192 partitions 247 to 114
+ * MiB. Without V8's collector or glibc it does less or nothing, and says nothing.
  */
 import v8 from "node:v8";
 import vm from "node:vm";
 
 /** The shared object of glibc; other C libraries have no `malloc_trim`. */
 const GLIBC = "libc.so.6";
+
+const MAPPINGS = "/proc/self/smaps";
+/** madvise(2): the pages are not needed for now. */
+const MADV_DONTNEED = 4;
 
 /** The form of V8's `gc` that gives back empty pages. */
 type Collect = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
@@ -21,7 +25,7 @@ type Collect = (options: { type: "major"; execution: "sync"; flavor: "last-resor
  */
 export function releaseMemory(): void {
   collectGarbage();
-  trimHeap();
+  releaseNativeMemory();
 }
 
 function collectGarbage(): void {
@@ -37,15 +41,39 @@ function hiddenCollector(): Collect | undefined {
   return vm.runInNewContext("globalThis.gc");
 }
 
-function trimHeap(): void {
+function releaseNativeMemory(): void {
   if (globalThis.Deno?.build.os !== "linux") return;
   try {
     const library = Deno.dlopen(GLIBC, {
       malloc_trim: { parameters: ["usize"], result: "i32" },
+      madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
     });
     library.symbols.malloc_trim(0n);
+    // The system reads a page that is needed again from its cache, without a write to any of them.
+    for (const { start, end } of unwrittenFilePages(Deno.readTextFileSync(MAPPINGS))) {
+      library.symbols.madvise(start, end - start, MADV_DONTNEED);
+    }
     library.close();
   } catch {
     // Another C library, or FFI is not allowed: the pages stay with the process, which does no harm.
   }
+}
+
+/** A range of addresses. */
+interface AddressRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/**
+ * Returns the read-only mappings of files that hold no page of their own, from the text of
+ * /proc/self/smaps: dropping one loses nothing. Pages that were written before they were protected,
+ * such as relocated addresses, count as anonymous.
+ */
+export function unwrittenFilePages(smaps: string): AddressRange[] {
+  return smaps.split(/^(?=[\da-f]+-[\da-f]+ )/m).flatMap((mapping) => {
+    const head = /^([\da-f]+)-([\da-f]+) r-[-x]p [\da-f]+ \S+ \d+ +\//.exec(mapping);
+    if (head === null || !/^Anonymous: +0 kB$/m.test(mapping)) return [];
+    return [{ start: BigInt(`0x${head[1]}`), end: BigInt(`0x${head[2]}`) }];
+  });
 }

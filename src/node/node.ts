@@ -162,7 +162,7 @@ class Node {
     this.#guard();
     // The log's folder is locked first: the holder of the lock owns the identity and node.json.
     const hasLog = existsSync(logFolderOf(config.data));
-    const storages = openLogStorages(config.data, this.#acceptDataLoss);
+    const storages = openLogStorages(config.data, this.#acceptDataLoss, this.#world.scheduler);
     try {
       if (config.authority === "") {
         const { data, region } = config;

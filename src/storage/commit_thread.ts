@@ -59,6 +59,11 @@ export class CommitThread {
     return true;
   }
 
+  /** Whether a commit is in progress. */
+  get isBusy(): boolean {
+    return this.#state === "busy";
+  }
+
   /** Has the next commit open its files again, after one was released, renamed or removed. */
   reopen(): void {
     this.#paths = undefined;

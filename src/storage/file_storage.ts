@@ -1,7 +1,8 @@
 /**
  * Storage on a real disk, by calls that Deno and Node both have, except for writes
- * (`positional_writer.ts`) and, where there is one, the commit thread (`commit_thread.ts`). Once the folder is open, nothing here waits for the disk on the main
- * thread, so a hanging disk delays writes and nothing else.
+ * (`positional_writer.ts`) and, under load, the commit thread (`commit_thread_on_demand.ts`). Once
+ * the folder is open, nothing here waits for the disk on the main thread, so a hanging disk delays
+ * writes and nothing else.
  *
  * Files are opened at first use and stay open until released. Data is synced with fdatasync, which
  * also writes a file's size when it grew (POSIX.1-2017 fdatasync), the folder with fsync.
@@ -9,8 +10,9 @@
 import fs from "node:fs";
 import path from "node:path";
 import { RegistryError } from "../base/errors.ts";
+import type { Scheduler } from "../base/world.ts";
 import { type CommitOperation, type CommitStep, commitStep, stepAfter } from "./commit.ts";
-import { CommitThread } from "./commit_thread.ts";
+import { CommitThreadOnDemand } from "./commit_thread_on_demand.ts";
 import { type FolderLock, lockFolder } from "./folder_lock.ts";
 import { OpenFile } from "./open_file.ts";
 import type { SystemError } from "./positional_writer.ts";
@@ -30,13 +32,15 @@ const FOLDER_MODE = 0o700;
 /**
  * Opens a folder as a storage; creates and locks it.
  *
+ * @param scheduler times the rate of commits; without it, no commit thread is used.
  * @throws RegistryError `locked` when another process uses it, `storage_unavailable` when it cannot
  * be created or read.
  */
-export function openFileStorage(folder: string): Storage {
+export function openFileStorage(folder: string, scheduler?: Scheduler): Storage {
   try {
     fs.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    return new FileStorage(folder, lockFolder(folder));
+    const thread = scheduler && new CommitThreadOnDemand(scheduler);
+    return new FileStorage(folder, lockFolder(folder), thread);
   } catch (error) {
     if (error instanceof RegistryError) throw error;
     const words = error instanceof Error ? error.message : String(error);
@@ -53,8 +57,7 @@ class FileStorage implements Storage {
   readonly name: string;
   readonly #lock: FolderLock;
   readonly #open = new Map<string, OpenFile>();
-  /** Started with the first commit; `null` where the runtime has none. */
-  #thread: CommitThread | null | undefined;
+  readonly #thread: CommitThreadOnDemand | undefined;
   #notify: () => void = () => {};
   #finished: StorageCompletion[] = [];
   #lastTicket = 0;
@@ -62,9 +65,10 @@ class FileStorage implements Storage {
   #poisoned = false;
   #closed = false;
 
-  constructor(folder: string, lock: FolderLock) {
+  constructor(folder: string, lock: FolderLock, thread: CommitThreadOnDemand | undefined) {
     this.name = folder;
     this.#lock = lock;
+    this.#thread = thread;
   }
 
   get poisoned(): boolean {
@@ -164,7 +168,6 @@ class FileStorage implements Storage {
   }
 
   #commit(ticket: Ticket, operation: CommitOperation): void {
-    if (this.#thread === undefined) this.#thread = CommitThread.start() ?? null;
     const paths = { log: this.#path(operation.file), mark: this.#path(operation.mark.file) };
     const isRunning = this.#thread?.run(paths, operation, (error) => {
       this.#finish(ticket, error && this.#commitFailure(operation, error.step, error));

@@ -44,7 +44,7 @@ const LOG_ID_BYTES = 16;
  *
  * ```ts
  * openSharedLog({
- *   storage: openFileStorage("data/log"),
+ *   storage: openFileStorage("data/log", world.scheduler),
  *   markStorage: openFileStorage("data/log-mark"),
  *   clock: world.monotonic,
  *   scheduler: world.scheduler,

@@ -35,7 +35,7 @@ function work(log: SharedLog, found: number): void {
 const world = processWorld();
 let found = 0;
 openSharedLog({
-  storage: openFileStorage(Deno.args[0]!),
+  storage: openFileStorage(Deno.args[0]!, world.scheduler),
   clock: world.monotonic,
   scheduler: world.scheduler,
   entropy: world.entropy,
