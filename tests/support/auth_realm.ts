@@ -1,7 +1,8 @@
 /**
- * Ends of a `registry-auth/1` handshake for tests: identities with real Ed25519 keys and stand-ins for
- * certificates, which a realm knows by heart. All of it is synchronous and comes from small seeds, so
- * that a test steps two machines by hand and sees the same bytes each time.
+ * Ends of a `registry-auth/1` handshake for tests: identities with real Ed25519 keys, and stand-ins
+ * for certificates, which a realm looks up instead of verifying. All of it is synchronous and
+ * derived from small seeds, so that a test steps two machines by hand and gets the same bytes each
+ * time.
  */
 import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { concatBytes, toHex } from "../../src/base/bytes.ts";
@@ -26,12 +27,12 @@ import {
 const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32);
 const SPKI_PREFIX = Uint8Array.of(48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0);
 
-/** SHA-256, at once. */
+/** Returns the SHA-256 of the bytes, synchronously. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 
-/** 32 bytes of one value. */
+/** Returns 32 bytes of one value. */
 export function filled(value: number, length = 32): Uint8Array {
   return new Uint8Array(length).fill(value);
 }
@@ -39,20 +40,20 @@ export function filled(value: number, length = 32): Uint8Array {
 /** Expiry of every identity of a realm, Unix ms. */
 export const NOT_AFTER_MS = 1_800_000_000_000;
 
-/** Somebody with a key and a certificate. */
+/** A peer with a key and a certificate. */
 export interface Member {
   readonly identity: ProvenIdentity;
   readonly chain: readonly Uint8Array[];
   sign(content: Uint8Array): Uint8Array;
 }
 
-/** What the key signs, at once. */
+/** Returns the bytes that the key signs. */
 export function contentOf({ context, transcript }: Signing): Uint8Array {
   const text = `${" ".repeat(64)}registry-auth/1 ${context}\0`;
   return concatBytes([new TextEncoder().encode(text), sha256(transcript)]);
 }
 
-/** Strict enough for tests: OpenSSL's verdict. */
+/** Verifies a signature with OpenSSL, which is strict enough for tests. */
 export function verifyRaw(
   publicKey: Uint8Array,
   content: Uint8Array,
@@ -63,26 +64,26 @@ export function verifyRaw(
   return verify(null, content, key, signature);
 }
 
-/** Identities that one root stands behind, and what its services say. */
+/** Identities under one root, and the services of its members. */
 export class Realm {
   readonly #members = new Map<string, ProvenIdentity>();
   readonly banned = new Set<string>();
-  /** What a server grants; the realm's own by default. */
+  /** The admittance that a server grants; by default that of the realm. */
   admittance: Admittance = { expiresAtMs: NOT_AFTER_MS };
 
-  /** Makes a member from a number; the same number gives the same member. */
+  /** Creates a member from a number; the same number gives the same member. */
   enrol(role: Role, seed: number): Member {
     return this.know(makeMember(role, seed));
   }
 
-  /** A member's next leaf, with other grants. */
+  /** Issues a member's next leaf, with other grants. */
   reissue(member: Member, grants: Grants): Member {
     const leaf = concatBytes([member.chain[0]!, new TextEncoder().encode(" anew")]);
     const identity = { ...member.identity, grants, leafHash: sha256(leaf) };
     return this.know({ ...member, identity, chain: [leaf, ...member.chain.slice(1)] });
   }
 
-  /** Stands behind a member from now on. */
+  /** Adds a member to the realm. */
   know(member: Member): Member {
     this.#members.set(toHex(member.chain[0]!), member.identity);
     return member;
@@ -104,7 +105,7 @@ export class Realm {
     return this.admittance;
   }
 
-  /** The services of a member, for running over a stream. */
+  /** Returns a member's services, for running a handshake over a stream. */
   services(member: Member): HandshakeServices {
     return {
       sign: (content) => Promise.resolve(member.sign(content)),
@@ -116,7 +117,7 @@ export class Realm {
   }
 }
 
-/** A member that no realm knows yet. */
+/** Creates a member that no realm knows yet. */
 export function makeMember(role: Role, seed: number): Member {
   const der = Buffer.from(concatBytes([PKCS8_PREFIX, filled(seed)]));
   const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
@@ -142,22 +143,22 @@ export function makeMember(role: Role, seed: number): Member {
   };
 }
 
-/** The TLS leaf of a member, by hash: the one shown now, the one before, the one after. */
+/** Returns the hash of a member's current, previous or next TLS leaf. */
 export function tlsLeaf(member: Member, which: "previous" | "current" | "next"): Uint8Array {
   return sha256(new TextEncoder().encode(`tls ${which} ${member.identity.subject}`));
 }
 
-/** Where the server of a test is dialed. */
+/** The authority under which the server of a test is dialed. */
 export const AUTHORITY = "registry.test:4433";
 
-/** One end at work. */
+/** One end of a handshake. */
 export interface End {
   readonly handshake: Handshake;
   readonly member: Member;
   readonly realm: Realm;
 }
 
-/** A client's end; pinned to `server` where one is named. */
+/** Creates a client's end, pinned to `server` if one is given. */
 export function clientEnd(
   realm: Realm,
   member: Member,
@@ -178,7 +179,7 @@ export function clientEnd(
   return { handshake: new Handshake(protocol, nowMs), member, realm };
 }
 
-/** A server's end. */
+/** Creates a server's end. */
 export function serverEnd(
   realm: Realm,
   member: Member,
@@ -199,7 +200,7 @@ export function serverEnd(
   return { handshake: new Handshake(protocol, nowMs), member, realm };
 }
 
-/** Does every step that needs no peer, and gives what it wanted to send. */
+/** Runs every step that needs no peer, and returns the frames to be sent. */
 export function work({ handshake, member, realm }: End, nowMs = 0): Uint8Array[] {
   const sent: Uint8Array[] = [];
   for (;;) {
@@ -236,10 +237,13 @@ export function work({ handshake, member, realm }: End, nowMs = 0): Uint8Array[]
   }
 }
 
-/** What becomes of each frame on its way, by its number: M1 is 1. */
+/** Changes or replaces a frame in transit, by its number: M1 is 1. */
 export type OnTheWay = (frame: Uint8Array, number: number) => Uint8Array;
 
-/** Carries frames between two ends until neither goes on; gives all frames as they were sent. */
+/**
+ * Carries frames between two ends until neither makes progress; returns all frames as they were
+ * sent.
+ */
 export function exchange(
   client: End,
   server: End,
@@ -256,12 +260,12 @@ export function exchange(
   }
 }
 
-/** How an end stands: `done`, what it waits for, or the fault it ended with. */
+/** Returns the state of an end: `done`, the event that it waits for, or the fault that ended it. */
 export function outcome({ handshake: { step } }: End): string {
   return step.kind === "failed" ? step.failure.fault : step.kind;
 }
 
-/** The result of an end that is done. */
+/** Returns the result of an end that is done. */
 export function resultOf({ handshake: { step } }: End): Extract<Step, { kind: "done" }>["result"] {
   if (step.kind !== "done") throw new Error(`The handshake is not done: ${JSON.stringify(step)}`);
   return step.result;

@@ -1,12 +1,12 @@
 /**
- * Server certificates for tests: self-signed, ECDSA P-256, valid for at most 14 days, so that a hash
- * pins them. Not the product's issuer, which stands in `identity/`.
+ * Server certificates for tests: self-signed, ECDSA P-256, valid for at most 14 days, so that they
+ * can be pinned by hash. Not the product's issuer, which is in `identity/`.
  */
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import type { ServerCertificate } from "../../transport/transport.ts";
 
-/** A server certificate with what a client needs to believe it. */
+/** A server certificate with the data that a client needs to verify it. */
 export interface TestCertificate extends ServerCertificate {
   /** SHA-256 of the certificate, 32 bytes. */
   readonly sha256: Uint8Array<ArrayBuffer>;
@@ -21,7 +21,7 @@ function pem(label: string, bytes: ArrayBuffer): string {
   return `-----BEGIN ${label}-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END ${label}-----\n`;
 }
 
-/** Issues a leaf for localhost, 127.0.0.1 and ::1 under an authority of its own. */
+/** Issues a leaf for localhost, 127.0.0.1 and ::1 under a new authority. */
 export async function issueTestCertificate(days = 10): Promise<TestCertificate> {
   const now = Date.now();
   const notBefore = new Date(now - 60_000);

@@ -1,6 +1,6 @@
 /**
- * A registry in this process that listens on real sockets, by QUIC, WebTransport and TLS, and takes
- * only peers with certificates; with clients of the SDK that have some.
+ * A registry in this process that listens on real sockets, by QUIC, WebTransport and TLS, and
+ * accepts only peers with certificates; with SDK clients that have certificates.
  */
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
@@ -26,7 +26,7 @@ import { listedCodes } from "./listed_codes.ts";
 import { testWorld } from "./production_world.ts";
 import { issueTlsIdentities, type TestClient, type TlsIdentities } from "./tls_identities.ts";
 
-/** A member with all that it needs to connect. */
+/** A member with everything that it needs to connect. */
 export interface CertifiedMember {
   readonly own: OwnIdentity;
   readonly credentials: Credentials;
@@ -62,7 +62,7 @@ export class CertifiedNode {
     this.trust = trust;
   }
 
-  /** Starts one; `sessionMsMax` is how long a session lasts before it must be renewed. */
+  /** Starts a node; `sessionMsMax` is the time that a session lasts before it must be renewed. */
   static async start(sessionMsMax = 3_600_000): Promise<CertifiedNode> {
     const identities = await issueTlsIdentities();
     const trust = await TrustStore.open({
@@ -76,7 +76,7 @@ export class CertifiedNode {
     return node;
   }
 
-  /** Issues a member. */
+  /** Issues a member's identity. */
   async enrol(client: TestClient): Promise<CertifiedMember> {
     const certificate = await this.identities.issueClient(client);
     const own = await openOwnIdentity({
@@ -101,7 +101,7 @@ export class CertifiedNode {
     };
   }
 
-  /** Connects with a dialer of the caller's to the port of its transport. */
+  /** Connects with the caller's dialer to the port of its transport. */
   async connect(dialer: Dialer, trust: Trust, member?: CertifiedMember): Promise<Client> {
     const { port } = dialer.transport === "tls" ? this.tls : this.quic;
     return await connect({
@@ -113,12 +113,12 @@ export class CertifiedNode {
     });
   }
 
-  /** Trust in the TLS leaf by its hash. */
+  /** Returns trust in the TLS leaf by its hash. */
   get pins(): Trust {
     return { kind: "pins", sha256: [this.pin] };
   }
 
-  /** Trust in the root. */
+  /** Returns trust in the root. */
   get ca(): Trust {
     return { kind: "ca", pem: [this.identities.rootPem] };
   }

@@ -1,7 +1,8 @@
 /**
- * A node with real keys in one process: the folders that `crs identity init` makes, the identity of a
- * production start, a registry on a memory disk, sessions over a memory network, and time that a test
- * moves. A dialer of its own stands in for TLS: it believes a pin only while its certificate is shown.
+ * A node with real keys in one process: the folders that `crs identity init` creates, the identity
+ * of a production start, a registry on a memory disk, sessions over a memory network, and time that
+ * a test moves. A dialer of its own replaces TLS: it accepts a pin only while the node presents the
+ * pinned certificate.
  */
 import { initAuthority } from "../../identity/enrolment/authority_init.ts";
 import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
@@ -33,15 +34,17 @@ export const REGION = "eu-1";
 const ENDPOINT: Endpoint = { host: "127.0.0.1", port: 4_100 };
 const FAR_MS = 60_000;
 
-/** What an operator sets. */
+/** Options that an operator sets. */
 export interface CertifiedRegistryOptions {
   readonly sessionTokenAudience?: string;
   readonly renewalGrace?: RenewalGrace;
-  /** How far the wall clock moves between the making of the trust domain and the first start, ms. */
+  /**
+   * The step of the wall clock between the creation of the trust domain and the first start, ms.
+   */
   readonly clockStepMs?: number;
 }
 
-/** The node, and what is needed to live with it. */
+/** A node, with the operations that a test needs around it. */
 export class CertifiedRegistry {
   readonly world: SteppedWorld;
   readonly folder: string;
@@ -49,7 +52,7 @@ export class CertifiedRegistry {
   readonly disk = new MemoryDisk();
   readonly #options: CertifiedRegistryOptions;
   readonly #region: string;
-  /** What the node's log said at level `warn` or above, and errors of sessions and rotations. */
+  /** The node's log messages at level `warn` or above, and errors of sessions and rotations. */
   readonly troubles: string[] = [];
   registry!: Registry;
   identity!: NodeIdentity;
@@ -68,7 +71,9 @@ export class CertifiedRegistry {
     this.network = new MemoryNetwork(this.world);
   }
 
-  /** Makes a trust domain in `folder`, which must be empty, and starts a node of `region` with it. */
+  /**
+   * Creates a trust domain in `folder`, which must be empty, and starts a node of `region` with it.
+   */
   static async open(
     folder: string,
     region = REGION,
@@ -87,23 +92,23 @@ export class CertifiedRegistry {
     return node;
   }
 
-  /** The folder that the node has its keys from. */
+  /** The folder from which the node reads its keys. */
   get authority(): string {
     return `${this.folder}/pki/authority`;
   }
 
-  /** The pins of the TLS certificates of now and next. */
+  /** Pins of the current and the next TLS certificate. */
   get pins(): Trust {
     const { current, next } = this.identity.certificates;
     return { kind: "pins", sha256: [current.pin, next.pin] };
   }
 
-  /** Sessions that are open. */
+  /** The count of open sessions. */
   get sessions(): number {
     return this.#sessions.count;
   }
 
-  /** The first certificate of somebody new, by a join token, kept and renewed from now on. */
+  /** Enrols a new member by a join token, and keeps its identity renewed. */
   async join(role: Role, id: string, grants: Grants = NO_GRANTS): Promise<KeptIdentity> {
     const { identities } = this.registry;
     const subject = `spiffe://${TRUST_DOMAIN}/region/${REGION}/${role}/${id}`;
@@ -146,7 +151,7 @@ export class CertifiedRegistry {
     return kept;
   }
 
-  /** A client that proves a kept identity and believes what its trust bundle says. */
+  /** Connects a client that proves a kept identity and trusts its trust bundle. */
   async connect(
     kept: KeptIdentity,
     onConnection: (event: ConnectionEvent) => void = () => {},
@@ -156,7 +161,7 @@ export class CertifiedRegistry {
     return await connect({
       endpoints: [ENDPOINT],
       dialer: this.dialer(),
-      // Without the bundle there would be no pin, and a session that may read and no more.
+      // Without the bundle there would be no pin, and the session could only read.
       trust: { kind: "ca", pem: [] },
       world: this.world,
       credentials: { ...kept.credentials, ...tokens },
@@ -182,7 +187,7 @@ export class CertifiedRegistry {
     };
   }
 
-  /** Stops the node as it would be by SIGTERM; its disk and folders stay. */
+  /** Stops the node as SIGTERM does; its disk and folders stay. */
   async stop(): Promise<void> {
     this.#rotation.stop();
     this.identity.stop();
@@ -290,7 +295,7 @@ export class CertifiedRegistry {
   }
 }
 
-/** A spread takes own fields alone. */
+/** Copies a world's parts; a spread would copy own properties only. */
 function worldOf({ wall, scheduler, entropy }: SteppedWorld) {
   return { wall, scheduler, entropy };
 }

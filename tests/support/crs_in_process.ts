@@ -1,7 +1,7 @@
 /**
- * The command line within the test's own process: the same program over the same connections, without
- * the half second of processor time that a process takes to start. For tests of what a node answers;
- * what is about the process itself (signals, pipes, exit codes) takes crs_process.ts.
+ * The command line within the test's own process: the same program over the same connections,
+ * without the half second of processor time that starting a process takes. For tests of a node's
+ * answers; tests of the process itself (signals, pipes, exit codes) use crs_process.ts.
  */
 import { connectTo } from "../../src/cli/connect_to.ts";
 import { runCli } from "../../src/cli/program.ts";
@@ -15,7 +15,7 @@ class DiskTerminal extends FakeTerminal {
   }
 }
 
-/** Runs a command to its end. It must be one that ends by itself, and not `start`. */
+/** Runs a command to its end. The command must end by itself, so it must not be `start`. */
 export async function crsInProcess(
   args: readonly string[],
   { env = {}, input }: {

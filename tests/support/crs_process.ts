@@ -1,20 +1,20 @@
-/** The command line as real processes: one command and its end, or a node that runs. */
+/** The command line as real processes: a command that runs to its end, or a running node. */
 import { UNLISTED_CODE } from "../../src/serving/listed_codes.ts";
 import { failFile } from "./listed_codes.ts";
 import { within } from "./until.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
-/** A busy machine is slow to start processes. */
+/** Deadline for starting processes, generous because they start slowly on a busy machine. */
 const DEADLINE_MS = 30_000;
 
-/** How a command ended. */
+/** The result of a command. */
 export interface CrsResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** What a node prints with `--json`. */
+/** The document that a starting node prints with `--json`. */
 export interface StartedNode {
   readonly nodeId: number;
   readonly clusterId: string;
@@ -25,20 +25,20 @@ export interface StartedNode {
   readonly created: boolean;
 }
 
-/** How a command is run. */
+/** Options of a command. */
 export interface CrsOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Given on standard input, which is then closed. */
+  /** Passed on standard input, which is then closed. */
   readonly input?: string;
   /** A module that is loaded first. */
   readonly preload?: string;
   /** For V8, as `--v8-flags` takes them. */
   readonly v8Flags?: string;
-  /** How many files it may have open. */
+  /** The maximum number of open files. */
   readonly openFilesMax?: number;
 }
 
-/** The environment without settings of whoever runs the tests. */
+/** Returns the environment without settings of the user who runs the tests. */
 export function cleanEnvironment(
   extra: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
@@ -46,7 +46,7 @@ export function cleanEnvironment(
   return { ...Object.fromEntries(kept), ...extra };
 }
 
-/** A command that runs; its output is gathered. */
+/** A running command; its output is collected. */
 export class CrsProcess {
   readonly child: Deno.ChildProcess;
   stdout = "";
@@ -80,12 +80,14 @@ export class CrsProcess {
     if (input !== undefined) void this.#feed(input);
   }
 
-  /** Resolves when it ended. */
+  /** Resolves when the command ended. */
   async ended(): Promise<CrsResult> {
     return await within(`the end of crs (${this.stderr})`, this.#ended, DEADLINE_MS);
   }
 
-  /** Resolves with what `find` finds in its standard output; fails when it ends before. */
+  /**
+   * Resolves with the result of `find` on its standard output; rejects if the command ends before.
+   */
   async printed<T>(what: string, find: (stdout: string) => T | undefined): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const check = () => {
@@ -102,7 +104,7 @@ export class CrsProcess {
     }
   }
 
-  /** Sends a signal; one that has ended already is left alone. */
+  /** Sends a signal; does nothing if the command has already ended. */
   kill(signal: Deno.Signal): void {
     try {
       this.child.kill(signal);
@@ -154,7 +156,7 @@ export async function startCrs(
   return { process, node };
 }
 
-/** The JSON document that `text` is, when it is complete. */
+/** Returns the JSON document in `text` if it is complete. */
 export function documentIn<T>(text: string): T | undefined {
   if (!text.endsWith("}\n")) return undefined;
   return JSON.parse(text) as T;

@@ -1,7 +1,7 @@
 /**
- * Knows when WebCrypto is at work. Its promises settle when a thread of the runtime is through, not in
- * a turn of ours; a world whose time is moved by hand must wait for them, or time runs ahead of what
- * happens in it.
+ * Detects pending calls of WebCrypto. Its promises settle when a thread of the runtime is done, not
+ * in a turn that the test controls; a world whose time is moved by hand must wait for them, or its
+ * time runs ahead of its events.
  */
 import { setImmediate } from "node:timers";
 
@@ -47,7 +47,7 @@ export function watchCrypto(): void {
   }
 }
 
-/** Resolves when no call is at work, and all that follows from the last one has happened. */
+/** Resolves when no call is pending and all reactions to the last one have run. */
 export async function cryptoSettled(): Promise<void> {
   for (;;) {
     await new Promise<void>((resolve) => void setImmediate(resolve));

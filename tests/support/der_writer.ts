@@ -1,7 +1,7 @@
 /**
- * DER written by hand, for what the product never writes: broken certificates and requests, extensions
- * that nobody knows. Apart from the library that writes the product's, so that the reader is held to
- * both.
+ * DER written by hand, for data that the product never writes: broken certificates and requests,
+ * and unknown extensions. Independent of the library that writes the product's certificates, so
+ * that the reader is tested against both.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
 import { type CertificateKey, signWith } from "../../identity/pki/certificate_key.ts";
@@ -9,7 +9,7 @@ import { type KeyAlgorithm, OID } from "../../identity/pki/certificate_profile.t
 import { DER_TAG } from "../../identity/pki/der.ts";
 import type { PublicKey } from "../../identity/pki/signed_structure.ts";
 
-/** An element of this tag over the contents, in order; its own bytes. */
+/** Returns an element with this tag over the contents, in order, in new bytes. */
 export function derElement(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   const length = contents.reduce((sum, content) => sum + content.length, 0);
   const header = length < 0x80
@@ -21,7 +21,7 @@ export function derElement(tag: number, ...contents: readonly Uint8Array[]): Uin
   return concatBytes([Uint8Array.from(header), ...contents]);
 }
 
-/** An integer of big-endian bytes, not negative. */
+/** Returns a non-negative integer with these big-endian bytes. */
 function derUnsignedBytes(bytes: Uint8Array): Uint8Array {
   const first = bytes.findIndex((byte) => byte !== 0);
   const shortest = first < 0 ? Uint8Array.of(0) : bytes.subarray(first);
@@ -29,7 +29,7 @@ function derUnsignedBytes(bytes: Uint8Array): Uint8Array {
   return derElement(DER_TAG.integer, ...sign, shortest);
 }
 
-/** An integer in `[0, 2^53)`. */
+/** Returns an integer in `[0, 2^53)`. */
 export function derUnsigned(value: number): Uint8Array {
   const bytes = new Uint8Array(7);
   for (let index = 6, rest = value; index >= 0; index--, rest = Math.floor(rest / 256)) {
@@ -38,12 +38,14 @@ export function derUnsigned(value: number): Uint8Array {
   return derUnsignedBytes(bytes);
 }
 
-/** A bit string of whole bytes. */
+/** Returns a bit string of whole bytes. */
 function derBitString(bytes: Uint8Array): Uint8Array {
   return derElement(DER_TAG.bitString, Uint8Array.of(0), bytes);
 }
 
-/** A named list of up to 8 bits, bit 0 first, as `namedBits` reads it; not empty. */
+/**
+ * Returns a named list of up to 8 bits, bit 0 first, as `namedBits` reads it; must not be empty.
+ */
 export function derBits(bits: number): Uint8Array {
   let byte = 0;
   for (let index = 0; index < 8; index++) if ((bits & (1 << index)) !== 0) byte |= 0x80 >> index;
@@ -51,7 +53,7 @@ export function derBits(bits: number): Uint8Array {
   return derElement(DER_TAG.bitString, Uint8Array.of(unused, byte));
 }
 
-/** An object identifier of its dotted form. */
+/** Returns the object identifier of a dotted form. */
 export function derOid(dotted: string): Uint8Array {
   const [root = 0n, second = 0n, ...rest] = dotted.split(".").map(BigInt);
   const content = [root * 40n + second, ...rest].flatMap((arc) => {
@@ -62,7 +64,7 @@ export function derOid(dotted: string): Uint8Array {
   return derElement(DER_TAG.oid, Uint8Array.from(content));
 }
 
-/** A time of whole seconds, Unix ms, in the form that `time` reads. */
+/** Returns a time of whole seconds, given in Unix ms, in the form that `time` reads. */
 export function derTime(unixMs: number): Uint8Array {
   const digits = new Date(unixMs).toISOString().slice(0, 19).replace(/[-T:]/g, "") + "Z";
   const isShort = digits < "2050" && digits >= "1950";
@@ -71,7 +73,7 @@ export function derTime(unixMs: number): Uint8Array {
     : derAscii(DER_TAG.generalizedTime, digits);
 }
 
-/** ASCII text as content. */
+/** Returns ASCII text as content. */
 function derAscii(tag: number, text: string): Uint8Array {
   return derElement(tag, new TextEncoder().encode(text));
 }
@@ -81,12 +83,12 @@ const KEY_ALGORITHM: Readonly<Record<KeyAlgorithm, Uint8Array>> = {
   "P-256": derElement(DER_TAG.sequence, derOid(OID.ecPublicKey), derOid(OID.p256)),
 };
 
-/** SubjectPublicKeyInfo of a key. */
+/** Returns the SubjectPublicKeyInfo of a key. */
 export function derPublicKey({ algorithm, bytes }: PublicKey): Uint8Array {
   return derElement(DER_TAG.sequence, KEY_ALGORITHM[algorithm], derBitString(bytes));
 }
 
-/** Signs a certificate's or a request's first part with an Ed25519 key, and joins both. */
+/** Signs the first part of a certificate or a request with an Ed25519 key, and joins both. */
 export async function derSigned(signedBytes: Uint8Array, key: CertificateKey): Promise<Uint8Array> {
   return derElement(
     DER_TAG.sequence,

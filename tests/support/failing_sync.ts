@@ -1,7 +1,7 @@
 /**
- * Loaded before a process (`deno run --preload`): makes its syncs of file data fail, as those of a
- * broken disk do, as long as the file exists that `FAILING_SYNC` names. There are no workers in such a
- * process, so that all syncs are those of the main thread.
+ * Loaded before a process (`deno run --preload`): makes its syncs of file data fail, as on a broken
+ * disk, as long as the file named by `FAILING_SYNC` exists. Such a process has no workers, so that
+ * all syncs run on the main thread.
  */
 import fs from "node:fs";
 import process from "node:process";

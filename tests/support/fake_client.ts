@@ -1,6 +1,6 @@
 /**
- * A client in memory: notes each call and answers what the test set for it. A call that the test did
- * not foresee fails.
+ * A client in memory: records each call and returns the answer that the test set for it. Unexpected
+ * calls fail.
  */
 import type { OperationCaller } from "../../src/client/invoker.ts";
 import type { Client } from "../../src/client/mod.ts";
@@ -14,8 +14,8 @@ export class FakeClient {
   readonly client: Client & OperationCaller;
 
   /**
-   * @param answers by the name of the method, `identities.…` among them: what it resolves with; a
-   * function is called.
+   * @param answers results by the name of the method, including `identities.…`; a function is
+   * called for its result.
    */
   constructor(answers: Readonly<Record<string, unknown>>) {
     const { calls } = this;

@@ -1,8 +1,8 @@
-/** A terminal in memory: what was written, files by name, signals at the test's word. */
+/** A terminal in memory: recorded output, files by name, and signals that the test sends. */
 import type { StopSignal, Terminal } from "../../src/cli/terminal.ts";
 import { usageFailure } from "../../src/cli/failure.ts";
 
-/** Thrown in place of the end of the process. */
+/** Thrown instead of ending the process. */
 export class ExitError extends Error {
   readonly exitCode: number;
 
@@ -19,10 +19,10 @@ export class FakeTerminal implements Terminal {
   isOutTty = false;
   isErrTty = false;
   columns = 80;
-  /** All that was written to standard output, and to standard error. */
+  /** Everything written to standard output, and to standard error. */
   stdout = "";
   stderr = "";
-  /** Who listens for signals. */
+  /** The listeners for signals. */
   readonly stops = new Set<(signal: StopSignal) => void>();
   endInput: () => void = () => {};
 
@@ -68,7 +68,7 @@ export class FakeTerminal implements Terminal {
     for (const stop of this.stops) stop(signal);
   }
 
-  /** The one document on standard output. */
+  /** The only document on standard output. */
   get document(): unknown {
     return JSON.parse(this.stdout);
   }

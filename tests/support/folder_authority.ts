@@ -1,4 +1,4 @@
-/** Issues certificates for identities in folders, as a node would, from an authority of tests. */
+/** Issues certificates for identities in folders, as a node does, from a test authority. */
 import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
 import { checkCertificateRequest } from "../../identity/pki/certificate_request.ts";
 import { IdentityFolder } from "../../identity/files/identity_folder.ts";
@@ -8,14 +8,14 @@ import { AGENT, agentLeaf, MINUTE_MS, type TestPki } from "./test_pki.ts";
 /** An issuer that numbers generations. */
 export class FolderAuthority {
   readonly pki: TestPki;
-  /** Certificates that were made. */
+  /** Count of issued certificates. */
   generation = 0;
 
   constructor(pki: TestPki) {
     this.pki = pki;
   }
 
-  /** A chain for a key, valid for an hour from `nowMs`. */
+  /** Issues a chain for a key, valid for an hour from `nowMs`. */
   async issue(publicKey: Uint8Array, nowMs: number, subject = AGENT): Promise<Uint8Array[]> {
     const generation = ++this.generation;
     const leaf = agentLeaf(this.pki, {
@@ -34,14 +34,14 @@ export class FolderAuthority {
     return [await authority.issueIdentity(leaf), certificate.der];
   }
 
-  /** The answer to a certificate request. */
+  /** Answers a certificate request. */
   async answer(request: Uint8Array, nowMs: number) {
     const checked = await checkCertificateRequest(request);
     if (isRefusal(checked)) throw new Error(checked.message);
     return { chain: await this.issue(checked.publicKey, nowMs), bundle: "" };
   }
 
-  /** A folder with a first certificate, made at `nowMs`. */
+  /** Creates a folder with a first certificate, issued at `nowMs`. */
   async folder(path: string, nowMs: number): Promise<IdentityFolder> {
     const folder = new IdentityFolder(path);
     folder.create(AGENT);

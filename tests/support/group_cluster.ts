@@ -1,6 +1,6 @@
 /**
- * Nodes with groups over a stepped world: real logs on memory disks, links in memory that a test may
- * cut or listen to. Everything is the production loop; only the state machine is a journal.
+ * Nodes with groups over a stepped world: real logs on memory disks, links in memory that a test
+ * may cut or observe. Everything is the production loop; only the state machine is a journal.
  */
 import { defined, InvariantError } from "../../src/base/assert.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -34,7 +34,10 @@ import { Process, SteppedWorld } from "./stepped_world.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A machine that writes down what it applied. The texts `broken` and `time N` mean something. */
+/**
+ * A machine that records the commands it applied. The texts `broken` and `time N` have a special
+ * meaning.
+ */
 export class Journal implements RestorableMachine {
   applied: string[] = [];
   timeMs = 0 as GroupTimeMs;
@@ -89,7 +92,7 @@ export class Journal implements RestorableMachine {
   }
 }
 
-/** Something on its way between two nodes. */
+/** A frame in transit between two nodes. */
 export interface Sent {
   readonly from: number;
   readonly to: number;
@@ -97,7 +100,7 @@ export interface Sent {
   readonly image: boolean;
 }
 
-/** What runs on a node from its start to its crash. */
+/** The parts of a node that exist from its start to its crash. */
 interface Running {
   readonly process: Process;
   readonly host: NodeGroups<Journal>;
@@ -146,7 +149,7 @@ export class ClusterNode {
     return defined(this.host.hosted(groupId(id)), "The group must be here").machine;
   }
 
-  /** Opens the log; groups are added by the caller, and then they are started. */
+  /** Opens the log; the caller adds groups, and then starts them. */
   async open(): Promise<void> {
     const { world, options } = this.#cluster;
     const process = new Process(world);
@@ -178,13 +181,13 @@ export class ClusterNode {
     this.groups.clear();
   }
 
-  /** Adds a group as recovered; `founds`: where there is none, as its only voter. */
+  /** Adds a recovered group; with `founds`, founds it as its only voter if there is none. */
   add(id = 1, founds = false): RaftGroup<string> {
     const place = { group: groupId(id), replica: replicaId(this.id) };
     return this.#added(this.host.open(place, founds ? "sole voter" : "empty"));
   }
 
-  /** Founds a group of these voters, here. */
+  /** Founds a group of these voters on this node. */
   async found(voters: readonly number[], id = 1): Promise<void> {
     const place = { group: groupId(id), replica: replicaId(this.id) };
     const founded = new Promise<HostedReplica<Journal>>((resolve, reject) => {
@@ -202,7 +205,7 @@ export class ClusterNode {
     return raft;
   }
 
-  /** It ends between two turns; what of the unsynced is left, the disk decides. */
+  /** Stops the node between two turns; the disk decides which unsynced data survives. */
   crash(): void {
     this.#parts.process.kill();
     this.disk.crash();
@@ -210,7 +213,7 @@ export class ClusterNode {
     this.#running = undefined;
   }
 
-  /** Starts again with the groups it had. */
+  /** Starts the node again with its previous groups. */
   async restart(ids: readonly number[] = [...this.groups.keys()]): Promise<void> {
     if (this.#running !== undefined) this.crash();
     await this.open();
@@ -224,27 +227,27 @@ export class ClusterNode {
   }
 }
 
-/** How a cluster is made. */
+/** Options of a cluster. */
 export interface ClusterOptions {
   readonly nodes?: number;
   readonly seed?: number;
   readonly settings?: GroupSettings;
   readonly leases?: boolean;
   readonly logLimits?: SharedLogLimits;
-  /** Time of a frame on its way, ms; default 1. */
+  /** Transit time of a frame, ms; default 1. */
   readonly delayMs?: number;
 }
 
-/** Nodes that reach each other; node n has replica n of every group. */
+/** Connected nodes; node n has replica n of every group. */
 export class GroupCluster {
   readonly world: SteppedWorld;
   readonly options: ClusterOptions;
   readonly nodes: readonly ClusterNode[];
-  /** Replicas with an id other than their node's. */
+  /** Replicas whose id differs from that of their node. */
   readonly moved = new Map<number, NodeId>();
-  /** Replicas that nobody knows any more. */
+  /** Replicas that are in no directory any more. */
   readonly forgotten = new Set<number>();
-  /** Asked for everything that is sent: false drops it. Images that are dropped are reported so. */
+  /** Called for everything that is sent: false drops it. Dropped images are reported as failed. */
   deliver: (sent: Sent) => boolean = () => true;
   /** Asked for what a message becomes on its way, frame by frame. */
   readonly sent: Sent[] = [];
@@ -257,7 +260,7 @@ export class GroupCluster {
     });
   }
 
-  /** A cluster whose nodes run one group of all of them, with a leader. */
+  /** Creates a cluster whose nodes all run one group, and waits for a leader. */
   static async led(options: ClusterOptions = {}): Promise<GroupCluster> {
     const cluster = new GroupCluster(options);
     for (const node of cluster.nodes) {
@@ -278,7 +281,7 @@ export class GroupCluster {
     return this.moved.get(replica) ?? this.nodes[replica - 1]?.id;
   }
 
-  /** The node that leads a group and serves; waits until there is one. */
+  /** Waits for the node that leads a group and serves, and returns it. */
   async leader(id = 1, withinMs = 20_000): Promise<ClusterNode> {
     for (let waitedMs = 0; waitedMs < withinMs; waitedMs += 50) {
       await this.world.pass(50);
@@ -291,12 +294,12 @@ export class GroupCluster {
     throw new Error(`No leader within ${withinMs} ms`);
   }
 
-  /** The nodes that do not lead. */
+  /** Returns the nodes that do not lead. */
   followers(leader: ClusterNode): ClusterNode[] {
     return this.nodes.filter((node) => node !== leader && node.isRunning);
   }
 
-  /** Drops all that passes between `node` and the others. */
+  /** Drops everything between `node` and the others. */
   isolate(node: ClusterNode): void {
     this.deliver = ({ from, to }) => from !== node.id && to !== node.id;
   }
@@ -338,12 +341,12 @@ export class GroupCluster {
   }
 }
 
-/** What a proposal came to, in one word. */
+/** Returns the outcome of a proposal in one word. */
 export function word(proposed: Proposed<unknown>): string {
   return proposed.ok ? String(proposed.outcome) : proposed.error.code;
 }
 
-/** The group's id as the harness numbers it. */
+/** Returns the group's id as the harness numbers it. */
 export function idOfGroup(id: number): GroupId {
   return groupId(id);
 }

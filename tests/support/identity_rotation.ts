@@ -1,8 +1,8 @@
 /**
- * Everything that an identity stands on is replaced while sessions work: their leaves, the node's own
- * leaf and TLS certificate, the intermediate that signs, the key that signs tokens. Each session reads
- * and writes all the while, some end and come again, some mint tokens that are checked with keys as old
- * as a minute; what fails is counted.
+ * Replaces every key that an identity depends on while sessions are active: their leaves, the
+ * node's own leaf and TLS certificate, the intermediate that signs, the key that signs tokens. Each
+ * session reads and writes all the while, some end and reconnect, some mint tokens that are checked
+ * with keys up to a minute old; failures are counted.
  */
 import { keyIdentifierOf, openAuthorityFolder } from "../../identity/files/authority_folder.ts";
 import { rotateAuthority } from "../../identity/enrolment/authority_rotation.ts";
@@ -19,29 +19,31 @@ import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "./certified_registry.ts
 const MINUTE_MS = 60_000;
 /** The TLS certificate changes in the middle of the load. */
 const BEFORE_TLS_MS = 13 * MINUTE_MS;
-/** The longest time from a leaf to its renewal, 60 % of 65 minutes, and from there to a session's. */
+/**
+ * The longest time from a leaf to its renewal, 60 % of 65 minutes, and from there to a session's.
+ */
 const LOAD_MINUTES = 46;
-/** So many ask for a certificate, or connect, at once. */
+/** Concurrent requests for certificates, or connects. */
 const AT_ONCE = 50;
 const AUDIENCE = "api.example";
 
-/** What happened. */
+/** Counts of events during a rotation. */
 export interface RotationFigures {
   readonly sessions: number;
   readonly requests: number;
-  /** Requests, connections and tokens that failed, by what and why. */
+  /** Requests, connections and tokens that failed, by kind and reason. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Sessions that ended without being asked to. */
+  /** Sessions that ended unexpectedly. */
   readonly lost: number;
-  /** Attempts to connect by a pin that was shown no more, followed by one that succeeded. */
+  /** Attempts to connect by a pin that was no longer presented, followed by one that succeeded. */
   readonly attemptsRepeated: number;
-  /** Leaves whose key was replaced, and those that the new intermediate signed. */
+  /** Leaves whose key was replaced, and those signed by the new intermediate. */
   readonly leavesRenewed: number;
   readonly leavesOfNewIntermediate: number;
   readonly tlsRotated: boolean;
   /** Ids of the keys that signed tokens, in the order they appeared. */
   readonly tokenKeys: readonly string[];
-  /** Keys that are published in the end. */
+  /** Keys that are published at the end. */
   readonly publishedKeys: number;
   readonly nodeLeafRenewed: boolean;
   readonly troubles: readonly string[];
@@ -55,7 +57,7 @@ interface Worker {
   isClosing: boolean;
 }
 
-/** Runs it in an empty folder, which is not removed. */
+/** Runs a rotation in an empty folder, which is not removed. */
 export async function rotateUnderLoad(folder: string, sessions: number): Promise<RotationFigures> {
   const node = await CertifiedRegistry.open(folder);
   const load = new Load(node);
@@ -71,7 +73,7 @@ export async function rotateUnderLoad(folder: string, sessions: number): Promise
       entropy,
     });
   };
-  // Days in which nothing happens are not lived through.
+  // Skip days on which nothing happens.
   const leadMs = 50 * MINUTE_MS;
   const startMs = Math.floor(node.identity.certificates.rotateAtMs) - BEFORE_TLS_MS;
   world.wallOffsetMs += startMs - leadMs - world.unixMs();
@@ -99,7 +101,7 @@ class Load {
     this.#node = node;
   }
 
-  /** Enrols and connects all. */
+  /** Enrols and connects all sessions. */
   async begin(sessions: number): Promise<void> {
     const { world } = this.#node;
     for (let first = 0; first < sessions; first += AT_ONCE) {
@@ -113,7 +115,7 @@ class Load {
     }
   }
 
-  /** A minute of reads and writes by everybody. */
+  /** Runs one minute of reads and writes by all sessions. */
   async minute(minute: number): Promise<void> {
     const { world, registry } = this.#node;
     const keys = new PublishedTokenKeys();
@@ -125,7 +127,7 @@ class Load {
     });
     await world.wait(Promise.all(work));
     await world.pass(MINUTE_MS - 1_000);
-    // The keys are a minute old by now.
+    // The keys are a minute old at this point.
     const minters = this.#workers.filter((_, index) => (index + minute) % 10 === 0);
     await world.wait(Promise.all(
       minters.map((worker) => this.#count("token", () => this.#token(worker, keys))),
@@ -173,7 +175,7 @@ class Load {
   #connect(worker: Worker): Promise<Client> {
     return this.#node.connect(worker.kept, ({ kind }) => {
       if (kind === "lost" && !worker.isClosing) this.#lost++;
-      // The pin that was current an hour ago comes first, and the next one after it.
+      // The pin that was current an hour ago is tried first, and the next one after it.
       if (kind === "attempt_failed") this.#attemptsRepeated++;
     });
   }
@@ -226,7 +228,7 @@ class Load {
   }
 }
 
-/** The key identifier of a leaf's issuer. */
+/** Returns the key identifier of a leaf's issuer. */
 function issuerOf(leaf: Uint8Array): string {
   const certificate = readCertificate(leaf);
   if (isRefusal(certificate)) throw new Error(certificate.message);

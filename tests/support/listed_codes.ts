@@ -1,6 +1,7 @@
 /**
- * The check that replies carry only codes that their operation lists, for all tests that serve
- * requests. The test file fails, whatever its tests say, because its process ends with an error.
+ * Checks that replies carry only codes that their operation lists, for all tests that serve
+ * requests. On a violation the test file fails, whatever its tests report, because its process ends
+ * with an error.
  */
 import { errorCodeFromWire } from "../../src/base/errors.ts";
 import { ListedCodes } from "../../src/serving/listed_codes.ts";
@@ -8,7 +9,7 @@ import type { RequestObserver } from "../../src/serving/request_stream.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
 import { mayAnswer } from "../../src/wire/operations/operation.ts";
 
-/** The observer of a node under test. */
+/** Returns an observer for a node under test. */
 export function listedCodes(observer: RequestObserver = { requestDone() {} }): RequestObserver {
   return new ListedCodes(
     observer,

@@ -1,8 +1,8 @@
-/** Which TCP ports a process listens on, as Linux tells it. */
+/** The TCP ports on which a process listens, read from Linux' /proc. */
 
 const LISTENING = "0A";
 
-/** The ports, ascending. */
+/** Returns the ports, ascending. */
 export function listeningPorts(pid: number): number[] {
   const inodes = new Set<string>();
   for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
@@ -18,7 +18,7 @@ export function listeningPorts(pid: number): number[] {
   return ports.sort((a, b) => a - b);
 }
 
-/** What a descriptor is, or nothing where it was closed meanwhile. */
+/** Returns the target of a descriptor, or nothing if it was closed meanwhile. */
 function linkOf(path: string): string {
   try {
     return Deno.readLinkSync(path);

@@ -1,6 +1,6 @@
 /**
- * Production liveness of a few nodes, each with clocks of its own that the test moves, and beats that
- * pass only when it says so. Replica r of every group lives on node r % 100.
+ * Production liveness of a few nodes, each with its own clocks that the test moves, and beats that
+ * are delivered only when the test says so. Replica r of every group is on node r % 100.
  */
 import { type GroupId, groupId, nodeId, type ReplicaId, replicaId } from "../../src/base/ids.ts";
 import type { NodeId } from "../../src/base/ids.ts";
@@ -14,19 +14,19 @@ export class TwoClocks {
   readonly monotonic = { nowMs: (): number => this.monotonicMs };
   readonly wall = { unixMs: (): number => this.wallMs };
 
-  /** Time passes on both. */
+  /** Advances both clocks. */
   advance(ms: number): void {
     this.monotonicMs += ms;
     this.wallMs += ms;
   }
 
-  /** The machine is suspended: only the wall clock goes on. */
+  /** Suspends the machine: only the wall clock advances. */
   suspend(ms: number): void {
     this.wallMs += ms;
   }
 }
 
-/** Where replicas live in these tests. */
+/** Maps replicas to nodes in these tests. */
 export const DIRECTORY = {
   nodeOf: (replica: number): NodeId | undefined => replica < 1 ? undefined : nodeId(replica % 100),
 };
@@ -37,7 +37,7 @@ export class LivenessNode {
   readonly clocks = new TwoClocks();
   liveness: Liveness;
   run = 1;
-  /** What was drawn last from the node's counter. */
+  /** The last value drawn from the node's counter. */
   counter = 1;
   readonly #timing: LivenessTiming | undefined;
 
@@ -59,13 +59,13 @@ export class LivenessNode {
     });
   }
 
-  /** Begins a new run, which knows nobody. */
+  /** Begins a new run, which knows no other node. */
   restart(): void {
     this.run = ++this.counter;
     this.liveness = this.#start(true);
   }
 
-  /** Does what the owner owes for refused epochs. */
+  /** Raises the epoch as the owner must for refused epochs. */
   raiseEpochs(): number {
     const wanted = this.liveness.epochsWanted();
     for (const node of wanted) this.liveness.raiseEpoch(node, ++this.counter);
@@ -77,10 +77,10 @@ export class LivenessNode {
   }
 }
 
-/** Nodes 1 to `count`, who all know each other; at the beginning nobody supports anybody. */
+/** Nodes 1 to `count`, which all know each other; at first no node supports another. */
 export class LivenessNodes {
   readonly nodes: readonly LivenessNode[];
-  /** Pairs `from>to` of which the first does not know the second any more. */
+  /** Pairs `from>to` in which the first no longer knows the second. */
   readonly #removed = new Set<string>();
 
   constructor(count: number, timing?: LivenessTiming) {
@@ -88,7 +88,7 @@ export class LivenessNodes {
     for (const node of this.nodes) this.introduce(node);
   }
 
-  /** Tells a node of all others. */
+  /** Tells a node about all others. */
   introduce(node: LivenessNode): void {
     for (const { id } of this.nodes) {
       if (id !== node.id) node.liveness.addPeer(id);
@@ -99,7 +99,7 @@ export class LivenessNodes {
     return this.nodes[id - 1]!;
   }
 
-  /** Node `at` forgets the others, or takes them back. */
+  /** Makes node `at` forget the others, or take them back. */
   remove(at: number, ...others: readonly number[]): void {
     for (const other of others) {
       this.#removed.add(`${at}>${other}`);
@@ -112,23 +112,23 @@ export class LivenessNodes {
     this.node(at).liveness.addPeer(this.node(other).id);
   }
 
-  /** Time passes for all. */
+  /** Advances the clocks of all nodes. */
   advance(ms: number): void {
     for (const { clocks } of this.nodes) clocks.advance(ms);
   }
 
-  /** One regular beat, and the answers to it until there are none. */
+  /** Delivers one regular beat, and the replies to it until there are none. */
   beat(from: number, to: number): void {
     this.deliver(from, to, this.node(from).liveness.beat(this.node(to).id));
   }
 
-  /** Delivers `beat`, and the answers to it until there are none. */
+  /** Delivers `beat`, and the replies to it until there are none. */
   deliver(from: number, to: number, beat: Beat): void {
     const answer = this.node(to).liveness.receive(this.node(from).id, beat);
     if (typeof answer === "object") this.deliver(to, from, answer);
   }
 
-  /** A round of regular beats between all pairs. */
+  /** Delivers regular beats between all pairs. */
   round(): void {
     for (const { id: from } of this.nodes) {
       for (const { id: to } of this.nodes) {
@@ -153,7 +153,7 @@ export class LivenessNodes {
     return replicas;
   }
 
-  /** A reply of `from` to `leader`, delivered; whether it fortified. */
+  /** Delivers a reply of `from` to `leader`; returns whether it fortified. */
   reply(
     groups: readonly Fortification[],
     from: FakeReplica,
@@ -170,7 +170,7 @@ export class LivenessNodes {
   }
 }
 
-/** What liveness looks at of a replica. */
+/** The part of a replica that liveness reads. */
 export class FakeReplica {
   readonly id: number;
   configuration: {

@@ -1,10 +1,11 @@
 /**
- * One group of production cores under production liveness, in true time: each node has clocks of its
- * own rate, frames are late, lost, doubled and overtaken, nodes restart, are paused or suspended. At
- * every look at a lease it is compared with what is true of the other nodes at that moment.
+ * One group of production cores under production liveness, in true time: each node has clocks with
+ * their own rate; frames are delayed, lost, duplicated and reordered; nodes restart, are paused or
+ * suspended. Each time a lease is read, it is compared with the true state of the other nodes at
+ * that moment.
  *
- * The owner's part (frames, promises with replies, ticks) is played here as simply as it can be; the
- * simulator runs the real one.
+ * The owner's part (frames, promises with replies, ticks) is implemented here in the simplest form;
+ * the simulator runs the real one.
  */
 import { groupId, type NodeId, nodeId, replicaId } from "../../src/base/ids.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
@@ -20,7 +21,7 @@ import {
 } from "../../src/raft/mod.ts";
 import { DIRECTORY } from "./liveness_nodes.ts";
 
-/** What may happen in one run; each chance is of one step or one frame. */
+/** Possible faults in one run; each probability is per step or per frame. */
 export interface Faults {
   readonly nodes: number;
   /** Clocks run at `1 ± drift` of true time, at either end. */
@@ -34,9 +35,9 @@ export interface Faults {
   readonly cut: number;
   readonly transfer: number;
   readonly change: number;
-  /** Followers that campaign without having waited. */
+  /** Followers that campaign without waiting for a timeout. */
   readonly campaign: number;
-  /** Without it, and without check-quorum, promises alone keep a leader. */
+  /** Without pre-vote and check-quorum, only promises keep a leader. */
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   /** A leader whose followers promised sends no heartbeats. */
@@ -44,8 +45,8 @@ export interface Faults {
 }
 
 /**
- * Times that make drift tell: clocks are five percent off, and the margin covers a jump alone. Wall
- * clocks are exact with them, and count whole milliseconds with those of production.
+ * Times that make drift visible: clocks are off by five percent, and the margin covers a jump only.
+ * Wall clocks are exact with this timing; with the production timing they count whole milliseconds.
  */
 export const DRIFTING: LivenessTiming = {
   beatMs: 300,
@@ -77,7 +78,9 @@ class WorldNode {
   counter = 0;
   run = 0;
   isUp = false;
-  /** Nothing is done until then; while suspended the monotonic clock stands still, too. */
+  /**
+   * The node does nothing until then; while it is suspended its monotonic clock stands still, too.
+   */
   stoppedUntilMs = 0;
   #trueMs = 0;
   #monotonicMs: number;
@@ -86,7 +89,7 @@ class WorldNode {
   liveness!: Liveness;
   group!: Fortification;
   raft!: RaftNode;
-  /** The highest epoch of each node that this run was seen not to support any more. */
+  /** The highest epoch of each node that this run was seen to no longer support. */
   ended = new Map<NodeId, number>();
   supported = new Map<NodeId, number>();
 
@@ -97,7 +100,7 @@ class WorldNode {
     this.#wallMs = entropy.unit() * 1e12;
   }
 
-  /** Lets true time pass up to `trueMs`. */
+  /** Advances true time to `trueMs`. */
   pass(trueMs: number, isSuspended = false): void {
     const passedMs = (trueMs - this.#trueMs) * this.rate;
     this.#trueMs = trueMs;
@@ -115,7 +118,7 @@ class WorldNode {
     { preVote, checkQuorum }: Faults,
     entropy: SeededEntropy,
   ): void {
-    // Made durable together with what was promised: the counter, and that it may have supported.
+    // Made durable together with the promise: the counter, and whether it may have supported.
     const mayHaveSupported = this.counter > 0;
     this.run = ++this.counter;
     this.isUp = true;
@@ -147,11 +150,11 @@ class WorldNode {
   }
 }
 
-/** How often what is to be shown was there to be seen. */
+/** Counts of the situations that a test must have covered. */
 export interface Witnessed {
-  /** Looks that found a lease held. */
+  /** Reads that found a lease held. */
   leases: number;
-  /** Terms in which anybody led. */
+  /** Terms in which any replica led. */
   leaders: Set<number>;
 }
 
@@ -166,7 +169,7 @@ export class LivenessWorld {
   /** `from>to` pairs whose frames are lost. */
   readonly #cuts = new Set<string>();
   #trueMs = 0;
-  /** All up to here was committed by some leader, and so may have been acknowledged. */
+  /** The index up to which some leader committed, so that entries may have been acknowledged. */
   #committed = 0;
 
   constructor(seed: number, faults: Faults, timing: LivenessTiming = DRIFTING) {
@@ -186,7 +189,7 @@ export class LivenessWorld {
     }
   }
 
-  /** Lets `trueMs` pass. */
+  /** Runs the cluster for `trueMs`. */
   run(trueMs: number): Witnessed {
     const endMs = this.#trueMs + trueMs;
     for (;;) {
@@ -198,7 +201,7 @@ export class LivenessWorld {
     }
   }
 
-  /** Nothing fails any more, and nobody asks for anything; what was lost stays lost. */
+  /** Stops all faults and requests; lost data stays lost. */
   heal(): void {
     const { checkQuorum, drift, nodes, preVote } = this.#faults;
     const none = { loss: 0, repeat: 0, late: 0, restart: 0, pause: 0, suspend: 0, cut: 0 };
@@ -207,7 +210,7 @@ export class LivenessWorld {
     this.#cuts.clear();
   }
 
-  /** Whether a leader that a quorum supports has an entry of its term applied. */
+  /** Reports whether a leader that a quorum supports has applied an entry of its term. */
   isServed(): boolean {
     return this.#nodes.some(({ group, raft }) => {
       return raft.role === "leader" && group.hasQuorum(raft.term) &&
@@ -235,7 +238,7 @@ export class LivenessWorld {
     this.#events.splice(lo, 0, { atMs, run });
   }
 
-  /** Runs `work` at `node` once it runs; never in another run of it. */
+  /** Runs `work` at `node` once it is running, in its current run only. */
   #at(node: WorldNode, delayMs: number, work: () => void): void {
     const { run } = node;
     this.#after(delayMs, () => {
@@ -268,7 +271,7 @@ export class LivenessWorld {
     liveness.poll();
     for (const peer of liveness.epochsWanted()) {
       const epoch = ++node.counter;
-      // Durable some time later; until then nothing is asked for under it.
+      // Becomes durable some time later; until then nothing is requested under it.
       this.#at(node, this.#upTo(50), () => {
         if (epoch > (liveness.standing(peer)?.epoch ?? 0)) liveness.raiseEpoch(peer, epoch);
       });
@@ -286,7 +289,7 @@ export class LivenessWorld {
     this.#fail(node);
   }
 
-  /** What clients, operators and impatient replicas ask for. */
+  /** Simulates requests of clients, operators and impatient replicas. */
   #act({ group, raft }: WorldNode): void {
     const { change, campaign, transfer } = this.#faults;
     if (this.#chance(campaign)) raft.campaign();
@@ -296,7 +299,7 @@ export class LivenessWorld {
     if (this.#chance(transfer)) raft.transferLeader(other);
     if (!this.#chance(change)) return;
     const isVoter = raft.configuration.voters.includes(other);
-    // One of two voters that removes itself may leave the other without the news of it, for ever.
+    // If one of two voters removes itself, the other may never learn of it.
     if (other === raft.lead && raft.configuration.voters.length === 2) return;
     const voters = raft.configuration.voters.filter((id) => id !== other);
     const next = { ...raft.configuration, voters: isVoter ? voters : [...voters, other] };
@@ -386,12 +389,12 @@ export class LivenessWorld {
     const answer = node.liveness.receive(from, beat);
     if (typeof answer === "string") throw new Error(`An honest beat was refused: ${answer}`);
     if (answer !== undefined) this.#send(node, from, answer, []);
-    // A read comes in just before the support that is counted on runs out.
+    // A read arrives just before the support that it relies on expires.
     const leftMs = node.liveness.supportUntilMs(from) - node.nowMs;
     if (leftMs > 0) this.#at(node, (leftMs - 0.01) / node.rate, () => this.#look(node));
   }
 
-  /** Compares what `node` relies on with what is true. */
+  /** Compares the state that `node` relies on with the truth. */
   #look(node: WorldNode): void {
     for (const { id } of this.#nodes) {
       const epoch = node.liveness.supportedEpoch(id);
@@ -435,7 +438,7 @@ export class LivenessWorld {
     } else if (this.#chance(suspend)) {
       const forMs = this.#upTo(this.#chance(0.5) ? 60 : 4_000);
       node.stoppedUntilMs = this.#trueMs + forMs;
-      // When it wakes, its monotonic clock stood still.
+      // The monotonic clock stood still until it wakes.
       this.#after(forMs - 1e-6, () => node.pass(this.#trueMs, true));
     } else if (this.#chance(restart)) {
       node.isUp = false;

@@ -1,6 +1,6 @@
 /**
- * A shared log on a memory disk under a manual world, with what recovery told and what was
- * acknowledged written down.
+ * A shared log on a memory disk in a manual world, which records the results of recovery and the
+ * acknowledgements.
  */
 import { defined } from "../../src/base/assert.ts";
 import type { RegistryError } from "../../src/base/errors.ts";
@@ -25,7 +25,7 @@ export interface RecoveredEntry {
   readonly text: string;
 }
 
-/** What recovery told of a group. */
+/** The recovered state of a group. */
 export interface RecoveredGroup {
   hardState: HardState | undefined;
   imageIndex: number;
@@ -36,7 +36,7 @@ export interface RecoveredGroup {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** An entry that holds a text. */
+/** Returns an entry that holds a text. */
 export function textEntry(text: string, ofTerm = 1): LogEntry {
   return { term: term(ofTerm), kind: 0, data: encoder.encode(text) };
 }
@@ -44,12 +44,12 @@ export function textEntry(text: string, ofTerm = 1): LogEntry {
 /** One disk, and the log that is open on it. */
 export class LogHarness {
   readonly disk = new MemoryDisk();
-  /** Where the log's mark is kept. */
+  /** The disk that holds the log's mark. */
   readonly markDisk = new MemoryDisk();
   acceptDataLoss = false;
-  /** What was gone and accepted to be, at each opening. */
+  /** Losses that were accepted, at each opening. */
   lost: string[] = [];
-  /** Told when the mark cannot be written. */
+  /** Errors that were reported because the mark could not be written. */
   readonly unmarked: RegistryError[] = [];
   world = new ManualWorld();
   log: SharedLog | undefined;
@@ -58,7 +58,7 @@ export class LogHarness {
   cuts: CutNotice[] = [];
   poison: RegistryError | undefined;
   readonly writable: boolean[] = [];
-  /** In the order of the answers. */
+  /** Answers in the order in which they arrived. */
   readonly answers: { readonly name: string; readonly error: RegistryError | undefined }[] = [];
   readonly #limits: SharedLogLimits;
   /** Called after each sync of the log. */
@@ -78,7 +78,7 @@ export class LogHarness {
     return group;
   }
 
-  /** Texts of the recovered entries of a group. */
+  /** Returns the texts of the recovered entries of a group. */
   texts(id: number): string[] {
     return this.group(id).entries.map(({ text }) => text);
   }
@@ -127,14 +127,14 @@ export class LogHarness {
     return defined(this.log, "Log must be ready when all turns have run");
   }
 
-  /** Opens the log, which must be refused. */
+  /** Opens the log, which must be refused, and returns the error. */
   refused(): RegistryError {
     this.start();
     this.world.settle();
     return defined(this.error, "Log must be refused: it was opened");
   }
 
-  /** Submits one entry named by its text; the answer is written down under that name. */
+  /** Submits one entry named by its text; the answer is recorded under that name. */
   put(id: number, index: number, text: string, ofTerm = 1): RegistryError | undefined {
     return defined(this.log, "Log must be open").appendOne(
       groupId(id),
@@ -149,7 +149,7 @@ export class LogHarness {
     return this.answers.filter(({ error }) => error === undefined).map(({ name }) => name);
   }
 
-  /** Closes the log as a process does that ends well. */
+  /** Closes the log as in an orderly end of the process. */
   close(): void {
     let closed = false;
     this.log?.close(() => closed = true);
@@ -157,7 +157,9 @@ export class LogHarness {
     if (!closed) throw new Error("Log must be closed when all turns have run");
   }
 
-  /** The process dies; what it wrote stays in the page cache. `seed` decides what was under way. */
+  /**
+   * Kills the process; its writes stay in the page cache. `seed` decides about pending operations.
+   */
   kill(seed?: number): void {
     this.world.stop();
     this.world = new ManualWorld();
@@ -166,7 +168,7 @@ export class LogHarness {
     this.log = undefined;
   }
 
-  /** The process dies and the power fails; what of the unsynced survives, `seed` decides. */
+  /** Kills the process and the power; `seed` decides which unsynced data survives. */
   crash(seed?: number): void {
     this.world.stop();
     this.world = new ManualWorld();

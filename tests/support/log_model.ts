@@ -1,14 +1,16 @@
 /**
- * A dumb model of the shared log: what was submitted, in order, as functions on plain texts. A crash
- * may leave the state after any prefix of it that holds all that was acknowledged.
+ * A simple model of the shared log: the submissions in order, as functions on plain texts. A crash
+ * may leave the state after any prefix of them that includes everything acknowledged.
  *
- * Images from a leader stand in the log where their file was ready, which only their answer tells:
- * until then they may have happened, or not, at the end of what their group submitted.
+ * An image from a leader takes its place in the log when its file is ready, which only its answer
+ * tells: until then it may or may not have been applied, after everything that its group submitted.
  */
 import * as assert from "uvu/assert";
 import type { RegistryError } from "../../src/base/errors.ts";
 
-/** What a group's log says, images and entries alike: its texts by index, and its hard state. */
+/**
+ * The content of a group's log, images and entries alike: its texts by index, and its hard state.
+ */
 export interface GroupState {
   texts: string[];
   hardTerm: number;
@@ -22,15 +24,17 @@ interface Submitted {
 }
 
 interface Install extends Submitted {
-  /** What was submitted for the group later, another replica's, undoes it. */
+  /** A later submission for the group by another replica, which undoes this one. */
   undoneBy: Submitted | undefined;
   readonly group: number;
 }
 
-/** Told how a submission ended, and whether nothing more can be known of it. */
+/**
+ * Takes the outcome of a submission, and whether the log was poisoned, so that the rest is unknown.
+ */
 export type Answer = (error: RegistryError | undefined, poisoned: boolean) => void;
 
-/** What a log may hold. */
+/** The possible contents of a log. */
 export class LogModel {
   /** The state that the last recovery found; the log must not lose any of it. */
   #base: LogState;
@@ -42,7 +46,7 @@ export class LogModel {
     this.#base = Array.from({ length: groupCount }, () => ({ texts: [], hardTerm: 0 }));
   }
 
-  /** Takes a submission; the answer is for its `done`. */
+  /** Records a submission; the returned function is for its `done`. */
   submit(apply: (state: LogState) => void): Answer {
     const submitted = { apply };
     this.#submitted.push(submitted);
@@ -51,7 +55,8 @@ export class LogModel {
         assert.is(this.#submitted[this.#acknowledged], submitted, "answers come in order");
         this.#acknowledged++;
       } else if (!poisoned) {
-        // It is out of the log, and with it all that came after. After poison nobody knows.
+        // The submission is not in the log, and neither are all later ones. After poison that is
+        // unknown.
         const at = this.#submitted.indexOf(submitted);
         assert.ok(at >= this.#acknowledged);
         this.#submitted.splice(at, 1);
@@ -59,12 +64,12 @@ export class LogModel {
     };
   }
 
-  /** The submission just made was refused. */
+  /** Records that the latest submission was refused. */
   refused(): void {
     this.#submitted.pop();
   }
 
-  /** As {@link submit}, of another replica: an install on its way will not be seen behind it. */
+  /** Like {@link submit}, but by another replica: a pending install will not be seen after it. */
   forget(group: number): Answer {
     const answer = this.submit((state) => state[group] = { texts: [], hardTerm: 0 });
     const forget = this.#submitted.at(-1);
@@ -74,7 +79,7 @@ export class LogModel {
     return answer;
   }
 
-  /** Takes an image from a leader. */
+  /** Records an image from a leader. */
   install(group: number, texts: readonly string[]): Answer {
     const apply = (state: LogState) => void (state[group]!.texts = [...texts]);
     const install: Install = { apply, undoneBy: undefined, group };
@@ -86,24 +91,24 @@ export class LogModel {
     };
   }
 
-  /** True while an image from a leader is on its way to the replica that the group has. */
+  /** Reports whether an image from a leader is pending for the group's current replica. */
   isInstalling(group: number): boolean {
     return this.#installs.some((install) =>
       install.group === group && install.undoneBy === undefined
     );
   }
 
-  /** The state when all that was submitted is taken as done, but for images from leaders. */
+  /** Returns the state with all submissions applied except images from leaders. */
   hoped(): LogState {
     return this.#after(this.#submitted.length);
   }
 
-  /** The state of what was acknowledged. */
+  /** Returns the state of everything acknowledged. */
   acknowledged(): LogState {
     return this.#after(this.#acknowledged);
   }
 
-  /** Checks what a recovery found, and goes on from there. */
+  /** Checks the state that a recovery found, and continues from it. */
   recovered(found: LogState, where: string): void {
     const state = this.acknowledged();
     let matches = this.#matches(state, found, this.#acknowledged);
@@ -130,7 +135,9 @@ export class LogModel {
     return state;
   }
 
-  /** True when some of the installs that may have happened by then make the two alike. */
+  /**
+   * Reports whether the two are equal after some of the installs that may have happened by then.
+   */
   #matches(state: LogState, found: LogState, count: number): boolean {
     const known = new Set(this.#submitted.slice(0, count));
     const open = this.#installs.filter(({ undoneBy }) =>
@@ -153,7 +160,7 @@ function isEqual(left: GroupState, right: GroupState): boolean {
     left.texts.every((text, at) => text === right.texts[at]);
 }
 
-/** How long each group is and how it ends, for a message that a person can read. */
+/** Describes the length and the end of each group, for messages. */
 function summary(state: LogState): string {
   return state.map(({ texts, hardTerm }) => {
     const tail = texts.slice(-4).map((text) => text.replace(/x+$/, "x"));

@@ -1,6 +1,7 @@
 /**
- * A process that opens a shared log in the folder it is given, checks what it finds (entry n holds the
- * number n), says `found <last index>`, and appends until it is killed, saying `acknowledged <index>`.
+ * A process that opens a shared log in the given folder, checks its content (entry n holds the
+ * number n), prints `found <last index>`, and appends until it is killed, printing `acknowledged
+ * <index>`.
  */
 import { groupId, logIndex, term } from "../../src/base/ids.ts";
 import { processWorld } from "../../src/node/process_world.ts";

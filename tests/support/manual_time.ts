@@ -1,4 +1,4 @@
-/** Time that a test moves by hand: both clocks and the timers over them, in one object. */
+/** Time that a test moves by hand: both clocks and their timers, in one object. */
 import type { MonotonicClock, Scheduler, Timer, WallClock } from "../../src/base/world.ts";
 
 interface ManualTimer {
@@ -6,7 +6,7 @@ interface ManualTimer {
   readonly run: () => void;
 }
 
-/** Nothing passes unless `advance` says so; timers run in the order in which they are due. */
+/** Clocks that only `advance` moves; timers run in the order in which they are due. */
 export class ManualTime implements MonotonicClock, WallClock, Scheduler {
   #nowMs = 0;
   #unixMs: number;
@@ -16,12 +16,12 @@ export class ManualTime implements MonotonicClock, WallClock, Scheduler {
     this.#unixMs = unixMs;
   }
 
-  /** How many timers wait. */
+  /** The count of pending timers. */
   get timerCount(): number {
     return this.#timers.size;
   }
 
-  /** When the next timer is due, from now; `undefined` where none waits. */
+  /** Time until the next timer is due; `undefined` if there is none. */
   get nextDelayMs(): number | undefined {
     const due = [...this.#timers].map(({ dueMs }) => dueMs - this.#nowMs);
     return due.length === 0 ? undefined : Math.min(...due);
@@ -45,7 +45,7 @@ export class ManualTime implements MonotonicClock, WallClock, Scheduler {
     this.after(0, run);
   }
 
-  /** Lets `durationMs` pass on both clocks and runs what becomes due. */
+  /** Advances both clocks by `durationMs` and runs the timers that become due. */
   advance(durationMs: number): void {
     const endMs = this.#nowMs + durationMs;
     for (;;) {
@@ -59,7 +59,7 @@ export class ManualTime implements MonotonicClock, WallClock, Scheduler {
     this.#move(endMs);
   }
 
-  /** The wall clock alone jumps, as when a machine slept or its clock was set. */
+  /** Moves only the wall clock, as when a machine slept or its clock was set. */
   jumpWall(durationMs: number): void {
     this.#unixMs += durationMs;
   }

@@ -1,6 +1,6 @@
 /**
- * A clock and a scheduler that a test moves by hand: turns run when it says so, timers when it lets
- * time pass. Nothing sleeps, and the same calls give the same order.
+ * A clock and a scheduler that a test moves by hand: turns and timers run only when it says so.
+ * Nothing sleeps, and the same calls give the same order.
  */
 import type { MonotonicClock, Scheduler, Timer } from "../../src/base/world.ts";
 
@@ -10,7 +10,7 @@ interface Due {
   readonly run: () => void;
 }
 
-/** Time and turns by hand. */
+/** Manual time and turns. */
 export class ManualWorld implements MonotonicClock, Scheduler {
   #nowMs = 0;
   #ordinal = 0;
@@ -27,7 +27,7 @@ export class ManualWorld implements MonotonicClock, Scheduler {
     return { cancel: () => this.#timers = this.#timers.filter((other) => other !== due) };
   }
 
-  /** Timers that wait. */
+  /** The count of pending timers. */
   get timerCount(): number {
     return this.#timers.length;
   }
@@ -36,21 +36,21 @@ export class ManualWorld implements MonotonicClock, Scheduler {
     this.#turns.push(run);
   }
 
-  /** Runs one turn; false when none waits. */
+  /** Runs one turn; returns false if there is none. */
   turn(): boolean {
     const run = this.#turns.shift();
     run?.();
     return run !== undefined;
   }
 
-  /** Runs all turns until none waits; time stands still. */
+  /** Runs all turns until none is left; time stands still. */
   settle(turnsMax = 100_000): void {
     for (let count = 0; this.turn(); count++) {
       if (count === turnsMax) throw new Error(`More than ${turnsMax} turns: it never settles`);
     }
   }
 
-  /** Lets `ms` pass, with all timers and turns that fall into it. */
+  /** Advances time by `ms`, running all timers and turns that become due. */
   pass(ms: number): void {
     const untilMs = this.#nowMs + ms;
     for (;;) {
@@ -65,7 +65,7 @@ export class ManualWorld implements MonotonicClock, Scheduler {
     this.#nowMs = untilMs;
   }
 
-  /** What was scheduled and has not run, dropped: the process is gone. */
+  /** Drops everything that is scheduled, as when the process dies. */
   stop(): void {
     this.#turns = [];
     this.#timers = [];

@@ -2,7 +2,7 @@
 
 /** One fenced block. */
 export interface CodeBlock {
-  /** The word after the opening fence; empty for a picture or a table of plain text. */
+  /** The word after the opening fence; empty for diagrams and plain text. */
   readonly language: string;
   readonly lines: readonly string[];
   /** The page's line number of the first of them. */
@@ -32,8 +32,8 @@ export function commandOf(line: string): string {
 }
 
 /**
- * Puts values in place of `<name>`, and refuses what nobody could type: a placeholder without a value,
- * and an ellipsis.
+ * Replaces each `<name>` by its value. Throws for a placeholder without a value and for an
+ * ellipsis, which cannot be typed.
  */
 export function fillPlaceholders(command: string, values: ReadonlyMap<string, string>): string {
   const filled = command.replaceAll(/<([^<>]+)>/g, (_, name: string) => {

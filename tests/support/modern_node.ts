@@ -1,20 +1,22 @@
-/** A Node that runs the project's TypeScript files as they are: 22.18 or newer. */
+/** A Node that runs the project's TypeScript files without a build: 22.18 or newer. */
 import type { Requirement } from "./requirement.ts";
 
 const VERSION_MIN = [22, 18] as const;
-/** What `npx` fetches where the installed Node is older. */
+/** The package that `npx` fetches if the installed Node is older. */
 const PACKAGE = "node@24";
 const ADVICE = `a Node of ${
   VERSION_MIN.join(".")
 } or newer is missing; npx -y ${PACKAGE} brings it`;
 
-/** Returns the requirement of such a Node: the installed one where it is new enough, else npm's. */
+/**
+ * Returns the requirement of such a Node: the installed one if it is new enough, otherwise npm's.
+ */
 export async function modernNode(): Promise<Requirement<string>> {
   const found = await pathOf("node", []) ?? await pathOf("npx", ["-y", PACKAGE]);
   return { found, advice: ADVICE };
 }
 
-/** The executable that a command starts; `undefined` where it is missing or too old. */
+/** Returns the executable that a command starts; `undefined` if it is missing or too old. */
 async function pathOf(command: string, args: readonly string[]): Promise<string | undefined> {
   const script = "console.log(JSON.stringify([process.execPath, process.versions.node]))";
   try {

@@ -1,7 +1,7 @@
 /**
- * Runs a file of the house on Node, whatever version is there: its types are stripped into a folder
- * of the project first, as only newer versions take them as they are. For what must come out alike
- * on both runtimes.
+ * Runs a file of the project on any version of Node: its types are first stripped into a folder of
+ * the project, because only newer versions accept them. For results that must be equal on both
+ * runtimes.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -12,14 +12,14 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const IMPORTS = /(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g;
 
 /**
- * Returns what `node` prints for the module at `entry`, with `env` added. Tests that call it are
+ * Returns the output of `node` for the module at `entry`, with `env` added. Tests that call it are
  * registered by `testWith(NODE)`.
  *
- * @throws Error where it exits with another code than 0.
+ * @throws Error if it exits with a code other than 0.
  */
 export async function runOnNode(entry: URL, env: Record<string, string>): Promise<string> {
   mkdirSync(join(ROOT, "tmp"), { recursive: true });
-  // Inside the project, so that packages are found as they are from the sources.
+  // Inside the project, so that packages are resolved as from the sources.
   const folder = mkdtempSync(join(ROOT, "tmp", "on_node_"));
   try {
     const main = stripTypes(fileURLToPath(entry), folder, new Set());
@@ -35,7 +35,7 @@ export async function runOnNode(entry: URL, env: Record<string, string>): Promis
   }
 }
 
-/** Writes the JavaScript of a file and of all that it imports; returns where its own stands. */
+/** Writes the JavaScript of a file and of all its imports; returns the path of the file's own. */
 function stripTypes(path: string, folder: string, done: Set<string>): string {
   const target = join(folder, relative(ROOT, path)).replace(/\.ts$/, ".js");
   if (done.has(path)) return target;

@@ -1,6 +1,6 @@
 /**
- * Owners that keep leases at a real node through an outage: a stopped process, a full disk, a write
- * that stalls. What becomes of the leases and what readers are told is counted.
+ * Owners that keep leases at a real node through an outage: a stopped process, a full disk, a
+ * stalled write. Counts the fate of the leases and the replies to readers.
  */
 import { agentInput, spreadId } from "../../bench/fleet.ts";
 import { connectTo, newDialer } from "../../bench/registry.ts";
@@ -11,22 +11,25 @@ import { type CrsProcess, startCrs } from "./crs_process.ts";
 import type { WriteStaller } from "./stalled_write.ts";
 import { until } from "./until.ts";
 
-/** Owners get through again within this, ms: the longest back-off, dial and request, with room. */
+/**
+ * Time within which owners get through again, ms: the longest back-off, dial and request, with a
+ * margin.
+ */
 const RENEWED_MS_MAX = 45_000;
-/** One read at a time; a reader does not wait for a node that stands still. */
+/** Timeout of the reads, which run one at a time; a reader does not wait for a stalled node. */
 const READ_TIMEOUT_MS = 500;
 const READ_PAUSE_MS = 5;
-/** Registrations that use up what the log has laid down ahead on the disk, several times over. */
+/** Registrations that use up the disk space that the log has preallocated, several times over. */
 const FILLING_WRITES_MAX = 5_000;
 
-/** A node that is about to suffer something, and a client that nothing is kept by. */
+/** The node of an outage, and a client that keeps no leases. */
 export interface Sufferer {
   readonly process: CrsProcess;
   readonly dataFolder: string;
   readonly client: Client;
 }
 
-/** How an outage went. */
+/** The results of an outage. */
 export interface OutageFigures {
   readonly leases: number;
   readonly ttlMs: number;
@@ -34,15 +37,15 @@ export interface OutageFigures {
   /** Leases whose record expired, or that ended. */
   readonly leasesEnded: number;
   readonly reads: number;
-  /** Reads that were answered during the outage, and the time of the slowest hundredth, ms. */
+  /** Reads answered during the outage, and the time of the slowest hundredth, ms. */
   readonly readsInOutage: number;
   readonly readMsP99InOutage: number;
   readonly provenNotFound: number;
-  /** From the outage's end until every owner had renewed. */
+  /** Time from the end of the outage until every owner had renewed, ms. */
   readonly allRenewedMs: number;
 }
 
-/** What is kept, and by how many leases. */
+/** The leases to keep, and the outage. */
 export interface KeepPlan {
   readonly dataFolder: string;
   readonly leases: number;
@@ -51,7 +54,7 @@ export interface KeepPlan {
   readonly outage: (node: Sufferer) => Promise<void>;
 }
 
-/** Starts a node, keeps leases at it, and counts what happens to them in the outage and after it. */
+/** Starts a node, keeps leases at it, and counts their fate during the outage and after it. */
 export async function keepThrough(plan: KeepPlan): Promise<OutageFigures> {
   const { dataFolder, leases, outage, ttlMs } = plan;
   const { process } = await startCrs(dataFolder, plan.env === undefined ? {} : { env: plan.env });
@@ -93,7 +96,7 @@ export async function keepThrough(plan: KeepPlan): Promise<OutageFigures> {
   }
 }
 
-/** The node's process is stopped for a while. */
+/** Returns an outage in which the node's process is stopped. */
 export function stopped(durationMs: number): KeepPlan["outage"] {
   return async ({ process }) => {
     process.kill("SIGSTOP");
@@ -102,7 +105,7 @@ export function stopped(durationMs: number): KeepPlan["outage"] {
   };
 }
 
-/** One write of the node's log stalls for a while. */
+/** Returns an outage in which one write of the node's log stalls. */
 export function stalled(staller: WriteStaller, durationMs: number): KeepPlan["outage"] {
   return async ({ client }) => {
     const began = staller.begin(durationMs);
@@ -113,7 +116,7 @@ export function stalled(staller: WriteStaller, durationMs: number): KeepPlan["ou
   };
 }
 
-/** The file system of the data folder, which holds little, has no room for a while. */
+/** Returns an outage in which the small file system of the data folder is full. */
 export function full(durationMs: number): KeepPlan["outage"] {
   return async ({ client, dataFolder }) => {
     const filler = `${dataFolder}/filler`;
@@ -124,7 +127,10 @@ export function full(durationMs: number): KeepPlan["outage"] {
   };
 }
 
-/** A small file system in memory at `folder`, which is made; root may mount one. Unmount it by the call. */
+/**
+ * Mounts a small file system in memory at `folder`, which is created; only root may do this.
+ * Returns the function that unmounts it.
+ */
 export async function mountSmall(folder: string): Promise<() => Promise<void>> {
   await Deno.mkdir(folder, { recursive: true });
   await run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder);
@@ -136,7 +142,7 @@ async function run(command: string, ...args: readonly string[]): Promise<void> {
   if (!success) throw new Error(`${command} failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** All leases of one client, and what it was told of them. */
+/** All leases of one client, and the events reported for them. */
 class Kept {
   readonly ids: readonly string[];
   ended = 0;
@@ -175,7 +181,7 @@ class Kept {
 class Reads {
   count = 0;
   notFound = 0;
-  /** Of reads that were answered during the outage, ms each. */
+  /** Times of reads answered during the outage, ms each. */
   readonly timesMs: number[] = [];
   readonly #ended: Promise<void>;
   #isInOutage = false;
@@ -219,7 +225,7 @@ function spareAgent() {
   return { ...agentInput(1, 60_000, false), id: spreadId(2, 1) };
 }
 
-/** Writes zeros until there is no room. */
+/** Writes zeros until the disk is full. */
 async function fill(path: string): Promise<void> {
   const file = await Deno.open(path, { write: true, create: true });
   try {
@@ -240,7 +246,7 @@ function isNoSpace(error: unknown): boolean {
   return error instanceof Error && (error as Error & { code?: string }).code === "ENOSPC";
 }
 
-/** Writes to the log until it takes nothing any more. */
+/** Writes to the log until it refuses a write. */
 async function untilRefused(client: Client): Promise<void> {
   for (let write = 0; write < FILLING_WRITES_MAX; write++) {
     try {

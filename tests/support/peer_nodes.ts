@@ -1,6 +1,6 @@
 /**
- * Peer networks of several nodes over a network in memory and a stepped world: identities of a realm,
- * and an input that writes down what arrives.
+ * Peer networks of several nodes over a network in memory and a stepped world: identities of a
+ * realm, and an input that records what arrives.
  */
 import { defined } from "../../src/base/assert.ts";
 import { type NodeId, nodeId } from "../../src/base/ids.ts";
@@ -22,7 +22,7 @@ import { Process, SteppedWorld } from "./stepped_world.ts";
 const PORT = 4_434;
 export const CLUSTER_ID = filled(0xc0, 16);
 
-/** An input that keeps what it was given, as text. */
+/** An input that records its calls as text. */
 export class Journaled implements PeerInput {
   readonly log: string[] = [];
   readonly images: { readonly from: number; readonly header: string; readonly bytes: number }[] =
@@ -44,13 +44,13 @@ export class Journaled implements PeerInput {
     this.log.push(`${node} lost`);
   }
 
-  /** Frames and events since the last call. */
+  /** Returns the frames and events since the last call. */
   take(): string[] {
     return this.log.splice(0);
   }
 }
 
-/** A node that runs. */
+/** A running node. */
 export interface PeerNode {
   readonly id: NodeId;
   readonly process: Process;
@@ -60,10 +60,10 @@ export interface PeerNode {
   readonly warnings: string[];
 }
 
-/** How a node deviates from what its cluster expects. */
+/** The differences of a node from its cluster's expectations. */
 export interface PeerNodeChanges {
   readonly facts?: Partial<PeerFacts>;
-  /** The realm's member whose identity it has; default: its own. */
+  /** The realm's member whose identity the node uses; default: its own. */
   readonly identity?: Member;
   readonly host?: string;
   readonly serveRequests?: PeerNetworkOptions["serveRequests"];
@@ -89,7 +89,7 @@ export class PeerNodes {
     this.members = Array.from({ length: count }, (_, at) => this.memberOf(at + 1));
   }
 
-  /** The member with that number, as every node knows it. */
+  /** Returns the member with that number, as every node knows it. */
   memberOf(id: number): PeerMember {
     const { subjectId } = this.realm.enrol("node", id).identity;
     return {
@@ -148,7 +148,7 @@ export class PeerNodes {
     return { id: nodeId(id), process, peers, input, listener, warnings };
   }
 
-  /** Ends a node without notifying anybody. */
+  /** Stops a node without notifying the others. */
   crash(node: PeerNode, host = `host${node.id}`): void {
     node.process.kill();
     this.network.crash(host);
@@ -163,7 +163,7 @@ export class PeerNodes {
   }
 }
 
-/** The link of `node` to `to`. */
+/** Returns the status of the link of `node` to `to`. */
 export function statusOf(node: PeerNode, to: number) {
   return defined(node.peers.status().find((one) => one.node === to), "The link must exist");
 }

@@ -1,6 +1,7 @@
 /**
- * Nodes of one cluster over a stepped world, with everything between a join and balanced leaders, but
- * no network: frames, images and reports pass through memory, and a test may cut or kill nodes.
+ * Nodes of one cluster over a stepped world, with everything from a join to balanced leaders, but
+ * no network: frames, images and reports pass through memory, and a test may cut links or kill
+ * nodes.
  */
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../../src/base/assert.ts";
@@ -38,7 +39,7 @@ export class PlacedNodes {
   readonly world: SteppedWorld;
   readonly partitionCount: number;
   readonly nodes = new Map<number, PlacedNode>();
-  /** Pairs between which nothing passes, as `from-to`. */
+  /** Pairs whose link is cut, as `from-to`. */
   readonly cut = new Set<string>();
   readonly #disks = new Map<number, MemoryDisk>();
   readonly #processes = new Map<number, Running>();
@@ -56,14 +57,14 @@ export class PlacedNodes {
     return node;
   }
 
-  /** A node asks node `at` to join, and starts. */
+  /** Joins a node by a request to node `at`, and starts it. */
   async join(id: number, { at = 1, zone = "" } = {}): Promise<PlacedNode> {
     const reply = await this.world.wait(this.node(at).joining.join(this.#request(id, zone)));
     this.#joined.set(reply.nodeId, reply);
     return await this.world.wait(this.#open(reply.nodeId, joinedOf(reply, true)));
   }
 
-  /** The node dies between two turns; its disk stays. */
+  /** Kills the node between two turns; its disk stays. */
   crash(id: number): void {
     defined(this.#processes.get(id), "The node must run").process.kill();
     this.#processes.delete(id);
@@ -73,7 +74,7 @@ export class PlacedNodes {
     for (const { work } of this.nodes.values()) work.balance.disturbed();
   }
 
-  /** A node that crashed starts again. */
+  /** Starts a crashed node again. */
   async restart(id: number): Promise<PlacedNode> {
     const reply = this.#joined.get(id);
     const joined = reply === undefined ? undefined : joinedOf(reply, false);
@@ -84,7 +85,7 @@ export class PlacedNodes {
     return defined(this.nodes.get(id), "The node must run");
   }
 
-  /** Lets time pass until `isThere`. */
+  /** Advances time until `isThere` returns true. */
   async until(what: string, isThere: () => boolean, withinMs = 60_000): Promise<void> {
     for (let waitedMs = 0; !isThere(); waitedMs += 100) {
       if (waitedMs > withinMs) throw new Error(`Not within ${withinMs} ms: ${what}`);
@@ -92,7 +93,7 @@ export class PlacedNodes {
     }
   }
 
-  /** The nodes that vote for a partition, by its leader's configuration; empty without a leader. */
+  /** Returns the voters of a partition by its leader's configuration; empty without a leader. */
   votersOf(partition: number): number[] {
     for (const { groups } of this.nodes.values()) {
       const here = groups.partition(partitionId(partition));
@@ -107,7 +108,7 @@ export class PlacedNodes {
     return [];
   }
 
-  /** The number of partitions that each node leads. */
+  /** Returns the number of partitions that each node leads. */
   leads(): number[] {
     return [...this.nodes.values()].map(({ groups }) =>
       [...groups.partitions].filter(({ group }) => group.isLeading).length

@@ -1,6 +1,6 @@
 /**
- * Production cores over storage in memory, in one queue that the test controls: it says who works,
- * what is delivered and what is lost. Nothing happens by itself.
+ * Production cores over storage in memory, in one queue that the test controls: it decides which
+ * replica works, which messages are delivered and which are lost. Nothing happens by itself.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import {
@@ -23,23 +23,23 @@ import {
   type StepResult,
 } from "../../src/raft/mod.ts";
 
-/** One replica, with what its state machine has seen. */
+/** One replica, with the state of its state machine. */
 export interface TestReplica {
   readonly id: number;
   node: RaftNode;
   readonly storage: MemoryStorage;
   /** Entries applied in this run, in order. */
   applied: Entry[];
-  /** After the last applied entry. */
+  /** The configuration after the last applied entry. */
   configuration: Configuration;
   readonly readStates: ReadState[];
   readonly readsDropped: ReadToken[];
   isDown: boolean;
-  /** With asynchronous writes: what storage was told to do and has not done. A crash loses it. */
+  /** With asynchronous writes: pending work of the storage. A crash loses it. */
   storageWork: Message[];
 }
 
-/** How a cluster is made. */
+/** Options of a cluster. */
 export interface ClusterOptions {
   readonly voters?: readonly number[];
   readonly learners?: readonly number[];
@@ -52,9 +52,9 @@ export const ELECTION_TICKS = 10;
 /** Replicas of one group that start with the log [(index 1, term 1)], compacted. */
 export class RaftCluster {
   readonly replicas = new Map<number, TestReplica>();
-  /** Sent and neither delivered nor lost. */
+  /** Messages that are in transit, neither delivered nor lost. */
   queue: Message[] = [];
-  /** Messages for which this is true are lost when they are to be delivered. */
+  /** Messages for which this returns true are lost instead of delivered. */
   isLost: (message: Message) => boolean = () => false;
   readonly #options: Partial<RaftOptions>;
   readonly #entropy: SeededEntropy;
@@ -66,7 +66,7 @@ export class RaftCluster {
     for (const id of [...voters, ...learners]) this.add(id, configuration);
   }
 
-  /** Adds a replica; without a configuration it knows nothing. */
+  /** Adds a replica; without a configuration it knows no others. */
   add(id: number, configuration?: Configuration): TestReplica {
     const storage = new MemoryStorage();
     if (configuration !== undefined) {
@@ -91,7 +91,7 @@ export class RaftCluster {
     return RaftNode.start({
       id,
       storage,
-      // The state machine of a snapshot is durable with it.
+      // The state machine of a snapshot is durable together with it.
       applied: storage.snapshot()?.index ?? 0,
       entropy: this.#entropy,
       electionTicks: ELECTION_TICKS,
@@ -116,7 +116,7 @@ export class RaftCluster {
     return this.node(id).status().role;
   }
 
-  /** Starts the replica anew from what is durable. */
+  /** Restarts the replica from its durable state. */
   restart(id: number): void {
     const replica = this.get(id);
     replica.node = this.#start(id, replica.storage);
@@ -126,7 +126,7 @@ export class RaftCluster {
     replica.isDown = false;
   }
 
-  /** Does what one Ready asks for; its messages go to the queue. */
+  /** Carries out one Ready; its messages go to the queue. */
   work(id: number): Ready | undefined {
     const replica = this.get(id);
     if (replica.isDown || !replica.node.hasReady()) return undefined;
@@ -149,7 +149,10 @@ export class RaftCluster {
     return ready;
   }
 
-  /** With asynchronous writes: does the oldest append or application; false where there is none. */
+  /**
+   * With asynchronous writes: carries out the oldest append or application; returns false if there
+   * is none.
+   */
   workStorage(id: number, thread: typeof APPEND_THREAD | typeof APPLY_THREAD): boolean {
     const replica = this.get(id);
     const at = replica.storageWork.findIndex(({ to }) => to === thread);
@@ -181,14 +184,14 @@ export class RaftCluster {
 
   apply(replica: TestReplica, entries: readonly Entry[]): void {
     for (const entry of entries) {
-      // A snapshot may overtake entries that are on their way to be applied.
+      // A snapshot may overtake entries that wait to be applied.
       if (entry.index <= (replica.storage.snapshot()?.index ?? 0)) continue;
       const change = confChangeOf(entry);
       replica.applied.push(entry);
       if (change === undefined) continue;
       const configuration = replica.node.applyConfChange(change, entry.index);
       replica.configuration = configuration;
-      // Whoever was added needs a snapshot that knows of it.
+      // An added replica needs a snapshot whose configuration includes it.
       const { index, term } = entry;
       replica.storage.setSnapshot({ index, term, configuration, data: EMPTY_DATA });
     }
@@ -201,7 +204,7 @@ export class RaftCluster {
     return replica.node.step(message);
   }
 
-  /** Works and delivers until nothing is left. */
+  /** Works and delivers until nothing is left to do. */
   settle(): void {
     for (let round = 0; round < 10_000; round++) {
       let isBusy = false;
@@ -222,7 +225,7 @@ export class RaftCluster {
     for (let ticked = 0; ticked < count; ticked++) this.node(id).tick();
   }
 
-  /** Makes `id` leader and settles. */
+  /** Makes `id` the leader and settles. */
   elect(id: number): void {
     this.node(id).campaign();
     this.settle();
@@ -243,17 +246,17 @@ export class RaftCluster {
     this.settle();
   }
 
-  /** Loses everything to and from these replicas. */
+  /** Loses all messages to and from these replicas. */
   isolate(...ids: readonly number[]): void {
     this.isLost = (message) => ids.includes(message.from) !== ids.includes(message.to);
   }
 
-  /** Loses nothing more. */
+  /** Stops losing messages. */
   heal(): void {
     this.isLost = () => false;
   }
 
-  /** Snapshots at the applied index and forgets the log up to it. */
+  /** Takes a snapshot at the applied index and compacts the log up to it. */
   compact(id: number): void {
     const { storage, configuration, node } = this.get(id);
     const { applied: index } = node.status();
@@ -262,7 +265,7 @@ export class RaftCluster {
     storage.compact(index);
   }
 
-  /** The durable entries as `term:text`. */
+  /** Returns the durable entries as `term:text`. */
   log(id: number): string[] {
     const { storage } = this.get(id);
     const hi = storage.lastIndex() + 1;
@@ -270,7 +273,7 @@ export class RaftCluster {
     return entries.map(describe);
   }
 
-  /** What was applied in this run, empty entries left out. */
+  /** Returns the entries applied in this run, without empty ones. */
   applied(id: number): string[] {
     return this.get(id).applied.map(({ data }) => new TextDecoder().decode(data))
       .filter((text) => text !== "");

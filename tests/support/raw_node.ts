@@ -1,6 +1,6 @@
 /**
- * A node by hand, for attacks on links: it authenticates as the program does, and then says what a
- * test wants.
+ * A node driven by hand, for attacks on links: it authenticates as the program does, and then sends
+ * whatever a test wants.
  */
 import { PeerControlReader } from "../../src/replication/peers/control_reader.ts";
 import { PeerAuthentication } from "../../src/replication/peers/peer_authentication.ts";
@@ -22,7 +22,7 @@ export class RawNode {
     this.reader = new PeerControlReader(control);
   }
 
-  /** Dials node `to` of the cluster with the identity of `identity`, and authenticates. */
+  /** Dials node `to` of the cluster with the given identity, and authenticates. */
   static async dial(nodes: PeerNodes, to: number, identity: Member): Promise<RawNode> {
     const { world, network, realm } = nodes;
     const authentication = new PeerAuthentication(world, {
@@ -40,7 +40,7 @@ export class RawNode {
     return new RawNode(session, control);
   }
 
-  /** Says the hello of node `id`, with changes, and gives the answer: its kind, or the code. */
+  /** Sends the hello of node `id`, with changes, and returns the kind or the code of the answer. */
   async hello(nodes: PeerNodes, id: number, changes: Partial<PeerHello> = {}): Promise<string> {
     const hello = { ...helloOf(nodes.factsOf(id)), ...changes };
     await this.control.write(encodePeerControl({ kind: "hello", hello }));
@@ -49,7 +49,7 @@ export class RawNode {
     return `${answer.goodbye.code}: ${answer.goodbye.message}`;
   }
 
-  /** Says hello as node `id` and opens the stream for frames. */
+  /** Sends the hello of node `id` and opens the stream for frames. */
   async join(nodes: PeerNodes, id: number): Promise<Stream> {
     const answer = await this.hello(nodes, id);
     if (answer !== "hello_reply") throw new Error(`The hello was refused: ${answer}`);

@@ -1,6 +1,6 @@
 /**
- * A peer that speaks frames by hand: for what no honest client sends, and for seeing answers as they
- * cross the wire.
+ * A peer that sends frames by hand: for data that no honest client sends, and for checking replies
+ * as they cross the wire.
  */
 import { type Hello, requestCodec, type Response, responseCodec } from "../../schemas/gen/wire.ts";
 import { FrameWriter, type Input } from "../../schemas/runtime/writer.ts";
@@ -25,23 +25,23 @@ import type { Session, Stream } from "../../transport/transport.ts";
 import { checkItemCodes } from "./listed_codes.ts";
 import type { SteppedWorld } from "./stepped_world.ts";
 
-/** An answer as it came. */
+/** A reply as received. */
 export interface RawReply {
   readonly code: "ok" | ErrorCode;
   readonly response: Response;
   /** The body by its operation's schema; `undefined` for a refusal. */
-  // deno-lint-ignore no-explicit-any -- a test knows what it asked for.
+  // deno-lint-ignore no-explicit-any -- a test knows the operation that it called.
   readonly body: any;
   readonly bytes: number;
 }
 
-/** What a request says beside its body. */
+/** Fields of a request besides its body. */
 export interface RawOptions {
   readonly timeoutMs?: number;
   readonly maxStalenessMs?: number;
 }
 
-/** A Hello that is welcome. */
+/** A Hello that is accepted. */
 export const GOOD_HELLO: Hello = {
   versionMin: PROTOCOL_VERSION_MIN,
   versionMax: PROTOCOL_VERSION_MAX,
@@ -51,7 +51,7 @@ export const GOOD_HELLO: Hello = {
   agent: "raw",
 };
 
-/** The frame of a request. */
+/** Returns the frame of a request. */
 export function requestFrame<Name extends OperationName>(
   id: number,
   name: Name,
@@ -72,24 +72,24 @@ export function requestFrame<Name extends OperationName>(
   return out.written.slice();
 }
 
-/** The frame of a control message. */
+/** Returns the frame of a control message. */
 export function controlFrame(message: ControlMessage): Uint8Array {
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   writeControl(out, message);
   return out.written.slice();
 }
 
-/** One session of a raw peer: its first stream, and further request streams if a test opens them. */
+/** A raw peer's session: its first stream, and further request streams if a test opens them. */
 export class RawPeer {
   readonly session: Session;
   readonly control: Stream;
   readonly world: SteppedWorld;
   requests: Stream | undefined;
-  /** Control messages that came, in order. */
+  /** Received control messages, in order. */
   readonly heard: ControlMessage[] = [];
-  /** Replies that came and nobody asked for by {@link ask}, in order. */
+  /** Received replies that do not belong to a call of {@link ask}, in order. */
   readonly replies: RawReply[] = [];
-  /** False: replies are left on the way. */
+  /** False: replies are left unread. */
   reads = true;
   readonly #names = new Map<number, OperationName>();
   readonly #waiting = new Map<number, (reply: RawReply) => void>();
@@ -102,7 +102,7 @@ export class RawPeer {
     if (control.kind === "control") this.#listen().catch(ended);
   }
 
-  /** The code of the goodbye that came; `undefined` where none came. */
+  /** The code of the received goodbye; `undefined` if there is none. */
   get goodbye(): "ok" | ErrorCode | undefined {
     for (const message of this.heard) {
       if (message.kind !== "goodbye") continue;
@@ -111,18 +111,18 @@ export class RawPeer {
     return undefined;
   }
 
-  /** Sends requests on a stream of their own from now on, and reads its replies. */
+  /** Sends requests on a separate stream from now on, and reads its replies. */
   async openRequests(): Promise<void> {
     this.useRequests(await this.session.open("request"));
   }
 
-  /** Takes a stream that is open already as the request stream. */
+  /** Uses a stream that is already open as the request stream. */
   useRequests(stream: Stream): void {
     this.requests = stream;
     this.#readReplies(stream).catch(ended);
   }
 
-  /** Sends a request and waits for its answer. */
+  /** Sends a request and waits for its reply. */
   async ask<Name extends OperationName>(
     name: Name,
     body: Input<RequestOf<Name>>,
@@ -131,7 +131,7 @@ export class RawPeer {
     return await this.world.wait(this.send(name, body, options));
   }
 
-  /** As {@link ask}, with the body that a success has. */
+  /** Like {@link ask}, but returns the body of a success. */
   async must<Name extends OperationName>(
     name: Name,
     body: Input<RequestOf<Name>>,
@@ -142,7 +142,7 @@ export class RawPeer {
     throw new Error(`${name} was refused: ${reply.code}, ${reply.response.message}`);
   }
 
-  /** Sends a request; resolves with its answer. */
+  /** Sends a request; resolves with its reply. */
   send<Name extends OperationName>(
     name: Name,
     body: Input<RequestOf<Name>>,
@@ -154,18 +154,18 @@ export class RawPeer {
     return answer;
   }
 
-  /** Resolves with the answer to request `id`, read as one of `name`. */
+  /** Resolves with the reply to request `id`, decoded as one of `name`. */
   expect(id: number, name: OperationName): Promise<RawReply> {
     this.#names.set(id, name);
     return new Promise((resolve) => void this.#waiting.set(id, resolve));
   }
 
-  /** Sends bytes on the request stream as they are. */
+  /** Writes bytes to the request stream unchanged. */
   write(bytes: Uint8Array): void {
     (this.requests ?? this.control).write(bytes).catch(ended);
   }
 
-  /** Reads what was left on the way. */
+  /** Resumes reading. */
   resume(): void {
     this.reads = true;
     this.#listen().catch(ended);
@@ -212,7 +212,10 @@ export class RawPeer {
   }
 }
 
-/** A stream or session that is over ends a loop; anything else is a defect of the test. */
+/**
+ * Ignores the end of a stream or session, which ends a loop; any other error is a defect of the
+ * test.
+ */
 function ended(error: unknown): void {
   if (toRegistryError(error).code !== "connection_lost") throw error;
 }

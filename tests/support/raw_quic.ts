@@ -1,6 +1,6 @@
 /**
- * A client below the transport, for tests that break the rules: raw QUIC with any ALPN, and the
- * first steps of HTTP/3 as bytes taken from Deno's own client.
+ * A client below the transport, for tests that violate the protocols: raw QUIC with any ALPN, and
+ * the first steps of HTTP/3 as bytes recorded from Deno's own client.
  */
 import { fromHex } from "../../src/base/bytes.ts";
 import { ignore } from "../../transport/carrier_stream.ts";
@@ -14,10 +14,10 @@ export const HTTP3_SETTINGS: Uint8Array = fromHex(
 export const HTTP3_CONNECT: Uint8Array = fromHex(
   "012e000027023a70726f746f636f6c0c7765627472616e73706f7274cf500f3132372e302e302e313a3539313339d7c1",
 )!;
-/** What precedes the bytes of each WebTransport stream of the session on stream 0. */
+/** The bytes that precede each WebTransport stream of the session on stream 0. */
 export const WEBTRANSPORT_STREAM_HEADER: Uint8Array = new Uint8Array([0x40, 0x41, 0x00]);
 
-/** Connects with an ALPN of choice, over an endpoint of its own unless one is given. */
+/** Connects with any ALPN, over a new endpoint unless one is given. */
 export async function connectRaw(
   port: number,
   alpn: string,
@@ -37,7 +37,7 @@ export async function connectRaw(
   return connection;
 }
 
-/** Opens a stream of the peer's choosing and sends `bytes`, without an end. */
+/** Opens a stream of the peer's choosing and sends `bytes`, without ending it. */
 export async function sendRaw(
   connection: Deno.QuicConn,
   bytes: Uint8Array,
@@ -49,7 +49,9 @@ export async function sendRaw(
   return stream;
 }
 
-/** A WebTransport session on a raw connection; the caller keeps what is returned. */
+/**
+ * Opens a WebTransport session on a raw connection; the caller keeps the returned objects alive.
+ */
 export async function connectWebTransportRaw(
   port: number,
   certificate: Pick<TestCertificate, "sha256">,
@@ -60,6 +62,6 @@ export async function connectWebTransportRaw(
   await writer.write(HTTP3_SETTINGS);
   const connect = await sendRaw(connection, HTTP3_CONNECT);
   const reader = connect.readable.getReader();
-  await reader.read(); // the answer, 200
+  await reader.read(); // the reply, 200
   return { connection, held: [control, writer, connect, reader] };
 }

@@ -1,6 +1,6 @@
 /**
- * A registry in one process: the real one, with sessions over a memory network, on a memory disk,
- * under a world that the test moves. It can die at any turn and start again from the same disk.
+ * The real registry in one process, with sessions over a memory network, on a memory disk, in a
+ * world that the test moves. It can die at any turn and start again from the same disk.
  */
 import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../schemas/gen/record.ts";
 import { defined } from "../../src/base/assert.ts";
@@ -35,26 +35,26 @@ import { idOf } from "./store.ts";
 const HOST = "node";
 const PORT = 4100;
 
-/** How a harness is made; each has a default. */
+/** Options of a harness; each has a default. */
 export interface HarnessOptions {
   readonly partitions?: number;
   readonly policy?: AccessPolicy;
-  /** As `SteppedWorld`'s. */
+  /** Like `SteppedWorld`'s. */
   readonly settled?: () => Promise<void>;
   readonly recordsMax?: number;
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
   readonly logLimits?: SharedLogLimits;
-  /** What of the limits on memory held for peers differs from a node's. */
+  /** Changes to a node's limits on memory held for peers. */
   readonly budgetLimits?: Partial<BudgetLimits>;
-  /** Who is at the other end of the session that begins now. */
+  /** Returns the peer of a session that begins. */
   readonly peer?: (revoked: AbortSignal) => AuthenticatedPeer;
-  /** How peers prove who they are; by default they do not. */
+  /** The proof of identity of peers; by default there is none. */
   readonly identity?: SessionIdentity;
   readonly seed?: number;
 }
 
-/** What the registry runs as, from start to crash or stop. */
+/** The parts of a registry that exist from its start to its crash or stop. */
 interface Running {
   readonly process: Process;
   readonly registry: Registry;
@@ -66,16 +66,16 @@ interface Running {
 export class RegistryHarness {
   readonly world: SteppedWorld;
   readonly disk = new MemoryDisk();
-  /** Where the log's mark is kept. */
+  /** The disk that holds the log's mark. */
   readonly markDisk = new MemoryDisk();
   acceptDataLoss = false;
-  /** Ends a start that waits for the log. */
+  /** Aborts a start that waits for the log. */
   signal: AbortSignal | undefined;
   readonly network: MemoryNetwork;
   readonly revocation = new AbortController();
-  /** What admission believes the process to use. */
+  /** The memory use that admission sees. */
   memoryBytes = 0;
-  /** Errors that sessions caught, by stage. */
+  /** Errors caught by sessions, by stage. */
   readonly caught: { readonly stage: string; readonly error: unknown }[] = [];
   /** Messages of the registry's log at level `error`. */
   readonly errors: { readonly message: string; readonly facts: LogFacts }[] = [];
@@ -92,7 +92,7 @@ export class RegistryHarness {
     this.network = new MemoryNetwork(this.world);
   }
 
-  /** A harness whose registry runs. */
+  /** Returns a harness whose registry is running. */
   static async open(options: HarnessOptions = {}): Promise<RegistryHarness> {
     const harness = new RegistryHarness(options);
     await harness.start();
@@ -119,7 +119,7 @@ export class RegistryHarness {
     return defined(this.#running, "The registry must run");
   }
 
-  /** Starts from what the disk holds; rejects as `Registry.open`. */
+  /** Starts from the content of the disk; rejects like `Registry.open`. */
   async start(): Promise<void> {
     const process = new Process(this.world);
     const registry = await this.world.wait(this.#open(process));
@@ -131,7 +131,7 @@ export class RegistryHarness {
     await this.world.settle();
   }
 
-  /** The process dies and the power fails; `seed` decides what of the unsynced survives. */
+  /** Kills the process and the power; `seed` decides which unsynced data survives. */
   crash(seed?: number): void {
     this.#parts.process.kill();
     this.network.crash(HOST);
@@ -140,13 +140,13 @@ export class RegistryHarness {
     this.#running = undefined;
   }
 
-  /** Dies and starts again. */
+  /** Crashes and starts again. */
   async restart(seed?: number): Promise<void> {
     this.crash(seed);
     await this.start();
   }
 
-  /** Ends as a node does that is told to stop. */
+  /** Stops as a node does that is told to stop. */
   async stop(): Promise<void> {
     const { registry, sessions, listener } = this.#parts;
     registry.admission.drain();
@@ -156,7 +156,7 @@ export class RegistryHarness {
     this.#running = undefined;
   }
 
-  /** A client of the SDK, connected. Each has a host of its own. */
+  /** Connects an SDK client. Each has its own host. */
   async client(options: ClientOptions = {}): Promise<Client & OperationCaller> {
     return await this.world.wait(connectCaller({
       endpoints: [{ host: HOST, port: PORT }],
@@ -171,7 +171,7 @@ export class RegistryHarness {
     return this.network.dialer(`client-${++this.#hosts}`);
   }
 
-  /** A raw peer with a control stream, that has said nothing yet. */
+  /** Returns a raw peer with a control stream that has sent nothing yet. */
   async stranger(): Promise<RawPeer> {
     const session = await this.world.wait(
       this.dialer().dial({ host: HOST, port: PORT }, { trust: { kind: "pins", sha256: [] } }),
@@ -179,7 +179,7 @@ export class RegistryHarness {
     return new RawPeer(this.world, session, await this.world.wait(session.open("control")));
   }
 
-  /** A raw peer whose Hello was answered. */
+  /** Returns a raw peer whose Hello was answered. */
   async peer(hello: ControlMessage = { kind: "hello", hello: GOOD_HELLO }): Promise<RawPeer> {
     const peer = await this.stranger();
     await this.world.wait(peer.control.write(controlFrame(hello)));
@@ -187,7 +187,7 @@ export class RegistryHarness {
     return peer;
   }
 
-  /** The live record or alias as it is stored; `undefined`: there is none. */
+  /** Returns the live record or alias as it is stored; `undefined` if there is none. */
   agent(id: Uint8Array): Agent | undefined {
     const home = this.registry.table.held(KIND_AGENT, id);
     const slot = home.store.find(KIND_AGENT, id, 0, 16);
@@ -207,7 +207,7 @@ export class RegistryHarness {
     return slot === -1 ? undefined : home.store.aliasView(slot).toPlain();
   }
 
-  /** Entries in the logs of all partitions, ever. */
+  /** Count of entries ever written to the logs of all partitions. */
   get logged(): number {
     let entries = 0;
     for (const { group } of this.registry.table.here()) entries += group.status().lastIndex;
@@ -298,7 +298,7 @@ export class RegistryHarness {
 /** No incarnation, claim or revision. */
 export const NONE = { generation: 0, index: 0 };
 
-/** A RegisterAgent of the agent with that number. */
+/** Returns a RegisterAgent request for the agent with that number. */
 export function agentRequest(
   fields: Partial<Agent> & { number: number },
   expected: { generation: number; index: number } = NONE,
@@ -316,7 +316,7 @@ export function agentRequest(
   return { record, expected };
 }
 
-/** A RegisterGateway of the gateway with that number. */
+/** Returns a RegisterGateway request for the gateway with that number. */
 export function gatewayRequest(
   fields: Partial<Gateway> & { number: number },
   expected: { generation: number; index: number } = NONE,
@@ -336,7 +336,7 @@ export function gatewayRequest(
   return { record, expected };
 }
 
-/** An IPv4 address in its stored form. */
+/** Returns an IPv4 address in its stored form. */
 export function v4(...octets: [number, number, number, number]): Uint8Array {
   const bytes = new Uint8Array(16);
   bytes.set([0xff, 0xff, ...octets], 10);

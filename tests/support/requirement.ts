@@ -1,9 +1,9 @@
 /**
- * Things a test needs from outside the project (a program, a folder of published files), and the
- * only way a test may skip.
+ * Things that a test needs from outside the project (a program, a folder of published files), and
+ * the only way in which a test may skip.
  *
- * `const capnpTest = testWith(CAPNP)` registers tests as uvu's `test` does where the program is
- * there. Elsewhere each counts as skipped, and the file prints once what would bring the program:
+ * `const capnpTest = testWith(CAPNP)` registers tests as uvu's `test` does if the program exists.
+ * Otherwise each counts as skipped, and the file prints once which package provides the program:
  * `skipped: the program capnp is missing; Debian's package capnproto brings it`. The runner fails a
  * file that skips without such a line, or prints one without a skip; `--no-skips` fails every skip.
  *
@@ -13,15 +13,15 @@ import { existsSync, statSync } from "node:fs";
 import { test } from "uvu";
 import { vectorsFolder } from "../vectors/published.ts";
 
-/** Something from outside the project. */
+/** A requirement from outside the project. */
 export interface Requirement<Found> {
-  /** What was found; `undefined` where it is missing. */
+  /** The value found; `undefined` if it is missing. */
   readonly found: Found | undefined;
-  /** What is missing and what would bring it, without a full stop. */
+  /** The missing thing and its package, without a full stop. */
   readonly advice: string;
 }
 
-/** Registers a test; its handler gets what the requirement found. */
+/** Registers a test; its handler gets the value that the requirement found. */
 export type TestWith<Found> = (
   name: string,
   handler: (found: Found) => Promise<void> | void,
@@ -29,13 +29,13 @@ export type TestWith<Found> = (
 
 /** Cap'n Proto's own tool. */
 export const CAPNP: Requirement<string> = program("capnp", "capnproto");
-/** A browser that speaks WebTransport. */
+/** A browser that supports WebTransport. */
 export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
-/** A compiler, for libraries that are loaded before a process. */
+/** A compiler, for libraries that are preloaded into a process. */
 export const GCC: Requirement<string> = program("gcc", "gcc");
-/** The other runtime of the project's files. */
+/** The project's other runtime. */
 export const NODE: Requirement<string> = program("node", "nodejs");
-/** What Linux tells of its processes. */
+/** The process information of Linux. */
 export const PROC: Requirement<string> = {
   found: existsSync("/proc/self/net/tcp") ? "/proc" : undefined,
   advice: "the folder /proc is missing; Linux has it",
@@ -46,7 +46,7 @@ export const VECTORS: Requirement<string> = {
   advice: "the published vectors are missing; set VECTORS to their folder",
 };
 
-/** Returns the requirement of a program that Debian's package `debianPackage` brings. */
+/** Returns the requirement of a program in Debian's package `debianPackage`. */
 export function program(name: string, debianPackage: string): Requirement<string> {
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
   const found = folders.map((folder) => `${folder}/${name}`).find(isExecutable);
@@ -60,7 +60,9 @@ function isExecutable(path: string): boolean {
   return status.isFile() && (status.mode & 0o111) !== 0;
 }
 
-/** Returns the requirement of `first` and of all `others`; what is found is that of `first`. */
+/**
+ * Returns the combined requirement of `first` and all `others`; the value found is that of `first`.
+ */
 export function allOf<Found>(
   first: Requirement<Found>,
   ...others: readonly Requirement<unknown>[]
@@ -71,7 +73,7 @@ export function allOf<Found>(
 
 const said = new Set<string>();
 
-/** Returns uvu's `test` where the requirement is met, else a function that skips what it is given. */
+/** Returns uvu's `test` if the requirement is met, otherwise a function that skips its tests. */
 export function testWith<Found>({ found, advice }: Requirement<Found>): TestWith<Found> {
   if (found !== undefined) return (name, handler) => test(name, () => handler(found));
   return (name) => {

@@ -1,6 +1,6 @@
 /**
- * Encoded messages to start a fuzz run from: hand-made ones with every kind of pointer, which need no
- * outside program, and arbitrary ones of every struct where the schemas can be compiled.
+ * Encoded messages that seed a fuzz run: hand-written ones with every kind of pointer, which need
+ * no outside program, and arbitrary ones of every struct if the schemas can be compiled.
  */
 import * as fc from "fast-check";
 import { agentCodec } from "../../schemas/gen/record.ts";
@@ -17,7 +17,7 @@ import {
 } from "../../schemas/gen/wire.ts";
 import { type AnyCodec, codecOf, STRUCTS, structValues } from "./schemas.ts";
 
-/** A segment and the codec that it is of. */
+/** A segment and its codec. */
 export interface Sample {
   readonly codec: AnyCodec;
   readonly segment: Uint8Array;
@@ -59,7 +59,7 @@ function handMade(): Sample[] {
   ] as const).map(([name, segment]) => ({ codec: codecOf(name), segment }));
 }
 
-/** The samples, the same at every run. */
+/** Returns the samples, the same in every run. */
 export function samples(perStruct: number): Sample[] {
   const made = handMade();
   for (const struct of STRUCTS.values()) {

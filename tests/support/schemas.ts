@@ -1,6 +1,6 @@
 /**
- * What the tests of schemas/ share: all generated codecs, the model of all schemas, arbitrary values
- * of any struct, and the `capnp` program as an oracle.
+ * Shared parts of the tests of schemas/: all generated codecs, the model of all schemas, arbitrary
+ * values of any struct, and the `capnp` program as an oracle.
  */
 import * as fc from "fast-check";
 import { compileSchemas, schemaFiles } from "../../schemas/generator/compiler.ts";
@@ -16,13 +16,13 @@ import {
 import { EnvelopeCodec, StructCodec } from "../../schemas/runtime.ts";
 import { CAPNP, testWith } from "./requirement.ts";
 
-/** The top of the repository. */
+/** The root of the repository. */
 export const root = new URL("../../", import.meta.url);
 
-/** A value of some struct, as an object of fields. */
+/** A value of any struct, as an object of fields. */
 export type PlainStruct = Record<string, unknown>;
 
-/** The codec of some struct. */
+/** The codec of any struct. */
 export type AnyCodec = StructCodec<PlainStruct>;
 
 /** All generated codecs by the name of their struct. */
@@ -40,34 +40,34 @@ async function loadCodecs(): Promise<Map<string, AnyCodec>> {
   return codecs;
 }
 
-/** A codec that must exist. */
+/** Returns a codec that must exist. */
 export function codecOf(name: string): AnyCodec {
   const codec = CODECS.get(name);
   if (codec === undefined) throw new Error(`No codec of ${name}`);
   return codec;
 }
 
-/** True for a struct that carries another one. */
+/** Reports whether the struct has a body that may be any other struct. */
 export function isEnvelope(codec: AnyCodec): codec is EnvelopeCodec<PlainStruct> {
   return codec instanceof EnvelopeCodec;
 }
 
 const request = compileSchemas(root, schemaFiles(root));
 
-/** The compiled schemas; `undefined` where `capnp` is missing. */
+/** The compiled schemas; `undefined` if `capnp` is missing. */
 export const compiledSchemas: Uint8Array | undefined = request?.stdout;
 
-/** The model of all schemas; empty where `capnp` is missing. */
+/** The model of all schemas; empty if `capnp` is missing. */
 export const FILES: readonly FileModel[] = request === undefined ? [] : readRequest(request.stdout);
 
-/** All structs by name; empty where `capnp` is missing. */
+/** All structs by name; empty if `capnp` is missing. */
 export const STRUCTS: ReadonlyMap<string, StructModel> = new Map(
   FILES.flatMap(({ structs }) => structs.map((struct) => [struct.name, struct])),
 );
 
 /**
- * Calls `register`, which registers tests, for each struct that `includes` takes; where `capnp` is
- * missing no struct is known, and one test called `name` is skipped in their place.
+ * Calls `register`, which registers tests, for each struct that `includes` accepts. If `capnp` is
+ * missing no struct is known, and one test called `name` is skipped instead.
  */
 export function testEachStruct(
   name: string,
@@ -92,7 +92,7 @@ export function capnpConvert(
   options: readonly string[] = [],
 ): Uint8Array {
   const file = FILES.find(({ structs }) => structs.some(({ name }) => name === struct));
-  // A file instead of a pipe: Deno writes no standard input synchronously.
+  // Uses a file instead of a pipe, because Deno cannot write standard input synchronously.
   const path = Deno.makeTempFileSync({ prefix: "crs-schemas-" });
   try {
     Deno.writeFileSync(path, input);
@@ -115,13 +115,15 @@ export function capnpConvert(
   }
 }
 
-/** How values are made. */
+/** Options for generated values. */
 export interface ValueOptions {
-  /** True: no field is at its default, no list empty, so that a canonical form cuts nothing. */
+  /**
+   * True: no field is at its default and no list empty, so that a canonical form truncates nothing.
+   */
   readonly full: boolean;
-  /** True: no NaN and no infinity, which JSON cannot say. */
+  /** True: no NaN and no infinity, which JSON cannot represent. */
   readonly finite?: boolean;
-  /** True: text of letters and digits, for a tool that trips over some other characters. */
+  /** True: only letters and digits in text, for a tool that fails on some other characters. */
   readonly lettersOnly?: boolean;
 }
 
@@ -228,7 +230,7 @@ function bytes(minLength: number, maxLength: number, full: boolean): fc.Arbitrar
     .map((values) => Uint8Array.from(values));
 }
 
-/** True where a struct, or one in it, has a body that only its envelope knows. */
+/** Reports whether a struct, or one nested in it, has a body whose type only its envelope knows. */
 export function hasAnyPointer(struct: StructModel): boolean {
   return flatFields(struct.fields).some((field) =>
     field.kind === "any" ||

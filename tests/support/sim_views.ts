@@ -1,4 +1,6 @@
-/** A simulated cluster that never ran: views and events for tests of the simulator's checkers. */
+/**
+ * Views and events of a simulated cluster that never ran, for tests of the simulator's checkers.
+ */
 import * as assert from "uvu/assert";
 import type {
   Checker,
@@ -13,7 +15,7 @@ import type {
 import { Finding } from "../sim/history.ts";
 import { SIM_OUTAGES } from "../sim/plan.ts";
 
-/** A run of a single group, whose clocks are right and stay so. */
+/** A run of a single group whose clocks are always right. */
 export const FACTS: RunFacts = {
   seed: 1,
   groups: [1],
@@ -24,12 +26,12 @@ export const FACTS: RunFacts = {
   hasWallJumps: false,
 };
 
-/** A replica on the node of its own number. */
+/** Returns a reference to a replica on the node with the same number. */
 export function refOf(replica: number, group = 1): ReplicaRef {
   return { node: replica, group, replica };
 }
 
-/** What is said of a replica; a follower of no leader with an empty log unless told otherwise. */
+/** Fields of a replica; by default a follower without a leader and with an empty log. */
 export type ReplicaFields = Partial<Omit<ReplicaView, "termAt" | "imageHash">> & {
   readonly ref: ReplicaRef;
   /** Terms of its entries, from index 1 on; undefined ones are compacted. */
@@ -37,7 +39,7 @@ export type ReplicaFields = Partial<Omit<ReplicaView, "termAt" | "imageHash">> &
   readonly hash?: number;
 };
 
-/** A replica as a checker sees it. */
+/** Returns a replica as a checker sees it. */
 export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): ReplicaView {
   return {
     role: "follower",
@@ -63,7 +65,7 @@ export function replicaView({ log = [], hash = 0, ...fields }: ReplicaFields): R
   };
 }
 
-/** A node that runs those replicas. */
+/** Returns a node that runs those replicas. */
 export function nodeView(
   id: number,
   replicas: readonly ReplicaView[],
@@ -76,7 +78,7 @@ export function nodeView(
   return { id, state, run, replicas, stuckMs };
 }
 
-/** A cluster of those nodes. */
+/** Returns a cluster of those nodes. */
 export function clusterView(nowMs: number, ...nodes: readonly NodeView[]): ClusterView {
   return {
     nowMs,
@@ -86,7 +88,7 @@ export function clusterView(nowMs: number, ...nodes: readonly NodeView[]): Clust
   };
 }
 
-/** One replica's node has run. */
+/** Reports to the checker that one replica's node has run. */
 export function step(
   checker: Checker,
   fields: ReplicaFields,
@@ -101,7 +103,9 @@ export function step(
   checker.afterStep!(node, clusterView(options.nowMs ?? 0, node, ...(options.others ?? [])));
 }
 
-/** An operation that ended well, between two times that stand for its places too. */
+/**
+ * Returns a successful operation between two times, which are also used as its places in the order.
+ */
 export function operation(
   calledMs: number,
   answeredMs: number,
@@ -132,7 +136,7 @@ export function operation(
   };
 }
 
-/** `run` must end in a finding of that checker, whose words match. */
+/** Asserts that `run` ends in a finding of that checker with a matching message. */
 export function finds(checker: Checker, words: RegExp, run: () => void): void {
   try {
     run();

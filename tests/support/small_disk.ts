@@ -1,13 +1,13 @@
 /** A disk of a few MiB that a test can fill: a tmpfs, which only a privileged user may mount. */
 import type { Requirement } from "./requirement.ts";
 
-/** The right to mount. */
+/** The permission to mount. */
 export const MOUNT: Requirement<string> = {
   found: mayMount() ? "mount" : undefined,
   advice: "a small disk cannot be mounted; run as root with the capability CAP_SYS_ADMIN",
 };
 
-/** Runs `use` with an empty disk of that size, mounted on a folder of its own. */
+/** Runs `use` with an empty disk of that size, mounted on a new folder. */
 export async function onSmallDisk(
   bytes: number,
   use: (folder: string) => Promise<void>,
@@ -17,7 +17,7 @@ export async function onSmallDisk(
   try {
     await use(folder);
   } finally {
-    // Lazily: a process that has just ended may still be let go of.
+    // Lazily, because a process that has just ended may still hold files open.
     new Deno.Command("umount", { args: ["-l", folder] }).outputSync();
     Deno.removeSync(folder);
   }

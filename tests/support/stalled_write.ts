@@ -1,6 +1,6 @@
 /**
- * A disk that hangs for a while: one write to the log of a real process stalls, by a preloaded
- * library that is compiled at test time (`stall_write.c`).
+ * A disk that hangs for some time: a preloaded library, compiled at test time (`stall_write.c`),
+ * stalls one write to the log of a real process.
  */
 import { within } from "./until.ts";
 
@@ -8,7 +8,7 @@ const SOURCE = new URL("./stall_write.c", import.meta.url).pathname;
 
 /** Stalls writes of one process. */
 export class WriteStaller {
-  /** The environment to start the process with. */
+  /** The environment with which to start the process. */
   readonly env: Readonly<Record<string, string>>;
   readonly #trigger: string;
 
@@ -28,11 +28,11 @@ export class WriteStaller {
   }
 
   /**
-   * Lets the next write to a segment stall for `durationMs`. Resolves when that write has begun to
-   * stall; the caller sees to it that there is one.
+   * Makes the next write to a segment stall for `durationMs`. Resolves when that write has begun to
+   * stall; the caller must cause a write.
    */
   async begin(durationMs: number, deadlineMs = 20_000): Promise<void> {
-    // Renamed into place, so that the library never reads half a number.
+    // Renamed into place, so that the library never reads a partial number.
     await Deno.writeTextFile(`${this.#trigger}.new`, `${durationMs}\n`);
     await Deno.rename(`${this.#trigger}.new`, this.#trigger);
     const taken = async () => {
@@ -41,7 +41,7 @@ export class WriteStaller {
     await within("a write that stalls", taken(), deadlineMs);
   }
 
-  /** True while a write is stalled. */
+  /** Reports whether a write is stalled. */
   async isStalled(): Promise<boolean> {
     try {
       await Deno.stat(`${this.#trigger}.taken`);

@@ -1,9 +1,9 @@
 /**
- * A world in which turns and timers run when a test says so, and promises settle in between: for
- * whole nodes and clients in one process. Time stands still unless it is moved, so the same calls
- * give the same run.
+ * A world in which turns and timers run only when a test says so, and promises settle in between:
+ * for whole nodes and clients in one process. Time stands still unless it is moved, so the same
+ * calls give the same run.
  *
- * A program that is to die alone gets a {@link Process}: its timers and turns end with it.
+ * A program that dies separately gets a {@link Process}: its timers and turns end with it.
  */
 import { setImmediate } from "node:timers";
 import { SeededEntropy } from "../../src/base/prng.ts";
@@ -25,23 +25,23 @@ interface Due {
 /** The wall clock when a world begins: 2025-01-01. */
 export const STARTED_UNIX_MS = 1_735_689_600_000;
 
-/** Time, turns and chance by hand. */
+/** Time, turns and randomness controlled by hand. */
 export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler {
   readonly monotonic: MonotonicClock = this;
   readonly wall: WallClock = this;
   readonly scheduler: Scheduler = this;
   readonly entropy: Entropy;
-  /** Moves the wall clock alone. */
+  /** Offset of the wall clock only. */
   wallOffsetMs = STARTED_UNIX_MS;
   #nowMs = 0;
   #turns: (() => void)[] = [];
-  /** In the order in which they are due; of equals, the first made first. */
+  /** In the order in which they are due; those due at the same time in the order of creation. */
   readonly #timers: Due[] = [];
   readonly #settled: () => Promise<void>;
-  /** Timers that have run: how often a program woke up. */
+  /** Count of timers that have run, so of a program's wake-ups. */
   timersRun = 0;
 
-  /** @param settled resolves when all that goes on outside turns and timers has settled. */
+  /** @param settled resolves when all activity outside turns and timers has settled. */
   constructor(seed = 1, settled: () => Promise<void> = promisesSettled) {
     this.entropy = new SeededEntropy(seed);
     this.#settled = settled;
@@ -67,7 +67,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     this.#turns.push(run);
   }
 
-  /** Runs the turns that wait now, and lets all promises settle; false when none waited. */
+  /** Runs the waiting turns, and lets all promises settle; returns false if none waited. */
   async turn(): Promise<boolean> {
     const turns = this.#turns;
     this.#turns = [];
@@ -76,7 +76,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     return turns.length > 0;
   }
 
-  /** Runs turns until none waits; time stands still. */
+  /** Runs turns until none is left; time stands still. */
   async settle(turnsMax = 100_000): Promise<void> {
     await this.#settled();
     for (let count = 0; this.#turns.length > 0; count++) {
@@ -85,7 +85,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     }
   }
 
-  /** Lets `ms` pass, with all timers and turns that fall into it. */
+  /** Advances time by `ms`, running all timers and turns that become due. */
   async pass(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
     await this.settle();
@@ -93,12 +93,16 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     this.#nowMs = untilMs;
   }
 
-  /** Lets `ms` pass in which nothing runs, as for a process that is stopped: timers are late then. */
+  /**
+   * Advances time by `ms` without running anything, as for a stopped process: timers are late then.
+   */
   stop(ms: number): void {
     this.#nowMs += ms;
   }
 
-  /** The value of `promise`, letting at most `withinMs` pass for it; fails by name after that. */
+  /**
+   * Returns the value of `promise`, advancing time by at most `withinMs`; then fails and names it.
+   */
   async wait<T>(promise: Promise<T>, withinMs = 60_000): Promise<T> {
     let settled = false;
     const settle = () => settled = true;
@@ -112,7 +116,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     return await promise;
   }
 
-  /** Goes to the next timer up to `untilMs` and runs it; false when there is none. */
+  /** Advances to the next timer up to `untilMs` and runs it; returns false if there is none. */
   async #nextTimer(untilMs: number): Promise<boolean> {
     for (;;) {
       const next = this.#timers[0];
@@ -156,13 +160,13 @@ export class Process implements World, Scheduler {
     });
   }
 
-  /** It ends between two turns, without a word. */
+  /** Ends the program between two turns, without notice. */
   kill(): void {
     this.#alive = false;
   }
 }
 
-/** All promises that can settle without another turn have settled. */
+/** Resolves when all promises that can settle without another turn have settled. */
 function promisesSettled(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

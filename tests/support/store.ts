@@ -1,4 +1,4 @@
-/** A partition under test: records, commands and time made short. */
+/** A partition under test, with short forms for records, commands and time. */
 import { commandCodec } from "../../schemas/gen/command.ts";
 import {
   type Agent,
@@ -32,24 +32,24 @@ import {
 import { StoreShared } from "../../src/store/shared.ts";
 import { PartitionStore } from "../../src/store/store.ts";
 
-/** An id that a test tells by its number. */
+/** Returns the id for a number. */
 export function idOf(number: number): Uint8Array {
   const id = new Uint8Array(16).fill(0x40);
   new DataView(id.buffer).setUint32(12, number);
   return id;
 }
 
-/** Shared memory with room enough. */
+/** Returns shared memory with sufficient capacity. */
 export function newShared(bytesMax = 1 << 30): StoreShared {
   return new StoreShared({ bytesMax, hashSeed: new Uint8Array(16).fill(7) });
 }
 
-/** What a test says of an agent. */
+/** Fields of an agent. */
 export type AgentFields = Partial<Agent> & { number?: number };
-/** What a test says of a gateway. */
+/** Fields of a gateway. */
 export type GatewayFields = Partial<Gateway> & { number?: number };
 
-/** The stored form of an agent as a request brings it. */
+/** Returns the stored form of an agent as requests contain it. */
 export function agentBytes({ number = 1, ...fields }: AgentFields = {}): Uint8Array {
   return agentCodec.encode({
     ...agentCodec.empty(),
@@ -62,7 +62,7 @@ export function agentBytes({ number = 1, ...fields }: AgentFields = {}): Uint8Ar
   });
 }
 
-/** The stored form of a gateway as a request brings it. */
+/** Returns the stored form of a gateway as requests contain it. */
 export function gatewayBytes({ number = 1, ...fields }: GatewayFields = {}): Uint8Array {
   return gatewayCodec.encode({
     ...gatewayCodec.empty(),
@@ -75,7 +75,7 @@ export function gatewayBytes({ number = 1, ...fields }: GatewayFields = {}): Uin
   });
 }
 
-/** Labels alone. */
+/** Returns an Extra with labels only. */
 export function extraOf(labels: Record<string, string>): Extra {
   return {
     credentialHash: new Uint8Array(0),
@@ -84,7 +84,7 @@ export function extraOf(labels: Record<string, string>): Extra {
   };
 }
 
-/** An event as a test compares it. */
+/** An event in a form that tests compare. */
 export interface SeenEvent {
   readonly type: EventType;
   readonly kind: number;
@@ -119,7 +119,7 @@ export class StoreHarness {
     return { timeMs: this.timeMs, unixS: this.unixS, writer: this.writer };
   }
 
-  /** The index that the next entry gets. */
+  /** The index of the next entry. */
   get nextIndex(): number {
     return this.store.appliedIndex + 1;
   }
@@ -210,7 +210,7 @@ export class StoreHarness {
     return this.apply(encodeTick(this.header));
   }
 
-  /** A command of any kind with no body. */
+  /** Applies a command of any kind without a body. */
   bare(kind: number): ApplyReply {
     return this.apply(commandCodec.encode({ ...this.header, kind }));
   }
@@ -240,7 +240,7 @@ export class StoreHarness {
   }
 }
 
-/** A store's image in one piece. */
+/** Returns a store's image in one piece. */
 export function imageOf(store: PartitionStore): Uint8Array {
   const chunks = [...store.writeImage()];
   const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
@@ -252,7 +252,7 @@ export function imageOf(store: PartitionStore): Uint8Array {
   return whole;
 }
 
-/** A span to be filled. */
+/** Returns a span to be filled. */
 export function newSpan(): StoredSpan {
   const bytes = new Uint8Array(0);
   return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };

@@ -1,6 +1,6 @@
 /**
- * The partition's rules once more, as plainly as they can be said: maps, no memory management, no
- * index, nothing shared with the store but its types. What it answers, the store must answer.
+ * A second, plain implementation of the partition's rules: maps, no memory management, no index,
+ * nothing shared with the store but its types. The store must give the same replies.
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { type Position, samePosition } from "../../src/store/reply.ts";
@@ -42,7 +42,7 @@ interface ModelAlias {
   confirmed: boolean;
 }
 
-/** What a register says. */
+/** The fields of a register. */
 export interface ModelPut {
   key: string;
   process: number;
@@ -59,7 +59,7 @@ export type ModelCode = "ok" | ErrorCode;
 
 const NONE: Position = { generation: 0, index: 0 };
 
-/** The dumb partition. Keys are texts such as `1/7`: kind and number. */
+/** The simple model of a partition. Keys are texts such as `1/7`: kind and number. */
 export class StoreModel {
   readonly records = new Map<string, ModelRecord>();
   readonly tombstones = new Map<string, ModelTombstone>();
@@ -237,7 +237,7 @@ export class StoreModel {
     return "ok";
   }
 
-  /** The incarnation of a record, live or buried. */
+  /** Returns the incarnation of a record, live or removed. */
   incarnationOf(key: string): Position {
     return this.records.get(key)?.incarnation ?? this.tombstones.get(key)?.incarnation ?? NONE;
   }

@@ -7,7 +7,7 @@ import { encodeAdmitMember } from "../../src/system/members/member_state.ts";
 /** The header of the harness' commands. */
 export const HEADER = { timeMs: 5, unixS: 6, writer: 3 };
 
-/** What a command came to: its number if it assigned one, else its code. */
+/** The outcome of a command: its number if it assigned one, otherwise its code. */
 export type Came = number | RegistryError["code"] | "ok";
 
 /** The state of group 0 after a genesis with 16 partitions. */
@@ -46,7 +46,7 @@ export class SystemHarness {
     return this.apply(encodePutMember(HEADER, { nodeId, addresses: [], pin, nextPin: pin }));
   }
 
-  /** Goes on from an image of the state; fails if the image of what it gave differs. */
+  /** Continues from an image of the state; fails if the restored state gives a different image. */
   reload(): void {
     const image = [...this.store.writeImage()].map((chunk) => chunk.slice());
     const loaded = new SystemStore();

@@ -1,10 +1,10 @@
 /**
- * A relay between TCP clients and a server that can be severed: connections stay open and no byte
- * passes, as when a cable is pulled.
+ * A relay between TCP clients and a server that can be severed: connections stay open but pass no
+ * bytes, as when a cable is pulled.
  */
 import net from "node:net";
 
-/** The relay; listens on a free port of loopback. */
+/** A relay that listens on a free loopback port. */
 export class TcpRelay {
   readonly port: number;
   readonly #server: net.Server;
@@ -21,20 +21,20 @@ export class TcpRelay {
     });
   }
 
-  /** Starts one in front of `targetPort`. */
+  /** Starts a relay in front of `targetPort`. */
   static async listen(targetPort: number): Promise<TcpRelay> {
     const server = net.createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
     return new TcpRelay(server, targetPort);
   }
 
-  /** No byte passes from now on, and nobody hears that a side is gone. */
+  /** Stops passing bytes; neither side is told that the other is gone. */
   sever(): void {
     this.#severed = true;
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Bytes pass again. */
+  /** Passes bytes again. */
   heal(): void {
     this.#severed = false;
     for (const socket of this.#sockets) socket.resume();

@@ -1,6 +1,6 @@
 /**
- * A whole authority for tests: root, intermediate of region eu-1, identity leaves, and certificates
- * that the product never makes. Keys come from a seed; times are fixed.
+ * A complete authority for tests: root, intermediate of region eu-1, identity leaves, and
+ * certificates that the product never issues. Keys are derived from a seed; times are fixed.
  */
 import { NO_GRANTS } from "../../src/base/peer.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
@@ -33,7 +33,10 @@ export const REGION = "eu-1";
 export const AGENT_ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 export const AGENT = `spiffe://${TRUST_DOMAIN}/region/${REGION}/agent/${AGENT_ID}`;
 
-/** A CA: its pair, opened, and its key for certificates that the authority would not make. */
+/**
+ * A CA: its pair, the opened authority, and its key for certificates that the authority would not
+ * issue.
+ */
 export interface TestAuthority {
   readonly pair: PemPair;
   readonly authority: CertificateAuthority;
@@ -45,21 +48,21 @@ export interface TestPki {
   readonly entropy: SeededEntropy;
   readonly root: TestAuthority;
   readonly intermediate: TestAuthority;
-  /** Believes the root, and the intermediate that a bundle would publish. */
+  /** Trusts the root, and the intermediate that a bundle would publish. */
   readonly closed: TrustStore;
-  /** Believes the root, and what peers show below it. */
+  /** Trusts the root, and the intermediates that peers present below it. */
   readonly open: TrustStore;
   /** The key of {@link agentLeaf}. */
   readonly leafKey: SigningKey;
 }
 
-/** The value, where it is no refusal. */
+/** Returns the value, which must not be a refusal. */
 export function accepted<T extends object>(result: T | CertificateRefusal): T {
   if (isRefusal(result)) throw new Error(`Refused: ${result.fault}, ${result.message}`);
   return result;
 }
 
-/** A CA of a pair. */
+/** Opens the CA of a pair. */
 export async function openTestAuthority(pair: PemPair): Promise<TestAuthority> {
   const authority = await CertificateAuthority.open(pair);
   const { certificate } = authority;
@@ -67,13 +70,13 @@ export async function openTestAuthority(pair: PemPair): Promise<TestAuthority> {
   return { pair, authority, certificate, key };
 }
 
-/** A root, valid for ten years around {@link NOW_MS}. */
+/** Creates a root, valid for ten years around {@link NOW_MS}. */
 export async function createTestRoot(entropy: SeededEntropy): Promise<TestAuthority> {
   const validity = { notBeforeMs: NOW_MS - 365 * DAY_MS, notAfterMs: NOW_MS + 3_285 * DAY_MS };
   return await openTestAuthority(await createRoot({ name: "Registry root", ...validity, entropy }));
 }
 
-/** An intermediate of a region under `root`, valid from a day ago for 180 days. */
+/** Creates an intermediate of a region under `root`, valid from a day ago for 180 days. */
 export async function createTestIntermediate(
   root: TestAuthority,
   entropy: SeededEntropy,
@@ -108,7 +111,7 @@ export async function createTestPki(seed = 1): Promise<TestPki> {
   };
 }
 
-/** An agent's leaf, valid for an hour from {@link NOW_MS}, with what `changes` says. */
+/** Returns an agent's leaf, valid for an hour from {@link NOW_MS}, with `changes`. */
 export function agentLeaf(pki: TestPki, changes: Partial<IdentityLeaf> = {}): IdentityLeaf {
   return {
     serialNumber: Uint8Array.of(0x41, 1, 2, 3),
@@ -121,7 +124,10 @@ export function agentLeaf(pki: TestPki, changes: Partial<IdentityLeaf> = {}): Id
   };
 }
 
-/** What the authority writes into an agent's leaf, for certificates that differ in one thing. */
+/**
+ * Returns the contents that the authority writes into an agent's leaf, for certificates that differ
+ * in one part.
+ */
 export function leafContents(
   pki: TestPki,
   changes: Partial<Omit<CertificateContents, "extensions">> = {},
@@ -145,7 +151,7 @@ export function leafContents(
   };
 }
 
-/** What the authority writes into an intermediate, with a new key. */
+/** Creates an intermediate with a new key and the contents that the authority writes, changed. */
 export async function createOddIntermediate(
   pki: TestPki,
   extensions: ExtensionContents = {},
@@ -170,11 +176,14 @@ export async function createOddIntermediate(
   };
   const der = await writeCertificate(contents, issuer.key, issuer.certificate);
   const certificate = accepted(readCertificate(der));
-  // The authority refuses what is no CA; such a one signs by its key alone.
+  // The authority refuses certificates that are not a CA; such a one signs by its key alone.
   return { pair: { certificatePem: "", keyPem }, authority: pki.root.authority, certificate, key };
 }
 
-/** A certificate with one more extension, which the product cannot write, signed like the others. */
+/**
+ * Returns a certificate with one more extension, which the product cannot write, signed like the
+ * others.
+ */
 export async function writeWithExtension(
   issuer: TestAuthority,
   contents: CertificateContents,
@@ -196,7 +205,7 @@ export async function writeWithExtension(
   return await derSigned(signed, issuer.key);
 }
 
-/** The DER of a pair's certificate. */
+/** Returns the DER of a pair's certificate. */
 export function derOf(pair: PemPair): Uint8Array {
   const [der] = decodePem("CERTIFICATE", pair.certificatePem);
   if (der === undefined) throw new Error("The pair has no certificate");

@@ -1,4 +1,4 @@
-/** A root, a region's CA, a server's TLS certificate and clients' leaves, made on the spot. */
+/** A root, a region's CA, a server's TLS certificate and clients' leaves, created at test time. */
 import { CertificateAuthority, createRoot } from "../../identity/enrolment/authority.ts";
 import { encodePem } from "../../identity/pki/pem.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
@@ -6,14 +6,14 @@ import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import type { ServerCertificate } from "../../transport/transport.ts";
 
 const DAY_MS = 86_400_000;
-/** A client's leaf, with what a test may want to change about it. */
+/** A client's leaf, with the properties that a test may change. */
 export interface TestClient {
   readonly role?: Exclude<Role, "development" | "stranger">;
   readonly uuid?: string;
   readonly notAfterMs?: number;
 }
 
-/** All that a test of TLS needs. */
+/** Everything that a TLS test needs. */
 export interface TlsIdentities {
   readonly rootPem: string;
   /** The region's CA alone. */
@@ -26,7 +26,7 @@ export interface TlsIdentities {
   issueClient(client: TestClient): Promise<ServerCertificate & { readonly leaf: Uint8Array }>;
 }
 
-/** Makes all of them; each call makes another root. */
+/** Creates all of them; each call creates another root. */
 export async function issueTlsIdentities(seed = 1): Promise<TlsIdentities> {
   const entropy = new SeededEntropy(seed);
   const nowMs = Date.now();

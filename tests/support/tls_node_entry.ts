@@ -1,11 +1,11 @@
 /**
- * Runs on Node: dials the listener of a test on Deno, then a listener of its own, and prints what came
- * of each. Certificates and the port come in the environment.
+ * Runs on Node: dials the listener of a test on Deno, then a listener of its own, and prints the
+ * result of each. Certificates and the port come from the environment.
  */
 import type { Session } from "../../transport/transport.ts";
 import { listenTls, TlsDialer } from "../../transport/tls.ts";
 
-// Node 20 lacks it; the versions that are supported have it.
+// Node 20 lacks it; supported versions have it.
 if (Promise.withResolvers === undefined) {
   (Promise as { withResolvers: unknown }).withResolvers = () => {
     let resolve: unknown, reject: unknown;
@@ -25,7 +25,7 @@ const scheduler = {
 const onError = () => {};
 const trust = { kind: "ca", pem: [rootPem] } as const;
 
-/** Sends a megabyte and reads it back. */
+/** Sends a megabyte, reads it back, and reports whether it is equal. */
 async function echoes(session: Session): Promise<boolean> {
   const stream = await session.open("request");
   const bytes = new Uint8Array(1_000_000).map((_, index) => index * 7);
@@ -83,7 +83,7 @@ async function echo(session: Session): Promise<void> {
       into = new Uint8Array(part.buffer);
     }
   } catch {
-    // The session is over, which is how each of these ends.
+    // The session has ended, as expected in each of these cases.
   }
 }
 

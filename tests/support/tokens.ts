@@ -1,4 +1,4 @@
-/** Tokens for tests: good ones, and such as only a broken issuer or an attacker would write. */
+/** Tokens for tests: valid ones, and ones that only a broken issuer or an attacker would create. */
 import { encodeBase64url } from "../../identity/tokens/base64url.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { type SigningKey, signingKeyOfSeed, signMessage } from "../../identity/pki/ed25519.ts";
@@ -11,7 +11,7 @@ import {
   withKey,
 } from "../../identity/tokens/token_keys.ts";
 
-/** A moment that all of these tokens are good at: 2026-01-01T00:00:10Z. */
+/** A time at which all of these tokens are valid: 2026-01-01T00:00:10Z. */
 export const NOW_MS = Date.UTC(2026, 0, 1, 0, 0, 10);
 export const ISSUER = "spiffe://registry.example";
 export const AUDIENCE = "spiffe://registry.example/region/eu";
@@ -28,18 +28,18 @@ export interface TokenWorld {
   readonly bans: BanList;
   readonly rules: TokenRules;
   readonly bearer: TokenBearer;
-  /** A good token, or one with other claims. */
+  /** Mints a valid token, or one with other claims. */
   mint(changes?: Partial<TokenOrder>): Promise<string>;
-  /** Header and payload as they stand, under a good signature of theirs. */
+  /** Signs a header and a payload unchanged, with a valid signature. */
   sign(header: string, payload: string): Promise<string>;
 }
 
-/** The header that our issuer writes. */
+/** Returns the header that our issuer writes. */
 export function goodHeader(keyId: string): Record<string, unknown> {
   return { alg: "EdDSA", kid: keyId, typ: "registry+jwt" };
 }
 
-/** The payload that our issuer writes, at {@link NOW_MS}. */
+/** Returns the payload that our issuer writes at {@link NOW_MS}. */
 export function goodPayload(): Record<string, unknown> {
   const iat = NOW_MS / 1_000;
   return {
@@ -54,12 +54,12 @@ export function goodPayload(): Record<string, unknown> {
   };
 }
 
-/** Base64url of a text's UTF-8. */
+/** Returns the Base64url form of a text's UTF-8. */
 export function encodeText(text: string): string {
   return encodeBase64url(new TextEncoder().encode(text));
 }
 
-/** Makes all of it. */
+/** Creates an issuer and its verifier. */
 export async function tokenWorld(): Promise<TokenWorld> {
   const key = await signingKeyOfSeed(new Uint8Array(32).fill(5));
   const keyId = keyIdOf(key.verifying.bytes);

@@ -1,20 +1,20 @@
 /**
- * A node's log, cut at many places after the node ended: what a start with real processes makes of
- * each. Every cut is made in a copy of the data folder.
+ * Cuts a node's log at many places after the node ended, and counts the outcomes of starts with
+ * real processes. Every cut is made in a copy of the data folder.
  */
 import { agentInput, spreadId } from "../../bench/fleet.ts";
 import { connectTo, newDialer } from "../../bench/registry.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { crs, CrsProcess, startCrs } from "./crs_process.ts";
 
-/** How the node ended before its log was cut. */
+/** The signal that ended the node before its log was cut. */
 export type Ending = "SIGTERM" | "SIGKILL";
 
 const PARTITIONS = ["--partitions", "8"];
 const TTL_MS = 3_600_000;
 const READY = /"records":\{"agents":(\d+).*"msg":"Ready"/;
 
-/** What starts made of the cuts. */
+/** Outcomes of starts on the cuts. */
 export interface Verdicts {
   /** Records that were acknowledged before the node ended. */
   readonly acknowledged: number;
@@ -23,11 +23,11 @@ export interface Verdicts {
   refused: number;
   /** Starts with every acknowledged record. */
   whole: number;
-  /** Starts that lack acknowledged records, and say that the log's end was cut. */
+  /** Starts that lack acknowledged records, and report that the log's end was cut. */
   cutAndSaid: number;
-  /** Starts that lack acknowledged records and say nothing. */
+  /** Starts that lack acknowledged records and report nothing. */
   silent: number;
-  /** Cuts on which `crs wal verify` and the start do not agree. */
+  /** Cuts on which `crs wal verify` and the start disagree. */
   disagreements: number;
   /** Bytes of the log that the worst of `cutAndSaid` and `silent` lacked. */
   lostBytesMax: number;
@@ -47,7 +47,7 @@ export async function writtenFolder(
       const agent = { ...agentInput(number, TTL_MS, false), id: spreadId(1, number) };
       await client.registerAgent(agent);
     }
-    // Ended at once: what the mark does not know of yet is at its greatest.
+    // Killed immediately, so that the part that the mark does not cover is largest.
     process.kill(ending);
     await process.ended();
     await client.close();
@@ -108,11 +108,11 @@ interface StartOutcome {
   readonly saysCut: boolean;
 }
 
-/** Starts a node on `data` until it is ready or has refused, and ends it. */
+/** Starts a node on `data`, waits until it is ready or has refused, and ends it. */
 async function startOf(data: string): Promise<StartOutcome> {
   const args = ["start", "--data", data, "--port", "0", "--ops-port", "0", ...PARTITIONS];
   const process = new CrsProcess([...args, "--log-format", "json", "--json"]);
-  // A document is printed either way: of the node, or of the error.
+  // A document is printed in both cases: of the node, or of the error.
   const document = await process.printed(
     "a document",
     (stdout) => stdout.endsWith("}\n") || undefined,
@@ -128,7 +128,7 @@ async function startOf(data: string): Promise<StartOutcome> {
   return { started: true, agents, saysCut: stderr.includes("The log's end was cut") };
 }
 
-/** The newest segment of a data folder. */
+/** Returns the newest segment of a data folder. */
 export function newestSegment(data: string): string {
   return [...Deno.readDirSync(`${data}/log`)].map(({ name }) => name)
     .filter((name) => name.endsWith(".wal")).sort().at(-1)!;

@@ -1,16 +1,16 @@
 /**
- * A UDP relay between one client and one server on loopback that can be severed in each direction:
- * how tests make a peer vanish, or a handshake stall, without touching either side.
+ * A UDP relay between one client and one server on loopback that can be severed in each direction,
+ * so that tests can make a peer vanish, or a handshake stall, without touching either side.
  */
 
-/** A relay; dial its port in place of the server's. */
+/** A relay; dial its port instead of the server's. */
 export class UdpRelay {
   readonly port: number;
-  /** While true, what the client sends is dropped. */
+  /** While true, drops datagrams from the client. */
   dropToServer = false;
-  /** While true, what the server sends is dropped. */
+  /** While true, drops datagrams from the server. */
   dropToClient = false;
-  /** What every datagram takes from one side to the other, ms. */
+  /** Transit time of every datagram, ms. */
   delayMs = 0;
   /** Datagrams that the client has sent. */
   fromClientCount = 0;
@@ -25,13 +25,13 @@ export class UdpRelay {
     void this.#runFront();
   }
 
-  /** Drops everything from now on. */
+  /** Drops all datagrams from now on. */
   sever(): void {
     this.dropToServer = true;
     this.dropToClient = true;
   }
 
-  /** Lets everything through again. */
+  /** Passes all datagrams again. */
   heal(): void {
     this.dropToServer = false;
     this.dropToClient = false;
@@ -80,7 +80,7 @@ export class UdpRelay {
       await from.send(bytes, to);
       return;
     }
-    // What is late for a relay that was closed meanwhile goes the way of a lost datagram.
+    // A datagram that is due after the relay was closed is treated as lost.
     setTimeout(() => from.send(bytes, to).catch(() => {}), this.delayMs);
   }
 }

@@ -1,6 +1,9 @@
-/** Waiting in tests: for a condition, with a deadline, never for a time. */
+/** Waiting in tests: for a condition, with a deadline, never for a fixed time. */
 
-/** Resolves when `holds` is true, asking after every few ms; fails by name after the deadline. */
+/**
+ * Resolves when `holds` returns true, polling every few ms; after the deadline it fails and names
+ * the condition.
+ */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
@@ -13,7 +16,7 @@ export async function until(
   }
 }
 
-/** The value of `promise`, or a failure by name after the deadline. */
+/** Returns the value of `promise`; after the deadline it fails and names the promise. */
 export async function within<T>(what: string, promise: Promise<T>, deadlineMs = 5_000): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -26,7 +29,7 @@ export async function within<T>(what: string, promise: Promise<T>, deadlineMs = 
   }
 }
 
-/** True when `promise` is still pending after `turns` turns of the event loop. */
+/** Reports whether `promise` is still pending after `turns` turns of the event loop. */
 export async function isPending(promise: Promise<unknown>, turns = 5): Promise<boolean> {
   let settled = false;
   const settle = () => settled = true;

@@ -1,6 +1,6 @@
 /**
- * A clock that stands still until a test moves it, with timers that run in order of their time and,
- * at one time, in the order they were made. Between two timers all promises settle.
+ * A clock that stands still until a test moves it, with timers that run in the order of their time
+ * and, at the same time, in the order of creation. Between two timers all promises settle.
  */
 import type { MonotonicClock, Scheduler, Timer } from "../../src/base/world.ts";
 
@@ -30,12 +30,12 @@ export class VirtualScheduler implements Scheduler, MonotonicClock {
     this.after(0, run);
   }
 
-  /** Timers that wait. */
+  /** The count of pending timers. */
   get pendingCount(): number {
     return this.#planned.size;
   }
 
-  /** Moves the clock by `ms` and runs all that falls due. */
+  /** Advances the clock by `ms` and runs all timers that become due. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     for (;;) {
@@ -61,7 +61,7 @@ export class VirtualScheduler implements Scheduler, MonotonicClock {
   }
 }
 
-/** Lets all promise reactions run that are ready now: a macrotask comes after all of them. */
+/** Runs all promise reactions that are ready now: a macrotask comes after all of them. */
 function settlePromises(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,8 +1,8 @@
-/** One record of each op with fixed values: what the frozen vectors of the log hold. */
+/** One record of each op with fixed values: the content of the log's frozen vectors. */
 import { Batch } from "../../src/wal/batch.ts";
 import { ImageEncoder } from "../../src/wal/image.ts";
 
-/** Bytes that count up from `first`. */
+/** Returns bytes that count up from `first`. */
 export function counting(first: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (first + at) & 0xff);
 }
@@ -21,7 +21,7 @@ const SAMPLE_IMAGE = {
 
 const SEAL = { logId: SAMPLE_LOG_ID, sequence: 1_000, position: 0x2_0000_1000, watermark: 0x1000 };
 
-/** A sealed batch of one record. */
+/** Returns a sealed batch of one record. */
 function sealed(fill: (batch: Batch) => void): Uint8Array {
   const batch = new Batch();
   fill(batch);
@@ -29,7 +29,9 @@ function sealed(fill: (batch: Batch) => void): Uint8Array {
   return batch.seal(SEAL).slice(0, size);
 }
 
-/** Each sample by name: the struct of its payload, and its bytes as our writer makes them. */
+/**
+ * Returns each sample by name: the struct of its payload, and its bytes as our writer makes them.
+ */
 export function walSamples(): {
   name: string;
   schema: string;
