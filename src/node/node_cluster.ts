@@ -19,6 +19,7 @@ import {
   MEMBERS_LOOK_MS,
   PEER_PING_MS,
   PEER_SILENCE_MS,
+  PEER_STREAMS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -100,6 +101,7 @@ export class NodeCluster {
       alpn: ALPN_PEER,
       webtransport: false,
       idleMs: PEER_SILENCE_MS,
+      limits: { streamsPerSessionMax: PEER_STREAMS_MAX },
     });
     this.#dialer = new QuicDialer({
       scheduler,
@@ -107,6 +109,7 @@ export class NodeCluster {
       alpn: ALPN_PEER,
       keepAliveMs: PEER_PING_MS,
       idleMs: PEER_SILENCE_MS,
+      streamsPerSessionMax: PEER_STREAMS_MAX,
     });
   }
 

@@ -106,10 +106,15 @@ export interface GroupHost {
   send(group: HostedGroup, message: Message): void;
   /** Sends a snapshot; `done` is called in a later turn with whether it arrived. */
   sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void;
-  /** Takes one of the node's image slots; returns false if none is free. */
+  /**
+   * Takes one of the node's image slots; returns false if none is free, or the images in transfer are
+   * as large as they may be.
+   */
   takeImagePlace(): boolean;
-  /** Releases an image slot. */
-  giveImagePlace(): void;
+  /** Records the size of the image for which a slot was taken. */
+  imageMade(bytes: number): void;
+  /** Releases the slot of an image of that size. */
+  giveImagePlace(bytes: number): void;
   /** Reports that the group broke an invariant and has stopped. */
   failed(group: HostedGroup, error: unknown): void;
 }

@@ -17,8 +17,8 @@ export class GroupImages {
   #read: { readonly snapshot: Snapshot; readonly image: PreparedImage } | undefined;
   /** The image that the core handed out and that is being written to disk. */
   #installing: PreparedImage | undefined;
-  /** The number of the node's image slots in use by this group. */
-  #places = 0;
+  /** The sizes of the images that hold a slot of the node, oldest first. */
+  readonly #places: number[] = [];
   /** The number of images sent to each member, used to ignore reports about earlier images. */
   readonly #sent = new Map<number, number>();
 
@@ -35,8 +35,10 @@ export class GroupImages {
   /** Returns an image of the machine's state; undefined if too many images are in transit. */
   make(machine: StateMachine<unknown>): Uint8Array | undefined {
     if (!this.#host.takeImagePlace()) return undefined;
-    this.#places++;
-    return concatBytes(Array.from(machine.writeImage(), (chunk) => chunk.slice()));
+    const image = concatBytes(Array.from(machine.writeImage(), (chunk) => chunk.slice()));
+    this.#places.push(image.length);
+    this.#host.imageMade(image.length);
+    return image;
   }
 
   /** Sends a snapshot that {@link make} made; `report` is called only for the newest one. */
@@ -91,13 +93,10 @@ export class GroupImages {
     this.discardRead();
     this.#installing?.discard();
     this.#installing = undefined;
-    this.#givePlaces(this.#places);
+    this.#givePlaces(this.#places.length);
   }
 
   #givePlaces(count: number): void {
-    for (let given = 0; given < count && this.#places > 0; given++) {
-      this.#places--;
-      this.#host.giveImagePlace();
-    }
+    for (const bytes of this.#places.splice(0, count)) this.#host.giveImagePlace(bytes);
   }
 }

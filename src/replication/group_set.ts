@@ -13,6 +13,7 @@ import type { GroupId, NodeId } from "../base/ids.ts";
 import {
   GROUP_READ_AGAIN_MS,
   PEER_IMAGES_AT_ONCE,
+  PEER_IMAGES_OUT_BYTES,
   RAFT_ELECTION_TICKS,
   RAFT_HEARTBEAT_TICKS,
   RAFT_TICK_MS,
@@ -66,6 +67,7 @@ export class GroupSet {
   /** The reason why the log takes no writes. */
   #unwritable: RegistryError | undefined;
   #imagesOut = 0;
+  #imageBytesOut = 0;
   #timer: Timer | undefined;
 
   constructor(options: GroupSetOptions) {
@@ -299,8 +301,17 @@ export class GroupSet {
       },
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
-      takeImagePlace: () => this.#imagesOut < PEER_IMAGES_AT_ONCE && ++this.#imagesOut > 0,
-      giveImagePlace: () => void this.#imagesOut--,
+      takeImagePlace: () => {
+        const isFull = this.#imagesOut >= PEER_IMAGES_AT_ONCE ||
+          this.#imageBytesOut >= PEER_IMAGES_OUT_BYTES;
+        if (!isFull) this.#imagesOut++;
+        return !isFull;
+      },
+      imageMade: (bytes) => void (this.#imageBytesOut += bytes),
+      giveImagePlace: (bytes) => {
+        this.#imagesOut--;
+        this.#imageBytesOut -= bytes;
+      },
       failed: (group, error) => {
         this.#forget(group);
         this.#options.onFailure?.(group.id, error);

@@ -13,7 +13,7 @@ import {
   PeerNetwork,
   type PeerNetworkOptions,
 } from "../../src/replication/peers/peer_network.ts";
-import { PEER_SILENCE_MS } from "../../src/base/limits.ts";
+import { PEER_SILENCE_MS, PEER_STREAMS_MAX } from "../../src/base/limits.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Listener } from "../../transport/transport.ts";
 import { filled, type Member, Realm, tlsLeaf } from "./auth_realm.ts";
@@ -127,7 +127,10 @@ export class PeerNodes {
       facts: { ...this.factsOf(id), ...changes.facts },
       world: process,
       logger,
-      dialer: this.network.dialer(host, { idleMs: PEER_SILENCE_MS }),
+      dialer: this.network.dialer(host, {
+        idleMs: PEER_SILENCE_MS,
+        streamsPerSessionMax: PEER_STREAMS_MAX,
+      }),
       credentials: {
         services: this.realm.services(identity),
         own: () => identity,
@@ -142,7 +145,12 @@ export class PeerNodes {
       ...(serveRequests === undefined ? {} : { serveRequests }),
     });
     const input = new Journaled();
-    const listener = this.network.listen({ host, port: PORT, idleMs: PEER_SILENCE_MS });
+    const listener = this.network.listen({
+      host,
+      port: PORT,
+      idleMs: PEER_SILENCE_MS,
+      limits: { streamsPerSessionMax: PEER_STREAMS_MAX },
+    });
     if (changes.waits !== true) peers.start(input, this.members);
     void peers.listen(listener);
     return { id: nodeId(id), process, peers, input, listener, warnings };

@@ -2,6 +2,7 @@
  * A node driven by hand, for attacks on links: it authenticates as the program does, and then sends
  * whatever a test wants.
  */
+import { PEER_STREAMS_MAX } from "../../src/base/limits.ts";
 import { PeerControlReader } from "../../src/replication/peers/control_reader.ts";
 import { PeerAuthentication } from "../../src/replication/peers/peer_authentication.ts";
 import { helloOf } from "../../src/replication/peers/peer_hello.ts";
@@ -33,7 +34,10 @@ export class RawNode {
     const member = nodes.memberOf(to);
     const endpoint = member.addresses[0]!;
     const trust = member.trusts[0]!;
-    const dialing = network.dialer("attacker").dial(endpoint, { trust });
+    const dialing = network.dialer("attacker", { streamsPerSessionMax: PEER_STREAMS_MAX }).dial(
+      endpoint,
+      { trust },
+    );
     const session = await world.wait(dialing);
     const control = await world.wait(session.open("control"));
     await world.wait(authentication.dialed(session, control, member, { endpoint, trust }));

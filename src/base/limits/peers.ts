@@ -8,8 +8,10 @@ export const PEER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
 export const PEER_MESSAGES_MAX = 32_768;
 /** Bytes sent to one node in one turn; messages beyond it count as lost. */
 export const PEER_TURN_BYTES_MAX = 64 * 1024 * 1024;
-/** Images in transfer from one node to others, in total. */
-export const PEER_IMAGES_AT_ONCE = 4;
+/** Images in transfer from one node to others, in total: a node that joins needs one of each group. */
+export const PEER_IMAGES_AT_ONCE = 64;
+/** Bytes of images in transfer from one node at which it makes no further one. */
+export const PEER_IMAGES_OUT_BYTES = 128 * 1024 * 1024;
 /** Largest image accepted from another node: a partition of several million records. */
 export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Interval of pings on a session between two nodes, ms, and of the keep-alives of its transport. */
@@ -36,6 +38,8 @@ export const PEER_CONTROL_BYTES_MAX = 4_096;
 /** Header of an image between nodes: one message without data, which may name 64 members. */
 export const PEER_IMAGE_HEADER_BYTES_MAX = 64 * 1024;
 /** Images that one node may be sending to another at once; the others have places left. */
-export const PEER_IMAGES_IN_PER_NODE_MAX = 2;
+export const PEER_IMAGES_IN_PER_NODE_MAX = 48;
 /** Streams of operations that one node may have open on another. */
 export const PEER_REQUEST_STREAMS_MAX = 4;
+/** Streams of a session between nodes: control, frames, images both ways, and operations. */
+export const PEER_STREAMS_MAX = 256;

@@ -45,6 +45,7 @@ export interface PlacementRunnerOptions {
 export class PlacementRunner {
   readonly #options: PlacementRunnerOptions;
   #isRunning = false;
+  #isMoving = false;
   /** What the last run saw that had nothing to do. */
   #settled = "";
 
@@ -154,12 +155,21 @@ export class PlacementRunner {
     const moves = planMoves({ state: this.#state, nodes, movesMax: PLACEMENT_MOVES_AT_ONCE });
     if (moves.length === 0) {
       this.#settled = seen;
-      return;
+      return this.#noteMoving(this.#state.placement.changing.size > 0);
     }
+    this.#noteMoving(true);
     await this.#retire();
     const assigned = await this.#assign(moves);
     await this.#put(moves.map((move, at) => beginMove(this.#state, move, assigned[at]!)));
-    this.#options.logger.info("Partitions are moving", { count: moves.length });
+  }
+
+  /** Logs that partitions begin to move, and that they have arrived; nothing in between. */
+  #noteMoving(isMoving: boolean): void {
+    if (isMoving === this.#isMoving) return;
+    this.#isMoving = isMoving;
+    const { logger } = this.#options;
+    if (isMoving) logger.info("Partitions are moving to their nodes");
+    else logger.info("All partitions are on their nodes");
   }
 
   /** Retires the replicas of partitions that no placement names: of ended moves, or never placed. */

@@ -232,6 +232,7 @@ class Harness {
   constructor() {
     const host: Partial<GroupHost> = {
       takeImagePlace: () => this.places > 0 && this.places-- > 0,
+      imageMade: () => {},
       giveImagePlace: () => void this.places++,
       sendSnapshot: (_group, _message, done) => void this.sent.push(done),
     };

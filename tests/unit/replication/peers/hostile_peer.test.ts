@@ -2,7 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nodeId } from "../../../../src/base/ids.ts";
-import { PEER_BACKLOG_BYTES_MAX, PEER_STALL_MS } from "../../../../src/base/limits.ts";
+import {
+  PEER_BACKLOG_BYTES_MAX,
+  PEER_IMAGES_IN_PER_NODE_MAX,
+  PEER_STALL_MS,
+} from "../../../../src/base/limits.ts";
 import { encodePeerControl } from "../../../../src/wire/peer_control.ts";
 import { FrameWriter } from "../../../../schemas/runtime.ts";
 import { peerImageCodec } from "../../../../schemas/gen/peer.ts";
@@ -121,7 +125,7 @@ test("an image that stalls is given up, and a larger one than the limit is refus
   assert.equal(two.input.images, []);
 });
 
-test("images beyond two of one node, or beyond the bytes of all, are refused", async () => {
+test("images beyond the number of one node, or beyond the bytes of all, are refused", async () => {
   const { nodes, two, raw } = await attack();
   raw.answerPings();
   const first = await nodes.world.wait(raw.session.open("bulk"));
@@ -130,8 +134,10 @@ test("images beyond two of one node, or beyond the bytes of all, are refused", a
   await second.write(imageStart(900 * 1024 * 1024));
   await nodes.world.pass(10);
   assert.is(statusOf(two, 1).counts.rejected.get("overloaded"), 1);
-  const third = await nodes.world.wait(raw.session.open("bulk"));
-  await third.write(imageStart(8));
+  for (let count = 1; count <= PEER_IMAGES_IN_PER_NODE_MAX; count++) {
+    const small = await nodes.world.wait(raw.session.open("bulk"));
+    await small.write(imageStart(8));
+  }
   await nodes.world.pass(10);
   assert.is(statusOf(two, 1).counts.rejected.get("unexpected_stream"), 1);
 });
