@@ -1,10 +1,11 @@
 /**
- * A client of a simulated cluster, outside its nodes: one operation after another on records that it
- * shares with others, each tried again where that is safe, until it ends or its time is up.
+ * A client of a simulated cluster, outside its nodes: performs one operation after another on
+ * records that it shares with other clients, retrying each if that is safe, until it ends or its
+ * time is up.
  *
- * What it was told goes into the history as it was told, with the interval in which it happened. A
+ * Replies are recorded in the history as received, with the interval in which they happened. A
  * registration and a deregistration keep their number through all attempts, so that a repeated one
- * does nothing twice.
+ * has no second effect.
  */
 import type { SeededEntropy } from "../../src/base/prng.ts";
 import { ERROR_TABLE } from "../../src/base/errors.ts";
@@ -22,52 +23,52 @@ export interface Key {
   readonly isLongLived: boolean;
 }
 
-/** What clients share: the way to the nodes, the numbers of writes, the history. */
+/** Services shared by clients: access to the nodes, the numbers of writes, the history. */
 export interface ClientWorld {
   readonly world: SimWorld;
-  /** Sends a request over the network; `answer` is called once for each answer that arrives. */
+  /** Sends a request over the network; `answer` is called once for each reply that arrives. */
   send(client: number, node: number, request: Request, answer: (reply: Reply) => void): void;
-  /** A number that no other write has. */
+  /** Returns a number that no other write has. */
   nextValue(): number;
-  /** The next place in the order of calls and answers. */
+  /** Returns the next place in the order of calls and replies. */
   nextPlace(): number;
-  /** Where the replicas of a group are, as clients are told. */
+  /** Returns the nodes of a group's replicas, as clients are told. */
   nodesOf(group: number): readonly number[];
   ended(operation: Operation): void;
-  /** A renewal is sent. */
+  /** Records that a renewal is sent. */
   tried(key: string, incarnation: Position): void;
 }
 
-/** How a client behaves. */
+/** Options of a client's behaviour. */
 export interface ClientOptions {
   readonly id: number;
   readonly keys: readonly Key[];
   readonly entropy: SeededEntropy;
-  /** Mean time between an answer and the next operation, ms. */
+  /** Mean time between a reply and the next operation, ms. */
   readonly thinkMs: number;
-  /** Renews what it holds by a short lease when that is about to end. */
+  /** Renews a short lease that it holds only just before it ends. */
   readonly isLastMinute: boolean;
   /** Waits twice as long before each further attempt. */
   readonly isPatient: boolean;
 }
 
-/** One attempt's time, an operation's, and the mean pause between two attempts, ms. */
+/** Time for one attempt, time for an operation, and the mean pause between two attempts, ms. */
 const ATTEMPT_MS = 500;
 const OPERATION_MS = 1_500;
 const RETRY_MS = 40;
-/** An operation's time, and the longest pause, of a patient client, ms. */
+/** Time for an operation, and the longest pause, of a patient client, ms. */
 const PATIENT_OPERATION_MS = 8_000;
 const PATIENT_RETRY_MS_MAX = 2_000;
-/** How long before its end, and after it at the most, a lease is renewed in the last minute, ms. */
+/** Maximum time before and after a lease's end for a last-minute renewal, ms. */
 const LAST_MINUTE_MS = 80;
 const TOO_LATE_MS = 40;
-/** Part of operations that are given up at the first doubt. */
+/** Part of the operations that are given up when their outcome is first in doubt. */
 const GIVES_UP = 0.3;
-/** Part of operations that are on the client's own key, which it holds most of the time. */
+/** Part of the operations on the client's own key, which it holds most of the time. */
 const PREFERS = 0.6;
-/** Part of writes to a record of another that name its incarnation, and so take it over. */
+/** Part of the writes to another client's record that name its incarnation, and so take it over. */
 const TAKES_OVER = 0.3;
-/** What is asked, of so many. */
+/** The kinds of operation, with their weights. */
 const KINDS: readonly (readonly [OperationKind, number])[] = [
   ["get", 42],
   ["register", 30],
@@ -76,15 +77,15 @@ const KINDS: readonly (readonly [OperationKind, number])[] = [
   ["deregister", 7],
 ];
 
-/** What the client knows of a record. */
+/** The client's knowledge of a record. */
 interface Held {
   process: number;
-  /** The last it was told; a process holds the record where `isMine`. */
+  /** The last known one; a process holds the record if `isMine`. */
   incarnation: Position;
   isMine: boolean;
 }
 
-/** An operation under way. */
+/** An operation in progress. */
 interface Running {
   readonly key: Key;
   readonly request: Request;
@@ -93,7 +94,7 @@ interface Running {
   readonly isImpatient: boolean;
   attempt: number;
   attemptMs: number;
-  /** An attempt may have taken effect, or may yet. */
+  /** An attempt may have taken effect, or may still do so. */
   isInDoubt: boolean;
 }
 
@@ -112,30 +113,30 @@ export class SimClient {
     this.#options = options;
   }
 
-  /** True when it has stopped and nothing of it is under way. */
+  /** True when it has stopped and no operation is in progress. */
   get isIdle(): boolean {
     return this.#isStopping && this.#running === undefined;
   }
 
-  /** Begins. */
+  /** Starts the client. */
   start(): void {
     this.#isStopping = false;
     this.#think();
   }
 
-  /** Begins no further operation. */
+  /** Stops the client: it begins no further operation. */
   stop(): void {
     this.#isStopping = true;
   }
 
-  /** How it can write to a key, by what it knows of it. */
+  /** Returns the kind of write for a key, by the client's knowledge of it. */
   writeKind(key: Key): "register" | "take_over" {
     const held = this.#held.get(key);
     const isOthers = held !== undefined && !held.isMine && held.incarnation.index !== 0;
     return isOthers ? "take_over" : "register";
   }
 
-  /** Does one operation at once. */
+  /** Performs one operation immediately. */
   run(kind: OperationKind, key: Key): void {
     const { nextPlace, world: { nowMs } } = this.#shared;
     this.#running = {
@@ -165,7 +166,7 @@ export class SimClient {
     });
   }
 
-  /** What to ask of a key, by what is known of it. */
+  /** Chooses an operation on a key, by the client's knowledge of it. */
   #kindFor(key: Key): OperationKind {
     let left = this.#unit() * 100;
     const [wanted] = KINDS.find(([, share]) => (left -= share) < 0) ?? KINDS[0]!;
@@ -188,7 +189,7 @@ export class SimClient {
     if (held === undefined) {
       this.#held.set(key, held = { process: 0, incarnation: NO_POSITION, isMine: false });
     }
-    // A process that lost a record is refused: each attempt to own it is a new one's.
+    // A process that lost a record is refused: each attempt to own the record uses a new process.
     if (held.process === 0 || (kind === "take_over" || kind === "register") && !held.isMine) {
       held.process = this.#options.id * 10_000 + ++this.#processes;
     }
@@ -254,7 +255,7 @@ export class SimClient {
     }
   }
 
-  /** It is not known whether the attempt took effect. */
+  /** Handles an attempt of which it is not known whether it took effect. */
   #doubt(running: Running): void {
     running.isInDoubt = true;
     if (running.isImpatient) this.#end(running, "unknown");
@@ -268,7 +269,7 @@ export class SimClient {
     if (world.nowMs - running.calledMs > operationMs) {
       return this.#end(running, running.isInDoubt ? "unknown" : "refused", { code: "gave_up" });
     }
-    // Answers to earlier attempts are not waited for any more.
+    // Replies to earlier attempts are no longer awaited.
     const attempt = ++running.attempt;
     // Each attempt and each pause takes a number.
     const factor = isPatient ? 2 ** (attempt / 2) : 1;
@@ -286,7 +287,7 @@ export class SimClient {
     });
   }
 
-  /** The state machine said what is. */
+  /** Handles a decision of the state machine. */
   #decided(running: Running, reply: Reply): void {
     const { kind, process } = running.request;
     const { code, incarnation } = reply;
@@ -304,7 +305,7 @@ export class SimClient {
     if (kind === "get" || kind === "renew") {
       return this.#end(running, code === "not_found" ? "not_found" : "refused", reply);
     }
-    // An earlier attempt may have taken effect, and then this is what came after it.
+    // An earlier attempt may have taken effect, and this reply may be a consequence of it.
     if (running.isInDoubt) return this.#end(running, "unknown", { code });
     this.#end(running, code === "not_found" ? "not_found" : "refused", reply);
   }
@@ -341,7 +342,7 @@ export class SimClient {
       answeredAt: end === "unknown" ? Infinity : answeredAt,
       calledMs: running.calledMs,
       answeredMs: nowMs,
-      // A repeated registration does nothing: the first attempt may have given the lease.
+      // A repeated registration has no effect: the first attempt may have granted the lease.
       attemptMs: isGrant ? running.calledMs : running.attemptMs,
       attempts: running.attempt,
     });

@@ -1,6 +1,6 @@
 /**
- * A simulated cluster as its seed plans it: nodes, the network between them and clients, where
- * replicas are; and the checkers that see all of it.
+ * A simulated cluster as its seed plans it: nodes, the network between them and clients, the places
+ * of replicas; and the checkers that observe all of it.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { OUTAGE_TIMING } from "../../src/replication/available_time.ts";
@@ -16,7 +16,7 @@ import { SimNode } from "./sim_node.ts";
 import { Trace } from "./trace.ts";
 import { SimWorld } from "./world.ts";
 
-/** Wall clocks are off by at most this much when a run begins, ms. */
+/** Maximum offset of wall clocks at the beginning of a run, ms. */
 const WALL_OFFSET_MS_MAX = 5_000;
 
 /** A cluster. */
@@ -30,7 +30,7 @@ export class SimCluster implements ClusterView {
   readonly #checkers: readonly Checker[];
   readonly #steppers: readonly Checker[];
   readonly #expired = new Set<string>();
-  /** Roles as last told to the trace. */
+  /** Roles as last recorded in the trace. */
   readonly #leaders = new Map<number, number>();
 
   constructor(plan: Plan, makers: readonly CheckerMaker[]) {
@@ -69,12 +69,12 @@ export class SimCluster implements ClusterView {
     return found;
   }
 
-  /** The node of that number. */
+  /** Returns the node of that number. */
   node(id: number): SimNode {
     return this.nodes[id - 1]!;
   }
 
-  /** Who leads a group in the highest term, on a node that is up. */
+  /** Returns the replica that leads a group in the highest term, on a node that is up. */
   leaderOf(group: number): RunningReplica | undefined {
     let leader: RunningReplica | undefined;
     for (const { isUp, program } of this.nodes) {
@@ -85,7 +85,7 @@ export class SimCluster implements ClusterView {
     return leader;
   }
 
-  /** Sends a client's request to a node, and its answers back. */
+  /** Sends a client's request to a node, and its replies back. */
   send(client: number, node: number, request: Request, answer: (reply: Reply) => void): void {
     this.network.pass(client, node, () => {
       this.node(node).serve(request, (reply) => {
@@ -94,12 +94,12 @@ export class SimCluster implements ClusterView {
     });
   }
 
-  /** Tells every checker. What one finds must not end in the hands of whoever is looked at. */
+  /** Calls every checker. Findings must not be caught by the code that is being checked. */
   tell(hook: (checker: Checker) => void): void {
     this.world.guard(() => this.#checkers.forEach(hook));
   }
 
-  /** Notes something for the trace. */
+  /** Records an event in the trace. */
   note(what: string, ...facts: (number | string)[]): void {
     this.trace.note(this.nowMs, 0, what, ...facts);
   }
@@ -178,7 +178,7 @@ export class SimCluster implements ClusterView {
 
 function clockOf(entropy: SeededEntropy, driftPpm: number): MachineClock {
   const rate = () => {
-    // The bounds themselves are the interesting rates.
+    // The bounds themselves are the most interesting rates.
     const dice = entropy.unit();
     const part = dice < 0.25 ? -1 : dice < 0.5 ? 1 : 2 * entropy.unit() - 1;
     return 1 + part * driftPpm / 1_000_000;

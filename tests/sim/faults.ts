@@ -1,6 +1,6 @@
 /**
- * Lets faults befall a cluster: each kind that the plan has comes at times of its own, with a victim
- * and a duration drawn when it comes, and ends by itself or when all faults end.
+ * Injects faults into a cluster: each kind in the plan occurs at its own times, with a victim and a
+ * duration that are drawn at that time, and ends by itself or when all faults end.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { SimCluster } from "./cluster.ts";
@@ -15,7 +15,7 @@ export class Faults {
   readonly #membership: Membership;
   readonly #entropy: SeededEntropy;
   #isOver = false;
-  /** How often each came. */
+  /** The number of occurrences of each kind. */
   readonly counts = new Map<FaultKind, number>();
 
   constructor(cluster: SimCluster, membership: Membership, seed: number) {
@@ -24,12 +24,12 @@ export class Faults {
     this.#entropy = new SeededEntropy(seed ^ 0xfa17);
   }
 
-  /** From now on they come. */
+  /** Starts the faults. */
   start(): void {
     for (const [kind, meanMs] of this.#cluster.plan.faults) this.#later(kind, meanMs);
   }
 
-  /** None comes any more, and all that there are end: whoever is down is started. */
+  /** Stops all faults: no new ones occur, current ones end, and nodes that are down are started. */
   end(): void {
     this.#isOver = true;
     const { network, nodes } = this.#cluster;
@@ -111,7 +111,7 @@ export class Faults {
 
   // Nodes.
 
-  /** The leader of some group, or anybody: leaders are where faults hurt. */
+  /** Kills a node, now or within some turns, and starts it again after a while. */
   #end(kind: "kill" | "power_cut", node: SimNode): void {
     const end = () => kind === "kill" ? node.kill() : node.cutPower();
     if (this.#unit() < 0.5) end();
@@ -224,8 +224,8 @@ export class Faults {
   }
 
   /**
-   * A bit turns on the disk of a node that is down. Never in the newest segment: of the last batch
-   * before its watermark a torn write and rot look alike, as the log's documentation says.
+   * Flips a bit on the disk of a node that is down. Never in the newest segment: in the last batch
+   * before its watermark a torn write and bit rot look alike, as the log's documentation says.
    */
   #flip(node: SimNode): void {
     node.cutPower();
@@ -262,7 +262,7 @@ export class Faults {
 
   // Chance.
 
-  /** Ends something after a while, unless all has ended before. */
+  /** Ends a fault after some time, unless all faults have ended before. */
   #until(afterMs: number, end: () => void): void {
     this.#cluster.world.after(afterMs, () => {
       if (!this.#isOver) end();
@@ -277,7 +277,7 @@ export class Faults {
     return Math.floor(this.#unit() * count);
   }
 
-  /** A number in `[lo, hi)`, small ones as likely as large ones. */
+  /** Returns a number in `[lo, hi)` with a logarithmic distribution. */
   #scale(lo: number, hi: number): number {
     return lo * (hi / lo) ** this.#unit();
   }

@@ -1,8 +1,8 @@
 /**
- * Handshakes in a simulated world: production's machine and its runner, over links that are slow, cut
- * bytes into pieces, change them or break off, between machines whose clocks drift and that stand still
- * or die. One seed makes it all, and the same seed twice is the same run. Signatures are made at once,
- * so that nothing is left to chance.
+ * Handshakes in a simulated world: production's machine and its runner, over links that are slow,
+ * split, change or drop bytes, between machines whose clocks drift and that are paused or die.
+ * Everything is derived from one seed, and the same seed twice gives the same run. Signatures are
+ * computed synchronously, so that the run is deterministic.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -29,36 +29,39 @@ import { SimWorld } from "./world.ts";
 const SEEDS = 150;
 const CONNECTIONS = 24;
 const CLIENTS = 6;
-/** Connections begin within this time, ms; then each has four stages, and whatever stands still wakes. */
+/**
+ * Connections begin within this time, ms; afterwards each has four stages, and paused machines
+ * resume.
+ */
 const DIALS_MS = 4_000;
 const STANDSTILL_MS_MAX = 5_000;
 const REST_MS = DIALS_MS + 2 * STANDSTILL_MS_MAX + 8 * AUTH_STAGE_MS_MAX;
 
-/** How one end of a connection ended. */
+/** The end of one side of a connection. */
 type Ending = HandshakeResult | { readonly code: string };
 
 interface Connection {
   readonly client: Member;
-  /** Bytes were changed on their way to that end. */
+  /** Whether bytes to that side were changed in transit. */
   readonly changed: { client: boolean; server: boolean };
   endings: { client?: Ending; server?: Ending };
   isBroken: boolean;
 }
 
-/** What befalls the links of a seed. */
+/** The faults on the links of a seed. */
 interface Links {
   readonly delayMs: number;
   readonly pieces: boolean;
-  /** Chance that a piece is changed, and that the connection breaks off at it. */
+  /** Probability that a piece is changed, and that the connection breaks off at it. */
   readonly changes: number;
   readonly breaks: number;
 }
 
-/** One end of a connection's first stream. */
+/** One side of a connection's first stream. */
 class SimStream implements HandshakeStream {
   readonly #arrived: (Uint8Array | undefined)[] = [];
   #waiting: (() => void) | undefined;
-  /** Passes a piece on to the other end. */
+  /** Passes a piece to the other side. */
   pass: (bytes: Uint8Array) => void = () => {};
 
   async read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
@@ -129,7 +132,7 @@ class HandshakeRun {
     });
   }
 
-  /** Runs until all must be over; one line for each connection. */
+  /** Runs until all connections must have ended; returns one line per connection. */
   async run(): Promise<string[]> {
     for (let number = 0; number < CONNECTIONS; number++) {
       this.#world.at(
@@ -181,7 +184,7 @@ class HandshakeRun {
     });
   }
 
-  /** What is written for the end `to` reaches it in order, late, in pieces, maybe changed, or never. */
+  /** Delivers the data for side `to` in order, but late, in pieces, possibly changed, or never. */
   #link(
     connection: Connection,
     to: "client" | "server",
@@ -234,7 +237,7 @@ class HandshakeRun {
     );
   }
 
-  /** Whether the program of that end is gone, so that nothing is said of how it ended. */
+  /** Reports whether the program of that side was killed, so that its result is unknown. */
   isDead(connection: Connection, side: "client" | "server"): boolean {
     const at = side === "server" ? 0 : this.#clients.indexOf(connection.client) + 1;
     return this.#machines[at]!.state === "down";
@@ -269,7 +272,7 @@ test("handshakes: whoever is accepted is who both ends think, over bytes that no
       if (isDone(endings.client)) {
         seen.done++;
         assert.is(endings.client.peer.subject, run.server.identity.subject, where);
-        // It was told so by the server, who had accepted it before.
+        // The server told it so, having accepted it before.
         assert.ok(run.isDead(connection, "server") || isDone(endings.server), where);
         assert.not.ok(changed.client || changed.server, where);
         assert.not.ok(run.isBanned(connection), where);

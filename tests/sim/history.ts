@@ -1,19 +1,19 @@
 /**
- * What happens in a simulated cluster, as checkers see it: replicas and what they do, clients and
- * what they were told. A checker looks and never touches; what it finds wrong it throws.
+ * The events of a simulated cluster, as checkers see them: replicas and their actions, clients and
+ * the replies they received. A checker only reads; it throws its findings.
  *
- * Times without another word are the world's true time, ms since the run began: no node and no
- * client knows them. `at` fields are places in the one order of all calls and answers.
+ * Unless stated otherwise, times are the world's true time, ms since the run began: no node and no
+ * client knows them. `at` fields are places in the single order of all calls and replies.
  */
 import type { Bond } from "../../src/liveness/mod.ts";
 import type { OutageTiming } from "../../src/replication/available_time.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
 import type { Position } from "../../src/store/reply.ts";
 
-/** Something that must not be. */
+/** A violation of an invariant. */
 export class Finding extends Error {
   override readonly name = "Finding";
-  /** The checker that found it. */
+  /** The checker that reported it. */
   readonly checker: string;
 
   constructor(checker: string, message: string) {
@@ -22,15 +22,18 @@ export class Finding extends Error {
   }
 }
 
-/** Which replica it is; one object for its whole life, across restarts of its node. */
+/** Identifies a replica; one object for its whole life, across restarts of its node. */
 export interface ReplicaRef {
   readonly node: number;
   readonly group: number;
-  /** Given out once and never again. */
+  /** Assigned once and never reused. */
   readonly replica: number;
 }
 
-/** A replica at this moment, while its node runs. Getters: read what is needed, keep no view. */
+/**
+ * A replica at this moment, while its node runs. Getters: read only what is needed, and keep no
+ * view.
+ */
 export interface ReplicaView {
   readonly ref: ReplicaRef;
   readonly role: "leader" | "candidate" | "pre_candidate" | "follower";
@@ -44,36 +47,41 @@ export interface ReplicaView {
   readonly configuration: Configuration;
   /** The group was quarantined: an invariant broke. */
   readonly isFailed: boolean;
-  /** What keeps it from voting now, by the node's own clock; undefined: nothing does. */
+  /** The reason for which it cannot vote now, by the node's own clock; undefined: there is none. */
   readonly bond: Bond | undefined;
-  /** A linearizable read that came now would be served by lease, without asking anybody. */
+  /**
+   * Whether a linearizable read that arrives now would be served by lease, without asking others.
+   */
   readonly holdsLease: boolean;
   /** The term of an entry in its log, durable or not; undefined: compacted, or beyond its end. */
   termAt(index: number): number | undefined;
-  /** A hash of the state machine's image as of `applied`. Costly: a walk through all of it. */
+  /**
+   * Returns a hash of the state machine's image as of `applied`. Expensive: it reads the whole
+   * state.
+   */
   imageHash(): number;
 }
 
-/** A node's state; a paused or suspended one answers to nobody, so its replicas promise nothing. */
+/** A node's state; a paused or suspended one answers no other, so its replicas promise nothing. */
 export type NodeState = "up" | "paused" | "suspended" | "down";
 
 /** A node at this moment. */
 export interface NodeView {
   readonly id: number;
   readonly state: NodeState;
-  /** From 1; grows with each start. */
+  /** From 1; increases with each start. */
   readonly run: number;
-  /** For how long a sync of its log does not come back, by the node's clock; 0: none is held up. */
+  /** Time for which a sync of its log has not returned, by the node's clock; 0: none is stuck. */
   readonly stuckMs: number;
   /** Empty while it is down. */
   readonly replicas: readonly ReplicaView[];
 }
 
-/** All of it. */
+/** The whole cluster. */
 export interface ClusterView {
   readonly nowMs: number;
   readonly nodes: readonly NodeView[];
-  /** The replicas of a group on nodes that are not down. */
+  /** Returns the replicas of a group on nodes that are not down. */
   replicasOf(group: number): readonly ReplicaView[];
 }
 
@@ -81,21 +89,21 @@ export interface ClusterView {
 export interface AppendedEntry {
   readonly index: number;
   readonly term: number;
-  /** The term of the entry before, in the same log; undefined where an image stands before it. */
+  /** The term of the previous entry in the same log; undefined if an image precedes it. */
   readonly previousTerm: number | undefined;
   /** See the ENTRY_ constants of src/node. */
   readonly kind: number;
   readonly hash: number;
 }
 
-/** A command that a replica's state machine applied; entries that hold none are not applied. */
+/** A command that a replica's state machine applied; entries without a command are not applied. */
 export interface AppliedEntry {
   readonly index: number;
   readonly term: number;
   readonly hash: number;
 }
 
-/** A state machine's state at an index: an image was written, or loaded. */
+/** A state machine's state at an index, when an image was written or loaded. */
 export interface ImageTaken {
   readonly index: number;
   readonly term: number;
@@ -103,93 +111,101 @@ export interface ImageTaken {
 }
 
 /**
- * A vote, an acknowledgement of entries, leadership, or the confirmation of a leader by an answer to its
- * heartbeat, that a replica gives to another.
+ * A vote, an acknowledgement of entries, a claim of leadership, or the confirmation of a leader by
+ * a reply to its heartbeat, sent from one replica to another.
  */
 export interface Words {
   readonly kind: "vote" | "acknowledgement" | "leadership" | "confirmation";
-  /** The event of the world in which they leave. */
+  /** The event of the world in which they are sent. */
   readonly step: number;
   readonly term: number;
   /** Replica id. */
   readonly to: number;
-  /** Of an acknowledgement: all entries up to it. */
+  /** Of an acknowledgement: all entries up to this index. */
   readonly index: number;
-  /** What a restart of the node would find at this moment. */
+  /** The state that a restart of the node would find at this moment. */
   readonly disk: { readonly term: number; readonly vote: number; readonly lastIndex: number };
 }
 
 /** The lease of a record as its leader has it, and as it is logged; ms from now. */
 export interface LeaseView {
   readonly key: string;
-  /** Until the record is due. */
+  /** Time until the record is due. */
   readonly leftMs: number;
-  /** Until the end of its cover, which is what another leader would know. */
+  /** Time until the end of its cover, which another leader would know. */
   readonly coverLeftMs: number;
 }
 
 /** A read that a replica may serve now, by a barrier. */
 export interface PermittedRead {
-  /** Of the leader who permitted it. */
+  /** The term of the leader that permitted it. */
   readonly term: number;
   /** The event in which the replica was asked. */
   readonly askedStep: number;
   /** The term that it led then; 0: none, and it asked its leader. */
   readonly askedTerm: number;
-  /** Its configuration is another since: which one confirmed the read is not known. */
+  /** The configuration has changed since, so it is not known which one confirmed the read. */
   readonly isReconfigured: boolean;
 }
 
-/** What a client asks of one record. */
+/** The operations that clients request on a record. */
 export type OperationKind = "get" | "register" | "take_over" | "deregister" | "renew";
 
 /**
- * How it ended. `ok`: as `value` says. `not_found`: told that there is no such record, which a
- * `get` and a `renew` tell of the state. `refused`: nothing was done, for a reason in `code`.
- * `unknown`: it took effect, will, or never does.
+ * The end of an operation. `ok`: as `value` says. `not_found`: the client was told that there is no
+ * such record, which for a `get` and a `renew` reveals the state. `refused`: nothing was done, for
+ * the reason in `code`. `unknown`: it took effect, will, or never does.
  */
 export type OperationEnd = "ok" | "not_found" | "refused" | "unknown";
 
-/** One operation of a client, all its attempts together, once it ended. */
+/** One operation of a client with all its attempts, after it ended. */
 export interface Operation {
   readonly client: number;
   readonly group: number;
   /** Unique over all groups. */
   readonly key: string;
   readonly kind: OperationKind;
-  /** How it was served: what a group promises of each way differs in how it can break. */
+  /** The way in which it was served: the guarantees of each way can break differently. */
   readonly way: "lease" | "barrier" | "propose" | "memory";
-  /** Long leases never end within a run: such keys are registers in the sense of linearizability. */
+  /**
+   * Long leases never end within a run, so such keys are registers in the sense of linearizability.
+   */
   readonly isLongLived: boolean;
   readonly ttlMs: number;
   readonly end: OperationEnd;
   /** Of `refused`. */
   readonly code: string;
   /**
-   * Names one write among all of the run: of a register what it wrote, of a get what it saw, of a
-   * renew or deregister what it meant; 0: none.
+   * Identifies one write in the whole run: for a register the value written, for a get the value
+   * seen, for a renew or deregister the value meant; 0: none.
    */
   readonly value: number;
-  /** Of a register: the record's incarnation as answered. Of the others: as seen or named. */
+  /** Of a register: the record's incarnation in the reply. Of the others: the one seen or named. */
   readonly incarnation: Position;
-  /** Of the log entry by which it took effect, or the applied index that it read at; 0: not known. */
+  /**
+   * Index of the log entry by which it took effect, or the applied index of a read; 0: not known.
+   */
   readonly index: number;
-  /** The same entry's, or that of the leader who answered. */
+  /** The term of the same entry, or of the leader that replied. */
   readonly term: number;
-  /** Of a renewal: how far the logged cover reached when it was answered, ms. */
+  /** Of a renewal: the time that the logged cover still had when it was answered, ms. */
   readonly coverLeftMs: number;
   readonly calledAt: number;
-  /** `Infinity` where the end is `unknown`. */
+  /** `Infinity` if the end is `unknown`. */
   readonly answeredAt: number;
   readonly calledMs: number;
   readonly answeredMs: number;
-  /** When its last attempt began: a lease that it granted counts from no earlier. */
+  /** Start of its last attempt: a lease that it granted counts from no earlier time. */
   readonly attemptMs: number;
-  /** More than one attempt may have taken effect; only of `renew` and `get`, and of refused ones. */
+  /**
+   * More than one attempt may have taken effect; only for `renew`, `get`, and refused operations.
+   */
   readonly attempts: number;
 }
 
-/** A record's end by expiry, told once for each group and index: by whom applied it first. */
+/**
+ * The expiry of a record, reported once for each group and index, by the first replica to apply it.
+ */
 export interface Expiry {
   readonly group: number;
   readonly key: string;
@@ -199,80 +215,85 @@ export interface Expiry {
   readonly atMs: number;
 }
 
-/** A stretch in which a node could not serve, or could not log. */
+/** A period in which a node could not serve, or could not log. */
 export interface NodeOutage {
   readonly node: number;
   /**
-   * Its program stood still, while a clock of its machine went on, or unseen; its log refused writes;
-   * a write of its log was pending for too long, counted from its handover.
+   * Its program stood still, either while a clock of its machine advanced, or unnoticed; its log
+   * refused writes; a write of its log was pending for too long, counted from its handover.
    */
   readonly kind: "stop" | "unseen_stop" | "refusal" | "stall";
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** What the run is made of, as far as it changes what may be expected. */
+/** The properties of a run that determine what may be expected of it. */
 export interface RunFacts {
   readonly seed: number;
   readonly groups: readonly number[];
   readonly nodeCount: number;
   /** Groups may serve reads by lease. */
   readonly leases: boolean;
-  /** No clock runs faster or slower than true time by more than this part in a million. */
+  /** No clock deviates from true time by more than this many parts per million. */
   readonly driftPpm: number;
-  /** How nodes notice outages, and the grace after them. */
+  /** Timing of the detection of outages, and of the grace after them. */
   readonly outages: OutageTiming;
   /** Wall clocks are set in this run, which looks like a suspended machine. */
   readonly hasWallJumps: boolean;
 }
 
-/** How the run ended, for checkers of what must be there in the end. */
+/** The end of a run, for checkers that compare final states. */
 export interface RunEnd {
   readonly view: ClusterView;
-  /** When the last fault ended: from then on nothing was broken or held up. */
+  /** The time at which the last fault ended: afterwards nothing was broken or held up. */
   readonly healedMs: number;
   /** By key: its state after the last operation, read linearizably; 0: none. */
   readonly finalValues: ReadonlyMap<string, { readonly value: number; readonly atMs: number }>;
-  /** Keys with short leases that were asked for once more when all of those must have ended. */
+  /** Keys with short leases that were requested once more when all of those must have ended. */
   readonly leftOver: ReadonlyMap<string, { readonly value: number; readonly atMs: number }>;
 }
 
 /**
- * Looks at one run, from its start to its end; a new one is made for each run. Every hook may throw
- * a {@link Finding}, and must not keep the views that it is given.
+ * Checks one run, from its start to its end; a new one is made for each run. Every hook may throw a
+ * {@link Finding}, and must not keep the views that it is given.
  */
 export interface Checker {
   readonly name: string;
-  /** A new log entry of a replica, in the order of its log; those above it are gone. */
+  /**
+   * A replica has a new log entry, in the order of its log; entries at and above its index are
+   * gone.
+   */
   onAppend?(ref: ReplicaRef, entry: AppendedEntry): void;
-  /** Something leaves that others will rely on. */
+  /** A message is sent on which others will rely. */
   onWords?(ref: ReplicaRef, words: Words): void;
   /** A replica is permitted to serve a read. */
   onRead?(reader: ReplicaView, read: PermittedRead): void;
-  /** A vote is on the disk; 0: none is given in that term. */
+  /** A vote is on the disk; 0: none was given in that term. */
   onVote?(ref: ReplicaRef, term: number, vote: number): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;
-  /** Its state machine begins to lead, and so to reckon when leases end. */
+  /** The state machine begins to lead, and so to compute the ends of leases. */
   onLed?(ref: ReplicaRef, leases: readonly LeaseView[]): void;
-  /** A node tells others of its run for the first time since it was started. */
+  /** A node tells others its run number for the first time since it was started. */
   onRun?(node: number, run: number): void;
   onImage?(ref: ReplicaRef, image: ImageTaken): void;
-  /** The image at `index` is what a restart will find, unless a newer one is. */
+  /** A restart will find the image at `index`, unless a newer one exists. */
   onImageDurable?(ref: ReplicaRef, index: number): void;
-  /** A node has started, from what its disk held: its replicas may have forgotten their commit. */
+  /**
+   * A node has started from the content of its disk: its replicas may have forgotten their commit.
+   */
   onStart?(node: NodeView): void;
-  /** A replica was removed from its group, and its log forgotten. */
+  /** A replica was removed from its group, and its log was forgotten. */
   onForget?(ref: ReplicaRef): void;
   onExpired?(expiry: Expiry): void;
   onOperation?(operation: Operation): void;
   /** An owner sends a renewal. */
   onTry?(key: string, incarnation: Position, atMs: number): void;
-  /** An outage of a node is over, and the run that it befell goes on. */
+  /** An outage of a node is over, and the run in which it happened continues. */
   onOutage?(outage: NodeOutage): void;
   /** Something ran on this node, which is up: only replicas of such nodes can have changed. */
   afterStep?(node: NodeView, view: ClusterView): void;
   onEnd?(end: RunEnd): void;
 }
 
-/** Makes a checker for one run. */
+/** Creates a checker for one run. */
 export type CheckerMaker = (facts: RunFacts) => Checker;

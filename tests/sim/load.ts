@@ -1,8 +1,9 @@
 /**
- * The load of a run: records, the clients that work on them, and the order of what they were told.
+ * The load of a run: records, the clients that work on them, and the order of the replies that they
+ * received.
  *
  * Some records have leases far longer than a run, and so are registers in the sense of
- * linearizability; the leases of others end when nobody renews them in time.
+ * linearizability; the leases of others end unless they are renewed in time.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { TTL_MS_MAX, TTL_MS_MIN } from "../../src/base/limits.ts";
@@ -15,7 +16,7 @@ export const SHORT_TTLS_MS = [TTL_MS_MIN, TTL_MS_MIN, 6_000, 7_500];
 /** Clients have numbers from here on, nodes lower ones. */
 const CLIENT_ID_MIN = 1_000;
 
-/** The id of a record, 16 bytes. */
+/** Returns the id of a record, 16 bytes. */
 export function keyId(group: number, number: number): Uint8Array {
   const id = new Uint8Array(16).fill(0x40);
   const view = new DataView(id.buffer);
@@ -24,13 +25,13 @@ export function keyId(group: number, number: number): Uint8Array {
   return id;
 }
 
-/** The name in the history of the record with that id, which {@link keyId} made. */
+/** Returns the name in the history of the record with that id, which {@link keyId} created. */
 export function keyName(id: Uint8Array): string {
   const view = new DataView(id.buffer, id.byteOffset, id.byteLength);
   return `${view.getUint32(8)}/${view.getUint32(12)}`;
 }
 
-/** What the load needs of a cluster. */
+/** The parts of a cluster that the load uses. */
 export interface LoadParts extends Pick<ClientWorld, "world" | "send" | "nodesOf" | "tried"> {
   readonly onOperation: (operation: Operation) => void;
 }
@@ -38,7 +39,7 @@ export interface LoadParts extends Pick<ClientWorld, "world" | "send" | "nodesOf
 /** The clients of a run. */
 export class Load {
   readonly keys: readonly Key[];
-  /** Operations that ended, and those that ended well. */
+  /** Operations that ended, and those that ended successfully. */
   endedCount = 0;
   wellCount = 0;
   readonly #clients: readonly SimClient[];
@@ -78,22 +79,22 @@ export class Load {
     this.#reader.stop();
   }
 
-  /** All clients begin. */
+  /** Starts all clients. */
   start(): void {
     for (const client of this.#clients) client.start();
   }
 
-  /** They begin nothing more. */
+  /** Stops all clients: they begin no further operation. */
   stop(): void {
     for (const client of this.#clients) client.stop();
   }
 
-  /** True when all have stopped and none waits for an answer. */
+  /** True when all have stopped and none waits for a reply. */
   get isIdle(): boolean {
     return this.#clients.every(({ isIdle }) => isIdle);
   }
 
-  /** One operation of a client that does nothing else; again until it ends well. */
+  /** Runs one operation of an otherwise idle client, and repeats it until it succeeds. */
   ask(kind: "get" | "write", key: Key, ended: (operation: Operation) => void): void {
     const ask = () => this.#reader.run(kind === "get" ? kind : this.#reader.writeKind(key), key);
     this.#onRead = (operation) => {

@@ -1,17 +1,20 @@
 /**
- * The shared log of a node as checkers see it: everything is passed on to the real one, and what each
- * replica's log holds is kept beside it, durable or not, by index and term.
+ * The shared log of a node as checkers see it: passes everything on to the real one, and records
+ * the content of each replica's log, durable or not, by index and term.
  */
 import type { HardState, ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
 import type { AppendedEntry, ImageTaken, ReplicaRef, Words } from "./history.ts";
 import { hashBytes } from "./trace.ts";
 
-/** The hash of no bytes, on which that of an image builds chunk by chunk. */
+/** The hash of no bytes, with which the chunk-wise hash of an image begins. */
 export const EMPTY_HASH = hashBytes(new Uint8Array(0));
 
-/** What a mirror tells. */
+/** Events reported by a mirror. */
 export interface MirrorEvents {
-  /** The replica of a group whose log this is; undefined: none is known, and nothing is told. */
+  /**
+   * Returns the replica of a group whose log this is; undefined: none is known, and nothing is
+   * reported.
+   */
   refOf(group: number): ReplicaRef | undefined;
   appended(ref: ReplicaRef, entry: AppendedEntry): void;
   /** A hard state is durable. */
@@ -22,13 +25,13 @@ export interface MirrorEvents {
 
 /** The entries of one replica, by term. */
 class ReplicaTerms {
-  /** Index below the first of `terms`, whose term is known where it is not 0. */
+  /** Index below the first of `terms`, whose term is known unless it is 0. */
   base = 0;
   baseTerm = 0;
   terms: number[] = [];
-  /** All up to here a restart knows to be committed. */
+  /** The index up to which a restart knows entries to be committed. */
   durableCommit = 0;
-  /** What a restart would find: writes become durable in the order in which they were handed over. */
+  /** The state that a restart would find: writes become durable in the order of their handover. */
   readonly disk = { term: 0, vote: 0, lastIndex: 0 };
 
   get lastIndex(): number {
@@ -40,7 +43,9 @@ class ReplicaTerms {
     return this.terms[index - this.base - 1];
   }
 
-  /** The log ends before `index`; on the disk not before what comes in its place is there. */
+  /**
+   * Truncates the log at `index`; on the disk it is truncated only when its replacement is durable.
+   */
   cut(index: number): void {
     if (index <= this.base) this.reset(index - 1, 0);
     else this.terms.length = Math.min(this.terms.length, index - this.base - 1);
@@ -62,27 +67,30 @@ export class LogMirror {
     this.#events = events;
   }
 
-  /** The term of an entry in a group's log, durable or not. */
+  /** Returns the term of an entry in a group's log, durable or not. */
   termAt(group: number, index: number): number | undefined {
     return this.#groups.get(group)?.at(index);
   }
 
-  /** Up to where a restart of the node would know a group's entries to be committed. */
+  /**
+   * Returns the index up to which a restart of the node would know a group's entries to be
+   * committed.
+   */
   durableCommit(group: number): number {
     return this.#groups.get(group)?.durableCommit ?? 0;
   }
 
-  /** What a restart of the node would find of a group. */
+  /** Returns the state of a group that a restart of the node would find. */
   disk(group: number): Words["disk"] {
     return this.#of(group).disk;
   }
 
-  /** Recovery handed out a hard state. */
+  /** Records a hard state from recovery. */
   recoveredHardState(group: number, state: HardState): void {
     this.#saved(group, state);
   }
 
-  /** Recovery handed out an image. */
+  /** Records an image from recovery. */
   recoveredImage(group: number, { index, term }: ImagePoint, hash: number): void {
     this.#of(group).reset(index, term);
     this.#committed(group, index);
@@ -93,7 +101,7 @@ export class LogMirror {
     this.#events.imageDurable(ref, index);
   }
 
-  /** Recovery handed out an entry. */
+  /** Records an entry from recovery. */
   recoveredEntry(group: number, index: number, entry: LogEntry): void {
     const terms = this.#of(group);
     if (terms.lastIndex !== index - 1) terms.reset(index - 1, 0);
@@ -101,14 +109,14 @@ export class LogMirror {
     terms.disk.lastIndex = index;
   }
 
-  /** The log, with this mirror in front of it. */
+  /** Returns the log with this mirror in front of it. */
   inFrontOf(log: SharedLog): SharedLog {
     return {
       generation: log.generation,
       append: (group, firstIndex, entries, done) => {
         const terms = this.#of(group);
         const refused = log.append(group, firstIndex, entries, (error) => {
-          // An append ends its group's log before its first index.
+          // An append truncates its group's log at its first index.
           if (error === undefined) terms.disk.lastIndex = firstIndex + entries.length - 1;
           done(error);
         });
@@ -139,7 +147,7 @@ export class LogMirror {
         const terms = this.#of(group);
         const refused = log.installImage(group, point, hashed, (error) => {
           if (error === undefined) {
-            // It stands in place of all that was in the log.
+            // The image replaces the whole log.
             terms.disk.lastIndex = point.index;
             this.#imageDurable(group, point.index);
           }
@@ -210,7 +218,7 @@ export class LogMirror {
     if (ref !== undefined) this.#events.imageDurable(ref, index);
   }
 
-  /** Passes the chunks of an image on, and tells their hash with the last of them. */
+  /** Passes the chunks of an image on, and reports their hash with the last of them. */
   *#hashed(group: number, point: ImagePoint, chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
     let hash = EMPTY_HASH;
     for (const chunk of chunks) {

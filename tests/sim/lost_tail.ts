@@ -1,7 +1,7 @@
 /**
- * The check of a log that lost its end after its program was killed: cut anywhere, it must be refused,
- * or hand out the same as the whole one. Done on copies of the disk, and only where everything that was
- * handed to the log had been answered, so that all of it must be kept.
+ * Checks a log that lost its end after its program was killed: if it is truncated anywhere, it must
+ * be refused, or recover the same content as the whole one. Runs on copies of the disk, and only if
+ * everything handed to the log had been answered, so that all of it must be kept.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { Entropy } from "../../src/base/world.ts";
@@ -10,7 +10,10 @@ import { openSharedLog } from "../../src/storage/open_shared_log.ts";
 import { ManualWorld } from "../support/manual_world.ts";
 import { Finding } from "./history.ts";
 
-/** Cuts the newest segment on a copy of `disk` at a place drawn from `entropy`, and opens the log. */
+/**
+ * Truncates the newest segment on a copy of `disk` at a place drawn from `entropy`, and opens the
+ * log.
+ */
 export function checkLostTail(disk: MemoryDisk, node: number, entropy: Entropy): void {
   const newest = disk.list().findLast(({ name }) => name.startsWith("log-"))?.name;
   if (newest === undefined) return;
@@ -34,7 +37,7 @@ function copyOf(disk: MemoryDisk): MemoryDisk {
   return copy;
 }
 
-/** What recovery hands out of each group, as text; or that it refuses the log. */
+/** Returns the recovered content of each group as text, or the fact that the log was refused. */
 function recovered(disk: MemoryDisk): string {
   const world = new ManualWorld();
   const groups = new Map<number, string>();

@@ -1,10 +1,10 @@
 /**
- * A machine of a simulated cluster and the program on it: clocks that run at a rate of their own, and
- * what may befall a program. It is killed; or paused, and its clocks go on; or the machine is
- * suspended, and its wall clock goes on alone.
+ * A machine of a simulated cluster and the program on it: clocks that run at their own rate, and
+ * the faults of a program. A program can be killed; it can be paused while its clocks advance; or
+ * the machine can be suspended while only its wall clock advances.
  *
  * Each start is a new {@link Process} with a monotonic clock from 0; nothing that an earlier one
- * asked for ever runs again.
+ * scheduled ever runs again.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type {
@@ -18,19 +18,19 @@ import type {
 import type { NodeState } from "./history.ts";
 import type { SimWorld } from "./world.ts";
 
-/** The wall clock of a machine that is right when a run begins: 2025-01-01. */
+/** The correct wall clock of a machine when a run begins: 2025-01-01. */
 export const STARTED_UNIX_MS = 1_735_689_600_000;
 
-/** Added to a timer's true time, so that its clock then shows the time it asked for, or later. */
+/** Added to a timer's true time, so that its clock then shows the requested time, or later. */
 const ROUNDING_MS = 1e-6;
 
-/** How a machine keeps time. */
+/** The behaviour of a machine's clocks. */
 export interface MachineClock {
   /** Ms of its monotonic clock per ms of true time. */
   readonly rate: number;
-  /** The same of its wall clock. */
+  /** Ms of its wall clock per ms of true time. */
   readonly wallRate: number;
-  /** How far its wall clock is off when the run begins, ms. */
+  /** Offset of its wall clock when the run begins, ms. */
   readonly wallOffsetMs: number;
 }
 
@@ -39,24 +39,24 @@ export class Machine {
   readonly world: SimWorld;
   readonly id: number;
   state: NodeState = "down";
-  /** How often a program was started. */
+  /** The number of starts of the program. */
   run = 0;
   process: Process | undefined;
   /** Turns after which the program is killed; Infinity: it is not. */
   turnsLeft = Infinity;
-  /** Promises that the program waits for: while there are any, each of its turns may settle one. */
+  /** Pending promises of the program: while there are any, each of its turns may settle one. */
   openPromises = 0;
   readonly #entropy: SeededEntropy;
   readonly #onKilled: () => void;
   #clock: MachineClock;
-  /** Monotonic time up to the last change of state, and when that was. */
+  /** Monotonic time up to the last change of state, and the time of that change. */
   #monotonicMs = 0;
   #sinceMs = 0;
   #wallJumpMs = 0;
-  /** What is due for a program that does not run now. */
+  /** Calls that are due for a program that is not running now. */
   #held: (() => void)[] = [];
 
-  /** @param onKilled told when a kill that was set for a turn comes about. */
+  /** @param onKilled called when a kill that was set for a turn happens. */
   constructor(world: SimWorld, options: {
     readonly id: number;
     readonly clock: MachineClock;
@@ -76,7 +76,10 @@ export class Machine {
     return this.#monotonicMs + (this.world.nowMs - this.#sinceMs) * this.#clock.rate;
   }
 
-  /** When the monotonic clock will show that, if nothing befalls the machine. True ms. */
+  /**
+   * Returns the true time at which the monotonic clock will show that value, if no fault occurs,
+   * ms.
+   */
   trueTimeOf(monotonicMs: number): number {
     return this.world.nowMs + (monotonicMs - this.monotonicMs()) / this.#clock.rate;
   }
@@ -92,7 +95,7 @@ export class Machine {
     this.#wallJumpMs += byMs;
   }
 
-  /** Lets the clock run at another rate. Timers that are set take notice when they are due. */
+  /** Changes the rate of the clock. Pending timers are corrected when they are due. */
   setClock(clock: MachineClock): void {
     this.#settle();
     this.#wallJumpMs += this.world.nowMs * (this.#clock.wallRate - clock.wallRate);
@@ -111,7 +114,7 @@ export class Machine {
     return this.process;
   }
 
-  /** The program ends between two turns, without a word. */
+  /** Ends the program between two turns, without notice. */
   kill(): void {
     this.#settle();
     this.state = "down";
@@ -119,17 +122,17 @@ export class Machine {
     this.#held = [];
   }
 
-  /** Nothing of the program runs any more; its clocks go on. */
+  /** Stops everything in the program; its clocks advance. */
   pause(): void {
     if (this.state === "up") this.#become("paused");
   }
 
-  /** Everything stands still but the wall clock. */
+  /** Stops everything except the wall clock. */
   suspend(): void {
     if (this.state === "up") this.#become("suspended");
   }
 
-  /** Ends a pause or a suspend: what was due meanwhile comes now. */
+  /** Ends a pause or a suspension: everything that became due meanwhile runs now. */
   resume(): void {
     if (this.state !== "paused" && this.state !== "suspended") return;
     this.#become("up");
@@ -148,7 +151,7 @@ export class Machine {
     this.#sinceMs = this.world.nowMs;
   }
 
-  /** Runs something of `process` now; later where it stands still; never where it is gone. */
+  /** Runs a call of `process` now; later if it stands still; never if it has ended. */
   enter(process: Process, run: () => void): void {
     if (this.process !== process) return;
     if (this.state !== "up") {
@@ -181,7 +184,7 @@ export class Process implements World, Scheduler, MonotonicClock, WallClock {
     this.#startedMs = machine.monotonicMs();
   }
 
-  /** True until it is killed. */
+  /** True until the program is killed. */
   get isAlive(): boolean {
     return this.#machine.process === this;
   }
@@ -194,7 +197,7 @@ export class Process implements World, Scheduler, MonotonicClock, WallClock {
     return this.#machine.unixMs();
   }
 
-  /** Runs something that reached the program from outside, as soon as it runs. */
+  /** Runs a call that reached the program from outside, as soon as the program runs. */
   enter(run: () => void): void {
     this.#machine.enter(this, run);
   }
@@ -205,7 +208,7 @@ export class Process implements World, Scheduler, MonotonicClock, WallClock {
     let isOver = false;
     const look = () => {
       if (isOver || machine.process !== this) return;
-      // A suspend or another rate moved the time at which it is due.
+      // A suspension or a change of the rate moved the time at which it is due.
       if (machine.state === "suspended" || dueMs > machine.monotonicMs()) wait();
       else machine.enter(this, fire);
     };

@@ -1,17 +1,18 @@
 /**
- * `deno task sim`: runs seeds, by default 1 to 100, and stops at the first that finds something, with
- * the command that replays it and the last events before it.
+ * `deno task sim`: runs seeds, by default 1 to 100, and stops at the first finding, with the
+ * command that replays it and the last events before it.
  *
- * `--from F --seeds N`: the seeds [F, F + N). `--jobs N`: in so many processes at once. `--all`: goes
- * on after a finding, and tells them all at the end. `--seed N`: replays one seed, and tells every
- * event as it happens; `--twice`: runs it once more, and compares. Exit code 1: something was found.
+ * `--from F --seeds N`: the seeds [F, F + N). `--jobs N`: in so many processes at once. `--all`:
+ * continues after a finding, and reports all of them at the end. `--seed N`: replays one seed, and
+ * prints every event as it happens; `--twice`: runs it once more, and compares. Exit code 1: there
+ * was a finding.
  */
 import { fileURLToPath } from "node:url";
 import { CHECKERS } from "./checkers/mod.ts";
 import { runSeed } from "./runner.ts";
 import type { RunResult } from "./runner.ts";
 
-/** What is asked for. */
+/** The parsed command line. */
 interface Wishes {
   readonly from: number;
   readonly seeds: number;
@@ -22,7 +23,7 @@ interface Wishes {
   readonly isTwice: boolean;
 }
 
-/** What a range of seeds came to; one line of JSON from a process of its own. */
+/** The results of a range of seeds; one line of JSON from a process of its own. */
 interface Tally {
   seedsRun: number;
   simulatedMs: number;
@@ -97,7 +98,7 @@ function add(tally: Tally, other: Tally): void {
   tally.failures.push(...other.failures);
 }
 
-/** Runs the seeds that stand `step` apart in this process. */
+/** Runs seeds that are `step` apart in this process. */
 async function runHere({ from, isAll, seeds }: Wishes, first = 0, step = 1): Promise<Tally> {
   const tally = newTally();
   for (let at = first; at < seeds; at += step) {
@@ -107,7 +108,7 @@ async function runHere({ from, isAll, seeds }: Wishes, first = 0, step = 1): Pro
   return tally;
 }
 
-/** Runs them in processes, each of which takes every `jobs`-th seed. */
+/** Runs seeds in several processes, each of which takes every `jobs`-th seed. */
 async function runInJobs(wishes: Wishes): Promise<Tally> {
   const { from, isAll, jobs, seeds } = wishes;
   const parts = await Promise.all(Array.from({ length: jobs }, async (_, part) => {

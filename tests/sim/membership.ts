@@ -1,11 +1,11 @@
 /**
- * Replicas come and go: new ones are taken in empty, as learners or voters, alone or in exchange for
- * others by joint consensus; those removed are forgotten. It stands in for whoever runs the cluster.
+ * Adds and removes replicas: new ones are added empty, as learners or voters, alone or in exchange
+ * for others by joint consensus; removed ones are forgotten. It acts as the cluster's operator.
  *
- * Each change is one step from the configuration that a leader has applied. A replica that was
- * removed keeps its place until a majority of the voters that are left knows of its removal, durably:
- * until then they may need its vote to elect anybody, for they go by the configuration they know, and
- * a restart may take them back to. Its id is given to nobody else.
+ * Each change is one step from the configuration that a leader has applied. A removed replica keeps
+ * its place until a majority of the remaining voters knows of its removal, durably: until then they
+ * may need its vote to elect a leader, because they use the configuration that they know, and a
+ * restart may take them back to it. Its id is never reused.
  */
 import type { SeededEntropy } from "../../src/base/prng.ts";
 import { EMPTY_DATA, LEAVE_JOINT } from "../../src/raft/mod.ts";
@@ -14,14 +14,14 @@ import type { SimCluster } from "./cluster.ts";
 import type { PlacedReplica } from "./placement.ts";
 import type { RunningReplica } from "./replica_view.ts";
 
-/** How often somebody asks for a change while another is under way, which must be refused. */
+/** Probability of a second change while another is in progress, which must be refused. */
 const IMPATIENT = 0.2;
-/** For how long a change is waited for, ms. */
+/** Maximum time to wait for a change, ms. */
 const CHANGE_MS = 3_000;
-/** More members than this a group does not get. */
+/** Maximum number of members of a group. */
 const MEMBERS_MAX = 7;
 
-/** How often it is looked whether those removed are needed still, ms. */
+/** Interval of the checks whether removed replicas are still needed, ms. */
 const RETIRE_MS = 100;
 
 /** A committed configuration. */
@@ -35,11 +35,11 @@ interface KnownConfiguration {
 export class Membership {
   readonly #cluster: SimCluster;
   readonly #entropy: SeededEntropy;
-  /** Groups of which a change is under way. */
+  /** Groups with a change in progress. */
   readonly #changing = new Set<number>();
-  /** By group: the newest configuration that is known to be committed. */
+  /** By group: the newest configuration known to be committed. */
   readonly #known = new Map<number, KnownConfiguration>();
-  /** Changes that came about. */
+  /** Count of completed changes. */
   changed = 0;
 
   constructor(cluster: SimCluster, entropy: SeededEntropy) {
@@ -47,7 +47,7 @@ export class Membership {
     this.#entropy = entropy;
   }
 
-  /** Takes one step with a group, where somebody leads it. */
+  /** Takes one step with a group that has a leader. */
   step(group: number): void {
     const leader = this.#cluster.leaderOf(group);
     if (leader === undefined) return;
@@ -55,14 +55,15 @@ export class Membership {
     const change = this.#choose(leader);
     if (change === undefined) return;
     if (!endsVote(change, leader.ref.replica)) return this.#propose(leader, change);
-    // A leader leaves only after it has handed over: whoever is left may not know that it is gone.
+    // A leader leaves only after it has transferred its leadership: the others may not know that it
+    // is gone.
     const others = leader.configuration.voters.filter((voter) => voter !== leader.ref.replica);
     if (others.length === 0) return;
     const to = this.#of(others);
     this.#cluster.node(leader.ref.node).enter(() => leader.group.transferLeader(to));
   }
 
-  /** Leaves a joint configuration that nobody else leaves; true where there is none. */
+  /** Leaves a joint configuration that is not left automatically; returns true if there is none. */
   settle(group: number): boolean {
     const leader = this.#cluster.leaderOf(group);
     if (leader === undefined) return false;
@@ -95,7 +96,7 @@ export class Membership {
     return placed && this.#one(kind, placed.replica);
   }
 
-  /** Some voters for others, all at once. */
+  /** Exchanges some voters for others, all at once. */
   #exchange(group: number, voters: readonly number[]): ConfChange | undefined {
     const placed = this.#place(group);
     if (placed === undefined) return undefined;
@@ -105,7 +106,10 @@ export class Membership {
     return { transition, changes, context: EMPTY_DATA };
   }
 
-  /** A replica on a node that has none of the group: one that was placed and not taken in, or new. */
+  /**
+   * Returns a replica on a node that has none of the group: a placed one that was not added yet, or
+   * a new one.
+   */
   #place(group: number): PlacedReplica | undefined {
     const { nodes, placement } = this.#cluster;
     const there = placement.ofGroup(group);
@@ -133,7 +137,7 @@ export class Membership {
     });
   }
 
-  /** The configuration of an index is committed. */
+  /** Records that the configuration of an index is committed. */
   #configured(group: number, index: number, configuration: Configuration): void {
     this.changed++;
     if (index <= (this.#known.get(group)?.index ?? 0)) return;
@@ -147,7 +151,7 @@ export class Membership {
     this.#retire(group);
   }
 
-  /** Ends the replicas that were members, once nobody needs them any more. */
+  /** Removes the replicas that are no longer members, once they are no longer needed. */
   #retire(group: number): void {
     const { placement, world } = this.#cluster;
     const { index, members, voters } = this.#known.get(group)!;
@@ -171,7 +175,7 @@ export class Membership {
   }
 }
 
-/** Whether the change takes a voter's vote away. */
+/** Reports whether the change removes a voter's vote. */
 function endsVote({ changes }: ConfChange, voter: number): boolean {
   return changes.some(({ kind, replica }) => replica === voter && kind !== "add_voter");
 }

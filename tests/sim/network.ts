@@ -1,38 +1,40 @@
 /**
- * The network between nodes, and between clients and nodes: frames are late, lost, doubled and
- * overtaken; links are cut in one direction or both, or clogged, and then all comes at once.
+ * The network between nodes, and between clients and nodes: frames are delayed, lost, duplicated
+ * and reordered; links are cut in one direction or both, or clogged, after which all held frames
+ * arrive at once.
  *
- * A link leads one way. Nodes notice after {@link SESSION_MS} of silence that a session is lost, as
- * production does by its keep-alives, and soon after it is possible again that there is a new one.
+ * A link has one direction. Nodes notice after {@link SESSION_MS} of silence that a session is
+ * lost, as production does by its keep-alives; a new session is established soon after it is
+ * possible again.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { SimWorld } from "./world.ts";
 
-/** After this long without a way in both directions a session is given up, ms. */
+/** Time without a connection in both directions after which a session ends, ms. */
 const SESSION_MS = 3_000;
-/** A new session is there this long after the way is, ms, at the most. */
+/** Maximum time from a restored connection to a new session, ms. */
 const CONNECT_MS_MAX = 200;
-/** What an image takes beside its delay: 100 MB/s. */
+/** Rate at which images are sent, in addition to the delay: 100 MB/s. */
 const IMAGE_BYTES_PER_MS = 100_000;
-/** How often an image comes a second time, from a stream that was given up. */
+/** Probability that an image arrives a second time, from a stream that was given up. */
 const IMAGE_AGAIN = 0.2;
-/** How much later that is at the most, ms. */
+/** Maximum delay of that second image, ms. */
 const IMAGE_AGAIN_MS_MAX = 1_000;
 
-/** How the links of a network are, all alike. */
+/** The properties of all links of a network. */
 export interface NetworkSettings {
-  /** Least delay, ms. */
+  /** Minimum delay, ms. */
   readonly delayMs: number;
-  /** Mean of what comes on top, exponentially distributed, ms. */
+  /** Mean of the additional delay, exponentially distributed, ms. */
   readonly jitterMs: number;
-  /** Parts of frames, `[0, 1)`. */
+  /** Probabilities per frame, `[0, 1)`. */
   readonly loss: number;
   readonly doubled: number;
-  /** Frames may overtake each other. */
+  /** Whether frames may overtake each other. */
   readonly reorders: boolean;
 }
 
-/** Without faults: a data centre. */
+/** The network of a data centre, without faults. */
 export const CALM_NETWORK: NetworkSettings = {
   delayMs: 0.2,
   jitterMs: 0.1,
@@ -41,7 +43,7 @@ export const CALM_NETWORK: NetworkSettings = {
   reorders: false,
 };
 
-/** An end of links: takes what arrives, while it is there. */
+/** An end of links: receives frames while it exists. */
 export interface NetworkEnd {
   readonly isUp: boolean;
   receive(from: number, frame: Uint8Array): void;
@@ -53,13 +55,13 @@ export interface NetworkEnd {
 interface Link {
   isCut: boolean;
   isClogged: boolean;
-  /** What a clogged link holds. */
+  /** Frames held by a clogged link. */
   held: (() => void)[];
-  /** When the last frame arrives: the next one does not before it, where none overtakes. */
+  /** Arrival time of the last frame: without reordering the next one does not arrive earlier. */
   lastMs: number;
 }
 
-/** All links. Ends are told by number: nodes from 1. */
+/** All links. Ends are identified by number: nodes from 1. */
 export class SimNetwork {
   settings: NetworkSettings = CALM_NETWORK;
   framesSent = 0;
@@ -76,17 +78,17 @@ export class SimNetwork {
     this.#entropy = new SeededEntropy(seed);
   }
 
-  /** Puts an end there; its links are whole. */
+  /** Adds an end, whose links are intact. */
   join(id: number, end: NetworkEnd): void {
     this.#ends.set(id, end);
   }
 
-  /** A node is up again: sessions with all others come about. */
+  /** Handles the start of a node: sessions with all others are established. */
   started(id: number): void {
     for (const other of this.#ends.keys()) if (other !== id) this.#connectSoon(id, other);
   }
 
-  /** A node went down: the others notice at once, or when its sessions are given up. */
+  /** Handles the end of a node: the others notice immediately, or when its sessions time out. */
   stopped(id: number): void {
     for (const [other, end] of this.#ends) {
       if (other === id || !this.#sessions.delete(pairOf(id, other))) continue;
@@ -97,11 +99,11 @@ export class SimNetwork {
     }
   }
 
-  /** Sends a frame, which belongs to the network from here. */
+  /** Sends a frame, which the network owns from here on. */
   send(from: number, to: number, frame: Uint8Array): void {
     this.framesSent++;
     this.bytesSent += frame.length;
-    // Who receives a frame owns its bytes: a second one has its own.
+    // The recipient of a frame owns its bytes, so a duplicate needs a copy.
     const copies = [frame];
     if (this.settings.doubled > 0) copies.push(frame.slice());
     this.pass(from, to, () => {
@@ -110,7 +112,7 @@ export class SimNetwork {
     });
   }
 
-  /** Has `arrive` called for a frame that is late, lost or doubled as any other. */
+  /** Calls `arrive` for a frame that is delayed, lost or duplicated like any other. */
   pass(from: number, to: number, arrive: () => void): void {
     const { loss, doubled } = this.settings;
     if (loss > 0 && this.#entropy.unit() < loss) return;
@@ -119,8 +121,8 @@ export class SimNetwork {
   }
 
   /**
-   * Sends an image. `done` tells whether it arrived, as far as the sender can know: what arrived
-   * may be told lost.
+   * Sends an image. `done` reports whether it arrived, as far as the sender can know: an image that
+   * arrived may be reported lost.
    */
   sendImage(
     from: number,
@@ -147,23 +149,23 @@ export class SimNetwork {
     });
   }
 
-  /** Cuts the way from one end to another: what is under way still arrives. */
+  /** Cuts the link from one end to another: frames in transit still arrive. */
   cut(from: number, to: number): void {
     this.link(from, to).isCut = true;
     this.#judgeLater(from, to);
   }
 
-  /** Holds back all that is sent that way, until {@link heal}. */
+  /** Holds back everything sent on the link until {@link heal}. */
   clog(from: number, to: number): void {
     this.link(from, to).isClogged = true;
   }
 
-  /** A node stands still, or goes on: sessions are given up after a while, or come about again. */
+  /** Handles a node that stands still or continues: sessions time out, or are established again. */
   stood(id: number): void {
     for (const other of this.#ends.keys()) if (other !== id) this.#judgeLater(id, other);
   }
 
-  /** Makes a way whole: what it held comes now. */
+  /** Restores a link: frames that it held arrive now. */
   heal(from: number, to: number): void {
     const link = this.link(from, to);
     link.isCut = false;
@@ -174,14 +176,14 @@ export class SimNetwork {
     if (this.#ends.has(from) && this.#ends.has(to)) this.#connectSoon(from, to);
   }
 
-  /** Makes all ways whole. */
+  /** Restores all links. */
   healAll(): void {
     for (const [key, { isCut, isClogged }] of this.#links) {
       if (isCut || isClogged) this.heal(key >>> 16, key & 0xffff);
     }
   }
 
-  /** The way from one end to another. */
+  /** Returns the link from one end to another. */
   link(from: number, to: number): Link {
     const key = (from << 16) | to;
     let link = this.#links.get(key);
@@ -192,7 +194,7 @@ export class SimNetwork {
     return link;
   }
 
-  /** Has `arrive` called after the link's delay, unless it is cut. */
+  /** Calls `arrive` after the link's delay, unless it is cut. */
   #carry(from: number, to: number, arrive: () => void): void {
     const link = this.link(from, to);
     if (link.isCut) return;

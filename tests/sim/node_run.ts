@@ -2,8 +2,9 @@
  * One run of a node's program, from an open folder to a kill: the production log, recovery, group
  * loop, machines, lease driver and compaction, composed as a node composes them.
  *
- * What the system group will tell a node stands in {@link Placement}; which replica the log's entries
- * of a group belong to is kept in `owners`, outside of the node's disk, in the system group's stead.
+ * {@link Placement} replaces the information that a node gets from the system group; `owners`
+ * records, outside of the node's disk and instead of the system group, which replica the log's
+ * entries of a group belong to.
  */
 import { AgentView } from "../../schemas/gen/record.ts";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -48,14 +49,17 @@ import { RunningReplica, WatchedMachine } from "./replica_view.ts";
 import { NodeService } from "./service.ts";
 import { hashBytes } from "./trace.ts";
 
-/** Log on a simulated disk above which compaction runs, and its segments, bytes: the least. */
+/**
+ * Size of the log on a simulated disk above which compaction runs, and of its segments, bytes: the
+ * minimum.
+ */
 const SEGMENT_BYTES = 1024 * 1024;
 const SOFT_BYTES = 2 * SEGMENT_BYTES;
 /** Memory for a node's records. */
 const STORE_BYTES_MAX = 64 * 1024 * 1024;
 const HASH_SEED = new Uint8Array(16).fill(7);
 
-/** The messages that checkers are told of, and what they give. */
+/** The messages that are reported to checkers, and their meaning. */
 const WORDS: ReadonlyMap<MessageType, Words["kind"]> = new Map([
   ["vote_reply", "vote"],
   ["append_reply", "acknowledgement"],
@@ -63,7 +67,7 @@ const WORDS: ReadonlyMap<MessageType, Words["kind"]> = new Map([
   ["heartbeat_reply", "confirmation"],
 ]);
 
-/** What a run tells whoever watches. */
+/** Events of a run. */
 export interface NodeEvents {
   appended(ref: ReplicaRef, entry: AppendedEntry): void;
   spoken(ref: ReplicaRef, words: Words): void;
@@ -71,22 +75,22 @@ export interface NodeEvents {
   voted(ref: ReplicaRef, term: number, vote: number): void;
   applied(ref: ReplicaRef, entry: AppliedEntry): void;
   led(ref: ReplicaRef, leases: readonly LeaseView[]): void;
-  /** It tells others of its run for the first time. */
+  /** The node tells others its run number for the first time. */
   ran(run: number): void;
   imaged(ref: ReplicaRef, image: ImageTaken): void;
   imageDurable(ref: ReplicaRef, index: number): void;
   expired(expiry: Omit<Expiry, "atMs">): void;
   forgotten(ref: ReplicaRef): void;
-  /** It serves from now on. */
+  /** The node serves from now on. */
   started(): void;
-  /** Its log cannot be opened. */
+  /** The node's log cannot be opened. */
   refused(error: RegistryError): void;
-  /** Its log acknowledges nothing any more: it must be started anew. */
+  /** The log acknowledges nothing any more: the node must be restarted. */
   poisoned(): void;
   failed(ref: ReplicaRef, error: unknown): void;
 }
 
-/** What a run stands on. */
+/** The parts that a run is built from. */
 export interface NodeRunOptions {
   readonly nodeId: number;
   readonly process: Process;
@@ -100,13 +104,13 @@ export interface NodeRunOptions {
   readonly events: NodeEvents;
   readonly stepOf: () => number;
   readonly waitsFor: (change: 1 | -1) => void;
-  /** Runs something that a promise released; what it throws ends the simulation. */
+  /** Runs code that a promise released; an error ends the simulation. */
   readonly guard: (run: () => void) => void;
 }
 
 /** A run of a node. */
 export class NodeRun {
-  /** A mark of the log could not be written: what is lost from then on may go unseen. */
+  /** A mark of the log could not be written: later losses may go unnoticed. */
   isUnmarked = false;
   /** Serves requests, once it has started. */
   readonly service: NodeService;
@@ -118,11 +122,11 @@ export class NodeRun {
   readonly #shared = new StoreShared({ bytesMax: STORE_BYTES_MAX, hashSeed: HASH_SEED });
   readonly #proposer: Proposer;
   readonly #view = new AgentView();
-  /** By group: the replica that is here now. */
+  /** By group: its current replica on this node. */
   readonly #refs: Map<number, PlacedReplica>;
-  /** Groups whose former replica is not forgotten for sure: a restart may find its entries. */
+  /** Groups whose former replica may not be forgotten durably: a restart may find its entries. */
   readonly #forgetting = new Set<number>();
-  /** Groups with a replica that is about to be taken in. */
+  /** Groups with a replica that is about to be added. */
   readonly #joining = new Set<number>();
   readonly #drivers = new Map<RunningReplica, LeaseDriver>();
   #hasToldRun = false;
@@ -152,7 +156,7 @@ export class NodeRun {
     });
   }
 
-  /** Opens the folder; `started` or `refused` tells how it went. */
+  /** Opens the folder; `started` or `refused` reports the result. */
   open(): void {
     const { events, leases, nodeId, peers, placement, process, settings, storage } = this.#options;
     NodeGroups.open<WatchedMachine>({
@@ -191,22 +195,22 @@ export class NodeRun {
     }, (opened) => opened instanceof RegistryError ? events.refused(opened) : this.#ready(opened));
   }
 
-  /** The log, once it is open. */
+  /** The log, after it was opened. */
   get log(): SharedLog | undefined {
     return this.#groups?.log;
   }
 
-  /** The replica of a group, while it is here. */
+  /** Returns the replica of a group while it is on this node. */
   replicaOf(group: number): RunningReplica | undefined {
     return this.replicas.find(({ ref }) => ref.group === group);
   }
 
-  /** Passes on what came from another node. */
+  /** The input for frames from other nodes. */
   get peers(): PeerInput | undefined {
     return this.#groups?.input;
   }
 
-  /** Takes a replica in that was placed here, once a former one of its group is forgotten. */
+  /** Adds a replica that was placed here, once a former one of its group is forgotten. */
   take(ref: PlacedReplica): void {
     const groups = this.#groups;
     if (groups === undefined || this.replicaOf(ref.group) !== undefined) return;
@@ -219,7 +223,7 @@ export class NodeRun {
     this.#joining.add(ref.group);
     groups.join(place, (joined) => {
       this.#joining.delete(ref.group);
-      // A log that failed is opened anew at the next start, and the replica joins then.
+      // A failed log is reopened at the next start, and the replica joins then.
       if (joined instanceof RegistryError) return;
       this.#watch(ref, joined);
       // It may have been removed from its group meanwhile.
@@ -227,7 +231,7 @@ export class NodeRun {
     });
   }
 
-  /** Ends a replica that was removed from its group, and forgets what the log has of it. */
+  /** Ends a replica that was removed from its group, and forgets its part of the log. */
   drop(ref: ReplicaRef): void {
     const at = this.replicas.findIndex((replica) => replica.ref.replica === ref.replica);
     if (at < 0) return;
@@ -237,7 +241,7 @@ export class NodeRun {
     this.#forget(ref);
   }
 
-  /** Has a group's log replaced by an image of its state, where there is anything new in it. */
+  /** Replaces a group's log by an image of its state, if there are new entries. */
   image(group: number, done: LogDone): void {
     const replica = this.replicaOf(group);
     const imaged = this.log?.imageIndex(group as GroupId) ?? 0;
@@ -331,11 +335,11 @@ export class NodeRun {
     };
   }
 
-  /** Tells of what others will rely on in what is about to leave. */
+  /** Reports the messages in an outgoing frame on which others will rely. */
   #hear(frame: Uint8Array): void {
     const { events, stepOf } = this.#options;
     const { messages, run } = decodePeerFrame(frame);
-    // Until its run is durable, a node names none.
+    // Until its run number is durable, a node sends none.
     if (run !== 0 && !this.#hasToldRun) {
       this.#hasToldRun = true;
       events.ran(run);
@@ -360,7 +364,7 @@ export class NodeRun {
     this.#own(ref);
     const voters = this.#options.placement.foundersOf(ref.group);
     this.#groups!.found(placeOf(ref), { ...EMPTY_CONFIGURATION, voters }, (founded) => {
-      // A log that failed is opened anew at the next start, and the group founded then.
+      // A failed log is reopened at the next start, and the group is founded then.
       if (!(founded instanceof RegistryError)) this.#watch(ref, founded);
     });
   }
@@ -389,7 +393,9 @@ export class NodeRun {
     this.#drivers.set(replica, driver);
   }
 
-  /** The group for who proposes without an answer to anybody: the world waits for that as well. */
+  /**
+   * Returns the group for proposals without a reply: the world must wait for these promises, too.
+   */
   #awaited(group: RaftGroup<ApplyReply>): Group<ApplyReply> {
     const { process, waitsFor } = this.#options;
     return {
@@ -412,7 +418,7 @@ export class NodeRun {
     };
   }
 
-  /** What the log holds of the group from here on is this replica's. */
+  /** Records that later log content of the group belongs to this replica. */
   #own(ref: PlacedReplica): void {
     this.#refs.set(ref.group, ref);
     this.#options.owners.set(ref.group, ref);

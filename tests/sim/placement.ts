@@ -1,17 +1,17 @@
 /**
- * Which replicas there are and where: what the system group will say. Replica ids are given out once
- * and never again; a replica that was removed from its group is nobody any more.
+ * The replicas and their places, in place of the system group. Replica ids are assigned once and
+ * never reused; a replica that was removed from its group no longer exists.
  */
 import type { NodeId } from "../../src/base/ids.ts";
 import type { ReplicaDirectory } from "../../src/replication/group_set.ts";
 import type { ReplicaRef } from "./history.ts";
 
-/** Founders of groups of one have id 1 by their nature; here every group begins with an image. */
+/** The founder of a single-voter group always has id 1; here every group begins with an image. */
 const FIRST_REPLICA = 2;
 
-/** A replica that has its place. */
+/** A replica with its place. */
 export interface PlacedReplica extends ReplicaRef {
-  /** True for those a group begins with. */
+  /** True for the replicas with which a group begins. */
   readonly isFounding: boolean;
   /** Whether the group's configuration ever named it. */
   isMember: boolean;
@@ -23,7 +23,7 @@ export class Placement implements ReplicaDirectory {
   readonly #founders = new Map<number, number[]>();
   #nextReplica = FIRST_REPLICA;
 
-  /** Gives a group a replica on a node. */
+  /** Places a replica of a group on a node. */
   place(group: number, node: number, isFounding = false): PlacedReplica {
     const replica = this.#nextReplica++;
     const placed = { node, group, replica, isFounding, isMember: isFounding };
@@ -32,17 +32,17 @@ export class Placement implements ReplicaDirectory {
     return placed;
   }
 
-  /** The replica is no member any more, for good. */
+  /** Removes a replica that is permanently no longer a member. */
   retire({ replica }: ReplicaRef): void {
     this.#replicas.delete(replica);
   }
 
-  /** Whether it has its place still. */
+  /** Reports whether the replica still has its place. */
   has({ replica }: ReplicaRef): boolean {
     return this.#replicas.has(replica);
   }
 
-  /** The voters that a group began with. */
+  /** Returns the voters with which a group began. */
   foundersOf(group: number): readonly number[] {
     return this.#founders.get(group) ?? [];
   }
@@ -51,17 +51,17 @@ export class Placement implements ReplicaDirectory {
     return this.#replicas.get(replica)?.node as NodeId | undefined;
   }
 
-  /** The replica of that id, while it has its place. */
+  /** Returns the replica of that id while it has its place. */
   replica(id: number): PlacedReplica | undefined {
     return this.#replicas.get(id);
   }
 
-  /** Those of a node. */
+  /** Returns the replicas on a node. */
   onNode(node: number): PlacedReplica[] {
     return [...this.#replicas.values()].filter((placed) => placed.node === node);
   }
 
-  /** Those of a group. */
+  /** Returns the replicas of a group. */
   ofGroup(group: number): PlacedReplica[] {
     return [...this.#replicas.values()].filter((placed) => placed.group === group);
   }

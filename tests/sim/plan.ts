@@ -1,9 +1,11 @@
 /**
- * One seed's plan: how many nodes and groups, how the network and the clocks are, which faults befall
- * the cluster and how often, and what clients do. All of it is drawn before the run begins.
+ * One seed's plan: the number of nodes and groups, the properties of the network and the clocks,
+ * the kinds and rates of faults, and the behaviour of clients. All of it is drawn before the run
+ * begins.
  *
  * Swarm style (Groce et al., "Swarm Testing", ISSTA 2012): each seed leaves some faults out
- * altogether, for a cluster that suffers everything at once hides what a few faults bring to light.
+ * altogether, because a cluster that suffers everything at once hides what a few faults bring to
+ * light.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { CLOCK_DRIFT_PPM, STALL_MS, TURN_LATE_MS } from "../../src/base/limits.ts";
@@ -12,61 +14,68 @@ import type { OutageTiming } from "../../src/replication/available_time.ts";
 import type { GroupSettings } from "../../src/replication/group_set.ts";
 import type { NetworkSettings } from "./network.ts";
 
-/** What may befall a cluster. Each is a kind of its own that a seed may leave out. */
+/** The kinds of faults. A seed may leave out each of them separately. */
 export const FAULT_KINDS = [
-  /** A program is killed; what it wrote stays in the page cache. */
+  /** A program is killed; its writes stay in the page cache. */
   "kill",
-  /** The power fails: of what was not synced any part survives. */
+  /** The power fails: any part of the unsynced data survives. */
   "power_cut",
-  /** A program stands still, and its clocks go on. */
+  /** A program stands still, and its clocks advance. */
   "pause",
-  /** A machine stands still; its wall clock alone goes on. */
+  /** A machine stands still; only its wall clock advances. */
   "suspend",
-  /** A machine stands still with both clocks, as a virtual one may, unseen: where leases are off. */
+  /**
+   * A machine stands still with both clocks, unnoticed, as a virtual one may; only where leases are
+   * off.
+   */
   "freeze",
   /** A wall clock is set. */
   "wall_jump",
-  /** Nodes fall into two parts. */
+  /** Nodes are partitioned into two parts. */
   "partition",
-  /** One way between two nodes is cut. */
+  /** One direction between two nodes is cut. */
   "one_way_cut",
-  /** One node hears nobody, or is heard by nobody. */
+  /** One node receives nothing, or nothing that it sends is received. */
   "deaf",
-  /** One way holds everything back, and then all comes at once. */
+  /** One direction holds everything back, and then all of it arrives at once. */
   "clog",
   /** The network is slow for a while. */
   "slow_network",
   /** Syncs take long for a while. */
   "slow_disk",
-  /** A sync does not come back for a while. */
+  /** A sync does not return for a while. */
   "stuck_disk",
   /** A sync fails. */
   "failed_sync",
   /** A write fails. */
   "failed_write",
-  /** There is no room on a disk for a while. */
+  /** A disk is full for a while. */
   "full_disk",
-  /** A bit of what a disk holds turns while its node is down. */
+  /** A bit on a disk flips while its node is down. */
   "bit_flip",
-  /** Leadership is handed over. */
+  /** Leadership is transferred. */
   "transfer",
-  /** Replicas come and go. */
+  /** Replicas are added and removed. */
   "membership",
-  /** A replica makes an image and forgets the log below it. */
+  /** A replica writes an image and forgets the log below it. */
   "image",
-  /** A leader is heard by nobody, and what it is told comes late, all at once. */
+  /**
+   * Nothing that a leader sends is received, and everything sent to it arrives late, all at once.
+   */
   "late_answers",
-  /** A program stands still for longer than some leases last, and its clocks go on. */
+  /** A program stands still for longer than some leases last, and its clocks advance. */
   "long_pause",
-  /** A write does not come back for a while. */
+  /** A write does not return for a while. */
   "stuck_write",
-  /** There is no room on a disk for longer than some leases last. */
+  /** A disk is full for longer than some leases last. */
   "long_full_disk",
 ] as const;
 
 export type FaultKind = typeof FAULT_KINDS[number];
 
-/** Mean time between two faults of a kind where a seed has it, ms, before the seed's own factor. */
+/**
+ * Mean time between two faults of a kind in a seed that has it, ms, before the seed's own factor.
+ */
 const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   kill: 2_500,
   power_cut: 2_500,
@@ -94,9 +103,9 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   long_full_disk: 6_000,
 };
 
-/** One seed in so many may have outages that last longer than leases do, and clients to match. */
+/** One seed in this many may have outages that are longer than leases, and clients to match. */
 const SEEDS_PER_OUTAGES = 13;
-/** Kinds that are drawn apart: by what, by which share of seeds, and of one seed in how many. */
+/** Kinds that are drawn separately: the salt, the share of seeds, and one seed in how many. */
 const DRAWN_APART: ReadonlyMap<FaultKind, readonly [number, number, number]> = new Map([
   ["late_answers", [0x1a7e, 0.25, 1]],
   ["long_pause", [0x10a5, 0.5, SEEDS_PER_OUTAGES]],
@@ -104,12 +113,12 @@ const DRAWN_APART: ReadonlyMap<FaultKind, readonly [number, number, number]> = n
   ["long_full_disk", [0xf011, 0.5, SEEDS_PER_OUTAGES]],
 ]);
 
-/** What goes on in a cluster that nothing befalls; most seeds have it. */
+/** Kinds that occur in a cluster without faults; most seeds have them. */
 const PEACEFUL: ReadonlySet<FaultKind> = new Set(["transfer", "membership", "image"]);
 
 /**
- * How nodes notice outages. Graces are as short as the clients here need, whose back-offs are short
- * too: a run is, and the credit lasts for ten of them.
+ * Timing of the detection of outages. Graces are as short as the clients here need, whose back-offs
+ * are short too: runs are short, and the credit lasts for ten graces.
  */
 export const SIM_OUTAGES: OutageTiming = {
   pulseMs: 100,
@@ -120,36 +129,36 @@ export const SIM_OUTAGES: OutageTiming = {
   graceCreditMs: 30_000,
 };
 
-/** With more kinds than this, each comes less often. */
+/** With more kinds than this, each occurs less often. */
 const KINDS_AT_FULL_RATE = 4;
 
-/** A group and where its first replicas are. */
+/** A group and the places of its first replicas. */
 export interface GroupPlan {
   readonly group: number;
   readonly nodes: readonly number[];
 }
 
-/** How clients behave. */
+/** The behaviour of clients. */
 export interface LoadPlan {
   readonly clients: number;
-  /** Keys of each group with a lease longer than the run, and with one that may end in it. */
+  /** Keys per group with a lease longer than the run, and with one that may end in it. */
   readonly longKeys: number;
   readonly shortKeys: number;
-  /** Mean time between a client's answer and its next operation, ms. */
+  /** Mean time between a client's reply and its next operation, ms. */
   readonly thinkMs: number;
-  /** Part of requests that come twice. */
+  /** Part of requests that arrive twice. */
   readonly doubled: number;
-  /** Owners of short leases come back when these are about to end. */
+  /** Owners of short leases renew them only when these are about to end. */
   readonly isLastMinute: boolean;
-  /** Whoever is not answered waits twice as long before each further attempt, as real clients do. */
+  /** Clients wait twice as long before each further attempt, as real clients do. */
   readonly isPatient: boolean;
 }
 
-/** How the disks are. */
+/** The properties of the disks. */
 export interface DiskPlan {
   readonly delayMs: number;
   readonly jitterMs: number;
-  /** False: a disk takes writes and syncs after a failed sync, as a bare kernel does. */
+  /** False: a disk accepts writes and syncs after a failed sync, as a bare kernel does. */
   readonly poisons: boolean;
 }
 
@@ -160,19 +169,19 @@ export interface Plan {
   readonly groups: readonly GroupPlan[];
   /** False: groups confirm each read with a quorum. */
   readonly leases: boolean;
-  /** No clock is off by more than this part in a million. */
+  /** No clock is off by more than this many parts per million. */
   readonly driftPpm: number;
   readonly network: NetworkSettings;
-  /** Ms that a write or a sync of the disk takes at the least, and the mean of what comes on top. */
+  /** Minimum time of a write or a sync of the disk, ms, and the mean of the additional time. */
   readonly disk: DiskPlan;
-  /** Mean time between two faults of each kind, ms; a kind that is not there does not occur. */
+  /** Mean time between two faults of each kind, ms; absent kinds do not occur. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** Length of the safety phase, true ms. */
   readonly safetyMs: number;
   readonly load: LoadPlan;
   /** The run goes on until all short leases have ended. */
   readonly outlivesLeases: boolean;
-  /** How groups are driven, where it is not as in production. */
+  /** Settings of the groups that differ from production. */
   readonly raft: GroupSettings;
 }
 
@@ -186,27 +195,27 @@ class Draw {
     this.entropy = new SeededEntropy(seed);
   }
 
-  /** True with this probability. */
+  /** Returns true with this probability. */
   chance(part: number): boolean {
     return this.entropy.unit() < part;
   }
 
-  /** One of these. */
+  /** Returns one of these. */
   of<T>(...choices: readonly T[]): T {
     return choices[Math.floor(this.entropy.unit() * choices.length)]!;
   }
 
-  /** An integer in `[lo, hi]`. */
+  /** Returns an integer in `[lo, hi]`. */
   int(lo: number, hi: number): number {
     return lo + Math.floor(this.entropy.unit() * (hi - lo + 1));
   }
 
-  /** A number in `[lo, hi)`, small ones as likely as large ones. */
+  /** Returns a number in `[lo, hi)` with a logarithmic distribution. */
   scale(lo: number, hi: number): number {
     return lo * (hi / lo) ** this.entropy.unit();
   }
 
-  /** These in any order. */
+  /** Returns these in random order. */
   shuffled<T>(list: readonly T[]): T[] {
     const rest = [...list];
     const shuffled: T[] = [];
@@ -215,7 +224,7 @@ class Draw {
   }
 }
 
-/** The plan of a seed. */
+/** Returns the plan of a seed. */
 export function planOf(seed: number): Plan {
   const draw = new Draw(seed);
   const nodeCount = draw.of(1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7);
@@ -244,7 +253,7 @@ export function planOf(seed: number): Plan {
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),
       doubled: draw.chance(0.3) ? 0.05 : 0,
-      // Patient owners of leases that are about to end are those whom an outage hurts.
+      // Outages affect patient owners of leases that are about to end most.
       isLastMinute: isPatient || apart(seed, 0x1a57).chance(0.25),
       isPatient,
     },
@@ -252,8 +261,9 @@ export function planOf(seed: number): Plan {
 }
 
 /**
- * What clocks do, and what is reckoned with. Where leases are on, clocks keep to the drift that the
- * leases allow for, some seeds with so much of it that a mistake in the reckoning shows.
+ * Draws the behaviour of clocks, and the assumptions about them. Where leases are on, clocks keep
+ * to the drift that the leases allow for, in some seeds so much that an error in the computation
+ * shows.
  */
 function clocksOf(draw: Draw): { leases: boolean; driftPpm: number; timing: LivenessTiming } {
   const isDriftPast = draw.chance(0.1);
@@ -298,7 +308,9 @@ function networkOf(draw: Draw): NetworkSettings {
   };
 }
 
-/** Shorter ticks bring more elections into a run; small limits bring about what large ones hide. */
+/**
+ * Shorter ticks bring more elections into a run; small limits reveal problems that large ones hide.
+ */
 function raftOf(draw: Draw): GroupSettings {
   const isTight = draw.chance(0.3);
   return {
@@ -313,7 +325,7 @@ function raftOf(draw: Draw): GroupSettings {
   };
 }
 
-/** What is drawn apart does not change what else a seed has. */
+/** Returns a separate source, so that values drawn from it do not change the rest of a seed. */
 function apart(seed: number, what: number): Draw {
   return new Draw(seed ^ what);
 }
@@ -332,7 +344,7 @@ function withDrawnApart(
 }
 
 function faultsOf(draw: Draw, nodeCount: number, leases: boolean): Map<FaultKind, number> {
-  // Few faults, many of them, or none at all: some seeds show what peace alone brings about.
+  // Few faults, many of them, or none at all: some problems show only without faults.
   const share = draw.of(0, 0.15, 0.3, 0.5, 0.8);
   const faults = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
@@ -341,7 +353,8 @@ function faultsOf(draw: Draw, nodeCount: number, leases: boolean): Map<FaultKind
     const factor = draw.scale(0.5, 3);
     if (isOn && !(kind === "freeze" && leases)) faults.set(kind, MEAN_MS[kind] * factor);
   }
-  // More nodes suffer more, and many kinds each less often: else nothing is ever answered.
+  // With more nodes, faults occur more often, and with many kinds each occurs less often: otherwise
+  // no request would ever be answered.
   const kinds = [...faults.keys()].filter((kind) => !PEACEFUL.has(kind));
   const crowd = Math.max(1, kinds.length / KINDS_AT_FULL_RATE) * Math.min(1, 3 / nodeCount);
   for (const kind of kinds) faults.set(kind, faults.get(kind)! * crowd);

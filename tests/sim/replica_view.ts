@@ -1,4 +1,7 @@
-/** A replica and its state machine, as checkers see them; and the machine that tells what it applies. */
+/**
+ * A replica and its state machine, as checkers see them; and the machine that reports the commands
+ * it applies.
+ */
 import type { GroupTimeMs, LogIndex, Term } from "../../src/base/ids.ts";
 import type { MonotonicClock } from "../../src/base/world.ts";
 import type { Bond } from "../../src/liveness/mod.ts";
@@ -15,14 +18,17 @@ import { EMPTY_HASH } from "./log_mirror.ts";
 import type { PlacedReplica } from "./placement.ts";
 import { hashBytes } from "./trace.ts";
 
-/** What a machine tells. */
+/** Events of a machine. */
 export interface MachineEvents {
   applied(entry: AppliedEntry): void;
-  /** It leads from now on, by these leases. */
+  /** The machine leads from now on, with these leases. */
   led(leases: readonly LeaseView[]): void;
 }
 
-/** A partition's machine that tells what it applies, and by which leases it begins to lead. */
+/**
+ * A partition's machine that reports the commands it applies, and the leases with which it begins
+ * to lead.
+ */
 export class WatchedMachine extends PartitionMachine {
   readonly #events: MachineEvents;
 
@@ -70,7 +76,10 @@ export class RunningReplica implements ReplicaView {
   #holdsLease = false;
   #leaseStep = -1;
 
-  /** @param stepOf grows with each event of the world: what was read in one stays as it is. */
+  /**
+   * @param stepOf increases with each event of the world: values read in one event stay valid in
+   * it.
+   */
   constructor(parts: {
     ref: PlacedReplica;
     group: RaftGroup<ApplyReply>;
@@ -88,7 +97,7 @@ export class RunningReplica implements ReplicaView {
     this.#status = parts.group.raftStatus();
   }
 
-  /** The replica as its core has it, at this step. */
+  /** The replica's status in its core, at this step. */
   get status(): RaftStatus {
     const step = this.#stepOf();
     if (step !== this.#statusStep) {
@@ -130,7 +139,7 @@ export class RunningReplica implements ReplicaView {
     return this.status.configuration;
   }
 
-  /** Up to where a restart of the node would know entries to be committed. */
+  /** Index up to which a restart of the node would know entries to be committed. */
   get durableCommit(): number {
     return this.#mirror.durableCommit(this.ref.group);
   }
@@ -149,8 +158,8 @@ export class RunningReplica implements ReplicaView {
   }
 
   termAt(index: number): number | undefined {
-    // What it applied and let go of is in the log; all else is known to the core alone, whose log is
-    // ahead of the disk's, and may contradict it still.
+    // Applied and released entries are in the log; all others are known only to the core, whose log
+    // is ahead of the disk's, and may still contradict it.
     const term = this.group.entryTerm(index);
     if (term !== undefined || index > this.applied) return term;
     return this.#mirror.termAt(this.ref.group, index);
@@ -163,7 +172,7 @@ export class RunningReplica implements ReplicaView {
   }
 }
 
-/** True where both name one replica. */
+/** Reports whether both refer to the same replica. */
 export function sameReplica(left: ReplicaRef | undefined, right: ReplicaRef | undefined): boolean {
   return left?.replica === right?.replica;
 }

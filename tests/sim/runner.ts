@@ -1,6 +1,6 @@
 /**
- * One run of one seed: a safety phase, in which faults befall the cluster while clients use it; then
- * the faults stop, and the cluster must come back, answer everybody, and agree.
+ * One run of one seed: a safety phase, in which faults occur while clients use the cluster; then
+ * the faults stop, and the cluster must recover, answer every request, and agree.
  *
  * ```ts
  * const { finding, hash, lines } = await runSeed(17, { checkers: CHECKERS });
@@ -15,59 +15,61 @@ import { type Plan, planOf, SIM_OUTAGES } from "./plan.ts";
 import { COVER_TTLS } from "../../src/base/limits.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 
-/** Clients begin when nodes had time to start, faults when groups had time to find leaders, ms. */
+/**
+ * Clients begin after nodes had time to start, faults after groups had time to find leaders, ms.
+ */
 const LOAD_FROM_MS = 100;
 const FAULTS_FROM_MS = 1_000;
-/** Operations of clients that a safety phase holds at the least, and its length at the most, ms. */
+/** Minimum number of client operations in a safety phase, and its maximum length, ms. */
 const OPERATIONS_MIN = 500;
 const SAFETY_MS_MAX = 24_000;
-/** For how long clients go on in the healed cluster, ms. */
+/** Time for which clients continue in the healed cluster, ms. */
 const HEALED_LOAD_MS = 1_000;
-/** Within this time after the last fault everything must have converged, ms. */
+/** Time after the last fault within which everything must have converged, ms. */
 const LIVENESS_MS = 25_000;
 /**
- * After this long, by a leader's clock, no short lease that nobody renews is left: two ttls, the grace
- * of a node that was started when the faults ended, and some time to notice.
+ * Time, by a leader's clock, after which no short lease that is not renewed is left: two ttls, the
+ * grace of a node that was started when the faults ended, and some time to notice.
  */
 const OUTLIVED_MS = COVER_TTLS * Math.max(...SHORT_TTLS_MS) + SIM_OUTAGES.graceMsMax + 1_500;
-/** How often the simulation stops to look whether a phase is over, simulated ms. */
+/** Interval in which the simulation checks whether a phase is over, simulated ms. */
 const LOOK_MS = 20;
-/** The last events that a failure shows. */
+/** Number of the last events that a failure shows. */
 const LINES_SHOWN = 60;
 
-/** How a run is made. */
+/** Options of a run. */
 export interface RunOptions {
   readonly checkers: readonly CheckerMaker[];
-  /** Told of each event as it happens. */
+  /** Called with each event as it happens. */
   readonly watch?: (line: string) => void;
-  /** Waits for promises however long their chains are: the same run, only later. */
+  /** Waits for promises with chains of any length: the same run, but slower. */
   readonly isThorough?: boolean;
 }
 
-/** How a run went. */
+/** The result of a run. */
 export interface RunResult {
   readonly seed: number;
-  /** Undefined: nothing was found. */
+  /** Undefined: there was no finding. */
   readonly finding: { readonly checker: string; readonly message: string } | undefined;
-  /** Of all that happened: the same for the same seed and source. */
+  /** Hash of all events: the same for the same seed and source. */
   readonly hash: string;
   /** The last events, for people. */
   readonly lines: readonly string[];
   readonly simulatedMs: number;
   readonly steps: number;
   readonly operations: number;
-  /** Those that ended with an answer that tells. */
+  /** Those that ended with a conclusive reply. */
   readonly answered: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly changes: number;
 }
 
-/** Runs a seed from its start to its end, or to its first finding. */
+/** Runs a seed to its end, or to its first finding. */
 export async function runSeed(seed: number, options: RunOptions): Promise<RunResult> {
   return await runPlan(planOf(seed), options);
 }
 
-/** The same with a plan that was made elsewhere. */
+/** Like {@link runSeed}, with a given plan. */
 export async function runPlan(plan: Plan, options: RunOptions): Promise<RunResult> {
   const run = new Run(plan, options);
   let finding: RunResult["finding"];
@@ -154,7 +156,7 @@ class Run {
     }
   }
 
-  /** The healed cluster answers everybody, takes writes, and comes to rest. */
+  /** Checks that the healed cluster answers every request, accepts writes, and comes to rest. */
   async #liveness(untilMs: number): Promise<RunEnd["finalValues"]> {
     await this.#until(untilMs, "clients get no answers", () => this.#load.isIdle);
     await this.#until(untilMs, "nodes do not serve", () => this.#areServing());
@@ -173,7 +175,10 @@ class Run {
     return values;
   }
 
-  /** Nobody renews anything until all short leases have ended; then what is left of their records. */
+  /**
+   * Stops all renewals until all short leases have ended; then returns what is left of their
+   * records.
+   */
   async #outliveLeases(): Promise<RunEnd["leftOver"]> {
     const { world } = this.#cluster;
     await world.run(world.nowMs + OUTLIVED_MS / (1 - this.#plan.driftPpm / 1_000_000));
@@ -215,7 +220,7 @@ class Run {
     }
   }
 
-  /** Every replica, for whoever reads a finding. */
+  /** Describes every replica, for the reader of a finding. */
   #describe(): string[] {
     return this.#cluster.nodes.flatMap(({ id, program, state }) => {
       if (program === undefined) return [`  node ${id} is ${state}`];

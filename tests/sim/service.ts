@@ -1,8 +1,8 @@
 /**
- * What a node does with a request on one record: as production's read, write and renew paths do, by
- * the same calls of group and store, without admission, sessions and frames.
+ * A node's handling of a request on one record: like production's read, write and renew paths, with
+ * the same calls of group and store, but without admission, sessions and frames.
  *
- * Each answer is given once, or never; a node that dies gives none.
+ * Each reply is given at most once; a node that dies gives none.
  */
 import { agentCodec } from "../../schemas/gen/record.ts";
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
@@ -29,22 +29,22 @@ export interface Request {
   readonly timeoutMs: number;
 }
 
-/** What a node answers. */
+/** A node's reply. */
 export interface Reply {
   readonly code: "ok" | ErrorCode;
   readonly way: Operation["way"];
-  /** Of a get: the write that it saw. */
+  /** Of a get: the write whose value it saw. */
   readonly value: number;
   readonly incarnation: Position;
   readonly index: number;
   readonly term: number;
-  /** Of a renewal: how far the record's cover reaches, ms. */
+  /** Of a renewal: the remaining time of the record's cover, ms. */
   readonly coverLeftMs: number;
-  /** Node; 0: not known. */
+  /** Node id; 0: not known. */
   readonly leaderHint: number;
 }
 
-/** A group on a node, as requests need it. */
+/** A group on a node, as used by requests. */
 export interface ServedGroup {
   readonly group: Group<ApplyReply>;
   readonly store: PartitionStore;
@@ -65,7 +65,7 @@ type Answer = (reply: Reply) => void;
 export class NodeService {
   readonly #process: Process;
   readonly #groupOf: (group: number) => ServedGroup | undefined;
-  /** Told how many promises more, or fewer, are waited for. */
+  /** Called with the change in the number of pending promises. */
   readonly #waitsFor: (change: 1 | -1) => void;
   readonly #guard: (run: () => void) => void;
   readonly #asked: (group: number) => (term: number) => void;
@@ -75,7 +75,10 @@ export class NodeService {
     groupOf: (group: number) => ServedGroup | undefined;
     waitsFor: (change: 1 | -1) => void;
     guard: (run: () => void) => void;
-    /** A read waits for permission; told when it has it, and of which term. */
+    /**
+     * Called when a read waits for permission; the returned function is called with the term that
+     * permitted it.
+     */
     asked: (group: number) => (term: number) => void;
   }) {
     this.#process = parts.process;
@@ -137,7 +140,7 @@ export class NodeService {
     });
   }
 
-  /** Answers by what `look` finds, once a read is permitted. */
+  /** Replies with the result of `look`, once a read is permitted. */
   #read(
     { group }: ServedGroup,
     { timeoutMs }: Request,
@@ -154,7 +157,7 @@ export class NodeService {
     });
   }
 
-  /** By memory where the cover allows it, after one extension where it does not. */
+  /** Renews in memory if the cover allows it, otherwise after one extension. */
   #renew(served: ServedGroup, request: Request, answer: Answer, isExtended = false): void {
     const { group, store } = served;
     const { id, incarnation, timeoutMs } = request;

@@ -1,6 +1,6 @@
 /**
- * A node of a simulated cluster: a machine, a disk and the program that runs on them now, and what
- * may befall all three.
+ * A node of a simulated cluster: a machine, a disk and the program that runs on them now, and the
+ * faults of all three.
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { NodeId } from "../../src/base/ids.ts";
@@ -19,10 +19,10 @@ import type { Reply, Request } from "./service.ts";
 import type { Trace } from "./trace.ts";
 import type { SimWorld } from "./world.ts";
 
-/** A start that was refused, or a log that is poisoned, is tried anew after this long, ms. */
+/** Time after which a refused start, or a poisoned log, leads to a new start, ms. */
 const RESTART_MS = 300;
 
-/** What a node needs of its cluster. */
+/** The parts of the cluster that a node uses. */
 export interface SimNodeOptions {
   readonly id: number;
   readonly world: SimWorld;
@@ -45,7 +45,7 @@ export class SimNode implements NodeView, NetworkEnd {
   readonly machine: Machine;
   readonly disk = new MemoryDisk();
   program: NodeRun | undefined;
-  /** What operations of the disk take, as a multiple; Infinity: syncs do not come back. */
+  /** Factor of the duration of disk operations; Infinity: syncs do not return. */
   get diskFactor(): number {
     return this.#diskFactor;
   }
@@ -56,16 +56,16 @@ export class SimNode implements NodeView, NetworkEnd {
   }
   /** The next operation of that kind fails. */
   fails: "sync" | "write" | undefined;
-  /** Writes of the log do not come back, until what the disk holds is released. */
+  /** Writes of the log do not return until the disk releases them. */
   holdsWrites = false;
   /** Undoes each damage that may keep the node from starting. */
   repairs: (() => void)[] = [];
   readonly #options: SimNodeOptions;
   readonly #entropy: SeededEntropy;
-  /** Of its own, so that what is drawn from it changes nothing else of the run. */
+  /** Separate, so that values drawn from it do not change the rest of the run. */
   readonly #lossEntropy: SeededEntropy;
   #diskFactor = 1;
-  /** When a sync of the log began that does not come back, by the machine's clock. */
+  /** The time, by the machine's clock, at which a sync of the log began that does not return. */
   #stuckSinceMs: number | undefined;
   #end: () => void = () => {};
   #frozenMs: number | undefined;
@@ -120,9 +120,9 @@ export class SimNode implements NodeView, NetworkEnd {
     return this.machine.state === "up";
   }
 
-  // What befalls it.
+  // Faults.
 
-  /** Starts the program; does nothing where it runs. */
+  /** Starts the program; does nothing if it is running. */
   start(): void {
     if (this.state !== "down") return;
     const { leases, network, placement, settings, world } = this.#options;
@@ -147,7 +147,7 @@ export class SimNode implements NodeView, NetworkEnd {
     network.started(this.id);
   }
 
-  /** The program ends; what it wrote is in the page cache. */
+  /** Ends the program; its writes stay in the page cache. */
   kill(): void {
     if (this.state === "down") return;
     this.#note("is killed");
@@ -160,7 +160,7 @@ export class SimNode implements NodeView, NetworkEnd {
     }
   }
 
-  /** True while all that was handed to the log is acknowledged, and so must be kept. */
+  /** True while everything handed to the log has been acknowledged, and so must be kept. */
   get #isAnswered(): boolean {
     const { isUnmarked, log } = this.program ?? {};
     if (log === undefined || isUnmarked) return false;
@@ -168,7 +168,7 @@ export class SimNode implements NodeView, NetworkEnd {
     return pendingBytes === 0 && writable && !poisoned;
   }
 
-  /** The power fails: of what was not synced any part survives. */
+  /** Cuts the power: any part of the unsynced data survives. */
   cutPower(): void {
     if (this.state === "down") return;
     this.#note("loses its power");
@@ -176,13 +176,15 @@ export class SimNode implements NodeView, NetworkEnd {
     this.disk.crash(this.#entropy);
   }
 
-  /** Ends it, by `end`, after some more turns, and so in the midst of something; Infinity: not so. */
+  /**
+   * Calls `end` after some more turns, and so in the middle of an operation; Infinity cancels it.
+   */
   endWithin(turns: number, end: () => void = () => {}): void {
     this.machine.turnsLeft = turns;
     this.#end = end;
   }
 
-  /** Nothing of the program runs any more; its clocks go on. */
+  /** Stops everything in the program; its clocks advance. */
   pause(): void {
     if (!this.isUp) return;
     this.#note("is paused");
@@ -190,7 +192,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#stands();
   }
 
-  /** Everything stands still but the wall clock. */
+  /** Stops everything except the wall clock. */
   suspend(): void {
     if (!this.isUp) return;
     this.#note("is suspended");
@@ -198,7 +200,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#stands();
   }
 
-  /** Everything stands still, and when it goes on, no clock tells. */
+  /** Stops everything including the clocks, so that the program cannot notice it. */
   freeze(): void {
     if (!this.isUp) return;
     this.#note("is frozen");
@@ -212,7 +214,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#options.network.stood(this.id);
   }
 
-  /** Looks at what becomes of the log, after something ran here. */
+  /** Checks the state of the log after something ran on this node. */
   look(): void {
     const { log } = this.program ?? {};
     if (log === undefined || !this.isUp) return;
@@ -241,7 +243,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.#options.network.stopped(this.id);
   }
 
-  // What reaches it.
+  // Input.
 
   receive(from: number, frame: Uint8Array): void {
     this.#enter((peers) => peers.receive(from as NodeId, frame));
@@ -265,17 +267,17 @@ export class SimNode implements NodeView, NetworkEnd {
     this.enter(({ service }) => service.serve(request, answer));
   }
 
-  /** Takes a replica in that was placed here; a node that is down does at its start. */
+  /** Adds a replica that was placed here; a node that is down does so at its start. */
   take(placed: PlacedReplica): void {
     this.enter((program) => program.take(placed));
   }
 
-  /** Ends a replica that was removed from its group; a node that is down does at its start. */
+  /** Ends a replica that was removed from its group; a node that is down does so at its start. */
   drop(placed: PlacedReplica): void {
     this.enter((program) => program.drop(placed));
   }
 
-  /** Runs something in the program, once it serves; nothing where it does not. */
+  /** Runs code in the program if it serves; otherwise does nothing. */
   enter(run: (program: NodeRun) => void): void {
     const { process } = this.machine;
     const { program } = this;
@@ -285,7 +287,7 @@ export class SimNode implements NodeView, NetworkEnd {
     });
   }
 
-  /** Asks the program for a promise, and passes on what it comes to, if it ever does. */
+  /** Asks the program for a promise, and passes on its value if it ever settles. */
   wait<T>(ask: () => Promise<T>, settled: (value: T) => void): void {
     const { machine } = this;
     const { process } = machine;
@@ -303,14 +305,14 @@ export class SimNode implements NodeView, NetworkEnd {
   #enter(run: (peers: NonNullable<NodeRun["peers"]>) => void): void {
     const { process } = this.machine;
     const { program } = this;
-    // A machine that stands still takes nothing from the network.
+    // A suspended machine takes nothing from the network.
     if (process === undefined || program === undefined || this.state === "suspended") return;
     process.enter(() => {
       if (program.peers !== undefined) run(program.peers);
     });
   }
 
-  // How it stands in its cluster.
+  // State of the node within its cluster.
 
   #peers(): PeerLinks {
     const { network } = this.#options;
@@ -357,7 +359,7 @@ export class SimNode implements NodeView, NetworkEnd {
         this.#note("must be started anew: its log is poisoned");
         world.after(RESTART_MS, () => {
           if (this.run !== run) return;
-          // Whoever restarts it leaves the page cache as it is, or boots the machine anew.
+          // A restart either keeps the page cache, or boots the machine anew.
           if (this.#entropy.unit() < 0.5) this.kill();
           else this.cutPower();
           again();

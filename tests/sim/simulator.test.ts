@@ -1,4 +1,7 @@
-/** The simulator itself: seeds that find nothing, runs that repeat, and runs that are what they say. */
+/**
+ * Tests of the simulator itself: seeds without findings, repeatable runs, and runs that match their
+ * plan.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CHECKERS } from "./checkers/mod.ts";

@@ -1,11 +1,11 @@
 /**
- * What happened in a run: the last events for people, and a hash of all of them.
+ * The events of a run: the last ones for people, and a hash of all of them.
  *
- * An event is a word, a node (0: none) and some facts; it is put into words only when somebody reads
- * it. The hash folds in every event with its time, so two runs with one hash took the same way.
+ * An event is a word, a node (0: none) and some facts; it is formatted only when it is read. The
+ * hash includes every event with its time, so two runs with the same hash took the same course.
  */
 
-/** What an event may tell. */
+/** A fact of an event. */
 export type TraceFact = number | string;
 
 interface TraceEvent {
@@ -36,7 +36,7 @@ function foldText(hash: number, text: string): number {
   return folded;
 }
 
-/** FNV-1a of bytes, unsigned, on top of `seed`. */
+/** Returns the unsigned FNV-1a hash of bytes, continued from `seed`. */
 export function hashBytes(bytes: Uint8Array, seed: number = FNV_BASIS): number {
   let hash = seed;
   for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, FNV_PRIME);
@@ -45,19 +45,19 @@ export function hashBytes(bytes: Uint8Array, seed: number = FNV_BASIS): number {
 
 /** The events of one run. */
 export class Trace {
-  /** Told of each event as it happens, for a run that is watched. */
+  /** Called with each event as it happens, for a run that is watched. */
   watch: ((line: string) => void) | undefined;
   readonly #keep: number;
   #events: TraceEvent[] = [];
   #hash = FNV_BASIS;
   #count = 0;
 
-  /** @param keep how many events are kept for people, at least. */
+  /** @param keep minimum number of events kept for people. */
   constructor(keep = 400) {
     this.#keep = keep;
   }
 
-  /** Notes an event. */
+  /** Records an event. */
   note(atMs: number, node: number, what: string, ...facts: readonly TraceFact[]): void {
     this.#fold(atMs, node, what, facts);
     const event = { atMs, node, what, facts };
@@ -66,7 +66,7 @@ export class Trace {
     this.watch?.(describe(event));
   }
 
-  /** Takes something into the hash that no person needs to see. */
+  /** Adds a value to the hash that people need not see. */
   fold(atMs: number, node: number, value: number): void {
     this.#count++;
     this.#hash = foldNumber(foldNumber(this.#hash, atMs), value * 16 + node);
@@ -81,17 +81,17 @@ export class Trace {
     this.#hash = hash;
   }
 
-  /** The hash of all that was noted, 8 hexadecimal digits. */
+  /** The hash of all recorded events, 8 hexadecimal digits. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, "0");
   }
 
-  /** How much was noted. */
+  /** The count of recorded events. */
   get count(): number {
     return this.#count;
   }
 
-  /** The last `count` events, one line each. */
+  /** Returns the last `count` events, one line each. */
   last(count: number): string[] {
     return this.#events.slice(-count).map(describe);
   }

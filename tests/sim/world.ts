@@ -1,23 +1,24 @@
 /**
  * Time and order of a simulated cluster: one queue of events over true time, for all machines.
  *
- * An event is whatever reaches a program from outside: a timer, a frame, an operation of the disk, a
- * turn that it asked for. Between two events nothing runs, but for promises, which only go on from
- * what the event released: after an event that may have settled one, the world waits until all of
- * them have come to rest. Nobody else may be asynchronous.
+ * An event is an input of a program from outside: a timer, a frame, an operation of the disk, a
+ * turn that it requested. Between two events only promise reactions run, which continue what the
+ * event released: after an event that may have settled a promise, the world waits until all of them
+ * have come to rest. No other code may be asynchronous.
  */
 import { setImmediate } from "node:timers";
 
 /**
- * Links of the longest chain of promises between what settles one and what that releases, with room:
- * a group's proposals and reads, and their owners. A test compares with waits that know no bound.
+ * Maximum number of links in a chain of promises between the settling of one and the code that it
+ * releases, with a margin: a group's proposals and reads, and their owners. A test compares with
+ * unbounded waits.
  */
 const HOPS = 6;
 
-/** A call at a time. */
+/** A scheduled call. */
 interface Due {
   readonly atMs: number;
-  /** Breaks ties: the first made goes first. */
+  /** Breaks ties: the first created runs first. */
   readonly order: number;
   readonly run: () => void;
 }
@@ -69,15 +70,17 @@ class DueQueue {
 export class SimWorld {
   /** True time, ms since the run began. */
   nowMs = 0;
-  /** Called after each event, once the promises that it released have come to rest. */
+  /** Called after each event, once the promises that it released have settled. */
   onStep: () => void = () => {};
-  /** Events that were run. */
+  /** Count of events that were run. */
   steps = 0;
   /** The nodes on which the last event ran something. */
   readonly touched: number[] = [];
-  /** The last event may have settled a promise. Whoever settles one, or might, says so. */
+  /**
+   * Whether the last event may have settled a promise. Code that settles one, or might, sets this.
+   */
   mayHaveSettled = false;
-  /** Waits for promises however long their chains are, which takes longer. */
+  /** Waits for promises with chains of any length, which is slower. */
   isThorough = false;
   readonly #due = new DueQueue();
   #turns: (() => void)[] = [];
@@ -86,7 +89,7 @@ export class SimWorld {
   #order = 0;
   #failure: unknown;
 
-  /** Calls `run` at a true time, now at the earliest. */
+  /** Calls `run` at a true time, at the earliest now. */
   at(atMs: number, run: () => void): void {
     this.#due.push({ atMs: Math.max(atMs, this.nowMs), order: this.#order++, run });
   }
@@ -96,7 +99,7 @@ export class SimWorld {
     this.at(this.nowMs + delayMs, run);
   }
 
-  /** Calls `run` as an event of its own, at this very time and before anything that is due later. */
+  /** Calls `run` as a separate event, at this same time and before anything that is due later. */
   soon(run: () => void): void {
     this.#nextTurns.push(run);
   }
@@ -106,7 +109,7 @@ export class SimWorld {
     this.#failure ??= error;
   }
 
-  /** Runs something where nobody would notice that it throws. */
+  /** Runs code whose errors would otherwise go unnoticed, and reports them to {@link fail}. */
   guard(run: () => void): void {
     try {
       run();
@@ -152,7 +155,7 @@ export class SimWorld {
   }
 }
 
-/** All promises that can settle without another event have settled. */
+/** Resolves when all promises that can settle without another event have settled. */
 function promisesSettled(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

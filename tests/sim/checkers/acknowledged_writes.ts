@@ -1,7 +1,7 @@
 /**
- * What was acknowledged is there: every write that a client was told of stands in the committed
- * sequence at the place it was told, and in the end each key holds what the last of them wrote, or
- * what one did whose outcome nobody was told.
+ * Acknowledged writes are durable: every write that was acknowledged to a client is in the
+ * committed sequence at the acknowledged place, and at the end each key holds the value of the last
+ * of them, or the value of a write whose outcome no client learned.
  */
 import { type AppliedEntry, type Checker, Finding, type Operation } from "../history.ts";
 import type { ReplicaRef, RunEnd } from "../history.ts";
@@ -13,7 +13,7 @@ interface KeyWrites {
   readonly unknown: Operation[];
 }
 
-/** Gathers writes and the committed sequence, and compares them at the end. */
+/** Collects writes and the committed sequence, and compares them at the end. */
 export class AcknowledgedWrites implements Checker {
   readonly name = "acknowledged_writes";
   readonly #acknowledged: Operation[] = [];
@@ -50,7 +50,7 @@ export class AcknowledgedWrites implements Checker {
       if (final === undefined || last === undefined) continue;
       const wanted = last.kind === "deregister" ? 0 : last.value;
       if (final.value === wanted) continue;
-      // One of unknown outcome may have come after it.
+      // A write of unknown outcome may have followed it.
       const isOther = unknown.some((operation) =>
         (operation.kind === "deregister" ? 0 : operation.value) === final.value
       );

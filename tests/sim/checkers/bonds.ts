@@ -1,17 +1,18 @@
 /**
- * While a leader holds a lease, a majority of the voters (in a joint configuration, of both halves) is
- * bound to it: each has promised itself to that leader in that term and keeps it, or waits out what it
- * may have promised before a restart, or does not run; and none of them voted in a later term. It is
- * what the argument about leases rests on, so that a lease is found unfounded before it does harm.
+ * While a leader holds a lease, a majority of the voters (in a joint configuration, of both halves)
+ * is bound to it: each of them has promised itself to that leader in that term and keeps the
+ * promise, or waits out the promises that it may have made before a restart, or is not running; and
+ * none of them voted in a later term. The argument about leases depends on this, so an unfounded
+ * lease is found before it does harm.
  *
- * Clock: a promise is judged by the clock of who made it. Source: `src/raft/DESIGN.md`, the argument
- * about leases.
+ * Clock: a promise is judged by the clock of the node that made it. Source: `src/raft/DESIGN.md`,
+ * the argument about leases.
  */
 import { type Checker, type ClusterView, Finding, type NodeView } from "../history.ts";
 import type { ReplicaView } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Looks at whoever could serve a read by lease, as often as its node does anything. */
+/** Checks every replica that could serve a read by lease, after each step of its node. */
 export class Bonds implements Checker {
   readonly name = "bonds";
 
@@ -19,7 +20,7 @@ export class Bonds implements Checker {
     for (const leader of replicas) {
       if (leader.role !== "leader") continue;
       const { voters, votersOutgoing } = leader.configuration;
-      // Who decides alone needs nobody's promise.
+      // A sole voter needs no promises.
       if (voters.length + votersOutgoing.length === 1 || !leader.holdsLease) continue;
       const members = view.replicasOf(leader.ref.group);
       this.#look(leader, voters, members);

@@ -1,7 +1,7 @@
 /**
- * The marks of one replica: committed and applied never go back while its node runs, nothing is
- * applied that is not committed, and the term never goes back. A restart may forget the newest of
- * it, but not what stands in an image, which is durable.
+ * The commit and applied indexes of a replica never decrease while its node runs, only committed
+ * entries are applied, and the term never decreases. A restart may forget the newest of these, but
+ * not the content of an image, which is durable.
  */
 import {
   type Checker,
@@ -19,7 +19,7 @@ interface Marks {
   applied: number;
 }
 
-/** Looks at each replica of a node that ran. */
+/** Checks each replica of a node that ran. */
 export class CommitIndex implements Checker {
   readonly name = "commit_index";
   readonly #marks = new Map<ReplicaRef, Marks>();

@@ -1,7 +1,7 @@
 /**
- * Leaders commit what a majority of the voters (in a joint configuration, of both halves) told them
- * that they hold, and only up to entries of their own term; all others commit only what a leader did,
- * and the very entry. Source: Raft thesis §3.5, §3.6.2, §4.3.
+ * A leader commits only entries that a majority of the voters (in a joint configuration, of both
+ * halves) acknowledged to it, and only up to entries of its own term; all other replicas commit
+ * only entries that a leader committed. Source: Raft thesis §3.5, §3.6.2, §4.3.
  */
 import {
   type Checker,
@@ -13,26 +13,28 @@ import {
 } from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
-/** How a replica was when it was last looked at. */
+/** The state of a replica when it was last checked. */
 interface Seen {
   readonly run: number;
   readonly committed: number;
   readonly configuration: ReplicaView["configuration"];
-  /** The term that it led; 0: none. */
+  /** The term in which it led; 0: none. */
   readonly ledTerm: number;
   readonly decidedAlone: boolean;
 }
 
-/** Looks at each commit index that moved. */
+/** Checks each change of a commit index. */
 export class Commits implements Checker {
   readonly name = "commits";
-  /** By group and index: the term of the entry; undefined where no log held it any more. */
+  /** By group and index: the term of the entry; undefined if no log held it any more. */
   readonly #groups = new Map<number, (number | undefined)[]>();
-  /** By replica: how it was last seen. */
+  /** By replica: its last known state. */
   readonly #seen = new Map<number, Seen>();
-  /** By group and term: up to where its leader knew entries to be committed when it began. */
+  /**
+   * By group and term: the index up to which the leader knew entries to be committed when it began.
+   */
   readonly #found = new Map<number, number>();
-  /** By group and term: up to where each replica acknowledged its leader's entries. */
+  /** By group and term: the index up to which each replica acknowledged the leader's entries. */
   readonly #acknowledged = new Map<number, Map<number, number>>();
 
   onWords({ group, replica }: ReplicaRef, { index, kind, term }: Words): void {
@@ -50,14 +52,14 @@ export class Commits implements Checker {
       const led = placeKey(term, ref.group);
       if (role === "leader" && !this.#found.has(led)) this.#found.set(led, committed);
       const before = this.#seen.get(key);
-      // One that decided alone committed all that it wrote, and finds it so at a restart, members that
-      // it took in among it.
+      // A sole voter commits everything that it writes, including entries that add members, and
+      // finds them committed after a restart.
       const isAlone = decidesAlone(replica);
       const ledTerm = role === "leader" ? term : 0;
       this.#seen.set(key, { run, committed, configuration, ledTerm, decidedAlone: isAlone });
       if (before?.committed === committed) continue;
-      // One that led at the last look may have committed before it ended in this very step: it applied
-      // its own removal, or heard of a later term.
+      // A replica that led at the last check may have committed before it ceased to lead in this
+      // very step, because it applied its own removal or learned of a later term.
       const wasLed = before?.run === run ? before.ledTerm : 0;
       const isNews = committed >= this.#termsOf(ref.group).length;
       const countedTerm = role === "leader" ? term : isNews || wasLed === term ? wasLed : 0;
@@ -70,7 +72,7 @@ export class Commits implements Checker {
   }
 
   /**
-   * @param term that it leads, or led until this step.
+   * @param term the term in which it leads, or led until this step.
    * @param before its configuration until this step, which may have applied a change.
    */
   #count(replica: ReplicaView, term: number, before: ReplicaView["configuration"]): void {
@@ -118,7 +120,7 @@ export class Commits implements Checker {
   }
 }
 
-/** Nobody else is needed to commit. */
+/** Reports whether the replica commits without any other. */
 function decidesAlone({ configuration, ref }: ReplicaView): boolean {
   const { voters, votersOutgoing } = configuration;
   return votersOutgoing.length === 0 && voters.length === 1 && voters[0] === ref.replica;

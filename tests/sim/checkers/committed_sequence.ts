@@ -1,7 +1,7 @@
 /**
- * State machine safety: a group has one committed sequence. No two replicas ever take different
- * entries for committed at an index, and state machines apply the same commands in the same order,
- * with none left out. Source: Raft thesis, Figure 3.2.
+ * State machine safety: a group has one committed sequence. No two replicas commit different
+ * entries at one index, and state machines apply the same commands in the same order without gaps.
+ * Source: Raft thesis, Figure 3.2.
  */
 import {
   type AppliedEntry,
@@ -23,15 +23,18 @@ interface GroupSequence {
 
 interface ReplicaPlace {
   run: number;
-  /** All of its log up to here was compared. */
+  /** The log has been compared up to this index. */
   committed: number;
-  /** The index that its state machine applied last, or of the image it holds. */
+  /** The index that the state machine applied last, or that of its image. */
   applied: number;
-  /** Where in the group's `applied` the next command must stand; -1: not known. */
+  /** Position in the group's `applied` at which the next command is expected; -1: not known. */
   next: number;
 }
 
-/** Keeps the sequence of each group as the first replica told it, and compares all others. */
+/**
+ * Records the sequence of each group as the first replica reports it, and compares all others with
+ * it.
+ */
 export class CommittedSequence implements Checker {
   readonly name = "committed_sequence";
   readonly #groups = new Map<number, GroupSequence>();
@@ -40,7 +43,7 @@ export class CommittedSequence implements Checker {
   onApply(ref: ReplicaRef, entry: AppliedEntry): void {
     const { applied } = this.#group(ref.group);
     const place = this.#place(ref);
-    // A restart applies anew what it did before, from its image on.
+    // A restart applies again what it applied before, starting from its image.
     if (entry.index <= place.applied || place.next === -1) {
       place.next = firstAfter(applied, entry.index - 1);
     }
@@ -61,7 +64,7 @@ export class CommittedSequence implements Checker {
 
   onImage(ref: ReplicaRef, { index }: ImageTaken): void {
     const place = this.#place(ref);
-    // One of an earlier state was written meanwhile, or a restart began there.
+    // An image of an earlier state was written meanwhile, or a restart began there.
     if (index <= place.applied) return;
     place.applied = index;
     place.next = firstAfter(this.#group(ref.group).applied, index);
@@ -71,7 +74,9 @@ export class CommittedSequence implements Checker {
     for (const replica of node.replicas) this.#compareLog(node.run, replica);
   }
 
-  /** Compares terms, of entries without a command too, as soon as they are committed. */
+  /**
+   * Compares the terms of entries, also of those without a command, as soon as they are committed.
+   */
   #compareLog(run: number, replica: ReplicaView): void {
     const { ref, committed } = replica;
     const place = this.#place(ref);
@@ -81,7 +86,7 @@ export class CommittedSequence implements Checker {
     }
     if (committed <= place.committed) return;
     const { terms } = this.#group(ref.group);
-    // From the end, for what lies below the first index is compacted.
+    // From the end, because entries below the first index are compacted.
     for (let index = committed; index > place.committed; index--) {
       const term = replica.termAt(index);
       if (term === undefined) break;
@@ -114,7 +119,7 @@ export class CommittedSequence implements Checker {
   }
 }
 
-/** Position of the first entry above `index`; the length where there is none. */
+/** Returns the position of the first entry above `index`; the length if there is none. */
 function firstAfter(entries: readonly AppliedEntry[], index: number): number {
   let lo = 0;
   let hi = entries.length;

@@ -1,11 +1,12 @@
 /**
- * Once faults have stopped, every group whose voters can reach a majority has one leader, and all of
- * its members that run have applied all there is. That it also answers, the runner shows: it asks.
+ * Once faults have stopped, every group whose voters can reach a majority has one leader, and all
+ * of its running members have applied all entries. The runner checks separately that it also serves
+ * requests.
  */
 import { type Checker, Finding, type ReplicaView, type RunEnd, type RunFacts } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Looks once, at the end. */
+/** Checks once, at the end. */
 export class Convergence implements Checker {
   readonly name = "convergence";
   readonly #groups: readonly number[];

@@ -1,8 +1,8 @@
 /**
- * What a leader promises of a record's lease, the next one knows: a renewal from memory is answered
- * only where the logged cover reaches at least one ttl further, and who begins to lead takes no lease
- * to end before its cover does, whatever it remembers. Clock: group time; it is told in whole ms.
- * Source: Time in ARCHITECTURE.md, `src/store/leases.ts`.
+ * The next leader knows everything that a leader promises about a record's lease: a renewal is
+ * answered from memory only if the logged cover reaches at least one ttl further, and a new leader
+ * never considers a lease ended before its cover has ended, whatever it remembers. Clock: group
+ * time, in whole ms. Source: Time in ARCHITECTURE.md, `src/store/leases.ts`.
  */
 import {
   type Checker,
@@ -14,7 +14,7 @@ import {
 import { operationName } from "./linearizability.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Holds answers and beginnings against the covers of their moment. */
+/** Compares replies, and the beginnings of leadership, with the covers at that moment. */
 export class Covers implements Checker {
   readonly name = "covers";
 

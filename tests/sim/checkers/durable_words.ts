@@ -1,12 +1,13 @@
 /**
- * Nothing is said before it is durable: a vote leaves when it is on the disk, an acknowledgement when
- * the term and all entries up to its index are. What was durable may be cut by a later term before the
- * turn's end, when the words about it leave. Source: Raft thesis §3.8.
+ * Messages are sent only after the state they report is durable: a vote after it is on disk, an
+ * acknowledgement after the term and all entries up to its index are. Durable entries may be
+ * truncated by a later term before the end of the turn, when the messages about them are sent.
+ * Source: Raft thesis §3.8.
  */
 import { type Checker, Finding, type ReplicaRef, type Words } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Compares what replicas say with what a restart would find. */
+/** Compares the messages of replicas with the state that a restart would find. */
 export class DurableWords implements Checker {
   readonly name = "durable_words";
 

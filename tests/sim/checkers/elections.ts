@@ -1,7 +1,8 @@
 /**
- * Who leads was elected: by votes, durable or given, of a majority of the voters (in a joint
- * configuration, of both halves), none of whom voted for another in that term; and it asked them by
- * a configuration that holds all changes that it knew to be committed. Source: Raft thesis §3.4, §4.3.
+ * Every leader was elected: by votes, durable or sent, of a majority of the voters (in a joint
+ * configuration, of both halves), none of which voted for another candidate in that term; and the
+ * candidate used a configuration that includes all changes that it knew to be committed. Source:
+ * Raft thesis §3.4, §4.3.
  */
 import {
   type AppendedEntry,
@@ -15,16 +16,19 @@ import {
 import { ENTRY_CONF_CHANGE, ENTRY_CONF_CHANGE_V1 } from "../../../src/replication/log_entry.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
-/** Keeps every vote, and counts again where somebody begins to lead. */
+/** Records every vote, and counts again when a replica begins to lead. */
 export class Elections implements Checker {
   readonly name = "elections";
-  /** By group and term: who voted for whom. */
+  /** By group and term: the candidate of each voter. */
   readonly #votes = new Map<number, Map<number, number>>();
   readonly #led = new Set<number>();
-  /** By replica: where changes of the configuration stand in its log. */
+  /** By replica: the indexes of configuration changes in its log. */
   readonly #changes = new Map<ReplicaRef, number[]>();
 
-  /** Of two votes given in one turn the disk shows the later, whose term rules out the first again. */
+  /**
+   * If two votes are sent in one turn, the disk shows the later one, whose term invalidates the
+   * first.
+   */
   onWords(ref: ReplicaRef, { kind, term, to }: Words): void {
     if (kind === "vote") this.onVote(ref, term, to);
   }
@@ -41,7 +45,7 @@ export class Elections implements Checker {
 
   onAppend(ref: ReplicaRef, { index, kind }: AppendedEntry): void {
     const changes = this.#changes.get(ref);
-    // What stood there, and above, is gone.
+    // The entries at and above this index were replaced.
     while (changes !== undefined && changes.at(-1)! >= index) changes.pop();
     if (kind !== ENTRY_CONF_CHANGE && kind !== ENTRY_CONF_CHANGE_V1) return;
     if (changes === undefined) this.#changes.set(ref, [index]);

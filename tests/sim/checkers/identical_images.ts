@@ -1,6 +1,6 @@
 /**
- * State machines are deterministic: at equal index, the replicas of a group have the same image, to
- * the byte. Looked at wherever an image is written or loaded, and of every replica at the end.
+ * State machines are deterministic: at equal index, the replicas of a group have identical images,
+ * byte by byte. Checked whenever an image is written or loaded, and for every replica at the end.
  */
 import {
   type Checker,
@@ -17,7 +17,7 @@ interface KnownImage {
   readonly term: number | undefined;
 }
 
-/** Keeps the hash of the first image at each index of each group. */
+/** Records the hash of the first image at each index of each group. */
 export class IdenticalImages implements Checker {
   readonly name = "identical_images";
   readonly #groups = new Map<number, Map<number, KnownImage>>();

@@ -1,22 +1,22 @@
 /**
- * Leader completeness: what was committed in a term stands in the log of every leader of a later
- * term. The last entry committed is enough to look at: with log matching it stands for all before.
+ * Leader completeness: an entry committed in a term is in the log of every leader of a later term.
+ * Checking the last committed entry is sufficient: by log matching it implies all earlier ones.
  * Source: Raft thesis, Figure 3.2 and §3.6.3.
  */
 import { type Checker, Finding, type NodeView, type ReplicaView } from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
-/** The furthest entry that was committed in one term. */
+/** The highest entry that was committed in one term. */
 interface Commit {
   readonly inTerm: number;
   index: number;
   term: number;
 }
 
-/** Looks at each leader as soon as an entry of its own stands in its log. */
+/** Checks each leader as soon as its log contains an entry of its own. */
 export class LeaderCompleteness implements Checker {
   readonly name = "leader_completeness";
-  /** By group, by ascending term of the commit, each above the one before. */
+  /** By group, in ascending order of the commit's term, each above the previous one. */
   readonly #commits = new Map<number, Commit[]>();
   readonly #seen = new Set<number>();
 
@@ -33,13 +33,14 @@ export class LeaderCompleteness implements Checker {
     const key = placeKey(term, ref.group);
     if (this.#seen.has(key)) return;
     const commit = (this.#commits.get(ref.group) ?? []).findLast(({ inTerm }) => inTerm < term);
-    // Once its own entry stands in its log, all before stands there as it has it.
+    // Once its own entry is in its log, the log holds all earlier entries.
     if (replica.termAt(replica.lastIndex) !== term) return;
     this.#seen.add(key);
     if (commit === undefined) return;
     const found = replica.termAt(commit.index);
     if (found === commit.term) return;
-    // What its image holds was committed; whether it was the same, the images tell.
+    // The content of its image was committed; the comparison of images shows whether it was the
+    // same.
     if (found === undefined && commit.index <= replica.committed) return;
     throw new Finding(
       this.name,
@@ -49,7 +50,7 @@ export class LeaderCompleteness implements Checker {
     );
   }
 
-  /** Who commits is the leader, which counts; others learn of it later. */
+  /** Records the commit of the leader, which is decisive; others learn of it later. */
   #noteCommit(replica: ReplicaView): void {
     const { ref, term: inTerm, committed: index } = replica;
     let commits = this.#commits.get(ref.group);

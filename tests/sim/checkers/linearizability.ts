@@ -1,11 +1,14 @@
 /**
- * What clients were told is what one register per key would have told them, whatever happened in
- * between. Looked at over the whole run, of keys whose lease outlasts it.
+ * The replies to clients are those that a single register per key could have given. Checked over
+ * the whole run, for keys whose lease is longer than it.
  */
 import { type Checker, Finding, type Operation } from "../history.ts";
 import { findNotLinearizable, type RegisterOperation } from "./register_search.ts";
 
-/** What an operation did to its key, or saw there; undefined: it tells nothing. */
+/**
+ * Returns the effect of an operation on its key, or the value it saw; undefined if it reveals
+ * nothing.
+ */
 function registerOperation(operation: Operation): RegisterOperation | undefined {
   const { answeredAt, calledAt, end, key, kind, value } = operation;
   const times = { key, calledAt, answeredAt };
@@ -14,7 +17,7 @@ function registerOperation(operation: Operation): RegisterOperation | undefined 
     case "get":
     case "renew":
       if (end === "not_found") return { ...times, kind: "read", value: undefined };
-      // A renewal knows the record's incarnation, not its content.
+      // A renewal shows the record's incarnation, not its content.
       return end === "ok" && kind === "get" ? { ...times, kind: "read", value } : undefined;
     case "register":
     case "take_over":
@@ -24,7 +27,7 @@ function registerOperation(operation: Operation): RegisterOperation | undefined 
   }
 }
 
-/** Gathers the history, and judges it at the end. */
+/** Collects the history, and checks it at the end. */
 export class Linearizability implements Checker {
   readonly name = "linearizability";
   readonly #history: { told: RegisterOperation; by: Operation }[] = [];
@@ -53,7 +56,7 @@ export class Linearizability implements Checker {
   }
 }
 
-/** An operation for people. */
+/** Returns the description of an operation for messages. */
 export function operationName(operation: Operation): string {
   const { answeredMs, calledMs, client, end, index, key, kind, term, value, way } = operation;
   const place = index === 0 ? "" : ` at index ${index} of term ${term}`;

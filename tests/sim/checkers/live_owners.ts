@@ -1,12 +1,13 @@
 /**
- * No outage of a leader's node takes a lease from its owner. The time of a group stands still while
- * the node can neither serve nor log, so an outage shortens no lease; and after it, a record whose
- * owner tried to renew it meanwhile, or tries now, is not expired before the grace is over.
+ * No outage of a leader's node takes a lease from its owner. The group time stands still while the
+ * node can neither serve nor log, so an outage shortens no lease; and after it, a record whose
+ * owner tried to renew it during the outage, or tries now, does not expire before the grace is
+ * over.
  *
- * What counts is that owners tried, whether or not they got through. Only records are judged that one
- * leadership gave and ended: with another leader a lease goes by its cover, and is longer. Graces are
- * claimed for as many outages as the credit pays. Clocks: a leader's runs by its own rate, so bounds
- * are widened by the run's drift. Source: `src/replication/available_time.ts`.
+ * Owners' attempts count, whether or not they got through. Only records that one leadership both
+ * granted and ended are checked: under another leader a lease follows its cover, and is longer.
+ * Graces are required for as many outages as the credit pays for. Clocks: a leader's clock has its
+ * own rate, so bounds are widened by the run's drift. Source: `src/replication/available_time.ts`.
  */
 import {
   type Checker,
@@ -20,7 +21,7 @@ import {
 } from "../history.ts";
 import { operationName } from "./linearizability.ts";
 
-/** Group time is told in whole ms. */
+/** Group time is reported in whole ms. */
 const ROUNDING_MS = 2;
 
 interface Leadership {
@@ -30,17 +31,17 @@ interface Leadership {
   readonly sinceMs: number;
 }
 
-/** Holds each expiry against the outages since the record's last grant. */
+/** Compares each expiry with the outages since the record's last grant. */
 export class LiveOwners implements Checker {
   readonly name = "live_owners";
   readonly #facts: RunFacts;
   readonly #drift: number;
   /** By group. */
   readonly #leaders = new Map<number, Leadership>();
-  /** By node, of its present run. */
+  /** By node, in its current run. */
   readonly #outages = new Map<number, NodeOutage[]>();
   readonly #runs = new Map<number, number>();
-  /** By key: its last grant, and when renewals of it were sent. */
+  /** By key: its last grant, and the times at which renewals of it were sent. */
   readonly #grants = new Map<string, Operation>();
   readonly #triesMs = new Map<string, number[]>();
 
@@ -53,7 +54,7 @@ export class LiveOwners implements Checker {
     const { end, kind, key, incarnation } = operation;
     if (end !== "ok" || kind === "get" || kind === "deregister") return;
     const known = this.#grants.get(key);
-    // An answer to an earlier incarnation may come late.
+    // A reply for an earlier incarnation may arrive late.
     if (known !== undefined && known.incarnation.index > incarnation.index) return;
     if (known === undefined || known.attemptMs <= operation.attemptMs) {
       this.#grants.set(key, operation);
@@ -103,7 +104,7 @@ export class LiveOwners implements Checker {
     this.#findUnheard(grant, expiry, leader.node);
   }
 
-  /** Outages long enough to be noticed, in order of time. */
+  /** Returns the outages that are long enough to be noticed, in order of time. */
   #lasting(node: number): NodeOutage[] {
     const { pulseMs, stallMs, turnLateMs } = this.#facts.outages;
     const leastMs = {
@@ -117,7 +118,7 @@ export class LiveOwners implements Checker {
       .sort((left, right) => left.fromMs - right.fromMs);
   }
 
-  /** Time ran on in an outage: without it, the lease is not over. */
+  /** Reports a time that ran on during an outage: without that the lease would not have ended. */
   #findRunning(grant: Operation, expiry: Expiry, outages: readonly NodeOutage[]): void {
     let outMs = 0;
     let countedToMs = grant.attemptMs;
@@ -125,7 +126,7 @@ export class LiveOwners implements Checker {
       outMs += Math.max(0, toMs - Math.max(fromMs, countedToMs));
       countedToMs = Math.max(countedToMs, toMs);
     }
-    // Of each outage one pulse may count, for until then the node may have run.
+    // One pulse of each outage may count, because the node may have run until then.
     const slackMs = ROUNDING_MS + outages.length * this.#facts.outages.pulseMs * (1 + this.#drift);
     const ranMs = expiry.atMs - grant.attemptMs - outMs;
     if (ranMs >= grant.ttlMs / (1 + this.#drift) - slackMs) return;
@@ -138,10 +139,10 @@ export class LiveOwners implements Checker {
     );
   }
 
-  /** An owner tried to renew during an outage or soon after, and was not heard. */
+  /** Reports an owner that tried to renew during an outage or soon after it, without success. */
   #findUnheard(grant: Operation, expiry: Expiry, node: number): void {
     const { graceCreditMs, graceMsMax, graceMsMin, pulseMs } = this.#facts.outages;
-    // A wall clock that is set costs credit that is not seen here.
+    // Setting a wall clock uses credit that this checker cannot see.
     if (this.#facts.hasWallJumps) return;
     const all = this.#outages.get(node) ?? [];
     // The grace after the start of the run has been paid too.

@@ -1,7 +1,8 @@
 /**
- * Log matching: two logs of a group that hold an entry of the same index and term hold the same
- * entry there, and the same entries before it. By induction it is enough that an entry is the same
- * and stands on an entry of the same term, wherever it is appended. Source: Raft thesis, Figure 3.2.
+ * Log matching: if two logs of a group hold an entry with the same index and term, they hold the
+ * same entry there, and the same entries before it. By induction it is sufficient to check,
+ * whenever an entry is appended, that it is the same and follows an entry of the same term. Source:
+ * Raft thesis, Figure 3.2.
  */
 import { type AppendedEntry, type Checker, Finding, type ReplicaRef } from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
@@ -12,7 +13,7 @@ interface KnownEntry {
   previousTerm: number | undefined;
 }
 
-/** Compares each appended entry with the one of that index and term that was seen first. */
+/** Compares each appended entry with the first one seen at that index and term. */
 export class LogMatching implements Checker {
   readonly name = "log_matching";
   readonly #groups = new Map<number, Map<number, KnownEntry>>();

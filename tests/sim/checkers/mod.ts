@@ -1,4 +1,4 @@
-/** All checkers of a run: what must hold in every cluster, whatever breaks. */
+/** All checkers of a run: invariants that must hold in every cluster, under every fault. */
 import type { CheckerMaker } from "../history.ts";
 import { AcknowledgedWrites } from "./acknowledged_writes.ts";
 import { Bonds } from "./bonds.ts";
@@ -25,7 +25,7 @@ import { StalledLeader } from "./stalled_leader.ts";
 import { Terms } from "./terms.ts";
 import { TimeToLive } from "./time_to_live.ts";
 
-/** Makers of all of them; what breaks first stands first. */
+/** The makers of all checkers; checkers that typically fail first come first. */
 export const CHECKERS: readonly CheckerMaker[] = [
   () => new Quarantine(),
   () => new DurableWords(),

@@ -1,6 +1,6 @@
 /**
- * One change of the configuration at a time: a leader appends one only when it has applied all that
- * stand before it in its log. Source: Raft thesis §4.1, §4.3.
+ * One change of the configuration at a time: a leader appends a change only after it has applied
+ * all earlier changes in its log. Source: Raft thesis §4.1, §4.3.
  */
 import {
   type AppendedEntry,
@@ -19,16 +19,16 @@ interface Change {
   readonly term: number;
 }
 
-/** Looks at a leader that has appended a change. */
+/** Checks a leader that has appended a change. */
 export class OneChange implements Checker {
   readonly name = "one_change";
   readonly #changes = new Map<ReplicaRef, Change[]>();
-  /** Whoever appended a change since it was looked at. */
+  /** Replicas that appended a change since they were last checked. */
   readonly #fresh = new Set<ReplicaRef>();
 
   onAppend(ref: ReplicaRef, { index, kind, term }: AppendedEntry): void {
     const changes = this.#changes.get(ref) ?? [];
-    // What stood there, and above, is gone.
+    // The entries at and above this index were replaced.
     while (changes.length > 0 && changes.at(-1)!.index >= index) changes.pop();
     if (kind !== ENTRY_CONF_CHANGE && kind !== ENTRY_CONF_CHANGE_V1) return;
     this.#changes.set(ref, [...changes, { index, term }]);
@@ -45,7 +45,7 @@ export class OneChange implements Checker {
     const changes = this.#changes.get(ref)!;
     const last = changes.at(-1);
     const before = changes.at(-2);
-    // Those of earlier leaders were theirs to append.
+    // Changes of earlier leaders are not this leader's.
     if (last?.term !== term || before === undefined || before.index <= applied) return;
     throw new Finding(
       this.name,

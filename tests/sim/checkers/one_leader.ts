@@ -2,7 +2,7 @@
 import { type Checker, Finding, type NodeView } from "../history.ts";
 import { placeKey, replicaName } from "./replica_name.ts";
 
-/** Notes who led each term of each group, and finds a second one. */
+/** Records the leader of each term of each group, and reports a second one. */
 export class OneLeader implements Checker {
   readonly name = "one_leader";
   readonly #leaders = new Map<number, number>();

@@ -1,10 +1,9 @@
 /**
- * While a leader holds a lease, nobody was ever elected in a later term; so two leaders of a group
- * never hold one at once, and none serves what a later leader has changed. And a lease serves only
- * from when an entry of the leader's own term is committed, and never in a term that was to be handed
- * over. Clock: true time, which no node knows;
- * the lease is each node's own, by its own clock.
- * Source: `src/raft/DESIGN.md`, the argument about leases; Raft thesis §6.4.
+ * While a leader holds a lease, no replica has been elected in a later term; so two leaders of a
+ * group never hold leases at once, and none serves data that a later leader has changed. A lease
+ * serves only after an entry of the leader's own term is committed, and never in a term whose
+ * leadership was to be transferred. Clock: true time, which no node knows; the lease is each node's
+ * own, by its own clock. Source: `src/raft/DESIGN.md`, the argument about leases; Raft thesis §6.4.
  */
 import { type Checker, type ClusterView, Finding, type NodeView } from "../history.ts";
 import type { ReplicaRef, ReplicaView, RunFacts, Words } from "../history.ts";
@@ -17,12 +16,15 @@ interface Elected {
   readonly atMs: number;
 }
 
-/** Looks at whoever could serve a read by lease right now. */
+/** Checks every replica that could serve a read by lease at this moment. */
 export class OneLease implements Checker {
   readonly name = "one_lease";
   readonly #leases: boolean;
   readonly #elected = new Map<number, Elected>();
-  /** By term and group: its leader asked another to be elected, and the request may come late. */
+  /**
+   * By term and group: its leader asked another replica to campaign, and the request may arrive
+   * late.
+   */
   readonly #handedOver = new Set<number>();
 
   constructor({ leases }: Pick<RunFacts, "leases">) {
@@ -44,7 +46,7 @@ export class OneLease implements Checker {
   #leads({ ref, term }: ReplicaView, view: ClusterView): void {
     if ((this.#elected.get(ref.group)?.term ?? 0) >= term) return;
     this.#elected.set(ref.group, { term, replica: ref.replica, atMs: view.nowMs });
-    // Whoever held a lease must have lost it by now, though nothing ran there.
+    // A replica that held a lease must have lost it by now, even if its node did not run.
     for (const { state, replicas } of view.nodes) {
       if (state !== "up") continue;
       for (const other of replicas) {
@@ -69,7 +71,7 @@ export class OneLease implements Checker {
       fail(`and replica ${replica} was elected in term ${term} at ${atMs} ms`);
     }
     const { voters, votersOutgoing } = configuration;
-    // Who decides alone needs no lease: nobody is elected without its vote.
+    // A sole voter needs no lease: no other can be elected without its vote.
     const isAlone = voters.length + votersOutgoing.length === 1;
     if (!isAlone && !this.#leases) fail("though leases are off");
     if (!isAlone && this.#handedOver.has(placeKey(term, ref.group))) {

@@ -1,8 +1,8 @@
-/** No group is ever quarantined: the invariants that production asserts hold in every run. */
+/** No group is ever quarantined: the invariants asserted by production code hold in every run. */
 import { type Checker, Finding, type NodeView } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Looks for groups that stopped themselves. */
+/** Reports groups that stopped themselves. */
 export class Quarantine implements Checker {
   readonly name = "quarantine";
 

@@ -1,8 +1,8 @@
 /**
- * A linearizable read shows all that was committed before it was asked for, whatever record it is of:
- * the index at which it was served is no lower than any that a leader knew to be committed then, and
- * whoever served it leads in no earlier term than anybody who was elected by then.
- * Source: Raft thesis §6.4.
+ * A linearizable read of any record reflects everything committed before it was requested: the
+ * index at which it was served is no lower than any that a leader knew to be committed then, and
+ * the serving leader's term is no lower than that of any leader elected by then. Source: Raft
+ * thesis §6.4.
  */
 import {
   type Checker,
@@ -12,13 +12,13 @@ import {
   type Operation,
 } from "../history.ts";
 
-/** A commit index or a term, and when a leader first had it. */
+/** A commit index or a term, and the time at which a leader first had it. */
 interface Mark {
   readonly atMs: number;
   readonly value: number;
 }
 
-/** By group: marks whose times and values both grow. */
+/** By group: marks in ascending order of time and value. */
 class Marks {
   readonly #marks = new Map<number, Mark[]>();
 
@@ -28,7 +28,7 @@ class Marks {
     else if (value > marks.at(-1)!.value) marks.push({ atMs, value });
   }
 
-  /** The last value before that time; 0: none. */
+  /** Returns the last value before that time; 0: none. */
   before(group: number, timeMs: number): number {
     return this.#marks.get(group)?.findLast(({ atMs }) => atMs < timeMs)?.value ?? 0;
   }

@@ -1,7 +1,8 @@
 /**
- * A read without a lease is served once a quorum has confirmed its leader after the read was asked
- * for, and not by what was said before: a majority of the voters (in a joint configuration, of both
- * halves) has answered a heartbeat of that term since. Source: Raft thesis §6.4.
+ * A read without a lease is served only after a quorum has confirmed its leader since the read was
+ * requested; earlier confirmations do not count: a majority of the voters (in a joint
+ * configuration, of both halves) has answered a heartbeat of that term since. Source: Raft thesis
+ * §6.4.
  */
 import {
   type Checker,
@@ -14,11 +15,14 @@ import {
 } from "../history.ts";
 import { replicaName } from "./replica_name.ts";
 
-/** Keeps when each replica confirmed a leader last, and counts at each read that is permitted. */
+/**
+ * Records when each replica last confirmed a leader, and counts the confirmations of each permitted
+ * read.
+ */
 export class ReadRounds implements Checker {
   readonly name = "read_rounds";
   readonly #leases: boolean;
-  /** By replica: its last answer to a heartbeat. */
+  /** By replica: its last reply to a heartbeat. */
   readonly #confirmed = new Map<number, Words>();
 
   constructor({ leases }: Pick<RunFacts, "leases">) {
@@ -27,15 +31,15 @@ export class ReadRounds implements Checker {
 
   onWords({ replica }: ReplicaRef, words: Words): void {
     if (words.kind !== "confirmation") return;
-    // Frames of one turn leave in any order, an answer to a leader of before among them.
+    // Frames of one turn are sent in any order, including replies to a previous leader.
     const last = this.#confirmed.get(replica);
     if (last === undefined || words.term >= last.term) this.#confirmed.set(replica, words);
   }
 
   onRead(reader: ReplicaView, read: PermittedRead): void {
     const { configuration: { voters, votersOutgoing }, ref, role, term } = reader;
-    // A follower asks its leader, though it may lead by the time of the answer; and who decides alone
-    // asks nobody.
+    // A follower asks its leader, but may itself lead by the time of the reply; and a sole voter
+    // asks no other.
     if (this.#leases || role !== "leader" || term !== read.term || read.isReconfigured) return;
     if (read.askedTerm !== term) return;
     if (voters.length + votersOutgoing.length === 1) return;

@@ -1,44 +1,48 @@
 /**
- * Is there one order of all operations on a key, in which each takes effect at one moment between
- * its call and its answer, that explains every answer? Decided per key, for linearizability is
- * local (Herlihy and Wing 1990, Theorem 1).
+ * Decides whether there is one order of all operations on a key, in which each takes effect at one
+ * moment between its call and its reply, that explains every reply. Decided per key, because
+ * linearizability is local (Herlihy and Wing 1990, Theorem 1).
  *
  * The search is Wing and Gong's with memoized configurations, as Lowe's just-in-time variant
  * ("Testing for linearizability", 2017): events are taken in the order of time, and an operation is
- * linearized at its answer at the latest, together with those pending ones that it needs before it.
- * A configuration is the register's value and which pending operations took effect; two ways to the
- * same one are followed once. When none is left, the answer just taken is the one that lies.
+ * linearized at its reply at the latest, together with those pending operations that it needs
+ * before it. A configuration is the register's value and the set of pending operations that took
+ * effect; if two paths lead to the same one, it is followed once. When no configuration is left,
+ * the reply just taken is inconsistent.
  *
- * What keeps it small. Each write has a value of its own, so a read names the write that it saw. A
- * read that fits is taken at once: it changes nothing. A write of unknown outcome that nobody saw
- * may never have been, and one that was seen was there when the first who saw it was answered. A
- * remove of unknown outcome may take effect at any time or never; all such are alike, so that their
- * number is enough.
+ * Several properties keep the search small. Each write has a unique value, so a read names the
+ * write that it saw. A read that fits is taken at once: it changes nothing. A write of unknown
+ * outcome whose value was never read may never have happened, and one whose value was read had
+ * happened by the first reply that showed it. A remove of unknown outcome may take effect at any
+ * time or never; all of these are equivalent, so that their number is sufficient.
  */
 
-/** What a client asked of one key, and what it was told. */
+/** A client's request on one key, and its reply. */
 export interface RegisterOperation {
   readonly key: string;
   readonly kind: "read" | "write" | "remove";
-  /** Of a write: its own value, given to no other write. Of a read: what it saw. */
+  /** Of a write: its own unique value. Of a read: the value it saw. */
   readonly value: number | undefined;
-  /** Its place in the order of all calls and answers. */
+  /** Its place in the order of all calls and replies. */
   readonly calledAt: number;
-  /** `Infinity`: no answer came, or none that tells; it may take effect later, or never. */
+  /** `Infinity`: there was no reply, or an inconclusive one; it may take effect later, or never. */
   readonly answeredAt: number;
 }
 
-/** Why a history cannot be explained. */
+/** The reason why a history cannot be explained. */
 export interface NotLinearizable {
   readonly key: string;
-  /** The first answer that no order explains. */
+  /** The first reply that no order explains. */
   readonly answer: RegisterOperation;
-  /** The operations that were pending then, and what the register may have held before. */
+  /** The operations pending at that time, and the possible earlier values of the register. */
   readonly pending: readonly RegisterOperation[];
   readonly values: readonly (number | undefined)[];
 }
 
-/** More pending writes at once than the search can follow; the load should not make such a history. */
+/**
+ * Maximum number of configurations: with more concurrent pending writes the search cannot continue;
+ * the load should not create such a history.
+ */
 const CONFIGURATIONS_MAX = 100_000;
 
 interface Pending {
@@ -46,7 +50,10 @@ interface Pending {
   readonly bit: bigint;
 }
 
-/** The register's value, which pending operations took effect, and how many unsure removes did. */
+/**
+ * The register's value, the pending operations that took effect, and the number of uncertain
+ * removes that did.
+ */
 interface Configuration {
   readonly value: number | undefined;
   readonly done: bigint;
@@ -59,7 +66,7 @@ interface Event {
   readonly operation: RegisterOperation;
 }
 
-/** The first key whose history cannot be explained; undefined: all of them can. */
+/** Returns the first key whose history cannot be explained; undefined if there is none. */
 export function findNotLinearizable(
   operations: Iterable<RegisterOperation>,
 ): NotLinearizable | undefined {
@@ -76,7 +83,10 @@ export function findNotLinearizable(
   return undefined;
 }
 
-/** Leaves out what says nothing, and gives a write of unknown outcome that was seen its latest time. */
+/**
+ * Omits operations that reveal nothing, and gives a write of unknown outcome that was seen its
+ * latest time.
+ */
 function settled(history: readonly RegisterOperation[]): RegisterOperation[] {
   const seenAt = new Map<number, number>();
   const written = new Set<number>();
@@ -93,7 +103,7 @@ function settled(history: readonly RegisterOperation[]): RegisterOperation[] {
     const { kind, value, answeredAt, calledAt } = operation;
     if (answeredAt !== Infinity || kind === "remove") return [operation];
     const latest = kind === "write" ? seenAt.get(value!) ?? Infinity : Infinity;
-    // Seen before it was called: it stays called first, and the read fails when it is answered.
+    // Seen before it was called: its call stays first, and the read fails at its reply.
     return latest === Infinity ? [] : [{ ...operation, answeredAt: Math.max(latest, calledAt) }];
   });
 }
@@ -105,7 +115,7 @@ function eventsOf(history: readonly RegisterOperation[]): Event[] {
     if (operation.answeredAt === Infinity) continue;
     events.push({ at: operation.answeredAt, isAnswer: true, operation });
   }
-  // A write is answered after a read that dates it by its own answer; calls come first.
+  // A write is answered after a read that dates it by its own reply; calls come first.
   const rank = ({ isAnswer, operation }: Event) =>
     !isAnswer ? 0 : operation.kind === "read" ? 1 : 2;
   return events.sort((left, right) => left.at - right.at || rank(left) - rank(right));
@@ -117,7 +127,7 @@ class KeySearch {
   readonly #pending = new Map<RegisterOperation, Pending>();
   readonly #freeBits: bigint[] = [];
   #bitCount = 0n;
-  /** Removes of unknown outcome that were called. */
+  /** Count of called removes of unknown outcome. */
   #unsureRemoves = 0;
 
   constructor(history: readonly RegisterOperation[]) {
@@ -151,7 +161,7 @@ class KeySearch {
     }
   }
 
-  /** Takes an answer; false when no configuration explains it. */
+  /** Processes a reply; returns false if no configuration explains it. */
   #answer(operation: RegisterOperation): boolean {
     const { bit } = this.#pending.get(operation)!;
     const next = new Map<string, Configuration>();
@@ -166,7 +176,7 @@ class KeySearch {
     return true;
   }
 
-  /** Follows every order of pending operations from `start` that ends with the one named by `bit`. */
+  /** Follows every order of pending operations from `start` that ends with the one at `bit`. */
   #linearize(
     start: Configuration,
     operation: RegisterOperation,
@@ -199,7 +209,7 @@ class KeySearch {
     }
   }
 
-  /** Takes all pending reads of the value there is now. */
+  /** Applies all pending reads of the current value. */
   #withReads(configuration: Configuration): Configuration {
     let { done } = configuration;
     for (const { operation, bit } of this.#pending.values()) {

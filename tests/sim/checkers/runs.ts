@@ -1,13 +1,14 @@
 /**
- * Each start of a node has a run that is above all before it: by that others know that what it promised
- * is over. It is durable before anybody is told of it. Source: `src/liveness/`, duties of the owner.
+ * Each start of a node has a run number above all earlier ones, by which others know that its
+ * earlier promises have ended. It is durable before another node is told of it. Source:
+ * `src/liveness/`, duties of the owner.
  */
 import { type Checker, Finding } from "../history.ts";
 
-/** Compares what each start of a node calls itself. */
+/** Compares the run numbers of a node's starts. */
 export class Runs implements Checker {
   readonly name = "runs";
-  /** By node: the run of its last start that said anything. */
+  /** By node: the run of the last start that sent anything. */
   readonly #last = new Map<number, number>();
 
   onRun(node: number, run: number): void {

@@ -1,26 +1,28 @@
 /**
- * A record lives as long as it was promised, and hardly longer. Never early: it is not gone, to
- * nobody and for no reason but a deregistration, before its last acknowledged registration or
- * renewal plus ttl. Not late: while one leader lives and nothing is broken, it is gone 1 s after; and
- * whoever leads, it is gone once nobody renewed it for twice its ttl.
+ * A record lives as long as promised, and hardly longer. Never early: apart from a deregistration,
+ * no client sees it gone before its last acknowledged registration or renewal plus ttl. Not late:
+ * while one leader lives and nothing is broken, it is gone within 1 s afterwards; and under any
+ * leaders it is gone once it has not been renewed for twice its ttl.
  *
- * Clocks: promises are by a leader's clock, which may run fast or slow by what the run allows, so
- * that bounds are widened by it; one millisecond is lost to whole milliseconds of group time. What a
- * grant counts from is not known, only between which moments it was given: early is judged by the
- * first of them, late by the last. Source: Time in ARCHITECTURE.md.
+ * Clocks: promises are by a leader's clock, which may run fast or slow by as much as the run
+ * allows, so bounds are widened by that; one millisecond is lost because group time has whole
+ * milliseconds. The exact start of a grant is unknown, only an interval is: early is judged by its
+ * beginning, late by its end. Source: Time in ARCHITECTURE.md.
  */
 import { type Checker, type ClusterView, type Expiry, Finding } from "../history.ts";
 import type { NodeOutage, NodeView, Operation, ReplicaRef, RunEnd, RunFacts } from "../history.ts";
 import { operationName } from "./linearizability.ts";
 
-/** How much later than its end a lease may be seen to be over, ms. */
+/** Maximum time after its end by which a lease must be seen as ended, ms. */
 const LATE_MS_MAX = 1_000;
-/** Group time is told in whole ms. */
+/** Group time is reported in whole ms. */
 const ROUNDING_MS = 1;
-/** From when on after the last fault a leader must keep the time, ms: a lost command is retried. */
+/**
+ * Time after the last fault from which a leader must be punctual, ms: a lost command is retried.
+ */
 const SETTLING_MS = 3_000;
 
-/** What the checker needs to know of a run. */
+/** The facts of a run that the checker needs. */
 type TimeToLiveFacts = Pick<RunFacts, "driftPpm" | "hasWallJumps" | "outages">;
 
 interface Leadership {
@@ -30,7 +32,7 @@ interface Leadership {
   readonly sinceMs: number;
 }
 
-/** Gathers grants and ends, and compares them when the run is over. */
+/** Collects grants and ends, and compares them when the run is over. */
 export class TimeToLive implements Checker {
   readonly name = "time_to_live";
   readonly #drift: number;
@@ -39,9 +41,9 @@ export class TimeToLive implements Checker {
   readonly #operations = new Map<string, Operation[]>();
   readonly #expiries = new Map<string, Expiry[]>();
   readonly #leaders = new Map<number, Leadership>();
-  /** By node: when it was last seen in any other state than up, or out. */
+  /** By node: the time at which it was last seen in a state other than up, or in an outage. */
   readonly #disturbedMs = new Map<number, number>();
-  /** By node: when it last started again, after which it gives its owners a grace. */
+  /** By node: the time of its last restart, after which it gives its owners a grace. */
   readonly #startedMs = new Map<number, number>();
 
   constructor({ driftPpm, hasWallJumps, outages }: TimeToLiveFacts) {
@@ -111,7 +113,7 @@ export class TimeToLive implements Checker {
     }
     for (const look of operations) {
       if (look.end !== "not_found" || look.kind === "deregister") continue;
-      // Whoever asked afterwards, and was answered before the lease ended, must have seen it.
+      // A later request that was answered before the lease ended must have seen the record.
       if (look.calledAt < grant.answeredAt || look.answeredMs >= untilMs) continue;
       const isRemoved = operations.some(({ kind, end, answeredAt, calledAt }) =>
         kind === "deregister" && (end === "ok" || end === "unknown") &&
@@ -132,15 +134,15 @@ export class TimeToLive implements Checker {
     const startedMs = this.#startedMs.get(leader.ref.node) ?? -Infinity;
     const graceMs = grant.calledMs < startedMs + this.#graceMs ? this.#graceMs : 0;
     const dueMs = grant.answeredMs + (grant.ttlMs + graceMs) * (1 + this.#drift);
-    // A wall clock that is set looks like a suspended machine, which gets a grace.
+    // Setting a wall clock looks like a suspension of the machine, which causes a grace.
     if (this.#hasWallJumps && grant.calledMs < healedMs + this.#graceMs) return;
     if ((this.#disturbedMs.get(leader.ref.node) ?? -1) >= leader.sinceMs) return;
     if (dueMs < healedMs + SETTLING_MS || view.nowMs <= dueMs + LATE_MS_MAX) return;
-    // Whatever else was done to the record may have given it another end.
+    // Other operations on the record may have given it another end.
     const isDecided = operations.every((other) => {
       if (other === grant || other.kind === "get" || other.end === "refused") return true;
       if (other.end === "unknown" || other.answeredMs > grant.calledMs) return false;
-      // By what a leader before promised, it may live longer.
+      // It may live longer because of the promises of an earlier leader.
       return other.incarnation.index !== grant.incarnation.index ||
         (other.ttlMs === grant.ttlMs && other.calledMs >= leader.sinceMs);
     });
@@ -168,7 +170,7 @@ function isGrant({ end, kind }: Operation): boolean {
   return end === "ok" && (kind === "register" || kind === "take_over" || kind === "renew");
 }
 
-/** Whether the record that expired is the very one that the grant was for. */
+/** Reports whether the expired record is the one that the grant was for. */
 function isOf({ incarnation }: Operation, expiry: Expiry): boolean {
   return incarnation.index === expiry.incarnation.index &&
     incarnation.generation === expiry.incarnation.generation;

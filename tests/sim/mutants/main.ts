@@ -1,15 +1,16 @@
 /**
- * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it, or runs
- * the test file that does; every one must be caught again, by any checker, and the sound source must
- * pass those very seeds. (That it passes the test files is what `deno task test` shows.)
+ * `deno task mutants`: plants each bug of the catalogue and replays the seed that caught it, or
+ * runs the test file that catches it; every one must be caught again, by any checker, and the
+ * unchanged source must pass those same seeds. (`deno task test` shows that it passes the test
+ * files.)
  *
  * Any change to the code may change what happens under a seed. A mutant that its recorded seed no
  * longer catches is therefore searched among the first `MOVED_SEEDS_MAX` seeds: it is reported as
  * moved if one of them catches it, and fails otherwise.
  *
- * `deno task mutants --search [name…]`: looks for a seed that catches each (or those named, or, with
- * `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options: `--from`.
- * `--jobs N`: how many run at once, by default one for each core.
+ * `deno task mutants --search [name…]`: searches for a seed that catches each (or those named, or,
+ * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
+ * `--from`. `--jobs N`: how many run at once, by default one for each core.
  */
 import { planOf } from "../plan.ts";
 import { MUTANTS } from "./catalogue/mod.ts";
@@ -17,7 +18,7 @@ import type { Mutant } from "./mutant.ts";
 import { readmeShows, readResults, type Result, tableOf, writeResults } from "./results.ts";
 import { type Outcome, Workshop } from "./workshop.ts";
 
-/** Each must be caught within so many seeds. */
+/** Maximum number of seeds within which each must be caught. */
 const SEEDS_MAX = 2_000;
 /** A mutant that its recorded seed no longer catches must be caught within so many: some minutes. */
 const MOVED_SEEDS_MAX = 200;
@@ -53,7 +54,7 @@ function parseArguments(args: readonly string[]): Wishes {
   return { isSearch, isMissingOnly, names, ...numbers };
 }
 
-/** Runs `work` on each item, some at once, each in a workshop that nobody else uses meanwhile. */
+/** Runs `work` on each item, some concurrently, each in a workshop that is not shared meanwhile. */
 async function inWorkshops<T>(
   items: readonly T[],
   jobs: number,
@@ -95,7 +96,7 @@ async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boole
       isComplete = false;
       return;
     }
-    // Others may have recorded something meanwhile.
+    // Others may have recorded results meanwhile.
     const { checker, seed } = caught;
     writeResults(MUTANTS, { ...readResults(), [mutant.name]: { checker, seed } });
   });
@@ -103,7 +104,7 @@ async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boole
   return isComplete;
 }
 
-/** The first seed that catches the mutant, and that the sound source passes. */
+/** Returns the first seed that catches the mutant and that the unchanged source passes. */
 async function firstCaught(
   workshop: Workshop,
   mutant: Mutant,
@@ -147,7 +148,7 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
     seeds.add(result.seed);
     runs.push({ mutant, seeds: [result.seed] });
   }
-  // What is caught must be the mutant: the source as it is passes the same seeds.
+  // The finding must come from the mutant: the unchanged source passes the same seeds.
   runs.unshift({ mutant: undefined, seeds: [...seeds] });
   await inWorkshops(runs, jobs, async (workshop, { mutant, seeds }) => {
     if (mutant?.test !== undefined) {

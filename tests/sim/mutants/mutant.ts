@@ -1,7 +1,7 @@
 /**
- * A planted bug: what it breaks, and how the source is rewritten to have it. Anchors are exact pieces
- * of the source as it stands; one that is gone, or stands there twice, is an error, for then the
- * mutant would no longer be what its name says.
+ * A planted bug: the rule that it breaks, and the rewriting of the source. Anchors are exact pieces
+ * of the current source; one that is missing or ambiguous is an error, because the mutant would no
+ * longer be the bug that its name says.
  */
 
 import type { Plan } from "../plan.ts";
@@ -14,16 +14,19 @@ export interface Edit {
   readonly replacement: string;
 }
 
-/** One planted bug. */
+/** A planted bug. */
 export interface Mutant {
-  /** Seeds that can show it at all, by their plan; the others are not searched. Default: all. */
+  /**
+   * Selects the seeds that can show it at all, by their plan; others are not searched. Default:
+   * all.
+   */
   readonly shows?: (plan: Plan) => boolean;
   /**
-   * The test file that catches it, relative to the root, in place of a seed: for rules of what the
-   * simulator has not (identities), or that no run of a few simulated seconds shows.
+   * The test file that catches it, relative to the root, instead of a seed: for rules about things
+   * that the simulator lacks (identities), or that no run of a few simulated seconds shows.
    */
   readonly test?: string;
-  /** Snake case; names it in the table and on the command line. */
+  /** Snake case; its name in the table and on the command line. */
   readonly name: string;
   /** The rule that it breaks, in one sentence. */
   readonly breaks: string;
@@ -34,9 +37,9 @@ export interface Mutant {
 export type ReadSource = (file: string) => string;
 
 /**
- * The rewritten files of a mutant, by path.
+ * Returns the rewritten files of a mutant, by path.
  *
- * @throws RangeError when an anchor does not stand there exactly once.
+ * @throws RangeError if an anchor does not occur exactly once.
  */
 export function rewrite(mutant: Mutant, read: ReadSource): Map<string, string> {
   const files = new Map<string, string>();

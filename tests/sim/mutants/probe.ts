@@ -1,6 +1,6 @@
 /**
- * Runs the simulator of the house that it stands in over the seeds given, comma-separated, until one
- * finds something, and prints what as one line of JSON: the `Outcome` of `workshop.ts`.
+ * Runs the simulator of its own copy of the project over the given comma-separated seeds until one
+ * has a finding, and prints the result as one line of JSON: the `Outcome` of `workshop.ts`.
  */
 import { CHECKERS } from "../checkers/mod.ts";
 import { runSeed } from "../runner.ts";

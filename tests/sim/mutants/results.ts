@@ -1,30 +1,30 @@
 /**
- * What the last search found: for each mutant the checker that caught it and the seed, kept in
- * `results.json` beside this file, and the table that `tests/sim/README.md` shows of it.
+ * Results of the last search: for each mutant the checker that caught it and the seed, stored in
+ * `results.json` beside this file, and the table of them in `tests/sim/README.md`.
  */
 import type { Mutant } from "./mutant.ts";
 
-/** One line of the record. */
+/** The result of one mutant. */
 export interface Result {
   readonly checker: string;
   readonly seed: number;
 }
 
-/** By name of the mutant. */
+/** Results by name of the mutant. */
 export type Results = Readonly<Record<string, Result>>;
 
 const RESULTS = new URL("results.json", import.meta.url);
 const README = new URL("../README.md", import.meta.url);
-/** The table stands between these lines. */
+/** The line before the table. */
 const BEGIN = "<!-- mutants: made by `deno task mutants`, from results.json -->";
 const END = "<!-- end of mutants -->";
 
-/** The record as it is. */
+/** Reads the stored results. */
 export function readResults(): Results {
   return JSON.parse(Deno.readTextFileSync(RESULTS));
 }
 
-/** Replaces the record; its lines stand in the order of `mutants`. */
+/** Replaces the stored results; their lines are in the order of `mutants`. */
 export function writeResults(mutants: readonly Mutant[], results: Results): void {
   const known = mutants.flatMap(({ name }) =>
     results[name] === undefined ? [] : [[name, results[name]]]
@@ -32,7 +32,7 @@ export function writeResults(mutants: readonly Mutant[], results: Results): void
   Deno.writeTextFileSync(RESULTS, JSON.stringify(Object.fromEntries(known), null, 2) + "\n");
 }
 
-/** The table of all mutants: what each breaks, who caught it, and with which seed. */
+/** Returns the table of all mutants: the broken rule, the checker that caught it, and the seed. */
 export function tableOf(mutants: readonly Mutant[], results: Results): string {
   const rows = mutants.map(({ name, breaks, test }) => {
     const result = results[name];
@@ -49,7 +49,7 @@ export function tableOf(mutants: readonly Mutant[], results: Results): string {
   return [line(header), rule, ...rows.map(line)].join("\n");
 }
 
-/** The README with `table` in its place; undefined where it has no place for one. */
+/** Returns the README with `table` in its place; undefined if it has no place for one. */
 function withTable(readme: string, table: string): string | undefined {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
@@ -57,7 +57,7 @@ function withTable(readme: string, table: string): string | undefined {
   return `${readme.slice(0, begin)}${BEGIN}\n\n${table}\n\n${readme.slice(end)}`;
 }
 
-/** Whether the README shows the record; `write`: and makes it so. */
+/** Reports whether the README shows the results; with `write`, updates it. */
 export function readmeShows(table: string, { write = false } = {}): boolean {
   const readme = Deno.readTextFileSync(README);
   const wanted = withTable(readme, table);

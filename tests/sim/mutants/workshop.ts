@@ -1,34 +1,34 @@
 /**
- * Copies of the house in which mutants live: a few folders under `tmp/`, each used by one run at a
- * time. A mutant's files replace the sound ones there, and the next one puts them back, so that
- * most of the house is loaded as it was compiled for the mutant before.
+ * Copies of the project into which mutants are planted: a few folders under `tmp/`, each used by
+ * one run at a time. A mutant's files replace the originals there, and the next one restores them,
+ * so that most of the copy is loaded as it was compiled for the previous mutant.
  */
 import { fileURLToPath } from "node:url";
 import { type Mutant, rewrite } from "./mutant.ts";
 
-/** What of the house a simulation needs, or a test file that catches a mutant. */
+/** The folders that a simulation, or a test file that catches a mutant, needs. */
 const FOLDERS = ["src", "schemas", "identity", "transport", "tests/sim", "tests/support"];
 const FILES = ["deno.json", "deno.lock", "package.json"];
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const WORKSHOPS = `${ROOT}tmp/mutants`;
-/** Kept between runs; more are made while more runs go on at once. */
+/** Kept between runs; more are created while more runs are active at once. */
 const PLACES_MAX = 64;
 
-/** What a mutant's simulator found. */
+/** The finding of a mutant's simulator. */
 export interface Caught {
   readonly seed: number;
   readonly checker: string;
   readonly message: string;
 }
 
-/** How a run over seeds ended. */
+/** The end of a run over seeds. */
 export interface Outcome {
-  /** Undefined: nothing was found. */
+  /** Undefined: there was no finding. */
   readonly caught: Caught | undefined;
   readonly seedsRun: number;
 }
 
-/** A folder with a copy of the house. */
+/** A folder with a copy of the project. */
 export class Workshop {
   readonly #folder: string;
   readonly #lock: Deno.FsFile;
@@ -38,7 +38,7 @@ export class Workshop {
     this.#lock = lock;
   }
 
-  /** A folder that nobody else uses; it is free again after {@link close}. */
+  /** Opens a folder that is not in use; it is free again after {@link close}. */
   static async open(): Promise<Workshop> {
     await Deno.mkdir(WORKSHOPS, { recursive: true });
     for (let place = 1; place <= PLACES_MAX; place++) {
@@ -51,12 +51,12 @@ export class Workshop {
     throw new RangeError(`All ${PLACES_MAX} workshops are in use`);
   }
 
-  /** Gives the folder back. */
+  /** Returns the folder to the pool. */
   close(): void {
     this.#lock.close();
   }
 
-  /** Runs `seeds` in their order with `mutant` planted, up to the first that finds something. */
+  /** Runs `seeds` in order with `mutant` planted, up to the first finding. */
   async run(mutant: Mutant | undefined, seeds: readonly number[]): Promise<Outcome> {
     const planted = mutant === undefined
       ? new Map<string, string>()
@@ -86,7 +86,7 @@ export class Workshop {
     return JSON.parse(line) as Outcome;
   }
 
-  /** Runs a test file with `mutant` planted. @returns the first test that fails; undefined for none */
+  /** Runs a test file with `mutant` planted. @returns the first failing test; undefined for none */
   async test(mutant: Mutant, file: string): Promise<string | undefined> {
     await this.#furnish(rewrite(mutant, (path) => Deno.readTextFileSync(ROOT + path)));
     const path = `${this.#folder}/${file}`;
@@ -108,7 +108,7 @@ export class Workshop {
     );
   }
 
-  /** Makes the folder hold the house with `planted` in it, and nothing else. */
+  /** Makes the folder contain the project with `planted` in it, and nothing else. */
   async #furnish(planted: ReadonlyMap<string, string>): Promise<void> {
     const wanted = new Set<string>();
     for (const folder of FOLDERS) await listFiles(folder, wanted);

@@ -1,10 +1,10 @@
-/** Mutants of elections: votes, terms, who may lead. */
+/** Mutants of elections: votes, terms, eligibility. */
 import type { Mutant } from "../mutant.ts";
 
 export const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: "vote_not_persisted",
-    breaks: "A vote is durable before it is given (thesis §3.8)",
+    breaks: "A vote is durable before it is sent (thesis §3.8)",
     edits: [{
       file: "src/raft/ready.ts",
       anchor: "message.vote = hardState.vote;",
@@ -13,7 +13,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "vote_sent_before_durable",
-    breaks: "A vote leaves only after the write that it rests on (thesis §3.8)",
+    breaks: "A vote is sent only after the write that it depends on is durable (thesis §3.8)",
     edits: [{
       file: "src/raft/core.ts",
       anchor: `      case "append_reply":
@@ -28,7 +28,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "vote_for_shorter_log",
-    breaks: "Nobody votes for a candidate whose log is less up to date (thesis §3.6.1)",
+    breaks: "No replica votes for a candidate with a less up-to-date log (thesis §3.6.1)",
     edits: [{
       file: "src/raft/election.ts",
       anchor: "if (mayVote && core.log.isUpToDate(message.index, message.logTerm)) {",
@@ -37,7 +37,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "up_to_date_by_length",
-    breaks: "A log with a later last term is more up to date, however short (thesis §3.6.1)",
+    breaks:
+      "A log with a later last term is more up to date, even if it is shorter (thesis §3.6.1)",
     edits: [{
       file: "src/raft/log.ts",
       anchor: "return term > lastTerm || (term === lastTerm && index >= this.lastIndex);",
@@ -46,7 +47,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pre_vote_bumps_term",
-    breaks: "A pre-vote asks about a term and enters none (thesis §9.6)",
+    breaks: "A pre-vote asks about a term without entering it (thesis §9.6)",
     edits: [{
       file: "src/raft/step.ts",
       anchor: `const isAhead = type === "pre_vote" || (type`,
@@ -55,7 +56,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "learner_votes",
-    breaks: "Learners have no vote that counts (thesis §4.2.1)",
+    breaks: "Votes of learners do not count (thesis §4.2.1)",
     edits: [
       {
         file: "src/raft/election.ts",
@@ -73,7 +74,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "joint_vote_of_new_half",
-    breaks: "In joint consensus both majorities elect (thesis §4.3)",
+    breaks: "In joint consensus an election needs both majorities (thesis §4.3)",
     edits: [{
       file: "src/raft/quorum.ts",
       anchor: `  const outgoing = majorityVote(config.votersOutgoing, voteOf);
@@ -84,7 +85,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "campaign_with_change_unapplied",
-    breaks: "Nobody campaigns with a committed change of the configuration unapplied",
+    breaks: "No replica campaigns while a committed configuration change is unapplied",
     edits: [{
       file: "src/raft/election.ts",
       anchor: "if (core.log.applied < core.log.committed && core.log.hasUnappliedConfChange()) {",

@@ -1,10 +1,13 @@
-/** Mutants of the group loop: in which order what the core wants is done, and what is answered. */
+/**
+ * Mutants of the group loop: the order in which the core's requests are carried out, and the
+ * replies.
+ */
 import type { Mutant } from "../mutant.ts";
 
 export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   {
     name: "answered_for_another_entry",
-    breaks: "A proposal whose index another leader's entry took was not applied",
+    breaks: "A proposal whose index holds another leader's entry was not applied",
     edits: [{
       file: "src/replication/group_proposals.ts",
       anchor: "  if (proposal.term !== term) {\n",
@@ -13,7 +16,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "read_before_applied",
-    breaks: "A confirmed read waits until all up to its index is applied (thesis §6.4)",
+    breaks: "A confirmed read waits until all entries up to its index are applied (thesis §6.4)",
     edits: [{
       file: "src/replication/group_reads.ts",
       anchor: "this.#rounds.filter(({ index }) => index <= point.appliedIndex);",
@@ -26,7 +29,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "recovery_applies_undecided",
-    breaks: "Recovery applies what is known to be committed, and leaves the rest to the core",
+    breaks: "Recovery applies only known committed entries, and leaves the rest to the core",
     edits: [{
       file: "src/replication/recovery.ts",
       anchor: "if (isNext && (wasSole || index <= this.#hardState.commit)) {",
@@ -35,7 +38,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "order_released_before_durable",
-    breaks: "What an order of the core carries goes out once its writes are durable",
+    breaks: "Messages of a Ready are sent only after its writes are durable",
     edits: [{
       file: "src/replication/group_storage.ts",
       anchor: "while (this.#first !== this.#due && isDurable(this.#first!)) {",
@@ -44,7 +47,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "hard_state_saved_lazily",
-    breaks: "A new term and a new vote are saved with the order that brings them",
+    breaks: "A new term and a new vote are saved with the Ready that contains them",
     edits: [{
       file: "src/replication/group_storage.ts",
       anchor: "const isNew = term !== saved.term || vote !== saved.vote;",
@@ -54,7 +57,7 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "installed_before_durable",
-    breaks: "A leader's image stands in place of the state once it is durable",
+    breaks: "A leader's image replaces the state only once it is durable",
     edits: [{
       file: "src/replication/group_storage.ts",
       anchor: `    if (refused === undefined) step.outstanding++;

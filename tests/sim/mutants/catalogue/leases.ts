@@ -1,4 +1,4 @@
-/** Mutants of leader leases: support between nodes, promises, what a lease is counted from. */
+/** Mutants of leader leases: support between nodes, promises, the start of a lease. */
 import type { Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
 
@@ -23,7 +23,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lease_kept_through_transfer",
-    breaks: "Once TimeoutNow was sent, no lease in that term",
+    breaks: "Once TimeoutNow was sent, there is no lease in that term",
     shows: withLeases,
     edits: [{
       file: "src/raft/transfer.ts",
@@ -34,7 +34,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lease_resumed_after_aborted_transfer",
-    breaks: "A transfer that was given up does not give the lease back: TimeoutNow may come late",
+    breaks: "An aborted transfer does not restore the lease: TimeoutNow may arrive late",
     shows: withLeases,
     edits: [{
       file: "src/raft/transfer.ts",
@@ -54,7 +54,8 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lease_counted_from_arrival",
-    breaks: "Support counts from when the answered beat was sent, not from when its answer came",
+    breaks:
+      "Support counts from the sending of the answered beat, not from the arrival of its reply",
     shows: withLeases,
     edits: [{
       file: "src/liveness/liveness.ts",
@@ -64,7 +65,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "support_revives_after_lapse",
-    breaks: "Support that lapsed is withdrawn for good",
+    breaks: "Support that lapsed is withdrawn permanently",
     shows: withLeases,
     edits: [{
       file: "src/liveness/given_support.ts",
@@ -75,7 +76,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "support_ends_early",
-    breaks: "Support stands for as long as the supported node counts on it",
+    breaks: "Support lasts as long as the supported node relies on it",
     shows: withLeases,
     edits: [{
       file: "src/liveness/given_support.ts",
@@ -85,7 +86,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "restarted_follower_still_counted",
-    breaks: "What a follower promised before its restart counts no more",
+    breaks: "Promises that a follower made before its restart no longer count",
     shows: withLeases,
     edits: [{
       file: "src/liveness/peers.ts",
@@ -126,7 +127,8 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "promise_not_kept",
-    breaks: "Who promised to follow a leader votes for nobody else while its node is supported",
+    breaks:
+      "A replica that promised to follow a leader votes for no other while its node is supported",
     shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
@@ -136,7 +138,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "promise_after_moving_on",
-    breaks: "A reply that waited for its write promises nothing once its sender has moved on",
+    breaks: "A reply that waited for its write is no promise once its sender has changed its term",
     shows: withLeases,
     edits: [{
       file: "src/liveness/fortification.ts",
@@ -194,7 +196,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "run_used_before_durable",
-    breaks: "A run, and that support may be given, are durable before the first beat",
+    breaks: "A run number, and that support may be given, are durable before the first beat",
     shows: withLeases,
     edits: [{
       file: "src/replication/node_liveness.ts",

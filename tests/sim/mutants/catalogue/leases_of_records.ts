@@ -9,7 +9,7 @@ const withOutages = (...kinds: readonly FaultKind[]) => ({ faults, load }: Plan)
 export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "expiry_by_deposed_leader",
-    breaks: "Who leads anew goes by the covers, and not by what it knew when it led before",
+    breaks: "A replica that leads again uses the covers, not its memory of an earlier term",
     edits: [
       {
         file: "src/store/leases.ts",
@@ -33,7 +33,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "renewal_beyond_cover",
-    breaks: "A renewal that ends beyond its cover waits until a longer one is logged",
+    breaks: "A renewal that ends beyond its cover waits until a longer cover is logged",
     edits: [{
       file: "src/store/leases.ts",
       anchor: "if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {",
@@ -63,7 +63,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "nothing_expires",
     shows: ({ outlivesLeases }) => outlivesLeases,
-    breaks: "A record is gone soon after its lease ended",
+    breaks: "A record expires soon after its lease ended",
     edits: [{
       file: "src/store/leases.ts",
       anchor: "if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return undefined;",
@@ -73,7 +73,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "earlier_deadline_not_planned",
     shows: ({ outlivesLeases }) => outlivesLeases,
-    breaks: "A lease that ends before its partition's next look brings that look forward",
+    breaks: "A lease that ends before its partition's next check makes that check earlier",
     edits: [{
       file: "src/store/leases.ts",
       anchor:
@@ -84,7 +84,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "leader_time_stands_in_state",
-    breaks: "What only the leader knows is no part of the replicated state",
+    breaks: "Data that only the leader knows is not part of the replicated state",
     edits: [{
       file: "src/store/store.ts",
       anchor: "      state.advanceTime(timeMs);\n",
@@ -93,7 +93,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "time_runs_while_node_stands",
-    breaks: "A turn that comes far too late is no time of any lease",
+    breaks: "The time of a turn that comes far too late counts for no lease",
     shows: withOutages("long_pause"),
     edits: [{
       file: "src/replication/available_time.ts",
@@ -103,7 +103,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "time_runs_while_log_refuses",
-    breaks: "While the log takes no writes, group time stands still",
+    breaks: "While the log refuses writes, group time stands still",
     shows: withOutages("long_full_disk", "full_disk", "failed_write"),
     edits: [{
       file: "src/replication/available_time.ts",
@@ -113,7 +113,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "time_runs_while_write_stalls",
-    breaks: "A write that is pending for too long is left out from its handover on",
+    breaks: "The time of a write that is pending for too long is excluded from its handover on",
     shows: withOutages("stuck_write", "stuck_disk"),
     edits: [{
       file: "src/replication/available_time.ts",

@@ -1,4 +1,4 @@
-/** Mutants of reads without an entry: rounds of heartbeats, and who may answer. */
+/** Mutants of reads without an entry: rounds of heartbeats, and the replicas that may answer. */
 import type { Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
 
@@ -18,7 +18,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "reused_read_token",
-    breaks: "Each round of reads has a token of its own, and nothing older confirms it (§6.4)",
+    breaks: "Each round of reads has its own token, and older replies do not confirm it (§6.4)",
     shows: withoutLeases,
     edits: [{
       file: "src/raft/read_index.ts",
@@ -28,7 +28,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "read_joins_round_that_left",
-    breaks: "A read joins a round only before its heartbeats have left (thesis §6.4)",
+    breaks: "A read joins a round only before its heartbeats are sent (thesis §6.4)",
     shows: withoutLeases,
     edits: [{
       file: "src/raft/raft_node.ts",
@@ -38,8 +38,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "read_confirmed_by_anyone",
-    breaks:
-      "A round is confirmed by a quorum, and later rounds are not confirmed with it (thesis §6.4)",
+    breaks: "A quorum confirms a round, and later rounds are not confirmed with it (thesis §6.4)",
     shows: withoutLeases,
     edits: [{
       file: "src/raft/read_index.ts",
@@ -50,7 +49,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lease_read_behind_commit",
-    breaks: "A leader serves no read before it has applied what it knows to be committed",
+    breaks: "A leader serves no read before it has applied all entries it knows to be committed",
     edits: [{
       file: "src/replication/group.ts",
       anchor: "const isBehind = this.#appliedIndex < this.#node.committed;",

@@ -1,10 +1,10 @@
-/** Mutants of replication: what is acknowledged, matched, committed and replaced. */
+/** Mutants of replication: acknowledging, matching, committing and replacing entries. */
 import type { Mutant } from "../mutant.ts";
 
 export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: "acknowledged_before_durable",
-    breaks: "Entries are acknowledged to the leader once they are durable (thesis §3.8)",
+    breaks: "Entries are acknowledged to the leader only once they are durable (thesis §3.8)",
     edits: [{
       file: "src/raft/core.ts",
       anchor: `      case "append_reply":
@@ -29,7 +29,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "heartbeat_commits_unmatched",
-    breaks: "A heartbeat names no commit index beyond what the member acknowledged",
+    breaks: "A heartbeat carries no commit index beyond what the member acknowledged",
     edits: [{
       file: "src/raft/replication.ts",
       anchor: "message.commit = Math.min(member.match, core.log.committed);",
@@ -38,7 +38,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "conflict_not_cut",
-    breaks: "An entry that conflicts with the leader's is replaced, with all that follow (§3.5)",
+    breaks: "An entry that conflicts with the leader's is replaced, with all later ones (§3.5)",
     edits: [{
       file: "src/raft/log.ts",
       anchor: "if (index > last || this.term(index) !== term) return position;",
@@ -47,7 +47,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "previous_entry_not_compared",
-    breaks: "Entries are taken only where the entry before them matches (thesis §3.5)",
+    breaks: "Entries are accepted only if the previous entry matches (thesis §3.5)",
     edits: [{
       file: "src/raft/log.ts",
       anchor: "if (!this.matches(prev.index, prev.term)) return undefined;",
@@ -75,7 +75,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "joint_commit_of_new_half",
-    breaks: "In joint consensus both majorities commit (thesis §4.3)",
+    breaks: "In joint consensus a commit needs both majorities (thesis §4.3)",
     edits: [{
       file: "src/raft/quorum.ts",
       anchor: "    majorityCommitted(config.votersOutgoing, acked),\n",
@@ -84,7 +84,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "two_changes_at_once",
-    breaks: "One change of the configuration at a time enters the log (thesis §4.1)",
+    breaks: "Only one configuration change at a time enters the log (thesis §4.1)",
     edits: [{
       file: "src/raft/proposal.ts",
       anchor: `  if (pendingConfIndex > core.log.applied) return "not_now";\n`,
@@ -93,7 +93,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "change_of_earlier_leader_forgotten",
-    breaks: "A new leader proposes no change until all that it found in its log is applied",
+    breaks: "A new leader proposes no change until all entries found in its log are applied",
     edits: [{
       file: "src/raft/roles.ts",
       anchor: "  core.pendingConfIndex = core.log.lastIndex;\n",
@@ -102,7 +102,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "replica_id_reused",
-    breaks: "The id of a replica that was removed is never given to another",
+    breaks: "The id of a removed replica is never reused",
     edits: [{
       file: "tests/sim/placement.ts",
       anchor: "const replica = this.#nextReplica++;",
@@ -111,7 +111,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "snapshot_over_newer_entries",
-    breaks: "A snapshot of what the log holds already changes nothing but the commit index (§5.1)",
+    breaks: "A snapshot of entries already in the log changes only the commit index (§5.1)",
     edits: [
       {
         file: "src/raft/snapshot.ts",
@@ -127,7 +127,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "snapshot_without_configuration",
-    breaks: "A snapshot brings its configuration along (thesis §5.1)",
+    breaks: "A snapshot includes its configuration (thesis §5.1)",
     edits: [{
       file: "src/raft/snapshot.ts",
       anchor: "  restoreConfiguration(core, configuration, snapshot.index);\n",

@@ -1,7 +1,7 @@
 /**
- * Mutants of rules that test files hold: records end with their owners' rights, and what waits is heard
- * before anything expires. The simulator has no identities, and its clients are back within
- * milliseconds of an outage.
+ * Mutants of rules that only test files check: records end with their owners' rights, and waiting
+ * requests are processed before anything expires. The simulator has no identities, and its clients
+ * are back within milliseconds of an outage.
  */
 import type { Mutant } from "../mutant.ts";
 
@@ -21,7 +21,7 @@ export const RIGHTS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "record_outlives_grant",
-    breaks: "A record ends with the token that granted its domain, and its grace",
+    breaks: "A record ends with the token that granted its domain, after its grace",
     test: RIGHTS_TEST,
     edits: [{
       file: "src/serving/record_rights.ts",
@@ -41,7 +41,7 @@ export const RIGHTS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no_grace_after_outage",
-    breaks: "After an outage nothing expires before owners had time to be heard",
+    breaks: "After an outage nothing expires before owners had time to renew",
     test: TIMES_TEST,
     edits: [{
       file: "src/replication/available_time.ts",

@@ -1,10 +1,10 @@
-/** Mutants of the log and its disk: what is durable, and what a restart believes. */
+/** Mutants of the log and its disk: durability, and the data that a restart accepts. */
 import type { Mutant } from "../mutant.ts";
 
 export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "acknowledged_before_fsync",
-    breaks: "A submission is answered once its bytes are synced",
+    breaks: "A submission is answered only once its bytes are synced",
     edits: [{
       file: "src/storage/commit.ts",
       anchor: "  return COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];",
@@ -14,7 +14,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "retried_fsync_believed",
-    breaks: "A failed sync ends the log: the next one would not write what the first one lost",
+    breaks: "A failed sync ends the log: the next sync would not write the lost data",
     edits: [
       {
         file: "src/storage/log_writer.ts",
@@ -30,7 +30,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "tail_mark_ahead_of_sync",
-    breaks: "The tail mark claims a batch only once that is synced",
+    breaks: "The tail mark covers a batch only once it is synced",
     edits: [{
       file: "src/storage/commit.ts",
       anchor: `["write", "sync", "mark"]`,
@@ -39,7 +39,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "acknowledged_before_tail_mark",
-    breaks: "A batch is acknowledged once the tail mark claims it",
+    breaks: "A batch is acknowledged only once the tail mark covers it",
     edits: [{
       file: "src/storage/commit.ts",
       anchor: "  return COMMIT_STEPS[COMMIT_STEPS.indexOf(step) + 1];",
@@ -58,7 +58,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "torn_tail_taken_for_rot",
-    breaks: "What a crash tore and nobody was promised is cut, and the log opens",
+    breaks: "A torn, unacknowledged tail is truncated, and the log opens",
     edits: [{
       file: "src/wal/scanner.ts",
       anchor: `else if (fault !== undefined && this.#residue) state = "cut";`,
@@ -67,7 +67,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "rot_taken_for_torn_tail",
-    breaks: "Damage below what was known to be synced refuses the start",
+    breaks: "Damage below the known synced position refuses the start",
     edits: [{
       file: "src/wal/scanner.ts",
       anchor: `else if (this.#watermark > end) state = "damaged";`,
@@ -76,7 +76,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "watermark_ahead_of_sync",
-    breaks: "A watermark speaks only of what is synced",
+    breaks: "A watermark covers only synced data",
     edits: [{
       file: "src/storage/log_writer.ts",
       anchor:
@@ -87,7 +87,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "checksum_not_compared",
-    breaks: "A record is believed only if its CRC holds",
+    breaks: "A record is accepted only if its CRC matches",
     shows: ({ faults }) => faults.has("bit_flip"),
     edits: [{
       file: "src/wal/record.ts",
@@ -99,7 +99,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "page_cache_believed",
-    breaks: "What a restart reads is synced before it is believed",
+    breaks: "Data read at a restart is synced before it is relied on",
     edits: [{
       file: "src/storage/open_shared_log.ts",
       anchor: "else this.#syncAll();",
@@ -116,7 +116,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lost_pages_believed",
-    breaks: "What a failed sync left in the page cache is written once more before it is believed",
+    breaks:
+      "Data that a failed sync left in the page cache is written again before it is relied on",
     edits: [{
       file: "src/storage/open_shared_log.ts",
       anchor: "rewriteTail(this.#driver, { file, from, to: whole }, (failure) => {",
@@ -125,7 +126,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "image_believed_unsynced",
-    breaks: "An image is synced before the log names it",
+    breaks: "An image is synced before the log refers to it",
     edits: [{
       file: "src/storage/image_writer.ts",
       anchor: `    this.#driver.submit({ kind: "sync", file: temporary }, (failure) => {`,
@@ -143,7 +144,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "segment_header_forgets_hard_states",
-    breaks: "Each segment starts with the hard states of all groups, for older ones go",
+    breaks:
+      "Each segment starts with the hard states of all groups, because older ones are deleted",
     edits: [{
       file: "src/wal/ledger.ts",
       anchor: "      if (hardState === undefined && image === undefined) continue;\n",
@@ -152,7 +154,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "segment_freed_while_live",
-    breaks: "A segment goes only when nothing in it is live",
+    breaks: "A segment is deleted only when nothing in it is live",
     edits: [{
       file: "src/storage/log_engine.ts",
       anchor: "if (this.#writer.isPoisoned || this.#ledger.tally(oldest).entries > 0) return;",
@@ -161,7 +163,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "append_does_not_truncate",
-    breaks: "An append ends its group's log before its first index",
+    breaks: "An append truncates its group's log at its first index",
     edits: [{
       file: "src/wal/ledger.ts",
       anchor: "    this.#truncate(group, first);\n    if (count === 0) return;",
