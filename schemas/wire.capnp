@@ -548,3 +548,86 @@ struct MadeChange {
   configurationIndex @2 :UInt64;
   # An index at which the new configuration was in force.
 }
+
+struct ClusterStatusReply {
+  # The cluster as one node sees it. What concerns its own replicas is exact; the rest follows its copy
+  # of group 0.
+  nodeId @0 :UInt32;
+  partitionCount @1 :UInt32;
+  clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  generation @4 :UInt32;
+  ring @5 :UInt64;
+  # The epoch of its ring map.
+  systemLeader @6 :UInt32;
+  # Node that leads group 0; 0: not known.
+  systemTerm @7 :UInt64;
+  systemApplied @8 :UInt64;
+  systemVoters @9 :List(UInt32);
+  systemLearners @10 :List(UInt32);
+  # Nodes.
+  replicas @11 :UInt32;
+  leading @12 :UInt32;
+  # Partitions that it holds, and that it leads.
+  leaderlessCount @13 :UInt32;
+  leaderless @14 :List(UInt32);
+  # Partitions that it holds and whose leader it does not know; the list names the first of them.
+  underReplicatedCount @15 :UInt32;
+  underReplicated @16 :List(UInt32);
+  # Partitions that it leads and that have too few replicas in reach; the list names the first of them.
+  moving @17 :UInt32;
+  # Partitions whose placement is changing.
+  members @18 :List(MemberStatus);
+  version @19 :Text;
+  region @20 :Text;
+}
+
+struct MemberStatus {
+  # A member as another node sees it.
+  nodeId @0 :UInt32;
+  zone @1 :Text;
+  host @2 :Text;
+  addresses @3 :List(RingAddress);
+  currentPin @4 :Data;
+  nextPin @5 :Data;
+  isConnected @6 :Bool;
+  roundTripUs @7 :UInt32;
+  # 0: not known.
+  laggingCount @8 :UInt32;
+  lagEntriesMax @9 :UInt64;
+  # Of the partitions that the answering node leads: how many replicas on this member lack committed
+  # entries, and how many entries the furthest one lacks.
+}
+
+struct PartitionStatusRequest {
+  partition @0 :UInt32;
+}
+
+struct PartitionStatusReply {
+  # A partition as one node sees it.
+  nodeId @0 :UInt32;
+  partition @1 :UInt32;
+  replica @2 :UInt64;
+  # The node's replica; 0: it has none, and the fields up to `hasLease` are empty.
+  role @3 :Text;
+  term @4 :UInt64;
+  leader @5 :UInt32;
+  # Node; 0: not known.
+  applied @6 :UInt64;
+  committed @7 :UInt64;
+  last @8 :UInt64;
+  hasLease @9 :Bool;
+  # Whether it may serve reads now without asking others.
+  revision @10 :UInt64;
+  placed @11 :List(ReplicaStatus);
+  # The placement in its copy of group 0.
+  members @12 :List(ReplicaStatus);
+  # The configuration in force, with what each member is known to have; empty unless it leads.
+}
+
+struct ReplicaStatus {
+  replica @0 :UInt64;
+  nodeId @1 :UInt32;
+  # 0: not known.
+  role @2 :Text;
+  match @3 :UInt64;
+}

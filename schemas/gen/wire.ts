@@ -3293,3 +3293,416 @@ export const madeChangeCodec = new StructCodec<MadeChange, MadeChangeView>({
   put: putMadeChange,
   newView: () => new MadeChangeView(),
 });
+
+/**
+ * The cluster as one node sees it. What concerns its own replicas is exact; the rest follows its copy
+ * of group 0.
+ */
+export interface ClusterStatusReply {
+  nodeId: number;
+  partitionCount: number;
+  clusterId: Uint8Array;
+  generation: number;
+  /** The epoch of its ring map. */
+  ring: number;
+  /** Node that leads group 0; 0: not known. */
+  systemLeader: number;
+  systemTerm: number;
+  systemApplied: number;
+  systemVoters: number[];
+  /** Nodes. */
+  systemLearners: number[];
+  replicas: number;
+  /** Partitions that it holds, and that it leads. */
+  leading: number;
+  leaderlessCount: number;
+  /** Partitions that it holds and whose leader it does not know; the list names the first of them. */
+  leaderless: number[];
+  underReplicatedCount: number;
+  /** Partitions that it leads and that have too few replicas in reach; the list names the first of them. */
+  underReplicated: number[];
+  /** Partitions whose placement is changing. */
+  moving: number;
+  members: MemberStatus[];
+  version: string;
+  region: string;
+}
+
+/** A flyweight over {@link ClusterStatusReply}. */
+export class ClusterStatusReplyView extends StructView<ClusterStatusReply> {
+  #systemVoters: ScalarList | undefined;
+  #systemLearners: ScalarList | undefined;
+  #leaderless: ScalarList | undefined;
+  #underReplicated: ScalarList | undefined;
+  #members: StructList<MemberStatus, MemberStatusView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get partitionCount(): number { return this.$uint32(4); }
+  set partitionCount(value: number) { this.$setUint32(4, value); }
+  get clusterId(): Uint8Array { return this.$fixed(8, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(8, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(8, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(8, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(24); }
+  set generation(value: number) { this.$setUint32(24, value); }
+  get ring(): number { return this.$uint64(32); }
+  set ring(value: number) { this.$setUint64(32, value); }
+  get systemLeader(): number { return this.$uint32(28); }
+  set systemLeader(value: number) { this.$setUint32(28, value); }
+  get systemTerm(): number { return this.$uint64(40); }
+  set systemTerm(value: number) { this.$setUint64(40, value); }
+  get systemApplied(): number { return this.$uint64(48); }
+  set systemApplied(value: number) { this.$setUint64(48, value); }
+  get systemVoters(): ScalarList { return this.$list(0, this.#systemVoters ??= new ScalarList(UINT32)); }
+  get systemLearners(): ScalarList { return this.$list(1, this.#systemLearners ??= new ScalarList(UINT32)); }
+  get replicas(): number { return this.$uint32(56); }
+  set replicas(value: number) { this.$setUint32(56, value); }
+  get leading(): number { return this.$uint32(60); }
+  set leading(value: number) { this.$setUint32(60, value); }
+  get leaderlessCount(): number { return this.$uint32(64); }
+  set leaderlessCount(value: number) { this.$setUint32(64, value); }
+  get leaderless(): ScalarList { return this.$list(2, this.#leaderless ??= new ScalarList(UINT32)); }
+  get underReplicatedCount(): number { return this.$uint32(68); }
+  set underReplicatedCount(value: number) { this.$setUint32(68, value); }
+  get underReplicated(): ScalarList { return this.$list(3, this.#underReplicated ??= new ScalarList(UINT32)); }
+  get moving(): number { return this.$uint32(72); }
+  set moving(value: number) { this.$setUint32(72, value); }
+  get members(): StructList<MemberStatus, MemberStatusView> { return this.$list(4, this.#members ??= new StructList(new MemberStatusView())); }
+  get version(): string { return this.$text(5); }
+  get versionBytes(): Uint8Array { return this.$textBytes(5); }
+  get versionOffset(): number { return this.$textOffset(5); }
+  get versionLength(): number { return this.$textLength(5); }
+  get region(): string { return this.$text(6); }
+  get regionBytes(): Uint8Array { return this.$textBytes(6); }
+  get regionOffset(): number { return this.$textOffset(6); }
+  get regionLength(): number { return this.$textLength(6); }
+
+  override toPlain(): ClusterStatusReply {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      partitionCount: this.partitionCount,
+      clusterId: this.clusterId,
+      generation: this.generation,
+      ring: this.ring,
+      systemLeader: this.systemLeader,
+      systemTerm: this.systemTerm,
+      systemApplied: this.systemApplied,
+      systemVoters: this.systemVoters.toPlain(),
+      systemLearners: this.systemLearners.toPlain(),
+      replicas: this.replicas,
+      leading: this.leading,
+      leaderlessCount: this.leaderlessCount,
+      leaderless: this.leaderless.toPlain(),
+      underReplicatedCount: this.underReplicatedCount,
+      underReplicated: this.underReplicated.toPlain(),
+      moving: this.moving,
+      members: this.members.toPlain(),
+      version: this.version,
+      region: this.region,
+    };
+  }
+}
+
+function putClusterStatusReply(out: FrameWriter, at: number, value: Input<ClusterStatusReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
+  out.$fixed(at + 8, 16, value.clusterId);
+  UINT32.write(view, at + 24, value.generation, "generation");
+  UINT64.write(view, at + 32, value.ring, "ring");
+  UINT32.write(view, at + 28, value.systemLeader, "systemLeader");
+  UINT64.write(view, at + 40, value.systemTerm, "systemTerm");
+  UINT64.write(view, at + 48, value.systemApplied, "systemApplied");
+  UINT32.write(view, at + 56, value.replicas, "replicas");
+  UINT32.write(view, at + 60, value.leading, "leading");
+  UINT32.write(view, at + 64, value.leaderlessCount, "leaderlessCount");
+  UINT32.write(view, at + 68, value.underReplicatedCount, "underReplicatedCount");
+  UINT32.write(view, at + 72, value.moving, "moving");
+  out.$scalars(at + 80, value.systemVoters, UINT32);
+  out.$scalars(at + 88, value.systemLearners, UINT32);
+  out.$scalars(at + 96, value.leaderless, UINT32);
+  out.$scalars(at + 104, value.underReplicated, UINT32);
+  out.$structs<MemberStatus>(at + 112, value.members, memberStatusCodec.layout);
+  out.$text(at + 120, value.version);
+  out.$text(at + 128, value.region);
+}
+
+/** Encodes and decodes {@link ClusterStatusReply}. */
+export const clusterStatusReplyCodec = new StructCodec<ClusterStatusReply, ClusterStatusReplyView>({
+  name: "ClusterStatusReply",
+  dataWords: 10,
+  pointerWords: 7,
+  put: putClusterStatusReply,
+  newView: () => new ClusterStatusReplyView(),
+});
+
+/** A member as another node sees it. */
+export interface MemberStatus {
+  nodeId: number;
+  zone: string;
+  host: string;
+  addresses: RingAddress[];
+  currentPin: Uint8Array;
+  nextPin: Uint8Array;
+  isConnected: boolean;
+  /** 0: not known. */
+  roundTripUs: number;
+  laggingCount: number;
+  /**
+   * Of the partitions that the answering node leads: how many replicas on this member lack committed
+   * entries, and how many entries the furthest one lacks.
+   */
+  lagEntriesMax: number;
+}
+
+/** A flyweight over {@link MemberStatus}. */
+export class MemberStatusView extends StructView<MemberStatus> {
+  #addresses: StructList<RingAddress, RingAddressView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get zone(): string { return this.$text(0); }
+  get zoneBytes(): Uint8Array { return this.$textBytes(0); }
+  get zoneOffset(): number { return this.$textOffset(0); }
+  get zoneLength(): number { return this.$textLength(0); }
+  get host(): string { return this.$text(1); }
+  get hostBytes(): Uint8Array { return this.$textBytes(1); }
+  get hostOffset(): number { return this.$textOffset(1); }
+  get hostLength(): number { return this.$textLength(1); }
+  get addresses(): StructList<RingAddress, RingAddressView> { return this.$list(2, this.#addresses ??= new StructList(new RingAddressView())); }
+  get currentPin(): Uint8Array { return this.$dataBytes(3); }
+  get currentPinOffset(): number { return this.$dataOffset(3); }
+  get currentPinLength(): number { return this.$dataLength(3); }
+  get nextPin(): Uint8Array { return this.$dataBytes(4); }
+  get nextPinOffset(): number { return this.$dataOffset(4); }
+  get nextPinLength(): number { return this.$dataLength(4); }
+  get isConnected(): boolean { return this.$bool(4, 1); }
+  set isConnected(value: boolean) { this.$setBool(4, 1, value); }
+  get roundTripUs(): number { return this.$uint32(8); }
+  set roundTripUs(value: number) { this.$setUint32(8, value); }
+  get laggingCount(): number { return this.$uint32(12); }
+  set laggingCount(value: number) { this.$setUint32(12, value); }
+  get lagEntriesMax(): number { return this.$uint64(16); }
+  set lagEntriesMax(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): MemberStatus {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      zone: this.zone,
+      host: this.host,
+      addresses: this.addresses.toPlain(),
+      currentPin: this.$dataCopy(3),
+      nextPin: this.$dataCopy(4),
+      isConnected: this.isConnected,
+      roundTripUs: this.roundTripUs,
+      laggingCount: this.laggingCount,
+      lagEntriesMax: this.lagEntriesMax,
+    };
+  }
+}
+
+function putMemberStatus(out: FrameWriter, at: number, value: Input<MemberStatus>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  if (value.isConnected) out.bytes[at + 4]! |= 1;
+  UINT32.write(view, at + 8, value.roundTripUs, "roundTripUs");
+  UINT32.write(view, at + 12, value.laggingCount, "laggingCount");
+  UINT64.write(view, at + 16, value.lagEntriesMax, "lagEntriesMax");
+  out.$text(at + 24, value.zone);
+  out.$text(at + 32, value.host);
+  out.$structs<RingAddress>(at + 40, value.addresses, ringAddressCodec.layout);
+  out.$data(at + 48, value.currentPin);
+  out.$data(at + 56, value.nextPin);
+}
+
+/** Encodes and decodes {@link MemberStatus}. */
+export const memberStatusCodec = new StructCodec<MemberStatus, MemberStatusView>({
+  name: "MemberStatus",
+  dataWords: 3,
+  pointerWords: 5,
+  put: putMemberStatus,
+  newView: () => new MemberStatusView(),
+});
+
+export interface PartitionStatusRequest {
+  partition: number;
+}
+
+/** A flyweight over {@link PartitionStatusRequest}. */
+export class PartitionStatusRequestView extends StructView<PartitionStatusRequest> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): PartitionStatusRequest {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+    };
+  }
+}
+
+function putPartitionStatusRequest(out: FrameWriter, at: number, value: Input<PartitionStatusRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+}
+
+/** Encodes and decodes {@link PartitionStatusRequest}. */
+export const partitionStatusRequestCodec = new StructCodec<PartitionStatusRequest, PartitionStatusRequestView>({
+  name: "PartitionStatusRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putPartitionStatusRequest,
+  newView: () => new PartitionStatusRequestView(),
+});
+
+/** A partition as one node sees it. */
+export interface PartitionStatusReply {
+  nodeId: number;
+  partition: number;
+  /** The node's replica; 0: it has none, and the fields up to `hasLease` are empty. */
+  replica: number;
+  role: string;
+  term: number;
+  /** Node; 0: not known. */
+  leader: number;
+  applied: number;
+  committed: number;
+  last: number;
+  /** Whether it may serve reads now without asking others. */
+  hasLease: boolean;
+  revision: number;
+  /** The placement in its copy of group 0. */
+  placed: ReplicaStatus[];
+  /** The configuration in force, with what each member is known to have; empty unless it leads. */
+  members: ReplicaStatus[];
+}
+
+/** A flyweight over {@link PartitionStatusReply}. */
+export class PartitionStatusReplyView extends StructView<PartitionStatusReply> {
+  #placed: StructList<ReplicaStatus, ReplicaStatusView> | undefined;
+  #members: StructList<ReplicaStatus, ReplicaStatusView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get partition(): number { return this.$uint32(4); }
+  set partition(value: number) { this.$setUint32(4, value); }
+  get replica(): number { return this.$uint64(8); }
+  set replica(value: number) { this.$setUint64(8, value); }
+  get role(): string { return this.$text(0); }
+  get roleBytes(): Uint8Array { return this.$textBytes(0); }
+  get roleOffset(): number { return this.$textOffset(0); }
+  get roleLength(): number { return this.$textLength(0); }
+  get term(): number { return this.$uint64(16); }
+  set term(value: number) { this.$setUint64(16, value); }
+  get leader(): number { return this.$uint32(24); }
+  set leader(value: number) { this.$setUint32(24, value); }
+  get applied(): number { return this.$uint64(32); }
+  set applied(value: number) { this.$setUint64(32, value); }
+  get committed(): number { return this.$uint64(40); }
+  set committed(value: number) { this.$setUint64(40, value); }
+  get last(): number { return this.$uint64(48); }
+  set last(value: number) { this.$setUint64(48, value); }
+  get hasLease(): boolean { return this.$bool(28, 1); }
+  set hasLease(value: boolean) { this.$setBool(28, 1, value); }
+  get revision(): number { return this.$uint64(56); }
+  set revision(value: number) { this.$setUint64(56, value); }
+  get placed(): StructList<ReplicaStatus, ReplicaStatusView> { return this.$list(1, this.#placed ??= new StructList(new ReplicaStatusView())); }
+  get members(): StructList<ReplicaStatus, ReplicaStatusView> { return this.$list(2, this.#members ??= new StructList(new ReplicaStatusView())); }
+
+  override toPlain(): PartitionStatusReply {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      partition: this.partition,
+      replica: this.replica,
+      role: this.role,
+      term: this.term,
+      leader: this.leader,
+      applied: this.applied,
+      committed: this.committed,
+      last: this.last,
+      hasLease: this.hasLease,
+      revision: this.revision,
+      placed: this.placed.toPlain(),
+      members: this.members.toPlain(),
+    };
+  }
+}
+
+function putPartitionStatusReply(out: FrameWriter, at: number, value: Input<PartitionStatusReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.partition, "partition");
+  UINT64.write(view, at + 8, value.replica, "replica");
+  UINT64.write(view, at + 16, value.term, "term");
+  UINT32.write(view, at + 24, value.leader, "leader");
+  UINT64.write(view, at + 32, value.applied, "applied");
+  UINT64.write(view, at + 40, value.committed, "committed");
+  UINT64.write(view, at + 48, value.last, "last");
+  if (value.hasLease) out.bytes[at + 28]! |= 1;
+  UINT64.write(view, at + 56, value.revision, "revision");
+  out.$text(at + 64, value.role);
+  out.$structs<ReplicaStatus>(at + 72, value.placed, replicaStatusCodec.layout);
+  out.$structs<ReplicaStatus>(at + 80, value.members, replicaStatusCodec.layout);
+}
+
+/** Encodes and decodes {@link PartitionStatusReply}. */
+export const partitionStatusReplyCodec = new StructCodec<PartitionStatusReply, PartitionStatusReplyView>({
+  name: "PartitionStatusReply",
+  dataWords: 8,
+  pointerWords: 3,
+  put: putPartitionStatusReply,
+  newView: () => new PartitionStatusReplyView(),
+});
+
+export interface ReplicaStatus {
+  replica: number;
+  /** 0: not known. */
+  nodeId: number;
+  role: string;
+  match: number;
+}
+
+/** A flyweight over {@link ReplicaStatus}. */
+export class ReplicaStatusView extends StructView<ReplicaStatus> {
+  get replica(): number { return this.$uint64(0); }
+  set replica(value: number) { this.$setUint64(0, value); }
+  get nodeId(): number { return this.$uint32(8); }
+  set nodeId(value: number) { this.$setUint32(8, value); }
+  get role(): string { return this.$text(0); }
+  get roleBytes(): Uint8Array { return this.$textBytes(0); }
+  get roleOffset(): number { return this.$textOffset(0); }
+  get roleLength(): number { return this.$textLength(0); }
+  get match(): number { return this.$uint64(16); }
+  set match(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): ReplicaStatus {
+    this.$payPlain();
+    return {
+      replica: this.replica,
+      nodeId: this.nodeId,
+      role: this.role,
+      match: this.match,
+    };
+  }
+}
+
+function putReplicaStatus(out: FrameWriter, at: number, value: Input<ReplicaStatus>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.replica, "replica");
+  UINT32.write(view, at + 8, value.nodeId, "nodeId");
+  UINT64.write(view, at + 16, value.match, "match");
+  out.$text(at + 24, value.role);
+}
+
+/** Encodes and decodes {@link ReplicaStatus}. */
+export const replicaStatusCodec = new StructCodec<ReplicaStatus, ReplicaStatusView>({
+  name: "ReplicaStatus",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putReplicaStatus,
+  newView: () => new ReplicaStatusView(),
+});

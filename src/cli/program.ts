@@ -10,6 +10,7 @@ import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { identityCommand } from "./commands/identity.ts";
+import { partitionCommand } from "./commands/partition.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
@@ -20,7 +21,7 @@ import { jsonDocument, type Run, type Shell } from "./shell.ts";
 const AFTER_HELP = `
 Selecting a registry:
   --server host:port, else CRS_SERVER, else the local node of the data folder (--data, CRS_DATA,
-  ./data). A remote server is verified by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
+  ./data), else the nodes of the development cluster in ./cluster. A remote server is verified by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
   A node with an authority requires an identity: --identity folder (CRS_IDENTITY).
 
 Exit codes:
@@ -77,6 +78,7 @@ const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
   agentCommand,
   statusCommand,
   clusterCommand,
+  partitionCommand,
   identityCommand,
   demoCommand,
   walCommand,

@@ -1,5 +1,6 @@
 /**
- * Selects the registry: `--server`, else CRS_SERVER, else the local node of the data folder. A
+ * Selects the registry: `--server`, else CRS_SERVER, else the local node of the data folder, or the
+ * nodes of the development cluster in `./cluster` if no folder is named and none runs in `./data`. A
  * local node writes its addresses to `node.json`, next to its CA. The file remains after a crash,
  * so the node named there may not be running.
  */
@@ -12,14 +13,8 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
 } from "../base/limits.ts";
-import {
-  hasCa,
-  trustOfCaFile,
-  trustOfDataFolder,
-  trustOfPins,
-} from "../../identity/trust/credentials.ts";
+import { trustOfCaFile, trustOfDataFolder, trustOfPins } from "../../identity/trust/credentials.ts";
 import { IdentityFolder } from "../../identity/files/identity_folder.ts";
-import { readNodeFile } from "../../identity/files/node_file.ts";
 import { logFolderOf } from "../node/data_folder.ts";
 import { SETTINGS } from "../node/settings.ts";
 import { LOCK_FILE } from "../wal/segment.ts";
@@ -27,6 +22,12 @@ import type { Endpoint, Trust } from "../../transport/transport.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
 import { invocation } from "./invocation.ts";
+import {
+  CLUSTER_FOLDER_DEFAULT,
+  type LocalNodeFile,
+  localNodesIn,
+  trustInNodes,
+} from "./local_nodes.ts";
 import type { ServerOptions } from "./shell.ts";
 
 /** The addresses to connect to, and how the server is verified. */
@@ -97,39 +98,55 @@ export function findTarget(
     const isProven = proven !== undefined;
     return { endpoints, trust: isProven ? NO_TRUST : folderTrust(folder), ...times };
   }
-  const node = readNodeFile(folder);
+  const isFolderNamed = options.data !== undefined || Boolean(environment["CRS_DATA"]);
+  const nodes = runningNodes(isFolderNamed ? [folder] : [folder, CLUSTER_FOLDER_DEFAULT], isAlive);
+  const [node] = nodes;
   const starting = startingProcess(folder, isAlive);
   if (node === undefined) throw starting?.failure ?? noNode(folder, environment);
   const { clusterId, region, processId } = node;
   // A client that proves an identity must know which certificate the server presented, so it uses
-  // the node's pins instead of its CA.
-  const pins = { kind: "pins", sha256: [node.currentPin, node.nextPin] } as const;
+  // the nodes' pins instead of their CAs.
   const isProven = proven !== undefined;
   const wanted = options.tls === true ? "tls" : "quic";
-  const endpoints = node.addresses.filter(({ transport }) => transport === wanted)
+  const endpoints = nodes.flatMap(({ addresses }) => addresses)
+    .filter(({ transport }) => transport === wanted)
     .map(({ host, port }) => ({ host, port }));
   if (endpoints.length === 0 && wanted === "tls") {
-    throw new CliFailure("connection_lost", `The node of ${folder} does not listen for TLS`, {
+    throw new CliFailure("connection_lost", `The node of ${node.folder} does not listen for TLS`, {
       advice: "Start it with --tls on.",
     });
   }
   const local = {
-    folder,
+    folder: node.folder,
     clusterId,
     region,
     processId,
-    isAlive: isAlive(processId),
+    isAlive: node.isAlive,
     ...(starting === undefined ? {} : { starting }),
   };
   return {
     endpoints,
-    trust: trust ?? (isProven || !hasCa(folder) ? pins : trustOfDataFolder(folder)),
+    trust: trust ?? trustInNodes(nodes, isProven),
     ...(trust === undefined ? {} : { isTrustNamed: true }),
     timeoutMs,
     // A live process may be busy starting.
     connectMs: local.isAlive ? timeoutMs : Math.min(timeoutMs, GONE_CONNECT_MS),
     local,
   };
+}
+
+/**
+ * Returns the nodes of the first folder in which one is alive, and of them those that are alive; if
+ * none is, one that has ended; empty if there is none at all.
+ */
+function runningNodes(
+  folders: readonly string[],
+  isAlive: (processId: number) => boolean,
+): readonly LocalNodeFile[] {
+  const found = folders.map((folder) => localNodesIn(folder, isAlive));
+  const running = found.map((nodes) => nodes.filter((node) => node.isAlive))
+    .find((nodes) => nodes.length > 0);
+  return running ?? found.flat().slice(0, 1);
 }
 
 /** Returns the folder of the identity to use; `undefined` for none. */

@@ -169,7 +169,7 @@ export class NodeCluster {
   /** Returns the options that make the registry one of several. */
   get registryOptions(): Pick<
     RegistryOptions,
-    "nodeId" | "peers" | "connect" | "joined" | "placement"
+    "nodeId" | "peers" | "connect" | "joined" | "placement" | "peerStatus"
   > {
     const { membership } = this.#file;
     const links = {
@@ -180,6 +180,7 @@ export class NodeCluster {
           this.#network?.sendImage(...sent),
       },
       connect: (input: PeerInput) => this.#connect(input),
+      peerStatus: () => this.peers,
       placement: {
         report: async (node: number, changes: readonly MadeChange[]) => {
           await this.#ask(node, "reportPlacement", { changes });

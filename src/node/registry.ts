@@ -31,6 +31,7 @@ import type { RequestAdmission } from "../serving/request_admission.ts";
 import type { RequestRouter } from "../serving/request_router.ts";
 import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { clusterMap } from "./cluster_map.ts";
+import { ClusterView } from "./cluster_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
 import { Joining } from "../replication/placement/joining.ts";
@@ -67,6 +68,8 @@ export class Registry {
   readonly policy: AccessPolicy;
   /** Tells what depends on the wall clock when the clock was set. */
   readonly wallWatch: WallWatch;
+  /** The cluster as this node sees it, for operators. */
+  readonly view: ClusterView;
   /** Takes nodes into the cluster. */
   readonly joining: Joining;
   /** This node's part of the placement. */
@@ -101,12 +104,21 @@ export class Registry {
     const { router, renewals } = requestParts(parts, identity, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
+      clusterStatus: () => this.view.status(),
+      partitionStatus: (partition) => this.view.partition(partition),
       join: (request) => this.joining.join(request),
       confirmPlacement: (changes) => this.placement.runner.confirm(changes),
     });
     this.router = router;
     this.renewals = renewals;
     const { world, logger, placement } = options;
+    this.view = new ClusterView({
+      self: options.nodeId,
+      groups,
+      ringMap: () => this.ringMap(),
+      version: () => options.facts().version,
+      peers: options.peerStatus ?? (() => []),
+    });
     this.joining = new Joining(groups, world.wall);
     this.placement = new PlacementWork({
       groups,

@@ -12,6 +12,7 @@ import type { PlacementWorkOptions } from "../replication/placement/placement_wo
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
+import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import type { LogEvents } from "../replication/recovery.ts";
 
 /** The dependencies and settings of a registry. */
@@ -43,6 +44,8 @@ export interface RegistryOptions {
   readonly joined?: JoinedCluster;
   /** How placement reaches other nodes; default: there are none. */
   readonly placement?: Pick<PlacementWorkOptions, "report" | "isConnected">;
+  /** Returns the state of the links to other nodes; default: there are none. */
+  readonly peerStatus?: () => readonly PeerStatus[];
   /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */

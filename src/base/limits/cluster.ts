@@ -47,3 +47,5 @@ export const LEADER_TRANSFERS_AT_ONCE = 64;
  */
 export const RING_PUSH_MS = 1_000;
 export const RING_PUSH_SESSION_MS = 4;
+/** Partitions that a status names; it tells how many more there are. */
+export const PARTITIONS_NAMED_MAX = 32;

@@ -79,7 +79,12 @@ export class LocalCluster {
       const joiners = nodes.filter((node) => !first.includes(node));
       const { node: { port }, pin } = defined(running[0], "A node was started");
       const join = ["--join", `127.0.0.1:${port}`, "--pin", pin];
-      running.push(...await Promise.all(joiners.map((node) => this.#startNode(node, join))));
+      // In a new cluster each node gets the number of its folder; an emptied folder gets the next one.
+      const numbered = (node: LocalNode) =>
+        members.length === 0 ? [...join, "--node-id", String(nodes.indexOf(node) + 1)] : join;
+      running.push(
+        ...await Promise.all(joiners.map((node) => this.#startNode(node, numbered(node)))),
+      );
       return running.sort((left, right) => left.node.port - right.node.port);
     } catch (error) {
       await this.stop();

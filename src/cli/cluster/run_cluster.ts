@@ -7,6 +7,7 @@ import { VERSION } from "../../base/version.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { CliFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
+import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
 import { withProgress } from "../progress.ts";
 import { jsonDocument } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
@@ -14,7 +15,6 @@ import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { LocalCluster, type RunningNode } from "./local_cluster.ts";
 import {
-  CLUSTER_FOLDER_DEFAULT,
   type ClusterFlags,
   type ClusterSettings,
   clusterSettings,
@@ -110,9 +110,7 @@ function startedText(
   ]);
   const crs = invocation(terminal.environment);
   const victim = running.at(-1)!;
-  const where = settings.folder === CLUSTER_FOLDER_DEFAULT
-    ? ""
-    : ` --data ${running[0]!.node.folder}`;
+  const where = settings.folder === CLUSTER_FOLDER_DEFAULT ? "" : ` --data ${settings.folder}`;
   const list = table(["node", "id", "process", "clients", "operators", "data"], rows);
   const next = [
     `${crs} cluster status${where}`,

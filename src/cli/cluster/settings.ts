@@ -3,10 +3,8 @@ import { resolve } from "node:path";
 import { LOCAL_NODES_MAX } from "../../base/limits.ts";
 import { SETTINGS } from "../../node/settings.ts";
 import { usageFailure } from "../failure.ts";
+import { CLUSTER_FOLDER_DEFAULT, nodeFolderOf } from "../local_nodes.ts";
 import type { CommonOptions } from "../shell.ts";
-
-/** The data folder of a development cluster, if none is named. */
-export const CLUSTER_FOLDER_DEFAULT = "./cluster";
 
 /** Flags of `crs cluster start`, as typed. */
 export interface ClusterFlags extends CommonOptions {
@@ -53,7 +51,7 @@ export function clusterSettings(flags: ClusterFlags): ClusterSettings {
   const port = integerOf("port", flags.port);
   const nodes = Array.from({ length: count }, (_, at): LocalNode => ({
     name: `node-${at + 1}`,
-    folder: `${folder}/node-${at + 1}`,
+    folder: nodeFolderOf(folder, at + 1),
     zone: `zone-${at + 1}`,
     port: port + at,
     peerPort: port + LOCAL_NODES_MAX + at,

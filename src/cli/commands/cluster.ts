@@ -1,14 +1,16 @@
 /** The command group `crs cluster …`: runs several nodes on this machine, and shows a cluster. */
 import { type Command, Option } from "commander";
 import { LOG_LEVELS } from "../../base/logger.ts";
-import { CLUSTER_BOUNDS, CLUSTER_FOLDER_DEFAULT, type ClusterFlags } from "../cluster/settings.ts";
-import type { Run, Shell } from "../shell.ts";
-import { newCommand, newGroup } from "./options.ts";
+import { CLUSTER_BOUNDS, type ClusterFlags } from "../cluster/settings.ts";
+import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
+import type { Run, ServerOptions, Shell } from "../shell.ts";
+import { newCommand, newGroup, newServerCommand } from "./options.ts";
 
 /** Creates `crs cluster`. */
 export function clusterCommand(shell: Shell, run: Run): Command {
-  return newGroup("cluster", "Runs nodes of one cluster on this machine.", [
+  return newGroup("cluster", "Runs nodes of one cluster on this machine, or shows a cluster.", [
     startCommand(shell, run),
+    statusCommand(shell, run),
   ]);
 }
 
@@ -44,4 +46,18 @@ function startCommand(shell: Shell, run: Run): Command {
         return await runCluster(flags, shell.terminal);
       });
     });
+}
+
+function statusCommand(shell: Shell, run: Run): Command {
+  return newServerCommand(
+    "status",
+    "Shows all nodes of a cluster, as each of them reports. The exit code is 4 if a partition has " +
+      "no leader.",
+    ["cluster status", "cluster status --server 127.0.0.1:4452 --pin sha256:…"],
+  ).action(async (flags: ServerOptions) => {
+    await run(async () => {
+      const { clusterStatus } = await import("../actions/cluster_status.ts");
+      return await clusterStatus(flags, shell);
+    });
+  });
 }

@@ -19,7 +19,10 @@ export function newServerCommand(name: string, description: string, examples: re
       "--server <host:port>",
       "node to contact; separate several with commas (env: CRS_SERVER)",
     )
-    .option("--data <folder>", "data folder of a local node (default: ./data, env: CRS_DATA)")
+    .option(
+      "--data <folder>",
+      "data folder of a local node or cluster (default: ./data or ./cluster, env: CRS_DATA)",
+    )
     .option("--ca <file>", "PEM file of the CA that verifies --server (env: CRS_CA)")
     .option(
       "--pin <sha256>",

@@ -1,8 +1,11 @@
 /** Operations on the node and the cluster: status, ring map, joining, placement. */
 import {
+  clusterStatusReplyCodec,
   emptyCodec,
   joinClusterReplyCodec,
   joinClusterRequestCodec,
+  partitionStatusReplyCodec,
+  partitionStatusRequestCodec,
   reportPlacementRequestCodec,
   ringMapCodec,
   statusReplyCodec,
@@ -52,5 +55,25 @@ export const NODE_OPERATIONS = named({
     cost: 10,
     codes: ["incarnation_mismatch"],
     system: true,
+  }),
+  clusterStatus: operation({
+    id: 34,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: emptyCodec,
+    reply: clusterStatusReplyCodec,
+    cost: 200,
+    codes: [],
+  }),
+  partitionStatus: operation({
+    id: 35,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: partitionStatusRequestCodec,
+    reply: partitionStatusReplyCodec,
+    cost: 10,
+    codes: [],
   }),
 });

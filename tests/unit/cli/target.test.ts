@@ -16,6 +16,23 @@ const CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const PIN = `sha256:${"ab".repeat(32)}`;
 const CLUSTER = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 
+function nodeFile({ processId, port }: { processId: number; port: number }) {
+  return {
+    processId,
+    startedAtMs: 1,
+    clusterId: CLUSTER,
+    nodeId: 1,
+    region: "eu-1",
+    addresses: [
+      { transport: "quic", host: "127.0.0.1", port },
+      { transport: "webtransport", host: "127.0.0.1", port },
+    ],
+    ops: { host: "127.0.0.1", port: 5_001 },
+    currentPin: new Uint8Array(32),
+    nextPin: new Uint8Array(32),
+  };
+}
+
 function dataFolder({ withNode = true, withCa = true } = {}): string {
   const folder = Deno.makeTempDirSync();
   if (withCa) {
@@ -23,20 +40,7 @@ function dataFolder({ withNode = true, withCa = true } = {}): string {
     replaceFile(`${folder}/identity/ca.pem`, CA, PUBLIC_FILE_MODE);
   }
   if (withNode) {
-    writeNodeFile(folder, {
-      processId: 4_242,
-      startedAtMs: 1,
-      clusterId: CLUSTER,
-      nodeId: 1,
-      region: "eu-1",
-      addresses: [
-        { transport: "quic", host: "127.0.0.1", port: 5_000 },
-        { transport: "webtransport", host: "127.0.0.1", port: 5_000 },
-      ],
-      ops: { host: "127.0.0.1", port: 5_001 },
-      currentPin: new Uint8Array(32),
-      nextPin: new Uint8Array(32),
-    });
+    writeNodeFile(folder, nodeFile({ processId: 4_242, port: 5_000 }));
   }
   return folder;
 }
@@ -51,6 +55,34 @@ function withFolder(use: (folder: string) => void, options = {}): void {
 }
 
 const alive = () => true;
+
+test("findTarget finds the nodes of a cluster by its folder, those that are alive", () => {
+  const cluster = Deno.makeTempDirSync();
+  try {
+    for (const [number, port] of [[1, 5_000], [2, 5_100], [3, 5_200]] as const) {
+      const folder = `${cluster}/node-${number}`;
+      ensurePrivateFolder(`${folder}/identity`);
+      replaceFile(
+        `${folder}/identity/ca.pem`,
+        CA.replace("AAAA", "AAA" + number),
+        PUBLIC_FILE_MODE,
+      );
+      writeNodeFile(folder, nodeFile({ processId: number, port }));
+    }
+    const target = findTarget({ data: cluster }, {}, (processId) => processId !== 1);
+    assert.equal(target.endpoints.map(({ port }) => port), [5_100, 5_200]);
+    assert.equal(target.trust, {
+      kind: "ca",
+      pem: [CA.replace("AAAA", "AAA2"), CA.replace("AAAA", "AAA3")],
+    });
+    assert.is(target.local?.folder, `${cluster}/node-2`);
+    const gone = findTarget({ data: cluster }, {}, () => false);
+    assert.equal(gone.endpoints.map(({ port }) => port), [5_000]);
+    assert.is(gone.local?.isAlive, false);
+  } finally {
+    Deno.removeSync(cluster, { recursive: true });
+  }
+});
 
 test("findTarget finds the local node by its data folder", () =>
   withFolder((folder) => {

@@ -82,6 +82,8 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   issueToken: { any: "___c_d_" },
   removeMember: { any: "___c_d_" },
   joinCluster: { any: "____nd_" },
+  clusterStatus: { any: "agpcnd_" },
+  partitionStatus: { any: "agpcnd_" },
   reportPlacement: { any: "____nd_" },
 };
 

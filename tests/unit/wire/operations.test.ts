@@ -37,6 +37,10 @@ const NAMES = [
   "issueToken",
   "removeMember",
   "listBans",
+  "joinCluster",
+  "reportPlacement",
+  "clusterStatus",
+  "partitionStatus",
 ];
 
 test("operations keep their ids", () => {

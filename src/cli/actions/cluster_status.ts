@@ -1,0 +1,211 @@
+/** Shows a cluster, as all of its nodes report it. */
+import type { ClusterStatusReply } from "../../../schemas/gen/wire.ts";
+import { formatUuid } from "../../base/uuid.ts";
+import { addressOf, askNodes, type NodeAnswer } from "../cluster/ask_nodes.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { type Reply, type ServerOptions, type Shell, showReply } from "../shell.ts";
+import { type Cell, facts, table } from "../table.ts";
+
+type StatusAnswer = NodeAnswer<ClusterStatusReply>;
+
+/** Asks every node and prints the state of the cluster. */
+export async function clusterStatus(flags: ServerOptions, shell: Shell): Promise<number> {
+  const { seen, nodes } = await askNodes(
+    flags,
+    shell,
+    // The first node is asked again, so that all answers are from the same time.
+    (client) => client.call("clusterStatus", {}),
+  );
+  return await showReply(statusReply(seen, nodes), flags, shell.terminal);
+}
+
+/** The state of a cluster, made of its nodes' answers. */
+interface ClusterFacts {
+  readonly answers: readonly ClusterStatusReply[];
+  /** The answer that knows most of group 0. */
+  readonly newest: ClusterStatusReply;
+  /** Partitions that no answering node leads. */
+  readonly unled: number;
+  readonly leaderless: readonly number[];
+  readonly underReplicated: number;
+  readonly underReplicatedNamed: readonly number[];
+}
+
+function clusterFacts(seen: ClusterStatusReply, nodes: readonly StatusAnswer[]): ClusterFacts {
+  const answers = nodes.flatMap(({ answer }) => answer === undefined ? [] : [answer]);
+  const newest = [...answers, seen].reduce((best, answer) => isNewer(answer, best) ? answer : best);
+  const leading = answers.reduce((sum, answer) => sum + answer.leading, 0);
+  return {
+    answers,
+    newest,
+    unled: Math.max(0, seen.partitionCount - leading),
+    leaderless: namedBy(answers, ({ leaderless }) => leaderless),
+    underReplicated: answers.reduce((sum, answer) => sum + answer.underReplicatedCount, 0),
+    underReplicatedNamed: namedBy(answers, ({ underReplicated }) => underReplicated),
+  };
+}
+
+function isNewer(one: ClusterStatusReply, other: ClusterStatusReply): boolean {
+  if (one.systemTerm !== other.systemTerm) return one.systemTerm > other.systemTerm;
+  if ((one.systemLeader === 0) !== (other.systemLeader === 0)) return one.systemLeader !== 0;
+  return one.systemApplied > other.systemApplied;
+}
+
+function namedBy(
+  answers: readonly ClusterStatusReply[],
+  named: (answer: ClusterStatusReply) => readonly number[],
+): number[] {
+  return [...new Set(answers.flatMap(named))].sort((left, right) => left - right);
+}
+
+function statusReply(seen: ClusterStatusReply, nodes: readonly StatusAnswer[]): Reply {
+  const found = clusterFacts(seen, nodes);
+  return {
+    json: statusJson(seen, nodes, found),
+    exitCode: found.unled > 0 ? EXIT_CODES.unavailable : EXIT_CODES.success,
+    text: () => statusText(seen, nodes, found),
+  };
+}
+
+function statusJson(
+  seen: ClusterStatusReply,
+  nodes: readonly StatusAnswer[],
+  { newest, unled, leaderless, underReplicated, underReplicatedNamed }: ClusterFacts,
+): unknown {
+  return {
+    clusterId: formatUuid(seen.clusterId),
+    region: seen.region,
+    partitionCount: seen.partitionCount,
+    epoch: { generation: newest.generation, ring: newest.ring },
+    partitions: {
+      withoutLeader: unled,
+      leaderless,
+      underReplicated,
+      underReplicatedNamed,
+      moving: newest.moving,
+    },
+    group0: {
+      leader: newest.systemLeader,
+      term: newest.systemTerm,
+      voters: newest.systemVoters,
+      learners: newest.systemLearners,
+    },
+    nodes: nodes.map((node) => {
+      const { member: { nodeId, zone, host, addresses }, answer, error } = node;
+      return {
+        nodeId,
+        zone,
+        host,
+        addresses,
+        answered: answer !== undefined,
+        error: error === undefined ? null : { code: error.code, message: error.message },
+        version: answer?.version ?? null,
+        leading: answer?.leading ?? null,
+        replicas: answer?.replicas ?? null,
+        group0Applied: answer?.systemApplied ?? null,
+        ring: answer?.ring ?? null,
+        lag: lagOf(node, nodes),
+        links: (answer?.members ?? []).filter((other) => other.nodeId !== nodeId)
+          .map((other) => ({
+            nodeId: other.nodeId,
+            isConnected: other.isConnected,
+            roundTripUs: other.roundTripUs === 0 ? null : other.roundTripUs,
+          })),
+      };
+    }),
+  };
+}
+
+/** Returns what a node's replicas lack, as the leaders of the partitions know it. */
+function lagOf(
+  { member: { nodeId } }: StatusAnswer,
+  nodes: readonly StatusAnswer[],
+): { readonly partitions: number; readonly entriesMax: number } {
+  let partitions = 0;
+  let entriesMax = 0;
+  for (const { answer } of nodes) {
+    const view = answer?.members.find((member) => member.nodeId === nodeId);
+    partitions += view?.laggingCount ?? 0;
+    entriesMax = Math.max(entriesMax, view?.lagEntriesMax ?? 0);
+  }
+  return { partitions, entriesMax };
+}
+
+function statusText(
+  seen: ClusterStatusReply,
+  nodes: readonly StatusAnswer[],
+  found: ClusterFacts,
+): string {
+  const { newest } = found;
+  const { systemLeader, systemVoters, systemLearners, systemTerm } = newest;
+  const by = nodes.find(({ member }) => member.nodeId === seen.nodeId);
+  const at = by === undefined ? undefined : addressOf(by.member);
+  const rows = nodes.map((node): Cell[] => {
+    const { member, answer, error } = node;
+    const { partitions, entriesMax } = lagOf(node, nodes);
+    return [
+      member.nodeId,
+      member.zone === "" ? "-" : member.zone,
+      addressOf(member) ?? "-",
+      answer === undefined ? `no answer (${error?.code ?? "internal"})` : "up",
+      answer === undefined ? "-" : String(answer.leading),
+      answer === undefined ? "-" : String(answer.replicas),
+      partitions === 0 ? "-" : `${partitions} partitions, up to ${entriesMax} entries`,
+      linksText(node),
+    ];
+  });
+  const head = ["node", "zone", "address", "state", "leads", "replicas", "behind", "links"];
+  return `Cluster ${formatUuid(seen.clusterId)} of region ${seen.region}, ` +
+    `as node ${seen.nodeId} at ${at ?? "an unknown address"} and the others report it\n\n` +
+    table(head, rows).replaceAll(/^(?=.)/gm, "  ") + "\n" +
+    facts([
+      ["partitions", partitionsText(seen, found)],
+      [
+        "group 0",
+        `led by ${
+          systemLeader === 0 ? "no node" : `node ${systemLeader}`
+        } in term ${systemTerm}, ` +
+        `voters ${listText(systemVoters)}, learners ${listText(systemLearners)}`,
+      ],
+      ["epoch", `${newest.generation}.${newest.ring}`],
+    ]);
+}
+
+function partitionsText(
+  { partitionCount }: ClusterStatusReply,
+  { newest, unled, leaderless, underReplicated, underReplicatedNamed }: ClusterFacts,
+): string {
+  const parts = [String(partitionCount)];
+  if (unled > 0) parts.push(`${unled} without a leader${namesText(leaderless)}`);
+  if (underReplicated > 0) {
+    parts.push(`${underReplicated} under-replicated${namesText(underReplicatedNamed)}`);
+  }
+  if (newest.moving > 0) parts.push(`${newest.moving} moving`);
+  if (parts.length === 1) parts.push("all led and fully replicated");
+  return parts.join(", ");
+}
+
+/** Partitions that a line names. */
+const NAMED = 8;
+
+function namesText(partitions: readonly number[]): string {
+  if (partitions.length === 0) return "";
+  const more = partitions.length > NAMED ? ", …" : "";
+  return ` (${partitions.slice(0, NAMED).join(", ")}${more})`;
+}
+
+function listText(numbers: readonly number[]): string {
+  return numbers.length === 0 ? "none" : numbers.join(", ");
+}
+
+/** Returns the links of a node, as it reports them: the round trip, or that there is none. */
+function linksText({ member, answer }: StatusAnswer): string {
+  if (answer === undefined) return "-";
+  return answer.members.filter(({ nodeId }) => nodeId !== member.nodeId)
+    .map(({ nodeId, isConnected, roundTripUs }) => {
+      if (!isConnected) return `${nodeId}: none`;
+      return roundTripUs === 0
+        ? `${nodeId}: up`
+        : `${nodeId}: ${(roundTripUs / 1_000).toFixed(1)} ms`;
+    }).join(", ");
+}
