@@ -1,9 +1,10 @@
 /**
- * The floor table of the house, checked against all of its sources, and the checker itself, checked
- * against small houses that break one rule each: a checker that cannot fail proves nothing.
+ * The table of layers of the project, checked against all of its sources; and the checker itself,
+ * checked against small projects that break one rule each, because a checker that cannot fail
+ * proves nothing.
  *
- * A new room gets a line here. Floors: a file imports from its own room and from lower floors;
- * `import type` counts. F0 to F2 are pure. See tests/layering/check.ts for each rule.
+ * A new folder gets a line here. Layers (floors): a file imports from its own folder and from lower
+ * floors; `import type` counts. F0 to F2 are pure. See tests/layering/check.ts for each rule.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -28,7 +29,7 @@ const HOUSE: House = {
     pure("src/raft", 1),
     pure("src/liveness", 1),
     pure("src/store", 2),
-    // The audit log is chained by SHA-256, in apply: synchronous, and alike on every replica.
+    // The audit log is chained by SHA-256 in apply, synchronously and equally on every replica.
     { ...pure("src/system", 2), npm: ["@noble/hashes"] },
     pure("src/wire", 2),
     pure("src/wal", 2),
@@ -44,7 +45,7 @@ const HOUSE: House = {
       "reflect-metadata",
     ]),
     { ...simulated("src/client", 4, []), portable: true },
-    // One interface for all that serves: a group's replication is nobody else's business.
+    // One interface for all code that serves: replication of a group is hidden from other folders.
     { ...simulated("src/replication", 4, []), doors: { "src/serving": ["group_interface.ts"] } },
     simulated("src/serving", 5, []),
     simulated("src/node", 7, ["pino", "prom-client"]),
@@ -52,7 +53,7 @@ const HOUSE: House = {
     { folder: ".", floor: 10, npm: [] },
     // The generator is a tool: only tests may import it.
     { folder: "schemas/generator", floor: 11, npm: ["capnp-es"] },
-    // Pages that follow from the code are made by a tool, too.
+    // Pages generated from the code are created by a tool, too.
     { folder: "docs", floor: 11, npm: [] },
     { folder: "bench", floor: 12, npm: "*", startsItself: true },
     { folder: "tests", floor: 13, npm: "*", startsItself: true },
@@ -66,7 +67,7 @@ const HOUSE: House = {
   worlds: ["src/node/process_world.ts"],
 };
 
-/** Folders of the root that hold no sources of the house. */
+/** Folders of the root that contain no sources of the project. */
 const NO_SOURCES = new Set(["node_modules", "cluster", "data", "tmp"]);
 
 async function readSources(root: URL, folder = ""): Promise<Map<string, string>> {
@@ -91,7 +92,7 @@ test("layering holds for every source of the house", async () => {
   assert.is(breaches.length, 0, "The breaches of the floor law are listed above");
 });
 
-// The checker against small houses. Each starts from a sound one and breaks one rule.
+// The checker against small projects. Each starts from a valid one and breaks one rule.
 
 const SOUND: Readonly<Record<string, string>> = {
   "mod.ts": 'export { a } from "./src/node/a.ts";',
@@ -109,13 +110,13 @@ const SMALL: House = {
   worlds: ["src/node/world.ts"],
 };
 
-/** The breaches of the sound house with some files replaced or added, as `rule path`. */
+/** Returns the breaches of the valid project with some files replaced or added, as `rule path`. */
 function breachesWith(changes: Record<string, string>): string[] {
   const files = new Map(Object.entries({ ...SOUND, ...changes }));
   return checkLayering(files, SMALL).map(({ rule, path }) => `${rule} ${path}`);
 }
 
-/** Adds `source` to a file of a pure room that is reachable. */
+/** Adds `source` to a reachable file of a pure folder. */
 function pureWith(source: string): string[] {
   return breachesWith({ "src/base/b.ts": `export const b = 1; ${source}` });
 }
@@ -287,7 +288,7 @@ test("checkLayering refuses what a browser lacks in all that the SDK loads", () 
     "portable src/client/c.ts",
   ]);
   assert.ok(breachesWith({ "src/client/c.ts": "Deno.pid;" }).includes("portable src/client/c.ts"));
-  // Through another room: a value import loads it, a type import does not.
+  // Through another folder: a value import loads it, a type import does not.
   const loads = 'import { t } from "../../transport/t.ts"; t;';
   assert.equal(breachesWith({ "src/client/c.ts": loads }), [
     "portable transport/t.ts",

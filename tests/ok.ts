@@ -1,10 +1,10 @@
 /**
- * `deno task ok`: everything that must hold before a change is done: format, lint, types of all
- * files, the floor law, generated code and pages up to date, examples in the documentation, tests.
+ * `deno task ok`: everything that must hold before a change is complete: format, lint, types of all
+ * files, layering, up-to-date generated code and pages, examples in the documentation, tests.
  *
- * Checks run two at a time and tell when they end; what failed is printed in full at the end, and
- * the exit code is 1. Tests come last, and alone. `--no-tests` leaves them out, for a caller that
- * runs them itself, as `.ci/run` does. With `--no-skips` a check that cannot be made here fails.
+ * Checks run two at a time and report when they end; failures are printed in full at the end, and
+ * the exit code is 1. Tests come last, and alone. `--no-tests` omits them, for a caller that runs
+ * them itself, as `.ci/run` does. With `--no-skips` a check that cannot be made here fails.
  */
 
 /** A command that must succeed. */
@@ -12,7 +12,7 @@ interface Check {
   readonly name: string;
   /** Arguments for deno. */
   readonly args: readonly string[];
-  /** Why it cannot be made here; `undefined` where it can. */
+  /** Returns why it cannot be made here; `undefined` if it can. */
   readonly obstacle?: () => Promise<string | undefined>;
 }
 
@@ -101,7 +101,7 @@ async function main(args: readonly string[]): Promise<number> {
   };
   await Promise.all(Array.from({ length: PARALLEL_CHECKS_MAX }, lane));
   if (!args.includes("--no-tests")) {
-    // Its own progress goes straight to the terminal.
+    // The test runner's progress goes straight to the terminal.
     const testArgs = [...TESTS.args, ...(noSkips ? ["--no-skips"] : [])];
     const { success } = await new Deno.Command(Deno.execPath(), { args: testArgs }).spawn().status;
     if (!success) failures.set(TESTS.name, "See above.");

@@ -1,18 +1,19 @@
 /**
- * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path holds
- * one of the patterns, in a process of its own, two at a time. Files under tests/cluster/ start
- * processes themselves and mostly wait for them, so one of those runs beside the two, and never
- * beside another of its kind.
+ * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path
+ * contains one of the patterns, in a process of its own, two at a time. Files under tests/cluster/
+ * start processes themselves and mostly wait for them, so one of those runs beside the two, and
+ * never beside another of its kind.
  *
- * Each test and each file has a deadline (uvu has none). A file that skips tests says in one line
- * what would bring them back; with `--no-skips` each skipped test counts as failed. The last line is
- * `N passed, N failed[, N skipped]`; the exit code is 1 when something failed or no test was found.
+ * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
+ * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
+ * line is `N passed, N failed[, N skipped]`; the exit code is 1 if something failed or no test was
+ * found.
  */
 import { killAll, runFile } from "./runner/process.ts";
 import type { Totals } from "./runner/totals.ts";
 import { judge, SKIP_LINE } from "./runner/totals.ts";
 
-/** Deadlines, ms, of a test, of a file, and of a process whose tests are over. */
+/** Deadlines in ms: of a test, of a file, and of a process whose tests have ended. */
 interface Deadlines {
   readonly testMs: number;
   readonly fileMs: number;
@@ -21,18 +22,18 @@ interface Deadlines {
 
 const DEADLINES: Deadlines = { testMs: 30_000, fileMs: 120_000, graceMs: 10_000 };
 const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs: 10_000 };
-/** More than two would only slow each other, and the deadlines with them, on a small machine. */
+/** More than two would only slow each other down, and run into deadlines, on a small machine. */
 const PARALLEL_FILES_MAX = 2;
 
 const root = new URL("../", import.meta.url);
 
 interface Settings {
-  /** Where test files are looked for. */
+  /** The folder that is searched for test files. */
   readonly folder: string;
   readonly patterns: readonly string[];
-  /** True where a skipped test counts as failed. */
+  /** True if a skipped test counts as failed. */
   readonly noSkips: boolean;
-  /** Set by the tests of the runner alone. */
+  /** Set only by the tests of the runner. */
   readonly deadlines: Partial<Deadlines>;
 }
 
@@ -68,14 +69,14 @@ function matches(file: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
 }
 
-/** Fetches what package.json names, once, so that no test's deadline pays for it. */
+/** Installs the packages of package.json once, so that no test's deadline includes it. */
 async function install(): Promise<void> {
   const { code } = await new Deno.Command(Deno.execPath(), { args: ["install", "--quiet"] })
     .spawn().status;
   if (code !== 0) throw new Error(`Cannot fetch the dependencies: deno install gave ${code}`);
 }
 
-/** Puts runner/uvu.ts in uvu's place everywhere but in itself. */
+/** Replaces uvu by runner/uvu.ts everywhere except in that file. */
 async function importMap(): Promise<string> {
   const manifest = JSON.parse(await Deno.readTextFile(new URL("package.json", root)));
   const guarded = new URL("tests/runner/uvu.ts", root).href;
@@ -102,7 +103,7 @@ class Run {
   }
 
   /**
-   * Runs `clusterFiles` one after another, and beside them `files`, at most `parallel` of those at
+   * Runs `clusterFiles` one after another, and concurrently `files`, at most `parallel` of those at
    * once, and one more when there are no cluster files left.
    */
   async all(

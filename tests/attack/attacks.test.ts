@@ -1,7 +1,7 @@
 /**
- * The attack suite: each attack that identities must withstand, and the tests that carry it out, which
- * stand with what they attack. Here it is checked that none of them is lost or renamed unseen; those that
- * need a whole node are in this folder.
+ * The attack suite: each attack that identities must withstand, and the tests that carry it out,
+ * which are next to the code that they attack. This file checks that none of them is lost or
+ * renamed unnoticed; tests that need a whole node are in this folder.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -17,7 +17,7 @@ const SOCKETS = "unit/node/certified_node.test.ts";
 const TLS = "unit/transport/tls.test.ts";
 const NODE = "attack/whole_node.test.ts";
 
-/** File and name of a test, or of a row of a table from which a file makes its tests. */
+/** File and name of a test, or of a row of a table from which a file creates its tests. */
 type Where = readonly [file: string, name: string];
 
 const tokenFault = (name: string): Where[] => [[TOKEN, name]];
@@ -177,7 +177,7 @@ for (const [attack, tests] of Object.entries(SUITE)) {
     for (const [file, name] of tests) {
       const text = await sourceOf(file);
       const literal = JSON.stringify(name);
-      // A test of its own, or a row of a table whose first cell is its name.
+      // A separate test, or a row of a table whose first cell is its name.
       const found = [
         `test(${literal}`,
         `test(\n  ${literal}`,

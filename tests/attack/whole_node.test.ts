@@ -1,6 +1,6 @@
 /**
- * Attacks on a whole node with real keys, through its sessions: a stolen certificate, tokens in the wrong
- * hands, and a crowd that begins and never goes on.
+ * Attacks on a whole node with real keys, through its sessions: a stolen certificate, tokens used
+ * by others than their bearer, and many clients that begin a handshake and never continue.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -34,7 +34,7 @@ function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
   }));
 }
 
-/** A client that shows a token on its session; what became of it is told in `refused`. */
+/** Connects a client that presents a token on its session; a refusal is added to `refused`. */
 async function withToken(kept: KeptIdentity, token: string, refused: string[]): Promise<Client> {
   const tokens = {
     current: () => token,
@@ -73,7 +73,7 @@ test("a stolen certificate that is renewed stops its lineage, and all of its ses
   }
   const events: ConnectionEvent[] = [];
   await world.wait(node.connect(owner, (event) => void events.push(event)));
-  // The owner renews by itself, after half of an hour; then the thief, with what it stole.
+  // The owner renews automatically after half an hour; then the thief renews with the stolen key.
   await world.pass(40 * 60_000);
   assert.is(events.some(({ kind }) => kind === "lost"), false);
   const thief = new IdentityFolder(stolen);
@@ -133,7 +133,8 @@ test("a token is of use to whom it was issued alone, until it is banned", async 
 
   const holder = await withToken(agent, token, refused);
   assert.is(await code(holder.registerAgent(agentRecord(2))), "ok");
-  // What a token adds goes into no further one, which its ban would not reach.
+  // The rights that a token adds are not passed on to further tokens, which its ban would not
+  // reach.
   const minted = await world.wait(holder.identities.mintToken(AUDIENCE, 600_000));
   const child = readTokenForm(minted);
   assert.ok(typeof child === "object");
@@ -150,7 +151,7 @@ test("a token is of use to whom it was issued alone, until it is banned", async 
   assert.is(await code(plain.nodeStatus()), "ok", "Sessions without it go on");
   assert.is(await code(plain.getAgent(id(2))), "not_found", "What it granted has ended");
   for (const client of [admin, plain, thief, holder]) await world.wait(client.close());
-  // For another service it says nothing here.
+  // A token for another service grants nothing here.
   const foreign = await world.wait(
     registry.identities.tokens.issue(
       { ...order, audience: "api.example" },
@@ -168,11 +169,11 @@ test("2,000 that begin a handshake and stop keep nobody out", async () => {
   const started = performance.now();
   for (let count = 0; count < 2_000; count++) {
     const trust = { kind: "ca", pem: [] } as const;
-    // From many addresses: one alone would meet the limit of sessions that it may have.
+    // From many addresses: a single one would reach its limit of sessions.
     const dialer = node.network.dialer(`crowd-${Math.floor(count / 100)}`);
     const session = await world.wait(dialer.dial(ENDPOINT, { trust }));
     const stream = await world.wait(session.open("control"));
-    // A frame's header that announces an M1, and a little of it.
+    // The header of a frame that announces an M1, and the beginning of it.
     if (count % 2 === 0) await world.wait(stream.write(Uint8Array.of(1, 0, 0, 90, 1)));
     if (count % 500 !== 499) continue;
     const client = await world.wait(node.connect(kept));
@@ -232,7 +233,7 @@ test("a ban by subject, by lineage or of a token ends its open sessions within a
     await world.wait(admin.identities.ban({ kind, name, reason: "lost" }));
     assert.ok(world.nowMs() - before < 1_000, "The ban was committed");
     if (kind === "token") {
-      // The session was ended and began anew, without it.
+      // The session was ended and a new one began, without the token.
       await world.pass(1_000 - (world.nowMs() - before));
       assert.match(refused[0]!, "banned");
     } else {

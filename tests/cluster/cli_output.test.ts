@@ -1,4 +1,4 @@
-/** Output that cannot be written, and a reader that went away: by real processes of a shell. */
+/** Output that cannot be written, and a reader that went away, with real processes of a shell. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cleanEnvironment } from "../support/crs_process.ts";
@@ -7,7 +7,7 @@ import { within } from "../support/until.ts";
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const DEADLINE_MS = 30_000;
 
-/** Runs `crs <args> <redirection>` by a shell. */
+/** Runs `crs <args> <redirection>` in a shell. */
 async function inShell(args: string, redirection: string) {
   const line = `"$0" run -A "$1" ${args} ${redirection}`;
   const child = new Deno.Command("bash", {
@@ -51,7 +51,7 @@ test("a node whose output is lost serves until it is told to end, and ends with 
   const folder = await Deno.makeTempDir();
   try {
     const node = `start --data ${folder} --port 0 --ops-port 0 --partitions 2 --stop-with-stdin`;
-    // Its standard input is at its end as soon as it has started.
+    // Its standard input ends as soon as it has started.
     const { code, stderr } = await inShell(node, ">/dev/full");
     assert.is(code, 4, stderr);
     assert.match(stderr, /"Stopped"/);

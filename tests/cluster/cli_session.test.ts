@@ -1,7 +1,8 @@
 /**
  * A new user's session with real nodes: start, register, lose the node to kill -9, start again,
- * resolve. And what a script relies on: documents, exit codes, a clean end. readme.test.ts runs the
- * plain commands as processes; here they run within the test, unless the process is what is tested.
+ * resolve. Also the parts that scripts rely on: documents, exit codes, a clean end. readme.test.ts
+ * runs the plain commands as processes; here they run within the test, unless the process itself is
+ * tested.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -19,7 +20,7 @@ interface Registered {
   readonly created: boolean;
 }
 
-/** Runs `use` with an empty folder; ends every process that it added to `processes`. */
+/** Runs `use` with an empty folder; then ends every process that it added to `processes`. */
 async function inFolder(
   use: (folder: string, processes: CrsProcess[]) => Promise<void>,
 ): Promise<void> {
@@ -34,7 +35,7 @@ async function inFolder(
   }
 }
 
-/** The document of a command that must succeed. */
+/** Returns the document of a command that must succeed. */
 async function document<T>(folder: string, ...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await crsInProcess([...args, "--data", folder, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}`);
@@ -270,7 +271,7 @@ test("crs demo takes its node with it when it is killed", () =>
     }, 30_000);
     demo.kill("SIGKILL");
     await demo.ended();
-    // A node that stops in good order removes its file.
+    // A node that stops orderly removes its file.
     await until("the node's end", async () => !(await exists(nodeFile)), 30_000);
   }));
 

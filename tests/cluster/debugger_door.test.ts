@@ -1,4 +1,4 @@
-/** A node that is sent SIGUSR1, as tools that rotate logs do. */
+/** A node that receives SIGUSR1, as tools that rotate logs send it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { startCrs } from "../support/crs_process.ts";
@@ -6,7 +6,7 @@ import { listeningPorts } from "../support/listening_ports.ts";
 import { PROC, testWith } from "../support/requirement.ts";
 import { until } from "../support/until.ts";
 
-/** Deno answers the signal from half a second after its start on; its answer takes a moment. */
+/** Deno handles the signal from half a second after its start on; its reaction takes a moment. */
 const ANSWER_MS = 1_500;
 
 const procTest = testWith(PROC);

@@ -1,4 +1,4 @@
-/** A real node that runs out of file descriptors, and what becomes of its TCP ports. */
+/** A real node that runs out of file descriptors, and the state of its TCP ports afterwards. */
 import { connect, type Socket } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -13,7 +13,7 @@ import { testWorld } from "../support/production_world.ts";
 import { until } from "../support/until.ts";
 
 const DEADLINE_MS = 30_000;
-/** Fewer than the node has open, so that it can accept nothing. */
+/** Fewer than the node has open, so that it cannot accept any connection. */
 const TOO_FEW = 16;
 
 async function withNode(
@@ -39,14 +39,14 @@ async function withNode(
   }
 }
 
-/** Sets how many descriptors a running process may have. */
+/** Limits the number of descriptors of a running process. */
 async function limitDescriptors(pid: number, soft: number): Promise<void> {
   const args = [`--pid=${pid}`, `--nofile=${soft}:`];
   const { code, stderr } = await new Deno.Command("prlimit", { args }).output();
   assert.is(code, 0, new TextDecoder().decode(stderr));
 }
 
-/** Connects and says nothing; resolves when the system has connected. */
+/** Connects without sending anything; resolves when the connection is established. */
 function idle(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => resolve(socket));
@@ -54,7 +54,10 @@ function idle(port: number): Promise<Socket> {
   });
 }
 
-/** Whether a TLS port answers: junk ends the connection at once, and nothing does where none is accepted. */
+/**
+ * Reports whether a TLS port answers: junk ends the connection at once, and nothing happens if the
+ * port does not accept.
+ */
 function answersTls(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\n\r\n"));

@@ -1,6 +1,6 @@
 /**
- * A node that is started while its disk is full: it serves reads, refuses writes, ends when told to,
- * and goes on when there is room.
+ * A node that is started while its disk is full: it serves reads, refuses writes, ends when told
+ * to, and accepts writes again when there is room.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -15,11 +15,11 @@ import { until } from "../support/until.ts";
 
 const FLAGS = ["--partitions", "4"];
 const TTL_MS = 600_000;
-/** The client tries again what a full disk refused; so long, here. */
+/** Time for which the client here retries requests that a full disk refused. */
 const RETRIED_MS = 1_000;
 const SEGMENT = "log/log-0000000000000000.wal";
 
-/** Takes all room, also that which the log laid down ahead. */
+/** Fills the disk, including the space that the log preallocated. */
 async function fill(data: string, filler: string): Promise<void> {
   const bytes = await Deno.readFile(`${data}/${SEGMENT}`);
   const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
@@ -34,7 +34,7 @@ async function fill(data: string, filler: string): Promise<void> {
   }
 }
 
-/** The code with which a registration is refused; `undefined`: it is not. */
+/** Returns the code with which a registration is refused; `undefined` if it succeeds. */
 async function refusal(
   client: Client,
   number: number,

@@ -1,6 +1,7 @@
 /**
- * Identities with real nodes, as an operator has them: a trust domain, a node, an administrator, a
- * gateway that joins and works, tokens, a ban that ends an open session, and the audit log of it all.
+ * Identities with real nodes, as an operator uses them: a trust domain, a node, an administrator, a
+ * gateway that joins and works, tokens, a ban that ends an open session, and the audit log of all
+ * of it.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -25,7 +26,7 @@ async function run(args: readonly string[], options?: CrsOptions): Promise<CrsRe
   return await crsInProcess([...args, ...where, "--json"], options);
 }
 
-/** The document of a command that must succeed. */
+/** Returns the document of a command that must succeed. */
 async function done<T = Record<string, unknown>>(
   args: readonly string[],
   options?: CrsOptions,
@@ -35,13 +36,13 @@ async function done<T = Record<string, unknown>>(
   return JSON.parse(stdout) as T;
 }
 
-/** Exit code and error code of a command that must fail. */
+/** Returns the exit code and the error code of a command that must fail. */
 async function refused(args: readonly string[], options?: CrsOptions): Promise<[number, string]> {
   const { code, stdout } = await run(args, options);
   return [code, (JSON.parse(stdout) as { error?: { code: string } }).error?.code ?? "none"];
 }
 
-/** Sessions that the node counts. */
+/** Returns the node's count of sessions. */
 async function openSessions(): Promise<number> {
   const response = await fetch(`http://${ops.host}:${ops.port}/metrics`);
   const counts = (await response.text()).matchAll(/^crs_sessions\{.*\} (\d+)$/gm);
@@ -56,7 +57,7 @@ async function assertMissing(path: string): Promise<void> {
 let ops = { host: "", port: 0 };
 const asAdministrator = ["--identity", administrator];
 const asGateway = ["--identity", gatewayFolder];
-/** On a machine with much to do, too, the record outlives the test. */
+/** The record outlives the test, on a busy machine too. */
 const lasting = ["--ttl", "10m"];
 let subject = "";
 let id = "";
@@ -100,9 +101,9 @@ test("a join token is good for one certificate of whom it names", async () => {
   const other = subject.slice(0, -4) + "0000";
   const stranger = ["--identity", `${folder}/stranger`];
   assert.equal(await refused([...claim, other, ...stranger]), [2, "unauthenticated"]);
-  // What was refused leaves nothing that could be in the way of the next try.
+  // A refused attempt leaves nothing behind that would prevent the next one.
   await assertMissing(`${folder}/stranger`);
-  // As the command says that was printed, from anywhere: by address and pin.
+  // As printed by the command, from anywhere: by address and pin.
   const words = made.command.split(" ");
   const issue = words.slice(words.indexOf("identity"));
   issue[issue.indexOf("./gateway")] = gatewayFolder;
@@ -198,7 +199,7 @@ test("a controller issues a token for another, whose session then has what it gr
   await done([...get, ...asGateway, "--use-token", token]);
   await done([...get, ...asGateway, "--use-token-file", "-"], { input: `${token}\n` });
   await done([...get, ...asGateway], { env: { CRS_USE_TOKEN: token } });
-  // It is bound to the gateway's certificate.
+  // The token is bound to the gateway's certificate.
   assert.equal(await refused([...get, ...asAdministrator, "--use-token", token]), [
     2,
     "unauthenticated",
@@ -222,10 +223,10 @@ test("only a controller bans; a ban ends an open session within a second", async
   await until("no session but that one", async () => await openSessions() === 1);
 
   await done([...ban, "--reason", "lost laptop", ...asAdministrator]);
-  // The ban is told when it is committed; the command has ended its own session by then.
+  // The ban is reported when it is committed; the command has ended its own session by then.
   await until("no session is left", async () => await openSessions() === 0, 1_000);
   assert.equal(await refused(["gateway", "get", id, ...asGateway]), [2, "unauthenticated"]);
-  // Whoever is banned does not try for ever.
+  // A banned client does not retry for ever.
   const { code, stderr } = await open.ended();
   assert.is(code, 2);
   assert.match(stderr, /unauthenticated[^]*cannot be kept/);
@@ -233,7 +234,7 @@ test("only a controller bans; a ban ends an open session within a second", async
   const unban = ["identity", "unban", "subject", subject, ...asAdministrator];
   await done(unban);
   assert.equal(await refused(unban), [3, "not_found"]);
-  // The ban ended its record, too, though the lease had minutes left.
+  // The ban also ended its record, although the lease had minutes left.
   assert.equal(await refused(["gateway", "get", id, ...asGateway]), [3, "not_found"]);
   await done([
     "gateway",
@@ -269,7 +270,7 @@ test("a restart keeps identities and the node's own certificate chain", async ()
   const [first] = processes;
   first!.kill("SIGTERM");
   assert.is((await first!.ended()).code, 0, first!.stderr);
-  // On all addresses, as a node without an authority may not.
+  // On all addresses, which a node without an authority may not use.
   const { process } = await startCrs(data, {
     flags: [
       ...["--authority", `${folder}/pki/authority`, "--region", "eu-1"],

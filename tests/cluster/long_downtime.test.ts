@@ -1,4 +1,4 @@
-/** A node with real keys starts again a month later, and says where the clock is behind. */
+/** A node with real keys starts again a month later, and reports a clock that is behind. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crs, startCrs } from "../support/crs_process.ts";
@@ -6,7 +6,9 @@ import { program, testWith } from "../support/requirement.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The environment of a process whose wall clock is off, and whose monotonic clock is not. */
+/**
+ * Returns the environment of a process whose wall clock is off, and whose monotonic clock is not.
+ */
 async function clockOff(faketime: string, offset: string): Promise<Record<string, string>> {
   const { stdout } = await new Deno.Command(faketime, {
     args: ["-f", "+0d", "printenv", "LD_PRELOAD"],
@@ -47,14 +49,14 @@ testWith(program("faketime", "faketime"))(
     assert.match(error.message, "The clock of this machine must not be behind");
     assert.match(error.message, "--accept-clock-set-back");
 
-    // The operator says that the clock was ahead, and is right now.
+    // The operator confirms that the clock was ahead, and is right now.
     const back = await startCrs(data, { flags: [...flags, "--accept-clock-set-back"] });
     const anew = await crs([...issue, "--data", data]);
     assert.is(anew.code, 0, anew.stderr);
     assert.ok(JSON.parse(anew.stdout).notAfterMs < Date.now() + DAY_MS);
     back.process.kill("SIGTERM");
     assert.is((await back.process.ended()).code, 0);
-    // Once is enough.
+    // Confirming once is sufficient.
     const again = await startCrs(data, { flags });
     again.process.kill("SIGTERM");
     assert.is((await again.process.ended()).code, 0);

@@ -1,6 +1,6 @@
 /**
- * A node whose log lost acknowledged data, with real processes: cut after a clean stop, or removed as
- * a whole. `deno task soak truncations` cuts at 200 places.
+ * A node whose log lost acknowledged data, with real processes: truncated after a clean stop, or
+ * removed completely. `deno task soak truncations` truncates at 200 places.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,7 @@
 /**
- * Leases that their owners keep survive what befalls a node for longer than they last: its process is
- * stopped, a write of its log stalls. No record expires, and no reader is told that one is gone.
+ * Leases kept by their owners survive outages of a node that are longer than the leases: its
+ * process is stopped, or a write of its log stalls. No record expires, and no reader is told that
+ * one is gone.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

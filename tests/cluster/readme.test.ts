@@ -1,11 +1,11 @@
 /**
- * Every command and every program of README.md, run as written, in the order in which they stand.
+ * Runs every command and every program of README.md as written, in the order of the page.
  *
- * A line of a `sh` block must exit with 0. What is special about a line stands in SPECIAL: it serves
- * until it is ended, runs until ^C, needs flags to be short, or is not run here and why. Placeholders
- * such as `<id>` are filled from what earlier commands printed (OUTPUTS), and ports are free ones, by
- * CRS_* variables; nothing else is changed. A new line needs nothing here as long as it runs to its
- * end and its placeholders are known.
+ * A line of a `sh` block must exit with 0. Exceptions are listed in SPECIAL: a line that serves
+ * until it is ended, runs until ^C, needs flags to be short, or is not run here, with the reason.
+ * Placeholders such as `<id>` are filled from the output of earlier commands (OUTPUTS), and ports
+ * are free ones, set by CRS_* variables; nothing else is changed. A new line needs no entry here if
+ * it runs to its end and its placeholders are known.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -21,13 +21,13 @@ const ROOT = new URL("../../", import.meta.url);
 const root = decodeURIComponent(ROOT.pathname).replace(/\/$/, "");
 const COMMAND_MS_MAX = 60_000;
 
-/** How a line is run that does not just end. */
+/** The way to run a line that does not simply end. */
 type Special =
   /** A node; it is ended before the next one starts. */
   | { readonly kind: "serves" }
-  /** Ends in good order by ^C, once its output matches. */
+  /** Ended by ^C, once its output matches; must end orderly. */
   | { readonly kind: "until ^C"; readonly ready: RegExp }
-  /** As written, with more flags, so that it is over soon. */
+  /** As written, with more flags that shorten the run. */
   | { readonly kind: "shortened"; readonly flags: string }
   /** A task of deno.json that is not run here. */
   | { readonly kind: "not run"; readonly reason: string };
@@ -45,7 +45,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "deno task bench": { kind: "not run", reason: "it takes eight minutes" },
 };
 
-/** Where the values of placeholders come from: the newest match in any output. */
+/** Sources of the values of placeholders: the newest match in any output. */
 const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^Registered gateway (\S+)$/m, ["id"]],
   [/^Registered agent (\S+)$/m, ["agent id"]],
@@ -57,7 +57,7 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(eyJ[\w.-]+)$/m, ["token"]],
 ];
 
-/** The files that the page's programs are, in order. */
+/** The file names of the page's programs, in order. */
 const PROGRAMS = ["main.ts", "kept.ts"];
 
 const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "crs-readme-" }));
@@ -68,7 +68,7 @@ const used = new Set<string>();
 let node: { readonly child: Deno.ChildProcess; readonly pid: number } | undefined;
 let node443: number | undefined;
 let programs = 0;
-/** Identities lie beside each other, and not in the checkout. */
+/** Identities are stored beside each other, and not in the checkout. */
 let where = root;
 
 const environment = {
@@ -94,7 +94,7 @@ function spawn(command: string, cwd: string, capture: "piped" | "null"): Deno.Ch
   }).spawn();
 }
 
-/** Runs a command to its end, which must be a good one, and takes values from its output. */
+/** Runs a command to its end, which must be successful, and takes values from its output. */
 async function runToEnd(command: string, cwd: string): Promise<void> {
   const child = spawn(command, cwd, "piped");
   const { code, stdout, stderr } = await within(command, child.output(), COMMAND_MS_MAX);
@@ -122,7 +122,7 @@ async function serve(command: string): Promise<void> {
   node443 = facts.addresses[0]!.port;
 }
 
-/** Ends the node as ^C does; npx does not pass a signal on. */
+/** Ends the node as ^C does; npx does not pass on signals. */
 async function endNode(): Promise<void> {
   if (node === undefined) return;
   const { child, pid } = node;
@@ -145,7 +145,7 @@ async function untilInterrupted(command: string, ready: RegExp): Promise<void> {
   assert.is(code, 0, `${command}\n${text}${await errors}`);
 }
 
-/** Runs what a line of a `sh` block says. */
+/** Runs a line of a `sh` block. */
 async function runLine(line: string): Promise<void> {
   const written = commandOf(line);
   if (written === "") return;
@@ -170,7 +170,10 @@ async function runLine(line: string): Promise<void> {
   }
 }
 
-/** Writes a program of the page; only the port and the data folder are those of this run. */
+/**
+ * Writes a program of the page; only the port and the data folder are replaced by those of this
+ * run.
+ */
 async function writeProgram({ lines }: CodeBlock): Promise<void> {
   const name = PROGRAMS[programs++];
   assert.ok(name, "README.md has more programs than PROGRAMS has names");
@@ -178,7 +181,7 @@ async function writeProgram({ lines }: CodeBlock): Promise<void> {
     .replaceAll("port: 4443", `port: ${node443}`)
     .replaceAll("../registry/data", data);
   await Deno.writeTextFile(`${app}/${name}`, `${text}\n`);
-  // The first is run by the lines that follow it; later ones lie beside the identities.
+  // The lines that follow run the first program; later programs are stored beside the identities.
   if (programs === 1) return;
   await Deno.rename(`${app}/${name}`, `${where}/${name}`);
   await runToEnd("npm install ../registry", where);
@@ -188,7 +191,7 @@ async function writeProgram({ lines }: CodeBlock): Promise<void> {
 test.before(async () => {
   for (const name of ["bin", "app", "identities"]) await Deno.mkdir(`${folder}/${name}`);
   await Deno.symlink(root, `${folder}/registry`);
-  // What `deno task crs` runs, from any folder.
+  // The command behind `deno task crs`, for any folder.
   const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   const task = tasks.crs.replace(/^deno /, `"${Deno.execPath()}" `).replace("src/", `${root}/src/`);
   await Deno.writeTextFile(`${folder}/bin/crs`, `#!/bin/sh\nexec ${task} "$@"\n`, { mode: 0o755 });

@@ -1,6 +1,6 @@
 /**
- * A real process on a real disk, killed with SIGKILL in the middle of its appends, again and again: all
- * that it said was acknowledged is there at the next start, in order.
+ * A real process on a real disk, repeatedly killed with SIGKILL in the middle of its appends:
+ * everything that it reported as acknowledged is there at the next start, in order.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -10,7 +10,10 @@ const ACKNOWLEDGED_MIN = 300;
 
 const worker = new URL("../support/log_worker.ts", import.meta.url);
 
-/** Runs the worker until it has acknowledged enough, kills it; what it found and acknowledged. */
+/**
+ * Runs the worker until it has acknowledged enough, and kills it; returns what it found and
+ * acknowledged.
+ */
 async function liveAndDie(folder: string): Promise<{ found: number; acknowledged: number }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", worker.pathname, folder],
@@ -21,7 +24,7 @@ async function liveAndDie(folder: string): Promise<{ found: number; acknowledged
   let acknowledged = 0;
   let rest = "";
   let killed = false;
-  // What the pipe still holds after the kill was acknowledged too, and counts.
+  // Output that the pipe still holds after the kill was acknowledged too, and counts.
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;

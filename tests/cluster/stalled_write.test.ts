@@ -1,6 +1,6 @@
 /**
- * A write to the log that hangs holds up what is to be written, and nothing else: the node's one
- * thread goes on serving reads.
+ * A write to the log that hangs delays only other writes: the node's single thread continues to
+ * serve reads.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -11,7 +11,7 @@ import { GCC, testWith } from "../support/requirement.ts";
 import { WriteStaller } from "../support/stalled_write.ts";
 
 const STALL_MS = 1_500;
-/** Far above a read on a loaded machine, far below the stall. */
+/** Far longer than a read on a loaded machine, far shorter than the stall. */
 const READ_MS_MAX = 600;
 const TTL_MS = 60_000;
 

@@ -1,6 +1,6 @@
 /**
- * The client's decoders on hostile replies: whatever bytes arrive, a call gets a value or a coded
- * error, in steps bounded by the size of the frame.
+ * The client's decoders on hostile replies: for any bytes a call gets a value or a coded error, in
+ * a number of steps bounded by the size of the frame.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -100,7 +100,7 @@ function segmentOf(name: OperationName): Uint8Array {
   return out.written.slice();
 }
 
-/** Answers every call with the segment that stands here. */
+/** Answers every call with the stored segment. */
 class OneReply implements Invoker {
   segment: Uint8Array = new Uint8Array(8);
   invoke<T>(_name: OperationName, _body: unknown, decode: Decode<T>): Promise<T> {
@@ -140,7 +140,7 @@ const CALLS: readonly [OperationName, () => Promise<unknown>][] = [
   ["getRingMap", () => new NodeCalls(invoker).ringMap()],
 ];
 
-/** A value, or a coded error; anything else fails the test. */
+/** Reports whether a call returned a value; a coded error is accepted, any other fails the test. */
 async function settles(call: () => Promise<unknown>): Promise<boolean> {
   try {
     await call();

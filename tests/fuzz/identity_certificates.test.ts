@@ -1,6 +1,6 @@
 /**
- * Whatever a stranger shows as a certificate, chain, request or bundle gives facts or a coded refusal:
- * never an error of another kind, never a hang; and what is changed by a bit is never believed.
+ * Any bytes presented as a certificate, chain, request or bundle give facts or a coded refusal:
+ * never an error of another kind, never a hang; and data with a flipped bit is never trusted.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -29,7 +29,7 @@ const leaf = await intermediate.authority.issueIdentity(agentLeaf(pki));
 const CHAIN = [leaf, intermediate.certificate.der, root.certificate.der];
 const request = await createCertificateRequest(pki.leafKey);
 
-/** Bytes with some changes: overwritten, cut out, put in, cut off. */
+/** Returns bytes with some changes: overwritten, removed, inserted, truncated. */
 function mutated(sources: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
   const change = fc.record({
     at: fc.nat(),
@@ -53,7 +53,7 @@ function mutated(sources: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
     );
 }
 
-/** DER that is well formed, of random shape: it comes further than random bytes do. */
+/** Well-formed DER of random shape: decoding gets further with it than with random bytes. */
 const der = fc.letrec<{ node: Uint8Array }>((tie) => ({
   node: fc.oneof(
     { depthSize: "medium" },
@@ -81,7 +81,7 @@ test("readCertificate gives facts or a refusal for any bytes", () => {
 });
 
 test("readCertificate works in time proportional to the bytes", () => {
-  // The worst there is: as many elements as fit, each a list of its own.
+  // The worst case: as many elements as fit, each a list of its own.
   const worst = [0x30, 0x31, 0xa3].map((tag) => {
     let bytes = new Uint8Array(0);
     while (bytes.length < 11_000) bytes = new Uint8Array(derElement(tag, bytes));
@@ -194,7 +194,7 @@ test("parseSpiffeId and CertificateAuthority.open refuse by code, whatever the t
       const certificatePem = `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
       try {
         await CertificateAuthority.open({ certificatePem, keyPem: intermediate.pair.keyPem });
-        // Only what is not signed by itself opens: the CA's own certificate, changed somewhere.
+        // Only changes outside the signed part open: the CA's own certificate.
       } catch (error) {
         coded(error);
       }

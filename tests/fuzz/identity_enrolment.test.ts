@@ -1,8 +1,8 @@
 /**
- * Joining and renewing under lost replies, repetitions, stale reads and theft, in any order. An owner
- * who keeps to the rules (a new key is kept before it is asked for, and asked for again until it is
- * answered) is never stopped; a generation never has two leaves; and where a thief renewed what was
- * stolen, the lineage ends as soon as both have asked.
+ * Joining and renewing under lost replies, repetitions, stale reads and theft, in any order. An
+ * owner who follows the rules (a new key is stored before it is requested, and requested again
+ * until there is a reply) is never stopped; a generation never has two leaves; and if a thief
+ * renewed a stolen leaf, the lineage ends as soon as both have made a request.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -27,7 +27,7 @@ const SIGNER: Signer = {
   notAfterMs: NOW_MS + 100 * DAY_MS,
 };
 
-/** Group 0, and the authority before it. Decisions may be made on what was read a while ago. */
+/** Group 0, and the authority in front of it. Decisions may use state that was read earlier. */
 class Authority {
   token: JoinToken = {
     hash: new Uint8Array(32),
@@ -37,16 +37,16 @@ class Authority {
     expiresAtMs: NOW_MS + 10 * MINUTE_MS,
   };
   lineage: Lineage | undefined;
-  /** The leaves that were made, by generation: two of one must be the same. */
+  /** The issued leaves, by generation: two of one generation must be equal. */
   readonly leaves = new Map<number, string>();
   #stale: { token: JoinToken; lineage: Lineage | undefined } | undefined;
 
-  /** The next decision is made on what is read now, or was once, whatever happened since. */
+  /** Makes the next decision use the current state, or an earlier one, whatever happened since. */
   readAhead({ token, lineage }: Pick<Authority, "token" | "lineage"> = this): void {
     this.#stale = { token, lineage };
   }
 
-  /** Decides until the change is committed, first on what was read ahead. */
+  /** Decides until the change is committed, first with the state that was read ahead. */
   decide(
     rule: (token: JoinToken, lineage: Lineage | undefined) => EnrolmentDecision,
   ): DecidedLeaf | string {
@@ -75,11 +75,11 @@ class Authority {
   }
 }
 
-/** Someone with a leaf who wants the next one. Keys are numbers, all different. */
+/** The holder of a leaf who wants the next one. Keys are distinct numbers. */
 class Holder {
   static #keys = 0;
   leaf: DecidedLeaf | undefined;
-  /** The key that was kept and is asked for, until it is answered. */
+  /** The key that was stored and is requested until there is a reply. */
   wanted: number | undefined;
   refusedFor: string | undefined;
 
@@ -137,11 +137,11 @@ const step: fc.Arbitrary<Step> = fc.record({
 });
 const steps = fc.array(step, { maxLength: 30 });
 
-/** Runs some steps from a time on; the time after them. */
+/** Runs steps starting at a time; returns the time after them. */
 function run(authority: Authority, holder: Holder, list: readonly Step[], fromMs: number): number {
   let nowMs = fromMs;
   for (const { kind, lost, waitMs } of list) {
-    // Before it has joined, an owner is quick; a token lives for ten minutes.
+    // Before it has joined, an owner is quick: a token is valid for ten minutes.
     nowMs += holder.leaf === undefined ? 0 : waitMs;
     if (kind === "ask") holder.ask(authority, nowMs, lost);
     else if (kind === "use") holder.use(authority);
@@ -172,8 +172,8 @@ test("a stolen leaf that is renewed ends the lineage once both have asked", () =
       const owner = new Holder();
       owner.ask(authority, NOW_MS, false);
       let nowMs = run(authority, owner, before, NOW_MS);
-      // The thief copies all that the owner has on disk, but for a key that it wanted already:
-      // whoever holds that too is the owner for all that anybody can tell.
+      // The thief copies everything that the owner has on disk, except a key that it already
+      // requested: a holder of that key, too, cannot be distinguished from the owner.
       const thief = new Holder();
       thief.leaf = owner.leaf;
       const turns: [Holder, readonly Step[]][] = [[thief, byThief], [owner, byOwner]];
@@ -199,7 +199,8 @@ test("however many race for a token, one gets a lineage", () => {
       const unspent = new Authority();
       const holders = races.map((isStale) => {
         const holder = new Holder();
-        // Who reads ahead decides on the unspent token, whatever was committed meanwhile.
+        // A decision with state read ahead uses the unspent token, whatever was committed
+        // meanwhile.
         if (isStale) authority.readAhead(unspent);
         holder.ask(authority, NOW_MS, false);
         return holder;

@@ -1,4 +1,4 @@
-/** Cursors of lists over several nodes: whatever bytes arrive give a cursor or none, and no error. */
+/** Cursors of lists over several nodes: any bytes give a cursor or none, and never an error. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as fc from "fast-check";

@@ -1,6 +1,6 @@
 /**
- * Beats of any numbers: a code or an answer, never a throw, and never more counted on than what the
- * one honest beat before them was good for.
+ * Beats with arbitrary numbers: the result is a code or a reply, never an exception, and never more
+ * support than the one honest beat before them granted.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -30,7 +30,7 @@ const change = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(numeric, number) },
   fc.tuple(fc.constantFrom<keyof Beat>("released", "asked"), list),
 );
-/** What is put in place of some fields of an honest beat. */
+/** Replacements for some fields of an honest beat. */
 const changes: fc.Arbitrary<Partial<Beat>> = fc.array(change, { maxLength: 3 })
   .map((fields) => Object.fromEntries(fields));
 

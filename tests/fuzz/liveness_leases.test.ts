@@ -1,7 +1,7 @@
 /**
- * Leases under random schedules and clocks at the ends of what is assumed of them: whoever holds one
- * counts on nobody that ended its promise, voted in a later term or may vote after a restart, and
- * nobody leads a later term. Each seed turns some faults off.
+ * Leases under random schedules and clocks at the limits of the assumptions about them: the holder
+ * of a lease relies on no replica that ended its promise, voted in a later term or may vote after a
+ * restart, and no replica leads a later term. Each seed turns some faults off.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -10,10 +10,13 @@ import { LIVENESS_TIMING, type LivenessTiming } from "../../src/liveness/mod.ts"
 import { DRIFTING, type Faults, LivenessWorld } from "../support/liveness_world.ts";
 
 const TRUE_MS = 40_000;
-/** Healed: late frames and stops come to their end, then support, an election, promises. */
+/**
+ * Time after healing in which delayed frames and stops end, followed by support, an election,
+ * promises.
+ */
 const HEALED_MS = 20_000;
 
-/** A chance that is off in a third of the seeds. */
+/** Returns a probability that is 0 in a third of the seeds. */
 const chance = (most: number) => {
   return fc.oneof(fc.constant(0), fc.constant(most / 4), fc.constant(most));
 };

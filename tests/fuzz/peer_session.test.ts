@@ -1,6 +1,6 @@
 /**
- * Hostile bytes from a member, on every stream of a session between nodes: the node ends that session
- * or ignores them, and keeps its other sessions. Nothing of it stays held.
+ * Hostile bytes from a member, on every stream of a session between nodes: the node ends that
+ * session or ignores them, and keeps its other sessions. No resources stay allocated.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -12,7 +12,7 @@ import type { Stream, StreamKind } from "../../transport/transport.ts";
 import { PeerNodes, statusOf } from "../support/peer_nodes.ts";
 import { RawNode } from "../support/raw_node.ts";
 
-/** Bytes that are junk, or begin as a frame of a plausible size. */
+/** Bytes that are junk, or begin like a frame of a plausible size. */
 const bytes = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 200 }),
   fc.tuple(fc.integer({ min: 0, max: 40 }), fc.uint8Array({ maxLength: 320 })).map(

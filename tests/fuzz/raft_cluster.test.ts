@@ -1,8 +1,8 @@
 /**
- * Whole groups under random schedules: messages are lost, doubled and reordered, replicas crash and
- * restart from what is durable, leadership moves, members come and go, logs are compacted. After
- * every step the properties of the paper's Figure 3 hold between replicas; healed, the group
- * converges. The simulator does this with real storage and clocks; this is its small brother.
+ * Whole groups under random schedules: messages are lost, duplicated and reordered, replicas crash
+ * and restart from their durable state, leadership moves, members are added and removed, logs are
+ * compacted. After every step the properties of the paper's Figure 3 hold between replicas; after
+ * healing, the group converges. The simulator does the same with real storage and clocks.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -14,9 +14,9 @@ const SEEDS = 150;
 const STEPS = 1_500;
 const REPLICAS = [1, 2, 3, 4, 5];
 
-/** Checks what must hold between replicas at every moment. */
+/** Checks the properties that must hold between replicas at every moment. */
 class Witness {
-  /** By term: who led it. */
+  /** The leader of each term. */
   readonly #leaders = new Map<number, number>();
   /** By index: the term and data of the entry that was applied there. */
   readonly #applied = new Map<number, string>();
@@ -45,7 +45,7 @@ class Witness {
     this.#matchLogs(cluster);
   }
 
-  /** A restart forgets a commit index that was not durable. */
+  /** Forgets a commit index that was not durable, as a restart does. */
   forget(id: number): void {
     this.#commits.delete(id);
   }
@@ -71,7 +71,7 @@ class Witness {
   }
 }
 
-/** Returns how many entries were applied. */
+/** Runs a seed; returns the count of applied entries. */
 function run(seed: number, isAsync: boolean): number {
   const chance = new SeededEntropy(seed);
   const below = (count: number) => Math.floor(chance.unit() * count);
@@ -147,7 +147,7 @@ function run(seed: number, isAsync: boolean): number {
     witness.look(cluster);
   }
 
-  // Healed: everybody is up, nothing is lost, somebody leads in the end.
+  // After healing: all replicas are up, nothing is lost, and some replica leads in the end.
   for (const [id, replica] of cluster.replicas) {
     if (!replica.isDown) continue;
     witness.forget(id);
@@ -168,8 +168,8 @@ function run(seed: number, isAsync: boolean): number {
       cluster.settle();
     }
   };
-  // A transfer under way is given up, and whoever was lost is caught up. Whoever carries snapshots
-  // says what became of each; of those that were lost, that they were.
+  // A pending transfer is aborted, and lagging replicas catch up. The carrier of snapshots reports
+  // the outcome of each, including the loss of lost ones.
   beat(15);
   for (const { id, state } of cluster.node(leader!).status().members) {
     if (state === "snapshot") cluster.node(leader!).reportSnapshot(id, "failed");

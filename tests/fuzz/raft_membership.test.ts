@@ -1,6 +1,6 @@
 /**
- * Changes of the configuration against a dumb second implementation: each replica has one of five
- * standings, and a change moves it from one to another.
+ * Changes of the configuration compared with a simple second implementation: each replica has one
+ * of five standings, and a change moves it from one to another.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -21,13 +21,13 @@ const FROM = {
   limits: { inflightMessagesMax: 4, inflightBytesMax: 100 },
 };
 
-/** How a replica stands in the incoming half; whether it votes in the outgoing one. */
+/** A replica's standing in the incoming half, and whether it votes in the outgoing one. */
 interface Standing {
   now: "none" | "voter" | "learner" | "next";
   before: boolean;
 }
 
-/** The dumb configuration: a standing for each replica. */
+/** The simple configuration: a standing for each replica. */
 class Dumb {
   standings = new Map<number, Standing>();
   autoLeave = false;
@@ -80,7 +80,7 @@ type Step =
   | { kind: "enter"; changes: MemberChange[]; autoLeave: boolean }
   | { kind: "leave" };
 
-/** The next configuration, or the reason why there is none. */
+/** Returns the next configuration, or the reason why there is none. */
 function dumbStep(dumb: Dumb, step: Step): Dumb | string {
   const next = dumb.copy();
   const votersBefore = dumb.configuration().voters;
@@ -141,7 +141,7 @@ test("changes agree with the dumb configuration, and refuse for the same reason"
         const known = members.progress.map(({ id, isLearner }) => ({ id, isLearner }));
         const next = realStep(members, step);
         const wanted = dumbStep(dumb, step);
-        // What was passed in stays as it was, whatever came of it.
+        // The argument is unchanged, whatever the result.
         assert.equal(members.configuration, before);
         assert.equal(members.progress.map(({ id, isLearner }) => ({ id, isLearner })), known);
         if (typeof next === "string" || typeof wanted === "string") {

@@ -1,6 +1,7 @@
 /**
- * Hostile messages: whatever a member or a stranger sends, a replica answers with a code and goes on;
- * where the code is a refusal, nothing about it changed. Bytes give a message or a coded error.
+ * Hostile messages: a replica answers any message of a member or a non-member with a code and
+ * continues; if the code is a refusal, its state is unchanged. Bytes give a message or a coded
+ * error.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -93,8 +94,8 @@ test("step: any message is answered by a code, and a refused one changes nothing
       cluster.work(1);
       const { node } = cluster.get(1);
       for (const hostile of messages) {
-        // A member of this term may lead or follow; that it breaks the protocol itself (two leaders in
-        // one term, a log that contradicts what is committed) is not what this test is about.
+        // A member of this term may lead or follow; this test does not cover violations of the
+        // protocol itself (two leaders in one term, a log that contradicts committed entries).
         if (isByzantine(hostile, node.status())) continue;
         const before = node.status();
         const hadReady = node.hasReady();
@@ -110,13 +111,16 @@ test("step: any message is answered by a code, and a refused one changes nothing
   );
 });
 
-/** What only a member that lies could send, beyond the faults that Raft bears. */
+/**
+ * Reports whether only a lying member could send the message, beyond the faults that Raft
+ * tolerates.
+ */
 function isByzantine(
   { entries, type }: Message,
   { configuration }: { configuration: unknown },
 ): boolean {
   assert.ok(configuration);
-  // A change that was never checked by a leader may be one that cannot be applied.
+  // A change that no leader ever checked may not be applicable.
   return type === "append" && entries.some(({ kind }) => kind !== "normal");
 }
 

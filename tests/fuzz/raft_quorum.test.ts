@@ -1,6 +1,6 @@
 /**
- * Quorums against a dumb second implementation that tries every index and every way in which the
- * missing votes may fall.
+ * Quorums compared with a simple second implementation that tries every index and every combination
+ * of the missing votes.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -20,7 +20,9 @@ const configs = fc.record({ voters: ids, votersOutgoing: ids });
 const indexes = fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 10, maxLength: 10 });
 const votes = fc.array(fc.constantFrom(true, false, undefined), { minLength: 10, maxLength: 10 });
 
-/** More than half of `voters` satisfy `holds`; nobody at all agrees to everything. */
+/**
+ * Reports whether more than half of `voters` satisfy `holds`; an empty set agrees to everything.
+ */
 function most(voters: readonly number[], holds: (id: number) => boolean): boolean {
   return voters.length === 0 || voters.filter(holds).length * 2 > voters.length;
 }

@@ -1,6 +1,6 @@
 /**
- * Whatever comes in from outside becomes a canonical record or a coded error that names a field:
- * any text as domain, address or region, any JSON as gateway or agent, any bytes as a stored form.
+ * Any outside input becomes a canonical record or a coded error that names a field: any text as
+ * domain, address or region, any JSON as gateway or agent, any bytes as a stored form.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -17,7 +17,10 @@ import { toStored, validated } from "../../src/record/stored_form.ts";
 
 const OWNERSHIP = { process: 1, sequence: 1 };
 
-/** The value, or the code of the refusal, which must name a field where it is the caller's. */
+/**
+ * Returns the value, or the code of the refusal, which must name a field if it is the caller's
+ * fault.
+ */
 function attempt<T>(run: () => T): T | string {
   try {
     return run();
@@ -78,7 +81,7 @@ test("addresses: text to bytes and back is canonical, any other text is refused"
 });
 
 const scalar = fc.oneof(fc.constant<unknown>(null), fc.string(), fc.double(), fc.integer());
-/** Mostly what belongs there. */
+/** Generates mostly valid values. */
 const mostly = (...values: unknown[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...values) }, { weight: 1, arbitrary: scalar });
 const fields = {

@@ -1,7 +1,8 @@
 /**
- * `registry-auth/1` against bytes that nobody meant: arbitrary ones for each decoder and for each end
- * at each of its stages, and honest frames that were changed, cut, repeated and mixed on their way.
- * Nothing throws, nothing hangs, and no end is done that saw another byte than its peer sent.
+ * `registry-auth/1` with unexpected bytes: arbitrary ones for each decoder and for each end at each
+ * of its stages, and honest frames that were changed, truncated, repeated and mixed in transit.
+ * Nothing throws, nothing hangs, and no end completes that received a byte that its peer did not
+ * send.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -30,7 +31,7 @@ const newEnds = () => ({
   far: serverEnd(realm, server),
 });
 
-/** Each decoder with the encoder that must give the same bytes back. */
+/** Each decoder with the encoder that must return the same bytes. */
 const codecs: ((frame: Uint8Array) => Uint8Array)[] = [
   (frame) => encodeClientHello(decodeClientHello(frame)),
   (frame) => signed(encodeServerHello, decodeServerHello(frame)),
@@ -59,7 +60,7 @@ const honest: Uint8Array[] = (() => {
   }
 })();
 
-/** A change of some bytes: set, taken out, put in, cut, doubled. */
+/** A change of some bytes: set, removed, inserted, truncated, duplicated. */
 interface Change {
   readonly at: number;
   readonly kind: "set" | "remove" | "insert" | "cut" | "double";
@@ -97,7 +98,7 @@ test("decoders give a value that encodes to the same bytes, or a fault", () => {
     for (const [index, codec] of codecs.entries()) {
       try {
         const again = codec(bytes);
-        // Type and length stand in the header, which the frame reader checks.
+        // Type and length are in the header, which the frame reader checks.
         assert.ok(bytesEqual(again.subarray(4), bytes.subarray(4)), `M${index + 1}`);
       } catch (error) {
         assert.instance(error, HandshakeError);
@@ -117,7 +118,7 @@ test("decoders give a value that encodes to the same bytes, or a fault", () => {
   );
 });
 
-/** An end that has gone as far as the honest frame `count` takes it. */
+/** Returns an end that has progressed as far as the honest frame `count` takes it. */
 function endAt(count: number): End {
   const { near, far } = newEnds();
   for (let index = 0; index < count; index++) {

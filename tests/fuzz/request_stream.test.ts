@@ -1,7 +1,7 @@
 /**
- * Whole sessions fed with nonsense: random bytes, and requests with some bytes changed, cut or said
- * twice. Whatever comes, each request is answered or its session ends in good order, nothing else is
- * thrown, and somebody else is served as before.
+ * Whole sessions with invalid input: random bytes, and requests with some bytes changed, truncated
+ * or repeated. In all cases each request is answered or its session ends orderly, nothing else is
+ * thrown, and other sessions are served as before.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -79,7 +79,10 @@ function frames(number: number): Uint8Array[] {
   ];
 }
 
-/** The same bytes with a few changed; the segment table is left alone, so that the frame is whole. */
+/**
+ * Returns the same bytes with a few changed; the segment table is left alone, so that the frame is
+ * complete.
+ */
 function mutated(entropy: SeededEntropy, frame: Uint8Array): Uint8Array {
   const bytes = frame.slice();
   for (let changes = 1 + below(entropy, 4); changes > 0; changes--) {
@@ -105,7 +108,7 @@ test("every whole frame with changed bytes is answered once, and its stream goes
   const harness = await RegistryHarness.open();
   const bystander = await harness.peer();
   const codes = new Set<string>();
-  // On a stream that carries only requests, no mutation makes a control frame.
+  // On a stream that carries only requests, no mutation can produce a control frame.
   const begin = async () => {
     const peer = await harness.peer();
     await harness.world.wait(peer.openRequests());

@@ -1,7 +1,7 @@
 /**
- * Hostile messages: any bytes give a value or a coded error, in steps bounded by a constant times
- * their size. Steps are not taken on trust from the runtime's own budget: a DataView that counts
- * its reads, and the size of the value that came out, measure them from outside.
+ * Hostile messages: any bytes give a value or a coded error, in a number of steps bounded by a
+ * constant times their size. The test does not rely on the runtime's own budget: a DataView that
+ * counts its reads, and the size of the resulting value, measure the steps from outside.
  */
 import * as fc from "fast-check";
 import { test } from "uvu";
@@ -20,14 +20,14 @@ import {
 import { type Sample, samples } from "../support/schema_samples.ts";
 import { type AnyCodec, codecOf, CODECS } from "../support/schemas.ts";
 
-/** Reads of the bytes for each step of the budget: an object of sixty fields costs eight steps. */
+/** Reads of the bytes per step of the budget: an object of sixty fields costs eight steps. */
 const READS_PER_STEP = 16;
-/** An object is dearer than the reads it takes: it costs this many steps. */
+/** Steps per object, which costs more than the reads for it. */
 const STEPS_PER_OBJECT = 8;
-/** Characters, bytes and fields that one step may bring into a value. */
+/** Characters, bytes and fields that one step may add to a value. */
 const OUTPUT_PER_STEP = 16;
 
-/** A view of `bytes` that counts what is read through it. */
+/** Returns a view of `bytes` that counts the reads through it. */
 function countingView(
   bytes: Uint8Array,
 ): { readonly view: DataView; readonly count: () => number } {
@@ -47,7 +47,7 @@ function countingView(
   return { view, count: () => reads };
 }
 
-/** How much a value holds: its characters, bytes, fields and elements. */
+/** Returns the size of a value: its characters, bytes, fields and elements. */
 function outputOf(value: unknown): number {
   if (typeof value === "string" || value instanceof Uint8Array) return 1 + value.length;
   if (typeof value !== "object" || value === null) return 1;
@@ -56,11 +56,11 @@ function outputOf(value: unknown): number {
   return output;
 }
 
-/** How many objects a value is made of, lists and bytes aside. */
+/** Returns the number of objects in a value, lists and bytes excluded. */
 function objectsOf(value: unknown): number {
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return 0;
   const inner = Object.values(value);
-  // A group is an object of numbers that comes with the struct it is in.
+  // A group is an object of numbers that is created together with its struct.
   const own = Array.isArray(value) || inner.every((member) => typeof member === "number") ? 0 : 1;
   return inner.reduce<number>((sum, member) => sum + objectsOf(member), own);
 }
@@ -73,7 +73,7 @@ function isCoded(error: unknown): boolean {
 let decoded = 0;
 let refused = 0;
 
-/** Decodes hostile bytes and checks what came of it, and at which cost. */
+/** Decodes hostile bytes and checks the result and its cost. */
 function attack(codec: AnyCodec, segment: Uint8Array): void {
   const { view, count } = countingView(segment);
   const steps = traversalStepsMax(segment.length);
@@ -96,7 +96,7 @@ function attack(codec: AnyCodec, segment: Uint8Array): void {
 
 type Mutation = (segment: DataView, word: number) => void;
 
-/** A pointer of any kind, near its place or far off, small or huge. */
+/** A pointer of any kind, to a near or a far target, small or huge. */
 const pointers: fc.Arbitrary<Mutation> = fc.tuple(
   fc.constantFrom(0, 1, 1, 1, 2, 3),
   fc.oneof(fc.integer({ min: -40, max: 40 }), fc.integer({ min: -(2 ** 29), max: 2 ** 29 - 1 })),
@@ -155,7 +155,7 @@ test("codec decode of a mutated message gives a value or a coded error in bounde
     }),
     { seed: 4_711, numRuns: 20_000 },
   );
-  // A fuzz run that only ever sees one of the two tests nothing.
+  // A fuzz run that sees only one of the two tests nothing.
   assert.ok(decoded > 1_000 && refused > 1_000, `${decoded} decoded, ${refused} refused`);
 });
 
@@ -192,7 +192,8 @@ test("codec decode of a message cut or grown at every word gives a value or a co
 });
 
 test("codec decode costs bounded steps where every pointer leads to the largest list", () => {
-  // One composite list of structs whose pointers all lead back to that list: 2^depth if believed.
+  // One composite list of structs whose pointers all lead back to that list: 2^depth without a
+  // limit.
   for (const codec of codecs) {
     const { dataWords, pointerWords } = codec.layout;
     for (const elements of [1, 30, 3_000]) {
@@ -216,8 +217,8 @@ test("codec decode costs bounded steps where every pointer leads to the largest 
 });
 
 /**
- * Lets a pointer of every element of a list lead where that of the last one does. `count` elements
- * that share what took 1/count of the message unfold to a multiple of it.
+ * Makes a pointer of every element of a list lead to the target of the last one's. `count` elements
+ * that share what used 1/count of the message expand to a multiple of it.
  */
 function share(segment: Uint8Array, list: StructList<unknown, StructView>, pointer: number): void {
   const view = new DataView(segment.buffer, segment.byteOffset);
@@ -232,7 +233,7 @@ function share(segment: Uint8Array, list: StructList<unknown, StructView>, point
   }
 }
 
-/** `count` values of which only the last is `large`. */
+/** Returns `count` values of which only the last is `large`. */
 function onlyLast<T>(count: number, small: T, large: T): T[] {
   return Array.from({ length: count }, (_, index) => index < count - 1 ? small : large);
 }
@@ -334,7 +335,10 @@ test("joinSegments of mutated frames gives one segment no larger, or a coded err
   assert.ok(joined > 50, `${joined} joined`);
 });
 
-/** A frame of the words of `segment`, cut into segments anywhere; its pointers stay as they are. */
+/**
+ * Returns a frame of the words of `segment`, split into segments anywhere; its pointers stay
+ * unchanged.
+ */
 function splitFrame(segment: Uint8Array, cuts: readonly number[]): Uint8Array {
   const words = segment.length / 8;
   const edges = [...new Set(cuts.map((cut) => 1 + cut % words)), words]

@@ -10,7 +10,7 @@ const PARAMETERS = { seed: 77, numRuns: 60 } as const;
 
 test("codec encode gives back the bytes of each sample that it decoded", () => {
   for (const { codec, segment } of samples(2)) {
-    // What an envelope carries is not part of its plain form.
+    // The body of an envelope is not part of its plain form.
     if (isEnvelope(codec)) continue;
     assert.equal(codec.encode(codec.decode(segment)), segment);
   }

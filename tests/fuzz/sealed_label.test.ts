@@ -1,4 +1,7 @@
-/** Sealed values of any text: a fault by name, never an error, and the value only as it was sealed. */
+/**
+ * Sealed values of any text: opening gives a named fault, never an exception, and the value only in
+ * its original place.
+ */
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,6 @@
 /**
- * Any bytes as a log: it opens or is refused with `corrupt`, never hangs or throws, a second opening
- * finds what the first left, and the check from outside comes to the same verdict as the opening.
+ * Arbitrary bytes as a log: it opens or is refused with `corrupt`, never hangs or throws, a second
+ * opening finds what the first left, and the offline check reaches the same verdict as the opening.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,10 +1,10 @@
 /**
- * Random work on a shared log, on a disk that does its worst: it is slow, overtakes itself, fills up,
- * fails to sync; the process is killed and finds its page cache, or the power fails and takes any part
- * of what was not synced, in the midst of a recovery too. Whatever happens, recovery finds the state
- * after some prefix of what was submitted, and that prefix holds all that was acknowledged and all
- * that an earlier recovery told. A log whose end is cut away below what its mark knows is refused,
- * and no other is. A failure names its seed: `CRS_SEED=n CRS_SEEDS=1`.
+ * Random operations on a shared log, on a faulty disk: it is slow, reorders, fills up, fails to
+ * sync; the process is killed and finds its page cache again, or the power fails and any part of
+ * the unsynced data is lost, also in the middle of a recovery. In all cases recovery finds the
+ * state after some prefix of the submissions, and that prefix includes everything acknowledged and
+ * everything that an earlier recovery reported. A log that is truncated below the position that its
+ * mark covers is refused, and no other is. A failure names its seed: `CRS_SEED=n CRS_SEEDS=1`.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -83,7 +83,7 @@ class CrashRun {
     return defined(this.#h.log, "Log must be open");
   }
 
-  /** The process ends: by itself, by force, or with the whole machine. */
+  /** Ends the process: normally, by a kill, or with the whole machine. */
   #end(): void {
     const { disk, poison } = this.#h;
     this.#setFull(false);
@@ -102,7 +102,7 @@ class CrashRun {
     this.#relocating = false;
   }
 
-  /** Cuts a copy of the log within what its mark knows to be durable: it must be refused. */
+  /** Truncates a copy of the log below the position that its mark covers: it must be refused. */
   #cutCopy(): void {
     const { disk, markDisk } = this.#h;
     const marks = defined(markDisk.peek(MARK_FILE), `${this.#where}: a mark`);
@@ -155,7 +155,7 @@ class CrashRun {
     if (this.#chance(0.3)) this.#failOneSync();
   }
 
-  /** A recovery that a crash ends, or a sync that fails. */
+  /** Runs a recovery that a crash or a failing sync interrupts. */
   #breakRecovery(): void {
     this.counts.brokenRecoveries++;
     const h = this.#h;
@@ -190,7 +190,7 @@ class CrashRun {
     });
   }
 
-  /** Hands the model what became of a submission. */
+  /** Passes the outcome of a submission to the model. */
   #answering(answer: Answer): (error: RegistryError | undefined) => void {
     return (error) => {
       if (error !== undefined) this.counts.failures++;
@@ -221,7 +221,7 @@ class CrashRun {
     if (this.#model.isInstalling(group)) return;
     const { length } = this.#model.hoped()[group]!.texts;
     const image = Math.min(length, this.#log.imageIndex(GROUPS[group]!));
-    // What the group has applied, and so has in images, is never truncated.
+    // Entries that the group has applied, and so has in images, are never truncated.
     const truncates = !this.#imaging.has(group) && length > image && this.#upTo(8) === 0;
     const first = truncates ? image + 1 + this.#upTo(length - image) : length + 1;
     const names = Array.from({ length: 1 + this.#upTo(3) }, () => this.#name());
@@ -244,7 +244,10 @@ class CrashRun {
     if (refusal !== undefined) this.#model.refused();
   }
 
-  /** An image of the group's own, of something acknowledged that nothing on its way truncates. */
+  /**
+   * Writes an image of the group's own, of an acknowledged entry that no pending operation
+   * truncates.
+   */
   #image(group: number): void {
     const { texts } = this.#model.acknowledged()[group]!;
     const hoped = this.#model.hoped()[group]!.texts;
@@ -325,7 +328,7 @@ test("SharedLog after any crash holds all that was acknowledged, in order, and a
       totals[name] = (totals[name] ?? 0) + count;
     }
   }
-  // A run that never meets these proves nothing.
+  // A run that never meets these cases proves nothing.
   if (seeds < 60) return;
   for (const [name, count] of Object.entries(totals)) {
     assert.ok(count > 0, `${name} never happened`);

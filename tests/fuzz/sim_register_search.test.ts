@@ -1,16 +1,18 @@
 /**
- * The linearizability checker against a second one that is too simple to be wrong: it tries every
- * order of the operations, and every set of those of unknown outcome. Histories are small, and of
- * all kinds: right ones with late, missing and swapped answers, and arbitrary ones.
+ * The linearizability checker compared with a second one that is too simple to be wrong: it tries
+ * every order of the operations, and every subset of those of unknown outcome. Histories are small,
+ * and of all kinds: correct ones with late, missing and swapped replies, and arbitrary ones.
  */
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { findNotLinearizable, type RegisterOperation } from "../sim/checkers/register_search.ts";
 
-/** Whether any order explains it; `open` may come in any order that their times allow. */
+/**
+ * Reports whether any order explains it; `open` may be ordered in any way that their times allow.
+ */
 function explains(open: readonly RegisterOperation[], value: number | undefined): boolean {
-  // What has no answer may never take effect.
+  // Operations without a reply may never take effect.
   if (open.every(({ answeredAt }) => answeredAt === Infinity)) return true;
   const firstAnswer = Math.min(...open.map(({ answeredAt }) => answeredAt));
   return open.some((operation, at) => {
@@ -22,7 +24,7 @@ function explains(open: readonly RegisterOperation[], value: number | undefined)
   });
 }
 
-/** Times are drawn apart, so that no two events fall together. */
+/** Draws the times so that no two events coincide. */
 function historyOf(
   steps: readonly { kind: number; length: number; sees: number; isLost: boolean; key: number }[],
 ): RegisterOperation[] {
@@ -47,7 +49,7 @@ const step = (keys: number) =>
     key: fc.integer({ min: 0, max: keys - 1 }),
   });
 
-/** Which of the verdicts came up; both must, often. */
+/** Counts of each verdict; both must occur often. */
 const verdicts = { yes: 0, no: 0 };
 
 function agree(history: readonly RegisterOperation[]): void {
@@ -76,7 +78,8 @@ test("findNotLinearizable judges right histories, and slightly wrong ones, in th
       fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 8, maxLength: 8 }),
       fc.boolean(),
       (steps, moments, isBroken) => {
-        // Each takes effect somewhere between its call and its answer: reads see what is there.
+        // Each takes effect somewhere between its call and its reply: reads see the state at that
+        // moment.
         const history = historyOf(steps);
         const order = history.map((operation, at) => {
           const { answeredAt, calledAt } = operation;

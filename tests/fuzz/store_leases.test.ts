@@ -1,7 +1,7 @@
 /**
  * Leases under random renewals, delays of the log and failovers, in real time: no record expires
- * before its last answered renewal + ttl, whatever happens; and under one leader that lives, none
- * outlives it by more than drift and a second (design §3).
+ * before its last acknowledged renewal + ttl; and under one live leader no record outlives that by
+ * more than drift and a second (design §3).
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -46,16 +46,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** What an owner was promised. */
+/** The promise to an owner. */
 interface Promised {
   incarnation: Position;
   untilMs: number;
   ttlMs: number;
-  /** False once a leader changed since: the cover then counts. */
+  /** False if the leader has changed since: the cover is decisive then. */
   sameLeader: boolean;
 }
 
-/** A world with one clock, a log that takes its time, and a leader that may be lost. */
+/** A world with one clock, a log with delays, and a leader that may be lost. */
 class LeaseWorld {
   readonly harness = new StoreHarness();
   readonly promised = new Map<number, Promised>();
@@ -85,7 +85,7 @@ class LeaseWorld {
     else this.#failover(step.keepsLog, step.outageMs);
   }
 
-  /** Time passes in steps of a tick: what was proposed is applied, what is due is proposed. */
+  /** Advances time in ticks, applying what was proposed and proposing what is due. */
   #wait(ms: number): void {
     for (let left = ms; left > 0; left -= LEASE_TICK_MS) {
       this.realMs += Math.min(left, LEASE_TICK_MS);
@@ -151,7 +151,7 @@ class LeaseWorld {
     this.#proposals = [];
     this.harness.store.onLoseLeadership();
     this.realMs += outageMs;
-    // Group time goes on from the last committed time.
+    // Group time continues from the last committed time.
     this.#groupBaseMs = this.harness.store.timeMs;
     this.#realBaseMs = this.realMs;
     this.harness.store.onBecomeLeader(this.nowMs);
@@ -179,7 +179,7 @@ class LeaseWorld {
 
 const steps = fc.array(step, { minLength: 10, maxLength: 80, size: "max" });
 
-/** Runs all steps, then waits until nothing is left; returns how many records expired. */
+/** Runs all steps, then waits until no record is left; returns the number of expired records. */
 function run(steps: readonly Step[], ttlVaries: boolean): number {
   const world = new LeaseWorld(ttlVaries);
   for (const each of steps) world.take(each);

@@ -1,6 +1,6 @@
 /**
- * The store beside its dumb model under random commands; the same log twice, and an image in the
- * middle, give the same state; any bytes give a reply.
+ * The store compared with its simple model under random commands; replaying the same log, and
+ * loading an image in the middle, give the same state; any bytes give a reply.
  */
 import fc from "fast-check";
 import { test } from "uvu";
@@ -14,7 +14,7 @@ import { type ModelCode, type ModelRecord, StoreModel } from "../support/store_m
 const NONE: Position = { generation: 0, index: 0 };
 const DOMAINS = ["a.example", "b.example"];
 
-/** A random step; what it refers to is looked up in the model when it is taken. */
+/** A random step; its references are resolved in the model when it is run. */
 interface Step {
   op: string;
   agent: boolean;
@@ -22,7 +22,7 @@ interface Step {
   process: number;
   sequence: number;
   ttlMs: number;
-  /** What is named where an incarnation, cover or claim must be: the current one, none, or another. */
+  /** The incarnation, cover or claim that is named: the current one, none, or another. */
   names: "current" | "none" | "other";
   domain: number;
   waitMs: number;
@@ -58,7 +58,7 @@ function named(step: Step, current: Position): Position {
   return step.names === "current" ? current : { ...current, index: current.index + 1 };
 }
 
-/** Takes one step in both worlds. */
+/** Runs one step in both implementations. */
 function take(harness: StoreHarness, model: StoreModel, step: Step): [string, ModelCode] {
   const { number, process, sequence, ttlMs } = step;
   const kind = step.agent ? KIND_AGENT : KIND_GATEWAY;
@@ -233,7 +233,7 @@ test("apply gives a reply for any bytes, and never throws", () => {
     }),
     { numRuns: 2_000, seed: 4 },
   );
-  // What came through is sound: it can be listed, imaged, and taken back.
+  // A surviving state is valid: it can be listed, imaged, and loaded again.
   const loaded = emptyStore();
   loaded.loadImage(harness.store.writeImage());
   assert.equal(imageOf(loaded), harness.image());

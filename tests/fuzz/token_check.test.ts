@@ -1,6 +1,6 @@
 /**
- * Tokens of any bytes: the check gives a fault by name, never an error, never much work, and claims
- * only for exactly what the issuer signed.
+ * Tokens of arbitrary bytes: the check returns a named fault, never throws, never does much work,
+ * and returns claims only for exactly what the issuer signed.
  */
 import fc from "fast-check";
 import { test } from "uvu";

@@ -1,6 +1,6 @@
 /**
- * The project's files on Node: the transports that run there keep the shared contract, and a program
- * of the SDK works with a node that runs on Deno.
+ * The project's files on Node: the transports that run there fulfil the shared contract, and a
+ * program that uses the SDK works with a node that runs on Deno.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -12,7 +12,7 @@ const nodeTest = testWith(await modernNode());
 const processes: CrsProcess[] = [];
 const folder = await Deno.makeTempDir();
 
-/** What a program prints; its standard error where it fails. */
+/** Returns the output of a program; its standard error if it fails. */
 async function run(node: string, entry: string, ...args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(node, {
     args: ["--no-warnings", new URL(entry, import.meta.url).pathname, ...args],
@@ -23,7 +23,7 @@ async function run(node: string, entry: string, ...args: string[]): Promise<stri
   return out!;
 }
 
-/** The document of a command that must succeed. */
+/** Returns the document of a command that must succeed. */
 async function done(...args: string[]): Promise<Record<string, string>> {
   const { code, stdout, stderr } = await crs([...args, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}${stdout}`);

@@ -1,44 +1,45 @@
 /**
- * The floor law (ARCHITECTURE.md) as a pure function: a map of sources in, a list of breaches out.
+ * The layering rules (ARCHITECTURE.md) as a pure function: a map of sources in, a list of breaches
+ * out.
  *
- * A file imports from its own room and from lower floors; rooms on one floor never import each
- * other; there is no circle between files, no dead file, and nothing outside the table. Pure rooms
- * are synchronous and touch no clock, timer, randomness or runtime; those above take theirs from the
- * constructor, so that a cluster can be simulated. What a browser loads with the
- * SDK names neither `node:` nor `Deno`, wherever it lives.
+ * A file imports from its own folder and from lower floors; folders on one floor never import each
+ * other; there is no cycle between files, no dead file, and nothing outside the table. Pure folders
+ * are synchronous and use no clock, timer, randomness or runtime; higher ones get theirs from the
+ * constructor, so that a cluster can be simulated. Code that a browser loads with the SDK names
+ * neither `node:` nor `Deno`, in any folder.
  */
 import type { Import, SourceFacts } from "./source.ts";
 import { readSource } from "./source.ts";
 
-/** A folder of the house and what holds for it. */
+/** A folder of the project and the rules for it. */
 export interface Room {
-  /** Its folder, relative to the root; `"."` is the root itself without its folders. */
+  /** The folder, relative to the root; `"."` is the root itself without its subfolders. */
   readonly folder: string;
   readonly floor: number;
-  /** npm packages that it may import; `"*"` any that package.json names. */
+  /** npm packages that it may import; `"*"` allows all in package.json. */
   readonly npm: readonly string[] | "*";
-  /** True where it must be synchronous and touch nothing of the machine. */
+  /** True if it must be synchronous and independent of the machine. */
   readonly pure?: boolean;
-  /** True where clock, timers and chance must come from the constructor (src/base/world.ts). */
+  /** True if clock, timers and randomness must come from the constructor (src/base/world.ts). */
   readonly simulated?: boolean;
-  /** True where all that it loads must run in a browser too. */
+  /** True if everything that it loads must run in a browser too. */
   readonly portable?: boolean;
-  /** For a folder that may import only some files of this room: their names here. */
+  /** For folders that may import only some files of this one: the names of these files. */
   readonly doors?: Readonly<Record<string, readonly string[]>>;
-  /** True where a file need not be reachable from an entry: tests and benches start by themselves. */
+  /** True if a file need not be reachable from an entry: tests and benches are started directly. */
   readonly startsItself?: boolean;
 }
 
-/** The table that is checked against. */
+/** The table of folders to check against. */
 export interface House {
   readonly rooms: readonly Room[];
-  /** Files that are run or imported from outside; all others hang on them. */
+  /** Files that are run or imported from outside; all others must be reachable from them. */
   readonly entries: readonly string[];
-  /** Files that make the production world: they alone read the machine's clocks. */
+  /** Files that create the production world: only they read the machine's clocks. */
   readonly worlds: readonly string[];
 }
 
-/** A breach: where, and what is wrong. */
+/** A breach: its place and description. */
 export interface Breach {
   readonly path: string;
   readonly line: number;
@@ -56,7 +57,9 @@ export interface Breach {
   readonly message: string;
 }
 
-/** Globals that a pure room must not name, even as a local variable: a reader would be misled. */
+/**
+ * Globals that a pure folder must not name, even as a local variable, which would mislead readers.
+ */
 const IMPURE_NAMES = new Set([
   ..."Date performance crypto Deno globalThis Promise Worker WebSocket WebTransport".split(" "),
   ..."setTimeout setInterval setImmediate clearTimeout clearInterval queueMicrotask".split(" "),
@@ -64,7 +67,7 @@ const IMPURE_NAMES = new Set([
 ]);
 /** Globals that are also good names; they count unless the file declares them itself. */
 const IMPURE_UNLESS_DECLARED = new Set("process console fetch alert prompt Buffer".split(" "));
-/** Clocks and timers that a simulation could not turn. */
+/** Clocks and timers that a simulation cannot control. */
 const REAL_WORLD_NAMES = new Set("performance setTimeout setInterval setImmediate".split(" "));
 /** Globals that a browser lacks. */
 const NOT_PORTABLE_NAMES = new Set(["Deno"]);
@@ -74,11 +77,13 @@ interface Unit {
   readonly path: string;
   readonly room: Room | undefined;
   readonly facts: SourceFacts;
-  /** Imports that lead to files of the house. */
+  /** Imports that lead to files of the project. */
   readonly edges: { readonly target: string; readonly via: Import }[];
 }
 
-/** All breaches in `files` (path relative to the root → source), ordered by path and line. */
+/**
+ * Returns all breaches in `files` (path relative to the root → source), ordered by path and line.
+ */
 export function checkLayering(files: ReadonlyMap<string, string>, house: House): Breach[] {
   const breaches: Breach[] = [];
   const units = new Map<string, Unit>();
@@ -107,7 +112,7 @@ export function checkLayering(files: ReadonlyMap<string, string>, house: House):
   );
 }
 
-/** The room of a file: the longest folder of the table that holds it. */
+/** Returns the entry of a file: the longest folder of the table that contains it. */
 export function roomOf(path: string, house: House): Room | undefined {
   if (!path.includes("/")) return house.rooms.find((room) => room.folder === ".");
   let best: Room | undefined;
@@ -201,7 +206,7 @@ function checkWorld(unit: Unit, breaches: Breach[]): void {
   }
 }
 
-/** Follows what portable rooms load at run time, through whatever rooms it leads. */
+/** Follows everything that portable folders load at run time, through any folders. */
 function checkPortable(units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
   const loader = new Map<string, string>();
   const waiting: string[] = [];
@@ -233,7 +238,7 @@ function checkPortable(units: ReadonlyMap<string, Unit>, breaches: Breach[]): vo
   }
 }
 
-/** Reports each circle of imports once, by Tarjan's strongly connected components. */
+/** Reports each import cycle once, by Tarjan's strongly connected components. */
 function checkCircles(units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
   const index = new Map<string, number>();
   const low = new Map<string, number>();

@@ -1,30 +1,30 @@
 /**
- * What one source file uses, read from TypeScript's own syntax tree, so that comments, strings and
- * property names fool nobody: its imports, the globals it names, its asynchronous constructs, and
- * whether its uvu tests are run.
+ * The facts about one source file, read from TypeScript's own syntax tree, so that comments,
+ * strings and property names cause no false results: its imports, the globals it names, its
+ * asynchronous constructs, and whether its uvu tests are run.
  *
  * Imports are: `import … from`, `import type` and `import("…")` types (they count too: a type ties
- * two files together as a value does), `export … from`, `import("…")`, and
- * `new URL("./x.ts", import.meta.url)`, which is how workers and child processes are named.
+ * two files together as a value does), `export … from`, `import("…")`, and `new URL("./x.ts",
+ * import.meta.url)`, which names workers and child processes.
  */
 import ts from "typescript";
 
 /** One import of a file. */
 export interface Import {
-  /** As written; `undefined` where it is computed, so that nothing can be known of it. */
+  /** As written; `undefined` if it is computed and therefore unknown. */
   readonly specifier: string | undefined;
   readonly line: number;
-  /** True where nothing is left of it at run time. */
+  /** True if nothing is left of it at run time. */
   readonly typeOnly: boolean;
 }
 
-/** A name or construct and the first line where it stands. */
+/** A name or construct and the first line in which it occurs. */
 export interface Use {
   readonly name: string;
   readonly line: number;
 }
 
-/** What a file uses. */
+/** The facts about a file. */
 export interface SourceFacts {
   readonly imports: readonly Import[];
   /** Identifiers that are references, not property names; each once. */
@@ -35,9 +35,11 @@ export interface SourceFacts {
   readonly asynchronous: readonly Use[];
   /** `Math.random`, also as `Math["random"]` and `const { random } = Math`. */
   readonly mathRandom: readonly Use[];
-  /** `Date.now` and `new Date()`: the wall clock, where `new Date(ms)` and `Date.parse` are none. */
+  /**
+   * `Date.now` and `new Date()`, which read the wall clock; `new Date(ms)` and `Date.parse` do not.
+   */
   readonly wallClock: readonly Use[];
-  /** What is wrong with its uvu tests; for files named `*.test.ts` and what supports them. */
+  /** Mistakes in its uvu tests; for files named `*.test.ts` and their support. */
   readonly testMistakes: readonly Use[];
 }
 
@@ -158,7 +160,7 @@ function isModuleUrl(node: ts.Node): node is ts.NewExpression {
     ts.isPropertyAccessExpression(base) && ts.isMetaProperty(base.expression);
 }
 
-/** True where `node` is the name that its parent declares. */
+/** Reports whether `node` is the name that its parent declares. */
 function isDeclaredName(node: ts.Identifier): boolean {
   const { parent } = node;
   return (ts.isVariableDeclaration(parent) || ts.isParameter(parent) ||
@@ -169,7 +171,7 @@ function isDeclaredName(node: ts.Identifier): boolean {
     ts.isImportClause(parent) || ts.isNamespaceImport(parent)) && parent.name === node;
 }
 
-/** True where `node` refers to something in scope, rather than naming a member or a label. */
+/** Reports whether `node` refers to something in scope, rather than naming a member or a label. */
 function isReference(node: ts.Identifier): boolean {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
@@ -186,8 +188,9 @@ function isReference(node: ts.Identifier): boolean {
 }
 
 /**
- * uvu runs what was queued when `run()` was called, and nothing else: a test file without it, or a
- * test below it, passes without being run. `only` leaves all others out.
+ * Finds mistakes in uvu tests. uvu runs only the tests that were queued when `run()` was called: a
+ * test file without that call, or a test below it, passes without being run. `only` omits all
+ * others.
  */
 function findTestMistakes(source: ts.SourceFile): Use[] {
   const registrars = findRegistrars(source);
@@ -228,9 +231,9 @@ function findTestMistakes(source: ts.SourceFile): Use[] {
   return mistakes;
 }
 
-/** The only file that may say that a test skips. */
+/** The only file that may print that a test skips. */
 const REQUIREMENT_FILE = "tests/support/requirement.ts";
-/** A test that returns early counts as passed, and one that is switched off is forgotten. */
+/** A test that returns early counts as passed, and a test that is switched off is forgotten. */
 const HAND_MADE_SKIP = `skips by itself: register the test by testWith of ${REQUIREMENT_FILE}`;
 
 /** Finds text such as `"skipped: the program x is missing"`. */
@@ -248,8 +251,9 @@ function findHandMadeSkips(source: ts.SourceFile): Use[] {
 }
 
 /**
- * The names that tests are registered with, each with the name whose `run()` runs them: uvu's `test`
- * by any alias, what `suite()` gave, and what `testWith()` gave, which registers with `test`.
+ * Returns the names with which tests are registered, each with the name whose `run()` runs them:
+ * uvu's `test` by any alias, results of `suite()`, and results of `testWith()`, which registers
+ * with `test`.
  */
 function findRegistrars(source: ts.SourceFile): Map<string, string> {
   const registrars = new Map<string, string>();

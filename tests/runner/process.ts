@@ -1,34 +1,35 @@
 /**
- * One test file in one process of its own: its output in the order it came, an end for sure.
+ * One test file in one process of its own: its output in the order of arrival, and an end in all
+ * cases.
  *
- * The process leads a group, and the whole group is killed, so that the nodes a cluster test
- * started do not outlive it. A process that has printed uvu's totals and stays must have left
- * something open (a timer, a socket, a stream): it gets a grace and then counts as failed.
+ * The process leads a group, and the whole group is killed, so that nodes started by a cluster test
+ * do not outlive it. A process that has printed uvu's totals and does not exit must have left
+ * something open (a timer, a socket, a stream): it gets a grace period and then counts as failed.
  */
 import type { Ending } from "./totals.ts";
 import { parseReport, parseTotals, stripAnsi } from "./totals.ts";
 
-/** How a test file is run. */
+/** Options of a test file's run. */
 export interface ProcessOptions {
   readonly file: string;
   readonly importMap: string;
   readonly reportPath: string;
-  /** How long the whole file may take, ms. */
+  /** Deadline of the whole file, ms. */
   readonly fileDeadlineMs: number;
-  /** How long one test may take, ms. */
+  /** Deadline of one test, ms. */
   readonly testDeadlineMs: number;
-  /** How long the process may live on after its totals, ms. */
+  /** Time that the process may continue after its totals, ms. */
   readonly graceMs: number;
 }
 
-/** Output that is kept of one file; a loop that prints must not fill the memory. */
+/** Maximum output kept of one file; a loop that prints must not fill the memory. */
 const OUTPUT_CHARS_MAX = 4 * 1024 * 1024;
-/** For how long output is awaited once the process is gone; a grandchild may hold the pipe. */
+/** Time for which output is awaited after the process has ended; a grandchild may hold the pipe. */
 const DRAIN_MS = 1_000;
 
 const alive = new Set<number>();
 
-/** Kills the groups of all test processes that still run. */
+/** Kills the groups of all running test processes. */
 export function killAll(): void {
   for (const pid of alive) killGroup(pid);
 }
@@ -37,7 +38,7 @@ function killGroup(pid: number): void {
   try {
     Deno.kill(-pid, "SIGKILL");
   } catch {
-    // The group is gone already, which is what was wanted.
+    // The group has ended already, as intended.
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * What uvu printed, as counts. uvu ends a run with `Total`, `Passed` and `Skipped`; a test that
- * never ran (a hook that threw drops the rest in silence, and the exit code stays 0) is missing
- * from `Passed`, so what failed is the difference, whatever the exit code says.
+ * uvu's output as counts. uvu ends a run with `Total`, `Passed` and `Skipped`; a test that never
+ * ran (a hook that throws drops the rest silently, and the exit code stays 0) is missing from
+ * `Passed`, so the number of failures is the difference, whatever the exit code is.
  */
 import type { ReportLine } from "./uvu.ts";
 
@@ -15,16 +15,19 @@ export interface Totals {
 const TOTALS =
   /^ *Total: +(\d+)\r?\n *Passed: +(\d+)\r?\n *Skipped: +(\d+)\r?\n *Duration: .*(?:\r?\n|$)/gm;
 
-/** `text` without terminal escape sequences. */
+/** Returns `text` without terminal escape sequences. */
 export function stripAnsi(text: string): string {
   // deno-lint-ignore no-control-regex -- an escape sequence begins with one.
   return text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "");
 }
 
-/** The line in which a file says why it skips tests. */
+/** The line in which a file states why it skips tests. */
 export const SKIP_LINE = /^skipped: .+/m;
 
-/** The last totals in `output`, which a test may have imitated above; none while it still runs. */
+/**
+ * Returns the last totals in `output`, because a test may have printed similar text above;
+ * `undefined` while it runs.
+ */
 export function parseTotals(output: string): Totals | undefined {
   const last = [...stripAnsi(output).matchAll(TOTALS)].at(-1);
   if (last === undefined) return undefined;
@@ -32,30 +35,33 @@ export function parseTotals(output: string): Totals | undefined {
   return { passed, failed: Math.max(0, total - passed), skipped };
 }
 
-/** The lines of a report file; a line cut short by a kill is left out. */
+/** Returns the lines of a report file, without a line truncated by a kill. */
 export function parseReport(text: string): ReportLine[] {
   const complete = text.slice(0, text.lastIndexOf("\n") + 1);
   return complete.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-/** The name of the test that started last and has not ended. */
+/** Returns the name of the test that started last and has not ended. */
 export function runningTest(report: readonly ReportLine[]): string | undefined {
   const last = report.at(-1);
   return last?.event === "start" ? last.name : undefined;
 }
 
-/** How a file's process ended. */
+/** The end of a file's process. */
 export interface Ending {
   readonly output: string;
   readonly report: readonly ReportLine[];
   readonly exitCode: number;
-  /** Why the runner ended it, where it did. */
+  /** The reason for which the runner killed it, if it did. */
   readonly killed: string | undefined;
 }
 
 const NO_TEST = "It ran no test: is test.run() missing at its end?";
 
-/** The counts of a file, and why it failed beyond what uvu printed; `reasons` empty: it did not. */
+/**
+ * Returns the counts of a file, and the reasons for a failure beyond uvu's output; `reasons` is
+ * empty if there is none.
+ */
 export function judge(
   ending: Ending,
   { noSkips }: { readonly noSkips: boolean },
@@ -67,7 +73,7 @@ export function judge(
     const name = runningTest(report);
     reasons.push(name === undefined ? killed : `${killed} while "${name}" ran`);
   } else if (printed === undefined && exitCode === 0 && report.length === 0) {
-    // uvu prints nothing at all where no test was queued.
+    // uvu prints nothing at all if no test was queued.
     reasons.push(NO_TEST);
   } else if (printed === undefined) {
     const name = runningTest(report);
@@ -95,7 +101,7 @@ export function judge(
     failed: report.filter((line) => line.outcome !== undefined && line.outcome !== "passed").length,
     skipped: 0,
   };
-  // A file that failed as a whole is one failure more than its tests.
+  // A file that failed as a whole counts as one failure more than its tests.
   const failed = counted.failed + (reasons.length > 0 ? 1 : 0);
   if (!noSkips || counted.skipped === 0) return { totals: { ...counted, failed }, reasons };
   reasons.push(`${counted.skipped} of its tests were skipped, and --no-skips allows none`);

@@ -1,11 +1,11 @@
 /**
- * uvu with a deadline for each test and hook. The runner's import map puts this module in uvu's
- * place, so test files stay plain uvu files and run alone without it.
+ * uvu with a deadline for each test and hook. The runner's import map replaces uvu by this module,
+ * so test files stay plain uvu files and also run without it.
  *
- * A test that is late fails by name and the next one goes on. What is started and ended goes to a
- * report file as one JSON line each, so that the runner can name the test that was running when a
- * file had to be killed (an endless loop lets no timer fire). uvu drops what `before` and `after`
- * throw; here it is printed, and the runner sees from uvu's totals that tests are missing.
+ * A test that exceeds its deadline fails by name and the next one runs. Starts and ends are written
+ * to a report file as one JSON line each, so that the runner can name the test that was running
+ * when a file had to be killed (an endless loop prevents timers). uvu drops errors of `before` and
+ * `after`; here they are printed, and the runner sees from uvu's totals that tests are missing.
  */
 import * as uvu from "uvu";
 
@@ -14,7 +14,7 @@ type Register = (name: string, handler: Handler) => void;
 
 const deadlineMs = Number(Deno.env.get("CRS_TEST_DEADLINE_MS") ?? 30_000);
 const reportPath = Deno.env.get("CRS_TEST_REPORT");
-// Taken before any test can put a fake in their place.
+// Taken before any test can replace them.
 const { setTimeout, clearTimeout, console, performance } = globalThis;
 
 /** One line of the report file. */
@@ -34,7 +34,7 @@ class LateError extends Error {
   override readonly name = "LateError";
 }
 
-/** Runs `handler`, at most for the deadline; the time limit cannot stop it, only fail it. */
+/** Runs `handler` with the deadline, which cannot stop it, only fail it. */
 async function bounded(name: string, handler: Handler, context: Record<string, unknown>) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
@@ -62,7 +62,7 @@ function guardTest(name: string, handler: Handler): Handler {
       outcome = "passed";
     } catch (error) {
       if (error instanceof LateError) outcome = "late";
-      // uvu formats `error.name` and `error.message`, and falls over what has neither.
+      // uvu formats `error.name` and `error.message`, and fails for values without them.
       throw error instanceof Error ? error : new Error(`Thrown value: ${String(error)}`);
     } finally {
       report({ event: "end", name, outcome, ms: performance.now() - startMs });
@@ -81,7 +81,7 @@ function guardHook(kind: string, handler: Handler): Handler {
   };
 }
 
-/** The same test function, with every handler that is given to it bounded. */
+/** Returns the same test function with a deadline for every handler given to it. */
 function guard(real: uvu.Test): uvu.Test {
   const register = (add: Register): Register => (name, handler) =>
     add(name, guardTest(name, handler));
@@ -101,13 +101,13 @@ function guard(real: uvu.Test): uvu.Test {
   return guarded as unknown as uvu.Test;
 }
 
-/** uvu's `test`, bounded. */
+/** uvu's `test`, with deadlines. */
 export const test: uvu.Test = guard(uvu.test);
 
-/** uvu's `suite`, bounded. */
+/** uvu's `suite`, with deadlines. */
 export function suite(name?: string, context?: Record<string, unknown>): uvu.Test {
   return guard(uvu.suite(name, context) as uvu.Test);
 }
 
-/** uvu's `exec`, as it is. */
+/** uvu's `exec`, unchanged. */
 export const exec: typeof uvu.exec = uvu.exec;

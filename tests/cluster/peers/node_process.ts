@@ -1,4 +1,4 @@
-/** A {@link QuicNode} in a process of its own, to be killed: `node_process.ts <id> <folder>`. */
+/** A {@link QuicNode} in its own process, which the test kills: `node_process.ts <id> <folder>`. */
 import { guardRejections } from "../../../transport/guard.ts";
 import { QuicNode } from "./quic_node.ts";
 

@@ -1,6 +1,6 @@
 /**
- * A group replicated by three nodes over QUIC on loopback, through the links between nodes. The third
- * node is a process of its own, leads, and is killed: the other two go on.
+ * A group replicated by three nodes over QUIC on loopback, through the links between nodes. The
+ * third node is a separate process, leads, and is killed: the other two continue.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -47,7 +47,7 @@ class Third {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It is gone, which is what is wanted.
+      // It has ended already, as intended.
     }
     await this.#child.status;
     await this.#input.close().catch(() => {});

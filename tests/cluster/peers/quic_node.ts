@@ -1,6 +1,6 @@
 /**
- * A node that is nothing but a group and its links: a journal replicated over QUIC on loopback, with
- * the identities of a development cluster. Node n has replica n. Its log is in memory.
+ * A node that consists only of a group and its links: a journal replicated over QUIC on loopback,
+ * with the identities of a development cluster. Node n has replica n. Its log is in memory.
  */
 import { defined } from "../../../src/base/assert.ts";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
@@ -33,7 +33,7 @@ const GROUP = groupId(1);
 const CLUSTER_ID = new Uint8Array(16).fill(0xc0);
 const idOf = (node: number) => new Uint8Array(16).fill(node);
 
-/** What the others must know of a node, as JSON carries it. */
+/** The data about a node that others need, as JSON. */
 export interface StatedMember {
   readonly node: number;
   readonly port: number;
@@ -102,7 +102,10 @@ export class QuicNode {
     });
   }
 
-  /** Opens a node whose files, and the CA of all, are in `folder`. It listens and knows nobody yet. */
+  /**
+   * Opens a node whose files, and the common CA, are in `folder`. It listens and knows no other
+   * node yet.
+   */
   static async open(id: number, folder: string): Promise<QuicNode> {
     const { wall, entropy } = { ...testWorld(), entropy: testWorld(Date.now() + id).entropy };
     const ca = await DevelopmentNodes.open({
@@ -152,12 +155,12 @@ export class QuicNode {
     return this.#replica.raft.isLeading;
   }
 
-  /** What its replica has applied. */
+  /** The entries that its replica has applied. */
   get applied(): readonly string[] {
     return this.#replica.machine.applied;
   }
 
-  /** Input of other nodes that the groups refused, by code. */
+  /** Count of inputs from other nodes that the groups refused, by code. */
   get refusals(): ReadonlyMap<string, number> {
     return defined(this.#groups, "The node must be started").set.refusals;
   }

@@ -1,4 +1,7 @@
-/** What a listener keeps of clients that connect by h3 and go, measured in a process of its own. */
+/**
+ * Measures, in a separate process, the memory that a listener keeps of clients that connect by h3
+ * and leave.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { within } from "../../support/until.ts";

@@ -1,6 +1,6 @@
 /**
- * Serves and attacks in one process: clients connect by h3, send nothing, SETTINGS or half a request,
- * and go. Prints by how much the process has grown after the garbage was collected.
+ * Serves and attacks in one process: clients connect by h3, send nothing, SETTINGS or half a
+ * request, and leave. Prints the growth of the process after garbage collection.
  */
 import { issueTestCertificate } from "../../support/certificate.ts";
 import { testWorld } from "../../support/production_world.ts";
@@ -17,12 +17,12 @@ const listener = listenQuic({
   onError: () => {},
 });
 
-/** One socket for all clients: each of its own would take more than what is looked for. */
+/** One socket for all clients: one for each would use more memory than the measured leak. */
 const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
-/** More would overflow the socket's buffer, and wait for what is sent again. */
+/** With more, the socket's buffer would overflow, and clients would wait for retransmissions. */
 const CLIENTS_AT_ONCE = 10;
 
-/** Lets clients come and go, and waits until the listener is done with all of them. */
+/** Lets clients connect and leave, and waits until the listener has finished with all of them. */
 async function attack(clients: number): Promise<void> {
   const before = listener.stats.handshakeFailures;
   for (let count = 0; count < clients; count += CLIENTS_AT_ONCE) {
@@ -37,9 +37,9 @@ async function attack(clients: number): Promise<void> {
   );
 }
 
-/** Returns the resident bytes once the garbage is collected. */
+/** Returns the resident bytes after garbage collection. */
 async function residentBytes(): Promise<number> {
-  // Closed connections linger for a moment, and a second look collects what the first let go.
+  // Closed connections linger for a moment, and a second pass collects what the first released.
   const { gc } = globalThis as unknown as { gc(): void };
   for (let look = 0; look < 5; look++) {
     gc();
@@ -50,7 +50,7 @@ async function residentBytes(): Promise<number> {
 
 async function comeAndGo(index: number): Promise<void> {
   const client = await connectRaw(listener.port, "h3", certificate, endpoint);
-  // The server's SETTINGS: it has begun to accept, which is when it can leave something behind.
+  // The server's SETTINGS show that it has begun to accept; from then on it could leak.
   await client.incomingUnidirectionalStreams.getReader().read();
   if (index % 8 === 1 || index % 8 === 2) {
     const control = await client.createUnidirectionalStream();

@@ -1,4 +1,7 @@
-/** What a TLS listener keeps of clients without a certificate, measured in a process of its own. */
+/**
+ * Measures, in a separate process, the memory that a TLS listener keeps of clients without a
+ * certificate.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { within } from "../../support/until.ts";
@@ -16,7 +19,7 @@ test("listenTls keeps no memory of clients that are silent, send junk or show no
   assert.is(output.code, 0, new TextDecoder().decode(output.stderr));
   const { heapGrownKib, clients } = JSON.parse(new TextDecoder().decode(output.stdout));
   assert.is(clients, 600);
-  // A `tls.Server` keeps 6.8 KiB of objects of each, and some 10 KiB of memory behind them.
+  // A `tls.Server` keeps 6.8 KiB of objects per client, and some 10 KiB of other memory.
   assert.ok(heapGrownKib < 1_024, `${heapGrownKib} KiB are kept of ${clients} clients`);
 });
 

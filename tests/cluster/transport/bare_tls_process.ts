@@ -1,6 +1,6 @@
 /**
- * Serves and attacks in one process: clients connect by TCP and say nothing, send junk, or begin TLS
- * without a certificate, and go. Prints by how much the heap has grown after the garbage was collected.
+ * Serves and attacks in one process: clients connect by TCP and send nothing, send junk, or begin
+ * TLS without a certificate, and leave. Prints the growth of the heap after garbage collection.
  */
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -20,7 +20,7 @@ const listener = await listenTls({
 });
 const target = { host: "127.0.0.1", port: listener.port };
 
-/** One client; resolves when its connection is over. */
+/** Runs one client; resolves when its connection has ended. */
 function comeAndGo(index: number): Promise<void> {
   return new Promise((resolve) => {
     const isTls = index % 10 === 0;

@@ -19,7 +19,7 @@ const NO_HEADER = new Uint8Array(0);
 const CHURNED_STREAMS = 3 * STREAMS_PER_SESSION_MAX;
 const PAGE_MS_MAX = 60_000;
 
-/** Runs in the page; its report is posted back. */
+/** Runs in the page, which posts its report back. */
 const SCRIPT = `
 const report = { errors: [] };
 try {
@@ -76,12 +76,12 @@ async function serve(listener: Listener): Promise<void> {
   for (;;) {
     const stream = await session?.accept();
     if (stream === undefined) return;
-    // The page goes away at the end, in the middle of whatever is read then.
+    // The page is closed at the end, in the middle of any read.
     serveStream(session!, stream).catch(() => {});
   }
 }
 
-/** Without the network flags a start looks up hosts of the browser's maker, and waits for them. */
+/** Without these flags a start resolves hosts of the browser's maker, and waits for them. */
 const BROWSER_FLAGS = [
   "--headless",
   "--no-sandbox",
@@ -138,7 +138,7 @@ testWith(CHROMIUM)("listener serves a page in Chromium", async (chromium) => {
     await browser.status;
     await http.shutdown();
     await listener.close();
-    // The browser may still write there while it dies; the system clears what is left.
+    // The browser may still write there while it ends; the system removes the rest.
     await Deno.remove(profile, { recursive: true }).catch(() => {});
   }
 });

@@ -1,4 +1,4 @@
-/** Starts {@link file://./echo_server.ts} and talks to it. */
+/** Starts {@link file://./echo_server.ts} and communicates with it. */
 import type { EchoServerStats } from "./echo_server.ts";
 
 /** A running server. */
@@ -21,13 +21,13 @@ export class EchoProcess {
     this.sha256 = new Uint8Array(first.sha256);
   }
 
-  /** Resolves when it listens. */
+  /** Starts the server; resolves when it listens. */
   static async start(): Promise<EchoProcess> {
     const script = new URL("./echo_server.ts", import.meta.url);
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--v8-flags=--expose-gc", script.pathname],
-      // One arena of glibc's. With one for each thread, what was freed is used again only where the
-      // same thread allocates, and memory grows for 10,000 sessions instead of 6,000.
+      // A single arena of glibc. With one per thread, freed memory is only reused by the same
+      // thread, and memory grows for 10,000 sessions instead of 6,000.
       env: { MALLOC_ARENA_MAX: "1" },
       stdin: "piped",
       stdout: "piped",
@@ -38,7 +38,7 @@ export class EchoProcess {
     return new EchoProcess(child, lines, JSON.parse(first));
   }
 
-  /** Sends one command and gives its answer. */
+  /** Sends one command and returns its reply. */
   async ask(command: "stats" | "rotate"): Promise<EchoServerStats> {
     await this.#commands.write(new TextEncoder().encode(`${command}\n`));
     const line = (await this.#lines.next()).value;
@@ -46,21 +46,21 @@ export class EchoProcess {
     return JSON.parse(line);
   }
 
-  /** Tells it to close its listener and exit; resolves with its exit code. */
+  /** Tells the server to close its listener and exit; resolves with its exit code. */
   async leave(): Promise<number> {
     await this.#commands.write(new TextEncoder().encode("goodbye\n"));
     return (await this.#child.status).code;
   }
 
-  /** kill -9; nothing where it is gone already. */
+  /** Kills the server with SIGKILL, if it is still running. */
   async kill(): Promise<void> {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It is gone, which is what is wanted.
+      // It has ended already, as intended.
     }
     await this.#child.status;
-    // The pipe is broken where the program is gone.
+    // The pipe is broken if the program has ended.
     await this.#commands.close().catch(() => {});
     await this.#lines.return(undefined);
   }

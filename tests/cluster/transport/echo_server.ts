@@ -1,8 +1,8 @@
 /**
- * A server in a process of its own, for transport tests: echoes every stream, and answers one line
- * of JSON on its output for each command on its input: `stats`, `rotate`, `collect`, `goodbye`.
+ * A server in its own process, for transport tests: echoes every stream, and replies with one line
+ * of JSON on its output to each command on its input: `stats`, `rotate`, `collect`, `goodbye`.
  *
- * Its first line tells port and pin.
+ * Its first line states the port and the pin.
  */
 import { guardRejections } from "../../../transport/guard.ts";
 import { listenQuic } from "../../../transport/quic_listener.ts";
@@ -10,7 +10,7 @@ import type { Listener, Session, Stream } from "../../../transport/transport.ts"
 import { issueTestCertificate } from "../../support/certificate.ts";
 import { testWorld } from "../../support/production_world.ts";
 
-/** What `stats` answers. */
+/** The reply to `stats`. */
 export interface EchoServerStats {
   readonly sessions: number;
   readonly streams: number;
@@ -20,7 +20,7 @@ export interface EchoServerStats {
   readonly errors: Record<string, number>;
   readonly unhandled: number;
   readonly residentKiB: number;
-  /** Of V8's heap: what is used, and what is reserved for it. */
+  /** Used and reserved memory of V8's heap. */
   readonly heapUsedKiB: number;
   readonly heapTotalKiB: number;
 }
@@ -41,7 +41,7 @@ async function serveSession(session: Session): Promise<void> {
   for (;;) {
     const stream = await session.accept();
     if (stream === undefined) return;
-    // A lost session ends the echo; the server counts sessions by itself.
+    // A lost session ends the echo; the server counts sessions itself.
     echo(stream).catch(() => {});
   }
 }

@@ -1,4 +1,4 @@
-/** A client that connects, says goodbye and exits in the same breath. */
+/** A client that connects, sends a goodbye and exits immediately. */
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
 import { testWorld } from "../../support/production_world.ts";
 

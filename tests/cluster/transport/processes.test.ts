@@ -1,4 +1,6 @@
-/** Transport between real processes: churn, sudden death, orderly exit, rotation with collection. */
+/**
+ * Transport between real processes: churn, sudden death, orderly exit, rotation with collection.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
@@ -39,7 +41,7 @@ async function assertEcho(session: Session): Promise<void> {
   stream.abort();
 }
 
-/** Opens and drops `count` sessions, `width` at a time, each with an echo. */
+/** Opens and drops `count` sessions, `width` concurrently, each with an echo. */
 async function churn(bench: Bench, count: number, width: number): Promise<void> {
   let left = count;
   const lane = async () => {
@@ -52,7 +54,9 @@ async function churn(bench: Bench, count: number, width: number): Promise<void> 
   await Promise.all(Array.from({ length: width }, lane));
 }
 
-/** Rounds of 1,000 sessions that fill pools, and those in which nothing more may stay. */
+/**
+ * Rounds of 1,000 sessions that fill pools, and rounds during which memory must not grow any more.
+ */
 const WARM_UP_ROUNDS = 7;
 const STEADY_ROUNDS = 3;
 
@@ -68,7 +72,7 @@ test("listener: 10,000 sessions opened and dropped leave nothing behind", () =>
         return after.sessions === 0;
       });
       heapKiB.push(after.heapUsedKiB);
-      // V8 reserves more for its heap by steps of some 20 MB, whether or not it is used.
+      // V8 reserves heap memory in steps of some 20 MB, whether or not it is used.
       otherKiB.push(after.residentKiB - after.heapTotalKiB);
     }
     assert.is(after.accepted, 10_000);
@@ -81,7 +85,7 @@ test("listener: 10,000 sessions opened and dropped leave nothing behind", () =>
     const text = `Memory outside of the heap grew: ${otherKiB} KiB`;
     assert.ok(steadyKiB.at(-1)! - steadyKiB[0]! <= 20 * 1_024, text);
     assert.ok(Math.min(...grownKiB) < 2_000, text);
-    // In the heap, which has no such pools, 200 bytes a session are 0.6 MB.
+    // In the heap, which has no such pools, 200 bytes per session are 0.6 MB.
     const heapGrownKiB = heapKiB.at(-1)! - heapKiB[WARM_UP_ROUNDS - 1]!;
     assert.ok(heapGrownKiB < 600, `The heap grew: ${heapKiB} KiB`);
     await assertEcho(await bench.dial());
@@ -152,7 +156,7 @@ test("session: a client that exits right after its goodbye is seen to leave by t
     assert.is((await within("the client", client.output(), 20_000)).code, 0);
     await until("it is gone", async () => {
       const stats = await bench.server.ask("stats");
-      // The server may hear of the end in the same packet as of the handshake's.
+      // The server may receive the end in the same packet as the end of the handshake.
       const { accepted, handshakeFailures, sessions, handshakes } = stats;
       return accepted + handshakeFailures === 1 && sessions + handshakes === 0;
     }, 2_000);

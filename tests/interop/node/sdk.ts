@@ -1,6 +1,6 @@
 /**
- * A gateway as a program on Node: registers itself at a registry over TLS and resolves it by region.
- * Prints one JSON document.
+ * A gateway as a program on Node: registers itself at a registry over TLS and resolves itself by
+ * region. Prints one JSON document.
  *
  *     node sdk.ts <identity folder> <host> <port> <gateway id> <domain>
  */
