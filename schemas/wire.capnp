@@ -631,3 +631,75 @@ struct ReplicaStatus {
   role @2 :Text;
   match @3 :UInt64;
 }
+
+# Between nodes: the steps of a write that spans partitions, each for the leader of another partition.
+# lineage, subject and token name on whose behalf; 0 and empty: the registry itself.
+
+struct ClaimDomainRequest {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  replaces :group { generation @2 :UInt32; index @3 :UInt64; }
+  # The revoked claim that it replaces; zero: none.
+  lineage @4 :UInt32;
+  domain @5 :Text;
+  subject @6 :Text;
+  token @7 :Text;
+  # Id of the token whose grants are used; empty: none.
+}
+
+struct ClaimDomainReply {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # The agent that has the claim: the asking one, or another.
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  pending @4 :Bool;
+}
+
+struct RevokeClaimRequest {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Whose claim is revoked.
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  claimant :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  # The agent that claims the domain instead; zeros: the domain's own partition gives the claim up.
+  lineage @6 :UInt32;
+  subject @7 :Text;
+  token @8 :Text;
+}
+
+struct RevokeClaimReply {
+  held @0 :Bool;
+  # The agent registered with the claim: nothing was revoked.
+}
+
+struct ConfirmClaimRequest {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  domain @4 :Text;
+}
+
+struct ReleaseDomainReply {
+  released @0 :Bool;
+  # False: the domain has another claim by now.
+}
+
+struct RemoveAgentsRequest {
+  gatewayId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  lineage @2 :UInt32;
+  partitions @3 :List(UInt32);
+  # Where agents of the gateway are removed.
+  subject @4 :Text;
+  token @5 :Text;
+}
+
+struct RemoveAgentsReply {
+  removed @0 :UInt32;
+  left @1 :List(UInt32);
+  # Partitions that the node does not lead, or that changed their leader meanwhile: to be asked for again.
+}
+
+struct NoteRemovalRequest {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  kind @2 :UInt16;
+  lineage @3 :UInt32;
+  subject @4 :Text;
+  # Of the administrator; empty: the registry itself.
+  detail @5 :Text;
+}

@@ -3706,3 +3706,478 @@ export const replicaStatusCodec = new StructCodec<ReplicaStatus, ReplicaStatusVi
   put: putReplicaStatus,
   newView: () => new ReplicaStatusView(),
 });
+
+export interface ClaimDomainRequest {
+  agentId: Uint8Array;
+  /** The revoked claim that it replaces; zero: none. */
+  replaces: {
+    generation: number;
+    index: number;
+  };
+  lineage: number;
+  domain: string;
+  subject: string;
+  /** Id of the token whose grants are used; empty: none. */
+  token: string;
+}
+
+/** A flyweight over {@link ClaimDomainRequest}. */
+export class ClaimDomainRequestView extends StructView<ClaimDomainRequest> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get replacesGeneration(): number { return this.$uint32(16); }
+  set replacesGeneration(value: number) { this.$setUint32(16, value); }
+  get replacesIndex(): number { return this.$uint64(24); }
+  set replacesIndex(value: number) { this.$setUint64(24, value); }
+  get lineage(): number { return this.$uint32(20); }
+  set lineage(value: number) { this.$setUint32(20, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get subject(): string { return this.$text(1); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(1); }
+  get subjectOffset(): number { return this.$textOffset(1); }
+  get subjectLength(): number { return this.$textLength(1); }
+  get token(): string { return this.$text(2); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(2); }
+  get tokenOffset(): number { return this.$textOffset(2); }
+  get tokenLength(): number { return this.$textLength(2); }
+
+  override toPlain(): ClaimDomainRequest {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      replaces: {
+        generation: this.replacesGeneration,
+        index: this.replacesIndex,
+      },
+      lineage: this.lineage,
+      domain: this.domain,
+      subject: this.subject,
+      token: this.token,
+    };
+  }
+}
+
+function putClaimDomainRequest(out: FrameWriter, at: number, value: Input<ClaimDomainRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.replaces.generation, "replaces.generation");
+  UINT64.write(view, at + 24, value.replaces.index, "replaces.index");
+  UINT32.write(view, at + 20, value.lineage, "lineage");
+  out.$text(at + 32, value.domain);
+  out.$text(at + 40, value.subject);
+  out.$text(at + 48, value.token);
+}
+
+/** Encodes and decodes {@link ClaimDomainRequest}. */
+export const claimDomainRequestCodec = new StructCodec<ClaimDomainRequest, ClaimDomainRequestView>({
+  name: "ClaimDomainRequest",
+  dataWords: 4,
+  pointerWords: 3,
+  put: putClaimDomainRequest,
+  newView: () => new ClaimDomainRequestView(),
+});
+
+export interface ClaimDomainReply {
+  /** The agent that has the claim: the asking one, or another. */
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  pending: boolean;
+}
+
+/** A flyweight over {@link ClaimDomainReply}. */
+export class ClaimDomainReplyView extends StructView<ClaimDomainReply> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get pending(): boolean { return this.$bool(20, 1); }
+  set pending(value: boolean) { this.$setBool(20, 1, value); }
+
+  override toPlain(): ClaimDomainReply {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      pending: this.pending,
+    };
+  }
+}
+
+function putClaimDomainReply(out: FrameWriter, at: number, value: Input<ClaimDomainReply>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  if (value.pending) out.bytes[at + 20]! |= 1;
+}
+
+/** Encodes and decodes {@link ClaimDomainReply}. */
+export const claimDomainReplyCodec = new StructCodec<ClaimDomainReply, ClaimDomainReplyView>({
+  name: "ClaimDomainReply",
+  dataWords: 4,
+  pointerWords: 0,
+  put: putClaimDomainReply,
+  newView: () => new ClaimDomainReplyView(),
+});
+
+export interface RevokeClaimRequest {
+  /** Whose claim is revoked. */
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  /** The agent that claims the domain instead; zeros: the domain's own partition gives the claim up. */
+  claimant: Uint8Array;
+  lineage: number;
+  subject: string;
+  token: string;
+}
+
+/** A flyweight over {@link RevokeClaimRequest}. */
+export class RevokeClaimRequestView extends StructView<RevokeClaimRequest> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get claimant(): Uint8Array { return this.$fixed(32, 16); }
+  set claimant(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get claimantOffset(): number { return this.$fixedOffset(32, 16); }
+  claimantEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get lineage(): number { return this.$uint32(20); }
+  set lineage(value: number) { this.$setUint32(20, value); }
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get token(): string { return this.$text(1); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(1); }
+  get tokenOffset(): number { return this.$textOffset(1); }
+  get tokenLength(): number { return this.$textLength(1); }
+
+  override toPlain(): RevokeClaimRequest {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 48);
+    return {
+      agentId: fixed.subarray(0, 16),
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      claimant: fixed.subarray(32, 48),
+      lineage: this.lineage,
+      subject: this.subject,
+      token: this.token,
+    };
+  }
+}
+
+function putRevokeClaimRequest(out: FrameWriter, at: number, value: Input<RevokeClaimRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  out.$fixed(at + 32, 16, value.claimant);
+  UINT32.write(view, at + 20, value.lineage, "lineage");
+  out.$text(at + 48, value.subject);
+  out.$text(at + 56, value.token);
+}
+
+/** Encodes and decodes {@link RevokeClaimRequest}. */
+export const revokeClaimRequestCodec = new StructCodec<RevokeClaimRequest, RevokeClaimRequestView>({
+  name: "RevokeClaimRequest",
+  dataWords: 6,
+  pointerWords: 2,
+  put: putRevokeClaimRequest,
+  newView: () => new RevokeClaimRequestView(),
+});
+
+export interface RevokeClaimReply {
+  /** The agent registered with the claim: nothing was revoked. */
+  held: boolean;
+}
+
+/** A flyweight over {@link RevokeClaimReply}. */
+export class RevokeClaimReplyView extends StructView<RevokeClaimReply> {
+  get held(): boolean { return this.$bool(0, 1); }
+  set held(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): RevokeClaimReply {
+    this.$payPlain();
+    return {
+      held: this.held,
+    };
+  }
+}
+
+function putRevokeClaimReply(out: FrameWriter, at: number, value: Input<RevokeClaimReply>): void {
+  if (value.held) out.bytes[at + 0]! |= 1;
+}
+
+/** Encodes and decodes {@link RevokeClaimReply}. */
+export const revokeClaimReplyCodec = new StructCodec<RevokeClaimReply, RevokeClaimReplyView>({
+  name: "RevokeClaimReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putRevokeClaimReply,
+  newView: () => new RevokeClaimReplyView(),
+});
+
+export interface ConfirmClaimRequest {
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  domain: string;
+}
+
+/** A flyweight over {@link ConfirmClaimRequest}. */
+export class ConfirmClaimRequestView extends StructView<ConfirmClaimRequest> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ConfirmClaimRequest {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      domain: this.domain,
+    };
+  }
+}
+
+function putConfirmClaimRequest(out: FrameWriter, at: number, value: Input<ConfirmClaimRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  out.$text(at + 32, value.domain);
+}
+
+/** Encodes and decodes {@link ConfirmClaimRequest}. */
+export const confirmClaimRequestCodec = new StructCodec<ConfirmClaimRequest, ConfirmClaimRequestView>({
+  name: "ConfirmClaimRequest",
+  dataWords: 4,
+  pointerWords: 1,
+  put: putConfirmClaimRequest,
+  newView: () => new ConfirmClaimRequestView(),
+});
+
+export interface ReleaseDomainReply {
+  /** False: the domain has another claim by now. */
+  released: boolean;
+}
+
+/** A flyweight over {@link ReleaseDomainReply}. */
+export class ReleaseDomainReplyView extends StructView<ReleaseDomainReply> {
+  get released(): boolean { return this.$bool(0, 1); }
+  set released(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): ReleaseDomainReply {
+    this.$payPlain();
+    return {
+      released: this.released,
+    };
+  }
+}
+
+function putReleaseDomainReply(out: FrameWriter, at: number, value: Input<ReleaseDomainReply>): void {
+  if (value.released) out.bytes[at + 0]! |= 1;
+}
+
+/** Encodes and decodes {@link ReleaseDomainReply}. */
+export const releaseDomainReplyCodec = new StructCodec<ReleaseDomainReply, ReleaseDomainReplyView>({
+  name: "ReleaseDomainReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putReleaseDomainReply,
+  newView: () => new ReleaseDomainReplyView(),
+});
+
+export interface RemoveAgentsRequest {
+  gatewayId: Uint8Array;
+  lineage: number;
+  /** Where agents of the gateway are removed. */
+  partitions: number[];
+  subject: string;
+  token: string;
+}
+
+/** A flyweight over {@link RemoveAgentsRequest}. */
+export class RemoveAgentsRequestView extends StructView<RemoveAgentsRequest> {
+  #partitions: ScalarList | undefined;
+
+  get gatewayId(): Uint8Array { return this.$fixed(0, 16); }
+  set gatewayId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get gatewayIdOffset(): number { return this.$fixedOffset(0, 16); }
+  gatewayIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get lineage(): number { return this.$uint32(16); }
+  set lineage(value: number) { this.$setUint32(16, value); }
+  get partitions(): ScalarList { return this.$list(0, this.#partitions ??= new ScalarList(UINT32)); }
+  get subject(): string { return this.$text(1); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(1); }
+  get subjectOffset(): number { return this.$textOffset(1); }
+  get subjectLength(): number { return this.$textLength(1); }
+  get token(): string { return this.$text(2); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(2); }
+  get tokenOffset(): number { return this.$textOffset(2); }
+  get tokenLength(): number { return this.$textLength(2); }
+
+  override toPlain(): RemoveAgentsRequest {
+    this.$payPlain();
+    return {
+      gatewayId: this.gatewayId,
+      lineage: this.lineage,
+      partitions: this.partitions.toPlain(),
+      subject: this.subject,
+      token: this.token,
+    };
+  }
+}
+
+function putRemoveAgentsRequest(out: FrameWriter, at: number, value: Input<RemoveAgentsRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.gatewayId);
+  UINT32.write(view, at + 16, value.lineage, "lineage");
+  out.$scalars(at + 24, value.partitions, UINT32);
+  out.$text(at + 32, value.subject);
+  out.$text(at + 40, value.token);
+}
+
+/** Encodes and decodes {@link RemoveAgentsRequest}. */
+export const removeAgentsRequestCodec = new StructCodec<RemoveAgentsRequest, RemoveAgentsRequestView>({
+  name: "RemoveAgentsRequest",
+  dataWords: 3,
+  pointerWords: 3,
+  put: putRemoveAgentsRequest,
+  newView: () => new RemoveAgentsRequestView(),
+});
+
+export interface RemoveAgentsReply {
+  removed: number;
+  /** Partitions that the node does not lead, or that changed their leader meanwhile: to be asked for again. */
+  left: number[];
+}
+
+/** A flyweight over {@link RemoveAgentsReply}. */
+export class RemoveAgentsReplyView extends StructView<RemoveAgentsReply> {
+  #left: ScalarList | undefined;
+
+  get removed(): number { return this.$uint32(0); }
+  set removed(value: number) { this.$setUint32(0, value); }
+  get left(): ScalarList { return this.$list(0, this.#left ??= new ScalarList(UINT32)); }
+
+  override toPlain(): RemoveAgentsReply {
+    this.$payPlain();
+    return {
+      removed: this.removed,
+      left: this.left.toPlain(),
+    };
+  }
+}
+
+function putRemoveAgentsReply(out: FrameWriter, at: number, value: Input<RemoveAgentsReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.removed, "removed");
+  out.$scalars(at + 8, value.left, UINT32);
+}
+
+/** Encodes and decodes {@link RemoveAgentsReply}. */
+export const removeAgentsReplyCodec = new StructCodec<RemoveAgentsReply, RemoveAgentsReplyView>({
+  name: "RemoveAgentsReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRemoveAgentsReply,
+  newView: () => new RemoveAgentsReplyView(),
+});
+
+export interface NoteRemovalRequest {
+  id: Uint8Array;
+  kind: number;
+  lineage: number;
+  /** Of the administrator; empty: the registry itself. */
+  subject: string;
+  detail: string;
+}
+
+/** A flyweight over {@link NoteRemovalRequest}. */
+export class NoteRemovalRequestView extends StructView<NoteRemovalRequest> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get kind(): number { return this.$uint16(16); }
+  set kind(value: number) { this.$setUint16(16, value); }
+  get lineage(): number { return this.$uint32(20); }
+  set lineage(value: number) { this.$setUint32(20, value); }
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get detail(): string { return this.$text(1); }
+  get detailBytes(): Uint8Array { return this.$textBytes(1); }
+  get detailOffset(): number { return this.$textOffset(1); }
+  get detailLength(): number { return this.$textLength(1); }
+
+  override toPlain(): NoteRemovalRequest {
+    this.$payPlain();
+    return {
+      id: this.id,
+      kind: this.kind,
+      lineage: this.lineage,
+      subject: this.subject,
+      detail: this.detail,
+    };
+  }
+}
+
+function putNoteRemovalRequest(out: FrameWriter, at: number, value: Input<NoteRemovalRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT16.write(view, at + 16, value.kind, "kind");
+  UINT32.write(view, at + 20, value.lineage, "lineage");
+  out.$text(at + 24, value.subject);
+  out.$text(at + 32, value.detail);
+}
+
+/** Encodes and decodes {@link NoteRemovalRequest}. */
+export const noteRemovalRequestCodec = new StructCodec<NoteRemovalRequest, NoteRemovalRequestView>({
+  name: "NoteRemovalRequest",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putNoteRemovalRequest,
+  newView: () => new NoteRemovalRequestView(),
+});

@@ -38,8 +38,12 @@ export async function askOnce<Name extends OperationName>(
     assembler.push(chunk, (view, bytes, start, end) => {
       const response = responseCodec.newView().wrap(view, bytes, start + 8, end);
       if (response.code !== 0) {
-        const { code, message, field, retryAfterMs } = response.toPlain();
-        throw new RegistryError(errorCodeFromWire(code), message, { field, retryAfterMs });
+        const { code, message, field, retryAfterMs, leaderHint, leaderTerm } = response.toPlain();
+        throw new RegistryError(errorCodeFromWire(code), message, {
+          field,
+          retryAfterMs,
+          ...(leaderHint === 0 ? {} : { leaderHint, leaderTerm }),
+        });
       }
       reply = response.bodyInto(OPERATIONS[name].reply.newView()).toPlain() as ReplyOf<Name>;
     });

@@ -30,6 +30,7 @@ import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
+import { NO_NODE_CALLS, type NodeCalls } from "../serving/node_calls.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import {
@@ -169,7 +170,7 @@ export class NodeCluster {
   /** Returns the options that make the registry one of several. */
   get registryOptions(): Pick<
     RegistryOptions,
-    "nodeId" | "peers" | "connect" | "joined" | "placement" | "peerStatus"
+    "nodeId" | "peers" | "connect" | "joined" | "placement" | "peerStatus" | "nodeCalls"
   > {
     const { membership } = this.#file;
     const links = {
@@ -181,6 +182,7 @@ export class NodeCluster {
       },
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,
+      nodeCalls: this.#calls,
       placement: {
         report: async (node: number, changes: readonly MadeChange[]) => {
           await this.#ask(node, "reportPlacement", { changes });
@@ -363,6 +365,15 @@ export class NodeCluster {
       admission.applyVersionMax === request.applyVersionMax &&
       JSON.stringify(member.addresses) === JSON.stringify(request.addresses);
   }
+
+  /** Requests of the registry to other nodes. */
+  readonly #calls: NodeCalls = {
+    call: async (node, name, body, timeoutMs) => {
+      if (this.#network === undefined) return await NO_NODE_CALLS.call(node, name, body, timeoutMs);
+      const { world } = this.#options;
+      return await askNode(this.#network, toNodeId(node), name, body, { world, timeoutMs });
+    },
+  };
 
   async #ask<Name extends "joinCluster" | "reportPlacement">(
     node: number,

@@ -30,7 +30,7 @@ export function servePeerRequests(services: PeerRequestServices): ServeRequests 
       nowMs: world.monotonic.nowMs(),
     });
     try {
-      const caller = { sessionId: from, peer, bucket };
+      const caller = { sessionId: from, node: from, peer, bucket };
       await new RequestStream({ ...services, stream, caller, account, watch }).run();
     } finally {
       account.close();

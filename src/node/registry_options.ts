@@ -7,6 +7,7 @@ import type { SharedLogLimits } from "../storage/shared_log.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { EventSink } from "../store/reply.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
+import type { NodeCalls } from "../serving/node_calls.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
 import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
@@ -46,6 +47,8 @@ export interface RegistryOptions {
   readonly placement?: Pick<PlacementWorkOptions, "report" | "isConnected">;
   /** Returns the state of the links to other nodes; default: there are none. */
   readonly peerStatus?: () => readonly PeerStatus[];
+  /** Requests to other nodes; default: there are none. */
+  readonly nodeCalls?: NodeCalls;
   /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */

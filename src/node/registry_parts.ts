@@ -11,23 +11,30 @@ import { Partitioner } from "../ring/partition.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
 import { AccessControl } from "../serving/access_control.ts";
 import { AliasJanitor } from "../serving/alias_janitor.ts";
+import { AttachedAgents } from "../serving/attached_agents.ts";
 import { BanFeed } from "../serving/ban_feed.ts";
+import { ClaimSteps } from "../serving/claim_steps.ts";
 import { CredentialVeil } from "../serving/credential_veil.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
+import { stepHandlers } from "../serving/handlers/steps.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
 import { IdentityService } from "../serving/identities/identity_service.ts";
+import { LeaderCalls } from "../serving/leader_calls.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
+import { NO_NODE_CALLS } from "../serving/node_calls.ts";
+import { NodeSteps } from "../serving/node_steps.ts";
 import { type PartitionPlace, PartitionTable } from "../serving/partitions.ts";
 import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
 import { RecordRights } from "../serving/record_rights.ts";
 import { Refusals } from "../serving/refusals.ts";
 import { Registrar } from "../serving/registrar.ts";
+import { RemovalNotes } from "../serving/removal_notes.ts";
 import { RenewPath } from "../serving/renew_path.ts";
 import { ReplyWriter } from "../serving/reply_writer.ts";
 import { RequestAdmission } from "../serving/request_admission.ts";
@@ -47,6 +54,9 @@ export interface SharedParts {
   readonly policy: AccessPolicy;
   readonly table: PartitionTable;
   readonly proposer: Proposer;
+  /** Takes steps at the leaders of other partitions, wherever they are. */
+  readonly leaders: LeaderCalls;
+  readonly claimSteps: ClaimSteps;
   readonly claims: DomainClaims;
   readonly rights: RecordRights;
   readonly access: AccessControl;
@@ -61,6 +71,7 @@ export interface IdentityParts {
   readonly identities: IdentityService;
   readonly banFeed: BanFeed;
   readonly enforcer: RightsEnforcer;
+  readonly notes: RemovalNotes;
   readonly wallWatch: WallWatch;
 }
 
@@ -76,6 +87,14 @@ export function sharedParts(
     placesOf(groups, partitionCount),
   );
   const proposer = new Proposer({ monotonic: clock, wall: world.wall });
+  const leaders = new LeaderCalls({
+    nodeId,
+    calls: options.nodeCalls ?? NO_NODE_CALLS,
+    clock,
+    scheduler: world.scheduler,
+    entropy: world.entropy,
+  });
+  const claimSteps = new ClaimSteps(table, proposer);
   const rights = new RecordRights({
     state: () => groups.system.store.identities,
     wall: world.wall,
@@ -89,7 +108,9 @@ export function sharedParts(
     policy,
     table,
     proposer,
-    claims: new DomainClaims(table, proposer),
+    leaders,
+    claimSteps,
+    claims: new DomainClaims(table, claimSteps, leaders),
     rights,
     access: new AccessControl(policy, rights),
     admission: new RequestAdmission(options.ceilings, {
@@ -104,8 +125,15 @@ export function sharedParts(
 
 /** Creates the work with identities, and connects it with group 0. */
 export function identityParts(parts: SharedParts): IdentityParts {
-  const { options: { world, logger, renewalGrace }, groups, clock, table, proposer, rights } =
-    parts;
+  const {
+    options: { world, logger, renewalGrace },
+    groups,
+    clock,
+    table,
+    proposer,
+    rights,
+    leaders,
+  } = parts;
   const bans = new BanList();
   const refusals = new Refusals({ monotonic: clock, logger });
   const identities = new IdentityService({
@@ -117,12 +145,13 @@ export function identityParts(parts: SharedParts): IdentityParts {
     refusals,
     logger,
   });
+  const notes = new RemovalNotes(identities.group, leaders);
   const enforcer = new RightsEnforcer({
     table,
     proposer,
     rights,
     state: () => groups.system.store.identities,
-    note: (...note) => identities.group.note(...note),
+    note: (...note) => notes.note(...note),
     monotonic: clock,
     wall: world.wall,
     scheduler: world.scheduler,
@@ -132,16 +161,17 @@ export function identityParts(parts: SharedParts): IdentityParts {
   groups.system.store.watchRevocations(banFeed);
   const wallWatch = new WallWatch(world);
   wallWatch.onStep(() => banFeed.clockStepped());
-  return { bans, refusals, identities, banFeed, enforcer, wallWatch };
+  return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch };
 }
 
 /** Creates the paths that serve requests. */
 export function requestParts(
   parts: SharedParts,
-  { identities }: IdentityParts,
+  { identities, bans, notes }: IdentityParts,
   node: NodeDuties,
 ): { readonly router: RequestRouter; readonly renewals: RenewPath } {
-  const { options, clock, table, proposer, claims, access, admission, replies } = parts;
+  const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
+  const { access, admission, replies } = parts;
   const { world, logger } = options;
   const { entropy, scheduler } = world;
   const veil = new CredentialVeil(access.policy);
@@ -154,8 +184,17 @@ export function requestParts(
     access,
     admission,
     entropy,
-    scheduler,
     logger,
+  });
+  const agents = new AttachedAgents({ table, proposer, leaders, scheduler });
+  const steps = new NodeSteps({
+    table,
+    steps: claimSteps,
+    agents,
+    notes,
+    admission,
+    bans,
+    nodesOf: (partition) => groups.nodesOf(partitionId(partition)),
   });
   const router = new RequestRouter({
     admission,
@@ -164,11 +203,12 @@ export function requestParts(
       ...recordHandlers({
         reads,
         lists: new ListPath(table, reads, replies, veil),
-        writes: new WritePath({ table, proposer, registrar, identities: identities.group }),
+        writes: new WritePath({ table, proposer, registrar, agents, notes }),
         renewals,
       }),
       ...nodeHandlers(node),
       ...identityHandlers(identities),
+      ...stepHandlers(steps),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,

@@ -1,14 +1,20 @@
 /**
- * Repairs aliases left behind by a crash, an expiry or a change of domain. Confirms a pending alias
- * whose agent registered, and gives up an alias whose agent does not hold its claim. No request
- * depends on it: resolving always checks the agent's record, and so does a claim on a held domain.
- * It only reclaims memory and therefore runs slowly, a few partitions a tick.
+ * Repairs aliases left behind by a crash, an expiry or a change of domain, in the partitions that this
+ * node leads. Confirms a pending alias whose agent registered, and gives up an alias whose agent does not
+ * hold its claim. No request depends on it: resolving always checks the agent's record, and so does a
+ * claim on a held domain. It only reclaims memory and therefore runs slowly, a few partitions a tick.
+ *
+ * Whether an agent seems to hold a claim is read from this node's replica of the agent's partition, which
+ * may be behind: the revocation that is logged in the agent's group decides. Where there is no replica
+ * here, that group is asked.
  *
  * After a complete round without findings it sleeps until a store event reports that an alias was
- * claimed or that an agent dropped its claim.
+ * claimed or that an agent dropped its claim, or this node leads another partition.
  */
 import { toRegistryError } from "../base/errors.ts";
 import {
+  ALIAS_ASK_ROUND_MS,
+  ALIAS_LED_CHECK_MS,
   ALIAS_REPAIRS_MAX,
   ALIAS_SUSPECTS_MAX,
   ALIAS_SWEEP_MS,
@@ -20,6 +26,7 @@ import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { type EventType, type Position, samePosition } from "../store/reply.ts";
+import type { ClaimedDomain } from "./claim_steps.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 
@@ -34,18 +41,17 @@ export interface AliasJanitorOptions {
   readonly logger: Logger;
 }
 
-/** Repair of one inconsistent alias. */
-interface Repair {
-  readonly domain: string;
-  readonly agentId: Uint8Array;
-  readonly claim: Position;
-  readonly confirm: boolean;
+/** Repair of one alias that is, or may be, inconsistent. */
+interface Repair extends ClaimedDomain {
+  readonly pending: boolean;
+  /** Whether its agent holds the claim; undefined: its group must be asked. */
+  readonly held: boolean | undefined;
 }
 
 /** Visits every partition once in ALIAS_SWEEP_MS. */
 export class AliasJanitor {
   readonly #options: AliasJanitorOptions;
-  /** Pending claims without a register, as found by the last round. */
+  /** Claims without a register, as found by the last round. */
   readonly #suspects = new Map<string, Position>();
   #next = 0;
   /**
@@ -53,6 +59,13 @@ export class AliasJanitor {
    */
   #soundCount = 0;
   #isStarted = false;
+  /** The partitions that this node led at the last check. */
+  readonly #led = new Set<number>();
+  /** Aliases of agents elsewhere, by partition, that are asked about before others in the next round. */
+  readonly #askedCounts = new Map<number, number>();
+  /** Time at which aliases of agents elsewhere are asked about again, monotonic ms. */
+  #askAgainMs = Infinity;
+  #ledTimer: Timer | undefined;
   /** Number of partitions that are due for a visit; may be fractional. */
   #owed = 0;
   #repairing = 0;
@@ -66,6 +79,7 @@ export class AliasJanitor {
   start(): void {
     this.#isStarted = true;
     this.#later();
+    this.#checkLed();
   }
 
   /** Handles a store event; starts another round if the event may leave an alias behind. */
@@ -80,6 +94,37 @@ export class AliasJanitor {
     this.#isStarted = false;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#ledTimer?.cancel();
+  }
+
+  /**
+   * Starts another round if this node leads a partition that it did not lead before, or agents elsewhere
+   * may have dropped their claims meanwhile. A node without other nodes leads all from the start on.
+   */
+  #checkLed(): void {
+    const { table, clock, scheduler } = this.#options;
+    let isNews = false;
+    let areAllLed = true;
+    for (const { id, group } of table.here()) {
+      if (!group.isLeading) {
+        this.#led.delete(id);
+        areAllLed = false;
+      } else if (!this.#led.has(id)) {
+        this.#led.add(id);
+        isNews = true;
+      }
+    }
+    if (clock.nowMs() >= this.#askAgainMs) {
+      this.#askAgainMs = Infinity;
+      isNews = true;
+    }
+    if (isNews) {
+      this.#soundCount = 0;
+      this.#later();
+    }
+    if (!areAllLed || this.#askAgainMs !== Infinity) {
+      this.#ledTimer = scheduler.after(ALIAS_LED_CHECK_MS, () => this.#checkLed());
+    }
   }
 
   #later(): void {
@@ -124,24 +169,40 @@ export class AliasJanitor {
   #find(partition: Partition): { readonly repairs: Repair[]; readonly isSound: boolean } {
     const repairs: Repair[] = [];
     const { store, group } = partition;
-    if (store.aliasCount === 0) return { repairs, isSound: true };
-    if (group.readPoint(0) === undefined) return { repairs, isSound: false };
+    // Another node that leads the partition repairs it.
+    if (store.aliasCount === 0 || !group.isLeading) return { repairs, isSound: true };
     let isSound = true;
+    let elsewhere = 0;
+    const askAfter = this.#askedCounts.get(partition.id) ?? 0;
     store.forEachSlot(KIND_ALIAS, (slot) => {
       if (repairs.length >= ALIAS_REPAIRS_MAX) return;
       const alias = store.aliasView(slot);
       const claim = { generation: alias.claimGeneration, index: alias.claimIndex };
-      const held = this.#options.claims.holds(alias.agentId, claim);
+      const held = this.#options.claims.seemsHeld(alias.agentId, claim);
       const pending = alias.state === ALIAS_PENDING;
       if (held && !pending) return;
-      isSound = false;
-      if (held === undefined) return;
+      if (held === undefined && !pending && elsewhere++ < askAfter) return;
+      if (held !== undefined || pending) isSound = false;
       const domain = alias.domain;
       if (!held && pending && !this.#seenBefore(domain, claim)) return;
       this.#suspects.delete(domain);
-      repairs.push({ domain, agentId: alias.agentId, claim, confirm: held });
+      repairs.push({ domain, agentId: alias.agentId, claim, pending, held });
     });
+    if (elsewhere > 0) {
+      this.#askLater(partition, repairs.length < ALIAS_REPAIRS_MAX ? 0 : elsewhere);
+    }
     return { repairs, isSound };
+  }
+
+  /** Plans a later round for aliases of agents whose partitions are not here, after the first `asked`. */
+  #askLater({ id }: Partition, asked: number): void {
+    if (asked === 0) this.#askedCounts.delete(id);
+    else this.#askedCounts.set(id, asked);
+    if (this.#askAgainMs !== Infinity) return;
+    const { clock, scheduler } = this.#options;
+    this.#askAgainMs = clock.nowMs() + ALIAS_ASK_ROUND_MS;
+    this.#ledTimer?.cancel();
+    this.#ledTimer = scheduler.after(ALIAS_LED_CHECK_MS, () => this.#checkLed());
   }
 
   /**
@@ -161,9 +222,8 @@ export class AliasJanitor {
     const deadlineMs = clock.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT;
     this.#repairing++;
     try {
-      const { domain, agentId, claim } = repair;
-      if (repair.confirm) await claims.confirm(domain, agentId, claim, deadlineMs);
-      else await claims.giveUp(domain, agentId, claim, deadlineMs);
+      const isHeld = repair.held === true || !await claims.giveUp(repair, deadlineMs);
+      if (isHeld && repair.pending) await claims.confirm(repair, deadlineMs);
     } catch (error) {
       // The next round finds it again.
       logger.debug("An alias was not repaired", { code: toRegistryError(error).code });

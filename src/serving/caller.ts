@@ -7,6 +7,8 @@ export interface Caller {
   readonly sessionId: number;
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
+  /** Number of the calling node, on a session between nodes. */
+  readonly node?: number;
   /**
    * Uses a token for the session, replacing the previous one. Absent for an unauthenticated
    * session.

@@ -1,5 +1,6 @@
 /**
- * Claims of agents on domains, where agent and domain live in different groups.
+ * Claims of agents on domains, where agent and domain live in different groups, led by this node or by
+ * others.
  *
  * A claim takes three logged commands; a crash after any of them is safe:
  * 1. *claim* in the domain's group: a pending alias with a unique claim;
@@ -10,17 +11,20 @@
  * the revoke has no effect, otherwise it ensures that the claim never will be held. Therefore two
  * live agents never hold one domain, whichever process crashes and whichever message is delayed.
  * Clients never renew aliases.
+ *
+ * The node that leads the agent's partition drives a claim, and the one that leads the domain's
+ * partition drives its repair. Steps elsewhere are taken by the leader there (leader_calls.ts).
  */
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { DOMAIN_CLAIM_TRIES_MAX } from "../base/limits.ts";
-import { formatUuid } from "../base/uuid.ts";
-import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
+import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
-import { ALIAS_PENDING } from "../store/apply_aliases.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
-import type { Partition, PartitionTable } from "./partitions.ts";
-import type { Proposer } from "./proposer.ts";
+import type { ClaimedDomain, ClaimSteps, DomainClaim } from "./claim_steps.ts";
+import type { LeaderCalls } from "./leader_calls.ts";
+import { REGISTRY_ITSELF, type Requester } from "./node_calls.ts";
+import type { PartitionPlace, PartitionTable } from "./partitions.ts";
 
 /** Claim that its agent may register with. */
 export interface HeldClaim {
@@ -29,21 +33,19 @@ export interface HeldClaim {
   readonly pending: boolean;
 }
 
-/** Current state of an alias. */
-interface FoundAlias {
-  readonly agentId: Uint8Array;
-  readonly claim: Position;
-  readonly pending: boolean;
-}
+/** In a revocation: the domain's own partition gives the claim up. */
+const NO_CLAIMANT = new Uint8Array(UUID_BYTES);
 
 /** Claims, confirms and gives up domains. */
 export class DomainClaims {
   readonly #table: PartitionTable;
-  readonly #proposer: Proposer;
+  readonly #steps: ClaimSteps;
+  readonly #leaders: LeaderCalls;
 
-  constructor(table: PartitionTable, proposer: Proposer) {
+  constructor(table: PartitionTable, steps: ClaimSteps, leaders: LeaderCalls) {
     this.#table = table;
-    this.#proposer = proposer;
+    this.#steps = steps;
+    this.#leaders = leaders;
   }
 
   /**
@@ -57,53 +59,40 @@ export class DomainClaims {
   async hold(
     domain: string,
     agentId: Uint8Array,
-    options: { readonly writer: number; readonly deadlineMs: number; readonly yields: boolean },
+    options: {
+      readonly requester: Requester;
+      readonly deadlineMs: number;
+      readonly yields: boolean;
+    },
   ): Promise<HeldClaim> {
-    const { writer, deadlineMs, yields } = options;
-    const home = this.#homeOf(domain);
+    const { requester, deadlineMs, yields } = options;
     let replaces: Position = NO_POSITION;
-    for (let tries = 0; tries < DOMAIN_CLAIM_TRIES_MAX; tries++) {
-      const found = tries === 0 ? this.#find(home, domain) : undefined;
-      if (found !== undefined && bytesEqual(found.agentId, agentId)) {
-        return { claim: found.claim, pending: found.pending };
+    for (let tries = 0; tries <= DOMAIN_CLAIM_TRIES_MAX; tries++) {
+      const found = await this.#claim({ domain, agentId, replaces }, requester, deadlineMs);
+      if (bytesEqual(found.agentId, agentId)) return found;
+      const isUnderWay = found.pending &&
+        this.#steps.seemsHeld(found.agentId, found.claim) !== true;
+      if (tries === 0 && yields && isUnderWay) break;
+      const claimed = { domain, agentId: found.agentId, claim: found.claim };
+      if (await this.#revoke(claimed, agentId, requester, deadlineMs)) {
+        throw domainTaken(domain, found.agentId);
       }
-      if (found !== undefined) {
-        const isUnderWay = found.pending && this.holds(found.agentId, found.claim) !== true;
-        if (yields && isUnderWay) throw claimedByOthers(domain);
-        await this.#revoke(domain, found, writer, deadlineMs);
-        replaces = found.claim;
-      }
-      const command = encodeClaim(this.#proposer.header(home, writer), {
-        domain,
-        agentId,
-        replaces,
-      });
-      const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
-      if (outcome.code === "ok") return { claim: outcome.claim, pending: true };
-      if (outcome.code !== "domain_taken" || outcome.holder === undefined) {
-        throw new RegistryError(
-          outcome.code === "domain_taken" ? "internal" : outcome.code,
-          outcome.message,
-        );
-      }
-      // Another agent claimed it first: revoke that claim in its agent's group.
-      const holder = { agentId: outcome.holder, claim: outcome.claim, pending: true };
-      await this.#revoke(domain, holder, writer, deadlineMs);
-      replaces = holder.claim;
+      replaces = found.claim;
     }
     throw claimedByOthers(domain);
   }
 
   /** Confirms the alias, after the agent's group logged the register with its claim. */
-  async confirm(
-    domain: string,
-    agentId: Uint8Array,
-    claim: Position,
-    deadlineMs: number,
-  ): Promise<void> {
-    const home = this.#homeOf(domain);
-    const command = encodeConfirm(this.#proposer.header(home, 0), { domain, agentId, claim });
-    await this.#proposer.propose(home, command, deadlineMs);
+  async confirm(claimed: ClaimedDomain, deadlineMs: number): Promise<void> {
+    await this.#leaders.take({
+      what: `the domain ${claimed.domain}`,
+      place: () => this.#homeOf(claimed.domain),
+      here: (home) => this.#steps.confirm(home, claimed, deadlineMs),
+      there: async (calls, node, timeoutMs) => {
+        await calls.call(node, "confirmClaim", claimed, timeoutMs);
+      },
+      deadlineMs,
+    });
   }
 
   /**
@@ -111,20 +100,9 @@ export class DomainClaims {
    *
    * @returns true if the alias is gone.
    */
-  async giveUp(
-    domain: string,
-    agentId: Uint8Array,
-    claim: Position,
-    deadlineMs: number,
-  ): Promise<boolean> {
-    const alias = { agentId, claim, pending: true };
-    try {
-      await this.#revoke(domain, alias, 0, deadlineMs);
-    } catch (error) {
-      if (error instanceof RegistryError && error.code === "domain_taken") return false;
-      throw error;
-    }
-    return await this.release(domain, claim, deadlineMs);
+  async giveUp(claimed: ClaimedDomain, deadlineMs: number): Promise<boolean> {
+    if (await this.#revoke(claimed, NO_CLAIMANT, REGISTRY_ITSELF, deadlineMs)) return false;
+    return await this.release(claimed, deadlineMs);
   }
 
   /**
@@ -132,63 +110,74 @@ export class DomainClaims {
    *
    * @returns true if the alias is gone; false if the domain has another claim by now.
    */
-  async release(domain: string, claim: Position, deadlineMs: number): Promise<boolean> {
-    const home = this.#homeOf(domain);
-    const command = encodeRelease(this.#proposer.header(home, 0), { domain, claim });
-    const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
-    return outcome.code === "ok";
-  }
-
-  /** Reports whether the domain (canonical) has an alias for that agent, pending or not. */
-  isClaimedBy(domain: string, agentId: Uint8Array): boolean {
-    const found = this.#find(this.#homeOf(domain), domain);
-    return found !== undefined && bytesEqual(found.agentId, agentId);
+  async release(claimed: ClaimedDomain, deadlineMs: number): Promise<boolean> {
+    return await this.#leaders.take({
+      what: `the domain ${claimed.domain}`,
+      place: () => this.#homeOf(claimed.domain),
+      here: (home) => this.#steps.release(home, claimed, deadlineMs),
+      there: async (calls, node, timeoutMs) =>
+        (await calls.call(node, "releaseDomain", claimed, timeoutMs)).released,
+      deadlineMs,
+    });
   }
 
   /**
-   * Reports whether the agent's live record holds the claim; `undefined` if this node cannot tell
-   * without asking the agent's group.
+   * Reports whether a claim of the agent on the domain (canonical) would add an alias to this node, as
+   * far as its replica of the domain's partition knows.
    */
-  holds(agentId: Uint8Array, claim: Position): boolean | undefined {
-    const home = this.#table.of(KIND_AGENT, agentId);
-    if (!home.isHere || home.group.readPoint(0) === undefined) return undefined;
-    const slot = home.store.find(KIND_AGENT, agentId, 0, agentId.length);
-    if (slot === -1) return false;
-    const agent = home.store.agentView(slot);
-    return agent.claimIndex === claim.index && agent.claimGeneration === claim.generation;
+  addsAlias(domain: string, agentId: Uint8Array): boolean {
+    const home = this.#homeOf(domain);
+    if (!home.isHere) return false;
+    const found = this.#steps.find(home, domain);
+    return found === undefined || !bytesEqual(found.agentId, agentId);
   }
 
-  /** Logs the revocation in the agent's group, after which no register with this claim succeeds. */
-  async #revoke(
-    domain: string,
-    alias: FoundAlias,
-    writer: number,
+  /** See {@link ClaimSteps.seemsHeld}. */
+  seemsHeld(agentId: Uint8Array, claim: Position): boolean | undefined {
+    return this.#steps.seemsHeld(agentId, claim);
+  }
+
+  #claim(
+    claim: {
+      readonly domain: string;
+      readonly agentId: Uint8Array;
+      readonly replaces: Position;
+    },
+    requester: Requester,
     deadlineMs: number,
-  ): Promise<void> {
-    const { agentId, claim } = alias;
-    // Avoids a log entry where the claim is known to be held; the command decides all other cases.
-    if (this.holds(agentId, claim) === true) throw domainTaken(domain, agentId);
-    const home = this.#table.held(KIND_AGENT, agentId);
-    const command = encodeRevoke(this.#proposer.header(home, writer), { agentId, claim });
-    const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
-    if (outcome.held) throw domainTaken(domain, agentId);
-    if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
+  ): Promise<DomainClaim> {
+    return this.#leaders.take({
+      what: `the domain ${claim.domain}`,
+      place: () => this.#homeOf(claim.domain),
+      here: (home) => this.#steps.claim(home, claim, requester.lineage, deadlineMs),
+      there: (calls, node, timeoutMs) =>
+        calls.call(node, "claimDomain", { ...claim, ...requester }, timeoutMs),
+      deadlineMs,
+    });
   }
 
-  #find(home: Partition, domain: string): FoundAlias | undefined {
-    const key = domainBytes(domain);
-    const slot = home.store.find(KIND_ALIAS, key, 0, key.length);
-    if (slot === -1) return undefined;
-    const alias = home.store.aliasView(slot);
-    return {
-      agentId: alias.agentId,
-      claim: { generation: alias.claimGeneration, index: alias.claimIndex },
-      pending: alias.state === ALIAS_PENDING,
-    };
+  /** Revokes a claim, in its agent's group; returns true if the agent holds it. */
+  #revoke(
+    { agentId, claim }: ClaimedDomain,
+    claimant: Uint8Array,
+    requester: Requester,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const revoked = { agentId, claim };
+    return this.#leaders.take({
+      what: `agent ${formatUuid(agentId)}`,
+      place: () => this.#table.of(KIND_AGENT, agentId),
+      here: (home) => this.#steps.revoke(home, revoked, requester.lineage, deadlineMs),
+      there: async (calls, node, timeoutMs) => {
+        const body = { ...revoked, claimant, ...requester };
+        return (await calls.call(node, "revokeClaim", body, timeoutMs)).held;
+      },
+      deadlineMs,
+    });
   }
 
-  #homeOf(domain: string): Partition {
-    return this.#table.held(KIND_ALIAS, domainBytes(domain));
+  #homeOf(domain: string): PartitionPlace {
+    return this.#table.of(KIND_ALIAS, domainBytes(domain));
   }
 }
 

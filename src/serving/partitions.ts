@@ -37,7 +37,6 @@ export class PartitionTable {
   readonly partitioner: Partitioner;
   readonly #places: PartitionPlace[];
   readonly #watchers: ((place: PartitionPlace) => void)[] = [];
-  #elsewhereCount = 0;
 
   /** @param places one for each partition, in ascending order. */
   constructor(partitioner: Partitioner, places: readonly PartitionPlace[]) {
@@ -48,7 +47,6 @@ export class PartitionTable {
     }
     this.partitioner = partitioner;
     this.#places = [...places];
-    for (const { isHere } of places) if (!isHere) this.#elsewhereCount++;
   }
 
   /** Returns the place of a key's partition. */
@@ -89,8 +87,7 @@ export class PartitionTable {
 
   /** Changes the place of a partition, and tells the watchers. */
   put(place: PartitionPlace): void {
-    if (!this.at(place.id).isHere) this.#elsewhereCount--;
-    if (!place.isHere) this.#elsewhereCount++;
+    this.at(place.id);
     this.#places[place.id] = place;
     for (const watcher of this.#watchers) watcher(place);
   }
@@ -103,16 +100,6 @@ export class PartitionTable {
   /** Iterates over the partitions that this node holds, in ascending order. */
   *here(): IterableIterator<Partition> {
     for (const place of this.#places) if (place.isHere) yield place;
-  }
-
-  /**
-   * Checks that this node holds all partitions, which an answer about all of them requires.
-   *
-   * @throws RegistryError `not_replica` that names the first one that is elsewhere.
-   */
-  checkAllHere(): void {
-    if (this.#elsewhereCount === 0) return;
-    for (const place of this.#places) if (!place.isHere) throw notReplica(place);
   }
 }
 

@@ -1,20 +1,20 @@
 /**
  * Registration of one record: claims its domain if it has one, then writes the record, then
  * confirms the claim (domain_claims.ts gives the reason for this order), each a logged command of
- * its own group.
+ * its own group. The node that leads the record's partition drives them.
  */
 import type { RegisterReply } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
-import { REGISTER_TRIES_MAX, REMOVE_AGENTS_AT_ONCE } from "../base/limits.ts";
+import { REGISTER_TRIES_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Entropy, Scheduler } from "../base/world.ts";
-import { encodePut, encodeRemove } from "../record/command.ts";
-import { KIND_AGENT } from "../record/key.ts";
+import type { Entropy } from "../base/world.ts";
+import { encodePut } from "../record/command.ts";
 import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
 import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";
+import { requesterOf } from "./node_calls.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
@@ -44,11 +44,10 @@ export interface RegistrarParts {
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
   readonly entropy: Entropy;
-  readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
 
-/** Registers and removes records. */
+/** Registers records. */
 export class Registrar {
   readonly #parts: RegistrarParts;
 
@@ -96,48 +95,9 @@ export class Registrar {
       }
       // The claim was revoked between the two commands, or its release was never logged: release
       // the domain from it and make a new claim.
-      await this.#parts.claims.release(record.domain, held.claim, context.deadlineMs);
+      const claimed = { domain: record.domain, agentId: record.id, claim: held.claim };
+      await this.#parts.claims.release(claimed, context.deadlineMs);
     }
-  }
-
-  /**
-   * Removes the agents of a gateway that is gone; returns their number. All agents are scanned,
-   * which takes at least 50 ms for a million, so it yields the event loop between partitions.
-   */
-  async removeAgentsOf(gatewayId: Uint8Array, context: RequestContext): Promise<number> {
-    let removed = 0;
-    for (const partition of this.#parts.table.here()) {
-      if (partition.store.countOf(KIND_AGENT) === 0) continue;
-      await new Promise<void>((resolve) => this.#parts.scheduler.nextTurn(resolve));
-      const commands = this.#removalsOf(gatewayId, partition, context);
-      for (let at = 0; at < commands.length; at += REMOVE_AGENTS_AT_ONCE) {
-        const outcomes = await Promise.all(
-          commands.slice(at, at + REMOVE_AGENTS_AT_ONCE).map((command) =>
-            this.#parts.proposer.propose(partition, command, context.deadlineMs)
-          ),
-        );
-        for (const { outcome } of outcomes) removed += outcome.count;
-      }
-    }
-    return removed;
-  }
-
-  #removalsOf(gatewayId: Uint8Array, partition: Partition, context: RequestContext): Uint8Array[] {
-    const { store } = partition;
-    const commands: Uint8Array[] = [];
-    const header = this.#parts.proposer.header(partition, context.peer.lineage);
-    store.forEachSlot(KIND_AGENT, (slot) => {
-      const agent = store.agentView(slot);
-      if (!agent.gatewayIdEquals(gatewayId)) return;
-      commands.push(encodeRemove(header, {
-        id: agent.id,
-        incarnation: { generation: agent.incarnationGeneration, index: agent.incarnationIndex },
-        process: 0,
-        sequence: 0,
-        kind: KIND_AGENT,
-      }));
-    });
-    return commands;
   }
 
   /**
@@ -148,7 +108,7 @@ export class Registrar {
     const { admission, claims } = this.#parts;
     const isNew = partition.store.find(kind, record.id, 0, record.id.length) === -1;
     const wantsAlias = record.row.claimsDomain && record.domain !== "" &&
-      !claims.isClaimedBy(record.domain, record.id);
+      claims.addsAlias(record.domain, record.id);
     if (isNew) admission.admitRegion(record.region);
     const count = Number(isNew) + Number(wantsAlias);
     if (count > 0) admission.admitNewRecords(count);
@@ -164,7 +124,7 @@ export class Registrar {
     if (!record.row.claimsDomain || record.domain === "") return undefined;
     refuseDelayed(partition, record);
     return await this.#parts.claims.hold(record.domain, record.id, {
-      writer: context.peer.lineage,
+      requester: requesterOf(context.peer),
       deadlineMs: context.deadlineMs,
       yields,
     });
@@ -191,7 +151,8 @@ export class Registrar {
    */
   #confirm(record: AcceptedRecord, held: HeldClaim, context: RequestContext): void {
     const { claims, logger } = this.#parts;
-    claims.confirm(record.domain, record.id, held.claim, context.deadlineMs).catch((error) => {
+    const claimed = { domain: record.domain, agentId: record.id, claim: held.claim };
+    claims.confirm(claimed, context.deadlineMs).catch((error) => {
       // The janitor confirms it in its next round.
       const code = error instanceof RegistryError ? error.code : "internal";
       logger.debug("An alias was not confirmed yet", { domain: record.domain, code });

@@ -15,6 +15,8 @@ export interface RequestContext {
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
   readonly useToken: Caller["useToken"];
+  /** Number of the calling node, on a session between nodes. */
+  readonly node?: number | undefined;
   /** Deadline, monotonic ms. */
   readonly deadlineMs: number;
   /** Receipts of the reply, to which a handler adds those of its parts. */

@@ -137,11 +137,12 @@ export class RequestRouter implements RequestHandler {
     arrivedMs: number,
   ): void {
     const requestId = request.id;
-    const { peer, bucket, useToken } = stream.caller;
+    const { peer, bucket, useToken, node } = stream.caller;
     const context: RequestContext = {
       peer,
       bucket,
       useToken,
+      node,
       deadlineMs: arrivedMs + this.#timeoutMs(request),
       receipts: [],
     };

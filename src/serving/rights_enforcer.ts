@@ -21,12 +21,12 @@ import { formatUuid } from "../base/uuid.ts";
 import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.ts";
 import { encodeRemove } from "../record/command.ts";
 import { kindOwnedBy, type RecordKind, recordKindName } from "../record/kinds.ts";
-import type { AuditAction } from "../system/audit_log.ts";
 import { BAN_KINDS } from "../record/ban_kind.ts";
 import type { Ban, IdentityState } from "../system/identity_state.ts";
 import { parseSpiffeId, type SpiffeId } from "../../identity/pki/spiffe.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
+import type { Removal } from "./removal_notes.ts";
 import type { RecordRights, RightsFault } from "./record_rights.ts";
 
 /** Dependencies of a {@link RightsEnforcer}. */
@@ -36,11 +36,7 @@ export interface RightsEnforcerParts {
   readonly rights: RecordRights;
   readonly state: () => IdentityState;
   /** Audits the removal of a record. */
-  readonly note: (
-    note: { readonly action: AuditAction; readonly subject: string; readonly detail: string },
-    writer: number,
-    deadlineMs: number,
-  ) => Promise<void>;
+  readonly note: (removal: Removal, deadlineMs: number) => Promise<void>;
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
   readonly scheduler: Scheduler;
@@ -208,7 +204,7 @@ export class RightsEnforcer {
       // The end of a token was known when it was issued, which is audited.
       if (fault !== "banned") return;
       const detail = `${subject} was banned, or its token`;
-      await note({ action: "removeRecord", subject: name, detail }, 0, deadlineMs);
+      await note({ kind, id, detail }, deadlineMs);
     } catch (error) {
       // It is checked again, and is not renewed meanwhile.
       const { code } = toRegistryError(error);

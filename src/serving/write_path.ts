@@ -25,10 +25,12 @@ import { type CommandHeader, encodeRemove, encodeReport } from "../record/comman
 import { KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
-import type { IdentityGroup } from "./identities/identity_group.ts";
+import type { AttachedAgents } from "./attached_agents.ts";
+import { requesterOf } from "./node_calls.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import type { Registrar } from "./registrar.ts";
+import type { RemovalNotes } from "./removal_notes.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Components of a {@link WritePath}. */
@@ -36,7 +38,8 @@ export interface WritePathParts {
   readonly table: PartitionTable;
   readonly proposer: Proposer;
   readonly registrar: Registrar;
-  readonly identities: IdentityGroup;
+  readonly agents: AttachedAgents;
+  readonly notes: RemovalNotes;
 }
 
 /** Serves writes. One instance serves all streams of a node. */
@@ -99,8 +102,6 @@ export class WritePath {
     { id, incarnation, process, sequence, withAgents }: DeregisterRequest,
     context: RequestContext,
   ): Promise<DeregisterReply> {
-    // Refused before the gateway is removed, or agents elsewhere would be left without it.
-    if (kind === KIND_GATEWAY && withAgents) this.#parts.table.checkAllHere();
     const removal = { id, incarnation, process, sequence, kind };
     const { count } = await this.#change(
       kind,
@@ -109,7 +110,9 @@ export class WritePath {
       (header) => encodeRemove(header, removal),
     );
     if (kind !== KIND_GATEWAY || !withAgents) return { removed: count };
-    return { removed: count + await this.#parts.registrar.removeAgentsOf(id, context) };
+    const { peer, deadlineMs } = context;
+    const agents = { gatewayId: id, requester: requesterOf(peer), deadlineMs };
+    return { removed: count + await this.#parts.agents.removeAll(agents) };
   }
 
   /** Serves Report. */
@@ -129,16 +132,20 @@ export class WritePath {
    * audited first.
    */
   async removeRecord(
-    { kind, id }: RemoveRecordRequest,
+    request: RemoveRecordRequest,
     context: RequestContext,
   ): Promise<DeregisterReply> {
+    const { id } = request;
+    const kind = recordKind(request.kind);
     const { store } = this.#homeOf(kind, id);
-    const { lineage } = context.peer;
-    const name = `${recordKindName(kind)} ${formatUuid(id)}`;
-    const note = { action: "removeRecord", subject: name, detail: context.peer.subject } as const;
-    await this.#parts.identities.note(note, lineage, context.deadlineMs);
+    const requester = requesterOf(context.peer);
+    const noted = { kind, id, detail: requester.subject, requester };
+    await this.#parts.notes.note(noted, context.deadlineMs);
     const slot = store.find(kind, id, 0, id.length);
-    if (slot === -1) throw new RegistryError("not_found", `The ${name} is not registered`);
+    if (slot === -1) {
+      const name = `${recordKindName(kind)} ${formatUuid(id)}`;
+      throw new RegistryError("not_found", `The ${name} is not registered`);
+    }
     const incarnation = store.incarnationOf(slot);
     const removal = { id, incarnation, process: 0, sequence: 0, kind };
     const { count } = await this.#change(

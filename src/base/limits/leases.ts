@@ -47,6 +47,10 @@ export const TIME_LOG_MS_MAX = 60_000;
 export const TIME_LOG_GATHER_MS = 5_000;
 /** Time in which the janitor checks every alias once, ms. */
 export const ALIAS_SWEEP_MS = 60_000;
+/** How often a node looks for partitions whose aliases it has to check because it leads them now, ms. */
+export const ALIAS_LED_CHECK_MS = 5_000;
+/** Time after which aliases of agents that only other nodes hold are asked about again, ms. */
+export const ALIAS_ASK_ROUND_MS = 600_000;
 /** Concurrent repairs of aliases, and pending claims remembered between two rounds. */
 export const ALIAS_REPAIRS_MAX = 64;
 export const ALIAS_SUSPECTS_MAX = 10_000;

@@ -50,6 +50,14 @@ export const NEGATIVE_CACHE_MS = 1_000;
 export const LIST_PAGE_BYTES = 512 * 1024;
 /** Control frame from a client: clients send only Hello and Goodbye. */
 export const HELLO_BYTES_MAX = 4_096;
+/**
+ * Time that one node has for a step of a write that spans nodes, ms: a node that hangs is asked again, or
+ * another one is, within the request's deadline.
+ */
+export const NODE_CALL_MS_MAX = 2_000;
+/** Back-off of such a step, ms: full jitter up to base × 2^attempt, at most the cap. */
+export const NODE_CALL_RETRY_MS_BASE = 10;
+export const NODE_CALL_RETRY_MS_CAP = 200;
 /** Attempts of a register whose claim was revoked in the meantime. */
 export const REGISTER_TRIES_MAX = 3;
 /**

@@ -65,6 +65,11 @@ export class IdentityGroup {
     return document === undefined ? "" : publicationFromBytes(document.bytes).text;
   }
 
+  /** Whether this node leads group 0, and which one does. */
+  get leading(): Pick<Group<SystemReply>, "notLeading"> {
+    return this.#parts.group;
+  }
+
   /**
    * Waits until all previously committed changes are applied on this node.
    *

@@ -8,11 +8,17 @@ import { IDENTITY_OPERATIONS } from "./identities.ts";
 import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
+import { STEP_OPERATIONS } from "./steps.ts";
 
 export type { Operation, OperationTable } from "./operation.ts";
 
 /** All operations, by name. */
-export const OPERATIONS = joined(RECORD_OPERATIONS, NODE_OPERATIONS, IDENTITY_OPERATIONS);
+export const OPERATIONS = joined(
+  RECORD_OPERATIONS,
+  NODE_OPERATIONS,
+  IDENTITY_OPERATIONS,
+  STEP_OPERATIONS,
+);
 
 /** The name of an operation. */
 export type OperationName = keyof typeof OPERATIONS;

@@ -104,13 +104,14 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of three subjects; a name that two of them use does not compile. */
+/** Joins the tables of four subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
   C extends OperationTable & Without<A & B>,
->(first: A, second: B, third: C): A & B & C {
-  return { ...first, ...second, ...third };
+  D extends OperationTable & Without<A & B & C>,
+>(first: A, second: B, third: C, fourth: D): A & B & C & D {
+  return { ...first, ...second, ...third, ...fourth };
 }
 
 /**

@@ -85,6 +85,12 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   clusterStatus: { any: "agpcnd_" },
   partitionStatus: { any: "agpcnd_" },
   reportPlacement: { any: "____nd_" },
+  claimDomain: { any: "____nd_" },
+  revokeClaim: { any: "____nd_" },
+  confirmClaim: { any: "____nd_" },
+  releaseDomain: { any: "____nd_" },
+  removeAgents: { any: "____nd_" },
+  noteRemoval: { any: "____nd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

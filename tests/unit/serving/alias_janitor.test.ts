@@ -4,7 +4,10 @@ import * as assert from "uvu/assert";
 import { ALIAS_SWEEP_MS, GROUP_TICK_MS } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { AliasJanitor } from "../../../src/serving/alias_janitor.ts";
+import { ClaimSteps } from "../../../src/serving/claim_steps.ts";
 import { DomainClaims } from "../../../src/serving/domain_claims.ts";
+import { LeaderCalls } from "../../../src/serving/leader_calls.ts";
+import { NO_NODE_CALLS } from "../../../src/serving/node_calls.ts";
 import { Proposer } from "../../../src/serving/proposer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { VirtualScheduler } from "../../support/virtual_scheduler.ts";
@@ -19,7 +22,17 @@ async function janitorOf(harness: RegistryHarness) {
   const proposer = new Proposer({ monotonic: world, wall: world });
   const janitor = new AliasJanitor({
     table,
-    claims: new DomainClaims(table, proposer),
+    claims: new DomainClaims(
+      table,
+      new ClaimSteps(table, proposer),
+      new LeaderCalls({
+        nodeId: 1,
+        calls: NO_NODE_CALLS,
+        clock: world,
+        scheduler,
+        entropy: world.entropy,
+      }),
+    ),
     aliasCount: () => shared.counts.aliases,
     clock: scheduler,
     scheduler,

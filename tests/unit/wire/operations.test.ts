@@ -43,14 +43,27 @@ const NAMES = [
   "partitionStatus",
 ];
 
+/** Ids above those, which have gaps: some are kept for operations to come. */
+const LATER_NAMES = [
+  "32 joinCluster",
+  "33 reportPlacement",
+  "40 claimDomain",
+  "41 revokeClaim",
+  "42 confirmClaim",
+  "43 releaseDomain",
+  "44 removeAgents",
+  "45 noteRemoval",
+];
+
 test("operations keep their ids", () => {
   const named = OPERATION_LIST.map(({ id, name }) => `${id} ${name}`);
+  for (const name of LATER_NAMES) assert.ok(named.includes(name), name);
   assert.equal(named.slice(0, NAMES.length), NAMES.map((name, index) => `${index + 1} ${name}`));
 });
 
-test("operation ids have no gaps, and each operation has the name of its property", () => {
+test("each operation is found by its id, and has the name of its property", () => {
   OPERATION_LIST.forEach((operation, index) => {
-    assert.is(operation.id, index + 1);
+    if (index < NAMES.length) assert.is(operation.id, index + 1);
     assert.is(operationOfId(operation.id), operation);
     assert.is(OPERATIONS[operation.name as keyof typeof OPERATIONS], operation);
   });
@@ -58,11 +71,16 @@ test("operation ids have no gaps, and each operation has the name of its propert
 
 test("joined: an operation of two subjects does not compile", () => {
   const row: Operation = OPERATIONS.status;
-  assert.equal(Object.keys(joined({ a: row }, { b: row }, { c: row })), ["a", "b", "c"]);
+  assert.equal(Object.keys(joined({ a: row }, { b: row }, { c: row }, { d: row })), [
+    "a",
+    "b",
+    "c",
+    "d",
+  ]);
   // @ts-expect-error "a" is of the first and the second subject.
-  joined({ a: row }, { a: row }, { c: row });
+  joined({ a: row }, { a: row }, { c: row }, {});
   // @ts-expect-error "b" is of the second and the third subject.
-  joined({ a: row }, { b: row }, { b: row });
+  joined({ a: row }, { b: row }, { b: row }, {});
 });
 
 test("mayAnswer: an operation answers its own codes and the common ones", () => {
