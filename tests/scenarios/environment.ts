@@ -1,9 +1,9 @@
 /**
  * The replicas of an interaction scenario: production cores over storage in memory, one queue of
- * messages in flight, and for each replica the work of its storage threads.
+ * messages in transit, and for each replica the pending work of its storage threads.
  *
- * The state machine is a string that grows by each entry's data; each applied entry leaves a
- * snapshot of it in the replica's history, and storage hands out the newest.
+ * The state machine is a string to which each entry appends its data; each applied entry adds a
+ * snapshot of it to the replica's history, and storage returns the newest.
  */
 import {
   APPEND_THREAD,
@@ -27,7 +27,7 @@ import { HistoryStorage, type NodeTemplate, refusalText, type Replica } from "./
 import { ScenarioError, stepReplica, writeReplica } from "./replica.ts";
 import { Transcript } from "./transcript.ts";
 
-/** Whom messages are delivered to, or from whom they are kept. */
+/** A replica that receives messages, or whose messages are dropped. */
 export interface Recipient {
   readonly id: number;
   readonly drop: boolean;
@@ -35,7 +35,7 @@ export interface Recipient {
 
 const ELECTION_TICKS = 3;
 const HEARTBEAT_TICKS = 1;
-/** Passes after which a scenario that never comes to rest is given up. */
+/** Count of passes after which a scenario that does not come to rest is aborted. */
 const PASSES_MAX = 1_000;
 
 /** The cluster of one scenario file. */
@@ -51,7 +51,7 @@ export class Environment {
     return replica;
   }
 
-  /** Prints switches of configurations that happened since the last look. */
+  /** Prints configuration switches since the last call. */
   #noteSwitches(replica: Replica): void {
     const { configuration, configurationSwitches } = replica.node.status();
     if (configurationSwitches === replica.switchesPrinted) return;
@@ -130,7 +130,7 @@ export class Environment {
     for (let ticked = 0; ticked < count; ticked++) this.#replica(id).node.tick();
   }
 
-  /** Runs `each` for every id, below a headline where there is more than one. */
+  /** Runs `each` for every id, below a headline if there are several. */
   forEach(ids: readonly number[], headline: string, each: (id: number) => void): void {
     for (const id of ids) {
       if (ids.length === 1) {
@@ -213,7 +213,7 @@ export class Environment {
     }
   }
 
-  /** Delivers, or drops, what is in flight to each recipient in turn; returns how many it was. */
+  /** Delivers, or drops, the messages to each recipient in turn; returns their count. */
   deliver(recipients: readonly Recipient[], type: string | undefined): number {
     let count = 0;
     for (const recipient of recipients) {
@@ -232,7 +232,7 @@ export class Environment {
     return count;
   }
 
-  /** Runs the given replicas (all, if none is given) until nothing is left for them to do. */
+  /** Runs the given replicas (all, if none is given) until they have nothing left to do. */
   stabilize(ids: readonly number[]): void {
     const replicas = ids.length === 0 ? [...this.#replicas] : ids.map((id) => this.#replica(id));
     for (let pass = 0; pass < PASSES_MAX; pass++) {
@@ -339,7 +339,7 @@ export class Environment {
   }
 }
 
-/** What passes within one replica is never dropped: storage would be lost with it. */
+/** Messages within one replica are never dropped, because storage work would be lost. */
 function isFor(message: Message, { id, drop }: Recipient, type: string | undefined): boolean {
   if (message.to !== id) return false;
   const isLocal = message.from === message.to || message.from < 0;

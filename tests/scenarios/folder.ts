@@ -1,13 +1,15 @@
-/** Where scenario files lie. */
+/** Location of the scenario files. */
 
-/** `RAFT_SCENARIOS`, else `../shared/vectors/raft` beside the project. */
+/** Returns `RAFT_SCENARIOS`, or `../shared/vectors/raft` beside the project. */
 export function scenarioFolder(): string {
   const named = Deno.env.get("RAFT_SCENARIOS");
   if (named !== undefined && named !== "") return named;
   return decodeURIComponent(new URL("../../../shared/vectors/raft", import.meta.url).pathname);
 }
 
-/** Files that end in `.txt`, in all folders below, in order; undefined where there are none. */
+/**
+ * Returns the files that end in `.txt`, in all subfolders, in order; undefined if there are none.
+ */
 export function findScenarios(folder: string): string[] | undefined {
   const found: string[] = [];
   const visit = (path: string): void => {

@@ -1,6 +1,6 @@
 /**
- * The commands of interaction scenarios: each directive, and each line of its input, does one thing
- * to the {@link Environment} and prints what came of it; `ok` where nothing did.
+ * The commands of interaction scenarios: each directive, and each line of its input, performs one
+ * action on the {@link Environment} and prints the result; `ok` if there is none.
  */
 import type { RaftOptions, Transition } from "../../src/raft/mod.ts";
 import { Environment, type Recipient } from "./environment.ts";
@@ -19,7 +19,7 @@ const TRANSITIONS: Readonly<Record<string, Transition>> = {
 export class InteractionRunner {
   readonly #environment = new Environment();
 
-  /** What the stanza prints. */
+  /** Runs a stanza and returns its output. */
   run(stanza: Stanza): string {
     const { out } = this.#environment;
     if (stanza.command === "propose-conf-change") {
@@ -50,7 +50,7 @@ export class InteractionRunner {
   }
 }
 
-/** Arguments without a value are ids. */
+/** Returns the arguments without a value, which are ids. */
 function idsOf({ args }: Directive): number[] {
   return args.filter(({ values }) => values.length === 0).map(({ key }) => wholeNumber(key));
 }

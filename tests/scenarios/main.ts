@@ -1,8 +1,8 @@
 /**
  * `deno task scenarios [--verbose] [name…]`: replays all scenario files of a folder against the
  * production core and prints the tier that each reached (see tiers.ts). The folder is
- * `RAFT_SCENARIOS`, else `../shared/vectors/raft` beside the project; without it, one line says so.
- * Exit code 1 when a file stayed below tier 3.
+ * `RAFT_SCENARIOS`, or `../shared/vectors/raft` beside the project; if it is missing, one line says
+ * so. Exit code 1 if a file reached less than tier 3.
  */
 import { findScenarios, scenarioFolder } from "./folder.ts";
 import { replay } from "./replay.ts";

@@ -1,4 +1,7 @@
-/** The commands of confchange scenarios: a configuration that changes, and what is known of each. */
+/**
+ * The commands of confchange scenarios: changes of a configuration, and the progress of each
+ * replica.
+ */
 import { enterJoint, leaveJoint, type Members, simpleChange } from "../../src/raft/membership.ts";
 import { EMPTY_CONFIGURATION } from "../../src/raft/message.ts";
 import { memberStatus } from "../../src/raft/status.ts";
@@ -12,7 +15,7 @@ export class MembershipRunner {
   #members: Members = { configuration: EMPTY_CONFIGURATION, progress: [] };
   #lastIndex = 0;
 
-  /** What the stanza prints; the last index grows by one, whatever comes of it. */
+  /** Runs a stanza and returns its output; the last index grows by one in any case. */
   run(stanza: Stanza): string {
     const from = { lastIndex: this.#lastIndex++, limits: LIMITS };
     const changes = parseChanges(stanza.input);

@@ -1,12 +1,12 @@
-/** The commands of quorum scenarios: what is committed, and how a vote stands. */
+/** The commands of quorum scenarios: the committed index, and the result of a vote. */
 import { allVoters, committedIndex, voteResult } from "../../src/raft/quorum.ts";
 import { type Stanza, valuesFor, wholeNumber } from "./stanza.ts";
 
 const RESULT_NAMES = { won: "VoteWon", lost: "VoteLost", pending: "VotePending" } as const;
 
-/** Replays quorum scenarios, whose stanzas stand alone. */
+/** Replays quorum scenarios, whose stanzas are independent. */
 export class QuorumRunner {
-  /** What the stanza prints. */
+  /** Runs a stanza and returns its output. */
   run(stanza: Stanza): string {
     const half = valuesFor(stanza, "cfgj");
     const voters = idsFor(valuesFor(stanza, "cfg"));
@@ -47,7 +47,7 @@ function ascending(ids: readonly number[]): number[] {
   return [...ids].sort((left, right) => left - right);
 }
 
-/** A bar for each voter, as long as the number of voters that acknowledged less. */
+/** Returns a bar for each voter, as long as the number of voters that acknowledged less. */
 function plot(voters: readonly number[], known: ReadonlyMap<number, string>): string {
   const count = voters.length;
   if (count === 0) return "<empty majority quorum>";

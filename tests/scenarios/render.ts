@@ -1,6 +1,6 @@
 /**
- * The text that scenario files expect, in the words of etcd-io/raft, for values of our core. Nothing
- * but tests needs these words.
+ * Renders values of our core as the text that scenario files expect, in the terms of etcd-io/raft.
+ * Only tests use these terms.
  */
 import {
   APPEND_THREAD,
@@ -44,7 +44,7 @@ export const MESSAGE_NAMES: Readonly<Record<MessageType, string>> = {
   storage_apply_reply: "MsgStorageApplyResp",
 };
 
-/** Types that scenario files may name and that are calls in our core. */
+/** Types that scenario files may name and that are function calls in our core. */
 export const LOCAL_MESSAGE_NAMES: readonly string[] = [
   "MsgHup",
   "MsgBeat",
@@ -90,22 +90,22 @@ const REFUSALS: Readonly<Record<MembershipRefusal, string>> = {
   too_many_members: "too many members",
 };
 
-/** Why a change of the configuration was refused. */
+/** Returns the reason for which a configuration change was refused. */
 export function renderRefusal(refusal: MembershipRefusal): string {
   return REFUSALS[refusal];
 }
 
-/** A role. */
+/** Returns a role. */
 export function renderRole(role: Role): string {
   return ROLE_NAMES[role];
 }
 
-/** `v1 l2 r3 u4`; the opposite of {@link parseChanges}. */
+/** Returns changes as `v1 l2 r3 u4`; the inverse of {@link parseChanges}. */
 export function renderChanges(changes: readonly MemberChange[]): string {
   return changes.map(({ kind, replica }) => `${CHANGE_LETTERS[kind]}${replica}`).join(" ");
 }
 
-/** Reads `v1 l2 r3 u4`; a text that is none of these is returned as an error. */
+/** Parses `v1 l2 r3 u4`; any other text is returned as an error. */
 export function parseChanges(text: string): MemberChange[] | string {
   const changes: MemberChange[] = [];
   for (const token of text.split(/\s+/).filter((part) => part !== "")) {
@@ -121,7 +121,7 @@ export function parseChanges(text: string): MemberChange[] | string {
   return changes;
 }
 
-/** `voters=(1 2)&&(1) learners=(3) learners_next=(4) autoleave`. */
+/** Returns `voters=(1 2)&&(1) learners=(3) learners_next=(4) autoleave`. */
 export function renderConfiguration(configuration: Configuration): string {
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = configuration;
   let text = `voters=${set(voters)}`;
@@ -135,7 +135,7 @@ function set(ids: readonly number[]): string {
   return `(${ids.join(" ")})`;
 }
 
-/** A leader's view of a member, without its id. */
+/** Returns a leader's view of a member, without its id. */
 export function renderMember(member: MemberStatus): string {
   let text = `${PROGRESS_NAMES[member.state]} match=${member.match} next=${member.next}`;
   if (member.isLearner) text += " learner";
@@ -148,12 +148,12 @@ export function renderMember(member: MemberStatus): string {
   return text;
 }
 
-/** One line a member. */
+/** Returns one line per member. */
 export function renderMembers(members: readonly MemberStatus[]): string {
   return members.map((member) => `${member.id}: ${renderMember(member)}\n`).join("");
 }
 
-/** `1/4 EntryNormal "foo"`. */
+/** Returns `1/4 EntryNormal "foo"`. */
 export function renderEntry(entry: Entry): string {
   const text = entry.kind === "normal"
     ? quote(new TextDecoder("latin1").decode(entry.data))
@@ -162,7 +162,7 @@ export function renderEntry(entry: Entry): string {
   return text === "" ? head : `${head} ${text}`;
 }
 
-/** One line an entry. */
+/** Returns one line per entry. */
 export function renderEntries(entries: readonly Entry[]): string {
   return entries.map((entry) => `${renderEntry(entry)}\n`).join("");
 }
@@ -200,13 +200,13 @@ function renderSnapshot({ index, term, configuration }: Snapshot): string {
     `LearnersNext:${list(learnersNext)} AutoLeave:${autoLeave}`;
 }
 
-/** A message, on one or several lines, without a newline at its end. */
+/** Returns a message, on one or several lines, without a newline at its end. */
 export function renderMessage(message: Message, indent = ""): string {
   const { entries, logTerm, index, responses, snapshot, term, type } = message;
-  // The model names who is to lead as the sender.
+  // The model names the future leader as the sender.
   const from = type === "transfer_leader" ? message.transferee : message.from;
-  // Replies of the model carry no commit index; ours do, for groups that are to sleep, and for whoever
-  // asks for a vote that it does not need: there with the term of the entry.
+  // Replies of the model carry no commit index; ours do, for groups that become idle, and for
+  // candidates that ask for an unneeded vote: there together with the term of the entry.
   const isVote = type === "vote_reply" || type === "pre_vote_reply";
   const isReply = isVote || type === "append_reply" || type === "heartbeat_reply";
   let text = `${indent}${renderTarget(from)}->${renderTarget(message.to)} ` +
@@ -232,7 +232,7 @@ function renderHardState({ term, vote, commit }: HardState): string {
   return `Term:${term}${vote === NO_REPLICA ? "" : ` Vote:${vote}`} Commit:${commit}`;
 }
 
-/** A Ready; an empty one has no newline at its end. */
+/** Returns a Ready; an empty one has no newline at its end. */
 export function renderReady(ready: Ready): string {
   let text = "";
   const { softState, hardState, snapshot } = ready;

@@ -1,4 +1,4 @@
-/** Replays one scenario file against the production core, and says which tier it reached. */
+/** Replays one scenario file against the production core, and reports the tier that it reached. */
 import { InteractionRunner } from "./interaction.ts";
 import { MembershipRunner } from "./membership_runner.ts";
 import { QuorumRunner } from "./quorum_runner.ts";
@@ -12,7 +12,7 @@ export interface Shortfall {
   readonly actual: string;
 }
 
-/** What came of a file. */
+/** The result of replaying a file. */
 export interface Replay {
   readonly kind: "interaction" | "confchange" | "quorum";
   readonly tier: Tier;
@@ -24,7 +24,7 @@ interface Runner {
   run(stanza: Stanza): string;
 }
 
-/** A file's kind shows in its commands, whatever folder it lies in. */
+/** Returns a file's kind, which its commands show, whatever folder it is in. */
 function kindOf(stanzas: readonly Stanza[]): Replay["kind"] {
   const commands = new Set(stanzas.map(({ command }) => command));
   if (["simple", "enter-joint", "leave-joint"].some((name) => commands.has(name))) {
@@ -38,7 +38,7 @@ function runnerOf(kind: Replay["kind"]): Runner {
   return kind === "quorum" ? new QuorumRunner() : new InteractionRunner();
 }
 
-/** Replays the text of a file. @throws RangeError where it breaks the grammar. */
+/** Replays the text of a file. @throws RangeError if it violates the grammar. */
 export function replay(text: string): Replay {
   const stanzas = parseStanzas(text);
   const kind = kindOf(stanzas);
@@ -52,8 +52,8 @@ export function replay(text: string): Replay {
       actual = runner.run(stanza);
       tier = tierOf(stanza, actual);
     } catch (error) {
-      // A scenario that breaks the core, or that asks for what is not there, reaches nothing; what
-      // follows is replayed all the same, for it may tell more.
+      // A stanza that breaks the core, or requests an unsupported feature, reaches no tier; later
+      // stanzas are replayed nevertheless, because they may reveal more.
       actual = `threw ${error instanceof Error ? error.stack ?? error.message : error}`;
       tier = 0;
     }

@@ -1,6 +1,6 @@
 /**
- * One replica of an interaction scenario: a production core, storage in memory, the work of its
- * storage threads, and the model's words for what it refuses.
+ * One replica of an interaction scenario: a production core, storage in memory, the pending work of
+ * its storage threads, and the model's texts for refusals.
  */
 import {
   EMPTY_DATA,
@@ -14,12 +14,12 @@ import {
   type StepResult,
 } from "../../src/raft/mod.ts";
 
-/** A failure that the scenario expects to read, in the model's words. */
+/** A failure that the scenario expects in its output, in the model's words. */
 export class ScenarioError extends Error {
   override readonly name = "ScenarioError";
 }
 
-/** What `add-nodes` may say of the replicas it makes. */
+/** Properties of replicas that `add-nodes` may set. */
 export interface NodeTemplate {
   readonly voters: readonly number[];
   readonly learners: readonly number[];
@@ -28,7 +28,7 @@ export interface NodeTemplate {
   readonly options: Partial<RaftOptions>;
 }
 
-/** A template of replicas that know nothing. */
+/** A template of replicas without any state. */
 export const BARE_TEMPLATE: NodeTemplate = {
   voters: [],
   learners: [],
@@ -37,7 +37,7 @@ export const BARE_TEMPLATE: NodeTemplate = {
   options: {},
 };
 
-/** Storage that hands out the newest snapshot of the history. */
+/** Storage that returns the newest snapshot of the history. */
 export class HistoryStorage extends MemoryStorage {
   readonly history: Snapshot[];
 
@@ -51,7 +51,7 @@ export class HistoryStorage extends MemoryStorage {
   }
 }
 
-/** A replica and what surrounds it. */
+/** A replica and its environment. */
 export interface Replica {
   readonly id: number;
   readonly node: RaftNode;
@@ -59,11 +59,11 @@ export interface Replica {
   readonly isAsync: boolean;
   readonly appendWork: Message[];
   readonly applyWork: Message[];
-  /** How many switches of the configuration were printed. */
+  /** Count of configuration switches already printed. */
   switchesPrinted: number;
 }
 
-/** The model's words for what a step or proposal was refused with; undefined: it says nothing. */
+/** Returns the model's text for a refused step or proposal; undefined: it prints nothing. */
 export function refusalText(result: StepResult): string | undefined {
   switch (result) {
     case "no_leader":
@@ -86,14 +86,14 @@ export function refusalText(result: StepResult): string | undefined {
   }
 }
 
-/** Hands `message` over by the way it came; what is printed of it, if anything. */
+/** Passes `message` to the matching method of the core; returns the text to print, if any. */
 export function stepReplica({ id, node }: Replica, message: Message): string | undefined {
   if (message.from !== id && message.from > 0) return refusalText(node.step(message));
   node.stepOwn(message);
   return undefined;
 }
 
-/** Writes what a Ready, or a storage message, holds. */
+/** Writes the content of a Ready, or of a storage message. */
 export function writeReplica(
   { storage }: Replica,
   hardState: HardState | undefined,

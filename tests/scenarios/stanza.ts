@@ -1,7 +1,7 @@
 /**
  * The grammar of scenario files (cockroachdb/datadriven, as etcd-io/raft writes it): stanzas of a
- * directive, optional input, `----`, and the expected output up to a blank line. Where the line
- * after `----` is `----` too, the output may hold blank lines and ends with two such lines.
+ * directive, optional input, `----`, and the expected output up to a blank line. If the line after
+ * `----` is `----` too, the output may contain blank lines and ends with two such lines.
  */
 
 /** One argument of a directive: `key`, `key=value` or `key=(value, …)`. */
@@ -16,7 +16,7 @@ export interface Directive {
   readonly args: readonly Argument[];
 }
 
-/** A directive, what it is fed, and what it must print. */
+/** A directive, its input, and its expected output. */
 export interface Stanza extends Directive {
   /** Number of the directive's line, from 1. */
   readonly line: number;
@@ -27,7 +27,7 @@ export interface Stanza extends Directive {
 
 const SEPARATOR = "----";
 
-/** The stanzas of a file. @throws RangeError with the line where the file breaks the grammar. */
+/** Parses the stanzas of a file. @throws RangeError with the line that violates the grammar. */
 export function parseStanzas(text: string): Stanza[] {
   const lines = text.split("\n").map((line) => line.replace(/\r$/, ""));
   const stanzas: Stanza[] = [];
@@ -72,7 +72,7 @@ function readOutput(lines: readonly string[], from: number): { text: string; nex
   return { text: output.join("\n"), next: at };
 }
 
-/** Splits a directive line; values in parentheses may hold spaces. */
+/** Splits a directive line; values in parentheses may contain spaces. */
 export function parseDirective(text: string, line = 0): Directive {
   const [, command, rest] = /^(\S+)\s*(.*)$/.exec(text) ?? [];
   if (command === undefined) throw new RangeError(`Line ${line} holds no directive`);
@@ -94,12 +94,12 @@ function valuesOf(text: string | undefined): readonly string[] {
   return inner === "" ? [] : inner.split(",").map((value) => value.trim());
 }
 
-/** Values of the argument `key`; undefined where there is none. */
+/** Returns the values of the argument `key`; undefined if there is none. */
 export function valuesFor(directive: Directive, key: string): readonly string[] | undefined {
   return directive.args.find((arg) => arg.key === key)?.values;
 }
 
-/** A whole number from a directive. @throws RangeError where it is none. */
+/** Parses a whole number of a directive. @throws RangeError if it is none. */
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {

@@ -1,8 +1,8 @@
 /**
- * How far the text that a stanza printed agrees with the one expected.
+ * The degree to which the output of a stanza agrees with the expected one.
  *
- * Tier 1: states, progress, logs and errors. Tier 2: also switches of configurations, each Ready and
- * each message, in their order. Tier 3: the exact text without the model's log lines. Tier 0: less.
+ * Tier 1: states, progress, logs and errors. Tier 2: also configuration switches, each Ready and
+ * each message, in order. Tier 3: the exact text without the model's log lines. Tier 0: less.
  */
 import type { Stanza } from "./stanza.ts";
 
@@ -25,7 +25,7 @@ const STATE_COMMANDS = new Set([
   "vote",
 ]);
 
-/** The lines that count at tier 3. */
+/** Returns the lines that count at tier 3. */
 function exactLines(text: string): string[] {
   const lines = text.replace(/\n+$/, "").split("\n").map((line) => line.trimEnd());
   return lines.filter((line) => !LOG_LINE.test(line) || SWITCH_LINE.test(line));
@@ -35,13 +35,13 @@ function isAlike(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((line, at) => line === right[at]);
 }
 
-/** Nothing but log lines, and `ok`, both say that nothing else happened. */
+/** Returns the lines without log lines and `ok`, which both mean that nothing else happened. */
 function said(text: string): string[] {
   const lines = exactLines(text);
   return lines.length === 0 || (lines.length === 1 && lines[0] === "") ? ["ok"] : lines;
 }
 
-/** The tier that `actual` reaches. */
+/** Returns the tier that `actual` reaches. */
 export function tierOf(stanza: Stanza, actual: string): Tier {
   const expectedLines = said(stanza.expected);
   const actualLines = said(actual);

@@ -1,6 +1,6 @@
 /**
- * What a scenario prints: text at a level, indented in places, silent at level `none`. Of the lines
- * that the model logs, only the switch of a configuration is written, for tiers compare it.
+ * The output of a scenario: text at a level, partly indented, suppressed at level `none`. Of the
+ * model's log lines only configuration switches are written, because tiers compare them.
  */
 
 const LEVELS = ["debug", "info", "warn", "error", "fatal", "none"];
@@ -10,12 +10,12 @@ export class Transcript {
   #text = "";
   #level = 0;
 
-  /** True where nothing but errors is printed. */
+  /** True if only errors are printed. */
   get isQuiet(): boolean {
     return this.#level === LEVELS.length - 1;
   }
 
-  /** The level by its number, to be put back later. */
+  /** The level by its number, so that it can be restored later. */
   get level(): number {
     return this.#level;
   }
@@ -24,7 +24,7 @@ export class Transcript {
     this.#level = level;
   }
 
-  /** Sets the level by name; false where there is none of that name. */
+  /** Sets the level by name; returns false if there is no such level. */
   setLevel(name: string): boolean {
     const level = LEVELS.indexOf(name.toLowerCase());
     if (level < 0) return false;
@@ -32,7 +32,7 @@ export class Transcript {
     return true;
   }
 
-  /** Adds `text` as it is. */
+  /** Appends `text` unchanged. */
   write(text: string): void {
     if (!this.isQuiet) this.#text += text;
   }
@@ -42,7 +42,7 @@ export class Transcript {
     if (this.#level <= LEVELS.indexOf("info")) this.#text += `INFO ${line}\n`;
   }
 
-  /** Indents by two spaces what `run` writes, and ends its last line. */
+  /** Indents the output of `run` by two spaces, and ends its last line. */
   indented(run: () => void): void {
     const outer = this.#text;
     this.#text = "";
@@ -55,7 +55,7 @@ export class Transcript {
     }
   }
 
-  /** All that was written, which is forgotten. */
+  /** Returns everything written, and clears it. */
   take(): string {
     const text = this.#text;
     this.#text = "";

@@ -1,11 +1,11 @@
-/** What a soak tells the worker that plays a crowd. */
+/** The order that a soak sends to the worker that runs a crowd. */
 import type { Endpoint } from "../../transport/transport.ts";
 
-/** What a crowd is told. */
+/** The parameters of a crowd. */
 export interface CrowdOrder {
   /**
-   * `silent`: sessions without a proof that say nothing; `never_read`: lists on every stream, whose
-   * answers are not read; `lists`: lists as fast as they are answered.
+   * `silent`: sessions without a proof that send nothing; `never_read`: lists on every stream,
+   * whose replies are not read; `lists`: lists as fast as they are answered.
    */
   readonly kind: "silent" | "never_read" | "lists";
   readonly endpoint: Endpoint;

@@ -1,6 +1,6 @@
 /**
- * The peers of a crowd: they hold sessions open and ask for nothing, for lists that they do not read, or
- * for lists without end. Whoever is ended comes again, as an attacker would.
+ * The peers of a crowd: they hold sessions open and request nothing, or lists that they do not
+ * read, or lists without end. Peers whose session is ended reconnect, as an attacker would.
  */
 import { concatBytes } from "../../src/base/bytes.ts";
 import {
@@ -15,11 +15,11 @@ import type { Stream } from "../../transport/transport.ts";
 import { controlFrame, GOOD_HELLO, requestFrame } from "../support/raw_peer.ts";
 import type { CrowdOrder } from "./crowd_order.ts";
 
-/** Requests for lists on each stream that nobody reads. */
+/** Unread list requests per stream. */
 const LISTS_A_STREAM = 40;
-/** Lists in flight of each session that reads them. */
+/** Lists in flight per session that reads them. */
 const LISTS_IN_FLIGHT = 32;
-/** Who was refused comes again after this, ms. */
+/** Time after which a refused peer reconnects, ms. */
 const AGAIN_MS = 100;
 
 const dialer = new QuicDialer({ scheduler: processWorld().scheduler, onError: () => {} });
@@ -53,14 +53,14 @@ async function member(order: CrowdOrder, begun: () => void): Promise<never> {
       begun();
       await session.closed;
     } catch {
-      // Refused, as it should be; it tries again.
+      // Refused, as intended; the peer tries again.
       begun();
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
-/** Keeps so many lists in flight that the node always has one of this session to work on. */
+/** Keeps enough lists in flight that the node always has work for this session. */
 async function listWithoutEnd(stream: Stream, list: Uint8Array): Promise<void> {
   const repeated = (count: number) => concatBytes(new Array<Uint8Array>(count).fill(list));
   const assembler = new FrameAssembler({ frameBytesMax: RESPONSE_FRAME_BYTES_MAX, segmentsMax: 1 });
@@ -76,7 +76,7 @@ async function listWithoutEnd(stream: Stream, list: Uint8Array): Promise<void> {
   }
 }
 
-/** A worker's own scope, of which the types of the main thread know nothing. */
+/** A worker's own scope, which the types of the main thread do not include. */
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<CrowdOrder>) => void;
   postMessage(message: string): void;

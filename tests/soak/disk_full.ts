@@ -1,6 +1,6 @@
 /**
- * Fills the disk of a node while owners keep leases at it: `deno task soak disk_full [seconds]`, 40
- * unless given; 200 leases with a ttl of 5 s. Needs the right to mount a tmpfs.
+ * Fills the disk of a node while owners keep leases at it: `deno task soak disk_full [seconds]`, by
+ * default 40; 200 leases with a ttl of 5 s. Needs the permission to mount a tmpfs.
  */
 import { full, keepThrough, mountSmall } from "../support/outages.ts";
 import type { SoakResult } from "./soak.ts";
@@ -8,7 +8,7 @@ import type { SoakResult } from "./soak.ts";
 const LEASES = 200;
 const TTL_MS = 5_000;
 
-/** Holds where no lease ended, and no reader was told that a record is gone. */
+/** Runs the outage; holds if no lease ended, and no reader was told that a record is gone. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const folder = await Deno.makeTempDir();
   const unmount = await mountSmall(`${folder}/small`);

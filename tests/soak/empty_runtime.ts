@@ -1,3 +1,3 @@
-/** A program that does nothing, to measure what the runtime itself takes. */
+/** A program that does nothing, to measure the memory of the runtime itself. */
 console.log("ready");
 setInterval(() => {}, 60_000);

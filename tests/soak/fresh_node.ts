@@ -1,10 +1,11 @@
 /**
- * Measures the resident memory of fresh nodes: `deno task soak fresh_node [seconds]`, 60 unless
- * given.
+ * Measures the resident memory of fresh nodes: `deno task soak fresh_node [seconds]`, by default
+ * 60.
  *
- * A node with 1,024 partitions and one with 8,192, started as `deno task start` does, beside a
- * process of the runtime that runs an empty program. The highest of a reading each second counts,
- * and what of the last one is pages of the program itself, which the system shares and can drop.
+ * Measures a node with 1,024 partitions and one with 8,192, started as `deno task start` does, and
+ * a process of the runtime that runs an empty program. The result is the highest of one reading per
+ * second, and the part of the last reading that consists of pages of the program itself, which the
+ * system shares and can drop.
  */
 import { ServerProcess } from "../../bench/harness.ts";
 import { RegistryServer } from "../../bench/registry.ts";
@@ -15,7 +16,7 @@ const FRESH_MAX = 100;
 const FRESH_8192_MAX = 130;
 const EMPTY = new URL("./empty_runtime.ts", import.meta.url).pathname;
 
-/** Runs the nodes; holds where both stay below their goals. */
+/** Runs the nodes; holds if both stay below their goals. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 60);
   const empty = await ServerProcess.start({ args: ["run", "-A", EMPTY] });
@@ -53,7 +54,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   }
 }
 
-/** Resident pages of files, mostly the program's own code (proc(5), `RssFile`). */
+/** Returns the resident pages of files, mostly the program's own code (proc(5), `RssFile`). */
 function fileBytes(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/^RssFile:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;

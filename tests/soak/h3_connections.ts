@@ -1,6 +1,7 @@
 /**
- * Clients that connect by h3 and go: `deno task soak h3_connections [connections]`, 100,000 unless
- * given, against a node in a process of its own that registers a gateway meanwhile and after.
+ * Clients that connect by h3 and leave: `deno task soak h3_connections [connections]`, by default
+ * 100,000, against a node in its own process that registers a gateway during that time and
+ * afterwards.
  */
 import { connectRaw } from "../support/raw_quic.ts";
 import { crs, startCrs } from "../support/crs_process.ts";
@@ -9,10 +10,10 @@ import type { SoakResult } from "./soak.ts";
 
 const AT_ONCE = 48;
 const GATEWAY = new URL("../../examples/gateway.json", import.meta.url).pathname;
-/** Resident memory after against before. */
+/** Resident memory afterwards divided by that before. */
 const GROWTH_MAX = 1.2;
 
-/** Opens and drops the connections; holds where memory comes back and registrations go on. */
+/** Opens and drops the connections; holds if memory is released and registrations continue. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const connections = Number(args[0] ?? 100_000);
   const folder = await Deno.makeTempDir();
@@ -23,7 +24,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     const codes = [await register()];
     const pin = readNodeFile(folder)!.currentPin;
     const attack = (count: number) => openAndDrop(node.addresses[0]!.port, pin, count);
-    // What a node takes to serve at all, its first connections included.
+    // Allocates the memory that a node needs to serve at all, including its first connections.
     await attack(2_000);
     const beforeMiB = residentMiB(process.child.pid);
     const startMs = performance.now();
@@ -50,7 +51,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   }
 }
 
-/** Returns how many did not get in. */
+/** Returns the count of refused connections. */
 async function openAndDrop(port: number, pin: Uint8Array, count: number): Promise<number> {
   const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
   const certificate = { sha256: new Uint8Array(pin) };

@@ -1,12 +1,13 @@
 /**
  * Rotates every certificate and key while many sessions read and write: `deno task soak
- * identity_rotation [sessions]`, 1,000 sessions unless given. One process, simulated time, about 75 s.
+ * identity_rotation [sessions]`, by default 1,000 sessions. One process, simulated time, about 75
+ * s.
  */
 import process from "node:process";
 import { rotateUnderLoad } from "../support/identity_rotation.ts";
 import type { SoakResult } from "./soak.ts";
 
-/** Runs the rotation; holds where no request failed and everything rotated. */
+/** Runs the rotation; holds if no request failed and everything was rotated. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const sessions = Number(args[0] ?? 1_000);
   const folder = await Deno.makeTempDir();

@@ -1,9 +1,10 @@
 /**
- * Measures the CPU time of idle nodes: `deno task soak idle [seconds]`, 120 unless given.
+ * Measures the CPU time of idle nodes: `deno task soak idle [seconds]`, by default 120.
  *
  * An empty node with 1,024 partitions, one with 8,192, and one that holds 100,000 records with an
- * hour's ttl, beside a Deno process with nothing but a QUIC listener. All four idle at once. Time is
- * user and system time from `/proc/<pid>/stat`, which other programs' load hardly changes.
+ * hour's ttl, compared with a Deno process that has only a QUIC listener. All four idle
+ * concurrently. Time is user and system time from `/proc/<pid>/stat`, which is hardly affected by
+ * the load of other programs.
  */
 import { registerFleet } from "../../bench/fleet.ts";
 import { ServerProcess } from "../../bench/harness.ts";
@@ -11,12 +12,15 @@ import { RegistryServer } from "../../bench/registry.ts";
 import type { SoakResult } from "./soak.ts";
 
 const RECORDS = 100_000;
-/** Of them with a domain: each registers once more, and has an alias. */
+/** Count of records with a domain among them: each is registered once more, and has an alias. */
 const ALIASED = 20_000;
 const TTL_MS = 3_600_000;
-/** Start and load are over, and the runtime has compiled and collected what they left, after this. */
+/** Time after which start and load are over, and the runtime has compiled and collected. */
 const SETTLE_MS = 20_000;
-/** Ticks of `/proc/<pid>/stat` a second, `sysconf(_SC_CLK_TCK)`: 100 on every Linux that runs Deno. */
+/**
+ * Ticks of `/proc/<pid>/stat` per second, `sysconf(_SC_CLK_TCK)`: 100 on every Linux that runs
+ * Deno.
+ */
 const CLOCK_TICKS_PER_SECOND = 100;
 const FLOOR = new URL("../../bench/session_floor.ts", import.meta.url).pathname;
 
@@ -25,7 +29,7 @@ const EMPTY_1024_MAX = 1;
 const EMPTY_8192_MAX = 1.5;
 const FULL_MAX = 1.5;
 
-/** Runs the nodes; holds where each stays below its goal. */
+/** Runs the nodes; holds if each stays below its goal. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 120);
   const floor = await ServerProcess.start({ args: ["run", "-A", FLOOR, "serve"] });
@@ -65,12 +69,12 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
 async function fill(server: RegistryServer): Promise<void> {
   const client = await server.connect();
   await registerFleet(client, { start: 0, end: RECORDS, ttlMs: TTL_MS });
-  // Aliases come on top.
+  // Aliases are registered in addition.
   await registerFleet(client, { start: 0, end: ALIASED, ttlMs: TTL_MS, withDomain: true });
   await client.close();
 }
 
-/** CPU time of processes over `seconds`, each in percent of a core. */
+/** Returns the CPU time of processes over `seconds`, each in percent of a core. */
 async function cpuPercents(pids: readonly number[], seconds: number): Promise<number[]> {
   const startMs = performance.now();
   const before = pids.map(cpuTicks);
@@ -79,7 +83,7 @@ async function cpuPercents(pids: readonly number[], seconds: number): Promise<nu
   return pids.map((pid, at) => Math.round((cpuTicks(pid) - before[at]!) / ticksMax * 1e4) / 100);
 }
 
-/** User and system time of a process so far (proc_pid_stat(5), fields 14 and 15). */
+/** Returns the user and system time of a process so far (proc_pid_stat(5), fields 14 and 15). */
 function cpuTicks(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

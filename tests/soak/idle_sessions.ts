@@ -1,14 +1,15 @@
 /**
- * Measures the resident memory of idle sessions: `deno task soak idle_sessions [sessions]`, 10,000
- * unless given, beside as many bare QUIC connections of the runtime, without a stream and with one.
+ * Measures the resident memory of idle sessions: `deno task soak idle_sessions [sessions]`, by
+ * default 10,000, compared with as many bare QUIC connections of the runtime, without a stream and
+ * with one.
  */
 import { measureSessions } from "../../bench/sessions.ts";
 import type { SoakResult } from "./soak.ts";
 
-/** Goal: bytes of a session, in those of a bare connection with one stream. */
+/** Goal: memory of a session divided by that of a bare connection with one stream. */
 const RATIO_MAX = 0.95;
 
-/** Runs the servers; holds where a session takes no more than the goal. */
+/** Runs the servers; holds if a session meets the goal. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const sessions = Number(args[0] ?? 10_000);
   const figures = await measureSessions(sessions);

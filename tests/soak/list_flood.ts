@@ -1,6 +1,7 @@
 /**
- * A flood of lists over 300,000 records: `deno task soak list_flood [seconds [records]]`, 15 unless given. Sessions
- * ask for pages of 1,000 as fast as they are answered; beside them one client gets, one at a time.
+ * A flood of lists over 300,000 records: `deno task soak list_flood [seconds [records]]`, by
+ * default 15 seconds. Sessions request pages of 1,000 as fast as they are answered, while another
+ * client gets one record at a time.
  */
 import { LatencyHistogram } from "../../bench/latency.ts";
 import { agentInput, registerFleet, spreadId } from "../../bench/fleet.ts";
@@ -14,10 +15,10 @@ const RECORDS_DEFAULT = 300_000;
 const TTL_MS = 3_600_000;
 const SESSIONS = 8;
 const BEFORE_SECONDS = 5;
-/** The goal on two cores that node, flood and client share, ms. */
+/** Goal on two cores that node, flood and client share, ms. */
 const GET_P99_MS_MAX = 10;
 
-/** Runs it; holds where gets of others take single-digit milliseconds. */
+/** Runs the flood; holds if gets of the other client take single-digit milliseconds. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 15);
   const records = Number(args[1] ?? RECORDS_DEFAULT);
@@ -62,8 +63,9 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
 }
 
 /**
- * Datagrams that a UDP port of this machine has dropped, as its receive buffer was full (proc(5)). The
- * runtime cannot size that buffer: `net.core.rmem_default` does.
+ * Returns the count of datagrams that a UDP port of this machine has dropped because its receive
+ * buffer was full (proc(5)). The runtime cannot set the size of that buffer;
+ * `net.core.rmem_default` does.
  */
 function datagramsDropped(port: number): number {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
@@ -75,7 +77,7 @@ function datagramsDropped(port: number): number {
     .reduce((sum, fields) => sum + Number(fields.at(-1)), 0);
 }
 
-/** Requests that a node answered, and the seconds of processor time that it took. */
+/** Returns the count of requests that a node answered, and its processor time in seconds. */
 async function counted(server: RegistryServer): Promise<[requests: number, cpuSeconds: number]> {
   return [
     await server.metric("crs_requests_total"),

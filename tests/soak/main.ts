@@ -3,13 +3,13 @@
  *
  *     deno task soak <name> [arguments]
  *
- * Each prints its figures as one JSON line, which `bench/results/soak_<name>.ndjson` keeps. The exit
- * code is 1 where a goal was missed.
+ * Each prints its figures as one JSON line, which is stored in `bench/results/soak_<name>.ndjson`.
+ * The exit code is 1 if a goal was missed.
  */
 import { ResultFile } from "../../bench/harness.ts";
 import type { Soak } from "./soak.ts";
 
-/** Every soak by name, loaded only when asked for. */
+/** Every soak by name, loaded only when it is run. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),

@@ -1,6 +1,6 @@
 /**
- * Sessions that ask for lists and never read: `deno task soak never_read [seconds]`, 40 unless given.
- * 45 sessions with 15 streams each against one node; beside them one client gets and registers.
+ * Sessions that request lists and never read: `deno task soak never_read [seconds]`, by default 40.
+ * 45 sessions with 15 streams each against one node, while another client gets and registers.
  */
 import { LatencyHistogram } from "../../bench/latency.ts";
 import { agentInput, registerFleet, spreadId } from "../../bench/fleet.ts";
@@ -14,10 +14,10 @@ const SESSIONS = 45;
 const RECORDS = 20_000;
 const TTL_MS = 3_600_000;
 const BEFORE_SECONDS = 5;
-/** The goal: resident memory at most so many times that of before. */
+/** Goal: maximum resident memory, divided by that before. */
 const RESIDENT_RATIO_MAX = 1.5;
 
-/** Runs it; holds where memory stays and the other client's calls are all served. */
+/** Runs the sessions; holds if memory stays bounded and all calls of the other client succeed. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 40);
   const server = await RegistryServer.start();
@@ -46,7 +46,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   }
 }
 
-/** What a client sees of a node for some seconds, and the most memory that it takes meanwhile. */
+/** Observes a node as a client for some seconds, and its maximum memory during that time. */
 async function observe(server: RegistryServer, client: Client, seconds: number) {
   const gets = new LatencyHistogram();
   const registers = new LatencyHistogram();

@@ -1,6 +1,7 @@
 /**
- * Stops a node's process while owners keep leases at it: `deno task soak pause [seconds]`, 60 unless
- * given; 200 leases with a ttl of 10 s. The node is alone, and owners and readers connect by QUIC.
+ * Stops a node's process while owners keep leases at it: `deno task soak pause [seconds]`, by
+ * default 60; 200 leases with a ttl of 10 s. The node is alone, and owners and readers connect by
+ * QUIC.
  */
 import { keepThrough, stopped } from "../support/outages.ts";
 import type { SoakResult } from "./soak.ts";
@@ -8,7 +9,7 @@ import type { SoakResult } from "./soak.ts";
 const LEASES = 200;
 const TTL_MS = 10_000;
 
-/** Holds where no lease ended, and no reader was told that a record is gone. */
+/** Runs the outage; holds if no lease ended, and no reader was told that a record is gone. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const outage = stopped(Number(args[0] ?? 60) * 1_000);
   const folder = await Deno.makeTempDir();

@@ -1,6 +1,6 @@
 /**
- * One client with 1,000 leases and no server: how often it tries to renew after 10 s, what that
- * costs, and whether every lease is still held when the node is back.
+ * One client with 1,000 leases and no server: measures the rate of its renewal attempts after 10 s,
+ * their cost, and whether every lease is still held when the node is back.
  *
  *     deno task soak renewal_retries [seconds]
  */
@@ -12,10 +12,10 @@ import { until } from "../support/until.ts";
 import type { Soak } from "./soak.ts";
 
 const LEASES = 1_000;
-/** The back-off grows meanwhile. */
+/** Time in which the back-off grows. */
 const SETTLE_MS = 10_000;
 const SECONDS_DEFAULT = 60;
-/** Rounds a second. */
+/** Goal: rounds per second. */
 const ROUNDS_GOAL = 1;
 const BACK_MS_MAX = 60_000;
 

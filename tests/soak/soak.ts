@@ -1,4 +1,7 @@
-/** What a soak program exports as `run`: it measures on real processes or many sessions, and says whether its goals hold. */
+/**
+ * The result of a soak program, which exports `run`, measures real processes or many sessions, and
+ * reports whether its goals were met.
+ */
 export interface SoakResult {
   /** Figures by name, units in the names. */
   readonly figures: Readonly<Record<string, unknown>>;
@@ -6,5 +9,5 @@ export interface SoakResult {
   readonly holds: boolean;
 }
 
-/** Runs a soak; `args` are what the command line gave after its name. */
+/** Runs a soak; `args` are the command-line arguments after its name. */
 export type Soak = (args: readonly string[]) => Promise<SoakResult>;

@@ -1,7 +1,7 @@
 /**
- * Stalls one write of a node's log while owners keep leases at it and a reader reads: `deno task soak
- * stalled_write [seconds]`, 12 unless given; 200 leases with a ttl of 5 s. Needs gcc, which compiles
- * the library that stalls the write.
+ * Stalls one write of a node's log while owners keep leases at it and a reader reads: `deno task
+ * soak stalled_write [seconds]`, by default 12; 200 leases with a ttl of 5 s. Needs gcc, which
+ * compiles the library that stalls the write.
  */
 import { keepThrough, stalled } from "../support/outages.ts";
 import { WriteStaller } from "../support/stalled_write.ts";
@@ -9,10 +9,10 @@ import type { SoakResult } from "./soak.ts";
 
 const LEASES = 200;
 const TTL_MS = 5_000;
-/** The goal for reads meanwhile. */
+/** Goal for reads during the stall. */
 const READ_MS_MAX = 5;
 
-/** Holds where no lease ended, and reads went on as if nothing were wrong. */
+/** Runs the outage; holds if no lease ended, and reads were not delayed. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const folder = await Deno.makeTempDir();
   try {

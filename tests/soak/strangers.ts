@@ -1,7 +1,7 @@
 /**
- * Idle sessions without a proof from one address: `deno task soak strangers [seconds]`, 20 unless given.
- * 120 of them are held open and opened again; beside them identities of the same address enrol by join
- * tokens, renew over their sessions, and renew without one.
+ * Idle sessions without a proof from one address: `deno task soak strangers [seconds]`, by default
+ * 20. 120 of them are held open and reopened, while identities of the same address enrol by join
+ * tokens, renew over their sessions, and renew without a session.
  */
 import { initAuthority } from "../../identity/enrolment/authority_init.ts";
 import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
@@ -26,18 +26,21 @@ const PAUSE_MS = 50;
 const ALONE_SECONDS = 8;
 const world = processWorld();
 
-/** Asks the node, and times it. */
+/** Sends a request to the node, and measures its time. */
 type Timed = <T>(asking: () => Promise<T>) => Promise<T>;
 
-/** Asks, untimed. */
+/** Sends a request without measuring its time. */
 const UNTIMED: Timed = (asking) => asking();
 
-/** How one kind of request fared. */
+/** The results of one kind of request. */
 class Tally {
   readonly #histogram = new LatencyHistogram();
   readonly #failures: Record<string, number> = {};
 
-  /** Runs `call`, which has what it asks the node timed: keys and folders are its own business. */
+  /**
+   * Runs `call`, which marks its requests to the node for timing; work on keys and folders is not
+   * timed.
+   */
   async run(call: (timed: Timed) => Promise<unknown>): Promise<void> {
     try {
       await call((asking) => this.#ask(asking));
@@ -70,7 +73,7 @@ class Tally {
   }
 }
 
-/** Runs it; holds where everybody is served in time. */
+/** Runs the sessions; holds if all identities are served in time. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const seconds = Number(args[0] ?? 20);
   const folder = Deno.makeTempDirSync({ prefix: "crs-soak-" });
@@ -136,7 +139,7 @@ function figuresOf(tallies: Record<string, Tally>) {
   );
 }
 
-/** The honest ones. */
+/** The legitimate identities. */
 class Scene {
   readonly endpoint: Endpoint;
   readonly pin: Uint8Array;
@@ -155,7 +158,7 @@ class Scene {
     this.pin = currentPin;
   }
 
-  /** An administrator, somebody with a session, and somebody without. */
+  /** Opens an administrator, an identity with a session, and one without. */
   async open(administratorFolder: string, subject: string): Promise<void> {
     const folder = new IdentityFolder(administratorFolder);
     const request = await createCertificateRequest(await folder.firstKey(world.entropy));

@@ -1,7 +1,8 @@
 /**
  * Clients that connect by TLS without a certificate: `deno task soak tls_strangers [connections]`,
- * 60,000 unless given, of which a third says nothing, a third sends junk and a third begins TLS without
- * a certificate. The node has a heap limit of 256 MB; a gateway registers by QUIC all the while.
+ * by default 60,000, of which a third sends nothing, a third sends junk and a third begins TLS
+ * without a certificate. The node has a heap limit of 256 MB; a gateway registers by QUIC
+ * throughout.
  */
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -12,16 +13,18 @@ import type { SoakResult } from "./soak.ts";
 
 const AT_ONCE = 48;
 const V8_FLAGS = "--heap-growing-percent=30,--max-old-space-size=256";
-/** Resident memory after against before. */
+/** Resident memory afterwards divided by that before. */
 const GROWTH_MAX = 1.5;
 /** Connections before the measurement begins. */
 const WARM_UP = 2_000;
-/** How long one that says nothing stays, ms. */
+/** Time that a silent client stays, ms. */
 const SILENT_MS = 20;
-/** A connection is given up after this, ms: the node ends those that it does not want sooner. */
+/** Time after which a client abandons its connection, ms: the node ends unwanted ones sooner. */
 const CONNECTION_MS_MAX = 10_000;
 
-/** Connects them all; holds where memory is bounded, the node lives and registrations go on. */
+/**
+ * Connects all clients; holds if memory is bounded, the node survives and registrations continue.
+ */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const connections = Number(args[0] ?? 60_000);
   const folder = await Deno.makeTempDir({ prefix: "crs-soak-" });
@@ -92,7 +95,10 @@ async function measure(
   return { figures, holds };
 }
 
-/** Connects `count` times, some at once; resolves when all are over with how many got in. */
+/**
+ * Connects `count` times, some concurrently; resolves when all have ended with the count of
+ * connected ones.
+ */
 async function attack(port: number, count: number): Promise<number> {
   let begun = 0;
   let connected = 0;
@@ -126,7 +132,7 @@ function comeAndGo(port: number, index: number): Promise<boolean> {
   });
 }
 
-/** A gateway that registers by QUIC, again and again. */
+/** A gateway that registers repeatedly by QUIC. */
 class Registrations {
   readonly #args: readonly string[];
 
@@ -150,7 +156,7 @@ class Registrations {
     ]);
   }
 
-  /** Registers until the returned function is called, which resolves with how that went. */
+  /** Registers until the returned function is called, which resolves with the results. */
   goOn(): () => Promise<{ readonly served: number; readonly failed: number }> {
     let goesOn = true;
     const tally = { served: 0, failed: 0 };
@@ -175,7 +181,7 @@ async function must(args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Resident memory and used heap of the node, and the handshakes that it saw fail. */
+/** Returns the node's resident memory, used heap, and count of failed handshakes. */
 async function memoryMiB(pid: number, { ops }: StartedNode) {
   const text = await (await fetch(`http://${ops.host}:${ops.port}/metrics`)).text();
   const heap = Number(/^process_heap_bytes (\S+)$/m.exec(text)?.[1]);

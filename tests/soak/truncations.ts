@@ -1,6 +1,7 @@
 /**
- * Cuts the newest segment of a node's log at many places after a clean stop and after kill -9, and
- * starts a node on each: `deno task soak truncations [cuts]`, 100 of each unless given; some minutes.
+ * Truncates the newest segment of a node's log at many places after a clean stop and after kill -9,
+ * and starts a node on each: `deno task soak truncations [cuts]`, by default 100 of each; takes
+ * some minutes.
  */
 import { type Ending, startsOnCuts, type Verdicts, writtenFolder } from "../support/truncations.ts";
 import type { SoakResult } from "./soak.ts";
@@ -8,8 +9,8 @@ import type { SoakResult } from "./soak.ts";
 const RECORDS = 200;
 
 /**
- * Runs both. Holds where after a clean stop every cut is refused, and after kill -9 every cut is
- * refused or leaves out no more than what the log's mark did not know of, and says so.
+ * Runs both cases. Holds if after a clean stop every cut is refused, and after kill -9 every cut is
+ * refused, or omits only what the log's mark did not cover, and reports it.
  */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const cuts = Number(args[0] ?? 100);

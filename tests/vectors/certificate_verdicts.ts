@@ -1,6 +1,6 @@
 /**
- * Our verdicts on the frozen chains of `certificates.json`, and what we write from its facts, as text:
- * for Deno and Node to be compared. Run by itself it prints them.
+ * Our verdicts on the frozen chains of `certificates.json`, and the output that we write from its
+ * facts, as text, to compare Deno and Node. Run as a program it prints them.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -20,12 +20,12 @@ import { encodePem } from "../../identity/pki/pem.ts";
 import { isBundleRefusal, openTrustBundle } from "../../identity/trust/trust_bundle.ts";
 import { TrustStore } from "../../identity/trust/trust_store.ts";
 
-/** A chain and what is to be made of it: a fault, or "" where it is believed. */
+/** A chain and its expected result: a fault, or "" if it is trusted. */
 export interface ChainCase {
   readonly name: string;
   readonly verdict: string;
   readonly profile: LeafProfileName;
-  /** True: the peer's intermediates are taken; false: those of the bundle count. */
+  /** True: the peer's intermediates are accepted; false: only those of the bundle. */
   readonly open: boolean;
   readonly nowMs: number;
   readonly graceMs: number;
@@ -53,12 +53,12 @@ export interface CertificateVectors {
   readonly cases: readonly ChainCase[];
 }
 
-/** The vectors in a folder. */
+/** Reads the vectors in a folder. */
 export function readVectors(folder: string): CertificateVectors {
   return JSON.parse(readFileSync(`${folder}/certificates.json`, "utf8")) as CertificateVectors;
 }
 
-/** The verdict on each chain, in order. */
+/** Returns the verdict on each chain, in order. */
 export async function chainVerdicts(vectors: CertificateVectors): Promise<string[]> {
   const { trustDomain } = vectors;
   const roots = [bytes(vectors.root)];
@@ -75,7 +75,7 @@ export async function chainVerdicts(vectors: CertificateVectors): Promise<string
   return verdicts;
 }
 
-/** The leaf and the request that are made from the frozen facts, base64url. */
+/** Returns the leaf and the request that are made from the frozen facts, base64url. */
 export async function written(
   vectors: CertificateVectors,
 ): Promise<{ readonly leaf: string; readonly request: string }> {
@@ -96,7 +96,7 @@ export async function written(
   };
 }
 
-/** All of it as text. */
+/** Returns all verdicts as text. */
 export async function report(vectors: CertificateVectors): Promise<string> {
   const verdicts = await chainVerdicts(vectors);
   const { leaf, request } = await written(vectors);

@@ -1,4 +1,4 @@
-/** Certificates as they were written when they were frozen, and verdicts on chains; Deno and Node. */
+/** Frozen certificates, and verdicts on chains, on Deno and on Node. */
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

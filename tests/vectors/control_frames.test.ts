@@ -1,6 +1,6 @@
 /**
- * The frozen control frames of protocol version 1: they are read as they were then, so that a client
- * of that version is told by code and message why it is refused, in bytes that it understands.
+ * The frozen control frames of protocol version 1 are read as they were then, so that a client of
+ * that version learns by code and message why it is refused, in bytes that it can decode.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -18,7 +18,7 @@ const FRAMES = frozen.frames.map(({ name, hex, message }) => ({
   message,
 }));
 
-/** The message with its bytes in hexadecimal, as the file has it. */
+/** Returns the message with its bytes in hexadecimal, as in the file. */
 function plain(message: ControlMessage | undefined): unknown {
   const text = JSON.stringify(
     message,
@@ -48,7 +48,7 @@ test("a client of version 1 is refused by code, is told what to do, and can read
     first.goodbye.message,
     /speaks protocol versions 2 to 2: the client 1 to 1; upgrade/,
   );
-  // The frame has the layout of version 1: with the frozen frame's values it has its bytes.
+  // The frame has the layout of version 1: with the frozen frame's values its bytes are equal.
   const goodbye = FRAMES.find(({ name }) => name === "goodbye")!;
   const same = controlFrame({
     kind: "goodbye",

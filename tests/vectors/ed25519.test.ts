@@ -1,6 +1,6 @@
 /**
  * Published Ed25519 signatures through our verifiers: Wycheproof's verdicts, CCTV's edge cases by
- * what their flags say, noble as the oracle, and Node beside Deno.
+ * their flags, noble as the oracle, and Node compared with Deno.
  */
 import * as noble from "@noble/ed25519";
 import { test } from "uvu";
@@ -19,7 +19,7 @@ import { tally, type Verdict } from "./published.ts";
 
 const cases = VECTORS.found === undefined ? [] : signatureCases(VECTORS.found);
 
-/** Where we decide otherwise than the set, by test id; the reason beside each. */
+/** Tests that we decide differently from the set, by test id, with the reason. */
 const WYCHEPROOF_EXCEPTIONS: Readonly<Record<number, string>> = {};
 
 function verdicts(set: SignatureCase["set"]): Verdict[] {
@@ -40,9 +40,9 @@ vectorTest("verifyMessage agrees with all of Wycheproof's Ed25519", () => {
 });
 
 vectorTest("verifyMessage accepts of CCTV's edge cases what every strict verifier accepts", () => {
-  // Accepted: A and R canonical, neither of small order, and the equation holds as it stands.
-  // Components of small order that cancel out are accepted in signatures, and refused in keys
-  // when they are enrolled.
+  // Accepted: A and R canonical, neither of small order, and the equation holds unmodified.
+  // Components of small order that cancel out are accepted in signatures, and refused in keys when
+  // they are enrolled.
   const found = verdicts("cctv");
   for (const one of cases.filter((each) => each.set === "cctv")) {
     const refused = one.flags.some((flag) =>
@@ -72,8 +72,8 @@ vectorTest("noble accepts all that we accept, and beyond it what its cofactor hi
     const ours = acceptsByArithmetic(one);
     const theirs = await oracle(one);
     if (ours === theirs) continue;
-    // Noble multiplies the equation by 8, so a rest of small order disappears; and it looks at
-    // the order of A alone. Nobody but the owner of a key can make such a signature.
+    // Noble multiplies the equation by 8, so a small-order component disappears; and it checks the
+    // order of A only. Only the owner of a key can create such a signature.
     assert.not(ours, `${one.set} ${one.id}`);
     assert.is(one.set, "cctv");
     const reason = one.flags.includes("low_order_residue") || one.flags.includes("low_order_R");
@@ -84,7 +84,8 @@ vectorTest("noble accepts all that we accept, and beyond it what its cofactor hi
 });
 
 vectorTest("without the strict check the libraries still disagree", async () => {
-  // Where a number changes, a library has: then see what of the strict check it makes needless.
+  // If a number changes, a library has changed: then check which parts of the strict check are
+  // still needed.
   const edge = cases.filter(({ set }) => set === "cctv");
   const counts = { webCrypto: 0, nobleStrict: 0, nobleDefault: 0 };
   for (const { publicKey, message, signature } of edge) {
@@ -113,7 +114,7 @@ async function oracle({ signature, message, publicKey }: SignatureCase): Promise
   try {
     return await noble.verifyAsync(signature, message, publicKey, { zip215: false });
   } catch {
-    // It throws for lengths, which no verdict of its own covers.
+    // It throws for invalid lengths, for which it has no verdict.
     return false;
   }
 }

@@ -1,6 +1,7 @@
 /**
- * What our Ed25519 verifiers say of every published test, on the runtime that runs it: Wycheproof's
- * 151 and CCTV's 914. As a program it prints the verdicts, so that runtimes can be compared.
+ * The verdicts of our Ed25519 verifiers on every published test, on the current runtime:
+ * Wycheproof's 151 and CCTV's 914. Run as a program it prints the verdicts, so that runtimes can be
+ * compared.
  */
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -17,7 +18,7 @@ import { readVectors, vectorsFolder, type Wycheproof } from "./published.ts";
 export interface SignatureCase {
   readonly set: "wycheproof" | "cctv";
   readonly id: number;
-  /** `valid` or `invalid` by Wycheproof; `open` in CCTV, which gives no verdicts. */
+  /** `valid` or `invalid` by Wycheproof; `open` in CCTV, which has no verdicts. */
   readonly expected: string;
   readonly flags: readonly string[];
   readonly publicKey: Uint8Array;
@@ -25,7 +26,7 @@ export interface SignatureCase {
   readonly signature: Uint8Array;
 }
 
-/** All of them. */
+/** Returns all published signatures. */
 export function signatureCases(folder: string): SignatureCase[] {
   const wycheproof: Wycheproof<
     { publicKey: { pk: string } },
@@ -57,12 +58,15 @@ export function signatureCases(folder: string): SignatureCase[] {
   ];
 }
 
-/** By the runtime behind the strict check. */
+/** Reports whether the strict check followed by the runtime accepts the signature. */
 export function acceptsByRuntime(one: SignatureCase): boolean {
   return verifyMessage(one.publicKey, one.message, one.signature);
 }
 
-/** By WebCrypto behind the strict check: the second opinion, and what jose stands on. */
+/**
+ * Reports whether the strict check followed by WebCrypto accepts it: a second opinion, on which
+ * jose depends.
+ */
 export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
   if (signatureFault(one.signature) !== undefined) return false;
   try {
@@ -70,17 +74,17 @@ export async function acceptsByWebCrypto(one: SignatureCase): Promise<boolean> {
     const [signature, message] = [new Uint8Array(one.signature), new Uint8Array(one.message)];
     return await crypto.subtle.verify("Ed25519", handle, signature, message);
   } catch {
-    // A key that is refused has no valid signatures.
+    // A refused key has no valid signatures.
     return false;
   }
 }
 
-/** By arithmetic alone. */
+/** Reports whether arithmetic alone accepts the signature. */
 export function acceptsByArithmetic(one: SignatureCase): boolean {
   return verifyAgreed(one.publicKey, one.message, one.signature);
 }
 
-/** All verdicts of one, for a comparison of runtimes. */
+/** Returns all verdicts on one signature, for a comparison of runtimes. */
 export async function verdictLine(one: SignatureCase): Promise<string> {
   const verdicts = [acceptsByRuntime(one), await acceptsByWebCrypto(one), acceptsByArithmetic(one)];
   return `${one.set} ${one.id} ${verdicts.join(" ")}`;

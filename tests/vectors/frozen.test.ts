@@ -1,6 +1,6 @@
 /**
- * Our own frozen tokens and sealed labels: what the first version wrote is read, and judged, as it was
- * then, on Deno and on Node. The files are never made anew to make a test pass.
+ * Our own frozen tokens and sealed labels: data written by the first version is read and judged as
+ * it was then, on Deno and on Node. The files are never regenerated to make a test pass.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,6 @@
 /**
- * What our verifiers say of our own frozen tokens and sealed labels, on the runtime that runs it. As a
- * program it prints the verdicts, so that runtimes can be compared.
+ * The verdicts of our verifiers on our own frozen tokens and sealed labels, on the current runtime.
+ * Run as a program it prints the verdicts, so that runtimes can be compared.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -32,7 +32,7 @@ export interface FrozenLabels {
   readonly forBoth: string;
 }
 
-/** `accepted`, or the fault, of each token. */
+/** Returns `accepted`, or the fault, for each token. */
 export function tokenVerdicts(frozen: FrozenTokens): string[] {
   const { issuer, audience, subject, nowMs } = frozen;
   const keys = new PublishedTokenKeys();
@@ -48,7 +48,10 @@ export function tokenVerdicts(frozen: FrozenTokens): string[] {
   return verdicts;
 }
 
-/** The value, or the fault, of each label by each key: for one, for both; first key, second, third. */
+/**
+ * Returns the value, or the fault, for each label with each key: for one, for both; first key,
+ * second, third.
+ */
 export async function labelVerdicts(frozen: FrozenLabels): Promise<string[]> {
   const verdicts: string[] = [];
   const place = { recordId: new Uint8Array(16).fill(7), label: frozen.label };
@@ -62,7 +65,7 @@ export async function labelVerdicts(frozen: FrozenLabels): Promise<string[]> {
   return verdicts;
 }
 
-/** A frozen file of that folder. */
+/** Reads a frozen file of that folder. */
 export function readFrozen<T>(folder: string, name: string): T {
   return JSON.parse(readFileSync(`${folder}/${name}`, "utf8"));
 }

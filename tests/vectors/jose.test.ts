@@ -1,7 +1,8 @@
 /**
- * Published JOSE, X25519, HKDF and JCS tests through our verifiers, with accepts and refusals apart and
- * every test that is decided otherwise than published by its id and with its reason; RFC 8037's EdDSA
- * signature, which Wycheproof's JOSE lacks; tokens of our own, frozen; and Node beside Deno.
+ * Published JOSE, X25519, HKDF and JCS tests through our verifiers, counting accepts and refusals
+ * separately and listing every test with a verdict other than published by its id and reason; RFC
+ * 8037's EdDSA signature, which Wycheproof's JOSE lacks; our own frozen tokens; and Node compared
+ * with Deno.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -32,7 +33,10 @@ interface Exceptions {
 const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
-/** Our verifiers take EdDSA tokens, Ed25519 keys and X25519 labels alone, and Wycheproof has none. */
+/**
+ * Our verifiers accept only EdDSA tokens, Ed25519 keys and X25519 labels, of which Wycheproof has
+ * none.
+ */
 const OURS: Readonly<Record<JoseSet, Exceptions>> = {
   jws: {
     tally: "valid: 0 accepted, 46 refused; invalid: 0 accepted, 355 refused",
@@ -75,7 +79,7 @@ const OURS: Readonly<Record<JoseSet, Exceptions>> = {
   },
 };
 
-/** Strict base64url, then jose held to the key's algorithm. */
+/** Strict base64url, then jose restricted to the key's algorithm. */
 const LAYERS: Readonly<Record<JoseSet, Exceptions>> = {
   jws: {
     tally: "valid: 40 accepted, 6 refused; invalid: 2 accepted, 353 refused",
@@ -107,10 +111,10 @@ const LAYERS: Readonly<Record<JoseSet, Exceptions>> = {
   },
 };
 
-/** X25519: what RFC 7748 leaves open and we refuse. */
+/** X25519: inputs that RFC 7748 leaves open and we refuse. */
 const X25519_REFUSED: Readonly<Record<string, readonly number[]>> = {
   small_order: [32, 33, 63, 64, 65, 69, 70, 71, 72, 73, 117, 118, 154, 165, 166],
-  // Among them those of small order in other encodings: 66 to 68, and 74 to 86.
+  // Including those of small order in other encodings: 66 to 68, and 74 to 86.
   not_canonical: [66, 67, 68, ...range(74, 99)],
 };
 
@@ -161,7 +165,7 @@ for (const form of ["bytes", "jwk"] as const) {
         const refused = verdicts.filter(({ why }) => why.endsWith(fault)).map(({ id }) => id);
         assert.equal(refused, X25519_REFUSED[fault]);
       }
-      // All secrets of zero are among them.
+      // Including all with a secret of zero.
       const zero = verdicts.filter(({ why }) => why.includes("ZeroSharedSecret")).length;
       assert.is(zero, 31);
     },
@@ -190,7 +194,8 @@ testWith(allOf(VECTORS, NODE))("Node gives the same verdicts as Deno", async (fo
   const theirs = printed.split("\n");
   assert.is(theirs.length, ours.length);
   const different = theirs.filter((line, index) => line !== ours[index]);
-  // An RSA key with the exponent 1, which OpenSSL takes: of no account where no RSA is taken.
+  // An RSA key with the exponent 1, which OpenSSL accepts: irrelevant because RSA is never
+  // accepted.
   assert.equal(different.filter((line) => !line.startsWith("jwk layers 9 ")), []);
 });
 

@@ -1,10 +1,11 @@
 /**
- * What our verifiers say of Wycheproof's JOSE, X25519 and HKDF tests, and of the JCS examples, on the
- * runtime that runs it. As a program it prints the verdicts, so that runtimes can be compared.
+ * The verdicts of our verifiers on Wycheproof's JOSE, X25519 and HKDF tests, and on the JCS
+ * examples, on the current runtime. Run as a program it prints the verdicts, so that runtimes can
+ * be compared.
  *
- * JOSE has two verdicts. *Ours* is that of the verifier that production uses, which takes one form of
- * one algorithm. *Layers* is that of the two things it stands on, strict base64url and `jose` held to
- * the key's own algorithm: it shows that they judge well where ours is too narrow to tell.
+ * JOSE has two verdicts. *Ours* is that of the production verifier, which accepts one form of one
+ * algorithm. *Layers* is that of its two components, strict base64url and `jose` restricted to the
+ * key's own algorithm: it shows that they judge correctly where ours is too narrow to tell.
  */
 import { compactDecrypt, compactVerify, createLocalJWKSet, importJWK, type JWK } from "jose";
 import process from "node:process";
@@ -19,7 +20,7 @@ import { fromHex, toHex } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { readVectors, type Verdict, type Wycheproof } from "./published.ts";
 
-/** A verdict, and why where it is no. */
+/** A verdict, with the reason if it is negative. */
 export interface Reasoned extends Verdict {
   readonly why: string;
 }
@@ -38,7 +39,7 @@ const JOSE_FILES = {
 /** The JOSE sets. */
 export type JoseSet = keyof typeof JOSE_FILES;
 
-/** Each test of a set through one of the two. */
+/** Returns the verdict on each test of a set by one of the two. */
 export async function joseVerdicts(
   folder: string,
   set: JoseSet,
@@ -60,7 +61,7 @@ export async function joseVerdicts(
   return found;
 }
 
-/** What our verifiers of tokens and of sealed labels find wrong; "": nothing. */
+/** Returns the fault that our verifiers of tokens and of sealed labels report; "": none. */
 async function oursRefuse({ jws, jwe }: JoseTest): Promise<string> {
   if (jws !== undefined) {
     const read = readTokenForm(typeof jws === "string" ? jws : JSON.stringify(jws));
@@ -72,7 +73,7 @@ async function oursRefuse({ jws, jwe }: JoseTest): Promise<string> {
   return "fault" in opened ? opened.fault : "";
 }
 
-/** A compact JWE in the general form, as near to ours as its parts allow. */
+/** Returns a compact JWE in the general form, as close to ours as its parts allow. */
 function asGeneralJwe(jwe: unknown): string {
   if (typeof jwe !== "string") return JSON.stringify(jwe);
   const [header = "", encrypted_key = "", iv = "", ciphertext = "", tag = ""] = jwe.split(".");
@@ -82,7 +83,7 @@ function asGeneralJwe(jwe: unknown): string {
   return canonicalJson({ aad, ciphertext, iv, protected: header, recipients: [recipient], tag });
 }
 
-/** What our reader of published keys finds wrong with a set. */
+/** Returns the fault that our reader of published keys reports for a set. */
 function keysRefused(keys: Keys): string {
   try {
     parsePublishedKeys(canonicalJson(keys.keys === undefined ? { keys: [keys] } : keys));
@@ -120,7 +121,7 @@ async function keyOf(keys: Keys) {
   return await importJWK(keys, keys.alg ?? "");
 }
 
-/** Each test of X25519, as bytes or as JWK: the secret, or a refusal. */
+/** Returns the result of each X25519 test, as bytes or as JWK: the secret, or a refusal. */
 export async function x25519Verdicts(folder: string, form: "bytes" | "jwk"): Promise<Reasoned[]> {
   const name = form === "bytes" ? "x25519_test" : "x25519_jwk_test";
   type Key = string | { kty?: string; crv?: string; x?: string; d?: string };
@@ -153,7 +154,10 @@ function bytesOfKey(
   return bytes;
 }
 
-/** Each test of HKDF-SHA-256 by the runtime's WebCrypto: no code of ours derives keys otherwise. */
+/**
+ * Returns the result of each HKDF-SHA-256 test by the runtime's WebCrypto, with which all of our
+ * code derives keys.
+ */
 export async function hkdfVerdicts(folder: string): Promise<Reasoned[]> {
   type Test = { ikm: string; salt: string; info: string; size: number; okm: string };
   const { testGroups }: Wycheproof<unknown, Test> = JSON.parse(
@@ -191,7 +195,9 @@ export const JCS_EXAMPLES = [
   "weird",
 ] as const;
 
-/** True where the example's canonical form is the published one, and is read as the only one. */
+/**
+ * Reports whether the example's canonical form is the published one, and is the only one accepted.
+ */
 export function jcsAgrees(folder: string, name: string): boolean {
   const input = readVectors(folder, `jcs/input/${name}.json`);
   const output = readVectors(folder, `jcs/output/${name}.json`);
@@ -200,7 +206,7 @@ export function jcsAgrees(folder: string, name: string): boolean {
     (input === output || readCanonicalJson(input) === "not_canonical");
 }
 
-/** All of it as text, without the words of a runtime's errors. */
+/** Returns all verdicts as text, without the texts of a runtime's errors. */
 export async function allVerdicts(folder: string): Promise<string> {
   const parts: [string, readonly Verdict[]][] = [];
   for (const set of Object.keys(JOSE_FILES) as JoseSet[]) {

@@ -1,19 +1,19 @@
 /**
- * The published vectors, read where they lie: `VECTORS`, else `../shared/vectors` beside the project.
- * Runs on Deno and on Node.
+ * The published vectors, read from their folder: `VECTORS`, or `../shared/vectors` beside the
+ * project. Runs on Deno and on Node.
  */
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-/** The folder of the vectors; `undefined` where there is none. */
+/** Returns the folder of the vectors; `undefined` if there is none. */
 export function vectorsFolder(): string | undefined {
   const folder = process.env.VECTORS ??
     fileURLToPath(new URL("../../../shared/vectors", import.meta.url));
   return existsSync(folder) ? folder : undefined;
 }
 
-/** One file of them, as text. */
+/** Returns one of the files as text. */
 export function readVectors(folder: string, name: string): string {
   return readFileSync(`${folder}/${name}`, "utf8");
 }
@@ -31,14 +31,16 @@ export interface Wycheproof<Group, Test> {
   })[];
 }
 
-/** What a verifier of ours said of one published test. */
+/** The verdict of one of our verifiers on a published test. */
 export interface Verdict {
   readonly id: number;
   readonly expected: string;
   readonly accepted: boolean;
 }
 
-/** `accepted n of m valid, refused n of m invalid`, and the ids where we decide otherwise. */
+/**
+ * Returns `accepted n of m valid, refused n of m invalid`, and the ids that we decide differently.
+ */
 export function tally(verdicts: readonly Verdict[]): {
   readonly text: string;
   readonly exceptions: number[];
