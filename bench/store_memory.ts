@@ -6,12 +6,12 @@
  * empty store, after a collection. No log, no network: bytes in, apply, bytes out.
  */
 import { agentCodec, gatewayCodec } from "../schemas/gen/record.ts";
+import { NO_POSITION } from "../src/base/position.ts";
 import { encodeClaim, encodePut, encodeTick } from "../src/record/command.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../src/record/key.ts";
 import { Partitioner } from "../src/ring/partition.ts";
 import { StoreShared } from "../src/store/shared.ts";
 import { PartitionStore } from "../src/store/store.ts";
-import { NO_POSITION } from "../src/store/reply.ts";
 import { ResultFile } from "./harness.ts";
 
 const RECORDS = Number(Deno.args[0] ?? 1_000_000);

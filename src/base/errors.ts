@@ -5,6 +5,7 @@
  * the next free number, and number 0 is success. Everything that maps a code to something else (the
  * wire, the exit code of the command line, a retry) reads {@link ERROR_TABLE}.
  */
+import type { Position } from "./position.ts";
 
 /** The class of an error code; it determines the exit code of the command line. */
 export type ErrorClass = "caller" | "not_found" | "conflict" | "unavailable" | "internal";
@@ -127,7 +128,7 @@ export interface ErrorFields {
   /** The partitions that an incomplete answer lacks. */
   readonly partitions?: readonly number[];
   /** Current incarnation of the record. */
-  readonly incarnation?: { readonly generation: number; readonly index: number };
+  readonly incarnation?: Position;
 }
 
 /** An operating condition or a refused request, identified by a stable code. */

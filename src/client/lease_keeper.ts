@@ -19,6 +19,7 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
   TTL_MS_MIN,
 } from "../base/limits.ts";
+import { samePosition } from "../base/position.ts";
 import type { MonotonicClock, Timer, World } from "../base/world.ts";
 import type { OwnCalls } from "./calls/own.ts";
 import type { RegisterCalls } from "./calls/register.ts";
@@ -207,7 +208,7 @@ export class LeaseKeeper implements LeaseHome {
     const failureAt = new Map<number, RenewFailure>(failures.map((one) => [one.position, one]));
     let nextMs = Infinity;
     leases.forEach((lease, index) => {
-      if (lease.state !== "active" || !sameIncarnation(lease.incarnation, named[index]!)) return;
+      if (lease.state !== "active" || !samePosition(lease.incarnation, named[index]!)) return;
       const failure = failureAt.get(index);
       if (failure !== undefined) return this.#refused(lease, failure.error);
       this.#failing.delete(lease);
@@ -271,8 +272,4 @@ export class LeaseKeeper implements LeaseHome {
         `and asks for ${count} more`,
     );
   }
-}
-
-function sameIncarnation(left: Incarnation, right: Incarnation): boolean {
-  return left.index === right.index && left.generation === right.generation;
 }

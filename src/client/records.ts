@@ -2,4 +2,4 @@
 export type { AgentInfo, AgentInput } from "../record/agent.ts";
 export type { GatewayInfo, GatewayInput } from "../record/gateway.ts";
 export type { Capacity } from "../record/field_types.ts";
-export type { RecordPosition as Incarnation } from "../record/plain.ts";
+export type { Position as Incarnation } from "../base/position.ts";

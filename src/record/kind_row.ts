@@ -8,10 +8,11 @@
  * domains leaves `domain` empty.
  */
 import type { Role } from "../base/peer.ts";
+import type { Position } from "../base/position.ts";
 import type { Extra, ExtraView } from "../../schemas/gen/record.ts";
 import type { FrameWriter, Input as Encoded, StructView } from "../../schemas/runtime.ts";
 import type { Field, FieldDescription } from "./field.ts";
-import type { RecordInfo, RecordInput, RecordPosition } from "./plain.ts";
+import type { RecordInfo, RecordInput } from "./plain.ts";
 
 /** Fields that the stored forms of all kinds have. */
 export interface OwnedRecord {
@@ -19,8 +20,8 @@ export interface OwnedRecord {
   readonly process: number;
   readonly sequence: number;
   readonly leaseExpiryMs: number;
-  readonly incarnation: RecordPosition;
-  readonly revision: RecordPosition;
+  readonly incarnation: Position;
+  readonly revision: Position;
   readonly ttlMs: number;
   readonly lastSeenUnixS: number;
   readonly writer: number;

@@ -3,17 +3,12 @@
  * states by name. agent.ts and gateway.ts add the fields of their kinds; stored_form.ts and
  * record_info.ts convert to and from the stored form (schemas/record.capnp).
  */
+import type { Position } from "../base/position.ts";
 
 /** The states of a record, indexed by their number. */
 export const RECORD_STATES = ["active", "draining"] as const;
 /** The name of a state. */
 export type RecordState = (typeof RECORD_STATES)[number];
-
-/** A position in a group's history; greater is later. */
-export interface RecordPosition {
-  readonly generation: number;
-  readonly index: number;
-}
 
 /** Fields of a record set by its owner. Absent ones are empty, zero, or the default. */
 export interface RecordInput {
@@ -43,8 +38,8 @@ export interface RecordInfo {
   readonly credentialHash: string;
   readonly ttlMs: number;
   readonly state: RecordState;
-  readonly incarnation: RecordPosition;
-  readonly revision: RecordPosition;
+  readonly incarnation: Position;
+  readonly revision: Position;
   /** Wall time of the last logged sign of life, ms since 1970; for display. */
   readonly lastSeenUnixMs: number;
   /** Number in the system group of the identity that wrote the record last. */

@@ -5,12 +5,12 @@
  */
 import { isNilUuid } from "../base/uuid.ts";
 import type { Extra } from "../../schemas/gen/record.ts";
+import { NO_POSITION } from "../base/position.ts";
 import type { Field } from "./field.ts";
 import type { KindRow, OwnedRecord, OwnedView, ReadableKind } from "./kind_row.ts";
 import type { Ownership, RecordInfo, RecordInput } from "./plain.ts";
 import { invalid } from "./validation.ts";
 
-const NO_POSITION = { generation: 0, index: 0 };
 const NO_BYTES = new Uint8Array(0);
 
 /**

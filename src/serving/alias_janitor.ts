@@ -11,6 +11,7 @@
  * After a complete round without findings it sleeps until a store event reports that an alias was
  * claimed or that an agent dropped its claim, or this node leads another partition.
  */
+import { type Position, samePosition } from "../base/position.ts";
 import { toRegistryError } from "../base/errors.ts";
 import {
   ALIAS_ASK_ROUND_MS,
@@ -25,7 +26,7 @@ import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
-import { type EventType, type Position, samePosition } from "../store/reply.ts";
+import type { EventType } from "../store/reply.ts";
 import type { ClaimedDomain } from "./claim_steps.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";

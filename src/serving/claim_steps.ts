@@ -4,11 +4,11 @@
  * none where the state already says the outcome. A replica that has lost its leadership cannot log, so a
  * step that is taken from old state changes nothing.
  */
+import type { Position } from "../base/position.ts";
 import { RegistryError } from "../base/errors.ts";
 import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
-import type { Position } from "../store/reply.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 

@@ -15,12 +15,12 @@
  * The node that leads the agent's partition drives a claim, and the one that leads the domain's
  * partition drives its repair. Steps elsewhere are taken by the leader there (leader_calls.ts).
  */
+import { NO_POSITION, type Position } from "../base/position.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { DOMAIN_CLAIM_TRIES_MAX } from "../base/limits.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
-import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { ClaimedDomain, ClaimSteps, DomainClaim } from "./claim_steps.ts";
 import type { LeaderCalls } from "./leader_calls.ts";
 import { REGISTRY_ITSELF, type Requester } from "./node_calls.ts";

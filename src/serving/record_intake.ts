@@ -7,6 +7,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { RECORD_BYTES_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
+import type { Position } from "../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../base/uuid.ts";
 import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
@@ -14,7 +15,6 @@ import { attachedIdOf, type OwnedRecord } from "../record/kind_row.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
 import { validated } from "../record/stored_form.ts";
 import { invalid } from "../record/validation.ts";
-import type { Position } from "../store/reply.ts";
 
 /** Validated record, ready to be logged. */
 export interface AcceptedRecord {

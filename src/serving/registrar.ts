@@ -3,6 +3,7 @@
  * confirms the claim (domain_claims.ts gives the reason for this order), each a logged command of
  * its own group. The node that leads the record's partition drives them.
  */
+import { NO_POSITION, type Position } from "../base/position.ts";
 import type { RegisterReply } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
 import { REGISTER_TRIES_MAX } from "../base/limits.ts";
@@ -10,7 +11,6 @@ import type { Logger } from "../base/logger.ts";
 import type { Entropy } from "../base/world.ts";
 import { encodePut } from "../record/command.ts";
 import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
-import { NO_POSITION, type Position } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
 import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";

@@ -9,9 +9,9 @@ import type { RenewFailure, RenewReply, RenewRequestView } from "../../schemas/g
 import type { ErrorCode } from "../base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../base/limits.ts";
+import { NO_POSITION, type Position } from "../base/position.ts";
 import type { Entropy } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
-import type { Position } from "../store/reply.ts";
 import type { RenewOutcome } from "../store/leases.ts";
 import type { AccessControl } from "./access_control.ts";
 import { renewAfterMs } from "./lease_times.ts";
@@ -226,8 +226,6 @@ function add(to: ByPartition, partition: Partition, one: Waiting): void {
   if (list === undefined) to.set(partition, [one]);
   else list.push(one);
 }
-
-const NO_POSITION = { generation: 0, index: 0 };
 
 function fail(tally: Tally, position: number, code: ErrorCode, current = NO_POSITION): void {
   tally.failures.push({ position, code: errorCodeToWire(code), current });

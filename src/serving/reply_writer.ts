@@ -6,9 +6,8 @@ import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wi
 import type { StructCodec } from "../../schemas/runtime/codec.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../base/errors.ts";
+import { NO_POSITION } from "../base/position.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
-
-const NO_POSITION = { generation: 0, index: 0 };
 
 /** Plain form of a response, reused for each reply. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

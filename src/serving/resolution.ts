@@ -4,6 +4,7 @@
  */
 import type { ResolveReply } from "../../schemas/gen/wire.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
+import { NO_POSITION } from "../base/position.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import { PART_NONE } from "../wire/resolve_parts.ts";
@@ -26,7 +27,6 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const NO_BYTES = new Uint8Array(0);
 const NIL_ID = new Uint8Array(UUID_BYTES);
-const NO_CLAIM = { generation: 0, index: 0 };
 
 /** Returns an empty resolution. */
 export function newResolution(): Resolution {
@@ -40,7 +40,7 @@ export function newResolution(): Resolution {
       gatewayRemainingMs: 0,
       agentPart: PART_NONE,
       gatewayPart: PART_NONE,
-      claim: { generation: 0, index: 0 },
+      claim: NO_POSITION,
     },
     agent: emptySpan(),
     gateway: emptySpan(),
@@ -58,7 +58,7 @@ export function clearResolution(resolution: Resolution): void {
   reply.agentId = reply.gatewayId = NIL_ID;
   reply.agentRemainingMs = reply.gatewayRemainingMs = 0;
   reply.agentPart = reply.gatewayPart = PART_NONE;
-  reply.claim = NO_CLAIM;
+  reply.claim = NO_POSITION;
 }
 
 /** Notes that a part was read in `home` with the permission `point`. */

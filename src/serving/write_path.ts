@@ -20,6 +20,7 @@ import type {
 } from "../../schemas/gen/wire.ts";
 import { errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import { REGISTER_ITEMS_MAX } from "../base/limits.ts";
+import { NO_POSITION } from "../base/position.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { type CommandHeader, encodeRemove, encodeReport } from "../record/command.ts";
 import { KIND_GATEWAY } from "../record/key.ts";
@@ -179,7 +180,6 @@ export class WritePath {
 }
 
 const NO_ID = new Uint8Array(16);
-const NO_POSITION = { generation: 0, index: 0 };
 
 function refusedOutcome(error: RegistryError): RegisterOutcome {
   return {

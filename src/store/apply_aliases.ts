@@ -7,12 +7,13 @@
  * §3.)
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
+import { type Position, samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import { type AgentView, aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import type { PartitionState } from "./partition_state.ts";
-import { type ApplyReply, type Position, refusal, samePosition, success } from "./reply.ts";
+import { type ApplyReply, refusal, success } from "./reply.ts";
 
 /** State of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
 export const ALIAS_PENDING = 0;

@@ -14,6 +14,7 @@ import {
   TTL_MS_MAX,
   TTL_MS_MIN,
 } from "../base/limits.ts";
+import { NO_POSITION, type Position } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import {
   type AgentView,
@@ -35,7 +36,7 @@ import {
   supersededProcess,
 } from "./ownership.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
-import { type ApplyReply, NO_POSITION, type Position, refusal, success } from "./reply.ts";
+import { type ApplyReply, refusal, success } from "./reply.ts";
 import { FLAG_BY_COVER, FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** The decisions of a put before it changes anything. */

@@ -3,11 +3,12 @@
  * that refer to a record that has changed are skipped individually. Source: design §3.
  */
 import { COVER_TTLS, LEASE_TICK_MS } from "../base/limits.ts";
+import type { Position } from "../base/position.ts";
 import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
 import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
 import { describe, incarnationOf, stale, supersededOf } from "./ownership.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
-import { type ApplyReply, type Position, refusal, success } from "./reply.ts";
+import { type ApplyReply, refusal, success } from "./reply.ts";
 import { FLAG_EXPIRING, FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** Reports whether the record has the incarnation that the item names. */

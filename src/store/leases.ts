@@ -20,10 +20,10 @@ import {
   TIME_LOG_MS_MAX,
   TIME_LOG_MS_MIN,
 } from "../base/limits.ts";
+import type { Position } from "../base/position.ts";
 import type { ExpireItem, ExtendItem } from "../../schemas/gen/command.ts";
 import { encodeExpire, encodeExtend } from "../record/command.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
-import type { Position } from "./reply.ts";
 import {
   FLAG_BY_COVER,
   FLAG_ENDED,

@@ -3,9 +3,10 @@
  * the refusals that report the record's current state. Source: design §3.
  */
 import { SUPERSEDED_MS, SUPERSEDED_PROCESSES_MAX } from "../base/limits.ts";
+import type { Position } from "../base/position.ts";
 import type { SupersededProcess } from "../../schemas/gen/record.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
-import { type ApplyReply, type Position, refusal } from "./reply.ts";
+import { type ApplyReply, refusal } from "./reply.ts";
 
 /** An empty list of processes. */
 export const NO_PROCESSES: readonly SupersededProcess[] = [];

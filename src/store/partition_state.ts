@@ -10,6 +10,7 @@
  */
 import { defined } from "../base/assert.ts";
 import { GROUP_TIME_MS_MAX, TOMBSTONE_MS } from "../base/limits.ts";
+import type { Position } from "../base/position.ts";
 import {
   revocationCodec,
   type SupersededProcess,
@@ -18,7 +19,7 @@ import {
 } from "../../schemas/gen/record.ts";
 import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
-import type { EventSink, EventType, Position, StoredSpan } from "./reply.ts";
+import type { EventSink, EventType, StoredSpan } from "./reply.ts";
 import { newCounts, type StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
 

@@ -5,20 +5,7 @@
  * order, on every replica. Source: design, "apply" (pinned interfaces).
  */
 import type { ErrorCode } from "../base/errors.ts";
-
-/** A position in a group's history: the fence of a record, of a claim, of a revision. */
-export interface Position {
-  readonly generation: number;
-  readonly index: number;
-}
-
-/** No position; compares below all others. */
-export const NO_POSITION: Position = Object.freeze({ generation: 0, index: 0 });
-
-/** Reports whether both positions are equal. */
-export function samePosition(left: Position, right: Position): boolean {
-  return left.index === right.index && left.generation === right.generation;
-}
+import { NO_POSITION, type Position } from "../base/position.ts";
 
 /** The outcome of one entry. Every reply has every field, so that all have one shape. */
 export interface ApplyReply {

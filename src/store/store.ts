@@ -11,6 +11,7 @@ import { assert } from "../base/assert.ts";
 import { generationOfTerm } from "../base/ids.ts";
 import { RegistryError } from "../base/errors.ts";
 import { EXPIRE_ITEMS_MAX, FORGET_PER_ENTRY_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
+import type { Position } from "../base/position.ts";
 import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record.ts";
 import { COMMAND_KINDS } from "../record/command.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
@@ -25,14 +26,7 @@ import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
 import { forEachInRegion, listRegion } from "./listing.ts";
 import { PartitionState } from "./partition_state.ts";
-import {
-  type ApplyReply,
-  type EventSink,
-  type Position,
-  refusal,
-  type StoredSpan,
-  success,
-} from "./reply.ts";
+import { type ApplyReply, type EventSink, refusal, type StoredSpan, success } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 

@@ -7,14 +7,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
+import { NO_POSITION } from "../../src/base/position.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { type RawPeer, requestFrame } from "../support/raw_peer.ts";
-import {
-  agentRequest,
-  gatewayRequest,
-  NONE,
-  RegistryHarness,
-} from "../support/registry_harness.ts";
+import { agentRequest, gatewayRequest, RegistryHarness } from "../support/registry_harness.ts";
 import { idOf } from "../support/store.ts";
 
 const ROUNDS = 250;
@@ -44,7 +40,7 @@ function frames(number: number): Uint8Array[] {
     requestFrame(10, "registerMany", {
       items: [{ ...agent, kind: 1 }, { ...gateway, kind: 2 }, {
         ...agent,
-        expected: NONE,
+        expected: NO_POSITION,
         kind: 3,
       }],
     }),

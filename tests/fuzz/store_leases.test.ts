@@ -7,9 +7,10 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLOCK_DRIFT_PPM, LEASE_TICK_MS } from "../../src/base/limits.ts";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { encodePut } from "../../src/record/command.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
-import { type ApplyReply, NO_POSITION, type Position } from "../../src/store/reply.ts";
+import type { ApplyReply } from "../../src/store/reply.ts";
 import { agentBytes, idOf, StoreHarness } from "../support/store.ts";
 
 type Step =

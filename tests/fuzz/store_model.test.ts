@@ -5,13 +5,12 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../src/record/key.ts";
-import type { Position } from "../../src/store/reply.ts";
 import { PartitionStore } from "../../src/store/store.ts";
 import { imageOf, newShared, StoreHarness } from "../support/store.ts";
 import { type ModelCode, type ModelRecord, StoreModel } from "../support/store_model.ts";
 
-const NONE: Position = { generation: 0, index: 0 };
 const DOMAINS = ["a.example", "b.example"];
 
 /** A random step; its references are resolved in the model when it is run. */
@@ -54,7 +53,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 });
 
 function named(step: Step, current: Position): Position {
-  if (step.names === "none") return NONE;
+  if (step.names === "none") return NO_POSITION;
   return step.names === "current" ? current : { ...current, index: current.index + 1 };
 }
 
@@ -67,17 +66,20 @@ function take(harness: StoreHarness, model: StoreModel, step: Step): [string, Mo
   model.begin(harness.timeMs);
   const incarnation = named(step, model.incarnationOf(key));
   const domain = DOMAINS[step.domain] ?? "";
-  const claim = named(step, model.aliases.get(domain)?.claim ?? NONE);
+  const claim = named(step, model.aliases.get(domain)?.claim ?? NO_POSITION);
   switch (step.op) {
     case "put": {
       const port = model.index % 60_000;
       const put = { process, sequence, port, ttlMs };
-      const holds = step.agent ? { domain, claim: domain === "" ? NONE : claim } : {};
+      const holds = step.agent ? { domain, claim: domain === "" ? NO_POSITION : claim } : {};
       const reply = step.agent
         ? harness.putAgent({ number, ...put, ...holds }, incarnation)
         : harness.putGateway({ number, ...put }, incarnation);
       const expected = incarnation;
-      return [reply.code, model.put({ key, ...put, expected, domain: "", claim: NONE, ...holds })];
+      return [
+        reply.code,
+        model.put({ key, ...put, expected, domain: "", claim: NO_POSITION, ...holds }),
+      ];
     }
     case "extend": {
       harness.extend(kind, number, incarnation, sequence * 40);
@@ -127,7 +129,7 @@ function compareStates(harness: StoreHarness, model: StoreModel): void {
         coverMs: record.leaseExpiryMs,
         incarnation: record.incarnation,
         revision: record.revision,
-        claim: "claim" in record ? record.claim : NONE,
+        claim: "claim" in record ? record.claim : NO_POSITION,
         domain: record.domain,
         superseded: record.extra?.superseded ?? [],
       });
@@ -208,10 +210,10 @@ test("apply gives a reply for any bytes, and never throws", () => {
   harness.putAgent({ number: 1, domain: "a.example", claim: { generation: 1, index: 1 } });
   harness.claim("a.example", 1);
   harness.extend(KIND_AGENT, 1, { generation: 1, index: 1 });
-  harness.expire(KIND_AGENT, 2, NONE, 0);
+  harness.expire(KIND_AGENT, 2, NO_POSITION, 0);
   harness.revoke(2, { generation: 1, index: 9 });
-  harness.report(1, NONE, { state: 1 });
-  harness.remove(KIND_GATEWAY, 1, NONE);
+  harness.report(1, NO_POSITION, { state: 1 });
+  harness.remove(KIND_GATEWAY, 1, NO_POSITION);
   const seeds = harness.log.map((entry) => entry.data);
   const mutation = fc.record({ at: fc.nat(4_096), to: fc.nat(255) });
   fc.assert(

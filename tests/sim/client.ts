@@ -9,7 +9,7 @@
  */
 import type { SeededEntropy } from "../../src/base/prng.ts";
 import { ERROR_TABLE } from "../../src/base/errors.ts";
-import { NO_POSITION, type Position } from "../../src/store/reply.ts";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import type { Operation, OperationEnd, OperationKind } from "./history.ts";
 import type { Reply, Request } from "./service.ts";
 import type { SimWorld } from "./world.ts";

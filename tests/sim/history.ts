@@ -5,10 +5,10 @@
  * Unless stated otherwise, times are the world's true time, ms since the run began: no node and no
  * client knows them. `at` fields are places in the single order of all calls and replies.
  */
+import type { Position } from "../../src/base/position.ts";
 import type { Bond } from "../../src/liveness/mod.ts";
 import type { OutageTiming } from "../../src/replication/available_time.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
-import type { Position } from "../../src/store/reply.ts";
 
 /** A violation of an invariant. */
 export class Finding extends Error {

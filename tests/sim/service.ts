@@ -6,11 +6,12 @@
  */
 import { agentCodec } from "../../schemas/gen/record.ts";
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { encodePut, encodeRemove } from "../../src/record/command.ts";
 import type { CommandHeader } from "../../src/record/command.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import type { Group, Proposed, ReadPoint } from "../../src/replication/group_interface.ts";
-import { type ApplyReply, NO_POSITION, type Position } from "../../src/store/reply.ts";
+import type { ApplyReply } from "../../src/store/reply.ts";
 import type { PartitionStore } from "../../src/store/store.ts";
 import type { Operation, OperationKind } from "./history.ts";
 import type { Process } from "./machine.ts";

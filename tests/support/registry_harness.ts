@@ -7,6 +7,7 @@ import { defined } from "../../src/base/assert.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import type { AuthenticatedPeer } from "../../src/base/peer.ts";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { connectCaller } from "../../src/client/client.ts";
 import type { OperationCaller } from "../../src/client/invoker.ts";
@@ -295,13 +296,10 @@ export class RegistryHarness {
   }
 }
 
-/** No incarnation, claim or revision. */
-export const NONE = { generation: 0, index: 0 };
-
 /** Returns a RegisterAgent request for the agent with that number. */
 export function agentRequest(
   fields: Partial<Agent> & { number: number },
-  expected: { generation: number; index: number } = NONE,
+  expected: Position = NO_POSITION,
 ) {
   const { number, ...rest } = fields;
   const record = agentCodec.encode({
@@ -319,7 +317,7 @@ export function agentRequest(
 /** Returns a RegisterGateway request for the gateway with that number. */
 export function gatewayRequest(
   fields: Partial<Gateway> & { number: number },
-  expected: { generation: number; index: number } = NONE,
+  expected: Position = NO_POSITION,
 ) {
   const { number, ...rest } = fields;
   const record = gatewayCodec.encode({

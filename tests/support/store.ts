@@ -20,15 +20,9 @@ import {
   encodeTick,
 } from "../../src/record/command.ts";
 import { firstTermOf } from "../../src/base/ids.ts";
+import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
-import {
-  type ApplyReply,
-  type EventSink,
-  type EventType,
-  NO_POSITION,
-  type Position,
-  type StoredSpan,
-} from "../../src/store/reply.ts";
+import type { ApplyReply, EventSink, EventType, StoredSpan } from "../../src/store/reply.ts";
 import { StoreShared } from "../../src/store/shared.ts";
 import { PartitionStore } from "../../src/store/store.ts";
 

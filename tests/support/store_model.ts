@@ -3,7 +3,7 @@
  * nothing shared with the store but its types. The store must give the same replies.
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
-import { type Position, samePosition } from "../../src/store/reply.ts";
+import { NO_POSITION, type Position, samePosition } from "../../src/base/position.ts";
 
 const REMEMBERED_MS = 600_000;
 
@@ -56,8 +56,6 @@ export interface ModelPut {
 
 /** The code of a reply; "ok" for success. */
 export type ModelCode = "ok" | ErrorCode;
-
-const NONE: Position = { generation: 0, index: 0 };
 
 /** The simple model of a partition. Keys are texts such as `1/7`: kind and number. */
 export class StoreModel {
@@ -239,6 +237,7 @@ export class StoreModel {
 
   /** Returns the incarnation of a record, live or removed. */
   incarnationOf(key: string): Position {
-    return this.records.get(key)?.incarnation ?? this.tombstones.get(key)?.incarnation ?? NONE;
+    return this.records.get(key)?.incarnation ?? this.tombstones.get(key)?.incarnation ??
+      NO_POSITION;
   }
 }

@@ -5,6 +5,7 @@
 import type { RegisterOutcomeView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { CLIENT_REGISTER_BYTES_MAX, REGISTER_ITEMS_MAX } from "../../base/limits.ts";
+import { NO_POSITION } from "../../base/position.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
@@ -30,7 +31,6 @@ import { KIND_OPERATIONS } from "./kind_operations.ts";
 
 /** Maximum number of takeover attempts when other processes take the record over concurrently. */
 const TAKE_OVERS_MAX = 3;
-const NO_INCARNATION: Incarnation = { generation: 0, index: 0 };
 
 /**
  * One item of a bulk register: its index in the caller's list, and the incarnation it takes over.
@@ -71,7 +71,7 @@ export class RegisterCalls {
   /** See `Client.registerAgent`, `Client.registerGateway`. */
   async one(item: RegisterItem<ServedKind>, options: RegisterOptions = {}): Promise<Registered> {
     const left = this.#countdown(options);
-    let expected = options.expected ?? NO_INCARNATION;
+    let expected = options.expected ?? NO_POSITION;
     for (let takeOvers = 0;; takeOvers++) {
       try {
         const { register } = KIND_OPERATIONS[item.kind];
@@ -97,7 +97,7 @@ export class RegisterCalls {
     let entries = items.map((item, position): Entry => ({
       position,
       item,
-      expected: item.expected ?? NO_INCARNATION,
+      expected: item.expected ?? NO_POSITION,
     }));
     for (let takeOvers = 0; entries.length > 0; takeOvers++) {
       await this.#sendAll(entries, left(), outcomes);

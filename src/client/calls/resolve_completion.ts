@@ -12,6 +12,7 @@ import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
+import { samePosition } from "../../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
 import type { Invoker } from "../invoker.ts";
 import { AGENT } from "../../record/agent.ts";
@@ -113,7 +114,7 @@ export class ResolveCompletion {
   async #withAgent(parts: Parts): Promise<Parts | undefined> {
     try {
       const found = await this.#fetchAgent(parts.agentId);
-      if (!isSameIncarnation(found.claim, parts.claim)) return undefined;
+      if (!samePosition(found.claim, parts.claim)) return undefined;
       const { agent, gatewayId, remainingMs, receipts } = found;
       return {
         ...parts,
@@ -194,11 +195,7 @@ export class ResolveCompletion {
 }
 
 function isSameClaim(left: Parts, right: Parts): boolean {
-  return left.agentId === right.agentId && isSameIncarnation(left.claim, right.claim);
-}
-
-function isSameIncarnation(left: Incarnation, right: Incarnation): boolean {
-  return left.generation === right.generation && left.index === right.index;
+  return left.agentId === right.agentId && samePosition(left.claim, right.claim);
 }
 
 function noHolder(domain: string): RegistryError {

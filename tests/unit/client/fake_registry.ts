@@ -15,6 +15,7 @@ import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/base/errors.ts";
 import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/limits.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
 import type { RingMap } from "../../../src/ring/ring_map.ts";
@@ -47,7 +48,6 @@ export const AGENT_ID = "11111111-1111-4111-8111-111111111111";
 export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
 export const HOST = "node";
 export const PORT = 4100;
-const NO_POSITION = { generation: 0, index: 0 };
 /** By which a probe of a silent node is told from a status that a test asks for. */
 const PROBE_TIMEOUTS_MS = new Set([2 * CLIENT_SILENCE_MS, 2 * CLIENT_NODE_SILENCE_MS]);
 

@@ -4,12 +4,12 @@ import * as assert from "uvu/assert";
 import { agentCodec } from "../../../schemas/gen/record.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import type { ErrorCode } from "../../../src/base/errors.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import type { RegisterItem, RenewItem } from "../../../src/client/types.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_registry.ts";
 
 const INCARNATION = { generation: 1, index: 1 };
-const NONE = { generation: 0, index: 0 };
 
 /** Renews the items that the node leads, and refuses the others one by one. */
 function serveRenewals(cluster: FakeCluster): { sizes: Map<number, number[]> } {
@@ -125,7 +125,7 @@ test("registerMany keeps the order of items over several nodes", async () => {
         items: items.map(({ record }) => ({
           id: record.subarray(8, 24),
           incarnation: { generation: 1, index: node.nodeId },
-          revision: NONE,
+          revision: NO_POSITION,
           remainingMs: 1,
           renewAfterMs: 1,
           created: true,

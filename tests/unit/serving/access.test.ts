@@ -4,15 +4,11 @@ import * as assert from "uvu/assert";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";
+import { NO_POSITION, type Position } from "../../../src/base/position.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { OPERATION_LIST } from "../../../src/wire/operations/mod.ts";
-import {
-  agentRequest,
-  gatewayRequest,
-  NONE,
-  RegistryHarness,
-} from "../../support/registry_harness.ts";
+import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import type { RawPeer } from "../../support/raw_peer.ts";
 import { idOf } from "../../support/store.ts";
 
@@ -104,7 +100,7 @@ test("registerMany refuses what is another's, item by item", async () => {
   const agent = await as("agent", 9, { grants: GRANTS });
   const item = (
     kind: number,
-    { record, expected }: { record: Uint8Array; expected: typeof NONE },
+    { record, expected }: { record: Uint8Array; expected: Position },
   ) => ({
     kind,
     record,
@@ -128,7 +124,7 @@ test("a record that says nothing of its id is the identity's own", async () => {
     ...agentCodec.decode(agentRequest({ number: 9 }).record),
     id: new Uint8Array(16),
   });
-  await agent.must("registerAgent", { record, expected: NONE });
+  await agent.must("registerAgent", { record, expected: NO_POSITION });
   await owner.must("getAgent", { id: idOf(9) });
 });
 
@@ -179,7 +175,7 @@ test("nobody but its owner reports, deregisters or takes over a record", async (
     const peer = await as(role, number);
     const removal = {
       id: idOf(AGENT),
-      incarnation: NONE,
+      incarnation: NO_POSITION,
       process: 11,
       sequence: 9,
       withAgents: false,
@@ -188,7 +184,7 @@ test("nobody but its owner reports, deregisters or takes over a record", async (
     const report = {
       kind: KIND_AGENT,
       id: idOf(AGENT),
-      incarnation: NONE,
+      incarnation: NO_POSITION,
       process: 11,
       sequence: 9,
       used: gatewayCodec.empty().used,
@@ -230,7 +226,7 @@ test("a proxy's register is refused before it is looked into", async () => {
   const { as } = await populated();
   const proxy = await as("proxy", 20);
   // The record is junk, which an owner would be told.
-  const junk = { record: new Uint8Array(9), expected: NONE };
+  const junk = { record: new Uint8Array(9), expected: NO_POSITION };
   assert.is((await proxy.ask("registerAgent", junk)).code, "permission_denied");
   assert.is((await proxy.ask("renew", { items: [] })).code, "permission_denied");
 });

@@ -20,13 +20,9 @@ import { SeededEntropy } from "../../../src/base/prng.ts";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
 import { OPERATION_IDS_END, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import { controlFrame, GOOD_HELLO, type RawPeer, requestFrame } from "../../support/raw_peer.ts";
-import {
-  agentRequest,
-  gatewayRequest,
-  NONE,
-  RegistryHarness,
-} from "../../support/registry_harness.ts";
+import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { extraOf, idOf } from "../../support/store.ts";
 
 const GET = { id: idOf(1) };
@@ -114,8 +110,8 @@ test("a record that is no record, or too large, is refused without being logged"
     [agentRequest({ number: 1 }).record.subarray(0, 40), "malformed"],
   ];
   for (const [record, code] of records) {
-    assert.is((await peer.ask("registerAgent", { record, expected: NONE })).code, code);
-    assert.is((await peer.ask("registerGateway", { record, expected: NONE })).code, code);
+    assert.is((await peer.ask("registerAgent", { record, expected: NO_POSITION })).code, code);
+    assert.is((await peer.ask("registerGateway", { record, expected: NO_POSITION })).code, code);
   }
   assert.is(harness.logged, before);
   await served(peer);
@@ -124,11 +120,11 @@ test("a record that is no record, or too large, is refused without being logged"
 test("more items than a request may name are refused with too_large", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
-  const renewal = { id: idOf(1), incarnation: NONE, kind: 1 };
+  const renewal = { id: idOf(1), incarnation: NO_POSITION, kind: 1 };
   const items = (count: number) => new Array(count).fill(renewal);
   assert.is((await peer.ask("renew", { items: items(RENEW_ITEMS_MAX + 1) })).code, "too_large");
   assert.is((await peer.must("renew", { items: items(RENEW_ITEMS_MAX) })).failures.length, 4_096);
-  const empty = { record: new Uint8Array(0), expected: NONE, kind: 9 };
+  const empty = { record: new Uint8Array(0), expected: NO_POSITION, kind: 9 };
   const register = (count: number) => ({ items: new Array(count).fill(empty) });
   assert.is(
     (await peer.ask("registerMany", register(REGISTER_ITEMS_MAX + 1))).code,
@@ -342,7 +338,7 @@ test("replies to writes that outgrow the backlog of a peer that does not read co
   // Answers of some 49 KB each, all given in one turn: more than 2 MB.
   harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
   const good = { ...agentRequest({ number: 1, sequence: 1 }), kind: 1 };
-  const bad = { record: new Uint8Array(0), expected: NONE, kind: 9 };
+  const bad = { record: new Uint8Array(0), expected: NO_POSITION, kind: 9 };
   const items = [good, ...new Array(REGISTER_ITEMS_MAX - 1).fill(bad)];
   const frame = requestFrame(1, "registerMany", { items }, { timeoutMs: 60_000 });
   for (let count = 0; count < 60; count++) {
@@ -381,7 +377,7 @@ test("a caller above its rate is overloaded, others are not, and it comes back i
   await harness.world.pass(retryAfterMs);
   assert.is((await greedy.ask("getAgent", GET)).code, "not_found");
   // Many items in one request cost as many.
-  const items = new Array(500).fill({ id: idOf(1), incarnation: NONE, kind: 1 });
+  const items = new Array(500).fill({ id: idOf(1), incarnation: NO_POSITION, kind: 1 });
   assert.is((await modest.ask("renew", { items })).code, "ok");
   assert.is((await modest.ask("getAgent", GET)).code, "overloaded");
 });

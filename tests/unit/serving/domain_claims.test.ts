@@ -5,10 +5,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ALIAS_SWEEP_MS, GROUP_TICK_MS } from "../../../src/base/limits.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import { encodeClaim, encodeRevoke } from "../../../src/record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
 import type { RawPeer } from "../../support/raw_peer.ts";
-import { agentRequest, NONE, RegistryHarness } from "../../support/registry_harness.ts";
+import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
 
 const DOMAIN = "a.example";
@@ -195,12 +196,12 @@ test("a late register with a revoked claim is refused, and tried again with a ne
   const alias = table.held(KIND_ALIAS, domainBytes(DOMAIN));
   const claimed = await harness.world.wait(
     alias.group.propose(
-      encodeClaim(header, { domain: DOMAIN, agentId: idOf(first), replaces: NONE }),
+      encodeClaim(header, { domain: DOMAIN, agentId: idOf(first), replaces: NO_POSITION }),
       1_000,
     ),
   );
   assert.ok(claimed.ok);
-  const { claim } = claimed.ok ? claimed.outcome : { claim: NONE };
+  const { claim } = claimed.ok ? claimed.outcome : { claim: NO_POSITION };
   const home = table.held(KIND_AGENT, idOf(first));
   const command = encodeRevoke(header, { agentId: idOf(first), claim });
   assert.ok((await harness.world.wait(home.group.propose(command, 1_000))).ok);
@@ -279,7 +280,11 @@ test("the janitor confirms what was registered and gives up what never was", asy
   // A claim whose register never came.
   const header = { timeMs: 0, unixS: 0, writer: 0 };
   const home = table.held(KIND_ALIAS, domainBytes("lost.example"));
-  const claim = encodeClaim(header, { domain: "lost.example", agentId: idOf(9), replaces: NONE });
+  const claim = encodeClaim(header, {
+    domain: "lost.example",
+    agentId: idOf(9),
+    replaces: NO_POSITION,
+  });
   await harness.world.wait(home.group.propose(claim, 1_000));
   // A register whose confirmation was lost: the power fails before it is on the disk.
   const request = agentRequest({ number: 1, domain: DOMAIN, ttlMs: 600_000 });

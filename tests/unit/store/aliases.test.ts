@@ -2,8 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TOMBSTONE_MS } from "../../../src/base/limits.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
-import { NO_POSITION } from "../../../src/store/reply.ts";
 import { idOf, StoreHarness } from "../../support/store.ts";
 
 const DOMAIN = "a1.example";

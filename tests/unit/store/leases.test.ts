@@ -3,8 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../../src/base/assert.ts";
 import { CLOCK_DRIFT_PPM, LEASE_TICK_MS } from "../../../src/base/limits.ts";
+import type { Position } from "../../../src/base/position.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
-import type { Position } from "../../../src/store/reply.ts";
 import { idOf, StoreHarness } from "../../support/store.ts";
 
 const TTL_MS = 30_000;

@@ -5,8 +5,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SUPERSEDED_MS, TOMBSTONE_MS } from "../../../src/base/limits.ts";
+import { NO_POSITION } from "../../../src/base/position.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
-import { NO_POSITION } from "../../../src/store/reply.ts";
 import { extraOf, StoreHarness } from "../../support/store.ts";
 
 test("put creates a record: incarnation is the generation and the entry's index", () => {
