@@ -30,7 +30,6 @@ import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
-import { NO_NODE_CALLS, type NodeCalls } from "../serving/node_calls.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import {
@@ -52,6 +51,7 @@ import {
   writeClusterFile,
 } from "./cluster_file.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
+import { NodeRequests } from "./node_requests.ts";
 import type { NodeIdentity } from "./node_identity.ts";
 import { askNode, type PeerRequestServices, servePeerRequests } from "./peer_requests.ts";
 import type { Registry } from "./registry.ts";
@@ -182,7 +182,13 @@ export class NodeCluster {
       },
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,
-      nodeCalls: this.#calls,
+      nodeCalls: new NodeRequests({
+        world: this.#options.world,
+        open: async (node) => {
+          if (this.#network !== undefined) return await this.#network.openRequests(node);
+          throw new RegistryError("connection_lost", "This node has no links to others yet");
+        },
+      }),
       placement: {
         report: async (node: number, changes: readonly MadeChange[]) => {
           await this.#ask(node, "reportPlacement", { changes });
@@ -365,15 +371,6 @@ export class NodeCluster {
       admission.applyVersionMax === request.applyVersionMax &&
       JSON.stringify(member.addresses) === JSON.stringify(request.addresses);
   }
-
-  /** Requests of the registry to other nodes. */
-  readonly #calls: NodeCalls = {
-    call: async (node, name, body, timeoutMs) => {
-      if (this.#network === undefined) return await NO_NODE_CALLS.call(node, name, body, timeoutMs);
-      const { world } = this.#options;
-      return await askNode(this.#network, toNodeId(node), name, body, { world, timeoutMs });
-    },
-  };
 
   async #ask<Name extends "joinCluster" | "reportPlacement">(
     node: number,

@@ -16,6 +16,10 @@ export const PLACED_REPLICAS_MAX = 15;
 export const NODE_REQUESTS_PER_SECOND = 100_000;
 /** Requests that another node may send in a burst above that. */
 export const NODE_REQUESTS_BURST = 100_000;
+/** Requests to one other node in flight: those of all sessions that write here. */
+export const NODE_REQUESTS_IN_FLIGHT_MAX = 4_096;
+/** How often requests to other nodes are checked for their deadlines while there are any, ms. */
+export const NODE_REQUESTS_LOOK_MS = 100;
 /** How often a node that is not described in group 0 as it is tells the leader again, ms. */
 export const ANNOUNCE_RETRY_MS = 500;
 /** How long a node tries to join before its start fails, ms. */
