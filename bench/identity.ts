@@ -8,7 +8,7 @@ import { agentCodec } from "../schemas/gen/record.ts";
 import { FrameWriter } from "../schemas/runtime/writer.ts";
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../src/base/peer.ts";
 import { AccessControl } from "../src/serving/access_control.ts";
-import { CredentialVeil } from "../src/serving/credential_veil.ts";
+import { CredentialRedaction } from "../src/serving/credential_redaction.ts";
 import { KIND_AGENT } from "../src/record/key.ts";
 import { OPERATIONS } from "../src/wire/operations/mod.ts";
 import { BanList } from "../identity/trust/ban_list.ts";
@@ -117,7 +117,7 @@ async function benchAdmission(file: ResultFile): Promise<void> {
   }
   file.write({ bench: "admission", ...costs, mostUs: Math.max(...Object.values(costs)) });
 
-  const veil = new CredentialVeil();
+  const redaction = new CredentialRedaction();
   const stored = (credentialHash: Uint8Array) => {
     const extra = { credentialHash, labels: [], superseded: [] };
     const bytes = agentCodec.encode({ ...agentCodec.empty(), id: OWN_ID, extra });
@@ -127,12 +127,12 @@ async function benchAdmission(file: ResultFile): Promise<void> {
   const withHash = stored(new Uint8Array(32).fill(1));
   const without = stored(new Uint8Array(0));
   file.write({
-    bench: "credential veil",
+    bench: "credential redaction",
     withHashUs: Number(
-      (await usPerCall(100_000, () => veil.cover(proxy, KIND_AGENT, withHash))).toFixed(3),
+      (await usPerCall(100_000, () => redaction.redact(proxy, KIND_AGENT, withHash))).toFixed(3),
     ),
     withoutHashUs: Number(
-      (await usPerCall(100_000, () => veil.cover(proxy, KIND_AGENT, without))).toFixed(3),
+      (await usPerCall(100_000, () => redaction.redact(proxy, KIND_AGENT, without))).toFixed(3),
     ),
   });
 }

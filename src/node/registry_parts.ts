@@ -14,7 +14,7 @@ import { AliasJanitor } from "../serving/alias_janitor.ts";
 import { AttachedAgents } from "../serving/attached_agents.ts";
 import { BanFeed } from "../serving/ban_feed.ts";
 import { ClaimSteps } from "../serving/claim_steps.ts";
-import { CredentialVeil } from "../serving/credential_veil.ts";
+import { CredentialRedaction } from "../serving/credential_redaction.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
@@ -174,8 +174,8 @@ export function requestParts(
   const { access, admission, replies } = parts;
   const { world, logger } = options;
   const { entropy, scheduler } = world;
-  const veil = new CredentialVeil(access.policy);
-  const reads = new ReadPath(table, replies, veil);
+  const redaction = new CredentialRedaction(access.policy);
+  const reads = new ReadPath(table, replies, redaction);
   const renewals = new RenewPath({ table, proposer, access, entropy });
   const registrar = new Registrar({
     table,
@@ -202,7 +202,7 @@ export function requestParts(
     handlers: {
       ...recordHandlers({
         reads,
-        lists: new ListPath(table, reads, replies, veil),
+        lists: new ListPath(table, reads, replies, redaction),
         writes: new WritePath({ table, proposer, registrar, agents, notes }),
         renewals,
       }),

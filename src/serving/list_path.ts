@@ -39,7 +39,7 @@ import { canonicalDomainBytes } from "../record/domain.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Caller } from "./caller.ts";
-import type { CredentialVeil } from "./credential_veil.ts";
+import type { CredentialRedaction } from "./credential_redaction.ts";
 import type { ListBarrier, ListSteps } from "./list_job.ts";
 import { type ListScope, listScope } from "./list_scope.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
@@ -79,19 +79,19 @@ export class ListPath {
   readonly #table: PartitionTable;
   readonly #reads: ReadPath;
   readonly #replies: ReplyWriter;
-  readonly #veil: CredentialVeil;
+  readonly #redaction: CredentialRedaction;
   readonly #manyRequest = resolveManyRequestCodec.newView();
 
   constructor(
     table: PartitionTable,
     reads: ReadPath,
     replies: ReplyWriter,
-    veil: CredentialVeil,
+    redaction: CredentialRedaction,
   ) {
     this.#table = table;
     this.#reads = reads;
     this.#replies = replies;
-    this.#veil = veil;
+    this.#redaction = redaction;
   }
 
   /**
@@ -303,7 +303,7 @@ export class ListPath {
       const span = partition.store.locate(slot, emptySpan());
       page.bytes += span.end - span.start;
       page.items.push({
-        record: this.#veil.cover(page.peer, page.kind, span),
+        record: this.#redaction.redact(page.peer, page.kind, span),
         remainingMs: leaseRemainingMs(partition, slot),
       });
       taken++;

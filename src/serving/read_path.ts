@@ -27,7 +27,7 @@ import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKindName } from "../record/kinds.ts";
 import { emptySpan } from "../store/reply.ts";
-import type { CredentialVeil } from "./credential_veil.ts";
+import type { CredentialRedaction } from "./credential_redaction.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import type { PartitionTable } from "./partitions.ts";
 import {
@@ -52,7 +52,7 @@ export interface ReadBy {
 export class ReadPath {
   readonly #table: PartitionTable;
   readonly #replies: ReplyWriter;
-  readonly #veil: CredentialVeil;
+  readonly #redaction: CredentialRedaction;
   readonly #idRequest = idRequestCodec.newView();
   readonly #resolveRequest = resolveRequestCodec.newView();
   readonly #alias = aliasCodec.newView();
@@ -61,10 +61,10 @@ export class ReadPath {
   readonly #record: Mutable<Input<RecordReply>> = { record: this.#span, remainingMs: 0 };
   readonly #resolution = newResolution();
 
-  constructor(table: PartitionTable, replies: ReplyWriter, veil: CredentialVeil) {
+  constructor(table: PartitionTable, replies: ReplyWriter, redaction: CredentialRedaction) {
     this.#table = table;
     this.#replies = replies;
-    this.#veil = veil;
+    this.#redaction = redaction;
   }
 
   /** Answers GetAgent and GetGateway. */
@@ -90,7 +90,11 @@ export class ReadPath {
       const id = formatUuid(bytes, start);
       return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
     }
-    this.#record.record = this.#veil.cover(peer, kind, partition.store.locate(slot, this.#span));
+    this.#record.record = this.#redaction.redact(
+      peer,
+      kind,
+      partition.store.locate(slot, this.#span),
+    );
     this.#record.remainingMs = leaseRemainingMs(partition, slot);
     this.#replies.success(out, recordReplyCodec, this.#record);
     return "ok";
@@ -178,7 +182,7 @@ export class ReadPath {
       agent.claimIndex !== alias.claimIndex || agent.claimGeneration !== alias.claimGeneration
     ) return undefined;
     reply.agentPart = PART_INCLUDED;
-    reply.agent = this.#veil.cover(peer, KIND_AGENT, span);
+    reply.agent = this.#redaction.redact(peer, KIND_AGENT, span);
     reply.agentRemainingMs = leaseRemainingMs(home, slot);
     return this.#findGateway(by, peer, into);
   }
@@ -206,7 +210,7 @@ export class ReadPath {
     reply.gatewayPart = slot === -1 ? PART_NOT_FOUND : PART_INCLUDED;
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, into.gateway);
-    reply.gateway = this.#veil.cover(peer, KIND_GATEWAY, span);
+    reply.gateway = this.#redaction.redact(peer, KIND_GATEWAY, span);
     reply.gatewayRemainingMs = leaseRemainingMs(home, slot);
     return undefined;
   }

@@ -8,7 +8,7 @@ import { developmentPeer } from "../../../identity/enrolment/development_peer.ts
 import { toHex } from "../../../src/base/bytes.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
-import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
+import { CredentialRedaction } from "../../../src/serving/credential_redaction.ts";
 import type { ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import { listScope } from "../../../src/serving/list_scope.ts";
@@ -76,8 +76,8 @@ async function ask(table: PartitionTable, name: ListName, cursor: Uint8Array, li
   const frame = requestFrame(5, name, { region: "eu", cursor, limit });
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
-  const veil = new CredentialVeil();
-  const lists = new ListPath(table, new ReadPath(table, replies, veil), replies, veil);
+  const redaction = new CredentialRedaction();
+  const lists = new ListPath(table, new ReadPath(table, replies, redaction), replies, redaction);
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const steps: ListSteps = name === "resolveGateways"
     ? lists.resolveGateways(request, () => out, PEER)

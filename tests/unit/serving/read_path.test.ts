@@ -6,7 +6,7 @@ import { requestCodec, type Response, responseCodec } from "../../../schemas/gen
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { CredentialVeil } from "../../../src/serving/credential_veil.ts";
+import { CredentialRedaction } from "../../../src/serving/credential_redaction.ts";
 import type { ListBarrier, ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import {
@@ -44,9 +44,9 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   const frame = requestFrame(5, name, body);
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
-  const veil = new CredentialVeil();
-  const reads = new ReadPath(table, replies, veil);
-  const lists = new ListPath(table, reads, replies, veil);
+  const redaction = new CredentialRedaction();
+  const reads = new ReadPath(table, replies, redaction);
+  const lists = new ListPath(table, reads, replies, redaction);
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
   const answer: ReadAnswer | ListBarrier = name === "resolveAgent"
@@ -270,8 +270,8 @@ test("a list whose steps are turns apart holds what it read, whatever becomes of
   };
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const replies = new ReplyWriter(1);
-  const veil = new CredentialVeil();
-  const lists = new ListPath(table, new ReadPath(table, replies, veil), replies, veil);
+  const redaction = new CredentialRedaction();
+  const lists = new ListPath(table, new ReadPath(table, replies, redaction), replies, redaction);
   await write(1_001, 1);
   const whole = list();
   while (whole.next().done !== true);

@@ -19,7 +19,7 @@ import { kindOwnedBy, RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { StoredSpan } from "../store/reply.ts";
 
 /** Redacts credential hashes. One instance serves all streams of a node. */
-export class CredentialVeil {
+export class CredentialRedaction {
   readonly #policy: AccessPolicy;
   /** By the number of the kind. */
   readonly #views: OwnedView[] = [];
@@ -32,7 +32,7 @@ export class CredentialVeil {
   }
 
   /** Returns the stored form as `peer` may see it: the span itself, or a copy without its hash. */
-  cover(peer: AuthenticatedPeer, kind: RecordKind, span: StoredSpan): ByteSource {
+  redact(peer: AuthenticatedPeer, kind: RecordKind, span: StoredSpan): ByteSource {
     if (seesAllCredentialHashes(peer, this.#policy)) return span;
     const { view, bytes, start, end } = span;
     const record = this.#views[kind]!.wrap(view, bytes, start, end);
