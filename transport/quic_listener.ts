@@ -38,7 +38,7 @@ import type {
   ServerCertificate,
   Session,
 } from "./transport.ts";
-import { UnseenMemory } from "./unseen_memory.ts";
+import { CollectionTrigger } from "./collection_trigger.ts";
 import { acceptWebTransport, type HeldStreams } from "./webtransport_acceptor.ts";
 
 /** Parameters of {@link listenQuic}. */
@@ -94,7 +94,7 @@ class QuicListener implements Listener {
   readonly #bound: readonly Bound[];
   readonly #admission: Admission;
   readonly #rates: AddressRates;
-  readonly #unseen = new UnseenMemory();
+  readonly #collection = new CollectionTrigger();
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   /** Connections in handshake or upgrade. */
@@ -213,7 +213,7 @@ class QuicListener implements Listener {
       connection = incoming.accept({ zeroRtt: true });
       const over = () => {
         life.isOver = true;
-        this.#unseen.connectionEnded();
+        this.#collection.connectionEnded();
       };
       connection.closed.then(over, over);
       host = plainHost(connection.remoteAddr.hostname);

@@ -45,7 +45,7 @@ import type {
   ServerCertificate,
   Session,
 } from "./transport.ts";
-import { UnseenMemory } from "./unseen_memory.ts";
+import { CollectionTrigger } from "./collection_trigger.ts";
 
 /** Parameters of {@link listenTls}. */
 export interface TlsListenOptions {
@@ -111,7 +111,7 @@ class TlsListener implements Listener {
   readonly stats: ListenerStats = newListenerStats();
   readonly #options: TlsListenOptions;
   #acceptors: readonly TcpAcceptor[] = [];
-  readonly #unseen = new UnseenMemory();
+  readonly #collection = new CollectionTrigger();
   #context: SecureContext;
   readonly #rates: AddressRates;
   readonly #admission: Admission;
@@ -213,7 +213,7 @@ class TlsListener implements Listener {
       this.#incoming.delete(incoming);
       incoming.deadline.cancel();
       socket.destroy();
-      this.#unseen.connectionEnded();
+      this.#collection.connectionEnded();
       if (incoming.stage === "handshake") this.#admission.fail(host);
       else if (incoming.stage === "refusal") this.#refusals--;
     });
@@ -222,7 +222,7 @@ class TlsListener implements Listener {
   /** Closes a connection from which nothing was read. */
   #drop(raw: Socket): void {
     raw.destroy();
-    this.#unseen.connectionEnded();
+    this.#collection.connectionEnded();
   }
 
   /** Starts the TLS of a connection. */

@@ -15,7 +15,7 @@ const BUFFER_BYTES = 96 * 1024 * 1024;
 const CONNECTIONS_MAX = 512;
 
 /** Counts the ended connections of one listener. */
-export class UnseenMemory {
+export class CollectionTrigger {
   #ended = 0;
 
   /** Records the end of a connection, whatever its outcome. */
