@@ -63,7 +63,7 @@ export class EntryRecord {
 }
 
 /** A range of validated bytes. */
-export interface BelievedBytes {
+export interface ValidatedBytes {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly start: number;
@@ -77,7 +77,7 @@ export interface BelievedBytes {
  * rest is the start of a record that continues beyond `end`.
  */
 export function forEachEntryRecord(
-  { bytes, view, start, end, position }: BelievedBytes,
+  { bytes, view, start, end, position }: ValidatedBytes,
   visit: (record: EntryRecord) => void,
 ): number {
   const record = new EntryRecord();
