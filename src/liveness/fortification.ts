@@ -66,7 +66,10 @@ export interface FortificationContext {
  * The reason for which a replica may not vote: its promise to a leader (a replica id) of a term, a
  * promise that may stand since before a restart, or that the replica has ended.
  */
-export type Bond = { readonly leader: number; readonly term: number } | "earlier_run" | "ended";
+export type VoteRestriction =
+  | { readonly leader: number; readonly term: number }
+  | "earlier_run"
+  | "ended";
 
 /** The promise of a follower. */
 interface Promised {
@@ -133,7 +136,7 @@ export class Fortification {
    * its promise, or that a promise of an earlier run may stand. Checks no clock and has no side
    * effects; for observers.
    */
-  bondAt(nowMs: number): Bond | undefined {
+  voteRestrictionAt(nowMs: number): VoteRestriction | undefined {
     if (!this.#context.peers.mayVoteAt(nowMs)) return "earlier_run";
     const promise = this.#promise;
     const stands = promise?.peer.given.isGivenAt(promise.epoch, nowMs) ?? false;

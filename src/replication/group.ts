@@ -19,7 +19,7 @@ import {
   REPLICA_LOG_BYTES_MAX,
   WAL_ENTRY_BYTES_MAX,
 } from "../base/limits.ts";
-import type { Bond } from "../liveness/mod.ts";
+import type { VoteRestriction } from "../liveness/mod.ts";
 import {
   type CampaignResult,
   type ConfChange,
@@ -251,8 +251,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, HostedGroup {
   }
 
   /** Returns what binds its vote at `nowMs` of the node's monotonic clock, without side effects. */
-  bondAt(nowMs: number): Bond | undefined {
-    return this.#end !== undefined ? "ended" : this.#support.promises.bondAt(nowMs);
+  voteRestrictionAt(nowMs: number): VoteRestriction | undefined {
+    return this.#end !== undefined ? "ended" : this.#support.promises.voteRestrictionAt(nowMs);
   }
 
   /** Returns the term of a log entry; undefined if the entry is not in memory. */

@@ -6,7 +6,7 @@
  * client knows them. `at` fields are places in the single order of all calls and replies.
  */
 import type { Position } from "../../src/base/position.ts";
-import type { Bond } from "../../src/liveness/mod.ts";
+import type { VoteRestriction } from "../../src/liveness/mod.ts";
 import type { OutageTiming } from "../../src/replication/available_time.ts";
 import type { Configuration } from "../../src/raft/mod.ts";
 
@@ -48,7 +48,7 @@ export interface ReplicaView {
   /** The group was quarantined: an invariant broke. */
   readonly isFailed: boolean;
   /** The reason for which it cannot vote now, by the node's own clock; undefined: there is none. */
-  readonly bond: Bond | undefined;
+  readonly bond: VoteRestriction | undefined;
   /**
    * Whether a linearizable read that arrives now would be served by lease, without asking others.
    */

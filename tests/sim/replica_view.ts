@@ -4,7 +4,7 @@
  */
 import type { GroupTimeMs, LogIndex, Term } from "../../src/base/ids.ts";
 import type { MonotonicClock } from "../../src/base/world.ts";
-import type { Bond } from "../../src/liveness/mod.ts";
+import type { VoteRestriction } from "../../src/liveness/mod.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
 import { PartitionMachine } from "../../src/replication/machines.ts";
 import type { Configuration, RaftStatus } from "../../src/raft/mod.ts";
@@ -153,8 +153,8 @@ export class RunningReplica implements ReplicaView {
     return this.#holdsLease;
   }
 
-  get bond(): Bond | undefined {
-    return this.group.bondAt(this.#clock.nowMs());
+  get bond(): VoteRestriction | undefined {
+    return this.group.voteRestrictionAt(this.#clock.nowMs());
   }
 
   termAt(index: number): number | undefined {

@@ -37,35 +37,35 @@ test("a follower that promised is bound, to whatever term it moved and whomever 
   assert.ok(follower!.isBound(0, 9));
 });
 
-test("bondAt tells what binds a replica at a time, and changes nothing by it", () => {
+test("voteRestrictionAt tells what binds a replica at a time, and changes nothing by it", () => {
   const { nodes, groups } = ledGroup();
   const [leader, follower] = groups;
   const nowMs = nodes.node(2).liveness.nowMs();
-  const bond = follower!.bondAt(nowMs);
+  const bond = follower!.voteRestrictionAt(nowMs);
   assert.ok(bond !== undefined && typeof bond !== "string");
   assert.equal([bond.leader, bond.term], [1, 4]);
-  assert.is(leader!.bondAt(nowMs), undefined, "A leader promised nothing");
-  assert.is(follower!.bondAt(nowMs + SUPPORT_MS), undefined);
+  assert.is(leader!.voteRestrictionAt(nowMs), undefined, "A leader promised nothing");
+  assert.is(follower!.voteRestrictionAt(nowMs + SUPPORT_MS), undefined);
   assert.ok(follower!.isBound(1, 4), "That time has not come");
   nodes.node(2).clocks.advance(SUPPORT_MS);
-  assert.is(follower!.bondAt(nowMs + SUPPORT_MS), undefined);
-  assert.is(follower!.bondAt(nowMs), bond, "Nobody has seen the lapse yet");
+  assert.is(follower!.voteRestrictionAt(nowMs + SUPPORT_MS), undefined);
+  assert.is(follower!.voteRestrictionAt(nowMs), bond, "Nobody has seen the lapse yet");
   assert.not.ok(follower!.isBound(1, 4));
-  assert.is(follower!.bondAt(nowMs), undefined);
+  assert.is(follower!.voteRestrictionAt(nowMs), undefined);
 });
 
-test("bondAt says that an earlier run may bind, as long as mayVote does", () => {
+test("voteRestrictionAt says that an earlier run may bind, as long as mayVote does", () => {
   const { nodes } = ledGroup();
   const restarted = nodes.node(2);
   restarted.restart();
   const group = restarted.add(1);
   const nowMs = restarted.liveness.nowMs();
-  assert.is(group.bondAt(nowMs), "earlier_run");
-  assert.is(group.bondAt(nowMs + restartWaitMs(LIVENESS_TIMING)), undefined);
+  assert.is(group.voteRestrictionAt(nowMs), "earlier_run");
+  assert.is(group.voteRestrictionAt(nowMs + restartWaitMs(LIVENESS_TIMING)), undefined);
   assert.not.ok(restarted.liveness.mayVote());
   restarted.clocks.advance(restartWaitMs(LIVENESS_TIMING));
   assert.ok(restarted.liveness.mayVote());
-  assert.is(group.bondAt(restarted.liveness.nowMs()), undefined);
+  assert.is(group.voteRestrictionAt(restarted.liveness.nowMs()), undefined);
 });
 
 test("a promise ends when a leader of a higher term is followed, and stays ended", () => {
