@@ -11,7 +11,7 @@ import { IdentityFolder } from "../identity/files/identity_folder.ts";
 import { KeptIdentity } from "../identity/files/kept_identity.ts";
 import { readNodeFile } from "../identity/files/node_file.ts";
 import { proveRenewal } from "../identity/enrolment/renewal_proof.ts";
-import { askAsStranger, type Client, connect } from "../src/client/mod.ts";
+import { askUnauthenticated, type Client, connect } from "../src/client/mod.ts";
 import { processWorld } from "../src/node/process_world.ts";
 import { TlsDialer } from "../transport/tls.ts";
 import type { Endpoint, Trust } from "../transport/transport.ts";
@@ -103,7 +103,7 @@ async function issueAdministrator(
   const proof = await proveRenewal({ request, timeMs, purpose: "administrator" }, key);
   const dialer = newDialer();
   const order = { token: "", subject: folder.subject, request, timeMs, proof };
-  const { chain, bundle } = await askAsStranger("enrol", order, {
+  const { chain, bundle } = await askUnauthenticated("enrol", order, {
     endpoint,
     dialer,
     trust,

@@ -23,7 +23,7 @@ export const ROLES: readonly Role[] = [
   "controller",
   "node",
   "development",
-  "stranger",
+  "anonymous",
 ];
 
 /** A row: an operation or rule, a record, and the roles that are allowed. */

@@ -10,7 +10,7 @@ import { formatUuid, isNilUuid, parseUuid } from "../../src/base/uuid.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 
 /** Roles that a certificate may give; those of unauthenticated peers are excluded. */
-export type CertifiedRole = Exclude<Role, "development" | "stranger">;
+export type CertifiedRole = Exclude<Role, "development" | "anonymous">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "agent",

@@ -12,7 +12,7 @@ export type Role =
   | "node"
   | "development"
   /** Unauthenticated; may only ask for a certificate. */
-  | "stranger";
+  | "anonymous";
 
 /**
  * Rights to claim and name, taken from an identity's certificate or token, never from a request.
@@ -70,10 +70,10 @@ export interface AuthenticatedPeer {
 }
 
 /** The peer of a session that is not authenticated. */
-export const STRANGER: AuthenticatedPeer = Object.freeze({
+export const ANONYMOUS: AuthenticatedPeer = Object.freeze({
   subject: "an unauthenticated client",
   subjectId: new Uint8Array(16),
-  role: "stranger",
+  role: "anonymous",
   region: "",
   leafHash: new Uint8Array(0),
   lineage: 0,

@@ -2,11 +2,11 @@
 import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import {
-  askAsStranger,
+  askUnauthenticated,
   type ClientOptions,
   type IssuedIdentity,
-  type StrangersOrders,
   type TokenUse,
+  type UnauthenticatedOrders,
 } from "../client/mod.ts";
 import { connectCaller } from "../client/client.ts";
 import { IdentityFolder } from "../../identity/files/identity_folder.ts";
@@ -205,9 +205,9 @@ export async function provenTarget(
  *
  * @throws RegistryError the last failure, or the first refusal.
  */
-export async function askAny<Name extends keyof StrangersOrders>(
+export async function askAny<Name extends keyof UnauthenticatedOrders>(
   name: Name,
-  order: StrangersOrders[Name],
+  order: UnauthenticatedOrders[Name],
   { endpoints, trust, timeoutMs, connectMs }: Pick<
     Target,
     "endpoints" | "trust" | "timeoutMs" | "connectMs"
@@ -223,7 +223,7 @@ export async function askAny<Name extends keyof StrangersOrders>(
     const dialMs = connectMs / endpoints.length;
     const options = { endpoint, trust: pinned, dialer, world, timeoutMs, dialMs };
     try {
-      return await askAsStranger(name, order, options);
+      return await askUnauthenticated(name, order, options);
     } catch (error) {
       failure = toRegistryError(error);
       if (!MAY_BE_ELSEWHERE.includes(failure.code)) throw failure;

@@ -1,6 +1,10 @@
 /** The public interface of the SDK; the root `mod.ts` re-exports it. */
 export { connect } from "./client.ts";
-export { askAsStranger, type StrangerOptions, type StrangersOrders } from "./stranger.ts";
+export {
+  askUnauthenticated,
+  type UnauthenticatedOptions,
+  type UnauthenticatedOrders,
+} from "./unauthenticated.ts";
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";

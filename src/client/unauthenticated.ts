@@ -18,13 +18,13 @@ const UNPROVEN = { timeMs: 0, proof: new Uint8Array(0) };
 /**
  * The requests open to unauthenticated clients, by operation; each is answered with a certificate.
  */
-export interface StrangersOrders {
+export interface UnauthenticatedOrders {
   readonly enrol: EnrolOrder;
   readonly renewIdentity: RenewalOrder;
 }
 
 /** The server to ask. */
-export interface StrangerOptions {
+export interface UnauthenticatedOptions {
   readonly endpoint: Endpoint;
   readonly dialer: Dialer;
   /** Pins; a CA alone is refused, unless the dialer's transport is TLS. */
@@ -42,10 +42,10 @@ export interface StrangerOptions {
  * @throws RegistryError the server's refusal; `invalid_argument` if the server is not pinned;
  * `connection_lost` and `deadline_exceeded` if the outcome is unknown: retry with the same request.
  */
-export async function askAsStranger<Name extends keyof StrangersOrders>(
+export async function askUnauthenticated<Name extends keyof UnauthenticatedOrders>(
   name: Name,
-  order: StrangersOrders[Name],
-  { endpoint, dialer, trust, world, timeoutMs, dialMs = timeoutMs }: StrangerOptions,
+  order: UnauthenticatedOrders[Name],
+  { endpoint, dialer, trust, world, timeoutMs, dialMs = timeoutMs }: UnauthenticatedOptions,
 ): Promise<IssuedIdentity> {
   if (trust.kind !== "pins" && !(dialer.authenticatesPeers && name === "renewIdentity")) {
     throw new RegistryError(

@@ -6,11 +6,11 @@
 import { AddressSlots } from "../base/address_slots.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
+  ANONYMOUS_SESSION_MS,
+  ANONYMOUS_SESSIONS_MAX,
+  ANONYMOUS_SESSIONS_PER_ADDRESS_MAX,
+  ANONYMOUS_SESSIONS_RETRY_MS,
   REFUSAL_LINGER_MS,
-  STRANGER_SESSION_MS,
-  STRANGERS_MAX,
-  STRANGERS_PER_ADDRESS_MAX,
-  STRANGERS_RETRY_MS,
 } from "../base/limits.ts";
 import type { Scheduler } from "../base/world.ts";
 import type { Session } from "../../transport/transport.ts";
@@ -18,11 +18,11 @@ import { addressOf } from "./peer_address.ts";
 import type { RequestStream } from "../serving/request_stream.ts";
 
 /** The anonymous sessions of a node. */
-export class Strangers {
+export class AnonymousSessions {
   readonly #scheduler: Scheduler;
   readonly #slots = new AddressSlots({
-    max: STRANGERS_MAX,
-    perAddressMax: STRANGERS_PER_ADDRESS_MAX,
+    max: ANONYMOUS_SESSIONS_MAX,
+    perAddressMax: ANONYMOUS_SESSIONS_PER_ADDRESS_MAX,
   });
 
   constructor(scheduler: Scheduler) {
@@ -54,11 +54,11 @@ export class Strangers {
     });
     if (slot === undefined) {
       throw new RegistryError("overloaded", "Too many clients request a certificate at once", {
-        retryAfterMs: STRANGERS_RETRY_MS,
+        retryAfterMs: ANONYMOUS_SESSIONS_RETRY_MS,
       });
     }
     const late = () => session.abort("The time to request a certificate was up");
-    const timer = this.#scheduler.after(STRANGER_SESSION_MS, late);
+    const timer = this.#scheduler.after(ANONYMOUS_SESSION_MS, late);
     try {
       await requests.run();
     } finally {

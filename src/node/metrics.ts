@@ -61,7 +61,7 @@ export interface NodeSnapshot {
   /** The number of sessions that the node ended since the start, by a closed set of reasons. */
   readonly sessionsEnded: ReadonlyMap<string, number>;
   /** Anonymous sessions: those open now, and those closed for others since the start. */
-  readonly strangers: { readonly count: number; readonly evicted: number };
+  readonly anonymous: { readonly count: number; readonly evicted: number };
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
   /** The number of connections refused by a limit or their address's rate since the start. */
@@ -292,14 +292,14 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       () => Object.entries(snapshot().held).map(([kind, value]) => ({ labels: { kind }, value })),
     ),
     gauge(
-      "crs_strangers",
+      "crs_anonymous_sessions",
       "Open anonymous sessions, which may only request a certificate.",
-      () => single(snapshot().strangers.count),
+      () => single(snapshot().anonymous.count),
     ),
     counter(
-      "crs_strangers_evicted_total",
+      "crs_anonymous_sessions_evicted_total",
       "Idle anonymous sessions that were closed to make room for others.",
-      () => single(snapshot().strangers.evicted),
+      () => single(snapshot().anonymous.evicted),
     ),
     counter(
       "crs_ports_reopened_total",

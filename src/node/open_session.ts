@@ -20,7 +20,7 @@ import {
   HELLO_MS_MAX,
   REFUSAL_LINGER_MS,
 } from "../base/limits.ts";
-import { type AuthenticatedPeer, STRANGER } from "../base/peer.ts";
+import { ANONYMOUS, type AuthenticatedPeer } from "../base/peer.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
@@ -38,7 +38,7 @@ import type { SessionAccount, SessionBudget } from "../serving/session_budget.ts
 import type { StallWatch } from "../serving/stall_watch.ts";
 import { checkHello, readHello } from "./hello.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
-import type { Strangers } from "./strangers.ts";
+import type { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The facts about the node in every HelloReply. */
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
@@ -57,7 +57,7 @@ export interface SessionServices {
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
   readonly budget: SessionBudget;
   readonly watch: StallWatch;
-  readonly strangers: Strangers;
+  readonly anonymous: AnonymousSessions;
 }
 
 /** A caller whose proof is renewed in place. */
@@ -153,7 +153,7 @@ export class OpenSession {
     const stream = await this.#inTime("No stream was opened in time", session.accept());
     if (stream === undefined) return undefined;
     if (stream.kind === "request") {
-      await this.#serveStranger(stream);
+      await this.#serveAnonymous(stream);
       return undefined;
     }
     if (stream.kind !== "control") {
@@ -164,12 +164,12 @@ export class OpenSession {
   }
 
   /** Serves the only stream of an anonymous session; the access rules decide what it may do. */
-  async #serveStranger(stream: Stream): Promise<void> {
+  async #serveAnonymous(stream: Stream): Promise<void> {
     const { session } = this;
-    const caller = { sessionId: session.id, peer: STRANGER, bucket: this.#newBucket() };
+    const caller = { sessionId: session.id, peer: ANONYMOUS, bucket: this.#newBucket() };
     const requests = new RequestStream({ ...this.#parts, stream, caller });
     this.#others = new Set([requests]);
-    await this.#services.strangers.serve(session, requests);
+    await this.#services.anonymous.serve(session, requests);
   }
 
   get #parts() {

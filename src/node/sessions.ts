@@ -9,10 +9,10 @@ import type { Listener, Session } from "../../transport/transport.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
 import { OpenSession, type SessionServices } from "./open_session.ts";
-import { Strangers } from "./strangers.ts";
+import { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The dependencies of a node's sessions. */
-export interface SessionsOptions extends Omit<SessionServices, "budget" | "watch" | "strangers"> {
+export interface SessionsOptions extends Omit<SessionServices, "budget" | "watch" | "anonymous"> {
   readonly listener: Listener;
   readonly logger: Logger;
   /** Default: the limits of a node. */
@@ -28,7 +28,7 @@ export class Sessions {
   readonly #services: SessionServices;
   readonly #open = new Set<OpenSession>();
   /** The anonymous sessions. */
-  readonly strangers: Strangers;
+  readonly anonymous: AnonymousSessions;
   /** The memory that sessions make the node hold, and the count of those ended for that. */
   readonly budget: SessionBudget;
   readonly #watch: StallWatch;
@@ -39,10 +39,10 @@ export class Sessions {
     this.#options = options;
     this.budget = options.budget ?? new SessionBudget();
     const { clock, world: { scheduler } } = options;
-    this.strangers = new Strangers(scheduler);
+    this.anonymous = new AnonymousSessions(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
-    const { budget, strangers } = this;
-    this.#services = { ...options, budget, strangers, watch: this.#watch };
+    const { budget, anonymous } = this;
+    this.#services = { ...options, budget, anonymous, watch: this.#watch };
   }
 
   /** The number of open sessions. */

@@ -44,9 +44,9 @@ export function snapshotOf(
       frames: sessions?.budget.framesBytes ?? 0,
     },
     sessionsEnded: sessions?.budget.ended ?? new Map(),
-    strangers: {
-      count: sessions?.strangers.count ?? 0,
-      evicted: sessions?.strangers.evicted ?? 0,
+    anonymous: {
+      count: sessions?.anonymous.count ?? 0,
+      evicted: sessions?.anonymous.evicted ?? 0,
     },
     portsReopened: tcpPorts.reopened,
     connectionsRefused: listener?.stats.refused ?? 0,

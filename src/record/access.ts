@@ -82,7 +82,7 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   controller: { ...HOLDER, read: ALL, administer: ALL },
   node: { ...HOLDER, peer: ALL },
   development: { ...HOLDER, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
-  stranger: { join: ALL },
+  anonymous: { join: ALL },
 };
 
 /** Rules allowed on a session that was not pinned. */
@@ -166,7 +166,7 @@ export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
 }
 
 function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
-  if (peer.role === "stranger") return false;
+  if (peer.role === "anonymous") return false;
   return peer.pinned || policy.trustUnpinned || peer.role === "development";
 }
 

@@ -12,7 +12,7 @@ import { readTokenForm } from "../../identity/tokens/token_check.ts";
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
-import { askAsStranger } from "../../src/client/stranger.ts";
+import { askUnauthenticated } from "../../src/client/unauthenticated.ts";
 import type { Client, ConnectionEvent } from "../../src/client/types.ts";
 import { AUDIT_ACTIONS } from "../../src/system/audit_log.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
@@ -81,7 +81,7 @@ test("a stolen certificate that is renewed stops its lineage, and all of its ses
   const renewal = renewFolder(thief, {
     ...{ wall: world.wall, entropy: world.entropy },
     ask: (order) =>
-      askAsStranger("renewIdentity", order, {
+      askUnauthenticated("renewIdentity", order, {
         endpoint: ENDPOINT,
         dialer,
         trust: { kind: "pins", sha256: [node.identity.certificates.current.pin] },
@@ -195,9 +195,15 @@ test("a request for a certificate is worth nothing without a token or a known ke
     kind: "pins",
     sha256: [node.identity.certificates.current.pin],
   } as const;
-  const asStranger = { endpoint: ENDPOINT, dialer: node.dialer(), trust, world, timeoutMs: 5_000 };
+  const unauthenticated = {
+    endpoint: ENDPOINT,
+    dialer: node.dialer(),
+    trust,
+    world,
+    timeoutMs: 5_000,
+  };
   for (const token of ["", "crs-join-" + "A".repeat(43), "x"]) {
-    const asked = askAsStranger("enrol", { token, subject, request }, asStranger);
+    const asked = askUnauthenticated("enrol", { token, subject, request }, unauthenticated);
     assert.is(await code(asked), "unauthenticated");
   }
 });

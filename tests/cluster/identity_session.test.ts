@@ -71,7 +71,7 @@ test("crs identity init makes a trust domain once", async () => {
   assert.is(mode! & 0o777, 0o600);
 });
 
-test("crs start with an authority takes no stranger's requests", async () => {
+test("crs start with an authority takes no requests of unauthenticated clients", async () => {
   const authority = `${folder}/pki/authority`;
   const wrong = await crs(["start", "--data", data, "--authority", authority, "--json"]);
   assert.is(wrong.code, 2, "The region is not that of the authority");
@@ -99,10 +99,10 @@ test("a join token is good for one certificate of whom it names", async () => {
   id = subject.slice(subject.lastIndexOf("/") + 1);
   const claim = ["identity", "issue", "--token", made.token, "--subject"];
   const other = subject.slice(0, -4) + "0000";
-  const stranger = ["--identity", `${folder}/stranger`];
-  assert.equal(await refused([...claim, other, ...stranger]), [2, "unauthenticated"]);
+  const foreign = ["--identity", `${folder}/foreign`];
+  assert.equal(await refused([...claim, other, ...foreign]), [2, "unauthenticated"]);
   // A refused attempt leaves nothing behind that would prevent the next one.
-  await assertMissing(`${folder}/stranger`);
+  await assertMissing(`${folder}/foreign`);
   // As printed by the command, from anywhere: by address and pin.
   const words = made.command.split(" ");
   const issue = words.slice(words.indexOf("identity"));

@@ -173,7 +173,7 @@ test("random bytes on the control stream end their session and no other", async 
   const harness = await RegistryHarness.open();
   const bystander = await harness.peer();
   for (let round = 0; round < ROUNDS; round++) {
-    const peer = round % 2 === 0 ? await harness.stranger() : await harness.peer();
+    const peer = round % 2 === 0 ? await harness.unauthenticated() : await harness.peer();
     const noise = new Uint8Array(1 + below(entropy, 100));
     entropy.fill(noise);
     // The node may have ended the session by then.

@@ -1,5 +1,5 @@
 /**
- * Idle sessions without a proof from one address: `deno task soak strangers [seconds]`, by default
+ * Idle sessions without a proof from one address: `deno task soak anonymous [seconds]`, by default
  * 20. 120 of them are held open and reopened, while identities of the same address enrol by join
  * tokens, renew over their sessions, and renew without a session.
  */
@@ -13,14 +13,14 @@ import { LatencyHistogram } from "../../bench/latency.ts";
 import { newDialer, RegistryServer } from "../../bench/registry.ts";
 import { toRegistryError } from "../../src/base/errors.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
-import { askAsStranger, type Client, connect } from "../../src/client/mod.ts";
+import { askUnauthenticated, type Client, connect } from "../../src/client/mod.ts";
 import { processWorld } from "../../src/node/process_world.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
 import { startCrowd } from "./crowd.ts";
 import type { SoakResult } from "./soak.ts";
 
 const REGION = "eu-1";
-const STRANGERS = 120;
+const SESSIONS = 120;
 const P99_MS_MAX = 200;
 const PAUSE_MS = 50;
 const ALONE_SECONDS = 8;
@@ -94,18 +94,18 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       kind: "silent",
       endpoint: scene.endpoint,
       pin: scene.pin,
-      sessions: STRANGERS,
+      sessions: SESSIONS,
       region: REGION,
     });
     const during = await observe(scene, seconds);
     const [open, evicted] = [
-      await server.metric("crs_strangers"),
-      await server.metric("crs_strangers_evicted_total"),
+      await server.metric("crs_anonymous_sessions"),
+      await server.metric("crs_anonymous_sessions_evicted_total"),
     ];
     crowd.terminate();
-    const holds = Object.values(during).every((tally) => tally.holds) && open >= STRANGERS / 2;
+    const holds = Object.values(during).every((tally) => tally.holds) && open >= SESSIONS / 2;
     const figures = {
-      ...{ strangers: STRANGERS, seconds, open, evicted },
+      ...{ sessions: SESSIONS, seconds, open, evicted },
       ...{ before: figuresOf(before), during: figuresOf(during) },
     };
     return { figures, holds };
@@ -166,7 +166,7 @@ class Scene {
     const content = { request, timeMs, purpose: "administrator" } as const;
     const proof = await proveRenewal(content, await folder.key());
     const order = { token: "", subject, request, timeMs, proof };
-    const { chain, bundle } = await askAsStranger("enrol", order, this.#asStranger);
+    const { chain, bundle } = await askUnauthenticated("enrol", order, this.#unauthenticated);
     await folder.keep(chain, bundle, world.wall.unixMs());
     this.#controller = await this.#connect(administratorFolder);
     const member = await this.enrol(await this.joinToken());
@@ -190,7 +190,9 @@ class Scene {
     folder.keepRoots(Deno.readTextFileSync(`${this.#folder}/pki/authority/root.pem`));
     const request = await createCertificateRequest(await folder.firstKey(world.entropy));
     const order = { token, subject, request };
-    const { chain, bundle } = await timed(() => askAsStranger("enrol", order, this.#asStranger));
+    const { chain, bundle } = await timed(() =>
+      askUnauthenticated("enrol", order, this.#unauthenticated)
+    );
     await folder.keep(chain, bundle, world.wall.unixMs());
     return folder;
   }
@@ -206,7 +208,8 @@ class Scene {
   async renewAlone(timed: Timed): Promise<void> {
     await renewFolder(this.#alone!, {
       ...world,
-      ask: (order) => timed(() => askAsStranger("renewIdentity", order, this.#asStranger)),
+      ask: (order) =>
+        timed(() => askUnauthenticated("renewIdentity", order, this.#unauthenticated)),
     });
   }
 
@@ -234,7 +237,7 @@ class Scene {
     return { kind: "pins", sha256: [this.pin] };
   }
 
-  get #asStranger() {
+  get #unauthenticated() {
     const { endpoint } = this;
     return { endpoint, dialer: this.#dialer, trust: this.#trust, world, timeoutMs: 5_000 };
   }

@@ -1,5 +1,5 @@
 /**
- * Clients that connect by TLS without a certificate: `deno task soak tls_strangers [connections]`,
+ * Clients that connect by TLS without a certificate: `deno task soak tls_anonymous [connections]`,
  * by default 60,000, of which a third sends nothing, a third sends junk and a third begins TLS
  * without a certificate. The node has a heap limit of 256 MB; a gateway registers by QUIC
  * throughout.

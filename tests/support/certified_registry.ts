@@ -16,7 +16,7 @@ import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
-import { askAsStranger } from "../../src/client/stranger.ts";
+import { askUnauthenticated } from "../../src/client/unauthenticated.ts";
 import type { Client, ConnectionEvent } from "../../src/client/types.ts";
 import { openCertifiedIdentity } from "../../src/node/certified_node_identity.ts";
 import type { NodeIdentity } from "../../src/node/node_identity.ts";
@@ -138,7 +138,7 @@ export class CertifiedRegistry {
       folder,
       ...worldOf(this.world),
       ask: (order, pinsOf) =>
-        askAsStranger("renewIdentity", order, {
+        askUnauthenticated("renewIdentity", order, {
           endpoint: ENDPOINT,
           dialer,
           trust: { kind: "pins", sha256: pinsOf(ENDPOINT) },

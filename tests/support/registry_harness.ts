@@ -173,7 +173,7 @@ export class RegistryHarness {
   }
 
   /** Returns a raw peer with a control stream that has sent nothing yet. */
-  async stranger(): Promise<RawPeer> {
+  async unauthenticated(): Promise<RawPeer> {
     const session = await this.world.wait(
       this.dialer().dial({ host: HOST, port: PORT }, { trust: { kind: "pins", sha256: [] } }),
     );
@@ -182,7 +182,7 @@ export class RegistryHarness {
 
   /** Returns a raw peer whose Hello was answered. */
   async peer(hello: ControlMessage = { kind: "hello", hello: GOOD_HELLO }): Promise<RawPeer> {
-    const peer = await this.stranger();
+    const peer = await this.unauthenticated();
     await this.world.wait(peer.control.write(controlFrame(hello)));
     await this.world.settle();
     return peer;

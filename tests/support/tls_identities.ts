@@ -8,7 +8,7 @@ import type { ServerCertificate } from "../../transport/transport.ts";
 const DAY_MS = 86_400_000;
 /** A client's leaf, with the properties that a test may change. */
 export interface TestClient {
-  readonly role?: Exclude<Role, "development" | "stranger">;
+  readonly role?: Exclude<Role, "development" | "anonymous">;
   readonly uuid?: string;
   readonly notAfterMs?: number;
 }

@@ -14,7 +14,7 @@ if (Promise.withResolvers === undefined) {
   };
 }
 
-const { port, rootPem, server, client, stranger } = JSON.parse(process.env["TLS_TEST"]!);
+const { port, rootPem, server, client, foreign } = JSON.parse(process.env["TLS_TEST"]!);
 const scheduler = {
   after(delayMs: number, run: () => void) {
     const timer = setTimeout(run, delayMs);
@@ -91,8 +91,8 @@ void serve();
 const result = {
   toDeno: await outcome(port, client),
   toNode: await outcome(listener.port, client),
-  strangerToDeno: await outcome(port, stranger),
-  strangerToNode: await outcome(listener.port, stranger),
+  foreignToDeno: await outcome(port, foreign),
+  foreignToNode: await outcome(listener.port, foreign),
   leaves,
 };
 await listener.close();

@@ -37,7 +37,7 @@ test("readControl reads the frozen frames of version 1", () => {
 
 test("a client of version 1 is refused by code, is told what to do, and can read it", async () => {
   const harness = await RegistryHarness.open();
-  const old = await harness.stranger();
+  const old = await harness.unauthenticated();
   await harness.world.wait(old.control.write(FRAMES[0]!.bytes.slice()));
   const end = await harness.world.wait(old.session.closed);
   assert.is(end.code, "unsupported_version");

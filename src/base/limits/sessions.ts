@@ -33,16 +33,16 @@ export const AUTH_RENEW_RETRY_MS = 1_000;
 /**
  * Concurrent sessions that ask for a certificate without a proof; the oldest idle one is evicted.
  */
-export const STRANGERS_MAX = 1_024;
+export const ANONYMOUS_SESSIONS_MAX = 1_024;
 /**
  * The same per address (IPv6: per /64), some 9 MB. A request takes milliseconds, so a site needs
  * few; a generous limit on idle ones spares the node the handshakes of clients that reconnect after
  * eviction.
  */
-export const STRANGERS_PER_ADDRESS_MAX = 128;
+export const ANONYMOUS_SESSIONS_PER_ADDRESS_MAX = 128;
 /** Retry hint for an address at that limit, ms: the time of some requests. */
-export const STRANGERS_RETRY_MS = 250;
+export const ANONYMOUS_SESSIONS_RETRY_MS = 250;
 /**
  * Lifetime of an unauthenticated client's session, ms: one request, with a few reads of group 0.
  */
-export const STRANGER_SESSION_MS = 10_000;
+export const ANONYMOUS_SESSION_MS = 10_000;

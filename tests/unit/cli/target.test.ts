@@ -186,8 +186,8 @@ test("findTarget goes by TLS to the node's TLS port, and believes its CA alone",
     assert.equal(endpoints, [{ host: "127.0.0.1", port: 5_002 }]);
     assert.equal(trust, { kind: "ca", pem: [CA] });
     assert.equal(findTarget({ ...tls, server }, {}, alive).trust, { kind: "ca", pem: [CA] });
-    const { identity: _, ...stranger } = tls;
-    for (const mistake of [stranger, { ...tls, pin: [PIN] }]) {
+    const { identity: _, ...foreign } = tls;
+    for (const mistake of [foreign, { ...tls, pin: [PIN] }]) {
       assert.throws(
         () => findTarget({ ...mistake, server }, {}),
         (error: CliFailure) => error.code === "invalid_argument",

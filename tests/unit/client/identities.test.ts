@@ -1,10 +1,10 @@
-/** Identities in the SDK: the calls, what a stranger asks, and by which pins a server is dialed. */
+/** Identities in the SDK: the calls, what an unauthenticated client asks, and by which pins a server is dialed. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { parseUuid } from "../../../src/base/uuid.ts";
 import { connect } from "../../../src/client/client.ts";
-import { askAsStranger } from "../../../src/client/stranger.ts";
+import { askUnauthenticated } from "../../../src/client/unauthenticated.ts";
 import type { Dialer, Trust } from "../../../transport/transport.ts";
 import { Realm } from "../../support/auth_realm.ts";
 import { FakeRegistry, GATEWAY_ID, HOST, PORT, rejection } from "./fake_registry.ts";
@@ -15,7 +15,7 @@ const SUBJECT = `spiffe://test.example/region/eu-1/gateway/${GATEWAY_ID}`;
 const ORDER = { token: "crs-join-x", subject: SUBJECT, request: Uint8Array.of(1, 2) };
 
 function enrol(registry: FakeRegistry, trust = PINS) {
-  return askAsStranger("enrol", ORDER, {
+  return askUnauthenticated("enrol", ORDER, {
     endpoint: { host: HOST, port: PORT },
     dialer: registry.network.dialer("client"),
     trust,
@@ -92,7 +92,7 @@ test("tokens, keys, bundle, lineage and audit come back as the server has them",
   await registry.wait(client.close());
 });
 
-test("askAsStranger asks without a hello, and ends the session", async () => {
+test("askUnauthenticated asks without a hello, and ends the session", async () => {
   const registry = new FakeRegistry();
   const answer = enrol(registry);
   const request = await registry.next("enrol");
@@ -105,14 +105,14 @@ test("askAsStranger asks without a hello, and ends the session", async () => {
   await registry.wait(request.session.session.closed);
 });
 
-test("askAsStranger asks a pinned server only, before it dials", async () => {
+test("askUnauthenticated asks a pinned server only, before it dials", async () => {
   const registry = new FakeRegistry();
   const asked = enrol(registry, { kind: "ca", pem: [] });
   assert.is((await rejection(registry, asked)).code, "invalid_argument");
   assert.is(registry.sessions.length, 0);
 });
 
-test("askAsStranger rejects with the server's refusal and its fields", async () => {
+test("askUnauthenticated rejects with the server's refusal and its fields", async () => {
   const registry = new FakeRegistry();
   const answer = enrol(registry);
   (await registry.next("enrol")).refuse("unauthenticated", { field: "token_spent" });
@@ -121,7 +121,7 @@ test("askAsStranger rejects with the server's refusal and its fields", async () 
   assert.equal([code, fields.field], ["unauthenticated", "token_spent"]);
 });
 
-test("askAsStranger gives up in time, and where the session is lost", async () => {
+test("askUnauthenticated gives up in time, and where the session is lost", async () => {
   const registry = new FakeRegistry();
   const silent = enrol(registry);
   const request = await registry.next("enrol");

@@ -15,7 +15,7 @@ import { OPERATION_LIST } from "../../../src/wire/operations/mod.ts";
 
 /**
  * Who may, by the first letters of the roles: agent, gateway, proxy, controller, node, development,
- * stranger.
+ * unauthenticated client.
  */
 type Expected = Readonly<Record<string, string>>;
 

@@ -175,7 +175,7 @@ test("no promise is made under an epoch that the frame does not name, or that is
   assert.not.ok(follower!.isBound(1, 4));
 });
 
-test("a promise under an earlier epoch, from an earlier run or a stranger is not counted", () => {
+test("a promise under an earlier epoch, from an earlier run or an unknown node is not counted", () => {
   const { nodes, groups } = ledGroup();
   const [leader] = groups;
   nodes.node(1).liveness.raiseEpoch(TWO, 2);

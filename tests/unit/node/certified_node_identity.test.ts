@@ -231,12 +231,12 @@ for (const recordMs of [DAY_MS, HOUR_MS]) {
       }
       const idOf = (number: number) => formatUuid(nodeSubjectId(clusterId, number));
       const [gateway, proxy] = [`${ID}1`, `${ID}2`];
-      const [listed, stranger, removed] = [idOf(2), idOf(3), idOf(4)];
+      const [listed, unknown, removed] = [idOf(2), idOf(3), idOf(4)];
       const join = async (role: Role, id: string) =>
         (await world.wait(node.join(role, id))).close();
       await join("gateway", gateway);
       await join("proxy", proxy);
-      for (const id of [listed, stranger, removed]) await join("node", id);
+      for (const id of [listed, unknown, removed]) await join("node", id);
       const by = developmentPeer({ region: REGION, revoked: new AbortController().signal });
       const deadlineMs = () => world.nowMs() + MINUTE_MS;
       await world.wait(registry.identities.administration.removeMember(4, by, deadlineMs()));
@@ -254,7 +254,7 @@ for (const recordMs of [DAY_MS, HOUR_MS]) {
       await skip(node, HOUR_MS + recordMs + 10 * MINUTE_MS);
       assert.is(await comeBack(gateway), "unauthenticated");
       await skip(node, 20 * DAY_MS);
-      assert.is(await comeBack(stranger), "unauthenticated");
+      assert.is(await comeBack(unknown), "unauthenticated");
       assert.is(await comeBack(removed), "unauthenticated");
       assert.is(await comeBack(listed), "renewed");
       await skip(node, 30 * DAY_MS + 2 * HOUR_MS);

@@ -198,8 +198,8 @@ test("a client that says Hello without a proof is refused, and told so", async (
 
 test("a client that nobody certified is refused, and told so", async () => {
   const scene = await Scene.open();
-  const stranger = new Realm().enrol("controller", 66);
-  assert.is(await scene.code(scene.connect(scene.credentials(stranger))), "unauthenticated");
+  const foreign = new Realm().enrol("controller", 66);
+  assert.is(await scene.code(scene.connect(scene.credentials(foreign))), "unauthenticated");
   scene.realm.banned.add(scene.gateway.identity.subject);
   assert.is(await scene.code(scene.connect(scene.credentials(scene.gateway))), "unauthenticated");
   assert.is(scene.harness.sessions.count, 0);
@@ -493,7 +493,7 @@ test("a node without tokens says so", async () => {
 test("many that say nothing after they connected do not keep others out", async () => {
   const scene = await Scene.open();
   for (let count = 0; count < 300; count++) {
-    const peer = await scene.harness.stranger();
+    const peer = await scene.harness.unauthenticated();
     // A third opens the handshake and stops.
     if (count % 3 === 0) await peer.control.write(Uint8Array.of(1, 0, 0));
   }

@@ -20,7 +20,7 @@ const SNAPSHOT: NodeSnapshot = {
   refusals: new Map([["banned", 5], ["unknown_token", 6]]),
   held: { replies: 7, frames: 8 },
   sessionsEnded: new Map([["memory", 9]]),
-  strangers: { count: 2, evicted: 4 },
+  anonymous: { count: 2, evicted: 4 },
   portsReopened: new Map([["tls", 1]]),
   connectionsRefused: 6,
   handshakesRefused: new Map([["anonymous", 3]]),
@@ -149,7 +149,7 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_handshakes_refused_total", { reason: "anonymous" }), 3);
   assert.is(value("crs_sessions_held_bytes", { kind: "frames" }), 8);
   assert.is(value("crs_sessions_ended_total", { reason: "memory" }), 9);
-  assert.is(value("crs_strangers_evicted_total"), 4);
+  assert.is(value("crs_anonymous_sessions_evicted_total"), 4);
   assert.is(value("crs_errors_caught_total", { stage: "incoming" }), 2);
   assert.is(value("crs_uptime_seconds"), 2.5);
   assert.ok(value("process_resident_memory_bytes")! > 1_000_000);

@@ -3,11 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes } from "../../../src/base/bytes.ts";
 import {
+  ANONYMOUS_SESSION_MS,
+  ANONYMOUS_SESSIONS_PER_ADDRESS_MAX,
   GOODBYE_LINGER_MS,
   HELLO_BYTES_MAX,
   HELLO_MS_MAX,
-  STRANGER_SESSION_MS,
-  STRANGERS_PER_ADDRESS_MAX,
 } from "../../../src/base/limits.ts";
 import type { Hello } from "../../../schemas/gen/wire.ts";
 import { PROTOCOL_VERSION_MAX } from "../../../src/wire/control.ts";
@@ -55,8 +55,8 @@ test("a Hello is answered with the node's facts and its ring map", async () => {
 
 test("a session without a Hello in time is ended, and one that is just in time is not", async () => {
   const harness = await RegistryHarness.open();
-  const silent = await harness.stranger();
-  const slow = await harness.stranger();
+  const silent = await harness.unauthenticated();
+  const slow = await harness.unauthenticated();
   await harness.world.pass(HELLO_MS_MAX - 1);
   say(slow, hello());
   await harness.world.pass(1);
@@ -77,11 +77,11 @@ test("a Hello of another version or cluster is refused with its code", async () 
     [{ clusterId: new Uint8Array(16).fill(9) }, "wrong_cluster"],
   ];
   for (const [fields, code] of cases) {
-    const peer = await harness.stranger();
+    const peer = await harness.unauthenticated();
     say(peer, hello(fields));
     assert.equal(await over(harness, peer), { end: code, goodbye: code });
   }
-  const meant = await harness.stranger();
+  const meant = await harness.unauthenticated();
   say(meant, hello({ clusterId: harness.registry.cluster.clusterId, versionMax: 40 }));
   await harness.world.settle();
   assert.is(meant.heard[0]?.kind, "hello_reply");
@@ -94,7 +94,7 @@ test("what is not a Hello at the start, or one more Hello later, ends the sessio
     kind: "goodbye",
     goodbye: { code: 0, message: "", retryAfterMs: 0 },
   });
-  const first = await harness.stranger();
+  const first = await harness.unauthenticated();
   say(first, goodbye);
   assert.equal(await over(harness, first), { end: "malformed", goodbye: "malformed" });
   const twice = await harness.peer();
@@ -105,7 +105,7 @@ test("what is not a Hello at the start, or one more Hello later, ends the sessio
 
 test("requests on a stream opened before the Hello wait for it, and are answered after", async () => {
   const harness = await RegistryHarness.open();
-  const peer = await harness.stranger();
+  const peer = await harness.unauthenticated();
   await peer.openRequests();
   const answer = peer.send("getAgent", GET);
   let answered = false;
@@ -123,42 +123,42 @@ test("a session that begins with a request stream may ask for a certificate, and
     harness.dialer().dial({ host: "node", port: 4100 }, { trust: { kind: "pins", sha256: [] } }),
   );
   const stream = await world.wait(session.open("request"));
-  const stranger = new RawPeer(world, session, stream);
-  stranger.useRequests(stream);
-  assert.is((await stranger.ask("getAgent", GET)).code, "permission_denied");
+  const anonymous = new RawPeer(world, session, stream);
+  anonymous.useRequests(stream);
+  assert.is((await anonymous.ask("getAgent", GET)).code, "permission_denied");
   for (const name of ["status", "getTrustBundle", "getTokenKeys"] as const) {
-    assert.is((await stranger.ask(name, {})).code, "permission_denied", name);
+    assert.is((await anonymous.ask(name, {})).code, "permission_denied", name);
   }
   const none = new Uint8Array(0);
   const enrol = { token: "", subject: "", request: none, timeMs: 0, proof: none };
-  assert.is((await stranger.ask("enrol", enrol)).code, "invalid_argument", "no request");
-  await world.pass(STRANGER_SESSION_MS);
+  assert.is((await anonymous.ask("enrol", enrol)).code, "invalid_argument", "no request");
+  await world.pass(ANONYMOUS_SESSION_MS);
   assert.is((await world.wait(session.closed)).by, "peer", "its time is up");
 });
 
-test("strangers that ask for nothing give way, and whoever asks is served", async () => {
+test("anonymous sessions that ask for nothing give way, and whoever asks is served", async () => {
   const harness = await RegistryHarness.open();
   const { world } = harness;
   const trust = { kind: "pins", sha256: [] } as const;
-  const stranger = async (host: string) => {
+  const anonymous = async (host: string) => {
     const dialer = harness.network.dialer(host);
     const session = await world.wait(dialer.dial({ host: "node", port: 4100 }, { trust }));
     return new RawPeer(world, session, await world.wait(session.open("request")));
   };
   const crowd: RawPeer[] = [];
-  for (let count = 0; count < 200; count++) crowd.push(await stranger("crowd"));
-  assert.is(harness.sessions.strangers.count, STRANGERS_PER_ADDRESS_MAX);
-  assert.is(harness.sessions.strangers.evicted, 200 - STRANGERS_PER_ADDRESS_MAX);
+  for (let count = 0; count < 200; count++) crowd.push(await anonymous("crowd"));
+  assert.is(harness.sessions.anonymous.count, ANONYMOUS_SESSIONS_PER_ADDRESS_MAX);
+  assert.is(harness.sessions.anonymous.evicted, 200 - ANONYMOUS_SESSIONS_PER_ADDRESS_MAX);
   assert.is((await world.wait(crowd[0]!.session.closed)).code, "overloaded", "The oldest gave way");
   const none = new Uint8Array(0);
   const enrol = { token: "", subject: "", request: none, timeMs: 0, proof: none };
   for (const host of ["crowd", "elsewhere"]) {
-    const asking = await stranger(host);
+    const asking = await anonymous(host);
     asking.useRequests(asking.control);
     assert.is((await asking.ask("enrol", enrol)).code, "invalid_argument", "It was looked at");
   }
-  await world.pass(STRANGER_SESSION_MS);
-  assert.equal([harness.sessions.strangers.count, harness.sessions.count], [0, 0]);
+  await world.pass(ANONYMOUS_SESSION_MS);
+  assert.equal([harness.sessions.anonymous.count, harness.sessions.count], [0, 0]);
 });
 
 test("a session whose first stream is not the control stream is refused", async () => {
@@ -194,13 +194,13 @@ test("control frames that are broken, too large or unknown: the unknown is skipp
 
   const huge = new Uint8Array(8);
   new DataView(huge.buffer).setUint32(4, HELLO_BYTES_MAX / 8, true);
-  const tooLarge = await harness.stranger();
+  const tooLarge = await harness.unauthenticated();
   say(tooLarge, huge);
   assert.equal(await over(harness, tooLarge), { end: "too_large", goodbye: "too_large" });
 
   const segments = new Uint8Array(8);
   new DataView(segments.buffer).setUint32(0, 0x7fff_ffff, true);
-  const many = await harness.stranger();
+  const many = await harness.unauthenticated();
   say(many, segments);
   const { end } = await over(harness, many);
   assert.ok(end === "malformed" || end === "too_large", String(end));
@@ -264,7 +264,7 @@ test("a revoked identity ends its sessions, and gets no new one", async () => {
   const peer = await harness.peer();
   harness.revocation.abort();
   assert.equal(await over(harness, peer), { end: "unauthenticated", goodbye: "unauthenticated" });
-  const again = await harness.stranger();
+  const again = await harness.unauthenticated();
   say(again, hello());
   assert.equal(await over(harness, again), { end: "unauthenticated", goodbye: "unauthenticated" });
   assert.is(harness.sessions.count, 0);
@@ -273,12 +273,12 @@ test("a revoked identity ends its sessions, and gets no new one", async () => {
 test("a new ring map goes to those that were greeted, and to nobody before its Hello", async () => {
   const harness = await RegistryHarness.open();
   const greeted = await harness.peer();
-  const stranger = await harness.stranger();
+  const anonymous = await harness.unauthenticated();
   await harness.world.settle();
   harness.sessions.pushRingMap();
   await harness.world.settle();
   assert.equal(greeted.heard.map(({ kind }) => kind), ["hello_reply", "ring_map"]);
-  assert.equal(stranger.heard, []);
+  assert.equal(anonymous.heard, []);
 });
 
 test("a ring map waits for a peer that does not read its replies, and only the latest is sent", async () => {
@@ -291,7 +291,7 @@ test("a ring map waits for a peer that does not read its replies, and only the l
     );
   }
   await harness.world.settle();
-  const slow = await harness.stranger();
+  const slow = await harness.unauthenticated();
   slow.reads = false;
   say(slow, hello());
   await harness.world.settle();
@@ -309,7 +309,7 @@ test("a ring map waits for a peer that does not read its replies, and only the l
 test("a client must wait for the reply to its Hello", async () => {
   const harness = await RegistryHarness.open();
   for (const early of [requestFrame(1, "getAgent", GET), Uint8Array.of(0), hello()]) {
-    const peer = await harness.stranger();
+    const peer = await harness.unauthenticated();
     say(peer, concatBytes([hello(), early]));
     assert.equal(await over(harness, peer), { end: "malformed", goodbye: "malformed" });
   }
@@ -353,7 +353,7 @@ test("a drain waits for writes under way, answers them, refuses new ones and say
   assert.is(refused.code, "shutting_down");
   assert.ok(refused.response.retryAfterMs > 0);
   assert.is(peer.goodbye, undefined, "it waits");
-  const late = await harness.stranger();
+  const late = await harness.unauthenticated();
   assert.is((await over(harness, late)).end, "shutting_down");
   harness.disk.intercept = () => undefined;
   harness.disk.releaseHeld();

@@ -14,7 +14,7 @@ import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { connect } from "../../../src/client/client.ts";
-import { askAsStranger } from "../../../src/client/stranger.ts";
+import { askUnauthenticated } from "../../../src/client/unauthenticated.ts";
 import type { Client } from "../../../src/client/types.ts";
 import { resolveConfig } from "../../../src/node/config.ts";
 import { startNode } from "../../../src/node/node.ts";
@@ -50,7 +50,7 @@ const node = await startNode({
 const quic = new QuicDialer({ scheduler, onError });
 const endpoint = node.addresses[0]!;
 const pins: Trust = { kind: "pins", sha256: [readNodeFile(data)!.currentPin] };
-const asStranger = { endpoint, dialer: quic, trust: pins, world, timeoutMs: 5_000 };
+const unauthenticated = { endpoint, dialer: quic, trust: pins, world, timeoutMs: 5_000 };
 const clients: Client[] = [];
 
 async function issue(path: string, subject: string, token: string): Promise<KeptIdentity> {
@@ -62,7 +62,7 @@ async function issue(path: string, subject: string, token: string): Promise<Kept
   const content = { request, timeMs, purpose: "administrator" } as const;
   const proof = await proveRenewal(content, await identity.key());
   const order = { token, subject, request, timeMs, proof };
-  const { chain, bundle } = await askAsStranger("enrol", order, asStranger);
+  const { chain, bundle } = await askUnauthenticated("enrol", order, unauthenticated);
   await identity.keep(chain, bundle, wall.unixMs());
   const ask = () => Promise.reject(new RegistryError("connection_lost", "Not asked"));
   return await KeptIdentity.open({ folder: path, ...keeping, ask });

@@ -46,7 +46,7 @@ test("thesis §3.10: a transfer that takes an election timeout is given up", () 
   assert.is(cluster.node(1).propose(new Uint8Array(1)), "accepted");
 });
 
-test("transferLeader: to itself, to a learner, to a stranger, to the same again", () => {
+test("transferLeader: to itself, to a learner, to a non-member, to the same again", () => {
   const cluster = new RaftCluster({ voters: [1, 2], learners: [3] });
   cluster.elect(1);
   assert.is(cluster.node(1).transferLeader(1), "accepted");

@@ -366,13 +366,13 @@ test("proposeConfChange: what cannot be is refused, and so is one for whose vote
   );
   assert.is(word(await world.wait(group.proposeConfChange(nobody, 5_000))), "invalid_argument");
   const others = cluster.followers(leader);
-  const strangers = change(
+  const foreign = change(
     "joint_implicit",
     ...others.map(({ id }) => ({ kind: "remove", replica: id }) as const),
     { kind: "add_voter", replica: 8 },
     { kind: "add_voter", replica: 9 },
   );
-  assert.is(word(await world.wait(group.proposeConfChange(strangers, 5_000))), "overloaded");
+  assert.is(word(await world.wait(group.proposeConfChange(foreign, 5_000))), "overloaded");
   assert.is(group.configuration, configuration);
 });
 

@@ -244,7 +244,7 @@ test("a run after one that may have supported votes for nobody until that is ove
   assert.ok(liveness.mayVote());
 });
 
-test("a beat of a stranger is refused by a code, and so is one that cannot be", async () => {
+test("a beat of an unknown node is refused by a code, and so is one that cannot be", async () => {
   const { one } = await pair();
   const [sent] = one.beats().length > 0 ? one.beats() : [];
   assert.is(sent, undefined);

@@ -163,7 +163,7 @@ test("a gateway renews its own record and the agents attached to it, and no othe
 
 test("nobody but its owner reports, deregisters or takes over a record", async () => {
   const { as, owner } = await populated();
-  const strangers: [Role, number][] = [
+  const outsiders: [Role, number][] = [
     ["agent", OTHER_AGENT],
     ["gateway", OTHER_GATEWAY],
     ["gateway", AGENT],
@@ -171,7 +171,7 @@ test("nobody but its owner reports, deregisters or takes over a record", async (
     ["controller", AGENT],
     ["node", AGENT],
   ];
-  for (const [role, number] of strangers) {
+  for (const [role, number] of outsiders) {
     const peer = await as(role, number);
     const removal = {
       id: idOf(AGENT),

@@ -264,7 +264,7 @@ test("a peer that does not read is not given more than a bounded backlog, and th
     );
     await writer.must("registerMany", { items });
   }
-  const peer = await harness.stranger();
+  const peer = await harness.unauthenticated();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
   // One chunk with hundreds of requests for pages of 1,000 records: 100 MB if all were answered.
@@ -310,7 +310,7 @@ test("a request that waited too long for its peer to read is answered deadline_e
     );
     await writer.must("registerMany", { items });
   }
-  const peer = await harness.stranger();
+  const peer = await harness.unauthenticated();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
   const list = { region: "global", cursor: new Uint8Array(0), limit: LIST_ITEMS_MAX };
@@ -332,7 +332,7 @@ test("replies to writes that outgrow the backlog of a peer that does not read co
   // The largest limit that a node has takes ten seconds to outgrow.
   const streamRepliesMax = 1024 * 1024;
   const harness = await RegistryHarness.open({ budgetLimits: { streamRepliesMax } });
-  const peer = await harness.stranger();
+  const peer = await harness.unauthenticated();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
   // Answers of some 49 KB each, all given in one turn: more than 2 MB.

@@ -171,11 +171,11 @@ function trap(record: (position: number) => Uint8Array, dataPosition: number): s
 test("recovery takes no record inside an entry's data for one of the log", () => {
   // Data stands behind 8 bytes of frame, 8 of root pointer, 64 of struct, 8 of tag, 24 of entry.
   const dataPosition = 2 * PAGE + 112;
-  const strangers = new Uint8Array(16).fill(7);
+  const foreign = new Uint8Array(16).fill(7);
   const h = new LogHarness();
   h.open();
   const data = Uint8Array.from(
-    trap((position) => forged(strangers, position, position), dataPosition),
+    trap((position) => forged(foreign, position, position), dataPosition),
     (character) => character.charCodeAt(0),
   );
   h.put(1, 1, "first");

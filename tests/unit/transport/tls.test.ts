@@ -37,7 +37,7 @@ import { issueTlsIdentities } from "../../support/tls_identities.ts";
 import { until, within } from "../../support/until.ts";
 
 const identities = await issueTlsIdentities();
-const strangers = await issueTlsIdentities(2);
+const foreign = await issueTlsIdentities(2);
 const { monotonic, scheduler } = testWorld();
 const ignoreErrors: OnError = () => {};
 const trust = { kind: "ca", pem: [identities.rootPem] } as const;
@@ -138,7 +138,7 @@ check(
     const wrongUsage = identities.server;
     for (
       const [name, certificate] of [
-        ["another root", strangers.client],
+        ["another root", foreign.client],
         ["expired", expired],
         ["without its CA", leafOnly],
         ["a server's", wrongUsage],
@@ -157,7 +157,7 @@ check(
 check(
   "a server that TLS does not believe, or of another name, is refused by the client",
   async (listener) => {
-    assert.is(await dialWith(listener, undefined, { pem: strangers.rootPem }), "tls_failed");
+    assert.is(await dialWith(listener, undefined, { pem: foreign.rootPem }), "tls_failed");
     assert.is(await dialWith(listener, undefined, { serverName: "other.example" }), "tls_failed");
     assert.is(await dialWith(listener, undefined, { serverName: "localhost" }), "session");
   },
@@ -447,14 +447,14 @@ checkWithNode("Node dials Deno and itself, and refuses whom Deno refuses", async
       rootPem: identities.rootPem,
       server: identities.server,
       client: identities.client,
-      stranger: strangers.client,
+      foreign: foreign.client,
     }),
   });
   const { leaves, ...outcomes } = JSON.parse(printed);
   assert.equal(leaves, [identities.clientLeaf.length]);
   assert.is(outcomes.toDeno, "true true");
   assert.is(outcomes.toNode, "true true");
-  for (const refused of [outcomes.strangerToDeno, outcomes.strangerToNode]) {
+  for (const refused of [outcomes.foreignToDeno, outcomes.foreignToNode]) {
     assert.ok(refused === "tls_failed" || refused === "connection_lost", refused);
   }
 });

@@ -86,11 +86,11 @@ test("keep refuses a certificate of another subject, another key, another root",
     const folder = await authority.folder(path, NOW_MS);
     const before = Deno.readTextFileSync(`${path}/certificate.pem`);
     const { bytes } = (await folder.key()).verifying;
-    const stranger = new FolderAuthority(await createTestPki(2));
+    const foreign = new FolderAuthority(await createTestPki(2));
     const chains = [
       await authority.issue(bytes, NOW_MS, OTHER),
       await authority.issue(pki.leafKey.verifying.bytes, NOW_MS),
-      await stranger.issue(bytes, NOW_MS),
+      await foreign.issue(bytes, NOW_MS),
     ];
     for (const chain of chains) {
       assert.is.not(await code(() => folder.keep(chain, "", NOW_MS)), "ok");

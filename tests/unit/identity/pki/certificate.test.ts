@@ -38,8 +38,8 @@ test("parseKeyedCertificate pin is the SHA-256 of the certificate's DER", async 
 
 test("isIssuedBy tells the CA that signed from another of the same making", async () => {
   assert.ok(isIssuedBy(server.certificatePem, authority.certificatePem));
-  const stranger = await issueAuthority(options);
-  assert.not.ok(isIssuedBy(server.certificatePem, stranger.certificatePem));
+  const foreign = await issueAuthority(options);
+  assert.not.ok(isIssuedBy(server.certificatePem, foreign.certificatePem));
   assert.not.ok(isIssuedBy(server.certificatePem, other.certificatePem), "a leaf is no CA");
 });
 

@@ -145,7 +145,7 @@ test("the library loses an arc of a UUID, but for what x509_library.ts mends", (
 });
 
 test("readCertificate refuses what the library takes for a certificate", async () => {
-  // Why strangers' certificates are not read by the library: each of these it takes without a word.
+  // Why certificates of other parties are not read by the library: each of these it takes without a word.
   const outer = new DerReader(leafDer).inside(DER_TAG.sequence);
   const parts = [outer.whole(DER_TAG.sequence), outer.whole(DER_TAG.sequence), outer.whole(3)];
   const withHeader = (...header: number[]) => concatBytes([Uint8Array.from(header), ...parts]);

@@ -117,9 +117,9 @@ test("validatePath takes a chain with or without what the store has", async () =
 test("validatePath refuses a chain that leads to no root of the store", async () => {
   assert.is(await faultOf([leafDer], { trust: open }), "unknown_issuer");
   const other = await createTestRoot(pki.entropy);
-  const stranger = await createTestIntermediate(other, pki.entropy);
-  const leaf = await stranger.authority.issueIdentity(agentLeaf(pki));
-  const chain = [leaf, stranger.certificate.der];
+  const foreign = await createTestIntermediate(other, pki.entropy);
+  const leaf = await foreign.authority.issueIdentity(agentLeaf(pki));
+  const chain = [leaf, foreign.certificate.der];
   assert.is(await faultOf(chain), "unknown_issuer");
   // Even with its root shown along, and though for itself the chain is sound.
   assert.is(await faultOf([...chain, other.certificate.der]), "unknown_issuer");
@@ -138,19 +138,19 @@ test("validatePath refuses an intermediate that the bundle does not publish", as
 
 test("validatePath refuses junk in a chain, wherever it stands", async () => {
   const junk = new Uint8Array(300).fill(0x30);
-  const stranger = derOf((await createTestRoot(pki.entropy)).pair);
+  const foreign = derOf((await createTestRoot(pki.entropy)).pair);
   for (const der of [junk, new Uint8Array(0), leafDer.subarray(0, 200)]) {
     for (const chain of [[der, ...shown], [leafDer, der], [...shown, der]]) {
       for (const trust of [open, closed]) assert.is(await faultOf(chain, { trust }), "malformed");
     }
   }
-  for (const der of [stranger, leafDer, intermediate.certificate.der]) {
+  for (const der of [foreign, leafDer, intermediate.certificate.der]) {
     for (const trust of [open, closed]) {
       assert.is(await faultOf([...shown, der], { trust }), "unknown_issuer");
       assert.is(await faultOf([...shown, root.certificate.der, der], { trust }), "unknown_issuer");
     }
   }
-  assert.is(await faultOf([leafDer, stranger]), "unknown_issuer");
+  assert.is(await faultOf([leafDer, foreign]), "unknown_issuer");
 });
 
 test("validatePath bounds the chain and each certificate", async () => {

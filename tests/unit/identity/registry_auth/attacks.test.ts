@@ -141,9 +141,9 @@ test("a relay that sets its victim's leaf into M1 is noticed by the client's sig
 
 test("a server certificate of another authority is refused", () => {
   const { realm, client } = scene();
-  const stranger = makeMember("node", 9);
-  const near = clientEnd(realm, client, stranger);
-  exchange(near, serverEnd(realm, stranger));
+  const foreign = makeMember("node", 9);
+  const near = clientEnd(realm, client, foreign);
+  exchange(near, serverEnd(realm, foreign));
   assert.is(outcome(near), "certificate");
 });
 

@@ -141,8 +141,8 @@ test("openTrustBundle refuses each change of what was signed", async () => {
 });
 
 test("openTrustBundle believes signers that a known root certified for bundles, itself", async () => {
-  const stranger = await createTestRoot(entropy);
-  const theirs = await stranger.authority.createBundleSigner({ ...validity, entropy });
+  const foreign = await createTestRoot(entropy);
+  const theirs = await foreign.authority.createBundleSigner({ ...validity, entropy });
   const indirect = await intermediate.authority.createBundleSigner({
     notBeforeMs: NOW_MS - DAY_MS,
     notAfterMs: NOW_MS + 80 * DAY_MS,
@@ -151,7 +151,7 @@ test("openTrustBundle believes signers that a known root certified for bundles, 
   for (const by of [theirs, indirect]) {
     assert.is(await faultOf({ text: await made({}, by) }), "signer");
   }
-  assert.is(await faultOf({ roots: [stranger.certificate.der] }), "signer");
+  assert.is(await faultOf({ roots: [foreign.certificate.der] }), "signer");
   assert.is(await faultOf({ roots: [] }), "signer");
   // A CA of ours signs certificates and no bundles.
   assert.is(await faultOf({ text: await made({}, intermediate.pair) }), "signer");
@@ -184,8 +184,8 @@ test("openTrustBundle takes an ended bundle to supersede it, with all other chec
   const late = { nowMs: lateMs, toSupersede };
   assert.is(await faultOf({ ...late, trustDomain: "other.example" }), "trust_domain");
   assert.is(await faultOf({ ...late, text: text.replace("node-1.example", "x") }), "signature");
-  const stranger = await createTestRoot(entropy);
-  assert.is(await faultOf({ ...late, roots: [stranger.certificate.der] }), "signer");
+  const foreign = await createTestRoot(entropy);
+  assert.is(await faultOf({ ...late, roots: [foreign.certificate.der] }), "signer");
   const known = await open();
   assert.is(await faultOf({ ...late, known, text: await made({ sequence: 4 }) }), "rolled_back");
   const after = { issuedAtMs: lateMs, expiresAtMs: lateMs + DAY_MS };
@@ -201,8 +201,8 @@ test("openTrustBundle never goes back, and never has two contents for one sequen
 });
 
 test("openTrustBundle refuses CAs that cannot be read or that its roots did not sign", async () => {
-  const stranger = await createTestRoot(entropy);
-  const theirs = await createTestIntermediate(stranger, entropy);
+  const foreign = await createTestRoot(entropy);
+  const theirs = await createTestIntermediate(foreign, entropy);
   const bad: Partial<TrustBundle>[] = [
     { roots: [] },
     { roots: [Uint8Array.of(1, 2, 3)] },

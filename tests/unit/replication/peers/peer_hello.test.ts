@@ -50,8 +50,8 @@ test("the node that dials refuses a listener of another cluster, and goes on dia
 test("a node that is no member, or whose identity is not a node's, is refused", async () => {
   const nodes = new PeerNodes();
   const two = nodes.start(2);
-  const stranger = await RawNode.dial(nodes, 2, nodes.realm.enrol("node", 8));
-  assert.is((await nodes.world.wait(stranger.session.closed)).code, "permission_denied");
+  const unknown = await RawNode.dial(nodes, 2, nodes.realm.enrol("node", 8));
+  assert.is((await nodes.world.wait(unknown.session.closed)).code, "permission_denied");
   const agent = await RawNode.dial(nodes, 2, nodes.realm.enrol("agent", 1));
   assert.is((await nodes.world.wait(agent.session.closed)).code, "permission_denied");
   assert.is(two.peers.refused.get("permission_denied"), 2);

@@ -63,14 +63,14 @@ async function comeIn(): Promise<Client> {
 
 test("an unknown key, and a known key in another's name, are refused", async () => {
   const before = audited().length;
-  const { key: stranger } = await generateSigningKey(world.entropy);
-  assert.is(await code(ask(await order(stranger))), "unauthenticated");
+  const { key: foreign } = await generateSigningKey(world.entropy);
+  assert.is(await code(ask(await order(foreign))), "unauthenticated");
   const other = administrator.subject.slice(0, -4) + "0000";
   assert.is(await code(ask(await order(key, other))), "unauthenticated");
   // Nor does the known request help whoever cannot sign by its key.
   const { request, timeMs } = await order();
   const content = { request, timeMs, purpose: "administrator" } as const;
-  const proof = await proveRenewal(content, stranger);
+  const proof = await proveRenewal(content, foreign);
   const forged = { token: "", subject: administrator.subject, request, timeMs, proof };
   assert.is(await code(ask(forged)), "unauthenticated");
   assert.is(audited().length, before, "Whoever is refused cannot fill the log");
