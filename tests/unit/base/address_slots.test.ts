@@ -1,4 +1,7 @@
-/** Places that idle holders give up: the oldest first, of their own address first. */
+/**
+ * Places that idle holders give up: the oldest first, starting with those of the requester's own
+ * address.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { AddressSlots } from "../../../src/base/address_slots.ts";

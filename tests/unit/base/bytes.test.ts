@@ -1,4 +1,4 @@
-/** Bytes: runs of zeros, against a look at each byte. */
+/** Bytes: runs of zeros, compared with a check of each byte. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { isZero } from "../../../src/base/bytes.ts";

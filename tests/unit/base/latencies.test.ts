@@ -1,4 +1,4 @@
-/** Percentiles beside a sorted array. */
+/** Percentiles compared with a sorted array. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Latencies } from "../../../src/base/latencies.ts";

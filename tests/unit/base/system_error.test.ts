@@ -1,4 +1,4 @@
-/** The codes of the operating system, and what they ask for. */
+/** The operating system's error codes, and the advice for each. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";

@@ -1,4 +1,4 @@
-/** The token bucket: its burst, its rate, and when it lets a caller come back. */
+/** The token bucket: its burst, its rate, and the time until a caller may retry. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TokenBucket } from "../../../src/base/token_bucket.ts";

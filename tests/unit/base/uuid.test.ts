@@ -1,4 +1,4 @@
-/** UUIDs: text and bytes, both ways; what is no UUID is refused. */
+/** UUIDs: text and bytes, in both directions; anything else is refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";

@@ -1,4 +1,4 @@
-/** The latency histogram beside a sorted array. */
+/** The latency histogram compared with a sorted array. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LatencyHistogram } from "../../../bench/latency.ts";

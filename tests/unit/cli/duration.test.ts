@@ -1,4 +1,4 @@
-/** Durations as typed and as shown. */
+/** Durations as entered and as printed. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { formatDuration, parseDuration } from "../../../src/cli/duration.ts";

@@ -1,4 +1,4 @@
-/** Exit codes are stable interface: each code of an error has one, by its class. */
+/** Exit codes are a stable interface: each error code has one, by its class. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ERROR_TABLE, type ErrorCode } from "../../../src/base/errors.ts";

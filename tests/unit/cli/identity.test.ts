@@ -1,4 +1,4 @@
-/** `crs identity …` over a client in memory, and who wrote a record as `get` shows it. */
+/** `crs identity …` over a client in memory, and the writer of a record as `get` shows it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
@@ -186,7 +186,7 @@ test("crs identity bans lists all pages, with whom, until when and by whom", asy
   ]);
 });
 
-/** An audit log of `count` entries as a node serves it, so many a page. */
+/** Returns an audit log of `count` entries as a node serves it, with `pageEntries` per page. */
 function auditLog(count: number, pageEntries = 2) {
   const log = new AuditLog();
   for (let index = 0; index < count; index++) {
@@ -271,7 +271,7 @@ test("crs identity token verify checks a token by a file of keys, without a node
   assert.match(other.stderr, "wrong_audience");
   const issuer = await crs(`${verify} api.example --issuer spiffe://other.example`, { files });
   assert.is(issuer.code, 2);
-  // By every way that other users of the machine cannot see, and by the one that they can.
+  // By every means that other users of the machine cannot see, and by the one that they can.
   const named = { "keys.json": files["keys.json"], "token.txt": `${token}\n` };
   const rest = "--jwks keys.json --audience api.example";
   const ways: [string, Record<string, string>][] = [

@@ -1,4 +1,4 @@
-/** What is printed can be typed as it is. */
+/** Printed commands can be typed as they are. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { invocation } from "../../../src/cli/invocation.ts";

@@ -1,4 +1,6 @@
-/** The command line over a client in memory: arguments to calls, answers to output and exit codes. */
+/**
+ * The command line over a client in memory: arguments to calls, replies to output and exit codes.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
@@ -60,7 +62,7 @@ const STATUS = {
 interface RunOptions {
   readonly files?: Record<string, string>;
   readonly region?: string | undefined;
-  /** Thrown in place of a connection. */
+  /** Thrown instead of connecting. */
   readonly unreachable?: Error;
   readonly terminal?: FakeTerminal;
 }
@@ -247,7 +249,7 @@ test("agent resolve --json says null where there is no gateway", async () => {
   assert.is(document["gatewayId"], null);
 });
 
-/** Pages of that many items each, as a client gives them. */
+/** Returns pages with those numbers of items, as a client returns them. */
 function pages(item: unknown, sizes: readonly number[]) {
   const left = [...sizes];
   return () => {
@@ -505,7 +507,10 @@ test("gateway keep tells events, and deregisters at a signal", async () => {
   assert.is(terminal.stops.size, 0, "Signals are given back");
 });
 
-/** What `gateway keep` prints of events, each with what is left of the lease; ends by a signal. */
+/**
+ * Returns the output of `gateway keep` for events, each with the remaining time of the lease; ends
+ * it by a signal.
+ */
 async function kept(events: readonly (readonly [LeaseEvent, number])[], flags = "") {
   const { lease } = fakeLease();
   const terminal = new FakeTerminal();

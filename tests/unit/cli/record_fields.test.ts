@@ -1,10 +1,10 @@
-/** From a file and flags to the fields of a record. */
+/** Fields of a record from a file and flags. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
 import { recordFields } from "../../../src/cli/record_fields.ts";
 
-/** As gateways send it today (ARCHITECTURE.md: the vocabulary). */
+/** As gateways currently send it (ARCHITECTURE.md: the vocabulary). */
 const GATEWAY_JSON = JSON.stringify({
   region: "global",
   gateway_ip: "12.34.56.78",

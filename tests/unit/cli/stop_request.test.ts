@@ -1,4 +1,4 @@
-/** One wish to stop, however often its signal arrives. */
+/** A request to stop counts once, however often its signal arrives. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { StopRequest } from "../../../src/cli/stop_request.ts";

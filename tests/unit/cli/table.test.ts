@@ -35,7 +35,7 @@ test("table takes time linear in its rows", () => {
     return performance.now() - startMs;
   };
   timeOf(1_000);
-  // The least of some: another process may have the core for a while.
+  // The minimum of several runs, because another process may use the core for a while.
   const leastOf = (count: number) => Math.min(...Array.from({ length: 5 }, () => timeOf(count)));
   const [small, large] = [leastOf(1_000), leastOf(8_000)];
   assert.ok(large < 8 * small * 4 + 20, `1,000 rows: ${small} ms; 8,000 rows: ${large} ms`);

@@ -1,4 +1,4 @@
-/** Which registry is meant, and by what it is believed. */
+/** Selection of the registry to connect to, and of the trust in it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";

@@ -1,4 +1,4 @@
-/** Last known answers: given out only while nobody can be asked, and marked. */
+/** Last known replies: returned only while no node can be asked, and marked as stale. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -42,14 +42,14 @@ test("resolveAgent with cache asks while it can, and else gives the last answer 
     assert.is((await registry.wait(answer)).stale, false);
   }
   await registry.pass(5_000);
-  // The registry answers, but cannot tell.
+  // The registry replies, but cannot give the answer.
   const troubled = client.resolveAgent("a1.example", { timeoutMs: 100 });
   (await registry.next()).refuse("storage_unavailable", { retryAfterMs: 1_000 });
   const stale = await registry.wait(troubled);
   assert.is(stale.stale, true);
   assert.ok(stale.ageMs >= 5_000 && stale.ageMs < 5_300);
   assert.is(stale.agentRemainingMs, 20_000 - stale.ageMs);
-  // The registry is away: at once.
+  // The registry is unreachable: at once.
   await registry.stop();
   const many = await registry.wait(client.resolveAgents(["a1.example"]));
   assert.is(many[0]?.found?.stale, true);
@@ -172,7 +172,7 @@ test("gets and the best gateways with cache are answered by the last known answe
   const best = await registry.wait(client.resolveGateways("eu"));
   assert.is(best.stale, true);
   assert.is(best.items[0]?.remainingMs, 9_000 - best.ageMs!);
-  // What was never asked is unknown, and a list is never answered from memory.
+  // Without an earlier reply nothing is known, and lists are never served from memory.
   const other = await rejection(registry, client.resolveGateways("us", { timeoutMs: 50 }));
   assert.is(other.code, "deadline_exceeded");
   const list = await rejection(registry, client.listAgents("eu", { timeoutMs: 50 }));
@@ -203,7 +203,7 @@ test("resolveAgent with cache is answered at once when every node of a cluster i
   replyResolved(await cluster.seed.next("resolveAgent"));
   await cluster.seed.wait(first);
   for (const { nodeId } of cluster.nodes) cluster.kill(nodeId);
-  // The nodes went without a word: the first call notices it.
+  // The nodes disappeared without a goodbye: the first call notices it.
   const noticed = await cluster.seed.wait(client.resolveAgent(domain, { timeoutMs: 3_000 }));
   assert.is(noticed.stale, true);
   assert.is(client.status.state, "connecting");

@@ -1,4 +1,4 @@
-/** The typed calls: what is asked, what is answered, and what a refusal becomes. */
+/** The typed calls: their requests, replies, and errors for refusals. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseUuid } from "../../../src/base/uuid.ts";
@@ -143,7 +143,7 @@ test("resolveAgent fetches parts that are held elsewhere and checks the claim", 
   (await registry.next()).reply("resolveAgent", claimed);
   assert.is((await rejection(registry, gone)).code, "not_found");
 
-  // The domain changed hands between the two reads: its new holder is found.
+  // The domain changed hands between the two reads: its new holder is returned.
   const moved = client.resolveAgent("a1.example");
   (await registry.next()).reply("resolveAgent", claimed);
   (await registry.next("getAgent")).refuse("not_found");
@@ -151,7 +151,7 @@ test("resolveAgent fetches parts that are held elsewhere and checks the claim", 
   (await registry.next("getAgent")).replyAgent({ port: 77 });
   assert.is((await registry.wait(moved)).agent.port, 77);
 
-  // It changes hands at every read: nothing is known of who holds it.
+  // The domain changes hands at every read: its holder is unknown.
   const busy = client.resolveAgent("a1.example", { timeoutMs: 60_000 });
   for (let index = 3; index < 6; index++) {
     const claim = { generation: 0, index };
@@ -193,7 +193,7 @@ test("resolveAgents asks again for what did not fit into the reply", async () =>
   for (let round = 0; round < domains.length; round++) {
     const request = await registry.next("resolveAgents");
     asked.push(request.body.domains);
-    // Each reply has room for one: an absence (code 9); the others are told too_large (code 2).
+    // Each reply has space for one: an absence (code 9); the others get too_large (code 2).
     request.reply("resolveAgents", {
       items: request.body.domains.map((_: string, index: number) => ({
         reply: undefined,

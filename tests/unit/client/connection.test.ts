@@ -164,7 +164,7 @@ test("an aborted call is canceled: before it is sent, in flight, and while it wa
   controller.abort();
   assert.is((await inFlight).code, "canceled");
   assert.is((await waiting).code, "canceled");
-  // The place is free again once the server answered, and what was canceled is not sent.
+  // The slot is free again once the server answered, and canceled requests are not sent.
   const next = client.getAgent(AGENT_ID);
   await registry.settle();
   assert.is(registry.requests.length, 0);

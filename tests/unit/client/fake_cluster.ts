@@ -18,12 +18,12 @@ const HASH_KEY = new Uint8Array(16).fill(3);
 export class FakeCluster {
   readonly nodes: readonly FakeRegistry[];
   readonly partitioner = new Partitioner(HASH_KEY, PARTITIONS);
-  /** The truth: the node that leads each partition; 0 for none. */
+  /** The actual leader of each partition; 0 for none. */
   readonly leaders: number[];
-  /** The node that refused, and what its refusal hints; 0 for no hint. */
+  /** Returns the hint in a refusal by node `by`; 0 for no hint. */
   hintOf: (partition: number, by: number) => number = (partition) => this.leaders[partition]!;
   termOf: (partition: number, by: number) => number = () => 1;
-  /** Everything that was asked, as `node name`. */
+  /** All requests, as `node name`. */
   readonly asked: string[] = [];
   map: RingMap;
 
@@ -40,7 +40,7 @@ export class FakeCluster {
     });
   }
 
-  /** A ring map that names the leaders of now. */
+  /** Returns a ring map with the current leaders. */
   newMap(number: number, replicas = this.nodes.map(({ nodeId }, index) => nodeId && index + 1)) {
     return {
       epoch: { generation: 1, number },
@@ -71,7 +71,7 @@ export class FakeCluster {
     onConnection: (event: ConnectionEvent) => void = () => {},
     { trust = { kind: "pins", sha256: [] }, dialed }: {
       readonly trust?: Trust;
-      /** Takes what every dial was asked. */
+      /** Receives the options of every dial. */
       readonly dialed?: { readonly host: string; readonly trust: Trust }[];
     } = {},
   ): Promise<Client> {
@@ -94,7 +94,7 @@ export class FakeCluster {
     }));
   }
 
-  /** Kills a node: its sessions end, and nobody listens. */
+  /** Kills a node: its sessions end, and it no longer listens. */
   kill(nodeId: number): void {
     this.seed.network.crash(hostOf(nodeId));
   }
@@ -117,7 +117,7 @@ export class FakeCluster {
     }
   }
 
-  /** Refuses what the node does not lead; the rest is left to the test. */
+  /** Refuses requests for partitions that the node does not lead; leaves the others to the test. */
   #answer(node: FakeRegistry, request: FakeRequest): boolean {
     this.asked.push(`${node.nodeId} ${request.name}`);
     if (request.name === "getRingMap") {

@@ -1,7 +1,7 @@
 /**
- * A scripted registry for tests of the client, over the memory network and a time that tests move by
- * hand. It answers Hello by itself and hands every request to the test, which replies when and how
- * it wants.
+ * A scripted registry for tests of the client, over the memory network and a time that tests move
+ * by hand. It answers Hello automatically and passes every request to the test, which decides when
+ * and how to reply.
  */
 import { setImmediate } from "node:timers";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
@@ -48,10 +48,10 @@ export const AGENT_ID = "11111111-1111-4111-8111-111111111111";
 export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
 export const HOST = "node";
 export const PORT = 4100;
-/** By which a probe of a silent node is told from a status that a test asks for. */
+/** Timeouts that distinguish a probe of a silent node from a status that a test requests. */
 const PROBE_TIMEOUTS_MS = new Set([2 * CLIENT_SILENCE_MS, 2 * CLIENT_NODE_SILENCE_MS]);
 
-/** The ring map that the fake shows. */
+/** Returns the ring map of the fake. */
 export function fakeRingMap(number = 1): RingMap {
   return {
     epoch: { generation: 1, number },
@@ -62,7 +62,7 @@ export function fakeRingMap(number = 1): RingMap {
   };
 }
 
-/** The receipt under which the fake answers. */
+/** The receipt in the fake's replies. */
 export const RECEIPT: Receipt = { appliedIndex: 9, term: 2, node: 1, partition: 5, ageBoundMs: 0 };
 
 /** A request that arrived. */
@@ -73,12 +73,12 @@ export class FakeRequest {
   readonly maxStalenessMs: number;
   // deno-lint-ignore no-explicit-any -- a test knows which operation it asked for.
   readonly body: any;
-  /** Which of the registry's sessions it came by, from 0. */
+  /** The session on which it arrived. */
   readonly session: FakeSession;
   readonly atMs: number;
 
   readonly stream: Stream;
-  /** What its reply is written to. */
+  /** Receives the reply. */
   readonly #replies: Outbox;
 
   constructor(
@@ -100,19 +100,19 @@ export class FakeRequest {
     this.atMs = session.registry.time.nowMs();
   }
 
-  /** Answers with success. */
+  /** Replies with success. */
   reply<Name extends OperationName>(name: Name, body: Input<ReplyOf<Name>>): void {
     const response = {
       ...this.#envelope(),
       receipts: [RECEIPT],
     };
-    // The table's codec is that of the operation, which the union of all codecs does not show.
+    // The codec in the table matches the operation, which the union of all codecs does not express.
     const codec = OPERATIONS[name].reply as StructCodec<unknown>;
     responseCodec.write(this.#replies.writer, response, codec, body);
     this.#replies.flush();
   }
 
-  /** Answers with a refusal. */
+  /** Replies with a refusal. */
   refuse(code: ErrorCode, fields: ErrorFields = {}, message = `It is ${code}`): void {
     responseCodec.write(this.#replies.writer, {
       ...this.#envelope(),
@@ -128,12 +128,12 @@ export class FakeRequest {
     this.#replies.flush();
   }
 
-  /** Answers a get with an agent. */
+  /** Replies to a get with an agent. */
   replyAgent(input: Partial<AgentInput> = {}, process = 5): void {
     this.reply("getAgent", { record: storedAgentBytes(input, process), remainingMs: 20_000 });
   }
 
-  /** Answers a register. */
+  /** Replies to a register. */
   replyRegistered(
     options: { index?: number; ttlMs?: number; renewAfterMs?: number; created?: boolean } = {},
   ): void {
@@ -149,7 +149,7 @@ export class FakeRequest {
     });
   }
 
-  /** Answers a renewal of all items but the failures. */
+  /** Replies to a renewal of all items except the failures. */
   replyRenewed(
     failures: { position: number; code: ErrorCode; index?: number }[] = [],
     renewAfterMs = 10_000,
@@ -181,13 +181,13 @@ export class FakeRequest {
   }
 }
 
-/** The record of a register request, decoded. */
+/** Returns the decoded record of a register request. */
 export function registeredRecord(request: FakeRequest) {
   const codec = request.name === "registerAgent" ? agentCodec : gatewayCodec;
   return codec.decode(request.body.record);
 }
 
-/** The stored form of an agent. */
+/** Returns the stored form of an agent. */
 export function storedAgentBytes(input: Partial<AgentInput> = {}, process = 5): Uint8Array {
   const agent = toStored(AGENT, { id: AGENT_ID, region: "global", ...input }, {
     process,
@@ -196,7 +196,7 @@ export function storedAgentBytes(input: Partial<AgentInput> = {}, process = 5): 
   return agentCodec.encode({ ...agent, incarnation: { generation: 1, index: 40 } });
 }
 
-/** The stored form of a gateway. */
+/** Returns the stored form of a gateway. */
 export function storedGatewayBytes(input: Partial<GatewayInput> = {}, process = 5): Uint8Array {
   const gateway = toStored(GATEWAY, {
     id: GATEWAY_ID,
@@ -220,13 +220,13 @@ export class FakeSession {
     this.session = session;
   }
 
-  /** Says something on the control stream. */
+  /** Sends a message on the control stream. */
   say(message: ControlMessage): void {
     writeControl(this.control!.writer, message);
     this.control!.flush();
   }
 
-  /** Says goodbye; the session stays until somebody ends it. */
+  /** Sends a goodbye; the session stays open until one side ends it. */
   goodbye(code: ErrorCode, fields: Partial<Goodbye> = {}): void {
     const goodbye = { code: errorCodeToWire(code), message: "", retryAfterMs: 0, ...fields };
     this.say({ kind: "goodbye", goodbye });
@@ -285,7 +285,7 @@ export class FakeSession {
         assembler.push(chunk, onFrame);
       }
     };
-    // A session that ends is no failure of the fake; a frame that does not parse fails the test.
+    // The end of a session is no failure of the fake; a frame that does not parse fails the test.
     read().catch((error) => {
       if (error.code !== "connection_lost") throw error;
     });
@@ -303,11 +303,11 @@ export class FakeRegistry {
   clusterId: Uint8Array = CLUSTER_ID;
   ringMap: () => RingMap = () => fakeRingMap();
   readonly sessions: FakeSession[] = [];
-  /** Requests that no test took yet, oldest first; probes are answered and not listed. */
+  /** Requests that no test has taken yet, oldest first; probes are answered and not listed. */
   readonly requests: FakeRequest[] = [];
-  /** Answers at once instead of listing. True: it did. */
+  /** Replies immediately instead of listing the request; returns true if it did. */
   answer: (request: FakeRequest) => boolean = () => false;
-  /** False: the fake is as silent as a stopped process, towards probes too. */
+  /** False: the fake is as silent as a stopped process, also towards probes. */
   alive = true;
   requestsInFlightMax = 4_096;
   streamsPerSessionMax: number | undefined;
@@ -315,7 +315,7 @@ export class FakeRegistry {
   silentHello = false;
   #listener: Listener | undefined;
 
-  /** @param beside another node, whose time and network this one shares. */
+  /** @param beside another node whose time and network this one shares. */
   constructor(beside?: FakeRegistry, host = HOST) {
     this.time = beside?.time ?? new ManualTime(1_700_000_000_000);
     this.host = host;
@@ -360,7 +360,7 @@ export class FakeRegistry {
     if (!this.answer(request)) this.requests.push(request);
   }
 
-  /** A client that is connected. */
+  /** Returns a connected client. */
   async connect(
     options: ClientOptions = {},
     onConnection: (event: ConnectionEvent) => void = () => {},
@@ -388,7 +388,7 @@ export class FakeRegistry {
     }
   }
 
-  /** Lets `ms` pass, and everything that happens meanwhile. */
+  /** Advances time by `ms`, with everything that happens during that time. */
   async pass(ms: number): Promise<void> {
     await this.settle();
     const endMs = this.time.nowMs() + ms;
@@ -403,7 +403,7 @@ export class FakeRegistry {
     await this.settle();
   }
 
-  /** The value of `promise`, letting time pass as it needs it, up to two minutes. */
+  /** Returns the value of `promise`, advancing time as needed, by up to two minutes. */
   async wait<T>(promise: Promise<T>): Promise<T> {
     let settled = false;
     const mark = () => void (settled = true);
@@ -414,7 +414,7 @@ export class FakeRegistry {
     return await promise;
   }
 
-  /** The next request, which must be `name`. */
+  /** Returns the next request, which must be `name`. */
   async next(name?: OperationName): Promise<FakeRequest> {
     await this.settle();
     const request = this.requests.shift();
@@ -426,7 +426,7 @@ export class FakeRegistry {
   }
 }
 
-/** The error with which `promise` rejects. */
+/** Returns the error with which `promise` rejects. */
 export async function rejection(
   registry: FakeRegistry,
   promise: Promise<unknown>,

@@ -1,4 +1,7 @@
-/** Identities in the SDK: the calls, what an unauthenticated client asks, and by which pins a server is dialed. */
+/**
+ * Identities in the SDK: the calls, requests without an identity, and the pins used to dial a
+ * server.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -132,7 +135,7 @@ test("askUnauthenticated gives up in time, and where the session is lost", async
   assert.is((await rejection(registry, lost)).code, "connection_lost");
 });
 
-/** Dials nobody: each pin fails as the test says. */
+/** A dialer without a network: each pin fails as the test specifies. */
 class RefusingDialer implements Dialer {
   readonly transport = "quic";
   readonly authenticatesPeers = false;

@@ -1,4 +1,4 @@
-/** Leases: renewed together in time, told when they are lost, and kept through every outage. */
+/** Leases: renewed together in time, reported when they are lost, and kept through every outage. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseUuid } from "../../../src/base/uuid.ts";
@@ -22,7 +22,7 @@ interface Kept {
   readonly events: LeaseEvent[];
 }
 
-/** A client with one gateway kept: ttl 30 s, incarnation 40, renewals every 10 s. */
+/** Returns a client with one gateway kept: ttl 30 s, incarnation 40, renewals every 10 s. */
 async function keepOne(options: { renewAfterMs?: number; ttlMs?: number } = {}): Promise<Kept> {
   const registry = new FakeRegistry();
   const client = await registry.connect();
@@ -35,7 +35,7 @@ async function keepOne(options: { renewAfterMs?: number; ttlMs?: number } = {}):
   return { registry, client, lease: await registry.wait(kept), events };
 }
 
-/** Lets time pass until a request arrives, at most that long; returns it and how long it took. */
+/** Advances time until a request arrives, by at most `ms`; returns it and the time it took. */
 async function nextWithin(registry: FakeRegistry, ms: number): Promise<[FakeRequest, number]> {
   const startMs = registry.time.nowMs();
   await registry.settle();
@@ -241,7 +241,7 @@ test("a failed renewal is tried again soon, alone or as a whole", async () => {
   await registry.wait(client.close());
 });
 
-/** A client with that many leases of agents, ttl 30 s, renewals every 10 s. */
+/** Returns a client with that many leases of agents, ttl 30 s, renewals every 10 s. */
 async function keepSome(
   count: number,
   onEvent: (event: LeaseEvent) => void = () => {},
@@ -270,7 +270,10 @@ async function keepSome(
   return { registry, client };
 }
 
-/** Times that renewals arrive at, and how many ids each names, from `fromMs` on for `durationMs`. */
+/**
+ * Returns the arrival times of renewals, and the number of ids in each, from `fromMs` on for
+ * `durationMs`.
+ */
 async function renewalsDuring(
   registry: FakeRegistry,
   durationMs: number,

@@ -1,4 +1,4 @@
-/** The links to the nodes of a cluster: how many there are, and which addresses they dial. */
+/** The links to the nodes of a cluster: their number, and the addresses they dial. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLIENT_NODES_MAX } from "../../../src/base/limits.ts";

@@ -1,4 +1,4 @@
-/** Which node is believed to lead a partition, by maps and hints in any order. */
+/** The presumed leader of a partition, given maps and hints in any order. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PartitionLeaders, SYSTEM_GROUP } from "../../../src/client/partition_leaders.ts";
@@ -39,7 +39,7 @@ test("PartitionLeaders believes a hint over the map, and that of the higher term
   assert.is(leaders.hinted(0, 3, 6), false);
   assert.is(leaders.leaderOf(0), 2);
   assert.is(leaders.leaderOf(1), 1);
-  // The leader of term 7 refuses: an older hint stays older.
+  // The leader of term 7 refuses: older hints stay older.
   leaders.refuted(0, 2);
   assert.is(leaders.leaderOf(0), 0);
   assert.is(leaders.hinted(0, 3, 6), false);

@@ -11,7 +11,7 @@ import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_r
 
 const INCARNATION = { generation: 1, index: 1 };
 
-/** Renews the items that the node leads, and refuses the others one by one. */
+/** Renews the items that the node leads, and refuses the others individually. */
 function serveRenewals(cluster: FakeCluster): { sizes: Map<number, number[]> } {
   const sizes = new Map<number, number[]>();
   for (const node of cluster.nodes) {
@@ -189,7 +189,7 @@ test("leases on several nodes are renewed by each, and outlive the loss of one",
   await cluster.seed.wait(client.close());
 });
 
-/** Resolves domains at the node that leads their alias; agent and gateway are elsewhere. */
+/** Resolves domains at the node that leads their alias; agent and gateway are on other nodes. */
 function serveComposites(cluster: FakeCluster, agentId: Uint8Array, gatewayId: Uint8Array) {
   const asked: string[] = [];
   const claim = { generation: 1, index: 6 };

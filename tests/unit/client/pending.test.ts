@@ -1,4 +1,6 @@
-/** The table of requests in flight: places used again, late replies told apart, bounds kept. */
+/**
+ * The table of requests in flight: slots are reused, late replies are recognized, limits are kept.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";

@@ -1,4 +1,4 @@
-/** The buffer of a reader: it grows with its traffic, and replies are read in shares. */
+/** The buffer of a reader: it grows with its traffic, and replies are processed in portions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

@@ -1,4 +1,4 @@
-/** What may be sent again, and after how long. */
+/** Retries: which requests may be repeated, and after which delay. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../../../src/base/errors.ts";

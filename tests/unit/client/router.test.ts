@@ -1,4 +1,6 @@
-/** Calls to a cluster: which node is asked, and what happens when it is the wrong one or is gone. */
+/**
+ * Routing of calls in a cluster: the node that is asked, and the handling of a wrong or lost node.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLIENT_NODE_IDLE_MS } from "../../../src/base/limits.ts";
@@ -6,7 +8,7 @@ import type { Trust } from "../../../transport/transport.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { FakeRegistry, GATEWAY_ID, rejection } from "./fake_registry.ts";
 
-/** Answers every get that reaches the right node. */
+/** Answers every get that reaches the leader of its partition. */
 function serveGets(cluster: FakeCluster): void {
   for (const node of cluster.nodes) {
     const refuse = node.answer;
@@ -71,7 +73,7 @@ test("Router prefers the hint of the higher term", async () => {
   cluster.leaders[0] = 3;
   cluster.termOf = () => 7;
   await cluster.seed.wait(client.getAgent(cluster.idIn(0)));
-  // Node 3 names node 2 by an older term: it stays the one that is believed to lead.
+  // Node 3 names node 2 with an older term: it remains the presumed leader.
   cluster.leaders[0] = 1;
   cluster.hintOf = () => 2;
   cluster.termOf = () => 8;
@@ -220,7 +222,7 @@ test("Router does not wait long for a node that it cannot connect to", async () 
   const answer = client.getAgent(cluster.idIn(1)).then(() => endMs = cluster.seed.time.nowMs());
   await cluster.seed.wait(answer);
   assert.ok(endMs - startMs <= 800, `${endMs - startMs}`);
-  // The node is known to be down now: nothing waits for it.
+  // The node is now known to be down: no call waits for it.
   cluster.asked.length = 0;
   await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
   assert.is(gets(cluster).length, 1);

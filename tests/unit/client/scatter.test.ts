@@ -1,4 +1,7 @@
-/** Lists over the nodes of a cluster: complete, without repetition, or refused by name. */
+/**
+ * Lists over the nodes of a cluster: complete, without duplicates, or refused naming the missing
+ * parts.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { compareBytes } from "../../../src/base/bytes.ts";
@@ -20,7 +23,7 @@ const KINDS = {
   resolveGateways: KIND_GATEWAY,
 } as const;
 
-/** Returns `count` ids, in their order. */
+/** Returns `count` ids, in ascending order. */
 function idsOf(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, number) => {
     const id = new Uint8Array(16).fill(7);
@@ -29,7 +32,7 @@ function idsOf(count: number): Uint8Array[] {
   }).sort(compareBytes);
 }
 
-/** Makes every node serve lists of the records `ids`, of the partitions that it leads. */
+/** Makes every node serve lists of the records `ids` in the partitions that it leads. */
 function serveLists(cluster: FakeCluster, ids: readonly Uint8Array[]): void {
   for (const node of cluster.nodes) {
     const route = node.answer;
@@ -80,7 +83,7 @@ function answerList(
 
 function storedOf(kind: number, id: Uint8Array): Uint8Array {
   if (kind === KIND_AGENT) return storedAgentBytes({ id: formatUuid(id) });
-  // The last digit of the number is the use: the freest gateways end in 0.
+  // The last digit of the number is the usage: the freest gateways end in 0.
   const used = { ...NOTHING, cpu: id[3]! % 10 };
   return storedGatewayBytes({ id: formatUuid(id), capacity: { ...NOTHING, cpu: 10 }, used });
 }
@@ -137,7 +140,8 @@ test("listAgents is refused, and names the partitions, where one has no leader",
   serveLists(cluster, ids);
   const client = await cluster.connect();
   cluster.leaders[5] = 0;
-  // What the others have is returned at once, and the cursor says that it is not all.
+  // The other nodes' records are returned at once, and the cursor shows that the list is
+  // incomplete.
   const { items, nextCursor } = await cluster.seed.wait(client.listAgents("eu"));
   const inFive = ids.filter((id) => cluster.partitioner.partitionOf(KIND_AGENT, id, 0, 16) === 5);
   assert.is(items.length, ids.length - inFive.length);

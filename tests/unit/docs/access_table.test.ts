@@ -1,6 +1,6 @@
 /**
- * Each cell of the table of access, role × operation × own or other: written down here by hand from
- * the rules as people say them, and compared with what the functions answer.
+ * Each cell of the table of access, role × operation × own or other: written here by hand from the
+ * rules as people state them, and compared with the results of the functions.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -14,8 +14,8 @@ import {
 import { OPERATION_LIST } from "../../../src/wire/operations/mod.ts";
 
 /**
- * Who may, by the first letters of the roles: agent, gateway, proxy, controller, node, development,
- * unauthenticated client.
+ * The permitted roles, by their first letters: agent, gateway, proxy, controller, node,
+ * development, unauthenticated client.
  */
 type Expected = Readonly<Record<string, string>>;
 
@@ -127,7 +127,7 @@ const CREDENTIAL_CELLS: Readonly<Record<string, Expected>> = {
   "with the grant, not pinned": everywhere("_____d_"),
 };
 
-/** A test for each cell, and one that no cell is missing. */
+/** Registers a test for each cell, and one that no cell is missing. */
 function testCells(
   name: string,
   rows: readonly AccessRow[],

@@ -1,4 +1,7 @@
-/** The guard of the two clocks: what it takes for a stop of this node, and what it does not. */
+/**
+ * The guard of the two clocks: the observations that it treats as a stop of this node, and the
+ * others.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLOCK_JUMP_MS, TURN_LATE_MS } from "../../../src/base/limits.ts";

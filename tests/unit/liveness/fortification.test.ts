@@ -1,4 +1,7 @@
-/** A follower's promise: when it is made, what ends it, and what does not; and what beats say of it. */
+/**
+ * A follower's promise: its creation, the events that end it, the events that do not, and its
+ * representation in beats.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { groupId, nodeId } from "../../../src/base/ids.ts";
@@ -21,7 +24,7 @@ interface Group {
   readonly replicas: readonly FakeReplica[];
 }
 
-/** A group of three, led from node 1 in term 4, with every promise made. */
+/** Returns a group of three, led from node 1 in term 4, with every promise made. */
 function ledGroup(): Group {
   const nodes = new LivenessNodes(3);
   nodes.round();
@@ -96,7 +99,7 @@ test("a promise ends when the leader says that it leads no more, by any message 
   nodes.beat(1, 2);
   assert.not.ok(groups[1]!.isBound(1, 4));
   assert.ok(groups[2]!.isBound(1, 4), "Node 3 did not hear it");
-  // It is told until it is acknowledged.
+  // It is repeated until it is acknowledged.
   nodes.advance(BEAT_MS);
   const told = nodes.node(1).liveness.beat(nodeId(3));
   assert.equal(told.released, [{ group: 1, term: 4 }]);
@@ -210,7 +213,7 @@ test("what was released is never counted again in that term, in whatever order i
   const { nodes, groups, replicas } = ledGroup();
   groups[0]!.stopLeading();
   const release = nodes.node(1).liveness.beat(TWO);
-  // An owner that errs: it says that it leads after it said that it does not.
+  // An owner with an error: it reports leading after it reported that it stopped.
   groups[0]!.lead(4, CONFIGURATION);
   assert.ok(nodes.reply(groups, replicas[1]!, 1, 4));
   assert.ok(nodes.reply(groups, replicas[2]!, 1, 4));
@@ -224,7 +227,7 @@ test("a promise that the leader does not know of is found by the digest, and mad
   const { liveness: two } = nodes.node(2);
   const fresh = nodes.nodes.map((node) => node.add(2));
   const epoch = two.supportedEpoch(ONE);
-  // Both promises of node 2 for group 2 are lost on their way; only node 2 knows of them.
+  // Both promises of node 2 for group 2 are lost in transit; only node 2 knows of them.
   assert.ok(fresh[1]!.fortify({ to: 1, term: 4 }, replicas[1]!, epoch));
   nodes.advance(BEAT_MS);
   nodes.round();
@@ -289,7 +292,7 @@ test("what asking does not settle is asked again after a while only, or when it 
     pair[0]!.lead(4, CONFIGURATION);
     assert.ok(nodes.reply(pair, replicas[1]!, 1, 4));
   }
-  // Node 2 gave up a replica, which node 1 goes on counting.
+  // Node 2 removed a replica that node 1 still counts.
   nodes.node(2).liveness.removeGroup(groupId(1));
   const asked = (rounds: number) => {
     let count = 0;
@@ -342,7 +345,7 @@ test("more groups than one beat names are released and asked for page by page, u
     beats++;
   }
   assert.is(beats, 3);
-  // The same by asking: node 2 alone knows of all these promises.
+  // The same by asking: only node 2 knows of all these promises.
   for (const pair of pairs) {
     assert.ok(pair[1]!.fortify({ to: 1, term: 1 }, follower, 1));
   }

@@ -1,4 +1,4 @@
-/** Leases as quorum minima, against counting by hand, and how groups share them. */
+/** Leases as quorum minima, compared with counting by hand, and shared between groups. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nodeId } from "../../../src/base/ids.ts";
@@ -24,7 +24,7 @@ function peers(): Peers {
   });
 }
 
-/** Whether more than half of `half` is counted on at `nowMs`. */
+/** Reports whether more than half of `half` supports the leader at `nowMs`. */
 function isMajority(half: readonly CountedVoter[], nowMs: number): boolean {
   const counted = half.filter((voter) => {
     return voter === "self" || (voter !== undefined && nowMs < voter.untilMs);

@@ -1,6 +1,6 @@
 /**
- * The seven rules of leases, each by name, over production liveness and, where the core has a say,
- * production cores; and how a lease is counted.
+ * The seven rules of leases, each by name, over production liveness and, where the core is
+ * involved, production cores; and the computation of a lease.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -27,11 +27,11 @@ interface Group {
   readonly nodes: LivenessNodes;
   readonly groups: readonly Fortification[];
   readonly replicas: readonly FakeReplica[];
-  /** Whether replica 1, which leads, holds a lease now. */
+  /** Reports whether replica 1, which leads, holds a lease now. */
   hasLease(): boolean;
 }
 
-/** A group led from node 1, with every promise made and every node supported. */
+/** Returns a group led from node 1, with every promise made and every node supported. */
 function ledGroup(count = 3, term = 1): Group {
   const nodes = new LivenessNodes(count);
   nodes.round();
@@ -88,7 +88,7 @@ test("rule 3: a node that restarts neither votes nor campaigns until its old pro
   const storage = new MemoryStorage();
   const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
   storage.applySnapshot({ index: 1, term: 1, configuration, data: EMPTY_DATA });
-  // In term 5 nobody was voted for yet: a request of that very term must be held off, too.
+  // No vote was cast in term 5 yet: a request of that same term must be held off, too.
   storage.setHardState({ term: 5, vote: 0, commit: 1 });
   const node = RaftNode.start({
     id: 2,
@@ -145,7 +145,7 @@ test("rule 4: a change of the configuration waits for support to cover a quorum 
   const three = { voters: [1, 2, 3], votersOutgoing: [], learners: [4, 5] };
   for (const replica of replicas) replica.configuration = three;
   leader!.lead(1, three);
-  // Replicas 4 and 5 are learners that did not promise yet.
+  // Replicas 4 and 5 are learners that have not promised yet.
   nodes.remove(1, 4, 5);
   const incoming = { voters: [1, 4, 5], votersOutgoing: [1, 2, 3], learners: [] };
   assert.not.ok(leader!.supportsIncoming(incoming));
@@ -203,7 +203,7 @@ test("rule 5: a turn that comes far too late finds no lease", () => {
   clocks.advance(TURN_LATE_MS + 1);
   assert.not.ok(hasLease());
   assert.ok(liveness.poll().voided);
-  // Far below what support lasts for: it is the turn alone that ended it.
+  // Far below the duration of support: only the turn ended it.
   nodes.round();
   nodes.round();
   clocks.advance(1);
@@ -215,7 +215,7 @@ test("rule 5: a wall clock that is set voids the lease; clocks that drift do not
   const { clocks, liveness } = nodes.node(1);
   for (let beats = 0; beats < 2_000; beats++) {
     nodes.advance(BEAT_MS);
-    // The wall clock of node 1 runs fast by the whole drift, and by whole milliseconds.
+    // The wall clock of node 1 runs fast by the whole drift, in whole milliseconds.
     if (beats % 7 === 0) clocks.suspend(1);
     nodes.round();
     assert.ok(hasLease(), `After ${beats} beats`);
@@ -284,7 +284,7 @@ test("a lease is the quorum minimum of when the answered beats were sent", () =>
   const { clocks, liveness } = nodes.node(1);
   nodes.node(1).liveness.poll();
   const startMs = clocks.monotonicMs;
-  // Nodes 2 and 3 answer later beats; 4 and 5 are not heard of any more.
+  // Nodes 2 and 3 answer later beats; 4 and 5 are not heard any more.
   for (let beats = 0; beats < 3; beats++) {
     nodes.advance(BEAT_MS);
     for (const to of [2, 3]) {

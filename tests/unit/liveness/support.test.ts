@@ -1,4 +1,4 @@
-/** Support between two nodes: who gives it to whom, for how long, and what of it counts. */
+/** Support between two nodes: when it is given, for how long, and which part of it counts. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nodeId } from "../../../src/base/ids.ts";
@@ -11,7 +11,7 @@ const ONE = nodeId(1);
 const TWO = nodeId(2);
 const COUNTED_MS = countedMs(LIVENESS_TIMING);
 
-/** Two nodes that support each other. */
+/** Returns two nodes that support each other. */
 function pair(): LivenessNodes {
   const nodes = new LivenessNodes(2);
   nodes.beat(1, 2);
@@ -67,7 +67,7 @@ test("an answer counts from the beat that was granted, not from a later one that
   nodes.advance(BEAT_MS);
   const grantedMs = clocks.monotonicMs;
   two.receive(ONE, one.beat(TWO));
-  // From here on node 1 hears nothing, so that what it echoes becomes too old to be supported for.
+  // From here on node 1 receives nothing, so that its echoes become too old to be supported.
   nodes.advance(ECHO_MS_MAX);
   one.poll();
   nodes.advance(1);
@@ -105,7 +105,7 @@ test("support lasts for SUPPORT_MS of the supporter's clock from the receipt, an
   const { nodes } = pair();
   const [one, two] = nodes;
   two!.clocks.advance(SUPPORT_MS - 1);
-  // In steps, or the turn would count as late.
+  // In steps, because otherwise the turn would count as late.
   assert.is(two!.liveness.supportedEpoch(ONE), 1);
   two!.clocks.advance(1);
   assert.is(two!.liveness.supportedEpoch(ONE), 0);
@@ -117,7 +117,7 @@ test("support lasts for SUPPORT_MS of the supporter's clock from the receipt, an
 test("the counted time leaves room for the drift of two clocks, and for the margin", () => {
   const { driftPpm, marginMs, supportMs } = LIVENESS_TIMING;
   const drift = driftPpm / 1e6;
-  // The slowest counting clock against the fastest promising one.
+  // The slowest clock of a counting node against the fastest one of a promising node.
   const trueCounted = (COUNTED_MS + marginMs) / (1 - drift);
   const truePromised = supportMs / (1 + drift);
   assert.ok(trueCounted <= truePromised, `${trueCounted} against ${truePromised}`);

@@ -1,6 +1,7 @@
 /**
  * Identities over real sockets: the handshake in QUIC and WebTransport, client certificates in TLS,
- * with certificates of the product's own authority. All ways end in the same peer and its rules.
+ * with certificates of the product's own authority. All of them result in the same peer and its
+ * rules.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,7 +1,7 @@
 /**
- * What a node with real keys does by itself as time goes on: its own leaf, its TLS certificates, the
- * trust bundle, intermediates and token keys, each known to others before it is used, and withdrawn
- * when nothing stands on it any more.
+ * The automatic rotations of a node with real keys: its own leaf, its TLS certificates, the trust
+ * bundle, intermediates and token keys. Each is known to others before it is used, and withdrawn
+ * when nothing depends on it any more.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -55,7 +55,7 @@ async function rotate(node: CertifiedRegistry, part: RotatedPart): Promise<void>
   });
 }
 
-/** Days in which nothing happens are not lived through; the node looks at its clock in a minute. */
+/** Skips days on which nothing happens; the node checks its clock within a minute. */
 async function skip(node: CertifiedRegistry, ms: number): Promise<void> {
   node.world.wallOffsetMs += Math.ceil(ms);
   await node.world.pass(2 * MINUTE_MS);
@@ -81,7 +81,7 @@ function nodeLeaf(node: CertifiedRegistry) {
   return found!.latest;
 }
 
-/** The issuer of a new member's leaf. */
+/** Returns the issuer of a new member's leaf. */
 async function signerOf(node: CertifiedRegistry, digit: number): Promise<string> {
   const kept = await node.world.wait(node.join("gateway", `${ID}${digit}`));
   kept.close();
@@ -98,7 +98,7 @@ test("the node's own leaf is renewed at half of its life, again and again", () =
       assert.ok(nodeLeaf(node).notAfterMs > node.world.unixMs() + 20 * MINUTE_MS);
     }
     const { generation } = nodeLeaf(node);
-    // 65 minutes of life, 5 of which are over: each is renewed after 27.5 to 34 minutes.
+    // 65 minutes of life, 5 of which have passed: each is renewed after 27.5 to 34 minutes.
     assert.ok(generation - first.generation >= 4, String(generation));
     assert.ok(generation - first.generation <= 5, String(generation));
     assert.equal(node.troubles, []);
@@ -147,7 +147,7 @@ test("a new intermediate is published at once, signs after an hour, and relieves
     await node.world.pass(15 * MINUTE_MS);
     const after = await signerOf(node, 3);
     assert.is.not(after, before);
-    // What the old one signed may be renewed for 30 days, so it is named for as long.
+    // Leaves signed by the old one may be renewed for 30 days, so it is published for as long.
     await skip(node, 29 * DAY_MS);
     assert.is(bundle(node).intermediates.length, 3);
     await skip(node, 2 * DAY_MS);
@@ -172,7 +172,7 @@ test("a new token key is published at once, signs after five minutes, and ends t
     assert.is(await signer(), first);
     await node.world.pass(5 * MINUTE_MS);
     assert.is(await signer(), second);
-    // The last token of the first key lives for 15 minutes, a minute of skew included.
+    // The last token of the first key is valid for 15 minutes, including a minute of skew.
     await node.world.pass(14 * MINUTE_MS);
     assert.equal(tokenKeys(node), [first, second]);
     await node.world.pass(3 * MINUTE_MS);

@@ -1,6 +1,6 @@
 /**
- * A node with real keys starts again after it was down for long: what ended meanwhile it signs anew by
- * the keys that it holds, and where only the root or the clock can help, it says so.
+ * A node with real keys starts again after a long downtime: it signs expired certificates anew with
+ * the keys that it holds, and reports it if only the root or the clock can help.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -28,7 +28,7 @@ async function inNode(run: (node: CertifiedRegistry) => Promise<void>): Promise<
   }
 }
 
-/** Stops the node, lets the wall clock pass, and starts it again. */
+/** Stops the node, advances the wall clock, and starts it again. */
 async function downFor(node: CertifiedRegistry, ms: number): Promise<RegistryError | undefined> {
   await node.stop();
   node.world.wallOffsetMs += ms;
@@ -60,7 +60,7 @@ async function rotate(node: CertifiedRegistry, part: RotatedPart): Promise<void>
   });
 }
 
-/** A new member comes in, proves itself in a handshake, and is answered. */
+/** Checks that a new member can join, prove itself in a handshake, and get an answer. */
 async function serves(node: CertifiedRegistry, digit: number): Promise<void> {
   const kept = await node.world.wait(node.join("gateway", `${ID}${digit}`));
   const client = await node.world.wait(node.connect(kept));
@@ -100,7 +100,7 @@ test("after a year a node says all that only the root can make, and starts once 
     const still = await startAgain(node);
     assert.match(still!.message, "crs identity rotate intermediate");
     assert.not.match(still!.message, "rotate bundle-signer");
-    // Nobody has heard of it, but nobody could be served by another either: it signs at once.
+    // No other node knows the new key, but none could serve either: it signs at once.
     await rotate(node, "intermediate");
     assert.is(await startAgain(node), undefined);
     assert.ok(bundle(node).sequence > sequence);
@@ -134,7 +134,7 @@ test("a clock that is behind has a message of its own, and a start once it is se
       node.world.wallOffsetMs -= ms;
       assert.is(await startAgain(node), undefined);
     }
-    // Clocks are corrected by some seconds all the time.
+    // Clocks are regularly corrected by some seconds.
     assert.is(await downFor(node, -10_000), undefined);
     await serves(node, 1);
     await node.close();
@@ -159,7 +159,7 @@ test("a bundle that others signed is refused also where it has ended", () =>
   inNode(async (node) => {
     await node.stop();
     Deno.renameSync(`${node.folder}/pki`, `${node.folder}/pki-before`);
-    // Another trust domain of the same name: its root is another.
+    // Another trust domain of the same name, with another root.
     await initAuthority({
       folder: `${node.folder}/pki`,
       trustDomain: TRUST_DOMAIN,

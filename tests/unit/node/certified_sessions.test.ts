@@ -1,6 +1,6 @@
 /**
- * Sessions that begin with a proof of identity, node and client of the product in one process: who is
- * let in, what an unpinned session may do, and how a session ends or goes on.
+ * Sessions that begin with a proof of identity, with the product's node and client in one process:
+ * admission, the rights of an unpinned session, and the end or continuation of a session.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -47,7 +47,9 @@ class Scene {
   identity!: CertifiedIdentity;
   readonly events: ConnectionEvent[] = [];
   readonly issuer: TokenWorld;
-  /** The token that clients show, those that they were given, and why one was refused. */
+  /**
+   * The token that clients present, the tokens that they were given, and the reasons of refusals.
+   */
   shown: string | undefined;
   readonly given: string[] = [];
   readonly refused: ErrorCode[] = [];
@@ -87,7 +89,9 @@ class Scene {
     return this.harness.world;
   }
 
-  /** The credentials of a member; `show` may change what is shown from handshake to handshake. */
+  /**
+   * Returns the credentials of a member; `show` may change the presented member for each handshake.
+   */
   credentials(member: Member, show: () => Member = () => member): Credentials {
     return {
       kind: "certificate",
@@ -105,7 +109,7 @@ class Scene {
     };
   }
 
-  /** A token for a member's certificate, from now on for ten minutes. */
+  /** Returns a token for a member's certificate, valid from now on for ten minutes. */
   async token(member: Member, changes: Partial<TokenOrder> = {}): Promise<string> {
     const { subject, leafHash } = member.identity;
     return await this.world.wait(this.issuer.mint({
@@ -173,7 +177,7 @@ test("a session without a pin may read and nothing else", async () => {
   assert.is(await scene.code(client.getGateway(mine.id)), "not_found");
   const told = client.registerGateway(mine).then(String, String);
   assert.match(await scene.world.wait(told), "was not pinned: name its pin");
-  // Of several pins one is taken at a time, so that it is known which.
+  // Of several pins one is used at a time, so that the matching one is known.
   const pinned = await scene.connect(scene.credentials(scene.gateway), pins);
   assert.is(await scene.code(pinned.registerGateway(mine)), "ok");
 });
@@ -339,7 +343,7 @@ test("a session is not proven again and again in a hurry", async () => {
   const endpoint = { host: HOST, port: PORT };
   const trust = { kind: "pins", sha256: [] } as const;
   const session = await world.wait(scene.harness.dialer().dial(endpoint, { trust }));
-  /** Proves the gateway on a new control stream; `undefined` where that is not heard. */
+  /** Proves the gateway on a new control stream; `undefined` if the node does not listen. */
   const prove = async () => {
     const stream = await world.wait(session.open("control"));
     const { handshake } = clientEnd(scene.realm, scene.gateway, scene.server, {
@@ -458,7 +462,7 @@ test("a session that was not pinned takes no token and is given none", async () 
     const client = await scene.connect(credentials as Credentials, []);
     assert.is(await scene.code(client.registerAgent(agentRecord(agent))), "permission_denied");
     assert.equal(scene.given, []);
-    // A strict client does not even show it to whoever may stand between.
+    // A strict client does not even present it to a server that may be an intermediary.
     assert.equal(scene.refused, isClientStrict ? [] : ["permission_denied"]);
   }
 });
@@ -494,7 +498,7 @@ test("many that say nothing after they connected do not keep others out", async 
   const scene = await Scene.open();
   for (let count = 0; count < 300; count++) {
     const peer = await scene.harness.unauthenticated();
-    // A third opens the handshake and stops.
+    // A third begins the handshake and stops.
     if (count % 3 === 0) await peer.control.write(Uint8Array.of(1, 0, 0));
   }
   const client = await scene.connect(scene.credentials(scene.gateway));

@@ -19,7 +19,7 @@ test("CertifiedNodeIdentity renews its leaf and the trust bundle once the clock 
     assert.ok(bytesEqual(published(), before));
     const [subject] = node.identity.notice.split(": ");
     const leafEndsMs = () => identities.group.state.lineageOf(subject!)!.latest.notAfterMs;
-    // Its TLS certificates last for days more, so nothing else looks at the clock.
+    // Its TLS certificates are valid for days more, so no other check reads the clock.
     world.wallOffsetMs += 120 * MINUTE_MS;
     assert.ok(leafEndsMs() < world.unixMs());
     await world.pass(2 * WALL_LOOK_MS);

@@ -1,4 +1,4 @@
-/** The ring map of a node: one placement for a single node, else one for each partition. */
+/** The ring map of a node: one placement for a single node, otherwise one for each partition. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RING_PUSH_MS } from "../../../src/base/limits.ts";
@@ -28,7 +28,7 @@ test("clusterMap names the replicas of each partition, and the leader as far as 
   const { placements, nodes } = registry.ringMap();
   assert.is(nodes.length, 3);
   assert.is(placements.length, partitionCount);
-  // Without a placement in group 0 a partition has the replica that founded it.
+  // Without a placement in group 0 a partition has only the replica that founded it.
   assert.equal(placements[0], { leader: 1, replicas: [1] });
   assert.is(placements[5]!.leader, 3);
   assert.is(placements[6]!.leader, 0);

@@ -10,7 +10,7 @@ import { PlacedNodes } from "../../support/placed_nodes.ts";
 
 const NODES = [1, 2, 3];
 
-/** The view of a node whose links reach every running node. */
+/** Returns the view of a node whose links reach every running node. */
 function viewOf(cluster: PlacedNodes, self: number): ClusterView {
   const { groups } = cluster.node(self);
   return new ClusterView({

@@ -1,4 +1,4 @@
-/** Configuration: precedence, all mistakes at once, the table and the file. */
+/** Configuration: precedence, reporting of all mistakes at once, the table and the file. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -74,7 +74,7 @@ test("resolveConfig ignores the variables that Kubernetes sets for services name
     serviceVariables({ ...environment, CRS_REGION: "eu", CRS_PORT: "4444", PATH: "/" }),
     Object.keys(environment).filter((name) => name !== "CRS_PORT").sort(),
   );
-  // What only looks alike is still a mistake, or a setting.
+  // Names that only look similar are still a mistake, or a setting.
   assert.is(resolveConfig({ flags: {}, environment: { CRS_OPS_PORT: "9" } }).opsPort, 9);
   for (const name of ["CRS_PORTS", "CRS_SERVICE", "CRS_HOST_SERVICE", "CRS_REGION_PORT"]) {
     assert.is(mistakesOf({ environment: { [name]: "1" } }).length, 1, name);

@@ -1,4 +1,4 @@
-/** What the limit of open files means for connections by TCP. */
+/** The effect of the limit of open files on TCP connections. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { connectionsMax, softLimitOf, tlsSessionsMax } from "../../../src/node/descriptor_limit.ts";

@@ -1,4 +1,4 @@
-/** Everything that identities stand on is replaced under load, and no request fails. */
+/** Every key and certificate of identities is replaced under load, and no request fails. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { rotateUnderLoad } from "../../support/identity_rotation.ts";

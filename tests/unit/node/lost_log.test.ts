@@ -1,4 +1,4 @@
-/** A registry whose log lost acknowledged data: refused, or begun under a greater generation. */
+/** A registry whose log lost acknowledged data: refused, or started under a higher generation. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../../src/base/assert.ts";
@@ -8,7 +8,7 @@ import { idOf } from "../../support/store.ts";
 
 const LOG = "log-0000000000000000.wal";
 
-/** Forgets all that was logged since `bytes` were there. */
+/** Restores the files to `bytes`, forgetting everything logged since. */
 function setBack(harness: RegistryHarness, bytes: Uint8Array): void {
   harness.disk.plant(LOG, bytes);
 }
@@ -38,7 +38,7 @@ test("incarnations are never given out twice: what a log lost is given out under
   const kept = await peer.must("getAgent", { id: idOf(1) });
   await harness.stop();
 
-  // Replayed, both have the incarnations that they were given.
+  // After a replay both have the incarnations that they were given.
   harness.acceptDataLoss = false;
   await harness.start();
   const later = await harness.peer();

@@ -1,4 +1,4 @@
-/** Memory that is given back: garbage of both generations, and pages of the program. */
+/** Memory that is released: garbage of both generations, and pages of the program. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import process from "node:process";
@@ -40,7 +40,7 @@ test("releaseMemory gives back pages of the program that are not in use", () => 
   if (Deno.build.os !== "linux") return;
   const fileKiB = () =>
     Number(/^RssFile:\s+(\d+) kB/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1]);
-  // Pages of every part of the program: what reads and compiles this was used at the start.
+  // Pages of every part of the program: the code that reads and compiles it was used at the start.
   const before = fileKiB();
   releaseMemory();
   assert.ok(fileKiB() < before / 2, `${fileKiB()} of ${before} KiB`);

@@ -1,4 +1,4 @@
-/** Metrics: what is counted comes out, in text that parses, with bounded series. */
+/** Metrics: counts appear in the output, in text that parses, with bounded series. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ManualTime } from "../../support/manual_time.ts";
@@ -47,7 +47,7 @@ interface Sample {
   readonly value: number;
 }
 
-/** A parser of the text form (Prometheus, exposition formats 0.0.4) that refuses what is not. */
+/** Parses the text form (Prometheus, exposition formats 0.0.4), refusing anything else. */
 function parse(text: string): { samples: Sample[]; types: Map<string, string> } {
   const samples: Sample[] = [];
   const types = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** A node as its operator sees it from outside, while it comes and goes. */
+/** A node as its operator sees it from outside, while it starts and stops. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { REFUSAL_LINGER_MS, WALL_LOOK_MS } from "../../../src/base/limits.ts";
@@ -11,7 +11,7 @@ import { trustOfDataFolder } from "../../../identity/trust/credentials.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
 import { until } from "../../support/until.ts";
 
-/** The world of this process in which a goodbye lingers until it is let go. */
+/** Returns the world of this process with goodbyes that linger until they are released. */
 function lingeringWorld(): { world: World; letGo: () => void } {
   const world = processWorld();
   const held: (() => void)[] = [];
@@ -55,7 +55,10 @@ test("startNode: a node that stops is told of by /readyz until its sessions are 
   }
 });
 
-/** The world of this process, whose wall clock a test moves and which looks at it all the time. */
+/**
+ * Returns the world of this process with a wall clock that a test moves and the node checks
+ * continuously.
+ */
 function movedWorld(): { world: World; move: (ms: number) => void } {
   const world = processWorld();
   let offsetMs = 0;
@@ -86,7 +89,7 @@ test("startNode: a step of the clock beyond its certificate's end renews it at o
     move(90 * 24 * 3_600_000);
     await until("another certificate", () => pin() !== first);
     assert.is(await reasons(), "");
-    // Where no certificate can be made, the node says that it shows one that is not valid.
+    // If no certificate can be created, the node reports that it presents an invalid one.
     Deno.renameSync(`${folder}/identity`, `${folder}/moved`);
     Deno.writeTextFileSync(`${folder}/identity`, "");
     move(90 * 24 * 3_600_000);

@@ -34,7 +34,7 @@ async function withPort(
   }
 }
 
-/** Sends raw text and resolves with all that came back when the server closed the connection. */
+/** Sends raw text and resolves with everything received until the server closed the connection. */
 function exchange(port: number, text: string): Promise<string> {
   return new Promise((resolve) => {
     let received = "";

@@ -1,4 +1,4 @@
-/** MemorySampler: what a registration is admitted by is fresh enough, and an idle node reads nothing. */
+/** MemorySampler: readings used for admission are fresh enough, and an idle node reads nothing. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { MEMORY_SAMPLE_MS } from "../../../src/base/limits.ts";

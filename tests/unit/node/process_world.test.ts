@@ -1,4 +1,4 @@
-/** The machine's clocks, timers and randomness keep the promises of `World`. */
+/** The machine's clocks, timers and randomness fulfil the contract of `World`. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { processWorld } from "../../../src/node/process_world.ts";

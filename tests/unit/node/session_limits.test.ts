@@ -1,4 +1,7 @@
-/** Sessions that make the node hold bytes: what of theirs waits, when they are ended, and who notices. */
+/**
+ * Sessions that make the node hold bytes: which of their requests wait, when they are ended, and
+ * who notices.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -21,7 +24,7 @@ const GET = { id: idOf(1) };
 const LIST = { region: "global", cursor: new Uint8Array(0), limit: LIST_ITEMS_MAX };
 const LATE_MS = PEER_STALL_MS + 2 * STALL_LOOK_MS;
 
-/** A registry with 1,000 large agents: a page of half a megabyte. */
+/** Returns a registry with 1,000 large agents: a page of half a megabyte. */
 async function filled(): Promise<RegistryHarness> {
   const harness = await RegistryHarness.open({ partitions: 2 });
   const writer = await harness.peer();
@@ -38,7 +41,7 @@ async function filled(): Promise<RegistryHarness> {
   return harness;
 }
 
-/** A peer that asks for lists on every stream that it may have, and reads none of them. */
+/** Returns a peer that requests lists on every stream that it may have, and reads none of them. */
 async function greedy(harness: RegistryHarness): Promise<RawPeer> {
   const peer = await harness.peer();
   peer.reads = false;

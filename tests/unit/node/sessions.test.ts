@@ -1,4 +1,4 @@
-/** Sessions: greeting, what ends them and what does not, and how a node says goodbye. */
+/** Sessions: the handshake, events that end them and events that do not, and a node's goodbye. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes } from "../../../src/base/bytes.ts";
@@ -26,7 +26,7 @@ function hello(fields: Partial<Hello> = {}): Uint8Array {
   return controlFrame({ kind: "hello", hello: { ...GOOD_HELLO, ...fields } });
 }
 
-/** Asserts that somebody else is served as if nothing had happened. */
+/** Asserts that other sessions are served as before. */
 async function othersServed(harness: RegistryHarness): Promise<void> {
   const other = await harness.peer();
   assert.is((await other.ask("getAgent", GET)).code, "not_found");
@@ -34,7 +34,7 @@ async function othersServed(harness: RegistryHarness): Promise<void> {
   await harness.world.settle();
 }
 
-/** What became of a session, and that it is over on both sides. */
+/** Returns the outcome of a session, after asserting that it is over on both sides. */
 async function over(harness: RegistryHarness, peer: RawPeer) {
   const end = await harness.world.wait(peer.session.closed, 2_000);
   await harness.world.settle();

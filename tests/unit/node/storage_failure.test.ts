@@ -1,4 +1,7 @@
-/** A whole registry whose disk is full, fails, or loses power: what is answered, what is kept. */
+/**
+ * A whole registry whose disk is full, fails, or loses power: its replies, and the data that it
+ * keeps.
+ */
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -144,7 +147,7 @@ test("a restart finds the same cluster, and another number of partitions is refu
   assert.instance(refusal, RegistryError);
   assert.is((refusal as RegistryError).code, "invalid_configuration");
   assert.is((refusal as RegistryError).fields.field, "partitions");
-  // The folder is free again.
+  // The folder is unlocked again.
   await harness.start();
   await harness.stop();
 });
@@ -188,7 +191,7 @@ test("a restart on a full disk serves what was recovered, refuses writes, and go
   assert.is((await peer.ask("getAgent", { id: idOf(1) })).code, "ok");
   const refused = await peer.ask("registerAgent", agentRequest({ number: 2 }));
   assert.is(refused.code, "storage_unavailable");
-  // The group's time stands still: nothing may be shown as ended that no log says has ended.
+  // The group's time stands still: no record may appear expired unless its expiry is logged.
   await harness.world.pass(120_000);
   assert.is((await peer.ask("getAgent", { id: idOf(1) })).code, "ok");
   assert.is((await peer.ask("getAgent", { id: idOf(3) })).code, "not_found");
@@ -204,7 +207,7 @@ test("a restart on a full disk serves what was recovered, refuses writes, and go
 test("a start that waits for the log ends when it is told to", async () => {
   const harness = await RegistryHarness.open();
   harness.crash(3);
-  // A write that hangs: neither taken nor refused.
+  // A write that hangs: neither accepted nor refused.
   const file = harness.disk.list().find(({ name }) => name.endsWith(".wal"))!.name;
   const end = harness.disk.peek(file)!.findLastIndex((byte) => byte !== 0);
   harness.disk.intercept = (operation) =>
@@ -217,13 +220,13 @@ test("a start that waits for the log ends when it is told to", async () => {
   await harness.world.pass(1_000);
   stop.abort();
   await harness.world.settle();
-  // What is under way is waited for, as its bytes are in use.
+  // Pending writes are waited for, because their bytes are in use.
   harness.disk.intercept = () => undefined;
   harness.disk.releaseHeld();
   assert.is(await harness.world.wait(started), "shutting_down");
 });
 
-/** Lets every write fail that needs room: all above the log's end. */
+/** Fails every write that needs space: all beyond the log's end. */
 function fillDisk(harness: RegistryHarness): void {
   const file = harness.disk.list().find(({ name }) => name.endsWith(".wal"))!.name;
   const end = harness.disk.peek(file)!.findLastIndex((byte) => byte !== 0);

@@ -1,6 +1,6 @@
 /**
- * A node with real keys that listens by QUIC and by TLS: the same certificate makes the same peer on
- * both, by the same rules, and group 0 ends the sessions of both.
+ * A node with real keys that listens by QUIC and by TLS: the same certificate results in the same
+ * peer on both, with the same rules, and group 0 ends the sessions of both.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

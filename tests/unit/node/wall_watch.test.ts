@@ -1,4 +1,4 @@
-/** Steps of the wall clock, and who is told of them. */
+/** Steps of the wall clock, and the listeners that are notified of them. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { WALL_LOOK_MS, WALL_STEP_MS } from "../../../src/base/limits.ts";

@@ -1,4 +1,6 @@
-/** The short way of a leader without other members comes to what the way of messages comes to. */
+/**
+ * The short path of a leader without other members gives the same results as the path of messages.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
@@ -22,12 +24,12 @@ const LEARNER: ConfChange = {
   context: EMPTY_DATA,
 };
 
-/** A replica whose storage answers when the test says so, in its order. */
+/** A replica whose storage answers when the test says so, in order. */
 class Replica {
   readonly node: RaftNode;
   readonly applied: number[] = [];
   readonly #storage = new MemoryStorage();
-  /** Orders, and entries of the short way, that are not durable. */
+  /** Storage messages, and entries of the short path, that are not durable. */
   readonly #waiting: (Message | Entry)[] = [];
 
   constructor(voters: number[] = [1], uncommittedBytesMax = 1_000) {
@@ -44,7 +46,7 @@ class Replica {
     });
   }
 
-  /** A leader that has applied the first entry of its term. */
+  /** Returns a leader that has applied the first entry of its term. */
   static leading(voters?: number[]): Replica {
     const replica = new Replica(voters);
     replica.node.campaign();
@@ -53,7 +55,7 @@ class Replica {
     return replica;
   }
 
-  /** Proposes by the short way; false where there is none. */
+  /** Proposes by the short path; returns false if there is none. */
   append(data: Uint8Array): boolean {
     const entry = this.node.appendAlone(data);
     if (entry === undefined) return false;
@@ -61,7 +63,7 @@ class Replica {
     return true;
   }
 
-  /** Hands out what is to be done; appends wait for {@link store}. */
+  /** Hands out pending work; appends wait for {@link store}. */
   work(): void {
     while (this.node.hasReady()) {
       for (const message of this.node.ready().messages) {
@@ -71,7 +73,7 @@ class Replica {
     }
   }
 
-  /** The oldest write is durable. */
+  /** Completes the oldest write. */
   store(): boolean {
     const write = this.#waiting.shift();
     if (write === undefined) return false;

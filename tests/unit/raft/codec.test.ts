@@ -1,4 +1,4 @@
-/** Messages and changes of the configuration as bytes. */
+/** Messages and configuration changes as bytes. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { raftConfChangeCodec, raftMessageCodec } from "../../../schemas/gen/raft.ts";

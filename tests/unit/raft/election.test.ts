@@ -282,7 +282,7 @@ test("LeaderSupport: a supported leader keeps its followers from voting and camp
   const cluster = new RaftCluster({ options });
   cluster.elect(1);
   supported.add(1);
-  // No ticks, no heartbeats: the group sleeps.
+  // No ticks, no heartbeats: the group is idle.
   assert.is(cluster.node(2).campaign(), "leader_supported");
   const request = voteRequest(3, 2, 9, { index: 9, term: 9 });
   assert.is(cluster.node(2).step(request), "leader_alive");
@@ -346,7 +346,7 @@ test("LeaderSupport: a promise outlives the leader's being forgotten with the te
   });
   cluster.elect(1);
   isBound = true;
-  // A late answer of a higher term: replica 2 is in that term now, and knows nobody in it.
+  // A late reply with a higher term: replica 2 is in that term now, and knows no leader in it.
   const late = newMessage("append_reply", 2);
   late.from = 3;
   late.term = 7;
@@ -367,7 +367,7 @@ test("LeaderSupport: a promise outlives the leader's being forgotten with the te
 });
 
 test("LeaderSupport: a replica whose term ran ahead tells the leader of the older one, and comes back", () => {
-  // Without pre-vote and check-quorum, which would do the same.
+  // Without pre-vote and check-quorum, which would have the same effect.
   const cluster = new RaftCluster({ options: { support: { isBound: () => false } } });
   cluster.elect(1);
   cluster.isolate(2);

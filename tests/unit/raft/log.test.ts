@@ -94,7 +94,7 @@ test("RaftLog.maybeAppend: commits no further than the last entry that is known 
   const storage = new MemoryStorage();
   storage.append(entries(1, 1, 1, 1));
   const log = new RaftLog(storage, 1_000);
-  // What stands beyond may be of a leader that is none any more.
+  // Entries beyond it may come from a former leader.
   assert.is(log.maybeAppend({ index: 1, term: 1 }, [], 3), 1);
   assert.is(log.committed, 1);
   assert.is(log.maybeAppend({ index: 1, term: 1 }, [entry(2, 1)], 4), 2);

@@ -40,7 +40,7 @@ test("thesis §4.1: a new leader proposes no change before its log is applied", 
     for (const message of queue) cluster.deliver(message);
   }
   const wish = { transition: "auto", changes: [change("remove", 3)], context: EMPTY_DATA } as const;
-  // Its own entry is not committed, and what is committed not applied.
+  // Its own entry is not committed, and committed entries are not applied.
   const { applied, committed, lastIndex } = cluster.node(2).status();
   assert.ok(applied <= committed && committed < lastIndex);
   cluster.settle();
@@ -79,7 +79,7 @@ test("thesis §4.1: a smaller quorum commits at once what it holds already", () 
   assert.is(cluster.node(1).proposeConfChange(wish), "accepted");
   assert.is(cluster.node(1).propose(text), "accepted");
   cluster.settle();
-  // Two of four hold it, which commits nothing; two of three do.
+  // Two of four hold it, which does not commit it; two of three do.
   assert.equal(cluster.applied(1).at(-1), "a");
 });
 
@@ -181,7 +181,7 @@ test("thesis §4.3: the next leader leaves a joint configuration that is to be l
   cluster.elect(1);
   cluster.add(4);
   let isJoint = false;
-  // The entry that leaves gets lost with its leader.
+  // The entry that leaves the joint configuration is lost with its leader.
   cluster.isLost = ({ from, entries, type }) => {
     if (
       type === "append" && entries.some(({ kind, data }) => kind !== "normal" && data.length === 0)
@@ -257,7 +257,7 @@ for (const preVote of [false, true]) {
     const changes = [change("remove", 1)];
     cluster.node(1).proposeConfChange({ transition: "auto", changes, context: EMPTY_DATA });
     cluster.node(1).propose(new TextEncoder().encode("beyond"));
-    // The follower takes the change, alone, and is not told that it is committed by that.
+    // The follower alone receives the change, and is not told that this commits it.
     cluster.isLost = ({ commit, entries, from }) => {
       return from === 1 &&
         (commit > committed || entries.some(({ index }) => index > committed + 1));
@@ -298,7 +298,7 @@ for (const preVote of [false, true]) {
     const refusal = { ...newMessage(type, 2), from: 3, reject: true, term };
     cluster.node(2).step({ ...refusal, commit: committed + 1, logTerm: 1 });
     assert.is(cluster.role(2), "follower");
-    // The votes that it asked for come too late.
+    // The votes that it requested arrive too late.
     cluster.node(2).step({ ...newMessage(type, 2), from: 1, term: preVote ? term + 1 : term });
     cluster.settle();
     assert.is(cluster.role(2), "follower", "it is no member");

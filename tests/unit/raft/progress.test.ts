@@ -1,4 +1,4 @@
-/** What a leader knows of a member: probe, replicate, snapshot. */
+/** A leader's view of a member: probe, replicate, snapshot. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";

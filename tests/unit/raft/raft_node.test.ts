@@ -1,6 +1,6 @@
 /**
- * The surface: order of work, asynchronous writes, recovery, refusals of bad input, and the local
- * invariants. Raft paper Figure 2 (state), thesis §3.8, §10.2.1.
+ * The public interface: order of work, asynchronous writes, recovery, refusals of bad input, and
+ * the local invariants. Raft paper Figure 2 (state), thesis §3.8, §10.2.1.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -226,7 +226,7 @@ test("propose: a follower refuses, or sends it on where that is allowed", () => 
   }
 });
 
-/** A replica whose storage answers when the test says so. */
+/** Returns a leader whose storage answers when the test says so. */
 function asyncLeader(): { node: RaftNode; storage: MemoryStorage; take: () => Message[] } {
   const storage = new MemoryStorage();
   const configuration = { ...EMPTY_CONFIGURATION, voters: [1] };
@@ -314,7 +314,7 @@ test("asyncStorageWrites: the answer of an older term makes no entry durable", (
   const [first] = node.ready().messages;
   node.step(message("append", { term: 2, from: 3, index: 1, logTerm: 1, entries: [entry(2, 2)] }));
   const [second] = node.ready().messages;
-  // And the first entry comes back: the same index and term, while the second is being written.
+  // The first entry arrives again, with the same index and term, while the second is being written.
   node.step(
     message("append", { term: 3, index: 1, logTerm: 1, entries: [entry(2, 1)], commit: 2 }),
   );
@@ -362,7 +362,7 @@ test("applyConfChange: only of what was handed out, and not of what a snapshot o
   storage.append(append!.entries);
   for (const response of append!.responses) if (response.to === 1) node.stepOwn(response);
   assert.is(node.ready().committedEntries.length, 1);
-  // While the entry is on its way, a snapshot comes by which the learner is gone again.
+  // While the entry is in transit, a snapshot arrives whose configuration lacks the learner again.
   const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
   const snapshot = { index: 8, term: 1, configuration, data: EMPTY_DATA };
   assert.is(node.step(message("snapshot", { snapshot })), "accepted");

@@ -51,7 +51,8 @@ test("thesis §6.4 step 1: a new leader serves no read before an entry of its te
 
 test("§8: a group of one answers at once, and not before its first commit", () => {
   const cluster = new RaftCluster({ voters: [1] });
-  // The entry before the first is of term 1; so must the replica be, or it takes it for its own.
+  // The entry before the first is of term 1; the replica must be in it too, or it takes the entry
+  // for its own.
   cluster.get(1).storage.setHardState({ term: 1, vote: 0, commit: 1 });
   cluster.restart(1);
   cluster.node(1).campaign();

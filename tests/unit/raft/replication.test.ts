@@ -171,7 +171,7 @@ test("§5.3: probing spends at most one round on each term", () => {
 
 test("§5.4.2: an entry of an earlier term is never committed by counting replicas (Figure 8)", () => {
   const cluster = new RaftCluster();
-  // (index 2, term 2) stands on 1; term 4 leads, and brings it to 2: a majority.
+  // (index 2, term 2) is on 1; term 4 leads, and replicates it to 2: a majority.
   cluster.get(1).storage.append([entry(2, 2, "old")]);
   for (const id of [1, 2, 3]) {
     cluster.get(id).storage.setHardState({ term: 3, vote: 0, commit: 1 });

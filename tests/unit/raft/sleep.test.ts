@@ -1,4 +1,4 @@
-/** Groups that need neither tick nor message: what a leader must know before. */
+/** Groups that need neither ticks nor messages, and the preconditions that a leader checks. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RaftCluster } from "../../support/raft_cluster.ts";

@@ -1,4 +1,4 @@
-/** Handing leadership over: thesis §3.10. */
+/** Leadership transfer: thesis §3.10. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ELECTION_TICKS, RaftCluster } from "../../support/raft_cluster.ts";
@@ -109,7 +109,7 @@ test("isLeaseAllowed: from the term's first commit on, and never again once Time
   cluster.tick(1, 1);
   cluster.settle();
   assert.is(cluster.node(1).isLeaseAllowed(), true);
-  // A transfer that waits for its target's log has told nobody to campaign yet.
+  // A transfer that waits for its target's log has not told any replica to campaign yet.
   cluster.isolate(3);
   cluster.propose(1, "a");
   cluster.node(1).transferLeader(3);

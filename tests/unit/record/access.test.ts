@@ -1,4 +1,4 @@
-/** The rules of access: each sentence of design §8 about who may do what. */
+/** The rules of access: each sentence of design §8 about permissions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AuthenticatedPeer, NO_GRANTS, type Role } from "../../../src/base/peer.ts";

@@ -1,4 +1,4 @@
-/** The one canonical form of domains: of text and of bytes, for writes and for reads. */
+/** The single canonical form of domains: from text and from bytes, for writes and for reads. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -6,7 +6,7 @@ import { canonicalDomain, canonicalDomainBytes } from "../../../src/record/domai
 
 const LONGEST = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(61)}`;
 
-/** The canonical form, which must be the same by both ways. */
+/** Returns the canonical form, which must be the same from text and from bytes. */
 function canonical(text: string): string {
   const bytes = new TextEncoder().encode(`<${text}>`);
   const span = canonicalDomainBytes(bytes, 1, bytes.length - 2);
@@ -63,7 +63,8 @@ test("canonicalDomain refuses what is no host name, by both ways and with the sa
     "a b",
     "a\0",
     "bücher.example",
-    // The Kelvin sign, which toLowerCase makes a "k"; a dotted I, which it makes two characters.
+    // The Kelvin sign, which toLowerCase turns into "k"; a dotted I, which it turns into two
+    // characters.
     "\u212a.example",
     "\u0130.example",
     "\u017f.example",

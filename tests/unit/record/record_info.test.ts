@@ -1,4 +1,4 @@
-/** Records as users get them, straight from the bytes of their stored form. */
+/** Records as users receive them, decoded directly from their stored form. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";

@@ -1,4 +1,6 @@
-/** The rules of fields and records: each failure names the field, what is wanted and what was found. */
+/**
+ * The rules of fields and records: each failure names the field, the expected and the found value.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -194,7 +196,7 @@ test("canonicalLabels gives sealed values room of their own, and all labels a bo
 });
 
 test("the largest record with sealed labels fits a record's limit, too", () => {
-  // Fifteen short labels take the most room for their bytes: each text fills words of its own.
+  // Fifteen short labels need the most space for their bytes: each text occupies whole words.
   const short = Array.from({ length: 13 }, (_, index) => ({ key: `k${index}xxxxx`, value: "v" }));
   const left = 5_088 - 2 * 2_049 - short.reduce((sum, { key }) => sum + key.length + 1, 0);
   const labels = [

@@ -1,4 +1,4 @@
-/** The words of other callers, and the way to and from the stored form. */
+/** The vocabulary of other callers, and its conversion to and from the stored form. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -8,7 +8,7 @@ import { AGENT } from "../../../src/record/agent.ts";
 import { GATEWAY } from "../../../src/record/gateway.ts";
 import { infoOf, toStored, validated } from "../../../src/record/stored_form.ts";
 
-/** As gateways send it today. */
+/** As gateways currently send it. */
 const TODAY =
   '{"region":"global","gateway_ip":"12.34.56.78","gateway_domain":"global.gateway.agnistack.online","gateway_port":4000,"capacity":{"cpu":1,"bandwidth":20,"memory":4096,"storage":40960}}';
 const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";

@@ -1,4 +1,4 @@
-/** Available time: what counts as an outage, what is left out for it, and that time goes on. */
+/** Available time: detection of outages, the time excluded for them, and continuing time. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SharedLogStats } from "../../../src/storage/shared_log.ts";
@@ -7,9 +7,9 @@ import { SteppedWorld } from "../../support/stepped_world.ts";
 
 const { graceCreditMs, graceMsMax, graceMsMin, pulseMs, stallMs, turnLateMs } = OUTAGE_TIMING;
 
-/** A log of which a test says how it is. */
+/** A log whose state a test sets. */
 class SaidLog {
-  /** When the oldest write that is pending was handed over; undefined: none is. */
+  /** The time at which the oldest pending write was handed over; undefined: there is none. */
   handedOverMs: number | undefined;
   writable = true;
   poisoned = false;
@@ -34,7 +34,7 @@ function setUp(isRestart = false) {
   return { world, log, time };
 }
 
-/** The grace after an outage of that length. */
+/** Returns the grace after an outage of that length. */
 function graceMs(outageMs: number): number {
   return Math.min(graceMsMax, graceMsMin + 2 * outageMs);
 }
@@ -137,7 +137,7 @@ test("a write that stalls is left out from its handover on, however late it is n
   await world.pass(pulseMs);
   const endMs = world.nowMs();
   await world.pass(graceMsMax + 5_000);
-  // It ends at the pulse that sees the end.
+  // It ends at the pulse that observes the end.
   const lostMs = world.nowMs() - time.nowMs();
   assert.ok(lostMs >= 12_000 + graceMsMax && lostMs <= endMs - 10_100 + graceMsMax, `${lostMs}`);
 });

@@ -1,4 +1,4 @@
-/** One group's loop, on three nodes in one process: what is promised to callers, whatever happens. */
+/** One group's loop, on three nodes in one process: the guarantees to callers under all events. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -12,14 +12,14 @@ import {
 } from "../../../src/raft/mod.ts";
 import { type ClusterNode, GroupCluster, word } from "../../support/group_cluster.ts";
 
-/** A cluster of three with a leader whose lease has begun. */
+/** Returns a cluster of three with a leader whose lease has begun. */
 async function served(): Promise<{ cluster: GroupCluster; leader: ClusterNode }> {
   const cluster = await GroupCluster.led();
   await cluster.world.pass(2_000);
   return { cluster, leader: await cluster.leader() };
 }
 
-/** One voter, which leads. */
+/** Returns a sole voter, which leads. */
 async function alone(): Promise<{ cluster: GroupCluster; node: ClusterNode }> {
   const cluster = new GroupCluster({ nodes: 1 });
   const node = cluster.node(1);
@@ -34,12 +34,12 @@ function change(transition: ConfChange["transition"], ...changes: MemberChange[]
   return { transition, changes, context: EMPTY_DATA };
 }
 
-/** What a read was answered with, in one word. */
+/** Returns the result of a read in one word. */
 function readWord(answer: ReadPoint | RegistryError): string {
   return answer instanceof RegistryError ? answer.code : `read at ${answer.appliedIndex}`;
 }
 
-/** What a promise came to so far; undefined: it waits. */
+/** Returns the current result of a promise; undefined: it is pending. */
 function answerOf<T>(promise: Promise<T>): { value: T | undefined } {
   const answer: { value: T | undefined } = { value: undefined };
   promise.then((value) => answer.value = value);
@@ -509,7 +509,7 @@ test("a group alone that takes a member in is told ticks: what it says at first 
   second.set.peerConnected(first.id);
   await world.pass(2_000);
   assert.ok((await world.wait(first.propose("a"))).ok);
-  // Beats pass, so that nothing of liveness will ever wake the group.
+  // No beats are delivered, so that liveness never wakes the group.
   cluster.deliver = ({ messages }) => messages.length === 0;
   const learner = change("auto", { kind: "add_learner", replica: 2 });
   assert.ok((await world.wait(first.group().proposeConfChange(learner, 5_000))).ok);

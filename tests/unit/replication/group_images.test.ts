@@ -1,4 +1,7 @@
-/** Images between replicas: made, sent, read beside the state, and installed whole or not at all. */
+/**
+ * Images between replicas: created, sent, read concurrently with changes of the state, and
+ * installed completely or not at all.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PEER_IMAGES_AT_ONCE, REPLICA_LOG_BYTES } from "../../../src/base/limits.ts";
@@ -19,7 +22,7 @@ import {
 const encoder = new TextEncoder();
 const CONFIGURATION = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
 
-/** Writes more than a leader keeps for those that it does not hear of. */
+/** Writes more than a leader keeps for members that do not answer. */
 async function outgrow(node: ClusterNode, world: GroupCluster["world"], id = 1): Promise<void> {
   const text = "x".repeat(16 * 1024);
   for (let bytes = 0; bytes <= REPLICA_LOG_BYTES; bytes += text.length) {
@@ -28,7 +31,7 @@ async function outgrow(node: ClusterNode, world: GroupCluster["world"], id = 1):
   }
 }
 
-/** Some nodes with several groups, all of which the first node leads. */
+/** Returns nodes with several groups, all of which the first node leads. */
 async function ledByFirst(groups: number, delayMs: number): Promise<GroupCluster> {
   const cluster = new GroupCluster({ delayMs });
   for (const node of cluster.nodes) {
@@ -43,7 +46,7 @@ async function ledByFirst(groups: number, delayMs: number): Promise<GroupCluster
   return cluster;
 }
 
-/** A follower that hears nobody but the test, and a snapshot message for it. */
+/** Returns a follower that receives messages only from the test, and a snapshot message for it. */
 async function alone(): Promise<
   { cluster: GroupCluster; follower: ClusterNode; from: ClusterNode }
 > {
@@ -57,7 +60,7 @@ async function alone(): Promise<
   return { cluster, follower: follower!, from };
 }
 
-/** Hands `to` a snapshot that stands `ahead` entries above what it has. */
+/** Sends `to` a snapshot that is `ahead` entries above its log. */
 function sendSnapshot(
   from: ClusterNode,
   to: ClusterNode,
@@ -128,7 +131,7 @@ test("a node has no more images on their way than it may, and all get there", as
   for (let id = 1; id <= groups; id++) {
     assert.equal(third!.journal(id).applied, first!.journal(id).applied);
   }
-  // One is on its way for twice the delay.
+  // Each is in transit for twice the delay.
   const atOnce = sentMs.map((atMs) => {
     return sentMs.filter((otherMs) => otherMs <= atMs && atMs < otherMs + 40).length;
   });
@@ -222,10 +225,10 @@ test("what waits for entries that an image replaced is told that the outcome is 
   assert.is(answered === undefined ? undefined : word(answered), "deadline_exceeded");
 });
 
-/** Images of a group whose host the test is. */
+/** Images of a group, with the test as its host. */
 class Harness {
   places = PEER_IMAGES_AT_ONCE;
-  /** Answers to what is on its way, in order. */
+  /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
 
@@ -239,7 +242,7 @@ class Harness {
     this.images = new GroupImages(host as GroupHost, {} as HostedGroup);
   }
 
-  /** Makes an image and sends it to `to`; what is reported of it. */
+  /** Creates an image and sends it to `to`; returns the reported results. */
   send(to: number): boolean[] {
     const reports: boolean[] = [];
     assert.ok(this.images.make(new Journal()) !== undefined);

@@ -1,4 +1,4 @@
-/** Proposals that wait: each is answered once, by what became of its entry, or when its time is up. */
+/** Pending proposals: each is answered once, by the fate of its entry, or when its time is up. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -8,7 +8,7 @@ import { GroupProposals } from "../../../src/replication/group_proposals.ts";
 
 const LOST = new RegistryError("storage_unavailable", "lost");
 
-/** Proposals whose answers are written down. */
+/** Proposals whose answers are recorded. */
 class Harness {
   readonly proposals = new GroupProposals(1 as GroupId);
   readonly answers: string[] = [];
@@ -19,7 +19,7 @@ class Harness {
     });
   }
 
-  /** The answers so far. */
+  /** Returns the answers so far. */
   async told(): Promise<string[]> {
     await Promise.resolve();
     return this.answers;

@@ -1,4 +1,4 @@
-/** Reads that wait for permission: asked for together, permitted by index, answered once. */
+/** Reads that wait for permission: requested together, permitted by index, answered once. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -9,7 +9,7 @@ import { GroupReads } from "../../../src/replication/group_reads.ts";
 
 const GONE = new RegistryError("not_leader", "gone");
 
-/** Reads whose answers are written down. */
+/** Reads whose answers are recorded. */
 class Harness {
   readonly reads = new GroupReads(1 as GroupId);
   readonly answers: string[] = [];
@@ -18,7 +18,7 @@ class Harness {
     this.reads.add(deadlineMs).then((answer) => void this.answers.push(`${name}: ${word(answer)}`));
   }
 
-  /** The answers so far. */
+  /** Returns the answers so far. */
   async told(): Promise<string[]> {
     await Promise.resolve();
     return this.answers;

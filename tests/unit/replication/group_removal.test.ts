@@ -1,4 +1,7 @@
-/** Ending a replica for good: another one of its group comes only when the log has forgotten it. */
+/**
+ * Permanent removal of a replica: another one of its group is added only after the log has
+ * forgotten it.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
@@ -8,7 +11,7 @@ import { type ClusterNode, GroupCluster } from "../../support/group_cluster.ts";
 
 const GROUP = groupId(1);
 
-/** A node that holds a group of its own, with an entry, and what its removals were answered. */
+/** Returns a node with its own group, with an entry, and the answers to its removals. */
 async function alone(): Promise<{ cluster: GroupCluster; node: ClusterNode; answers: string[] }> {
   const cluster = await GroupCluster.led({ nodes: 1 });
   const node = cluster.node(1);

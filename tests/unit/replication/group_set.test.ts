@@ -1,4 +1,4 @@
-/** All groups of a node: one frame a node and turn, who gets ticks, and what is refused at the door. */
+/** All groups of a node: one frame per node and turn, ticks, and refusals of input. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { HostedReplica } from "../../../src/replication/assembly/node_groups.ts";
@@ -22,7 +22,7 @@ import {
   word,
 } from "../../support/group_cluster.ts";
 
-/** Three nodes with several groups, all led by the first node. */
+/** Returns three nodes with several groups, all led by the first node. */
 async function ledByFirst(groups: number): Promise<GroupCluster> {
   const cluster = new GroupCluster();
   for (const node of cluster.nodes) {
@@ -36,7 +36,7 @@ async function ledByFirst(groups: number): Promise<GroupCluster> {
   return cluster;
 }
 
-/** What is sent from now on. */
+/** Returns a list to which everything sent from now on is added. */
 function listen(cluster: GroupCluster): Sent[] {
   const heard: Sent[] = [];
   cluster.deliver = (sent) => heard.push(sent) > 0;
@@ -53,7 +53,7 @@ function frameOf(message: Message, group = 1): Uint8Array {
   return encodePeerFrame({ run: 1, supports: 0, beat: undefined, messages });
 }
 
-/** What the set refused since it began, by code. */
+/** Returns the set's refusals since it began, by code. */
 function refusals(node: ClusterNode): Record<string, number> {
   return Object.fromEntries(node.set.refusals);
 }

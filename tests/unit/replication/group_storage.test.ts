@@ -1,4 +1,4 @@
-/** The way of one group's writes into the log: order, refusals, and what is saved on its own account. */
+/** The writes of one group into the log: order, refusals, and state that is saved separately. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -76,14 +76,14 @@ class Harness {
     });
   }
 
-  /** An order of the core: an entry at `index`, and the hard state as it is then. */
+  /** Hands over a storage message: an entry at `index`, and the hard state at that time. */
   order(index: number, state: Partial<Message> = {}): void {
     const entries = [entryAt(index)];
     const message = { ...newMessage("storage_append", APPEND_THREAD), index, entries };
     this.storage.order({ ...message, ...state });
   }
 
-  /** An entry that the core appended by itself. */
+  /** Hands over an entry that the core appended itself. */
   append(index: number): void {
     this.storage.append(entryAt(index));
   }

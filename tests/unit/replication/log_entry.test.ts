@@ -1,4 +1,4 @@
-/** Entries and configurations as logs hold them: the numbers are forever. */
+/** Entries and configurations as stored in logs: the numbers never change. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";

@@ -1,4 +1,7 @@
-/** Liveness as a node's groups use it: what is durable before it is used, and who is asked at all. */
+/**
+ * Liveness as used by a node's groups: state that is durable before its use, and the nodes that are
+ * asked.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -39,7 +42,7 @@ class HeldLog {
   }
 }
 
-/** A node of which the test is the log, and the other nodes. Replica r lives on node r. */
+/** A node for which the test plays the log and the other nodes. Replica r is on node r. */
 class Harness {
   readonly world: SteppedWorld;
   readonly log = new HeldLog();
@@ -70,7 +73,7 @@ class Harness {
   }
 }
 
-/** Two nodes that share a group, and hear each other for `ms`. */
+/** Returns two nodes that share a group, and exchange beats for `ms`. */
 async function pair(): Promise<
   { one: Harness; two: NodeLiveness; exchange: (ms: number) => Promise<void> }
 > {

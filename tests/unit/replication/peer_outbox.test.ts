@@ -1,4 +1,4 @@
-/** What leaves for other nodes at the end of a turn: by recipient, in order, within limits. */
+/** Frames for other nodes at the end of a turn: by recipient, in order, within limits. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type GroupId, type NodeId, nodeId } from "../../../src/base/ids.ts";
@@ -38,7 +38,7 @@ function beat(sequence: number): Beat {
   };
 }
 
-/** What leaves, as `node: beat, groups`. */
+/** Returns the outgoing frames, as `node: beat, groups`. */
 function drained(outbox: PeerOutbox): { to: NodeId; beat: number | undefined; groups: number[] }[] {
   const frames: { to: NodeId; beat: number | undefined; groups: number[] }[] = [];
   outbox.drain((to, content) => {

@@ -1,4 +1,7 @@
-/** From what the log tells to what groups begin with: what is applied, what is kept, what is corrupt. */
+/**
+ * From the content of the log to the initial state of groups: entries that are applied or kept, and
+ * corruption.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -35,7 +38,7 @@ const encoder = new TextEncoder();
 const ID = groupId(1);
 const THREE: Configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
 
-/** A recovery that is told what a log holds. */
+/** A recovery with a given log content. */
 class Harness {
   readonly recovery: Recovery<Journal>;
 

@@ -1,4 +1,6 @@
-/** The log above some index, in memory: what is appended, cut off, let go of and replaced. */
+/**
+ * The log above some index, in memory: entries that are appended, truncated, released and replaced.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ReplicaLog } from "../../../src/replication/replica_log.ts";
@@ -17,7 +19,7 @@ function entries(from: number, to: number, term = 1): Entry[] {
   return Array.from({ length: to - from }, (_, at) => entry(from + at, term));
 }
 
-/** A log that keeps `[4, 4 + count)` above an entry 3 of term 1. */
+/** Returns a log that keeps `[4, 4 + count)` above an entry 3 of term 1. */
 function logOf(count: number): ReplicaLog {
   return new ReplicaLog(
     { ...START, index: 3, term: 1, entries: entries(4, 4 + count, 2) },

@@ -8,7 +8,7 @@ import { spreadLeaders } from "../../../src/ring/leader_spread.ts";
 const PARAMETERS = { seed: 11, numRuns: 60 } as const;
 const HASH_KEY = Uint8Array.from({ length: 16 }, (_, index) => index * 7);
 
-/** Nodes 1 to n on hosts of their own; node i is in the zone of that index. */
+/** Returns nodes 1 to n, each on its own host; node i is in the zone of that index. */
 function nodesIn(zones: readonly number[]): PlacementNode[] {
   return zones.map((zone, at) => ({ nodeId: at + 1, zone: `z${zone}`, host: `h${at + 1}` }));
 }

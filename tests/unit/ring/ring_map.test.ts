@@ -1,4 +1,4 @@
-/** The ring map's look-ups. */
+/** Lookups in the ring map. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

@@ -1,6 +1,6 @@
 /**
  * capnp-es, the library that the generated codecs replace, as their oracle: its classes, compiled
- * here and kept nowhere, read what we write and write what we read, byte for byte.
+ * here and not stored, read our output and write our input, byte for byte.
  */
 import { Buffer } from "node:buffer";
 import { Message, type Pointer, type Struct, type StructCtor, utils } from "capnp-es";
@@ -76,14 +76,17 @@ function classOf(struct: string): EsClass {
   return found;
 }
 
-/** Fields of these names hide what capnp-es itself needs, so that it cannot read such a struct. */
+/** Field names that hide members used by capnp-es itself, so that it cannot read such a struct. */
 const ES_NAMES: readonly string[] = ["byteOffset", "segment"];
 
-/** True where capnp-es can be no oracle; the `capnp` program is one for every struct. */
+/**
+ * Reports whether capnp-es cannot be used as an oracle; the `capnp` program is one for every
+ * struct.
+ */
 function collides(struct: StructModel): boolean {
   return struct.fields.some((field) =>
     ES_NAMES.includes(field.name) ||
-    // It has no way to fill the places of a list of Data.
+    // It cannot fill the elements of a list of Data.
     (field.kind === "list" && field.element.kind === "data") ||
     (field.kind === "struct" && collides(STRUCTS.get(field.struct.name)!)) ||
     (field.kind === "list" && field.element.kind === "struct" &&
@@ -98,7 +101,7 @@ function wordNames(group: EsStruct): string[] {
 }
 
 function fill(target: EsStruct, fields: readonly FieldModel[], value: PlainStruct): void {
-  // Pointers are set in their order, for only then do the layouts agree.
+  // Pointers are set in order, because only then are the layouts equal.
   const ordered = [...fields].sort((left, right) => firstPointer(left) - firstPointer(right));
   for (const field of ordered) {
     const found = value[field.name];
@@ -246,7 +249,7 @@ testEachStruct("each struct of the schemas and capnp-es", (struct, codec) => {
         const written = encodeByEs(struct, value);
         assert.equal(codec.decode(joinSegments(written, 0, written.length)), value);
         const segments = new DataView(written.buffer).getUint32(0, true) + 1;
-        // capnp-es knows no pointer to a struct of no words.
+        // capnp-es does not support pointers to a struct of no words.
         if (segments > 1 || struct.dataWords + struct.pointerWords === 0) return;
         assert.equal(frame(codec, value), written);
       }),

@@ -1,6 +1,6 @@
 /**
- * The `capnp` program as an oracle of the generated codecs, both ways and for every struct: what we
- * write it reads and finds canonical, what it writes we read.
+ * The `capnp` program as an oracle of the generated codecs, in both directions and for every
+ * struct: it reads our output and finds it canonical, and we read its output.
  */
 import * as fc from "fast-check";
 import { test } from "uvu";
@@ -20,14 +20,14 @@ import {
 } from "../../support/schemas.ts";
 
 const SAMPLES = 12;
-/** Each costs a process, for the canonical form is of one message. */
+/** Each costs a process, because the canonical form is that of one message. */
 const CANONICAL_SAMPLES = 3;
-/** Small enough that a record takes several segments. */
+/** Small enough that a record needs several segments. */
 const SEGMENT_WORDS = 16;
-/** As many as are taken where foreign tools write. */
+/** The maximum accepted from foreign tools. */
 const SEGMENTS_MAX = 16;
 
-/** The JSON that `capnp convert` would print of a value, with numbers as text. */
+/** Returns the JSON that `capnp convert` would print for a value, with numbers as text. */
 function toToolJson(fields: readonly FieldModel[], value: PlainStruct): PlainStruct {
   const json: PlainStruct = {};
   for (const field of fields) {
@@ -37,7 +37,7 @@ function toToolJson(fields: readonly FieldModel[], value: PlainStruct): PlainStr
         json[field.name] = toToolJson(field.fields, found as PlainStruct);
         break;
       case "bytes": {
-        // The tool knows a group of UInt64 members, whose names the caller fills in.
+        // The tool sees a group of UInt64 members, whose names the caller fills in.
         json[field.name] = words(found as Uint8Array);
         break;
       }
@@ -89,7 +89,10 @@ function words(bytes: Uint8Array): string[] {
   );
 }
 
-/** The tool's own JSON in the same form: groups that are byte strings become arrays of words. */
+/**
+ * Returns the tool's own JSON in the same form: groups that are byte strings become arrays of
+ * words.
+ */
 function normalise(fields: readonly FieldModel[], json: PlainStruct): PlainStruct {
   const result: PlainStruct = {};
   for (const field of fields) {
@@ -126,7 +129,10 @@ function frames(codec: AnyCodec, values: readonly PlainStruct[]): Uint8Array {
   return out.written.slice();
 }
 
-/** As small as gives no more segments than are taken of foreign tools, for the largest value. */
+/**
+ * Returns the smallest size that gives no more segments than are accepted from foreign tools, for
+ * the largest value.
+ */
 function segmentWords(codec: AnyCodec, values: readonly PlainStruct[]): number {
   const words = Math.max(...values.map((value) => codec.encode(value).length / 8));
   return Math.max(SEGMENT_WORDS, Math.ceil(words / (SEGMENTS_MAX / 2)));
@@ -147,7 +153,7 @@ function decodeAll(codec: AnyCodec, stream: Uint8Array): PlainStruct[] {
   return values;
 }
 
-/** The JSON values that the tool printed, one after another. */
+/** Returns the JSON values that the tool printed, one after another. */
 function splitJson(printed: string): PlainStruct[] {
   return JSON.parse(`[${printed.trim().replaceAll(/\}\n\{/g, "},{")}]`) as PlainStruct[];
 }
@@ -160,7 +166,7 @@ testEachStruct("each struct of the schemas and capnp", (struct, codec) => {
     }
   });
 
-  // The body of an envelope is null here, and a canonical form cuts a trailing null.
+  // The body of an envelope is null here, and a canonical form truncates a trailing null.
   if (!isEnvelope(codec)) {
     test(`${struct.name} codec writes what capnp finds canonical already`, () => {
       for (const value of samples(struct, { full: true }, CANONICAL_SAMPLES)) {
@@ -186,7 +192,7 @@ testEachStruct("each struct of the schemas and capnp", (struct, codec) => {
   });
 
   test(`${struct.name} codec reads what capnp writes as the same value`, () => {
-    // Version 0.9 of the tool misreads some escapes of its own JSON.
+    // Version 0.9 of the tool misreads some escapes in its own JSON.
     const options = { full: false, lettersOnly: true };
     const values = samples(struct, options, SAMPLES);
     const printed = capnpConvert("binary:json", struct.name, frames(codec, values));

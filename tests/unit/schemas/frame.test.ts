@@ -1,4 +1,4 @@
-/** The stream framing: what a header may claim, and messages of several segments. */
+/** The stream framing: claims of a header, and messages of several segments. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -19,7 +19,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** A frame of 32-bit words, which is how the encoding draws its pointers. */
+/** Returns a frame of 32-bit words, the units in which the encoding describes its pointers. */
 function words32(...halves: number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(4 * halves.length));
   for (const [index, half] of halves.entries()) view.setUint32(4 * index, half >>> 0, true);
@@ -123,7 +123,7 @@ test("frameTableBytes is whole words for any number of segments", () => {
 });
 
 test("joinSegments follows a far pointer to a landing pad in another segment", () => {
-  // Segment 0: a far root. Segment 1: the pad, and the struct behind it.
+  // Segment 0: a far root. Segment 1: the pad, and the struct after it.
   const frame = words32(1, 1, 5, 0, ...far(0, 1), ...struct(0, 4, 0), 9, 0, 1, 0, 2, 7, 100, 0);
   const receipt = receiptCodec.decode(joinSegments(frame, 0, frame.length));
   assert.equal(receipt, { appliedIndex: 9, term: 1, node: 2, partition: 7, ageBoundMs: 100 });

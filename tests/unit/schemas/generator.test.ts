@@ -1,6 +1,6 @@
 /**
- * The generator: what it refuses, that the committed code is what it would write, and every type
- * that it supports, also those that no schema of the registry uses yet.
+ * The generator: its refusals, the equality of the committed code with its output, and every type
+ * that it supports, including those that no schema of the registry uses yet.
  */
 import * as fc from "fast-check";
 import { test } from "uvu";
@@ -138,7 +138,7 @@ capnpTest("generated view and codec agree for every type that is supported", asy
   );
 });
 
-/** Writes all numbers of `value` through the setters of a view on zeros, and reads them again. */
+/** Writes all numbers of `value` through the setters of a view on zeros, and reads them back. */
 function patches(codec: AnyCodec, bytes: Uint8Array, value: PlainStruct): void {
   const target = codec.encode(codec.empty());
   const from = wrap(codec, bytes);

@@ -60,7 +60,7 @@ function agent(): Agent {
   };
 }
 
-/** A message whose root has one pointer, to a byte list. */
+/** Returns a message whose root has one pointer, to a byte list. */
 function withBytes(bytes: number[], size = 2): Uint8Array {
   const padded = Uint8Array.from({ length: (bytes.length + 7) & ~7 }, (_, i) => bytes[i] ?? 0);
   const head = words32(0, 1 << 16, 1, (bytes.length << 3) | size);
@@ -193,7 +193,7 @@ test("list view refuses an index beyond its count as the caller's mistake", () =
 });
 
 test("view refuses pointers that nest deeper than the limit", () => {
-  // An envelope whose body is itself; each body stands one pointer deeper.
+  // An envelope whose body is itself; each body is one pointer deeper.
   const bytes = words32(0, 1 << 16, -2 << 2, 1 << 16);
   let view = wrap(new RequestView(), bytes);
   const deeper = () => {

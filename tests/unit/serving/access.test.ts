@@ -1,4 +1,4 @@
-/** Access as it is met over the wire: sessions of each role against a whole registry. */
+/** Access over the wire: sessions of each role against a whole registry. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
@@ -17,7 +17,9 @@ const HASH = Uint8Array.from({ length: 32 }, (_, index) => 200 - index);
 const LABELS = [{ key: "a", value: "b" }];
 const EXTRA = { credentialHash: HASH, labels: LABELS, superseded: [] };
 
-/** A registry with two gateways and an agent attached to each, and sessions of any identity. */
+/**
+ * Returns a registry with two gateways and an agent attached to each, and sessions of any identity.
+ */
 async function populated() {
   let identity: Partial<AuthenticatedPeer> = {};
   const harness = await RegistryHarness.open({
@@ -256,7 +258,7 @@ test("an identity that was revoked is refused everything, on the session that is
   assert.is((await proxy.ask("getRingMap", {})).code, "unauthenticated");
 });
 
-/** The credential hashes in all answers that carry a record. */
+/** Returns the credential hashes in all replies that contain a record. */
 async function hashesSeen(peer: RawPeer): Promise<Record<string, string[]>> {
   const list = { region: "global", limit: 0, cursor: new Uint8Array(0) };
   const agentHash = (bytes: Uint8Array) => check(agentCodec.decode(bytes));
@@ -264,7 +266,7 @@ async function hashesSeen(peer: RawPeer): Promise<Record<string, string[]>> {
   const check = (
     { id, domain, extra }: ReturnType<typeof agentCodec.decode | typeof gatewayCodec.decode>,
   ) => {
-    // All but the hash is as it was registered.
+    // Everything except the hash is as registered.
     assert.equal(extra?.labels, LABELS);
     assert.type(domain, "string");
     const length = extra?.credentialHash.length ?? 0;

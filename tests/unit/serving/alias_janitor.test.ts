@@ -1,4 +1,4 @@
-/** AliasJanitor: when it goes round, and when it sleeps. What it repairs: domain_claims.test.ts. */
+/** AliasJanitor: when it runs, and when it is idle. For its repairs see domain_claims.test.ts. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ALIAS_SWEEP_MS, GROUP_TICK_MS } from "../../../src/base/limits.ts";
@@ -14,7 +14,7 @@ import { VirtualScheduler } from "../../support/virtual_scheduler.ts";
 
 const ROUND_MS = ALIAS_SWEEP_MS + GROUP_TICK_MS;
 
-/** A janitor with a clock of its own over a registry whose own janitor and time stand still. */
+/** Returns a janitor with its own clock over a registry whose own janitor and time stand still. */
 async function janitorOf(harness: RegistryHarness) {
   const scheduler = new VirtualScheduler();
   const { registry, world } = harness;

@@ -1,4 +1,6 @@
-/** What no honest client sends: each gets its code, and nobody else notices. */
+/**
+ * Requests that no honest client sends: each gets its code, and other sessions are not affected.
+ */
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -27,7 +29,7 @@ import { extraOf, idOf } from "../../support/store.ts";
 
 const GET = { id: idOf(1) };
 
-/** Asserts that a session is served as if nothing had happened. */
+/** Asserts that a session is served as before. */
 async function served(peer: RawPeer): Promise<void> {
   assert.is((await peer.ask("getAgent", { id: idOf(0x7777_7777) })).code, "not_found");
 }
@@ -158,12 +160,12 @@ test("an operation that is not known is refused with its request's id", async ()
   await served(peer);
 });
 
-/** Requests after which the node reads as much at once as it ever does. */
+/** Returns requests after which the node reads the largest chunks. */
 function busy(): Uint8Array[] {
   return new Array(1_500).fill(requestFrame(0, "getAgent", { id: idOf(0x7777_7777) }));
 }
 
-/** Where a getAgent frame says so. */
+/** Returns the position of the operation in a getAgent frame. */
 function findOperation(frame: Uint8Array): number {
   const other = requestFrame(0, "getGateway", GET);
   const mine = requestFrame(0, "getAgent", GET);
@@ -329,13 +331,13 @@ test("a request that waited too long for its peer to read is answered deadline_e
 });
 
 test("replies to writes that outgrow the backlog of a peer that does not read cost it its stream", async () => {
-  // The largest limit that a node has takes ten seconds to outgrow.
+  // Exceeding the largest limit of a node takes ten seconds.
   const streamRepliesMax = 1024 * 1024;
   const harness = await RegistryHarness.open({ budgetLimits: { streamRepliesMax } });
   const peer = await harness.unauthenticated();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
-  // Answers of some 49 KB each, all given in one turn: more than 2 MB.
+  // Replies of some 49 KB each, all given in one turn: more than 2 MB.
   harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;
   const good = { ...agentRequest({ number: 1, sequence: 1 }), kind: 1 };
   const bad = { record: new Uint8Array(0), expected: NO_POSITION, kind: 9 };
@@ -376,7 +378,7 @@ test("a caller above its rate is overloaded, others are not, and it comes back i
   assert.is((await modest.ask("getAgent", GET)).code, "not_found");
   await harness.world.pass(retryAfterMs);
   assert.is((await greedy.ask("getAgent", GET)).code, "not_found");
-  // Many items in one request cost as many.
+  // Many items in one request cost as much.
   const items = new Array(500).fill({ id: idOf(1), incarnation: NO_POSITION, kind: 1 });
   assert.is((await modest.ask("renew", { items })).code, "ok");
   assert.is((await modest.ask("getAgent", GET)).code, "overloaded");
@@ -401,7 +403,7 @@ test("at the ceiling of records new ones are refused, even many at once; renewal
   const request = { id, incarnation, process: 11, sequence: 3, withAgents: false };
   await peer.must("deregisterAgent", request);
   assert.is((await peer.ask("registerGateway", gatewayRequest({ number: 1 }))).code, "ok");
-  // Refused ones leave nothing behind that would count.
+  // Refused ones leave nothing behind that counts.
   assert.is((await peer.ask("registerGateway", gatewayRequest({ number: 2 }))).code, "overloaded");
 });
 
@@ -412,7 +414,7 @@ test("at the ceiling of records an agent keeps its domain and gets no further on
     (await peer.ask("registerAgent", agentRequest({ number: 1, domain, sequence }))).code;
   assert.is(await said("a1.example", 1), "ok");
   assert.is(await said("a1.example", 2), "ok");
-  // Every change of domain leaves an alias behind, until somebody has cleared it away.
+  // Every change of domain leaves an alias behind until it is cleaned up.
   assert.is(await said("a2.example", 3), "overloaded");
   assert.is(harness.registry.shared.counts.aliases, 1);
   assert.is(await said("a1.example", 4), "ok");
@@ -431,7 +433,7 @@ test("a region beyond the limit of regions is overloaded until another one is em
   const refused = await peer.ask("registerAgent", agentRequest(late));
   assert.is(refused.code, "overloaded");
   assert.match(refused.response.message, `${REGIONS_INTERNED_MAX} regions`);
-  // What is there is renewed, by content too, and regions in use take more.
+  // Existing records are renewed, with new content too, and regions in use accept more.
   const items = [{ id: idOf(1), incarnation, kind: 1 }];
   assert.is((await peer.must("renew", { items })).renewed, 1);
   assert.is((await peer.ask("registerAgent", agentRequest({ number: 1, sequence: 2 }))).code, "ok");

@@ -1,4 +1,4 @@
-/** DeadlineQueue against a dumb model: an unsorted list of deadlines. */
+/** DeadlineQueue compared with a simple model: an unsorted list of deadlines. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";

@@ -1,6 +1,6 @@
 /**
- * How an agent comes to hold a domain: claim, register, confirm are separate logged commands, and the
- * power may fail between each two, before or after each is on the disk.
+ * Binding of a domain to an agent: claim, register, confirm are separate logged commands, and the
+ * power may fail between any two, before or after each is on the disk.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -14,7 +14,7 @@ import { idOf } from "../../support/store.ts";
 
 const DOMAIN = "a.example";
 
-/** Agents that are live and hold the domain by its alias' claim. */
+/** Returns the agents that are live and hold the domain by its alias' claim. */
 function holders(harness: RegistryHarness, numbers: readonly number[]): number[] {
   const alias = harness.alias(DOMAIN);
   return numbers.filter((number) => {
@@ -25,7 +25,7 @@ function holders(harness: RegistryHarness, numbers: readonly number[]): number[]
   });
 }
 
-/** Live agents whose records name the domain: at most one of them may hold it. */
+/** Returns the live agents whose records name the domain: at most one of them may hold it. */
 function named(harness: RegistryHarness, numbers: readonly number[]): number[] {
   return numbers.filter((number) => harness.agent(idOf(number))?.domain === DOMAIN);
 }
@@ -38,7 +38,7 @@ async function resolved(peer: RawPeer): Promise<number | undefined> {
   return new DataView(agentId.buffer, agentId.byteOffset + 12).getUint32(0);
 }
 
-/** Two agents whose partitions, and that of the domain, are three different ones. */
+/** Returns two agents whose partitions differ from each other and from that of the domain. */
 function twoAgents(harness: RegistryHarness): [number, number] {
   const { table } = harness.registry;
   const taken = new Set([table.held(KIND_ALIAS, domainBytes(DOMAIN)).id]);
@@ -86,7 +86,7 @@ test("whatever turn the power fails at, the domain resolves to its agent or anot
       }
       assert.is(holders(harness, [first, second]).length, 1);
       assert.is(named(harness, [first, second]).length, 1);
-      // The first comes back with the same request: it is the same agent, or the domain is taken.
+      // The first repeats the same request: it is the same agent, or the domain is taken.
       const again = await later.ask(
         "registerAgent",
         agentRequest({ number: first, domain: DOMAIN }),
@@ -144,7 +144,7 @@ test("whichever turn a second agent comes in, one of the two gets the domain and
     const codes: string[] = [];
     for (const reply of replies) codes.push((await harness.world.wait(reply)).code);
     assert.is(codes.filter((code) => code === "ok").length, 1, `after ${turns} turns: ${codes}`);
-    // Who lost its claim to another that is not registered yet is told to come back.
+    // An agent that lost its claim to another that is not registered yet is told to retry.
     assert.ok(codes.some((code) => code === "domain_taken" || code === "overloaded"));
     const winner = codes[0] === "ok" ? first : second;
     assert.equal(named(harness, [first, second]), [winner]);
@@ -192,7 +192,7 @@ test("a late register with a revoked claim is refused, and tried again with a ne
   const [first] = twoAgents(harness);
   const { table } = harness.registry;
   const header = { timeMs: 0, unixS: 0, writer: 0 };
-  // A claim was logged, its release was not: the revocation stands in the agent's partition.
+  // A claim was logged, its release was not: the revocation is in the agent's partition.
   const alias = table.held(KIND_ALIAS, domainBytes(DOMAIN));
   const claimed = await harness.world.wait(
     alias.group.propose(
@@ -277,7 +277,7 @@ test("the janitor confirms what was registered and gives up what never was", asy
   const harness = await RegistryHarness.open();
   const { table } = harness.registry;
   const peer = await harness.peer();
-  // A claim whose register never came.
+  // A claim whose register never arrived.
   const header = { timeMs: 0, unixS: 0, writer: 0 };
   const home = table.held(KIND_ALIAS, domainBytes("lost.example"));
   const claim = encodeClaim(header, {

@@ -1,4 +1,4 @@
-/** Handlers and their operations: what does not fit together does not compile. */
+/** Handlers and their operations: mismatches do not compile. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Handlers } from "../../../src/serving/handler.ts";
@@ -16,7 +16,7 @@ const lineage = ({ lineage }: { lineage: number }) => ({
   stopped: "",
 });
 
-/** Compiles for complete tables only. */
+/** Compiles only for complete tables. */
 function table(handlers: Handlers<typeof TABLE>): string[] {
   return Object.keys(handlers);
 }

@@ -1,6 +1,6 @@
 /**
- * LeaseDriver: which partitions it looks at, and when. That leases end on time and never early:
- * lease_times.test.ts and the simulator.
+ * LeaseDriver: the partitions that it checks, and when. lease_times.test.ts and the simulator test
+ * that leases end on time and never early.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -17,7 +17,7 @@ import { idOf } from "../../support/store.ts";
 const MINUTE_MS = 60_000;
 const PARTITIONS = 64;
 
-/** Looks at partitions, and syncs of the log, while `ms` pass. */
+/** Counts checks of partitions, and syncs of the log, during `ms`. */
 async function during(harness: RegistryHarness, ms: number) {
   const { leases, log } = harness.registry;
   const [looks, syncs] = [leases.looks, log.stats().syncs];
@@ -44,7 +44,7 @@ test("LeaseDriver looks at no partition and sets no timer while no record is her
   await harness.world.pass(MINUTE_MS);
   const timersRun = harness.world.timersRun;
   assert.equal(await during(harness, MINUTE_MS), { looks: 0, syncs: 0 });
-  // What a whole registry wakes up for in a minute: looks at the wall clock, and the rest.
+  // The wake-ups of a whole registry in a minute: checks of the wall clock, and others.
   const timersMax = MINUTE_MS / WALL_LOOK_MS + 250;
   const timers = harness.world.timersRun - timersRun;
   assert.ok(timers <= timersMax, `${timers}`);
@@ -55,7 +55,7 @@ test("LeaseDriver looks at partitions of long leases only to log their time, man
   await harness.world.pass(3 * TIME_LOG_MS_MAX);
   const { looks, syncs } = await during(harness, 10 * MINUTE_MS);
   assert.ok(looks >= 9 * PARTITIONS && looks <= 12 * PARTITIONS, `${looks} looks`);
-  // Each with a watermark after it.
+  // Each followed by a watermark.
   assert.ok(syncs <= 10 * 2 * 3, `${syncs} syncs`);
 });
 

@@ -1,6 +1,6 @@
 /**
- * How long records live, over a whole registry and a clock moved by hand: never shorter than
- * promised, hardly longer, and what that costs the log.
+ * The life of records, with a whole registry and a clock moved by hand: never shorter than
+ * promised, hardly longer, and its cost in the log.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -22,7 +22,7 @@ interface Incarnation {
   readonly index: number;
 }
 
-/** Renews agents by number; the codes of those that were not renewed. */
+/** Renews agents by number; returns the codes of those that were not renewed. */
 async function renew(
   peer: RawPeer,
   incarnations: ReadonlyMap<number, Incarnation>,
@@ -114,7 +114,7 @@ test("no record expires before its last answered renewal + ttl, whatever is rene
       }
       if (entropy.unit() < 0.05) {
         harness.crash(entropy.unit() < 0.5 ? undefined : step);
-        // Outages, many of them longer than any lease, are no time of a record's life.
+        // Outages, many of them longer than any lease, do not count for a record's life.
         const outageMs = entropy.unit() * 60_000;
         await harness.world.pass(outageMs);
         for (const [number, untilMs] of promisedMs) promisedMs.set(number, untilMs + outageMs);
@@ -152,7 +152,10 @@ test("nothing expires because of an outage, and leases go on with what was left 
   assert.is(harness.agent(idOf(1)), undefined, "the outage is not paid for twice");
 });
 
-/** An agent with a ttl of 5 s of which 2 s are left, after an outage that its owner cannot get through. */
+/**
+ * Returns an agent with a ttl of 5 s of which 2 s are left, after an outage during which its owner
+ * cannot renew.
+ */
 async function afterOutage(outage: (harness: RegistryHarness) => Promise<void>) {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
@@ -166,7 +169,7 @@ async function afterOutage(outage: (harness: RegistryHarness) => Promise<void>) 
 const OUTAGES: readonly (readonly [string, (harness: RegistryHarness) => Promise<void>])[] = [
   ["that stood still", async ({ world }) => {
     world.stop(60_000);
-    // What runs first after it comes before anything that was asked for meanwhile.
+    // The first turn after it runs before the requests that arrived meanwhile.
     await world.pass(200);
   }],
   ["whose disk was full", async ({ disk, world }) => {
@@ -194,7 +197,7 @@ const OUTAGES: readonly (readonly [string, (harness: RegistryHarness) => Promise
 for (const [what, outage] of OUTAGES) {
   test(`a node ${what} expires nothing for as long as a client may need to come back`, async () => {
     const { harness, incarnations, peer } = await afterOutage(async (harness) => {
-      // Something is on its way to the disk.
+      // A write to the disk is pending.
       const other = await harness.peer();
       void other.send("registerAgent", agentRequest({ number: 2, ttlMs: 5_000 }));
       await outage(harness);
@@ -247,7 +250,7 @@ test("a renewal within the cover logs nothing, and covers are extended in the ba
   assert.is(harness.registry.renewals.extensionsProposed, 0);
 });
 
-/** Renews all at the given interval for a while; log entries per renewal. */
+/** Renews all at the given interval for a while; returns log entries per renewal. */
 async function entriesPerRenewal(
   { partitions, records, ttlMs, rounds }: {
     partitions: number;
@@ -405,7 +408,7 @@ test("a renewal that was answered holds, though the power fails in the next turn
   const ttlMs = 10_000;
   const { incarnation } = await peer.must("registerAgent", agentRequest({ number: 1, ttlMs }));
   await harness.world.pass(9_000);
-  // What is left of the cover after this is less than a renewal promises.
+  // After this the rest of the cover is shorter than a renewal promises.
   for (let crashes = 0; crashes < 6; crashes++) {
     await harness.restart();
     peer = await harness.peer();
@@ -483,7 +486,7 @@ test("a renewal that waits is not crowded out of its partition's extend command"
   await harness.restart();
   peer = await harness.peer();
   await harness.world.pass(24_000 + OUTAGE_GRACE_MS_MAX);
-  // Renewed by memory, and worth an extension when there is one.
+  // Renewed in memory, and to be included in the next extension.
   assert.is((await renew(peer, incarnations, many)).size, 0);
   const before = harness.registry.renewals.extensionsProposed;
   assert.is((await renew(peer, incarnations, [9_000])).size, 0);

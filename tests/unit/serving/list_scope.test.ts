@@ -1,4 +1,4 @@
-/** Lists where partitions are on several nodes: complete, or naming what is missing. */
+/** Lists whose partitions are on several nodes: complete, or naming the missing ones. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec } from "../../../schemas/gen/record.ts";
@@ -32,7 +32,9 @@ import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/reg
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const AGENTS = 40;
 
-/** A registry with records, and tables of nodes that hold or lead some of its partitions. */
+/**
+ * Returns a registry with records, and tables of nodes that hold or lead some of its partitions.
+ */
 async function scene() {
   const harness = await RegistryHarness.open();
   const { table } = harness.registry;
@@ -47,13 +49,13 @@ async function scene() {
     new PartitionTable(table.partitioner, Array.from(table.here(), replace));
   return {
     count: harness.partitionCount,
-    /** The table of a node that holds the partitions for which `holds` is true. */
+    /** Returns the table of a node that holds the partitions for which `holds` is true. */
     holding: (holds: (id: number) => boolean) =>
       replaced((partition) => {
         const { id } = partition;
         return holds(id) ? partition : { isHere: false, id, nodes: [2], leader: 2 };
       }),
-    /** The table of a node that holds all and leads those for which `leads` is true. */
+    /** Returns the table of a node that holds all and leads those for which `leads` is true. */
     leading: (leads: (id: number) => boolean) =>
       replaced((partition) =>
         leads(partition.id) ? partition : {
@@ -71,7 +73,7 @@ async function scene() {
 
 type ListName = "listAgentsByRegion" | "resolveGateways";
 
-/** Asks a node for a page. Throws the refusal. */
+/** Requests a page from a node. Throws the refusal. */
 async function ask(table: PartitionTable, name: ListName, cursor: Uint8Array, limit = 7) {
   const frame = requestFrame(5, name, { region: "eu", cursor, limit });
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
@@ -132,7 +134,7 @@ test("a list over two nodes has each record once, though partitions move between
       seen.push(...idsOf(page.items));
       cursor = page.nextCursor.length === 0 ? undefined : decodeListCursor(page.nextCursor, count)!;
       if (cursor === undefined || page.items.length === 7) continue;
-      // A page that ended early names every partition that is not finished.
+      // A page that ends early names every partition that is not finished.
       for (let id = 0; id < count; id++) {
         assert.is(cursor.elsewhere.has(id), !cursor.finished.has(id), `${id}`);
       }

@@ -1,11 +1,11 @@
-/** Turns of lists: a little of each turn of the event loop, sessions one after the other. */
+/** Turns of lists: a limited share of each turn of the event loop, sessions in rotation. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LIST_TURN_MS } from "../../../src/base/limits.ts";
 import { ListTurns, type ListWork } from "../../../src/serving/list_turns.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 
-/** Time that passes by work alone. */
+/** A clock that only work advances. */
 class Scene {
   readonly world = new SteppedWorld();
   nowMs = 0;
@@ -15,7 +15,7 @@ class Scene {
     clock: { nowMs: () => this.nowMs },
   });
 
-  /** A list of so many steps that take so long each. */
+  /** Returns a list with `steps` steps that take `stepMs` each. */
   list(name: string, { steps, stepMs }: { steps: number; stepMs: number }): ListWork {
     const work = (untilMs: number): boolean => {
       do {

@@ -1,4 +1,6 @@
-/** Replies with a code that their operation does not list are reported, and count like any other. */
+/**
+ * Replies with a code that their operation does not list are reported, and counted like any other.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ErrorCode } from "../../../src/base/errors.ts";

@@ -106,7 +106,7 @@ test("deregisterGateway with its agents removes them and no others", async () =>
   for (let number = 10; number < 20; number++) {
     assert.is(harness.agent(idOf(number)) === undefined, number % 2 === 0);
   }
-  // The answer was lost and the request is sent again: nothing is there any more.
+  // The reply was lost and the request is sent again: the record is already gone.
   assert.is((await peer.must("deregisterGateway", request)).removed, 0);
 });
 
@@ -320,7 +320,7 @@ test("pages of a list over all partitions are complete and without duplicates wh
     if (nextCursor.length === 0) break;
     assert.is(items.length, 7, "a page that is followed by another is full");
     cursor = nextCursor;
-    // One goes that was seen or not, one comes.
+    // One is removed, whether it was seen or not, and one is added.
     const gone = 140 - page;
     const id = idOf(gone);
     const request = {
@@ -335,7 +335,7 @@ test("pages of a list over all partitions are complete and without duplicates wh
   }
   assert.is(new Set(seen).size, seen.length, "nobody comes twice");
   for (let number = 1; number <= 150; number++) {
-    // What was there all the time is there.
+    // Records that existed all the time were seen.
     if (number <= 100 || number > 140) assert.ok(seen.includes(number), `agent ${number}`);
   }
   const forged = await peer.ask("listAgentsByRegion", {
@@ -395,7 +395,7 @@ test("resolveAgents stays within the response frame, whatever the records weigh"
 
 test("an identity that no longer counts is refused what it reads and writes, though its session lasts", async () => {
   let isRevoked = false;
-  // A signal whose event is still on its way.
+  // A signal whose event is still pending.
   const revoked = {
     get aborted() {
       return isRevoked;

@@ -1,4 +1,4 @@
-/** Partitions that are elsewhere: named in a refusal, never skipped in an answer about all of them. */
+/** Partitions on other nodes: named in a refusal, never skipped in a reply about all of them. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
@@ -13,7 +13,7 @@ function elsewhere(id: number): PartitionElsewhere {
   return { isHere: false, id: id as PartitionElsewhere["id"], nodes: [2, 3], leader: 3 };
 }
 
-/** A registry with a gateway and 32 agents behind it, of which each partition has some. */
+/** Returns a registry with a gateway and 32 agents behind it, some in each partition. */
 async function filled() {
   const harness = await RegistryHarness.open({ partitions: PARTITIONS });
   const peer = await harness.peer();
@@ -57,7 +57,7 @@ test("a list is complete, or names the partition that is missing: none is skippe
   table.put(elsewhere(5));
   const refused = await peer.ask("listAgentsByRegion", LIST);
   assert.equal([refused.code, refused.response.leaderHint], ["not_replica", 3]);
-  // A page that ends before it is complete in itself; the next one is refused.
+  // A page that ends early is complete in itself; the next one is refused.
   const page = await peer.must("listAgentsByRegion", { ...LIST, limit: 2 });
   assert.is(page.items.length, 2);
   table.put(missing);

@@ -1,4 +1,4 @@
-/** Answers where some partitions are held elsewhere, or their group has to be asked first. */
+/** Replies if some partitions are on other nodes, or their group must be asked first. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec } from "../../../schemas/gen/record.ts";
@@ -27,7 +27,7 @@ import { idOf } from "../../support/store.ts";
 const DOMAIN = "a.example";
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 
-/** Takes all steps of a list, or those up to the group that must be asked. */
+/** Runs all steps of a list, or those up to the group that must be asked. */
 function listed(steps: ListSteps): ReadAnswer | ListBarrier {
   for (;;) {
     const { done, value } = steps.next();
@@ -38,8 +38,8 @@ function listed(steps: ListSteps): ReadAnswer | ListBarrier {
   }
 }
 
-/** A read, answered by paths over `table`. */
-// deno-lint-ignore no-explicit-any -- a test knows what it asks for and gets.
+/** Runs a read with paths over `table`. */
+// deno-lint-ignore no-explicit-any -- a test knows the types of its request and reply.
 function read(table: PartitionTable, name: OperationName, body: any) {
   const frame = requestFrame(5, name, body);
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
@@ -67,7 +67,9 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   return { answer, response, reply };
 }
 
-/** A registry where domain, agent and gateway stand in three partitions, and tables that lack some. */
+/**
+ * Returns a registry with domain, agent and gateway in three partitions, and tables that lack some.
+ */
 async function apart() {
   const harness = await RegistryHarness.open();
   const { table } = harness.registry;
@@ -93,14 +95,17 @@ async function apart() {
     agent: idOf(agent),
     gateway: idOf(gateway),
     places: { alias, agent: agentPartition, gateway: gatewayPartition },
-    /** The table without those partitions. */
+    /** Returns the table without those partitions. */
     without: (...ids: number[]) =>
       replaced((partition) =>
         ids.includes(partition.id)
           ? { isHere: false, id: partition.id, nodes: [2, 3], leader: 3 }
           : partition
       ),
-    /** The table with that partition's group to be asked first, or led by the node that `refusal` names. */
+    /**
+     * Returns the table in which that partition's group must be asked first, or is led by the node
+     * that `refusal` names.
+     */
     asking: (id: number, refusal?: RegistryError) =>
       replaced((partition) =>
         partition.id !== id ? partition : {
@@ -282,7 +287,7 @@ test("a list whose steps are turns apart holds what it read, whatever becomes of
     sliced.next();
     sliced.keep();
   }
-  // Other records take the place of those that were read, and some of them are longer.
+  // Other records replace those that were read, and some of them are longer.
   await write(1_059, 2);
   await write(1_003, 3);
   await world.settle();

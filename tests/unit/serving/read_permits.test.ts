@@ -1,4 +1,4 @@
-/** A read whose leader has no lease is served by the permission that it waited for. */
+/** A read whose leader has no lease is served after it was granted permission. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { LogIndex, Term } from "../../../src/base/ids.ts";

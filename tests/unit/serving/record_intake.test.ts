@@ -1,4 +1,4 @@
-/** Intake of records: the id of a record, and what a kind without a lease may leave out. */
+/** Intake of records: the id of a record, and the fields that a kind without a lease may omit. */
 import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -15,7 +15,9 @@ const OWNERSHIP = { process: 7, sequence: 1 };
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 
-/** A kind whose records another system names, by region and domain, and which do not expire. */
+/**
+ * A kind whose records another system identifies, by region and domain, and which do not expire.
+ */
 const FOREIGN = {
   ...GATEWAY,
   number: KIND_MAX,

@@ -1,6 +1,7 @@
 /**
- * Records end with what they rest on: the grant of a token, or an identity that is banned. Whole nodes
- * with real keys, a gateway that renews for its agents, and restarts in between.
+ * Records end with the right that they depend on: the grant of a token, or an identity that is
+ * banned. Whole nodes with real keys, a gateway that renews for its agents, and restarts in
+ * between.
  */
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { test } from "uvu";
@@ -45,7 +46,7 @@ class House {
     return client;
   }
 
-  /** The gateway registers, and a proxy comes in. */
+  /** Registers the gateway, and connects a proxy. */
   async open(grants: Grants): Promise<void> {
     const { node, world } = this;
     this.gateway = await world.wait(
@@ -89,14 +90,14 @@ class House {
     return await this.world.wait(client.registerAgent(agent));
   }
 
-  /** What the gateway's renewal of the agent comes to. */
+  /** Returns the result of the gateway's renewal of the agent. */
   async renew({ incarnation }: Registered): Promise<string> {
     const item = { kind: "agent", id: AGENT_ID, incarnation } as const;
     const { failures } = await this.world.wait(this.asGateway.renew([item]));
     return failures[0]?.error.code ?? "renewed";
   }
 
-  /** Renews for the agent every 2 s, for so long or until it fails. @returns the last answer */
+  /** Renews for the agent every 2 s, for `ms` or until it fails. @returns the last result */
   async keep(registered: Registered, ms: number): Promise<string> {
     for (let passed = 0; passed < ms; passed += 2 * SECOND_MS) {
       await this.world.pass(2 * SECOND_MS);
@@ -167,7 +168,7 @@ test("the next token, issued in time, keeps the record of the last one", () =>
     await house.token({ domains: ["*.example"] }, 30 * SECOND_MS);
     assert.is(await house.keep(registered, 28 * SECOND_MS), "renewed");
     assert.is(await house.resolved(), "found");
-    // One for another domain, or for another service, does not.
+    // A token for another domain, or for another service, does not.
     await house.token({ domains: ["*.example"] }, 600 * SECOND_MS, "api.example");
     await house.token({ domains: ["other.test"] }, 600 * SECOND_MS);
     assert.is(await house.keep(registered, 20 * SECOND_MS), "not_found");
@@ -192,7 +193,7 @@ test("a token that ended while the node was down ends its record after the start
     assert.is(node.registry.shared.counts.records[KIND_AGENT]!, 1);
     await world.pass(3 * SECOND_MS);
     assert.is(node.registry.shared.counts.records[KIND_AGENT]!, 0);
-    // It was logged: the next start does not have it either.
+    // It was logged: the record is missing after the next start, too.
     await node.stop();
     await node.start();
     assert.is(node.registry.shared.counts.records[KIND_AGENT]!, 0);
@@ -203,7 +204,7 @@ test("a grant that ended by a step of the clock ends its record within seconds",
     const { node, world } = house;
     const token = await house.token({ domains: [DOMAIN] }, 10 * MINUTE_MS);
     await house.register(await house.connect(house.agent, token), 60 * MINUTE_MS);
-    // Past the checks that follow a start.
+    // After the checks that follow a start.
     await world.pass(5 * SECOND_MS);
     world.wallOffsetMs += 11 * MINUTE_MS;
     await world.pass(4 * SECOND_MS);
@@ -214,7 +215,7 @@ test("renewals of a banned owner's record are refused while its removal is not o
   inHouse(async (house) => {
     const { node, world } = house;
     const registered = await house.register(await house.connect(house.agent));
-    // The ban itself is logged; what follows it waits.
+    // The ban itself is logged; its consequences wait.
     const banned = house.ban("subject", subjectOf("agent", AGENT_ID));
     node.disk.intercept = ({ kind }) =>
       kind === "sync" && node.registry.identities.group.state.bans().length > 0
@@ -313,7 +314,7 @@ test("a gateway keeps no agent alive whose certificate can be renewed no more", 
     house.agent.close();
     await world.pass(50 * MINUTE_MS);
     assert.is(await house.renew(registered), "renewed");
-    // It ends after an hour, and could be renewed for a minute more.
+    // It ends after an hour, and could be renewed for one more minute.
     await world.pass(15 * MINUTE_MS);
     assert.is(await house.renew(registered), "permission_denied");
     assert.is(await house.resolved(), "found", "its lease was promised");

@@ -1,4 +1,7 @@
-/** Renewals at a leader that has no lease: memory answers once a quorum has confirmed that it leads. */
+/**
+ * Renewals at a leader that has no lease: answered from memory once a quorum has confirmed the
+ * leader.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type RenewReply, renewRequestCodec } from "../../../schemas/gen/wire.ts";
@@ -17,7 +20,7 @@ import { idOf } from "../../support/store.ts";
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const LEFT_MS = 700;
 
-/** A registered gateway, and a path that renews it in a group that has to be asked first. */
+/** Returns a registered gateway, and a path that renews it in a group that must be asked first. */
 async function asked(isLeading: boolean) {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();

@@ -33,7 +33,10 @@ const UNUSED = Object.fromEntries(
   }]),
 );
 
-/** A router whose only handler is `handler`, and a stream that notes what becomes of requests. */
+/**
+ * Returns a router whose only handler is `handler`, and a stream that records the results of
+ * requests.
+ */
 function routed(name: OperationName, handler: AnyHandler, bytesMax = 1 << 16) {
   const ceilings = { recordsMax: 1, memoryBytesMax: 1 };
   const usage = {
@@ -121,7 +124,7 @@ test("RequestRouter refuses with the code that a handler throws, at once or late
   const atOnce = routed("getLineage", missing);
   atOnce.serve({ lineage: 1 });
   assert.equal(atOnce.events, [`${OPERATIONS.getLineage.id} refused not_found`]);
-  // deno-lint-ignore require-await -- that it rejects is the case.
+  // deno-lint-ignore require-await -- the test needs a rejected promise.
   const later = routed("getLineage", async () => missing());
   later.serve({ lineage: 1 });
   await turns();

@@ -1,4 +1,4 @@
-/** A sealed label on its whole way: registered, served as it is, opened by a recipient alone. */
+/** A sealed label end to end: registered, served unchanged, opened only by a recipient. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openLabel, sealLabel } from "../../../identity/tokens/sealed_label.ts";

@@ -1,4 +1,4 @@
-/** What sessions make the node hold: who waits, and who goes when it is too much. */
+/** Memory held for sessions: which sessions wait, and which are ended when it is too much. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ErrorCode } from "../../../src/base/errors.ts";

@@ -1,4 +1,6 @@
-/** The token that a node with real keys gives with each session, where its operator named an audience. */
+/**
+ * The token that a node with real keys issues with each session, if its operator named an audience.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BanList } from "../../../identity/trust/ban_list.ts";
@@ -16,7 +18,9 @@ const { world } = node;
 const grants = { ...NO_GRANTS, domains: ["a.example"] };
 const kept = await world.wait(node.join("agent", "22222222-1111-4111-8111-111111111111", grants));
 
-/** The tokens that a session over `trust` is given, and its client's end. */
+/**
+ * Returns the tokens that a session over `trust` is given, and a function that closes its client.
+ */
 async function session(trust: Trust): Promise<{ given: string[]; close(): Promise<void> }> {
   const given: string[] = [];
   const { pins: _, ...credentials } = kept.credentials;
@@ -47,7 +51,7 @@ test("a session is given a token for its certificate, which others check by the 
   const claims = checkToken(given[0]!, kept.own.identity, rules, world.unixMs());
   assert.ok(typeof claims === "object", String(claims));
   assert.equal(claims.grants.domains, ["a.example"]);
-  // Its longest life is a quarter of an hour, or what is left of the certificate.
+  // Its longest life is a quarter of an hour, or the rest of the certificate's life.
   assert.ok(claims.expiresAtMs - world.unixMs() <= 900_000);
   assert.ok(claims.expiresAtMs <= kept.own.identity.notAfterMs);
   await close();

@@ -1,4 +1,7 @@
-/** The commit thread against a folder: what it writes, when it declines, and how it reports failures. */
+/**
+ * The commit thread on a folder: its writes, the cases in which it declines, and its reports of
+ * failures.
+ */
 import fs from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,4 +1,4 @@
-/** When a commit thread is started and ended, over a clock moved by hand. */
+/** Start and end of a commit thread, with a clock moved by hand. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -38,7 +38,7 @@ function bench() {
     threads.push(new FakeThread());
     return threads.at(-1);
   });
-  /** Runs so many commits at once; returns whether the thread took the last one. */
+  /** Runs that many commits at once; returns whether the thread took the last one. */
   const commit = (count = 1): boolean => {
     let isTaken = false;
     while (count-- > 0) isTaken = onDemand.run(PATHS, COMMIT, () => {});

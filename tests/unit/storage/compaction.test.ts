@@ -1,4 +1,4 @@
-/** Compaction: the log stays near its soft limit, whatever mixture of hot and cold groups it holds. */
+/** Compaction: the log stays near its soft limit for any mixture of hot and cold groups. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type GroupId, groupId, logIndex, term } from "../../../src/base/ids.ts";
@@ -10,7 +10,7 @@ import { LogHarness } from "../../support/log_harness.ts";
 const MIB = 1024 * 1024;
 const LIMITS = { segmentBytes: MIB, softBytes: 4 * MIB, hardBytes: 16 * MIB };
 
-/** A log under load, whose groups' states are their texts joined. */
+/** A log under load, in which the state of a group is its concatenated texts. */
 class LoadedLog {
   readonly h = new LogHarness(LIMITS);
   readonly texts = new Map<number, string[]>();

@@ -1,4 +1,7 @@
-/** Forgetting a group: all of it goes, at once, whatever crashes; what comes next is another replica. */
+/**
+ * Forgetting a group: all of it disappears at once, under any crash; later entries are another
+ * replica's.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
@@ -17,7 +20,7 @@ function hardState(ofTerm: number) {
   return { term: term(ofTerm), vote: 3, commit: logIndex(1) };
 }
 
-/** A log in which the group has a hard state, an image up to 2 and the entries 3 and 4. */
+/** Returns a log in which the group has a hard state, an image up to 2 and the entries 3 and 4. */
 function lived(limits = {}): LogHarness {
   const h = new LogHarness(limits);
   const log = h.open();
@@ -37,7 +40,7 @@ function imageFiles(h: LogHarness): string[] {
 const WHOLE = "term 5; image at 2; e3,e4";
 const NOTHING = "term 0; image at 0; ";
 
-/** What recovery told of the group, in one line. */
+/** Returns the recovered state of the group in one line. */
 function told({ hardState, imageIndex, entries }: RecoveredGroup): string {
   const texts = entries.map(({ text }) => text).join(",");
   return `term ${hardState?.term ?? 0}; image at ${imageIndex}; ${texts}`;
@@ -186,7 +189,7 @@ test("SharedLog.forget cancels an image under way, at every step of its making",
     log.forget(GROUP, () => {});
     h.put(GROUP, 1, "new1");
     h.world.settle();
-    // Its mark may have stood in the log already: then it was good, and then forgotten.
+    // Its mark may already have been in the log: then the image was good, and was forgotten later.
     assert.ok(image === "canceled" || image === undefined, image);
     assert.is(log.imageIndex(GROUP), 0);
     assert.equal(imageFiles(h), []);

@@ -1,6 +1,7 @@
 /**
- * The log's mark against a log that lost something: what was acknowledged and is gone is refused, or
- * given up by the operator's word under a greater generation; what was never acknowledged is cut.
+ * The log's mark and a log that lost data: if acknowledged data is missing the log is refused, or
+ * the data is given up by the operator's decision under a higher generation; data that was never
+ * acknowledged is truncated.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -13,10 +14,10 @@ import { LogHarness } from "../../support/log_harness.ts";
 
 const LOG = "log-0000000000000000.wal";
 
-/** Where the last batch of {@link written} begins: each takes a page, and so does the header. */
+/** Start of the last batch of {@link written}: each takes a page, and so does the header. */
 const LAST_BATCH = 5 * 4096;
 
-/** A log with some batches of some records each. */
+/** Returns a log with some batches of some records each. */
 function written(h = new LogHarness()): LogHarness {
   h.open();
   let index = 0;
@@ -27,13 +28,13 @@ function written(h = new LogHarness()): LogHarness {
   return h;
 }
 
-/** Lets so much time pass that the mark knows of all that is durable. */
+/** Advances time until the mark covers everything durable. */
 function marked(h: LogHarness): LogHarness {
   h.world.pass(WAL_IDLE_MS + 2 * WAL_MARK_MS);
   return h;
 }
 
-/** The same folders after the newest segment was cut to `size` bytes. */
+/** Returns the same folders after the newest segment was truncated to `size` bytes. */
 function truncated(h: LogHarness, size: number): LogHarness {
   const copy = new LogHarness();
   for (const { name } of h.disk.list()) copy.disk.plant(name, bytesOf(h, name));
@@ -47,7 +48,7 @@ function bytesOf(h: LogHarness, file: string): Uint8Array {
   return defined(h.disk.peek(file), `No such file: ${file}`);
 }
 
-/** Where the last record ends. */
+/** Returns the end of the last record. */
 function endOf(h: LogHarness): number {
   return bytesOf(h, LOG).findLastIndex((byte) => byte !== 0) + 1;
 }
@@ -59,7 +60,7 @@ function verified(h: LogHarness) {
   }, h.markDisk.peek(MARK_FILE));
 }
 
-/** Every size to which acknowledged data is cut: page boundaries, and some within pages. */
+/** Yields every size at which acknowledged data is lost: page boundaries, and some within pages. */
 function* lossySizes(end: number): Generator<number> {
   for (let size = 0; size < end; size += 211) yield size;
   for (let size = 0; size < end; size += 4096) yield size;
@@ -103,7 +104,7 @@ test("a log cut anywhere after kill -9 is refused, also where the mark beside it
   assert.is(whole.texts(7).length, 17);
 });
 
-/** Runs `each` after every number of turns of a load, with the harness as it then stands. */
+/** Runs `each` after every number of turns of a load, with the harness in that state. */
 function atEveryTurn(each: (h: LogHarness, turns: number) => void): void {
   for (let turnsMax = 0;; turnsMax++) {
     const h = new LogHarness({ segmentBytes: 64 * 1024 });
@@ -228,7 +229,7 @@ test("an emptied segment, a removed log and another log are refused", () => {
   removed.disk.uproot(LOG);
   assert.is(verified(removed).ok, false);
   assert.is(removed.refused().code, "corrupt");
-  // The second log that a harness makes has an id of its own.
+  // The second log that a harness creates has another id.
   const foreign = written();
   foreign.close();
   foreign.disk.uproot(LOG);
@@ -254,7 +255,7 @@ test("the operator's word starts a log that lost its end under a greater generat
   assert.is(cut.open().generation, 2, "nothing was gone this time");
   assert.is(cut.lost.length, 0);
   cut.close();
-  // What is gone now is all that was written under the second generation.
+  // Now everything that was written under the second generation is missing.
   const again = truncated(cut, LAST_BATCH);
   again.acceptDataLoss = true;
   assert.is(again.open().generation, 3);
@@ -289,7 +290,7 @@ test("a log without a mark opens and gets one; a mark of which no slot holds is 
   old.close();
   assert.is(verified(old).mark?.position, verified(old).end);
   assert.is(truncated(old, endOf(h) - 1).refused().code, "corrupt");
-  // One slot torn: the other speaks.
+  // One slot torn: the other counts.
   for (const at of MARK_SLOT_OFFSETS) {
     const torn = truncated(old, endOf(old));
     torn.markDisk.flip(MARK_FILE, at + 20, 3);

@@ -1,4 +1,6 @@
-/** The memory disk: what a dead process, a power cut and a failing sync leave, and how long it takes. */
+/**
+ * The memory disk: the state after a process died, a power cut and a failing sync, and its delays.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
@@ -11,11 +13,11 @@ const SECTOR = 512;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A disk with a storage open on it, whose operations are waited for one by one. */
+/** A disk with a storage open on it, whose operations are awaited one by one. */
 class Bench {
   readonly disk = new MemoryDisk();
   readonly world = new ManualWorld();
-  /** The kinds of failure of all that completed, in order. */
+  /** The kinds of failure of all completed operations, in order. */
   readonly ended: (string | undefined)[] = [];
   storage: Storage;
 
@@ -29,7 +31,7 @@ class Bench {
     return this.storage;
   }
 
-  /** Carries operations out, each after the one before. */
+  /** Runs operations one after another. */
   do(...operations: StorageOperation[]): void {
     for (const operation of operations) {
       this.storage.submit(operation);
@@ -62,7 +64,7 @@ function sync(file: string): StorageOperation {
 
 const SYNC_FOLDER: StorageOperation = { kind: "syncFolder" };
 
-/** All that may be left after a power cut, over many seeds. */
+/** Returns all possible states after a power cut, over many seeds. */
 function leftovers(make: () => Bench, tell: (bench: Bench) => string, seeds = 200): Set<string> {
   const left = new Set<string>();
   for (let seed = 1; seed <= seeds; seed++) {
@@ -294,7 +296,7 @@ test("memory disk at a power cut keeps folder changes in order, or of each name 
     bench.do({ kind: "rename", file: "a", to: "c" }, { kind: "remove", file: "b" });
     return bench;
   }, (bench) => bench.names().join(""));
-  // A rename without what it renames, or a removal before its file was made, is nowhere.
+  // A rename without its source, or a removal before its file was created, has no effect.
   assert.equal([...left].sort(), ["", "a", "ab", "b", "bc", "c"]);
 });
 
@@ -328,7 +330,7 @@ test("memory disk that is full refuses what needs room, and takes what does not"
   assert.equal(bench.ended.slice(2), [undefined, undefined, "no_space", "no_space"]);
   bench.do({ kind: "remove", file: "a" }, write("c", "c"));
   assert.is(bench.ended.at(-1), undefined);
-  // A hole takes no room; zeros that were written do.
+  // A hole uses no space; zeros that were written do.
   bench.do({ kind: "truncate", file: "d", size: 100 * PAGE });
   assert.is(bench.disk.usedBytes, 2 * PAGE);
 });

@@ -1,4 +1,7 @@
-/** Recovery: cut or refuse, at every byte; forged records; lost and reordered writes; missing files. */
+/**
+ * Recovery: truncate or refuse, at every byte; forged records; lost and reordered writes; missing
+ * files.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
@@ -12,7 +15,7 @@ const LOG = "log-0000000000000000.wal";
 const PAGE = 4096;
 const encoder = new TextEncoder();
 
-/** A log of four batches, one a page after the header, closed or crashed. */
+/** Returns a log of four batches, one per page after the header, closed or crashed. */
 function written({ closed, texts = ["a", "b", "c", "d"] }: {
   closed: boolean;
   texts?: readonly string[];
@@ -28,7 +31,7 @@ function written({ closed, texts = ["a", "b", "c", "d"] }: {
   return h;
 }
 
-/** The bytes that hold something: the zeros laid down ahead are left out. */
+/** Returns the bytes with content, without the preallocated zeros. */
 function content(h: LogHarness): Uint8Array {
   const bytes = h.disk.peek(LOG)!;
   let end = bytes.length;
@@ -40,9 +43,9 @@ function segmentsOf(h: LogHarness) {
   return h.disk.list().filter(({ name }) => name.startsWith("log-"));
 }
 
-/** Opens the log on these bytes alone. */
+/** Opens a log that consists only of these bytes. */
 function openOn(bytes: Uint8Array): LogHarness {
-  // Small segments: fewer zeros are laid down ahead, thousands of times.
+  // Small segments, because thousands of logs are created: fewer zeros are preallocated.
   const h = new LogHarness({ segmentBytes: 64 * 1024 });
   h.disk.plant(LOG, bytes);
   h.start();
@@ -65,7 +68,7 @@ test("recovery of a log cut at every byte of its last batch has all batches befo
     const texts = cut.texts(1);
     assert.equal(texts.slice(0, 4), ["a", "b", "c", "d"], `cut at ${end}`);
     assert.equal(texts, ["a", "b", "c", "d", "e", "f"].slice(0, texts.length));
-    // It goes on from there, and what it then acknowledges is there at the next start.
+    // The log continues from there, and later acknowledged data is there at the next start.
     cut.put(1, texts.length + 1, "next");
     cut.world.settle();
     cut.crash();
@@ -133,7 +136,7 @@ test("recovery cuts two outstanding appends of which only the later reached the 
   assert.equal(after.texts(1), ["acknowledged"]);
   assert.is(after.cuts.length, 1);
   assert.is(after.cuts[0]?.offset, 2 * PAGE);
-  // What was cut is gone: it does not come back behind what is written in its place.
+  // Truncated data is gone: it does not reappear after the data written in its place.
   after.put(1, 2, "instead");
   after.world.settle();
   after.crash();
@@ -144,21 +147,21 @@ test("recovery cuts two outstanding appends of which only the later reached the 
 test("recovery cuts a batch whose first record is lost though the second stands", () => {
   const bytes = content(written({ closed: false }));
   const torn = bytes.slice();
-  // The record's first half is gone; what follows in the batch is still there.
+  // The record's first half is gone; the rest of the batch is still there.
   torn.fill(0, 4 * PAGE, 4 * PAGE + 24);
   const h = openOn(torn);
   assert.is(h.error, undefined);
   assert.equal(h.texts(1), ["a", "b", "c"]);
 });
 
-/** A sealed watermark record that claims to stand at `position`, of any log id. */
+/** Returns a sealed watermark record that claims to be at `position`, with any log id. */
 function forged(logId: Uint8Array, position: number, watermark: number): Uint8Array {
   const batch = new Batch();
   const size = batch.watermark();
   return batch.seal({ logId, sequence: 99, position, watermark }).slice(0, size);
 }
 
-/** An entry whose data has records at every page boundary that it may come to lie on. */
+/** Returns an entry whose data has records at every page boundary on which it may lie. */
 function trap(record: (position: number) => Uint8Array, dataPosition: number): string {
   const data = new Uint8Array(4 * PAGE).fill(65);
   for (let page = 0; page < 3 * PAGE; page += PAGE) {
@@ -169,7 +172,7 @@ function trap(record: (position: number) => Uint8Array, dataPosition: number): s
 }
 
 test("recovery takes no record inside an entry's data for one of the log", () => {
-  // Data stands behind 8 bytes of frame, 8 of root pointer, 64 of struct, 8 of tag, 24 of entry.
+  // Data is preceded by 8 bytes of frame, 8 of root pointer, 64 of struct, 8 of tag, 24 of entry.
   const dataPosition = 2 * PAGE + 112;
   const foreign = new Uint8Array(16).fill(7);
   const h = new LogHarness();
@@ -188,7 +191,8 @@ test("recovery takes no record inside an entry's data for one of the log", () =>
   assert.equal([...bytes.subarray(3 * PAGE, 3 * PAGE + 2)], [0xca, 0xfe], "the trap stands there");
   const whole = openOn(bytes);
   assert.equal(whole.group(1).entries.map(({ index }) => index), [1, 2]);
-  // Its page is lost, so a search begins: the forged watermarks must not turn a cut into damage.
+  // Its page is lost, so a search begins: the forged watermarks must not turn truncation into
+  // damage.
   const torn = bytes.slice().fill(0, 2 * PAGE, 3 * PAGE);
   const cut = openOn(torn);
   assert.is(cut.error, undefined);
@@ -207,7 +211,7 @@ test("recovery takes no record of its own log at another position for one that f
 
 test("recovery takes no record at another position for its watermark", () => {
   const bytes = content(written({ closed: false }));
-  // The last batch knows that three pages are synced, but it does not stand where it was written.
+  // The last batch states that three pages are synced, but it is not where it was written.
   const moved = concatBytes([
     bytes.subarray(0, 2 * PAGE),
     new Uint8Array(PAGE),
@@ -218,7 +222,10 @@ test("recovery takes no record at another position for its watermark", () => {
   assert.equal(h.texts(1), ["a"]);
 });
 
-/** A log whose last page but one holds two records, and that page's bytes without the second. */
+/**
+ * Returns a log whose last page but one holds two records, and that page's bytes without the
+ * second.
+ */
 function twoInOnePage(): { bytes: Uint8Array; second: Uint8Array } {
   const h = new LogHarness();
   h.open();
@@ -387,7 +394,7 @@ test("recovery of a first segment whose making was cut short begins a new log", 
   }
 });
 
-/** Opens a folder whose bytes are frozen. */
+/** Opens a folder with frozen bytes. */
 function openFrozen(name: string): LogHarness {
   const vector: {
     files: Record<string, { size: number; pieces: { offset: number; hex: string }[] }>;
@@ -445,7 +452,7 @@ test("recovery that cannot sync refuses to start", () => {
   assert.is(h.refused().code, "storage_unavailable");
 });
 
-/** A disk that does not keep storages from going on after a failed sync. */
+/** Makes a disk fail syncs without poisoning its storages. */
 function failingSyncs(h: LogHarness, fail: () => boolean): void {
   h.disk.intercept = ({ kind }) => kind === "sync" && fail() ? "io" : undefined;
 }
@@ -479,7 +486,7 @@ test("recovery after a failed sync believes no page that the kernel took for cle
   h.kill();
   failingSyncs(h, () => false);
   h.open();
-  // It is in the page cache still, and on no disk but for what recovery does.
+  // It is still in the page cache, and on the disk only because recovery writes it again.
   assert.equal(h.texts(1), ["a", "b"]);
   h.put(1, 3, "c");
   h.world.settle();

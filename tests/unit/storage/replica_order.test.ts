@@ -1,7 +1,7 @@
 /**
- * The log under a Raft replica: entries that conflict are replaced while earlier ones are on their
- * way, images come from a leader over a log that contradicts them, hard states go with entries. At
- * every turn a crash leaves a state between two submissions, and never an entry that was replaced.
+ * The log under a Raft replica: conflicting entries are replaced while earlier ones are pending, a
+ * leader's images replace a log that contradicts them, hard states are written with entries. A
+ * crash at any turn leaves a state between two submissions, and never a replaced entry.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -27,7 +27,7 @@ function append(h: LogHarness, first: number, texts: readonly string[], ofTerm =
   assert.is(refusal, undefined);
 }
 
-/** What recovery told of the group, in one line. */
+/** Returns the recovered state of the group in one line. */
 function told(h: LogHarness): string {
   const { image, imageIndex, hardState, entries } = h.group(GROUP);
   const commit = hardState === undefined ? "" : ` commit ${hardState.commit}`;
@@ -39,10 +39,10 @@ type Step = (h: LogHarness, log: SharedLog) => void;
 
 /**
  * Prepares a log, takes a step every second turn, or, with every other seed, every fourth, so that
- * steps share a batch or not, and crashes after every number of turns, several
- * times with another part of the unsynced surviving: what recovery then tells must be one of
- * `states`, which come in the order of submission, and at the end the last. Each of them must be met,
- * or the test would show less than it says.
+ * steps share a batch or not, and crashes after every number of turns, several times with another
+ * part of the unsynced data surviving. The recovered state must be one of `states`, which are in
+ * the order of submission, and at the end the last. Each of them must occur, otherwise the test
+ * would cover less than it claims.
  */
 function crashEverywhere(
   prepare: (h: LogHarness) => void,
@@ -68,7 +68,7 @@ function crashEverywhere(
       const found = told(h);
       assert.ok(states.includes(found), `seed ${seed}, ${turnsMax} turns: ${found}`);
       met.add(found);
-      // What was durable alone, with nothing surviving by luck, only grows.
+      // The durable part alone, without unsynced data that happens to survive, only grows.
       if (seed === 0) {
         assert.ok(states.indexOf(found) >= last, `${turnsMax} turns: ${found}`);
         last = states.indexOf(found);
@@ -336,7 +336,10 @@ test("writeImage of a group is alone, and stands at an acknowledged index", () =
   assert.throws(() => log.installImage(GROUP, point(1), [], () => {}), isBug);
 });
 
-/** A text whose append ends so near the end of a page that the next record goes over into another. */
+/**
+ * Returns a text whose append ends so near the end of a page that the next record crosses into
+ * another.
+ */
 function textUpToPage(): string {
   const page = 4096;
   for (let length = page;; length++) {

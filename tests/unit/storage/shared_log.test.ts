@@ -477,7 +477,7 @@ test("SharedLog.writeImage whose mark cannot be synced leaves its file: the mark
   const log = h.open();
   h.put(1, 1, "a");
   h.world.settle();
-  // As a kernel does, the disk goes on; the log must not.
+  // Like a kernel, the disk continues; the log must not.
   h.disk.poisons = false;
   h.disk.intercept = (operation) =>
     isLogFile(operation) && operation.kind === "sync" ? "io" : undefined;

@@ -1,4 +1,4 @@
-/** Both storages through one suite: ownership, order of completions, files, folder, errors. */
+/** Both storages in one suite: ownership, order of completions, files, folder, errors. */
 import fs from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,7 +8,7 @@ import { MemoryDisk } from "../../../src/storage/memory_storage.ts";
 import type { Storage, StorageCompletion, StorageOperation } from "../../../src/storage/storage.ts";
 import { ManualWorld } from "../../support/manual_world.ts";
 
-/** One way to have a storage: on a folder or disk that outlives it. */
+/** One kind of storage: on a folder or disk that outlives it. */
 interface Place {
   open(): Storage;
   /** Waits until `count` completions have been drained. */
@@ -59,7 +59,7 @@ const PLACES = [
   ["file", filePlace],
 ] as const;
 
-/** Delays that let operations overtake each other. */
+/** Returns delays that let operations overtake each other. */
 function slowly(): () => number {
   let count = 0;
   return () => [3, 1, 2][count++ % 3]!;

@@ -1,4 +1,6 @@
-/** Looking at a log from outside: each record as a plain object, and the check of a whole folder. */
+/**
+ * Inspection of a log from outside: each record as a plain object, and the check of a whole folder.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defined } from "../../../src/base/assert.ts";
@@ -13,7 +15,7 @@ import { LogHarness } from "../../support/log_harness.ts";
 
 const LOG = "log-0000000000000000.wal";
 
-/** A closed log with a record of each kind that a short life brings. */
+/** Returns a closed log with a record of each kind that a short life produces. */
 function lived(): LogHarness {
   const h = new LogHarness();
   const log = h.open();

@@ -25,7 +25,7 @@ test("claims of two partitions are never alike, at the same index too", () => {
   );
   assert.is(new Set(claims.map(({ index }) => index)).size, 3);
   assert.ok(claims.every(({ index }) => Number.isSafeInteger(index)));
-  // An agent that holds one of them does not hold another.
+  // An agent that holds one of them does not hold the other.
   const harness = new StoreHarness();
   harness.putAgent({ domain: DOMAIN, claim: claims[0]! });
   assert.ok(harness.revoke(1, claims[0]!).held);

@@ -1,4 +1,4 @@
-/** Kinds of record beyond those of the table: what a row says is all that the store needs. */
+/** Kinds of record beyond those of the table: the store needs nothing but the data in a row. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodePut } from "../../../src/record/command.ts";

@@ -21,7 +21,7 @@ function renew(harness: StoreHarness, number: number, incarnation: Position): st
   return harness.store.renew(KIND_AGENT, idOf(number), 0, incarnation, harness.timeMs);
 }
 
-/** Proposes what the leader wants to expire or extend at this time. */
+/** Proposes the expiries and extensions that the leader wants at this time. */
 function settle(harness: StoreHarness): { expired: number; extended: number } {
   const options = { nowMs: harness.timeMs, unixS: harness.unixS };
   const extend = harness.store.extendCommand(options);

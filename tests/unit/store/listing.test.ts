@@ -1,4 +1,4 @@
-/** Lists by region, free capacity, counts, reports, admission: what reads and operators ask for. */
+/** Lists by region, free capacity, counts, reports, admission: the data for reads and operators. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -76,7 +76,7 @@ test("listRegion finds regions beyond those that have a number", () => {
   assert.equal(listed(harness, "eu", 9), [1]);
   assert.equal(listed(harness, "asia", 9), []);
   assert.equal(harness.shared.regionCounts()[0], { region: "", kind: "agent", count: 2 });
-  // Its number is given back by the last record of another region, and the next one gets it.
+  // Its number is freed by the last record of another region, and the next region gets it.
   regions.add(KIND_GATEWAY, 7, -1);
   harness.putAgent({ number: 4, region: "eu" });
   assert.equal(listed(harness, "eu", 9), [1, 4], "with and without a number");
@@ -113,7 +113,7 @@ test("rankGateways: the highest smallest free fraction first, ties by id, over p
   put(first, 1, { cpu: 4, memoryMiB: 1_000 }, { cpu: 1, memoryMiB: 900 }); // 0.1
   put(first, 2, { connections: 10 }, { connections: 5 }); // 0.5
   put(second, 3, { storageMiB: 100, bandwidthMbps: 10 }, { bandwidthMbps: 5 }); // 0.5
-  put(second, 4, {}, { cpu: 3 }); // says nothing of its capacity: 0
+  put(second, 4, {}, { cpu: 3 }); // states no capacity: 0
   put(second, 5, { cpu: 1 }, { cpu: 2 }); // overcommitted: -1
   put(second, 6, { cpu: 1 }, {}, { state: 1 }); // drains
   put(first, 7, { cpu: 1 }, {}, { region: "us" });

@@ -1,6 +1,6 @@
 /**
  * Ownership in time (design §3): process and sequence, incarnation, takeover, tombstones, delayed
- * duplicates. Each test's name is the sentence that it checks.
+ * duplicates. Each test is named after the sentence that it checks.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -220,7 +220,8 @@ test("put after a removal by another process creates, and the one before stays r
   const second = harness.putGateway({ process: 2, sequence: 1 });
   assert.is(second.code, "ok");
   harness.remove(KIND_GATEWAY, 1, second.incarnation, { process: 2, sequence: 2 });
-  // The first process' register arrives a third time: neither its sequence nor its process pass.
+  // The first process' register arrives a third time: neither its sequence nor its process is
+  // accepted.
   assert.is(harness.putGateway({ process: 1, sequence: 1 }).code, "superseded");
   assert.is(harness.gateway(1), undefined);
 });

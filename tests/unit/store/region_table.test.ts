@@ -1,4 +1,4 @@
-/** RegionTable: numbers are given out, given back by the last record, and never two regions'. */
+/** RegionTable: numbers are assigned, freed by the last record, and never shared by two regions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
@@ -6,7 +6,7 @@ import { REGIONS_INTERNED_MAX } from "../../../src/base/limits.ts";
 import { domainBytes, KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { RegionTable } from "../../../src/store/region_table.ts";
 
-/** A record comes to the region; its number. */
+/** Adds a record to the region and returns the region's number. */
 function come(table: RegionTable, name: string, kind: 1 | 2 = KIND_AGENT): number {
   const bytes = domainBytes(name);
   const number = table.intern(bytes, 0, bytes.length);
@@ -45,7 +45,7 @@ test("RegionTable keeps a region's number while it has records, whatever comes a
   const entropy = new SeededEntropy(11);
   const table = new RegionTable();
   const records = new Map<string, { number: number; count: number }>();
-  // More regions than numbers, most of which have no records at a time.
+  // More regions than numbers, most of which have no records at any time.
   for (let step = 0; step < 60_000; step++) {
     const name = `region-${Math.floor(entropy.unit() * 3 * REGIONS_INTERNED_MAX)}`;
     const known = records.get(name);

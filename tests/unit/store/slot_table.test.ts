@@ -1,4 +1,4 @@
-/** The slots and their index against a plain map, through growth, removal and shrinking. */
+/** The slots and their index compared with a plain map, through growth, removal and shrinking. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";

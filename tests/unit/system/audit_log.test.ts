@@ -1,4 +1,4 @@
-/** The audit log: a chain that shows every change, and a window that can be checked by itself. */
+/** The audit log: a chain that shows every change, and a window that can be checked on its own. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { createHash } from "node:crypto";

@@ -1,4 +1,7 @@
-/** Group 0's identities: changes that name what they replace, bounded, audited, and their image. */
+/**
+ * Group 0's identities: changes that name the version they replace, bounded, audited, and their
+ * image.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { auditEntryCodec } from "../../../schemas/gen/audit.ts";

@@ -1,4 +1,4 @@
-/** Group 0's memory of what tokens grant: bounded, told apart by lineage, and kept by an image. */
+/** Group 0's records of token grants: bounded, separated by lineage, and kept in images. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -20,7 +20,7 @@ test("a lineage's ended grants give way to its next one, and never all vanish", 
   grants.add(grantOf("b", 9_000), 2_000);
   assert.equal(grants.of(7)!.map(({ tokenId }) => tokenId), ["b"]);
   assert.is(grants.get("a"), undefined);
-  // An ended one stays as long as none follows: records may rest on it.
+  // An ended grant is kept until another one follows: records may depend on it.
   grants.add(grantOf("c", 20_000, 8), 10_000);
   assert.is(grants.of(7)!.length, 1);
   grants.add(grantOf("d", 9e9, 8), 9_000 + TOKEN_GRANT_KEPT_MS);

@@ -1,4 +1,4 @@
-/** Code blocks of a page: found with their lines, and no placeholder is run as it stands. */
+/** Code blocks of a page: found with their lines, and no placeholder is run unreplaced. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { codeBlocks, commandOf, fillPlaceholders } from "../../support/markdown_blocks.ts";

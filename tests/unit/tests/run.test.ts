@@ -1,6 +1,6 @@
 /**
- * The test runner on folders of small test files: that it counts what passed, and that it can see
- * every way of failing, the silent ones included. Deadlines are short by flag; nothing sleeps.
+ * The test runner on folders of small test files: its counts, and its detection of every kind of
+ * failure, including silent ones. Deadlines are shortened by flags; nothing sleeps.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,6 @@
 /**
- * What every transport must do, run over each adapter: kinds, bytes of all sizes, back-pressure,
- * ends of all sorts, limits. Where a runtime cannot keep a point, the harness says so by name.
+ * The contract of every transport, run over each adapter: kinds, bytes of all sizes, back-pressure,
+ * all kinds of ends, limits. If a runtime cannot fulfil a point, the harness names it.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -19,28 +19,31 @@ import { isPending, until, within } from "../../support/until.ts";
 /** An adapter under test, with a fresh world for each test. */
 export interface Harness {
   readonly listener: Listener;
-  /** Dials the listener, in the way that can be severed. */
+  /** Dials the listener over the connection that can be severed. */
   dial(options?: Partial<DialOptions>): Promise<Session>;
-  /** No byte passes between the two sides from now on. */
+  /** Stops passing bytes between the two sides. */
   sever(): void;
-  /** Bytes pass again. */
+  /** Passes bytes again. */
   heal(): void;
-  /** Every byte takes this long from one side to the other; only where close discards bytes. */
+  /**
+   * Delays every byte between the sides by this time; only for transports whose close discards
+   * bytes.
+   */
   delay?(ms: number): void;
   close(): Promise<void>;
 }
 
-/** What makes a harness. */
+/** Options of a harness. */
 export interface HarnessOptions {
   readonly limits?: ListenerLimits;
   readonly idleMs?: number;
 }
 
-/** An adapter, by name. */
+/** An adapter with its name. */
 export interface Adapter {
   readonly name: string;
   make(options?: HarnessOptions): Harness | Promise<Harness>;
-  /** False where an abort of the dialing side is not seen by the other (denoland/deno#36822). */
+  /** False if the other side does not see an abort of the dialing side (denoland/deno#36822). */
   readonly dialerAbortIsSeen: boolean;
   /** Whether its sessions are authenticated by the transport. */
   readonly authenticatesPeers?: boolean;
@@ -95,7 +98,7 @@ async function openStream({ near, far }: Ends, kind: StreamKind = "request") {
   return { nearStream, farStream: farStream! };
 }
 
-/** The attempt that was given up comes through after all, and must not leave a session behind. */
+/** An abandoned attempt succeeds late, and must not leave a session behind. */
 async function lateSessionIsDropped(harness: Harness): Promise<void> {
   harness.heal();
   await until("the late session was dropped", () => {

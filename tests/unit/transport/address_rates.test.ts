@@ -1,10 +1,10 @@
-/** How fast each address may connect. */
+/** Rate limits of connections per address. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CONNECTION_RATE_ADDRESSES_MAX } from "../../../src/base/limits.ts";
 import { AddressRates } from "../../../transport/address_rates.ts";
 
-/** How many of `count` connections at one time are let in. */
+/** Returns how many of `count` simultaneous connections are admitted. */
 function admitted(rates: AddressRates, host: string, nowMs: number, count = 100): number {
   return Array.from({ length: count }, () => rates.take(host, nowMs)).filter(Boolean).length;
 }

@@ -1,4 +1,4 @@
-/** What a client is told of a server that it cannot connect to. */
+/** Errors that a client gets for a server that it cannot connect to. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { dialError } from "../../../transport/dialing.ts";

@@ -1,4 +1,4 @@
-/** The guard against promises that nobody awaits. */
+/** The guard against unhandled rejections. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { guardRejections } from "../../../transport/guard.ts";

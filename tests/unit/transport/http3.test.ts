@@ -1,4 +1,4 @@
-/** The bytes of HTTP/3 that a WebTransport session begins with. */
+/** The bytes of HTTP/3 with which a WebTransport session begins. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
@@ -49,7 +49,7 @@ test("readConnect takes a request for WebTransport, and waits at every offset be
   assert.is(readConnect(HTTP3_CONNECT), true);
 });
 
-/** Texts as they are and by the codes of RFC 7541, appendix B. */
+/** Texts as they are and in the Huffman code of RFC 7541, appendix B. */
 const CONNECT = ["07 434f4e4e454354", "87 bdab4e9c17b7ff"];
 const PROTOCOL = ["2702 3a70726f746f636f6c", "2f00 b95d8749c87a3f"];
 const WEBTRANSPORT = ["0c 7765627472616e73706f7274", "89 f058d360ea4567b13f"];

@@ -1,4 +1,4 @@
-/** Several listeners as one: whichever has a session, counts together, ends together. */
+/** Several listeners as one: sessions of any of them, common counts, common end. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";

@@ -36,7 +36,7 @@ async function openStream({ time, near, far }: Setup): Promise<[Stream, Stream]>
   return [nearStream, (await accepting)!];
 }
 
-/** Notes what arrives, and when. */
+/** Records data that arrives, and when. */
 function record(time: VirtualScheduler, stream: Stream, into: string[]): void {
   const loop = async () => {
     for (;;) {

@@ -1,10 +1,13 @@
-/** The outbox: one write at a time, all that gathered in the next, and one failure for ever. */
+/**
+ * The outbox: one write at a time, everything gathered meanwhile in the next, and permanent
+ * failure.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { Outbox } from "../../../transport/outbox.ts";
 
-/** A sink that a test lets go write by write. */
+/** A sink in which a test completes write by write. */
 class Sink {
   readonly writes: { bytes: Uint8Array; done: () => void; fail: (error: unknown) => void }[] = [];
 

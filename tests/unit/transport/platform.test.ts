@@ -1,6 +1,6 @@
 /**
- * What the runtime itself does, where our code steps around it: each test fails on the day the trap
- * is mended or worsens, and names what may then be simplified.
+ * The runtime behaviour that our code works around: each test fails when the behaviour is fixed or
+ * worsens, and names the code that may then be simplified.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,4 +1,4 @@
-/** The stream preface: frozen bytes, and what is refused. */
+/** The stream preface: frozen bytes, and refusals. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../src/base/bytes.ts";

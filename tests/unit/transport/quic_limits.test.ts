@@ -1,4 +1,4 @@
-/** What the QUIC listener refuses by remote address, and what a close cannot tell. */
+/** Refusals of the QUIC listener by remote address, and a case in which a close is not received. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { RegistryError } from "../../../src/base/errors.ts";
@@ -47,7 +47,9 @@ async function withServer(
   }
 }
 
-/** The client of a connection beyond a limit learns of it from the dial, or right after it. */
+/**
+ * Asserts that the client of a connection beyond a limit is told by the dial, or right after it.
+ */
 async function assertRefused(server: Server): Promise<void> {
   const { refused } = server.listener.stats;
   const code = await server.dial()
@@ -56,7 +58,7 @@ async function assertRefused(server: Server): Promise<void> {
   assert.is(server.listener.stats.refused, refused + 1);
 }
 
-/** Dials and leaves. */
+/** Dials and disconnects. */
 async function visit(server: Server): Promise<void> {
   const session = await server.dial();
   await within("the far session", server.listener.accept());

@@ -1,6 +1,6 @@
 /**
- * Hostile and broken peers against the QUIC and WebTransport listener, and the traps of the runtime
- * that it steps around. After each attack, an honest session must still work.
+ * Hostile and broken peers against the QUIC and WebTransport listener, and the runtime behaviour
+ * that it works around. After each attack, an honest session must still work.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -68,7 +68,7 @@ async function withServer(limits: ListenerLimits, run: (server: Server) => Promi
   }
 }
 
-/** An honest session works; earlier ones that nobody took, and that are over, are skipped. */
+/** Asserts that an honest session works, skipping ended sessions that were never accepted. */
 async function assertServes(server: Server, shown: TestCertificate): Promise<void> {
   const near = await server.dialer.dial(
     { host: "127.0.0.1", port: server.listener.port },

@@ -9,13 +9,13 @@ import { testWorld } from "../../support/production_world.ts";
 import { until } from "../../support/until.ts";
 
 const { scheduler } = testWorld();
-/** Looks come every 20 ms; everything else takes its time. */
+/** Checks run every 20 ms; other timers are unchanged. */
 const quick: Scheduler = {
   after: (ms, run) => scheduler.after(ms === ACCEPT_LOOK_MS ? 20 : ms, run),
   nextTurn: (run) => scheduler.nextTurn(run),
 };
 
-/** An acceptor with all servers that it made, and what it told. */
+/** Returns an acceptor with all servers that it created, and its reports. */
 async function watched() {
   const servers: Server[] = [];
   const told: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * What is the TLS transport's own: who is let in by TLS, what each side knows of the other, junk in
- * chains, rotation, and peers that break the rules of the frames.
+ * Behaviour specific to the TLS transport: admission by TLS, each side's knowledge of the other,
+ * junk in chains, rotation, and peers that violate the framing.
  */
 import net from "node:net";
 import tls from "node:tls";
@@ -43,7 +43,7 @@ const ignoreErrors: OnError = () => {};
 const trust = { kind: "ca", pem: [identities.rootPem] } as const;
 const NO_HEADER = new Uint8Array(0);
 
-/** A certificate that is none, between PEM's lines. */
+/** An invalid certificate between PEM's lines. */
 const JUNK_PEM = encodePem("CERTIFICATE", new TextEncoder().encode("0\x82this is no certificate"));
 
 type Run = (listener: Listener) => Promise<void>;
@@ -257,8 +257,8 @@ check(
     await until("none is left", () => stats.handshakes === 0);
     assert.is(await dialWith(listener), "session");
   },
-  // No deadline passes meanwhile, and none of those beyond the limit is told, so that each is
-  // dropped at once and counts.
+  // No deadline passes during the test, and no connection beyond the limit is notified, so that
+  // each is dropped at once and counted.
   { handshakesMax: 8, handshakeMsMax: 60_000, refusalsMax: 0 },
 );
 
@@ -290,7 +290,7 @@ check(
   },
 );
 
-/** A client that speaks TLS and then whatever a test says. */
+/** Returns a client that speaks TLS and then sends whatever a test wants. */
 async function rawPeer(listener: Listener): Promise<{ socket: tls.TLSSocket; session: Session }> {
   const { chainPem, keyPem } = identities.client;
   const socket = tls.connect({
@@ -379,7 +379,7 @@ check(
   async (listener) => {
     const { socket, session } = await rawPeer(listener);
     socket.pause();
-    // Each ping is answered; with nobody reading, the answers wait here.
+    // Each ping is answered; because the client does not read, the replies wait here.
     const pings = concatBytes(Array.from({ length: 8_192 }, () => beatFrame("ping")));
     let over = false;
     void session.closed.then(() => over = true);
@@ -424,7 +424,7 @@ check("a hot stream does not hold up another", async (listener) => {
   const near = await dialing.dial({ host: "127.0.0.1", port: listener.port }, { trust });
   const far = (await listener.accept())!;
   const [bulk] = await Promise.all([near.open("bulk"), far.accept()]);
-  // Nobody reads it: it fills its window and waits.
+  // The client does not read it: it fills its window and waits.
   const stuck = bulk.write(new Uint8Array(4_000_000));
   stuck.catch(() => {});
   const [quick, other] = await Promise.all([near.open("request"), far.accept()]);
@@ -470,7 +470,7 @@ async function echo(session: Session): Promise<void> {
       into = new Uint8Array(part.buffer);
     }
   } catch (error) {
-    // The peer went away, which is how it ends.
+    // The peer disconnected, as intended.
     assert.is((error as RegistryError).code, "connection_lost");
   }
 }

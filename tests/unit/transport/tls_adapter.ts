@@ -1,4 +1,4 @@
-/** TLS under the shared suite, on every runtime that has `node:tls`. */
+/** The shared suite's adapter for TLS, on every runtime that has `node:tls`. */
 import { listenTls, TlsDialer } from "../../../transport/tls.ts";
 import { testWorld } from "../../support/production_world.ts";
 import { TcpRelay } from "../../support/tcp_relay.ts";

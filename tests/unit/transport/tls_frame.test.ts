@@ -16,7 +16,7 @@ import {
 
 const SETTINGS = { idleMs: 45_000, windowBytes: 524_288, streamsMax: 16 };
 
-/** What a reader hands out, as lines; pieces of data are joined. */
+/** Returns a reader whose events are recorded as lines; pieces of data are joined. */
 function reader() {
   const lines: string[] = [];
   const data = new Map<number, Uint8Array>();
@@ -78,7 +78,7 @@ test("tls frame reader takes frames whole, byte by byte and split at every offse
   }
 });
 
-/** The code with which a reader refuses `frames`, after settings unless told otherwise. */
+/** Returns the code with which a reader refuses `frame`, after settings unless stated otherwise. */
 function refusal(frame: Uint8Array, settled = true): ErrorCode | "taken" {
   const { frames } = reader();
   if (settled) frames.push(ALL[0]!);

@@ -10,7 +10,7 @@ function crcOf(bytes: Uint8Array, start = 0, end = bytes.length, before = 0): nu
   return crc32(bytes, view, start, end, before);
 }
 
-/** The definition, one bit at a time. */
+/** Computes the CRC by its definition, one bit at a time. */
 function slowCrc(bytes: Uint8Array): number {
   let crc = 0xffff_ffff;
   for (const byte of bytes) {

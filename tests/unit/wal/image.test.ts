@@ -1,4 +1,4 @@
-/** The image codec: what goes in comes out, however it is fed, and nothing damaged comes through. */
+/** The image codec: the output equals the input for any chunking, and damaged data is refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bytesEqual, concatBytes } from "../../../src/base/bytes.ts";

@@ -1,4 +1,4 @@
-/** The ledger: the meaning of append, relocate and image mark, and a dumb model beside it. */
+/** The ledger: the meaning of append, relocate and image mark, compared with a simple model. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../../src/base/prng.ts";
@@ -10,7 +10,7 @@ function image(index: number, number = 1) {
   return { index, term: 1, number, byteCount: 0, checksum: 0, configuration: new Uint8Array(0) };
 }
 
-/** Live entries as `index:sequence@segment`, with an r where they were relocated. */
+/** Returns live entries as `index:sequence@segment`, with an r if they were relocated. */
 function live(ledger: Ledger): string[] {
   return ledger.group(GROUP).runs.flatMap((run) => {
     const texts: string[] = [];
@@ -169,7 +169,7 @@ test("Ledger agrees with a map of entries over random appends, relocations, imag
       if (upTo(10) === 0) segment += 100;
       const action = upTo(12);
       if (action === 10) {
-        // An image from a leader; one step later what it ended must not look alive.
+        // An image from a leader; one step later the entries that it ended must not be live.
         imageIndex += upTo(last - imageIndex + 3);
         ledger.imageMark(GROUP, image(last = imageIndex, step + 1), true);
         model.clear();

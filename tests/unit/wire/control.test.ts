@@ -1,4 +1,4 @@
-/** Control frames: each kind there and back, unknown ones, and ring maps that do not fit. */
+/** Control frames: each kind encoded and decoded, unknown ones, and ring maps that do not fit. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { controlFrameCodec, helloReplyCodec, type RingMap } from "../../../schemas/gen/wire.ts";

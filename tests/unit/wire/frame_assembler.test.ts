@@ -1,4 +1,4 @@
-/** Frames out of chunks: cut anywhere, bounded whatever a header claims. */
+/** Frames from chunks: split anywhere, bounded independently of a header's claims. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { concatBytes } from "../../../src/base/bytes.ts";
@@ -7,7 +7,7 @@ import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";
 
 const LIMITS = { frameBytesMax: 4_096, segmentsMax: 1 };
 
-/** A frame of so many words, filled with `mark`. */
+/** Returns a frame of that many words, filled with `mark`. */
 function frame(words: number, mark: number): Uint8Array {
   const bytes = new Uint8Array(8 + words * 8).fill(mark, 8);
   new DataView(bytes.buffer).setUint32(0, 0, true);
@@ -18,7 +18,7 @@ function frame(words: number, mark: number): Uint8Array {
 const FRAMES = [frame(1, 1), frame(70, 2), frame(3, 3), frame(100, 4), frame(2, 5)];
 const WHOLE = concatBytes(FRAMES);
 
-/** What an assembler makes of those chunks, copied. */
+/** Returns copies of the frames that an assembler produces from chunks. */
 function assembled(chunks: readonly Uint8Array[], limits = LIMITS): Uint8Array[] {
   const assembler = new FrameAssembler(limits);
   const frames: Uint8Array[] = [];

@@ -50,7 +50,7 @@ test("decodeListCursor refuses every truncation, another size and impossible con
   assert.is(changed(0, 1), undefined);
   assert.is(changed(1, 1), undefined);
   assert.is(changed(2, 3), undefined);
-  // A begun partition that is finished, given twice, or none of the cluster.
+  // A partially listed partition that is finished, repeated, or not in the cluster.
   assert.is(changed(12, 3), undefined);
   assert.is(changed(12, 8), undefined);
   assert.is(changed(12, 16), undefined);

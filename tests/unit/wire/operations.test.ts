@@ -43,7 +43,7 @@ const NAMES = [
   "partitionStatus",
 ];
 
-/** Ids above those, which have gaps: some are kept for operations to come. */
+/** Ids above those, with gaps that are reserved for future operations. */
 const LATER_NAMES = [
   "32 joinCluster",
   "33 reportPlacement",

@@ -1,4 +1,4 @@
-/** Control frames between nodes: what was encoded is decoded, and nothing else is. */
+/** Control frames between nodes: encoded frames are decoded, and all others are refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FrameAssembler } from "../../../src/wire/frame_assembler.ts";

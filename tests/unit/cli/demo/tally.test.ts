@@ -1,4 +1,4 @@
-/** What a demonstration counts. */
+/** The counts of a demonstration. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";

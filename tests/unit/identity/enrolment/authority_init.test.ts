@@ -1,4 +1,6 @@
-/** The folders of a trust domain: made once, opened by nodes, and given new keys while in use. */
+/**
+ * The folders of a trust domain: created once, opened by nodes, and given new keys while in use.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { initAuthority, type InitResult } from "../../../../identity/enrolment/authority_init.ts";
@@ -105,7 +107,7 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
   const refused = () => {
     throw new RegistryError("storage_unavailable", "A part could not be moved");
   };
-  // It fails half-way, when half of the files are written.
+  // It fails half-way, after half of the files were written.
   let fills = 0;
   const failing = {
     unit: () => entropy.unit(),
@@ -117,7 +119,7 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
   const options = { folder, trustDomain: "a.example", region: "eu-1", nowMs: NOW_MS };
   assert.is(await code(initAuthority({ ...options, entropy: failing })), "internal");
   assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
-  // The place of the last part is taken by what nobody sees: a link to nowhere.
+  // The place of the last part is taken by an invisible obstacle: a dangling link.
   Deno.symlinkSync("nowhere", `${folder}/administrator`);
   assert.is.not(await code(initAuthority({ ...options, entropy }).catch(refused)), "ok");
   assert.equal(

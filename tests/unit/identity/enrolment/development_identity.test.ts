@@ -1,4 +1,4 @@
-/** The development identity on disk: made, loaded, rotated, refused where it is damaged. */
+/** The development identity on disk: created, loaded, rotated, refused if it is damaged. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../../src/base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Who gets a leaf: joining, renewing, repeating, theft. Decisions are pure; a small store plays group
- * 0, which takes a change only if what it replaces still stands.
+ * Issuing of leaves: joining, renewing, repeating, theft. Decisions are pure; a small store
+ * replaces group 0, which accepts a change only if the versions that it replaces are current.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -36,15 +36,18 @@ const SIGNER: Signer = {
 const NODE = AGENT.replace("/agent/", "/node/");
 const PROXY = AGENT.replace("/agent/", "/proxy/");
 
-/** Keys are told apart by a number here; that they are proven is `certificate_request.ts`'s matter. */
+/**
+ * Keys are identified by a number here; their proof is tested in `certificate_request.ts`'s own
+ * tests.
+ */
 const key = (number: number) => new Uint8Array(32).fill(number);
 
-/** Group 0 as far as enrolment goes. */
+/** The part of group 0 that enrolment uses. */
 class Records {
   readonly tokens = new Map<string, JoinToken>();
   readonly lineages = new Map<number, Lineage>();
 
-  /** True where all replaced versions still stood; else nothing is changed. */
+  /** Returns true if all replaced versions were current; otherwise nothing is changed. */
   commit({ token, lineages }: EnrolmentChange): boolean {
     const stands = <T extends { readonly version: number }>(
       change: RecordChange<T>,
@@ -84,7 +87,7 @@ function joinRequest(changes: Partial<JoinRequest> = {}): JoinRequest {
   };
 }
 
-/** What a decision is, in short. */
+/** Returns a short form of a decision. */
 function verdict(decision: EnrolmentDecision): string {
   if (decision.kind !== "refuse") return decision.kind;
   return decision.fault + (decision.change === undefined ? "" : " (stopped)");
@@ -95,7 +98,7 @@ function issued(decision: EnrolmentDecision): DecidedLeaf {
   return decision.leaf;
 }
 
-/** An owner's lineage of some generations, each with key n for generation n. */
+/** Returns an owner's lineage of some generations, with key n for generation n. */
 function lineageOf(generation: number, subject = AGENT): { lineage: Lineage; records: Records } {
   const records = new Records();
   const commit = (decision: EnrolmentDecision) => {
@@ -112,7 +115,10 @@ function lineageOf(generation: number, subject = AGENT): { lineage: Lineage; rec
   return { lineage: records.lineages.get(7)!, records };
 }
 
-/** A request to renew by the leaf of a generation, with key n for generation n, for a new key. */
+/**
+ * Returns a request to renew with the leaf of a generation, with key n for generation n, for a new
+ * key.
+ */
 function renewalRequest(
   lineage: Lineage | undefined,
   generation: number,
@@ -177,7 +183,7 @@ test("decideJoin spends a token once, even when two race for it", () => {
   assert.ok(first.kind === "issue" && records.commit(first.change));
   assert.ok(second.kind === "issue" && !records.commit(second.change));
   assert.not(records.lineages.has(8));
-  // Who lost decides anew, and is told.
+  // The losing request is decided again, and refused.
   const spent = records.tokens.get(String(token.hash));
   const existing = records.lineages.get(7);
   const again = joinRequest({ token: spent, publicKey: key(2), nextLineage: 8, existing });
@@ -257,7 +263,7 @@ test("decideRenewal: whoever of thief and owner renews second stops both", () =>
   const owner = decideRenewal(renewalRequest(records.lineages.get(7), 1, 2));
   assert.is(verdict(owner), "lineage_stopped (stopped)");
   assert.ok(owner.kind === "refuse" && records.commit(owner.change!));
-  // From now on neither gets anything.
+  // From now on neither holder gets a leaf.
   const stopped = records.lineages.get(7);
   const presented = { ...renewalRequest(stopped, 2, 67).presented, publicKey: key(66) };
   assert.is(

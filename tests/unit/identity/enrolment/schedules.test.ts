@@ -1,4 +1,4 @@
-/** When owners renew, and when a region's intermediates come and go. */
+/** Times of renewals by owners, and of a region's intermediates. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -35,7 +35,7 @@ test("renewalRetryMs grows to its limit and is spread", () => {
   }
 });
 
-/** An intermediate that was made `startMs` after now, published `afterMs` later. */
+/** Returns an intermediate that was created `startMs` after now, published `afterMs` later. */
 function made(startMs: number, afterMs: number | undefined): Intermediate {
   const notBeforeMs = NOW_MS + startMs;
   return {

@@ -1,4 +1,4 @@
-/** Files that somebody else named: regular, bounded, with or without a byte-order mark. */
+/** Files named by others: regular, bounded, with or without a byte-order mark. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readBoundedFile, UnfitFile } from "../../../../identity/files/bounded_file.ts";
@@ -18,7 +18,7 @@ async function inFolder(run: (folder: string) => void | Promise<void>): Promise<
   }
 }
 
-/** What `run` throws. */
+/** Returns the error that `run` throws. */
 function thrown(run: () => unknown): unknown {
   try {
     run();
@@ -37,7 +37,7 @@ test("readBoundedFile takes a file up to its bound, and not a byte more", () =>
     assert.ok(error instanceof UnfitFile && error.message.includes("more than 99 bytes"));
     Deno.writeTextFileSync(path, "");
     assert.is(readBoundedFile(path, 100), "");
-    // A file whose size the system tells as 0.
+    // A file whose size the system reports as 0.
     assert.ok(readBoundedFile("/proc/self/status", 65_536).length > 0);
   }));
 

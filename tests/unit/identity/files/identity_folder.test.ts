@@ -1,4 +1,4 @@
-/** The folder of one identity: keys before certificates, crashes in between, nothing of others. */
+/** The folder of one identity: keys before certificates, crashes in between, no files of others. */
 import { existsSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

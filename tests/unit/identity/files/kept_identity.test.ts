@@ -1,4 +1,7 @@
-/** An identity that lasts: renewed at half of its life by chance, again where that fails, never twice. */
+/**
+ * A kept identity: renewed at half of its life plus jitter, retried after failures, never renewed
+ * twice.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AskRenewal, KeptIdentity } from "../../../../identity/files/kept_identity.ts";
@@ -20,7 +23,7 @@ class Scene {
   readonly world = new SteppedWorld(1, cryptoSettled);
   readonly orders: Order[] = [];
   readonly errors: unknown[] = [];
-  /** What a node does to the next orders: the first of these each. */
+  /** The node's reactions to the next orders, one each. */
   answers: ("refuse" | "lose")[] = [];
 
   constructor(authority: FolderAuthority, path: string) {
@@ -41,7 +44,7 @@ class Scene {
     }));
   }
 
-  /** A session that answers, and notes what it was asked. */
+  /** Returns a session that answers, and records the requests. */
   session(over: Order[]): (order: Order) => ReturnType<AskRenewal> {
     return (order) => {
       over.push(order);
@@ -107,7 +110,7 @@ test("it goes on for as long as it is open, and no further", () =>
     const kept = await scene.open();
     await scene.world.pass(5 * 60 * MINUTE_MS);
     const { length } = scene.orders;
-    // Each comes 27.5 to 34 minutes after the one before.
+    // Each follows the previous one after 27.5 to 34 minutes.
     assert.ok(length >= 8 && length <= 11, String(length));
     assert.ok(kept.own.identity.notAfterMs > scene.world.unixMs() + 20 * MINUTE_MS);
     kept.close();

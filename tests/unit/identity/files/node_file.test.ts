@@ -1,4 +1,4 @@
-/** `node.json`: what is written is read, anything else is refused by code and field. */
+/** `node.json`: written files can be read, anything else is refused by code and field. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";

@@ -1,4 +1,4 @@
-/** Key files: whole, private, or refused. */
+/** Key files: complete, private, or refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../../src/base/errors.ts";
@@ -44,7 +44,7 @@ test("readKeyFile refuses a key that others may open, and leaves its mode as it 
       Deno.chmodSync(path, mode);
       assert.is(readKeyFile(path), "key");
     }
-    // What counts is the file that is read, not the link to it.
+    // The permissions of the file that is read count, not those of the link to it.
     Deno.symlinkSync(path, `${folder}/link.pem`);
     assert.is(readKeyFile(`${folder}/link.pem`), "key");
     Deno.chmodSync(path, 0o644);

@@ -1,6 +1,7 @@
 /**
- * Reading and writing certificates: each is the other's mirror, `node:crypto` and `@peculiar/x509`,
- * which writes them, see the same in what is written, and what they would let pass is refused.
+ * Reading and writing certificates: each mirrors the other; `node:crypto` and `@peculiar/x509`,
+ * which writes them, see the same in the output; and input that these would accept wrongly is
+ * refused.
  */
 import "reflect-metadata";
 import * as library from "@peculiar/x509";
@@ -38,7 +39,7 @@ const pki = await createTestPki();
 const { root, intermediate } = pki;
 const leafDer = await intermediate.authority.issueIdentity(agentLeaf(pki));
 
-/** Root, intermediate and leaves of all kinds, DER, each with its issuer's. */
+/** Returns root, intermediate and leaves of all kinds, DER, each with that of its issuer. */
 async function samples(): Promise<[Uint8Array, Uint8Array][]> {
   const p256 = await CertificateAuthority.open(
     await createRoot({
@@ -112,7 +113,7 @@ test("readCertificate sees what the library sees", async () => {
 test("readCertificate reads what the library writes", async () => {
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  // Some signatures have a short number in them; all forms of them are met in 64 tries.
+  // Some signatures contain a short number; 64 rounds cover all forms.
   for (let round = 0; round < 64; round++) {
     const theirs = await X509CertificateGenerator.createSelfSigned({
       serialNumber: "7f",
@@ -135,7 +136,8 @@ test("readCertificate reads what the library writes", async () => {
 });
 
 test("the library loses an arc of a UUID, but for what x509_library.ts mends", () => {
-  // When the first of these fails, the library has been mended, and what mends it here can go.
+  // When the first of these fails, the library has been fixed, and its workaround here can be
+  // removed.
   const der = new Uint8Array(derOid(OID.registryIdentity));
   const { result } = fromBER(der);
   assert.instance(result, ObjectIdentifier);
@@ -145,7 +147,8 @@ test("the library loses an arc of a UUID, but for what x509_library.ts mends", (
 });
 
 test("readCertificate refuses what the library takes for a certificate", async () => {
-  // Why certificates of other parties are not read by the library: each of these it takes without a word.
+  // The reason why foreign certificates are not read by the library: it accepts each of these
+  // silently.
   const outer = new DerReader(leafDer).inside(DER_TAG.sequence);
   const parts = [outer.whole(DER_TAG.sequence), outer.whole(DER_TAG.sequence), outer.whole(3)];
   const withHeader = (...header: number[]) => concatBytes([Uint8Array.from(header), ...parts]);
@@ -325,7 +328,7 @@ test("CertificateAuthority issues nothing that would be refused, or names anothe
   const weak = agentLeaf(pki, { publicKey: new Uint8Array(32) });
   assert.is(await codeOf(intermediate.authority.issueIdentity(weak)), "invalid_argument");
 
-  // Text that is no UTF-8 in the name of an outside root, which the library would write anew.
+  // Text that is not UTF-8 in the name of an outside root, which the library would rewrite.
   const hex = toHex(root.certificate.der);
   const der = fromHex(hex.replaceAll(toHex(new TextEncoder().encode("Registry")), "ff".repeat(8)))!;
   const certificatePem = encodePem("CERTIFICATE", der);

@@ -1,4 +1,4 @@
-/** Certificate requests: whoever asks has the key. */
+/** Certificate requests prove possession of the key. */
 import "reflect-metadata";
 import { Pkcs10CertificateRequest, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { test } from "uvu";
@@ -22,7 +22,7 @@ async function faultOf(der: Uint8Array): Promise<string> {
   return isRefusal(result) ? result.fault : "";
 }
 
-/** A request for a key, signed by another. */
+/** Returns a request for a key, signed by another. */
 async function forged(bytes: Uint8Array, version = 0): Promise<Uint8Array> {
   const signed = derElement(
     DER_TAG.sequence,

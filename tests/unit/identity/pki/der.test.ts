@@ -1,4 +1,4 @@
-/** DER, strictly: what BER allows beside it is refused. */
+/** Strict DER: encodings that only BER allows are refused. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { contextConstructed, DER_TAG, DerError, DerReader } from "../../../../identity/pki/der.ts";

@@ -1,4 +1,4 @@
-/** Ed25519: the published first test of RFC 8032, and what the strict check refuses. */
+/** Ed25519: the published first test of RFC 8032, and the refusals of the strict check. */
 import { Point } from "@noble/ed25519";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -23,7 +23,7 @@ const EMPTY_SIGNATURE = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06
   "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
 const L = 0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3edn;
 
-/** The eight points of small order: multiples of one of order 8. */
+/** Returns the eight points of small order: multiples of one of order 8. */
 function smallOrderPoints(): Point[] {
   const eighth = Point.fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05");
   const points = [Point.ZERO];

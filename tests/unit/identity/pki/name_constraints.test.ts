@@ -1,4 +1,4 @@
-/** Which names a CA may speak for (RFC 5280 §4.2.1.10). */
+/** Names that a CA may certify (RFC 5280 §4.2.1.10). */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OID } from "../../../../identity/pki/certificate_profile.ts";
@@ -17,7 +17,9 @@ const dns = (base: string): NameSubtree => ({ form: "dns", base });
 const uri = (base: string): NameSubtree => ({ form: "uri", base });
 const ip = (...base: number[]): NameSubtree => ({ form: "ip", base: Uint8Array.from(base) });
 
-/** True where the constraints allow one name: a host name, a URI or the bytes of an address. */
+/**
+ * Reports whether the constraints allow one name: a host name, a URI or the bytes of an address.
+ */
 function allows(constraints: NameConstraints, name: string | number[]): boolean {
   const names: CertificateNames = {
     dns: typeof name === "string" && !name.includes(":") ? [name] : [],
@@ -77,7 +79,7 @@ test("a URI subtree covers a host, or the hosts below it, and no URI without a h
   }
 });
 
-/** The extension's value, as a certificate gets it. */
+/** Returns the extension's value, as it is written to a certificate. */
 function written(nameConstraints: NameConstraints): Uint8Array {
   const list = extensionsOf({ nameConstraints }, {
     subject: new Uint8Array(20),

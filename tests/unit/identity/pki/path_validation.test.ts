@@ -1,6 +1,6 @@
 /**
- * Which chains are believed: each rule of `path_validation.ts` with what keeps it and what breaks it.
- * `node:crypto` gives a second opinion where it has one: issuer, signature, CA bit, validity.
+ * Trusted chains: each rule of `path_validation.ts` with a case that meets it and one that breaks
+ * it. `node:crypto` gives a second opinion on issuer, signature, CA bit and validity.
  */
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
@@ -45,7 +45,10 @@ const shown = [leafDer, intermediate.certificate.der];
 type Names = NonNullable<ExtensionContents["names"]>;
 const uris = (...list: string[]): Names => ({ dns: [], ips: [], uris: list });
 
-/** A leaf that differs from an agent's in what is given, by the intermediate unless told. */
+/**
+ * Returns a leaf that differs from an agent's in the given parts, by default issued by the
+ * intermediate.
+ */
 async function leafWith(
   extensions: ExtensionContents,
   changes: Partial<Omit<CertificateContents, "extensions">> = {},
@@ -55,7 +58,7 @@ async function leafWith(
   return await writeCertificate(contents, issuer.key, issuer.certificate);
 }
 
-/** The fault of an identity's chain; "" where it is believed. */
+/** Returns the fault of an identity's chain; "" if it is trusted. */
 async function faultOf(
   chain: readonly Uint8Array[],
   options: { readonly trust?: TrustStore; readonly nowMs?: number; readonly graceMs?: number } = {},
@@ -64,7 +67,7 @@ async function faultOf(
   return isRefusal(result) ? result.fault : "";
 }
 
-/** The fault of a leaf shown with one intermediate of its own making. */
+/** Returns the fault of a leaf presented with an intermediate of its own. */
 async function faultUnder(
   issuer: TestAuthority,
   leaf?: Uint8Array,
@@ -72,7 +75,10 @@ async function faultUnder(
   return await faultOf([leaf ?? await leafWith({}, {}, issuer), issuer.certificate.der]);
 }
 
-/** What `node:crypto` makes of a path from the leaf to the root: all it can tell without a store. */
+/**
+ * Reports whether `node:crypto` accepts a path from the leaf to the root, as far as it can without
+ * a store.
+ */
 function nodeBelieves(path: readonly Uint8Array[], nowMs = NOW_MS): boolean {
   const certificates = path.map((der) => new X509Certificate(Buffer.from(der)));
   return certificates.every((certificate, index) => {
@@ -121,7 +127,7 @@ test("validatePath refuses a chain that leads to no root of the store", async ()
   const leaf = await foreign.authority.issueIdentity(agentLeaf(pki));
   const chain = [leaf, foreign.certificate.der];
   assert.is(await faultOf(chain), "unknown_issuer");
-  // Even with its root shown along, and though for itself the chain is sound.
+  // Even with its root included, and although the chain itself is valid.
   assert.is(await faultOf([...chain, other.certificate.der]), "unknown_issuer");
   assert.ok(nodeBelieves([...chain, other.certificate.der]));
 });
@@ -220,7 +226,7 @@ test("validatePath refuses a leaf that lives longer than its kind or than its CA
 });
 
 test("validatePath refuses a chain through a certificate that is no CA", async () => {
-  // The leaf signs another leaf; the library's own chain builder goes through it.
+  // The leaf signs another leaf; the library's own chain builder accepts it.
   const { key } = await createKey("Ed25519", pki.entropy);
   const first = await leafWith({}, { publicKey: key.publicKey });
   const certificate = accepted(
@@ -364,7 +370,7 @@ test("validateIdentity holds the leaf to its trust domain and to the region of i
   for (const names of scopes) {
     assert.is(await faultUnder(await createOddIntermediate(pki, { names })), "region");
   }
-  // A root signs no identity itself: it speaks for no region.
+  // A root signs no identity itself, because it belongs to no region.
   const direct = await leafWith({}, {}, root);
   assert.is(await faultOf([direct], { trust: closed }), "region");
 });

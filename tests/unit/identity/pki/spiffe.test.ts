@@ -1,4 +1,4 @@
-/** SPIFFE ids: one spelling each. */
+/** SPIFFE ids have exactly one spelling each. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Attacks on `registry-auth/1`, one test each. An attack may stop a handshake; it must never end with
- * an end that believes something false.
+ * Attacks on `registry-auth/1`, one test each. An attack may stop a handshake; it must never make
+ * an end accept something false.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -36,7 +36,7 @@ function scene() {
   };
 }
 
-/** The frames of one handshake that went well, with the usual nonces. */
+/** Returns the frames of one successful handshake, with the usual nonces. */
 function recorded({ realm, server, client }: ReturnType<typeof scene>): Uint8Array[] {
   return exchange(clientEnd(realm, client, server), serverEnd(realm, server));
 }
@@ -87,7 +87,7 @@ test("a replayed M4 is refused: it belongs to another exchange", () => {
 
 test("relay by another legitimate server is refused where the client pinned its leaf", () => {
   const { realm, server, otherServer, client } = scene();
-  // The client means `otherServer` and is connected to it; that one carries all on to `server`.
+  // The client intends and reaches `otherServer`, which relays everything to `server`.
   const near = clientEnd(realm, client, otherServer, { serverId: undefined });
   const far = serverEnd(realm, server);
   exchange(near, far);
@@ -129,7 +129,7 @@ test("a relay that sets its victim's leaf into M1 is noticed by the client's sig
   const { realm, server, otherServer, client } = scene();
   const near = clientEnd(realm, client, otherServer, { serverId: undefined });
   const far = serverEnd(realm, server, {
-    // Even were the victim to claim the relay's leaf as the next one.
+    // Even if the victim claims the relay's leaf as its next one.
     tlsLeaves: { current: tlsLeaf(otherServer, "current") },
   });
   exchange(near, far, (frame, number) => {
@@ -152,7 +152,7 @@ test("a certificate mis-issued for another node is refused where the client name
   const misissued = realm.enrol("node", 8);
   const near = clientEnd(realm, client, misissued, { serverId: server.identity.subjectId });
   const [m1] = work(near);
-  // The attacker answers M1 as it pleases: it does not check that the client looks for another.
+  // The attacker answers M1 freely: it does not check that the client expects another server.
   const far = serverEnd(realm, misissued, {
     own: { ...misissued.identity, subjectId: server.identity.subjectId, chain: misissued.chain },
   });
@@ -166,7 +166,7 @@ test("a client's certificate does not make a server, whatever judges it", () => 
   const near = clientEnd(realm, client, impostor);
   exchange(near, serverEnd(realm, impostor));
   assert.is(outcome(near), "certificate");
-  // Even a judge that forgot the usage: the role is no server's.
+  // Even with a judge that ignores the usage: the role is not that of a server.
   realm.judge = () => impostor.identity;
   const again = clientEnd(realm, client, impostor);
   exchange(again, serverEnd(realm, impostor));
@@ -206,17 +206,17 @@ test("a downgrade of the suite is refused by the server, and by the client", () 
 
 test("reflection: an end's own frames sent back to it prove nothing", () => {
   const { realm, server } = scene();
-  // A node that dials; the attacker opens a connection to it and sends back what it says.
+  // A node that dials; the attacker opens a connection to it and reflects its frames.
   const near = clientEnd(realm, server, undefined);
   const far = serverEnd(realm, server);
   exchange(near, far);
   assert.is(outcome(near), "reflection");
-  // Its first frame as an answer to itself is not even due.
+  // Its first frame reflected to itself is out of order.
   const again = clientEnd(realm, server, undefined);
   const [m1] = work(again);
   again.handshake.receive(m1!, 0);
   assert.is(outcome(again), "out_of_order");
-  // A server that gets its own signature back as a client's.
+  // A server that receives its own signature back as a client's.
   const proof = serverEnd(realm, server);
   const [m2] = deliver(proof, m1!);
   const m3 = encodeClientProof({ role: "node", chain: server.chain });
@@ -273,7 +273,7 @@ test("another ALPN, authority or server id than the server's own is refused", ()
 test("a proof of somebody else's certificate is refused", () => {
   const { realm, server, client } = scene();
   const thief = realm.enrol("gateway", 6);
-  // The thief has the victim's certificate, which is no secret, and its own key.
+  // The thief has the victim's certificate, which is public, and its own key.
   const near = { ...clientEnd(realm, client, server), member: thief };
   const far = serverEnd(realm, server);
   exchange(near, far);
@@ -322,7 +322,7 @@ test("each frame cut, stretched or followed by more is refused by who gets it", 
       const receiver = number % 2 === 1 ? far : near;
       assert.ok(faults.includes(outcome(receiver)), `M${number} ${name}: ${outcome(receiver)}`);
     }
-    // What is merely not all there yet is waited for.
+    // An incomplete frame is waited for.
     const near = clientEnd(all.realm, all.client, all.server);
     const far = serverEnd(all.realm, all.server);
     exchange(near, far, (frame, count) => count === number ? frame.slice(0, -1) : frame);
@@ -331,7 +331,7 @@ test("each frame cut, stretched or followed by more is refused by who gets it", 
   assert.is(whole.length, 4);
 });
 
-/** The frame with a header that fits its length. */
+/** Returns the frame with a header that matches its length. */
 function relabelled(frame: Uint8Array): Uint8Array {
   const copy = frame.slice();
   new DataView(copy.buffer).setUint32(0, copy[0]! * 2 ** 24 + copy.length - 4);
@@ -351,7 +351,7 @@ test("frames out of their order are refused with their first byte", () => {
   for (const type of [0, 2, 3, 4, 5, 255]) {
     const far = serverEnd(realm, server);
     far.handshake.receive(Uint8Array.of(type), 0);
-    // With 0 begins the Hello of a client that has no identity.
+    // Type 0 begins the Hello of a client without an identity.
     assert.is(outcome(far), type === 0 ? "anonymous" : "out_of_order");
   }
   for (const type of [0, 1, 3, 4]) {
@@ -398,7 +398,7 @@ test("junk in a chain is a refusal: too many, empty, too large, or no certificat
     );
     assert.is(outcome(far), fault);
   }
-  // A chain of allowed parts that is too large as a whole, and a part that is too large by itself.
+  // A chain whose parts are allowed but too large in total, and a part that is too large by itself.
   for (const sizes of [[12_288, 4_097], [12_289, 1]]) {
     const parts = sizes.map((size) =>
       concatBytes([Uint8Array.of(size >> 8, size), filled(1, size)])
@@ -414,8 +414,8 @@ test("junk in a chain is a refusal: too many, empty, too large, or no certificat
 test("0-RTT data: M1 in early data is answered, and nothing else is before M4", () => {
   const all = scene();
   const [m1] = recorded(all);
-  // Early data can be replayed, so it may start a handshake and no more: the answer has a new nonce,
-  // and what comes with M1 ends it.
+  // Early data can be replayed, so it may only start a handshake: the reply has a new nonce, and
+  // data that arrives with M1 ends it.
   const far = serverEnd(all.realm, all.server);
   far.handshake.receive(concatBytes([m1!, filled(0, 200)]), 0);
   assert.is(outcome(far), "out_of_order");

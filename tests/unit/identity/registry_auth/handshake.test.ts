@@ -1,4 +1,4 @@
-/** `registry-auth/1` as it goes well, and how its machine takes bytes, time and answers. */
+/** Successful runs of `registry-auth/1`, and its machine's handling of bytes, time and replies. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { handshakeFailure } from "../../../../identity/registry_auth/mod.ts";
@@ -151,7 +151,7 @@ test("handshake fails each stage that takes too long, at either end and at every
   }
 });
 
-/** Does one step of either end after the other, until `reached`. */
+/** Alternates single steps of both ends until `reached`. */
 function stepUntil(near: End, far: End, reached: () => boolean): void {
   const peers: [End, End][] = [[near, far], [far, near]];
   for (let moved = true; moved && !reached();) {

@@ -1,4 +1,4 @@
-/** Running a handshake over a stream: services, deadlines, ends of all sorts, very many at once. */
+/** Handshakes over a stream: services, deadlines, all kinds of ends, and very many concurrently. */
 import { cpuUsage } from "node:process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -23,7 +23,7 @@ import {
 } from "../../../support/auth_realm.ts";
 import { VirtualScheduler } from "../../../support/virtual_scheduler.ts";
 
-/** One end of a pipe inside the process; `undefined` in the queue is the stream's end. */
+/** One end of a pipe within the process; `undefined` in the queue is the end of the stream. */
 class Pipe implements HandshakeStream {
   readonly #arrived: (Uint8Array | undefined)[] = [];
   #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
@@ -46,7 +46,7 @@ class Pipe implements HandshakeStream {
     return Promise.resolve();
   }
 
-  /** What the other end wrote, or that it ended. */
+  /** Adds a chunk from the other end, or its end. */
   arrive(chunk: Uint8Array | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -122,7 +122,7 @@ test("runHandshake ends a stage in which the peer says nothing after 3 s", async
     const [near] = Pipe.pair();
     const ended = fault(run(time, near, end));
     const startMs = time.nowMs();
-    // The machine counts from its own start, at which its clock stood at zero.
+    // The machine measures from its own start, when its clock was at zero.
     await time.advance(Math.max(0, 3_000 - startMs));
     assert.is(await ended, "deadline");
     assert.is(time.pendingCount, 0);
@@ -170,7 +170,7 @@ test("runHandshake has the signature checked with the judged leaf's key, not any
   const [near, far] = Pipe.pair();
   const thief = realm.enrol("gateway", 6);
   const atClient = run(time, near, { ...clientEnd(realm, client, server), member: thief });
-  // How the thief's end ends is not what is asked here.
+  // The thief's own result is not tested here.
   atClient.catch(() => {});
   assert.is(await fault(run(time, far, serverEnd(realm, server))), "signature");
 });
@@ -190,7 +190,7 @@ test("HalfOpenHandshakes bounds 10,000 that never go on, and others are served",
     const [near, far] = Pipe.pair();
     const end = serverEnd(realm, server, { nonce: filled(index % 255 + 1) }, time.nowMs());
     all.push(fault(serve(far, end)).then(count));
-    // A third says nothing, a third half of M1, a third all of it and never answers M2.
+    // A third sends nothing, a third half of M1, a third all of it and never answers M2.
     if (index % 3 > 0) await near.write(index % 3 === 1 ? m1!.slice(0, 60) : m1!);
     assert.ok(halfOpen.count <= AUTH_HALF_OPEN_MAX);
     heldBytes += end.handshake.heldBytes;
@@ -212,7 +212,7 @@ test("HalfOpenHandshakes bounds 10,000 that never go on, and others are served",
   assert.is(evicted, halfOpen.evicted);
   assert.ok(evicted >= 10_000 - AUTH_HALF_OPEN_MAX);
   assert.ok(heldBytes < 10_000 * 512, `${heldBytes} bytes were held`);
-  // Processor time: a machine busy with something else does not add to it.
+  // Processor time, so that other load on the machine does not count.
   assert.ok(tookMs < 5_000, `10,000 took ${tookMs} ms of processor time`);
 });
 

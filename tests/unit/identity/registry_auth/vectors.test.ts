@@ -1,6 +1,6 @@
 /**
  * Two whole handshakes, frozen byte by byte: fixed keys, nonces and stand-ins for certificates (see
- * `Realm`). The bytes are the protocol; they are never made anew to have a test pass.
+ * `Realm`). The bytes are the protocol; they are never regenerated to make a test pass.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -35,7 +35,7 @@ interface Vector {
   readonly token: string;
   /** M1 to M4. */
   readonly frames: readonly string[];
-  /** What the signatures of M2, M3 and M4 are over. */
+  /** The signed bytes of M2, M3 and M4. */
   readonly signed: readonly string[];
 }
 

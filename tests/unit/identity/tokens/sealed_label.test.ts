@@ -1,4 +1,4 @@
-/** Sealed labels: opened by a recipient, in their place, in their one form; by nothing else. */
+/** Sealed labels: opened only by a recipient, in their original place, and in their single form. */
 import { generalDecrypt, GeneralEncrypt } from "jose";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -32,7 +32,7 @@ const sealed = await sealLabel(VALUE, PLACE, [one.sealing, keys[1]!.sealing]);
 type Jwe = any;
 
 const messageOf = (text: string): Jwe => JSON.parse(text.slice("sealed:".length));
-/** The sealed value with a change to its message. */
+/** Returns the sealed value with a change to its message. */
 function changed(change: (message: Jwe) => unknown): string {
   const message = messageOf(sealed);
   return "sealed:" + canonicalJson((change(message) as object | undefined) ?? message);
@@ -69,7 +69,7 @@ test("openLabel opens a value for a single recipient", async () => {
 test("openLabel refuses a value in another record or under another label", async () => {
   assert.is(await faultOf(sealed, one, { ...PLACE, recordId: idOf(2) }), "other_place");
   assert.is(await faultOf(sealed, one, { ...PLACE, label: "wss" }), "other_place");
-  // The additional data is authenticated: another place written over it does not help.
+  // The additional data is authenticated: writing another place over it does not help.
   const moved = encodeBase64url(
     new TextEncoder().encode(
       `registry-sealed-label/1 ${"40".repeat(4)}-4040-4040-4040-404000000002 wss`,
@@ -122,7 +122,7 @@ const ALICE_PRIVATE = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51
 const ALICE_PUBLIC = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
 const SMALL_ORDER_X = encodeBase64url(new Uint8Array(32));
 const alone = await sealLabel(VALUE, PLACE, [one.sealing]);
-/** A change to the protected header of a value for a single recipient. */
+/** Returns a value for a single recipient with a change to its protected header. */
 function changedProtected(change: (header: Jwe) => void, write = JSON.stringify): string {
   const message = messageOf(alone);
   const header = JSON.parse(new TextDecoder().decode(decodeBase64url(message.protected)));

@@ -1,7 +1,7 @@
 /**
- * Tokens: what our issuer writes is taken, and each thing that jose alone would take as well, or that
- * an attacker could try, is refused under its own name. Every mutated token carries a good signature
- * over what it says, unless the signature is the fault.
+ * Tokens: those that our issuer writes are accepted, and every variant that jose alone would
+ * accept, or that an attacker could try, is refused with its own fault. Every mutated token has a
+ * valid signature over its content, unless the signature is the fault.
  */
 import { decodeProtectedHeader, jwtVerify } from "jose";
 import { test } from "uvu";
@@ -39,7 +39,9 @@ const world = await tokenWorld();
 const HEADER = JSON.stringify(goodHeader(world.keyId));
 const PAYLOAD = JSON.stringify(goodPayload());
 
-/** Our verdict; what we take jose takes as well, held to the same. */
+/**
+ * Returns our verdict; jose, with the same restrictions, must accept every token that we accept.
+ */
 async function check(token: string, nowMs = NOW_MS): Promise<TokenClaims | TokenFault> {
   const verdict = checkToken(token, world.bearer, world.rules, nowMs);
   if (typeof verdict === "string") return verdict;
@@ -57,7 +59,7 @@ async function check(token: string, nowMs = NOW_MS): Promise<TokenClaims | Token
   return verdict;
 }
 
-/** True where jose takes it with the options that people use. */
+/** Reports whether jose accepts it with the commonly used options. */
 async function joseAccepts(token: string): Promise<boolean> {
   try {
     await jwtVerify(token, world.key.verifying.handle, {
@@ -71,7 +73,7 @@ async function joseAccepts(token: string): Promise<boolean> {
   }
 }
 
-/** A token with other members of its payload; `undefined` leaves one out. */
+/** Returns a token with other members in its payload; `undefined` omits one. */
 function withClaims(changes: Record<string, unknown>): Promise<string> {
   const payload = Object.entries({ ...goodPayload(), ...changes })
     .filter(([, value]) => value !== undefined)
@@ -104,9 +106,10 @@ test("checkToken takes what mintToken writes, with each claim", async () => {
   assert.ok(await joseAccepts(token));
 });
 
-// Each: its name, how it is made, what it is refused as, and whether jose alone would take it.
+// Each case: its name, its creation, the fault with which it is refused, and whether jose alone
+// would accept it.
 const FAULTS: readonly [string, () => Promise<string>, TokenFault, "jose takes it" | ""][] = [
-  // The list of what jose 6 takes by itself.
+  // The list of tokens that jose 6 accepts by itself.
   [
     "a claim twice",
     () => world.sign(HEADER, PAYLOAD.replace('"sub":', `"sub":"x","sub":`)),
@@ -290,7 +293,7 @@ for (const [name, make, fault, byJose] of FAULTS) {
   test(`checkToken refuses ${name} as ${fault}`, async () => {
     const token = await make();
     assert.is(await check(token), fault);
-    // Where this fails, jose has changed: the strict check may have become less needed, or more.
+    // If this fails, jose has changed: the strict check may have become less necessary, or more.
     assert.is(await joseAccepts(token), byJose === "jose takes it", "jose by itself");
   });
 }
@@ -302,7 +305,7 @@ function inSignature(inserted: string): () => Promise<string> {
   };
 }
 
-/** 64 bytes leave 4 bits of the last character unused, which lenient decoders pass over. */
+/** 64 bytes leave 4 bits of the last character unused, which lenient decoders ignore. */
 async function looseBits(): Promise<string> {
   const token = await world.mint();
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -382,7 +385,7 @@ test("checkToken keeps to the passed time, to the millisecond", async () => {
   const token = await world.mint();
   assert.is(await check(token, NOW_MS + 600_000), "expired");
   assert.type(await check(token, NOW_MS + 599_999), "object");
-  // An issuer may be ahead by the skew, and not by more.
+  // An issuer's clock may be ahead by the skew, and not by more.
   assert.type(await check(token, NOW_MS - 30_000), "object");
   assert.is(await check(token, NOW_MS - 30_001), "not_yet_valid");
 });
@@ -484,7 +487,7 @@ test("SessionTokens remembers the last good token alone, and no refusal", async 
   assert.is(session.check(first + "=", NOW_MS), "not_base64url");
   assert.is(session.check(first, NOW_MS), claims);
   session.check(second, NOW_MS);
-  // Checked anew, to the same end.
+  // Checked again, with the same result.
   assert.is.not(session.check(first, NOW_MS), claims);
   assert.equal(session.check(first, NOW_MS), claims);
 });

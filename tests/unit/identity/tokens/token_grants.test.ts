@@ -1,4 +1,4 @@
-/** What a token adds to a session, and over which sessions it adds nothing. */
+/** Rights that a token adds to a session, and sessions to which it adds none. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { withToken } from "../../../../identity/tokens/token_grants.ts";

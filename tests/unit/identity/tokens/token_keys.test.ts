@@ -1,4 +1,6 @@
-/** Keys of tokens: that no token is ever met by somebody without its key, through rotations. */
+/**
+ * Keys of tokens: through rotations, every verifier has the key of every token that it receives.
+ */
 import { exportJWK } from "jose";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -70,7 +72,8 @@ test("a replaced key stays published until its last token has ended, and no long
 });
 
 test("each token finds its key in every set that a verifier may hold, through rotations", () => {
-  // A verifier fetches at least every TOKEN_KEY_LEAD_MS, less the skew, so what it holds is that old.
+  // A verifier fetches at least every TOKEN_KEY_LEAD_MS, less the skew, so its keys are at most
+  // that old.
   const stepMs = 30_000;
   let plan: PlannedKey[] = [];
   const published: { atMs: number; keys: Map<string, Uint8Array> }[] = [];
@@ -83,7 +86,7 @@ test("each token finds its key in every set that a verifier may hold, through ro
     if (nowMs < START_MS + TOKEN_KEY_LEAD_MS) continue;
     const oldest = published.find((set) => set.atMs >= nowMs - (TOKEN_KEY_LEAD_MS - TOKEN_SKEW_MS));
     assert.ok(oldest?.keys.has(signer), `signed at ${nowMs - START_MS}`);
-    // Keys whose tokens may still count now are in the newest set.
+    // Keys whose tokens may still be valid now are in the newest set.
     for (const set of published) {
       if (set.atMs < nowMs - TOKEN_LIFE_MS_MAX) continue;
       const past = idAt(plan, set.atMs);

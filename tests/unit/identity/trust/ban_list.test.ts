@@ -1,4 +1,4 @@
-/** Bans: by each of the three names, on sessions that are open, within their bound. */
+/** Bans: by each of the three names, on open sessions, within their time. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Ban, BanList } from "../../../../identity/trust/ban_list.ts";

@@ -1,4 +1,4 @@
-/** Rotation while a node runs, over time that the test moves. */
+/** Rotation while a node runs, with time that the test moves. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ServerCertificate } from "../../../../identity/pki/certificate.ts";
@@ -7,7 +7,10 @@ import { ManualTime } from "../../../support/manual_time.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Certificates that are numbers: the n-th is shown until n days, and each can be told to fail. */
+/**
+ * Certificates represented by numbers: the n-th is presented until day n, and each can be made to
+ * fail.
+ */
 class NumberedCertificates {
   readonly #time: ManualTime;
   shown = 1;
@@ -91,7 +94,7 @@ function bench(): Bench {
   return result;
 }
 
-/** Moves time in steps and lets the promises of each step settle. */
+/** Advances time in steps and lets the promises of each step settle. */
 async function pass(time: ManualTime, durationMs: number, stepMs = HOUR_MS / 2): Promise<void> {
   for (let passed = 0; passed < durationMs; passed += stepMs) {
     time.advance(Math.min(stepMs, durationMs - passed));
@@ -125,7 +128,7 @@ test("CertificateRotation rotates at once when it is told that the clock was set
   await pass(time, HOUR_MS);
   time.jumpWall(30 * HOUR_MS);
   rotation.clockStepped();
-  // A step during a check is looked at when that is done.
+  // A step during a check is handled when the check is done.
   time.jumpWall(24 * HOUR_MS);
   rotation.clockStepped();
   await pass(time, 2, 1);

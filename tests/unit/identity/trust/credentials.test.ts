@@ -1,4 +1,4 @@
-/** What a client believes, read from a folder, a file or pins; and who a development peer is. */
+/** A client's trust, read from a folder, a file or pins; and the identity of a development peer. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../../src/base/errors.ts";

@@ -1,4 +1,6 @@
-/** TLS certificates that an intermediate signs: the next one is known before it is shown. */
+/**
+ * TLS certificates that an intermediate signs: the next one is published before it is presented.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { CertificateAuthority } from "../../../../identity/enrolment/authority.ts";
@@ -66,7 +68,7 @@ test("the next one has its whole life before it when it is shown", () =>
     const certificates = await open();
     time.advance(certificates.rotateAtMs - time.unixMs());
     assert.is(await certificates.check(), true);
-    // Its pin, published from now on, comes days before it is shown.
+    // Its pin is published from now on, days before the certificate is presented.
     assert.ok(certificates.rotateAtMs > time.unixMs() + 3 * DAY_MS);
   }));
 

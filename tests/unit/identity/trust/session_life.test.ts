@@ -1,4 +1,4 @@
-/** The life of a session's identity, over clocks that a test moves. */
+/** The life of a session's identity, with clocks that a test moves. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SESSION_LIFE_CHECK_MS } from "../../../../src/base/limits.ts";

@@ -1,4 +1,4 @@
-/** The trust bundle: signed, canonical, never older than before. */
+/** The trust bundle: signed, canonical, never replaced by an older one. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
@@ -153,7 +153,7 @@ test("openTrustBundle believes signers that a known root certified for bundles, 
   }
   assert.is(await faultOf({ roots: [foreign.certificate.der] }), "signer");
   assert.is(await faultOf({ roots: [] }), "signer");
-  // A CA of ours signs certificates and no bundles.
+  // A CA of ours signs certificates, but no bundles.
   assert.is(await faultOf({ text: await made({}, intermediate.pair) }), "signer");
   assert.is(await faultOf({ text: await made({}, root.pair) }), "signer");
   const lateMs = NOW_MS + 81 * DAY_MS;

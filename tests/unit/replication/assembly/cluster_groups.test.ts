@@ -30,7 +30,7 @@ import { agentRequest, RegistryHarness } from "../../../support/registry_harness
 import { Process, SteppedWorld } from "../../../support/stepped_world.ts";
 import { idOf } from "../../../support/store.ts";
 
-/** Removes groups from the log of a registry that is stopped, as if they had never been there. */
+/** Removes groups from the log of a stopped registry, as if they had never existed. */
 async function removeFromLog(harness: RegistryHarness, groups: readonly GroupId[]): Promise<void> {
   const { world, disk, markDisk } = harness;
   const process = new Process(world);
@@ -76,7 +76,8 @@ test("ClusterGroups: a partition that is missing in the log is corrupt, not foun
   const refused = await refusalOf(harness.start());
   assert.is(refused.code, "corrupt");
   assert.match(refused.message, /replica 1 of group 3.*nothing of it/);
-  // No loss of data was detected, so accepting one does not found it under a generation that is used.
+  // No loss of data was detected, so accepting one does not found it under a generation that is in
+  // use.
   harness.acceptDataLoss = true;
   assert.is((await refusalOf(harness.start())).code, "corrupt");
 });
@@ -115,7 +116,7 @@ test("ClusterGroups: a creation that a crash interrupted at any write is repeate
   assert.unreachable("a start needs fewer writes");
 });
 
-/** Nodes that reach each other, over one stepped world. */
+/** Connected nodes over one stepped world. */
 class Nodes {
   readonly world = new SteppedWorld(1);
   readonly disks = [new MemoryDisk(), new MemoryDisk()];
@@ -153,7 +154,7 @@ class Nodes {
     });
   }
 
-  /** The node dies; its disk stays. */
+  /** Kills the node; its disk stays. */
   crash(nodeId: number): void {
     this.processes[nodeId]!.kill();
     this.inputs[nodeId] = undefined;
@@ -218,7 +219,7 @@ test("ClusterGroups: a node joins, hosts what is placed on it, and comes back as
   }));
   await world.pass(1_000);
 
-  // It founds nothing at its next start, and what it has is what it had.
+  // It founds nothing at its next start, and its data is unchanged.
   nodes.crash(2);
   const again = await world.wait(nodes.open(2));
   assert.not(again.created);
@@ -229,7 +230,7 @@ test("ClusterGroups: a node joins, hosts what is placed on it, and comes back as
   await world.pass(5_000);
   assert.is(voter.status().role, "follower");
 
-  // A voter that is in no log is a loss, and not a new replica.
+  // A voter that is missing in the log is a loss, and not a new replica.
   nodes.crash(2);
   nodes.disks[1] = new MemoryDisk();
   const error = await refusalOf(world.wait(nodes.open(2, { ...joined, isNew: false })));

@@ -1,4 +1,7 @@
-/** How replicas come to a node: opened from its log, joined under a new id, or founding their group. */
+/**
+ * The ways in which a node gets replicas: opened from its log, joined under a new id, or founding
+ * their group.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
@@ -20,7 +23,7 @@ function isCorrupt(error: unknown): boolean {
   return error instanceof RegistryError && error.code === "corrupt";
 }
 
-/** A node that founded a group alone, under its own number, with one entry. */
+/** Returns a node that founded a group alone, under its own number, with one entry. */
 async function founded(): Promise<{ cluster: GroupCluster; node: ClusterNode }> {
   const cluster = await GroupCluster.led({ nodes: 1 });
   await cluster.world.wait(cluster.node(1).propose("kept"));

@@ -1,4 +1,4 @@
-/** What an authenticated member that misbehaves can do: end its own session, and be counted. */
+/** An authenticated member that misbehaves can only end its own session, and is counted. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nodeId } from "../../../../src/base/ids.ts";
@@ -22,7 +22,7 @@ interface Attack {
   readonly frames: Stream;
 }
 
-/** Node 2, and a session with it by whoever holds the identity of node 1. */
+/** Returns node 2, and a session with it that has the identity of node 1. */
 async function attack(): Promise<Attack> {
   const nodes = new PeerNodes();
   const two = nodes.start(2);
@@ -33,7 +33,7 @@ async function attack(): Promise<Attack> {
   return { nodes, two, raw, frames };
 }
 
-/** A frame that claims that many words, and has none. */
+/** Returns a frame that claims that many words, and has none. */
 function claim(words: number): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setUint32(4, words, true);
@@ -88,7 +88,7 @@ test("a second hello, and a second stream for frames, are refused", async () => 
   assert.is((await nodes.world.wait(raw.session.closed)).by, "peer");
 });
 
-/** The beginning of an image of that claimed length. */
+/** Returns the beginning of an image of that claimed length. */
 function imageStart(bytes: number): Uint8Array {
   const out = new FrameWriter({ bytesMax: 4_096 });
   peerImageCodec.write(out, { bytes, header: new Uint8Array(8) });
@@ -134,7 +134,7 @@ test("images beyond the number of one node, or beyond the bytes of all, are refu
   await second.write(imageStart(900 * 1024 * 1024));
   await nodes.world.pass(10);
   assert.is(statusOf(two, 1).counts.rejected.get("overloaded"), 1);
-  // The first one is in progress, and the refusal of the second one too.
+  // The first one is in progress, and so is the refusal of the second one.
   for (let count = 2; count <= PEER_IMAGES_IN_PER_NODE_MAX; count++) {
     const small = await nodes.world.wait(raw.session.open("bulk"));
     await small.write(imageStart(8));

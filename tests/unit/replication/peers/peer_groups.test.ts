@@ -1,6 +1,6 @@
 /**
- * Groups over the links between nodes, in memory and under a stepped clock: the same loop, links and
- * handshakes as in production. What a member that lies sends changes nothing and is counted.
+ * Groups over the links between nodes, in memory and with a stepped clock: the same loop, links and
+ * handshakes as in production. Messages of a lying member change nothing and are counted.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

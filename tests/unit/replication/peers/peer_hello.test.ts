@@ -1,4 +1,4 @@
-/** Hellos that are refused, each by its code and with what to do; both ends check. */
+/** Refused hellos, each with its code and advice; both ends check. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { errorCodeFromWire } from "../../../../src/base/errors.ts";
@@ -37,7 +37,8 @@ for (const [code, changes, message] of REFUSED) {
 test("the node that dials refuses a listener of another cluster, and goes on dialing", async () => {
   const nodes = new PeerNodes();
   const one = nodes.start(1);
-  // The listener takes the other end for one of its own cluster, as only one end has to differ.
+  // The listener accepts the other end as a member of its cluster, because only one end has to
+  // differ.
   const two = nodes.start(2, { facts: { folderId: filled(9, 16) } });
   await nodes.world.pass(10_000);
   assert.is(statusOf(one, 2).isConnected, false);
@@ -84,7 +85,7 @@ test("a second process of a node is refused while the first one answers, and tak
 test("a node that restarted replaces its old session before the other end notices its death", async () => {
   const nodes = new PeerNodes();
   const [one, two] = await nodes.startAll();
-  // The host is cut off in both directions, so the old session ends for nobody yet.
+  // The host is cut off in both directions, so no end notices the end of the old session yet.
   nodes.network.cut("host1", "host2");
   one!.process.kill();
   const again = nodes.start(1, { host: "elsewhere" });

@@ -6,7 +6,7 @@ import { PEER_SILENCE_MS } from "../../../../src/base/limits.ts";
 import { filled, NOT_AFTER_MS } from "../../../support/auth_realm.ts";
 import { PeerNodes, statusOf } from "../../../support/peer_nodes.ts";
 
-/** A frame of that many words, as far as the framing is concerned. */
+/** Returns a frame of that many words, as far as the framing is concerned. */
 function frame(words = 1): Uint8Array {
   const bytes = new Uint8Array(8 + 8 * words);
   new DataView(bytes.buffer).setUint32(4, words, true);

@@ -1,4 +1,4 @@
-/** A cluster grows from one node to three while it serves, loses a node, and gets it back. */
+/** A cluster grows from one node to three while it serves, loses a node, and recovers it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { partitionId } from "../../../../src/base/ids.ts";

@@ -15,7 +15,7 @@ const GROWTH: PartitionPlacement = {
   ],
 };
 
-/** A short log, led by replica 1, of which each replica has as much as `matches` says. */
+/** Returns a short log, led by replica 1, of which each replica has as much as `matches` states. */
 function led(group: Partial<LedGroup>): LedGroup {
   return {
     self: 1,

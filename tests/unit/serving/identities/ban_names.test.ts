@@ -1,4 +1,4 @@
-/** The names of bans: one spelling, and nothing that nobody can have. */
+/** The names of bans: one spelling, and no names that cannot exist. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { BanKind } from "../../../../identity/trust/ban_list.ts";

@@ -1,6 +1,7 @@
 /**
- * The administrator whose key is offline: comes in when nobody's certificate counts any more, ends
- * another's record or a node's membership, and leaves a trace of each; its requests are its own, and now.
+ * The administrator whose key is offline: is admitted when no certificate is valid any more, ends
+ * another's record or a node's membership, and leaves an audit entry of each; its requests are
+ * bound to its key and the current time.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -42,7 +43,7 @@ function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
   });
 }
 
-/** What the audit log says, the newest last: `action subject detail`. */
+/** Returns the content of the audit log, the newest last: `action subject detail`. */
 function audited(): string[] {
   const { audit } = registry.identities.group.state;
   const entries = audit.read(1, Infinity);
@@ -54,7 +55,7 @@ function audited(): string[] {
   });
 }
 
-/** A client of the administrator, with a certificate of now. */
+/** Returns a client of the administrator, with a new certificate. */
 async function comeIn(): Promise<Client> {
   const { chain, bundle } = await ask(await order());
   await administrator.keep(chain, bundle, world.unixMs());
@@ -67,7 +68,7 @@ test("an unknown key, and a known key in another's name, are refused", async () 
   assert.is(await code(ask(await order(foreign))), "unauthenticated");
   const other = administrator.subject.slice(0, -4) + "0000";
   assert.is(await code(ask(await order(key, other))), "unauthenticated");
-  // Nor does the known request help whoever cannot sign by its key.
+  // The known request is of no use without its key.
   const { request, timeMs } = await order();
   const content = { request, timeMs, purpose: "administrator" } as const;
   const proof = await proveRenewal(content, foreign);
@@ -87,7 +88,7 @@ test("a request that is played again gets nothing new, and soon nothing at all",
   assert.is(await code(ask(made)), "unauthenticated");
   const later = { ...made, timeMs: world.unixMs() };
   assert.is(await code(ask(later)), "unauthenticated", "The time is signed");
-  // The proof of a renewal is none of an administrator.
+  // The proof of a renewal is not accepted as an administrator's.
   const timeMs = world.unixMs();
   const renewal = await proveRenewal({ request: made.request, timeMs }, key);
   assert.is(await code(ask({ ...made, timeMs, proof: renewal })), "unauthenticated");

@@ -1,4 +1,6 @@
-/** Placements: each step names what it replaces, so that a runner that wakes up late changes nothing. */
+/**
+ * Placements: each step names the revision it replaces, so that a delayed runner changes nothing.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -14,7 +16,9 @@ import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
 const PARTITION = 3;
 const GROUP = PARTITION + 1;
 
-/** Three nodes; node n has replica n of the partition, but for the founder on the first. */
+/**
+ * Returns three nodes; node n has replica n of the partition, except for the founder on the first.
+ */
 function grown(): SystemHarness {
   const harness = new SystemHarness();
   for (const node of [1, 2, 3]) harness.admit(node);

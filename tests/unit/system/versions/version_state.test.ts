@@ -1,4 +1,4 @@
-/** Apply version and generation: raised by the log, when all members support it, and never lowered. */
+/** Apply version and generation: raised by the log if all members support it, and never lowered. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../../src/base/assert.ts";

@@ -1,4 +1,4 @@
-/** The simulated network: what a link does to frames, and when sessions end. */
+/** The simulated network: the effects of a link on frames, and the end of sessions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CALM_NETWORK, type NetworkEnd, SimNetwork } from "../../../sim/network.ts";

@@ -1,4 +1,4 @@
-/** The simulated world: order, clocks, and what may befall a machine. */
+/** The simulated world: order, clocks, and the faults of a machine. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Machine, type MachineClock, STARTED_UNIX_MS } from "../../../sim/machine.ts";

@@ -1,4 +1,4 @@
-/** The checkers of what clients were told: each fires, and only where it must. */
+/** The checkers of replies to clients: each reports exactly the violations. */
 import { test } from "uvu";
 import { AcknowledgedWrites } from "../../../../sim/checkers/acknowledged_writes.ts";
 import { Covers } from "../../../../sim/checkers/covers.ts";
@@ -91,7 +91,7 @@ test("AcknowledgedWrites finds a key that does not hold the last of them", () =>
   const checker = checkerOf(written, later, gone);
   finds(checker, /must hold 0/, () => checker.onEnd(endAt(9, { a: 8 })));
   checker.onEnd(endAt(9, { a: 0 }));
-  // Nobody was told what became of it.
+  // No client was told its outcome.
   const lost = operation(7, 8, { kind: "register", value: 9, end: "unknown" });
   checkerOf(written, later, lost).onEnd(endAt(9, { a: 9 }));
   checkerOf(written, later, lost).onEnd(endAt(9, { a: 8 }));
@@ -169,7 +169,7 @@ test("TimeToLive finds a record that outlives its lease under one leader", () =>
     finds(checker, /lived on/, run);
   }
   late(6_100).run();
-  // Another leader came, or it was renewed, or may have been.
+  // There was another leader, or it was renewed, or may have been.
   late(6_200, 120).run();
   late(7_000, 0, lease(1_000, 1_050, { kind: "renew" })).run();
   late(9_000, 0, lease(1_000, 1_050, { kind: "renew", end: "unknown" })).run();
@@ -211,7 +211,7 @@ test("TimeToLive does not judge a leader that was disturbed", () => {
   unhealed.onEnd({ ...endAt(20_000), healedMs: 4_000 });
 });
 
-/** A record that one leader gave at 100 ms and ended then, with outages of its node before. */
+/** A record that one leader granted at 100 ms and then ended, with earlier outages of its node. */
 function ended(
   atMs: number,
   outages: readonly Omit<NodeOutage, "node">[],
@@ -233,7 +233,7 @@ test("LiveOwners finds time that runs on in an outage, whether or not its owner 
     ended(11_100, [outage]).run();
   }
   ended(5_100, []).run();
-  // What is shorter than a node notices, and what happened to another one, is no outage.
+  // Outages too short to be noticed, and those of another node, do not count.
   ended(5_100, [{ kind: "stop", fromMs: 1_000, toMs: 2_100 }]).run();
   const { checker, run } = ended(11_000, [
     { kind: "stop", fromMs: 1_000, toMs: 5_000 },

@@ -1,4 +1,4 @@
-/** The checkers of what must hold between replicas: each fires, and only where it must. */
+/** The checkers of invariants between replicas: each reports exactly the violations. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Bonds } from "../../../../sim/checkers/bonds.ts";
@@ -54,7 +54,7 @@ test("Terms finds a term that no candidate began", () => {
   step(checker, { ref: two, term: 0 });
   step(checker, { ref: one, role: "candidate", term: 2, vote: 1 });
   step(checker, { ref: two, term: 2 });
-  // It stood, and lost at once.
+  // It was a candidate, and lost at once.
   step(checker, { ref: two, term: 3, vote: 2 });
   step(checker, { ref: one, term: 3, vote: 2 });
   step(checker, { ref: refOf(1, 2), term: 7 });
@@ -110,7 +110,7 @@ test("LeaderCompleteness finds a leader without what was committed before its te
   leads([1, 2, 2, 3, 3], 3).run();
   // Compacted, and so committed there.
   leads([undefined, undefined, 2, 3], 3, 2).run();
-  // Of an older term, it need not know.
+  // It need not know entries of an older term.
   leads([1, 1], 1).run();
 });
 
@@ -126,7 +126,8 @@ test("LeaderCompleteness holds a leader to the newest commit before its term", (
   const checker = new LeaderCompleteness();
   step(checker, { ref: one, role: "leader", term: 2, log: [1, 2], committed: 2 });
   step(checker, { ref: one, role: "leader", term: 5, log: [1, 2, 5], committed: 3 });
-  // Term 4 was led by one that was elected before: it need not have what term 5 committed.
+  // Term 4 was led by a replica elected earlier: it need not have the entries that term 5
+  // committed.
   step(checker, { ref: two, role: "leader", term: 4, log: [1, 2, 4] });
   finds(checker, /lacks entry 3 of term 5/, () => {
     step(checker, { ref: two, role: "leader", term: 6, log: [1, 2, 4, 6] });
@@ -174,7 +175,7 @@ test("CommittedSequence follows images and restarts", () => {
   for (const index of [1, 2, 3, 4]) checker.onApply(one, { index, term: 1, hash: index });
   checker.onImage(two, { index: 2, term: 1, hash: 0 });
   checker.onApply(two, { index: 3, term: 1, hash: 3 });
-  // The image of an earlier state is ready while it applies on.
+  // The image of an earlier state is finished while it continues to apply.
   checker.onImage(two, { index: 2, term: 1, hash: 0 });
   checker.onApply(two, { index: 4, term: 1, hash: 4 });
   checker.onImage(one, { index: 2, term: 1, hash: 0 });
@@ -249,10 +250,10 @@ test("OneLease finds a lease at the election of another, and after it", () => {
     step(checker, old);
     const elect = () =>
       step(checker, young, { others: [nodeView(1, [replicaView(old)], { state })] });
-    // A node that stands still answers to nobody.
+    // A node that stands still answers no request.
     if (state === "up") finds(checker, /by replica 1 .* replica 2 was elected in term 3/, elect);
     else elect();
-    // It wakes, and must have noticed before anything else happens there.
+    // It resumes, and must notice this before anything else happens on it.
     finds(checker, /replica 2 was elected in term 3/, () => step(checker, old));
     step(checker, { ...old, holdsLease: false });
     step(checker, { ...young, holdsLease: true });
@@ -270,7 +271,7 @@ test("OneLease finds a lease in a term that was to be handed over", () => {
   checker.onWords(one, { kind: "leadership", step: 0, term: 2, to: 2, index: 0, disk });
   step(checker, { ...leader, holdsLease: false });
   finds(checker, /which it wanted to hand over/, () => step(checker, leader));
-  // Nobody is elected without the vote of who decides alone.
+  // No replica is elected without the vote of a sole voter.
   step(checker, { ...leader, configuration: { ...EMPTY_CONFIGURATION, voters: [1] } });
   step(checker, { ...leader, term: 3 });
 });
@@ -314,10 +315,10 @@ test("Bonds finds a lease whose voters may vote for another, or did", () => {
   };
   look({ ...free, bond }, { ref: three });
   look({ ...free, bond: "earlier_run" }, { ref: three });
-  // Whoever does not run votes for nobody.
+  // A replica that does not run votes for none.
   look(free);
   look({ ...free, bond }, { ref: three, term: 3, vote: 3 });
-  // To have heard of a later term is no vote.
+  // Having learned of a later term is no vote.
   look({ ...free, term: 3, bond }, { ref: three });
   unfounded(free, { ref: three });
   unfounded({ ...free, bond: { leader: 1, term: 1 } }, { ref: three });
@@ -388,7 +389,7 @@ test("Convergence finds groups without one leader that all follow", () => {
     finds(checker, words, () => checker.onEnd(endOf(...replicas)));
   }
   checker.onEnd(endOf(leader, { ref: two, ...at }));
-  // One that was removed may not know it.
+  // A removed replica may not know that it was removed.
   checker.onEnd(endOf(leader, { ref: refOf(4), ...at, applied: 1 }));
 });
 

@@ -1,6 +1,6 @@
 /**
- * The linearizability checker on histories whose verdict is known: one or more for each class of
- * fault that it is there to find, and for each freedom that a correct register has.
+ * The linearizability checker on histories with a known verdict: at least one for each class of
+ * fault that it must find, and for each freedom that a correct register has.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,7 +9,7 @@ import {
   type RegisterOperation,
 } from "../../../../sim/checkers/register_search.ts";
 
-/** `[called, answered, ...]`; `Infinity`: no answer. */
+/** `[called, answered, ...]`; `Infinity`: no reply. */
 const write = (calledAt: number, answeredAt: number, value: number, key = "a") =>
   ({ key, kind: "write", value, calledAt, answeredAt }) as RegisterOperation;
 const read = (calledAt: number, answeredAt: number, value: number | undefined, key = "a") =>
@@ -54,17 +54,17 @@ test("findNotLinearizable finds a lost write", () => {
 });
 
 test("findNotLinearizable finds a dirty read", () => {
-  // Seen, and then never written: neither before nor after the moment it was seen.
+  // Seen, and never written: neither before nor after it was seen.
   fails(read(3, 4, 7), write(1, 2, 1));
-  // Seen before it was asked for.
+  // Seen before it was written.
   fails(read(1, 2, 1), write(3, 4, 1));
   fails(read(1, 2, 1), write(3, Infinity, 1));
-  // Seen while it was under way, and gone again without a write in between.
+  // Seen while it was pending, and gone again without a write in between.
   fails(read(5, 6, 1), write(1, 2, 1), write(3, Infinity, 2), read(3.1, 3.2, 2));
 });
 
 test("findNotLinearizable finds a split brain", () => {
-  // Two leaders answer, each from a log of its own.
+  // Two leaders reply, each from its own log.
   const history = [write(1, 2, 1), write(3, 4, 2), read(5, 6, 2), read(7, 8, 1)];
   assert.is(findNotLinearizable(history)?.answer, history[3]);
   const both = [write(1, 20, 1), write(2, 19, 2), read(3, 4, 1), read(5, 6, 2), read(7, 8, 1)];
@@ -94,7 +94,7 @@ test("findNotLinearizable lets a remove of unknown outcome take effect late, onc
 });
 
 test("findNotLinearizable does not hold what failed against the others", () => {
-  // A read that was not answered says nothing.
+  // An unanswered read reveals nothing.
   holds(write(1, 2, 1), read(3, Infinity, undefined), read(4, 5, 1));
 });
 
@@ -117,7 +117,8 @@ test("findNotLinearizable refuses writes that cannot be told apart", () => {
 });
 
 test("findNotLinearizable judges thousands of operations on many keys", () => {
-  // Eight at a time on each of 16 keys, of each key every seventh write without an answer.
+  // Eight concurrent operations on each of 16 keys, with every seventh write of each key
+  // unanswered.
   const history: RegisterOperation[] = [];
   const held = new Map<string, number>();
   for (let at = 0; at < 4_000; at++) {

@@ -1,4 +1,4 @@
-/** The checkers of what a replica says, whom it elects and what it commits: each fires where it must. */
+/** The checkers of a replica's messages, elections and commits: each reports the violations. */
 import { test } from "uvu";
 import { Commits } from "../../../../sim/checkers/commits.ts";
 import { DurableWords } from "../../../../sim/checkers/durable_words.ts";
@@ -83,7 +83,7 @@ test("Elections finds who campaigns with a committed change that it did not appl
   step(checker, { ...candidate, applied: 3 });
 });
 
-/** A replica acknowledges what the leader of a term sent. */
+/** Makes a replica acknowledge the entries of a term's leader. */
 function acknowledge(checker: Commits, ref: ReplicaRef, term: number, index: number): void {
   const disk = { term, vote: 0, lastIndex: index };
   checker.onWords(ref, { kind: "acknowledgement", step: 0, term, to: 1, index, disk });
@@ -95,7 +95,7 @@ test("OneChange finds a leader that appends a change before it applied another",
   const leader = { ref: one, role: "leader", term: 2 } as const;
   checker.onAppend(one, { ...entry, index: 4, term: 1 });
   checker.onAppend(one, { ...entry, index: 5, term: 1 });
-  // Another leader's, which had applied the first.
+  // Another leader's change, which had applied the first.
   step(checker, { ...leader, applied: 3 });
   checker.onAppend(one, { ...entry, index: 6, term: 2 });
   step(checker, { ...leader, role: "follower", applied: 3 });
@@ -165,7 +165,8 @@ test("ReadRounds finds a read that a quorum confirmed only before it was asked f
   });
   checker.onRead(leader, { ...read, isReconfigured: true });
   checker.onRead(leader, { ...read, askedTerm: 0 });
-  // Whom it does not bind: a follower, who decides alone, who leads a later term, who holds leases.
+  // Replicas to which the rule does not apply: a follower, a sole voter, the leader of a later
+  // term, the holder of a lease.
   checker = new ReadRounds({ leases: false });
   checker.onRead(replicaView({ ref: one, term: 3 }), read);
   const configuration = { ...EMPTY_CONFIGURATION, voters: [1] };
@@ -206,7 +207,7 @@ test("Commits counts for whoever led until it heard of a later term, in the same
   const held = begun();
   acknowledge(held, two, 3, 3);
   step(held, deposed);
-  // By then it follows, and commits what others did.
+  // By then it is a follower, and commits what others committed.
   finds(held, /committed 4, and leaders only 3/, () => {
     step(held, { ...deposed, log: [1, 3, 3, 3], committed: 4 });
   });
@@ -233,7 +234,7 @@ test("Commits finds a leader that commits without a majority of each half", () =
   step(checker, { ...leader, configuration: joint, committed: 1 });
   for (const ref of [two, refOf(4)]) acknowledge(checker, ref, 3, 2);
   step(checker, { ...leader, configuration: joint, committed: 2 });
-  // Who applies a change counted by the configuration of before.
+  // A replica that applies a change may have counted by the previous configuration.
   acknowledge(checker, two, 3, 3);
   acknowledge(checker, refOf(4), 3, 3);
   const left = { ...EMPTY_CONFIGURATION, voters: [1, 3, 5, 6] };
@@ -255,7 +256,7 @@ test("Commits finds a follower that commits what no leader did, or another entry
   finds(checker, /committed 3 of term 2, and its leader that of 3/, () => {
     step(checker, { ...follower, ref: three, log: [1, 2, 2], committed: 3 });
   });
-  // Who decides alone commits what it holds.
+  // A sole voter commits everything that it holds.
   const alone = { ...EMPTY_CONFIGURATION, voters: [1] };
   const checkerAlone = new Commits();
   step(checkerAlone, { ref: one, term: 2, log: [1, 2], committed: 2, configuration: alone });

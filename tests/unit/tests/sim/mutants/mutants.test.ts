@@ -1,4 +1,4 @@
-/** The planted bugs can be planted: their anchors stand where they must. */
+/** Every mutant can be planted: its anchors exist in the source. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { MUTANTS } from "../../../../sim/mutants/catalogue/mod.ts";
