@@ -133,13 +133,13 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [NODE, "a ban by subject, by lineage or of a token ends its open sessions within a second"],
   ],
   "a banned subject that joins or renews": [
-    [NODE, "whoever is banned gets no certificate, by a join token or by the one before"],
+    [NODE, "a banned identity gets no certificate, by a join token or by its previous one"],
   ],
   "renewal request played again": [
     [NODE, "a renewal whose reply was lost is answered again, until its certificate was used"],
   ],
   "refusals that are to fill the audit log": [
-    [NODE, "whoever is refused is counted and now and then logged, and fills no audit log"],
+    [NODE, "refused identities are counted and occasionally logged, and do not fill the audit log"],
   ],
   "junk certificates in a chain": [
     [PATH, "validatePath refuses junk in a chain, wherever it stands"],

@@ -257,7 +257,7 @@ test("a ban by subject, by lineage or of a token ends its open sessions within a
   for (const client of [admin, bystanding]) await world.wait(client.close());
 });
 
-test("whoever is banned gets no certificate, by a join token or by the one before", async () => {
+test("a banned identity gets no certificate, by a join token or by its previous one", async () => {
   const { identities } = registry;
   const victim = await join("agent", 6);
   const { subject } = victim.own.identity;
@@ -315,7 +315,7 @@ test("a renewal whose reply was lost is answered again, until its certificate wa
   renewed.close();
 });
 
-test("whoever is refused is counted and now and then logged, and fills no audit log", async () => {
+test("refused identities are counted and occasionally logged, and do not fill the audit log", async () => {
   const { refusals, identities } = registry;
   const handshakes = refusals.counts.get("banned") ?? 0;
   assert.ok(handshakes >= 2, "Handshakes of the banned one");

@@ -60,11 +60,11 @@ function check(timing: LivenessTiming, numRuns: number): void {
   assert.ok(leaders > numRuns * 3, `Only ${leaders} terms were led: schedules are too calm`);
 }
 
-test("whoever holds a lease counts on no promise that ended, with clocks five percent off", () => {
+test("a lease holder relies on no promise that ended, with clocks five percent off", () => {
   check(DRIFTING, 120);
 });
 
-test("whoever holds a lease counts on no promise that ended, with the times of production", () => {
+test("a lease holder relies on no promise that ended, with the timing of production", () => {
   check(LIVENESS_TIMING, 40);
 });
 

@@ -35,7 +35,7 @@ test("the same seed twice takes the same way, and another seed takes another", a
   assert.is(hashes.size, 2);
 });
 
-test("what a checker finds ends the run with its words and the events before it", async () => {
+test("a finding ends the run with its message and the events before it", async () => {
   let count = 0;
   const picky: Checker = {
     name: "picky",

@@ -109,7 +109,7 @@ test("crs identity join-token asks for the subject in the own trust domain, with
     assert.match(command, `--server 192.0.2.1:4443 --pin sha256:${"01".repeat(32)}`);
   }));
 
-test("what is about an own identity needs one to be named", async () => {
+test("commands about one's own identity require one to be named", async () => {
   for (const line of ["join-token gateway", "issue --token x", "renew"]) {
     const { code, calls, stderr } = await crs(`identity ${line}`);
     assert.equal([code, calls], [2, []], line);

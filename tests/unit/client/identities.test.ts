@@ -187,7 +187,7 @@ test("pins that the identity knows are tried before those that were given, each 
   assert.equal([code, dialer.pins], ["tls_failed", [3, 4, 1]]);
 });
 
-test("where only a CA was given, the identity's pins make the session a pinned one", async () => {
+test("with only a CA given, the identity's pins make the session a pinned one", async () => {
   const dialer = new RefusingDialer(() => "tls_failed");
   await connectBy(new FakeRegistry(), dialer, { kind: "ca", pem: [] }, [5]);
   assert.equal(dialer.pins, [5]);

@@ -123,7 +123,7 @@ test("a group that was released from its promise wakes, for it may have been asl
   assert.equal(nodes.node(2).liveness.poll().wake, [], "It had no promise any more");
 });
 
-test("what is said to be released in a term says nothing about later terms", () => {
+test("a release in a term does not affect later terms", () => {
   const { nodes, groups, replicas } = ledGroup();
   groups[0]!.stopLeading();
   const late = nodes.node(1).liveness.beat(TWO);
@@ -209,7 +209,7 @@ test("a promise to who leads no more is released as soon as it is heard of", () 
   assert.not.ok(groups[1]!.isBound(1, 4));
 });
 
-test("what was released is never counted again in that term, in whatever order it is heard", () => {
+test("a released promise is never counted again in that term, in any order of arrival", () => {
   const { nodes, groups, replicas } = ledGroup();
   groups[0]!.stopLeading();
   const release = nodes.node(1).liveness.beat(TWO);
@@ -256,7 +256,7 @@ test("a promise that the leader does not know of is found by the digest, and mad
   assert.equal(two.beat(ONE).asked, [], "Both sides count alike");
 });
 
-test("where digests agree nothing is asked, after elections, restarts and changes of members too", () => {
+test("nothing is asked while digests agree, also after elections, restarts and membership changes", () => {
   const { nodes, groups, replicas } = ledGroup();
   const isQuiet = () => {
     for (let rounds = 0; rounds < 2; rounds++) {
@@ -284,7 +284,7 @@ test("where digests agree nothing is asked, after elections, restarts and change
   assert.ok(isQuiet());
 });
 
-test("what asking does not settle is asked again after a while only, or when it changed", () => {
+test("a question that remains open is repeated only after some time, or when the state changed", () => {
   const { nodes, groups, replicas } = ledGroup();
   const second = nodes.nodes.map((node) => node.add(2));
   const third = nodes.nodes.map((node) => node.add(3));

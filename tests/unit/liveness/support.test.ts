@@ -314,7 +314,7 @@ test("a beat whose numbers cannot be is refused by code and changes nothing", ()
   assert.is(two!.liveness.supportedEpoch(ONE), 0);
 });
 
-test("who is not supported is answered, but once between two regular beats", () => {
+test("a node that is not supported is answered only once between two regular beats", () => {
   const nodes = new LivenessNodes(2);
   const [one, two] = nodes.nodes;
   const answers: unknown[] = [];

@@ -193,7 +193,7 @@ test("the bundle is made anew at half of its life, by a signer that was replaced
     assert.equal(node.troubles, []);
   }));
 
-test("what only the root can make is asked for once a day, from half of its life on", () =>
+test("a certificate that only the root can issue is requested once a day, from half of its life on", () =>
   inNode(async (node) => {
     const asked = () => node.troubles.splice(0).filter((text) => text.startsWith("The root must"));
     await skip(node, 44 * DAY_MS);

@@ -131,7 +131,7 @@ test("half-sent frames of many sessions stay within the node's budget", async ()
   assert.is(budget.framesBytes, 0);
 });
 
-test("what follows too many lists of a session is not read until they had their turns", async () => {
+test("requests that follow too many lists of a session are not read until the lists had their turns", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   const frame = requestFrame(1_000, "listAgentsByRegion", LIST);

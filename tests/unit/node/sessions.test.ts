@@ -88,7 +88,7 @@ test("a Hello of another version or cluster is refused with its code", async () 
   await othersServed(harness);
 });
 
-test("what is not a Hello at the start, or one more Hello later, ends the session as malformed", async () => {
+test("a first frame other than Hello, or a second Hello, ends the session as malformed", async () => {
   const harness = await RegistryHarness.open();
   const goodbye = controlFrame({
     kind: "goodbye",
@@ -375,7 +375,7 @@ test("a drain does not wait longer than it is told", async () => {
   assert.ok(tookMs >= 500 && tookMs < 700 + GOODBYE_LINGER_MS, String(tookMs));
 });
 
-test("what was acknowledged before a stop is there after the next start", async () => {
+test("acknowledged data is there after a stop and the next start", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   const answers = Array.from(

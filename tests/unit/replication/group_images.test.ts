@@ -208,7 +208,7 @@ test("one that comes while another is on its way to the disk is put off", async 
   assert.equal(follower.journal().applied, ["second"]);
 });
 
-test("what waits for entries that an image replaced is told that the outcome is not known", async () => {
+test("proposals whose entries an image replaced are answered with an unknown outcome", async () => {
   const cluster = await GroupCluster.led();
   const { world } = cluster;
   await world.pass(500);

@@ -58,7 +58,7 @@ function refusals(node: ClusterNode): Record<string, number> {
   return Object.fromEntries(node.set.refusals);
 }
 
-test("what all groups have to say to a node in one turn leaves in one frame", async () => {
+test("the messages of all groups to a node in one turn are sent in one frame", async () => {
   const groups = 20;
   const cluster = await ledByFirst(groups);
   const { world } = cluster;
@@ -254,7 +254,7 @@ test("a beat that cannot be, or of a node that nobody shares anything with, is r
   assert.equal(refusals(second), { unknown_peer: 1, malformed: 1 });
 });
 
-test("what is for a replica that was removed reaches neither it nor the one after it", async () => {
+test("messages for a removed replica reach neither it nor its successor", async () => {
   const cluster = await ledByFirst(2);
   const third = cluster.node(3);
   const { term } = third.group().status();

@@ -102,7 +102,7 @@ test("orders are handed out when they are durable, in their order", () => {
   assert.equal(stored, [1, 2]);
 });
 
-test("what the log refused is tried again from there on, and nothing overtakes it", () => {
+test("a write that the log refused is retried from there on, and nothing overtakes it", () => {
   const harness = new Harness();
   const { log, storage, stored } = harness;
   log.refusal = FULL;
@@ -137,7 +137,7 @@ test("a try that comes while something is with the log happens when that is answ
   assert.equal(stored, [1, 2]);
 });
 
-test("what failed is written again, after all that failed with it", () => {
+test("failed writes are repeated, in their order", () => {
   const harness = new Harness();
   const { log, storage, stored } = harness;
   harness.order(1);

@@ -84,7 +84,7 @@ test("a frame is closed by its bytes, and by how many messages it may have", () 
   assert.ok(counts.every((count) => count <= PEER_MESSAGES_MAX));
 });
 
-test("what it takes for a frame's bytes is never less than they are", () => {
+test("the estimated size of a frame is never below its real size", () => {
   const outbox = new PeerOutbox();
   for (let group = 1; group <= 8_000; group++) outbox.add(A, message(group % 8_192, group % 300));
   let count = 0;

@@ -112,7 +112,7 @@ test("of several voters, what is known to be committed is applied, and the rest 
   assert.equal(harness.kept(), ["3:11 b", "4:12 ", "4:13 c", "4:14 d"]);
 });
 
-test("who decides alone has committed all that is in its log", () => {
+test("a sole voter has committed everything in its log", () => {
   const harness = new Harness().state(4, 1, 0)
     .image(10, 3, encodeConfiguration(soleConfiguration(1)), "a")
     .entry(11, 4, "").entry(12, 4, "b");
@@ -198,7 +198,7 @@ test("a committed configuration that cannot be, an unknown kind, a torn image ar
   assert.throws(() => new Harness().image(4, 1, Uint8Array.of(1, 2), "a"), isCorrupt);
 });
 
-test("what is applied is kept for others only so far as it may stay in memory", () => {
+test("applied entries are kept for others only within the memory limit", () => {
   const text = "x".repeat(10_000);
   const bytes = entryBytes({ index: 1, term: 1, kind: "normal", data: encoder.encode(text) });
   const count = 3 * Math.floor(REPLICA_LOG_BYTES / bytes);
@@ -211,7 +211,7 @@ test("what is applied is kept for others only so far as it may stay in memory", 
   assert.is(log.entries[0]!.index, log.index + 1);
 });
 
-test("what is not decided is kept whatever it takes, and so are its bytes", () => {
+test("undecided entries are kept regardless of the memory limit, with their bytes", () => {
   const harness = new Harness().state(3, 1, 10).image(10, 3, encodeConfiguration(THREE));
   const data = new Uint8Array(REPLICA_LOG_BYTES).fill(7);
   for (const index of [11, 12, 13]) harness.raw(index, 3, ENTRY_COMMAND, data);

@@ -174,7 +174,7 @@ test("the next token, issued in time, keeps the record of the last one", () =>
     assert.is(await house.keep(registered, 20 * SECOND_MS), "not_found");
   }));
 
-test("what the certificate grants does not end with a token that was used too", () =>
+test("rights of the certificate do not end with a token that was also used", () =>
   inHouse(async (house) => {
     const token = await house.token({ domains: [DOMAIN] }, 2 * SECOND_MS);
     const registered = await house.register(await house.connect(house.agent, token));

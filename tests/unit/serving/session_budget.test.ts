@@ -59,7 +59,7 @@ test("the session of an identity that holds most is ended when the identity hold
   assert.equal([...scene.budget.ended], [["memory", 1]]);
 });
 
-test("where the node holds too much, the largest offender goes first, by identity", () => {
+test("a node that holds too much ends the session of the largest holder first, by identity", () => {
   const scene = new Scene();
   const alone = scene.session("alone");
   alone.change(350, 0);

@@ -222,7 +222,7 @@ test("a document is put where the one that it replaces still stands", () => {
   });
 });
 
-test("what is done elsewhere can be noted, under an action that there is", () => {
+test("actions done elsewhere can be recorded, under a known action only", () => {
   const harness = new Harness();
   const note = { subject: "record x", detail: "by hand" };
   const removed = { ...note, action: AUDIT_ACTIONS.removeRecord };

@@ -135,7 +135,7 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
   await Deno.remove(folder, { recursive: true });
 });
 
-test("what initAuthority made opens, and knows the administrator's key", () =>
+test("the folders that initAuthority created open, and contain the administrator's key", () =>
   inFolder(async (made) => {
     const held = await openAuthorityFolder(made.authorityFolder);
     assert.equal([held.trustDomain, held.region], ["registry.example", "eu-1"]);

@@ -41,7 +41,7 @@ test("readBoundedFile takes a file up to its bound, and not a byte more", () =>
     assert.ok(readBoundedFile("/proc/self/status", 65_536).length > 0);
   }));
 
-test("what is no regular file is refused at once, by every way to read a file", () =>
+test("anything but a regular file is refused at once, by every function that reads a file", () =>
   inFolder((folder) => {
     assert.is(new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).outputSync().code, 0);
     for (const path of ["/dev/zero", "/dev/full", folder, `${folder}/pipe`]) {

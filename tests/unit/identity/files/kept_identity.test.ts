@@ -92,7 +92,7 @@ test("it is renewed between 50 and 60 % of its life, with proof of the current k
     kept.close();
   }));
 
-test("whoever listens is told of each new certificate, until it listens no more", () =>
+test("listeners are told of each new certificate until they unsubscribe", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
     const told: unknown[] = [];
@@ -151,7 +151,7 @@ test("open asks for nothing before it is due, and renews first what has ended", 
     kept.close();
   }));
 
-test("what is due at open is renewed over the session that comes, and asked for itself without one", () =>
+test("a certificate due at open is renewed over the first session, or by a request of its own without one", () =>
   inScene(async (scene) => {
     scene.world.wallOffsetMs += 40 * MINUTE_MS;
     const kept = await scene.open();

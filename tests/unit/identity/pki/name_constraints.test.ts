@@ -45,7 +45,7 @@ test("a DNS subtree covers its name and all labels before it", () => {
   assert.ok(allows(only(dns("")), "anything.example"));
 });
 
-test("what is excluded is forbidden even where it is permitted", () => {
+test("an excluded name is forbidden even if a permitted subtree contains it", () => {
   const constraints = { ...only(dns("example.com")), excluded: [dns("secret.example.com")] };
   assert.ok(allows(constraints, "a.example.com"));
   assert.not(allows(constraints, "secret.example.com"));

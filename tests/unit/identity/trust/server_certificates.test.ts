@@ -150,7 +150,7 @@ test("a rotation that fails changes nothing, and the next look rotates", () =>
     assert.equal(certificates.current.pin, before[1]);
   }));
 
-test("what lacks an address or a name by which the node is dialed is made anew", () =>
+test("a certificate that lacks an address or a name of the node is replaced", () =>
   inFolder(async (open) => {
     let before = pins(await open());
     for (const names of [[], ["eu-1.registry.example"]]) {
@@ -162,7 +162,7 @@ test("what lacks an address or a name by which the node is dialed is made anew",
     }
   }));
 
-test("what no held authority signed is made anew", () =>
+test("a certificate that no held authority signed is replaced", () =>
   inFolder(async (open) => {
     const before = pins(await open());
     const after = pins(await open([later]));
