@@ -176,18 +176,29 @@ class Run {
   }
 
   /**
-   * Stops all renewals until all short leases have ended; then returns what is left of their
-   * records.
+   * Stops all renewals until all short leases have ended. Then registers one in each group, where
+   * only long leases are left, which must end as well. Returns what is left of their records.
    */
   async #outliveLeases(): Promise<RunEnd["leftOver"]> {
+    const short = this.#load.keys.filter(({ isLongLived }) => !isLongLived);
+    const values = await this.#leftAfterLeases(short);
+    const again = short.filter((key, at) => short[at - 1]?.group !== key.group);
+    const { world } = this.#cluster;
+    for (const key of again) await this.#ask("write", key, world.nowMs + LIVENESS_MS);
+    for (const [name, left] of await this.#leftAfterLeases(again)) {
+      if (left.value !== 0) values.set(name, left);
+    }
+    const untilMs = world.nowMs + LIVENESS_MS;
+    await this.#until(untilMs, "replicas do not agree", () => this.#haveConverged());
+    return values;
+  }
+
+  async #leftAfterLeases(keys: Load["keys"]): Promise<Map<string, FinalValue>> {
     const { world } = this.#cluster;
     await world.run(world.nowMs + OUTLIVED_MS / (1 - this.#plan.driftPpm / 1_000_000));
     const untilMs = world.nowMs + LIVENESS_MS;
     const values = new Map<string, FinalValue>();
-    for (const key of this.#load.keys) {
-      if (!key.isLongLived) values.set(key.name, await this.#valueOf(key, untilMs));
-    }
-    await this.#until(untilMs, "replicas do not agree", () => this.#haveConverged());
+    for (const key of keys) values.set(key.name, await this.#valueOf(key, untilMs));
     return values;
   }
 

@@ -118,7 +118,7 @@ export class SimWorld {
     }
   }
 
-  /** Runs events up to and including true time `untilMs`; throws what the first of them threw. */
+  /** Runs events up to and including true time `untilMs`; throws the first failure there was. */
   async run(untilMs: number): Promise<void> {
     for (;;) {
       const run = this.#next(untilMs);
@@ -136,6 +136,8 @@ export class SimWorld {
     }
     this.nowMs = Math.max(this.nowMs, untilMs);
     await promisesSettled();
+    // Something may have failed between two calls, with no event due since.
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #next(untilMs: number): (() => void) | undefined {

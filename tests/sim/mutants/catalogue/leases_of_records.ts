@@ -6,6 +6,10 @@ import type { Mutant } from "../mutant.ts";
 const withOutages = (...kinds: readonly FaultKind[]) => ({ faults, load }: Plan): boolean =>
   load.shortKeys > 0 && kinds.some((kind) => faults.has(kind));
 
+/** Plans that go on until short leases have ended. */
+const withShortLeasesAtTheEnd = ({ load, outlivesLeases }: Plan): boolean =>
+  outlivesLeases && load.shortKeys > 0;
+
 export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "expiry_by_deposed_leader",
@@ -43,7 +47,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "expiry_waits_for_lease",
     breaks: "A leader expires records whether or not it holds a lease",
-    shows: ({ leases, outlivesLeases }) => outlivesLeases && !leases,
+    shows: (plan) => withShortLeasesAtTheEnd(plan) && !plan.leases,
     edits: [{
       file: "src/serving/lease_driver.ts",
       anchor: "if (driven.partition.group.isLeading) this.#drive(driven, unixS, unsettledMs);",
@@ -62,7 +66,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "nothing_expires",
-    shows: ({ outlivesLeases }) => outlivesLeases,
+    shows: withShortLeasesAtTheEnd,
     breaks: "A record expires soon after its lease ended",
     edits: [{
       file: "src/store/leases.ts",
@@ -72,7 +76,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "earlier_deadline_not_planned",
-    shows: ({ outlivesLeases }) => outlivesLeases,
+    shows: withShortLeasesAtTheEnd,
     breaks: "A lease that ends before its partition's next check makes that check earlier",
     edits: [{
       file: "src/store/leases.ts",

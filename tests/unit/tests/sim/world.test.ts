@@ -167,4 +167,15 @@ test("Machine jumps its wall clock alone", () => {
   assert.is(process.nowMs(), 0);
 });
 
+test("SimWorld run throws a failure that no event follows", async () => {
+  const world = new SimWorld();
+  await world.run(1);
+  world.guard(() => {
+    throw new RangeError("found at the end");
+  });
+  let failure: unknown;
+  await world.run(2).catch((error) => failure = error);
+  assert.instance(failure, RangeError);
+});
+
 test.run();
