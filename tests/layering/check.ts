@@ -12,9 +12,9 @@ import type { Import, SourceFacts } from "./source.ts";
 import { readSource } from "./source.ts";
 
 /** A folder of the project and the rules for it. */
-export interface Room {
+export interface Folder {
   /** The folder, relative to the root; `"."` is the root itself without its subfolders. */
-  readonly folder: string;
+  readonly path: string;
   readonly floor: number;
   /** npm packages that it may import; `"*"` allows all in package.json. */
   readonly npm: readonly string[] | "*";
@@ -31,12 +31,18 @@ export interface Room {
 }
 
 /** The table of folders to check against. */
-export interface House {
-  readonly rooms: readonly Room[];
+export interface FloorTable {
+  readonly folders: readonly Folder[];
   /** Files that are run or imported from outside; all others must be reachable from them. */
   readonly entries: readonly string[];
   /** Files that create the production world: only they read the machine's clocks. */
   readonly worlds: readonly string[];
+  /** Maximum number of lines of a production file, and of a function in one. */
+  readonly lengths: { readonly fileLinesMax: number; readonly functionLinesMax: number };
+  /** Folders of generated files, to which these limits do not apply. */
+  readonly generated: readonly string[];
+  /** Exceptions to them, with their reasons: a path, or a path, `#` and the name of a function. */
+  readonly longer: Readonly<Record<string, string>>;
 }
 
 /** A breach: its place and description. */
@@ -44,7 +50,7 @@ export interface Breach {
   readonly path: string;
   readonly line: number;
   readonly rule:
-    | "room"
+    | "folder"
     | "floor"
     | "circle"
     | "dead"
@@ -53,6 +59,7 @@ export interface Breach {
     | "world"
     | "npm"
     | "import"
+    | "length"
     | "test";
   readonly message: string;
 }
@@ -75,7 +82,7 @@ const NOT_PORTABLE_UNLESS_DECLARED = new Set("process Buffer setImmediate".split
 
 interface Unit {
   readonly path: string;
-  readonly room: Room | undefined;
+  readonly folder: Folder | undefined;
   readonly facts: SourceFacts;
   /** Imports that lead to files of the project. */
   readonly edges: { readonly target: string; readonly via: Import }[];
@@ -84,41 +91,47 @@ interface Unit {
 /**
  * Returns all breaches in `files` (path relative to the root → source), ordered by path and line.
  */
-export function checkLayering(files: ReadonlyMap<string, string>, house: House): Breach[] {
+export function checkLayering(files: ReadonlyMap<string, string>, table: FloorTable): Breach[] {
   const breaches: Breach[] = [];
   const units = new Map<string, Unit>();
   for (const [path, text] of files) {
-    units.set(path, { path, room: roomOf(path, house), facts: readSource(path, text), edges: [] });
+    units.set(path, {
+      path,
+      folder: folderOf(path, table),
+      facts: readSource(path, text),
+      edges: [],
+    });
   }
   for (const unit of units.values()) {
-    if (unit.room === undefined) {
-      const message = "belongs to no room of the floor table in tests/layering.test.ts";
-      breaches.push({ path: unit.path, line: 1, rule: "room", message });
+    if (unit.folder === undefined) {
+      const message = "belongs to no folder of the floor table in tests/layering.test.ts";
+      breaches.push({ path: unit.path, line: 1, rule: "folder", message });
     }
     checkImports(unit, units, breaches);
-    if (unit.room?.pure === true) checkPure(unit, breaches);
-    if (unit.room?.simulated === true && !house.worlds.includes(unit.path)) {
+    if (unit.folder?.pure === true) checkPure(unit, breaches);
+    if (unit.folder?.simulated === true && !table.worlds.includes(unit.path)) {
       checkWorld(unit, breaches);
     }
     for (const { name, line } of unit.facts.testMistakes) {
       breaches.push({ path: unit.path, line, rule: "test", message: name });
     }
   }
+  checkLengths(units, table, breaches);
   checkPortable(units, breaches);
   checkCircles(units, breaches);
-  checkDead(units, house, breaches);
+  checkDead(units, table, breaches);
   return breaches.sort((left, right) =>
     left.path < right.path ? -1 : left.path > right.path ? 1 : left.line - right.line
   );
 }
 
 /** Returns the entry of a file: the longest folder of the table that contains it. */
-export function roomOf(path: string, house: House): Room | undefined {
-  if (!path.includes("/")) return house.rooms.find((room) => room.folder === ".");
-  let best: Room | undefined;
-  for (const room of house.rooms) {
-    if (!path.startsWith(`${room.folder}/`)) continue;
-    if (best === undefined || room.folder.length > best.folder.length) best = room;
+export function folderOf(path: string, table: FloorTable): Folder | undefined {
+  if (!path.includes("/")) return table.folders.find((folder) => folder.path === ".");
+  let best: Folder | undefined;
+  for (const folder of table.folders) {
+    if (!path.startsWith(`${folder.path}/`)) continue;
+    if (best === undefined || folder.path.length > best.path.length) best = folder;
   }
   return best;
 }
@@ -138,50 +151,50 @@ function checkImports(unit: Unit, units: ReadonlyMap<string, Unit>, breaches: Br
     const report = (rule: Breach["rule"], message: string) =>
       breaches.push({ path: unit.path, line, rule, message });
     if (specifier === undefined) {
-      if (unit.room?.startsItself !== true) report("import", "imports a computed name");
+      if (unit.folder?.startsItself !== true) report("import", "imports a computed name");
     } else if (specifier.startsWith(".")) {
       const target = resolve(unit.path, specifier);
       if (specifier.endsWith(".json")) continue;
       const found = units.get(target);
       if (found === undefined) {
-        report("import", `imports ${specifier}, which is no file of the house`);
+        report("import", `imports ${specifier}, which is not a file of the project`);
         continue;
       }
       unit.edges.push({ target, via });
       const wrong = floorBreach(unit, found);
       if (wrong !== undefined) report("floor", wrong);
     } else {
-      const wrong = packageBreach(unit.room, specifier);
+      const wrong = packageBreach(unit.folder, specifier);
       if (wrong !== undefined) report(specifier.startsWith("node:") ? "pure" : "npm", wrong);
     }
   }
 }
 
 function floorBreach(unit: Unit, target: Unit): string | undefined {
-  const [own, other] = [unit.room, target.room];
+  const [own, other] = [unit.folder, target.folder];
   if (own === undefined || other === undefined || own === other) return undefined;
-  const doors = other.doors?.[own.folder];
-  if (doors !== undefined && !doors.some((name) => target.path === `${other.folder}/${name}`)) {
-    return `imports ${target.path}: ${own.folder} may import only ${
+  const doors = other.doors?.[own.path];
+  if (doors !== undefined && !doors.some((name) => target.path === `${other.path}/${name}`)) {
+    return `imports ${target.path}: ${own.path} may import only ${
       doors.join(", ")
-    } of ${other.folder}`;
+    } of ${other.path}`;
   }
   if (other.floor < own.floor) return undefined;
   const relation = other.floor === own.floor ? "the same floor" : "a higher floor";
-  return `imports ${target.path}: ${own.folder} is F${own.floor}, and ${other.folder} (F${other.floor}) ` +
+  return `imports ${target.path}: ${own.path} is F${own.floor}, and ${other.path} (F${other.floor}) ` +
     `is on ${relation}`;
 }
 
-function packageBreach(room: Room | undefined, specifier: string): string | undefined {
+function packageBreach(folder: Folder | undefined, specifier: string): string | undefined {
   if (specifier.startsWith("node:")) {
-    return room?.pure === true ? `imports ${specifier} in a pure room` : undefined;
+    return folder?.pure === true ? `imports ${specifier} in a pure folder` : undefined;
   }
   if (/^[a-z]+:/.test(specifier)) {
     return `imports ${specifier}: name the package bare, its version stands in package.json`;
   }
   const name = specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
-  if (room === undefined || room.npm === "*" || room.npm.includes(name)) return undefined;
-  return `imports ${name}, which the table does not allow in ${room.folder}`;
+  if (folder === undefined || folder.npm === "*" || folder.npm.includes(name)) return undefined;
+  return `imports ${name}, which the table does not allow in ${folder.path}`;
 }
 
 function checkPure(unit: Unit, breaches: Breach[]): void {
@@ -190,7 +203,7 @@ function checkPure(unit: Unit, breaches: Breach[]): void {
     IMPURE_NAMES.has(name) || (IMPURE_UNLESS_DECLARED.has(name) && !facts.declared.has(name))
   );
   for (const { name, line } of [...facts.asynchronous, ...facts.mathRandom, ...named]) {
-    const message = `uses ${name}, but ${unit.room!.folder} is synchronous and pure`;
+    const message = `uses ${name}, but ${unit.folder!.path} is synchronous and pure`;
     breaches.push({ path: unit.path, line, rule: "pure", message });
   }
 }
@@ -206,12 +219,43 @@ function checkWorld(unit: Unit, breaches: Breach[]): void {
   }
 }
 
+/** Checks the lengths of production files and functions, and that each exception is needed. */
+function checkLengths(
+  units: ReadonlyMap<string, Unit>,
+  table: FloorTable,
+  breaches: Breach[],
+): void {
+  const { fileLinesMax, functionLinesMax } = table.lengths;
+  const unused = new Set(Object.keys(table.longer));
+  const report = (place: string, path: string, line: number, message: string) => {
+    unused.delete(place);
+    if (!(place in table.longer)) breaches.push({ path, line, rule: "length", message });
+  };
+  for (const { path, folder, facts } of units.values()) {
+    if (folder === undefined || folder.startsItself === true) continue;
+    if (table.generated.some((folder) => path.startsWith(`${folder}/`))) continue;
+    if (facts.lineCount > fileLinesMax) {
+      const message = `has ${facts.lineCount} lines: a file may have ${fileLinesMax}`;
+      report(path, path, fileLinesMax + 1, message);
+    }
+    for (const { name, line, lineCount } of facts.functions) {
+      if (lineCount <= functionLinesMax) continue;
+      const message = `${name} has ${lineCount} lines: a function may have ${functionLinesMax}`;
+      report(`${path}#${name}`, path, line, message);
+    }
+  }
+  for (const place of unused) {
+    const message = `${place} is not longer than allowed: remove its exception`;
+    breaches.push({ path: place.split("#")[0]!, line: 1, rule: "length", message });
+  }
+}
+
 /** Follows everything that portable folders load at run time, through any folders. */
 function checkPortable(units: ReadonlyMap<string, Unit>, breaches: Breach[]): void {
   const loader = new Map<string, string>();
   const waiting: string[] = [];
   for (const unit of units.values()) {
-    if (unit.room?.portable !== true) continue;
+    if (unit.folder?.portable !== true) continue;
     loader.set(unit.path, unit.path);
     waiting.push(unit.path);
   }
@@ -269,9 +313,9 @@ function checkCircles(units: ReadonlyMap<string, Unit>, breaches: Breach[]): voi
   for (const path of units.keys()) if (!index.has(path)) visit(path);
 }
 
-function checkDead(units: ReadonlyMap<string, Unit>, house: House, breaches: Breach[]): void {
+function checkDead(units: ReadonlyMap<string, Unit>, table: FloorTable, breaches: Breach[]): void {
   const reached = new Set<string>();
-  const waiting = [...house.entries];
+  const waiting = [...table.entries];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const unit = units.get(path);
     if (unit === undefined) {
@@ -282,7 +326,7 @@ function checkDead(units: ReadonlyMap<string, Unit>, house: House, breaches: Bre
     }
   }
   for (const unit of units.values()) {
-    if (reached.has(unit.path) || unit.room === undefined || unit.room.startsItself) continue;
+    if (reached.has(unit.path) || unit.folder === undefined || unit.folder.startsItself) continue;
     const message = "is dead: no import leads to it from an entry";
     breaches.push({ path: unit.path, line: 1, rule: "dead", message });
   }

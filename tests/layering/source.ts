@@ -39,6 +39,10 @@ export interface SourceFacts {
    * `Date.now` and `new Date()`, which read the wall clock; `new Date(ms)` and `Date.parse` do not.
    */
   readonly wallClock: readonly Use[];
+  /** The number of its lines. */
+  readonly lineCount: number;
+  /** Its functions and methods with a body; `lineCount` includes the first and the last line. */
+  readonly functions: readonly (Use & { readonly lineCount: number })[];
   /** Mistakes in its uvu tests; for files named `*.test.ts` and their support. */
   readonly testMistakes: readonly Use[];
 }
@@ -55,6 +59,8 @@ export function readSource(path: string, text: string): SourceFacts {
     asynchronous: [...reader.asynchronous.values()],
     mathRandom: reader.mathRandom,
     wallClock: reader.wallClock,
+    lineCount: text.split("\n").length - 1,
+    functions: reader.functions,
     testMistakes: path.endsWith(".test.ts")
       ? findTestMistakes(source)
       : path.startsWith("tests/support/") && path !== REQUIREMENT_FILE
@@ -70,6 +76,7 @@ class Reader {
   readonly asynchronous = new Map<string, Use>();
   readonly mathRandom: Use[] = [];
   readonly wallClock: Use[] = [];
+  readonly functions: (Use & { readonly lineCount: number })[] = [];
   readonly #source: ts.SourceFile;
 
   constructor(source: ts.SourceFile) {
@@ -81,6 +88,7 @@ class Reader {
     this.#readAsynchronous(node);
     this.#readMathRandom(node);
     this.#readWallClock(node);
+    this.#readFunction(node);
     if (ts.isIdentifier(node)) {
       if (isDeclaredName(node)) this.declared.add(node.text);
       else if (isReference(node)) this.#use(this.names, node.text, node);
@@ -124,6 +132,14 @@ class Reader {
     } else if (node.kind === ts.SyntaxKind.AsyncKeyword) {
       this.#use(this.asynchronous, "async", node);
     }
+  }
+
+  #readFunction(node: ts.Node): void {
+    if (!ts.isFunctionLike(node) || !("body" in node) || node.body === undefined) return;
+    const line = lineOf(this.#source, node);
+    const end = this.#source.getLineAndCharacterOfPosition(node.end).line + 1;
+    const name = node.name?.getText(this.#source) ?? "a function";
+    this.functions.push({ name, line, lineCount: end - line + 1 });
   }
 
   #readMathRandom(node: ts.Node): void {
