@@ -127,7 +127,13 @@ export class CarrierSession implements Session, StreamOwner {
       const pair = await this.#carrier.open();
       const writer = pair.writable.getWriter();
       await writer.write(prefaceOf(kind, this.#carrier.header));
-      return new CarrierStream(kind, this, pair.readable.getReader({ mode: "byob" }), writer);
+      return new CarrierStream(
+        kind,
+        this,
+        pair.readable.getReader({ mode: "byob" }),
+        pair.writable,
+        writer,
+      );
     } catch (error) {
       this.streamReleased();
       throw this.#openFailed(error);
@@ -224,7 +230,7 @@ export class CarrierSession implements Session, StreamOwner {
     }
     deadline.cancel();
     if (kind !== undefined) {
-      const stream = new CarrierStream(kind, this, reader, writer);
+      const stream = new CarrierStream(kind, this, reader, pair.writable, writer);
       if (!this.#accepted!.push(stream)) stream.abort();
       return;
     }

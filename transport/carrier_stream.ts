@@ -52,18 +52,22 @@ export class CarrierStream implements Stream {
   readonly kind: StreamKind;
   readonly #owner: StreamOwner;
   readonly #reader: ReadableStreamBYOBReader;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #writable: WritableStream<Uint8Array>;
+  /** Absent while the stream rests: a writer takes half a kilobyte. */
+  #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #released = false;
 
   constructor(
     kind: StreamKind,
     owner: StreamOwner,
     reader: ReadableStreamBYOBReader,
+    writable: WritableStream<Uint8Array>,
     writer: WritableStreamDefaultWriter<Uint8Array>,
   ) {
     this.kind = kind;
     this.#owner = owner;
     this.#reader = reader;
+    this.#writable = writable;
     this.#writer = writer;
   }
 
@@ -74,14 +78,20 @@ export class CarrierStream implements Stream {
 
   write(bytes: Uint8Array): Promise<void> {
     this.#owner.writeStarted();
-    return this.#writer.write(bytes).then(this.#onWritten, this.#onWriteFailed);
+    const writer = this.#writer ??= this.#writable.getWriter();
+    return writer.write(bytes).then(this.#onWritten, this.#onWriteFailed);
+  }
+
+  rest(): void {
+    this.#writer?.releaseLock();
+    this.#writer = undefined;
   }
 
   abort(): void {
     if (this.#released) return;
     this.#released = true;
     this.#reader.cancel().catch(ignore);
-    this.#writer.abort().catch(ignore);
+    (this.#writer ?? this.#writable).abort().catch(ignore);
     this.#owner.streamReleased();
   }
 

@@ -14,6 +14,8 @@ import type { RegistryError } from "../src/base/errors.ts";
 /** The destination of an outbox. It owns the bytes until the promise settles. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
+  /** Releases what only a sink in use needs. */
+  rest?(): void;
 }
 
 /** A larger buffer is released after its write, so that a burst does not keep memory. */
@@ -79,9 +81,10 @@ export class Outbox {
     return this.#writes;
   }
 
-  /** Releases the buffers; called when nothing is pending. */
+  /** Releases the buffers, and what the sink holds; called when nothing is pending. */
   trim(): void {
     this.#spare = undefined;
+    if (!this.#writing && this.#failure === undefined) this.#sink.rest?.();
     if (this.gatheredBytes === 0) this.#gathering = undefined;
   }
 

@@ -50,6 +50,12 @@ export interface Stream {
    */
   write(bytes: Uint8Array): Promise<void>;
 
+  /**
+   * Releases what only a stream in use needs; the next write takes it again. Called while no write
+   * is in progress. Absent where there is nothing to release.
+   */
+  rest?(): void;
+
   /** Ends the stream at once in both directions; unsent bytes may be dropped. Idempotent. */
   abort(): void;
 }

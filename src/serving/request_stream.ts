@@ -65,6 +65,8 @@ export interface RequestStreamOptions {
   readonly onControl?: (message: ControlMessage) => void;
 }
 
+/** The request being served; one view for all streams, as it is valid during the call only. */
+const REQUEST = requestCodec.newView();
 const REQUEST_LIMITS = { frameBytesMax: REQUEST_FRAME_BYTES_MAX, segmentsMax: 1 };
 
 /** One request stream, from its first byte to its last. */
@@ -81,7 +83,6 @@ export class RequestStream implements Watched {
   readonly #stream: Stream;
   readonly #outbox: Outbox;
   readonly #assembler = new FrameAssembler(REQUEST_LIMITS);
-  readonly #request = requestCodec.newView();
   readonly #handler: RequestHandler;
   readonly #replies: ReplyWriter;
   readonly #clock: HeldClock;
@@ -408,7 +409,7 @@ export class RequestStream implements Watched {
   #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): void {
     this.#requests++;
     this.inFlight++;
-    const request = this.#request;
+    const request = REQUEST;
     let requestId = 0;
     try {
       request.wrap(view, bytes, start + 8, end);

@@ -47,9 +47,9 @@ function bench() {
   return { world, threads, onDemand, commit };
 }
 
-test("CommitThreadOnDemand starts a thread after a second with 200 commits", () => {
+test("CommitThreadOnDemand starts a thread after a second with 20 commits", () => {
   const { world, threads, commit } = bench();
-  assert.is(commit(200), false);
+  assert.is(commit(20), false);
   world.pass(1_000);
   assert.is(threads.length, 1);
   assert.is(commit(), true);
@@ -58,7 +58,7 @@ test("CommitThreadOnDemand starts a thread after a second with 200 commits", () 
 test("CommitThreadOnDemand starts none for fewer commits a second, however long they last", () => {
   const { world, threads, commit } = bench();
   for (let second = 0; second < 100; second++) {
-    assert.is(commit(199), false);
+    assert.is(commit(19), false);
     world.pass(1_000);
   }
   assert.is(threads.length, 0);
@@ -66,12 +66,12 @@ test("CommitThreadOnDemand starts none for fewer commits a second, however long 
 
 test("CommitThreadOnDemand ends its thread after a quiet minute, and then has no timer", () => {
   const { world, threads, commit } = bench();
-  commit(200);
+  commit(20);
   world.pass(1_000);
-  commit(200);
+  commit(20);
   world.pass(MINUTE_MS);
   assert.is(threads[0]!.isClosed, false);
-  commit(199);
+  commit(19);
   world.pass(MINUTE_MS);
   assert.is(threads[0]!.isClosed, true);
   assert.is(world.timerCount, 0);
@@ -81,7 +81,7 @@ test("CommitThreadOnDemand ends its thread after a quiet minute, and then has no
 test("CommitThreadOnDemand starts another thread when the load returns", () => {
   const { world, threads, commit } = bench();
   for (const round of [1, 2]) {
-    commit(200);
+    commit(20);
     world.pass(1_000);
     assert.is(threads.length, round);
     world.pass(MINUTE_MS);
@@ -91,7 +91,7 @@ test("CommitThreadOnDemand starts another thread when the load returns", () => {
 
 test("CommitThreadOnDemand does not end a thread whose commit is in progress", () => {
   const { world, threads, commit } = bench();
-  commit(200);
+  commit(20);
   world.pass(1_000);
   threads[0]!.isBusy = true;
   world.pass(5 * MINUTE_MS);
@@ -104,7 +104,7 @@ test("CommitThreadOnDemand does not end a thread whose commit is in progress", (
 test("CommitThreadOnDemand.reopen reaches the thread", () => {
   const { world, threads, onDemand, commit } = bench();
   onDemand.reopen();
-  commit(200);
+  commit(20);
   world.pass(1_000);
   onDemand.reopen();
   assert.is(threads[0]!.reopened, 1);
@@ -112,7 +112,7 @@ test("CommitThreadOnDemand.reopen reaches the thread", () => {
 
 test("CommitThreadOnDemand.close ends the thread and leaves no timer", () => {
   const { world, threads, onDemand, commit } = bench();
-  commit(200);
+  commit(20);
   world.pass(1_000);
   onDemand.close();
   assert.is(threads[0]!.isClosed, true);

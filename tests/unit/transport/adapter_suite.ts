@@ -216,6 +216,23 @@ export function adapterSuite(adapter: Adapter): void {
     }
   });
 
+  check("a stream that rested reads, writes and aborts as before", async (harness) => {
+    const { nearStream, farStream } = await openStream(await connect(harness));
+    for (const round of [1, 2, 3]) {
+      nearStream.rest?.();
+      nearStream.rest?.();
+      await nearStream.write(pattern(100, round));
+      assert.equal(await readExactly(farStream, 100), pattern(100, round));
+      farStream.rest?.();
+      await farStream.write(pattern(50, round));
+      assert.equal(await readExactly(nearStream, 50), pattern(50, round));
+    }
+    nearStream.rest?.();
+    const waiting = nearStream.read(new Uint8Array(1));
+    nearStream.abort();
+    assert.is(await waiting, undefined);
+  });
+
   check("overlapping writes keep their order", async (harness) => {
     const { nearStream, farStream } = await openStream(await connect(harness));
     const writes = [];

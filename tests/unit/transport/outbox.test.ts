@@ -9,10 +9,15 @@ import { Outbox } from "../../../transport/outbox.ts";
 
 /** A sink in which a test completes write by write. */
 class Sink {
+  rests = 0;
   readonly writes: { bytes: Uint8Array; done: () => void; fail: (error: unknown) => void }[] = [];
 
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((done, fail) => void this.writes.push({ bytes, done, fail }));
+  }
+
+  rest(): void {
+    this.rests++;
   }
 }
 
@@ -171,6 +176,18 @@ test("Outbox.trim gives the buffers of a burst back", async () => {
   assert.ok(outbox.writer.bytes.length > 10_000, "They stay for the next burst");
   outbox.trim();
   assert.ok(outbox.writer.bytes.length <= 1_024);
+});
+
+test("Outbox.trim lets the sink rest, but not while a write is in progress", async () => {
+  const { sink, outbox } = newOutbox();
+  append(outbox, 1);
+  outbox.flush();
+  outbox.trim();
+  assert.is(sink.rests, 0);
+  sink.writes[0]!.done();
+  await settled();
+  outbox.trim();
+  assert.is(sink.rests, 1);
 });
 
 test.run();
