@@ -2,18 +2,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
+import { ClusterLoad } from "../support/cluster_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
-
-interface ClusterShown {
-  readonly partitions: {
-    readonly withoutLeader: number;
-    readonly underReplicated: number;
-    readonly moving: number;
-  };
-  readonly group0: { readonly leader: number; readonly voters: readonly number[] };
-  readonly nodes: readonly { readonly nodeId: number; readonly replicas: number | null }[];
-}
 
 interface PartitionShown {
   readonly leader: number;
@@ -27,22 +18,12 @@ async function answer<T>(...args: string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-/** Reports whether each partition is led and has three replicas, by what all three nodes say. */
-async function isWhole(folder: string): Promise<boolean> {
-  const { code, stdout } = await crsInProcess(["cluster", "status", "--data", folder, "--json"]);
-  if (code !== 0) return false;
-  const { partitions, group0, nodes } = JSON.parse(stdout) as ClusterShown;
-  return partitions.withoutLeader + partitions.underReplicated + partitions.moving === 0 &&
-    group0.leader !== 0 && group0.voters.length === 3 &&
-    nodes.length === 3 && nodes.every(({ replicas }) => replicas === 16);
-}
-
 test("crs cluster start runs one cluster, reports a node that dies, and returns as it was", async () => {
   await ThreeNodes.run(async (cluster) => {
     const first = await cluster.start();
     assert.equal(first.nodes.map(({ nodeId }) => nodeId), [1, 2, 3]);
     assert.is(new Set(first.nodes.map(({ zone }) => zone)).size, 3);
-    await until("three replicas of each partition", () => isWhole(cluster.folder), 20_000);
+    await cluster.whole();
     const shown = await answer<PartitionShown>(
       "partition",
       "show",
@@ -69,6 +50,26 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
     assert.is(second.clusterId, first.clusterId);
     const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
     assert.equal(ids(second.nodes), ids(first.nodes));
+  });
+});
+
+test("reads and writes go on after kill -9 of the node that leads group 0", async () => {
+  await ThreeNodes.run(async (cluster) => {
+    const { nodes } = await cluster.start();
+    await cluster.whole();
+    const load = await ClusterLoad.start(cluster.folder);
+    try {
+      await load.allSucceed("before");
+      Deno.kill(nodes[0]!.processId, "SIGKILL");
+      await load.allSucceed("after the kill");
+      assert.is((await cluster.restart(1)).nodeId, 1);
+      await cluster.whole();
+      await load.allSucceed("after the return");
+    } finally {
+      await load.end();
+    }
+    assert.equal(load.lost, []);
+    assert.equal(load.failures, []);
   });
 });
 

@@ -1,5 +1,11 @@
 /** A cluster of three real nodes, run by `crs cluster start` in a temporary folder. */
-import { CrsProcess, documentIn } from "./crs_process.ts";
+import { clusterSettings, nodeFlags } from "../../src/cli/cluster/settings.ts";
+import { defined } from "../../src/base/assert.ts";
+import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
+import { readNodeFile } from "../../identity/files/node_file.ts";
+import { crsInProcess } from "./crs_in_process.ts";
+import { CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
+import { until } from "./until.ts";
 
 /** What `crs cluster start --json` prints of a node. */
 export interface ClusterNode {
@@ -45,19 +51,44 @@ function isFree(port: number): boolean {
   }
 }
 
+/** What `crs cluster status --json` prints, in part. */
+interface ClusterShown {
+  readonly partitionCount: number;
+  readonly partitions: {
+    readonly withoutLeader: number;
+    readonly underReplicated: number;
+    readonly moving: number;
+  };
+  readonly group0: { readonly leader: number; readonly voters: readonly number[] };
+  readonly nodes: readonly { readonly nodeId: number; readonly replicas: number | null }[];
+}
+
+function isWholeBy({ partitionCount, partitions, group0, nodes }: ClusterShown): boolean {
+  const { withoutLeader, underReplicated, moving } = partitions;
+  return withoutLeader + underReplicated + moving === 0 && group0.leader !== 0 &&
+    group0.voters.length === 3 && nodes.length === 3 &&
+    nodes.every(({ replicas }) => replicas === partitionCount);
+}
+
 /** A folder for a cluster, and its ports, which stay the same over restarts. */
 export class ThreeNodes {
   readonly folder: string;
   readonly port = freePorts();
   readonly #processes: CrsProcess[] = [];
 
-  private constructor(folder: string) {
+  readonly #partitions: string;
+
+  private constructor(folder: string, partitions: number) {
     this.folder = folder;
+    this.#partitions = String(partitions);
   }
 
   /** Calls `use` with an empty folder; ends what was started in it. */
-  static async run(use: (nodes: ThreeNodes) => Promise<void>): Promise<void> {
-    const nodes = new ThreeNodes(await Deno.makeTempDir());
+  static async run(
+    use: (nodes: ThreeNodes) => Promise<void>,
+    partitions = 16,
+  ): Promise<void> {
+    const nodes = new ThreeNodes(await Deno.makeTempDir(), partitions);
     try {
       await use(nodes);
     } finally {
@@ -71,7 +102,7 @@ export class ThreeNodes {
     const process = this.process(
       "cluster",
       "start",
-      ...["--data", this.folder, "--port", String(this.port), "--partitions", "16"],
+      ...["--data", this.folder, "--port", String(this.port), "--partitions", this.#partitions],
       ...[...flags, "--json"],
     );
     const document = await process.printed(
@@ -80,6 +111,45 @@ export class ThreeNodes {
     );
     if (document.error !== undefined) throw new Error(process.stderr);
     return { process, ...document };
+  }
+
+  /** Starts one node of the cluster again, which has ended, and waits until it serves. */
+  async restart(number: number): Promise<StartedNode> {
+    const { folder, port } = this;
+    const settings = clusterSettings({
+      data: folder,
+      port: String(port),
+      partitions: this.#partitions,
+    });
+    const node = settings.nodes[number - 1]!;
+    const process = this.process("start", ...nodeFlags(node, settings), "--json");
+    return await process.printed("a document", documentIn<StartedNode>);
+  }
+
+  /** Returns the process of a node, which serves. */
+  processIdOf(number: number): number {
+    const file = readNodeFile(nodeFolderOf(this.folder, number));
+    return defined(file, "A node that serves has written it").processId;
+  }
+
+  /**
+   * Waits until every partition is led and has a replica on each of three nodes, by what all of them
+   * say.
+   */
+  async whole(deadlineMs = 30_000): Promise<void> {
+    let last = "";
+    const isWhole = async () => {
+      const { code, stdout } = await crsInProcess([
+        ...["cluster", "status", "--data", this.folder, "--json"],
+      ]);
+      last = stdout;
+      return code === 0 && isWholeBy(JSON.parse(stdout) as ClusterShown);
+    };
+    try {
+      await until("three replicas of each partition", isWhole, deadlineMs);
+    } catch (error) {
+      throw new Error(last, { cause: error });
+    }
   }
 
   /** Starts a command that ends with the test. */
