@@ -100,7 +100,7 @@ async function readSources(root: URL, folder = ""): Promise<Map<string, string>>
 test("layering holds for every source of the project", async () => {
   const breaches = checkLayering(await readSources(new URL("../", import.meta.url)), TABLE);
   for (const { path, line, message } of breaches) console.log(`${path}:${line} ${message}`);
-  assert.is(breaches.length, 0, "The breaches of the floor law are listed above");
+  assert.is(breaches.length, 0, "The breaches of the layering rules are listed above");
 });
 
 // The checker against small projects. Each starts from a valid one and breaks one rule.
