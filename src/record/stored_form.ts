@@ -89,10 +89,31 @@ export function validated<
 }
 
 function checkFields(fields: readonly Field[], record: Record<string, unknown>): void {
-  for (const { name, type, isExtra } of fields) {
-    if (type.check === undefined || isExtra === true) continue;
-    record[name] = type.check(record[name], name);
+  const checked = CHECKED.get(fields) ?? checkedFields(fields);
+  for (let index = 0; index < checked.length; index++) {
+    const { name, check } = checked[index]!;
+    const value = record[name];
+    const canonical = check(value, name);
+    // Most are canonical already, and a store by a computed name is slow.
+    if (canonical !== value) record[name] = canonical;
   }
+}
+
+/** A field with its check. */
+interface CheckedField {
+  readonly name: string;
+  readonly check: NonNullable<Field["type"]["check"]>;
+}
+
+/** The fields of a list that have a check and lie in the record itself. */
+const CHECKED = new WeakMap<readonly Field[], readonly CheckedField[]>();
+
+function checkedFields(fields: readonly Field[]): readonly CheckedField[] {
+  const checked = fields.flatMap(({ name, type: { check }, isExtra }) =>
+    check === undefined || isExtra === true ? [] : [{ name, check }]
+  );
+  CHECKED.set(fields, checked);
+  return checked;
 }
 
 function canonicalExtra(fields: readonly Field[], extra: Extra | undefined): Extra | undefined {

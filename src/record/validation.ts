@@ -39,7 +39,7 @@ export function invalid(field: string, wanted: string, found: unknown): Registry
 
 /** Checks an address in stored form: none, or one by which others can reach a single host. */
 export function checkAddress(bytes: Uint8Array, field = "address"): Uint8Array {
-  return isNoAddress(bytes) ? bytes : checkReachable(bytes, formatAddress(bytes), field);
+  return isNoAddress(bytes) ? bytes : checkReachable(bytes, undefined, field);
 }
 
 /** Returns the stored form of an address in text form; "" gives none. */
@@ -49,10 +49,12 @@ export function addressFromText(text: string, field = "address"): Uint8Array {
   return text === "" ? bytes : checkReachable(bytes, text, field);
 }
 
-function checkReachable(bytes: Uint8Array, text: string, field: string): Uint8Array {
+/** @param text as the caller wrote it, if it was text. */
+function checkReachable(bytes: Uint8Array, text: string | undefined, field: string): Uint8Array {
   const kind = unreachableKind(bytes);
   if (kind === undefined) return bytes;
-  const error = invalid(field, "be an address at which others reach this host", text);
+  const found = text ?? formatAddress(bytes);
+  const error = invalid(field, "be an address at which others reach this host", found);
   throw new RegistryError(error.code, `${error.message}, ${kind}`, error.fields);
 }
 
