@@ -550,8 +550,8 @@ struct MadeChange {
 }
 
 struct ClusterStatusReply {
-  # The cluster as one node sees it. What concerns its own replicas is exact; the rest follows its copy
-  # of group 0.
+  # The cluster as one node sees it. The fields about its own replicas are exact; the others are
+  # from its copy of group 0.
   nodeId @0 :UInt32;
   partitionCount @1 :UInt32;
   clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
@@ -559,23 +559,25 @@ struct ClusterStatusReply {
   ring @5 :UInt64;
   # The epoch of its ring map.
   systemLeader @6 :UInt32;
-  # Node that leads group 0; 0: not known.
+  # Node id of the leader of group 0; 0: not known.
   systemTerm @7 :UInt64;
   systemApplied @8 :UInt64;
   systemVoters @9 :List(UInt32);
   systemLearners @10 :List(UInt32);
-  # Nodes.
+  # Node ids.
   replicas @11 :UInt32;
   leading @12 :UInt32;
-  # Partitions that it holds, and that it leads.
+  # Count of partitions that the node holds, and that it leads.
   leaderlessCount @13 :UInt32;
   leaderless @14 :List(UInt32);
-  # Partitions that it holds and whose leader it does not know; the list names the first of them.
+  # Partitions that the node holds without knowing their leader; the list contains the first of
+  # them.
   underReplicatedCount @15 :UInt32;
   underReplicated @16 :List(UInt32);
-  # Partitions that it leads and that have too few replicas in reach; the list names the first of them.
+  # Partitions that the node leads and that have too few reachable replicas; the list contains the
+  # first of them.
   moving @17 :UInt32;
-  # Partitions whose placement is changing.
+  # Count of partitions whose placement is changing.
   members @18 :List(MemberStatus);
   version @19 :Text;
   region @20 :Text;
@@ -594,8 +596,8 @@ struct MemberStatus {
   # 0: not known.
   laggingCount @8 :UInt32;
   lagEntriesMax @9 :UInt64;
-  # Of the partitions that the answering node leads: how many replicas on this member lack committed
-  # entries, and how many entries the furthest one lacks.
+  # For the partitions that the answering node leads: count of replicas on this member that lack
+  # committed entries, and the maximum number of entries that one of them lacks.
 }
 
 struct PartitionStatusRequest {
@@ -611,17 +613,17 @@ struct PartitionStatusReply {
   role @3 :Text;
   term @4 :UInt64;
   leader @5 :UInt32;
-  # Node; 0: not known.
+  # Node id; 0: not known.
   applied @6 :UInt64;
   committed @7 :UInt64;
   last @8 :UInt64;
   hasLease @9 :Bool;
-  # Whether it may serve reads now without asking others.
+  # True if it may serve reads now without asking other replicas.
   revision @10 :UInt64;
   placed @11 :List(ReplicaStatus);
   # The placement in its copy of group 0.
   members @12 :List(ReplicaStatus);
-  # The configuration in force, with what each member is known to have; empty unless it leads.
+  # The configuration in force, with the known progress of each member; empty unless the node leads.
 }
 
 struct ReplicaStatus {
@@ -632,8 +634,9 @@ struct ReplicaStatus {
   match @3 :UInt64;
 }
 
-# Between nodes: the steps of a write that spans partitions, each for the leader of another partition.
-# lineage, subject and token name on whose behalf; 0 and empty: the registry itself.
+# Operations between nodes: the steps of a write that spans partitions, each sent to the leader of
+# another partition. lineage, subject and token identify the identity on whose behalf the step is
+# made; 0 and empty: the registry itself.
 
 struct ClaimDomainRequest {
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
@@ -648,17 +651,17 @@ struct ClaimDomainRequest {
 
 struct ClaimDomainReply {
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
-  # The agent that has the claim: the asking one, or another.
+  # The agent that holds the claim: the requesting one, or another.
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
   pending @4 :Bool;
 }
 
 struct RevokeClaimRequest {
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
-  # Whose claim is revoked.
+  # The agent whose claim is revoked.
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
   claimant :group $bytes { high @4 :UInt64; low @5 :UInt64; }
-  # The agent that claims the domain instead; zeros: the domain's own partition gives the claim up.
+  # The agent that claims the domain instead; zeros: the domain's own partition releases the domain.
   lineage @6 :UInt32;
   subject @7 :Text;
   token @8 :Text;
@@ -666,7 +669,7 @@ struct RevokeClaimRequest {
 
 struct RevokeClaimReply {
   held @0 :Bool;
-  # The agent registered with the claim: nothing was revoked.
+  # True if the agent is registered with the claim, so that nothing was revoked.
 }
 
 struct ConfirmClaimRequest {
@@ -677,14 +680,14 @@ struct ConfirmClaimRequest {
 
 struct ReleaseDomainReply {
   released @0 :Bool;
-  # False: the domain has another claim by now.
+  # False if the domain has another claim by now.
 }
 
 struct RemoveAgentsRequest {
   gatewayId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   lineage @2 :UInt32;
   partitions @3 :List(UInt32);
-  # Where agents of the gateway are removed.
+  # Partitions in which agents of the gateway are removed.
   subject @4 :Text;
   token @5 :Text;
 }
@@ -692,7 +695,8 @@ struct RemoveAgentsRequest {
 struct RemoveAgentsReply {
   removed @0 :UInt32;
   left @1 :List(UInt32);
-  # Partitions that the node does not lead, or that changed their leader meanwhile: to be asked for again.
+  # Partitions that the node does not lead, or whose leader changed meanwhile; the caller asks again
+  # for these.
 }
 
 struct NoteRemovalRequest {
@@ -700,6 +704,6 @@ struct NoteRemovalRequest {
   kind @2 :UInt16;
   lineage @3 :UInt32;
   subject @4 :Text;
-  # Of the administrator; empty: the registry itself.
+  # Subject of the administrator; empty: the registry itself.
   detail @5 :Text;
 }

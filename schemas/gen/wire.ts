@@ -3295,8 +3295,8 @@ export const madeChangeCodec = new StructCodec<MadeChange, MadeChangeView>({
 });
 
 /**
- * The cluster as one node sees it. What concerns its own replicas is exact; the rest follows its copy
- * of group 0.
+ * The cluster as one node sees it. The fields about its own replicas are exact; the others are
+ * from its copy of group 0.
  */
 export interface ClusterStatusReply {
   nodeId: number;
@@ -3305,23 +3305,29 @@ export interface ClusterStatusReply {
   generation: number;
   /** The epoch of its ring map. */
   ring: number;
-  /** Node that leads group 0; 0: not known. */
+  /** Node id of the leader of group 0; 0: not known. */
   systemLeader: number;
   systemTerm: number;
   systemApplied: number;
   systemVoters: number[];
-  /** Nodes. */
+  /** Node ids. */
   systemLearners: number[];
   replicas: number;
-  /** Partitions that it holds, and that it leads. */
+  /** Count of partitions that the node holds, and that it leads. */
   leading: number;
   leaderlessCount: number;
-  /** Partitions that it holds and whose leader it does not know; the list names the first of them. */
+  /**
+   * Partitions that the node holds without knowing their leader; the list contains the first of
+   * them.
+   */
   leaderless: number[];
   underReplicatedCount: number;
-  /** Partitions that it leads and that have too few replicas in reach; the list names the first of them. */
+  /**
+   * Partitions that the node leads and that have too few reachable replicas; the list contains the
+   * first of them.
+   */
   underReplicated: number[];
-  /** Partitions whose placement is changing. */
+  /** Count of partitions whose placement is changing. */
   moving: number;
   members: MemberStatus[];
   version: string;
@@ -3451,8 +3457,8 @@ export interface MemberStatus {
   roundTripUs: number;
   laggingCount: number;
   /**
-   * Of the partitions that the answering node leads: how many replicas on this member lack committed
-   * entries, and how many entries the furthest one lacks.
+   * For the partitions that the answering node leads: count of replicas on this member that lack
+   * committed entries, and the maximum number of entries that one of them lacks.
    */
   lagEntriesMax: number;
 }
@@ -3566,17 +3572,17 @@ export interface PartitionStatusReply {
   replica: number;
   role: string;
   term: number;
-  /** Node; 0: not known. */
+  /** Node id; 0: not known. */
   leader: number;
   applied: number;
   committed: number;
   last: number;
-  /** Whether it may serve reads now without asking others. */
+  /** True if it may serve reads now without asking other replicas. */
   hasLease: boolean;
   revision: number;
   /** The placement in its copy of group 0. */
   placed: ReplicaStatus[];
-  /** The configuration in force, with what each member is known to have; empty unless it leads. */
+  /** The configuration in force, with the known progress of each member; empty unless the node leads. */
   members: ReplicaStatus[];
 }
 
@@ -3783,7 +3789,7 @@ export const claimDomainRequestCodec = new StructCodec<ClaimDomainRequest, Claim
 });
 
 export interface ClaimDomainReply {
-  /** The agent that has the claim: the asking one, or another. */
+  /** The agent that holds the claim: the requesting one, or another. */
   agentId: Uint8Array;
   claim: {
     generation: number;
@@ -3836,13 +3842,13 @@ export const claimDomainReplyCodec = new StructCodec<ClaimDomainReply, ClaimDoma
 });
 
 export interface RevokeClaimRequest {
-  /** Whose claim is revoked. */
+  /** The agent whose claim is revoked. */
   agentId: Uint8Array;
   claim: {
     generation: number;
     index: number;
   };
-  /** The agent that claims the domain instead; zeros: the domain's own partition gives the claim up. */
+  /** The agent that claims the domain instead; zeros: the domain's own partition releases the domain. */
   claimant: Uint8Array;
   lineage: number;
   subject: string;
@@ -3912,7 +3918,7 @@ export const revokeClaimRequestCodec = new StructCodec<RevokeClaimRequest, Revok
 });
 
 export interface RevokeClaimReply {
-  /** The agent registered with the claim: nothing was revoked. */
+  /** True if the agent is registered with the claim, so that nothing was revoked. */
   held: boolean;
 }
 
@@ -3997,7 +4003,7 @@ export const confirmClaimRequestCodec = new StructCodec<ConfirmClaimRequest, Con
 });
 
 export interface ReleaseDomainReply {
-  /** False: the domain has another claim by now. */
+  /** False if the domain has another claim by now. */
   released: boolean;
 }
 
@@ -4030,7 +4036,7 @@ export const releaseDomainReplyCodec = new StructCodec<ReleaseDomainReply, Relea
 export interface RemoveAgentsRequest {
   gatewayId: Uint8Array;
   lineage: number;
-  /** Where agents of the gateway are removed. */
+  /** Partitions in which agents of the gateway are removed. */
   partitions: number[];
   subject: string;
   token: string;
@@ -4088,7 +4094,10 @@ export const removeAgentsRequestCodec = new StructCodec<RemoveAgentsRequest, Rem
 
 export interface RemoveAgentsReply {
   removed: number;
-  /** Partitions that the node does not lead, or that changed their leader meanwhile: to be asked for again. */
+  /**
+   * Partitions that the node does not lead, or whose leader changed meanwhile; the caller asks again
+   * for these.
+   */
   left: number[];
 }
 
@@ -4128,7 +4137,7 @@ export interface NoteRemovalRequest {
   id: Uint8Array;
   kind: number;
   lineage: number;
-  /** Of the administrator; empty: the registry itself. */
+  /** Subject of the administrator; empty: the registry itself. */
   subject: string;
   detail: string;
 }

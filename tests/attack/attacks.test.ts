@@ -67,7 +67,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [HANDSHAKE, "0-RTT data: M1 in early data is answered, and nothing else is before M4"],
   ],
   "stolen leaf renewed": [
-    [ENROLMENT, "decideRenewal: whoever of thief and owner renews second stops both"],
+    [ENROLMENT, "decideRenewal: the second renewal of thief and owner stops both"],
     [NODE, "a stolen certificate that is renewed stops its lineage, and all of its sessions"],
   ],
   "expired certificate": [[PATH, "validatePath judges validity at the time that it is given"]],
@@ -76,7 +76,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [PATH, "validatePath judges each CA's validity too"],
   ],
   "certificate for another use": [
-    [PATH, "validatePath wants each key to be for what it is used"],
+    [PATH, "validatePath requires each key's usage to match its use"],
     [PATH, "validatePath tells identities, servers and bundle signers apart"],
   ],
   "certificate of another trust domain": [
@@ -111,7 +111,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [TOKEN, "another certificate"],
     [
       SESSIONS,
-      "a token of another certificate, or one that ended, adds nothing, and its session goes on",
+      "a token of another certificate, or an expired one, adds no grants, and its session continues",
     ],
     [NODE, "a token is of use to whom it was issued alone, until it is banned"],
   ],
@@ -142,7 +142,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [NODE, "refused identities are counted and occasionally logged, and do not fill the audit log"],
   ],
   "junk certificates in a chain": [
-    [PATH, "validatePath refuses junk in a chain, wherever it stands"],
+    [PATH, "validatePath refuses junk in a chain at any position"],
     [
       HANDSHAKE,
       "junk in a chain is a refusal: too many, empty, too large, or no certificate at all",

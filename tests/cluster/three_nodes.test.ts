@@ -11,7 +11,7 @@ interface PartitionShown {
   readonly replicas: readonly { readonly nodeId: number; readonly role: string }[];
 }
 
-/** The document of a command that must succeed. */
+/** Returns the document of a command that must succeed. */
 async function answer<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await crsInProcess([...args, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}`);

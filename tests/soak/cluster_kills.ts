@@ -1,10 +1,10 @@
 /**
  * Kills the nodes of a cluster of three in turn, while the SDK reads and writes: `deno task soak
- * cluster_kills [rounds] [partitions]`, 2 rounds and 64 partitions unless given. Each round kills each
- * node by SIGKILL and starts it again; then one node is stopped by SIGSTOP for 5 s, and then all three
- * are killed and started again.
+ * cluster_kills [rounds] [partitions]`, by default 2 rounds and 64 partitions. Each round kills
+ * each node by SIGKILL and starts it again; then one node is stopped by SIGSTOP for 5 s, and then
+ * all three are killed and started again.
  *
- * Holds where no call failed within its deadline of 5 s, no acknowledged write was lost, and the
+ * Holds if no call failed within its deadline of 5 s, no acknowledged write was lost, and the
  * longest gap of a record after a kill stays below its goal.
  */
 import { ClusterLoad } from "../support/cluster_load.ts";

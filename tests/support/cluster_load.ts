@@ -11,11 +11,11 @@ import { processWorld } from "../../src/node/process_world.ts";
 import { until } from "./until.ts";
 
 const PAUSE_MS = 10;
-/** Each call must end within it. */
+/** Deadline of each call. */
 const DEADLINE_MS = 5_000;
 const TTL_MS = 600_000;
 
-/** What the load saw of one kind of call. */
+/** The results of one kind of call. */
 export interface CallFigures {
   calls: number;
   /** The longest time between two successful calls of one record, ms. */
@@ -32,9 +32,9 @@ export class ClusterLoad {
   readonly lost: string[] = [];
   readonly #client: Client;
   readonly #dialer: QuicDialer;
-  /** By record: the last number that was acknowledged. */
+  /** By record: the last acknowledged number. */
   readonly #acknowledged: number[];
-  /** When each loop last succeeded. */
+  /** Time of the last success of each loop. */
   readonly #succeededMs: number[];
   #loops: Promise<void>[] = [];
   #isEnded = false;
@@ -64,7 +64,7 @@ export class ClusterLoad {
     return load;
   }
 
-  /** Forgets the gaps so far, for the next phase. */
+  /** Resets the gaps for the next phase. */
   newPhase(): void {
     this.reads.gapMsMax = 0;
     this.writes.gapMsMax = 0;

@@ -7,7 +7,7 @@ import { crsInProcess } from "./crs_in_process.ts";
 import { CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
 import { until } from "./until.ts";
 
-/** What `crs cluster start --json` prints of a node. */
+/** The document that `crs cluster start --json` prints for a node. */
 export interface ClusterNode {
   readonly name: string;
   readonly nodeId: number;
@@ -29,7 +29,7 @@ export interface RunningCluster {
 
 /** Ports that a cluster of up to nine nodes uses. */
 const PORTS = 27;
-/** Below the ports that Linux chooses itself. */
+/** Below the range from which Linux chooses ports. */
 const FIRST_PORT = 12_000;
 const PORT_RANGES = 700;
 
@@ -51,7 +51,7 @@ function isFree(port: number): boolean {
   }
 }
 
-/** What `crs cluster status --json` prints, in part. */
+/** Part of the document that `crs cluster status --json` prints. */
 interface ClusterShown {
   readonly partitionCount: number;
   readonly partitions: {
@@ -83,7 +83,7 @@ export class ThreeNodes {
     this.#partitions = String(partitions);
   }
 
-  /** Calls `use` with an empty folder; ends what was started in it. */
+  /** Calls `use` with an empty folder; then ends everything that was started in it. */
   static async run(
     use: (nodes: ThreeNodes) => Promise<void>,
     partitions = 16,
@@ -97,7 +97,7 @@ export class ThreeNodes {
     }
   }
 
-  /** Starts the cluster, anew or as its folder has it, and waits until its nodes serve. */
+  /** Starts the cluster, new or from its folder, and waits until its nodes serve. */
   async start(...flags: string[]): Promise<RunningCluster> {
     const process = this.process(
       "cluster",
@@ -113,7 +113,7 @@ export class ThreeNodes {
     return { process, ...document };
   }
 
-  /** Starts one node of the cluster again, which has ended, and waits until it serves. */
+  /** Restarts one node of the cluster, which has ended, and waits until it serves. */
   async restart(number: number): Promise<StartedNode> {
     const { folder, port } = this;
     const settings = clusterSettings({
@@ -126,15 +126,15 @@ export class ThreeNodes {
     return await process.printed("a document", documentIn<StartedNode>);
   }
 
-  /** Returns the process of a node, which serves. */
+  /** Returns the process id of a node that serves. */
   processIdOf(number: number): number {
     const file = readNodeFile(nodeFolderOf(this.folder, number));
     return defined(file, "A node that serves has written it").processId;
   }
 
   /**
-   * Waits until every partition is led and has a replica on each of three nodes, by what all of them
-   * say.
+   * Waits until, as reported by all nodes, every partition has a leader and a replica on each of
+   * three nodes.
    */
   async whole(deadlineMs = 30_000): Promise<void> {
     let last = "";

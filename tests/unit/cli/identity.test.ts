@@ -138,7 +138,7 @@ test("crs identity issue makes no folder where something is wrong from the start
     }
   }));
 
-test("crs identity ban and unban pass what is named, for as long as is said", async () => {
+test("crs identity ban and unban pass the name and the duration", async () => {
   const made = { name: "7", known: true };
   const answers = { "identities.ban": made, "identities.unban": undefined };
   const startMs = Date.now();
@@ -326,7 +326,7 @@ test("crs identity token mint asks for the own token, or for somebody's with wha
   }
 });
 
-test("crs identity jwks and bundle print what the node has, as it is", async () => {
+test("crs identity jwks and bundle print the node's data unchanged", async () => {
   const answers = { "identities.tokenKeys": `{"keys":[]}`, "identities.trustBundle": "" };
   assert.is((await crs("identity jwks", { answers })).stdout, `{"keys":[]}\n`);
   const none = await crs("identity bundle", { answers });

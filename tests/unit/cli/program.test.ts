@@ -355,7 +355,7 @@ test("gateway drain and --off report the state", async () => {
   assert.is((off.terminal.document as { draining: boolean }).draining, false);
 });
 
-test("gateway deregister says what was removed", async () => {
+test("gateway deregister reports the number of removed records", async () => {
   const answers = { deregisterGateway: { removed: 3, receipts: [] } };
   const { calls, stdout } = await crs(`gateway deregister ${ID} --with-agents`, answers);
   assert.equal(calls, [["deregisterGateway", ID, { withAgents: true }]]);

@@ -40,7 +40,7 @@ test("a follower that promised is bound, to whatever term it moved and whomever 
   assert.ok(follower!.isBound(0, 9));
 });
 
-test("voteRestrictionAt tells what binds a replica at a time, and changes nothing by it", () => {
+test("voteRestrictionAt returns a replica's restriction at a time, without changing it", () => {
   const { nodes, groups } = ledGroup();
   const [leader, follower] = groups;
   const nowMs = nodes.node(2).liveness.nowMs();
@@ -135,7 +135,7 @@ test("a release in a term does not affect later terms", () => {
   assert.ok(groups[0]!.hasQuorum(6));
 });
 
-test("an echo acknowledges only what was told with that beat and ever since", () => {
+test("an echo acknowledges only promises sent with that beat and in all later ones", () => {
   const { nodes, groups } = ledGroup();
   const { liveness: one } = nodes.node(1);
   const { liveness: two } = nodes.node(2);

@@ -194,7 +194,7 @@ test("a new run ends the support under every epoch of the earlier one, at once a
   assert.is(two!.liveness.supportedEpoch(ONE), 0);
 });
 
-test("a node that is removed and added again is refused what was withdrawn from it", () => {
+test("a node that is removed and added again does not get withdrawn support back", () => {
   const { nodes } = pair();
   const [one, two] = nodes;
   two!.liveness.removePeer(ONE);
@@ -225,7 +225,7 @@ test("a node that is removed is counted on no more, added again only by a new an
   assert.ok(one!.liveness.supportUntilMs(TWO) > 0);
 });
 
-test("poll tells what began and what ended, once", () => {
+test("poll reports begun and ended support, once", () => {
   const nodes = pair();
   const [one] = nodes.nodes;
   const { returned, lost, withdrawn, voided } = one!.liveness.poll();
@@ -244,7 +244,7 @@ test("poll tells what began and what ended, once", () => {
   assert.equal(one!.liveness.poll().withdrawn, [TWO]);
 });
 
-test("a standing that was replaced is told as lost even where the new one is counted already", () => {
+test("a replaced standing is reported as lost even if the new one already counts", () => {
   const nodes = pair();
   const [one] = nodes.nodes;
   one!.liveness.poll();

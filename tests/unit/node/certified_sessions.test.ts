@@ -192,7 +192,7 @@ test("of several pins the one that the server owns is found", async () => {
   );
 });
 
-test("a client that says Hello without a proof is refused, and told so", async () => {
+test("a client that sends Hello without a proof is refused with a reason", async () => {
   const scene = await Scene.open();
   assert.is(await scene.code(scene.connect(undefined)), "unauthenticated");
   const [caught] = scene.harness.caught;
@@ -200,7 +200,7 @@ test("a client that says Hello without a proof is refused, and told so", async (
   assert.is(scene.harness.sessions.count, 0);
 });
 
-test("a client that nobody certified is refused, and told so", async () => {
+test("a client without a certificate of the authority, or a banned one, is refused with a reason", async () => {
   const scene = await Scene.open();
   const foreign = new Realm().enrol("controller", 66);
   assert.is(await scene.code(scene.connect(scene.credentials(foreign))), "unauthenticated");
@@ -384,7 +384,7 @@ test("a token adds its grants to the session that shows it", async () => {
   assert.equal(scene.refused, []);
 });
 
-test("a token of another certificate, or one that ended, adds nothing, and its session goes on", async () => {
+test("a token of another certificate, or an expired one, adds no grants, and its session continues", async () => {
   const scene = await Scene.open();
   const agent = scene.realm.enrol("agent", 5);
   const other = scene.realm.enrol("agent", 6);

@@ -270,7 +270,7 @@ test("a revoked identity ends its sessions, and gets no new one", async () => {
   assert.is(harness.sessions.count, 0);
 });
 
-test("a new ring map goes to those that were greeted, and to nobody before its Hello", async () => {
+test("a new ring map is sent to sessions past their Hello only", async () => {
   const harness = await RegistryHarness.open();
   const greeted = await harness.peer();
   const anonymous = await harness.unauthenticated();
@@ -362,7 +362,7 @@ test("a drain waits for writes under way, answers them, refuses new ones and say
   assert.equal(await over(harness, peer), { end: "shutting_down", goodbye: "shutting_down" });
 });
 
-test("a drain does not wait longer than it is told", async () => {
+test("a drain ends at its deadline", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   harness.disk.intercept = ({ kind }) => kind === "sync" ? "hold" : undefined;

@@ -204,7 +204,7 @@ test("a restart on a full disk serves what was recovered, refuses writes, and go
   assert.ok(harness.agent(idOf(1)) !== undefined && harness.agent(idOf(2)) !== undefined);
 });
 
-test("a start that waits for the log ends when it is told to", async () => {
+test("a start that waits for the log can be ended", async () => {
   const harness = await RegistryHarness.open();
   harness.crash(3);
   // A write that hangs: neither accepted nor refused.

@@ -173,7 +173,7 @@ test("wroteAlone: of an older term it decides nothing; a later answer vouches fo
   assert.equal(replica.applied, [1, 2, 3]);
 });
 
-test("wroteAlone: what was not handed out cannot be durable", () => {
+test("wroteAlone: an entry that was not handed out cannot be durable", () => {
   const replica = Replica.leading();
   const { term, lastIndex } = replica.node;
   replica.node.propose(Uint8Array.of(1));

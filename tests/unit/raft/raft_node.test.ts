@@ -42,7 +42,7 @@ test("ready and advance alternate; anything else is a broken invariant", () => {
   node.advance();
 });
 
-test("ready: what is handed out is not changed by what comes after", () => {
+test("ready: returned values are not changed by later events", () => {
   const cluster = new RaftCluster();
   const { node } = cluster.get(1);
   node.campaign();
@@ -124,7 +124,7 @@ test("RaftNode: a snapshot, or what was applied, says more than an older hard st
   assert.throws(() => new RaftNode({ id: 1, storage, settings, applied: 8 }), isInvariantError);
 });
 
-test("raftSettings refuses what cannot be", () => {
+test("raftSettings refuses impossible values", () => {
   const sound = { entropy: new SeededEntropy(1), electionTicks: 10, heartbeatTicks: 1 };
   const broken = [
     { heartbeatTicks: 0 },
@@ -289,7 +289,7 @@ test("asyncStorageWrites: what is committed but not durable here is not applied"
   assert.is(node.ready().committedEntries.length, 1);
 });
 
-test("asyncStorageWrites: the limit of what is applied counts all that is under way", () => {
+test("asyncStorageWrites: the limit of applying bytes counts all pending entries", () => {
   const entries = [entry(2, 1), entry(3, 1), entry(4, 1)];
   const cluster = new RaftCluster({ options: { asyncStorageWrites: true, applyingBytesMax: 40 } });
   const { node, storage } = cluster.get(1);

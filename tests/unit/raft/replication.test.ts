@@ -260,7 +260,7 @@ test("Figure 3, leader completeness: only a log with all committed entries wins"
   assert.equal(cluster.applied(3), ["a"]);
 });
 
-test("heartbeats carry no commit index beyond what the follower is known to hold", () => {
+test("heartbeats carry no commit index beyond the follower's known match index", () => {
   const cluster = new RaftCluster();
   cluster.elect(1);
   cluster.isLost = ({ to }) => to === 3;

@@ -46,7 +46,7 @@ function answerOf<T>(promise: Promise<T>): { value: T | undefined } {
   return answer;
 }
 
-test("propose: what is committed is applied on all, in one order, and its outcome told", async () => {
+test("propose: committed entries are applied on all replicas, in one order, and answered", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   const before = leader.group().status().appliedIndex;
@@ -62,7 +62,7 @@ test("propose: what is committed is applied on all, in one order, and its outcom
   }
 });
 
-test("propose: nothing is told before a quorum has it, and nothing after the outcome was told", async () => {
+test("propose: a proposal is answered only after a quorum has it, and only once", async () => {
   const { cluster, leader } = await served();
   cluster.isolate(leader);
   const answer = answerOf(leader.propose("a"));
@@ -74,7 +74,7 @@ test("propose: nothing is told before a quorum has it, and nothing after the out
   assert.is(answer.value === undefined ? undefined : word(answer.value).slice(0, 4), "a at");
 });
 
-test("propose: not_leader names the node that leads, and nobody where nobody is known", async () => {
+test("propose: not_leader names the leading node, or none if none is known", async () => {
   const { cluster, leader } = await served();
   const [follower] = cluster.followers(leader);
   const refused = await cluster.world.wait(follower!.propose("a"));
@@ -143,7 +143,7 @@ test("propose: its time is up, the outcome not known, and the entry may be appli
   assert.equal(leader.journal().applied, ["late"]);
 });
 
-test("propose: an entry that another leader's replaced is told not_leader", async () => {
+test("propose: an entry replaced by another leader's is answered with not_leader", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   cluster.isolate(leader);
@@ -159,7 +159,7 @@ test("propose: an entry that another leader's replaced is told not_leader", asyn
   for (const node of cluster.nodes) assert.equal(node.journal().applied, ["kept"]);
 });
 
-test("propose: who leads again answers what it proposes then, whatever it lost before", async () => {
+test("propose: a replica that leads again answers its new proposals, whatever it lost before", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   cluster.isolate(leader);
@@ -179,7 +179,7 @@ test("propose: who leads again answers what it proposes then, whatever it lost b
   assert.equal(leader.journal().applied, ["a", "b"]);
 });
 
-test("close: what waits is answered, and what comes after is refused", async () => {
+test("close: pending calls are answered, and later ones are refused", async () => {
   const { cluster, leader } = await served();
   cluster.isolate(leader);
   const proposal = answerOf(leader.propose("a"));
@@ -256,7 +256,7 @@ test("readPoint: with leases off none is served, and barriers are answered by a 
   assert.is(readWord(cut), "deadline_exceeded");
 });
 
-test("readBarrier: a follower reads what was acknowledged before", async () => {
+test("readBarrier: a follower reads everything acknowledged before", async () => {
   const { cluster, leader } = await served();
   const proposed = await cluster.world.wait(leader.propose("a"));
   assert.ok(proposed.ok);
@@ -293,7 +293,7 @@ test("notLeading: a follower names its leader and the term; a leader, and a sole
   assert.is(node.group().notLeading(), undefined);
 });
 
-test("timeMs: a leader's runs with the clock, a follower's stands at the last command", async () => {
+test("timeMs: a leader's time runs with the clock, a follower's stays at the last command", async () => {
   const { cluster, leader } = await served();
   await cluster.world.wait(leader.propose("time 5000"));
   await cluster.world.pass(1_000);
@@ -306,7 +306,7 @@ test("timeMs: a leader's runs with the clock, a follower's stands at the last co
   assert.is(follower!.journal().ledFromMs, undefined);
 });
 
-test("transferLeader: the other leads, what was logged stays, and the former one is not asked any more", async () => {
+test("transferLeader: the target leads, logged entries stay, and the former leader is no longer asked", async () => {
   const { cluster, leader } = await served();
   await cluster.world.wait(leader.propose("a"));
   const [next] = cluster.followers(leader);
@@ -417,7 +417,7 @@ test("step: bad input is counted by a code and changes nothing", async () => {
   assert.ok((await world.wait(leader.propose("after"))).ok);
 });
 
-test("apply: a broken invariant ends its group alone, everywhere alike, and the loop goes on", async () => {
+test("apply: a broken invariant ends only its group, on every node alike, and the loop continues", async () => {
   const cluster = new GroupCluster();
   const { world, nodes } = cluster;
   for (const node of nodes) {
@@ -453,7 +453,7 @@ test("apply: a group that broke an invariant writes no image of what it has", as
   assert.is(node.log.imageIndex(node.group().id), 0);
 });
 
-test("logPoisoned: a leader that others can replace gives up, and what it took is not lost", async () => {
+test("logPoisoned: a leader that others can replace steps down, and its accepted entries are not lost", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   assert.ok((await world.wait(leader.propose("a"))).ok);
@@ -470,7 +470,7 @@ test("logPoisoned: a leader that others can replace gives up, and what it took i
   assert.ok((await world.wait(next.propose("d"))).ok);
 });
 
-test("logPoisoned: who decides alone goes on reading what is durable", async () => {
+test("logPoisoned: a sole voter continues to read durable data", async () => {
   const { cluster, node } = await alone();
   const { world } = cluster;
   assert.ok((await world.wait(node.propose("a"))).ok);
@@ -482,7 +482,7 @@ test("logPoisoned: who decides alone goes on reading what is durable", async () 
   assert.equal(node.journal().applied, ["a"]);
 });
 
-test("a group alone works in the calling turn, and is told no ticks", async () => {
+test("a single-voter group works in the calling turn, and gets no ticks", async () => {
   const { cluster, node } = await alone();
   assert.is(node.group().wantsTicks, false);
   let ticks = 0;
@@ -496,7 +496,7 @@ test("a group alone works in the calling turn, and is told no ticks", async () =
   assert.is(ticks, 0);
 });
 
-test("a group alone that takes a member in is told ticks: what it says at first may be lost", async () => {
+test("a single-voter group that adds a member gets ticks, because its first messages may be lost", async () => {
   const cluster = new GroupCluster({ nodes: 2 });
   const { world } = cluster;
   const [first, second] = [cluster.node(1), cluster.node(2)];
@@ -541,7 +541,7 @@ test("a member that joins a group just founded knows who decides", async () => {
   assert.equal(second.group().configuration.voters, [1]);
 });
 
-test("a restarted node finds what it acknowledged, and catches up", async () => {
+test("a restarted node finds its acknowledged entries, and catches up", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   assert.ok((await world.wait(leader.propose("a"))).ok);

@@ -80,7 +80,7 @@ function sendSnapshot(
   to.set.receiveImage(from.id, header, bytes);
 }
 
-test("a member that lacks what its leader let go of gets an image, and the entries above it", async () => {
+test("a member that lacks entries its leader compacted gets an image, and the entries above it", async () => {
   const cluster = await GroupCluster.led();
   const leader = await cluster.leader();
   const [follower] = cluster.followers(leader);
@@ -272,7 +272,7 @@ test("make: without a place there is none, and a place comes back with the answe
   assert.is(harness.places, 0);
 });
 
-test("send: what became of an earlier image to the same member says nothing", () => {
+test("send: the outcome of an earlier image to the same member is ignored", () => {
   const harness = new Harness();
   const [earlier, other, newest] = [harness.send(2), harness.send(3), harness.send(2)];
   harness.sent[0]!(false);
@@ -282,7 +282,7 @@ test("send: what became of an earlier image to the same member says nothing", ()
   assert.equal(newest, [true]);
 });
 
-test("close: places come back at once and once, and what was read is discarded", () => {
+test("close: slots are freed at once and only once, and data that was read is discarded", () => {
   const harness = new Harness();
   const { images } = harness;
   harness.send(2);

@@ -101,7 +101,7 @@ test("expire: one of a former term is forgotten with its answer, for its entry m
   assert.is(harness.proposals.count, 0);
 });
 
-test("overtaken: what an image replaced is not known; what lies above it waits on", async () => {
+test("overtaken: entries replaced by an image have an unknown outcome; those above it keep waiting", async () => {
   const harness = new Harness();
   for (const index of [4, 5, 6]) harness.add(index);
   harness.proposals.overtaken(5);
@@ -110,7 +110,7 @@ test("overtaken: what an image replaced is not known; what lies above it waits o
   assert.is((await harness.told()).at(-1), "6: not_leader");
 });
 
-test("answerAll: everybody is told, once, of terms led now and before", async () => {
+test("answerAll: every proposal is answered once, of the current and of earlier terms", async () => {
   const harness = new Harness();
   harness.add(4);
   harness.proposals.leadershipLost();

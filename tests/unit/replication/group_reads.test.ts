@@ -82,7 +82,7 @@ test("covered: a lease permits at the commit index, without the core", async () 
   assert.equal(await harness.told(), ["a: 5"]);
 });
 
-test("dropped: those of that request are told why, and the others wait on", async () => {
+test("dropped: reads of that request are answered with the reason, and the others keep waiting", async () => {
   const harness = new Harness();
   const { reads } = harness;
   harness.add("a");
@@ -98,7 +98,7 @@ test("dropped: those of that request are told why, and the others wait on", asyn
   assert.equal(await harness.told(), ["a: not_leader", "b: 1"]);
 });
 
-test("askAnew: a request of before then that nobody answered is wanted again, and no other", async () => {
+test("askAnew: only an earlier unanswered request is repeated", async () => {
   const harness = new Harness();
   const { reads } = harness;
   harness.add("lost");
@@ -122,7 +122,7 @@ test("askAnew: a request of before then that nobody answered is wanted again, an
   assert.is(reads.count, 2);
 });
 
-test("expire: whoever waited too long is told, asked for or not", async () => {
+test("expire: reads that waited too long are answered, requested or not", async () => {
   const harness = new Harness();
   const { reads } = harness;
   harness.add("asked", 100);

@@ -129,7 +129,7 @@ test("when its leader's node is supported no more a sleeping group wakes, and el
   assert.is(leaders.size, 2, "they do not all go to one node");
 });
 
-test("a follower's node that comes back gets what it missed from groups that slept", async () => {
+test("a returning follower's node gets missed entries from idle groups", async () => {
   const cluster = await ledByFirst(2);
   const third = cluster.node(3);
   third.crash();
@@ -143,7 +143,7 @@ test("a follower's node that comes back gets what it missed from groups that sle
   for (const id of [1, 2]) assert.not(cluster.node(1).group(id).wantsTicks);
 });
 
-test("a learner, which never asks for anything, gets what it missed when its node is back", async () => {
+test("a learner gets missed entries when its node is back, without asking for them", async () => {
   const cluster = new GroupCluster({ nodes: 2 });
   const { world } = cluster;
   const [first, second] = cluster.nodes as [ClusterNode, ClusterNode];
@@ -168,7 +168,7 @@ test("a learner, which never asks for anything, gets what it missed when its nod
   assert.equal(second.journal().applied, ["missed"]);
 });
 
-test("a frame that is none, or holds what no frame may, is refused by a code and changes nothing", async () => {
+test("an invalid frame, or one with forbidden content, is refused by a code and changes nothing", async () => {
   const cluster = await ledByFirst(1);
   const [first, second] = cluster.nodes as [ClusterNode, ClusterNode];
   const { term } = second.group().status();
@@ -226,7 +226,7 @@ test("a term of 2^53 - 1 is refused whoever sends it, and the group goes on and 
   assert.is((await cluster.world.wait(leader.propose("two"))).ok, true);
 });
 
-test("a beat that cannot be, or of a node that nobody shares anything with, is refused by a code", async () => {
+test("an impossible beat, or one of a node without a shared group, is refused by a code", async () => {
   const cluster = await ledByFirst(1);
   const second = cluster.node(2);
   const beat = {
@@ -280,7 +280,7 @@ test("a group is here once", async () => {
   assert.throws(() => node.add(1, true), (error: Error) => error instanceof InvariantError);
 });
 
-test("found: a log that takes nothing is told in a later turn, and no group is there", async () => {
+test("found: a refusal of the log is reported in a later turn, and no group exists", async () => {
   const cluster = new GroupCluster({ nodes: 1 });
   const { world } = cluster;
   const node = cluster.node(1);

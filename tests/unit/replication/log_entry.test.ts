@@ -31,7 +31,7 @@ test("logEntryOf: the kinds that stand in logs", () => {
   assert.is(FOUNDER_REPLICA, 1);
 });
 
-test("entryKindOf: what is read is what was written, and nothing else is taken", () => {
+test("entryKindOf: reads what was written, and refuses anything else", () => {
   assert.equal([0, 1, 2, 3].map(entryKindOf), [
     "normal",
     "normal",
@@ -54,7 +54,7 @@ test("a configuration comes back from an image as it was, joint or not", () => {
   assert.equal(decodeConfiguration(encodeConfiguration(sole)), sole);
 });
 
-test("decodeConfiguration: an image of before configurations has none; what cannot be is corrupt", () => {
+test("decodeConfiguration: an image older than configurations has none; an impossible one is corrupt", () => {
   assert.is(decodeConfiguration(new Uint8Array(0)), undefined);
   assert.throws(() => decodeConfiguration(Uint8Array.of(1, 2, 3)), isCorrupt);
   const bytes = encodeConfiguration(soleConfiguration(1));
@@ -63,7 +63,7 @@ test("decodeConfiguration: an image of before configurations has none; what cann
   assert.throws(() => decodeConfiguration(encodeConfiguration(twice)), isCorrupt);
 });
 
-test("isSoleVoter: this one, and nobody in the half that goes", () => {
+test("isSoleVoter: this replica only, and none in the outgoing half", () => {
   assert.ok(isSoleVoter({ ...soleConfiguration(4), learners: [5] }, 4));
   assert.not(isSoleVoter(soleConfiguration(4), 5));
   assert.not(isSoleVoter({ ...EMPTY_CONFIGURATION, voters: [4, 5] }, 4));

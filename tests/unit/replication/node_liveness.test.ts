@@ -150,7 +150,7 @@ test("a save that fails or is refused is tried again by ticks", () => {
   assert.equal(log.saved, ["65535: 1 1 0", "65535: 1 1 0"]);
 });
 
-test("beats go to those that share a group, or have a session, and to nobody else any more", async () => {
+test("beats are sent only to nodes that share a group or have a session", async () => {
   const harness = new Harness();
   const { beats, liveness, log, world } = bound(harness);
   harness.share(1);
@@ -237,7 +237,7 @@ test("with a stuck or a poisoned disk no beat leaves, and it is news when that c
   assert.equal(beats(), []);
 });
 
-test("a run after one that may have supported votes for nobody until that is over", async () => {
+test("a run after one that may have given support votes for none until that support has ended", async () => {
   assert.ok(new Harness().liveness.mayVote());
   const { liveness, world } = new Harness({ counter: 3, mayHaveSupported: true });
   assert.not(liveness.mayVote());

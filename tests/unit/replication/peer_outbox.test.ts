@@ -96,7 +96,7 @@ test("the estimated size of a frame is never below its real size", () => {
   assert.is(count, 8_000);
 });
 
-test("beyond what a turn may send to a node messages are dropped, for that node alone", () => {
+test("messages beyond a turn's limit for a node are dropped, for that node only", () => {
   const outbox = new PeerOutbox();
   const large = message(1, 4 * 1024 * 1024);
   let taken = 0;

@@ -98,7 +98,7 @@ function isCorrupt(error: unknown): boolean {
   return error instanceof RegistryError && error.code === "corrupt";
 }
 
-test("of several voters, what is known to be committed is applied, and the rest is kept", () => {
+test("with several voters, known committed entries are applied, and the others are kept", () => {
   const harness = new Harness().state(4, 2, 12)
     .image(10, 3, encodeConfiguration(THREE), "a")
     .entry(11, 3, "b").entry(12, 4, "").entry(13, 4, "c").entry(14, 4, "d");
@@ -154,7 +154,7 @@ test("an image above the commit index says more than it: the crash came in betwe
   assert.equal(log.hardState, { term: 3, vote: 2, commit: 10 });
 });
 
-test("an image or an entry of a term above the hard state's: in that term nobody was voted for", () => {
+test("an image or an entry of a term above the hard state's implies no vote in that term", () => {
   const image = new Harness().state(3, 2, 4).image(10, 5, encodeConfiguration(THREE), "a").group;
   assert.equal(image.log.hardState, { term: 5, vote: 0, commit: 10 });
   const entry = new Harness().state(3, 2, 10).image(10, 3, encodeConfiguration(THREE), "a")
@@ -169,7 +169,7 @@ test("a commit index beyond the log is that of entries that were cut off: the lo
   assert.equal(harness.group.machine.applied, ["a", "b"]);
 });
 
-test("committed changes of the configuration count from where they stand, the others do not", () => {
+test("committed configuration changes take effect at their index, uncommitted ones do not", () => {
   const harness = new Harness().state(3, 1, 12).image(10, 3, encodeConfiguration(THREE), "a")
     .change(11, 3, add(4)).entry(12, 3, "b").change(13, 3, add(5));
   assert.equal(harness.group.log.configuration.voters, [1, 2, 3, 4]);

@@ -56,7 +56,7 @@ test("entries: at least one, and no more than the bytes asked for", () => {
   assert.throws(() => log.entries(4, 9, Infinity), /beyond the last/);
 });
 
-test("append: it cuts off what stood there, and leaves no gap", () => {
+test("append: truncates existing entries, and leaves no gap", () => {
   const log = logOf(4);
   log.append([entry(6, 5), entry(7, 5)]);
   assert.equal([4, 5, 6, 7, 8].map((index) => log.term(index)), [2, 2, 5, 5, undefined]);
@@ -69,7 +69,7 @@ test("append: it cuts off what stood there, and leaves no gap", () => {
   assert.throws(() => log.append([entry(3)]), /must follow/);
 });
 
-test("compactTo: what is applied goes, and its last term stays", () => {
+test("compactTo: applied entries are released, and their last term stays", () => {
   const log = logOf(4);
   log.compactTo(5);
   assert.equal([log.firstIndex(), log.lastIndex()], [6, 7]);
@@ -113,7 +113,7 @@ test("excessIndex: up to where entries must go for the rest to fit", () => {
   assert.is(log.excessIndex(2 * one), 5);
 });
 
-test("restore: a snapshot stands in place of everything", () => {
+test("restore: a snapshot replaces everything", () => {
   const log = logOf(4);
   log.compactTo(5);
   log.restore(20, 9);

@@ -132,7 +132,7 @@ test("view refuses a struct that begins before or ends after its segment", () =>
   refuses(() => wrap(new AgentView(), words32(0x7fff_fffc, 1, 0, 0)), /stay inside/);
 });
 
-test("view stands on nothing after a refusal", () => {
+test("a view has no position after a refusal", () => {
   const view = wrap(new AgentView(), agentCodec.encode(agent()));
   refuses(() => wrap(view, words32(0, 9, 0, 0)), /stay inside/);
   assert.is(view.port, 0);

@@ -77,14 +77,14 @@ test("claim by its own agent replaces its revoked claim, as a new pending one", 
   assert.is(harness.putAgent({ domain: DOMAIN, claim: second }).code, "ok");
 });
 
-test("claim refuses what is no lower-case host name", () => {
+test("claim refuses anything but a lower-case host name", () => {
   const harness = new StoreHarness();
   for (const domain of ["", "A.example", "a b", "ä.example", "x".repeat(254)]) {
     assert.is(harness.claim(domain, 1).code, "invalid_argument", domain);
   }
 });
 
-test("confirm of a domain that nobody claimed is revoked", () => {
+test("confirm of an unclaimed domain is revoked", () => {
   const harness = new StoreHarness();
   const claim = { generation: 1, index: 1 };
   assert.is(harness.confirm(DOMAIN, 1, claim).code, "claim_revoked");

@@ -59,7 +59,7 @@ test("a renewal beyond the cover needs an extension first, and promises nothing"
   assert.is(renew(harness, 1, incarnation), "renewed");
 });
 
-test("a renewal of what was taken over or is gone says so", () => {
+test("a renewal of a record that was taken over or removed is refused with that reason", () => {
   const harness = leader();
   const first = harness.putAgent();
   const second = harness.putAgent({ process: 22 }, first.incarnation);

@@ -83,7 +83,7 @@ test("listRegion finds regions beyond those that have a number", () => {
   assert.equal(listed(harness, "r6", 9), []);
 });
 
-test("cursor leads to where a list goes on, and a foreign one to nowhere", () => {
+test("a cursor resumes its list, and a foreign one is refused", () => {
   const position = { partition: 700, afterId: idOf(3) };
   assert.equal(decodeCursor(encodeCursor(position), 1_024), position);
   assert.is(decodeCursor(encodeCursor(position), 512), undefined);
@@ -195,7 +195,7 @@ test("room refuses beyond the ceiling, and apply does not", () => {
   assert.is(harness.store.countOf(KIND_AGENT), 60);
 });
 
-test("loadImage refuses what is no image", () => {
+test("loadImage refuses anything but an image", () => {
   const harness = new StoreHarness();
   const { incarnation } = harness.putAgent();
   harness.putGateway();

@@ -179,7 +179,7 @@ test("remove with a lower sequence of the record's process is stale", () => {
   assert.is(harness.gateway(1)?.sequence, 5);
 });
 
-test("remove by somebody else than the owner's process needs no sequence", () => {
+test("remove by another than the owner's process needs no sequence", () => {
   const harness = new StoreHarness();
   const { incarnation } = harness.putGateway({ sequence: 5 });
   const reply = harness.remove(KIND_GATEWAY, 1, incarnation, { process: 0, sequence: 0 });

@@ -110,7 +110,7 @@ test("Ledger.imageMark that installs ends the entries above its index too", () =
   assert.not(ledger.group(GROUP).isLive(4, 10, 0, false));
 });
 
-test("Ledger.forget leaves nothing of the group; what comes later is another's", () => {
+test("Ledger.forget removes the whole group; later entries belong to another replica", () => {
   const ledger = new Ledger();
   ledger.hardState(GROUP, { term: 3, vote: 2, commit: 1 });
   ledger.hardState(1, { term: 4, vote: 2, commit: 1 });

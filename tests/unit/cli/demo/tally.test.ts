@@ -36,7 +36,7 @@ test("Tally takes a proven absence for an answer, anything else for a failure", 
   assert.is(made.failed, 1);
 });
 
-test("Tally does not count what the end cuts short", async () => {
+test("Tally does not count operations interrupted by the end", async () => {
   const { made, taking } = tally();
   made.ended = true;
   await made.time("resolve", taking(1, new RegistryError("shutting_down", "")));

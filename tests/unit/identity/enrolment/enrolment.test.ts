@@ -156,7 +156,7 @@ test("decideJoin gives the token's subject and grants a lineage of its own", () 
   assert.equal(leaf.issuerKeyId, SIGNER.keyId);
 });
 
-test("decideJoin refuses what the token is not for", () => {
+test("decideJoin refuses requests that the token does not cover", () => {
   const refused: [Partial<JoinRequest>, string][] = [
     [{ token: undefined }, "unknown_token"],
     [{ subject: PROXY }, "wrong_subject"],
@@ -256,7 +256,7 @@ test("decideRenewal stops the lineage when an old generation asks with another k
   assert.is(verdict(decideRenewal(renewalRequest(used, 2, 99))), "lineage_stopped (stopped)");
 });
 
-test("decideRenewal: whoever of thief and owner renews second stops both", () => {
+test("decideRenewal: the second renewal of thief and owner stops both", () => {
   const { lineage, records } = lineageOf(1);
   const theft = decideRenewal(renewalRequest(lineage, 1, 66));
   assert.ok(theft.kind === "issue" && records.commit(theft.change));

@@ -105,7 +105,7 @@ test("listeners are told of each new certificate until they unsubscribe", () =>
     kept.close();
   }));
 
-test("it goes on for as long as it is open, and no further", () =>
+test("renewals continue until close, and end with it", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
     await scene.world.pass(5 * 60 * MINUTE_MS);
@@ -118,7 +118,7 @@ test("it goes on for as long as it is open, and no further", () =>
     assert.is(scene.orders.length, length);
   }));
 
-test("a refusal is told, and tried again within a minute while the certificate counts", () =>
+test("a refusal is reported, and retried within a minute while the certificate is valid", () =>
   inScene(async (scene) => {
     scene.answers = ["refuse", "refuse", "refuse"];
     const kept = await scene.open();
@@ -187,7 +187,7 @@ test("it is renewed over a session while there is one, and without one where tha
     kept.close();
   }));
 
-test("a node's refusal over a session is told, and asked for no other way", () =>
+test("a node's refusal over a session is reported, and not retried by another path", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
     const refusal = new RegistryError("unauthenticated", "The lineage is stopped");
@@ -209,7 +209,7 @@ test("renewNow renews once after it was opened", () =>
     kept.close();
   }));
 
-test("open goes on with a certificate that is about to end, and refuses one that has ended", () =>
+test("open accepts a certificate that is about to end, and refuses one that has ended", () =>
   inScene(async (scene) => {
     scene.world.wallOffsetMs = NOW_MS + 60 * MINUTE_MS - 10_000;
     scene.answers = ["refuse", "refuse"];

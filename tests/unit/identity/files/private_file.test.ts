@@ -51,7 +51,7 @@ test("readKeyFile refuses a key that others may open, and leaves its mode as it 
     assert.throws(() => readKeyFile(`${folder}/link.pem`), hasCode("invalid_configuration"));
   }));
 
-test("readKeyFile refuses what is no file of a key", () =>
+test("readKeyFile refuses anything but a key file", () =>
   inFolder((folder) => {
     const path = `${folder}/key.pem`;
     replaceFile(path, "x".repeat(64 * 1024 + 1), PRIVATE_FILE_MODE);

@@ -36,7 +36,7 @@ test("parseKeyedCertificate pin is the SHA-256 of the certificate's DER", async 
   assert.equal(server.pin, new Uint8Array(await crypto.subtle.digest("SHA-256", der)));
 });
 
-test("isIssuedBy tells the CA that signed from another of the same making", async () => {
+test("isIssuedBy distinguishes the signing CA from another one with the same contents", async () => {
   assert.ok(isIssuedBy(server.certificatePem, authority.certificatePem));
   const foreign = await issueAuthority(options);
   assert.not.ok(isIssuedBy(server.certificatePem, foreign.certificatePem));
@@ -47,7 +47,7 @@ test("parseKeyedCertificate reads what keyedPem wrote", () => {
   assert.equal(parseKeyedCertificate(keyedPem(server)), server);
 });
 
-test("parseKeyedCertificate says in words what is wrong", () => {
+test("parseKeyedCertificate describes the error", () => {
   const cases: [string, RegExp][] = [
     ["", /no PEM private key/],
     [server.certificatePem, /no PEM private key/],

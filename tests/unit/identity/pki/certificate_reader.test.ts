@@ -135,7 +135,7 @@ test("readCertificate reads what the library writes", async () => {
   }
 });
 
-test("the library loses an arc of a UUID, but for what x509_library.ts mends", () => {
+test("the library loses an arc of a UUID without the fix in x509_library.ts", () => {
   // When the first of these fails, the library has been fixed, and its workaround here can be
   // removed.
   const der = new Uint8Array(derOid(OID.registryIdentity));
@@ -146,7 +146,7 @@ test("the library loses an arc of a UUID, but for what x509_library.ts mends", (
   assert.ok(toHex(leafDer).includes(toHex(der)), "it carries the arc, as it is mended");
 });
 
-test("readCertificate refuses what the library takes for a certificate", async () => {
+test("readCertificate refuses malformed certificates that the library accepts", async () => {
   // The reason why foreign certificates are not read by the library: it accepts each of these
   // silently.
   const outer = new DerReader(leafDer).inside(DER_TAG.sequence);
@@ -246,7 +246,7 @@ test("readCertificate refuses an extension that is there twice, or not strict", 
   assert.not(isRefusal(readCertificate(sound)));
 });
 
-test("readCertificate refuses RSA and what else is not taken, by its own code", async () => {
+test("readCertificate refuses RSA and other unsupported algorithms by a separate code", async () => {
   const algorithm = {
     name: "RSASSA-PKCS1-v1_5",
     hash: "SHA-256",

@@ -72,7 +72,7 @@ test("checkCertificateRequest refuses keys that no identity has", async () => {
   assert.is(await faultOf(new Uint8Array(p256.rawData)), "algorithm");
 });
 
-test("checkCertificateRequest refuses what is no request, and what is too long", async () => {
+test("checkCertificateRequest refuses anything but a request, and requests that are too long", async () => {
   assert.is(await faultOf(new Uint8Array(0)), "malformed");
   assert.is(await faultOf(request.subarray(1)), "malformed");
   assert.is(await faultOf(await forged(key.verifying.bytes, 1)), "malformed");

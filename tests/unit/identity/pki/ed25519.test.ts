@@ -94,7 +94,7 @@ test("verifyMessage refuses a signature of another length", async () => {
   }
 });
 
-test("signatureFault refuses S + L, which verifies where nobody looks", () => {
+test("signatureFault refuses S + L, which verifies without a range check", () => {
   const signature = fromHex(EMPTY_SIGNATURE)!;
   assert.is(signatureFault(signature), undefined);
   const s = BigInt("0x" + toHex(signature.slice(32).reverse()));
@@ -128,7 +128,7 @@ test("encodedPointFault refuses coordinates that are not reduced", () => {
   assert.is(encodedPointFault(new Uint8Array(31)), "length");
 });
 
-test("publicKeyFault refuses at enrolment what signatures alone do not show", () => {
+test("publicKeyFault refuses at enrolment keys that signatures alone do not reveal", () => {
   const key = Point.fromHex(PUBLIC);
   assert.is(publicKeyFault(key.toBytes()), undefined);
   for (const small of smallOrderPoints().slice(1)) {
@@ -139,7 +139,7 @@ test("publicKeyFault refuses at enrolment what signatures alone do not show", ()
   assert.is(publicKeyFault(scalarBytes(2n)), "not_on_curve");
 });
 
-test("verifyingKey refuses by code what is no key", async () => {
+test("verifyingKey refuses anything but a key by code", async () => {
   const bad = [
     new Uint8Array(32),
     new Uint8Array(5),

@@ -142,7 +142,7 @@ test("validatePath refuses an intermediate that the bundle does not publish", as
   assert.is(await faultOf(chain, { trust: closed }), "unknown_issuer");
 });
 
-test("validatePath refuses junk in a chain, wherever it stands", async () => {
+test("validatePath refuses junk in a chain at any position", async () => {
   const junk = new Uint8Array(300).fill(0x30);
   const foreign = derOf((await createTestRoot(pki.entropy)).pair);
   for (const der of [junk, new Uint8Array(0), leafDer.subarray(0, 200)]) {
@@ -263,7 +263,7 @@ test("validatePath keeps path lengths", async () => {
   assert.is(await faultUnder(await createOddIntermediate(pki, { pathLength: undefined })), "");
 });
 
-test("validatePath wants each key to be for what it is used", async () => {
+test("validatePath requires each key's usage to match its use", async () => {
   const usages: [ExtensionContents, CertificateFault][] = [
     [{ keyUsage: undefined }, "key_usage"],
     [{ keyUsage: KEY_USAGE.keyCertSign }, "key_usage"],

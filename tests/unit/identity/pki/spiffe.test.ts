@@ -28,7 +28,7 @@ test("parseSpiffeId takes apart what formatSpiffeId writes", () => {
   }
 });
 
-test("parseSpiffeId refuses whatever is not in its one form", () => {
+test("parseSpiffeId refuses every form but the canonical one", () => {
   const refused = [
     "",
     "spiffe://",

@@ -160,7 +160,7 @@ test("a certificate mis-issued for another node is refused where the client name
   assert.is(outcome(near), "server_id");
 });
 
-test("a client's certificate does not make a server, whatever judges it", () => {
+test("a client's certificate is never accepted as a server's", () => {
   const { realm, client } = scene();
   const impostor = realm.enrol("gateway", 7);
   const near = clientEnd(realm, client, impostor);
@@ -270,7 +270,7 @@ test("another ALPN, authority or server id than the server's own is refused", ()
   }
 });
 
-test("a proof of somebody else's certificate is refused", () => {
+test("a proof with another member's certificate is refused", () => {
   const { realm, server, client } = scene();
   const thief = realm.enrol("gateway", 6);
   // The thief has the victim's certificate, which is public, and its own key.

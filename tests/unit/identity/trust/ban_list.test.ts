@@ -160,7 +160,7 @@ test("a full list refuses one more, and still takes a change of an old one", () 
   assert.is(codeOf(() => list.ban(BANS[0]!)), "accepted");
 });
 
-test("ban refuses by code what names nothing", () => {
+test("ban refuses names that cannot exist, by code", () => {
   const list = new BanList();
   const bad: Ban[] = [
     { kind: "subject", name: "", reason: "" },

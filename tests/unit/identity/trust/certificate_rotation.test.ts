@@ -154,7 +154,7 @@ test("CertificateRotation asks for another certificate while the shown one is no
   assert.is(certificates.checks, 1);
 });
 
-test("CertificateRotation tells while the shown certificate is not valid by the clock", async () => {
+test("CertificateRotation reports while the presented certificate is not valid by the clock", async () => {
   const { time, certificates, rotation, shown, valid } = bench();
   certificates.failing = true;
   rotation.start();
@@ -194,7 +194,7 @@ test("CertificateRotation hands over again what the listener refused", async () 
   assert.equal(state.shown, [[2, 3]]);
 });
 
-test("CertificateRotation stop leaves no timer and tells nobody", async () => {
+test("CertificateRotation stop leaves no timer and no notification", async () => {
   const { time, certificates, rotation, shown } = bench();
   rotation.start();
   await pass(time, HOUR_MS);

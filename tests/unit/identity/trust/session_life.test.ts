@@ -58,7 +58,7 @@ test("SessionLife ends at once when the wall clock was set beyond its certificat
   assert.is(listeners.size, 0, "who is over listens no more");
 });
 
-test("SessionLife notices by itself within a minute where nobody tells it", () => {
+test("SessionLife notices a clock step within a minute without a notification", () => {
   const time = new ManualTime(0);
   const { peer } = lifeOf(time);
   time.advance(1);

@@ -54,7 +54,7 @@ test("SimWorld runs a turn before anything that is due later, and after what wai
   assert.equal(seen, ["first", "second", "third", "timer"]);
 });
 
-test("SimWorld lets promises come to rest before it goes on, long chains where it is thorough", async () => {
+test("SimWorld lets promises settle before it continues, including long chains if it is thorough", async () => {
   for (const [isThorough, hops] of [[false, 3], [true, 100]] as const) {
     const world = new SimWorld();
     world.isThorough = isThorough;

@@ -31,7 +31,7 @@ function judged(operations: readonly Operation[]): Linearizability {
 
 const written = operation(1, 2, { kind: "register", value: 7, index: 3, term: 1 });
 
-test("Linearizability finds a get that lies, and says what was known", () => {
+test("Linearizability finds a wrong get, and reports the known state", () => {
   const checker = judged([written, operation(3, 4, { end: "not_found", client: 5 })]);
   finds(checker, /get of a by client 5 .* may have held 7/, () => checker.onEnd());
 });
@@ -131,7 +131,7 @@ test("TimeToLive finds a record that expired before its lease ended", () => {
   finds(checker, /given 5000 ms/, run);
 });
 
-test("TimeToLive does not hold an answer that nobody got against a record", () => {
+test("TimeToLive ignores replies that no client received", () => {
   const checker = livesOf(0, lease(1, 2), lease(900, 950, { kind: "renew", end: "unknown" }));
   checker.onExpired(expiry(5_100));
   checker.onEnd(endAt(20_000));

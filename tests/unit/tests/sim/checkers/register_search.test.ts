@@ -93,7 +93,7 @@ test("findNotLinearizable lets a remove of unknown outcome take effect late, onc
   holds(read(10, 11, undefined), remove(3, Infinity), ...start, ...again);
 });
 
-test("findNotLinearizable does not hold what failed against the others", () => {
+test("findNotLinearizable ignores operations that failed", () => {
   // An unanswered read reveals nothing.
   holds(write(1, 2, 1), read(3, Infinity, undefined), read(4, 5, 1));
 });

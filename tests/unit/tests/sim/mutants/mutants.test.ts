@@ -13,7 +13,7 @@ test("mutants have names of their own", () => {
   for (const name of names) assert.match(name, /^[a-z][a-z0-9_]+$/);
 });
 
-test("mutants change what they name, and stand on anchors that are there", () => {
+test("mutants change the files they name, and their anchors exist", () => {
   for (const mutant of MUTANTS) {
     for (const [file, text] of rewrite(mutant, read)) {
       assert.is.not(text, read(file), `${mutant.name} must change ${file}`);
@@ -33,7 +33,7 @@ test("rewrite makes all edits of a file, one after another", () => {
   assert.equal([...files], [["a.ts", "const a = 2;\nconst b = $&;\n"]]);
 });
 
-test("rewrite refuses an anchor that is gone, or stands there twice", () => {
+test("rewrite refuses an anchor that is missing or ambiguous", () => {
   assert.throws(() => rewrite(mutantOf(["c = 1", ""]), () => source), /is gone in a\.ts/);
   assert.throws(() => rewrite(mutantOf(["= 1", ""]), () => source), /more than once in a\.ts/);
 });
