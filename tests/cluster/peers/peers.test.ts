@@ -94,7 +94,10 @@ test("three nodes replicate a group over QUIC; when the leader is killed the oth
     assert.ok(status.counts.framesIn > 0 && status.counts.framesOut > 0);
     assert.is(status.counts.sessions, 1);
     assert.ok(defined(status.roundTripMs, "It was measured") >= 0);
-    for (const node of nodes) assert.equal([...node.refusals], []);
+    // A slow machine may make a follower campaign while its leader is alive, which the others refuse.
+    for (const { refusals } of nodes) {
+      assert.equal([...refusals.keys()].filter((code) => code !== "leader_alive"), []);
+    }
   } finally {
     await third.kill();
     await Promise.all(nodes.map((node) => node.close()));
