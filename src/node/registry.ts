@@ -3,7 +3,7 @@
  * requests. All dependencies are passed in, so that it runs the same in production
  * and in the simulator; node.ts connects it to transport, identity and HTTP.
  */
-import type { StatusReply } from "../../schemas/gen/wire.ts";
+import type { JoinClusterReply, JoinClusterRequest, StatusReply } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { nodeId } from "../base/ids.ts";
@@ -106,7 +106,7 @@ export class Registry {
       ringMap: () => this.ringMap(),
       clusterStatus: () => this.view.status(),
       partitionStatus: (partition) => this.view.partition(partition),
-      join: (request) => this.joining.join(request),
+      join: (request) => this.#join(request),
       confirmPlacement: (changes) => this.placement.runner.confirm(changes),
     });
     this.router = router;
@@ -164,6 +164,12 @@ export class Registry {
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
     this.placement.start();
+  }
+
+  async #join(request: JoinClusterRequest): Promise<JoinClusterReply> {
+    const reply = await this.joining.join(request);
+    this.placement.hurry();
+    return reply;
   }
 
   /** Returns the ring map by which clients route. */

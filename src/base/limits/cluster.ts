@@ -30,8 +30,14 @@ export const JOIN_RETRY_MS = 500;
 export const MEMBERS_LOOK_MS = 200;
 /** Voters of group 0: two of them may be lost. */
 export const SYSTEM_VOTERS_MAX = 5;
-/** How often a node compares its part of the placement with group 0, ms. */
+/** How often a node compares its part of the placement with group 0 while something moves, ms. */
 export const PLACEMENT_LOOK_MS = 100;
+
+/** The same while nothing moves, ms. */
+export const PLACEMENT_CALM_MS = 400;
+
+/** The same for a node that is the only member, ms; a node that joins hurries it. */
+export const PLACEMENT_ALONE_MS = 15_000;
 /** Partitions that move at the same time: their joint configurations cost two quorums a write. */
 export const PLACEMENT_MOVES_AT_ONCE = 512;
 /** Groups that this node reconfigures at the same time. */

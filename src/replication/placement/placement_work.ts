@@ -4,7 +4,12 @@
  * the plan out. A node without peers has nothing of that to do but look.
  */
 import type { NodeId } from "../../base/ids.ts";
-import { LEADER_BALANCE_MS, PLACEMENT_LOOK_MS } from "../../base/limits.ts";
+import {
+  LEADER_BALANCE_MS,
+  PLACEMENT_ALONE_MS,
+  PLACEMENT_CALM_MS,
+  PLACEMENT_LOOK_MS,
+} from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Timer, World } from "../../base/world.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
@@ -37,6 +42,7 @@ export class PlacementWork {
   #timer: Timer | undefined;
   #isStopped = false;
   #balancedAtMs = 0;
+  #seenRing = -1;
 
   constructor(options: PlacementWorkOptions) {
     const { groups, self, world, logger, isConnected } = options;
@@ -61,6 +67,12 @@ export class PlacementWork {
     this.#look();
   }
 
+  /** Looks now: a node has joined. */
+  hurry(): void {
+    this.#timer?.cancel();
+    this.#look();
+  }
+
   /** Stops the timer. */
   stop(): void {
     this.#isStopped = true;
@@ -81,7 +93,16 @@ export class PlacementWork {
         this.balance.run();
       }
     }
-    this.#timer = scheduler.after(PLACEMENT_LOOK_MS, () => this.#look());
+    this.#timer = scheduler.after(this.#pauseMs(), () => this.#look());
+  }
+
+  /** Returns the time until the next look: short while something moves, long for a node alone. */
+  #pauseMs(): number {
+    const { ringNumber, state } = this.#options.groups.system.store;
+    const isCalm = ringNumber === this.#seenRing && state.placement.changing.size === 0;
+    this.#seenRing = ringNumber;
+    if (state.members.count < 2) return PLACEMENT_ALONE_MS;
+    return isCalm ? PLACEMENT_CALM_MS : PLACEMENT_LOOK_MS;
   }
 
   async #report(made: readonly MadeChange[]): Promise<void> {
