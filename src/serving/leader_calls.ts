@@ -61,6 +61,7 @@ export class LeaderCalls {
     const { nodeId, calls } = this.#parts;
     let hint = 0;
     let pauses = 0;
+    let hops = 0;
     for (let tries = 0;; tries++) {
       let asked = 0;
       try {
@@ -72,9 +73,12 @@ export class LeaderCalls {
         const error = toRegistryError(cause);
         if (!isOfAnotherLeader(error)) throw error;
         const { leaderHint = 0 } = error.fields;
-        const isNews = leaderHint !== 0 && leaderHint !== asked && leaderHint !== hint;
+        const isNews = leaderHint !== 0 && leaderHint !== asked;
         hint = isNews ? leaderHint : 0;
-        const delayMs = isNews && asked !== 0 ? 0 : this.#pauseMs(++pauses);
+        // Nodes that name each other do so until one of them learns of an election.
+        const isAtOnce = isNews && asked !== 0 && hops++ < HOPS_MAX;
+        if (!isAtOnce) hops = 0;
+        const delayMs = isAtOnce ? 0 : this.#pauseMs(++pauses);
         if (this.#leftMs(step.deadlineMs) <= delayMs) throw notReached(step.what, error);
         if (delayMs > 0) await this.#pause(delayMs);
       }
@@ -132,6 +136,9 @@ function isOfAnotherLeader({ code, fields }: RegistryError): boolean {
       return false;
   }
 }
+
+/** Hints that are followed without a pause. */
+const HOPS_MAX = 2;
 
 /** Field that a node names when it refuses a step because of the node that sent it. */
 export const SENDER_FIELD = "node";

@@ -7,6 +7,7 @@ import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
 import { RIGHTS_MUTANTS } from "./rights.ts";
+import { STEP_MUTANTS } from "./steps.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 
 /** Every planted bug. */
@@ -19,4 +20,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...GROUP_LOOP_MUTANTS,
   ...STORAGE_MUTANTS,
   ...RIGHTS_MUTANTS,
+  ...STEP_MUTANTS,
 ];
