@@ -219,12 +219,13 @@ export class Leases {
     ) return "superseded";
     if (table.hasFlag(slot, FLAG_ENDED)) return "permission_denied";
     const ttlMs = record.ttlMs;
-    const leftMs = record.leaseExpiryMs - nowMs;
+    const coverMs = record.leaseExpiryMs;
+    const leftMs = coverMs - nowMs;
     if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {
       table.setFlag(slot, FLAG_WAITING);
       return "needs_extension";
     }
-    this.#postpone(slot, nowMs + ttlMs, record.leaseExpiryMs - ttlMs);
+    this.#postpone(slot, nowMs + ttlMs, coverMs - ttlMs);
     table.setFlag(slot, FLAG_RENEWED);
     this.renewedTtlMs = ttlMs;
     if (leftMs < ttlMs * EXTEND_BELOW_TTLS && this.#nextExtendMs > nowMs + EXTEND_GATHER_MS) {
