@@ -357,7 +357,7 @@ export class NodeCluster {
     const request = this.#description(registry.cluster.clusterId);
     if (this.#isKnown(request)) return;
     const { leader } = group.status();
-    if (group.isLeading) await registry.joining.join(request);
+    if (group.isLeading) await registry.joining.join(request, "self");
     else await this.#ask(leader, "joinCluster", request);
   }
 

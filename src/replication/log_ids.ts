@@ -27,16 +27,24 @@ export function groupOfOwnerRecord(id: GroupId): GroupId | undefined {
   return isRecord ? (id - OWNER_RECORDS) as GroupId : undefined;
 }
 
+/** The replica that a node's log has, or had, of a group. */
+export interface Owner {
+  readonly replica: ReplicaId;
+  /** Whether the replica was removed from the node for good. */
+  readonly isRetired: boolean;
+}
+
 /**
  * Encodes an owner record. The replica takes the place of the vote: the highest term in a log
- * determines the log's generation, so that a replica id must not appear as one.
+ * determines the log's generation, so that a replica id must not appear as one. The place of the commit
+ * index says whether the replica was removed.
  */
-export function encodeOwner(replica: ReplicaId): HardState {
-  return { term: 0 as Term, vote: replica, commit: 0 as LogIndex };
+export function encodeOwner(replica: ReplicaId, { isRetired = false } = {}): HardState {
+  return { term: 0 as Term, vote: replica, commit: Number(isRetired) as LogIndex };
 }
 
 /** Decodes an owner record. @throws RegistryError `corrupt` if it names no replica. */
-export function decodeOwner({ vote }: HardState): ReplicaId {
-  if (vote > 0) return vote as ReplicaId;
+export function decodeOwner({ vote, commit }: HardState): Owner {
+  if (vote > 0) return { replica: vote as ReplicaId, isRetired: commit > 0 };
   throw new RegistryError("corrupt", "An owner record must name a replica: found 0");
 }

@@ -207,6 +207,8 @@ export class Recovery<Machine extends RestorableMachine> {
   readonly groups = new Map<GroupId, RecoveredGroup<Machine>>();
   /** The replicas that owner records name, by group. */
   readonly owners = new Map<GroupId, ReplicaId>();
+  /** The groups whose replica was removed from this node for good. */
+  readonly retired = new Set<GroupId>();
   /** The log's handlers; the owner adds those for the end of the opening. */
   readonly handlers: Omit<SharedLogHandlers, "ready" | "failed">;
   nodeState: NodeState = { counter: 0, mayHaveSupported: false };
@@ -273,11 +275,13 @@ export class Recovery<Machine extends RestorableMachine> {
     }
     const owned = groupOfOwnerRecord(group);
     if (owned === undefined) return this.take(group).hardState(state);
-    const owner = decodeOwner(state);
-    this.owners.set(owned, owner);
+    const { replica, isRetired } = decodeOwner(state);
+    this.owners.set(owned, replica);
+    if (isRetired) this.retired.add(owned);
+    else this.retired.delete(owned);
     // Hard states come in any order, but before everything that depends on the owner.
     const recovered = this.groups.get(owned);
-    if (recovered !== undefined) recovered.replica = owner;
+    if (recovered !== undefined) recovered.replica = replica;
   }
 
   #imageEnd(group: GroupId): void {

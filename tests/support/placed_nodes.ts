@@ -53,7 +53,7 @@ export class PlacedNodes {
   /** Creates the cluster on node 1, which describes itself. */
   async found(zone = ""): Promise<PlacedNode> {
     const node = await this.world.wait(this.#open(1));
-    await this.world.wait(node.joining.join(this.#request(1, zone)));
+    await this.world.wait(node.joining.join(this.#request(1, zone), "self"));
     return node;
   }
 

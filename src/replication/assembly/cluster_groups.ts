@@ -187,7 +187,34 @@ export class ClusterGroups {
    */
   remove(id: PartitionId, done: LogDone): void {
     this.#partitions.delete(id);
-    this.nodes.remove(groupOfPartition(id), done);
+    this.nodes.retire(groupOfPartition(id), done);
+  }
+
+  /**
+   * Reports whether a replica that this node's copy of group 0 places here cannot join: the node has
+   * removed it, or had a later one, so that the copy is older than that; or it should be in the log,
+   * because it votes, and is not.
+   */
+  cannotJoin(id: PartitionId, { group, replica, isJoining }: PlacedHere): boolean {
+    if (this.nodes.isPast({ group, replica })) return true;
+    return !isJoining && !(this.nodes.ownerOf(group) === replica && this.nodes.isInLog(group)) &&
+      this.partition(id) === undefined;
+  }
+
+  /**
+   * Reports whether the log holds a replica of a partition that group 0 says is no more. A replica that
+   * this copy of group 0 does not know yet is none.
+   */
+  holdsRetired(id: PartitionId): boolean {
+    const group = groupOfPartition(id);
+    if (this.partition(id) !== undefined || !this.nodes.isInLog(group)) return false;
+    const { replicas, placement } = this.system.store.state;
+    const owner = this.nodes.ownerOf(group);
+    if (owner === FOUNDER_REPLICA) {
+      const placed = placement.of(id);
+      return placed !== undefined && placed.replicas.every(({ replica }) => replica !== owner);
+    }
+    return owner < replicas.next && replicas.replica(owner) === undefined;
   }
 
   /** Closes log and groups; resolves when the folder is free. */
@@ -215,6 +242,8 @@ export class ClusterGroups {
   }
 
   #open(id: PartitionId, placed: PlacedHere, ifAbsent: IfAbsent): void {
+    // This copy of group 0 may be older than the last run's, as nobody waits for its commit index.
+    if (this.nodes.isPast(placed)) return;
     // One that is still to join, because the node stopped before it recorded the new owner.
     const isToJoin = ifAbsent === "empty" && this.nodes.ownerOf(placed.group) !== placed.replica;
     if (!isToJoin) this.#hosted(id, this.nodes.open(placed, ifAbsent));

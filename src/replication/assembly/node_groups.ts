@@ -201,6 +201,15 @@ export class NodeGroups<Machine extends RestorableMachine> {
   }
 
   /**
+   * Reports whether this node had the replica and removed it, or had a later one of its group. What names
+   * the replica still is older than what the node has done.
+   */
+  isPast({ group, replica }: ReplicaPlace): boolean {
+    const owner = this.ownerOf(group);
+    return owner > replica || owner === replica && this.#recovery.retired.has(group);
+  }
+
+  /**
    * Opens a replica to which the log's content of its group belongs ({@link NodeGroups.ownerOf}).
    *
    * @throws RegistryError `corrupt` if the log has nothing of it, or something of another replica only,
@@ -273,6 +282,21 @@ export class NodeGroups<Machine extends RestorableMachine> {
     this.set.remove(group, done);
   }
 
+  /**
+   * Removes a replica as {@link NodeGroups.remove} does, and records first that it was: then it never
+   * opens or joins again ({@link NodeGroups.isPast}).
+   */
+  retire(group: GroupId, done: LogDone): void {
+    const replica = this.ownerOf(group) as ReplicaId;
+    this.#arriving.add(group);
+    this.#record({ group, replica }, (error) => {
+      this.#arriving.delete(group);
+      if (error !== undefined) return done(error);
+      this.#recovery.retired.add(group);
+      this.remove(group, done);
+    }, { isRetired: true });
+  }
+
   /** Starts the hosted groups; groups that come later start at once. */
   start(): void {
     this.set.start();
@@ -313,11 +337,18 @@ export class NodeGroups<Machine extends RestorableMachine> {
   /** Removes a former replica from the log if need be, and records the new owner. */
   #arrives({ group, replica }: ReplicaPlace, done: LogDone): void {
     assert(!this.#hosted.has(group), `Group ${group} exists on this node already`);
+    assert(
+      !this.isPast({ group, replica }),
+      `Replica ${replica} of group ${group} was removed here`,
+    );
     assert(!this.#arriving.has(group), `A replica of group ${group} is on its way already`);
     this.#arriving.add(group);
     const recorded: LogDone = (error) => {
       this.#arriving.delete(group);
-      if (error === undefined) this.#recovery.owners.set(group, replica);
+      if (error === undefined) {
+        this.#recovery.owners.set(group, replica);
+        this.#recovery.retired.delete(group);
+      }
       done(error);
     };
     if (this.ownerOf(group) === replica) return this.#later(() => recorded(undefined));
@@ -327,17 +358,18 @@ export class NodeGroups<Machine extends RestorableMachine> {
   }
 
   /** Records the owner of a group's content; retries while the log takes no writes for now. */
-  #record(place: ReplicaPlace, done: LogDone): void {
+  #record(place: ReplicaPlace, done: LogDone, { isRetired = false } = {}): void {
     const { group, replica } = place;
     const answered: LogDone = (error) => {
       if (error === undefined || this.#isClosed || this.log.stats().poisoned) return done(error);
       const retry = () => {
         this.#retries.delete(group);
-        this.#record(place, done);
+        this.#record(place, done, { isRetired });
       };
       this.#retries.set(group, this.#world.scheduler.after(WAL_PROBE_MS, retry));
     };
-    const refused = this.log.saveHardState(ownerRecordOf(group), encodeOwner(replica), answered);
+    const owner = encodeOwner(replica, { isRetired });
+    const refused = this.log.saveHardState(ownerRecordOf(group), owner, answered);
     if (refused !== undefined) this.#later(() => answered(refused));
   }
 

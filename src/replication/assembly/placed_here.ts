@@ -4,7 +4,13 @@
  * Replica ids are those of group 0's replica table, but for the founder's: replica 1 of every group is
  * that of the node which founded the cluster.
  */
-import { groupOfPartition, type NodeId, type PartitionId, replicaId } from "../../base/ids.ts";
+import {
+  groupOfPartition,
+  type NodeId,
+  type PartitionId,
+  replicaId,
+  SYSTEM_GROUP,
+} from "../../base/ids.ts";
 import type { PartitionPlacement } from "../../system/placement/placement_state.ts";
 import type { SystemState } from "../../system/system_state.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
@@ -22,6 +28,18 @@ export function nodeOfReplica(state: SystemState, replica: number): NodeId | und
     ? state.members.founder
     : state.replicas.replica(replica)?.nodeId;
   return node as NodeId | undefined;
+}
+
+/**
+ * Returns the replica of group 0 that a node other than the founder has; undefined if it has none.
+ * If several were assigned, because joins of the node crossed, it is the first.
+ */
+export function systemReplicaOf(state: SystemState, node: number): number | undefined {
+  let first: number | undefined;
+  for (const { replica, groupId } of state.replicas.onNode(node)) {
+    if (groupId === SYSTEM_GROUP && (first === undefined || replica < first)) first = replica;
+  }
+  return first;
 }
 
 /** Returns the replica of a partition on node `self`; undefined if it has none there. */

@@ -15,7 +15,7 @@ import type {
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { SYSTEM_GROUP } from "../../base/ids.ts";
-import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
+import { JOIN_RETRY_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import { formatUuid, isNilUuid } from "../../base/uuid.ts";
 import type { WallClock } from "../../base/world.ts";
 import { type CommandHeader, encodePutMember } from "../../record/command.ts";
@@ -23,6 +23,7 @@ import { encodeAdmitMember } from "../../system/members/member_state.ts";
 import { encodeAssignReplicas } from "../../system/replicas/replica_state.ts";
 import type { Genesis } from "../../system/system_store.ts";
 import { type ClusterGroups, systemApplied } from "../assembly/cluster_groups.ts";
+import { systemReplicaOf } from "../assembly/placed_here.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 
 /** The folder id of a member that did not describe itself. */
@@ -41,14 +42,21 @@ export class Joining {
   /**
    * Makes a node a member, or describes a member anew.
    *
+   * @param from `self` if this node describes itself: until the founder has, nobody else may join, or the
+   * number of the founder would be given away.
    * @throws RegistryError `not_leader`; `wrong_cluster` for the folder of another cluster;
    * `invalid_configuration` for another region or partition count, or no zone where members have zones;
-   * `locked` for a number that another folder has; `not_replica` for the number of a removed node.
+   * `locked` for a number that another folder has; `not_replica` for the number of a removed node;
+   * `overloaded` while the cluster is being founded.
    */
-  async join(request: JoinClusterRequest): Promise<JoinClusterReply> {
+  async join(
+    request: JoinClusterRequest,
+    from: "self" | "other" = "other",
+  ): Promise<JoinClusterReply> {
     const { system } = this.#groups;
     const { genesis, state } = system.store;
     if (!system.group.isLeading || genesis === undefined) throw notLeader(this.#groups);
+    if (from === "other" && state.members.count === 0) throw beingFounded();
     const refusal = refusalOf(request, genesis, this.#hasZones(request.folderId));
     if (refusal !== undefined) throw refusal;
     const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
@@ -59,22 +67,22 @@ export class Joining {
       encodePutMember(this.#header(), { nodeId, addresses, pin, nextPin }),
     );
     const isFounder = state.members.founder === nodeId;
-    const replica = this.#systemReplica(nodeId) ??
+    const replica = systemReplicaOf(state, nodeId) ??
       (isFounder ? FOUNDER_REPLICA : await this.#assign(nodeId));
     return this.#reply(nodeId, replica, genesis);
   }
 
   /** Returns the members and the replicas of group 0, as this node's copy of group 0 has them. */
   describe(): { readonly members: ClusterMember[]; readonly systemReplicas: SystemReplica[] } {
-    const { members, replicas } = this.#groups.system.store.state;
+    const { state } = this.#groups.system.store;
+    const { members } = state;
     const systemReplicas: SystemReplica[] = [];
     if (members.founder !== undefined) {
       systemReplicas.push({ replica: FOUNDER_REPLICA, nodeId: members.founder });
     }
     for (const member of members.all) {
-      for (const { replica, groupId } of replicas.onNode(member.nodeId)) {
-        if (groupId === SYSTEM_GROUP) systemReplicas.push({ replica, nodeId: member.nodeId });
-      }
+      const replica = systemReplicaOf(state, member.nodeId);
+      if (replica !== undefined) systemReplicas.push({ replica, nodeId: member.nodeId });
     }
     const described = members.all.map((member) => ({
       ...member,
@@ -97,19 +105,12 @@ export class Joining {
     };
   }
 
-  #systemReplica(nodeId: number): number | undefined {
-    for (const { replica, groupId } of this.#groups.system.store.state.replicas.onNode(nodeId)) {
-      if (groupId === SYSTEM_GROUP) return replica;
-    }
-    return undefined;
-  }
-
   async #assign(nodeId: number): Promise<number> {
     const places = [{ groupId: SYSTEM_GROUP, nodeId }];
     const { assigned } = await this.#propose(encodeAssignReplicas(this.#header(), places));
     if (assigned === undefined) throw new RegistryError("internal", "No replica id was assigned");
     // Two requests of one node that crossed get the same replica; the other id is never used.
-    return this.#systemReplica(nodeId) ?? assigned;
+    return systemReplicaOf(this.#groups.system.store.state, nodeId) ?? assigned;
   }
 
   /** Reports whether members other than that of the folder have zones. */
@@ -137,6 +138,12 @@ function notLeader({ system }: ClusterGroups): RegistryError {
   const { leader } = system.group.status();
   const message = "This node does not lead group 0, which decides who joins";
   return new RegistryError("not_leader", message, leader === 0 ? {} : { leaderHint: leader });
+}
+
+function beingFounded(): RegistryError {
+  const message =
+    "The cluster is being founded: its first node must describe itself before others join";
+  return new RegistryError("overloaded", message, { retryAfterMs: JOIN_RETRY_MS });
 }
 
 function refusalOf(

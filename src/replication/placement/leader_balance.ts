@@ -2,6 +2,11 @@
  * Spreads leaderships over the nodes: each node hands over what others are to lead, a few at a time, to
  * voters that have the whole log and were heard of lately. Nothing moves while the numbers differ by
  * little, or shortly after a node came or went, so that leaderships do not wander.
+ *
+ * Where all nodes hold all partitions, each sees all leaders, and as few as possible move. Elsewhere each
+ * node would balance the part that it sees, against others that see another part, and leaderships would
+ * be handed round for ever. There all nodes compute one spread from group 0's placements alone, and a
+ * partition whose node in it is out of reach stays where it is.
  */
 import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
@@ -12,7 +17,7 @@ import {
 import type { MonotonicClock } from "../../base/world.ts";
 import { spreadLeaders } from "../../ring/leader_spread.ts";
 import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
-import { nodeOfReplica } from "../assembly/placed_here.ts";
+import { nodeOfReplica, nodesOf } from "../assembly/placed_here.ts";
 
 /** The dependencies of a balance. */
 export interface LeaderBalanceOptions {
@@ -27,6 +32,9 @@ export interface LeaderBalanceOptions {
 export class LeaderBalance {
   readonly #options: LeaderBalanceOptions;
   #calmSinceMs: number;
+  /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
+  #spread: readonly number[] | undefined;
+  #spreadRing = -1;
 
   constructor(options: LeaderBalanceOptions) {
     this.#options = options;
@@ -54,9 +62,7 @@ export class LeaderBalance {
       leaders.push(here?.group.status().leader ?? 0);
       if (here !== undefined && here.group.isLeading) led.push(here);
     }
-    const wished = isUneven(leaders, placements)
-      ? spreadLeaders({ placements, leaders })
-      : undefined;
+    const wished = this.#wished(placements, leaders);
     let transfers = 0;
     for (const partition of led) {
       const { id, group } = partition;
@@ -70,6 +76,30 @@ export class LeaderBalance {
       if (heirs.length > 0 && this.#transfer(partition, heirs)) transfers++;
       if (transfers === LEADER_TRANSFERS_AT_ONCE) return;
     }
+  }
+
+  /** Returns the node that is to lead each partition; undefined if all may stay where they are. */
+  #wished(
+    placements: readonly (readonly number[])[],
+    leaders: readonly number[],
+  ): readonly number[] | undefined {
+    const { groups, isReachable } = this.#options;
+    const { state, ringNumber } = groups.system.store;
+    if (this.#spreadRing !== ringNumber) {
+      this.#spreadRing = ringNumber;
+      const placed = placements.map((_, number) =>
+        nodesOf(state, partitionId(number)).sort(byNumber)
+      );
+      const holders = new Set(placed.flat());
+      const isWhole = placed.every((nodes) => nodes.length === holders.size);
+      this.#spread = isWhole ? undefined : spreadLeaders({ placements: placed });
+    }
+    if (this.#spread === undefined) {
+      return isUneven(leaders, placements) ? spreadLeaders({ placements, leaders }) : undefined;
+    }
+    // While partitions move the spread changes with every step.
+    if (state.placement.changing.size > 0) return undefined;
+    return this.#spread.map((node) => isReachable(node) ? node : 0);
   }
 
   /** Hands the leadership to a voter on one of the nodes; returns false if none of them is fit now. */
@@ -91,6 +121,10 @@ export class LeaderBalance {
     return group.configuration.voters.map((replica) => nodeOfReplica(state, replica))
       .filter((node) => node !== undefined);
   }
+}
+
+function byNumber(left: number, right: number): number {
+  return left - right;
 }
 
 /** Reports whether some node leads more than its share by more than the tolerance. */

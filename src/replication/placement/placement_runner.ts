@@ -24,7 +24,7 @@ import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replica
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { systemApplied } from "../assembly/cluster_groups.ts";
-import { nodeOfReplica } from "../assembly/placed_here.ts";
+import { nodeOfReplica, systemReplicaOf } from "../assembly/placed_here.ts";
 import {
   beginMove,
   endMove,
@@ -33,6 +33,9 @@ import {
   type PlannedMove,
   wishedSystemVoters,
 } from "./plan.ts";
+
+/** Runs that are left out after a failure: about one second. */
+const RUNS_LEFT_OUT = 10;
 
 /** The dependencies of a runner. */
 export interface PlacementRunnerOptions {
@@ -48,6 +51,8 @@ export class PlacementRunner {
   #isMoving = false;
   /** What the last run saw that had nothing to do. */
   #settled = "";
+  /** Runs to leave out after a step that was not taken, so that retries do not fill the log. */
+  #leftOut = 0;
 
   constructor(options: PlacementRunnerOptions) {
     this.#options = options;
@@ -57,6 +62,7 @@ export class PlacementRunner {
   async run(): Promise<void> {
     const { groups: { system }, logger } = this.#options;
     if (this.#isRunning || !system.group.isLeading || system.store.genesis === undefined) return;
+    if (this.#leftOut > 0) return void this.#leftOut--;
     this.#isRunning = true;
     try {
       await this.#members();
@@ -67,6 +73,7 @@ export class PlacementRunner {
         ? error
         : { code: "internal", message: String(error) };
       logger.debug("A step of the placement was not taken", { code, message });
+      this.#leftOut = RUNS_LEFT_OUT;
     } finally {
       this.#isRunning = false;
     }
@@ -91,10 +98,12 @@ export class PlacementRunner {
   #nodes(): PlacementNode[] {
     const { members } = this.#state;
     const active = new Set<number>();
-    for (const { id, match, recentActive } of this.#systemMembers) {
+    for (const { id, isLearner, match, recentActive } of this.#systemMembers) {
       const node = nodeOfReplica(this.#state, id);
-      const isHeard = recentActive && match > 0;
-      if (node !== undefined && (isHeard || this.#holdsPartitions(node))) active.add(node);
+      if (node === undefined) continue;
+      // A node that holds something is counted on while it is silent: it is not replaced by accident.
+      const isHeld = !isLearner || this.#holdsPartitions(node);
+      if (isHeld || recentActive && match > 0) active.add(node);
     }
     return members.all.filter(({ nodeId }) => active.has(nodeId)).map(({ nodeId }) => {
       const { zone = "", host = "" } = members.admission(nodeId) ?? {};
@@ -122,12 +131,11 @@ export class PlacementRunner {
     const known = new Set([...voters, ...learners]);
     const changes: MemberChange[] = [];
     for (const { nodeId } of this.#state.members.all) {
-      for (const { replica, groupId } of this.#state.replicas.onNode(nodeId)) {
-        const isMissing = groupId === SYSTEM_GROUP && !known.has(replica);
-        if (isMissing) changes.push({ kind: "add_learner", replica });
-      }
+      const replica = systemReplicaOf(this.#state, nodeId);
+      const isMissing = replica !== undefined && !known.has(replica);
+      if (isMissing) changes.push({ kind: "add_learner", replica });
     }
-    if (changes.length === 0) changes.push(...this.#promotions(voters));
+    if (changes.length === 0) changes.push(...this.#voterChanges());
     if (changes.length === 0) return;
     const change: ConfChange = { transition: "auto", changes, context: EMPTY_DATA };
     const proposed = await group.proposeConfChange(change, REQUEST_TIMEOUT_MS_DEFAULT);
@@ -135,16 +143,37 @@ export class PlacementRunner {
     this.#options.logger.info("Group 0 has other members", { changes });
   }
 
-  #promotions(voters: readonly number[]): MemberChange[] {
+  /**
+   * Returns the changes to the voters of group 0. A voter that is not wished becomes a learner in the
+   * change that completes the wished ones. This node hands its leadership over before that befalls it.
+   */
+  #voterChanges(): MemberChange[] {
+    const { group } = this.#options.groups.system;
     const nodeOf = (replica: number) => nodeOfReplica(this.#state, replica) ?? 0;
-    const voting = new Set<number>(voters.map(nodeOf));
+    const voters = group.configuration.voters.map((replica) => ({
+      replica,
+      node: nodeOf(replica),
+    }));
+    const voting = new Set<number>(voters.map(({ node }) => node));
     const wished = wishedSystemVoters(this.#nodes(), voting);
-    const { committed } = this.#options.groups.system.group.raftStatus();
-    return this.#systemMembers
-      .filter(({ id, isLearner, match, recentActive }) =>
-        isLearner && recentActive && match >= committed && wished.includes(nodeOf(id))
-      )
-      .map(({ id }) => ({ kind: "add_voter", replica: id }));
+    const { committed } = group.raftStatus();
+    const fit = this.#systemMembers.filter(({ id, match, recentActive }) =>
+      recentActive && match >= committed && wished.includes(nodeOf(id))
+    );
+    const promoted = fit.filter(({ isLearner }) => isLearner).map(({ id }) => id);
+    const changes: MemberChange[] = promoted.map((id) => ({ kind: "add_voter", replica: id }));
+    const willVote = new Set([...voting, ...promoted.map(nodeOf)]);
+    const unwished = voters.filter(({ node }) => !wished.includes(node));
+    if (unwished.length === 0 || !wished.every((node) => willVote.has(node))) return changes;
+    if (unwished.some(({ replica }) => replica === group.replica)) {
+      const heir = fit.find(({ isLearner }) => !isLearner);
+      if (heir !== undefined) group.transferLeader(heir.id);
+      return heir === undefined ? changes : [];
+    }
+    return [
+      ...changes,
+      ...unwished.map(({ replica }) => ({ kind: "add_learner" as const, replica })),
+    ];
   }
 
   async #moves(): Promise<void> {
@@ -172,13 +201,18 @@ export class PlacementRunner {
     else logger.info("All partitions are on their nodes");
   }
 
-  /** Retires the replicas of partitions that no placement names: of ended moves, or never placed. */
+  /**
+   * Retires the replicas that no configuration names: those of partitions that no placement names, of
+   * ended moves or never placed, and second ones of group 0, for joins of one node that crossed.
+   */
   async #retire(): Promise<void> {
     const { members, replicas, placement } = this.#state;
     const unplaced: number[] = [];
     for (const { nodeId } of members.all) {
       for (const assigned of replicas.onNode(nodeId)) {
-        const isOver = assigned.groupId !== SYSTEM_GROUP && !placement.isPlaced(assigned);
+        const isOver = assigned.groupId === SYSTEM_GROUP
+          ? assigned.replica !== systemReplicaOf(this.#state, nodeId)
+          : !placement.isPlaced(assigned);
         if (isOver && unplaced.length < REPLICAS_ASSIGNED_MAX) unplaced.push(assigned.replica);
       }
     }

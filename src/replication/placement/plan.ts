@@ -54,7 +54,9 @@ export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[
       nodeOfReplica(state, replica) ?? 0
     );
     const joining = wished[number]!.filter((node) => !held.includes(node));
-    const leaving = held.filter((node) => !wished[number]!.includes(node));
+    let leaving = held.filter((node) => !wished[number]!.includes(node));
+    // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
+    if (leaving.length === held.length) leaving = leaving.slice(1);
     if (joining.length + leaving.length === 0) continue;
     replicas += joining.length;
     if (replicas > REPLICAS_ASSIGNED_MAX) break;

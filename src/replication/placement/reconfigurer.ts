@@ -6,11 +6,15 @@
  * Everything follows from the placement and the configuration in force, so a step may be repeated by any
  * leader at any time. A leader never removes itself: it hands its leadership to a replica that stays.
  */
-import { toRegistryError } from "../../base/errors.ts";
+import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import { RECONFIGURATIONS_AT_ONCE, REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import { type ConfChange, EMPTY_DATA, type MemberChange } from "../../raft/mod.ts";
-import type { PartitionPlacement, PlacedReplica } from "../../system/placement/placement_state.ts";
+import {
+  isChanging,
+  type PartitionPlacement,
+  type PlacedReplica,
+} from "../../system/placement/placement_state.ts";
 import { partitionId } from "../../base/ids.ts";
 import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
 import type { MadeChange } from "./plan.ts";
@@ -36,11 +40,13 @@ export interface LedGroup {
   readonly learners: readonly number[];
   /** The highest index that each member is known to have. */
   readonly matches: ReadonlyMap<number, number>;
+  /** The members that were heard of lately. */
+  readonly active: ReadonlySet<number>;
 }
 
 /** Returns the next change of a group towards its placement. Pure. */
 export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): NextChange {
-  const { self, committed, voters, learners, matches } = group;
+  const { self, committed, voters, learners, matches, active } = group;
   if (group.votersOutgoing.length > 0) return { kind: "none" };
   const leaving = replicas.filter(({ role }) => role === "leaving").map(({ replica }) => replica);
   const joining = replicas.filter(({ role }) => role === "joining").map(({ replica }) => replica)
@@ -51,7 +57,7 @@ export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): N
   // A replica with nothing of the log is never ready, however short the log is.
   const isReady = (replica: number) => {
     const match = matches.get(replica) ?? 0;
-    return match > 0 && match + LAG_MAX >= committed;
+    return active.has(replica) && match > 0 && match + LAG_MAX >= committed;
   };
   if (!joining.every(isReady)) return { kind: "none" };
   const present = leaving.filter((replica) =>
@@ -65,11 +71,23 @@ export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): N
   if (present.length === 0) {
     // A node whose replica votes by its placement refuses to start without the replica's log.
     const isHeld = ({ replica, role }: PlacedReplica) =>
-      role === "leaving" || replica === self || (matches.get(replica) ?? 0) > 0;
+      role !== "joining" || replica === self || (matches.get(replica) ?? 0) > 0;
     return { kind: replicas.every(isHeld) ? "made" : "none" };
   }
   const heir = voters.find((replica) => !leaving.includes(replica) && isReady(replica));
   return heir === undefined ? { kind: "none" } : { kind: "transfer", replica: heir };
+}
+
+function nextOf({ group }: HostedPartition, placement: PartitionPlacement): NextChange {
+  const { members, committed, transferee } = group.raftStatus();
+  if (transferee !== 0) return { kind: "none" };
+  return nextChange(placement, {
+    ...group.configuration,
+    self: group.replica,
+    committed,
+    matches: new Map(members.map(({ id, match }) => [id, match])),
+    active: new Set(members.filter(({ recentActive }) => recentActive).map(({ id }) => id)),
+  });
 }
 
 /** The dependencies of a reconfigurer. */
@@ -105,17 +123,11 @@ export class Reconfigurer {
     if (made.length > 0 && !this.#isReporting) void this.#report(made);
   }
 
-  #step({ id, group }: HostedPartition, placement: PartitionPlacement, made: MadeChange[]): void {
-    const { members, committed, transferee } = group.raftStatus();
-    if (transferee !== 0) return;
-    const next = nextChange(placement, {
-      ...group.configuration,
-      self: group.replica,
-      committed,
-      matches: new Map(members.map((member) => [member.id, member.match])),
-    });
+  #step(partition: HostedPartition, placement: PartitionPlacement, made: MadeChange[]): void {
+    const { id, group } = partition;
+    const next = nextOf(partition, placement);
     if (next.kind === "propose" && this.#proposing.size < RECONFIGURATIONS_AT_ONCE) {
-      void this.#propose(id, group, next.changes);
+      void this.#propose(partition);
     } else if (next.kind === "transfer") {
       group.transferLeader(next.replica);
     } else if (next.kind === "made") {
@@ -128,18 +140,39 @@ export class Reconfigurer {
     }
   }
 
-  async #propose(
-    id: number,
-    group: HostedPartition["group"],
-    changes: readonly MemberChange[],
-  ): Promise<void> {
-    const change: ConfChange = { transition: "auto", changes, context: EMPTY_DATA };
+  /**
+   * Proposes the next change. This node's copy of group 0 may be behind, and the placement in it one
+   * that was followed long ago, so group 0 is asked first. As this replica leads in the same term before
+   * and after, nobody else has followed a later placement meanwhile.
+   */
+  async #propose(partition: HostedPartition): Promise<void> {
+    const { id, group } = partition;
+    const { groups, logger } = this.#options;
+    const { system } = groups;
+    const { term } = group.status();
     this.#proposing.add(id);
-    const proposed = await group.proposeConfChange(change, REQUEST_TIMEOUT_MS_DEFAULT);
-    this.#proposing.delete(id);
-    if (proposed.ok) return;
-    const { code, message } = proposed.error;
-    this.#options.logger.debug("A change of members was not made yet", { id, code, message });
+    try {
+      const point = await system.group.readBarrier(0, REQUEST_TIMEOUT_MS_DEFAULT);
+      if (point instanceof RegistryError) throw point;
+      const placement = system.store.state.placement.of(id);
+      if (placement === undefined || !isChanging(placement)) return;
+      if (!group.isLeading || group.status().term !== term) return;
+      const next = nextOf(partition, placement);
+      if (next.kind !== "propose") return;
+      const change: ConfChange = {
+        transition: "auto",
+        changes: next.changes,
+        context: EMPTY_DATA,
+      };
+      const proposed = await group.proposeConfChange(change, REQUEST_TIMEOUT_MS_DEFAULT);
+      if (!proposed.ok) throw proposed.error;
+    } catch (error) {
+      // The next look sees what has changed.
+      const { code, message } = toRegistryError(error);
+      logger.debug("A change of members was not made yet", { id, code, message });
+    } finally {
+      this.#proposing.delete(id);
+    }
   }
 
   async #report(made: readonly MadeChange[]): Promise<void> {

@@ -52,14 +52,18 @@ export class ReplicaHost {
     const placed = placedHere(groups.system.store.state, id, self);
     const hosted = groups.partition(id);
     if (hosted !== undefined && hosted.group.replica !== placed?.replica) return this.#remove(id);
-    if (hosted === undefined && placed !== undefined) {
+    if (hosted === undefined && placed !== undefined && !groups.cannotJoin(id, placed)) {
       this.#busy.add(id);
       groups.join(id, placed.replica, (joined) => {
         this.#busy.delete(id);
         if (joined instanceof RegistryError) this.#failed("A replica cannot join now", id, joined);
         else this.#options.onPlace(joined);
       });
-    } else if (hosted === undefined) this.#elsewhere(id);
+    } else if (hosted === undefined) {
+      // Its removal was interrupted by a crash.
+      if (groups.holdsRetired(id)) this.#remove(id);
+      else this.#elsewhere(id);
+    }
   }
 
   #remove(id: PartitionId): void {

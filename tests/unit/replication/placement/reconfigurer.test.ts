@@ -24,6 +24,7 @@ function led(group: Partial<LedGroup>): LedGroup {
     votersOutgoing: [],
     learners: [],
     matches: new Map(),
+    active: new Set([1, 2, 3]),
     ...group,
   };
 }
@@ -34,6 +35,13 @@ test("nextChange makes no voter of a learner that has nothing of a short log", (
   assert.equal(nextChange(GROWTH, led({ learners, matches })), { kind: "none" });
   const { kind } = nextChange(GROWTH, led({ learners, matches: matches.set(3, 3) }));
   assert.is(kind, "propose");
+});
+
+test("nextChange makes no voter of a learner that is silent now", () => {
+  const learners = [2, 3];
+  const matches = new Map([[1, 3], [2, 3], [3, 3]]);
+  const active = new Set([1, 2]);
+  assert.equal(nextChange(GROWTH, led({ learners, matches, active })), { kind: "none" });
 });
 
 test("nextChange reports a change as made only once every replica has something of the log", () => {
