@@ -82,6 +82,8 @@ export class SimWorld {
   mayHaveSettled = false;
   /** Waits for promises with chains of any length, which is slower. */
   isThorough = false;
+  /** Links of promises that are followed after an event; more for programs with longer chains. */
+  hops = HOPS;
   readonly #due = new DueQueue();
   #turns: (() => void)[] = [];
   #nextTurns: (() => void)[] = [];
@@ -129,7 +131,7 @@ export class SimWorld {
       if (this.mayHaveSettled) {
         this.mayHaveSettled = false;
         if (this.isThorough) await promisesSettled();
-        else for (let hop = 0; hop < HOPS; hop++) await undefined;
+        else for (let hop = 0; hop < this.hops; hop++) await undefined;
       }
       this.onStep();
       if (this.#failure !== undefined) throw this.#failure;

@@ -1,0 +1,31 @@
+/** What may watch a cluster that grows. Every hook may throw a `Finding`. */
+import type { RegistryError } from "../../../src/base/errors.ts";
+import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import type { PlacedMachine } from "./machine.ts";
+
+/** A proposal to a partition that was acknowledged. */
+export interface Acknowledged {
+  readonly partition: number;
+  readonly index: number;
+  readonly term: number;
+}
+
+/** Watches one run. */
+export interface PlacedChecker {
+  readonly name: string;
+  /** A folder has a number. @param before the address of the machine that had it, if any did. */
+  joined?(machine: PlacedMachine, before: number | undefined): void;
+  /** A program has opened its groups. */
+  opened?(machine: PlacedMachine, groups: ClusterGroups): void;
+  /** A program could not open its groups. */
+  refused?(machine: PlacedMachine, error: RegistryError): void;
+  /** A replica is gone from a machine's log for good. */
+  removed?(machine: PlacedMachine, replica: number): void;
+  acknowledged?(entry: Acknowledged): void;
+  /** Something ran on a machine that is up. */
+  stepped?(machine: PlacedMachine, groups: ClusterGroups): void;
+  /** Called every 50 ms. */
+  looked?(): void;
+  /** Faults have ended and everything has come to rest. */
+  ended?(): void;
+}

@@ -1,0 +1,379 @@
+/** The checkers of a cluster that grows: what must hold whatever breaks. */
+import type { Configuration } from "../../../src/raft/mod.ts";
+import type { ReplicaId } from "../../../src/base/ids.ts";
+import type { PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
+import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import { partitionId, SYSTEM_GROUP } from "../../../src/base/ids.ts";
+import type { RegistryError } from "../../../src/base/errors.ts";
+import { Finding } from "../history.ts";
+import { hashBytes } from "../trace.ts";
+import type { Acknowledged, PlacedChecker } from "./checker.ts";
+import type { PlacedCluster } from "./cluster.ts";
+import type { PlacedMachine } from "./machine.ts";
+
+/** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
+const NEW_VOTER_LAG_MAX = 160;
+/** Changes of leaders after the faults, for each group and node, that are no storm. */
+const LEADER_CHANGES_MAX = 6;
+/** How long leaders may find their places after everything has come to rest, ms. */
+const REST_MS = 5_000;
+
+/** A log may be refused for a moment, but a node that has lost nothing must start. */
+class Starts implements PlacedChecker {
+  readonly name = "starts";
+
+  refused({ address }: PlacedMachine, { code, message }: RegistryError): void {
+    if (code === "storage_unavailable" || code === "shutting_down") return;
+    throw new Finding(this.name, `Machine ${address} cannot start: ${code}: ${message}`);
+  }
+}
+
+/** One machine founds the cluster, and only once; each number has one folder. */
+class OneFounding implements PlacedChecker {
+  readonly name = "one_founding";
+  readonly #cluster: PlacedCluster;
+  #clusterId = "";
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  joined({ address, nodeId }: PlacedMachine, before: number | undefined): void {
+    if (before === undefined || before === address) return;
+    throw new Finding(this.name, `Machines ${before} and ${address} both are node ${nodeId}`);
+  }
+
+  opened({ address }: PlacedMachine, groups: ClusterGroups): void {
+    if (!groups.created) return;
+    if (address === 1 && this.#clusterId === "") return;
+    throw new Finding(this.name, `Machine ${address} has founded a cluster`);
+  }
+
+  looked(): void {
+    for (const { address, groups } of this.#cluster.machines) {
+      const id = groups?.system.store.genesis?.clusterId.join("");
+      if (id === undefined) continue;
+      this.#clusterId ||= id;
+      if (id === this.#clusterId) continue;
+      throw new Finding(this.name, `Machine ${address} belongs to another cluster`);
+    }
+  }
+}
+
+/** A replica id is given once, to one node, and a replica that was removed never returns. */
+class ReplicaIds implements PlacedChecker {
+  readonly name = "replica_ids";
+  /** By group 0's table. */
+  readonly #assigned = new Map<number, string>();
+  readonly #hosted = new Map<number, string>();
+  readonly #removed = new Map<number, string>();
+
+  removed({ address }: PlacedMachine, replica: number): void {
+    // The founder of every partition is called 1.
+    if (replica > 1) this.#removed.set(replica, `machine ${address}`);
+  }
+
+  stepped({ address, nodeId }: PlacedMachine, groups: ClusterGroups): void {
+    for (const { group, replica } of groups.nodes.all) {
+      if (replica === 1) continue;
+      const place = `group ${group} on machine ${address}`;
+      const before = this.#hosted.get(replica);
+      if (before === undefined) this.#hosted.set(replica, place);
+      else if (before !== place) {
+        throw new Finding(this.name, `Replica ${replica} is of ${before} and of ${place}`);
+      }
+      const gone = this.#removed.get(replica);
+      if (gone === undefined) continue;
+      throw new Finding(this.name, `Replica ${replica} was removed by ${gone}, and is on ${place}`);
+    }
+    const { replicas } = groups.system.store.state;
+    for (const { replica, groupId } of replicas.onNode(nodeId)) {
+      const place = `group ${groupId} on node ${nodeId}`;
+      const before = this.#assigned.get(replica);
+      if (before === undefined) this.#assigned.set(replica, place);
+      else if (before !== place) {
+        throw new Finding(this.name, `Replica ${replica} was given to ${before} and to ${place}`);
+      }
+    }
+  }
+}
+
+/** Group 0 has one history: its state at an index is the same on every node. */
+class OneHistory implements PlacedChecker {
+  readonly name = "one_history";
+  readonly #cluster: PlacedCluster;
+  readonly #states = new Map<number, number>();
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  looked(): void {
+    for (const { address, groups } of this.#cluster.machines) {
+      if (groups === undefined) continue;
+      const { store } = groups.system;
+      let hash = 0;
+      for (const chunk of store.writeImage()) hash = hashBytes(chunk, hash);
+      const before = this.#states.get(store.appliedIndex);
+      if (before === undefined) this.#states.set(store.appliedIndex, hash);
+      else if (before !== hash) {
+        throw new Finding(
+          this.name,
+          `Group 0 at ${store.appliedIndex} on machine ${address} is not what others have`,
+        );
+      }
+    }
+  }
+}
+
+/**
+ * Each group has one history of configurations, and those of partitions follow their placements: what
+ * is added was joining, what is removed was leaving, a new voter has the log, and no leader removes
+ * itself.
+ */
+class Configurations implements PlacedChecker {
+  readonly name = "configurations";
+  readonly #cluster: PlacedCluster;
+  readonly #latest = new Map<number, { index: number; configuration: Configuration }>();
+  readonly #seen = new WeakMap<object, Configuration>();
+  readonly #placements = new Map<number, PartitionPlacement>();
+  readonly #rings = new WeakMap<object, number>();
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  stepped(_machine: PlacedMachine, groups: ClusterGroups): void {
+    this.#note(groups);
+    for (const { group, raft } of groups.nodes.all) {
+      const { configuration } = raft;
+      if (this.#seen.get(raft) === configuration) continue;
+      this.#seen.set(raft, configuration);
+      const index = raft.status().appliedIndex;
+      // An empty replica that is about to join has none yet.
+      if (index === 0 || configuration.voters.length === 0) continue;
+      const latest = this.#latest.get(group);
+      if (latest !== undefined && index <= latest.index) continue;
+      const { voters } = configuration;
+      const isSole = voters.length === 1 && voters[0] === 1;
+      if (
+        latest !== undefined && isSole && raft.replica === 1 &&
+        latest.configuration.voters.length > 1
+      ) {
+        throw new Finding(this.name, `Group ${group} was founded again`);
+      }
+      this.#latest.set(group, { index, configuration });
+      if (latest !== undefined && group !== SYSTEM_GROUP) {
+        this.#follows(
+          { group, index, leader: raft.isLeading ? raft.replica : undefined },
+          latest.configuration,
+          configuration,
+        );
+      }
+    }
+  }
+
+  #follows(
+    { group, index, leader }: { group: number; index: number; leader: ReplicaId | undefined },
+    before: Configuration,
+    now: Configuration,
+  ): void {
+    const roles = new Map(
+      this.#placement(group).replicas.map(({ replica, role }) => [replica, role]),
+    );
+    const membersBefore = membersOf(before);
+    const members = membersOf(now);
+    const wrong = (what: string) =>
+      new Finding(
+        this.name,
+        `Group ${group} at ${index} ${what}: voters ${now.voters}, outgoing ${now.votersOutgoing}, ` +
+          `learners ${now.learners}; before: voters ${before.voters}, learners ${before.learners}; ` +
+          `placed: ${[...roles].map((one) => one.join(" ")).join(", ")}`,
+      );
+    for (const replica of members) {
+      const isAdded = !membersBefore.has(replica);
+      if (isAdded && roles.get(replica) !== "joining") {
+        throw wrong(`has replica ${replica}, which is not joining`);
+      }
+    }
+    for (const replica of membersBefore) {
+      if (members.has(replica)) continue;
+      if (replica === leader) throw wrong(`lost its leader, which removed itself`);
+      const role = roles.get(replica);
+      if (role !== undefined && role !== "leaving") {
+        throw wrong(`lost replica ${replica}, which is not leaving`);
+      }
+    }
+    for (const replica of now.voters) {
+      if (before.voters.includes(replica)) continue;
+      const lastIndex = this.#lastIndexOf(group, replica);
+      if (lastIndex === undefined || lastIndex > 0 && lastIndex + NEW_VOTER_LAG_MAX >= index) {
+        continue;
+      }
+      throw wrong(`made a voter of replica ${replica}, which has the log to ${lastIndex}`);
+    }
+    if (leader !== undefined && before.voters.includes(leader) && !now.voters.includes(leader)) {
+      throw wrong(`lost its leader, which removed itself`);
+    }
+  }
+
+  /** Returns the newest placement that any node has known. */
+  #placement(group: number): PartitionPlacement {
+    const known = this.#placements.get(group - 1);
+    if (known !== undefined) return known;
+    const replicas = [{ replica: 1, role: "voter" as const }];
+    return { partition: group - 1, revision: 0, configurationIndex: 0, replicas };
+  }
+
+  #note({ system: { store } }: ClusterGroups): void {
+    if (this.#rings.get(store) === store.ringNumber) return;
+    this.#rings.set(store, store.ringNumber);
+    for (let number = 0; number < this.#cluster.plan.partitionCount; number++) {
+      const placement = store.state.placement.of(number);
+      if (placement === undefined) continue;
+      const { revision } = this.#placements.get(number) ?? { revision: 0 };
+      // After a restart of all nodes no node may know the newest for a moment.
+      if (placement.revision > revision) this.#placements.set(number, placement);
+    }
+  }
+
+  /** Returns how much of the log a replica has; undefined if its machine is down. */
+  #lastIndexOf(group: number, replica: number): number | undefined {
+    let isAnyDown = false;
+    for (const { program } of this.#cluster.machines) {
+      if (program?.groups === undefined) isAnyDown = true;
+      for (const hosted of program?.groups?.nodes.all ?? []) {
+        if (hosted.group === group && hosted.replica === replica) {
+          return hosted.raft.status().lastIndex;
+        }
+      }
+    }
+    return isAnyDown ? undefined : 0;
+  }
+}
+
+function membersOf({ voters, votersOutgoing, learners }: Configuration): Set<number> {
+  return new Set([...voters, ...votersOutgoing, ...learners]);
+}
+
+/** While a leader has a lease, nobody leads its group in a later term. */
+class OneLease implements PlacedChecker {
+  readonly name = "one_lease";
+  readonly #leases: boolean;
+  readonly #elected = new Map<number, { readonly term: number; readonly replica: number }>();
+
+  constructor({ plan }: PlacedCluster) {
+    this.#leases = plan.leases;
+  }
+
+  stepped({ address }: PlacedMachine, groups: ClusterGroups): void {
+    for (const { group, raft } of groups.nodes.all) {
+      const { role, term } = raft.raftStatus();
+      if (role !== "leader") continue;
+      const elected = this.#elected.get(group);
+      if (elected === undefined || elected.term < term) {
+        this.#elected.set(group, { term, replica: raft.replica });
+      } else if (elected.term === term && elected.replica !== raft.replica) {
+        throw new Finding(this.name, `Group ${group} has two leaders in term ${term}`);
+      } else if (elected.term > term && this.#leases && raft.isLeading) {
+        if (raft.readPoint(0) === undefined) continue;
+        throw new Finding(
+          this.name,
+          `Machine ${address} leads group ${group} in term ${term} with a lease, and replica ` +
+            `${elected.replica} in term ${elected.term}`,
+        );
+      }
+    }
+  }
+}
+
+/** What was acknowledged is in the log of every leader that has come that far. */
+class Acknowledgements implements PlacedChecker {
+  readonly name = "acknowledged";
+  readonly #cluster: PlacedCluster;
+  readonly #entries: Acknowledged[] = [];
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  acknowledged(entry: Acknowledged): void {
+    const other = this.#entries.find(({ partition, index, term }) =>
+      partition === entry.partition && index === entry.index && term !== entry.term
+    );
+    this.#entries.push(entry);
+    if (other !== undefined) {
+      throw new Finding(this.name, `Partition ${entry.partition} has two entries ${entry.index}`);
+    }
+  }
+
+  ended(): void {
+    for (const { groups } of this.#cluster.machines) {
+      for (const { partition, index, term } of this.#entries) {
+        const here = groups?.partition(partitionId(partition));
+        if (here === undefined) continue;
+        const { lastIndex, appliedIndex } = here.group.status();
+        const found = here.group.entryTerm(index);
+        if (
+          lastIndex >= index && (found === term || found === undefined && appliedIndex >= index)
+        ) {
+          continue;
+        }
+        throw new Finding(
+          this.name,
+          `Entry ${index} of term ${term} of partition ${partition} was acknowledged: replica ` +
+            `${here.group.replica} has ${found} there, and ${appliedIndex} of ${lastIndex}`,
+        );
+      }
+    }
+  }
+}
+
+/** Leaderships find their places with few moves, and stay. */
+class NoStorm implements PlacedChecker {
+  readonly name = "no_storm";
+  readonly #cluster: PlacedCluster;
+  readonly #terms = new Map<number, number>();
+  /** When each change of a leader of a partition was seen, ms. */
+  readonly #changes: number[] = [];
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  stepped(_machine: PlacedMachine, groups: ClusterGroups): void {
+    for (const { id, group } of groups.partitions) {
+      if (!group.isLeading) continue;
+      const { term } = group.status();
+      if ((this.#terms.get(id) ?? 0) >= term) continue;
+      this.#terms.set(id, term);
+      this.#changes.push(this.#cluster.nowMs);
+    }
+  }
+
+  ended(): void {
+    const { machines, nowMs, plan } = this.#cluster;
+    const healed = this.#changes.filter((atMs) => atMs > plan.faultsMs + 100).length;
+    const max = LEADER_CHANGES_MAX * plan.partitionCount * machines.length;
+    if (healed > max) {
+      throw new Finding(
+        this.name,
+        `Leaders changed ${healed} times after the faults: ${max} is much`,
+      );
+    }
+    const late = this.#changes.filter((atMs) => atMs > nowMs - REST_MS).length;
+    if (late > 0) throw new Finding(this.name, `Leaders changed ${late} times at rest`);
+  }
+}
+
+/** Makers of all checkers. */
+export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[] = [
+  () => new Starts(),
+  (cluster) => new OneFounding(cluster),
+  () => new ReplicaIds(),
+  (cluster) => new OneHistory(cluster),
+  (cluster) => new Configurations(cluster),
+  (cluster) => new OneLease(cluster),
+  (cluster) => new Acknowledgements(cluster),
+  (cluster) => new NoStorm(cluster),
+];

@@ -1,0 +1,36 @@
+/** Clusters that grow: seeds that find nothing, and runs that repeat. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { PLACED_FAULTS, placedPlanOf } from "./plan.ts";
+import { runPlacedSeed } from "./runner.ts";
+
+/** Without faults, and with some. */
+const SEEDS = [2, 12];
+
+for (const seed of SEEDS) {
+  test(`placed seed ${seed} finds nothing`, async () => {
+    const { finding, lines, answered } = await runPlacedSeed(seed);
+    assert.is(finding, undefined, `${finding?.checker}: ${finding?.message}\n${lines.join("\n")}`);
+    assert.ok(answered > 50, `${answered} proposals were acknowledged`);
+  });
+}
+
+test("the same placed seed twice gives the same run", async () => {
+  const { hash } = await runPlacedSeed(10);
+  const { hash: again } = await runPlacedSeed(10);
+  assert.is(again, hash);
+});
+
+test("every kind of fault befalls some placed seed, and clusters grow to six nodes", () => {
+  const kinds = new Set<string>();
+  const sizes = new Set<number>();
+  for (let seed = 1; seed <= 60; seed++) {
+    const { faults, machines } = placedPlanOf(seed);
+    for (const kind of faults.keys()) kinds.add(kind);
+    sizes.add(machines.length);
+  }
+  assert.equal([...kinds].sort(), [...PLACED_FAULTS].sort());
+  assert.equal([...sizes].sort(), [3, 4, 5, 6]);
+});
+
+test.run();

@@ -1,0 +1,126 @@
+/**
+ * What one seed decides about a cluster that grows: how many nodes join and when, how machines, links
+ * and disks are, and which faults come. Each seed leaves most kinds of faults out.
+ */
+import { SeededEntropy } from "../../../src/base/prng.ts";
+import { CLOCK_DRIFT_PPM } from "../../../src/base/limits.ts";
+import type { MachineClock } from "../machine.ts";
+import { CALM_NETWORK, type NetworkSettings } from "../network.ts";
+
+/** The kinds of faults. */
+export const PLACED_FAULTS = [
+  "kill",
+  "power_cut",
+  "pause",
+  "suspend",
+  "partition",
+  "one_way_cut",
+  "clog",
+  "slow_disk",
+  "lost_reports",
+  "lost_joins",
+  "pause_system_leader",
+  "cut_system_leader",
+  "transfer",
+  "image",
+  "restart_all",
+] as const;
+
+/** A kind of fault. */
+export type PlacedFault = typeof PLACED_FAULTS[number];
+
+/** Mean time between faults of a kind, ms, before the seed scales it. */
+const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
+  kill: 2_500,
+  power_cut: 2_500,
+  pause: 2_500,
+  suspend: 4_000,
+  partition: 4_000,
+  one_way_cut: 2_500,
+  clog: 3_000,
+  slow_disk: 3_000,
+  lost_reports: 1_500,
+  lost_joins: 1_500,
+  pause_system_leader: 2_500,
+  cut_system_leader: 3_000,
+  transfer: 1_000,
+  image: 700,
+  restart_all: 12_000,
+};
+
+/** A machine that founds the cluster or joins it. */
+export interface MachinePlan {
+  /** Its address in the network, from 1; 1 founds. */
+  readonly address: number;
+  readonly zone: string;
+  readonly clock: MachineClock;
+  /** When it first asks to join, ms. */
+  readonly joinsAtMs: number;
+  /** The number it asks for; 0: the next. */
+  readonly wishedNumber: number;
+  /** Nodes that it asks at the same time. */
+  readonly asksAtOnce: number;
+}
+
+/** The plan of a seed. */
+export interface PlacedPlan {
+  readonly seed: number;
+  readonly partitionCount: number;
+  readonly machines: readonly MachinePlan[];
+  readonly network: NetworkSettings;
+  readonly diskMs: number;
+  readonly leases: boolean;
+  /** By kind: the mean time between two faults, ms. */
+  readonly faults: ReadonlyMap<PlacedFault, number>;
+  readonly faultsMs: number;
+  /** Proposals to each partition a second. */
+  readonly load: number;
+}
+
+/** Returns the plan of a seed. */
+export function placedPlanOf(seed: number): PlacedPlan {
+  const draw = new SeededEntropy(seed ^ 0x97ace);
+  const unit = () => draw.unit();
+  const of = <T>(items: readonly T[]): T => items[Math.floor(unit() * items.length)]!;
+  const count = of([3, 3, 4, 5, 5, 6]);
+  const hasZones = unit() < 0.4;
+  const zones = of([1, 2, 3]);
+  const isHasty = unit() < 0.4;
+  const rate = () => 1 + (2 * unit() - 1) * CLOCK_DRIFT_PPM / 1_000_000;
+  const wishes = unit() < 0.2;
+  const machines = Array.from({ length: count }, (_, at): MachinePlan => ({
+    address: at + 1,
+    zone: hasZones ? "abc"[Math.floor(at / Math.ceil(count / zones))]! : "",
+    clock: { rate: rate(), wallRate: rate(), wallOffsetMs: Math.floor((unit() - 0.5) * 10_000) },
+    joinsAtMs: at === 0 ? 0 : isHasty ? 300 + 200 * unit() : 500 + at * 2_000 * unit(),
+    wishedNumber: wishes && at > 0 ? 2 + Math.floor(unit() * count) : 0,
+    asksAtOnce: unit() < 0.3 ? 2 : 1,
+  }));
+  const share = of([0, 0.15, 0.3, 0.5, 0.8]);
+  const faults = new Map<PlacedFault, number>();
+  for (const kind of PLACED_FAULTS) {
+    const isOn = unit() < share;
+    const meanMs = MEAN_MS[kind] * (0.5 + 2 * unit()) * (1 + share);
+    if (isOn) faults.set(kind, meanMs);
+  }
+  const isRough = unit() < 0.4;
+  return {
+    seed,
+    partitionCount: of([1, 2, 4, 4, 8]),
+    machines,
+    network: isRough
+      ? {
+        delayMs: 0.2 + 5 * unit(),
+        jitterMs: 5 * unit(),
+        loss: unit() < 0.5 ? 0 : 0.1 * unit(),
+        doubled: unit() < 0.5 ? 0 : 0.05,
+        reorders: unit() < 0.5,
+      }
+      : CALM_NETWORK,
+    diskMs: of([0.2, 1, 5]),
+    leases: unit() < 0.8,
+    faults,
+    faultsMs: 6_000 + 6_000 * unit(),
+    load: of([5, 20, 20]),
+  };
+}
