@@ -7,7 +7,7 @@ import type { NodeId } from "../../src/base/ids.ts";
 import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../src/storage/storage.ts";
-import { checkLostTail } from "./lost_tail.ts";
+import { checkKilledLog } from "./killed_log.ts";
 import type { NodeOutage, NodeState, NodeView, ReplicaView } from "./history.ts";
 import { Machine, type MachineClock } from "./machine.ts";
 import type { NetworkEnd, SimNetwork } from "./network.ts";
@@ -65,7 +65,7 @@ export class SimNode implements NodeView, NetworkEnd {
   /** Separate, so that values drawn from it do not change the rest of the run. */
   readonly #lossEntropy: SeededEntropy;
   #diskFactor = 1;
-  /** The time, by the machine's clock, at which a sync of the log began that does not return. */
+  /** The time, by the machine's clock, at which a write or a sync of the log began that does not return. */
   #stuckSinceMs: number | undefined;
   #end: () => void = () => {};
   #frozenMs: number | undefined;
@@ -91,7 +91,10 @@ export class SimNode implements NodeView, NetworkEnd {
     this.disk.delayMs = (operation) => this.#delayMs(operation);
     this.disk.intercept = (operation) => {
       const isOfLog = "file" in operation && operation.file.startsWith("log-");
-      if (this.holdsWrites && operation.kind === "write" && isOfLog && this.isUp) return "hold";
+      if (this.holdsWrites && operation.kind === "write" && isOfLog && this.isUp) {
+        this.#stuckSinceMs ??= this.machine.monotonicMs();
+        return "hold";
+      }
       if (operation.kind !== this.fails || !this.isUp) return undefined;
       this.fails = undefined;
       this.#note(`a ${operation.kind} fails:`, operation.file);
@@ -112,7 +115,8 @@ export class SimNode implements NodeView, NetworkEnd {
   }
 
   get stuckMs(): number {
-    if (this.diskFactor !== Infinity || this.#stuckSinceMs === undefined) return 0;
+    const isStuck = this.diskFactor === Infinity || this.holdsWrites;
+    if (!isStuck || this.#stuckSinceMs === undefined) return 0;
     return this.machine.monotonicMs() - this.#stuckSinceMs;
   }
 
@@ -156,7 +160,7 @@ export class SimNode implements NodeView, NetworkEnd {
     this.disk.kill(this.#entropy);
     if (isAnswered) {
       const { world } = this.#options;
-      world.guard(() => checkLostTail(this.disk, this.id, this.#lossEntropy));
+      world.guard(() => checkKilledLog(this.disk, this.id, this.#lossEntropy));
     }
   }
 

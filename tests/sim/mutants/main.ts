@@ -5,8 +5,8 @@
  * files.)
  *
  * Any change to the code may change what happens under a seed. A mutant that its recorded seed no
- * longer catches is therefore searched among the first `MOVED_SEEDS_MAX` seeds: it is reported as
- * moved if one of them catches it, and fails otherwise.
+ * longer catches is therefore searched among the first `MOVED_SEEDS_MAX` seeds that can show it: it
+ * is reported as moved if one of them catches it, and fails otherwise.
  *
  * `deno task mutants --search [name…]`: searches for a seed that catches each (or those named, or,
  * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
@@ -20,8 +20,11 @@ import { type Outcome, Workshop } from "./workshop.ts";
 
 /** Maximum number of seeds within which each must be caught. */
 const SEEDS_MAX = 2_000;
-/** A mutant that its recorded seed no longer catches must be caught within so many: some minutes. */
-const MOVED_SEEDS_MAX = 200;
+/**
+ * Maximum number of seeds, of those that can show it, within which a mutant must be caught that its
+ * recorded seed no longer catches: some minutes.
+ */
+const MOVED_SEEDS_MAX = 400;
 
 interface Wishes {
   readonly isSearch: boolean;
@@ -109,20 +112,21 @@ async function firstCaught(
   workshop: Workshop,
   mutant: Mutant,
   { from, seeds }: Pick<Wishes, "from" | "seeds">,
+  countMax = Infinity,
 ): Promise<Outcome> {
-  const end = from + seeds;
-  let next = from;
-  while (next < end) {
-    const rest = Array.from({ length: end - next }, (_, at) => next + at)
-      .filter((seed) => mutant.shows?.(planOf(seed)) ?? true);
-    const { caught } = await workshop.run(mutant, rest);
+  const showing = Array.from({ length: seeds }, (_, at) => from + at)
+    .filter((seed) => mutant.shows?.(planOf(seed)) ?? true)
+    .slice(0, countMax);
+  let next = 0;
+  while (next < showing.length) {
+    const { caught } = await workshop.run(mutant, showing.slice(next));
     if (caught === undefined) break;
-    next = caught.seed + 1;
+    next = showing.indexOf(caught.seed) + 1;
     const control = await workshop.run(undefined, [caught.seed]);
-    if (control.caught === undefined) return { caught, seedsRun: next - from };
+    if (control.caught === undefined) return { caught, seedsRun: next };
     say("NOTE", "the sound source", describe(control));
   }
-  return { caught: undefined, seedsRun: seeds };
+  return { caught: undefined, seedsRun: showing.length };
 }
 
 async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean> {
@@ -163,7 +167,8 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
       return;
     }
     if (outcome.caught !== undefined) return say("caught", mutant.name, describe(outcome));
-    const again = await firstCaught(workshop, mutant, { from: 1, seeds: MOVED_SEEDS_MAX });
+    const all = { from: 1, seeds: SEEDS_MAX };
+    const again = await firstCaught(workshop, mutant, all, MOVED_SEEDS_MAX);
     if (again.caught === undefined) {
       return fail(mutant.name, `${describe(again)}: --search ${mutant.name}`);
     }

@@ -4,6 +4,10 @@ import type { Mutant } from "../mutant.ts";
 
 const withLeases = ({ leases }: Plan): boolean => leases;
 
+/** Plans in which a disk may be stuck for longer than a leader may serve by its lease. */
+const withStuckDisks = ({ faults, leases }: Plan): boolean =>
+  leases && (faults.has("stuck_disk") || faults.has("stuck_write"));
+
 export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "lease_before_first_entry_of_term",
@@ -170,7 +174,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "stalled_leader_serves",
     breaks: "A leader whose disk is stuck holds no lease",
-    shows: withLeases,
+    shows: withStuckDisks,
     edits: [{
       file: "src/liveness/fortification.ts",
       anchor: "return nowMs < lease.untilMs && !this.#context.peers.isStalled;",
@@ -180,7 +184,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "stalled_node_beats",
     breaks: "A node whose disk is stuck asks for no support, so that others may take over",
-    shows: withLeases,
+    shows: withStuckDisks,
     edits: [
       {
         file: "src/liveness/liveness.ts",

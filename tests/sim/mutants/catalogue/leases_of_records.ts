@@ -118,7 +118,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "time_runs_while_write_stalls",
     breaks: "The time of a write that is pending for too long is excluded from its handover on",
-    shows: withOutages("stuck_write", "stuck_disk"),
+    shows: withOutages("stuck_write"),
     edits: [{
       file: "src/replication/available_time.ts",
       anchor: "    const stalls = oldestPendingMs > this.#timing.stallMs;",

@@ -79,10 +79,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "A watermark covers only synced data",
     edits: [{
       file: "src/storage/log_writer.ts",
-      anchor:
-        "const place = { sequence: this.#sequence, position: this.#end, watermark: this.#watermark };",
-      replacement:
-        "const place = { sequence: this.#sequence, position: this.#end, watermark: this.#end };",
+      anchor: "    this.#end = slot.end;\n",
+      replacement: "    this.#end = this.#watermark = slot.end;\n",
     }],
   },
   {
