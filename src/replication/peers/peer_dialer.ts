@@ -175,7 +175,8 @@ export class PeerDialer {
 
   /** Returns the reason with which the other node ended the session, or else `seen`. */
   async #whyRefused(session: Session, seen: RegistryError): Promise<RegistryError> {
-    if (seen.code !== "connection_lost") return seen;
+    // A refusal in the middle of the handshake looks like a frame out of place.
+    if (seen.code !== "connection_lost" && seen.code !== "malformed") return seen;
     const patience = new Promise<undefined>((resolve) =>
       this.#options.world.scheduler.after(REFUSAL_LINGER_MS, () => resolve(undefined))
     );
