@@ -1,13 +1,18 @@
 /** AliasJanitor: when it runs, and when it is idle. For its repairs see domain_claims.test.ts. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ALIAS_SWEEP_MS, GROUP_TICK_MS } from "../../../src/base/limits.ts";
+import { ALIAS_LED_CHECK_MS, ALIAS_SWEEP_MS, GROUP_TICK_MS } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { AliasJanitor } from "../../../src/serving/alias_janitor.ts";
 import { ClaimSteps } from "../../../src/serving/claim_steps.ts";
 import { DomainClaims } from "../../../src/serving/domain_claims.ts";
 import { LeaderCalls } from "../../../src/serving/leader_calls.ts";
 import { NO_NODE_CALLS } from "../../../src/serving/node_calls.ts";
+import {
+  type Partition,
+  type PartitionPlace,
+  PartitionTable,
+} from "../../../src/serving/partitions.ts";
 import { Proposer } from "../../../src/serving/proposer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { VirtualScheduler } from "../../support/virtual_scheduler.ts";
@@ -15,10 +20,15 @@ import { VirtualScheduler } from "../../support/virtual_scheduler.ts";
 const ROUND_MS = ALIAS_SWEEP_MS + GROUP_TICK_MS;
 
 /** Returns a janitor with its own clock over a registry whose own janitor and time stand still. */
-async function janitorOf(harness: RegistryHarness) {
+async function janitorOf(
+  harness: RegistryHarness,
+  change: (partition: Partition) => PartitionPlace = (partition) => partition,
+) {
   const scheduler = new VirtualScheduler();
   const { registry, world } = harness;
-  const { table, shared } = registry;
+  const { shared } = registry;
+  const places = Array.from(registry.table.here(), change);
+  const table = new PartitionTable(registry.table.partitioner, places);
   const proposer = new Proposer({ monotonic: world, wall: world });
   const janitor = new AliasJanitor({
     table,
@@ -80,6 +90,54 @@ test("AliasJanitor goes on while an alias is not as it should be", async () => {
   assert.is(harness.alias("a1.example"), undefined, "repaired");
   await scheduler.advance(2 * ROUND_MS);
   assert.is(scheduler.pendingCount, 0);
+  janitor.stop();
+});
+
+/** A partition whose leader has no lease; what it proposes is logged as ever. */
+function seen(partition: Partition, as: Partial<Partition["group"]>): Partition {
+  const { group } = partition;
+  const propose: Partition["group"]["propose"] = (...args) => group.propose(...args);
+  const timeMs = () => group.timeMs();
+  const withoutLease = { readPoint: () => undefined, notLeading: () => undefined };
+  return { ...partition, group: { ...group, propose, timeMs, ...withoutLease, ...as } };
+}
+
+/** A registry with one alias that its agent has left. */
+async function abandoned(): Promise<RegistryHarness> {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: "a1.example" }));
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: "b1.example", sequence: 2 }));
+  return harness;
+}
+
+test("AliasJanitor works at a leader without a lease", async () => {
+  const harness = await abandoned();
+  const { janitor, scheduler } = await janitorOf(
+    harness,
+    (partition) => seen(partition, { isLeading: true }),
+  );
+  await scheduler.advance(ROUND_MS);
+  await harness.world.settle();
+  assert.is(harness.alias("a1.example"), undefined, "repaired");
+  janitor.stop();
+});
+
+test("AliasJanitor leaves partitions to their leaders, and begins when it leads one", async () => {
+  const harness = await abandoned();
+  let isLeading = false;
+  const { janitor, scheduler } = await janitorOf(harness, (partition) => {
+    const view = seen(partition, {});
+    Object.defineProperty(view.group, "isLeading", { get: () => isLeading });
+    return view;
+  });
+  await scheduler.advance(2 * ROUND_MS);
+  await harness.world.settle();
+  assert.ok(harness.alias("a1.example") !== undefined, "another node repairs it");
+  isLeading = true;
+  await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
+  await harness.world.settle();
+  assert.is(harness.alias("a1.example"), undefined, "repaired");
   janitor.stop();
 });
 
