@@ -73,7 +73,6 @@ const TABLE: FloorTable = {
     "src/ring/siphash.ts#hash": "the rounds are written out: it is on the read path",
     "src/node/node.ts": "composition, still to be split",
     "src/node/node_cluster.ts": "composition, still to be split",
-    "src/replication/group.ts": "the loop of a group, still to be split",
     "src/replication/group_set.ts": "still to be split",
   },
 };

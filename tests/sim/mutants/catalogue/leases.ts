@@ -20,8 +20,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
     }, {
       file: "src/replication/group.ts",
-      anchor:
-        "    if (!this.#leadership.isServing) return this.#mayReadRecovered() ? this.#point : undefined;",
+      anchor: "    if (!this.#leadership.isServing) return this.#recoveredPoint();",
       replacement: "    if (this.#leadership.term === 0) return undefined;",
     }],
   },

@@ -52,8 +52,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
     breaks: "A leader serves no read before it has applied all entries it knows to be committed",
     edits: [{
       file: "src/replication/group.ts",
-      anchor: "const isBehind = this.#appliedIndex < this.#node.committed;",
-      replacement: "const isBehind = this.#appliedIndex < 0;",
+      anchor: "const isBehind = this.#applied.index < this.#node.committed;",
+      replacement: "const isBehind = this.#applied.index < 0;",
     }],
   },
 ];
