@@ -15,6 +15,8 @@ import {
   commandOf,
   fillPlaceholders,
 } from "../support/markdown_blocks.ts";
+import { CrsProcess } from "../support/crs_process.ts";
+import { freePorts } from "../support/three_nodes.ts";
 import { until, within } from "../support/until.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -25,6 +27,8 @@ const COMMAND_MS_MAX = 60_000;
 type Special =
   /** A node; it is ended before the next one starts. */
   | { readonly kind: "serves" }
+  /** A cluster, in a folder and on ports of its own; ended before the next node starts. */
+  | { readonly kind: "serves three" }
   /** Ended by ^C, once its output matches; must end orderly. */
   | { readonly kind: "until ^C"; readonly ready: RegExp }
   /** As written, with more flags that shorten the run. */
@@ -34,6 +38,7 @@ type Special =
 
 const SPECIAL: Readonly<Record<string, Special>> = {
   "npx -y deno@2.9.6 task start": { kind: "serves" },
+  "npx -y deno@2.9.6 task cluster": { kind: "serves three" },
   "npx -y deno@2.9.6 task test": { kind: "not run", reason: "this is a part of it" },
   "crs gateway keep --file examples/gateway.json": { kind: "until ^C", ready: /Registered/i },
   "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
@@ -49,6 +54,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
 const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^Registered gateway (\S+)$/m, ["id"]],
   [/^Registered agent (\S+)$/m, ["agent id"]],
+  [/^ {2}node-3 +3 +(\d+) /m, ["process id"]],
   [
     /identity issue .*--subject (\S+) --server (\S+) --pin (\S+)/,
     ["subject", "host:port", "pin"],
@@ -66,6 +72,7 @@ const app = `${folder}/app`;
 const values = new Map<string, string>();
 const used = new Set<string>();
 let node: { readonly child: Deno.ChildProcess; readonly pid: number } | undefined;
+let cluster: CrsProcess | undefined;
 let node443: number | undefined;
 let programs = 0;
 /** Identities are stored beside each other, and not in the checkout. */
@@ -100,14 +107,34 @@ async function runToEnd(command: string, cwd: string): Promise<void> {
   const { code, stdout, stderr } = await within(command, child.output(), COMMAND_MS_MAX);
   const text = new TextDecoder().decode(stdout);
   assert.is(code, 0, `${command}\n${text}${new TextDecoder().decode(stderr)}`);
+  takeValues(text);
+}
+
+function takeValues(text: string): void {
   for (const [pattern, names] of OUTPUTS) {
     const found = pattern.exec(text);
     for (const [index, name] of names.entries()) if (found) values.set(name, found[index + 1]!);
   }
 }
 
+/** Runs the task's command, with few partitions; later commands find the cluster by its folder. */
+async function serveThree(): Promise<void> {
+  await endNode();
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const [, flags] = /main\.ts (.*)$/.exec(tasks.cluster)!;
+  environment.CRS_DATA = `${folder}/cluster`;
+  cluster = new CrsProcess([
+    ...flags!.split(" "),
+    ...["--data", environment.CRS_DATA, "--port", String(freePorts()), "--partitions", "16"],
+  ]);
+  takeValues(
+    await cluster.printed("what to try", (text) => text.includes("^C") ? text : undefined),
+  );
+}
+
 async function serve(command: string): Promise<void> {
   await endNode();
+  await endCluster();
   const child = spawn(command, where, "null");
   let ended = false;
   void child.status.then(() => ended = true);
@@ -129,6 +156,13 @@ async function endNode(): Promise<void> {
   node = undefined;
   Deno.kill(pid, "SIGINT");
   await within("the node's end", child.status, COMMAND_MS_MAX);
+}
+
+async function endCluster(): Promise<void> {
+  environment.CRS_DATA = data;
+  cluster?.kill("SIGINT");
+  await cluster?.ended();
+  cluster = undefined;
 }
 
 async function untilInterrupted(command: string, ready: RegExp): Promise<void> {
@@ -158,6 +192,8 @@ async function runLine(line: string): Promise<void> {
       return await runToEnd(command, where);
     case "serves":
       return await serve(command);
+    case "serves three":
+      return await serveThree();
     case "until ^C":
       return await untilInterrupted(command, special.ready);
     case "shortened":
@@ -199,6 +235,7 @@ test.before(async () => {
 
 test.after(async () => {
   await endNode();
+  await endCluster();
   await Deno.remove(folder, { recursive: true });
 });
 
