@@ -446,7 +446,8 @@ class Node {
     this.#ops = await openOpsHttp({
       host: this.#config.opsHost,
       port: this.#config.opsPort,
-      unready: () => this.#readiness.reasons(),
+      unready: () =>
+        this.#readiness.reasonsWith(() => this.#registry?.view.leaderless().length ?? 0),
       metrics: () => this.#metrics.render(),
       logger: this.#logger,
       scheduler: this.#world.scheduler,

@@ -43,4 +43,20 @@ export class Readiness {
   reasons(): readonly UnreadyReason[] {
     return Array.from(this.#conditions, (reason) => ({ reason, message: MESSAGES[reason] }));
   }
+
+  /**
+   * Returns the conditions that hold; if none does, whether partitions have no leader, which another
+   * condition may be the cause of.
+   *
+   * @param leaderless returns how many of the partitions held here have no known leader.
+   */
+  reasonsWith(leaderless: () => number): readonly UnreadyReason[] {
+    if (!this.ready) return this.reasons();
+    const count = leaderless();
+    if (count === 0) return [];
+    const partitions = count === 1 ? "1 partition" : `${count} partitions`;
+    const message = `There is no quorum for ${partitions}: they are served once most of their ` +
+      "replicas can be reached. See crs cluster status.";
+    return [{ reason: "no_quorum", message }];
+  }
 }
