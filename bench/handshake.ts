@@ -39,7 +39,7 @@ export async function benchHandshake(file: ResultFile): Promise<void> {
       nowMs: world.wall.unixMs(),
       entropy: world.entropy,
     });
-    const flags = ["--authority", made.authorityFolder, "--region", REGION];
+    const flags = ["--authority", made.authorityFolder, "--region", REGION, "--found"];
     const data = `${folder}/data`;
     const tlsFlags = ["--tls", "on", "--tls-port", "0"];
     const node = await RegistryServer.start({ folder: data, flags: [...flags, ...tlsFlags] });

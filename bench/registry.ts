@@ -58,7 +58,19 @@ export class RegistryServer {
     const process = await ServerProcess.start({
       args: [
         ...startArguments(),
-        ...["--data", folder, "--port", "0", "--ops-port", "0", "--log-level", "warn", "--json"],
+        ...[
+          "--data",
+          folder,
+          "--port",
+          "0",
+          "--ops-port",
+          "0",
+          "--peer-port",
+          "0",
+          "--log-level",
+          "warn",
+          "--json",
+        ],
         ...options.flags ?? [],
       ],
       readyMsMax: READY_MS_MAX,

@@ -707,3 +707,58 @@ struct NoteRemovalRequest {
   # Subject of the administrator; empty: the registry itself.
   detail @5 :Text;
 }
+
+struct EnrolNodeRequest {
+  # A node that is to join and has no certificate yet.
+  nodeId @0 :UInt32;
+  # 0: the next free number.
+  partitionCount @1 :UInt32;
+  applyVersionMax @2 :UInt32;
+  folderId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
+  # Random, made with the data folder.
+  region @5 :Text;
+  zone @6 :Text;
+  host @7 :Text;
+  token @8 :Text;
+  # A join token for a node.
+  request @9 :Data;
+  # A certificate request (PKCS #10).
+}
+
+struct EnrolNodeReply {
+  nodeId @0 :UInt32;
+  # The number that was given to the data folder.
+  subject @1 :Text;
+  chain @2 :List(Data);
+  # The certificate first, without the root.
+  bundle @3 :Text;
+}
+
+struct ProposeSystemRequest {
+  command @0 :Data;
+  # A command of group 0 about identities or members.
+}
+
+struct ProposeSystemReply {
+  assigned @0 :UInt64;
+  # The number that the command assigned; 0: none.
+}
+
+struct SystemReadPointReply {
+  appliedIndex @0 :UInt64;
+  # A replica of group 0 that has applied it has seen all that was committed at the request.
+}
+
+struct SignServerRequest {
+  publicKey @0 :Data;
+  # P-256, the uncompressed point.
+  names @1 :List(Text);
+  # The hosts that clients dial.
+  notBeforeMs @2 :UInt64;
+}
+
+struct SignServerReply {
+  certificate @0 :Data;
+  issuer @1 :Data;
+  # Both DER.
+}

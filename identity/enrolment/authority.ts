@@ -151,6 +151,34 @@ export class CertificateAuthority {
   }
 
   /**
+   * Creates a server's TLS certificate.
+   *
+   * @returns DER.
+   * @throws RegistryError `invalid_argument`.
+   */
+  async issueServer(
+    options: Validity & {
+      readonly commonName: string;
+      readonly names: Omit<CertificateNames, "uris">;
+      /** P-256, the uncompressed point. */
+      readonly publicKey: Uint8Array;
+      readonly entropy: Entropy;
+    },
+  ): Promise<Uint8Array> {
+    return await this.#issue({
+      serialNumber: randomSerialNumber(options.entropy),
+      commonName: options.commonName,
+      ...wholeSeconds(options),
+      publicKey: { algorithm: "P-256", bytes: options.publicKey },
+      extensions: {
+        keyUsage: KEY_USAGE.digitalSignature,
+        extendedKeyUsage: [LEAF_PROFILES.server.extendedKeyUsage],
+        names: { ...options.names, uris: [] },
+      },
+    });
+  }
+
+  /**
    * Creates a server's TLS certificate with a new P-256 key. @throws RegistryError
    * `invalid_argument`.
    */
@@ -162,17 +190,7 @@ export class CertificateAuthority {
     },
   ): Promise<PemPair> {
     const { key, keyPem } = await createKey("P-256", options.entropy);
-    const der = await this.#issue({
-      serialNumber: randomSerialNumber(options.entropy),
-      commonName: options.commonName,
-      ...wholeSeconds(options),
-      publicKey: key.publicKey,
-      extensions: {
-        keyUsage: KEY_USAGE.digitalSignature,
-        extendedKeyUsage: [LEAF_PROFILES.server.extendedKeyUsage],
-        names: { ...options.names, uris: [] },
-      },
-    });
+    const der = await this.issueServer({ ...options, publicKey: key.publicKey.bytes });
     return { certificatePem: encodePem("CERTIFICATE", der), keyPem };
   }
 

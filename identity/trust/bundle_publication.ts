@@ -16,6 +16,7 @@ import { keyIdentifierOf, type RegionAuthority } from "../files/authority_folder
 import { type ParsedCertificate, readCertificate } from "../pki/certificate_reader.ts";
 import { isRefusal } from "../pki/certificate_refusal.ts";
 import { type Intermediate, intermediateSteps } from "../enrolment/intermediate_schedule.ts";
+import { formatRegionScope } from "../pki/spiffe.ts";
 import { decodePem } from "../pki/pem.ts";
 import { createTrustBundle } from "./trust_bundle.ts";
 import { bundleFromJson, type TrustBundle, type TrustedServer } from "./trust_bundle_content.ts";
@@ -79,13 +80,13 @@ export function heldIntermediates(
 /**
  * Returns the next bundle, or `undefined` if the current one is complete and young enough.
  *
- * @param server this node's entry.
+ * @param servers the region's nodes; those of other regions stay as published.
  */
 export async function nextPublication(
-  { authority, known, server, nowMs }: {
+  { authority, known, servers, nowMs }: {
     readonly authority: RegionAuthority;
     readonly known: BundlePublication | undefined;
-    readonly server: TrustedServer;
+    readonly servers: readonly TrustedServer[];
     readonly nowMs: number;
   },
 ): Promise<BundlePublication | undefined> {
@@ -95,12 +96,13 @@ export async function nextPublication(
   const others = (known?.bundle.intermediates ?? []).filter((der) =>
     isOfOtherRegion(der, authority) && !hasEnded(der, nowMs)
   );
-  const isOtherServer = ({ subject }: TrustedServer) => subject !== server.subject;
+  const regional = formatRegionScope(authority) + "/";
+  const isOtherServer = ({ subject }: TrustedServer) => !subject.startsWith(regional);
   const content = {
     trustDomain: authority.trustDomain,
     roots: union(known?.bundle.roots ?? [], authority.roots),
     intermediates: [...others, ...own.map((one) => one.authority.certificate.der)],
-    servers: [...(known?.bundle.servers ?? []).filter(isOtherServer), server],
+    servers: [...(known?.bundle.servers ?? []).filter(isOtherServer), ...servers],
   };
   const { bundle } = known ?? {};
   const isYoung = bundle !== undefined && bundle.issuedAtMs <= nowMs + IDENTITY_BACKDATE_MS &&

@@ -1,6 +1,7 @@
 /**
- * The TLS certificates of a node with an authority: the current and the next one, both signed by
- * the region's intermediate and stored on disk, so that their pins survive a restart. As with the
+ * The TLS certificates of a node with an identity: the current and the next one, both signed by
+ * the region's intermediate and stored on disk, so that their pins survive a restart. The keys are made
+ * here; whoever holds the intermediate's key signs. As with the
  * development identity (`development_identity.ts`), the next certificate is known, and its pin
  * published, long before it is served.
  *
@@ -8,9 +9,10 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
-import { CERTIFICATE_BACKDATE_MS, SERVER_CERTIFICATE_LIFE_MS } from "../../src/base/limits.ts";
+import { CERTIFICATE_BACKDATE_MS } from "../../src/base/limits.ts";
 import type { Entropy, WallClock } from "../../src/base/world.ts";
-import type { CertificateAuthority } from "../enrolment/authority.ts";
+import { createKey } from "../pki/certificate_key.ts";
+import type { ServerOrder, SignedServer } from "./server_signing.ts";
 import {
   isIssuedBy,
   type KeyedCertificate,
@@ -44,10 +46,10 @@ export interface ServerCertificatesOptions {
   /** Created with mode 0700. The caller holds the lock of the data folder. */
   readonly folder: string;
   readonly names: Omit<CertificateNames, "uris">;
-  /** Returns the intermediate that signs now; called for each certificate. */
-  readonly signer: () => CertificateAuthority;
-  /** Returns all intermediates that the node holds; certificates that they signed are kept. */
-  readonly authorities: () => readonly CertificateAuthority[];
+  /** Has a certificate signed by an intermediate of the region. */
+  readonly sign: (order: ServerOrder) => Promise<SignedServer>;
+  /** Returns the region's intermediates, DER; stored certificates of others are replaced. */
+  readonly issuers: () => readonly Uint8Array[];
   readonly wall: WallClock;
   readonly entropy: Entropy;
 }
@@ -130,9 +132,8 @@ function load(options: ServerCertificatesOptions, file: string): ServerCertifica
   const text = readKeyFile(`${options.folder}/${file}`);
   const parsed = text === undefined ? "it is missing" : parseKeyedCertificate(text);
   if (typeof parsed === "string" || !hasNames(parsed, options)) return undefined;
-  const issuer = options.authorities().find(({ certificate }) =>
-    isIssuedBy(parsed.certificatePem, encodePem("CERTIFICATE", certificate.der))
-  );
+  const issuer = options.issuers().map((der) => encodePem("CERTIFICATE", der))
+    .find((pem) => isIssuedBy(parsed.certificatePem, pem));
   return issuer === undefined ? undefined : withChain(parsed, issuer);
 }
 
@@ -153,27 +154,21 @@ async function make(
   file: string,
   startMs: number,
 ): Promise<ServerCertificate> {
-  const issuer = options.signer();
-  const notBeforeMs = Math.max(startMs, issuer.certificate.notBeforeMs);
-  const pair = await issuer.createServer({
-    commonName: "Registry node",
-    names: options.names,
-    notBeforeMs,
-    notAfterMs: Math.min(notBeforeMs + SERVER_CERTIFICATE_LIFE_MS, issuer.certificate.notAfterMs),
-    entropy: options.entropy,
-  });
-  const text = keyedPem(pair);
+  const { key, keyPem } = await createKey("P-256", options.entropy);
+  const { names } = options;
+  const { bytes: publicKey } = key.publicKey;
+  const signed = await options.sign({ publicKey, names, notBeforeMs: startMs });
+  const text = keyedPem({ keyPem, certificatePem: encodePem("CERTIFICATE", signed.certificate) });
   const parsed = parseKeyedCertificate(text);
   assert(typeof parsed !== "string", "An issued certificate must be readable");
   replaceFile(`${options.folder}/${file}`, text, PRIVATE_FILE_MODE);
-  return withChain(parsed, issuer);
+  return withChain(parsed, encodePem("CERTIFICATE", signed.issuer));
 }
 
 function move({ folder }: ServerCertificatesOptions, from: string, to: string): void {
   moveFile(`${folder}/${from}`, `${folder}/${to}`);
 }
 
-function withChain(keyed: KeyedCertificate, { certificate }: CertificateAuthority) {
-  const chainPem = keyed.certificatePem + encodePem("CERTIFICATE", certificate.der);
-  return { ...keyed, chainPem };
+function withChain(keyed: KeyedCertificate, issuerPem: string): ServerCertificate {
+  return { ...keyed, chainPem: keyed.certificatePem + issuerPem };
 }

@@ -4190,3 +4190,322 @@ export const noteRemovalRequestCodec = new StructCodec<NoteRemovalRequest, NoteR
   put: putNoteRemovalRequest,
   newView: () => new NoteRemovalRequestView(),
 });
+
+/** A node that is to join and has no certificate yet. */
+export interface EnrolNodeRequest {
+  /** 0: the next free number. */
+  nodeId: number;
+  partitionCount: number;
+  applyVersionMax: number;
+  /** Random, made with the data folder. */
+  folderId: Uint8Array;
+  region: string;
+  zone: string;
+  host: string;
+  /** A join token for a node. */
+  token: string;
+  /** A certificate request (PKCS #10). */
+  request: Uint8Array;
+}
+
+/** A flyweight over {@link EnrolNodeRequest}. */
+export class EnrolNodeRequestView extends StructView<EnrolNodeRequest> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get partitionCount(): number { return this.$uint32(4); }
+  set partitionCount(value: number) { this.$setUint32(4, value); }
+  get applyVersionMax(): number { return this.$uint32(8); }
+  set applyVersionMax(value: number) { this.$setUint32(8, value); }
+  get folderId(): Uint8Array { return this.$fixed(16, 16); }
+  set folderId(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get folderIdOffset(): number { return this.$fixedOffset(16, 16); }
+  folderIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get zone(): string { return this.$text(1); }
+  get zoneBytes(): Uint8Array { return this.$textBytes(1); }
+  get zoneOffset(): number { return this.$textOffset(1); }
+  get zoneLength(): number { return this.$textLength(1); }
+  get host(): string { return this.$text(2); }
+  get hostBytes(): Uint8Array { return this.$textBytes(2); }
+  get hostOffset(): number { return this.$textOffset(2); }
+  get hostLength(): number { return this.$textLength(2); }
+  get token(): string { return this.$text(3); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(3); }
+  get tokenOffset(): number { return this.$textOffset(3); }
+  get tokenLength(): number { return this.$textLength(3); }
+  get request(): Uint8Array { return this.$dataBytes(4); }
+  get requestOffset(): number { return this.$dataOffset(4); }
+  get requestLength(): number { return this.$dataLength(4); }
+
+  override toPlain(): EnrolNodeRequest {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      partitionCount: this.partitionCount,
+      applyVersionMax: this.applyVersionMax,
+      folderId: this.folderId,
+      region: this.region,
+      zone: this.zone,
+      host: this.host,
+      token: this.token,
+      request: this.$dataCopy(4),
+    };
+  }
+}
+
+function putEnrolNodeRequest(out: FrameWriter, at: number, value: Input<EnrolNodeRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
+  UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
+  out.$fixed(at + 16, 16, value.folderId);
+  out.$text(at + 32, value.region);
+  out.$text(at + 40, value.zone);
+  out.$text(at + 48, value.host);
+  out.$text(at + 56, value.token);
+  out.$data(at + 64, value.request);
+}
+
+/** Encodes and decodes {@link EnrolNodeRequest}. */
+export const enrolNodeRequestCodec = new StructCodec<EnrolNodeRequest, EnrolNodeRequestView>({
+  name: "EnrolNodeRequest",
+  dataWords: 4,
+  pointerWords: 5,
+  put: putEnrolNodeRequest,
+  newView: () => new EnrolNodeRequestView(),
+});
+
+export interface EnrolNodeReply {
+  /** The number that was given to the data folder. */
+  nodeId: number;
+  subject: string;
+  /** The certificate first, without the root. */
+  chain: Uint8Array[];
+  bundle: string;
+}
+
+/** A flyweight over {@link EnrolNodeReply}. */
+export class EnrolNodeReplyView extends StructView<EnrolNodeReply> {
+  #chain: DataList | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get chain(): DataList { return this.$list(1, this.#chain ??= new DataList()); }
+  get bundle(): string { return this.$text(2); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(2); }
+  get bundleOffset(): number { return this.$textOffset(2); }
+  get bundleLength(): number { return this.$textLength(2); }
+
+  override toPlain(): EnrolNodeReply {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      subject: this.subject,
+      chain: this.chain.toPlain(),
+      bundle: this.bundle,
+    };
+  }
+}
+
+function putEnrolNodeReply(out: FrameWriter, at: number, value: Input<EnrolNodeReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  out.$text(at + 8, value.subject);
+  out.$datas(at + 16, value.chain);
+  out.$text(at + 24, value.bundle);
+}
+
+/** Encodes and decodes {@link EnrolNodeReply}. */
+export const enrolNodeReplyCodec = new StructCodec<EnrolNodeReply, EnrolNodeReplyView>({
+  name: "EnrolNodeReply",
+  dataWords: 1,
+  pointerWords: 3,
+  put: putEnrolNodeReply,
+  newView: () => new EnrolNodeReplyView(),
+});
+
+export interface ProposeSystemRequest {
+  /** A command of group 0 about identities or members. */
+  command: Uint8Array;
+}
+
+/** A flyweight over {@link ProposeSystemRequest}. */
+export class ProposeSystemRequestView extends StructView<ProposeSystemRequest> {
+  get command(): Uint8Array { return this.$dataBytes(0); }
+  get commandOffset(): number { return this.$dataOffset(0); }
+  get commandLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): ProposeSystemRequest {
+    this.$payPlain();
+    return {
+      command: this.$dataCopy(0),
+    };
+  }
+}
+
+function putProposeSystemRequest(out: FrameWriter, at: number, value: Input<ProposeSystemRequest>): void {
+  out.$data(at + 0, value.command);
+}
+
+/** Encodes and decodes {@link ProposeSystemRequest}. */
+export const proposeSystemRequestCodec = new StructCodec<ProposeSystemRequest, ProposeSystemRequestView>({
+  name: "ProposeSystemRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putProposeSystemRequest,
+  newView: () => new ProposeSystemRequestView(),
+});
+
+export interface ProposeSystemReply {
+  /** The number that the command assigned; 0: none. */
+  assigned: number;
+}
+
+/** A flyweight over {@link ProposeSystemReply}. */
+export class ProposeSystemReplyView extends StructView<ProposeSystemReply> {
+  get assigned(): number { return this.$uint64(0); }
+  set assigned(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): ProposeSystemReply {
+    this.$payPlain();
+    return {
+      assigned: this.assigned,
+    };
+  }
+}
+
+function putProposeSystemReply(out: FrameWriter, at: number, value: Input<ProposeSystemReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.assigned, "assigned");
+}
+
+/** Encodes and decodes {@link ProposeSystemReply}. */
+export const proposeSystemReplyCodec = new StructCodec<ProposeSystemReply, ProposeSystemReplyView>({
+  name: "ProposeSystemReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putProposeSystemReply,
+  newView: () => new ProposeSystemReplyView(),
+});
+
+export interface SystemReadPointReply {
+  /** A replica of group 0 that has applied it has seen all that was committed at the request. */
+  appliedIndex: number;
+}
+
+/** A flyweight over {@link SystemReadPointReply}. */
+export class SystemReadPointReplyView extends StructView<SystemReadPointReply> {
+  get appliedIndex(): number { return this.$uint64(0); }
+  set appliedIndex(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): SystemReadPointReply {
+    this.$payPlain();
+    return {
+      appliedIndex: this.appliedIndex,
+    };
+  }
+}
+
+function putSystemReadPointReply(out: FrameWriter, at: number, value: Input<SystemReadPointReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.appliedIndex, "appliedIndex");
+}
+
+/** Encodes and decodes {@link SystemReadPointReply}. */
+export const systemReadPointReplyCodec = new StructCodec<SystemReadPointReply, SystemReadPointReplyView>({
+  name: "SystemReadPointReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putSystemReadPointReply,
+  newView: () => new SystemReadPointReplyView(),
+});
+
+export interface SignServerRequest {
+  /** P-256, the uncompressed point. */
+  publicKey: Uint8Array;
+  /** The hosts that clients dial. */
+  names: string[];
+  notBeforeMs: number;
+}
+
+/** A flyweight over {@link SignServerRequest}. */
+export class SignServerRequestView extends StructView<SignServerRequest> {
+  #names: TextList | undefined;
+
+  get publicKey(): Uint8Array { return this.$dataBytes(0); }
+  get publicKeyOffset(): number { return this.$dataOffset(0); }
+  get publicKeyLength(): number { return this.$dataLength(0); }
+  get names(): TextList { return this.$list(1, this.#names ??= new TextList()); }
+  get notBeforeMs(): number { return this.$uint64(0); }
+  set notBeforeMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): SignServerRequest {
+    this.$payPlain();
+    return {
+      publicKey: this.$dataCopy(0),
+      names: this.names.toPlain(),
+      notBeforeMs: this.notBeforeMs,
+    };
+  }
+}
+
+function putSignServerRequest(out: FrameWriter, at: number, value: Input<SignServerRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.notBeforeMs, "notBeforeMs");
+  out.$data(at + 8, value.publicKey);
+  out.$texts(at + 16, value.names);
+}
+
+/** Encodes and decodes {@link SignServerRequest}. */
+export const signServerRequestCodec = new StructCodec<SignServerRequest, SignServerRequestView>({
+  name: "SignServerRequest",
+  dataWords: 1,
+  pointerWords: 2,
+  put: putSignServerRequest,
+  newView: () => new SignServerRequestView(),
+});
+
+export interface SignServerReply {
+  certificate: Uint8Array;
+  /** Both DER. */
+  issuer: Uint8Array;
+}
+
+/** A flyweight over {@link SignServerReply}. */
+export class SignServerReplyView extends StructView<SignServerReply> {
+  get certificate(): Uint8Array { return this.$dataBytes(0); }
+  get certificateOffset(): number { return this.$dataOffset(0); }
+  get certificateLength(): number { return this.$dataLength(0); }
+  get issuer(): Uint8Array { return this.$dataBytes(1); }
+  get issuerOffset(): number { return this.$dataOffset(1); }
+  get issuerLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): SignServerReply {
+    this.$payPlain();
+    return {
+      certificate: this.$dataCopy(0),
+      issuer: this.$dataCopy(1),
+    };
+  }
+}
+
+function putSignServerReply(out: FrameWriter, at: number, value: Input<SignServerReply>): void {
+  out.$data(at + 0, value.certificate);
+  out.$data(at + 8, value.issuer);
+}
+
+/** Encodes and decodes {@link SignServerReply}. */
+export const signServerReplyCodec = new StructCodec<SignServerReply, SignServerReplyView>({
+  name: "SignServerReply",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putSignServerReply,
+  newView: () => new SignServerReplyView(),
+});

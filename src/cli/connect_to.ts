@@ -205,7 +205,7 @@ export async function provenTarget(
  *
  * @throws RegistryError the last failure, or the first refusal.
  */
-export async function askAny<Name extends keyof UnauthenticatedOrders>(
+export async function askAny<Name extends "enrol" | "renewIdentity">(
   name: Name,
   order: UnauthenticatedOrders[Name],
   { endpoints, trust, timeoutMs, connectMs }: Pick<

@@ -106,3 +106,27 @@ export interface LineageInfo {
   /** Unix ms: expiry of the latest certificate. */
   readonly notAfterMs: number;
 }
+
+/** A request for the first certificate of a node, which gets its number in the cluster with it. */
+export interface EnrolNodeOrder {
+  /** The wished number; 0: the next free one. */
+  readonly nodeId: number;
+  readonly partitionCount: number;
+  readonly applyVersionMax: number;
+  /** Random, made with the data folder, 16 bytes. */
+  readonly folderId: Uint8Array;
+  readonly region: string;
+  readonly zone: string;
+  readonly host: string;
+  /** A join token for a node. */
+  readonly token: string;
+  /** A certificate request (PKCS #10). */
+  readonly request: Uint8Array;
+}
+
+/** The number and the first certificate of a node. */
+export interface EnrolledNode extends IssuedIdentity {
+  readonly nodeId: number;
+  /** SPIFFE id. */
+  readonly subject: string;
+}

@@ -8,7 +8,13 @@
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
-import type { EnrolOrder, IssuedIdentity, RenewalOrder } from "./identity_types.ts";
+import type {
+  EnrolledNode,
+  EnrolNodeOrder,
+  EnrolOrder,
+  IssuedIdentity,
+  RenewalOrder,
+} from "./identity_types.ts";
 import { whyRefused } from "./session_proof.ts";
 import { askOnce } from "./single_request.ts";
 
@@ -21,6 +27,15 @@ const UNPROVEN = { timeMs: 0, proof: new Uint8Array(0) };
 export interface UnauthenticatedOrders {
   readonly enrol: EnrolOrder;
   readonly renewIdentity: RenewalOrder;
+  /** Of a node, which gets its number in the cluster too. */
+  readonly enrolNode: EnrolNodeOrder;
+}
+
+/** The replies to {@link UnauthenticatedOrders}. */
+export interface UnauthenticatedReplies {
+  readonly enrol: IssuedIdentity;
+  readonly renewIdentity: IssuedIdentity;
+  readonly enrolNode: EnrolledNode;
 }
 
 /** The server to ask. */
@@ -46,7 +61,7 @@ export async function askUnauthenticated<Name extends keyof UnauthenticatedOrder
   name: Name,
   order: UnauthenticatedOrders[Name],
   { endpoint, dialer, trust, world, timeoutMs, dialMs = timeoutMs }: UnauthenticatedOptions,
-): Promise<IssuedIdentity> {
+): Promise<UnauthenticatedReplies[Name]> {
   if (trust.kind !== "pins" && !(dialer.authenticatesPeers && name === "renewIdentity")) {
     throw new RegistryError(
       "invalid_argument",
@@ -65,7 +80,7 @@ export async function askUnauthenticated<Name extends keyof UnauthenticatedOrder
     // deno-lint-ignore no-explicit-any -- the order of `name` is the request of `name`.
     const reply = await askOnce(name, { ...UNPROVEN, ...order } as any, { stream, timeoutMs });
     await session.goodbye(undefined, "", { lingerMs: 0 });
-    return reply;
+    return reply as unknown as UnauthenticatedReplies[Name];
   } catch (error) {
     if (isLate) {
       throw new RegistryError(

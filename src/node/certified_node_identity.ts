@@ -1,93 +1,84 @@
 /**
- * The identity of a node that has its region's authority: its TLS certificates, its leaf certificate,
- * the trust bundle and the token keys. All of them are checked once a minute. The parts that others
- * must know are published in group 0 before they are used.
+ * The identity of a node that proves itself by certificates: its TLS certificates, its leaf certificate,
+ * the trust bundle and the token keys. All of them are checked once a minute. A node that has its
+ * region's authority issues its own and publishes in group 0 what others must know before it is used; a
+ * node without the authority's keys gets its certificates from one that has them.
  */
-import { isIP } from "node:net";
 import { defined } from "../base/assert.ts";
-import { RegistryError } from "../base/errors.ts";
 import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../system/identity_codec.ts";
-import { parseAddress } from "../record/address.ts";
-import { identityFolder } from "../../identity/trust/credentials.ts";
+import type { Member } from "../system/members/member_state.ts";
+import type { RequestOf } from "../wire/operations/mod.ts";
+import { PEER_TRANSPORT } from "../ring/ring_map.ts";
+import type { BanList } from "../../identity/trust/ban_list.ts";
 import { readFile } from "../../identity/files/private_file.ts";
 import { ROOT_FILE } from "../../identity/files/authority_folder.ts";
 import { handshakeServices } from "../../identity/trust/handshake_services.ts";
-import { IdentityFolder } from "../../identity/files/identity_folder.ts";
-import type { OwnIdentity } from "../../identity/trust/own_identity.ts";
+import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { authorityOf, type Candidate } from "../../identity/registry_auth/mod.ts";
-import { renewAtMs } from "../../identity/enrolment/renewal_schedule.ts";
-import { ServerCertificates } from "../../identity/trust/server_certificates.ts";
-import { formatRegionScope, formatSpiffeId } from "../../identity/pki/spiffe.ts";
+import type { ServerCertificates } from "../../identity/trust/server_certificates.ts";
+import type { SignedServer } from "../../identity/trust/server_signing.ts";
+import { formatRegionScope, formatSpiffeId, type RegionScope } from "../../identity/pki/spiffe.ts";
 import { planFromBytes } from "../../identity/tokens/token_key_plan.ts";
 import { PublishedTokenKeys } from "../../identity/tokens/token_keys.ts";
 import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
+import type { TrustStore } from "../../identity/trust/trust_store.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import { IdentityAuthority } from "../serving/identities/identity_authority.ts";
+import type { IdentityAuthority } from "../serving/identities/identity_authority.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
-import type { NodeIdentity } from "./node_identity.ts";
+import { keyHolders, nextKeyHolders } from "../serving/identities/key_holders.ts";
+import type { DialedMember, NodeCertificate } from "./node_certificate.ts";
+import { credentialsOf } from "./node_enrolment.ts";
+import type { NodeIdentity, PeerIdentity } from "./node_identity.ts";
+import type { CertificateCredentials } from "../client/credentials.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
 import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
 
 /** The dependencies and settings of a certified node's identity. */
 export interface CertifiedNodeOptions {
-  /** Path of the folder that `crs identity init` created. */
+  /** Path of the folder that `crs identity init` created; "" if this node does not have it. */
   readonly authority: string;
   readonly data: string;
   /** Addresses and names that clients connect to. */
   readonly hosts: readonly string[];
-  readonly nodeId: number;
   readonly region: string;
   /** Audience of the token that each session gets; "" for no token. */
   readonly sessionTokenAudience: string;
-  readonly registry: Registry;
   readonly world: World;
   readonly logger: Logger;
+}
+
+/** {@link CertifiedNodeOptions} of a node that is alone: its registry is opened first. */
+export interface SoleNodeOptions extends CertifiedNodeOptions {
+  readonly nodeId: number;
+  readonly registry: Registry;
   /** Whether a trust bundle of the future is replaced: the clock was ahead, and is right now. */
   readonly acceptClockSetBack?: boolean;
 }
 
-/** Opens the identity. @throws RegistryError `invalid_configuration` if the folder cannot be used. */
-export async function openCertifiedIdentity(options: CertifiedNodeOptions): Promise<NodeIdentity> {
-  const { world, region, registry, data } = options;
-  const authority = await IdentityAuthority.open(options.authority, world.wall);
-  if (authority.region !== region) {
-    throw new RegistryError(
-      "invalid_configuration",
-      `region must be that of the authority folder, ${authority.region}: found ${region}`,
-      { field: "region" },
-    );
-  }
-  await registry.identities.group.current();
-  await authority.learn(registry.identities.group.state, options.acceptClockSetBack);
-  authority.checkSigners();
-  registry.identities.group.knownAuthority = authority;
-  const certificates = await ServerCertificates.open({
-    folder: identityFolder(data),
-    names: namesOf(options.hosts),
-    signer: () => authority.signer(world.wall.unixMs()).authority,
-    authorities: () => authority.held,
-    ...world,
-  });
-  return new CertifiedNodeIdentity(options, authority, certificates);
+/** {@link CertifiedNodeOptions} of a node of several, which has a certificate in its folder. */
+export interface MemberNodeOptions extends CertifiedNodeOptions {
+  readonly certificate: NodeCertificate;
+  readonly bans: BanList;
+  /** Has this node's TLS certificates signed, without an authority folder. */
+  readonly sign: (order: RequestOf<"signServer">) => Promise<SignedServer>;
+  /** Returns the other members, for a renewal when no session with them is possible. */
+  readonly members: () => readonly DialedMember[];
 }
 
-class CertifiedNodeIdentity implements NodeIdentity {
+/** The identity of a node that proves itself by certificates; it must be attached to the registry. */
+export class CertifiedNodeIdentity implements NodeIdentity {
   readonly certificates: ServerCertificates;
-  readonly notice: string;
-  readonly clientAuthorities: readonly string[];
-  readonly #options: CertifiedNodeOptions;
-  readonly #authority: IdentityAuthority;
-  readonly #service: IdentityService;
-  readonly #subject: string;
-  readonly #folder: IdentityFolder;
+  readonly #options: CertifiedNodeOptions & Pick<MemberNodeOptions, "bans" | "members">;
+  readonly #certificate: NodeCertificate;
+  readonly #authority: IdentityAuthority | undefined;
   readonly #tokenKeys = new PublishedTokenKeys();
+  #registry: Registry | undefined;
+  #nodeId = 0;
   #authorities: readonly string[] = [];
-  #own: OwnIdentity | undefined;
-  #renewAtMs = 0;
   #previousPin: Uint8Array | undefined;
   #shownPin: Uint8Array;
   #remindAtMs = 0;
@@ -95,28 +86,70 @@ class CertifiedNodeIdentity implements NodeIdentity {
   /** Settles when the last publication has ended. */
   #published: Promise<void> = Promise.resolve();
   #checking = false;
-  /** The clock was set during a check. */
+  /** Another check was asked for during a check. */
   #stepped = false;
   #timer: Timer | undefined;
 
   constructor(
-    options: CertifiedNodeOptions,
-    authority: IdentityAuthority,
+    options: CertifiedNodeOptions & Pick<MemberNodeOptions, "bans" | "members" | "certificate">,
+    authority: IdentityAuthority | undefined,
     certificates: ServerCertificates,
   ) {
-    const { registry, region, nodeId, data } = options;
     this.#options = options;
-    const roots = readFile(`${options.authority}/${ROOT_FILE}`);
-    this.clientAuthorities = [defined(roots, "The authority folder has its root")];
+    this.#certificate = options.certificate;
     this.#authority = authority;
-    this.#service = registry.identities;
     this.certificates = certificates;
     this.#shownPin = certificates.current.pin;
-    const { trustDomain } = authority;
-    const subjectId = nodeSubjectId(registry.cluster.clusterId, nodeId);
-    this.#subject = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
-    this.notice = `${this.#subject}: peers are believed by certificates of ${trustDomain}.`;
-    this.#folder = new IdentityFolder(`${identityFolder(data)}/node`);
+  }
+
+  get clientAuthorities(): readonly string[] {
+    const { authority } = this.#options;
+    if (authority === "") return [this.#certificate.folder.rootsPem];
+    const roots = readFile(`${authority}/${ROOT_FILE}`);
+    return [defined(roots, "The authority folder has its root")];
+  }
+
+  get notice(): string {
+    const { trustDomain } = this.#scope;
+    return `${this.#subject}: peers are believed by certificates of ${trustDomain}.`;
+  }
+
+  get peers(): PeerIdentity {
+    const { world, bans } = this.#options;
+    const own = () => this.#certificate.own;
+    const trust = () => this.#trust;
+    return { own, bans, services: handshakeServices({ own, trust, wall: world.wall, bans }) };
+  }
+
+  get credentials(): CertificateCredentials {
+    return credentialsOf(this.#certificate, this.#options.world);
+  }
+
+  attach(registry: Registry, nodeId: number): void {
+    this.#registry = registry;
+    this.#nodeId = nodeId;
+    const { group } = registry.identities;
+    if (this.#authority === undefined) group.keylessScope = this.#scope;
+    else group.knownAuthority = this.#authority;
+    if (this.#certificate.exists) group.keptTrust = () => this.#certificate.trust;
+  }
+
+  get #scope(): RegionScope {
+    return this.#authority ?? this.#certificate.scope;
+  }
+
+  get #trust(): TrustStore {
+    return this.#authority?.hasTrust === true ? this.#authority.trust : this.#certificate.trust;
+  }
+
+  get #open(): Registry {
+    return defined(this.#registry, "The identity was attached");
+  }
+
+  get #subject(): string {
+    const subjectId = nodeSubjectId(this.#open.cluster.clusterId, this.#nodeId);
+    const { trustDomain, region } = this.#scope;
+    return formatSpiffeId({ trustDomain, region, role: "node", subjectId });
   }
 
   async begin(addresses: readonly Endpoint[]): Promise<SessionIdentity> {
@@ -125,27 +158,43 @@ class CertifiedNodeIdentity implements NodeIdentity {
       authorityOf("localhost", port),
     ]);
     this.#authorities = [...new Set(named)];
+    const registry = this.#open;
+    registry.wallWatch.onStep(() => this.#checkNow());
+    const { isLeading } = registry.groups.system.group;
+    if (this.#certificate.exists && !(isLeading && this.#authority !== undefined)) {
+      // Group 0 may have no leader yet, perhaps because the other nodes wait for this one.
+      void this.#check();
+    } else await this.#beginFirst();
+    return this.#sessions();
+  }
+
+  async #beginFirst(): Promise<void> {
+    const { folder } = this.#certificate;
     await this.#publish();
-    this.#folder.create(this.#subject);
-    this.#folder.keepRoots(this.clientAuthorities.join(""));
+    folder.create(this.#subject);
+    folder.keepRoots(this.clientAuthorities.join(""));
     await this.#renewOwn();
     this.#plan();
-    const { world, registry } = this.#options;
-    registry.wallWatch.onStep(() => this.#clockStepped());
-    const own = () => defined(this.#own, "A node has a certificate before it listens to peers");
+  }
+
+  #sessions(): SessionIdentity {
+    const { world, bans } = this.#options;
+    const registry = this.#open;
+    const own = () => this.#certificate.own;
     const services = handshakeServices({
       own,
-      trust: () => this.#authority.trust,
+      trust: () => this.#trust,
       wall: world.wall,
-      bans: registry.bans,
+      bans,
       mintToken: (candidate, expiresAtMs) => this.#tokenFor(candidate, expiresAtMs),
     });
     const { admit } = services;
+    const { trustDomain } = this.#scope;
     const rules = {
-      issuer: this.#authority.issuer,
-      audience: formatRegionScope(this.#authority),
+      issuer: `spiffe://${trustDomain}`,
+      audience: formatRegionScope(this.#scope),
       keys: this.#tokenKeys,
-      bans: registry.bans,
+      bans,
     };
     return new CertifiedIdentity({
       world,
@@ -166,9 +215,13 @@ class CertifiedNodeIdentity implements NodeIdentity {
         ...(this.#previousPin === undefined ? {} : { previous: this.#previousPin }),
       }),
       authorities: () => new Set(this.#authorities),
-      bans: registry.bans,
+      bans,
       refusals: registry.refusals,
     });
+  }
+
+  get #service(): IdentityService {
+    return this.#open.identities;
   }
 
   /** Returns the token of a new session, if the operator wants one. On failure there is no token. */
@@ -176,14 +229,20 @@ class CertifiedNodeIdentity implements NodeIdentity {
     { identity, pinned }: Candidate,
     expiresAtMs: number,
   ): Promise<string | undefined> {
-    const { sessionTokenAudience: audience, registry, logger } = this.#options;
-    if (audience === "" || !(pinned || registry.policy.trustUnpinned)) return undefined;
+    const { sessionTokenAudience: audience, logger } = this.#options;
+    const isWanted = audience !== "" && this.#authority !== undefined;
+    if (!isWanted || !(pinned || this.#open.policy.trustUnpinned)) return undefined;
     try {
       return await this.#service.tokens.mintForSession(identity, audience, expiresAtMs);
     } catch (error) {
       logger.warn("A session got no token", { subject: identity.subject, error });
       return undefined;
     }
+  }
+
+  membersChanged(): void {
+    // Before it began, it publishes them anyway.
+    if (this.#registry !== undefined && this.#certificate.exists) this.#checkNow();
   }
 
   async rotated(): Promise<void> {
@@ -203,8 +262,8 @@ class CertifiedNodeIdentity implements NodeIdentity {
     this.#timer = scheduler.after(IDENTITY_CHECK_MS, () => void this.#check());
   }
 
-  /** Bundle, leaf or token keys may have ended by the clock as it was set. */
-  #clockStepped(): void {
+  /** Checks now: bundle, leaf or token keys may have ended by the clock as it was set. */
+  #checkNow(): void {
     if (this.#checking) {
       this.#stepped = true;
       return;
@@ -227,9 +286,12 @@ class CertifiedNodeIdentity implements NodeIdentity {
   /** Does the tasks that are due, each on its own; a failed one is retried at the next check. */
   async #doTasks(): Promise<void> {
     const { wall } = this.#options.world;
-    await this.#attempt("The authority folder cannot be used", () => this.#authority.reload());
+    const authority = this.#authority;
+    if (authority !== undefined) {
+      await this.#attempt("The authority folder cannot be used", () => authority.reload());
+    }
     await this.#attempt("Trust could not be published", () => this.#publish());
-    if (wall.unixMs() >= this.#renewAtMs) {
+    if (this.#certificate.isDue) {
       await this.#attempt("The node's certificate was not renewed", () => this.#renewOwn());
     }
     await this.#attempt("The root's tasks could not be checked", () => this.#remind(wall.unixMs()));
@@ -246,7 +308,7 @@ class CertifiedNodeIdentity implements NodeIdentity {
   /** Logs, once a day, what only the root's key can sign. */
   #remind(nowMs: number): void {
     if (nowMs < this.#remindAtMs) return;
-    for (const part of this.#authority.dueOfRoot(nowMs)) {
+    for (const part of this.#authority?.dueOfRoot(nowMs) ?? []) {
       this.#remindAtMs = nowMs + ROOT_REMINDER_MS;
       const advice = `run crs identity rotate ${part} where the root's key is`;
       this.#options.logger.warn("The root must sign a renewal", { part, advice });
@@ -265,59 +327,105 @@ class CertifiedNodeIdentity implements NodeIdentity {
   }
 
   async #publishNow(): Promise<void> {
-    await this.#service.group.current();
-    const { state } = this.#service.group;
-    await this.#authority.learn(state);
-    const bundle = await this.#authority.dueBundle(this.#server);
-    if (bundle !== undefined) {
-      await this.#service.group.putDocument("trustBundle", bundle.bytes, bundle.detail);
-      await this.#authority.learn(state);
-    }
-    const document = state.document(DOCUMENTS.tokenKeys);
-    const due = this.#authority.duePlan(
-      document === undefined ? [] : planFromBytes(document.bytes),
-    );
-    if (due !== undefined) {
-      await this.#service.group.putDocument("tokenKeys", due.bytes, due.detail);
-    }
-    this.#tokenKeys.replace(this.#service.tokens.keys());
+    const { group, tokens } = this.#service;
+    await group.current();
+    await this.#listKeyHolder();
+    if (this.#authority !== undefined) await this.#publishDue(this.#authority);
+    this.#tokenKeys.replace(tokens.keys());
+    const bundle = group.trustBundle;
+    if (this.#certificate.exists && bundle !== "") await this.#certificate.keepBundle(bundle);
   }
 
-  get #server(): TrustedServer {
-    return {
+  async #listKeyHolder(): Promise<void> {
+    const { group } = this.#service;
+    const hasKeys = this.#authority !== undefined;
+    const next = nextKeyHolders(keyHolders(group.state), this.#nodeId, hasKeys);
+    if (next !== undefined) await group.putDocument("keyHolders", next, "nodes with the keys");
+  }
+
+  async #publishDue(authority: IdentityAuthority): Promise<void> {
+    const { group } = this.#service;
+    const { state } = group;
+    await authority.learn(state);
+    const bundle = await authority.dueBundle(this.#servers());
+    if (bundle !== undefined) {
+      await group.putDocument("trustBundle", bundle.bytes, bundle.detail);
+      await authority.learn(state);
+    }
+    const document = state.document(DOCUMENTS.tokenKeys);
+    const due = authority.duePlan(document === undefined ? [] : planFromBytes(document.bytes));
+    if (due !== undefined) await group.putDocument("tokenKeys", due.bytes, due.detail);
+  }
+
+  /** Returns the nodes of the region with their pins, from group 0; this node as it is now. */
+  #servers(): TrustedServer[] {
+    const { store } = this.#service.group;
+    const { clusterId } = this.#open.cluster;
+    const { trustDomain, region } = this.#scope;
+    const others = store.members.filter(({ nodeId, addresses }) =>
+      nodeId !== this.#nodeId && addresses.length > 0
+    );
+    const own = {
       subject: this.#subject,
       authorities: this.#authorities,
       currentPin: this.#shownPin,
       nextPin: this.certificates.next.pin,
     };
+    return [
+      own,
+      ...others.map(({ nodeId, addresses, pin, nextPin }) => ({
+        subject: formatSpiffeId({
+          trustDomain,
+          region,
+          role: "node",
+          subjectId: nodeSubjectId(clusterId, nodeId),
+        }),
+        authorities: authoritiesOf(addresses),
+        currentPin: pin,
+        nextPin,
+      })),
+    ].sort((left, right) => left.subject < right.subject ? -1 : 1);
   }
 
   async #renewOwn(): Promise<void> {
+    const { world, members } = this.#options;
+    const certificate = this.#certificate;
+    try {
+      if (this.#authority === undefined) await this.#renewElsewhere();
+      else await this.#renewHere();
+    } catch (error) {
+      const hasEnded = certificate.exists && world.wall.unixMs() >= certificate.notAfterMs;
+      if (!hasEnded) throw error;
+      if (this.#authority !== undefined) await certificate.bridge(this.#authority);
+      else await certificate.renewFromMembers(members(), () => {});
+    }
+  }
+
+  /** Issues this node's next certificate with the authority's keys. */
+  async #renewHere(): Promise<void> {
     const { world } = this.#options;
-    const key = await this.#folder.firstKey(world.entropy);
+    const key = await this.#certificate.folder.firstKey(world.entropy);
     const { chain, bundle } = await this.#service.enrolment.enrolStanding(
       { subject: this.#subject, publicKey: key.verifying.bytes, detail: "node" },
       world.monotonic.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT,
     );
-    const own = await this.#folder.keep(chain, bundle, world.wall.unixMs());
-    this.#own = own;
-    const lineage = this.#service.group.state.lineage(own.identity.lineage);
-    const { latest } = defined(lineage, "The certificate was made from its lineage");
-    this.#renewAtMs = renewAtMs(latest, world.entropy);
+    await this.#certificate.keep(chain, bundle);
+    this.#service.group.keptTrust ??= () => this.#certificate.trust;
+  }
+
+  /** Gets this node's next certificate from a node that has the authority's keys. */
+  async #renewElsewhere(): Promise<void> {
+    const { group } = this.#service;
+    await this.#certificate.renew((order) => group.askKeyHolder("renewIdentity", order));
   }
 }
 
-/** Returns the names for the TLS certificates: this machine's, and the hosts that clients dial. */
-function namesOf(hosts: readonly string[]): { readonly dns: string[]; readonly ips: Uint8Array[] } {
-  const all = [...new Set(["localhost", "127.0.0.1", "::1", ...hosts])];
-  return {
-    dns: all.filter((host) => isIP(host) === 0),
-    ips: all.filter((host) => isIP(host) !== 0).map(literalBytes),
-  };
-}
-
-/** Returns the address as 4 bytes (IPv4) or 16 (IPv6). */
-function literalBytes(text: string): Uint8Array {
-  const bytes = parseAddress(text);
-  return text.includes(":") ? bytes : bytes.slice(-4);
+/** Returns the hosts and ports of addresses for clients; of loopback ones, by name too. */
+function authoritiesOf(addresses: Member["addresses"]): string[] {
+  const named = addresses.filter(({ transport }) => transport !== PEER_TRANSPORT)
+    .flatMap(({ host, port }) => [
+      authorityOf(host, port),
+      ...(isLoopbackHost(host) ? [authorityOf("localhost", port)] : []),
+    ]);
+  return [...new Set(named)];
 }

@@ -21,6 +21,7 @@ import {
   variableOf,
   wantedOf,
 } from "./settings.ts";
+import { hashJoinToken } from "../../identity/enrolment/join_token.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { isServiceVariable } from "./service_variables.ts";
@@ -99,7 +100,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   const advertises = config.advertise === "" ? "certified" : "advertised";
   const refusedHost = refusedListenHost(
     config.host,
-    config.authority === "" ? "development" : advertises,
+    hasIdentity(config) ? advertises : "development",
   );
   if (refusedHost !== undefined) {
     mistakes.push({
@@ -117,7 +118,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       wanted: `more than logBytesSoft, which is ${config.logBytesSoft}`,
     });
   }
-  if (config.advertise !== "" && config.authority === "") {
+  if (config.advertise !== "" && !hasIdentity(config)) {
     mistakes.push({
       setting: "advertise",
       source: found.advertise ?? "default",
@@ -125,7 +126,7 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
       wanted: "none, or an authority: without one, clients must be on this machine",
     });
   }
-  if (config.tls === "on" && config.authority === "") {
+  if (config.tls === "on" && !hasIdentity(config)) {
     mistakes.push({
       setting: "tls",
       source: found.tls ?? "default",
@@ -136,6 +137,11 @@ export function resolveConfig(sources: ConfigSources): NodeConfig {
   mistakes.push(...clusterMistakes(config, found));
   if (mistakes.length > 0) throw configError(mistakes);
   return config;
+}
+
+/** Reports whether the node has an identity that is more than the development identity. */
+function hasIdentity({ authority, token }: NodeConfig): boolean {
+  return authority !== "" || token !== "";
 }
 
 /** Returns the mistakes in the settings of clusters, which depend on each other. */
@@ -153,6 +159,12 @@ function clusterMistakes(
     });
   if (config.found && config.join !== "") {
     wrong("join", "none with --found: a node creates a cluster or joins one");
+  }
+  if (config.token !== "" && config.join === "") {
+    wrong("join", "the node to join, as host:port: a join token is for a node that joins");
+  }
+  if (config.join !== "" && config.authority !== "" && config.token === "") {
+    wrong("token", "a join token for a node (crs identity join-token node), besides the authority");
   }
   if (config.join !== "" && config.pin === "") {
     wrong("pin", "the pin of the node to join, as it prints at its start");
@@ -247,6 +259,8 @@ function parseSetting(
       return typeof raw === "boolean" ? raw : ({ true: true, false: false } as const)[String(raw)];
     case "endpoint":
       return typeof raw === "string" && parseEndpoint(raw) !== undefined ? raw : undefined;
+    case "token":
+      return typeof raw === "string" && hashJoinToken(raw) !== undefined ? raw : undefined;
     case "pin":
       return typeof raw === "string" && parsePin(raw) !== undefined ? raw : undefined;
     case "integer":

@@ -2,7 +2,7 @@
  * The node's data folder: `log/` holds the log, and `log-mark/` records how much of it is durable, so
  * that the loss of one is detected by the other.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { RegistryError } from "../base/errors.ts";
 import type { Scheduler } from "../base/world.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
@@ -10,6 +10,7 @@ import type { Storage } from "../storage/storage.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
 
 const LOG_FOLDER = "log";
+const LOCK_FILE = "lock";
 const MARK_FOLDER = "log-mark";
 
 /** Returns the path of the log in a data folder. */
@@ -20,6 +21,12 @@ export function logFolderOf(data: string): string {
 /** Returns the path of the log's mark in a data folder. */
 export function markFolderOf(data: string): string {
   return `${data}/${MARK_FOLDER}`;
+}
+
+/** Reports whether the data folder holds a log with something in it. */
+export function hasLogFiles(data: string): boolean {
+  const folder = logFolderOf(data);
+  return existsSync(folder) && readdirSync(folder).some((name) => name !== LOCK_FILE);
 }
 
 /** The storages of the log; the receiver closes both. */

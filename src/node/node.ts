@@ -6,7 +6,6 @@
  * progress finish within the drain time, say goodbye, close the log, free the folder. The operator's
  * port closes last, so that `/readyz` reports both phases. Nothing here is on the request path.
  */
-import { existsSync } from "node:fs";
 import process from "node:process";
 import type { RegistryError } from "../base/errors.ts";
 import { nodeId } from "../base/ids.ts";
@@ -18,6 +17,7 @@ import type { World } from "../base/world.ts";
 import { ListedCodes, UNLISTED_CODE } from "../serving/listed_codes.ts";
 import { OPERATION_LIST } from "../wire/operations/mod.ts";
 import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
+import { BanList } from "../../identity/trust/ban_list.ts";
 import { bindAddress, dialedHosts, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/files/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
@@ -25,12 +25,13 @@ import { joinListeners } from "../../transport/joined_listener.ts";
 import { listenQuic } from "../../transport/quic_listener.ts";
 import { listenTls } from "../../transport/tls.ts";
 import type { Endpoint, Listener } from "../../transport/transport.ts";
-import { openCertifiedIdentity } from "./certified_node_identity.ts";
+import { openCertifiedIdentity } from "./certified_opening.ts";
 import type { NodeConfig } from "./config.ts";
-import { logFolderOf, type LogStorages, openLogStorages } from "./data_folder.ts";
+import { hasLogFiles, type LogStorages, openLogStorages } from "./data_folder.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
-import { type NodeIdentity, openDevelopmentIdentity } from "./node_identity.ts";
+import { certifiedOptions, openIdentity } from "./identity_opening.ts";
+import type { NodeIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
@@ -40,6 +41,7 @@ import { Registry } from "./registry.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { TcpPorts } from "./tcp_ports.ts";
+import { WallWatch } from "./wall_watch.ts";
 
 /** The options of {@link startNode}. */
 export interface StartNodeOptions {
@@ -114,6 +116,9 @@ class Node {
   /** Functions that close the parts, in order of start; called in reverse. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   #identity: NodeIdentity | undefined;
+  /** Bans end the sessions of clients and of other nodes. */
+  readonly #bans = new BanList();
+  readonly #wallWatch: WallWatch;
   #registry: Registry | undefined;
   #quic: Listener | undefined;
   #tls: Listener | undefined;
@@ -135,6 +140,7 @@ class Node {
     this.#acceptClockSetBack = acceptClockSetBack;
     this.#config = config;
     this.#world = world;
+    this.#wallWatch = new WallWatch(world);
     this.#logger = logger;
     this.#tcpPorts = new TcpPorts(this.#readiness, logger);
     this.#startedMs = world.monotonic.nowMs();
@@ -161,15 +167,20 @@ class Node {
     const { config } = this;
     this.#guard();
     // The log's folder is locked first: the holder of the lock owns the identity and node.json.
-    const hasLog = existsSync(logFolderOf(config.data));
+    const hasLog = hasLogFiles(config.data);
     const storages = openLogStorages(config.data, this.#acceptDataLoss, this.#world.scheduler);
     try {
-      if (config.authority === "") {
-        const { data, region } = config;
-        this.#identity = await openDevelopmentIdentity({ data, region, world: this.#world });
-      }
+      this.#openCluster(hasLog);
       await this.#openOps();
-      await this.#enterCluster(hasLog);
+      this.#identity = await openIdentity({
+        ...this.#parts,
+        cluster: this.#cluster,
+        bans: this.#bans,
+        onError: this.#onError,
+        signal: this.#signal,
+        registry: () => this.#registry,
+      });
+      if (this.#identity !== undefined) await this.#enterCluster(this.#identity);
     } catch (error) {
       // The registry does not own the folder yet, so it is released here.
       storages.storage.close();
@@ -178,15 +189,8 @@ class Node {
     }
     this.#registry = await this.#openRegistry(storages);
     this.#closers.push(() => this.#registry!.close());
-    // This identity's signing state is in group 0, so it is opened after the registry.
-    this.#identity ??= await openCertifiedIdentity({
-      ...config,
-      hosts: dialedHosts(config.host, config.advertise),
-      acceptClockSetBack: this.#acceptClockSetBack,
-      registry: this.#registry,
-      world: this.#world,
-      logger: this.#logger,
-    });
+    if (this.#identity === undefined) await this.#openSoleIdentity(this.#registry);
+    else this.#identity.attach?.(this.#registry, this.#nodeId);
     this.#closers.push(() => this.#identity!.stop());
     await this.#listen();
     this.#registry.start();
@@ -253,6 +257,8 @@ class Node {
       logger: this.#logger,
       nodeId: this.#nodeId,
       ...this.#cluster?.registryOptions,
+      bans: this.#bans,
+      wallWatch: this.#wallWatch,
       region: config.region,
       partitionCount: config.partitions,
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
@@ -285,22 +291,40 @@ class Node {
     });
   }
 
-  /** Joins a cluster or returns to it, if the node is one of several. */
-  async #enterCluster(hasLog: boolean): Promise<void> {
-    const identity = this.#identity;
-    if (identity === undefined) return;
+  get #parts() {
+    return { config: this.#config, world: this.#world, logger: this.#logger };
+  }
+
+  #openCluster(hasLog: boolean): void {
     this.#cluster = NodeCluster.open({
-      config: this.#config,
-      identity,
-      world: this.#world,
-      logger: this.#logger,
+      ...this.#parts,
+      wallWatch: this.#wallWatch,
       onError: this.#onError,
-      onRing: () => this.#sessions?.pushRingMap(),
+      onRing: () => {
+        this.#sessions?.pushRingMap();
+        if (this.#cluster?.hasOthers === true) this.#identity?.membersChanged?.();
+      },
     }, hasLog);
+    this.#closers.push(() => this.#cluster?.close());
+  }
+
+  /** Joins a cluster or returns to it, if the node is one of several. */
+  async #enterCluster(identity: NodeIdentity): Promise<void> {
     if (this.#cluster === undefined) return;
-    this.#closers.push(() => this.#cluster!.close());
+    this.#cluster.bind(identity);
     this.#listener = await this.#bind();
     await this.#cluster.enter(this.#addresses(), this.#signal);
+  }
+
+  /** Opens the identity of a node that is alone: its signing state is in group 0. */
+  async #openSoleIdentity(registry: Registry): Promise<void> {
+    this.#identity = await openCertifiedIdentity({
+      ...certifiedOptions(this.#parts),
+      nodeId: this.#nodeId,
+      acceptClockSetBack: this.#acceptClockSetBack,
+      registry,
+    });
+    this.#cluster?.bind(this.#identity);
   }
 
   /** The number of this node in its cluster. */
@@ -349,9 +373,12 @@ class Node {
     });
     const { router: handler, replies, clock } = registry;
     const services = { world: this.#world, handler, replies, clock, observer };
-    if (this.#cluster !== undefined) await this.#cluster.opened(registry, services);
-    else await this.#postponed.attempt(MEMBER_WRITE, () => this.#putMember());
+    this.#cluster?.setAddresses(this.#addresses());
+    if (this.#cluster === undefined) {
+      await this.#postponed.attempt(MEMBER_WRITE, () => this.#putMember());
+    }
     const identity = await this.#identity!.begin(this.#addresses());
+    await this.#cluster?.opened(registry, services);
     this.#sessions = new Sessions({
       ...services,
       listener: this.#listener,

@@ -6,6 +6,7 @@
  * Order of a start: {@link NodeCluster.bind}, then {@link NodeCluster.enter}, which joins if need be, then
  * the registry with {@link NodeCluster.registryOptions}, then {@link NodeCluster.opened}.
  */
+import type { Input } from "../../schemas/runtime/writer.ts";
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
@@ -30,6 +31,7 @@ import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import {
@@ -51,18 +53,21 @@ import {
   writeClusterFile,
 } from "./cluster_file.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
+import type { DialedMember } from "./node_certificate.ts";
+import { FINAL_JOIN_CODES } from "./node_enrolment.ts";
 import { NodeRequests } from "./node_requests.ts";
-import type { NodeIdentity } from "./node_identity.ts";
+import type { NodeIdentity, PeerIdentity } from "./node_identity.ts";
 import { askNode, type PeerRequestServices, servePeerRequests } from "./peer_requests.ts";
 import type { Registry } from "./registry.ts";
 import type { RegistryOptions } from "./registry_options.ts";
+import type { WallWatch } from "./wall_watch.ts";
 
 /** The dependencies of a node's part in its cluster. */
 export interface NodeClusterOptions {
   readonly config: NodeConfig;
-  readonly identity: NodeIdentity;
   readonly world: World;
   readonly logger: Logger;
+  readonly wallWatch: WallWatch;
   readonly onError: (stage: string, error: unknown) => void;
   /** Called when members or placements have changed. */
   readonly onRing: () => void;
@@ -72,7 +77,8 @@ export interface NodeClusterOptions {
 export class NodeCluster {
   readonly #options: NodeClusterOptions;
   readonly #processId = new Uint8Array(16);
-  readonly #listener: Listener;
+  #identity: NodeIdentity | undefined;
+  #listener: Listener | undefined;
   readonly #dialer: QuicDialer;
   #file: ClusterFile;
   #network: PeerNetwork | undefined;
@@ -88,22 +94,11 @@ export class NodeCluster {
   #isClosed = false;
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
-    const { config, identity, world, onError } = options;
+    const { world, onError } = options;
     this.#options = options;
     this.#file = file;
     world.entropy.fill(this.#processId);
     const { scheduler } = world;
-    this.#listener = listenQuic({
-      hosts: config.host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(config.host)],
-      port: config.peerPort,
-      certificate: identity.certificates.current,
-      scheduler,
-      onError,
-      alpn: ALPN_PEER,
-      webtransport: false,
-      idleMs: PEER_SILENCE_MS,
-      limits: { streamsPerSessionMax: PEER_STREAMS_MAX },
-    });
     this.#dialer = new QuicDialer({
       scheduler,
       onError,
@@ -115,7 +110,7 @@ export class NodeCluster {
   }
 
   /**
-   * Opens the port for other nodes, if the node is to found or join a cluster of several nodes, or has
+   * Opens the node's part in a cluster, if the node is to found or join a cluster of several nodes, or has
    * done so before; returns undefined otherwise.
    *
    * @param hasLog whether the data folder has a log already.
@@ -123,10 +118,28 @@ export class NodeCluster {
    * is to join another one; `storage_unavailable`.
    */
   static open(options: NodeClusterOptions, hasLog: boolean): NodeCluster | undefined {
-    const { config: { data, found, join }, world } = options;
+    const { config: { authority, data, found, join }, world } = options;
     const file = readClusterFile(data);
+    const membership = file?.membership;
+    if (authority !== "" && !hasLog && membership === undefined && !found && join === "") {
+      throw new RegistryError(
+        "invalid_configuration",
+        `The data folder ${data} is empty: start with --found to create a cluster there, or with ` +
+          "--join, --pin and --token to make the node one of a cluster. A node that lost its data " +
+          "joins again, as a new node",
+        { field: "found" },
+      );
+    }
+    if (membership?.isNew === false && !hasLog) {
+      throw new RegistryError(
+        "corrupt",
+        `The log of ${data} is gone, which was that of node ${membership.nodeId}: remove that node ` +
+          "from its cluster, and join again with an empty data folder",
+        { field: data },
+      );
+    }
     if (file === undefined && !found && join === "") return undefined;
-    if (join !== "" && hasLog && file?.membership === undefined) {
+    if (join !== "" && hasLog && membership === undefined) {
       throw new RegistryError(
         "invalid_configuration",
         `To join a cluster, the data folder must be empty: ${data} holds a cluster of its own. ` +
@@ -136,12 +149,61 @@ export class NodeCluster {
     }
     const folderId = new Uint8Array(16);
     world.entropy.fill(folderId);
+    // Durable before anybody hears it, so that an attempt to join that failed is the same node again.
+    if (file === undefined) writeClusterFile(data, { folderId });
     return new NodeCluster(options, file ?? { folderId });
+  }
+
+  /** The random id of the data folder, 16 bytes; it is on disk. */
+  get folderId(): Uint8Array {
+    return this.#file.folderId;
+  }
+
+  /** Whether the data folder belongs to a cluster. */
+  get isMember(): boolean {
+    return this.#file.membership !== undefined;
+  }
+
+  /** Whether the data folder belongs to a cluster that had other members when this node last knew. */
+  get hasOthers(): boolean {
+    return (this.#file.membership?.members.length ?? 0) > 1;
+  }
+
+  /** The other members as clients dial them, as this node last knew. */
+  get others(): readonly DialedMember[] {
+    const { members = [] } = this.#file.membership ?? {};
+    return members.filter(({ nodeId }) => nodeId !== this.nodeId).flatMap((member) => {
+      const { addresses, pin, nextPin } = member;
+      const endpoint = addresses.find(({ transport }) => transport === "quic");
+      return endpoint === undefined ? [] : [{ endpoint, pins: [pin, nextPin] }];
+    });
+  }
+
+  /** Opens the port for other nodes, with the node's TLS certificate. */
+  bind(identity: NodeIdentity): void {
+    const { config, world, onError } = this.#options;
+    this.#identity = identity;
+    this.#listener = listenQuic({
+      hosts: config.host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(config.host)],
+      port: config.peerPort,
+      certificate: identity.certificates.current,
+      scheduler: world.scheduler,
+      onError,
+      alpn: ALPN_PEER,
+      webtransport: false,
+      idleMs: PEER_SILENCE_MS,
+      limits: { streamsPerSessionMax: PEER_STREAMS_MAX },
+    });
   }
 
   /** The number of this node. */
   get nodeId(): number {
     return this.#file.membership?.nodeId ?? (this.#options.config.nodeId || 1);
+  }
+
+  /** Sets the addresses for clients. */
+  setAddresses(addresses: readonly NodeAddress[]): void {
+    this.#addresses = addresses;
   }
 
   /** The state of the links to other nodes. */
@@ -156,10 +218,9 @@ export class NodeCluster {
    * @throws RegistryError the refusal; `deadline_exceeded` if no node could be asked in time.
    */
   async enter(addresses: readonly NodeAddress[], signal?: AbortSignal): Promise<void> {
-    const { config: { data, join } } = this.#options;
+    const { config: { join } } = this.#options;
     this.#addresses = addresses;
     if (this.#file.membership === undefined) {
-      writeClusterFile(data, this.#file);
       if (join !== "") this.#keep(membershipOf(await this.#join(signal), true));
     } else if (join !== "") {
       this.#options.logger.info("This data folder belongs to a cluster already: it joins no other");
@@ -170,7 +231,15 @@ export class NodeCluster {
   /** Returns the options that make the registry one of several. */
   get registryOptions(): Pick<
     RegistryOptions,
-    "nodeId" | "peers" | "connect" | "joined" | "placement" | "peerStatus" | "nodeCalls"
+    | "nodeId"
+    | "peers"
+    | "connect"
+    | "joined"
+    | "placement"
+    | "links"
+    | "isMember"
+    | "peerStatus"
+    | "nodeCalls"
   > {
     const { membership } = this.#file;
     const links = {
@@ -189,12 +258,21 @@ export class NodeCluster {
           throw new RegistryError("connection_lost", "This node has no links to others yet");
         },
       }),
+      isMember: (subjectId: Uint8Array) => this.#isMember(subjectId),
+      links: {
+        ask: <Name extends OperationName>(
+          node: number,
+          name: Name,
+          body: Input<RequestOf<Name>>,
+          timeoutMs: number,
+        ) => this.#ask(node, name, body, timeoutMs),
+        isConnected: (node: number) => this.#isConnected(node),
+      },
       placement: {
         report: async (node: number, changes: readonly MadeChange[]) => {
           await this.#ask(node, "reportPlacement", { changes });
         },
-        isConnected: (node: number) =>
-          this.peers.some((peer) => peer.node === node && peer.isConnected),
+        isConnected: (node: number) => this.#isConnected(node),
       },
     };
     if (membership === undefined || membership.replica === FOUNDER_REPLICA) return links;
@@ -209,6 +287,16 @@ export class NodeCluster {
     return { ...links, joined: { replica: replicaId(replica), isNew, directory: { nodeOf } } };
   }
 
+  #isConnected(node: number): boolean {
+    return this.peers.some((peer) => peer.node === node && peer.isConnected);
+  }
+
+  #isMember(subjectId: Uint8Array): boolean {
+    const { clusterId, members = [] } = this.#file.membership ?? {};
+    return clusterId !== undefined &&
+      members.some(({ nodeId }) => bytesEqual(nodeSubjectId(clusterId, nodeId), subjectId));
+  }
+
   /**
    * Takes part with an open registry: records the membership, describes this node in group 0, and keeps
    * the links up to date from now on.
@@ -217,11 +305,11 @@ export class NodeCluster {
     this.#registry = registry;
     this.#serve = servePeerRequests(services);
     const { membership } = this.#file;
-    if (membership === undefined) {
-      this.#keep(this.#founded(registry));
+    if (this.#network === undefined) {
+      if (membership === undefined) this.#keep(this.#founded(registry));
       await this.#link(defined(this.#file.membership, "It was kept"));
       this.#connect(registry.groups.nodes.input);
-    } else if (membership.isNew) {
+    } else if (membership?.isNew === true) {
       this.#keep({ ...membership, isNew: false });
     }
     if (registry.groups.system.group.isLeading) await this.#announceOnce();
@@ -248,7 +336,7 @@ export class NodeCluster {
 
   /** Presents another TLS certificate to nodes that connect from now on. */
   rotate(): void {
-    this.#listener.rotate(this.#options.identity.certificates.current);
+    this.#listener?.rotate(this.#bound.certificates.current);
     void this.announce();
   }
 
@@ -259,7 +347,11 @@ export class NodeCluster {
     this.#renewal?.cancel();
     await this.#network?.close();
     await this.#dialer.close();
-    await this.#listener.close();
+    await this.#listener?.close();
+  }
+
+  get #bound(): NodeIdentity {
+    return defined(this.#identity, "The port is bound");
   }
 
   // Joining.
@@ -287,11 +379,13 @@ export class NodeCluster {
   async #joinOnce(endpoint: { host: string; port: number }): Promise<JoinClusterReply> {
     const { config, world } = this.#options;
     const dialer = new QuicDialer({ scheduler: world.scheduler, onError: this.#options.onError });
+    const { credentials } = this.#bound;
     const client = await connectCaller({
       endpoints: [endpoint],
       dialer,
       trust: { kind: "pins", sha256: [parsePin(config.pin)] },
       world,
+      ...(credentials === undefined ? {} : { credentials }),
     });
     try {
       return await client.call("joinCluster", this.#description(NO_CLUSTER));
@@ -319,9 +413,9 @@ export class NodeCluster {
 
   /** Returns the description of this node, as group 0 keeps it. */
   #description(clusterId: Uint8Array): JoinClusterRequest {
-    const { config, identity } = this.#options;
+    const { config } = this.#options;
     const { partitions: partitionCount, region, zone, machine: host } = config;
-    const { current, next } = identity.certificates;
+    const { current, next } = this.#bound.certificates;
     return {
       nodeId: this.#file.membership?.nodeId ?? config.nodeId,
       partitionCount: this.#file.membership?.partitionCount ?? partitionCount,
@@ -339,7 +433,7 @@ export class NodeCluster {
 
   #peerAddresses(): NodeAddress[] {
     const { host, advertise } = this.#options.config;
-    const { port } = this.#listener;
+    const { port } = defined(this.#listener, "The port is bound");
     return dialedHosts(host, advertise)
       .map((dialed) => ({ transport: PEER_TRANSPORT, host: dialed, port }));
   }
@@ -372,35 +466,27 @@ export class NodeCluster {
       JSON.stringify(member.addresses) === JSON.stringify(request.addresses);
   }
 
-  async #ask<Name extends "joinCluster" | "reportPlacement">(
+  async #ask<Name extends OperationName>(
     node: number,
     name: Name,
-    body: Parameters<typeof askNode<Name>>[3],
-  ): Promise<void> {
+    body: Input<RequestOf<Name>>,
+    timeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
+  ): Promise<ReplyOf<Name>> {
     if (this.#network === undefined || node === 0) {
       throw new RegistryError("not_leader", "Group 0 has no leader that this node knows");
     }
-    const { world } = this.#options;
-    await askNode(this.#network, toNodeId(node), name, body, {
-      world,
-      timeoutMs: REQUEST_TIMEOUT_MS_DEFAULT,
-    });
+    const options = { world: this.#options.world, timeoutMs: Math.ceil(timeoutMs) };
+    return await askNode(this.#network, toNodeId(node), name, body, options);
   }
 
   // Links.
 
   async #link(membership: Membership): Promise<void> {
-    const { config, identity, world, logger } = this.#options;
+    const { world, logger, wallWatch } = this.#options;
+    const identity = this.#bound;
     const { clusterId, generation, partitionCount, region } = membership;
     const nodeId = toNodeId(membership.nodeId);
-    const ca = await DevelopmentNodes.open({
-      folder: config.nodeCa === "" ? `${config.data}/node-ca` : config.nodeCa,
-      region,
-      wall: world.wall,
-      entropy: world.entropy,
-    });
-    const own = await ca.identityOf({ nodeId, subjectId: nodeSubjectId(clusterId, nodeId) });
-    this.#own = own;
+    const peers = identity.peers ?? await this.#developmentPeers(membership);
     const { folderId } = this.#file;
     this.#network = new PeerNetwork({
       facts: {
@@ -416,12 +502,8 @@ export class NodeCluster {
       logger,
       dialer: this.#dialer,
       credentials: {
-        services: handshakeServices({
-          own: () => own.own,
-          trust: () => ca.trust,
-          wall: world.wall,
-        }),
-        own: () => own.own,
+        ...peers,
+        onClockStep: wallWatch.onStep,
         tlsLeaves: () => ({ current: identity.certificates.current.pin }),
       },
       serveRequests: async (from, peer, stream) => {
@@ -429,6 +511,31 @@ export class NodeCluster {
         else await this.#serve(from, peer, stream);
       },
     });
+  }
+
+  /** Returns the development identity for other nodes, from the CA that all of them name. */
+  async #developmentPeers({ nodeId, clusterId, region }: Membership): Promise<PeerIdentity> {
+    const { config, world } = this.#options;
+    const ca = await DevelopmentNodes.open({
+      folder: config.nodeCa === "" ? `${config.data}/node-ca` : config.nodeCa,
+      region,
+      wall: world.wall,
+      entropy: world.entropy,
+    });
+    const number = toNodeId(nodeId);
+    const own = await ca.identityOf({
+      nodeId: number,
+      subjectId: nodeSubjectId(clusterId, number),
+    });
+    this.#own = own;
+    return {
+      own: () => own.own,
+      services: handshakeServices({
+        own: () => own.own,
+        trust: () => ca.trust,
+        wall: world.wall,
+      }),
+    };
   }
 
   /** Begins to exchange frames with the members. */
@@ -448,7 +555,7 @@ export class NodeCluster {
         input.peerLost(node);
       },
     }, peerMembers(membership));
-    void this.#network.listen(this.#listener);
+    void this.#network.listen(defined(this.#listener, "The port is bound"));
   }
 
   /** Follows the members and placements in this node's copy of group 0. */
@@ -497,20 +604,6 @@ type MadeChange = { partition: number; revision: number; configurationIndex: num
 
 /** No cluster yet, in a request to join. */
 const NO_CLUSTER = new Uint8Array(16);
-
-/** Refusals of a join that a retry does not change. */
-const FINAL_JOIN_CODES: ReadonlySet<string> = new Set([
-  "invalid_argument",
-  "invalid_configuration",
-  "wrong_cluster",
-  "locked",
-  "permission_denied",
-  "unauthenticated",
-  "tls_failed",
-  "unsupported_version",
-  "not_replica",
-  "too_large",
-]);
 
 function membershipOf(reply: JoinClusterReply, isNew: boolean): Membership {
   return { ...reply, isNew };

@@ -9,19 +9,33 @@ import { identityFolder } from "../../identity/trust/credentials.ts";
 import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
 import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { DEVELOPMENT_NOTICE } from "../../identity/trust/listen_rule.ts";
+import type { CertificateCredentials } from "../client/credentials.ts";
+import type { PeerCredentials } from "../replication/peers/peer_authentication.ts";
 import type { Endpoint } from "../../transport/transport.ts";
+import type { Registry } from "./registry.ts";
 import { type SessionIdentity, takeForGranted } from "./session_identity.ts";
+
+/** The identity by which a node proves itself to other nodes, and checks them. */
+export type PeerIdentity = Pick<PeerCredentials, "own" | "services" | "bans">;
 
 /** The identity of a node. */
 export interface NodeIdentity {
+  /** How other nodes are met; absent for the development identity, which has a CA for that. */
+  readonly peers?: PeerIdentity;
+  /** Credentials as a client of other nodes; absent for the development identity. */
+  readonly credentials?: CertificateCredentials;
   /** The TLS certificates, current and next. */
   readonly certificates: RotatingCertificates;
   /** A notice for the operator about who may connect. */
   readonly notice: string;
   /** The roots of clients' certificates, PEM; empty if clients have no certificates. */
   readonly clientAuthorities: readonly string[];
+  /** Connects the identity with the registry, as the node with that number; absent if it needs none. */
+  attach?(registry: Registry, nodeId: number): void;
   /** Begins once the addresses are known. Called once. @returns how sessions are authenticated. */
   begin(addresses: readonly Endpoint[]): Promise<SessionIdentity>;
+  /** Publishes the members of the cluster after they changed; absent if nobody verifies them. */
+  membersChanged?(): void;
   /** Publishes the new pins after a rotation of the TLS certificate. */
   rotated(): Promise<void>;
   /** Stops the periodic work. */

@@ -94,7 +94,7 @@ export class Registry {
     this.admission = parts.admission;
     this.replies = parts.replies;
     this.#proposer = parts.proposer;
-    const identity = identityParts(parts);
+    const identity = identityParts(parts, (node) => this.joining.check(node));
     this.bans = identity.bans;
     this.refusals = identity.refusals;
     this.identities = identity.identities;
@@ -108,6 +108,9 @@ export class Registry {
       partitionStatus: (partition) => this.view.partition(partition),
       join: (request) => this.#join(request),
       confirmPlacement: (changes) => this.placement.runner.confirm(changes),
+      proposeSystem: (command, deadlineMs) =>
+        this.identities.group.proposeHere(command, deadlineMs),
+      systemReadPoint: () => this.identities.group.readPoint(),
     });
     this.router = router;
     this.renewals = renewals;

@@ -8,6 +8,9 @@ import type { Storage } from "../storage/storage.ts";
 import type { EventSink } from "../store/reply.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
+import type { BanList } from "../../identity/trust/ban_list.ts";
+import type { IdentityLinks } from "../serving/identities/identity_links.ts";
+import type { WallWatch } from "./wall_watch.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
 import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
@@ -49,6 +52,14 @@ export interface RegistryOptions {
   readonly peerStatus?: () => readonly PeerStatus[];
   /** Requests to other nodes; default: there are none. */
   readonly nodeCalls?: NodeCalls;
+  /** The way of the work with identities to other nodes; default: there are none. */
+  readonly links?: IdentityLinks;
+  /** Reports whether a node with this UUID was a member when this node last knew; default: no. */
+  readonly isMember?: (subjectId: Uint8Array) => boolean;
+  /** The list that bans are put into; default: a new one. */
+  readonly bans?: BanList;
+  /** The watch of the wall clock; default: a new one. */
+  readonly wallWatch?: WallWatch;
   /** The relaxations of the access rules by the operator; default: none. */
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */

@@ -21,6 +21,8 @@ import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
+import type { NodeOrder } from "../serving/identities/enrolment_service.ts";
+import { NO_LINKS } from "../serving/identities/identity_links.ts";
 import { IdentityService } from "../serving/identities/identity_service.ts";
 import { LeaderCalls } from "../serving/leader_calls.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
@@ -124,22 +126,20 @@ export function sharedParts(
 }
 
 /** Creates the work with identities, and connects it with group 0. */
-export function identityParts(parts: SharedParts): IdentityParts {
-  const {
-    options: { world, logger, renewalGrace },
-    groups,
-    clock,
-    table,
-    proposer,
-    rights,
-    leaders,
-  } = parts;
-  const bans = new BanList();
+export function identityParts(
+  { options, groups, clock, table, proposer, rights, leaders }: SharedParts,
+  checkJoining: (node: NodeOrder) => void,
+): IdentityParts {
+  const { world, logger, renewalGrace, bans = new BanList(), links = NO_LINKS } = options;
+  const { isMember = () => false } = options;
   const refusals = new Refusals({ monotonic: clock, logger });
   const identities = new IdentityService({
     ...groups.system,
     ...world,
     monotonic: clock,
+    links,
+    checkJoining,
+    isMember,
     bans,
     grace: renewalGrace ?? DEFAULT_RENEWAL_GRACE,
     refusals,
@@ -159,7 +159,7 @@ export function identityParts(parts: SharedParts): IdentityParts {
   });
   const banFeed = new BanFeed({ bans, ...world, logger, records: enforcer });
   groups.system.store.watchRevocations(banFeed);
-  const wallWatch = new WallWatch(world);
+  const { wallWatch = new WallWatch(world) } = options;
   wallWatch.onStep(() => banFeed.clockStepped());
   return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch };
 }

@@ -44,7 +44,16 @@ export interface ChoiceSetting {
 
 /** An address to listen on, a path, or a name. */
 export interface TextSetting {
-  readonly kind: "address" | "host" | "hosts" | "path" | "name" | "audience" | "endpoint" | "pin";
+  readonly kind:
+    | "address"
+    | "host"
+    | "hosts"
+    | "path"
+    | "name"
+    | "audience"
+    | "endpoint"
+    | "pin"
+    | "token";
   readonly default: string;
   readonly bytesMax: number;
   readonly description: string;
@@ -191,6 +200,14 @@ export const SETTINGS = {
     default: "",
     bytesMax: 300,
     description: "a node of the cluster to join, if the data folder is empty",
+  },
+  token: {
+    kind: "token",
+    default: "",
+    bytesMax: 64,
+    description:
+      "join token of a node that is to join a cluster with identities (crs identity join-token " +
+      "node); it is used once, and other users of this machine can see it as a flag",
   },
   pin: {
     kind: "pin",
@@ -367,6 +384,8 @@ export function wantedOf(setting: Setting): string {
       return "true or false";
     case "endpoint":
       return "host:port, an IPv6 address in brackets";
+    case "token":
+      return "crs-join-… in full, as crs identity join-token node prints it";
     case "pin":
       return "sha256: and 64 hexadecimal digits";
     case "audience":

@@ -46,7 +46,7 @@ const STOP_REASONS: readonly (StopReason | undefined)[] = [
 ];
 
 /** Numbers of the documents stored in group 0. */
-export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2 } as const;
+export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2, keyHolders: 3 } as const;
 
 /** Encodes the put of join tokens and lineages, all or none, if what they replace is current. */
 export function encodeEnrolment(

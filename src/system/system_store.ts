@@ -239,7 +239,8 @@ function partsByKind({ parts }: SystemState): ReadonlyMap<number, SubMachine> {
   return byKind;
 }
 
-function commandOf(data: Uint8Array): CommandView {
+/** Returns a view of a command of group 0. @throws RegistryError `malformed`. */
+export function commandOf(data: Uint8Array): CommandView {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return new CommandView().wrap(view, data, 0, data.length);
 }

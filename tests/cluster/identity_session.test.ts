@@ -73,10 +73,10 @@ test("crs identity init makes a trust domain once", async () => {
 
 test("crs start with an authority takes no requests of unauthenticated clients", async () => {
   const authority = `${folder}/pki/authority`;
-  const wrong = await crs(["start", "--data", data, "--authority", authority, "--json"]);
+  const wrong = await crs(["start", "--data", data, "--authority", authority, "--found", "--json"]);
   assert.is(wrong.code, 2, "The region is not that of the authority");
   const { process, node } = await startCrs(data, {
-    flags: ["--authority", authority, "--region", "eu-1"],
+    flags: ["--authority", authority, "--region", "eu-1", "--found"],
   });
   processes.push(process);
   ops = node.ops;

@@ -26,7 +26,7 @@ testWith(program("faketime", "faketime"))(
     const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
     const made = await crs(["identity", "init", ...init, "--out", `${folder}/pki`]);
     assert.is(made.code, 0, made.stderr);
-    const flags = ["--authority", `${folder}/pki/authority`, "--region", "eu-1"];
+    const flags = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
 
     const first = await startCrs(data, { flags });
     first.process.kill("SIGTERM");
@@ -42,7 +42,8 @@ testWith(program("faketime", "faketime"))(
     process.kill("SIGTERM");
     assert.is((await process.ended()).code, 0);
 
-    const behind = await crs(["start", "--data", data, ...flags, "--json"]);
+    const ports = ["--port", "0", "--ops-port", "0", "--peer-port", "0"];
+    const behind = await crs(["start", "--data", data, ...ports, ...flags, "--json"]);
     assert.is(behind.code, 2, behind.stderr);
     const { error } = JSON.parse(behind.stdout) as { error: { code: string; message: string } };
     assert.is(error.code, "invalid_configuration");

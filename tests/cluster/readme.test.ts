@@ -42,7 +42,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "npx -y deno@2.9.6 task test": { kind: "not run", reason: "this is a part of it" },
   "crs gateway keep --file examples/gateway.json": { kind: "until ^C", ready: /Registered/i },
   "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
-  "crs start --authority ./pki/authority --region eu-1": { kind: "serves" },
+  "crs start --authority ./pki/authority --region eu-1 --found": { kind: "serves" },
   "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
   "deno task ok": { kind: "not run", reason: ".ci/run runs it" },
   "deno task generate": { kind: "not run", reason: "task ok checks what it writes" },
@@ -87,6 +87,7 @@ const environment = {
   CRS_DATA: data,
   CRS_PORT: "0",
   CRS_OPS_PORT: "0",
+  CRS_PEER_PORT: "0",
 };
 
 function spawn(command: string, cwd: string, capture: "piped" | "null"): Deno.ChildProcess {

@@ -42,7 +42,7 @@ nodeTest("a program on Node registers and resolves at a Deno node over TLS", asy
   const administrator = ["--identity", `${folder}/pki/administrator`, "--data", data];
   const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
   await done("identity", "init", ...init, "--out", `${folder}/pki`);
-  const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1"];
+  const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
   const { process } = await startCrs(data, {
     flags: [...authority, "--tls", "on", "--tls-port", "0"],
   });

@@ -84,7 +84,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     nowMs: world.wall.unixMs(),
     entropy: world.entropy,
   });
-  const flags = ["--authority", made.authorityFolder, "--region", REGION];
+  const flags = ["--authority", made.authorityFolder, "--region", REGION, "--found"];
   const server = await RegistryServer.start({ folder: `${folder}/data`, flags });
   const scene = new Scene(folder, `${folder}/data`);
   try {

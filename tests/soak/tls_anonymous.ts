@@ -38,7 +38,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
   const { process, node } = await startCrs(`${folder}/data`, {
     v8Flags: V8_FLAGS,
     flags: [
-      ...["--authority", made.authorityFolder, "--region", "eu-1"],
+      ...["--authority", made.authorityFolder, "--region", "eu-1", "--found"],
       ...["--tls", "on", "--tls-port", "0", "--log-level", "warn"],
     ],
   });

@@ -18,7 +18,7 @@ import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
 import { askUnauthenticated } from "../../src/client/unauthenticated.ts";
 import type { Client, ConnectionEvent } from "../../src/client/types.ts";
-import { openCertifiedIdentity } from "../../src/node/certified_node_identity.ts";
+import { openCertifiedIdentity } from "../../src/node/certified_opening.ts";
 import type { NodeIdentity } from "../../src/node/node_identity.ts";
 import { Registry } from "../../src/node/registry.ts";
 import { Sessions } from "../../src/node/sessions.ts";

@@ -148,6 +148,8 @@ export async function startCrs(
     "0",
     "--ops-port",
     "0",
+    "--peer-port",
+    "0",
     ...flags,
     "--json",
   ];

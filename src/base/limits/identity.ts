@@ -134,3 +134,9 @@ export const REFUSAL_SAMPLE_MS = 1_000;
 export const REFUSAL_REASONS_MAX = 128;
 /** Text of a ban's reason. */
 export const BAN_REASON_BYTES_MAX = 255;
+/** Interval at which a node looks whether it has applied what the leader of group 0 had, ms. */
+export const SYSTEM_APPLIED_LOOK_MS = 10;
+/** Names of a server's TLS certificate: the advertised hosts, and this machine's own. */
+export const SERVER_NAMES_MAX = 24;
+/** Time for one member to renew another one's certificate, ms; it may have to find a leader first. */
+export const NODE_RENEWAL_TIMEOUT_MS = 10_000;

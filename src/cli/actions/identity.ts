@@ -31,6 +31,8 @@ import {
 } from "../shell.ts";
 import { facts } from "../table.ts";
 import { JOIN_TOKEN_VARIABLE, tokenGiven } from "../token_text.ts";
+import type { RingMap } from "../../ring/ring_map.ts";
+import type { Endpoint } from "../../../transport/transport.ts";
 import type { Terminal } from "../terminal.ts";
 import { findTarget, identityOf } from "../target.ts";
 import { type GrantFlags, grantsOfFlags } from "./identity_grants.ts";
@@ -62,7 +64,7 @@ export async function init(flags: InitFlags, { terminal }: Shell): Promise<numbe
         ["administrator", `${made.administratorFolder}: take it offline, use it for first access`],
         ["subject", made.administrator],
       ]) + `\nStart a node with it, then get the administrator's certificate:\n\n` +
-      `  ${crs} start --authority ${made.authorityFolder} --region ${made.region}\n` +
+      `  ${crs} start --authority ${made.authorityFolder} --region ${made.region} --found\n` +
       `  ${crs} identity issue --identity ${made.administratorFolder}\n`,
   };
   return await showReply(reply, flags, terminal);
@@ -143,10 +145,12 @@ export async function joinToken(
     currentPin.length === 0 ? [] : [formatPin(currentPin)]
   );
   const [endpoint] = target.endpoints;
-  const server = endpoint === undefined ? "" : ` --server ${endpoint.host}:${endpoint.port}`;
-  const command = `${invocation(environment)} identity issue --identity ./${role}` +
-    ` --subject ${subject}${server}` + pins.slice(0, 1).map((pin) => ` --pin ${pin}`).join("") +
-    " --token-file -";
+  const pin = pinOf(made.nodes, endpoint) ?? pins[0] ?? "";
+  const crs = invocation(environment);
+  const place = { endpoint, pin, subject };
+  const command = role === "node"
+    ? startCommand(crs, { ...place, token: made.token })
+    : issueCommand(crs, place);
   const reply: Reply = {
     json: { token: made.token, subject, expiresAtMs: made.expiresAtMs, pins, command },
     text: () =>
@@ -155,10 +159,44 @@ export async function joinToken(
         ["for", subject],
         ["until", new Date(made.expiresAtMs).toISOString()],
       ]) +
-      `\nIt is shown once and is valid for one certificate. On the new machine, with the token on ` +
-      `standard input:\n\n  ${command}\n`,
+      `\nIt is shown once and is valid for one certificate. On the new machine` +
+      (role === "node" ? "" : ", with the token on standard input") + `:\n\n  ${command}\n`,
   };
   return await showReply(reply, flags, shell.terminal);
+}
+
+/** The server of a printed command, and the subject that the token is for. */
+interface TokenPlace {
+  readonly endpoint: Endpoint | undefined;
+  readonly pin: string;
+  readonly subject: string;
+}
+
+/** Returns the command with which a program gets its first certificate. */
+function issueCommand(crs: string, { endpoint, pin, subject }: TokenPlace): string {
+  const server = endpoint === undefined ? "" : ` --server ${endpoint.host}:${endpoint.port}`;
+  return `${crs} identity issue --identity ./${parseSpiffeId(subject).role} --subject ${subject}` +
+    `${server}${pin === "" ? "" : ` --pin ${pin}`} --token-file -`;
+}
+
+/** Returns the command with which a node joins; its number, and with it its subject, is given then. */
+function startCommand(
+  crs: string,
+  { endpoint, pin, subject, token }: TokenPlace & { readonly token: string },
+): string {
+  const server = endpoint === undefined ? "<host:port>" : `${endpoint.host}:${endpoint.port}`;
+  const { region } = parseSpiffeId(subject);
+  return `${crs} start --join ${server} --pin ${pin} --token ${token} --region ${region}`;
+}
+
+/** Returns the pin of the node at an endpoint. */
+function pinOf(nodes: RingMap["nodes"], endpoint: Endpoint | undefined): string | undefined {
+  const node = nodes.find(({ addresses }) =>
+    addresses.some(({ host, port }) => host === endpoint?.host && port === endpoint.port)
+  );
+  return node === undefined || node.currentPin.length === 0
+    ? undefined
+    : formatPin(node.currentPin);
 }
 
 /** Flags of `issue`. */

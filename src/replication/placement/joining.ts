@@ -29,6 +29,12 @@ import { FOUNDER_REPLICA } from "../log_entry.ts";
 /** The folder id of a member that did not describe itself. */
 const NO_FOLDER = new Uint8Array(16);
 
+/** The facts about a node that decide whether it may join. */
+export type JoiningNode = Pick<
+  JoinClusterRequest,
+  "folderId" | "region" | "partitionCount" | "zone" | "applyVersionMax"
+>;
+
 /** Takes nodes into the cluster. */
 export class Joining {
   readonly #groups: ClusterGroups;
@@ -57,8 +63,7 @@ export class Joining {
     const { genesis, state } = system.store;
     if (!system.group.isLeading || genesis === undefined) throw notLeader(this.#groups);
     if (from === "other" && state.members.count === 0) throw beingFounded();
-    const refusal = refusalOf(request, genesis, this.#hasZones(request.folderId));
-    if (refusal !== undefined) throw refusal;
+    this.#check(request, genesis);
     const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
     const admission = { nodeId: request.nodeId, folderId, zone, host, applyVersionMax };
     const { assigned } = await this.#propose(encodeAdmitMember(this.#header(), admission));
@@ -70,6 +75,31 @@ export class Joining {
     const replica = systemReplicaOf(state, nodeId) ??
       (isFounder ? FOUNDER_REPLICA : await this.#assign(nodeId));
     return this.#reply(nodeId, replica, genesis);
+  }
+
+  /**
+   * Checks what {@link join} would refuse of a node that has no number yet, as far as this node's copy of
+   * group 0 tells.
+   *
+   * @throws RegistryError as {@link join}.
+   */
+  check(request: JoiningNode): void {
+    const { genesis, state } = this.#groups.system.store;
+    if (genesis === undefined) throw notLeader(this.#groups);
+    if (state.members.count === 0) throw beingFounded();
+    this.#check({ ...request, clusterId: genesis.clusterId }, genesis);
+  }
+
+  #check(request: JoiningNode & Pick<JoinClusterRequest, "clusterId">, genesis: Genesis): void {
+    const refusal = refusalOf(request, genesis, this.#hasZones(request.folderId));
+    if (refusal !== undefined) throw refusal;
+    const { applyVersion } = this.#groups.system.store.state.versions;
+    if (request.applyVersionMax >= applyVersion) return;
+    throw new RegistryError(
+      "unsupported_version",
+      `The node's program must support version ${applyVersion} of the log, which the cluster uses: it ` +
+        `supports ${request.applyVersionMax}. Start a newer program`,
+    );
   }
 
   /** Returns the members and the replicas of group 0, as this node's copy of group 0 has them. */
@@ -147,7 +177,7 @@ function beingFounded(): RegistryError {
 }
 
 function refusalOf(
-  request: JoinClusterRequest,
+  request: JoiningNode & Pick<JoinClusterRequest, "clusterId">,
   genesis: Genesis,
   hasZones: boolean,
 ): RegistryError | undefined {

@@ -17,8 +17,18 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
         peer.lineage,
         deadlineMs,
       ),
-    enrol: (request, { deadlineMs }) => service.enrolment.enrol(request, deadlineMs),
-    renewIdentity: (request, { deadlineMs }) => service.enrolment.renew(request, deadlineMs),
+    enrol: async (request, context) =>
+      await service.group.passOn("enrol", request, context) ??
+        await service.enrolment.enrol(request, context.deadlineMs),
+    enrolNode: async (request, context) =>
+      await service.group.passOn("enrolNode", request, context) ??
+        await service.enrolment.enrolNode(request, context.deadlineMs),
+    renewIdentity: async (request, context) =>
+      await service.group.passOn("renewIdentity", request, context) ??
+        await service.enrolment.renew(request, context.deadlineMs),
+    signServer: async (request, context) =>
+      await service.group.passOn("signServer", request, context) ??
+        await service.enrolment.signServer(request),
     mintToken: async ({ audience, lifeMs }, { peer }) => ({
       text: await service.tokens.mint(peer, audience, lifeMs),
     }),

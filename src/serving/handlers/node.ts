@@ -7,7 +7,11 @@ import type {
   PartitionStatusReply,
   StatusReply,
 } from "../../../schemas/gen/wire.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { COMMAND_KINDS } from "../../record/command.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
+import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
+import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
 import type { Handlers } from "../handler.ts";
 
@@ -22,11 +26,38 @@ export interface NodeDuties {
   readonly join: (request: JoinClusterRequest) => Promise<JoinClusterReply>;
   /** Confirms changes that leaders of partitions have made; only the leader of group 0 can. */
   readonly confirmPlacement: (changes: readonly MadeChange[]) => Promise<void>;
+  /** Logs another node's command; only the leader of group 0 can. @returns the assigned number. */
+  readonly proposeSystem: (command: Uint8Array, deadlineMs: number) => Promise<number | undefined>;
+  /** Returns the index up to which group 0 is current; only its leader can. */
+  readonly systemReadPoint: () => Promise<number>;
 }
+
+/**
+ * The commands of group 0 that another node may propose: identities and members. Placement and replicas
+ * are for the leader alone.
+ */
+const PROPOSED_KINDS: ReadonlySet<number> = new Set([
+  COMMAND_KINDS.enrolment,
+  COMMAND_KINDS.ban,
+  COMMAND_KINDS.document,
+  COMMAND_KINDS.auditNote,
+  COMMAND_KINDS.removeMember,
+  COMMAND_KINDS.grant,
+  ADMIT_MEMBER,
+]);
 
 /** Returns the handlers of the operations on the node and the cluster. */
 export function nodeHandlers(
-  { status, ringMap, clusterStatus, partitionStatus, join, confirmPlacement }: NodeDuties,
+  {
+    status,
+    ringMap,
+    clusterStatus,
+    partitionStatus,
+    join,
+    confirmPlacement,
+    proposeSystem,
+    systemReadPoint,
+  }: NodeDuties,
 ): Handlers<typeof NODE_OPERATIONS> {
   return {
     status,
@@ -38,5 +69,17 @@ export function nodeHandlers(
       await confirmPlacement(changes);
       return {};
     },
+    proposeSystem: async ({ command }, { deadlineMs }) => {
+      const { kind } = commandOf(command);
+      if (!PROPOSED_KINDS.has(kind)) {
+        throw new RegistryError(
+          "invalid_argument",
+          `command must be one about identities or members: found kind ${kind}`,
+          { field: "command" },
+        );
+      }
+      return { assigned: await proposeSystem(command.slice(), deadlineMs) ?? 0 };
+    },
+    systemReadPoint: async () => ({ appliedIndex: await systemReadPoint() }),
   };
 }

@@ -4,15 +4,22 @@
  * makes the certificate from the committed record. If another change was committed in between, it
  * decides again, a bounded number of times.
  */
+import { defined } from "../../base/assert.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import { IDENTITY_DECISIONS_MAX, RENEWAL_GRACE_MS_MAX } from "../../base/limits.ts";
+import {
+  IDENTITY_DECISIONS_MAX,
+  RENEWAL_GRACE_MS_MAX,
+  SERVER_NAMES_MAX,
+} from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Grants } from "../../base/peer.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
 import type { AuditAction } from "../../system/audit_log.ts";
-import type { EnrolmentChange, Lineage } from "../../system/enrolment_records.ts";
+import type { EnrolmentChange, JoinToken, Lineage } from "../../system/enrolment_records.ts";
 import { encodeEnrolment } from "../../system/identity_codec.ts";
+import { encodeAdmitMember } from "../../system/members/member_state.ts";
+import type { ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
 import {
   decideJoin,
   decideRenewal,
@@ -26,12 +33,14 @@ import { isRenewalProven } from "../../../identity/enrolment/renewal_proof.ts";
 import { decideStanding } from "../../../identity/enrolment/standing.ts";
 import { isRefusal, refusedCertificate } from "../../../identity/pki/certificate_refusal.ts";
 import { checkCertificateRequest } from "../../../identity/pki/certificate_request.ts";
-import { validateIdentity } from "../../../identity/pki/path_validation.ts";
-import { parseSpiffeId } from "../../../identity/pki/spiffe.ts";
+import { type ValidatedIdentity, validateIdentity } from "../../../identity/pki/path_validation.ts";
+import { formatSpiffeId, parseSpiffeId } from "../../../identity/pki/spiffe.ts";
 import type { ProvenIdentity } from "../../../identity/registry_auth/mod.ts";
 import type { BanList } from "../../../identity/trust/ban_list.ts";
+import { namesOf } from "../../../identity/trust/server_signing.ts";
 import { nodeSubjectId } from "../node_subject.ts";
 import type { Refusals } from "../refusals.ts";
+import { bridgingChain } from "./bridging.ts";
 import { grantsText, type IdentityGroup, invalid } from "./identity_group.ts";
 
 /** Dependencies of an {@link EnrolmentService}. */
@@ -42,7 +51,14 @@ export interface EnrolmentServiceParts {
   readonly wall: WallClock;
   readonly entropy: Entropy;
   readonly logger: Logger;
+  /** Reports whether a node with this UUID is a member, as far as this node knows without a leader. */
+  readonly isMember: (subjectId: Uint8Array) => boolean;
+  /** Throws if a node with this description may not join. */
+  readonly checkJoining: (node: NodeOrder) => void;
 }
+
+/** A node that asks for its first certificate. */
+export type NodeOrder = RequestOf<"enrolNode">;
 
 /** Issued certificate chain, leaf first, and the trust bundle ("" if there is none). */
 export interface Issued {
@@ -68,9 +84,9 @@ export class EnrolmentService {
     deadlineMs: number,
   ): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
     const subject = parseSpiffeId(order.subject);
-    const authority = this.#group.authority;
-    if (subject.trustDomain !== authority.trustDomain) {
-      throw invalid("subject", `be of the trust domain ${authority.trustDomain}`);
+    const { trustDomain } = this.#group.scope;
+    if (subject.trustDomain !== trustDomain) {
+      throw invalid("subject", `be of the trust domain ${trustDomain}`);
     }
     const { wall, entropy } = this.#parts;
     const nowMs = wall.unixMs();
@@ -140,6 +156,78 @@ export class EnrolmentService {
     );
   }
 
+  /**
+   * Gives a data folder its number in the cluster, and the node its first certificate, for a join token
+   * for any node of the region: the subject follows from the number.
+   *
+   * @throws RegistryError `unauthenticated`, those of `Joining.check`, and those of a commit.
+   */
+  async enrolNode(order: NodeOrder, deadlineMs: number): Promise<ReplyOf<"enrolNode">> {
+    const publicKey = await this.#keyOf(order.request);
+    const hash = hashJoinToken(order.token);
+    if (hash === undefined) throw this.#refuse("unknown_token", "");
+    await this.#group.current();
+    this.#checkNodeToken(this.#group.state.token(hash), publicKey);
+    this.#parts.checkJoining(order);
+    const { nodeId, folderId, zone, host, applyVersionMax } = order;
+    const admission = { nodeId, folderId, zone, host, applyVersionMax };
+    const assigned = await this.#group.propose(
+      (header) => encodeAdmitMember(header, admission),
+      0,
+      deadlineMs,
+    );
+    const { trustDomain, region } = this.#group.authority;
+    const { clusterId } = defined(this.#group.store.genesis, "A cluster was created");
+    const number = assigned ?? nodeId;
+    const subjectId = nodeSubjectId(clusterId, number);
+    const subject = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
+    this.#checkBans(subject);
+    const { chain, bundle } = await this.#decide(
+      (nowMs) => {
+        const { state } = this.#group;
+        const token = state.token(hash);
+        return decideJoin({
+          token: token === undefined ? undefined : { ...token, subject },
+          subject,
+          publicKey,
+          existing: state.lineageOf(subject),
+          nextLineage: this.#nextLineage(),
+          signer: this.#group.authority.signer(nowMs),
+          nowMs,
+        });
+      },
+      { action: "enrol", detail: `join token of node ${number}`, subject },
+      deadlineMs,
+    );
+    return { nodeId: number, subject, chain: [...chain], bundle };
+  }
+
+  /** Signs another node's TLS certificate. @throws RegistryError `invalid_argument`. */
+  async signServer(
+    { publicKey, names, notBeforeMs }: RequestOf<"signServer">,
+  ): Promise<ReplyOf<"signServer">> {
+    if (names.length > SERVER_NAMES_MAX) {
+      throw invalid("names", `be at most ${SERVER_NAMES_MAX}: found ${names.length}`);
+    }
+    const order = { publicKey, names: namesOf(names), notBeforeMs };
+    return await this.#group.authority.signServer(order, this.#parts.entropy);
+  }
+
+  /** Checks a token before a number is given for it. */
+  #checkNodeToken(token: JoinToken | undefined, publicKey: Uint8Array): void {
+    if (token === undefined) throw this.#refuse("unknown_token", "");
+    const { role, region } = parseSpiffeId(token.subject);
+    if (role !== "node") throw this.#refuse("wrong_role", token.subject);
+    if (region !== this.#group.authority.region) throw this.#refuse("wrong_region", token.subject);
+    const { spent, expiresAtMs } = token;
+    if (spent !== undefined && !bytesEqual(spent.publicKey, publicKey)) {
+      throw this.#refuse("token_spent", token.subject);
+    }
+    if (spent === undefined && expiresAtMs <= this.#parts.wall.unixMs()) {
+      throw this.#refuse("token_expired", token.subject);
+    }
+  }
+
   /** Issues the next certificate for a key listed in this node's files. @throws RegistryError */
   async enrolStanding(
     { subject, publicKey, detail }: { subject: string; publicKey: Uint8Array; detail: string },
@@ -176,10 +264,10 @@ export class EnrolmentService {
     deadlineMs: number,
   ): Promise<Issued> {
     const publicKey = await this.#keyOf(request);
-    const authority = this.#group.authority;
+    const { authority, trust } = this.#group;
     const leaf = await validateIdentity({
       chain,
-      trust: authority.trust,
+      trust,
       nowMs: this.#parts.wall.unixMs(),
       graceMs: RENEWAL_GRACE_MS_MAX,
     });
@@ -195,6 +283,13 @@ export class EnrolmentService {
     if (!isProven) throw this.#refuse("not_proven", leaf.subject);
     this.#checkBans(leaf.subject, this.#group.state.lineage(leaf.lineage));
     const presented = { ...leaf, notAfterMs: leaf.certificate.notAfterMs };
+    try {
+      await this.#group.current();
+    } catch (error) {
+      const bridged = await this.#bridge(leaf, publicKey);
+      if (bridged === undefined) throw error;
+      return bridged;
+    }
     return await this.#decide(
       (nowMs) =>
         decideRenewal({
@@ -209,6 +304,31 @@ export class EnrolmentService {
       { action: "renew", detail: "", subject: leaf.subject },
       deadlineMs,
     );
+  }
+
+  /**
+   * Issues a certificate without a record, to a member whose own has ended while group 0 has no leader:
+   * without it the member cannot vote for one. It is of the presented lineage and generation, so that the
+   * next renewal is recorded as the one after that.
+   */
+  async #bridge(
+    leaf: ValidatedIdentity,
+    publicKey: Uint8Array,
+  ): Promise<Issued | undefined> {
+    const { wall, grace, isMember } = this.#parts;
+    const { role, subjectId } = leaf.spiffe;
+    const endedMs = wall.unixMs() - leaf.certificate.notAfterMs;
+    const isBridged = role === "node" && endedMs >= 0 && endedMs <= grace.memberMs &&
+      bytesEqual(publicKey, leaf.publicKey) && isMember(subjectId);
+    if (!isBridged) return undefined;
+    const chain = await bridgingChain(this.#group.authority, leaf, this.#parts);
+    this.#parts.logger.warn(
+      "A member's certificate was issued without a record, as group 0 has no leader",
+      {
+        subject: leaf.subject,
+      },
+    );
+    return { chain, bundle: this.#group.trustBundle };
   }
 
   /** Records the first use of a certificate, which supersedes the previous one. Never rejects. */
@@ -307,14 +427,15 @@ export class EnrolmentService {
   /** Counts a refusal and returns its error. */
   #refuse(fault: EnrolmentFault | string, subject: string): RegistryError {
     this.#parts.refusals.note("A request for an identity was refused", fault, { subject });
-    const reason = FAULT_TEXTS[fault as EnrolmentFault] ?? fault;
+    const reason = FAULT_TEXTS[fault as keyof typeof FAULT_TEXTS] ?? fault;
     const code = fault === "signer_ending" ? "invalid_configuration" : "unauthenticated";
     return new RegistryError(code, `No certificate is issued: ${reason}`, { field: fault });
   }
 }
 
 /** Reasons for refusing a certificate. */
-const FAULT_TEXTS: Readonly<Record<EnrolmentFault, string>> = {
+const FAULT_TEXTS: Readonly<Record<EnrolmentFault | "wrong_role", string>> = {
+  wrong_role: "the join token is not for a node: create one with crs identity join-token node",
   unknown_token: "there is no such join token",
   token_spent: "the join token was already used",
   token_expired: "the join token has expired",

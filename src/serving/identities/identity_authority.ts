@@ -4,7 +4,7 @@
  * in the trust bundle, token keys in the key plan.
  */
 import { RegistryError } from "../../base/errors.ts";
-import type { WallClock } from "../../base/world.ts";
+import type { Entropy, WallClock } from "../../base/world.ts";
 import { DOCUMENTS } from "../../system/identity_codec.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import type { CertificateAuthority } from "../../../identity/enrolment/authority.ts";
@@ -24,6 +24,11 @@ import {
   publicationFromBytes,
   publicationToBytes,
 } from "../../../identity/trust/bundle_publication.ts";
+import {
+  type ServerOrder,
+  type SignedServer,
+  signServer,
+} from "../../../identity/trust/server_signing.ts";
 import type { DecidedLeaf } from "../../../identity/enrolment/enrolment.ts";
 import { intermediateSteps } from "../../../identity/enrolment/intermediate_schedule.ts";
 import type { TokenSigningKey } from "../../../identity/tokens/token.ts";
@@ -176,14 +181,18 @@ export class IdentityAuthority {
     throw new RegistryError("unauthenticated", "This node has no valid trust bundle yet");
   }
 
-  /** Returns the trust bundle to be published, if one is due. */
-  async dueBundle(server: TrustedServer): Promise<DueDocument | undefined> {
+  /**
+   * Returns the trust bundle to be published, if one is due.
+   *
+   * @param servers the region's nodes.
+   */
+  async dueBundle(servers: readonly TrustedServer[]): Promise<DueDocument | undefined> {
     const nowMs = this.#wall.unixMs();
     if (nowMs >= bundleSignerCertificate(this.#held).notAfterMs) this.checkSigners();
     const next = await nextPublication({
       authority: this.#held,
       known: this.#known,
-      server,
+      servers,
       nowMs,
     });
     if (next === undefined) return undefined;
@@ -228,6 +237,16 @@ export class IdentityAuthority {
   /** Issues a leaf certificate. @returns the chain, leaf first. @throws RegistryError */
   async issue(leaf: DecidedLeaf): Promise<readonly Uint8Array[]> {
     return await issueByKeyId(this.#held, leaf);
+  }
+
+  /** Whether a bundle is trusted. */
+  get hasTrust(): boolean {
+    return this.#believed !== undefined;
+  }
+
+  /** Signs a TLS certificate. @throws RegistryError `invalid_argument`, `invalid_configuration`. */
+  async signServer(order: ServerOrder, entropy: Entropy): Promise<SignedServer> {
+    return await signServer(this.signer(this.#wall.unixMs()).authority, order, entropy);
   }
 
   /** Returns the token key that signs at `nowMs`. @throws RegistryError `invalid_configuration`. */

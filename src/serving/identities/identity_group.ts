@@ -2,17 +2,24 @@
  * Group 0 as the services for identities use it: its state as applied on this node, proposals of
  * changes, and the authority of the region, if this node has one.
  */
-import { RegistryError } from "../../base/errors.ts";
-import type { Grants } from "../../base/peer.ts";
-import type { MonotonicClock, WallClock } from "../../base/world.ts";
+import type { Input } from "../../../schemas/runtime/writer.ts";
+import { RegistryError, toRegistryError } from "../../base/errors.ts";
+import { SYSTEM_APPLIED_LOOK_MS } from "../../base/limits.ts";
+import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
+import type { MonotonicClock, Scheduler, WallClock } from "../../base/world.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { Group } from "../../replication/group_interface.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "../../system/audit_log.ts";
 import { DOCUMENTS, encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import type { SystemReply, SystemStore } from "../../system/system_store.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
+import type { RegionScope } from "../../../identity/pki/spiffe.ts";
+import type { TrustStore } from "../../../identity/trust/trust_store.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
+import type { IdentityLinks } from "./identity_links.ts";
+import { keyHolders } from "./key_holders.ts";
 
 /** Dependencies of an {@link IdentityGroup}. */
 export interface IdentityGroupParts {
@@ -20,6 +27,8 @@ export interface IdentityGroupParts {
   readonly store: SystemStore;
   readonly monotonic: MonotonicClock;
   readonly wall: WallClock;
+  readonly scheduler: Scheduler;
+  readonly links: IdentityLinks;
 }
 
 /** Encoder of a command for group 0, given its header. */
@@ -33,6 +42,10 @@ export class IdentityGroup {
   readonly #parts: IdentityGroupParts;
   /** Authority that makes certificates and tokens, if this node has one. */
   knownAuthority: IdentityAuthority | undefined;
+  /** Trust domain and region of a node that has an identity and not the authority's keys. */
+  keylessScope: RegionScope | undefined;
+  /** Returns the trust that the node's folder holds, for a node that is one of several. */
+  keptTrust: (() => TrustStore) | undefined;
 
   constructor(parts: IdentityGroupParts) {
     this.#parts = parts;
@@ -48,14 +61,76 @@ export class IdentityGroup {
     return this.#parts.store;
   }
 
-  /** Authority of this node. @throws RegistryError `invalid_configuration` if it has none. */
+  /**
+   * Authority of this node.
+   *
+   * @throws RegistryError `invalid_configuration` if there is none; `not_leader` with the hint to a node
+   * that has the keys if this one does not.
+   */
   get authority(): IdentityAuthority {
     if (this.knownAuthority !== undefined) return this.knownAuthority;
+    if (this.keylessScope !== undefined) throw this.#keysElsewhere();
     throw new RegistryError(
       "invalid_configuration",
       "This node has the development identity and issues none: create a real one with " +
         "`crs identity init`, and start the node with --authority",
       { field: "authority" },
+    );
+  }
+
+  /** Trust by which certificates are verified. @throws RegistryError as {@link authority}. */
+  get trust(): TrustStore {
+    const { authority, keptTrust } = this;
+    return authority.hasTrust || keptTrust === undefined ? authority.trust : keptTrust();
+  }
+
+  /** Trust domain and region of the identities. @throws RegistryError `invalid_configuration`. */
+  get scope(): RegionScope {
+    return this.keylessScope ?? this.authority;
+  }
+
+  /** A node that has the keys and can be asked; undefined if there is none. */
+  get keyHolder(): number | undefined {
+    return keyHolders(this.state).find((node) => this.#parts.links.isConnected(node));
+  }
+
+  /**
+   * Passes a request on to a node that has the authority's keys, if this one does not.
+   *
+   * @param peer sender of the request; what a node passed on is not passed on again.
+   * @returns the reply, or undefined if this node serves the request.
+   * @throws RegistryError the refusal of that node; `not_leader` if there is none.
+   */
+  async passOn<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    { peer, deadlineMs }: { readonly peer: AuthenticatedPeer; readonly deadlineMs: number },
+  ): Promise<ReplyOf<Name> | undefined> {
+    if (this.knownAuthority !== undefined || this.keylessScope === undefined) return undefined;
+    const { keyHolder } = this;
+    if (keyHolder === undefined || peer.role === "node") throw this.#keysElsewhere();
+    return await this.#parts.links.ask(keyHolder, name, body, this.#leftMs(deadlineMs));
+  }
+
+  /** Sends this node's own request to a node that has the authority's keys. @throws RegistryError */
+  async askKeyHolder<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+  ): Promise<ReplyOf<Name>> {
+    const { keyHolder } = this;
+    if (keyHolder === undefined) throw this.#keysElsewhere();
+    return await this.#parts.links.ask(keyHolder, name, body, READ_MS);
+  }
+
+  #keysElsewhere(): RegistryError {
+    const { keyHolder } = this;
+    return new RegistryError(
+      "not_leader",
+      keyHolder === undefined
+        ? "No node that has the authority's keys can be reached, so no certificate or token can be " +
+          "issued: start one with --authority"
+        : `This node does not have the authority's keys: node ${keyHolder} does`,
+      keyHolder === undefined ? {} : { leaderHint: keyHolder },
     );
   }
 
@@ -76,8 +151,13 @@ export class IdentityGroup {
    * @throws RegistryError
    */
   async current(): Promise<void> {
-    const { group } = this.#parts;
+    const { group, links } = this.#parts;
     if (group.readPoint(0) !== undefined) return;
+    const { leader } = group.status();
+    if (!group.isLeading && links.isConnected(leader)) {
+      const { appliedIndex } = await links.ask(leader, "systemReadPoint", {}, READ_MS);
+      return await this.#applied(appliedIndex);
+    }
     const permitted = await group.readBarrier(0, READ_MS);
     if (permitted instanceof RegistryError) throw permitted;
   }
@@ -92,6 +172,26 @@ export class IdentityGroup {
     const refusal = this.#parts.group.notLeading();
     if (refusal !== undefined) throw refusal;
     await this.current();
+  }
+
+  /** Waits until this node has applied the entry. */
+  async #applied(index: number): Promise<void> {
+    const { group, monotonic, scheduler } = this.#parts;
+    const deadlineMs = monotonic.nowMs() + READ_MS;
+    while (group.status().appliedIndex < index) {
+      if (monotonic.nowMs() > deadlineMs) {
+        throw new RegistryError("deadline_exceeded", "This node is behind the leader of group 0");
+      }
+      await new Promise<void>((resolve) => void scheduler.after(SYSTEM_APPLIED_LOOK_MS, resolve));
+    }
+  }
+
+  /** The point up to which this node, the leader of group 0, has applied. @throws RegistryError */
+  async readPoint(): Promise<number> {
+    const { group } = this.#parts;
+    const point = await group.readBarrier(0, READ_MS);
+    if (point instanceof RegistryError) throw point;
+    return point.appliedIndex;
   }
 
   /** Returns the deadline of a proposal in the background, monotonic ms. */
@@ -126,29 +226,61 @@ export class IdentityGroup {
   }
 
   /**
-   * Commits a command on behalf of a lineage.
+   * Commits a command on behalf of a lineage; the leader of group 0 logs it.
    *
    * @param writer lineage; 0 for the registry itself.
+   * @returns the number that the command assigned, if it assigns one.
    * @throws RegistryError the code of a refusal by group 0, `deadline_exceeded`, and those of a group.
    */
-  async propose(command: Command, writer: number, deadlineMs: number): Promise<void> {
-    const { group, monotonic, wall } = this.#parts;
-    const leftMs = deadlineMs - monotonic.nowMs();
-    if (leftMs <= 0) {
-      throw new RegistryError(
-        "deadline_exceeded",
-        "The request's deadline passed before it was logged",
-      );
-    }
+  async propose(command: Command, writer: number, deadlineMs: number): Promise<number | undefined> {
+    const { group, links, wall } = this.#parts;
     const header = {
       timeMs: Math.floor(group.timeMs()),
       unixS: Math.min(0xffff_ffff, Math.floor(wall.unixMs() / 1_000)),
       writer,
     };
-    const proposed = await group.propose(command(header), leftMs);
+    const { leader } = group.status();
+    const bytes = command(header);
+    if (group.isLeading || !links.isConnected(leader)) {
+      return await this.proposeHere(bytes, deadlineMs);
+    }
+    const { assigned } = await links.ask(
+      leader,
+      "proposeSystem",
+      { command: bytes },
+      this.#leftMs(deadlineMs),
+    );
+    await this.#caughtUp();
+    return assigned === 0 ? undefined : assigned;
+  }
+
+  /** Commits a command at this node, which must lead group 0. @throws as {@link propose}. */
+  async proposeHere(command: Uint8Array, deadlineMs: number): Promise<number | undefined> {
+    const proposed = await this.#parts.group.propose(command, this.#leftMs(deadlineMs));
     if (!proposed.ok) throw proposed.error;
     const { outcome } = proposed;
     if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
+    return outcome.assigned;
+  }
+
+  /** Waits until a change that was committed elsewhere is applied here. */
+  async #caughtUp(): Promise<void> {
+    try {
+      await this.current();
+    } catch (cause) {
+      const { message } = toRegistryError(cause);
+      // The change is made; its caller asks again where that must be seen.
+      throw new RegistryError("connection_lost", `The change was not seen yet: ${message}`);
+    }
+  }
+
+  #leftMs(deadlineMs: number): number {
+    const leftMs = deadlineMs - this.#parts.monotonic.nowMs();
+    if (leftMs > 0) return leftMs;
+    throw new RegistryError(
+      "deadline_exceeded",
+      "The request's deadline passed before it was logged",
+    );
   }
 }
 

@@ -6,9 +6,12 @@ import {
   joinClusterRequestCodec,
   partitionStatusReplyCodec,
   partitionStatusRequestCodec,
+  proposeSystemReplyCodec,
+  proposeSystemRequestCodec,
   reportPlacementRequestCodec,
   ringMapCodec,
   statusReplyCodec,
+  systemReadPointReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
@@ -75,5 +78,27 @@ export const NODE_OPERATIONS = named({
     reply: partitionStatusReplyCodec,
     cost: 10,
     codes: [],
+  }),
+  proposeSystem: operation({
+    id: 37,
+    kind: "write",
+    repeatable: false,
+    access: "peer",
+    request: proposeSystemRequestCodec,
+    reply: proposeSystemReplyCodec,
+    cost: 10,
+    codes: ["incarnation_mismatch", "not_found", "locked"],
+    system: true,
+  }),
+  systemReadPoint: operation({
+    id: 38,
+    kind: "read",
+    repeatable: true,
+    access: "peer",
+    request: emptyCodec,
+    reply: systemReadPointReplyCodec,
+    cost: 1,
+    codes: [],
+    system: true,
   }),
 });

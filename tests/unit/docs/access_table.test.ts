@@ -91,6 +91,10 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   releaseDomain: { any: "____nd_" },
   removeAgents: { any: "____nd_" },
   noteRemoval: { any: "____nd_" },
+  proposeSystem: { any: "____nd_" },
+  systemReadPoint: { any: "____nd_" },
+  enrolNode: { any: "agpcnds" },
+  signServer: { any: "____nd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

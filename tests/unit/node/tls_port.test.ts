@@ -38,7 +38,15 @@ const made = await initAuthority({
   nowMs: wall.unixMs(),
   entropy,
 });
-const flags = { data, authority: made.authorityFolder, region: "eu-1", tls: "on", partitions: "2" };
+const flags = {
+  data,
+  authority: made.authorityFolder,
+  region: "eu-1",
+  found: true,
+  peerPort: "0",
+  tls: "on",
+  partitions: "2",
+};
 const node = await startNode({
   config: resolveConfig({
     flags: { ...flags, port: "0", tlsPort: "0", opsPort: "0" },

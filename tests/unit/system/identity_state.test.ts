@@ -215,7 +215,7 @@ test("a document is put where the one that it replaces still stands", () => {
   assert.is(put(0, 2), "incarnation_mismatch");
   assert.is(put(1, 1), "malformed", "a version grows");
   assert.is(put(1, 2), "ok");
-  assert.is(put(0, 1, 3), "malformed", "there is no such document");
+  assert.is(put(0, 1, 4), "malformed", "there is no such document");
   assert.equal(harness.identities.document(DOCUMENTS.trustBundle), {
     version: 2,
     bytes: Uint8Array.of(2),

@@ -47,6 +47,10 @@ const NAMES = [
 const LATER_NAMES = [
   "32 joinCluster",
   "33 reportPlacement",
+  "36 enrolNode",
+  "37 proposeSystem",
+  "38 systemReadPoint",
+  "39 signServer",
   "40 claimDomain",
   "41 revokeClaim",
   "42 confirmClaim",

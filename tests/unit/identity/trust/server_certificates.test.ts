@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import type { CertificateAuthority } from "../../../../identity/enrolment/authority.ts";
 import { isIssuedBy } from "../../../../identity/pki/certificate.ts";
 import { encodePem } from "../../../../identity/pki/pem.ts";
+import { signServer } from "../../../../identity/trust/server_signing.ts";
 import { ServerCertificates } from "../../../../identity/trust/server_certificates.ts";
 import { SERVER_CERTIFICATE_LIFE_MS_MAX } from "../../../../src/base/limits.ts";
 import { ManualTime } from "../../../support/manual_time.ts";
@@ -37,8 +38,8 @@ async function inFolder(
       ServerCertificates.open({
         folder: `${folder}/identity`,
         names: { dns: ["localhost", ...dns], ips: [Uint8Array.of(127, 0, 0, 1), ...more] },
-        signer: () => held.at(-1)!,
-        authorities: () => held,
+        sign: (order) => signServer(held.at(-1)!, order, pki.entropy),
+        issuers: () => held.map(({ certificate }) => certificate.der),
         wall: time,
         entropy: pki.entropy,
       }), time);
@@ -133,7 +134,7 @@ test("a rotation that fails changes nothing, and the next look rotates", () =>
     let isFailing = false;
     const failing = new Proxy(authority, {
       get: (target, name) => {
-        if (name === "createServer" && isFailing) throw new Error("The disk is full");
+        if (name === "issueServer" && isFailing) throw new Error("The disk is full");
         const value = Reflect.get(target, name, target);
         return typeof value === "function" ? value.bind(target) : value;
       },

@@ -1,0 +1,160 @@
+/**
+ * How a node without a certificate becomes one of a cluster's nodes: it asks the node that it was told of,
+ * which is pinned, with a join token for a node. The number that its data folder gets comes with its first
+ * certificate, whose subject follows from the number; then it proves itself and has its TLS certificates
+ * signed. Each step can be repeated after a crash: the key is on disk before it is certified.
+ */
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { JOIN_MS_MAX, JOIN_RETRY_MS, NODE_RENEWAL_TIMEOUT_MS } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import { connectCaller } from "../client/client.ts";
+import type { CertificateCredentials } from "../client/credentials.ts";
+import { askUnauthenticated } from "../client/unauthenticated.ts";
+import type { ReplyOf, RequestOf } from "../wire/operations/mod.ts";
+import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
+import { ensurePrivateFolder } from "../../identity/files/private_file.ts";
+import { identityFolder } from "../../identity/trust/credentials.ts";
+import { bundleFromJson } from "../../identity/trust/trust_bundle_content.ts";
+import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
+import { encodePem } from "../../identity/pki/pem.ts";
+import { handshakeServices } from "../../identity/trust/handshake_services.ts";
+import { QuicDialer } from "../../transport/quic_dialer.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+import type { NodeConfig } from "./config.ts";
+import type { DialedMember, NodeCertificate } from "./node_certificate.ts";
+
+/** The dependencies of {@link enrol}. */
+export interface EnrolmentOptions {
+  readonly config: NodeConfig;
+  /** The random id of the data folder, 16 bytes. */
+  readonly folderId: Uint8Array;
+  readonly certificate: NodeCertificate;
+  /** The node to ask, and its pins. */
+  readonly endpoint: Endpoint;
+  readonly pins: readonly Uint8Array[];
+  readonly world: World;
+  readonly logger: Logger;
+  readonly onError: (stage: string, error: unknown) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Refusals that a retry does not change. */
+export const FINAL_JOIN_CODES: ReadonlySet<string> = new Set([
+  "invalid_argument",
+  "invalid_configuration",
+  "wrong_cluster",
+  "locked",
+  "permission_denied",
+  "unauthenticated",
+  "tls_failed",
+  "unsupported_version",
+  "unknown_operation",
+  "not_replica",
+  "too_large",
+]);
+
+/**
+ * Gets the node's first certificate, unless its folder has one.
+ *
+ * @throws RegistryError the refusal; `deadline_exceeded` or another code if no answer came in time.
+ */
+export async function enrol(options: EnrolmentOptions): Promise<void> {
+  const { certificate, config, world, logger, signal } = options;
+  if (certificate.exists) return;
+  ensurePrivateFolder(identityFolder(config.data));
+  ensurePrivateFolder(certificate.folder.path);
+  const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
+  for (;;) {
+    try {
+      return await enrolOnce(options);
+    } catch (cause) {
+      const error = toRegistryError(cause);
+      if (signal?.aborted === true) {
+        throw new RegistryError("shutting_down", "The node was stopped while it was joining");
+      }
+      if (FINAL_JOIN_CODES.has(error.code) || world.monotonic.nowMs() > untilMs) throw error;
+      logger.warn("The node cannot be enrolled yet", { node: config.join, error });
+      await new Promise<void>((resolve) => void world.scheduler.after(JOIN_RETRY_MS, resolve));
+    }
+  }
+}
+
+async function enrolOnce(options: EnrolmentOptions): Promise<void> {
+  const { certificate, config, folderId, world, endpoint, pins, onError } = options;
+  const { folder } = certificate;
+  const key = await folder.firstKey(world.entropy);
+  const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
+  try {
+    const { subject, chain, bundle } = await askUnauthenticated("enrolNode", {
+      nodeId: config.nodeId,
+      partitionCount: config.partitions,
+      applyVersionMax: APPLY_VERSION_MAX,
+      folderId,
+      region: config.region,
+      zone: config.zone,
+      host: config.machine,
+      token: config.token,
+      request: await createCertificateRequest(key),
+    }, {
+      endpoint,
+      dialer,
+      trust: { kind: "pins", sha256: pins },
+      world,
+      timeoutMs: NODE_RENEWAL_TIMEOUT_MS,
+    });
+    folder.create(subject);
+    // The server was pinned, so the roots that it names are trusted.
+    folder.keepRoots(rootsOf(bundle));
+    await certificate.keep(chain, bundle);
+  } finally {
+    await dialer.close();
+  }
+}
+
+/** Has a TLS certificate signed over a session that the node proves. @throws RegistryError */
+export async function signOverSession(
+  order: RequestOf<"signServer">,
+  members: readonly DialedMember[],
+  { certificate, world, onError }: Pick<EnrolmentOptions, "certificate" | "world" | "onError">,
+): Promise<ReplyOf<"signServer">> {
+  const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
+  try {
+    const client = await connectCaller({
+      endpoints: members.map(({ endpoint }) => endpoint),
+      trust: { kind: "pins", sha256: members.flatMap(({ pins }) => [...pins]) },
+      dialer,
+      credentials: credentialsOf(certificate, world),
+      world,
+    });
+    try {
+      return await client.call("signServer", order);
+    } finally {
+      await client.close();
+    }
+  } finally {
+    await dialer.close();
+  }
+}
+
+/** Returns the credentials of a client that is this node. */
+export function credentialsOf(
+  certificate: NodeCertificate,
+  { wall }: Pick<World, "wall">,
+): CertificateCredentials {
+  const services = handshakeServices({
+    own: () => certificate.own,
+    trust: () => certificate.trust,
+    wall,
+  });
+  const own = () => ({ ...certificate.own.identity, chain: certificate.own.chain });
+  return { kind: "certificate", own, services };
+}
+
+function rootsOf(bundle: string): string {
+  if (bundle === "") {
+    throw new RegistryError("corrupt", "The node that was asked has no trust bundle");
+  }
+  const { roots } = bundleFromJson((JSON.parse(bundle) as { bundle: unknown }).bundle);
+  return roots.map((der) => encodePem("CERTIFICATE", der)).join("");
+}
