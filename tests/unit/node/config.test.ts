@@ -82,6 +82,21 @@ test("resolveConfig ignores the variables that Kubernetes sets for services name
   assert.is(mistakesOf({ environment: { CRS_PORT: "10.0.0.1:4443" } }).length, 1);
 });
 
+test("resolveConfig takes a join token for a node that joins only, and demands one beside an authority", () => {
+  const token = "crs-join-" + "A".repeat(43);
+  const pin = "sha256:" + "01".repeat(32);
+  const join = { join: "192.0.2.1:4443", pin };
+  assert.is(resolveConfig({ flags: { ...join, token }, environment: {} }).token, token);
+  const away = { ...join, token, host: "192.0.2.9" };
+  assert.is(resolveConfig({ flags: away, environment: {} }).host, "192.0.2.9");
+  assert.match(mistakesOf({ flags: { token } }).join(), "a join token is for a node that joins");
+  assert.match(
+    mistakesOf({ flags: { ...join, authority: "pki" } }).join(),
+    "besides the authority",
+  );
+  assert.match(mistakesOf({ flags: { ...join, token: "crs-join-x" } }).join(), "in full");
+});
+
 test("resolveConfig lists every mistake of all three sources at once", () => {
   const mistakes = mistakesOf({
     flags: { port: "70000", host: "0.0.0.0" },
