@@ -52,14 +52,19 @@ export class PlacedNodes {
 
   /** Creates the cluster on node 1, which describes itself. */
   async found(zone = ""): Promise<PlacedNode> {
-    const node = await this.world.wait(this.#open(1));
-    await this.world.wait(node.joining.join(this.#request(1, zone), "self"));
+    const node = await this.create();
+    await this.world.wait(node.joining.join(this.request(1, zone), "self"));
     return node;
+  }
+
+  /** Creates the cluster on node 1, which has not described itself yet. */
+  async create(): Promise<PlacedNode> {
+    return await this.world.wait(this.#open(1));
   }
 
   /** Joins a node by a request to node `at`, and starts it. */
   async join(id: number, { at = 1, zone = "" } = {}): Promise<PlacedNode> {
-    const reply = await this.world.wait(this.node(at).joining.join(this.#request(id, zone)));
+    const reply = await this.world.wait(this.node(at).joining.join(this.request(id, zone)));
     this.#joined.set(reply.nodeId, reply);
     return await this.world.wait(this.#open(reply.nodeId, joinedOf(reply, true)));
   }
@@ -115,7 +120,8 @@ export class PlacedNodes {
     );
   }
 
-  #request(id: number, zone: string): JoinClusterRequest {
+  /** Returns the request of a node to join under the next number. */
+  request(id: number, zone = ""): JoinClusterRequest {
     return {
       nodeId: 0,
       folderId: new Uint8Array(16).fill(id),

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
+import { PLACEMENT_MUTANTS } from "./placement.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
@@ -20,5 +21,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...GROUP_LOOP_MUTANTS,
   ...STORAGE_MUTANTS,
   ...RIGHTS_MUTANTS,
+  ...PLACEMENT_MUTANTS,
   ...STEP_MUTANTS,
 ];

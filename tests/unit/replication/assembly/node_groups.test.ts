@@ -127,6 +127,24 @@ test("NodeGroups.join answers with an error when the log is poisoned; the former
   assert.equal(node.host.open(place(1), "corrupt").machine.applied, ["kept"]);
 });
 
+test("NodeGroups.retire removes a replica for good: no restart takes its id for a fresh one", async () => {
+  const { cluster, node } = await founded();
+  await reopened(node);
+  assert.not(node.host.isPast(place(1)));
+  const error = await cluster.world.wait(
+    new Promise<RegistryError | undefined>((done) => node.host.retire(GROUP, done)),
+  );
+  assert.is(error, undefined);
+  assert.ok(node.host.isPast(place(1)));
+  await reopened(node);
+  assert.ok(node.host.isPast(place(1)), "the log knows");
+  assert.not(node.host.isInLog(GROUP));
+  await join(cluster, node, 9);
+  await reopened(node);
+  assert.ok(node.host.isPast(place(8)), "an earlier one than the node had");
+  assert.not(node.host.isPast(place(9)));
+});
+
 test("NodeGroups.found begins a group with any voters and learners", async () => {
   const cluster = new GroupCluster({ nodes: 1 });
   const node = cluster.node(1);

@@ -51,4 +51,32 @@ test("nextChange reports a change as made only once every replica has something 
   assert.equal(nextChange(GROWTH, led({ voters, matches: matches.set(3, 2) })), { kind: "made" });
 });
 
+/** Replica 2 has joined in place of replica 1, which leads. */
+const REPLACED: PartitionPlacement = {
+  ...GROWTH,
+  replicas: [{ replica: 1, role: "leaving" }, { replica: 2, role: "joining" }],
+};
+
+test("nextChange adds joining replicas as learners first", () => {
+  const changes = [2, 3].map((replica) => ({ kind: "add_learner", replica }));
+  assert.equal(nextChange(GROWTH, led({})), { kind: "propose", changes });
+});
+
+test("nextChange waits while a joint configuration is in force", () => {
+  const voters = [1, 2, 3];
+  assert.equal(nextChange(GROWTH, led({ voters, votersOutgoing: [1] })), { kind: "none" });
+});
+
+test("nextChange never removes the leader, which hands its leadership over first", () => {
+  const matches = new Map([[1, 3], [2, 3]]);
+  const first = nextChange(REPLACED, led({ learners: [2], matches }));
+  assert.equal(first, { kind: "propose", changes: [{ kind: "add_voter", replica: 2 }] });
+  const second = nextChange(REPLACED, led({ voters: [1, 2], matches }));
+  assert.equal(second, { kind: "transfer", replica: 2 });
+  const third = nextChange(REPLACED, led({ self: 2, voters: [1, 2], matches }));
+  assert.equal(third, { kind: "propose", changes: [{ kind: "remove", replica: 1 }] });
+  const last = nextChange(REPLACED, led({ self: 2, voters: [2], matches }));
+  assert.equal(last, { kind: "made" });
+});
+
 test.run();

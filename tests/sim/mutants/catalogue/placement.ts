@@ -1,0 +1,164 @@
+/**
+ * Mutants of joining and placement. Each is caught by a test file: clusters that grow run in `placed/`,
+ * beside the simulator whose seeds the other mutants have.
+ */
+import type { Mutant } from "../mutant.ts";
+
+const PLACEMENT = "tests/unit/replication/placement";
+const PLAN = "src/replication/placement/plan.ts";
+const RECONFIGURER = "src/replication/placement/reconfigurer.ts";
+const NODE_GROUPS = "src/replication/assembly/node_groups.ts";
+const CLUSTER_GROUPS = "src/replication/assembly/cluster_groups.ts";
+const CLUSTER_GROUPS_TEST = "tests/unit/replication/assembly/cluster_groups.test.ts";
+const SYSTEM = "tests/unit/system";
+
+export const PLACEMENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: "joiner_founds",
+    breaks: "Only the founder founds; a node that joins waits for its group 0",
+    test: `${PLACEMENT}/placement_work.test.ts`,
+    edits: [{
+      file: NODE_GROUPS,
+      anchor: `founds: ifAbsent === "sole voter",`,
+      replacement: `founds: ifAbsent !== "corrupt",`,
+    }],
+  },
+  {
+    name: "founds_at_second_start",
+    breaks: "Once there is a genesis, a group that is not in the log is lost and not founded again",
+    test: CLUSTER_GROUPS_TEST,
+    edits: [{
+      file: CLUSTER_GROUPS,
+      anchor: "const mayFound = isFounder && (this.created || isLossAccepted);",
+      replacement: "void isLossAccepted; const mayFound = isFounder;",
+    }],
+  },
+  {
+    name: "removed_replica_returns",
+    breaks: "A replica that was removed never opens or joins again under its id",
+    test: "tests/unit/replication/assembly/node_groups.test.ts",
+    edits: [{
+      file: NODE_GROUPS,
+      anchor: "return owner > replica || owner === replica && this.#recovery.retired.has(group);",
+      replacement: "return owner > replica;",
+    }],
+  },
+  {
+    name: "assigned_id_given_twice",
+    breaks: "A replica id that was retired is never assigned again",
+    test: `${SYSTEM}/replicas/replica_state.test.ts`,
+    edits: [{
+      file: "src/system/replicas/replica_state.ts",
+      anchor: "for (const replica of replicas) this.#replicas.delete(replica);",
+      replacement:
+        "for (const replica of replicas) if (this.#replicas.delete(replica)) this.#next--;",
+    }],
+  },
+  {
+    name: "unknown_command_skipped",
+    breaks: "A command of an unknown kind stops the replica, which would diverge if it skipped it",
+    test: `${SYSTEM}/system_store.test.ts`,
+    edits: [{
+      file: "src/system/system_store.ts",
+      anchor:
+        "throw new InvariantError(`Command of group 0 must be of a known kind: found ${kind}`);",
+      replacement: "void InvariantError; return OK;",
+    }],
+  },
+  {
+    name: "removed_before_confirmed",
+    breaks: "A leaving replica stays until the placement without it is confirmed",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: "src/replication/assembly/placed_here.ts",
+      anchor: "if (here === undefined) return undefined;",
+      replacement: `if (here === undefined || here.role === "leaving") return undefined;`,
+    }],
+  },
+  {
+    name: "learner_promoted_early",
+    breaks: "A learner becomes a voter once it has the log",
+    test: `${PLACEMENT}/reconfigurer.test.ts`,
+    edits: [{
+      file: RECONFIGURER,
+      anchor: `if (!joining.every(isReady)) return { kind: "none" };`,
+      replacement: "",
+    }],
+  },
+  {
+    name: "leader_removes_itself",
+    breaks: "A leader that is to go hands its leadership over first",
+    test: `${PLACEMENT}/reconfigurer.test.ts`,
+    edits: [{
+      file: RECONFIGURER,
+      anchor: "const removed = present.filter((replica) => replica !== self);",
+      replacement: "const removed = present;",
+    }],
+  },
+  {
+    name: "step_without_revision",
+    breaks: "A step of a placement names the revision that it replaces",
+    test: `${SYSTEM}/placement/placement_state.test.ts`,
+    edits: [{
+      file: "src/system/placement/placement_state.ts",
+      anchor: "if (revision !== replacedRevision) {",
+      replacement: "if (revision < replacedRevision) {",
+    }],
+  },
+  {
+    name: "late_confirmation_taken",
+    breaks: "A confirmation that was asked for by an earlier placement ends no later one",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor:
+        "if (placement?.revision !== made.revision || !isChanging(placement)) return undefined;",
+      replacement: "if (placement === undefined) return undefined;",
+    }, {
+      file: PLAN,
+      anchor: "    replacedRevision: made.revision,",
+      replacement: "    replacedRevision: placement.revision,",
+    }],
+  },
+  {
+    name: "placement_without_voter",
+    breaks: "A partition whose former nodes all leave keeps one until the new ones vote",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor: "if (leaving.length === held.length) leaving = leaving.slice(1);",
+      replacement: "",
+    }],
+  },
+  {
+    name: "number_of_another_folder",
+    breaks: "A number with one data folder is never taken by another",
+    test: `${SYSTEM}/members/member_state.test.ts`,
+    edits: [{
+      file: "src/system/members/member_state.ts",
+      anchor: "if (before !== undefined && !bytesEqual(before.folderId, folderId)) {",
+      replacement: "if (before !== undefined && bytesEqual(before.folderId, new Uint8Array(16))) {",
+    }],
+  },
+  {
+    name: "number_of_founder_given_away",
+    breaks: "Nobody joins before the founder has described itself",
+    test: `${PLACEMENT}/joining.test.ts`,
+    edits: [{
+      file: "src/replication/placement/joining.ts",
+      anchor: `if (from === "other" && state.members.count === 0) throw beingFounded();`,
+      replacement: "void beingFounded;",
+    }],
+  },
+  {
+    name: "balance_by_partial_view",
+    breaks:
+      "Nodes that see different leaders balance by one spread, or they undo each other's moves",
+    test: `${PLACEMENT}/leader_balance.test.ts`,
+    edits: [{
+      file: "src/replication/placement/leader_balance.ts",
+      anchor: "this.#spread = isWhole ? undefined : spreadLeaders({ placements: placed });",
+      replacement: "void isWhole;",
+    }],
+  },
+];

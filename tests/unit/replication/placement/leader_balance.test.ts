@@ -1,0 +1,49 @@
+/** Leaderships spread evenly, and rest: at once, where nodes hold different partitions, after a restart. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { LEADER_BALANCE_CALM_MS } from "../../../../src/base/limits.ts";
+import { PlacedNodes } from "../../../support/placed_nodes.ts";
+
+/** Returns the terms of all partitions by their leaders: a change of leader is a later term. */
+function termsOf(cluster: PlacedNodes): string {
+  const terms = [...cluster.nodes.values()].flatMap(({ groups }) =>
+    [...groups.partitions].filter(({ group }) => group.isLeading)
+      .map(({ id, group }) => `${id}: ${group.status().term}`)
+  );
+  return terms.sort().join(", ");
+}
+
+test("LeaderBalance rests where nodes hold different partitions", async () => {
+  const cluster = new PlacedNodes();
+  await cluster.found();
+  for (const id of [2, 3, 4, 5]) await cluster.join(id);
+  const isPlaced = () =>
+    [...cluster.nodes.values()].every(({ groups }) =>
+      groups.system.store.state.placement.changing.size === 0
+    ) && [...cluster.node(5).groups.partitions].length > 0;
+  await cluster.until("the placement", isPlaced);
+  await cluster.until("even leaders", () => Math.max(...cluster.leads()) <= 2);
+  await cluster.world.pass(3 * LEADER_BALANCE_CALM_MS);
+  const terms = termsOf(cluster);
+  await cluster.world.pass(10_000);
+  assert.is(termsOf(cluster), terms, "no leader changes");
+});
+
+test("LeaderBalance moves nothing shortly after a node has come", async () => {
+  const cluster = new PlacedNodes();
+  await cluster.found();
+  await cluster.join(2);
+  const { work } = cluster.node(1);
+  const calm = () => [...cluster.nodes.values()].forEach((node) => node.work.balance.disturbed());
+  const isHeld = () => cluster.votersOf(7).length === 2;
+  await cluster.until("two replicas", () => (calm(), isHeld()));
+  for (let passed = 0; passed < 5_000; passed += 500) {
+    calm();
+    await cluster.world.pass(500);
+  }
+  assert.equal(cluster.leads(), [8, 0]);
+  assert.ok(work);
+  await cluster.until("even leaders", () => Math.max(...cluster.leads()) <= 5);
+});
+
+test.run();

@@ -1,0 +1,121 @@
+/** The plan of placements: moves that each end, steps that name what they replace, voters of group 0. */
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  beginMove,
+  endMove,
+  planMoves,
+  wishedSystemVoters,
+} from "../../../../src/replication/placement/plan.ts";
+import { placedHere } from "../../../../src/replication/assembly/placed_here.ts";
+import { nodeId, partitionId } from "../../../../src/base/ids.ts";
+import type { PlacementNode } from "../../../../src/ring/placement.ts";
+import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
+import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
+import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
+
+const PARTITIONS = 16;
+
+function nodesOf(ids: readonly number[], zoneOf = (_: number) => ""): PlacementNode[] {
+  return ids.map((id) => ({ nodeId: id, zone: zoneOf(id), host: `host ${id}` }));
+}
+
+/** Begins the moves that are planned for these nodes, as the runner does. */
+function begin(harness: SystemHarness, nodes: readonly PlacementNode[]) {
+  const moves = planMoves({ state: harness.state, nodes, movesMax: PARTITIONS });
+  for (const move of moves) {
+    const { placement: { partition }, joining } = move;
+    const places = joining.map((node) => ({ groupId: partition + 1, nodeId: node }));
+    const first = places.length === 0
+      ? 0
+      : harness.apply(encodeAssignReplicas(HEADER, places)) as number;
+    const assigned = joining.map((_, at) => first + at);
+    const step = beginMove(harness.state, move, assigned);
+    assert.is(harness.apply(encodePutPlacement(HEADER, step)), "ok", `partition ${partition}`);
+  }
+  return moves;
+}
+
+/** Confirms all moves that are in progress. */
+function end(harness: SystemHarness): void {
+  for (const partition of [...harness.state.placement.changing]) {
+    const { revision } = harness.state.placement.of(partition)!;
+    const step = endMove(harness.state, { partition, revision, configurationIndex: 9 })!;
+    assert.is(harness.apply(encodePutPlacement(HEADER, step)), "ok");
+  }
+}
+
+test("planMoves comes to an end for any nodes that come, and every step is taken", () => {
+  const growth = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(growth, (batches) => {
+      const harness = new SystemHarness();
+      let count = 1;
+      harness.admit(1);
+      for (const batch of batches) {
+        for (let at = 0; at < batch; at++) harness.admit(++count);
+        const nodes = nodesOf(Array.from({ length: count }, (_, at) => at + 1));
+        for (let round = 0; begin(harness, nodes).length > 0; round++) {
+          assert.ok(round < 4, "a plan has few rounds");
+          end(harness);
+        }
+        for (let partition = 0; partition < PARTITIONS; partition++) {
+          const held = harness.state.placement.of(partition)?.replicas.length ?? 1;
+          assert.is(held, Math.min(3, count));
+        }
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("planMoves leaves a partition alone whose move is in progress", () => {
+  const harness = new SystemHarness();
+  for (const folder of [1, 2]) harness.admit(folder);
+  assert.is(begin(harness, nodesOf([1, 2])).length, PARTITIONS);
+  harness.admit(3);
+  assert.is(begin(harness, nodesOf([1, 2, 3])).length, 0);
+});
+
+test("endMove takes no change that was asked for by an earlier placement", () => {
+  const harness = new SystemHarness();
+  for (const folder of [1, 2]) harness.admit(folder);
+  begin(harness, nodesOf([1, 2]));
+  const { revision } = harness.state.placement.of(0)!;
+  const late = { partition: 0, revision, configurationIndex: 5 };
+  end(harness);
+  assert.is(endMove(harness.state, late), undefined, "it is confirmed");
+  harness.admit(3);
+  begin(harness, nodesOf([1, 2, 3]));
+  assert.is(endMove(harness.state, late), undefined, "another change is in progress");
+});
+
+test("placedHere keeps a leaving replica until its move is confirmed", () => {
+  const harness = new SystemHarness();
+  for (const folder of [1, 2]) harness.admit(folder);
+  begin(harness, nodesOf([2]));
+  end(harness);
+  begin(harness, nodesOf([2]));
+  const leaving = harness.state.placement.of(0)!.replicas.find(({ role }) => role === "leaving");
+  assert.is(leaving?.replica, 1);
+  assert.is(placedHere(harness.state, partitionId(0), nodeId(1))?.replica, 1);
+  end(harness);
+  assert.is(placedHere(harness.state, partitionId(0), nodeId(1)), undefined);
+});
+
+test("wishedSystemVoters are at most five, odd from three nodes, over all zones, and stay", () => {
+  const some = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 });
+  fc.assert(fc.property(some, fc.integer({ min: 1, max: 4 }), (ids, zones) => {
+    const nodes = nodesOf(ids, (id) => `zone ${id % zones}`);
+    const chosen = wishedSystemVoters(nodes, new Set());
+    assert.ok(chosen.length <= 5);
+    assert.ok(chosen.length === ids.length || chosen.length % 2 === 1);
+    assert.is(new Set(chosen).size, chosen.length);
+    const spread = new Set(chosen.map((id) => id % zones)).size;
+    assert.is(spread, Math.min(chosen.length, new Set(ids.map((id) => id % zones)).size));
+    assert.equal(wishedSystemVoters(nodes, new Set(chosen)).sort(), chosen.sort(), "they stay");
+  }));
+});
+
+test.run();
