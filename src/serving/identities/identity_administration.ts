@@ -37,7 +37,7 @@ export class IdentityAdministration {
     await this.#group.currentAtLeader();
     const name = lifted
       ? keptBanName(ban, this.#group.state)
-      : canonicalBanName(ban, this.#group.knownAuthority?.trustDomain);
+      : canonicalBanName(ban, this.#group.knownScope?.trustDomain);
     const known = isKnownName({ kind, name }, this.#group.state);
     if (!lifted && kind === "lineage" && !known) {
       throw new RegistryError("not_found", `There is no lineage ${name} to ban`);
@@ -67,8 +67,9 @@ export class IdentityAdministration {
       deadlineMs,
     );
     const { genesis } = this.#group.store;
-    if (this.#group.knownAuthority === undefined || genesis === undefined) return;
-    const { trustDomain, region } = this.#group.knownAuthority;
+    const { knownScope } = this.#group;
+    if (knownScope === undefined || genesis === undefined) return;
+    const { trustDomain, region } = knownScope;
     const subjectId = nodeSubjectId(genesis.clusterId, nodeId);
     const name = formatSpiffeId({ trustDomain, region, role: "node", subjectId });
     const reason = "it was removed from the cluster";

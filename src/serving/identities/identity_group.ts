@@ -84,6 +84,11 @@ export class IdentityGroup {
     return authority.hasTrust || keptTrust === undefined ? authority.trust : keptTrust();
   }
 
+  /** Trust domain and region of the identities; undefined with the development identity. */
+  get knownScope(): RegionScope | undefined {
+    return this.knownAuthority ?? this.keylessScope;
+  }
+
   /** Trust domain and region of the identities. @throws RegistryError `invalid_configuration`. */
   get scope(): RegionScope {
     return this.keylessScope ?? this.authority;
