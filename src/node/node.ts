@@ -18,65 +18,33 @@ import { ListedCodes, UNLISTED_CODE } from "../serving/listed_codes.ts";
 import { OPERATION_LIST } from "../wire/operations/mod.ts";
 import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
-import { bindAddress, dialedHosts, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
+import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/files/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
 import { joinListeners } from "../../transport/joined_listener.ts";
-import { listenQuic } from "../../transport/quic_listener.ts";
-import { listenTls } from "../../transport/tls.ts";
-import type { Endpoint, Listener } from "../../transport/transport.ts";
+import type { Listener } from "../../transport/transport.ts";
 import { openCertifiedIdentity } from "./certified_opening.ts";
 import type { NodeConfig } from "./config.ts";
 import { hasLogFiles, type LogStorages, openLogStorages } from "./data_folder.ts";
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { certifiedOptions, openIdentity } from "./identity_opening.ts";
+import { loggedEvents } from "./logged_events.ts";
 import type { NodeIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { NodeCluster } from "./node_cluster.ts";
+import { dialedAddresses, listenTcp, listenUdp } from "./node_ports.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
+import type { RunningNode, StartNodeOptions } from "./running_node.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { TcpPorts } from "./tcp_ports.ts";
 import { WallWatch } from "./wall_watch.ts";
 
-/** The options of {@link startNode}. */
-export interface StartNodeOptions {
-  readonly config: NodeConfig;
-  readonly world: World;
-  readonly logger: Logger;
-  /** Whether to start although acknowledged data is lost, under a higher generation. */
-  readonly acceptDataLoss?: boolean;
-  /** Whether to replace a trust bundle that was issued while the clock was ahead. Default false. */
-  readonly acceptClockSetBack?: boolean;
-  /** Aborts a start that waits for the disk. */
-  readonly signal?: AbortSignal;
-  /** Called when everything is open, before the node reports that it is ready. */
-  readonly onOpened?: () => void;
-}
-
-/** A running node. */
-export interface RunningNode {
-  readonly nodeId: number;
-  /** The cluster's UUID as text. */
-  readonly clusterId: string;
-  /** The addresses of QUIC and WebTransport. */
-  readonly addresses: readonly Endpoint[];
-  /** The addresses of TLS; empty if TLS is off. */
-  readonly tlsAddresses: readonly Endpoint[];
-  /** The address of `/healthz`, `/readyz` and `/metrics`. */
-  readonly ops: { readonly host: string; readonly port: number };
-  readonly dataFolder: string;
-  /** Whether this start created the cluster. */
-  readonly created: boolean;
-  /** A notice for the operator about who may connect. */
-  readonly notice: string;
-  /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
-  stop(): Promise<void>;
-}
+export type { RunningNode, StartNodeOptions } from "./running_node.ts";
 
 /**
  * Starts a node.
@@ -164,7 +132,7 @@ class Node {
   }
 
   async start(): Promise<void> {
-    const { config } = this;
+    const config = this.#config;
     this.#guard();
     // The log's folder is locked first: the holder of the lock owns the identity and node.json.
     const hasLog = hasLogFiles(config.data);
@@ -229,10 +197,6 @@ class Node {
     return this.#stopped;
   }
 
-  private get config(): NodeConfig {
-    return this.#config;
-  }
-
   readonly #onError = (stage: string, error: unknown): void => {
     this.#metrics.recordError(stage);
     this.#logger.debug("An error was caught", { stage, error });
@@ -269,13 +233,7 @@ class Node {
       requestTimeoutMs: config.requestTimeoutMs,
       events: this.#events,
       logEvents: {
-        cut: (notice) => this.#logger.warn("The log's end was cut", { ...notice }),
-        lost: (what, generation) =>
-          this.#logger.warn("Acknowledged data is lost, as the operator accepted", {
-            what,
-            generation,
-          }),
-        unmarked: (error) => this.#logger.warn("The log's mark cannot be written", { error }),
+        ...loggedEvents(this.#logger),
         poisoned: (error) => this.#poisoned(error),
         writable: (writable) => this.#writable(writable),
         synced: (durationMs) => this.#metrics.recordSync(durationMs),
@@ -334,32 +292,16 @@ class Node {
 
   /** Opens the ports of QUIC, WebTransport and TLS. */
   async #bind(): Promise<Listener> {
-    const { host, port, tls, tlsPort, webtransport } = this.#config;
-    const { sessionsMax, sessionsPerAddressMax } = this.#config;
-    const listen = {
-      hosts: host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(host)],
+    const { monotonic, scheduler } = this.#world;
+    const ports = {
+      config: this.#config,
       certificate: this.#serverCertificate(),
-      scheduler: this.#world.scheduler,
-      onError: this.#onError,
-      limits: { sessionsMax, sessionsPerAddressMax },
+      ...{ monotonic, scheduler, onError: this.#onError, tcpPorts: this.#tcpPorts },
     };
-    this.#quic = listenQuic({
-      ...listen,
-      port,
-      monotonic: this.#world.monotonic,
-      webtransport: webtransport === "on",
-    });
+    this.#quic = listenUdp(ports);
     this.#closers.push(() => this.#listener?.close() ?? this.#quic!.close());
-    if (tls === "off") return this.#quic;
-    const { clientAuthorities } = this.#identity!;
-    this.#tls = await listenTls({
-      ...listen,
-      port: tlsPort,
-      clientAuthorities,
-      limits: { ...listen.limits, ...this.#tcpPorts.tlsLimits(sessionsMax) },
-      monotonic: this.#world.monotonic,
-      observe: () => this.#tcpPorts.observer("tls"),
-    });
+    if (this.#config.tls === "off") return this.#quic;
+    this.#tls = await listenTcp({ ...ports, clientAuthorities: this.#identity!.clientAuthorities });
     return joinListeners([this.#quic, this.#tls]);
   }
 
@@ -420,21 +362,10 @@ class Node {
   }
 
   #addresses(): NodeAddress[] {
-    const transports = this.#config.webtransport === "on" ? ["quic", "webtransport"] : ["quic"];
-    const udp = this.#dialed(this.#quic!.addresses).flatMap(({ host, port }) =>
-      transports.map((transport) => ({ transport, host, port }))
-    );
-    const tcp = this.#dialed(this.#tls?.addresses ?? [])
-      .map((address) => ({ transport: "tls", ...address }));
-    return [...udp, ...tcp];
-  }
-
-  /** Returns the hosts and ports by which clients dial a bound port. */
-  #dialed(bound: readonly Endpoint[]): readonly Endpoint[] {
-    const { host, advertise } = this.#config;
-    const [first] = bound;
-    if (advertise === "" || first === undefined) return bound;
-    return dialedHosts(host, advertise).map((dialed) => ({ host: dialed, port: first.port }));
+    return dialedAddresses(this.#config, {
+      udp: this.#quic!.addresses,
+      tcp: this.#tls?.addresses ?? [],
+    });
   }
 
   #rotateCertificates(): void {
