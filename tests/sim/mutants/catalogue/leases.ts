@@ -4,9 +4,8 @@ import type { Mutant } from "../mutant.ts";
 
 const withLeases = ({ leases }: Plan): boolean => leases;
 
-/** Plans in which a disk may be stuck for longer than a leader may serve by its lease. */
-const withStuckDisks = ({ faults, leases }: Plan): boolean =>
-  leases && (faults.has("stuck_disk") || faults.has("stuck_write"));
+/** Plans with leases in which a disk may be stuck for longer than a leader may serve. */
+const withStuckDisks = ({ faults, leases }: Plan): boolean => leases && faults.has("stuck_write");
 
 export const LEASE_MUTANTS: readonly Mutant[] = [
   {
