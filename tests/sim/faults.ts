@@ -91,9 +91,7 @@ export class Faults {
         node.fails = kind === "failed_sync" ? "sync" : "write";
         return;
       case "stuck_write":
-        this.#cluster.note("writes do not come back: node", node.id);
-        node.holdsWrites = true;
-        return this.#until(this.#scale(500, 9_000), () => this.#healDisk(node));
+        return this.#holdWrites(this.#leaderNode(group) ?? node);
       case "full_disk":
         return this.#fillDisk(node, 200, 3_000);
       case "long_full_disk":
@@ -210,6 +208,12 @@ export class Faults {
     this.#until(this.#scale(50, 4_000), () => this.#healDisk(node));
   }
 
+  #holdWrites(node: SimNode): void {
+    this.#cluster.note("writes do not return: node", node.id);
+    node.holdsWrites = true;
+    this.#until(this.#scale(1_500, 9_000), () => this.#healDisk(node));
+  }
+
   #fillDisk(node: SimNode, lo: number, hi: number): void {
     this.#cluster.note("disk is full: node", node.id);
     node.disk.capacityBytes = node.disk.usedBytes + this.#int(64 * 1024);
@@ -244,6 +248,11 @@ export class Faults {
   }
 
   // Groups.
+
+  #leaderNode(group: number): SimNode | undefined {
+    const leader = this.#cluster.leaderOf(group);
+    return leader && this.#cluster.node(leader.ref.node);
+  }
 
   #transfer(group: number): void {
     const leader = this.#cluster.leaderOf(group);
