@@ -60,22 +60,28 @@ export class PlacementRunner {
 
   /** Takes the next steps, if this node leads group 0 and no steps are being taken. Never rejects. */
   async run(): Promise<void> {
-    const { groups: { system }, logger } = this.#options;
+    const { system } = this.#options.groups;
     if (this.#isRunning || !system.group.isLeading || system.store.genesis === undefined) return;
-    if (this.#leftOut > 0) return void this.#leftOut--;
     this.#isRunning = true;
+    // A new voter of group 0 may have to be waited for; partitions move meanwhile.
+    await this.#take(() => this.#members());
+    if (this.#leftOut > 0) this.#leftOut--;
+    else if (!await this.#take(() => this.#moves())) this.#leftOut = RUNS_LEFT_OUT;
+    this.#isRunning = false;
+  }
+
+  /** Takes a step; returns false if it failed: the next run sees the new state. */
+  async #take(step: () => Promise<void>): Promise<boolean> {
     try {
-      await this.#members();
-      await this.#moves();
+      await step();
+      return true;
     } catch (error) {
-      // Leadership was lost, the log is full, or a step was overtaken: the next run sees the new state.
+      // Leadership was lost, the log is full, or a step was overtaken.
       const { code, message } = error instanceof RegistryError
         ? error
         : { code: "internal", message: String(error) };
-      logger.debug("A step of the placement was not taken", { code, message });
-      this.#leftOut = RUNS_LEFT_OUT;
-    } finally {
-      this.#isRunning = false;
+      this.#options.logger.debug("A step of the placement was not taken", { code, message });
+      return false;
     }
   }
 
