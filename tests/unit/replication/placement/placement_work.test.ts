@@ -77,4 +77,21 @@ test("PlacementWork: four nodes hold three replicas of each partition, and the f
   assert.ok(held.filter((node) => node === 1).length < PARTITIONS.length, "the founder lets go");
 });
 
+test("PlacementWork: group 0 keeps to five voters when a node of another zone comes", async () => {
+  const cluster = new PlacedNodes({ partitionCount: 1 });
+  await cluster.found("a");
+  for (const id of [2, 3, 4, 5]) await cluster.join(id, { zone: "a" });
+  const { group, store } = cluster.node(1).groups.system;
+  await cluster.until("five voters", () => group.configuration.voters.length === 5);
+  await cluster.join(6, { zone: "b" });
+  const isVoting = () =>
+    group.configuration.votersOutgoing.length === 0 &&
+    group.configuration.voters.some((replica) =>
+      store.state.replicas.replica(replica)?.nodeId === 6
+    );
+  await cluster.until("a voter in each zone", isVoting);
+  assert.is(group.configuration.voters.length, 5);
+  assert.is(group.configuration.learners.length, 1);
+});
+
 test.run();
