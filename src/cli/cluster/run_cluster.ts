@@ -117,7 +117,7 @@ function startedText(
     `${crs} gateway register --file examples/gateway.json${where}`,
     `${crs} agent register --domain a1.example --gateway <id> --ttl 600${where}`,
     `${crs} partition show a1.example${where}`,
-    `kill -9 ${victim.processId}    # ${victim.node.name}: reads and writes go on`,
+    `kill -9 ${victim.processId}    # ${victim.node.name}, once all is fully replicated: reads and writes go on`,
     `${crs} agent resolve a1.example${where}`,
   ];
   return `Central registry ${VERSION}: ${running.length} nodes, one cluster
