@@ -72,7 +72,6 @@ const TABLE: FloorTable = {
     "src/serving/handlers/identities.ts#identityHandlers": "a table of handlers",
     "src/ring/siphash.ts#hash": "the rounds are written out: it is on the read path",
     "src/node/node.ts": "composition, still to be split",
-    "src/node/node_cluster.ts": "composition, still to be split",
     "src/replication/group_set.ts": "still to be split",
   },
 };

@@ -16,7 +16,6 @@ import { VERSION } from "../base/version.ts";
 import type { World } from "../base/world.ts";
 import { ListedCodes, UNLISTED_CODE } from "../serving/listed_codes.ts";
 import { OPERATION_LIST } from "../wire/operations/mod.ts";
-import { CertificateRotation } from "../../identity/trust/certificate_rotation.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/files/node_file.ts";
@@ -36,6 +35,7 @@ import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { NodeCluster } from "./node_cluster.ts";
 import { dialedAddresses, listenTcp, listenUdp } from "./node_ports.ts";
+import { rotateCertificates } from "./certificate_turnover.ts";
 import { Readiness } from "./readiness.ts";
 import { Registry } from "./registry.ts";
 import type { RunningNode, StartNodeOptions } from "./running_node.ts";
@@ -369,35 +369,26 @@ class Node {
   }
 
   #rotateCertificates(): void {
-    const rotation = new CertificateRotation({
+    const rotation = rotateCertificates({
       certificates: this.#identity!.certificates,
-      wall: this.#world.wall,
-      scheduler: this.#world.scheduler,
-      onRotate: () => {
-        this.#listener!.rotate(this.#serverCertificate());
-        this.#cluster?.rotate();
-        this.#sayWhere();
-        const published = Promise.all([this.#putMember(), this.#identity!.rotated()]);
-        published.then(
-          () => this.#sessions?.pushRingMap(),
-          (error) => this.#onError("rotation", error),
-        );
-      },
-      onValidity: (valid) => {
-        this.#readiness.set("certificate_invalid", !valid);
-        if (valid) this.#logger.info("The node's certificate is valid by its clock");
-        else {this.#logger.error(
-            "The node's certificate is not valid by its clock: check the clock",
-          );}
-      },
-      onError: (error) => {
-        this.#metrics.recordError("rotation");
-        this.#logger.warn("The certificate could not be rotated", { error });
-      },
+      world: this.#world,
+      readiness: this.#readiness,
+      logger: this.#logger,
+      onRotate: () => this.#certificatesRotated(),
+      onError: () => this.#metrics.recordError("rotation"),
     });
-    rotation.start();
     this.#registry!.wallWatch.onStep(() => rotation.clockStepped());
     this.#closers.push(() => rotation.stop());
+  }
+
+  #certificatesRotated(): void {
+    this.#listener!.rotate(this.#serverCertificate());
+    this.#cluster?.rotate();
+    this.#sayWhere();
+    Promise.all([this.#putMember(), this.#identity!.rotated()]).then(
+      () => this.#sessions?.pushRingMap(),
+      (error) => this.#onError("rotation", error),
+    );
   }
 
   async #openOps(): Promise<void> {

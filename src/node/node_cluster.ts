@@ -9,14 +9,11 @@
 import type { Input } from "../../schemas/runtime/writer.ts";
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
-import { bytesEqual } from "../base/bytes.ts";
-import { RegistryError, toRegistryError } from "../base/errors.ts";
-import { nodeId as toNodeId, replicaId } from "../base/ids.ts";
+import { RegistryError } from "../base/errors.ts";
+import { nodeId as toNodeId } from "../base/ids.ts";
 import {
   ANNOUNCE_RETRY_MS,
   IDENTITY_CHECK_MS,
-  JOIN_MS_MAX,
-  JOIN_RETRY_MS,
   MEMBERS_LOOK_MS,
   PEER_PING_MS,
   PEER_SILENCE_MS,
@@ -25,38 +22,36 @@ import {
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
-import { connectCaller } from "../client/client.ts";
-import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
 import type { PeerInput } from "../replication/assembly/node_groups.ts";
-import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
-import { PEER_TRANSPORT } from "../ring/ring_map.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
-import { nodeSubjectId } from "../serving/node_subject.ts";
-import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
-import {
-  type DevelopmentNodeIdentity,
-  DevelopmentNodes,
-} from "../../identity/enrolment/development_nodes.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
-import { parsePin } from "../../identity/pki/certificate.ts";
-import { bindAddress, dialedHosts } from "../../identity/trust/listen_rule.ts";
-import { handshakeServices } from "../../identity/trust/handshake_services.ts";
 import { ALPN_PEER } from "../../transport/alpn.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
-import { listenQuic } from "../../transport/quic_listener.ts";
-import type { Listener, Trust } from "../../transport/transport.ts";
+import type { Listener } from "../../transport/transport.ts";
 import {
   type ClusterFile,
   type Membership,
   readClusterFile,
   writeClusterFile,
 } from "./cluster_file.ts";
-import { type NodeConfig, parseEndpoint } from "./config.ts";
+import {
+  describeNode,
+  DevelopmentPeers,
+  foundedMembership,
+  isDescribed,
+  isMember,
+  joinedOf,
+  listenForPeers,
+  observed,
+  othersOf,
+  peerMembers,
+} from "./cluster_peers.ts";
+import type { NodeConfig } from "./config.ts";
+import { checkStart, joinCluster } from "./joining_cluster.ts";
 import type { DialedMember } from "./node_certificate.ts";
-import { FINAL_JOIN_CODES } from "./node_enrolment.ts";
 import { NodeRequests } from "./node_requests.ts";
-import type { NodeIdentity, PeerIdentity } from "./node_identity.ts";
+import type { NodeIdentity } from "./node_identity.ts";
 import { askNode, type PeerRequestServices, servePeerRequests } from "./peer_requests.ts";
 import type { Registry } from "./registry.ts";
 import type { RegistryOptions } from "./registry_options.ts";
@@ -82,7 +77,7 @@ export class NodeCluster {
   readonly #dialer: QuicDialer;
   #file: ClusterFile;
   #network: PeerNetwork | undefined;
-  #own: DevelopmentNodeIdentity | undefined;
+  #development: DevelopmentPeers | undefined;
   #registry: Registry | undefined;
   #serve: ReturnType<typeof servePeerRequests> | undefined;
   /** The addresses for clients. */
@@ -118,35 +113,10 @@ export class NodeCluster {
    * is to join another one; `storage_unavailable`.
    */
   static open(options: NodeClusterOptions, hasLog: boolean): NodeCluster | undefined {
-    const { config: { authority, data, found, join }, world } = options;
+    const { config: { data, found, join }, world } = options;
     const file = readClusterFile(data);
-    const membership = file?.membership;
-    if (authority !== "" && !hasLog && membership === undefined && !found && join === "") {
-      throw new RegistryError(
-        "invalid_configuration",
-        `The data folder ${data} is empty: start with --found to create a cluster there, or with ` +
-          "--join, --pin and --token to make the node one of a cluster. A node that lost its data " +
-          "joins again, as a new node",
-        { field: "found" },
-      );
-    }
-    if (membership?.isNew === false && !hasLog) {
-      throw new RegistryError(
-        "corrupt",
-        `The log of ${data} is gone, which was that of node ${membership.nodeId}: remove that node ` +
-          "from its cluster, and join again with an empty data folder",
-        { field: data },
-      );
-    }
+    checkStart(options.config, file, hasLog);
     if (file === undefined && !found && join === "") return undefined;
-    if (join !== "" && hasLog && membership === undefined) {
-      throw new RegistryError(
-        "invalid_configuration",
-        `To join a cluster, the data folder must be empty: ${data} holds a cluster of its own. ` +
-          "Choose another folder, or start without --join",
-        { field: "join" },
-      );
-    }
     const folderId = new Uint8Array(16);
     world.entropy.fill(folderId);
     // Durable before anybody hears it, so that an attempt to join that failed is the same node again.
@@ -171,29 +141,14 @@ export class NodeCluster {
 
   /** The other members as clients dial them, as this node last knew. */
   get others(): readonly DialedMember[] {
-    const { members = [] } = this.#file.membership ?? {};
-    return members.filter(({ nodeId }) => nodeId !== this.nodeId).flatMap((member) => {
-      const { addresses, pin, nextPin } = member;
-      const endpoint = addresses.find(({ transport }) => transport === "quic");
-      return endpoint === undefined ? [] : [{ endpoint, pins: [pin, nextPin] }];
-    });
+    return othersOf(this.#file.membership);
   }
 
   /** Opens the port for other nodes, with the node's TLS certificate. */
   bind(identity: NodeIdentity): void {
     const { config, world, onError } = this.#options;
     this.#identity = identity;
-    this.#listener = listenQuic({
-      hosts: config.host === "localhost" ? ["127.0.0.1", "::1"] : [bindAddress(config.host)],
-      port: config.peerPort,
-      certificate: identity.certificates.current,
-      scheduler: world.scheduler,
-      onError,
-      alpn: ALPN_PEER,
-      webtransport: false,
-      idleMs: PEER_SILENCE_MS,
-      limits: { streamsPerSessionMax: PEER_STREAMS_MAX },
-    });
+    this.#listener = listenForPeers(config, identity, { scheduler: world.scheduler, onError });
   }
 
   /** The number of this node. */
@@ -221,7 +176,7 @@ export class NodeCluster {
     const { config: { join } } = this.#options;
     this.#addresses = addresses;
     if (this.#file.membership === undefined) {
-      if (join !== "") this.#keep(membershipOf(await this.#join(signal), true));
+      if (join !== "") this.#keep({ ...await this.#join(signal), isNew: true });
     } else if (join !== "") {
       this.#options.logger.info("This data folder belongs to a cluster already: it joins no other");
     }
@@ -258,7 +213,7 @@ export class NodeCluster {
           throw new RegistryError("connection_lost", "This node has no links to others yet");
         },
       }),
-      isMember: (subjectId: Uint8Array) => this.#isMember(subjectId),
+      isMember: (subjectId: Uint8Array) => isMember(this.#file.membership, subjectId),
       links: {
         ask: <Name extends OperationName>(
           node: number,
@@ -275,26 +230,12 @@ export class NodeCluster {
         isConnected: (node: number) => this.#isConnected(node),
       },
     };
-    if (membership === undefined || membership.replica === FOUNDER_REPLICA) return links;
-    const nodes = new Map(
-      membership.systemReplicas.map(({ replica, nodeId }) => [replica, nodeId]),
-    );
-    const nodeOf = (replica: number) => {
-      const node = nodes.get(replica);
-      return node === undefined ? undefined : toNodeId(node);
-    };
-    const { replica, isNew } = membership;
-    return { ...links, joined: { replica: replicaId(replica), isNew, directory: { nodeOf } } };
+    const joined = joinedOf(membership);
+    return joined === undefined ? links : { ...links, joined };
   }
 
   #isConnected(node: number): boolean {
     return this.peers.some((peer) => peer.node === node && peer.isConnected);
-  }
-
-  #isMember(subjectId: Uint8Array): boolean {
-    const { clusterId, members = [] } = this.#file.membership ?? {};
-    return clusterId !== undefined &&
-      members.some(({ nodeId }) => bytesEqual(nodeSubjectId(clusterId, nodeId), subjectId));
   }
 
   /**
@@ -306,7 +247,11 @@ export class NodeCluster {
     this.#serve = servePeerRequests(services);
     const { membership } = this.#file;
     if (this.#network === undefined) {
-      if (membership === undefined) this.#keep(this.#founded(registry));
+      if (membership === undefined) {
+        this.#keep(
+          foundedMembership(registry, this.nodeId, this.#description(registry.cluster.clusterId)),
+        );
+      }
       await this.#link(defined(this.#file.membership, "It was kept"));
       this.#connect(registry.groups.nodes.input);
     } else if (membership?.isNew === true) {
@@ -354,88 +299,31 @@ export class NodeCluster {
     return defined(this.#identity, "The port is bound");
   }
 
-  // Joining.
+  // The membership.
 
   async #join(signal: AbortSignal | undefined): Promise<JoinClusterReply> {
-    const { config, world, logger } = this.#options;
-    const endpoint = defined(parseEndpoint(config.join), "The setting was checked");
-    const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
-    for (;;) {
-      try {
-        return await this.#joinOnce(endpoint);
-      } catch (cause) {
-        const error = toRegistryError(cause);
-        const isFinal = FINAL_JOIN_CODES.has(error.code) || world.monotonic.nowMs() > untilMs;
-        if (signal?.aborted === true) {
-          throw new RegistryError("shutting_down", "The node was stopped while it was joining");
-        }
-        if (isFinal) throw error;
-        logger.warn("The cluster cannot be joined yet", { node: config.join, error });
-        await this.#pause(JOIN_RETRY_MS);
-      }
-    }
-  }
-
-  async #joinOnce(endpoint: { host: string; port: number }): Promise<JoinClusterReply> {
-    const { config, world } = this.#options;
-    const dialer = new QuicDialer({ scheduler: world.scheduler, onError: this.#options.onError });
+    const { config, world, logger, onError } = this.#options;
     const { credentials } = this.#bound;
-    const client = await connectCaller({
-      endpoints: [endpoint],
-      dialer,
-      trust: { kind: "pins", sha256: [parsePin(config.pin)] },
+    return await joinCluster(this.#description(NO_CLUSTER), {
+      config,
       world,
+      logger,
+      onError,
       ...(credentials === undefined ? {} : { credentials }),
+      ...(signal === undefined ? {} : { signal }),
     });
-    try {
-      return await client.call("joinCluster", this.#description(NO_CLUSTER));
-    } finally {
-      await client.close();
-      await dialer.close();
-    }
-  }
-
-  #founded({ cluster, groups }: Registry): Membership {
-    const { clusterId, partitionCount, region } = cluster;
-    const { nodeId } = this;
-    return {
-      nodeId,
-      clusterId,
-      partitionCount,
-      region,
-      generation: groups.system.store.state.versions.generation,
-      replica: FOUNDER_REPLICA,
-      isNew: false,
-      members: [{ ...this.#description(clusterId), nodeId }],
-      systemReplicas: [{ replica: FOUNDER_REPLICA, nodeId }],
-    };
   }
 
   /** Returns the description of this node, as group 0 keeps it. */
   #description(clusterId: Uint8Array): JoinClusterRequest {
-    const { config } = this.#options;
-    const { partitions: partitionCount, region, zone, machine: host } = config;
-    const { current, next } = this.#bound.certificates;
-    return {
-      nodeId: this.#file.membership?.nodeId ?? config.nodeId,
-      partitionCount: this.#file.membership?.partitionCount ?? partitionCount,
-      applyVersionMax: APPLY_VERSION_MAX,
-      folderId: this.#file.folderId,
-      clusterId,
-      region,
-      zone,
-      host,
-      addresses: [...this.#addresses, ...this.#peerAddresses()],
-      pin: current.pin,
-      nextPin: next.pin,
-    };
-  }
-
-  #peerAddresses(): NodeAddress[] {
-    const { host, advertise } = this.#options.config;
     const { port } = defined(this.#listener, "The port is bound");
-    return dialedHosts(host, advertise)
-      .map((dialed) => ({ transport: PEER_TRANSPORT, host: dialed, port }));
+    return describeNode(this.#options.config, {
+      ...this.#file,
+      clusterId,
+      certificates: this.#bound.certificates,
+      clientAddresses: this.#addresses,
+      peerPort: port,
+    });
   }
 
   #keep(membership: Membership): void {
@@ -449,21 +337,10 @@ export class NodeCluster {
     const registry = defined(this.#registry, "The registry is open");
     const { group } = registry.groups.system;
     const request = this.#description(registry.cluster.clusterId);
-    if (this.#isKnown(request)) return;
+    if (isDescribed(registry.groups.system.store.state, this.nodeId, request)) return;
     const { leader } = group.status();
     if (group.isLeading) await registry.joining.join(request, "self");
     else await this.#ask(leader, "joinCluster", request);
-  }
-
-  #isKnown(request: JoinClusterRequest): boolean {
-    const { members } = this.#registry!.groups.system.store.state;
-    const admission = members.admission(this.nodeId);
-    const member = members.all.find(({ nodeId }) => nodeId === this.nodeId);
-    return member !== undefined && admission !== undefined &&
-      bytesEqual(member.pin, request.pin) && bytesEqual(member.nextPin, request.nextPin) &&
-      admission.zone === request.zone && admission.host === request.host &&
-      admission.applyVersionMax === request.applyVersionMax &&
-      JSON.stringify(member.addresses) === JSON.stringify(request.addresses);
   }
 
   async #ask<Name extends OperationName>(
@@ -486,7 +363,10 @@ export class NodeCluster {
     const identity = this.#bound;
     const { clusterId, generation, partitionCount, region } = membership;
     const nodeId = toNodeId(membership.nodeId);
-    const peers = identity.peers ?? await this.#developmentPeers(membership);
+    this.#development = identity.peers === undefined
+      ? await DevelopmentPeers.open(this.#options.config, world, membership)
+      : undefined;
+    const peers = identity.peers ?? defined(this.#development, "It was opened").identity;
     const { folderId } = this.#file;
     this.#network = new PeerNetwork({
       facts: {
@@ -513,48 +393,12 @@ export class NodeCluster {
     });
   }
 
-  /** Returns the development identity for other nodes, from the CA that all of them name. */
-  async #developmentPeers({ nodeId, clusterId, region }: Membership): Promise<PeerIdentity> {
-    const { config, world } = this.#options;
-    const ca = await DevelopmentNodes.open({
-      folder: config.nodeCa === "" ? `${config.data}/node-ca` : config.nodeCa,
-      region,
-      wall: world.wall,
-      entropy: world.entropy,
-    });
-    const number = toNodeId(nodeId);
-    const own = await ca.identityOf({
-      nodeId: number,
-      subjectId: nodeSubjectId(clusterId, number),
-    });
-    this.#own = own;
-    return {
-      own: () => own.own,
-      services: handshakeServices({
-        own: () => own.own,
-        trust: () => ca.trust,
-        wall: world.wall,
-      }),
-    };
-  }
-
   /** Begins to exchange frames with the members. */
   #connect(input: PeerInput): void {
     const { membership } = this.#file;
     if (this.#network === undefined || membership === undefined) return;
     const disturbed = () => this.#registry?.placement.balance.disturbed();
-    this.#network.start({
-      receive: (from, frame) => input.receive(from, frame),
-      receiveImage: (from, header, image) => input.receiveImage(from, header, image),
-      peerConnected: (node) => {
-        disturbed();
-        input.peerConnected(node);
-      },
-      peerLost: (node) => {
-        disturbed();
-        input.peerLost(node);
-      },
-    }, peerMembers(membership));
+    this.#network.start(observed(input, disturbed), peerMembers(membership));
     void this.#network.listen(defined(this.#listener, "The port is bound"));
   }
 
@@ -590,7 +434,7 @@ export class NodeCluster {
   /** Renews this node's certificate when it is due. */
   #checkIdentity(): void {
     if (this.#isClosed) return;
-    this.#own?.check().catch((error) => this.#options.onError("identity", error));
+    this.#development?.check().catch((error) => this.#options.onError("identity", error));
     const { scheduler } = this.#options.world;
     this.#renewal = scheduler.after(IDENTITY_CHECK_MS, () => this.#checkIdentity());
   }
@@ -604,18 +448,3 @@ type MadeChange = { partition: number; revision: number; configurationIndex: num
 
 /** No cluster yet, in a request to join. */
 const NO_CLUSTER = new Uint8Array(16);
-
-function membershipOf(reply: JoinClusterReply, isNew: boolean): Membership {
-  return { ...reply, isNew };
-}
-
-function peerMembers({ members, clusterId }: Membership): PeerMember[] {
-  return members.map(({ nodeId, folderId, addresses, pin, nextPin }) => ({
-    nodeId: toNodeId(nodeId),
-    subjectId: nodeSubjectId(clusterId, nodeId),
-    folderId,
-    addresses: addresses.filter(({ transport }) => transport === PEER_TRANSPORT),
-    trusts: [pin, nextPin].filter((one) => one.some((byte) => byte !== 0))
-      .map((one): Trust => ({ kind: "pins", sha256: [one] })),
-  }));
-}

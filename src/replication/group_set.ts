@@ -36,8 +36,6 @@ import { PeerInput } from "./peer_input.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
 
-export type { PeerLinks } from "./group_host.ts";
-export type { ReplicaDirectory } from "./replica_directory.ts";
 export type { GroupParts, GroupSetOptions, GroupSettings } from "./group_set_options.ts";
 
 /** The groups of one node. */

@@ -67,7 +67,8 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
 const PROGRAMS = ["main.ts", "kept.ts"];
 
 const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "crs-readme-" }));
-const data = `${folder}/data`;
+/** The data folder of the node: that of the folder in which the page's commands run. */
+let data = `${folder}/data`;
 const app = `${folder}/app`;
 const values = new Map<string, string>();
 const used = new Set<string>();
@@ -91,8 +92,10 @@ const environment = {
 };
 
 function spawn(command: string, cwd: string, capture: "piped" | "null"): Deno.ChildProcess {
+  // `kill` is a builtin of the shell; not every machine has a program of that name.
+  const text = command.startsWith("kill ") ? command : `exec ${command}`;
   return new Deno.Command("sh", {
-    args: ["-c", `exec ${command}`],
+    args: ["-c", text],
     cwd,
     env: environment,
     clearEnv: true,
@@ -250,7 +253,10 @@ for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
   for (const [index, line] of lines.entries()) {
     test(`README.md:${firstLine + index} ${line}`, async () => {
       assert.is(language, "sh", `A block of ${language} is neither run nor checked here`);
-      if (line.startsWith("crs identity init")) where = `${folder}/identities`;
+      if (line.startsWith("crs identity init")) {
+        where = `${folder}/identities`;
+        data = `${where}/data`;
+      }
       try {
         await runLine(line);
       } catch (error) {

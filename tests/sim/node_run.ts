@@ -15,7 +15,8 @@ import {
   NodeGroups,
   type PeerInput,
 } from "../../src/replication/assembly/node_groups.ts";
-import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
+import type { PeerLinks } from "../../src/replication/group_host.ts";
+import type { GroupSettings } from "../../src/replication/group_set.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
 import type { Group } from "../../src/replication/group_interface.ts";
 import { LeaseDriver } from "../../src/serving/lease_driver.ts";

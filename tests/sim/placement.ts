@@ -3,7 +3,7 @@
  * never reused; a replica that was removed from its group no longer exists.
  */
 import type { NodeId } from "../../src/base/ids.ts";
-import type { ReplicaDirectory } from "../../src/replication/group_set.ts";
+import type { ReplicaDirectory } from "../../src/replication/replica_directory.ts";
 import type { ReplicaRef } from "./history.ts";
 
 /** The founder of a single-voter group always has id 1; here every group begins with an image. */

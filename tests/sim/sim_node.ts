@@ -4,7 +4,8 @@
  */
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type { NodeId } from "../../src/base/ids.ts";
-import type { GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
+import type { PeerLinks } from "../../src/replication/group_host.ts";
+import type { GroupSettings } from "../../src/replication/group_set.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../src/storage/storage.ts";
 import { checkKilledLog } from "./killed_log.ts";

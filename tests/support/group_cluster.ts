@@ -22,7 +22,8 @@ import {
   NodeGroups,
   type PeerInput,
 } from "../../src/replication/assembly/node_groups.ts";
-import type { GroupSet, GroupSettings, PeerLinks } from "../../src/replication/group_set.ts";
+import type { PeerLinks } from "../../src/replication/group_host.ts";
+import type { GroupSet, GroupSettings } from "../../src/replication/group_set.ts";
 import type { RestorableMachine } from "../../src/replication/recovery.ts";
 import type { PreparedImage } from "../../src/replication/state_machine.ts";
 import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";

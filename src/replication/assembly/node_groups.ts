@@ -26,7 +26,8 @@ import type {
   SharedLogOptions,
 } from "../../storage/shared_log.ts";
 import type { RaftGroup } from "../group.ts";
-import { GroupSet, type GroupSettings, type PeerLinks } from "../group_set.ts";
+import type { PeerLinks } from "../group_host.ts";
+import { GroupSet, type GroupSettings } from "../group_set.ts";
 import { encodeOwner, ownerRecordOf } from "../log_ids.ts";
 import { type LogEvents, Recovery, type RestorableMachine } from "../recovery.ts";
 import type { ReplicaDirectory } from "../replica_directory.ts";

@@ -1,0 +1,115 @@
+/** Joining a cluster as a node: what a start may do with its data folder, and the request to join. */
+import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
+import { defined } from "../base/assert.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { JOIN_MS_MAX, JOIN_RETRY_MS } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import { connectCaller } from "../client/client.ts";
+import type { Credentials } from "../client/credentials.ts";
+import { parsePin } from "../../identity/pki/certificate.ts";
+import { QuicDialer } from "../../transport/quic_dialer.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+import type { ClusterFile } from "./cluster_file.ts";
+import { type NodeConfig, parseEndpoint } from "./config.ts";
+import { FINAL_JOIN_CODES } from "./node_enrolment.ts";
+
+/**
+ * Checks that a start may found, join or continue a cluster with its data folder.
+ *
+ * @param hasLog whether the data folder has a log.
+ * @throws RegistryError `invalid_configuration`; `corrupt` if the log of a member is gone.
+ */
+export function checkStart(
+  { authority, data, found, join }: NodeConfig,
+  file: ClusterFile | undefined,
+  hasLog: boolean,
+): void {
+  const membership = file?.membership;
+  if (authority !== "" && !hasLog && membership === undefined && !found && join === "") {
+    throw new RegistryError(
+      "invalid_configuration",
+      `The data folder ${data} is empty: start with --found to create a cluster there, or with ` +
+        "--join, --pin and --token to make the node one of a cluster. A node that lost its data " +
+        "joins again, as a new node",
+      { field: "found" },
+    );
+  }
+  if (membership?.isNew === false && !hasLog) {
+    throw new RegistryError(
+      "corrupt",
+      `The log of ${data} is gone, which was that of node ${membership.nodeId}: remove that node ` +
+        "from its cluster, and join again with an empty data folder",
+      { field: data },
+    );
+  }
+  if (join !== "" && hasLog && membership === undefined) {
+    throw new RegistryError(
+      "invalid_configuration",
+      `To join a cluster, the data folder must be empty: ${data} holds a cluster of its own. ` +
+        "Choose another folder, or start without --join",
+      { field: "join" },
+    );
+  }
+}
+
+/** The dependencies of {@link joinCluster}. */
+export interface JoinOptions {
+  readonly config: NodeConfig;
+  readonly world: World;
+  readonly logger: Logger;
+  readonly onError: (stage: string, error: unknown) => void;
+  /** The node's identity; absent for the development identity. */
+  readonly credentials?: Credentials;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Asks the node that the configuration names to make this one a member; retries while it cannot.
+ *
+ * @throws RegistryError the refusal; `deadline_exceeded` or the last error after `JOIN_MS_MAX`;
+ * `shutting_down` if `signal` is aborted.
+ */
+export async function joinCluster(
+  request: JoinClusterRequest,
+  options: JoinOptions,
+): Promise<JoinClusterReply> {
+  const { config, world, logger, signal } = options;
+  const endpoint = defined(parseEndpoint(config.join), "The setting was checked");
+  const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
+  for (;;) {
+    try {
+      return await joinOnce(endpoint, request, options);
+    } catch (cause) {
+      const error = toRegistryError(cause);
+      const isFinal = FINAL_JOIN_CODES.has(error.code) || world.monotonic.nowMs() > untilMs;
+      if (signal?.aborted === true) {
+        throw new RegistryError("shutting_down", "The node was stopped while it was joining");
+      }
+      if (isFinal) throw error;
+      logger.warn("The cluster cannot be joined yet", { node: config.join, error });
+      await new Promise<void>((resolve) => void world.scheduler.after(JOIN_RETRY_MS, resolve));
+    }
+  }
+}
+
+async function joinOnce(
+  endpoint: Endpoint,
+  request: JoinClusterRequest,
+  { config, world, onError, credentials }: JoinOptions,
+): Promise<JoinClusterReply> {
+  const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
+  const client = await connectCaller({
+    endpoints: [endpoint],
+    dialer,
+    trust: { kind: "pins", sha256: [parsePin(config.pin)] },
+    world,
+    ...(credentials === undefined ? {} : { credentials }),
+  });
+  try {
+    return await client.call("joinCluster", request);
+  } finally {
+    await client.close();
+    await dialer.close();
+  }
+}
