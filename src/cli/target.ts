@@ -223,10 +223,24 @@ function startCommand(environment: Environment): string {
 /** Returns the trust given by `--ca`, `--pin` or their variables; flags take precedence. */
 function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust | undefined {
   if (pin !== undefined) return trustOfPins(pin);
-  if (ca !== undefined) return trustOfCaFile(ca);
+  if (ca !== undefined) return namedCa(ca);
   const { CRS_PIN: pins, CRS_CA: file } = environment;
   if (pins) return trustOfPins(pins.split(","));
-  return file ? trustOfCaFile(file) : undefined;
+  return file ? namedCa(file) : undefined;
+}
+
+/** Returns trust in the CAs of a file that the options name. */
+function namedCa(path: string): Trust {
+  try {
+    return trustOfCaFile(path);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
+    throw usageFailure(
+      `No CA found: ${path} does not exist`,
+      "Pass the CA's file, or a pin.",
+      "ca",
+    );
+  }
 }
 
 /**
@@ -254,7 +268,7 @@ function checkTls({ pin }: ServerOptions, identity: string | undefined): void {
 function tlsTrust({ ca }: ServerOptions, identity: string): Trust {
   return ca === undefined
     ? { kind: "ca", pem: [new IdentityFolder(identity).rootsPem] }
-    : trustOfCaFile(ca);
+    : namedCa(ca);
 }
 
 /** A named server may be the local one under another address, so the local CA is tried. */

@@ -19,6 +19,18 @@ export async function clusterStatus(flags: ServerOptions, shell: Shell): Promise
   return await showReply(statusReply(seen, nodes), flags, shell.terminal);
 }
 
+/** Reports whether every partition is led and has all its replicas, and none is moving. */
+export async function isReplicated(flags: ServerOptions, shell: Shell): Promise<boolean> {
+  const { seen, nodes } = await askNodes(
+    flags,
+    shell,
+    (client) => client.call("clusterStatus", {}),
+  );
+  const { newest, unled, underReplicated } = clusterFacts(seen, nodes);
+  return unled === 0 && underReplicated === 0 && newest.moving === 0 &&
+    nodes.every(({ answer }) => answer !== undefined);
+}
+
 /** The state of a cluster, made of its nodes' answers. */
 interface ClusterFacts {
   readonly answers: readonly ClusterStatusReply[];

@@ -4,12 +4,14 @@
  */
 import { resolve } from "node:path";
 import { VERSION } from "../../base/version.ts";
+import { isReplicated } from "../actions/cluster_status.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { CliFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
+import { processWorld } from "../../node/process_world.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
 import { withProgress } from "../progress.ts";
-import { jsonDocument } from "../shell.ts";
+import { jsonDocument, type Shell } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
@@ -22,12 +24,18 @@ import {
   nodeFlags,
 } from "./settings.ts";
 
+/** For how long the start waits until all partitions are on all nodes, ms. */
+const REPLICATED_MS_MAX = 120_000;
+/** How often it looks, ms. */
+const REPLICATED_LOOK_MS = 500;
+
 /**
  * Implements `crs cluster start`. Returns 0 after a requested stop.
  *
  * @throws RegistryError if a node does not start, or `connection_lost` once no node is left.
  */
-export async function runCluster(flags: ClusterFlags, terminal: Terminal): Promise<number> {
+export async function runCluster(flags: ClusterFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
   const settings = clusterSettings(flags);
   const cluster = new LocalCluster(settings, terminal, {
     onLine: ({ name }, line) => terminal.err(`${name}  ${line}\n`),
@@ -55,11 +63,17 @@ export async function runCluster(flags: ClusterFlags, terminal: Terminal): Promi
       await cluster.stop();
       return EXIT_CODES.success;
     }
-    terminal.out(
-      flags.json === true
-        ? jsonDocument(startedJson(begun, settings))
-        : startedText(begun, settings, terminal),
-    );
+    if (flags.json === true) terminal.out(jsonDocument(startedJson(begun, settings)));
+    else {
+      terminal.out(startedText(begun));
+      const waiting = withProgress(
+        terminal,
+        "Copying the partitions to all nodes",
+        () => untilReplicated(begun, shell),
+      );
+      await Promise.race([waiting, stop.requested, cluster.allEnded]);
+      if (!stop.isRequested) terminal.out(nextText(begun, settings, terminal));
+    }
     const isOver = await Promise.race([stop.requested, cluster.allEnded.then(() => true)]);
     await cluster.stop();
     if (isOver === true) throw noNodeLeft(settings);
@@ -94,12 +108,22 @@ function startedJson(running: readonly RunningNode[], settings: ClusterSettings)
   };
 }
 
-/** Returns the text shown at the start: the nodes, and commands to try. */
-function startedText(
-  running: readonly RunningNode[],
-  settings: ClusterSettings,
-  terminal: Terminal,
-): string {
+/**
+ * Waits until every partition is on all nodes, for a limited time: before that the first node alone
+ * holds some, and cannot be missed. Never rejects.
+ */
+async function untilReplicated(running: readonly RunningNode[], shell: Shell): Promise<void> {
+  const data = running[0]!.node.folder;
+  const { monotonic, scheduler } = processWorld();
+  const untilMs = monotonic.nowMs() + REPLICATED_MS_MAX;
+  while (monotonic.nowMs() < untilMs) {
+    if (await isReplicated({ data }, shell).catch(() => false)) return;
+    await new Promise<void>((resolve) => void scheduler.after(REPLICATED_LOOK_MS, resolve));
+  }
+}
+
+/** Returns the text shown once the nodes serve. */
+function startedText(running: readonly RunningNode[]): string {
   const rows = running.map(({ node, processId, started: { nodeId, addresses, ops } }) => [
     node.name,
     nodeId,
@@ -108,22 +132,31 @@ function startedText(
     `http://${ops.host}:${ops.port}`,
     node.folder,
   ]);
+  const list = table(["node", "id", "process", "clients", "operators", "data"], rows);
+  return `Central registry ${VERSION}: ${running.length} nodes, one cluster
+
+${list.replaceAll(/^(?=.)/gm, "  ")}
+`;
+}
+
+/** Returns the text shown once all is replicated: commands to try. */
+function nextText(
+  running: readonly RunningNode[],
+  settings: ClusterSettings,
+  terminal: Terminal,
+): string {
   const crs = invocation(terminal.environment);
   const victim = running.at(-1)!;
   const where = settings.folder === CLUSTER_FOLDER_DEFAULT ? "" : ` --data ${settings.folder}`;
-  const list = table(["node", "id", "process", "clients", "operators", "data"], rows);
   const next = [
     `${crs} cluster status${where}`,
     `${crs} gateway register --file examples/gateway.json${where}`,
     `${crs} agent register --domain a1.example --gateway <id> --ttl 600${where}`,
     `${crs} partition show a1.example${where}`,
-    `kill -9 ${victim.processId}    # ${victim.node.name}, once all is fully replicated: reads and writes go on`,
+    `kill -9 ${victim.processId}    # ${victim.node.name}, reads and writes go on`,
     `${crs} agent resolve a1.example${where}`,
   ];
-  return `Central registry ${VERSION}: ${running.length} nodes, one cluster
-
-${list.replaceAll(/^(?=.)/gm, "  ")}
-Try next, in a second terminal:
+  return `Try next, in a second terminal:
 
 ${next.map((command) => `  ${command}\n`).join("")}
 Stop all nodes with ^C. Their data stays in ${settings.folder}.

@@ -43,7 +43,7 @@ function startCommand(shell: Shell, run: Run): Command {
     .action(async (flags: ClusterFlags) => {
       await run(async () => {
         const { runCluster } = await import("../cluster/run_cluster.ts");
-        return await runCluster(flags, shell.terminal);
+        return await runCluster(flags, shell);
       });
     });
 }

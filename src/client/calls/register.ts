@@ -14,7 +14,7 @@ import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
 import type { Ownership } from "../ownership.ts";
-import { kindNamed } from "../../record/kinds.ts";
+import { isRecordKindName, kindNamed } from "../../record/kinds.ts";
 import type { Incarnation } from "../records.ts";
 import { storedRecord } from "../register_item.ts";
 import type {
@@ -111,6 +111,14 @@ export class RegisterCalls {
   }
 
   #encode(item: RegisterItem): Uint8Array {
+    // Programs without types may omit it.
+    if (!isRecordKindName(item.kind)) {
+      throw new RegistryError(
+        "invalid_argument",
+        `kind must be the name of a kind of record: found ${item.kind}`,
+        { field: "kind" },
+      );
+    }
     return storedRecord(item, this.#ownership.next());
   }
 

@@ -152,6 +152,11 @@ test("findTarget believes a named server by --pin, --ca, their variables, the da
     assert.is(trustOf({}, { CRS_CA: ca }), "ca");
     assert.is(trustOf({ data: folder }), "ca");
     assert.throws(
+      () => trustOf({ ca: `${folder}/none.pem` }),
+      (error: CliFailure) =>
+        error.code === "invalid_argument" && error.message.includes("none.pem"),
+    );
+    assert.throws(
       () => trustOf({}),
       (error: CliFailure) => error.code === "invalid_argument" && error.advice.includes("--pin"),
     );

@@ -351,6 +351,15 @@ test("registerMany keeps places, refuses bad items by themselves, and takes over
   await registry.wait(client.close());
 });
 
+test("registerMany refuses an item without a kind by its code", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const [outcome] = await registry.wait(client.registerMany([{ region: "global" } as never]));
+  assert.is(outcome?.error?.code, "invalid_argument");
+  assert.is(outcome?.error?.fields.field, "kind");
+  await registry.wait(client.close());
+});
+
 test("registerGateway refuses what no field can hold with its code, before it is sent", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
