@@ -71,8 +71,6 @@ const TABLE: FloorTable = {
     "src/node/metrics.ts#stateFamilies": "a table of metrics",
     "src/serving/handlers/identities.ts#identityHandlers": "a table of handlers",
     "src/ring/siphash.ts#hash": "the rounds are written out: it is on the read path",
-    "src/node/node.ts": "composition, still to be split",
-    "src/replication/group_set.ts": "still to be split",
   },
 };
 

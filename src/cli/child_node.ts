@@ -27,7 +27,7 @@ export interface ChildNodeOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** How a node's process ended. */
+/** The end of a node's process. */
 export interface ChildEnd {
   readonly code: number;
   readonly signal: string | null;

@@ -1,4 +1,4 @@
-/** What the SDK's calls on records take and return. */
+/** The parameters and results of the SDK's calls on records. */
 import type { RegistryError } from "../base/errors.ts";
 import type { InputOf, RecordKindName } from "../record/kinds.ts";
 import type { CallOptions } from "./call_options.ts";

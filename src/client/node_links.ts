@@ -18,7 +18,7 @@ import type { Credentials } from "./credentials.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ConnectionEvent, NodeLinkStatus } from "./types.ts";
 
-/** What every connection of a client shares. */
+/** The parameters that all connections of a client share. */
 export interface NodeLinksOptions {
   readonly endpoints: readonly Endpoint[];
   readonly dialer: Dialer;

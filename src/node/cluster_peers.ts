@@ -43,7 +43,7 @@ export function peerMembers({ members, clusterId }: Membership): PeerMember[] {
   }));
 }
 
-/** What a description says beyond the configuration. */
+/** The parts of a node's description that are not in its configuration. */
 export interface DescribedNode extends ClusterFile {
   /** The cluster that the data folder belongs to; zeros for none. */
   readonly clusterId: Uint8Array;

@@ -35,7 +35,7 @@ interface Lag {
   entriesMax: number;
 }
 
-/** What the partitions of this node amount to. */
+/** Counts of the partitions of this node by their state. */
 interface PartitionSums {
   replicas: number;
   leading: number;

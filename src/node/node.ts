@@ -7,7 +7,6 @@
  * port closes last, so that `/readyz` reports both phases. Nothing here is on the request path.
  */
 import process from "node:process";
-import type { RegistryError } from "../base/errors.ts";
 import { nodeId } from "../base/ids.ts";
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -17,7 +16,6 @@ import type { World } from "../base/world.ts";
 import { ListedCodes, UNLISTED_CODE } from "../serving/listed_codes.ts";
 import { OPERATION_LIST } from "../wire/operations/mod.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
-import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { type NodeAddress, removeNodeFile, writeNodeFile } from "../../identity/files/node_file.ts";
 import { guardRejections, type RejectionGuard } from "../../transport/guard.ts";
 import { joinListeners } from "../../transport/joined_listener.ts";
@@ -28,7 +26,7 @@ import { hasLogFiles, type LogStorages, openLogStorages } from "./data_folder.ts
 import { EventCounts } from "./event_counts.ts";
 import { NodeMetrics } from "./metrics.ts";
 import { certifiedOptions, openIdentity } from "./identity_opening.ts";
-import { loggedEvents } from "./logged_events.ts";
+import { logEvents } from "./log_events.ts";
 import type { NodeIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { PostponedWrites } from "./postponed_writes.ts";
@@ -232,12 +230,13 @@ class Node {
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       requestTimeoutMs: config.requestTimeoutMs,
       events: this.#events,
-      logEvents: {
-        ...loggedEvents(this.#logger),
-        poisoned: (error) => this.#poisoned(error),
-        writable: (writable) => this.#writable(writable),
-        synced: (durationMs) => this.#metrics.recordSync(durationMs),
-      },
+      logEvents: logEvents({
+        logger: this.#logger,
+        readiness: this.#readiness,
+        isPoisoned: () => this.#registry?.log.stats().poisoned === true,
+        onWritable: () => this.#retryPostponed(),
+        onSynced: (durationMs) => this.#metrics.recordSync(durationMs),
+      }),
       facts: () => ({
         sessions: this.#sessions?.count ?? 0,
         uptimeMs: Math.floor(this.#world.monotonic.nowMs() - this.#startedMs),
@@ -362,10 +361,8 @@ class Node {
   }
 
   #addresses(): NodeAddress[] {
-    return dialedAddresses(this.#config, {
-      udp: this.#quic!.addresses,
-      tcp: this.#tls?.addresses ?? [],
-    });
+    const tcp = this.#tls?.addresses ?? [];
+    return dialedAddresses(this.#config, { udp: this.#quic!.addresses, tcp });
   }
 
   #rotateCertificates(): void {
@@ -403,12 +400,6 @@ class Node {
       connectionsMax: this.#tcpPorts.opsConnectionsMax,
       observer: this.#tcpPorts.observer("ops"),
     });
-    if (!isLoopbackHost(this.#config.opsHost)) {
-      this.#logger.warn("Anyone who reaches the operator's port can read health and metrics", {
-        host: this.#ops.host,
-        port: this.#ops.port,
-      });
-    }
     this.#closers.push(() => this.#ops!.close());
   }
 
@@ -432,23 +423,11 @@ class Node {
     if (writable || poisoned) removeNodeFile(this.#config.data);
   }
 
-  /** Handles a poisoned log: the node keeps serving reads, and `/readyz` reports the reason. */
-  #poisoned(error: RegistryError): void {
-    this.#readiness.set("storage_poisoned", true);
-    this.#logger.error("The log is poisoned: restart the node", { error });
-  }
-
-  #writable(writable: boolean): void {
-    // A poisoned log cannot be written either, but more room on the disk does not help.
-    if (this.#registry?.log.stats().poisoned === true) return;
-    this.#readiness.set("disk_full", !writable);
-    if (writable) {
-      this.#logger.info("The log is writable again");
-      this.#postponed.retry().then(
-        (wasPostponed) => void (wasPostponed && this.#sessions?.pushRingMap()),
-        (error) => this.#onError("postponed_write", error),
-      );
-    } else this.#logger.error("The log cannot be written: free space on its disk");
+  #retryPostponed(): void {
+    this.#postponed.retry().then(
+      (wasPostponed) => void (wasPostponed && this.#sessions?.pushRingMap()),
+      (error) => this.#onError("postponed_write", error),
+    );
   }
 
   /** Refuses new work, waits for requests in progress, and says goodbye. */

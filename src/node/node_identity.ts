@@ -20,7 +20,7 @@ export type PeerIdentity = Pick<PeerCredentials, "own" | "services" | "bans">;
 
 /** The identity of a node. */
 export interface NodeIdentity {
-  /** How other nodes are met; absent for the development identity, which has a CA for that. */
+  /** The identity that other nodes see; absent for the development identity, which has a CA for that. */
   readonly peers?: PeerIdentity;
   /** Credentials as a client of other nodes; absent for the development identity. */
   readonly credentials?: CertificateCredentials;

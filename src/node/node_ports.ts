@@ -8,7 +8,7 @@ import type { Endpoint, Listener } from "../../transport/transport.ts";
 import type { NodeConfig } from "./config.ts";
 import type { TcpPorts } from "./tcp_ports.ts";
 
-/** What the ports of a node are opened with. */
+/** The options of a node's ports. */
 export interface PortsOptions {
   readonly config: NodeConfig;
   readonly certificate: { readonly chainPem: string; readonly keyPem: string };

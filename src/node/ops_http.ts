@@ -74,6 +74,10 @@ export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
   const places = new Places(options.connectionsMax ?? OPS_CONNECTIONS_MAX);
   const makeServer = () => serverOf(options, places);
   const acceptor = await bind({ host, port: options.port, makeServer, scheduler, observer });
+  if (!isLoopbackHost(options.host)) {
+    const warning = "Anyone who reaches the operator's port can read health and metrics";
+    options.logger.warn(warning, { host, port: acceptor.port });
+  }
   return {
     host,
     port: acceptor.port,

@@ -1,4 +1,4 @@
-/** What a registry is opened with. */
+/** The options of a registry. */
 import type { StatusReply } from "../../schemas/gen/wire.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -46,7 +46,7 @@ export interface RegistryOptions {
   readonly leases?: boolean;
   /** Set on a node that joined a cluster: it never founds one. */
   readonly joined?: JoinedCluster;
-  /** How placement reaches other nodes; default: there are none. */
+  /** The means by which placement reaches other nodes; default: there are none. */
   readonly placement?: Pick<PlacementWorkOptions, "report" | "isConnected">;
   /** Returns the state of the links to other nodes; default: there are none. */
   readonly peerStatus?: () => readonly PeerStatus[];

@@ -47,7 +47,7 @@ import { WritePath } from "../serving/write_path.ts";
 import type { StoreShared } from "../store/shared.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
-/** What all parts of a registry share. */
+/** The objects that all parts of a registry share. */
 export interface SharedParts {
   readonly options: RegistryOptions;
   readonly groups: ClusterGroups;

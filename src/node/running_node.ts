@@ -1,4 +1,4 @@
-/** What a node is started with, and a node that runs. */
+/** The options of a node's start, and the interface of a node that runs. */
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import type { Endpoint } from "../../transport/transport.ts";

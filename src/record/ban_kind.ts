@@ -1,4 +1,4 @@
-/** What a ban is about. Numbers are stable, because they are stored in logs. */
+/** The kinds of ban, by what they name. Numbers are stable, because they are stored in logs. */
 
 /** Numbers of the kinds of ban. */
 export const BAN_KINDS = { subject: 1, lineage: 2, token: 3 } as const;

@@ -38,7 +38,7 @@ export interface FieldType<Plain, Stored> {
 export interface FieldFlag {
   /** As commander takes it: `--wss-port <number>`. */
   readonly flag: string;
-  /** What the value is. */
+  /** A description of the value, for help and error messages. */
   readonly help: string;
   /** Name of the dimension that it sets, of a field of amounts. */
   readonly part?: string;
@@ -51,7 +51,7 @@ export interface FieldAlias {
   readonly fromJson?: (value: unknown, field: string) => unknown;
 }
 
-/** How a field of one kind is shown; the shared ones are shown alike for all kinds. */
+/** The display of a field of one kind; the shared fields are shown alike for all kinds. */
 export interface FieldView {
   /** Name beside the value of one record. */
   readonly label: string;

@@ -9,6 +9,7 @@ import type { MonotonicClock } from "../base/world.ts";
 import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
+import type { OutgoingImages } from "./outgoing_images.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 
 /** Links to the other nodes. No method calls back in the calling turn. */
@@ -106,15 +107,8 @@ export interface GroupHost {
   send(group: HostedGroup, message: Message): void;
   /** Sends a snapshot; `done` is called in a later turn with whether it arrived. */
   sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void;
-  /**
-   * Takes one of the node's image slots; returns false if none is free, or the images in transfer are
-   * as large as they may be.
-   */
-  takeImagePlace(): boolean;
-  /** Records the size of the image for which a slot was taken. */
-  imageMade(bytes: number): void;
-  /** Releases the slot of an image of that size. */
-  giveImagePlace(bytes: number): void;
+  /** The images in transfer from this node to others. */
+  readonly outgoingImages: OutgoingImages;
   /** Reports that the group broke an invariant and has stopped. */
   failed(group: HostedGroup, error: unknown): void;
 }

@@ -34,10 +34,10 @@ export class GroupImages {
 
   /** Returns an image of the machine's state; undefined if too many images are in transit. */
   make(machine: StateMachine<unknown>): Uint8Array | undefined {
-    if (!this.#host.takeImagePlace()) return undefined;
+    if (!this.#host.outgoingImages.take()) return undefined;
     const image = concatBytes(Array.from(machine.writeImage(), (chunk) => chunk.slice()));
     this.#places.push(image.length);
-    this.#host.imageMade(image.length);
+    this.#host.outgoingImages.made(image.length);
     return image;
   }
 
@@ -97,6 +97,6 @@ export class GroupImages {
   }
 
   #givePlaces(count: number): void {
-    for (const bytes of this.#places.splice(0, count)) this.#host.giveImagePlace(bytes);
+    for (const bytes of this.#places.splice(0, count)) this.#host.outgoingImages.release(bytes);
   }
 }

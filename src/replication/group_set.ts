@@ -12,8 +12,6 @@ import { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
 import {
   GROUP_READ_AGAIN_MS,
-  PEER_IMAGES_AT_ONCE,
-  PEER_IMAGES_OUT_BYTES,
   RAFT_ELECTION_TICKS,
   RAFT_HEARTBEAT_TICKS,
   RAFT_TICK_MS,
@@ -32,6 +30,7 @@ import { soleConfiguration } from "./log_entry.ts";
 import { GroupRemovals } from "./group_removals.ts";
 import type { GroupParts, GroupSetOptions } from "./group_set_options.ts";
 import { NodeLiveness } from "./node_liveness.ts";
+import { OutgoingImages } from "./outgoing_images.ts";
 import { PeerInput } from "./peer_input.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
@@ -64,8 +63,6 @@ export class GroupSet {
   #poisoned: RegistryError | undefined;
   /** The reason why the log takes no writes. */
   #unwritable: RegistryError | undefined;
-  #imagesOut = 0;
-  #imageBytesOut = 0;
   #timer: Timer | undefined;
 
   constructor(options: GroupSetOptions) {
@@ -299,17 +296,7 @@ export class GroupSet {
       },
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
-      takeImagePlace: () => {
-        const isFull = this.#imagesOut >= PEER_IMAGES_AT_ONCE ||
-          this.#imageBytesOut >= PEER_IMAGES_OUT_BYTES;
-        if (!isFull) this.#imagesOut++;
-        return !isFull;
-      },
-      imageMade: (bytes) => void (this.#imageBytesOut += bytes),
-      giveImagePlace: (bytes) => {
-        this.#imagesOut--;
-        this.#imageBytesOut -= bytes;
-      },
+      outgoingImages: new OutgoingImages(),
       failed: (group, error) => {
         this.#forget(group);
         this.#options.onFailure?.(group.id, error);

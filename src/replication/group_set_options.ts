@@ -1,4 +1,4 @@
-/** What a set of groups is made of (group_set.ts), and what a group is added with. */
+/** The options of a set of groups (group_set.ts), and the parts of a group that is added. */
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, World } from "../base/world.ts";

@@ -15,14 +15,14 @@ import type { Entropy, MonotonicClock, Scheduler } from "../base/world.ts";
 import type { Group } from "../replication/group_interface.ts";
 import type { NodeCalls } from "./node_calls.ts";
 
-/** Where a group is: a replica of it here, or only on other nodes. */
+/** The place of a group: a replica of it is here, or only on other nodes. */
 export type GroupPlace =
   | { readonly isHere: true; readonly group: Pick<Group<unknown>, "notLeading"> }
   | { readonly isHere: false; readonly nodes: readonly number[]; readonly leader: number };
 
 /** A step at the leader of a group. */
 export interface LeaderStep<Place extends GroupPlace, Result> {
-  /** What the step is for, for the error of a step that was not taken in time. */
+  /** The purpose of the step, for the error if it is not taken in time. */
   readonly what: string;
   /** Returns where the group is now. */
   readonly place: () => Place;

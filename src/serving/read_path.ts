@@ -42,7 +42,7 @@ import { clearResolution, newResolution, noteRead, type Resolution } from "./res
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** How a read is permitted. */
+/** The means by which a read is permitted. */
 export interface ReadBy {
   readonly maxStalenessMs: number;
   readonly permits: ReadPermits | undefined;

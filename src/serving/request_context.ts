@@ -1,4 +1,4 @@
-/** What a handler knows of a request besides its content: the caller, the deadline, the receipts. */
+/** The context of a request besides its content: the caller, the deadline, the receipts. */
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { TokenBucket } from "../base/token_bucket.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";

@@ -14,7 +14,7 @@ const START_WINDOW_MS = 1_000;
 /** A thread ends after a minute with fewer commits than start one in a second. */
 const END_WINDOW_MS = 60_000;
 
-/** What runs commits in another thread; {@link CommitThread} outside of tests. */
+/** Runs commits in another thread; {@link CommitThread} outside of tests. */
 export type CommitRunner = Pick<CommitThread, "run" | "reopen" | "close" | "isBusy">;
 
 /** The commit thread of one storage, which comes and goes with the load. */

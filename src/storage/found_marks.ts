@@ -14,7 +14,7 @@ export interface FoundMarks {
   readonly isDamaged: boolean;
 }
 
-/** What a mark file holds. */
+/** The contents of a mark file. */
 export type FileContent = LogMark | "none" | "damaged";
 
 /** Reads both marks. */

@@ -6,7 +6,7 @@ import type { CommandView } from "../../schemas/gen/command.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { CommandHeader } from "../record/command.ts";
 
-/** What a command changed beyond its own part of the state. */
+/** The effects of a command beyond its own part of the state. */
 export interface Effect {
   /** Whether clients route differently from now on, so that the ring map gets a new epoch. */
   readonly changesRing?: boolean;

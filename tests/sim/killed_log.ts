@@ -25,7 +25,7 @@ const ROT_PAGES_MIN = 8;
 interface KilledLog {
   readonly disk: MemoryDisk;
   readonly node: number;
-  /** What it recovers as it is. */
+  /** The state that the log recovers unchanged. */
   readonly whole: string;
   /** Names of its segments, the newest last. */
   readonly segments: readonly string[];

@@ -18,19 +18,19 @@ export const NODE_REQUESTS_PER_SECOND = 100_000;
 export const NODE_REQUESTS_BURST = 100_000;
 /** Requests to one other node in flight: those of all sessions that write here. */
 export const NODE_REQUESTS_IN_FLIGHT_MAX = 4_096;
-/** How often requests to other nodes are checked for their deadlines while there are any, ms. */
+/** The interval at which requests to other nodes are checked for their deadlines, ms. */
 export const NODE_REQUESTS_LOOK_MS = 100;
-/** How often a node that is not described in group 0 as it is tells the leader again, ms. */
+/** The delay before a node describes itself to the leader of group 0 again, ms. */
 export const ANNOUNCE_RETRY_MS = 500;
-/** How long a node tries to join before its start fails, ms. */
+/** The time limit of a node's attempts to join, ms. */
 export const JOIN_MS_MAX = 60_000;
 /** The delay between attempts to join, ms. */
 export const JOIN_RETRY_MS = 500;
-/** How often the members that a node dials are compared with group 0, ms. */
+/** The interval at which the members that a node dials are compared with group 0, ms. */
 export const MEMBERS_LOOK_MS = 200;
 /** Voters of group 0: two of them may be lost. */
 export const SYSTEM_VOTERS_MAX = 5;
-/** How often a node compares its part of the placement with group 0 while something moves, ms. */
+/** The interval at which a node compares its replicas with the placement while something moves, ms. */
 export const PLACEMENT_LOOK_MS = 100;
 
 /** The same while nothing moves, ms. */
@@ -42,9 +42,9 @@ export const PLACEMENT_ALONE_MS = 15_000;
 export const PLACEMENT_MOVES_AT_ONCE = 512;
 /** Groups that this node reconfigures at the same time. */
 export const RECONFIGURATIONS_AT_ONCE = 256;
-/** How often leaderships are spread, ms. */
+/** The interval at which leaderships are spread, ms. */
 export const LEADER_BALANCE_MS = 500;
-/** For how long no node must have come or gone before leaderships are spread, ms. */
+/** The time without an arrival or a loss of a node after which leaderships are spread, ms. */
 export const LEADER_BALANCE_CALM_MS = 2_000;
 /** The difference between two nodes' numbers of leaderships that is left alone, as a part of a share. */
 export const LEADER_BALANCE_TOLERANCE = 0.05;

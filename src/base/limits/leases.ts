@@ -47,7 +47,7 @@ export const TIME_LOG_MS_MAX = 60_000;
 export const TIME_LOG_GATHER_MS = 5_000;
 /** Time in which the janitor checks every alias once, ms. */
 export const ALIAS_SWEEP_MS = 60_000;
-/** How often a node looks for partitions whose aliases it has to check because it leads them now, ms. */
+/** The interval at which a node looks for partitions that it has begun to lead, to check their aliases, ms. */
 export const ALIAS_LED_CHECK_MS = 5_000;
 /** Time after which aliases of agents that only other nodes hold are asked about again, ms. */
 export const ALIAS_ASK_ROUND_MS = 600_000;

@@ -24,9 +24,9 @@ import {
   nodeFlags,
 } from "./settings.ts";
 
-/** For how long the start waits until all partitions are on all nodes, ms. */
+/** The time limit for all partitions to be on all nodes after a start, ms. */
 const REPLICATED_MS_MAX = 120_000;
-/** How often it looks, ms. */
+/** The interval between two looks at the cluster's state, ms. */
 const REPLICATED_LOOK_MS = 500;
 
 /**

@@ -7,7 +7,7 @@ import type { RecordFlags } from "../record_fields.ts";
 import type { Run, ServerOptions, Shell } from "../shell.ts";
 import { collect, newServerCommand } from "./options.ts";
 
-/** What the commands of one kind say, and what they do differently. */
+/** The texts of the commands of one kind, and their differences from other kinds. */
 export interface KindCommands {
   readonly kind: CommandKind;
   /** The name of the kind with its article. */
@@ -20,7 +20,7 @@ export interface KindCommands {
     readonly list: readonly string[];
     readonly deregister: readonly string[];
   };
-  /** What `get` says of its id in addition. */
+  /** An addition to the description of the id that `get` takes. */
   readonly idHint?: string;
   /** Checks an id before a node is asked. @throws CliFailure `invalid_argument`. */
   readonly checkId?: (id: string) => Promise<void>;

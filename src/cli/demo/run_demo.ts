@@ -76,6 +76,7 @@ async function runFleet({ settings, target, terminal, stop }: FleetRun): Promise
       view.show();
     }
     end.cancel();
+    // As above.
     node = await observer.nodeStatus().catch(() => undefined) ?? node;
     const last = moment();
     await fleet.stop();

@@ -83,7 +83,7 @@ export interface ClusterGroupsOptions
   readonly joined?: JoinedCluster;
 }
 
-/** What a node was told when it joined, which it stores durably outside of its log. */
+/** The answer to a node's join, which the node stores durably outside of its log. */
 export interface JoinedCluster {
   /** The id of its replica of group 0. */
   readonly replica: ReplicaId;

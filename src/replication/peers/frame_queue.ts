@@ -33,7 +33,7 @@ export class FrameQueue {
     return this.#bytes;
   }
 
-  /** How long the write in progress has been waiting for the peer to read, ms; 0 if there is none. */
+  /** The age of the write in progress, which waits for the peer to read, ms; 0 if there is none. */
   get stalledMs(): number {
     return this.#writingSinceMs === undefined ? 0 : this.#nowMs() - this.#writingSinceMs;
   }

@@ -126,6 +126,7 @@ export class PeerAcceptor {
     });
     if (control !== undefined && code !== "connection_lost") {
       const goodbye = { code: errorCodeToWire(code), message };
+      // A peer that has gone is not told; the session ends either way.
       control.write(encodePeerControl({ kind: "goodbye", goodbye })).catch(() => {});
     }
     await session.goodbye(code, message, { lingerMs: REFUSAL_LINGER_MS });

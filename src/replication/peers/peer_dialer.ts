@@ -28,7 +28,7 @@ export interface PeerDialerOptions {
   readonly world: World;
   readonly dialer: Dialer;
   readonly authentication: PeerAuthentication;
-  /** What every session of the node has in common. */
+  /** Returns the parts that every session of the node has in common. */
   readonly sessionParts: (link: PeerLink) => Pick<PeerSessionOptions, "places" | "handlers">;
 }
 

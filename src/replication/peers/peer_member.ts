@@ -13,7 +13,7 @@ export interface PeerMember {
   readonly folderId: Uint8Array;
   /** The addresses at which other nodes dial it; tried in turn. */
   readonly addresses: readonly Endpoint[];
-  /** How its TLS certificate is verified; tried in turn, as with its current and its next pin. */
+  /** The ways to verify its TLS certificate, tried in turn: by its current pin, by its next one. */
   readonly trusts: readonly Trust[];
 }
 

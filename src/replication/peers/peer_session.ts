@@ -230,7 +230,7 @@ export class PeerSession {
     const message = reason?.message ?? "";
     const code = reason === undefined ? 0 : errorCodeToWire(reason.code);
     const goodbye = encodePeerControl({ kind: "goodbye", goodbye: { code, message } });
-    // A peer that reads nothing is not waited for: `goodbye` bounds the time of pending writes.
+    // A peer that reads nothing, or has gone, is not waited for: `goodbye` bounds the time of writes.
     control.write(goodbye).catch(() => {});
     void session.goodbye(reason?.code, message, { lingerMs: REFUSAL_LINGER_MS });
   }

@@ -49,7 +49,7 @@ export class PlacementRunner {
   readonly #options: PlacementRunnerOptions;
   #isRunning = false;
   #isMoving = false;
-  /** What the last run saw that had nothing to do. */
+  /** The state in which the last run had nothing to do. */
   #settled = "";
   /** Runs to leave out after a step that was not taken, so that retries do not fill the log. */
   #leftOut = 0;

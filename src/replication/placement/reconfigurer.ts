@@ -22,7 +22,7 @@ import type { MadeChange } from "./plan.ts";
 /** Entries by which a learner may lag behind the commit index and still be made a voter. */
 const LAG_MAX = 64;
 
-/** What is to be done next with a group. */
+/** The next step of a group towards its placement. */
 export type NextChange =
   | { readonly kind: "none" }
   | { readonly kind: "propose"; readonly changes: readonly MemberChange[] }

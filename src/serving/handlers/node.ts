@@ -15,7 +15,7 @@ import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
 import type { Handlers } from "../handler.ts";
 
-/** What the node reports about itself, and does in its cluster for other nodes. */
+/** The reports of the node about itself, and its duties in the cluster for other nodes. */
 export interface NodeDuties {
   readonly status: () => StatusReply;
   readonly ringMap: () => RingMap;

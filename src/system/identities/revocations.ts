@@ -3,7 +3,7 @@ import type { Lineage } from "../enrolment_records.ts";
 import type { TokenGrant, TokenGrants } from "../token_grants.ts";
 import type { Ban } from "./ban.ts";
 
-/** What a state says about revocations. */
+/** The revocations of a state. */
 export interface RevocationState {
   readonly grants: TokenGrants;
   /** Returns a lineage by its number. */

@@ -50,6 +50,7 @@ class Third {
       // It has ended already, as intended.
     }
     await this.#child.status;
+    // The pipe broke when its reader was killed.
     await this.#input.close().catch(() => {});
     await this.#lines.cancel();
   }

@@ -1,4 +1,4 @@
-/** What may watch a cluster that grows. Every hook may throw a `Finding`. */
+/** The hooks of a checker of growing clusters. Each may throw a `Finding`. */
 import type { RegistryError } from "../../../src/base/errors.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { PlacedMachine } from "./machine.ts";

@@ -15,7 +15,7 @@ import type { PlacedMachine } from "./machine.ts";
 const NEW_VOTER_LAG_MAX = 160;
 /** Changes of leaders after the faults, for each group and node, that are no storm. */
 const LEADER_CHANGES_MAX = 6;
-/** How long leaders may find their places after everything has come to rest, ms. */
+/** The time in which leaders find their places after everything has come to rest, ms. */
 const REST_MS = 5_000;
 
 /** A log may be refused for a moment, but a node that has lost nothing must start. */
@@ -287,7 +287,7 @@ class OneLease implements PlacedChecker {
   }
 }
 
-/** What was acknowledged is in the log of every leader that has come that far. */
+/** Checks that acknowledged entries are in the log of every leader that has reached their index. */
 class Acknowledgements implements PlacedChecker {
   readonly name = "acknowledged";
   readonly #cluster: PlacedCluster;

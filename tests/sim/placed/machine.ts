@@ -24,15 +24,15 @@ import type { MachinePlan, PlacedPlan } from "./plan.ts";
 
 /** A start that was refused for the time being is repeated after this long, ms. */
 const RESTART_MS = 300;
-/** How long an answer of another node is waited for, ms. */
+/** The time limit for the answer of another node, ms. */
 const ANSWER_MS_MAX = 2_000;
 const JOIN_RETRY_MS = 200;
-/** How often a program looks whether group 0 describes it, and records members, ms. */
+/** The interval at which a program compares itself with group 0 and records members, ms. */
 const LOOK_MS = 100;
 const NO_PIN = new Uint8Array(32);
 const NO_CLUSTER = new Uint8Array(16);
 
-/** What the data folder says of its cluster; durable at once. */
+/** The membership recorded in the data folder; durable at once. */
 interface Membership {
   readonly reply: Pick<JoinClusterReply, "nodeId" | "replica" | "clusterId" | "systemReplicas">;
   readonly isNew: boolean;
@@ -87,7 +87,7 @@ export class PlacedMachine implements NetworkEnd {
   readonly folderId: Uint8Array;
   membership: Membership | undefined;
   program: Program | undefined;
-  /** What operations of the disk take, as a multiple. */
+  /** The factor by which operations of the disk are slower. */
   diskFactor = 1;
   readonly #cluster: MachineHost;
   readonly #entropy: SeededEntropy;

@@ -14,7 +14,7 @@ import { placedPlanOf } from "./plan.ts";
 
 /** Within this time after the last fault everything must have come to rest, ms. */
 const SETTLE_MS = 60_000;
-/** How long it must then stay so, ms: longer than leaderships are left alone after a disturbance. */
+/** The time for which it must then stay so, ms: longer than the rest after a disturbance. */
 const REST_MS = 6_000;
 const LOOK_MS = 50;
 const FAULTS_FROM_MS = 300;

@@ -4,7 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { PEER_IMAGES_AT_ONCE, REPLICA_LOG_BYTES } from "../../../src/base/limits.ts";
+import {
+  PEER_IMAGES_AT_ONCE,
+  PEER_IMAGES_OUT_BYTES,
+  REPLICA_LOG_BYTES,
+} from "../../../src/base/limits.ts";
+import { OutgoingImages } from "../../../src/replication/outgoing_images.ts";
 import type { GroupHost, HostedGroup } from "../../../src/replication/group_host.ts";
 import { GroupImages } from "../../../src/replication/group_images.ts";
 import type { Proposed } from "../../../src/replication/group_interface.ts";
@@ -227,16 +232,14 @@ test("proposals whose entries an image replaced are answered with an unknown out
 
 /** Images of a group, with the test as its host. */
 class Harness {
-  places = PEER_IMAGES_AT_ONCE;
+  readonly slots = new OutgoingImages();
   /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
 
   constructor() {
     const host: Partial<GroupHost> = {
-      takeImagePlace: () => this.places > 0 && this.places-- > 0,
-      imageMade: () => {},
-      giveImagePlace: () => void this.places++,
+      outgoingImages: this.slots,
       sendSnapshot: (_group, _message, done) => void this.sent.push(done),
     };
     this.images = new GroupImages(host as GroupHost, {} as HostedGroup);
@@ -267,9 +270,18 @@ test("make: without a place there is none, and a place comes back with the answe
   for (let count = 0; count < PEER_IMAGES_AT_ONCE; count++) harness.send(2);
   assert.is(harness.images.make(new Journal()), undefined);
   harness.sent[0]!(true);
-  assert.is(harness.places, 1);
+  assert.is(harness.slots.count, PEER_IMAGES_AT_ONCE - 1);
   harness.send(3);
-  assert.is(harness.places, 0);
+  assert.is(harness.slots.count, PEER_IMAGES_AT_ONCE);
+});
+
+test("make: no further image while those in transfer are as large as they may be", () => {
+  const harness = new Harness();
+  harness.send(2);
+  harness.slots.made(PEER_IMAGES_OUT_BYTES);
+  assert.is(harness.images.make(new Journal()), undefined);
+  harness.slots.release(PEER_IMAGES_OUT_BYTES);
+  assert.ok(harness.images.make(new Journal()) !== undefined);
 });
 
 test("send: the outcome of an earlier image to the same member is ignored", () => {
@@ -294,9 +306,9 @@ test("close: slots are freed at once and only once, and data that was read is di
   images.read(snapshot, machine);
   images.beginInstall(snapshot);
   images.close();
-  assert.equal([harness.places, discarded], [PEER_IMAGES_AT_ONCE, 1]);
+  assert.equal([harness.slots.count, discarded], [0, 1]);
   harness.sent[0]!(true);
-  assert.is(harness.places, PEER_IMAGES_AT_ONCE);
+  assert.is(harness.slots.count, 0);
 });
 
 test.run();
