@@ -43,6 +43,8 @@ export class PeerDialer {
   readonly #options: PeerDialerOptions;
   readonly #link: PeerLink;
   #attempts = 0;
+  /** The time of the first failure since the last session, monotonic ms. */
+  #failingSinceMs: number | undefined;
   /** Ends the present wait. */
   #wake: (() => void) | undefined;
 
@@ -111,12 +113,21 @@ export class PeerDialer {
       }
       const established = await this.#establish(endpoint, trust);
       this.#link.adopt(established.session);
+      this.#failingSinceMs = undefined;
       return established;
     } catch (error) {
       this.#link.counts.dialsFailed++;
-      this.#link.warn("A node cannot be reached", toRegistryError(error));
+      this.#failed(toRegistryError(error));
       return undefined;
     }
+  }
+
+  /** Reports a failure that lasts; a node that is just starting fails for a moment. */
+  #failed(error: RegistryError): void {
+    const nowMs = this.#options.world.monotonic.nowMs();
+    this.#failingSinceMs ??= nowMs;
+    const isLasting = nowMs - this.#failingSinceMs >= PEER_SILENCE_MS;
+    if (isLasting) this.#link.warn("A node cannot be reached", error);
   }
 
   async #establish(endpoint: Endpoint, trust: Trust): Promise<Established> {

@@ -21,8 +21,8 @@ export class PeerLink {
   readonly #events: PeerLinkEvents;
   readonly #logger: Logger;
   #session: PeerSession | undefined;
-  /** The code of the last refusal that was logged; refusals repeat until somebody acts. */
-  #logged: string | undefined;
+  /** The codes of the refusals that were logged; refusals repeat until somebody acts. */
+  readonly #logged = new Set<string>();
   /** Why no session is taken any more. */
   #closedFor: RegistryError | undefined;
 
@@ -49,17 +49,17 @@ export class PeerLink {
     const before = this.#session;
     this.#session = session;
     this.counts.sessions++;
-    this.#logged = undefined;
+    this.#logged.clear();
     this.#logger.info("Connected to a node", { address: session.remoteAddress });
     this.#events.peerConnected(this.node);
     void session.ended.then((reason) => this.#lost(session, reason));
     before?.retire();
   }
 
-  /** Logs a refusal or a failed dial, once until the code changes or a session is established. */
+  /** Logs a refusal or a failed dial, each code once until a session is established. */
   warn(message: string, error: RegistryError): void {
-    if (this.#logged === error.code) return;
-    this.#logged = error.code;
+    if (this.#logged.has(error.code)) return;
+    this.#logged.add(error.code);
     this.#logger.warn(message, { error });
   }
 

@@ -56,6 +56,16 @@ test("PeerNetwork gives a crashed node up within 4 s, and reconnects within 1.5 
   assert.equal(again.input.take(), ["1 connected"]);
 });
 
+test("PeerNetwork logs that a node cannot be reached if that lasts, and once", async () => {
+  const nodes = new PeerNodes();
+  const one = nodes.start(1);
+  await nodes.world.pass(PEER_SILENCE_MS - 500);
+  assert.equal(one.warnings, [], "a node that is about to start");
+  await nodes.world.pass(60_000);
+  assert.is(one.warnings.length, 1);
+  assert.match(one.warnings[0]!, "A node cannot be reached");
+});
+
 test("PeerNetwork notices a cut in one direction at both ends", async () => {
   const nodes = new PeerNodes();
   const [one, two] = await nodes.startAll();
