@@ -237,8 +237,8 @@ export class NodeGroups<Machine extends RestorableMachine> {
   }
 
   /**
-   * Takes in a replica whose id was never used before. A former replica of the group is removed from
-   * the log first, then the new owner is recorded; then the replica opens empty.
+   * Takes in a replica whose id was never used before. A former replica of the group is retired first
+   * ({@link NodeGroups.retire}), then the new owner is recorded; then the replica opens empty.
    *
    * @param done called in a later turn, once the log takes writes. With an error (the log is poisoned,
    * or the groups are closed) nothing is hosted, and the replica joins after a restart.
@@ -288,10 +288,16 @@ export class NodeGroups<Machine extends RestorableMachine> {
    * opens or joins again ({@link NodeGroups.isPast}).
    */
   retire(group: GroupId, done: LogDone): void {
-    const replica = this.ownerOf(group) as ReplicaId;
     this.#arriving.add(group);
-    this.#record({ group, replica }, (error) => {
+    this.#retire(group, (error) => {
       this.#arriving.delete(group);
+      done(error);
+    });
+  }
+
+  #retire(group: GroupId, done: LogDone): void {
+    const replica = this.ownerOf(group) as ReplicaId;
+    this.#record({ group, replica }, (error) => {
       if (error !== undefined) return done(error);
       this.#recovery.retired.add(group);
       this.remove(group, done);
@@ -335,7 +341,7 @@ export class NodeGroups<Machine extends RestorableMachine> {
     this.set.close();
   }
 
-  /** Removes a former replica from the log if need be, and records the new owner. */
+  /** Retires a former replica that is in the log, and records the new owner. */
   #arrives({ group, replica }: ReplicaPlace, done: LogDone): void {
     assert(!this.#hosted.has(group), `Group ${group} exists on this node already`);
     assert(
@@ -354,8 +360,9 @@ export class NodeGroups<Machine extends RestorableMachine> {
     };
     if (this.ownerOf(group) === replica) return this.#later(() => recorded(undefined));
     const record = () => this.#record({ group, replica }, recorded);
-    if (!this.#recovery.groups.delete(group)) return record();
-    this.set.remove(group, (error) => error === undefined ? record() : recorded(error));
+    if (!this.#recovery.groups.has(group)) return record();
+    // Its end is recorded first: after a crash in between, its missing log must not look like a loss.
+    this.#retire(group, (error) => error === undefined ? record() : recorded(error));
   }
 
   /** Records the owner of a group's content; retries while the log takes no writes for now. */
