@@ -19,7 +19,10 @@ export interface PlacedElsewhere {
 
 /** The dependencies of a host. */
 export interface ReplicaHostOptions {
-  readonly groups: ClusterGroups;
+  readonly groups: Pick<
+    ClusterGroups,
+    "system" | "partition" | "nodesOf" | "join" | "remove" | "cannotJoin" | "holdsRetired"
+  >;
   readonly self: NodeId;
   readonly logger: Logger;
   /** Called when the place of a partition, as this node sees it, has changed. */
@@ -40,7 +43,7 @@ export class ReplicaHost {
   /** Compares what is hosted with what is placed, if placements have changed since the last time. */
   run(): void {
     const { store } = this.#options.groups.system;
-    if (store.ringNumber === this.#seenRing && this.#busy.size === 0) return;
+    if (store.ringNumber === this.#seenRing) return;
     this.#seenRing = store.ringNumber;
     const count = store.genesis?.partitionCount ?? 0;
     for (let number = 0; number < count; number++) this.#settle(partitionId(number));
@@ -55,9 +58,9 @@ export class ReplicaHost {
     if (hosted === undefined && placed !== undefined && !groups.cannotJoin(id, placed)) {
       this.#busy.add(id);
       groups.join(id, placed.replica, (joined) => {
-        this.#busy.delete(id);
-        if (joined instanceof RegistryError) this.#failed("A replica cannot join now", id, joined);
-        else this.#options.onPlace(joined);
+        const isRefused = joined instanceof RegistryError;
+        if (!isRefused) this.#options.onPlace(joined);
+        this.#done(id, "A replica cannot join now", isRefused ? joined : undefined);
       });
     } else if (hosted === undefined) {
       // Its removal was interrupted by a crash.
@@ -69,10 +72,7 @@ export class ReplicaHost {
   #remove(id: PartitionId): void {
     const { groups } = this.#options;
     this.#busy.add(id);
-    groups.remove(id, (error) => {
-      this.#busy.delete(id);
-      if (error !== undefined) this.#failed("A replica cannot be removed now", id, error);
-    });
+    groups.remove(id, (error) => this.#done(id, "A replica cannot be removed now", error));
     this.#elsewhere(id);
   }
 
@@ -81,7 +81,11 @@ export class ReplicaHost {
     this.#options.onPlace({ isHere: false, id, nodes, leader: 0 });
   }
 
-  #failed(message: string, id: PartitionId, { code }: RegistryError): void {
-    this.#options.logger.warn(message, { group: groupOfPartition(id), code });
+  /** Goes on with a partition whose placement may have changed while its replica came or went. */
+  #done(id: PartitionId, message: string, error: RegistryError | undefined): void {
+    this.#busy.delete(id);
+    if (error === undefined) return this.#settle(id);
+    // The log takes nothing any more; the next start goes on.
+    this.#options.logger.warn(message, { group: groupOfPartition(id), code: error.code });
   }
 }
