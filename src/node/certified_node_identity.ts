@@ -111,7 +111,7 @@ export class CertifiedNodeIdentity implements NodeIdentity {
 
   get notice(): string {
     const { trustDomain } = this.#scope;
-    return `${this.#subject}: peers are believed by certificates of ${trustDomain}.`;
+    return `${this.#subject}: peers prove their identity by certificates of ${trustDomain}.`;
   }
 
   get peers(): PeerIdentity {

@@ -106,7 +106,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
   const tls = node.tlsAddresses.length === 0
     ? ""
     : `               ${node.tlsAddresses.map(hostAndPort).join(", ")}  TLS, TCP\n`;
-  const made = node.created ? "new" : "found";
+  const made = node.created ? "new" : "existing";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
   const where = isDefaultFolder ? "" : ` --data ${shellWord(node.dataFolder)}`;

@@ -56,7 +56,7 @@ export class IdentityAuthority {
   /** Newest bundle of group 0, even if it has ended. */
   #known: BundlePublication | undefined;
   /** Newest bundle that was valid when it was read. */
-  #believed: OpenBundle | undefined;
+  #validated: OpenBundle | undefined;
 
   private constructor(folder: string, wall: WallClock, held: RegionAuthority) {
     this.#folder = folder;
@@ -115,11 +115,11 @@ export class IdentityAuthority {
     if (publication.text === this.#known?.text) return;
     const nowMs = this.#wall.unixMs();
     const { trustDomain, roots } = this.#held;
-    const options = { text: publication.text, trustDomain, roots, nowMs, known: this.#believed };
+    const options = { text: publication.text, trustDomain, roots, nowMs, known: this.#validated };
     const opened = await openTrustBundle(options);
     if (!isBundleRefusal(opened)) {
       this.#known = publication;
-      this.#believed = opened;
+      this.#validated = opened;
       return;
     }
     const { issuedAtMs } = publication.bundle;
@@ -177,7 +177,7 @@ export class IdentityAuthority {
    * @throws RegistryError `unauthenticated` before a bundle is trusted.
    */
   get trust(): TrustStore {
-    if (this.#believed !== undefined) return this.#believed.trust;
+    if (this.#validated !== undefined) return this.#validated.trust;
     throw new RegistryError("unauthenticated", "This node has no valid trust bundle yet");
   }
 
@@ -241,7 +241,7 @@ export class IdentityAuthority {
 
   /** Whether a bundle is trusted. */
   get hasTrust(): boolean {
-    return this.#believed !== undefined;
+    return this.#validated !== undefined;
   }
 
   /** Signs a TLS certificate. @throws RegistryError `invalid_argument`, `invalid_configuration`. */
