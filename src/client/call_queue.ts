@@ -125,12 +125,14 @@ export class CallQueue implements ConnectionOwner {
     return calls.filter(({ done }) => !done).sort((left, right) => left.serial - right.serial);
   }
 
-  /** Rejects all calls, pending and future. */
+  /** Rejects all calls, pending and future, and lets go of the connection. */
   close(error: RegistryError): void {
     this.#closed = true;
     this.#timer.cancel();
     this.connectionError = error;
-    for (const call of this.#connection?.forgetAll() ?? []) rejectCall(call, error);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    for (const call of connection?.forgetAll() ?? []) rejectCall(call, error);
     for (const call of this.takeWaiting()) rejectCall(call, error);
   }
 

@@ -117,7 +117,6 @@ class RegistryClient implements Client, OperationCaller {
   readonly #own: OwnCalls;
   readonly #node: NodeCalls;
   readonly #keeper: LeaseKeeper;
-  #ringMap: RingMap | undefined;
   #closing: Promise<void> | undefined;
   /** Tells the credentials that no session is left. */
   #withdraw: (() => void) | undefined;
@@ -136,7 +135,6 @@ class RegistryClient implements Client, OperationCaller {
       hello: helloOf(parameters),
       inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
       timeoutMs,
-      onRingMap: (map) => this.#ringMap = map,
       onEvent: (event, isRegained) => {
         if (isRegained) this.#keeper.connected();
         this.#offerSession(parameters.credentials);
@@ -182,7 +180,7 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   get lastRingMap(): RingMap | undefined {
-    return this.#ringMap;
+    return this.#router.leaders.map;
   }
 
   /** Resolves when the first connection is established. */

@@ -91,7 +91,11 @@ export class ClusterRoutes implements ClusterRouting {
   /** Returns the node to ask: the believed leader if it is up, else a replica; 0 for any node. */
   #nodeOf(partition: number, round: number): number {
     const leader = partition === ANY_NODE ? 0 : this.#leaders.leaderOf(partition);
-    if (leader !== 0 && this.#links.isUp(leader)) return leader;
+    if (leader !== 0) {
+      if (this.#links.isUp(leader)) return leader;
+      // Dialed meanwhile, so that it is asked again once it is back.
+      this.#links.to(leader);
+    }
     const replicas = this.#leaders.replicasOf(partition).filter((id) => this.#links.isUp(id));
     return replicas[round % replicas.length] ?? 0;
   }

@@ -7,8 +7,13 @@
  * is closed after a while, except that to the given endpoints.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
-import type { RegistryError } from "../base/errors.ts";
-import { CLIENT_NODE_IDLE_MS, CLIENT_NODE_PATIENCE_MS, CLIENT_NODES_MAX } from "../base/limits.ts";
+import { RegistryError } from "../base/errors.ts";
+import {
+  CLIENT_NODE_IDLE_MS,
+  CLIENT_NODE_PATIENCE_MS,
+  CLIENT_NODE_SILENCE_MS,
+  CLIENT_NODES_MAX,
+} from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { RingNode } from "../ring/ring_map.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
@@ -27,6 +32,8 @@ export interface NodeLinksOptions {
   readonly world: World;
   readonly hello: Hello;
   readonly inFlightMax: number;
+  /** Returns a node as the newest ring map has it; undefined if it has none. */
+  readonly nodeOf: (nodeId: number) => RingNode | undefined;
   readonly onEvent: (event: ConnectionEvent, link: NodeLink) => void;
   /** A node does not answer; `link` may hold calls that wait for it. */
   readonly onDown: (link: NodeLink) => void;
@@ -55,6 +62,7 @@ export class NodeLinks {
   /** The cluster that the first node belongs to; further nodes must belong to it too. */
   #clusterId: Uint8Array | undefined;
   #sweeper: Timer | undefined;
+  #isClosed = false;
   /** Counts of the links that were closed. */
   #past = { connections: 0, retries: 0 };
 
@@ -105,24 +113,25 @@ export class NodeLinks {
   /**
    * Returns the link to a node, opened if there is none.
    *
-   * @param find returns the node as the newest ring map has it; undefined if it has none.
-   * @returns undefined if the node has no address for this transport, or the limit is reached.
+   * @returns undefined if the node has no address for this transport, the limit is reached, or the
+   * links are closed.
    */
-  to(nodeId: number, find: (nodeId: number) => RingNode | undefined): NodeLink | undefined {
+  to(nodeId: number): NodeLink | undefined {
     if (this.seed.calls.nodeId === nodeId) return this.seed;
     const known = this.#links.get(nodeId);
     if (known !== undefined) return known;
-    const { dialer: { transport }, world, hello } = this.#options;
-    let last = endpointsOf(find(nodeId), transport);
-    if (last.length === 0 || !this.#hasRoom()) return undefined;
+    const { dialer: { transport }, world, hello, nodeOf } = this.#options;
+    let last = endpointsOf(nodeOf(nodeId), transport);
+    if (last.length === 0 || this.#isClosed || !this.#hasRoom()) return undefined;
     const endpoints = () => {
-      const now = endpointsOf(find(nodeId), transport);
+      const now = endpointsOf(nodeOf(nodeId), transport);
       // A node that left the ring map may still be asked for what it holds.
       return last = now.length > 0 ? now : last;
     };
-    const pins = () => pinsOf(find(nodeId));
+    const pins = () => pinsOf(nodeOf(nodeId));
     const clusterId = this.#clusterId ?? hello.clusterId;
     const link = this.#newLink(nodeId, { endpoints, pins, nodeId }, { ...hello, clusterId });
+    link.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
     this.#links.set(nodeId, link);
     link.link.start();
     link.patience = world.scheduler.after(CLIENT_NODE_PATIENCE_MS, () => {
@@ -144,6 +153,7 @@ export class NodeLinks {
 
   /** Closes all links; resolves when the sessions have ended. */
   async close(error: RegistryError): Promise<void> {
+    this.#isClosed = true;
     this.#sweeper?.cancel();
     const links = [...this];
     for (const { calls, patience } of links) {
@@ -212,6 +222,8 @@ export class NodeLinks {
     link.patience?.cancel();
     this.#past.connections += link.link.connections;
     this.#past.retries += link.calls.retries;
+    // Nothing waits; whoever still knows the link sees that it is not connected.
+    link.calls.close(new RegistryError("connection_lost", "The connection was idle"));
     // Never rejects and need not be awaited.
     void link.link.close();
   }

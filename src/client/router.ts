@@ -48,10 +48,9 @@ const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 const NO_OPTIONS: CallOptions = {};
 
 /** Parameters of a {@link Router}. */
-export interface RouterOptions extends Omit<NodeLinksOptions, "onEvent" | "onDown"> {
+export interface RouterOptions extends Omit<NodeLinksOptions, "nodeOf" | "onEvent" | "onDown"> {
   /** Default timeout of a call, ms. */
   readonly timeoutMs: number;
-  readonly onRingMap: (map: RingMap) => void;
   /**
    * Called on events of all connections.
    *
@@ -88,6 +87,7 @@ export class Router implements Invoker, CallQueueOwner {
     });
     this.links = new NodeLinks({
       ...options,
+      nodeOf: (nodeId) => this.leaders.nodeOf(nodeId),
       onEvent: (event, link) => this.#heard(event, link),
       onDown: (link) => this.#rerouteWaiting(link),
     }, this);
@@ -168,13 +168,12 @@ export class Router implements Invoker, CallQueueOwner {
   ringMap(map: RingMap): void {
     const order = this.leaders.learn(map);
     if (order === "older") return;
-    this.#options.onRingMap(map);
     const wasCluster = this.#isCluster;
     this.#isCluster = this.leaders.isCluster;
-    for (const { calls } of this.links) {
-      if (this.#isCluster) calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+    if (this.#isCluster && !wasCluster) {
+      this.links.seed.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+      this.#rerouteWaiting(this.links.seed);
     }
-    if (this.#isCluster && !wasCluster) this.#rerouteWaiting(this.links.seed);
     if (order === "newer") this.#parked.wake(this.#world.monotonic.nowMs());
   }
 
@@ -276,7 +275,7 @@ export class Router implements Invoker, CallQueueOwner {
    */
   #linkTo(nodeId: number, detour: Detour | undefined): NodeLink | undefined {
     if (detour?.asked.includes(nodeId)) return undefined;
-    const link = this.links.to(nodeId, (id) => this.leaders.nodeOf(id));
+    const link = this.links.to(nodeId);
     return link !== undefined && (link.calls.isConnected || this.links.isUp(nodeId))
       ? link
       : undefined;
@@ -338,10 +337,7 @@ export class Router implements Invoker, CallQueueOwner {
   #heard(event: ConnectionEvent, link: NodeLink): void {
     const isRegained = event.kind === "connected" &&
       (link === this.links.seed || link.link.connections > 1);
-    if (event.kind === "connected") {
-      if (this.#isCluster) link.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
-      this.#parked.wake(this.#world.monotonic.nowMs());
-    }
+    if (event.kind === "connected") this.#parked.wake(this.#world.monotonic.nowMs());
     if (event.kind === "lost") this.#rerouteWaiting(link);
     this.#options.onEvent(event, isRegained);
   }

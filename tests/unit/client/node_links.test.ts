@@ -24,7 +24,11 @@ function nodeOf(nodeId: number, transports = ["quic"]): RingNode {
   return { nodeId, addresses, currentPin: new Uint8Array(0), nextPin: new Uint8Array(0) };
 }
 
-function linksOver(registry: FakeRegistry, dialer: Dialer): NodeLinks {
+function linksOver(
+  registry: FakeRegistry,
+  dialer: Dialer,
+  find: (nodeId: number) => RingNode | undefined = nodeOf,
+): NodeLinks {
   return new NodeLinks({
     endpoints: [{ host: HOST, port: PORT }],
     dialer,
@@ -40,6 +44,7 @@ function linksOver(registry: FakeRegistry, dialer: Dialer): NodeLinks {
       agent: "test",
     },
     inFlightMax: 8,
+    nodeOf: find,
     onEvent: () => {},
     onDown: () => {},
   }, OWNER);
@@ -49,7 +54,7 @@ test("NodeLinks connects to a limited number of nodes, and drops the one idle fo
   const registry = new FakeRegistry();
   const links = linksOver(registry, registry.network.dialer("client"));
   for (let nodeId = 1; nodeId <= CLIENT_NODES_MAX + 6; nodeId++) {
-    const link = links.to(nodeId, nodeOf);
+    const link = links.to(nodeId);
     assert.ok(link);
     link.usedAtMs = nodeId === 3 ? 1e12 : nodeId;
   }
@@ -75,10 +80,14 @@ test("NodeLinks dials the addresses of its own transport only", async () => {
     },
     close: () => memory.close(),
   };
-  const links = linksOver(registry, dialer);
-  assert.is(links.to(1, (id) => nodeOf(id, ["quic", "webtransport"])), undefined);
-  assert.is(links.to(2, () => undefined), undefined);
-  assert.ok(links.to(3, (id) => nodeOf(id, ["quic", "tls"])));
+  const nodes = new Map([
+    [1, nodeOf(1, ["quic", "webtransport"])],
+    [3, nodeOf(3, ["quic", "tls"])],
+  ]);
+  const links = linksOver(registry, dialer, (nodeId) => nodes.get(nodeId));
+  assert.is(links.to(1), undefined);
+  assert.is(links.to(2), undefined);
+  assert.ok(links.to(3));
   await registry.settle();
   assert.equal(dialed, ["n3"]);
   await registry.wait(links.close(new RegistryError("shutting_down", "The test is over")));

@@ -258,6 +258,25 @@ test("Router closes a link that was idle for a minute, and not before", async ()
   await cluster.seed.wait(client.close());
 });
 
+test("Router sends a call without a key elsewhere once the link of the last one is closed", async () => {
+  const cluster = new FakeCluster();
+  serveGets(cluster);
+  const client = await cluster.connect();
+  await cluster.seed.wait(client.getAgent(cluster.idIn(1)));
+  cluster.kill(1);
+  // The first call finds that the node is gone; the second goes to the other one at once.
+  await cluster.seed.wait(client.ringMap());
+  await cluster.seed.wait(client.ringMap());
+  assert.is(cluster.asked.at(-1), "2 getRingMap");
+  cluster.seed.listen();
+  await cluster.seed.pass(2 * CLIENT_NODE_IDLE_MS);
+  assert.equal(client.status.nodes.map(({ nodeId }) => nodeId), [1]);
+  await cluster.seed.wait(client.ringMap());
+  assert.is(cluster.asked.at(-1), "1 getRingMap");
+  await cluster.seed.wait(client.close());
+  assert.is(cluster.seed.time.timerCount, 0);
+});
+
 test("Router refuses a node that is not the one at its address, and one of another cluster", async () => {
   const cluster = new FakeCluster();
   serveGets(cluster);

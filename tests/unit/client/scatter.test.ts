@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { compareBytes } from "../../../src/base/bytes.ts";
+import { CLIENT_NODE_IDLE_MS } from "../../../src/base/limits.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { encodeCursor } from "../../../src/store/listing.ts";
@@ -179,6 +180,27 @@ test("listAgents goes to the others for what a killed node led", async () => {
   assert.equal(items.map(({ agent }) => agent.id).sort(), textOf(ids));
   assert.is(nextCursor, undefined);
   await cluster.seed.wait(client.close());
+});
+
+test("listAgents asks a node again that was down for long, though no other call dials it", async () => {
+  const cluster = new FakeCluster();
+  const ids = idsOf(40);
+  serveLists(cluster, ids);
+  const client = await cluster.connect();
+  await cluster.seed.wait(client.listAgents("eu"));
+  cluster.kill(2);
+  const led = cluster.leaders.flatMap((leader, partition) => leader === 2 ? [partition] : []);
+  for (const partition of led) cluster.leaders[partition] = 3;
+  await cluster.seed.wait(client.listAgents("eu"));
+  // The link to the node is dropped, and with it the attempts to connect.
+  await cluster.seed.pass(2 * CLIENT_NODE_IDLE_MS);
+  cluster.node(2).listen();
+  for (const partition of led) cluster.leaders[partition] = 2;
+  cluster.map = cluster.newMap(2);
+  const { items } = await cluster.seed.wait(client.listAgents("eu"));
+  assert.equal(items.map(({ agent }) => agent.id).sort(), textOf(ids));
+  await cluster.seed.wait(client.close());
+  assert.is(cluster.seed.time.timerCount, 0);
 });
 
 test("listAgents goes on from a page that a single node gave, and refuses another cursor", async () => {
