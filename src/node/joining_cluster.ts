@@ -1,10 +1,7 @@
 /** Joining a cluster as a node: what a start may do with its data folder, and the request to join. */
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
-import { RegistryError, toRegistryError } from "../base/errors.ts";
-import { JOIN_MS_MAX, JOIN_RETRY_MS } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
-import type { World } from "../base/world.ts";
+import { RegistryError } from "../base/errors.ts";
 import { connectCaller } from "../client/client.ts";
 import type { Credentials } from "../client/credentials.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
@@ -12,7 +9,7 @@ import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { ClusterFile } from "./cluster_file.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
-import { FINAL_JOIN_CODES } from "./node_enrolment.ts";
+import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
 
 /**
  * Checks that a start may found, join or continue a cluster with its data folder.
@@ -54,43 +51,28 @@ export function checkStart(
 }
 
 /** The dependencies of {@link joinCluster}. */
-export interface JoinOptions {
-  readonly config: NodeConfig;
-  readonly world: World;
-  readonly logger: Logger;
+export interface JoinOptions extends JoinAttempts {
+  readonly config: Pick<NodeConfig, "join" | "pin">;
   readonly onError: (stage: string, error: unknown) => void;
   /** The node's identity; absent for the development identity. */
   readonly credentials?: Credentials;
-  readonly signal?: AbortSignal;
 }
 
 /**
  * Asks the node that the configuration names to make this one a member; retries while it cannot.
  *
- * @throws RegistryError the refusal; `deadline_exceeded` or the last error after `JOIN_MS_MAX`;
- * `shutting_down` if `signal` is aborted.
+ * @throws RegistryError as {@link repeatJoin}.
  */
 export async function joinCluster(
   request: JoinClusterRequest,
   options: JoinOptions,
 ): Promise<JoinClusterReply> {
-  const { config, world, logger, signal } = options;
-  const endpoint = defined(parseEndpoint(config.join), "The setting was checked");
-  const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
-  for (;;) {
-    try {
-      return await joinOnce(endpoint, request, options);
-    } catch (cause) {
-      const error = toRegistryError(cause);
-      const isFinal = FINAL_JOIN_CODES.has(error.code) || world.monotonic.nowMs() > untilMs;
-      if (signal?.aborted === true) {
-        throw new RegistryError("shutting_down", "The node was stopped while it was joining");
-      }
-      if (isFinal) throw error;
-      logger.warn("The cluster cannot be joined yet", { node: config.join, error });
-      await new Promise<void>((resolve) => void world.scheduler.after(JOIN_RETRY_MS, resolve));
-    }
-  }
+  const endpoint = defined(parseEndpoint(options.config.join), "The setting was checked");
+  return await repeatJoin(
+    "The cluster cannot be joined yet",
+    () => joinOnce(endpoint, request, options),
+    options,
+  );
 }
 
 async function joinOnce(
@@ -99,17 +81,20 @@ async function joinOnce(
   { config, world, onError, credentials }: JoinOptions,
 ): Promise<JoinClusterReply> {
   const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
-  const client = await connectCaller({
-    endpoints: [endpoint],
-    dialer,
-    trust: { kind: "pins", sha256: [parsePin(config.pin)] },
-    world,
-    ...(credentials === undefined ? {} : { credentials }),
-  });
   try {
-    return await client.call("joinCluster", request);
+    const client = await connectCaller({
+      endpoints: [endpoint],
+      dialer,
+      trust: { kind: "pins", sha256: [parsePin(config.pin)] },
+      world,
+      ...(credentials === undefined ? {} : { credentials }),
+    });
+    try {
+      return await client.call("joinCluster", request);
+    } finally {
+      await client.close();
+    }
   } finally {
-    await client.close();
     await dialer.close();
   }
 }

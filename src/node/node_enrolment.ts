@@ -4,9 +4,8 @@
  * certificate, whose subject follows from the number; then it proves itself and has its TLS certificates
  * signed. Each step can be repeated after a crash: the key is on disk before it is certified.
  */
-import { RegistryError, toRegistryError } from "../base/errors.ts";
-import { JOIN_MS_MAX, JOIN_RETRY_MS, NODE_RENEWAL_TIMEOUT_MS } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
+import { RegistryError } from "../base/errors.ts";
+import { NODE_RENEWAL_TIMEOUT_MS } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import { connectCaller } from "../client/client.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
@@ -22,10 +21,11 @@ import { handshakeServices } from "../../identity/trust/handshake_services.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { NodeConfig } from "./config.ts";
+import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
 import type { DialedMember, NodeCertificate } from "./node_certificate.ts";
 
 /** The dependencies of {@link enrol}. */
-export interface EnrolmentOptions {
+export interface EnrolmentOptions extends JoinAttempts {
   readonly config: NodeConfig;
   /** The random id of the data folder, 16 bytes. */
   readonly folderId: Uint8Array;
@@ -33,51 +33,20 @@ export interface EnrolmentOptions {
   /** The node to ask, and its pins. */
   readonly endpoint: Endpoint;
   readonly pins: readonly Uint8Array[];
-  readonly world: World;
-  readonly logger: Logger;
   readonly onError: (stage: string, error: unknown) => void;
-  readonly signal?: AbortSignal | undefined;
 }
-
-/** Refusals that a retry does not change. */
-export const FINAL_JOIN_CODES: ReadonlySet<string> = new Set([
-  "invalid_argument",
-  "invalid_configuration",
-  "wrong_cluster",
-  "locked",
-  "permission_denied",
-  "unauthenticated",
-  "tls_failed",
-  "unsupported_version",
-  "unknown_operation",
-  "not_replica",
-  "too_large",
-]);
 
 /**
  * Gets the node's first certificate, unless its folder has one.
  *
- * @throws RegistryError the refusal; `deadline_exceeded` or another code if no answer came in time.
+ * @throws RegistryError as {@link repeatJoin}.
  */
 export async function enrol(options: EnrolmentOptions): Promise<void> {
-  const { certificate, config, world, logger, signal } = options;
+  const { certificate, config } = options;
   if (certificate.exists) return;
   ensurePrivateFolder(identityFolder(config.data));
   ensurePrivateFolder(certificate.folder.path);
-  const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
-  for (;;) {
-    try {
-      return await enrolOnce(options);
-    } catch (cause) {
-      const error = toRegistryError(cause);
-      if (signal?.aborted === true) {
-        throw new RegistryError("shutting_down", "The node was stopped while it was joining");
-      }
-      if (FINAL_JOIN_CODES.has(error.code) || world.monotonic.nowMs() > untilMs) throw error;
-      logger.warn("The node cannot be enrolled yet", { node: config.join, error });
-      await new Promise<void>((resolve) => void world.scheduler.after(JOIN_RETRY_MS, resolve));
-    }
-  }
+  await repeatJoin("The node cannot be enrolled yet", () => enrolOnce(options), options);
 }
 
 async function enrolOnce(options: EnrolmentOptions): Promise<void> {
