@@ -66,14 +66,22 @@ interface AddressRange {
 }
 
 /**
- * Returns the read-only mappings of files that hold no page of their own, from the text of
- * /proc/self/smaps: dropping one loses nothing. Pages that were written before they were protected,
- * such as relocated addresses, count as anonymous.
+ * Returns the read-only mappings of programs and libraries that hold no page of their own, from the
+ * text of /proc/self/smaps: dropping one loses nothing. Pages that were written before they were
+ * protected, such as relocated addresses, count as anonymous, or as swapped. Other files are left
+ * out: another thread may unmap one at any time, and map something else in its place.
  */
 export function unwrittenFilePages(smaps: string): AddressRange[] {
-  return smaps.split(/^(?=[\da-f]+-[\da-f]+ )/m).flatMap((mapping) => {
-    const head = /^([\da-f]+)-([\da-f]+) r-[-x]p [\da-f]+ \S+ \d+ +\//.exec(mapping);
-    if (head === null || !/^Anonymous: +0 kB$/m.test(mapping)) return [];
-    return [{ start: BigInt(`0x${head[1]}`), end: BigInt(`0x${head[2]}`) }];
+  const mappings = smaps.split(/^(?=[\da-f]+-[\da-f]+ )/m).flatMap((text) => {
+    const head = /^([\da-f]+)-([\da-f]+) r-([-x])p [\da-f]+ \S+ \d+ +(\/.*)/.exec(text);
+    return head === null
+      ? []
+      : [{ text, start: head[1], end: head[2], mode: head[3], path: head[4] }];
   });
+  const programs = new Set(mappings.filter(({ mode }) => mode === "x").map(({ path }) => path));
+  return mappings
+    .filter(({ text, path }) =>
+      programs.has(path) && /^Anonymous: +0 kB$/m.test(text) && /^Swap: +0 kB$/m.test(text)
+    )
+    .map(({ start, end }) => ({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }));
 }

@@ -20,13 +20,15 @@ test("releaseMemory gives back what garbage took of the heap", () => {
   releaseMemory();
 });
 
-test("unwrittenFilePages are read-only mappings of files without pages of their own", () => {
-  const mapping = (head: string, anonymousKiB: number) =>
-    `${head}\nSize:    8 kB\nAnonymous:    ${anonymousKiB} kB\nVmFlags: rd\n`;
+test("unwrittenFilePages are read-only mappings of programs without pages of their own", () => {
+  const mapping = (head: string, anonymousKiB: number, swapKiB = 0) =>
+    `${head}\nSize:    8 kB\nAnonymous:    ${anonymousKiB} kB\nSwap:    ${swapKiB} kB\nVmFlags: rd\n`;
   const smaps = mapping("55d0a000-55d0c000 r--p 00000000 fe:00 7627        /usr/bin/deno", 0) +
     mapping("55d0c000-55d0f000 r-xp 00002000 fe:00 7627        /usr/bin/deno", 0) +
     mapping("55d0f000-55d10000 r--p 00005000 fe:00 7627        /usr/bin/deno", 4) +
-    mapping("55d10000-55d12000 rw-p 00006000 fe:00 7627        /usr/bin/deno", 0) +
+    mapping("55d10000-55d11000 r--p 00006000 fe:00 7627        /usr/bin/deno", 0, 4) +
+    mapping("7e000000-7e001000 r--p 00000000 fe:00 13          /etc/ld.so.cache", 0) +
+    mapping("55d11000-55d13000 rw-p 00007000 fe:00 7627        /usr/bin/deno", 0) +
     mapping("7f000000-7f001000 r--s 00000000 fe:00 12          /shared", 0) +
     mapping("7f001000-7f002000 r-xp 00000000 00:00 0           [vdso]", 0) +
     mapping("7f002000-7f003000 r--p 00000000 00:00 0 ", 0);
