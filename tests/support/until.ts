@@ -1,8 +1,12 @@
 /** Waiting in tests: for a condition, with a deadline, never for a fixed time. */
 
+/** Shortest pause between two polls. */
+const PAUSE_MS_MIN = 2;
+
 /**
- * Resolves when `holds` returns true, polling every few ms; after the deadline it fails and names
- * the condition.
+ * Resolves when `holds` returns true; after the deadline it fails and names the condition. It polls
+ * every few ms, and pauses for as long as `holds` took if that is longer, so that an expensive
+ * condition does not slow down what it waits for.
  */
 export async function until(
   what: string,
@@ -10,9 +14,13 @@ export async function until(
   deadlineMs = 5_000,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`Not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+  for (;;) {
+    const startMs = performance.now();
+    if (await holds()) return;
+    const nowMs = performance.now();
+    if (nowMs > endMs) throw new Error(`Not within ${deadlineMs} ms: ${what}`);
+    const pauseMs = Math.max(PAUSE_MS_MIN, nowMs - startMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

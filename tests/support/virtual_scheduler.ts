@@ -2,6 +2,7 @@
  * A clock that stands still until a test moves it, with timers that run in the order of their time
  * and, at the same time, in the order of creation. Between two timers all promises settle.
  */
+import { setImmediate } from "node:timers";
 import type { MonotonicClock, Scheduler, Timer } from "../../src/base/world.ts";
 
 interface Planned {
@@ -63,5 +64,5 @@ export class VirtualScheduler implements Scheduler, MonotonicClock {
 
 /** Runs all promise reactions that are ready now: a macrotask comes after all of them. */
 function settlePromises(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => void setImmediate(resolve));
 }
