@@ -1,8 +1,8 @@
 /**
  * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path
  * contains one of the patterns, in a process of its own, two at a time. Files under tests/cluster/
- * start processes themselves and mostly wait for them, so one of those runs beside the two, and
- * never beside another of its kind.
+ * start processes themselves and mostly wait for them, so one of those runs beside the two; a second
+ * one only when no other files are left.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
@@ -24,6 +24,22 @@ const DEADLINES: Deadlines = { testMs: 30_000, fileMs: 120_000, graceMs: 10_000 
 const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs: 10_000 };
 /** More than two would only slow each other down, and run into deadlines, on a small machine. */
 const PARALLEL_FILES_MAX = 2;
+
+/** The test files that take longest; they start first, so that none of them runs alone at the end. */
+export const LONGEST: readonly string[] = [
+  "tests/cluster/readme.test.ts",
+  "tests/cluster/three_nodes.test.ts",
+  "tests/cluster/cli_session.test.ts",
+  "tests/cluster/certified_cluster.test.ts",
+  "tests/cluster/outages.test.ts",
+  "tests/cluster/transport/processes.test.ts",
+  "tests/interop/node.test.ts",
+  "tests/sim/simulator.test.ts",
+  "tests/unit/schemas/capnp_tool.test.ts",
+  "tests/unit/transport/adapters.test.ts",
+  "tests/fuzz/liveness_leases.test.ts",
+  "tests/unit/node/identity_rotation.test.ts",
+];
 
 const root = new URL("../", import.meta.url);
 
@@ -62,7 +78,14 @@ async function findTests(folder: string): Promise<string[]> {
     if (entry.isDirectory) found.push(...await findTests(path));
     else if (entry.name.endsWith(".test.ts")) found.push(path);
   }
-  return found.sort();
+  return found;
+}
+
+/** Sorts files by path, after the longest. */
+function inOrder(files: readonly string[]): string[] {
+  const sorted = files.toSorted();
+  const isLong = (file: string) => sorted.includes(file);
+  return [...new Set([...LONGEST.filter(isLong), ...sorted])];
 }
 
 function matches(file: string, patterns: readonly string[]): boolean {
@@ -102,28 +125,23 @@ class Run {
     this.#reports = reports;
   }
 
-  /**
-   * Runs `clusterFiles` one after another, and concurrently `files`, at most `parallel` of those at
-   * once, and one more when there are no cluster files left.
-   */
-  async all(
-    files: readonly string[],
-    clusterFiles: readonly string[],
-    parallel: number,
-  ): Promise<void> {
-    const waiting = [...files];
-    const lane = async () => {
-      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-        await this.#file(file, { ...DEADLINES, ...this.#settings.deadlines });
+  /** Runs all files, `parallel` at once and one of those under tests/cluster/ beside them. */
+  async all(files: readonly string[], parallel: number): Promise<void> {
+    const clusterFiles = files.filter(isCluster);
+    const others = files.filter((file) => !isCluster(file));
+    const lane = async (...queues: string[][]) => {
+      for (const queue of queues) {
+        for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+          const deadlines = isCluster(file) ? CLUSTER_DEADLINES : DEADLINES;
+          await this.#file(file, { ...deadlines, ...this.#settings.deadlines });
+        }
       }
     };
-    const clusterLane = async () => {
-      for (const file of clusterFiles) {
-        await this.#file(file, { ...CLUSTER_DEADLINES, ...this.#settings.deadlines });
-      }
-      await lane();
-    };
-    await Promise.all([clusterLane(), ...Array.from({ length: parallel }, lane)]);
+    await Promise.all([
+      lane(clusterFiles, others),
+      lane(others, clusterFiles),
+      ...Array.from({ length: parallel - 1 }, () => lane(others)),
+    ]);
   }
 
   async #file(file: string, deadlines: Deadlines): Promise<void> {
@@ -155,6 +173,10 @@ class Run {
   }
 }
 
+function isCluster(file: string): boolean {
+  return file.includes("/cluster/");
+}
+
 function describe({ passed, failed, skipped }: Totals): string {
   return `${passed} passed, ${failed} failed` + (skipped > 0 ? `, ${skipped} skipped` : "");
 }
@@ -163,15 +185,12 @@ async function main(args: readonly string[]): Promise<number> {
   const settings = parseArguments(args);
   Deno.chdir(root);
   await install();
-  const found = (await findTests(settings.folder))
+  const found = inOrder(await findTests(settings.folder))
     .filter((file) => matches(file, settings.patterns));
   const reports = await Deno.makeTempDir({ prefix: "crs-test-" });
   const run = new Run(settings, await importMap(), reports);
-  const isCluster = (file: string) => file.includes("/cluster/");
   try {
-    const parallel = Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency);
-    const files = found.filter((file) => !isCluster(file));
-    await run.all(files, found.filter(isCluster), parallel);
+    await run.all(found, Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency));
   } finally {
     await Deno.remove(reports, { recursive: true });
   }

@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { LONGEST } from "../../run.ts";
 import { parseTotals, runningTest } from "../../runner/totals.ts";
 
 const RUNNER = new URL("../../run.ts", import.meta.url).pathname;
@@ -159,6 +160,12 @@ test("runner ends the processes that a killed file started", async () => {
   const pid = Number(/child (\d+)/.exec(outcome.text)?.[1]);
   const state = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "gone");
   assert.ok(state === "gone" || / Z /.test(state), state);
+});
+
+test("LONGEST names existing files", () => {
+  for (const file of LONGEST) {
+    assert.ok(Deno.statSync(new URL(`../../../${file}`, import.meta.url)).isFile, file);
+  }
 });
 
 test("parseTotals reads coloured output and takes the last totals", () => {
