@@ -10,15 +10,15 @@ export const HEADER = { timeMs: 5, unixS: 6, writer: 3 };
 /** The outcome of a command: its number if it assigned one, otherwise its code. */
 export type Came = number | RegistryError["code"] | "ok";
 
-/** The state of group 0 after a genesis with 16 partitions. */
+/** The state of group 0 after a genesis. */
 export class SystemHarness {
   store = new SystemStore();
 
-  constructor() {
+  constructor({ partitionCount = 16 } = {}) {
     this.apply(encodeGenesis(HEADER, {
       clusterId: new Uint8Array(16).fill(1),
       hashKey: new Uint8Array(16).fill(2),
-      partitionCount: 16,
+      partitionCount,
       generation: 2,
       region: "eu",
     }));

@@ -38,18 +38,16 @@ export interface PlanOptions {
 /** Returns the partitions that are to move next: none while enough changes are in progress. */
 export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[] {
   const { genesis } = state.founding;
-  if (genesis === undefined || nodes.length === 0) return [];
+  const { changing } = state.placement;
+  const free = movesMax - changing.size;
+  if (genesis === undefined || nodes.length === 0 || free <= 0) return [];
   const { partitionCount, hashKey } = genesis;
   const wished = placePartitions({ nodes, partitionCount, hashKey });
   const moves: PlannedMove[] = [];
-  let inProgress = 0;
   let replicas = 0;
-  for (let number = 0; number < partitionCount; number++) {
+  for (let number = 0; number < partitionCount && moves.length < free; number++) {
+    if (changing.has(number)) continue;
     const placement = placementOf(state, partitionId(number));
-    if (isChanging(placement)) {
-      inProgress++;
-      continue;
-    }
     const held: number[] = placement.replicas.map(({ replica }) =>
       nodeOfReplica(state, replica) ?? 0
     );
@@ -62,7 +60,7 @@ export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[
     if (replicas > REPLICAS_ASSIGNED_MAX) break;
     moves.push({ placement, joining, leaving });
   }
-  return moves.slice(0, Math.max(0, movesMax - inProgress));
+  return moves;
 }
 
 /**

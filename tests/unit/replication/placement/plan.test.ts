@@ -78,6 +78,26 @@ test("planMoves leaves a partition alone whose move is in progress", () => {
   assert.is(begin(harness, nodesOf([1, 2, 3])).length, 0);
 });
 
+test("planMoves counts every move in progress, however many new replicas the others need", () => {
+  const partitionCount = 1_024;
+  const harness = new SystemHarness({ partitionCount });
+  for (const folder of [1, 2, 3]) harness.admit(folder);
+  for (let partition = 600; partition < partitionCount; partition++) {
+    const places = [{ groupId: partition + 1, nodeId: 2 }];
+    const replica = harness.apply(encodeAssignReplicas(HEADER, places)) as number;
+    const step = {
+      partition,
+      replacedRevision: 0,
+      configurationIndex: 0,
+      replicas: [{ replica: 1, role: "voter" }, { replica, role: "joining" }],
+    } as const;
+    assert.is(harness.apply(encodePutPlacement(HEADER, step)), "ok");
+  }
+  const inProgress = harness.state.placement.changing.size;
+  const moves = planMoves({ state: harness.state, nodes: nodesOf([1, 2, 3]), movesMax: 512 });
+  assert.is(moves.length, 512 - inProgress);
+});
+
 test("endMove takes no change that was asked for by an earlier placement", () => {
   const harness = new SystemHarness();
   for (const folder of [1, 2]) harness.admit(folder);
