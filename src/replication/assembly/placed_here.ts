@@ -35,11 +35,10 @@ export function nodeOfReplica(state: SystemState, replica: number): NodeId | und
  * If several were assigned, because joins of the node crossed, it is the first.
  */
 export function systemReplicaOf(state: SystemState, node: number): number | undefined {
-  let first: number | undefined;
   for (const { replica, groupId } of state.replicas.onNode(node)) {
-    if (groupId === SYSTEM_GROUP && (first === undefined || replica < first)) first = replica;
+    if (groupId === SYSTEM_GROUP) return replica;
   }
-  return first;
+  return undefined;
 }
 
 /** Returns the replica of a partition on node `self`; undefined if it has none there. */

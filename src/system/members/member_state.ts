@@ -65,6 +65,8 @@ export class MemberState implements SubMachine {
   readonly #admissions = new Map<number, Admission>();
   /** Ids of removed nodes, which can never be members again. */
   readonly #removed = new Set<number>();
+  /** The lowest number that is or was given to a node; 0 if there is none. */
+  #lowest = 0;
 
   constructor(founding: FoundingState, audit: AuditState) {
     this.#founding = founding;
@@ -81,8 +83,7 @@ export class MemberState implements SubMachine {
    * it is not a member any more.
    */
   get founder(): number | undefined {
-    const founder = this.#lowest();
-    return this.#members.has(founder) ? founder : undefined;
+    return this.#members.has(this.#lowest) ? this.#lowest : undefined;
   }
 
   /** The number of members. */
@@ -132,6 +133,7 @@ export class MemberState implements SubMachine {
     }
     this.#checkPlace(nodeId);
     this.#members.set(nodeId, Object.freeze(member));
+    this.#given(nodeId);
     return { changesRing: true };
   }
 
@@ -146,8 +148,8 @@ export class MemberState implements SubMachine {
     const known = this.#numberOf(folderId);
     const nodeId = admission.nodeId !== 0 ? admission.nodeId : known ?? this.#nextNumber();
     this.#checkNotRemoved(nodeId);
-    if (nodeId < this.#lowest()) {
-      throw invalid(`Node id must be above the founder's, ${this.#lowest()}: found ${nodeId}`);
+    if (nodeId < this.#lowest) {
+      throw invalid(`Node id must be above the founder's, ${this.#lowest}: found ${nodeId}`);
     }
     if (known !== undefined && known !== nodeId) {
       throw invalid(`The data folder is that of node ${known}: it cannot be node ${nodeId} too`);
@@ -166,6 +168,7 @@ export class MemberState implements SubMachine {
         nodeId,
         Object.freeze({ nodeId, addresses: [], pin: NO_PIN, nextPin: NO_PIN }),
       );
+      this.#given(nodeId);
     }
     if (before === undefined) this.#audit.record(command, "member", `node ${nodeId}`, detail);
     return { changesRing: true, assigned: nodeId };
@@ -213,12 +216,9 @@ export class MemberState implements SubMachine {
     return undefined;
   }
 
-  /** Returns the lowest number that is or was given to a node; 0 if there is none. */
-  #lowest(): number {
-    let lowest = Infinity;
-    for (const nodeId of this.#members.keys()) lowest = Math.min(lowest, nodeId);
-    for (const nodeId of this.#removed) lowest = Math.min(lowest, nodeId);
-    return lowest === Infinity ? 0 : lowest;
+  /** Records that a node has, or had, this number. */
+  #given(nodeId: number): void {
+    if (this.#lowest === 0 || nodeId < this.#lowest) this.#lowest = nodeId;
   }
 
   /** Returns the number above all that are or were assigned. */
@@ -246,8 +246,10 @@ export class MemberState implements SubMachine {
   }
 
   load(command: CommandView): void {
-    if (command.kind !== COMMAND_KINDS.removeMember) this.apply(command);
-    else this.#removed.add(command.bodyInto(new RemoveMemberCommandView()).nodeId);
+    if (command.kind !== COMMAND_KINDS.removeMember) return void this.apply(command);
+    const { nodeId } = command.bodyInto(new RemoveMemberCommandView());
+    this.#removed.add(nodeId);
+    this.#given(nodeId);
   }
 
   loaded(): void {}

@@ -58,6 +58,8 @@ export class ReplicaState implements SubMachine {
   readonly #members: MemberState;
   readonly #isPlaced: (replica: AssignedReplica) => boolean;
   readonly #replicas = new Map<number, AssignedReplica>();
+  /** The same by node, each in ascending order of ids. */
+  readonly #byNode = new Map<number, Map<number, AssignedReplica>>();
   #next = FIRST_ASSIGNED;
 
   /** @param isPlaced reports whether a placement names the replica, which then cannot be retired. */
@@ -81,9 +83,14 @@ export class ReplicaState implements SubMachine {
     return this.#replicas.get(id);
   }
 
-  /** Returns the replicas on a node. */
-  *onNode(nodeId: number): Generator<AssignedReplica, void, undefined> {
-    for (const replica of this.#replicas.values()) if (replica.nodeId === nodeId) yield replica;
+  /** All replicas. */
+  get all(): Iterable<AssignedReplica> {
+    return this.#replicas.values();
+  }
+
+  /** Returns the replicas on a node, in ascending order of ids. */
+  onNode(nodeId: number): Iterable<AssignedReplica> {
+    return this.#byNode.get(nodeId)?.values() ?? [];
   }
 
   apply(command: CommandView): Effect | void {
@@ -99,7 +106,22 @@ export class ReplicaState implements SubMachine {
       if (assigned === undefined) throw invalid(`Replica ${replica} must be assigned: it is not`);
       if (this.#isPlaced(assigned)) throw invalid(`Replica ${replica} must not be placed: it is`);
     }
-    for (const replica of replicas) this.#replicas.delete(replica);
+    for (const replica of replicas) this.#remove(replica);
+  }
+
+  #add(replica: AssignedReplica): void {
+    this.#replicas.set(replica.replica, replica);
+    let onNode = this.#byNode.get(replica.nodeId);
+    if (onNode === undefined) this.#byNode.set(replica.nodeId, onNode = new Map());
+    onNode.set(replica.replica, replica);
+  }
+
+  #remove(id: number): void {
+    const nodeId = this.#replicas.get(id)?.nodeId ?? 0;
+    const onNode = this.#byNode.get(nodeId);
+    onNode?.delete(id);
+    if (onNode?.size === 0) this.#byNode.delete(nodeId);
+    this.#replicas.delete(id);
   }
 
   #assign({ places }: AssignReplicasCommand): Effect {
@@ -117,7 +139,7 @@ export class ReplicaState implements SubMachine {
     const assigned = this.#next;
     for (const { groupId, nodeId } of places) {
       const replica = this.#next++;
-      this.#replicas.set(replica, Object.freeze({ replica, groupId, nodeId }));
+      this.#add(Object.freeze({ replica, groupId, nodeId }));
     }
     return { assigned };
   }
@@ -138,7 +160,7 @@ export class ReplicaState implements SubMachine {
     this.#next = Math.max(this.#next, next);
     for (const replica of replicas) {
       if (replica.replica >= next) throw invalid(`Replica ${replica.replica} was never assigned`);
-      this.#replicas.set(replica.replica, Object.freeze(replica));
+      this.#add(Object.freeze(replica));
     }
   }
 

@@ -49,9 +49,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${SYSTEM}/replicas/replica_state.test.ts`,
     edits: [{
       file: "src/system/replicas/replica_state.ts",
-      anchor: "for (const replica of replicas) this.#replicas.delete(replica);",
-      replacement:
-        "for (const replica of replicas) if (this.#replicas.delete(replica)) this.#next--;",
+      anchor: "    this.#replicas.delete(id);",
+      replacement: "    if (this.#replicas.delete(id)) this.#next--;",
     }],
   },
   {
