@@ -107,7 +107,7 @@ export class Registry {
       clusterStatus: () => this.view.status(),
       partitionStatus: (partition) => this.view.partition(partition),
       join: (request) => this.#join(request),
-      confirmPlacement: (changes) => this.placement.runner.confirm(changes),
+      confirmPlacement: (changes, from) => this.placement.runner.confirm(changes, from),
       proposeSystem: (command, deadlineMs) =>
         this.identities.group.proposeHere(command, deadlineMs),
       systemReadPoint: () => this.identities.group.readPoint(),

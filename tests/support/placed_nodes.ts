@@ -176,7 +176,7 @@ export class PlacedNodes {
       world: process,
       logger: SILENT_LOGGER,
       onPlace: () => {},
-      report: async (node, made) => await this.nodes.get(node)?.work.runner.confirm(made),
+      report: async (node, made) => await this.nodes.get(node)?.work.runner.confirm(made, id),
       isConnected: (node) => this.#processes.has(node) && !this.cut.has(`${id}-${node}`),
     });
     work.start();

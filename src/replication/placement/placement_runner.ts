@@ -24,7 +24,7 @@ import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replica
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { systemApplied } from "../assembly/cluster_groups.ts";
-import { nodeOfReplica, systemReplicaOf } from "../assembly/placed_here.ts";
+import { nodeOfReplica, nodesOf, systemReplicaOf } from "../assembly/placed_here.ts";
 import {
   beginMove,
   endMove,
@@ -86,14 +86,20 @@ export class PlacementRunner {
   }
 
   /**
-   * Confirms changes that leaders of partitions have made.
+   * Confirms changes that leaders of partitions have made, as node `from` reports them. Those of
+   * partitions that it does not hold are left out, and each partition is confirmed once at most.
    *
    * @throws RegistryError `not_leader` if this node does not lead group 0.
    */
-  async confirm(made: readonly MadeChange[]): Promise<void> {
-    const steps = made.map((change) => endMove(this.#state, change))
-      .filter((step) => step !== undefined);
-    await this.#put(steps);
+  async confirm(made: readonly MadeChange[], from: number): Promise<void> {
+    const steps = new Map<number, PlacementStep>();
+    for (const change of made) {
+      const step = endMove(this.#state, change);
+      if (step === undefined) continue;
+      const id = partitionId(step.partition);
+      if (nodesOf(this.#state, id).includes(from)) steps.set(id, step);
+    }
+    await this.#put([...steps.values()]);
   }
 
   get #state() {
@@ -212,15 +218,14 @@ export class PlacementRunner {
    * ended moves or never placed, and second ones of group 0, for joins of one node that crossed.
    */
   async #retire(): Promise<void> {
-    const { members, replicas, placement } = this.#state;
+    const { replicas, placement } = this.#state;
     const unplaced: number[] = [];
-    for (const { nodeId } of members.all) {
-      for (const assigned of replicas.onNode(nodeId)) {
-        const isOver = assigned.groupId === SYSTEM_GROUP
-          ? assigned.replica !== systemReplicaOf(this.#state, nodeId)
-          : !placement.isPlaced(assigned);
-        if (isOver && unplaced.length < REPLICAS_ASSIGNED_MAX) unplaced.push(assigned.replica);
-      }
+    for (const assigned of replicas.all) {
+      const { groupId, nodeId, replica } = assigned;
+      const isOver = groupId === SYSTEM_GROUP
+        ? replica !== systemReplicaOf(this.#state, nodeId)
+        : !placement.isPlaced(assigned);
+      if (isOver && unplaced.length < REPLICAS_ASSIGNED_MAX) unplaced.push(replica);
     }
     if (unplaced.length > 0) await this.#propose(encodeRetireReplicas(this.#header(), unplaced));
   }

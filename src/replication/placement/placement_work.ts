@@ -108,7 +108,7 @@ export class PlacementWork {
   async #report(made: readonly MadeChange[]): Promise<void> {
     const { groups, self, report } = this.#options;
     const leader = groups.system.group.status().leader as NodeId;
-    if (leader === self) await this.runner.confirm(made);
+    if (leader === self) await this.runner.confirm(made, self);
     else await report(leader, made);
   }
 }

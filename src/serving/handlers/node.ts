@@ -24,8 +24,11 @@ export interface NodeDuties {
   readonly partitionStatus: (partition: number) => PartitionStatusReply;
   /** Makes a node a member; only the leader of group 0 can. */
   readonly join: (request: JoinClusterRequest) => Promise<JoinClusterReply>;
-  /** Confirms changes that leaders of partitions have made; only the leader of group 0 can. */
-  readonly confirmPlacement: (changes: readonly MadeChange[]) => Promise<void>;
+  /**
+   * Confirms changes that leaders of partitions have made, as node `from` reports; only the leader of
+   * group 0 can.
+   */
+  readonly confirmPlacement: (changes: readonly MadeChange[], from: number) => Promise<void>;
   /** Logs another node's command; only the leader of group 0 can. @returns the assigned number. */
   readonly proposeSystem: (command: Uint8Array, deadlineMs: number) => Promise<number | undefined>;
   /** Returns the index up to which group 0 is current; only its leader can. */
@@ -65,8 +68,8 @@ export function nodeHandlers(
     clusterStatus,
     partitionStatus: ({ partition }) => partitionStatus(partition),
     joinCluster: (request) => join(request),
-    reportPlacement: async ({ changes }) => {
-      await confirmPlacement(changes);
+    reportPlacement: async ({ changes }, { node }) => {
+      await confirmPlacement(changes, node ?? 0);
       return {};
     },
     proposeSystem: async ({ command }, { deadlineMs }) => {

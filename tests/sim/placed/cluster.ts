@@ -142,7 +142,7 @@ export class PlacedCluster implements MachineHost {
     const to = this.#addresses.get(node);
     if (to === undefined || this.loses.reports && this.#entropy.unit() < 0.5) return;
     this.network.pass(from, to, () => {
-      this.machine(to).serveReport(made, (error) => {
+      this.machine(to).serveReport(from, made, (error) => {
         if (this.loses.reports && this.#entropy.unit() < 0.7) return;
         this.network.pass(to, from, () => answer(error));
       });

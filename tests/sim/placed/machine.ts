@@ -241,10 +241,16 @@ export class PlacedMachine implements NetworkEnd {
     });
   }
 
-  /** Takes a report of changes. */
-  serveReport(made: readonly MadeChange[], answer: (error?: RegistryError) => void): void {
+  /** Takes a report of changes from the machine with that address. */
+  serveReport(
+    from: number,
+    made: readonly MadeChange[],
+    answer: (error?: RegistryError) => void,
+  ): void {
+    const node = this.#cluster.machine(from).nodeId;
     this.enter(({ work }) => {
-      work?.runner.confirm(made).then(() => answer(), (error) => answer(toRegistryError(error)));
+      work?.runner.confirm(made, node)
+        .then(() => answer(), (error) => answer(toRegistryError(error)));
     });
   }
 
