@@ -52,7 +52,7 @@ import { checkStart, joinCluster } from "./joining_cluster.ts";
 import type { DialedMember } from "./node_certificate.ts";
 import { NodeRequests } from "./node_requests.ts";
 import type { NodeIdentity } from "./node_identity.ts";
-import { askNode, type PeerRequestServices, servePeerRequests } from "./peer_requests.ts";
+import { type PeerRequestServices, servePeerRequests } from "./peer_requests.ts";
 import type { Registry } from "./registry.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 import type { WallWatch } from "./wall_watch.ts";
@@ -75,6 +75,7 @@ export class NodeCluster {
   #identity: NodeIdentity | undefined;
   #listener: Listener | undefined;
   readonly #dialer: QuicDialer;
+  readonly #requests: NodeRequests;
   #file: ClusterFile;
   #network: PeerNetwork | undefined;
   #development: DevelopmentPeers | undefined;
@@ -101,6 +102,13 @@ export class NodeCluster {
       keepAliveMs: PEER_PING_MS,
       idleMs: PEER_SILENCE_MS,
       streamsPerSessionMax: PEER_STREAMS_MAX,
+    });
+    this.#requests = new NodeRequests({
+      world,
+      open: async (node) => {
+        if (this.#network !== undefined) return await this.#network.openRequests(node);
+        throw new RegistryError("connection_lost", "This node has no links to others yet");
+      },
     });
   }
 
@@ -206,13 +214,7 @@ export class NodeCluster {
       },
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,
-      nodeCalls: new NodeRequests({
-        world: this.#options.world,
-        open: async (node) => {
-          if (this.#network !== undefined) return await this.#network.openRequests(node);
-          throw new RegistryError("connection_lost", "This node has no links to others yet");
-        },
-      }),
+      nodeCalls: this.#requests,
       isMember: (subjectId: Uint8Array) => isMember(this.#file.membership, subjectId),
       links: {
         ask: <Name extends OperationName>(
@@ -349,11 +351,10 @@ export class NodeCluster {
     body: Input<RequestOf<Name>>,
     timeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
   ): Promise<ReplyOf<Name>> {
-    if (this.#network === undefined || node === 0) {
+    if (node === 0) {
       throw new RegistryError("not_leader", "Group 0 has no leader that this node knows");
     }
-    const options = { world: this.#options.world, timeoutMs: Math.ceil(timeoutMs) };
-    return await askNode(this.#network, toNodeId(node), name, body, options);
+    return await this.#requests.call(node, name, body, timeoutMs);
   }
 
   // Links.

@@ -2,6 +2,7 @@
  * Requests of this node to other nodes: one stream a node, opened with the first request and again after
  * it ended, on which all requests are in flight together.
  */
+import type { Input } from "../../schemas/runtime/writer.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { NodeId } from "../base/ids.ts";
 import {
@@ -13,7 +14,12 @@ import type { World } from "../base/world.ts";
 import { Call, rejectCall } from "../client/call.ts";
 import { RequestChannel } from "../client/request_channel.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
-import { OPERATIONS } from "../wire/operations/mod.ts";
+import {
+  type OperationName,
+  OPERATIONS,
+  type ReplyOf,
+  type RequestOf,
+} from "../wire/operations/mod.ts";
 import type { Stream } from "../../transport/transport.ts";
 
 /** Dependencies of {@link NodeRequests}. */
@@ -32,7 +38,18 @@ export class NodeRequests implements NodeCalls {
     this.#parts = parts;
   }
 
-  readonly call: NodeCalls["call"] = (node, name, body, timeoutMs) => {
+  /**
+   * Sends a request to another node and returns the reply.
+   *
+   * @throws RegistryError the node's refusal; `connection_lost` if the outcome is unknown;
+   * `overloaded`; `deadline_exceeded` after `timeoutMs`.
+   */
+  async call<Name extends OperationName>(
+    node: number,
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    timeoutMs: number,
+  ): Promise<ReplyOf<Name>> {
     let stream = this.#streams.get(node);
     if (stream === undefined) {
       const opened = new NodeStream(node as NodeId, this.#parts, () => {
@@ -41,8 +58,8 @@ export class NodeRequests implements NodeCalls {
       this.#streams.set(node, opened);
       stream = opened;
     }
-    return stream.call(name, body, timeoutMs) as ReturnType<NodeCalls["call"]> as never;
-  };
+    return await stream.call(name, body, timeoutMs) as ReplyOf<Name>;
+  }
 }
 
 /** The stream to one node. */
@@ -88,7 +105,7 @@ class NodeStream {
     this.#channel.run().catch((error) => this.#end(toRegistryError(error)));
   }
 
-  call(name: keyof typeof OPERATIONS, body: unknown, timeoutMs: number): Promise<unknown> {
+  call(name: OperationName, body: unknown, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#channel.table.full) return reject(tooMany(this.#node));
       const operation = OPERATIONS[name];

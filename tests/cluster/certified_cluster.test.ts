@@ -127,9 +127,15 @@ test("a node that does not fit is refused, and its token stays good", async () =
 
 test("a node without the keys passes on what needs them", async () => {
   const ofToken = ["identity", "join-token", "agent", ...asAdministrator];
-  const made = await done<{ token: string; subject: string }>(...ofToken, ...at(2));
-  const issue = ["identity", "issue", ...asAgent, "--subject", made.subject];
-  await done(...issue, "--token", made.token, ...at(2));
+  const issue = async (identity: string) => {
+    const made = await done<{ token: string; subject: string }>(...ofToken, ...at(2));
+    const of = ["--identity", identity, "--subject", made.subject, "--token", made.token];
+    await done("identity", "issue", ...of, ...at(2));
+    return made;
+  };
+  const made = await issue(`${folder}/agent`);
+  const others = Array.from({ length: 8 }, (_, number) => `${folder}/agent${number}`);
+  await Promise.all(others.map(issue));
   const id = made.subject.slice(made.subject.lastIndexOf("/") + 1);
   const fields = ["--region", "eu-1", "--address", "192.0.2.1"];
   await done("agent", "register", "--id", id, ...fields, "--ttl", "10m", ...asAgent, ...at(2));

@@ -12,7 +12,7 @@ export const REPLICAS_ASSIGNED_MAX = 1_024;
 export const REPLICAS_MAX = 65_536;
 /** Replicas in one placement: seven voters, all being replaced at once, and a learner. */
 export const PLACED_REPLICAS_MAX = 15;
-/** Requests per second of another node; each is on a stream of its own. */
+/** Requests per second on a stream of another node, which has one for all its requests. */
 export const NODE_REQUESTS_PER_SECOND = 100_000;
 /** Requests that another node may send in a burst above that. */
 export const NODE_REQUESTS_BURST = 100_000;
