@@ -23,7 +23,9 @@ export class ClusterRoutes implements ClusterRouting {
   readonly #links: NodeLinks;
   readonly #timeoutMs: number;
   readonly #refreshMap: () => void;
-  readonly #isOpen: () => boolean;
+  /** Ends the pauses in progress. */
+  readonly #pauses = new Set<() => void>();
+  #isClosed = false;
 
   constructor(parts: {
     readonly world: World;
@@ -32,14 +34,12 @@ export class ClusterRoutes implements ClusterRouting {
     /** Default timeout of a call, ms. */
     readonly timeoutMs: number;
     readonly refreshMap: () => void;
-    readonly isOpen: () => boolean;
   }) {
     this.#world = parts.world;
     this.#leaders = parts.leaders;
     this.#links = parts.links;
     this.#timeoutMs = parts.timeoutMs;
     this.#refreshMap = parts.refreshMap;
-    this.#isOpen = parts.isOpen;
   }
 
   get partitioner(): Partitioner {
@@ -80,12 +80,31 @@ export class ClusterRoutes implements ClusterRouting {
   }
 
   async pause(round: number, deadline: Deadline): Promise<boolean> {
-    if (!this.#isOpen()) return false;
+    if (this.#isClosed) return false;
     if (round < ROUNDS_AT_ONCE) return deadline.leftMs > 0;
     const delayMs = backOffMs(round - ROUNDS_AT_ONCE + 1, RETRY, this.#world.entropy);
     if (delayMs >= deadline.leftMs) return false;
-    await new Promise<void>((resolve) => this.#world.scheduler.after(delayMs, resolve));
+    await this.#wait(delayMs, deadline.signal);
     return true;
+  }
+
+  /** Ends all pauses. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of this.#pauses) end();
+  }
+
+  /** Waits; an abort or the end of the client ends it early. */
+  async #wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = () => resolve();
+    const timer = this.#world.scheduler.after(ms, end);
+    this.#pauses.add(end);
+    signal?.addEventListener("abort", end);
+    await promise;
+    timer.cancel();
+    this.#pauses.delete(end);
+    signal?.removeEventListener("abort", end);
   }
 
   /** Returns the node to ask: the believed leader if it is up, else a replica; 0 for any node. */

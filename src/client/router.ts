@@ -96,7 +96,6 @@ export class Router implements Invoker, CallQueueOwner {
       leaders: this.leaders,
       links: this.links,
       refreshMap: () => this.#refresh.want(),
-      isOpen: () => this.#closed === undefined,
     });
   }
 
@@ -159,6 +158,7 @@ export class Router implements Invoker, CallQueueOwner {
   /** Rejects all calls, pending and future, and closes all connections. */
   async close(error: RegistryError): Promise<void> {
     this.#closed = error;
+    this.#routes.close();
     for (const call of this.#parked.takeAll()) rejectCall(call, error);
     await this.links.close(error);
   }

@@ -11,6 +11,7 @@ import type { MonotonicClock } from "../../base/world.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import { partitionOfRecord } from "../call_key.ts";
 import type { ClusterRouting, Part } from "../cluster_routing.ts";
+import { Deadline } from "../deadline.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
 import type { Ownership } from "../ownership.ts";
@@ -70,19 +71,21 @@ export class RegisterCalls {
 
   /** See `Client.registerAgent`, `Client.registerGateway`. */
   async one(item: RegisterItem<ServedKind>, options: RegisterOptions = {}): Promise<Registered> {
-    const left = this.#countdown(options);
+    const deadline = new Deadline(this.#clock, options, this.#timeoutMs);
+    let left: CallOptions = options;
     let expected = options.expected ?? NO_POSITION;
     for (let takeOvers = 0;; takeOvers++) {
       try {
         const { register } = KIND_OPERATIONS[item.kind];
         const body = { record: this.#encode(item), expected };
-        return await this.#invoker.invoke(register, body, this.#decode, left());
+        return await this.#invoker.invoke(register, body, this.#decode, left);
       } catch (error) {
         const held = heldBy(error);
         if (options.takeOver !== true || held === undefined || takeOvers === TAKE_OVERS_MAX) {
           throw error;
         }
         expected = held;
+        left = deadline.options();
       }
     }
   }
@@ -93,19 +96,21 @@ export class RegisterCalls {
     options: CallOptions & { readonly takeOver?: boolean } = {},
   ): Promise<RegisterOutcome[]> {
     const outcomes: RegisterOutcome[] = [];
-    const left = this.#countdown(options);
+    const deadline = new Deadline(this.#clock, options, this.#timeoutMs);
+    let left: CallOptions = options;
     let entries = items.map((item, position): Entry => ({
       position,
       item,
       expected: item.expected ?? NO_POSITION,
     }));
     for (let takeOvers = 0; entries.length > 0; takeOvers++) {
-      await this.#sendAll(entries, left(), outcomes);
+      await this.#sendAll(entries, left, outcomes);
       if (options.takeOver !== true || takeOvers === TAKE_OVERS_MAX) break;
       entries = entries.flatMap((entry): Entry[] => {
         const held = heldBy(outcomes[entry.position]?.error);
         return held === undefined ? [] : [{ ...entry, expected: held }];
       });
+      left = deadline.options();
     }
     return outcomes;
   }
@@ -141,7 +146,7 @@ export class RegisterCalls {
       ? await this.#sendSome(encoded, options)
       : await this.#sendInParts(cluster, encoded, options);
     encoded.forEach(({ entry }, index) => {
-      outcomes[entry.position] = answers[index] ?? { error: unanswered(encoded.length) };
+      outcomes[entry.position] = answers[index]!;
     });
   }
 
@@ -235,19 +240,6 @@ export class RegisterCalls {
     }
     return outcomes;
   };
-
-  /** Returns a function that returns the options with the time remaining until their deadline. */
-  #countdown(options: CallOptions): () => CallOptions {
-    const deadlineMs = this.#clock.nowMs() + (options.timeoutMs ?? this.#timeoutMs);
-    let first = true;
-    return () => {
-      if (first) {
-        first = false;
-        return options;
-      }
-      return { ...options, timeoutMs: Math.max(1, deadlineMs - this.#clock.nowMs()) };
-    };
-  }
 }
 
 /** Returns the incarnation under which another process holds the record, if that is the error. */

@@ -5,7 +5,7 @@ import { agentCodec } from "../../../schemas/gen/record.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import type { ErrorCode } from "../../../src/base/errors.ts";
 import { NO_POSITION } from "../../../src/base/position.ts";
-import type { RegisterItem, RenewItem } from "../../../src/client/types.ts";
+import type { RegisterItem, Renewed, RenewItem } from "../../../src/client/types.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_registry.ts";
 
@@ -111,6 +111,42 @@ test("renew ends at its deadline with the items that nobody leads", async () => 
   assert.is(renewed, PARTITIONS - 1);
   assert.equal(failures.map(({ position, error }) => [position, error.code]), [[5, "not_leader"]]);
   assert.ok(cluster.seed.time.nowMs() - startMs <= 2_100);
+  await cluster.seed.wait(client.close());
+});
+
+test("renew ends at once when its caller or the client ends, though it pauses", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  const client = await cluster.connect();
+  cluster.leaders[5] = 0;
+  const nowMs = () => cluster.seed.time.nowMs();
+  const canceled = new AbortController();
+  const first = client.renew(itemsOf(cluster), { timeoutMs: 60_000, signal: canceled.signal });
+  let endMs = 0;
+  first.then(() => endMs = nowMs());
+  await cluster.seed.pass(20_000);
+  const startMs = nowMs();
+  canceled.abort();
+  const codesOf = ({ failures }: Renewed) => failures.map(({ error }) => error.code);
+  assert.equal(codesOf(await cluster.seed.wait(first)), ["canceled"]);
+  assert.is(endMs, startMs);
+
+  const second = client.renew(itemsOf(cluster), { timeoutMs: 60_000 });
+  await cluster.seed.pass(20_000);
+  await cluster.seed.wait(client.close());
+  assert.is(cluster.seed.time.timerCount, 0);
+  assert.equal(codesOf(await second), ["shutting_down"]);
+});
+
+test("renew refuses a timeout out of bounds by its code, as on a single node", async () => {
+  const cluster = new FakeCluster();
+  serveRenewals(cluster);
+  const client = await cluster.connect();
+  for (const timeoutMs of [0, -1, NaN, 1e9]) {
+    const { failures } = await cluster.seed.wait(client.renew(itemsOf(cluster), { timeoutMs }));
+    assert.is(failures.length, PARTITIONS, String(timeoutMs));
+    for (const { error } of failures) assert.is(error.code, "invalid_argument");
+  }
   await cluster.seed.wait(client.close());
 });
 
