@@ -151,7 +151,7 @@ class RegistryClient implements Client, OperationCaller {
       timeoutMs,
     });
     this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
-    const resolve = new ResolveCalls(this.#router);
+    const resolve = new ResolveCalls(this.#router, this.#get);
     const clock = world.monotonic;
     const isConnected = () => this.#router.links.connected !== undefined;
     const isCached = options.cache === true;

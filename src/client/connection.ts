@@ -294,8 +294,16 @@ export class Connection {
     const nowMs = this.#world.monotonic.nowMs();
     for (const call of channel.table.drain()) {
       // Without room for another stream, the first one carries the large replies too.
-      if (error.code === "overloaded") this.#main.send(call, nowMs);
-      else this.#owner?.refused(call, error);
+      if (error.code !== "overloaded") this.#owner?.refused(call, error);
+      else this.#sendOnMain(call, nowMs);
+    }
+  }
+
+  #sendOnMain(call: Call, nowMs: number): void {
+    try {
+      this.#main.send(call, nowMs);
+    } catch (error) {
+      this.#owner?.refused(call, toRegistryError(error));
     }
   }
 

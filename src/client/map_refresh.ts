@@ -2,17 +2,16 @@
  * Fetches the ring map when nodes refuse calls that it routed to them. One fetch runs at a time, and
  * not more often than every CLIENT_MAP_REFRESH_MS. Clock: monotonic.
  */
-import { ringMapCodec, type RingMapView } from "../../schemas/gen/wire.ts";
 import { CLIENT_MAP_REFRESH_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import { ringMapFromWire } from "../wire/control.ts";
+import { NodeCalls } from "./calls/node.ts";
 import type { Invoker } from "./invoker.ts";
 import { ANY_NODE } from "./partition_leaders.ts";
 
 /** The fetching of ring maps for one client. */
 export class MapRefresh {
-  readonly #invoker: Invoker;
+  readonly #calls: NodeCalls;
   readonly #clock: MonotonicClock;
   readonly #onRingMap: (map: RingMap) => void;
   readonly #nextNode: () => number;
@@ -28,7 +27,7 @@ export class MapRefresh {
       readonly nextNode: () => number;
     },
   ) {
-    this.#invoker = invoker;
+    this.#calls = new NodeCalls(invoker);
     this.#clock = clock;
     this.#onRingMap = onRingMap;
     this.#nextNode = nextNode;
@@ -41,11 +40,7 @@ export class MapRefresh {
     this.#isRunning = true;
     this.#lastMs = nowMs;
     const done = () => void (this.#isRunning = false);
-    this.#invoker.invoke(
-      "getRingMap",
-      {},
-      (response) =>
-        ringMapFromWire(response.bodyInto<RingMapView>(ringMapCodec.newView()).toPlain()),
+    this.#calls.ringMap(
       { timeoutMs: REQUEST_TIMEOUT_MS_DEFAULT },
       { partition: ANY_NODE, isExact: true, nodeId: this.#nextNode(), servedBy: 0 },
     ).then((map) => {

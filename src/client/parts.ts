@@ -17,7 +17,7 @@ export interface PartedCall<T> {
   /** The number of items. */
   readonly count: number;
   readonly partitionOf: (position: number) => number;
-  /** Sends the items at `positions`, and returns their outcomes in the same order. */
+  /** Sends the items at `positions`, and returns the outcome of each in the same order. */
   readonly ask: (
     positions: readonly number[],
     options: CallOptions,
@@ -40,13 +40,14 @@ export async function askInParts<T>(
     const parts = routes.plan(open, partitionOf, round, alone);
     open = [];
     await Promise.all(parts.map(async ({ part, positions }) => {
-      const found = await outcomesOf(ask(positions, deadline.options(), part), positions.length);
+      const asked = ask(positions, deadline.options(), part);
+      const { found, isWhole } = await outcomesOf(asked, positions.length);
       positions.forEach((position, index) => {
         const outcome = outcomes[position] = found[index]!;
         if (!(outcome instanceof RegistryError) || !isForOthers(outcome)) return;
         open.push(position);
         // A whole part was refused, and it is not known for which of its partitions.
-        if (found.isWhole) alone.add(partitionOf(position));
+        if (isWhole) alone.add(partitionOf(position));
         else routes.refused(partitionOf(position), part.servedBy);
       });
     }));
@@ -58,18 +59,12 @@ export async function askInParts<T>(
 async function outcomesOf<T>(
   asked: Promise<readonly ItemOutcome<T>[]>,
   count: number,
-): Promise<{ readonly [index: number]: ItemOutcome<T>; readonly isWhole: boolean }> {
+): Promise<{ readonly found: readonly ItemOutcome<T>[]; readonly isWhole: boolean }> {
   try {
-    const found = await asked;
-    const missing = new RegistryError(
-      "malformed",
-      `Reply must answer all ${count} items: it answers ${found.length}`,
-    );
-    const all = Array.from({ length: count }, (_, index) => found[index] ?? missing);
-    return Object.assign(all, { isWhole: false });
+    return { found: await asked, isWhole: false };
   } catch (cause) {
     const error = toRegistryError(cause);
     const isWhole = error.code === "not_leader" || error.code === "not_replica";
-    return Object.assign(Array.from({ length: count }, () => error), { isWhole });
+    return { found: new Array<RegistryError>(count).fill(error), isWhole };
   }
 }

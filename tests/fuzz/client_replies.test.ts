@@ -118,7 +118,7 @@ const ownership = new Ownership(new SeededEntropy(1));
 const get = new GetCalls(invoker);
 const list = new ListCalls(invoker);
 const own = new OwnCalls(invoker, ownership, get);
-const resolve = new ResolveCalls(invoker);
+const resolve = new ResolveCalls(invoker, get);
 const register = new RegisterCalls(invoker, ownership, {
   clock: { nowMs: () => 0 },
   timeoutMs: 1_000,

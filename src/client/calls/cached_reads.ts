@@ -5,7 +5,7 @@
  */
 import { toRegistryError } from "../../base/errors.ts";
 import { CLIENT_CACHE_ENTRIES_MAX } from "../../base/limits.ts";
-import { formatUuid } from "../../base/uuid.ts";
+import { formatUuid, UUID_BYTES } from "../../base/uuid.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import type { CallOptions } from "../call_options.ts";
 import { LruMap } from "../lru_map.ts";
@@ -95,5 +95,5 @@ function aged<T extends { readonly remainingMs: number }>(answer: T, ageMs: numb
 function textOf(id: string | Uint8Array): string {
   if (typeof id === "string") return id.toLowerCase();
   // An id of another length is refused by the call.
-  return id.length === 16 ? formatUuid(id) : "";
+  return id.length === UUID_BYTES ? formatUuid(id) : "";
 }

@@ -3,6 +3,7 @@ import { formatUuid } from "../../base/uuid.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
 import { ringMapFromWire } from "../../wire/control.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
+import type { Part } from "../cluster_routing.ts";
 import { ask, type Invoker } from "../invoker.ts";
 import type { CallOptions, NodeStatus } from "../types.ts";
 
@@ -20,12 +21,16 @@ export class NodeCalls {
     return { ...status, clusterId: formatUuid(status.clusterId) };
   }
 
-  /** See `Client.ringMap`. */
-  ringMap(options?: CallOptions): Promise<RingMap> {
+  /** See `Client.ringMap`. @param part the node to ask. Default: any. */
+  ringMap(options?: CallOptions, part?: Part): Promise<RingMap> {
     // Decoded by hand, so that an invalid map ends the connection as malformed.
-    return this.#invoker.invoke("getRingMap", {}, (response) => {
-      const map = response.bodyInto(OPERATIONS.getRingMap.reply.newView()).toPlain();
-      return ringMapFromWire(map);
-    }, options);
+    return this.#invoker.invoke(
+      "getRingMap",
+      {},
+      (response) =>
+        ringMapFromWire(response.bodyInto(OPERATIONS.getRingMap.reply.newView()).toPlain()),
+      options,
+      part,
+    );
   }
 }

@@ -18,7 +18,7 @@ import { AGENT } from "../../record/agent.ts";
 import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
-import { receiptsOf } from "./get.ts";
+import { type GetCalls, receiptsOf } from "./get.ts";
 import {
   gatewayIdOf,
   isComplete,
@@ -33,13 +33,16 @@ type PartsOutcome = Parts | RegistryError;
 /** The calls ResolveAgent and ResolveMany. */
 export class ResolveCalls {
   readonly #invoker: Invoker;
+  readonly #get: GetCalls;
   readonly #reply = OPERATIONS.resolveAgent.reply.newView();
   readonly #manyReply = OPERATIONS.resolveAgents.reply.newView();
   readonly #agent = agentCodec.newView();
   readonly #gateway = gatewayCodec.newView();
 
-  constructor(invoker: Invoker) {
+  /** @param get fetches gateways that another node holds. */
+  constructor(invoker: Invoker, get: GetCalls) {
     this.#invoker = invoker;
+    this.#get = get;
   }
 
   /** See `Client.resolveAgent`. The answer is never stale. */
@@ -141,6 +144,7 @@ export class ResolveCalls {
   #completion(options: CallOptions, deadline: Deadline | undefined): ResolveCompletion {
     return new ResolveCompletion(
       this.#invoker,
+      this.#get,
       () => deadline?.options() ?? options,
       (domain, left) => this.#ask(domain, left),
     );

@@ -8,7 +8,7 @@
  * claim, nobody holds the domain.
  */
 import { PART_ELSEWHERE, PART_INCLUDED } from "../../wire/resolve_parts.ts";
-import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
+import { agentCodec } from "../../../schemas/gen/record.ts";
 import { recordReplyCodec } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
@@ -16,10 +16,9 @@ import { samePosition } from "../../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
 import type { Invoker } from "../invoker.ts";
 import { AGENT } from "../../record/agent.ts";
-import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
-import type { CallOptions, Receipt, ResolvedAgent } from "../types.ts";
-import { receiptsOf } from "./get.ts";
+import type { CallOptions, GatewayAnswer, Receipt, ResolvedAgent } from "../types.ts";
+import { type GetCalls, receiptsOf } from "./get.ts";
 
 /** Reads of an alias whose domain changes hands again and again. */
 const TRIES_MAX = 3;
@@ -35,13 +34,6 @@ export interface Parts {
   readonly agentPart: number;
   readonly gatewayPart: number;
   readonly claim: Incarnation;
-  readonly receipts: readonly Receipt[];
-}
-
-/** A gateway that was fetched by its id. */
-interface FetchedGateway {
-  readonly gateway: GatewayInfo;
-  readonly remainingMs: number;
   readonly receipts: readonly Receipt[];
 }
 
@@ -74,21 +66,25 @@ export function gatewayIdOf(id: Uint8Array): string | undefined {
 /** The completion of the answers of one call. */
 export class ResolveCompletion {
   readonly #invoker: Invoker;
+  readonly #get: GetCalls;
   readonly #options: () => CallOptions;
   readonly #again: (domain: string, options: CallOptions) => Promise<Parts>;
   /** The gateways fetched so far; many agents share one. */
-  readonly #gateways = new Map<string, Promise<FetchedGateway | undefined>>();
+  readonly #gateways = new Map<string, Promise<GatewayAnswer | undefined>>();
 
   /**
+   * @param get fetches gateways.
    * @param options returns the options of the next request.
    * @param again reads the alias of a domain again.
    */
   constructor(
     invoker: Invoker,
+    get: GetCalls,
     options: () => CallOptions,
     again: (domain: string, options: CallOptions) => Promise<Parts>,
   ) {
     this.#invoker = invoker;
+    this.#get = get;
     this.#options = options;
     this.#again = again;
   }
@@ -170,23 +166,9 @@ export class ResolveCompletion {
     );
   }
 
-  async #fetchGateway(id: string): Promise<FetchedGateway | undefined> {
+  async #fetchGateway(id: string): Promise<GatewayAnswer | undefined> {
     try {
-      return await this.#invoker.invoke(
-        "getGateway",
-        { id: parseUuid(id) },
-        (response, view, bytes) => {
-          const reply = response.bodyInto(recordReplyCodec.newView());
-          const start = reply.recordOffset;
-          const end = start + reply.recordLength;
-          return {
-            gateway: GATEWAY.decode(gatewayCodec.newView().wrap(view, bytes, start, end)),
-            remainingMs: reply.remainingMs,
-            receipts: receiptsOf(response),
-          };
-        },
-        this.#options(),
-      );
+      return await this.#get.gateway(id, this.#options());
     } catch (error) {
       if (error instanceof RegistryError && error.code === "not_found") return undefined;
       throw error;
