@@ -6,7 +6,6 @@
  * Order of a start: {@link NodeCluster.bind}, then {@link NodeCluster.enter}, which joins if need be, then
  * the registry with {@link NodeCluster.registryOptions}, then {@link NodeCluster.opened}.
  */
-import type { Input } from "../../schemas/runtime/writer.ts";
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -24,7 +23,6 @@ import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
-import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
 import { ALPN_PEER } from "../../transport/alpn.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
@@ -217,17 +215,17 @@ export class NodeCluster {
       nodeCalls: this.#requests,
       isMember: (subjectId: Uint8Array) => isMember(this.#file.membership, subjectId),
       links: {
-        ask: <Name extends OperationName>(
-          node: number,
-          name: Name,
-          body: Input<RequestOf<Name>>,
-          timeoutMs: number,
-        ) => this.#ask(node, name, body, timeoutMs),
+        ask: this.#requests.call,
         isConnected: (node: number) => this.#isConnected(node),
       },
       placement: {
         report: async (node: number, changes: readonly MadeChange[]) => {
-          await this.#ask(node, "reportPlacement", { changes });
+          await this.#requests.call(
+            node,
+            "reportPlacement",
+            { changes },
+            REQUEST_TIMEOUT_MS_DEFAULT,
+          );
         },
         isConnected: (node: number) => this.#isConnected(node),
       },
@@ -342,19 +340,7 @@ export class NodeCluster {
     if (isDescribed(registry.groups.system.store.state, this.nodeId, request)) return;
     const { leader } = group.status();
     if (group.isLeading) await registry.joining.join(request, "self");
-    else await this.#ask(leader, "joinCluster", request);
-  }
-
-  async #ask<Name extends OperationName>(
-    node: number,
-    name: Name,
-    body: Input<RequestOf<Name>>,
-    timeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
-  ): Promise<ReplyOf<Name>> {
-    if (node === 0) {
-      throw new RegistryError("not_leader", "Group 0 has no leader that this node knows");
-    }
-    return await this.#requests.call(node, name, body, timeoutMs);
+    else await this.#requests.call(leader, "joinCluster", request, REQUEST_TIMEOUT_MS_DEFAULT);
   }
 
   // Links.

@@ -44,12 +44,12 @@ export class NodeRequests implements NodeCalls {
    * @throws RegistryError the node's refusal; `connection_lost` if the outcome is unknown;
    * `overloaded`; `deadline_exceeded` after `timeoutMs`.
    */
-  async call<Name extends OperationName>(
+  readonly call = async <Name extends OperationName>(
     node: number,
     name: Name,
     body: Input<RequestOf<Name>>,
     timeoutMs: number,
-  ): Promise<ReplyOf<Name>> {
+  ): Promise<ReplyOf<Name>> => {
     let stream = this.#streams.get(node);
     if (stream === undefined) {
       const opened = new NodeStream(node as NodeId, this.#parts, () => {
@@ -59,7 +59,7 @@ export class NodeRequests implements NodeCalls {
       stream = opened;
     }
     return await stream.call(name, body, timeoutMs) as ReplyOf<Name>;
-  }
+  };
 }
 
 /** The stream to one node. */
