@@ -74,6 +74,10 @@ export class AliasJanitor {
 
   constructor(options: AliasJanitorOptions) {
     this.#options = options;
+    options.table.watch(({ id, isHere }) => {
+      this.#led.delete(id);
+      if (isHere) this.#checkLedLater();
+    });
   }
 
   /** Starts the rounds. */
@@ -94,16 +98,17 @@ export class AliasJanitor {
   stop(): void {
     this.#isStarted = false;
     this.#timer?.cancel();
-    this.#timer = undefined;
     this.#ledTimer?.cancel();
+    this.#timer = this.#ledTimer = undefined;
   }
 
   /**
    * Starts another round if this node leads a partition that it did not lead before, or agents elsewhere
-   * may have dropped their claims meanwhile. A node without other nodes leads all from the start on.
+   * may have dropped their claims meanwhile. Continues while another node leads a partition that is here:
+   * a node that is alone leads all of them.
    */
   #checkLed(): void {
-    const { table, clock, scheduler } = this.#options;
+    const { table, clock } = this.#options;
     let isNews = false;
     let areAllLed = true;
     for (const { id, group } of table.here()) {
@@ -123,9 +128,15 @@ export class AliasJanitor {
       this.#soundCount = 0;
       this.#later();
     }
-    if (!areAllLed || this.#askAgainMs !== Infinity) {
-      this.#ledTimer = scheduler.after(ALIAS_LED_CHECK_MS, () => this.#checkLed());
-    }
+    if (!areAllLed || this.#askAgainMs !== Infinity) this.#checkLedLater();
+  }
+
+  #checkLedLater(): void {
+    if (!this.#isStarted || this.#ledTimer !== undefined) return;
+    this.#ledTimer = this.#options.scheduler.after(ALIAS_LED_CHECK_MS, () => {
+      this.#ledTimer = undefined;
+      this.#checkLed();
+    });
   }
 
   #later(): void {
@@ -170,8 +181,13 @@ export class AliasJanitor {
   #find(partition: Partition): { readonly repairs: Repair[]; readonly isSound: boolean } {
     const repairs: Repair[] = [];
     const { store, group } = partition;
-    // Another node that leads the partition repairs it.
-    if (store.aliasCount === 0 || !group.isLeading) return { repairs, isSound: true };
+    if (store.aliasCount === 0) return { repairs, isSound: true };
+    if (!group.isLeading) {
+      // Another node that leads the partition repairs it, as long as it does.
+      this.#led.delete(partition.id);
+      this.#checkLedLater();
+      return { repairs, isSound: true };
+    }
     let isSound = true;
     let elsewhere = 0;
     const askAfter = this.#askedCounts.get(partition.id) ?? 0;
@@ -200,10 +216,8 @@ export class AliasJanitor {
     if (asked === 0) this.#askedCounts.delete(id);
     else this.#askedCounts.set(id, asked);
     if (this.#askAgainMs !== Infinity) return;
-    const { clock, scheduler } = this.#options;
-    this.#askAgainMs = clock.nowMs() + ALIAS_ASK_ROUND_MS;
-    this.#ledTimer?.cancel();
-    this.#ledTimer = scheduler.after(ALIAS_LED_CHECK_MS, () => this.#checkLed());
+    this.#askAgainMs = this.#options.clock.nowMs() + ALIAS_ASK_ROUND_MS;
+    this.#checkLedLater();
   }
 
   /**

@@ -50,7 +50,7 @@ async function janitorOf(
   });
   janitor.start();
   await scheduler.advance(GROUP_TICK_MS);
-  return { janitor, scheduler };
+  return { janitor, scheduler, table };
 }
 
 test("AliasJanitor sleeps where there is no alias", async () => {
@@ -135,6 +135,44 @@ test("AliasJanitor leaves partitions to their leaders, and begins when it leads 
   await harness.world.settle();
   assert.ok(harness.alias("a1.example") !== undefined, "another node repairs it");
   isLeading = true;
+  await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
+  await harness.world.settle();
+  assert.is(harness.alias("a1.example"), undefined, "repaired");
+  janitor.stop();
+});
+
+test("AliasJanitor begins where it leads again what another node led meanwhile", async () => {
+  const harness = await RegistryHarness.open();
+  const peer = await harness.peer();
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: "a1.example" }));
+  let isLeading = true;
+  const { janitor, scheduler } = await janitorOf(harness, (partition) => {
+    const view = seen(partition, {});
+    Object.defineProperty(view.group, "isLeading", { get: () => isLeading });
+    return view;
+  });
+  await scheduler.advance(2 * ROUND_MS);
+  isLeading = false;
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: "b1.example", sequence: 2 }));
+  janitor.heed("claim_dropped");
+  await scheduler.advance(2 * ROUND_MS);
+  await harness.world.settle();
+  assert.ok(harness.alias("a1.example") !== undefined, "another node repairs it");
+  isLeading = true;
+  await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
+  await harness.world.settle();
+  assert.is(harness.alias("a1.example"), undefined, "repaired");
+  janitor.stop();
+});
+
+test("AliasJanitor begins where a replica that came later leads", async () => {
+  const harness = await abandoned();
+  const { janitor, scheduler, table } = await janitorOf(
+    harness,
+    ({ id }) => ({ isHere: false, id, nodes: [], leader: 0 }),
+  );
+  await scheduler.advance(ROUND_MS);
+  for (const partition of harness.registry.table.here()) table.put(partition);
   await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
   await harness.world.settle();
   assert.is(harness.alias("a1.example"), undefined, "repaired");
