@@ -11,15 +11,11 @@ import { IDENTITY_CHECK_MS, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer, WallClock } from "../base/world.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
-import { BAN_KINDS } from "../record/ban_kind.ts";
+import { banKindName } from "../record/ban_kind.ts";
 import type { Ban, RevocationSink, RevocationState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
-import type { Ban as ListedBan, BanKind, BanList } from "../../identity/trust/ban_list.ts";
+import type { Ban as ListedBan, BanList } from "../../identity/trust/ban_list.ts";
 import type { RightsEnforcer } from "./rights_enforcer.ts";
-
-const KINDS = new Map<number, BanKind>(
-  Object.entries(BAN_KINDS).map(([kind, number]) => [number, kind as BanKind]),
-);
 
 /** Keeps a ban list in step with group 0. */
 export class BanFeed implements RevocationSink {
@@ -69,7 +65,7 @@ export class BanFeed implements RevocationSink {
   }
 
   lifted({ kind, name }: Pick<Ban, "kind" | "name">): void {
-    const found = KINDS.get(kind);
+    const found = banKindName(kind);
     if (found === undefined) return;
     this.#bans.unban(found, name);
     // A lineage that was stopped for another reason stays stopped.
@@ -96,7 +92,7 @@ export class BanFeed implements RevocationSink {
   }
 
   #enforce({ kind, name, reason, untilMs }: Ban): void {
-    const found = KINDS.get(kind);
+    const found = banKindName(kind);
     if (found === undefined) return;
     this.#add({ kind: found, name, reason, ...(untilMs === 0 ? {} : { untilMs }) });
   }

@@ -2,9 +2,8 @@
 import { RegistryError } from "../../base/errors.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import type { Grants } from "../../base/peer.ts";
-import { BAN_KINDS } from "../../record/ban_kind.ts";
+import { type BanKind, banKindName } from "../../record/ban_kind.ts";
 import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
-import type { BanKind } from "../../../identity/trust/ban_list.ts";
 import type { Handlers } from "../handler.ts";
 import type { IdentityService } from "../identities/identity_service.ts";
 
@@ -95,8 +94,8 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
 }
 
 function banKind(kind: number): BanKind {
-  const name = Object.entries(BAN_KINDS).find(([, number]) => number === kind)?.[0];
-  if (name !== undefined) return name as BanKind;
+  const name = banKindName(kind);
+  if (name !== undefined) return name;
   throw new RegistryError("invalid_argument", `kind must be 1, 2 or 3: found ${kind}`, {
     field: "kind",
   });

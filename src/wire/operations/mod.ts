@@ -26,17 +26,11 @@ export type OperationName = keyof typeof OPERATIONS;
 /** The plain type that a codec reads and writes. */
 type PlainOf<C> = C extends StructCodec<infer T, infer _V> ? T : never;
 
-/** The view that a codec reads with. */
-type ViewOf<C> = C extends StructCodec<infer _T, infer V> ? V : never;
-
 /** The request type of an operation. */
 export type RequestOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["request"]>;
 
 /** The reply type of an operation. */
 export type ReplyOf<Name extends OperationName> = PlainOf<(typeof OPERATIONS)[Name]["reply"]>;
-
-/** The view of an operation's reply. */
-export type ReplyViewOf<Name extends OperationName> = ViewOf<(typeof OPERATIONS)[Name]["reply"]>;
 
 /** All operations, by ascending id. */
 export const OPERATION_LIST: readonly Operation[] = Object.values<Operation>(OPERATIONS)
