@@ -12,7 +12,7 @@ import type { Group } from "../../replication/group_interface.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "../../system/audit_log.ts";
 import { DOCUMENTS, encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
-import type { SystemReply, SystemStore } from "../../system/system_store.ts";
+import { commandOf, type SystemReply, type SystemStore } from "../../system/system_store.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
 import type { RegionScope } from "../../../identity/pki/spiffe.ts";
@@ -259,9 +259,17 @@ export class IdentityGroup {
     return assigned === 0 ? undefined : assigned;
   }
 
-  /** Commits a command at this node, which must lead group 0. @throws as {@link propose}. */
+  /**
+   * Commits a command at this node, which must lead group 0. Takes ownership of its bytes.
+   *
+   * @throws as {@link propose}; `malformed`.
+   */
   async proposeHere(command: Uint8Array, deadlineMs: number): Promise<number | undefined> {
-    const proposed = await this.#parts.group.propose(command, this.#leftMs(deadlineMs));
+    const { group } = this.#parts;
+    const view = commandOf(command);
+    // Group time never goes back: a time ahead of it, from another node, would stay for good.
+    view.timeMs = Math.min(view.timeMs, Math.floor(group.timeMs()));
+    const proposed = await group.propose(command, this.#leftMs(deadlineMs));
     if (!proposed.ok) throw proposed.error;
     const { outcome } = proposed;
     if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
