@@ -54,13 +54,15 @@ export class IdentityAdministration {
    * Ends a node's membership and its certificates permanently; audited. Placement moves the
    * replicas of the node to other nodes.
    *
-   * @throws RegistryError `not_found`, `invalid_argument` for the last member.
+   * @throws RegistryError `not_found`, `invalid_argument` for the last member; `not_leader`.
    */
   async removeMember(
     nodeId: number,
     { subject, lineage }: AuthenticatedPeer,
     deadlineMs: number,
   ): Promise<void> {
+    // The ban that follows needs the leader, and a removal cannot be repeated there.
+    await this.#group.currentAtLeader();
     await this.#group.propose(
       (header) => encodeRemoveMember(header, { nodeId, detail: subject }),
       lineage,
