@@ -138,10 +138,15 @@ export class WritePath {
   ): Promise<DeregisterReply> {
     const { id } = request;
     const kind = recordKind(request.kind);
-    const { store } = this.#homeOf(kind, id);
+    // Refused before it is audited.
+    this.#homeOf(kind, id);
     const requester = requesterOf(context.peer);
     const noted = { kind, id, detail: requester.subject, requester };
     await this.#parts.notes.note(noted, context.deadlineMs);
+    const { group, store } = this.#homeOf(kind, id);
+    // A new leader may not have applied the registration yet.
+    const permitted = await group.readBarrier(0, this.#parts.proposer.leftMs(context.deadlineMs));
+    if (permitted instanceof RegistryError) throw permitted;
     const slot = store.find(kind, id, 0, id.length);
     if (slot === -1) {
       const name = `${recordKindName(kind)} ${formatUuid(id)}`;
