@@ -112,7 +112,7 @@ export class NodeSteps {
     if (isBad) {
       throw new RegistryError(
         "invalid_argument",
-        `partitions must be different ones below ${partitionCount}`,
+        `partitions must be at most ${partitionCount}, each of them below that: they are not`,
         { field: "partitions" },
       );
     }

@@ -1,8 +1,8 @@
 /**
  * Operations between nodes: steps of a write that spans partitions with different leaders. The node that
  * leads the record drives them (src/serving/leader_calls.ts); the node that is asked leads the other
- * partition, and checks that the driver holds the record's (src/serving/handlers/steps.ts). Each may be
- * repeated with the same effect.
+ * partition, and checks that the driver holds the record's (src/serving/node_steps.ts). Each may be
+ * repeated with the same effect, except that a removal is then audited again.
  */
 import {
   claimDomainReplyCodec,
