@@ -136,8 +136,8 @@ function beatOf(run: number, wire: WireBeat): Beat {
   };
 }
 
-function groupTermOf({ groupId: group, term }: PeerGroupTerm): GroupTerm {
-  return { group, term };
+function groupTermOf({ groupId: id, term }: PeerGroupTerm): GroupTerm {
+  return { group: knownGroupId(id), term };
 }
 
 function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][number]) {
