@@ -21,6 +21,8 @@ export class PeerLink {
   readonly #events: PeerLinkEvents;
   readonly #logger: Logger;
   #session: PeerSession | undefined;
+  /** The one that it replaced, while images pass on it. */
+  #replaced: PeerSession | undefined;
   /** The codes of the refusals that were logged; refusals repeat until somebody acts. */
   readonly #logged = new Set<string>();
   /** Why no session is taken any more. */
@@ -43,17 +45,21 @@ export class PeerLink {
     return this.#closedFor !== undefined;
   }
 
-  /** Takes an established session, which replaces the present one. */
+  /**
+   * Takes an established session, which replaces the present one. A session that was replaced earlier
+   * ends now: a node that keeps images open must not collect sessions.
+   */
   adopt(session: PeerSession): void {
     if (this.#closedFor !== undefined) return session.end(this.#closedFor);
-    const before = this.#session;
+    this.#replaced?.end(undefined);
+    this.#replaced = this.#session;
     this.#session = session;
     this.counts.sessions++;
     this.#logged.clear();
     this.#logger.info("Connected to a node", { address: session.remoteAddress });
     this.#events.peerConnected(this.node);
     void session.ended.then((reason) => this.#lost(session, reason));
-    before?.retire();
+    this.#replaced?.retire();
   }
 
   /** Logs a refusal or a failed dial, each code once until a session is established. */
@@ -67,9 +73,11 @@ export class PeerLink {
   close(reason: RegistryError): void {
     this.#closedFor = reason;
     this.#session?.end(reason);
+    this.#replaced?.end(reason);
   }
 
   #lost(session: PeerSession, reason: RegistryError | undefined): void {
+    if (this.#replaced === session) this.#replaced = undefined;
     if (this.#session === session) {
       this.#session = undefined;
       this.#logger.info("Lost the session with a node", { reason: reason?.message ?? "goodbye" });
