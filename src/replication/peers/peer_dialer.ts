@@ -65,7 +65,7 @@ export class PeerDialer {
     }
   }
 
-  /** Dials now instead of after the present delay: addresses have changed, or the link is closed. */
+  /** Ends the present delay: the link is closed. */
   hurry(): void {
     this.#wake?.();
   }

@@ -7,6 +7,7 @@
  * time; a session with a node that is no member any more, or whose identity is banned, ends at once.
  * Raft tolerates every loss here: what cannot be sent is dropped and counted, never kept waiting.
  */
+import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Logger } from "../../base/logger.ts";
@@ -141,7 +142,8 @@ export class PeerNetwork implements PeerLinks {
         link.member = member;
       }
     }
-    if (!this.#isClosed) { for (const member of this.#members.all) this.#keep(member); }
+    if (this.#isClosed) return;
+    for (const member of this.#members.all) this.#keep(member);
   }
 
   send(to: NodeId, frame: Uint8Array): void {
@@ -265,7 +267,5 @@ export class PeerNetwork implements PeerLinks {
 
 /** Reports whether two entries are of the same node: a number given to another folder is another. */
 function isSameIdentity(a: PeerMember, b: PeerMember): boolean {
-  const isSame = (left: Uint8Array, right: Uint8Array) =>
-    left.length === right.length && left.every((byte, at) => byte === right[at]);
-  return isSame(a.subjectId, b.subjectId) && isSame(a.folderId, b.folderId);
+  return bytesEqual(a.subjectId, b.subjectId) && bytesEqual(a.folderId, b.folderId);
 }
