@@ -18,74 +18,53 @@ async function answer<T>(...args: string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
+const cluster = await ThreeNodes.open();
+test.after(() => cluster.end());
+
 test("crs cluster start runs one cluster, reports a node that dies, and returns as it was", async () => {
-  await ThreeNodes.run(async (cluster) => {
-    const first = await cluster.start();
-    assert.equal(first.nodes.map(({ nodeId }) => nodeId), [1, 2, 3]);
-    assert.is(new Set(first.nodes.map(({ zone }) => zone)).size, 3);
-    await cluster.whole();
-    const shown = await answer<PartitionShown>(
-      "partition",
-      "show",
-      "a1.example",
-      "--data",
-      cluster.folder,
-    );
-    assert.equal(shown.replicas.map(({ nodeId }) => nodeId), [1, 2, 3]);
-    assert.equal(
-      shown.replicas.filter(({ role }) => role === "leader").map(({ nodeId }) => nodeId),
-      [
-        shown.leader,
-      ],
-    );
+  const first = await cluster.start();
+  assert.equal(first.nodes.map(({ nodeId }) => nodeId), [1, 2, 3]);
+  assert.is(new Set(first.nodes.map(({ zone }) => zone)).size, 3);
+  await cluster.whole();
+  const show = ["partition", "show", "a1.example", "--data", cluster.folder];
+  const { leader, replicas } = await answer<PartitionShown>(...show);
+  assert.equal(replicas.map(({ nodeId }) => nodeId), [1, 2, 3]);
+  const leading = replicas.filter(({ role }) => role === "leader");
+  assert.equal(leading.map(({ nodeId }) => nodeId), [leader]);
 
-    const [, , third] = first.nodes;
-    Deno.kill(third!.processId, "SIGKILL");
-    const told = `node-3 (process ${third!.processId}) ended by SIGKILL; the others go on`;
-    await until("the death is reported", () => first.process.stderr.includes(told));
-    first.process.kill("SIGTERM");
-    assert.is((await first.process.ended()).code, 0);
+  const [, , third] = first.nodes;
+  Deno.kill(third!.processId, "SIGKILL");
+  const told = `node-3 (process ${third!.processId}) ended by SIGKILL; the others go on`;
+  await until("the death is reported", () => first.process.stderr.includes(told));
+  first.process.kill("SIGTERM");
+  assert.is((await first.process.ended()).code, 0);
 
-    const second = await cluster.start();
-    assert.is(second.clusterId, first.clusterId);
-    const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
-    assert.equal(ids(second.nodes), ids(first.nodes));
-  });
+  const second = await cluster.start();
+  assert.is(second.clusterId, first.clusterId);
+  const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
+  assert.equal(ids(second.nodes), ids(first.nodes));
 });
 
 test("reads and writes go on after kill -9 of the node that leads group 0", async () => {
-  await ThreeNodes.run(async (cluster) => {
-    const { nodes } = await cluster.start();
+  const leader = await cluster.whole();
+  const load = await ClusterLoad.start(cluster.folder);
+  try {
+    await load.allSucceed("before");
+    Deno.kill(cluster.processIdOf(leader), "SIGKILL");
+    await load.allSucceed("after the kill");
+    assert.is((await cluster.restart(leader)).nodeId, leader);
     await cluster.whole();
-    const load = await ClusterLoad.start(cluster.folder);
-    try {
-      await load.allSucceed("before");
-      Deno.kill(nodes[0]!.processId, "SIGKILL");
-      await load.allSucceed("after the kill");
-      assert.is((await cluster.restart(1)).nodeId, 1);
-      await cluster.whole();
-      await load.allSucceed("after the return");
-    } finally {
-      await load.end();
-    }
-    assert.equal(load.lost, []);
-    assert.equal(load.failures, []);
-  });
+    await load.allSucceed("after the return");
+  } finally {
+    await load.end();
+  }
+  assert.equal(load.lost, []);
+  assert.equal(load.failures, []);
 });
 
-test("crs cluster start ends with code 4 once all its nodes have ended", async () => {
+test("crs cluster start fails with the error of a node, and ends with code 4 once all have ended", async () => {
   await ThreeNodes.run(async (cluster) => {
     const { process, nodes } = await cluster.start("--nodes", "1");
-    Deno.kill(nodes[0]!.processId, "SIGKILL");
-    const { code, stderr } = await process.ended();
-    assert.is(code, 4);
-    assert.match(stderr, "No node of the cluster is left");
-  });
-});
-
-test("crs cluster start fails with the error of a node that does not start", async () => {
-  await ThreeNodes.run(async (cluster) => {
-    await cluster.start("--nodes", "1");
     const second = await cluster.process(
       ...["cluster", "start", "--nodes", "1", "--data", cluster.folder],
       ...["--port", String(cluster.port), "--partitions", "16", "--json"],
@@ -94,6 +73,11 @@ test("crs cluster start fails with the error of a node that does not start", asy
     const { error } = JSON.parse(second.stdout);
     assert.is(error.code, "locked");
     assert.match(error.message, "node-1: ");
+
+    Deno.kill(nodes[0]!.processId, "SIGKILL");
+    const { code, stderr } = await process.ended();
+    assert.is(code, 4);
+    assert.match(stderr, "No node of the cluster is left");
   });
 });
 

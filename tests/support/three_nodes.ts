@@ -83,17 +83,21 @@ export class ThreeNodes {
     this.#partitions = String(partitions);
   }
 
-  /** Calls `use` with an empty folder; then ends everything that was started in it. */
+  /** Returns a cluster in an empty folder, not started; {@link end} must follow. */
+  static async open(partitions = 16): Promise<ThreeNodes> {
+    return new ThreeNodes(await Deno.makeTempDir(), partitions);
+  }
+
+  /** Calls `use` with a cluster in an empty folder, and then ends it. */
   static async run(
     use: (nodes: ThreeNodes) => Promise<void>,
     partitions = 16,
   ): Promise<void> {
-    const nodes = new ThreeNodes(await Deno.makeTempDir(), partitions);
+    const nodes = await ThreeNodes.open(partitions);
     try {
       await use(nodes);
     } finally {
       await nodes.end();
-      await Deno.remove(nodes.folder, { recursive: true });
     }
   }
 
@@ -134,9 +138,9 @@ export class ThreeNodes {
 
   /**
    * Waits until, as reported by all nodes, every partition has a leader and a replica on each of
-   * three nodes.
+   * three nodes. Returns the node that leads group 0.
    */
-  async whole(deadlineMs = 30_000): Promise<void> {
+  async whole(deadlineMs = 30_000): Promise<number> {
     let last = "";
     const isWhole = async () => {
       const { code, stdout } = await crsInProcess([
@@ -150,6 +154,7 @@ export class ThreeNodes {
     } catch (error) {
       throw new Error(last, { cause: error });
     }
+    return (JSON.parse(last) as ClusterShown).group0.leader;
   }
 
   /** Starts a command that ends with the test. */
@@ -159,9 +164,10 @@ export class ThreeNodes {
     return process;
   }
 
-  /** Ends all processes, gracefully first: the nodes end with the command that started them. */
+  /** Ends all processes, nodes with the command that started them, and removes the folder. */
   async end(): Promise<void> {
     for (const process of this.#processes) process.kill("SIGTERM");
     await Promise.all(this.#processes.map((process) => process.ended()));
+    await Deno.remove(this.folder, { recursive: true });
   }
 }
