@@ -65,10 +65,12 @@ function joining(token: string): string[] {
   return ["--join", `${host}:${port}`, "--pin", pinOf(1), "--token", token];
 }
 
+let refusals = 0;
+
 /** The error of a node that asks to join and must not. */
 async function refusedJoin(...flags: string[]) {
   const ports = ["--port", "0", "--ops-port", "0", "--peer-port", "0"];
-  return await refused("start", "--data", `${folder}/wrong`, ...ports, ...flags);
+  return await refused("start", "--data", `${folder}/wrong${++refusals}`, ...ports, ...flags);
 }
 
 test("an empty folder with an authority founds a cluster only if it is told to", async () => {
@@ -103,25 +105,20 @@ test("nodes without an authority folder join with a token each", async () => {
 });
 
 test("a node that does not fit is refused, and its token stays good", async () => {
-  const ofAgent = await refusedJoin(...joining(await tokenFor("agent")), "--zone", "x", ...place);
+  const join = joining(await tokenFor("node"));
+  const elsewhere = ["--zone", "x", "--region", "us-1", "--partitions", "16"];
+  const [ofAgent, region, partitions, zone, taken] = await Promise.all([
+    refusedJoin(...joining(await tokenFor("agent")), "--zone", "x", ...place),
+    refusedJoin(...join, ...elsewhere),
+    refusedJoin(...join, "--zone", "x", "--region", "eu-1"),
+    refusedJoin(...join, ...place),
+    refusedJoin(...join, "--zone", "x", "--node-id", "2", ...place),
+  ]);
   assert.equal([ofAgent.code, ofAgent.field], ["unauthenticated", "wrong_role"]);
   assert.match(ofAgent.message, "crs identity join-token node");
-  const join = joining(await tokenFor("node"));
-  const region = await refusedJoin(
-    ...join,
-    "--zone",
-    "x",
-    "--region",
-    "us-1",
-    "--partitions",
-    "16",
-  );
   assert.equal([region.code, region.field], ["invalid_configuration", "region"]);
-  const partitions = await refusedJoin(...join, "--zone", "x", "--region", "eu-1");
   assert.equal([partitions.code, partitions.field], ["invalid_configuration", "partitions"]);
-  const zone = await refusedJoin(...join, ...place);
   assert.equal([zone.code, zone.field], ["invalid_configuration", "zone"]);
-  const taken = await refusedJoin(...join, "--zone", "x", "--node-id", "2", ...place);
   assert.is(taken.code, "locked");
 });
 
