@@ -19,8 +19,9 @@ class KeptFiles {
 
   /** Sets the files of the commits to come. */
   set(paths: CommitPaths): void {
-    this.close();
+    // First, because the other thread does not send them again if closing fails.
     this.#paths = paths;
+    this.close();
   }
 
   get log(): number {
@@ -32,8 +33,9 @@ class KeptFiles {
   }
 
   close(): void {
-    for (const handle of [this.#log, this.#mark]) if (handle !== undefined) fs.closeSync(handle);
+    const handles = [this.#log, this.#mark];
     this.#log = this.#mark = undefined;
+    for (const handle of handles) if (handle !== undefined) fs.closeSync(handle);
   }
 }
 

@@ -27,7 +27,7 @@ import { EntryHandOut } from "./entry_hand_out.ts";
 import { readMarks } from "./found_marks.ts";
 import { ImageReader } from "./image_reader.ts";
 import { LogEngine } from "./log_engine.ts";
-import { LogMarkKeeper, unmarkedError } from "./log_mark_keeper.ts";
+import { type DurablePoint, LogMarkKeeper, unmarkedError } from "./log_mark_keeper.ts";
 import { MarkFile } from "./mark_file.ts";
 import { endOf, extentsOf, type SegmentExtent, SegmentReader } from "./segment_reader.ts";
 import type { SharedLogOptions } from "./shared_log.ts";
@@ -151,7 +151,10 @@ class Opening {
         tail: this.#tail,
         mark: this.#keeper,
       });
-      engine.begin((error) => error === undefined ? this.#marked(engine) : this.#fail(error));
+      engine.begin((error) => {
+        if (error !== undefined) this.#fail(error);
+        else this.#writeMarks(engine.durable, () => engine);
+      });
     });
   }
 
@@ -303,21 +306,24 @@ class Opening {
       this.#ledger.imageNumberMax = Math.max(this.#ledger.imageNumberMax, number);
       return !named.has(number);
     }).map(({ name }): StorageOperation => ({ kind: "remove", file: name }));
-    this.#each([...unnamed, ...this.#temporaries()], () => {
-      const engine = new LogEngine(this.#options, this.#driver, {
+    const position = pageAlign(end);
+    const engine = () =>
+      new LogEngine(this.#options, this.#driver, {
         ledger: this.#ledger,
-        segments: this.#extents.map(({ position }) => position),
+        segments: this.#extents.map((extent) => extent.position),
         logId: this.#logId,
         sequence: sequence + 1,
-        position: pageAlign(end),
+        position,
         segment: { position: active.position, allocated: active.position + active.size },
         segmentNumber: this.#feed.segmentNumber,
         generation: this.#raised(),
         tail: this.#tail,
         mark: this.#keeper,
       });
-      this.#marked(engine);
-    });
+    this.#each(
+      [...unnamed, ...this.#temporaries()],
+      () => this.#writeMarks({ sequence, position }, engine),
+    );
   }
 
   #seeTerm(term: number): void {
@@ -331,13 +337,14 @@ class Opening {
 
   /**
    * Writes the tail mark, and the one beside the log if it is missing or of another generation;
-   * then reports the log as ready.
+   * then reports the log as ready. The engine, which writes a watermark by itself, exists only then,
+   * because writes of one mark file must not overlap.
    */
-  #marked(engine: LogEngine): void {
-    const { generation } = engine;
+  #writeMarks(durable: DurablePoint, engine: () => LogEngine): void {
+    const generation = this.#raised();
     const isLost = this.#lost.length > 0;
     if (isLost) this.#options.handlers.lost?.(this.#lost.join("; "), generation);
-    const mark = { logId: this.#logId, ...engine.durable, generation, closed: false };
+    const mark = { logId: this.#logId, ...durable, generation, closed: false };
     // After a loss, no mark may be left that claims what was lost.
     const done = (next: () => void) => (failure: StorageFailure | undefined) => {
       if (failure === undefined) return next();
@@ -346,17 +353,14 @@ class Opening {
       this.#options.handlers.unmarked?.(unmarkedError(failure));
       next();
     };
+    const ready = () => this.#guard(() => this.#options.handlers.ready(engine()));
     const markBeside = () => {
       const isCurrent = !isLost && this.#markGeneration === generation;
-      if (this.#keeper === undefined || isCurrent) this.#ready(engine);
-      else this.#keeper.put(mark, done(() => this.#ready(engine)));
+      if (this.#keeper === undefined || isCurrent) ready();
+      else this.#keeper.put(mark, done(ready));
     };
     if (isLost) this.#tail.replace(mark, done(markBeside));
     else this.#tail.write(mark, done(markBeside));
-  }
-
-  #ready(engine: LogEngine): void {
-    this.#guard(() => this.#options.handlers.ready(engine));
   }
 
   #temporaries(): StorageOperation[] {

@@ -159,6 +159,28 @@ test("a power cut at any turn leaves a log that opens: no mark claims more than 
   }
 });
 
+test("a log whose marks are written slowly at its opening opens again after kill -9", () => {
+  for (let seed = 0; seed < 16; seed++) {
+    const h = written();
+    h.kill();
+    let isMarking = false;
+    h.disk.delayMs = (operation) => {
+      if (operation.kind !== "write" || operation.file !== TAIL_FILE) return 0;
+      isMarking = true;
+      return 2 * WAL_IDLE_MS;
+    };
+    h.disk.intercept = (operation) =>
+      isMarking && operation.kind === "write" && operation.file === LOG ? "hold" : undefined;
+    h.start();
+    h.world.pass(3 * WAL_IDLE_MS);
+    h.kill(seed);
+    h.disk.delayMs = () => 0;
+    h.disk.intercept = () => undefined;
+    h.open();
+    assert.is(h.texts(7).length, 15, `seed ${seed}`);
+  }
+});
+
 test("a tail mark of which no slot holds proves nothing, and is made anew", () => {
   const h = written();
   h.kill();
