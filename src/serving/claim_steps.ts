@@ -4,6 +4,7 @@
  * none where the state already says the outcome. A replica that has lost its leadership cannot log, so a
  * step that is taken from old state changes nothing.
  */
+import { bytesEqual } from "../base/bytes.ts";
 import type { Position } from "../base/position.ts";
 import { RegistryError } from "../base/errors.ts";
 import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
@@ -98,9 +99,15 @@ export class ClaimSteps {
    */
   async release(
     home: Partition,
-    { domain, claim }: Omit<ClaimedDomain, "agentId">,
+    { domain, agentId, claim }: ClaimedDomain,
     deadlineMs: number,
   ): Promise<boolean> {
+    // The command names no agent. Without this check a node could free the domain of any agent by its
+    // claim, on behalf of one that it holds.
+    const permitted = await home.group.readBarrier(0, this.#proposer.leftMs(deadlineMs));
+    if (permitted instanceof RegistryError) throw permitted;
+    const found = this.find(home, domain);
+    if (found !== undefined && !bytesEqual(found.agentId, agentId)) return false;
     const command = encodeRelease(this.#proposer.header(home, 0), { domain, claim });
     const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
     return outcome.code === "ok";

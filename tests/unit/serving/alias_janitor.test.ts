@@ -98,8 +98,12 @@ function seen(partition: Partition, as: Partial<Partition["group"]>): Partition 
   const { group } = partition;
   const propose: Partition["group"]["propose"] = (...args) => group.propose(...args);
   const timeMs = () => group.timeMs();
+  const readBarrier: Partition["group"]["readBarrier"] = (...args) => group.readBarrier(...args);
   const withoutLease = { readPoint: () => undefined, notLeading: () => undefined };
-  return { ...partition, group: { ...group, propose, timeMs, ...withoutLease, ...as } };
+  return {
+    ...partition,
+    group: { ...group, propose, timeMs, readBarrier, ...withoutLease, ...as },
+  };
 }
 
 /** A registry with one alias that its agent has left. */

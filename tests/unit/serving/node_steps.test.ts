@@ -157,6 +157,18 @@ test("NodeSteps: the domain's own partition may give up a claim, and only that o
   assert.is(refused, "permission_denied");
 });
 
+test("NodeSteps: a domain is released only for the agent that claimed it", async () => {
+  const { harness, world, table, steps, context, place, claimOf } = await scene();
+  const peer = await harness.peer();
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: DOMAIN }));
+  const { claim } = claimOf(DOMAIN)!;
+  place.partition = table.of(KIND_AGENT, idOf(2)).id;
+  const ofAnother = { domain: DOMAIN, agentId: idOf(2), claim };
+  const released = await world.wait(steps.releaseDomain(ofAnother, context(HOLDER)));
+  assert.equal(released, { released: false });
+  assert.equal(claimOf(DOMAIN)?.agentId, idOf(1));
+});
+
 test("NodeSteps: domains are canonical and partitions exist, or the step is refused", async () => {
   const { world, table, steps, context, place } = await scene();
   const agentId = idOf(1);
