@@ -258,7 +258,7 @@ class Node {
       wallWatch: this.#wallWatch,
       onError: this.#onError,
       onRing: () => {
-        this.#sessions?.pushRingMap();
+        this.#sessions?.pushRingMapSoon();
         if (this.#cluster?.hasOthers === true) this.#identity?.membersChanged?.();
       },
     }, hasLog);
@@ -351,7 +351,6 @@ class Node {
   }
 
   async #putMember(): Promise<void> {
-    if (this.#cluster !== undefined) return await this.#cluster.announce();
     await this.#registry!.putMember({
       nodeId: nodeId(this.#nodeId),
       addresses: this.#addresses(),
@@ -380,9 +379,9 @@ class Node {
 
   #certificatesRotated(): void {
     this.#listener!.rotate(this.#serverCertificate());
-    this.#cluster?.rotate();
+    const told = this.#cluster?.rotate();
     this.#sayWhere();
-    Promise.all([this.#putMember(), this.#identity!.rotated()]).then(
+    Promise.all([told ?? this.#putMember(), this.#identity!.rotated()]).then(
       () => this.#sessions?.pushRingMap(),
       (error) => this.#onError("rotation", error),
     );

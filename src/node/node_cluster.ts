@@ -85,6 +85,8 @@ export class NodeCluster {
   #timer: Timer | undefined;
   #renewal: Timer | undefined;
   #announcing = false;
+  /** Whether the description may have changed since group 0 was told last. */
+  #isUntold = false;
   #isClosed = false;
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
@@ -258,20 +260,22 @@ export class NodeCluster {
       this.#keep({ ...membership, isNew: false });
     }
     if (registry.groups.system.group.isLeading) await this.#announceOnce();
-    else void this.announce();
+    else void this.#announce();
     this.#look();
     this.#checkIdentity();
   }
 
-  /** Tells group 0 this node's addresses and pins, until it has been told. Never rejects. */
-  async announce(): Promise<void> {
+  /** Tells group 0 this node's addresses and pins, until it has them as they are. Never rejects. */
+  async #announce(): Promise<void> {
+    this.#isUntold = true;
     if (this.#announcing) return;
     this.#announcing = true;
-    while (!this.#isClosed) {
+    while (this.#isUntold && !this.#isClosed) {
+      this.#isUntold = false;
       try {
         await this.#announceOnce();
-        break;
       } catch (error) {
+        this.#isUntold = true;
         this.#options.logger.debug("Group 0 was not told this node's addresses yet", { error });
         await this.#pause(ANNOUNCE_RETRY_MS);
       }
@@ -279,10 +283,10 @@ export class NodeCluster {
     this.#announcing = false;
   }
 
-  /** Presents another TLS certificate to nodes that connect from now on. */
-  rotate(): void {
+  /** Presents another TLS certificate to nodes that connect from now on, and tells group 0 its pin. */
+  async rotate(): Promise<void> {
     this.#listener?.rotate(this.#bound.certificates.current);
-    void this.announce();
+    await this.#announce();
   }
 
   /** Ends the links and closes the port. */
