@@ -12,3 +12,15 @@ export function invocation(environment: Readonly<Record<string, string | undefin
     environment["npm_lifecycle_event"] === "npx";
   return isNpx ? `npx -y ${DENO_PACKAGE} task crs` : "deno task crs";
 }
+
+/** Returns the prefix of the command that starts a node: `deno task start`, or through npx. */
+export function startInvocation(
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  return invocation(environment).replace(/ crs$/, " start");
+}
+
+/** Quotes a path for a shell. */
+export function shellWord(text: string): string {
+  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

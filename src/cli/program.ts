@@ -21,7 +21,8 @@ import { jsonDocument, type Run, type Shell } from "./shell.ts";
 const AFTER_HELP = `
 Selecting a registry:
   --server host:port, else CRS_SERVER, else the local node of the data folder (--data, CRS_DATA,
-  ./data), else the nodes of the development cluster in ./cluster. A remote server is verified by --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
+  ./data), else the nodes of the development cluster in ./cluster. A remote server is verified by
+  --ca file.pem (CRS_CA) or --pin sha256:… (CRS_PIN).
   A node with an authority requires an identity: --identity folder (CRS_IDENTITY).
 
 Exit codes:

@@ -35,6 +35,11 @@ export function table(
   return render([head, ...rows], isNumber, { columns, shrinks });
 }
 
+/** Indents every line that is not empty, like {@link facts}. */
+export function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, "  ");
+}
+
 /** Formats indented lines of `name  value`, without a header. */
 export function facts(rows: readonly (readonly [string, Cell])[]): string {
   return render(rows.map(([name, value]) => [`  ${name}`, String(value)]), [false, false]);

@@ -21,7 +21,7 @@ import { LOCK_FILE } from "../wal/segment.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
-import { invocation } from "./invocation.ts";
+import { startInvocation } from "./invocation.ts";
 import {
   CLUSTER_FOLDER_DEFAULT,
   type LocalNodeFile,
@@ -169,7 +169,7 @@ export function unreachableFailure(
     return new CliFailure(
       "connection_lost",
       `The node of ${local.folder} is not running: its process ${local.processId} has ended`,
-      { advice: `Start it: ${startCommand(environment)}`, cause },
+      { advice: `Start it: ${startInvocation(environment)}`, cause },
     );
   }
   const where = endpoints.map(({ host, port }) => `${host} port ${port}`).join(", ");
@@ -211,13 +211,9 @@ function startingProcess(
 function noNode(folder: string, environment: Environment): CliFailure {
   return new CliFailure("connection_lost", `No node found: ${folder}/node.json does not exist`, {
     advice:
-      `Start a node here (${startCommand(environment)}), pass its data folder with --data, or ` +
+      `Start a node here (${startInvocation(environment)}), pass its data folder with --data, or ` +
       "pass a node's address with --server.",
   });
-}
-
-function startCommand(environment: Environment): string {
-  return `${invocation(environment).replace(/ crs$/, "")} start`;
 }
 
 /** Returns the trust given by `--ca`, `--pin` or their variables; flags take precedence. */

@@ -1,34 +1,37 @@
 /** Shows a cluster, as all of its nodes report it. */
 import type { ClusterStatusReply } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
-import { addressOf, askNodes, type NodeAnswer } from "../cluster/ask_nodes.ts";
+import {
+  addressOf,
+  askNodes,
+  errorJson,
+  noAnswerText,
+  type NodeAnswer,
+  type NodeAnswers,
+} from "../cluster/ask_nodes.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { type Reply, type ServerOptions, type Shell, showReply } from "../shell.ts";
-import { type Cell, facts, table } from "../table.ts";
+import { type Cell, facts, indented, table } from "../table.ts";
 
 type StatusAnswer = NodeAnswer<ClusterStatusReply>;
 
 /** Asks every node and prints the state of the cluster. */
 export async function clusterStatus(flags: ServerOptions, shell: Shell): Promise<number> {
-  const { seen, nodes } = await askNodes(
-    flags,
-    shell,
-    // The first node is asked again, so that all answers are from the same time.
-    (client) => client.call("clusterStatus", {}),
-  );
+  const { seen, nodes } = await askStatus(flags, shell);
   return await showReply(statusReply(seen, nodes), flags, shell.terminal);
 }
 
 /** Reports whether every partition is led and has all its replicas, and none is moving. */
 export async function isReplicated(flags: ServerOptions, shell: Shell): Promise<boolean> {
-  const { seen, nodes } = await askNodes(
-    flags,
-    shell,
-    (client) => client.call("clusterStatus", {}),
-  );
+  const { seen, nodes } = await askStatus(flags, shell);
   const { newest, unled, underReplicated } = clusterFacts(seen, nodes);
   return unled === 0 && underReplicated === 0 && newest.moving === 0 &&
     nodes.every(({ answer }) => answer !== undefined);
+}
+
+/** Asks every node; the first one again, so that all answers are from the same time. */
+function askStatus(flags: ServerOptions, shell: Shell): Promise<NodeAnswers<ClusterStatusReply>> {
+  return askNodes(flags, shell, (client) => client.call("clusterStatus", {}));
 }
 
 /** The state of a cluster, made of its nodes' answers. */
@@ -103,14 +106,14 @@ function statusJson(
       learners: newest.systemLearners,
     },
     nodes: nodes.map((node) => {
-      const { member: { nodeId, zone, host, addresses }, answer, error } = node;
+      const { member: { nodeId, zone, host, addresses }, answer } = node;
       return {
         nodeId,
         zone,
         host,
         addresses,
         answered: answer !== undefined,
-        error: error === undefined ? null : { code: error.code, message: error.message },
+        error: errorJson(node),
         version: answer?.version ?? null,
         leading: answer?.leading ?? null,
         replicas: answer?.replicas ?? null,
@@ -153,13 +156,13 @@ function statusText(
   const by = nodes.find(({ member }) => member.nodeId === seen.nodeId);
   const at = by === undefined ? undefined : addressOf(by.member);
   const rows = nodes.map((node): Cell[] => {
-    const { member, answer, error } = node;
+    const { member, answer } = node;
     const { partitions, entriesMax } = lagOf(node, nodes);
     return [
       member.nodeId,
       member.zone === "" ? "-" : member.zone,
       addressOf(member) ?? "-",
-      answer === undefined ? `no answer (${error?.code ?? "internal"})` : "up",
+      answer === undefined ? noAnswerText(node) : "up",
       answer === undefined ? "-" : String(answer.leading),
       answer === undefined ? "-" : String(answer.replicas),
       partitions === 0 ? "-" : `${partitions} partitions, up to ${entriesMax} entries`,
@@ -169,7 +172,7 @@ function statusText(
   const head = ["node", "zone", "address", "state", "leads", "replicas", "behind", "links"];
   return `Cluster ${formatUuid(seen.clusterId)} of region ${seen.region}, ` +
     `as node ${seen.nodeId} at ${at ?? "an unknown address"} and the others report it\n\n` +
-    table(head, rows).replaceAll(/^(?=.)/gm, "  ") + "\n" +
+    indented(table(head, rows)) + "\n" +
     facts([
       ["partitions", partitionsText(seen, found)],
       [

@@ -19,6 +19,7 @@ import { formatSpiffeId, isCertifiedRole, parseSpiffeId } from "../../../identit
 import { bundleFromJson } from "../../../identity/trust/trust_bundle_content.ts";
 import { guardRejections } from "../../../transport/guard.ts";
 import { askAny, type Asking, dialerOf, JOIN_ANEW, provenTarget } from "../connect_to.ts";
+import { endpointText } from "../endpoint_text.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
 import {
@@ -174,7 +175,7 @@ interface TokenPlace {
 
 /** Returns the command with which a program gets its first certificate. */
 function issueCommand(crs: string, { endpoint, pin, subject }: TokenPlace): string {
-  const server = endpoint === undefined ? "" : ` --server ${endpoint.host}:${endpoint.port}`;
+  const server = endpoint === undefined ? "" : ` --server ${endpointText(endpoint)}`;
   return `${crs} identity issue --identity ./${parseSpiffeId(subject).role} --subject ${subject}` +
     `${server}${pin === "" ? "" : ` --pin ${pin}`} --token-file -`;
 }
@@ -184,9 +185,11 @@ function startCommand(
   crs: string,
   { endpoint, pin, subject, token }: TokenPlace & { readonly token: string },
 ): string {
-  const server = endpoint === undefined ? "<host:port>" : `${endpoint.host}:${endpoint.port}`;
+  const server = endpoint === undefined ? "<host:port>" : endpointText(endpoint);
   const { region } = parseSpiffeId(subject);
-  return `${crs} start --join ${server} --pin ${pin} --token ${token} --region ${region}`;
+  return `${crs} start --join ${server} --pin ${
+    pin || "<pin>"
+  } --token ${token} --region ${region}`;
 }
 
 /** Returns the pin of the node at an endpoint. */

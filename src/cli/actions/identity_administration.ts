@@ -130,7 +130,10 @@ export async function removeMember(
 ): Promise<number> {
   const nodeId = Number(number);
   if (!Number.isInteger(nodeId) || nodeId < 1 || nodeId > 0xffff_ffff) {
-    throw usageFailure(`<node> must be a number from 1: found ${number}`, "See crs status.");
+    throw usageFailure(
+      `<node> must be a number from 1: found ${number}`,
+      "See crs cluster status.",
+    );
   }
   await withClient(shell, flags, ({ client }) => client.identities.removeMember(nodeId));
   const reply = { json: { nodeId, removed: 1 }, text: () => `Removed node ${nodeId}.\n` };

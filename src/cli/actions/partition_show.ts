@@ -4,11 +4,11 @@ import { isUuidText, parseUuid } from "../../base/uuid.ts";
 import { canonicalDomain } from "../../record/domain.ts";
 import { keyOfDomain, keyOfId, KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
 import { Partitioner } from "../../ring/partition.ts";
-import { askNodes, type NodeAnswer } from "../cluster/ask_nodes.ts";
+import { askNodes, errorJson, noAnswerText, type NodeAnswer } from "../cluster/ask_nodes.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply } from "../shell.ts";
-import { type Cell, facts, table } from "../table.ts";
+import { type Cell, facts, indented, table } from "../table.ts";
 
 type PartitionAnswer = NodeAnswer<PartitionStatusReply>;
 
@@ -69,11 +69,12 @@ function partitionReply(
     (best, answer) => best === undefined || answer.revision > best.revision ? answer : best,
     undefined,
   );
-  const replicas = nodes.flatMap(({ member: { nodeId, zone }, answer, error }) => {
+  const replicas = nodes.flatMap((node) => {
+    const { member: { nodeId, zone }, answer } = node;
     const placed = newest?.placed.find((one) => one.nodeId === nodeId);
     if (placed === undefined && (answer?.replica ?? 0) === 0) return [];
     const match = leader?.members.find((one) => one.nodeId === nodeId)?.match;
-    return [{ nodeId, zone, placed: placed?.role ?? "none", answer, error, match }];
+    return [{ node, nodeId, zone, placed: placed?.role ?? "none", answer, match }];
   });
   return {
     exitCode: leader === undefined ? EXIT_CODES.unavailable : EXIT_CODES.success,
@@ -84,7 +85,7 @@ function partitionReply(
       term: leader?.term ?? null,
       hasLease: leader?.hasLease ?? false,
       committed: leader?.committed ?? null,
-      replicas: replicas.map(({ nodeId, zone, placed, answer, error, match }) => ({
+      replicas: replicas.map(({ node, nodeId, zone, placed, answer, match }) => ({
         nodeId,
         zone,
         replica: answer?.replica ?? null,
@@ -94,23 +95,23 @@ function partitionReply(
         applied: answer?.applied ?? null,
         last: answer?.last ?? null,
         knownToLeader: match ?? null,
-        error: error === undefined ? null : { code: error.code, message: error.message },
+        error: errorJson(node),
       })),
     },
     text: () => {
-      const rows = replicas.map(({ nodeId, zone, placed, answer, error, match }): Cell[] => [
+      const rows = replicas.map(({ node, nodeId, zone, placed, answer, match }): Cell[] => [
         nodeId,
         zone === "" ? "-" : zone,
         answer === undefined ? "-" : String(answer.replica),
         placed,
-        answer === undefined ? `no answer (${error?.code ?? "internal"})` : answer.role,
+        answer === undefined ? noAnswerText(node) : answer.role,
         answer === undefined ? "-" : String(answer.applied),
         answer === undefined ? "-" : String(answer.last),
         match === undefined ? "-" : String(match),
       ]);
       const head = ["node", "zone", "replica", "placed", "role", "applied", "last", "acknowledged"];
       return `Partition ${partition}${/^\d+$/.test(what) ? "" : ` of ${what}`}\n\n` +
-        table(head, rows).replaceAll(/^(?=.)/gm, "  ") + "\n" + facts(leaderFacts(leader));
+        indented(table(head, rows)) + "\n" + facts(leaderFacts(leader));
     },
   };
 }

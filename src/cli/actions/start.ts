@@ -15,9 +15,9 @@ import { releaseMemory } from "../../node/memory_release.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { serviceVariables } from "../../node/service_variables.ts";
 import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
-import type { Endpoint } from "../../../transport/transport.ts";
+import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { invocation } from "../invocation.ts";
+import { invocation, shellWord } from "../invocation.ts";
 import { jsonDocument } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 import type { Terminal } from "../terminal.ts";
@@ -101,11 +101,11 @@ function startedJson(node: RunningNode): unknown {
 
 /** Returns the text shown at the start: addresses, data folder, identity, and commands to try. */
 function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
-  const addresses = node.addresses.map(hostAndPort).join(", ");
+  const addresses = node.addresses.map(endpointText).join(", ");
   const udp = config.webtransport === "on" ? "QUIC and WebTransport" : "QUIC";
   const tls = node.tlsAddresses.length === 0
     ? ""
-    : `               ${node.tlsAddresses.map(hostAndPort).join(", ")}  TLS, TCP\n`;
+    : `               ${node.tlsAddresses.map(endpointText).join(", ")}  TLS, TCP\n`;
   const made = node.created ? "new" : "existing";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
@@ -124,7 +124,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
   return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
   listens on   ${addresses}  ${udp}, UDP
-${tls}  operations   http://${hostAndPort(node.ops)}  /healthz /readyz /metrics
+${tls}  operations   http://${endpointText(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
   identity     ${node.notice}
 
@@ -133,13 +133,4 @@ Try next, in a second terminal:
 ${next.map((command) => `  ${crs} ${command}\n`).join("")}
 Stop it with ^C.
 `;
-}
-
-function hostAndPort({ host, port }: Endpoint): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** Quotes a path for a shell. */
-function shellWord(text: string): string {
-  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -5,6 +5,7 @@
 import type { ClusterStatusReply, MemberStatus } from "../../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import { formatPin } from "../../../identity/pki/certificate.ts";
+import { endpointText } from "../endpoint_text.ts";
 import type { Connected, ServerOptions, Shell } from "../shell.ts";
 import { withClient } from "../shell.ts";
 
@@ -68,13 +69,21 @@ async function askMember<T>(
   return await withClient(shell, server, async ({ client }) => await ask(client));
 }
 
+/** Returns the failure of a node as a document; null if it answered. */
+export function errorJson({ error }: NodeAnswer<unknown>): unknown {
+  return error === undefined ? null : { code: error.code, message: error.message };
+}
+
+/** Returns the text shown for a node that gave no answer. */
+export function noAnswerText({ error }: NodeAnswer<unknown>): string {
+  return `no answer (${error?.code ?? "internal"})`;
+}
+
 /** Returns the first address of a member for a transport, as `--server` takes it. */
 export function addressOf(
   { addresses }: MemberStatus,
   wanted = "quic",
 ): string | undefined {
   const address = addresses.find(({ transport }) => transport === wanted);
-  if (address === undefined) return undefined;
-  const { host, port } = address;
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return address === undefined ? undefined : endpointText(address);
 }

@@ -5,15 +5,16 @@
 import { resolve } from "node:path";
 import { VERSION } from "../../base/version.ts";
 import { isReplicated } from "../actions/cluster_status.ts";
+import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { CliFailure } from "../failure.ts";
-import { invocation } from "../invocation.ts";
+import { invocation, shellWord, startInvocation } from "../invocation.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
 import { withProgress } from "../progress.ts";
 import { jsonDocument, type Shell } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
-import { table } from "../table.ts";
+import { indented, table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { LocalCluster, type RunningNode } from "./local_cluster.ts";
 import {
@@ -66,17 +67,19 @@ export async function runCluster(flags: ClusterFlags, shell: Shell): Promise<num
     if (flags.json === true) terminal.out(jsonDocument(startedJson(begun, settings)));
     else {
       terminal.out(startedText(begun));
+      const over = new AbortController();
+      const end = Promise.race([stop.requested, cluster.allEnded]).then(() => over.abort());
       const waiting = withProgress(
         terminal,
         "Copying the partitions to all nodes",
-        () => untilReplicated(begun, shell),
+        () => untilReplicated(settings, shell, over.signal),
       );
-      await Promise.race([waiting, stop.requested, cluster.allEnded]);
-      if (!stop.isRequested) terminal.out(nextText(begun, settings, terminal));
+      await Promise.race([waiting, end]);
+      if (!over.signal.aborted) terminal.out(nextText(begun, settings, terminal));
     }
-    const isOver = await Promise.race([stop.requested, cluster.allEnded.then(() => true)]);
+    await Promise.race([stop.requested, cluster.allEnded]);
     await cluster.stop();
-    if (isOver === true) throw noNodeLeft(settings);
+    if (!stop.isRequested) throw noNodeLeft(settings);
     return EXIT_CODES.success;
   } finally {
     stop.end();
@@ -112,12 +115,16 @@ function startedJson(running: readonly RunningNode[], settings: ClusterSettings)
  * Waits until every partition is on all nodes, for a limited time: before that the first node alone
  * holds some, and cannot be missed. Never rejects.
  */
-async function untilReplicated(running: readonly RunningNode[], shell: Shell): Promise<void> {
-  const data = running[0]!.node.folder;
+async function untilReplicated(
+  { folder }: ClusterSettings,
+  shell: Shell,
+  signal: AbortSignal,
+): Promise<void> {
   const { monotonic, scheduler } = processWorld();
   const untilMs = monotonic.nowMs() + REPLICATED_MS_MAX;
-  while (monotonic.nowMs() < untilMs) {
-    if (await isReplicated({ data }, shell).catch(() => false)) return;
+  while (!signal.aborted && monotonic.nowMs() < untilMs) {
+    // A node that does not answer now is asked again.
+    if (await isReplicated({ data: folder }, shell).catch(() => false)) return;
     await new Promise<void>((resolve) => void scheduler.after(REPLICATED_LOOK_MS, resolve));
   }
 }
@@ -128,14 +135,14 @@ function startedText(running: readonly RunningNode[]): string {
     node.name,
     nodeId,
     processId,
-    addresses.map(({ host, port }) => `${host}:${port}`).join(", "),
-    `http://${ops.host}:${ops.port}`,
+    addresses.map(endpointText).join(", "),
+    `http://${endpointText(ops)}`,
     node.folder,
   ]);
   const list = table(["node", "id", "process", "clients", "operators", "data"], rows);
   return `Central registry ${VERSION}: ${running.length} nodes, one cluster
 
-${list.replaceAll(/^(?=.)/gm, "  ")}
+${indented(list)}
 `;
 }
 
@@ -147,7 +154,9 @@ function nextText(
 ): string {
   const crs = invocation(terminal.environment);
   const victim = running.at(-1)!;
-  const where = settings.folder === CLUSTER_FOLDER_DEFAULT ? "" : ` --data ${settings.folder}`;
+  const where = settings.folder === CLUSTER_FOLDER_DEFAULT
+    ? ""
+    : ` --data ${shellWord(settings.folder)}`;
   const next = [
     `${crs} cluster status${where}`,
     `${crs} gateway register --file examples/gateway.json${where}`,
@@ -165,6 +174,6 @@ Stop all nodes with ^C. Their data stays in ${settings.folder}.
 
 /** Returns the command that starts one node of the cluster. */
 function restartCommand(node: LocalNode, settings: ClusterSettings, terminal: Terminal): string {
-  const start = invocation(terminal.environment).replace(/ crs$/, " start");
-  return `${start} ${nodeFlags(node, settings).join(" ")}`;
+  const flags = nodeFlags(node, settings).map(shellWord);
+  return `${startInvocation(terminal.environment)} ${flags.join(" ")}`;
 }
