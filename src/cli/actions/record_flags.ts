@@ -23,6 +23,8 @@ export interface ListFlags extends ServerOptions {
   readonly cursor?: string;
   /** Whether to show all columns. */
   readonly wide?: boolean;
+  /** Whether gateways are listed by their free capacity. */
+  readonly free?: boolean;
 }
 
 /** Flags of a change of state. */
@@ -62,7 +64,7 @@ function limitOf(text: string | undefined): number | undefined {
  *
  * @throws CliFailure `invalid_argument`.
  */
-export function checkListFlags(flags: ListFlags & { readonly free?: boolean }): void {
+export function checkListFlags(flags: ListFlags): void {
   limitOf(flags.limit);
   parseCursor(flags.cursor);
   if (flags.free !== true || flags.cursor === undefined) return;

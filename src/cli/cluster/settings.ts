@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { LOCAL_NODES_MAX } from "../../base/limits.ts";
 import { SETTINGS } from "../../node/settings.ts";
-import { usageFailure } from "../failure.ts";
+import { integerFlag } from "../integer_flag.ts";
 import { CLUSTER_FOLDER_DEFAULT, nodeFolderOf } from "../local_nodes.ts";
 import type { CommonOptions } from "../shell.ts";
 
@@ -47,8 +47,8 @@ export const CLUSTER_BOUNDS = {
 /** Returns the cluster that the flags describe. @throws CliFailure `invalid_argument`. */
 export function clusterSettings(flags: ClusterFlags): ClusterSettings {
   const folder = flags.data ?? CLUSTER_FOLDER_DEFAULT;
-  const count = integerOf("nodes", flags.nodes);
-  const port = integerOf("port", flags.port);
+  const count = integerFlag("nodes", flags.nodes, CLUSTER_BOUNDS.nodes);
+  const port = integerFlag("port", flags.port, CLUSTER_BOUNDS.port);
   const nodes = Array.from({ length: count }, (_, at): LocalNode => ({
     name: `node-${at + 1}`,
     folder: nodeFolderOf(folder, at + 1),
@@ -58,7 +58,7 @@ export function clusterSettings(flags: ClusterFlags): ClusterSettings {
     opsPort: port + 2 * LOCAL_NODES_MAX + at,
   }));
   const { logLevel = "warn" } = flags;
-  const partitions = integerOf("partitions", flags.partitions);
+  const partitions = integerFlag("partitions", flags.partitions, CLUSTER_BOUNDS.partitions);
   return { folder, nodes, nodeCa: resolve(folder, "node-ca"), partitions, logLevel };
 }
 
@@ -73,16 +73,4 @@ export function nodeFlags(node: LocalNode, settings: ClusterSettings): string[] 
     ...["--port", String(port), "--peer-port", String(peerPort), "--ops-port", String(opsPort)],
     ...partitions,
   ];
-}
-
-function integerOf(key: keyof typeof CLUSTER_BOUNDS, text: string | undefined): number {
-  const { default: preset, min, max } = CLUSTER_BOUNDS[key];
-  if (text === undefined) return preset;
-  const value = Number(text);
-  if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value;
-  throw usageFailure(
-    `--${key} must be an integer in [${min}, ${max}]: found ${JSON.stringify(text)}`,
-    `Omit it for the default, ${preset}.`,
-    key,
-  );
 }

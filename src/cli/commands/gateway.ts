@@ -1,6 +1,5 @@
 /** The command group `crs gateway …`. */
 import type { Command } from "commander";
-import type { ListFlags } from "../actions/record_flags.ts";
 import type { Run, Shell } from "../shell.ts";
 import { newGroup } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
@@ -23,6 +22,8 @@ const GATEWAY_COMMANDS: KindCommands = {
     list: ["gateway list --region global", "gateway list --free --limit 3 --json"],
     deregister: ["gateway deregister <id>", "gateway deregister <id> --with-agents"],
   },
+  fetch: async ({ free }) =>
+    free === true ? (await import("../actions/gateway.ts")).fetchFree : undefined,
 };
 
 /** Creates `crs gateway`. */
@@ -32,16 +33,7 @@ export function gatewayCommand(shell: Shell, run: Run): Command {
     shell,
     run,
   );
-  list.option("--free", "lists active gateways only, most free capacity first")
-    .action((flags: ListFlags & { readonly free?: boolean }) =>
-      run(async () => {
-        const actions = await import("../actions/record.ts");
-        const fetch = flags.free === true
-          ? (await import("../actions/gateway.ts")).fetchFree
-          : undefined;
-        return await actions.list("gateway", flags, shell, fetch);
-      })
-    );
+  list.option("--free", "lists active gateways only, most free capacity first");
   deregister.option("--with-agents", "removes its agents too");
   return newGroup("gateway", "Registers, shows and removes gateways.", [
     register,

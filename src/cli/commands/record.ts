@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { kindNamed } from "../../record/kinds.ts";
 import type { DeregisterFlags, DrainFlags, KeepFlags, ListFlags } from "../actions/record_flags.ts";
+import type { Fetch } from "../actions/record.ts";
 import type { CommandKind } from "../record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
 import type { Run, ServerOptions, Shell } from "../shell.ts";
@@ -22,6 +23,8 @@ export interface KindCommands {
   };
   /** An addition to the description of the id that `get` takes. */
   readonly idHint?: string;
+  /** Returns how the records are fetched that `list` shows in another order than by id. */
+  readonly fetch?: (flags: ListFlags) => Promise<Fetch | undefined>;
   /** Checks an id before a node is asked. @throws CliFailure `invalid_argument`. */
   readonly checkId?: (id: string) => Promise<void>;
 }
@@ -30,7 +33,7 @@ type Actions = typeof import("../actions/record.ts");
 
 /** Creates the commands of one kind. */
 export function recordCommands(commands: KindCommands, shell: Shell, run: Run) {
-  const { kind, one, examples, idHint = "", checkId } = commands;
+  const { kind, one, examples, idHint = "", checkId, fetch } = commands;
   const { plural } = kindNamed(kind);
   const act = (use: (actions: Actions) => Promise<number>) =>
     run(async () => await use(await import("../actions/record.ts")));
@@ -67,7 +70,9 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: Run) {
       .option("--limit <count>", `maximum number of ${plural}`)
       .option("--cursor <hex>", "continues a list cut by --limit, which prints the cursor")
       .option("--wide", "shows all columns, whatever the width of the terminal")
-      .action((flags: ListFlags) => act((actions) => actions.list(kind, flags, shell))),
+      .action((flags: ListFlags) =>
+        act(async (actions) => await actions.list(kind, flags, shell, await fetch?.(flags)))
+      ),
     drain: newServerCommand(
       "drain",
       `Marks ${one} as draining: it stays registered, but should receive nothing new.`,

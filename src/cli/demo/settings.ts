@@ -1,6 +1,6 @@
 /** The size of a demonstration: flags, defaults and bounds. */
 import { DEMO_AGENTS_MAX, DEMO_GATEWAYS_MAX, DEMO_PROXIES_MAX } from "../../base/limits.ts";
-import { usageFailure } from "../failure.ts";
+import { type IntegerBounds, integerFlag } from "../integer_flag.ts";
 import type { CommonOptions } from "../shell.ts";
 
 /** Sizes of a demonstration. */
@@ -13,22 +13,13 @@ export interface DemoSettings {
   readonly rate: number;
 }
 
-/** Default sizes. */
-export const DEMO_DEFAULTS: DemoSettings = {
-  seconds: 20,
-  gateways: 20,
-  agents: 2_000,
-  proxies: 50,
-  rate: 20,
-};
-
-/** Minimum and maximum of each size. */
-const BOUNDS: { readonly [_ in keyof DemoSettings]: readonly [number, number] } = {
-  seconds: [1, 3_600],
-  gateways: [1, DEMO_GATEWAYS_MAX],
-  agents: [1, DEMO_AGENTS_MAX],
-  proxies: [1, DEMO_PROXIES_MAX],
-  rate: [0, 100_000],
+/** Default and bounds of each size. */
+export const DEMO_BOUNDS: { readonly [_ in keyof DemoSettings]: IntegerBounds } = {
+  seconds: { default: 20, min: 1, max: 3_600 },
+  gateways: { default: 20, min: 1, max: DEMO_GATEWAYS_MAX },
+  agents: { default: 2_000, min: 1, max: DEMO_AGENTS_MAX },
+  proxies: { default: 50, min: 1, max: DEMO_PROXIES_MAX },
+  rate: { default: 20, min: 0, max: 100_000 },
 };
 
 /** Flags as typed. */
@@ -36,20 +27,12 @@ export type DemoFlags = CommonOptions & { readonly [_ in keyof DemoSettings]?: s
 
 /** Returns the sizes given by the flags. @throws CliFailure `invalid_argument`. */
 export function demoSettings(flags: DemoFlags): DemoSettings {
-  const settings: Record<keyof DemoSettings, number> = { ...DEMO_DEFAULTS };
-  for (const key of Object.keys(BOUNDS) as (keyof DemoSettings)[]) {
-    const text = flags[key];
-    if (text === undefined) continue;
-    const [min, max] = BOUNDS[key];
-    const value = Number(text);
-    if (!/^\d{1,9}$/.test(text) || value < min || value > max) {
-      throw usageFailure(
-        `--${key} must be an integer in [${min}, ${max}]: found ${JSON.stringify(text)}`,
-        `Omit it for the default, ${DEMO_DEFAULTS[key]}.`,
-        key,
-      );
-    }
-    settings[key] = value;
-  }
-  return settings;
+  const sizeOf = (key: keyof DemoSettings) => integerFlag(key, flags[key], DEMO_BOUNDS[key]);
+  return {
+    seconds: sizeOf("seconds"),
+    gateways: sizeOf("gateways"),
+    agents: sizeOf("agents"),
+    proxies: sizeOf("proxies"),
+    rate: sizeOf("rate"),
+  };
 }
