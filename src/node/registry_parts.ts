@@ -190,6 +190,7 @@ export function requestParts(
   const steps = new NodeSteps({
     table,
     steps: claimSteps,
+    claims,
     agents,
     notes,
     admission,

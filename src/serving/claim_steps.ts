@@ -104,9 +104,7 @@ export class ClaimSteps {
   ): Promise<boolean> {
     // The command names no agent. Without this check a node could free the domain of any agent by its
     // claim, on behalf of one that it holds.
-    const permitted = await home.group.readBarrier(0, this.#proposer.leftMs(deadlineMs));
-    if (permitted instanceof RegistryError) throw permitted;
-    const found = this.find(home, domain);
+    const found = await this.findCurrent(home, domain, deadlineMs);
     if (found !== undefined && !bytesEqual(found.agentId, agentId)) return false;
     const command = encodeRelease(this.#proposer.header(home, 0), { domain, claim });
     const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
@@ -124,6 +122,17 @@ export class ClaimSteps {
       claim: { generation: alias.claimGeneration, index: alias.claimIndex },
       pending: alias.state === ALIAS_PENDING,
     };
+  }
+
+  /** Returns the claim on a domain (canonical), with all that was committed before. @throws RegistryError */
+  async findCurrent(
+    home: Partition,
+    domain: string,
+    deadlineMs: number,
+  ): Promise<DomainClaim | undefined> {
+    const permitted = await home.group.readBarrier(0, this.#proposer.leftMs(deadlineMs));
+    if (permitted instanceof RegistryError) throw permitted;
+    return this.find(home, domain);
   }
 
   /**

@@ -101,8 +101,17 @@ export class DomainClaims {
    * @returns true if the alias is gone.
    */
   async giveUp(claimed: ClaimedDomain, deadlineMs: number): Promise<boolean> {
-    if (await this.#revoke(claimed, NO_CLAIMANT, REGISTRY_ITSELF, deadlineMs)) return false;
+    if (await this.revoke(claimed, deadlineMs)) return false;
     return await this.release(claimed, deadlineMs);
+  }
+
+  /**
+   * Revokes a claim on behalf of the domain's partition, which this node leads.
+   *
+   * @returns true if the agent holds it, so that nothing was revoked.
+   */
+  revoke(claimed: ClaimedDomain, deadlineMs: number): Promise<boolean> {
+    return this.#revoke(claimed, NO_CLAIMANT, REGISTRY_ITSELF, deadlineMs);
   }
 
   /**

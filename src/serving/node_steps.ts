@@ -12,6 +12,8 @@ import type {
   RevokeClaimRequest,
 } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
@@ -20,6 +22,7 @@ import { CLAIM_INDEXES_PER_PARTITION } from "../store/apply_aliases.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AttachedAgents } from "./attached_agents.ts";
 import type { ClaimSteps, DomainClaim } from "./claim_steps.ts";
+import type { DomainClaims } from "./domain_claims.ts";
 import { SENDER_FIELD } from "./leader_calls.ts";
 import type { Requester } from "./node_calls.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
@@ -31,6 +34,7 @@ import type { RequestContext } from "./request_context.ts";
 export interface NodeStepsParts {
   readonly table: PartitionTable;
   readonly steps: ClaimSteps;
+  readonly claims: DomainClaims;
   readonly agents: AttachedAgents;
   readonly notes: RemovalNotes;
   readonly admission: RequestAdmission;
@@ -54,6 +58,10 @@ export class NodeSteps {
     this.#checkSender(context, this.#homeId(KIND_AGENT, agentId));
     this.#checkRequester(request);
     const home = this.#homeOf(domain);
+    if (request.replaces.index !== 0) {
+      const holder = await this.#holderOf(home, request, context.deadlineMs);
+      if (holder !== undefined) return holder;
+    }
     const added = steps.find(home, domain) === undefined ? 1 : 0;
     if (added > 0) admission.admitNewRecords(added);
     try {
@@ -61,6 +69,24 @@ export class NodeSteps {
     } finally {
       admission.newRecordsDone(added);
     }
+  }
+
+  /**
+   * Returns the claim to be replaced if another agent holds it. The command that replaces a claim does not
+   * show that it was revoked, and it is not left to the node that asks.
+   */
+  async #holderOf(
+    home: Partition,
+    { domain, agentId, replaces }: ClaimDomainRequest,
+    deadlineMs: number,
+  ): Promise<DomainClaim | undefined> {
+    const { steps, claims } = this.#parts;
+    const found = await steps.findCurrent(home, domain, deadlineMs);
+    if (found === undefined || !samePosition(found.claim, replaces)) return undefined;
+    if (bytesEqual(found.agentId, agentId)) return undefined;
+    const { agentId: holder, claim } = found;
+    const isHeld = await claims.revoke({ domain, agentId: holder, claim }, deadlineMs);
+    return isHeld ? found : undefined;
   }
 
   /** Serves RevokeClaim. */

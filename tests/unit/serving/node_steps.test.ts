@@ -8,6 +8,7 @@ import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { AttachedAgents } from "../../../src/serving/attached_agents.ts";
 import { ClaimSteps } from "../../../src/serving/claim_steps.ts";
+import { DomainClaims } from "../../../src/serving/domain_claims.ts";
 import { LeaderCalls } from "../../../src/serving/leader_calls.ts";
 import { NO_NODE_CALLS, REGISTRY_ITSELF } from "../../../src/serving/node_calls.ts";
 import { NodeSteps } from "../../../src/serving/node_steps.ts";
@@ -44,6 +45,7 @@ async function scene() {
   const steps = new NodeSteps({
     table,
     steps: claims,
+    claims: new DomainClaims(table, claims, leaders),
     agents: new AttachedAgents({ table, proposer, leaders, scheduler: world }),
     notes: new RemovalNotes(identities.group, leaders),
     admission: registry.admission,
@@ -167,6 +169,31 @@ test("NodeSteps: a domain is released only for the agent that claimed it", async
   const released = await world.wait(steps.releaseDomain(ofAnother, context(HOLDER)));
   assert.equal(released, { released: false });
   assert.equal(claimOf(DOMAIN)?.agentId, idOf(1));
+});
+
+test("NodeSteps: a claim replaces one of another agent only after that one does not hold it", async () => {
+  const { harness, world, table, steps, context, place, claimOf } = await scene();
+  const peer = await harness.peer();
+  await peer.must("registerAgent", agentRequest({ number: 1, domain: DOMAIN }));
+  const { claim } = claimOf(DOMAIN)!;
+  place.partition = table.of(KIND_AGENT, idOf(2)).id;
+  const request = { domain: DOMAIN, agentId: idOf(2), replaces: claim, ...MINE };
+  const ask = () => world.wait(steps.claimDomain(request, context(HOLDER)));
+  assert.equal((await ask()).agentId, idOf(1), "it is held");
+  assert.equal(claimOf(DOMAIN)?.agentId, idOf(1));
+  const other = table.held(KIND_AGENT, idOf(1));
+  const slot = other.store.find(KIND_AGENT, idOf(1), 0, 16);
+  const incarnation = other.store.incarnationOf(slot);
+  await peer.must("deregisterAgent", {
+    id: idOf(1),
+    incarnation,
+    process: 0,
+    sequence: 0,
+    withAgents: false,
+  });
+  const claimed = await ask();
+  assert.equal(claimed.agentId, idOf(2), "it was left");
+  assert.equal(claimOf(DOMAIN)?.claim, claimed.claim);
 });
 
 test("NodeSteps: domains are canonical and partitions exist, or the step is refused", async () => {
