@@ -2,8 +2,8 @@
  * The SDK client: typed calls to the nodes of a cluster, and the leases it keeps.
  *
  * This file only composes the parts: router.ts sends calls to nodes, node_links.ts keeps the
- * connections to them, calls/ implements the operations, lease_keeper.ts renews leases. The client runs wherever its
- * dialer runs, including browsers.
+ * connections to them, calls/ implements the operations, lease_keeper.ts renews leases. The client
+ * runs wherever its dialer runs, including browsers.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";

@@ -1,7 +1,7 @@
 /**
  * Maintains one connection while it is wanted: dials the endpoints in turn, hands each connection
- * to the queue of calls, and dials again when it is lost. Failed attempts back
- * off with full jitter, so that the clients of a fleet do not all reconnect at once.
+ * to the queue of calls, and dials again when it is lost. Failed attempts back off with full jitter,
+ * so that the clients of a fleet do not all reconnect at once.
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
