@@ -10,6 +10,7 @@ import { RegistryError } from "../../base/errors.ts";
 import {
   IDENTITY_DECISIONS_MAX,
   RENEWAL_GRACE_MS_MAX,
+  SERVER_CERTIFICATE_LIFE_MS_MAX,
   SERVER_NAMES_MAX,
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
@@ -209,6 +210,10 @@ export class EnrolmentService {
     if (names.length > SERVER_NAMES_MAX) {
       throw invalid("names", `be at most ${SERVER_NAMES_MAX}: found ${names.length}`);
     }
+    // The next certificate begins before the current one ends; a later one would outlast a removal.
+    if (notBeforeMs > this.#parts.wall.unixMs() + SERVER_CERTIFICATE_LIFE_MS_MAX) {
+      throw invalid("notBeforeMs", `be within ${SERVER_CERTIFICATE_LIFE_MS_MAX} ms from now`);
+    }
     const order = { publicKey, names: namesOf(names), notBeforeMs };
     return await this.#group.authority.signServer(order, this.#parts.entropy);
   }
@@ -265,21 +270,14 @@ export class EnrolmentService {
   ): Promise<Issued> {
     const publicKey = await this.#keyOf(request);
     const { authority, trust } = this.#group;
-    const leaf = await validateIdentity({
-      chain,
-      trust,
-      nowMs: this.#parts.wall.unixMs(),
-      graceMs: RENEWAL_GRACE_MS_MAX,
-    });
+    const nowMs = this.#parts.wall.unixMs();
+    const leaf = await validateIdentity({ chain, trust, nowMs, graceMs: RENEWAL_GRACE_MS_MAX });
     if (isRefusal(leaf)) {
       this.#refuse(leaf.fault, "");
       throw refusedCertificate(leaf);
     }
-    const nowMs = this.#parts.wall.unixMs();
-    const isProven = isRenewalProven({ request, timeMs }, proof, {
-      publicKey: leaf.publicKey,
-      nowMs,
-    });
+    const by = { publicKey: leaf.publicKey, nowMs };
+    const isProven = isRenewalProven({ request, timeMs }, proof, by);
     if (!isProven) throw this.#refuse("not_proven", leaf.subject);
     this.#checkBans(leaf.subject, this.#group.state.lineage(leaf.lineage));
     const presented = { ...leaf, notAfterMs: leaf.certificate.notAfterMs };
@@ -321,13 +319,12 @@ export class EnrolmentService {
     const isBridged = role === "node" && endedMs >= 0 && endedMs <= grace.memberMs &&
       bytesEqual(publicKey, leaf.publicKey) && isMember(subjectId);
     if (!isBridged) return undefined;
+    const { stopped } = this.#group.state.lineage(leaf.lineage) ?? {};
+    if (stopped !== undefined) throw this.#refuse("lineage_stopped", leaf.subject);
     const chain = await bridgingChain(this.#group.authority, leaf, this.#parts);
-    this.#parts.logger.warn(
-      "A member's certificate was issued without a record, as group 0 has no leader",
-      {
-        subject: leaf.subject,
-      },
-    );
+    const { subject } = leaf;
+    const message = "A member's certificate was issued without a record, as group 0 has no leader";
+    this.#parts.logger.warn(message, { subject });
     return { chain, bundle: this.#group.trustBundle };
   }
 
