@@ -15,16 +15,17 @@ import type {
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { SYSTEM_GROUP } from "../../base/ids.ts";
-import { JOIN_RETRY_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
+import { JOIN_RETRY_MS } from "../../base/limits.ts";
 import { formatUuid, isNilUuid } from "../../base/uuid.ts";
 import type { WallClock } from "../../base/world.ts";
-import { type CommandHeader, encodePutMember } from "../../record/command.ts";
+import { encodePutMember } from "../../record/command.ts";
 import { encodeAdmitMember } from "../../system/members/member_state.ts";
 import { encodeAssignReplicas } from "../../system/replicas/replica_state.ts";
 import type { Genesis } from "../../system/system_store.ts";
-import { type ClusterGroups, systemApplied } from "../assembly/cluster_groups.ts";
+import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { systemReplicaOf } from "../assembly/placed_here.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
+import { SystemCommands } from "./system_commands.ts";
 
 /** The folder id of a member that did not describe itself. */
 const NO_FOLDER = new Uint8Array(16);
@@ -38,11 +39,11 @@ export type JoiningNode = Pick<
 /** Takes nodes into the cluster. */
 export class Joining {
   readonly #groups: ClusterGroups;
-  readonly #wall: WallClock;
+  readonly #commands: SystemCommands;
 
   constructor(groups: ClusterGroups, wall: WallClock) {
     this.#groups = groups;
-    this.#wall = wall;
+    this.#commands = new SystemCommands(groups.system, wall);
   }
 
   /**
@@ -66,10 +67,12 @@ export class Joining {
     this.#check(request, genesis);
     const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
     const admission = { nodeId: request.nodeId, folderId, zone, host, applyVersionMax };
-    const { assigned } = await this.#propose(encodeAdmitMember(this.#header(), admission));
+    const { assigned } = await this.#commands.propose(
+      encodeAdmitMember(this.#commands.header(), admission),
+    );
     const nodeId = assigned ?? request.nodeId;
-    await this.#propose(
-      encodePutMember(this.#header(), { nodeId, addresses, pin, nextPin }),
+    await this.#commands.propose(
+      encodePutMember(this.#commands.header(), { nodeId, addresses, pin, nextPin }),
     );
     const isFounder = state.members.founder === nodeId;
     const replica = systemReplicaOf(state, nodeId) ??
@@ -137,7 +140,9 @@ export class Joining {
 
   async #assign(nodeId: number): Promise<number> {
     const places = [{ groupId: SYSTEM_GROUP, nodeId }];
-    const { assigned } = await this.#propose(encodeAssignReplicas(this.#header(), places));
+    const { assigned } = await this.#commands.propose(
+      encodeAssignReplicas(this.#commands.header(), places),
+    );
     if (assigned === undefined) throw new RegistryError("internal", "No replica id was assigned");
     // Two requests of one node that crossed get the same replica; the other id is never used.
     return systemReplicaOf(this.#groups.system.store.state, nodeId) ?? assigned;
@@ -151,16 +156,6 @@ export class Joining {
       return admission !== undefined && admission.zone !== "" &&
         !bytesEqual(admission.folderId, folderId);
     });
-  }
-
-  async #propose(command: Uint8Array): Promise<{ readonly assigned?: number }> {
-    const { group } = this.#groups.system;
-    return systemApplied(await group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT));
-  }
-
-  #header(): CommandHeader {
-    const unixS = Math.min(0xffff_ffff, Math.floor(this.#wall.unixMs() / 1_000));
-    return { timeMs: Math.floor(this.#groups.system.group.timeMs()), unixS, writer: 0 };
   }
 }
 

@@ -15,7 +15,6 @@ import {
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { WallClock } from "../../base/world.ts";
-import type { CommandHeader } from "../../record/command.ts";
 import type { ConfChange, MemberChange, MemberStatus } from "../../raft/mod.ts";
 import { EMPTY_DATA } from "../../raft/mod.ts";
 import type { PlacementNode } from "../../ring/placement.ts";
@@ -23,7 +22,6 @@ import { encodePutPlacement, type PlacementStep } from "../../system/placement/p
 import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replicas/replica_state.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
-import { systemApplied } from "../assembly/cluster_groups.ts";
 import { nodeOfReplica, nodesOf, systemReplicaOf } from "../assembly/placed_here.ts";
 import {
   beginMove,
@@ -33,6 +31,7 @@ import {
   type PlannedMove,
   wishedSystemVoters,
 } from "./plan.ts";
+import { SystemCommands } from "./system_commands.ts";
 
 /** Runs that are left out after a failure: about one second. */
 const RUNS_LEFT_OUT = 10;
@@ -47,6 +46,7 @@ export interface PlacementRunnerOptions {
 /** Carries the plan out while this node leads group 0. */
 export class PlacementRunner {
   readonly #options: PlacementRunnerOptions;
+  readonly #commands: SystemCommands;
   #isRunning = false;
   #isMoving = false;
   /** The state in which the last run had nothing to do. */
@@ -56,6 +56,7 @@ export class PlacementRunner {
 
   constructor(options: PlacementRunnerOptions) {
     this.#options = options;
+    this.#commands = new SystemCommands(options.groups.system, options.wall);
   }
 
   /** Takes the next steps, if this node leads group 0 and no steps are being taken. Never rejects. */
@@ -227,7 +228,9 @@ export class PlacementRunner {
         : !placement.isPlaced(assigned);
       if (isOver && unplaced.length < REPLICAS_ASSIGNED_MAX) unplaced.push(replica);
     }
-    if (unplaced.length > 0) await this.#propose(encodeRetireReplicas(this.#header(), unplaced));
+    if (unplaced.length > 0) {
+      await this.#commands.propose(encodeRetireReplicas(this.#commands.header(), unplaced));
+    }
   }
 
   /** Assigns the new replica ids of each move. */
@@ -237,30 +240,21 @@ export class PlacementRunner {
       return joining.map((nodeId) => ({ groupId, nodeId }));
     });
     if (places.length === 0) return moves.map(() => []);
-    const { assigned } = await this.#propose(encodeAssignReplicas(this.#header(), places));
+    const { assigned } = await this.#commands.propose(
+      encodeAssignReplicas(this.#commands.header(), places),
+    );
     let next = assigned ?? FOUNDER_REPLICA;
     return moves.map(({ joining }) => joining.map(() => next++));
   }
 
   async #put(steps: readonly PlacementStep[]): Promise<void> {
-    const header = this.#header();
+    const header = this.#commands.header();
     const results = await Promise.allSettled(
-      steps.map((step) => this.#propose(encodePutPlacement(header, step))),
+      steps.map((step) => this.#commands.propose(encodePutPlacement(header, step))),
     );
     const failed = results.find((result) => result.status === "rejected");
     // A step that was overtaken is no failure: the placement is newer than the step.
     if (failed !== undefined && !isOvertaken(failed.reason)) throw failed.reason;
-  }
-
-  async #propose(command: Uint8Array): Promise<{ readonly assigned?: number }> {
-    const { group } = this.#options.groups.system;
-    return systemApplied(await group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT));
-  }
-
-  #header(): CommandHeader {
-    const { groups, wall } = this.#options;
-    const unixS = Math.min(0xffff_ffff, Math.floor(wall.unixMs() / 1_000));
-    return { timeMs: Math.floor(groups.system.group.timeMs()), unixS, writer: 0 };
   }
 }
 
