@@ -2,10 +2,9 @@
  * The image of group 0's state.
  *
  * Version 2: a header (magic, version, count of sections, group time, applied index, ring number), then
- * sections in
- * ascending order of their numbers. A section is its number and version, then framed commands that
- * rebuild its part of the state, then an empty frame. A section or a version that is not known is
- * `corrupt`: a replica must not serve a state of which it has only a part.
+ * sections in ascending order of their numbers. A section is its number and version, then framed
+ * commands that rebuild its part of the state, then an empty frame. A section or a version that is not
+ * known is `corrupt`: a replica must not serve a state of which it has only a part.
  *
  * Version 1, which is only read: applied index and ring number (two f64), then framed commands. Its
  * first eight bytes are an index, while the magic of later versions is not a number as an f64.

@@ -7,13 +7,13 @@
  * record that never needed any. The clock for that is the command's wall time, which is the same on
  * every replica.
  */
-import { RegistryError } from "../base/errors.ts";
 import {
   TOKEN_GRANT_KEPT_MS,
   TOKEN_GRANTS_MAX,
   TOKEN_GRANTS_PER_LINEAGE_MAX,
 } from "../base/limits.ts";
 import type { Grants } from "../base/peer.ts";
+import { full } from "./sub_machine.ts";
 
 /** The grants of a token and their holder. */
 export interface TokenGrant {
@@ -56,7 +56,7 @@ export class TokenGrants {
   add(grant: TokenGrant, nowMs: number): void {
     const live = (this.of(grant.lineage) ?? []).filter(({ untilMs }) => untilMs > nowMs);
     if (live.length >= TOKEN_GRANTS_PER_LINEAGE_MAX) {
-      throw full(`${TOKEN_GRANTS_PER_LINEAGE_MAX} tokens with grants for one subject`);
+      throw full("tokens with grants for one subject", TOKEN_GRANTS_PER_LINEAGE_MAX);
     }
     let forgotten = 0;
     for (const old of this.#grants.values()) {
@@ -65,7 +65,7 @@ export class TokenGrants {
       this.#remove(old);
       forgotten++;
     }
-    if (this.#grants.size >= TOKEN_GRANTS_MAX) throw full(`${TOKEN_GRANTS_MAX} tokens with grants`);
+    if (this.#grants.size >= TOKEN_GRANTS_MAX) throw full("tokens with grants", TOKEN_GRANTS_MAX);
     const same = this.get(grant.tokenId);
     if (same !== undefined) this.#remove(same);
     // Ended grants of the lineage may go: the new one now shows that its records may depend on a
@@ -81,8 +81,4 @@ export class TokenGrants {
     if (rest.length === 0) this.#ofLineage.delete(lineage);
     else this.#ofLineage.set(lineage, rest);
   }
-}
-
-function full(what: string): RegistryError {
-  return new RegistryError("overloaded", `Group 0 keeps at most ${what}`, { retryAfterMs: 60_000 });
 }
