@@ -350,7 +350,7 @@ function directoryOf(
   return {
     nodeOf: (replica) => {
       const state = stateOf();
-      if (state !== undefined && state.members.all.length > 0) {
+      if (state !== undefined && state.members.count > 0) {
         return nodeOfReplica(state, replica) ?? joined?.directory.nodeOf(replica);
       }
       if (joined !== undefined) return joined.directory.nodeOf(replica);

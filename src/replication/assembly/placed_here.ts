@@ -51,7 +51,7 @@ export function placedHere(
   const placement = state.placement.of(partition);
   if (placement === undefined) {
     // Before the first member is put there is only the node that founds the cluster.
-    const founder = state.members.founder ?? (state.members.all.length === 0 ? self : undefined);
+    const founder = state.members.founder ?? (state.members.count === 0 ? self : undefined);
     if (founder !== self) return undefined;
     return { group, replica: replicaId(FOUNDER_REPLICA), isJoining: false };
   }
