@@ -736,7 +736,7 @@ struct EnrolNodeReply {
 
 struct ProposeSystemRequest {
   command @0 :Data;
-  # A command of group 0 about identities or members.
+  # A command of group 0 about identities or a new member.
 }
 
 struct ProposeSystemReply {

@@ -4332,7 +4332,7 @@ export const enrolNodeReplyCodec = new StructCodec<EnrolNodeReply, EnrolNodeRepl
 });
 
 export interface ProposeSystemRequest {
-  /** A command of group 0 about identities or members. */
+  /** A command of group 0 about identities or a new member. */
   command: Uint8Array;
 }
 

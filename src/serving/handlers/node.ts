@@ -36,15 +36,13 @@ export interface NodeDuties {
 }
 
 /**
- * The commands of group 0 that another node may propose: identities and members. Placement and replicas
- * are for the leader alone.
+ * The commands of group 0 that another node may propose: identities and new members. Bans, removals of
+ * members, placement and replicas are for the leader alone, so that a stolen node identity can end nobody.
  */
 const PROPOSED_KINDS: ReadonlySet<number> = new Set([
   COMMAND_KINDS.enrolment,
-  COMMAND_KINDS.ban,
   COMMAND_KINDS.document,
   COMMAND_KINDS.auditNote,
-  COMMAND_KINDS.removeMember,
   COMMAND_KINDS.grant,
   ADMIT_MEMBER,
 ]);
@@ -77,7 +75,7 @@ export function nodeHandlers(
       if (!PROPOSED_KINDS.has(kind)) {
         throw new RegistryError(
           "invalid_argument",
-          `command must be one about identities or members: found kind ${kind}`,
+          `command must be one about identities or a new member: found kind ${kind}`,
           { field: "command" },
         );
       }

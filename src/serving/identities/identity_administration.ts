@@ -46,7 +46,7 @@ export class IdentityAdministration {
       throw invalid("untilMs", "be later than now");
     }
     const body = { ...ban, name, kind: BAN_KINDS[kind], detail: banDetail(ban) };
-    await this.#group.propose((header) => encodeBan(header, body), writer, deadlineMs);
+    await this.#group.proposeAtLeader((header) => encodeBan(header, body), writer, deadlineMs);
     return { name, known };
   }
 
@@ -63,7 +63,7 @@ export class IdentityAdministration {
   ): Promise<void> {
     // The ban that follows needs the leader, and a removal cannot be repeated there.
     await this.#group.currentAtLeader();
-    await this.#group.propose(
+    await this.#group.proposeAtLeader(
       (header) => encodeRemoveMember(header, { nodeId, detail: subject }),
       lineage,
       deadlineMs,

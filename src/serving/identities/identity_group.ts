@@ -238,14 +238,9 @@ export class IdentityGroup {
    * @throws RegistryError the code of a refusal by group 0, `deadline_exceeded`, and those of a group.
    */
   async propose(command: Command, writer: number, deadlineMs: number): Promise<number | undefined> {
-    const { group, links, wall } = this.#parts;
-    const header = {
-      timeMs: Math.floor(group.timeMs()),
-      unixS: Math.min(0xffff_ffff, Math.floor(wall.unixMs() / 1_000)),
-      writer,
-    };
+    const { group, links } = this.#parts;
     const { leader } = group.status();
-    const bytes = command(header);
+    const bytes = this.#encoded(command, writer);
     if (group.isLeading || !links.isConnected(leader)) {
       return await this.proposeHere(bytes, deadlineMs);
     }
@@ -257,6 +252,22 @@ export class IdentityGroup {
     );
     await this.#caughtUp();
     return assigned === 0 ? undefined : assigned;
+  }
+
+  /**
+   * Commits a command as {@link propose} does, for a request that is for the leader of group 0.
+   *
+   * @throws RegistryError as {@link propose}; `not_leader`.
+   */
+  async proposeAtLeader(command: Command, writer: number, deadlineMs: number): Promise<void> {
+    await this.proposeHere(this.#encoded(command, writer), deadlineMs);
+  }
+
+  #encoded(command: Command, writer: number): Uint8Array {
+    const { group, wall } = this.#parts;
+    const timeMs = Math.floor(group.timeMs());
+    const unixS = Math.min(0xffff_ffff, Math.floor(wall.unixMs() / 1_000));
+    return command({ timeMs, unixS, writer });
   }
 
   /**
