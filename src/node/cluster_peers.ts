@@ -57,8 +57,9 @@ export interface DescribedNode extends ClusterFile {
 export function describeNode(config: NodeConfig, node: DescribedNode): JoinClusterRequest {
   const { region, zone, machine: host } = config;
   const { folderId, membership, clusterId, certificates, clientAddresses, peerPort } = node;
+  const port = config.advertisePeerPort || peerPort;
   const peerAddresses = dialedHosts(config.host, config.advertise)
-    .map((dialed) => ({ transport: PEER_TRANSPORT, host: dialed, port: peerPort }));
+    .map((dialed) => ({ transport: PEER_TRANSPORT, host: dialed, port }));
   return {
     nodeId: membership?.nodeId ?? config.nodeId,
     partitionCount: membership?.partitionCount ?? config.partitions,

@@ -61,21 +61,26 @@ export function dialedAddresses(
   config: NodeConfig,
   { udp, tcp }: { readonly udp: readonly Endpoint[]; readonly tcp: readonly Endpoint[] },
 ): NodeAddress[] {
-  const transports = config.webtransport === "on" ? ["quic", "webtransport"] : ["quic"];
+  const { advertisePort, advertiseTlsPort, webtransport } = config;
+  const transports = webtransport === "on" ? ["quic", "webtransport"] : ["quic"];
   return [
-    ...dialedOf(config, udp).flatMap(({ host, port }) =>
+    ...dialedOf(config, udp, advertisePort).flatMap(({ host, port }) =>
       transports.map((transport) => ({ transport, host, port }))
     ),
-    ...dialedOf(config, tcp).map((address) => ({ transport: "tls", ...address })),
+    ...dialedOf(config, tcp, advertiseTlsPort)
+      .map((address) => ({ transport: "tls", ...address })),
   ];
 }
 
-/** Returns the hosts and ports by which clients dial a bound port. */
+/** Returns the hosts and ports by which clients dial a bound port; `forwarded` 0: the same port. */
 function dialedOf(
   { host, advertise }: NodeConfig,
   bound: readonly Endpoint[],
+  forwarded: number,
 ): readonly Endpoint[] {
   const [first] = bound;
-  if (advertise === "" || first === undefined) return bound;
-  return dialedHosts(host, advertise).map((dialed) => ({ host: dialed, port: first.port }));
+  const dialed = advertise === "" || first === undefined
+    ? bound
+    : dialedHosts(host, advertise).map((name) => ({ host: name, port: first.port }));
+  return forwarded === 0 ? dialed : dialed.map((one) => ({ host: one.host, port: forwarded }));
 }

@@ -98,6 +98,14 @@ export const SETTINGS = {
       "hosts that clients connect to, separated by commas, if they differ from the address that " +
       "the node listens on, for example behind NAT; needs an authority",
   },
+  advertisePort: {
+    kind: "integer",
+    default: 0,
+    min: 0,
+    max: 65_535,
+    description: "UDP port that clients connect to, if it is forwarded to the one of --port, for " +
+      "example by NAT or a container; 0: the same port",
+  },
   tls: {
     kind: "choice",
     default: "off",
@@ -111,6 +119,14 @@ export const SETTINGS = {
     min: 0,
     max: 65_535,
     description: "TCP port for TLS; 0 lets the system choose",
+  },
+  advertiseTlsPort: {
+    kind: "integer",
+    default: 0,
+    min: 0,
+    max: 65_535,
+    description:
+      "TCP port that clients connect to, if it differs from --tls-port; 0: the same port",
   },
   opsHost: {
     kind: "host",
@@ -235,6 +251,15 @@ export const SETTINGS = {
     min: 0,
     max: 65_535,
     description: "UDP port for the other nodes of a cluster; 0 lets the system choose",
+  },
+  advertisePeerPort: {
+    kind: "integer",
+    default: 0,
+    min: 0,
+    max: 65_535,
+    description:
+      "UDP port that the other nodes connect to, if it differs from --peer-port; 0: the " +
+      "same port",
   },
   nodeCa: {
     kind: "path",
