@@ -5,8 +5,7 @@ import { RegistryError } from "../base/errors.ts";
 import { connectCaller } from "../client/client.ts";
 import type { Credentials } from "../client/credentials.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
-import { QuicDialer } from "../../transport/quic_dialer.ts";
-import type { Endpoint } from "../../transport/transport.ts";
+import type { Dialer, Endpoint } from "../../transport/transport.ts";
 import type { ClusterFile } from "./cluster_file.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
 import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
@@ -53,7 +52,8 @@ export function checkStart(
 /** The dependencies of {@link joinCluster}. */
 export interface JoinOptions extends JoinAttempts {
   readonly config: Pick<NodeConfig, "join" | "pin">;
-  readonly onError: (stage: string, error: unknown) => void;
+  /** Creates a dialer of the ports for clients. */
+  readonly clientDialer: () => Dialer;
   /** The node's identity; absent for the development identity. */
   readonly credentials?: Credentials;
 }
@@ -78,9 +78,9 @@ export async function joinCluster(
 async function joinOnce(
   endpoint: Endpoint,
   request: JoinClusterRequest,
-  { config, world, onError, credentials }: JoinOptions,
+  { config, world, clientDialer, credentials }: JoinOptions,
 ): Promise<JoinClusterReply> {
-  const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
+  const dialer = clientDialer();
   try {
     const client = await connectCaller({
       endpoints: [endpoint],

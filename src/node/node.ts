@@ -31,6 +31,7 @@ import type { NodeIdentity } from "./node_identity.ts";
 import { openOpsHttp, type OpsHttp } from "./ops_http.ts";
 import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
+import { processClusterRuntime } from "./cluster_runtime.ts";
 import { NodeCluster } from "./node_cluster.ts";
 import { dialedAddresses, listenTcp, listenUdp } from "./node_ports.ts";
 import { rotateCertificates } from "./certificate_turnover.ts";
@@ -255,6 +256,7 @@ class Node {
   #openCluster(hasLog: boolean): void {
     this.#cluster = NodeCluster.open({
       ...this.#parts,
+      runtime: processClusterRuntime({ ...this.#parts, onError: this.#onError }),
       wallWatch: this.#wallWatch,
       onError: this.#onError,
       onRing: () => {

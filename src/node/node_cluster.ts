@@ -14,9 +14,6 @@ import {
   ANNOUNCE_RETRY_MS,
   IDENTITY_CHECK_MS,
   MEMBERS_LOOK_MS,
-  PEER_PING_MS,
-  PEER_SILENCE_MS,
-  PEER_STREAMS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -24,27 +21,19 @@ import type { Timer, World } from "../base/world.ts";
 import type { PeerInput } from "../replication/assembly/node_groups.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
-import { ALPN_PEER } from "../../transport/alpn.ts";
-import { QuicDialer } from "../../transport/quic_dialer.ts";
-import type { Listener } from "../../transport/transport.ts";
-import {
-  type ClusterFile,
-  type Membership,
-  readClusterFile,
-  writeClusterFile,
-} from "./cluster_file.ts";
+import type { Dialer, Listener } from "../../transport/transport.ts";
+import type { ClusterFile, Membership } from "./cluster_file.ts";
 import {
   describeNode,
-  DevelopmentPeers,
   foundedMembership,
   isDescribed,
   isMember,
   joinedOf,
-  listenForPeers,
   observed,
   othersOf,
   peerMembers,
 } from "./cluster_peers.ts";
+import type { ClusterRuntime, OwnPeerIdentity } from "./cluster_runtime.ts";
 import type { NodeConfig } from "./config.ts";
 import { checkStart, joinCluster } from "./joining_cluster.ts";
 import type { DialedMember } from "./node_certificate.ts";
@@ -58,6 +47,7 @@ import type { WallWatch } from "./wall_watch.ts";
 /** The dependencies of a node's part in its cluster. */
 export interface NodeClusterOptions {
   readonly config: NodeConfig;
+  readonly runtime: ClusterRuntime;
   readonly world: World;
   readonly logger: Logger;
   readonly wallWatch: WallWatch;
@@ -72,11 +62,11 @@ export class NodeCluster {
   readonly #processId = new Uint8Array(16);
   #identity: NodeIdentity | undefined;
   #listener: Listener | undefined;
-  readonly #dialer: QuicDialer;
+  readonly #dialer: Dialer;
   readonly #requests: NodeRequests;
   #file: ClusterFile;
   #network: PeerNetwork | undefined;
-  #development: DevelopmentPeers | undefined;
+  #development: OwnPeerIdentity | undefined;
   #registry: Registry | undefined;
   #serve: ReturnType<typeof servePeerRequests> | undefined;
   /** The addresses for clients. */
@@ -90,19 +80,11 @@ export class NodeCluster {
   #isClosed = false;
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
-    const { world, onError } = options;
+    const { runtime, world } = options;
     this.#options = options;
     this.#file = file;
+    this.#dialer = runtime.peerDialer();
     world.entropy.fill(this.#processId);
-    const { scheduler } = world;
-    this.#dialer = new QuicDialer({
-      scheduler,
-      onError,
-      alpn: ALPN_PEER,
-      keepAliveMs: PEER_PING_MS,
-      idleMs: PEER_SILENCE_MS,
-      streamsPerSessionMax: PEER_STREAMS_MAX,
-    });
     this.#requests = new NodeRequests({
       world,
       open: async (node) => {
@@ -121,14 +103,14 @@ export class NodeCluster {
    * is to join another one; `storage_unavailable`.
    */
   static open(options: NodeClusterOptions, hasLog: boolean): NodeCluster | undefined {
-    const { config: { data, found, join }, world } = options;
-    const file = readClusterFile(data);
+    const { config: { found, join }, runtime, world } = options;
+    const file = runtime.readFile();
     checkStart(options.config, file, hasLog);
     if (file === undefined && !found && join === "") return undefined;
     const folderId = new Uint8Array(16);
     world.entropy.fill(folderId);
     // Durable before anybody hears it, so that an attempt to join that failed is the same node again.
-    if (file === undefined) writeClusterFile(data, { folderId });
+    if (file === undefined) runtime.writeFile({ folderId });
     return new NodeCluster(options, file ?? { folderId });
   }
 
@@ -154,9 +136,8 @@ export class NodeCluster {
 
   /** Opens the port for other nodes, with the node's TLS certificate. */
   bind(identity: NodeIdentity): void {
-    const { config, world, onError } = this.#options;
     this.#identity = identity;
-    this.#listener = listenForPeers(config, identity, { scheduler: world.scheduler, onError });
+    this.#listener = this.#options.runtime.listen(identity);
   }
 
   /** The number of this node. */
@@ -306,13 +287,13 @@ export class NodeCluster {
   // The membership.
 
   async #join(signal: AbortSignal | undefined): Promise<JoinClusterReply> {
-    const { config, world, logger, onError } = this.#options;
+    const { config, runtime, world, logger } = this.#options;
     const { credentials } = this.#bound;
     return await joinCluster(this.#description(NO_CLUSTER), {
       config,
       world,
       logger,
-      onError,
+      clientDialer: () => runtime.clientDialer(),
       ...(credentials === undefined ? {} : { credentials }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -332,7 +313,7 @@ export class NodeCluster {
 
   #keep(membership: Membership): void {
     this.#file = { folderId: this.#file.folderId, membership };
-    writeClusterFile(this.#options.config.data, this.#file);
+    this.#options.runtime.writeFile(this.#file);
   }
 
   // The description in group 0.
@@ -350,12 +331,12 @@ export class NodeCluster {
   // Links.
 
   async #link(membership: Membership): Promise<void> {
-    const { world, logger, wallWatch } = this.#options;
+    const { runtime, world, logger, wallWatch } = this.#options;
     const identity = this.#bound;
     const { clusterId, generation, partitionCount, region } = membership;
     const nodeId = toNodeId(membership.nodeId);
     this.#development = identity.peers === undefined
-      ? await DevelopmentPeers.open(this.#options.config, world, membership)
+      ? await runtime.developmentPeers(membership)
       : undefined;
     const peers = identity.peers ?? defined(this.#development, "It was opened").identity;
     const { folderId } = this.#file;
