@@ -8,7 +8,7 @@
  * `too_large`. Source: https://capnproto.org/encoding.html
  */
 export { EnvelopeCodec, StructCodec, type StructLayout } from "./runtime/codec.ts";
-export { Cursor, ListCursor, traversalStepsMax, WORD_BYTES } from "./runtime/cursor.ts";
+export { Cursor, ElementCursor, traversalStepsMax, WORD_BYTES } from "./runtime/cursor.ts";
 export {
   FRAME_INCOMPLETE,
   type FrameLimits,

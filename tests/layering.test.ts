@@ -72,6 +72,7 @@ const TABLE: FloorTable = {
     "src/serving/handlers/identities.ts#identityHandlers": "a table of handlers",
     "src/ring/siphash.ts#hash": "the rounds are written out: it is on the read path",
   },
+  sharedNames: {},
 };
 
 /** Folders of the root that contain no sources of the project. */
@@ -118,6 +119,7 @@ const SMALL: FloorTable = {
   lengths: { fileLinesMax: 5, functionLinesMax: 3 },
   generated: ["schemas/gen"],
   longer: {},
+  sharedNames: {},
 };
 
 /** Returns the breaches of the valid project with some files replaced or added, as `rule path`. */
@@ -288,7 +290,7 @@ test("checkLayering refuses long production files and functions that its table d
   assert.equal(breachesWith({ "src/base/b.ts": long }), ["length src/base/b.ts"]);
   const bodies = [
     "export function f() {\n//\n//\n}",
-    "export class C { m() {\n//\n//\n} }",
+    "export class D { m() {\n//\n//\n} }",
     "export const f = () => {\n//\n//\n};",
   ];
   for (const body of bodies) assert.equal(pureWith(body), ["length src/base/b.ts"], body);
@@ -303,6 +305,36 @@ test("checkLayering refuses long production files and functions that its table d
   };
   assert.equal(excepted(`${long}${bodies[0]}\n`), []);
   assert.equal(excepted(long), ["length src/base/b.ts"], "The function's exception is not needed");
+});
+
+test("checkLayering refuses types of one name in two production files that its table does not except", () => {
+  const typed = (declaration: string) => ({
+    "src/base/b.ts": "export const b = 1; export interface Same {}",
+    "src/client/c.ts": `${SOUND["src/client/c.ts"]} ${declaration}`,
+  });
+  const declarations = [
+    "export class Same {}",
+    "export abstract class Same {}",
+    "export interface Same {}",
+    "export type Same = 1;",
+  ];
+  for (const declaration of declarations) {
+    assert.equal(breachesWith(typed(declaration)), ["name src/client/c.ts"], declaration);
+  }
+  assert.equal(breachesWith(typed("interface Same {}")), []);
+  assert.equal(breachesWith(typed('export type { Same } from "../base/b.ts";')), []);
+  assert.equal(breachesWith(typed("export type Same<T> = T; export class Other {}")), [
+    "name src/client/c.ts",
+  ]);
+  const inTests = { ...typed(""), "tests/support/s.ts": "export class Same {}" };
+  assert.equal(breachesWith(inTests), []);
+  const excepted = (declaration: string) => {
+    const files = new Map(Object.entries({ ...SOUND, ...typed(declaration) }));
+    const table = { ...SMALL, sharedNames: { Same: "reason" } };
+    return checkLayering(files, table).map(({ rule, path }) => `${rule} ${path}`);
+  };
+  assert.equal(excepted("export class Same {}"), []);
+  assert.equal(excepted(""), ["name src/base/b.ts"], "The exception is not needed");
 });
 
 test("checkLayering refuses npm packages beyond a folder's own", () => {

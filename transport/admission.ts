@@ -29,7 +29,7 @@ export function newListenerStats(): ListenerStats {
 }
 
 /** The admission control of one listener. */
-export class Admission {
+export class ConnectionAdmission {
   readonly #limits: AdmissionLimits;
   readonly #stats: ListenerStats;
   readonly #perAddress = new Map<string, number>();

@@ -4,7 +4,7 @@
  */
 import { assert, defined } from "../src/base/assert.ts";
 import { newListenerStats } from "./admission.ts";
-import type { Endpoint, Listener, ListenerStats, ServerCertificate, Session } from "./transport.ts";
+import type { Endpoint, Listener, ListenerStats, Session, TlsCertificate } from "./transport.ts";
 
 /** Joins one or more listeners and takes ownership of them. The port is that of the first. */
 export function joinListeners(listeners: readonly Listener[]): Listener {
@@ -51,7 +51,7 @@ class JoinedListener implements Listener {
     });
   }
 
-  rotate(certificate: ServerCertificate): void {
+  rotate(certificate: TlsCertificate): void {
     for (const listener of this.#listeners) listener.rotate(certificate);
   }
 

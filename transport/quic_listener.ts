@@ -24,7 +24,7 @@ import {
 } from "../src/base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
-import { Admission, newListenerStats } from "./admission.ts";
+import { ConnectionAdmission, newListenerStats } from "./admission.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { Handoff } from "./handoff.ts";
@@ -35,8 +35,8 @@ import type {
   ListenerLimits,
   ListenerStats,
   OnError,
-  ServerCertificate,
   Session,
+  TlsCertificate,
 } from "./transport.ts";
 import { CollectionTrigger } from "./collection_trigger.ts";
 import { acceptWebTransport, type HeldStreams } from "./webtransport_acceptor.ts";
@@ -51,7 +51,7 @@ export interface QuicListenOptions {
   readonly hosts: readonly string[];
   /** The port; 0 chooses a free one. */
   readonly port: number;
-  readonly certificate: ServerCertificate;
+  readonly certificate: TlsCertificate;
   readonly scheduler: Scheduler;
   /** Times the rate at which an address may connect; absent: the rate is not limited. */
   readonly monotonic?: MonotonicClock;
@@ -92,14 +92,14 @@ class QuicListener implements Listener {
   readonly stats: ListenerStats = newListenerStats();
   readonly #options: QuicListenOptions;
   readonly #bound: readonly Bound[];
-  readonly #admission: Admission;
+  readonly #admission: ConnectionAdmission;
   readonly #rates: AddressRates;
   readonly #collection = new CollectionTrigger();
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   /** Connections in handshake or upgrade. */
   readonly #establishing = new Set<Deno.QuicConn>();
-  #certificate: ServerCertificate;
+  #certificate: TlsCertificate;
   #nextSessionId = 1;
   #closed = false;
 
@@ -112,7 +112,7 @@ class QuicListener implements Listener {
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
     const sessionsPerAddressMax = limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX;
     const limitsLoopback = limits.limitsLoopback ?? false;
-    this.#admission = new Admission({
+    this.#admission = new ConnectionAdmission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
       sessionsPerAddressMax,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
@@ -139,7 +139,7 @@ class QuicListener implements Listener {
     return this.#ready.take();
   }
 
-  rotate(certificate: ServerCertificate): void {
+  rotate(certificate: TlsCertificate): void {
     const before = this.#certificate;
     this.#certificate = certificate;
     try {

@@ -1,14 +1,14 @@
 /** Checks a server's certificate and key before a listener uses them, for runtimes that do not. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { RegistryError } from "../src/base/errors.ts";
-import type { ServerCertificate } from "./transport.ts";
+import type { TlsCertificate } from "./transport.ts";
 
 /**
  * Checks that the certificate can be read and that the key belongs to it.
  *
  * @throws RegistryError `invalid_argument` with the reason.
  */
-export function checkServerCertificate({ chainPem, keyPem }: ServerCertificate): void {
+export function checkServerCertificate({ chainPem, keyPem }: TlsCertificate): void {
   try {
     if (!new X509Certificate(chainPem).checkPrivateKey(createPrivateKey(keyPem))) {
       throw new Error("the key does not match the certificate");

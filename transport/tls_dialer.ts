@@ -28,13 +28,13 @@ import type {
   DialOptions,
   Endpoint,
   OnError,
-  ServerCertificate,
   Session,
+  TlsCertificate,
   Trust,
 } from "./transport.ts";
 
 /** A client's certificate chain and key, in the form of a server certificate. */
-export type ClientCertificate = ServerCertificate;
+export type ClientCertificate = TlsCertificate;
 
 /** Parameters of a {@link TlsDialer}. */
 export interface TlsDialerOptions {

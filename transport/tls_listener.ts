@@ -27,7 +27,7 @@ import {
 } from "../src/base/limits.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
-import { Admission, newListenerStats } from "./admission.ts";
+import { ConnectionAdmission, newListenerStats } from "./admission.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { Handoff } from "./handoff.ts";
 import { addressText, plainHost } from "./quic_carrier.ts";
@@ -42,8 +42,8 @@ import type {
   ListenerLimits,
   ListenerStats,
   OnError,
-  ServerCertificate,
   Session,
+  TlsCertificate,
 } from "./transport.ts";
 import { CollectionTrigger } from "./collection_trigger.ts";
 
@@ -53,7 +53,7 @@ export interface TlsListenOptions {
   readonly hosts: readonly string[];
   /** The port; 0 chooses a free one. */
   readonly port: number;
-  readonly certificate: ServerCertificate;
+  readonly certificate: TlsCertificate;
   /** PEM of the roots of clients' certificates; clients send the intermediates. */
   readonly clientAuthorities: readonly string[];
   readonly scheduler: Scheduler;
@@ -114,7 +114,7 @@ class TlsListener implements Listener {
   readonly #collection = new CollectionTrigger();
   #context: SecureContext;
   readonly #rates: AddressRates;
-  readonly #admission: Admission;
+  readonly #admission: ConnectionAdmission;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   readonly #incoming = new Set<Incoming>();
@@ -133,7 +133,7 @@ class TlsListener implements Listener {
       burst: sessionsPerAddressMax,
       limitsLoopback: limits.limitsLoopback ?? false,
     });
-    this.#admission = new Admission({
+    this.#admission = new ConnectionAdmission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
       sessionsPerAddressMax,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
@@ -165,7 +165,7 @@ class TlsListener implements Listener {
     return this.#ready.take();
   }
 
-  rotate(certificate: ServerCertificate): void {
+  rotate(certificate: TlsCertificate): void {
     this.#context = contextOf({ ...this.#options, certificate });
   }
 

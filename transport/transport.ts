@@ -191,7 +191,7 @@ export interface Dialer {
 }
 
 /** A server's certificate chain and key. */
-export interface ServerCertificate {
+export interface TlsCertificate {
   /** PEM, the leaf first. */
   readonly chainPem: string;
   /** PEM, PKCS #8. */
@@ -273,7 +273,7 @@ export interface Listener {
    *
    * @throws RegistryError `invalid_argument` if it cannot be used; the old one remains in use.
    */
-  rotate(certificate: ServerCertificate): void;
+  rotate(certificate: TlsCertificate): void;
 
   /** Stops accepting and ends all sessions; resolves when the port is free. Idempotent. */
   close(): Promise<void>;

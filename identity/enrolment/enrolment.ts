@@ -164,7 +164,7 @@ function repeatJoin(
 }
 
 /** A renewal request with a leaf whose path was validated, grace period included. */
-export interface RenewalRequest {
+export interface ValidatedRenewal {
   /** The lineage that the leaf names; `undefined`: it does not exist. */
   readonly lineage: Lineage | undefined;
   /** Contents of the leaf; the requester proved possession of its key. */
@@ -184,7 +184,7 @@ export interface RenewalRequest {
 }
 
 /** Decides a renewal request. */
-export function decideRenewal(request: RenewalRequest): EnrolmentDecision {
+export function decideRenewal(request: ValidatedRenewal): EnrolmentDecision {
   const { lineage, presented, publicKey } = request;
   if (lineage === undefined || lineage.subject !== presented.subject) {
     return refuse("unknown_lineage");
@@ -206,7 +206,7 @@ export function decideRenewal(request: RenewalRequest): EnrolmentDecision {
   return renew(lineage, request);
 }
 
-function renew(lineage: Lineage, request: RenewalRequest): EnrolmentDecision {
+function renew(lineage: Lineage, request: ValidatedRenewal): EnrolmentDecision {
   const { latest } = lineage;
   const issued = issue(lineage.subject, latest.generation + 1, request);
   if (typeof issued === "string") return refuse(issued);
@@ -285,7 +285,7 @@ function cut(unixMs: number): number {
   return Math.floor(unixMs / 1_000) * 1_000;
 }
 
-function graceMsOf({ presented, publicKey, memberKey, grace }: RenewalRequest): number {
+function graceMsOf({ presented, publicKey, memberKey, grace }: ValidatedRenewal): number {
   const role: CertifiedRole = parseSpiffeId(presented.subject).role;
   if (role === "agent" || role === "gateway") return grace.recordMs;
   if (role !== "node" || memberKey === undefined) return 0;

@@ -13,13 +13,11 @@ import {
   LISTED_BANS_MAX,
   SPIFFE_ID_BYTES_MAX,
 } from "../../src/base/limits.ts";
+import type { BanKind } from "../../src/record/ban_kind.ts";
 import type { TokenBans } from "../tokens/token_check.ts";
 
-/** Kinds of names that a ban can have. */
-export type BanKind = "subject" | "lineage" | "token";
-
 /** A ban. */
-export interface Ban {
+export interface EnforcedBan {
   readonly kind: BanKind;
   /** The SPIFFE id, the lineage's number in decimal, or the token's id. */
   readonly name: string;
@@ -56,7 +54,7 @@ type Key = `${BanKind} ${string}`;
 
 /** The bans known to a node. */
 export class BanList implements TokenBans {
-  readonly #bans = new Map<Key, Ban>();
+  readonly #bans = new Map<Key, EnforcedBan>();
   readonly #watchers = new Map<Key, Set<AbortController>>();
   #version = 0;
 
@@ -71,7 +69,7 @@ export class BanList implements TokenBans {
   }
 
   /** Returns all bans in insertion order. */
-  entries(): Ban[] {
+  entries(): EnforcedBan[] {
     return [...this.#bans.values()];
   }
 
@@ -80,7 +78,7 @@ export class BanList implements TokenBans {
    *
    * @throws RegistryError `invalid_argument`, or `overloaded` if the list is full.
    */
-  ban(ban: Ban): void {
+  ban(ban: EnforcedBan): void {
     checkBan(ban);
     const key: Key = `${ban.kind} ${ban.name}`;
     if (!this.#bans.has(key) && this.#bans.size >= LISTED_BANS_MAX) {
@@ -105,7 +103,7 @@ export class BanList implements TokenBans {
   }
 
   /** Replaces the list by that of group 0, after an image of it was installed. */
-  replaceAll(bans: Iterable<Ban>): void {
+  replaceAll(bans: Iterable<EnforcedBan>): void {
     this.#bans.clear();
     this.#version++;
     for (const ban of bans) this.ban(ban);
@@ -122,7 +120,7 @@ export class BanList implements TokenBans {
   }
 
   /** Returns the ban of an identity or of one of its tokens, or `undefined`. */
-  banOf(identity: BannableIdentity): Ban | undefined {
+  banOf(identity: BannableIdentity): EnforcedBan | undefined {
     if (this.#bans.size === 0) return undefined;
     for (const key of keysOf(identity)) {
       const ban = this.#bans.get(key);
@@ -191,7 +189,7 @@ function keysOf({ subject, lineage, tokenIds }: BannableIdentity): Key[] {
   return keys;
 }
 
-function checkBan({ kind, name, reason, untilMs }: Ban): void {
+function checkBan({ kind, name, reason, untilMs }: EnforcedBan): void {
   if (name.length === 0 || name.length > SPIFFE_ID_BYTES_MAX) {
     throw invalid("name", `have 1 to ${SPIFFE_ID_BYTES_MAX} characters`, name.slice(0, 80));
   }
@@ -214,7 +212,7 @@ function invalid(field: string, wanted: string, found: unknown): RegistryError {
   );
 }
 
-function bannedError({ kind, reason }: Ban): RegistryError {
+function bannedError({ kind, reason }: EnforcedBan): RegistryError {
   const why = reason === "" ? "" : `: ${reason}`;
   return new RegistryError("unauthenticated", `This identity is banned by its ${kind}${why}`);
 }

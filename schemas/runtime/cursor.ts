@@ -89,7 +89,7 @@ export abstract class Cursor {
 }
 
 /** A list positioned on a pointer of a struct. */
-export abstract class ListCursor extends Cursor {
+export abstract class ElementCursor extends Cursor {
   /**
    * Moves to the list at the pointer at byte `pointerAt`; -1 means that there is no such pointer.
    */

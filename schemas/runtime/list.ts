@@ -10,8 +10,8 @@ import {
   byteSteps,
   copySteps,
   type Cursor,
+  ElementCursor,
   listCount,
-  ListCursor,
   listElements,
   malformed,
   outside,
@@ -27,7 +27,7 @@ import { decodeText } from "./text.ts";
 import { checkTerminated, type StructView } from "./view.ts";
 
 /** The base of all lists. */
-abstract class ElementList extends ListCursor {
+abstract class ElementList extends ElementCursor {
   /** Count of elements. */
   count = 0;
   /** Byte offset of the first element, and the distance from one element to the next. */

@@ -13,8 +13,8 @@ import {
   byteSteps,
   copySteps,
   Cursor,
+  type ElementCursor,
   listCount,
-  type ListCursor,
   listElements,
   malformed,
   outside,
@@ -121,7 +121,7 @@ export abstract class StructView<Plain = unknown> extends Cursor {
   }
 
   /** Moves `list` to the list at a pointer; if there is none, it is empty. */
-  $list<L extends ListCursor>(index: number, list: L): L {
+  $list<L extends ElementCursor>(index: number, list: L): L {
     list.$position(this, this.$pointerAt(index));
     return list;
   }

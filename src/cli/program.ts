@@ -16,7 +16,7 @@ import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
 import { exitCodeOf } from "./exit_codes.ts";
 import { failureJson, failureText, toFailure, usageFailure } from "./failure.ts";
-import { jsonDocument, type Run, type Shell } from "./shell.ts";
+import { jsonDocument, type RunAction, type Shell } from "./shell.ts";
 
 const AFTER_HELP = `
 Selecting a registry:
@@ -47,7 +47,7 @@ Examples:
 export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
   const { terminal } = shell;
   let exitCode = 0;
-  const run: Run = async (action) => {
+  const run: RunAction = async (action) => {
     exitCode = await action();
   };
   let told = "";
@@ -73,7 +73,7 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
   }
 }
 
-const COMMANDS: readonly ((shell: Shell, run: Run) => Command)[] = [
+const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   startCommand,
   gatewayCommand,
   agentCommand,

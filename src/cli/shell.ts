@@ -78,7 +78,7 @@ export interface Shell {
 }
 
 /** Runs the action of a command and keeps its exit code for the end of the process. */
-export type Run = (action: () => Promise<number>) => Promise<void>;
+export type RunAction = (action: () => Promise<number>) => Promise<void>;
 
 /** Prints a reply and returns the exit code. */
 export async function showReply(

@@ -10,7 +10,7 @@ import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import type { Operation } from "../wire/operations/mod.ts";
-import { ANY_NODE, SYSTEM_GROUP } from "./partition_leaders.ts";
+import { ANY_NODE, SYSTEM_ROUTE } from "./partition_leaders.ts";
 
 /** Placeholder for a code unit that is not ASCII; no domain contains it. */
 const NOT_ASCII = 0xff;
@@ -22,7 +22,7 @@ export function partitionOfCall(
   body: unknown,
 ): number {
   const { records, system } = operation;
-  if (records === undefined) return system ? SYSTEM_GROUP : ANY_NODE;
+  if (records === undefined) return system ? SYSTEM_ROUTE : ANY_NODE;
   const { kinds, keyOf, recordOf, domainOf } = records;
   if (keyOf !== undefined) return partitionOfNamed(partitioner, keyOf, body);
   if (recordOf !== undefined) return partitionOfRecord(partitioner, kinds[0]!, recordOf(body));

@@ -24,14 +24,14 @@ import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
 import { IdentityCalls } from "./calls/identity.ts";
 import { allPages, ListCalls } from "./calls/list.ts";
-import { NodeCalls } from "./calls/node.ts";
+import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
 import type { Credentials } from "./credentials.ts";
 import { ask, type OperationCaller } from "./invoker.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
-import { Ownership } from "./ownership.ts";
+import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
 import { Router } from "./router.ts";
 import type {
@@ -115,7 +115,7 @@ class RegistryClient implements Client, OperationCaller {
   readonly #cached: CachedReads | undefined;
   readonly #register: RegisterCalls;
   readonly #own: OwnCalls;
-  readonly #node: NodeCalls;
+  readonly #node: StatusCalls;
   readonly #keeper: LeaseKeeper;
   #closing: Promise<void> | undefined;
   /** Tells the credentials that no session is left. */
@@ -124,7 +124,7 @@ class RegistryClient implements Client, OperationCaller {
   constructor(parameters: ConnectParameters) {
     const { world, options = {} } = parameters;
     const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
-    const ownership = new Ownership(world.entropy);
+    const ownership = new OwnershipSequence(world.entropy);
     this.process = ownership.process;
     this.#router = new Router({
       endpoints: parameters.endpoints,
@@ -143,7 +143,7 @@ class RegistryClient implements Client, OperationCaller {
     });
     this.#get = new GetCalls(this.#router);
     this.#list = new ListCalls(this.#router);
-    this.#node = new NodeCalls(this.#router);
+    this.#node = new StatusCalls(this.#router);
     this.identities = new IdentityCalls(this.#router);
     this.#own = new OwnCalls(this.#router, ownership, this.#get);
     this.#register = new RegisterCalls(this.#router, ownership, {

@@ -5,13 +5,13 @@
 import { CLIENT_MAP_REFRESH_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import { NodeCalls } from "./calls/node.ts";
+import { StatusCalls } from "./calls/node.ts";
 import type { Invoker } from "./invoker.ts";
 import { ANY_NODE } from "./partition_leaders.ts";
 
 /** The fetching of ring maps for one client. */
 export class MapRefresh {
-  readonly #calls: NodeCalls;
+  readonly #calls: StatusCalls;
   readonly #clock: MonotonicClock;
   readonly #onRingMap: (map: RingMap) => void;
   readonly #nextNode: () => number;
@@ -27,7 +27,7 @@ export class MapRefresh {
       readonly nextNode: () => number;
     },
   ) {
-    this.#calls = new NodeCalls(invoker);
+    this.#calls = new StatusCalls(invoker);
     this.#clock = clock;
     this.#onRingMap = onRingMap;
     this.#nextNode = nextNode;

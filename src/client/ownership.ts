@@ -5,17 +5,12 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Entropy, randomUint53 } from "../base/world.ts";
+import type { Ownership } from "../record/plain.ts";
 
 const SEQUENCE_MAX = 0xffff_ffff;
 
-/** The ownership fields of a register or deregistration by the owner. */
-export interface Stamp {
-  readonly process: number;
-  readonly sequence: number;
-}
-
-/** A generator of stamps, one per client. */
-export class Ownership {
+/** A generator of the ownership of writes, one per client. */
+export class OwnershipSequence {
   /** `[1, 2^53)`; 0 stands for no process. */
   readonly process: number;
   #sequence = 0;
@@ -24,8 +19,8 @@ export class Ownership {
     this.process = Math.max(1, randomUint53(entropy));
   }
 
-  /** Returns a stamp with a new, higher sequence. A retried request keeps its stamp. */
-  next(): Stamp {
+  /** Returns the ownership of a new write, with a higher sequence. A retried request keeps its own. */
+  next(): Ownership {
     assert(this.#sequence < SEQUENCE_MAX, "A process makes fewer than 2^32 writes");
     return { process: this.process, sequence: ++this.#sequence };
   }

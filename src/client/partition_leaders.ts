@@ -13,14 +13,14 @@ import { compareRingEpochs, placementOf, type RingMap, type RingNode } from "../
 /** The target of a call that any node serves. */
 export const ANY_NODE = -1;
 /** The target of a call that the leader of the system group serves. */
-export const SYSTEM_GROUP = -2;
+export const SYSTEM_ROUTE = -2;
 
 /** The hint of a partition without one: the ring map decides. */
 const NO_HINT = -1;
 /** The hint of a partition whose known leader refused: no node is known to lead. */
 const NOBODY = 0;
 
-/** Leaders and replicas by partition. Partitions are numbers, or {@link SYSTEM_GROUP}. */
+/** Leaders and replicas by partition. Partitions are numbers, or {@link SYSTEM_ROUTE}. */
 export class PartitionLeaders {
   #map: RingMap | undefined;
   #partitioner: Partitioner | undefined;
@@ -80,7 +80,7 @@ export class PartitionLeaders {
   leaderOf(partition: number): number {
     const hint = this.#hints[this.#indexOf(partition)] ?? NO_HINT;
     if (hint !== NO_HINT) return hint;
-    if (partition === SYSTEM_GROUP || this.#map === undefined) return NOBODY;
+    if (partition === SYSTEM_ROUTE || this.#map === undefined) return NOBODY;
     return placementOf(this.#map, partition).leader;
   }
 
@@ -134,6 +134,6 @@ export class PartitionLeaders {
   }
 
   #indexOf(partition: number): number {
-    return partition === SYSTEM_GROUP ? this.#hints.length - 1 : partition;
+    return partition === SYSTEM_ROUTE ? this.#hints.length - 1 : partition;
   }
 }

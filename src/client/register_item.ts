@@ -4,9 +4,8 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
-import type { RecordInput } from "../record/plain.ts";
+import type { Ownership, RecordInput } from "../record/plain.ts";
 import { toStored } from "../record/stored_form.ts";
-import type { Stamp } from "./ownership.ts";
 import type { RegisterItem } from "./types.ts";
 
 /** Returns the fields of the record that an item registers. */
@@ -26,9 +25,9 @@ export function withFields<Item extends RegisterItem>(
 }
 
 /** Returns the stored form of a record to register. @throws RegistryError `invalid_argument`. */
-export function storedRecord(item: RegisterItem, stamp: Stamp): Uint8Array {
+export function storedRecord(item: RegisterItem, ownership: Ownership): Uint8Array {
   const row: AnyKindRow = kindNamed(item.kind);
-  const record = toStored(row, fieldsOf(item), stamp);
+  const record = toStored(row, fieldsOf(item), ownership);
   try {
     return row.codec.encode(record);
   } catch (error) {

@@ -4,7 +4,7 @@
  * and subtraction; differences are resolved by asking (`led_groups.ts`).
  *
  * All promises of one node to another end together, when the support they depend on ends. So each
- * digest belongs to a key (the epoch, or the standing), and starts again with the next key.
+ * digest belongs to a key (the epoch, or the received support), and starts again with the next key.
  */
 
 /** The digest of the promises from one node to another under one key. Keys only grow. */

@@ -11,13 +11,13 @@
  * enough.
  */
 import { assert } from "../base/assert.ts";
-import type { CountedHalves, CountedVoter, Lease, LeaseBook } from "./lease.ts";
+import type { CountedHalves, CountedVoter, LeaderLease, LeaseBook } from "./lease.ts";
 import { quorumUntilMs } from "./lease.ts";
 import type { Peer, Peers, ReplicaNodes } from "./peers.ts";
-import type { Standing } from "./standing.ts";
+import type { ReceivedSupport } from "./received_support.ts";
 
 /** The members of a group, as its replica applied them. The object is replaced at each change. */
-export interface Members {
+export interface AppliedMembers {
   readonly voters: readonly number[];
   readonly votersOutgoing: readonly number[];
   readonly learners: readonly number[];
@@ -34,7 +34,7 @@ export interface Follower {
 /** The view of a replica that leads. */
 export interface Leader {
   readonly term: number;
-  readonly configuration: Members;
+  readonly configuration: AppliedMembers;
   /** Reports whether the core allows a lease: see `RaftNode.isLeaseAllowed`. */
   isLeaseAllowed(): boolean;
 }
@@ -82,12 +82,12 @@ interface Promised {
 /** The state of a leader in one term. */
 interface Leading {
   readonly term: number;
-  configuration: Members;
+  configuration: AppliedMembers;
   /** All members except itself. */
   members: readonly number[];
-  /** The standings under which members promised; absent until one does, as most groups are alone. */
-  standings: Map<number, Standing> | undefined;
-  lease: Lease;
+  /** The support under which members promised; absent until one does, as most groups are alone. */
+  supports: Map<number, ReceivedSupport> | undefined;
+  lease: LeaderLease;
 }
 
 /** The promises of one replica of one group. Serves as the core's `LeaderSupport`. */
@@ -196,7 +196,7 @@ export class Fortification {
    * Records that this replica leads `term`, with `configuration` applied. Must be called before any
    * message of that term leaves. Leadership of an earlier term ends.
    */
-  lead(term: number, configuration: Members): void {
+  lead(term: number, configuration: AppliedMembers): void {
     const { leases } = this.#context;
     if (this.#leading?.term === term) {
       this.#configure(this.#leading, configuration);
@@ -206,7 +206,7 @@ export class Fortification {
     this.#drop();
     const lease = leases.acquire(this.#halves(configuration, undefined));
     const members = this.#others(configuration);
-    this.#leading = { term, configuration, members, standings: undefined, lease };
+    this.#leading = { term, configuration, members, supports: undefined, lease };
   }
 
   /** Records that this replica no longer leads. All members are told until they acknowledge it. */
@@ -231,7 +231,7 @@ export class Fortification {
   #release(peer: Peer, term: number): void {
     this.#releasedTerm = Math.max(this.#releasedTerm, term);
     // If nothing was heard from that node, no promise of it can stand.
-    if (peer.standing === undefined) return;
+    if (peer.received === undefined) return;
     if (peer.releases.add(this.group, term)) peer.nextBeatMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -239,9 +239,9 @@ export class Fortification {
   fortified(promise: Fortifying): void {
     const { replica, term, run, epoch } = promise;
     const peer = this.#peerOf(replica);
-    const standing = peer?.standing;
+    const received = peer?.received;
     // A promise under an earlier epoch, or from an earlier run, has ended, whenever it was made.
-    if (peer === undefined || standing?.epoch !== epoch || standing.run !== run) return;
+    if (peer === undefined || received?.epoch !== epoch || received.run !== run) return;
     const leading = this.#leading;
     if (leading?.term !== term) {
       // Made to a former leader, which delayed appends can cause. It would bind the member for
@@ -251,11 +251,11 @@ export class Fortification {
     }
     // The member may already have dropped what was released, before or after it sent this.
     if (term <= this.#releasedTerm || !leading.members.includes(replica)) return;
-    if (leading.standings?.get(replica) === standing) return;
+    if (leading.supports?.get(replica) === received) return;
     this.#forget(leading, replica);
-    leading.standings ??= new Map();
-    leading.standings.set(replica, standing);
-    peer.heard.add(standing.id, this.group, term);
+    leading.supports ??= new Map();
+    leading.supports.set(replica, received);
+    peer.heard.add(received.id, this.group, term);
     this.#renew(leading);
   }
 
@@ -268,19 +268,19 @@ export class Fortification {
     }
     // Its next reply repeats the promise in a form that counts; a sleeping group is woken for it.
     const isMissing = leading.members.some((replica) => {
-      return this.#peerOf(replica) === peer && leading.standings?.get(replica) !== peer.standing;
+      return this.#peerOf(replica) === peer && leading.supports?.get(replica) !== peer.received;
     });
     if (isMissing) this.#context.peers.wake.add(this.group);
   }
 
   #forget(leading: Leading, replica: number): void {
-    const standing = leading.standings?.get(replica);
-    if (standing === undefined) return;
-    leading.standings?.delete(replica);
-    this.#peerOf(replica)?.heard.remove(standing.id, this.group, leading.term);
+    const received = leading.supports?.get(replica);
+    if (received === undefined) return;
+    leading.supports?.delete(replica);
+    this.#peerOf(replica)?.heard.remove(received.id, this.group, leading.term);
   }
 
-  #configure(leading: Leading, configuration: Members): void {
+  #configure(leading: Leading, configuration: AppliedMembers): void {
     if (leading.configuration === configuration) return;
     const members = this.#others(configuration);
     for (const replica of leading.members) {
@@ -293,19 +293,19 @@ export class Fortification {
 
   #renew(leading: Leading): void {
     const { leases } = this.#context;
-    const lease = leases.acquire(this.#halves(leading.configuration, leading.standings));
+    const lease = leases.acquire(this.#halves(leading.configuration, leading.supports));
     leases.release(leading.lease);
     leading.lease = lease;
   }
 
-  #halves(members: Members, standings: Leading["standings"]): CountedHalves {
+  #halves(members: AppliedMembers, supports: Leading["supports"]): CountedHalves {
     const counted = (replica: number): CountedVoter => {
-      return replica === this.replica ? "self" : standings?.get(replica);
+      return replica === this.replica ? "self" : supports?.get(replica);
     };
     return [members.voters.map(counted), members.votersOutgoing.map(counted)];
   }
 
-  #others({ voters, votersOutgoing, learners }: Members): readonly number[] {
+  #others({ voters, votersOutgoing, learners }: AppliedMembers): readonly number[] {
     const members = new Set([...voters, ...votersOutgoing, ...learners]);
     members.delete(this.replica);
     return [...members];
@@ -347,17 +347,17 @@ export class Fortification {
    * Reports whether current support covers a quorum of `next`. A configuration change to `next` is
    * not proposed before that, or the lease would end when it is applied.
    */
-  supportsIncoming(next: Members): boolean {
+  supportsIncoming(next: AppliedMembers): boolean {
     const leading = this.#leading;
     if (leading === undefined || this.#context.peers.isStalled) return false;
     const nowMs = this.#context.peers.now();
-    return nowMs < quorumUntilMs(this.#halves(next, leading.standings));
+    return nowMs < quorumUntilMs(this.#halves(next, leading.supports));
   }
 
   /** Reports whether `member` promised under the support that is counted on now. */
   isFortifiedBy(member: number): boolean {
-    const standing = this.#leading?.standings?.get(member);
-    return standing !== undefined && this.#context.peers.now() < standing.untilMs;
+    const received = this.#leading?.supports?.get(member);
+    return received !== undefined && this.#context.peers.now() < received.untilMs;
   }
 
   /**

@@ -3,15 +3,15 @@
  * both halves of a joint configuration, of the time until which each voter that promised is counted
  * on; the leader counts itself without limit.
  *
- * Groups whose voters have the same standings share one lease, so thousands of groups cost a few
+ * Groups whose voters have the same supports share one lease, so thousands of groups cost a few
  * comparisons. There is no timer: a lease is compared with the clock at each read. Source: thesis
  * §6.4.1, with support between nodes instead of heartbeats of groups.
  */
 import type { Peers } from "./peers.ts";
-import type { Standing } from "./standing.ts";
+import type { ReceivedSupport } from "./received_support.ts";
 
 /** A voter as a lease counts it: the leader itself, one that promised, or one that did not. */
-export type CountedVoter = "self" | Standing | undefined;
+export type CountedVoter = "self" | ReceivedSupport | undefined;
 
 /** The voters of both halves; the second is empty outside of joint consensus. */
 export type CountedHalves = readonly [readonly CountedVoter[], readonly CountedVoter[]];
@@ -37,7 +37,7 @@ export function quorumUntilMs([incoming, outgoing]: CountedHalves): number {
 }
 
 /** The support of one quorum, shared by all groups that count the same voters. */
-export class Lease {
+export class LeaderLease {
   readonly key: string;
   /** Count of groups that hold the lease. */
   holders = 0;
@@ -69,7 +69,7 @@ export class Lease {
 /** The leases of one node, each kept while a group holds it. */
 export class LeaseBook {
   readonly #peers: Peers;
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new Map<string, LeaderLease>();
 
   constructor(peers: Peers) {
     this.#peers = peers;
@@ -81,11 +81,11 @@ export class LeaseBook {
   }
 
   /** Returns the lease for these voters; the holder returns it by {@link release}. */
-  acquire(halves: CountedHalves): Lease {
+  acquire(halves: CountedHalves): LeaderLease {
     const key = keyOf(halves);
     let lease = this.#leases.get(key);
     if (lease === undefined) {
-      lease = new Lease(key, this.#peers, halves);
+      lease = new LeaderLease(key, this.#peers, halves);
       this.#leases.set(key, lease);
     }
     lease.holders++;
@@ -93,7 +93,7 @@ export class LeaseBook {
   }
 
   /** Removes one holder of `lease`. */
-  release(lease: Lease): void {
+  release(lease: LeaderLease): void {
     lease.holders--;
     if (lease.holders === 0) this.#leases.delete(lease.key);
   }

@@ -133,7 +133,7 @@ export class Liveness {
   #compose(peer: Peer, nowMs: number, asked: readonly GroupTerm[]): Beat {
     const supports = this.#peers.supportedEpoch(peer);
     const sequence = peer.sent.note(nowMs);
-    const key = peer.standing?.id ?? 0;
+    const key = peer.received?.id ?? 0;
     return {
       run: this.#peers.run,
       sequence,
@@ -186,10 +186,10 @@ export class Liveness {
     if (beat.refused >= peer.epoch) {
       peer.isEpochRefused = true;
       this.#peers.uncount(peer);
-    } else if (beat.supports === peer.epoch && peer.standing !== undefined) {
-      assert(peer.standing.run === beat.run, "Support of an earlier run must not be counted");
+    } else if (beat.supports === peer.epoch && peer.received !== undefined) {
+      assert(peer.received.run === beat.run, "Support of an earlier run must not be counted");
       const sentMs = peer.sent.sentMs(beat.granted);
-      this.#peers.extend(peer.standing, sentMs + this.#countedMs);
+      this.#peers.extend(peer.received, sentMs + this.#countedMs);
     }
   }
 
@@ -255,8 +255,8 @@ export class Liveness {
     const lost: NodeId[] = [];
     for (const peer of this.#peers.known()) {
       this.#peers.supportedEpoch(peer);
-      const { counted, standing } = peer;
-      const now = standing !== undefined && nowMs < standing.untilMs ? standing : undefined;
+      const { counted, received } = peer;
+      const now = received !== undefined && nowMs < received.untilMs ? received : undefined;
       if (counted === now) continue;
       if (counted !== undefined) lost.push(peer.node);
       if (now !== undefined) returned.add(peer.node);
@@ -299,8 +299,8 @@ export class Liveness {
    * Returns the epoch and run that a promise of `node` must name to count; undefined if nothing was
    * heard from it.
    */
-  standing(node: NodeId): { readonly epoch: number; readonly run: number } | undefined {
-    return this.#peers.find(node)?.standing;
+  receivedFrom(node: NodeId): { readonly epoch: number; readonly run: number } | undefined {
+    return this.#peers.find(node)?.received;
   }
 
   /**
@@ -309,7 +309,7 @@ export class Liveness {
    */
   supportUntilMs(node: NodeId): number {
     this.#peers.now();
-    return this.#peers.find(node)?.standing?.untilMs ?? Number.NEGATIVE_INFINITY;
+    return this.#peers.find(node)?.received?.untilMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /**

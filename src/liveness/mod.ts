@@ -20,7 +20,13 @@
  * 6. A read from a leader's own state calls `hasLease` in the turn in which it reads.
  */
 export type { Beat, BeatRefusal, GroupTerm } from "./beat.ts";
-export type { Follower, Fortifying, Leader, Members, VoteRestriction } from "./fortification.ts";
+export type {
+  AppliedMembers,
+  Follower,
+  Fortifying,
+  Leader,
+  VoteRestriction,
+} from "./fortification.ts";
 export { Fortification } from "./fortification.ts";
 export { Liveness, type LivenessNews, type LivenessOptions } from "./liveness.ts";
 export type { ReplicaNodes } from "./peers.ts";

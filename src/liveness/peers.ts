@@ -15,7 +15,7 @@ import { Digest } from "./digest.ts";
 import { GivenSupport } from "./given_support.ts";
 import { PendingReleases } from "./pending_releases.ts";
 import { SentBeats } from "./sent_beats.ts";
-import { Standing } from "./standing.ts";
+import { ReceivedSupport } from "./received_support.ts";
 import { checkTiming, type LivenessTiming, restartWaitMs } from "./timing.ts";
 
 /** The node of each replica. Replica ids are assigned once and never reused. */
@@ -39,14 +39,14 @@ export class Peer {
   isAnswered = false;
   nextBeatMs: number;
   /**
-   * The standing of this node with it; undefined if nothing was heard from it, or it is removed.
+   * The support received from it; undefined if nothing was heard from it, or it is removed.
    */
-  standing: Standing | undefined;
+  received: ReceivedSupport | undefined;
   readonly sent = new SentBeats();
   readonly given: GivenSupport;
   /** Promises of groups here to leaders there, by supported epoch. */
   readonly made = new Digest();
-  /** Promises of groups there to leaders here that count, by standing. */
+  /** Promises of groups there to leaders here that count, by the support received from it. */
   readonly heard = new Digest();
   readonly releases = new PendingReleases();
   /**
@@ -61,8 +61,8 @@ export class Peer {
   askAgainMs = Number.NEGATIVE_INFINITY;
   /** Position at which the next page of questions starts. */
   askFrom = 0;
-  /** The standing that counted at the last poll. */
-  counted: Standing | undefined;
+  /** The support that counted at the last poll. */
+  counted: ReceivedSupport | undefined;
 
   constructor(node: NodeId, epoch: number, supportMs: number, nowMs: number) {
     this.node = node;
@@ -88,7 +88,7 @@ export class Peers {
   readonly #guard: ClockGuard;
   #voteFromMs: number;
   readonly #peers = new Map<NodeId, Peer>();
-  #standings = 0;
+  #supports = 0;
   #revision = 0;
   #isVoided = false;
   /**
@@ -130,7 +130,7 @@ export class Peers {
     this.#isVoided = true;
     this.#revision++;
     for (const peer of this.#peers.values()) {
-      peer.standing?.void();
+      peer.received?.void();
       // Replies still on their way count from a send time that this clock can no longer place.
       peer.sent.forget();
     }
@@ -143,7 +143,7 @@ export class Peers {
     return isVoided;
   }
 
-  /** A number that changes whenever any standing does. */
+  /** A number that changes whenever any received support does. */
   get revision(): number {
     return this.#revision;
   }
@@ -237,11 +237,11 @@ export class Peers {
 
   #stand(peer: Peer): void {
     this.#revision++;
-    peer.standing?.end();
+    peer.received?.end();
     const { epoch, isRemoved, node, run } = peer;
-    peer.standing = isRemoved || run === 0
+    peer.received = isRemoved || run === 0
       ? undefined
-      : new Standing({ node, epoch, run, id: ++this.#standings });
+      : new ReceivedSupport({ node, epoch, run, id: ++this.#supports });
   }
 
   /** Returns the epoch of `peer` that is supported now; 0 for none. */
@@ -265,16 +265,16 @@ export class Peers {
     if (peer.given.withdraw()) this.withdrawn.add(peer.node);
   }
 
-  /** Counts on `standing` until `untilMs`. */
-  extend(standing: Standing, untilMs: number): void {
-    if (untilMs <= standing.untilMs) return;
-    standing.extend(untilMs);
+  /** Counts on `received` until `untilMs`. */
+  extend(received: ReceivedSupport, untilMs: number): void {
+    if (untilMs <= received.untilMs) return;
+    received.extend(untilMs);
     this.#revision++;
   }
 
   /** Stops counting on `peer`, until its next reply. */
   uncount(peer: Peer): void {
-    peer.standing?.void();
+    peer.received?.void();
     this.#revision++;
   }
 }

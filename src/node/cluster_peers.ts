@@ -8,7 +8,7 @@ import { nodeId as toNodeId, replicaId } from "../base/ids.ts";
 import { PEER_SILENCE_MS, PEER_STREAMS_MAX } from "../base/limits.ts";
 import type { Scheduler, World } from "../base/world.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../replication/assembly/node_groups.ts";
+import type { PeerInput } from "../replication/group_host.ts";
 import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import type { SystemState } from "../system/system_state.ts";

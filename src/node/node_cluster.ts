@@ -18,7 +18,7 @@ import {
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
-import type { PeerInput } from "../replication/assembly/node_groups.ts";
+import type { PeerInput } from "../replication/group_host.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";

@@ -14,7 +14,7 @@ import type { WallWatch } from "./wall_watch.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
 import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../replication/assembly/node_groups.ts";
+import type { PeerInput } from "../replication/group_host.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import type { LogEvents } from "../replication/recovery.ts";

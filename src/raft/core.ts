@@ -14,10 +14,10 @@ import type { Configuration, HardState, Message, ReadToken } from "./message.ts"
 import { EMPTY_CONFIGURATION, NO_REPLICA } from "./message.ts";
 import type { LeaderSupport, RaftSettings } from "./options.ts";
 import type { Progress } from "./progress.ts";
-import type { Storage } from "./storage.ts";
+import type { RaftStorage } from "./storage.ts";
 
 /** The role of a replica. A pre-candidate only asks whether it could win an election. */
-export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
+export type ReplicaRole = "follower" | "pre_candidate" | "candidate" | "leader";
 
 /** A read that may be served once all entries up to `index` are applied. */
 export interface ReadState {
@@ -66,7 +66,7 @@ export class Core {
 
   term = 0;
   vote = NO_REPLICA;
-  role: Role = "follower";
+  role: ReplicaRole = "follower";
   lead = NO_REPLICA;
   /** The replica to become leader, while a transfer is in progress. */
   transferee = NO_REPLICA;
@@ -106,7 +106,7 @@ export class Core {
   readOrigin = 0;
   readCount = 0;
 
-  constructor(id: number, storage: Storage, settings: RaftSettings, support?: LeaderSupport) {
+  constructor(id: number, storage: RaftStorage, settings: RaftSettings, support?: LeaderSupport) {
     this.id = id;
     this.settings = settings;
     this.support = support;

@@ -7,14 +7,14 @@
 import { assert, defined } from "../base/assert.ts";
 import type { Entry, Snapshot } from "./message.ts";
 import { countWithin, entriesBytes, entryBytes } from "./message.ts";
-import type { Storage } from "./storage.ts";
+import type { RaftStorage } from "./storage.ts";
 import { Unstable } from "./unstable.ts";
 
 const NO_ENTRIES: readonly Entry[] = [];
 
 /** The log of one replica. */
 export class RaftLog {
-  readonly #storage: Storage;
+  readonly #storage: RaftStorage;
   readonly #unstable: Unstable;
   readonly #applyingBytesMax: number;
   #committed: number;
@@ -27,7 +27,7 @@ export class RaftLog {
    * @param applyingBytesMax limit in bytes on entries handed out to be applied but not yet reported
    * as applied.
    */
-  constructor(storage: Storage, applyingBytesMax: number) {
+  constructor(storage: RaftStorage, applyingBytesMax: number) {
     this.#storage = storage;
     this.#applyingBytesMax = applyingBytesMax;
     this.#unstable = new Unstable(storage.lastIndex() + 1);

@@ -1,5 +1,5 @@
 /**
- * A {@link Storage} in memory, with the writes that the owner of a core performs: for simulations,
+ * A {@link RaftStorage} in memory, with the writes that the owner of a core performs: for simulations,
  * scenarios and measurements, and for groups that need not survive their process.
  *
  * The first element of `#entries` stands for the snapshot's last entry, so that its term is known.
@@ -7,10 +7,10 @@
 import { assert } from "../base/assert.ts";
 import type { Configuration, Entry, HardState, Snapshot } from "./message.ts";
 import { countWithin, EMPTY_CONFIGURATION, EMPTY_DATA, EMPTY_HARD_STATE } from "./message.ts";
-import type { Storage } from "./storage.ts";
+import type { RaftStorage } from "./storage.ts";
 
 /** The log of one replica in memory. */
-export class MemoryStorage implements Storage {
+export class MemoryStorage implements RaftStorage {
   #hardState: HardState = EMPTY_HARD_STATE;
   #snapshot: Snapshot = {
     index: 0,

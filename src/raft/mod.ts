@@ -32,7 +32,7 @@ export {
 export { LEAVE_JOINT, type MemberChange, type MemberChangeKind } from "./conf_change.ts";
 export type { Transition } from "./conf_change.ts";
 export { decodeMessage, messageFromWire, messageToWire, writeMessage } from "./codec.ts";
-export type { ReadState, Role } from "./core.ts";
+export type { ReadState, ReplicaRole } from "./core.ts";
 export type { CampaignResult } from "./election.ts";
 export type { InspectRefusal } from "./inspect.ts";
 export { configurationFault, type MembershipRefusal } from "./membership.ts";
@@ -55,16 +55,11 @@ export {
   type ReadToken,
   type Snapshot,
 } from "./message.ts";
-export {
-  type LeaderSupport,
-  raftSettings,
-  type ReadMode,
-  type ReplicaDirectory,
-} from "./options.ts";
+export { type KnownReplicas, type LeaderSupport, raftSettings, type ReadMode } from "./options.ts";
 export type { RaftOptions, RaftSettings } from "./options.ts";
 export type { ProposeResult } from "./proposal.ts";
 export type { ReadResult } from "./read_index.ts";
 export { RaftNode, type RaftStart, type StepResult, type TransferResult } from "./raft_node.ts";
 export type { Ready, SoftState } from "./ready.ts";
 export type { MemberStatus, RaftStatus } from "./status.ts";
-export type { Storage } from "./storage.ts";
+export type { RaftStorage } from "./storage.ts";

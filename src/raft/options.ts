@@ -13,7 +13,7 @@ import {
   RAFT_UNCOMMITTED_BYTES_MAX,
 } from "../base/limits.ts";
 import type { Entropy } from "../base/world.ts";
-import type { Storage } from "./storage.ts";
+import type { RaftStorage } from "./storage.ts";
 
 /**
  * Node liveness (`src/liveness/`) as seen by the votes of one replica. While a replica is bound it
@@ -36,7 +36,7 @@ export interface LeaderSupport {
  * The replica ids of a group: an id is known if it was assigned to a member of this group and not
  * withdrawn since.
  */
-export interface ReplicaDirectory {
+export interface KnownReplicas {
   knows(replica: number): boolean;
 }
 
@@ -51,7 +51,7 @@ export type ReadMode = "quorum" | "clock";
 export interface RaftOptions {
   /** The id of this replica, from 1. */
   readonly id: number;
-  readonly storage: Storage;
+  readonly storage: RaftStorage;
   readonly entropy: Entropy;
   /** The applied index of a state machine that survived a restart. */
   readonly applied?: number;
@@ -84,7 +84,7 @@ export interface RaftOptions {
   readonly readsPendingMax?: number;
   /** Belongs to this replica alone; all other rules may be shared by many replicas. */
   readonly support?: LeaderSupport;
-  readonly directory?: ReplicaDirectory;
+  readonly directory?: KnownReplicas;
 }
 
 /**
@@ -107,7 +107,7 @@ export interface RaftSettings {
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
   readonly readsPendingMax: number;
-  readonly directory: ReplicaDirectory | undefined;
+  readonly directory: KnownReplicas | undefined;
 }
 
 /**

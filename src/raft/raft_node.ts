@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import { appendAlone, appliedAlone, wroteAlone } from "./alone.ts";
 import type { ConfChange } from "./conf_change.ts";
 import { confChangeEntry } from "./conf_change.ts";
-import { Core, type Role } from "./core.ts";
+import { Core, type ReplicaRole } from "./core.ts";
 import { type CampaignResult, hup, tickElection } from "./election.ts";
 import { forwardTransfer } from "./follower.ts";
 import { inspect, type InspectRefusal, isOwnAnswer } from "./inspect.ts";
@@ -29,7 +29,7 @@ import { maySleep } from "./sleep.ts";
 import { snapshotReported } from "./snapshot.ts";
 import { type RaftStatus, raftStatus } from "./status.ts";
 import { step, type StepOutcome } from "./step.ts";
-import type { Storage } from "./storage.ts";
+import type { RaftStorage } from "./storage.ts";
 import { isLeaseAllowed, transferLeadership } from "./transfer.ts";
 
 /** The outcome of a message: accepted, or the reason for which it was not. */
@@ -43,7 +43,7 @@ export type TransferResult = "accepted" | "no_leader" | "unknown_member" | "lear
 /** The options to start one replica whose settings are shared by many. */
 export interface RaftStart {
   readonly id: number;
-  readonly storage: Storage;
+  readonly storage: RaftStorage;
   readonly settings: RaftSettings;
   /** The applied index of a state machine that survived a restart. */
   readonly applied?: number;
@@ -65,7 +65,7 @@ const NOTHING: readonly never[] = [];
 export class RaftNode {
   readonly #core: Core;
   #lastLead: number;
-  #lastRole: Role;
+  #lastRole: ReplicaRole;
   #lastHardState: HardState;
   /**
    * With synchronous writes: the replies that `advance` delivers to the core, while a Ready is
@@ -390,7 +390,7 @@ export class RaftNode {
   }
 
   /** The current role of this replica. */
-  get role(): Role {
+  get role(): ReplicaRole {
     return this.#core.role;
   }
 

@@ -3,14 +3,14 @@
  * when writes may overlap. Source: etcd-io/raft's Ready and its asynchronous storage writes; thesis
  * §3.8, §10.2.1 (writing to the leader's disk in parallel).
  */
-import type { Core, ReadState, Role } from "./core.ts";
+import type { Core, ReadState, ReplicaRole } from "./core.ts";
 import type { Entry, HardState, Message, ReadToken, Snapshot } from "./message.ts";
 import { APPEND_THREAD, APPLY_THREAD, newMessage } from "./message.ts";
 
 /** The leader known to a replica, and its own role. Not durable. */
 export interface SoftState {
   readonly lead: number;
-  readonly role: Role;
+  readonly role: ReplicaRole;
 }
 
 /**

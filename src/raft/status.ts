@@ -1,5 +1,5 @@
 /** Status of a replica: for people, for tests, and for the dump of a quarantined group. */
-import type { Core, Role } from "./core.ts";
+import type { Core, ReplicaRole } from "./core.ts";
 import type { Configuration } from "./message.ts";
 import type { Progress, ProgressState } from "./progress.ts";
 
@@ -21,7 +21,7 @@ export interface MemberStatus {
 /** A replica at one moment. */
 export interface RaftStatus {
   readonly id: number;
-  readonly role: Role;
+  readonly role: ReplicaRole;
   readonly term: number;
   readonly vote: number;
   /** 0 if no leader is known. */

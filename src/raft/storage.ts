@@ -9,7 +9,7 @@
 import type { Configuration, Entry, HardState, Snapshot } from "./message.ts";
 
 /** The durable state of one replica. */
-export interface Storage {
+export interface RaftStorage {
   /** Returns the state to restart from. */
   initialState(): { readonly hardState: HardState; readonly configuration: Configuration };
   /** Returns the index of the first entry after the snapshot; 1 if there is none. */

@@ -33,6 +33,16 @@ export interface PeerLinks {
   messageRefused?(from: NodeId, code: string): void;
 }
 
+/** Input from other nodes. `from` is the node that the session has proven to be. */
+export interface PeerInput {
+  /** Takes a frame; its bytes are valid during the call only. */
+  receive(from: NodeId, frame: Uint8Array): void;
+  /** Takes an image, whose bytes it owns from now on, and its header. */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void;
+  peerConnected(node: NodeId): void;
+  peerLost(node: NodeId): void;
+}
+
 /** The interface of a group to the set that hosts it. No method throws unless it says so. */
 export interface HostedGroup {
   readonly id: GroupId;

@@ -28,14 +28,14 @@ import { FOUNDING_POINT, logFounding } from "./group_founding.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import { soleConfiguration } from "./log_entry.ts";
 import { GroupRemovals } from "./group_removals.ts";
-import type { GroupParts, GroupSetOptions } from "./group_set_options.ts";
+import type { GroupSetOptions, NewGroup } from "./group_set_options.ts";
 import { NodeLiveness } from "./node_liveness.ts";
 import { OutgoingImages } from "./outgoing_images.ts";
-import { PeerInput } from "./peer_input.ts";
+import { PeerFrameInput } from "./peer_input.ts";
 import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
 
-export type { GroupParts, GroupSetOptions, GroupSettings } from "./group_set_options.ts";
+export type { GroupSetOptions, GroupSettings, NewGroup } from "./group_set_options.ts";
 
 /** The groups of one node. */
 export class GroupSet {
@@ -50,7 +50,7 @@ export class GroupSet {
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
   readonly #removals: GroupRemovals;
-  readonly #input: PeerInput;
+  readonly #input: PeerFrameInput;
   readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
   /** The groups that are swept for passed deadlines. */
@@ -95,7 +95,7 @@ export class GroupSet {
       isFinal: () => this.#closed || this.#poisoned !== undefined,
       lingers: () => this.#tickLater(),
     });
-    this.#input = new PeerInput({
+    this.#input = new PeerFrameInput({
       directory,
       logger: options.logger,
       peers: options.peers,
@@ -121,7 +121,7 @@ export class GroupSet {
   }
 
   /** Adds a group with its recovered state. */
-  add<Outcome>(parts: GroupParts<Outcome>): RaftGroup<Outcome> {
+  add<Outcome>(parts: NewGroup<Outcome>): RaftGroup<Outcome> {
     const { replica, recovered, founds = false } = parts;
     const { log } = recovered;
     if (log.index > 0 || log.entries.length > 0) {
@@ -131,7 +131,7 @@ export class GroupSet {
     return this.#add(parts, founds ? { ...log, configuration: soleConfiguration(replica) } : log);
   }
 
-  #add<Outcome>(parts: GroupParts<Outcome>, log: ReplicaLogStart): RaftGroup<Outcome> {
+  #add<Outcome>(parts: NewGroup<Outcome>, log: ReplicaLogStart): RaftGroup<Outcome> {
     const { id, replica, machine, recovered: { appliedIndex, appliedTerm } } = parts;
     this.#assertAbsent(id);
     const group = new RaftGroup(this.#host, {
@@ -152,7 +152,7 @@ export class GroupSet {
    * empty machine, at index 1 and term 1, carries the configuration. `done` is called in a later turn.
    */
   found<Outcome>(
-    parts: Omit<GroupParts<Outcome>, "recovered" | "founds"> & { configuration: Configuration },
+    parts: Omit<NewGroup<Outcome>, "recovered" | "founds"> & { configuration: Configuration },
     done: (group: RaftGroup<Outcome> | RegistryError) => void,
   ): void {
     this.#assertAbsent(parts.id);

@@ -46,7 +46,7 @@ export interface GroupSetOptions {
 }
 
 /** The parts of a group to be added. */
-export interface GroupParts<Outcome> {
+export interface NewGroup<Outcome> {
   readonly id: GroupId;
   /** The id of this node's replica. */
   readonly replica: ReplicaId;

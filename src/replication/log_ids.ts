@@ -5,7 +5,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, ReplicaId, Term } from "../base/ids.ts";
-import type { HardState } from "../storage/shared_log.ts";
+import type { LoggedHardState } from "../storage/shared_log.ts";
 
 /** The id under which a node stores the counter of its runs and epochs, and its support. */
 export const NODE_STATE_GROUP: GroupId = 0xffff as GroupId;
@@ -39,12 +39,12 @@ export interface Owner {
  * determines the log's generation, so that a replica id must not appear as one. The place of the commit
  * index says whether the replica was removed.
  */
-export function encodeOwner(replica: ReplicaId, { isRetired = false } = {}): HardState {
+export function encodeOwner(replica: ReplicaId, { isRetired = false } = {}): LoggedHardState {
   return { term: 0 as Term, vote: replica, commit: Number(isRetired) as LogIndex };
 }
 
 /** Decodes an owner record. @throws RegistryError `corrupt` if it names no replica. */
-export function decodeOwner({ vote, commit }: HardState): Owner {
+export function decodeOwner({ vote, commit }: LoggedHardState): Owner {
   if (vote > 0) return { replica: vote as ReplicaId, isRetired: commit > 0 };
   throw new RegistryError("corrupt", "An owner record must name a replica: found 0");
 }

@@ -26,7 +26,7 @@ export interface PeerInputOptions {
 }
 
 /** The input of a node's groups. */
-export class PeerInput {
+export class PeerFrameInput {
   readonly #options: PeerInputOptions;
   readonly #refusals = new Map<string, number>();
 

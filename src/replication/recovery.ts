@@ -29,8 +29,8 @@ import {
 } from "../raft/mod.ts";
 import type {
   CutNotice,
-  HardState as LoggedHardState,
   ImagePoint,
+  LoggedHardState,
   SharedLogHandlers,
 } from "../storage/shared_log.ts";
 import {

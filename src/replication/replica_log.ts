@@ -7,7 +7,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Configuration, Entry, HardState, Snapshot } from "../raft/mod.ts";
-import { entryBytes, type Storage } from "../raft/mod.ts";
+import { entryBytes, type RaftStorage } from "../raft/mod.ts";
 
 /** The initial state of a replica's log. */
 export interface ReplicaLogStart {
@@ -24,7 +24,7 @@ export interface ReplicaLogStart {
 const SLACK = 64;
 
 /** The log of one replica, in memory. */
-export class ReplicaLog implements Storage {
+export class ReplicaLog implements RaftStorage {
   readonly #start: Pick<ReplicaLogStart, "hardState" | "configuration">;
   readonly #makeSnapshot: () => Snapshot | undefined;
   /** Index of the entry below the first one kept. */

@@ -14,7 +14,7 @@ import type { Lineage } from "../system/enrolment_records.ts";
 import { banKindName } from "../record/ban_kind.ts";
 import type { Ban, RevocationSink, RevocationState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
-import type { Ban as ListedBan, BanList } from "../../identity/trust/ban_list.ts";
+import type { BanList, EnforcedBan as ListedBan } from "../../identity/trust/ban_list.ts";
 import type { RightsEnforcer } from "./rights_enforcer.ts";
 
 /** Keeps a ban list in step with group 0. */

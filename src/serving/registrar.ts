@@ -31,7 +31,7 @@ export interface Registration {
 }
 
 /** Durable registration. */
-export interface Registered {
+export interface DurableRegistration {
   readonly reply: RegisterReply;
   readonly receipt: PartReceipt;
 }
@@ -60,7 +60,10 @@ export class Registrar {
    *
    * @throws RegistryError with the reason of a refusal, or if the outcome is unknown.
    */
-  async register(registration: Registration, context: RequestContext): Promise<Registered> {
+  async register(
+    registration: Registration,
+    context: RequestContext,
+  ): Promise<DurableRegistration> {
     const { access, table } = this.#parts;
     const { kind } = registration;
     const record = acceptRecord(RECORD_KINDS.row(kind), registration.stored, context.peer);
@@ -80,7 +83,7 @@ export class Registrar {
     registration: Registration,
     record: AcceptedRecord,
     context: RequestContext,
-  ): Promise<Registered> {
+  ): Promise<DurableRegistration> {
     const { kind } = registration;
     for (let tries = 1;; tries++) {
       const held = await this.#hold(partition, record, context, tries > 1);
@@ -164,7 +167,7 @@ export class Registrar {
     kind: RecordKind,
     record: AcceptedRecord,
     applied: Applied,
-  ): Registered {
+  ): DurableRegistration {
     const { incarnation, revision, created } = applied.outcome;
     const slot = partition.store.find(kind, record.id, 0, record.id.length);
     const reply: RegisterReply = {

@@ -16,7 +16,7 @@ import type { StorageDriver } from "./storage_driver.ts";
 type Done = (error: RegistryError | undefined) => void;
 
 /** Logs the mark of an image whose file is durable; calls `done` when the mark is durable too. */
-export type LogMark = (image: WalImage, done: Done) => void;
+export type LogImageMark = (image: WalImage, done: Done) => void;
 
 /** The log whose images are written. */
 export interface ImageLog {
@@ -28,7 +28,7 @@ export interface ImageLog {
 interface Job {
   readonly image: WalImage;
   readonly pieces: Uint8Array[];
-  readonly mark: LogMark;
+  readonly mark: LogImageMark;
   readonly done: Done;
 }
 
@@ -70,7 +70,7 @@ export class ImageWriter {
   write(
     header: ImageHeader,
     chunks: Iterable<Uint8Array>,
-    mark: LogMark,
+    mark: LogImageMark,
     done: Done,
   ): void {
     const encoder = new ImageEncoder(header, this.#scratch);

@@ -24,10 +24,10 @@ import type { DurablePoint, LogMarkKeeper } from "./log_mark_keeper.ts";
 import { LogWriter, type WriterStart } from "./log_writer.ts";
 import { Relocator } from "./relocator.ts";
 import type {
-  HardState,
   ImagePoint,
   LogDone,
   LogEntry,
+  LoggedHardState,
   SegmentHolder,
   SharedLog,
   SharedLogOptions,
@@ -189,7 +189,7 @@ export class LogEngine implements SharedLog {
     return undefined;
   }
 
-  saveHardState(group: GroupId, state: HardState, done?: LogDone): RegistryError | undefined {
+  saveHardState(group: GroupId, state: LoggedHardState, done?: LogDone): RegistryError | undefined {
     const refusal = this.#refusal(0);
     if (refusal !== undefined) return refusal;
     const { term, vote, commit } = state;

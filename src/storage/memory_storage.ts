@@ -29,7 +29,7 @@ import type {
  * space still writes its first half; a failed sync leaves its pages in the cache, clean, and off
  * the disk.
  */
-export type Fault = "no_space" | "io" | "hold" | undefined;
+export type InjectedFault = "no_space" | "io" | "hold" | undefined;
 
 /** Operations that change names and sizes, atomically. */
 const CHANGES: ReadonlySet<SingleOperation["kind"]> = new Set(["rename", "remove", "truncate"]);
@@ -37,7 +37,7 @@ const CHANGES: ReadonlySet<SingleOperation["kind"]> = new Set(["rename", "remove
 /** A disk with one folder. */
 export class MemoryDisk {
   /** Called for each operation, or step of a commit, when it is performed; set by tests. */
-  intercept: (operation: SingleOperation) => Fault = () => undefined;
+  intercept: (operation: SingleOperation) => InjectedFault = () => undefined;
   /**
    * Returns the duration of an operation from its submission, ms; Infinity holds it until
    * {@link MemoryDisk.releaseHeld}. With 0 all waiting operations are performed in the next turn,

@@ -15,7 +15,7 @@ import type { Entropy, MonotonicClock, Scheduler } from "../base/world.ts";
 import type { Storage } from "./storage.ts";
 
 /** Durable state of a group besides its entries (Raft thesis figure 3.1). */
-export interface HardState {
+export interface LoggedHardState {
   readonly term: Term;
   /** Replica id voted for in `term`; 0 if none. */
   readonly vote: number;
@@ -62,7 +62,7 @@ export type LogDone = (error: RegistryError | undefined) => void;
  * opening with `failed`.
  */
 export interface SharedLogHandlers {
-  hardState(group: GroupId, state: HardState): void;
+  hardState(group: GroupId, state: LoggedHardState): void;
   imageStart(group: GroupId, point: ImagePoint): void;
   imageChunk(group: GroupId, chunk: Uint8Array): void;
   imageEnd(group: GroupId): void;
@@ -221,7 +221,7 @@ export interface SharedLog {
    * submissions, and a commit index without its entries would apply to the entries that they
    * truncated. Both must be durable before any message mentions either.
    */
-  saveHardState(group: GroupId, state: HardState, done?: LogDone): RegistryError | undefined;
+  saveHardState(group: GroupId, state: LoggedHardState, done?: LogDone): RegistryError | undefined;
 
   /**
    * Replaces the entries of a group up to `point.index`, which is acknowledged, by an image of the

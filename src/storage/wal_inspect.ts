@@ -44,7 +44,7 @@ import { imageName, imageNumber, segmentName, segmentPosition } from "../wal/seg
 import { type FileContent, judged } from "./found_marks.ts";
 
 /** One record of a file; the op determines which fields are present. */
-export interface RecordInfo {
+export interface InspectedRecord {
   /** Offset in the file. */
   readonly offset: number;
   /** Size with its frame, bytes. */
@@ -127,7 +127,7 @@ export function folderReader(folder: string): FolderReader {
  * continues at the next page. A record with a wrong CRC is returned with `crcOk: false` and without
  * its payload.
  */
-export function* inspectRecords(bytes: Uint8Array): Generator<RecordInfo> {
+export function* inspectRecords(bytes: Uint8Array): Generator<InspectedRecord> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = 0;
   while (offset < bytes.length) {
@@ -151,7 +151,7 @@ function describe(
   bytes: Uint8Array,
   offset: number,
   size: number,
-): Partial<RecordInfo> {
+): Partial<InspectedRecord> {
   const start = offset + RECORD_HEADER_BYTES;
   const end = offset + size - RECORD_TRAILER_BYTES;
   if (op === OP.imageHeader) {
@@ -176,7 +176,7 @@ function describeOwn(
   bytes: Uint8Array,
   start: number,
   end: number,
-): Partial<RecordInfo> {
+): Partial<InspectedRecord> {
   const record = new EntryRecord();
   if (record.wrap(op, view, bytes, { start, end })) {
     const { groupId, firstIndex, origin, relocated, count } = record;

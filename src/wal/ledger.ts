@@ -14,7 +14,7 @@ import { assert } from "../base/assert.ts";
 import type { WalGroupState, WalImage } from "../../schemas/gen/wal.ts";
 
 /** Adjacent live entries of a group in one segment, `[first, last]`. */
-export interface Run {
+export interface EntryRun {
   /** Position at which the segment starts. */
   readonly segment: number;
   readonly relocated: boolean;
@@ -43,7 +43,7 @@ export interface HardStateRecord {
 export class GroupLedger {
   readonly groupId: number;
   /** In ascending order of index. */
-  runs: Run[] = [];
+  runs: EntryRun[] = [];
   hardState: HardStateRecord | undefined;
   image: WalImage | undefined;
 
@@ -93,7 +93,7 @@ export interface LiveTally {
 }
 
 /** A group that has live entries in a segment. */
-export interface Holder {
+export interface LedgerHolder {
   readonly groupId: number;
   readonly first: number;
   readonly last: number;
@@ -128,8 +128,8 @@ export class Ledger {
   }
 
   /** Returns the groups that have live entries in a segment. */
-  holders(segment: number): Holder[] {
-    const holders: Holder[] = [];
+  holders(segment: number): LedgerHolder[] {
+    const holders: LedgerHolder[] = [];
     for (const { groupId, runs } of this.groups.values()) {
       let holder: { groupId: number; first: number; last: number; bytes: number } | undefined;
       for (const run of runs) {
@@ -276,7 +276,7 @@ export class Ledger {
     }
   }
 
-  #cutHead(run: Run, first: number): void {
+  #cutHead(run: EntryRun, first: number): void {
     const bytes = run.bytes * (first - run.first) / (run.last - run.first + 1);
     this.#count(run.segment, -(first - run.first), -bytes);
     run.bytes -= bytes;
@@ -314,7 +314,7 @@ export class Ledger {
       this.#cutHead(run, index + 1);
     } else {
       this.#count(run.segment, -1, -bytes);
-      const after: Run = { ...run, first: index + 1, bytes: bytes * (run.last - index) };
+      const after: EntryRun = { ...run, first: index + 1, bytes: bytes * (run.last - index) };
       run.bytes = bytes * (index - run.first);
       run.last = index - 1;
       run.closed = true;

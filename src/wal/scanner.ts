@@ -42,7 +42,7 @@ export interface ScannedRecord {
 }
 
 /** The place of the first invalid record. */
-export interface Fault {
+export interface ScanFault {
   /** Position at which the accepted records end. */
   readonly position: number;
   /** Position at which its segment starts. */
@@ -65,7 +65,7 @@ export interface ScanVerdict {
   readonly sequence: number;
   readonly logId: Uint8Array | undefined;
   /** Set with `cut` and `damaged`. */
-  readonly fault: Fault | undefined;
+  readonly fault: ScanFault | undefined;
 }
 
 /** Scans one log. */
@@ -80,7 +80,7 @@ export class LogScanner {
   #recordSegment = 0;
   #sequence = 0;
   #watermark = 0;
-  #fault: Fault | undefined;
+  #fault: ScanFault | undefined;
   /** Whether bytes other than zeros were found after the fault. */
   #residue = false;
 

@@ -14,12 +14,12 @@ import { SeededEntropy } from "../../src/base/prng.ts";
 import type { Decode } from "../../src/client/call.ts";
 import { GetCalls } from "../../src/client/calls/get.ts";
 import { ListCalls } from "../../src/client/calls/list.ts";
-import { NodeCalls } from "../../src/client/calls/node.ts";
+import { StatusCalls } from "../../src/client/calls/node.ts";
 import { OwnCalls } from "../../src/client/calls/own.ts";
 import { RegisterCalls } from "../../src/client/calls/register.ts";
 import { ResolveCalls } from "../../src/client/calls/resolve.ts";
 import type { Invoker } from "../../src/client/invoker.ts";
-import { Ownership } from "../../src/client/ownership.ts";
+import { OwnershipSequence } from "../../src/client/ownership.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
 import { AGENT } from "../../src/record/agent.ts";
 import { GATEWAY } from "../../src/record/gateway.ts";
@@ -114,7 +114,7 @@ class OneReply implements Invoker {
 }
 
 const invoker = new OneReply();
-const ownership = new Ownership(new SeededEntropy(1));
+const ownership = new OwnershipSequence(new SeededEntropy(1));
 const get = new GetCalls(invoker);
 const list = new ListCalls(invoker);
 const own = new OwnCalls(invoker, ownership, get);
@@ -137,7 +137,7 @@ const CALLS: readonly [OperationName, () => Promise<unknown>][] = [
   ["renew", () => own.renew([item])],
   ["report", () => own.report("agent", ID, { incarnation: PLACE, draining: true })],
   ["deregisterGateway", () => own.deregisterHeld("gateway", ID, PLACE, true)],
-  ["getRingMap", () => new NodeCalls(invoker).ringMap()],
+  ["getRingMap", () => new StatusCalls(invoker).ringMap()],
 ];
 
 /** Reports whether a call returned a value; a coded error is accepted, any other fails the test. */

@@ -43,6 +43,8 @@ export interface FloorTable {
   readonly generated: readonly string[];
   /** Exceptions to them, with their reasons: a path, or a path, `#` and the name of a function. */
   readonly longer: Readonly<Record<string, string>>;
+  /** Names that several exported types of production files may have, with their reasons. */
+  readonly sharedNames: Readonly<Record<string, string>>;
 }
 
 /** A breach: its place and description. */
@@ -60,6 +62,7 @@ export interface Breach {
     | "npm"
     | "import"
     | "length"
+    | "name"
     | "test";
   readonly message: string;
 }
@@ -117,6 +120,7 @@ export function checkLayering(files: ReadonlyMap<string, string>, table: FloorTa
     }
   }
   checkLengths(units, table, breaches);
+  checkTypeNames(units, table, breaches);
   checkPortable(units, breaches);
   checkCircles(units, breaches);
   checkDead(units, table, breaches);
@@ -232,8 +236,7 @@ function checkLengths(
     if (!(place in table.longer)) breaches.push({ path, line, rule: "length", message });
   };
   for (const { path, folder, facts } of units.values()) {
-    if (folder === undefined || folder.startsItself === true) continue;
-    if (table.generated.some((folder) => path.startsWith(`${folder}/`))) continue;
+    if (!isProduction(path, folder, table)) continue;
     if (facts.lineCount > fileLinesMax) {
       const message = `has ${facts.lineCount} lines: a file may have ${fileLinesMax}`;
       report(path, path, fileLinesMax + 1, message);
@@ -248,6 +251,38 @@ function checkLengths(
     const message = `${place} is not longer than allowed: remove its exception`;
     breaches.push({ path: place.split("#")[0]!, line: 1, rule: "length", message });
   }
+}
+
+/** Checks that no two production files export types of one name, and that exceptions are needed. */
+function checkTypeNames(
+  units: ReadonlyMap<string, Unit>,
+  table: FloorTable,
+  breaches: Breach[],
+): void {
+  const owners = new Map<string, string>();
+  const unused = new Set(Object.keys(table.sharedNames));
+  for (const { path, folder, facts } of units.values()) {
+    if (!isProduction(path, folder, table)) continue;
+    for (const { name, line } of facts.exportedTypes) {
+      const owner = owners.get(name);
+      owners.set(name, owner ?? path);
+      if (owner === undefined || owner === path) continue;
+      unused.delete(name);
+      if (name in table.sharedNames) continue;
+      const message = `exports the type ${name}, as ${owner} does: a name has one meaning`;
+      breaches.push({ path, line, rule: "name", message });
+    }
+  }
+  for (const name of unused) {
+    const message = `${name} is not a name of several types: remove its exception`;
+    breaches.push({ path: owners.get(name) ?? "", line: 1, rule: "name", message });
+  }
+}
+
+/** Reports whether a file is written by hand and part of the product. */
+function isProduction(path: string, folder: Folder | undefined, table: FloorTable): boolean {
+  return folder !== undefined && folder.startsItself !== true &&
+    !table.generated.some((generated) => path.startsWith(`${generated}/`));
 }
 
 /** Follows everything that portable folders load at run time, through any folders. */

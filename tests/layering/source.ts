@@ -43,6 +43,8 @@ export interface SourceFacts {
   readonly lineCount: number;
   /** Its functions and methods with a body; `lineCount` includes the first and the last line. */
   readonly functions: readonly (Use & { readonly lineCount: number })[];
+  /** The classes, interfaces and type aliases that it declares and exports. */
+  readonly exportedTypes: readonly Use[];
   /** Mistakes in its uvu tests; for files named `*.test.ts` and their support. */
   readonly testMistakes: readonly Use[];
 }
@@ -61,6 +63,7 @@ export function readSource(path: string, text: string): SourceFacts {
     wallClock: reader.wallClock,
     lineCount: text.split("\n").length - 1,
     functions: reader.functions,
+    exportedTypes: reader.exportedTypes,
     testMistakes: path.endsWith(".test.ts")
       ? findTestMistakes(source)
       : path.startsWith("tests/support/") && path !== REQUIREMENT_FILE
@@ -77,6 +80,7 @@ class Reader {
   readonly mathRandom: Use[] = [];
   readonly wallClock: Use[] = [];
   readonly functions: (Use & { readonly lineCount: number })[] = [];
+  readonly exportedTypes: Use[] = [];
   readonly #source: ts.SourceFile;
 
   constructor(source: ts.SourceFile) {
@@ -89,6 +93,7 @@ class Reader {
     this.#readMathRandom(node);
     this.#readWallClock(node);
     this.#readFunction(node);
+    this.#readType(node);
     if (ts.isIdentifier(node)) {
       if (isDeclaredName(node)) this.declared.add(node.text);
       else if (isReference(node)) this.#use(this.names, node.text, node);
@@ -140,6 +145,15 @@ class Reader {
     const end = this.#source.getLineAndCharacterOfPosition(node.end).line + 1;
     const name = node.name?.getText(this.#source) ?? "a function";
     this.functions.push({ name, line, lineCount: end - line + 1 });
+  }
+
+  #readType(node: ts.Node): void {
+    const isType = ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node) ||
+      ts.isTypeAliasDeclaration(node);
+    if (!isType || node.name === undefined) return;
+    const isExported = node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    if (isExported !== true) return;
+    this.exportedTypes.push({ name: node.name.text, line: lineOf(this.#source, node) });
   }
 
   #readMathRandom(node: ts.Node): void {

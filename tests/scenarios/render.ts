@@ -16,7 +16,7 @@ import {
   type MessageType,
   NO_REPLICA,
   type Ready,
-  type Role,
+  type ReplicaRole,
   type Snapshot,
 } from "../../src/raft/mod.ts";
 import type { MembershipRefusal } from "../../src/raft/mod.ts";
@@ -54,7 +54,7 @@ export const LOCAL_MESSAGE_NAMES: readonly string[] = [
   "MsgForgetLeader",
 ];
 
-const ROLE_NAMES: Readonly<Record<Role, string>> = {
+const ROLE_NAMES: Readonly<Record<ReplicaRole, string>> = {
   follower: "StateFollower",
   pre_candidate: "StatePreCandidate",
   candidate: "StateCandidate",
@@ -96,7 +96,7 @@ export function renderRefusal(refusal: MembershipRefusal): string {
 }
 
 /** Returns a role. */
-export function renderRole(role: Role): string {
+export function renderRole(role: ReplicaRole): string {
   return ROLE_NAMES[role];
 }
 

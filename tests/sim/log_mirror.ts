@@ -2,7 +2,12 @@
  * The shared log of a node as checkers see it: passes everything on to the real one, and records
  * the content of each replica's log, durable or not, by index and term.
  */
-import type { HardState, ImagePoint, LogEntry, SharedLog } from "../../src/storage/shared_log.ts";
+import type {
+  ImagePoint,
+  LogEntry,
+  LoggedHardState,
+  SharedLog,
+} from "../../src/storage/shared_log.ts";
 import type { AppendedEntry, ImageTaken, ReplicaRef, Words } from "./history.ts";
 import { hashBytes } from "./trace.ts";
 
@@ -86,7 +91,7 @@ export class LogMirror {
   }
 
   /** Records a hard state from recovery. */
-  recoveredHardState(group: number, state: HardState): void {
+  recoveredHardState(group: number, state: LoggedHardState): void {
     this.#saved(group, state);
   }
 
@@ -198,7 +203,7 @@ export class LogMirror {
     });
   }
 
-  #saved(group: number, { commit, term, vote }: HardState): void {
+  #saved(group: number, { commit, term, vote }: LoggedHardState): void {
     this.#committed(group, commit);
     Object.assign(this.#of(group).disk, { term, vote });
     const ref = this.#events.refOf(group);

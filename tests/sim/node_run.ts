@@ -10,12 +10,8 @@ import { AgentView } from "../../schemas/gen/record.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { GroupId, NodeId, ReplicaId } from "../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
-import {
-  type HostedReplica,
-  NodeGroups,
-  type PeerInput,
-} from "../../src/replication/assembly/node_groups.ts";
-import type { PeerLinks } from "../../src/replication/group_host.ts";
+import { type HostedReplica, NodeGroups } from "../../src/replication/assembly/node_groups.ts";
+import type { PeerInput, PeerLinks } from "../../src/replication/group_host.ts";
 import type { GroupSettings } from "../../src/replication/group_set.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
 import type { Group } from "../../src/replication/group_interface.ts";

@@ -4,10 +4,10 @@
  */
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import type { ServerCertificate } from "../../transport/transport.ts";
+import type { TlsCertificate } from "../../transport/transport.ts";
 
 /** A server certificate with the data that a client needs to verify it. */
-export interface TestCertificate extends ServerCertificate {
+export interface TestCertificate extends TlsCertificate {
   /** SHA-256 of the certificate, 32 bytes. */
   readonly sha256: Uint8Array<ArrayBuffer>;
   /** PEM of the authority that signed it. */

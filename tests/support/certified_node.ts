@@ -21,7 +21,7 @@ import { Sessions } from "../../src/node/sessions.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { listenQuic } from "../../transport/quic_listener.ts";
 import { listenTls } from "../../transport/tls.ts";
-import type { Dialer, Listener, ServerCertificate, Trust } from "../../transport/transport.ts";
+import type { Dialer, Listener, TlsCertificate, Trust } from "../../transport/transport.ts";
 import { listedCodes } from "./listed_codes.ts";
 import { testWorld } from "./production_world.ts";
 import { issueTlsIdentities, type TestClient, type TlsIdentities } from "./tls_identities.ts";
@@ -31,7 +31,7 @@ export interface CertifiedMember {
   readonly own: OwnIdentity;
   readonly credentials: Credentials;
   /** For TLS. */
-  readonly certificate: ServerCertificate;
+  readonly certificate: TlsCertificate;
 }
 
 const ders = (pem: string) => decodePem("CERTIFICATE", pem).map((der) => new Uint8Array(der!));

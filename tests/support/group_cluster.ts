@@ -17,12 +17,8 @@ import {
 import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import type { Proposed } from "../../src/replication/group_interface.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
-import {
-  type HostedReplica,
-  NodeGroups,
-  type PeerInput,
-} from "../../src/replication/assembly/node_groups.ts";
-import type { PeerLinks } from "../../src/replication/group_host.ts";
+import { type HostedReplica, NodeGroups } from "../../src/replication/assembly/node_groups.ts";
+import type { PeerInput, PeerLinks } from "../../src/replication/group_host.ts";
 import type { GroupSet, GroupSettings } from "../../src/replication/group_set.ts";
 import type { RestorableMachine } from "../../src/replication/recovery.ts";
 import type { PreparedImage } from "../../src/replication/state_machine.ts";

@@ -273,7 +273,7 @@ export class LivenessWorld {
       const epoch = ++node.counter;
       // Becomes durable some time later; until then nothing is requested under it.
       this.#at(node, this.#upTo(50), () => {
-        if (epoch > (liveness.standing(peer)?.epoch ?? 0)) liveness.raiseEpoch(peer, epoch);
+        if (epoch > (liveness.receivedFrom(peer)?.epoch ?? 0)) liveness.raiseEpoch(peer, epoch);
       });
     }
     while (node.nowMs - node.lastTickMs >= TICK_MS) {
@@ -421,7 +421,7 @@ export class LivenessWorld {
     if (hardState.term > term && hardState.vote !== 0) {
       throw new Error(`${name} and counts node ${other.id}, which voted in ${hardState.term}`);
     }
-    const { epoch, run } = leader.liveness.standing(other.id)!;
+    const { epoch, run } = leader.liveness.receivedFrom(other.id)!;
     if (other.run === run && (other.ended.get(leader.id) ?? 0) >= epoch) {
       throw new Error(`${name} and counts node ${other.id}, whose support of ${epoch} ended`);
     }

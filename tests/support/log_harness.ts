@@ -10,8 +10,8 @@ import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { openSharedLog } from "../../src/storage/open_shared_log.ts";
 import type {
   CutNotice,
-  HardState,
   LogEntry,
+  LoggedHardState,
   SharedLog,
   SharedLogLimits,
 } from "../../src/storage/shared_log.ts";
@@ -27,7 +27,7 @@ export interface RecoveredEntry {
 
 /** The recovered state of a group. */
 export interface RecoveredGroup {
-  hardState: HardState | undefined;
+  hardState: LoggedHardState | undefined;
   imageIndex: number;
   image: string;
   readonly entries: RecoveredEntry[];

@@ -6,13 +6,10 @@ import { defined } from "../../src/base/assert.ts";
 import { type NodeId, nodeId } from "../../src/base/ids.ts";
 import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
+import type { PeerInput } from "../../src/replication/group_host.ts";
 import type { PeerFacts } from "../../src/replication/peers/peer_hello.ts";
 import type { PeerMember } from "../../src/replication/peers/peer_member.ts";
-import {
-  type PeerInput,
-  PeerNetwork,
-  type PeerNetworkOptions,
-} from "../../src/replication/peers/peer_network.ts";
+import { PeerNetwork, type PeerNetworkOptions } from "../../src/replication/peers/peer_network.ts";
 import { PEER_SILENCE_MS, PEER_STREAMS_MAX } from "../../src/base/limits.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Listener } from "../../transport/transport.ts";

@@ -11,7 +11,7 @@ import {
   ClusterGroups,
   type JoinedCluster,
 } from "../../src/replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../../src/replication/assembly/node_groups.ts";
+import type { PeerInput } from "../../src/replication/group_host.ts";
 import { Joining } from "../../src/replication/placement/joining.ts";
 import { PlacementWork } from "../../src/replication/placement/placement_work.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";

@@ -19,7 +19,7 @@ import {
   type ReadState,
   type ReadToken,
   type Ready,
-  type Role,
+  type ReplicaRole,
   type StepResult,
 } from "../../src/raft/mod.ts";
 
@@ -112,7 +112,7 @@ export class RaftCluster {
     return this.get(id).node;
   }
 
-  role(id: number): Role {
+  role(id: number): ReplicaRole {
     return this.node(id).status().role;
   }
 

@@ -3,7 +3,7 @@ import { CertificateAuthority, createRoot } from "../../identity/enrolment/autho
 import { encodePem } from "../../identity/pki/pem.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
-import type { ServerCertificate } from "../../transport/transport.ts";
+import type { TlsCertificate } from "../../transport/transport.ts";
 
 const DAY_MS = 86_400_000;
 /** A client's leaf, with the properties that a test may change. */
@@ -18,12 +18,12 @@ export interface TlsIdentities {
   readonly rootPem: string;
   /** The region's CA alone. */
   readonly intermediatePem: string;
-  readonly server: ServerCertificate;
-  readonly client: ServerCertificate;
+  readonly server: TlsCertificate;
+  readonly client: TlsCertificate;
   /** DER of the client's leaf. */
   readonly clientLeaf: Uint8Array;
-  issueServer(): Promise<ServerCertificate>;
-  issueClient(client: TestClient): Promise<ServerCertificate & { readonly leaf: Uint8Array }>;
+  issueServer(): Promise<TlsCertificate>;
+  issueClient(client: TestClient): Promise<TlsCertificate & { readonly leaf: Uint8Array }>;
 }
 
 /** Creates all of them; each call creates another root. */
@@ -44,7 +44,7 @@ export async function issueTlsIdentities(seed = 1): Promise<TlsIdentities> {
   const authority = await CertificateAuthority.open(region);
   let serial = 0;
 
-  const issueServer = async (): Promise<ServerCertificate> => {
+  const issueServer = async (): Promise<TlsCertificate> => {
     const server = await authority.createServer({
       commonName: "a node",
       names: { dns: ["localhost"], ips: [Uint8Array.of(127, 0, 0, 1)] },

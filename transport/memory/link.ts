@@ -26,7 +26,7 @@ const RESEND_MS = 20;
 const RESENDS_MAX = 8;
 
 /** One direction. While cut it keeps what is sent until it heals or the session is given up. */
-export class Link {
+export class MemoryLink {
   quality: LinkQuality;
   cutAtMs: number | undefined;
   readonly world: NetworkWorld;
@@ -77,12 +77,12 @@ export class Link {
  * itself.
  */
 export class Channel {
-  readonly #link: Link;
+  readonly #link: MemoryLink;
   readonly #queue: { readonly deliver: () => void; dueMs: number }[] = [];
   #pumping = false;
   #ended = false;
 
-  constructor(link: Link) {
+  constructor(link: MemoryLink) {
     this.#link = link;
   }
 

@@ -14,7 +14,7 @@ import {
   SESSIONS_PER_ADDRESS_MAX,
   STREAMS_PER_SESSION_MAX,
 } from "../../src/base/limits.ts";
-import { Admission, newListenerStats } from "../admission.ts";
+import { ConnectionAdmission, newListenerStats } from "../admission.ts";
 import { boundedDial } from "../dialing.ts";
 import { Handoff } from "../handoff.ts";
 import type {
@@ -27,7 +27,7 @@ import type {
 } from "../transport.ts";
 import type { ListenerLimits } from "../transport.ts";
 import type { LinkQuality, NetworkWorld } from "./link.ts";
-import { Channel, Link } from "./link.ts";
+import { Channel, MemoryLink } from "./link.ts";
 import { MemorySession } from "./session.ts";
 
 /** The amount that QUIC sends to a peer that does not read. */
@@ -53,7 +53,7 @@ export interface MemoryDialerOptions {
 export class MemoryNetwork {
   readonly world: NetworkWorld;
   readonly #quality: LinkQuality;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<string, MemoryLink>();
   readonly #listeners = new Map<string, MemoryListener>();
   /** The session ends of each host, in order of creation. */
   readonly #ends = new Map<string, Map<MemorySession, string>>();
@@ -86,10 +86,10 @@ export class MemoryNetwork {
   }
 
   /** Returns the direction `from` → `to`. */
-  link(from: string, to: string): Link {
+  link(from: string, to: string): MemoryLink {
     const key = `${from} ${to}`;
     let link = this.#links.get(key);
-    if (link === undefined) this.#links.set(key, link = new Link(this.world, this.#quality));
+    if (link === undefined) this.#links.set(key, link = new MemoryLink(this.world, this.#quality));
     return link;
   }
 
@@ -227,7 +227,7 @@ class MemoryListener implements Listener {
   readonly stats: ListenerStats = newListenerStats();
   readonly idleMs: number;
   readonly streamsMax: number;
-  readonly #admission: Admission;
+  readonly #admission: ConnectionAdmission;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<MemorySession>();
   readonly #onClose: () => void;
@@ -239,7 +239,7 @@ class MemoryListener implements Listener {
     this.idleMs = options.idleMs ?? CLIENT_IDLE_MS;
     this.streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    this.#admission = new Admission({
+    this.#admission = new ConnectionAdmission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
       sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,

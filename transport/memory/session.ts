@@ -17,7 +17,7 @@ import type {
   Stream,
   StreamKind,
 } from "../transport.ts";
-import type { Link } from "./link.ts";
+import type { MemoryLink } from "./link.ts";
 import { Channel } from "./link.ts";
 import type { MemoryStreamOwner } from "./stream.ts";
 import { MemoryStream } from "./stream.ts";
@@ -28,7 +28,7 @@ export interface MemorySessionOptions {
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
   /** The direction away from this end. */
-  readonly link: Link;
+  readonly link: MemoryLink;
   /** Silence after which a side gives up, ms. */
   readonly idleMs: number;
   readonly windowBytes: number;
@@ -138,7 +138,7 @@ export class MemorySession implements Session, MemoryStreamOwner {
    * Handles a cut of the link towards this end: gives up after an idle time unless the link heals
    * first.
    */
-  onInboundCut(inbound: Link): void {
+  onInboundCut(inbound: MemoryLink): void {
     const { scheduler } = inbound.world;
     const cutAtMs = inbound.cutAtMs;
     scheduler.after(this.#options.idleMs, () => {

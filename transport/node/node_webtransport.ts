@@ -12,9 +12,9 @@ import type { BytePair } from "../carrier_stream.ts";
 import {
   type CloseInfo,
   incomingStreams,
+  LibrarySessionLife,
+  type LibrarySessionLifeOptions,
   openStream,
-  SessionLife,
-  type SessionLifeOptions,
 } from "./session_life.ts";
 import {
   LIBRARY_WINDOWS,
@@ -30,17 +30,17 @@ export class NodeWebTransport {
   readonly ready: Promise<void>;
   readonly closed: Promise<CloseInfo>;
   readonly #opened: LibraryClientSession;
-  readonly #options: SessionLifeOptions;
+  readonly #options: LibrarySessionLifeOptions;
   readonly #pins: readonly Uint8Array[];
   #status: number | undefined;
   #broken: Error | undefined;
-  #life: SessionLife | undefined;
+  #life: LibrarySessionLife | undefined;
 
   constructor(
     library: WebTransportLibrary,
     url: string,
     pins: readonly Uint8Array[],
-    options: SessionLifeOptions,
+    options: LibrarySessionLifeOptions,
   ) {
     this.#pins = pins;
     this.#options = options;
@@ -91,7 +91,7 @@ export class NodeWebTransport {
     }
     const connection = this.#connection;
     if (connection !== undefined) this.#checkPin(connection);
-    this.#life = new SessionLife(sessionint, connection, this.#options);
+    this.#life = new LibrarySessionLife(sessionint, connection, this.#options);
   }
 
   #noteStatus(): void {

@@ -10,8 +10,8 @@ import { type BytePair, ignore } from "../carrier_stream.ts";
 import { wholePair } from "./library_stream.ts";
 import type { LibrarySession } from "./webtransport_library.ts";
 
-/** Options of {@link SessionLife}. */
-export interface SessionLifeOptions {
+/** Options of {@link LibrarySessionLife}. */
+export interface LibrarySessionLifeOptions {
   readonly idleMs: number;
   readonly keepAliveMs: number;
   readonly scheduler: Scheduler;
@@ -24,7 +24,7 @@ export interface CloseInfo {
 }
 
 /** The life of one session. */
-export class SessionLife {
+export class LibrarySessionLife {
   /** Resolves with what the closing side said; rejects when the connection was lost. */
   readonly closed: Promise<CloseInfo>;
   readonly #session: LibrarySession;
@@ -39,7 +39,7 @@ export class SessionLife {
   constructor(
     session: LibrarySession,
     connection: Http2Session | undefined,
-    options: SessionLifeOptions,
+    options: LibrarySessionLifeOptions,
   ) {
     this.#session = session;
     this.closed = connection === undefined ? session.closed : this.#watch(connection, options);
@@ -53,7 +53,7 @@ export class SessionLife {
     this.#session.close({ closeCode, reason });
   }
 
-  async #watch(connection: Http2Session, options: SessionLifeOptions): Promise<CloseInfo> {
+  async #watch(connection: Http2Session, options: LibrarySessionLifeOptions): Promise<CloseInfo> {
     this.#noteCloseCapsule();
     this.#ping(connection, options);
     connection.on("error", (error: Error) => this.#broken ??= error);
@@ -84,7 +84,7 @@ export class SessionLife {
     };
   }
 
-  #ping(connection: Http2Session, options: SessionLifeOptions): void {
+  #ping(connection: Http2Session, options: LibrarySessionLifeOptions): void {
     this.#keepAlive = options.scheduler.after(options.keepAliveMs, () => {
       if (connection.closed || connection.destroyed) return;
       connection.ping(ignore);

@@ -21,7 +21,7 @@ import {
   UNIDIRECTIONAL_STREAMS_MAX,
 } from "../../src/base/limits.ts";
 import type { Scheduler, Timer } from "../../src/base/world.ts";
-import { Admission, newListenerStats } from "../admission.ts";
+import { ConnectionAdmission, newListenerStats } from "../admission.ts";
 import { type Carrier, CarrierSession } from "../carrier_session.ts";
 import { ignore } from "../carrier_stream.ts";
 import { Handoff } from "../handoff.ts";
@@ -33,15 +33,15 @@ import type {
   ListenerLimits,
   ListenerStats,
   OnError,
-  ServerCertificate,
   Session,
+  TlsCertificate,
 } from "../transport.ts";
 import { STATUS_NO_ROOM } from "./node_webtransport.ts";
 import {
   incomingStreams,
+  LibrarySessionLife,
+  type LibrarySessionLifeOptions,
   openStream,
-  SessionLife,
-  type SessionLifeOptions,
 } from "./session_life.ts";
 import {
   LIBRARY_WINDOWS,
@@ -57,7 +57,7 @@ export interface NodeWebTransportListenOptions {
   readonly hosts: readonly string[];
   /** 0 chooses a free port. */
   readonly port: number;
-  readonly certificate: ServerCertificate;
+  readonly certificate: TlsCertificate;
   readonly scheduler: Scheduler;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
@@ -114,7 +114,7 @@ class NodeWebTransportListener implements Listener {
   readonly #options: NodeWebTransportListenOptions;
   readonly #servers: readonly LibraryServer[];
   readonly #servesHttp2: boolean;
-  readonly #admission: Admission;
+  readonly #admission: ConnectionAdmission;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   /** Connections by remote address and port. */
@@ -132,7 +132,7 @@ class NodeWebTransportListener implements Listener {
       .map(({ host, port }) => ({ host, port }));
     this.port = this.addresses[0]!.port;
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    this.#admission = new Admission({
+    this.#admission = new ConnectionAdmission({
       sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
       sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
       handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
@@ -144,7 +144,7 @@ class NodeWebTransportListener implements Listener {
     return this.#ready.take();
   }
 
-  rotate(certificate: ServerCertificate): void {
+  rotate(certificate: TlsCertificate): void {
     checkServerCertificate(certificate);
     for (const server of this.#servers) {
       server.updateCert(certificate.chainPem, certificate.keyPem, true);
@@ -233,7 +233,7 @@ class NodeWebTransportListener implements Listener {
     this.#admission.complete();
     // Of stream 0, a server's first, the library loses whatever does not arrive in one piece.
     session.objint?.streamIdMngrBi?.getNextOutgoingStreamId();
-    const life = new SessionLife(session, connection, this.#life());
+    const life = new LibrarySessionLife(session, connection, this.#life());
     const { limits = {}, scheduler, onError } = this.#options;
     const accepted = new CarrierSession(carrierOf(session, life), {
       id: this.#nextSessionId++,
@@ -258,13 +258,13 @@ class NodeWebTransportListener implements Listener {
     }
   }
 
-  #life(): SessionLifeOptions {
+  #life(): LibrarySessionLifeOptions {
     const { scheduler, idleMs = CLIENT_IDLE_MS } = this.#options;
     return { scheduler, idleMs, keepAliveMs: CLIENT_KEEP_ALIVE_MS };
   }
 }
 
-function carrierOf(session: LibraryServerSession, life: SessionLife): Carrier {
+function carrierOf(session: LibraryServerSession, life: LibrarySessionLife): Carrier {
   return {
     header: new Uint8Array(0),
     closed: life.closed,

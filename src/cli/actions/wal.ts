@@ -5,8 +5,8 @@ import { logFolderOf, markFolderOf } from "../../node/data_folder.ts";
 import { SETTINGS } from "../../node/settings.ts";
 import {
   folderReader,
+  type InspectedRecord,
   inspectRecords,
-  type RecordInfo,
   verifyFolder,
   type VerifyReport,
 } from "../../storage/wal_inspect.ts";
@@ -58,7 +58,7 @@ export async function verify(
 }
 
 /** Formats a record as one line: `52  entries  1,312 B  sequence=7 group=3 …`. */
-function recordLine(record: RecordInfo): string {
+function recordLine(record: InspectedRecord): string {
   const { offset, size, op, crcOk, entries, ...rest } = record;
   let line = `${String(offset).padStart(10)}  ${op.padEnd(14)} ${String(size).padStart(8)} B`;
   if (!crcOk) return `${line}  wrong checksum\n`;

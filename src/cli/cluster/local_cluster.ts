@@ -25,7 +25,7 @@ export interface StartedDocument {
 }
 
 /** A node that serves. */
-export interface RunningNode {
+export interface NodeProcessState {
   readonly node: LocalNode;
   readonly processId: number;
   readonly started: StartedDocument;
@@ -70,7 +70,7 @@ export class LocalCluster {
    *
    * @throws RegistryError the error of the first node that does not start; the others are stopped.
    */
-  async start(): Promise<readonly RunningNode[]> {
+  async start(): Promise<readonly NodeProcessState[]> {
     const { nodes } = this.#settings;
     const members = nodes.filter(isMember);
     try {
@@ -98,7 +98,7 @@ export class LocalCluster {
     await Promise.all(Array.from(this.#children.values(), (child) => child.stop()));
   }
 
-  async #startNode(node: LocalNode, flags: readonly string[]): Promise<RunningNode> {
+  async #startNode(node: LocalNode, flags: readonly string[]): Promise<NodeProcessState> {
     if (this.#isStopping) throw new RegistryError("shutting_down", "The cluster is stopping");
     const { logLevel } = this.#settings;
     const child = new ChildNode({

@@ -16,7 +16,7 @@ import { jsonDocument, type Shell } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 import { indented, table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { LocalCluster, type RunningNode } from "./local_cluster.ts";
+import { LocalCluster, type NodeProcessState } from "./local_cluster.ts";
 import {
   type ClusterFlags,
   type ClusterSettings,
@@ -92,7 +92,7 @@ function noNodeLeft({ folder }: ClusterSettings): CliFailure {
   });
 }
 
-function startedJson(running: readonly RunningNode[], settings: ClusterSettings): unknown {
+function startedJson(running: readonly NodeProcessState[], settings: ClusterSettings): unknown {
   return {
     version: VERSION,
     clusterId: running[0]?.started.clusterId,
@@ -130,7 +130,7 @@ async function untilReplicated(
 }
 
 /** Returns the text shown once the nodes serve. */
-function startedText(running: readonly RunningNode[]): string {
+function startedText(running: readonly NodeProcessState[]): string {
   const rows = running.map(({ node, processId, started: { nodeId, addresses, ops } }) => [
     node.name,
     nodeId,
@@ -148,7 +148,7 @@ ${indented(list)}
 
 /** Returns the text shown once all is replicated: commands to try. */
 function nextText(
-  running: readonly RunningNode[],
+  running: readonly NodeProcessState[],
   settings: ClusterSettings,
   terminal: Terminal,
 ): string {

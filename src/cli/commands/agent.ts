@@ -1,6 +1,6 @@
 /** The command group `crs agent …`. */
 import type { Command } from "commander";
-import type { Run, ServerOptions, Shell } from "../shell.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newGroup, newServerCommand } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
 
@@ -24,7 +24,7 @@ const AGENT_COMMANDS: KindCommands = {
 };
 
 /** Creates `crs agent`. */
-export function agentCommand(shell: Shell, run: Run): Command {
+export function agentCommand(shell: Shell, run: RunAction): Command {
   const { register, keep, get, list, drain, deregister } = recordCommands(
     AGENT_COMMANDS,
     shell,

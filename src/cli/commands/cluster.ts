@@ -3,18 +3,18 @@ import { type Command, Option } from "commander";
 import { LOG_LEVELS } from "../../base/logger.ts";
 import { CLUSTER_BOUNDS, type ClusterFlags } from "../cluster/settings.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
-import type { Run, ServerOptions, Shell } from "../shell.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newCommand, newGroup, newServerCommand } from "./options.ts";
 
 /** Creates `crs cluster`. */
-export function clusterCommand(shell: Shell, run: Run): Command {
+export function clusterCommand(shell: Shell, run: RunAction): Command {
   return newGroup("cluster", "Runs nodes of one cluster on this machine, or shows a cluster.", [
     startCommand(shell, run),
     statusCommand(shell, run),
   ]);
 }
 
-function startCommand(shell: Shell, run: Run): Command {
+function startCommand(shell: Shell, run: RunAction): Command {
   const { nodes, port, partitions } = CLUSTER_BOUNDS;
   return newCommand(
     "start",
@@ -48,7 +48,7 @@ function startCommand(shell: Shell, run: Run): Command {
     });
 }
 
-function statusCommand(shell: Shell, run: Run): Command {
+function statusCommand(shell: Shell, run: RunAction): Command {
   return newServerCommand(
     "status",
     "Shows all nodes of a cluster, as each of them reports. The exit code is 4 if a partition has " +

@@ -1,6 +1,6 @@
 /** The command group `crs gateway …`. */
 import type { Command } from "commander";
-import type { Run, Shell } from "../shell.ts";
+import type { RunAction, Shell } from "../shell.ts";
 import { newGroup } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
 
@@ -27,7 +27,7 @@ const GATEWAY_COMMANDS: KindCommands = {
 };
 
 /** Creates `crs gateway`. */
-export function gatewayCommand(shell: Shell, run: Run): Command {
+export function gatewayCommand(shell: Shell, run: RunAction): Command {
   const { register, keep, get, list, drain, deregister } = recordCommands(
     GATEWAY_COMMANDS,
     shell,

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { InitFlags, IssueFlags, JoinTokenFlags, RotateFlags } from "../actions/identity.ts";
 import type { AuditFlags, BanFlags } from "../actions/identity_administration.ts";
 import type { MintFlags, VerifyFlags } from "../actions/identity_tokens.ts";
-import type { Run, ServerOptions, Shell } from "../shell.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
 
 type Certificates = typeof import("../actions/identity.ts");
@@ -11,7 +11,7 @@ type Tokens = typeof import("../actions/identity_tokens.ts");
 type Administration = typeof import("../actions/identity_administration.ts");
 
 /** Creates `crs identity`. */
-export function identityCommand(shell: Shell, run: Run): Command {
+export function identityCommand(shell: Shell, run: RunAction): Command {
   const act: Act<Certificates> = (use) =>
     run(async () => await use(await import("../actions/identity.ts")));
   const check: Act<Tokens> = (use) =>

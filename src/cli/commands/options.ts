@@ -1,9 +1,9 @@
 /** Options shared by many commands, so that a name has the same meaning everywhere. */
 import { Command } from "commander";
-import type { Run, Shell } from "../shell.ts";
+import type { RunAction, Shell } from "../shell.ts";
 
-/** A function that creates a command; see {@link Run}. */
-export type MakeCommand = (shell: Shell, run: Run) => Command;
+/** A function that creates a command; see {@link RunAction}. */
+export type MakeCommand = (shell: Shell, run: RunAction) => Command;
 
 /** Creates a command with `--json`, and with its examples at the end of its help. */
 export function newCommand(name: string, description: string, examples: readonly string[]) {

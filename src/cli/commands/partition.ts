@@ -1,10 +1,10 @@
 /** The command group `crs partition …`: shows where a partition is. */
 import type { Command } from "commander";
-import type { Run, ServerOptions, Shell } from "../shell.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newGroup, newServerCommand } from "./options.ts";
 
 /** Creates `crs partition`. */
-export function partitionCommand(shell: Shell, run: Run): Command {
+export function partitionCommand(shell: Shell, run: RunAction): Command {
   return newGroup("partition", "Shows where a partition is.", [
     newServerCommand(
       "show",

@@ -5,7 +5,7 @@ import type { DeregisterFlags, DrainFlags, KeepFlags, ListFlags } from "../actio
 import type { Fetch } from "../actions/record.ts";
 import type { CommandKind } from "../record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
-import type { Run, ServerOptions, Shell } from "../shell.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { collect, newServerCommand } from "./options.ts";
 
 /** The texts of the commands of one kind, and their differences from other kinds. */
@@ -32,7 +32,7 @@ export interface KindCommands {
 type Actions = typeof import("../actions/record.ts");
 
 /** Creates the commands of one kind. */
-export function recordCommands(commands: KindCommands, shell: Shell, run: Run) {
+export function recordCommands(commands: KindCommands, shell: Shell, run: RunAction) {
   const { kind, one, examples, idHint = "", checkId, fetch } = commands;
   const { plural } = kindNamed(kind);
   const act = (use: (actions: Actions) => Promise<number>) =>

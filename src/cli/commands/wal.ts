@@ -1,10 +1,10 @@
 /** The command group `crs wal …`: inspects the log on disk, whether or not its node is running. */
 import type { Command } from "commander";
-import type { CommonOptions, Run, Shell } from "../shell.ts";
+import type { CommonOptions, RunAction, Shell } from "../shell.ts";
 import { newCommand, newGroup } from "./options.ts";
 
 /** Creates `crs wal`. */
-export function walCommand(shell: Shell, run: Run): Command {
+export function walCommand(shell: Shell, run: RunAction): Command {
   return newGroup("wal", "Inspects the log on disk; changes nothing.", [
     newCommand(
       "dump",

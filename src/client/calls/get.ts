@@ -23,7 +23,7 @@ export function receiptsOf(response: ResponseView): readonly Receipt[] {
 }
 
 /** The process that holds a record, and under which incarnation. */
-export interface Holder {
+export interface RecordHolder {
   readonly process: number;
   readonly incarnation: Incarnation;
 }
@@ -78,7 +78,7 @@ export class GetCalls {
   }
 
   /** Returns the incarnation and the process under which a record is held. */
-  holder(kind: ServedKind, id: string, options?: CallOptions): Promise<Holder> {
+  holder(kind: ServedKind, id: string, options?: CallOptions): Promise<RecordHolder> {
     const read = this.#views.get(kindNamed(kind).number)!;
     return this.#get(kind, id, (response, view, bytes) => {
       const reply = response.bodyInto(this.#reply);

@@ -8,7 +8,7 @@ import { ask, type Invoker } from "../invoker.ts";
 import type { CallOptions, NodeStatus } from "../types.ts";
 
 /** The calls Status and GetRingMap. */
-export class NodeCalls {
+export class StatusCalls {
   readonly #invoker: Invoker;
 
   constructor(invoker: Invoker) {

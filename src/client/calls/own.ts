@@ -4,14 +4,14 @@ import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { RENEW_ITEMS_MAX } from "../../base/limits.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { kindNamed } from "../../record/kinds.ts";
-import { RECORD_STATES } from "../../record/plain.ts";
+import { type Ownership, RECORD_STATES } from "../../record/plain.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import { partitionOfId } from "../call_key.ts";
 import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
 import { IdSlab } from "../id_slab.ts";
-import type { Ownership, Stamp } from "../ownership.ts";
+import type { OwnershipSequence } from "../ownership.ts";
 import type { Capacity, Incarnation } from "../records.ts";
 import type {
   CallOptions,
@@ -27,8 +27,8 @@ import { type GetCalls, receiptsOf } from "./get.ts";
 import type { ServedKind } from "../served_kind.ts";
 import { KIND_OPERATIONS } from "./kind_operations.ts";
 
-/** The stamp of a caller that does not own the record. */
-const NOBODY: Stamp = { process: 0, sequence: 0 };
+/** The ownership of a caller that does not own the record. */
+const NOBODY: Ownership = { process: 0, sequence: 0 };
 const NOTHING_USED: Capacity = {
   cpu: 0,
   memoryMiB: 0,
@@ -40,11 +40,11 @@ const NOTHING_USED: Capacity = {
 /** The calls Renew, Deregister and Report. */
 export class OwnCalls {
   readonly #invoker: Invoker;
-  readonly #ownership: Ownership;
+  readonly #ownership: OwnershipSequence;
   readonly #get: GetCalls;
   readonly #ids = new IdSlab();
 
-  constructor(invoker: Invoker, ownership: Ownership, get: GetCalls) {
+  constructor(invoker: Invoker, ownership: OwnershipSequence, get: GetCalls) {
     this.#invoker = invoker;
     this.#ownership = ownership;
     this.#get = get;
@@ -149,10 +149,10 @@ export class OwnCalls {
     own: boolean,
     options: CallOptions & { readonly withAgents?: boolean } = {},
   ): Promise<Deregistered> {
-    const stamp = own ? this.#ownership.next() : NOBODY;
+    const ownership = own ? this.#ownership.next() : NOBODY;
     return this.#invoker.invoke(
       KIND_OPERATIONS[kind].deregister,
-      { id: parseUuid(id), incarnation, ...stamp, withAgents: options.withAgents ?? false },
+      { id: parseUuid(id), incarnation, ...ownership, withAgents: options.withAgents ?? false },
       (response) => ({
         removed: response.bodyInto(OPERATIONS.deregisterAgent.reply.newView()).removed,
         receipts: receiptsOf(response),

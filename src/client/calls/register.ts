@@ -14,7 +14,7 @@ import type { ClusterRouting, Part } from "../cluster_routing.ts";
 import { Deadline } from "../deadline.ts";
 import type { Invoker } from "../invoker.ts";
 import { askInParts } from "../parts.ts";
-import type { Ownership } from "../ownership.ts";
+import type { OwnershipSequence } from "../ownership.ts";
 import { isRecordKindName, kindNamed } from "../../record/kinds.ts";
 import type { Incarnation } from "../records.ts";
 import { storedRecord } from "../register_item.ts";
@@ -51,7 +51,7 @@ interface EncodedEntry {
 /** The calls RegisterAgent, RegisterGateway and RegisterMany. */
 export class RegisterCalls {
   readonly #invoker: Invoker;
-  readonly #ownership: Ownership;
+  readonly #ownership: OwnershipSequence;
   readonly #clock: MonotonicClock;
   readonly #timeoutMs: number;
   readonly #reply = OPERATIONS.registerAgent.reply.newView();
@@ -60,7 +60,7 @@ export class RegisterCalls {
   /** @param timeoutMs default timeout of a call. */
   constructor(
     invoker: Invoker,
-    ownership: Ownership,
+    ownership: OwnershipSequence,
     { clock, timeoutMs }: { clock: MonotonicClock; timeoutMs: number },
   ) {
     this.#invoker = invoker;

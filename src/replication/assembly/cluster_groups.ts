@@ -29,6 +29,7 @@ import { PartitionStore } from "../../store/store.ts";
 import type { SystemState } from "../../system/system_state.ts";
 import { type SystemReply, SystemStore } from "../../system/system_store.ts";
 import type { RaftGroup } from "../group.ts";
+import type { PeerInput } from "../group_host.ts";
 import type { Proposed } from "../group_interface.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import { PartitionMachine, SystemMachine } from "../machines.ts";
@@ -38,7 +39,6 @@ import {
   type IfAbsent,
   NodeGroups,
   type NodeGroupsOptions,
-  type PeerInput,
 } from "./node_groups.ts";
 import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
 

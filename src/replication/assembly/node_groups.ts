@@ -26,7 +26,7 @@ import type {
   SharedLogOptions,
 } from "../../storage/shared_log.ts";
 import type { RaftGroup } from "../group.ts";
-import type { PeerLinks } from "../group_host.ts";
+import type { PeerInput, PeerLinks } from "../group_host.ts";
 import { GroupSet, type GroupSettings } from "../group_set.ts";
 import { encodeOwner, ownerRecordOf } from "../log_ids.ts";
 import { type LogEvents, Recovery, type RestorableMachine } from "../recovery.ts";
@@ -83,12 +83,6 @@ export interface NodeGroupsOptions<Machine extends RestorableMachine> {
   /** Called when a group broke an invariant. */
   readonly onFailure?: (group: GroupId, error: unknown) => void;
 }
-
-/** Input from other nodes. `from` is the node that the session has proven to be. */
-export type PeerInput = Pick<
-  GroupSet,
-  "receive" | "receiveImage" | "peerConnected" | "peerLost"
->;
 
 /** The groups of a node. */
 export class NodeGroups<Machine extends RestorableMachine> {

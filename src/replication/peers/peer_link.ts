@@ -2,15 +2,13 @@
 import type { NodeId } from "../../base/ids.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { RegistryError } from "../../base/errors.ts";
+import type { PeerInput } from "../group_host.ts";
 import { PeerCounts } from "./peer_counts.ts";
 import type { PeerMember } from "./peer_member.ts";
 import type { PeerSession } from "./peer_session.ts";
 
 /** Told when a session with a node is established, and when one ended. */
-export interface PeerLinkEvents {
-  peerConnected(node: NodeId): void;
-  peerLost(node: NodeId): void;
-}
+export type PeerLinkEvents = Pick<PeerInput, "peerConnected" | "peerLost">;
 
 /** The link to one node. */
 export class PeerLink {

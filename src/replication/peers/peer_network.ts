@@ -14,7 +14,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { World } from "../../base/world.ts";
 import type { Dialer, Endpoint, Listener, Session, Stream } from "../../../transport/transport.ts";
-import type { PeerLinks } from "../group_host.ts";
+import type { PeerInput, PeerLinks } from "../group_host.ts";
 import { PeerAcceptor } from "./peer_acceptor.ts";
 import { PeerAuthentication, type PeerCredentials } from "./peer_authentication.ts";
 import type { PeerCounts } from "./peer_counts.ts";
@@ -23,14 +23,6 @@ import type { PeerFacts } from "./peer_hello.ts";
 import { PeerLink, type PeerLinkEvents } from "./peer_link.ts";
 import { type PeerMember, PeerMembers } from "./peer_member.ts";
 import { ImagePlaces, type PeerSessionOptions } from "./peer_session.ts";
-
-/** Takes what other nodes send; a group set does. `from` is the node that the session proved to be. */
-export interface PeerInput extends PeerLinkEvents {
-  /** Takes a frame; its bytes are valid during the call only. */
-  receive(from: NodeId, frame: Uint8Array): void;
-  /** Takes an image, whose bytes it owns from now on, and its header. */
-  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void;
-}
 
 /** Serves a stream of operations of another node until it ends. */
 export type ServeRequests = (

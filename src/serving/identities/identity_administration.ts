@@ -6,7 +6,7 @@ import { encodeRemoveMember } from "../../record/command.ts";
 import { BAN_KINDS } from "../../record/ban_kind.ts";
 import { encodeBan } from "../../system/identity_codec.ts";
 import { formatSpiffeId } from "../../../identity/pki/spiffe.ts";
-import type { BanKind } from "../../../identity/trust/ban_list.ts";
+import type { BanKind } from "../../record/ban_kind.ts";
 import { nodeSubjectId } from "../node_subject.ts";
 import { banDetail, canonicalBanName, isKnownName, keptBanName } from "./ban_names.ts";
 import { type IdentityGroup, invalid } from "./identity_group.ts";

@@ -44,7 +44,7 @@ const NO_PIN = new Uint8Array(32);
 export type Member = Readonly<PutMemberCommand>;
 
 /** The description of a node that was admitted. */
-export type Admission = Readonly<Omit<AdmitMemberCommand, "detail">>;
+export type AdmittedMember = Readonly<Omit<AdmitMemberCommand, "detail">>;
 
 /** Encodes the admission of a member; `nodeId` 0 asks for the next number. */
 export function encodeAdmitMember(
@@ -62,7 +62,7 @@ export class MemberState implements SubMachine {
   readonly #founding: FoundingState;
   readonly #audit: AuditState;
   readonly #members = new Map<number, Member>();
-  readonly #admissions = new Map<number, Admission>();
+  readonly #admissions = new Map<number, AdmittedMember>();
   /** Ids of removed nodes, which can never be members again. */
   readonly #removed = new Set<number>();
   /** The lowest number that is or was given to a node; 0 if there is none. */
@@ -97,7 +97,7 @@ export class MemberState implements SubMachine {
   }
 
   /** Returns the description of a member; undefined if it never was admitted. */
-  admission(nodeId: number): Admission | undefined {
+  admission(nodeId: number): AdmittedMember | undefined {
     return this.#admissions.get(nodeId);
   }
 

@@ -9,7 +9,7 @@ import { nodeId as toNodeId, replicaId } from "../../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../../../src/replication/assembly/node_groups.ts";
+import type { PeerInput } from "../../../src/replication/group_host.ts";
 import { FOUNDER_REPLICA } from "../../../src/replication/log_entry.ts";
 import { Joining } from "../../../src/replication/placement/joining.ts";
 import { PlacementWork } from "../../../src/replication/placement/placement_work.ts";

@@ -1,7 +1,7 @@
 /** The presumed leader of a partition, given maps and hints in any order. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { PartitionLeaders, SYSTEM_GROUP } from "../../../src/client/partition_leaders.ts";
+import { PartitionLeaders, SYSTEM_ROUTE } from "../../../src/client/partition_leaders.ts";
 import type { RingMap } from "../../../src/ring/ring_map.ts";
 
 function mapOf(number: number, leaders: readonly number[], generation = 1): RingMap {
@@ -92,11 +92,11 @@ test("PartitionLeaders refutes only the node that is believed to lead", () => {
 test("PartitionLeaders keeps the leader of the system group beside the partitions", () => {
   const leaders = new PartitionLeaders();
   leaders.learn(mapOf(1, [1, 2]));
-  assert.is(leaders.leaderOf(SYSTEM_GROUP), 0);
-  leaders.hinted(SYSTEM_GROUP, 3, 4);
-  assert.is(leaders.leaderOf(SYSTEM_GROUP), 3);
+  assert.is(leaders.leaderOf(SYSTEM_ROUTE), 0);
+  leaders.hinted(SYSTEM_ROUTE, 3, 4);
+  assert.is(leaders.leaderOf(SYSTEM_ROUTE), 3);
   assert.is(leaders.leaderOf(1), 2);
-  assert.equal(leaders.replicasOf(SYSTEM_GROUP), [1, 2, 3]);
+  assert.equal(leaders.replicasOf(SYSTEM_ROUTE), [1, 2, 3]);
 });
 
 test.run();

@@ -6,11 +6,11 @@ import { SeededEntropy } from "../../../src/base/prng.ts";
 import { type CountedVoter, LeaseBook, quorumUntilMs } from "../../../src/liveness/lease.ts";
 import { LIVENESS_TIMING } from "../../../src/liveness/mod.ts";
 import { Peers } from "../../../src/liveness/peers.ts";
-import { Standing } from "../../../src/liveness/standing.ts";
+import { ReceivedSupport } from "../../../src/liveness/received_support.ts";
 import { TwoClocks } from "../../support/liveness_nodes.ts";
 
-function standing(id: number, untilMs = -Infinity): Standing {
-  const made = new Standing({ node: nodeId(id), epoch: 1, run: 1, id });
+function received(id: number, untilMs = -Infinity): ReceivedSupport {
+  const made = new ReceivedSupport({ node: nodeId(id), epoch: 1, run: 1, id });
   made.extend(untilMs);
   return made;
 }
@@ -37,7 +37,7 @@ test("quorumUntilMs ends where counting voters one by one finds no majority of e
   const draw = (max: number) => Math.floor(entropy.unit() * max);
   for (let round = 0; round < 2_000; round++) {
     const pool: CountedVoter[] = ["self", undefined];
-    for (let id = 1; id <= 6; id++) pool.push(standing(id, draw(8)));
+    for (let id = 1; id <= 6; id++) pool.push(received(id, draw(8)));
     const half = (least: number) => {
       return Array.from({ length: least + draw(6) }, () => pool[draw(pool.length)]);
     };
@@ -53,7 +53,7 @@ test("quorumUntilMs ends where counting voters one by one finds no majority of e
 
 test("LeaseBook: groups that count the same share a lease, until the last of them gives it back", () => {
   const book = new LeaseBook(peers());
-  const [two, three] = [standing(2, 5), standing(3, 9)];
+  const [two, three] = [received(2, 5), received(3, 9)];
   const leases = Array.from({ length: 8_192 }, () => book.acquire([["self", two, three], []]));
   assert.is(new Set(leases).size, 1);
   assert.is(book.size, 1);
@@ -72,26 +72,26 @@ test("LeaseBook: groups that count the same share a lease, until the last of the
   assert.is(book.size, 4);
 });
 
-test("Lease: what changes in any standing shows at the next look", () => {
+test("Lease: what changes in any received support shows at the next look", () => {
   const table = peers();
   table.add(nodeId(2));
   const peer = table.find(nodeId(2))!;
   table.enterRun(peer, 1);
-  const lease = new LeaseBook(table).acquire([["self", peer.standing], []]);
+  const lease = new LeaseBook(table).acquire([["self", peer.received], []]);
   assert.is(lease.untilMs, -Infinity);
-  table.extend(peer.standing!, 70);
+  table.extend(peer.received!, 70);
   assert.is(lease.untilMs, 70);
-  table.extend(peer.standing!, 60);
+  table.extend(peer.received!, 60);
   assert.is(lease.untilMs, 70, "Never shorter by an older answer");
   table.uncount(peer);
   assert.is(lease.untilMs, -Infinity);
-  const old = peer.standing!;
+  const old = peer.received!;
   table.extend(old, 80);
   table.raiseEpoch(nodeId(2), 2);
   assert.is(lease.untilMs, -Infinity);
   table.extend(old, 90);
-  table.extend(peer.standing!, 95);
-  assert.is(lease.untilMs, -Infinity, "A standing that was replaced is dead for ever");
+  table.extend(peer.received!, 95);
+  assert.is(lease.untilMs, -Infinity, "Support that was replaced is dead for ever");
 });
 
 test.run();

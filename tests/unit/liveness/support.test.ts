@@ -25,7 +25,7 @@ test("one beat and its answers give support both ways", () => {
   assert.is(two!.liveness.supportedEpoch(ONE), 1);
   assert.is(one!.liveness.supportUntilMs(TWO), 1_000 + COUNTED_MS);
   assert.is(two!.liveness.supportUntilMs(ONE), 1_000 + COUNTED_MS);
-  const { epoch, run } = one!.liveness.standing(TWO)!;
+  const { epoch, run } = one!.liveness.receivedFrom(TWO)!;
   assert.equal([epoch, run], [1, 1]);
 });
 
@@ -154,7 +154,7 @@ test("an answer for an epoch that was raised meanwhile counts for nothing", () =
   one!.liveness.raiseEpoch(TWO, 2);
   one!.liveness.receive(TWO, answer);
   assert.is(one!.liveness.supportUntilMs(TWO), -Infinity);
-  assert.is(one!.liveness.standing(TWO)!.epoch, 2);
+  assert.is(one!.liveness.receivedFrom(TWO)!.epoch, 2);
 });
 
 test("beats that come late, twice or from an earlier run say nothing", () => {
@@ -216,7 +216,7 @@ test("a node that is removed is counted on no more, added again only by a new an
   two!.liveness.receive(ONE, one!.liveness.beat(TWO));
   const answer = two!.liveness.beat(ONE);
   one!.liveness.removePeer(TWO);
-  assert.is(one!.liveness.standing(TWO), undefined);
+  assert.is(one!.liveness.receivedFrom(TWO), undefined);
   assert.is(one!.liveness.supportUntilMs(TWO), -Infinity);
   one!.liveness.addPeer(TWO);
   one!.liveness.receive(TWO, answer);
@@ -244,7 +244,7 @@ test("poll reports begun and ended support, once", () => {
   assert.equal(one!.liveness.poll().withdrawn, [TWO]);
 });
 
-test("a replaced standing is reported as lost even if the new one already counts", () => {
+test("support that was replaced is reported as lost even if the new one already counts", () => {
   const nodes = pair();
   const [one] = nodes.nodes;
   one!.liveness.poll();

@@ -13,7 +13,12 @@ import {
   type Message,
   newMessage,
 } from "../../../src/raft/mod.ts";
-import type { HardState, ImagePoint, LogDone, SharedLog } from "../../../src/storage/shared_log.ts";
+import type {
+  ImagePoint,
+  LogDone,
+  LoggedHardState,
+  SharedLog,
+} from "../../../src/storage/shared_log.ts";
 
 const FULL = new RegistryError("storage_unavailable", "No room");
 
@@ -27,7 +32,7 @@ class HeldLog {
     return this.#take(`entry ${index}`, done);
   }
 
-  saveHardState(_group: GroupId, { term, vote, commit }: HardState, done: LogDone) {
+  saveHardState(_group: GroupId, { term, vote, commit }: LoggedHardState, done: LogDone) {
     return this.#take(`state ${term} ${vote} ${commit}`, done);
   }
 

@@ -11,7 +11,7 @@ import type { Beat } from "../../../src/liveness/mod.ts";
 import { NodeLiveness } from "../../../src/replication/node_liveness.ts";
 import type { NodeState } from "../../../src/replication/recovery.ts";
 import { EMPTY_CONFIGURATION } from "../../../src/raft/mod.ts";
-import type { HardState, LogDone, SharedLog } from "../../../src/storage/shared_log.ts";
+import type { LogDone, LoggedHardState, SharedLog } from "../../../src/storage/shared_log.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 
 const [SELF, OTHER, THIRD] = [nodeId(1), nodeId(2), nodeId(3)] as const;
@@ -26,7 +26,7 @@ class HeldLog {
   oldestPendingMs = 0;
   poisoned = false;
 
-  saveHardState(group: GroupId, { term, vote, commit }: HardState, done: LogDone) {
+  saveHardState(group: GroupId, { term, vote, commit }: LoggedHardState, done: LogDone) {
     if (this.refusal !== undefined) return this.refusal;
     this.saved.push(`${group}: ${term} ${vote} ${commit}`);
     this.waiting.push(done);

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
 import { groupId, logIndex, term } from "../../../src/base/ids.ts";
 import { NODE_STATE_GROUP } from "../../../src/replication/log_ids.ts";
-import type { Fault } from "../../../src/storage/memory_storage.ts";
+import type { InjectedFault } from "../../../src/storage/memory_storage.ts";
 import type { StorageOperation } from "../../../src/storage/storage.ts";
 import { LogHarness, textEntry } from "../../support/log_harness.ts";
 
@@ -20,7 +20,10 @@ function isLogFile(operation: StorageOperation): boolean {
 }
 
 /** Holds back operations of one kind on the log's files. */
-function hold(kind: StorageOperation["kind"], at = 0): (operation: StorageOperation) => Fault {
+function hold(
+  kind: StorageOperation["kind"],
+  at = 0,
+): (operation: StorageOperation) => InjectedFault {
   let seen = 0;
   return (operation) =>
     isLogFile(operation) && operation.kind === kind && seen++ >= at ? "hold" : undefined;

@@ -3,15 +3,15 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   addressKey,
-  Admission,
+  ConnectionAdmission,
   isLoopback,
   newListenerStats,
 } from "../../../transport/admission.ts";
 
-function make(limits: Partial<ConstructorParameters<typeof Admission>[0]> = {}) {
+function make(limits: Partial<ConstructorParameters<typeof ConnectionAdmission>[0]> = {}) {
   const stats = newListenerStats();
   const all = { sessionsMax: 10, sessionsPerAddressMax: 2, handshakesMax: 10, ...limits };
-  return { stats, admission: new Admission(all, stats) };
+  return { stats, admission: new ConnectionAdmission(all, stats) };
 }
 
 test("Admission counts handshakes in progress towards the sessions", () => {

@@ -26,9 +26,9 @@ import { prefaceOf } from "../../../transport/preface.ts";
 import type {
   Listener,
   OnError,
-  ServerCertificate,
   Session,
   Stream,
+  TlsCertificate,
 } from "../../../transport/transport.ts";
 import { runOnNode } from "../../support/on_node.ts";
 import { testWorld } from "../../support/production_world.ts";
@@ -73,13 +73,13 @@ function check(name: string, run: Run, limits = {}, register: Register = test): 
   });
 }
 
-function dialer(certificate: ServerCertificate = identities.client): TlsDialer {
+function dialer(certificate: TlsCertificate = identities.client): TlsDialer {
   return new TlsDialer({ scheduler, onError: ignoreErrors, certificate: () => certificate });
 }
 
 async function dialWith(
   listener: { readonly port: number },
-  certificate?: ServerCertificate,
+  certificate?: TlsCertificate,
   options: { readonly host?: string; readonly pem?: string; readonly serverName?: string } = {},
 ): Promise<ErrorCode | "session"> {
   const { host = "127.0.0.1", pem = identities.rootPem, serverName } = options;

@@ -98,7 +98,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
 
   #stand(`,
       replacement: `    peer.releases.clear();
-    if (peer.standing === undefined) this.#stand(peer);
+    if (peer.received === undefined) this.#stand(peer);
   }
 
   #stand(`,
@@ -112,8 +112,8 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       {
         file: "src/liveness/fortification.ts",
         anchor:
-          "if (peer === undefined || standing?.epoch !== epoch || standing.run !== run) return;",
-        replacement: "if (peer === undefined || standing?.run !== run) return;",
+          "if (peer === undefined || received?.epoch !== epoch || received.run !== run) return;",
+        replacement: "if (peer === undefined || received?.run !== run) return;",
       },
       {
         file: "src/liveness/peers.ts",
@@ -122,8 +122,8 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     this.#stand(peer);`,
         replacement: `    peer.isEpochRefused = false;
     peer.nextBeatMs = this.now();
-    if (peer.standing === undefined) this.#stand(peer);
-    else Object.assign(peer.standing, { epoch });`,
+    if (peer.received === undefined) this.#stand(peer);
+    else Object.assign(peer.received, { epoch });`,
       },
     ],
   },

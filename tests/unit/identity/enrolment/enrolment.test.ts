@@ -21,8 +21,8 @@ import {
   type EnrolmentDecision,
   type JoinRequest,
   leafOf,
-  type RenewalRequest,
   type Signer,
+  type ValidatedRenewal,
 } from "../../../../identity/enrolment/enrolment.ts";
 import { AGENT, DAY_MS, MINUTE_MS, NOW_MS, REGION } from "../../../support/test_pki.ts";
 
@@ -123,8 +123,8 @@ function renewalRequest(
   lineage: Lineage | undefined,
   generation: number,
   newKey: number,
-  changes: Partial<RenewalRequest> = {},
-): RenewalRequest {
+  changes: Partial<ValidatedRenewal> = {},
+): ValidatedRenewal {
   return {
     lineage,
     presented: {

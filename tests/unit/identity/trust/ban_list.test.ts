@@ -1,7 +1,7 @@
 /** Bans: by each of the three names, on open sessions, within their time. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Ban, BanList } from "../../../../identity/trust/ban_list.ts";
+import { BanList, type EnforcedBan } from "../../../../identity/trust/ban_list.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { LISTED_BANS_MAX } from "../../../../src/base/limits.ts";
 
@@ -9,7 +9,7 @@ const SUBJECT = "spiffe://registry.example/region/eu/agent/6f1c2f6e-8a58-5d0c-9f
 const TOKEN = "0b5d3c52-6b1f-4b6e-9a3e-0d1b2c3d4e5f";
 const identity = { subject: SUBJECT, lineage: 7, tokenIds: [TOKEN] };
 
-const BANS: readonly Ban[] = [
+const BANS: readonly EnforcedBan[] = [
   { kind: "subject", name: SUBJECT, reason: "left" },
   { kind: "lineage", name: "7", reason: "stolen" },
   { kind: "token", name: TOKEN, reason: "leaked" },
@@ -162,7 +162,7 @@ test("a full list refuses one more, and still takes a change of an old one", () 
 
 test("ban refuses names that cannot exist, by code", () => {
   const list = new BanList();
-  const bad: Ban[] = [
+  const bad: EnforcedBan[] = [
     { kind: "subject", name: "", reason: "" },
     { kind: "subject", name: "a".repeat(401), reason: "" },
     { kind: "lineage", name: "07", reason: "" },

@@ -17,7 +17,7 @@ import {
   type JoinedCluster,
   systemApplied,
 } from "../../../../src/replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../../../../src/replication/assembly/node_groups.ts";
+import type { PeerInput } from "../../../../src/replication/group_host.ts";
 import type { RaftGroup } from "../../../../src/replication/group.ts";
 import { MemoryDisk } from "../../../../src/storage/memory_storage.ts";
 import { StoreShared } from "../../../../src/store/shared.ts";

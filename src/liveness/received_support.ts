@@ -1,24 +1,23 @@
 /**
- * Support received from another node: the standing of this node with it, under one epoch of this
- * node and in one run of the other. A promise counts only while the standing under which it was
- * made is the current one.
+ * Support received from another node, under one epoch of this node and in one run of the other. A
+ * promise counts only while the support under which it was made is the current one.
  *
  * The object serves as the identity: when the epoch or the run changes it is replaced and
  * permanently dead, so holders of the old object count on nothing without having to be notified.
  */
 import type { NodeId } from "../base/ids.ts";
 
-/** The standing for one pair of (epoch of this node, run of the other). */
-export class Standing {
+/** The support under one pair of (epoch of this node, run of the other). */
+export class ReceivedSupport {
   readonly node: NodeId;
   readonly epoch: number;
   readonly run: number;
-  /** Unique among the standings of this process. */
+  /** Unique among those of this process. */
   readonly id: number;
   #untilMs = Number.NEGATIVE_INFINITY;
   #isDead = false;
 
-  constructor({ node, epoch, run, id }: Pick<Standing, "node" | "epoch" | "run" | "id">) {
+  constructor({ node, epoch, run, id }: Pick<ReceivedSupport, "node" | "epoch" | "run" | "id">) {
     this.node = node;
     this.epoch = epoch;
     this.run = run;
@@ -43,7 +42,7 @@ export class Standing {
     this.#untilMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Ends it, as another standing takes its place. */
+  /** Ends it, as another one takes its place. */
   end(): void {
     this.#isDead = true;
     this.#untilMs = Number.NEGATIVE_INFINITY;
