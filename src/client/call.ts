@@ -29,6 +29,8 @@ export interface CallParameters {
   readonly reject: (error: RegistryError) => void;
   /** Set for one of several requests of a call. */
   readonly part?: Part | undefined;
+  /** Set for a read that may be some time old. */
+  readonly bounded?: BoundedRead | undefined;
 }
 
 /** The history of a call that the first node asked did not serve. */
@@ -41,6 +43,12 @@ export class Detour {
   pauses = 0;
   /** Rotates through the replicas, so that each is asked in turn. */
   turn = 0;
+}
+
+/** What a client knows of a read that may be some time old, while it is in progress. */
+export class BoundedRead {
+  /** When it was last sent, by the monotonic clock. */
+  sentAtMs = 0;
 }
 
 /** A call that is pending or was just answered. */
@@ -67,6 +75,7 @@ export class Call {
   /** Error of the last attempt. */
   lastError: RegistryError | undefined;
   readonly part: Part | undefined;
+  readonly bounded: BoundedRead | undefined;
   /** The partition whose leader serves the call; undefined until it is routed. */
   partition: number | undefined;
   /** Set once a node did not serve the call. */
@@ -81,6 +90,7 @@ export class Call {
     this.resolve = parameters.resolve;
     this.reject = parameters.reject;
     this.part = parameters.part;
+    this.bounded = parameters.bounded;
     this.partition = parameters.part?.partition;
     this.serial = serial;
   }

@@ -6,6 +6,9 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call, which then rejects with `canceled`. */
   readonly signal?: AbortSignal;
-  /** For reads: the maximum age of the answer, ms. 0 (default) for linearizable reads. */
+  /**
+   * For reads: the maximum age of the answer, `[0, 3600000]` ms; 0 for a linearizable read. Default:
+   * the client's.
+   */
   readonly maxStalenessMs?: number;
 }

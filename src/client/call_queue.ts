@@ -18,7 +18,7 @@ import {
 } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import type { Call } from "./call.ts";
+import type { BoundedRead, Call } from "./call.ts";
 import { rejectCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
@@ -26,8 +26,16 @@ import { backOffMs, mayRepeat } from "./retry.ts";
 
 const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 
+/** Is told of the reads that may be some time old. */
+export interface BoundedReadObserver {
+  sent(queue: CallQueue, read: BoundedRead, nowMs: number): void;
+  /** Called for each answer, also for one that arrives after the call is done. */
+  answered(queue: CallQueue, call: Call): void;
+}
+
 /** Callbacks through which a queue reports to its owner. */
 export interface CallQueueOwner {
+  readonly reads: BoundedReadObserver;
   ringMap(map: RingMap): void;
   /** Called before a call that may be repeated is parked; true if the owner took it over. */
   refused(queue: CallQueue, call: Call, error: RegistryError): boolean;
@@ -139,6 +147,7 @@ export class CallQueue implements ConnectionOwner {
   // Callbacks of the connection (ConnectionOwner).
 
   answered(call: Call, value: unknown): void {
+    if (call.bounded !== undefined) this.#owner.reads.answered(this, call);
     if (call.done) return;
     call.done = true;
     if (call.unlisten !== undefined) call.unlisten();
@@ -208,6 +217,7 @@ export class CallQueue implements ConnectionOwner {
     } catch (error) {
       return rejectCall(call, toRegistryError(error));
     }
+    if (call.bounded !== undefined) this.#owner.reads.sent(this, call.bounded, nowMs);
     // Silence is detected only while the timer runs.
     if (quiet) this.#timer.want(nowMs + this.#silenceMs, nowMs);
   }

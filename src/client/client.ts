@@ -19,6 +19,7 @@ import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
+import { checkedStaleness } from "./bounded_reads.ts";
 import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
@@ -135,6 +136,8 @@ class RegistryClient implements Client, OperationCaller {
       hello: helloOf(parameters),
       inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
       timeoutMs,
+      maxStalenessMs: parameters.maxStalenessMs ?? 0,
+      zone: parameters.zone ?? "",
       onEvent: (event, isRegained) => {
         if (isRegained) this.#keeper.connected();
         this.#offerSession(parameters.credentials);
@@ -351,7 +354,8 @@ function helloOf({ options = {} }: ConnectParameters): Hello {
   };
 }
 
-function checkParameters({ endpoints, options = {} }: ConnectParameters): void {
+function checkParameters({ endpoints, maxStalenessMs = 0, options = {} }: ConnectParameters): void {
+  checkedStaleness(maxStalenessMs);
   if (endpoints.length === 0) {
     throw new RegistryError(
       "invalid_argument",

@@ -5,8 +5,15 @@
 import { CLIENT_RETRY_MS_BASE, CLIENT_RETRY_MS_CAP } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { Partitioner } from "../ring/partition.ts";
+import { type BoundedReads, checkedStaleness } from "./bounded_reads.ts";
 import type { CallOptions } from "./call_options.ts";
-import type { ClusterRouting, Part, PlannedPart } from "./cluster_routing.ts";
+import type {
+  ClusterRouting,
+  Part,
+  PartitionRefusal,
+  PlannedItems,
+  PlannedPart,
+} from "./cluster_routing.ts";
 import { Deadline } from "./deadline.ts";
 import type { NodeLinks } from "./node_links.ts";
 import { ANY_NODE, type PartitionLeaders } from "./partition_leaders.ts";
@@ -21,7 +28,9 @@ export class ClusterRoutes implements ClusterRouting {
   readonly #world: World;
   readonly #leaders: PartitionLeaders;
   readonly #links: NodeLinks;
+  readonly #reads: BoundedReads;
   readonly #timeoutMs: number;
+  readonly #maxStalenessMs: number;
   readonly #refreshMap: () => void;
   /** Ends the pauses in progress. */
   readonly #pauses = new Set<() => void>();
@@ -31,14 +40,19 @@ export class ClusterRoutes implements ClusterRouting {
     readonly world: World;
     readonly leaders: PartitionLeaders;
     readonly links: NodeLinks;
+    readonly reads: BoundedReads;
     /** Default timeout of a call, ms. */
     readonly timeoutMs: number;
+    /** Default age that reads accept, ms. */
+    readonly maxStalenessMs: number;
     readonly refreshMap: () => void;
   }) {
     this.#world = parts.world;
     this.#leaders = parts.leaders;
     this.#links = parts.links;
+    this.#reads = parts.reads;
     this.#timeoutMs = parts.timeoutMs;
+    this.#maxStalenessMs = parts.maxStalenessMs;
     this.#refreshMap = parts.refreshMap;
   }
 
@@ -50,16 +64,19 @@ export class ClusterRoutes implements ClusterRouting {
     return new Deadline(this.#world.monotonic, options, this.#timeoutMs);
   }
 
-  plan(
-    positions: readonly number[],
-    partitionOf: (position: number) => number,
-    round: number,
-    alone: ReadonlySet<number>,
-  ): PlannedPart[] {
+  stalenessOf({ maxStalenessMs }: CallOptions): number {
+    return checkedStaleness(maxStalenessMs ?? this.#maxStalenessMs);
+  }
+
+  plan({ positions, partitionOf, round, alone, maxStalenessMs }: PlannedItems): PlannedPart[] {
+    const nowMs = this.#world.monotonic.nowMs();
     const parts = new Map<number, { part: Part; positions: number[] }>();
     for (const position of positions) {
       const partition = partitionOf(position);
-      const nodeId = this.#nodeOf(partition, round);
+      // After a refusal the leader is asked next, then another replica, and so on.
+      const isBounded = maxStalenessMs > 0 && round % 2 === 0 && partition !== ANY_NODE;
+      const nearest = isBounded ? this.#reads.nodeFor(partition, maxStalenessMs, nowMs) : 0;
+      const nodeId = nearest || this.#nodeOf(partition, round);
       const isExact = alone.has(partition);
       // Node ids are not negative; partitions are at least ANY_NODE, which is -1.
       const key = isExact ? -2 - partition : nodeId;
@@ -74,7 +91,12 @@ export class ClusterRoutes implements ClusterRouting {
     return [...parts.values()];
   }
 
-  refused(partition: number, nodeId: number): void {
+  refused({ partition, nodeId, maxStalenessMs, code }: PartitionRefusal): void {
+    if (maxStalenessMs > 0) {
+      this.#reads.refused(partition, nodeId, maxStalenessMs);
+      // A follower that cannot prove the age says nothing about who leads.
+      if (code === "too_stale" || nodeId !== this.#leaders.leaderOf(partition)) return;
+    }
     if (partition !== ANY_NODE) this.#leaders.refuted(partition, nodeId);
     this.#refreshMap();
   }

@@ -1,10 +1,10 @@
 /** The interface through which calls of many partitions are routed. */
-import type { RegistryError } from "../base/errors.ts";
+import type { ErrorCode, RegistryError } from "../base/errors.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Deadline } from "./deadline.ts";
 
-/** One request of a call that takes several: the items for the partitions that one node leads. */
+/** One request of a call that takes several: the items for the partitions that one node serves. */
 export interface Part {
   /** One of the partitions. */
   readonly partition: number;
@@ -22,6 +22,28 @@ export interface PlannedPart {
   readonly positions: readonly number[];
 }
 
+/** The items of a call that are to be asked. */
+export interface PlannedItems {
+  readonly positions: readonly number[];
+  readonly partitionOf: (position: number) => number;
+  /** Increases when items are asked again, so that other replicas have their turn. */
+  readonly round: number;
+  /** Partitions that get a request of their own. */
+  readonly alone: ReadonlySet<number>;
+  /** For reads: the age that is accepted, ms, so that followers are asked; 0 for the leaders. */
+  readonly maxStalenessMs: number;
+}
+
+/** That a node did not serve a partition. */
+export interface PartitionRefusal {
+  readonly partition: number;
+  readonly nodeId: number;
+  /** The age that was accepted, ms. */
+  readonly maxStalenessMs: number;
+  /** The reason, where it is known. */
+  readonly code?: ErrorCode;
+}
+
 /** Services of the router to calls of many partitions. */
 export interface ClusterRouting {
   readonly partitioner: Partitioner;
@@ -30,20 +52,17 @@ export interface ClusterRouting {
   deadline(options: CallOptions): Deadline;
 
   /**
-   * Groups items by the node to ask.
+   * Returns the age that a read with these options accepts, ms; 0 if it must be linearizable.
    *
-   * @param round increases when items are asked again, so that other replicas have their turn.
-   * @param alone partitions that get a request of their own.
+   * @throws RegistryError `invalid_argument`.
    */
-  plan(
-    positions: readonly number[],
-    partitionOf: (position: number) => number,
-    round: number,
-    alone: ReadonlySet<number>,
-  ): PlannedPart[];
+  stalenessOf(options: CallOptions): number;
 
-  /** Records that `nodeId` did not serve `partition` as its leader. */
-  refused(partition: number, nodeId: number): void;
+  /** Groups items by the node to ask. */
+  plan(items: PlannedItems): PlannedPart[];
+
+  /** Records that a node did not serve a partition. */
+  refused(refusal: PartitionRefusal): void;
 
   /**
    * Pauses before the next round, if it needs a pause.
@@ -55,6 +74,6 @@ export interface ClusterRouting {
 
 /** Reports whether another node may serve what was refused with `error`. */
 export function isForOthers({ code }: RegistryError): boolean {
-  return code === "not_leader" || code === "not_replica" || code === "connection_lost" ||
-    code === "shutting_down";
+  return code === "not_leader" || code === "not_replica" || code === "too_stale" ||
+    code === "connection_lost" || code === "shutting_down";
 }

@@ -105,6 +105,13 @@ export class NodeLinks {
     return undefined;
   }
 
+  /** Returns the number of calls that a node has to answer; undefined if it is not connected. */
+  loadOf(nodeId: number): number | undefined {
+    const link = this.seed.calls.nodeId === nodeId ? this.seed : this.#links.get(nodeId);
+    if (link === undefined || !link.calls.isConnected) return undefined;
+    return link.calls.inFlight + link.calls.waiting;
+  }
+
   /** Reports whether the node answered last, or was not asked yet. */
   isUp(nodeId: number): boolean {
     return !this.#down.has(nodeId) || this.seed.calls.nodeId === nodeId;

@@ -1,6 +1,6 @@
 /**
- * Sends a call of many items in parts, one for each node that leads some of them, in parallel, and
- * joins the outcomes in the order of the items.
+ * Sends a call of many items in parts, one for each node that leads some of them, or that serves
+ * them at the accepted age, in parallel, and joins the outcomes in the order of the items.
  *
  * A part that fails affects its own items only. Items that a node did not serve are asked again
  * elsewhere, at once and then with pauses, until the deadline.
@@ -24,12 +24,14 @@ export interface PartedCall<T> {
     part: Part,
   ) => Promise<readonly ItemOutcome<T>[]>;
   readonly options: CallOptions;
+  /** For reads: the age that is accepted, ms. Default: 0, for linearizable reads and for writes. */
+  readonly maxStalenessMs?: number;
 }
 
 /** Returns the outcome of each item. Never rejects. */
 export async function askInParts<T>(
   routes: ClusterRouting,
-  { count, partitionOf, ask, options }: PartedCall<T>,
+  { count, partitionOf, ask, options, maxStalenessMs = 0 }: PartedCall<T>,
 ): Promise<ItemOutcome<T>[]> {
   const deadline = routes.deadline(options);
   const outcomes: ItemOutcome<T>[] = [];
@@ -37,7 +39,7 @@ export async function askInParts<T>(
   let open = Array.from({ length: count }, (_, position) => position);
   for (let round = 0; open.length > 0; round++) {
     if (round > 0 && !await routes.pause(round, deadline)) break;
-    const parts = routes.plan(open, partitionOf, round, alone);
+    const parts = routes.plan({ positions: open, partitionOf, round, alone, maxStalenessMs });
     open = [];
     await Promise.all(parts.map(async ({ part, positions }) => {
       const asked = ask(positions, deadline.options(), part);
@@ -48,7 +50,11 @@ export async function askInParts<T>(
         open.push(position);
         // A whole part was refused, and it is not known for which of its partitions.
         if (isWhole) alone.add(partitionOf(position));
-        else routes.refused(partitionOf(position), part.servedBy);
+        else {
+          const { code } = outcome;
+          const partition = partitionOf(position);
+          routes.refused({ partition, nodeId: part.servedBy, maxStalenessMs, code });
+        }
       });
     }));
   }
@@ -64,7 +70,8 @@ async function outcomesOf<T>(
     return { found: await asked, isWhole: false };
   } catch (cause) {
     const error = toRegistryError(cause);
-    const isWhole = error.code === "not_leader" || error.code === "not_replica";
+    const { code } = error;
+    const isWhole = code === "not_leader" || code === "not_replica" || code === "too_stale";
     return { found: new Array<RegistryError>(count).fill(error), isWhole };
   }
 }

@@ -6,7 +6,8 @@
  * A node that does not lead or hold the partition says so, with a hint where it has one: the call is
  * then sent there at once, or to another replica, to at most CLIENT_HOPS_MAX nodes in a row; after
  * that it pauses with jitter and starts again, until its deadline. A call whose node is lost goes to
- * another one if it may be repeated. Reads with `maxStalenessMs` go to the leader too.
+ * another one if it may be repeated. A read with `maxStalenessMs` goes to the nearest replica
+ * (replica_choice.ts), and to the leader if that does not serve it.
  *
  * Until a ring map with several nodes is known, all calls use the link to the given endpoints, and
  * nothing is looked up.
@@ -29,7 +30,8 @@ import {
   OPERATIONS,
   type RequestOf,
 } from "../wire/operations/mod.ts";
-import { Call, type Decode, Detour, rejectCall } from "./call.ts";
+import { BoundedReads, checkedStaleness } from "./bounded_reads.ts";
+import { BoundedRead, Call, type Decode, Detour, rejectCall } from "./call.ts";
 import { partitionOfCall } from "./call_key.ts";
 import { type CallQueue, type CallQueueOwner, tooManyWaiting } from "./call_queue.ts";
 import { ClusterRoutes } from "./cluster_routes.ts";
@@ -51,6 +53,10 @@ const NO_OPTIONS: CallOptions = {};
 export interface RouterOptions extends Omit<NodeLinksOptions, "nodeOf" | "onEvent" | "onDown"> {
   /** Default timeout of a call, ms. */
   readonly timeoutMs: number;
+  /** Default age that reads accept, ms; 0 for linearizable reads. */
+  readonly maxStalenessMs: number;
+  /** The zone of the client; empty if none. */
+  readonly zone: string;
   /**
    * Called on events of all connections.
    *
@@ -63,6 +69,7 @@ export interface RouterOptions extends Omit<NodeLinksOptions, "nodeOf" | "onEven
 export class Router implements Invoker, CallQueueOwner {
   readonly leaders = new PartitionLeaders();
   readonly links: NodeLinks;
+  readonly reads: BoundedReads;
   readonly #options: RouterOptions;
   readonly #world: World;
   readonly #parked: ParkedCalls;
@@ -91,10 +98,12 @@ export class Router implements Invoker, CallQueueOwner {
       onEvent: (event, link) => this.#heard(event, link),
       onDown: (link) => this.#rerouteWaiting(link),
     }, this);
+    this.reads = new BoundedReads({ ...options, leaders: this.leaders, links: this.links });
     this.#routes = new ClusterRoutes({
       ...options,
       leaders: this.leaders,
       links: this.links,
+      reads: this.reads,
       refreshMap: () => this.#refresh.want(),
     });
   }
@@ -135,17 +144,20 @@ export class Router implements Invoker, CallQueueOwner {
       if (!(timeoutMs > 0 && timeoutMs <= REQUEST_TIMEOUT_MS_MAX)) {
         return reject(badTimeout(timeoutMs));
       }
+      const staleness = options.maxStalenessMs ?? this.#options.maxStalenessMs;
+      const maxStalenessMs = staleness === 0 ? 0 : checkedStaleness(staleness, OPERATIONS[name]);
       const nowMs = this.#world.monotonic.nowMs();
       const call = new Call(
         {
           operation: OPERATIONS[name],
           body,
           decode,
-          maxStalenessMs: options.maxStalenessMs ?? 0,
+          maxStalenessMs,
           deadlineMs: nowMs + timeoutMs,
           resolve: resolve as (value: unknown) => void,
           reject,
           part,
+          bounded: maxStalenessMs === 0 ? undefined : new BoundedRead(),
         },
         this.#serial++,
       );
@@ -174,13 +186,16 @@ export class Router implements Invoker, CallQueueOwner {
       this.links.seed.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
       this.#rerouteWaiting(this.links.seed);
     }
+    if (order === "newer") this.reads.choice.retain(this.leaders.nodeIds);
     if (order === "newer") this.#parked.wake(this.#world.monotonic.nowMs());
   }
 
   refused(queue: CallQueue, call: Call, error: RegistryError): boolean {
     if (!this.#isCluster) return false;
     const { code } = error;
-    if (code !== "not_leader" && code !== "not_replica" && code !== "shutting_down") return false;
+    const isStale = code === "too_stale" && call.bounded !== undefined;
+    const isElsewhere = code === "not_leader" || code === "not_replica";
+    if (!isStale && !isElsewhere && code !== "shutting_down") return false;
     if (isOfMany(call)) {
       call.part!.servedBy = queue.nodeId;
       rejectCall(call, error);
@@ -191,13 +206,16 @@ export class Router implements Invoker, CallQueueOwner {
     const partition = call.partition ?? ANY_NODE;
     detour.asked.push(queue.nodeId);
     detour.target = 0;
+    if (call.bounded !== undefined) {
+      this.reads.refused(partition, queue.nodeId, call.maxStalenessMs);
+    }
     if (partition === ANY_NODE) detour.target = leaderHint;
     else {
-      this.leaders.refuted(partition, queue.nodeId);
+      if (!isStale) this.leaders.refuted(partition, queue.nodeId);
       if (leaderHint !== 0) this.leaders.hinted(partition, leaderHint, leaderTerm);
     }
     const isUseful = leaderHint !== 0 && this.leaders.nodeOf(leaderHint) !== undefined;
-    if (code !== "shutting_down" && !isUseful) this.#refresh.want();
+    if (code !== "shutting_down" && !isUseful && !isStale) this.#refresh.want();
     this.#again(call, error);
     return true;
   }
@@ -214,8 +232,11 @@ export class Router implements Invoker, CallQueueOwner {
     return true;
   }
 
-  answeredAfterDetour(queue: CallQueue, { partition = ANY_NODE }: Call): void {
-    if (partition !== ANY_NODE) this.leaders.confirmed(partition, queue.nodeId);
+  answeredAfterDetour(queue: CallQueue, { partition = ANY_NODE, bounded }: Call): void {
+    // A bounded read may have been served by a follower.
+    if (partition !== ANY_NODE && bounded === undefined) {
+      this.leaders.confirmed(partition, queue.nodeId);
+    }
   }
 
   ending(queue: CallQueue): void {
@@ -234,13 +255,20 @@ export class Router implements Invoker, CallQueueOwner {
   #route(call: Call, nowMs: number): void {
     if (this.#closed !== undefined) return rejectCall(call, this.#closed);
     call.partition ??= partitionOfCall(this.leaders.partitioner, call.operation, call.body);
-    const link = this.#choose(call.partition, call.detour, call.part?.nodeId ?? 0);
+    const planned = call.part?.nodeId || this.#nearest(call, call.partition, nowMs);
+    const link = this.#choose(call.partition, call.detour, planned);
     if (link === undefined) {
       call.detour ??= new Detour();
       return this.#pause(call, call.lastError ?? unreachable(), nowMs);
     }
     link.usedAtMs = nowMs;
     link.calls.submit(call, nowMs);
+  }
+
+  /** Returns the node for the first attempt of a bounded read; 0 for other calls. */
+  #nearest({ bounded, detour, maxStalenessMs }: Call, partition: number, nowMs: number): number {
+    if (bounded === undefined || detour !== undefined || partition < 0) return 0;
+    return this.reads.nodeFor(partition, maxStalenessMs, nowMs);
   }
 
   /** Returns the link for a partition: to its leader if that is known and up, else to a replica. */

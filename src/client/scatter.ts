@@ -1,6 +1,7 @@
 /**
- * Reads of all partitions of a cluster: each node is asked for those that it leads, in parallel, and
- * the cursor (src/wire/list_cursor.ts) is advanced by what each of them served.
+ * Reads of all partitions of a cluster: each node is asked for those that it leads, or that it
+ * serves at the accepted age, in parallel, and the cursor (src/wire/list_cursor.ts) is advanced by
+ * what each of them served.
  *
  * A partition that no node served yet is asked for again elsewhere, at once and then with pauses.
  * One that cannot be read before the deadline fails the whole read, with an error that names it: a
@@ -52,11 +53,13 @@ export async function scatter<P extends NodePage>(
   { cursor, options, wanted, ask, take }: ScatteredRead<P>,
 ): Promise<void> {
   const deadline = routes.deadline(options);
-  const identity = (partition: number) => partition;
+  const maxStalenessMs = routes.stalenessOf(options);
+  const partitionOf = (partition: number) => partition;
   let misses = 0;
   for (;;) {
     const open = unfinished(cursor);
-    const planned = open.length === 0 ? [] : routes.plan(open, identity, misses, NONE);
+    const items = { positions: open, partitionOf, round: misses, alone: NONE, maxStalenessMs };
+    const planned = open.length === 0 ? [] : routes.plan(items);
     const limit = wanted(planned.length);
     if (planned.length === 0 || limit === 0) return;
     const asked = planned.slice(0, limit);
@@ -82,7 +85,7 @@ export async function scatter<P extends NodePage>(
       for (const partition of answer.positions) {
         if (!advance(cursor, answer.left, partition)) continue;
         missing.push(partition);
-        routes.refused(partition, answer.part.servedBy);
+        routes.refused({ partition, nodeId: answer.part.servedBy, maxStalenessMs });
       }
     }
     if (missing.length === 0) misses = 0;

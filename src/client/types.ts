@@ -96,6 +96,14 @@ export interface ConnectParameters {
   readonly world: World;
   /** Credentials of the client. Default: none, which a development node accepts. */
   readonly credentials?: Credentials;
+  /**
+   * Default for reads: the maximum age of an answer, `[0, 3600000]` ms; a call may ask for another.
+   * Reads that may be some time old are served by the nearest replica. Default 0: every read is
+   * linearizable.
+   */
+  readonly maxStalenessMs?: number;
+  /** The zone that the client is in; replicas there are nearer than all others. Default: none. */
+  readonly zone?: string;
   readonly options?: ClientOptions;
 }
 

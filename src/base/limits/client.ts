@@ -83,3 +83,25 @@ export const CLIENT_RECOVERIES_MAX = 32;
 export const CLIENT_REGISTER_BYTES_MAX = 192 * 1024;
 /** Attempts of a claim after losing to a concurrent one. */
 export const DOMAIN_CLAIM_TRIES_MAX = 4;
+/** Window of a round trip, ms: its shortest one counts, which the client's own load delays least. */
+export const CLIENT_TRIP_WINDOW_MS = 1_000;
+/**
+ * A round trip is shorter than another one only if it is at most this part of it and shorter by
+ * this many ms: nodes of one data centre count as equal, those of the next zone do not.
+ */
+export const CLIENT_TRIP_MARGIN_RATIO = 0.8;
+export const CLIENT_TRIP_MARGIN_MS = 0.5;
+/** Time without calls to a replica after which its round trip is measured, ms, if it is connected. */
+export const CLIENT_REMEASURE_MS = 5_000;
+/** The same if it would have to be dialed and was far. */
+export const CLIENT_REMEASURE_MS_UNCONNECTED = 300_000;
+/**
+ * Time for which a replica that refused a bounded read of a partition is passed over, ms: two
+ * rounds of its probes of the leader, doubled with each further refusal up to the cap.
+ */
+export const CLIENT_REFUSAL_MS_BASE = 50;
+export const CLIENT_REFUSAL_MS_CAP = 2_000;
+/** Such refusals remembered; above it all are forgotten, which costs a trip each. */
+export const CLIENT_REFUSALS_MAX = 4_096;
+/** Time for a node to answer a request that measures its round trip, ms. */
+export const CLIENT_MEASURE_MS_MAX = 1_000;

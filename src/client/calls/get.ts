@@ -77,7 +77,7 @@ export class GetCalls {
     return this.#get("gateway", id, this.#gatewayStored, options);
   }
 
-  /** Returns the incarnation and the process under which a record is held. */
+  /** Returns the incarnation and the process under which a record is held; linearizable. */
   holder(kind: ServedKind, id: string, options?: CallOptions): Promise<RecordHolder> {
     const read = this.#views.get(kindNamed(kind).number)!;
     return this.#get(kind, id, (response, view, bytes) => {
@@ -86,7 +86,7 @@ export class GetCalls {
       const record = read.wrap(view, bytes, start, start + reply.recordLength);
       const { process, incarnationGeneration: generation, incarnationIndex: index } = record;
       return { process, incarnation: { generation, index } };
-    }, options);
+    }, { ...options, maxStalenessMs: 0 });
   }
 
   /** Sends the request. Not async, which would cost another promise. */

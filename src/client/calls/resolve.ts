@@ -67,6 +67,7 @@ export class ResolveCalls {
         return (await this.#askAll(some, left, part)).map(({ found, error }) => found ?? error);
       },
       options,
+      maxStalenessMs: cluster.stalenessOf(options),
     });
     return outcomes.map((outcome, index): ResolveOutcome => {
       const domain = domains[index]!;

@@ -1,0 +1,129 @@
+/**
+ * Reads with `maxStalenessMs`, which any replica may serve that can prove the age of what it has:
+ * where they are sent, and what is learned from their answers.
+ */
+import { ERROR_TABLE, RegistryError } from "../base/errors.ts";
+import { CLIENT_MEASURE_MS_MAX, READ_STALENESS_MS_MAX } from "../base/limits.ts";
+import type { World } from "../base/world.ts";
+import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
+import { type BoundedRead, Call } from "./call.ts";
+import type { BoundedReadObserver, CallQueue } from "./call_queue.ts";
+import type { NodeLinks } from "./node_links.ts";
+import { ANY_NODE, type PartitionLeaders } from "./partition_leaders.ts";
+import { ReplicaChoice, type ReplicaView } from "./replica_choice.ts";
+
+/** The operations that followers serve; others go to leaders whatever the client's default is. */
+const BOUNDED: ReadonlySet<Operation> = new Set(
+  Object.values(OPERATIONS).filter(({ codes }: Operation) => codes.includes("too_stale")),
+);
+const NONE: readonly number[] = [];
+
+/**
+ * Returns the age that a call accepts, ms; 0 if it must be linearizable.
+ *
+ * @throws RegistryError `invalid_argument` for an age out of bounds.
+ */
+export function checkedStaleness(maxStalenessMs: number, operation?: Operation): number {
+  const isValid = Number.isInteger(maxStalenessMs) && maxStalenessMs >= 0 &&
+    maxStalenessMs <= READ_STALENESS_MS_MAX;
+  if (!isValid) {
+    throw new RegistryError(
+      "invalid_argument",
+      `maxStalenessMs must be an integer in [0, ${READ_STALENESS_MS_MAX}]: ` +
+        `current value is ${maxStalenessMs}`,
+      { field: "maxStalenessMs" },
+    );
+  }
+  return operation === undefined || BOUNDED.has(operation) ? maxStalenessMs : 0;
+}
+
+/** The bounded reads of one client. */
+export class BoundedReads implements ReplicaView, BoundedReadObserver {
+  readonly choice: ReplicaChoice;
+  readonly #world: World;
+  readonly #leaders: PartitionLeaders;
+  readonly #links: NodeLinks;
+  #serial = 0;
+
+  constructor(parts: {
+    readonly world: World;
+    readonly leaders: PartitionLeaders;
+    readonly links: NodeLinks;
+    /** The zone of the client; empty if none. */
+    readonly zone: string;
+  }) {
+    this.#world = parts.world;
+    this.#leaders = parts.leaders;
+    this.#links = parts.links;
+    const { zone, world: { entropy } } = parts;
+    this.choice = new ReplicaChoice(this, { zone, entropy });
+  }
+
+  /** Returns the node for a read of a partition that accepts this age; 0 if no replica is to be preferred. */
+  nodeFor(partition: number, maxStalenessMs: number, nowMs: number): number {
+    const replicas = this.#leaders.replicasOf(partition);
+    return this.choice.choose({ partition, replicas, maxStalenessMs, asked: NONE }, nowMs);
+  }
+
+  // Callbacks of the queues (BoundedReadObserver).
+
+  sent(_queue: CallQueue, read: BoundedRead, nowMs: number): void {
+    read.sentAtMs = nowMs;
+  }
+
+  answered(queue: CallQueue, { bounded, part, partition = ANY_NODE }: Call): void {
+    // Answers of many records take longer than a round trip.
+    if (part !== undefined || partition === ANY_NODE) return;
+    const nowMs = this.#world.monotonic.nowMs();
+    this.choice.measured(queue.nodeId, nowMs - bounded!.sentAtMs, nowMs);
+    this.choice.served(partition, queue.nodeId);
+  }
+
+  /** A node refused to serve a partition at this age. */
+  refused(partition: number, nodeId: number, maxStalenessMs: number): void {
+    if (partition === ANY_NODE || nodeId === 0) return;
+    this.choice.refused(partition, nodeId, maxStalenessMs, this.#world.monotonic.nowMs());
+  }
+
+  // What the choice asks about nodes (ReplicaView).
+
+  zoneOf(_nodeId: number): string {
+    return "";
+  }
+
+  loadOf(nodeId: number): number | undefined {
+    return this.#links.loadOf(nodeId);
+  }
+
+  isUp(nodeId: number): boolean {
+    return this.#links.isUp(nodeId);
+  }
+
+  measure(nodeId: number): void {
+    const link = this.#links.to(nodeId);
+    if (link === undefined || !link.calls.isConnected) return;
+    const startMs = this.#world.monotonic.nowMs();
+    const { calls } = link;
+    const done = () => {
+      // Another node was asked if the connection was lost meanwhile.
+      if (calls.nodeId !== nodeId || call.detour !== undefined) return;
+      const nowMs = this.#world.monotonic.nowMs();
+      this.choice.measured(nodeId, nowMs - startMs, nowMs);
+    };
+    const call = new Call(
+      {
+        operation: OPERATIONS.status,
+        body: {},
+        decode: () => undefined,
+        maxStalenessMs: 0,
+        deadlineMs: startMs + CLIENT_MEASURE_MS_MAX,
+        resolve: done,
+        // A refusal is an answer, too. After any other failure it is measured again later.
+        reject: ({ code }) => void (ERROR_TABLE[code].class === "caller" && done()),
+        part: { partition: ANY_NODE, isExact: true, nodeId, servedBy: 0 },
+      },
+      this.#serial++,
+    );
+    calls.submit(call, startMs);
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Chooses the replica for a read that may be some time old: one in the client's own zone, then one
+ * of the shortest round trip. Replicas that are about as near share the reads.
+ *
+ * A round trip is the shortest one of a second, averaged over the seconds, so that the client's own
+ * load does not make a node look far. It counts as changed only when it departs clearly from what it
+ * was, so that reads do not move back and forth. A node that does not answer as usual, or that could
+ * not serve a partition, is passed over for a while. Clock: monotonic.
+ */
+import {
+  CLIENT_REFUSAL_MS_BASE,
+  CLIENT_REFUSAL_MS_CAP,
+  CLIENT_REFUSALS_MAX,
+  CLIENT_REMEASURE_MS,
+  CLIENT_REMEASURE_MS_UNCONNECTED,
+  CLIENT_TRIP_MARGIN_MS,
+  CLIENT_TRIP_MARGIN_RATIO,
+  CLIENT_TRIP_WINDOW_MS,
+} from "../base/limits.ts";
+import type { Entropy } from "../base/world.ts";
+import { PARTITION_COUNT_MAX } from "../ring/partition.ts";
+
+/** Reads in a row for one of several replicas that are as near: they leave in one write. */
+const RUN_BITS = 4;
+/** Choices after which the turns repeat. */
+const TURNS = 2 ** 30;
+/** Calls in flight that one of two such replicas may have more than the other. */
+const LOAD_SLACK = 8;
+/** Share of the newest window in the average of round trips. */
+const AVERAGE_SHARE = 1 / 4;
+/** Time after which a node that gave no sample is measured again, ms. */
+const MEASURE_AGAIN_MS = 1_000;
+
+/** What a choice is made from. */
+export interface ReplicaView {
+  /** Returns the zone of a node; empty if it is not known. */
+  zoneOf(nodeId: number): string;
+  /** Returns the number of calls that a node has to answer; undefined if it is not connected. */
+  loadOf(nodeId: number): number | undefined;
+  /** Reports whether a node answered last, or was not asked yet. */
+  isUp(nodeId: number): boolean;
+  /** Called for a node that should be connected, and measured if it is. */
+  measure(nodeId: number): void;
+}
+
+/** A read for which a replica is chosen. */
+export interface ReplicaRead {
+  readonly partition: number;
+  /** The nodes that hold a replica. */
+  readonly replicas: readonly number[];
+  /** The age that the reader accepts, ms. */
+  readonly maxStalenessMs: number;
+  /** Nodes that are not to be asked. */
+  readonly asked: readonly number[];
+}
+
+/** The choice of replicas of one client. */
+export class ReplicaChoice {
+  readonly #view: ReplicaView;
+  readonly #zone: string;
+  readonly #nodes = new Map<number, MeasuredNode>();
+  /** Refusals by node and partition. */
+  readonly #refusals = new Map<number, Refusal>();
+  /** The candidates of the choice in progress. */
+  readonly #near: MeasuredNode[] = [];
+  readonly #entropy: Entropy;
+  /** Counts the choices; starts at random, so that the clients of a fleet spread over replicas. */
+  #turn = -1;
+
+  /** @param options.zone the zone of the client; empty if none. */
+  constructor(
+    view: ReplicaView,
+    { zone, entropy }: { readonly zone: string; readonly entropy: Entropy },
+  ) {
+    this.#view = view;
+    this.#zone = zone;
+    this.#entropy = entropy;
+  }
+
+  /** Returns the node to ask; 0 if no replica can be asked now but perhaps the leader. */
+  choose(read: ReplicaRead, nowMs: number): number {
+    const near = this.#near;
+    near.length = 0;
+    const isLocal = this.#zone !== "" && read.replicas.some(this.#isInZone);
+    let lowest = Infinity;
+    for (const nodeId of read.replicas) {
+      const rank = this.#rank(nodeId, read, isLocal, nowMs);
+      if (rank > lowest || rank === Infinity) continue;
+      if (rank < lowest) near.length = 0;
+      lowest = rank;
+      near.push(this.#node(nodeId));
+    }
+    if (near.length > 1) keepNearest(near);
+    return this.#oneOf(near);
+  }
+
+  /** Records the round trip of a call to a node, ms. */
+  measured(nodeId: number, tripMs: number, nowMs: number): void {
+    const node = this.#node(nodeId);
+    node.add(tripMs, nowMs);
+    node.isLate = false;
+    node.measureAtMs = nowMs + CLIENT_REMEASURE_MS;
+  }
+
+  /** Records that a node takes longer than usual; it counts until the node answers. */
+  late(nodeId: number): void {
+    this.#node(nodeId).isLate = true;
+  }
+
+  /** Records that a node served a read. */
+  served(partition: number, nodeId: number): void {
+    if (this.#refusals.size > 0) this.#refusals.delete(keyOf(partition, nodeId));
+  }
+
+  /**
+   * Records that a node did not serve a read of this age. It is passed over for a time that doubles
+   * with each further refusal.
+   */
+  refused(partition: number, nodeId: number, maxStalenessMs: number, nowMs: number): void {
+    const key = keyOf(partition, nodeId);
+    const known = this.#refusals.get(key);
+    if (known === undefined && this.#refusals.size >= CLIENT_REFUSALS_MAX) this.#refusals.clear();
+    const count = Math.min((known?.count ?? 0) + 1, 20);
+    const pauseMs = Math.min(CLIENT_REFUSAL_MS_CAP, CLIENT_REFUSAL_MS_BASE * 2 ** (count - 1));
+    // Calls that were in flight together are refused together, and count as one.
+    if (known !== undefined && known.untilMs > nowMs) return;
+    this.#refusals.set(key, { count, untilMs: nowMs + pauseMs, maxStalenessMs });
+  }
+
+  /** Forgets the nodes that are not among `nodeIds`. */
+  retain(nodeIds: readonly number[]): void {
+    for (const nodeId of this.#nodes.keys()) {
+      if (!nodeIds.includes(nodeId)) this.#nodes.delete(nodeId);
+    }
+  }
+
+  /** Returns the round trip by which a node is ranked, ms; undefined if it is not known. */
+  tripMs(nodeId: number): number | undefined {
+    const { tripMs = Infinity } = this.#nodes.get(nodeId) ?? {};
+    return tripMs === Infinity ? undefined : tripMs;
+  }
+
+  /**
+   * Returns the rank of a replica, less is better; Infinity if it is not to be asked. A node that
+   * is connected is always better than one that must be dialed first; the latter is dialed
+   * meanwhile.
+   */
+  #rank(nodeId: number, read: ReplicaRead, isLocal: boolean, nowMs: number): number {
+    const view = this.#view;
+    const node = this.#node(nodeId);
+    const isAway = isLocal && !this.#isInZone(nodeId);
+    const isConnected = view.loadOf(nodeId) !== undefined;
+    if (!isAway && nowMs >= node.measureAtMs) this.#measure(node, isConnected, nowMs);
+    if (read.asked.includes(nodeId) || !view.isUp(nodeId)) return Infinity;
+    if (this.#refusals.size > 0 && this.#isPassedOver(read, nodeId, nowMs)) return Infinity;
+    const isUnknown = node.tripMs === Infinity;
+    return (isConnected ? 0 : 8) + (node.isLate ? 4 : 0) + (isAway ? 2 : 0) + (isUnknown ? 1 : 0);
+  }
+
+  #measure(node: MeasuredNode, isConnected: boolean, nowMs: number): void {
+    node.measureAtMs = nowMs + MEASURE_AGAIN_MS;
+    const isKnown = node.tripMs < Infinity && !node.isNear;
+    // A node that is known to be far need not be dialed often to see whether it still is.
+    if (isKnown && !isConnected && nowMs - node.sampledAtMs < CLIENT_REMEASURE_MS_UNCONNECTED) {
+      return;
+    }
+    this.#view.measure(node.nodeId);
+  }
+
+  #isPassedOver({ partition, maxStalenessMs }: ReplicaRead, nodeId: number, nowMs: number) {
+    const refusal = this.#refusals.get(keyOf(partition, nodeId));
+    return refusal !== undefined && nowMs < refusal.untilMs &&
+      maxStalenessMs <= refusal.maxStalenessMs;
+  }
+
+  /** Returns one of the nodes: in turns, or the one of two with clearly fewer calls in flight. */
+  #oneOf(nodes: readonly MeasuredNode[]): number {
+    if (this.#turn < 0) this.#turn = Math.floor(this.#entropy.unit() * TURNS);
+    const first = nodes[(this.#turn >>> RUN_BITS) % nodes.length];
+    if (first === undefined || nodes.length === 1) return first?.nodeId ?? 0;
+    const second = nodes[((this.#turn >>> RUN_BITS) + 1) % nodes.length]!;
+    this.#turn = (this.#turn + 1) % TURNS;
+    const { loadOf } = this.#view;
+    const isBusy = (loadOf(first.nodeId) ?? 0) > (loadOf(second.nodeId) ?? 0) + LOAD_SLACK;
+    return isBusy ? second.nodeId : first.nodeId;
+  }
+
+  #node(nodeId: number): MeasuredNode {
+    let node = this.#nodes.get(nodeId);
+    if (node === undefined) this.#nodes.set(nodeId, node = new MeasuredNode(nodeId));
+    return node;
+  }
+
+  readonly #isInZone = (nodeId: number): boolean => this.#view.zoneOf(nodeId) === this.#zone;
+}
+
+/** That a node did not serve reads of a partition. */
+interface Refusal {
+  readonly count: number;
+  readonly untilMs: number;
+  readonly maxStalenessMs: number;
+}
+
+/** The round trips to a node. */
+class MeasuredNode {
+  readonly nodeId: number;
+  /** The round trip by which the node is ranked, ms; Infinity if not known. */
+  tripMs = Infinity;
+  /** Whether the node was among the nearest when it was last compared. */
+  isNear = false;
+  /** Whether a call waits longer than usual for it. */
+  isLate = false;
+  /** Time at which to measure it, unless calls do. */
+  measureAtMs = -Infinity;
+  sampledAtMs = -Infinity;
+  /** The average of the shortest round trips of the windows that have ended. */
+  #averageMs = Infinity;
+  /** The shortest round trip of the current window, which ends at `#windowEndMs`. */
+  #shortestMs = Infinity;
+  #windowEndMs = Infinity;
+
+  constructor(nodeId: number) {
+    this.nodeId = nodeId;
+  }
+
+  /** Takes a sample. */
+  add(tripMs: number, nowMs: number): void {
+    this.sampledAtMs = nowMs;
+    if (nowMs >= this.#windowEndMs) this.#endWindow();
+    if (this.#shortestMs === Infinity) this.#windowEndMs = nowMs + CLIENT_TRIP_WINDOW_MS;
+    this.#shortestMs = Math.min(this.#shortestMs, tripMs);
+    // Until the first window ends there is nothing else to go by.
+    if (this.#averageMs === Infinity) this.tripMs = this.#shortestMs;
+  }
+
+  #endWindow(): void {
+    const known = this.#averageMs;
+    const found = this.#shortestMs;
+    this.#averageMs = known === Infinity ? found : known + (found - known) * AVERAGE_SHARE;
+    this.#shortestMs = Infinity;
+    const isChanged = isClearlyLess(this.#averageMs, this.tripMs) ||
+      isClearlyLess(this.tripMs, this.#averageMs);
+    if (isChanged) this.tripMs = this.#averageMs;
+  }
+}
+
+/** Keeps the nodes that are about as near as the nearest one, in place. */
+function keepNearest(nodes: MeasuredNode[]): void {
+  let best = Infinity;
+  for (const { tripMs } of nodes) best = Math.min(best, tripMs);
+  let kept = 0;
+  for (const node of nodes) {
+    node.isNear = !isClearlyLess(best, node.tripMs);
+    if (node.isNear) nodes[kept++] = node;
+  }
+  nodes.length = kept;
+}
+
+/** Reports whether a round trip is shorter than another one by more than chance. */
+function isClearlyLess(leftMs: number, rightMs: number): boolean {
+  return leftMs < rightMs * CLIENT_TRIP_MARGIN_RATIO && leftMs < rightMs - CLIENT_TRIP_MARGIN_MS;
+}
+
+function keyOf(partition: number, nodeId: number): number {
+  return nodeId * PARTITION_COUNT_MAX + partition;
+}
