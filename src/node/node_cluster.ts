@@ -10,23 +10,18 @@ import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wir
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { nodeId as toNodeId } from "../base/ids.ts";
-import {
-  ANNOUNCE_RETRY_MS,
-  IDENTITY_CHECK_MS,
-  MEMBERS_LOOK_MS,
-  REQUEST_TIMEOUT_MS_DEFAULT,
-} from "../base/limits.ts";
+import { IDENTITY_CHECK_MS, MEMBERS_LOOK_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { PeerInput } from "../replication/group_host.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
+import { Announcement } from "./announcement.ts";
 import type { ClusterFile, Membership } from "./cluster_file.ts";
 import {
   describeNode,
   foundedMembership,
-  isDescribed,
   isMember,
   joinedOf,
   observed,
@@ -36,6 +31,7 @@ import {
 import type { ClusterRuntime, OwnPeerIdentity } from "./cluster_runtime.ts";
 import type { NodeConfig } from "./config.ts";
 import { checkStart, joinCluster } from "./joining_cluster.ts";
+import { MissedMembers } from "./missed_members.ts";
 import type { DialedMember } from "./node_certificate.ts";
 import { NodeRequests } from "./node_requests.ts";
 import type { NodeIdentity } from "./node_identity.ts";
@@ -64,6 +60,7 @@ export class NodeCluster {
   #listener: Listener | undefined;
   readonly #dialer: Dialer;
   readonly #requests: NodeRequests;
+  readonly #missed: MissedMembers;
   #file: ClusterFile;
   #network: PeerNetwork | undefined;
   #development: OwnPeerIdentity | undefined;
@@ -74,9 +71,7 @@ export class NodeCluster {
   #seenRing = -1;
   #timer: Timer | undefined;
   #renewal: Timer | undefined;
-  #announcing = false;
-  /** Whether the description may have changed since group 0 was told last. */
-  #isUntold = false;
+  #announcement: Announcement | undefined;
   #isClosed = false;
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
@@ -85,6 +80,15 @@ export class NodeCluster {
     this.#file = file;
     this.#dialer = runtime.peerDialer();
     world.entropy.fill(this.#processId);
+    this.#missed = new MissedMembers({
+      ...world,
+      logger: options.logger,
+      connected: () => this.peers.filter((peer) => peer.isConnected).map(({ node }) => node),
+      request: () => this.#description(this.#registry!.cluster.clusterId),
+      ask: (node, request) =>
+        this.#requests.call(node, "joinCluster", request, REQUEST_TIMEOUT_MS_DEFAULT),
+      onTold: () => this.#updateLinks(this.#file.membership?.members ?? []),
+    });
     this.#requests = new NodeRequests({
       world,
       open: async (node) => {
@@ -179,6 +183,7 @@ export class NodeCluster {
     | "peers"
     | "connect"
     | "joined"
+    | "told"
     | "placement"
     | "links"
     | "isMember"
@@ -196,6 +201,7 @@ export class NodeCluster {
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,
       nodeCalls: this.#requests,
+      told: this.#missed,
       isMember: (subjectId: Uint8Array) => isMember(this.#file.membership, subjectId),
       links: {
         ask: this.#requests.call,
@@ -240,40 +246,31 @@ export class NodeCluster {
     } else if (membership?.isNew === true) {
       this.#keep({ ...membership, isNew: false });
     }
-    if (registry.groups.system.group.isLeading) await this.#announceOnce();
-    else void this.#announce();
+    this.#announcement = new Announcement({
+      ...this.#options,
+      registry,
+      nodeId: this.nodeId,
+      calls: this.#requests,
+      scheduler: this.#options.world.scheduler,
+      request: () => this.#description(registry.cluster.clusterId),
+    });
+    if (registry.groups.system.group.isLeading) await this.#announcement.once();
+    else void this.#announcement.run();
     this.#look();
     this.#checkIdentity();
-  }
-
-  /** Tells group 0 this node's addresses and pins, until it has them as they are. Never rejects. */
-  async #announce(): Promise<void> {
-    this.#isUntold = true;
-    if (this.#announcing) return;
-    this.#announcing = true;
-    while (this.#isUntold && !this.#isClosed) {
-      this.#isUntold = false;
-      try {
-        await this.#announceOnce();
-      } catch (error) {
-        this.#isUntold = true;
-        this.#options.logger.debug("Group 0 was not told this node's addresses yet", { error });
-        await this.#pause(ANNOUNCE_RETRY_MS);
-      }
-    }
-    this.#announcing = false;
   }
 
   /** Presents another TLS certificate to nodes that connect from now on, and tells group 0 its pin. */
   async rotate(): Promise<void> {
     this.#listener?.rotate(this.#bound.certificates.current);
-    await this.#announce();
+    await this.#announcement?.run();
   }
 
   /** Ends the links and closes the port. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#announcement?.close();
     this.#renewal?.cancel();
     await this.#network?.close();
     await this.#dialer.close();
@@ -314,18 +311,6 @@ export class NodeCluster {
   #keep(membership: Membership): void {
     this.#file = { folderId: this.#file.folderId, membership };
     this.#options.runtime.writeFile(this.#file);
-  }
-
-  // The description in group 0.
-
-  async #announceOnce(): Promise<void> {
-    const registry = defined(this.#registry, "The registry is open");
-    const { group } = registry.groups.system;
-    const request = this.#description(registry.cluster.clusterId);
-    if (isDescribed(registry.groups.system.store.state, this.nodeId, request)) return;
-    const { leader } = group.status();
-    if (group.isLeading) await registry.joining.join(request, "self");
-    else await this.#requests.call(leader, "joinCluster", request, REQUEST_TIMEOUT_MS_DEFAULT);
   }
 
   // Links.
@@ -377,7 +362,8 @@ export class NodeCluster {
   /** Follows the members and placements in this node's copy of group 0. */
   #look(): void {
     if (this.#isClosed) return;
-    const { store } = this.#registry!.groups.system;
+    const { group, store } = this.#registry!.groups.system;
+    this.#missed.look(group.isLeading || group.status().leader !== 0);
     if (store.ringNumber !== this.#seenRing) {
       this.#seenRing = store.ringNumber;
       this.#membersChanged();
@@ -400,6 +386,12 @@ export class NodeCluster {
     } catch (error) {
       this.#options.logger.warn("The members of the cluster could not be recorded", { error });
     }
+    this.#updateLinks(members);
+  }
+
+  #updateLinks(known: Membership["members"]): void {
+    const membership = defined(this.#file.membership, "This node is a member");
+    const members = this.#missed.with(known);
     this.#network?.update(peerMembers({ ...membership, members }));
   }
 
@@ -409,10 +401,6 @@ export class NodeCluster {
     this.#development?.check().catch((error) => this.#options.onError("identity", error));
     const { scheduler } = this.#options.world;
     this.#renewal = scheduler.after(IDENTITY_CHECK_MS, () => this.#checkIdentity());
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.world.scheduler.after(ms, resolve));
   }
 }
 

@@ -262,6 +262,7 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
     peers: options.peers ?? NO_PEERS,
     ...(options.leases === undefined ? {} : { leases: options.leases }),
     ...(options.joined === undefined ? {} : { joined: options.joined }),
+    ...(options.told === undefined ? {} : { told: options.told }),
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     shared,
     sink: watchedSink(options.events, heeds),

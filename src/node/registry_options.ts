@@ -16,6 +16,7 @@ import type { PlacementWorkOptions } from "../replication/placement/placement_wo
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../replication/group_host.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
+import type { ReplicaDirectory } from "../replication/replica_directory.ts";
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import type { LogEvents } from "../replication/recovery.ts";
 
@@ -46,6 +47,8 @@ export interface RegistryOptions {
   readonly leases?: boolean;
   /** Set on a node that joined a cluster: it never founds one. */
   readonly joined?: JoinedCluster;
+  /** Replicas of group 0 of which other nodes told; default: none. */
+  readonly told?: ReplicaDirectory;
   /** The means by which placement reaches other nodes; default: there are none. */
   readonly placement?: Pick<PlacementWorkOptions, "report" | "isConnected">;
   /** Returns the state of the links to other nodes; default: there are none. */

@@ -99,11 +99,6 @@ export class SimNetwork {
     }
   }
 
-  /** Reports whether two ends have a session now. */
-  hasSession(one: number, other: number): boolean {
-    return this.#sessions.has(pairOf(one, other));
-  }
-
   /** Sends a frame, which the network owns from here on. */
   send(from: number, to: number, frame: Uint8Array): void {
     this.framesSent++;

@@ -82,8 +82,11 @@ export class SimWorld {
   mayHaveSettled = false;
   /** Waits for promises with chains of any length, which is slower. */
   isThorough = false;
-  /** Links of promises that are followed after an event; more for programs with longer chains. */
-  hops = HOPS;
+  /**
+   * Runs all promise reactions at once, for programs whose chains of promises have any length: see
+   * {@link microtaskCheckpoint}. It takes the place of {@link isThorough}.
+   */
+  checkpoint: (() => void) | undefined;
   readonly #due = new DueQueue();
   #turns: (() => void)[] = [];
   #nextTurns: (() => void)[] = [];
@@ -122,6 +125,30 @@ export class SimWorld {
 
   /** Runs events up to and including true time `untilMs`; throws the first failure there was. */
   async run(untilMs: number): Promise<void> {
+    const { checkpoint } = this;
+    if (checkpoint === undefined) await this.#runWaiting(untilMs);
+    else await outsideOfPromises(() => this.#runAtOnce(untilMs, checkpoint));
+    this.nowMs = Math.max(this.nowMs, untilMs);
+    await promisesSettled();
+    // Something may have failed between two calls, with no event due since.
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #runAtOnce(untilMs: number, checkpoint: () => void): void {
+    for (let run = this.#next(untilMs); run !== undefined; run = this.#next(untilMs)) {
+      this.steps++;
+      this.touched.length = 0;
+      run();
+      if (this.mayHaveSettled) {
+        this.mayHaveSettled = false;
+        checkpoint();
+      }
+      this.onStep();
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+  }
+
+  async #runWaiting(untilMs: number): Promise<void> {
     for (;;) {
       const run = this.#next(untilMs);
       if (run === undefined) break;
@@ -131,15 +158,11 @@ export class SimWorld {
       if (this.mayHaveSettled) {
         this.mayHaveSettled = false;
         if (this.isThorough) await promisesSettled();
-        else for (let hop = 0; hop < this.hops; hop++) await undefined;
+        else for (let hop = 0; hop < HOPS; hop++) await undefined;
       }
       this.onStep();
       if (this.#failure !== undefined) throw this.#failure;
     }
-    this.nowMs = Math.max(this.nowMs, untilMs);
-    await promisesSettled();
-    // Something may have failed between two calls, with no event due since.
-    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #next(untilMs: number): (() => void) | undefined {
@@ -157,6 +180,32 @@ export class SimWorld {
     this.nowMs = first.atMs;
     return first.run;
   }
+}
+
+/**
+ * Returns the runtime's function that runs all promise reactions, including those that they cause. It
+ * does so only where none is running: {@link SimWorld.run} calls it from a task of its own.
+ */
+export function microtaskCheckpoint(): () => void {
+  const { internal } = Deno as unknown as { readonly internal: symbol };
+  const { core } = (Deno as unknown as Record<symbol, { core: { runMicrotasks(): void } }>)[
+    internal
+  ]!;
+  return () => core.runMicrotasks();
+}
+
+/** Calls `run` in a task of the event loop, and resolves or rejects as it ends. */
+function outsideOfPromises(run: () => void): Promise<void> {
+  return new Promise((resolve, reject) =>
+    void setImmediate(() => {
+      try {
+        run();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    })
+  );
 }
 
 /** Resolves when all promises that can settle without another event have settled. */

@@ -7,7 +7,14 @@
 import { assert } from "../../src/base/assert.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { OwnedBytes, Stream, StreamKind } from "../transport.ts";
-import type { Channel } from "./link.ts";
+
+/** Carries the events of one direction of a stream in order; a `Channel` of a memory network is one. */
+export interface StreamChannel {
+  /** Sends an event; `deliver` runs at the other end. */
+  send(deliver: () => void): void;
+  /** Drops the events in transit. */
+  end(): void;
+}
 
 /** Services that a session end provides to its streams. */
 export interface MemoryStreamOwner {
@@ -37,7 +44,7 @@ export class MemoryStream implements Stream {
   readonly kind: StreamKind;
   readonly #owner: MemoryStreamOwner;
   readonly #windowBytes: number;
-  #channel: Channel | undefined;
+  #channel: StreamChannel | undefined;
   #peer: MemoryStream | undefined;
   /** Bytes sent that the peer is not yet known to have read. */
   #unreadBytes = 0;
@@ -56,7 +63,7 @@ export class MemoryStream implements Stream {
   }
 
   /** Connects this end: what it sends goes over `channel` to `peer`. */
-  join(peer: MemoryStream, channel: Channel): void {
+  join(peer: MemoryStream, channel: StreamChannel): void {
     this.#peer = peer;
     this.#channel = channel;
   }

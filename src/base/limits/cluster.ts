@@ -28,6 +28,8 @@ export const JOIN_MS_MAX = 60_000;
 export const JOIN_RETRY_MS = 500;
 /** The interval at which the members that a node dials are compared with group 0, ms. */
 export const MEMBERS_LOOK_MS = 200;
+/** Time without a leader of group 0 after which a node asks another one for the members, ms. */
+export const MEMBERS_ASK_MS = 1_000;
 /** Voters of group 0: two of them may be lost. */
 export const SYSTEM_VOTERS_MAX = 5;
 /** The interval at which a node compares its replicas with the placement while something moves, ms. */

@@ -81,6 +81,8 @@ export interface ClusterGroupsOptions
   readonly connect?: (input: PeerInput) => void;
   /** Set on a node that joined a cluster: it never founds one. Default: the node founds. */
   readonly joined?: JoinedCluster;
+  /** Replicas of group 0 of which other nodes told; used for those that this node's table lacks. */
+  readonly told?: ReplicaDirectory;
 }
 
 /** The answer to a node's join, which the node stores durably outside of its log. */
@@ -344,16 +346,17 @@ function openNodeGroups(
 
 /** Returns the directory that group 0 maintains, and before its state is here what the node was told. */
 function directoryOf(
-  { nodeId, joined }: ClusterGroupsOptions,
+  { nodeId, joined, told }: ClusterGroupsOptions,
   stateOf: () => SystemState | undefined,
 ): ReplicaDirectory {
   return {
     nodeOf: (replica) => {
       const state = stateOf();
       if (state !== undefined && state.members.count > 0) {
-        return nodeOfReplica(state, replica) ?? joined?.directory.nodeOf(replica);
+        return nodeOfReplica(state, replica) ?? joined?.directory.nodeOf(replica) ??
+          told?.nodeOf(replica);
       }
-      if (joined !== undefined) return joined.directory.nodeOf(replica);
+      if (joined !== undefined) return joined.directory.nodeOf(replica) ?? told?.nodeOf(replica);
       return replica === FOUNDER_REPLICA ? nodeId : undefined;
     },
   };

@@ -47,7 +47,8 @@ export class Joining {
   }
 
   /**
-   * Makes a node a member, or describes a member anew.
+   * Makes a node a member, or describes a member anew. A node that does not lead group 0 changes nothing,
+   * and tells a member which members and replicas it knows.
    *
    * @param from `self` if this node describes itself: until the founder has, nobody else may join, or the
    * number of the founder would be given away.
@@ -62,7 +63,11 @@ export class Joining {
   ): Promise<JoinClusterReply> {
     const { system } = this.#groups;
     const { genesis, state } = system.store;
-    if (!system.group.isLeading || genesis === undefined) throw notLeader(this.#groups);
+    if (!system.group.isLeading || genesis === undefined) {
+      const known = this.#known(request);
+      if (known !== undefined) return known;
+      throw notLeader(this.#groups);
+    }
     if (from === "other" && state.members.count === 0) throw beingFounded();
     this.#check(request, genesis);
     const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
@@ -122,6 +127,18 @@ export class Joining {
       folderId: members.admission(member.nodeId)?.folderId ?? NO_FOLDER,
     }));
     return { members: described, systemReplicas };
+  }
+
+  /** Returns what this node knows of a member and its cluster; undefined if it is none. */
+  #known({ nodeId, folderId, clusterId }: JoinClusterRequest): JoinClusterReply | undefined {
+    const { genesis, state } = this.#groups.system.store;
+    const admission = state.members.admission(nodeId);
+    if (genesis === undefined || admission === undefined) return undefined;
+    const isMember = bytesEqual(clusterId, genesis.clusterId) &&
+      bytesEqual(folderId, admission.folderId);
+    const isFounder = state.members.founder === nodeId;
+    const replica = systemReplicaOf(state, nodeId) ?? (isFounder ? FOUNDER_REPLICA : undefined);
+    return isMember && replica !== undefined ? this.#reply(nodeId, replica, genesis) : undefined;
   }
 
   #reply(nodeId: number, replica: number, genesis: Genesis): JoinClusterReply {

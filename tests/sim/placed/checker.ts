@@ -2,13 +2,7 @@
 import type { RegistryError } from "../../../src/base/errors.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { PlacedMachine } from "./machine.ts";
-
-/** A proposal to a partition that was acknowledged. */
-export interface Acknowledged {
-  readonly partition: number;
-  readonly index: number;
-  readonly term: number;
-}
+import type { SdkAnswer, SdkCall } from "./sdk_history.ts";
 
 /** Watches one run. */
 export interface PlacedChecker {
@@ -21,7 +15,10 @@ export interface PlacedChecker {
   refused?(machine: PlacedMachine, error: RegistryError): void;
   /** A replica is gone from a machine's log for good. */
   removed?(machine: PlacedMachine, replica: number): void;
-  acknowledged?(entry: Acknowledged): void;
+  /** A client begins a call. */
+  called?(call: SdkCall): void;
+  /** A call of a client has ended. */
+  answered?(answer: SdkAnswer): void;
   /** Something ran on a machine that is up. */
   stepped?(machine: PlacedMachine, groups: ClusterGroups): void;
   /** Called every 50 ms. */

@@ -3,13 +3,14 @@ import type { Configuration } from "../../../src/raft/mod.ts";
 import type { ReplicaId } from "../../../src/base/ids.ts";
 import type { PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
-import { partitionId, SYSTEM_GROUP } from "../../../src/base/ids.ts";
+import { SYSTEM_GROUP } from "../../../src/base/ids.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { Finding } from "../history.ts";
 import { hashBytes } from "../trace.ts";
-import type { Acknowledged, PlacedChecker } from "./checker.ts";
+import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
+import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
 /** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
 const NEW_VOTER_LAG_MAX = 160;
@@ -287,48 +288,6 @@ class OneLease implements PlacedChecker {
   }
 }
 
-/** Checks that acknowledged entries are in the log of every leader that has reached their index. */
-class Acknowledgements implements PlacedChecker {
-  readonly name = "acknowledged";
-  readonly #cluster: PlacedCluster;
-  readonly #entries: Acknowledged[] = [];
-
-  constructor(cluster: PlacedCluster) {
-    this.#cluster = cluster;
-  }
-
-  acknowledged(entry: Acknowledged): void {
-    const other = this.#entries.find(({ partition, index, term }) =>
-      partition === entry.partition && index === entry.index && term !== entry.term
-    );
-    this.#entries.push(entry);
-    if (other !== undefined) {
-      throw new Finding(this.name, `Partition ${entry.partition} has two entries ${entry.index}`);
-    }
-  }
-
-  ended(): void {
-    for (const { groups } of this.#cluster.machines) {
-      for (const { partition, index, term } of this.#entries) {
-        const here = groups?.partition(partitionId(partition));
-        if (here === undefined) continue;
-        const { lastIndex, appliedIndex } = here.group.status();
-        const found = here.group.entryTerm(index);
-        if (
-          lastIndex >= index && (found === term || found === undefined && appliedIndex >= index)
-        ) {
-          continue;
-        }
-        throw new Finding(
-          this.name,
-          `Entry ${index} of term ${term} of partition ${partition} was acknowledged: replica ` +
-            `${here.group.replica} has ${found} there, and ${appliedIndex} of ${lastIndex}`,
-        );
-      }
-    }
-  }
-}
-
 /** Leaderships find their places with few moves, and stay. */
 class NoStorm implements PlacedChecker {
   readonly name = "no_storm";
@@ -374,6 +333,6 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new OneHistory(cluster),
   (cluster) => new Configurations(cluster),
   (cluster) => new OneLease(cluster),
-  (cluster) => new Acknowledgements(cluster),
   (cluster) => new NoStorm(cluster),
+  ...SDK_CHECKERS,
 ];

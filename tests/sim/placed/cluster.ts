@@ -1,32 +1,27 @@
 /** A cluster that grows, as its seed plans it: machines, the network, and those who watch. */
-import type { JoinClusterReply, JoinClusterRequest } from "../../../schemas/gen/wire.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { partitionId } from "../../../src/base/ids.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import type {
-  ClusterGroups,
-  HostedPartition,
-} from "../../../src/replication/assembly/cluster_groups.ts";
-import type { MadeChange } from "../../../src/replication/placement/plan.ts";
-import { SimNetwork } from "../network.ts";
+import type { Registry } from "../../../src/node/registry.ts";
+import type { HostedPartition } from "../../../src/replication/assembly/cluster_groups.ts";
 import { Trace } from "../trace.ts";
-import { SimWorld } from "../world.ts";
+import { microtaskCheckpoint, SimWorld } from "../world.ts";
 import type { PlacedChecker } from "./checker.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
 import type { PlacedPlan } from "./plan.ts";
-
-/** Links of the longest chain of promises in joining and placement, with room. */
-const HOPS = 24;
+import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
+import { callName } from "./sdk_history.ts";
+import { SdkLoad } from "./sdk_load.ts";
+import { SimWire } from "./wire.ts";
 
 /** A cluster. */
 export class PlacedCluster implements MachineHost {
   readonly plan: PlacedPlan;
   readonly world = new SimWorld();
   readonly trace = new Trace();
-  readonly network: SimNetwork;
+  readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
-  /** Reports of changes, and requests to join, are lost while this is true. */
-  readonly loses = { reports: false, joins: false };
+  readonly load: SdkLoad;
   readonly #entropy: SeededEntropy;
   readonly #checkers: readonly PlacedChecker[];
   readonly #addresses = new Map<number, number>();
@@ -34,19 +29,32 @@ export class PlacedCluster implements MachineHost {
   constructor(plan: PlacedPlan, makers: readonly ((cluster: PlacedCluster) => PlacedChecker)[]) {
     this.plan = plan;
     this.#entropy = new SeededEntropy(plan.seed ^ 0x91ace);
-    this.world.hops = HOPS;
-    this.network = new SimNetwork(this.world, this.#entropy.uint32());
-    this.network.settings = plan.network;
+    this.world.checkpoint = microtaskCheckpoint();
+    this.wire = new SimWire(this.world, this.#entropy.uint32());
+    this.wire.settings = plan.network;
     this.machines = plan.machines.map((machine) =>
       new PlacedMachine(this, machine, this.#entropy.uint32())
     );
-    for (const machine of this.machines) this.network.join(machine.address, machine);
+    this.load = new SdkLoad({
+      world: this.world,
+      wire: this.wire,
+      plan,
+      called: (call) => {
+        this.trace.fold(this.nowMs, call.client, call.calledAt);
+        this.tell((checker) => checker.called?.(call));
+      },
+      answered: (answer) => {
+        this.trace.note(this.nowMs, CLIENT_ADDRESS_MIN + answer.client, callName(answer));
+        this.tell((checker) => checker.answered?.(answer));
+      },
+    });
     this.#addresses.set(1, 1);
     this.#checkers = makers.map((make) => make(this));
     this.world.onStep = () => {
       for (const address of this.world.touched) {
-        const machine = this.machine(address);
-        if (machine.groups === undefined) continue;
+        // Clients have no groups.
+        const machine = this.machines[address - 1];
+        if (machine?.groups === undefined) continue;
         for (const checker of this.#checkers) checker.stepped?.(machine, machine.groups);
       }
     };
@@ -54,15 +62,6 @@ export class PlacedCluster implements MachineHost {
 
   get nowMs(): number {
     return this.world.nowMs;
-  }
-
-  /** Returns the machine with an address in the network. */
-  machine(address: number): PlacedMachine {
-    return this.machines[address - 1]!;
-  }
-
-  addressOf(node: number): number | undefined {
-    return this.#addresses.get(node);
   }
 
   /** Returns the partition at its leader of the highest term, on a machine that runs. */
@@ -101,7 +100,7 @@ export class PlacedCluster implements MachineHost {
     this.#addresses.set(machine.nodeId, machine.address);
   }
 
-  opened(machine: PlacedMachine, groups: ClusterGroups): void {
+  opened(machine: PlacedMachine, { groups }: Registry): void {
     const remove = groups.remove.bind(groups);
     groups.remove = (id, done) => {
       const replica = groups.partition(id)?.group.replica ?? 0;
@@ -116,36 +115,5 @@ export class PlacedCluster implements MachineHost {
 
   refused(machine: PlacedMachine, error: RegistryError): void {
     this.tell((checker) => checker.refused?.(machine, error));
-  }
-
-  askJoin(
-    from: number,
-    to: PlacedMachine,
-    request: JoinClusterRequest,
-    answer: (reply: JoinClusterReply | RegistryError) => void,
-  ): void {
-    if (this.loses.joins && this.#entropy.unit() < 0.5) return;
-    this.network.pass(from, to.address, () => {
-      to.serveJoin(request, from === to.address ? "self" : "other", (reply) => {
-        if (this.loses.joins && this.#entropy.unit() < 0.7) return;
-        this.network.pass(to.address, from, () => answer(reply));
-      });
-    });
-  }
-
-  askReport(
-    from: number,
-    node: number,
-    made: readonly MadeChange[],
-    answer: (error: RegistryError | undefined) => void,
-  ): void {
-    const to = this.#addresses.get(node);
-    if (to === undefined || this.loses.reports && this.#entropy.unit() < 0.5) return;
-    this.network.pass(from, to, () => {
-      this.machine(to).serveReport(from, made, (error) => {
-        if (this.loses.reports && this.#entropy.unit() < 0.7) return;
-        this.network.pass(to, from, () => answer(error));
-      });
-    });
   }
 }

@@ -25,11 +25,10 @@ export class PlacedFaults {
   /** All faults end: whoever is down starts. */
   end(): void {
     this.#isOver = true;
-    const { network, machines, loses } = this.#cluster;
+    const { wire, machines } = this.#cluster;
     this.#note("all faults end");
-    network.settings = { ...CALM_NETWORK };
-    network.healAll();
-    loses.reports = loses.joins = false;
+    wire.settings = { ...CALM_NETWORK };
+    wire.healAll();
     for (const machine of machines) {
       machine.resume();
       machine.machine.turnsLeft = Infinity;
@@ -48,7 +47,7 @@ export class PlacedFaults {
   }
 
   #befall(kind: PlacedFault): void {
-    const { machines, loses } = this.#cluster;
+    const { machines } = this.#cluster;
     const machine = this.#of(machines);
     switch (kind) {
       case "kill":
@@ -64,18 +63,16 @@ export class PlacedFaults {
       case "partition":
         return this.#partition();
       case "one_way_cut":
-        return this.#way("cut");
-      case "clog":
-        return this.#way("clog");
+        return this.#way();
       case "slow_disk":
         machine.diskFactor = 5 + 50 * this.#unit();
         return this.#until(this.#scale(100, 3_000), () => machine.diskFactor = 1);
-      case "lost_reports":
-        loses.reports = true;
-        return this.#until(this.#scale(100, 3_000), () => loses.reports = false);
-      case "lost_joins":
-        loses.joins = true;
-        return this.#until(this.#scale(100, 3_000), () => loses.joins = false);
+      case "break_session": {
+        const ends = this.#cluster.wire.breakOne();
+        return ends === undefined ? undefined : this.#note("lose a session:", ...ends);
+      }
+      case "stop":
+        return this.#stop(machine);
       case "transfer":
         return this.#transfer(machine);
       case "image":
@@ -93,6 +90,15 @@ export class PlacedFaults {
     this.#until(this.#scale(50, 4_000), () => {
       end();
       machine.start();
+    });
+  }
+
+  #stop(machine: PlacedMachine): void {
+    const downMs = this.#scale(50, 2_000);
+    machine.stop(() => {
+      // The faults may have ended while it stopped.
+      if (this.#isOver) machine.start();
+      else this.#until(downMs, () => machine.start());
     });
   }
 
@@ -121,21 +127,21 @@ export class PlacedFaults {
   }
 
   #cut(ways: readonly (readonly [number, number])[]): void {
-    const { network } = this.#cluster;
-    for (const [from, to] of ways) network.cut(from, to);
+    const { wire } = this.#cluster;
+    for (const [from, to] of ways) wire.cut(from, to);
     this.#until(this.#scale(200, 6_000), () => {
-      for (const [from, to] of ways) network.heal(from, to);
+      for (const [from, to] of ways) wire.heal(from, to);
     });
   }
 
-  #way(kind: "cut" | "clog"): void {
-    const { machines, network } = this.#cluster;
+  #way(): void {
+    const { machines, wire } = this.#cluster;
     const from = this.#of(machines).address;
     const to = this.#of(machines).address;
     if (from === to) return;
-    this.#note(kind, from, "to", to);
-    network[kind](from, to);
-    this.#until(this.#scale(100, 4_000), () => network.heal(from, to));
+    this.#note("cut", from, "to", to);
+    wire.cut(from, to);
+    this.#until(this.#scale(100, 4_000), () => wire.heal(from, to));
   }
 
   #transfer(machine: PlacedMachine): void {

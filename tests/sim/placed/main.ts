@@ -56,7 +56,7 @@ async function main(args: readonly string[]): Promise<number> {
     `\n${sums.seeds} seeds, ${found} with a finding; each ${
       each(sums.simulatedMs)
     } ms simulated, ` +
-      `${each(sums.operations)} proposals (${each(sums.answered)} acknowledged), ` +
+      `${each(sums.operations)} calls (${each(sums.answered)} answered), ` +
       `${each(sums.steps)} steps; ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`,
   );
   console.log(

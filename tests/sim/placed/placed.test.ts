@@ -11,7 +11,7 @@ for (const seed of SEEDS) {
   test(`placed seed ${seed} finds nothing`, async () => {
     const { finding, lines, answered } = await runPlacedSeed(seed);
     assert.is(finding, undefined, `${finding?.checker}: ${finding?.message}\n${lines.join("\n")}`);
-    assert.ok(answered > 50, `${answered} proposals were acknowledged`);
+    assert.ok(answered > 50, `${answered} calls were answered`);
   });
 }
 

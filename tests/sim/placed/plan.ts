@@ -15,10 +15,9 @@ export const PLACED_FAULTS = [
   "suspend",
   "partition",
   "one_way_cut",
-  "clog",
+  "break_session",
+  "stop",
   "slow_disk",
-  "lost_reports",
-  "lost_joins",
   "pause_system_leader",
   "cut_system_leader",
   "transfer",
@@ -37,10 +36,9 @@ const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
   suspend: 4_000,
   partition: 4_000,
   one_way_cut: 2_500,
-  clog: 3_000,
+  break_session: 400,
+  stop: 4_000,
   slow_disk: 3_000,
-  lost_reports: 1_500,
-  lost_joins: 1_500,
   pause_system_leader: 2_500,
   cut_system_leader: 3_000,
   transfer: 1_000,
@@ -58,8 +56,6 @@ export interface MachinePlan {
   readonly joinsAtMs: number;
   /** The number it asks for; 0: the next. */
   readonly wishedNumber: number;
-  /** Nodes that it asks at the same time. */
-  readonly asksAtOnce: number;
 }
 
 /** The plan of a seed. */
@@ -73,8 +69,18 @@ export interface PlacedPlan {
   /** By kind: the mean time between two faults, ms. */
   readonly faults: ReadonlyMap<PlacedFault, number>;
   readonly faultsMs: number;
-  /** Proposals to each partition a second. */
-  readonly load: number;
+  readonly load: LoadPlan;
+}
+
+/** What clients do. */
+export interface LoadPlan {
+  /** Their clocks: one for each client. */
+  readonly clients: readonly MachineClock[];
+  readonly agents: number;
+  readonly domains: number;
+  /** Mean time between an answer and a client's next call, ms. */
+  readonly thinkMs: number;
+  readonly timeoutMs: number;
 }
 
 /** Returns the plan of a seed. */
@@ -87,14 +93,18 @@ export function placedPlanOf(seed: number): PlacedPlan {
   const zones = of([1, 2, 3]);
   const isHasty = unit() < 0.4;
   const rate = () => 1 + (2 * unit() - 1) * CLOCK_DRIFT_PPM / 1_000_000;
+  const clockOf = (): MachineClock => ({
+    rate: rate(),
+    wallRate: rate(),
+    wallOffsetMs: Math.floor((unit() - 0.5) * 10_000),
+  });
   const wishes = unit() < 0.2;
   const machines = Array.from({ length: count }, (_, at): MachinePlan => ({
     address: at + 1,
     zone: hasZones ? "abc"[Math.floor(at / Math.ceil(count / zones))]! : "",
-    clock: { rate: rate(), wallRate: rate(), wallOffsetMs: Math.floor((unit() - 0.5) * 10_000) },
+    clock: clockOf(),
     joinsAtMs: at === 0 ? 0 : isHasty ? 300 + 200 * unit() : 500 + at * 2_000 * unit(),
     wishedNumber: wishes && at > 0 ? 2 + Math.floor(unit() * count) : 0,
-    asksAtOnce: unit() < 0.3 ? 2 : 1,
   }));
   const share = of([0, 0.15, 0.3, 0.5, 0.8]);
   const faults = new Map<PlacedFault, number>();
@@ -121,6 +131,12 @@ export function placedPlanOf(seed: number): PlacedPlan {
     leases: unit() < 0.8,
     faults,
     faultsMs: 6_000 + 6_000 * unit(),
-    load: of([5, 20, 20]),
+    load: {
+      clients: Array.from({ length: of([2, 3, 4]) }, () => clockOf()),
+      agents: of([4, 8, 12]),
+      domains: of([2, 4, 6]),
+      thinkMs: of([30, 60, 120]),
+      timeoutMs: of([1_000, 2_000, 5_000]),
+    },
   };
 }

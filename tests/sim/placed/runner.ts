@@ -2,8 +2,6 @@
  * One run of one seed: a cluster grows while faults befall it and proposals come; then the faults end,
  * and the placement must come to what is wished, and stay there.
  */
-import { SeededEntropy } from "../../../src/base/prng.ts";
-import { encodeTick } from "../../../src/record/command.ts";
 import { Finding } from "../history.ts";
 import type { RunResult } from "../runner.ts";
 import { PLACED_CHECKERS } from "./checkers.ts";
@@ -19,7 +17,8 @@ const REST_MS = 6_000;
 const LOOK_MS = 50;
 const FAULTS_FROM_MS = 300;
 const LINES_SHOWN = 80;
-const PROPOSAL_MS_MAX = 3_000;
+/** Time for calls to end, ms. */
+const END_MS_MAX = 60_000;
 
 /** Runs a seed from its start to its end, or to its first finding. */
 export async function runPlacedSeed(
@@ -46,27 +45,22 @@ function wordsOf(error: unknown): string {
 class PlacedRun {
   readonly #cluster: PlacedCluster;
   readonly #faults: PlacedFaults;
-  readonly #entropy: SeededEntropy;
-  #isLoaded = true;
-  #proposed = 0;
-  #acknowledged = 0;
 
   constructor(
     seed: number,
     { watch, isThorough = false }: { watch?: (line: string) => void; isThorough?: boolean },
   ) {
     this.#cluster = new PlacedCluster(placedPlanOf(seed), PLACED_CHECKERS);
-    this.#entropy = new SeededEntropy(seed ^ 0x10ad);
     if (watch !== undefined) this.#cluster.trace.watch = watch;
     this.#cluster.world.isThorough = isThorough;
     this.#faults = new PlacedFaults(this.#cluster);
   }
 
   async go(): Promise<void> {
-    const { machines, plan, world } = this.#cluster;
-    for (const machine of machines) machine.start();
+    const { load, machines, plan, world } = this.#cluster;
+    for (const machine of machines) world.at(machine.plan.joinsAtMs, () => machine.start());
     world.at(FAULTS_FROM_MS, () => this.#faults.start());
-    for (let partition = 0; partition < plan.partitionCount; partition++) this.#load(partition);
+    load.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
     const untilMs = world.nowMs + SETTLE_MS;
@@ -79,14 +73,27 @@ class PlacedRun {
       const state = describeCluster(this.#cluster).join("\n");
       throw new Finding("convergence", `${SETTLE_MS} ms after the last fault, ${reason}\n${state}`);
     }
-    this.#isLoaded = false;
-    await world.run(world.nowMs + PROPOSAL_MS_MAX);
+    load.stop();
+    await this.#until("clients end their calls", () => load.isIdle);
+    load.readAll();
+    await this.#until("clients have read everything", () => load.isIdle);
     this.#cluster.tell((checker) => checker.ended?.());
     await world.run(world.nowMs + 1);
   }
 
+  async #until(what: string, isSo: () => boolean): Promise<void> {
+    const { world } = this.#cluster;
+    const untilMs = world.nowMs + END_MS_MAX;
+    while (!isSo()) {
+      if (world.nowMs > untilMs) {
+        throw new Finding("convergence", `${what}: not in ${END_MS_MAX} ms`);
+      }
+      await this.#pass();
+    }
+  }
+
   result(finding: RunResult["finding"]): RunResult {
-    const { plan, trace, world } = this.#cluster;
+    const { load, plan, trace, world } = this.#cluster;
     return {
       seed: plan.seed,
       finding,
@@ -94,8 +101,8 @@ class PlacedRun {
       lines: trace.last(LINES_SHOWN),
       simulatedMs: world.nowMs,
       steps: world.steps,
-      operations: this.#proposed,
-      answered: this.#acknowledged,
+      operations: load.called,
+      answered: load.well,
       faults: this.#faults.counts,
       changes: 0,
     };
@@ -105,36 +112,5 @@ class PlacedRun {
     const { world } = this.#cluster;
     await world.run(world.nowMs + LOOK_MS);
     this.#cluster.tell((checker) => checker.looked?.());
-  }
-
-  /** Proposes to a partition from time to time, at whoever leads it or believes so. */
-  #load(partition: number): void {
-    const { plan, world } = this.#cluster;
-    world.after(-1_000 / plan.load * Math.log(1 - this.#entropy.unit()), () => {
-      if (!this.#isLoaded) return;
-      this.#propose(partition);
-      this.#load(partition);
-    });
-  }
-
-  #propose(partition: number): void {
-    const { machines, trace } = this.#cluster;
-    const leaders = machines.flatMap((machine) => {
-      const here = [...machine.groups?.partitions ?? []].find(({ id }) => id === partition);
-      return here?.group.isLeading === true ? [{ machine, group: here.group }] : [];
-    });
-    if (leaders.length === 0) return;
-    const { machine, group } = leaders[Math.floor(this.#entropy.unit() * leaders.length)]!;
-    const unixS = ++this.#proposed;
-    machine.enter(() => {
-      const command = encodeTick({ timeMs: group.timeMs(), unixS, writer: 0 });
-      group.propose(command, PROPOSAL_MS_MAX).then((proposed) => {
-        if (!proposed.ok) return;
-        this.#acknowledged++;
-        const { index, term } = proposed;
-        trace.fold(this.#cluster.nowMs, machine.address, index);
-        this.#cluster.tell((checker) => checker.acknowledged?.({ partition, index, term }));
-      });
-    });
   }
 }

@@ -55,6 +55,26 @@ test("Joining.join is refused by a node that does not lead group 0, with the lea
   }
 });
 
+test("Joining.join at any node tells a member who is one, and changes nothing", async () => {
+  const cluster = new PlacedNodes({ partitionCount: 2 });
+  const { groups } = await cluster.found();
+  await cluster.join(2);
+  await cluster.join(3);
+  const { clusterId } = groups.system.store.genesis!;
+  const { joining } = cluster.node(3);
+  const member = { ...cluster.request(2), nodeId: 2, clusterId, zone: "another" };
+  await cluster.until("node 3 knows node 2", () => joining.describe().systemReplicas.length === 3);
+  const before = groups.system.group.status().lastIndex;
+  const reply = await cluster.world.wait(joining.join(member));
+  assert.is(reply.nodeId, 2);
+  assert.equal(reply.members.map(({ nodeId }) => nodeId), [1, 2, 3]);
+  assert.equal(reply.systemReplicas.map(({ nodeId }) => nodeId), [1, 2, 3]);
+  assert.is(groups.system.group.status().lastIndex, before);
+  for (const other of [{ folderId: new Uint8Array(16).fill(9) }, { nodeId: 9 }]) {
+    assert.is(await answerOf(cluster, { ...member, ...other }, 3), "not_leader");
+  }
+});
+
 test("Joining.join gives a folder one number and one replica, however its requests cross", async () => {
   const cluster = new PlacedNodes({ partitionCount: 2 });
   const { groups, joining } = await cluster.found();

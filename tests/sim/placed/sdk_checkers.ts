@@ -1,0 +1,202 @@
+/** The checkers of what SDK clients are told. */
+import type { ErrorCode } from "../../../src/base/errors.ts";
+import { findNotLinearizable, type RegisterOperation } from "../checkers/register_search.ts";
+import { Finding } from "../history.ts";
+import type { PlacedChecker } from "./checker.ts";
+import type { PlacedCluster } from "./cluster.ts";
+import { callName, type SdkAnswer, type SdkCall } from "./sdk_history.ts";
+
+/** Codes that a client may meet: the others mean that a node or the SDK has a bug. */
+const EXPECTED_CODES: ReadonlySet<ErrorCode | ""> = new Set<ErrorCode | "">([
+  "",
+  "not_found",
+  "superseded",
+  "stale_sequence",
+  "incarnation_mismatch",
+  "domain_taken",
+  "claim_revoked",
+  "deadline_exceeded",
+  "overloaded",
+  "storage_unavailable",
+  "not_leader",
+  "not_replica",
+  "shutting_down",
+  "connection_lost",
+]);
+/** The time by which a call may be late, ms: its timers have a resolution, and its clock drifts. */
+const LATE_MS_MAX = 300;
+
+function isWrite({ kind }: SdkCall): boolean {
+  return kind === "put" || kind === "take_over" || kind === "remove";
+}
+
+/** Clients meet only errors that an operating condition explains. */
+class ExpectedCodes implements PlacedChecker {
+  readonly name = "expected_codes";
+
+  answered(answer: SdkAnswer): void {
+    if (EXPECTED_CODES.has(answer.code)) return;
+    throw new Finding(this.name, `${callName(answer)}: ${answer.message}`);
+  }
+}
+
+/** Every call ends within its time limit. */
+class CallsEnd implements PlacedChecker {
+  readonly name = "calls_end";
+  readonly #cluster: PlacedCluster;
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  looked(): void {
+    const { load, nowMs } = this.#cluster;
+    for (const { open } of load.clients) {
+      for (const call of open) {
+        if (nowMs - call.calledMs <= call.timeoutMs * 1.01 + LATE_MS_MAX) continue;
+        throw new Finding(this.name, `${callName(call)} has not ended after ${call.timeoutMs} ms`);
+      }
+    }
+  }
+}
+
+/**
+ * Each agent's record is a register: reads, resolutions and lists show what some order of all writes
+ * explains. A complete list shows each record once, and proves the absence of what it does not show.
+ */
+class LinearizableRecords implements PlacedChecker {
+  readonly name = "linearizability";
+  readonly #history: { readonly told: RegisterOperation; readonly by: SdkAnswer }[] = [];
+
+  answered(answer: SdkAnswer): void {
+    const { kind, key, value, end, calledAt, answeredAt, records } = answer;
+    const note = (told: RegisterOperation) => void this.#history.push({ told, by: answer });
+    if (isWrite(answer)) {
+      const didNothing = end === "refused" || end === "not_found";
+      if (didNothing) return;
+      const isRemove = kind === "remove";
+      note({
+        key,
+        kind: isRemove ? "remove" : "write",
+        value: isRemove ? undefined : value,
+        calledAt,
+        answeredAt,
+      });
+      return;
+    }
+    const shown = new Set<string>();
+    for (const record of records) {
+      const isTwice = shown.has(record.key) && kind === "list";
+      if (isTwice) throw new Finding(this.name, `${callName(answer)} shows ${record.key} twice`);
+      if (shown.has(record.key)) continue;
+      shown.add(record.key);
+      note({ key: record.key, kind: "read", value: record.value, calledAt, answeredAt });
+    }
+  }
+
+  ended(): void {
+    const found = findNotLinearizable(this.#history.map(({ told }) => told));
+    if (found === undefined) return;
+    const { answer, key, values } = found;
+    const describe = (told: RegisterOperation) => {
+      const by = this.#history.find((one) => one.told === told) ??
+        this.#history.find((one) => one.told.calledAt === told.calledAt);
+      return by === undefined ? told.kind : callName(by.by);
+    };
+    const pending = found.pending.filter((told) => told !== answer).map(describe);
+    throw new Finding(
+      this.name,
+      `No order of the calls on ${key} explains that ${describe(answer)} shows ${answer.value}. ` +
+        `Before, it may have held ${values.map((value) => value ?? "nothing").join(" or ")}` +
+        (pending.length === 0 ? "" : `; under way were ${pending.join(", ")}`),
+    );
+  }
+}
+
+/** An agent that surely has a domain. */
+interface Holding {
+  readonly by: SdkAnswer;
+  readonly key: string;
+  readonly domain: string;
+  readonly fromAt: number;
+  /** The place of the next call that may end it. */
+  readonly untilAt: number;
+}
+
+/**
+ * While an agent surely has a domain, no other gets it, and it resolves to that agent. An agent surely
+ * has a domain from the answer to the write that claimed it, until the next write of its record begins,
+ * if no other write of the record was under way.
+ */
+class DomainHolders implements PlacedChecker {
+  readonly name = "domain_holders";
+  readonly #writes = new Map<string, SdkAnswer[]>();
+  readonly #open = new Map<SdkCall["calledAt"], SdkCall>();
+  readonly #reads: SdkAnswer[] = [];
+
+  called(call: SdkCall): void {
+    if (isWrite(call)) this.#open.set(call.calledAt, call);
+  }
+
+  answered(answer: SdkAnswer): void {
+    this.#open.delete(answer.calledAt);
+    if (answer.domains.length > 0) this.#reads.push(answer);
+    if (!isWrite(answer) || answer.end === "refused") return;
+    const known = this.#writes.get(answer.key);
+    if (known === undefined) this.#writes.set(answer.key, [answer]);
+    else known.push(answer);
+  }
+
+  ended(): void {
+    const holdings = [...this.#writes.values()].flatMap((writes) => this.#holdings(writes));
+    const byDomain = Map.groupBy(holdings, ({ domain }) => domain);
+    for (const writes of this.#writes.values()) {
+      for (const write of writes) {
+        if (write.end !== "ok" || write.domain === "") continue;
+        const other = (byDomain.get(write.domain) ?? []).find(({ key, fromAt, untilAt }) =>
+          key !== write.key && fromAt <= write.calledAt && write.answeredAt <= untilAt
+        );
+        if (other === undefined) continue;
+        throw new Finding(this.name, `${callName(write)} got the domain of ${callName(other.by)}`);
+      }
+    }
+    for (const read of this.#reads) {
+      for (const { domain, holder } of read.domains) {
+        const wrong = (byDomain.get(domain) ?? []).find(({ key, fromAt, untilAt }) =>
+          key !== holder && fromAt <= read.calledAt && read.answeredAt <= untilAt
+        );
+        if (wrong === undefined) continue;
+        throw new Finding(
+          this.name,
+          `${callName(read)} shows ${holder ?? "nothing"} at ${domain}, which ` +
+            `${callName(wrong.by)} has`,
+        );
+      }
+    }
+  }
+
+  #holdings(writes: readonly SdkAnswer[]): Holding[] {
+    const all: readonly (SdkAnswer | SdkCall)[] = [...writes, ...this.#open.values()];
+    return writes.flatMap((by): Holding[] => {
+      const { key, domain, end, calledAt, answeredAt } = by;
+      if (end !== "ok" || domain === "") return [];
+      let untilAt = Infinity;
+      for (const other of all) {
+        if (other === by || other.key !== key) continue;
+        const answered = "answeredAt" in other ? other.answeredAt : Infinity;
+        if (answered < calledAt) continue;
+        if (other.calledAt < answeredAt) return [];
+        untilAt = Math.min(untilAt, other.calledAt);
+      }
+      return [{ by, key, domain, fromAt: answeredAt, untilAt }];
+    });
+  }
+}
+
+/** Makers of these checkers. */
+export const SDK_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[] = [
+  () => new ExpectedCodes(),
+  (cluster) => new CallsEnd(cluster),
+  () => new LinearizableRecords(),
+  () => new DomainHolders(),
+];

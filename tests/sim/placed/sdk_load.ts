@@ -1,0 +1,106 @@
+/** The clients of a simulated cluster, and what they work on. */
+import { SeededEntropy } from "../../../src/base/prng.ts";
+import { formatUuid } from "../../../src/base/uuid.ts";
+import type { SimWorld } from "../world.ts";
+import type { PlacedPlan } from "./plan.ts";
+import { SdkClient } from "./sdk_client.ts";
+import type { SdkAnswer, SdkCall, SdkCallKind } from "./sdk_history.ts";
+import type { SimWire } from "./wire.ts";
+
+/** Addresses of machines that are given to a client. */
+const ENDPOINTS_MAX = 3;
+
+/** The parts of a cluster that the load uses. */
+export interface SdkLoadParts {
+  readonly world: SimWorld;
+  readonly wire: SimWire;
+  readonly plan: PlacedPlan;
+  readonly called: (call: SdkCall) => void;
+  readonly answered: (answer: SdkAnswer) => void;
+}
+
+/** The clients of a run. */
+export class SdkLoad {
+  readonly clients: readonly SdkClient[];
+  /** UUIDs of agents. */
+  readonly agents: readonly string[];
+  readonly domains: readonly string[];
+  /** Calls that have begun, and those that were answered with what was asked. */
+  called = 0;
+  well = 0;
+  #lastPlace = 0;
+  #lastValue = 0;
+
+  constructor({ world, wire, plan, called, answered }: SdkLoadParts) {
+    const entropy = new SeededEntropy(plan.seed ^ 0x10ad);
+    const { agents, clients, domains, thinkMs, timeoutMs } = plan.load;
+    this.agents = Array.from({ length: agents }, (_, number) => agentId(number));
+    this.domains = Array.from({ length: domains }, (_, number) => `d${number}.example`);
+    const shared = {
+      world,
+      wire,
+      agents: this.agents,
+      domains: this.domains,
+      nodes: plan.machines.map(({ address }) => address),
+      clientCount: clients.length,
+      nextPlace: () => ++this.#lastPlace,
+      nextValue: () => ++this.#lastValue,
+      called: (call: SdkCall) => {
+        this.called++;
+        called(call);
+      },
+      answered: (answer: SdkAnswer) => {
+        if (answer.end === "ok" || answer.end === "not_found") this.well++;
+        answered(answer);
+      },
+    };
+    this.clients = clients.map((clock, number) =>
+      new SdkClient(shared, {
+        number,
+        clock,
+        seed: entropy.uint32(),
+        thinkMs,
+        timeoutMs,
+        endpoints: 1 + Math.floor(entropy.unit() * ENDPOINTS_MAX),
+      })
+    );
+  }
+
+  start(): void {
+    for (const client of this.clients) client.start();
+  }
+
+  /** Lets all clients end their calls and make no more. */
+  stop(): void {
+    for (const client of this.clients) client.stop();
+  }
+
+  /** Whether all have ended their calls. */
+  get isIdle(): boolean {
+    return this.clients.every(({ isIdle, open }) => isIdle && open.size === 0);
+  }
+
+  /** Lets every idle client read everything, one call after another. */
+  readAll(): void {
+    const calls: [SdkCallKind, string][] = [
+      ...this.agents.map((id): [SdkCallKind, string] => ["get", id]),
+      ...this.domains.map((domain): [SdkCallKind, string] => ["resolve", domain]),
+      ["resolve_many", ""],
+      ["list", ""],
+      ["gateways", ""],
+    ];
+    for (const client of this.clients) {
+      const next = (at: number) => {
+        const call = calls[at];
+        if (call !== undefined) client.ask(...call, () => next(at + 1));
+      };
+      next(0);
+    }
+  }
+}
+
+function agentId(number: number): string {
+  const id = new Uint8Array(16).fill(0x40);
+  id[15] = number;
+  return formatUuid(id);
+}
