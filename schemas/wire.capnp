@@ -70,6 +70,8 @@ struct RingNode {
   currentPin @2 :Data;
   # SHA-256 of the certificate that the node currently presents.
   nextPin @3 :Data;
+  zone @4 :Text;
+  # Failure domain, for clients that read at the nearest replica; empty: not known.
 }
 
 struct RingAddress {

@@ -358,6 +358,8 @@ export interface RingNode {
   /** SHA-256 of the certificate that the node currently presents. */
   currentPin: Uint8Array;
   nextPin: Uint8Array;
+  /** Failure domain, for clients that read at the nearest replica; empty: not known. */
+  zone: string;
 }
 
 /** A flyweight over {@link RingNode}. */
@@ -373,6 +375,10 @@ export class RingNodeView extends StructView<RingNode> {
   get nextPin(): Uint8Array { return this.$dataBytes(2); }
   get nextPinOffset(): number { return this.$dataOffset(2); }
   get nextPinLength(): number { return this.$dataLength(2); }
+  get zone(): string { return this.$text(3); }
+  get zoneBytes(): Uint8Array { return this.$textBytes(3); }
+  get zoneOffset(): number { return this.$textOffset(3); }
+  get zoneLength(): number { return this.$textLength(3); }
 
   override toPlain(): RingNode {
     this.$payPlain();
@@ -381,6 +387,7 @@ export class RingNodeView extends StructView<RingNode> {
       addresses: this.addresses.toPlain(),
       currentPin: this.$dataCopy(1),
       nextPin: this.$dataCopy(2),
+      zone: this.zone,
     };
   }
 }
@@ -391,13 +398,14 @@ function putRingNode(out: FrameWriter, at: number, value: Input<RingNode>): void
   out.$structs<RingAddress>(at + 8, value.addresses, ringAddressCodec.layout);
   out.$data(at + 16, value.currentPin);
   out.$data(at + 24, value.nextPin);
+  out.$text(at + 32, value.zone);
 }
 
 /** Encodes and decodes {@link RingNode}. */
 export const ringNodeCodec = new StructCodec<RingNode, RingNodeView>({
   name: "RingNode",
   dataWords: 1,
-  pointerWords: 3,
+  pointerWords: 4,
   put: putRingNode,
   newView: () => new RingNodeView(),
 });

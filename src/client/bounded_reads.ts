@@ -87,8 +87,8 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
 
   // What the choice asks about nodes (ReplicaView).
 
-  zoneOf(_nodeId: number): string {
-    return "";
+  zoneOf(nodeId: number): string {
+    return this.#leaders.nodeOf(nodeId)?.zone ?? "";
   }
 
   loadOf(nodeId: number): number | undefined {

@@ -28,6 +28,8 @@ export interface RingNode {
   /** SHA-256 of the current certificate and of the next one; empty if not known. */
   readonly currentPin: Uint8Array;
   readonly nextPin: Uint8Array;
+  /** The failure domain that the node is in; empty if not known. */
+  readonly zone: string;
 }
 
 /** The nodes of a partition. */

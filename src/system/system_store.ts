@@ -144,6 +144,7 @@ export class SystemStore {
       addresses: member.addresses.filter(({ transport }) => transport !== PEER_TRANSPORT),
       currentPin: pinOf(member.pin),
       nextPin: pinOf(member.nextPin),
+      zone: this.#state.members.admission(member.nodeId)?.zone ?? "",
     }));
     return {
       epoch: { generation: this.#state.versions.generation, number: this.#ringNumber },

@@ -278,7 +278,7 @@ test("codec decode of elements that share one list of structs costs bounded obje
   for (const count of COUNTS) {
     const address = { transport: "", host: "", port: 1 };
     const empty = new Uint8Array(0);
-    const node = { nodeId: 1, addresses: [], currentPin: empty, nextPin: empty };
+    const node = { nodeId: 1, addresses: [], currentPin: empty, nextPin: empty, zone: "" };
     const large = { ...node, addresses: Array.from({ length: 700 }, () => address) };
     const nodes = onlyLast(count, node, large);
     const segment = ringMapCodec.encode({ ...ringMapCodec.empty(), nodes });

@@ -34,7 +34,7 @@ function handMade(): Sample[] {
   const reply = { ...resolveReplyCodec.empty(), agent: record, agentId: id };
   const resolved = { items: [{ reply, code: 0, cacheMs: 0, receipts }] };
   const addresses = [{ transport: "quic", host: "10.0.0.1", port: 4_433 }];
-  const nodes = [{ nodeId: 1, addresses, currentPin: id, nextPin: new Uint8Array(0) }];
+  const nodes = [{ nodeId: 1, addresses, currentPin: id, nextPin: new Uint8Array(0), zone: "a" }];
   const ringMap = {
     ...ringMapCodec.empty(),
     nodes,

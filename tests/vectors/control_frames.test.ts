@@ -18,12 +18,15 @@ const FRAMES = frozen.frames.map(({ name, hex, message }) => ({
   message,
 }));
 
-/** Returns the message with its bytes in hexadecimal, as in the file. */
+/**
+ * Returns the message with its bytes in hexadecimal, as in the file, and without the field that was
+ * added since if it is empty, as it must be in frames of that time.
+ */
 function plain(message: ControlMessage | undefined): unknown {
-  const text = JSON.stringify(
-    message,
-    (_, value) => value instanceof Uint8Array ? toHex(value) : value,
-  );
+  const text = JSON.stringify(message, (key, value) => {
+    if (key === "zone" && value === "") return undefined;
+    return value instanceof Uint8Array ? toHex(value) : value;
+  });
   return JSON.parse(text);
 }
 

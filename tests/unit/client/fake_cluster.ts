@@ -51,6 +51,7 @@ export class FakeCluster {
         addresses: [{ transport: "quic", host, port: PORT }],
         currentPin: new Uint8Array(0),
         nextPin: new Uint8Array(0),
+        zone: `zone-${index + 1}`,
       })),
       placements: this.leaders.map((leader): Placement => ({ leader, replicas })),
     };

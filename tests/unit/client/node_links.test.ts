@@ -22,7 +22,7 @@ const OWNER: CallQueueOwner = {
 
 function nodeOf(nodeId: number, transports = ["quic"]): RingNode {
   const addresses = transports.map((transport) => ({ transport, host: `n${nodeId}`, port: PORT }));
-  return { nodeId, addresses, currentPin: new Uint8Array(0), nextPin: new Uint8Array(0) };
+  return { nodeId, addresses, currentPin: new Uint8Array(0), nextPin: new Uint8Array(0), zone: "" };
 }
 
 function linksOver(

@@ -14,6 +14,7 @@ function mapOf(number: number, leaders: readonly number[], generation = 1): Ring
       addresses: [],
       currentPin: new Uint8Array(0),
       nextPin: new Uint8Array(0),
+      zone: "",
     })),
     placements: leaders.map((leader) => ({ leader, replicas: [1, 2, 3] })),
   };

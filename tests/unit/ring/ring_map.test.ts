@@ -17,6 +17,7 @@ const map: RingMap = {
     addresses: [],
     currentPin: new Uint8Array(0),
     nextPin: new Uint8Array(0),
+    zone: "",
   }],
   placements: [{ leader: 7, replicas: [7] }],
 };

@@ -87,6 +87,7 @@ test("putMember needs a cluster and a node id, and gives the ring map a new epoc
       addresses: MEMBER.addresses,
       currentPin: MEMBER.pin,
       nextPin: new Uint8Array(0),
+      zone: "",
     }],
     placements: [{ leader: 7, replicas: [7] }],
   });

@@ -21,6 +21,7 @@ const MAP: RingMap = {
     addresses: [{ transport: "quic", host: "127.0.0.1", port: 4100 }],
     currentPin: new Uint8Array(32).fill(1),
     nextPin: new Uint8Array(32).fill(2),
+    zone: "a",
   }],
   placements: [{ leader: nodeId(1), replicas: [nodeId(1)] }],
 };

@@ -25,6 +25,16 @@ test("MemberState never lets two folders have one number, nor one folder two", (
   assert.equal(harness.store.members.map(({ nodeId }) => nodeId), [1]);
 });
 
+test("MemberState gives the ring map the zones with which nodes were admitted", () => {
+  const harness = new SystemHarness();
+  harness.put(1);
+  harness.admit(2);
+  const zones = () => harness.store.ringMap(0)!.nodes.map(({ nodeId, zone }) => [nodeId, zone]);
+  assert.equal(zones(), [[1, ""], [2, "zone 2"]]);
+  harness.reload();
+  assert.equal(zones(), [[1, ""], [2, "zone 2"]]);
+});
+
 test("MemberState binds a node that was only put to the first folder of its number", () => {
   const harness = new SystemHarness();
   harness.put(1);
