@@ -1,12 +1,17 @@
 /**
  * Limits the rate at which each remote address may connect: a token bucket for each address that
- * connected recently, IPv6 by /64, except loopback as in `Admission`. The number of addresses is
+ * connected recently, IPv6 by /64, except loopback as in `ConnectionAdmission`. The number of addresses is
  * bounded: at the limit, the address known for longest is forgotten and starts with a full bucket
  * when it returns.
  */
-import { CONNECTION_RATE_ADDRESSES_MAX } from "../src/base/limits.ts";
+import {
+  CONNECTION_RATE_ADDRESSES_MAX,
+  CONNECTION_RATE_SHARE,
+  SESSIONS_PER_ADDRESS_MAX,
+} from "../src/base/limits.ts";
 import { TokenBucket } from "../src/base/token_bucket.ts";
 import { addressKey, isLoopback } from "./admission.ts";
+import type { ListenerLimits } from "./transport.ts";
 
 /** The rate limit of one address. */
 export interface AddressRate {
@@ -25,6 +30,14 @@ export class AddressRates {
 
   constructor(rate: AddressRate) {
     this.#rate = rate;
+  }
+
+  /** Returns the rates of a listener with these limits. */
+  static of(
+    { sessionsPerAddressMax = SESSIONS_PER_ADDRESS_MAX, limitsLoopback = false }: ListenerLimits,
+  ): AddressRates {
+    const perSecond = sessionsPerAddressMax * CONNECTION_RATE_SHARE;
+    return new AddressRates({ perSecond, burst: sessionsPerAddressMax, limitsLoopback });
   }
 
   /** Counts a connection from `host`; returns false if the address connects too fast. */

@@ -3,16 +3,8 @@
  * progress, and reports whether there is room for one more. Connections beyond a limit are refused
  * at once, never queued. Pure bookkeeping, without clock or network.
  */
-import type { ListenerStats } from "./transport.ts";
-
-/** The limits of a listener. */
-export interface AdmissionLimits {
-  readonly sessionsMax: number;
-  readonly sessionsPerAddressMax: number;
-  readonly handshakesMax: number;
-  /** Whether the limit per address holds for loopback too. Default false. */
-  readonly limitsLoopback?: boolean;
-}
+import { HANDSHAKES_MAX, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX } from "../src/base/limits.ts";
+import type { ListenerLimits, ListenerStats } from "./transport.ts";
 
 /** Returns counters set to 0. */
 export function newListenerStats(): ListenerStats {
@@ -30,12 +22,19 @@ export function newListenerStats(): ListenerStats {
 
 /** The admission control of one listener. */
 export class ConnectionAdmission {
-  readonly #limits: AdmissionLimits;
+  readonly #limits:
+    & Required<Pick<ListenerLimits, "sessionsMax" | "sessionsPerAddressMax" | "handshakesMax">>
+    & ListenerLimits;
   readonly #stats: ListenerStats;
   readonly #perAddress = new Map<string, number>();
 
-  constructor(limits: AdmissionLimits, stats: ListenerStats) {
-    this.#limits = limits;
+  constructor(limits: ListenerLimits, stats: ListenerStats) {
+    this.#limits = {
+      sessionsMax: SESSIONS_MAX,
+      sessionsPerAddressMax: SESSIONS_PER_ADDRESS_MAX,
+      handshakesMax: HANDSHAKES_MAX,
+      ...limits,
+    };
     this.#stats = stats;
   }
 

@@ -9,15 +9,11 @@
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeFromWire, errorCodeToWire, RegistryError } from "../src/base/errors.ts";
-import {
-  CLOSE_MESSAGE_BYTES_MAX,
-  GOODBYE_LINGER_MS,
-  GOODBYE_WRITES_MS_MAX,
-  PREFACE_MS_MAX,
-} from "../src/base/limits.ts";
+import { CLOSE_MESSAGE_BYTES_MAX, GOODBYE_LINGER_MS, PREFACE_MS_MAX } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import type { BytePair, StreamOwner } from "./carrier_stream.ts";
 import { CarrierStream, dropPair, ignore } from "./carrier_stream.ts";
+import { waitForGoodbye } from "./goodbye_wait.ts";
 import { Handoff } from "./handoff.ts";
 import { PREFACE_BYTES, prefaceOf, readPreface } from "./preface.ts";
 import type {
@@ -242,22 +238,11 @@ export class CarrierSession implements Session, StreamOwner {
 
   async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
     const { scheduler } = this.#options;
-    const within = (limitMs: number, start: (resolve: () => void) => void) =>
-      new Promise<void>((resolve) => {
-        const timer = scheduler.after(limitMs, resolve);
-        const done = () => {
-          timer.cancel();
-          resolve();
-        };
-        start(done);
-        void this.closed.then(done);
-      });
-    if (!this.ended && this.#writesPending > 0) {
-      await within(GOODBYE_WRITES_MS_MAX, (done) => {
-        this.#onWritesSettled = done;
-      });
-    }
-    if (!this.ended && lingerMs > 0) await within(lingerMs, ignore);
+    const whenWritten = (done: () => void) => {
+      this.#onWritesSettled = done;
+    };
+    const pending = this.#writesPending > 0 ? whenWritten : undefined;
+    await waitForGoodbye(this, scheduler, lingerMs, pending);
     this.#close(code, message);
     await this.closed;
     // The close frame is sent in a later turn of the runtime; exiting earlier would drop it.

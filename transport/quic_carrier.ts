@@ -8,39 +8,20 @@
  * stops are noticed, stream credit is returned, and a malformed header costs its stream but not the
  * session (denoland/deno#36822).
  */
-import type { Carrier } from "./carrier_session.ts";
-import type { BytePair } from "./carrier_stream.ts";
+import { ConnectionCarrier } from "./connection_carrier.ts";
 import type { HeldStreams } from "./webtransport_acceptor.ts";
 
-const NO_HEADER = new Uint8Array(0);
 const WEBTRANSPORT_HEADER = new Uint8Array([0x40, 0x41, 0x00]);
 
 /** A connection whose handshake is complete. */
-export class QuicCarrier implements Carrier {
-  readonly header: Uint8Array;
-  readonly closed: Promise<Deno.QuicCloseInfo>;
-  readonly #connection: Deno.QuicConn;
+export class QuicCarrier extends ConnectionCarrier {
   /** Referenced, because collecting it would end the CONNECT stream and with it the session. */
   readonly held: HeldStreams | undefined;
 
   /** @param held on `h3`, the result of `acceptWebTransport`. */
   constructor(connection: Deno.QuicConn, held?: HeldStreams) {
-    this.#connection = connection;
+    super(connection, held === undefined ? undefined : WEBTRANSPORT_HEADER);
     this.held = held;
-    this.header = held === undefined ? NO_HEADER : WEBTRANSPORT_HEADER;
-    this.closed = connection.closed;
-  }
-
-  open(): Promise<BytePair> {
-    return this.#connection.createBidirectionalStream();
-  }
-
-  incoming(): ReadableStream<BytePair> {
-    return this.#connection.incomingBidirectionalStreams;
-  }
-
-  close(closeCode: number, reason: string): void {
-    this.#connection.close({ closeCode, reason });
   }
 }
 

@@ -6,16 +6,14 @@
  * for it). Literal IP addresses are preferable: the runtime resolves a name synchronously, to its
  * first address.
  */
-import { RegistryError } from "../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
   CLIENT_KEEP_ALIVE_MS,
   STREAMS_PER_SESSION_MAX,
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
-import { newListenerStats } from "./admission.ts";
 import { ALPN_REGISTRY } from "./alpn.ts";
-import { CarrierSession } from "./carrier_session.ts";
+import { DialedSessions } from "./dialed_sessions.ts";
 import { boundedDial } from "./dialing.ts";
 import { addressText, QuicCarrier } from "./quic_carrier.ts";
 import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
@@ -44,37 +42,36 @@ export class QuicDialer implements Dialer {
   readonly authenticatesPeers = false;
   readonly pinsServer = true;
   readonly #options: QuicDialerOptions;
-  readonly #sessions = new Set<CarrierSession>();
-  readonly #stats = newListenerStats();
+  readonly #sessions = new DialedSessions();
   #endpoint: Deno.QuicEndpoint | undefined;
-  #nextSessionId = 1;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: QuicDialerOptions) {
     this.#options = options;
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
-    const { scheduler } = this.#options;
+    this.#sessions.requireOpen();
     const connection = await boundedDial(
       () => this.#connect(endpoint, options.trust),
       options,
-      scheduler,
+      this.#options.scheduler,
       endpoint,
       (late) => late.close(),
     );
-    const session = this.#session(connection);
-    if (this.#closed) session.abort("the dialer was closed");
-    return session;
+    return this.#sessions.start(new QuicCarrier(connection), this.#options, {
+      transport: "quic",
+      remoteAddress: addressText(connection.remoteAddr),
+    });
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.abort("the dialer was closed");
-    await Promise.all(sessions.map((session) => session.closed));
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#sessions.close();
     // Close frames are sent in a later turn; closing the endpoint first would drop them.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
     this.#endpoint?.close();
@@ -90,7 +87,8 @@ export class QuicDialer implements Dialer {
       alpnProtocols: [this.#options.alpn ?? ALPN_REGISTRY],
       keepAliveInterval: keepAliveMs,
       maxIdleTimeout: idleMs,
-      maxConcurrentBidirectionalStreams: this.#streamsMax,
+      maxConcurrentBidirectionalStreams: this.#options.streamsPerSessionMax ??
+        STREAMS_PER_SESSION_MAX,
       maxConcurrentUnidirectionalStreams: 0,
     };
     if (trust.kind === "ca") {
@@ -103,25 +101,6 @@ export class QuicDialer implements Dialer {
       }));
     }
     return await Deno.connectQuic(connectOptions);
-  }
-
-  get #streamsMax(): number {
-    return this.#options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
-  }
-
-  #session(connection: Deno.QuicConn): CarrierSession {
-    const session = new CarrierSession(new QuicCarrier(connection), {
-      id: this.#nextSessionId++,
-      transport: "quic",
-      remoteAddress: addressText(connection.remoteAddr),
-      limits: { streamsMax: this.#streamsMax },
-      scheduler: this.#options.scheduler,
-      onError: this.#options.onError,
-      stats: this.#stats,
-      onEnd: (ended) => this.#sessions.delete(ended),
-    });
-    this.#sessions.add(session);
-    return session;
   }
 }
 

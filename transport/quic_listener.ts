@@ -12,22 +12,14 @@ import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
-  CONNECTION_RATE_SHARE,
   HANDSHAKE_MS_MAX,
-  HANDSHAKES_MAX,
-  SESSIONS_BACKLOG_MAX,
-  SESSIONS_MAX,
-  SESSIONS_PER_ADDRESS_MAX,
-  STREAMS_PER_SESSION_MAX,
   UNIDIRECTIONAL_STREAMS_MAX,
   WEBTRANSPORT_END_MS,
 } from "../src/base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
-import { ConnectionAdmission, newListenerStats } from "./admission.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
-import { CarrierSession } from "./carrier_session.ts";
-import { Handoff } from "./handoff.ts";
+import { ListenerSessions } from "./listener_sessions.ts";
 import { addressText, plainHost, QuicCarrier } from "./quic_carrier.ts";
 import type {
   Endpoint,
@@ -89,40 +81,25 @@ interface Bound {
 class QuicListener implements Listener {
   readonly addresses: readonly Endpoint[];
   readonly port: number;
-  readonly stats: ListenerStats = newListenerStats();
+  readonly stats: ListenerStats;
   readonly #options: QuicListenOptions;
   readonly #bound: readonly Bound[];
-  readonly #admission: ConnectionAdmission;
+  readonly #sessions: ListenerSessions;
   readonly #rates: AddressRates;
   readonly #collection = new CollectionTrigger();
-  readonly #ready: Handoff<Session>;
-  readonly #sessions = new Set<CarrierSession>();
   /** Connections in handshake or upgrade. */
   readonly #establishing = new Set<Deno.QuicConn>();
   #certificate: TlsCertificate;
-  #nextSessionId = 1;
   #closed = false;
 
   constructor(endpoints: readonly Deno.QuicEndpoint[], options: QuicListenOptions) {
-    const limits = options.limits ?? {};
     this.#options = options;
     this.#certificate = options.certificate;
     this.addresses = endpoints.map(({ addr }) => ({ host: addr.hostname, port: addr.port }));
     this.port = this.addresses[0]!.port;
-    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    const sessionsPerAddressMax = limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX;
-    const limitsLoopback = limits.limitsLoopback ?? false;
-    this.#admission = new ConnectionAdmission({
-      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax,
-      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
-      limitsLoopback,
-    }, this.stats);
-    this.#rates = new AddressRates({
-      perSecond: sessionsPerAddressMax * CONNECTION_RATE_SHARE,
-      burst: sessionsPerAddressMax,
-      limitsLoopback,
-    });
+    this.#sessions = new ListenerSessions(options);
+    this.stats = this.#sessions.stats;
+    this.#rates = AddressRates.of(options.limits ?? {});
     try {
       this.#bound = endpoints.map((endpoint) => ({
         endpoint,
@@ -136,7 +113,7 @@ class QuicListener implements Listener {
   }
 
   accept(): Promise<Session | undefined> {
-    return this.#ready.take();
+    return this.#sessions.accept();
   }
 
   rotate(certificate: TlsCertificate): void {
@@ -155,21 +132,18 @@ class QuicListener implements Listener {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const session of this.#ready.close()) session.abort("the server is shutting down");
+    const ended = this.#sessions.close();
     for (const connection of this.#establishing) {
       closeQuietly(connection, "shutting_down", "the server is shutting down");
     }
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
-    await Promise.all(sessions.map((session) => session.closed));
+    await ended;
     // Close frames are sent in a later turn; closing the endpoint first would drop them.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
     for (const bound of this.#bound) bound.endpoint.close();
   }
 
   #listen(endpoint: Deno.QuicEndpoint): Deno.QuicListener {
-    const { limits = {}, idleMs = CLIENT_IDLE_MS, webtransport = true, alpn = ALPN_REGISTRY } =
-      this.#options;
+    const { idleMs = CLIENT_IDLE_MS, webtransport = true, alpn = ALPN_REGISTRY } = this.#options;
     try {
       return endpoint.listen({
         cert: this.#certificate.chainPem,
@@ -177,8 +151,7 @@ class QuicListener implements Listener {
         alpnProtocols: webtransport ? [alpn, ALPN_HTTP3] : [alpn],
         maxIdleTimeout: idleMs,
         // One more for the CONNECT stream of WebTransport.
-        maxConcurrentBidirectionalStreams: (limits.streamsPerSessionMax ??
-          STREAMS_PER_SESSION_MAX) + 1,
+        maxConcurrentBidirectionalStreams: this.#sessions.streamsMax + 1,
         maxConcurrentUnidirectionalStreams: webtransport ? UNIDIRECTIONAL_STREAMS_MAX : 0,
       });
     } catch (error) {
@@ -205,11 +178,12 @@ class QuicListener implements Listener {
 
   /** Takes one connection through its stages; never rejects. */
   async #begin(incoming: Deno.QuicIncoming): Promise<void> {
+    const { admission } = this.#sessions;
     let connection: Deno.QuicConn;
     let host: string;
     const life = { isOver: false };
     try {
-      if (!this.#admission.mayBegin()) return incoming.refuse();
+      if (!admission.mayBegin()) return incoming.refuse();
       connection = incoming.accept({ zeroRtt: true });
       const over = () => {
         life.isOver = true;
@@ -227,28 +201,27 @@ class QuicListener implements Listener {
       this.stats.refused++;
       return closeQuietly(connection, "overloaded", "this address connects too fast");
     }
-    if (!this.#admission.begin(host)) {
+    if (!admission.begin(host)) {
       return closeQuietly(connection, "overloaded", "too many sessions of one address");
     }
     this.#establishing.add(connection);
-    const session = await this.#establish(connection, host, life);
+    const held = await this.#establish(connection, life);
     this.#establishing.delete(connection);
-    if (session === undefined) return this.#admission.fail(host);
-    this.#admission.complete();
-    this.#sessions.add(session);
-    if (this.#closed) session.refuse("shutting_down", "the server is shutting down");
-    else if (!this.#ready.push(session)) {
-      this.stats.refused++;
-      session.refuse("overloaded", "too many new sessions");
-    }
+    if (held === undefined) return admission.fail(host);
+    this.#sessions.start(new QuicCarrier(connection, held === "raw" ? undefined : held), host, {
+      transport: held === "raw" ? "quic" : "webtransport",
+      remoteAddress: addressText(connection.remoteAddr),
+    });
   }
 
-  /** Performs handshake and upgrade within one deadline; returns `undefined` if they fail. */
+  /**
+   * Performs handshake and upgrade within one deadline. Returns the streams of the upgrade, or `raw`
+   * for raw QUIC; `undefined` if they fail.
+   */
   async #establish(
     connection: Deno.QuicConn,
-    host: string,
     life: { readonly isOver: boolean },
-  ): Promise<CarrierSession | undefined> {
+  ): Promise<HeldStreams | "raw" | undefined> {
     let stage: "handshake" | "upgrade" = "handshake";
     const { scheduler, limits = {} } = this.#options;
     const deadline = scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
@@ -260,12 +233,12 @@ class QuicListener implements Listener {
       // The promise also resolves for a failed connection; the failure is known one turn later.
       await new Promise<void>((resolve) => scheduler.nextTurn(resolve));
       if (life.isOver) return undefined;
-      if (connection.protocol !== ALPN_HTTP3) return this.#session(connection, host, undefined);
+      if (connection.protocol !== ALPN_HTTP3) return "raw";
       stage = "upgrade";
       const held = await acceptWebTransport(connection, () => {
         scheduler.after(WEBTRANSPORT_END_MS, () => closeQuietly(connection, undefined, ""));
       });
-      return life.isOver ? undefined : this.#session(connection, host, held);
+      return life.isOver ? undefined : held;
     } catch (error) {
       this.#options.onError(stage, error);
       closeQuietly(connection, "malformed", `${stage} failed`);
@@ -273,28 +246,6 @@ class QuicListener implements Listener {
     } finally {
       deadline.cancel();
     }
-  }
-
-  #session(
-    connection: Deno.QuicConn,
-    host: string,
-    held: HeldStreams | undefined,
-  ): CarrierSession {
-    const { limits = {}, scheduler, onError } = this.#options;
-    return new CarrierSession(new QuicCarrier(connection, held), {
-      id: this.#nextSessionId++,
-      transport: held === undefined ? "quic" : "webtransport",
-      remoteAddress: addressText(connection.remoteAddr),
-      limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
-      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
-      scheduler,
-      onError,
-      stats: this.stats,
-      onEnd: (session) => {
-        this.#sessions.delete(session);
-        this.#admission.end(host);
-      },
-    });
   }
 }
 

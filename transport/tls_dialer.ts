@@ -16,9 +16,8 @@ import {
   STREAMS_PER_SESSION_MAX,
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
-import { newListenerStats } from "./admission.ts";
-import { CarrierSession } from "./carrier_session.ts";
 import { ignore } from "./carrier_stream.ts";
+import { DialedSessions } from "./dialed_sessions.ts";
 import { boundedDial } from "./dialing.ts";
 import { addressText } from "./quic_carrier.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
@@ -55,32 +54,27 @@ export class TlsDialer implements Dialer {
   readonly authenticatesPeers = true;
   readonly pinsServer = false;
   readonly #options: TlsDialerOptions;
-  readonly #sessions = new Set<CarrierSession>();
+  readonly #sessions = new DialedSessions();
   readonly #sockets = new Set<TLSSocket>();
-  readonly #stats = newListenerStats();
-  #nextSessionId = 1;
-  #closed = false;
 
   constructor(options: TlsDialerOptions) {
     this.#options = options;
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
+    this.#sessions.requireOpen();
     if (options.signal?.aborted) {
       throw new RegistryError("canceled", "Connecting was canceled before it began");
     }
     const socket = this.#connect(endpoint, options.trust);
     try {
-      const session = await boundedDial(
+      return await boundedDial(
         () => this.#establish(socket),
         options,
         this.#options.scheduler,
         endpoint,
         ignore,
       );
-      if (this.#closed) session.abort("the dialer was closed");
-      return session;
     } catch (error) {
       socket.destroy();
       throw error;
@@ -88,10 +82,7 @@ export class TlsDialer implements Dialer {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.abort("the dialer was closed");
-    await Promise.all(sessions.map((session) => session.closed));
+    await this.#sessions.close();
     await Promise.all(Array.from(this.#sockets, (socket) => {
       socket.destroy();
       return new Promise<void>((resolve) => socket.once("close", () => resolve()));
@@ -127,7 +118,7 @@ export class TlsDialer implements Dialer {
   }
 
   /** Waits for the TLS handshake and the server's first frame, which accepts the client. */
-  async #establish(socket: TLSSocket): Promise<CarrierSession> {
+  async #establish(socket: TLSSocket): Promise<Session> {
     await new Promise<void>((resolve, reject) => {
       socket.once("secureConnect", resolve);
       socket.once("error", reject);
@@ -140,7 +131,7 @@ export class TlsDialer implements Dialer {
         "The server presents no certificate, or does not offer ALPN `crs`",
       );
     }
-    const { scheduler, idleMs = CLIENT_IDLE_MS, onError } = this.#options;
+    const { scheduler, idleMs = CLIENT_IDLE_MS } = this.#options;
     const { keepAliveMs = CLIENT_KEEP_ALIVE_MS } = this.#options;
     const streamsMax = this.#options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
     const carrier = new TlsCarrier(socket, {
@@ -151,22 +142,14 @@ export class TlsDialer implements Dialer {
       scheduler,
     });
     await carrier.ready;
-    const session = new CarrierSession(carrier, {
-      id: this.#nextSessionId++,
+    return this.#sessions.start(carrier, this.#options, {
       transport: "tls",
       authenticatesPeers: true,
       remoteAddress: addressText({
         hostname: socket.remoteAddress ?? "unknown",
         port: socket.remotePort ?? 0,
       }),
-      limits: { streamsMax },
       peerCertificate: certificate,
-      scheduler,
-      onError,
-      stats: this.#stats,
-      onEnd: (ended) => this.#sessions.delete(ended),
     });
-    this.#sessions.add(session);
-    return session;
   }
 }

@@ -14,22 +14,11 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
-import {
-  CLIENT_IDLE_MS,
-  CONNECTION_RATE_SHARE,
-  HANDSHAKE_MS_MAX,
-  HANDSHAKES_MAX,
-  REFUSALS_MAX,
-  SESSIONS_BACKLOG_MAX,
-  SESSIONS_MAX,
-  SESSIONS_PER_ADDRESS_MAX,
-  STREAMS_PER_SESSION_MAX,
-} from "../src/base/limits.ts";
-import type { MonotonicClock, Scheduler, Timer } from "../src/base/world.ts";
+import { CLIENT_IDLE_MS } from "../src/base/limits.ts";
+import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
-import { ConnectionAdmission, newListenerStats } from "./admission.ts";
-import { CarrierSession } from "./carrier_session.ts";
-import { Handoff } from "./handoff.ts";
+import { type IncomingConnection, IncomingConnections } from "./incoming_connections.ts";
+import { ListenerSessions } from "./listener_sessions.ts";
 import { addressText, plainHost } from "./quic_carrier.ts";
 import { checkServerCertificate } from "./server_certificate.ts";
 import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "./tcp_acceptor.ts";
@@ -95,50 +84,24 @@ export async function listenTls(options: TlsListenOptions): Promise<Listener> {
   }
 }
 
-/** A connection from its first packet to its end. */
-interface Incoming {
-  readonly raw: Socket;
-  readonly host: string;
-  /**
-   * `handshake` until there is a session; `refusal` if there is no room and the client will be
-   * told.
-   */
-  stage: "handshake" | "refusal" | "session";
-  readonly deadline: Timer;
-}
-
 class TlsListener implements Listener {
-  readonly stats: ListenerStats = newListenerStats();
+  readonly stats: ListenerStats;
   readonly #options: TlsListenOptions;
   #acceptors: readonly TcpAcceptor[] = [];
   readonly #collection = new CollectionTrigger();
   #context: SecureContext;
   readonly #rates: AddressRates;
-  readonly #admission: ConnectionAdmission;
-  readonly #ready: Handoff<Session>;
-  readonly #sessions = new Set<CarrierSession>();
-  readonly #incoming = new Set<Incoming>();
-  #refusals = 0;
-  #nextSessionId = 1;
+  readonly #sessions: ListenerSessions;
+  readonly #incoming: IncomingConnections;
   #closing: Promise<void> | undefined;
 
   constructor(options: TlsListenOptions) {
-    const limits = options.limits ?? {};
-    const sessionsPerAddressMax = limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX;
     this.#options = options;
     this.#context = contextOf(options);
-    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    this.#rates = new AddressRates({
-      perSecond: sessionsPerAddressMax * CONNECTION_RATE_SHARE,
-      burst: sessionsPerAddressMax,
-      limitsLoopback: limits.limitsLoopback ?? false,
-    });
-    this.#admission = new ConnectionAdmission({
-      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax,
-      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
-      limitsLoopback: limits.limitsLoopback ?? false,
-    }, this.stats);
+    this.#rates = AddressRates.of(options.limits ?? {});
+    this.#sessions = new ListenerSessions(options);
+    this.#incoming = new IncomingConnections(this.#sessions, options);
+    this.stats = this.#sessions.stats;
   }
 
   /** Takes ownership of the bound addresses; called once. */
@@ -162,7 +125,7 @@ class TlsListener implements Listener {
   }
 
   accept(): Promise<Session | undefined> {
-    return this.#ready.take();
+    return this.#sessions.accept();
   }
 
   rotate(certificate: TlsCertificate): void {
@@ -176,11 +139,9 @@ class TlsListener implements Listener {
 
   async #close(): Promise<void> {
     const closed = this.#acceptors.map((acceptor) => acceptor.close());
-    for (const session of this.#ready.close()) session.abort("the server is shutting down");
-    for (const { raw, stage } of this.#incoming) if (stage !== "session") raw.destroy();
-    for (const session of this.#sessions) {
-      session.refuse("shutting_down", "the server is shutting down");
-    }
+    const ended = this.#sessions.close();
+    this.#incoming.close();
+    await ended;
     await Promise.all(closed);
   }
 
@@ -190,33 +151,16 @@ class TlsListener implements Listener {
     const { remoteAddress } = raw;
     if (this.#closing !== undefined || remoteAddress === undefined) return void raw.destroy();
     const host = plainHost(remoteAddress);
-    const { monotonic, scheduler, limits = {} } = this.#options;
-    if (!this.#rates.take(host, monotonic.nowMs())) {
+    if (!this.#rates.take(host, this.#options.monotonic.nowMs())) {
       this.stats.refused++;
       return this.#drop(raw);
     }
-    const admitted = this.#admission.mayBegin() && this.#admission.begin(host);
-    if (!admitted && this.#refusals >= (limits.refusalsMax ?? REFUSALS_MAX)) return this.#drop(raw);
-    if (!admitted) this.#refusals++;
-    const incoming: Incoming = {
-      raw,
-      host,
-      stage: admitted ? "handshake" : "refusal",
-      deadline: scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
-        this.stats.deadlines++;
-        raw.destroy();
-      }),
-    };
-    this.#incoming.add(incoming);
-    const socket = this.#secure(incoming);
-    raw.once("close", () => {
-      this.#incoming.delete(incoming);
-      incoming.deadline.cancel();
+    const incoming = this.#incoming.take(raw, host, () => {
       socket.destroy();
       this.#collection.connectionEnded();
-      if (incoming.stage === "handshake") this.#admission.fail(host);
-      else if (incoming.stage === "refusal") this.#refusals--;
     });
+    if (incoming === undefined) return this.#drop(raw);
+    const socket = this.#secure(incoming);
   }
 
   /** Closes a connection from which nothing was read. */
@@ -226,7 +170,7 @@ class TlsListener implements Listener {
   }
 
   /** Starts the TLS of a connection. */
-  #secure(incoming: Incoming): TLSSocket {
+  #secure(incoming: IncomingConnection): TLSSocket {
     const { raw } = incoming;
     const socket = new TLSSocket(raw, {
       ...TLS_PROTOCOL,
@@ -249,7 +193,7 @@ class TlsListener implements Listener {
   }
 
   /** Waits for the client's first frame after the TLS handshake. Never rejects. */
-  async #secured(socket: TLSSocket, incoming: Incoming): Promise<void> {
+  async #secured(socket: TLSSocket, incoming: IncomingConnection): Promise<void> {
     readLeafOnly(socket);
     const peerCertificate = verifyClient(socket) ? leafOf(socket) : undefined;
     // TLS has refused invalid certificates; the remaining case is a client with another protocol.
@@ -258,13 +202,13 @@ class TlsListener implements Listener {
       socket.destroy();
       return void incoming.raw.destroy();
     }
-    const { limits = {}, scheduler, onError, idleMs = CLIENT_IDLE_MS } = this.#options;
-    const streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
     if (incoming.stage === "refusal") {
       // No settings precede it, so that the client never takes it for a session.
       socket.end(closeFrame(errorCodeToWire("overloaded"), "there is no room for a session"));
       return void socket.resume();
     }
+    const { scheduler, onError, idleMs = CLIENT_IDLE_MS } = this.#options;
+    const { streamsMax } = this.#sessions;
     const carrier = new TlsCarrier(socket, { dialed: false, idleMs, streamsMax, scheduler });
     try {
       await carrier.ready;
@@ -272,33 +216,13 @@ class TlsListener implements Listener {
       return onError("handshake", error);
     }
     if (!this.#incoming.has(incoming)) return;
-    const { host } = incoming;
-    incoming.stage = "session";
-    incoming.deadline.cancel();
-    this.#admission.complete();
-    const session = new CarrierSession(carrier, {
-      id: this.#nextSessionId++,
+    this.#incoming.established(incoming);
+    this.#sessions.start(carrier, incoming.host, {
       transport: "tls",
       authenticatesPeers: true,
-      remoteAddress: addressText({ hostname: host, port: socket.remotePort ?? 0 }),
-      limits: { streamsMax },
+      remoteAddress: addressText({ hostname: incoming.host, port: socket.remotePort ?? 0 }),
       peerCertificate,
-      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
-      scheduler,
-      onError,
-      stats: this.stats,
-      onEnd: (ended) => {
-        this.#sessions.delete(ended);
-        this.#admission.end(host);
-      },
     });
-    this.#sessions.add(session);
-    if (this.#closing !== undefined) {
-      session.refuse("shutting_down", "the server is shutting down");
-    } else if (!this.#ready.push(session)) {
-      this.stats.refused++;
-      session.refuse("overloaded", "too many new sessions");
-    }
   }
 }
 

@@ -10,13 +10,10 @@
  * or fails by itself.
  */
 import { RegistryError } from "../src/base/errors.ts";
-import { STREAMS_PER_SESSION_MAX } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
-import { newListenerStats } from "./admission.ts";
-import type { Carrier } from "./carrier_session.ts";
-import { CarrierSession } from "./carrier_session.ts";
-import type { BytePair } from "./carrier_stream.ts";
 import { ignore } from "./carrier_stream.ts";
+import { ConnectionCarrier } from "./connection_carrier.ts";
+import { DialedSessions } from "./dialed_sessions.ts";
 import { boundedDial } from "./dialing.ts";
 import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
 
@@ -35,17 +32,15 @@ export class WebTransportDialer implements Dialer {
   readonly authenticatesPeers = false;
   readonly pinsServer = true;
   readonly #options: WebTransportDialerOptions;
-  readonly #sessions = new Set<CarrierSession>();
-  readonly #stats = newListenerStats();
-  #nextSessionId = 1;
-  #closed = false;
+  readonly #sessions = new DialedSessions();
+  #closing: Promise<void> | undefined;
 
   constructor(options: WebTransportDialerOptions) {
     this.#options = options;
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer is closed");
+    this.#sessions.requireOpen();
     const connection = await boundedDial(
       () => this.#connect(endpoint, options.trust),
       options,
@@ -53,17 +48,19 @@ export class WebTransportDialer implements Dialer {
       endpoint,
       (late) => late.close(),
     );
-    const session = this.#session(connection, endpoint);
-    if (this.#closed) session.abort("the dialer was closed");
-    return session;
+    return this.#sessions.start(new ConnectionCarrier(connection), this.#options, {
+      transport: "webtransport",
+      remoteAddress: authorityOf(endpoint),
+    });
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.abort("the dialer was closed");
-    await Promise.all(sessions.map((session) => session.closed));
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#sessions.close();
     // Close frames are sent in a later turn of the runtime.
     await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
   }
@@ -73,53 +70,16 @@ export class WebTransportDialer implements Dialer {
     if (Constructor === undefined) {
       throw new RegistryError("invalid_argument", "This runtime has no WebTransport");
     }
-    const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
-    const url = `https://${host}:${endpoint.port}/`;
+    const url = `https://${authorityOf(endpoint)}/`;
     const connection = new Constructor(url, webTransportOptions(trust));
     connection.closed.catch(ignore);
     await connection.ready;
     return connection;
   }
-
-  #session(connection: WebTransport, endpoint: Endpoint): CarrierSession {
-    const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
-    const session = new CarrierSession(new WebTransportCarrier(connection), {
-      id: this.#nextSessionId++,
-      transport: "webtransport",
-      remoteAddress: `${host}:${endpoint.port}`,
-      limits: { streamsMax: this.#options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
-      scheduler: this.#options.scheduler,
-      onError: this.#options.onError,
-      stats: this.#stats,
-      onEnd: (ended) => this.#sessions.delete(ended),
-    });
-    this.#sessions.add(session);
-    return session;
-  }
 }
 
-/** A client's end of WebTransport: the runtime itself writes and removes the stream headers. */
-class WebTransportCarrier implements Carrier {
-  readonly header = new Uint8Array(0);
-  readonly closed: Carrier["closed"];
-  readonly #connection: WebTransport;
-
-  constructor(connection: WebTransport) {
-    this.#connection = connection;
-    this.closed = connection.closed;
-  }
-
-  open(): Promise<BytePair> {
-    return this.#connection.createBidirectionalStream();
-  }
-
-  incoming(): ReadableStream<BytePair> {
-    return this.#connection.incomingBidirectionalStreams;
-  }
-
-  close(closeCode: number, reason: string): void {
-    this.#connection.close({ closeCode, reason });
-  }
+function authorityOf({ host, port }: Endpoint): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function webTransportOptions(trust: Trust): WebTransportOptions {

@@ -8,13 +8,11 @@
 import { RegistryError } from "../../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
-  HANDSHAKES_MAX,
   SESSIONS_BACKLOG_MAX,
-  SESSIONS_MAX,
-  SESSIONS_PER_ADDRESS_MAX,
   STREAMS_PER_SESSION_MAX,
 } from "../../src/base/limits.ts";
 import { ConnectionAdmission, newListenerStats } from "../admission.ts";
+import { DialedSessions } from "../dialed_sessions.ts";
 import { boundedDial } from "../dialing.ts";
 import { Handoff } from "../handoff.ts";
 import type {
@@ -189,8 +187,7 @@ class MemoryDialer implements Dialer {
   readonly #network: MemoryNetwork;
   readonly #host: string;
   readonly #options: MemoryDialerOptions;
-  readonly #sessions = new Set<Session>();
-  #closed = false;
+  readonly #sessions = new DialedSessions();
 
   constructor(network: MemoryNetwork, host: string, options: MemoryDialerOptions) {
     this.#network = network;
@@ -199,7 +196,7 @@ class MemoryDialer implements Dialer {
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#closed) throw new RegistryError("shutting_down", "The dialer was closed");
+    this.#sessions.requireOpen();
     const session = await boundedDial(
       () => this.#network.connect(this.#host, endpoint, this.#options),
       options,
@@ -207,17 +204,11 @@ class MemoryDialer implements Dialer {
       endpoint,
       (late) => late.abort("the attempt was given up"),
     );
-    this.#sessions.add(session);
-    void session.closed.then(() => this.#sessions.delete(session));
-    if (this.#closed) session.abort("the dialer was closed");
-    return session;
+    return this.#sessions.add(session);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.abort("the dialer was closed");
-    await Promise.all(sessions.map((session) => session.closed));
+    await this.#sessions.close();
   }
 }
 
@@ -239,11 +230,7 @@ class MemoryListener implements Listener {
     this.idleMs = options.idleMs ?? CLIENT_IDLE_MS;
     this.streamsMax = limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    this.#admission = new ConnectionAdmission({
-      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
-      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
-    }, this.stats);
+    this.#admission = new ConnectionAdmission(limits, this.stats);
     this.#onClose = onClose;
   }
 

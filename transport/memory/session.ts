@@ -6,7 +6,8 @@
  */
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { RegistryError } from "../../src/base/errors.ts";
-import { GOODBYE_LINGER_MS, GOODBYE_WRITES_MS_MAX } from "../../src/base/limits.ts";
+import { GOODBYE_LINGER_MS } from "../../src/base/limits.ts";
+import { waitForGoodbye } from "../goodbye_wait.ts";
 import { Handoff } from "../handoff.ts";
 import type {
   GoodbyeOptions,
@@ -177,22 +178,11 @@ export class MemorySession implements Session, MemoryStreamOwner {
 
   async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
     const { scheduler } = this.#options.link.world;
-    const within = (limitMs: number, start?: (resolve: () => void) => void) =>
-      new Promise<void>((resolve) => {
-        const timer = scheduler.after(limitMs, resolve);
-        const done = () => {
-          timer.cancel();
-          resolve();
-        };
-        start?.(done);
-        void this.closed.then(done);
-      });
-    if (!this.ended && this.#writesQueued > 0) {
-      await within(GOODBYE_WRITES_MS_MAX, (done) => {
-        this.#onWritesSettled = done;
-      });
-    }
-    if (!this.ended && lingerMs > 0) await within(lingerMs);
+    const whenWritten = (done: () => void) => {
+      this.#onWritesSettled = done;
+    };
+    const queued = this.#writesQueued > 0 ? whenWritten : undefined;
+    await waitForGoodbye(this, scheduler, lingerMs, queued);
     this.close(code, message);
   }
 

@@ -12,19 +12,14 @@ import { errorCodeToWire, RegistryError } from "../../src/base/errors.ts";
 import {
   CLIENT_IDLE_MS,
   CLIENT_KEEP_ALIVE_MS,
-  HANDSHAKE_MS_MAX,
-  HANDSHAKES_MAX,
-  SESSIONS_BACKLOG_MAX,
-  SESSIONS_MAX,
-  SESSIONS_PER_ADDRESS_MAX,
   STREAMS_PER_SESSION_MAX,
   UNIDIRECTIONAL_STREAMS_MAX,
 } from "../../src/base/limits.ts";
-import type { Scheduler, Timer } from "../../src/base/world.ts";
-import { ConnectionAdmission, newListenerStats } from "../admission.ts";
-import { type Carrier, CarrierSession } from "../carrier_session.ts";
+import type { Scheduler } from "../../src/base/world.ts";
+import type { Carrier } from "../carrier_session.ts";
 import { ignore } from "../carrier_stream.ts";
-import { Handoff } from "../handoff.ts";
+import { type IncomingConnection, IncomingConnections } from "../incoming_connections.ts";
+import { ListenerSessions } from "../listener_sessions.ts";
 import { addressText, plainHost } from "../quic_carrier.ts";
 import { checkServerCertificate } from "../server_certificate.ts";
 import type {
@@ -68,8 +63,6 @@ export interface NodeWebTransportListenOptions {
 /** The one path that sessions are asked for on. */
 const PATH = "/";
 const STATUS_OK = 200;
-/** Connections at once that are only taken to be told that there is no room. */
-const REFUSALS_MAX = 64;
 
 /**
  * Binds all addresses and starts to accept.
@@ -98,50 +91,34 @@ export async function listenNodeWebTransport(
   return new NodeWebTransportListener(servers, options);
 }
 
-/** A connection from its first packet to its end. */
-interface Incoming {
-  readonly raw: Socket;
-  readonly host: string;
-  /** `handshake` until a session stands; `refusal`: there is no room, and it is to be told so. */
-  stage: "handshake" | "refusal" | "session";
-  readonly deadline: Timer;
-}
-
 class NodeWebTransportListener implements Listener {
   readonly addresses: readonly Endpoint[];
   readonly port: number;
-  readonly stats: ListenerStats = newListenerStats();
+  readonly stats: ListenerStats;
   readonly #options: NodeWebTransportListenOptions;
   readonly #servers: readonly LibraryServer[];
   readonly #servesHttp2: boolean;
-  readonly #admission: ConnectionAdmission;
-  readonly #ready: Handoff<Session>;
-  readonly #sessions = new Set<CarrierSession>();
+  readonly #sessions: ListenerSessions;
+  readonly #incoming: IncomingConnections;
   /** Connections by remote address and port. */
-  readonly #incoming = new Map<string, Incoming>();
-  #refusals = 0;
-  #nextSessionId = 1;
+  readonly #incomingByPeer = new Map<string, IncomingConnection>();
   #closing: Promise<void> | undefined;
 
   constructor(servers: readonly LibraryServer[], options: NodeWebTransportListenOptions) {
-    const { limits = {} } = options;
     this.#options = options;
     this.#servers = servers;
     this.#servesHttp2 = servers.some(({ transportInt }) => transportInt?.serverInt !== undefined);
     this.addresses = servers.map((server) => server.address()!)
       .map(({ host, port }) => ({ host, port }));
     this.port = this.addresses[0]!.port;
-    this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
-    this.#admission = new ConnectionAdmission({
-      sessionsMax: limits.sessionsMax ?? SESSIONS_MAX,
-      sessionsPerAddressMax: limits.sessionsPerAddressMax ?? SESSIONS_PER_ADDRESS_MAX,
-      handshakesMax: limits.handshakesMax ?? HANDSHAKES_MAX,
-    }, this.stats);
+    this.#sessions = new ListenerSessions(options);
+    this.#incoming = new IncomingConnections(this.#sessions, options);
+    this.stats = this.#sessions.stats;
     for (const server of servers) this.#serve(server);
   }
 
   accept(): Promise<Session | undefined> {
-    return this.#ready.take();
+    return this.#sessions.accept();
   }
 
   rotate(certificate: TlsCertificate): void {
@@ -157,11 +134,9 @@ class NodeWebTransportListener implements Listener {
   }
 
   async #close(): Promise<void> {
-    for (const session of this.#ready.close()) session.abort("the server is shutting down");
-    for (const { raw, stage } of this.#incoming.values()) if (stage !== "session") raw.destroy();
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.refuse("shutting_down", "the server is shutting down");
-    await Promise.all(sessions.map((session) => session.closed));
+    const ended = this.#sessions.close();
+    this.#incoming.close();
+    await ended;
     for (const server of this.#servers) server.stopServer();
     await Promise.all(this.#servers.map((server) => server.closed));
   }
@@ -181,34 +156,18 @@ class NodeWebTransportListener implements Listener {
     raw.on("error", (error: Error) => this.#options.onError("handshake", error));
     const { remoteAddress } = raw;
     if (this.#closing !== undefined || remoteAddress === undefined) return void raw.destroy();
-    const host = plainHost(remoteAddress);
-    const isAdmitted = this.#admission.mayBegin() && this.#admission.begin(host);
-    if (!isAdmitted && this.#refusals >= REFUSALS_MAX) return void raw.destroy();
-    if (!isAdmitted) this.#refusals++;
-    const { scheduler, limits = {} } = this.#options;
-    const incoming: Incoming = {
-      raw,
-      host,
-      stage: isAdmitted ? "handshake" : "refusal",
-      deadline: scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
-        this.stats.deadlines++;
-        raw.destroy();
-      }),
-    };
     const key = connectionKey(raw);
-    this.#incoming.set(key, incoming);
-    raw.once("close", () => {
-      this.#incoming.delete(key);
-      incoming.deadline.cancel();
-      if (incoming.stage === "handshake") this.#admission.fail(host);
-      else if (incoming.stage === "refusal") this.#refusals--;
-    });
+    const forget = () => void this.#incomingByPeer.delete(key);
+    const incoming = this.#incoming.take(raw, plainHost(remoteAddress), forget);
+    if (incoming === undefined) return void raw.destroy();
+    this.#incomingByPeer.set(key, incoming);
   }
 
   /** Whether a peer that asks for a session gets one; over HTTP/3 it is admitted only here. */
   #hasRoomFor(peer: string): boolean {
-    if (this.#servesHttp2) return this.#incoming.get(peer)?.stage === "handshake";
-    return this.#admission.mayBegin() && this.#admission.begin(hostOf(peer));
+    if (this.#servesHttp2) return this.#incomingByPeer.get(peer)?.stage === "handshake";
+    const { admission } = this.#sessions;
+    return admission.mayBegin() && admission.begin(hostOf(peer));
   }
 
   async #pump(sessions: ReadableStream<LibraryServerSession>): Promise<void> {
@@ -222,40 +181,20 @@ class NodeWebTransportListener implements Listener {
     const host = hostOf(session.peerAddress);
     const connection = session.objint?.stream?.session;
     if (this.#servesHttp2) {
-      const incoming = this.#incoming.get(session.peerAddress);
+      const incoming = this.#incomingByPeer.get(session.peerAddress);
       // Gone since it asked, or a second session of one connection.
       if (incoming?.stage !== "handshake") {
         return session.close({ closeCode: errorCodeToWire("overloaded"), reason: "" });
       }
-      incoming.stage = "session";
-      incoming.deadline.cancel();
+      this.#incoming.established(incoming);
     }
-    this.#admission.complete();
     // Of stream 0, a server's first, the library loses whatever does not arrive in one piece.
     session.objint?.streamIdMngrBi?.getNextOutgoingStreamId();
     const life = new LibrarySessionLife(session, connection, this.#life());
-    const { limits = {}, scheduler, onError } = this.#options;
-    const accepted = new CarrierSession(carrierOf(session, life), {
-      id: this.#nextSessionId++,
+    this.#sessions.start(carrierOf(session, life), host, {
       transport: "webtransport",
       remoteAddress: addressText({ hostname: host, port: portOf(session.peerAddress) }),
-      limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
-      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
-      scheduler,
-      onError,
-      stats: this.stats,
-      onEnd: (ended) => {
-        this.#sessions.delete(ended);
-        this.#admission.end(host);
-      },
     });
-    this.#sessions.add(accepted);
-    if (this.#closing !== undefined) {
-      accepted.refuse("shutting_down", "the server is shutting down");
-    } else if (!this.#ready.push(accepted)) {
-      this.stats.refused++;
-      accepted.refuse("overloaded", "too many new sessions");
-    }
   }
 
   #life(): LibrarySessionLifeOptions {
