@@ -47,7 +47,8 @@ export interface Group<Outcome> {
    * settles in the calling turn, and never rejects. If a proposal fails with a code whose table entry
    * says `unapplied`, it had no effect; with any other code the outcome is unknown.
    *
-   * @param timeoutMs time after which the answer is `deadline_exceeded` and the outcome unknown.
+   * @param timeoutMs time after which the answer is `deadline_exceeded` and the outcome unknown. It is
+   * `connection_lost` earlier if this replica ceased to lead and cannot learn the outcome soon.
    */
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>>;
 

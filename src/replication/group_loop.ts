@@ -186,12 +186,13 @@ export class GroupLoop implements GroupSteps {
   // Leading.
 
   noticeRole(): void {
-    const { leadership, members, node, proposals, support } = this.#parts;
+    const { host, leadership, members, node, proposals, support } = this.#parts;
     if (!leadership.follow(node)) return;
     // A group that works in the calling turn still needs a turn, in which the set checks its ticks.
     if (members.isAlone) this.wantsTurn();
     support.leads(leadership.term);
-    proposals.leadershipLost();
+    proposals.leadershipLost(host.clock.nowMs());
+    if (leadership.term === 0) this.#reads?.leadershipLost(this.notLeader());
     leadership.retire();
   }
 

@@ -3,11 +3,14 @@
  * its outcome if that entry is of the proposal's term, otherwise with `not_leader`, because it will
  * never be applied. It is also answered at its deadline; then the outcome is unknown.
  *
- * The proposals of a leader ascend in index. When its leadership ends they stay open: an entry is
- * lost only when another one is committed in its place.
+ * The proposals of a leader ascend in index. When its leadership ends they stay open for a while: an
+ * entry is lost only when another one is committed in its place. If neither is seen soon, for example
+ * because this node is cut off from the others, the outcome is unknown too, and the proposer is told
+ * so that it can repeat the command at the next leader within its own deadline.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { GROUP_FORMER_PROPOSAL_MS } from "../base/limits.ts";
 import type { Proposed } from "./group_interface.ts";
 
 /** An open proposal. */
@@ -15,6 +18,8 @@ interface Proposal {
   readonly index: number;
   readonly term: number;
   readonly deadlineMs: number;
+  /** The time until which it stays open although its term is not led any more. */
+  formerUntilMs: number;
   /** Cleared once it was answered; the entry may still be applied. */
   settle: ((proposed: Proposed<never>) => void) | undefined;
   /** The next proposal of the same term. */
@@ -45,7 +50,14 @@ export class GroupProposals {
     { index, term, deadlineMs }: { index: number; term: number; deadlineMs: number },
   ): Promise<Proposed<Outcome>> {
     return new Promise((settle) => {
-      const proposal: Proposal = { index, term, deadlineMs, settle, next: undefined };
+      const proposal: Proposal = {
+        index,
+        term,
+        deadlineMs,
+        formerUntilMs: Infinity,
+        settle,
+        next: undefined,
+      };
       if (this.#last === undefined) this.#first = proposal;
       else this.#last.next = proposal;
       this.#last = proposal;
@@ -71,26 +83,35 @@ export class GroupProposals {
 
   /** Answers proposals up to `index`, which an image replaced: their outcomes are unknown. */
   overtaken(index: number): void {
-    this.leadershipLost();
+    this.#endTerm();
     this.#takeFormer(({ index: at }) => at <= index, (one) => {
-      refuse(one, unknown(`Group ${this.#id} replaced its log by an image`));
+      refuse(one, unknown(`Group ${this.#id} replaced its log here by an image`));
     });
   }
 
-  /** Records that this replica's leadership ended. */
-  leadershipLost(): void {
+  /** Records that this replica's leadership has ended now. */
+  leadershipLost(nowMs: number): void {
+    for (const proposal of this.#led()) proposal.formerUntilMs = nowMs + GROUP_FORMER_PROPOSAL_MS;
+    this.#endTerm();
+  }
+
+  #endTerm(): void {
     for (const proposal of this.#led()) this.#former.push(proposal);
     this.#first = undefined;
     this.#last = undefined;
     this.#ledCount = 0;
   }
 
-  /** Answers proposals whose deadline has passed; their entries may still be applied. */
+  /** Answers proposals whose time has passed; their entries may still be applied. */
   expire(nowMs: number): void {
     if (this.count === 0) return;
     for (const proposal of this.#waiting()) {
-      if (proposal.settle === undefined || proposal.deadlineMs > nowMs) continue;
-      refuse(proposal, unknown(`Group ${this.#id} could not commit the command in time`));
+      if (proposal.settle === undefined) continue;
+      if (proposal.deadlineMs <= nowMs) {
+        refuse(proposal, tooLate(this.#id));
+      } else if (proposal.formerUntilMs <= nowMs) {
+        refuse(proposal, unknown(`This replica of group ${this.#id} does not lead any more`));
+      }
     }
     // The fate of such an entry may never be seen here, so it must not be kept forever.
     this.#former = this.#former.filter(({ settle }) => settle !== undefined);
@@ -139,6 +160,14 @@ function refuse(proposal: Proposal, error: RegistryError): void {
   settle?.({ ok: false, error });
 }
 
+function tooLate(id: GroupId): RegistryError {
+  return new RegistryError(
+    "deadline_exceeded",
+    `Group ${id} could not commit the command in time: the outcome is not known`,
+  );
+}
+
+/** Returns the refusal of a command that its proposer may repeat at the leader, if it is repeatable. */
 function unknown(why: string): RegistryError {
-  return new RegistryError("deadline_exceeded", `${why}: the outcome is not known`);
+  return new RegistryError("connection_lost", `${why}: the outcome is not known`);
 }

@@ -4,6 +4,11 @@
 export const GROUP_PROPOSALS_MAX = 8_192;
 /** Reads per group waiting for permission; above it new ones are refused with a retry hint. */
 export const GROUP_READS_MAX = 8_192;
+/**
+ * Time for which a command stays open after its replica ceased to lead, ms: long enough for the next
+ * leader to decide it, and short beside the time of a request, which is repeated elsewhere then.
+ */
+export const GROUP_FORMER_PROPOSAL_MS = 500;
 /** Retry hint when the limit on waiting commands or reads is reached, ms. */
 export const GROUP_RETRY_MS = 50;
 /** Delay after which a follower repeats an unanswered read request to its leader, ms. */

@@ -143,7 +143,7 @@ test("propose: its time is up, the outcome not known, and the entry may be appli
   assert.equal(leader.journal().applied, ["late"]);
 });
 
-test("propose: an entry replaced by another leader's is answered with not_leader", async () => {
+test("propose: a leader that is cut off answers soon, as others may replace the entry unseen", async () => {
   const { cluster, leader } = await served();
   const { world } = cluster;
   cluster.isolate(leader);
@@ -152,10 +152,9 @@ test("propose: an entry replaced by another leader's is answered with not_leader
   const next = cluster.followers(leader).find((node) => node.group().status().role === "leader");
   assert.ok(next !== undefined, "the others have a leader");
   assert.ok((await world.wait(next.propose("kept"))).ok);
-  assert.is(lost.value, undefined, "it may have been committed, as far as the old leader knows");
+  assert.is(lost.value === undefined ? undefined : word(lost.value), "connection_lost");
   cluster.heal();
   await world.pass(5_000);
-  assert.is(lost.value === undefined ? undefined : word(lost.value), "not_leader");
   for (const node of cluster.nodes) assert.equal(node.journal().applied, ["kept"]);
 });
 
@@ -175,8 +174,17 @@ test("propose: a replica that leads again answers its new proposals, whatever it
   for (const text of ["a", "b"]) {
     assert.is(word(await world.wait(leader.propose(text), 100)).slice(0, 4), `${text} at`);
   }
-  assert.equal(lost.map(({ value }) => value && word(value)), Array(3).fill("not_leader"));
+  assert.equal(lost.map(({ value }) => value && word(value)), Array(3).fill("connection_lost"));
   assert.equal(leader.journal().applied, ["a", "b"]);
+});
+
+test("readBarrier: a leader that is cut off refuses the reads that wait, so that others serve them", async () => {
+  const { cluster, leader } = await served();
+  cluster.isolate(leader);
+  while (leader.group().readPoint(0) !== undefined) await cluster.world.pass(1);
+  const read = answerOf(leader.group().readBarrier(0, 60_000));
+  await cluster.world.pass(8_000);
+  assert.is(read.value === undefined ? undefined : readWord(read.value), "not_leader");
 });
 
 test("close: pending calls are answered, and later ones are refused", async () => {

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { GroupId } from "../../../src/base/ids.ts";
+import { GROUP_FORMER_PROPOSAL_MS } from "../../../src/base/limits.ts";
 import type { Proposed } from "../../../src/replication/group_interface.ts";
 import { GroupProposals } from "../../../src/replication/group_proposals.ts";
 
@@ -49,7 +50,7 @@ test("applied: the outcome goes to the proposal at that index, and to no other",
 test("applied: an entry of another term is another's, and the proposal never will be applied", async () => {
   const harness = new Harness();
   harness.add(4);
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   assert.equal(
     await harness.told(),
     [],
@@ -62,7 +63,7 @@ test("applied: an entry of another term is another's, and the proposal never wil
 test("applied: one proposal at an index in two terms, the later one's entry is applied", async () => {
   const harness = new Harness();
   harness.add(4, { term: 1 });
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   harness.add(4, { term: 3 });
   harness.proposals.applied(4, 3, "c");
   assert.equal((await harness.told()).sort(), ["4: c at 3:4", "4: not_leader"]);
@@ -72,7 +73,7 @@ test("applied: one proposal at an index in two terms, the later one's entry is a
 test("applied: the entry of a former term may be committed by a later leader", async () => {
   const harness = new Harness();
   harness.add(4);
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   harness.proposals.applied(4, 1, "kept");
   assert.equal(await harness.told(), ["4: kept at 1:4"]);
 });
@@ -95,17 +96,30 @@ test("expire: those whose time is up are answered once, and still counted while 
 test("expire: one of a former term is forgotten with its answer, for its entry may never be seen", async () => {
   const harness = new Harness();
   harness.add(4, { deadlineMs: 100 });
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   harness.proposals.expire(100);
   assert.equal(await harness.told(), ["4: deadline_exceeded"]);
   assert.is(harness.proposals.count, 0);
+});
+
+test("expire: one of a former term is answered soon, so that it can be repeated at another leader", async () => {
+  const harness = new Harness();
+  harness.add(4, { deadlineMs: 5_000 });
+  harness.add(5, { deadlineMs: 300 });
+  harness.proposals.leadershipLost(100);
+  harness.add(6, { term: 3, deadlineMs: 5_000 });
+  harness.proposals.expire(99 + GROUP_FORMER_PROPOSAL_MS);
+  assert.equal(await harness.told(), ["5: deadline_exceeded"]);
+  harness.proposals.expire(100 + GROUP_FORMER_PROPOSAL_MS);
+  assert.equal(await harness.told(), ["5: deadline_exceeded", "4: connection_lost"]);
+  assert.is(harness.proposals.count, 1, "the one of the present term stays open");
 });
 
 test("overtaken: entries replaced by an image have an unknown outcome; those above it keep waiting", async () => {
   const harness = new Harness();
   for (const index of [4, 5, 6]) harness.add(index);
   harness.proposals.overtaken(5);
-  assert.equal(await harness.told(), ["4: deadline_exceeded", "5: deadline_exceeded"]);
+  assert.equal(await harness.told(), ["4: connection_lost", "5: connection_lost"]);
   harness.proposals.applied(6, 2, "of another");
   assert.is((await harness.told()).at(-1), "6: not_leader");
 });
@@ -113,7 +127,7 @@ test("overtaken: entries replaced by an image have an unknown outcome; those abo
 test("answerAll: every proposal is answered once, of the current and of earlier terms", async () => {
   const harness = new Harness();
   harness.add(4);
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   harness.add(5, { term: 3 });
   harness.proposals.answerAll(LOST);
   harness.proposals.answerAll(new RegistryError("internal", "again"));
@@ -131,7 +145,7 @@ test("leadershipLost: those that were answered are gone, and a new term begins w
   const harness = new Harness();
   for (let index = 1; index <= 9; index++) harness.add(index);
   for (let index = 1; index <= 3; index++) harness.proposals.applied(index, 1, "a");
-  harness.proposals.leadershipLost();
+  harness.proposals.leadershipLost(0);
   assert.is(harness.proposals.count, 6);
   for (let index = 4; index <= 9; index++) harness.proposals.applied(index, 2, "of another");
   assert.is(harness.proposals.count, 0);

@@ -174,4 +174,22 @@ test("add: beyond its limit a read is overloaded, until others were answered", a
   assert.not.instance(await answered, RegistryError);
 });
 
+test("leadershipLost: reads that are not confirmed are refused, others wait for their index", async () => {
+  const harness = new Harness();
+  const { reads } = harness;
+  harness.add("confirmed");
+  reads.asked(1, 0);
+  reads.confirmed(1, 3);
+  harness.add("asked");
+  reads.asked(2, 0);
+  harness.add("wanted");
+  reads.leadershipLost(GONE);
+  const refused = ["wanted: not_leader", "asked: not_leader"];
+  assert.equal(await harness.told(), refused);
+  reads.dropped(2, GONE);
+  reads.permit(point(3));
+  assert.equal(await harness.told(), [...refused, "confirmed: 3"]);
+  assert.is(reads.count, 0);
+});
+
 test.run();
