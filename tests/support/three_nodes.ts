@@ -1,10 +1,16 @@
 /** A cluster of three real nodes, run by `crs cluster start` in a temporary folder. */
-import { clusterSettings, nodeFlags } from "../../src/cli/cluster/settings.ts";
+import {
+  type ClusterSettings,
+  clusterSettings,
+  type LocalNode,
+  nodeFlags,
+} from "../../src/cli/cluster/settings.ts";
 import { defined } from "../../src/base/assert.ts";
 import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
 import { readNodeFile } from "../../identity/files/node_file.ts";
 import { crsInProcess } from "./crs_in_process.ts";
-import { CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
+import { type CrsOptions, CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
+import { UdpRelay } from "./udp_relay.ts";
 import { until } from "./until.ts";
 
 /** The document that `crs cluster start --json` prints for a node. */
@@ -27,7 +33,10 @@ export interface RunningCluster {
   readonly nodes: readonly ClusterNode[];
 }
 
-/** Ports that a cluster of up to nine nodes uses. */
+/**
+ * Ports of a cluster: three for each of up to nine nodes. The last three are those of nodes behind
+ * relays, as there are three nodes here.
+ */
 const PORTS = 27;
 /** Below the range from which Linux chooses ports. */
 const FIRST_PORT = 12_000;
@@ -75,7 +84,7 @@ export class ThreeNodes {
   readonly folder: string;
   readonly port = freePorts();
   readonly #processes: CrsProcess[] = [];
-
+  readonly #relays = new Map<number, UdpRelay>();
   readonly #partitions: string;
 
   private constructor(folder: string, partitions: number) {
@@ -103,12 +112,10 @@ export class ThreeNodes {
 
   /** Starts the cluster, new or from its folder, and waits until its nodes serve. */
   async start(...flags: string[]): Promise<RunningCluster> {
-    const process = this.process(
-      "cluster",
-      "start",
-      ...["--data", this.folder, "--port", String(this.port), "--partitions", this.#partitions],
-      ...[...flags, "--json"],
-    );
+    const process = this.process([
+      ...["cluster", "start", "--data", this.folder, "--port", String(this.port)],
+      ...["--partitions", this.#partitions, ...flags, "--json"],
+    ]);
     const document = await process.printed(
       "a document",
       documentIn<Omit<RunningCluster, "process"> & { readonly error?: unknown }>,
@@ -118,16 +125,49 @@ export class ThreeNodes {
   }
 
   /** Restarts one node of the cluster, which has ended, and waits until it serves. */
-  async restart(number: number): Promise<StartedNode> {
-    const { folder, port } = this;
-    const settings = clusterSettings({
-      data: folder,
-      port: String(port),
-      partitions: this.#partitions,
-    });
-    const node = settings.nodes[number - 1]!;
-    const process = this.process("start", ...nodeFlags(node, settings), "--json");
+  async restart(
+    number: number,
+    flags: readonly string[] = [],
+    options: CrsOptions = {},
+  ): Promise<StartedNode> {
+    const local = this.#local(number);
+    const { peerPort } = local;
+    const behind = String(this.#portBehindRelay(number));
+    const relayed = this.#relays.has(number)
+      ? ["--peer-port", behind, "--advertise-peer-port", String(peerPort)]
+      : [];
+    const process = this.process(
+      ["start", ...nodeFlags(local, this.#settings), ...relayed, ...flags, "--json"],
+      options,
+    );
     return await process.printed("a document", documentIn<StartedNode>);
+  }
+
+  /**
+   * Returns the relay through which nodes with lower numbers reach a node. It listens on that node's
+   * port for other nodes, so the node must have ended at the first call; it is behind the relay from
+   * its next restart on.
+   */
+  relayTo(number: number): UdpRelay {
+    let relay = this.#relays.get(number);
+    if (relay === undefined) {
+      relay = new UdpRelay(this.#portBehindRelay(number), this.#local(number).peerPort);
+      this.#relays.set(number, relay);
+    }
+    return relay;
+  }
+
+  /** Kills a node that serves by SIGKILL, and waits until its ports are free. */
+  async kill(number: number): Promise<void> {
+    this.signal(number, "SIGKILL");
+    const { port, peerPort } = this.#local(number);
+    const bound = this.#relays.has(number) ? this.#portBehindRelay(number) : peerPort;
+    await until(`the end of node ${number}`, () => isFree(port) && isFree(bound));
+  }
+
+  /** Sends a signal to a node that serves. */
+  signal(number: number, signal: Deno.Signal): void {
+    Deno.kill(this.processIdOf(number), signal);
   }
 
   /** Returns the process id of a node that serves. */
@@ -157,9 +197,22 @@ export class ThreeNodes {
     return (JSON.parse(last) as ClusterShown).group0.leader;
   }
 
+  get #settings(): ClusterSettings {
+    const { folder, port } = this;
+    return clusterSettings({ data: folder, port: String(port), partitions: this.#partitions });
+  }
+
+  #portBehindRelay(number: number): number {
+    return this.port + PORTS - number;
+  }
+
+  #local(number: number): LocalNode {
+    return defined(this.#settings.nodes[number - 1], "There are three nodes");
+  }
+
   /** Starts a command that ends with the test. */
-  process(...args: string[]): CrsProcess {
-    const process = new CrsProcess(args);
+  process(args: readonly string[], options: CrsOptions = {}): CrsProcess {
+    const process = new CrsProcess(args, options);
     this.#processes.push(process);
     return process;
   }
@@ -168,6 +221,7 @@ export class ThreeNodes {
   async end(): Promise<void> {
     for (const process of this.#processes) process.kill("SIGTERM");
     await Promise.all(this.#processes.map((process) => process.ended()));
+    for (const relay of this.#relays.values()) relay.close();
     await Deno.remove(this.folder, { recursive: true });
   }
 }

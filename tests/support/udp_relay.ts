@@ -18,9 +18,10 @@ export class UdpRelay {
   readonly #backs = new Map<number, Deno.DatagramConn>();
   readonly #serverPort: number;
 
-  constructor(serverPort: number) {
+  /** @param port the port to listen on; 0: any. */
+  constructor(serverPort: number, port = 0) {
     this.#serverPort = serverPort;
-    this.#front = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    this.#front = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port });
     this.port = (this.#front.addr as Deno.NetAddr).port;
     void this.#runFront();
   }
