@@ -104,6 +104,8 @@ class OneHistory implements PlacedChecker {
   readonly name = "one_history";
   readonly #cluster: PlacedCluster;
   readonly #states = new Map<number, number>();
+  /** The last index that was compared, by the store. */
+  readonly #compared = new WeakMap<object, number>();
 
   constructor(cluster: PlacedCluster) {
     this.#cluster = cluster;
@@ -113,6 +115,8 @@ class OneHistory implements PlacedChecker {
     for (const { address, groups } of this.#cluster.machines) {
       if (groups === undefined) continue;
       const { store } = groups.system;
+      if (this.#compared.get(store) === store.appliedIndex) continue;
+      this.#compared.set(store, store.appliedIndex);
       let hash = 0;
       for (const chunk of store.writeImage()) hash = hashBytes(chunk, hash);
       const before = this.#states.get(store.appliedIndex);

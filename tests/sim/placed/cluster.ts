@@ -22,6 +22,8 @@ export class PlacedCluster implements MachineHost {
   readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
   readonly load: SdkLoad;
+  /** Whether nothing moves any more, and every client has read everything since. */
+  isSettled = false;
   readonly #entropy: SeededEntropy;
   readonly #checkers: readonly PlacedChecker[];
   readonly #addresses = new Map<number, number>();

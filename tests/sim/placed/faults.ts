@@ -1,6 +1,8 @@
 /** Lets faults befall a cluster that grows, each kind at times of its own, until all of them end. */
 import { SeededEntropy } from "../../../src/base/prng.ts";
+import { CLOCK_DRIFT_PPM } from "../../../src/base/limits.ts";
 import { replicaId } from "../../../src/base/ids.ts";
+import type { Machine } from "../machine.ts";
 import { CALM_NETWORK } from "../network.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
@@ -25,10 +27,11 @@ export class PlacedFaults {
   /** All faults end: whoever is down starts. */
   end(): void {
     this.#isOver = true;
-    const { wire, machines } = this.#cluster;
+    const { load, wire, machines } = this.#cluster;
     this.#note("all faults end");
     wire.settings = { ...CALM_NETWORK };
     wire.healAll();
+    for (const { machine } of load.clients) machine.resume();
     for (const machine of machines) {
       machine.resume();
       machine.machine.turnsLeft = Infinity;
@@ -56,6 +59,16 @@ export class PlacedFaults {
       case "pause":
       case "suspend":
         return this.#stand(machine, kind);
+      case "wall_jump":
+        this.#note("wall clock is set: machine", machine.address);
+        return machine.machine.jumpWall(this.#wallJumpMs());
+      case "drift": {
+        const rate = () => 1 + (2 * this.#unit() - 1) * CLOCK_DRIFT_PPM / 1_000_000;
+        const { clock } = machine.plan;
+        return machine.machine.setClock({ ...clock, rate: rate(), wallRate: rate() });
+      }
+      case "client_stop":
+        return this.#clientStop(this.#of(this.#cluster.load.clients).machine);
       case "pause_system_leader":
         return this.#stand(this.#cluster.systemLeader() ?? machine, "pause");
       case "cut_system_leader":
@@ -105,6 +118,19 @@ export class PlacedFaults {
   #stand(machine: PlacedMachine, kind: "pause" | "suspend"): void {
     machine.stand(kind);
     this.#until(this.#scale(50, 6_000), () => machine.resume());
+  }
+
+  #clientStop(machine: Machine): void {
+    this.#note("stands still: client", machine.id);
+    if (this.#unit() < 0.5) machine.pause();
+    else machine.suspend();
+    this.#until(this.#scale(50, 6_000), () => machine.resume());
+  }
+
+  /** Mostly seconds, sometimes days, either way. */
+  #wallJumpMs(): number {
+    const sign = this.#unit() < 0.5 ? -1 : 1;
+    return sign * this.#scale(100, this.#unit() < 0.2 ? 1e9 : 10_000);
   }
 
   #isolate({ address }: PlacedMachine): void {

@@ -6,9 +6,12 @@ import { Finding } from "../history.ts";
 import type { RunResult } from "../runner.ts";
 import { PLACED_CHECKERS } from "./checkers.ts";
 import { PlacedCluster } from "./cluster.ts";
+import { ALIAS_SWEEP_MS } from "../../../src/base/limits.ts";
+import { unsettledClaim } from "./claims.ts";
 import { describeCluster, unsettled } from "./convergence.ts";
 import { PlacedFaults } from "./faults.ts";
 import { placedPlanOf } from "./plan.ts";
+import { unconvergedRouting } from "./routing.ts";
 
 /** Within this time after the last fault everything must have come to rest, ms. */
 const SETTLE_MS = 60_000;
@@ -17,8 +20,12 @@ const REST_MS = 6_000;
 const LOOK_MS = 50;
 const FAULTS_FROM_MS = 300;
 const LINES_SHOWN = 80;
-/** Time for calls to end, ms. */
-const END_MS_MAX = 60_000;
+/** Time for all calls to end, ms. */
+const CALLS_MS_MAX = 60_000;
+/** Time for ring maps to reach everybody, ms: longer than the delay of a push. */
+const ROUTING_MS_MAX = 10_000;
+/** Time in which the janitor repairs all claims, ms: two rounds of its sweep, and its repairs. */
+const CLAIMS_MS_MAX = 2 * ALIAS_SWEEP_MS + 20_000;
 
 /** Runs a seed from its start to its end, or to its first finding. */
 export async function runPlacedSeed(
@@ -73,20 +80,37 @@ class PlacedRun {
       const state = describeCluster(this.#cluster).join("\n");
       throw new Finding("convergence", `${SETTLE_MS} ms after the last fault, ${reason}\n${state}`);
     }
-    load.stop();
-    await this.#until("clients end their calls", () => load.isIdle);
-    load.readAll();
-    await this.#until("clients have read everything", () => load.isIdle);
+    await this.#converge();
     this.#cluster.tell((checker) => checker.ended?.());
     await world.run(world.nowMs + 1);
   }
 
-  async #until(what: string, isSo: () => boolean): Promise<void> {
+  /** Lets everybody learn where everything is, and read it. */
+  async #converge(): Promise<void> {
+    const { load } = this.#cluster;
+    const isIdle = () => load.isIdle ? undefined : "calls are under way";
+    load.stop();
+    await this.#until(CALLS_MS_MAX, isIdle);
+    await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
+    load.readAll();
+    await this.#until(CALLS_MS_MAX, isIdle);
+    // Everybody has been told every leader now.
+    this.#cluster.isSettled = true;
+    load.readAll();
+    await this.#until(CALLS_MS_MAX, isIdle);
+    await this.#until(CLAIMS_MS_MAX, () => unsettledClaim(this.#cluster));
+  }
+
+  async #until(withinMs: number, unmet: () => string | undefined): Promise<void> {
     const { world } = this.#cluster;
-    const untilMs = world.nowMs + END_MS_MAX;
-    while (!isSo()) {
+    const untilMs = world.nowMs + withinMs;
+    for (let reason = unmet(); reason !== undefined; reason = unmet()) {
       if (world.nowMs > untilMs) {
-        throw new Finding("convergence", `${what}: not in ${END_MS_MAX} ms`);
+        const state = describeCluster(this.#cluster).join("\n");
+        throw new Finding(
+          "convergence",
+          `${withinMs} ms after it was at rest, ${reason}\n${state}`,
+        );
       }
       await this.#pass();
     }

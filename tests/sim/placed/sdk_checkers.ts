@@ -25,6 +25,8 @@ const EXPECTED_CODES: ReadonlySet<ErrorCode | ""> = new Set<ErrorCode | "">([
 ]);
 /** The time by which a call may be late, ms: its timers have a resolution, and its clock drifts. */
 const LATE_MS_MAX = 300;
+/** The longest that a call takes at rest, ms. */
+const SETTLED_MS_MAX = 100;
 
 function isWrite({ kind }: SdkCall): boolean {
   return kind === "put" || kind === "take_over" || kind === "remove";
@@ -44,6 +46,8 @@ class ExpectedCodes implements PlacedChecker {
 class CallsEnd implements PlacedChecker {
   readonly name = "calls_end";
   readonly #cluster: PlacedCluster;
+  /** When a client was last seen to stand still, by its address. */
+  readonly #stoodMs = new Map<number, number>();
 
   constructor(cluster: PlacedCluster) {
     this.#cluster = cluster;
@@ -51,9 +55,13 @@ class CallsEnd implements PlacedChecker {
 
   looked(): void {
     const { load, nowMs } = this.#cluster;
-    for (const { open } of load.clients) {
+    for (const { machine, open } of load.clients) {
+      if (machine.state !== "up") this.#stoodMs.set(machine.id, nowMs);
+      // Nothing is late that was called before a stop, as no clock of the client may have run.
+      const stoodMs = this.#stoodMs.get(machine.id) ?? 0;
       for (const call of open) {
-        if (nowMs - call.calledMs <= call.timeoutMs * 1.01 + LATE_MS_MAX) continue;
+        const lateMs = Math.max(call.calledMs, stoodMs) + call.timeoutMs * 1.01 + LATE_MS_MAX;
+        if (nowMs <= lateMs) continue;
         throw new Finding(this.name, `${callName(call)} has not ended after ${call.timeoutMs} ms`);
       }
     }
@@ -193,10 +201,29 @@ class DomainHolders implements PlacedChecker {
   }
 }
 
+/** Once nothing moves, clients know where everything is: no call is repeated, and all succeed at once. */
+class SettledCalls implements PlacedChecker {
+  readonly name = "settled_calls";
+  readonly #cluster: PlacedCluster;
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  answered(answer: SdkAnswer): void {
+    if (!this.#cluster.isSettled) return;
+    const { answeredMs, calledMs, end, retries } = answer;
+    const isWell = end !== "unknown" && retries === 0 && answeredMs - calledMs < SETTLED_MS_MAX;
+    if (isWell) return;
+    throw new Finding(this.name, `${callName(answer)}, in ${1 + retries} attempts, at rest`);
+  }
+}
+
 /** Makers of these checkers. */
 export const SDK_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[] = [
   () => new ExpectedCodes(),
   (cluster) => new CallsEnd(cluster),
   () => new LinearizableRecords(),
   () => new DomainHolders(),
+  (cluster) => new SettledCalls(cluster),
 ];

@@ -1,0 +1,51 @@
+/** Whether the claims on domains are settled at the leaders of their partitions. */
+import { parseUuid } from "../../../src/base/uuid.ts";
+import { samePosition } from "../../../src/base/position.ts";
+import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
+import type { Partition } from "../../../src/serving/partitions.ts";
+import { ALIAS_PENDING } from "../../../src/store/apply_aliases.ts";
+import type { PlacedCluster } from "./cluster.ts";
+
+/**
+ * Returns a claim that is not settled: one that is pending, or one of an agent that its domain does not
+ * name. Undefined: all are.
+ */
+export function unsettledClaim(cluster: PlacedCluster): string | undefined {
+  const { agents, domains } = cluster.load;
+  for (const domain of domains) {
+    const alias = aliasOf(cluster, domain);
+    if (alias?.state === ALIAS_PENDING) return `the claim on ${domain} is pending`;
+  }
+  for (const id of agents) {
+    const key = parseUuid(id);
+    const { store } = leaderOf(cluster, KIND_AGENT, key) ?? {};
+    const slot = store?.find(KIND_AGENT, key, 0, key.length) ?? -1;
+    if (slot === -1) continue;
+    const { domain, claim } = store!.agentView(slot).toPlain();
+    if (domain === "") continue;
+    const alias = aliasOf(cluster, domain);
+    const isOwn = alias !== undefined && samePosition(alias.claim, claim);
+    if (!isOwn) return `agent ${id} has a claim on ${domain}, which has another`;
+  }
+  return undefined;
+}
+
+function aliasOf(cluster: PlacedCluster, domain: string) {
+  const key = domainBytes(domain);
+  const { store } = leaderOf(cluster, KIND_ALIAS, key) ?? {};
+  const slot = store?.find(KIND_ALIAS, key, 0, key.length) ?? -1;
+  return slot === -1 ? undefined : store!.aliasView(slot).toPlain();
+}
+
+/** Returns the partition of a key at its leader; undefined if none is known to lead. */
+function leaderOf(
+  { machines }: PlacedCluster,
+  kind: number,
+  key: Uint8Array,
+): Partition | undefined {
+  for (const { registry } of machines) {
+    const place = registry?.table.of(kind, key);
+    if (place?.isHere === true && place.group.isLeading) return place;
+  }
+  return undefined;
+}
