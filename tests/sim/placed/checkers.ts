@@ -142,6 +142,8 @@ class Configurations implements PlacedChecker {
   readonly #latest = new Map<number, { index: number; configuration: Configuration }>();
   readonly #seen = new WeakMap<object, Configuration>();
   readonly #placements = new Map<number, PartitionPlacement>();
+  /** By replica: the end of its log when it was last seen. */
+  readonly #lastIndices = new Map<number, number>();
   readonly #rings = new WeakMap<object, number>();
 
   constructor(cluster: PlacedCluster) {
@@ -242,7 +244,10 @@ class Configurations implements PlacedChecker {
     }
   }
 
-  /** Returns how much of the log a replica has; undefined if its machine is down. */
+  /**
+   * Returns how much of the log a replica has, or had when it was last seen: after a restart it opens once
+   * group 0 is current. Undefined if its machine is down.
+   */
   #lastIndexOf(group: number, replica: number): number | undefined {
     let isAnyDown = false;
     for (const { program } of this.#cluster.machines) {
@@ -253,7 +258,15 @@ class Configurations implements PlacedChecker {
         }
       }
     }
-    return isAnyDown ? undefined : 0;
+    return isAnyDown ? undefined : this.#lastIndices.get(replica) ?? 0;
+  }
+
+  looked(): void {
+    for (const { groups } of this.#cluster.machines) {
+      for (const { replica, raft } of groups?.nodes.all ?? []) {
+        if (replica > 1) this.#lastIndices.set(replica, raft.status().lastIndex);
+      }
+    }
   }
 }
 
