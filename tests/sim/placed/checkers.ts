@@ -16,8 +16,11 @@ import { SDK_CHECKERS } from "./sdk_checkers.ts";
 const NEW_VOTER_LAG_MAX = 160;
 /** Changes of leaders after the faults, for each group and node, that are no storm. */
 const LEADER_CHANGES_MAX = 6;
-/** The time in which leaders find their places after everything has come to rest, ms. */
-const REST_MS = 5_000;
+/**
+ * The time at the end of a run in which no leader may change, ms. Everything has been at rest for longer by
+ * then, and nodes spread leaders until some seconds after the last of them was connected.
+ */
+const REST_MS = 3_000;
 
 /** A log may be refused for a moment, but a node that has lost nothing must start. */
 class Starts implements PlacedChecker {
