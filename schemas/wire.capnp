@@ -330,6 +330,13 @@ struct StatusReply {
   reason @14 :Text;
   # Reason why the node is not ready.
   recordBytes @15 :UInt64;
+  members @16 :UInt32;
+  # Count of the cluster's members, and of those with which the node has a session, itself included.
+  connected @17 :UInt32;
+  held @18 :UInt32;
+  # Count of partitions of which the node holds a replica, that it leads, and without a known leader.
+  leading @19 :UInt32;
+  leaderless @20 :UInt32;
 }
 
 struct JoinTokenRequest {

@@ -1947,6 +1947,13 @@ export interface StatusReply {
   /** Reason why the node is not ready. */
   reason: string;
   recordBytes: number;
+  /** Count of the cluster's members, and of those with which the node has a session, itself included. */
+  members: number;
+  connected: number;
+  /** Count of partitions of which the node holds a replica, that it leads, and without a known leader. */
+  held: number;
+  leading: number;
+  leaderless: number;
 }
 
 /** A flyweight over {@link StatusReply}. */
@@ -1989,6 +1996,16 @@ export class StatusReplyView extends StructView<StatusReply> {
   get reasonLength(): number { return this.$textLength(2); }
   get recordBytes(): number { return this.$uint64(72); }
   set recordBytes(value: number) { this.$setUint64(72, value); }
+  get members(): number { return this.$uint32(68); }
+  set members(value: number) { this.$setUint32(68, value); }
+  get connected(): number { return this.$uint32(80); }
+  set connected(value: number) { this.$setUint32(80, value); }
+  get held(): number { return this.$uint32(84); }
+  set held(value: number) { this.$setUint32(84, value); }
+  get leading(): number { return this.$uint32(88); }
+  set leading(value: number) { this.$setUint32(88, value); }
+  get leaderless(): number { return this.$uint32(92); }
+  set leaderless(value: number) { this.$setUint32(92, value); }
 
   override toPlain(): StatusReply {
     this.$payPlain();
@@ -2008,6 +2025,11 @@ export class StatusReplyView extends StructView<StatusReply> {
       ready: this.ready,
       reason: this.reason,
       recordBytes: this.recordBytes,
+      members: this.members,
+      connected: this.connected,
+      held: this.held,
+      leading: this.leading,
+      leaderless: this.leaderless,
     };
   }
 }
@@ -2026,15 +2048,20 @@ function putStatusReply(out: FrameWriter, at: number, value: Input<StatusReply>)
   UINT64.write(view, at + 56, value.memoryBytes, "memoryBytes");
   if (value.ready) out.bytes[at + 64]! |= 1;
   UINT64.write(view, at + 72, value.recordBytes, "recordBytes");
-  out.$text(at + 80, value.version);
-  out.$text(at + 88, value.region);
-  out.$text(at + 96, value.reason);
+  UINT32.write(view, at + 68, value.members, "members");
+  UINT32.write(view, at + 80, value.connected, "connected");
+  UINT32.write(view, at + 84, value.held, "held");
+  UINT32.write(view, at + 88, value.leading, "leading");
+  UINT32.write(view, at + 92, value.leaderless, "leaderless");
+  out.$text(at + 96, value.version);
+  out.$text(at + 104, value.region);
+  out.$text(at + 112, value.reason);
 }
 
 /** Encodes and decodes {@link StatusReply}. */
 export const statusReplyCodec = new StructCodec<StatusReply, StatusReplyView>({
   name: "StatusReply",
-  dataWords: 10,
+  dataWords: 12,
   pointerWords: 3,
   put: putStatusReply,
   newView: () => new StatusReplyView(),

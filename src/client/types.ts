@@ -126,6 +126,13 @@ export interface NodeStatus {
   readonly recordBytes: number;
   readonly logBytes: number;
   readonly memoryBytes: number;
+  /** Members of the cluster, and those with which the node has a session, itself included. */
+  readonly members: number;
+  readonly connected: number;
+  /** Partitions of which the node holds a replica, that it leads, and without a known leader. */
+  readonly held: number;
+  readonly leading: number;
+  readonly leaderless: number;
 }
 
 /** The state of one connection of a client. */

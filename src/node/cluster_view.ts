@@ -18,6 +18,8 @@ import { nodeOfReplica, placementOf } from "../replication/assembly/placed_here.
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import { REPLICAS } from "../ring/placement.ts";
 import type { RingMap } from "../ring/ring_map.ts";
+import type { ClusterFacts } from "./cluster_log.ts";
+import type { ClusterSnapshot } from "./cluster_metrics.ts";
 
 /** The dependencies of a {@link ClusterView}. */
 export interface ClusterViewOptions {
@@ -59,6 +61,42 @@ export class ClusterView {
       if (group.status().leader === 0) found.push(id);
     }
     return found;
+  }
+
+  /** Returns the numbers of partitions and members, for metrics. */
+  counts(): Omit<ClusterSnapshot, "groups" | "peers" | "strangersRefused"> {
+    const { replicas, leading, leaderless, underReplicated } = this.#sums();
+    return {
+      held: replicas,
+      leading,
+      leaderless: leaderless.length,
+      underReplicated: underReplicated.length,
+      members: this.#options.groups.system.store.state.members.count,
+    };
+  }
+
+  /** Returns access to what the node's log tells of the cluster. */
+  logFacts(): ClusterFacts {
+    const { groups, peers } = this.#options;
+    const { store, group } = groups.system;
+    const { counts } = groups.nodes.set;
+    return {
+      ringNumber: () => store.ringNumber,
+      members: () =>
+        store.state.members.all.map(({ nodeId }) => ({
+          nodeId,
+          zone: store.state.members.admission(nodeId)?.zone ?? "",
+        })),
+      changes: () => ({ won: counts.leadsWon, lost: counts.leadsLost }),
+      leading: () => {
+        let count = 0;
+        for (const partition of groups.partitions) if (partition.group.isLeading) count++;
+        return count;
+      },
+      systemLeader: () => group.status().leader,
+      leaderless: () => this.leaderless(),
+      outOfReach: () => peers().filter(({ isConnected }) => !isConnected).map(({ node }) => node),
+    };
   }
 
   /** Returns the state of the cluster. */

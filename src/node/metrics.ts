@@ -11,7 +11,9 @@ import { defined } from "../base/assert.ts";
 import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
 import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
+import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
 
 /** An operation, as named in metrics. */
 export interface MeasuredOperation {
@@ -52,6 +54,8 @@ export interface NodeSnapshot {
   /** Since the start: renewals answered, and log entries that extended covers or logged the time. */
   readonly renewals: number;
   readonly renewalsLogged: number;
+  /** The number of renewals refused because another node leads or holds the partition, by code. */
+  readonly renewalsMisrouted: ReadonlyMap<RoutingMiss, number>;
   /** The number of identities refused since the start, by a closed set of reasons. */
   readonly refusals: ReadonlyMap<string, number>;
   /** The number of them that ended a handshake. */
@@ -66,6 +70,8 @@ export interface NodeSnapshot {
   readonly portsReopened: ReadonlyMap<string, number>;
   /** The number of connections refused by a limit or their address's rate since the start. */
   readonly connectionsRefused: number;
+  /** This node's part in its cluster; undefined while its groups are not open. */
+  readonly cluster: ClusterSnapshot | undefined;
 }
 
 /** The options of {@link NodeMetrics}. */
@@ -88,6 +94,12 @@ const CODE_NAMES: readonly string[] = (() => {
   for (const code of Object.keys(ERROR_TABLE) as ErrorCode[]) names[ERROR_TABLE[code].wire] = code;
   return names;
 })();
+
+/** The codes by which a request learns that another node leads or holds the partition. */
+const ROUTING_MISSES = ["not_leader", "not_replica"] as const;
+
+/** A code by which a request learns that another node leads or holds the partition. */
+export type RoutingMiss = typeof ROUTING_MISSES[number];
 
 /** The metrics of one node. */
 export class NodeMetrics {
@@ -158,6 +170,7 @@ export class NodeMetrics {
     return [
       ...this.#requestFamilies(),
       ...stateFamilies(snapshot),
+      ...clusterFamilies(() => snapshot().cluster),
       histogram(
         "crs_log_sync_seconds",
         "Duration of the write and sync of one batch of the log.",
@@ -183,6 +196,11 @@ export class NodeMetrics {
         });
         return samples;
       }),
+      counter(
+        "crs_routing_misses_total",
+        "Requests and renewals refused because another node leads or holds the partition, by code.",
+        () => this.#routingMisses(),
+      ),
       histogram(
         "crs_request_seconds",
         "Time from a request's arrival to its answer, by operation.",
@@ -194,6 +212,17 @@ export class NodeMetrics {
           ),
       ),
     ];
+  }
+
+  #routingMisses(): Sample[] {
+    const renewals = defined(this.#snapshot, "A scrape takes a snapshot first").renewalsMisrouted;
+    return ROUTING_MISSES.map((code) => {
+      let value = renewals.get(code) ?? 0;
+      for (let at = ERROR_TABLE[code].wire; at < this.#requests.length; at += CODES) {
+        value += this.#requests[at]!;
+      }
+      return { labels: { code }, value };
+    });
   }
 
   #processFamilies(): readonly Family[] {
@@ -327,56 +356,6 @@ function recordSamples(snapshot: NodeSnapshot): Sample[] {
     samples.set(key, sample);
   }
   return [...samples.values()];
-}
-
-// Metrics in the form that prom-client's registry renders: a name, and samples on demand.
-
-interface Sample {
-  /** The name if it differs from the family's: the parts of a histogram. */
-  readonly metricName?: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-interface Family {
-  readonly name: string;
-  get(): Promise<{
-    readonly name: string;
-    readonly help: string;
-    readonly type: "counter" | "gauge" | "histogram";
-    readonly values: readonly Sample[];
-    readonly aggregator: "sum";
-  }>;
-}
-
-type Collect = () => readonly Sample[];
-
-function family(
-  type: "counter" | "gauge" | "histogram",
-  name: string,
-  help: string,
-  collect: Collect,
-): Family {
-  return {
-    name,
-    get: () => Promise.resolve({ name, help, type, values: collect(), aggregator: "sum" }),
-  };
-}
-
-function counter(name: string, help: string, collect: Collect): Family {
-  return family("counter", name, help, collect);
-}
-
-function gauge(name: string, help: string, collect: Collect): Family {
-  return family("gauge", name, help, collect);
-}
-
-function histogram(name: string, help: string, collect: Collect): Family {
-  return family("histogram", name, help, collect);
-}
-
-function single(value: number): Sample[] {
-  return [{ labels: {}, value }];
 }
 
 function latencySamples(

@@ -75,7 +75,7 @@ class Node {
   readonly #onOpened: (() => void) | undefined;
   readonly #postponed: PostponedWrites;
   readonly #startedMs: number;
-  readonly #readiness = new Readiness();
+  readonly #readiness = new Readiness(() => this.#registry?.view.leaderless().length ?? 0);
   readonly #events = new EventCounts();
   readonly #tcpPorts: TcpPorts;
   readonly #memory: MemorySampler;
@@ -121,6 +121,7 @@ class Node {
       snapshot: () =>
         snapshotOf({
           registry: this.#registry,
+          cluster: this.#cluster,
           listener: this.#listener,
           sessions: this.#sessions,
           ready: this.#readiness.ready,
@@ -393,8 +394,7 @@ class Node {
     this.#ops = await openOpsHttp({
       host: this.#config.opsHost,
       port: this.#config.opsPort,
-      unready: () =>
-        this.#readiness.reasonsWith(() => this.#registry?.view.leaderless().length ?? 0),
+      unready: () => this.#readiness.reasons(),
       metrics: () => this.#metrics.render(),
       logger: this.#logger,
       scheduler: this.#world.scheduler,

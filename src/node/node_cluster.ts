@@ -159,6 +159,11 @@ export class NodeCluster {
     return this.#network?.status() ?? [];
   }
 
+  /** Input at the port for other nodes that was refused before its sender was known, by reason. */
+  get strangersRefused(): ReadonlyMap<string, number> {
+    return this.#network?.refused ?? new Map();
+  }
+
   /**
    * Makes the node a member, if it is to join and has not, and prepares its links.
    *
@@ -197,6 +202,10 @@ export class NodeCluster {
         send: (...sent: Parameters<PeerNetwork["send"]>) => this.#network?.send(...sent),
         sendImage: (...sent: Parameters<PeerNetwork["sendImage"]>) =>
           this.#network?.sendImage(...sent),
+        countLiveness: (...event: Parameters<PeerNetwork["countLiveness"]>) =>
+          this.#network?.countLiveness(...event),
+        messageRefused: (...refused: Parameters<PeerNetwork["messageRefused"]>) =>
+          this.#network?.messageRefused(...refused),
       },
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,

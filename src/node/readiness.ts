@@ -27,10 +27,16 @@ const MESSAGES: Readonly<Record<Condition, string>> = {
 /** The set of conditions that hold now. Initially `starting`. */
 export class Readiness {
   readonly #conditions = new Set<Condition>(["starting"]);
+  readonly #leaderless: () => number;
 
-  /** Whether the node is ready: no condition holds. */
+  /** @param leaderless returns how many of the partitions held here have no known leader. */
+  constructor(leaderless: () => number = () => 0) {
+    this.#leaderless = leaderless;
+  }
+
+  /** Whether the node is ready: it has no reason not to be. Takes as long as {@link reasons}. */
   get ready(): boolean {
-    return this.#conditions.size === 0;
+    return this.reasons().length === 0;
   }
 
   /** Sets or clears a condition. */
@@ -39,20 +45,15 @@ export class Readiness {
     else this.#conditions.delete(condition);
   }
 
-  /** Returns the conditions that hold, in the order in which they were set. */
-  reasons(): readonly UnreadyReason[] {
-    return Array.from(this.#conditions, (reason) => ({ reason, message: MESSAGES[reason] }));
-  }
-
   /**
-   * Returns the conditions that hold; if none does, whether partitions have no leader, which another
-   * condition may be the cause of.
-   *
-   * @param leaderless returns how many of the partitions held here have no known leader.
+   * Returns the conditions that hold, in the order in which they were set; if none does, whether
+   * partitions have no leader, which another condition may be the cause of. Looks at every partition.
    */
-  reasonsWith(leaderless: () => number): readonly UnreadyReason[] {
-    if (!this.ready) return this.reasons();
-    const count = leaderless();
+  reasons(): readonly UnreadyReason[] {
+    if (this.#conditions.size > 0) {
+      return Array.from(this.#conditions, (reason) => ({ reason, message: MESSAGES[reason] }));
+    }
+    const count = this.#leaderless();
     if (count === 0) return [];
     const partitions = count === 1 ? "1 partition" : `${count} partitions`;
     const message = `There is no quorum for ${partitions}: they are served once most of their ` +

@@ -30,6 +30,7 @@ import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { RequestAdmission } from "../serving/request_admission.ts";
 import type { RequestRouter } from "../serving/request_router.ts";
 import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { ClusterLog } from "./cluster_log.ts";
 import { clusterMap } from "./cluster_map.ts";
 import { ClusterView } from "./cluster_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
@@ -78,6 +79,8 @@ export class Registry {
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
   readonly #proposer: Proposer;
+  /** Undefined at a node that has no peers. */
+  readonly #clusterLog: ClusterLog | undefined;
 
   private constructor(options: RegistryOptions, opened: Opened) {
     const { groups, shared, clock, heeds } = opened;
@@ -121,6 +124,12 @@ export class Registry {
       ringMap: () => this.ringMap(),
       version: () => options.facts().version,
       peers: options.peerStatus ?? (() => []),
+    });
+    this.#clusterLog = options.peerStatus === undefined ? undefined : new ClusterLog({
+      facts: this.view.logFacts(),
+      logger,
+      clock: world.monotonic,
+      scheduler: world.scheduler,
     });
     this.joining = new Joining(groups, world.wall);
     this.placement = new PlacementWork({
@@ -167,6 +176,7 @@ export class Registry {
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
     this.placement.start();
+    this.#clusterLog?.start();
   }
 
   async #join(request: JoinClusterRequest): Promise<JoinClusterReply> {
@@ -204,6 +214,8 @@ export class Registry {
   /** Returns the status of the registry, for operators. */
   status(): StatusReply {
     const statistics = this.shared.statistics();
+    const { members, held, leading, leaderless } = this.view.counts();
+    const peers = this.#options.peerStatus?.() ?? [];
     return {
       nodeId: this.#options.nodeId,
       partitionCount: this.cluster.partitionCount,
@@ -214,12 +226,18 @@ export class Registry {
       recordBytes: statistics.recordBytes,
       logBytes: this.log.stats().segmentBytes,
       region: this.cluster.region,
+      members,
+      connected: 1 + peers.filter(({ isConnected }) => isConnected).length,
+      held,
+      leading,
+      leaderless,
       ...this.#options.facts(),
     };
   }
 
   /** Answers requests in progress and closes the log; resolves when the folder is free. */
   async close(): Promise<void> {
+    this.#clusterLog?.stop();
     this.placement.stop();
     this.leases.stop();
     this.janitor.stop();

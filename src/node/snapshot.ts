@@ -1,7 +1,9 @@
 /** The counts that a node's parts keep themselves, collected for each scrape of the metrics. */
 import type { Listener } from "../../transport/transport.ts";
 import type { EventCounts } from "./event_counts.ts";
+import type { ClusterSnapshot } from "./cluster_metrics.ts";
 import type { NodeSnapshot } from "./metrics.ts";
+import type { NodeCluster } from "./node_cluster.ts";
 import type { Registry } from "./registry.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TcpPorts } from "./tcp_ports.ts";
@@ -9,6 +11,8 @@ import type { TcpPorts } from "./tcp_ports.ts";
 /** The parts of a node; undefined if they are not up yet. */
 export interface SnapshotParts {
   readonly registry: Registry | undefined;
+  /** Undefined for a node that is alone, too. */
+  readonly cluster: NodeCluster | undefined;
   readonly listener: Listener | undefined;
   readonly sessions: Sessions | undefined;
   readonly ready: boolean;
@@ -18,7 +22,7 @@ export interface SnapshotParts {
 
 /** Collects the current counts. */
 export function snapshotOf(
-  { registry, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
+  { registry, cluster, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
 ): NodeSnapshot {
   const log = registry?.log.stats();
   const records = registry?.shared.regionCounts() ?? [];
@@ -38,6 +42,7 @@ export function snapshotOf(
     streams: listener?.stats.streams ?? 0,
     renewals: registry?.renewals.renewed ?? 0,
     renewalsLogged: registry?.extensionsProposed ?? 0,
+    renewalsMisrouted: registry?.renewals.misrouted ?? new Map(),
     refusals: registry?.refusals.counts ?? new Map(),
     held: {
       replies: sessions?.budget.repliesBytes ?? 0,
@@ -51,5 +56,15 @@ export function snapshotOf(
     portsReopened: tcpPorts.reopened,
     connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
+    cluster: registry === undefined ? undefined : clusterSnapshot(registry, cluster),
+  };
+}
+
+function clusterSnapshot(registry: Registry, cluster: NodeCluster | undefined): ClusterSnapshot {
+  return {
+    ...registry.view.counts(),
+    groups: registry.groups.nodes.set.counts,
+    peers: cluster?.peers ?? [],
+    strangersRefused: cluster?.strangersRefused ?? new Map(),
   };
 }

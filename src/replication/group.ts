@@ -76,7 +76,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     this.#applied = new AppliedPoint(appliedIndex, appliedTerm);
     this.#members = new GroupMembers(replica, configuration);
     this.#support = new GroupSupport(host, id, replica, configuration);
-    this.#leadership = new GroupLeadership(host.availableTime, machine);
+    this.#leadership = new GroupLeadership(host.availableTime, machine, host.counts);
     const replicaLog = new ReplicaLog(log, () => this.#loop.makeSnapshot());
     this.#storage = new GroupStorage(id, {
       log: host.log,

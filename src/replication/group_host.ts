@@ -8,9 +8,16 @@ import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
+import type { GroupCounts } from "./group_counts.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { OutgoingImages } from "./outgoing_images.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
+
+/**
+ * An event of liveness between this node and another one: a beat to or from it, the end of its support
+ * for this node (`lost`), or of this node's support for it (`withdrawn`).
+ */
+export type LivenessEvent = "beatOut" | "beatIn" | "lost" | "withdrawn";
 
 /** Links to the other nodes. No method calls back in the calling turn. */
 export interface PeerLinks {
@@ -27,8 +34,8 @@ export interface PeerLinks {
     image: Uint8Array,
     done: (delivered: boolean) => void,
   ): void;
-  /** Counts a beat of a node. */
-  beatReceived?(from: NodeId): void;
+  /** Counts an event of liveness between this node and another one. */
+  countLiveness?(node: NodeId, event: LivenessEvent): void;
   /** Counts a refused message of a node, by code. */
   messageRefused?(from: NodeId, code: string): void;
 }
@@ -103,6 +110,7 @@ export interface GroupHost {
   readonly raft: RaftSettings;
   readonly directory: ReplicaDirectory;
   readonly liveness: NodeLiveness;
+  readonly counts: GroupCounts;
   /** Whether reads may be served by a lease. */
   readonly areLeasesOn: boolean;
   /** Returns why the log takes no writes, so that no new work may start; undefined if it takes them. */

@@ -6,6 +6,7 @@
 import type { GroupTimeMs } from "../base/ids.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { RaftNode } from "../raft/mod.ts";
+import type { GroupCounts } from "./group_counts.ts";
 import type { StateMachine } from "./state_machine.ts";
 
 /** The leadership of one replica. */
@@ -13,15 +14,19 @@ export class GroupLeadership {
   /** The node's available time. */
   readonly #clock: MonotonicClock;
   readonly #machine: StateMachine<unknown>;
+  readonly #counts: GroupCounts;
   #term = 0;
+  /** The last term in which this replica was seen as a candidate. */
+  #candidateTerm = 0;
   #isServing = false;
   /** Group time when it began to serve, and the available time of that moment. */
   #timeBaseMs = 0;
   #timeSinceMs = 0;
 
-  constructor(clock: MonotonicClock, machine: StateMachine<unknown>) {
+  constructor(clock: MonotonicClock, machine: StateMachine<unknown>, counts: GroupCounts) {
     this.#clock = clock;
     this.#machine = machine;
+    this.#counts = counts;
   }
 
   /** The term that this replica leads, as of the last step; 0 if it does not lead. */
@@ -43,7 +48,12 @@ export class GroupLeadership {
 
   /** Follows the core after a step; returns true if the led term changed or leadership ended. */
   follow(node: RaftNode): boolean {
-    const term = node.role === "leader" ? node.term : 0;
+    const { role } = node;
+    if (role === "candidate" && node.term !== this.#candidateTerm) {
+      this.#candidateTerm = node.term;
+      this.#counts.elections++;
+    }
+    const term = role === "leader" ? node.term : 0;
     if (term === this.#term) return false;
     this.#term = term;
     return true;
@@ -52,6 +62,7 @@ export class GroupLeadership {
   /** Begins to serve: an entry of the led term is applied. */
   serve(): void {
     this.#isServing = true;
+    this.#counts.leadsWon++;
     this.#timeBaseMs = this.#machine.timeMs;
     this.#timeSinceMs = this.#clock.nowMs();
     this.#machine.onBecomeLeader(this.timeMs());
@@ -61,11 +72,13 @@ export class GroupLeadership {
   retire(): void {
     if (!this.#isServing) return;
     this.#isServing = false;
+    this.#counts.leadsLost++;
     this.#machine.onLoseLeadership();
   }
 
   /** Ends serving for good, without notifying the machine. */
   end(): void {
+    if (this.#isServing) this.#counts.leadsLost++;
     this.#isServing = false;
   }
 }

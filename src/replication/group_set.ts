@@ -24,6 +24,7 @@ import type { LogDone } from "../storage/shared_log.ts";
 import { encodePeerFrame, type PeerFrame } from "../wire/peer_frame.ts";
 import { AvailableTime } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
+import { GroupCounts } from "./group_counts.ts";
 import { FOUNDING_POINT, logFounding } from "./group_founding.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import { soleConfiguration } from "./log_entry.ts";
@@ -104,6 +105,9 @@ export class GroupSet {
       isClosed: () => this.#closed || this.#poisoned !== undefined,
     });
   }
+
+  /** The counts of all groups. */
+  readonly counts = new GroupCounts();
 
   /** The number of refused inputs from other nodes, by code. */
   get refusals(): ReadonlyMap<string, number> {
@@ -205,7 +209,7 @@ export class GroupSet {
   #receiveBeat(from: NodeId, beat: Beat): void {
     const refused = this.#liveness.receive(from, beat);
     if (refused !== undefined) this.#input.refuse(from, refused);
-    else this.#options.peers.beatReceived?.(from);
+    else this.#options.peers.countLiveness?.(from, "beatIn");
     this.#turnSoon();
   }
 
@@ -275,6 +279,7 @@ export class GroupSet {
       logger,
       directory,
       liveness: this.#liveness,
+      counts: this.counts,
       areLeasesOn,
       raft: raftSettings({
         electionTicks: RAFT_ELECTION_TICKS,
@@ -330,7 +335,10 @@ export class GroupSet {
       group.work();
       this.#settleAwake(group);
     }
-    this.#liveness.takeBeats((to, beat) => this.#outbox.addBeat(to, beat));
+    this.#liveness.takeBeats((to, beat) => {
+      this.#outbox.addBeat(to, beat);
+      this.#options.peers.countLiveness?.(to, "beatOut");
+    });
     this.#outbox.drain((to, content) => {
       this.#options.peers.send(to, encodePeerFrame(this.#frame(to, content)));
     });
@@ -354,7 +362,10 @@ export class GroupSet {
   }
 
   /** Handles changes of support: starts or stops the ticks of the groups concerned. */
-  #heed({ withdrawn }: LivenessNews): void {
+  #heed({ lost, withdrawn }: LivenessNews): void {
+    const { peers } = this.#options;
+    for (const node of lost) peers.countLiveness?.(node, "lost");
+    for (const node of withdrawn) peers.countLiveness?.(node, "withdrawn");
     for (const group of this.#groups.values()) {
       for (const node of withdrawn) group.supportEnded(node);
       this.#settleAwake(group);

@@ -45,6 +45,8 @@ export class RenewPath {
   /** Counts since the start: successful renewals, and extensions that owners waited for. */
   renewed = 0;
   extensionsProposed = 0;
+  /** Renewals refused because another node leads or holds the partition, since the start, by code. */
+  readonly misrouted = new Map<"not_leader" | "not_replica", number>();
 
   constructor(parts: {
     table: PartitionTable;
@@ -102,7 +104,7 @@ export class RenewPath {
       const kind = item.kind;
       const partition = this.#table.of(kind, bytes, start, start + 16);
       if (!partition.isHere) {
-        fail(tally, position, "not_replica");
+        this.#misroute(tally, position, "not_replica");
         continue;
       }
       incarnation.generation = item.incarnationGeneration;
@@ -112,7 +114,7 @@ export class RenewPath {
         const one = { position, kind, id: item.id, incarnation: { ...incarnation } };
         // A replica that does not lead may be behind: its state does not even say who may renew.
         if (group.isLeading) add(unconfirmed, partition, one);
-        else fail(tally, position, "not_leader");
+        else this.#misroute(tally, position, "not_leader");
         continue;
       }
       const refused = this.#access.refuseRenewal(context.peer, kind, bytes, start, partition);
@@ -129,6 +131,11 @@ export class RenewPath {
         this.#failOutcome(tally, position, outcome, partition, item.id, kind);
       }
     }
+  }
+
+  #misroute(tally: Tally, position: number, code: "not_leader" | "not_replica"): void {
+    this.misrouted.set(code, (this.misrouted.get(code) ?? 0) + 1);
+    fail(tally, position, code);
   }
 
   /** Renews items of partitions whose leadership a quorum must confirm first. */

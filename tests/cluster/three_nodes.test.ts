@@ -33,6 +33,20 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
   const leading = replicas.filter(({ role }) => role === "leader");
   assert.equal(leading.map(({ nodeId }) => nodeId), [leader]);
 
+  const { ops } = first.nodes[0]!;
+  await until("the metrics of a node count its links", async () => {
+    const scraped = await fetch(`http://${ops.host}:${ops.port}/metrics`);
+    const text = await scraped.text();
+    return ["beats", "frames", "bytes"].every((what) =>
+      ["out", "in"].every((direction) =>
+        [2, 3].every((peer) =>
+          new RegExp(`^crs_peer_${what}_total{peer="${peer}",direction="${direction}"} [1-9]`, "m")
+            .test(text)
+        )
+      )
+    );
+  });
+
   const [, , third] = first.nodes;
   Deno.kill(third!.processId, "SIGKILL");
   const told = `node-3 (process ${third!.processId}) ended by SIGKILL; the others go on`;

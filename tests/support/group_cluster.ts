@@ -110,6 +110,8 @@ export class ClusterNode {
   readonly groups = new Map<number, RaftGroup<unknown>>();
   readonly failures: { readonly group: number; readonly error: unknown }[] = [];
   readonly errors: string[] = [];
+  /** Events of liveness since the start, by name and node: `beatOut 2`. */
+  readonly liveness = new Map<string, number>();
   readonly #cluster: GroupCluster;
   #running: Running | undefined;
 
@@ -307,6 +309,10 @@ export class GroupCluster {
 
   linksOf(from: ClusterNode): PeerLinks {
     return {
+      countLiveness: (node, event) => {
+        const name = `${event} ${node}`;
+        from.liveness.set(name, (from.liveness.get(name) ?? 0) + 1);
+      },
       send: (to, frame) => {
         const { messages } = decodePeerFrame(frame);
         this.#post({ from: from.id, to, messages, image: false }, (input) => {

@@ -61,3 +61,11 @@ export const RING_PUSH_MS = 1_000;
 export const RING_PUSH_SESSION_MS = 4;
 /** Partitions that a status names; it tells how many more there are. */
 export const PARTITIONS_NAMED_MAX = 32;
+/** The interval at which a node looks for changes of its cluster to log, ms. */
+export const CLUSTER_LOG_LOOK_MS = 1_000;
+/** The shortest time between two lines about leaderships, ms: changes between them are summed. */
+export const CLUSTER_LOG_PAUSE_MS = 10_000;
+/** The interval at which partitions without a leader are looked for, ms: twice that of an election. */
+export const LEADERLESS_LOOK_MS = 5_000;
+/** Partitions that a log line names. */
+export const PARTITIONS_LOGGED_MAX = 8;

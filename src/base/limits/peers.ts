@@ -43,3 +43,6 @@ export const PEER_IMAGES_IN_PER_NODE_MAX = 48;
 export const PEER_REQUEST_STREAMS_MAX = 4;
 /** Streams of a session between nodes: control, frames, images both ways, and operations. */
 export const PEER_STREAMS_MAX = 256;
+/** Log lines about the link to one node in a burst, and per second after it. */
+export const PEER_LOG_LINES = 10;
+export const PEER_LOG_LINES_PER_SECOND = 0.1;

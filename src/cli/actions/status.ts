@@ -28,7 +28,8 @@ function statusReply(node: NodeStatus, where: string): Reply {
         ["version", node.version],
         ["up for", formatDuration(node.uptimeMs)],
         ["cluster", node.clusterId],
-        ["partitions", node.partitionCount],
+        ["nodes", nodesText(node)],
+        ["partitions", partitionsText(node)],
         ["gateways", node.gateways],
         ["agents", node.agents],
         ["domains", node.aliases],
@@ -38,6 +39,18 @@ function statusReply(node: NodeStatus, where: string): Reply {
         ["memory", bytesText(node.memoryBytes)],
       ]),
   };
+}
+
+function nodesText({ members, connected }: NodeStatus): string {
+  // A node that is alone is no member of anything.
+  if (members <= 1) return "1";
+  return `${members}, ${connected} of them in reach of this one`;
+}
+
+function partitionsText({ partitionCount, held, leading, leaderless }: NodeStatus): string {
+  const parts = [`${partitionCount}`, `${held} held here`, `${leading} led`];
+  if (leaderless > 0) parts.push(`${leaderless} without a leader`);
+  return parts.join(", ");
 }
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,5 +1,6 @@
 /** Counts of the link to one node, for metrics. They only increase, and outlive sessions. */
 import { type RegistryError, toRegistryError } from "../../base/errors.ts";
+import type { LivenessEvent } from "../group_host.ts";
 
 /** The counts of one link. */
 export class PeerCounts {
@@ -14,8 +15,12 @@ export class PeerCounts {
   imagesOut = 0;
   imagesLost = 0;
   imagesIn = 0;
-  /** Liveness beats that the peer sent. */
+  /** Liveness beats to the peer, and those that it sent. */
+  beatsOut = 0;
   beatsIn = 0;
+  /** How often the peer's support for this node ended, and this node's support for the peer. */
+  supportLost = 0;
+  supportWithdrawn = 0;
   /** Sessions that were established. */
   sessions = 0;
   /** Attempts to dial that failed. */
@@ -26,6 +31,23 @@ export class PeerCounts {
   /** Rejected input by reason: an error code, or a name for what a code does not tell apart. */
   get rejected(): ReadonlyMap<string, number> {
     return this.#rejected;
+  }
+
+  /** Counts an event of liveness. */
+  liveness(event: LivenessEvent): void {
+    switch (event) {
+      case "beatOut":
+        this.beatsOut++;
+        break;
+      case "beatIn":
+        this.beatsIn++;
+        break;
+      case "lost":
+        this.supportLost++;
+        break;
+      case "withdrawn":
+        this.supportWithdrawn++;
+    }
   }
 
   /** Counts rejected input. Reasons are constants of the program, so there are few. */

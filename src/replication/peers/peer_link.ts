@@ -1,7 +1,10 @@
 /** The link to one other member: its present session, and the counts that outlive sessions. */
 import type { NodeId } from "../../base/ids.ts";
-import type { Logger } from "../../base/logger.ts";
+import type { LogFacts, Logger } from "../../base/logger.ts";
 import type { RegistryError } from "../../base/errors.ts";
+import { PEER_LOG_LINES, PEER_LOG_LINES_PER_SECOND } from "../../base/limits.ts";
+import { TokenBucket } from "../../base/token_bucket.ts";
+import type { MonotonicClock } from "../../base/world.ts";
 import type { PeerInput } from "../group_host.ts";
 import { PeerCounts } from "./peer_counts.ts";
 import type { PeerMember } from "./peer_member.ts";
@@ -18,6 +21,11 @@ export class PeerLink {
   member: PeerMember;
   readonly #events: PeerLinkEvents;
   readonly #logger: Logger;
+  readonly #clock: MonotonicClock;
+  /** The lines that may be logged: a session that opens and breaks must not flood the log. */
+  readonly #lines: TokenBucket;
+  /** Lines that were not logged since the last one. */
+  #unlogged = 0;
   #session: PeerSession | undefined;
   /** The one that it replaced, while images pass on it. */
   #replaced: PeerSession | undefined;
@@ -26,11 +34,21 @@ export class PeerLink {
   /** Why no session is taken any more. */
   #closedFor: RegistryError | undefined;
 
-  constructor(member: PeerMember, events: PeerLinkEvents, logger: Logger) {
+  constructor(
+    member: PeerMember,
+    events: PeerLinkEvents,
+    { logger, clock }: { readonly logger: Logger; readonly clock: MonotonicClock },
+  ) {
     this.node = member.nodeId;
     this.member = member;
     this.#events = events;
     this.#logger = logger.child({ peer: member.nodeId });
+    this.#clock = clock;
+    this.#lines = new TokenBucket({
+      ratePerSecond: PEER_LOG_LINES_PER_SECOND,
+      burst: PEER_LOG_LINES,
+      nowMs: clock.nowMs(),
+    });
   }
 
   /** The present session; undefined if there is none. */
@@ -54,7 +72,7 @@ export class PeerLink {
     this.#session = session;
     this.counts.sessions++;
     this.#logged.clear();
-    this.#logger.info("Connected to a node", { address: session.remoteAddress });
+    this.#log("info", "Connected to a node", { address: session.remoteAddress });
     this.#events.peerConnected(this.node);
     void session.ended.then((reason) => this.#lost(session, reason));
     this.#replaced?.retire();
@@ -64,7 +82,7 @@ export class PeerLink {
   warn(message: string, error: RegistryError): void {
     if (this.#logged.has(error.code)) return;
     this.#logged.add(error.code);
-    this.#logger.warn(message, { error });
+    this.#log("warn", message, { error });
   }
 
   /** Ends the link. */
@@ -78,8 +96,21 @@ export class PeerLink {
     if (this.#replaced === session) this.#replaced = undefined;
     if (this.#session === session) {
       this.#session = undefined;
-      this.#logger.info("Lost the session with a node", { reason: reason?.message ?? "goodbye" });
+      const facts = { reason: reason?.message ?? "goodbye" };
+      this.#log("info", "Lost the session with a node", facts);
     }
     this.#events.peerLost(this.node);
+  }
+
+  /** Logs a line, or counts it if there were too many; the next one says how many that were. */
+  #log(level: "info" | "warn", message: string, facts: LogFacts): void {
+    this.#lines.refill(this.#clock.nowMs());
+    if (!this.#lines.take(1)) {
+      this.#unlogged++;
+      return this.#logger.debug(message, facts);
+    }
+    const unlogged = this.#unlogged;
+    this.#unlogged = 0;
+    this.#logger[level](message, unlogged === 0 ? facts : { ...facts, unlogged });
   }
 }

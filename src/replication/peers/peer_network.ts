@@ -14,7 +14,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { World } from "../../base/world.ts";
 import type { Dialer, Endpoint, Listener, Session, Stream } from "../../../transport/transport.ts";
-import type { PeerInput, PeerLinks } from "../group_host.ts";
+import type { LivenessEvent, PeerInput, PeerLinks } from "../group_host.ts";
 import { PeerAcceptor } from "./peer_acceptor.ts";
 import { PeerAuthentication, type PeerCredentials } from "./peer_authentication.ts";
 import type { PeerCounts } from "./peer_counts.ts";
@@ -175,9 +175,8 @@ export class PeerNetwork implements PeerLinks {
     this.#kept.get(from)?.link.counts.reject(code);
   }
 
-  beatReceived(from: NodeId): void {
-    const counts = this.#kept.get(from)?.link.counts;
-    if (counts !== undefined) counts.beatsIn++;
+  countLiveness(node: NodeId, event: LivenessEvent): void {
+    this.#kept.get(node)?.link.counts.liveness(event);
   }
 
   /** Returns the state of every link, ordered by node id. */
@@ -218,7 +217,7 @@ export class PeerNetwork implements PeerLinks {
     const { facts, world, dialer, logger } = this.#options;
     const { nodeId } = member;
     if (nodeId === facts.nodeId || this.#kept.has(nodeId)) return;
-    const link = new PeerLink(member, this.#events, logger);
+    const link = new PeerLink(member, this.#events, { logger, clock: world.monotonic });
     const dials = facts.nodeId < nodeId;
     const peerDialer = dials
       ? new PeerDialer(link, {

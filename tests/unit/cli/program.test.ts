@@ -57,6 +57,11 @@ const STATUS = {
   recordBytes: 100,
   logBytes: 2_048,
   memoryBytes: 3 * 2 ** 20,
+  members: 3,
+  connected: 2,
+  held: 1_024,
+  leading: 341,
+  leaderless: 0,
 };
 
 interface RunOptions {
@@ -380,6 +385,8 @@ test("status shows the node; one that is not ready is exit code 4", async () => 
   const ready = await crs("status", { nodeStatus: STATUS });
   assert.is(ready.code, 0);
   assert.ok(ready.stdout.includes("ready") && ready.stdout.includes("2.0 KiB"), ready.stdout);
+  assert.match(ready.stdout, "1024, 1024 held here, 341 led");
+  assert.match(ready.stdout, "3, 2 of them in reach of this one");
   const not = await crs("status --json", {
     nodeStatus: { ...STATUS, ready: false, reason: "disk full" },
   });

@@ -475,6 +475,11 @@ test("ringMap and nodeStatus are plain", async () => {
     ready: true,
     reason: "",
     recordBytes: 9,
+    members: 3,
+    connected: 2,
+    held: 1_024,
+    leading: 341,
+    leaderless: 0,
   });
   assert.is((await registry.wait(status)).clusterId, AGENT_ID);
   await registry.wait(client.close());

@@ -1,9 +1,13 @@
 /** Metrics: counts appear in the output, in text that parses, with bounded series. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { nodeId } from "../../../src/base/ids.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "../../../src/node/latency_histogram.ts";
 import { NodeMetrics, type NodeSnapshot } from "../../../src/node/metrics.ts";
+import { GroupCounts } from "../../../src/replication/group_counts.ts";
+import { PeerCounts } from "../../../src/replication/peers/peer_counts.ts";
+import type { PeerStatus } from "../../../src/replication/peers/peer_network.ts";
 
 const SNAPSHOT: NodeSnapshot = {
   ready: true,
@@ -24,7 +28,46 @@ const SNAPSHOT: NodeSnapshot = {
   portsReopened: new Map([["tls", 1]]),
   connectionsRefused: 6,
   handshakesRefused: new Map([["anonymous", 3]]),
+  renewalsMisrouted: new Map([["not_leader", 40]]),
+  cluster: {
+    held: 1_024,
+    leading: 341,
+    leaderless: 2,
+    underReplicated: 3,
+    members: 3,
+    groups: Object.assign(new GroupCounts(), { elections: 12, leadsWon: 350, leadsLost: 9 }),
+    peers: [linkTo(2, true), linkTo(3, false)],
+    strangersRefused: new Map([["permission_denied", 4]]),
+  },
 };
+
+function linkTo(node: number, isConnected: boolean): PeerStatus {
+  const counts = Object.assign(new PeerCounts(), {
+    framesOut: 1_000 * node,
+    framesIn: 2,
+    bytesOut: 3,
+    bytesIn: 4,
+    framesDropped: 5,
+    imagesOut: 6,
+    imagesLost: 7,
+    imagesIn: 8,
+    sessions: 9,
+    dialsFailed: 10,
+  });
+  counts.liveness("beatOut");
+  for (let times = 0; times < 2; times++) counts.liveness("beatIn");
+  for (let times = 0; times < 3; times++) counts.liveness("lost");
+  for (let times = 0; times < 4; times++) counts.liveness("withdrawn");
+  counts.reject("unknown_peer");
+  return {
+    node: nodeId(node),
+    isConnected,
+    remoteAddress: undefined,
+    roundTripMs: isConnected ? 2 : undefined,
+    backlogBytes: 11,
+    counts,
+  };
+}
 
 function metrics(snapshot: () => NodeSnapshot = () => SNAPSHOT) {
   const time = new ManualTime(0);
@@ -155,6 +198,56 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.ok(value("process_resident_memory_bytes")! > 1_000_000);
   assert.is(types.get("crs_records"), "gauge");
   assert.is((await scrape(counted)).value("crs_streams"), 2);
+});
+
+test("NodeMetrics shows the node's part in its cluster, and each link by its node", async () => {
+  const { value, samples } = await scrape(metrics().metrics);
+  assert.is(value("crs_cluster_members"), 3);
+  assert.is(value("crs_partitions", { state: "held" }), 1_024);
+  assert.is(value("crs_partitions", { state: "leading" }), 341);
+  assert.is(value("crs_partitions", { state: "leaderless" }), 2);
+  assert.is(value("crs_partitions", { state: "under_replicated" }), 3);
+  assert.is(value("crs_elections_total"), 12);
+  assert.is(value("crs_leaderships_total", { change: "won" }), 350);
+  assert.is(value("crs_leaderships_total", { change: "lost" }), 9);
+  assert.is(value("crs_strangers_refused_total", { reason: "permission_denied" }), 4);
+  const peer = (name: string, labels: Record<string, string> = {}, node = 2) =>
+    value(`crs_peer_${name}`, { peer: String(node), ...labels });
+  assert.is(peer("connected"), 1);
+  assert.is(peer("connected", {}, 3), 0);
+  assert.is(peer("round_trip_seconds"), 0.002);
+  assert.is(peer("round_trip_seconds", {}, 3), undefined, "not known without a session");
+  assert.is(peer("backlog_bytes"), 11);
+  assert.is(peer("sessions_total"), 9);
+  assert.is(peer("dials_failed_total"), 10);
+  assert.is(peer("support_ended_total", { side: "received" }), 3);
+  assert.is(peer("support_ended_total", { side: "given" }), 4);
+  assert.is(peer("rejected_total", { reason: "unknown_peer" }), 1);
+  assert.is(peer("beats_total", { direction: "out" }), 1);
+  assert.is(peer("beats_total", { direction: "in" }), 2);
+  assert.is(peer("frames_total", { direction: "out" }), 2_000);
+  assert.is(peer("frames_total", { direction: "out" }, 3), 3_000);
+  assert.is(peer("frames_total", { direction: "in" }), 2);
+  assert.is(peer("frames_total", { direction: "dropped" }), 5);
+  assert.is(peer("bytes_total", { direction: "out" }), 3);
+  assert.is(peer("bytes_total", { direction: "in" }), 4);
+  assert.is(peer("images_total", { direction: "out" }), 6);
+  assert.is(peer("images_total", { direction: "lost" }), 7);
+  assert.is(peer("images_total", { direction: "in" }), 8);
+  const none = await scrape(metrics(() => ({ ...SNAPSHOT, cluster: undefined })).metrics);
+  assert.ok(samples.some(({ name }) => name.startsWith("crs_peer_")));
+  assert.not.ok(none.samples.some(({ name }) => /^crs_(peer|partitions|cluster)/.test(name)));
+});
+
+test("NodeMetrics counts requests and renewals that another node had to serve, by code", async () => {
+  const { metrics: counted } = metrics();
+  counted.requestDone(1, "not_leader", 1);
+  counted.requestDone(32, "not_leader", 1);
+  counted.requestDone(32, "not_replica", 1);
+  counted.requestDone(1, "not_found", 1);
+  const { value } = await scrape(counted);
+  assert.is(value("crs_routing_misses_total", { code: "not_leader" }), 42);
+  assert.is(value("crs_routing_misses_total", { code: "not_replica" }), 1);
 });
 
 test("NodeMetrics escapes labels that came from outside", async () => {

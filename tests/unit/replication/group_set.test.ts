@@ -127,6 +127,17 @@ test("when its leader's node is supported no more a sleeping group wakes, and el
     leaders.add(leader);
   }
   assert.is(leaders.size, 2, "they do not all go to one node");
+  const survivors = [cluster.node(2), cluster.node(3)];
+  for (const { liveness } of survivors) {
+    assert.is(liveness.get("withdrawn 1"), 1);
+    assert.is(liveness.get("lost 1"), 1);
+    assert.ok(liveness.get("beatOut 1")! > 1 && liveness.get("beatIn 1")! > 1);
+  }
+  const counts = survivors.map(({ set }) => set.counts);
+  assert.is(counts.reduce((sum, { leadsWon }) => sum + leadsWon, 0), groups);
+  assert.is(counts.reduce((sum, { leadsLost }) => sum + leadsLost, 0), 0);
+  const elections = counts.reduce((sum, one) => sum + one.elections, 0);
+  assert.ok(elections >= groups && elections <= 2 * groups, `${elections} elections`);
 });
 
 test("a returning follower's node gets missed entries from idle groups", async () => {

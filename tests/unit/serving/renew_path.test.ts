@@ -62,7 +62,12 @@ async function asked(isLeading: boolean) {
     const useToken = undefined;
     return path.serve(request, { peer: PEER, bucket, useToken, deadlineMs, receipts: [] });
   };
-  return { renew, asks, answer: (permission: ReadPoint | RegistryError) => answer(permission) };
+  return {
+    path,
+    renew,
+    asks,
+    answer: (permission: ReadPoint | RegistryError) => answer(permission),
+  };
 }
 
 const outcome = ({ renewed, failures }: RenewReply) => [
@@ -98,10 +103,11 @@ test("renew: what the state says counts as of the confirmation", async () => {
 });
 
 test("renew: a replica that does not lead renews nothing, and says nothing of its state", async () => {
-  const { asks, renew } = await asked(false);
+  const { asks, path, renew } = await asked(false);
   assert.equal(outcome(await renew(idOf(1))), [0, "not_leader"]);
   assert.equal(outcome(await renew(idOf(1), { generation: 1, index: 999 })), [0, "not_leader"]);
   assert.equal(asks, []);
+  assert.equal([...path.misrouted], [["not_leader", 2]], "counted for the metrics");
 });
 
 test.run();

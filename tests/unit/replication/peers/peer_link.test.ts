@@ -3,9 +3,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { nodeId } from "../../../../src/base/ids.ts";
-import { SILENT_LOGGER } from "../../../../src/base/logger.ts";
+import { type LogFacts, type Logger, SILENT_LOGGER } from "../../../../src/base/logger.ts";
 import { PeerLink } from "../../../../src/replication/peers/peer_link.ts";
 import type { PeerMember } from "../../../../src/replication/peers/peer_member.ts";
+import { ManualTime } from "../../../support/manual_time.ts";
 import type { PeerSession } from "../../../../src/replication/peers/peer_session.ts";
 
 /** A session on which an image passes, so that it does not end when it is replaced. */
@@ -23,16 +24,20 @@ class BusySession {
   }
 }
 
-function link(): { link: PeerLink; adopt: () => BusySession } {
+function link() {
+  const time = new ManualTime(0);
+  const lines: LogFacts[] = [];
+  const note = (_: string, facts: LogFacts = {}) => void lines.push(facts);
+  const logger: Logger = { ...SILENT_LOGGER, info: note, warn: note, child: () => logger };
   const member = { nodeId: nodeId(2) } as PeerMember;
   const events = { peerConnected: () => {}, peerLost: () => {} };
-  const link = new PeerLink(member, events, SILENT_LOGGER);
+  const link = new PeerLink(member, events, { logger, clock: time });
   const adopt = () => {
     const session = new BusySession();
     link.adopt(session as unknown as PeerSession);
     return session;
   };
-  return { link, adopt };
+  return { link, adopt, time, lines };
 }
 
 test("PeerLink keeps one replaced session for its images, however often a node comes anew", () => {
@@ -46,6 +51,22 @@ test("PeerLink.close ends the present session, and the one that it replaced", ()
   const sessions = [adopt(), adopt()];
   closed.close(new RegistryError("permission_denied", "The node is no member any more"));
   assert.equal(sessions.map(({ isOpen }) => isOpen), [false, false]);
+});
+
+test("PeerLink logs few lines of a session that opens and breaks, and how many it left out", async () => {
+  const { adopt, time, lines } = link();
+  for (let times = 0; times < 100; times++) {
+    const session = adopt();
+    session.end(undefined);
+    await session.ended;
+    await undefined;
+    time.advance(100);
+  }
+  assert.ok(lines.length >= 10 && lines.length <= 12, `${lines.length} lines for 200 events`);
+  time.advance(60_000);
+  adopt();
+  const unlogged = lines.reduce((sum, facts) => sum + Number(facts.unlogged ?? 0), 0);
+  assert.is(lines.length + unlogged, 201, "every event is a line or counted");
 });
 
 test.run();

@@ -1,0 +1,10 @@
+/** Counts of the groups of a node, for metrics and its log. They only increase. */
+
+/** The counts of all groups of a node. */
+export class GroupCounts {
+  /** Elections that replicas of this node started, without those that a pre-vote ended. */
+  elections = 0;
+  /** Leaderships that replicas of this node took up, and those that ended. */
+  leadsWon = 0;
+  leadsLost = 0;
+}
