@@ -114,7 +114,9 @@ export class NodeLinks {
 
   /** Reports whether the node answered last, or was not asked yet. */
   isUp(nodeId: number): boolean {
-    return !this.#down.has(nodeId) || this.seed.calls.nodeId === nodeId;
+    // Of two connections to a node, the other one may have been lost.
+    return !this.#down.has(nodeId) || this.seed.calls.nodeId === nodeId ||
+      this.#links.get(nodeId)?.calls.isConnected === true;
   }
 
   /**

@@ -3,7 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLIENT_NODES_MAX } from "../../../src/base/limits.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import type { CallQueueOwner } from "../../../src/client/call_queue.ts";
+import type { CallQueue, CallQueueOwner } from "../../../src/client/call_queue.ts";
+import type { Connection } from "../../../src/client/connection.ts";
 import { NodeLinks } from "../../../src/client/node_links.ts";
 import type { RingNode } from "../../../src/ring/ring_map.ts";
 import type { Dialer } from "../../../transport/transport.ts";
@@ -29,6 +30,7 @@ function linksOver(
   registry: FakeRegistry,
   dialer: Dialer,
   find: (nodeId: number) => RingNode | undefined = nodeOf,
+  owner: CallQueueOwner = OWNER,
 ): NodeLinks {
   return new NodeLinks({
     endpoints: [{ host: HOST, port: PORT }],
@@ -48,7 +50,7 @@ function linksOver(
     nodeOf: find,
     onEvent: () => {},
     onDown: () => {},
-  }, OWNER);
+  }, owner);
 }
 
 test("NodeLinks connects to a limited number of nodes, and drops the one idle for longest", async () => {
@@ -92,6 +94,32 @@ test("NodeLinks dials the addresses of its own transport only", async () => {
   await registry.settle();
   assert.equal(dialed, ["n3"]);
   await registry.wait(links.close(new RegistryError("shutting_down", "The test is over")));
+});
+
+test("NodeLinks.isUp reports a node while one of two connections to it is left", async () => {
+  const given = new FakeRegistry();
+  const second = new FakeRegistry(given, "n2");
+  second.nodeId = 2;
+  const owner = {
+    ...OWNER,
+    ending: (queue: CallQueue) => links.lose(queue),
+    ended: (connection: Connection, error: RegistryError) => links.ended(connection, error),
+  };
+  const links: NodeLinks = linksOver(given, given.network.dialer("client"), nodeOf, owner);
+  const reconnect = async (nodeId: number) => {
+    given.nodeId = nodeId;
+    given.sessions.at(-1)!.drop();
+    await given.pass(200);
+    assert.is(links.seed.calls.nodeId, nodeId);
+  };
+  links.seed.link.start();
+  links.to(2);
+  await given.settle();
+  await reconnect(2);
+  await reconnect(1);
+  assert.ok(links.to(2)?.calls.isConnected);
+  assert.ok(links.isUp(2));
+  await given.wait(links.close(new RegistryError("shutting_down", "The test is over")));
 });
 
 test.run();
