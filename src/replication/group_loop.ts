@@ -193,6 +193,8 @@ export class GroupLoop implements GroupSteps {
     support.leads(leadership.term);
     proposals.leadershipLost(host.clock.nowMs());
     if (leadership.term === 0) this.#reads?.leadershipLost(this.notLeader());
+    // What was asked of the leader before may never be answered.
+    else this.#reads?.askAnew(Infinity);
     leadership.retire();
   }
 

@@ -274,6 +274,19 @@ test("readBarrier: a follower reads everything acknowledged before", async () =>
   assert.equal(follower!.journal().applied, ["a"]);
 });
 
+test("readBarrier: a replica that begins to lead permits what it had asked of the leader before", async () => {
+  const { cluster, leader } = await served();
+  const [next] = cluster.followers(leader);
+  cluster.deliver = ({ messages }) =>
+    !messages.some(({ message }) => message.type === "read_index");
+  const read = answerOf(next!.group().readBarrier(0, 60_000));
+  await cluster.world.pass(1);
+  leader.group().transferLeader(next!.group().replica);
+  assert.is(await cluster.leader(), next);
+  await cluster.world.pass(1_000);
+  assert.ok(read.value !== undefined && !(read.value instanceof RegistryError));
+});
+
 test("readBarrier: a request that was lost is asked again, within the deadline", async () => {
   const { cluster, leader } = await served();
   const [follower] = cluster.followers(leader);
