@@ -1,13 +1,16 @@
 /**
  * Runs the benches and prints their tables. Load and server are separate processes; results go to
- * `bench/results/<name>.ndjson`. All benches together take some eight minutes.
+ * `bench/results/<name>.ndjson`. All benches together take some twelve minutes;
+ * `cluster` is the group of those of three nodes.
  *
  *     deno task bench
- * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake …]
+ * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster …]
  *     deno task bench table        prints the tables of the stored results
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
+import { benchClusterIdle } from "./cluster/idle.ts";
+import { benchClusterLoad } from "./cluster/load.ts";
 import { benchHandshake } from "./handshake.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
@@ -30,6 +33,12 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   identity: benchIdentity,
   authority: benchAuthority,
   handshake: benchHandshake,
+  cluster_load: benchClusterLoad,
+  cluster_idle: benchClusterIdle,
+};
+/** Benches that are run together. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  cluster: ["cluster_load", "cluster_idle"],
 };
 
 /** Returns the stored results, those of the newest machine last. */
@@ -52,7 +61,9 @@ function readResults(): { machine: Machine; lines: Line[] } | undefined {
 }
 
 if (import.meta.main) {
-  const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
+  const names = Deno.args.length > 0
+    ? Deno.args.flatMap((name) => GROUPS[name] ?? [name])
+    : Object.keys(BENCHES);
   const date = new Date().toISOString();
   for (const name of names) {
     if (name === "table") continue;
