@@ -23,6 +23,11 @@ export class BoundedQueue<T> {
     return this.#count;
   }
 
+  /** The oldest item; `undefined` when the queue is empty. */
+  get first(): T | undefined {
+    return this.#count === 0 ? undefined : this.#items[this.#head];
+  }
+
   /** Appends `item`. Returns false, and adds nothing, when the queue is full. */
   push(item: T): boolean {
     if (this.#count === this.capacity) return false;

@@ -6,11 +6,14 @@ import { ERROR_TABLE, RegistryError } from "../base/errors.ts";
 import { CLIENT_MEASURE_MS_MAX, READ_STALENESS_MS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
-import { type BoundedRead, Call } from "./call.ts";
+import { BoundedRead, Call, rejectCall, resolveCall } from "./call.ts";
 import type { BoundedReadObserver, CallQueue } from "./call_queue.ts";
+import { HedgeWatch } from "./hedge_watch.ts";
 import type { NodeLinks } from "./node_links.ts";
 import { ANY_NODE, type PartitionLeaders } from "./partition_leaders.ts";
 import { ReplicaChoice, type ReplicaView } from "./replica_choice.ts";
+import { isUnknown } from "./retry.ts";
+import type { BoundedReadCounts } from "./types.ts";
 
 /** The operations that followers serve; others go to leaders whatever the client's default is. */
 const BOUNDED: ReadonlySet<Operation> = new Set(
@@ -43,6 +46,14 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
   readonly #world: World;
   readonly #leaders: PartitionLeaders;
   readonly #links: NodeLinks;
+  readonly #hedges: HedgeWatch;
+  readonly #counts = {
+    byLeader: 0,
+    byFollowers: 0,
+    redirected: 0,
+    hedgesSent: 0,
+    hedgesWon: 0,
+  };
   #serial = 0;
 
   constructor(parts: {
@@ -57,32 +68,99 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     this.#links = parts.links;
     const { zone, world: { entropy } } = parts;
     this.choice = new ReplicaChoice(this, { zone, entropy });
+    this.#hedges = new HedgeWatch(parts.world, (call, nowMs) => this.#hedge(call, nowMs));
   }
 
-  /** Returns the node for a read of a partition that accepts this age; 0 if no replica is to be preferred. */
+  /** What the reads were so far. */
+  get counts(): BoundedReadCounts {
+    return { ...this.#counts };
+  }
+
+  /**
+   * Returns the node for a read of a partition that accepts this age; 0 if no replica is to be
+   * preferred.
+   */
   nodeFor(partition: number, maxStalenessMs: number, nowMs: number): number {
     const replicas = this.#leaders.replicasOf(partition);
     return this.choice.choose({ partition, replicas, maxStalenessMs, asked: NONE }, nowMs);
   }
 
-  // Callbacks of the queues (BoundedReadObserver).
-
-  sent(_queue: CallQueue, read: BoundedRead, nowMs: number): void {
-    read.sentAtMs = nowMs;
+  /** Sends no second requests any more. */
+  close(): void {
+    this.#hedges.close();
   }
 
-  answered(queue: CallQueue, { bounded, part, partition = ANY_NODE }: Call): void {
+  // Callbacks of the queues (BoundedReadObserver).
+
+  sent(queue: CallQueue, call: Call, nowMs: number): void {
+    const read = call.bounded!;
+    const isFirst = read.nodeId === 0;
+    read.nodeId = queue.nodeId;
+    read.sentAtMs = nowMs;
+    if (isFirst && !read.isHedge && isOfOne(call)) this.#hedges.watch(call, nowMs);
+  }
+
+  replied(queue: CallQueue, call: Call, error?: RegistryError): void {
+    const { bounded, partition = ANY_NODE } = call;
+    const { nodeId } = queue;
     // Answers of many records take longer than a round trip.
-    if (part !== undefined || partition === ANY_NODE) return;
-    const nowMs = this.#world.monotonic.nowMs();
-    this.choice.measured(queue.nodeId, nowMs - bounded!.sentAtMs, nowMs);
-    this.choice.served(partition, queue.nodeId);
+    if (isOfOne(call)) {
+      const nowMs = this.#world.monotonic.nowMs();
+      const tookMs = nowMs - bounded!.sentAtMs;
+      this.choice.measured(nodeId, tookMs, nowMs);
+      this.#hedges.answered(tookMs);
+    }
+    if (error !== undefined && isUnknown(error)) {
+      // A second request is not sent elsewhere, so that nobody else learns of its refusal.
+      if (bounded!.isHedge) this.refused(partition, nodeId, call.maxStalenessMs);
+      return;
+    }
+    this.choice.served(partition, nodeId);
+    if (call.done) return;
+    if (bounded!.hedge !== undefined) bounded!.hedge.done = true;
+    const { isCluster } = this.#leaders;
+    const isLeader = !isCluster || this.#leaders.leaderOf(partition) === nodeId;
+    this.#counts[isLeader ? "byLeader" : "byFollowers"]++;
   }
 
   /** A node refused to serve a partition at this age. */
   refused(partition: number, nodeId: number, maxStalenessMs: number): void {
+    this.#counts.redirected++;
     if (partition === ANY_NODE || nodeId === 0) return;
     this.choice.refused(partition, nodeId, maxStalenessMs, this.#world.monotonic.nowMs());
+  }
+
+  /** Sends a second request for a read that is late, if another replica is connected. */
+  #hedge(call: Call, nowMs: number): void {
+    const { bounded, partition = ANY_NODE, maxStalenessMs, detour } = call;
+    const { nodeId } = bounded!;
+    // Refused meanwhile, and waiting for its next attempt.
+    if (call.requestId === -1) return;
+    this.choice.late(nodeId);
+    const replicas = this.#leaders.replicasOf(partition);
+    const asked = [nodeId, ...detour?.asked ?? NONE];
+    const other = this.choice.choose({ partition, replicas, maxStalenessMs, asked }, nowMs);
+    if (this.#links.loadOf(other) === undefined || !this.#hedges.takeOne()) return;
+    const hedge = new Call(
+      {
+        ...call,
+        resolve: (value) => {
+          if (call.done) return;
+          this.#counts.hedgesWon++;
+          resolveCall(call, value);
+        },
+        reject: (error) => {
+          // That there is no such record is an answer, too.
+          if (!isUnknown(error)) rejectCall(call, error);
+        },
+        bounded: new BoundedRead(true),
+      },
+      call.serial,
+    );
+    hedge.partition = partition;
+    bounded!.hedge = hedge;
+    this.#counts.hedgesSent++;
+    this.#links.to(other)?.calls.submit(hedge, nowMs);
   }
 
   // What the choice asks about nodes (ReplicaView).
@@ -126,4 +204,9 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     );
     calls.submit(call, startMs);
   }
+}
+
+/** Reports whether a read is of one record, so that its reply takes a round trip. */
+function isOfOne({ part, partition = ANY_NODE }: Call): boolean {
+  return part === undefined && partition !== ANY_NODE;
 }

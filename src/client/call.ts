@@ -47,8 +47,17 @@ export class Detour {
 
 /** What a client knows of a read that may be some time old, while it is in progress. */
 export class BoundedRead {
-  /** When it was last sent, by the monotonic clock. */
+  /** The node to which it was last sent, and when, by the monotonic clock; 0 before. */
+  nodeId = 0;
   sentAtMs = 0;
+  /** The second request for this read, if one was sent. */
+  hedge: Call | undefined;
+  /** True for a second request: it is never sent elsewhere, as the first one still may be. */
+  readonly isHedge: boolean;
+
+  constructor(isHedge = false) {
+    this.isHedge = isHedge;
+  }
 }
 
 /** A call that is pending or was just answered. */
@@ -94,6 +103,14 @@ export class Call {
     this.partition = parameters.part?.partition;
     this.serial = serial;
   }
+}
+
+/** Resolves a call, unless it is done. */
+export function resolveCall(call: Call, value: unknown): void {
+  if (call.done) return;
+  call.done = true;
+  call.unlisten?.();
+  call.resolve(value);
 }
 
 /** Rejects a call, unless it is done. */

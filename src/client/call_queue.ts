@@ -18,7 +18,7 @@ import {
 } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import type { BoundedRead, Call } from "./call.ts";
+import type { Call } from "./call.ts";
 import { rejectCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
@@ -28,9 +28,13 @@ const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 
 /** Is told of the reads that may be some time old. */
 export interface BoundedReadObserver {
-  sent(queue: CallQueue, read: BoundedRead, nowMs: number): void;
-  /** Called for each answer, also for one that arrives after the call is done. */
-  answered(queue: CallQueue, call: Call): void;
+  sent(queue: CallQueue, call: Call, nowMs: number): void;
+  /**
+   * Called for each reply, also for one that arrives after the call is done.
+   *
+   * @param error the refusal, if it is one.
+   */
+  replied(queue: CallQueue, call: Call, error?: RegistryError): void;
 }
 
 /** Callbacks through which a queue reports to its owner. */
@@ -147,7 +151,7 @@ export class CallQueue implements ConnectionOwner {
   // Callbacks of the connection (ConnectionOwner).
 
   answered(call: Call, value: unknown): void {
-    if (call.bounded !== undefined) this.#owner.reads.answered(this, call);
+    if (call.bounded !== undefined) this.#owner.reads.replied(this, call);
     if (call.done) return;
     call.done = true;
     if (call.unlisten !== undefined) call.unlisten();
@@ -157,6 +161,7 @@ export class CallQueue implements ConnectionOwner {
   }
 
   refused(call: Call, error: RegistryError): void {
+    if (call.bounded !== undefined) this.#owner.reads.replied(this, call, error);
     if (call.done) return;
     if (!mayRepeat(call.operation, error)) return rejectCall(call, error);
     if (this.#owner.refused(this, call, error)) return;
@@ -217,7 +222,7 @@ export class CallQueue implements ConnectionOwner {
     } catch (error) {
       return rejectCall(call, toRegistryError(error));
     }
-    if (call.bounded !== undefined) this.#owner.reads.sent(this, call.bounded, nowMs);
+    if (call.bounded !== undefined) this.#owner.reads.sent(this, call, nowMs);
     // Silence is detected only while the timer runs.
     if (quiet) this.#timer.want(nowMs + this.#silenceMs, nowMs);
   }

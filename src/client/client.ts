@@ -178,6 +178,7 @@ class RegistryClient implements Client, OperationCaller {
       waiting: this.#router.waiting,
       leases: this.#keeper.count,
       nodes: links.status,
+      boundedReads: this.#router.reads.counts,
       ...links.counts,
     };
   }

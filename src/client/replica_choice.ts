@@ -180,8 +180,9 @@ export class ReplicaChoice {
     if (first === undefined || nodes.length === 1) return first?.nodeId ?? 0;
     const second = nodes[((this.#turn >>> RUN_BITS) + 1) % nodes.length]!;
     this.#turn = (this.#turn + 1) % TURNS;
-    const { loadOf } = this.#view;
-    const isBusy = (loadOf(first.nodeId) ?? 0) > (loadOf(second.nodeId) ?? 0) + LOAD_SLACK;
+    const view = this.#view;
+    const otherLoad = view.loadOf(second.nodeId) ?? 0;
+    const isBusy = (view.loadOf(first.nodeId) ?? 0) > otherLoad + LOAD_SLACK;
     return isBusy ? second.nodeId : first.nodeId;
   }
 

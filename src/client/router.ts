@@ -171,6 +171,7 @@ export class Router implements Invoker, CallQueueOwner {
   async close(error: RegistryError): Promise<void> {
     this.#closed = error;
     this.#routes.close();
+    this.reads.close();
     for (const call of this.#parked.takeAll()) rejectCall(call, error);
     await this.links.close(error);
   }
@@ -196,8 +197,8 @@ export class Router implements Invoker, CallQueueOwner {
     const isStale = code === "too_stale" && call.bounded !== undefined;
     const isElsewhere = code === "not_leader" || code === "not_replica";
     if (!isStale && !isElsewhere && code !== "shutting_down") return false;
-    if (isOfMany(call)) {
-      call.part!.servedBy = queue.nodeId;
+    if (isForOneNode(call)) {
+      if (call.part !== undefined) call.part.servedBy = queue.nodeId;
       rejectCall(call, error);
       return true;
     }
@@ -222,7 +223,7 @@ export class Router implements Invoker, CallQueueOwner {
 
   lost(queue: CallQueue, call: Call, error: RegistryError): boolean {
     if (!this.#isCluster) return false;
-    if (isOfMany(call)) {
+    if (isForOneNode(call)) {
       rejectCall(call, error);
       return true;
     }
@@ -357,7 +358,7 @@ export class Router implements Invoker, CallQueueOwner {
     if (!this.#isCluster) return;
     const nowMs = this.#world.monotonic.nowMs();
     for (const call of link.calls.takeWaiting()) {
-      if (isOfMany(call)) rejectCall(call, call.lastError ?? unreachable());
+      if (isForOneNode(call)) rejectCall(call, call.lastError ?? unreachable());
       else this.#route(call, nowMs);
     }
   }
@@ -372,11 +373,12 @@ export class Router implements Invoker, CallQueueOwner {
 }
 
 /**
- * Reports whether a call concerns several partitions. Then it is not known which of them a refusal
- * is about, and the caller asks for each again where it belongs now (parts.ts).
+ * Reports whether a call is not sent elsewhere. If it concerns several partitions, it is not known
+ * which of them a refusal is about, and the caller asks for each again where it belongs now
+ * (parts.ts). The second request for a read ends where it was sent, as the first one goes on.
  */
-function isOfMany({ part }: Call): boolean {
-  return part !== undefined && !part.isExact;
+function isForOneNode({ part, bounded }: Call): boolean {
+  return part !== undefined && !part.isExact || bounded?.isHedge === true;
 }
 
 /** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */

@@ -145,6 +145,21 @@ export interface NodeLinkStatus {
   readonly waiting: number;
 }
 
+/**
+ * What the reads with `maxStalenessMs` were, in requests; one of many partitions counts by the
+ * first of them.
+ */
+export interface BoundedReadCounts {
+  /** Requests answered by the leader of their partition, and by followers. */
+  readonly byLeader: number;
+  readonly byFollowers: number;
+  /** Refusals by nodes that could not serve a partition at the wanted age, or at all. */
+  readonly redirected: number;
+  /** Second requests sent because the first was late, and how many were answered first. */
+  readonly hedgesSent: number;
+  readonly hedgesWon: number;
+}
+
 /** The state of the client, for people and metrics. */
 export interface ClientStatus {
   readonly state: "connecting" | "connected" | "closed";
@@ -156,6 +171,8 @@ export interface ClientStatus {
   readonly leases: number;
   /** One entry per connection, that to the given endpoints first. */
   readonly nodes: readonly NodeLinkStatus[];
+  /** What the reads with `maxStalenessMs` were, since the client's start. */
+  readonly boundedReads: BoundedReadCounts;
   /** Connections established and attempts repeated since the client's start. */
   readonly connections: number;
   readonly retries: number;

@@ -105,3 +105,16 @@ export const CLIENT_REFUSAL_MS_CAP = 2_000;
 export const CLIENT_REFUSALS_MAX = 4_096;
 /** Time for a node to answer a request that measures its round trip, ms. */
 export const CLIENT_MEASURE_MS_MAX = 1_000;
+/** Bounded reads answered before a client sends second requests: enough for a 99th percentile. */
+export const CLIENT_HEDGE_SAMPLES_MIN = 100;
+/**
+ * Bounds of the delay of a second request, ms: a timer is no more exact than the minimum, and above
+ * the maximum the caller would wait for a node that hangs.
+ */
+export const CLIENT_HEDGE_MS_MIN = 2;
+export const CLIENT_HEDGE_MS_MAX = 50;
+/** Second requests per bounded read, and as many as may be sent at once after a time without. */
+export const CLIENT_HEDGE_SHARE = 0.05;
+export const CLIENT_HEDGE_BURST = 10;
+/** Bounded reads watched at a time: 100,000/s for 10 ms; further ones get no second request. */
+export const CLIENT_HEDGE_WATCHED_MAX = 1_024;

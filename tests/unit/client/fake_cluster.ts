@@ -5,7 +5,12 @@
 import { FakeRegistry, type FakeRequest, HOST, PORT } from "./fake_registry.ts";
 import { connect } from "../../../src/client/client.ts";
 import { partitionOfCall } from "../../../src/client/call_key.ts";
-import type { Client, ClientOptions, ConnectionEvent } from "../../../src/client/types.ts";
+import type {
+  Client,
+  ClientOptions,
+  ConnectionEvent,
+  ConnectParameters,
+} from "../../../src/client/types.ts";
 import { Partitioner } from "../../../src/ring/partition.ts";
 import type { Trust } from "../../../transport/transport.ts";
 import type { Placement, RingMap } from "../../../src/ring/ring_map.ts";
@@ -23,6 +28,8 @@ export class FakeCluster {
   /** Returns the hint in a refusal by node `by`; 0 for no hint. */
   hintOf: (partition: number, by: number) => number = (partition) => this.leaders[partition]!;
   termOf: (partition: number, by: number) => number = () => 1;
+  /** Whether a follower can prove the age that a bounded read accepts. */
+  provesAge: (partition: number, by: number) => boolean = () => true;
   /** All requests, as `node name`. */
   readonly asked: string[] = [];
   map: RingMap;
@@ -70,8 +77,10 @@ export class FakeCluster {
   async connect(
     options: ClientOptions = {},
     onConnection: (event: ConnectionEvent) => void = () => {},
-    { trust = { kind: "pins", sha256: [] }, dialed }: {
+    { trust = { kind: "pins", sha256: [] }, dialed, reads = {} }: {
       readonly trust?: Trust;
+      /** The default of reads, and the zone. */
+      readonly reads?: Pick<ConnectParameters, "maxStalenessMs" | "zone">;
       /** Receives the options of every dial. */
       readonly dialed?: { readonly host: string; readonly trust: Trust }[];
     } = {},
@@ -92,6 +101,7 @@ export class FakeCluster {
       trust,
       world: this.seed.world,
       options: { onConnection, ...options },
+      ...reads,
     }));
   }
 
@@ -130,7 +140,12 @@ export class FakeCluster {
     if (partition < 0 || this.leaders[partition] === node.nodeId) return false;
     const leaderHint = this.hintOf(partition, node.nodeId);
     const leaderTerm = this.termOf(partition, node.nodeId);
-    request.refuse("not_leader", leaderHint === 0 ? {} : { leaderHint, leaderTerm });
+    const isBounded = request.maxStalenessMs > 0;
+    if (isBounded && this.provesAge(partition, node.nodeId)) return false;
+    request.refuse(
+      isBounded ? "too_stale" : "not_leader",
+      leaderHint === 0 ? {} : { leaderHint, leaderTerm },
+    );
     return true;
   }
 }

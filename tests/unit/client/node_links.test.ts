@@ -11,7 +11,7 @@ import type { Dialer } from "../../../transport/transport.ts";
 import { FakeRegistry, HOST, PORT } from "./fake_registry.ts";
 
 const OWNER: CallQueueOwner = {
-  reads: { sent: () => {}, answered: () => {} },
+  reads: { sent: () => {}, replied: () => {} },
   ringMap: () => {},
   refused: () => false,
   lost: () => false,
