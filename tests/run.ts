@@ -28,16 +28,21 @@ const PARALLEL_FILES_MAX = 2;
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
 export const LONGEST: readonly string[] = [
   "tests/cluster/readme.test.ts",
+  "tests/cluster/certified_cluster.test.ts",
   "tests/cluster/three_nodes.test.ts",
   "tests/cluster/cli_session.test.ts",
-  "tests/cluster/certified_cluster.test.ts",
-  "tests/cluster/outages.test.ts",
   "tests/cluster/transport/processes.test.ts",
-  "tests/interop/node.test.ts",
+  "tests/cluster/identity_session.test.ts",
+  "tests/cluster/descriptors.test.ts",
+  "tests/cluster/three_nodes_serving.test.ts",
+  "tests/cluster/outages.test.ts",
   "tests/sim/simulator.test.ts",
-  "tests/unit/schemas/capnp_tool.test.ts",
+  "tests/unit/node/certified_node_identity.test.ts",
+  "tests/interop/node.test.ts",
   "tests/unit/transport/adapters.test.ts",
+  "tests/unit/serving/record_rights.test.ts",
   "tests/fuzz/liveness_leases.test.ts",
+  "tests/unit/schemas/capnp_tool.test.ts",
   "tests/unit/node/identity_rotation.test.ts",
 ];
 
@@ -127,12 +132,12 @@ class Run {
 
   /** Runs all files, `parallel` at once and one of those under tests/cluster/ beside them. */
   async all(files: readonly string[], parallel: number): Promise<void> {
-    const clusterFiles = files.filter(isCluster);
-    const others = files.filter((file) => !isCluster(file));
+    const clusterFiles = files.filter((file) => this.#isCluster(file));
+    const others = files.filter((file) => !this.#isCluster(file));
     const lane = async (...queues: string[][]) => {
       for (const queue of queues) {
         for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-          const deadlines = isCluster(file) ? CLUSTER_DEADLINES : DEADLINES;
+          const deadlines = this.#isCluster(file) ? CLUSTER_DEADLINES : DEADLINES;
           await this.#file(file, { ...deadlines, ...this.#settings.deadlines });
         }
       }
@@ -142,6 +147,10 @@ class Run {
       lane(others, clusterFiles),
       ...Array.from({ length: parallel - 1 }, () => lane(others)),
     ]);
+  }
+
+  #isCluster(file: string): boolean {
+    return file.startsWith(`${this.#settings.folder}/cluster/`);
   }
 
   async #file(file: string, deadlines: Deadlines): Promise<void> {
@@ -171,10 +180,6 @@ class Run {
       if (SKIP_LINE.test(line)) console.log(`     ${line}`);
     }
   }
-}
-
-function isCluster(file: string): boolean {
-  return file.includes("/cluster/");
 }
 
 function describe({ passed, failed, skipped }: Totals): string {

@@ -11,6 +11,8 @@ import { crs, CrsProcess, startCrs } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
 
 const FAILING_SYNC = new URL("../support/failing_sync.ts", import.meta.url).href;
+/** Every node of these tests: with few partitions it starts in half of the time. */
+const FEW = { flags: ["--partitions", "8"] };
 const EXAMPLE = new URL("../../examples/gateway.json", import.meta.url).pathname;
 
 interface Registered {
@@ -71,10 +73,9 @@ async function exists(path: string): Promise<boolean> {
 
 test("crs loses nothing to kill -9 between register and resolve", () =>
   inFolder(async (folder, processes) => {
-    const few = { flags: ["--partitions", "8"] };
     // As Kubernetes sets them for a service named crs; the second start is without them.
     const env = { CRS_PORT: "tcp://10.0.0.1:4443", CRS_SERVICE_HOST: "10.0.0.1" };
-    const first = await startCrs(folder, { ...few, env });
+    const first = await startCrs(folder, { ...FEW, env });
     processes.push(first.process);
     assert.is(first.node.created, true);
     assert.is(first.process.stderr.match(/CRS_PORT CRS_SERVICE_HOST/g)?.length, 1);
@@ -88,7 +89,7 @@ test("crs loses nothing to kill -9 between register and resolve", () =>
 
     first.process.kill("SIGKILL");
     await first.process.ended();
-    const second = await startCrs(folder, few);
+    const second = await startCrs(folder, FEW);
     processes.push(second.process);
     assert.equal([second.node.created, second.node.clusterId], [false, first.node.clusterId]);
     assert.not.match(second.process.stderr, /Kubernetes/);
@@ -129,6 +130,7 @@ test("crs start serves reads on after a failed sync, says so, and a restart has 
   inFolder(async (folder, processes) => {
     const trigger = `${folder}/fail`;
     const broken = await startCrs(folder, {
+      ...FEW,
       preload: FAILING_SYNC,
       env: { FAILING_SYNC: trigger },
     });
@@ -150,7 +152,7 @@ test("crs start serves reads on after a failed sync, says so, and a restart has 
     assert.is((await refused("a3.example")).code, 4, "For good");
     broken.process.kill("SIGTERM");
     assert.is((await broken.process.ended()).code, 0);
-    processes.push((await startCrs(folder)).process);
+    processes.push((await startCrs(folder, FEW)).process);
     await document(folder, "agent", "resolve", "a1.example");
   }));
 
@@ -164,7 +166,7 @@ test("crs tells a mistake, an absence and an unreachable node apart by exit code
       "As a person here would type it, through npx or not",
     );
 
-    const { process } = await startCrs(folder);
+    const { process } = await startCrs(folder, FEW);
     processes.push(process);
     const absent = await crs(["agent", "resolve", "a9.example", "--data", folder, "--json"]);
     assert.is(absent.code, 3);
@@ -194,7 +196,7 @@ test("crs tells a mistake, an absence and an unreachable node apart by exit code
 
 test("crs gateway register again takes over; keep renews until ^C, and ends when another takes over", () =>
   inFolder(async (folder, processes) => {
-    processes.push((await startCrs(folder)).process);
+    processes.push((await startCrs(folder, FEW)).process);
     const register = ["gateway", "register", "--file", EXAMPLE];
     const holder = await document<Registered>(folder, ...register);
     const successor = await document<Registered>(folder, ...register);

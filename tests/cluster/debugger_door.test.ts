@@ -15,7 +15,7 @@ procTest(
   "crs start opens no debugger at SIGUSR1, however often it comes, and lives on",
   async () => {
     const folder = await Deno.makeTempDir();
-    const { process, node } = await startCrs(folder);
+    const { process, node } = await startCrs(folder, { flags: ["--partitions", "8"] });
     try {
       const { pid } = process.child;
       const endMs = performance.now() + ANSWER_MS;

@@ -25,7 +25,15 @@ async function withNode(
     ...{ folder: `${folder}/pki`, trustDomain: "test.example", region: "eu-1" },
     ...{ nowMs: Date.now(), entropy: testWorld().entropy },
   });
-  const identity = ["--authority", authorityFolder, "--region", "eu-1", "--found"];
+  const identity = [
+    "--authority",
+    authorityFolder,
+    "--region",
+    "eu-1",
+    "--found",
+    "--partitions",
+    "8",
+  ];
   const { process, node } = await startCrs(`${folder}/data`, {
     ...options,
     flags: [...identity, "--tls", "on", "--tls-port", "0"],

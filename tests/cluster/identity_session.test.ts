@@ -76,7 +76,7 @@ test("crs start with an authority takes no requests of unauthenticated clients",
   const wrong = await crs(["start", "--data", data, "--authority", authority, "--found", "--json"]);
   assert.is(wrong.code, 2, "The region is not that of the authority");
   const { process, node } = await startCrs(data, {
-    flags: ["--authority", authority, "--region", "eu-1", "--found"],
+    flags: ["--authority", authority, "--region", "eu-1", "--found", "--partitions", "8"],
   });
   processes.push(process);
   ops = node.ops;
@@ -273,7 +273,7 @@ test("a restart keeps identities and the node's own certificate chain", async ()
   // On all addresses, which a node without an authority may not use.
   const { process } = await startCrs(data, {
     flags: [
-      ...["--authority", `${folder}/pki/authority`, "--region", "eu-1"],
+      ...["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--partitions", "8"],
       ...["--host", "0.0.0.0", "--advertise", "127.0.0.2"],
       ...["--tls", "on", "--tls-port", "0"],
     ],

@@ -26,7 +26,8 @@ testWith(program("faketime", "faketime"))(
     const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
     const made = await crs(["identity", "init", ...init, "--out", `${folder}/pki`]);
     assert.is(made.code, 0, made.stderr);
-    const flags = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
+    const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
+    const flags = [...authority, "--partitions", "8"];
 
     const first = await startCrs(data, { flags });
     first.process.kill("SIGTERM");

@@ -44,7 +44,7 @@ nodeTest("a program on Node registers and resolves at a Deno node over TLS", asy
   await done("identity", "init", ...init, "--out", `${folder}/pki`);
   const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
   const { process } = await startCrs(data, {
-    flags: [...authority, "--tls", "on", "--tls-port", "0"],
+    flags: [...authority, "--partitions", "8", "--tls", "on", "--tls-port", "0"],
   });
   processes.push(process);
   await done("identity", "issue", ...administrator);

@@ -7,13 +7,18 @@ import * as assert from "uvu/assert";
 import { CHECKERS } from "./checkers/mod.ts";
 import { type Checker, Finding, type Operation } from "./history.ts";
 import { FAULT_KINDS, planOf } from "./plan.ts";
-import { runPlan, runSeed } from "./runner.ts";
+import { runPlan, type RunResult, runSeed } from "./runner.ts";
 
 const SEEDS = 12;
 
+/** The seeds' runs with all checkers, for the comparison with other runs of the same seed. */
+const runs = new Map<number, RunResult>();
+
 for (let seed = 1; seed <= SEEDS; seed++) {
   test(`seed ${seed} finds nothing, and is long and busy enough`, async () => {
-    const { finding, lines, operations, simulatedMs } = await runSeed(seed, { checkers: CHECKERS });
+    const run = await runSeed(seed, { checkers: CHECKERS });
+    runs.set(seed, run);
+    const { finding, lines, operations, simulatedMs } = run;
     const words = `Seed ${seed}: ${finding?.checker}: ${finding?.message}\n${lines.join("\n")}`;
     assert.is(finding, undefined, words);
     assert.ok(simulatedMs >= 10_000, `Seed ${seed} lasts only ${simulatedMs} ms`);
@@ -23,8 +28,8 @@ for (let seed = 1; seed <= SEEDS; seed++) {
 
 test("the same seed twice takes the same way, and another seed takes another", async () => {
   const hashes = new Set<string>();
-  for (const seed of [5, 6]) {
-    const { hash, steps } = await runSeed(seed, { checkers: CHECKERS });
+  for (const seed of [5, 7]) {
+    const { hash, steps } = runs.get(seed)!;
     const again = await runSeed(seed, { checkers: [] });
     assert.is(again.hash, hash, "Whether anybody looks changes nothing");
     assert.is(again.steps, steps);
