@@ -19,7 +19,7 @@ import { QuicDialer } from "../../transport/quic_dialer.ts";
 import { TlsDialer } from "../../transport/tls_dialer.ts";
 import type { Connected, ServerOptions } from "./shell.ts";
 import { CliFailure, usageFailure } from "./failure.ts";
-import { findTarget, identityOf, type Target, unreachableFailure } from "./target.ts";
+import { findTarget, identityOf, stalenessOf, type Target, unreachableFailure } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
 import { tokenGiven, USE_TOKEN_VARIABLE } from "./token_text.ts";
 
@@ -35,6 +35,7 @@ export async function connectTo(
 ): Promise<Connected> {
   const { environment } = terminal;
   const target = findTarget(options, environment);
+  const maxStalenessMs = stalenessOf(options);
   const token = shownToken(options, terminal);
   const { endpoints, timeoutMs, local } = target;
   const world = processWorld();
@@ -57,6 +58,7 @@ export async function connectTo(
       trust,
       dialer,
       world,
+      maxStalenessMs,
       ...(kept === undefined ? {} : { credentials: { ...kept.credentials, ...token.use } }),
       options: {
         program: `crs/${VERSION}`,

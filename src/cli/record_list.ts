@@ -3,7 +3,7 @@
  * columns uncut. A list cut by `--limit` shows how to continue it.
  */
 import { fromHex, toHex } from "../base/bytes.ts";
-import type { Receipt } from "../client/mod.ts";
+import { ageBoundMsOf, type Receipt } from "../client/mod.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
 import { formatDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
@@ -96,11 +96,23 @@ export function recordsReply(
         },
       );
     },
-    ...(cursor === null ? {} : {
-      note: `Showing ${items.length}; more ${row.plural} follow. To continue, repeat the command ` +
-        `with --cursor ${cursor}\n`,
-    }),
+    ...noteOf(cursor, receipts, { count: items.length, plural: row.plural }),
   };
+}
+
+/** Returns the remark on a list: how old it may be, and how to continue it. */
+function noteOf(
+  cursor: string | null,
+  receipts: readonly Receipt[],
+  { count, plural }: { readonly count: number; readonly plural: string },
+): Pick<Reply, "note"> {
+  const ageMs = ageBoundMsOf(receipts);
+  const age = ageMs === 0 ? "" : `The list is at most ${ageMs} ms old.\n`;
+  const more = cursor === null
+    ? ""
+    : `Showing ${count}; more ${plural} follow. To continue, repeat the command with ` +
+      `--cursor ${cursor}\n`;
+  return age + more === "" ? {} : { note: age + more };
 }
 
 /**

@@ -46,6 +46,8 @@ export interface ServerOptions extends CommonOptions {
   readonly tls?: boolean;
   /** Timeout of the command's calls, a duration. */
   readonly timeout?: string;
+  /** The maximum age of what the command reads, a duration. */
+  readonly maxStaleness?: string;
 }
 
 /** A connected client and information about its target. */

@@ -10,6 +10,7 @@ import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
   CLI_CONNECT_MS,
+  READ_STALENESS_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
 } from "../base/limits.ts";
@@ -62,6 +63,16 @@ const GONE_CONNECT_MS = 500;
 const NO_TRUST: Trust = { kind: "ca", pem: [] };
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Returns the age that the reads of a command accept, ms; 0 for linearizable reads.
+ *
+ * @throws CliFailure `invalid_argument`.
+ */
+export function stalenessOf({ maxStaleness }: ServerOptions): number {
+  if (maxStaleness === undefined) return 0;
+  return parseDuration(maxStaleness, "--max-staleness", { min: 0, max: READ_STALENESS_MS_MAX });
+}
 
 /**
  * Returns the registry selected by options and environment.

@@ -1,5 +1,6 @@
 /** The public interface of the SDK; the root `mod.ts` re-exports it. */
 export { connect } from "./client.ts";
+export { ageBoundMsOf } from "./receipts.ts";
 export {
   askUnauthenticated,
   type UnauthenticatedOptions,

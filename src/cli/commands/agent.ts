@@ -1,7 +1,7 @@
 /** The command group `crs agent …`. */
 import type { Command } from "commander";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { newGroup, newServerCommand } from "./options.ts";
+import { newGroup, newReadCommand } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
 
 const AGENT_COMMANDS: KindCommands = {
@@ -30,10 +30,10 @@ export function agentCommand(shell: Shell, run: RunAction): Command {
     shell,
     run,
   );
-  const resolve = newServerCommand(
+  const resolve = newReadCommand(
     "resolve",
     "Resolves a domain to its agent and gateway, in one answer with a receipt for each part.",
-    ["agent resolve a1.example", "agent resolve a1.example --json"],
+    ["agent resolve a1.example", "agent resolve a1.example --max-staleness 100ms --json"],
   ).argument("<domain>", "domain of the agent")
     .action((domain: string, flags: ServerOptions) =>
       run(async () => await (await import("../actions/agent.ts")).resolve(domain, flags, shell))

@@ -45,6 +45,15 @@ export function newServerCommand(name: string, description: string, examples: re
     .option("--timeout <duration>", "timeout of the command, such as 500ms or 5 (seconds)");
 }
 
+/** Creates a command that reads records, from followers too if the caller accepts an age. */
+export function newReadCommand(name: string, description: string, examples: readonly string[]) {
+  return newServerCommand(name, description, examples).option(
+    "--max-staleness <duration>",
+    "accepts an answer of this age, such as 100ms, from any replica that can prove it; " +
+      "0 for a linearizable one (default: 0)",
+  );
+}
+
 /** Creates a command that only groups others. */
 export function newGroup(name: string, description: string, commands: readonly Command[]): Command {
   const group = new Command(name).description(description).usage("<command> [options]");

@@ -6,7 +6,7 @@ import type { Fetch } from "../actions/record.ts";
 import type { CommandKind } from "../record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { collect, newServerCommand } from "./options.ts";
+import { collect, newReadCommand, newServerCommand } from "./options.ts";
 
 /** The texts of the commands of one kind, and their differences from other kinds. */
 export interface KindCommands {
@@ -60,12 +60,12 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: RunAct
     ).action((flags: RecordFlags & KeepFlags) =>
       act((actions) => actions.keep(kind, flags, shell))
     ),
-    get: newServerCommand("get", `Shows one ${kind}.`, [`${kind} get <id>`])
+    get: newReadCommand("get", `Shows one ${kind}.`, [`${kind} get <id>`])
       .argument("<id>", `UUID of the ${kind}${idHint}`)
       .action((id: string, flags: ServerOptions) =>
         onId(id, (actions) => actions.get(kind, id, flags, shell))
       ),
-    list: newServerCommand("list", `Lists the ${plural} of a region, by id.`, examples.list)
+    list: newReadCommand("list", `Lists the ${plural} of a region, by id.`, examples.list)
       .option("--region <name>", "region (default: that of the node)")
       .option("--limit <count>", `maximum number of ${plural}`)
       .option("--cursor <hex>", "continues a list cut by --limit, which prints the cursor")

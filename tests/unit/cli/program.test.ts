@@ -464,6 +464,18 @@ test("--server, --data, --ca, --pin and --timeout reach the connection", async (
   }]);
 });
 
+test("--max-staleness reaches the connection of commands that read, and no others", async () => {
+  const id = "11111111-1111-4111-8111-111111111111";
+  for (const read of [`agent get ${id}`, "agent resolve a.example", "gateway list --free"]) {
+    const { connections } = await crs(`${read} --max-staleness 100ms`, {});
+    assert.equal(connections.map(({ maxStaleness }) => maxStaleness), ["100ms"], read);
+    assert.match((await crs(`${read.split(" ", 2).join(" ")} --help`)).stdout, "--max-staleness");
+  }
+  const write = await crs(`agent drain ${id} --max-staleness 100ms`);
+  assert.is(write.code, 2);
+  assert.equal(write.connections, []);
+});
+
 /** A lease that the test ends. */
 function fakeLease() {
   const ended = Promise.withResolvers<unknown>();

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { CliFailure } from "../../../src/cli/failure.ts";
 import type { ServerOptions } from "../../../src/cli/shell.ts";
-import { findTarget, unreachableFailure } from "../../../src/cli/target.ts";
+import { findTarget, stalenessOf, unreachableFailure } from "../../../src/cli/target.ts";
 import {
   ensurePrivateFolder,
   PUBLIC_FILE_MODE,
@@ -207,6 +207,23 @@ test("findTarget bounds the time", () => {
   assert.is(timeoutOf("60"), 60_000);
   assert.throws(() => timeoutOf("61"));
   assert.throws(() => timeoutOf("0"));
+});
+
+test("stalenessOf reads a duration from 0 to an hour", () => {
+  assert.is(stalenessOf({}), 0);
+  const accepted = [["100ms", 100], ["0", 0], ["4", 4_000], ["0.25s", 250], ["1h", 3_600_000]];
+  for (const [maxStaleness, ms] of accepted as [string, number][]) {
+    assert.is(stalenessOf({ maxStaleness }), ms);
+  }
+  for (const maxStaleness of ["-1", "3601", "1d", "NaN", "", "1e3", "100 ms", "99999999999999"]) {
+    assert.throws(
+      () => stalenessOf({ maxStaleness }),
+      (error: CliFailure) =>
+        error.code === "invalid_argument" && error.fields.field === "max-staleness" &&
+        error.message.startsWith("--max-staleness must be a duration from 0 ms to 1 h: found "),
+      maxStaleness,
+    );
+  }
 });
 
 test("a node that starts is told from one that has ended, by who holds its log", () =>
