@@ -9,22 +9,14 @@
  */
 import { BoundedQueue } from "../base/bounded_queue.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
-import {
-  CLIENT_RETRY_MS_BASE,
-  CLIENT_RETRY_MS_CAP,
-  CLIENT_SILENCE_MS,
-  CLIENT_WAITING_MAX,
-  CLIENT_WAITING_RETRY_MS,
-} from "../base/limits.ts";
+import { CLIENT_SILENCE_MS, CLIENT_WAITING_MAX, CLIENT_WAITING_RETRY_MS } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { Call } from "./call.ts";
 import { rejectCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { backOffMs, mayRepeat } from "./retry.ts";
-
-const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
+import { backOffMs, mayRepeat, RETRY } from "./retry.ts";
 
 /** Is told of the reads that may be some time old. */
 export interface BoundedReadObserver {

@@ -2,7 +2,6 @@
  * Routing of calls that concern many partitions: which partitions are asked in one request, and
  * what to learn when a node does not serve one of them.
  */
-import { CLIENT_RETRY_MS_BASE, CLIENT_RETRY_MS_CAP } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import { type BoundedReads, checkedStaleness } from "./bounded_reads.ts";
@@ -17,9 +16,8 @@ import type {
 import { Deadline } from "./deadline.ts";
 import type { NodeLinks } from "./node_links.ts";
 import { ANY_NODE, type PartitionLeaders } from "./partition_leaders.ts";
-import { backOffMs } from "./retry.ts";
+import { backOffMs, electionRetry } from "./retry.ts";
 
-const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 /** Rounds without a pause: the believed leaders, those that they name, and one more replica. */
 const ROUNDS_AT_ONCE = 3;
 
@@ -104,7 +102,8 @@ export class ClusterRoutes implements ClusterRouting {
   async pause(round: number, deadline: Deadline): Promise<boolean> {
     if (this.#isClosed) return false;
     if (round < ROUNDS_AT_ONCE) return deadline.leftMs > 0;
-    const delayMs = backOffMs(round - ROUNDS_AT_ONCE + 1, RETRY, this.#world.entropy);
+    const backOff = electionRetry(this.#pauses.size);
+    const delayMs = backOffMs(round - ROUNDS_AT_ONCE + 1, backOff, this.#world.entropy);
     if (delayMs >= deadline.leftMs) return false;
     await this.#wait(delayMs, deadline.signal);
     return true;

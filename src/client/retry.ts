@@ -4,6 +4,11 @@
  * server requested.
  */
 import { ERROR_TABLE, type RegistryError } from "../base/errors.ts";
+import {
+  CLIENT_ELECTION_RETRY_MS_CAP,
+  CLIENT_RETRY_MS_BASE,
+  CLIENT_RETRY_MS_CAP,
+} from "../base/limits.ts";
 import type { Entropy } from "../base/world.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 
@@ -27,6 +32,15 @@ export function isUnknown(error: RegistryError): boolean {
 export interface BackOff {
   readonly baseMs: number;
   readonly capMs: number;
+}
+
+/** The back-off of a request that a node refused for now. */
+export const RETRY: BackOff = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
+
+/** Returns the back-off of a call that found no leader, if `waiting` calls of the client do so. */
+export function electionRetry(waiting: number): BackOff {
+  const capMs = Math.min(CLIENT_RETRY_MS_CAP, Math.max(CLIENT_ELECTION_RETRY_MS_CAP, waiting));
+  return { baseMs: CLIENT_RETRY_MS_BASE, capMs };
 }
 
 /** Returns the delay before attempt `attempt` (1 is the first retry), ms. */

@@ -17,8 +17,6 @@ import { RegistryError } from "../base/errors.ts";
 import {
   CLIENT_HOPS_MAX,
   CLIENT_NODE_SILENCE_MS,
-  CLIENT_RETRY_MS_BASE,
-  CLIENT_RETRY_MS_CAP,
   CLIENT_WAITING_MAX,
   REQUEST_TIMEOUT_MS_MAX,
 } from "../base/limits.ts";
@@ -42,11 +40,10 @@ import { MapRefresh } from "./map_refresh.ts";
 import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts";
 import { ParkedCalls } from "./parked_calls.ts";
 import { ANY_NODE, PartitionLeaders } from "./partition_leaders.ts";
-import { backOffMs } from "./retry.ts";
+import { backOffMs, electionRetry, RETRY } from "./retry.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { ConnectionEvent } from "./types.ts";
 
-const RETRY = { baseMs: CLIENT_RETRY_MS_BASE, capMs: CLIENT_RETRY_MS_CAP };
 const NO_OPTIONS: CallOptions = {};
 
 /** Parameters of a {@link Router}. */
@@ -345,7 +342,8 @@ export class Router implements Invoker, CallQueueOwner {
     detour.asked.length = 0;
     detour.target = 0;
     const { retryAfterMs } = error.fields;
-    const delayMs = backOffMs(++detour.pauses, RETRY, this.#world.entropy, retryAfterMs);
+    const backOff = error.code === "not_leader" ? electionRetry(this.#parked.count) : RETRY;
+    const delayMs = backOffMs(++detour.pauses, backOff, this.#world.entropy, retryAfterMs);
     call.lastError = error;
     call.resumeAtMs = nowMs + delayMs;
     if (call.deadlineMs <= call.resumeAtMs) return rejectCall(call, error);

@@ -21,6 +21,12 @@ export const CLIENT_TICK_MS = 10;
 export const CLIENT_RETRY_MS_BASE = 25;
 export const CLIENT_RETRY_MS_CAP = 1_000;
 /**
+ * Cap of that back-off while a partition elects a leader, ms: it adds to how long its calls pause
+ * after the election. It grows by 1 ms with each call that waits, so that a client repeats some
+ * thousand calls a second, however many wait.
+ */
+export const CLIENT_ELECTION_RETRY_MS_CAP = 100;
+/**
  * Back-off of a new connection, ms, by the same rule, so that a fleet does not reconnect at once.
  */
 export const CLIENT_RECONNECT_MS_BASE = 100;

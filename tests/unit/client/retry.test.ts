@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import { backOffMs, mayRepeat } from "../../../src/client/retry.ts";
+import { backOffMs, electionRetry, mayRepeat } from "../../../src/client/retry.ts";
 import { type Operation, OPERATIONS } from "../../../src/wire/operations/mod.ts";
 
 const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
@@ -53,6 +53,11 @@ test("backOffMs never comes before what the server asked for", () => {
     const delay = backOffMs(1, { baseMs: 25, capMs: 1_000 }, entropy, 400);
     assert.ok(delay >= 400 && delay < 425);
   }
+});
+
+test("electionRetry pauses for at most 100 ms, longer as many calls wait, and no longer than others", () => {
+  const caps = [0, 1, 100, 400, 8_000].map((waiting) => electionRetry(waiting).capMs);
+  assert.equal(caps, [100, 100, 100, 400, 1_000]);
 });
 
 test.run();
