@@ -7,7 +7,7 @@
  * etcd-io/raft checks little of this.
  */
 import { RegistryError } from "../base/errors.ts";
-import { RAFT_TERM_AHEAD_MAX } from "../base/limits.ts";
+import { RAFT_FIRST_TERM_MAX, RAFT_TERM_AHEAD_MAX } from "../base/limits.ts";
 import { confChangeOf } from "./conf_change.ts";
 import type { Core } from "./core.ts";
 import { configurationFault } from "./membership.ts";
@@ -41,9 +41,16 @@ export function inspect(core: Core, message: Message): InspectRefusal | undefine
   const { directory } = core.settings;
   if (directory !== undefined && !directory.knows(from)) return "unknown_peer";
   if (isReply(type) && core.member(from) === undefined) return "unknown_peer";
-  // A term near 2^53 would be the last one: no replica that adopted it could ever campaign again.
-  if (message.term > core.term + RAFT_TERM_AHEAD_MAX) return "term_too_far";
+  if (isTooFar(core.term, message.term)) return "term_too_far";
   return inspectNumbers(message) ?? inspectFields(core, message);
+}
+
+/**
+ * Reports whether no election can have led from `term` to `next`. A term near 2^53 would be the last
+ * one: no replica that adopted it could ever campaign again. Nor may few steps lead there.
+ */
+function isTooFar(term: number, next: number): boolean {
+  return next > (term === 0 ? RAFT_FIRST_TERM_MAX : term + RAFT_TERM_AHEAD_MAX);
 }
 
 /** Reports whether `message` is a reply that this replica's own storage may deliver. */

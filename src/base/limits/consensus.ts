@@ -18,8 +18,13 @@ export const RAFT_UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 export const RAFT_APPLYING_BYTES_MAX = 2 * 1024 * 1024;
 /** Reads per group waiting for a round of heartbeats, or for the term's first commit. */
 export const RAFT_READS_PENDING_MAX = 16_384;
-/** Terms by which a message may be ahead of its recipient: 256 generations of 2^32 terms. */
-export const RAFT_TERM_AHEAD_MAX = 2 ** 40;
+/**
+ * Terms by which a message may be ahead of its recipient: those of half a year of elections, one after
+ * the other. A member that lies needs 2^29 messages to use up all terms, which is noticed before.
+ */
+export const RAFT_TERM_AHEAD_MAX = 2 ** 24;
+/** The highest term that a replica which is new in its group adopts: 256 generations of 2^32 terms. */
+export const RAFT_FIRST_TERM_MAX = 2 ** 40;
 /** Members named in one configuration change. */
 export const RAFT_CHANGES_MAX = 64;
 /** Replicas per group, including learners and both halves of a joint configuration. */

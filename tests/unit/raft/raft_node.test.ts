@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { InvariantError } from "../../../src/base/assert.ts";
+import { RAFT_FIRST_TERM_MAX, RAFT_TERM_AHEAD_MAX } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import {
   APPEND_THREAD,
@@ -190,6 +191,29 @@ test("step: bad input is refused by a code and changes nothing", () => {
     assert.equal(node.status(), before, code);
     assert.is(node.hasReady(), false, code);
   }
+});
+
+test("step: no few messages of a member that lies lead near the last term", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  const { node } = cluster.get(1);
+  const ahead = (by: number) => message("heartbeat", { term: node.status().term + by });
+  assert.is(node.step(ahead(RAFT_TERM_AHEAD_MAX + 1)), "term_too_far");
+  assert.is(node.step(message("vote", { term: Number.MAX_SAFE_INTEGER })), "term_too_far");
+  assert.is(node.status().term, 1);
+  for (let lie = 1; lie <= 3; lie++) {
+    assert.is(node.step(ahead(RAFT_TERM_AHEAD_MAX)), "accepted");
+    assert.is(node.status().term, 1 + lie * RAFT_TERM_AHEAD_MAX);
+  }
+  assert.ok(Number.MAX_SAFE_INTEGER / RAFT_TERM_AHEAD_MAX > 500_000_000);
+});
+
+test("step: a replica that never entered a term joins a group of any generation", () => {
+  const fresh = () => new RaftCluster().get(1).node;
+  assert.is(fresh().status().term, 0);
+  assert.is(fresh().step(message("heartbeat", { term: RAFT_FIRST_TERM_MAX })), "accepted");
+  const beyond = message("heartbeat", { term: RAFT_FIRST_TERM_MAX + 1 });
+  assert.is(fresh().step(beyond), "term_too_far");
 });
 
 test("step: a proposal whose change of the configuration cannot be read is refused", () => {

@@ -92,4 +92,14 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       replacement: "if (core.log.applied < 0) {",
     }],
   },
+  {
+    name: "term_reached_by_leaps",
+    breaks: "Terms grow by elections, so a message may be ahead by as many as there can have been",
+    test: "tests/unit/raft/raft_node.test.ts",
+    edits: [{
+      file: "src/raft/inspect.ts",
+      anchor: "term === 0 ? RAFT_FIRST_TERM_MAX : term + RAFT_TERM_AHEAD_MAX",
+      replacement: "term === 0 ? RAFT_FIRST_TERM_MAX : term + RAFT_FIRST_TERM_MAX",
+    }],
+  },
 ];
