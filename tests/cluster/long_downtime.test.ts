@@ -2,23 +2,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crs, startCrs } from "../support/crs_process.ts";
-import { program, testWith } from "../support/requirement.ts";
+import { clockOff, FAKETIME } from "../support/faketime.ts";
+import { testWith } from "../support/requirement.ts";
 
 const DAY_MS = 86_400_000;
 
-/**
- * Returns the environment of a process whose wall clock is off, and whose monotonic clock is not.
- */
-async function clockOff(faketime: string, offset: string): Promise<Record<string, string>> {
-  const { stdout } = await new Deno.Command(faketime, {
-    args: ["-f", "+0d", "printenv", "LD_PRELOAD"],
-  }).output();
-  const library = new TextDecoder().decode(stdout).trim();
-  assert.match(library, "libfaketime");
-  return { LD_PRELOAD: library, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: "1" };
-}
-
-testWith(program("faketime", "faketime"))(
+testWith(FAKETIME)(
   "a node that was down for 31 days starts, and one whose clock is behind says so",
   async (faketime) => {
     const folder = await Deno.makeTempDir();
@@ -33,7 +22,7 @@ testWith(program("faketime", "faketime"))(
     first.process.kill("SIGTERM");
     assert.is((await first.process.ended()).code, 0);
 
-    const later = await clockOff(faketime, "+31d");
+    const later = await clockOff("+31d", faketime);
     const { process } = await startCrs(data, { flags, env: later });
     const issue = ["identity", "issue", "--identity", `${folder}/pki/administrator`, "--json"];
     const issued = await crs([...issue, "--data", data], { env: later });

@@ -53,7 +53,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       Deno.kill(processes.get(2)!, "SIGCONT");
       await load.allSucceed("after the pause");
       await cluster.whole();
-      const paused = gapsOf(load);
+      const paused = load.gaps;
       failed = load.failures.length;
       for (const failure of load.failures) console.error(failure);
       // No node can answer now, so calls may fail; no acknowledged write may be lost.
@@ -64,8 +64,8 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
         calls: load.reads.calls + load.writes.calls,
         failed,
         pausedMs: STOPPED_MS,
-        pausedReadGapMs: paused.read,
-        pausedWriteGapMs: paused.write,
+        pausedReadGapMs: paused.readMs,
+        pausedWriteGapMs: paused.writeMs,
       };
     } finally {
       await load.end();
@@ -90,8 +90,4 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     },
     holds,
   };
-}
-
-function gapsOf({ reads, writes }: ClusterLoad): { readonly read: number; readonly write: number } {
-  return { read: Math.round(reads.gapMsMax), write: Math.round(writes.gapMsMax) };
 }

@@ -11,6 +11,7 @@ import type { Soak } from "./soak.ts";
 
 /** Every soak by name, loaded only when it is run. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
+  cluster_faults: () => import("./cluster_faults.ts"),
   cluster_kills: () => import("./cluster_kills.ts"),
   fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),

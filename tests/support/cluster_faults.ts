@@ -1,8 +1,8 @@
 /**
  * Faults of a cluster of three real nodes under a recorded load. Each function makes one fault, ends
- * it, and returns once the cluster is whole and all records are read and written again.
+ * it, and returns the longest gaps of reads and writes once the cluster is whole again.
  */
-import type { ClusterLoad } from "./cluster_load.ts";
+import type { ClusterLoad, Gaps } from "./cluster_load.ts";
 import type { ThreeNodes } from "./three_nodes.ts";
 
 /** Longer than the time after which a silent session is given up, and than a leader's lease. */
@@ -10,12 +10,6 @@ const FAULT_MS = 5_000;
 const NUMBERS = [1, 2, 3];
 /** The nodes that others dial, which are those with lower numbers. */
 const RELAYED = [2, 3] as const;
-
-/** The longest times without a successful read or write of a record during a fault, ms. */
-export interface Gaps {
-  readonly readMs: number;
-  readonly writeMs: number;
-}
 
 /** Kills a node by SIGKILL and starts it again. */
 export async function killed(
@@ -27,7 +21,7 @@ export async function killed(
   load.newPhase();
   await cluster.kill(number);
   await load.allSucceed(`after the kill of node ${number}`);
-  const gaps = gapsOf(load);
+  const gaps = load.gaps;
   await cluster.restart(number);
   await cluster.whole();
   await load.allSucceed(`after the return of node ${number}`);
@@ -47,7 +41,7 @@ export async function allKilled(cluster: ThreeNodes, load: ClusterLoad): Promise
   await cluster.whole();
   await load.allSucceed("after the restart of all nodes", 30_000);
   load.failures.splice(failed);
-  return gapsOf(load);
+  return load.gaps;
 }
 
 /**
@@ -73,7 +67,7 @@ export async function cut(
   relay.heal();
   await cluster.whole();
   await load.allSucceed("after the cut");
-  return gapsOf(load);
+  return load.gaps;
 }
 
 /** Stops a node by SIGSTOP for longer than its leases last, and lets it go on. */
@@ -92,11 +86,7 @@ export async function stopped(
   }
   await load.allSucceed(`after the stop of node ${number}`);
   await cluster.whole();
-  return gapsOf(load);
-}
-
-function gapsOf({ reads, writes }: ClusterLoad): Gaps {
-  return { readMs: Math.round(reads.gapMsMax), writeMs: Math.round(writes.gapMsMax) };
+  return load.gaps;
 }
 
 /** Resolves when the fault has lasted for its whole time, which is its purpose. */

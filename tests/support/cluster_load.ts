@@ -49,6 +49,12 @@ export interface CallFigures {
   gapMsMax: number;
 }
 
+/** The longest times without a successful read or write of a record, ms. */
+export interface Gaps {
+  readonly readMs: number;
+  readonly writeMs: number;
+}
+
 /** What a call told: the value seen or written, and where it took effect. */
 interface Told {
   readonly end: "ok" | "not_found" | "unknown";
@@ -78,6 +84,7 @@ export class ClusterLoad {
   readonly #pauseMs: number;
   /** Time of the last success of each loop. */
   readonly #succeededMs: number[] = [];
+  readonly #loopNames: string[] = [];
   #loops: Promise<void>[] = [];
   #place = 0;
   #isEnded = false;
@@ -106,10 +113,11 @@ export class ClusterLoad {
     const records = [...load.#writers.keys()];
     await Promise.all(records.map((at) => load.#write(at)));
     load.#loops = records.flatMap((at) => [
-      load.#repeat(load.writes, () => load.#write(at)),
+      load.#repeat(`writes of ${at}`, load.writes, () => load.#write(at)),
       ...Array.from(
         { length: READERS },
-        (_, reader) => load.#repeat(load.reads, () => load.#read(at, at + 1 + reader)),
+        (_, reader) =>
+          load.#repeat(`reads of ${at}`, load.reads, () => load.#read(at, at + 1 + reader)),
       ),
     ]);
     return load;
@@ -120,6 +128,11 @@ export class ClusterLoad {
     return this.#history.length;
   }
 
+  /** The longest gaps since the last phase began. */
+  get gaps(): Gaps {
+    return { readMs: Math.round(this.reads.gapMsMax), writeMs: Math.round(this.writes.gapMsMax) };
+  }
+
   /** Resets the gaps for the next phase. */
   newPhase(): void {
     this.reads.gapMsMax = 0;
@@ -128,12 +141,15 @@ export class ClusterLoad {
 
   /** Resolves when every loop has succeeded after this call. */
   async allSucceed(what: string, deadlineMs = 15_000): Promise<void> {
-    const sinceMs = performance.now();
-    await until(
-      `${what}: all records are read and written again`,
-      () => this.#succeededMs.every((ms) => ms > sinceMs + this.#pauseMs),
-      deadlineMs,
-    );
+    const sinceMs = performance.now() + this.#pauseMs;
+    const have = (ms: number) => ms > sinceMs;
+    try {
+      await until(what, () => this.#succeededMs.every(have), deadlineMs);
+    } catch (cause) {
+      const late = this.#loopNames.filter((_, loop) => !have(this.#succeededMs[loop]!));
+      const last = this.failures.slice(-late.length).join("\n");
+      throw new Error(`Not again ${what}: ${late.join(", ")}\n${last}`, { cause });
+    }
   }
 
   /** Ends the load after one more read of each record; resolves when the last calls have ended. */
@@ -153,7 +169,8 @@ export class ClusterLoad {
     checker.onEnd();
   }
 
-  async #repeat(figures: CallFigures, call: () => Promise<void>): Promise<void> {
+  async #repeat(name: string, figures: CallFigures, call: () => Promise<void>): Promise<void> {
+    this.#loopNames.push(name);
     const loop = this.#succeededMs.push(performance.now()) - 1;
     while (!this.#isEnded) {
       if (await this.#tried(call)) {

@@ -226,7 +226,7 @@ function spareAgent() {
 }
 
 /** Writes zeros until the disk is full. */
-async function fill(path: string): Promise<void> {
+export async function fill(path: string): Promise<void> {
   const file = await Deno.open(path, { write: true, create: true });
   try {
     for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 2)) {

@@ -8,6 +8,7 @@ import {
 import { defined } from "../../src/base/assert.ts";
 import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
 import { readNodeFile } from "../../identity/files/node_file.ts";
+import { formatPin } from "../../identity/pki/certificate.ts";
 import { crsInProcess } from "./crs_in_process.ts";
 import { type CrsOptions, CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
 import { UdpRelay } from "./udp_relay.ts";
@@ -163,6 +164,12 @@ export class ThreeNodes {
     const { port, peerPort } = this.#local(number);
     const bound = this.#relays.has(number) ? this.#portBehindRelay(number) : peerPort;
     await until(`the end of node ${number}`, () => isFree(port) && isFree(bound));
+  }
+
+  /** Returns the flags with which a node that has no data joins by the first node. */
+  joinFlags(): string[] {
+    const file = defined(readNodeFile(nodeFolderOf(this.folder, 1)), "The first node serves");
+    return ["--join", `127.0.0.1:${this.port}`, "--pin", formatPin(file.currentPin)];
   }
 
   /** Sends a signal to a node that serves. */

@@ -22,6 +22,9 @@ import { helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
 import type { PeerLink } from "./peer_link.ts";
 import { PeerSession, type PeerSessionOptions } from "./peer_session.ts";
 
+/** Time to wait for the other node's close, which tells the reason; it closes after a linger. */
+const REASON_MS = 4 * REFUSAL_LINGER_MS;
+
 /** The dependencies of a dialer. */
 export interface PeerDialerOptions {
   readonly facts: PeerFacts;
@@ -189,7 +192,7 @@ export class PeerDialer {
     // A refusal in the middle of the handshake looks like a frame out of place.
     if (seen.code !== "connection_lost" && seen.code !== "malformed") return seen;
     const patience = new Promise<undefined>((resolve) =>
-      this.#options.world.scheduler.after(REFUSAL_LINGER_MS, () => resolve(undefined))
+      this.#options.world.scheduler.after(REASON_MS, () => resolve(undefined))
     );
     const end = await Promise.race([session.closed, patience]);
     if (end?.by !== "peer" || end.code === undefined) return seen;
