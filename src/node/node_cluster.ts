@@ -84,7 +84,7 @@ export class NodeCluster {
       ...world,
       logger: options.logger,
       connected: () => this.peers.filter((peer) => peer.isConnected).map(({ node }) => node),
-      request: () => this.#description(this.#registry!.cluster.clusterId),
+      request: () => this.#description(this.#file.membership?.clusterId ?? NO_CLUSTER),
       ask: (node, request) =>
         this.#requests.call(node, "joinCluster", request, REQUEST_TIMEOUT_MS_DEFAULT),
       onTold: () => this.#updateLinks(this.#file.membership?.members ?? []),
@@ -366,14 +366,19 @@ export class NodeCluster {
     const disturbed = () => this.#registry?.placement.balance.disturbed();
     this.#network.start(observed(input, disturbed), peerMembers(membership));
     void this.#network.listen(defined(this.#listener, "The port is bound"));
+    this.#look();
   }
 
-  /** Follows the members and placements in this node's copy of group 0. */
+  /**
+   * Follows the members and placements in this node's copy of group 0. A node that has just joined may miss
+   * members before it has one, and does not get it then.
+   */
   #look(): void {
     if (this.#isClosed) return;
-    const { group, store } = this.#registry!.groups.system;
-    this.#missed.look(group.isLeading || group.status().leader !== 0);
-    if (store.ringNumber !== this.#seenRing) {
+    this.#timer?.cancel();
+    const { group, store } = this.#registry?.groups.system ?? {};
+    this.#missed.look(group?.isLeading === true || (group?.status().leader ?? 0) !== 0);
+    if (store !== undefined && store.ringNumber !== this.#seenRing) {
       this.#seenRing = store.ringNumber;
       this.#membersChanged();
       this.#options.onRing();

@@ -3,6 +3,7 @@ import type { Configuration } from "../../../src/raft/mod.ts";
 import type { ReplicaId } from "../../../src/base/ids.ts";
 import type { PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import type { RaftGroup } from "../../../src/replication/group.ts";
 import { SYSTEM_GROUP } from "../../../src/base/ids.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { Finding } from "../history.ts";
@@ -175,7 +176,7 @@ class Configurations implements PlacedChecker {
       this.#latest.set(group, { index, configuration });
       if (latest !== undefined && group !== SYSTEM_GROUP) {
         this.#follows(
-          { group, index, leader: raft.isLeading ? raft.replica : undefined },
+          { group, index, leader: proposerOf(raft, latest.index) },
           latest.configuration,
           configuration,
         );
@@ -271,6 +272,15 @@ class Configurations implements PlacedChecker {
       }
     }
   }
+}
+
+/** Returns the replica if it leads, and has proposed all entries after `index` itself. */
+function proposerOf(
+  raft: Pick<RaftGroup<unknown>, "isLeading" | "entryTerm" | "status" | "replica">,
+  index: number,
+): ReplicaId | undefined {
+  const isOwn = raft.isLeading && raft.entryTerm(index + 1) === raft.status().term;
+  return isOwn ? raft.replica : undefined;
 }
 
 function membersOf({ voters, votersOutgoing, learners }: Configuration): Set<number> {
