@@ -125,57 +125,49 @@ function isWebTransportConnect(block: Uint8Array): boolean {
   return isConnect && isWebTransport;
 }
 
-/** A reader of variable-length integers (RFC 9000 §16). */
-class VarintReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
+/** A position in bytes. */
+class ByteReader {
+  protected readonly bytes: Uint8Array;
+  protected at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
   }
 
   get done(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.at === this.bytes.length;
   }
+}
 
+/** A reader of variable-length integers (RFC 9000 §16). */
+class VarintReader extends ByteReader {
   /** Returns the next integer; `undefined` if it is incomplete. */
   next(): number | undefined {
-    const first = this.#bytes[this.#at];
+    const first = this.bytes[this.at];
     if (first === undefined) return undefined;
     const length = 1 << (first >>> 6);
-    if (this.#at + length > this.#bytes.length) return undefined;
+    if (this.at + length > this.bytes.length) return undefined;
     let value = first & 0x3f;
     for (let index = 1; index < length; index++) {
-      value = value * 256 + this.#bytes[this.#at + index]!;
+      value = value * 256 + this.bytes[this.at + index]!;
     }
-    this.#at += length;
+    this.at += length;
     return value;
   }
 
   /** Reads a length and that many bytes; `undefined` if they are incomplete. */
   frame(): Uint8Array | undefined {
     const length = this.next();
-    if (length === undefined || length > this.#bytes.length - this.#at) return undefined;
-    return this.#bytes.subarray(this.#at, this.#at += length);
+    if (length === undefined || length > this.bytes.length - this.at) return undefined;
+    return this.bytes.subarray(this.at, this.at += length);
   }
 }
 
 /** A reader of the integers and strings of a header block (RFC 9204 §4.1). */
-class FieldReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get done(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
+class FieldReader extends ByteReader {
   /** Returns the next byte without consuming it. */
   peek(): number {
-    const byte = this.#bytes[this.#at];
+    const byte = this.bytes[this.at];
     if (byte === undefined) throw malformed("A header block ends too early");
     return byte;
   }
@@ -187,11 +179,11 @@ class FieldReader {
   integer(prefixBits: number): number {
     const max = 2 ** prefixBits - 1;
     let value = this.peek() & max;
-    this.#at++;
+    this.at++;
     if (value < max) return value;
     for (let scale = 1; scale < 2 ** 28; scale *= 128) {
       const byte = this.peek();
-      this.#at++;
+      this.at++;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
@@ -205,8 +197,8 @@ class FieldReader {
   text(lengthBits: number, expected: KnownText): boolean {
     const isCoded = (this.peek() & 2 ** lengthBits) !== 0;
     const length = this.integer(lengthBits);
-    if (length > this.#bytes.length - this.#at) throw malformed("A header block ends too early");
-    const text = this.#bytes.subarray(this.#at, this.#at += length);
+    if (length > this.bytes.length - this.at) throw malformed("A header block ends too early");
+    const text = this.bytes.subarray(this.at, this.at += length);
     const wanted = isCoded ? expected.coded : expected.plain;
     return wanted.length === length && wanted.every((byte, index) => byte === text[index]);
   }

@@ -20,6 +20,7 @@ import {
   type KeyedCertificate,
   parseKeyedCertificate,
   type ServerCertificate,
+  withChain,
 } from "../pki/certificate.ts";
 import { issueAuthority, issueServer, keyedPem } from "./development_authority.ts";
 import {
@@ -60,15 +61,14 @@ export type RotationStep = "keep" | "promote" | "renew";
 /**
  * Decides what to do with the certificates: keep them, serve the next one, or create both anew.
  *
- * @param options.rotateAtMs Unix ms at which the current certificate is due for rotation.
+ * @param certificates.rotateAtMs Unix ms at which the current certificate is due for rotation.
  */
-export function rotationStep(options: {
-  readonly nowMs: number;
+export function rotationStep(certificates: {
   readonly rotateAtMs: number;
   readonly current: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">;
   readonly next: Pick<KeyedCertificate, "notBeforeMs" | "notAfterMs">;
-}): RotationStep {
-  const { nowMs, rotateAtMs, current, next } = options;
+}, nowMs: number): RotationStep {
+  const { rotateAtMs, current, next } = certificates;
   const currentValid = isValid(current, nowMs);
   if (currentValid && nowMs < rotateAtMs) return "keep";
   if (isValid(next, nowMs)) return "promote";
@@ -122,12 +122,12 @@ export class DevelopmentIdentity {
 
   /** The certificate to serve now. */
   get current(): ServerCertificate {
-    return this.#withChain(this.#current);
+    return withChain(this.#current, this.#authority.certificatePem);
   }
 
   /** The certificate to serve after the next rotation. */
   get next(): ServerCertificate {
-    return this.#withChain(this.#next);
+    return withChain(this.#next, this.#authority.certificatePem);
   }
 
   /** Unix ms from which {@link check} rotates. */
@@ -154,12 +154,7 @@ export class DevelopmentIdentity {
 
   async #rotate(): Promise<boolean> {
     const nowMs = this.#options.wall.unixMs();
-    const step = rotationStep({
-      nowMs,
-      rotateAtMs: this.#rotateAtMs,
-      current: this.#current,
-      next: this.#next,
-    });
+    const step = rotationStep(this, nowMs);
     if (step === "keep") return false;
     if (step === "promote" && outlives(this.#authority, nowMs)) await this.#promote(nowMs);
     else await this.#renew(nowMs);
@@ -188,13 +183,6 @@ export class DevelopmentIdentity {
     const servers = await issueServers(this.#options, this.#authority);
     this.#current = servers.current;
     this.#next = servers.next;
-  }
-
-  #withChain(certificate: KeyedCertificate): ServerCertificate {
-    return {
-      ...certificate,
-      chainPem: certificate.certificatePem + this.#authority.certificatePem,
-    };
   }
 }
 

@@ -101,11 +101,8 @@ export const DEFAULT_RENEWAL_GRACE: RenewalGrace = Object.freeze({
   memberMs: MEMBER_RENEWAL_GRACE_MS_DEFAULT,
 });
 
-/** A join request. */
-export interface JoinRequest {
-  /** The stored token of the presented hash; `undefined`: there is none. */
-  readonly token: JoinToken | undefined;
-  /** Subject for which the requester believes the token to be. */
+/** A request for a subject's next certificate. */
+export interface SubjectRequest {
   readonly subject: string;
   /** The key of the certificate request, proven to be the requester's. */
   readonly publicKey: Uint8Array;
@@ -115,6 +112,12 @@ export interface JoinRequest {
   readonly nextLineage: number;
   readonly signer: Signer;
   readonly nowMs: number;
+}
+
+/** A join request. Its subject is the one for which the requester believes the token to be. */
+export interface JoinRequest extends SubjectRequest {
+  /** The stored token of the presented hash; `undefined`: there is none. */
+  readonly token: JoinToken | undefined;
 }
 
 /** Decides a join request. */

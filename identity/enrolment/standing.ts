@@ -7,35 +7,21 @@
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { IDENTITY_LIFE_MS } from "../../src/base/limits.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
-import type { Lineage } from "../../src/system/enrolment_records.ts";
 import {
   decideJoin,
   decideRenewal,
   DEFAULT_RENEWAL_GRACE,
   type EnrolmentDecision,
   leafOf,
-  type Signer,
+  type SubjectRequest,
 } from "./enrolment.ts";
-
-/** A request for the next certificate of such a key. */
-export interface StandingRequest {
-  readonly subject: string;
-  /** The requester's key, with possession proven. */
-  readonly publicKey: Uint8Array;
-  /** Current lineage of the subject, if any. */
-  readonly existing: Lineage | undefined;
-  /** Number for a new lineage. */
-  readonly nextLineage: number;
-  readonly signer: Signer;
-  readonly nowMs: number;
-}
 
 /**
  * Decides a request: repeats the current certificate while half of its life is left, so that a
  * replayed request changes nothing; otherwise issues the next. A different key in the files
  * replaces the previous one.
  */
-export function decideStanding(request: StandingRequest): EnrolmentDecision {
+export function decideStanding(request: SubjectRequest): EnrolmentDecision {
   const { existing, publicKey, subject, signer, nowMs } = request;
   if (existing === undefined || !bytesEqual(existing.latest.publicKey, publicKey)) {
     // A token that never was in group 0; it is spent in the same change.

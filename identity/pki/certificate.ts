@@ -31,6 +31,11 @@ export interface ServerCertificate extends KeyedCertificate {
   readonly chainPem: string;
 }
 
+/** Returns a certificate with the chain that its issuer completes. */
+export function withChain(keyed: KeyedCertificate, issuerPem: string): ServerCertificate {
+  return { ...keyed, chainPem: keyed.certificatePem + issuerPem };
+}
+
 const KEY_PATTERN = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n?/;
 const CERTIFICATE_PATTERN = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/g;
 

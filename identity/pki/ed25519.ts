@@ -20,7 +20,7 @@ import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto
 import { concatBytes } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
-import { decodeBase64url } from "../tokens/base64url.ts";
+import { importOkpPrivateKey } from "./okp_private_key.ts";
 
 /** Sizes in bytes of a public key, of the seed that is the private key, and of a signature. */
 export const PUBLIC_KEY_BYTES = 32;
@@ -75,22 +75,9 @@ export async function signingKeyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   if (seed.length !== SEED_BYTES) {
     throw new RangeError(`A seed must have ${SEED_BYTES} bytes: found ${seed.length}`);
   }
-  const der = new Uint8Array(concatBytes([PKCS8_PREFIX, seed]));
-  const { subtle } = crypto;
-  try {
-    const readable = await subtle.importKey("pkcs8", der, ALGORITHM, true, ["sign"]);
-    const { x } = await subtle.exportKey("jwk", readable);
-    const bytes = decodeBase64url(x ?? "");
-    if (bytes === undefined) throw new Error("The runtime gave no public key for a private one");
-    const handle = await subtle.importKey("pkcs8", der, ALGORITHM, false, ["sign"]);
-    return { verifying: await verifyingKey(bytes), handle };
-  } finally {
-    der.fill(0);
-  }
+  const { handle, publicBytes } = await importOkpPrivateKey("Ed25519", seed, "sign");
+  return { verifying: await verifyingKey(publicBytes), handle };
 }
-
-/** DER prefix of an Ed25519 `PrivateKeyInfo`; the seed follows (RFC 8410 §7). */
-const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32);
 
 /**
  * Imports a public key from its 32 bytes, which are copied.
@@ -129,9 +116,7 @@ export function verifyMessage(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (encodedPointFault(publicKey) !== undefined || signatureFault(signature) !== undefined) {
-    return false;
-  }
+  if (!areWellFormed(publicKey, signature)) return false;
   const key = openPublicKey(publicKey);
   return key !== undefined && verify(null, message, key, signature);
 }
@@ -159,9 +144,7 @@ export function verifyAgreed(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (encodedPointFault(publicKey) !== undefined || signatureFault(signature) !== undefined) {
-    return false;
-  }
+  if (!areWellFormed(publicKey, signature)) return false;
   const key = decodePoint(publicKey);
   const commitment = signature.subarray(0, 32);
   const expected = decodePoint(commitment);
@@ -170,6 +153,10 @@ export function verifyAgreed(
   const k = numberOf(hash) % L;
   const s = numberOf(signature.subarray(32));
   return Point.BASE.multiply(s, false).subtract(key.multiply(k, false)).equals(expected);
+}
+
+function areWellFormed(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  return encodedPointFault(publicKey) === undefined && signatureFault(signature) === undefined;
 }
 
 /**

@@ -4,10 +4,10 @@
  * shared secret would be zero for every peer. Portable: it also runs in a browser.
  */
 import { calculateJwkThumbprint } from "jose";
-import { concatBytes } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
-import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { importOkpPrivateKey } from "../pki/okp_private_key.ts";
+import { encodeBase64url } from "./base64url.ts";
 
 /** Size in bytes of a public key, a private key and a shared secret. */
 export const X25519_BYTES = 32;
@@ -48,22 +48,9 @@ export async function openingKeyOf(secret: Uint8Array): Promise<OpeningKey> {
   if (secret.length !== X25519_BYTES) {
     throw new RangeError(`A private key must have ${X25519_BYTES} bytes: found ${secret.length}`);
   }
-  const der = new Uint8Array(concatBytes([PKCS8_PREFIX, secret]));
-  const { subtle } = crypto;
-  try {
-    const readable = await subtle.importKey("pkcs8", der, ALGORITHM, true, ["deriveBits"]);
-    const { x } = await subtle.exportKey("jwk", readable);
-    const bytes = decodeBase64url(x ?? "");
-    if (bytes === undefined) throw new Error("The runtime gave no public key for a private one");
-    const handle = await subtle.importKey("pkcs8", der, ALGORITHM, false, ["deriveBits"]);
-    return { sealing: await sealingKeyOf(bytes), handle };
-  } finally {
-    der.fill(0);
-  }
+  const { handle, publicBytes } = await importOkpPrivateKey(ALGORITHM, secret, "deriveBits");
+  return { sealing: await sealingKeyOf(publicBytes), handle };
 }
-
-/** DER prefix of an X25519 `PrivateKeyInfo`; the key follows (RFC 8410 §7). */
-const PKCS8_PREFIX = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 110, 4, 34, 4, 32);
 
 /**
  * Imports a public key from its 32 bytes, which are copied.

@@ -18,6 +18,7 @@ import {
   type KeyedCertificate,
   parseKeyedCertificate,
   type ServerCertificate,
+  withChain,
 } from "../pki/certificate.ts";
 import { readCertificate } from "../pki/certificate_reader.ts";
 import { isRefusal } from "../pki/certificate_refusal.ts";
@@ -103,12 +104,7 @@ export class ServerCertificates implements RotatingCertificates {
   async check(): Promise<boolean> {
     const options = this.#options;
     const nowMs = options.wall.unixMs();
-    const step = rotationStep({
-      nowMs,
-      rotateAtMs: this.#rotateAtMs,
-      current: this.#current,
-      next: this.#next,
-    });
+    const step = rotationStep(this, nowMs);
     if (step === "keep") return false;
     // Steps that can fail (on a full disk) come before any change to the served certificate.
     const current = step === "promote"
@@ -167,8 +163,4 @@ async function make(
 
 function move({ folder }: ServerCertificatesOptions, from: string, to: string): void {
   moveFile(`${folder}/${from}`, `${folder}/${to}`);
-}
-
-function withChain(keyed: KeyedCertificate, issuerPem: string): ServerCertificate {
-  return { ...keyed, chainPem: keyed.certificatePem + issuerPem };
 }

@@ -36,7 +36,7 @@ interface KindCalls<Input> {
   deregister(client: Client, id: string, options: DeregisterOptions): Promise<Deregistered>;
 }
 
-/** The calls by the name of the kind. */
+/** The calls by the name of the kind, which the client's methods and answers have in their names. */
 export const RECORD_CALLS: {
   readonly agent: KindCalls<InputOf<"agent">>;
   readonly gateway: KindCalls<InputOf<"gateway">>;

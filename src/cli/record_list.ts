@@ -3,7 +3,7 @@
  * columns uncut. A list cut by `--limit` shows how to continue it.
  */
 import { fromHex, toHex } from "../base/bytes.ts";
-import { ageBoundMsOf, type Receipt } from "../client/mod.ts";
+import { ageBoundMsOf, type Page, type Receipt } from "../client/mod.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
 import { formatDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
@@ -14,12 +14,7 @@ import type { Cell } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Items of one or more pages of a list. */
-export interface Listed<T> {
-  readonly items: readonly T[];
-  /** Cursor of the next page; `undefined` if the list is complete. */
-  readonly nextCursor: Uint8Array | undefined;
-  readonly receipts: readonly Receipt[];
-}
+export type Listed<T> = Pick<Page<T>, "items" | "nextCursor" | "receipts">;
 
 /** Display options of a list. */
 export interface ListView {

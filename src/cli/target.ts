@@ -238,15 +238,19 @@ function namedTrust({ ca, pin }: ServerOptions, environment: Environment): Trust
 
 /** Returns trust in the CAs of a file that the options name. */
 function namedCa(path: string): Trust {
+  return foundTrust(
+    () => trustOfCaFile(path),
+    usageFailure(`No CA found: ${path} does not exist`, "Pass the CA's file, or a pin.", "ca"),
+  );
+}
+
+/** Returns the trust that `load` finds, or throws the failure if it finds none. */
+function foundTrust(load: () => Trust, failure: RegistryError): Trust {
   try {
-    return trustOfCaFile(path);
+    return load();
   } catch (error) {
-    if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
-    throw usageFailure(
-      `No CA found: ${path} does not exist`,
-      "Pass the CA's file, or a pin.",
-      "ca",
-    );
+    if (error instanceof RegistryError && error.code === "not_found") throw failure;
+    throw error;
   }
 }
 
@@ -280,17 +284,15 @@ function tlsTrust({ ca }: ServerOptions, identity: string): Trust {
 
 /** A named server may be the local one under another address, so the local CA is tried. */
 function folderTrust(folder: string): Trust {
-  try {
-    return trustOfDataFolder(folder);
-  } catch (error) {
-    if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
-    throw usageFailure(
+  return foundTrust(
+    () => trustOfDataFolder(folder),
+    usageFailure(
       "Cannot verify the server as neither a CA nor a pin is known",
       "Pass the server's CA with --ca, its certificate's hash with --pin (see node.json in its " +
         "data folder), or the data folder itself with --data.",
       "server",
-    );
-  }
+    ),
+  );
 }
 
 /** Parses `host`, `host:port` or `[::1]:port`; the port defaults to that of nodes. */

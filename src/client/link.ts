@@ -23,20 +23,24 @@ import type { ConnectionEvent } from "./types.ts";
 
 const RECONNECT = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
 
-/** Parameters of a {@link Link}. */
-export interface LinkOptions {
-  /** The endpoints to dial now; at least one. */
-  readonly endpoints: () => readonly Endpoint[];
-  /** Pins of the one node at these endpoints, from the ring map. */
-  readonly pins?: () => readonly Uint8Array[];
-  /** The node that must answer at these endpoints; absent if any may. */
-  readonly nodeId?: number;
+/** The parameters that all connections of a client share. */
+export interface SharedLinkOptions {
   readonly dialer: Dialer;
   readonly trust: Trust;
   readonly credentials: Credentials;
   readonly world: World;
   readonly hello: Hello;
   readonly inFlightMax: number;
+}
+
+/** Parameters of a {@link Link}. */
+export interface LinkOptions extends SharedLinkOptions {
+  /** The endpoints to dial now; at least one. */
+  readonly endpoints: () => readonly Endpoint[];
+  /** Pins of the one node at these endpoints, from the ring map. */
+  readonly pins?: () => readonly Uint8Array[];
+  /** The node that must answer at these endpoints; absent if any may. */
+  readonly nodeId?: number;
   readonly onEvent: (event: ConnectionEvent) => void;
 }
 

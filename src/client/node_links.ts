@@ -14,24 +14,17 @@ import {
   CLIENT_NODE_SILENCE_MS,
   CLIENT_NODES_MAX,
 } from "../base/limits.ts";
-import type { Timer, World } from "../base/world.ts";
+import type { Timer } from "../base/world.ts";
 import type { RingNode } from "../ring/ring_map.ts";
-import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
+import type { Endpoint } from "../../transport/transport.ts";
 import { CallQueue, type CallQueueOwner } from "./call_queue.ts";
 import type { Connection } from "./connection.ts";
-import type { Credentials } from "./credentials.ts";
-import { Link, type LinkOptions } from "./link.ts";
+import { Link, type LinkOptions, type SharedLinkOptions } from "./link.ts";
 import type { ConnectionEvent, NodeLinkStatus } from "./types.ts";
 
-/** The parameters that all connections of a client share. */
-export interface NodeLinksOptions {
+/** Parameters of {@link NodeLinks}. */
+export interface NodeLinksOptions extends SharedLinkOptions {
   readonly endpoints: readonly Endpoint[];
-  readonly dialer: Dialer;
-  readonly trust: Trust;
-  readonly credentials: Credentials;
-  readonly world: World;
-  readonly hello: Hello;
-  readonly inFlightMax: number;
   /** Returns a node as the newest ring map has it; undefined if it has none. */
   readonly nodeOf: (nodeId: number) => RingNode | undefined;
   readonly onEvent: (event: ConnectionEvent, link: NodeLink) => void;

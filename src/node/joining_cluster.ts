@@ -2,10 +2,10 @@
 import type { JoinClusterReply, JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { connectCaller } from "../client/client.ts";
 import type { Credentials } from "../client/credentials.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
 import type { Dialer, Endpoint } from "../../transport/transport.ts";
+import { callOnce } from "./call_once.ts";
 import type { ClusterFile } from "./cluster_file.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
 import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
@@ -80,21 +80,15 @@ async function joinOnce(
   request: JoinClusterRequest,
   { config, world, clientDialer, credentials }: JoinOptions,
 ): Promise<JoinClusterReply> {
-  const dialer = clientDialer();
-  try {
-    const client = await connectCaller({
+  return await callOnce(
+    {
       endpoints: [endpoint],
-      dialer,
+      dialer: clientDialer(),
       trust: { kind: "pins", sha256: [parsePin(config.pin)] },
       world,
       ...(credentials === undefined ? {} : { credentials }),
-    });
-    try {
-      return await client.call("joinCluster", request);
-    } finally {
-      await client.close();
-    }
-  } finally {
-    await dialer.close();
-  }
+    },
+    "joinCluster",
+    request,
+  );
 }

@@ -213,7 +213,7 @@ export class NodeCluster {
       told: this.#missed,
       isMember: (subjectId: Uint8Array) => isMember(this.#file.membership, subjectId),
       links: {
-        ask: this.#requests.call,
+        call: this.#requests.call,
         isConnected: (node: number) => this.#isConnected(node),
       },
       placement: {

@@ -7,7 +7,6 @@
 import { RegistryError } from "../base/errors.ts";
 import { NODE_RENEWAL_TIMEOUT_MS } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
-import { connectCaller } from "../client/client.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
 import { askUnauthenticated } from "../client/unauthenticated.ts";
 import type { ReplyOf, RequestOf } from "../wire/operations/mod.ts";
@@ -20,6 +19,7 @@ import { encodePem } from "../../identity/pki/pem.ts";
 import { handshakeServices } from "../../identity/trust/handshake_services.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { Endpoint } from "../../transport/transport.ts";
+import { callOnce } from "./call_once.ts";
 import type { NodeConfig } from "./config.ts";
 import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
 import type { DialedMember, NodeCertificate } from "./node_certificate.ts";
@@ -87,23 +87,17 @@ export async function signOverSession(
   members: readonly DialedMember[],
   { certificate, world, onError }: Pick<EnrolmentOptions, "certificate" | "world" | "onError">,
 ): Promise<ReplyOf<"signServer">> {
-  const dialer = new QuicDialer({ scheduler: world.scheduler, onError });
-  try {
-    const client = await connectCaller({
+  return await callOnce(
+    {
       endpoints: members.map(({ endpoint }) => endpoint),
       trust: { kind: "pins", sha256: members.flatMap(({ pins }) => [...pins]) },
-      dialer,
+      dialer: new QuicDialer({ scheduler: world.scheduler, onError }),
       credentials: credentialsOf(certificate, world),
       world,
-    });
-    try {
-      return await client.call("signServer", order);
-    } finally {
-      await client.close();
-    }
-  } finally {
-    await dialer.close();
-  }
+    },
+    "signServer",
+    order,
+  );
 }
 
 /** Returns the credentials of a client that is this node. */

@@ -1,9 +1,8 @@
-/** Calls of operations between nodes, as the write path uses them. */
+/** Calls of operations between nodes. */
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import type { ReplyOf, RequestOf } from "../wire/operations/mod.ts";
-import type { StepName } from "../wire/operations/steps.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 
 /** Links to the other nodes. */
 export interface NodeCalls {
@@ -12,7 +11,7 @@ export interface NodeCalls {
    *
    * @throws RegistryError the node's refusal; `connection_lost` if the outcome is unknown.
    */
-  call<Name extends StepName>(
+  call<Name extends OperationName>(
     node: number,
     name: Name,
     body: Input<RequestOf<Name>>,

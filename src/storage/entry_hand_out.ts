@@ -41,14 +41,10 @@ export class EntryHandOut {
 
   /** Keeps the entries of a relocation that are live so far. */
   keep(entries: EntryRecord, segment: number): void {
-    const { groupId, firstIndex, origin, count } = entries;
-    const group = this.#ledger.group(groupId);
-    for (let ordinal = 0; ordinal < count; ordinal++) {
-      const index = firstIndex + ordinal;
-      if (!group.isLive(index, origin, segment, true)) continue;
-      const { term, kind, data } = entries.entryAt(ordinal);
+    const { groupId, origin } = entries;
+    this.#eachLive(entries, segment, true, (index, { term, kind, data }) => {
       this.#kept.push({ groupId, index, origin, segment, term, kind, data: data.slice() });
-    }
+    });
   }
 
   /** Hands out the kept entries that are still live. */
@@ -66,13 +62,22 @@ export class EntryHandOut {
 
   /** Hands out the live entries of an append in the segment at that position. */
   handOutRecord(record: EntryRecord, segment: number): void {
+    this.#eachLive(record, segment, false, (index, { term, kind, data }) => {
+      this.#handOut(record.groupId, index, term, kind, data);
+    });
+  }
+
+  #eachLive(
+    record: EntryRecord,
+    segment: number,
+    isRelocated: boolean,
+    each: (index: number, entry: ReturnType<EntryRecord["entryAt"]>) => void,
+  ): void {
     const { groupId, firstIndex, origin, count } = record;
     const group = this.#ledger.group(groupId);
     for (let ordinal = 0; ordinal < count; ordinal++) {
       const index = firstIndex + ordinal;
-      if (!group.isLive(index, origin, segment, false)) continue;
-      const { term, kind, data } = record.entryAt(ordinal);
-      this.#handOut(groupId, index, term, kind, data);
+      if (group.isLive(index, origin, segment, isRelocated)) each(index, record.entryAt(ordinal));
     }
   }
 

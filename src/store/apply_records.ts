@@ -28,34 +28,38 @@ function moved(current: Position): ApplyReply {
   );
 }
 
-/** Returns the slot of a live record with a lease that an item names; -1 if there is none. */
-function leasedSlot(
-  state: PartitionState,
-  data: Uint8Array,
-  { kind, idOffset }: { readonly kind: number; readonly idOffset: number },
+/** Applies the items that name a live record with a lease; returns how many of them had effect. */
+function applyToLeased<Item extends { readonly kind: number; readonly idOffset: number }>(
+  { state, data }: ApplyContext,
+  items: { readonly count: number; at(position: number): Item },
+  apply: (item: Item, slot: number) => boolean,
 ): number {
-  if (!state.shared.kinds.hasLease(kind)) return -1;
-  return state.findLive(kind, data, idOffset, idOffset + 16);
-}
-
-/** Applies an extension of covers; items whose record has changed are skipped. */
-export function applyExtend({ state, leases, command, data, unixS, index }: ApplyContext) {
-  const { items } = command.bodyInto(state.shared.views.extend);
   let count = 0;
   for (let position = 0; position < items.count; position++) {
     const item = items.at(position);
-    const slot = leasedSlot(state, data, item);
-    if (slot === -1) continue;
+    const { kind, idOffset } = item;
+    if (!state.shared.kinds.hasLease(kind)) continue;
+    const slot = state.findLive(kind, data, idOffset, idOffset + 16);
+    if (slot !== -1 && apply(item, slot)) count++;
+  }
+  return count;
+}
+
+/** Applies an extension of covers; items whose record has changed are skipped. */
+export function applyExtend(context: ApplyContext): ApplyReply {
+  const { state, leases, command, unixS, index } = context;
+  const { items } = command.bodyInto(state.shared.views.extend);
+  const count = applyToLeased(context, items, (item, slot) => {
     const record = state.recordView(slot);
-    if (!sameIncarnation(record, item)) continue;
+    if (!sameIncarnation(record, item)) return false;
     const renewedMs = Math.max(0, command.timeMs - item.renewedAgo * LEASE_TICK_MS);
     const coverMs = renewedMs + COVER_TTLS * record.ttlMs;
     if (coverMs > record.leaseExpiryMs) record.leaseExpiryMs = coverMs;
     record.lastSeenUnixS = unixS;
     leases.granted(slot, renewedMs, false);
     state.emit("extended", slot, index);
-    count++;
-  }
+    return true;
+  });
   return success({ count });
 }
 
@@ -90,21 +94,18 @@ function gone(): ApplyReply {
 }
 
 /** Removes records that the leader saw expire; items whose record has changed are skipped. */
-export function applyExpire({ state, command, data, index }: ApplyContext): ApplyReply {
+export function applyExpire(context: ApplyContext): ApplyReply {
+  const { state, command, index } = context;
   const { items } = command.bodyInto(state.shared.views.expire);
-  let count = 0;
-  for (let position = 0; position < items.count; position++) {
-    const item = items.at(position);
-    const slot = leasedSlot(state, data, item);
-    if (slot === -1) continue;
+  const count = applyToLeased(context, items, (item, slot) => {
     const record = state.recordView(slot);
     if (!sameIncarnation(record, item) || record.leaseExpiryMs !== item.leaseExpiryMs) {
       state.table.clearFlag(slot, FLAG_EXPIRING);
-      continue;
+      return false;
     }
     buryRecord(state, slot, record.sequence, "expired", index);
-    count++;
-  }
+    return true;
+  });
   return success({ count });
 }
 

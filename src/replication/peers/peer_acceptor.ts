@@ -19,7 +19,7 @@ import type { PeerAuthentication } from "./peer_authentication.ts";
 import { PeerCounts } from "./peer_counts.ts";
 import { helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
 import type { PeerLink } from "./peer_link.ts";
-import { PeerSession, type PeerSessionOptions } from "./peer_session.ts";
+import { PeerSession, type PeerSessionParts } from "./peer_session.ts";
 
 /** The dependencies of an acceptor. */
 export interface PeerAcceptorOptions {
@@ -31,7 +31,7 @@ export interface PeerAcceptorOptions {
   readonly addresses: () => readonly Endpoint[];
   /** Returns the link to the member with that identity; undefined if there is no such member. */
   readonly linkOf: (subjectId: Uint8Array) => PeerLink | undefined;
-  readonly sessionParts: (link: PeerLink) => Pick<PeerSessionOptions, "places" | "handlers">;
+  readonly sessionParts: (link: PeerLink) => PeerSessionParts;
 }
 
 /** Accepts sessions of other nodes. */
@@ -64,7 +64,7 @@ export class PeerAcceptor {
 
   /** Does everything up to the first frame; returns what establishes the session. */
   async #greet(session: Session, control: Stream): Promise<() => void> {
-    const { authentication, facts, world, addresses, linkOf, sessionParts } = this.#options;
+    const { authentication, facts, addresses, linkOf, sessionParts } = this.#options;
     if (control.kind !== "control") {
       throw new RegistryError(
         "malformed",
@@ -85,14 +85,11 @@ export class PeerAcceptor {
     }
     await control.write(encodePeerControl({ kind: "hello_reply", hello: helloOf(facts) }));
     const established = new PeerSession({
-      node: link.node,
       processId: hello.processId,
       session,
       control,
       reader,
       life: authentication.lifeOf(result),
-      world,
-      counts: link.counts,
       ...sessionParts(link),
     });
     if (!await established.opened()) {

@@ -20,7 +20,7 @@ import { PeerControlReader } from "./control_reader.ts";
 import type { PeerAuthentication } from "./peer_authentication.ts";
 import { helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
 import type { PeerLink } from "./peer_link.ts";
-import { PeerSession, type PeerSessionOptions } from "./peer_session.ts";
+import { PeerSession, type PeerSessionParts } from "./peer_session.ts";
 
 /** Time to wait for the other node's close, which tells the reason; it closes after a linger. */
 const REASON_MS = 4 * REFUSAL_LINGER_MS;
@@ -32,7 +32,7 @@ export interface PeerDialerOptions {
   readonly dialer: Dialer;
   readonly authentication: PeerAuthentication;
   /** Returns the parts that every session of the node has in common. */
-  readonly sessionParts: (link: PeerLink) => Pick<PeerSessionOptions, "places" | "handlers">;
+  readonly sessionParts: (link: PeerLink) => PeerSessionParts;
 }
 
 /** An established session, and when to replace it. */
@@ -152,7 +152,7 @@ export class PeerDialer {
   }
 
   async #greet(session: Session, endpoint: Endpoint, trust: Trust): Promise<Established> {
-    const { authentication, facts, world, sessionParts } = this.#options;
+    const { authentication, facts, sessionParts } = this.#options;
     const { member } = this.#link;
     const control = await session.open("control");
     const result = await authentication.dialed(session, control, member, { endpoint, trust });
@@ -166,14 +166,11 @@ export class PeerDialer {
       throw refusal;
     }
     const established = new PeerSession({
-      node: this.#link.node,
       processId: hello.processId,
       session,
       control,
       reader,
       life: authentication.lifeOf(result),
-      world,
-      counts: this.#link.counts,
       ...sessionParts(this.#link),
     });
     await established.open();

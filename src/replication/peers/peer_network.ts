@@ -18,11 +18,12 @@ import type { LivenessEvent, PeerInput, PeerLinks } from "../group_host.ts";
 import { PeerAcceptor } from "./peer_acceptor.ts";
 import { PeerAuthentication, type PeerCredentials } from "./peer_authentication.ts";
 import type { PeerCounts } from "./peer_counts.ts";
+import { ImagePlaces } from "./image_places.ts";
 import { PeerDialer } from "./peer_dialer.ts";
 import type { PeerFacts } from "./peer_hello.ts";
 import { PeerLink, type PeerLinkEvents } from "./peer_link.ts";
 import { type PeerMember, PeerMembers } from "./peer_member.ts";
-import { ImagePlaces, type PeerSessionOptions } from "./peer_session.ts";
+import type { PeerSessionParts } from "./peer_session.ts";
 
 /** Serves a stream of operations of another node until it ends. */
 export type ServeRequests = (
@@ -237,9 +238,12 @@ export class PeerNetwork implements PeerLinks {
     peerLost: (node) => this.#input?.peerLost(node),
   };
 
-  #sessionParts(link: PeerLink): Pick<PeerSessionOptions, "places" | "handlers"> {
-    const { serveRequests } = this.#options;
+  #sessionParts(link: PeerLink): PeerSessionParts {
+    const { serveRequests, world } = this.#options;
     return {
+      node: link.node,
+      counts: link.counts,
+      world,
       places: this.#places,
       handlers: {
         onFrame: (frame) => {

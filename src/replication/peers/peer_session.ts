@@ -14,8 +14,6 @@ import {
 } from "../../base/errors.ts";
 import {
   PEER_FRAME_BYTES_MAX,
-  PEER_IMAGE_BYTES_MAX,
-  PEER_IMAGES_AT_ONCE,
   PEER_IMAGES_IN_PER_NODE_MAX,
   PEER_PING_MS,
   PEER_REQUEST_STREAMS_MAX,
@@ -38,6 +36,7 @@ import type { OwnedBytes, Session, Stream } from "../../../transport/transport.t
 import type { PeerControlReader } from "./control_reader.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import { readImage, readImageHeader, replyToImage, writeImage } from "./image_stream.ts";
+import type { ImagePlaces } from "./image_places.ts";
 import type { PeerCounts } from "./peer_counts.ts";
 
 /** Interval of looking for silence, ms: it is noticed that much late at the most. */
@@ -55,41 +54,23 @@ export interface PeerSessionHandlers {
     | undefined;
 }
 
-/** The images that a node is receiving from all others. */
-export class ImagePlaces {
-  #count = 0;
-  #bytes = 0;
-
-  /** Takes a place for an image of `bytes`; returns false if there is none. */
-  take(bytes: number): boolean {
-    const isFull = this.#count >= PEER_IMAGES_AT_ONCE ||
-      this.#bytes + bytes > PEER_IMAGE_BYTES_MAX;
-    if (isFull) return false;
-    this.#count++;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  /** Gives back the place of an image of `bytes`. */
-  give(bytes: number): void {
-    this.#count--;
-    this.#bytes -= bytes;
-  }
+/** The parameters of all sessions with one node. */
+export interface PeerSessionParts {
+  readonly node: NodeId;
+  readonly world: World;
+  readonly counts: PeerCounts;
+  readonly places: ImagePlaces;
+  readonly handlers: PeerSessionHandlers;
 }
 
 /** The parts of a session. */
-export interface PeerSessionOptions {
-  readonly node: NodeId;
+export interface PeerSessionOptions extends PeerSessionParts {
   /** The process at the other end, from its hello. */
   readonly processId: Uint8Array;
   readonly session: Session;
   readonly control: Stream;
   readonly reader: PeerControlReader;
   readonly life: SessionLife;
-  readonly world: World;
-  readonly counts: PeerCounts;
-  readonly places: ImagePlaces;
-  readonly handlers: PeerSessionHandlers;
 }
 
 /** A session with another node. */

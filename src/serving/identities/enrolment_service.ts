@@ -28,6 +28,7 @@ import {
   type EnrolmentDecision,
   type EnrolmentFault,
   type RenewalGrace,
+  type SubjectRequest,
 } from "../../../identity/enrolment/enrolment.ts";
 import { createJoinToken, hashJoinToken } from "../../../identity/enrolment/join_token.ts";
 import { isRenewalProven } from "../../../identity/enrolment/renewal_proof.ts";
@@ -140,18 +141,11 @@ export class EnrolmentService {
     if (hash === undefined) throw this.#refuse("unknown_token", subject);
     this.#checkBans(subject);
     return await this.#decide(
-      (nowMs) => {
-        const { state } = this.#group;
-        return decideJoin({
-          token: state.token(hash),
-          subject,
-          publicKey,
-          existing: state.lineageOf(subject),
-          nextLineage: this.#nextLineage(),
-          signer: this.#group.authority.signer(nowMs),
-          nowMs,
-        });
-      },
+      (nowMs) =>
+        decideJoin({
+          ...this.#requestOf(subject, publicKey, nowMs),
+          token: this.#group.state.token(hash),
+        }),
       { action: "enrol", detail: "join token", subject },
       deadlineMs,
     );
@@ -185,16 +179,10 @@ export class EnrolmentService {
     this.#checkBans(subject);
     const { chain, bundle } = await this.#decide(
       (nowMs) => {
-        const { state } = this.#group;
-        const token = state.token(hash);
+        const token = this.#group.state.token(hash);
         return decideJoin({
+          ...this.#requestOf(subject, publicKey, nowMs),
           token: token === undefined ? undefined : { ...token, subject },
-          subject,
-          publicKey,
-          existing: state.lineageOf(subject),
-          nextLineage: this.#nextLineage(),
-          signer: this.#group.authority.signer(nowMs),
-          nowMs,
         });
       },
       { action: "enrol", detail: `join token of node ${number}`, subject },
@@ -240,15 +228,7 @@ export class EnrolmentService {
   ): Promise<Issued> {
     this.#checkBans(subject, this.#group.state.lineageOf(subject));
     return await this.#decide(
-      (nowMs) =>
-        decideStanding({
-          subject,
-          publicKey,
-          existing: this.#group.state.lineageOf(subject),
-          nextLineage: this.#nextLineage(),
-          signer: this.#group.authority.signer(nowMs),
-          nowMs,
-        }),
+      (nowMs) => decideStanding(this.#requestOf(subject, publicKey, nowMs)),
       { action: "enrol", detail, subject },
       deadlineMs,
     );
@@ -342,6 +322,17 @@ export class EnrolmentService {
       // Another node recorded it, or the next session will.
       this.#parts.logger.debug("The first use of a certificate was not noted", { error });
     }
+  }
+
+  #requestOf(subject: string, publicKey: Uint8Array, nowMs: number): SubjectRequest {
+    return {
+      subject,
+      publicKey,
+      existing: this.#group.state.lineageOf(subject),
+      nextLineage: this.#nextLineage(),
+      signer: this.#group.authority.signer(nowMs),
+      nowMs,
+    };
   }
 
   #nextLineage(): number {

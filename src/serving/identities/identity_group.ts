@@ -114,7 +114,7 @@ export class IdentityGroup {
     if (this.knownAuthority !== undefined || this.keylessScope === undefined) return undefined;
     const { keyHolder } = this;
     if (keyHolder === undefined || peer.role === "node") throw this.#keysElsewhere();
-    return await this.#parts.links.ask(keyHolder, name, body, this.#leftMs(deadlineMs));
+    return await this.#parts.links.call(keyHolder, name, body, this.#leftMs(deadlineMs));
   }
 
   /** Sends this node's own request to a node that has the authority's keys. @throws RegistryError */
@@ -124,7 +124,7 @@ export class IdentityGroup {
   ): Promise<ReplyOf<Name>> {
     const { keyHolder } = this;
     if (keyHolder === undefined) throw this.#keysElsewhere();
-    return await this.#parts.links.ask(keyHolder, name, body, READ_MS);
+    return await this.#parts.links.call(keyHolder, name, body, READ_MS);
   }
 
   #keysElsewhere(): RegistryError {
@@ -160,7 +160,7 @@ export class IdentityGroup {
     if (group.readPoint(0) !== undefined) return;
     const { leader } = group.status();
     if (!group.isLeading && links.isConnected(leader)) {
-      const { appliedIndex } = await links.ask(leader, "systemReadPoint", {}, READ_MS);
+      const { appliedIndex } = await links.call(leader, "systemReadPoint", {}, READ_MS);
       return await this.#applied(appliedIndex);
     }
     const permitted = await group.readBarrier(0, READ_MS);
@@ -244,7 +244,7 @@ export class IdentityGroup {
     if (group.isLeading || !links.isConnected(leader)) {
       return await this.proposeHere(bytes, deadlineMs);
     }
-    const { assigned } = await links.ask(
+    const { assigned } = await links.call(
       leader,
       "proposeSystem",
       { command: bytes },

@@ -221,7 +221,7 @@ test("open refuses a folder in a file's place as corrupt, a file in a folder's a
 test("rotationStep keeps, promotes or renews by validity and age", () => {
   const current = { notBeforeMs: 0, notAfterMs: 100 };
   const next = { notBeforeMs: 40, notAfterMs: 140 };
-  const at = (nowMs: number, rotateAtMs = 55) => rotationStep({ nowMs, rotateAtMs, current, next });
+  const at = (nowMs: number, rotateAtMs = 55) => rotationStep({ rotateAtMs, current, next }, nowMs);
   assert.is(at(0), "keep");
   assert.is(at(54), "keep");
   assert.is(at(55), "promote");

@@ -27,7 +27,7 @@ test("removeMember changes nothing at a node that does not lead group 0", async 
     asked.push(name);
     return Promise.resolve({ assigned: 0, appliedIndex: 0 });
   };
-  const links = { ask, isConnected: () => true } as unknown as IdentityLinks;
+  const links = { call: ask, isConnected: () => true } as unknown as IdentityLinks;
   const identities = new IdentityGroup({ ...world, group, store: new SystemStore(), links });
   identities.keylessScope = { trustDomain: "registry.example", region: "eu" };
   const administration = new IdentityAdministration(identities, world);
