@@ -7,7 +7,7 @@ export interface CallOptions {
   /** Cancels the call, which then rejects with `canceled`. */
   readonly signal?: AbortSignal;
   /**
-   * For reads: the maximum age of the answer, `[0, 3600000]` ms; 0 for a linearizable read. Default:
+   * For reads: the maximum age of the answer, `[0, 60000]` ms; 0 for a linearizable read. Default:
    * the client's.
    */
   readonly maxStalenessMs?: number;

@@ -7,7 +7,7 @@
  * One that cannot be read before the deadline fails the whole read, with an error that names it: a
  * list is complete as far as its cursor says, or it is refused.
  */
-import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
   decodeListCursor,
   encodeListCursor,
@@ -89,7 +89,11 @@ export async function scatter<P extends NodePage>(
       }
     }
     if (missing.length === 0) misses = 0;
-    else if (!await routes.pause(++misses, deadline)) throw incomplete(missing, cursor, refusal);
+    else if (!await routes.pause(++misses, deadline)) {
+      // Nodes leave out what they do not serve, without a reason.
+      const code = refusal?.code ?? (maxStalenessMs > 0 ? "too_stale" : "not_replica");
+      throw incomplete(missing, cursor, { code, cause: refusal });
+    }
   }
 }
 
@@ -139,13 +143,13 @@ function advance(cursor: ListCursor, left: ListCursor | undefined, partition: nu
 function incomplete(
   missing: readonly number[],
   { finished: { partitionCount } }: ListCursor,
-  cause: RegistryError | undefined,
+  { code, cause }: { readonly code: ErrorCode; readonly cause: RegistryError | undefined },
 ): RegistryError {
   const sorted = [...missing].sort((left, right) => left - right);
   const named = sorted.slice(0, NAMED_MAX).join(", ");
   const more = sorted.length > NAMED_MAX ? ", …" : "";
   return new RegistryError(
-    cause?.code ?? "not_replica",
+    code,
     `The list is incomplete: ${sorted.length} of ${partitionCount} partitions were not served in ` +
       `time (${named}${more})`,
     { partitions: sorted },

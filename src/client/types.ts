@@ -97,7 +97,7 @@ export interface ConnectParameters {
   /** Credentials of the client. Default: none, which a development node accepts. */
   readonly credentials?: Credentials;
   /**
-   * Default for reads: the maximum age of an answer, `[0, 3600000]` ms; a call may ask for another.
+   * Default for reads: the maximum age of an answer, `[0, 60000]` ms; a call may ask for another.
    * Reads that may be some time old are served by the nearest replica. Default 0: every read is
    * linearizable.
    */

@@ -10,8 +10,8 @@ export const RESOLVE_GATEWAYS_MAX = 256;
 /** Default and maximum timeout of a request, ms. */
 export const REQUEST_TIMEOUT_MS_DEFAULT = 5_000;
 export const REQUEST_TIMEOUT_MS_MAX = 60_000;
-/** Maximum age that a read may accept, ms: longer than an outage that somebody works on. */
-export const READ_STALENESS_MS_MAX = 3_600_000;
+/** Maximum age that a read may accept, ms: as long as any call may wait for a newer answer. */
+export const READ_STALENESS_MS_MAX = 60_000;
 /** Read buffer of an idle stream: a get fits; after a full read the next buffer is larger. */
 export const IDLE_READ_BYTES = 256;
 /** Read buffer of a busy stream: a larger one yields no more frames per wakeup. */

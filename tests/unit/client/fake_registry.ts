@@ -62,7 +62,7 @@ export function fakeRingMap(number = 1): RingMap {
   };
 }
 
-/** The receipt in the fake's replies. */
+/** The receipt in the fake's replies, unless a test sets another. */
 export const RECEIPT: Receipt = { appliedIndex: 9, term: 2, node: 1, partition: 5, ageBoundMs: 0 };
 
 /** A request that arrived. */
@@ -104,7 +104,7 @@ export class FakeRequest {
   reply<Name extends OperationName>(name: Name, body: Input<ReplyOf<Name>>): void {
     const response = {
       ...this.#envelope(),
-      receipts: [RECEIPT],
+      receipts: [this.session.registry.receipt],
     };
     // The codec in the table matches the operation, which the union of all codecs does not express.
     const codec = OPERATIONS[name].reply as StructCodec<unknown>;
@@ -300,6 +300,8 @@ export class FakeRegistry {
   readonly network: MemoryNetwork;
   readonly host: string;
   nodeId = 1;
+  /** The receipt in its replies. */
+  receipt = RECEIPT;
   clusterId: Uint8Array = CLUSTER_ID;
   ringMap: () => RingMap = () => fakeRingMap();
   readonly sessions: FakeSession[] = [];

@@ -3,8 +3,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec } from "../../../schemas/gen/record.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
-import type { ErrorCode } from "../../../src/base/errors.ts";
+import { type ErrorCode, errorCodeToWire } from "../../../src/base/errors.ts";
 import { NO_POSITION } from "../../../src/base/position.ts";
+import { ageBoundMsOf } from "../../../src/client/receipts.ts";
 import type { RegisterItem, Renewed, RenewItem } from "../../../src/client/types.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_registry.ts";
@@ -225,8 +226,13 @@ test("leases on several nodes are renewed by each, and outlive the loss of one",
   await cluster.seed.wait(client.close());
 });
 
-/** Resolves domains at the node that leads their alias; agent and gateway are on other nodes. */
-function serveComposites(cluster: FakeCluster, agentId: Uint8Array, gatewayId: Uint8Array) {
+/** Resolves domains at the node that serves their alias; agent and gateway are on other nodes. */
+function serveComposites(
+  cluster: FakeCluster,
+  agentId: Uint8Array,
+  gatewayId: Uint8Array,
+  codeOf: (domain: string, request: FakeRequest) => number = () => 0,
+) {
   const asked: string[] = [];
   const claim = { generation: 1, index: 6 };
   const reply = (code = 0) => ({
@@ -258,7 +264,9 @@ function serveComposites(cluster: FakeCluster, agentId: Uint8Array, gatewayId: U
     } else if (request.name === "resolveAgent") {
       request.reply("resolveAgent", reply().reply);
     } else if (request.name === "resolveAgents") {
-      request.reply("resolveAgents", { items: request.body.domains.map(() => reply()) });
+      request.reply("resolveAgents", {
+        items: request.body.domains.map((domain: string) => reply(codeOf(domain, request))),
+      });
     } else return false;
     return true;
   };
@@ -298,6 +306,50 @@ test("resolveAgents is split by alias, and fetches a shared gateway once a reque
   assert.is(count("resolveAgents"), 3);
   assert.is(count("getAgent"), PARTITIONS);
   assert.is(count("getGateway"), 3);
+  await cluster.seed.wait(client.close());
+});
+
+const BOUNDED = { reads: { maxStalenessMs: 100, zone: "zone-3" } };
+
+test("a bounded resolveAgent has the age of its oldest part, whoever served the parts", async () => {
+  const cluster = new FakeCluster();
+  serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2));
+  for (const node of cluster.nodes) {
+    node.receipt = { ...node.receipt, node: node.nodeId, ageBoundMs: 20 * node.nodeId };
+  }
+  const client = await cluster.connect({}, undefined, BOUNDED);
+  await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
+  await cluster.seed.pass(1_000);
+  // Node 3 proves the age of the alias and of the gateway; the agent's leader is node 2.
+  cluster.provesAge = (partition, by) => by === 3 && partition !== 1;
+  const { receipts } = await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
+  assert.equal(receipts.map(({ node }) => node), [3, 2, 3]);
+  assert.is(ageBoundMsOf(receipts), 60);
+  await cluster.seed.wait(client.close());
+});
+
+test("bounded resolveAgents asks the nearest replica once, and the leader for what it refuses", async () => {
+  const cluster = new FakeCluster();
+  const refused = cluster.domainIn(4);
+  const asked: string[] = [];
+  const tooStale = errorCodeToWire("too_stale");
+  serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2), (domain, { session }) => {
+    const { nodeId } = session.registry;
+    asked.push(`${nodeId} ${cluster.domainIn(4) === domain ? "refused" : "served"}`);
+    return domain === refused && nodeId === 3 ? tooStale : 0;
+  });
+  const client = await cluster.connect({}, undefined, BOUNDED);
+  const domains = Array.from({ length: PARTITIONS }, (_, partition) => cluster.domainIn(partition));
+  await cluster.seed.wait(client.resolveAgents(domains));
+  await cluster.seed.pass(1_000);
+  asked.length = 0;
+  const outcomes = await cluster.seed.wait(client.resolveAgents(domains));
+  assert.ok(outcomes.every(({ found }) => found?.gateway !== undefined));
+  assert.is(asked.filter((one) => one === "3 served").length, PARTITIONS - 1);
+  assert.equal(asked.filter((one) => one.endsWith("refused")), ["3 refused", "2 refused"]);
+  assert.is(asked.length, PARTITIONS + 1);
+  // A follower that cannot prove the age says nothing about who leads.
+  assert.not.ok(cluster.asked.some((one) => one.endsWith("getRingMap")));
   await cluster.seed.wait(client.close());
 });
 

@@ -9,6 +9,7 @@ import { CLIENT_NODE_IDLE_MS } from "../../../src/base/limits.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { encodeCursor } from "../../../src/store/listing.ts";
+import { ageBoundMsOf } from "../../../src/client/receipts.ts";
 import { decodeListCursor, encodeListCursor } from "../../../src/wire/list_cursor.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import {
@@ -58,7 +59,8 @@ function answerList(
   const found: Uint8Array[] = [];
   for (let partition = 0; partition < PARTITIONS; partition++) {
     if (cursor.finished.has(partition)) continue;
-    if (cluster.leaders[partition] !== nodeId) {
+    const isProven = request.maxStalenessMs > 0 && cluster.provesAge(partition, nodeId);
+    if (cluster.leaders[partition] !== nodeId && !isProven) {
       cursor.elsewhere.add(partition);
       continue;
     }
@@ -220,6 +222,55 @@ test("listAgents goes on from a page that a single node gave, and refuses anothe
   }
   const error = await rejection(cluster.seed, client.listAgents("eu", { limit: 2_900 }));
   assert.is(error.fields.field, "limit");
+  await cluster.seed.wait(client.close());
+});
+
+test("bounded lists are read at the replica in the client's zone, and elsewhere what it cannot prove", async () => {
+  const cluster = new FakeCluster();
+  const ids = idsOf(100);
+  serveLists(cluster, ids);
+  cluster.node(3).receipt = { ...cluster.node(3).receipt, ageBoundMs: 70 };
+  const client = await cluster.connect({}, undefined, {
+    reads: { maxStalenessMs: 100, zone: "zone-3" },
+  });
+  // Served by the node that is connected, while the nearest is dialed.
+  await cluster.seed.wait(client.listAgents("eu"));
+  await cluster.seed.pass(1_000);
+  const nodes = () =>
+    cluster.asked.splice(0).filter((one) => !one.includes("status")).map((one) => one[0]);
+  assert.equal(nodes(), ["1"]);
+  const all = await cluster.seed.wait(client.listAgents("eu"));
+  assert.equal(all.items.map(({ agent }) => agent.id).sort(), textOf(ids));
+  assert.is(ageBoundMsOf(all.receipts), 70);
+  assert.equal(nodes(), ["3"]);
+  const best = await cluster.seed.wait(client.resolveGateways("eu", { limit: 12 }));
+  assert.is(best.items.length, 12);
+  assert.equal(nodes(), ["3"]);
+
+  cluster.provesAge = (partition, by) => by !== 3 || partition !== 4;
+  const again = await cluster.seed.wait(client.listAgents("eu"));
+  assert.equal(again.items.map(({ agent }) => agent.id).sort(), textOf(ids));
+  assert.equal(nodes(), ["3", "2"]);
+  assert.is(client.status.boundedReads.redirected, 1);
+  // The partition is read elsewhere from the start, for a while.
+  await cluster.seed.wait(client.resolveGateways("eu"));
+  assert.is(nodes().length, 2);
+
+  // Nobody can prove the age of one: it is named.
+  cluster.provesAge = (partition) => partition !== 6;
+  cluster.leaders[6] = 0;
+  const error = await rejection(
+    cluster.seed,
+    client.resolveGateways("eu", { timeoutMs: 1_000 }),
+  );
+  assert.is(error.code, "too_stale");
+  assert.equal(error.fields.partitions, [6]);
+  nodes();
+
+  // A linearizable list asks the leaders.
+  cluster.leaders[6] = 1;
+  await cluster.seed.wait(client.listAgents("eu", { maxStalenessMs: 0 }));
+  assert.ok(nodes().length >= 3);
   await cluster.seed.wait(client.close());
 });
 
