@@ -136,7 +136,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     const { nodeId } = bounded!;
     // Refused meanwhile, and waiting for its next attempt.
     if (call.requestId === -1) return;
-    this.choice.late(nodeId);
+    this.choice.late(nodeId, bounded!.sentAtMs, nowMs);
     const replicas = this.#leaders.replicasOf(partition);
     const asked = [nodeId, ...detour?.asked ?? NONE];
     const other = this.choice.choose({ partition, replicas, maxStalenessMs, asked }, nowMs);

@@ -4,8 +4,9 @@
  *
  * A round trip is the shortest one of a second, averaged over the seconds, so that the client's own
  * load does not make a node look far. It counts as changed only when it departs clearly from what it
- * was, so that reads do not move back and forth. A node that does not answer as usual, or that could
- * not serve a partition, is passed over for a while. Clock: monotonic.
+ * was, so that reads do not move back and forth. A node that does not answer as usual counts as far as
+ * the read has waited; one that could not serve a partition is passed over for a while. Clock:
+ * monotonic.
  */
 import {
   CLIENT_REFUSAL_MS_BASE,
@@ -28,8 +29,11 @@ const TURNS = 2 ** 30;
 const LOAD_SLACK = 8;
 /** Share of the newest window in the average of round trips. */
 const AVERAGE_SHARE = 1 / 4;
-/** Time after which a node that gave no sample is measured again, ms. */
-const MEASURE_AGAIN_MS = 1_000;
+/**
+ * Time after which a node is measured that gave no sample, ms: a program that ends within it opens no
+ * further connections.
+ */
+const MEASURE_MS = 1_000;
 
 /** What a choice is made from. */
 export interface ReplicaView {
@@ -88,23 +92,27 @@ export class ReplicaChoice {
       if (rank > lowest || rank === Infinity) continue;
       if (rank < lowest) near.length = 0;
       lowest = rank;
-      near.push(this.#node(nodeId));
+      near.push(this.#node(nodeId, nowMs));
     }
-    if (near.length > 1) keepNearest(near);
+    if (near.length > 1) keepNearest(near, nowMs);
     return this.#oneOf(near);
   }
 
   /** Records the round trip of a call to a node, ms. */
   measured(nodeId: number, tripMs: number, nowMs: number): void {
-    const node = this.#node(nodeId);
+    const node = this.#node(nodeId, nowMs);
     node.add(tripMs, nowMs);
-    node.isLate = false;
+    node.lateSinceMs = Infinity;
     node.measureAtMs = nowMs + CLIENT_REMEASURE_MS;
   }
 
-  /** Records that a node takes longer than usual; it counts until the node answers. */
-  late(nodeId: number): void {
-    this.#node(nodeId).isLate = true;
+  /**
+   * Records that a node takes longer than usual to answer a call sent at `sinceMs`; it counts until
+   * the node answers.
+   */
+  late(nodeId: number, sinceMs: number, nowMs: number): void {
+    const node = this.#node(nodeId, nowMs);
+    node.lateSinceMs = Math.min(node.lateSinceMs, sinceMs);
   }
 
   /** Records that a node served a read. */
@@ -147,18 +155,20 @@ export class ReplicaChoice {
    */
   #rank(nodeId: number, read: ReplicaRead, isLocal: boolean, nowMs: number): number {
     const view = this.#view;
-    const node = this.#node(nodeId);
+    const node = this.#node(nodeId, nowMs);
     const isAway = isLocal && !this.#isInZone(nodeId);
     const isConnected = view.loadOf(nodeId) !== undefined;
     if (!isAway && nowMs >= node.measureAtMs) this.#measure(node, isConnected, nowMs);
     if (read.asked.includes(nodeId) || !view.isUp(nodeId)) return Infinity;
     if (this.#refusals.size > 0 && this.#isPassedOver(read, nodeId, nowMs)) return Infinity;
     const isUnknown = node.tripMs === Infinity;
-    return (isConnected ? 0 : 8) + (node.isLate ? 4 : 0) + (isAway ? 2 : 0) + (isUnknown ? 1 : 0);
+    // A late node of the zone is compared with the others by the time that it takes.
+    const isOther = isAway || (isLocal && node.lateSinceMs < Infinity);
+    return (isConnected ? 0 : 4) + (isOther ? 2 : 0) + (isUnknown ? 1 : 0);
   }
 
   #measure(node: MeasuredNode, isConnected: boolean, nowMs: number): void {
-    node.measureAtMs = nowMs + MEASURE_AGAIN_MS;
+    node.measureAtMs = nowMs + MEASURE_MS;
     const isKnown = node.tripMs < Infinity && !node.isNear;
     // A node that is known to be far need not be dialed often to see whether it still is.
     if (isKnown && !isConnected && nowMs - node.sampledAtMs < CLIENT_REMEASURE_MS_UNCONNECTED) {
@@ -186,9 +196,11 @@ export class ReplicaChoice {
     return isBusy ? second.nodeId : first.nodeId;
   }
 
-  #node(nodeId: number): MeasuredNode {
+  #node(nodeId: number, nowMs: number): MeasuredNode {
     let node = this.#nodes.get(nodeId);
-    if (node === undefined) this.#nodes.set(nodeId, node = new MeasuredNode(nodeId));
+    if (node === undefined) {
+      this.#nodes.set(nodeId, node = new MeasuredNode(nodeId, nowMs + MEASURE_MS));
+    }
     return node;
   }
 
@@ -209,10 +221,10 @@ class MeasuredNode {
   tripMs = Infinity;
   /** Whether the node was among the nearest when it was last compared. */
   isNear = false;
-  /** Whether a call waits longer than usual for it. */
-  isLate = false;
+  /** Since when a call waits for it that waits longer than usual; Infinity if none does. */
+  lateSinceMs = Infinity;
   /** Time at which to measure it, unless calls do. */
-  measureAtMs = -Infinity;
+  measureAtMs: number;
   sampledAtMs = -Infinity;
   /** The average of the shortest round trips of the windows that have ended. */
   #averageMs = Infinity;
@@ -220,8 +232,16 @@ class MeasuredNode {
   #shortestMs = Infinity;
   #windowEndMs = Infinity;
 
-  constructor(nodeId: number) {
+  constructor(nodeId: number, measureAtMs: number) {
     this.nodeId = nodeId;
+    this.measureAtMs = measureAtMs;
+  }
+
+  /** Returns the time that a call is expected to take, ms. */
+  expectedMs(nowMs: number): number {
+    return this.lateSinceMs === Infinity
+      ? this.tripMs
+      : Math.max(this.tripMs, nowMs - this.lateSinceMs);
   }
 
   /** Takes a sample. */
@@ -246,13 +266,13 @@ class MeasuredNode {
 }
 
 /** Keeps the nodes that are about as near as the nearest one, in place. */
-function keepNearest(nodes: MeasuredNode[]): void {
+function keepNearest(nodes: MeasuredNode[], nowMs: number): void {
   let best = Infinity;
-  for (const { tripMs } of nodes) best = Math.min(best, tripMs);
+  for (const node of nodes) best = Math.min(best, node.expectedMs(nowMs));
   let kept = 0;
   for (const node of nodes) {
     node.isNear = !isClearlyLess(best, node.tripMs);
-    if (node.isNear) nodes[kept++] = node;
+    if (!isClearlyLess(best, node.expectedMs(nowMs))) nodes[kept++] = node;
   }
   nodes.length = kept;
 }

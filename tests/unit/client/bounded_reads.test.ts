@@ -54,6 +54,14 @@ class SlowCluster extends FakeCluster {
     }
   }
 
+  /** Reads until the nearest replicas are connected and measured; the first reads are served before. */
+  async warm(client: Client, partition = 0): Promise<void> {
+    for (let round = 0; round < 3; round++) {
+      await this.get(client, partition);
+      await this.seed.pass(1_000);
+    }
+  }
+
   /** Forgets what was asked. */
   clear(): void {
     this.asked.length = 0;
@@ -77,11 +85,7 @@ const BOUNDED = { reads: { maxStalenessMs: 100, zone: "zone-3" } };
 test("a bounded read goes to the replica in the client's zone, and the client opens that link only", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  // The first ones are served by the connected node, while the nearest is dialed and measured.
-  for (let round = 0; round < 3; round++) {
-    await cluster.get(client, 1);
-    await cluster.seed.pass(1_000);
-  }
+  await cluster.warm(client, 1);
   cluster.clear();
   for (let partition = 0; partition < PARTITIONS; partition++) await cluster.get(client, partition);
   assert.equal(new Set(cluster.nodesAsked), new Set([3]));
@@ -94,7 +98,7 @@ test("a bounded read goes to the replica in the client's zone, and the client op
 test("a call overrides the client's default: 0 asks the leader, and writes are not concerned", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 2);
+  await cluster.warm(client);
   cluster.clear();
   await cluster.get(client, 1, { maxStalenessMs: 0 });
   assert.equal(cluster.nodesAsked, [2]);
@@ -111,7 +115,7 @@ test("a call overrides the client's default: 0 asks the leader, and writes are n
 test("deregister reads the incarnation at the leader whatever the client's default is", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 2);
+  await cluster.warm(client);
   cluster.clear();
   const removed = client.deregisterAgent("11111111-1111-4111-8111-111111111111");
   removed.catch(() => {});
@@ -150,7 +154,7 @@ test("maxStalenessMs out of bounds is refused before anything is sent", async ()
 test("a bounded read that a replica refuses goes to the leader, and later ones do for a while", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 3);
+  await cluster.warm(client);
   cluster.provesAge = (_, by) => by !== 3;
   cluster.clear();
   const startMs = cluster.seed.time.nowMs();
@@ -176,7 +180,7 @@ test("a bounded read that a replica refuses goes to the leader, and later ones d
 test("a bounded read is answered while no replica but one can prove its age", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 3);
+  await cluster.warm(client);
   for (const only of [1, 2, 3]) {
     cluster.leaders[0] = 0;
     cluster.provesAge = (_, by) => by === only;
@@ -202,7 +206,7 @@ test("a bounded read is refused as too stale where nobody can prove its age unti
 test("a follower's answer is not taken for the leader's", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 3);
+  await cluster.warm(client);
   // Nobody leads and node 3 refuses once: node 2 serves the read after a detour.
   cluster.leaders[0] = 0;
   cluster.provesAge = (_, by) => by === 2;
@@ -241,7 +245,7 @@ test("a client of a node without the replica asks one that has it", async () => 
 test("bounded reads of a lost node go to others, and come back", async () => {
   const cluster = new SlowCluster();
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.gets(client, 3);
+  await cluster.warm(client);
   cluster.delaysMs[3] = Infinity;
   const answers = Array.from({ length: 5 }, () => client.getAgent(cluster.idIn(0)));
   await cluster.seed.settle();
@@ -254,7 +258,7 @@ test("bounded reads of a lost node go to others, and come back", async () => {
   assert.not.ok(cluster.nodesAsked.includes(3));
   cluster.node(3).listen();
   await cluster.seed.pass(10_000);
-  await cluster.gets(client, 3);
+  await cluster.warm(client);
   cluster.clear();
   await cluster.get(client);
   assert.equal(cluster.nodesAsked, [3]);

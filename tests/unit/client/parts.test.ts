@@ -318,8 +318,10 @@ test("a bounded resolveAgent has the age of its oldest part, whoever served the 
     node.receipt = { ...node.receipt, node: node.nodeId, ageBoundMs: 20 * node.nodeId };
   }
   const client = await cluster.connect({}, undefined, BOUNDED);
-  await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
-  await cluster.seed.pass(1_000);
+  for (let round = 0; round < 2; round++) {
+    await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
+    await cluster.seed.pass(1_000);
+  }
   // Node 3 proves the age of the alias and of the gateway; the agent's leader is node 2.
   cluster.provesAge = (partition, by) => by === 3 && partition !== 1;
   const { receipts } = await cluster.seed.wait(client.resolveAgent(cluster.domainIn(0)));
@@ -340,8 +342,10 @@ test("bounded resolveAgents asks the nearest replica once, and the leader for wh
   });
   const client = await cluster.connect({}, undefined, BOUNDED);
   const domains = Array.from({ length: PARTITIONS }, (_, partition) => cluster.domainIn(partition));
-  await cluster.seed.wait(client.resolveAgents(domains));
-  await cluster.seed.pass(1_000);
+  for (let round = 0; round < 2; round++) {
+    await cluster.seed.wait(client.resolveAgents(domains));
+    await cluster.seed.pass(1_000);
+  }
   asked.length = 0;
   const outcomes = await cluster.seed.wait(client.resolveAgents(domains));
   assert.ok(outcomes.every(({ found }) => found?.gateway !== undefined));

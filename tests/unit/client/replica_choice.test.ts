@@ -189,12 +189,17 @@ test("ReplicaChoice remembers a bounded number of refusals", () => {
 test("ReplicaChoice prefers connected nodes and has nearer ones connected and measured", () => {
   const nodes = new Nodes("zone-2", [1]);
   assert.is(nodes.choose(), 1);
+  nodes.nowMs = 999;
+  assert.is(nodes.choose(), 1);
+  assert.equal(nodes.toMeasure, [], "not for a program that ends at once");
+  nodes.nowMs = 1_000;
+  assert.is(nodes.choose(), 1);
   // Nodes of other zones are not needed.
   assert.equal(nodes.toMeasure, [2]);
   assert.is(nodes.choose(), 1);
   assert.equal(nodes.toMeasure, [2], "at most once a second");
   nodes.loads.set(2, 0);
-  nodes.nowMs = 1_000;
+  nodes.nowMs = 2_000;
   assert.is(nodes.choose(), 2);
   assert.equal(nodes.toMeasure, [2, 2]);
   nodes.choice.measured(2, 1, nodes.nowMs);
@@ -217,16 +222,25 @@ test("ReplicaChoice does not keep far nodes connected", () => {
   assert.equal(nodes.toMeasure, [1, 3]);
 });
 
-test("ReplicaChoice passes over a node that is late until it answers, unless all are", () => {
-  const nodes = new Nodes("zone-1");
-  nodes.trips(1, 1, 1);
-  nodes.choice.late(1);
-  assert.is(nodes.share(32)[0], 0);
-  nodes.choice.late(2);
-  nodes.choice.late(3);
-  assert.is(nodes.share(32)[0], 32);
-  nodes.choice.measured(3, 1, nodes.nowMs);
-  assert.is(nodes.share(32)[2], 32);
+test("ReplicaChoice takes a late node for as far as it is late, until it answers", () => {
+  for (const zone of ["zone-1", ""]) {
+    const nodes = new Nodes(zone);
+    nodes.trips(1, 30, 3);
+    const choose = () => new Set(Array.from({ length: 64 }, () => nodes.choose()));
+    assert.equal(choose(), new Set([1]));
+    nodes.choice.late(1, nodes.nowMs - 2, nodes.nowMs);
+    assert.equal(choose(), new Set([1]), "nobody is nearer");
+    nodes.nowMs += 8;
+    assert.equal(choose(), new Set([3]));
+    nodes.choice.late(3, nodes.nowMs - 2, nodes.nowMs);
+    nodes.nowMs += 100;
+    assert.equal(choose(), new Set([2]));
+    nodes.choice.late(2, nodes.nowMs, nodes.nowMs);
+    nodes.nowMs += 1_000;
+    assert.is(choose().size, 3, "all are as late");
+    nodes.choice.measured(1, 900, nodes.nowMs);
+    assert.equal(choose(), new Set([1]));
+  }
 });
 
 test("ReplicaChoice forgets nodes that left the ring map", () => {

@@ -234,11 +234,13 @@ test("bounded lists are read at the replica in the client's zone, and elsewhere 
     reads: { maxStalenessMs: 100, zone: "zone-3" },
   });
   // Served by the node that is connected, while the nearest is dialed.
-  await cluster.seed.wait(client.listAgents("eu"));
-  await cluster.seed.pass(1_000);
+  for (let round = 0; round < 2; round++) {
+    await cluster.seed.wait(client.listAgents("eu"));
+    await cluster.seed.pass(1_000);
+  }
   const nodes = () =>
     cluster.asked.splice(0).filter((one) => !one.includes("status")).map((one) => one[0]);
-  assert.equal(nodes(), ["1"]);
+  assert.equal(nodes(), ["1", "1"]);
   const all = await cluster.seed.wait(client.listAgents("eu"));
   assert.equal(all.items.map(({ agent }) => agent.id).sort(), textOf(ids));
   assert.is(ageBoundMsOf(all.receipts), 70);
