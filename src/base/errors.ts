@@ -107,7 +107,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   connection_lost: entry(22, "unavailable", false, "Connect again; the outcome is unknown."),
   canceled: entry(23, "caller", false, "The caller gave up; the outcome is unknown."),
   corrupt: entry(24, "internal", true, "Read the named file and offset, and restore it."),
-  locked: entry(25, "caller", true, "Stop the other process that holds the folder."),
+  locked: entry(
+    25,
+    "caller",
+    true,
+    "Stop the other process that holds the folder, or choose a node id that no other node has.",
+  ),
   invalid_configuration: entry(26, "caller", true, "Correct each setting that is listed."),
   tls_failed: entry(27, "unavailable", true, "Check the pinned hash or CA against the server's."),
   internal: entry(28, "internal", false, "Report it, with the server's log around that time."),

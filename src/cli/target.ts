@@ -170,10 +170,26 @@ export function identityOf(
 
 /** Returns the error of a failed connection, with specific advice where possible. */
 export function unreachableFailure(
-  { endpoints, local, connectMs }: Pick<Target, "endpoints" | "local" | "connectMs">,
+  { endpoints, local, connectMs, isTrustNamed }: Pick<
+    Target,
+    "endpoints" | "local" | "connectMs" | "isTrustNamed"
+  >,
   environment: Environment,
   cause: RegistryError,
 ): RegistryError {
+  if (cause.code === "tls_failed" && local?.isAlive === true && isTrustNamed !== true) {
+    return new CliFailure(
+      "tls_failed",
+      `The node of ${local.folder} does not present the certificate that its data folder is known ` +
+        `for: ${cause.message}`,
+      {
+        advice:
+          "If the node was started with --authority since, name an identity with --identity " +
+          "(crs identity issue gets one); else pass the pin that the node prints at its start (--pin).",
+        cause,
+      },
+    );
+  }
   if (cause.code !== "deadline_exceeded" && cause.code !== "connection_lost") return cause;
   if (local?.isAlive === false) {
     if (local.starting !== undefined) return local.starting.failure;

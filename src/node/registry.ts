@@ -8,6 +8,7 @@ import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { nodeId } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { AccessPolicy } from "../record/access.ts";
 import { encodePutMember } from "../record/command.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
@@ -22,6 +23,7 @@ import type { BanFeed } from "../serving/ban_feed.ts";
 import { HeldClock } from "../serving/held_clock.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
 import type { LeaseDriver } from "../serving/lease_driver.ts";
+import { checkDescribesItself } from "../serving/node_subject.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
 import type { Proposer } from "../serving/proposer.ts";
 import type { Refusals } from "../serving/refusals.ts";
@@ -109,7 +111,7 @@ export class Registry {
       ringMap: () => this.ringMap(),
       clusterStatus: () => this.view.status(),
       partitionStatus: (partition) => this.view.partition(partition),
-      join: (request) => this.#join(request),
+      join: (request, requester) => this.#join(request, requester),
       confirmPlacement: (changes, from) => this.placement.runner.confirm(changes, from),
       proposeSystem: (command, deadlineMs) =>
         this.identities.group.proposeHere(command, deadlineMs),
@@ -179,7 +181,12 @@ export class Registry {
     this.#clusterLog?.start();
   }
 
-  async #join(request: JoinClusterRequest): Promise<JoinClusterReply> {
+  async #join(
+    request: JoinClusterRequest,
+    requester: AuthenticatedPeer,
+  ): Promise<JoinClusterReply> {
+    const { members } = this.groups.system.store.state;
+    checkDescribesItself(request, requester, { clusterId: this.cluster.clusterId, members });
     const reply = await this.joining.join(request);
     this.placement.hurry();
     return reply;

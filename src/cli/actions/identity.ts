@@ -4,7 +4,9 @@
  */
 import { parseUuid } from "../../base/uuid.ts";
 import { ERROR_TABLE, toRegistryError } from "../../base/errors.ts";
+import type { OperationCaller } from "../../client/invoker.ts";
 import { processWorld } from "../../node/process_world.ts";
+import { SETTINGS } from "../../node/settings.ts";
 import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
 import { rotateAuthority, ROTATED_PARTS } from "../../../identity/enrolment/authority_rotation.ts";
 import { formatPin } from "../../../identity/pki/certificate.ts";
@@ -140,7 +142,8 @@ export async function joinToken(
   const made = await withClient(shell, flags, async ({ client, endpoints }) => {
     const token = await client.identities.createJoinToken(subject, grants);
     const map = await client.ringMap();
-    return { ...token, endpoints, nodes: map.nodes };
+    const place = role === "node" ? await placeFlags(client) : "";
+    return { ...token, endpoints, nodes: map.nodes, place };
   });
   const pins = made.nodes.flatMap(({ currentPin }) =>
     currentPin.length === 0 ? [] : [formatPin(currentPin)]
@@ -150,7 +153,7 @@ export async function joinToken(
   const crs = invocation(environment);
   const place = { endpoint, pin, subject };
   const command = role === "node"
-    ? startCommand(crs, { ...place, token: made.token })
+    ? startCommand(crs, { ...place, token: made.token, flags: made.place })
     : issueCommand(crs, place);
   const reply: Reply = {
     json: { token: made.token, subject, expiresAtMs: made.expiresAtMs, pins, command },
@@ -180,16 +183,28 @@ function issueCommand(crs: string, { endpoint, pin, subject }: TokenPlace): stri
     `${server}${pin === "" ? "" : ` --pin ${pin}`} --token-file -`;
 }
 
+/** Returns the flags that a node must have in common with the others of the cluster, or as they have. */
+async function placeFlags(client: OperationCaller): Promise<string> {
+  const { members, partitionCount } = await client.call("clusterStatus", {});
+  const partitions = partitionCount === SETTINGS.partitions.default
+    ? ""
+    : ` --partitions ${partitionCount}`;
+  return (members.some(({ zone }) => zone !== "") ? " --zone <zone>" : "") + partitions;
+}
+
 /** Returns the command with which a node joins; its number, and with it its subject, is given then. */
 function startCommand(
   crs: string,
-  { endpoint, pin, subject, token }: TokenPlace & { readonly token: string },
+  { endpoint, pin, subject, token, flags }: TokenPlace & {
+    readonly token: string;
+    readonly flags: string;
+  },
 ): string {
   const server = endpoint === undefined ? "<host:port>" : endpointText(endpoint);
   const { region } = parseSpiffeId(subject);
   return `${crs} start --join ${server} --pin ${
     pin || "<pin>"
-  } --token ${token} --region ${region}`;
+  } --token ${token} --region ${region}${flags}`;
 }
 
 /** Returns the pin of the node at an endpoint. */

@@ -27,7 +27,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
         await service.enrolment.renew(request, context.deadlineMs),
     signServer: async (request, context) =>
       await service.group.passOn("signServer", request, context) ??
-        await service.enrolment.signServer(request),
+        await service.enrolment.signServer(request, context.peer),
     mintToken: async ({ audience, lifeMs }, { peer }) => ({
       text: await service.tokens.mint(peer, audience, lifeMs),
     }),

@@ -8,6 +8,7 @@ import type {
   StatusReply,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
 import { COMMAND_KINDS } from "../../record/command.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
 import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
@@ -22,8 +23,11 @@ export interface NodeDuties {
   readonly clusterStatus: () => ClusterStatusReply;
   /** @throws RegistryError `invalid_argument` if there is no such partition. */
   readonly partitionStatus: (partition: number) => PartitionStatusReply;
-  /** Makes a node a member; only the leader of group 0 can. */
-  readonly join: (request: JoinClusterRequest) => Promise<JoinClusterReply>;
+  /** Makes a node a member, or describes a member anew; only the leader of group 0 can. */
+  readonly join: (
+    request: JoinClusterRequest,
+    requester: AuthenticatedPeer,
+  ) => Promise<JoinClusterReply>;
   /**
    * Confirms changes that leaders of partitions have made, as node `from` reports; only the leader of
    * group 0 can.
@@ -65,7 +69,7 @@ export function nodeHandlers(
     getRingMap: ringMap,
     clusterStatus,
     partitionStatus: ({ partition }) => partitionStatus(partition),
-    joinCluster: (request) => join(request),
+    joinCluster: (request, { peer }) => join(request, peer),
     reportPlacement: async ({ changes }, { node }) => {
       await confirmPlacement(changes, node ?? 0);
       return {};

@@ -7,14 +7,9 @@
 import { defined } from "../../base/assert.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import {
-  IDENTITY_DECISIONS_MAX,
-  RENEWAL_GRACE_MS_MAX,
-  SERVER_CERTIFICATE_LIFE_MS_MAX,
-  SERVER_NAMES_MAX,
-} from "../../base/limits.ts";
+import { IDENTITY_DECISIONS_MAX, RENEWAL_GRACE_MS_MAX } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { Grants } from "../../base/peer.ts";
+import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
 import type { AuditAction } from "../../system/audit_log.ts";
 import type { EnrolmentChange, JoinToken, Lineage } from "../../system/enrolment_records.ts";
@@ -39,11 +34,11 @@ import { type ValidatedIdentity, validateIdentity } from "../../../identity/pki/
 import { formatSpiffeId, parseSpiffeId } from "../../../identity/pki/spiffe.ts";
 import type { ProvenIdentity } from "../../../identity/registry_auth/mod.ts";
 import type { BanList } from "../../../identity/trust/ban_list.ts";
-import { namesOf } from "../../../identity/trust/server_signing.ts";
 import { nodeSubjectId } from "../node_subject.ts";
 import type { Refusals } from "../refusals.ts";
 import { bridgingChain } from "./bridging.ts";
 import { grantsText, type IdentityGroup, invalid } from "./identity_group.ts";
+import { memberOf, serverOrderOf } from "./server_order.ts";
 
 /** Dependencies of an {@link EnrolmentService}. */
 export interface EnrolmentServiceParts {
@@ -191,19 +186,24 @@ export class EnrolmentService {
     return { nodeId: number, subject, chain: [...chain], bundle };
   }
 
-  /** Signs another node's TLS certificate. @throws RegistryError `invalid_argument`. */
+  /**
+   * Signs another node's TLS certificate.
+   *
+   * @throws RegistryError `invalid_argument`; `permission_denied` for names of another node.
+   */
   async signServer(
-    { publicKey, names, notBeforeMs }: RequestOf<"signServer">,
+    request: RequestOf<"signServer">,
+    { subjectId }: Pick<AuthenticatedPeer, "subjectId">,
   ): Promise<ReplyOf<"signServer">> {
-    if (names.length > SERVER_NAMES_MAX) {
-      throw invalid("names", `be at most ${SERVER_NAMES_MAX}: found ${names.length}`);
-    }
-    // The next certificate begins before the current one ends; a later one would outlast a removal.
-    if (notBeforeMs > this.#parts.wall.unixMs() + SERVER_CERTIFICATE_LIFE_MS_MAX) {
-      throw invalid("notBeforeMs", `be within ${SERVER_CERTIFICATE_LIFE_MS_MAX} ms from now`);
-    }
-    const order = { publicKey, names: namesOf(names), notBeforeMs };
-    return await this.#group.authority.signServer(order, this.#parts.entropy);
+    const { wall, entropy } = this.#parts;
+    const group = this.#group;
+    // The member may be newer than this node's copy of group 0, which may have no leader now.
+    if (memberOf(subjectId, group.store) === undefined) await group.current();
+    const order = serverOrderOf(request, memberOf(subjectId, group.store), {
+      members: group.store.members,
+      nowMs: wall.unixMs(),
+    });
+    return await group.authority.signServer(order, entropy);
   }
 
   /** Checks a token before a number is given for it. */

@@ -101,6 +101,14 @@ export class MemberState implements SubMachine {
     return this.#admissions.get(nodeId);
   }
 
+  /** Returns the number of the member with that data folder; undefined if there is none. */
+  numberOf(folderId: Uint8Array): number | undefined {
+    for (const admission of this.#admissions.values()) {
+      if (bytesEqual(admission.folderId, folderId)) return admission.nodeId;
+    }
+    return undefined;
+  }
+
   /** Returns the highest apply version that all members support. */
   get applyVersionMax(): number {
     let max = Infinity;
@@ -145,7 +153,7 @@ export class MemberState implements SubMachine {
     if (zone.length > MEMBER_NAME_BYTES_MAX || host.length > MEMBER_NAME_BYTES_MAX) {
       throw invalid(`Zone and host must have at most ${MEMBER_NAME_BYTES_MAX} bytes each`);
     }
-    const known = this.#numberOf(folderId);
+    const known = this.numberOf(folderId);
     const nodeId = admission.nodeId !== 0 ? admission.nodeId : known ?? this.#nextNumber();
     this.#checkNotRemoved(nodeId);
     if (nodeId < this.#lowest) {
@@ -207,13 +215,6 @@ export class MemberState implements SubMachine {
   #checkPlace(nodeId: number, max = MEMBERS_MAX): void {
     if (this.#members.has(nodeId) || this.#members.size < max) return;
     throw new RegistryError("too_large", `Members must be at most ${max}: there is no place left`);
-  }
-
-  #numberOf(folderId: Uint8Array): number | undefined {
-    for (const admission of this.#admissions.values()) {
-      if (bytesEqual(admission.folderId, folderId)) return admission.nodeId;
-    }
-    return undefined;
   }
 
   /** Records that a node has, or had, this number. */

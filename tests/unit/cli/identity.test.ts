@@ -110,15 +110,19 @@ test("crs identity join-token asks for the subject in the own trust domain, with
     assert.equal(rest.subject, subject);
     assert.match(command, `--server 192.0.2.1:4443 --pin sha256:${"01".repeat(32)}`);
 
-    const node = await crs(
-      `identity join-token node --identity ${administratorFolder} --server [2001:db8::1]:4443 --json`,
-      { answers: { "identities.createJoinToken": made, ringMap: { nodes: [] } } },
-    );
-    assert.is(node.code, 0, node.stderr);
-    assert.match(
-      JSON.parse(node.stdout).command,
-      "start --join [2001:db8::1]:4443 --pin <pin> --token crs-join-x --region eu-1",
-    );
+    const start = "start --join [2001:db8::1]:4443 --pin <pin> --token crs-join-x --region eu-1";
+    const clusters = [
+      [{ members: [{ zone: "" }], partitionCount: 1_024 }, start],
+      [{ members: [{ zone: "a" }], partitionCount: 16 }, `${start} --zone <zone> --partitions 16`],
+    ] as const;
+    for (const [call, wanted] of clusters) {
+      const node = await crs(
+        `identity join-token node --identity ${administratorFolder} --server [2001:db8::1]:4443 --json`,
+        { answers: { "identities.createJoinToken": made, ringMap: { nodes: [] }, call } },
+      );
+      assert.is(node.code, 0, node.stderr);
+      assert.ok(JSON.parse(node.stdout).command.endsWith(wanted), node.stdout);
+    }
   }));
 
 test("commands about one's own identity require one to be named", async () => {

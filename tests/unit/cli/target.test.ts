@@ -248,6 +248,17 @@ test("unreachableFailure tells that the local node's process has ended", () =>
     assert.ok(failure.advice.includes("deno task start"));
   }));
 
+test("unreachableFailure tells what to do where a local node has another certificate than its folder's", () =>
+  withFolder((folder) => {
+    const cause = new RegistryError("tls_failed", "UnknownIssuer");
+    const failure = unreachableFailure(findTarget({ data: folder }, {}, () => true), {}, cause);
+    assert.is(failure.code, "tls_failed");
+    assert.match((failure as CliFailure).advice, /--authority.*--identity.*--pin/);
+    // A pin or CA that the user named is wrong itself.
+    const named = findTarget({ data: folder, pin: [PIN] }, {}, () => true);
+    assert.is(unreachableFailure(named, {}, cause), cause);
+  }));
+
 test("findTarget gives a named server 2 s to be reached, unless a time is named", () =>
   withFolder((folder) => {
     const connectMs = (options: ServerOptions, isAlive = true) =>

@@ -6,12 +6,14 @@ import { DEFAULT_RENEWAL_GRACE } from "../../../../identity/enrolment/enrolment.
 import { proveRenewal } from "../../../../identity/enrolment/renewal_proof.ts";
 import { BanList } from "../../../../identity/trust/ban_list.ts";
 import { createKey } from "../../../../identity/pki/certificate_key.ts";
+import { nodeId } from "../../../../src/base/ids.ts";
 import { SERVER_CERTIFICATE_LIFE_MS } from "../../../../src/base/limits.ts";
 import { RegistryError, toRegistryError } from "../../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../../src/base/logger.ts";
 import { nodeIdentityFolder } from "../../../../src/node/node_certificate.ts";
 import { EnrolmentService } from "../../../../src/serving/identities/enrolment_service.ts";
 import type { IdentityGroup } from "../../../../src/serving/identities/identity_group.ts";
+import { nodeSubjectId } from "../../../../src/serving/node_subject.ts";
 import { Refusals } from "../../../../src/serving/refusals.ts";
 import { CertifiedRegistry } from "../../../support/certified_registry.ts";
 
@@ -62,11 +64,17 @@ test("EnrolmentService: a certificate of a stopped lineage is not bridged", asyn
 });
 
 test("EnrolmentService: a TLS certificate begins within the life of the one before it", async () => {
-  const { enrolment } = registry.registry.identities;
+  const { identities: { enrolment }, cluster: { clusterId } } = registry.registry;
+  const node = { subjectId: nodeSubjectId(clusterId, 1) };
+  const pin = new Uint8Array(32);
+  const member = { nodeId: nodeId(1), addresses: [], pin, nextPin: pin };
+  await world.wait(registry.registry.putMember(member));
   const { key: { publicKey: { bytes: publicKey } } } = await createKey("P-256", world.entropy);
   const signed = (startMs: number) =>
-    enrolment.signServer({ publicKey, names: ["localhost"], notBeforeMs: world.unixMs() + startMs })
-      .then(() => "signed", (error) => toRegistryError(error).fields.field);
+    enrolment.signServer(
+      { publicKey, names: ["localhost"], notBeforeMs: world.unixMs() + startMs },
+      node,
+    ).then(() => "signed", (error) => toRegistryError(error).fields.field);
   assert.is(await signed(SERVER_CERTIFICATE_LIFE_MS), "signed");
   assert.is(await signed(30 * 24 * HOUR_MS), "notBeforeMs");
 });
