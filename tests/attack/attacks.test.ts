@@ -16,6 +16,7 @@ const SESSIONS = "unit/node/certified_sessions.test.ts";
 const SOCKETS = "unit/node/certified_node.test.ts";
 const TLS = "unit/transport/tls.test.ts";
 const NODE = "attack/whole_node.test.ts";
+const HOSTILE = "attack/hostile_member.test.ts";
 
 /** File and name of a test, or of a row of a table from which a file creates its tests. */
 type Where = readonly [file: string, name: string];
@@ -153,6 +154,38 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     [RUN, "HalfOpenHandshakes bounds 10,000 that never go on, and others are served"],
     [NODE, "2,000 that begin a handshake and stop keep nobody out"],
   ],
+  "a member node that sends junk, others' replicas, or the last term": [[
+    HOSTILE,
+    "junk, others' replicas, unknown groups and the last term are refused and counted",
+  ]],
+  "a member node whose numbers are impossible": [[
+    HOSTILE,
+    "numbers that are impossible in any field of a message change nothing",
+  ]],
+  "a member node that claims to lead": [[
+    HOSTILE,
+    "a member that claims to lead, in this term or the next, is believed for a moment at most",
+  ]],
+  "a member node whose images lie": [[
+    HOSTILE,
+    "images that lie about length and group are refused, and cost no memory",
+  ]],
+  "a member node that describes another, or takes others' domains": [[
+    HOSTILE,
+    "operations for another node are refused, and no step takes a domain from its agent",
+  ]],
+  "a member node that floods with streams": [[
+    HOSTILE,
+    "a flood of request streams is cut at its limit",
+  ]],
+  "a node that is no member": [[
+    HOSTILE,
+    "nobody but a member is heard at the port for other nodes, and a member waits to be dialed",
+  ]],
+  "a member node of another cluster": [[
+    HOSTILE,
+    "after all of it the node lives in bounded memory, and a hello of another cluster ends the link",
+  ]],
   "break-glass request played again": [
     [
       "unit/serving/identities/break_glass.test.ts",
