@@ -9,6 +9,7 @@ import {
   CLIENT_REFUSAL_MS_BASE,
   READ_STALENESS_MS_MAX,
 } from "../../../src/base/limits.ts";
+import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { Client } from "../../../src/client/types.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
 import { FakeRegistry, type FakeRequest, rejection } from "./fake_registry.ts";
@@ -416,6 +417,81 @@ test("both requests of a read that nobody answers end with its deadline", async 
   await cluster.seed.pass(2_000);
   assert.is(client.status.inFlight, 0);
   await cluster.end(client);
+});
+
+test("bounded reads end once each and leave nothing behind, whatever nodes do", async () => {
+  for (const seed of [1, 2, 3, 4]) {
+    const random = new SeededEntropy(seed);
+    const pick = (count: number) => Math.floor(random.unit() * count);
+    const cluster = new SlowCluster();
+    const client = await cluster.connect({ timeoutMs: 1_500 }, undefined, {
+      reads: { maxStalenessMs: 100, zone: ["", "zone-2"][seed % 2]! },
+    });
+    let settled = 0;
+    let failed = 0;
+    let epoch = 1;
+    const dead = new Set<number>();
+    const reads = 600;
+    for (let read = 0; read < reads; read++) {
+      const controller = new AbortController();
+      const count = () => void settled++;
+      client.getAgent(cluster.idIn(pick(PARTITIONS)), { signal: controller.signal })
+        .then(count, ({ code }: { code: string }) => {
+          count();
+          if (code !== "canceled") failed++;
+        });
+      if (pick(20) === 0) cluster.seed.time.after(pick(60), () => controller.abort());
+      const node = 1 + pick(3);
+      switch (pick(60)) {
+        case 0:
+          cluster.delaysMs[node] = [0, 1, 3, 40, 200, Infinity][pick(6)]!;
+          break;
+        case 1: {
+          const stale = pick(8);
+          cluster.provesAge = (partition, by) => by !== node || partition % 4 !== stale;
+          break;
+        }
+        case 2:
+          cluster.leaders[pick(PARTITIONS)] = pick(4);
+          break;
+        case 3:
+          cluster.map = cluster.newMap(++epoch, pick(2) === 0 ? [1, 2, 3] : [node, 1 + node % 3]);
+          cluster.nodes.forEach(({ sessions }) =>
+            sessions.at(-1)?.say({ kind: "ring_map", ringMap: cluster.map })
+          );
+          break;
+        case 4:
+          // One node at a time is dead.
+          for (const back of dead) cluster.node(back).listen();
+          dead.clear();
+          if (pick(2) === 0) {
+            cluster.kill(node);
+            dead.add(node);
+          }
+          break;
+      }
+      await cluster.seed.pass(pick(12));
+    }
+    // All is well again.
+    for (const back of dead) cluster.node(back).listen();
+    cluster.leaders.forEach((_, partition) => cluster.leaders[partition] = 1 + partition % 3);
+    cluster.provesAge = () => true;
+    cluster.delaysMs.fill(1);
+    cluster.map = cluster.newMap(++epoch);
+    await cluster.seed.pass(5_000);
+    assert.is(settled, reads, `seed ${seed}`);
+    assert.ok(failed < reads / 10, `seed ${seed}: ${failed} failed`);
+    assert.is(client.status.inFlight, 0, `seed ${seed}`);
+    assert.is(client.status.waiting, 0, `seed ${seed}`);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const startMs = cluster.seed.time.nowMs();
+      await cluster.get(client, partition);
+      assert.ok(cluster.seed.time.nowMs() - startMs <= 700, `seed ${seed}`);
+    }
+    const { hedgesSent, hedgesWon } = client.status.boundedReads;
+    assert.ok(hedgesWon <= hedgesSent && hedgesSent <= 10 + 0.05 * reads, `seed ${seed}`);
+    await cluster.end(client);
+  }
 });
 
 test("bounded reads of a single node are sent to it, and count as the leader's", async () => {
