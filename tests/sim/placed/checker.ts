@@ -1,6 +1,7 @@
 /** The hooks of a checker of growing clusters. Each may throw a `Finding`. */
 import type { RegistryError } from "../../../src/base/errors.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedMachine } from "./machine.ts";
 import type { SdkAnswer, SdkCall } from "./sdk_history.ts";
 
@@ -15,6 +16,8 @@ export interface PlacedChecker {
   refused?(machine: PlacedMachine, error: RegistryError): void;
   /** A replica is gone from a machine's log for good. */
   removed?(machine: PlacedMachine, replica: number): void;
+  /** The SDK promises a client that a record lives. */
+  promised?(promise: LeasePromise): void;
   /** A client begins a call. */
   called?(call: SdkCall): void;
   /** A call of a client has ended. */

@@ -24,6 +24,8 @@ export class PlacedCluster implements MachineHost {
   readonly load: SdkLoad;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
+  /** Whether groups may stop by now, which otherwise nothing may cause. */
+  stopsGroups = false;
   readonly #entropy: SeededEntropy;
   readonly #checkers: readonly PlacedChecker[];
   readonly #addresses = new Map<number, number>();
@@ -41,6 +43,7 @@ export class PlacedCluster implements MachineHost {
       world: this.world,
       wire: this.wire,
       plan,
+      promised: (promise) => this.tell((checker) => checker.promised?.(promise)),
       called: (call) => {
         this.trace.fold(this.nowMs, call.client, call.calledAt);
         this.tell((checker) => checker.called?.(call));

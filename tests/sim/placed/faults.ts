@@ -7,6 +7,7 @@ import { CALM_NETWORK } from "../network.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 import type { PlacedFault } from "./plan.ts";
+import { strayStep } from "./stray_steps.ts";
 
 /** The faults of one run. */
 export class PlacedFaults {
@@ -84,6 +85,8 @@ export class PlacedFaults {
         const ends = this.#cluster.wire.breakOne();
         return ends === undefined ? undefined : this.#note("lose a session:", ...ends);
       }
+      case "stray_step":
+        return strayStep(this.#cluster, machine, this.#of(this.#cluster.load.domains));
       case "stop":
         return this.#stop(machine);
       case "transfer":

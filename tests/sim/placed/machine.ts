@@ -30,6 +30,7 @@ export interface MachineHost {
   readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
   readonly nowMs: number;
+  readonly stopsGroups: boolean;
   joined(machine: PlacedMachine): void;
   opened(machine: PlacedMachine, registry: Registry): void;
   refused(machine: PlacedMachine, error: RegistryError): void;
@@ -204,8 +205,10 @@ export class PlacedMachine {
         this.#note(registry.created ? "has founded the cluster" : "has its groups");
         world.guard(() => this.#cluster.opened(this, registry));
       },
-      onBug: (message, cause) =>
-        world.fail(new Error(`Machine ${address}: ${message}`, cause ? { cause } : {})),
+      onBug: (message, cause) => {
+        if (this.#cluster.stopsGroups) return;
+        world.fail(new Error(`Machine ${address}: ${message}`, cause ? { cause } : {}));
+      },
       onPoisoned: () => {
         this.#note("must be started anew: its log is poisoned");
         const { program } = this;

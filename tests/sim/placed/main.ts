@@ -1,5 +1,5 @@
 /**
- * `deno task sim-placed`: runs clusters that grow, by default seeds 1 to 60, and stops at the first that
+ * `deno task sim-placed`: runs clusters that grow, by default seeds 1 to 40, and stops at the first that
  * finds something.
  *
  * `--from F --seeds N`: the seeds [F, F + N). `--all`: goes on after a finding. `--seed N`: replays one
@@ -7,7 +7,8 @@
  */
 import { runPlacedSeed } from "./runner.ts";
 
-const SEEDS = 60;
+const SEEDS = 40;
+const PROGRESS_SEEDS = 100;
 
 function parseArguments(args: readonly string[]) {
   const numbers: Record<string, number> = { from: 1, seeds: SEEDS, seed: 0 };
@@ -46,6 +47,9 @@ async function main(args: readonly string[]): Promise<number> {
     }
     for (const [kind, times] of result.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
     const { finding, lines } = result;
+    if (sums.seeds % PROGRESS_SEEDS === 0) {
+      console.log(`${sums.seeds} seeds, ${found} with a finding before this one`);
+    }
     if (finding === undefined) continue;
     if (found++ === 0 && !isAll) console.log(lines.join("\n"));
     console.log(`Seed ${at}, ${finding.checker}: ${finding.message}`);

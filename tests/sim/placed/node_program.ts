@@ -19,6 +19,7 @@ import { Sessions } from "../../../src/node/sessions.ts";
 import { WallWatch } from "../../../src/node/wall_watch.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { MemoryDisk } from "../../../src/storage/memory_storage.ts";
+import type { NodeCalls } from "../../../src/serving/node_calls.ts";
 import { ListedCodes } from "../../../src/serving/listed_codes.ts";
 import { BanList } from "../../../identity/trust/ban_list.ts";
 import type { Machine, Process } from "../machine.ts";
@@ -143,6 +144,11 @@ export class NodeProgram {
     sessions.run().catch((error) => this.#options.onBug("Sessions ended", error));
     registry.start();
     this.isServing = true;
+  }
+
+  /** Takes steps of writes at other nodes. */
+  get calls(): NodeCalls | undefined {
+    return this.#cluster?.registryOptions.nodeCalls;
   }
 
   /** Stops the node in order: requests in progress finish within `drainMs`. */

@@ -19,6 +19,7 @@ export const PLACED_FAULTS = [
   "partition",
   "one_way_cut",
   "break_session",
+  "stray_step",
   "stop",
   "slow_disk",
   "pause_system_leader",
@@ -43,6 +44,7 @@ const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
   partition: 4_000,
   one_way_cut: 2_500,
   break_session: 400,
+  stray_step: 300,
   stop: 4_000,
   slow_disk: 3_000,
   pause_system_leader: 2_500,
@@ -76,6 +78,8 @@ export interface PlacedPlan {
   readonly faults: ReadonlyMap<PlacedFault, number>;
   readonly faultsMs: number;
   readonly load: LoadPlan;
+  /** Whether the run ends with a command that no replica knows. */
+  readonly hasNewerCommand: boolean;
 }
 
 /** What clients do. */
@@ -87,6 +91,8 @@ export interface LoadPlan {
   /** Mean time between an answer and a client's next call, ms. */
   readonly thinkMs: number;
   readonly timeoutMs: number;
+  /** The lease of the agents that clients keep alive, ms. */
+  readonly keptTtlMs: number;
 }
 
 /** Returns the plan of a seed. */
@@ -143,6 +149,8 @@ export function placedPlanOf(seed: number): PlacedPlan {
       domains: of([2, 4, 6]),
       thinkMs: of([30, 60, 120]),
       timeoutMs: of([1_000, 2_000, 5_000]),
+      keptTtlMs: of([5_000, 6_000, 8_000]),
     },
+    hasNewerCommand: unit() < 0.1,
   };
 }

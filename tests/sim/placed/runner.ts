@@ -10,6 +10,7 @@ import { ALIAS_SWEEP_MS } from "../../../src/base/limits.ts";
 import { unsettledClaim } from "./claims.ts";
 import { describeCluster, unsettled } from "./convergence.ts";
 import { PlacedFaults } from "./faults.ts";
+import { proposeNewerCommand } from "./newer_command.ts";
 import { placedPlanOf } from "./plan.ts";
 import { unconvergedRouting } from "./routing.ts";
 
@@ -22,6 +23,8 @@ const FAULTS_FROM_MS = 300;
 const LINES_SHOWN = 80;
 /** Time for all calls to end, ms. */
 const CALLS_MS_MAX = 60_000;
+/** Time in which every client has its lease again, ms: the longest back-off of a renewal, and a call. */
+const KEPT_MS_MAX = 20_000;
 /** Time for ring maps to reach everybody, ms: longer than the delay of a push. */
 const ROUTING_MS_MAX = 10_000;
 /** Time in which the janitor repairs all claims, ms: two rounds of its sweep, and its repairs. */
@@ -83,6 +86,7 @@ class PlacedRun {
     await this.#converge();
     this.#cluster.tell((checker) => checker.ended?.());
     await world.run(world.nowMs + 1);
+    if (plan.hasNewerCommand) await proposeNewerCommand(this.#cluster);
   }
 
   /** Lets everybody learn where everything is, and read it. */
@@ -92,6 +96,10 @@ class PlacedRun {
     load.stop();
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
+    await this.#until(KEPT_MS_MAX, () => {
+      const lost = load.clients.find(({ kept }) => !kept.isActive);
+      return lost === undefined ? undefined : `client ${lost.number} does not keep its agent`;
+    });
     load.readAll();
     await this.#until(CALLS_MS_MAX, isIdle);
     // Everybody has been told every leader now.

@@ -4,6 +4,8 @@ import { findNotLinearizable, type RegisterOperation } from "../checkers/registe
 import { Finding } from "../history.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
+import type { LeasePromise } from "./kept_lease.ts";
+import { WRITES } from "./sdk_client.ts";
 import { callName, type SdkAnswer, type SdkCall } from "./sdk_history.ts";
 
 /** Codes that a client may meet: the others mean that a node or the SDK has a bug. */
@@ -25,11 +27,13 @@ const EXPECTED_CODES: ReadonlySet<ErrorCode | ""> = new Set<ErrorCode | "">([
 ]);
 /** The time by which a call may be late, ms: its timers have a resolution, and its clock drifts. */
 const LATE_MS_MAX = 300;
+/** What clocks may differ by over the longest of the leases that clients keep, ms. */
+const DRIFT_MS_MAX = 20;
 /** The longest that a call takes at rest, ms. */
 const SETTLED_MS_MAX = 100;
 
 function isWrite({ kind }: SdkCall): boolean {
-  return kind === "put" || kind === "take_over" || kind === "remove";
+  return WRITES.has(kind);
 }
 
 /** Clients meet only errors that an operating condition explains. */
@@ -82,7 +86,7 @@ class LinearizableRecords implements PlacedChecker {
     if (isWrite(answer)) {
       const didNothing = end === "refused" || end === "not_found";
       if (didNothing) return;
-      const isRemove = kind === "remove";
+      const isRemove = kind === "remove" || kind === "remove_gateway";
       note({
         key,
         kind: isRemove ? "remove" : "write",
@@ -92,9 +96,12 @@ class LinearizableRecords implements PlacedChecker {
       });
       return;
     }
+    // Records that are kept alive end with their leases.
+    if (kind === "get_kept") return;
     const shown = new Set<string>();
     for (const record of records) {
-      const isTwice = shown.has(record.key) && kind === "list";
+      if (Number.isNaN(record.value)) continue;
+      const isTwice = shown.has(record.key) && (kind === "list" || kind === "gateways");
       if (isTwice) throw new Finding(this.name, `${callName(answer)} shows ${record.key} twice`);
       if (shown.has(record.key)) continue;
       shown.add(record.key);
@@ -148,6 +155,14 @@ class DomainHolders implements PlacedChecker {
 
   answered(answer: SdkAnswer): void {
     this.#open.delete(answer.calledAt);
+    for (const { domain, holder } of answer.domains) {
+      const found = answer.records.find(({ key }) => key === holder);
+      if (found === undefined || found.domain === domain) continue;
+      throw new Finding(
+        this.name,
+        `${callName(answer)} shows an agent of ${found.domain} at ${domain}`,
+      );
+    }
     if (answer.domains.length > 0) this.#reads.push(answer);
     if (!isWrite(answer) || answer.end === "refused") return;
     const known = this.#writes.get(answer.key);
@@ -219,6 +234,47 @@ class SettledCalls implements PlacedChecker {
   }
 }
 
+/**
+ * A record lives as long as the SDK says that it does, by the client's clock. Not judged where clients
+ * stand still or are suspended, because the time that a lease has left is not that of the last event then.
+ */
+class KeptLeases implements PlacedChecker {
+  readonly name = "kept_leases";
+  readonly #cluster: PlacedCluster;
+  readonly #promises = new Map<string, LeasePromise>();
+  /** By the place of a call: what was promised when it began. */
+  readonly #known = new Map<number, LeasePromise>();
+
+  constructor(cluster: PlacedCluster) {
+    this.#cluster = cluster;
+  }
+
+  promised(promise: LeasePromise): void {
+    const { untilMs = 0 } = this.#promises.get(promise.key) ?? {};
+    if (promise.untilMs > untilMs) this.#promises.set(promise.key, promise);
+  }
+
+  called({ calledAt, key, kind }: SdkCall): void {
+    const promise = this.#promises.get(key);
+    if (kind === "get_kept" && promise !== undefined) this.#known.set(calledAt, promise);
+  }
+
+  answered(answer: SdkAnswer): void {
+    const { answeredMs, calledAt, end } = answer;
+    const promise = this.#known.get(calledAt);
+    this.#known.delete(calledAt);
+    if (promise === undefined || end !== "not_found") return;
+    const { isSettled, plan } = this.#cluster;
+    const leftMs = promise.untilMs - answeredMs - DRIFT_MS_MAX;
+    if (!isSettled && (leftMs <= 0 || plan.faults.has("client_stop"))) return;
+    throw new Finding(
+      this.name,
+      `${callName(answer)}: client ${promise.client} was promised that it lives until ` +
+        `${promise.untilMs.toFixed(1)} ms`,
+    );
+  }
+}
+
 /** Makers of these checkers. */
 export const SDK_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[] = [
   () => new ExpectedCodes(),
@@ -226,4 +282,5 @@ export const SDK_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[
   () => new LinearizableRecords(),
   () => new DomainHolders(),
   (cluster) => new SettledCalls(cluster),
+  (cluster) => new KeptLeases(cluster),
 ];

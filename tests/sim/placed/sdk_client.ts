@@ -6,10 +6,12 @@ import { ERROR_TABLE, type ErrorCode, toRegistryError } from "../../../src/base/
 import { TTL_MS_MAX } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { connectCaller } from "../../../src/client/client.ts";
-import type { Client, Incarnation } from "../../../src/client/mod.ts";
+import type { Client, Incarnation, ResolvedAgent } from "../../../src/client/mod.ts";
 import type { AgentInfo } from "../../../src/record/agent.ts";
+import type { GatewayInfo } from "../../../src/record/gateway.ts";
 import { Machine, type MachineClock, type Process } from "../machine.ts";
 import type { SimWorld } from "../world.ts";
+import { KeptLease, type LeasePromise } from "./kept_lease.ts";
 import { clientPortOf } from "./node_program.ts";
 import type { SdkAnswer, SdkCall, SdkCallKind, SeenDomain, SeenRecord } from "./sdk_history.ts";
 import { type SimWire, WIRE_HOST } from "./wire.ts";
@@ -23,20 +25,37 @@ const FOREIGN = 0.15;
 const NAMES_DOMAIN = 0.7;
 /** The probability that a client which was superseded begins anew. */
 const RECONNECTS = 0.5;
+/** The part of the agents that name a gateway, which need not be registered. */
+const NAMES_GATEWAY = 0.5;
+const GATEWAYS_MAX = 256;
 const PAGE_SIZE = 3;
 const PAGES_MAX = 40;
+/** Where a gateway listens. */
+const WHERE = { address: "192.0.2.10", port: 4_000 };
 
 /** The kinds of calls, with their weights. */
 const WEIGHTS: readonly (readonly [SdkCallKind, number])[] = [
   ["get", 24],
+  ["get_kept", 8],
   ["put", 30],
   ["take_over", 6],
   ["remove", 8],
   ["resolve", 18],
   ["resolve_many", 4],
   ["list", 7],
-  ["gateways", 3],
+  ["put_gateway", 5],
+  ["remove_gateway", 2],
+  ["gateways", 5],
 ];
+
+/** The kinds that change records. */
+export const WRITES: ReadonlySet<SdkCallKind> = new Set<SdkCallKind>([
+  "put",
+  "take_over",
+  "remove",
+  "put_gateway",
+  "remove_gateway",
+]);
 
 /** What clients share. */
 export interface SdkWorld {
@@ -45,9 +64,14 @@ export interface SdkWorld {
   /** UUIDs of all agents. */
   readonly agents: readonly string[];
   readonly domains: readonly string[];
+  /** UUIDs of all gateways. */
+  readonly gateways: readonly string[];
   /** Addresses of all machines that may be nodes. */
   readonly nodes: readonly number[];
   readonly clientCount: number;
+  /** UUIDs of the agents that clients keep alive, by the client's number. */
+  readonly kept: readonly string[];
+  readonly promised: (promise: LeasePromise) => void;
   nextPlace(): number;
   /** Returns a number that no other write has. */
   nextValue(): number;
@@ -64,6 +88,8 @@ export interface SdkClientOptions {
   /** Mean time between an answer and the next call, ms. */
   readonly thinkMs: number;
   readonly timeoutMs: number;
+  /** The lease of the agent that it keeps alive, ms. */
+  readonly keptTtlMs: number;
   /** The number of addresses of nodes that it is given. */
   readonly endpoints: number;
 }
@@ -79,6 +105,7 @@ interface Outcome {
 export class SdkClient {
   readonly machine: Machine;
   readonly number: number;
+  readonly kept: KeptLease;
   client: Client | undefined;
   /** The calls under way. */
   readonly open = new Set<SdkCall>();
@@ -102,6 +129,13 @@ export class SdkClient {
       clock: options.clock,
       seed: this.#entropy.uint32(),
       onKilled: () => {},
+    });
+    this.kept = new KeptLease({
+      id: world.kept[options.number]!,
+      number: options.number,
+      ttlMs: options.keptTtlMs,
+      world: world.world,
+      promised: world.promised,
     });
   }
 
@@ -129,6 +163,7 @@ export class SdkClient {
       world: process,
       options: { lazy: true, timeoutMs },
     });
+    this.kept.begin(this.client);
   }
 
   /** Lets it make no further call of its own. */
@@ -161,25 +196,26 @@ export class SdkClient {
 
   /** Draws the record of a call: its own records are those whose number it shares, by remainder. */
   #key(kind: SdkCallKind): string {
-    const { agents, clientCount } = this.#world;
+    const { agents, clientCount, gateways, kept } = this.#world;
+    if (kind === "get_kept") return this.#of(kept);
     const isAny = kind === "get" || kind === "take_over" || this.#unit() < FOREIGN;
-    return this.#of(
-      isAny ? agents : agents.filter((_, at) => at % clientCount === this.number % clientCount),
-    );
+    const all = kind === "put_gateway" || kind === "remove_gateway" ? gateways : agents;
+    const own = all.filter((_, at) => at % clientCount === this.number % clientCount);
+    return this.#of(isAny || own.length === 0 ? all : own);
   }
 
   async #make(kind: SdkCallKind, about: string): Promise<SdkAnswer> {
     const { world } = this.#world;
-    const isPut = kind === "put" || kind === "take_over";
-    const isWrite = isPut || kind === "remove";
+    const isWrite = WRITES.has(kind);
+    const isPut = isWrite && kind !== "remove" && kind !== "remove_gateway";
     // What a takeover must know is read before, by a call of its own.
     if (kind === "take_over" && !this.#known.has(about)) await this.#make("get", about);
     const call: SdkCall = {
       client: this.number,
       kind,
-      key: isWrite ? about : "",
+      key: isWrite || kind === "get_kept" ? about : "",
       value: isPut ? this.#world.nextValue() : 0,
-      domain: isPut ? this.#domainOf(about) : "",
+      domain: isPut && kind !== "put_gateway" ? this.#domainOf(about) : "",
       calledAt: this.#world.nextPlace(),
       calledMs: world.nowMs,
       timeoutMs: this.#options.timeoutMs * (kind === "list" ? PAGES_MAX : isWrite ? 2 : 1),
@@ -218,6 +254,7 @@ export class SdkClient {
     const client = this.client!;
     switch (kind) {
       case "get":
+      case "get_kept":
         return await this.#get(about);
       case "put":
       case "take_over": {
@@ -230,6 +267,7 @@ export class SdkClient {
           ttlMs: TTL_MS_MAX,
           labels: { v: String(value) },
           ...(domain === "" ? {} : { domain }),
+          ...(this.#unit() < NAMES_GATEWAY ? { gatewayId: this.#of(this.#world.gateways) } : {}),
         }, expected === undefined ? {} : { expected });
         this.#known.set(about, incarnation);
         return {};
@@ -246,9 +284,16 @@ export class SdkClient {
         return await this.#resolveMany();
       case "list":
         return await this.#list();
-      case "gateways":
-        await client.resolveGateways(REGION);
+      case "put_gateway": {
+        const gateway = { id: about, region: REGION, ttlMs: TTL_MS_MAX, ...WHERE };
+        await client.registerGateway({ ...gateway, labels: { v: String(value) } });
         return {};
+      }
+      case "remove_gateway":
+        await client.deregisterGateway(about);
+        return {};
+      case "gateways":
+        return await this.#gateways();
     }
   }
 
@@ -266,8 +311,12 @@ export class SdkClient {
 
   async #resolve(domain: string): Promise<Outcome> {
     try {
-      const { agent } = await this.client!.resolveAgent(domain);
-      return { records: [seen(agent)], domains: [{ domain, holder: agent.id }] };
+      const found = await this.client!.resolveAgent(domain);
+      const { agent } = found;
+      return {
+        records: [seen(agent), ...gatewayOf(found)],
+        domains: [{ domain, holder: agent.id }],
+      };
     } catch (error) {
       if (toRegistryError(error).code !== "not_found") throw error;
       return { end: "not_found", domains: [{ domain, holder: undefined }] };
@@ -280,11 +329,17 @@ export class SdkClient {
     const domains: SeenDomain[] = [];
     for (const { domain, found, error } of await this.client!.resolveAgents(asked)) {
       if (found !== undefined) {
-        records.push(seen(found.agent));
+        records.push(seen(found.agent), ...gatewayOf(found));
         domains.push({ domain, holder: found.agent.id });
       } else if (error.code === "not_found") domains.push({ domain, holder: undefined });
     }
     return { records, domains };
+  }
+
+  async #gateways(): Promise<Outcome> {
+    const { items } = await this.client!.resolveGateways(REGION, { limit: GATEWAYS_MAX });
+    const records = items.map(({ gateway }) => seen(gateway));
+    return { records: withAbsent(records, this.#world.gateways) };
   }
 
   /** Reads all pages: whatever they do not show is absent. */
@@ -300,9 +355,7 @@ export class SdkClient {
       for (const { agent } of page.items) records.push(seen(agent));
       cursor = page.nextCursor;
     }
-    const keys = new Set(records.map(({ key }) => key));
-    for (const key of this.#world.agents) if (!keys.has(key)) records.push(absent(key));
-    return { records };
+    return { records: withAbsent(records, this.#world.agents) };
   }
 
   /** Draws the domain that a write of a record claims: mostly its own, else one of others. */
@@ -334,7 +387,19 @@ function endOf(code: ErrorCode, isWrite: boolean, isRetried: boolean): "refused"
   return ERROR_TABLE[code].unapplied && !isRetried ? "refused" : "unknown";
 }
 
-function seen({ id, domain, labels }: AgentInfo): SeenRecord {
+/** Adds that the other records are absent. */
+function withAbsent(records: readonly SeenRecord[], all: readonly string[]): SeenRecord[] {
+  const keys = new Set(records.map(({ key }) => key));
+  return [...records, ...all.filter((key) => !keys.has(key)).map(absent)];
+}
+
+/** Returns what an answer shows of the gateway that the agent names. */
+function gatewayOf({ gateway, gatewayId }: ResolvedAgent): SeenRecord[] {
+  if (gatewayId === undefined) return [];
+  return [gateway === undefined ? absent(gatewayId) : seen(gateway)];
+}
+
+function seen({ id, domain, labels }: AgentInfo | GatewayInfo): SeenRecord {
   return { key: id, value: Number(labels["v"]), domain };
 }
 

@@ -7,12 +7,15 @@ import type { ErrorCode } from "../../../src/base/errors.ts";
 /** The kinds of calls. */
 export type SdkCallKind =
   | "get"
+  | "get_kept"
   | "put"
   | "take_over"
   | "remove"
   | "resolve"
   | "resolve_many"
   | "list"
+  | "put_gateway"
+  | "remove_gateway"
   | "gateways";
 
 /**

@@ -2,6 +2,7 @@
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import type { SimWorld } from "../world.ts";
+import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedPlan } from "./plan.ts";
 import { SdkClient } from "./sdk_client.ts";
 import type { SdkAnswer, SdkCall, SdkCallKind } from "./sdk_history.ts";
@@ -9,6 +10,7 @@ import type { SimWire } from "./wire.ts";
 
 /** Addresses of machines that are given to a client. */
 const ENDPOINTS_MAX = 3;
+const GATEWAYS = 3;
 
 /** The parts of a cluster that the load uses. */
 export interface SdkLoadParts {
@@ -16,6 +18,7 @@ export interface SdkLoadParts {
   readonly wire: SimWire;
   readonly plan: PlacedPlan;
   readonly called: (call: SdkCall) => void;
+  readonly promised: (promise: LeasePromise) => void;
   readonly answered: (answer: SdkAnswer) => void;
 }
 
@@ -25,22 +28,30 @@ export class SdkLoad {
   /** UUIDs of agents. */
   readonly agents: readonly string[];
   readonly domains: readonly string[];
+  readonly gateways: readonly string[];
+  /** UUIDs of the agents that clients keep alive. */
+  readonly kept: readonly string[];
   /** Calls that have begun, and those that were answered with what was asked. */
   called = 0;
   well = 0;
   #lastPlace = 0;
   #lastValue = 0;
 
-  constructor({ world, wire, plan, called, answered }: SdkLoadParts) {
+  constructor({ world, wire, plan, called, answered, promised }: SdkLoadParts) {
     const entropy = new SeededEntropy(plan.seed ^ 0x10ad);
-    const { agents, clients, domains, thinkMs, timeoutMs } = plan.load;
-    this.agents = Array.from({ length: agents }, (_, number) => agentId(number));
+    const { agents, clients, domains, keptTtlMs, thinkMs, timeoutMs } = plan.load;
+    this.agents = Array.from({ length: agents }, (_, number) => idOf(0x40, number));
+    this.gateways = Array.from({ length: GATEWAYS }, (_, number) => idOf(0x60, number));
     this.domains = Array.from({ length: domains }, (_, number) => `d${number}.example`);
+    this.kept = clients.map((_, number) => idOf(0x50, number));
     const shared = {
+      kept: this.kept,
+      promised,
       world,
       wire,
       agents: this.agents,
       domains: this.domains,
+      gateways: this.gateways,
       nodes: plan.machines.map(({ address }) => address),
       clientCount: clients.length,
       nextPlace: () => ++this.#lastPlace,
@@ -61,6 +72,7 @@ export class SdkLoad {
         seed: entropy.uint32(),
         thinkMs,
         timeoutMs,
+        keptTtlMs,
         endpoints: 1 + Math.floor(entropy.unit() * ENDPOINTS_MAX),
       })
     );
@@ -85,6 +97,7 @@ export class SdkLoad {
     const calls: [SdkCallKind, string][] = [
       ...this.agents.map((id): [SdkCallKind, string] => ["get", id]),
       ...this.domains.map((domain): [SdkCallKind, string] => ["resolve", domain]),
+      ...this.kept.map((id): [SdkCallKind, string] => ["get_kept", id]),
       ["resolve_many", ""],
       ["list", ""],
       ["gateways", ""],
@@ -99,8 +112,8 @@ export class SdkLoad {
   }
 }
 
-function agentId(number: number): string {
-  const id = new Uint8Array(16).fill(0x40);
+function idOf(kind: number, number: number): string {
+  const id = new Uint8Array(16).fill(kind);
   id[15] = number;
   return formatUuid(id);
 }

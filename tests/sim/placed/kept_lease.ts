@@ -1,0 +1,71 @@
+/** The short lease that a client keeps on an agent of its own, and what the SDK promises of it. */
+import type { Client, Lease } from "../../../src/client/mod.ts";
+import type { SimWorld } from "../world.ts";
+
+const REGION = "eu";
+
+/** What a lease promises at some time: its record lives until then, unless it is released. */
+export interface LeasePromise {
+  /** UUID of the record. */
+  readonly key: string;
+  readonly client: number;
+  /** True time, ms. */
+  readonly untilMs: number;
+}
+
+/** Options of a {@link KeptLease}. */
+export interface KeptLeaseOptions {
+  /** UUID of the agent. */
+  readonly id: string;
+  /** The number of the client. */
+  readonly number: number;
+  readonly ttlMs: number;
+  readonly world: SimWorld;
+  readonly promised: (promise: LeasePromise) => void;
+}
+
+/** Keeps an agent alive with the SDK, registering it again with each new client. */
+export class KeptLease {
+  readonly #options: KeptLeaseOptions;
+  #client: Client | undefined;
+  #lease: Lease | undefined;
+
+  constructor(options: KeptLeaseOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the record is registered and its lease renewed. */
+  get isActive(): boolean {
+    return this.#lease?.state === "active";
+  }
+
+  /** Registers the record with a new client; repeats that until it succeeds. */
+  begin(client: Client): void {
+    this.#client = client;
+    this.#lease = undefined;
+    void this.#keep(client);
+  }
+
+  async #keep(client: Client): Promise<void> {
+    const { id, ttlMs } = this.#options;
+    while (this.#client === client) {
+      try {
+        const lease = await client.keepAgent({ id, region: REGION, ttlMs }, {
+          onEvent: (_event, one) => this.#note(one),
+        });
+        this.#lease = lease;
+        this.#note(lease);
+        const { reason } = await lease.ended;
+        if (reason === "released") return;
+      } catch {
+        // Whatever it was, the next attempt comes, as in any program.
+        if (client.status.state === "closed") return;
+      }
+    }
+  }
+
+  #note({ remainingMs }: Lease): void {
+    const { id, number, promised, world } = this.#options;
+    if (remainingMs > 0) promised({ key: id, client: number, untilMs: world.nowMs + remainingMs });
+  }
+}
