@@ -178,6 +178,16 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     HOSTILE,
     "a flood of request streams is cut at its limit",
   ]],
+  "a banned member node with open sessions": [
+    [
+      "unit/replication/peers/peer_hello.test.ts",
+      "a banned node loses its session at once, and is not taken back",
+    ],
+    [
+      "cluster/certified_cluster.test.ts",
+      "a ban of a node's identity ends its sessions on all nodes at once, and keeps it out",
+    ],
+  ],
   "a node that is no member": [[
     HOSTILE,
     "nobody but a member is heard at the port for other nodes, and a member waits to be dialed",

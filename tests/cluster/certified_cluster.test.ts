@@ -7,7 +7,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { crs, type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
+import { clockOff, FAKETIME } from "../support/faketime.ts";
+import { testWith } from "../support/requirement.ts";
+import { freePorts } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
+
+/** Time in which a node dials another one several times. */
+const REDIALED_MS = 3_000;
 
 const folder = await Deno.makeTempDir();
 const authority = `${folder}/pki/authority`;
@@ -16,6 +22,12 @@ const asAgent = ["--identity", `${folder}/agent`];
 const processes: CrsProcess[] = [];
 const nodes: StartedNode[] = [];
 const place = ["--region", "eu-1", "--partitions", "16"];
+const firstPort = freePorts();
+
+/** The ports of a node, the same at every start, so that the others find it again. */
+function ports(nodeId: number): string[] {
+  return ["--port", String(firstPort + nodeId), "--peer-port", String(firstPort + 10 + nodeId)];
+}
 
 /** A part of what `crs cluster status` prints. */
 interface ClusterStatus {
@@ -82,7 +94,7 @@ test("an empty folder with an authority founds a cluster only if it is told to",
   assert.match(message, "--found to create a cluster");
   assert.match(message, "--join");
 
-  const flags = ["--authority", authority, "--zone", "a", "--found", ...place];
+  const flags = ["--authority", authority, "--zone", "a", "--found", ...place, ...ports(1)];
   const { process, node } = await startCrs(`${folder}/1`, { flags });
   processes.push(process);
   nodes.push(node);
@@ -92,7 +104,7 @@ test("an empty folder with an authority founds a cluster only if it is told to",
 test("nodes without an authority folder join with a token each", async () => {
   for (const nodeId of [2, 3]) {
     const token = await tokenFor("node");
-    const flags = [...joining(token), "--zone", `z${nodeId}`, ...place];
+    const flags = [...joining(token), "--zone", `z${nodeId}`, ...place, ...ports(nodeId)];
     const { process, node } = await startCrs(`${folder}/${nodeId}`, { flags });
     processes.push(process);
     nodes.push(node);
@@ -163,6 +175,74 @@ test("a node without the keys passes on what needs them", async () => {
     assert.is(code, 4, stdout);
     return JSON.parse(stdout).error.message.includes("No node that has the authority's keys");
   }, 20_000);
+});
+
+/** Starts a node again, from its folder. */
+async function restart(nodeId: number, env: Readonly<Record<string, string>>): Promise<void> {
+  const keys = nodeId === 1 ? ["--authority", authority] : [];
+  const zone = nodeId === 1 ? "a" : `z${nodeId}`;
+  const flags = [...keys, "--zone", zone, ...place, ...ports(nodeId)];
+  const { process, node } = await startCrs(`${folder}/${nodeId}`, { flags, env });
+  processes.push(process);
+  nodes[nodeId - 1] = node;
+}
+
+/** Waits until every node serves all its partitions and is connected to both others. */
+async function untilWhole(): Promise<void> {
+  await until("all nodes are ready", async () => {
+    const ready = await Promise.all(nodes.map(async ({ ops: { host, port } }) => {
+      const { status, body } = await fetch(`http://${host}:${port}/readyz`);
+      await body?.cancel();
+      return status === 200;
+    }));
+    return ready.every((one) => one);
+  }, 30_000);
+  for (const nodeId of [1, 2, 3]) {
+    await until(`node ${nodeId} is connected`, async () => await linksOf(nodeId) === 2, 15_000);
+  }
+}
+
+/** Count of the other nodes that a node has a session with. */
+async function linksOf(nodeId: number): Promise<number> {
+  const { host, port } = nodes[nodeId - 1]!.ops;
+  const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+  return text.split("\n").filter((line) => /^crs_peer_connected\{.*\} 1$/.test(line)).length;
+}
+
+/** The environment of the nodes since their last restart: their clock may be ahead. */
+let env: Readonly<Record<string, string>> = {};
+
+testWith(FAKETIME)(
+  "an outage that outlived all certificates is over once all nodes are started",
+  async () => {
+    for (const process of processes) process.kill("SIGKILL");
+    await Promise.all(processes.map((process) => process.ended()));
+    // A certificate of a node lasts an hour, so none can prove itself, and nobody could vote.
+    env = await clockOff("+3h");
+    await Promise.all([1, 2, 3].map((nodeId) => restart(nodeId, env)));
+    await untilWhole();
+  },
+);
+
+test("a ban of a node's identity ends its sessions on all nodes at once, and keeps it out", async () => {
+  if (Object.keys(env).length === 0) {
+    await restart(1, env);
+    await untilWhole();
+  }
+  const { subject } = JSON.parse(
+    await Deno.readTextFile(`${folder}/3/identity/node/identity.json`),
+  ) as { subject: string };
+  for (const words of [["issue"], ["ban", "subject", subject, "--reason", "stolen"]]) {
+    const administer = ["identity", ...words, ...asAdministrator, ...at(1)];
+    const { code, stderr } = await crs(administer, { env });
+    assert.is(code, 0, stderr);
+  }
+  for (const [nodeId, left] of [[1, 1], [2, 1], [3, 0]] as const) {
+    await until(`node ${nodeId} has ${left} links`, async () => await linksOf(nodeId) === left);
+  }
+  // Node 1 dials node 3, which dials nobody: it must refuse to, and be refused, for good.
+  await new Promise((resolve) => setTimeout(resolve, REDIALED_MS));
+  assert.equal([await linksOf(1), await linksOf(2), await linksOf(3)], [1, 1, 0]);
 });
 
 test.after(async () => {

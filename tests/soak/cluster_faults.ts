@@ -22,13 +22,16 @@ const THIRD = 3;
 /** The time for which a node with a wrong clock, or a full disk, is left alone. */
 const LEFT_MS = 10_000;
 
+/** Room for the log of a run, which the fault fills. */
+const DISK_MEBIBYTES = 1_024;
+
 /** Runs the faults. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
   const rounds = Number(args[0] ?? 1);
   const gaps: Record<string, Gaps[]> = {};
   let figures: Record<string, unknown> = {};
   const cluster = await ThreeNodes.open(64);
-  const unmount = await mountSmall(nodeFolderOf(cluster.folder, THIRD));
+  const unmount = await mountSmall(nodeFolderOf(cluster.folder, THIRD), DISK_MEBIBYTES);
   try {
     await cluster.start();
     await cluster.whole();

@@ -131,9 +131,9 @@ export function full(durationMs: number): KeepPlan["outage"] {
  * Mounts a small file system in memory at `folder`, which is created; only root may do this.
  * Returns the function that unmounts it.
  */
-export async function mountSmall(folder: string): Promise<() => Promise<void>> {
+export async function mountSmall(folder: string, mebibytes = 32): Promise<() => Promise<void>> {
   await Deno.mkdir(folder, { recursive: true });
-  await run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder);
+  await run("mount", "-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder);
   return () => run("umount", "--lazy", folder);
 }
 
