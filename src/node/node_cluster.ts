@@ -225,7 +225,8 @@ export class NodeCluster {
             REQUEST_TIMEOUT_MS_DEFAULT,
           );
         },
-        isConnected: (node: number) => this.#isConnected(node),
+        mayLead: (node: number) =>
+          this.peers.some((peer) => peer.node === node && peer.isConnected && peer.isWritable),
       },
     };
     const joined = joinedOf(membership);
@@ -356,6 +357,7 @@ export class NodeCluster {
         if (this.#serve === undefined) stream.abort();
         else await this.#serve(from, peer, stream);
       },
+      isWritable: () => this.#registry?.log.stats().writable ?? true,
     });
   }
 

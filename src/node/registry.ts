@@ -141,7 +141,7 @@ export class Registry {
       logger,
       onPlace: (place) => this.table.put(place),
       report: placement?.report ?? (() => Promise.resolve()),
-      isConnected: placement?.isConnected ?? (() => false),
+      mayLead: placement?.mayLead ?? (() => false),
     });
     const { leases, janitor } = backgroundParts(parts);
     this.leases = leases;

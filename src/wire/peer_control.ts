@@ -1,7 +1,7 @@
 /**
  * The control stream of a session between two nodes. After the handshake the node that dialed sends
  * its hello, and the other one answers with its own, or with a goodbye that carries a code. Then
- * both send pings and answer them, and either may say goodbye.
+ * both send pings and answer them, tell whether their logs take writes, and either may say goodbye.
  */
 import {
   peerControlCodec,
@@ -21,13 +21,15 @@ export const PEER_VERSION_MIN = 1;
 /** The highest version of the protocol between nodes that this program speaks. */
 export const PEER_VERSION_MAX = 1;
 
-const KINDS = { hello: 1, hello_reply: 2, ping: 3, pong: 4, goodbye: 5 } as const;
+const KINDS = { hello: 1, hello_reply: 2, ping: 3, pong: 4, goodbye: 5, writable: 6 } as const;
 
 /** A control frame between nodes as plain data. */
 export type PeerControlMessage =
   | { readonly kind: "hello" | "hello_reply"; readonly hello: PeerHello }
   | { readonly kind: "ping" | "pong"; readonly sequence: number }
-  | { readonly kind: "goodbye"; readonly goodbye: PeerGoodbye };
+  | { readonly kind: "goodbye"; readonly goodbye: PeerGoodbye }
+  /** Whether the sender's log takes writes; it does until the sender says otherwise. */
+  | { readonly kind: "writable"; readonly isWritable: boolean };
 
 /**
  * Encodes a control frame, table included. The caller owns the result.
@@ -48,6 +50,12 @@ export function encodePeerControl(message: PeerControlMessage): Uint8Array {
       break;
     case "goodbye":
       peerControlCodec.write(out, { kind }, peerGoodbyeCodec, message.goodbye);
+      break;
+    case "writable":
+      // Carried by the shape of a ping: 0 or 1.
+      peerControlCodec.write(out, { kind }, peerPingCodec, {
+        sequence: Number(message.isWritable),
+      });
       break;
   }
   return out.written.slice();
@@ -77,6 +85,10 @@ export function decodePeerControl(
       return { kind: "pong", sequence: frame.bodyInto(peerPingCodec.newView()).sequence };
     case KINDS.goodbye:
       return { kind: "goodbye", goodbye: frame.bodyInto(peerGoodbyeCodec.newView()).toPlain() };
+    case KINDS.writable: {
+      const { sequence } = frame.bodyInto(peerPingCodec.newView());
+      return { kind: "writable", isWritable: sequence !== 0 };
+    }
     default:
       return undefined;
   }

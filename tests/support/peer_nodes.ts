@@ -65,6 +65,7 @@ export interface PeerNodeChanges {
   readonly host?: string;
   readonly serveRequests?: PeerNetworkOptions["serveRequests"];
   readonly sessionMsMax?: number;
+  readonly isWritable?: () => boolean;
   /** Whether the test itself starts the links, with another input. */
   readonly waits?: boolean;
 }
@@ -140,6 +141,7 @@ export class PeerNodes {
         ...(changes.sessionMsMax === undefined ? {} : { sessionMsMax: changes.sessionMsMax }),
       },
       ...(serveRequests === undefined ? {} : { serveRequests }),
+      ...(changes.isWritable === undefined ? {} : { isWritable: changes.isWritable }),
     });
     const input = new Journaled();
     const listener = this.network.listen({

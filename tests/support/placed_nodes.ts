@@ -79,6 +79,11 @@ export class PlacedNodes {
     for (const { work } of this.nodes.values()) work.balance.disturbed();
   }
 
+  /** Leaves a node's disk no room for writes, or gives it all room again. */
+  fillDisk(id: number, isFull = true): void {
+    this.#disks.get(id)!.capacityBytes = isFull ? 0 : Infinity;
+  }
+
   /** Starts a crashed node again. */
   async restart(id: number): Promise<PlacedNode> {
     const reply = this.#joined.get(id);
@@ -177,12 +182,17 @@ export class PlacedNodes {
       logger: SILENT_LOGGER,
       onPlace: () => {},
       report: async (node, made) => await this.nodes.get(node)?.work.runner.confirm(made, id),
-      isConnected: (node) => this.#processes.has(node) && !this.cut.has(`${id}-${node}`),
+      mayLead: (node) => this.#mayLead(id, node),
     });
     work.start();
     const node = { id, groups, work, joining: new Joining(groups, process.wall) };
     this.nodes.set(id, node);
     return node;
+  }
+
+  #mayLead(from: number, node: number): boolean {
+    if (!this.#processes.has(node) || this.cut.has(`${from}-${node}`)) return false;
+    return this.nodes.get(node)?.groups.nodes.log.stats().writable ?? true;
   }
 
   #post(from: number, to: number, receive: (input: PeerInput) => void): void {

@@ -48,6 +48,8 @@ export const RECONFIGURATIONS_AT_ONCE = 256;
 export const LEADER_BALANCE_MS = 500;
 /** The time without an arrival or a loss of a node after which leaderships are spread, ms. */
 export const LEADER_BALANCE_CALM_MS = 2_000;
+/** The time for which a log takes no writes before its node hands its leaderships over, ms. */
+export const LEADER_UNWRITABLE_MS = 500;
 /** The difference between two nodes' numbers of leaderships that is left alone, as a part of a share. */
 export const LEADER_BALANCE_TOLERANCE = 0.05;
 /** Leaderships handed over at once by one node: each stops its group's writes for a round trip. */

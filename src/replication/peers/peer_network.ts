@@ -41,12 +41,16 @@ export interface PeerNetworkOptions {
   readonly credentials: PeerCredentials;
   /** Serves operations of other nodes; absent: their streams are refused. */
   readonly serveRequests?: ServeRequests;
+  /** Reports whether this node's log takes writes. Default: always. */
+  readonly isWritable?: () => boolean;
 }
 
 /** The state of the link to one node. */
 export interface PeerStatus {
   readonly node: NodeId;
   readonly isConnected: boolean;
+  /** Whether the node's log takes writes, as it said last. */
+  readonly isWritable: boolean;
   /** The address of the present session. */
   readonly remoteAddress: string | undefined;
   readonly roundTripMs: number | undefined;
@@ -186,6 +190,7 @@ export class PeerNetwork implements PeerLinks {
     return links.sort((a, b) => a.node - b.node).map(({ node, session, counts }) => ({
       node,
       isConnected: session !== undefined,
+      isWritable: session?.isPeerWritable ?? true,
       remoteAddress: session?.remoteAddress,
       roundTripMs: session?.roundTripMs,
       backlogBytes: session?.backlogBytes ?? 0,
@@ -239,12 +244,13 @@ export class PeerNetwork implements PeerLinks {
   };
 
   #sessionParts(link: PeerLink): PeerSessionParts {
-    const { serveRequests, world } = this.#options;
+    const { serveRequests, world, isWritable = () => true } = this.#options;
     return {
       node: link.node,
       counts: link.counts,
       world,
       places: this.#places,
+      isWritable,
       handlers: {
         onFrame: (frame) => {
           if (!link.isClosed) this.#input?.receive(link.node, frame);

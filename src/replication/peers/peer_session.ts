@@ -61,6 +61,8 @@ export interface PeerSessionParts {
   readonly counts: PeerCounts;
   readonly places: ImagePlaces;
   readonly handlers: PeerSessionHandlers;
+  /** Reports whether this node's log takes writes, which the peer is told. */
+  readonly isWritable: () => boolean;
 }
 
 /** The parts of a session. */
@@ -98,6 +100,9 @@ export class PeerSession {
   #pingSentMs = 0;
   #roundTripMs: number | undefined;
   #isWritingControl = false;
+  /** Whether the peer's log takes writes, and whether the peer was told that this node's does. */
+  #isPeerWritable = true;
+  #toldWritable = true;
   #imagesIn = 0;
   #imagesOut = 0;
   /** Whether another session has replaced this one. */
@@ -124,6 +129,11 @@ export class PeerSession {
   /** The last measured round trip, ms; undefined before the first. */
   get roundTripMs(): number | undefined {
     return this.#roundTripMs;
+  }
+
+  /** Whether the peer's log takes writes, as it said last. */
+  get isPeerWritable(): boolean {
+    return this.#isPeerWritable;
   }
 
   /** Bytes of frames that the peer has not read. */
@@ -266,7 +276,15 @@ export class PeerSession {
       return this.#giveUp(`The node has read no frame for ${PEER_STALL_MS} ms`);
     }
     if (++this.#looks % LOOKS_PER_PING === 0) this.#ping();
+    this.#tellWritable();
     this.#lookLater();
+  }
+
+  /** Tells the peer whether this node's log takes writes, if that has changed. */
+  #tellWritable(): void {
+    const isWritable = this.#options.isWritable();
+    if (isWritable === this.#toldWritable) return;
+    if (this.#writeControl({ kind: "writable", isWritable })) this.#toldWritable = isWritable;
   }
 
   #ping(): void {
@@ -297,6 +315,9 @@ export class PeerSession {
           break;
         case "pong":
           this.#ponged(message.sequence);
+          break;
+        case "writable":
+          this.#isPeerWritable = message.isWritable;
           break;
         case "goodbye":
           this.#finish(reasonOf(message.goodbye));

@@ -7,12 +7,16 @@
  * node would balance the part that it sees, against others that see another part, and leaderships would
  * be handed round for ever. There all nodes compute one spread from group 0's placements alone, and a
  * partition whose node in it is out of reach stays where it is.
+ *
+ * A node whose log takes no writes, because its disk is full, hands over everything that it leads, group 0
+ * too, and gets nothing until the log takes writes again.
  */
 import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
   LEADER_BALANCE_CALM_MS,
   LEADER_BALANCE_TOLERANCE,
   LEADER_TRANSFERS_AT_ONCE,
+  LEADER_UNWRITABLE_MS,
 } from "../../base/limits.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { spreadLeaders } from "../../ring/leader_spread.ts";
@@ -24,14 +28,19 @@ export interface LeaderBalanceOptions {
   readonly groups: ClusterGroups;
   readonly self: NodeId;
   readonly monotonic: MonotonicClock;
-  /** Reports whether there is a session with the node now; this node itself counts. */
-  readonly isReachable: (node: number) => boolean;
+  /** Reports whether a node can be reached and its log takes writes; this node itself counts. */
+  readonly mayLead: (node: number) => boolean;
 }
+
+/** A group that may be led here. */
+type Led = Pick<HostedPartition, "group"> | Pick<ClusterGroups["system"], "group">;
 
 /** Spreads leaderships over the nodes. */
 export class LeaderBalance {
   readonly #options: LeaderBalanceOptions;
   #calmSinceMs: number;
+  /** The time since which the log of this node takes no writes; Infinity: it does. */
+  #unwritableSinceMs = Infinity;
   /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
   #spread: readonly number[] | undefined;
   #spreadRing = -1;
@@ -48,8 +57,15 @@ export class LeaderBalance {
 
   /** Hands over a few leaderships if they are spread unevenly. */
   run(): void {
-    const { groups, self, monotonic, isReachable } = this.#options;
-    if (monotonic.nowMs() - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
+    const { groups, self, monotonic, mayLead } = this.#options;
+    const nowMs = monotonic.nowMs();
+    if (groups.nodes.log.stats().writable) this.#unwritableSinceMs = Infinity;
+    else {
+      this.#unwritableSinceMs = Math.min(this.#unwritableSinceMs, nowMs);
+      if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) this.#handOver();
+      return;
+    }
+    if (nowMs - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
     const count = groups.system.store.genesis?.partitionCount ?? 0;
     const placements: number[][] = [];
     const leaders: number[] = [];
@@ -58,7 +74,7 @@ export class LeaderBalance {
       const id = partitionId(number);
       const here = groups.partition(id);
       // A partition that is elsewhere is balanced by the nodes that hold it.
-      placements.push(here === undefined ? [] : this.#voters(here).filter(isReachable));
+      placements.push(here === undefined ? [] : this.#voters(here).filter(mayLead));
       leaders.push(here?.group.status().leader ?? 0);
       if (here !== undefined && here.group.isLeading) led.push(here);
     }
@@ -78,12 +94,24 @@ export class LeaderBalance {
     }
   }
 
+  /** Hands over what this node leads, to whoever is fit. */
+  #handOver(): void {
+    const { groups, self, mayLead } = this.#options;
+    let transfers = 0;
+    for (const hosted of [groups.system, ...groups.partitions]) {
+      if (!hosted.group.isLeading) continue;
+      const heirs = this.#voters(hosted).filter((node) => node !== self && mayLead(node));
+      if (this.#transfer(hosted, heirs)) transfers++;
+      if (transfers === LEADER_TRANSFERS_AT_ONCE) return;
+    }
+  }
+
   /** Returns the node that is to lead each partition; undefined if all may stay where they are. */
   #wished(
     placements: readonly (readonly number[])[],
     leaders: readonly number[],
   ): readonly number[] | undefined {
-    const { groups, isReachable } = this.#options;
+    const { groups, mayLead } = this.#options;
     const { state, ringNumber } = groups.system.store;
     if (this.#spreadRing !== ringNumber) {
       this.#spreadRing = ringNumber;
@@ -99,11 +127,11 @@ export class LeaderBalance {
     }
     // While partitions move the spread changes with every step.
     if (state.placement.changing.size > 0) return undefined;
-    return this.#spread.map((node) => isReachable(node) ? node : 0);
+    return this.#spread.map((node) => mayLead(node) ? node : 0);
   }
 
   /** Hands the leadership to a voter on one of the nodes; returns false if none of them is fit now. */
-  #transfer({ group }: HostedPartition, nodes: readonly number[]): boolean {
+  #transfer({ group }: Led, nodes: readonly number[]): boolean {
     const { members, committed, transferee } = group.raftStatus();
     if (transferee !== 0) return false;
     const { state } = this.#options.groups.system.store;
@@ -116,7 +144,7 @@ export class LeaderBalance {
     return true;
   }
 
-  #voters({ group }: HostedPartition): number[] {
+  #voters({ group }: Led): number[] {
     const { state } = this.#options.groups.system.store;
     return group.configuration.voters.map((replica) => nodeOfReplica(state, replica))
       .filter((node) => node !== undefined);

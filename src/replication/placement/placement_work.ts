@@ -28,8 +28,8 @@ export interface PlacementWorkOptions {
   readonly onPlace: ReplicaHostOptions["onPlace"];
   /** Reports changes that were made to the node that leads group 0. */
   readonly report: (node: NodeId, made: readonly MadeChange[]) => Promise<void>;
-  /** Reports whether there is a session with the node now. */
-  readonly isConnected: (node: number) => boolean;
+  /** Reports whether another node can lead now: there is a session with it, and its log takes writes. */
+  readonly mayLead: (node: number) => boolean;
 }
 
 /** A node's part of the placement. */
@@ -45,7 +45,7 @@ export class PlacementWork {
   #seenRing = -1;
 
   constructor(options: PlacementWorkOptions) {
-    const { groups, self, world, logger, isConnected } = options;
+    const { groups, self, world, logger, mayLead } = options;
     this.#options = options;
     this.runner = new PlacementRunner({ groups, wall: world.wall, logger });
     this.#host = new ReplicaHost(options);
@@ -58,7 +58,7 @@ export class PlacementWork {
       groups,
       self,
       monotonic: world.monotonic,
-      isReachable: (node) => node === self || isConnected(node),
+      mayLead: (node) => node === self || mayLead(node),
     });
   }
 

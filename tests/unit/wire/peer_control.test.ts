@@ -26,6 +26,8 @@ const MESSAGES: readonly PeerControlMessage[] = [
   { kind: "ping", sequence: 2 ** 53 - 1 },
   { kind: "pong", sequence: 1 },
   { kind: "goodbye", goodbye: { code: 8, message: "not this cluster" } },
+  { kind: "writable", isWritable: false },
+  { kind: "writable", isWritable: true },
 ];
 
 function decoded(bytes: Uint8Array): (PeerControlMessage | undefined)[] {

@@ -160,4 +160,14 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
       replacement: "void isWhole;",
     }],
   },
+  {
+    name: "full_disk_keeps_leading",
+    breaks: "A node whose log takes no writes hands over what it leads",
+    test: `${PLACEMENT}/leader_balance.test.ts`,
+    edits: [{
+      file: "src/replication/placement/leader_balance.ts",
+      anchor: "if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) this.#handOver();",
+      replacement: "if (nowMs < this.#unwritableSinceMs) this.#handOver();",
+    }],
+  },
 ];

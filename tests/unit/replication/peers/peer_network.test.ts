@@ -234,4 +234,23 @@ test("PeerNetwork follows its members: it dials a new one, and ends the session 
   assert.throws(() => one!.peers.update([nodes.members[0]!, nodes.members[0]!]), /distinct/);
 });
 
+test("PeerNetwork tells the other node within a second whether this node's log takes writes", async () => {
+  const nodes = new PeerNodes();
+  let isWritable = true;
+  nodes.start(1, { isWritable: () => isWritable });
+  const two = nodes.start(2);
+  await nodes.world.pass(1_000);
+  for (const now of [false, true, false]) {
+    isWritable = now;
+    await nodes.world.pass(1_000);
+    assert.is(statusOf(two, 1).isWritable, now);
+  }
+  // A session that is new knows it as well.
+  nodes.network.cut("host1", "host2");
+  await nodes.world.pass(5_000);
+  nodes.network.heal("host1", "host2");
+  await nodes.world.pass(3_000);
+  assert.equal([statusOf(two, 1).isConnected, statusOf(two, 1).isWritable], [true, false]);
+});
+
 test.run();

@@ -46,4 +46,31 @@ test("LeaderBalance moves nothing shortly after a node has come", async () => {
   await cluster.until("even leaders", () => Math.max(...cluster.leads()) <= 5);
 });
 
+test("LeaderBalance hands over what a node with a full disk leads, group 0 too, and gives it nothing", async () => {
+  const cluster = new PlacedNodes();
+  await cluster.found();
+  for (const id of [2, 3]) await cluster.join(id);
+  const areEven = () => cluster.leads().every((count) => count >= 2);
+  await cluster.until("even leaders", areEven);
+  const { groups } = cluster.node(1);
+  await cluster.until(
+    "three voters of group 0",
+    () => groups.system.group.configuration.voters.length === 3,
+  );
+  assert.ok(groups.system.group.isLeading);
+  cluster.fillDisk(1);
+  // Any write shows that the disk is full; the others commit it.
+  const write = new Uint8Array(8).fill(1);
+  for (const { group } of groups.partitions) if (group.isLeading) void group.propose(write, 10_000);
+  await cluster.until("leaders elsewhere", () => {
+    const [first, ...others] = cluster.leads();
+    return first === 0 && others.reduce((sum, count) => sum + count, 0) === 8 &&
+      !groups.system.group.isLeading;
+  }, 10_000);
+  await cluster.world.pass(3 * LEADER_BALANCE_CALM_MS);
+  assert.is(cluster.leads()[0], 0, "it gets none back");
+  cluster.fillDisk(1, false);
+  await cluster.until("even leaders again", areEven);
+});
+
 test.run();
