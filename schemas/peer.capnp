@@ -16,6 +16,41 @@ struct PeerFrame {
   # refer to this epoch.
   messages @2 :List(PeerMessage);
   beat @3 :PeerBeat;
+  probe @4 :PeerProbe;
+  # The sender is of the run of the frame.
+  proofs @5 :PeerProofs;
+}
+
+struct PeerProbe {
+  # Asks for proofs that reads at the sender's replicas need; see src/liveness/freshness.
+  epoch @0 :UInt64;
+  # The proofs that the sender holds are of this epoch; an epoch begins with a full list.
+  sequence @1 :UInt64;
+  # Grows by one with each probe of a run to the recipient.
+}
+
+struct PeerProofs {
+  # The answer to a probe.
+  run @0 :UInt64;
+  # The run of the node that probed.
+  epoch @1 :UInt64;
+  sequence @2 :UInt64;
+  # The epoch and the sequence of the probe.
+  counter @3 :UInt64;
+  # Grows by one with each answer of an epoch; 1 in a full list.
+  leasesOff @4 :Bool;
+  # The sender holds no leases, so it proves nothing.
+  list @5 :UInt64;
+  # Number of the full list that the answers began with; the sender uses each number once in a run.
+  changes @6 :List(PeerProof);
+}
+
+struct PeerProof {
+  # What the sender asserts of a group that it leads, until it asserts something else.
+  groupId @0 :UInt32;
+  term @1 :UInt64;
+  # 0: the sender asserts nothing of the group any more.
+  commitIndex @2 :UInt64;
 }
 
 struct PeerBeat {

@@ -31,12 +31,17 @@ export interface PeerFrame {
   supports: number;
   messages: PeerMessage[];
   beat: PeerBeat | undefined;
+  /** The sender is of the run of the frame. */
+  probe: PeerProbe | undefined;
+  proofs: PeerProofs | undefined;
 }
 
 /** A flyweight over {@link PeerFrame}. */
 export class PeerFrameView extends StructView<PeerFrame> {
   #messages: StructList<PeerMessage, PeerMessageView> | undefined;
   #beat: PeerBeatView | undefined;
+  #probe: PeerProbeView | undefined;
+  #proofs: PeerProofsView | undefined;
 
   get run(): number { return this.$uint64(0); }
   set run(value: number) { this.$setUint64(0, value); }
@@ -45,6 +50,10 @@ export class PeerFrameView extends StructView<PeerFrame> {
   get messages(): StructList<PeerMessage, PeerMessageView> { return this.$list(0, this.#messages ??= new StructList(new PeerMessageView())); }
   get hasBeat(): boolean { return this.$has(1); }
   get beat(): PeerBeatView { return this.$struct(1, this.#beat ??= new PeerBeatView()); }
+  get hasProbe(): boolean { return this.$has(2); }
+  get probe(): PeerProbeView { return this.$struct(2, this.#probe ??= new PeerProbeView()); }
+  get hasProofs(): boolean { return this.$has(3); }
+  get proofs(): PeerProofsView { return this.$struct(3, this.#proofs ??= new PeerProofsView()); }
 
   override toPlain(): PeerFrame {
     this.$payPlain();
@@ -53,6 +62,8 @@ export class PeerFrameView extends StructView<PeerFrame> {
       supports: this.supports,
       messages: this.messages.toPlain(),
       beat: this.hasBeat ? this.beat.toPlain() : undefined,
+      probe: this.hasProbe ? this.probe.toPlain() : undefined,
+      proofs: this.hasProofs ? this.proofs.toPlain() : undefined,
     };
   }
 }
@@ -63,15 +74,167 @@ function putPeerFrame(out: FrameWriter, at: number, value: Input<PeerFrame>): vo
   UINT64.write(view, at + 8, value.supports, "supports");
   out.$structs<PeerMessage>(at + 16, value.messages, peerMessageCodec.layout);
   out.$nested<PeerBeat>(at + 24, value.beat, peerBeatCodec.layout);
+  out.$nested<PeerProbe>(at + 32, value.probe, peerProbeCodec.layout);
+  out.$nested<PeerProofs>(at + 40, value.proofs, peerProofsCodec.layout);
 }
 
 /** Encodes and decodes {@link PeerFrame}. */
 export const peerFrameCodec = new StructCodec<PeerFrame, PeerFrameView>({
   name: "PeerFrame",
   dataWords: 2,
-  pointerWords: 2,
+  pointerWords: 4,
   put: putPeerFrame,
   newView: () => new PeerFrameView(),
+});
+
+/** Asks for proofs that reads at the sender's replicas need; see src/liveness/freshness. */
+export interface PeerProbe {
+  /** The proofs that the sender holds are of this epoch; an epoch begins with a full list. */
+  epoch: number;
+  /** Grows by one with each probe of a run to the recipient. */
+  sequence: number;
+}
+
+/** A flyweight over {@link PeerProbe}. */
+export class PeerProbeView extends StructView<PeerProbe> {
+  get epoch(): number { return this.$uint64(0); }
+  set epoch(value: number) { this.$setUint64(0, value); }
+  get sequence(): number { return this.$uint64(8); }
+  set sequence(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): PeerProbe {
+    this.$payPlain();
+    return {
+      epoch: this.epoch,
+      sequence: this.sequence,
+    };
+  }
+}
+
+function putPeerProbe(out: FrameWriter, at: number, value: Input<PeerProbe>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.epoch, "epoch");
+  UINT64.write(view, at + 8, value.sequence, "sequence");
+}
+
+/** Encodes and decodes {@link PeerProbe}. */
+export const peerProbeCodec = new StructCodec<PeerProbe, PeerProbeView>({
+  name: "PeerProbe",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putPeerProbe,
+  newView: () => new PeerProbeView(),
+});
+
+/** The answer to a probe. */
+export interface PeerProofs {
+  /** The run of the node that probed. */
+  run: number;
+  epoch: number;
+  /** The epoch and the sequence of the probe. */
+  sequence: number;
+  /** Grows by one with each answer of an epoch; 1 in a full list. */
+  counter: number;
+  /** The sender holds no leases, so it proves nothing. */
+  leasesOff: boolean;
+  /** Number of the full list that the answers began with; the sender uses each number once in a run. */
+  list: number;
+  changes: PeerProof[];
+}
+
+/** A flyweight over {@link PeerProofs}. */
+export class PeerProofsView extends StructView<PeerProofs> {
+  #changes: StructList<PeerProof, PeerProofView> | undefined;
+
+  get run(): number { return this.$uint64(0); }
+  set run(value: number) { this.$setUint64(0, value); }
+  get epoch(): number { return this.$uint64(8); }
+  set epoch(value: number) { this.$setUint64(8, value); }
+  get sequence(): number { return this.$uint64(16); }
+  set sequence(value: number) { this.$setUint64(16, value); }
+  get counter(): number { return this.$uint64(24); }
+  set counter(value: number) { this.$setUint64(24, value); }
+  get leasesOff(): boolean { return this.$bool(32, 1); }
+  set leasesOff(value: boolean) { this.$setBool(32, 1, value); }
+  get list(): number { return this.$uint64(40); }
+  set list(value: number) { this.$setUint64(40, value); }
+  get changes(): StructList<PeerProof, PeerProofView> { return this.$list(0, this.#changes ??= new StructList(new PeerProofView())); }
+
+  override toPlain(): PeerProofs {
+    this.$payPlain();
+    return {
+      run: this.run,
+      epoch: this.epoch,
+      sequence: this.sequence,
+      counter: this.counter,
+      leasesOff: this.leasesOff,
+      list: this.list,
+      changes: this.changes.toPlain(),
+    };
+  }
+}
+
+function putPeerProofs(out: FrameWriter, at: number, value: Input<PeerProofs>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.run, "run");
+  UINT64.write(view, at + 8, value.epoch, "epoch");
+  UINT64.write(view, at + 16, value.sequence, "sequence");
+  UINT64.write(view, at + 24, value.counter, "counter");
+  if (value.leasesOff) out.bytes[at + 32]! |= 1;
+  UINT64.write(view, at + 40, value.list, "list");
+  out.$structs<PeerProof>(at + 48, value.changes, peerProofCodec.layout);
+}
+
+/** Encodes and decodes {@link PeerProofs}. */
+export const peerProofsCodec = new StructCodec<PeerProofs, PeerProofsView>({
+  name: "PeerProofs",
+  dataWords: 6,
+  pointerWords: 1,
+  put: putPeerProofs,
+  newView: () => new PeerProofsView(),
+});
+
+/** What the sender asserts of a group that it leads, until it asserts something else. */
+export interface PeerProof {
+  groupId: number;
+  /** 0: the sender asserts nothing of the group any more. */
+  term: number;
+  commitIndex: number;
+}
+
+/** A flyweight over {@link PeerProof}. */
+export class PeerProofView extends StructView<PeerProof> {
+  get groupId(): number { return this.$uint32(0); }
+  set groupId(value: number) { this.$setUint32(0, value); }
+  get term(): number { return this.$uint64(8); }
+  set term(value: number) { this.$setUint64(8, value); }
+  get commitIndex(): number { return this.$uint64(16); }
+  set commitIndex(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): PeerProof {
+    this.$payPlain();
+    return {
+      groupId: this.groupId,
+      term: this.term,
+      commitIndex: this.commitIndex,
+    };
+  }
+}
+
+function putPeerProof(out: FrameWriter, at: number, value: Input<PeerProof>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.groupId, "groupId");
+  UINT64.write(view, at + 8, value.term, "term");
+  UINT64.write(view, at + 16, value.commitIndex, "commitIndex");
+}
+
+/** Encodes and decodes {@link PeerProof}. */
+export const peerProofCodec = new StructCodec<PeerProof, PeerProofView>({
+  name: "PeerProof",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putPeerProof,
+  newView: () => new PeerProofView(),
 });
 
 /**

@@ -14,6 +14,7 @@ export * from "./limits/consensus.ts";
 export * from "./limits/cluster.ts";
 export * from "./limits/peers.ts";
 export * from "./limits/liveness.ts";
+export * from "./limits/freshness.ts";
 export * from "./limits/log.ts";
 export * from "./limits/transport.ts";
 export * from "./limits/sessions.ts";

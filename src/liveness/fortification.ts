@@ -322,11 +322,20 @@ export class Fortification {
    * the replica as it is now.
    */
   hasLease(node: Leader, nowMs: number): boolean {
+    const lease = this.leaseOf(node);
+    return lease !== undefined && this.#stands(lease, nowMs);
+  }
+
+  /**
+   * Returns the lease that permits such reads while it stands; undefined if this replica may rely on
+   * none now. Another object takes its place whenever it counts on others.
+   */
+  leaseOf(node: Leader): LeaderLease | undefined {
     const leading = this.#leading;
-    if (leading === undefined || leading.term !== node.term) return false;
-    if (!this.#context.areLeasesOn || !node.isLeaseAllowed()) return false;
+    if (leading === undefined || leading.term !== node.term) return undefined;
+    if (!this.#context.areLeasesOn || !node.isLeaseAllowed()) return undefined;
     if (leading.configuration !== node.configuration) this.#configure(leading, node.configuration);
-    return this.#stands(leading, nowMs);
+    return leading.lease;
   }
 
   /**
@@ -336,10 +345,10 @@ export class Fortification {
   hasQuorum(term: number): boolean {
     const leading = this.#leading;
     if (leading?.term !== term) return false;
-    return this.#stands(leading, this.#context.peers.now());
+    return this.#stands(leading.lease, this.#context.peers.now());
   }
 
-  #stands({ lease }: Leading, nowMs: number): boolean {
+  #stands(lease: LeaderLease, nowMs: number): boolean {
     return nowMs < lease.untilMs && !this.#context.peers.isStalled;
   }
 

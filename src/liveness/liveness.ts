@@ -15,7 +15,7 @@ import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import { type Beat, type BeatRefusal, type GroupTerm, isBeat } from "./beat.ts";
 import type { Fortification } from "./fortification.ts";
-import { LeaseBook } from "./lease.ts";
+import { type LeaderLease, LeaseBook } from "./lease.ts";
 import { LedGroups } from "./led_groups.ts";
 import { type Peer, Peers, type ReplicaNodes } from "./peers.ts";
 import { countedMs, LIVENESS_TIMING, type LivenessTiming } from "./timing.ts";
@@ -318,6 +318,11 @@ export class Liveness {
    */
   stall(isStalled: boolean): void {
     this.#peers.isStalled = isStalled;
+  }
+
+  /** Reports whether a lease stands at `nowMs` of {@link nowMs}. */
+  stands(lease: LeaderLease, nowMs: number): boolean {
+    return nowMs < lease.untilMs && !this.#peers.isStalled;
   }
 
   /** Starts the promises of this node's replica of `group`. */

@@ -19,6 +19,12 @@
  *    that the frame names as supported by this node; nothing else happens in between.
  * 6. A read from a leader's own state calls `hasLease` in the turn in which it reads.
  */
+export { Answerer, type AnsweringGroup } from "./freshness/answerer.ts";
+export type { GroupProof } from "./freshness/group_proof.ts";
+export type { Assertion, FreshnessRefusal, Probe, Proofs } from "./freshness/messages.ts";
+export { Prober } from "./freshness/prober.ts";
+export { ProofClock } from "./freshness/proof_clock.ts";
+export type { LeaderLease } from "./lease.ts";
 export type { Beat, BeatRefusal, GroupTerm } from "./beat.ts";
 export type {
   AppliedMembers,

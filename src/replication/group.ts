@@ -13,7 +13,7 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, GroupTimeMs, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
-import type { VoteRestriction } from "../liveness/mod.ts";
+import type { LeaderLease, VoteRestriction } from "../liveness/mod.ts";
 import {
   type CampaignResult,
   type ConfChange,
@@ -26,6 +26,7 @@ import {
   type TransferResult,
 } from "../raft/mod.ts";
 import type { LogDone } from "../storage/shared_log.ts";
+import { ProvenReads } from "./proven_reads.ts";
 import { endedError } from "./group_errors.ts";
 import type { GroupHost } from "./group_host.ts";
 import type { Group, GroupStatus, Proposed, ReadPoint } from "./group_interface.ts";
@@ -65,6 +66,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
   readonly #proposals: GroupProposals;
   readonly #proposer: GroupProposer<Outcome>;
   readonly #loop: GroupLoop;
+  readonly #proven: ProvenReads;
   readonly #openedIndex: number;
 
   constructor(host: GroupHost, start: GroupStart<Outcome>) {
@@ -97,6 +99,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
       support: this.#support.promises,
     });
     this.#proposals = new GroupProposals(id);
+    this.#proven = new ProvenReads(id, host, this.#node, this.#applied);
     this.#openedIndex = this.#node.lastIndex;
     const parts = {
       ...{ id, replica, host, machine, node: this.#node, replicaLog, storage: this.#storage },
@@ -122,8 +125,8 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return this.#leadership.isServing;
   }
 
-  readPoint(_maxStalenessMs: number): ReadPoint | undefined {
-    if (!this.#leadership.isServing) return this.#recoveredPoint();
+  readPoint(maxStalenessMs: number): ReadPoint | undefined {
+    if (!this.#leadership.isServing) return this.#pointOfFollower(maxStalenessMs);
     if (this.#members.isSole) return this.#applied.point;
     // A follower may already have served entries that are committed but not applied here, because this
     // disk is slower than the others.
@@ -131,9 +134,22 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return isBehind || !this.#support.hasLease(this.#node) ? undefined : this.#applied.point;
   }
 
+  #pointOfFollower(maxStalenessMs: number): ReadPoint | undefined {
+    if (maxStalenessMs === 0 || this.#members.isSole) return this.#recoveredPoint();
+    return this.#end === undefined ? this.#proven.readPoint(maxStalenessMs) : undefined;
+  }
+
   notLeading(): RegistryError | undefined {
-    const isLeader = this.#end !== undefined || this.#leadership.term !== 0 || this.#members.isSole;
-    return isLeader ? undefined : this.#loop.notLeader();
+    return this.#mayLead ? undefined : this.#loop.notLeader();
+  }
+
+  readElsewhere(maxStalenessMs: number): RegistryError | undefined {
+    if (this.#mayLead) return undefined;
+    return maxStalenessMs === 0 ? this.#loop.notLeader() : this.#proven.refusal(maxStalenessMs);
+  }
+
+  get #mayLead(): boolean {
+    return this.#end !== undefined || this.#leadership.term !== 0 || this.#members.isSole;
   }
 
   readBarrier(
@@ -142,7 +158,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
   ): Promise<ReadPoint | RegistryError> {
     if (this.#end !== undefined) return Promise.resolve(endedError(this.id, this.#end));
     const point = this.readPoint(maxStalenessMs);
-    if (point !== undefined) return Promise.resolve(point);
+    if (point !== undefined) return Promise.resolve({ ...point });
+    if (maxStalenessMs > 0 && !this.#mayLead) {
+      return this.#host.freshness.wait(this, maxStalenessMs, timeoutMs);
+    }
     return this.#loop.addRead(timeoutMs);
   }
 
@@ -230,6 +249,30 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
   /** Replaces the log up to the applied index by an image of the state, then calls `done`. */
   writeImage(done: LogDone): void {
     this.#loop.writeImage(done);
+  }
+
+  /** The proven age of its applied state now, whole ms: 0 at a leader with a lease, Infinity if none. */
+  get ageBoundMs(): number {
+    return this.readPoint(0) !== undefined ? 0 : this.#proven.ageBoundMs;
+  }
+
+  // The interface to the answers for other nodes.
+
+  get lease(): LeaderLease | undefined {
+    const isProven = this.#end === undefined && this.#leadership.isServing;
+    return isProven ? this.#support.leaseOf(this.#node) : undefined;
+  }
+
+  get term(): number {
+    return this.#node.term;
+  }
+
+  get commitIndex(): number {
+    return this.#node.committed;
+  }
+
+  hasMemberOn(node: NodeId): boolean {
+    return this.#support.hasMemberOn(node);
   }
 
   // The interface to the set of groups.

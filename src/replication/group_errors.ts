@@ -1,7 +1,7 @@
 /** The errors that a group answers with, by code. */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
-import { GROUP_RETRY_MS } from "../base/limits.ts";
+import { GROUP_RETRY_MS, WAL_PROBE_MS } from "../base/limits.ts";
 import type { ProposeResult } from "../raft/mod.ts";
 
 /** The reason why a group ended: closed by its owner, a broken invariant, or the loss of its log. */
@@ -48,6 +48,13 @@ export function notLeaderError(
   return new RegistryError("not_leader", `Group ${group} is led by node ${leader}`, {
     leaderHint: leader,
     leaderTerm: term,
+  });
+}
+
+/** Returns the answer while the log takes no writes. */
+export function logUnwritable(): RegistryError {
+  return new RegistryError("storage_unavailable", "The log takes no writes now", {
+    retryAfterMs: WAL_PROBE_MS,
   });
 }
 

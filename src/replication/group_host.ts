@@ -6,9 +6,11 @@ import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import type { AnsweringGroup } from "../liveness/mod.ts";
 import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
 import type { GroupCounts } from "./group_counts.ts";
+import type { NodeFreshness } from "./node_freshness.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { OutgoingImages } from "./outgoing_images.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
@@ -51,7 +53,7 @@ export interface PeerInput {
 }
 
 /** The interface of a group to the set that hosts it. No method throws unless it says so. */
-export interface HostedGroup {
+export interface HostedGroup extends AnsweringGroup {
   readonly id: GroupId;
   /** Whether the group needs ticks. */
   readonly wantsTicks: boolean;
@@ -111,6 +113,7 @@ export interface GroupHost {
   readonly directory: ReplicaDirectory;
   readonly liveness: NodeLiveness;
   readonly counts: GroupCounts;
+  readonly freshness: NodeFreshness;
   /** Whether reads may be served by a lease. */
   readonly areLeasesOn: boolean;
   /** Returns why the log takes no writes, so that no new work may start; undefined if it takes them. */

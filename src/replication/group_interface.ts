@@ -53,11 +53,12 @@ export interface Group<Outcome> {
   propose(command: Uint8Array, timeoutMs: number): Promise<Proposed<Outcome>>;
 
   /**
-   * Returns permission to read now, without waiting, if the leader's lease covers this moment. If it
-   * returns `undefined`, call {@link readBarrier}. The point is valid in this turn only.
+   * Returns permission to read now, without waiting: at a leader if its lease covers this moment, at a
+   * follower if the age of its state is proven to be within the bound. If it returns `undefined`, see
+   * {@link readElsewhere} and {@link readBarrier}. The point is valid in this turn only, and is
+   * overwritten by the next permission.
    *
-   * @param maxStalenessMs the age that the reader accepts, 0 for none. Followers prove no ages, so a
-   * read with a bound gets the same permission as one without, and its point says what is proven: age 0.
+   * @param maxStalenessMs the age that the reader accepts; 0 for a linearizable read.
    */
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
 
@@ -68,8 +69,15 @@ export interface Group<Outcome> {
   notLeading(): RegistryError | undefined;
 
   /**
+   * Returns why a read with that bound must be asked of another node, with the leader as the hint if it
+   * is known: `not_leader`, or `too_stale` if it has a bound. Returns undefined if {@link readBarrier}
+   * may permit it.
+   */
+  readElsewhere(maxStalenessMs: number): RegistryError | undefined;
+
+  /**
    * Waits for permission to read; settles with an error if there is none. Never rejects. A follower asks
-   * its leader.
+   * its leader, or with a bound waits for a proof of its age.
    */
   readBarrier(
     maxStalenessMs: number,

@@ -321,12 +321,13 @@ export class GroupLoop implements GroupSteps {
 
   /** Ends the group, unless it has ended; one that was given up may still fail or be closed. */
   ends(end: GroupEnd): void {
-    const { id, leadership, proposals, storage, support } = this.#parts;
+    const { host, id, leadership, proposals, storage, support } = this.#parts;
     if (this.#end === "closed" || this.#end === "failed") return;
     this.#end = end;
     leadership.end();
     storage.close();
     support.close();
+    host.freshness.removeGroup(this.#group);
     proposals.answerAll(openProposalError(id, end));
     this.#reads?.refuseAll(endedError(id, end));
     this.#images?.close();

@@ -15,25 +15,27 @@ import {
   RAFT_ELECTION_TICKS,
   RAFT_HEARTBEAT_TICKS,
   RAFT_TICK_MS,
-  WAL_PROBE_MS,
 } from "../base/limits.ts";
 import type { MonotonicClock, Timer } from "../base/world.ts";
 import type { Beat, LivenessNews } from "../liveness/mod.ts";
 import { type Configuration, EMPTY_DATA, type Message, raftSettings } from "../raft/mod.ts";
 import type { LogDone } from "../storage/shared_log.ts";
-import { encodePeerFrame, type PeerFrame } from "../wire/peer_frame.ts";
+import { encodePeerFrame } from "../wire/peer_frame.ts";
 import { AvailableTime } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
 import { GroupCounts } from "./group_counts.ts";
 import { FOUNDING_POINT, logFounding } from "./group_founding.ts";
+import { logUnwritable } from "./group_errors.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import { soleConfiguration } from "./log_entry.ts";
 import { GroupRemovals } from "./group_removals.ts";
 import type { GroupSetOptions, NewGroup } from "./group_set_options.ts";
+import { NodeFreshness } from "./node_freshness.ts";
 import { NodeLiveness } from "./node_liveness.ts";
 import { OutgoingImages } from "./outgoing_images.ts";
 import { PeerFrameInput } from "./peer_input.ts";
-import { type FrameContent, PeerOutbox } from "./peer_outbox.ts";
+import { PeerFrames } from "./peer_frames.ts";
+import { PeerOutbox } from "./peer_outbox.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
 
 export type { GroupSetOptions, GroupSettings, NewGroup } from "./group_set_options.ts";
@@ -43,11 +45,13 @@ export class GroupSet {
   readonly #options: GroupSetOptions;
   readonly #clock: MonotonicClock;
   readonly #liveness: NodeLiveness;
+  readonly #freshness: NodeFreshness;
   /** The clock that drives the time of every group led here. */
   readonly availableTime: AvailableTime;
   readonly #host: GroupHost;
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
+  readonly #frames: PeerFrames;
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
   readonly #removals: GroupRemovals;
@@ -81,6 +85,14 @@ export class GroupSet {
       areLeasesOn,
       ...(timing === undefined ? {} : { timing }),
     });
+    this.#frames = new PeerFrames(this.#liveness, this.#groups);
+    this.#freshness = new NodeFreshness({
+      world,
+      liveness: this.#liveness,
+      areLeasesOn,
+      groups: () => this.#groups.values(),
+      turnSoon: () => this.#turnSoon(),
+    });
     const outages = options.settings?.outages;
     this.availableTime = new AvailableTime({
       monotonic: this.#clock,
@@ -102,6 +114,7 @@ export class GroupSet {
       peers: options.peers,
       groupOf: (id) => this.#groups.get(id),
       receiveBeat: (from, beat) => this.#receiveBeat(from, beat),
+      freshness: this.#freshness,
       isClosed: () => this.#closed || this.#poisoned !== undefined,
     });
   }
@@ -221,12 +234,14 @@ export class GroupSet {
   /** Records that a session with the node was opened. */
   peerConnected(node: NodeId): void {
     this.#liveness.connected(node);
+    this.#freshness.connected(node);
     this.#tickLater();
   }
 
   /** Records that a session with the node ended; messages in transit to it may be lost. */
   peerLost(node: NodeId): void {
     this.#liveness.disconnected(node);
+    this.#freshness.disconnected(node);
     const { directory } = this.#options;
     const isThere = (replica: number) => directory.nodeOf(replica) === node;
     for (const group of this.#groups.values()) group.peerLost(isThere);
@@ -261,6 +276,7 @@ export class GroupSet {
     this.#timer?.cancel();
     this.availableTime.stop();
     for (const group of this.#groups.values()) group.close();
+    this.#freshness.close();
     this.#dirty.clear();
     this.#awake.clear();
     this.#waiting = [];
@@ -280,6 +296,7 @@ export class GroupSet {
       directory,
       liveness: this.#liveness,
       counts: this.counts,
+      freshness: this.#freshness,
       areLeasesOn,
       raft: raftSettings({
         electionTicks: RAFT_ELECTION_TICKS,
@@ -315,6 +332,7 @@ export class GroupSet {
   }
 
   #wantsTurn(group: HostedGroup): void {
+    this.#freshness.touched(group);
     if (this.#closed) return;
     this.#dirty.add(group);
     this.#turnSoon();
@@ -333,36 +351,25 @@ export class GroupSet {
     this.#dirty = new Set();
     for (const group of dirty) {
       group.work();
+      this.#freshness.touched(group);
       this.#settleAwake(group);
     }
+    this.#freshness.takeOutgoing(this.#outbox);
     this.#liveness.takeBeats((to, beat) => {
       this.#outbox.addBeat(to, beat);
       this.#options.peers.countLiveness?.(to, "beatOut");
     });
     this.#outbox.drain((to, content) => {
-      this.#options.peers.send(to, encodePeerFrame(this.#frame(to, content)));
+      this.#options.peers.send(to, encodePeerFrame(this.#frames.frame(to, content)));
     });
     this.#turnDue = false;
     this.#tickLater();
     if (this.#dirty.size > 0) this.#turnSoon();
   }
 
-  /** Makes a frame to `to`. Promises in its replies refer to the epoch that the same frame names. */
-  #frame(to: NodeId, { beat, messages }: FrameContent): PeerFrame {
-    const supports = this.#liveness.supportedEpoch(to);
-    const { run } = this.#liveness;
-    if (supports === 0) return { run, supports, beat, messages };
-    const promised = messages.map((one) => {
-      const { type } = one.message;
-      if (type !== "append_reply" && type !== "heartbeat_reply") return one;
-      const fortifies = this.#groups.get(one.groupId)?.fortify(one.message, supports) ?? false;
-      return fortifies ? { ...one, fortifies } : one;
-    });
-    return { run, supports, beat, messages: promised };
-  }
-
   /** Handles changes of support: starts or stops the ticks of the groups concerned. */
-  #heed({ lost, withdrawn }: LivenessNews): void {
+  #heed({ lost, voided, withdrawn }: LivenessNews): void {
+    if (voided) this.#freshness.void();
     const { peers } = this.#options;
     for (const node of lost) peers.countLiveness?.(node, "lost");
     for (const node of withdrawn) peers.countLiveness?.(node, "withdrawn");
@@ -437,13 +444,7 @@ export class GroupSet {
     }
     const bare = { ...message, snapshot: { ...snapshot, data: EMPTY_DATA } };
     const messages = [{ groupId: group.id, fortifies: false, message: bare }];
-    const frame = this.#frame(to, { beat: undefined, messages });
+    const frame = this.#frames.frame(to, { beat: undefined, messages });
     this.#options.peers.sendImage(to, encodePeerFrame(frame), snapshot.data, done);
   }
-}
-
-function logUnwritable(): RegistryError {
-  return new RegistryError("storage_unavailable", "The log takes no writes now", {
-    retryAfterMs: WAL_PROBE_MS,
-  });
 }

@@ -5,7 +5,7 @@
  */
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import { RANK_TICKS } from "../base/limits.ts";
-import type { Fortification, Leader } from "../liveness/mod.ts";
+import type { Fortification, Leader, LeaderLease } from "../liveness/mod.ts";
 import type { ConfChange, Configuration, Message, RaftNode } from "../raft/mod.ts";
 import type { GroupHost } from "./group_host.ts";
 import { configurationAfter } from "./log_entry.ts";
@@ -49,12 +49,27 @@ export class GroupSupport {
 
   /** Reports whether the leader holds a lease now. */
   hasLease(node: RaftNode): boolean {
-    const leader: Leader = {
+    return this.promises.hasLease(this.#leader(node), this.#host.liveness.nowMs());
+  }
+
+  /** Returns the lease that the leader holds while it stands; undefined if it may rely on none. */
+  leaseOf(node: RaftNode): LeaderLease | undefined {
+    return this.promises.leaseOf(this.#leader(node));
+  }
+
+  #leader(node: RaftNode): Leader {
+    return {
       term: node.term,
       configuration: this.#configuration,
       isLeaseAllowed: () => node.isLeaseAllowed(),
     };
-    return this.promises.hasLease(leader, this.#host.liveness.nowMs());
+  }
+
+  /** Reports whether a member of the group is on `node`. */
+  hasMemberOn(node: NodeId): boolean {
+    const { voters, votersOutgoing, learners } = this.#configuration;
+    const isThere = (replica: number) => this.#host.directory.nodeOf(replica) === node;
+    return voters.some(isThere) || votersOutgoing.some(isThere) || learners.some(isThere);
   }
 
   /**

@@ -13,6 +13,7 @@ import {
   type Beat,
   type BeatRefusal,
   type Fortification,
+  type LeaderLease,
   Liveness,
   type LivenessNews,
   type LivenessTiming,
@@ -106,6 +107,16 @@ export class NodeLiveness {
   /** Reports whether `node` is counted on now. */
   isCountedOn(node: NodeId): boolean {
     return this.#liveness.nowMs() < this.#liveness.supportUntilMs(node);
+  }
+
+  /** Reports whether a lease stands at `nowMs` of {@link nowMs}. */
+  stands(lease: LeaderLease, nowMs: number): boolean {
+    return this.#liveness.stands(lease, nowMs);
+  }
+
+  /** The other nodes with a member of a group that is here too. */
+  get sharing(): Iterable<NodeId> {
+    return this.#shared.keys();
   }
 
   /** Adds a group, and returns the promises of this node's replica of it. */

@@ -10,6 +10,7 @@ import type { Beat } from "../liveness/mod.ts";
 import type { StepResult } from "../raft/mod.ts";
 import { decodePeerFrame, type GroupMessage, type PeerFrame } from "../wire/peer_frame.ts";
 import type { HostedGroup, PeerLinks } from "./group_host.ts";
+import type { NodeFreshness } from "./node_freshness.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
 
 /** The dependencies of the input. */
@@ -21,6 +22,8 @@ export interface PeerInputOptions {
   readonly groupOf: (id: GroupId) => HostedGroup | undefined;
   /** Takes a beat; the input goes on with the messages of the same frame. */
   readonly receiveBeat: (from: NodeId, beat: Beat) => void;
+  /** Takes probes and the answers to them. */
+  readonly freshness: Pick<NodeFreshness, "receiveProbe" | "receiveProofs">;
   /** Returns whether nothing is taken any more. */
   readonly isClosed: () => boolean;
 }
@@ -43,8 +46,10 @@ export class PeerFrameInput {
   receive(from: NodeId, frame: Uint8Array): void {
     const decoded = this.#decoded(from, frame);
     if (decoded === undefined) return;
-    const { run, supports, beat, messages } = decoded;
+    const { run, supports, beat, messages, probe, proofs } = decoded;
     if (beat !== undefined) this.#options.receiveBeat(from, beat);
+    const { freshness } = this.#options;
+    if (probe !== undefined) this.#note(from, freshness.receiveProbe(from, run, probe));
     for (const message of messages) {
       if (message.message.type === "snapshot") {
         this.refuse(from, "malformed");
@@ -56,6 +61,8 @@ export class PeerFrameInput {
         return result;
       });
     }
+    // Last, as the messages may hold the entries that the answer is about.
+    if (proofs !== undefined) this.#note(from, freshness.receiveProofs(from, run, proofs));
   }
 
   /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
@@ -71,6 +78,10 @@ export class PeerFrameInput {
     const whole = { ...snapshot, data: image };
     const message = { ...only.message, snapshot: whole };
     this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
+  }
+
+  #note(from: NodeId, code: string | undefined): void {
+    if (code !== undefined) this.refuse(from, code);
   }
 
   /** Counts an input that was refused. */

@@ -1,21 +1,25 @@
 /**
- * Collects the messages of a node's groups, and beats, to other nodes during a turn. All content for
+ * Collects the messages of a node's groups, beats and probes to other nodes during a turn. All content for
  * one node goes into one frame if it fits. Messages beyond a turn's limit are dropped, as a network
  * may drop them.
  */
 import type { NodeId } from "../base/ids.ts";
 import { PEER_FRAME_BYTES, PEER_TURN_BYTES_MAX } from "../base/limits.ts";
-import type { Beat } from "../liveness/mod.ts";
+import type { Beat, Probe, Proofs } from "../liveness/mod.ts";
 import { type GroupMessage, groupMessageBytes } from "../wire/peer_frame.ts";
 
 /** The content of one frame. */
 export interface FrameContent {
   readonly beat: Beat | undefined;
   readonly messages: readonly GroupMessage[];
+  readonly probe?: Probe | undefined;
+  readonly proofs?: Proofs | undefined;
 }
 
 interface Gathered {
   readonly beats: Beat[];
+  probe: Probe | undefined;
+  proofs: Proofs | undefined;
   /** The messages of each frame; the last frame is being filled. */
   readonly frames: GroupMessage[][];
   frameBytes: number;
@@ -50,14 +54,25 @@ export class PeerOutbox {
     this.#of(to).beats.push(beat);
   }
 
+  /** Sets the probe to a node in this turn. */
+  setProbe(to: NodeId, probe: Probe): void {
+    this.#of(to).probe = probe;
+  }
+
+  /** Sets the answer to the last probe of a node. */
+  setProofs(to: NodeId, proofs: Proofs): void {
+    this.#of(to).proofs = proofs;
+  }
+
   /** Passes the collected content to `send`, frame by frame, in the order in which it was added. */
   drain(send: (to: NodeId, content: FrameContent) => void): void {
     if (this.#gathered.size === 0) return;
     const gathered = this.#gathered;
     this.#gathered = new Map();
-    for (const [to, { beats, frames }] of gathered) {
-      const count = Math.max(beats.length, frames.length);
-      for (let at = 0; at < count; at++) {
+    for (const [to, { beats, frames, probe, proofs }] of gathered) {
+      const count = Math.max(1, beats.length, frames.length);
+      send(to, { beat: beats[0], messages: frames[0] ?? [], probe, proofs });
+      for (let at = 1; at < count; at++) {
         send(to, { beat: beats[at], messages: frames[at] ?? [] });
       }
     }
@@ -66,7 +81,10 @@ export class PeerOutbox {
   #of(to: NodeId): Gathered {
     let gathered = this.#gathered.get(to);
     if (gathered === undefined) {
-      gathered = { beats: [], frames: [], frameBytes: 0, turnBytes: 0 };
+      gathered = {
+        ...{ beats: [], frames: [], frameBytes: 0, turnBytes: 0 },
+        ...{ probe: undefined, proofs: undefined },
+      };
       this.#gathered.set(to, gathered);
     }
     return gathered;

@@ -51,12 +51,20 @@ import { newResolution } from "./resolution.ts";
 
 const NO_CURSOR = new Uint8Array(0);
 
+/** A partition that was read, with a permission of its own. */
+interface ReadPart {
+  readonly partition: number;
+  readonly point: ReadPoint;
+}
+
 /** Page under construction. */
 interface Page {
   readonly kind: RecordKind;
   readonly peer: AuthenticatedPeer;
   readonly items: Input<RecordReply>[];
-  readonly receipts: { readonly partition: number; readonly point: ReadPoint }[];
+  readonly receipts: ReadPart[];
+  /** The part read with the greatest age, which may have no items; undefined if all have age 0. */
+  oldest: ReadPart | undefined;
   bytes: number;
   /** Number of leading items whose bytes are copies. */
   kept: number;
@@ -71,7 +79,7 @@ interface Ranked {
     readonly slot: number;
   }[];
   /** The partitions that were read. */
-  readonly read: readonly number[];
+  readonly read: readonly ReadPart[];
 }
 
 /** Answers reads of many keys. One instance serves all streams of a node. */
@@ -126,6 +134,7 @@ export class ListPath {
       }
       const point = yield* permission(partition, request.maxStalenessMs, scope);
       if (point === undefined) continue;
+      noteAge(page, id, point);
       const afterId = scope.afterId(id);
       const wanted = limit - page.items.length;
       // One more than wanted shows whether another page follows.
@@ -136,7 +145,7 @@ export class ListPath {
         afterId,
       });
       const taken = this.#takeSlots(partition, slots, wanted, page);
-      if (taken > 0) page.receipts.push({ partition: id, point });
+      if (taken > 0) page.receipts.push({ partition: id, point: { ...point } });
       if (taken < slots.length) {
         scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
         break;
@@ -171,14 +180,17 @@ export class ListPath {
     let ranked = this.#rank(region, limit, by, scope);
     while ("group" in ranked) {
       const point = yield* permission(ranked, request.maxStalenessMs, scope);
-      if (point !== undefined) permits.set(ranked.group, point);
+      if (point?.ageBoundMs === 0) permits.set(ranked.group, point);
       ranked = this.#rank(region, limit, by, scope);
     }
     for (const { partition, point, slot } of ranked.best) {
       if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
-      page.receipts.push({ partition: partition.id, point });
+      page.receipts.push({ partition: partition.id, point: { ...point } });
     }
-    for (const id of ranked.read) scope.finish(id);
+    for (const { partition, point } of ranked.read) {
+      noteAge(page, partition, point);
+      scope.finish(partition);
+    }
     page.nextCursor = scope.nextCursor();
   }
 
@@ -191,7 +203,7 @@ export class ListPath {
   ): Ranked | Partition {
     const ranking = new GatewayRanking<PartitionStore>(limit);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
-    const read: number[] = [];
+    const read: ReadPart[] = [];
     for (let id = 0; id < this.#table.partitioner.partitionCount; id++) {
       if (!scope.wants(id)) continue;
       const partition = this.#table.at(id);
@@ -202,7 +214,7 @@ export class ListPath {
       // Needed even where no gateway is: the leader may have one that is not here yet.
       const point = pointOf(partition.group, by.maxStalenessMs, by.permits);
       if (point === undefined) return partition;
-      read.push(id);
+      read.push({ partition: id, point });
       if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
       asked.set(partition.store, { partition, point });
       partition.store.rankGateways(region, ranking);
@@ -312,15 +324,29 @@ export class ListPath {
   }
 
   #answerPage(request: RequestView, out: FrameWriter, page: Page): void {
-    const { items, nextCursor } = page;
+    const { items, nextCursor, receipts, oldest } = page;
     this.#replies.begin(request.id);
-    for (const { partition, point } of page.receipts) this.#replies.addReceipt(partition, point);
+    for (const { partition, point } of receipts) this.#replies.addReceipt(partition, point);
+    // That a partition has no record of the region is part of the answer, and has an age too.
+    if (oldest !== undefined && !receipts.some(({ partition }) => partition === oldest.partition)) {
+      this.#replies.addReceipt(oldest.partition, oldest.point);
+    }
     this.#replies.success(out, listReplyCodec, { items, nextCursor });
   }
 }
 
 function newPage(kind: RecordKind, peer: AuthenticatedPeer): Page {
-  return { kind, peer, items: [], receipts: [], bytes: 0, kept: 0, nextCursor: NO_CURSOR };
+  return {
+    ...{ kind, peer, items: [], receipts: [], oldest: undefined },
+    ...{ bytes: 0, kept: 0, nextCursor: NO_CURSOR },
+  };
+}
+
+/** Notes the age of a part that was read. */
+function noteAge(page: Page, partition: number, point: ReadPoint): void {
+  if (point.ageBoundMs > (page.oldest?.point.ageBoundMs ?? 0)) {
+    page.oldest = { partition, point: { ...point } };
+  }
 }
 
 /**
@@ -393,7 +419,7 @@ function* permission(
   for (;;) {
     const point = group.readPoint(maxStalenessMs);
     if (point !== undefined) return point;
-    const elsewhere = group.notLeading();
+    const elsewhere = group.readElsewhere(maxStalenessMs);
     if (elsewhere !== undefined) {
       scope.leaveOut(id, elsewhere);
       return undefined;
@@ -405,14 +431,18 @@ function* permission(
         return scope.isPartial && isOfAnother(permitted) ? undefined : permitted;
       },
     };
-    if (permitted !== undefined && !(permitted instanceof RegistryError)) return permitted;
     if (permitted === undefined) continue;
-    scope.leaveOut(id, permitted);
-    return undefined;
+    if (permitted instanceof RegistryError) {
+      scope.leaveOut(id, permitted);
+      return undefined;
+    }
+    // That of a follower has grown older since.
+    if (permitted.ageBoundMs === 0) return permitted;
   }
 }
 
 function isOfAnother(permitted: ReadPoint | RegistryError): permitted is RegistryError {
   return permitted instanceof RegistryError &&
-    (permitted.code === "not_leader" || permitted.code === "not_replica");
+    (permitted.code === "not_leader" || permitted.code === "not_replica" ||
+      permitted.code === "too_stale");
 }

@@ -7,7 +7,8 @@ export type ReadBarrier = Pick<Group<unknown>, "readBarrier">;
 /**
  * Permissions that a request has waited for. A permission that came after the request stays valid for
  * that request: the replica only moves on from the point that was permitted. A leader without a lease
- * gives permissions in no other way.
+ * gives permissions in no other way. Only permissions without an age are kept: that of a follower
+ * grows older while the request waits for another group, so it is asked for again.
  */
 export type ReadPermits = ReadonlyMap<ReadBarrier, ReadPoint>;
 
@@ -26,10 +27,10 @@ export function pointOf(
 /**
  * Returns the group to wait for, if this node is the one to permit a read of its partition.
  *
- * @throws RegistryError `not_leader`, with the leader as the hint if it is known.
+ * @throws RegistryError `not_leader` or `too_stale`, with the leader as the hint if it is known.
  */
-export function permitting(group: Group<unknown>): ReadBarrier {
-  const refusal = group.notLeading();
+export function permitting(group: Group<unknown>, maxStalenessMs: number): ReadBarrier {
+  const refusal = group.readElsewhere(maxStalenessMs);
   if (refusal !== undefined) throw refusal;
   return group;
 }

@@ -26,6 +26,7 @@ import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKindName } from "../record/kinds.ts";
+import type { Group } from "../replication/group_interface.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialRedaction } from "./credential_redaction.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
@@ -81,7 +82,7 @@ export class ReadPath {
     const end = start + UUID_BYTES;
     const partition = this.#table.held(kind, bytes, start, end);
     const point = pointOf(partition.group, request.maxStalenessMs, permits);
-    if (point === undefined) return permitting(partition.group);
+    if (point === undefined) return permitting(partition.group, request.maxStalenessMs);
 
     this.#replies.begin(request.id);
     this.#replies.addReceipt(partition.id, point);
@@ -145,7 +146,7 @@ export class ReadPath {
     clearResolution(into);
     const home = this.#table.held(KIND_ALIAS, bytes, start, end);
     const point = pointOf(home.group, by.maxStalenessMs, by.permits);
-    if (point === undefined) return permitting(home.group);
+    if (point === undefined) return permitting(home.group, by.maxStalenessMs);
     noteRead(into, home, point);
     const slot = home.store.find(KIND_ALIAS, bytes, start, end);
     if (slot === -1) return undefined;
@@ -167,7 +168,7 @@ export class ReadPath {
     reply.claim = { generation: alias.claimGeneration, index: alias.claimIndex };
     const home = this.#table.of(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
     const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
-    if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
+    if (!home.isHere || (point === undefined && isElsewhere(home.group, by))) {
       reply.agentPart = PART_ELSEWHERE;
       return undefined;
     }
@@ -200,7 +201,7 @@ export class ReadPath {
     reply.gatewayId = idSpan(agent.$bytes, idAt);
     const home = this.#table.of(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
     const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
-    if (!home.isHere || (point === undefined && home.group.notLeading() !== undefined)) {
+    if (!home.isHere || (point === undefined && isElsewhere(home.group, by))) {
       reply.gatewayPart = PART_ELSEWHERE;
       return undefined;
     }
@@ -222,6 +223,11 @@ export class ReadPath {
 }
 
 const NOT_FOUND_FIELDS = { cacheMs: NEGATIVE_CACHE_MS };
+
+/** Reports whether a part is to be fetched from another node, as this one does not permit the read. */
+function isElsewhere(group: Group<unknown>, { maxStalenessMs }: ReadBy): boolean {
+  return group.readElsewhere(maxStalenessMs) !== undefined;
+}
 
 function asciiText(bytes: Uint8Array, start: number, end: number): string {
   return String.fromCharCode(...bytes.subarray(start, end));

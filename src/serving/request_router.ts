@@ -5,7 +5,7 @@
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
-import { REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
+import { READ_STALENESS_MS_MAX, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import type { AccessControl } from "./access_control.ts";
@@ -51,6 +51,9 @@ export class RequestRouter implements RequestHandler {
     try {
       const operation = this.#parts.admission.admit(request.operation, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
+      if (request.maxStalenessMs > READ_STALENESS_MS_MAX) {
+        throw badStaleness(request.maxStalenessMs);
+      }
       this.#parts.access.admit(stream.caller.peer, operation, request);
       const route = this.#routes[operation.id]!;
       if (route.inPlace !== undefined) {
@@ -95,7 +98,7 @@ export class RequestRouter implements RequestHandler {
         if (leftMs <= 0) throw readDeadline();
         const permitted = await answer.readBarrier(copy.maxStalenessMs, leftMs);
         if (permitted instanceof RegistryError) throw permitted;
-        permits.set(answer, permitted);
+        if (permitted.ageBoundMs === 0) permits.set(answer, permitted);
         answer = handler(copy, stream.writer, stream.caller, permits);
       }
       stream.answered(operation.id, answer, arrivedMs);
@@ -204,4 +207,12 @@ function readDeadline(): RegistryError {
 function ownRequest(request: RequestView): RequestView {
   const bytes = request.$bytes.slice(request.$start, request.$end);
   return requestCodec.newView().wrap(new DataView(bytes.buffer), bytes, 0, bytes.length);
+}
+
+function badStaleness(found: number): RegistryError {
+  return new RegistryError(
+    "invalid_argument",
+    `maxStalenessMs must be in [0, ${READ_STALENESS_MS_MAX}]: found ${found}`,
+    { field: "maxStalenessMs" },
+  );
 }

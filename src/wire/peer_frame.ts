@@ -11,12 +11,18 @@ import {
   type PeerFrame as WireFrame,
   peerFrameCodec,
   type PeerGroupTerm,
+  type PeerProof,
 } from "../../schemas/gen/peer.ts";
 import { FRAME_INCOMPLETE, FrameWriter, type Input, inspectFrame } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, groupId } from "../base/ids.ts";
-import { PEER_FRAME_BYTES_MAX, PEER_MESSAGES_MAX, WAL_ENTRY_BYTES_MAX } from "../base/limits.ts";
-import type { Beat, GroupTerm } from "../liveness/mod.ts";
+import {
+  PEER_FRAME_BYTES_MAX,
+  PEER_MESSAGES_MAX,
+  PROOF_CHANGES_MAX,
+  WAL_ENTRY_BYTES_MAX,
+} from "../base/limits.ts";
+import type { Assertion, Beat, GroupTerm, Probe, Proofs } from "../liveness/mod.ts";
 import { entryBytes, type Message, messageFromWire, messageToWire } from "../raft/mod.ts";
 
 /** A message of one group. */
@@ -39,6 +45,9 @@ export interface PeerFrame {
   /** A beat of the sender's run. */
   readonly beat: Beat | undefined;
   readonly messages: readonly GroupMessage[];
+  /** A probe of the sender's run, and the answer to the recipient's last one. */
+  readonly probe?: Probe | undefined;
+  readonly proofs?: Proofs | undefined;
 }
 
 const MESSAGE_BYTES = 160;
@@ -71,7 +80,9 @@ let writer = newWriter();
  *
  * @throws RegistryError `too_large`.
  */
-export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): Uint8Array {
+export function encodePeerFrame(
+  { run, supports, beat, messages, probe, proofs }: PeerFrame,
+): Uint8Array {
   if (writer.bytes.length > WRITER_BYTES_KEPT) writer = newWriter();
   writer.reset();
   peerFrameCodec.write(writer, {
@@ -81,6 +92,8 @@ export function encodePeerFrame({ run, supports, beat, messages }: PeerFrame): U
     messages: messages.map(({ groupId, fortifies, message }) => {
       return { groupId, fortifies, message: messageToWire(message) };
     }),
+    probe,
+    proofs,
   });
   return writer.written.slice();
 }
@@ -106,12 +119,20 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
   if (count > PEER_MESSAGES_MAX) {
     throw malformed(`Frame must have at most ${PEER_MESSAGES_MAX} messages: it has ${count}`);
   }
+  const changed = frame.hasProofs ? frame.proofs.changes.count : 0;
+  if (changed > PROOF_CHANGES_MAX) {
+    throw malformed(`An answer must name at most ${PROOF_CHANGES_MAX} groups: it names ${changed}`);
+  }
   const wire = frame.toPlain();
   return {
     run: wire.run,
     supports: wire.supports,
     beat: wire.beat === undefined ? undefined : beatOf(wire.run, wire.beat),
     messages: wire.messages.map(messageOf),
+    probe: wire.probe,
+    proofs: wire.proofs === undefined
+      ? undefined
+      : { ...wire.proofs, changes: wire.proofs.changes.map(assertionOf) },
   };
 }
 
@@ -138,6 +159,10 @@ function beatOf(run: number, wire: WireBeat): Beat {
 
 function groupTermOf({ groupId: id, term }: PeerGroupTerm): GroupTerm {
   return { group: knownGroupId(id), term };
+}
+
+function assertionOf(wire: PeerProof): Assertion {
+  return { ...wire, groupId: knownGroupId(wire.groupId) };
 }
 
 function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][number]) {

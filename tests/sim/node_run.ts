@@ -408,6 +408,7 @@ export class NodeRun {
       },
       readPoint: (ageMs) => group.readPoint(ageMs),
       notLeading: () => group.notLeading(),
+      readElsewhere: (ageMs) => group.readElsewhere(ageMs),
       readBarrier: (ageMs, timeoutMs) => group.readBarrier(ageMs, timeoutMs),
       timeMs: () => group.timeMs(),
       status: () => group.status(),

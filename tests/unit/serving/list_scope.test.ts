@@ -62,7 +62,7 @@ async function scene() {
           ...partition,
           group: {
             readPoint: () => undefined,
-            notLeading: () => new RegistryError("not_leader", "another leads"),
+            readElsewhere: () => new RegistryError("not_leader", "another leads"),
             readBarrier: () => Promise.resolve(new RegistryError("not_leader", "another leads")),
             timeMs: () => partition.group.timeMs(),
           },

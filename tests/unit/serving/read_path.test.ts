@@ -112,7 +112,7 @@ async function apart() {
           ...partition,
           group: {
             readPoint: () => undefined,
-            notLeading: () => refusal,
+            readElsewhere: () => refusal,
             readBarrier: () => Promise.resolve(new RegistryError("not_leader", "asked")),
             timeMs: () => partition.group.timeMs(),
           },

@@ -19,7 +19,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       replacement: `core.role === "leader" && core.timeoutNowTerm !== core.term`,
     }, {
       file: "src/replication/group.ts",
-      anchor: "    if (!this.#leadership.isServing) return this.#recoveredPoint();",
+      anchor: "    if (!this.#leadership.isServing) return this.#pointOfFollower(maxStalenessMs);",
       replacement: "    if (this.#leadership.term === 0) return undefined;",
     }],
   },

@@ -1,0 +1,25 @@
+/** Limits of reads with a proven age. */
+
+/** Interval of probes to one node while reads with a bound are wanted, ms. */
+export const PROBE_MS = 25;
+/** Time for which a node goes on probing after the last read with a bound, ms. */
+export const PROBE_LINGER_MS = 10_000;
+/** Time after the last probe of a node after which its answers are no longer prepared, ms. */
+export const PROBED_MS = 5_000;
+/** Probes whose send time is remembered: 1.6 s of them; an older one proves nothing any more. */
+export const PROBES_REMEMBERED = 64;
+/**
+ * What is added to the age of every proof, ms: for a clock that counts whole ms. Its drift is added
+ * too (`CLOCK_DRIFT_PPM`).
+ */
+export const PROOF_MARGIN_MS = 2;
+/** Difference of what the two clocks say about the age of a proof that voids all proofs, ms. */
+export const CLOCKS_PART_MS = 10;
+/** Groups named in one answer: all groups of a node with the most partitions, with room. */
+export const PROOF_CHANGES_MAX = 16_384;
+/** Earlier proofs kept of a group whose newest one is not applied yet; beyond it every second goes. */
+export const PROOFS_KEPT = 8;
+/** Time for which a read waits for the first answer of the leader's node, ms. */
+export const PROOF_WAIT_MS = 250;
+/** Reads of a node that wait for a first answer; above it they are refused, and ask the leader. */
+export const PROOF_WAITERS_MAX = 8_192;

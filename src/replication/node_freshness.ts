@@ -1,0 +1,241 @@
+/**
+ * Reads with a proven age on one node: probes the nodes that lead groups with a replica here, answers
+ * the probes of others, and holds the reads that wait for a first answer. The protocol is in
+ * `src/liveness/freshness/`.
+ *
+ * Probes are sent only while such reads are asked for, and for a while after. They leave, as the
+ * answers do, at the end of a turn of the group set, in the frames of that turn.
+ */
+import { RegistryError } from "../base/errors.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
+import {
+  GROUP_RETRY_MS,
+  PROBE_LINGER_MS,
+  PROBE_MS,
+  PROOF_WAIT_MS,
+  PROOF_WAITERS_MAX,
+} from "../base/limits.ts";
+import type { Timer, World } from "../base/world.ts";
+import {
+  Answerer,
+  type AnsweringGroup,
+  type FreshnessRefusal,
+  type GroupProof,
+  type LeaderLease,
+  type Probe,
+  Prober,
+  ProofClock,
+  type Proofs,
+} from "../liveness/mod.ts";
+import type { ReadPoint } from "./group_interface.ts";
+import type { NodeLiveness } from "./node_liveness.ts";
+import type { PeerOutbox } from "./peer_outbox.ts";
+
+/** The dependencies of a node's reads with a proven age. */
+export interface NodeFreshnessOptions {
+  readonly world: World;
+  readonly liveness: NodeLiveness;
+  /** Leases prove what a node asserts; without them it neither proves nor believes ages. */
+  readonly areLeasesOn: boolean;
+  /** Returns the groups of this node. */
+  readonly groups: () => Iterable<AnsweringGroup>;
+  /** Asks for a turn, at whose end {@link NodeFreshness.takeOutgoing} is called. */
+  readonly turnSoon: () => void;
+}
+
+/** A group that a read waits for. */
+export interface BoundedGroup {
+  readPoint(maxStalenessMs: number): ReadPoint | undefined;
+  /** Returns why the read cannot be permitted here; undefined while it may be soon. */
+  readElsewhere(maxStalenessMs: number): RegistryError | undefined;
+}
+
+interface Waiter {
+  readonly group: BoundedGroup;
+  readonly maxStalenessMs: number;
+  readonly deadlineMs: number;
+  readonly settle: (result: ReadPoint | RegistryError) => void;
+}
+
+/** The proofs and answers of one node. */
+export class NodeFreshness {
+  readonly #options: NodeFreshnessOptions;
+  readonly #clock: ProofClock;
+  readonly #prober: Prober;
+  readonly #answerer: Answerer;
+  readonly #due = new Set<NodeId>();
+  #waiters: Waiter[] = [];
+  #wantedMs = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(options: NodeFreshnessOptions) {
+    this.#options = options;
+    const { world: { monotonic, wall }, liveness, groups } = options;
+    this.#clock = new ProofClock(monotonic, wall);
+    this.#prober = new Prober(() => liveness.run, this.#clock);
+    this.#answerer = new Answerer(groups);
+  }
+
+  /** Adds a replica of this node, and returns its proofs. */
+  addGroup(id: GroupId, appliedIndex: () => number): GroupProof {
+    return this.#prober.addGroup(id, appliedIndex);
+  }
+
+  /** Removes a replica of this node, which ended. */
+  removeGroup(group: AnsweringGroup): void {
+    this.#prober.removeGroup(group.id as GroupId);
+    this.#answerer.touched(group);
+  }
+
+  /** Records that something happened in a group. */
+  touched(group: AnsweringGroup): void {
+    this.#answerer.touched(group);
+  }
+
+  /** Returns the proven age of a replica that applied `appliedIndex`, ms; Infinity for no proof. */
+  ageMs(proof: GroupProof, appliedIndex: number): number {
+    return this.#prober.ageMs(proof, appliedIndex);
+  }
+
+  /** Records that a read with a bound was asked for: probes are sent from now on. */
+  isWanted(): void {
+    this.#wantedMs = this.#clock.nowMs();
+    if (this.#timer !== undefined || this.#isClosed || !this.#options.areLeasesOn) return;
+    this.#prober.restart();
+    this.#probe();
+  }
+
+  /** Reports whether `leader` is about to answer for the first time since it is probed. */
+  isAwaited(leader: NodeId): boolean {
+    return this.#timer !== undefined && !this.#prober.isAnswered(leader) &&
+      this.#options.liveness.supportedEpoch(leader) !== 0;
+  }
+
+  /** Returns why nothing that `leader` leads is proven here, if there is a lasting reason. */
+  noProofs(leader: NodeId | undefined): string | undefined {
+    if (!this.#options.areLeasesOn) return "leases are off on this node, so it proves no ages";
+    if (leader === undefined) return "no leader is known here";
+    return this.#prober.areLeasesOff(leader)
+      ? `leases are off on node ${leader}, which leads, so ages are not proven`
+      : undefined;
+  }
+
+  /** Waits until a group permits the read or refuses it. Never rejects. */
+  wait(
+    group: BoundedGroup,
+    maxStalenessMs: number,
+    timeoutMs: number,
+  ): Promise<ReadPoint | RegistryError> {
+    const refusal = group.readElsewhere(maxStalenessMs);
+    if (refusal !== undefined) return Promise.resolve(refusal);
+    if (this.#waiters.length >= PROOF_WAITERS_MAX) {
+      return Promise.resolve(
+        new RegistryError(
+          "overloaded",
+          `${this.#waiters.length} reads wait for a proof, which is the limit`,
+          { retryAfterMs: GROUP_RETRY_MS },
+        ),
+      );
+    }
+    const deadlineMs = this.#clock.nowMs() + Math.min(timeoutMs, PROOF_WAIT_MS);
+    return new Promise((settle) => {
+      this.#waiters.push({ group, maxStalenessMs, deadlineMs, settle });
+    });
+  }
+
+  /** Handles a new session with `node`. */
+  connected(node: NodeId): void {
+    this.#prober.connected(node);
+    this.#answerer.forget(node);
+  }
+
+  /** Handles the end of a session with `node`. */
+  disconnected(node: NodeId): void {
+    this.#prober.disconnected(node);
+    this.#answerer.forget(node);
+    this.#settleWaiters();
+  }
+
+  /** Handles that this node did not run for a while, or that a clock was set. */
+  void(): void {
+    this.#prober.void();
+  }
+
+  /** Takes a probe from a frame of run `run` of `from`; returns a code if it was refused. */
+  receiveProbe(from: NodeId, run: number, probe: Probe): FreshnessRefusal | undefined {
+    const refused = this.#answerer.probed(from, run, probe, this.#clock.nowMs());
+    if (refused === undefined) this.#options.turnSoon();
+    return refused;
+  }
+
+  /** Takes an answer from a frame of run `run` of `from`; returns a code if it was refused. */
+  receiveProofs(from: NodeId, run: number, proofs: Proofs): FreshnessRefusal | undefined {
+    const refused = this.#prober.take(from, run, proofs);
+    this.#settleWaiters();
+    return refused;
+  }
+
+  /** Adds the probes and answers that are due to the frames of this turn. */
+  takeOutgoing(outbox: PeerOutbox): void {
+    const { liveness, areLeasesOn } = this.#options;
+    if (liveness.run === 0) return;
+    if (this.#answerer.size > 0) {
+      const nowMs = liveness.nowMs();
+      const stands = (lease: LeaderLease) => liveness.stands(lease, nowMs);
+      this.#answerer.answer(nowMs, stands, !areLeasesOn, (to, proofs) => {
+        outbox.setProofs(to, proofs);
+        // A probe that would be due soon saves a frame of its own.
+        const isSoon = nowMs - this.#prober.probedMs(to) > PROBE_MS / 2;
+        if (this.#timer !== undefined && isSoon) this.#due.add(to);
+      });
+    }
+    if (this.#due.size === 0) return;
+    for (const node of this.#due) outbox.setProbe(node, this.#prober.probe(node));
+    this.#due.clear();
+  }
+
+  /** Ends probing. Reads that wait are refused by their groups, which are closed by now. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#settleWaiters();
+  }
+
+  #probe(): void {
+    const { liveness, world, turnSoon } = this.#options;
+    const nowMs = this.#clock.nowMs();
+    for (const node of liveness.sharing) {
+      if (nowMs - this.#prober.probedMs(node) > PROBE_MS / 2) this.#due.add(node);
+    }
+    if (this.#due.size > 0) turnSoon();
+    this.#timer = world.scheduler.after(PROBE_MS, () => {
+      this.#timer = undefined;
+      const isWanted = this.#clock.nowMs() - this.#wantedMs < PROBE_LINGER_MS;
+      if (isWanted && !this.#isClosed) this.#probe();
+      this.#settleWaiters();
+    });
+  }
+
+  #settleWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const nowMs = this.#clock.nowMs();
+    this.#waiters = this.#waiters.filter((waiter) => {
+      const { group, maxStalenessMs, deadlineMs, settle } = waiter;
+      const point = group.readPoint(maxStalenessMs);
+      if (point !== undefined) {
+        settle({ ...point });
+        return false;
+      }
+      const refusal = group.readElsewhere(maxStalenessMs) ??
+        (nowMs < deadlineMs ? undefined : lateProof());
+      if (refusal !== undefined) settle(refusal);
+      return refusal === undefined;
+    });
+  }
+}
+
+function lateProof(): RegistryError {
+  return new RegistryError("too_stale", "The leader's node did not prove the age in time");
+}

@@ -1,0 +1,31 @@
+/** The frames from one node to others, and the promises that they carry. */
+import type { GroupId, NodeId } from "../base/ids.ts";
+import type { PeerFrame } from "../wire/peer_frame.ts";
+import type { HostedGroup } from "./group_host.ts";
+import type { NodeLiveness } from "./node_liveness.ts";
+import type { FrameContent } from "./peer_outbox.ts";
+
+/** Makes the frames of one node. */
+export class PeerFrames {
+  readonly #liveness: NodeLiveness;
+  readonly #groups: ReadonlyMap<GroupId, HostedGroup>;
+
+  constructor(liveness: NodeLiveness, groups: ReadonlyMap<GroupId, HostedGroup>) {
+    this.#liveness = liveness;
+    this.#groups = groups;
+  }
+
+  /** Makes a frame to `to`. Promises in its replies refer to the epoch that the same frame names. */
+  frame(to: NodeId, content: FrameContent): PeerFrame {
+    const supports = this.#liveness.supportedEpoch(to);
+    const { run } = this.#liveness;
+    if (supports === 0) return { ...content, run, supports };
+    const messages = content.messages.map((one) => {
+      const { type } = one.message;
+      if (type !== "append_reply" && type !== "heartbeat_reply") return one;
+      const fortifies = this.#groups.get(one.groupId)?.fortify(one.message, supports) ?? false;
+      return fortifies ? { ...one, fortifies } : one;
+    });
+    return { ...content, run, supports, messages };
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Reads with a bound on their age at one replica that does not lead: served from the applied state if
+ * its age is proven (src/liveness/freshness), else refused with the leader as the hint. Never answers
+ * with an older state than the bound allows.
+ */
+import { RegistryError } from "../base/errors.ts";
+import type { GroupId, LogIndex, NodeId, Term } from "../base/ids.ts";
+import type { GroupProof } from "../liveness/mod.ts";
+import type { RaftNode } from "../raft/mod.ts";
+import type { GroupHost } from "./group_host.ts";
+import type { ReadPoint } from "./group_interface.ts";
+import type { AppliedPoint } from "./group_parts.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The reads with a bound of one replica. */
+export class ProvenReads {
+  readonly #id: GroupId;
+  readonly #host: GroupHost;
+  readonly #node: RaftNode;
+  readonly #applied: AppliedPoint;
+  readonly #proof: GroupProof;
+  /** The permission that was given last; overwritten by the next. */
+  readonly #point: Mutable<ReadPoint> = {
+    appliedIndex: 0 as LogIndex,
+    term: 0 as Term,
+    ageBoundMs: 0,
+  };
+
+  constructor(id: GroupId, host: GroupHost, node: RaftNode, applied: AppliedPoint) {
+    this.#id = id;
+    this.#host = host;
+    this.#node = node;
+    this.#applied = applied;
+    this.#proof = host.freshness.addGroup(id, () => applied.index);
+  }
+
+  /** The proven age of the applied state now, whole ms; Infinity if none is proven. */
+  get ageBoundMs(): number {
+    return Math.ceil(this.#host.freshness.ageMs(this.#proof, this.#applied.index));
+  }
+
+  /** Returns permission to read a state of at most that age, valid in this turn only. */
+  readPoint(maxStalenessMs: number): ReadPoint | undefined {
+    this.#host.freshness.isWanted();
+    const { ageBoundMs } = this;
+    if (ageBoundMs > maxStalenessMs) return undefined;
+    const point = this.#point;
+    point.appliedIndex = this.#applied.index;
+    point.term = this.#applied.term;
+    point.ageBoundMs = ageBoundMs;
+    return point;
+  }
+
+  /**
+   * Returns why such a read cannot be permitted here; undefined while a first answer of the leader's
+   * node is awaited.
+   */
+  refusal(maxStalenessMs: number): RegistryError | undefined {
+    const { freshness, nodeId } = this.#host;
+    const leader = this.#leader;
+    if (leader !== undefined && freshness.isAwaited(leader)) return undefined;
+    return new RegistryError(
+      "too_stale",
+      `Group ${this.#id} on node ${nodeId} must prove an age of at most ${maxStalenessMs} ms: ` +
+        (freshness.noProofs(leader) ?? this.#ageText()),
+      leader === undefined ? {} : { leaderHint: leader, leaderTerm: this.#node.term },
+    );
+  }
+
+  #ageText(): string {
+    const { ageBoundMs } = this;
+    return ageBoundMs === Infinity ? "it has no proof" : `it can prove ${ageBoundMs} ms`;
+  }
+
+  /** The leader's node, if it is known and another one. */
+  get #leader(): NodeId | undefined {
+    const leader = this.#host.directory.nodeOf(this.#node.lead);
+    return leader === this.#host.nodeId ? undefined : leader;
+  }
+}

@@ -1,0 +1,141 @@
+/** Reads with a bound on their age at followers: proven, waited for once, refused otherwise. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { PROBE_LINGER_MS } from "../../../src/base/limits.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
+import { type ClusterNode, GroupCluster } from "../../support/group_cluster.ts";
+
+/** Returns the follower after its first read with a bound, so that it probes. */
+async function probing(cluster: GroupCluster, at = 0): Promise<ClusterNode> {
+  const leader = await cluster.leader();
+  const follower = cluster.followers(leader)[at]!;
+  await read(cluster, follower, 100);
+  return follower;
+}
+
+function read(
+  cluster: GroupCluster,
+  node: ClusterNode,
+  boundMs: number,
+): Promise<ReadPoint | RegistryError> {
+  return cluster.world.wait(node.group().readBarrier(boundMs, 5_000));
+}
+
+test("a follower's first read with a bound waits for one round trip and is served with its age", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  assert.is(follower!.group().readPoint(100), undefined);
+  const permitted = await read(cluster, follower!, 100);
+  assert.not.instance(permitted, RegistryError);
+  const { ageBoundMs, appliedIndex } = permitted as ReadPoint;
+  assert.ok(ageBoundMs >= 2 && ageBoundMs <= 10, `found ${ageBoundMs}`);
+  assert.is(appliedIndex, leader.group().status().appliedIndex);
+  assert.is(leader.group().readPoint(100)?.ageBoundMs, 0, "a leader's lease proves age 0");
+});
+
+test("a read without a bound is refused at a follower, whatever is proven there", async () => {
+  const cluster = await GroupCluster.led();
+  const follower = await probing(cluster);
+  assert.is(follower.group().readPoint(0), undefined);
+  assert.is(follower.group().readElsewhere(0)?.code, "not_leader");
+});
+
+test("probes go on while reads are asked for, and the age stays within the bound", async () => {
+  const cluster = await GroupCluster.led();
+  const follower = await probing(cluster);
+  for (let step = 0; step < 100; step++) {
+    await cluster.world.pass(20);
+    const point = follower.group().readPoint(100);
+    assert.ok(point !== undefined && point.ageBoundMs <= 40, `${step}: ${point?.ageBoundMs}`);
+  }
+});
+
+test("probes end when no read was asked for, and the next read starts them again", async () => {
+  const cluster = await GroupCluster.led();
+  const follower = await probing(cluster);
+  await cluster.world.pass(PROBE_LINGER_MS + 1_000);
+  const before = cluster.sent.length;
+  await cluster.world.pass(200);
+  assert.ok(cluster.sent.length - before < 12, "only beats are left");
+  assert.not.instance(await read(cluster, follower, 100), RegistryError);
+});
+
+test("what is committed but not applied here is not served as new", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const follower = await probing(cluster);
+  await cluster.world.pass(100);
+  const { appliedIndex } = follower.group().readPoint(100)!;
+  // The follower hears of proofs, but of no entries.
+  cluster.deliver = ({ to, messages }) => to !== follower.id || messages.length === 0;
+  const proposed = leader.propose("a");
+  await cluster.world.wait(proposed);
+  await cluster.world.pass(60);
+  assert.is(follower.group().readPoint(50), undefined, "the older proof has become too old");
+  const older = follower.group().readPoint(1_000)!;
+  assert.is(older.appliedIndex, appliedIndex);
+  assert.ok(older.ageBoundMs >= 60, `its age is that of the older proof: ${older.ageBoundMs}`);
+  const refusal = follower.group().readElsewhere(50)!;
+  assert.is(refusal.code, "too_stale");
+  assert.is(refusal.fields.leaderHint, leader.id);
+  cluster.heal();
+  await cluster.world.pass(1_000);
+  assert.ok(follower.group().readPoint(100)!.appliedIndex > appliedIndex);
+});
+
+test("a follower that is cut off refuses once its proof is older than the bound", async () => {
+  const cluster = await GroupCluster.led();
+  const follower = await probing(cluster);
+  cluster.isolate(follower);
+  await cluster.world.pass(300);
+  assert.is(follower.group().readPoint(200), undefined);
+  assert.ok(follower.group().readPoint(1_000)!.ageBoundMs >= 300);
+});
+
+test("a leader that is cut off proves nothing once its lease has lapsed", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [near, far] = cluster.followers(leader);
+  await read(cluster, near!, 100);
+  // The near follower goes on talking to the former leader only.
+  cluster.deliver = ({ from, to }) => from !== far!.id && to !== far!.id;
+  await cluster.world.pass(10_000);
+  assert.ok(near!.group().readPoint(100) !== undefined, "two of three still prove");
+  cluster.deliver = ({ from, to, messages }) =>
+    from !== far!.id && to !== far!.id && (from !== near!.id || messages.length === 0);
+  cluster.isolate(leader);
+  await cluster.world.pass(6_000);
+  assert.is(leader.group().readPoint(100), undefined);
+});
+
+test("after a change of leaders the follower is served by the proofs of the new one", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const follower = await probing(cluster);
+  const other = cluster.followers(leader).find((node) => node !== follower)!;
+  leader.group().transferLeader(other.group().replica);
+  await cluster.world.pass(2_000);
+  const next = await cluster.leader();
+  assert.is.not(next, leader);
+  const followers = cluster.followers(next);
+  for (const node of followers) {
+    await read(cluster, node, 100);
+    await cluster.world.pass(100);
+    const point = node.group().readPoint(100);
+    assert.ok(point !== undefined || node.group().readElsewhere(100) !== undefined);
+  }
+});
+
+test("without leases on either side reads with a bound are refused with the reason", async () => {
+  const cluster = await GroupCluster.led({ leases: false });
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  const refused = await read(cluster, follower!, 100);
+  assert.instance(refused, RegistryError);
+  assert.is((refused as RegistryError).code, "too_stale");
+  assert.match((refused as RegistryError).message, /leases are off on this node/);
+});
+
+test.run();
