@@ -22,6 +22,7 @@ function viewOf(cluster: PlacedNodes, self: number): ClusterView {
       NODES.filter((node) => node !== self).map((node) => ({
         node: nodeId(node),
         isConnected: cluster.nodes.has(node),
+        isWritable: true,
         remoteAddress: undefined,
         roundTripMs: 1.5,
         backlogBytes: 0,

@@ -62,6 +62,7 @@ function linkTo(node: number, isConnected: boolean): PeerStatus {
   return {
     node: nodeId(node),
     isConnected,
+    isWritable: true,
     remoteAddress: undefined,
     roundTripMs: isConnected ? 2 : undefined,
     backlogBytes: 11,
