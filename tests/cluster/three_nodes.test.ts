@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { allKilled, cut, killed, stopped } from "../support/cluster_faults.ts";
+import { allKilled, cut, emptied, killed, stopped } from "../support/cluster_faults.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
@@ -61,12 +61,13 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
 });
 
 test("reads and writes go on, and are linearizable, while nodes are killed, cut off and stopped", async () => {
-  const load = await ClusterLoad.start(cluster.folder, { records: 8, pauseMs: 30 });
+  const load = await ClusterLoad.start(cluster.folder, { records: 8, pauseMs: 80 });
   try {
     await killed(cluster, load, await cluster.whole());
     await allKilled(cluster, load);
     await cut(cluster, load, 3, "to");
     await stopped(cluster, load, await cluster.whole());
+    await emptied(cluster, load, 3);
   } finally {
     await load.end();
   }

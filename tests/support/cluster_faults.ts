@@ -2,6 +2,8 @@
  * Faults of a cluster of three real nodes under a recorded load. Each function makes one fault, ends
  * it, and returns the longest gaps of reads and writes once the cluster is whole again.
  */
+import * as assert from "uvu/assert";
+import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
 import type { ClusterLoad, Gaps } from "./cluster_load.ts";
 import type { ThreeNodes } from "./three_nodes.ts";
 
@@ -86,6 +88,31 @@ export async function stopped(
   }
   await load.allSucceed(`after the stop of node ${number}`);
   await cluster.whole();
+  return load.gaps;
+}
+
+/**
+ * Kills a node and removes its data. It cannot come back as what it was, and joins under another number:
+ * the cluster is not whole afterwards.
+ */
+export async function emptied(
+  cluster: ThreeNodes,
+  load: ClusterLoad,
+  number: number,
+): Promise<Gaps> {
+  await load.allSucceed("before a folder is emptied");
+  load.newPhase();
+  await cluster.kill(number);
+  const folder = nodeFolderOf(cluster.folder, number);
+  for await (const { name } of Deno.readDir(folder)) {
+    await Deno.remove(`${folder}/${name}`, { recursive: true });
+  }
+  await load.allSucceed("without the node");
+  const join = cluster.joinFlags();
+  const former = await cluster.restart(number, [...join, "--node-id", String(number)]);
+  assert.is(former.error?.code, "locked", JSON.stringify(former));
+  assert.is((await cluster.restart(number, join)).nodeId, NUMBERS.length + 1);
+  await load.allSucceed("with a new node");
   return load.gaps;
 }
 

@@ -23,6 +23,8 @@ export interface StartedNode {
   readonly ops: { readonly host: string; readonly port: number };
   readonly dataFolder: string;
   readonly created: boolean;
+  /** Of a node that did not start, instead of everything else. */
+  readonly error?: { readonly code: string; readonly message: string };
 }
 
 /** Options of a command. */

@@ -172,6 +172,12 @@ export class ThreeNodes {
     return ["--join", `127.0.0.1:${this.port}`, "--pin", formatPin(file.currentPin)];
   }
 
+  /** Returns what a node says about its readiness. */
+  async readiness(number: number): Promise<string> {
+    const { opsPort } = this.#local(number);
+    return await (await fetch(`http://127.0.0.1:${opsPort}/readyz`)).text();
+  }
+
   /** Sends a signal to a node that serves. */
   signal(number: number, signal: Deno.Signal): void {
     Deno.kill(this.processIdOf(number), signal);
