@@ -18,6 +18,8 @@ import { until } from "../support/until.ts";
 /** Deadline of a call: it outlasts the elections after the loss of a node. */
 const CALL_MS = 15_000;
 const AGENTS = 48;
+/** Agents that an administrator removes. */
+const STRAYS = 24;
 /** Domains that two agents want, each. */
 const RIVALRIES = 40;
 /** Calls that are answered before a node is killed. */
@@ -103,6 +105,18 @@ async function serves(client: Client): Promise<void> {
   }
   assert.equal((await agentIds(client)).sort(), numbers.map(id));
   assert.is((await client.resolveGateways("global")).items.length, 1);
+
+  // An administrator removes records whoever leads them, and group 0 audits each removal.
+  const strays = Array.from({ length: STRAYS }, (_, index) => 500 + index);
+  await Promise.all(
+    strays.map((number) => client.registerAgent(agent(number, `s${number}.example`))),
+  );
+  const { count: before } = await client.identities.audit(1, 1);
+  const remove = (number: number) => client.identities.removeRecord("agent", id(number));
+  assert.equal(await Promise.all(strays.map(remove)), strays.map(() => 1));
+  const gone = strays.map((number) => codeOf(client.getAgent(id(number))));
+  assert.equal(await Promise.all(gone), strays.map(() => "not_found"));
+  assert.is((await client.identities.audit(1, 1)).count, before + STRAYS);
 
   const rival = AGENTS + 1;
   assert.is(await codeOf(client.registerAgent(agent(rival, "a1.example"))), "domain_taken");
