@@ -12,9 +12,8 @@
  * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
  * `--from`. `--jobs N`: how many run at once, by default one for each core.
  */
-import { planOf } from "../plan.ts";
 import { MUTANTS } from "./catalogue/mod.ts";
-import type { Mutant } from "./mutant.ts";
+import { type Mutant, showingSeeds } from "./mutant.ts";
 import { readmeShows, readResults, type Result, tableOf, writeResults } from "./results.ts";
 import { type Outcome, Workshop } from "./workshop.ts";
 
@@ -25,6 +24,8 @@ const SEEDS_MAX = 2_000;
  * recorded seed no longer catches: some minutes.
  */
 const MOVED_SEEDS_MAX = 400;
+/** The same of clusters of whole nodes, whose seeds take longer. */
+const MOVED_PLACED_SEEDS_MAX = 60;
 
 interface Wishes {
   readonly isSearch: boolean;
@@ -114,19 +115,22 @@ async function firstCaught(
   { from, seeds }: Pick<Wishes, "from" | "seeds">,
   countMax = Infinity,
 ): Promise<Outcome> {
-  const showing = Array.from({ length: seeds }, (_, at) => from + at)
-    .filter((seed) => mutant.shows?.(planOf(seed)) ?? true)
-    .slice(0, countMax);
+  const showing = showingSeeds(mutant, { from, count: seeds }).slice(0, countMax);
+  const simulator = simulatorOf(mutant);
   let next = 0;
   while (next < showing.length) {
-    const { caught } = await workshop.run(mutant, showing.slice(next));
+    const { caught } = await workshop.run(mutant, showing.slice(next), simulator);
     if (caught === undefined) break;
     next = showing.indexOf(caught.seed) + 1;
-    const control = await workshop.run(undefined, [caught.seed]);
+    const control = await workshop.run(undefined, [caught.seed], simulator);
     if (control.caught === undefined) return { caught, seedsRun: next };
     say("NOTE", "the sound source", describe(control));
   }
   return { caught: undefined, seedsRun: showing.length };
+}
+
+function simulatorOf({ showsPlaced }: Mutant): "groups" | "placed" {
+  return showsPlaced === undefined ? "groups" : "placed";
 }
 
 async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean> {
@@ -137,11 +141,12 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
     isSound = false;
     say("FAIL", name, why);
   };
-  const runs: { mutant: Mutant | undefined; seeds: number[] }[] = [];
-  const seeds = new Set<number>();
+  type Run = { mutant: Mutant | undefined; seeds: number[]; simulator: "groups" | "placed" };
+  const runs: Run[] = [];
+  const seeds = { groups: new Set<number>(), placed: new Set<number>() };
   for (const mutant of mutants) {
     if (mutant.test !== undefined) {
-      runs.push({ mutant, seeds: [] });
+      runs.push({ mutant, seeds: [], simulator: "groups" });
       continue;
     }
     const result: Result | undefined = results[mutant.name];
@@ -149,26 +154,31 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
       fail(mutant.name, `no seed is known that catches it: --search ${mutant.name}`);
       continue;
     }
-    seeds.add(result.seed);
-    runs.push({ mutant, seeds: [result.seed] });
+    const simulator = simulatorOf(mutant);
+    seeds[simulator].add(result.seed);
+    runs.push({ mutant, seeds: [result.seed], simulator });
   }
   // The finding must come from the mutant: the unchanged source passes the same seeds.
-  runs.unshift({ mutant: undefined, seeds: [...seeds] });
-  await inWorkshops(runs, jobs, async (workshop, { mutant, seeds }) => {
+  for (const simulator of ["placed", "groups"] as const) {
+    if (seeds[simulator].size === 0) continue;
+    runs.unshift({ mutant: undefined, seeds: [...seeds[simulator]], simulator });
+  }
+  await inWorkshops(runs, jobs, async (workshop, { mutant, seeds, simulator }) => {
     if (mutant?.test !== undefined) {
       const failed = await workshop.test(mutant, mutant.test);
       if (failed === undefined) fail(mutant.name, `${mutant.test} finds nothing`);
       else say("caught", mutant.name, `${mutant.test}: ${failed}`);
       return;
     }
-    const outcome = await workshop.run(mutant, seeds);
+    const outcome = await workshop.run(mutant, seeds, simulator);
     if (mutant === undefined) {
       if (outcome.caught !== undefined) fail("the sound source", describe(outcome));
       return;
     }
     if (outcome.caught !== undefined) return say("caught", mutant.name, describe(outcome));
     const all = { from: 1, seeds: SEEDS_MAX };
-    const again = await firstCaught(workshop, mutant, all, MOVED_SEEDS_MAX);
+    const countMax = simulator === "placed" ? MOVED_PLACED_SEEDS_MAX : MOVED_SEEDS_MAX;
+    const again = await firstCaught(workshop, mutant, all, countMax);
     if (again.caught === undefined) {
       return fail(mutant.name, `${describe(again)}: --search ${mutant.name}`);
     }

@@ -4,7 +4,8 @@
  * longer be the bug that its name says.
  */
 
-import type { Plan } from "../plan.ts";
+import { type PlacedPlan, placedPlanOf } from "../placed/plan.ts";
+import { type Plan, planOf } from "../plan.ts";
 
 /** One place to rewrite. */
 export interface Edit {
@@ -22,6 +23,11 @@ export interface Mutant {
    */
   readonly shows?: (plan: Plan) => boolean;
   /**
+   * Set if seeds of clusters of whole nodes catch it (`placed/`), instead of those of groups: selects the
+   * seeds that can show it.
+   */
+  readonly showsPlaced?: (plan: PlacedPlan) => boolean;
+  /**
    * The test file that catches it, relative to the root, instead of a seed: for rules about things
    * that the simulator lacks (identities), or that no run of a few simulated seconds shows.
    */
@@ -31,6 +37,16 @@ export interface Mutant {
   /** The rule that it breaks, in one sentence. */
   readonly breaks: string;
   readonly edits: readonly Edit[];
+}
+
+/** Returns the seeds from `from` on, at most `count`, that can show a mutant at all. */
+export function showingSeeds(
+  { shows, showsPlaced }: Mutant,
+  { from, count }: { readonly from: number; readonly count: number },
+): number[] {
+  const seeds = Array.from({ length: count }, (_, at) => from + at);
+  if (showsPlaced !== undefined) return seeds.filter((seed) => showsPlaced(placedPlanOf(seed)));
+  return shows === undefined ? seeds : seeds.filter((seed) => shows(planOf(seed)));
 }
 
 /** Reads the source at a path relative to the root. */

@@ -34,10 +34,11 @@ export function writeResults(mutants: readonly Mutant[], results: Results): void
 
 /** Returns the table of all mutants: the broken rule, the checker that caught it, and the seed. */
 export function tableOf(mutants: readonly Mutant[], results: Results): string {
-  const rows = mutants.map(({ name, breaks, test }) => {
+  const rows = mutants.map(({ name, breaks, showsPlaced, test }) => {
     const result = results[name];
     const catcher = test === undefined ? result?.checker : `\`${test.split("/").at(-1)}\``;
-    return [`\`${name}\``, breaks, catcher ?? "not caught", `${result?.seed ?? ""}`];
+    const seed = showsPlaced === undefined ? result?.seed : `placed ${result?.seed}`;
+    return [`\`${name}\``, breaks, catcher ?? "not caught", `${seed ?? ""}`];
   });
   const header = ["mutant", "breaks", "caught by", "seed"];
   const widths = header.map((title, column) =>

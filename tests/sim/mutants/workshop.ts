@@ -56,8 +56,12 @@ export class Workshop {
     this.#lock.close();
   }
 
-  /** Runs `seeds` in order with `mutant` planted, up to the first finding. */
-  async run(mutant: Mutant | undefined, seeds: readonly number[]): Promise<Outcome> {
+  /** Runs `seeds` of a simulator in order with `mutant` planted, up to the first finding. */
+  async run(
+    mutant: Mutant | undefined,
+    seeds: readonly number[],
+    simulator: "groups" | "placed",
+  ): Promise<Outcome> {
     const planted = mutant === undefined
       ? new Map<string, string>()
       : rewrite(mutant, (file) => Deno.readTextFileSync(ROOT + file));
@@ -70,6 +74,7 @@ export class Workshop {
         "--no-lock",
         "tests/sim/mutants/probe.ts",
         seeds.join(","),
+        simulator,
       ],
       cwd: this.#folder,
       stdin: "null",

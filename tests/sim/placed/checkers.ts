@@ -158,6 +158,10 @@ class Configurations implements PlacedChecker {
     this.#note(groups);
     for (const { group, raft } of groups.nodes.all) {
       const { configuration } = raft;
+      // It may become a voter soon.
+      if (configuration.voters.length === 0 || configuration.learners.includes(raft.replica)) {
+        this.#lastIndices.set(raft.replica, raft.status().lastIndex);
+      }
       if (this.#seen.get(raft) === configuration) continue;
       this.#seen.set(raft, configuration);
       const index = raft.status().appliedIndex;
@@ -263,14 +267,6 @@ class Configurations implements PlacedChecker {
       }
     }
     return isAnyDown ? undefined : this.#lastIndices.get(replica) ?? 0;
-  }
-
-  looked(): void {
-    for (const { groups } of this.#cluster.machines) {
-      for (const { replica, raft } of groups?.nodes.all ?? []) {
-        if (replica > 1) this.#lastIndices.set(replica, raft.status().lastIndex);
-      }
-    }
   }
 }
 

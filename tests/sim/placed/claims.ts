@@ -41,7 +41,7 @@ export function aliasAt(cluster: PlacedCluster, domain: string) {
 }
 
 /** Returns the partition of a key at its leader; undefined if none is known to lead. */
-function leaderOf(
+export function leaderOf(
   { machines }: PlacedCluster,
   kind: number,
   key: Uint8Array,

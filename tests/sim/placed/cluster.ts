@@ -10,7 +10,7 @@ import type { PlacedChecker } from "./checker.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
 import type { PlacedPlan } from "./plan.ts";
 import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
-import { callName } from "./sdk_history.ts";
+import { callName, type SdkAnswer } from "./sdk_history.ts";
 import { SdkLoad } from "./sdk_load.ts";
 import { SimWire } from "./wire.ts";
 
@@ -24,6 +24,8 @@ export class PlacedCluster implements MachineHost {
   readonly load: SdkLoad;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
+  /** Called when a client has its answer, before anything else runs. */
+  onAnswer: (answer: SdkAnswer) => void = () => {};
   /** Whether groups may stop by now, which otherwise nothing may cause. */
   stopsGroups = false;
   readonly #entropy: SeededEntropy;
@@ -51,6 +53,7 @@ export class PlacedCluster implements MachineHost {
       answered: (answer) => {
         this.trace.note(this.nowMs, CLIENT_ADDRESS_MIN + answer.client, callName(answer));
         this.tell((checker) => checker.answered?.(answer));
+        this.onAnswer(answer);
       },
     });
     this.#addresses.set(1, 1);

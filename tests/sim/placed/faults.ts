@@ -1,11 +1,15 @@
 /** Lets faults befall a cluster that grows, each kind at times of its own, until all of them end. */
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { CLOCK_DRIFT_PPM } from "../../../src/base/limits.ts";
+import { parseUuid } from "../../../src/base/uuid.ts";
+import { KIND_AGENT } from "../../../src/record/key.ts";
 import { replicaId } from "../../../src/base/ids.ts";
 import type { Machine } from "../machine.ts";
 import { CALM_NETWORK } from "../network.ts";
+import { leaderOf } from "./claims.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
+import type { SdkAnswer } from "./sdk_history.ts";
 import type { PlacedFault } from "./plan.ts";
 import { strayStep } from "./stray_steps.ts";
 
@@ -15,9 +19,11 @@ export class PlacedFaults {
   readonly #cluster: PlacedCluster;
   readonly #entropy: SeededEntropy;
   #isOver = false;
+  #killsAfterClaim = false;
 
   constructor(cluster: PlacedCluster) {
     this.#cluster = cluster;
+    cluster.onAnswer = (answer) => this.#answered(answer);
     this.#entropy = new SeededEntropy(cluster.plan.seed ^ 0xfa171);
   }
 
@@ -57,6 +63,9 @@ export class PlacedFaults {
       case "kill":
       case "power_cut":
         return this.#kill(machine, kind);
+      case "kill_after_claim":
+        this.#killsAfterClaim = true;
+        return;
       case "pause":
       case "suspend":
         return this.#stand(machine, kind);
@@ -107,6 +116,14 @@ export class PlacedFaults {
       end();
       machine.start();
     });
+  }
+
+  /** Kills the node that has just registered an agent, before it has confirmed its claim. */
+  #answered({ domain, end, key }: SdkAnswer): void {
+    if (!this.#killsAfterClaim || this.#isOver || end !== "ok" || domain === "") return;
+    this.#killsAfterClaim = false;
+    const leader = leaderOf(this.#cluster, KIND_AGENT, parseUuid(key))?.machine;
+    if (leader !== undefined) this.#cluster.world.soon(() => this.#kill(leader, "kill"));
   }
 
   #stop(machine: PlacedMachine): void {

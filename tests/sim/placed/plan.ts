@@ -11,6 +11,7 @@ import { CALM_NETWORK, type NetworkSettings } from "../network.ts";
 export const PLACED_FAULTS = [
   "kill",
   "power_cut",
+  "kill_after_claim",
   "pause",
   "suspend",
   "wall_jump",
@@ -36,6 +37,7 @@ export type PlacedFault = typeof PLACED_FAULTS[number];
 const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
   kill: 2_500,
   power_cut: 2_500,
+  kill_after_claim: 2_000,
   pause: 2_500,
   suspend: 4_000,
   wall_jump: 2_000,

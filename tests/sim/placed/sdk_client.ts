@@ -315,11 +315,11 @@ export class SdkClient {
       const { agent } = found;
       return {
         records: [seen(agent), ...gatewayOf(found)],
-        domains: [{ domain, holder: agent.id }],
+        domains: [{ domain, holder: agent.id, named: agent.domain }],
       };
     } catch (error) {
       if (toRegistryError(error).code !== "not_found") throw error;
-      return { end: "not_found", domains: [{ domain, holder: undefined }] };
+      return { end: "not_found", domains: [vacant(domain)] };
     }
   }
 
@@ -330,8 +330,8 @@ export class SdkClient {
     for (const { domain, found, error } of await this.client!.resolveAgents(asked)) {
       if (found !== undefined) {
         records.push(seen(found.agent), ...gatewayOf(found));
-        domains.push({ domain, holder: found.agent.id });
-      } else if (error.code === "not_found") domains.push({ domain, holder: undefined });
+        domains.push({ domain, holder: found.agent.id, named: found.agent.domain });
+      } else if (error.code === "not_found") domains.push(vacant(domain));
     }
     return { records, domains };
   }
@@ -399,10 +399,14 @@ function gatewayOf({ gateway, gatewayId }: ResolvedAgent): SeenRecord[] {
   return [gateway === undefined ? absent(gatewayId) : seen(gateway)];
 }
 
-function seen({ id, domain, labels }: AgentInfo | GatewayInfo): SeenRecord {
-  return { key: id, value: Number(labels["v"]), domain };
+function seen({ id, labels }: AgentInfo | GatewayInfo): SeenRecord {
+  return { key: id, value: Number(labels["v"]) };
 }
 
 function absent(key: string): SeenRecord {
-  return { key, value: undefined, domain: "" };
+  return { key, value: undefined };
+}
+
+function vacant(domain: string): SeenDomain {
+  return { domain, holder: undefined, named: "" };
 }

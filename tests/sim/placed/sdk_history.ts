@@ -30,8 +30,6 @@ export interface SeenRecord {
   readonly key: string;
   /** The number of the write that made it so; undefined: there was no such record. */
   readonly value: number | undefined;
-  /** The domain that it names; "" for none. */
-  readonly domain: string;
 }
 
 /** A domain and the agent that it resolved to. */
@@ -39,6 +37,8 @@ export interface SeenDomain {
   readonly domain: string;
   /** The agent's UUID; undefined: proven empty. */
   readonly holder: string | undefined;
+  /** The domain that the agent names; "" for none. */
+  readonly named: string;
 }
 
 /** A call that has begun. */

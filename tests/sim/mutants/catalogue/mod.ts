@@ -1,5 +1,6 @@
 /** All mutants, in the order of the table. */
 import type { Mutant } from "../mutant.ts";
+import { CLUSTER_MUTANTS } from "./clusters.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
@@ -23,4 +24,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RIGHTS_MUTANTS,
   ...PLACEMENT_MUTANTS,
   ...STEP_MUTANTS,
+  ...CLUSTER_MUTANTS,
 ];

@@ -1,7 +1,4 @@
-/**
- * Mutants of joining and placement. Each is caught by a test file: clusters that grow run in `placed/`,
- * beside the simulator whose seeds the other mutants have.
- */
+/** Mutants of joining and placement, which seeds of clusters that grow catch, or test files. */
 import type { Mutant } from "../mutant.ts";
 
 const PLACEMENT = "tests/unit/replication/placement";
@@ -9,14 +6,13 @@ const PLAN = "src/replication/placement/plan.ts";
 const RECONFIGURER = "src/replication/placement/reconfigurer.ts";
 const NODE_GROUPS = "src/replication/assembly/node_groups.ts";
 const CLUSTER_GROUPS = "src/replication/assembly/cluster_groups.ts";
-const CLUSTER_GROUPS_TEST = "tests/unit/replication/assembly/cluster_groups.test.ts";
 const SYSTEM = "tests/unit/system";
 
 export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "joiner_founds",
     breaks: "Only the founder founds; a node that joins waits for its group 0",
-    test: `${PLACEMENT}/placement_work.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: NODE_GROUPS,
       anchor: `founds: ifAbsent === "sole voter",`,
@@ -26,17 +22,22 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "founds_at_second_start",
     breaks: "Once there is a genesis, a group that is not in the log is lost and not founded again",
-    test: CLUSTER_GROUPS_TEST,
+    showsPlaced: () => true,
     edits: [{
       file: CLUSTER_GROUPS,
       anchor: "const mayFound = isFounder && (this.created || isLossAccepted);",
       replacement: "void isLossAccepted; const mayFound = isFounder;",
+    }, {
+      // Otherwise the log's record of the removal stands in the way.
+      file: CLUSTER_GROUPS,
+      anchor: "    if (this.nodes.isPast(placed)) return;",
+      replacement: "",
     }],
   },
   {
     name: "removed_replica_returns",
     breaks: "A replica that was removed never opens or joins again under its id",
-    test: "tests/unit/replication/assembly/node_groups.test.ts",
+    showsPlaced: () => true,
     edits: [{
       file: NODE_GROUPS,
       anchor: "return owner > replica || owner === replica && this.#recovery.retired.has(group);",
@@ -46,7 +47,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "assigned_id_given_twice",
     breaks: "A replica id that was retired is never assigned again",
-    test: `${SYSTEM}/replicas/replica_state.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: "src/system/replicas/replica_state.ts",
       anchor: "    this.#replicas.delete(id);",
@@ -56,7 +57,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "unknown_command_skipped",
     breaks: "A command of an unknown kind stops the replica, which would diverge if it skipped it",
-    test: `${SYSTEM}/system_store.test.ts`,
+    showsPlaced: ({ hasNewerCommand }) => hasNewerCommand,
     edits: [{
       file: "src/system/system_store.ts",
       anchor:
@@ -67,7 +68,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "removed_before_confirmed",
     breaks: "A leaving replica stays until the placement without it is confirmed",
-    test: `${PLACEMENT}/plan.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: "src/replication/assembly/placed_here.ts",
       anchor: "if (here === undefined) return undefined;",
@@ -77,7 +78,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "learner_promoted_early",
     breaks: "A learner becomes a voter once it has the log",
-    test: `${PLACEMENT}/reconfigurer.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: RECONFIGURER,
       anchor: `if (!joining.every(isReady)) return { kind: "none" };`,
@@ -87,7 +88,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "leader_removes_itself",
     breaks: "A leader that is to go hands its leadership over first",
-    test: `${PLACEMENT}/reconfigurer.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: RECONFIGURER,
       anchor: "const removed = present.filter((replica) => replica !== self);",
@@ -122,7 +123,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "placement_without_voter",
     breaks: "A partition whose former nodes all leave keeps one until the new ones vote",
-    test: `${PLACEMENT}/plan.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: PLAN,
       anchor: "if (leaving.length === held.length) leaving = leaving.slice(1);",
@@ -132,7 +133,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "number_of_another_folder",
     breaks: "A number with one data folder is never taken by another",
-    test: `${SYSTEM}/members/member_state.test.ts`,
+    showsPlaced: () => true,
     edits: [{
       file: "src/system/members/member_state.ts",
       anchor: "if (before !== undefined && !bytesEqual(before.folderId, folderId)) {",

@@ -8,7 +8,7 @@ export const STEP_MUTANTS: readonly Mutant[] = [
   {
     name: "step_for_any_node",
     breaks: "A node takes a step only for a record that group 0 places on the node that asks",
-    test: STEPS_TEST,
+    showsPlaced: ({ faults }) => faults.has("stray_step"),
     edits: [{
       file: "src/serving/node_steps.ts",
       anchor: "if (node !== undefined && this.#parts.nodesOf(partition).includes(node)) return;",
