@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { allKilled, cut, emptied, killed, stopped } from "../support/cluster_faults.ts";
+import { allKilled, cut, killed } from "../support/cluster_faults.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
@@ -60,14 +60,13 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
   assert.equal(ids(second.nodes), ids(first.nodes));
 });
 
-test("reads and writes go on, and are linearizable, while nodes are killed, cut off and stopped", async () => {
+test("reads and writes go on, and are linearizable, while nodes are killed and cut off", async () => {
   const load = await ClusterLoad.start(cluster.folder, { records: 8, pauseMs: 80 });
   try {
+    // `deno task soak cluster_faults` makes all faults, each at every node.
     await killed(cluster, load, await cluster.whole());
     await allKilled(cluster, load);
     await cut(cluster, load, 3, "to");
-    await stopped(cluster, load, await cluster.whole());
-    await emptied(cluster, load, 3);
   } finally {
     await load.end();
   }

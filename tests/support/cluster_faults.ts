@@ -19,6 +19,7 @@ export async function killed(
   load: ClusterLoad,
   number: number,
 ): Promise<Gaps> {
+  await cluster.spread();
   await load.allSucceed("before the kill");
   load.newPhase();
   await cluster.kill(number);
@@ -60,6 +61,7 @@ export async function cut(
 ): Promise<Gaps> {
   const relay = cluster.relayTo(number);
   if (relay.fromClientCount === 0) throw new Error(`Nothing reaches node ${number} by its relay`);
+  await cluster.spread();
   await load.allSucceed("before the cut");
   load.newPhase();
   relay.dropToServer = lost !== "from";
@@ -78,6 +80,7 @@ export async function stopped(
   load: ClusterLoad,
   number: number,
 ): Promise<Gaps> {
+  await cluster.spread();
   await load.allSucceed("before the stop");
   load.newPhase();
   cluster.signal(number, "SIGSTOP");

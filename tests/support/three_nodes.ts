@@ -39,6 +39,8 @@ export interface RunningCluster {
  * relays, as there are three nodes here.
  */
 const PORTS = 27;
+const WHOLE_MS_MAX = 30_000;
+const STATUS_PAUSE_MS = 200;
 /** Below the range from which Linux chooses ports. */
 const FIRST_PORT = 12_000;
 const PORT_RANGES = 700;
@@ -70,7 +72,11 @@ interface ClusterShown {
     readonly moving: number;
   };
   readonly group0: { readonly leader: number; readonly voters: readonly number[] };
-  readonly nodes: readonly { readonly nodeId: number; readonly replicas: number | null }[];
+  readonly nodes: readonly {
+    readonly nodeId: number;
+    readonly replicas: number | null;
+    readonly leading: number | null;
+  }[];
 }
 
 function isWholeBy({ partitionCount, partitions, group0, nodes }: ClusterShown): boolean {
@@ -193,17 +199,29 @@ export class ThreeNodes {
    * Waits until, as reported by all nodes, every partition has a leader and a replica on each of
    * three nodes. Returns the node that leads group 0.
    */
-  async whole(deadlineMs = 30_000): Promise<number> {
+  async whole(): Promise<number> {
+    return await this.#shownAs("three replicas of each partition", isWholeBy);
+  }
+
+  /** Waits until the cluster is whole and every node leads some partitions; returns as {@link whole}. */
+  async spread(): Promise<number> {
+    return await this.#shownAs("leaders on all nodes", (shown) => {
+      return isWholeBy(shown) && shown.nodes.every(({ leading }) => (leading ?? 0) > 0);
+    });
+  }
+
+  async #shownAs(what: string, isAs: (shown: ClusterShown) => boolean): Promise<number> {
     let last = "";
-    const isWhole = async () => {
-      const { code, stdout } = await crsInProcess([
-        ...["cluster", "status", "--data", this.folder, "--json"],
-      ]);
-      last = stdout;
-      return code === 0 && isWholeBy(JSON.parse(stdout) as ClusterShown);
-    };
     try {
-      await until("three replicas of each partition", isWhole, deadlineMs);
+      await until(what, async () => {
+        const status = ["cluster", "status", "--data", this.folder, "--json"];
+        const { code, stdout } = await crsInProcess(status);
+        last = stdout;
+        if (code === 0 && isAs(JSON.parse(stdout) as ClusterShown)) return true;
+        // Asking costs all nodes time.
+        await new Promise((resolve) => setTimeout(resolve, STATUS_PAUSE_MS));
+        return false;
+      }, WHOLE_MS_MAX);
     } catch (error) {
       throw new Error(last, { cause: error });
     }
