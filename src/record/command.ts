@@ -33,9 +33,14 @@ import type {
   ReportCommand,
   RevokeCommand,
 } from "../../schemas/gen/command.ts";
+import { raiseApplyVersionCommandCodec } from "../../schemas/gen/system.ts";
 import type { Input } from "../../schemas/runtime.ts";
+import { RegistryError } from "../base/errors.ts";
 
-/** Numbers of the command kinds. Partitions use 1 to 10, the system group 32 and above. */
+/** The last kind that partitions may ever use; those above are the system group's. */
+export const PARTITION_COMMAND_KIND_MAX = 31;
+
+/** Numbers of the command kinds. Partitions use 1 to 11, the system group 32 and above. */
 export const COMMAND_KINDS = {
   put: 1,
   extend: 2,
@@ -48,6 +53,8 @@ export const COMMAND_KINDS = {
   release: 9,
   /** Logs the time; has no body. */
   tick: 10,
+  /** Raises the apply version of a partition. */
+  raiseApplyVersion: 11,
   genesis: 32,
   putMember: 33,
   enrolment: 34,
@@ -131,6 +138,25 @@ export function encodeRelease(from: CommandHeader, body: Input<ReleaseCommand>):
 /** Encodes a tick, which only logs the time. */
 export function encodeTick(from: CommandHeader): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.tick));
+}
+
+/** Encodes a raise of a partition's apply version. */
+export function encodeRaisePartitionVersion(from: CommandHeader, version: number): Uint8Array {
+  const kind = COMMAND_KINDS.raiseApplyVersion;
+  return commandCodec.encode(header(from, kind), raiseApplyVersionCommandCodec, { version });
+}
+
+/**
+ * Returns the error that stops a replica at something that only a later program knows: replicas that
+ * apply it and replicas that skip it would diverge.
+ *
+ * @param found the command or version, as part of a sentence.
+ */
+export function laterProgram(found: string): RegistryError {
+  return new RegistryError(
+    "unsupported_version",
+    `This program does not know ${found}, which a later one logged: start that one again`,
+  );
 }
 
 /** Encodes the first command of the system group. */

@@ -15,6 +15,8 @@ export interface ApplyContext {
   readonly index: number;
   readonly unixS: number;
   readonly writer: number;
+  /** The highest apply version that this program knows. */
+  readonly applyVersionMax: number;
 }
 
 /** Highest state of a record. */

@@ -1,17 +1,18 @@
 /**
  * Encoding and decoding of a partition's state. The same state gives the same bytes.
  *
- * Layout, all numbers little-endian. Header, 32 bytes: version u32 (1), u32 0, group time f64,
- * applied index f64, slot count u32, count of forgettable slots u32. Then each slot in order: kind
+ * Layout, all numbers little-endian. Header, 32 bytes: version u32 (1), apply version u32 (0 for the
+ * first), group time f64, applied index f64, slot count u32, count of forgettable slots u32. Then each slot in order: kind
  * u8, tombstone u8 (0 or 1), words u16, rank from 1 in the order of forgetting u32 (0 if not
  * forgettable), then `words` * 8 bytes of stored form. The image file adds framing and checksums.
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";
 import { concatBytes } from "../base/bytes.ts";
+import { laterProgram } from "../record/command.ts";
 import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
 import { BLOCK_WORDS_MAX } from "./arena.ts";
-import type { PartitionState } from "./partition_state.ts";
+import { FIRST_APPLY_VERSION, type PartitionState } from "./partition_state.ts";
 import type { StoredSpan } from "./reply.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
@@ -38,6 +39,7 @@ export function* writeImage(
   let view = new DataView(chunk.buffer);
   chunk.fill(0, 0, HEADER_BYTES);
   view.setUint32(0, VERSION, true);
+  view.setUint32(4, state.applyVersion === FIRST_APPLY_VERSION ? 0 : state.applyVersion, true);
   view.setFloat64(8, state.timeMs, true);
   view.setFloat64(16, state.appliedIndex, true);
   view.setUint32(24, table.count, true);
@@ -68,20 +70,24 @@ export function* writeImage(
  */
 export class ImageLoader {
   readonly #state: PartitionState;
+  readonly #applyVersionMax: number;
   #rest: Uint8Array = new Uint8Array(0);
   #header = false;
   #slotCount = 0;
   /** Slot + 1 by rank in the order of forgetting; 0 while the rank was not read. */
   #forgettable = new Uint32Array(0);
 
-  constructor(state: PartitionState) {
+  /** @param applyVersionMax the highest apply version that this program knows. */
+  constructor(state: PartitionState, applyVersionMax: number) {
     this.#state = state;
+    this.#applyVersionMax = applyVersionMax;
   }
 
   /**
    * Reads the next bytes, which are not retained.
    *
-   * @throws RegistryError `corrupt` when they are not part of an image.
+   * @throws RegistryError `corrupt` when they are not part of an image; `unsupported_version` if a later
+   * program wrote it.
    */
   push(chunk: Uint8Array): void {
     const bytes = this.#rest.length === 0 ? chunk : concatBytes([this.#rest, chunk]);
@@ -113,6 +119,10 @@ export class ImageLoader {
     const version = view.getUint32(0, true);
     if (version !== VERSION) throw corrupt(`must have version ${VERSION}`, `${version}`);
     const state = this.#state;
+    state.applyVersion = view.getUint32(4, true) || FIRST_APPLY_VERSION;
+    if (state.applyVersion > this.#applyVersionMax) {
+      throw laterProgram(`apply version ${state.applyVersion}`);
+    }
     state.advanceTime(view.getFloat64(8, true));
     state.appliedIndex = view.getFloat64(16, true);
     this.#slotCount = view.getUint32(24, true);

@@ -26,6 +26,9 @@ import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
 /** A view over a record of any kind. */
 export type RecordView = OwnedView;
 
+/** The apply version of a partition that never raised it. */
+export const FIRST_APPLY_VERSION = 1;
+
 const LINK_WORDS = 1;
 /** Longest block, in words, that a tombstone keeps from its record; a longer one is freed. */
 const KEPT_WORDS_MAX = 48;
@@ -37,6 +40,8 @@ export class PartitionState {
   readonly shared: StoreShared;
   /** Generation of the entry being applied: the first part of new incarnations. */
   generation = 1;
+  /** The version by which commands are applied. */
+  applyVersion = FIRST_APPLY_VERSION;
   /** Number of the partition, from 0. */
   readonly partition: number;
   readonly table: SlotTable;

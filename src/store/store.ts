@@ -13,20 +13,17 @@ import { RegistryError } from "../base/errors.ts";
 import { EXPIRE_ITEMS_MAX, FORGET_PER_ENTRY_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
 import type { Position } from "../base/position.ts";
 import type { AgentView, AliasView, GatewayView } from "../../schemas/gen/record.ts";
-import { COMMAND_KINDS } from "../record/command.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
 import type { RecordKind } from "../record/kinds.ts";
-import { applyClaim, applyConfirm, applyRelease, applyRevoke } from "./apply_aliases.ts";
-import type { ApplyContext } from "./apply_context.ts";
-import { applyPut } from "./apply_put.ts";
-import { applyExpire, applyExtend, applyRemove, applyReport } from "./apply_records.ts";
+import { applyCommand } from "./apply_command.ts";
+import { PARTITION_APPLY_VERSION } from "./apply_version.ts";
 import type { GatewayRanking } from "./free_capacity.ts";
 import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
 import { forEachInRegion, listRegion } from "./listing.ts";
 import { PartitionState } from "./partition_state.ts";
-import { type ApplyReply, type EventSink, refusal, type StoredSpan, success } from "./reply.ts";
+import { type ApplyReply, type EventSink, refusal, type StoredSpan } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
@@ -45,6 +42,8 @@ export interface PartitionStoreOptions {
    */
   readonly partition?: number;
   readonly sink?: EventSink;
+  /** The highest apply version that the program knows; default: {@link PARTITION_APPLY_VERSION}. */
+  readonly applyVersionMax?: number;
 }
 
 /** The state machine of one partition. */
@@ -67,6 +66,16 @@ export class PartitionStore {
   #newState(): PartitionState {
     const { shared, partition = 0, sink } = this.#options;
     return new PartitionState(shared, partition, sink);
+  }
+
+  /** The version by which commands are applied. */
+  get applyVersion(): number {
+    return this.#state.applyVersion;
+  }
+
+  /** The highest apply version that the program knows. */
+  get applyVersionMax(): number {
+    return this.#options.applyVersionMax ?? PARTITION_APPLY_VERSION;
   }
 
   /** Last applied group time, ms. */
@@ -94,8 +103,10 @@ export class PartitionStore {
   }
 
   /**
-   * Applies the next entry. No content of an entry makes it throw.
+   * Applies the next entry.
    *
+   * @throws RegistryError `unsupported_version` if only a later program knows the command; the replica
+   * must stop then. No other content of an entry makes it throw.
    * @param leaderNowMs the leader's group time if known: the lease of a registration then starts at
    * the reply rather than at the proposal. Does not affect replicated state.
    */
@@ -119,7 +130,7 @@ export class PartitionStore {
       state.advanceTime(timeMs);
       state.forget(FORGET_PER_ENTRY_MAX);
       const { unixS, writer } = command;
-      const reply = dispatch(command.kind, {
+      const reply = applyCommand({
         state,
         leases: this.#leases,
         command,
@@ -128,12 +139,13 @@ export class PartitionStore {
         index,
         unixS,
         writer,
+        applyVersionMax: this.applyVersionMax,
       });
       this.#leases.applied();
       return reply;
     } catch (error) {
       // Bytes that are not a command are refused alike on every replica; other errors are bugs.
-      if (!(error instanceof RegistryError)) throw error;
+      if (!(error instanceof RegistryError) || error.code === "unsupported_version") throw error;
       return refusal(error.code, error.message);
     }
   }
@@ -352,13 +364,13 @@ export class PartitionStore {
   /** Returns a loader that reads an image piece by piece into this store, which must be empty. */
   imageLoader(): ImageLoader {
     assert(this.#state.table.count === 0, "A store that takes an image must be empty");
-    return new ImageLoader(this.#state);
+    return new ImageLoader(this.#state, this.applyVersionMax);
   }
 
   /**
    * Loads a whole image, given as chunks of any sizes, into this store, which must be empty.
    *
-   * @throws RegistryError `corrupt`.
+   * @throws RegistryError `corrupt`, `unsupported_version`.
    */
   loadImage(chunks: Iterable<Uint8Array>): void {
     const loader = this.imageLoader();
@@ -371,12 +383,12 @@ export class PartitionStore {
    * `install` or `discard` is called. `install` replaces the state by the image: no slot stays
    * valid, and the leader's volatile knowledge is lost.
    *
-   * @throws RegistryError `corrupt`.
+   * @throws RegistryError `corrupt`, `unsupported_version`.
    */
   readImage(image: Uint8Array): { readonly install: () => void; readonly discard: () => void } {
     const state = this.#newState();
     try {
-      const loader = new ImageLoader(state);
+      const loader = new ImageLoader(state, this.applyVersionMax);
       loader.push(image);
       loader.finish();
     } catch (error) {
@@ -397,32 +409,5 @@ export class PartitionStore {
   release(): void {
     this.#leases.follow();
     this.#state.release();
-  }
-}
-
-function dispatch(kind: number, context: ApplyContext): ApplyReply {
-  switch (kind) {
-    case COMMAND_KINDS.put:
-      return applyPut(context);
-    case COMMAND_KINDS.extend:
-      return applyExtend(context);
-    case COMMAND_KINDS.remove:
-      return applyRemove(context);
-    case COMMAND_KINDS.expire:
-      return applyExpire(context);
-    case COMMAND_KINDS.report:
-      return applyReport(context);
-    case COMMAND_KINDS.claim:
-      return applyClaim(context);
-    case COMMAND_KINDS.confirm:
-      return applyConfirm(context);
-    case COMMAND_KINDS.revoke:
-      return applyRevoke(context);
-    case COMMAND_KINDS.release:
-      return applyRelease(context);
-    case COMMAND_KINDS.tick:
-      return success();
-    default:
-      return refusal("malformed", `Command must be one of a partition: found kind ${kind}`);
   }
 }

@@ -14,6 +14,12 @@ export interface Effect {
   readonly assigned?: number;
 }
 
+/** The position of an entry in the log. */
+export interface EntryPoint {
+  readonly index: number;
+  readonly term: number;
+}
+
 /** A part of group 0's state. */
 export interface SubMachine {
   /** Number of its section in images. Stable. */
@@ -22,11 +28,11 @@ export interface SubMachine {
   readonly kinds: readonly number[];
 
   /**
-   * Applies a command of one of {@link kinds}, the entry at `index`.
+   * Applies a command of one of {@link kinds}, the entry at `at`.
    *
    * @throws RegistryError the code of the refusal; nothing was changed then.
    */
-  apply(command: CommandView, index: number): Effect | void;
+  apply(command: CommandView, at: EntryPoint): Effect | void;
 
   /** Returns its state as commands for {@link load}. Equal states give equal bytes. */
   segments(from: CommandHeader): Iterable<Uint8Array>;

@@ -6,16 +6,16 @@
  * A command that no part knows was logged by a later version. It stops this replica instead of being
  * skipped, because replicas that apply it and replicas that do not would diverge.
  */
-import { assert, InvariantError } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { GROUP_TIME_MS_MAX } from "../base/limits.ts";
 import { CommandView } from "../../schemas/gen/command.ts";
-import { COMMAND_KINDS } from "../record/command.ts";
+import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
 import { PEER_TRANSPORT, type RingMap, type RingNode } from "../ring/ring_map.ts";
 import type { Genesis } from "./founding/founding_state.ts";
 import type { IdentityState, RevocationSink } from "./identity_state.ts";
 import type { Member } from "./members/member_state.ts";
-import type { SubMachine } from "./sub_machine.ts";
+import type { EntryPoint, SubMachine } from "./sub_machine.ts";
 import { SystemImageReader, writeSystemImage } from "./system_image.ts";
 import { SystemState } from "./system_state.ts";
 
@@ -39,8 +39,6 @@ export interface SystemEntry {
 }
 
 const OK: SystemReply = Object.freeze({ code: "ok" });
-/** Commands of partitions, which have no place in group 0's log. */
-const PARTITION_KINDS_MAX = 31;
 
 /** The state of group 0. */
 export class SystemStore {
@@ -94,9 +92,10 @@ export class SystemStore {
   /**
    * Applies the next entry.
    *
-   * @throws InvariantError if the command is of a kind that this version does not know.
+   * @throws RegistryError `unsupported_version` if only a later program knows the command; the replica
+   * must stop then.
    */
-  apply({ index, data }: SystemEntry): SystemReply {
+  apply({ index, term, data }: SystemEntry): SystemReply {
     assert(
       index > this.#appliedIndex,
       `Entry to apply must be above ${this.#appliedIndex}: its index is ${index}`,
@@ -108,25 +107,25 @@ export class SystemStore {
         return refusal("malformed", `Time must be at most ${GROUP_TIME_MS_MAX}`);
       }
       this.#timeMs = Math.max(this.#timeMs, command.timeMs);
-      return this.#dispatch(command, index);
+      return this.#dispatch(command, { index, term });
     } catch (error) {
-      if (!(error instanceof RegistryError)) throw error;
+      if (!(error instanceof RegistryError) || error.code === "unsupported_version") throw error;
       return refusal(error.code, error.message);
     }
   }
 
-  #dispatch(command: CommandView, index: number): SystemReply {
+  #dispatch(command: CommandView, at: EntryPoint): SystemReply {
     const { kind } = command;
     if (kind === COMMAND_KINDS.tick) return OK;
     const part = this.#byKind.get(kind);
-    if (part === undefined && kind > PARTITION_KINDS_MAX) {
-      throw new InvariantError(`Command of group 0 must be of a known kind: found ${kind}`);
+    if (part === undefined && kind > PARTITION_COMMAND_KIND_MAX) {
+      throw laterProgram(`command kind ${kind} of group 0`);
     }
     if (part === undefined) {
       return refusal("malformed", `Command must be the system's: found kind ${kind}`);
     }
-    const effect = part.apply(command, index);
-    if (effect?.changesRing === true) this.#ringNumber = index;
+    const effect = part.apply(command, at);
+    if (effect?.changesRing === true) this.#ringNumber = at.index;
     return effect?.assigned === undefined ? OK : { code: "ok", assigned: effect.assigned };
   }
 
@@ -174,7 +173,7 @@ export class SystemStore {
    * Loads a whole image of any version, given as chunks of any sizes, into this state, which must be
    * empty.
    *
-   * @throws RegistryError `corrupt`.
+   * @throws RegistryError `corrupt`, `unsupported_version`.
    */
   loadImage(chunks: Iterable<Uint8Array>): void {
     assert(this.#appliedIndex === 0, "A system state that takes an image must be empty");
@@ -184,8 +183,9 @@ export class SystemStore {
       this.#loadSections(reader);
       for (const part of this.#state.parts) part.loaded();
     } catch (error) {
-      if (!(error instanceof RegistryError) || error.code === "corrupt") throw error;
-      throw corrupt(error.message);
+      const isTold = error instanceof RegistryError &&
+        error.code !== "corrupt" && error.code !== "unsupported_version";
+      throw isTold ? corrupt(error.message) : error;
     }
     this.#timeMs = Math.max(this.#timeMs, reader.point.timeMs);
     this.#appliedIndex = reader.point.appliedIndex;
@@ -197,7 +197,7 @@ export class SystemStore {
     const parts = new Map(this.#state.parts.map((part) => [part.section, part]));
     for (const section of reader.sections()) {
       const part = parts.get(section);
-      if (part === undefined) throw corrupt(`section ${section} is of a later version`);
+      if (part === undefined) throw laterProgram(`section ${section} of an image of group 0`);
       this.#loadCommands(reader, part);
     }
   }

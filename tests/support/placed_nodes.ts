@@ -45,6 +45,9 @@ export class PlacedNodes {
   readonly #processes = new Map<number, Running>();
   readonly #joined = new Map<number, JoinClusterReply>();
 
+  /** The highest apply version of partitions that the program of each node knows; default: 1. */
+  readonly partitionVersions = new Map<number, number>();
+
   constructor({ seed = 1, partitionCount = 8 } = {}) {
     this.world = new SteppedWorld(seed);
     this.partitionCount = partitionCount;
@@ -63,8 +66,9 @@ export class PlacedNodes {
   }
 
   /** Joins a node by a request to node `at`, and starts it. */
-  async join(id: number, { at = 1, zone = "" } = {}): Promise<PlacedNode> {
-    const reply = await this.world.wait(this.node(at).joining.join(this.request(id, zone)));
+  async join(id: number, { at = 1, zone = "", applyVersionMax = 2 } = {}): Promise<PlacedNode> {
+    const request = { ...this.request(id, zone), applyVersionMax };
+    const reply = await this.world.wait(this.node(at).joining.join(request));
     this.#joined.set(reply.nodeId, reply);
     return await this.world.wait(this.#open(reply.nodeId, joinedOf(reply, true)));
   }
@@ -171,6 +175,7 @@ export class PlacedNodes {
       },
       shared: new StoreShared({ bytesMax: 2 ** 26, hashSeed: new Uint8Array(16) }),
       sink: { onEvent: () => {} },
+      partitionVersionMax: this.partitionVersions.get(id) ?? 1,
       region: "eu",
       partitionCount: this.partitionCount,
       ...(joined === undefined ? {} : { joined }),

@@ -28,9 +28,9 @@ export class SystemHarness {
     return this.store.state;
   }
 
-  apply(data: Uint8Array): Came {
+  apply(data: Uint8Array, term = 1): Came {
     const index = this.store.appliedIndex + 1;
-    const reply = this.store.apply({ index, term: 1, data });
+    const reply = this.store.apply({ index, term, data });
     return reply.code === "ok" && "assigned" in reply ? reply.assigned! : reply.code;
   }
 

@@ -23,6 +23,7 @@ import {
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
 import { encodeGenesis } from "../../record/command.ts";
 import type { LogDone } from "../../storage/shared_log.ts";
+import { PARTITION_APPLY_VERSION } from "../../store/apply_version.ts";
 import type { ApplyReply, EventSink } from "../../store/reply.ts";
 import type { StoreShared } from "../../store/shared.ts";
 import { PartitionStore } from "../../store/store.ts";
@@ -70,6 +71,8 @@ export interface ClusterGroupsOptions
   /** Receives the events of apply. */
   readonly sink: EventSink;
   readonly region: string;
+  /** The highest apply version of partitions; default: this program's. */
+  readonly partitionVersionMax?: number;
   /** Fixed when the cluster is created; another one is refused later. */
   readonly partitionCount: number;
   /** Aborts a start that waits for the log. */
@@ -328,11 +331,12 @@ function openNodeGroups(
   directory: ReplicaDirectory,
 ): Promise<NodeGroups<ClusterMachine>> {
   const newMachine = (group: GroupId): ClusterMachine => {
-    const { shared, sink } = options;
+    const { shared, sink, partitionVersionMax: applyVersionMax = PARTITION_APPLY_VERSION } =
+      options;
     const partition = partitionOfGroup(group);
     if (partition === undefined) return new SystemMachine(new SystemStore());
     return new PartitionMachine(
-      new PartitionStore({ shared, partition, sink }),
+      new PartitionStore({ shared, partition, sink, applyVersionMax }),
       shared.imageScratch,
     );
   };

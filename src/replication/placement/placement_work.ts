@@ -1,7 +1,7 @@
 /**
  * The work that keeps a node's part of the placement up to date, on one timer: hosts what is placed here,
- * reconfigures the groups that this node leads, spreads leaderships, and at the leader of group 0 carries
- * the plan out. A node without peers has nothing of that to do but look.
+ * reconfigures the groups that this node leads, raises their apply versions, spreads leaderships, and at
+ * the leader of group 0 carries the plan out. A node without peers has little of that to do but look.
  */
 import type { NodeId } from "../../base/ids.ts";
 import {
@@ -18,6 +18,7 @@ import type { MadeChange } from "./plan.ts";
 import { PlacementRunner } from "./placement_runner.ts";
 import { Reconfigurer } from "./reconfigurer.ts";
 import { ReplicaHost, type ReplicaHostOptions } from "./replica_host.ts";
+import { VersionRaiser } from "./version_raiser.ts";
 
 /** The dependencies of the work. */
 export interface PlacementWorkOptions {
@@ -39,6 +40,7 @@ export class PlacementWork {
   readonly #options: PlacementWorkOptions;
   readonly #host: ReplicaHost;
   readonly #reconfigurer: Reconfigurer;
+  readonly #versions: VersionRaiser;
   #timer: Timer | undefined;
   #isStopped = false;
   #balancedAtMs = 0;
@@ -54,6 +56,7 @@ export class PlacementWork {
       logger,
       report: (made) => this.#report(made),
     });
+    this.#versions = new VersionRaiser({ groups, wall: world.wall, logger });
     this.balance = new LeaderBalance({
       groups,
       self,
@@ -82,6 +85,7 @@ export class PlacementWork {
   #look(): void {
     if (this.#isStopped) return;
     const { scheduler, monotonic } = this.#options.world;
+    void this.#versions.run();
     // One member: everything is here.
     if (this.#options.groups.system.store.state.members.count > 1) {
       this.#host.run();

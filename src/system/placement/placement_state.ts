@@ -20,7 +20,7 @@ import { PLACED_REPLICAS_MAX } from "../../base/limits.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
 import type { AssignedReplica, ReplicaState } from "../replicas/replica_state.ts";
-import { type Effect, invalid, moved, type SubMachine } from "../sub_machine.ts";
+import { type Effect, type EntryPoint, invalid, moved, type SubMachine } from "../sub_machine.ts";
 
 /** Kinds of the commands about placement; the second occurs only in images. */
 export const PLACEMENT_KINDS = { put: 43, record: 61 } as const;
@@ -101,7 +101,7 @@ export class PlacementState implements SubMachine {
     return placement?.replicas.some((placed) => placed.replica === replica) ?? false;
   }
 
-  apply(command: CommandView, index: number): Effect {
+  apply(command: CommandView, { index }: EntryPoint): Effect {
     if (command.kind === PLACEMENT_KINDS.record) {
       throw invalid("A placement record occurs only in images");
     }

@@ -2,9 +2,11 @@
  * The apply version and the generation of a group, as logged state.
  *
  * *Apply version:* the meaning of commands changes only at an entry, and so at the same point on every
- * replica. It is raised once all members support it, never lowered. *Generation:* incarnations are
- * (generation, index); a restore or an unsafe recovery raises it, so that lost indexes can be assigned
- * again. Lower is refused.
+ * replica. It is raised once all members support it, never lowered; partitions follow, each by an entry
+ * of its own. *Generation:* incarnations are (generation, index); a restore or an unsafe recovery raises
+ * it, so that lost indexes can be assigned again. Every group's generation is part of its terms, so
+ * the generation is raised by giving the groups of a stopped cluster terms of the next one. Then it is
+ * recorded here; a record of another generation than that of its own term is refused.
  */
 import { commandCodec, type CommandView } from "../../../schemas/gen/command.ts";
 import {
@@ -13,11 +15,11 @@ import {
   raiseGenerationCommandCodec,
   RaiseGenerationCommandView,
 } from "../../../schemas/gen/system.ts";
-import { InvariantError } from "../../base/assert.ts";
-import type { CommandHeader } from "../../record/command.ts";
+import { generationOfTerm } from "../../base/ids.ts";
+import { type CommandHeader, laterProgram } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
 import type { MemberState } from "../members/member_state.ts";
-import { type Effect, invalid, moved, type SubMachine } from "../sub_machine.ts";
+import { type Effect, type EntryPoint, invalid, moved, type SubMachine } from "../sub_machine.ts";
 
 /** Kinds of the commands about versions. */
 export const VERSION_KINDS = { raiseApplyVersion: 44, raiseGeneration: 45 } as const;
@@ -63,10 +65,17 @@ export class VersionState implements SubMachine {
     return Math.max(this.#raisedGeneration, this.#founding.genesis?.generation ?? 0);
   }
 
-  apply(command: CommandView): Effect {
+  apply(command: CommandView, { term }: EntryPoint): Effect {
     this.#founding.checkCreated();
     if (command.kind === VERSION_KINDS.raiseGeneration) {
       const { generation } = command.bodyInto(new RaiseGenerationCommandView());
+      const current = generationOfTerm(term);
+      if (generation !== current) {
+        throw invalid(
+          `Generation must be ${current}, that of the log's terms, as it is raised only while the ` +
+            `cluster is stopped: found ${generation}`,
+        );
+      }
       if (generation <= this.generation) {
         throw moved(`Generation must be above ${this.generation}: found ${generation}`);
       }
@@ -79,7 +88,7 @@ export class VersionState implements SubMachine {
     }
     // Members that support it agreed to it, so this replica runs an older program than its node said.
     if (version > APPLY_VERSION_MAX && version <= this.#members.applyVersionMax) {
-      throw new InvariantError(laterVersion(version));
+      throw laterProgram(`apply version ${version}`);
     }
     const { applyVersionMax } = this.#members;
     if (version > applyVersionMax) {
@@ -100,18 +109,16 @@ export class VersionState implements SubMachine {
   }
 
   load(command: CommandView): void {
-    if (command.kind === VERSION_KINDS.raiseGeneration) this.apply(command);
-    // Members that joined later, or left, do not change which version applies.
-    else {
+    if (command.kind === VERSION_KINDS.raiseGeneration) {
+      const { generation } = command.bodyInto(new RaiseGenerationCommandView());
+      this.#raisedGeneration = generation;
+    } else {
+      // Members that joined later, or left, do not change which version applies.
       const { version } = command.bodyInto(new RaiseApplyVersionCommandView());
-      if (version > APPLY_VERSION_MAX) throw invalid(laterVersion(version));
+      if (version > APPLY_VERSION_MAX) throw laterProgram(`apply version ${version}`);
       this.#applyVersion = version;
     }
   }
 
   loaded(): void {}
-}
-
-function laterVersion(version: number): string {
-  return `Apply version must be at most ${APPLY_VERSION_MAX} for this program: found ${version}`;
 }

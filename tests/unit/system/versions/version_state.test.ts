@@ -1,7 +1,8 @@
 /** Apply version and generation: raised by the log if all members support it, and never lowered. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { InvariantError } from "../../../../src/base/assert.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
+import { firstTermOf } from "../../../../src/base/ids.ts";
 import {
   APPLY_VERSION_MAX,
   encodeRaiseApplyVersion,
@@ -29,12 +30,16 @@ test("VersionState: a version that this program does not know stops the replica"
   const later = APPLY_VERSION_MAX + 1;
   harness.admit(1, 0, later);
   const raise = () => harness.apply(encodeRaiseApplyVersion(HEADER, later));
-  assert.throws(raise, (error: Error) => error instanceof InvariantError);
+  assert.throws(
+    raise,
+    (error: Error) => error instanceof RegistryError && error.code === "unsupported_version",
+  );
 });
 
-test("VersionState raises the generation, and refuses a lower one", () => {
+test("VersionState records the generation of the log's terms, and refuses a lower one", () => {
   const harness = new SystemHarness();
-  const raise = (generation: number) => harness.apply(encodeRaiseGeneration(HEADER, generation));
+  const raise = (generation: number, termOf = generation) =>
+    harness.apply(encodeRaiseGeneration(HEADER, generation), firstTermOf(termOf));
   assert.is(harness.state.versions.generation, 2, "that of the genesis");
   assert.is(raise(2), "incarnation_mismatch");
   assert.is(raise(5), "ok");
@@ -42,6 +47,16 @@ test("VersionState raises the generation, and refuses a lower one", () => {
   harness.reload();
   assert.is(harness.state.versions.generation, 5);
   assert.is(harness.store.ringMap(0)!.epoch.generation, 5);
+});
+
+test("VersionState: the generation of a running cluster is not raised", () => {
+  const harness = new SystemHarness();
+  const term = firstTermOf(2) + 7;
+  for (const generation of [1, 3, 5]) {
+    const raise = encodeRaiseGeneration(HEADER, generation);
+    assert.is(harness.apply(raise, term), "invalid_argument", `to ${generation}`);
+  }
+  assert.is(harness.state.versions.generation, 2);
 });
 
 test.run();
