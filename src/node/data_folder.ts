@@ -54,7 +54,7 @@ export function openLogStorages(
       "corrupt",
       `Cannot open the log as ${log} is gone, although a node was started on ${data} before: ` +
         "restore it from a copy, choose another data folder, or start with --accept-data-loss, " +
-        "which begins a new cluster",
+        "which begins a new cluster. A node of a cluster joins it again instead, with an empty folder",
       { field: log },
     );
   }
