@@ -17,7 +17,7 @@ import {
   RAFT_TICK_MS,
 } from "../base/limits.ts";
 import type { MonotonicClock, Timer } from "../base/world.ts";
-import type { Beat, LivenessNews } from "../liveness/mod.ts";
+import { type Beat, LIVENESS_TIMING, type LivenessNews } from "../liveness/mod.ts";
 import { type Configuration, EMPTY_DATA, type Message, raftSettings } from "../raft/mod.ts";
 import type { LogDone } from "../storage/shared_log.ts";
 import { encodePeerFrame } from "../wire/peer_frame.ts";
@@ -75,7 +75,7 @@ export class GroupSet {
     this.#clock = options.clock ?? options.world.monotonic;
     this.#tickMs = options.settings?.tickMs ?? RAFT_TICK_MS;
     const { nodeId, world, log, directory, nodeState, leases: areLeasesOn = true } = options;
-    const timing = options.settings?.liveness;
+    const timing = options.settings?.liveness ?? LIVENESS_TIMING;
     this.#liveness = new NodeLiveness({
       nodeId,
       world,
@@ -83,13 +83,14 @@ export class GroupSet {
       directory,
       nodeState,
       areLeasesOn,
-      ...(timing === undefined ? {} : { timing }),
+      timing,
     });
     this.#frames = new PeerFrames(this.#liveness, this.#groups);
     this.#freshness = new NodeFreshness({
       world,
       liveness: this.#liveness,
       areLeasesOn,
+      driftPpm: timing.driftPpm,
       groups: () => this.#groups.values(),
       turnSoon: () => this.#turnSoon(),
     });

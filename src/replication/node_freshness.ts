@@ -37,6 +37,8 @@ export interface NodeFreshnessOptions {
   readonly liveness: NodeLiveness;
   /** Leases prove what a node asserts; without them it neither proves nor believes ages. */
   readonly areLeasesOn: boolean;
+  /** Assumed drift of this node's monotonic clock, parts per million. */
+  readonly driftPpm: number;
   /** Returns the groups of this node. */
   readonly groups: () => Iterable<AnsweringGroup>;
   /** Asks for a turn, at whose end {@link NodeFreshness.takeOutgoing} is called. */
@@ -71,8 +73,8 @@ export class NodeFreshness {
 
   constructor(options: NodeFreshnessOptions) {
     this.#options = options;
-    const { world: { monotonic, wall }, liveness, groups } = options;
-    this.#clock = new ProofClock(monotonic, wall);
+    const { world: { monotonic, wall }, driftPpm, liveness, groups } = options;
+    this.#clock = new ProofClock(monotonic, wall, driftPpm);
     this.#prober = new Prober(() => liveness.run, this.#clock);
     this.#answerer = new Answerer(groups);
   }

@@ -148,6 +148,17 @@ export interface PermittedRead {
   readonly isReconfigured: boolean;
 }
 
+/** A read with a bound on its age, when a replica was permitted to serve it. */
+export interface BoundedRead {
+  readonly maxStalenessMs: number;
+  /** The age that its receipt states. */
+  readonly ageBoundMs: number;
+  /** The index that it reads. */
+  readonly index: number;
+  /** When the age was stated; of a read that the leader confirmed, when it was asked. */
+  readonly atMs: number;
+}
+
 /** The operations that clients request on a record. */
 export type OperationKind = "get" | "register" | "take_over" | "deregister" | "renew";
 
@@ -268,6 +279,8 @@ export interface Checker {
   onWords?(ref: ReplicaRef, words: Words): void;
   /** A replica is permitted to serve a read. */
   onRead?(reader: ReplicaView, read: PermittedRead): void;
+  /** A replica is permitted to serve a read with a bound on its age. */
+  onBoundedRead?(ref: ReplicaRef, read: BoundedRead): void;
   /** A vote is on the disk; 0: none was given in that term. */
   onVote?(ref: ReplicaRef, term: number, vote: number): void;
   onApply?(ref: ReplicaRef, entry: AppliedEntry): void;

@@ -179,6 +179,8 @@ export interface Plan {
   /** Length of the safety phase, true ms. */
   readonly safetyMs: number;
   readonly load: LoadPlan;
+  /** Mean time between two reads with a bound on their age, ms; undefined: there are none. */
+  readonly boundedReadMs: number | undefined;
   /** The run goes on until all short leases have ended. */
   readonly outlivesLeases: boolean;
   /** Settings of the groups that differ from production. */
@@ -245,6 +247,7 @@ export function planOf(seed: number): Plan {
     },
     faults: withDrawnApart(seed, faultsOf(draw, nodeCount, clocks.leases)),
     safetyMs: SAFETY_MS,
+    boundedReadMs: boundedReadMsOf(seed),
     outlivesLeases: apart(seed, 0x0e4d).chance(1 / 16),
     raft: { ...raftOf(draw), liveness: clocks.timing, outages: SIM_OUTAGES },
     load: {
@@ -328,6 +331,11 @@ function raftOf(draw: Draw): GroupSettings {
 /** Returns a separate source, so that values drawn from it do not change the rest of a seed. */
 function apart(seed: number, what: number): Draw {
   return new Draw(seed ^ what);
+}
+
+function boundedReadMsOf(seed: number): number | undefined {
+  const draw = apart(seed, 0xb0d3);
+  return draw.chance(0.4) ? draw.scale(4, 60) : undefined;
 }
 
 function withDrawnApart(

@@ -6,6 +6,7 @@
  * const { finding, hash, lines } = await runSeed(17, { checkers: CHECKERS });
  * ```
  */
+import { BoundedReaders } from "./bounded_reads.ts";
 import { SimCluster } from "./cluster.ts";
 import { Faults } from "./faults.ts";
 import { type CheckerMaker, Finding, type RunEnd } from "./history.ts";
@@ -62,6 +63,8 @@ export interface RunResult {
   readonly answered: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly changes: number;
+  /** Reads with a bound by their outcome; undefined if the plan has none. */
+  readonly boundedReads: BoundedReaders["counts"] | undefined;
 }
 
 /** Runs a seed to its end, or to its first finding. */
@@ -91,6 +94,8 @@ class Run {
   readonly #load: Load;
   readonly #membership: Membership;
   readonly #faults: Faults;
+  /** Undefined if the plan has none. */
+  readonly #boundedReaders: BoundedReaders | undefined;
 
   constructor(plan: Plan, { checkers, isThorough = false, watch }: RunOptions) {
     this.#plan = plan;
@@ -112,19 +117,27 @@ class Run {
       },
     }, plan);
     this.#membership = new Membership(cluster, new SeededEntropy(plan.seed ^ 0x3e3b));
+    const { boundedReadMs, seed } = plan;
+    if (boundedReadMs !== undefined) {
+      this.#boundedReaders = new BoundedReaders(cluster, boundedReadMs, seed ^ 0xb0de);
+    }
     this.#faults = new Faults(cluster, this.#membership, plan.seed);
   }
 
   async go(): Promise<void> {
     const { world } = this.#cluster;
     for (const node of this.#cluster.nodes) node.start();
-    world.at(LOAD_FROM_MS, () => this.#load.start());
+    world.at(LOAD_FROM_MS, () => {
+      this.#load.start();
+      this.#boundedReaders?.start();
+    });
     world.at(FAULTS_FROM_MS, () => this.#faults.start());
     await this.#safety();
     this.#faults.end();
     const healedMs = world.nowMs;
     await world.run(healedMs + HEALED_LOAD_MS);
     this.#load.stop();
+    this.#boundedReaders?.stop();
     const finalValues = await this.#liveness(healedMs + LIVENESS_MS);
     const leftOver = this.#plan.outlivesLeases ? await this.#outliveLeases() : new Map();
     const end: RunEnd = { view: this.#cluster, healedMs, finalValues, leftOver };
@@ -145,6 +158,7 @@ class Run {
       answered: this.#load.wellCount,
       faults: this.#faults.counts,
       changes: this.#membership.changed,
+      boundedReads: this.#boundedReaders?.counts,
     };
   }
 

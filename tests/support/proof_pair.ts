@@ -56,6 +56,7 @@ export class ProofPair {
     const clock = new ProofClock(
       { nowMs: () => this.monotonicMs },
       { unixMs: () => Math.floor(this.wallMs) },
+      500,
     );
     this.prober = new Prober(() => this.run, clock);
     this.answerer = new Answerer(() => this.groups);

@@ -3,14 +3,12 @@
  * machine is suspended, and the wall clock may be set, so the larger of both elapsed times counts,
  * and neither is believed once they disagree.
  *
- * Clock assumptions. The monotonic clock drifts by at most `CLOCK_DRIFT_PPM` from true time while the
+ * Clock assumptions. The monotonic clock drifts by at most `driftPpm` from true time while the
  * machine runs. A suspend is hidden only if the wall clock is set back by as much during it, within
  * `CLOCKS_PART_MS`; where a machine may be paused with both clocks, leases are switched off.
  */
-import { CLOCK_DRIFT_PPM, CLOCKS_PART_MS, PROOF_MARGIN_MS } from "../../base/limits.ts";
+import { CLOCKS_PART_MS, PROOF_MARGIN_MS } from "../../base/limits.ts";
 import type { MonotonicClock, WallClock } from "../../base/world.ts";
-
-const DRIFT = 1 + CLOCK_DRIFT_PPM / 1_000_000;
 
 /** One moment, by both clocks. */
 export interface Moment {
@@ -28,10 +26,14 @@ export const NEVER: Moment = {
 export class ProofClock {
   readonly #monotonic: MonotonicClock;
   readonly #wall: WallClock;
+  /** Factor from measured to true time, at most. */
+  readonly #drift: number;
 
-  constructor(monotonic: MonotonicClock, wall: WallClock) {
+  /** @param driftPpm assumed drift of the monotonic clock against true time, parts per million. */
+  constructor(monotonic: MonotonicClock, wall: WallClock, driftPpm: number) {
     this.#monotonic = monotonic;
     this.#wall = wall;
+    this.#drift = 1 / (1 - driftPpm / 1_000_000);
   }
 
   /** Returns the present moment. */
@@ -54,6 +56,6 @@ export class ProofClock {
     const wallElapsedMs = this.#wall.unixMs() - wallMs;
     const partedMs = wallElapsedMs - elapsedMs;
     if (!(elapsedMs >= 0 && partedMs <= CLOCKS_PART_MS && partedMs >= -CLOCKS_PART_MS)) return NaN;
-    return Math.max(elapsedMs, wallElapsedMs) * DRIFT + PROOF_MARGIN_MS;
+    return Math.max(elapsedMs, wallElapsedMs) * this.#drift + PROOF_MARGIN_MS;
   }
 }

@@ -17,6 +17,7 @@ import { LogMatching } from "./log_matching.ts";
 import { OneChange } from "./one_change.ts";
 import { OneLeader } from "./one_leader.ts";
 import { OneLease } from "./one_lease.ts";
+import { ProvenAge } from "./proven_age.ts";
 import { Quarantine } from "./quarantine.ts";
 import { ReadIndex } from "./read_index.ts";
 import { ReadRounds } from "./read_rounds.ts";
@@ -43,6 +44,7 @@ export const CHECKERS: readonly CheckerMaker[] = [
   () => new Bonds(),
   () => new ReadIndex(),
   (facts) => new ReadRounds(facts),
+  () => new ProvenAge(),
   () => new StalledLeader(),
   () => new IdenticalImages(),
   () => new Covers(),

@@ -11,28 +11,7 @@ import {
   type NodeView,
   type Operation,
 } from "../history.ts";
-
-/** A commit index or a term, and the time at which a leader first had it. */
-interface Mark {
-  readonly atMs: number;
-  readonly value: number;
-}
-
-/** By group: marks in ascending order of time and value. */
-class Marks {
-  readonly #marks = new Map<number, Mark[]>();
-
-  note(group: number, atMs: number, value: number): void {
-    const marks = this.#marks.get(group);
-    if (marks === undefined) this.#marks.set(group, [{ atMs, value }]);
-    else if (value > marks.at(-1)!.value) marks.push({ atMs, value });
-  }
-
-  /** Returns the last value before that time; 0: none. */
-  before(group: number, timeMs: number): number {
-    return this.#marks.get(group)?.findLast(({ atMs }) => atMs < timeMs)?.value ?? 0;
-  }
-}
+import { Marks } from "./marks.ts";
 
 /** Compares each read with the commits and the elections of its group before it. */
 export class ReadIndex implements Checker {

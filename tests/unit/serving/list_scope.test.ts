@@ -55,6 +55,13 @@ async function scene() {
         const { id } = partition;
         return holds(id) ? partition : { isHere: false, id, nodes: [2], leader: 2 };
       }),
+    /** Returns the table of a node that proves an age of each partition, by one point of each. */
+    aged: (ageOf: (id: number) => number) =>
+      replaced((partition) => {
+        const point = { ...partition.group.readPoint(0)!, ageBoundMs: ageOf(partition.id) };
+        const timeMs = () => partition.group.timeMs();
+        return { ...partition, group: { readPoint: () => point, timeMs } } as unknown as Partition;
+      }),
     /** Returns the table of a node that holds all and leads those for which `leads` is true. */
     leading: (leads: (id: number) => boolean) =>
       replaced((partition) =>
@@ -71,11 +78,29 @@ async function scene() {
   };
 }
 
+/** Returns the receipts of a page that followers serve, each partition with an age of its own. */
+async function receiptsAt(ageOf: (partition: number) => number, region: string) {
+  const { count, aged } = await scene();
+  const cursor = encodeListCursor(newListCursor(count));
+  const response = await asked(aged(ageOf), "listAgentsByRegion", cursor, { region, limit: 100 });
+  return { count, receipts: response.receipts.toPlain() };
+}
+
 type ListName = "listAgentsByRegion" | "resolveGateways";
 
 /** Requests a page from a node. Throws the refusal. */
 async function ask(table: PartitionTable, name: ListName, cursor: Uint8Array, limit = 7) {
-  const frame = requestFrame(5, name, { region: "eu", cursor, limit });
+  const response = await asked(table, name, cursor, { region: "eu", limit });
+  return response.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
+}
+
+async function asked(
+  table: PartitionTable,
+  name: ListName,
+  cursor: Uint8Array,
+  { region, limit }: { readonly region: string; readonly limit: number },
+) {
+  const frame = requestFrame(5, name, { region, cursor, limit });
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
@@ -94,8 +119,7 @@ async function ask(table: PartitionTable, name: ListName, cursor: Uint8Array, li
   }
   steps.answer();
   const bytes = out.written.slice();
-  const view = responseCodec.newView().wrap(new DataView(bytes.buffer), bytes, 8, bytes.length);
-  return view.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
+  return responseCodec.newView().wrap(new DataView(bytes.buffer), bytes, 8, bytes.length);
 }
 
 const idsOf = (items: readonly { record: Uint8Array }[]) =>
@@ -175,6 +199,24 @@ test("listScope refuses a cursor that is none of this cluster", () => {
       (error: unknown) => error instanceof RegistryError && error.code === "invalid_argument",
     );
   }
+});
+
+test("a list names the oldest partition that was read, even if it has no record of the region", async () => {
+  const empty = await receiptsAt((id) => id === 3 ? 90 : 10, "nowhere");
+  assert.equal(empty.receipts.map(({ partition, ageBoundMs }) => [partition, ageBoundMs]), [[
+    3,
+    90,
+  ]]);
+  const full = await receiptsAt((id) => id + 1, "eu");
+  const oldest = Math.max(...full.receipts.map(({ ageBoundMs }) => ageBoundMs));
+  assert.is(oldest, full.count, "the last partition is the oldest");
+  const named = full.receipts.map(({ partition }) => partition);
+  assert.is(new Set(named).size, named.length, "each partition is named once");
+});
+
+test("a list that leaders serve has no receipt of a partition without records", async () => {
+  const { receipts } = await receiptsAt(() => 0, "nowhere");
+  assert.equal(receipts, []);
 });
 
 test.run();

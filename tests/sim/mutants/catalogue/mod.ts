@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 import { CLUSTER_MUTANTS } from "./clusters.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
+import { FRESHNESS_MUTANTS } from "./freshness.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
@@ -25,4 +26,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...PLACEMENT_MUTANTS,
   ...STEP_MUTANTS,
   ...CLUSTER_MUTANTS,
+  ...FRESHNESS_MUTANTS,
 ];
