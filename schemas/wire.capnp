@@ -337,6 +337,13 @@ struct StatusReply {
   # Count of partitions of which the node holds a replica, that it leads, and without a known leader.
   leading @19 :UInt32;
   leaderless @20 :UInt32;
+  followerReads @21 :UInt64;
+  # Count of parts of answers that were served with a proven age, of those that were not, with the
+  # leader as the hint and without one, and percentiles of the ages.
+  followerReadsRedirected @22 :UInt64;
+  followerReadsRefused @23 :UInt64;
+  followerReadAgeMsP50 @24 :UInt32;
+  followerReadAgeMsP99 @25 :UInt32;
 }
 
 struct JoinTokenRequest {
@@ -633,6 +640,9 @@ struct PartitionStatusReply {
   # The placement in its copy of group 0.
   members @12 :List(ReplicaStatus);
   # The configuration in force, with the known progress of each member; empty unless the node leads.
+  isAgeProven @13 :Bool;
+  ageBoundMs @14 :UInt32;
+  # The proven age of the replica's state; 0 at a leader with a lease.
 }
 
 struct ReplicaStatus {

@@ -1954,6 +1954,15 @@ export interface StatusReply {
   held: number;
   leading: number;
   leaderless: number;
+  /**
+   * Count of parts of answers that were served with a proven age, of those that were not, with the
+   * leader as the hint and without one, and percentiles of the ages.
+   */
+  followerReads: number;
+  followerReadsRedirected: number;
+  followerReadsRefused: number;
+  followerReadAgeMsP50: number;
+  followerReadAgeMsP99: number;
 }
 
 /** A flyweight over {@link StatusReply}. */
@@ -2006,6 +2015,16 @@ export class StatusReplyView extends StructView<StatusReply> {
   set leading(value: number) { this.$setUint32(88, value); }
   get leaderless(): number { return this.$uint32(92); }
   set leaderless(value: number) { this.$setUint32(92, value); }
+  get followerReads(): number { return this.$uint64(96); }
+  set followerReads(value: number) { this.$setUint64(96, value); }
+  get followerReadsRedirected(): number { return this.$uint64(104); }
+  set followerReadsRedirected(value: number) { this.$setUint64(104, value); }
+  get followerReadsRefused(): number { return this.$uint64(112); }
+  set followerReadsRefused(value: number) { this.$setUint64(112, value); }
+  get followerReadAgeMsP50(): number { return this.$uint32(120); }
+  set followerReadAgeMsP50(value: number) { this.$setUint32(120, value); }
+  get followerReadAgeMsP99(): number { return this.$uint32(124); }
+  set followerReadAgeMsP99(value: number) { this.$setUint32(124, value); }
 
   override toPlain(): StatusReply {
     this.$payPlain();
@@ -2030,6 +2049,11 @@ export class StatusReplyView extends StructView<StatusReply> {
       held: this.held,
       leading: this.leading,
       leaderless: this.leaderless,
+      followerReads: this.followerReads,
+      followerReadsRedirected: this.followerReadsRedirected,
+      followerReadsRefused: this.followerReadsRefused,
+      followerReadAgeMsP50: this.followerReadAgeMsP50,
+      followerReadAgeMsP99: this.followerReadAgeMsP99,
     };
   }
 }
@@ -2053,15 +2077,20 @@ function putStatusReply(out: FrameWriter, at: number, value: Input<StatusReply>)
   UINT32.write(view, at + 84, value.held, "held");
   UINT32.write(view, at + 88, value.leading, "leading");
   UINT32.write(view, at + 92, value.leaderless, "leaderless");
-  out.$text(at + 96, value.version);
-  out.$text(at + 104, value.region);
-  out.$text(at + 112, value.reason);
+  UINT64.write(view, at + 96, value.followerReads, "followerReads");
+  UINT64.write(view, at + 104, value.followerReadsRedirected, "followerReadsRedirected");
+  UINT64.write(view, at + 112, value.followerReadsRefused, "followerReadsRefused");
+  UINT32.write(view, at + 120, value.followerReadAgeMsP50, "followerReadAgeMsP50");
+  UINT32.write(view, at + 124, value.followerReadAgeMsP99, "followerReadAgeMsP99");
+  out.$text(at + 128, value.version);
+  out.$text(at + 136, value.region);
+  out.$text(at + 144, value.reason);
 }
 
 /** Encodes and decodes {@link StatusReply}. */
 export const statusReplyCodec = new StructCodec<StatusReply, StatusReplyView>({
   name: "StatusReply",
-  dataWords: 12,
+  dataWords: 16,
   pointerWords: 3,
   put: putStatusReply,
   newView: () => new StatusReplyView(),
@@ -3619,6 +3648,9 @@ export interface PartitionStatusReply {
   placed: ReplicaStatus[];
   /** The configuration in force, with the known progress of each member; empty unless the node leads. */
   members: ReplicaStatus[];
+  isAgeProven: boolean;
+  /** The proven age of the replica's state; 0 at a leader with a lease. */
+  ageBoundMs: number;
 }
 
 /** A flyweight over {@link PartitionStatusReply}. */
@@ -3652,6 +3684,10 @@ export class PartitionStatusReplyView extends StructView<PartitionStatusReply> {
   set revision(value: number) { this.$setUint64(56, value); }
   get placed(): StructList<ReplicaStatus, ReplicaStatusView> { return this.$list(1, this.#placed ??= new StructList(new ReplicaStatusView())); }
   get members(): StructList<ReplicaStatus, ReplicaStatusView> { return this.$list(2, this.#members ??= new StructList(new ReplicaStatusView())); }
+  get isAgeProven(): boolean { return this.$bool(28, 2); }
+  set isAgeProven(value: boolean) { this.$setBool(28, 2, value); }
+  get ageBoundMs(): number { return this.$uint32(64); }
+  set ageBoundMs(value: number) { this.$setUint32(64, value); }
 
   override toPlain(): PartitionStatusReply {
     this.$payPlain();
@@ -3669,6 +3705,8 @@ export class PartitionStatusReplyView extends StructView<PartitionStatusReply> {
       revision: this.revision,
       placed: this.placed.toPlain(),
       members: this.members.toPlain(),
+      isAgeProven: this.isAgeProven,
+      ageBoundMs: this.ageBoundMs,
     };
   }
 }
@@ -3685,15 +3723,17 @@ function putPartitionStatusReply(out: FrameWriter, at: number, value: Input<Part
   UINT64.write(view, at + 48, value.last, "last");
   if (value.hasLease) out.bytes[at + 28]! |= 1;
   UINT64.write(view, at + 56, value.revision, "revision");
-  out.$text(at + 64, value.role);
-  out.$structs<ReplicaStatus>(at + 72, value.placed, replicaStatusCodec.layout);
-  out.$structs<ReplicaStatus>(at + 80, value.members, replicaStatusCodec.layout);
+  if (value.isAgeProven) out.bytes[at + 28]! |= 2;
+  UINT32.write(view, at + 64, value.ageBoundMs, "ageBoundMs");
+  out.$text(at + 72, value.role);
+  out.$structs<ReplicaStatus>(at + 80, value.placed, replicaStatusCodec.layout);
+  out.$structs<ReplicaStatus>(at + 88, value.members, replicaStatusCodec.layout);
 }
 
 /** Encodes and decodes {@link PartitionStatusReply}. */
 export const partitionStatusReplyCodec = new StructCodec<PartitionStatusReply, PartitionStatusReplyView>({
   name: "PartitionStatusReply",
-  dataWords: 8,
+  dataWords: 9,
   pointerWords: 3,
   put: putPartitionStatusReply,
   newView: () => new PartitionStatusReplyView(),

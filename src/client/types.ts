@@ -133,6 +133,16 @@ export interface NodeStatus {
   readonly held: number;
   readonly leading: number;
   readonly leaderless: number;
+  /**
+   * Counts of reads with `maxStalenessMs` at partitions that the node does not lead: served with a
+   * proven age, redirected to the leader, refused without knowing one.
+   */
+  readonly followerReads: number;
+  readonly followerReadsRedirected: number;
+  readonly followerReadsRefused: number;
+  /** Percentiles of the ages that were proven, ms. */
+  readonly followerReadAgeMsP50: number;
+  readonly followerReadAgeMsP99: number;
 }
 
 /** The state of one connection of a client. */

@@ -4,6 +4,7 @@
  */
 import type { GroupCounts } from "../replication/group_counts.ts";
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
+import { freshnessFamilies, probeByteSamples, probeSamples } from "./freshness_metrics.ts";
 import { counter, type Family, gauge, type Sample, single } from "./metric_families.ts";
 
 /** The counts of a node's part in its cluster. */
@@ -27,7 +28,12 @@ type Take = () => ClusterSnapshot | undefined;
 
 /** Returns the metrics of a node's part in its cluster; without samples while there is none. */
 export function clusterFamilies(snapshot: Take): readonly Family[] {
-  return [...partitionFamilies(snapshot), ...linkFamilies(snapshot), ...trafficFamilies(snapshot)];
+  return [
+    ...partitionFamilies(snapshot),
+    ...linkFamilies(snapshot),
+    ...trafficFamilies(snapshot),
+    ...freshnessFamilies(() => snapshot()?.groups.freshness),
+  ];
 }
 
 function partitionFamilies(snapshot: Take): readonly Family[] {
@@ -133,6 +139,16 @@ function trafficFamilies(snapshot: Take): readonly Family[] {
         snapshot,
         ({ counts }) => labelled("direction", { out: counts.bytesOut, in: counts.bytesIn }),
       ),
+    ),
+    counter(
+      "crs_peer_probes_total",
+      "Frames with a probe of ages or an answer to one, by direction.",
+      byPeer(snapshot, probeSamples),
+    ),
+    counter(
+      "crs_peer_probe_bytes_total",
+      "Bytes of probes and their answers, by direction.",
+      byPeer(snapshot, probeByteSamples),
     ),
     counter(
       "crs_peer_images_total",

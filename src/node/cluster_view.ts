@@ -11,7 +11,7 @@ import type {
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import { partitionId } from "../base/ids.ts";
-import { PARTITIONS_NAMED_MAX } from "../base/limits.ts";
+import { PARTITIONS_NAMED_MAX, READ_STALENESS_MS_MAX } from "../base/limits.ts";
 import type { Configuration } from "../raft/mod.ts";
 import type { ClusterGroups, HostedPartition } from "../replication/assembly/cluster_groups.ts";
 import { nodeOfReplica, placementOf } from "../replication/assembly/placed_here.ts";
@@ -20,6 +20,9 @@ import { REPLICAS } from "../ring/placement.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { ClusterFacts } from "./cluster_log.ts";
 import type { ClusterSnapshot } from "./cluster_metrics.ts";
+
+/** Time for which the state of a partition waits for a proof of its age, ms. */
+const AGE_WAIT_MS = 300;
 
 /** The dependencies of a {@link ClusterView}. */
 export interface ClusterViewOptions {
@@ -132,8 +135,8 @@ export class ClusterView {
     };
   }
 
-  /** Returns the state of a partition. @throws RegistryError `invalid_argument` if there is none. */
-  partition(number: number): PartitionStatusReply {
+  /** Returns the state of a partition, with its proven age. @throws RegistryError `invalid_argument` if there is none. */
+  async partition(number: number): Promise<PartitionStatusReply> {
     const { self, groups, ringMap } = this.#options;
     const { partitionCount } = ringMap();
     if (number >= partitionCount) {
@@ -158,6 +161,8 @@ export class ClusterView {
       placed,
     };
     const hosted = groups.partition(id);
+    // A follower that is not asked for bounded reads has no proof: this one asks for it.
+    await hosted?.group.readBarrier(READ_STALENESS_MS_MAX, AGE_WAIT_MS);
     return hosted === undefined
       ? { ...NO_REPLICA, ...described }
       : { ...this.#replica(hosted), ...described };
@@ -166,6 +171,7 @@ export class ClusterView {
   #replica({ group }: HostedPartition): Omit<PartitionStatusReply, keyof typeof DESCRIBED> {
     const { role, term, leader, appliedIndex, lastIndex } = group.status();
     const { committed, members } = group.raftStatus();
+    const { ageBoundMs } = group;
     return {
       replica: group.replica,
       role,
@@ -175,6 +181,8 @@ export class ClusterView {
       committed,
       last: lastIndex,
       hasLease: group.readPoint(0) !== undefined,
+      isAgeProven: ageBoundMs !== Infinity,
+      ageBoundMs: ageBoundMs === Infinity ? 0 : ageBoundMs,
       members: members.map(({ id, match }): ReplicaStatus => ({
         replica: id,
         nodeId: this.#nodeOf(id),
@@ -273,6 +281,8 @@ const NO_REPLICA: Omit<PartitionStatusReply, keyof typeof DESCRIBED> = {
   committed: 0,
   last: 0,
   hasLease: false,
+  isAgeProven: false,
+  ageBoundMs: 0,
   members: [],
 };
 

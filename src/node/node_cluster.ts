@@ -204,6 +204,8 @@ export class NodeCluster {
           this.#network?.sendImage(...sent),
         countLiveness: (...event: Parameters<PeerNetwork["countLiveness"]>) =>
           this.#network?.countLiveness(...event),
+        countProbe: (...probe: Parameters<PeerNetwork["countProbe"]>) =>
+          this.#network?.countProbe(...probe),
         messageRefused: (...refused: Parameters<PeerNetwork["messageRefused"]>) =>
           this.#network?.messageRefused(...refused),
       },

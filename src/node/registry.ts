@@ -223,6 +223,7 @@ export class Registry {
     const statistics = this.shared.statistics();
     const { members, held, leading, leaderless } = this.view.counts();
     const peers = this.#options.peerStatus?.() ?? [];
+    const reads = this.groups.nodes.set.counts.freshness;
     return {
       nodeId: this.#options.nodeId,
       partitionCount: this.cluster.partitionCount,
@@ -238,6 +239,11 @@ export class Registry {
       held,
       leading,
       leaderless,
+      followerReads: reads.servedCount,
+      followerReadsRedirected: reads.redirectedCount,
+      followerReadsRefused: reads.refusedCount,
+      followerReadAgeMsP50: reads.ageAt(0.5),
+      followerReadAgeMsP99: reads.ageAt(0.99),
       ...this.#options.facts(),
     };
   }

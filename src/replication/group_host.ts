@@ -38,6 +38,8 @@ export interface PeerLinks {
   ): void;
   /** Counts an event of liveness between this node and another one. */
   countLiveness?(node: NodeId, event: LivenessEvent): void;
+  /** Counts a probe or an answer to or from a node, and the bytes that it takes. */
+  countProbe?(node: NodeId, direction: "out" | "in", bytes: number): void;
   /** Counts a refused message of a node, by code. */
   messageRefused?(from: NodeId, code: string): void;
 }

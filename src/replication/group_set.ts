@@ -85,12 +85,13 @@ export class GroupSet {
       areLeasesOn,
       timing,
     });
-    this.#frames = new PeerFrames(this.#liveness, this.#groups);
+    this.#frames = new PeerFrames(this.#liveness, this.#groups, options.peers);
     this.#freshness = new NodeFreshness({
       world,
       liveness: this.#liveness,
       areLeasesOn,
       driftPpm: timing.driftPpm,
+      counts: this.counts.freshness,
       groups: () => this.#groups.values(),
       turnSoon: () => this.#turnSoon(),
     });
@@ -360,9 +361,7 @@ export class GroupSet {
       this.#outbox.addBeat(to, beat);
       this.#options.peers.countLiveness?.(to, "beatOut");
     });
-    this.#outbox.drain((to, content) => {
-      this.#options.peers.send(to, encodePeerFrame(this.#frames.frame(to, content)));
-    });
+    this.#frames.send(this.#outbox);
     this.#turnDue = false;
     this.#tickLater();
     if (this.#dirty.size > 0) this.#turnSoon();

@@ -27,6 +27,7 @@ import {
   ProofClock,
   type Proofs,
 } from "../liveness/mod.ts";
+import type { FreshnessCounts, FreshnessMiss } from "./freshness_counts.ts";
 import type { ReadPoint } from "./group_interface.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { PeerOutbox } from "./peer_outbox.ts";
@@ -39,6 +40,7 @@ export interface NodeFreshnessOptions {
   readonly areLeasesOn: boolean;
   /** Assumed drift of this node's monotonic clock, parts per million. */
   readonly driftPpm: number;
+  readonly counts: FreshnessCounts;
   /** Returns the groups of this node. */
   readonly groups: () => Iterable<AnsweringGroup>;
   /** Asks for a turn, at whose end {@link NodeFreshness.takeOutgoing} is called. */
@@ -65,6 +67,7 @@ export class NodeFreshness {
   readonly #clock: ProofClock;
   readonly #prober: Prober;
   readonly #answerer: Answerer;
+  readonly counts: FreshnessCounts;
   readonly #due = new Set<NodeId>();
   #waiters: Waiter[] = [];
   #wantedMs = Number.NEGATIVE_INFINITY;
@@ -73,6 +76,7 @@ export class NodeFreshness {
 
   constructor(options: NodeFreshnessOptions) {
     this.#options = options;
+    this.counts = options.counts;
     const { world: { monotonic, wall }, driftPpm, liveness, groups } = options;
     this.#clock = new ProofClock(monotonic, wall, driftPpm);
     this.#prober = new Prober(() => liveness.run, this.#clock);
@@ -115,12 +119,13 @@ export class NodeFreshness {
   }
 
   /** Returns why nothing that `leader` leads is proven here, if there is a lasting reason. */
-  noProofs(leader: NodeId | undefined): string | undefined {
-    if (!this.#options.areLeasesOn) return "leases are off on this node, so it proves no ages";
-    if (leader === undefined) return "no leader is known here";
-    return this.#prober.areLeasesOff(leader)
-      ? `leases are off on node ${leader}, which leads, so ages are not proven`
-      : undefined;
+  noProofs(leader: NodeId | undefined): readonly [FreshnessMiss, string] | undefined {
+    if (!this.#options.areLeasesOn) {
+      return ["leases_off", "leases are off on this node, so it proves no ages"];
+    }
+    if (leader === undefined) return ["no_leader", "no leader is known here"];
+    if (!this.#prober.areLeasesOff(leader)) return undefined;
+    return ["leases_off", `leases are off on node ${leader}, which leads, so no ages are proven`];
   }
 
   /** Waits until a group permits the read or refuses it. Never rejects. */
@@ -231,13 +236,14 @@ export class NodeFreshness {
         return false;
       }
       const refusal = group.readElsewhere(maxStalenessMs) ??
-        (nowMs < deadlineMs ? undefined : lateProof());
+        (nowMs < deadlineMs ? undefined : this.#lateProof());
       if (refusal !== undefined) settle(refusal);
       return refusal === undefined;
     });
   }
-}
 
-function lateProof(): RegistryError {
-  return new RegistryError("too_stale", "The leader's node did not prove the age in time");
+  #lateProof(): RegistryError {
+    this.counts.missed("no_answer", false);
+    return new RegistryError("too_stale", "The leader's node did not prove the age in time");
+  }
 }

@@ -1,18 +1,34 @@
-/** The frames from one node to others, and the promises that they carry. */
+/** The frames from one node to others, and the promises and probes that they carry. */
 import type { GroupId, NodeId } from "../base/ids.ts";
-import type { PeerFrame } from "../wire/peer_frame.ts";
-import type { HostedGroup } from "./group_host.ts";
+import { encodePeerFrame, freshnessBytes, type PeerFrame } from "../wire/peer_frame.ts";
+import type { HostedGroup, PeerLinks } from "./group_host.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
-import type { FrameContent } from "./peer_outbox.ts";
+import type { FrameContent, PeerOutbox } from "./peer_outbox.ts";
 
 /** Makes the frames of one node. */
 export class PeerFrames {
   readonly #liveness: NodeLiveness;
   readonly #groups: ReadonlyMap<GroupId, HostedGroup>;
 
-  constructor(liveness: NodeLiveness, groups: ReadonlyMap<GroupId, HostedGroup>) {
+  readonly #peers: PeerLinks;
+
+  constructor(
+    liveness: NodeLiveness,
+    groups: ReadonlyMap<GroupId, HostedGroup>,
+    peers: PeerLinks,
+  ) {
     this.#liveness = liveness;
     this.#groups = groups;
+    this.#peers = peers;
+  }
+
+  /** Sends everything that was collected in a turn. */
+  send(outbox: PeerOutbox): void {
+    outbox.drain((to, content) => {
+      this.#peers.send(to, encodePeerFrame(this.frame(to, content)));
+      if (content.probe === undefined && content.proofs === undefined) return;
+      this.#peers.countProbe?.(to, "out", freshnessBytes(content));
+    });
   }
 
   /** Makes a frame to `to`. Promises in its replies refer to the epoch that the same frame names. */

@@ -8,7 +8,12 @@ import { PEER_IMAGE_BYTES_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Beat } from "../liveness/mod.ts";
 import type { StepResult } from "../raft/mod.ts";
-import { decodePeerFrame, type GroupMessage, type PeerFrame } from "../wire/peer_frame.ts";
+import {
+  decodePeerFrame,
+  freshnessBytes,
+  type GroupMessage,
+  type PeerFrame,
+} from "../wire/peer_frame.ts";
 import type { HostedGroup, PeerLinks } from "./group_host.ts";
 import type { NodeFreshness } from "./node_freshness.ts";
 import type { ReplicaDirectory } from "./replica_directory.ts";
@@ -18,7 +23,7 @@ export interface PeerInputOptions {
   readonly directory: ReplicaDirectory;
   readonly logger: Logger;
   /** Told what was refused. */
-  readonly peers: Pick<PeerLinks, "messageRefused">;
+  readonly peers: Pick<PeerLinks, "messageRefused" | "countProbe">;
   readonly groupOf: (id: GroupId) => HostedGroup | undefined;
   /** Takes a beat; the input goes on with the messages of the same frame. */
   readonly receiveBeat: (from: NodeId, beat: Beat) => void;
@@ -48,7 +53,10 @@ export class PeerFrameInput {
     if (decoded === undefined) return;
     const { run, supports, beat, messages, probe, proofs } = decoded;
     if (beat !== undefined) this.#options.receiveBeat(from, beat);
-    const { freshness } = this.#options;
+    const { freshness, peers } = this.#options;
+    if (probe !== undefined || proofs !== undefined) {
+      peers.countProbe?.(from, "in", freshnessBytes(decoded));
+    }
     if (probe !== undefined) this.#note(from, freshness.receiveProbe(from, run, probe));
     for (const message of messages) {
       if (message.message.type === "snapshot") {

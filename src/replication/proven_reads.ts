@@ -7,6 +7,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, NodeId, Term } from "../base/ids.ts";
 import type { GroupProof } from "../liveness/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
+import type { FreshnessMiss } from "./freshness_counts.ts";
 import type { GroupHost } from "./group_host.ts";
 import type { ReadPoint } from "./group_interface.ts";
 import type { AppliedPoint } from "./group_parts.ts";
@@ -49,6 +50,7 @@ export class ProvenReads {
     point.appliedIndex = this.#applied.index;
     point.term = this.#applied.term;
     point.ageBoundMs = ageBoundMs;
+    this.#host.freshness.counts.served(ageBoundMs);
     return point;
   }
 
@@ -60,17 +62,21 @@ export class ProvenReads {
     const { freshness, nodeId } = this.#host;
     const leader = this.#leader;
     if (leader !== undefined && freshness.isAwaited(leader)) return undefined;
+    const [miss, reason] = freshness.noProofs(leader) ?? this.#tooOld();
+    freshness.counts.missed(miss, leader !== undefined);
     return new RegistryError(
       "too_stale",
       `Group ${this.#id} on node ${nodeId} must prove an age of at most ${maxStalenessMs} ms: ` +
-        (freshness.noProofs(leader) ?? this.#ageText()),
+        reason,
       leader === undefined ? {} : { leaderHint: leader, leaderTerm: this.#node.term },
     );
   }
 
-  #ageText(): string {
+  #tooOld(): readonly [FreshnessMiss, string] {
     const { ageBoundMs } = this;
-    return ageBoundMs === Infinity ? "it has no proof" : `it can prove ${ageBoundMs} ms`;
+    return ageBoundMs === Infinity
+      ? ["no_proof", "it has no proof"]
+      : ["too_old", `it can prove ${ageBoundMs} ms`];
   }
 
   /** The leader's node, if it is known and another one. */

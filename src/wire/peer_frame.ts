@@ -66,6 +66,21 @@ export function groupMessageBytes({ entries, snapshot }: Message): number {
   return bytes;
 }
 
+const FRAME_BYTES = 64;
+const PROBE_BYTES = 16;
+const PROOFS_BYTES = 64;
+const ASSERTION_BYTES = 24;
+
+/** Returns the bytes that probe and answer take in a frame; with the frame's, if nothing else is in it. */
+export function freshnessBytes(
+  { beat, messages, probe, proofs }: Omit<PeerFrame, "run" | "supports">,
+) {
+  let bytes = beat === undefined && messages.length === 0 ? FRAME_BYTES : 0;
+  if (probe !== undefined) bytes += PROBE_BYTES;
+  if (proofs !== undefined) bytes += PROOFS_BYTES + ASSERTION_BYTES * proofs.changes.length;
+  return bytes;
+}
+
 /** Most frames are small, so the buffer of a large one is released. */
 const WRITER_BYTES_KEPT = 64 * 1024;
 

@@ -64,7 +64,7 @@ export interface RunResult {
   readonly faults: ReadonlyMap<string, number>;
   readonly changes: number;
   /** Reads with a bound by their outcome; undefined if the plan has none. */
-  readonly boundedReads: BoundedReaders["counts"] | undefined;
+  readonly boundedReads?: BoundedReaders["counts"] | undefined;
 }
 
 /** Runs a seed to its end, or to its first finding. */

@@ -94,6 +94,7 @@ function partitionReply(
         term: answer?.term ?? null,
         applied: answer?.applied ?? null,
         last: answer?.last ?? null,
+        provenAgeMs: answer?.isAgeProven === true ? answer.ageBoundMs : null,
         knownToLeader: match ?? null,
         error: errorJson(node),
       })),
@@ -108,8 +109,12 @@ function partitionReply(
         answer === undefined ? "-" : String(answer.applied),
         answer === undefined ? "-" : String(answer.last),
         match === undefined ? "-" : String(match),
+        answer?.isAgeProven === true ? `${answer.ageBoundMs} ms` : "-",
       ]);
-      const head = ["node", "zone", "replica", "placed", "role", "applied", "last", "acknowledged"];
+      const head = [
+        ...["node", "zone", "replica", "placed", "role", "applied", "last", "acknowledged"],
+        "proven age",
+      ];
       return `Partition ${partition}${/^\d+$/.test(what) ? "" : ` of ${what}`}\n\n` +
         indented(table(head, rows)) + "\n" + facts(leaderFacts(leader));
     },

@@ -30,6 +30,7 @@ function statusReply(node: NodeStatus, where: string): Reply {
         ["cluster", node.clusterId],
         ["nodes", nodesText(node)],
         ["partitions", partitionsText(node)],
+        ["follower reads", followerReadsText(node)],
         ["gateways", node.gateways],
         ["agents", node.agents],
         ["domains", node.aliases],
@@ -51,6 +52,19 @@ function partitionsText({ partitionCount, held, leading, leaderless }: NodeStatu
   const parts = [`${partitionCount}`, `${held} held here`, `${leading} led`];
   if (leaderless > 0) parts.push(`${leaderless} without a leader`);
   return parts.join(", ");
+}
+
+function followerReadsText(node: NodeStatus): string {
+  const { followerReads, followerReadsRedirected, followerReadsRefused } = node;
+  const parts = [
+    `${followerReads} served`,
+    `${followerReadsRedirected} redirected`,
+    `${followerReadsRefused} refused`,
+  ];
+  if (followerReads === 0) return parts.join(", ");
+  const { followerReadAgeMsP50, followerReadAgeMsP99 } = node;
+  return `${parts.join(", ")}; proven ages p50 ${followerReadAgeMsP50} ms, ` +
+    `p99 ${followerReadAgeMsP99} ms`;
 }
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

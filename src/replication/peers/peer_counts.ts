@@ -21,6 +21,11 @@ export class PeerCounts {
   /** How often the peer's support for this node ended, and this node's support for the peer. */
   supportLost = 0;
   supportWithdrawn = 0;
+  /** Frames with a probe or an answer, and the bytes that these take. */
+  probesOut = 0;
+  probesIn = 0;
+  probeBytesOut = 0;
+  probeBytesIn = 0;
   /** Sessions that were established. */
   sessions = 0;
   /** Attempts to dial that failed. */
@@ -60,5 +65,16 @@ export class PeerCounts {
     const refused = toRegistryError(error);
     this.reject(refused.code);
     return refused;
+  }
+
+  /** Counts a probe or an answer. */
+  probe(direction: "out" | "in", bytes: number): void {
+    if (direction === "out") {
+      this.probesOut++;
+      this.probeBytesOut += bytes;
+    } else {
+      this.probesIn++;
+      this.probeBytesIn += bytes;
+    }
   }
 }

@@ -184,6 +184,10 @@ export class PeerNetwork implements PeerLinks {
     this.#kept.get(node)?.link.counts.liveness(event);
   }
 
+  countProbe(node: NodeId, direction: "out" | "in", bytes: number): void {
+    this.#kept.get(node)?.link.counts.probe(direction, bytes);
+  }
+
   /** Returns the state of every link, ordered by node id. */
   status(): PeerStatus[] {
     const links = Array.from(this.#kept.values(), ({ link }) => link);

@@ -22,7 +22,7 @@ export interface NodeDuties {
   readonly ringMap: () => RingMap;
   readonly clusterStatus: () => ClusterStatusReply;
   /** @throws RegistryError `invalid_argument` if there is no such partition. */
-  readonly partitionStatus: (partition: number) => PartitionStatusReply;
+  readonly partitionStatus: (partition: number) => Promise<PartitionStatusReply>;
   /** Makes a node a member, or describes a member anew; only the leader of group 0 can. */
   readonly join: (
     request: JoinClusterRequest,

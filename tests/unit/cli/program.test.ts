@@ -62,6 +62,11 @@ const STATUS = {
   held: 1_024,
   leading: 341,
   leaderless: 0,
+  followerReads: 200,
+  followerReadsRedirected: 7,
+  followerReadsRefused: 1,
+  followerReadAgeMsP50: 20,
+  followerReadAgeMsP99: 40,
 };
 
 interface RunOptions {

@@ -480,6 +480,11 @@ test("ringMap and nodeStatus are plain", async () => {
     held: 1_024,
     leading: 341,
     leaderless: 0,
+    followerReads: 0,
+    followerReadsRedirected: 0,
+    followerReadsRefused: 0,
+    followerReadAgeMsP50: 0,
+    followerReadAgeMsP99: 0,
   });
   assert.is((await registry.wait(status)).clusterId, AGENT_ID);
   await registry.wait(client.close());

@@ -83,7 +83,9 @@ test("ClusterView.status: after the loss of a node its partitions are under-repl
 
 test("ClusterView.partition: the leader knows the members, and the placement names all", async () => {
   const cluster = await threeNodes();
-  const answers = NODES.map((self) => viewOf(cluster, self).partition(5));
+  const answers = await cluster.world.wait(
+    Promise.all(NODES.map((self) => viewOf(cluster, self).partition(5))),
+  );
   for (const { placed, partition } of answers) {
     assert.is(partition, 5);
     assert.equal(placed.map(({ nodeId, role }) => `${nodeId} ${role}`).sort(), [
@@ -92,6 +94,8 @@ test("ClusterView.partition: the leader knows the members, and the placement nam
       "3 voter",
     ]);
   }
+  assert.ok(answers.every(({ isAgeProven }) => isAgeProven), "each replica proves its age");
+  assert.ok(answers.every(({ ageBoundMs, role }) => (ageBoundMs === 0) === (role === "leader")));
   const [leader, ...others] = answers.filter(({ role }) => role === "leader");
   assert.is(others.length, 0);
   assert.is(leader!.members.length, 3);
@@ -104,12 +108,10 @@ test("ClusterView.partition: the leader knows the members, and the placement nam
 test("ClusterView.partition refuses a partition that there is not", async () => {
   const cluster = new PlacedNodes();
   await cluster.found();
-  assert.throws(
-    () => viewOf(cluster, 1).partition(8),
-    (error: unknown) =>
-      error instanceof RegistryError && error.code === "invalid_argument" &&
-      error.message.includes("[0, 8)"),
-  );
+  const refused = await viewOf(cluster, 1).partition(8).catch((error: unknown) => error);
+  assert.instance(refused, RegistryError);
+  assert.is((refused as RegistryError).code, "invalid_argument");
+  assert.match((refused as RegistryError).message, "[0, 8)");
 });
 
 test.run();

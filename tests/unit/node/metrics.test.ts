@@ -35,11 +35,19 @@ const SNAPSHOT: NodeSnapshot = {
     leaderless: 2,
     underReplicated: 3,
     members: 3,
-    groups: Object.assign(new GroupCounts(), { elections: 12, leadsWon: 350, leadsLost: 9 }),
+    groups: groupCounts(),
     peers: [linkTo(2, true), linkTo(3, false)],
     strangersRefused: new Map([["permission_denied", 4]]),
   },
 };
+
+function groupCounts(): GroupCounts {
+  const counts = new GroupCounts();
+  for (const ageMs of [3, 18, 18, 700]) counts.freshness.served(ageMs);
+  counts.freshness.missed("too_old", true);
+  counts.freshness.missed("no_leader", false);
+  return Object.assign(counts, { elections: 12, leadsWon: 350, leadsLost: 9 });
+}
 
 function linkTo(node: number, isConnected: boolean): PeerStatus {
   const counts = Object.assign(new PeerCounts(), {
@@ -59,6 +67,9 @@ function linkTo(node: number, isConnected: boolean): PeerStatus {
   for (let times = 0; times < 3; times++) counts.liveness("lost");
   for (let times = 0; times < 4; times++) counts.liveness("withdrawn");
   counts.reject("unknown_peer");
+  counts.probe("out", 90);
+  counts.probe("out", 100);
+  counts.probe("in", 70);
   return {
     node: nodeId(node),
     isConnected,
@@ -235,6 +246,19 @@ test("NodeMetrics shows the node's part in its cluster, and each link by its nod
   assert.is(peer("images_total", { direction: "out" }), 6);
   assert.is(peer("images_total", { direction: "lost" }), 7);
   assert.is(peer("images_total", { direction: "in" }), 8);
+  assert.is(peer("probes_total", { direction: "out" }), 2);
+  assert.is(peer("probes_total", { direction: "in" }), 1);
+  assert.is(peer("probe_bytes_total", { direction: "out" }), 190);
+  assert.is(peer("probe_bytes_total", { direction: "in" }), 70);
+  const age = "crs_follower_read_age_seconds";
+  assert.is(value(`${age}_bucket`, { le: "0.005" }), 1);
+  assert.is(value(`${age}_bucket`, { le: "0.02" }), 3);
+  assert.is(value(`${age}_bucket`, { le: "+Inf" }), 4);
+  assert.is(value(`${age}_count`), 4);
+  assert.is(value(`${age}_sum`), 0.739);
+  const missed = "crs_follower_reads_missed_total";
+  assert.is(value(missed, { outcome: "redirected", reason: "too_old" }), 1);
+  assert.is(value(missed, { outcome: "refused", reason: "no_leader" }), 1);
   const none = await scrape(metrics(() => ({ ...SNAPSHOT, cluster: undefined })).metrics);
   assert.ok(samples.some(({ name }) => name.startsWith("crs_peer_")));
   assert.not.ok(none.samples.some(({ name }) => /^crs_(peer|partitions|cluster)/.test(name)));

@@ -24,7 +24,7 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
   {
     name: "probe_answered_without_lease",
     breaks: "An answer asserts nothing of a group whose lease has lapsed",
-    shows: withBoundedReads,
+    test: "tests/unit/liveness/freshness/answerer.test.ts",
     edits: [{
       file: "src/liveness/freshness/answerer.ts",
       anchor: "const stands = lease !== undefined && this.#leases.get(lease)!.stands;",
@@ -108,7 +108,7 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
     name: "commit_asserted_before_own_entry",
     breaks:
       "An answer asserts a commit index only once an entry of the leader's own term is committed",
-    shows: withBoundedReads,
+    test: "tests/unit/replication/proven_reads.test.ts",
     edits: [{
       file: "src/replication/group.ts",
       anchor: "const isProven = this.#end === undefined && this.#leadership.isServing;",
