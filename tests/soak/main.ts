@@ -13,6 +13,7 @@ import type { Soak } from "./soak.ts";
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   cluster_faults: () => import("./cluster_faults.ts"),
   cluster_kills: () => import("./cluster_kills.ts"),
+  follower_reads: () => import("./follower_reads.ts"),
   fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),
   idle_sessions: () => import("./idle_sessions.ts"),
