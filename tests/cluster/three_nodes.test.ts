@@ -3,13 +3,18 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { allKilled, cut, killed } from "../support/cluster_faults.ts";
+import { BoundedLoad } from "../support/bounded_load.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
 
 interface PartitionShown {
   readonly leader: number;
-  readonly replicas: readonly { readonly nodeId: number; readonly role: string }[];
+  readonly replicas: readonly {
+    readonly nodeId: number;
+    readonly role: string;
+    readonly provenAgeMs: number | null;
+  }[];
 }
 
 /** Returns the document of a command that must succeed. */
@@ -58,6 +63,35 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
   assert.is(second.clusterId, first.clusterId);
   const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
   assert.equal(ids(second.nodes), ids(first.nodes));
+});
+
+test("reads with a bound are served by followers, never older than their receipt, and while a node is lost", async () => {
+  await cluster.whole();
+  const { replicas } = await answer<PartitionShown>(
+    ...["partition", "show", "a1.example", "--data", cluster.folder],
+  );
+  for (const { role, provenAgeMs } of replicas) {
+    assert.ok(provenAgeMs !== null && (provenAgeMs === 0) === (role === "leader"), role);
+  }
+  const load = await BoundedLoad.start(cluster.folder, { boundsMs: [100, 4_000] });
+  const followed = async (what: string) => {
+    const sofar = new Map([...load.figures].map(([boundMs, of]) => [boundMs, of.followed]));
+    const isMore = (boundMs: number, count: number) => count > sofar.get(boundMs)! + 50;
+    await until(
+      what,
+      () => [...load.figures].every(([boundMs, of]) => isMore(boundMs, of.followed)),
+    );
+  };
+  try {
+    await followed("reads at followers");
+    await cluster.kill(2);
+    await followed("reads at followers after the kill");
+    await cluster.restart(2);
+  } finally {
+    await load.end();
+  }
+  assert.equal(load.findings, []);
+  assert.is(load.figures.get(4_000)!.failed, 0);
 });
 
 test("reads and writes go on, and are linearizable, while nodes are killed and cut off", async () => {
