@@ -64,7 +64,7 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
 ];
 
 /** The file names of the page's programs, in order. */
-const PROGRAMS = ["main.ts", "kept.ts"];
+const PROGRAMS = ["main.ts", "near.ts", "kept.ts"];
 
 const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "crs-readme-" }));
 /** The data folder of the node: that of the folder in which the page's commands run. */
@@ -221,11 +221,15 @@ async function writeProgram({ lines }: CodeBlock): Promise<void> {
     .replaceAll("port: 4443", `port: ${node443}`)
     .replaceAll("../registry/data", data);
   await Deno.writeTextFile(`${app}/${name}`, `${text}\n`);
-  // The lines that follow run the first program; later programs are stored beside the identities.
+  // The lines that follow run the first program, in the same folder as the second one. Later
+  // programs are stored beside the identities.
   if (programs === 1) return;
-  await Deno.rename(`${app}/${name}`, `${where}/${name}`);
-  await runToEnd("npm install ../registry", where);
-  await runToEnd(`npx -y deno@2.9.6 run -A --unstable-net ${name}`, where);
+  const beside = where === root ? app : where;
+  if (beside !== app) {
+    await Deno.rename(`${app}/${name}`, `${beside}/${name}`);
+    await runToEnd("npm install ../registry", beside);
+  }
+  await runToEnd(`npx -y deno@2.9.6 run -A --unstable-net ${name}`, beside);
 }
 
 test.before(async () => {
