@@ -2,8 +2,12 @@
  * Reads with `maxStalenessMs`, which any replica may serve that can prove the age of what it has:
  * where they are sent, and what is learned from their answers.
  */
-import { ERROR_TABLE, RegistryError } from "../base/errors.ts";
-import { CLIENT_MEASURE_MS_MAX, READ_STALENESS_MS_MAX } from "../base/limits.ts";
+import { RegistryError } from "../base/errors.ts";
+import {
+  CLIENT_MEASURE_MS_MAX,
+  CLIENT_MEASURE_TRIPS,
+  READ_STALENESS_MS_MAX,
+} from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import { BoundedRead, Call, rejectCall, resolveCall } from "./call.ts";
@@ -54,7 +58,8 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     hedgesSent: 0,
     hedgesWon: 0,
   };
-  #serial = 0;
+  /** Nodes to be measured by the next read of one record. */
+  readonly #toMeasure: number[] = [];
 
   constructor(parts: {
     readonly world: World;
@@ -85,6 +90,15 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     return this.choice.choose({ partition, replicas, maxStalenessMs, asked: NONE }, nowMs);
   }
 
+  /** Returns the node for a call, as {@link nodeFor}; nodes that are due are measured by it. */
+  nodeOfCall(call: Call, partition: number, nowMs: number): number {
+    const nodeId = this.nodeFor(partition, call.maxStalenessMs, nowMs);
+    if (this.#toMeasure.length > 0 && isOfOne(call)) {
+      for (const other of this.#toMeasure.splice(0)) this.#try(other, call, CLIENT_MEASURE_TRIPS);
+    }
+    return nodeId;
+  }
+
   /** Sends no second requests any more. */
   close(): void {
     this.#hedges.close();
@@ -97,27 +111,27 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     const isFirst = read.nodeId === 0;
     read.nodeId = queue.nodeId;
     read.sentAtMs = nowMs;
-    if (isFirst && !read.isHedge && isOfOne(call)) this.#hedges.watch(call, nowMs);
+    if (isFirst && read.purpose === "read" && isOfOne(call)) this.#hedges.watch(call, nowMs);
   }
 
   replied(queue: CallQueue, call: Call, error?: RegistryError): void {
-    const { bounded, partition = ANY_NODE } = call;
+    const { bounded, partition = ANY_NODE, maxStalenessMs } = call;
+    const { purpose, sentAtMs, hedge } = bounded!;
     const { nodeId } = queue;
     // Answers of many records take longer than a round trip.
     if (isOfOne(call)) {
       const nowMs = this.#world.monotonic.nowMs();
-      const tookMs = nowMs - bounded!.sentAtMs;
-      this.choice.measured(nodeId, tookMs, nowMs);
-      this.#hedges.answered(tookMs);
+      this.choice.measured(nodeId, nowMs - sentAtMs, nowMs);
+      if (purpose !== "trial") this.#hedges.answered(nowMs - sentAtMs);
+      // What is not sent elsewhere is not reported as refused by the router.
+      if (purpose !== "read" && error !== undefined && isUnknown(error)) {
+        this.choice.refused(partition, nodeId, maxStalenessMs, nowMs);
+      }
     }
-    if (error !== undefined && isUnknown(error)) {
-      // A second request is not sent elsewhere, so that nobody else learns of its refusal.
-      if (bounded!.isHedge) this.refused(partition, nodeId, call.maxStalenessMs);
-      return;
-    }
+    if (error !== undefined && isUnknown(error)) return;
     this.choice.served(partition, nodeId);
-    if (call.done) return;
-    if (bounded!.hedge !== undefined) bounded!.hedge.done = true;
+    if (call.done || purpose === "trial") return;
+    if (hedge !== undefined) hedge.done = true;
     const { isCluster } = this.#leaders;
     const isLeader = !isCluster || this.#leaders.leaderOf(partition) === nodeId;
     this.#counts[isLeader ? "byLeader" : "byFollowers"]++;
@@ -153,7 +167,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
           // That there is no such record is an answer, too.
           if (!isUnknown(error)) rejectCall(call, error);
         },
-        bounded: new BoundedRead(true),
+        bounded: new BoundedRead("hedge"),
       },
       call.serial,
     );
@@ -179,30 +193,34 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
 
   measure(nodeId: number): void {
     const link = this.#links.to(nodeId);
-    if (link === undefined || !link.calls.isConnected) return;
-    const startMs = this.#world.monotonic.nowMs();
-    const { calls } = link;
-    const done = () => {
-      // Another node was asked if the connection was lost meanwhile.
-      if (calls.nodeId !== nodeId || call.detour !== undefined) return;
-      const nowMs = this.#world.monotonic.nowMs();
-      this.choice.measured(nodeId, nowMs - startMs, nowMs);
-    };
-    const call = new Call(
+    if (link?.calls.isConnected === true) this.#toMeasure.push(nodeId);
+  }
+
+  /**
+   * Measures round trips to a node by sending it what another node is asked, some times one after the
+   * other: the shortest counts, as it does for nodes that serve many reads. The answers are ignored.
+   */
+  #try(nodeId: number, read: Call, trips: number): void {
+    const calls = this.#links.to(nodeId)?.calls;
+    if (calls?.isConnected !== true) return;
+    const nowMs = this.#world.monotonic.nowMs();
+    const next = () => void (trips > 1 && this.#try(nodeId, read, trips - 1));
+    const trial = new Call(
       {
-        operation: OPERATIONS.status,
-        body: {},
+        operation: read.operation,
+        body: read.body,
         decode: () => undefined,
-        maxStalenessMs: 0,
-        deadlineMs: startMs + CLIENT_MEASURE_MS_MAX,
-        resolve: done,
-        // A refusal is an answer, too. After any other failure it is measured again later.
-        reject: ({ code }) => void (ERROR_TABLE[code].class === "caller" && done()),
-        part: { partition: ANY_NODE, isExact: true, nodeId, servedBy: 0 },
+        maxStalenessMs: read.maxStalenessMs,
+        deadlineMs: nowMs + CLIENT_MEASURE_MS_MAX,
+        resolve: next,
+        // After any other failure the node is measured again later.
+        reject: (error) => void (!isUnknown(error) && next()),
+        bounded: new BoundedRead("trial"),
       },
-      this.#serial++,
+      read.serial,
     );
-    calls.submit(call, startMs);
+    trial.partition = read.partition;
+    calls.submit(trial, nowMs);
   }
 }
 

@@ -52,11 +52,14 @@ export class BoundedRead {
   sentAtMs = 0;
   /** The second request for this read, if one was sent. */
   hedge: Call | undefined;
-  /** True for a second request: it is never sent elsewhere, as the first one still may be. */
-  readonly isHedge: boolean;
+  /**
+   * What the request is for: the read itself, a second request for it, or a trial that measures the
+   * node. Only the first is ever sent elsewhere.
+   */
+  readonly purpose: "read" | "hedge" | "trial";
 
-  constructor(isHedge = false) {
-    this.isHedge = isHedge;
+  constructor(purpose: BoundedRead["purpose"] = "read") {
+    this.purpose = purpose;
   }
 }
 

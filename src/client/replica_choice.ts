@@ -43,7 +43,7 @@ export interface ReplicaView {
   loadOf(nodeId: number): number | undefined;
   /** Reports whether a node answered last, or was not asked yet. */
   isUp(nodeId: number): boolean;
-  /** Called for a node that should be connected, and measured if it is. */
+  /** Called for a node that should be connected, and measured once it is. */
   measure(nodeId: number): void;
 }
 

@@ -264,9 +264,9 @@ export class Router implements Invoker, CallQueueOwner {
   }
 
   /** Returns the node for the first attempt of a bounded read; 0 for other calls. */
-  #nearest({ bounded, detour, maxStalenessMs }: Call, partition: number, nowMs: number): number {
-    if (bounded === undefined || detour !== undefined || partition < 0) return 0;
-    return this.reads.nodeFor(partition, maxStalenessMs, nowMs);
+  #nearest(call: Call, partition: number, nowMs: number): number {
+    if (call.bounded === undefined || call.detour !== undefined || partition < 0) return 0;
+    return this.reads.nodeOfCall(call, partition, nowMs);
   }
 
   /** Returns the link for a partition: to its leader if that is known and up, else to a replica. */
@@ -373,10 +373,12 @@ export class Router implements Invoker, CallQueueOwner {
 /**
  * Reports whether a call is not sent elsewhere. If it concerns several partitions, it is not known
  * which of them a refusal is about, and the caller asks for each again where it belongs now
- * (parts.ts). The second request for a read ends where it was sent, as the first one goes on.
+ * (parts.ts). The second request for a read ends where it was sent, as the first one goes on; so does
+ * a trial.
  */
 function isForOneNode({ part, bounded }: Call): boolean {
-  return part !== undefined && !part.isExact || bounded?.isHedge === true;
+  return part !== undefined && !part.isExact ||
+    bounded !== undefined && bounded.purpose !== "read";
 }
 
 /** Listens to `signal`. Returns false if it was already aborted and the call was rejected. */

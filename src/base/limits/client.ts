@@ -109,6 +109,8 @@ export const CLIENT_REFUSAL_MS_BASE = 50;
 export const CLIENT_REFUSAL_MS_CAP = 2_000;
 /** Such refusals remembered; above it all are forgotten, which costs a trip each. */
 export const CLIENT_REFUSALS_MAX = 4_096;
+/** Round trips per measurement: the shortest of as many is seldom delayed by the client's own load. */
+export const CLIENT_MEASURE_TRIPS = 8;
 /** Time for a node to answer a request that measures its round trip, ms. */
 export const CLIENT_MEASURE_MS_MAX = 1_000;
 /** Bounded reads answered before a client sends second requests: enough for a 99th percentile. */

@@ -27,12 +27,6 @@ class SlowCluster extends FakeCluster {
       node.answer = (request) => {
         if (route(request)) return true;
         const delayMs = this.delaysMs[node.nodeId]!;
-        if (request.name === "status") {
-          if (delayMs < Infinity) {
-            this.seed.time.after(delayMs, () => request.refuse("permission_denied"));
-          }
-          return true;
-        }
         if (request.name !== "getAgent") return false;
         if (delayMs === Infinity) this.held.push(request);
         else if (delayMs === 0) request.replyAgent();
