@@ -9,6 +9,7 @@
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
+import { benchClusterFollowers } from "./cluster/followers.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
 import { benchHandshake } from "./handshake.ts";
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   handshake: benchHandshake,
   cluster_load: benchClusterLoad,
   cluster_idle: benchClusterIdle,
+  followers: benchClusterFollowers,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

@@ -94,12 +94,12 @@ export class ClusterServers {
   }
 
   /** Connects a client. */
-  async connect(): Promise<Client> {
+  async connect(parameters: { readonly zone?: string } = {}): Promise<Client> {
     const { endpoints, trust } = findTarget({ data: this.#folder }, {});
     const options = { timeoutMs: 20_000 };
     return await connect({
       ...{ endpoints, trust, dialer: this.#dialer, world: processWorld() },
-      ...{ credentials: { kind: "development" }, options },
+      ...{ credentials: { kind: "development" }, options, ...parameters },
     });
   }
 
