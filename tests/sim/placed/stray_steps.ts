@@ -3,6 +3,7 @@
  * or a stolen one: the node that is asked must refuse them.
  */
 import { KIND_AGENT } from "../../../src/record/key.ts";
+import { ALIAS_PENDING } from "../../../src/store/apply_aliases.ts";
 import { Finding } from "../history.ts";
 import { aliasAt } from "./claims.ts";
 import type { PlacedCluster } from "./cluster.ts";
@@ -10,10 +11,12 @@ import type { PlacedMachine } from "./machine.ts";
 
 const TIMEOUT_MS = 1_000;
 
-/** Asks the leader of a domain to free it, from a machine that does not hold the agent that has it. */
+/** Asks the leader of a domain to confirm its claim, from a machine that does not hold the agent that has it. */
 export function strayStep(cluster: PlacedCluster, from: PlacedMachine, domain: string): void {
   const { alias, leader } = aliasAt(cluster, domain) ?? {};
   if (alias === undefined || leader === undefined || leader === from) return;
+  // Confirming it again changes nothing, in case the machine holds the record by the time it is asked.
+  if (alias.state === ALIAS_PENDING) return;
   const { agentId, claim } = alias;
   const mayAsk = () => {
     const { groups, table } = leader.registry ?? {};
@@ -22,12 +25,11 @@ export function strayStep(cluster: PlacedCluster, from: PlacedMachine, domain: s
   };
   if (mayAsk()) return;
   from.enter(({ calls }) => {
-    calls?.call(leader.nodeId, "releaseDomain", { agentId, claim, domain }, TIMEOUT_MS).then(
+    calls?.call(leader.nodeId, "confirmClaim", { agentId, claim, domain }, TIMEOUT_MS).then(
       () => {
         // It may have become a holder meanwhile.
         if (mayAsk()) return;
-        const what =
-          `Machine ${leader.address} freed ${domain} for machine ${from.address}, which ` +
+        const what = `Machine ${leader.address} took a step for machine ${from.address}, which ` +
           "does not hold its agent";
         cluster.world.fail(new Finding("stray_steps", what));
       },
